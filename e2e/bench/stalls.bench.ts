@@ -1,8 +1,8 @@
 /**
  * For how long the main threads of speaker and controller are busy at a stretch, at 10,000 Services, while others try to keep them busy:
- * routers that flood the speaker, twenty more routers, scrapers of its metrics, configurations that are large or made to be slow to check, and
- * floods of changes in the API, readers of `/v1`. The bar is 25 ms of their own time. Run it with `node e2e/bench/stalls.bench.ts [ROW…]`, for those rows whose
- * names have one of these words; all of them take about five minutes.
+ * routers that flood the speaker, twenty and 250 more routers, scrapers of its metrics, configurations that are large or made to be slow to check,
+ * and floods of changes in the API, readers of `/v1`. The bar is 25 ms of their own time. Run it with `node e2e/bench/stalls.bench.ts [ROW…]`,
+ * for those rows whose names have one of these words; all of them take about ten minutes.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,7 @@ const floods: readonly Flood[] = [
   { mode: "malformed", octets: 200 << 20 },
 ];
 const scrapeSeconds = 5;
-const moreRouters = 20;
+const moreRouters = [20, 250];
 
 const lines = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_, i) => line(i)).join("");
 const inMatch = `{key: a, operator: In, values: [${"x,".repeat(500)}]}`;
@@ -32,6 +32,11 @@ const refused: Readonly<Record<string, string>> = {
 };
 /** Of 222 CIDRs each. */
 const manyCidrs = `${mainPool}- {name: more, protocol: bgp, addresses: [${lines(150, (i) => `"${(0x1000 + i).toString(16)}::1-${(0x1000 + i).toString(16)}:ffff:ffff:ffff:ffff:ffff:ffff:fffe",`)}]}
+`;
+const manyReserved = `${mainPool}- {name: kept, protocol: bgp, addresses: [11.0.0.0/16], reserved: [${lines(47_000, (i) => `11.0.${i >> 8}.${i & 255},`)}]}
+`;
+/** As many as one UPDATE has room for. */
+const manyCommunities = `- {name: main, protocol: bgp, addresses: [10.0.0.0/8], bgp-advertisements: [{communities: [${lines(970, (i) => `64512:${i},`)}]}]}
 `;
 /** All addresses of the Services are in them. */
 const manyPools = lines(
@@ -99,6 +104,14 @@ await measure("a configuration of ranges that need 33,300 CIDRs comes into force
   await lab.configure(configuration(routes.addresses, manyCidrs));
   await sleep(5_000);
 });
+await measure("a configuration that reserves 47,000 addresses comes into force", async () => {
+  await lab.configure(configuration(routes.addresses, manyReserved));
+  await sleep(5_000);
+});
+await measure("a configuration with 970 communities comes into force", async () => {
+  await lab.configure(configuration(routes.addresses, manyCommunities));
+  await sleep(10_000);
+});
 await measure("a configuration of 10,000 pools comes into force", async () => {
   await lab.configure(configuration(routes.addresses, manyPools));
   await sleep(20_000);
@@ -113,32 +126,34 @@ await measure("a configuration of one pool comes into force", async () => {
   await sleep(15_000);
 });
 
-const more = await lab.host();
-const others = Array.from({ length: moreRouters }, (_, index) => `172.30.2.${index + 1}`);
-await more.host.ip(...others.map((address) => `addr add ${address}/16 dev eth0`));
-const router = fileURLToPath(new URL("../attack/hostile-router.ts", import.meta.url));
-await using routers = await more.host.spawn("routers", ["node", router, `${routerAsn}`, "keepalive", "0"]);
-await routers.waitForLine(/^listening$/);
 const cordon = (unschedulable: boolean) =>
   lab.api.patch({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" } }, { spec: { unschedulable } });
-await measure(`${moreRouters} routers are added`, async () => {
-  await lab.configure(configuration([...routes.addresses, ...others]));
-  await sleep(15_000);
-});
-await measure(`${moreRouters} routers are asked to prefer other nodes`, async () => {
-  await cordon(true);
-  await sleep(5_000);
-  await cordon(false);
-  await sleep(5_000);
-});
-await measure(`${moreRouters} routers go at once`, async () => {
-  await routers.stop();
-  await sleep(5_000);
-});
-await measure(`${moreRouters} routers are removed`, async () => {
-  await lab.configure(configuration(routes.addresses));
-  await sleep(10_000);
-});
+for (const count of moreRouters) {
+  const { host: more } = await lab.host();
+  const others = Array.from({ length: count }, (_, index) => `172.30.${count}.${index + 1}`);
+  await more.ip(...others.map((address) => `addr add ${address}/16 dev eth0`));
+  const router = fileURLToPath(new URL("../attack/hostile-router.ts", import.meta.url));
+  await using routers = await more.spawn("routers", ["node", router, `${routerAsn}`, "keepalive", "0"]);
+  await routers.waitForLine(/^listening$/);
+  await measure(`${count} routers are added`, async () => {
+    await lab.configure(configuration([...routes.addresses, ...others]));
+    await sleep(15_000);
+  });
+  await measure(`${count} routers are asked to prefer other nodes`, async () => {
+    await cordon(true);
+    await sleep(5_000);
+    await cordon(false);
+    await sleep(5_000);
+  });
+  await measure(`${count} routers go at once`, async () => {
+    await routers.stop();
+    await sleep(5_000);
+  });
+  await measure(`${count} routers are removed`, async () => {
+    await lab.configure(configuration(routes.addresses));
+    await sleep(10_000);
+  });
+}
 
 await measure("all endpoints become unready and ready again", () => lab.flood("endpoints", routeCount));
 await measure("1,000 Nodes come, get labels and go", () => lab.flood("nodes", 1_000));
