@@ -52,7 +52,7 @@ export function encodeValue(value: unknown, inner: (value: unknown) => Plain, hi
 }
 
 // A list of pools, one pool, and what is listed in it.
-const maxPieceDepth = 4;
+const maxPieceDepth = 5;
 
 /** The JSON of `encode(value)`, in pieces, for what may be of any size and stays as it is. */
 export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<string, void> {

@@ -65,3 +65,29 @@ test("no password of a peer is in what is recorded, and a change of it is", () =
   const hidden = lines.flatMap((line) => /hidden-[0-9a-f]{12}/.exec(line)?.[0] ?? []);
   assert.equal(new Set(hidden).size, 2);
 });
+
+test("of an advertisement with 900 communities a digest is recorded with each route, and that it changes", () => {
+  const bench = new Bench("node1");
+  const configured = (communities: number) => {
+    const text = Array.from({ length: communities }, (_, i) => `64512:${i}`).join();
+    const peer = "{my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.1}";
+    return pools(`{name: main, protocol: bgp, addresses: [192.0.2.0/24], bgp-advertisements: [{communities: [${text}]}]}`, peer);
+  };
+  for (const communities of [1, 900, 899]) {
+    bench.setConfig(configured(communities));
+    if (communities === 1) {
+      for (let i = 0; i < 100; i++) bench.serve(`default/${i}`, [`192.0.2.${i}`]);
+      bench.start();
+    }
+    bench.proceed();
+  }
+  const entries = [...bench.recorder.lines()].flat().map((line) => parseEntry(line) as Entry);
+  const routes = entries.flatMap(({ decisions }) => decisions.filter((each) => (each as { type?: string }).type === "setRoutes"));
+  const texts = new Set(routes.map((each) => JSON.stringify((each as unknown as { routes: { via: object }[] }).routes[0]?.via)));
+  const [first = "", ...more] = texts;
+  assert.match(first, /"communities":\[\{"type":"standard"/);
+  assert.deepEqual(
+    more.map((text) => Object.keys(JSON.parse(text))),
+    Array.from({ length: 2 }, () => ["order", "characters", "sha256"]),
+  );
+});

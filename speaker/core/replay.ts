@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import type { Millis } from "#pkg/clock";
 import { type Config, PoolIndex } from "#pkg/config";
 import { gossipClasses } from "#pkg/gossip";
-import { stickyClasses } from "#pkg/placement";
+import { type Advertised, stickyClasses } from "#pkg/placement";
 import {
   type CoreKind,
   decode,
@@ -64,10 +65,36 @@ function recordDecisions(effects: readonly SpeakerEffect[], hide: Hide): Plain[]
         decisions.push(encode({ type: effect.type, peers: peers.map(({ key }) => key), isDraining, whyRemoved }, hide));
         break;
       }
+      case "setRoutes": {
+        const { type, address } = effect;
+        const routes = effect.routes.map(({ prefix, via, weight }) => ({
+          prefix: encode(prefix, hide),
+          via: recordAdvertised(via),
+          weight,
+        }));
+        decisions.push({ type, address: encode(address, hide), routes });
+        break;
+      }
       default:
         decisions.push(encode(effect, hide));
     }
   return decisions;
+}
+
+// In characters of JSON.
+const maxAdvertised = 1_024;
+const recordedAdvertised = new WeakMap<Advertised, Plain>(); // Thousands of routes have the same one.
+
+/** Of one with very many communities or peers a digest, by which it is told from others. */
+function recordAdvertised(advertised: Advertised): Plain {
+  const known = recordedAdvertised.get(advertised);
+  if (known !== undefined) return known;
+  const plain = encode(advertised, asItIs);
+  const json = JSON.stringify(plain);
+  const sha256 = createHash("sha256").update(json).digest("hex");
+  const recorded = json.length <= maxAdvertised ? plain : { order: advertised.order, characters: json.length, sha256 };
+  recordedAdvertised.set(advertised, recorded);
+  return recorded;
 }
 
 /** Runs recorded inputs through the core again. */
