@@ -4,7 +4,8 @@ import { Address, AddressRange, type Family, families } from "#pkg/net";
 import type { Holder } from "./holders.ts";
 import { isChosenElsewhere } from "./ipam.ts";
 
-const poolsAtOnce = 500;
+// Pools, or parts of their ranges.
+const partsAtOnce = 500;
 
 /** Where an address stands. */
 export interface Place {
@@ -78,7 +79,7 @@ export class Layout {
     return atOnce(Layout.inSteps(pools));
   }
 
-  /** The same in steps, for some hundred pools each. */
+  /** The same in steps, for some hundred pools or parts of their ranges each. */
   static *inSteps(pools: readonly Pool[]): Generator<undefined, Layout> {
     const layout = new Layout(pools);
     yield* layout.#numberAll();
@@ -176,10 +177,10 @@ export class Layout {
     const reserved: Omit<Run, "base">[] = [];
     for (const family of families) for (const run of yield* this.#number(family)) reserved.push(run);
     for (const [index, run] of reserved.entries()) {
-      if (index > 0 && index % poolsAtOnce === 0) yield;
+      if (index > 0 && index % partsAtOnce === 0) yield;
       this.#reserve(run);
     }
-    if (this.#runs.length > poolsAtOnce) yield;
+    if (this.#runs.length > partsAtOnce) yield;
     for (const family of families) this.#byAddress[family].sort((a, b) => a.range.first.compare(b.range.first));
     for (const spans of this.#reserved.values()) spans.sort((a, b) => this.#rank(a.pool) - this.#rank(b.pool));
   }
@@ -187,13 +188,16 @@ export class Layout {
   /** Numbers what is not reserved. @returns what is, in parts to be numbered */
   *#number(family: Family): Generator<undefined, Omit<Run, "base">[]> {
     const reserved: Omit<Run, "base">[] = [];
+    let numbered = 0;
     for (const [index, pool] of this.#ordered.entries()) {
-      if (index > 0 && index % poolsAtOnce === 0) yield;
+      if (index > 0 && index % partsAtOnce === 0) yield;
       this.#starts[family].push(this.#end);
       const kept = keptOf(pool, family);
+      if (kept.length > partsAtOnce) yield;
       for (const [entry, range] of pool.ranges.entries()) {
         if (range.family !== family) continue;
         for (const part of parts(range, kept)) {
+          if (++numbered % partsAtOnce === 0) yield;
           if (part.reservedFor === undefined) this.#add({ pool, entry, ...part });
           else reserved.push({ pool, entry, ...part });
         }
@@ -272,8 +276,10 @@ interface Kept {
 
 /** What is reserved of a pool in one family, by first address. */
 function keptOf({ reservations }: Pool, family: Family): Kept[] {
-  const all = reservations.flatMap(({ ranges, holder }) => ranges.map((range) => ({ range, holder })));
-  return all.filter(({ range }) => range.family === family).sort((a, b) => a.range.first.compare(b.range.first));
+  const kept: Kept[] = [];
+  for (const { ranges, holder } of reservations)
+    for (const range of ranges) if (range.family === family) kept.push({ range, holder });
+  return kept.sort((a, b) => a.range.first.compare(b.range.first));
 }
 
 /** The parts of a range: reserved ones, and what is left between them. */

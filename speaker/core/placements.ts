@@ -17,6 +17,8 @@ const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
 // With 50 members about 10 ms of hashing. The first elections for 10,000 addresses take a second: at a stretch that would delay all else.
 const maxAtOnce = 100;
+// An address has a route to each peer, of which a node may have some hundred.
+const maxRoutesAtOnce = 2_000;
 
 /** Something changed for these addresses: they are to be placed again. */
 export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): void {
@@ -45,8 +47,9 @@ export function hasWork(state: SpeakerState): boolean {
 
 /** Places some of what is to be placed, each taken off as it comes. What they set off may put addresses on again. */
 export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
-  const { agenda } = state;
-  for (const [key, address] of agenda.addresses.entries().take(maxAtOnce)) {
+  const { agenda, bgp } = state;
+  const atOnce = Math.min(maxAtOnce, Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)));
+  for (const [key, address] of agenda.addresses.entries().take(atOnce)) {
     agenda.addresses.delete(key);
     placeAddress(state, key, address, pools, now, effects);
   }

@@ -9,6 +9,8 @@ import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from
 interface Entry {
   readonly prefix: Prefix;
   wanted: RouteAttributes | undefined;
+  /** Which session the others are about. */
+  session: number;
   advertised: RouteAttributes | undefined;
   /** The queue in which it waits. */
   queue: Set<Entry> | undefined;
@@ -44,6 +46,9 @@ interface Sweep {
   /** Routes of these that are advertised are to be sent once more. */
   readonly readvertise: ReadonlySet<Family>;
 }
+
+/** Of an entry when a session begins. */
+const anew = { advertised: undefined, queue: undefined, unsendable: false };
 
 // Entries that a sweep comes to between two messages: enough to fill one.
 const entriesAtOnce = 1_000;
@@ -81,6 +86,7 @@ export class RoutesOut {
   readonly #entries = new Map<string, Entry>(); // prefix -> entry
   readonly #entriesAtOnce: number;
   #session: Session | undefined;
+  #sessions = 0; // That have ended.
   #sweep: Sweep | undefined;
   #leaving = false;
   #wanted = 0;
@@ -98,7 +104,7 @@ export class RoutesOut {
     const key = prefix.toString();
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { prefix, wanted: undefined, advertised: undefined, queue: undefined, unsendable: false };
+      entry = { prefix, wanted: undefined, session: this.#sessions, ...anew };
       this.#entries.set(key, entry);
     }
     if (entry.wanted === attributes) return;
@@ -153,18 +159,14 @@ export class RoutesOut {
     this.#startSweep(changed);
   }
 
-  /** The session has ended: the peer has dropped all routes. */
+  /** The session has ended: the peer has dropped all routes. Hundreds may end at once, so entries find out when they are looked at next. */
   stop(): void {
     this.#session = undefined;
+    this.#sessions++;
     this.#sweep = undefined;
     this.#advertised = 0;
     this.#queued = 0;
-    for (const [key, entry] of this.#entries) {
-      entry.advertised = undefined;
-      entry.queue = undefined;
-      this.#setUnsendable(entry, false);
-      if (entry.wanted === undefined) this.#entries.delete(key);
-    }
+    for (const family of families) this.#unsendable[family] = 0;
   }
 
   /**
@@ -211,8 +213,10 @@ export class RoutesOut {
   /** Undefined for a route that is not wanted, and without a session. */
   standing(prefix: Prefix): RouteStanding | undefined {
     const session = this.#session;
-    const { wanted, advertised, unsendable } = this.#entries.get(prefix.toString()) ?? {};
-    if (session === undefined || wanted === undefined) return undefined;
+    const entry = this.#entries.get(prefix.toString());
+    if (session === undefined || entry === undefined) return undefined;
+    const { wanted, advertised, unsendable } = this.#current(entry);
+    if (wanted === undefined) return undefined;
     if (unsendable) return { state: this.#whyUnsendable(prefix.family) };
     if (advertised !== wanted) return { state: "waits" };
     const { end, negotiated } = session;
@@ -309,6 +313,7 @@ export class RoutesOut {
         return;
       }
       sweep.left = Math.max(1, sweep.left - 1); // Entries come and go: it is not over before its end.
+      this.#current(entry);
       if (entry.advertised !== undefined && sweep.readvertise.has(entry.prefix.family)) entry.advertised = outdated;
       this.#enqueue(entry);
     }
@@ -316,7 +321,7 @@ export class RoutesOut {
 
   /** Puts an entry into the queue that its wanted and advertised routes ask for. */
   #enqueue(entry: Entry): void {
-    const { wanted, advertised, prefix } = entry;
+    const { wanted, advertised, prefix } = this.#current(entry);
     const session = this.#session;
     const carried = session !== undefined && wanted !== undefined && sendable(prefix.family, wanted, session);
     this.#setUnsendable(entry, session !== undefined && wanted !== undefined && !carried);
@@ -325,6 +330,12 @@ export class RoutesOut {
     else if (carried) this.#put(entry, this.#queueOf(entry, wanted));
     else this.#put(entry, advertised === undefined ? undefined : withdrawals);
     if (entry.wanted === undefined && entry.advertised === undefined) this.#entries.delete(prefix.toString());
+  }
+
+  /** What it says of an earlier session is over. */
+  #current(entry: Entry): Entry {
+    if (entry.session !== this.#sessions) Object.assign(entry, anew, { session: this.#sessions });
+    return entry;
   }
 
   #queueOf({ prefix }: Entry, attributes: RouteAttributes): Set<Entry> | undefined {
