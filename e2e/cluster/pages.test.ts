@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { findKcp, helmIsMissing, installedHelm, patience, RealCluster, releaseFiles } from "#e2e/cluster";
-import { waitFor } from "#e2e/lab";
+import { programFile, waitFor } from "#e2e/lab";
 import { type Block, blocks, page, prose } from "../../docs/generate/markdown.ts";
 import { writeMetallbChart } from "./metallb-chart.ts";
 import { steps } from "./steps.ts";
@@ -21,6 +23,12 @@ const own: readonly (readonly [string, string])[] = [
 const pages = ["docs/install.md", "docs/upgrade.md"].map(page);
 const kcp = await findKcp();
 const helm = await installedHelm();
+const plugins = process.env.HELM_PLUGINS ?? "";
+const withoutPlugin =
+  helm === undefined
+    ? helmIsMissing
+    : !existsSync(join(plugins, "mapkubeapis/plugin.yaml")) &&
+      "Helm's plugin mapkubeapis is missing: set HELM_PLUGINS to a directory in which it is";
 const done = new Set<string>(); // places of blocks that were run
 
 let cluster: RealCluster; // The first step starts it.
@@ -230,6 +238,29 @@ step(
 );
 
 step(
+  "Helm: a release with PodSecurityPolicies is found, freed of them by the plugin, upgraded, and taken back",
+  async () => {
+    const address = await addressOf("kept");
+    await storePolicies();
+    const upgrade = "helm upgrade metallb ingot-0.1.0.tgz --namespace metallb-system --values metallb-values.yaml --wait";
+    await assert.rejects(run(upgrade), /resource mapping not found for name: "metallb-controller".*kind "PodSecurityPolicy"/s);
+    const check = `${process.execPath} ${programFile("ingotctl")} takeover --check`;
+    assert.match(
+      await run(`${check} || test $? = 1`),
+      /^error: Helm release metallb: its stored manifest has PodSecurityPolicies/m,
+    );
+    await type("docs/upgrade.md", "PodSecurityPolicies", 1);
+    assert.doesNotMatch(await run(`${check} || test $? = 1`), /PodSecurityPolicies/);
+    const [mapped] = JSON.parse(await run("helm history metallb --namespace metallb-system --max 1 --output json"));
+    await run(upgrade);
+    await run(`helm rollback metallb ${mapped.revision} --namespace metallb-system --wait`);
+    assert.equal(await addressOf("kept"), address);
+    assert.equal(await answer("kept"), "hello\n");
+  },
+  withoutPlugin,
+);
+
+step(
   "every command of the pages has been run, or is named here as one that cannot be",
   async () => {
     const commands = pages.flatMap(blocks).filter(({ language }) => language === "sh" || language === "");
@@ -237,13 +268,29 @@ step(
     assert.deepEqual(left, [
       "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:0.1.0", // There is no registry.
       "disable: [servicelb]", // A configuration of k3s.
-      "helm mapkubeapis metallb --namespace metallb-system", // The plugin would have to be downloaded.
+      "helm plugin install https://github.com/helm/helm-mapkubeapis", // A download.
+      ...(withoutPlugin === false ? [] : ["helm mapkubeapis metallb --namespace metallb-system"]),
     ]);
   },
   helm === undefined && helmIsMissing,
 );
 
-/** A test that is skipped once one before it has failed, because it would only fail of the same cause. */
+/** Has in what Helm stored of the release what MetalLB's chart makes by default, and no current Kubernetes takes. */
+async function storePolicies(): Promise<void> {
+  const secrets = await kubectl("-n", namespace, "get", "secrets", "-l", "owner=helm,name=metallb,status=deployed", "-o", "json");
+  const [secret] = JSON.parse(secrets).items;
+  const json = gunzipSync(Buffer.from(Buffer.from(secret.data.release, "base64").toString(), "base64"));
+  const release = JSON.parse(String(json));
+  const policies = ["controller", "speaker"].map(
+    (component) =>
+      `---\n# Source: metallb/templates/psp.yaml\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata:\n  name: metallb-${component}\nspec:\n  privileged: false\n`,
+  );
+  const manifest = policies.join("") + release.manifest;
+  const stored = Buffer.from(gzipSync(JSON.stringify({ ...release, manifest })).toString("base64")).toString("base64");
+  const patch = JSON.stringify({ data: { release: stored } });
+  await kubectl("-n", namespace, "patch", "secret", secret.metadata.name, "--patch", patch);
+}
+
 /** Blocks under a heading, up to the next one. */
 function under(file: string, heading: string): Block[] {
   const one = page(file);
@@ -284,7 +331,12 @@ function asOwn(text: string): string {
 /** Runs commands in the folder, as an administrator on a host of the cluster's network. */
 function run(script: string): Promise<string> {
   const path = `${join(cluster.directory, "bin")}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
-  const environment = [`PATH=${path}`, `KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`];
+  const environment = [
+    `PATH=${path}`,
+    `KUBECONFIG=${cluster.kubeconfig}`,
+    `HOME=${cluster.directory}`,
+    `HELM_PLUGINS=${plugins}`,
+  ];
   const shell = ["env", ...environment, "bash", "-euo", "pipefail", "-c", `cd ${folder}\n${script}`];
   return cluster.client.run(shell);
 }
