@@ -48,7 +48,7 @@ class Scene {
         ["web", web],
         ["far", far],
       ]),
-      routed: far,
+      routed: [far],
       router: { nextHops: async () => this.#unlessSilent("router", this.hops) },
       api: {
         list: async () => this.#unlessSilent("api", this.services.map(objectOf)),

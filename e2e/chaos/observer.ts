@@ -115,8 +115,8 @@ export class Observer {
       const { conflicts } = (await node.ask("/v1/conflicts")) as { conflicts: Conflict[] };
       for (const { address, other } of conflicts) return `${node.name} takes ${other.mac} for another host that has ${address}`;
     }
-    const hops = await this.#nextHops();
-    if (hops.length !== nodes.length) return `the router has routes by ${hops.join(", ") || "nobody"}`;
+    for (const [address, hops] of await this.#nextHops())
+      if (hops.length !== nodes.length) return `the router has routes to ${address} by ${hops.join(", ") || "nobody"}`;
     for (const [name, address] of services) if (!(await this.#answers(address))) return `${name} does not answer`;
     return undefined;
   }
@@ -212,18 +212,21 @@ export class Observer {
     }
   }
 
-  async #nextHops(): Promise<string[]> {
+  /** By which nodes the router has routes: address -> their names. */
+  async #nextHops(): Promise<Map<string, string[]>> {
     const { router, routed, nodes } = this.#target;
-    const hops = await router.nextHops(routed);
-    return hops.map((address) => nodes.find((node) => node.addresses.includes(address))?.name ?? address);
+    const nameOf = (hop: string) => nodes.find((node) => node.addresses.includes(hop))?.name ?? hop;
+    const found = new Map<string, string[]>();
+    for (const address of routed) found.set(address, (await router.nextHops(address)).map(nameOf));
+    return found;
   }
 
   async #lookAtRouter(): Promise<void> {
     const lookedAt = this.#known.now();
-    const hops = await this.#nextHops();
+    const hops = new Set([...(await this.#nextHops()).values()].flat());
     for (const [index, { name }] of this.#target.nodes.entries()) {
       const gone = this.#known.gone(index);
-      if (gone === undefined || !hops.includes(name) || lookedAt <= gone.noRouteFrom) continue;
+      if (gone === undefined || !hops.has(name) || lookedAt <= gone.noRouteFrom) continue;
       const [lasted, bound] = [lookedAt, gone.noRouteFrom].map((at) => Math.round((at - gone.since) / 1_000));
       this.#fault(`the router has a route by ${name}, which is gone for ${lasted} s, and may have it for ${bound} s`);
     }

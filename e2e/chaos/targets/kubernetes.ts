@@ -17,6 +17,7 @@ import {
   shared,
   type Target,
   type Undo,
+  waysTo,
 } from "./target.ts";
 
 const replicas = 2;
@@ -36,18 +37,18 @@ export async function startKubernetesTarget(nodeCount: number): Promise<Target> 
   await on.install(configuration());
   const services = new Map<string, string>();
   for (const [name, pool] of pools) services.set(name, await on.serve(name, fromPool(pool)));
-  const routed = services.get("far") ?? "";
+  const { routed, answered } = waysTo(services);
   const names = cluster.nodes.map(({ name }) => name);
-  await router.learns(routed, names);
+  for (const address of routed) await router.learns(address, names);
   const { host } = cluster.controlPlane;
   const published = stack.use(await host.publish("127.0.0.1", apiPort));
   const api = stack.use(new ApiClient(await readFile(cluster.kubeconfig, "utf8"), published.port));
   const asker = cluster.client.daemon("asker", [
     ...[process.execPath, fileURLToPath(new URL("../asker.ts", import.meta.url))],
-    ...[...services.values()].flatMap((address) => (address === routed ? [] : ["--address", address])),
+    ...answered.flatMap((address) => ["--address", address]),
   ]);
   for (const address of services.values()) await on.answer(address);
-  for (const address of services.values()) if (address !== routed) await on.owner(address);
+  for (const address of answered) await on.owner(address);
   const macs = await Promise.all(cluster.nodes.map((node) => node.host.mac()));
   const kept = stack.move();
   return {

@@ -7,7 +7,17 @@ import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scena
 import type { OwnWhat } from "../acts.ts";
 import type { Asked } from "../asker.ts";
 import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
-import { configurationFor, fromPool, holdTimeSeconds, pools, routedPrefix, shared, type Target, type Undo } from "./target.ts";
+import {
+  configurationFor,
+  fromPool,
+  holdTimeSeconds,
+  pools,
+  routedPrefix,
+  shared,
+  type Target,
+  type Undo,
+  waysTo,
+} from "./target.ts";
 
 const routerAsn = 65010;
 // Lines that a process in a lab forgets at once.
@@ -30,10 +40,11 @@ export async function startLabTarget(nodes: number, logs: string, otherVersion: 
     const service = await cluster.expose(name, ["node1", "node2"].slice(0, name === "web" ? 2 : 1), fromPool(pool));
     services.set(name, await service.address());
   }
-  const routed = services.get("far") ?? "";
-  const asked = [...services.values()].filter((address) => address !== routed);
+  const { routed, answered } = waysTo(services);
   const file = fileURLToPath(new URL("../asker.ts", import.meta.url));
-  const asker = stack.use(await cluster.client.spawn("asker", ["node", file, ...asked.flatMap((each) => ["--address", each])]));
+  const asker = stack.use(
+    await cluster.client.spawn("asker", ["node", file, ...answered.flatMap((each) => ["--address", each])]),
+  );
   await waitFor(
     "each address to have an answer",
     () => {

@@ -28,7 +28,10 @@ export interface TargetRouter {
   nextHops(address: string): Promise<readonly string[]>;
 }
 
-/** A cluster that things are done to, with three kinds of addresses, a router that has routes to one of them, and somebody who asks who answers. */
+/**
+ * A cluster that things are done to, with four kinds of addresses, a router that has routes to two of them, and somebody who asks by ARP who answers
+ * for three.
+ */
 export interface Target extends AsyncDisposable {
   readonly nodes: readonly TargetNode[];
   readonly lan: Switch;
@@ -38,8 +41,8 @@ export interface Target extends AsyncDisposable {
   readonly router: TargetRouter;
   /** Service -> the address that it has got. */
   readonly services: ReadonlyMap<string, string>;
-  /** The one of these that the router has routes to; for the others somebody asks by ARP. */
-  readonly routed: string;
+  /** Those of these that the router has routes to. */
+  readonly routed: readonly string[];
   readonly can: ReadonlySet<What["type"]>;
   /** Whether it starts again by itself what was ended, or ends what stands still. */
   readonly revives: boolean;
@@ -71,7 +74,11 @@ export const pools: ReadonlyMap<string, string> = new Map([
   ["stay", "sticky"],
   ["rest", "sticky"],
   ["far", "routed"],
+  ["near", "both"],
 ]);
+// Pools whose addresses the router has routes to, and those for whose addresses nodes answer.
+const byBgp = ["routed", "both"];
+const byLayer2 = ["lan", "sticky", "both"];
 
 /** The text of a configuration. */
 export function configurationFor(
@@ -84,8 +91,16 @@ export function configurationFor(
 address-pools:
 - {name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.209]}
 - {name: sticky, protocol: layer2, l2-placement: sticky, addresses: [172.30.0.210-172.30.0.219]}
+- {name: both, protocol: [layer2, bgp], addresses: [172.30.0.224/30]}
 - {name: routed, protocol: bgp, avoid-buggy-ips: true, addresses: [${routedPrefix}]}
 ${more}`;
+}
+
+/** Which of these addresses the router has routes to, and for which nodes answer. @param services Service -> its address */
+export function waysTo(services: ReadonlyMap<string, string>): { readonly routed: string[]; readonly answered: string[] } {
+  const of = (among: readonly string[]) =>
+    [...services].flatMap(([name, address]) => (among.includes(pools.get(name) ?? "") ? [address] : []));
+  return { routed: of(byBgp), answered: of(byLayer2) };
 }
 
 /** For a Service with an address of this pool. */
