@@ -92,21 +92,24 @@ export class Fuzzer {
     return repair !== undefined && random() < 0.8 ? repair(mutated, random).subarray(0, maxLength) : mutated;
   }
 
-  /** The fewest inputs that do all that has been seen: the shortest first. */
+  /** The fewest inputs that do all that has been seen, short ones rather than long ones. */
   smallest(): Uint8Array[] {
     const missing = new Set(this.#seen);
     const chosen: Kept[] = [];
-    const candidates = this.#kept.toSorted((a, b) => a.input.length - b.input.length);
+    const gainOf = ({ features, input }: Kept) => features.filter((feature) => missing.has(feature)).length / (64 + input.length);
+    const candidates = this.#kept.map((kept) => ({ kept, gain: gainOf(kept) })).sort((a, b) => a.gain - b.gain);
     while (missing.size > 0) {
-      let best: Kept | undefined;
-      let most = 0;
-      for (const kept of candidates) {
-        const gain = kept.features.filter((feature) => missing.has(feature)).length / (64 + kept.input.length);
-        if (gain > most) [best, most] = [kept, gain];
-      }
+      const best = candidates.pop();
       if (best === undefined) break;
-      chosen.push(best);
-      for (const feature of best.features) missing.delete(feature);
+      // The more is chosen, the less an input adds: the one that adds most is found by looking only at those that added most before.
+      const gain = gainOf(best.kept);
+      if (gain < (candidates.at(-1)?.gain ?? 0)) {
+        const at = candidates.findLastIndex((other) => other.gain <= gain) + 1;
+        candidates.splice(at, 0, { kept: best.kept, gain });
+        continue;
+      }
+      chosen.push(best.kept);
+      for (const feature of best.kept.features) missing.delete(feature);
     }
     return chosen.map(({ input }) => input);
   }
