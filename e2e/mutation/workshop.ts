@@ -10,6 +10,7 @@ export type Verdict = { readonly outcome: "passed" | "endless" } | { readonly ou
 
 const parts = ["controller", "speaker", "ctl", "pkg", "e2e", "config-samples", "package.json", "tsconfig.json"];
 const testMs = 60_000;
+const failure = /^ *not ok \d+ - (.*)\n/m;
 /** How long tests may take that took `soundMs` without a fault: one of them may wait for all its time. */
 export const limitOf = (soundMs: number) => Math.round(soundMs) + 2 * testMs;
 
@@ -41,7 +42,10 @@ export class Workshop implements Disposable {
     }
   }
 
-  /** Runs test files. A test that waits for too long has failed. One that computes for ever can only be killed. */
+  /**
+   * Runs test files until one fails: others may wait long for the same. A test that waits for too long has failed; one that computes for ever can only
+   * be killed.
+   */
   async test(files: readonly string[], tooLong?: AbortSignal): Promise<Verdict> {
     const options = ["--test", "--test-reporter=tap", "--test-concurrency=1", `--test-timeout=${testMs}`];
     const run = spawn(process.execPath, [...options, ...files], {
@@ -54,6 +58,7 @@ export class Workshop implements Disposable {
     let output = "";
     run.stdout.setEncoding("utf8").on("data", (part: string) => {
       output += part;
+      if (failure.test(output)) kill();
     });
     const kill = () => this.#kill();
     tooLong?.addEventListener("abort", kill);
@@ -61,7 +66,7 @@ export class Workshop implements Disposable {
     tooLong?.removeEventListener("abort", kill);
     this.#run = undefined;
     if (code === 0) return { outcome: "passed" };
-    const [, first] = /^ *not ok \d+ - (.*)$/m.exec(output) ?? [];
+    const [, first] = failure.exec(output) ?? [];
     if (first === undefined && tooLong?.aborted) return { outcome: "endless" };
     return { outcome: "failed", first: first ?? "the end of the process" };
   }
