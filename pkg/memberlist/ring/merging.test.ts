@@ -423,3 +423,27 @@ test("a node begins with the incarnation that it is given, and its earlier life'
   for (const message of [dead("self", 999, "self"), suspect("self", 999, "b"), dead("self", 7, "b")]) lone.packet(message);
   assert.deepEqual([lone.view("self"), lone.changes()], ["alive 1000", []]);
 });
+
+for (const { name, hears } of [
+  { name: "tells the others, if it hears some", hears: true },
+  { name: "keeps that to itself while it hears nobody: it may be the one that is cut off", hears: false },
+])
+  test(`who takes one for dead ${name}`, () => {
+    const lone = LoneRing.among("ab");
+    lone.ring.probeAt = Infinity;
+    const wait = (until: number) => {
+      while (lone.now < until) {
+        lone.advanceTo(lone.now + 1000);
+        if (hears) lone.packet({ type: "ack", sequence: 99_999, payload: undefined });
+      }
+    };
+    wait(30_000);
+    lone.ring.probeAt = lone.now;
+    wait(90_000);
+    const sent = lone.effects.flatMap((effect) => (effect.type === "send" ? effect.messages : []));
+    assert.equal(
+      [...sent, ...lone.queued()].some(({ type }) => type === "dead"),
+      hears,
+    );
+    assert.ok(lone.changes().includes("failed a"));
+  });
