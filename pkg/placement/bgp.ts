@@ -56,7 +56,7 @@ export interface BgpRoute {
   readonly via: Advertised;
   /**
    * This node's share of the traffic for the address, in endpoints. Under `Local` these are the ready ones of the node. Under `Cluster`,
-   * where each node passes traffic on to all endpoints, every node is as good as one endpoint.
+   * where each node passes traffic on to all endpoints, every node is as good as one endpoint. At least 1.
    */
   readonly weight: number;
 }

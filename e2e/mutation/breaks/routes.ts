@@ -68,8 +68,8 @@ export const routes: readonly Break[] = [
   },
   {
     file: desired,
-    before: "if (share.addresses === 0) row.shares",
-    after: "if (share.weight === 0) row.shares",
+    before: "if (share.weight === 0) row.shares",
+    after: "if (false) row.shares",
     tests: desiredTests,
   },
 ];

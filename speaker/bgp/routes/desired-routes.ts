@@ -9,10 +9,9 @@ export interface RouteSink {
   withdraw(peer: string, prefix: Prefix): void;
 }
 
-/** How many addresses an advertisement is made for, within one prefix, and their weights together. */
+/** An advertisement within one prefix, and the weights of all addresses that it is made for. */
 interface Share {
   readonly via: Advertised;
-  addresses: number;
   weight: number;
 }
 
@@ -70,12 +69,11 @@ export class DesiredRoutes {
     this.#rows.set(key, row);
     let share = row.shares.find((each) => each.via === via);
     if (share === undefined) {
-      share = { via, addresses: 0, weight: 0 };
+      share = { via, weight: 0 };
       row.shares = row.shares.concat(share);
     }
-    share.addresses += sign;
     share.weight += sign * weight;
-    if (share.addresses === 0) row.shares = row.shares.filter((each) => each !== share);
+    if (share.weight === 0) row.shares = row.shares.filter((each) => each !== share);
     return row;
   }
 
