@@ -4,7 +4,7 @@ import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "
 import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
-import { answeredBy, askNewcomer } from "./newcomers.ts";
+import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
 import {
   changeLocalHealth,
   isMember,
@@ -172,7 +172,12 @@ export function confirmUnanswered(ring: Ring, { node, incarnation }: NodeRecord,
 /** Merges a dead message: the node left, or its suspicion timed out. */
 export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   const record = ring.records.get(dead.node);
-  if (record === undefined || dead.incarnation < record.incarnation) return;
+  if (record === undefined) {
+    // Those that had its answer already wait for that news; it would reach few of them if only they passed it on.
+    if (dead.node === dead.from && endAsking(ring, dead)) broadcast(ring, dead, now);
+    return;
+  }
+  if (dead.incarnation < record.incarnation) return;
   ring.suspicions.delete(dead.node);
   ring.unanswered.delete(dead.node);
   if (!isMember(record)) return;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PacketMessage } from "../codec/messages.ts";
-import { alive, at, LoneRing, pushPull, state, versions } from "../testing/lone-ring.ts";
+import { alive, at, dead, LoneRing, pushPull, state, versions } from "../testing/lone-ring.ts";
 
 /** A node that knows `a`, `b` and `c`, and whose own timers are far away. */
 function quiet(): LoneRing {
@@ -102,6 +102,36 @@ test("what is captured again and again has it pinged no more often, and what is 
   lone.answerAs("n");
   assert.deepEqual([lone.view("n"), lone.record("n").endpoint], ["alive 8", at(9)]);
 });
+
+test("one that leaves before it answers is asked no more, and that it left is passed on", () => {
+  const lone = quiet();
+  lone.packet(alive("n", 7));
+  const { sequence } = lone.ring;
+  lone.packet(dead("n", 7, "n"));
+  lone.packet({ type: "ack", sequence, payload: undefined });
+  assert.deepEqual([lone.view("n"), lone.queued()], ["unknown", [dead("n", 7, "n")]]);
+  lone.quieten();
+  lone.advanceTo(5000);
+  lone.packet(dead("n", 7, "n"));
+  assert.deepEqual([asked(lone), lone.queued()], [[], []]);
+  lone.pull([state("n", 7)]); // Of a member that does not know yet.
+  assert.deepEqual([asked(lone), lone.view("n")], [direct, "unknown"]);
+  lone.pull([state("n", 8)]);
+  assert.equal(lone.view("n"), "alive 8");
+});
+
+for (const [what, message] of [
+  ["an earlier life of it left", dead("n", 6, "n")],
+  ["another takes it for dead", dead("n", 7, "a")],
+] as const)
+  test(`one that is being asked joins by its answer although ${what}`, () => {
+    const lone = quiet();
+    lone.packet(alive("n", 7));
+    lone.packet(message);
+    assert.deepEqual(lone.queued(), []);
+    lone.answerAs("n");
+    assert.equal(lone.view("n"), "alive 7");
+  });
 
 test("an answer that nobody asked for brings nobody", () => {
   const lone = quiet();

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { Alive, Endpoint } from "../codec/messages.ts";
+import type { Alive, Dead, Endpoint } from "../codec/messages.ts";
 import { type Newcomer, nextSequence, ownPing, type Ring } from "./ring.ts";
 import { pingOnStream, pingThroughOthers, sendToNode } from "./sending.ts";
 
@@ -54,4 +54,13 @@ function ask(ring: Ring, newcomer: Newcomer, now: Millis): void {
 /** @returns what was said of the one that answers; undefined where the answer is to none of these pings */
 export function answeredBy({ newcomers }: Ring, sequence: number): Alive | undefined {
   return newcomers.values().find((newcomer) => newcomer.sequence === sequence)?.alive;
+}
+
+/** It has left: whatever it still answers is no reason to take it in. @returns whether it was being asked */
+export function endAsking({ newcomers, forgotten }: Ring, { node, incarnation }: Dead): boolean {
+  const newcomer = newcomers.get(node);
+  if (newcomer === undefined || incarnation < newcomer.alive.incarnation) return false;
+  newcomers.delete(node);
+  forgotten.set(node, incarnation);
+  return true;
 }

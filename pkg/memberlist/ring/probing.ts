@@ -195,6 +195,7 @@ export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
   // It does not know that it was declared dead: send it that, so that it refutes at once.
   if (sender?.status === "dead" && sameEndpoint(sender.endpoint, to)) sendDirect(ring, to, deadOf(ring, sender));
   sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
+  if (ring.leave === "announced") sendDirect(ring, to, deadOf(ring, ring.self)); // It has missed that, and would go on to ask.
 }
 
 /** A heartbeat is overdue: it may be lost, or the sender dead. */

@@ -82,6 +82,20 @@ test("leave: the leave is gossiped until it was sent often enough, and then fini
   assert.equal(lone.view("self"), "left 1");
 });
 
+test("leave: who pings a node that has left, and so has missed it, is told with the answer", () => {
+  const lone = LoneRing.among("ab");
+  lone.ring.probeAt = Infinity;
+  lone.step({ type: "leave" });
+  lone.advanceTo(1000);
+  lone.effects = [];
+  lone.packet({ type: "ping", sequence: 9, node: "self", source: undefined }, at(97));
+  const sent = lone.sends().map(({ to, messages }) => [to, ...messages]);
+  assert.deepEqual(sent, [
+    [at(97), { type: "ack", sequence: 9, payload: undefined }],
+    [at(97), dead("self", 1, "self")],
+  ]);
+});
+
 test("leave: without another member it is finished at once", () => {
   const lone = LoneRing.among("a");
   lone.packet(dead("a", 1, "a"));

@@ -361,6 +361,23 @@ for (const timing of ["auto", "lan"] as const) {
   );
 }
 
+forSeeds(
+  "one that leaves 0.1 s after it joined is no member for anybody when it is gone a second later, with 10 % of the packets lost",
+  10,
+  (seed) => {
+    const ring = ringOf(5, { seed }, "lan");
+    ring.runFor(10_000 + 777 * seed);
+    ring.conditions = { ...ring.conditions, loss: 0.1 };
+    ring.start(5, { timing: "lan" });
+    ring.join(5, [seed % 5]);
+    ring.runFor(100);
+    ring.leave(5);
+    ring.runFor(1000);
+    ring.kill(5);
+    assertConverges(ring, 0);
+  },
+);
+
 test("a member of HashiCorp's pace slows the ring down while it is there, without a false alarm", () => {
   const ring = ringOf(6, { seed: 1 });
   const paces = () => [...new Set(ring.running.map((index) => ring.ring(index).timing.name))];
