@@ -410,6 +410,29 @@ for (const [name, gone] of [
   });
 }
 
+test("a speaker that comes back at another address before it is dead is pinged there once it is, and a member by its answer", () => {
+  const lone = without(alive("a", 5, { meta: ours }));
+  lone.packet(alive("a", 6, { meta: ours, endpoint: at(9) }));
+  assert.deepEqual([lone.view("a"), lone.sends()], ["alive 5", []]);
+  lone.packet(dead("a", 5, "b"));
+  assert.equal(lone.view("a"), "dead 5");
+  const [ping] = lone.sends();
+  assert.deepEqual([ping?.to, ping?.messages[0]?.type], [at(9), "ping"]);
+  lone.answerAs("a");
+  assert.deepEqual([lone.view("a"), lone.record("a").endpoint, lone.ring.newcomers.size], ["alive 6", at(9), 0]);
+});
+
+for (const [what, claim] of [
+  ["of an earlier life", alive("a", 4, { meta: ours, endpoint: at(9) })],
+  ["of another kind", alive("a", 6, { endpoint: at(9) })],
+] as const)
+  test(`an announcement ${what} from another address is not looked into when the speaker dies`, () => {
+    const lone = without(alive("a", 5, { meta: ours }));
+    lone.packet(claim);
+    lone.packet(dead("a", 5, "b"));
+    assert.deepEqual([lone.sends(), lone.ring.newcomers.size], [[], 0]);
+  });
+
 test("a member of another kind that died does not come back at another address at once, as its incarnation proves nothing", () => {
   const lone = without(dead("a", 5, "b"));
   lone.packet(alive("a", 6, { endpoint: at(9) }));

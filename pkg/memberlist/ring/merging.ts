@@ -41,6 +41,7 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source
     addRecord(ring, record);
   } else if (!sameEndpoint(record.endpoint, endpoint)) {
     if (!isReplaceable(ring, record, alive, now)) {
+      if (isSuccessor(ring, record, alive)) record.successor = { ...alive, endpoint };
       ring.counters.conflicts++;
       ring.effects.push({ type: "conflict", node: record.node, known: record.endpoint, claimed: endpoint });
       return;
@@ -59,7 +60,9 @@ function wasForgotten({ forgotten }: Ring, { node, incarnation }: Alive): boolea
 /** Takes those into the ring that have answered the ping of that number. */
 export function onNewcomerAck(ring: Ring, sequence: number, now: Millis): void {
   const alive = answeredBy(ring, sequence);
-  if (alive !== undefined) mergeAlive(ring, alive, now, "itself");
+  if (alive === undefined) return;
+  mergeAlive(ring, alive, now, "itself");
+  ring.newcomers.delete(alive.node);
 }
 
 /** Known nodes get a random place, so that nodes that join together are not probed together. */
@@ -76,13 +79,16 @@ function addRecord(ring: Ring, record: NodeRecord): void {
  * that it is a speaker, and its incarnation that it started later. One of ours whose incarnation is not may never: that was captured.
  */
 function isReplaceable(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): boolean {
-  const { deadNodeReclaim, wire } = ring.options;
+  const { deadNodeReclaim } = ring.options;
   const { status, since, incarnation } = record;
-  const isLater = alive.incarnation > incarnation;
-  if (isOurs(record) && isOurs(alive) && !isLater) return false;
+  if (isOurs(record) && isOurs(alive) && alive.incarnation <= incarnation) return false;
   if (status !== "dead") return status === "left";
-  if (wire.keyring !== undefined && isLater && isOurs(alive)) return true;
+  if (isSuccessor(ring, record, alive)) return true;
   return deadNodeReclaim > 0 && now - since > deadNodeReclaim;
+}
+
+function isSuccessor({ options: { wire } }: Ring, { incarnation }: NodeRecord, alive: Alive): boolean {
+  return wire.keyring !== undefined && alive.incarnation > incarnation && isOurs(alive);
 }
 
 function isOurs({ meta }: Pick<NodeRecord, "meta">): boolean {
@@ -195,6 +201,14 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }
   emitChange(ring, record.status === "left" ? "left" : "failed", record);
+  askSuccessor(ring, record, now);
+}
+
+/** It has announced itself while the one before counted as alive, and may not do so again. */
+function askSuccessor(ring: Ring, record: NodeRecord, now: Millis): void {
+  const { successor } = record;
+  record.successor = undefined;
+  if (successor !== undefined && isSuccessor(ring, record, successor)) askNewcomer(ring, successor, successor.endpoint, now);
 }
 
 /** Merges a node's view of the whole ring, which it tells of itself or was asked for. What it takes for dead is only suspected here, so that the accused can refute. */

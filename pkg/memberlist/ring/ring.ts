@@ -52,6 +52,8 @@ export interface NodeRecord {
   slowProbes: number;
   /** What the last direct answer to a ping took. */
   roundTrip: Millis | undefined;
+  /** The last later life of it at another address that was announced while this one counted as alive. */
+  successor: Alive | undefined;
   /** See `placeOf`. */
   readonly place: number;
 }
@@ -293,6 +295,7 @@ export function newRecord(
     offersFast: offersFast(meta),
     slowProbes: 0,
     roundTrip: undefined,
+    successor: undefined,
     place: placeOf(node),
   };
 }

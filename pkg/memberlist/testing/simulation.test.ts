@@ -5,7 +5,7 @@ import { Keyring } from "../codec/keyring.ts";
 import { defaultWire } from "../codec/wire.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
-import { encodedCarrier } from "./carrier.ts";
+import { encodedCarrier, keyedCarrier } from "./carrier.ts";
 import { nameOf, type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
 
 // Each course of events is a subtest that is named by its seed, which is all that it takes to run it again.
@@ -333,6 +333,26 @@ for (const [name, pause] of [
     assert.deepEqual(seen(ring, "failed"), []);
   });
 }
+
+for (const [timing, pause, limit] of [
+  ["auto", 0, 3000],
+  ["lan", 0, 10_000],
+  ["lan", 3000, 12_000],
+] as const)
+  forSeeds(
+    `a node that is at another address after ${pause} ms is a member again within ${limit} ms, at ${timing} timing`,
+    5,
+    (seed) => {
+      const ring = ringOf(5, { seed, carrier: keyedCarrier }, timing);
+      ring.runFor(10_000 + 777 * seed);
+      ring.kill(1);
+      ring.runFor(pause);
+      ring.setHost(1, 100);
+      ring.start(1, { timing, firstIncarnation: 1000 });
+      ring.join(1, [0, 2, 3, 4]);
+      assertConverges(ring, limit);
+    },
+  );
 
 for (const timing of ["auto", "lan"] as const) {
   forSeeds(
