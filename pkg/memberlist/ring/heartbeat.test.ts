@@ -210,3 +210,11 @@ test("the digest is that of members and incarnations and of gossip, in whatever 
     [true, true, true, true, false, false],
   );
 });
+
+test("a heartbeat answers no ping, also when the numbers of pings begin anew", () => {
+  const { lone, before } = among("abc");
+  lone.ring.sequence = 0xffff_ffff;
+  lone.packet(alive("n", 7));
+  beat(lone, before, 1);
+  assert.equal(lone.view("n"), "unknown");
+});

@@ -327,8 +327,9 @@ export function stateOf(record: NodeRecord): MemberState {
   return state;
 }
 
+/** Never 0, which is that of heartbeats. */
 export function nextSequence(ring: Ring): number {
-  ring.sequence = (ring.sequence + 1) >>> 0;
+  ring.sequence = (ring.sequence + 1) >>> 0 || 1;
   return ring.sequence;
 }
 
