@@ -192,6 +192,20 @@ test("routes follow the addresses of this side: with another next hop, out at la
   routes.setAddresses(end(only("2001:db8::1")));
 });
 
+test("what still waits for a slow router stays here where this side loses its address meanwhile, however much it is", () => {
+  const routes = new RoutesOut();
+  for (let i = 0; i < 3_000; i++) routes.advertise(prefix(`2001:db8:0:${i.toString(16)}::/64`), plain);
+  routes.start(negotiated(), localEnd());
+  const listener = new Listener(negotiated());
+  listener.pull(routes, 4);
+  assert.ok(listener.table.size > 500 && routes.pending > 1_000, `${listener.table.size} of which ${routes.pending} wait`);
+  routes.setAddresses({ addresses: new Map([["IPv4", address("192.0.2.10")]]), linkLocal: undefined });
+  listener.pull(routes);
+  assert.deepEqual([listener.table.size, routes.advertised, routes.pending], [0, 0, 0]);
+  assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 3_000 }]);
+  assert.deepEqual(listener.received.slice(-1), ["end of IPv6"]);
+});
+
 test("each route is said to be sent with its next hop, to wait, or why it stays here", () => {
   const { routes } = settled([one, six], negotiated({ families: new Set<Family>(["IPv4"]) }));
   assert.deepEqual(routes.standing(one), { state: "sent", nextHops: [address("192.0.2.10")] });
@@ -316,7 +330,9 @@ test("whatever happens, the peer ends with what is wanted, and gets no prefix th
     fc.record({ type: fc.constant("pull" as const), most: fc.integer({ min: 1, max: 3 }) }),
     fc.record({ type: fc.constant("refresh" as const), family: fc.constantFrom<Family>("IPv4", "IPv6") }),
     fc.record({ type: fc.constant("leaving" as const), leaving: fc.boolean() }),
-    fc.record({ type: fc.constant("restart" as const) }),
+    fc.record({ type: fc.constant("stop" as const) }),
+    fc.record({ type: fc.constant("start" as const), onlyIpv4: fc.boolean() }),
+    fc.record({ type: fc.constant("addresses" as const), onlyIpv4: fc.boolean() }),
   );
   const entriesAtOnce = fc.constantFrom(1, 2, 1_000);
   fc.assert(
@@ -325,28 +341,44 @@ test("whatever happens, the peer ends with what is wanted, and gets no prefix th
       fc.boolean(),
       fc.boolean(),
       entriesAtOnce,
-      (changes, enhancedRouteRefresh, onlyIpv4, entriesAtOnce) => {
+      (changes, enhancedRouteRefresh, isIpv4Only, entriesAtOnce) => {
         const agreed = negotiated({ enhancedRouteRefresh });
-        const end = onlyIpv4 ? localEnd({ addresses: new Map([["IPv4" as const, address("192.0.2.10")]]) }) : localEnd();
+        const ipv4 = new Map([["IPv4" as const, address("192.0.2.10")]]);
+        const endOf = (onlyIpv4: boolean) => (onlyIpv4 ? localEnd({ addresses: ipv4 }) : localEnd());
         const routes = new RoutesOut({ entriesAtOnce });
         const wanted = new Map<string, RouteAttributes>(); // prefix -> what the peer should know
-        let listener = new Listener(agreed);
+        let listener: Listener | undefined;
         let leaving = false;
-        routes.start(agreed, end);
+        let onlyIpv4 = isIpv4Only;
+        const start = (): void => {
+          routes.start(agreed, endOf(onlyIpv4));
+          listener = new Listener(agreed);
+        };
+        start();
         for (const step of changes) {
           if (step.type === "announce") routes.advertise(step.prefix, step.route);
           if (step.type === "announce") wanted.set(step.prefix.toString(), step.route);
           if (step.type === "withdraw") routes.withdraw(step.prefix);
           if (step.type === "withdraw") wanted.delete(step.prefix.toString());
-          if (step.type === "pull") listener.pull(routes, step.most);
+          if (step.type === "pull") listener?.pull(routes, step.most);
           if (step.type === "refresh") routes.refresh(step.family);
           if (step.type === "leaving") routes.setLeaving(step.leaving);
           if (step.type === "leaving") leaving = step.leaving;
-          if (step.type !== "restart") continue;
-          routes.stop();
-          routes.start(agreed, end);
-          listener = new Listener(agreed);
+          if (step.type === "addresses" || step.type === "start") onlyIpv4 = step.onlyIpv4;
+          if (step.type === "addresses") routes.setAddresses(endOf(onlyIpv4));
+          if (step.type === "start") start();
+          if (step.type === "stop") routes.stop();
+          if (step.type === "stop") listener = undefined;
+          assert.deepEqual([routes.advertised, routes.wanted], [listener?.table.size ?? 0, wanted.size], step.type);
+          if (listener === undefined) assert.deepEqual([routes.pending, routes.unsendable()], [wanted.size, []]);
+          for (const each of prefixes) {
+            const standing = routes.standing(each);
+            assert.equal(standing !== undefined, listener !== undefined && wanted.has(each.toString()));
+            if (standing?.state === "sent") assert.ok(listener?.table.has(each.toString()));
+          }
         }
+        if (listener === undefined) start();
+        assert.ok(listener !== undefined);
         listener.pull(routes);
         const carried = [...wanted].filter(([key, { nextHop }]) => !onlyIpv4 || !key.includes(":") || nextHop !== undefined);
         const expected = carried.map(([key, { med, communities }]) => {
@@ -362,7 +394,10 @@ test("whatever happens, the peer ends with what is wanted, and gets no prefix th
           listener.received.filter((line) => line.startsWith("unknown")),
           [],
         );
+        assert.deepEqual(listener.received.filter((line) => line.startsWith("end of")).sort(), ["end of IPv4", "end of IPv6"]);
         assert.equal(routes.next(), undefined);
+        start();
+        assert.equal(routes.pending, wanted.size, "nothing is kept that is wanted no more");
       },
     ),
   );

@@ -247,7 +247,11 @@ export class RoutesOut {
       }
       const { end, negotiated, maxLength } = session;
       const hops = nextHops(attributes, family, end, negotiated.extendedNextHop);
-      return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), maxLength);
+      if (hops.length > 0)
+        return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), maxLength);
+      // This side has lost its address while they waited, and the sweep that looks for that has not come to them.
+      for (const entry of entries.values().take(this.#entriesAtOnce)) this.#enqueue(entry);
+      return undefined;
     }
     if (this.#sweep !== undefined) return undefined;
     if (queue.refresh === "end") {
