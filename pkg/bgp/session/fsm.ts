@@ -112,8 +112,10 @@ function handle(transition: Transition, event: Event): void {
 }
 
 function start(transition: Transition): void {
-  if (transition.session.running) return;
-  change(transition, { running: true, failures: 0, flaps: 0, hasBeenUp: false });
+  const { running, restarting, settings } = transition.session;
+  if (running) return;
+  const staleUntil = restarting ? transition.now + settings.gracefulRestartSeconds * 1000 : -Infinity;
+  change(transition, { running: true, failures: 0, flaps: 0, staleUntil });
   begin(transition);
 }
 

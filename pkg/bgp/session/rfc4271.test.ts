@@ -311,12 +311,45 @@ test("a session that this side ends because of the peer's messages is tried less
   }
 });
 
-test("other settings and another start forget that a session was up", () => {
+test("other settings forget that a session was up", () => {
   const one = new LoneSession();
   establish(one);
   one.dispatch({ type: "settings", settings: { ...one.session.settings, holdTimeSeconds: 30 } });
   one.dispatch({ type: "lost", connection: one.session.lastConnection, because: "connection refused" });
   assertWaits(one, [500, 1_000]);
+});
+
+/** Attempts that fail, one after another, for so long. @returns the longest wait between two */
+function refused(one: LoneSession, duration: number): number {
+  let longest = 0;
+  for (const until = one.now + duration; one.now < until; one.next()) {
+    one.dispatch({ type: "lost", connection: one.session.lastConnection, because: "connection refused" });
+    longest = Math.max(longest, wait(one));
+  }
+  return longest;
+}
+
+test("a session that was up is tried as often after a stop and another start, as when BFD fails and comes up again", () => {
+  const one = new LoneSession();
+  establish(one);
+  one.dispatch({ type: "stop", notification: notification(6, 10), because: "BFD: control detection time expired" });
+  one.pass(60_000);
+  one.dispatch({ type: "start" });
+  const longest = refused(one, 120_000);
+  assert.ok(longest <= 4_000, `${longest} ms`);
+});
+
+test("RFC 4724: a speaker that starts again tries as often for as long as the peer may keep its routes", () => {
+  const one = new LoneSession({ gracefulRestartSeconds: 100 }, { restarting: true });
+  one.reach("connect");
+  const [kept, dropped] = [refused(one, 96_000), refused(one, 300_000)];
+  assert.ok(kept <= 4_000 && dropped >= 60_000, `${kept} ms, then ${dropped} ms`);
+  for (const [gracefulRestartSeconds, restarting] of [[0, true] as const, [100, false] as const]) {
+    const alone = new LoneSession({ gracefulRestartSeconds }, { restarting });
+    alone.reach("connect");
+    const longest = refused(alone, 100_000);
+    assert.ok(longest >= 16_000, `${longest} ms for ${gracefulRestartSeconds} s, ${restarting}`);
+  }
 });
 
 test("a retry ends the back-off, and the next begins from its start", () => {

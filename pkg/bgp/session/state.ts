@@ -63,12 +63,14 @@ export interface Session {
   readonly failures: number;
   /** Sessions in a row that ended before they were stable. */
   readonly flaps: number;
-  /** A session was established since the start, under these settings. */
+  /** A session was established under these settings. */
   readonly hasBeenUp: boolean;
   /** The peer refused capabilities: the next OPEN has none (RFC 5492, section 3). */
   readonly plainOpen: boolean;
   /** This process has had no session with the peer yet; one before it may have had (RFC 4724, the R bit). */
   readonly restarting: boolean;
+  /** Until when a peer that restarts gracefully may keep what the process before this one advertised; in the past where there is none. */
+  readonly staleUntil: Millis;
   /** Forwarding went on while the process was down (RFC 4724, the F bit). */
   readonly forwardingPreserved: boolean;
   /** Why the last established session ended. */
@@ -113,6 +115,7 @@ export function newSession(options: SessionOptions): Session {
     failures: 0,
     flaps: 0,
     hasBeenUp: false,
+    staleUntil: -Infinity,
     plainOpen: false,
     lastDown: undefined,
     lastFailure: undefined,

@@ -36,9 +36,9 @@ export function remove(transition: Transition, { id }: Connection): void {
 export const connectTimeout: Millis = 10_000;
 /** Until the OPEN has been answered (RFC 4271, section 8.2.2: a large value, 4 minutes is suggested). */
 export const largeHoldTime: Millis = 240_000;
-/** Between attempts at a session that was never established, or that this side ended because of a fault of the peer. */
+/** Between attempts at a session that nobody has reason to expect, or that this side ended because of a fault of the peer. */
 export const maxBackOff: Millis = 120_000;
-/** Between attempts at a session that the peer or the network ended, in connect times: at once, then after 1, 2, 4, 4, … of them. */
+/** Between attempts at one that there was, in connect times: at once, then after 1, 2, 4, 4, … of them. */
 const maxQuickRetry = 4;
 
 /** RFC 9687, section 6; never where the hold time is never. */
@@ -100,15 +100,19 @@ export function fail(
   const { session, now, random } = transition;
   const { failures, connections } = session;
   if (connections.some(isAgreed)) return;
-  const wait = retryDelay(session, reason, random);
+  const wait = retryDelay(session, reason, now, random);
   const idleHold = next === "idle" && connections.length === 0;
   change(transition, { failures: failures + 1, idleHold, retryAt: now + wait });
 }
 
-/** A peer that was there is back soon; one that never was, or that this side cannot live with, is tried less and less often. */
-function retryDelay({ failures, hasBeenUp, settings }: Session, reason: Reason, random: Random): Millis {
+/**
+ * A peer that was there is back soon, and one that may keep routes of the process before this one has to have them again before it drops
+ * them; one that never was there, or that this side cannot live with, is tried less and less often.
+ */
+function retryDelay({ failures, hasBeenUp, staleUntil, settings }: Session, reason: Reason, now: Millis, random: Random): Millis {
   const connectTime = settings.connectTimeSeconds * 1000;
-  if (!hasBeenUp || reason.type === "sent") return backOff(failures, connectTime, maxBackOff, random);
+  const isExpected = hasBeenUp || now < staleUntil;
+  if (!isExpected || reason.type === "sent") return backOff(failures, connectTime, maxBackOff, random);
   const endedByOthers = reason.type === "received" || reason.type === "lost" || reason.type === "peerRestarted";
   return failures === 0 && endedByOthers
     ? 0
