@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Bfd } from "#pkg/bfd";
 import type { PeerView, RoutesOut } from "#pkg/bgp";
 import { Listener, localEnd, negotiated } from "#pkg/bgp/testing";
 import { Portions, SimulatedClock } from "#pkg/clock";
@@ -112,6 +115,7 @@ class Bench {
   #isDraining = false;
   readonly logged: string[] = [];
   readonly watched: string[] = [];
+  watchBfd: Bfd["watch"] = () => assert.fail("no peer has a BFD profile here");
   secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
   readonly bgp = new BgpSpeaker({
     newSession: ({ key, settings, routes, restarting }) => {
@@ -123,7 +127,7 @@ class Bench {
       watch: (names) => this.watched.push([...names].join()),
       get: (_key: SecretKey) => this.secret,
     },
-    bfd: { watch: () => assert.fail("no peer has a BFD profile here") },
+    bfd: { watch: (...of) => this.watchBfd(...of) },
     portions: new Portions(this.clock, 4),
     clock: this.clock,
     log: {
@@ -146,11 +150,11 @@ class Bench {
 
   #setPeers(whyRemoved: BgpPeers["whyRemoved"]): void {
     const peers = nodePeers(this.#config?.peers ?? [], this.#labels);
-    this.bgp.setPeers({ peers, bfdProfiles: new Map(), isDraining: this.#isDraining, whyRemoved });
+    this.bgp.setPeers({ peers, bfdProfiles: this.#config?.bfdProfiles ?? new Map(), isDraining: this.#isDraining, whyRemoved });
   }
 
   configure(...peers: string[]): void {
-    const { config, problems } = parseConfig(`peers: [${peers}]`);
+    const { config, problems } = parseConfig(`peers: [${peers}]\nbfd-profiles: [{name: fast}]`);
     assert.ok(config, JSON.stringify(problems));
     this.#config = config;
     this.#setPeers("removedFromConfig");
@@ -196,6 +200,30 @@ test("no session begins before everything has been placed, and then it has the r
   bench.bgp.flush(true);
   assert.equal(bench.session(1).started, true);
   assert.equal(bench.session(1).routes.pending, 1);
+});
+
+test("the node's interfaces are asked for once for all peers that wait for BFD, and not with each part of what is placed", async (t) => {
+  const networkInterfaces = t.mock.method(os, "networkInterfaces", () => ({}));
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const bench = new Bench();
+  const status = { verdict: "unknown", reason: "r" } as const;
+  bench.watchBfd = () => ({ status, configure() {}, [Symbol.dispose]() {} });
+  bench.configure(...[1, 2, 3].map((host) => router(host, ", bfd-profile: fast, bfd-strict: true")));
+  const asked = async (act: () => void): Promise<number> => {
+    await new Promise(setImmediate);
+    networkInterfaces.mock.resetCalls();
+    act();
+    return networkInterfaces.mock.callCount();
+  };
+  const atFirst = await asked(() => bench.bgp.flush(true));
+  assert.deepEqual([atFirst, bench.sessions.size, bench.session(1).started], [1, 3, false]);
+  assert.equal(await asked(() => bench.bgp.flush(false)), 0);
+  assert.equal(await asked(() => bench.bgp.flush(true)), 1);
+  assert.equal(await asked(() => bench.bgp.addressesChanged()), 1);
 });
 
 test("a session is notified once of all that changed in a round, and only if something did", () => {

@@ -81,7 +81,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   flush(complete: boolean): void {
-    for (const peer of this.#peers.values()) peer.awaitBfd();
+    if (complete) for (const peer of this.#peers.values()) peer.awaitBfd();
     for (const peer of this.#changed) peer.session?.routesChanged();
     this.#changed.clear();
     if (!complete || this.#started) return;

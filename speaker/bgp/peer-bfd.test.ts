@@ -29,7 +29,7 @@ for (const { name, peer, multihop } of cases)
     assert.deepEqual(ends, { peer: parsed.address, local: parsed.sourceAddress, interface: undefined, multihop });
   });
 
-test("a session moves to other ends when the node has other addresses", (t) => {
+test("a session moves to other ends when the node has other addresses", async (t) => {
   const { config } = parseConfig(
     "peers: [{my-asn: 1, peer-asn: 1, peer-address: 192.0.2.1, bfd-strict: true, bfd-profile: p}]\nbfd-profiles: [{name: p}]",
   );
@@ -43,6 +43,7 @@ test("a session moves to other ends when the node has other addresses", (t) => {
     t.mock.restoreAll();
     syncBuiltinESMExports();
   });
+  await new Promise(setImmediate); // The node's interfaces are asked for once in a turn.
   const calls: string[] = [];
   const watch: Bfd["watch"] = ({ multihop }) => {
     const hops = multihop ? "several hops" : "one hop";
@@ -54,6 +55,7 @@ test("a session moves to other ends when the node has other addresses", (t) => {
   bfd.start();
   assert.deepEqual(calls, ["several hops"], "before the node has its address");
   cidrs = ["192.0.2.9/24"];
+  await new Promise(setImmediate);
   bfd.start();
   bfd.start();
   assert.deepEqual(calls, ["several hops", "not several hops", "one hop"]);

@@ -1,5 +1,5 @@
-import { networkInterfaces } from "node:os";
 import type { Bfd, BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
+import { interfacesNow } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { type Prefix, parsePrefix } from "#pkg/net";
@@ -84,9 +84,16 @@ export function bfdEnds(peer: Peer, subnets: readonly Prefix[]): BfdEnds {
   return { peer: address, local: sourceAddress, interface: device, multihop };
 }
 
-/** The subnets of the node's interfaces, as they are now. */
-export function nodeSubnets(): Prefix[] {
-  return Object.values(networkInterfaces()).flatMap((addresses = []) =>
+const subnetsOf = new WeakMap<ReturnType<typeof interfacesNow>, readonly Prefix[]>(); // interfaces -> their subnets
+
+/** The subnets of the node's interfaces, as they are in this turn of the event loop. */
+export function nodeSubnets(): readonly Prefix[] {
+  const interfaces = interfacesNow();
+  const known = subnetsOf.get(interfaces);
+  if (known !== undefined) return known;
+  const subnets = Object.values(interfaces).flatMap((addresses = []) =>
     addresses.flatMap(({ cidr }) => (cidr === null ? [] : (parsePrefix(cidr) ?? []))),
   );
+  subnetsOf.set(interfaces, subnets);
+  return subnets;
 }

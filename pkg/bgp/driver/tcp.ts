@@ -3,7 +3,15 @@ import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
 import { interfaceIndexOf, TcpSocket } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
-import { type Connection, type ConnectionEvents, type SocketEnd, socketEnd, socketEndNow, type Transport } from "./transport.ts";
+import {
+  type Connection,
+  type ConnectionEvents,
+  type Interfaces,
+  type SocketEnd,
+  socketEnd,
+  socketEndNow,
+  type Transport,
+} from "./transport.ts";
 
 /** Connects by sockets of the system. */
 export const tcpTransport: Transport = {
@@ -21,9 +29,25 @@ export const tcpTransport: Transport = {
     }
   },
   endNow(end: SocketEnd, { address }: SessionSettings): SocketEnd {
-    return socketEndNow(end, address, networkInterfaces());
+    return socketEndNow(end, address, interfacesNow());
   },
 };
+
+let asked: Interfaces | undefined; // In this turn of the event loop.
+
+/**
+ * The node's interfaces. The system is asked once in a turn of the event loop: with those of a hundred Pods that takes milliseconds, and
+ * hundreds of peers may want to know at once.
+ */
+export function interfacesNow(): Interfaces {
+  if (asked === undefined) {
+    asked = networkInterfaces();
+    setImmediate(() => {
+      asked = undefined;
+    });
+  }
+  return asked;
+}
 
 /** @throws {Error} in words, {SystemCallError} for `describeConnectionError` */
 function openSocket(peer: SessionSettings): Socket {
@@ -99,7 +123,7 @@ export class TcpConnection implements Connection {
 export function endOf(socket: Socket, peer: SessionSettings): SocketEnd | undefined {
   const [text = "", zone] = (socket.localAddress ?? "").split("%");
   const local = parseAddress(text);
-  return local === undefined ? undefined : socketEnd(local, peer.address, networkInterfaces(), peer.interface ?? zone);
+  return local === undefined ? undefined : socketEnd(local, peer.address, interfacesNow(), peer.interface ?? zone);
 }
 
 /** Network control, as routers mark BGP (RFC 4594, section 3.2). */
