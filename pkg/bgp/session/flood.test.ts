@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Message } from "../codec/messages.ts";
-import { keepalive, LoneSession, refresh, summary, update } from "../testing/lone-session.ts";
+import { keepalive, LoneSession, notification, ourId, refresh, summary, theirOpen, update } from "../testing/lone-session.ts";
 import { describeReason } from "./reason.ts";
 
 function established(): LoneSession {
@@ -61,4 +61,23 @@ test("a full table of the Internet, even without packing, and KEEPALIVEs as ofte
   }
   assert.equal(one.state, "established");
   assert.ok(one.session.connections.every((each) => "workUntil" in each && each.workUntil <= one.now + 500));
+});
+
+test("a peer that begins sessions to end them has to wait between them, whatever it says at the end", () => {
+  for (const subcode of [4, 5, 7]) {
+    const one = new LoneSession({ passive: true });
+    one.dispatch({ type: "start" });
+    let sessions = 0;
+    for (let tenths = 0; tenths < 600; tenths++) {
+      one.pass(100);
+      if (!summary(one.dispatch({ type: "accepted", routerId: ourId })).startsWith("adopt")) continue;
+      const id = one.session.lastConnection;
+      one.message(id, theirOpen());
+      one.message(id, keepalive);
+      assert.equal(one.state, "established");
+      one.message(id, notification(6, subcode));
+      sessions++;
+    }
+    assert.ok(sessions >= 10 && sessions <= 40, `${sessions} sessions in a minute that end with Cease (6/${subcode})`);
+  }
 });

@@ -31,8 +31,11 @@ function receiveNotification(transition: Transition, connection: Opening | Agree
   const rejected = code === NotificationCode.cease && subcode === Cease.connectionRejected;
   if (collided && transition.session.connections.length > 1)
     drop(transition, connection); // The peer keeps the other connection.
-  // Two sides that both hold in Idle would reject each other's attempts for ever; in Active one lets the other in.
-  else fail(transition, connection, { type: "received", notification }, rejected ? "active" : "idle");
+  // Two sides that both hold in Idle would reject each other's attempts for ever; in Active one lets the other in. A session that there was is no attempt.
+  else {
+    const next = rejected && connection.state !== "established" ? "active" : "idle";
+    fail(transition, connection, { type: "received", notification }, next);
+  }
 }
 
 function establish(transition: Transition, connection: Agreed): void {
