@@ -6,10 +6,13 @@ import { describeReason } from "../session/reason.ts";
 import type { Reason, Session } from "../session/state.ts";
 import { type PeerView, seconds } from "./peer-view.ts";
 
-// Reasons are few, but the peer chooses a part of their text.
-const reasonsKept = 16;
+// Reasons are few, but the peer chooses a part of their text, and may have another for a hundred attempts a second.
+const maxReasons = 16;
 
-/** Logs each change of state once. A failure that repeats for the same reason is logged at debug after the first time. */
+/**
+ * Logs each change of state once. A failure that repeats for the same reason is logged at debug after the first time, and so is one for still
+ * another reason after many.
+ */
 export class SessionLog {
   readonly #log: Log;
   readonly #logged = new Set<string>(); // Why it failed, since a session was established.
@@ -58,7 +61,8 @@ export class SessionLog {
   }
 
   #failed(fields: object, words: string): void {
-    this.#log[this.#logged.has(words) ? "debug" : "warn"]("BGP session not established", { ...fields });
-    if (this.#logged.size < reasonsKept) this.#logged.add(words);
+    const isNews = this.#logged.size < maxReasons && !this.#logged.has(words);
+    if (isNews) this.#logged.add(words);
+    this.#log[isNews ? "warn" : "debug"]("BGP session not established", { ...fields });
   }
 }
