@@ -161,6 +161,23 @@ test("a session that waits for BFD gets it between other ends when the node has 
   assert.deepEqual(bench.calls, ["watch no more", "watch 192.0.2.1 fast", "addresses"]);
 });
 
+test("a session that waits for BFD begins when other ends turn out to be watched already, and up", async (t) => {
+  let cidrs: string[] = [];
+  t.mock.method(os, "networkInterfaces", () => ({ eth0: cidrs.map((cidr) => ({ cidr })) }));
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  await new Promise(setImmediate);
+  const bench = new Bench(strict, 64512);
+  cidrs = ["192.0.2.9/24"];
+  await new Promise(setImmediate);
+  bench.status = { verdict: "up", reason: "another peer at the same address has it watched" };
+  bench.addressesChanged();
+  assert.deepEqual(bench.calls, ["watch 192.0.2.1 fast", "watch no more", "watch 192.0.2.1 fast", "start", "addresses"]);
+});
+
 test("a session that need not be strict any more begins at once", () => {
   const bench = new Bench(strict);
   bench.configure(withBfd);

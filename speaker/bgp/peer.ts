@@ -68,7 +68,9 @@ export class BgpPeer {
 
   /** A session that waits for BFD may need it between other ends by now. */
   awaitBfd(): void {
-    if (!this.#begun && this.#session !== undefined) this.#bfd.start();
+    if (this.#begun || this.#session === undefined) return;
+    this.#bfd.start();
+    this.#begin(); // Another peer may have these watched already, and they are up.
   }
 
   /** The interfaces of this node have other addresses: what goes by them is to go by those. */
