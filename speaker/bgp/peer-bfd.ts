@@ -86,7 +86,7 @@ export function bfdEnds(peer: Peer, subnets: readonly Prefix[]): BfdEnds {
 
 const subnetsOf = new WeakMap<ReturnType<typeof interfacesNow>, readonly Prefix[]>(); // interfaces -> their subnets
 
-/** The subnets of the node's interfaces, as they are in this turn of the event loop. */
+/** The subnets of the node's interfaces, as they are now. */
 export function nodeSubnets(): readonly Prefix[] {
   const interfaces = interfacesNow();
   const known = subnetsOf.get(interfaces);

@@ -33,16 +33,17 @@ export const tcpTransport: Transport = {
   },
 };
 
-let asked: Interfaces | undefined; // In this turn of the event loop.
+let asked: Interfaces | undefined; // Until what is being done is done.
 
 /**
- * The node's interfaces. The system is asked once in a turn of the event loop: with those of a hundred Pods that takes milliseconds, and
- * hundreds of peers may want to know at once.
+ * The node's interfaces. The system is asked once for all that want to know at once: with those of a hundred Pods that takes milliseconds, and
+ * there may be hundreds of peers.
  */
 export function interfacesNow(): Interfaces {
   if (asked === undefined) {
     asked = networkInterfaces();
-    setImmediate(() => {
+    // Not longer: what is done next may be to hear of other addresses.
+    process.nextTick(() => {
       asked = undefined;
     });
   }
