@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inPortions, Portions, SimulatedClock } from "#pkg/clock";
+import { setImmediate } from "node:timers/promises";
+import { inPortions, inTurns, Portions, SimulatedClock } from "#pkg/clock";
 
 test("so many portions are done in a turn, everybody's in turn", () => {
   const clock = new SimulatedClock();
@@ -65,10 +66,31 @@ test("work is done in portions, each up to where it yields, and what it returns 
   );
   const turns: number[][] = [];
   for (let turn = 0; turn < 3; turn++) {
-    await new Promise(setImmediate);
+    await setImmediate();
     turns.push(done.splice(0));
     clock.advanceToNext();
   }
   assert.deepEqual(turns, [[0, 1], [2, 3], []]);
   assert.equal(await result, "end");
+});
+
+test("work in turns hands over at the first yield after 5 ms, and not before", async () => {
+  const clock = new SimulatedClock();
+  const done: number[] = [];
+  function* work(): Generator<undefined, string> {
+    for (let i = 1; i <= 7; i++) {
+      clock.advanceBy(2);
+      done.push(i);
+      yield;
+    }
+    return "all";
+  }
+  const result = inTurns(clock, work());
+  assert.deepEqual(done, [1, 2, 3]);
+  assert.deepEqual(clock.pending(), ["next turn"]);
+  clock.advanceBy(0);
+  await setImmediate();
+  assert.deepEqual(done, [1, 2, 3, 4, 5, 6]);
+  clock.advanceBy(0);
+  assert.equal(await result, "all");
 });

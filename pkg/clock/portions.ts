@@ -1,5 +1,5 @@
 import { Alarm } from "./alarm.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Millis } from "./clock.ts";
 
 /**
  * Keeps turns of the event loop short where many have much to do at once: of the portions into which they cut their work, so many are done
@@ -57,5 +57,20 @@ export async function inPortions<Result>(portions: Pick<Portions, "do">, work: I
     portions.do(() => resolve(work.next()));
     const { done, value } = await promise;
     if (done) return value;
+  }
+}
+
+const maxTurnMs: Millis = 5;
+
+/** Does `work` in turns of the event loop, each of which ends at the first `yield` after 5 ms. @returns what it returns in the end */
+export async function inTurns<Result>(clock: Clock, work: Iterator<undefined, Result>): Promise<Result> {
+  for (let until = clock.now() + maxTurnMs; ; ) {
+    const { done, value } = work.next();
+    if (done) return value;
+    if (clock.now() < until) continue;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.schedule("next turn", clock.now(), resolve);
+    await promise;
+    until = clock.now() + maxTurnMs;
   }
 }

@@ -1,9 +1,9 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
 import { urlToHttpOptions } from "node:url";
-import { type Clock, type Millis, wallClock } from "#pkg/clock";
+import { type Clock, inTurns, type Millis, wallClock } from "#pkg/clock";
 import type { Credentials, Identity } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
-import { type Fields, fields, parseJson, text } from "./untrusted.ts";
+import { type Fields, fields, parseInSteps, parseJson, text } from "./untrusted.ts";
 
 // An `import` of node:http reads all that it exports. One of these is `WebSocket`, for which Node loads its `fetch`: 14 MB unused.
 const { request: requestHttp } = process.getBuiltinModule("node:http");
@@ -69,7 +69,7 @@ export class Http {
     if (request.ignoreAnswer && isJson(response)) return await discard(response, request.purpose);
     const { text, whole } = await read(response, request.purpose, maxBytes);
     if (!whole) throw new ApiError(`Cannot ${request.purpose}: the answer has more than ${maxBytes >> 20} MiB`, 200, "TooLarge");
-    const body = parseJson(text);
+    const body = await inTurns(this.#clock, parseInSteps(text));
     if (typeof body === "object" && body !== null) return fields(body);
     throw new ApiError(`Cannot ${request.purpose}: the answer is not a JSON object`, response.statusCode ?? 0, "Malformed");
   }

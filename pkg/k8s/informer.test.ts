@@ -114,6 +114,32 @@ test("a list is read page by page, then watched from its version", limit, async 
   );
 });
 
+test("a page whose objects take long to read and to keep is seen in several turns", limit, async () => {
+  const api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  const cluster = clusterAt(accessTo(api.url), clock, new LogLines());
+  await using _ = { [Symbol.asyncDispose]: () => close(cluster, api, clock) };
+  const seen: string[] = [];
+  const slow = {
+    ...resources.configMaps,
+    project: (...args: Parameters<typeof resources.configMaps.project>) => {
+      clock.advanceBy(3);
+      return resources.configMaps.project(...args);
+    },
+  };
+  using informer = cluster.informer(slow, {}, { changed: (key) => seen.push(key) });
+  informer.start();
+  const items = ["a", "b", "c", "d", "e"].map((name) => configMap(name, "1"));
+  (await api.next()).reply(200, listOf("7", items));
+  for (const count of [2, 4, 5]) {
+    await until(() => seen.length >= count);
+    await setImmediate();
+    assert.equal(seen.length, count);
+    clock.advanceBy(0);
+  }
+  await until(() => informer.synced);
+});
+
 test("what was listed before the first list broke off, and is no more, goes before the list is complete", limit, async () => {
   await using scene = await Scene.open();
   (await scene.api.next()).reply(200, listOf("7", [configMap("a", "1"), configMap("b", "2"), configMap("c", "3")], "page 2"));

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { Alarm, backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import { Alarm, backOff, type Clock, inTurns, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
 import { ApiError } from "./errors.ts";
@@ -249,10 +249,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       const { resourceVersion, continue: more } = fields(page.metadata);
       if ((page.items !== null && !Array.isArray(page.items)) || text(resourceVersion) === "")
         throw new ApiError(`Cannot list ${this.#resource.plural}: the answer is not a list`, 200, "Malformed");
-      for (const object of this.#project(list(page.items))) {
-        listed.set(object.key, object);
-        if (!this.#synced) this.#takeEarly(object);
-      }
+      await inTurns(this.#clock, this.#takePage(list(page.items), listed));
       largest = Math.min(largest + 1, pageSize);
       if (limit !== undefined) limit = Math.min(2 * limit, largest);
       next = text(more);
@@ -261,6 +258,22 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         return text(resourceVersion);
       }
     }
+  }
+
+  /** One object after another: what is kept of a large one may take milliseconds to find. */
+  *#takePage(items: readonly unknown[], listed: Map<string, V>): Generator<undefined, void> {
+    let malformed = 0;
+    for (const item of items) {
+      const meta = projectMeta(item);
+      if (meta === undefined) malformed++;
+      else {
+        const object = this.#unlessHeld(this.#resource.project(fields(item), meta));
+        listed.set(object.key, object);
+        if (!this.#synced) this.#takeEarly(object);
+      }
+      yield;
+    }
+    if (malformed > 0) this.#log.warn("malformed objects skipped", { objects: malformed });
   }
 
   // Nobody decides before the first list is complete, and all of 10,000 Services at once were a turn of a quarter of a second. What went since
@@ -407,15 +420,6 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       this.#objects.set(meta.key, now);
       this.#changed(meta.key, now, before);
     }
-  }
-
-  #project(items: readonly unknown[]): V[] {
-    const objects = items.flatMap((item) => {
-      const meta = projectMeta(item);
-      return meta === undefined ? [] : this.#unlessHeld(this.#resource.project(fields(item), meta));
-    });
-    if (objects.length < items.length) this.#log.warn("malformed objects skipped", { objects: items.length - objects.length });
-    return objects;
   }
 
   /** The same version can be another object after the API was restored from a backup. */

@@ -80,7 +80,7 @@ function projectService(
     name,
     uid,
     resourceVersion,
-    labels: isLabeled && spec.type === "LoadBalancer" ? someLabels(textMap(fields(raw.metadata).labels)) : undefined,
+    labels: isLabeled && spec.type === "LoadBalancer" ? projectLabels(raw) : undefined,
     annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
     type: text(spec.type),
     isClaimed: claimsClass(classes, optionalText(spec.loadBalancerClass)),
@@ -188,7 +188,7 @@ function projectNode(raw: Fields, meta: ObjectMeta): Node {
 }
 
 function projectNamespace(raw: Fields, meta: ObjectMeta): Namespace {
-  return { ...meta, labels: someLabels(textMap(fields(raw.metadata).labels)) };
+  return { ...meta, labels: projectLabels(raw) };
 }
 
 function projectPod(raw: Fields, meta: ObjectMeta): Pod {
@@ -252,8 +252,11 @@ function short(value: string): string {
 
 const maxLabels = 8192;
 
-/** All of them, or none: the API bounds the length of each, and not how many there are. */
-function someLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> | undefined {
+/** All of them, or none: the API bounds the length of each, and not how many there are. Null is what `parseJson` makes of very many. */
+function projectLabels(raw: Fields): Readonly<Record<string, string>> | undefined {
+  const found = fields(raw.metadata).labels;
+  if (found === null) return undefined;
+  const labels = textMap(found);
   const size = Object.entries(labels).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   return size <= maxLabels ? labels : undefined;
 }
@@ -262,7 +265,9 @@ function someLabels(labels: Readonly<Record<string, string>>): Readonly<Record<s
 function shortMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(map);
   if (entries.reduce((size, [key, value]) => size + key.length + value.length, 0) <= maxShort) return map;
-  return { sha256: createHash("sha256").update(JSON.stringify(entries.sort())).digest("hex") };
+  // Pairs as they are would be made texts of for each comparison: of 6,000 that took 8 ms.
+  const sorted = entries.map((entry) => JSON.stringify(entry)).sort();
+  return { sha256: createHash("sha256").update(sorted.join()).digest("hex") };
 }
 
 function textMap(

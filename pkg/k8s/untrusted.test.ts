@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseJson } from "./untrusted.ts";
+import { atOnce } from "#pkg/clock";
+import { classlessOnly } from "#pkg/service";
+import { projectMeta, resources, servicesOf } from "./resources.ts";
+import { type Fields, fields, parseInSteps, parseJson } from "./untrusted.ts";
 
 const padding = "x".repeat(70_000);
 const map = (keys: number) => Object.fromEntries(Array.from({ length: keys }, (_, i) => [`key-${i}`, `value-${i}`]));
@@ -16,10 +19,10 @@ test("of a selector of more than 64 KiB a digest is left, the same however long 
   }
 });
 
-test("of labels of more than 64 KiB nothing is left, and shorter maps stay as they are, however long the object is", () => {
+test("of labels of more than 64 KiB it is left that they are not known, and shorter maps stay as they are, however long the object is", () => {
   const short = { app: "web" };
   assert.deepEqual(parseJson(JSON.stringify({ labels: map(20_000), selector: short, padding })), {
-    labels: {},
+    labels: null,
     selector: short,
     padding,
   });
@@ -47,16 +50,146 @@ test("of lists above 64 KiB that nobody asks for nothing is left", () => {
   const texts = Array.from({ length: 10_000 }, (_, i) => `a/${i}`);
   const read = parseJson(
     JSON.stringify({
-      metadata: { finalizers: texts },
+      metadata: { finalizers: texts, ownerReferences: texts.map((name) => ({ name })) },
       spec: { loadBalancerSourceRanges: texts, externalIPs: texts, other: texts },
       short: { finalizers: ["a/b"] },
     }),
   );
   assert.deepEqual(read, {
-    metadata: { finalizers: [] },
+    metadata: { finalizers: [], ownerReferences: [] },
     spec: { loadBalancerSourceRanges: [], externalIPs: [], other: texts },
     short: { finalizers: ["a/b"] },
   });
+});
+
+test("of a Service with tens of thousands of ports one more is left than it may have", () => {
+  const ports = Array.from({ length: 60_000 }, (_, i) => ({ name: `p${i}`, port: i + 1 }));
+  assert.deepEqual(parseJson(JSON.stringify({ spec: { ports, type: "LoadBalancer" } })), {
+    spec: { ports: ports.slice(0, 1_001), type: "LoadBalancer" },
+  });
+});
+
+test("a long map that is none of texts is left out as a whole, so that what is left is JSON", () => {
+  const matchLabels = map(5_000);
+  const read = parseJson(
+    JSON.stringify({ selector: { matchLabels, matchExpressions: [{ key: "}" }] }, labels: { matchLabels }, end: 1 }),
+  );
+  assert.deepEqual(Object.keys(fields(fields(read).selector)), ["sha256"]);
+  assert.deepEqual({ ...fields(read), selector: undefined }, { selector: undefined, labels: null, end: 1 });
+});
+
+/** As it is kept; any digest of a selector is as good as another. */
+function kept(raw: unknown): unknown {
+  const meta = projectMeta(raw);
+  if (meta === undefined) return undefined;
+  const service = servicesOf(classlessOnly, "labels").project(fields(raw), meta);
+  const selector = service.selector.sha256 === undefined ? service.selector : "digest";
+  return [
+    { ...service, selector },
+    resources.nodes.project(fields(raw), meta).taints,
+    resources.configMaps.project(fields(raw), meta),
+  ];
+}
+
+const deceits = [
+  '"labels":{',
+  '"selector":{',
+  '"annotations":{',
+  '"finalizers":[',
+  '"items":[',
+  '"ports":[{',
+  "\\",
+  '\\"',
+  "}",
+  "]",
+];
+const names = ["labels", "selector", "annotations", "finalizers", "managedFields", "ports", "items"];
+const sizes = [0, 1, 3, 70_000];
+
+/** Some with one text, or so many short ones, that the whole is long. */
+function anyTexts(name: fc.Arbitrary<string>): fc.Arbitrary<Fields> {
+  const value = fc.oneof(fc.string(), fc.constantFrom(...deceits, ...names));
+  return fc
+    .tuple(fc.dictionary(name, value, { maxKeys: 6, noNullPrototype: true }), fc.constantFrom(...sizes), fc.boolean())
+    .map(([texts, size, isOneText]) => ({
+      ...texts,
+      ...(isOneText
+        ? { zz: '\\"x'.repeat(size / 4) }
+        : Object.fromEntries(Array.from({ length: size / 14 }, (_, i) => [`zz-${i}`, "y"]))),
+    }));
+}
+
+const anyName = fc.oneof(fc.stringMatching(/^[a-z0-9A-Z][-._a-z0-9/]{0,12}$/), fc.constantFrom(...names, "1", "02"));
+const read = fc.constantFrom("metallb.universe.tf/address-pool", "ingot.dev/addresses", "ingot.dev/allow-renumber");
+const anyObject = fc.record({
+  metadata: fc.record({
+    name: anyName,
+    namespace: anyName,
+    uid: fc.constant("u"),
+    resourceVersion: fc.constant("1"),
+    labels: anyTexts(anyName),
+    annotations: anyTexts(fc.oneof(anyName, read)),
+    finalizers: fc.array(fc.constantFrom(...deceits)),
+    managedFields: fc.array(fc.record({ fieldsV1: fc.dictionary(fc.constantFrom("f:labels", ...deceits), fc.constant({})) })),
+  }),
+  spec: fc.record({
+    type: fc.constant("LoadBalancer"),
+    selector: anyTexts(anyName),
+    ports: fc
+      .tuple(fc.constantFrom(...sizes), fc.constantFrom(...deceits))
+      .map(([size, name]) => Array.from({ length: size / 30 }, (_, i) => ({ name, port: i }))),
+    taints: fc.array(fc.record({ key: fc.constantFrom(...deceits) })),
+  }),
+  data: fc.dictionary(anyName, fc.constantFrom(...deceits)),
+});
+
+test("of any object that the API takes, however long its parts are, is kept what is kept of the whole", () => {
+  fc.assert(
+    fc.property(anyObject, (object) => {
+      const json = JSON.stringify(object);
+      assert.deepEqual(kept(parseJson(json)), kept(JSON.parse(json)));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("a page is read one object after another, and keeps what is kept of the whole", () => {
+  fc.assert(
+    fc.property(fc.array(anyObject, { maxLength: 4 }), anyTexts(anyName), (objects, metadata) => {
+      const json = JSON.stringify({ kind: "List", metadata, items: [...objects, {}, {}], end: "]" });
+      const steps = parseInSteps(json);
+      const page = fields(atOnce(steps));
+      assert.deepEqual({ ...page, items: undefined }, { kind: "List", metadata, items: undefined, end: "]" });
+      assert.deepEqual(
+        (page.items as unknown[]).map(kept),
+        [...objects, {}, {}].map((object) => kept(JSON.parse(JSON.stringify(object)))),
+      );
+    }),
+    { numRuns: 30 },
+  );
+  const steps = parseInSteps(JSON.stringify({ items: [{ padding }, { padding }, {}] }));
+  assert.equal([...steps].length, 3);
+});
+
+test("what only looks like a page is read as what it is", () => {
+  const texts = [
+    { metadata: { items: [{ a: 1 }] }, padding },
+    { metadata: { items: [{ a: 1 }] }, items: [{ b: 1 }], padding },
+    { metadata: { items: [] }, items: [], padding },
+    { items: [{ a: 1 }, "b", { c: 1 }], padding },
+    { items: [[{ a: 1 }]], padding },
+    [{ items: [{ a: 1 }], padding }],
+  ].map((value) => JSON.stringify(value));
+  for (const text of [...texts, JSON.stringify({ items: [{ a: 1 }], padding }, null, 1)])
+    assert.deepEqual(atOnce(parseInSteps(text)), JSON.parse(text));
+  for (const text of [
+    '{"items":[{"a":1}',
+    '{"items":[{"a":1},]',
+    '{"items":[{"a"}]}',
+    '{"items":[{"a":1}{"a":1}]}',
+    '{"items":[{"a":1},]}',
+  ])
+    assert.equal(atOnce(parseInSteps(text.replace("{", `{"padding":"${padding}",`))) === undefined, true, text);
 });
 
 test("a long document is read as it is, but for managedFields, whatever their keys are and whatever looks like them in texts", () => {

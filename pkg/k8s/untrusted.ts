@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { annotationNames } from "#pkg/service";
+import { annotationNames, maxPorts } from "#pkg/service";
 
 /**
  * Reading values of unknown shape. The API server checks what it stores, but an aggregated or a broken one may send anything,
@@ -43,20 +43,51 @@ export function parseJson(json: string): unknown {
   }
 }
 
+/**
+ * As `parseJson`, of a list one item after another, with a `yield` between them: 45 Services of a tenant who means it are a page that takes more
+ * than half a second.
+ */
+export function* parseInSteps(json: string): Generator<undefined, unknown> {
+  const start = json.length < longText ? -1 : json.indexOf(itemsOpening);
+  if (start === -1) return parseJson(json);
+  const items: unknown[] = [];
+  let at = start + itemsOpening.length;
+  for (let isNext = json.charCodeAt(at) === openingBrace; isNext; ) {
+    const after = endOfValue(json, at);
+    const item = after === -1 ? undefined : parseItem(json.slice(at, after));
+    if (item === undefined) return undefined;
+    items.push(item);
+    isNext = json.charCodeAt(after) === comma && json.charCodeAt(after + 1) === openingBrace;
+    at = isNext ? after + 1 : after;
+    yield;
+  }
+  const page = fields(parseJson(json.slice(0, start + itemsOpening.length) + json.slice(at)));
+  // Where it was a list within something else, or there is more in it than objects, the whole text is what it is.
+  return Array.isArray(page.items) && page.items.length === 0 ? { ...page, items } : parseJson(json);
+}
+
+const itemsOpening = '"items":[';
+
+function parseItem(json: string): unknown {
+  return json.length < longText ? parseJson(withoutManagedFields(json)) : parseJson(json);
+}
+
 // An object of that length is made to keep those busy who follow it, or it is a page of a list.
 const longText = 64 << 10;
-// Of a Service anybody may fill these with 100,000 texts, and nobody here asks for them.
-const unusedLists = ["finalizers", "loadBalancerSourceRanges", "externalIPs"];
+// Of a Service anybody may fill these with 100,000 entries, and nobody here asks for them.
+const unusedLists = ["finalizers", "ownerReferences", "loadBalancerSourceRanges", "externalIPs"];
 
 /**
  * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is
- * left, by which it is told from others, and of labels and unused lists nothing; of annotations those that are read. `managedFields` repeat every
- * key, and nobody here asks for them. A name after an unescaped quote and before a colon is a key: texts cannot contain it. Names and values of
- * labels and selectors have neither brackets nor quotes.
+ * left, by which it is told from others, and of labels and unused lists nothing; of annotations those that are read, and of ports one more than
+ * a Service may have. `managedFields` repeat every key, and nobody here asks for them. A name after an unescaped quote and before a colon is a
+ * key: texts cannot contain it.
  */
 function withoutLongParts(json: string): string {
-  const unmanaged = replaceValues(json, '"managedFields":[', endOfValue, () => "[]");
-  const unlabelled = replaceValues(unmanaged, '"labels":{', endOfMap, (value) => (value.length < longText ? value : "{}"));
+  // Null are labels that nobody knows; see `projectLabels`.
+  const unlabelled = replaceValues(withoutManagedFields(json), '"labels":{', endOfMap, (value) =>
+    value.length < longText ? value : "null",
+  );
   const annotated = replaceValues(unlabelled, '"annotations":{', endOfValue, (value) =>
     value.length < longText ? value : onlyRead(value),
   );
@@ -64,7 +95,24 @@ function withoutLongParts(json: string): string {
     (text, name) => replaceValues(text, `"${name}":[`, endOfValue, (value) => (value.length < longText ? value : "[]")),
     annotated,
   );
-  return replaceValues(unlisted, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
+  const fewPorts = replaceValues(unlisted, '"ports":[', endOfValue, (value) =>
+    value.length < longText ? value : firstObjects(value, maxPorts + 1),
+  );
+  return replaceValues(fewPorts, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
+}
+
+function withoutManagedFields(json: string): string {
+  return replaceValues(json, '"managedFields":[', endOfValue, () => "[]");
+}
+
+/** The list up to that many objects. */
+function firstObjects(list: string, count: number): string {
+  let after = 1;
+  for (let found = 0; found < count; found++) {
+    after = endOfValue(list, after);
+    if (after === -1) return list;
+  }
+  return `${list.slice(0, after)}]`;
 }
 
 /** A Service may have 23,000 annotations. */
@@ -100,13 +148,27 @@ function replaceValues(
   return result + json.slice(from);
 }
 
+/**
+ * Of a map of texts, as most are; where one is short it is of no matter that another kind of map may go on behind it, because it stays as it
+ * is. What looks long may have brackets in it, and is cut only as a whole.
+ */
 function endOfMap(json: string, start: number): number {
-  return json.indexOf("}", start) + 1 || -1;
+  const after = json.indexOf("}", start) + 1;
+  if (after === 0) return -1;
+  return after - start < longText ? after : endOfValue(json, start);
 }
 
 /** @param start behind its first quote. @returns behind its last one; the end of everything where there is none */
 function endOfText(json: string, start: number): number {
-  for (let at = json.indexOf('"', start); at !== -1; at = json.indexOf('"', at + 1)) {
+  // Most are short: a search by `indexOf` takes longer to begin than to get there.
+  const far = Math.min(start + shortText, json.length);
+  let at = start;
+  for (; at < far; at++) {
+    const code = json.charCodeAt(at);
+    if (code === quote) return at + 1;
+    if (code === backslash) at++;
+  }
+  for (at = json.indexOf('"', at); at !== -1; at = json.indexOf('"', at + 1)) {
     let escapes = at;
     while (json.charCodeAt(escapes - 1) === backslash) escapes--;
     if ((at - escapes) % 2 === 0) return at + 1;
@@ -114,8 +176,10 @@ function endOfText(json: string, start: number): number {
   return json.length;
 }
 
+const shortText = 64;
 const quote = 0x22;
 const backslash = 0x5c;
+const comma = 0x2c;
 const [openingBracket, openingBrace, closingBracket, closingBrace] = [0x5b, 0x7b, 0x5d, 0x7d];
 
 function endOfValue(json: string, start: number): number {
