@@ -35,6 +35,9 @@ const kindsOf: Readonly<Record<Trial, readonly Kind[]>> = { newest: ["new"], fir
 
 /** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
 interface Namespace {
+  readonly name: string;
+  /** Counts up with each key of any namespace that is begun: the lowest has waited longest. */
+  turn: number;
   readonly waiting: Readonly<Record<Kind, DistinctQueue<string>>>;
   working: number;
   /** Counts up with the new keys that are added to any namespace. */
@@ -52,7 +55,6 @@ interface Retry {
 
 /** Whose key is to be worked on next, and as which trial in an outage. */
 interface Next {
-  readonly name: string;
   readonly namespace: Namespace;
   readonly kind: Kind;
   readonly trial?: Trial;
@@ -67,12 +69,15 @@ interface Next {
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  readonly #namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on, in turn
+  readonly #namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on
+  // Those with keys of a kind that wait, in turn: thousands may have none but slow ones, which is not to be found out at each key of another.
+  readonly #inTurn: Readonly<Record<Kind, Set<Namespace>>> = { new: new Set(), failed: new Set(), slow: new Set() };
   readonly #working = new Map<string, Kind>();
   readonly #again = new Set<string>(); // added while being worked on
   readonly #retries = new Map<string, Retry>();
   readonly #outage: Outage;
   #added = 0;
+  #turns = 0;
   #scheduled: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #paused = false;
   #closed = false;
@@ -118,6 +123,8 @@ export class WorkQueue {
     const name = namespaceOf(key);
     const waiting = () => new DistinctQueue<string>();
     const namespace = this.#namespaces.get(name) ?? {
+      name,
+      turn: ++this.#turns,
       waiting: { new: waiting(), failed: waiting(), slow: waiting() },
       working: 0,
       newest: 0,
@@ -132,6 +139,7 @@ export class WorkQueue {
     const kind = isSlow ? "slow" : attempts > 0 ? "failed" : "new";
     const namespace = this.#namespace(key);
     namespace.waiting[kind].push(key);
+    this.#inTurn[kind].add(namespace);
     if (kind === "new") namespace.newest = ++this.#added;
   }
 
@@ -163,14 +171,13 @@ export class WorkQueue {
     for (let started = 0; started < maxPerTurn && (started === 0 || clock.now() < until); started++) {
       const next = this.#paused ? undefined : this.#next(); // What is worked on may put another configuration in force.
       if (next === undefined) return;
-      const { name, namespace, kind, trial } = next;
+      const { namespace, kind, trial } = next;
       const { waiting } = namespace;
       namespace.isReversed = waiting.new.size > 0 && (namespace.isReversed || trial !== undefined);
       const isLast = kind === "new" && namespace.isReversed && trial !== "first";
       const key = isLast ? waiting.new.pop() : waiting[kind].shift();
       if (key === undefined) return;
-      this.#namespaces.delete(name); // To the end: the others come first.
-      this.#namespaces.set(name, namespace);
+      this.#toEnd(namespace);
       namespace.working++;
       this.#working.set(key, kind);
       const startedAt = clock.now();
@@ -182,6 +189,15 @@ export class WorkQueue {
           this.#finish(key, late, clock.now() - startedAt >= slowMs);
         });
       } else this.#finish(key, outcome, false);
+    }
+  }
+
+  /** The others come first. */
+  #toEnd(namespace: Namespace): void {
+    namespace.turn = ++this.#turns;
+    for (const kind of kinds) {
+      this.#inTurn[kind].delete(namespace);
+      if (namespace.waiting[kind].size > 0) this.#inTurn[kind].add(namespace);
     }
   }
 
@@ -208,15 +224,16 @@ export class WorkQueue {
     const free = this.#options.concurrency - this.#working.size;
     if (free <= 0) return undefined;
     const open = among.filter((kind) => kind !== "slow" || this.#hasSlowPlace());
-    let found: Next | undefined;
-    for (const [name, namespace] of this.#namespaces) {
-      if (namespace.working >= Math.max(2, free) || (found !== undefined && namespace.newest < found.namespace.newest)) continue;
-      const kind = open.find((each) => namespace.waiting[each].size > 0);
-      if (kind === undefined) continue;
-      found = { name, namespace, kind };
-      if (!isNewest) break;
+    let found: Namespace | undefined;
+    for (const kind of open) {
+      for (const namespace of this.#inTurn[kind]) {
+        if (namespace.working >= Math.max(2, free)) continue; // Of these there are no more than places.
+        if (found === undefined || (isNewest ? namespace.newest > found.newest : namespace.turn < found.turn)) found = namespace;
+        if (!isNewest) break;
+      }
     }
-    return found;
+    const kind = open.find((each) => found !== undefined && found.waiting[each].size > 0);
+    return found === undefined || kind === undefined ? undefined : { namespace: found, kind };
   }
 
   #hasSlowPlace(): boolean {
