@@ -1,7 +1,7 @@
 import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { Queue } from "#pkg/queue";
-import { escapeControls } from "#pkg/text";
+import { escapeControls, upTo } from "#pkg/text";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
@@ -78,7 +78,7 @@ export class EventRecorder implements AsyncDisposable {
   record(about: ObjectReference, type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#closed) return;
     const { clock } = this.#options;
-    const shown = escapeControls(message.slice(0, maxMessageLength)).slice(0, maxMessageLength);
+    const shown = upTo(escapeControls(upTo(message, maxMessageLength)), maxMessageLength);
     const event = this.#correlator.correlate({ about, type, reason, message: shown, at: clock.now(), date: wallClock() });
     if (event === undefined) return;
     if (this.#waiting < maxWaiting) this.#enqueue(event);

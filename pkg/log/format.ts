@@ -1,4 +1,4 @@
-import { escapeControls } from "#pkg/text";
+import { escapeControls, upTo } from "#pkg/text";
 
 /** What varies in a line. An `Error` is written as its message with those of its causes. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -35,7 +35,7 @@ function printable(key: string, value: unknown): unknown {
 }
 
 function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length)}… (${text.length} characters)`;
+  return text.length <= length ? text : `${upTo(text, length)}… (${text.length} characters)`;
 }
 
 function firstOf(items: readonly unknown[]): readonly unknown[] {

@@ -13,6 +13,8 @@ test("of many items the first five are listed, and how many more there are", () 
 const quotes: { name: string; text: string; want: string }[] = [
   { name: "stands in quotes", text: "a b", want: '"a b"' },
   { name: "is cut after 60 characters", text: "x".repeat(61), want: `"${"x".repeat(60)}…"` },
+  { name: "is cut between characters, not within one", text: `${"x".repeat(59)}😀y`, want: `"${"x".repeat(59)}…"` },
+  { name: "is cut behind a character of two halves", text: `${"x".repeat(58)}😀y`, want: `"${"x".repeat(58)}😀…"` },
   { name: "stays on one line", text: "a\nb\r\u2028", want: '"a\\nb\\r\\u2028"' },
   { name: "shows control characters of both sets", text: "\u001b[2J\u007f\u009b", want: '"\\u001b[2J\\u007f\\u009b"' },
   { name: "shows what would reorder it", text: "\u202eabc\u2066\u200f\u061c", want: '"\\u202eabc\\u2066\\u200f\\u061c"' },

@@ -18,7 +18,13 @@ export function quote(found: string): string {
 
 /** At most 60 characters. */
 export function shorten(found: string): string {
-  return found.length > 60 ? `${found.slice(0, 60)}…` : found;
+  return found.length > 60 ? `${upTo(found, 60)}…` : found;
+}
+
+/** At most so many UTF-16 code units from the beginning, and no half of a character, which would be another one once it is written as UTF-8. */
+export function upTo(text: string, length: number): string {
+  const isHalf = text.length > length && (text.codePointAt(length - 1) ?? 0) > 0xffff;
+  return text.slice(0, isHalf ? length - 1 : length);
 }
 
 const maxListed = 5; // Kubernetes takes 1024 characters in an event.
