@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { resources } from "#pkg/k8s";
 import { annotations } from "#pkg/service";
 import { configText, startWorld, World } from "./testing/world.ts";
@@ -339,4 +340,23 @@ test("Services that appear at once after a gap keep the addresses on record, whi
   world.service("b", { ingress: ["10.0.0.0"] });
   await world.settle();
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.0"]);
+});
+
+test("Services that appear while another configuration is put in place keep the addresses on record, whenever they come", async () => {
+  const others = Object.fromEntries(Array.from({ length: 250 }, (_, index) => [`z${index}`, {}]));
+  for (let turns = 0; turns < 10; turns++) {
+    const world = await startWorld(configText("main 10.0.0.0-10.0.9.255"), { old: {}, ...others });
+    world.delete("old");
+    await world.settle();
+    world.config(configText("main 10.0.0.0-10.0.9.255", `other 10.1.0.${turns}-10.1.0.255`));
+    world.cluster.deliver();
+    for (let turn = 0; turn < turns; turn++) {
+      await setImmediate();
+      world.clock.advanceToNext();
+    }
+    world.service("a");
+    world.service("b", { ingress: ["10.0.0.0"] });
+    await world.settle();
+    assert.deepEqual(world.addresses("b"), ["b=10.0.0.0"], `after ${turns} turns`);
+  }
 });

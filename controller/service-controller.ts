@@ -74,6 +74,7 @@ export class ServiceController {
   readonly #givenUp: GivenUp;
   readonly #statuses: StatusWriter;
   #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
+  readonly #appeared = new Set<string>(); // Services that did meanwhile, and hold nothing.
   readonly #verdicts: ServiceVerdicts;
   readonly #pools: PoolVerdicts;
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
@@ -148,6 +149,8 @@ export class ServiceController {
           if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
         }
     }
+    for (const _ of keepAll(this.#appeared, current, allocator, status)); // In this step, so that none appears before decisions go on.
+    this.#appeared.clear();
     if (elsewhere.length > 0) this.#options.reservedElsewhere(elsewhere);
   }
 
@@ -174,6 +177,7 @@ export class ServiceController {
   /** There is no configuration at all, and this is why: Services that need an address get an event. */
   unconfigure(why: string): void {
     this.#configuring = undefined;
+    this.#appeared.clear();
     this.#queue.resume();
     this.#state = { type: "unconfigured", why };
     for (const { key } of this.#options.services.values()) this.#queue.add(key);
@@ -290,8 +294,11 @@ export class ServiceController {
     this.#statuses.seen(key, now, before, held.map(String));
     this.#measureWait(key, now);
     // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
-    if (before === undefined && held.length === 0 && this.#state.type === "configured" && this.#configuring === undefined)
-      for (const _ of keepAll([key], (each) => services.get(each), allocator, "written"));
+    if (before === undefined && held.length === 0) {
+      if (this.#configuring !== undefined) this.#appeared.add(key);
+      else if (this.#state.type === "configured")
+        for (const _ of keepAll([key], (each) => services.get(each), allocator, "written"));
+    }
     this.changed(key);
   }
 

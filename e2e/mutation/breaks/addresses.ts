@@ -9,8 +9,8 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 export const addresses: readonly Break[] = [
   {
     file: "controller/service-controller.ts",
-    before: "if (before === undefined && held.length === 0 && this.#state",
-    after: "if (before === undefined && held.length < 0 && this.#state",
+    before: "if (before === undefined && held.length === 0) {",
+    after: "if (before === undefined && held.length < 0) {",
     tests: ["controller/controller.test.ts"],
   },
   {
