@@ -51,3 +51,36 @@ for (const { name, recording: more, status, out } of cases)
     assert.match(found.out, out);
     assert.equal(found.status, status);
   });
+
+const packed = (line: string) => ({ dropped: 0, entries: gzipSync(`${line}\n`).toString("base64") });
+const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+const refused: { name: string; recording: object; text?: (json: string) => string; want: RegExp }[] = [
+  {
+    name: "decisions that are nested too deep",
+    recording: packed(`{"at":1,"input":1,"decisions":[${deep}]}`),
+    want: /entry 1 is broken/,
+  },
+  { name: "an input that is", recording: packed(`{"at":1,"input":{"type":${deep}},"decisions":[]}`), want: /entry 1 is broken/ },
+  { name: "an instant without a date", recording: packed(`{"at":1e300,"input":1,"decisions":[1]}`), want: /entry 1 is broken/ },
+  { name: "an epoch that is no date", recording: { epoch: "never" }, want: /epoch is no date/ },
+  { name: "options of no core", recording: { options: { "@ip": "x" } }, want: /options cannot be read/ },
+  {
+    name: "options that are nested too deep",
+    recording: { options: "DEEP" },
+    text: (json) => json.replace('"DEEP"', deep),
+    want: /nested deeper/,
+  },
+];
+for (const { name, recording: more, text = String, want } of refused)
+  test(`no recording is what has ${name}`, async () => {
+    const found = await ingotctl("replay -", { stdin: text(JSON.stringify({ ...recording, ...more })) });
+    assert.match(found.err, want);
+    assert.equal(found.status, 2);
+  });
+
+test("an input whose type is no text is one that is decided otherwise", async () => {
+  const more = packed('{"at":1,"input":{"type":{"toString":1}},"decisions":[1]}');
+  const found = await ingotctl("replay -", { stdin: JSON.stringify({ ...recording, ...more }) });
+  assert.match(found.out, /input 1 \(unknown\)/);
+  assert.equal(found.status, 1);
+});

@@ -95,7 +95,13 @@ function difference(
   const now = attempt(() => runAgain(entry));
   if (isDeepStrictEqual(JSON.parse(JSON.stringify(now)), entry.decisions)) return undefined;
   const { type } = entry.input as { type?: unknown };
-  return { entry: index + 1, at: dateAt(epoch, entry.at), input: String(type), recorded: entry.decisions, now };
+  return {
+    entry: index + 1,
+    at: dateAt(epoch, entry.at),
+    input: typeof type === "string" ? type : "unknown",
+    recorded: entry.decisions,
+    now,
+  };
 }
 
 /** The file may be anything. */

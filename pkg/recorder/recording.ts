@@ -1,5 +1,5 @@
 import { type Checkpoint, parseCheckpoint, readEntries } from "./checkpoint.ts";
-import type { Plain } from "./codec.ts";
+import { decode, maxDepth, type Plain } from "./codec.ts";
 import { type Entry, parseEntry, RecordingError } from "./entry.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -97,17 +97,42 @@ export function readRecording(text: string): Recording {
   if (typeof answer.format === "number" && answer.format > format)
     throw new RecordingError(`it has format ${answer.format}, and this version reads up to ${format}`);
   if (typeof entries !== "string") throw new RecordingError("it has no entries");
+  const begin = typeof epoch === "string" ? epoch : new Date(0).toISOString();
+  if (!isDate(begin, 0)) throw new RecordingError("its epoch is no date");
+  const read = [...readEntries(Buffer.from(entries, "base64"))];
+  for (const [index, entry] of read.entries())
+    if (!isDate(begin, entry.at) || isDeeper(entry, 4 * maxDepth)) throw new RecordingError(`its entry ${index + 1} is broken`);
   return {
     program,
     version: typeof version === "string" ? version : "unknown",
     ...(typeof node === "string" && { node }),
-    options: (options ?? {}) as Plain,
-    epoch: typeof epoch === "string" ? epoch : new Date(0).toISOString(),
+    options: readOptions((options ?? {}) as Plain),
+    epoch: begin,
     dropped: typeof dropped === "number" ? dropped : 0,
     ...(typeof checkpoint === "string" && { checkpoint: parseCheckpoint(Buffer.from(checkpoint, "base64")) }),
     ...(typeof whyLost === "string" && { whyLost }),
-    entries: [...readEntries(Buffer.from(entries, "base64"))],
+    entries: read,
   };
+}
+
+/** Whether the instant has a date that can be shown. */
+function isDate(epoch: string, at: number): boolean {
+  return !Number.isNaN(new Date(Date.parse(epoch) + at).getTime());
+}
+
+function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((each) => isDeeper(each, depth - 1));
+}
+
+/** @returns them as they are, if a core can be made with them */
+function readOptions(options: Plain): Plain {
+  try {
+    decode(options);
+    return options;
+  } catch (error) {
+    throw new RecordingError(`its options cannot be read: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function parseAnswer(text: string): Partial<Record<keyof RecordingAnswer, unknown>> {
