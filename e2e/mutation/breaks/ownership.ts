@@ -73,8 +73,8 @@ export const ownership: readonly Break[] = [
   },
   {
     file: merging,
-    before: "if (record === undefined || dead.incarnation < record.incarnation) return;",
-    after: "if (record === undefined) return;",
+    before: "if (dead.incarnation < record.incarnation) return;",
+    after: "",
     tests: mergingTests,
   },
   {
@@ -92,7 +92,7 @@ export const ownership: readonly Break[] = [
   { file: merging, before: `if (record === ring.self && ring.leave === "none") {`, after: "if (false) {", tests: mergingTests },
   {
     file: merging,
-    before: "if (isOurs(record) && isOurs(alive) && !isLater) return false;",
+    before: "if (isOurs(record) && isOurs(alive) && alive.incarnation <= incarnation) return false;",
     after: "",
     tests: mergingTests,
   },
