@@ -403,11 +403,8 @@ export class ServiceController {
       return;
     }
     if (!isNews(this.#kept, service, kept.message)) return;
-    this.#options.log.info("service keeps what it would not be given", {
-      event: "addressNotAllowed",
-      service: key,
-      reason: kept.message,
-    });
+    const fields = { event: "addressNotAllowed", service: key, reason: kept.message };
+    this.#options.log.info("service keeps what it would not be given", fields);
     this.#options.events.record(serviceReference(service), "Normal", "AddressNotAllowed", kept.message);
   }
 
@@ -418,11 +415,8 @@ export class ServiceController {
       return;
     }
     if (!isNews(this.#warnings, service, warning.message)) return;
-    this.#options.log.error("service does not get what it requests", {
-      op: "allocateIPs",
-      service: key,
-      error: warning.message,
-    });
+    const fields = { op: "allocateIPs", service: key, error: warning.message };
+    this.#options.log.error("service does not get what it requests", fields);
     this.#options.events.record(serviceReference(service), "Warning", warning.reason, warning.message);
   }
 }

@@ -242,8 +242,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         // The pages took longer than the server keeps versions. In one piece the list cannot expire.
         this.#log.debug("list expired between pages, listing in one piece", { listed: listed.size });
         listed.clear();
-        limit = undefined;
-        next = "";
+        [limit, next] = [undefined, ""];
         continue;
       }
       const { resourceVersion, continue: more } = fields(page.metadata);
@@ -253,10 +252,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       largest = Math.min(largest + 1, pageSize);
       if (limit !== undefined) limit = Math.min(2 * limit, largest);
       next = text(more);
-      if (next === "") {
-        this.#replace(listed);
-        return text(resourceVersion);
-      }
+      if (next !== "") continue;
+      this.#replace(listed);
+      return text(resourceVersion);
     }
   }
 
