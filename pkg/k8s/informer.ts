@@ -274,8 +274,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (malformed > 0) this.#log.warn("malformed objects skipped", { objects: malformed });
   }
 
-  // Nobody decides before the first list is complete, and all of 10,000 Services at once were a turn of a quarter of a second. What went since
-  // a list that failed goes when this one is complete.
+  // All of 10,000 Services at once were a turn of 0.25 s, and nobody decides before all are there. What went since a list that failed goes then.
   #takeEarly(object: V): void {
     const before = this.#objects.get(object.key);
     this.#objects.set(object.key, object);
