@@ -77,6 +77,25 @@ const longText = 64 << 10;
 // Of a Service anybody may fill these with 100,000 entries, and nobody here asks for them.
 const unusedLists = ["finalizers", "ownerReferences", "loadBalancerSourceRanges", "externalIPs"];
 
+/** A map or list that may be long, and what is left of it then. */
+interface LongPart {
+  /** Key, colon and bracket. */
+  readonly opening: string;
+  readonly end: EndOf;
+  readonly shortened: (value: string) => string;
+}
+
+/** Where a value ends that begins at an index; -1 where it does not end. */
+type EndOf = (json: string, start: number) => number;
+
+const longParts: readonly LongPart[] = [
+  { opening: '"labels":{', end: endOfMap, shortened: () => "null" }, // Labels that nobody knows; see `projectLabels`.
+  { opening: '"annotations":{', end: endOfValue, shortened: onlyRead },
+  ...unusedLists.map((name) => ({ opening: `"${name}":[`, end: endOfValue, shortened: () => "[]" })),
+  { opening: '"ports":[', end: endOfValue, shortened: (value) => firstObjects(value, maxPorts + 1) },
+  { opening: '"selector":{', end: endOfMap, shortened: digest },
+];
+
 /**
  * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is
  * left, by which it is told from others, and of labels and unused lists nothing; of annotations those that are read, and of ports one more than
@@ -84,21 +103,11 @@ const unusedLists = ["finalizers", "ownerReferences", "loadBalancerSourceRanges"
  * key: texts cannot contain it.
  */
 function withoutLongParts(json: string): string {
-  // Null are labels that nobody knows; see `projectLabels`.
-  const unlabelled = replaceValues(withoutManagedFields(json), '"labels":{', endOfMap, (value) =>
-    value.length < longText ? value : "null",
+  return longParts.reduce(
+    (text, { opening, end, shortened }) =>
+      replaceValues(text, opening, end, (value) => (value.length < longText ? value : shortened(value))),
+    withoutManagedFields(json),
   );
-  const annotated = replaceValues(unlabelled, '"annotations":{', endOfValue, (value) =>
-    value.length < longText ? value : onlyRead(value),
-  );
-  const unlisted = unusedLists.reduce(
-    (text, name) => replaceValues(text, `"${name}":[`, endOfValue, (value) => (value.length < longText ? value : "[]")),
-    annotated,
-  );
-  const fewPorts = replaceValues(unlisted, '"ports":[', endOfValue, (value) =>
-    value.length < longText ? value : firstObjects(value, maxPorts + 1),
-  );
-  return replaceValues(fewPorts, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
 }
 
 function withoutManagedFields(json: string): string {
@@ -129,13 +138,8 @@ function digest(value: string): string {
   return JSON.stringify({ sha256: createHash("sha256").update(value).digest("hex") });
 }
 
-/** @param opening key, colon and bracket @param end where a value ends that begins at an index; -1 where it does not end */
-function replaceValues(
-  json: string,
-  opening: string,
-  end: (json: string, start: number) => number,
-  replacement: (value: string) => string,
-): string {
+/** @param opening key, colon and bracket */
+function replaceValues(json: string, opening: string, end: EndOf, replacement: (value: string) => string): string {
   let result = "";
   let from = 0;
   for (let at = json.indexOf(opening); at !== -1; at = json.indexOf(opening, from)) {

@@ -39,7 +39,7 @@ export const inputs: readonly Break[] = [
   },
   {
     file: "pkg/k8s/untrusted.ts",
-    before: "value.length < longText ? value : onlyRead(value)",
+    before: "value.length < longText ? value : shortened(value)",
     after: "value",
     tests: ["pkg/k8s/untrusted.test.ts"],
   },
