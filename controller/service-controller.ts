@@ -1,6 +1,6 @@
 import { type Allocation, describe, type IpamPool, isFor, type PoolUsage, poolsOf, type Refusal } from "#pkg/allocator";
 import { type Decision, type Keeping, keepAll, quotedList, type RecordedAllocator, type Warning } from "#pkg/assignment";
-import type { Clock, Millis, Portions, Random } from "#pkg/clock";
+import { atOnce, type Clock, type Millis, type Portions, type Random } from "#pkg/clock";
 import { type Config, hasOwners, type Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
@@ -149,7 +149,7 @@ export class ServiceController {
           if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
         }
     }
-    for (const _ of keepAll(this.#appeared, current, allocator, status)); // In this step, so that none appears before decisions go on.
+    atOnce(keepAll(this.#appeared, current, allocator, status)); // In this step, so that none appears before decisions go on.
     this.#appeared.clear();
     if (elsewhere.length > 0) this.#options.reservedElsewhere(elsewhere);
   }
@@ -296,8 +296,7 @@ export class ServiceController {
     // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
     if (before === undefined && held.length === 0) {
       if (this.#configuring !== undefined) this.#appeared.add(key);
-      else if (this.#state.type === "configured")
-        for (const _ of keepAll([key], (each) => services.get(each), allocator, "written"));
+      else if (this.#state.type === "configured") atOnce(keepAll([key], (each) => services.get(each), allocator, "written"));
     }
     this.changed(key);
   }

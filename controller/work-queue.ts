@@ -35,7 +35,6 @@ const kindsOf: Readonly<Record<Trial, readonly Kind[]>> = { newest: ["new"], fir
 
 /** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
 interface Namespace {
-  readonly name: string;
   /** Counts up with each key of any namespace that is begun: the lowest has waited longest. */
   turn: number;
   readonly waiting: Readonly<Record<Kind, DistinctQueue<string>>>;
@@ -123,7 +122,6 @@ export class WorkQueue {
     const name = namespaceOf(key);
     const waiting = () => new DistinctQueue<string>();
     const namespace = this.#namespaces.get(name) ?? {
-      name,
       turn: ++this.#turns,
       waiting: { new: waiting(), failed: waiting(), slow: waiting() },
       working: 0,
@@ -232,8 +230,10 @@ export class WorkQueue {
         if (!isNewest) break;
       }
     }
-    const kind = open.find((each) => found !== undefined && found.waiting[each].size > 0);
-    return found === undefined || kind === undefined ? undefined : { namespace: found, kind };
+    if (found === undefined) return undefined;
+    const { waiting } = found;
+    const kind = open.find((each) => waiting[each].size > 0);
+    return kind === undefined ? undefined : { namespace: found, kind };
   }
 
   #hasSlowPlace(): boolean {
