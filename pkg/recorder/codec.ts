@@ -51,7 +51,7 @@ export function encodeValue(value: unknown, inner: (value: unknown) => Plain, hi
   return { "@other": typeof value };
 }
 
-// A list of pools, one pool, and what is listed in it.
+// An event, its configuration, the list of pools, one pool, and what is listed in it.
 const maxPieceDepth = 5;
 
 /** The JSON of `encode(value)`, in pieces, for what may be of any size and stays as it is. */

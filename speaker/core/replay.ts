@@ -91,10 +91,14 @@ function recordAdvertised(advertised: Advertised): Plain {
   if (known !== undefined) return known;
   const plain = encode(advertised, asItIs);
   const json = JSON.stringify(plain);
-  const sha256 = createHash("sha256").update(json).digest("hex");
-  const recorded = json.length <= maxAdvertised ? plain : { order: advertised.order, characters: json.length, sha256 };
+  const recorded =
+    json.length <= maxAdvertised ? plain : { order: advertised.order, characters: json.length, sha256: sha256(json) };
   recordedAdvertised.set(advertised, recorded);
   return recorded;
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** Runs recorded inputs through the core again. */
