@@ -128,11 +128,11 @@ await measure("a configuration of one pool comes into force", async () => {
 
 const cordon = (unschedulable: boolean) =>
   lab.api.patch({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" } }, { spec: { unschedulable } });
+const router = fileURLToPath(new URL("../attack/hostile-router.ts", import.meta.url));
 for (const count of moreRouters) {
   const { host: more } = await lab.host();
   const others = Array.from({ length: count }, (_, index) => `172.30.${count}.${index + 1}`);
   await more.ip(...others.map((address) => `addr add ${address}/16 dev eth0`));
-  const router = fileURLToPath(new URL("../attack/hostile-router.ts", import.meta.url));
   await using routers = await more.spawn("routers", ["node", router, `${routerAsn}`, "keepalive", "0"]);
   await routers.waitForLine(/^listening$/);
   await measure(`${count} routers are added`, async () => {

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { syncBuiltinESMExports } from "node:module";
-import os from "node:os";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Bfd } from "#pkg/bfd";
@@ -16,6 +14,7 @@ import type { BgpPeers } from "../core/effects.ts";
 import type { NodeFields } from "../core/events.ts";
 import { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
+import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
 /** A session whose state is set by the test; what is to be sent stays with the routes. */
 class FakeSession implements BgpSession {
@@ -203,21 +202,16 @@ test("no session begins before everything has been placed, and then it has the r
 });
 
 test("the node's interfaces are asked for once for all peers that wait for BFD, and not with each part of what is placed", async (t) => {
-  const networkInterfaces = t.mock.method(os, "networkInterfaces", () => ({}));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
+  const interfaces = new NodeInterfaces(t);
   const bench = new Bench();
   const status = { verdict: "unknown", reason: "r" } as const;
   bench.watchBfd = () => ({ status, configure() {}, [Symbol.dispose]() {} });
   bench.configure(...[1, 2, 3].map((host) => router(host, ", bfd-profile: fast, bfd-strict: true")));
   const asked = async (act: () => void): Promise<number> => {
-    await new Promise(setImmediate);
-    networkInterfaces.mock.resetCalls();
+    await interfaces.set([]);
+    const before = interfaces.asked;
     act();
-    return networkInterfaces.mock.callCount();
+    return interfaces.asked - before;
   };
   const atFirst = await asked(() => bench.bgp.flush(true));
   assert.deepEqual([atFirst, bench.sessions.size, bench.session(1).started], [1, 3, false]);

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import { syncBuiltinESMExports } from "node:module";
-import os from "node:os";
 import { test } from "node:test";
 import type { Bfd } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock";
 import { parseConfig } from "#pkg/config";
 import { parsePrefix } from "#pkg/net";
 import { bfdEnds, PeerBfd } from "./peer-bfd.ts";
+import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
 const subnets = ["192.0.2.0/24", "2001:db8::/64"].map((text) => parsePrefix(text) ?? assert.fail(text));
 const cases = [
@@ -36,14 +35,8 @@ test("a session moves to other ends when the node has other addresses", async (t
   const [peer] = config?.peers ?? [];
   const profile = config?.bfdProfiles.get("p");
   assert.ok(peer && profile);
-  let cidrs: string[] = [];
-  t.mock.method(os, "networkInterfaces", () => ({ eth0: cidrs.map((cidr) => ({ cidr })) }));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
-  await new Promise(setImmediate); // The node's interfaces are asked for once in a turn.
+  const interfaces = new NodeInterfaces(t);
+  await interfaces.set([]);
   const calls: string[] = [];
   const watch: Bfd["watch"] = ({ multihop }) => {
     const hops = multihop ? "several hops" : "one hop";
@@ -54,8 +47,7 @@ test("a session moves to other ends when the node has other addresses", async (t
   bfd.configure(peer, profile);
   bfd.start();
   assert.deepEqual(calls, ["several hops"], "before the node has its address");
-  cidrs = ["192.0.2.9/24"];
-  await new Promise(setImmediate);
+  await interfaces.set(["192.0.2.9/24"]);
   bfd.start();
   bfd.start();
   assert.deepEqual(calls, ["several hops", "not several hops", "one hop"]);

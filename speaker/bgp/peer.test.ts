@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { syncBuiltinESMExports } from "node:module";
-import os from "node:os";
 import { test } from "node:test";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock";
 import { type BfdProfile, parseConfig } from "#pkg/config";
 import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
+import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
 
@@ -144,35 +143,21 @@ test("a strict session begins when BFD is up, shows what it waits for, and ends 
 });
 
 test("a session that waits for BFD gets it between other ends when the node has other addresses", async (t) => {
-  let cidrs: string[] = [];
-  t.mock.method(os, "networkInterfaces", () => ({ eth0: cidrs.map((cidr) => ({ cidr })) }));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
-  await new Promise(setImmediate); // The node's interfaces are asked for once in a turn.
+  const interfaces = new NodeInterfaces(t);
+  await interfaces.set([]);
   const bench = new Bench(strict, 64512); // Within an AS the peer may be several hops away.
   bench.addressesChanged();
   assert.deepEqual(bench.calls.splice(0), ["watch 192.0.2.1 fast", "watch by fast", "addresses"]);
-  cidrs = ["192.0.2.9/24"];
-  await new Promise(setImmediate);
+  await interfaces.set(["192.0.2.9/24"]);
   bench.addressesChanged();
   assert.deepEqual(bench.calls, ["watch no more", "watch 192.0.2.1 fast", "addresses"]);
 });
 
 test("a session that waits for BFD begins when other ends turn out to be watched already, and up", async (t) => {
-  let cidrs: string[] = [];
-  t.mock.method(os, "networkInterfaces", () => ({ eth0: cidrs.map((cidr) => ({ cidr })) }));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
-  await new Promise(setImmediate);
+  const interfaces = new NodeInterfaces(t);
+  await interfaces.set([]);
   const bench = new Bench(strict, 64512);
-  cidrs = ["192.0.2.9/24"];
-  await new Promise(setImmediate);
+  await interfaces.set(["192.0.2.9/24"]);
   bench.status = { verdict: "up", reason: "another peer at the same address has it watched" };
   bench.addressesChanged();
   assert.deepEqual(bench.calls, ["watch 192.0.2.1 fast", "watch no more", "watch 192.0.2.1 fast", "start", "addresses"]);
