@@ -101,7 +101,7 @@ export function readRecording(text: string): Recording {
   if (!isDate(begin, 0)) throw new RecordingError("its epoch is no date");
   const read = [...readEntries(Buffer.from(entries, "base64"))];
   for (const [index, entry] of read.entries())
-    if (!isDate(begin, entry.at) || isDeeper(entry, 4 * maxDepth)) throw new RecordingError(`its entry ${index + 1} is broken`);
+    if (!isDate(begin, entry.at) || isDeeper(entry, maxEntryDepth)) throw new RecordingError(`its entry ${index + 1} is broken`);
   return {
     program,
     version: typeof version === "string" ? version : "unknown",
@@ -114,6 +114,9 @@ export function readRecording(text: string): Recording {
     entries: read,
   };
 }
+
+// A value within another is up to three levels of JSON, as in a map: the object, its list of entries and the entry. What is deeper is not shown.
+const maxEntryDepth = 4 * maxDepth;
 
 /** Whether the instant has a date that can be shown. */
 function isDate(epoch: string, at: number): boolean {
