@@ -24,15 +24,15 @@ export type SharedWhat =
 /** What a target does in its own way, if it can. */
 export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
-  | { readonly type: "killController" | "stopController" | "stallController" }
+  | { readonly type: "killController" | "stopController" | "stallController" | "cutControllerApi"; readonly controller: number }
   /** Its speaker is that of another version. */
   | { readonly type: "otherVersion"; readonly node: number }
-  /** What a speaker, or the controller, prints goes to a disk that is full from its start on. */
+  /** What a speaker, or a controller, prints goes to a disk that is full from its start on. */
   | { readonly type: "fillDisk"; readonly node: number }
-  | { readonly type: "fillControllerDisk" }
-  /** The clock of a speaker's machine, or of the controller's, is put forward, or back; the monotonic one is not. */
+  | { readonly type: "fillControllerDisk"; readonly controller: number }
+  /** The clock of a speaker's machine, or of a controller's, is put forward, or back; the monotonic one is not. */
   | { readonly type: "setClock"; readonly node: number; readonly seconds: number }
-  | { readonly type: "setControllerClock"; readonly seconds: number }
+  | { readonly type: "setControllerClock"; readonly controller: number; readonly seconds: number }
   | { readonly type: "killKubelet" | "killContainerd" | "drain" | "powerOff"; readonly node: number }
   | { readonly type: "killApiServer" | "killEtcd" }
   /** The Deployment behind the Services has another number of Pods. */
@@ -46,10 +46,11 @@ export function subjectOf(what: What): string {
     case "killController":
     case "stopController":
     case "stallController":
+    case "cutControllerApi":
     case "fillControllerDisk":
-      return "controller";
+      return `controller${what.controller + 1}`;
     case "setControllerClock":
-      return "controller's clock";
+      return `clock of controller${what.controller + 1}`;
     case "setClock":
       return `clock of node${what.node + 1}`;
     case "killRouter":
@@ -85,6 +86,7 @@ export function describeAct({ what }: Act): string {
   if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
   const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
   if (what.type === "scale") return `scale to ${what.replicas}`;
+  if ("controller" in what) return `${what.type} ${what.controller + 1}${by}`;
   if (!("node" in what)) return `${what.type}${by}`;
   const more = "other" in what ? ` and node${what.other + 1}` : by;
   return `${what.type} node${what.node + 1}${more}`;
@@ -131,6 +133,8 @@ function drawLength(random: Random, what: What): Millis {
   return isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
 }
 
+/** One of which works. */
+export const controllers = 2;
 // In each direction: whoever asks by ARP waits for longer than twice that.
 const maxDelayMs: Millis = 300;
 // A new key is used after 10 s; speakers that are away meanwhile learn of it when they are back.
@@ -139,10 +143,11 @@ const keyRestMs: Millis = 60_000;
 function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>): What {
   const node = pick(random, nodes);
   const other = (node + 1 + pick(random, nodes - 1)) % nodes;
+  const controller = pick(random, controllers);
   const seconds = (pick(random, 2) === 0 ? 1 : -1) * pick(random, pick(random, 2) === 0 ? 5 : 3_600);
   const choices: readonly What[] = [
     { type: "setClock", node, seconds },
-    { type: "setControllerClock", seconds },
+    { type: "setControllerClock", controller, seconds },
     { type: "killSpeaker", node },
     { type: "killSpeaker", node },
     { type: "stopSpeaker", node },
@@ -154,8 +159,9 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "cutOneWay", node, other },
     { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
     ...Array.from({ length: 4 }, (): What => ({ type: "impair", node, impairment: drawImpairment(random) })),
-    { type: "killController" },
-    { type: "stallController" },
+    { type: "killController", controller },
+    { type: "stallController", controller },
+    { type: "cutControllerApi", controller },
     { type: "isolateControlPlane" },
     { type: "killRouter" },
     { type: "freezeRouter" },
@@ -164,9 +170,9 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "moreServices" },
     { type: "fillPool" },
     { type: "fillDisk", node },
-    { type: "fillControllerDisk" },
+    { type: "fillControllerDisk", controller },
     { type: "rotateKey" },
-    { type: "stopController" },
+    { type: "stopController", controller },
     { type: "killKubelet", node },
     { type: "killContainerd", node },
     { type: "drain", node },
@@ -179,7 +185,7 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "scale", replicas: 1 + pick(random, 4) },
   ];
   const possible = choices.filter(({ type }) => can.has(type));
-  return possible[pick(random, possible.length)] ?? { type: "killController" };
+  return possible[pick(random, possible.length)] ?? { type: "killController", controller };
 }
 
 /** One kind of fault or several. */

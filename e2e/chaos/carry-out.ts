@@ -30,22 +30,24 @@ export async function carryOut(target: Target, what: What): Promise<Undo> {
       await lan.isolate(controlPlane);
       return () => lan.rejoin(controlPlane);
     case "cutApi":
-      return filtered(nodeOf(target, what.node), "output", [`tcp dport ${apiPort} drop`]);
+      return withoutApi(nodeOf(target, what.node).run);
     case "cut":
     case "cutOneWay": {
       const [one, other] = [nodeOf(target, what.node), nodeOf(target, what.other)];
       const [v4, v6] = other.addresses;
-      const undo = await filtered(one, "output", [`ip daddr ${v4} drop`, `ip6 daddr ${v6} drop`]);
+      const undo = await filtered(one.run, "output", [`ip daddr ${v4} drop`, `ip6 daddr ${v6} drop`]);
       if (what.type === "cutOneWay") return undo;
       const [own4, own6] = one.addresses;
-      const undoOther = await filtered(other, "output", [`ip daddr ${own4} drop`, `ip6 daddr ${own6} drop`]);
+      const undoOther = await filtered(other.run, "output", [`ip daddr ${own4} drop`, `ip6 daddr ${own6} drop`]);
       return async () => {
         await undo();
         await undoOther();
       };
     }
     case "lose":
-      return filtered(nodeOf(target, what.node), "input", [`udp dport ${ringPort} numgen random mod 100 < ${what.percent} drop`]);
+      return filtered(nodeOf(target, what.node).run, "input", [
+        `udp dport ${ringPort} numgen random mod 100 < ${what.percent} drop`,
+      ]);
     case "killRouter":
       await router.kill();
       return () => router.start();
@@ -80,11 +82,16 @@ function nodeOf({ nodes }: Target, index: number): TargetNode {
   return node;
 }
 
-async function filtered(node: TargetNode, hook: "input" | "output", rules: readonly string[]): Promise<Undo> {
+/** @param run runs a command in the network of who is to be without */
+export function withoutApi(run: TargetNode["run"]): Promise<Undo> {
+  return filtered(run, "output", [`tcp dport ${apiPort} drop`]);
+}
+
+async function filtered(run: TargetNode["run"], hook: "input" | "output", rules: readonly string[]): Promise<Undo> {
   const table = `chaos${++made}`;
   const chain = `chain ${hook} { type filter hook ${hook} priority 0; ${rules.join("; ")}; }`;
-  await node.run(["nft", "-f", "-"], { input: `table inet ${table} {\n${chain}\n}\n` });
-  return async () => void (await node.run(["nft", "delete", "table", "inet", table]));
+  await run(["nft", "-f", "-"], { input: `table inet ${table} {\n${chain}\n}\n` });
+  return async () => void (await run(["nft", "delete", "table", "inet", table]));
 }
 
 async function exposed(target: Target, each: readonly Parameters<Target["expose"]>[1][]): Promise<Undo> {

@@ -41,6 +41,7 @@ const harmless: ReadonlySet<What["type"]> = new Set([
   "killController",
   "stopController",
   "stallController",
+  "cutControllerApi",
   "fillControllerDisk",
   "setControllerClock",
   "setClock",

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { type Act, endsSpeaker, subjectOf, type What } from "./acts.ts";
 import type { Done } from "./chronicle.ts";
-import { gracefulRestartSeconds, holdTimeSeconds } from "./targets/target.ts";
+import { gracefulRestartSeconds, holdTimeSeconds, type Target } from "./targets/target.ts";
 
 /** A node that cannot answer the router. */
 export interface Gone {
@@ -34,12 +34,11 @@ const startMs: Millis = 10_000;
 export class ActLog implements Known {
   readonly done: Done[] = [];
   readonly now: () => Millis;
-  readonly #revives: boolean;
+  readonly #target: Pick<Target, "revives" | "detectionMs">;
 
-  /** @param revives whether something starts again what was ended, so that a killed speaker may be back before the act is over */
-  constructor(now: () => Millis, revives: boolean) {
+  constructor(now: () => Millis, target: Pick<Target, "revives" | "detectionMs">) {
     this.now = now;
-    this.#revives = revives;
+    this.#target = target;
   }
 
   mayBeGone(node: number): boolean {
@@ -47,13 +46,15 @@ export class ActLog implements Known {
   }
 
   gone(node: number): Gone | undefined {
-    const ending = this.#lasting(({ what }) => endsSpeaker(what, node) && !(this.#revives && endsProcess(what)));
+    const { revives, detectionMs } = this.#target; // A killed speaker may be back before the act is over.
+    const ending = this.#lasting(({ what }) => endsSpeaker(what, node) && !(revives && endsProcess(what)));
     const routerSince = this.#routerSince;
     if (ending?.inEffectFrom === undefined || ending.undoneFrom !== undefined || routerSince === undefined) return undefined;
     const since = ending.inEffectFrom;
-    const bound = this.#isSteadyBefore(ending)
-      ? detectionMs(ending.act.what)
-      : Math.max(detectionMs(ending.act.what), gracefulRestartMs);
+    // Of a killed speaker its kernel closes the connection without a NOTIFICATION, which is what graceful restart is for. One that is stopped
+    // sends one, and who hears nothing more sends one himself: neither is a restart (RFC 4724, section 4).
+    const isRestart = ending.act.what.type === "killSpeaker" || !this.#isSteadyBefore(ending);
+    const bound = isRestart ? Math.max(detectionMs, gracefulRestartMs) : detectionMs;
     return { since, noRouteFrom: Math.max(since, routerSince) + bound + slackMs };
   }
 
@@ -94,11 +95,4 @@ export class ActLog implements Known {
 
 function endsProcess({ type }: What): boolean {
   return type === "killSpeaker" || type === "stopSpeaker" || type === "stallSpeaker";
-}
-
-/** How long a router has a route by a node to which this was done while their session was up. */
-function detectionMs({ type }: What): Millis {
-  // Its kernel closes the connection without a NOTIFICATION, which is what graceful restart is for. One that is stopped sends one,
-  // and who hears nothing more sends one himself: neither is a restart (RFC 4724, section 4).
-  return type === "killSpeaker" ? gracefulRestartMs : holdMs;
 }

@@ -8,7 +8,7 @@ import { picture } from "./picture.ts";
 import { type Course, runChaos } from "./run.ts";
 import { startKubernetesTarget } from "./targets/kubernetes.ts";
 import { startLabTarget } from "./targets/lab.ts";
-import type { Target } from "./targets/target.ts";
+import type { Detection, Target } from "./targets/target.ts";
 import { checkOut } from "./targets/version.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
@@ -33,9 +33,12 @@ if (refusal !== false) fail(refusal);
 mkdirSync(folder, { recursive: true });
 try {
   console.log(`seed ${seed}; the report goes to ${folder}`);
-  await using target = await startTarget();
+  const hasBfd = seed % 2 === 0;
+  await using target = await startTarget({ hasBfd });
   const acts = drawActs(seed, minutes * 60_000, nodes, target.can);
-  console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${beside && ` beside ${beside}`}\n`);
+  console.log(
+    `${minutes} minutes, ${acts.length} acts on ${nodes} nodes${hasBfd ? " with BFD" : ""}${beside && ` beside ${beside}`}\n`,
+  );
   const course = await runChaos(target, acts, (line) => console.log(line));
   const report = tell(course);
   writeFileSync(`${folder}report.txt`, `${report.lines.join("\n")}\n`);
@@ -46,9 +49,9 @@ try {
   fail(error.message);
 }
 
-function startTarget(): Promise<Target> {
-  if (cluster === "kubernetes") return startKubernetesTarget(nodes);
-  return startLabTarget(nodes, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
+function startTarget(detection: Detection): Promise<Target> {
+  if (cluster === "kubernetes") return startKubernetesTarget(nodes, detection);
+  return startLabTarget(nodes, detection, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
 function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; result: Verdict["result"] } {

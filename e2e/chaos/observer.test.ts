@@ -35,8 +35,8 @@ class Scene {
   readonly log: ActLog;
   readonly observer: Observer;
 
-  constructor(revives = false) {
-    this.log = new ActLog(() => this.now, revives);
+  constructor({ revives = false, detectionMs = 9_000 } = {}) {
+    this.log = new ActLog(() => this.now, { revives, detectionMs });
     const target = {
       nodes: names.map((name) => ({
         name,
@@ -155,17 +155,19 @@ test("of two nodes that are cut from one another in the ring alone one may answe
   assert.match(scene.judgment.reasons.join("\n"), /BROKEN noOwner: .*: nobody of node[23] answers, and node[23] could/);
 });
 
-const bounds: readonly { what: What; seconds: number }[] = [
+const bounds: readonly { what: What; seconds: number; detectionMs?: number }[] = [
   { what: { type: "isolate", node: 0 }, seconds: 12 },
   { what: { type: "unplug", node: 0 }, seconds: 12 },
   { what: { type: "powerOff", node: 0 }, seconds: 12 },
   { what: { type: "stallSpeaker", node: 0 }, seconds: 12 },
   { what: { type: "stopSpeaker", node: 0 }, seconds: 12 },
   { what: { type: "killSpeaker", node: 0 }, seconds: 23 },
+  { what: { type: "isolate", node: 0 }, seconds: 4, detectionMs: 1_000 },
+  { what: { type: "killSpeaker", node: 0 }, seconds: 23, detectionMs: 1_000 },
 ];
-for (const { what, seconds } of bounds)
-  test(`a route by a node is found ${seconds} s after ${what.type}, and not before`, async () => {
-    const scene = new Scene();
+for (const { what, seconds, detectionMs = 9_000 } of bounds)
+  test(`a route by a node is found ${seconds} s after ${what.type} where silence is noticed after ${detectionMs / 1_000} s, and not before`, async () => {
+    const scene = new Scene({ detectionMs });
     await scene.pass(40);
     scene.begin(what);
     await scene.pass(seconds + 1);
@@ -217,7 +219,7 @@ test("a killed speaker that something starts again is not gone for certain; a no
     ["killSpeaker", 0],
     ["isolate", 1],
   ] as const) {
-    const scene = new Scene(true);
+    const scene = new Scene({ revives: true });
     await scene.pass(40);
     scene.begin({ type, node: 0 });
     await scene.pass(50);

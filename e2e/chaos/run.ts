@@ -24,7 +24,7 @@ const maxSettleMs: Millis = 110_000;
 /** Does the acts, watches, and waits until everything is as it is to be. */
 export async function runChaos(target: Target, acts: readonly Act[], print: (line: string) => void): Promise<Course> {
   const beganAt = monotonicNow();
-  const log = new ActLog(() => monotonicNow() - beganAt, target.revives);
+  const log = new ActLog(() => monotonicNow() - beganAt, target);
   const observer = new Observer(target, log, beganAt);
   const watching = observer.watch();
   const last = new Map<string, Promise<void>>(); // subject -> what is done to it: undoing may take longer than was thought

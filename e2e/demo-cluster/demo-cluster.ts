@@ -27,7 +27,9 @@ export interface DemoClusterOptions {
   readonly ring?: boolean;
   /** Whether nodes that Kubernetes excludes from load balancers announce nothing; the manifests do not ask for that. */
   readonly honourExcludeLabel?: boolean;
-  /** For the controller, beyond those of the manifests. */
+  /** How many controllers, of which one works; 1 when unset, at most 10. */
+  readonly controllers?: number;
+  /** For the controllers, beyond those of the manifests. */
   readonly controllerArguments?: readonly string[];
   /** For the speakers, beyond those of the manifests. */
   readonly speakerArguments?: readonly string[];
@@ -62,11 +64,11 @@ const lan4 = "172.30.0";
 const lan6 = "fd00:30";
 const firstNode = 11; // The last part of its addresses.
 
-type Parts = Pick<DemoCluster, "lab" | "lan" | "controlPlane" | "client" | "nodes" | "api" | "controller" | "kubeconfig">;
+type Parts = Pick<DemoCluster, "lab" | "lan" | "controlPlane" | "client" | "nodes" | "api" | "controllers" | "kubeconfig">;
 
 /**
  * The demo's network: a switch (172.30.0.0/24 and fd00:30::/64) with a control plane (.1), nodes (.11, .12, …) and a client (.100).
- * The Kubernetes API is the one in memory. The controller, on the control plane, and the speakers run with the arguments,
+ * The Kubernetes API is the one in memory. The controller, on the control plane, more of them (.2, .3, …) and the speakers run with the arguments,
  * environment and permissions of `manifests/base`; kube-proxy is a process of ours on each node. Pods have the addresses
  * 10.244.NODE.N and fd00:244:NODE::N. Everything in it may be killed, unplugged and started again.
  */
@@ -77,7 +79,8 @@ export class DemoCluster implements AsyncDisposable {
   readonly client: Host;
   readonly nodes: readonly DemoNode[];
   readonly api: ApiClient;
-  readonly controller: Workload;
+  /** The one on the control plane first. */
+  readonly controllers: readonly [Workload, ...Workload[]];
   /** Of an administrator, for use outside the lab, for as long as this process lives. */
   readonly kubeconfig: string;
   readonly #stack: AsyncDisposableStack;
@@ -90,7 +93,7 @@ export class DemoCluster implements AsyncDisposable {
     this.client = parts.client;
     this.nodes = parts.nodes;
     this.api = parts.api;
-    this.controller = parts.controller;
+    this.controllers = parts.controllers;
     this.kubeconfig = parts.kubeconfig;
     this.#stack = stack;
   }
@@ -102,6 +105,7 @@ export class DemoCluster implements AsyncDisposable {
     forwarding = false,
     ring = true,
     honourExcludeLabel = false,
+    controllers: controllerCount = 1,
     controllerArguments = [],
     speakerArguments = [],
     speakerNodeArguments = [],
@@ -141,8 +145,11 @@ export class DemoCluster implements AsyncDisposable {
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };
-    const controller = (await workloads("Deployment", "controller", controllerArguments))("controller", controlPlane, 1);
-    await controller.start();
+    const controllerOn = await workloads("Deployment", "controller", controllerArguments);
+    const controllers: [Workload, ...Workload[]] = [controllerOn("controller", controlPlane, 1)];
+    for (let number = 2; number <= controllerCount; number++)
+      controllers.push(controllerOn(`controller${number}`, await attached(`standby${number}`, number), number));
+    for (const controller of controllers) await controller.start();
     const speakerOn = await workloads("DaemonSet", "speaker", speakerArguments);
     const nodes = await Promise.all(
       hosts.map(async (host, index): Promise<DemoNode> => {
@@ -159,7 +166,12 @@ export class DemoCluster implements AsyncDisposable {
     );
     // Together: each stays for a second after it has left the ring.
     stack.defer(async () => void (await Promise.all(nodes.map(({ speaker }) => speaker[Symbol.asyncDispose]()))));
-    return new DemoCluster({ lab, lan, controlPlane, client, nodes, api, controller, kubeconfig }, stack.move());
+    return new DemoCluster({ lab, lan, controlPlane, client, nodes, api, controllers, kubeconfig }, stack.move());
+  }
+
+  /** The one on the control plane. */
+  get controller(): Workload {
+    return this.controllers[0];
   }
 
   /** Replaces the configuration. */

@@ -49,6 +49,10 @@ export class Workload implements AsyncDisposable {
     return this.#options.name;
   }
 
+  get host(): Host {
+    return this.#options.host;
+  }
+
   /** The running process, or the last one. */
   get process(): LabProcess {
     if (this.#process === undefined) throw new Error(`Cannot get the process of ${this.name}: it has not been started`);

@@ -32,6 +32,7 @@ export class BgpNetwork implements AsyncDisposable {
   /** Without peers: routers are to be there before the speakers look for them. */
   static async start(options: {
     readonly nodes: number;
+    readonly controllers?: number;
     readonly speakerArguments?: readonly string[];
     readonly speakerNodeArguments?: readonly string[];
     readonly logs?: string;

@@ -15,14 +15,14 @@ export function offsetText(seconds: number): string {
 }
 
 /**
- * Starts controller and speakers anew, each with a clock of its own: what `Date` and certificates go by, not what timers do.
+ * Starts controllers and speakers anew, each with a clock of its own: what `Date` and certificates go by, not what timers do.
  * @returns workload -> file with the offset of its clock
  */
-export async function giveClocks({ controller, nodes }: DemoCluster, folder: string): Promise<Map<Workload, string>> {
+export async function giveClocks({ controllers, nodes }: DemoCluster, folder: string): Promise<Map<Workload, string>> {
   const clocks = new Map<Workload, string>();
   if (library === undefined) return clocks;
   mkdirSync(folder, { recursive: true });
-  for (const workload of [controller, ...nodes.map(({ speaker }) => speaker)]) {
+  for (const workload of [...controllers, ...nodes.map(({ speaker }) => speaker)]) {
     const file = join(folder, `${workload.name}.clock`);
     writeFileSync(file, offsetText(0));
     clocks.set(workload, file);

@@ -8,7 +8,10 @@ import { InstalledCluster } from "../../cluster/scenarios/installed.ts";
 import type { OwnWhat } from "../acts.ts";
 import type { Asked } from "../asker.ts";
 import {
+  bfd,
   configurationFor,
+  type Detection,
+  detectionMs,
   fromPool,
   holdTimeSeconds,
   namespace,
@@ -25,16 +28,16 @@ const metricsPort = 7472;
 const apiPort = 6443;
 
 /** A real Kubernetes with what the manifests install; the Services share the Pods of one Deployment. */
-export async function startKubernetesTarget(nodeCount: number): Promise<Target> {
+export async function startKubernetesTarget(nodeCount: number, detection: Detection): Promise<Target> {
   await using stack = new AsyncDisposableStack();
   const on = stack.use(await InstalledCluster.start({ nodes: nodeCount }));
   const { cluster } = on;
   const numbers = cluster.nodes.map((_, index) => 11 + index);
-  const router = await BorderRouter.start(on, numbers, holdTimeSeconds);
-  const configuration = (more?: string) =>
-    configurationFor({ address: cluster.router.ipv4, asn: routerAsn, ownAsn: nodeAsn }, more);
+  const router = await BorderRouter.start(on, numbers, { holdTimeSeconds, ...(detection.hasBfd && { bfd }) });
+  const peer = { address: cluster.router.ipv4, asn: routerAsn, ownAsn: nodeAsn };
+  const configuration = (more?: string) => configurationFor(peer, detection, more);
   await on.deploy(replicas);
-  await on.install(configuration());
+  await on.install(configuration(), ["ha"]);
   const services = new Map<string, string>();
   for (const [name, pool] of pools) services.set(name, await on.serve(name, fromPool(pool)));
   const { routed, answered } = waysTo(services);
@@ -83,6 +86,7 @@ export async function startKubernetesTarget(nodeCount: number): Promise<Target> 
       "scale",
     ]),
     revives: true,
+    detectionMs: detectionMs(detection),
     configuration,
     expose: async (name, options = {}) => {
       const reference = { apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } };
@@ -130,11 +134,11 @@ class Hands {
     const { controlPlane, nodes } = this.#on.cluster;
     switch (what.type) {
       case "killController":
-        return this.#kill(await this.#pod("controller"));
+        return this.#kill(await this.#controller(what.controller));
       case "stopController":
-        return this.#delete(await this.#pod("controller"));
+        return this.#delete(await this.#controller(what.controller));
       case "stallController":
-        return this.#stall(await this.#pod("controller"));
+        return this.#stall(await this.#controller(what.controller));
       case "killApiServer":
         await controlPlane.stopApiServer();
         return () => controlPlane.startApiServer();
@@ -149,11 +153,11 @@ class Hands {
     if (node === undefined) throw new Error(`Cannot ${what.type} in a Kubernetes`);
     switch (what.type) {
       case "killSpeaker":
-        return this.#kill(await this.#pod("speaker", node));
+        return this.#kill(await this.#speaker(node));
       case "stopSpeaker":
-        return this.#delete(await this.#pod("speaker", node));
+        return this.#delete(await this.#speaker(node));
       case "stallSpeaker":
-        return this.#stall(await this.#pod("speaker", node));
+        return this.#stall(await this.#speaker(node));
       case "killKubelet":
         await node.kill("kubelet");
         return () => node.revive("kubelet");
@@ -176,16 +180,24 @@ class Hands {
     }
   }
 
-  async #pod(component: "speaker" | "controller", node?: ClusterNode): Promise<Pod> {
-    const pods = (await this.#api.list("v1", "Pod", namespace)) as unknown as readonly Pod[];
-    const pod = pods.find(
-      ({ metadata, spec }) =>
-        metadata.labels?.component === component &&
-        spec.nodeName !== undefined &&
-        (node === undefined || spec.nodeName === node.name),
-    );
-    if (pod === undefined) throw new Error(`Cannot find the Pod of the ${component}${node && ` on ${node.name}`}`);
+  async #speaker({ name }: ClusterNode): Promise<Pod> {
+    const pod = (await this.#pods("speaker")).find(({ spec }) => spec.nodeName === name);
+    if (pod === undefined) throw new Error(`Cannot find the Pod of the speaker on ${name}`);
     return pod;
+  }
+
+  /** By name. Where there are fewer, because one is not on a node yet, the last. */
+  async #controller(index: number): Promise<Pod> {
+    const pods = (await this.#pods("controller")).sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    const pod = pods[index] ?? pods.at(-1);
+    if (pod === undefined) throw new Error("Cannot find a Pod of a controller");
+    return pod;
+  }
+
+  /** Those that are on nodes. */
+  async #pods(component: "speaker" | "controller"): Promise<Pod[]> {
+    const pods = (await this.#api.list("v1", "Pod", namespace)) as unknown as readonly Pod[];
+    return pods.filter(({ metadata, spec }) => metadata.labels?.component === component && spec.nodeName !== undefined);
   }
 
   /** Its kubelet starts it again, after a time that grows with each kill. */

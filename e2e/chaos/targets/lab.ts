@@ -4,11 +4,15 @@ import type { Workload } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { kernelRoute } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
-import type { OwnWhat } from "../acts.ts";
+import { controllers, type OwnWhat } from "../acts.ts";
 import type { Asked } from "../asker.ts";
+import { withoutApi } from "../carry-out.ts";
 import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
 import {
+  bfd,
   configurationFor,
+  type Detection,
+  detectionMs,
   fromPool,
   holdTimeSeconds,
   pools,
@@ -24,14 +28,25 @@ const routerAsn = 65010;
 const linesForgotten = 10_000;
 
 /** A cluster of processes with the API in memory. @param logs folder for what the processes print @param otherVersion another checkout of the sources, whose speakers run too at times */
-export async function startLabTarget(nodes: number, logs: string, otherVersion: string | undefined): Promise<Target> {
+export async function startLabTarget(
+  nodes: number,
+  detection: Detection,
+  logs: string,
+  otherVersion: string | undefined,
+): Promise<Target> {
   await using stack = new AsyncDisposableStack();
-  const network = stack.use(await BgpNetwork.start({ nodes, logs }));
+  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs }));
   const { cluster } = network;
   const clocks = await giveClocks(cluster, logs);
-  const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({ address, asn: nodeAsn, holdTimeSeconds }));
+  const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({
+    address,
+    asn: nodeAsn,
+    holdTimeSeconds,
+    ...(detection.hasBfd && { bfd }),
+  }));
   const placed = await network.router("bird", 1, { asn: routerAsn, neighbours, multipath: nodes });
-  const configuration = (more?: string) => configurationFor({ address: placed.v4, asn: routerAsn, ownAsn: nodeAsn }, more);
+  const peer = { address: placed.v4, asn: routerAsn, ownAsn: nodeAsn };
+  const configuration = (more?: string) => configurationFor(peer, detection, more);
   await cluster.configure(configuration());
   await established(placed);
   await cluster.client.route(routedPrefix, placed.v4);
@@ -54,7 +69,7 @@ export async function startLabTarget(nodes: number, logs: string, otherVersion: 
     { timeout: 30_000 },
   );
   const macs = await Promise.all(cluster.nodes.map(({ host }) => host.link("eth0").mac()));
-  const workloads: Workloads = { controller: cluster.controller, speakers: cluster.nodes.map(({ speaker }) => speaker) };
+  const workloads: Workloads = { controllers: cluster.controllers, speakers: cluster.nodes.map(({ speaker }) => speaker) };
   const kept = stack.move();
   return {
     nodes: cluster.nodes.map(({ name, host, addresses, speaker }, index) => ({
@@ -74,10 +89,12 @@ export async function startLabTarget(nodes: number, logs: string, otherVersion: 
       ...shared,
       "fillDisk",
       "fillControllerDisk",
+      "cutControllerApi",
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
       ...(otherVersion === undefined ? [] : (["otherVersion"] as const)),
     ]),
     revives: false,
+    detectionMs: detectionMs(detection),
     configuration,
     expose: (name, options) => cluster.expose(name, [], options),
     carryOut: (what) => carryOut(workloads, what, { otherVersion, clocks }),
@@ -109,7 +126,7 @@ function labRouter({ router, host }: PlacedRouter): Target["router"] {
 }
 
 interface Workloads {
-  readonly controller: Workload;
+  readonly controllers: readonly Workload[];
   /** In the order of the nodes. */
   readonly speakers: readonly Workload[];
 }
@@ -120,33 +137,29 @@ interface Means {
   readonly clocks: ReadonlyMap<Workload, string>;
 }
 
-async function carryOut({ controller, speakers }: Workloads, what: OwnWhat, { otherVersion, clocks }: Means): Promise<Undo> {
-  const speaker = "node" in what ? speakers[what.node] : undefined;
-  switch (what.type) {
-    case "killController":
-      return ended(controller, "SIGKILL");
-    case "stallController":
-      return stalled(controller);
-    case "fillControllerDisk":
-      return printingTo("/dev/full", controller);
-    case "setControllerClock":
-      return setClock(clocks, controller, what.seconds);
-  }
-  if (speaker === undefined) throw new Error(`Cannot ${what.type} in a lab`);
+async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { otherVersion, clocks }: Means): Promise<Undo> {
+  const workload = "node" in what ? speakers[what.node] : "controller" in what ? controllers[what.controller] : undefined;
+  if (workload === undefined) throw new Error(`Cannot ${what.type} in a lab`);
   switch (what.type) {
     case "killSpeaker":
-      return ended(speaker, "SIGKILL");
+    case "killController":
+      return ended(workload, "SIGKILL");
     case "stopSpeaker":
-      return ended(speaker, "SIGTERM");
+      return ended(workload, "SIGTERM");
     case "stallSpeaker":
-      return stalled(speaker);
+    case "stallController":
+      return stalled(workload);
+    case "cutControllerApi":
+      return withoutApi((argv, options) => workload.host.output(argv, options));
     case "otherVersion":
-      await restarted(speaker, otherVersion);
-      return () => restarted(speaker, undefined);
+      await restarted(workload, otherVersion);
+      return () => restarted(workload, undefined);
     case "fillDisk":
-      return printingTo("/dev/full", speaker);
+    case "fillControllerDisk":
+      return printingTo("/dev/full", workload);
     case "setClock":
-      return setClock(clocks, speaker, what.seconds);
+    case "setControllerClock":
+      return setClock(clocks, workload, what.seconds);
     default:
       throw new Error(`Cannot ${what.type} in a lab`);
   }

@@ -1,5 +1,6 @@
 import type { ApiClient, ServiceOptions } from "#e2e/demo-cluster";
 import { type Switch, waitFor } from "#e2e/lab";
+import type { Millis } from "#pkg/clock";
 import type { OwnWhat, What } from "../acts.ts";
 import type { Asked } from "../asker.ts";
 
@@ -46,6 +47,8 @@ export interface Target extends AsyncDisposable {
   readonly can: ReadonlySet<What["type"]>;
   /** Whether it starts again by itself what was ended, or ends what stands still. */
   readonly revives: boolean;
+  /** How long the router may have routes by a node that is silent while their session is up. */
+  readonly detectionMs: Millis;
   /** The configuration with these pools besides. */
   configuration(more?: string): string;
   /** Makes a Service without Pods, or with those that all Services have. */
@@ -61,6 +64,8 @@ export interface Target extends AsyncDisposable {
 }
 
 export const holdTimeSeconds = 9;
+/** Of BFD, in a run that has it. */
+export const bfd = { intervalMs: 100, multiplier: 3 };
 export const gracefulRestartSeconds = 20;
 export const routedPrefix = "198.51.100.0/28";
 /** So many addresses has the pool `lan`. */
@@ -80,14 +85,26 @@ export const pools: ReadonlyMap<string, string> = new Map([
 const byBgp = ["routed", "both"];
 const byLayer2 = ["lan", "sticky", "both"];
 
+/** Beyond BGP's hold time. */
+export interface Detection {
+  readonly hasBfd: boolean;
+}
+
+export function detectionMs({ hasBfd }: Detection): Millis {
+  return hasBfd ? bfd.intervalMs * bfd.multiplier : holdTimeSeconds * 1_000;
+}
+
 /** The text of a configuration. */
 export function configurationFor(
   peer: { readonly address: string; readonly asn: number; readonly ownAsn: number },
+  { hasBfd }: Detection,
   more = "",
 ): string {
   const times = `hold-time: ${holdTimeSeconds}s, graceful-restart-time: ${gracefulRestartSeconds}s`;
-  return `peers:
-- {my-asn: ${peer.ownAsn}, peer-asn: ${peer.asn}, peer-address: ${peer.address}, ${times}}
+  return `bfd-profiles:
+- {name: fast, receive-interval: ${bfd.intervalMs}, transmit-interval: ${bfd.intervalMs}, detect-multiplier: ${bfd.multiplier}}
+peers:
+- {my-asn: ${peer.ownAsn}, peer-asn: ${peer.asn}, peer-address: ${peer.address}, ${times}${hasBfd ? ", bfd-profile: fast" : ""}}
 address-pools:
 - {name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.209]}
 - {name: sticky, protocol: layer2, l2-placement: sticky, addresses: [172.30.0.210-172.30.0.219]}
