@@ -8,7 +8,7 @@ import { picture } from "./picture.ts";
 import { type Course, runChaos } from "./run.ts";
 import { startKubernetesTarget } from "./targets/kubernetes.ts";
 import { startLabTarget } from "./targets/lab.ts";
-import type { Detection, Target } from "./targets/target.ts";
+import { type Target, type Variant, variantOf } from "./targets/target.ts";
 import { checkOut } from "./targets/version.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
@@ -33,12 +33,15 @@ if (refusal !== false) fail(refusal);
 mkdirSync(folder, { recursive: true });
 try {
   console.log(`seed ${seed}; the report goes to ${folder}`);
-  const hasBfd = seed % 2 === 0;
-  await using target = await startTarget({ hasBfd });
+  const variant = variantOf(seed);
+  await using target = await startTarget(variant);
   const acts = drawActs(seed, minutes * 60_000, nodes, target.can);
-  console.log(
-    `${minutes} minutes, ${acts.length} acts on ${nodes} nodes${hasBfd ? " with BFD" : ""}${beside && ` beside ${beside}`}\n`,
-  );
+  const has = [
+    ...(variant.hasBfd ? ["BFD"] : []),
+    ...(variant.hasNics ? ["addresses on NICs"] : []),
+    ...(beside ? [`speakers of ${beside}`] : []),
+  ];
+  console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${has.length > 0 ? ` with ${has.join(", ")}` : ""}\n`);
   const course = await runChaos(target, acts, (line) => console.log(line));
   const report = tell(course);
   writeFileSync(`${folder}report.txt`, `${report.lines.join("\n")}\n`);
@@ -49,9 +52,9 @@ try {
   fail(error.message);
 }
 
-function startTarget(detection: Detection): Promise<Target> {
-  if (cluster === "kubernetes") return startKubernetesTarget(nodes, detection);
-  return startLabTarget(nodes, detection, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
+function startTarget(variant: Variant): Promise<Target> {
+  if (cluster === "kubernetes") return startKubernetesTarget(nodes, variant);
+  return startLabTarget(nodes, variant, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
 function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; result: Verdict["result"] } {

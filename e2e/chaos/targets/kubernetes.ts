@@ -10,16 +10,16 @@ import type { Asked } from "../asker.ts";
 import {
   bfd,
   configurationFor,
-  type Detection,
   detectionMs,
   fromPool,
   holdTimeSeconds,
   namespace,
   persistently,
-  pools,
+  poolsIn,
   shared,
   type Target,
   type Undo,
+  type Variant,
   waysTo,
 } from "./target.ts";
 
@@ -28,18 +28,18 @@ const metricsPort = 7472;
 const apiPort = 6443;
 
 /** A real Kubernetes with what the manifests install; the Services share the Pods of one Deployment. */
-export async function startKubernetesTarget(nodeCount: number, detection: Detection): Promise<Target> {
+export async function startKubernetesTarget(nodeCount: number, variant: Variant): Promise<Target> {
   await using stack = new AsyncDisposableStack();
   const on = stack.use(await InstalledCluster.start({ nodes: nodeCount }));
   const { cluster } = on;
   const numbers = cluster.nodes.map((_, index) => 11 + index);
-  const router = await BorderRouter.start(on, numbers, { holdTimeSeconds, ...(detection.hasBfd && { bfd }) });
+  const router = await BorderRouter.start(on, numbers, { holdTimeSeconds, ...(variant.hasBfd && { bfd }) });
   const peer = { address: cluster.router.ipv4, asn: routerAsn, ownAsn: nodeAsn };
-  const configuration = (more?: string) => configurationFor(peer, detection, more);
+  const configuration = (more?: string) => configurationFor(peer, variant, more);
   await on.deploy(replicas);
-  await on.install(configuration(), ["ha"]);
+  await on.install(configuration(), variant.hasNics ? ["ha", "net-admin"] : ["ha"]);
   const services = new Map<string, string>();
-  for (const [name, pool] of pools) services.set(name, await on.serve(name, fromPool(pool)));
+  for (const [name, pool] of poolsIn(variant)) services.set(name, await on.serve(name, fromPool(pool)));
   const { routed, answered } = waysTo(services);
   const names = cluster.nodes.map(({ name }) => name);
   for (const address of routed) await router.learns(address, names);
@@ -86,7 +86,7 @@ export async function startKubernetesTarget(nodeCount: number, detection: Detect
       "scale",
     ]),
     revives: true,
-    detectionMs: detectionMs(detection),
+    detectionMs: detectionMs(variant),
     configuration,
     expose: async (name, options = {}) => {
       const reference = { apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } };

@@ -11,15 +11,15 @@ import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
 import {
   bfd,
   configurationFor,
-  type Detection,
   detectionMs,
   fromPool,
   holdTimeSeconds,
-  pools,
+  poolsIn,
   routedPrefix,
   shared,
   type Target,
   type Undo,
+  type Variant,
   waysTo,
 } from "./target.ts";
 
@@ -30,7 +30,7 @@ const linesForgotten = 10_000;
 /** A cluster of processes with the API in memory. @param logs folder for what the processes print @param otherVersion another checkout of the sources, whose speakers run too at times */
 export async function startLabTarget(
   nodes: number,
-  detection: Detection,
+  variant: Variant,
   logs: string,
   otherVersion: string | undefined,
 ): Promise<Target> {
@@ -42,16 +42,16 @@ export async function startLabTarget(
     address,
     asn: nodeAsn,
     holdTimeSeconds,
-    ...(detection.hasBfd && { bfd }),
+    ...(variant.hasBfd && { bfd }),
   }));
   const placed = await network.router("bird", 1, { asn: routerAsn, neighbours, multipath: nodes });
   const peer = { address: placed.v4, asn: routerAsn, ownAsn: nodeAsn };
-  const configuration = (more?: string) => configurationFor(peer, detection, more);
+  const configuration = (more?: string) => configurationFor(peer, variant, more);
   await cluster.configure(configuration());
   await established(placed);
   await cluster.client.route(routedPrefix, placed.v4);
   const services = new Map<string, string>();
-  for (const [name, pool] of pools) {
+  for (const [name, pool] of poolsIn(variant)) {
     const service = await cluster.expose(name, ["node1", "node2"].slice(0, name === "web" ? 2 : 1), fromPool(pool));
     services.set(name, await service.address());
   }
@@ -94,7 +94,7 @@ export async function startLabTarget(
       ...(otherVersion === undefined ? [] : (["otherVersion"] as const)),
     ]),
     revives: false,
-    detectionMs: detectionMs(detection),
+    detectionMs: detectionMs(variant),
     configuration,
     expose: (name, options) => cluster.expose(name, [], options),
     carryOut: (what) => carryOut(workloads, what, { otherVersion, clocks }),

@@ -72,32 +72,45 @@ export const routedPrefix = "198.51.100.0/28";
 export const poolSize = 10;
 export const namespace = "metallb-system";
 
-/** Service -> its pool. */
-export const pools: ReadonlyMap<string, string> = new Map([
+/** What a seed has a run with, whatever is done in it. */
+export interface Variant {
+  /** Speakers and router lose one another by BFD, long before BGP's hold time is over. */
+  readonly hasBfd: boolean;
+  /** There is a pool whose addresses the speakers put on the nodes' NICs, and they may. */
+  readonly hasNics: boolean;
+}
+
+export function variantOf(seed: number): Variant {
+  return { hasBfd: seed % 2 === 0, hasNics: seed % 4 < 2 };
+}
+
+const pools: ReadonlyMap<string, string> = new Map([
   ["web", "lan"],
   ["shop", "lan"],
   ["stay", "sticky"],
   ["rest", "sticky"],
   ["far", "routed"],
   ["near", "both"],
+  ["host", "nics"],
 ]);
-// Pools whose addresses the router has routes to, and those for whose addresses nodes answer.
-const byBgp = ["routed", "both"];
-const byLayer2 = ["lan", "sticky", "both"];
 
-/** Beyond BGP's hold time. */
-export interface Detection {
-  readonly hasBfd: boolean;
+/** Service -> its pool. */
+export function poolsIn({ hasNics }: Variant): ReadonlyMap<string, string> {
+  return new Map([...pools].filter(([, pool]) => hasNics || pool !== "nics"));
 }
 
-export function detectionMs({ hasBfd }: Detection): Millis {
+// Pools whose addresses the router has routes to, and those for whose addresses nodes answer.
+const byBgp = ["routed", "both"];
+const byLayer2 = ["lan", "sticky", "both", "nics"];
+
+export function detectionMs({ hasBfd }: Variant): Millis {
   return hasBfd ? bfd.intervalMs * bfd.multiplier : holdTimeSeconds * 1_000;
 }
 
 /** The text of a configuration. */
 export function configurationFor(
   peer: { readonly address: string; readonly asn: number; readonly ownAsn: number },
-  { hasBfd }: Detection,
+  { hasBfd, hasNics }: Variant,
   more = "",
 ): string {
   const times = `hold-time: ${holdTimeSeconds}s, graceful-restart-time: ${gracefulRestartSeconds}s`;
@@ -110,7 +123,7 @@ address-pools:
 - {name: sticky, protocol: layer2, l2-placement: sticky, addresses: [172.30.0.210-172.30.0.219]}
 - {name: both, protocol: [layer2, bgp], addresses: [172.30.0.224/30]}
 - {name: routed, protocol: bgp, avoid-buggy-ips: true, addresses: [${routedPrefix}]}
-${more}`;
+${hasNics ? "- {name: nics, protocol: interface, placement: lan, addresses: [172.30.0.228/30]}\n" : ""}${more}`;
 }
 
 /** Which of these addresses the router has routes to, and for which nodes answer. @param services Service -> its address */
