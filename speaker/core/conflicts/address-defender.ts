@@ -4,6 +4,7 @@ import type { AddressItem } from "#pkg/kernel";
 import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
+import { maxOccupants } from "#pkg/quarantine";
 import { reportAnnounced } from "../announcers.ts";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
@@ -201,6 +202,9 @@ function translate(
     case "occupied":
       noteHeldBack(state, entry, now);
       reportOccupied(state, { ...effect.rival, address }, now, effects);
+      if (!quarantine(state, { ...effect.rival, address }, effects)) effects.push(noRoomFor(address));
+      break;
+    case "stillOccupied":
       quarantine(state, { ...effect.rival, address }, effects);
       break;
     case "wanted":
@@ -209,6 +213,11 @@ function translate(
     default:
       effect satisfies never;
   }
+}
+
+function noRoomFor(address: Address): SpeakerEffect {
+  const fields = { op: "writeConflicts", ip: address, maxEntries: maxOccupants };
+  return { type: "log", level: "error", message: "address is quarantined on this node only: too many entries", fields };
 }
 
 /** What this node's kernel is to have of an address that it owns. */

@@ -27,6 +27,8 @@ export type DefenseEffect =
   | { readonly type: "conflictBegan" | "conflictEnded"; readonly rival: Rival }
   /** A foreign host answered before the first announcement. */
   | { readonly type: "occupied"; readonly rival: Rival }
+  /** It still answers, and there is no entry of it. */
+  | { readonly type: "stillOccupied"; readonly rival: Rival }
   /** A foreign host probes the address, and gets an answer. */
   | { readonly type: "wanted"; readonly rival: Rival };
 
@@ -255,6 +257,7 @@ function occupy(defense: ConflictDefense, sighting: Sighting, now: Millis): Defe
   defense.probeAt = now + reprobeEvery;
   defense.defendAt = Infinity;
   if (defense.occupiedBy !== sighting.mac) effects.push({ type: "occupied", rival: foreignRival(sighting) });
+  else if (!defense.isQuarantined) effects.push({ type: "stillOccupied", rival: foreignRival(sighting) });
   defense.occupiedBy = sighting.mac;
   return effects;
 }

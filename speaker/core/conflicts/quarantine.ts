@@ -34,22 +34,20 @@ export function setOccupants(
     if (!conflicts.occupants.has(key)) endInspection(state, key, address, effects);
 }
 
-/** A foreign host has an address that was to be announced. */
+/** A foreign host has an address that was to be announced. @returns whether there is room for an entry */
 export function quarantine(
   { node, conflicts }: SpeakerState,
   { address, mac, interface: name }: Rival & { readonly address: Address },
   effects: SpeakerEffect[],
-): void {
+): boolean {
+  const { occupants, written } = conflicts;
   const key = address.toString();
-  if (conflicts.occupants.get(key)?.mac === mac) return;
+  if (occupants.get(key)?.mac === mac) return true;
   // A host that answers for every address must not fill the ConfigMap.
-  if (conflicts.occupants.size + conflicts.written.size < maxOccupants) {
-    conflicts.written.set(key, mac);
-    effects.push({ type: "writeOccupant", address, occupant: { mac, node, interface: name } });
-    return;
-  }
-  const fields = { op: "writeConflicts", ip: address, maxEntries: maxOccupants };
-  effects.push({ type: "log", level: "error", message: "address is quarantined on this node only: too many entries", fields });
+  if (!written.has(key) && occupants.size + written.size >= maxOccupants) return false;
+  written.set(key, mac);
+  effects.push({ type: "writeOccupant", address, occupant: { mac, node, interface: name } });
+  return true;
 }
 
 /** A foreign host that uses an address that is being probed still has it. A speaker may announce it meanwhile, having seen no host. */
