@@ -143,6 +143,6 @@ export function canHaveOnNics({ kernel }: Pool, reachability: KnownReachability)
 }
 
 /** The subnets that the node has on interfaces of the pool. */
-export function subnetsFor({ interfaces }: Pool, reachability: Reachability): readonly Prefix[] {
+export function subnetsFor({ interfaces }: Pick<Pool, "interfaces">, reachability: Reachability): readonly Prefix[] {
   return [...reachability.interfaces].flatMap(([name, subnets]) => (matchesInterface(interfaces, name) ? subnets : []));
 }

@@ -30,6 +30,7 @@ export {
   type PoolNodes,
   poolNodes,
   preferenceWeight,
+  subnetsFor,
 } from "./eligibility.ts";
 export { type InterfacePlacement, isByInterface, isOnLan, placeOnInterface } from "./interface.ts";
 export {

@@ -2,7 +2,7 @@ import { SimulatedClock } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
 import { service } from "#pkg/k8s/testing";
 import type { AddressSighting } from "#pkg/layer2";
-import { address } from "#pkg/net/testing";
+import { address, prefix } from "#pkg/net/testing";
 import { announceAddress } from "../core/conflicts/address-defender.ts";
 import type { SpeakerEffect } from "../core/effects.ts";
 import { learnMacs } from "../core/members.ts";
@@ -45,6 +45,7 @@ export class ConflictBench {
     for (const other of ["node1", "node2"]) learnMacs(this.state.members.macs, other, [other]);
     setService(this.state.services, "default/web", service("web", { ingress: [x.toString()] }));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
+    this.setCarrier(true);
     this.membersChanged(...active);
     this.runner.dispatch({ type: "timer", chance: 0.5 });
   }
@@ -95,6 +96,15 @@ export class ConflictBench {
         prober.sight(prey.state.node, "uses");
   }
 
+  /** Of its only interface, which is in the subnet of the address unless another one is given. */
+  setCarrier(hasCarrier: boolean, subnet = "192.0.2.0/24"): void {
+    const interfaces = new Map(hasCarrier ? [["eth0", [prefix(subnet)]]] : []);
+    const reachability = { answers: hasCarrier, hasKernelAccess: true, interfaces };
+    this.state.carriers.reachability = reachability;
+    this.state.members.gossip?.setReachability(reachability);
+    this.runner.dispatch({ type: "timer", chance: 0.5 });
+  }
+
   participate(): void {
     this.state.members.gossip?.participate();
   }
@@ -135,9 +145,9 @@ export class ConflictBench {
   #carryOut(effect: SpeakerEffect): void {
     switch (effect.type) {
       case "announce":
-        this.lines.push(`announce ${effect.address}${effect.interfaces.length > 0 ? ` on ${effect.interfaces}` : ""}`);
-        break;
       case "listen":
+        this.lines.push(`${effect.type} ${effect.address}${effect.interfaces.length > 0 ? ` on ${effect.interfaces}` : ""}`);
+        break;
       case "withdraw":
       case "defend":
       case "reannounce":

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PoolIndex, parseConfig } from "#pkg/config";
 import { elect } from "#pkg/placement";
 import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
 import { describeOccupants } from "./quarantine.ts";
@@ -50,6 +51,51 @@ test("the node that saw the host probes, as long as it is there", () => {
     bench.clock.advanceTo(60_000);
   }
   assert.deepEqual([seer.take().length, elected.take().length], [2, 0]);
+});
+
+test("a node whose interfaces have no carrier takes nothing out: its probes would reach nobody", () => {
+  for (const lostAt of [0, 60_100]) {
+    const bench = new ConflictBench(inspector);
+    bench.setOccupants({ "192.0.2.1": JSON.stringify({ node: inspector }) });
+    bench.clock.advanceTo(lostAt);
+    bench.setCarrier(false);
+    bench.clock.advanceTo(70_000);
+    assert.equal(bench.take().at(-1), lostAt === 0 ? undefined : `withdraw ${x}`);
+    bench.clock.advanceTo(600_000);
+    assert.deepEqual([bench.take(), bench.written], [[], []]);
+    bench.setCarrier(true);
+    bench.clock.advanceBy(62_000);
+    assert.deepEqual(bench.written, [`${x} free`]);
+  }
+});
+
+for (const { name, subnet } of [
+  { name: "one that cannot probe", subnet: undefined },
+  { name: "one in another subnet", subnet: "198.51.100.0/24" },
+])
+  test(`in place of ${name} another node probes`, () => {
+    const [elected, near] = [new ConflictBench(inspector), new ConflictBench(other)];
+    ConflictBench.connect(elected, near);
+    for (const bench of [elected, near]) bench.participate();
+    elected.setCarrier(subnet !== undefined, subnet);
+    for (const bench of [elected, near]) {
+      bench.setOccupants({ "192.0.2.1": "" });
+      bench.clock.advanceTo(62_000);
+    }
+    assert.deepEqual([elected.written, near.written], [[], [`${x} free`]]);
+  });
+
+test("it is probed on the interface that this node knows by another name than the pool does", () => {
+  const bench = new ConflictBench(inspector);
+  const text = `address-pools: [{name: lan, protocol: layer2, interfaces: ["can_reach:203.0.113.9"], addresses: [192.0.2.0/24]}]`;
+  const config = parseConfig(text).config ?? assert.fail();
+  bench.state.config = { config, pools: new PoolIndex(config.pools) };
+  const interfaces = new Map([["can_reach:203.0.113.9", []]]);
+  bench.state.carriers.reachability = { answers: true, hasKernelAccess: true, interfaces };
+  bench.state.carriers.routes = new Map([["203.0.113.9", "eth9"]]);
+  bench.setOccupants({ "192.0.2.1": "" });
+  bench.clock.advanceTo(60_000);
+  assert.equal(bench.take()[0], `listen ${x} on eth9`);
 });
 
 test("another node does not probe, and the elected one stops when somebody took it out", () => {

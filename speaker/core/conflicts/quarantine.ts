@@ -1,17 +1,19 @@
 import type { Millis } from "#pkg/clock";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
-import { elect } from "#pkg/placement";
+import { elect, hasInterface, type KnownReachability, subnetsFor } from "#pkg/placement";
 import { decodeQuarantine, maxOccupants, type Occupant } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
+import { interfacesHere } from "../nics.ts";
+import { reachabilityOf } from "../nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { noteHeldBackElsewhere } from "./held-back.ts";
 import type { Rival } from "./rivals.ts";
 
 // Quarantined addresses, which foreign hosts have, from the ConfigMap `ingot-conflicts`: no speaker announces them, and the controller
-// assigns them to no Service. The speaker that sees such a host writes the entry. It probes the address each minute (if it is gone, an
-// elected speaker does) and removes the entry when nobody answers.
+// assigns them to no Service. The speaker that sees such a host writes the entry. It probes the address each minute (if it is gone, or cannot,
+// an elected speaker does that can) and removes the entry when nobody answers.
 
 const inspectEvery: Millis = 60_000;
 const probes = 3;
@@ -79,6 +81,7 @@ export function inspectionTimer(state: SpeakerState, now: Millis, chance: number
       continue;
     }
     endInspection(state, key, address, effects);
+    if (!canProbe(state, state.node, address)) continue; // It may have lost its carrier meanwhile, and asked nobody.
     const fields = { event: "addressFree", ip: address };
     effects.push({ type: "log", level: "info", message: "quarantine ended: nobody answers for the address any more", fields });
     conflicts.written.delete(key);
@@ -91,17 +94,46 @@ export function describeOccupants({ conflicts }: Pick<SpeakerState, "conflicts">
   return [...conflicts.occupants].map(([address, occupant]) => ({ address, ...occupant }));
 }
 
-function inspect({ node, members: { active }, conflicts, config }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+function inspect(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const { node, conflicts, config } = state;
   for (const [key, { node: seenBy }] of conflicts.occupants) {
     const address = parseAddress(key);
-    if (address === undefined || conflicts.inspected.has(key)) continue;
-    // The node that saw the host is on its network.
-    const inspector = active.includes(seenBy) ? seenBy : elect(active, address);
-    if (inspector !== node) continue;
+    if (address === undefined || conflicts.inspected.has(key) || inspectorOf(state, address, seenBy) !== node) continue;
     conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
-    if (!conflicts.defended.has(key))
-      effects.push({ type: "listen", address, interfaces: config?.pools.find(address)?.interfaces ?? [] });
+    if (conflicts.defended.has(key)) continue;
+    const pool = config?.pools.find(address);
+    effects.push({ type: "listen", address, interfaces: pool === undefined ? [] : interfacesHere(state, pool) });
   }
+}
+
+/** Undefined where no speaker can probe the address. */
+function inspectorOf(state: SpeakerState, address: Address, seenBy: string): string | undefined {
+  const able = state.members.active.filter((node) => canProbe(state, node, address));
+  if (able.includes(seenBy)) return seenBy; // It is on the network of the host.
+  // All have to come to the same answer: by subnets only where those of all are known.
+  const reported = able.flatMap((node) => {
+    const reachability = knownReachability(state, node);
+    return typeof reachability === "string" ? [] : { node, reachability };
+  });
+  const interfaces = state.config?.pools.find(address)?.interfaces ?? [];
+  const near = reported.filter(({ reachability }) =>
+    subnetsFor({ interfaces }, reachability).some((subnet) => subnet.contains(address)),
+  );
+  return elect(reported.length === able.length && near.length > 0 ? near.map(({ node }) => node) : able, address);
+}
+
+/** Whether the node has an interface for the address. Without one its probes reach nobody, and that nobody answers them says nothing. */
+function canProbe(state: SpeakerState, node: string, address: Address): boolean {
+  if (state.members.withoutGossip.includes(node)) return false; // Its speaker is MetalLB's.
+  const pool = state.config?.pools.find(address);
+  const reachability = knownReachability(state, node);
+  if (pool !== undefined) return hasInterface(pool, reachability);
+  return typeof reachability === "string" || reachability.answers;
+}
+
+/** Of its own interfaces this node knows without a ring, too. */
+function knownReachability(state: SpeakerState, node: string): KnownReachability {
+  return node === state.node ? state.carriers.reachability : reachabilityOf(state, node);
 }
 
 /** What is to be announced from here goes on being watched. */
