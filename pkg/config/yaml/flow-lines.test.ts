@@ -13,6 +13,7 @@ const cases: { name: string; text: string; want: string }[] = [
   { name: "brackets in quotes are text", text: "a: ['[', \"]\\\"\",\n'it''s]']\n", want: "a: ['[', \"]\\\"\", 'it''s]']\n" },
   { name: "an apostrophe inside plain text is text", text: "a: [it's,\nb]\nc: 'd'\n", want: "a: [it's, b]\nc: 'd'\n" },
   { name: "a quoted key", text: '{"a":\n[1,\n2]}\n', want: '{"a": [1, 2]}\n' },
+  { name: "compact JSON", text: '{"a":"b # ]","c":[\n"]"]}\n', want: '{"a":"b # ]","c":[ "]"]}\n' },
   { name: "after an anchor and a tag", text: "a: &x !!seq [\n]\n", want: "a: &x !!seq [ ]\n" },
   { name: "brackets inside plain text are text", text: "a: b[\nc: d{\n", want: "a: b[\nc: d{\n" },
   { name: "brackets in comments are not values", text: "# [\na: 1 # [\n", want: "# [\na: 1 # [\n" },

@@ -73,7 +73,8 @@ class Joiner {
         this.#blankOut(this.#at + end);
       } else if (atValue && (character === '"' || character === "'")) {
         this.#skipQuoted();
-        atValue = false;
+        atValue = this.#source.charAt(this.#at) === ":"; // After a quoted key it needs no blank behind it, as in JSON.
+        if (atValue) this.#at++;
       } else {
         if (character === "[" || character === "{") depth++;
         if (character === "]" || character === "}") depth--;
