@@ -76,7 +76,7 @@ async function check(reader: Reader, namespace: string, lbClass: string, isDefau
     ...checkLeftovers(view),
     ...checkPodSecurityPolicies(view),
     ...checkPorts(view, config),
-    ...checkKubeProxy(view),
+    ...checkKubeProxy(view, config),
     ...checkOtherLoadBalancers(view, classes),
     ...checkAlerts(view),
   ];

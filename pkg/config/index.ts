@@ -45,5 +45,5 @@ export { matchesSelector } from "./rules/selectors.ts";
 export { needsRestart, type SessionSettings, sessionSettings } from "./session-settings.ts";
 export type { RawConfig } from "./shape/raw.ts";
 export { Assembly, type Token, takeApart } from "./tokens.ts";
-export { textAt, type YamlMapping, type YamlNode } from "./yaml/node.ts";
+export { textAt, valueAt, type YamlMapping, type YamlNode } from "./yaml/node.ts";
 export { LineIndex } from "./yaml/offsets.ts";

@@ -1,4 +1,4 @@
-import { type Config, Problems, parseManifest, textAt } from "#pkg/config";
+import { type Config, Problems, parseManifest, textAt, valueAt } from "#pkg/config";
 import { list, plural } from "#pkg/text";
 import { flagOf } from "../../cluster/installation.ts";
 import {
@@ -80,29 +80,25 @@ function severityOnBgpPort(speakers: readonly Raw[], config: Config | undefined)
 }
 
 /** How kube-proxy treats addresses of Services, as its ConfigMap (kubeadm's form) says. */
-export function checkKubeProxy({ kubeProxy, unread }: ClusterView): Finding[] {
-  const where = "ConfigMap kube-system/kube-proxy";
-  const source = text(fields(kubeProxy?.data)["config.conf"]);
-  if (source === "") {
-    if (unread.some(({ what }) => what === where)) return [];
-    return [
-      {
-        severity: "note",
-        check: "kube-proxy",
-        found: "its mode is not known: there is no such ConfigMap, as with k3s, or where Cilium takes its place",
-        where,
-        advice: "in IPVS mode, see that strictARP is true",
-      },
-    ];
-  }
+export function checkKubeProxy({ kubeProxy, unread }: ClusterView, config: Config | undefined): Finding[] {
+  const about = { check: "kube-proxy", where: "ConfigMap kube-system/kube-proxy" } as const;
+  const isUnknown = (why: string): Finding[] => [
+    { ...about, severity: "note", found: `its mode is not known: ${why}`, advice: "in IPVS mode, see that strictARP is true" },
+  ];
+  if (unread.some(({ what }) => what === about.where)) return [];
+  if (kubeProxy === undefined) return isUnknown("there is no such ConfigMap, as with k3s, or where Cilium takes its place");
+  const source = text(fields(kubeProxy.data)["config.conf"]);
+  if (source === "") return isUnknown("the ConfigMap has nothing under the key config.conf, as where flags configure it");
   const [root] = parseManifest(source, new Problems()) ?? [];
-  if (textAt(root, "mode") !== "ipvs" || textAt(root, "ipvs", "strictARP") === "true") return [];
+  if (root?.kind !== "mapping") return isUnknown("what the ConfigMap has under the key config.conf cannot be read");
+  if (textAt(root, "mode") !== "ipvs" || valueAt(root, "ipvs", "strictARP") === true) return [];
+  const byArp = config === undefined || config.pools.some(({ protocols }) => protocols.some((protocol) => protocol !== "bgp"));
   return [
     {
-      severity: "error",
-      check: "kube-proxy",
+      ...about,
+      // Where BGP alone announces addresses, hosts need not ask for them, as they need not with MetalLB.
+      severity: byArp ? "error" : "note",
       found: "mode ipvs without strictARP: every node answers ARP for the addresses of all Services",
-      where,
       advice: "set ipvs.strictARP: true in it, and restart kube-proxy",
     },
   ];

@@ -36,9 +36,18 @@ export interface YamlEntry {
 
 /** The text of the scalar at a path of keys; empty where there is none. */
 export function textAt(node: YamlNode | undefined, ...path: readonly string[]): string {
+  return scalarAt(node, path)?.text ?? "";
+}
+
+/** What the scalar at a path of keys stands for; undefined where there is none. */
+export function valueAt(node: YamlNode | undefined, ...path: readonly string[]): ScalarValue | undefined {
+  return scalarAt(node, path)?.value;
+}
+
+function scalarAt(node: YamlNode | undefined, path: readonly string[]): YamlScalar | undefined {
   let found = node;
   for (const key of path) found = found?.kind === "mapping" ? found.entries.get(key)?.value : undefined;
-  return found?.kind === "scalar" ? found.text : "";
+  return found?.kind === "scalar" ? found : undefined;
 }
 
 /** What a value is, for a message that refuses it. */
