@@ -1,4 +1,5 @@
 import type { Answer } from "../cluster/api.ts";
+import { flagOf } from "../cluster/installation.ts";
 
 /** What the checks read of a cluster. */
 export interface Reader {
@@ -140,7 +141,7 @@ export function isMetallb(object: Raw, namespace: string): boolean {
 }
 
 function configMapNameOf(workload: Raw): string | undefined {
-  return argumentsOf(templateOf(workload)).flatMap((arg) => /^--?config=(.+)$/.exec(arg)?.[1] ?? [])[0];
+  return flagOf(argumentsOf(templateOf(workload)), "config") || undefined;
 }
 
 function partOf(object: Raw): string {
@@ -209,9 +210,9 @@ export function templateOf(workload: Raw): Raw {
   return fields(fields(fields(workload.spec).template).spec);
 }
 
-/** Of all containers of a Pod. */
+/** Of all containers of a Pod. What the command has besides the program is arguments too. */
 export function argumentsOf({ containers }: Raw): string[] {
-  return listOf(containers).flatMap(({ args }) =>
-    Array.isArray(args) ? args.filter((arg): arg is string => typeof arg === "string") : [],
+  return listOf(containers).flatMap(({ command, args }) =>
+    [command, args].flatMap((words) => (Array.isArray(words) ? words.filter((word) => typeof word === "string") : [])),
   );
 }

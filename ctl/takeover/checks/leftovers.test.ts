@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { view } from "../testing/view.ts";
-import { checkAlerts, checkLeftovers, metrics } from "./leftovers.ts";
+import { checkAlerts, checkLeftovers, checkWorkloads, metrics } from "./leftovers.ts";
 
 const groups = (...names: string[]) => ({ "/apis": { groups: names.map((name) => ({ name })) } });
 
@@ -66,3 +66,22 @@ test("objects of any shape do no harm", async () => {
   });
   assert.deepEqual([checkAlerts(odd), checkLeftovers(odd)], [[], []]);
 });
+
+for (const { name, container } of [
+  { name: "with equals signs", container: { args: ["--port=7473", "-config=lan"] } },
+  { name: "in two words, as Go's flags may be", container: { args: ["-port", "7473", "--config", "lan"] } },
+  { name: "of the command", container: { command: ["/controller", "--port", "7473", "--config=lan"] } },
+])
+  test(`flags of MetalLB's that are not those of the manifests are found: ${name}`, async () => {
+    const metadata = { namespace: "metallb-system", name: "controller", labels: { app: "metallb", component: "controller" } };
+    const cluster = await view({
+      "/apis/apps/v1/deployments": [{ metadata, spec: { template: { spec: { containers: [container] } } } }],
+      "/api/v1/namespaces/metallb-system/configmaps/lan": { data: { config: "address-pools: []" } },
+    });
+    assert.equal(cluster.configMapName, "lan");
+    assert.ok(cluster.configMap);
+    assert.deepEqual(
+      checkWorkloads(cluster).flatMap(({ severity, found }) => (severity === "warning" ? [found] : [])),
+      ["runs with --config=lan, and the manifests have config", "runs with --port=7473, and the manifests have 7472"],
+    );
+  });

@@ -1,4 +1,5 @@
 import { list, quote } from "#pkg/text";
+import { flagOf } from "../../cluster/installation.ts";
 import {
   argumentsOf,
   type ClusterView,
@@ -123,10 +124,9 @@ export function checkWorkloads(view: ClusterView): Finding[] {
         "error",
       );
     const template = templateOf(workload);
-    for (const argument of isHelms ? [] : argumentsOf(template)) {
-      const [flag = "", value = ""] = argument.replace(/^--?/, "").split("=");
-      const usual = expected[flag];
-      if (usual !== undefined && value !== "" && value !== usual)
+    for (const [flag, usual] of isHelms ? [] : Object.entries(expected)) {
+      const value = flagOf(argumentsOf(template), flag) ?? "";
+      if (value !== "" && value !== usual)
         differs(`runs with --${flag}=${value}, and the manifests have ${usual}`, "give Ingot the same in your kustomization");
     }
     if (JSON.stringify(template).includes('"METALLB_BGP_TYPE","value":"frr"'))
