@@ -92,7 +92,12 @@ export class AnswerLoop implements AddressBook, Disposable {
         });
     }
     if (this.#flood.add(Math.max(frames, 1), now)) this.#onFlood(this.#flood.flooded); // A poll is work too.
-    const due = this.#schedule.take(now, announcementsPerPoll, (scheduled) => this.#isCurrent(scheduled));
+    const due = this.#schedule.take(
+      now,
+      announcementsPerPoll,
+      (scheduled) => this.#isCurrent(scheduled),
+      ({ announcement, socket }) => socket.reachesHosts(announcement),
+    );
     for (const { announcement, socket } of due) socket.announce(announcement);
     const refreshed = this.#refresh.take(now, (announcement) => this.#mayAnnounce(announcement));
     if (refreshed !== undefined)
@@ -155,11 +160,15 @@ export class AnswerLoop implements AddressBook, Disposable {
     if (!announcement.silent) this.#refresh.add(announcement, this.#clock.now());
   }
 
-  /** Schedules the announcements on an interface, or only watches a silent one; no longer where it is not for that interface. */
+  /**
+   * Schedules the announcements on an interface, or only watches a silent one; no longer where it is not for that interface. Where no host
+   * hears of it, as on the hundreds of interfaces to Pods that a node may have, there is nothing to do but to join its group, once.
+   */
   #begin(announcement: Announcement, socket: InterfaceSocket): void {
     if (!socket.isFor(announcement)) socket.withdraw(announcement);
     else if (announcement.silent) socket.listen(announcement);
-    else this.#schedule.add({ announcement, socket, burst: socket.burst });
+    else if (typeof announcement.address === "bigint" || socket.reachesHosts(announcement))
+      this.#schedule.add({ announcement, socket, burst: socket.burst });
   }
 
   *#socketsFor(address: WireAddress): Iterable<[InterfaceSocket, Announcement]> {

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrackedInterface } from "#pkg/linux";
-import type { Address, Mac } from "#pkg/net";
+import { Address, type Mac } from "#pkg/net";
 import { decodeArp, encodeArp } from "../frames/arp.ts";
 import { Interfaces } from "../interfaces.ts";
 import type { AddressSighting } from "../layer2.ts";
 import { SharedMemory } from "../shared-memory.ts";
 import { ip, Lan } from "./lan.ts";
-import { gratuitous, mac, macText, quiet, requestFor, started, statusOf, until, virtual } from "./support.ts";
+import { gratuitous, mac, macText, quiet, requestFor, started, statusOf, threadMilliseconds, until, virtual } from "./support.ts";
 
 let lan: Lan;
 
@@ -198,6 +198,26 @@ test("where only a Pod can be an address is answered for, and neither probed nor
     sightings.map((sighting) => sighting.interface),
     ["lan0", "cali0"],
   );
+});
+
+test("a thousand addresses cost a node with many Pods little more than one with none", async () => {
+  const addresses = Array.from({ length: 1000 }, (_, i) => new Address("IPv4", BigInt(0xc633_6400 + i)));
+  const costs: number[] = [];
+  for (const pairs of [0, 60]) {
+    for (let i = 0; i < pairs; i++) {
+      ip(`link add cali${i} type veth peer name pod${i}`);
+      for (const end of ["cali", "pod"]) ip(`link set ${end}${i} up`);
+    }
+    await using layer2 = await started();
+    await sleep(1000); // Its code is read, and the kernel has done with the interfaces.
+    const before = threadMilliseconds("layer2");
+    for (const address of addresses) layer2.announce(address);
+    await sleep(3000);
+    costs.push(threadMilliseconds("layer2") - before);
+    for (let i = 0; i < pairs; i++) ip(`link delete cali${i}`);
+  }
+  const [alone = 0, withPods = Infinity] = costs;
+  assert.ok(withPods < 3 * alone + 150, `${withPods} ms instead of ${alone} ms`);
 });
 
 test("an interface that gets another name while it is up has all addresses announced anew, those of its new name", () => {

@@ -41,6 +41,18 @@ export async function clientMac(lan: Lan, name: string): Promise<Mac> {
   return parseMac(link.address) ?? assert.fail(`${name} has no MAC address`);
 }
 
+/** The processor's time that threads of this process with this name have had, to about 10 ms. */
+export function threadMilliseconds(name: string): number {
+  let ticks = 0; // Of 10 ms.
+  for (const thread of readdirSync("/proc/self/task")) {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+    if (!stat.includes(`(${name})`)) continue;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // From the third one, the state (proc_pid_stat(5)).
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks * 10;
+}
+
 /** Those that are open in this process. */
 export function descriptors(): string[] {
   return readdirSync("/proc/self/fd");
