@@ -108,8 +108,9 @@ function inspect(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
 
 /** Undefined where no speaker can probe the address. */
 function inspectorOf(state: SpeakerState, address: Address, seenBy: string): string | undefined {
-  const able = state.members.active.filter((node) => canProbe(state, node, address));
-  if (able.includes(seenBy)) return seenBy; // It is on the network of the host.
+  const { active } = state.members;
+  if (active.includes(seenBy) && canProbe(state, seenBy, address)) return seenBy; // It is on the network of the host.
+  const able = active.filter((node) => canProbe(state, node, address));
   // All have to come to the same answer: by subnets only where those of all are known.
   const reported = able.flatMap((node) => {
     const reachability = knownReachability(state, node);
