@@ -43,3 +43,18 @@ export function echoDeployment(replicas: number): object {
     },
   };
 }
+
+/** A Pod on each node that does nothing but wait for commands in it. */
+export function waitingDaemonSet(name: string, namespace: string): object {
+  const command = ["node", "-e", "setInterval(() => {}, 60_000)"];
+  const containers = [{ name, image: `${image.name}:${image.tag}`, command }];
+  return {
+    apiVersion: "apps/v1",
+    kind: "DaemonSet",
+    metadata: { name, namespace },
+    spec: {
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } }, spec: { terminationGracePeriodSeconds: 0, containers } },
+    },
+  };
+}
