@@ -206,6 +206,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
     await other.join(one);
     await other.line("user one");
     await one.line("user other");
+    await agree([old, recent, one, other]); // A broadcast reaches members, which the other one is when it has answered a ping.
     await one.request("broadcast z", "broadcast");
     await other.line(`user ${"z".repeat(20)}`);
     await sleep(2_000);
