@@ -94,7 +94,7 @@ bench-allocator: node_modules ## Measure assigning and freeing addresses, beside
 	node e2e/bench/allocator.bench.ts
 
 bench-arp: node_modules ## Measure answers to ARP and NDP, beside the kernel's own
-	node --max-semi-space-size=2 e2e/bench/layer2.bench.ts # As the manifests start the speaker.
+	node --max-semi-space-size=2 --no-separate-gc-phases e2e/bench/layer2.bench.ts # As the manifests start the speaker.
 
 bench-bfd: node_modules ## Measure how soon BFD finds a cut path, beside FRR (needs the package frr, and root)
 	node e2e/bench/bfd.bench.ts
