@@ -30,8 +30,8 @@ export interface TargetRouter {
 }
 
 /**
- * A cluster that things are done to, with four kinds of addresses, a router that has routes to two of them, and somebody who asks by ARP who answers
- * for three.
+ * A cluster that things are done to, with an address or two from each of its pools, a router that has routes to some of them, and somebody who
+ * asks by ARP who answers for the others.
  */
 export interface Target extends AsyncDisposable {
   readonly nodes: readonly TargetNode[];
