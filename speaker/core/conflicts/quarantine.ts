@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect, hasInterface, type KnownReachability, subnetsFor } from "#pkg/placement";
@@ -81,7 +82,7 @@ export function inspectionTimer(state: SpeakerState, now: Millis, chance: number
       continue;
     }
     endInspection(state, key, address, effects);
-    if (!canProbe(state, state.node, address)) continue; // It may have lost its carrier meanwhile, and asked nobody.
+    if (!canProbe(state, state.node, state.config?.pools.find(address))) continue; // It may have lost its carrier meanwhile, and asked nobody.
     const fields = { event: "addressFree", ip: address };
     effects.push({ type: "log", level: "info", message: "quarantine ended: nobody answers for the address any more", fields });
     conflicts.written.delete(key);
@@ -98,35 +99,34 @@ function inspect(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   const { node, conflicts, config } = state;
   for (const [key, { node: seenBy }] of conflicts.occupants) {
     const address = parseAddress(key);
-    if (address === undefined || conflicts.inspected.has(key) || inspectorOf(state, address, seenBy) !== node) continue;
-    conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
-    if (conflicts.defended.has(key)) continue;
+    if (address === undefined || conflicts.inspected.has(key)) continue;
     const pool = config?.pools.find(address);
-    effects.push({ type: "listen", address, interfaces: pool === undefined ? [] : interfacesHere(state, pool) });
+    if (inspectorOf(state, address, pool, seenBy) !== node) continue;
+    conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
+    if (!conflicts.defended.has(key))
+      effects.push({ type: "listen", address, interfaces: pool === undefined ? [] : interfacesHere(state, pool) });
   }
 }
 
-/** Undefined where no speaker can probe the address. */
-function inspectorOf(state: SpeakerState, address: Address, seenBy: string): string | undefined {
+/** Undefined where no speaker can probe the address. @param pool the one that the address is of, if any */
+function inspectorOf(state: SpeakerState, address: Address, pool: Pool | undefined, seenBy: string): string | undefined {
   const { active } = state.members;
-  if (active.includes(seenBy) && canProbe(state, seenBy, address)) return seenBy; // It is on the network of the host.
-  const able = active.filter((node) => canProbe(state, node, address));
-  // All have to come to the same answer: by subnets only where those of all are known.
-  const reported = able.flatMap((node) => {
-    const reachability = knownReachability(state, node);
-    return typeof reachability === "string" ? [] : { node, reachability };
+  if (active.includes(seenBy) && canProbe(state, seenBy, pool)) return seenBy; // It is on the network of the host.
+  const able = active.filter((node) => canProbe(state, node, pool));
+  const reachability = new Map(able.map((node) => [node, knownReachability(state, node)]));
+  const near = able.filter((node) => {
+    const reported = reachability.get(node);
+    if (reported === undefined || typeof reported === "string") return false;
+    return subnetsFor({ interfaces: pool?.interfaces ?? [] }, reported).some((subnet) => subnet.contains(address));
   });
-  const interfaces = state.config?.pools.find(address)?.interfaces ?? [];
-  const near = reported.filter(({ reachability }) =>
-    subnetsFor({ interfaces }, reachability).some((subnet) => subnet.contains(address)),
-  );
-  return elect(reported.length === able.length && near.length > 0 ? near.map(({ node }) => node) : able, address);
+  // All have to come to the same answer: by subnets only where those of all are known.
+  const areKnown = reachability.values().every((each) => typeof each !== "string");
+  return elect(areKnown && near.length > 0 ? near : able, address);
 }
 
-/** Whether the node has an interface for the address. Without one its probes reach nobody, and that nobody answers them says nothing. */
-function canProbe(state: SpeakerState, node: string, address: Address): boolean {
+/** Whether the node has an interface for addresses of the pool. Without one its probes reach nobody, and that nobody answers them says nothing. */
+function canProbe(state: SpeakerState, node: string, pool: Pool | undefined): boolean {
   if (state.members.withoutGossip.includes(node)) return false; // Its speaker is MetalLB's.
-  const pool = state.config?.pools.find(address);
   const reachability = knownReachability(state, node);
   if (pool !== undefined) return hasInterface(pool, reachability);
   return typeof reachability === "string" || reachability.answers;
