@@ -13,7 +13,7 @@ const reportSeconds = 30;
 const { name, inputs, seconds, seed, shared } = workerData as Task;
 const current = new CurrentInput(shared);
 const coverage = new Coverage();
-const target = targetNamed(name);
+const target = await targetNamed(name);
 const fuzzer = new Fuzzer(target, coverage, seededRandom(seed));
 
 function attempt(input: Uint8Array): void {
