@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
-import { Address, type Prefix, parsePrefix } from "#pkg/net";
+import { Address, type Prefix, parsePrefix, urlHost } from "#pkg/net";
 import { CertificateAuthority, type Credential } from "./certificates.ts";
 import type { Fault, RequestInfo } from "./faults.ts";
 import { Handler } from "./handler.ts";
@@ -142,7 +142,7 @@ export class ApiServer implements AsyncDisposable {
   /** `https://host:port`, once it has started. */
   get url(): string {
     const host = this.#options.hosts?.[0] ?? this.#options.address ?? "127.0.0.1";
-    return `https://${host.includes(":") ? `[${host}]` : host}:${this.#port}`;
+    return `https://${urlHost(host)}:${this.#port}`;
   }
 
   /** The certificate of the authority that signed the server's, in PEM. */

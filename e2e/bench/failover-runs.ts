@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DemoCluster, type DemoNode, learned } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
+import { urlHost } from "#pkg/net";
 import { monotonicNow } from "./arp-asker.ts";
 import type { Line } from "./failover-client.ts";
 import { allKnowAll, end, linesOf, printRow, spread } from "./failover-common.ts";
@@ -166,9 +167,8 @@ class Bench implements AsyncDisposable {
 
 /** Waits until the client has learned which node an address is at. */
 async function reached(cluster: DemoCluster, address: string): Promise<{ node: DemoNode; mac: string }> {
-  const host = address.includes(":") ? `[${address}]` : address;
   return waitFor(`${address} to answer`, async () => {
-    await cluster.client.get(`http://${host}/`, { timeout: 500 });
+    await cluster.client.get(`http://${urlHost(address)}/`, { timeout: 500 });
     return learned(cluster, address);
   });
 }

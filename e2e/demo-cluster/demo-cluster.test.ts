@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type Host, waitFor } from "#e2e/lab";
+import { urlHost } from "#pkg/net";
 import { startProxy } from "./demo-cluster.ts";
 import { ApiClient, DemoCluster } from "./index.ts";
 
@@ -30,9 +31,7 @@ suite("the demo's cluster", async () => {
     await cluster.client.ip(`route replace ${address} via ${gateway}`);
   };
   const get = (address: string, timeout = 10_000): Promise<string> =>
-    cluster.client
-      .get(`http://${address.includes(":") ? `[${address}]` : address}/`, { timeout })
-      .then(({ body }) => body.trim());
+    cluster.client.get(`http://${urlHost(address)}/`, { timeout }).then(({ body }) => body.trim());
 
   test("a Service gets an address that the client reaches, over TCP and UDP", async () => {
     const service = await cluster.expose("both", ["node1", "node2"], { protocols: ["TCP", "UDP"] });

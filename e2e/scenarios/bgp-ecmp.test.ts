@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { DemoNode } from "#e2e/demo-cluster";
 import { type Host, waitFor } from "#e2e/lab";
 import { type RouterKind, routerRefusal } from "#e2e/routers";
+import { urlHost } from "#pkg/net";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter, routesFrom, routesTo } from "./bgp-network.ts";
 import { metric } from "./observe.ts";
 import type { Flows } from "./udp-flows.ts";
@@ -74,9 +75,8 @@ ${peers.join("")}address-pools:
 
   /** Waits until Pods of these nodes and no others answer a client, of 64 connections. Nodes hear of endpoints in their own time. */
   async function answeredBy(client: Host, address: string, names: readonly string[]): Promise<void> {
-    const host = address.includes(":") ? `[${address}]` : address;
     await waitFor(`${address} to be answered by ${names}`, async () => {
-      const bodies = await Promise.all(Array.from({ length: 64 }, () => client.get(`http://${host}/`)));
+      const bodies = await Promise.all(Array.from({ length: 64 }, () => client.get(`http://${urlHost(address)}/`)));
       assert.deepEqual([...new Set(bodies.map(({ body }) => body.trim().replace(/.* on /, "")))].sort(), names);
       return true;
     });

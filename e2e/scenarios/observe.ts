@@ -9,6 +9,7 @@ import {
   type Workload,
 } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
+import { urlHost } from "#pkg/net";
 
 /** A demo cluster whose speakers are all ready. */
 export async function startCluster(options?: DemoClusterOptions): Promise<DemoCluster> {
@@ -32,9 +33,8 @@ export async function eventOf(cluster: DemoCluster, name: string, reason: string
 
 /** The body that the client gets from the address within `timeout` milliseconds, or the code of the failure. */
 export async function answer(cluster: DemoCluster, address: string, port = 80, timeout = 500): Promise<string> {
-  const host = address.includes(":") ? `[${address}]` : address;
   try {
-    return (await cluster.client.get(`http://${host}:${port}/`, { timeout })).body.trim();
+    return (await cluster.client.get(`http://${urlHost(address)}:${port}/`, { timeout })).body.trim();
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? String(error);
   }

@@ -3,7 +3,7 @@ import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DemoCluster, type DemoNode, type DemoService, demoConfiguration } from "#e2e/demo-cluster";
 import { type Host, Lab, type Switch, waitFor } from "#e2e/lab";
-import { parseAddress } from "#pkg/net";
+import { parseAddress, urlHost } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { eventOf, learnedNode, metric, owner, startCluster } from "./observe.ts";
 
@@ -79,7 +79,7 @@ suite("nodes on two segments answer where they are, and stay or go as the pool a
       await waitFor(
         `the neighbour to find ${address} at ${name}`,
         async () => {
-          const url = `http://${address.includes(":") ? `[${address}]` : address}/`;
+          const url = `http://${urlHost(address)}/`;
           const answered = await neighbour.get(url, { timeout: 500 }).then(
             () => true,
             () => false,

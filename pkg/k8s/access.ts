@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { load } from "js-yaml";
+import { urlHost } from "#pkg/net";
 import { CredentialsError } from "./errors.ts";
 import { proxyFromEnvironment } from "./proxy.ts";
 import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
@@ -75,7 +76,7 @@ function findServiceAccount(env: Environment, directory: string): Access | strin
   if (!host || !port) return "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set";
   const token = join(directory, "token");
   if (!existsSync(token)) return `${token}: no such file`;
-  const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const server = `https://${urlHost(host)}:${port}`;
   if (!URL.canParse(server)) return `${server} is not a URL`;
   return {
     origin: directory,

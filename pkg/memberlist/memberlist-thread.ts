@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
 import type { Log } from "#pkg/log";
+import { urlHost } from "#pkg/net";
 import { Supervisor, type Thread, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { type MemberlistCounters, SharedCounters } from "./counters.ts";
@@ -253,9 +254,7 @@ export class MemberlistThread implements AsyncDisposable {
       if (found.size === 0) this.#clock.schedule("rejoin", this.#clock.now() + metMs, met.resolve);
       found.add(event.member.name);
     });
-    const joined = this.join(
-      others.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)),
-    );
+    const joined = this.join(others.map(({ address, port }) => `${urlHost(address)}:${port}`));
     await Promise.race([joined, met.promise]);
     for (const member of others)
       if (!found.has(member.name) && this.#members.delete(member.name)) this.#emit({ type: "member", change: "failed", member });

@@ -77,6 +77,11 @@ export function isLinkLocal({ family, value }: Address): boolean {
   return family === "IPv6" && value >> 118n === 0x3fan;
 }
 
+/** @returns a host as it stands in a URL, and before a port: an IPv6 address in brackets (RFC 3986, section 3.2.2), all else as it is */
+export function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
 /** Reads an address as Go's `net.ParseIP` does. @returns undefined for anything else: a zone, a port, a prefix, blanks, leading zeros */
 export function parseAddress(text: string): Address | undefined {
   if (text.includes(":")) {

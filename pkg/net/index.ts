@@ -4,7 +4,7 @@
  * zeros, and zones are refused. Inside, an address is its family and a bigint, so that both families share one code path. Names of
  * interfaces, with wildcards, are compared here too.
  */
-export { Address, type Family, families, isFamily, isLinkLocal, parseAddress } from "./address.ts";
+export { Address, type Family, families, isFamily, isLinkLocal, parseAddress, urlHost } from "./address.ts";
 export { equalBytes } from "./bytes.ts";
 export { internetChecksum } from "./checksum.ts";
 export { canReachPrefix, matchesInterface } from "./interface-names.ts";

@@ -1,3 +1,4 @@
+import { urlHost } from "#pkg/net";
 import { type FieldError, invalidValue, requiredValue, unsupportedValue } from "../api-error.ts";
 import { asList, asObject, asText, at, equal } from "../json.ts";
 import type { KubeObject } from "../objects.ts";
@@ -44,7 +45,7 @@ function endpointsText(object: KubeObject): string {
     const addresses = asList(at(subset, "addresses")).map((address) => asText(at(address, "ip")));
     const ports = asList(at(subset, "ports")).map((port) => String(at(port, "port")));
     if (ports.length === 0) return addresses;
-    return addresses.flatMap((ip) => ports.map((port) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`)));
+    return addresses.flatMap((ip) => ports.map((port) => `${urlHost(ip)}:${port}`));
   });
   return firstThree(texts, "<none>");
 }
