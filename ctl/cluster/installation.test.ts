@@ -51,6 +51,17 @@ test("readInstallation: the ConfigMap, the load balancer class and the excluded 
   assert.deepEqual([classes, ignoreExcludeLabel], [{ name: "example.com/lb", isDefault: true }, true]);
 });
 
+test("readInstallation: arguments may be in the command, and containers of others before it", async () => {
+  const containers = [
+    { name: "proxy", args: ["--config=/etc/proxy"] },
+    { name: "controller", command: ["node", "/ingot/controller.js", "--config", "mine"], args: ["--lb-class=example.com/lb"] },
+  ];
+  const api = fakeApi({ [`${namespace}/pods`]: [{ ...pod("controller"), spec: { containers } }] });
+  const { configMapPath, classes } = await readInstallation(api, "lb");
+  assert.equal(configMapPath, `${namespace}/configmaps/mine`);
+  assert.deepEqual(classes, { name: "example.com/lb", isDefault: false });
+});
+
 test("readInstallation: without Pods and ConfigMaps everything is as by default", async () => {
   const { configMap, text, lastGood, classes, ignoreExcludeLabel } = await readInstallation(fakeApi({}), "lb");
   assert.deepEqual([configMap, text, lastGood, ignoreExcludeLabel], [undefined, undefined, undefined, false]);

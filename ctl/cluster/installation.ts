@@ -25,7 +25,13 @@ export interface ConfigMapObject {
 
 interface RawPod {
   readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
-  readonly spec?: { readonly containers?: readonly { readonly args?: readonly string[] }[] };
+  readonly spec?: { readonly containers?: readonly RawContainer[] };
+}
+
+interface RawContainer {
+  readonly name?: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
 }
 
 /** @throws {UsageError} for what may not be read */
@@ -56,8 +62,11 @@ export function programOf({ metadata }: RawPod): "controller" | "speaker" | unde
   return program === "controller" || program === "speaker" ? program : undefined;
 }
 
-export function argumentsOf({ spec }: RawPod): readonly string[] {
-  return spec?.containers?.[0]?.args ?? [];
+/** Of the container that is named as the program is; else of the first. What the command has besides the program is arguments too. */
+export function argumentsOf(pod: RawPod): readonly string[] {
+  const containers = pod.spec?.containers ?? [];
+  const { command = [], args = [] } = containers.find(({ name }) => name === programOf(pod)) ?? containers[0] ?? {};
+  return [...command, ...args];
 }
 
 /** The value of a flag, as `--name=value` or `--name value`; the last one counts. */

@@ -124,8 +124,9 @@ export function checkWorkloads(view: ClusterView): Finding[] {
         "error",
       );
     const template = templateOf(workload);
-    for (const [flag, usual] of isHelms ? [] : Object.entries(expected)) {
-      const value = flagOf(argumentsOf(template), flag) ?? "";
+    const words = isHelms ? [] : argumentsOf(template);
+    for (const [flag, usual] of Object.entries(expected)) {
+      const value = flagOf(words, flag) ?? "";
       if (value !== "" && value !== usual)
         differs(`runs with --${flag}=${value}, and the manifests have ${usual}`, "give Ingot the same in your kustomization");
     }
