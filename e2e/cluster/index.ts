@@ -7,7 +7,7 @@
  * Needs root and the Debian packages that `requirements.ts` names. There is no cluster DNS.
  */
 export { CommandError, patience, type RunOptions } from "./command.ts";
-export { type ApiRequest, readAuditLog } from "./control-plane.ts";
+export { type ApiRequest, readAuditLog, serviceCidrs } from "./control-plane.ts";
 export type { Daemon } from "./daemon.ts";
 export { helmIsMissing, installedHelm } from "./helm.ts";
 export { buildIngotImage, ingotImage } from "./ingot-image.ts";

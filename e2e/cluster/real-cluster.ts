@@ -6,7 +6,7 @@ import { architectures } from "../../release/debian.ts";
 import { nodeArchitecture } from "../../release/modules.ts";
 import { writeArchive } from "../../release/oci.ts";
 import { type CommandError, patience, type RunOptions } from "./command.ts";
-import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog } from "./control-plane.ts";
+import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog, serviceCidrs } from "./control-plane.ts";
 import { createLan, type Host, type Lan, setRoutes } from "./lan.ts";
 import { ClusterNode } from "./node.ts";
 import { type NodeOptions, pauseImage } from "./node-files.ts";
@@ -108,6 +108,17 @@ export class RealCluster implements AsyncDisposable {
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
     return this.controlPlane.kubectl(args, options);
+  }
+
+  /**
+   * Lets the API server reach Services, such as a webhook's. The control plane has no kube-proxy: Services are behind a node, as they are behind a
+   * proxy of the API server in other clusters.
+   */
+  async routeServices(): Promise<void> {
+    const [node] = this.nodes;
+    if (node === undefined) throw new Error("Cannot reach Services: the cluster has no nodes");
+    for (const cidr of serviceCidrs.split(","))
+      await this.controlPlane.host.run(["ip", "route", "add", cidr, "via", cidr.includes(":") ? node.host.ipv6 : node.host.ipv4]);
   }
 
   /** Loads an archive with an image, such as `buildIngotImage` or `make image` makes, into every node. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CommandError, patience } from "#e2e/cluster";
+import { CommandError, patience, serviceCidrs } from "#e2e/cluster";
 import { programFile, waitFor } from "#e2e/lab";
+import { urlHost } from "#pkg/net";
 import { steps } from "../steps.ts";
 import { config, InstalledCluster, namespace } from "./installed.ts";
 import { assertNothingLost, print } from "./packets.ts";
@@ -12,7 +13,7 @@ const kubeRouter = process.env.KUBE_ROUTER_BIN;
 
 const onlyPolicies = [
   ...["--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--enable-ipv6=true"],
-  "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
+  `--service-cluster-ip-range=${serviceCidrs}`,
 ];
 
 const all = ["node1", "node2", "node3"];
@@ -43,9 +44,8 @@ else enforce(kubeRouter);
 function enforce(binary: string): void {
   const step = steps(async () => {
     const on = await InstalledCluster.start({ nodes: all.length });
-    const { controlPlane, kubeconfig, nodes } = on.cluster;
-    // The control plane has no kube-proxy: Services are behind a node, as they are behind a proxy of the API server in other clusters.
-    await controlPlane.host.run(["ip", "route", "add", "10.96.0.0/16", "via", "172.30.0.11"]);
+    const { kubeconfig, nodes } = on.cluster;
+    await on.cluster.routeServices();
     for (const { name, host } of nodes)
       host.daemon(`${name}-kube-router`, [binary, `--kubeconfig=${kubeconfig}`, `--hostname-override=${name}`, ...onlyPolicies]);
     await on.deploy(all.length);
@@ -134,7 +134,7 @@ async function controller(on: InstalledCluster): Promise<{ name: string; node: s
 async function keepsOut(on: InstalledCluster, who: readonly string[]): Promise<void> {
   const isSo = async () => {
     const { addresses } = await controller(on);
-    const metrics = addresses.map((address) => `the controller's http://${bracketed(address)}:7472/metrics`);
+    const metrics = addresses.map((address) => `the controller's http://${urlHost(address)}:7472/metrics`);
     assert.deepEqual(await unanswered(on), who.flatMap((each) => metrics.map((what) => `${each}: ${what}`)).sort());
     return true;
   };
@@ -152,8 +152,8 @@ async function unanswered(on: InstalledCluster): Promise<string[]> {
   const { addresses } = await controller(on);
   const targets: Record<string, string> = {}; // URL -> whose
   for (const address of addresses) {
-    targets[`http://${bracketed(address)}:7472/metrics`] = "controller";
-    targets[`https://${bracketed(address)}:9443/`] = "controller";
+    targets[`http://${urlHost(address)}:7472/metrics`] = "controller";
+    targets[`https://${urlHost(address)}:9443/`] = "controller";
   }
   for (const { name, host } of on.cluster.nodes) targets[`http://${host.ipv4}:7472/metrics`] = name;
   const command = ["-e", ask, ...Object.keys(targets)];
@@ -169,10 +169,6 @@ async function unanswered(on: InstalledCluster): Promise<string[]> {
     for (const [url, whose] of Object.entries(targets)) if (!answered.has(url)) missing.push(`${who}: the ${whose}'s ${url}`);
   }
   return missing.sort();
-}
-
-function bracketed(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }
 
 /** Whether a configuration that is not valid is refused, which only the webhook does. */

@@ -8,9 +8,7 @@ import { config, InstalledCluster, namespace } from "./installed.ts";
 const step = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 1 });
   await on.deploy(1);
-  // The control plane has no kube-proxy: Services are behind the node, as they are behind a proxy of the API server in other clusters.
-  const services = ["10.96.0.0/16", "via", "172.30.0.11"];
-  await on.cluster.controlPlane.host.run(["ip", "route", "add", ...services]);
+  await on.cluster.routeServices();
   await on.install(config, ["validating-webhook"]);
   return on;
 });
