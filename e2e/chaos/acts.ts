@@ -25,8 +25,9 @@ export type SharedWhat =
 export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
   | { readonly type: "killController" | "stopController" | "stallController" | "cutControllerApi"; readonly controller: number }
-  /** Its speaker is that of another version. */
+  /** The speaker of a node, or a controller, is that of another version. */
   | { readonly type: "otherVersion"; readonly node: number }
+  | { readonly type: "otherControllerVersion"; readonly controller: number }
   /** What a speaker, or a controller, prints goes to a disk that is full from its start on. */
   | { readonly type: "fillDisk"; readonly node: number }
   | { readonly type: "fillControllerDisk"; readonly controller: number }
@@ -48,6 +49,7 @@ export function subjectOf(what: What): string {
     case "stallController":
     case "cutControllerApi":
     case "fillControllerDisk":
+    case "otherControllerVersion":
       return `controller${what.controller + 1}`;
     case "setControllerClock":
       return `clock of controller${what.controller + 1}`;
@@ -112,10 +114,7 @@ export function drawActs(seed: number, duration: Millis, nodes: number, can: Rea
   const acts: Act[] = [];
   const busyUntil = new Map<string, Millis>(); // subject -> when it has recovered
   for (let at = pick(random, 3_000); ; at += 1_000 + pick(random, 9_000)) {
-    const what: What =
-      can.has("otherVersion") && pick(random, 4) === 0
-        ? { type: "otherVersion", node: pick(random, nodes) }
-        : drawWhat(random, nodes, can);
+    const what = can.has("otherVersion") && pick(random, 4) === 0 ? drawVersion(random, nodes) : drawWhat(random, nodes, can);
     const length = drawLength(random, what);
     if (at > duration) return acts;
     if (at + length > duration) continue;
@@ -129,16 +128,23 @@ export function drawActs(seed: number, duration: Millis, nodes: number, can: Rea
 /** Some are over before anybody has found out, others not before everybody has, the router's graceful restart included. */
 function drawLength(random: Random, what: What): Millis {
   if ("node" in what && endsSpeaker(what, what.node) && pick(random, 4) === 0) return 40_000 + pick(random, 20_000);
-  const isLong = what.type === "otherVersion" || what.type === "impair" || pick(random, 4) === 0;
+  const isLong = longActs.has(what.type) || pick(random, 4) === 0;
   return isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
 }
 
 /** One of which works. */
 export const controllers = 2;
+const longActs: ReadonlySet<What["type"]> = new Set(["otherVersion", "otherControllerVersion", "impair"]);
 // In each direction: whoever asks by ARP waits for longer than twice that.
 const maxDelayMs: Millis = 300;
 // A new key is used after 10 s; speakers that are away meanwhile learn of it when they are back.
 const keyRestMs: Millis = 60_000;
+
+function drawVersion(random: Random, nodes: number): What {
+  const index = pick(random, nodes + controllers);
+  if (index < nodes) return { type: "otherVersion", node: index };
+  return { type: "otherControllerVersion", controller: index - nodes };
+}
 
 function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>): What {
   const node = pick(random, nodes);

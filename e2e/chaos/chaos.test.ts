@@ -41,6 +41,17 @@ test("clocks are set only where that can be done, by as much as the seed says, a
   assert.deepEqual([offsetText(-5), offsetText(0), offsetText(3_600)], ["-5", "+0", "+3600"]);
 });
 
+test("with another version its speakers and its controllers run at times, for long enough that others see them", () => {
+  const isOther = ({ what }: Act) => what.type === "otherVersion" || what.type === "otherControllerVersion";
+  assert.ok(!drawActs(7, 300_000, 3, can).some(isOther));
+  const acts = drawActs(7, 1_000_000, 3, new Set([...shared, "otherVersion", "otherControllerVersion"])).filter(isOther);
+  assert.deepEqual([...new Set(acts.map(({ what }) => subjectOf(what)))].sort(), [
+    ...["controller1", "controller2"],
+    ...["node1", "node2", "node3"],
+  ]);
+  for (const { length } of acts) assert.ok(length >= 10_000);
+});
+
 test("cables are bad in all ways, and the act says in which", () => {
   const texts = drawActs(7, 3_000_000, 3, can).flatMap((act) => (act.what.type === "impair" ? [describeAct(act)] : []));
   for (const kind of [/up to \d+ ms late/, /% up to 3 s late/, /% lost/, /% twice/, /% corrupted/])

@@ -39,7 +39,7 @@ try {
   const has = [
     ...(variant.hasBfd ? ["BFD"] : []),
     ...(variant.hasNics ? ["addresses on NICs"] : []),
-    ...(beside ? [`speakers of ${beside}`] : []),
+    ...(beside ? [`programs of ${beside}`] : []),
   ];
   console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${has.length > 0 ? ` with ${has.join(", ")}` : ""}\n`);
   const course = await runChaos(target, acts, (line) => console.log(line));

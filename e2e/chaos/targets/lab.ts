@@ -27,7 +27,7 @@ const routerAsn = 65010;
 // Lines that a process in a lab forgets at once.
 const linesForgotten = 10_000;
 
-/** A cluster of processes with the API in memory. @param logs folder for what the processes print @param otherVersion another checkout of the sources, whose speakers run too at times */
+/** A cluster of processes with the API in memory. @param logs folder for what the processes print @param otherVersion another checkout of the sources, whose programs run too at times */
 export async function startLabTarget(
   nodes: number,
   variant: Variant,
@@ -91,7 +91,7 @@ export async function startLabTarget(
       "fillControllerDisk",
       "cutControllerApi",
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
-      ...(otherVersion === undefined ? [] : (["otherVersion"] as const)),
+      ...(otherVersion === undefined ? [] : (["otherVersion", "otherControllerVersion"] as const)),
     ]),
     revives: false,
     detectionMs: detectionMs(variant),
@@ -152,6 +152,7 @@ async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { o
     case "cutControllerApi":
       return withoutApi((argv, options) => workload.host.output(argv, options));
     case "otherVersion":
+    case "otherControllerVersion":
       await restarted(workload, otherVersion);
       return () => restarted(workload, undefined);
     case "fillDisk":
@@ -173,7 +174,7 @@ async function ended(workload: Workload, signal: "SIGKILL" | "SIGTERM"): Promise
   };
 }
 
-/** As a DaemonSet does when its image is another one. */
+/** As a DaemonSet or Deployment does when its image is another one. */
 async function restarted(workload: Workload, checkout: string | undefined): Promise<void> {
   workload.checkout = checkout;
   await workload.process.stop({ grace: 20_000 });
