@@ -145,9 +145,10 @@ export class InterfaceSocket implements Disposable {
 
   /** Announces the address to every host on the link. Without a carrier there is none: all is announced when it comes back. */
   announce(announcement: Announcement): void {
+    if (!this.reachesHosts(announcement)) return;
     const { address, row } = announcement;
     if (typeof address === "bigint") this.#groups.add(address);
-    if (!this.#interface.running || !this.reachesHosts(announcement)) return;
+    if (!this.#interface.running) return;
     for (const frame of gratuitousFrames(this.#mac, address)) this.#push(frame, row);
     this.#send(typeof address === "bigint" ? this.#ndp : this.#arp, "gratuitous");
   }

@@ -161,14 +161,14 @@ export class AnswerLoop implements AddressBook, Disposable {
   }
 
   /**
-   * Schedules the announcements on an interface, or only watches a silent one; no longer where it is not for that interface. Where no host
-   * hears of it, as on the hundreds of interfaces to Pods that a node may have, there is nothing to do but to join its group, once.
+   * Schedules the announcements on an interface, or only watches a silent one; no longer where it is not for that interface. Nor is there anything
+   * to do where no host hears of it, as on the hundreds of interfaces to Pods that a node may have: a veth passes all solicitations, and no switch
+   * has to know their group.
    */
   #begin(announcement: Announcement, socket: InterfaceSocket): void {
-    if (!socket.isFor(announcement)) socket.withdraw(announcement);
+    if (!socket.isFor(announcement) || !socket.reachesHosts(announcement)) socket.withdraw(announcement);
     else if (announcement.silent) socket.listen(announcement);
-    else if (typeof announcement.address === "bigint" || socket.reachesHosts(announcement))
-      this.#schedule.add({ announcement, socket, burst: socket.burst });
+    else this.#schedule.add({ announcement, socket, burst: socket.burst });
   }
 
   *#socketsFor(address: WireAddress): Iterable<[InterfaceSocket, Announcement]> {

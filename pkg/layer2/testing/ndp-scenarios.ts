@@ -17,7 +17,7 @@ import {
 } from "../frames/ndp.ts";
 import type { AddressSighting } from "../index.ts";
 import { ip, Lan } from "./lan.ts";
-import { assertTurns, clientMac, mac, macText, started, until } from "./support.ts";
+import { assertTurns, clientMac, mac, macText, started, statusOf, until } from "./support.ts";
 
 /** NDP on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
 
@@ -234,6 +234,27 @@ test("an address that is not for an interface is not answered for there, nor its
   assert.equal(await answered(), false);
 });
 
+test("where only a Pod can be an address is answered for without its group, unless it is for that interface by name", async () => {
+  await lan.join("cali0", "host1");
+  ip("address flush dev cali0");
+  using _ = { [Symbol.dispose]: () => ip("link delete cali0") };
+  await until(() => joined("cali0").length === 0); // It had an address.
+  await using layer2 = await started();
+  await until(() => statusOf(layer2, "cali0") === "answering");
+  const isAnswered = async (milliseconds: number) => {
+    const sourceMac = await clientMac(lan, "host1");
+    const solicitation = await solicitationFor({ sourceMac, linkLayerAddress: sourceMac });
+    return (await lan.call("solicit", "host1", solicitation, milliseconds)) !== undefined;
+  };
+  layer2.announce(quiet);
+  await until(() => joined().length === 1);
+  assert.ok(await isAnswered(30_000));
+  assert.deepEqual(joined("cali0"), []);
+  layer2.announce(quiet, { interfaces: ["cali0"] });
+  await until(() => joined("cali0").length === 1);
+  assert.ok(await isAnswered(30_000));
+});
+
 test("more groups than one socket may join are joined, and all are left in the end", async () => {
   {
     await using layer2 = await started();
@@ -315,9 +336,9 @@ async function neighbour(of: string): Promise<{ lladdr: string; state: string[] 
   return JSON.parse(await lan.call("run", "ip", "-json", "neigh", "show", "to", of))[0];
 }
 
-/** The solicited-node groups joined on lan0, but for those that its own addresses need. */
-function joined(): string[] {
-  const [link] = JSON.parse(ip("-json -6 maddr show dev lan0")) as { maddr: { address?: string }[] }[];
+/** The solicited-node groups joined on an interface, but for those that the addresses of lan0 need. */
+function joined(name = "lan0"): string[] {
+  const [link] = JSON.parse(ip(`-json -6 maddr show dev ${name}`)) as { maddr: { address?: string }[] }[];
   const groups = link?.maddr.flatMap(({ address }) => address ?? []) ?? [];
   return groups.filter((group) => group.startsWith("ff02::1:ff") && !own.includes(group));
 }
