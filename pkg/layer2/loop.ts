@@ -92,12 +92,7 @@ export class AnswerLoop implements AddressBook, Disposable {
         });
     }
     if (this.#flood.add(Math.max(frames, 1), now)) this.#onFlood(this.#flood.flooded); // A poll is work too.
-    const due = this.#schedule.take(
-      now,
-      announcementsPerPoll,
-      (scheduled) => this.#isCurrent(scheduled),
-      ({ announcement, socket }) => socket.reachesHosts(announcement),
-    );
+    const due = this.#schedule.take(now, announcementsPerPoll, (scheduled) => this.#isCurrent(scheduled));
     for (const { announcement, socket } of due) socket.announce(announcement);
     const refreshed = this.#refresh.take(now, (announcement) => this.#mayAnnounce(announcement));
     if (refreshed !== undefined)

@@ -28,16 +28,6 @@ test("an item has its turn at once, then every 1.1 s for 5 s", () => {
   assert.deepEqual(transcript(schedule, 1000), ["1000: a", "2100: a", "3200: a", "4300: a", "5400: a"]);
 });
 
-test("an item that is not repeated has one turn", () => {
-  const schedule = new GratuitousSchedule<string>();
-  for (const item of ["a", "b"]) schedule.add(item);
-  assert.deepEqual(
-    schedule.take(0, 10, always, (item) => item === "b"),
-    ["a", "b"],
-  );
-  assert.deepEqual(transcript(schedule), ["1100: b", "2200: b", "3300: b", "4400: b"]);
-});
-
 test("items keep their own time", () => {
   const schedule = new GratuitousSchedule<string>();
   schedule.add("a");

@@ -33,16 +33,15 @@ export class GratuitousSchedule<Item extends NonNullable<unknown>> {
     return this.#fresh.first !== undefined ? now : (this.#repeats.first?.at ?? Infinity);
   }
 
-  /** Up to `max` items that are due. Those that are not current are dropped; those that are not repeated have one turn. */
-  take(now: Millis, max: number, isCurrent: (item: Item) => boolean, isRepeated: (item: Item) => boolean = () => true): Item[] {
+  /** Up to `max` items that are due. Those that are not current are dropped. */
+  take(now: Millis, max: number, isCurrent: (item: Item) => boolean): Item[] {
     const items: Item[] = [];
     for (let i = 0; i < max; i++) {
       const due = this.#shift(now);
       if (due === undefined) break;
       if (!isCurrent(due.item)) continue;
       items.push(due.item);
-      if (now + interval <= due.until && isRepeated(due.item))
-        this.#repeats.push({ item: due.item, at: now + interval, until: due.until });
+      if (now + interval <= due.until) this.#repeats.push({ item: due.item, at: now + interval, until: due.until });
     }
     return items;
   }
