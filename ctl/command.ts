@@ -34,8 +34,13 @@ export interface Io {
   err(text: string): void;
   /** Asks the person; undefined where there is nobody to ask. @returns what was typed, empty for Ctrl-C or Ctrl-D */
   readonly ask: ((question: string) => Promise<string>) | undefined;
-  /** Writes a file that nobody else may read, with its folders. @throws {UsageError} when that fails */
-  writePrivateFile(path: string, content: string | Uint8Array): Promise<void>;
+  /**
+   * Writes a file that nobody else may read, with its folders.
+   * @param isNew it must not be there yet
+   * @returns whether it is written: false where it is there and must not be
+   * @throws {UsageError} when that fails
+   */
+  writePrivateFile(path: string, content: string | Uint8Array, isNew?: boolean): Promise<boolean>;
   /** For what the program keeps for the person, such as configurations from before a change. */
   readonly stateFolder: string;
   /** Shows what is being done, where that takes long and somebody looks; until something else is printed. */

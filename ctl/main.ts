@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { createReadStream } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { wallClock } from "#pkg/clock";
 import { type Io, UsageError } from "./command.ts";
+import { writePrivateFile } from "./private-file.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { run } from "./run.ts";
 
@@ -38,15 +38,6 @@ async function ask(question: string): Promise<string> {
     return "";
   } finally {
     lines.close();
-  }
-}
-
-async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(path, content, { mode: 0o600 });
-  } catch (error) {
-    throw new UsageError(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 

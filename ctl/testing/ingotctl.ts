@@ -10,12 +10,15 @@ export interface Given {
   readonly processes?: Processes;
   readonly columns?: number;
   readonly hasColor?: boolean;
+  /** When it begins; time passes while the program sleeps. */
   readonly now?: Date;
   /** When the person ends the program; at once when unset. */
   readonly interrupted?: Promise<void>;
   readonly api?: Api;
   /** What the person types, one question after the other; without it there is nobody to ask. */
   readonly answers?: readonly string[];
+  /** Is called before each answer. */
+  readonly beforeAnswer?: (question: string) => void;
 }
 
 /** A command's outside, with files, standard input and a cluster that exist only here. What is printed is in `out` and `err`. */
@@ -25,6 +28,7 @@ export function fakeIo(
   const printed = { out: "", err: "" };
   const written: Record<string, string | Uint8Array> = {};
   const answers = [...(given.answers ?? [])];
+  let sleptMs = 0;
   const cluster: ClusterAccess = {
     async connect() {
       if (given.processes === undefined) throw new UsageError("cannot ask the cluster for its Pods: there is none");
@@ -44,10 +48,14 @@ export function fakeIo(
         ? undefined
         : async (question) => {
             printed.err += question;
+            given.beforeAnswer?.(question);
             return answers.shift() ?? "";
           },
-    async writePrivateFile(path, content) {
+    async writePrivateFile(path, content, isNew = false) {
+      const isThere = Object.hasOwn(written, path) || given.files?.[path] !== undefined;
+      if (isNew && isThere) return false;
       written[path] = content;
+      return true;
     },
     stateFolder: "/state",
     progress() {},
@@ -66,8 +74,10 @@ export function fakeIo(
     },
     screen: { columns: given.columns, hasColor: given.hasColor === true },
     cluster,
-    now: () => given.now ?? new Date(),
-    sleep: async () => {},
+    now: () => new Date((given.now ?? new Date()).getTime() + sleptMs),
+    async sleep(ms) {
+      sleptMs += ms;
+    },
     interrupted: () => given.interrupted ?? Promise.resolve(),
   };
 }
