@@ -5,7 +5,7 @@ import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
 import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
-import { UsageError } from "../command.ts";
+import { type Io, UsageError } from "../command.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { notValid } from "./diff.ts";
 import { type InForce, watchUntilInForce } from "./in-force.ts";
@@ -44,7 +44,7 @@ Besides what "ingotctl diff" takes it needs the right to update the ConfigMap, o
     const way = await keepFormer(question, installation);
     await writeConfiguration(client, installation, wanted.text);
     const outcome = await watchUntilInForce(processes, wanted.hash, question);
-    return finish(question, { value, way, outcome, client, installation });
+    return finish(question, { value, way, outcome, client, installation, wanted: wanted.text });
   },
 });
 
@@ -58,11 +58,19 @@ async function confirmed({ yes, io }: Question, hurting: boolean): Promise<boole
 /** @returns the file with what was in the ConfigMap, if there was anything */
 async function keepFormer({ backup, io, now }: Question, { text }: Installation): Promise<string | undefined> {
   if (text === undefined) return undefined;
-  const time = now.toISOString().replaceAll(/[-:]|\.\d+/g, "");
-  const file = backup ?? join(io.stateFolder, `config-before-${time}.yaml`);
-  await io.writePrivateFile(file, text);
+  const file = backup ?? (await unusedFile(io, now, text));
+  if (backup !== undefined) await io.writePrivateFile(backup, text);
   io.err(`The former configuration is in ${file}\n`);
   return file;
+}
+
+/** Writes it to a file below the state folder that was not there: other clusters may be changed at the same time. @returns its path */
+async function unusedFile(io: Io, now: Date, text: string): Promise<string> {
+  const time = now.toISOString().replaceAll(/[-:]|\.\d+/g, "");
+  for (let number = 1; ; number++) {
+    const file = join(io.stateFolder, `config-before-${time}${number === 1 ? "" : `-${number}`}.yaml`);
+    if (await io.writePrivateFile(file, text, true)) return file;
+  }
 }
 
 /** Replaces the ConfigMap that was read, and no other version of it. @throws {UsageError} */
@@ -84,10 +92,13 @@ interface Applied {
   readonly way: string | undefined;
   readonly outcome: InForce;
   readonly client: Api;
+  /** What was there before. */
   readonly installation: Installation;
+  /** The text that was written. */
+  readonly wanted: string;
 }
 
-async function finish(question: Question, { value, way, outcome, client, installation }: Applied): Promise<Found> {
+async function finish(question: Question, { value, way, outcome, client, installation, wanted }: Applied): Promise<Found> {
   const { io, processes, yes, systemNamespace } = question;
   const { unreachable, late } = outcome;
   const missing = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
@@ -96,12 +107,16 @@ async function finish(question: Question, { value, way, outcome, client, install
       ? `In force in all ${outcome.count} processes that answer.\n`
       : `Not in force in ${late.length} of ${outcome.count + late.length} processes that answer:\n${missing.join("")}`;
   const found = { value: { ...value, inForce: late.length === 0, backup: way ?? null }, unreachable, isLossy: late.length > 0 };
-  const back = way === undefined ? "" : `The way back: ingotctl apply ${way}\n`;
+  const back = way === undefined ? "" : `The way back: ${commandLine(["ingotctl", "apply", ...question.clusterArgs, way])}\n`;
   if (io.ask === undefined || yes || installation.text === undefined) return { ...found, text: `${text}${back}` };
   io.err(text);
   const answer = await io.ask("Keep it? [Y/n] ");
   if (!/^no?$/i.test(answer.trim())) return { ...found, text: back };
   const now = await readInstallation(client, systemNamespace);
+  if (now.text !== wanted)
+    throw new UsageError(
+      `somebody changed the ConfigMap meanwhile, so it is left as it is; the former configuration is in ${way}`,
+    );
   await writeConfiguration(client, now, installation.text);
   const former = parseConfig(installation.text).config;
   if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
@@ -111,4 +126,9 @@ async function finish(question: Question, { value, way, outcome, client, install
     text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
     isMissing: true,
   };
+}
+
+/** As a shell takes it. */
+function commandLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
 }

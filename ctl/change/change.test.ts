@@ -213,6 +213,55 @@ test("apply: a person who does not want it after all gets the former configurati
   assert.equal(dataOf(cluster).data.config, configuration);
 });
 
+test("apply: the way back leads to the cluster that was changed", async () => {
+  const options = "--context prod --kubeconfig it's --system-namespace lb";
+  const { api, processes } = smallCluster();
+  const moved = (path: string) => path.replace("/namespaces/lb", "/namespaces/metallb-system");
+  const there = {
+    server: api.server,
+    read: (path: string) => api.read(moved(path)),
+    list: (path: string) => api.list(moved(path)),
+    write: (method: "POST" | "PUT", path: string, object: object) => api.write(method, moved(path), object),
+  };
+  const { out } = await ingotctl(`apply bigger.yaml --yes ${options} --backup old.yaml`, outside({ api: there, processes }));
+  assert.match(out, /The way back: ingotctl apply --kubeconfig 'it'\\''s' --context prod --system-namespace lb old\.yaml\n$/);
+});
+
+test("apply: what was kept of another cluster in the same second is not overwritten", async () => {
+  const taken = { ...files, "/state/config-before-20260102T030405Z.yaml": "of another cluster" };
+  const { out, written } = await ingotctl("apply bigger.yaml --yes", outside({ files: taken }));
+  assert.deepEqual(written, { "/state/config-before-20260102T030405Z-2.yaml": configuration });
+  assert.match(out, /The way back: ingotctl apply \/state\/config-before-20260102T030405Z-2\.yaml\n$/);
+});
+
+test("apply: what somebody else changes before the person decides is not overwritten", async () => {
+  const cluster = smallCluster();
+  const beforeAnswer = (question: string) => {
+    if (question.startsWith("Keep it?")) Object.assign(dataOf(cluster).data, { config: "somebody else's" });
+  };
+  const { status, err } = await ingotctl("apply bigger.yaml", outside({ ...cluster, answers: ["yes", "n"], beforeAnswer }));
+  assert.equal(dataOf(cluster).data.config, "somebody else's");
+  assert.equal(status, Exit.usage);
+  assert.match(err, /somebody changed the ConfigMap meanwhile, so it is left as it is; the former configuration is in \/state\//);
+});
+
+test("apply: the time to wait is over when it is, however slow one that does not answer is to fail", async () => {
+  const { api, processes } = smallCluster(() => false);
+  const started = new Date(now);
+  let asked = 0;
+  const slow: Processes = {
+    ...processes,
+    async get(target, path) {
+      if (target.pod !== "speaker-n2" || path !== "/v1/configuration") return processes.get(target, path);
+      asked++;
+      started.setTime(started.getTime() + 10_000);
+      throw new Error("no answer within 10 s");
+    },
+  };
+  const { status } = await ingotctl("apply bigger.yaml --yes --timeout 60", outside({ api, processes: slow, now: started }));
+  assert.deepEqual([status, asked], [Exit.losses, 6]);
+});
+
 const unwritten: { name: string; args: string; given?: Given; status: number; says: RegExp }[] = [
   {
     name: "without a yes",

@@ -20,7 +20,9 @@ export async function watchUntilInForce(
   hash: string,
   { io, timeoutMs }: Pick<Question, "io" | "timeoutMs">,
 ): Promise<InForce> {
-  for (let waited = 0; ; waited += everyMs) {
+  // By the time that passes: one that does not answer takes seconds to be known as such, each time.
+  const end = io.now().getTime() + timeoutMs;
+  for (;;) {
     const { answers, unreachable } = await askAll<ConfigurationAnswer>(processes, "/v1/configuration");
     // A controller that stands by has decided nothing yet.
     const deciding = answers.filter(({ body }) => body.leader !== false);
@@ -31,7 +33,7 @@ export async function watchUntilInForce(
         why: isProblem(verdict) ? verdict.message : "it has another configuration in force",
       }));
     const count = deciding.length - late.length;
-    if (late.length === 0 || waited >= timeoutMs) return { count, late, unreachable };
+    if (late.length === 0 || io.now().getTime() >= end) return { count, late, unreachable };
     io.progress(`in force in ${count} of ${deciding.length} processes`);
     await io.sleep(everyMs);
   }

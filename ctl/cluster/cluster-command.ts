@@ -35,6 +35,8 @@ export interface Question {
   api(): Promise<Api>;
   /** Of controller and speakers. */
   readonly systemNamespace: string;
+  /** The options that say which cluster, as they were given: for a command that the person may type later. */
+  readonly clusterArgs: readonly string[];
   readonly screen: Screen;
   readonly now: Date;
   readonly io: Io;
@@ -135,6 +137,10 @@ async function run({ name, takes, own = [], find }: ClusterCommandOptions, args:
       timeoutMs: readTimeout(values.timeout),
       api: () => io.cluster.api(cluster),
       systemNamespace: cluster.systemNamespace,
+      clusterArgs: (["kubeconfig", "context", "system-namespace"] as const).flatMap((option) => {
+        const given = values[option];
+        return given === undefined ? [] : [`--${option}`, given];
+      }),
       io,
       namespace: values.namespace ?? (await io.cluster.namespace(cluster)),
       screen: io.screen,
