@@ -23,7 +23,8 @@ export interface ConfigMapObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-interface RawPod {
+/** What of a Pod is looked at; any of it may be absent. */
+export interface RawPod {
   readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
   readonly spec?: { readonly containers?: readonly RawContainer[] };
 }

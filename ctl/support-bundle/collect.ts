@@ -1,6 +1,7 @@
 import { dump } from "js-yaml";
 import { isAnnotation } from "#pkg/service";
 import type { Answer, Api } from "../cluster/api.ts";
+import { programOf, type RawPod } from "../cluster/installation.ts";
 import type { Processes, Target, Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
 
@@ -57,21 +58,26 @@ export async function collect(api: Api, processes: Processes, namespace: string)
   ]);
   const objects: Record<string, unknown> = {
     "cluster/configmaps": configMaps.filter(isOurConfigMap).map(({ metadata, data = {} }) => {
-      return { metadata: identity(metadata), data: redaction.data(data) };
+      return { metadata: identity(metadata), data: redaction.data(String(metadata?.name), data) };
     }),
     "cluster/services": services.filter(({ spec }) => spec?.type === "LoadBalancer").map(describeService),
     "cluster/nodes": nodes.map(describeNode),
-    "cluster/pods": pods.map(describePod),
+    "cluster/pods": pods.filter((pod) => programOf(pod as RawPod) !== undefined).map((pod) => describePod(pod, redaction)),
     "cluster/events": events.filter((event) => isAbout(event, namespace)).map(describeEvent),
     "cluster/version": version ?? {},
   };
   const asked = await askProcesses(processes);
   const files = [
-    ...Object.entries(objects).map(([name, value]) => ({ name: `${name}.yaml`, text: yaml(value) })),
-    ...asked.files,
-    ...(unread.length > 0 ? [{ name: "unread.txt", text: `${unread.join("\n")}\n` }] : []),
+    // Texts as they are meant: once they are written, each format has its own ways to quote them.
+    ...Object.entries(objects).map(([name, value]) => ({ name: `${name}.yaml`, text: yaml(redaction.value(value)) })),
+    ...asked.answers.map(({ name, body }) =>
+      typeof body === "string"
+        ? { name: `${name}.txt`, text: redaction.text(body) }
+        : { name: `${name}.json`, text: `${JSON.stringify(redaction.value(body), undefined, 1)}\n` },
+    ),
+    ...(unread.length > 0 ? [{ name: "unread.txt", text: redaction.text(`${unread.join("\n")}\n`) }] : []),
   ];
-  return { files: files.map(({ name, text }) => ({ name, text: redaction.text(text) })), unreachable: asked.unreachable, unread };
+  return { files, unreachable: asked.unreachable, unread };
 }
 
 function note(path: string, answer: Answer, unread: string[]): unknown {
@@ -80,8 +86,17 @@ function note(path: string, answer: Answer, unread: string[]): unknown {
   return undefined;
 }
 
-async function askProcesses(processes: Processes): Promise<Pick<Collected, "files" | "unreachable">> {
-  const files: BundleFile[] = [];
+/** What a process answered. */
+interface Said {
+  /** Of its file, without the ending. */
+  readonly name: string;
+  readonly body: unknown;
+}
+
+async function askProcesses(
+  processes: Processes,
+): Promise<{ readonly answers: readonly Said[]; readonly unreachable: Collected["unreachable"] }> {
+  const answers: Said[] = [];
   const unreachable = new Map<Target, string>();
   const waiting = [...processes.targets];
   const work = async (): Promise<void> => {
@@ -95,16 +110,15 @@ async function askProcesses(processes: Processes): Promise<Pick<Collected, "file
       for (const path of [...v1.map((one) => `v1/${one}`), ...plainPaths])
         try {
           const body = await processes.get(target, `/${path}`);
-          const [ending, text] = typeof body === "string" ? ["txt", body] : ["json", `${JSON.stringify(body, undefined, 1)}\n`];
-          files.push({ name: `processes/${pod}/${path.replaceAll("/", "-")}.${ending}`, text });
+          answers.push({ name: `processes/${pod}/${path.replaceAll("/", "-")}`, body });
         } catch (error) {
           if (!unreachable.has(target)) unreachable.set(target, `/${path}: ${(error as Error).message}`);
         }
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  files.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { files, unreachable: [...unreachable].map(([target, why]) => ({ target, why })) };
+  answers.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { answers, unreachable: [...unreachable].map(([target, why]) => ({ target, why })) };
 }
 
 function isOurConfigMap({ data = {}, metadata }: RawObject): boolean {
@@ -136,12 +150,13 @@ function describeNode({ metadata, spec = {}, status }: RawObject) {
 }
 
 /** Environments may hold anything. */
-function describePod({ metadata, spec = {}, status }: RawObject) {
+function describePod({ metadata, spec = {}, status }: RawObject, redaction: Redaction) {
+  const words = (given: unknown) => (Array.isArray(given) ? redaction.args(given.map(String)) : undefined);
   const containers = (Array.isArray(spec.containers) ? spec.containers : []).map(({ name, image, command, args, resources }) => ({
     name,
     image,
-    command,
-    args,
+    command: words(command),
+    args: words(args),
     resources,
   }));
   return {

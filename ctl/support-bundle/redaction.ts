@@ -1,18 +1,22 @@
 import { redactConfig } from "#pkg/config";
-import { configKey, lastGoodKey } from "#pkg/live-config";
+import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { quarantineConfigMap } from "#pkg/quarantine";
 
 const mark = "REDACTED";
 // Of shorter ones all texts are full.
 const minSecretLength = 4;
+// What controller and speakers write there themselves has no password, but for configurations.
+const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap]);
+const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 
 /** Takes out of everything that is collected what nobody may see. */
 export class Redaction {
   readonly #secrets = new Set<string>();
 
-  /** A ConfigMap's data; what it is for is told by the key. */
-  data(data: Readonly<Record<string, string>>): Record<string, string> {
+  /** The data of the ConfigMap of this name. Whatever a person put there may be a former configuration, under any key. */
+  data(name: string, data: Readonly<Record<string, string>>): Record<string, string> {
     const redacted = Object.entries(data).map(([key, text]) => {
-      if (key !== configKey && key !== lastGoodKey) return [key, text];
+      if (ownConfigMaps.has(name) && key !== configKey && key !== lastGoodKey) return [key, text];
       const { text: shown, secrets } = redactConfig(text);
       for (const secret of secrets) this.#secrets.add(secret.trim());
       return [key, shown];
@@ -20,11 +24,34 @@ export class Redaction {
     return Object.fromEntries(redacted);
   }
 
-  /** To be called with every text, when all ConfigMaps are known: a password may stand in an event or an annotation, too. */
+  /** Words of a container's command line, where the ring's key may stand behind its flag. */
+  args(words: readonly string[]): string[] {
+    const hide = (secret: string) => {
+      if (!/^\$\(\w+\)$/.test(secret)) this.#secrets.add(secret); // Else a variable, which is no secret.
+      return mark;
+    };
+    return words.map((word, index) => {
+      if (/^--?ml-secret-key$/.test(words[index - 1] ?? "")) return hide(word);
+      return word.replace(keyFlag, (_, flag: string, secret: string) => flag + hide(secret));
+    });
+  }
+
+  /** What JSON has, with every text in it. To be called when all objects are known: a password may stand in an event or an annotation, too. */
+  value(value: unknown): unknown {
+    if (typeof value === "string") return this.text(value);
+    if (Array.isArray(value)) return value.map((each) => this.value(each));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, this.value(each)]));
+  }
+
+  /** Likewise. */
   text(text: string): string {
     let shown = text;
-    for (const secret of this.#secrets) {
+    // The longer ones first, of which a shorter one may be a part.
+    const secrets = [...this.#secrets].sort((a, b) => b.length - a.length);
+    for (const secret of secrets) {
       if (secret.length < minSecretLength) continue;
+      // In metrics, and where a text has JSON in it, quotes are escaped.
       for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1)])) shown = shown.replaceAll(form, mark);
     }
     return shown;

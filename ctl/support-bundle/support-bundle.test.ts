@@ -9,10 +9,22 @@ import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { fakeProcesses } from "../testing/processes.ts";
 
-const planted = ["planted-bgp", "planted-wrong-field", "planted-comment", "planted-env", "planted-annotation", "planted-secret"];
+const planted = [
+  "planted-bgp",
+  "planted-wrong-field",
+  "planted-comment",
+  "planted-env",
+  "planted-annotation",
+  "planted-secret",
+  "planted-former",
+  "planted-ring",
+  "planted-other",
+];
 const config = `# planted-comment
 peers:
 - {my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.1, password: planted-bgp, pasword: planted-wrong-field}
+- {my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.2, password: planted-bgp-and-more}
+- {my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.3, password: "it's: planted"}
 address-pools:
 - {name: lan, protocol: layer2, addresses: [192.0.2.0/24]}
 `;
@@ -21,7 +33,7 @@ const meta = (name: string, more: object = {}) =>
 const applied = { annotations: { "kubectl.kubernetes.io/last-applied-configuration": '{"data": "planted-annotation"}' } };
 const objects: Record<string, readonly object[]> = {
   "/api/v1/namespaces/metallb-system/configmaps": [
-    { metadata: meta("config", applied), data: { config } },
+    { metadata: meta("config", applied), data: { config, "config.old": config.replaceAll("-bgp", "-former") } },
     { metadata: meta("ingot-status"), data: { "last-good-config": config, pools: "- pool: lan" } },
     { metadata: meta("kube-root-ca.crt"), data: { "ca.crt": "of no interest" } },
   ],
@@ -32,15 +44,30 @@ const objects: Record<string, readonly object[]> = {
   "/api/v1/nodes": [{ metadata: meta("n1"), status: { addresses: [{ address: "10.0.0.9" }] } }],
   "/api/v1/namespaces/metallb-system/pods": [
     {
-      metadata: meta("speaker-n1"),
+      metadata: meta("speaker-n1", { labels: { app: "metallb", component: "speaker" } }),
       spec: {
-        containers: [{ name: "speaker", image: "ingot", args: ["--port=7472"], env: [{ name: "KEY", value: "planted-env" }] }],
+        containers: [
+          {
+            name: "speaker",
+            image: "ingot",
+            command: ["sh", "-c", "exec speaker --ml-secret-key=planted-ring-1 --log-level=info"],
+            args: ["--port=7472", "--ml-secret-key", "planted-ring-2"],
+            env: [{ name: "KEY", value: "planted-env" }],
+          },
+        ],
       },
     },
+    { metadata: meta("another"), spec: { containers: [{ name: "another", args: ["--token=planted-other"] }] } },
   ],
   "/api/v1/events": [
-    { metadata: meta("e"), reason: "ConfigStale", message: "who wrote planted-bgp here?", involvedObject: { name: "config" } },
+    {
+      metadata: meta("e"),
+      reason: "ConfigStale",
+      message: "who wrote planted-bgp-and-more here?",
+      involvedObject: { name: "config" },
+    },
     { metadata: { name: "x", namespace: "shop" }, reason: "nodeAssigned", source: { component: "metallb-speaker" } },
+    { metadata: meta("quoted"), reason: "Told", message: "- it's: planted" },
     { metadata: { name: "y", namespace: "shop" }, reason: "Pulled", source: { component: "kubelet" } },
   ],
 };
@@ -96,6 +123,11 @@ test("a bundle has what tells of the cluster, and nothing that nobody may see", 
   assert.match(files.get("a/processes/speaker-n1/v1-verdicts.json") ?? "", /"note": "REDACTED"/);
   assert.deepEqual(JSON.parse(files.get("a/processes/speaker-n1/v1-recorder.json") ?? ""), recording);
   const all = [...files.values()].join("\n") + gunzipSync(Buffer.from(recording.entries, "base64"));
+  assert.match(
+    files.get("a/cluster/pods.yaml") ?? "",
+    /--ml-secret-key=REDACTED --log-level=info[\s\S]*- --port=7472[\s\S]*- REDACTED/,
+  );
+  assert.doesNotMatch(all, /and-more|it'*s: planted/);
   for (const secret of planted) assert.ok(!all.includes(secret), secret);
   for (const gone of ["of no interest", "inside", "kubelet"]) assert.ok(!all.includes(gone), gone);
   assert.ok(!api.asked.some((path) => path.includes("secret")), `${api.asked}`);
@@ -114,9 +146,15 @@ test("what may not be read is told in the bundle and by the command, and the res
   assert.equal(status, Exit.losses);
 });
 
-test("a file of another kind is refused before anything is asked", async () => {
-  const api = apiWith();
-  const { status, err } = await ingotctl("support-bundle a.zip", { api, processes: processes() });
-  assert.deepEqual([status, api.asked], [Exit.usage, []]);
-  assert.match(err, /the file is a \.tar\.gz, not "a\.zip"/);
-});
+const unusable: { file: string; says: RegExp }[] = [
+  { file: "a.zip", says: /the file is a \.tar\.gz, not "a\.zip"/ },
+  { file: "/tmp/.tar.gz", says: /the file needs a name before its ending: "\/tmp\/\.tar\.gz"/ },
+  { file: "...tgz", says: /the file needs a name before its ending/ },
+];
+for (const { file, says } of unusable)
+  test(`a bundle is not written to ${file}, and nothing is asked for it`, async () => {
+    const api = apiWith();
+    const { status, err } = await ingotctl(`support-bundle ${file}`, { api, processes: processes() });
+    assert.deepEqual([status, api.asked], [Exit.usage, []]);
+    assert.match(err, says);
+  });

@@ -15,10 +15,11 @@ processes under /v1 with their recordings, their metrics, and versions. Secrets 
 addresses and labels of your cluster are in it.`,
   async find({ processes, args: [file = ""], api, systemNamespace, now, io }) {
     if (!/\.(tar\.gz|tgz)$/.test(file)) throw new UsageError(`the file is a .tar.gz, not ${JSON.stringify(file)}`);
+    const folder = file.replace(/^.*\//, "").replace(/\.(tar\.gz|tgz)$/, "");
+    if (/^\.*$/.test(folder)) throw new UsageError(`the file needs a name before its ending: ${JSON.stringify(file)}`); // It is that of a folder, too.
     const { files, unreachable, unread } = await collect(await api(), processes, systemNamespace);
     const about = { ingotctl: version, node: process.version, collected: now.toISOString(), namespace: systemNamespace };
     const all = [{ name: "about.json", text: `${JSON.stringify(about, undefined, 2)}\n` }, ...files];
-    const folder = file.replace(/^.*\//, "").replace(/\.(tar\.gz|tgz)$/, "");
     await io.writePrivateFile(file, gzipSync(await tar(folder, all, now)));
     const lines = [`${file}: ${all.length} files\n`, ...unread.map((one) => `not read: ${one}\n`)];
     return {
