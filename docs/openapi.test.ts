@@ -54,6 +54,7 @@ function speaker(bench: Bench): Routes {
     bfd: { describe: () => [] },
     kernel: { restored: 2, interfaces: () => [{ name: "kube-lb0", kind: "dummy", error: undefined }], status: () => items },
     members: { describe: async () => ({ source: "pods", members: [] }) },
+    missing: () => [],
     recorder,
     clock,
   });

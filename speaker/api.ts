@@ -28,6 +28,8 @@ export interface ApiOptions {
   readonly bfd: Pick<Bfd, "describe">;
   readonly kernel: Pick<KernelKeeper, "restored" | "interfaces" | "status">;
   readonly members: Pick<Members, "describe">;
+  /** What has to be seen before anything is announced; empty once it has been. */
+  readonly missing: () => readonly string[];
   readonly recorder: Recorder;
   readonly clock: Clock;
 }
@@ -36,7 +38,7 @@ export interface ApiOptions {
  * What a speaker answers under `/v1`: the cluster as this node sees it, and what it does itself.
  * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
  */
-export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members, recorder, clock }: ApiOptions): Routes {
+export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }: ApiOptions): Routes {
   const began = clock.now();
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: state.node });
@@ -149,6 +151,7 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
     "/v1/verdicts": json((asked) => ({ ...self(), verdicts: verdicts(asked) })),
     "/v1/services": json((asked) => ({
       ...self(),
+      missing: missing(),
       services: asked.query.has("brief") ? briefServices(asked) : services(asked),
     })),
     "/v1/pools": json(() => ({ ...self(), pools: pools() })),

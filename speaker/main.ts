@@ -26,7 +26,7 @@ import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
 import { OccupantsWriter } from "./occupants-writer.ts";
-import { nodeFactsOf, speakerRoutes } from "./routes.ts";
+import { nodeFactsOf, speakerRoutes, whatIsMissing } from "./routes.ts";
 import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
 
@@ -84,11 +84,12 @@ await runDaemon({
     const { registry, metrics, timings } = speakerMetrics({ state, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
     const nodeFacts = () => nodeFactsOf({ sources, state, members, failed, checks, bfd, viewAge });
+    const missing = () => whatIsMissing(sources, state, members);
     const objects = stack.use(new ObjectVerdicts({ state, nodeFacts, clock }));
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       ...speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, kernel, members, viewAge }),
-      ...speakerApi({ state, sources, objects, bgp, bfd, kernel, members, recorder, clock }),
+      ...speakerApi({ state, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 

@@ -30,6 +30,8 @@ export interface PlacedAddress<V extends BriefVerdict = VerdictAnswer> {
 
 export interface SpeakerServices<V extends BriefVerdict = VerdictAnswer> {
   readonly node: string;
+  /** What it has to see before it announces anything; undefined in answers of earlier versions. */
+  readonly missing?: readonly string[];
   readonly services: readonly {
     readonly service: string;
     readonly addresses: readonly PlacedAddress<V>[];

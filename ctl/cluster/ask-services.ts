@@ -1,6 +1,6 @@
 import type { BriefVerdict } from "#pkg/verdict";
 import type { ControllerServices, SpeakerServices, VerdictAnswer } from "./answers.ts";
-import { knowsMore, type MergedService, mergeServices } from "./merge.ts";
+import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
 import { type Answer, askAll, type Processes, type Unreachable } from "./processes.ts";
 
 export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
@@ -32,7 +32,7 @@ export function askServicesBriefly(processes: Processes): Promise<AskedServices<
 
 /**
  * One speaker is asked for all that it knows, the others for their problems: of thousands of Services on hundreds of nodes the rest would be
- * the same once for each node. Where another knows more, that one is asked, too.
+ * the same once for each node. Where another knows more, or the first one is starting, that other one is asked, too.
  */
 async function askAllServices<V extends BriefVerdict>(
   processes: Processes,
@@ -51,8 +51,9 @@ async function askAllServices<V extends BriefVerdict>(
       paths.problems,
     ),
   ]);
-  const whole = [...asked.answers];
-  for (const { target } of others.answers) {
+  const starting = [...asked.answers, ...others.answers].filter(isStarting);
+  const whole = asked.answers.filter((one) => !isStarting(one));
+  for (const { target } of others.answers.filter((one) => !isStarting(one))) {
     if (whole.length > 0) break;
     whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [target]), paths.all)).answers);
   }
@@ -61,7 +62,8 @@ async function askAllServices<V extends BriefVerdict>(
     .sort((a, b) => a.body.services.length - b.body.services.length);
   if (better !== undefined)
     whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [better.target]), paths.all)).answers);
-  const problems = others.answers.filter(({ target }) => !whole.some((one) => one.target === target));
+  const all = new Set([...starting, ...others.answers]);
+  const problems = [...all].filter(({ target }) => !whole.some((one) => one.target === target));
   const services = mergeServices({ controllers: leaders(controllers.answers), whole, problems });
   return { services, unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable] };
 }

@@ -39,6 +39,14 @@ test("an address that is announced by two protocols has the nodes of each", () =
   assert.equal(merged?.verdict.state, "Announced");
 });
 
+test("a speaker that is starting announces nothing, although it finds nothing wrong", () => {
+  const well = { ...speaker("n2", byBgp(true)), body: { node: "n2", services: [] } };
+  const starting = { ...speaker("n3", byBgp(true)), body: { node: "n3", missing: ["Services"], services: [] } };
+  const whole = [speaker("n1", byBgp(true))];
+  const [merged] = mergeServices({ controllers: [], whole, problems: [well, starting] });
+  assert.deepEqual(merged?.addresses[0]?.nodes, ["n1", "n2"]);
+});
+
 const kernels: { name: string; all: readonly PlacedAddress[]; want: string }[] = [
   { name: "of all nodes that have it", all: [inKernel(null, true), inKernel(null, true)], want: "n0,n1 announced" },
   { name: "of the one node that has it", all: [inKernel(null, false), inKernel(null, true)], want: "n1 announced" },

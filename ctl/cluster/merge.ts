@@ -23,7 +23,7 @@ export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {
   readonly controllers: readonly Answer<ControllerServices<V>>[];
   /** All that they know. */
   readonly whole: readonly Answer<SpeakerServices<V>>[];
-  /** Their problems alone: what they leave out is well there. */
+  /** Their problems alone: what they leave out is well there, unless they are starting. */
   readonly problems: readonly Answer<SpeakerServices<V>>[];
 }
 
@@ -58,7 +58,7 @@ export function mergeServices<V extends BriefVerdict>({ controllers, whole, prob
       for (const one of addresses)
         known.addresses.set(one.address, [...(known.addresses.get(one.address) ?? []), { ...one, by: body.node }]);
     }
-  const quiet = problems.map(({ body }) => body.node);
+  const quiet = problems.filter((one) => !isStarting(one)).map(({ body }) => body.node);
   const keys = new Set([...ofController.keys(), ...said.keys()]);
   return [...keys].sort().map((service) => {
     const decided = ofController.get(service);
@@ -77,12 +77,19 @@ export function mergeServices<V extends BriefVerdict>({ controllers, whole, prob
  * says of who announces an address is not the case.
  */
 export function knowsMore<V extends BriefVerdict>(
-  { body: { services: problems } }: Answer<SpeakerServices<V>>,
+  other: Answer<SpeakerServices<V>>,
   { body: { services: whole } }: Answer<SpeakerServices<V>>,
 ): boolean {
+  if (isStarting(other)) return false;
+  const problems = other.body.services;
   const listed = new Set(problems.map(({ service }) => service));
   const isLost = (one: PlacedAddress<V>) => !isByAnyNode(one) && one.owner === null && one.verdict.state === "Pending";
   return whole.some(({ service, addresses }) => !listed.has(service) && addresses.some(isLost));
+}
+
+/** Whether a speaker announces nothing yet, and may know of no Service: that it says nothing of one means nothing. */
+export function isStarting({ body: { missing = [] } }: Answer<SpeakerServices<BriefVerdict>>): boolean {
+  return missing.length > 0;
 }
 
 function mergeVerdict<V extends BriefVerdict>(

@@ -96,6 +96,23 @@ test("a speaker that sees no owner of what others announce is no longer the one 
   assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
 });
 
+test("a speaker that is starting, and knows of no Service yet, is not the one that lists all of them", async () => {
+  const services = manyServices(3, nodes);
+  const processes = clusterProcesses(() => ({ nodes, services, silent: {} }));
+  const odd: Processes = {
+    targets: processes.targets,
+    get: async (target, path) =>
+      target.pod === "speaker-n1" && path.startsWith("/v1/services")
+        ? { node: "n1", missing: ["Services"], services: [] }
+        : processes.get(target, path),
+    [Symbol.asyncDispose]: async () => {},
+  };
+  await using world = await started({ nodes, services: [], silent: {} }, async () => odd);
+  const model = await world.pass(4_000);
+  const web = model.services.get("default/web-1");
+  assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
+});
+
 test("a failover is an event with its reason, and no address is told to be lost in between", async () => {
   const services = manyServices(3, nodes);
   await using world = await started({ nodes, services, silent: {} });

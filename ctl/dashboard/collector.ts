@@ -1,6 +1,6 @@
 import type { Clock, Millis } from "#pkg/clock";
 import type { SpeakerServices } from "../cluster/answers.ts";
-import { knowsMore } from "../cluster/merge.ts";
+import { isStarting, knowsMore } from "../cluster/merge.ts";
 import type { Answer, Processes, Target } from "../cluster/processes.ts";
 import { buildModel, type Heard } from "./model/build.ts";
 import { keepRows } from "./model/changes.ts";
@@ -191,12 +191,14 @@ export class Collector implements AsyncDisposable {
     const verdicts = await get<Heard["verdicts"]>("/v1/verdicts?service=-"); // No Service has this name: all else is what is asked for.
     const hasPeers = !isController && verdicts?.verdicts.some(({ kind }) => kind === "peer") === true;
     const services = await get<unknown>(isController || isListing ? "/v1/services" : "/v1/services?problems");
-    if (isListing && services !== undefined) this.#whole = { target, body: listOf(services) };
+    const listed = isListing && services !== undefined ? { target, body: listOf(services) } : undefined;
+    const isWhole = listed !== undefined && !isStarting(listed);
+    if (isWhole) this.#whole = listed;
     asked.heard = {
       target: asked.heard.target,
       verdicts,
       controllerServices: isController ? (services as Heard["controllerServices"]) : undefined,
-      problemServices: isController || isListing ? undefined : (services as SpeakerServices | undefined),
+      problemServices: isController || isWhole ? undefined : (services as SpeakerServices | undefined),
       pools: await get("/v1/pools"),
       configuration: await get("/v1/configuration"),
       members: isController ? undefined : await get("/v1/members"),
@@ -205,6 +207,7 @@ export class Collector implements AsyncDisposable {
       bfd: hasPeers ? await get("/v1/bfd/sessions") : undefined,
       problem: problems[0],
     };
+    if (listed !== undefined && !isWhole) this.#replaceListing();
     const { problemServices } = asked.heard;
     if (problemServices !== undefined && this.#whole !== undefined && knowsMore({ target, body: problemServices }, this.#whole))
       this.#listing = target.pod; // From its next round on.
@@ -215,12 +218,13 @@ export class Collector implements AsyncDisposable {
     const listing = this.#listing === undefined ? undefined : this.#asked.get(this.#listing);
     const now = this.#options.clock.now();
     const isSilent = listing !== undefined && listing !== asked && listing.since !== undefined && now - listing.since > silentMs;
-    const answers = asked.heard.problem === undefined;
-    if (answers && (listing === undefined || isSilent)) this.#listing = asked.target.pod;
+    const { problem, problemServices: body } = asked.heard;
+    const isUseful = problem === undefined && (body === undefined || !isStarting({ target: asked.target, body }));
+    if (isUseful && (listing === undefined || isSilent)) this.#listing = asked.target.pod;
     return this.#listing === asked.target.pod;
   }
 
-  /** The one that listed all Services is lost: another is asked at once. */
+  /** The one that listed all Services is lost, or is starting: another is asked at once. */
   #replaceListing(): void {
     this.#listing = undefined;
     const another = [...this.#asked.values()].find(

@@ -264,6 +264,18 @@ test("a speaker that is cut off and sees no owner does not hide who announces an
   assert.match((await ingotctl("services", { processes })).out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
 });
 
+test("a speaker that is starting, and knows of no Service yet, does not hide who announces an address", async () => {
+  const starting = self("speaker", { node: "n1", missing: ["Services"], services: [] });
+  const well = self("speaker", { node: "n2", missing: [], services: [] });
+  const processes = fakeProcesses({
+    ...cluster,
+    "speaker-n1": { "/v1/services": starting },
+    "speaker-n2": { ...cluster["speaker-n2"], "/v1/services?problems": well, "/v1/services?brief&problems": well },
+  });
+  assert.equal((await ingotctl("owner 192.0.2.1", { processes })).out, "n2\n");
+  assert.match((await ingotctl("services", { processes })).out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
+});
+
 test("what one speaker alone says of a pool is said to be its view, and what all say is not", async () => {
   const problem = (node: string, name: string) => ({ kind: "pool", name, ...verdict("pool", "noInterface"), since, node });
   const verdicts = (node: string, ...names: string[]) => ({
