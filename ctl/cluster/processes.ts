@@ -62,3 +62,18 @@ export async function askAll<T>(processes: Processes, path: string, program?: Ta
     (order.get(one.target) ?? 0) - (order.get(other.target) ?? 0);
   return { answers: answers.sort(byPlace), unreachable: unreachable.sort(byPlace) };
 }
+
+/** Each process once, with the first reason that it gave. */
+export function eachOnce(unreachable: readonly Unreachable[]): readonly Unreachable[] {
+  return [...new Map([...unreachable].reverse().map((one) => [one.target, one])).values()].reverse();
+}
+
+/** What is to be added where something is said not to be there: those who are silent may know of it. */
+export function asFarAsKnown(unreachable: readonly Unreachable[]): string {
+  return unreachable.length === 0 ? "" : ", as far as there are answers";
+}
+
+/** Whether the reason is that the process answers, and is of a version that does not know what it was asked. */
+export function isOtherVersion(why: string): boolean {
+  return why.startsWith("it has no ");
+}

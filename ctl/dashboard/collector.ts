@@ -1,7 +1,7 @@
 import type { Clock, Millis } from "#pkg/clock";
 import type { SpeakerServices } from "../cluster/answers.ts";
 import { isStarting, knowsMore } from "../cluster/merge.ts";
-import type { Answer, Processes, Target } from "../cluster/processes.ts";
+import { type Answer, isOtherVersion, type Processes, type Target } from "../cluster/processes.ts";
 import { buildModel, type Heard } from "./model/build.ts";
 import { keepRows } from "./model/changes.ts";
 import { eventsBetween, withEvents } from "./model/events.ts";
@@ -181,7 +181,7 @@ export class Collector implements AsyncDisposable {
         answers++;
         return body;
       } catch (error) {
-        if (answers === 0 && !isOtherVersion(error)) throw error;
+        if (answers === 0 && !isOtherVersion((error as Error).message)) throw error;
         problems.push((error as Error).message);
         return undefined;
       }
@@ -303,8 +303,4 @@ function nothing(target: Target): Heard {
     bfd: undefined,
     conflicts: undefined,
   };
-}
-
-function isOtherVersion(error: unknown): boolean {
-  return (error as Error).message.startsWith("it has no ");
 }

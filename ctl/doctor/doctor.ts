@@ -4,7 +4,7 @@ import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswe
 import type { Api } from "../cluster/api.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { askAll, type Processes } from "../cluster/processes.ts";
+import { askAll, eachOnce, isOtherVersion, type Processes } from "../cluster/processes.ts";
 import type { Screen } from "../command.ts";
 import { type Examined, type Finding, findingsOf } from "./findings.ts";
 
@@ -39,7 +39,11 @@ async function examine(processes: Processes, api: Api, namespace: string): Promi
   return {
     namespace,
     targets: processes.targets,
-    unreachable: configurations.unreachable,
+    unreachable: eachOnce([
+      ...configurations.unreachable,
+      // Earlier versions do not have all of these.
+      ...[verdicts, members, conflicts, asked].flatMap((each) => each.unreachable.filter(({ why }) => !isOtherVersion(why))),
+    ]),
     configurations: configurations.answers,
     verdicts: verdicts.answers,
     members: members.answers,

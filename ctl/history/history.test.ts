@@ -86,7 +86,7 @@ test("the history of a Service is that of the addresses which decisions on it na
 test("a process that does not answer is named, and what is no subject is refused", async () => {
   const processes = fakeProcesses({ "speaker-n1": { "/v1/recorder": { ...self("speaker", []), node: "n1" } }, "speaker-n2": {} });
   const { status, out, err } = await ingotctl("history 192.0.2.1", { processes });
-  assert.deepEqual([status, out], [Exit.invalid, "nothing is recorded of 192.0.2.1\n"]);
+  assert.deepEqual([status, out], [Exit.invalid, "nothing is recorded of 192.0.2.1, as far as there are answers\n"]);
   assert.match(err, /speaker-n2 on n2 is not among these/);
   assert.equal((await ingotctl("history node/a", { processes })).status, Exit.usage);
 });

@@ -2,7 +2,7 @@ import { parseAddress } from "#pkg/net";
 import { maskControls } from "#pkg/text";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { asFarAsKnown, askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import { type Moment, type RecorderAnswer, timeline } from "./timeline.ts";
 
@@ -25,7 +25,9 @@ which node announced it and why it moved. Each process remembers its last 2 MB. 
       why === "" ? what : `${what}: ${why}`,
     ]);
     const text =
-      rows.length === 0 ? `${maskControls(`nothing is recorded of ${about}`)}\n` : table(["TIME", "BY", "WHAT"], rows, screen);
+      rows.length === 0
+        ? `${maskControls(`nothing is recorded of ${about}${asFarAsKnown(unreachable)}`)}\n`
+        : table(["TIME", "BY", "WHAT"], rows, screen);
     return { value: { about, history: moments }, text, unreachable, isMissing: rows.length === 0 };
   },
 });

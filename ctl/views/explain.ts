@@ -5,7 +5,7 @@ import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
 import { coloured } from "../cluster/output.ts";
-import { askAll, type Processes } from "../cluster/processes.ts";
+import { asFarAsKnown, askAll, type Processes } from "../cluster/processes.ts";
 import { type Screen, UsageError } from "../command.ts";
 import { askPeers } from "./peers.ts";
 import { askPools } from "./pools.ts";
@@ -63,7 +63,11 @@ async function explainService(processes: Processes, service: string): Promise<Ex
     return [{ about: `Service ${one.service}`, verdict: one.verdict }, ...(several ? each : [])];
   });
   const related = services.length === 0 ? [] : await relatedProblems(processes, services);
-  return { explained: [...explained, ...related], unreachable, none: `there is no Service ${service} of type LoadBalancer` };
+  return {
+    explained: [...explained, ...related],
+    unreachable,
+    none: `there is no Service ${service} of type LoadBalancer${asFarAsKnown(unreachable)}`,
+  };
 }
 
 /** With the protocol where it is announced by several. */
@@ -83,7 +87,7 @@ async function explainAddress(processes: Processes, address: string): Promise<Ex
         .map((one, _, all) => ({ about: `Address ${named(one, all)} of Service ${service}`, verdict: one.verdict })),
     ),
   );
-  return { explained, unreachable, none: `no Service has the address ${address}` };
+  return { explained, unreachable, none: `no Service has the address ${address}${asFarAsKnown(unreachable)}` };
 }
 
 async function explainNode(processes: Processes, node: string): Promise<Explanation> {
@@ -100,13 +104,13 @@ async function explainPeer(processes: Processes, name: string): Promise<Explanat
   const explained = peers
     .filter(({ peer }) => isIt(peer))
     .map(({ peer, node, verdict }) => ({ about: `Peer ${peer} of node ${node}`, verdict }));
-  return { explained, unreachable, none: `no node has a BGP peer ${name}` };
+  return { explained, unreachable, none: `no node has a BGP peer ${name}${asFarAsKnown(unreachable)}` };
 }
 
 async function explainPool(processes: Processes, name: string): Promise<Explanation> {
   const { pools, unreachable } = await askPools(processes);
   const explained = pools.filter(({ pool }) => pool === name).map(({ verdict }) => ({ about: `Pool ${name}`, verdict }));
-  return { explained, unreachable, none: `there is no pool ${name}` };
+  return { explained, unreachable, none: `there is no pool ${name}${asFarAsKnown(unreachable)}` };
 }
 
 async function explainConfiguration(processes: Processes): Promise<Explanation> {

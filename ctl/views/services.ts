@@ -1,9 +1,10 @@
-import { age } from "#pkg/text";
+import { age, maskControls } from "#pkg/text";
 import { type BriefVerdict, isProblem } from "#pkg/verdict";
 import { askServices, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { table } from "../cluster/output.ts";
+import { asFarAsKnown } from "../cluster/processes.ts";
 
 export const services = clusterCommand({
   name: "services",
@@ -31,8 +32,9 @@ export const services = clusterCommand({
     ];
     const rows = chosen.map((one) => [...row(one, now), ...(format === "wide" ? [messageOf(one)] : [])]);
     const none = problems ? "nothing is wrong with any Service" : "there is no Service of type LoadBalancer";
+    const where = allNamespaces ? "" : ` in namespace ${namespace}`;
     const text =
-      chosen.length === 0 ? `${none}${allNamespaces ? "" : ` in namespace ${namespace}`}\n` : table(heading, rows, screen);
+      chosen.length === 0 ? `${maskControls(`${none}${where}${asFarAsKnown(unreachable)}`)}\n` : table(heading, rows, screen);
     return { value: { services: chosen }, text, unreachable };
   },
 });

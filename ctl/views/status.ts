@@ -4,7 +4,7 @@ import type { ConfigurationAnswer, VerdictAnswer, VerdictsAnswer } from "../clus
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import { type Answer, askAll } from "../cluster/processes.ts";
+import { type Answer, asFarAsKnown, askAll, eachOnce } from "../cluster/processes.ts";
 import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
@@ -22,11 +22,13 @@ export const status = clusterCommand({
   help: `Lists the processes with the configuration that each has in force, as a hash, and since when, and says who lags behind: all should
 have the same. Then how many Services are in which state, and what is wrong with anything, of many things the first ${maxProblems}.`,
   async find({ processes, screen, now }) {
-    const [{ answers, unreachable }, others, { services }] = await Promise.all([
+    const [{ answers, unreachable: silent }, others, asked] = await Promise.all([
       askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
       askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
       askServices(processes),
     ]);
+    const { services } = asked;
+    const unreachable = eachOnce([...silent, ...others.unreachable, ...asked.unreachable]);
     const rows = answers.map(({ target: { program, node, pod }, body: { version, leader, hash, inForceSince, verdict } }) => [
       program,
       node,
@@ -53,7 +55,7 @@ have the same. Then how many Services are in which state, and what is wrong with
           .map(([state, count]) => `${count} ${state}`)
           .join(", ") || "none"
       }\n`,
-      problemsText(problems, screen),
+      problemsText(problems, asFarAsKnown(unreachable), screen),
     ].join("");
     const all = answers.map(({ target, body }) => Object.assign({}, target, body));
     const value = { processes: all, lagging: behind, services: states, problems };
@@ -90,8 +92,8 @@ function worstFirst(problems: readonly Problem[]): Problem[] {
   return problems.toSorted((a, b) => isPending(a) - isPending(b));
 }
 
-function problemsText(problems: readonly Problem[], screen: Parameters<typeof table>[2]): string {
-  if (problems.length === 0) return "\nNothing is wrong.\n";
+function problemsText(problems: readonly Problem[], doubt: string, screen: Parameters<typeof table>[2]): string {
+  if (problems.length === 0) return `\nNothing is wrong${doubt}.\n`;
   const rows = problems
     .slice(0, maxProblems)
     .map(({ about, verdict: { state, cause, message } }) => [about, state, cause, message]);

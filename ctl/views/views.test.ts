@@ -304,6 +304,27 @@ test("who does not answer is named, and the rest is shown", async () => {
   assert.ok(err.includes(lines[1] ?? ""), err);
 });
 
+test("where nobody answers it is not said that something is not there, or well", async () => {
+  const away = fakeProcesses({ "controller-n1": {}, "speaker-n1": {} });
+  for (const args of ["status", "services", "services --problems", "explain svc/web", "explain 192.0.2.1", "explain pool/lan"]) {
+    const { status, out } = await ingotctl(args, { processes: away });
+    assert.match(out, /, as far as there are answers\.?\n$/, args);
+    assert.notEqual(status, Exit.ok, args);
+  }
+  assert.match((await ingotctl("explain config", { processes: away })).out, /^no process answers\n$/);
+});
+
+test("a process that says which configuration it has, and does not list its Services, is named by status and doctor", async () => {
+  const why = new Error("no answer within 10 s");
+  const processes = fakeProcesses({ ...cluster, "controller-n1": { ...controller, "/v1/services": why } });
+  const status = await ingotctl("status", { processes });
+  assert.match(status.err, /controller-n1 on n1 is not among these: no answer within 10 s\n/);
+  assert.equal(status.status, Exit.losses);
+  const doctor = await ingotctl("doctor", { processes, api: fakeApi({}) });
+  assert.match(doctor.out, /^error: controller controller-n1 on n1: it does not answer: no answer within 10 s\n/);
+  assert.equal(doctor.status, Exit.invalid);
+});
+
 test("without any speaker a Service that has its address is assigned, and no more is said", async () => {
   const { status, out } = await ingotctl("services", { processes: fakeProcesses({ "controller-n1": controller }) });
   assert.equal(status, Exit.ok);
@@ -353,7 +374,7 @@ for (const args of asked.flatMap((one) => ["", " -o wide", " -o json", " -o yaml
   });
 
 test("answers of another version: what is not known is ignored, and what is missing is left out", async () => {
-  const newer = JSON.parse(JSON.stringify(cluster), (_key, value) =>
+  const { novel: _none, ...newer } = JSON.parse(JSON.stringify(cluster), (_key, value) =>
     typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value, novel: { deep: [1] } } : value,
   );
   for (const { args, out: lines } of golden)
