@@ -15,6 +15,7 @@ export interface KubeApiOptions {
 }
 
 const timeoutMs = 15_000;
+const maxListAttempts = 3;
 const maxAnswerBytes = 256 * 1024 * 1024;
 
 export class KubeApi implements Api {
@@ -72,6 +73,14 @@ export class KubeApi implements Api {
   }
 
   async list(path: string): Promise<Answer> {
+    for (let attempt = 1; ; attempt++) {
+      const found = await this.#listOnce(path);
+      // What the API server keeps of a list expires within minutes, or when etcd is compacted: what was read is of no use then.
+      if (attempt === maxListAttempts || found.type !== "unread" || !found.why.startsWith("410 ")) return found;
+    }
+  }
+
+  async #listOnce(path: string): Promise<Answer> {
     const items: unknown[] = [];
     for (let next = ""; ; ) {
       const page = await this.read(

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { KubeApi } from "./kube-api.ts";
+
+/** An API server on loopback, and who asks it. */
+async function apiServer(answer: RequestListener) {
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const folder = await mkdtemp(join(tmpdir(), "kube-api-"));
+  const kubeconfig = join(folder, "config");
+  const cluster = { name: "c", cluster: { server: `http://127.0.0.1:${port}`, "insecure-skip-tls-verify": true } };
+  const context = { name: "c", context: { cluster: "c", user: "u" } };
+  const config = { clusters: [cluster], contexts: [context], users: [{ name: "u", user: {} }], "current-context": "c" };
+  await writeFile(kubeconfig, JSON.stringify(config));
+  return {
+    api: new KubeApi({ kubeconfig, context: undefined }),
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+const expired = JSON.stringify({
+  kind: "Status",
+  code: 410,
+  reason: "Expired",
+  message: "The provided continue parameter is too old",
+});
+
+/** Lists of which a token for the second page is good once `good` lists have begun. */
+function pages(good: number) {
+  const state = { begun: 0 };
+  const answer: RequestListener = (asked, response) => {
+    const token = new URL(asked.url ?? "", "http://localhost").searchParams.get("continue");
+    if (token === null) {
+      state.begun++;
+      response.end(JSON.stringify({ items: [`a${state.begun}`], metadata: { continue: `${state.begun}` } }));
+    } else if (Number(token) < good) response.writeHead(410).end(expired);
+    else response.end(JSON.stringify({ items: [`b${token}`], metadata: {} }));
+  };
+  return { state, answer };
+}
+
+test("a list that expires between two pages is begun anew, and has nothing of the earlier one", async () => {
+  const { state, answer } = pages(2);
+  await using server = await apiServer(answer);
+  assert.deepEqual(await server.api.list("/api/v1/services"), { type: "found", value: ["a2", "b2"] });
+  assert.equal(state.begun, 2);
+});
+
+test("a list that expires again and again is given up, with the reason", async () => {
+  const { state, answer } = pages(Infinity);
+  await using server = await apiServer(answer);
+  const found = await server.api.list("/api/v1/services");
+  assert.deepEqual(found, { type: "unread", why: "410 The provided continue parameter is too old" });
+  assert.equal(state.begun, 3);
+});
