@@ -3,7 +3,8 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect as dial } from "node:net";
 import { duplexPair } from "node:stream";
 import { test } from "node:test";
-import { PodAgent } from "./connect.ts";
+import { UsageError } from "../command.ts";
+import { defaultNamespace, PodAgent } from "./connect.ts";
 
 /** A server, and how many connections a forwarded port to it has opened. */
 async function forwarded(answer: Parameters<typeof createServer>[1]) {
@@ -51,4 +52,12 @@ test("a port that cannot be forwarded is an error that says why", async () => {
     throw new Error('pods "x" is forbidden');
   });
   await assert.rejects(agent.get("/v1/a"), { message: 'pods "x" is forbidden' });
+});
+
+test("a kubeconfig that is not there is a usage error, also for the namespace", () => {
+  const options = { kubeconfig: "/nonexistent", context: undefined, systemNamespace: "metallb-system" };
+  assert.throws(
+    () => defaultNamespace(options),
+    (error) => error instanceof UsageError && /cannot read the kubeconfig: ENOENT/.test(error.message),
+  );
 });

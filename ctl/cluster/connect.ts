@@ -35,11 +35,15 @@ export async function connect({ kubeconfig, context, systemNamespace }: ClusterO
   }
 }
 
-/** The namespace of the kubeconfig's context, for Services that are named without one. */
+/** The namespace of the kubeconfig's context, for Services that are named without one. @throws {UsageError} where it cannot be read */
 export function defaultNamespace({ kubeconfig, context }: ClusterOptions): string {
   const config = new KubeConfig();
-  if (kubeconfig === undefined) config.loadFromDefault();
-  else config.loadFromFile(kubeconfig);
+  try {
+    if (kubeconfig === undefined) config.loadFromDefault();
+    else config.loadFromFile(kubeconfig);
+  } catch (error) {
+    throw new UsageError(`cannot read the kubeconfig: ${reasonOf(error)}`, { cause: error });
+  }
   const name = context ?? config.getCurrentContext();
   return config.getContextObject(name)?.namespace ?? "default";
 }

@@ -44,6 +44,18 @@ test("what is refused gets nothing of the page, and the same headers", async () 
   assert.equal((await get(`${server.url}nothing`)).statusCode, 404);
 });
 
+test("a path that no URL can have is answered like any other that is not there, and the page is served on", async () => {
+  await using server = await serveDashboard({ port: 0, files, questions: {} });
+  const { port, pathname } = new URL(server.url);
+  for (const rest of ["/", "/[", "/a:b", "//evil.example/", "\\\\["]) {
+    const asked = request({ host: "127.0.0.1", port, path: `${pathname}${rest}` }).end();
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
+    assert.equal(response.statusCode, 404, rest);
+    response.resume();
+  }
+  assert.equal((await get(server.url)).statusCode, 200);
+});
+
 test("each run has a token of its own", async () => {
   await using one = await serveDashboard({ port: 0, files, questions: {} });
   await using other = await serveDashboard({ port: 0, files, questions: {} });

@@ -43,7 +43,7 @@ export async function serveDashboard({ port: wanted, files, questions }: Dashboa
     const path = admit(request, { port, token });
     for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
     if (typeof path !== "string") return send(request, response, path.status, "text/plain", `${path.why}\n`);
-    const { pathname, searchParams } = new URL(path, "http://localhost");
+    const { pathname, searchParams } = new URL(`http://localhost${path}`);
     const file = files.get(pathname);
     if (file !== undefined) return send(request, response, 200, file.contentType, file.body);
     if (pathname === "/stream") {
