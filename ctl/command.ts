@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { maskControls } from "#pkg/text";
 import packageJson from "../package.json" with { type: "json" };
 import type { Api } from "./cluster/api.ts";
 import type { ClusterOptions, Processes } from "./cluster/processes.ts";
@@ -31,6 +32,8 @@ export interface Io {
   readStdin(): Promise<string>;
   readonly stdinIsTerminal: boolean;
   out(text: string): void;
+  /** Whether nobody reads standard output any more: a reader such as `head` may leave early. */
+  isOutClosed(): boolean;
   err(text: string): void;
   /** Asks the person; undefined where there is nobody to ask. @returns what was typed, empty for Ctrl-C or Ctrl-D */
   readonly ask: ((question: string) => Promise<string>) | undefined;
@@ -73,6 +76,11 @@ export const Exit = { ok: 0, invalid: 1, usage: 2, losses: 3 } as const;
 /** The command cannot do what was asked: its arguments or files are at fault. The message is for the person who typed it. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** What is printed of it. Some of it is what an API server or a process said. */
+export function usageText({ message }: UsageError): string {
+  return `ingotctl: ${message.trimEnd().split("\n").map(maskControls).join("\n")}`;
 }
 
 /** Reads the arguments of the command `name`. @throws {UsageError} for an option that there is not, or that lacks its value */

@@ -22,6 +22,17 @@ test("ingotctl: reads files", () => {
   assert.match(stdout, /main\.ts: not valid\n$/);
 });
 
+test("ingotctl: what nobody reads to the end is done to its end, with its own exit status", () => {
+  const script = "exec 3>&1; { $0 status --kubeconfig /nonexistent; echo $? >&3; } 2>&1 | true";
+  assert.equal(spawnSync("bash", ["-c", script, main], { encoding: "utf8" }).stdout, "2\n");
+});
+
+test("ingotctl: output that cannot be written is said so in a line", () => {
+  const { status, stderr } = spawnSync("bash", ["-c", "$0 help > /dev/full", main], { encoding: "utf8" });
+  assert.deepEqual([status, stderr.split("\n").length], [2, 2]);
+  assert.match(stderr, /^ingotctl: cannot write the output: ENOSPC/);
+});
+
 const unreadable: { name: string; args: string[]; input?: Buffer; says: RegExp }[] = [
   { name: "a file that is not there", args: ["/nonexistent"], says: /^ingotctl: cannot read \/nonexistent: ENOENT/ },
   { name: "a directory", args: ["/"], says: /^ingotctl: cannot read \/: EISDIR/ },

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { wallClock } from "#pkg/clock";
-import { type Io, UsageError } from "./command.ts";
+import { Exit, type Io, UsageError } from "./command.ts";
 import { writePrivateFile } from "./private-file.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { run } from "./run.ts";
@@ -41,6 +41,20 @@ async function ask(question: string): Promise<string> {
   }
 }
 
+let isOutClosed = false;
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") isOutClosed = true;
+  else fail(error);
+});
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") fail(error); // What is being done is done to its end, although nobody reads of it.
+});
+
+function fail(error: Error): never {
+  process.stderr.write(`ingotctl: cannot write the output: ${error.message}\n`);
+  process.exit(Exit.usage);
+}
+
 const progress = new ProgressLine(process.stderr);
 
 const io: Io = {
@@ -51,6 +65,7 @@ const io: Io = {
     progress.clear();
     process.stdout.write(text);
   },
+  isOutClosed: () => isOutClosed,
   err(text) {
     progress.clear();
     process.stderr.write(text);
@@ -77,9 +92,6 @@ const io: Io = {
     }),
 };
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error; // A reader such as `head` may leave early.
-});
 // Not awaited here: as one executable file it is a CommonJS module.
 run(process.argv.slice(2), io).then((status) => {
   progress.clear();

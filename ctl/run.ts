@@ -1,5 +1,4 @@
-import { maskControls } from "#pkg/text";
-import { type Command, Exit, type Io, UsageError, version } from "./command.ts";
+import { type Command, Exit, type Io, UsageError, usageText, version } from "./command.ts";
 import { commands } from "./commands.ts";
 
 /** Runs `ingotctl` with these arguments. @returns the exit status */
@@ -14,8 +13,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     return await command.run(rest, io);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    // Some of it is what an API server or a process said.
-    io.err(`ingotctl: ${error.message.trimEnd().split("\n").map(maskControls).join("\n")}\n`);
+    io.err(`${usageText(error)}\n`);
     return Exit.usage;
   }
 }

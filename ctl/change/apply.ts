@@ -16,6 +16,7 @@ export const apply = clusterCommand({
   summary: "Change the configuration: show what that does, ask, and wait until it is in force everywhere",
   usage: " FILE",
   takes: 1,
+  isOnce: true,
   own: ["yes", "backup", "timeout"],
   help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. What
 was in the ConfigMap before is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end

@@ -349,6 +349,8 @@ const misused: { args: string; says: RegExp }[] = [
   { args: "simulate lose", says: /simulate lose takes the names of nodes/ },
   { args: "simulate config a b", says: /simulate config takes one file/ },
   { args: "diff --yes same.yaml", says: /diff has no option --yes/ },
+  { args: "apply same.yaml --yes --watch", says: /apply has no option --watch/ },
+  { args: "support-bundle a.tgz --watch", says: /support-bundle has no option --watch/ },
   { args: "apply same.yaml --timeout soon", says: /the timeout is seconds such as 60, not "soon"/ },
 ];
 for (const { args, says } of misused)

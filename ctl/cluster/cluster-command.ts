@@ -1,5 +1,5 @@
 import { maskControls } from "#pkg/text";
-import { type Command, Exit, type Io, parseOptions, type Screen, UsageError } from "../command.ts";
+import { type Command, Exit, type Io, parseOptions, type Screen, UsageError, usageText } from "../command.ts";
 import type { Api } from "./api.ts";
 import { type Format, readFormat, structured } from "./output.ts";
 import type { ClusterOptions, Processes, Unreachable } from "./processes.ts";
@@ -52,6 +52,8 @@ export interface ClusterCommandOptions {
   readonly takes: 0 | 1 | "several";
   /** Options of its own, besides those that all have. */
   readonly own?: readonly OwnOption[];
+  /** It does something, and that once: it has no `--watch`. */
+  readonly isOnce?: boolean;
   /** Exit statuses besides those that all have, as a sentence. */
   readonly exits?: string;
   readonly find: (question: Question) => Promise<Found>;
@@ -82,9 +84,10 @@ const ownHelp = {
 export type OwnOption = keyof typeof ownHelp;
 const ownOptions = Object.keys(ownHelp) as OwnOption[];
 
-const optionHelp = `  -o, --output FORMAT        wide, json or yaml
-  -w, --watch                again every 2 s, until Ctrl-C
-  -n, --namespace NAME       of Services; the context's by default
+const watchHelp = "  -w, --watch                again every 2 s, until Ctrl-C\n";
+
+const optionHelp = (watch: string) => `  -o, --output FORMAT        wide, json or yaml
+${watch}  -n, --namespace NAME       of Services; the context's by default
       --system-namespace NS  of controller and speakers; metallb-system by default
       --kubeconfig FILE      as kubectl's
       --context NAME         as kubectl's
@@ -99,16 +102,18 @@ const watchMs = 2_000;
 
 /** A command that asks the processes of a cluster. */
 export function clusterCommand(command: ClusterCommandOptions): Command {
-  const { name, summary, usage, help, own = [], exits } = command;
+  const { name, summary, usage, help, own = [], isOnce = false, exits } = command;
   const ofOwn = own.map((option) => ownHelp[option]).join("");
+  const shared = optionHelp(isOnce ? "" : watchHelp);
   return {
     summary,
-    help: `Usage: ingotctl ${name}${usage} [OPTIONS]\n\n${help}\n\n${ofOwn}${optionHelp}${exits === undefined ? "" : ` ${exits}`}\n`,
+    help: `Usage: ingotctl ${name}${usage} [OPTIONS]\n\n${help}\n\n${ofOwn}${shared}${exits === undefined ? "" : ` ${exits}`}\n`,
     run: (args, io) => run(command, args, io),
   };
 }
 
-async function run({ name, takes, own = [], find }: ClusterCommandOptions, args: readonly string[], io: Io): Promise<number> {
+async function run(command: ClusterCommandOptions, args: readonly string[], io: Io): Promise<number> {
+  const { name, takes, own = [], isOnce = false } = command;
   const { values, positionals } = parseOptions(name, args, options);
   if (takes === "several" ? positionals.length === 0 : positionals.length !== takes) {
     const wanted = takes === "several" ? "one argument or more" : takes === 0 ? "no argument" : "one argument";
@@ -116,11 +121,12 @@ async function run({ name, takes, own = [], find }: ClusterCommandOptions, args:
   }
   for (const option of ownOptions)
     if (values[option] !== undefined && !own.includes(option)) throw new UsageError(`${name} has no option --${option}`);
+  if (values.watch === true && isOnce) throw new UsageError(`${name} has no option --watch`);
   const format = readFormat(values.output);
   const { kubeconfig, context } = values;
   const cluster: ClusterOptions = { kubeconfig, context, systemNamespace: values["system-namespace"] ?? "metallb-system" };
   await using connection = new Connection(io, cluster);
-  for (;;) {
+  const answer = async (): Promise<number> => {
     const processes = await connection.renew();
     if (processes.targets.length === 0)
       throw new UsageError(
@@ -146,11 +152,20 @@ async function run({ name, takes, own = [], find }: ClusterCommandOptions, args:
       screen: io.screen,
       now: io.now(),
     };
-    const status = show(await find(question), format, io);
-    if (values.watch !== true) return status;
+    return show(await command.find(question), format, io);
+  };
+  let status = await answer();
+  while (values.watch === true && !io.isOutClosed()) {
     await io.sleep(watchMs);
     io.out(io.screen.columns === undefined ? "\n" : "\u001b[2J\u001b[H"); // A terminal shows the latest alone.
+    try {
+      status = await answer();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      io.err(`${usageText(error)}\n`); // The API server may be back the next time.
+    }
   }
+  return status;
 }
 
 /** The processes, found anew each time: Pods come and go. */

@@ -10,6 +10,7 @@ export const supportBundle = clusterCommand({
   summary: "Collect what helps to find a fault from afar, without secrets",
   usage: " FILE",
   takes: 1,
+  isOnce: true,
   help: `Writes a .tar.gz: the ConfigMaps without passwords, Services of type LoadBalancer, nodes, our Pods and events, the answers of all
 processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
 addresses and labels of your cluster are in it.`,

@@ -69,6 +69,7 @@ export function fakeIo(
     out(text) {
       printed.out += text;
     },
+    isOutClosed: () => false,
     err(text) {
       printed.err += text;
     },

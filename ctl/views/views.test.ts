@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { load } from "js-yaml";
 import { type CauseOf, type VerdictDetails, verdict } from "#pkg/verdict";
 import type { Processes } from "../cluster/processes.ts";
-import { Exit } from "../command.ts";
+import { Exit, UsageError } from "../command.ts";
 import { run } from "../run.ts";
 import { fakeApi } from "../testing/api.ts";
 import { ingotctl as ctl, fakeIo, type Given } from "../testing/ingotctl.ts";
@@ -385,6 +385,29 @@ test("answers of another version: what is not known is ignored, and what is miss
   assert.deepEqual([status, out], [Exit.losses, "no speaker answers\n"]);
   assert.match(err, /speaker-n1 on n1 is not among these: it has no \/v1\/members/);
   assert.equal((await ingotctl("status", { processes })).status, Exit.ok);
+});
+
+test("--watch goes on when the API server does not answer for a while", async () => {
+  const io = fakeIo({ processes: fakeProcesses(cluster), now });
+  const ended = new Error("Ctrl-C");
+  let round = 0;
+  const connect: typeof io.cluster.connect = async (...args) => {
+    if (round === 1) throw new UsageError("cannot ask the cluster: ECONNREFUSED");
+    return io.cluster.connect(...args);
+  };
+  const sleep = async () => {
+    if (++round === 3) throw ended;
+  };
+  await assert.rejects(run(["pools", "--watch"], { ...io, cluster: { ...io.cluster, connect }, sleep }), ended);
+  assert.equal(io.printed.out.split("POOL").length, 3);
+  assert.equal(io.printed.err, "ingotctl: cannot ask the cluster: ECONNREFUSED\n");
+});
+
+test("--watch ends when nobody reads what it prints any more", async () => {
+  const io = fakeIo({ processes: fakeProcesses(cluster), now });
+  const isOutClosed = () => io.printed.out.split("POOL").length > 2;
+  assert.equal(await run(["pools", "--watch"], { ...io, isOutClosed }), Exit.ok);
+  assert.equal(io.printed.out.split("POOL").length, 3);
 });
 
 test("--watch asks again, over the connections that there are, until it is ended", async () => {
