@@ -90,3 +90,19 @@ test("a process that does not answer is named, and what is no subject is refused
   assert.match(err, /speaker-n2 on n2 is not among these/);
   assert.equal((await ingotctl("history node/a", { processes })).status, Exit.usage);
 });
+
+test("of an input of which an earlier version left all out but its type nothing is said that may not be so", async () => {
+  const types = ["apiLost", "member", "slice", "service", "sighting"];
+  const found = types.map((type, index) => ({ ...at(index), input: { type }, decisions: [] }));
+  found.push({ ...at(9), input: { type: "continue" }, decisions: [announce as never] });
+  const processes = fakeProcesses({ "speaker-n1": { "/v1/recorder": { ...self("speaker", found), node: "n1" } } });
+  const { out } = await ingotctl("history 192.0.2.1", { processes });
+  const said = out.split("\n").map((line) => line.slice(30));
+  assert.deepEqual(said.slice(1, -1), [
+    "loses the API server, or sees it again",
+    "sees another member of the ring change",
+    "sees endpoints change",
+    "sees the Service change",
+    "announces 192.0.2.1 by layer 2",
+  ]);
+});

@@ -79,6 +79,8 @@ function withReasons(steps: readonly Step[]): Step[] {
 }
 
 function inputText(event: Fields): { readonly what: string; readonly isContext: boolean } | undefined {
+  const isShortened = Object.keys(event).length === 1; // It is long, and about something else besides; or of an earlier version.
+  if (isShortened && event.type !== "config" && event.type !== "start") return shortenedTexts[String(event.type)];
   switch (event.type) {
     case "member":
       return { what: `sees that node ${event.node} ${memberChanges[String(event.change)] ?? event.change}`, isContext: true };
@@ -106,6 +108,14 @@ function inputText(event: Fields): { readonly what: string; readonly isContext: 
       return undefined;
   }
 }
+
+/** Of inputs of which the type alone is known. */
+const shortenedTexts: Readonly<Record<string, { readonly what: string; readonly isContext: boolean }>> = {
+  member: { what: "sees another member of the ring change", isContext: true },
+  apiLost: { what: "loses the API server, or sees it again", isContext: true },
+  slice: { what: "sees endpoints change", isContext: false },
+  service: { what: "sees the Service change", isContext: false },
+};
 
 const memberChanges: Readonly<Record<string, string>> = {
   joined: "joined the ring",

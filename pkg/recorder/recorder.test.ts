@@ -17,6 +17,7 @@ import {
   encodeGraph,
   entryLine,
   entryPieces,
+  findEntries,
   fold,
   hideByKey,
   type MakeCheckpoint,
@@ -99,6 +100,17 @@ test("what was added is read back in its order", () => {
   assert.deepEqual(recording.entries, entries);
   assert.deepEqual([recorder.size, recorder.dropped, recording.dropped], [5_000, 0, 0]);
   assert.deepEqual([...recorder.lines()].flat(), entries.map(entryLine));
+});
+
+test("of an input that matters to all nothing is left out, however much was decided on it", () => {
+  const recorder = new Recorder({ makeCheckpoint: async () => new Uint8Array() });
+  const about = "192.0.2.1";
+  const decisions = Array.from({ length: 100 }, (_, index) => ({ type: "announce", address: `192.0.2.${index}` }));
+  const input = { type: "apiLost", since: { "@num": "Infinity" } };
+  const long = { type: "config", text: "x".repeat(2_000) };
+  for (const one of [input, long]) recorder.add(entryLine({ at: 1, input: one, decisions }));
+  const found = [...findEntries(recorder, about, new Set(["apiLost", "config"]), String)].map((one) => one?.input);
+  assert.deepEqual(found, [input, { type: "config" }]);
 });
 
 test("a value in pieces is the same text, whatever is in it", () => {

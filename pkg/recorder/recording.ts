@@ -33,7 +33,7 @@ export interface Recording extends Omit<RecordingAnswer, "size" | "entries" | "c
 
 const format = 2;
 // Of an input that matters to all, such as that a member failed; a configuration is longer.
-const shortLine = 1_000;
+const shortInput = 1_000;
 
 type Described = Pick<RecordingAnswer, "format" | "size" | "dropped" | "checkpoint" | "whyLost" | "entries">;
 
@@ -84,7 +84,8 @@ export function* findEntries(
         continue;
       }
       const { at, input, decisions } = entry;
-      const short = names(input) || line.length < shortLine ? input : { type };
+      const inputText = JSON.stringify(input);
+      const short = inputText.includes(text) || inputText.length < shortInput ? input : { type };
       yield { at: dateOf(at), instant: at, input: short, decisions: context.has(type) ? decisions : decisions.filter(names) };
     }
 }
