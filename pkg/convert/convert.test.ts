@@ -459,3 +459,15 @@ for (const { name, text, options, want, losses = [], notes } of toConfigMap) {
     for (const line of [...result.losses, ...result.notes]) assert.ok(result.text?.includes(`# - ${line}\n`), line);
   });
 }
+
+test("OpenELB: the BgpConf that is named default counts, wherever it stands, as in OpenELB", () => {
+  const object = (kind: string, name: string, spec: string) =>
+    `---\napiVersion: network.kubesphere.io/v1alpha2\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+  const peerObject = object("BgpPeer", "tor", "{conf: {peerAs: 65002, neighborAddress: 192.0.2.1}}");
+  const all = object("BgpConf", "another", "{as: 64999}") + object("BgpConf", "default", "{as: 65001}") + peerObject;
+  const { config, notes } = converted(all);
+  assert.match(config ?? "", /my-asn: 65001/);
+  assert.ok(notes.includes('BgpConf "another": OpenELB reads the one that is named "default" alone.'), `${notes}`);
+  const { problems } = converted(object("BgpConf", "another", "{as: 64999}") + peerObject);
+  assert.match(problems.join(), /needs localAs, or a BgpConf with as/);
+});

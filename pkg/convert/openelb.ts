@@ -94,6 +94,7 @@ const bgpPeer: Schema = {
 
 const bgpConf: Schema = { type: "object", properties: { as: number, routerId: text, listenPort: { ...number, maximum: 65535 } } };
 
+const effectiveConf = "default";
 const defaultEip = "eip.openelb.kubesphere.io/is-default-eip";
 
 /** The configuration that OpenELB's Eips, BgpPeers and BgpConf make, in the ConfigMap's grammar. */
@@ -101,7 +102,14 @@ export function fromOpenelb(objects: readonly ManifestObject[], report: Report):
   const of = (kind: string) => objects.filter((object) => object.kind === kind);
   for (const object of objects)
     if (!["Eip", "BgpPeer", "BgpConf"].includes(object.kind)) report.lose(title(object), "this kind is not known here");
-  const [conf] = of("BgpConf").map((object) => readSpec<{ as: number; routerId: string }>(object, bgpConf, report));
+  const confs = of("BgpConf").map((object) => ({
+    object,
+    spec: readSpec<{ as: number; routerId: string }>(object, bgpConf, report),
+  }));
+  for (const { object } of confs)
+    if (object.name !== effectiveConf)
+      report.note(`${title(object)}: OpenELB reads the one that is named "${effectiveConf}" alone.`);
+  const conf = confs.find(({ object }) => object.name === effectiveConf)?.spec;
   const peers = of("BgpPeer").flatMap((object) => peer(object, conf ?? {}, report));
   const pools = of("Eip")
     .map((object) => ({ object, spec: readSpec<EipSpec>(object, eip, report) }))
