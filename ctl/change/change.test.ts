@@ -292,6 +292,24 @@ test("apply: one that is not in force in time is said so, with the way back", as
   assert.match(out, /The way back: ingotctl apply old\.yaml\n$/);
 });
 
+test("apply: while no controller leads, none has the configuration in force", async () => {
+  const { api, processes } = smallCluster();
+  const leaderless: Processes = {
+    ...processes,
+    async get(target, path) {
+      const body = (await processes.get(target, path)) as object;
+      return target.program === "controller" && path === "/v1/configuration" ? { ...body, leader: false, hash: null } : body;
+    },
+  };
+  const given = outside({ api, processes: leaderless });
+  const { status, out } = await ingotctl("apply bigger.yaml --yes --timeout 1", given);
+  assert.equal(status, Exit.losses);
+  assert.match(
+    out,
+    /^Not in force in 1 of 3 processes that answer:\n {2}controller on \S*: it stands by, and no controller leads\n/,
+  );
+});
+
 test("apply: where there is no ConfigMap it is created, and there is no way back", async () => {
   const { api, processes } = smallCluster();
   delete api.stored[configMapPath];

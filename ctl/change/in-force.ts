@@ -33,6 +33,9 @@ export async function watchUntilInForce(
         why: isProblem(verdict) ? verdict.message : "it has another configuration in force",
       }));
     const count = deciding.length - late.length;
+    const standingBy = answers.filter(({ body }) => body.leader === false);
+    if (!deciding.some(({ target }) => target.program === "controller"))
+      late.push(...standingBy.map(({ target }) => ({ target, why: "it stands by, and no controller leads" })));
     if (late.length === 0 || io.now().getTime() >= end) return { count, late, unreachable };
     io.progress(`in force in ${count} of ${deciding.length} processes`);
     await io.sleep(everyMs);

@@ -1,15 +1,20 @@
 import type { BriefVerdict } from "#pkg/verdict";
 import type { ControllerServices, SpeakerServices, VerdictAnswer } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
-import { type Answer, askAll, type Processes, type Unreachable } from "./processes.ts";
+import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Unreachable } from "./processes.ts";
 
 export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
   readonly services: readonly MergedService<V>[];
   readonly unreachable: readonly Unreachable[];
 }
 
+export interface AskedService extends AskedServices {
+  /** Why no controller decides; undefined where one does. */
+  readonly undecided: string | undefined;
+}
+
 /** Everything about one Service, by everybody. */
-export async function askService(processes: Processes, service: string): Promise<AskedServices> {
+export async function askService(processes: Processes, service: string): Promise<AskedService> {
   const path = `/v1/services?service=${encodeURIComponent(service)}`;
   const [controllers, speakers] = await Promise.all([
     askAll<ControllerServices>(processes, path, "controller"),
@@ -17,7 +22,14 @@ export async function askService(processes: Processes, service: string): Promise
   ]);
   const all = mergeServices({ controllers: leaders(controllers.answers), whole: speakers.answers, problems: [] });
   const services = all.filter((one) => one.service === service);
-  return { services, unreachable: [...controllers.unreachable, ...speakers.unreachable] };
+  return { services, undecided: whyUndecided(controllers), unreachable: [...controllers.unreachable, ...speakers.unreachable] };
+}
+
+function whyUndecided({ answers, unreachable }: Answers<ControllerServices>): string | undefined {
+  // One of MetalLB decides, and does not say what.
+  if (leaders(answers).length > 0 || unreachable.some(({ why }) => isOtherVersion(why))) return undefined;
+  if (answers.length > 0) return unreachable.length > 0 ? "none that answers leads" : "none leads";
+  return unreachable.length > 0 ? "none answers" : "there is none";
 }
 
 /** All Services. */

@@ -1,6 +1,6 @@
 import { parseAddress } from "#pkg/net";
 import { age, maskControls } from "#pkg/text";
-import type { ConfigurationAnswer, Explained, Explanation, NodeAnswer } from "../cluster/answers.ts";
+import type { ConfigurationAnswer, Explained, Explanation, NodeAnswer, VerdictAnswer } from "../cluster/answers.ts";
 import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
@@ -56,11 +56,12 @@ export async function explainSubject(processes: Processes, subject: string, name
 }
 
 async function explainService(processes: Processes, service: string): Promise<Explanation> {
-  const { services, unreachable } = await askService(processes, service);
+  const { services, unreachable, undecided } = await askService(processes, service);
   const explained = services.flatMap((one): Explained[] => {
     const several = one.addresses.length > 1;
     const each = one.addresses.map((each) => ({ about: `Address ${named(each, one.addresses)}`, verdict: each.verdict }));
-    return [{ about: `Service ${one.service}`, verdict: one.verdict }, ...(several ? each : [])];
+    const verdict = undecided === undefined ? one.verdict : withoutController(one.verdict, undecided);
+    return [{ about: `Service ${one.service}`, verdict }, ...(several ? each : [])];
   });
   const related = services.length === 0 ? [] : await relatedProblems(processes, services);
   return {
@@ -68,6 +69,13 @@ async function explainService(processes: Processes, service: string): Promise<Ex
     unreachable,
     none: `there is no Service ${service} of type LoadBalancer${asFarAsKnown(unreachable)}`,
   };
+}
+
+/** Speakers send people to the controller's verdict: there is none while no controller decides. */
+function withoutController(verdict: VerdictAnswer, undecided: string): VerdictAnswer {
+  const evidence = [...verdict.evidence, { name: "controller", value: undecided, source: "ingotctl" }];
+  if (verdict.cause !== "noIPAllocated") return { ...verdict, evidence };
+  return { ...verdict, evidence, next: "get a controller to work, which assigns addresses: ingotctl doctor says what is wrong" };
 }
 
 /** With the protocol where it is announced by several. */

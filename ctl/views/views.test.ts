@@ -314,6 +314,26 @@ test("where nobody answers it is not said that something is not there, or well",
   assert.match((await ingotctl("explain config", { processes: away })).out, /^no process answers\n$/);
 });
 
+test("while no controller decides, explain does not send people to its verdict", async () => {
+  const waiting = service("default/new");
+  const one = { ...waiting, addresses: [], verdict: dated("noIPAllocated") };
+  const sees = { ...cluster["speaker-n1"], "/v1/services": self("speaker", { node: "n1", services: [one] }) };
+  const standsBy = { ...controller, "/v1/services": { ...self("controller", { services: [] }), leader: false } };
+  const cases: { of: Record<string, Answers>; want: string }[] = [
+    { of: {}, want: "there is none" },
+    { of: { "controller-n1": { "/v1/services": new Error("refused") } }, want: "none answers" },
+    { of: { "controller-n1": standsBy, "controller-n2": standsBy }, want: "none leads" },
+  ];
+  for (const { of, want } of cases) {
+    const { out } = await ingotctl("explain svc/default/new", { processes: fakeProcesses({ ...of, "speaker-n1": sees }) });
+    assert.match(out, /^Service default\/new: Pending \(noIPAllocated\)/);
+    assert.match(out, /\n {2}To do: get a controller to work, which assigns addresses: ingotctl doctor says what is wrong\n/);
+    assert.ok(out.includes(`\n  - controller: ${want} (ingotctl)\n`), out);
+  }
+  const ofMetallb = fakeProcesses({ "controller-n1": {}, "speaker-n1": sees });
+  assert.doesNotMatch((await ingotctl("explain svc/default/new", { processes: ofMetallb })).out, /get a controller|none answers/);
+});
+
 test("a process that says which configuration it has, and does not list its Services, is named by status and doctor", async () => {
   const why = new Error("no answer within 10 s");
   const processes = fakeProcesses({ ...cluster, "controller-n1": { ...controller, "/v1/services": why } });
