@@ -6,7 +6,7 @@ import { type Cluster, type EventRecorder, type Informer, type Service, serviceR
 import type { Log } from "#pkg/log";
 import { type Address, families, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
-import { isOurs } from "#pkg/service";
+import { isOurs, recordedAddresses } from "#pkg/service";
 import { type Dated, verdict } from "#pkg/verdict";
 import { GivenUp } from "./given-up.ts";
 import type { ControllerMetrics } from "./metrics.ts";
@@ -74,7 +74,7 @@ export class ServiceController {
   readonly #givenUp: GivenUp;
   readonly #statuses: StatusWriter;
   #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
-  readonly #appeared = new Set<string>(); // Services that did meanwhile, and hold nothing.
+  readonly #appeared = new Set<string>(); // Services that came meanwhile with other addresses on record than they hold.
   readonly #verdicts: ServiceVerdicts;
   readonly #pools: PoolVerdicts;
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
@@ -129,12 +129,8 @@ export class ServiceController {
     this.#strictPools = new Set(pools.filter(isStrict).map(({ name }) => name));
     const status = this.#state.type === "configured" ? "written" : "recorded";
     const keys = Array.from(services.values(), ({ key }) => key);
-    const current = (key: string) => {
-      const service = services.get(key);
-      return service && this.#statuses.withoutReplaced(service);
-    };
     let looked = 0;
-    for (const _ of keepAll(keys, current, allocator, status)) if (++looked % servicesAtOnce === 0) yield;
+    for (const _ of keepAll(keys, (key) => this.#current(key), allocator, status)) if (++looked % servicesAtOnce === 0) yield;
     this.#state = { type: "configured" };
     yield* this.#pools.replace();
     this.#heedOccupants();
@@ -149,7 +145,9 @@ export class ServiceController {
           if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
         }
     }
-    atOnce(keepAll(this.#appeared, current, allocator, status)); // In this step, so that none appears before decisions go on.
+    // In this step, so that none appears before decisions go on.
+    for (const key of this.#appeared) this.#clearWay(key);
+    atOnce(keepAll(this.#appeared, (key) => this.#current(key), allocator, status));
     this.#appeared.clear();
     if (elsewhere.length > 0) this.#options.reservedElsewhere(elsewhere);
   }
@@ -289,16 +287,39 @@ export class ServiceController {
 
   /** A Service appeared, changed or went. */
   serviceChanged(key: string, now: Service | undefined, before: Service | undefined): void {
-    const { allocator, services } = this.#options;
-    const held = allocator.held(key)?.addresses ?? [];
+    const held = this.#options.allocator.held(key)?.addresses ?? [];
     this.#statuses.seen(key, now, before, held.map(String));
     this.#measureWait(key, now);
     // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
-    if (before === undefined && held.length === 0) {
+    if (now !== undefined && recordedAddresses(now).some((address) => !held.some((other) => other.equals(address)))) {
       if (this.#configuring !== undefined) this.#appeared.add(key);
-      else if (this.#state.type === "configured") atOnce(keepAll([key], (each) => services.get(each), allocator, "written"));
+      else if (this.#state.type === "configured") {
+        this.#clearWay(key);
+        if (held.length === 0) atOnce(keepAll([key], (each) => this.#current(each), this.#options.allocator, "written"));
+      }
     }
     this.changed(key);
+  }
+
+  /** Takes what the Service has on record from those that are gone, or have no right to it any more, but have not been decided on since. */
+  #clearWay(key: string): void {
+    const { allocator, services } = this.#options;
+    for (const address of this.#recorded(key))
+      for (const holder of allocator.holders(address)) {
+        const service = services.get(holder);
+        if (service === undefined || !isOurs(service)) this.#decide(holder, service);
+      }
+  }
+
+  #recorded(key: string): readonly Address[] {
+    const service = this.#current(key);
+    return service === undefined ? [] : recordedAddresses(service);
+  }
+
+  /** Without a status that is being replaced. */
+  #current(key: string): Service | undefined {
+    const service = this.#options.services.get(key);
+    return service && this.#statuses.withoutReplaced(service);
   }
 
   /** A standby measures nothing, but knows since when a Service waits. */
@@ -326,7 +347,7 @@ export class ServiceController {
   }
 
   #work(key: string): Outcome | Promise<Outcome> {
-    const { services, allocator, metrics, decided } = this.#options;
+    const { services, metrics, decided } = this.#options;
     metrics.updates.inc();
     const service = services.get(key);
     if (this.#state.type === "unconfigured") {
@@ -335,6 +356,15 @@ export class ServiceController {
       this.#warn(key, service, service?.ingress.length === 0 ? warning : undefined);
       return "done";
     }
+    const decision = this.#decide(key, service);
+    const outcome = this.#statuses.put(key, service, decision.status);
+    decided(key, decision.unmet); // Which may put another configuration in force.
+    return outcome;
+  }
+
+  /** Its status is still to be written. */
+  #decide(key: string, service: Service | undefined): Decision {
+    const { allocator } = this.#options;
     const before: AllocationTerms = {
       ...(this.#terms.get(key) ?? termsOf(undefined, undefined)),
       allocation: allocator.held(key),
@@ -346,9 +376,7 @@ export class ServiceController {
     this.#verdicts.decided(key, service, (decision.warning ?? decision.kept)?.verdict, isNew);
     this.#wake(key, before, decision);
     this.#givenUp.look(key, service);
-    const outcome = this.#statuses.put(key, service, decision.status);
-    decided(key, decision.unmet); // Which may put another configuration in force.
-    return outcome;
+    return decision;
   }
 
   /** An address that is given up may be one that another host has. */

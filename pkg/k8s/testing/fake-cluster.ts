@@ -48,12 +48,15 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
 
   /** These objects are now as they are here. */
   see(...objects: V[]): void {
+    for (const object of objects) this.seeAtOnce([object]);
+  }
+
+  /** The same of a list that is taken over: what is told of the first can be asked of all. */
+  seeAtOnce(objects: readonly V[]): void {
     this.caughtUpWith = undefined;
-    for (const object of objects) {
-      const before = this.#objects.get(object.key);
-      this.#objects.set(object.key, object);
-      this.#handlers.changed(object.key, object, before);
-    }
+    const before = objects.map(({ key }) => this.#objects.get(key));
+    for (const object of objects) this.#objects.set(object.key, object);
+    for (const [index, object] of objects.entries()) this.#handlers.changed(object.key, object, before[index]);
   }
 
   forget(key: string): void {
@@ -156,7 +159,7 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
       if (informer.caughtUpWith === version) continue; // Most deliveries bring nothing, and to look at thousands of objects takes long.
       const current = this.#matching(informer);
       for (const { key } of [...informer.values()]) if (!current.has(key)) informer.forget(key);
-      informer.see(...[...current.values()].filter((object) => informer.get(object.key) !== object));
+      informer.seeAtOnce([...current.values()].filter((object) => informer.get(object.key) !== object));
       if (!synced) informer.sync();
       informer.caughtUpWith = version;
     }
