@@ -11,6 +11,14 @@ export interface NetboxRecord {
   readonly tags: readonly string[];
 }
 
+/** One page of a list. */
+export interface Page {
+  readonly records: readonly NetboxRecord[];
+  /** Of all that are on the page, also of those that are left out. */
+  readonly count: number;
+  readonly isLast: boolean;
+}
+
 /** A list or an object that is written as JSON; undefined for anything else. */
 export function readAnswer(said: string): object | undefined {
   try {
@@ -25,11 +33,11 @@ export function readAnswer(said: string): object | undefined {
  * One page of a list. Records of which nobody can tell the address, such as one that was put in by hand, are left out.
  * @returns undefined for what is no page
  */
-export function pageOf(answer: object): { readonly records: readonly NetboxRecord[]; readonly isLast: boolean } | undefined {
+export function pageOf(answer: object): Page | undefined {
   const { results, next } = answer as { readonly results?: unknown; readonly next?: unknown };
   if (!Array.isArray(results)) return undefined;
   const records = results.map(readRecord).filter((record) => record !== undefined);
-  return { records, isLast: typeof next !== "string" || results.length === 0 };
+  return { records, count: results.length, isLast: typeof next !== "string" || results.length === 0 };
 }
 
 /** @returns undefined for what is no record of an address */

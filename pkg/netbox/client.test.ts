@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { AddressRange, type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -65,6 +68,70 @@ test("all pages are read", async () => {
   const records = await client.list(all);
   assert.equal(new Set(records.map(({ id }) => id)).size, 720);
 });
+
+test("all pages are read of a NetBox that gives fewer records at once than it is asked for", async () => {
+  await using netbox = await FakeNetbox.start();
+  for (let host = 0; host < 120; host++) netbox.add(`198.51.100.${host}/24`);
+  const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+  for (netbox.pageSize of [1, 2, 7, 119, 120])
+    assert.equal((await client.list(parsePrefix("198.51.100.0/24") as Prefix)).length, 120, `${netbox.pageSize} at once`);
+});
+
+for (const gone of [1, 2, 70, 90])
+  test(`a record is not missed because ${gone} before it go while pages are read`, async () => {
+    await using netbox = await FakeNetbox.start();
+    netbox.pageSize = 40;
+    for (let host = 0; host < 120; host++) netbox.add(`198.51.100.${host}/24`);
+    const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+    netbox.beforeAnswer = () => {
+      if (netbox.requests.length === 3) for (let id = 1; id <= gone; id++) netbox.addresses.delete(id);
+    };
+    const found = new Set((await client.list(parsePrefix("198.51.100.0/24") as Prefix)).map(({ id }) => id));
+    assert.deepEqual(
+      [...netbox.addresses.keys()].filter((id) => !found.has(id)),
+      [],
+    );
+  });
+
+test("a list that does not end is given up", async () => {
+  await using netbox = await FakeNetbox.start();
+  netbox.pageSize = 1;
+  netbox.add("198.51.100.1/24");
+  netbox.beforeAnswer = () => void netbox.add("198.51.100.1/24");
+  const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+  await assert.rejects(
+    client.list(prefix),
+    /^NetboxError: Cannot list addresses: NetBox has not told all in 198\.51\.100\.0\/29 after/,
+  );
+});
+
+for (const token of ["0123456789abcdef\nnbt_4F9D", "0123\u0000", "0123\u2026", ""])
+  test(`what can be no token is not sent, and stands in no error: ${JSON.stringify(token)}`, async () => {
+    await using netbox = await FakeNetbox.start();
+    const client = new NetboxClient({ url: netbox.url, token, signal, mayWrite });
+    await assert.rejects(client.list(prefix), {
+      message:
+        "Cannot list addresses: the token in the Secret is empty, or has a line break or other characters that no token has",
+    });
+    assert.deepEqual(netbox.requests, []);
+  });
+
+for (const status of [200, 301, 500])
+  test(`a token that whatever answers ${status} repeats stands in no error`, async (t) => {
+    const server = createServer(({ headers: { authorization = "" } }, response) => {
+      response
+        .writeHead(status, { "content-type": authorization, location: `/?${authorization}` })
+        .end(`You sent ${authorization}`);
+    }).listen(0, "127.0.0.1");
+    t.after(() => server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const client = new NetboxClient({ url: `http://127.0.0.1:${port}`, token: "0123456789abcdef", signal, mayWrite });
+    await assert.rejects(
+      client.list(prefix),
+      ({ message }: Error) => !message.includes("0123456789abcdef") && /Token …/.test(message),
+    );
+  });
 
 test("a chosen address is recorded, changed and removed; removing it twice is no error", async () => {
   await using netbox = await FakeNetbox.start();

@@ -46,7 +46,11 @@ export class NetboxError extends Error {
 const requestMs = 10_000;
 const maxAnswerBytes = 1 << 23;
 const pageSize = 500;
-const maxPages = 200;
+const maxRecords = 100_000;
+// NetBox may be set up to give far fewer at once than it is asked for (MAX_PAGE_SIZE).
+const maxPages = 1_000;
+// A token in a header. What else is in a Secret, such as a second line, would stand in the error of `fetch`.
+const visible = /^[\x21-\x7e]+$/;
 
 /** One NetBox. Follows no redirects: they would carry the token to another host, and turn a POST into a GET. */
 export class NetboxClient {
@@ -60,16 +64,23 @@ export class NetboxClient {
 
   /** All records of addresses in the prefix, whoever made them. @throws {NetboxError} */
   async list(prefix: Prefix): Promise<NetboxRecord[]> {
-    const records: NetboxRecord[] = [];
-    for (let page = 0; page < maxPages; page++) {
-      const query = new URLSearchParams({ parent: `${prefix}`, limit: `${pageSize}`, offset: `${page * pageSize}` });
+    const records = new Map<number, NetboxRecord>(); // by its number
+    let [offset, longest] = [0, 1];
+    for (let page = 0; page < maxPages && records.size <= maxRecords; page++) {
+      const query = new URLSearchParams({ parent: `${prefix}`, limit: `${pageSize}`, offset: `${offset}` });
       const answer = await this.#json("GET", `ipam/ip-addresses/?${query}`, undefined, "list addresses");
       const found = pageOf(answer);
       if (found === undefined) throw new NetboxError("Cannot list addresses: the answer of NetBox has no list of results");
-      records.push(...found.records);
-      if (found.isLast) return records;
+      const [first] = found.records;
+      // A page begins with the last record of the one before. Where it does not, records went meanwhile, those behind them moved up, and some
+      // of these may be on neither page.
+      const mayMiss = offset > 0 && longest > 1 && (first === undefined ? found.count === 0 : !records.has(first.id));
+      for (const record of found.records) records.set(record.id, record);
+      if (found.isLast && !mayMiss) return [...records.values()];
+      longest = Math.max(longest, found.count);
+      offset = mayMiss ? Math.max(0, offset - longest) : offset + Math.max(1, found.count - 1);
     }
-    throw new NetboxError(`Cannot list addresses: NetBox has more than ${maxPages * pageSize} in ${prefix}`);
+    throw new NetboxError(`Cannot list addresses: NetBox has not told all in ${prefix} after ${records.size} records`);
   }
 
   /**
@@ -83,7 +94,7 @@ export class NetboxClient {
     const response = await this.#send("POST", `ipam/${parent}/available-ips/`, body(fields), purpose);
     // Since release 3.1.1 it is 409; before it was 204.
     if (response.status === 409 || response.status === 204) return undefined;
-    return recordOf(await read(response, purpose), purpose);
+    return recordOf(await this.#read(response, purpose), purpose);
   }
 
   /** Records an address that was chosen here. @throws {NetboxError}, also where NetBox enforces that addresses are unique and has it */
@@ -129,12 +140,16 @@ export class NetboxClient {
   }
 
   async #json(method: string, path: string, fields: object | undefined, purpose: string): Promise<object> {
-    return read(await this.#send(method, path, fields, purpose), purpose);
+    return this.#read(await this.#send(method, path, fields, purpose), purpose);
   }
 
   /** @returns a success, or the two statuses that mean something to a caller */
   async #send(method: string, path: string, fields: object | undefined, purpose: string): Promise<Response> {
     const { token, signal, mayWrite } = this.#options;
+    if (!visible.test(token))
+      throw new NetboxError(
+        `Cannot ${purpose}: the token in the Secret is empty, or has a line break or other characters that no token has`,
+      );
     if (method !== "GET" && !mayWrite()) throw new NetboxError(`Cannot ${purpose}: another controller may lead by now`);
     let response: Response;
     try {
@@ -156,7 +171,46 @@ export class NetboxClient {
     if (status >= 200 && status < 300) return response;
     if (status === 409 && path.endsWith("/available-ips/")) return response;
     if (status === 404 && method === "DELETE") return response;
-    throw await refusal(response, method, purpose);
+    throw await this.#refusal(response, method, purpose);
+  }
+
+  async #refusal(response: Response, method: string, purpose: string): Promise<NetboxError> {
+    const { status } = response;
+    const isUnclear = method !== "GET" && status >= 500;
+    if (status >= 300 && status < 400) {
+      await response.body?.cancel();
+      const where = quote(this.#withoutToken(response.headers.get("location") ?? "nowhere"));
+      return new NetboxError(`Cannot ${purpose}: NetBox is not at this URL, which redirects to ${where}; configure that one`);
+    }
+    const said = this.#withoutToken(await text(response).catch(() => ""));
+    const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+    const hint = status === 401 || status === 403 ? "; look at the token, and at what its user may do" : "";
+    return new NetboxError(`Cannot ${purpose}: NetBox answers ${status}: ${sentence(said)}${hint}`, {
+      isUnclear,
+      isOfRecord: status === 400,
+      retryAfterSeconds: Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds, 300) : undefined,
+    });
+  }
+
+  async #read(response: Response, purpose: string): Promise<object> {
+    let said: string;
+    try {
+      said = await text(response);
+    } catch (error) {
+      if (error instanceof NetboxError) throw error;
+      throw new NetboxError(`Cannot ${purpose}: the answer of NetBox breaks off: ${reason(error)}`, { isUnclear: true });
+    }
+    const value = readAnswer(said);
+    if (value !== undefined) return value;
+    const type = this.#withoutToken(response.headers.get("content-type") ?? "no content type");
+    throw new NetboxError(`Cannot ${purpose}: what answers is no NetBox: ${quote(this.#withoutToken(said))} (${quote(type)})`, {
+      isUnclear: true,
+    });
+  }
+
+  /** Errors stand in logs and Events: what answers may repeat what it was sent. */
+  #withoutToken(said: string): string {
+    return said.replaceAll(this.#options.token, "…");
   }
 }
 
@@ -168,38 +222,6 @@ function body({ status, description, tags, tenant, role }: RecordFields): object
     ...(tenant === undefined ? {} : { tenant: { slug: tenant } }),
     ...(role === undefined ? {} : { role }),
   };
-}
-
-async function refusal(response: Response, method: string, purpose: string): Promise<NetboxError> {
-  const { status } = response;
-  const isUnclear = method !== "GET" && status >= 500;
-  if (status >= 300 && status < 400) {
-    await response.body?.cancel();
-    const where = quote(response.headers.get("location") ?? "nowhere");
-    return new NetboxError(`Cannot ${purpose}: NetBox is not at this URL, which redirects to ${where}; configure that one`);
-  }
-  const said = await text(response).catch(() => "");
-  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-  const hint = status === 401 || status === 403 ? "; look at the token, and at what its user may do" : "";
-  return new NetboxError(`Cannot ${purpose}: NetBox answers ${status}: ${sentence(said)}${hint}`, {
-    isUnclear,
-    isOfRecord: status === 400,
-    retryAfterSeconds: Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds, 300) : undefined,
-  });
-}
-
-async function read(response: Response, purpose: string): Promise<object> {
-  let said: string;
-  try {
-    said = await text(response);
-  } catch (error) {
-    if (error instanceof NetboxError) throw error;
-    throw new NetboxError(`Cannot ${purpose}: the answer of NetBox breaks off: ${reason(error)}`, { isUnclear: true });
-  }
-  const value = readAnswer(said);
-  if (value !== undefined) return value;
-  const type = response.headers.get("content-type") ?? "no content type";
-  throw new NetboxError(`Cannot ${purpose}: what answers is no NetBox: ${quote(said)} (${quote(type)})`, { isUnclear: true });
 }
 
 async function text(response: Response): Promise<string> {

@@ -34,6 +34,8 @@ export class FakeNetbox implements AsyncDisposable {
   pageSize = 50;
   token = "0123456789abcdef0123456789abcdef01234567";
   enforceUnique = true;
+  /** What others do in NetBox before a request is answered. */
+  beforeAnswer: (() => void) | undefined;
   readonly #tags = new Set(["k8s", "cluster-a"]);
   readonly #tenants = new Set(["k8s-prod"]);
   readonly #parents: readonly { readonly kind: "prefixes" | "ip-ranges"; readonly range: AddressRange }[];
@@ -80,6 +82,7 @@ export class FakeNetbox implements AsyncDisposable {
     const octets: Buffer[] = [];
     for await (const chunk of request) octets.push(chunk);
     const text = Buffer.concat(octets).toString();
+    this.beforeAnswer?.();
     const fault = this.faults.shift();
     if (fault === "silence") return;
     if (fault === "noAnswer") return void request.socket.destroy();
