@@ -51,6 +51,7 @@ const maxRecords = 100_000;
 const maxPages = 1_000;
 // A token in a header. What else is in a Secret, such as a second line, would stand in the error of `fetch`.
 const visible = /^[\x21-\x7e]+$/;
+const oneRecord = /^ipam\/ip-addresses\/\d+\/$/;
 
 /** One NetBox. Follows no redirects: they would carry the token to another host, and turn a POST into a GET. */
 export class NetboxClient {
@@ -105,6 +106,15 @@ export class NetboxClient {
     return recordOf(made, purpose);
   }
 
+  /** The record as it is now; undefined where it is gone. @throws {NetboxError} */
+  async get({ id, address }: NetboxRecord): Promise<NetboxRecord | undefined> {
+    const purpose = `read the record of ${address}`;
+    const response = await this.#send("GET", `ipam/ip-addresses/${id}/`, undefined, purpose);
+    if (response.status !== 404) return recordOf(await this.#read(response, purpose), purpose);
+    await response.body?.cancel();
+    return undefined;
+  }
+
   /** @throws {NetboxError} */
   async update({ id, address }: NetboxRecord, fields: RecordFields): Promise<NetboxRecord> {
     const purpose = `change the record of ${address}`;
@@ -143,7 +153,7 @@ export class NetboxClient {
     return this.#read(await this.#send(method, path, fields, purpose), purpose);
   }
 
-  /** @returns a success, or the two statuses that mean something to a caller */
+  /** @returns a success, or one of the statuses that mean something to a caller */
   async #send(method: string, path: string, fields: object | undefined, purpose: string): Promise<Response> {
     const { token, signal, mayWrite } = this.#options;
     if (!visible.test(token))
@@ -170,7 +180,7 @@ export class NetboxClient {
     const { status } = response;
     if (status >= 200 && status < 300) return response;
     if (status === 409 && path.endsWith("/available-ips/")) return response;
-    if (status === 404 && method === "DELETE") return response;
+    if (status === 404 && method !== "PATCH" && oneRecord.test(path)) return response;
     throw await this.#refusal(response, method, purpose);
   }
 

@@ -203,6 +203,55 @@ test("records of others are reported and never touched, whoever holds the addres
   assert.equal(netbox.requests.filter((request) => !request.startsWith("GET")).length, 0);
 });
 
+for (const [what, onRelease] of [
+  ["removed", "delete"],
+  ["deprecated", "deprecate"],
+] as const)
+  test(`a record that somebody else made theirs since it was read is not ${what}`, async () => {
+    await using netbox = await FakeNetbox.start(text);
+    using life = new Life(netbox, { onRelease });
+    life.holds("shop/web", 3);
+    await life.pass(500);
+    life.gone("shop/web");
+    await life.pass(30_000);
+    const [record] = [...netbox.addresses.values()];
+    assert.ok(record !== undefined);
+    const theirs = { ...record, description: "printer", tags: [] };
+    netbox.addresses.set(record.id, theirs);
+    await life.pass(60_000);
+    assert.deepEqual([...netbox.addresses.values()], [theirs]);
+    assert.deepEqual([...(life.view?.foreign ?? [])], [["198.51.100.3", "printer"]]);
+  });
+
+test("a record that somebody else made theirs since it was read is not given to the next Service", async () => {
+  await using netbox = await FakeNetbox.start(text);
+  using life = new Life(netbox);
+  life.holds("shop/web", 3);
+  await life.pass(500);
+  life.gone("shop/web");
+  const [record] = [...netbox.addresses.values()];
+  assert.ok(record !== undefined);
+  const theirs = { ...record, description: "printer", tags: [] };
+  netbox.addresses.set(record.id, theirs);
+  life.holds("shop/other", 3);
+  await life.pass(1_000);
+  assert.deepEqual([...netbox.addresses.values()], [theirs]);
+  assert.deepEqual([...(life.view?.foreign ?? [])], [["198.51.100.3", "printer"]]);
+});
+
+test("a record that somebody removed since it was read holds nothing up, and is made anew where it is needed", async () => {
+  await using netbox = await FakeNetbox.start(text);
+  using life = new Life(netbox);
+  life.holds("shop/web", 3);
+  await life.pass(500);
+  life.gone("shop/web");
+  netbox.addresses.clear();
+  life.holds("shop/other", 3);
+  await life.pass(1_000);
+  assert.deepEqual(netbox.lines, ["198.51.100.3/32: Kubernetes Service shop/other (uid-shop-other)"]);
+  assert.equal(life.view?.problem, undefined);
+});
+
 test("NetBox chooses for those who wait, each once, and is asked again only after it was read", async () => {
   await using netbox = await FakeNetbox.start(text);
   netbox.add("198.51.100.0/24", { description: "router" });

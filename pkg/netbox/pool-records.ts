@@ -3,7 +3,7 @@ import type { IpamPool } from "#pkg/allocator";
 import { Alarm, backOff, type Clock, inPortions, type Millis, type Portions, type Random } from "#pkg/clock";
 import type { AddressRange, Family } from "#pkg/net";
 import type { NetboxRecord } from "./answers.ts";
-import { type NetboxClient, NetboxError } from "./client.ts";
+import { type NetboxClient, NetboxError, type RecordFields } from "./client.ts";
 import { type Claim, fieldsFor, type Plan, plan, type RecordRules, sortRecords, type Wish } from "./plan.ts";
 
 export interface PoolRecordsOptions {
@@ -13,7 +13,9 @@ export interface PoolRecordsOptions {
   /** The pool's addresses. */
   readonly addresses: readonly AddressRange[];
   /** Why there is none, in words, in its place; when there is one, `changed` is to be called. */
-  readonly client: () => Pick<NetboxClient, "list" | "take" | "create" | "update" | "remove"> | { readonly missing: string };
+  readonly client: () =>
+    | Pick<NetboxClient, "list" | "take" | "create" | "get" | "update" | "remove">
+    | { readonly missing: string };
   /** What Services hold of the pool, found in steps. */
   readonly claims: () => Generator<undefined, readonly Claim[]>;
   readonly wishes: () => readonly Wish[];
@@ -152,7 +154,7 @@ export class PoolRecords implements Disposable {
 
   /** What is refused is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */
   async #carryOut(
-    client: Pick<NetboxClient, "take" | "create" | "update" | "remove">,
+    client: Pick<NetboxClient, "take" | "create" | "get" | "update" | "remove">,
     { create, update, take, idle }: Plan,
   ): Promise<boolean> {
     const { rules, clock } = this.#options;
@@ -164,7 +166,7 @@ export class PoolRecords implements Disposable {
       })),
       ...update.map(({ record, claim }) => ({
         key: `update ${record.id}`,
-        run: async () => this.#put(await client.update(record, fieldsFor(claim, rules))),
+        run: () => this.#update(client, record, fieldsFor(claim, rules)),
       })),
       ...this.#dueOf(idle).map((record) => ({ key: `release ${record.id}`, run: () => this.#release(client, record) })),
     ];
@@ -202,11 +204,29 @@ export class PoolRecords implements Disposable {
     this.#exhausted.add(family);
   }
 
-  async #release(client: Pick<NetboxClient, "update" | "remove">, record: NetboxRecord): Promise<void> {
-    if (this.#options.rules.onRelease === "deprecate") return this.#put(await client.update(record, { status: "deprecated" }));
+  async #update(client: Pick<NetboxClient, "get" | "update">, record: NetboxRecord, fields: RecordFields): Promise<void> {
+    if (await this.#isAsRead(client, record)) this.#put(await client.update(record, fields));
+  }
+
+  async #release(client: Pick<NetboxClient, "get" | "update" | "remove">, record: NetboxRecord): Promise<void> {
+    if (this.#options.rules.onRelease === "deprecate") return this.#update(client, record, { status: "deprecated" });
+    if (!(await this.#isAsRead(client, record))) return;
     await client.remove(record);
     this.#records.delete(record.id);
     this.#exhausted.clear();
+  }
+
+  /**
+   * Whether nobody has changed or removed it since it was read, which may be minutes ago: whoever did may have made it theirs, and it is decided
+   * anew what is to become of it.
+   */
+  async #isAsRead(client: Pick<NetboxClient, "get">, record: NetboxRecord): Promise<boolean> {
+    const now = await client.get(record);
+    if (isDeepStrictEqual(now, record)) return true;
+    if (now === undefined) this.#records.delete(record.id);
+    else this.#put(now);
+    this.#hasChanged = true;
+    return false;
   }
 
   #put(record: NetboxRecord): void {

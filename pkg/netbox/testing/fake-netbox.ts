@@ -117,6 +117,7 @@ export class FakeNetbox implements AsyncDisposable {
     if (kind === "ip-addresses") {
       const found = this.addresses.get(Number(id));
       if (found === undefined) return { status: 404, body: { detail: "No IPAddress matches the given query." } };
+      if (method === "GET") return { status: 200, body: found };
       if (method === "DELETE") return this.addresses.delete(found.id) ? { status: 204 } : { status: 404 };
       return this.#store({ ...found, ...fieldsOf(body) }, body, 200);
     }
