@@ -132,6 +132,15 @@ test("a change is looked at once it has settled, and changes do not put it off",
   assert.equal(node.clock.pending().length, 1);
 });
 
+for (const setting of ["sys/net/ipv4/ip_forward", "sys/net/ipv6/conf/all/forwarding", "net/route"])
+  test(`where ${setting} may not be read it is said once, and the speaker goes on`, () => {
+    const node = new Node();
+    node.files.set(setting, new FactsError("Cannot read"));
+    node.checks.start();
+    node.clock.advanceBy(120_000);
+    assert.deepEqual(node.take(), ["error cannot read the settings of this node, retrying FactsError: Cannot read"]);
+  });
+
 test("Services are asked for only in a family that the kernel does not forward", () => {
   const node = new Node();
   node.checks.start();

@@ -100,15 +100,14 @@ export class NodeChecks implements Disposable {
   #continue(announcements: Iterator<undefined, Announcements>): void {
     const { clock } = this.#options;
     this.#portion = undefined;
-    const { done, value } = announcements.next();
-    if (done) this.#conclude(value);
-    else this.#portion = clock.schedule("node checks", clock.now(), () => this.#continue(announcements));
-  }
-
-  #conclude(announcements: Announcements): void {
     let facts: Facts;
     try {
-      facts = this.#collect(announcements);
+      const { done, value } = announcements.next();
+      if (!done) {
+        this.#portion = clock.schedule("node checks", clock.now(), () => this.#continue(announcements));
+        return;
+      }
+      facts = this.#collect(value);
     } catch (error) {
       if (!(error instanceof FactsError)) throw error;
       const { message } = error;
