@@ -87,6 +87,10 @@ function planInterfaces(state: KernelState, now: Millis): Planned[] {
     if (links.get(interfaceIndex)?.up === false) planned.push({ request: { type: "setInterfaceUp", interfaceIndex }, purpose });
     if (interfaces.created.delete(name)) planned.push({ request: { type: "promoteSecondaries", interfaceIndex }, purpose });
   }
+  if (planned.length === 0) {
+    interfaces.failures = 0; // Somebody else has made what could not be made.
+    interfaces.error = undefined;
+  }
   return planned;
 }
 
@@ -133,9 +137,9 @@ function interfaceResult(state: KernelState, request: KernelRequest, code: strin
     interfaces.dueAt = now;
     return;
   }
-  if (code === undefined || code === exists) {
+  if (code === undefined || (code === exists && interfaces.failures === 0)) {
     if (code === undefined && request.type === "createInterface") interfaces.created.add(request.name);
-    interfaces.failures = 0;
+    interfaces.failures = code === undefined ? 0 : 1; // What exists and is then not found has that name as its second one (altname).
     interfaces.error = undefined;
     state.scanAt = now; // To know its index.
     return;

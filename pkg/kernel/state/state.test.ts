@@ -234,6 +234,22 @@ test("an interface is made where it is absent, as a bridge where there are no du
   assert.deepEqual(run(state, 1_001), ["setInterfaceUp", "promoteSecondaries", "setAddress 192.0.2.1"]);
 });
 
+test("an interface that can neither be made nor found, because its name is another one's second name, is tried at a bounded pace", () => {
+  const state = createKernelState(true);
+  want(state, "a", [at("192.0.2.1")], 0);
+  complete(state);
+  const asked: number[] = [];
+  for (let now = 0; now < 60_000; now = Math.max(now + 1, Math.min(nextDeadline(state), 60_000))) {
+    if (run(state, now, { createInterface: "EEXIST" }).length > 0) asked.push(now);
+    if (now >= state.scanAt) compare(state, { messages: [link(2, "eth0")], complete: true }, now);
+  }
+  assert.ok(asked.length < 12, `${asked.length} times in a minute: ${asked.slice(0, 20)}`);
+  assert.deepEqual([...problemsOf(state)], [["a", "interface lb0 cannot be made: EEXIST"]]);
+  compare(state, { messages: [link(2, "eth0"), link(3, "lb0")], complete: true }, 60_000);
+  assert.deepEqual(run(state, 60_000), ["setAddress 192.0.2.1"]);
+  assert.equal(state.interfaces.error, undefined);
+});
+
 test("an interface of the LAN is waited for", () => {
   const state = known([at("192.0.2.1", { interface: "eth7", isOnLan: true })]);
   assert.deepEqual(run(state, 0), []);
