@@ -252,6 +252,7 @@ export class KernelKeeper implements AsyncDisposable {
         if (state.scannedAt > -Infinity) isBusy = (await this.#perform(requests, changes)) || isBusy;
         if (clock.now() >= state.scanAt) {
           compare(state, this.#scan(requests), clock.now());
+          if (!state.hasMarks) this.#writeRecord(); // Without what is gone.
           isBusy = true;
         }
       } catch (error) {

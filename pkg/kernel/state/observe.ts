@@ -52,7 +52,7 @@ export interface Scan {
 
 /** Compares all that is there with what was known. */
 export function compare(state: KernelState, { messages, complete }: Scan, now: Millis): void {
-  const { entries, strays, held, links, indexes } = state;
+  const { entries, strays, held, links, indexes, recorded } = state;
   state.scannedAt = now;
   state.interfaces.promoting.clear(); // Something else may have set it back.
   state.scanAt = now + (complete ? rescanMs : minScanMs);
@@ -75,7 +75,11 @@ export function compare(state: KernelState, { messages, complete }: Scan, now: M
     }
   }
   for (const [key, entry] of entries) compareEntry(state, key, entry, seen, complete, now);
-  if (complete) for (const key of strays.keys()) if (!seen.has(key)) strays.delete(key);
+  if (complete) {
+    for (const key of strays.keys()) if (!seen.has(key)) strays.delete(key);
+    // What went by itself is not ours any more: whoever puts it there next is somebody else, or it is recorded anew.
+    for (const key of recorded) if (!seen.has(key)) recorded.delete(key);
+  }
   state.interfaces.dueAt = Math.min(state.interfaces.dueAt, now);
 }
 

@@ -282,6 +282,28 @@ test("without marks in the kernel the record says what is ours", () => {
   assert.deepEqual(JSON.parse(recordText(state)).addresses, []);
 });
 
+test("without marks an address that was once ours and went by itself is no longer ours when somebody else puts it there", () => {
+  const state = known([at("192.0.2.1", { isOnLan: true, lifetimeSeconds: undefined })], [], { hasMarks: false });
+  run(state, 0);
+  observe(state, has(3, "192.0.2.1", undefined), 1);
+  observe(state, has(3, "192.0.2.1", undefined, "addressDeleted"), 20_000); // It has expired, or something has flushed it.
+  want(state, "a", [], 20_000);
+  compare(state, { messages: [link(3, "lb0")], complete: true }, 60_000);
+  assert.doesNotMatch(recordText(state), /192\.0\.2\.1/);
+  observe(state, has(3, "192.0.2.1", undefined), 90_000);
+  assert.deepEqual(run(state, 90_000), []);
+});
+
+test("without marks a record says nothing of addresses that are gone when the next life begins", () => {
+  const state = createKernelState(false);
+  readRecord(state, JSON.stringify({ protocols: [mark], tables: [], addresses: ["lb0 192.0.2.1/32", "lb0 192.0.2.2/32"] }));
+  complete(state);
+  compare(state, { messages: [link(3, "lb0"), has(3, "192.0.2.2")], complete: true }, 0);
+  assert.deepEqual(run(state, 0), ["deleteAddress 192.0.2.2"]);
+  observe(state, has(3, "192.0.2.1"), 30_000);
+  assert.deepEqual(run(state, 30_000), []);
+});
+
 test("property: a record of anything is taken in without an error, and only what can be of it", () => {
   const anything = fc.oneof(
     fc.string(),
