@@ -14,8 +14,8 @@ export interface NetboxRecord {
 /** One page of a list. */
 export interface Page {
   readonly records: readonly NetboxRecord[];
-  /** Of all that are on the page, also of those that are left out. */
-  readonly count: number;
+  /** The numbers of all that are on the page, also of those that are left out. */
+  readonly ids: readonly unknown[];
   readonly isLast: boolean;
 }
 
@@ -37,7 +37,8 @@ export function pageOf(answer: object): Page | undefined {
   const { results, next } = answer as { readonly results?: unknown; readonly next?: unknown };
   if (!Array.isArray(results)) return undefined;
   const records = results.map(readRecord).filter((record) => record !== undefined);
-  return { records, count: results.length, isLast: typeof next !== "string" || results.length === 0 };
+  const ids = results.map((each) => (each as { readonly id?: unknown } | null)?.id);
+  return { records, ids, isLast: typeof next !== "string" || results.length === 0 };
 }
 
 /** @returns undefined for what is no record of an address */

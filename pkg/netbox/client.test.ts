@@ -93,6 +93,25 @@ for (const gone of [1, 2, 70, 90])
     );
   });
 
+test("a record of which nobody can tell the address, and with which a page begins, does not hold up the list", async (t) => {
+  const all = Array.from({ length: 7 }, (_, id) => ({ id, address: id === 2 ? "fe80::1%eth0/64" : `198.51.100.${id}/24` }));
+  let answered = 0;
+  const server = createServer(({ url = "" }, response) => {
+    const offset = Number(new URL(url, "http://localhost").searchParams.get("offset"));
+    answered++;
+    response.end(JSON.stringify({ next: offset + 3 < all.length ? "/" : null, results: all.slice(offset, offset + 3) }));
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = new NetboxClient({ url: `http://127.0.0.1:${port}`, token: "t", signal, mayWrite });
+  assert.deepEqual(
+    (await client.list(prefix)).map(({ id }) => id),
+    [0, 1, 3, 4, 5, 6],
+  );
+  assert.equal(answered, 3);
+});
+
 test("a list that does not end is given up", async () => {
   await using netbox = await FakeNetbox.start();
   netbox.pageSize = 1;

@@ -66,20 +66,21 @@ export class NetboxClient {
   /** All records of addresses in the prefix, whoever made them. @throws {NetboxError} */
   async list(prefix: Prefix): Promise<NetboxRecord[]> {
     const records = new Map<number, NetboxRecord>(); // by its number
+    const seen = new Set<unknown>(); // Numbers, also of what is no record of an address.
     let [offset, longest] = [0, 1];
-    for (let page = 0; page < maxPages && records.size <= maxRecords; page++) {
+    for (let page = 0; page < maxPages && seen.size <= maxRecords; page++) {
       const query = new URLSearchParams({ parent: `${prefix}`, limit: `${pageSize}`, offset: `${offset}` });
       const answer = await this.#json("GET", `ipam/ip-addresses/?${query}`, undefined, "list addresses");
       const found = pageOf(answer);
       if (found === undefined) throw new NetboxError("Cannot list addresses: the answer of NetBox has no list of results");
-      const [first] = found.records;
       // A page begins with the last record of the one before. Where it does not, records went meanwhile, those behind them moved up, and some
       // of these may be on neither page.
-      const mayMiss = offset > 0 && longest > 1 && (first === undefined ? found.count === 0 : !records.has(first.id));
+      const mayMiss = offset > 0 && longest > 1 && !seen.has(found.ids[0]);
+      for (const id of found.ids) seen.add(id);
       for (const record of found.records) records.set(record.id, record);
       if (found.isLast && !mayMiss) return [...records.values()];
-      longest = Math.max(longest, found.count);
-      offset = mayMiss ? Math.max(0, offset - longest) : offset + Math.max(1, found.count - 1);
+      longest = Math.max(longest, found.ids.length);
+      offset = mayMiss ? Math.max(0, offset - longest) : offset + Math.max(1, found.ids.length - 1);
     }
     throw new NetboxError(`Cannot list addresses: NetBox has not told all in ${prefix} after ${records.size} records`);
   }
