@@ -14,8 +14,8 @@ export interface NetboxRecord {
 /** One page of a list. */
 export interface Page {
   readonly records: readonly NetboxRecord[];
-  /** The numbers of all that are on the page, also of those that are left out. */
-  readonly ids: readonly unknown[];
+  /** The numbers of all that are on the page, also of those that are left out; undefined for what has none. */
+  readonly ids: readonly (number | undefined)[];
   readonly isLast: boolean;
 }
 
@@ -37,7 +37,10 @@ export function pageOf(answer: object): Page | undefined {
   const { results, next } = answer as { readonly results?: unknown; readonly next?: unknown };
   if (!Array.isArray(results)) return undefined;
   const records = results.map(readRecord).filter((record) => record !== undefined);
-  const ids = results.map((each) => (each as { readonly id?: unknown } | null)?.id);
+  const ids = results.map((each) => {
+    const { id } = (each ?? {}) as { readonly id?: unknown };
+    return typeof id === "number" ? id : undefined;
+  });
   return { records, ids, isLast: typeof next !== "string" || results.length === 0 };
 }
 

@@ -124,6 +124,21 @@ test("a list that does not end is given up", async () => {
   );
 });
 
+test("a list that does not end takes no more memory than a large NetBox would", async (t) => {
+  let answered = 0;
+  const tags = Array.from({ length: 40_000 }, (_, number) => ({ slug: `${number}`.padStart(100, "x") }));
+  const server = createServer((_request, response) => {
+    const result = { id: ++answered, address: "198.51.100.1/24", status: { value: "active" }, description: "", tags };
+    response.end(JSON.stringify({ next: "/", results: [result] }));
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = new NetboxClient({ url: `http://127.0.0.1:${port}`, token: "t", signal, mayWrite });
+  await assert.rejects(client.list(prefix), /^NetboxError: Cannot list addresses: NetBox has not told all/);
+  assert.ok(answered < 40, `${answered} answers of 4 MiB`);
+});
+
 for (const token of ["0123456789abcdef\nnbt_4F9D", "0123\u0000", "0123\u2026", ""])
   test(`what can be no token is not sent, and stands in no error: ${JSON.stringify(token)}`, async () => {
     await using netbox = await FakeNetbox.start();

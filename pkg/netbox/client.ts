@@ -47,6 +47,7 @@ const requestMs = 10_000;
 const maxAnswerBytes = 1 << 23;
 const pageSize = 500;
 const maxRecords = 100_000;
+const maxCharacters = 1 << 26; // Of descriptions and tags: as many records have some 600 each.
 // NetBox may be set up to give far fewer at once than it is asked for (MAX_PAGE_SIZE).
 const maxPages = 1_000;
 // A token in a header. What else is in a Secret, such as a second line, would stand in the error of `fetch`.
@@ -66,18 +67,21 @@ export class NetboxClient {
   /** All records of addresses in the prefix, whoever made them. @throws {NetboxError} */
   async list(prefix: Prefix): Promise<NetboxRecord[]> {
     const records = new Map<number, NetboxRecord>(); // by its number
-    const seen = new Set<unknown>(); // Numbers, also of what is no record of an address.
-    let [offset, longest] = [0, 1];
-    for (let page = 0; page < maxPages && seen.size <= maxRecords; page++) {
+    const seen = new Set<number | undefined>(); // Numbers, also of what is no record of an address.
+    let [offset, longest, characters] = [0, 1, 0];
+    for (let page = 0; page < maxPages && seen.size <= maxRecords && characters <= maxCharacters; page++) {
       const query = new URLSearchParams({ parent: `${prefix}`, limit: `${pageSize}`, offset: `${offset}` });
       const answer = await this.#json("GET", `ipam/ip-addresses/?${query}`, undefined, "list addresses");
       const found = pageOf(answer);
       if (found === undefined) throw new NetboxError("Cannot list addresses: the answer of NetBox has no list of results");
       // A page begins with the last record of the one before. Where it does not, records went meanwhile, those behind them moved up, and some
       // of these may be on neither page.
-      const mayMiss = offset > 0 && longest > 1 && !seen.has(found.ids[0]);
+      const mayMiss = offset > 0 && longest > 1 && (found.ids.length === 0 || !seen.has(found.ids[0]));
       for (const id of found.ids) seen.add(id);
-      for (const record of found.records) records.set(record.id, record);
+      for (const record of found.records) {
+        records.set(record.id, record);
+        characters += record.tags.reduce((sum, tag) => sum + tag.length, record.description.length);
+      }
       if (found.isLast && !mayMiss) return [...records.values()];
       longest = Math.max(longest, found.ids.length);
       offset = mayMiss ? Math.max(0, offset - longest) : offset + Math.max(1, found.ids.length - 1);
