@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { port, request } from "#pkg/allocator/testing";
 import { pool } from "#pkg/config/testing";
 import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
+import { IntervalSet } from "./intervals.ts";
 import { Layout } from "./layout.ts";
 import { conflict, type Holding, Occupancy, termsOf } from "./occupancy.ts";
 
@@ -40,6 +41,18 @@ test("the lowest slot to share steps over those where any of the ports is taken"
   on(occupancy, 1n, "both/1", { ...shared, ports: [http] });
   on(occupancy, 6n, "other/6", { ...shared, ports: [port("1/TCP")] });
   assert.deepEqual([lowest(http), lowest(https), lowest(http, https)], [3n, 0n, 6n]);
+});
+
+test("a Service with many ports looks once at each shared slot, where each has another one of them", () => {
+  const occupancy = new Occupancy(Layout.of([pool("a", ["10.0.0.0/22"])]));
+  const ports = Array.from({ length: 500 }, (_, i) => port(`${i + 1}/TCP`));
+  for (const [i, each] of ports.entries()) on(occupancy, BigInt(i), `s/${i}`, { ...shared, ports: [each] });
+  const nextAbsent = mock.method(IntervalSet.prototype, "nextAbsent");
+  const terms = request("s/many", { ...shared, ports: ports.toReversed() });
+  assert.equal(occupancy.lowest(terms, { start: 0n, end: 1_000n }, "shareable"), undefined);
+  const looks = nextAbsent.mock.callCount();
+  nextAbsent.mock.restore();
+  assert.ok(looks <= 1_500, `${looks} looks`);
 });
 
 test("putting a Service where it may not be is a broken invariant", () => {

@@ -37,6 +37,7 @@ export class Occupancy {
   readonly #holders = new Map<bigint, Holders>(); // slot -> who is on it
   readonly #groups = new Map<string, Group>(); // sharing key and backend key, and maybe namespace -> slots
   readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
+  #wanted = textsOf([]); // Of whom a slot was looked for last: it may be looked for thousands of times.
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -173,18 +174,32 @@ export class Occupancy {
     return lowest;
   }
 
-  #lowestOf(group: Group, terms: Terms, span: Span): bigint | undefined {
-    const taken = terms.ports.flatMap((port) => group.ports.get(portText(port)) ?? []);
-    // Many Services with one key and one port is how people use sharing: a port taken everywhere must not cost a walk.
-    if (taken.some(({ size }) => size === group.slots.size)) return undefined;
+  #lowestOf(group: Group, { ports }: Terms, span: Span): bigint | undefined {
+    if (this.#wanted.ports !== ports) this.#wanted = textsOf(ports);
+    const wanted = this.#wanted.texts;
     let slot = group.slots.next(span.start);
     while (slot !== undefined && slot < span.end) {
+      const taken = group.ports.get(this.#portTaken(slot, wanted) ?? "");
+      // Many Services with one key and one port is how people use sharing: a port taken everywhere must not cost a walk.
+      if (taken?.size === group.slots.size) return undefined;
       const from: bigint = slot;
-      const open = [...taken, this.#occupied].reduce((at, slots) => slots.nextAbsent(at), from);
+      const open = this.#occupied.nextAbsent(taken === undefined ? from : taken.nextAbsent(from));
       if (open === from) return from;
       slot = group.slots.next(open);
     }
     return undefined;
+  }
+
+  /**
+   * One of the ports that is taken on a slot. To ask the slot costs no more than it has ports, or the Service; to ask for each port where it
+   * is taken next would cost all of them, at each of thousands of slots.
+   */
+  #portTaken(slot: bigint, wanted: ReadonlySet<string>): string | undefined {
+    const holders = this.#holders.get(slot);
+    if (!(holders instanceof Sharers)) return undefined;
+    const { ports } = holders;
+    if (ports.size < wanted.size) return ports.keys().find((port) => wanted.has(port));
+    return wanted.keys().find((port) => ports.has(port));
   }
 
   #join(holding: Holding, slot: bigint, sharers: Sharers): void {
@@ -279,6 +294,10 @@ export interface Terms extends Pick<AddressRequest, "service" | "sharingKey" | "
 }
 
 const noPorts: readonly Port[] = [];
+
+function textsOf(ports: readonly Port[]): { readonly ports: readonly Port[]; readonly texts: ReadonlySet<string> } {
+  return { ports, texts: new Set(ports.map(portText)) };
+}
 
 /** Only what later decisions need is kept: without a sharing key the ports never matter. */
 export function termsOf({ service, sharingKey, backendKey, ports, mayHoldSeveral }: AddressRequest): Terms {

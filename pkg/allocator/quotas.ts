@@ -102,13 +102,13 @@ export class Quotas {
   }
 
   /**
-   * What the slot would add to the quotas of a Service that comes to it: equal texts add the same in one pool and family. Empty: nothing,
-   * because each that counts it counts it already.
+   * What slots of a pool would add to the quotas of a Service that comes to them: of one family equal texts add the same. Empty: nothing,
+   * because each that counts a slot counts it already.
    */
-  cost(service: string, slot: bigint, occupancy: Occupancy): string {
-    const places = placesOf([slot], occupancy);
-    const adds = (counter: Counter) => isCounted(counter, places[0] as Place) && this.#holders(counter, slot, occupancy) === 0;
-    return this.#countersOf(namespaceOf(service)).filter(adds).map(counterText).join();
+  costs(service: string, pool: string, occupancy: Occupancy): (slot: bigint) => string {
+    const counters = this.#countersOf(namespaceOf(service)).filter(({ pools }) => pools.size === 0 || pools.has(pool));
+    const texts = counters.map(counterText);
+    return (slot) => texts.filter((_, index) => this.#holders(counters[index] as Counter, slot, occupancy) === 0).join();
   }
 
   *usage(): Iterable<QuotaUsage> {

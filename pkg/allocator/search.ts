@@ -251,10 +251,11 @@ export class Search {
   #cheapestBut(spots: readonly Spot[], want: Want): bigint | undefined {
     const { quotas } = this.#rules;
     const isAllowed = (slot: bigint) => this.#quota([...spots, { ...this.#layout.at(slot), slot }]) === undefined;
+    const costOf = quotas.costs(this.#request.service, want.pool.name, this.#occupancy);
     const seen = new Set<string>(); // What addresses add to quotas: of those that add the same one is asked about.
     let cheapest: bigint | undefined;
     for (const slot of this.#shareable(want)) {
-      const cost = quotas.cost(this.#request.service, slot, this.#occupancy);
+      const cost = costOf(slot);
       if (seen.has(cost) || isAmong(spots, slot)) continue;
       if (cost === "") return isAllowed(slot) ? slot : undefined;
       seen.add(cost);
