@@ -4,13 +4,14 @@ import { atOnce, type Clock, type Millis, type Portions, type Random } from "#pk
 import { type Config, hasOwners, type Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { type Address, families, parseAddress } from "#pkg/net";
+import { families, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
 import { isOurs, recordedAddresses } from "#pkg/service";
 import { type Dated, verdict } from "#pkg/verdict";
 import { GivenUp } from "./given-up.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { heedOccupants } from "./occupants.ts";
+import { RecentAssignments } from "./recent-assignments.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
@@ -45,9 +46,6 @@ export interface ServiceControllerOptions {
   readonly random: Random;
 }
 
-// From an assignment until speakers have seen it, probed the address and reported: some seconds.
-const newMs: Millis = 30_000;
-
 // For each what it may keep is looked at: some 10 µs.
 const servicesAtOnce = 200;
 
@@ -65,7 +63,7 @@ export class ServiceController {
   readonly #terms = new Map<string, AllocationTerms>(); // service -> the terms on which it shares what it holds
   readonly #warnings = new Map<string, string>(); // service -> the last warning, while it holds
   readonly #kept = new Map<string, string>(); // service -> the same of what it keeps and would not be given now
-  readonly #assignedAt = new Map<string, Millis>(); // service and address -> when it was given that; in order, without old ones
+  readonly #recent: RecentAssignments;
   #reported: ReadonlyMap<string, Occupant> = new Map(); // address -> the host of the network that has it, as speakers report
   #ipam: readonly IpamPool[] = [];
   #occupants: ReadonlyMap<string, string> = new Map(); // address -> the same in words, of those that count
@@ -87,6 +85,7 @@ export class ServiceController {
       retry: (service) => this.changed(service),
     });
     this.#statuses = new StatusWriter({ ...options, givenUp: this.#givenUp });
+    this.#recent = new RecentAssignments(clock);
     this.#verdicts = new ServiceVerdicts(clock);
     this.#pools = new PoolVerdicts(options.allocator, clock);
     this.#queue = new WorkQueue({ work: (key) => this.#work(key), concurrency: writesAtOnce, clock, random });
@@ -197,7 +196,7 @@ export class ServiceController {
     this.#occupants = heedOccupants(this.#reported, before, (address, counts) => {
       const pool = allocator.poolOf(address);
       if (pool === undefined || !this.#strictPools.has(pool)) return false;
-      return counts || allocator.holders(address).every((service) => this.#isNew(service, address));
+      return counts || allocator.holders(address).every((service) => this.#recent.has(service, address));
     });
     allocator.setOccupied(this.#occupants);
     for (const text of new Set(before.keys()).symmetricDifference(this.#occupants)) this.#fullnessChanged(text);
@@ -254,22 +253,6 @@ export class ServiceController {
       for (const [text, service] of granted) if (known.get(pool)?.granted.get(text) !== service) this.changed(service);
   }
 
-  #isNew(service: string, address: Address): boolean {
-    const since = this.#assignedAt.get(assignment(service, address));
-    return since !== undefined && this.#options.clock.now() - since < newMs;
-  }
-
-  /** Keeps the instants of the last assignments alone. */
-  #assigned(service: string, address: Address): void {
-    const now = this.#options.clock.now();
-    this.#assignedAt.delete(assignment(service, address));
-    this.#assignedAt.set(assignment(service, address), now);
-    for (const [first, at] of this.#assignedAt) {
-      if (now - at < newMs) break;
-      this.#assignedAt.delete(first);
-    }
-  }
-
   /** Addresses that are not given because another host has them -> who, in words. */
   get occupants(): ReadonlyMap<string, string> {
     return this.#occupants;
@@ -304,16 +287,12 @@ export class ServiceController {
   /** Takes what the Service has on record from those that are gone, or have no right to it any more, but have not been decided on since. */
   #clearWay(key: string): void {
     const { allocator, services } = this.#options;
-    for (const address of this.#recorded(key))
-      for (const holder of allocator.holders(address)) {
-        const service = services.get(holder);
-        if (service === undefined || !isOurs(service)) this.#decide(holder, service);
-      }
-  }
-
-  #recorded(key: string): readonly Address[] {
     const service = this.#current(key);
-    return service === undefined ? [] : recordedAddresses(service);
+    for (const address of service === undefined ? [] : recordedAddresses(service))
+      for (const holder of allocator.holders(address)) {
+        const other = services.get(holder);
+        if (other === undefined || !isOurs(other)) this.#decide(holder, other);
+      }
   }
 
   /** Without a status that is being replaced. */
@@ -383,8 +362,8 @@ export class ServiceController {
   #allocationChanged(key: string, before: Allocation | undefined): void {
     const after = this.#options.allocator.held(key);
     const had = new Set(before?.addresses.map(String));
-    for (const address of after?.addresses ?? []) if (!had.delete(address.toString())) this.#assigned(key, address);
-    for (const address of had) this.#assignedAt.delete(assignment(key, address));
+    for (const address of after?.addresses ?? []) if (!had.delete(address.toString())) this.#recent.add(key, address);
+    for (const address of had) this.#recent.delete(key, address);
     for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) this.#pools.changed(pool);
     if (before?.addresses.some((address) => this.#reported.has(address.toString()))) this.#heedOccupants();
   }
@@ -454,10 +433,6 @@ function isNews(said: Map<string, string>, { key, uid }: Service, message: strin
   if (said.get(key) === last) return false;
   said.set(key, last);
   return true;
-}
-
-function assignment(service: string, address: Address | string): string {
-  return `${service} ${address}`;
 }
 
 function isStrict(pool: Pool): boolean {
