@@ -40,6 +40,7 @@ const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) }
 export class Allocator {
   readonly #namespaces = new Map<string, Labels>(); // namespace -> its labels
   #labelings = 0; // How often any of them has changed.
+  #isUncounted = false; // Quotas are to be counted before they are asked.
   #rules: Rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
   #holdings = new Map<string, Holding>(); // service -> what it holds
   readonly #notAllowed = new Map<string, readonly string[]>(); // service -> the pool of each address that it would not be given today
@@ -75,7 +76,8 @@ export class Allocator {
     const { occupants, ipam } = this.#rules; // As they are by now.
     this.#rules = { ...rules, occupants, ipam };
     this.#holdings = holdings;
-    if (this.#labelings !== labelings) this.#recount(); // Some were counted by labels that have changed since.
+    this.#isUncounted = false;
+    if (this.#labelings !== labelings) this.#uncount(); // Some were counted by labels that have changed since.
     this.#notAllowed.clear(); // Each Service is to be settled anew.
     this.#notAllowedIn.clear();
     for (const slot of this.#outOfUse()) occupancy.occupy(slot);
@@ -115,6 +117,7 @@ export class Allocator {
   /** Forgets everything, as after a start. */
   clear(): void {
     this.#namespaces.clear();
+    this.#isUncounted = false;
     this.#rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
     this.#holdings = new Map();
     this.#notAllowed.clear();
@@ -132,12 +135,21 @@ export class Allocator {
     this.#labelings++;
     this.#rules.open.forget();
     if (this.#rules.quotas.anew().countersOf(name).join() === before) return false;
-    this.#recount();
+    this.#uncount();
     return true;
   }
 
-  #recount(): void {
+  /** All namespaces may be labeled at once, and to count takes time for all holdings: that is left until quotas are asked. */
+  #uncount(): void {
+    this.#rules = { ...this.#rules, quotas: this.#rules.quotas.anew() };
+    this.#isUncounted = true;
+  }
+
+  #count(): void {
+    if (!this.#isUncounted) return;
+    this.#isUncounted = false;
     const { occupancy } = this.#rules;
+    // What was given up meanwhile was taken from counts that had not begun.
     const quotas = this.#rules.quotas.anew();
     const held = this.#holdings
       .values()
@@ -296,6 +308,7 @@ export class Allocator {
 
   /** What is used of each quota, by whom anything is. */
   quotaUsage(): Iterable<QuotaUsage> {
+    this.#count();
     return this.#rules.quotas.usage();
   }
 
@@ -328,6 +341,7 @@ export class Allocator {
   }
 
   #search(request: AddressRequest): Search {
+    this.#count();
     return new Search(this.#rules, request, this.#holdings.get(request.service)?.slots ?? []);
   }
 

@@ -477,6 +477,24 @@ test("a namespace that comes under a quota by its labels is counted with what it
   assert.deepEqual([...allocator.quotaUsage()], []);
 });
 
+test("labels of many namespaces that change at once have the Services counted once, when that is asked for", () => {
+  const quota = { ...unlimited, namespaceSelectors: [labeled("tier", "free")], ipv4: 1 };
+  const names = Array.from({ length: 60 }, (_, i) => `n${i}`);
+  const allocator = start([pool("a", ["10.0.0.0/24"])], [quota], Object.fromEntries(names.map((name) => [name, {}])));
+  for (const name of names) ask(allocator, `${name}/1`);
+  const counted = mock.method(Quotas.prototype, "countAll");
+  for (const name of names) assert.equal(allocator.setNamespace(name, { tier: "free" }), true);
+  allocator.release("n0/1");
+  for (const name of names.slice(1)) assert.match(ask(allocator, `${name}/2`), /^nothing/);
+  assert.equal(ask(allocator, "n0/2"), "a: 10.0.0.0");
+  assert.deepEqual(
+    Array.from(allocator.quotaUsage(), ({ used }) => used),
+    names.map(() => 1),
+  );
+  assert.equal(counted.mock.callCount(), 1);
+  counted.mock.restore();
+});
+
 test("pools that a Service may not have are not in the way of those behind them, however many there are", () => {
   const pools = Array.from({ length: 200 }, (_, i) =>
     pool(`p${i}`, [`10.0.${i}.0/31`], { priority: i + 1, ...onlyFor(i % 2 === 0 ? "even" : "odd") }),
