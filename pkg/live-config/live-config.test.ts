@@ -345,6 +345,32 @@ test("Services are looked at 500 at a time, and those that change meanwhile are 
   assert.deepEqual(decisions, [`${wide} | strands s0=10.0.0.1`]);
 });
 
+for (const { name, next, want } of [
+  { name: "is invalid", next: invalid, want: "invalid" },
+  { name: "has no pool for an address that was given since", next: wide, want: "strands s0=192.0.2.1" },
+])
+  test(`a change that is accepted while the next one is read is the one that stays where that ${name}`, () => {
+    const both = configText("a 10.0.0.0-10.0.0.9; b 192.0.2.0-192.0.2.9");
+    const holds = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`s${i}`, "10.0.0.5"]));
+    const { live, config, hold, decisions, clock, reading } = setUp({ lastGood: narrow, holds, start: false, later: true });
+    const settle = () => {
+      while (reading.length > 0) reading.shift()?.finish();
+      clock.advanceBy(0);
+    };
+    config(narrow);
+    live.start();
+    settle();
+    decisions.length = 0;
+    config(both);
+    reading.shift()?.finish();
+    config(next); // While Services are looked at.
+    clock.advanceBy(0);
+    live.lastGoodChanged(both);
+    hold("s0", "192.0.2.1");
+    settle();
+    assert.deepEqual(decisions, [`${both} | accepted`, `${both} | ${want}`]);
+  });
+
 test("however long texts and Services take, the decision in the end is the one that is made when they take no time", () => {
   const texts = [wide, narrow, other];
   const event = fc.oneof(

@@ -114,7 +114,10 @@ export class LiveConfig {
   lastGoodChanged(text: string | undefined): void {
     delete this.#unread.lastGood;
     if (text === this.#lastGood?.text) return;
+    const known = text === undefined ? undefined : this.#known(text);
     if (text === undefined) this.#lastGood = undefined;
+    // What has just been accepted counts at once: the next candidate, which may be being read, is to replace this one.
+    else if (known !== undefined) this.#setLastGood(known);
     else {
       this.#unread.lastGood = text;
       this.#read();
@@ -224,10 +227,15 @@ export class LiveConfig {
       this.#decideFirst();
       this.#read();
     };
-    // The last good text and the candidate are mostly the same one.
-    const known = [this.#candidate, this.#lastGood].find((one) => one?.type === "text" && one.text === text);
-    if (known?.type === "text") done(known);
+    const known = this.#known(text);
+    if (known !== undefined) done(known);
     else this.#options.reader.read(text, (parsed) => this.#prepare(candidateText(text, parsed), done));
+  }
+
+  /** The last good text and the candidate are mostly the same one. */
+  #known(text: string): CandidateText | undefined {
+    if (this.#candidate.type === "text" && this.#candidate.text === text) return this.#candidate;
+    return this.#lastGood?.text === text ? this.#lastGood : undefined;
   }
 
   /** What takes long and is asked for when it is in force. */
