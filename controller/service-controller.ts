@@ -48,7 +48,6 @@ export interface ServiceControllerOptions {
 
 // For each what it may keep is looked at: some 10 µs.
 const servicesAtOnce = 200;
-
 // What hides the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;
 
