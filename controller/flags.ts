@@ -14,8 +14,10 @@ export const flags = {
     fallback: true,
   }),
   "leader-elect-lease-duration": flag.duration({
-    help: "how long the leader may be silent before another controller takes over; it renews the Lease four times as often",
+    help: "how long the leader may be silent before another controller takes over, 1s to 10m; it renews the Lease four times as often",
     fallback: "4s",
+    // The API takes whole seconds, and no 0. Nobody is to wait for longer for a leader that is gone: see `maxLeaseMs`.
+    limits: { min: "1s", max: "10m" },
   }),
   "leader-elect-resource-name": flag.text({ help: "name of the Lease", fallback: "ingot-controller" }),
   "webhook-port": flag.integer({

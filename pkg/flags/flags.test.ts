@@ -8,8 +8,9 @@ const flags = {
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: ["info", "warn"] as const }),
   "disable-epslices": flag.boolean({ help: "read Endpoints instead of EndpointSlices" }),
   refresh: flag.duration({ help: "how often", fallback: "60s" }),
+  lease: flag.duration({ help: "how long", fallback: "4s", limits: { min: "1s", max: "10m" } }),
 };
-const defaults = { refresh: 60_000, port: 7472, namespace: "", "log-level": "info", "disable-epslices": false };
+const defaults = { refresh: 60_000, lease: 4_000, port: 7472, namespace: "", "log-level": "info", "disable-epslices": false };
 
 const accepted: { name: string; args: string[]; env?: Record<string, string>; want: object }[] = [
   { name: "nothing gives the defaults", args: [], want: {} },
@@ -27,6 +28,7 @@ const accepted: { name: string; args: string[]; env?: Record<string, string>; wa
     want: { port: 80, "disable-epslices": true },
   },
   { name: "a boolean with a value", args: ["--disable-epslices=false"], want: {} },
+  { name: "the longest time within limits", args: ["--lease=10m"], want: { lease: 600_000 } },
   { name: "the last one wins", args: ["--port=80", "--port=81"], want: { port: 81 } },
   { name: "the environment gives a default", args: [], env: { METALLB_NAMESPACE: "lb" }, want: { namespace: "lb" } },
   {
@@ -62,6 +64,11 @@ const refused: { name: string; args: string[]; message: string }[] = [
     name: `a time that is none: ${text || "nothing"}`,
     args: [`--refresh=${text}`],
     message: `flag --refresh is "${text}", wanted a time such as 500ms, 90s, 1m30s or 2h, or 0`,
+  })),
+  ...["0", "999ms", "10m1s"].map((text) => ({
+    name: `a time that is not within its limits: ${text}`,
+    args: [`--lease=${text}`],
+    message: `flag --lease is "${text}", wanted a time from 1s to 10m`,
   })),
   {
     name: "a boolean that is none",

@@ -30,6 +30,12 @@ interface Common {
   readonly env?: string;
 }
 
+/** Both included. */
+interface Limits {
+  readonly min: string;
+  readonly max: string;
+}
+
 /** The kinds of flags. */
 export const flag = {
   text: ({ help, env, fallback = "" }: Common & { fallback?: string }): Flag<string> => ({
@@ -56,15 +62,20 @@ export const flag = {
     expects: "true or false",
     read: (text) => booleans[text],
   }),
-  /** In milliseconds. The fallback is text, as the value. */
-  duration: ({ help, env, fallback }: Common & { fallback: string }): Flag<number> => ({
+  /** In milliseconds. The fallback is text, as the value, and so are the limits. */
+  duration: ({ help, env, fallback, limits }: Common & { fallback: string; limits?: Limits }): Flag<number> => ({
     help,
     env,
     fallback: readDuration(fallback) ?? 0,
     standard: fallback,
     isBoolean: false,
-    expects: "a time such as 500ms, 90s, 1m30s or 2h, or 0",
-    read: readDuration,
+    expects: `a time ${limits === undefined ? "such as 500ms, 90s, 1m30s or 2h, or 0" : `from ${limits.min} to ${limits.max}`}`,
+    read: (text) => {
+      const value = readDuration(text);
+      const isIn =
+        value !== undefined && value >= (readDuration(limits?.min) ?? 0) && value <= (readDuration(limits?.max) ?? Infinity);
+      return isIn ? value : undefined;
+    },
   }),
   choice: <T extends string>({ help, env, fallback, choices }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
     help,
@@ -77,8 +88,8 @@ export const flag = {
 };
 
 /** As Go's time.ParseDuration, but not below 0, in milliseconds. */
-function readDuration(text: string): number | undefined {
-  const nanoseconds = parseDuration(text);
+function readDuration(text: string | undefined): number | undefined {
+  const nanoseconds = text === undefined ? undefined : parseDuration(text);
   return nanoseconds === undefined || nanoseconds < 0 ? undefined : nanoseconds / 1e6;
 }
 

@@ -57,6 +57,11 @@ test("another's Lease is taken over when it has not changed for as long as it sa
   ]);
 });
 
+test("a Lease that says it is held for years is taken over when it has not changed for ten minutes", () => {
+  const { election } = run([50, { type: "observed", lease: { ...other, durationSeconds: 2 ** 31 - 1 } }]);
+  assert.equal(nextDeadline(election), 600_050);
+});
+
 test("seeing the same version again does not prolong another's Lease, and a renewal does", () => {
   const same = run([0, { type: "observed", lease: other }], [3_000, { type: "observed", lease: other }]);
   assert.equal(nextDeadline(same.election), 4_000);

@@ -14,6 +14,8 @@ export interface ElectionTimings {
 const minAloneAfterMs: Millis = 30_000;
 // How long another one may hold the Lease before a process that leads alone sees it; each costs one request.
 const minAloneRetryMs: Millis = 10_000;
+// No controller may be told to hold it for longer. One that says more was written by somebody else, and nobody would work for as long.
+const maxLeaseMs: Millis = 600_000;
 
 /** What counts of a Lease (coordination.k8s.io/v1). */
 export interface Lease {
@@ -269,5 +271,5 @@ function giveUpAt(election: Election): Millis {
 /** When the Lease may be written: at once by its leader, and where there is none, it was given back, or is this process's own. */
 function freeAt({ role, lease, identity, changedAt }: Election): Millis {
   if (role === "leader" || lease === undefined || lease.holder === "" || lease.holder === identity) return -Infinity;
-  return changedAt + lease.durationSeconds * 1000;
+  return changedAt + Math.min(lease.durationSeconds * 1000, maxLeaseMs);
 }
