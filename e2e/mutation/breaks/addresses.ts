@@ -9,9 +9,15 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 export const addresses: readonly Break[] = [
   {
     file: "controller/service-controller.ts",
-    before: "if (before === undefined && held.length === 0) {",
-    after: "if (before === undefined && held.length < 0) {",
-    tests: ["controller/controller.test.ts"],
+    before: "if (held.length === 0) atOnce(keepAll(",
+    after: "if (held.length < 0) atOnce(keepAll(",
+    tests: ["controller/restored.test.ts"],
+  },
+  {
+    file: "controller/service-controller.ts",
+    before: "if (service === undefined || !isOurs(service)) this.#decide(holder, service);",
+    after: "if (service === undefined) this.#decide(holder, service);",
+    tests: ["controller/restored.test.ts"],
   },
   {
     file: "pkg/k8s/cluster.ts",
@@ -114,7 +120,7 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: "return changedAt + lease.durationSeconds * 1000;",
+    before: "return changedAt + Math.min(lease.durationSeconds * 1000, maxLeaseMs);",
     after: "return changedAt;",
     tests: electionTests,
   },
