@@ -15,8 +15,8 @@ export const addresses: readonly Break[] = [
   },
   {
     file: "controller/service-controller.ts",
-    before: "if (service === undefined || !isOurs(service)) this.#decide(holder, service);",
-    after: "if (service === undefined) this.#decide(holder, service);",
+    before: "if (other === undefined || !isOurs(other)) this.#decide(holder, other);",
+    after: "if (other === undefined) this.#decide(holder, other);",
     tests: ["controller/restored.test.ts"],
   },
   {
