@@ -84,7 +84,7 @@ suite("what processes recorded of a failover tells its history, and is decided a
       assert.match(err, new RegExp(`${first.speaker.name} on ${first.name} is not among these`));
     }
     const { out } = await ingotctl("history 192.0.2.1", { processes: processes() });
-    assert.equal(out, "nothing is recorded of 192.0.2.1\n");
+    assert.equal(out, "nothing is recorded of 192.0.2.1, as far as there are answers\n");
   });
 
   // The last one: what was recorded of the failover goes.
