@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { DemoNode } from "#e2e/demo-cluster";
 import { routerRefusal, startRouter } from "#e2e/routers";
@@ -89,6 +90,8 @@ address-pools:
     const bird = await network.router("bird", 6, { asn: routerAsn, neighbours });
     await configure([bird.v4], holdTimeSeconds);
     await well(bird);
+    // Earlier it could be the other connection of a collision.
+    await sleep(6_000);
     // A host with its addresses that knows nothing of the session, as after a loss of power.
     await network.cluster.lan.isolate(bird.host);
     const again = await network.cluster.lab.host("again");

@@ -72,4 +72,10 @@ export const routes: readonly Break[] = [
     after: "if (false) row.shares",
     tests: desiredTests,
   },
+  {
+    file: "pkg/bgp/session/opening.ts",
+    before: "connection.since - other.enteredAt > collisionTime;",
+    after: "connection.since > other.enteredAt;",
+    tests: ["pkg/bgp/session/rfc4271.test.ts"],
+  },
 ];

@@ -291,6 +291,7 @@ test("of routes that a session cannot carry it is told for how long, and more of
 
 test("nothing is read from a connection behind what ended the session", () => {
   const pair = settled();
+  pair.clock.advanceBy(10_000); // The next connection is not the other one of a collision.
   const bye = encodeMessage({ type: "notification", code: 6, subcode: 4, data: new Uint8Array() });
   pair.network.inject("192.0.2.2", Buffer.concat([bye, encodeMessage({ type: "keepalive" }), bye]));
   pair.clock.advanceBy(10);

@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
 import type { Open } from "../codec/messages.ts";
 import { Cease } from "../codec/notification-error.ts";
@@ -106,6 +107,12 @@ export function opened(transition: Transition, connection: Opening, open: Open):
 }
 
 /**
+ * For how long after a session is established a connection is the other one of a collision, that was made before and is read after it: on a
+ * busy node some milliseconds, or a second where a packet was lost. A peer that was restarted so soon tries again.
+ */
+const collisionTime: Millis = 5_000;
+
+/**
  * Whether a connection whose OPEN has come stays beside another that is agreed on already, which is ended if so: the one opened by
  * the router with the higher identifier, or with the higher AS number where the identifiers are equal (RFC 4271, section 6.8; RFC 6286,
  * section 2.3). One that is established stays, except that a peer which restarts gracefully has forgotten it (RFC 4724, section 4.2).
@@ -114,8 +121,8 @@ function wins(transition: Transition, connection: Opening, open: Open): boolean 
   const other = transition.session.connections.find(isAgreed);
   if (other === undefined) return true;
   if (other.state === "established") {
-    const began = connection.incoming && connection.since > other.enteredAt;
-    if (!began || !other.negotiated.gracefulRestart) return false;
+    const isLater = connection.incoming && connection.since - other.enteredAt > collisionTime;
+    if (!isLater || !other.negotiated.gracefulRestart) return false;
     end(transition, other, { type: "peerRestarted" });
     return true;
   }

@@ -147,7 +147,7 @@ test("RFC 4724, section 4.2: a peer that restarts gracefully has forgotten what 
   one.reach("openSent");
   one.message(1, restarts);
   one.message(1, keepalive);
-  one.now++;
+  one.now += 5001;
   accept(one);
   assert.equal(one.state, "established", "a connection alone ends nothing: whoever makes it may know no BGP");
   assert.equal(summary(one.message(2, restarts)), "close 1, down peerRestarted, send keepalive");
@@ -161,6 +161,17 @@ test("6.8: a connection that began before the other was established is no restar
   one.message(1, restarts);
   one.message(1, keepalive);
   assert.equal(summary(one.message(2, restarts)), "send 6/7, close 2");
+});
+
+test("6.8: a connection that was made before the other was established, and is accepted after it, is no restart", () => {
+  const one = new LoneSession();
+  one.reach("openSent");
+  one.message(1, restarts);
+  one.message(1, keepalive);
+  one.now += 1000;
+  accept(one);
+  assert.equal(summary(one.message(2, restarts)), "send 6/7, close 2");
+  assert.equal(one.state, "established");
 });
 
 test("6.8: when the peer closes one of two connections because of the collision, it is no failure", () => {
