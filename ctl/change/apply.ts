@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseConfig } from "#pkg/config";
 import { configKey, fingerprint } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
@@ -32,7 +32,10 @@ Besides what "ingotctl diff" takes it needs the right to update the ConfigMap, o
       args: [file = ""],
       screen,
       io,
+      backup,
     } = question;
+    if (backup !== undefined && resolve(backup) === resolve(file))
+      throw new UsageError(`--backup names the file to apply, ${file}, which would be overwritten: name another one`);
     const trial = await tryConfiguration(question, file);
     if (trial === undefined) return notValid;
     const { wanted, change, doubts, unreachable, client, installation } = trial;

@@ -227,6 +227,12 @@ test("apply: the way back leads to the cluster that was changed", async () => {
   assert.match(out, /The way back: ingotctl apply --kubeconfig 'it'\\''s' --context prod --system-namespace lb old\.yaml\n$/);
 });
 
+test("apply: the former configuration does not take the place of the file that is applied", async () => {
+  const { status, err, written } = await ingotctl("apply bigger.yaml --yes --backup ./x/../bigger.yaml", outside());
+  assert.deepEqual([status, written], [Exit.usage, {}]);
+  assert.match(err, /--backup names the file to apply, bigger\.yaml, which would be overwritten: name another one/);
+});
+
 test("apply: what was kept of another cluster in the same second is not overwritten", async () => {
   const taken = { ...files, "/state/config-before-20260102T030405Z.yaml": "of another cluster" };
   const { out, written } = await ingotctl("apply bigger.yaml --yes", outside({ files: taken }));
