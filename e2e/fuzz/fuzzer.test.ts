@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
+import { compressLzw } from "../../pkg/memberlist/codec/lzw.ts";
+import { Writer } from "../../pkg/memberlist/codec/memberlist-error.ts";
 import { MessageType } from "../../pkg/memberlist/codec/messages.ts";
+import { writeMap } from "../../pkg/memberlist/codec/msgpack.ts";
 import { encodeCompressed } from "../../pkg/memberlist/codec/wrappers.ts";
 import { Coverage } from "./coverage.ts";
 import { execute } from "./execution.ts";
@@ -66,6 +69,10 @@ test("of a text with aliases, and of a compressed stream, what they stand for is
   const compressed = await targetNamed("memberlist-stream");
   assert.equal(compressed.size?.(stream), stream.length + 3_333);
   assert.equal(compressed.size?.(stream.subarray(0, 50)), 50);
+  const endless = new Writer().u8(0).u8(MessageType.compress);
+  writeMap(endless, { Algo: 0, Buf: compressLzw(new Uint8Array(9_999)).subarray(0, -2) });
+  const octets = (compressed.size?.(endless.finish()) ?? 0) - endless.finish().length;
+  assert.ok(octets > 9_000 / 3 && octets < 20_000 / 3, `${octets} for what has no end`);
 });
 
 for (const name of ["memberlist-packet", "memberlist-stream"])

@@ -122,13 +122,19 @@ function frame(body: Uint8Array): Uint8Array {
 function sizeOf(input: Uint8Array): number {
   const body = input.subarray(1);
   const at = body[0] === MessageType.label ? 2 + (body[1] ?? 0) : 0;
-  if (body[at] !== MessageType.compress) return input.length;
-  try {
-    return input.length + decodeCompressed(body.subarray(at), maxStreamLength).length / 3;
-  } catch (error) {
-    if (!(error instanceof MemberlistError)) throw error;
-    return input.length;
-  }
+  return body[at] === MessageType.compress ? input.length + decompressedLength(body.subarray(at)) / 3 : input.length;
+}
+
+/** Of what is not whole either, as it is decompressed up to where that shows; then up to twice what it made. */
+function decompressedLength(octets: Uint8Array): number {
+  for (let limit = 0; limit < maxStreamLength; limit = Math.max(4_096, 2 * limit))
+    try {
+      return decodeCompressed(octets, limit).length;
+    } catch (error) {
+      if (!(error instanceof MemberlistError)) throw error;
+      if (error.reason !== "tooLarge") return limit;
+    }
+  return maxStreamLength;
 }
 
 /** Arrays in one another, of which each costs a step, and noughts: short, and long once they are read. */
