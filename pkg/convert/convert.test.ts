@@ -464,10 +464,15 @@ test("OpenELB: the BgpConf that is named default counts, wherever it stands, as 
   const object = (kind: string, name: string, spec: string) =>
     `---\napiVersion: network.kubesphere.io/v1alpha2\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
   const peerObject = object("BgpPeer", "tor", "{conf: {peerAs: 65002, neighborAddress: 192.0.2.1}}");
-  const all = object("BgpConf", "another", "{as: 64999}") + object("BgpConf", "default", "{as: 65001}") + peerObject;
+  const all =
+    object("BgpConf", "another", "{as: 64999}") + object("BgpConf", "default", "{as: 65001, listenPort: 17900}") + peerObject;
   const { config, notes } = converted(all);
   assert.match(config ?? "", /my-asn: 65001/);
   assert.ok(notes.includes('BgpConf "another": OpenELB reads the one that is named "default" alone.'), `${notes}`);
+  assert.match(
+    notes.join("\n"),
+    /^OpenELB takes routers' sessions at port 17900: give the speakers --bgp-port=17900 for that\.$/m,
+  );
   const { problems } = converted(object("BgpConf", "another", "{as: 64999}") + peerObject);
   assert.match(problems.join(), /needs localAs, or a BgpConf with as/);
 });

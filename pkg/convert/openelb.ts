@@ -104,12 +104,16 @@ export function fromOpenelb(objects: readonly ManifestObject[], report: Report):
     if (!["Eip", "BgpPeer", "BgpConf"].includes(object.kind)) report.lose(title(object), "this kind is not known here");
   const confs = of("BgpConf").map((object) => ({
     object,
-    spec: readSpec<{ as: number; routerId: string }>(object, bgpConf, report),
+    spec: readSpec<{ as: number; routerId: string; listenPort: number }>(object, bgpConf, report),
   }));
   for (const { object } of confs)
     if (object.name !== effectiveConf)
       report.note(`${title(object)}: OpenELB reads the one that is named "${effectiveConf}" alone.`);
   const conf = confs.find(({ object }) => object.name === effectiveConf)?.spec;
+  if (conf?.listenPort)
+    report.note(
+      `OpenELB takes routers' sessions at port ${conf.listenPort}: give the speakers --bgp-port=${conf.listenPort} for that.`,
+    );
   const peers = of("BgpPeer").flatMap((object) => peer(object, conf ?? {}, report));
   const pools = of("Eip")
     .map((object) => ({ object, spec: readSpec<EipSpec>(object, eip, report) }))

@@ -89,7 +89,8 @@ class FakeLease {
 function elector(lease: FakeLease, identity: string, clock: SimulatedClock) {
   const events: string[] = [];
   const logged: string[] = [];
-  const note = (message: string) => void logged.push(message);
+  const note = (message: string, { leader }: { readonly leader?: string } = {}) =>
+    void logged.push(leader === undefined ? message : `${message}: ${leader}`);
   const handlers = { lead: () => events.push("lead"), lost: (reason: string) => events.push(`lost: ${reason}`) };
   const cluster = lease.cluster(identity) as unknown as ConstructorParameters<typeof LeaderElector>[0]["cluster"];
   const options = {
@@ -123,6 +124,7 @@ test("the first leads, and the second takes over as soon as the first has gone",
     await settle();
   }
   assert.deepEqual([a.elector.mayWrite, b.events], [true, []]);
+  assert.deepEqual([a.logged, b.logged], [["leading"], ["standing by: a"]], "once, however often it is renewed");
   await a.elector[Symbol.asyncDispose]();
   await settle();
   assert.deepEqual([a.events, b.events, lease.lease?.holder], [["lead"], ["lead"], "b"]);

@@ -46,6 +46,7 @@ export class LeaderElector implements AsyncDisposable {
   #handlers: ElectorHandlers | undefined;
   #disposed = false;
   #failures = 0; // of requests, since the last that succeeded
+  #follows = ""; // whom this process stands by for, as logged
   #asking: Promise<void> = Promise.resolve();
 
   constructor(options: ElectorOptions) {
@@ -118,7 +119,16 @@ export class LeaderElector implements AsyncDisposable {
     const [next, effects] = step(this.#election, event, clock.now());
     this.#election = next;
     for (const effect of effects) this.#carryOut(effect);
+    this.#logLeader();
     if (!this.#disposed) this.#alarm.set(nextDeadline(this.#election));
+  }
+
+  #logLeader(): void {
+    const { log, name, identity } = this.#options;
+    const { leader } = this;
+    if (leader !== "" && leader !== identity && leader !== this.#follows)
+      log.info("standing by", { event: "standingBy", lease: name, leader });
+    if (leader !== "") this.#follows = leader;
   }
 
   #carryOut(effect: ElectionEffect): void {
