@@ -142,6 +142,10 @@ const expanding = [0x91, 0].map((octet) =>
   encodeCompressed(new Uint8Array(500_000).fill(octet).fill(MessageType.pushPull, 0, 1)),
 );
 
+/** As many items as fit, each of which arrives alone. */
+const itemByItem = new Uint8Array(8_192).fill(0xc0);
+itemByItem.set([0, MessageType.compress, 0xdc, 0x1f, 0xf8]);
+
 /**
  * All that one end of a connection sends; the first octet also says in which pieces it arrives. Of a ring with a key, what is inside is fuzzed, as
  * with datagrams.
@@ -155,11 +159,12 @@ export const stream: Target = {
     ),
     ...vectors("pushpull", "user/stream", "compress/pushpull").map((one) => withMode(sealed, octets(one.hex))),
     ...expanding.map((one) => withMode(plain, one)),
+    itemByItem,
   ],
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
   isText: false,
   // Two to three times of what the costliest seeds take.
-  bounds: { work: 5_000, workPerOctet: 300, memory: 4, memoryPerOctet: 48, time: 25, timePerOctet: 0.006 },
+  bounds: { work: 5_000, workPerOctet: 300, memory: 12, memoryPerOctet: 48, time: 25, timePerOctet: 0.006 },
   size: sizeOf,
   run: (input) => {
     const wire = wireOf(input);

@@ -74,7 +74,7 @@ export class StreamDecoder {
   push(piece: Uint8Array): StreamResult | undefined {
     if (this.#ended) return undefined;
     this.#input.append(piece);
-    return this.#input.octets.length < this.#needed ? undefined : this.#finish(() => this.#advance());
+    return this.#input.length < this.#needed ? undefined : this.#finish(() => this.#advance());
   }
 
   /** Bytes of memory that it takes for what has arrived. */
@@ -85,7 +85,7 @@ export class StreamDecoder {
   /** The other end has sent all. Undefined if there was a result already; else an error, as the message is not complete. */
   end(): StreamResult | undefined {
     if (this.#ended) return undefined;
-    const received = this.#input.octets.length;
+    const received = this.#input.length;
     return this.#finish(() => {
       throw new MemberlistError("malformed", `Cannot decode a stream: it ends after ${received} of ${this.#needed} octets`);
     });
@@ -111,7 +111,7 @@ export class StreamDecoder {
   }
 
   #advance(): ReceivedMessage | undefined {
-    while (this.#input.octets.length >= this.#needed) {
+    while (this.#input.length >= this.#needed) {
       const step = this.#reading.next();
       if (step.done) return step.value;
       this.#needed = step.value;
@@ -187,18 +187,24 @@ function readWhole(octets: Uint8Array): ReceivedMessage {
 /** Doubles its memory as pieces arrive. */
 class GrowingInput implements Input {
   #memory = new Uint8Array(0);
-  octets = this.#memory;
+  #view: Uint8Array | undefined; // Made when it is asked for: pieces may be an octet each.
+  length = 0;
+
+  get octets(): Uint8Array {
+    this.#view ??= this.#memory.subarray(0, this.length);
+    return this.#view;
+  }
 
   append(piece: Uint8Array): void {
-    const at = this.octets.length;
-    const length = at + piece.length;
+    const length = this.length + piece.length;
     if (length > this.#memory.length) {
       const larger = new Uint8Array(Math.max(length, 2 * this.#memory.length));
       larger.set(this.octets);
       this.#memory = larger;
     }
-    this.#memory.set(piece, at);
-    this.octets = this.#memory.subarray(0, length);
+    this.#memory.set(piece, this.length);
+    this.length = length;
+    this.#view = undefined;
   }
 
   /** Bytes of memory. */
@@ -208,6 +214,7 @@ class GrowingInput implements Input {
 
   clear(): void {
     this.#memory = new Uint8Array(0);
-    this.octets = this.#memory;
+    this.#view = undefined;
+    this.length = 0;
   }
 }
