@@ -129,7 +129,7 @@ test("6.8: what is still being connected is given up when the peer's connection 
 test("6.8: a connection that is established stays", () => {
   const one = new LoneSession({ gracefulRestartSeconds: 0 });
   one.reach("established");
-  one.now++;
+  one.now += 5001;
   accept(one);
   assert.equal(summary(one.message(2, theirOpen())), "send 6/7, close 2");
   assert.equal(one.state, "established");
@@ -142,13 +142,19 @@ const restarts = theirOpen({
   ],
 });
 
-test("RFC 4724, section 4.2: a peer that restarts gracefully has forgotten what was established", () => {
+/** A session with a peer that restarts gracefully, and a connection of that peer which is accepted so many milliseconds after. */
+function connectedAgain(after: number): LoneSession {
   const one = new LoneSession();
   one.reach("openSent");
   one.message(1, restarts);
   one.message(1, keepalive);
-  one.now += 5001;
+  one.now += after;
   accept(one);
+  return one;
+}
+
+test("RFC 4724, section 4.2: a peer that restarts gracefully has forgotten what was established", () => {
+  const one = connectedAgain(5001);
   assert.equal(one.state, "established", "a connection alone ends nothing: whoever makes it may know no BGP");
   assert.equal(summary(one.message(2, restarts)), "close 1, down peerRestarted, send keepalive");
   assert.equal(summary(one.message(2, keepalive)), "established");
@@ -164,12 +170,7 @@ test("6.8: a connection that began before the other was established is no restar
 });
 
 test("6.8: a connection that was made before the other was established, and is accepted after it, is no restart", () => {
-  const one = new LoneSession();
-  one.reach("openSent");
-  one.message(1, restarts);
-  one.message(1, keepalive);
-  one.now += 1000;
-  accept(one);
+  const one = connectedAgain(1000);
   assert.equal(summary(one.message(2, restarts)), "send 6/7, close 2");
   assert.equal(one.state, "established");
 });
