@@ -106,7 +106,7 @@ export class Quotas {
    * because each that counts a slot counts it already.
    */
   costs(service: string, pool: string, occupancy: Occupancy): (slot: bigint) => string {
-    const counters = this.#countersOf(namespaceOf(service)).filter(({ pools }) => pools.size === 0 || pools.has(pool));
+    const counters = this.#countersOf(namespaceOf(service)).filter((counter) => isCounted(counter, { pool }));
     const texts = counters.map(counterText);
     return (slot) => texts.filter((_, index) => this.#holders(counters[index] as Counter, slot, occupancy) === 0).join();
   }
@@ -188,7 +188,7 @@ function placesOf(slots: readonly bigint[], { layout }: Occupancy): Place[] {
   });
 }
 
-function isCounted({ pools }: Counter, { pool }: Place): boolean {
+function isCounted({ pools }: Counter, { pool }: Pick<Place, "pool">): boolean {
   return pools.size === 0 || pools.has(pool);
 }
 

@@ -72,9 +72,7 @@ export const flag = {
     expects: `a time ${limits === undefined ? "such as 500ms, 90s, 1m30s or 2h, or 0" : `from ${limits.min} to ${limits.max}`}`,
     read: (text) => {
       const value = readDuration(text);
-      const isIn =
-        value !== undefined && value >= (readDuration(limits?.min) ?? 0) && value <= (readDuration(limits?.max) ?? Infinity);
-      return isIn ? value : undefined;
+      return value === undefined || isWithin(value, limits) ? value : undefined;
     },
   }),
   choice: <T extends string>({ help, env, fallback, choices }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
@@ -87,9 +85,13 @@ export const flag = {
   }),
 };
 
+function isWithin(value: number, limits: Limits | undefined): boolean {
+  return limits === undefined || (value >= (readDuration(limits.min) ?? 0) && value <= (readDuration(limits.max) ?? Infinity));
+}
+
 /** As Go's time.ParseDuration, but not below 0, in milliseconds. */
-function readDuration(text: string | undefined): number | undefined {
-  const nanoseconds = text === undefined ? undefined : parseDuration(text);
+function readDuration(text: string): number | undefined {
+  const nanoseconds = parseDuration(text);
   return nanoseconds === undefined || nanoseconds < 0 ? undefined : nanoseconds / 1e6;
 }
 

@@ -46,7 +46,7 @@ export class LeaderElector implements AsyncDisposable {
   #handlers: ElectorHandlers | undefined;
   #disposed = false;
   #failures = 0; // of requests, since the last that succeeded
-  #follows = ""; // whom this process stands by for, as logged
+  #lastLeader = ""; // as far as this process knew
   #asking: Promise<void> = Promise.resolve();
 
   constructor(options: ElectorOptions) {
@@ -126,9 +126,9 @@ export class LeaderElector implements AsyncDisposable {
   #logLeader(): void {
     const { log, name, identity } = this.#options;
     const { leader } = this;
-    if (leader !== "" && leader !== identity && leader !== this.#follows)
-      log.info("standing by", { event: "standingBy", lease: name, leader });
-    if (leader !== "") this.#follows = leader;
+    if (leader === "" || leader === this.#lastLeader) return;
+    this.#lastLeader = leader;
+    if (leader !== identity) log.info("standing by", { event: "standingBy", lease: name, leader });
   }
 
   #carryOut(effect: ElectionEffect): void {
