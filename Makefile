@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab test test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -27,14 +27,17 @@ dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on
 	[ -n "$$kubeconfig" ] || { echo "There is no cluster: run make lab in another terminal first"; exit 1; }; \
 	exec node ctl/main.ts dashboard --kubeconfig "$$kubeconfig"
 
+quick: node_modules ## Run the tests that need only a processor, with a tenth of the examples (under half a minute)
+	@node e2e/tiers/quick.ts
+
 # What Node compiles is kept for the next process: it is half of the start of each of some thousand.
 test: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load, some thousand times.
 test: node_modules ## Run every test that needs no root
-	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/fuzz/same-examples.ts --test --test-concurrency=4 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/tiers/same-examples.ts --test --test-concurrency=4 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
-	node --import ./e2e/fuzz/same-examples.ts --test 'e2e/arm64/**/*.test.ts'
+	node --import ./e2e/tiers/same-examples.ts --test 'e2e/arm64/**/*.test.ts'
 
 images: node_modules ## Make what e2e loads into its nodes, once for as long as nothing of it changes (needs root)
 	node e2e/cluster/ingot-image.ts

@@ -1,3 +1,4 @@
+// Long: thousands of Services while configurations change.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configText, startWorld, World } from "./testing/world.ts";

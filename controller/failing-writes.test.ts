@@ -1,3 +1,4 @@
+// Long: thousands of Services whose writes fail.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";

@@ -1,3 +1,4 @@
+// Long: whole histories of a controller.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";

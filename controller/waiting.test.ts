@@ -1,3 +1,4 @@
+// Long: 10,000 Services that wait.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { namespace, service } from "#pkg/k8s/testing";

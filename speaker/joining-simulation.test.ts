@@ -1,3 +1,4 @@
+// Long: many simulated speakers that join one after another.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PlacementCluster } from "./testing/placement-cluster.ts";

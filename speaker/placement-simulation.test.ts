@@ -1,3 +1,4 @@
+// Long: simulated speakers with thousands of addresses.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";

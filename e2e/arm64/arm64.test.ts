@@ -46,7 +46,7 @@ describe("on arm64", { skip: cannotEmulate }, () => {
     test(`tests pass: ${name}`, async (t) => {
       const found = globSync(files, { cwd: machine.project });
       const flags = [
-        "--import=./e2e/fuzz/same-examples.ts",
+        "--import=./e2e/tiers/same-examples.ts",
         "--test",
         "--test-isolation=none",
         "--test-reporter=tap",

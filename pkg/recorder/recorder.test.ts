@@ -1,3 +1,4 @@
+// Long: recordings of megabytes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";

@@ -1,3 +1,4 @@
+// Long: each recording runs many times.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";

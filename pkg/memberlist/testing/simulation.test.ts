@@ -1,3 +1,4 @@
+// Long: rings of 50 for minutes of simulated time.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { seededRandom } from "#pkg/clock";
