@@ -46,7 +46,10 @@ async function started(start: FakeCluster, connect?: () => Promise<Processes>) {
 test("what all processes say becomes one model", async () => {
   await using world = await started({ nodes, services: manyServices(6, nodes), silent: {} });
   const model = await world.pass(500);
-  assert.deepEqual([...model.about.values()], [{ id: "about", cluster: "test", isComplete: true, everyMs: 1000 }]);
+  assert.deepEqual(
+    [...model.about.values()],
+    [{ id: "about", cluster: "test", isComplete: true, everyMs: 1000, outage: undefined }],
+  );
   const web = model.services.get("default/web-1");
   assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
   const pool = model.pools.get("lan");
@@ -129,6 +132,50 @@ test("a failover is an event with its reason, and no address is told to be lost 
   assert.equal(model.nodes.get("n1")?.verdict.cause, "noAnswer");
   assert.equal(model.processes.get("speaker-n1")?.problem, silentWhy);
   assert.ok(!events.some(({ what }) => what.includes("not announced")), JSON.stringify(events));
+});
+
+test("while the API server does not answer, the page shows what was known, says so once, and makes up no events", async () => {
+  const cluster: FakeCluster = { nodes, services: manyServices(3, nodes), silent: {} };
+  const outage = "the API server https://192.0.2.1:6443 does not answer: no answer within 5 s";
+  let isOut = false;
+  const connect = async (): Promise<Processes> => {
+    if (isOut) throw new Error(outage);
+    const processes = clusterProcesses(() => cluster);
+    const get: Processes["get"] = (target, path) =>
+      isOut ? Promise.reject(new Error("the connection was closed")) : processes.get(target, path);
+    return { targets: processes.targets, get, [Symbol.asyncDispose]: async () => {} };
+  };
+  await using world = await started(cluster, connect);
+  const before = await world.pass(3_000);
+  isOut = true;
+  const model = await world.pass(30_000);
+  assert.deepEqual(model.about.get("about")?.outage, { since: "2026-01-02T03:04:05.000Z", why: outage });
+  for (const table of ["services", "pools", "nodes", "peers", "bfd", "processes"] as const)
+    assert.equal(model[table], before[table], table);
+  assert.deepEqual(
+    [...model.events.values()].map(({ what, why }) => [what, why]),
+    [["the API server does not answer", outage]],
+  );
+  isOut = false;
+  const after = await world.pass(15_000);
+  assert.equal(after.about.get("about")?.outage, undefined);
+  assert.equal(after.nodes.get("n1")?.verdict.state, "Ready");
+  assert.deepEqual([...after.events.values()].at(-1)?.what, "the API server answers again");
+  assert.equal(after.events.size, 2);
+});
+
+test("a process that falls silent keeps its rows and its peers', with the time of its last answer", async () => {
+  await using world = await started({ nodes, services: manyServices(3, nodes), silent: {} });
+  await world.pass(3_000);
+  world.state.cluster = { nodes, services: manyServices(3, nodes), silent: { n1: silentWhy } };
+  const model = await world.pass(5_000);
+  const { version, silentSince } = model.processes.get("speaker-n1") ?? {};
+  assert.deepEqual([version, silentSince], ["1.0.0", "2026-01-02T03:04:05.000Z"]);
+  const { session, verdict } = model.peers.get("10.0.0.1:179 n1") ?? {};
+  assert.deepEqual([session, verdict?.cause, verdict?.since], ["none", "noAnswer", "2026-01-02T03:04:05.000Z"]);
+  assert.deepEqual([...model.bfd.values()].find(({ node }) => node === "n1")?.verdict, "unknown");
+  const events = [...model.events.values()].filter(({ subject, what }) => subject.startsWith("peer/") || what.includes("BFD"));
+  assert.deepEqual(events, []);
 });
 
 test("one that never answers keeps nobody else from the page", async () => {

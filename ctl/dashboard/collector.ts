@@ -5,10 +5,10 @@ import { type Answer, isOtherVersion, type Processes, type Target } from "../clu
 import { buildModel, type Heard } from "./model/build.ts";
 import { keepRows } from "./model/changes.ts";
 import { eventsBetween, withEvents } from "./model/events.ts";
-import { emptyModel, type Model } from "./model/rows.ts";
+import { type AboutRow, emptyModel, type Model, type Outage } from "./model/rows.ts";
 
 export interface CollectorOptions {
-  /** Finds the Pods anew, and takes the connections to those that were there before. @throws {Error} where the cluster cannot be reached */
+  /** Finds the Pods again, and takes over the connections to Pods that are still there. @throws {Error} if the API server does not list them */
   readonly connect: (before: Processes | undefined) => Promise<Processes>;
   /** What the page calls it. */
   readonly cluster: string;
@@ -25,6 +25,8 @@ const restFactor = 4;
 const maxEveryMs: Millis = 60_000;
 // Pods come and go seldom.
 const connectEveryMs: Millis = 10_000;
+// A process that falls silent makes the collector ask the API server at once, but no more often than this.
+const leastConnectMs: Millis = 1_000;
 // A model is made of what is there no more often than this.
 const settleMs: Millis = 100;
 // A speaker that lists all Services and is silent for longer is followed by another.
@@ -35,8 +37,8 @@ const unreadable = "its answers cannot be read: it is of another version";
 interface Asked {
   readonly target: Target;
   heard: Heard;
-  /** When it answered last; -Infinity: never. */
-  answeredAt: Millis;
+  /** ISO 8601, of its last answer; undefined: it never answered. */
+  answeredAt: string | undefined;
   /** When its present round of questions began; undefined between rounds. */
   since: Millis | undefined;
   /** Whether its first round is over, however it ended. */
@@ -62,6 +64,8 @@ export class Collector implements AsyncDisposable {
   #settle: Disposable | undefined;
   #reconnect: Disposable | undefined;
   #connecting: Promise<void> | undefined;
+  #connectedAt: Millis = -Infinity; // When the API server was asked last.
+  #outage: Outage | undefined;
   #stopped = false;
   #listener: (model: Model) => void = () => {};
 
@@ -107,15 +111,43 @@ export class Collector implements AsyncDisposable {
   }
 
   #scheduleConnect(): void {
-    const { clock, connect } = this.#options;
+    const { clock } = this.#options;
     this.#reconnect = clock.schedule("find Pods", clock.now() + connectEveryMs, () => {
-      this.#connecting = connect(this.#processes)
-        .then((processes) => this.#use(processes))
-        .catch(() => {}) // The processes' own questions fail too, and say why.
-        .then(() => {
-          if (!this.#stopped) this.#scheduleConnect();
-        });
+      void this.#connect().then(() => {
+        if (!this.#stopped) this.#scheduleConnect();
+      });
     });
+  }
+
+  /** Asks the API server for the Pods, or waits for a question that is on its way. */
+  #connect(): Promise<void> {
+    const { clock, connect } = this.#options;
+    this.#connecting ??= connect(this.#processes)
+      .then(
+        (processes) => {
+          this.#outage = undefined;
+          this.#use(processes);
+        },
+        (error: Error) => {
+          this.#outage = { since: this.#outage?.since ?? this.#now, why: error.message };
+          this.#changed();
+        },
+      )
+      .finally(() => {
+        this.#connecting = undefined;
+        this.#connectedAt = clock.now();
+      });
+    return this.#connecting;
+  }
+
+  /** Whether the API server answers, through which all processes are asked: if it does not, their silence says nothing about them. */
+  async #isApiThere(): Promise<boolean> {
+    if (this.#connecting !== undefined || this.#options.clock.now() - this.#connectedAt >= leastConnectMs) await this.#connect();
+    return this.#outage === undefined;
+  }
+
+  get #now(): string {
+    return this.#options.date().toISOString();
   }
 
   #use(processes: Processes): void {
@@ -128,7 +160,7 @@ export class Collector implements AsyncDisposable {
     }
     for (const target of processes.targets) {
       const known = this.#asked.get(target.pod);
-      const asked = { target, heard: nothing(target), answeredAt: -Infinity, since: undefined, isDone: false, next: undefined };
+      const asked = { target, heard: nothing(target), answeredAt: undefined, since: undefined, isDone: false, next: undefined };
       if (known === undefined) this.#asked.set(target.pod, asked);
       else known.heard = Object.assign({}, known.heard, { target });
       if (known === undefined) void this.#ask(asked);
@@ -144,10 +176,9 @@ export class Collector implements AsyncDisposable {
     asked.next = undefined;
     try {
       await this.#round(asked);
-      asked.answeredAt = clock.now();
+      asked.answeredAt = this.#now;
     } catch (error) {
-      asked.heard = Object.assign(nothing(asked.heard.target), { problem: (error as Error).message });
-      if (this.#listing === asked.target.pod) this.#replaceListing();
+      if (await this.#isApiThere()) this.#isSilent(asked, (error as Error).message);
     }
     asked.since = undefined;
     asked.isDone = true;
@@ -158,6 +189,14 @@ export class Collector implements AsyncDisposable {
     const tookMs = clock.now() - start;
     const everyMs = Math.min(maxEveryMs, Math.max(this.#everyMs, asked.heard.problem === undefined ? restFactor * tookMs : 0));
     asked.next = clock.schedule(`ask ${asked.target.pod}`, start + everyMs, () => void this.#ask(asked));
+  }
+
+  /** What the process said last stays, with the date; of a Pod that does not run nothing is left. */
+  #isSilent(asked: Asked, problem: string): void {
+    const { target } = asked.heard;
+    const known = target.notRunning === undefined ? asked.heard : nothing(target);
+    asked.heard = Object.assign({}, known, { problem, silentSince: asked.answeredAt ?? this.#now });
+    if (this.#listing === target.pod) this.#replaceListing();
   }
 
   get #everyMs(): Millis {
@@ -206,6 +245,7 @@ export class Collector implements AsyncDisposable {
       peers: hasPeers ? await get("/v1/bgp/peers") : undefined,
       bfd: hasPeers ? await get("/v1/bfd/sessions") : undefined,
       problem: problems[0],
+      silentSince: undefined,
     };
     if (listed !== undefined && !isWhole) this.#replaceListing();
     const { problemServices } = asked.heard;
@@ -263,13 +303,19 @@ export class Collector implements AsyncDisposable {
     const built = this.#build(heard);
     const isComplete = all.every(({ isDone }) => isDone);
     // What is there at the beginning is not what happened.
-    const found = this.#wasComplete ? eventsBetween(before, built, this.#options.date().toISOString()) : [];
-    this.#wasComplete ||= isComplete;
+    const about = this.#about(isComplete);
+    const now = Object.assign({}, built, { about: keepRows(before.about, [about]) });
+    const found = this.#wasComplete ? eventsBetween(before, now, this.#now) : [];
+    this.#wasComplete = about.isComplete;
     const { events, last } = withEvents(before.events, found, this.#lastEvent);
     this.#lastEvent = last;
-    const about = { id: "about", cluster: this.#options.cluster, isComplete: this.#wasComplete, everyMs: this.#everyMs } as const;
-    this.#model = Object.assign({}, built, { events, about: keepRows(before.about, [about]) });
+    this.#model = Object.assign({}, now, { events });
     this.#listener(this.#model);
+  }
+
+  #about(isComplete: boolean): AboutRow {
+    const { cluster } = this.#options;
+    return { id: "about", cluster, isComplete: this.#wasComplete || isComplete, everyMs: this.#everyMs, outage: this.#outage };
   }
 }
 
@@ -293,6 +339,7 @@ function nothing(target: Target): Heard {
   return {
     target,
     problem: undefined,
+    silentSince: undefined,
     controllerServices: undefined,
     problemServices: undefined,
     verdicts: undefined,

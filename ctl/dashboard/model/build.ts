@@ -33,6 +33,8 @@ export interface Heard {
   readonly target: Target;
   /** Why the last question was not answered. */
   readonly problem: string | undefined;
+  /** ISO 8601, of its last answer, which is what follows; undefined while it answers. */
+  readonly silentSince: string | undefined;
   readonly controllerServices: ControllerServices | undefined;
   /** Of a speaker, what is not well. */
   readonly problemServices: SpeakerServices | undefined;
@@ -54,7 +56,9 @@ export function buildModel(before: Model, heard: readonly Heard[], whole: Answer
   const services = mergeServices({
     controllers: answersOf(heard, (one) => one.controllerServices).filter(({ body }) => body.leader),
     whole: whole === undefined ? [] : [whole],
-    problems: answersOf(speakers, (one) => one.problemServices).filter(({ target }) => target.pod !== whole?.target.pod),
+    problems: answersOf(speakers.filter(answers), (one) => one.problemServices).filter(
+      ({ target }) => target.pod !== whole?.target.pod,
+    ),
   });
   return {
     about: before.about,
@@ -67,6 +71,11 @@ export function buildModel(before: Model, heard: readonly Heard[], whole: Answer
     processes: keepRows(before.processes, heard.map(processRow)),
     events: before.events,
   };
+}
+
+/** Whether what it said last is what it says now. */
+function answers({ silentSince }: Heard): boolean {
+  return silentSince === undefined;
 }
 
 function answersOf<T>(heard: readonly Heard[], of: (one: Heard) => T | undefined): Answer<T>[] {
@@ -110,7 +119,8 @@ function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]
     .filter(({ target }) => target.node !== "")
     .map((one): NodeRow => {
       const { node } = one.target;
-      const others = (one.members?.members ?? []).filter((other) => other.node !== node);
+      const members = answers(one) ? one.members : undefined;
+      const others = (members?.members ?? []).filter((other) => other.node !== node);
       const measured = others.flatMap((other) =>
         other.roundTripMs === undefined ? [] : [[other.node, other.roundTripMs] as const],
       );
@@ -118,8 +128,8 @@ function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]
         id: node,
         verdict: nodeVerdict(one),
         announces: announces.get(node)?.size ?? 0,
-        source: one.members?.source,
-        timing: one.members?.timing,
+        source: members?.source,
+        timing: members?.timing,
         sees: others.filter(({ active }) => active).map((other) => other.node),
         roundTrips: Object.fromEntries(measured),
       };
@@ -127,14 +137,23 @@ function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function nodeVerdict({ target, problem, verdicts }: Heard): RowVerdict {
-  const [first, ...rest] = (verdicts?.verdicts ?? []).filter(({ kind }) => kind === "node");
-  if (first !== undefined) return shown(worst([first, ...rest]));
-  const message = problem === undefined ? `${target.pod} has not been asked yet` : `${target.pod} does not answer: ${problem}`;
-  return { state: "Pending", cause: "noAnswer", message, since: "" };
+function nodeVerdict(one: Heard): RowVerdict {
+  const [first, ...rest] = (one.verdicts?.verdicts ?? []).filter(({ kind }) => kind === "node");
+  return first !== undefined && answers(one) ? shown(worst([first, ...rest])) : noAnswer(one);
 }
 
-function peerRows({ target: { node }, verdicts, peers }: Heard): PeerRow[] {
+function noAnswer({ target, problem, silentSince }: Heard): RowVerdict {
+  const message = problem === undefined ? `${target.pod} has not been asked yet` : `${target.pod} does not answer: ${problem}`;
+  return { state: "Pending", cause: "noAnswer", message, since: silentSince ?? "" };
+}
+
+/** While its speaker does not answer, a peer keeps its row. */
+function peerRows(one: Heard): PeerRow[] {
+  const rows = peerRowsAsSaid(one);
+  return answers(one) ? rows : rows.map((row) => Object.assign({}, row, { session: "none", verdict: noAnswer(one) }));
+}
+
+function peerRowsAsSaid({ target: { node }, verdicts, peers }: Heard): PeerRow[] {
   const described = new Map((peers ?? []).map((one) => [one.peer, one]));
   const ofPeers = (verdicts?.verdicts ?? []).filter(({ kind }) => kind === "peer");
   return ofPeers.map((one): PeerRow => {
@@ -153,16 +172,19 @@ function peerRows({ target: { node }, verdicts, peers }: Heard): PeerRow[] {
   });
 }
 
-function bfdRows({ target: { node }, bfd }: Heard): BfdRow[] {
-  return (bfd ?? []).map((one): BfdRow => {
-    const { peer, interface: name, profile, verdict, reason, since, session } = one;
+function bfdRows(heard: Heard): BfdRow[] {
+  const { node } = heard.target;
+  return (heard.bfd ?? []).map((one): BfdRow => {
+    const { peer, interface: name, profile, session } = one;
     const id = `${node} ${peer} ${name ?? ""} ${one.local ?? ""}`;
     const times = { detectionMs: session?.detectionMs, roundTripMs: session?.echoRoundTripMs };
-    return { id, node, peer, interface: name, profile, verdict, reason, since, ...times };
+    const { message, since } = noAnswer(heard);
+    const { verdict, ...why } = answers(heard) ? one : { verdict: "unknown", reason: message, since };
+    return { id, node, peer, interface: name, profile, verdict, reason: why.reason, since: why.since, ...times };
   });
 }
 
-function processRow({ target, problem, verdicts, configuration }: Heard): ProcessRow {
+function processRow({ target, problem, silentSince, verdicts, configuration }: Heard): ProcessRow {
   return {
     id: target.pod,
     program: target.program,
@@ -172,5 +194,6 @@ function processRow({ target, problem, verdicts, configuration }: Heard): Proces
     hash: configuration?.hash ?? null,
     configuration: configuration && shown(configuration.verdict),
     problem: target.notRunning ?? problem,
+    silentSince,
   };
 }

@@ -1,4 +1,16 @@
-import type { AddressRow, BfdRow, EventRow, Model, NodeRow, PeerRow, ProcessRow, RowVerdict, ServiceRow, Table } from "./rows.ts";
+import type {
+  AboutRow,
+  AddressRow,
+  BfdRow,
+  EventRow,
+  Model,
+  NodeRow,
+  PeerRow,
+  ProcessRow,
+  RowVerdict,
+  ServiceRow,
+  Table,
+} from "./rows.ts";
 
 /** How many are kept; the oldest go first. */
 export const maxEvents = 500;
@@ -20,14 +32,15 @@ export function eventsBetween(before: Model, after: Model, at: string): readonly
   const found = [
     ...summarized(changed(before.services, after.services, (old, now) => serviceEvents(old, now, after))),
     ...changed(before.nodes, after.nodes, nodeEvents),
-    ...changed(before.peers, after.peers, peerEvents),
-    ...changed(before.bfd, after.bfd, bfdEvents),
+    ...changed(before.peers, after.peers, (old, now) => (isSilent(now ?? old, before, after) ? [] : peerEvents(old, now))),
+    ...changed(before.bfd, after.bfd, (old, now) => (isSilent(now, before, after) ? [] : bfdEvents(old, now))),
     ...changed(before.pools, after.pools, (old, now) =>
       now === undefined || old?.verdict.cause === now.verdict.cause
         ? []
         : [event(`pool/${now.id}`, `pool ${now.id}: ${now.verdict.cause}`, now.verdict)],
     ),
     ...changed(before.processes, after.processes, processEvents),
+    ...changed(before.about, after.about, outageEvents),
   ];
   return found.map(({ subject, what, why, state }) => ({ at, subject, what, why, state }));
 }
@@ -133,12 +146,25 @@ function nodeEvents(old: NodeRow | undefined, now: NodeRow | undefined): readonl
   return found;
 }
 
+/** Whether a node's speaker does not answer, or did not: the node's own entry says so, and nothing is known of its peers. */
+function isSilent(row: { readonly node: string } | undefined, before: Model, after: Model): boolean {
+  const isUnknown = (model: Model) => [undefined, "noAnswer"].includes(model.nodes.get(row?.node ?? "")?.verdict.cause);
+  return isUnknown(after) || isUnknown(before);
+}
+
 function peerEvents(old: PeerRow | undefined, now: PeerRow | undefined): readonly NewEvent[] {
   if (now === undefined)
     return [{ subject: `peer/${old?.peer}`, what: `${old?.node} has no peer ${old?.peer} any more`, why: "", state: "NotOurs" }];
   // While it cannot connect it finds one reason after another, each time that it tries.
   if (old?.verdict.state === now.verdict.state) return [];
   return [event(`peer/${now.peer}`, `${now.node} with peer ${now.peer}: ${now.verdict.cause}`, now.verdict)];
+}
+
+function outageEvents(old: AboutRow | undefined, now: AboutRow | undefined): readonly NewEvent[] {
+  if ((old?.outage === undefined) === (now?.outage === undefined)) return [];
+  const subject = "config";
+  if (now?.outage === undefined) return [{ subject, what: "the API server answers again", why: "", state: "Ready" }];
+  return [{ subject, what: "the API server does not answer", why: now.outage.why, state: "Degraded" }];
 }
 
 function processEvents(old: ProcessRow | undefined, now: ProcessRow | undefined): readonly NewEvent[] {

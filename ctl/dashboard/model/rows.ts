@@ -105,6 +105,8 @@ export interface ProcessRow {
   readonly configuration: RowVerdict | undefined;
   /** Why it does not answer, or does not answer everything. */
   readonly problem: string | undefined;
+  /** ISO 8601, of its last answer; undefined while it answers. */
+  readonly silentSince: string | undefined;
 }
 
 /** What changed. */
@@ -129,6 +131,15 @@ export interface AboutRow {
   readonly isComplete: boolean;
   /** Milliseconds between two questions to one process. */
   readonly everyMs: number;
+  /** While the API server does not answer, all rows are as they were before. */
+  readonly outage: Outage | undefined;
+}
+
+/** The API server does not answer. */
+export interface Outage {
+  /** ISO 8601. */
+  readonly since: string;
+  readonly why: string;
 }
 
 /** All that the page shows, as tables of rows by their `id`. A row is never changed, only replaced. */

@@ -1,8 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
+import type { AboutRow } from "../model/rows.ts";
 import { ExplanationDialog } from "./explanation.tsx";
 import { Nodes } from "./nodes.tsx";
 import { Overview } from "./overview.tsx";
-import { Here, Now } from "./parts.tsx";
+import { Here, Now, Since } from "./parts.tsx";
 import { Peers } from "./peers.tsx";
 import { Pools } from "./pools.tsx";
 import { Services } from "./services.tsx";
@@ -54,9 +55,15 @@ export function App() {
             ))}
           </nav>
           <Theme />
-          <Status connection={connection} isComplete={about?.isComplete === true} />
+          <Status connection={connection} about={about} />
         </header>
         <main>
+          {about?.outage !== undefined && (
+            <p role="alert" class="warning">
+              The API server does not answer: {plain(about.outage.why)}. This page shows what was known{" "}
+              <Since since={about.outage.since} /> ago.
+            </p>
+          )}
           {about === undefined ? (
             <p role="status">{connection === "lost" ? "ingotctl does not answer." : "Asking controller and speakers…"}</p>
           ) : (
@@ -71,10 +78,12 @@ export function App() {
   );
 }
 
-function Status({ connection, isComplete }: { readonly connection: Connection; readonly isComplete: boolean }) {
-  const text = { opening: "opening", live: isComplete ? "live" : "asking", lost: "ingotctl does not answer" }[connection];
+function Status({ connection, about }: { readonly connection: Connection; readonly about: AboutRow | undefined }) {
+  const hasOutage = connection === "live" && about?.outage !== undefined;
+  const live = hasOutage ? "the API server does not answer" : about?.isComplete === true ? "live" : "asking";
+  const text = { opening: "opening", live, lost: "ingotctl does not answer" }[connection];
   return (
-    <span role="status" class={`status ${connection}`}>
+    <span role="status" class={`status ${hasOutage ? "lost" : connection}`}>
       {text}
     </span>
   );

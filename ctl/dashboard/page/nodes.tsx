@@ -1,6 +1,6 @@
 import { useContext } from "preact/hooks";
 import type { Model, NodeRow } from "../model/rows.ts";
-import { Badge, Empty, Explain, Here, Message, WideTable } from "./parts.tsx";
+import { Badge, Empty, Explain, Here, Message, Since, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
 import { placeText } from "./store.ts";
 import { count, counted, plain } from "./text.ts";
@@ -86,7 +86,7 @@ export function Nodes({ model }: { readonly model: Model }) {
           </tr>
         </thead>
         <tbody>
-          {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, configuration }) => (
+          {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, silentSince, configuration }) => (
             <tr key={id}>
               <th scope="row">{plain(id)}</th>
               <td>{plain(node)}</td>
@@ -96,8 +96,9 @@ export function Nodes({ model }: { readonly model: Model }) {
               </td>
               <td class="long">
                 {problem !== undefined
-                  ? `does not answer: ${plain(problem)}`
+                  ? `does not answer: ${plain(problem)} `
                   : `${plain(configuration?.message ?? "answers")}${leads ? "; leads" : ""}`}
+                {silentSince !== undefined && <Since since={silentSince} />}
               </td>
             </tr>
           ))}
