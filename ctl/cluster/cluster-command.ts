@@ -1,8 +1,8 @@
-import { maskControls } from "#pkg/text";
+import { age, maskControls } from "#pkg/text";
 import { type Command, Exit, type Io, parseOptions, type Screen, UsageError, usageText } from "../command.ts";
 import type { Api } from "./api.ts";
 import { type Format, readFormat, structured } from "./output.ts";
-import type { ClusterOptions, Processes, Unreachable } from "./processes.ts";
+import { type ClusterOptions, type Processes, Silence, type Target, type Unreachable } from "./processes.ts";
 
 /** What a command found. */
 export interface Found {
@@ -126,6 +126,7 @@ async function run(command: ClusterCommandOptions, args: readonly string[], io: 
   const { kubeconfig, context } = values;
   const cluster: ClusterOptions = { kubeconfig, context, systemNamespace: values["system-namespace"] ?? "metallb-system" };
   await using connection = new Connection(io, cluster);
+  let known: { readonly text: string; readonly at: Date } | undefined;
   const answer = async (): Promise<number> => {
     const processes = await connection.renew();
     if (processes.targets.length === 0)
@@ -152,7 +153,9 @@ async function run(command: ClusterCommandOptions, args: readonly string[], io: 
       screen: io.screen,
       now: io.now(),
     };
-    return show(await command.find(question), format, io);
+    const found = await command.find(question);
+    known = { text: found.text, at: io.now() };
+    return show(found, format, io);
   };
   let status = await answer();
   while (values.watch === true && !io.isOutClosed()) {
@@ -163,6 +166,8 @@ async function run(command: ClusterCommandOptions, args: readonly string[], io: 
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       io.err(`${usageText(error)}\n`); // The API server may be back the next time.
+      if (known !== undefined && io.screen.columns !== undefined)
+        io.out(`As it was ${age(known.at.toISOString(), io.now())} ago:\n${known.text}`);
     }
   }
   return status;
@@ -191,18 +196,24 @@ class Connection implements AsyncDisposable {
   }
 }
 
-/** The same processes, with how many of them have answered shown to who waits. */
+/** The same processes for one answer of a command: it shows how many have answered, and a silent process costs one time-out. */
 function withProgress(processes: Processes, io: Io): Processes {
   let asked = 0;
   let answered = 0;
+  const silent = new Map<Target, Silence>();
   const show = () => io.progress(`${answered} of ${asked} answers of ${processes.targets.length} processes`);
   return {
     targets: processes.targets,
     async get(target, path) {
+      const silence = silent.get(target);
+      if (silence !== undefined) throw silence;
       asked++;
       show();
       try {
         return await processes.get(target, path);
+      } catch (error) {
+        if (error instanceof Silence) silent.set(target, error);
+        throw error;
       } finally {
         answered++;
         show();

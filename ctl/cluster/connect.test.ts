@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect as dial } from "node:net";
 import { duplexPair } from "node:stream";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { UsageError } from "../command.ts";
 import { defaultNamespace, PodAgent } from "./connect.ts";
 
@@ -45,6 +46,26 @@ test("one forwarded port serves question after question, in its order", async ()
 test("a connection that ends before the answer is an error", async () => {
   using port = await forwarded((asked) => asked.socket.destroy());
   await assert.rejects(port.agent.get("/v1/a"));
+});
+
+test("a process that answers nothing costs one time-out, however many questions wait, and is asked again later", async (context) => {
+  let isHung = true;
+  const asked: string[] = [];
+  using port = await forwarded(({ url = "" }, answer) => {
+    asked.push(url);
+    if (!isHung) answer.end(url);
+  });
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const answers = Promise.allSettled(["/v1/a", "/v1/b", "/v1/c"].map((path) => port.agent.get(path)));
+  while (asked.length === 0) await setImmediate();
+  context.mock.timers.tick(3_000);
+  assert.deepEqual(
+    (await answers).map((one) => (one.status === "rejected" ? one.reason.message : one.status)),
+    Array(3).fill("no answer within 3 s"),
+  );
+  assert.deepEqual(asked, ["/v1/a"]);
+  isHung = false;
+  assert.equal((await port.agent.get("/v1/d")).body, "/v1/d");
 });
 
 test("a port that cannot be forwarded is an error that says why", async () => {

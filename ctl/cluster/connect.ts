@@ -1,13 +1,16 @@
 import { Agent, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
-import { CoreV1Api, KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
+import { KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/queue";
 import { UsageError } from "../command.ts";
 import { argumentsOf, flagOf, programOf } from "./installation.ts";
-import type { ClusterOptions, Processes, Target } from "./processes.ts";
+import { KubeApi } from "./kube-api.ts";
+import { type ClusterOptions, type Processes, Silence, type Target } from "./processes.ts";
 
 const standardPort = 7472;
-const answerMs = 10_000;
+// A process that works sends the first octets of any answer at once, and the others without a pause.
+const silenceMs = 3_000;
+const podListMs = 5_000;
 const maxAnswerBytes = 64 << 20; // A list of 10,000 Services has some megabytes.
 
 /**
@@ -16,23 +19,14 @@ const maxAnswerBytes = 64 << 20; // A list of 10,000 Services has some megabytes
  * @throws {UsageError} where there is no cluster to be asked
  */
 export async function connect({ kubeconfig, context, systemNamespace }: ClusterOptions, before?: Processes): Promise<Processes> {
-  const config = new KubeConfig();
-  try {
-    if (kubeconfig === undefined) config.loadFromDefault();
-    else config.loadFromFile(kubeconfig);
-    if (context !== undefined) {
-      if (!config.contexts.some(({ name }) => name === context)) throw new Error(`there is no context "${context}"`);
-      config.setCurrentContext(context);
-    }
-    const api = config.makeApiClient(CoreV1Api);
-    const { items } = await api.listNamespacedPod({ namespace: systemNamespace });
-    const earlier = before instanceof ForwardedProcesses ? before.takeAgents() : undefined;
-    return new ForwardedProcesses(config, systemNamespace, items, earlier);
-  } catch (error) {
-    throw new UsageError(`cannot ask the cluster for the Pods of namespace ${systemNamespace}: ${reasonOf(error)}`, {
-      cause: error,
-    });
+  const api = new KubeApi({ kubeconfig, context, silenceMs: podListMs });
+  const pods = await api.list(`/api/v1/namespaces/${encodeURIComponent(systemNamespace)}/pods`);
+  if (pods.type !== "found") {
+    const why = pods.type === "unread" ? pods.why : "it has no Pods";
+    throw new UsageError(`cannot ask the API server ${api.server} for the Pods of namespace ${systemNamespace}: ${why}`);
   }
+  const earlier = before instanceof ForwardedProcesses ? before.takeAgents() : undefined;
+  return new ForwardedProcesses(api.kubeconfig, systemNamespace, pods.value as V1Pod[], earlier);
 }
 
 /** The namespace of the kubeconfig's context, for Services that are named without one. @throws {UsageError} where it cannot be read */
@@ -116,10 +110,14 @@ class ForwardedProcesses implements Processes {
   }
 }
 
-/** HTTP over one forwarded port: one question at a time, over a connection that is kept for the next one. */
+/**
+ * HTTP over one forwarded port: one question at a time, over a connection that is kept for the next one. A process that does not answer a
+ * question in time is not asked those that waited behind it.
+ */
 export class PodAgent extends Agent {
   readonly #open: () => Promise<Duplex>;
   readonly #questions = new SerialQueue();
+  #silences = 0;
 
   constructor(open: () => Promise<Duplex>) {
     super({ keepAlive: true, maxSockets: 1 });
@@ -128,7 +126,16 @@ export class PodAgent extends Agent {
 
   /** @throws {Error} without an answer */
   get(path: string): Promise<{ readonly status: number; readonly body: string }> {
-    return this.#questions.run(() => getText(this, path));
+    const before = this.#silences;
+    return this.#questions.run(async () => {
+      if (this.#silences > before) throw new Silence(silenceMs);
+      try {
+        return await getText(this, path);
+      } catch (error) {
+        if (error instanceof Silence) this.#silences++;
+        throw error;
+      }
+    });
   }
 
   override createConnection(_options: unknown, done?: (error: Error | null, stream: Duplex) => void): undefined {
@@ -149,10 +156,15 @@ export class PodAgent extends Agent {
 
 function getText(agent: Agent, path: string): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ agent, path, host: "localhost", signal: AbortSignal.timeout(answerMs) }, (answer) => {
+    const silence = setTimeout(() => {
+      reject(new Silence(silenceMs));
+      asked.destroy();
+    }, silenceMs);
+    const asked = request({ agent, path, host: "localhost" }, (answer) => {
       const chunks: Buffer[] = [];
       let length = 0;
       answer.on("data", (chunk: Buffer) => {
+        silence.refresh();
         length += chunk.length;
         chunks.push(chunk);
         if (length > maxAnswerBytes) answer.destroy(new Error(`its answer has more than ${maxAnswerBytes} octets`));
@@ -160,9 +172,8 @@ function getText(agent: Agent, path: string): Promise<{ readonly status: number;
       answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
       answer.on("error", reject);
     });
-    asked.on("error", (error) =>
-      reject(error.name === "TimeoutError" ? new Error(`no answer within ${answerMs / 1000} s`) : error),
-    );
+    asked.on("error", reject);
+    asked.on("close", () => clearTimeout(silence));
     asked.end();
   });
 }

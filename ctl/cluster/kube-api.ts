@@ -12,26 +12,30 @@ export interface KubeApiOptions {
   readonly kubeconfig: string | undefined;
   /** Of the kubeconfig; undefined: the current one. */
   readonly context: string | undefined;
+  /** How long the API server may send nothing; 15 s when unset. */
+  readonly silenceMs?: number;
 }
 
-const timeoutMs = 15_000;
+const defaultSilenceMs = 15_000;
 const maxListAttempts = 3;
 const maxAnswerBytes = 256 * 1024 * 1024;
 
 export class KubeApi implements Api {
-  readonly #kubeconfig = new KubeConfig();
+  readonly kubeconfig = new KubeConfig();
   readonly #server: URL;
+  readonly #silenceMs: number;
 
   /** @throws {UsageError} when there are no credentials, or not this context */
-  constructor({ kubeconfig, context }: KubeApiOptions) {
+  constructor({ kubeconfig, context, silenceMs = defaultSilenceMs }: KubeApiOptions) {
+    this.#silenceMs = silenceMs;
     try {
-      if (kubeconfig === undefined) this.#kubeconfig.loadFromDefault();
-      else this.#kubeconfig.loadFromFile(kubeconfig);
-      if (context !== undefined) this.#kubeconfig.setCurrentContext(context);
+      if (kubeconfig === undefined) this.kubeconfig.loadFromDefault();
+      else this.kubeconfig.loadFromFile(kubeconfig);
+      if (context !== undefined) this.kubeconfig.setCurrentContext(context);
     } catch (error) {
       throw new UsageError(`cannot read the kubeconfig: ${(error as Error).message}`, { cause: error });
     }
-    const cluster = this.#kubeconfig.getCurrentCluster();
+    const cluster = this.kubeconfig.getCurrentCluster();
     if (cluster === null)
       throw new UsageError(
         `the kubeconfig has no ${context === undefined ? "current context" : `context ${JSON.stringify(context)}`} with a cluster`,
@@ -54,16 +58,16 @@ export class KubeApi implements Api {
   async #send(method: string, path: string, content?: string): Promise<Answer> {
     try {
       const options: RequestOptions = {};
-      await this.#kubeconfig.applyToHTTPSOptions(options);
+      await this.kubeconfig.applyToHTTPSOptions(options);
       const base = this.#server.pathname.replace(/\/$/, "");
       const send = this.#server.protocol === "http:" ? plainRequest : request;
       const sent = send(new URL(base + path, this.#server), {
         ...options,
         method,
         headers: { ...options.headers, accept: "application/json", "content-type": "application/json" },
-        timeout: timeoutMs,
+        timeout: this.#silenceMs,
       });
-      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${this.#silenceMs / 1000} s`)));
       sent.end(content);
       const [response] = (await once(sent, "response")) as [IncomingMessage];
       return answer(response.statusCode ?? 0, await body(response));
