@@ -453,7 +453,7 @@ test("a process that is silent is asked once for one answer, however much the co
     },
     async [Symbol.asyncDispose]() {},
   };
-  const { err } = await ingotctl("services -o wide", { processes });
+  const { err } = await ingotctl("explain svc/default/web", { processes });
   assert.match(err, /speaker-n1 on n1 is not among these: no answer within 3 s/);
   assert.equal(asked.length, 1, asked.join());
 });
