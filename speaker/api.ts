@@ -39,7 +39,6 @@ export interface ApiOptions {
  * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
  */
 export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }: ApiOptions): Routes {
-  const began = clock.now();
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: state.node });
 
@@ -51,7 +50,7 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
         yield undefined;
         continue;
       }
-      const view = serviceView(state, key, sessions, began);
+      const view = serviceView(state, key, sessions);
       if (view === undefined || (query.has("problems") && !isProblem(view.verdict))) {
         yield undefined;
         continue;

@@ -65,7 +65,7 @@ suite("placement lan", () => {
     bench.setInterfaces({ ...nic, addresses: ["203.0.113.1/24"] });
     bench.settle();
     assert.deepEqual([kernel(bench), bench.onWire], [[], []]);
-    const { verdict } = serviceView(bench.state, "default/web", new Map(), 0) ?? assert.fail();
+    const { verdict } = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
     assert.equal(verdict.cause, "notInSubnet");
     bench.setInterfaces(nic); // It comes late.
     bench.settle();
@@ -163,7 +163,7 @@ suite("placement lan", () => {
     bench.settle();
     assert.equal(bench.gossip.reachability(owner)?.hasKernelAccess, false);
     assert.deepEqual([kernel(bench), bench.onWire], [[], []]);
-    const { verdict } = serviceView(bench.state, "default/web", new Map(), 0) ?? assert.fail();
+    const { verdict } = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
     const own = verdict.evidence.find(({ name }) => name === owner);
     assert.match(`${verdict.cause}: ${own?.value}`, /^notOwner: .*NET_ADMIN/);
     bench.runner.dispatch({ type: "kernel", failure: undefined, problems: new Map() });
@@ -184,7 +184,7 @@ suite("placement lan", () => {
     bench.reported.length = 0;
     bench.runner.dispatch({ type: "kernel", failure: "no capability", problems: new Map() });
     bench.settle();
-    const { verdict } = serviceView(bench.state, "default/web", new Map(), 0) ?? assert.fail();
+    const { verdict } = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
     assert.match(
       verdict.message,
       /announced by no node: the speaker of no candidate may put it on a NIC \(node1, node2, node3\)$/,
@@ -193,7 +193,7 @@ suite("placement lan", () => {
     const causes = [verdict.cause, poolVerdict(bench.state, one ?? assert.fail()).cause];
     assert.deepEqual(causes, ["noKernelAccess", "noKernelAccess"]);
     tell(true);
-    assert.equal(serviceView(bench.state, "default/web", new Map(), 0)?.verdict.cause, "notOwner");
+    assert.equal(serviceView(bench.state, "default/web", new Map())?.verdict.cause, "notOwner");
   });
 
   test("from layer 2 to a NIC and back the node goes on announcing, and the kernel has what it is to have", () => {
@@ -223,7 +223,7 @@ suite("placement lan", () => {
     bench.setInterfaces(eth0);
     bench.settle();
     assert.deepEqual(kernel(bench), []);
-    const found = () => serviceView(bench.state, "default/web", new Map(), 0)?.verdict ?? assert.fail();
+    const found = () => serviceView(bench.state, "default/web", new Map())?.verdict ?? assert.fail();
     assert.match(`${found().cause}: ${found().message}`, /^notInKernel: .*no interface is in its subnet$/);
     bench.setInterfaces(nic);
     bench.runner.dispatch({ type: "kernel", failure: "no capability", problems: new Map() });
@@ -235,7 +235,7 @@ suite("placement lan", () => {
 
   test("verdicts and events say where it is", () => {
     const { bench } = onRing(owner);
-    const { verdict } = serviceView(bench.state, "default/web", new Map(), 0) ?? assert.fail();
+    const { verdict } = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
     assert.equal(verdict.message, `${owner} has ${x} of pool nics in its kernel (interface eth0)`);
     const [one] = bench.state.config?.config.pools ?? [];
     assert.match(
@@ -248,7 +248,7 @@ suite("placement lan", () => {
     bench.settle();
     assert.deepEqual([kernel(bench), bench.onWire], [[], []], "nobody would answer");
     const { state } = onRing(loser).bench;
-    const view = serviceView(state, "default/web", new Map(), 0) ?? assert.fail();
+    const view = serviceView(state, "default/web", new Map()) ?? assert.fail();
     assert.equal(view.verdict.message, `${owner} announces ${x}`);
   });
 });

@@ -56,7 +56,7 @@ test("a node that is excluded, or not selected, has nothing; its labels are foll
   bench.setNode("node1", { disk: "ssd", [excludeLabel]: "" });
   bench.settle();
   assert.deepEqual(kernel(bench), []);
-  const { verdict } = serviceView(bench.state, "default/web", new Map(), 0) ?? assert.fail();
+  const { verdict } = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
   assert.match(
     `${verdict.cause}: ${verdict.message}`,
     /^nodeExcluded: node1 has the label .*: it does not announce 192\.0\.2\.1$/,
@@ -87,7 +87,7 @@ test("a pool that is no longer of protocol interface, or gone, leaves nothing in
 test("verdicts, metric and log say that the node has the address, or why it cannot", () => {
   const bench = started();
   const of = () => {
-    const view = serviceView(bench.state, "default/web", new Map(), 0) ?? assert.fail();
+    const view = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
     const [one] = bench.state.config?.config.pools ?? [];
     const { state, cause } = poolVerdict(bench.state, one ?? assert.fail());
     return [`${view.verdict.state} ${view.verdict.cause}: ${view.verdict.message}`, `${state} ${cause}`];

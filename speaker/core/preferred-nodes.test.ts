@@ -7,7 +7,7 @@ const preferring = (more = "") =>
   `{name: lan, protocol: layer2, addresses: [192.0.2.0/28], preferred-nodes: [{weight: 100, match-labels: {edge: "true"}}, {weight: 30, match-labels: {ssd: "true"}}]${more}}`;
 
 function evidence(bench: Bench): string[] {
-  const view = serviceView(bench.state, "default/web", new Map(), 0);
+  const view = serviceView(bench.state, "default/web", new Map());
   return view?.addresses[0]?.verdict.evidence.map(({ name, value }) => `${name}: ${value}`) ?? [];
 }
 

@@ -21,7 +21,7 @@ function announcing(node: string, configuration = both()): Bench {
 
 /** `PROTOCOL STATE CAUSE` of each of a Service's addresses, and of the whole. */
 function verdicts(bench: Bench, sessions: Sessions = new Map()): string[] {
-  const view = serviceView(bench.state, "default/web", sessions, 0) ?? assert.fail();
+  const view = serviceView(bench.state, "default/web", sessions) ?? assert.fail();
   const each = view.addresses.map(({ placement, verdict }) => `${placement?.protocol} ${verdict.state} ${verdict.cause}`);
   return [...each, `${view.verdict.state} ${view.verdict.cause}`];
 }

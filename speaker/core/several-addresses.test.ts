@@ -40,7 +40,7 @@ test("each address of a Service with several has its own owner, and the pool and
     { protocol: "layer2", pool: "lan", addresses: [one] },
     { protocol: "bgp", pool: "far", addresses: [far] },
   ]);
-  const verdicts = serviceView(owner?.state ?? assert.fail(), "default/web", new Map(), 0)?.addresses.map(
+  const verdicts = serviceView(owner?.state ?? assert.fail(), "default/web", new Map())?.addresses.map(
     ({ verdict }) => verdict.cause,
   );
   assert.deepEqual(verdicts, ["announced", "notOwner", "noSession"]);

@@ -75,6 +75,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
   switch (event.type) {
     case "service":
       touch(state, setService(state.services, event.key, event.service));
+      if (!state.status.since.has(event.key)) noteSince(state, event.key, now);
       break;
     case "slice":
       touch(state, setSlice(state.services, event.key, event.now, event.before));

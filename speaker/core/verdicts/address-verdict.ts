@@ -48,11 +48,12 @@ export interface ServiceView extends Dated<Millis> {
   readonly addresses: readonly AddressView[];
 }
 
-/** Undefined where there is no such Service. @param began when this process did */
-export function serviceView(state: SpeakerState, key: string, sessions: Sessions, began: Millis): ServiceView | undefined {
+/** Undefined where there is no such Service. */
+export function serviceView(state: SpeakerState, key: string, sessions: Sessions): ServiceView | undefined {
   const why = whyWithoutAddresses(state.services, key);
-  if (why === "serviceDeleted") return undefined;
-  const placedSince = state.status.since.get(key)?.at ?? began;
+  const placed = state.status.since.get(key);
+  if (why === "serviceDeleted" || placed === undefined) return undefined;
+  const placedSince = placed.at;
   if (why !== undefined) return { addresses: [], verdict: verdict("service", why), since: placedSince };
   const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] =>
     (state.placements.get(address.toString()) ?? [undefined]).map((placement) => {
@@ -86,12 +87,12 @@ function sinceOf(
     return Math.max(placedSince, ...faults);
   }
   const fault = placement && wireFault(state, placement);
-  if (fault !== undefined) return fault.since;
+  if (fault !== undefined) return Math.max(placedSince, fault.since);
   const { conflicts } = state;
   const rivals = [...(conflicts.defended.get(address.toString())?.defense.rivals.values() ?? [])].filter(
     ({ reported }) => reported,
   );
-  return rivals.length === 0 ? placedSince : Math.min(...rivals.map(({ since }) => since));
+  return rivals.length === 0 ? placedSince : Math.max(placedSince, Math.min(...rivals.map(({ since }) => since)));
 }
 
 const notPlaced = verdict("service", "notPlaced");

@@ -14,7 +14,7 @@ const noSessions: Sessions = new Map();
 
 /** `STATE CAUSE: MESSAGE` of a Service. */
 function on(bench: Bench, key = "default/web", sessions = noSessions): string {
-  const view = serviceView(bench.state, key, sessions, 0);
+  const view = serviceView(bench.state, key, sessions);
   return view === undefined ? "none" : `${view.verdict.state} ${view.verdict.cause}: ${view.verdict.message}`;
 }
 
@@ -33,7 +33,7 @@ test("the owner announces the address, and the others say who does", () => {
   assert.equal(on(Bench.announcing(owner)), `Announced announced: ${owner} announces ${x} of pool lan by layer 2`);
   const elsewhere = Bench.announcing(loser);
   assert.equal(on(elsewhere), `Announced notOwner: ${owner} announces ${x}`);
-  const view = serviceView(elsewhere.state, "default/web", noSessions, 0);
+  const view = serviceView(elsewhere.state, "default/web", noSessions);
   assert.deepEqual(
     view?.addresses[0]?.verdict.evidence.map(({ name, value }) => `${name}: ${value}`),
     [`owner: ${owner}`, `candidates: ${nodes.join(", ")}`, `${loser}: it could announce the address, and is not its owner`],
@@ -107,7 +107,7 @@ test("before anything is placed the verdict says so, and there is none on what t
 
 test("a verdict is since the owner became the owner, not since the last change of the Service", () => {
   const bench = Bench.announcing(owner);
-  const since = () => serviceView(bench.state, "default/web", noSessions, 0)?.since;
+  const since = () => serviceView(bench.state, "default/web", noSessions)?.since;
   assert.equal(since(), 0);
   bench.clock.advanceBy(7_000);
   bench.serve("default/web", [x], { annotations: { note: "other" } });
@@ -116,6 +116,33 @@ test("a verdict is since the owner became the owner, not since the last change o
   bench.endpoints("default/web", { node1: false });
   bench.settle();
   assert.equal(since(), 7_000);
+});
+
+test("no verdict on a Service is since before the Service was seen, or placed as it is", () => {
+  const bench = Bench.announcing(owner);
+  bench.clock.advanceBy(60_000);
+  bench.serve("default/late", ["192.0.2.9"]);
+  const since = (key: string) => serviceView(bench.state, key, noSessions)?.since;
+  assert.match(on(bench, "default/late"), /notPlaced/);
+  assert.equal(since("default/late"), 60_000, "before it is placed");
+  bench.settle();
+  assert.equal(since("default/late"), 60_000);
+  const sighting: AddressSighting = {
+    address: address(x),
+    kind: "uses",
+    mac: "02:00:00:00:00:99",
+    interface: "eth0",
+    ownMac: "02:00:00:00:00:01",
+  };
+  for (let i = 0; i < 3; i++) {
+    bench.runner.dispatch({ type: "sighting", sighting });
+    bench.clock.advanceBy(1_000);
+  }
+  assert.equal(since("default/web"), 60_000, "since the other host uses its address");
+  bench.serve("default/second", [x]);
+  bench.settle();
+  assert.match(on(bench, "default/second"), /addressConflict/);
+  assert.equal(since("default/second"), 63_000, "the other host was there before it");
 });
 
 test("another host with the address degrades it, and names the host", () => {
@@ -150,11 +177,11 @@ test("by BGP an address is announced by the sessions that are established", () =
   );
   assert.match(up(true, false), /^Degraded someSessionsDown: .* and not to 10\.0\.0\.2:179$/);
   assert.match(up(false, false), /^Pending noSession: /);
-  assert.equal(serviceView(bench.state, "default/web", sessions(false, false), 0)?.since, 2_000);
+  assert.equal(serviceView(bench.state, "default/web", sessions(false, false))?.since, 2_000);
   bench.clock.advanceBy(5_000);
   bench.serve("default/late", ["192.0.2.2"]);
   bench.settle();
-  assert.equal(serviceView(bench.state, "default/late", sessions(false, false), 0)?.since, bench.clock.now(), "placed later");
+  assert.equal(serviceView(bench.state, "default/late", sessions(false, false))?.since, bench.clock.now(), "placed later");
   assert.match(on(started(bgpPool, (one) => one.serve("default/web", [x]), "node1")), /^Pending noPeer: /);
   const local = (one: Bench) => one.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node2: true });
   assert.match(on(started(bgpPool, local, "node1", peer)), /^Pending noReadyEndpointOnNode: node1 has no ready endpoint/);
@@ -173,7 +200,7 @@ test("of the routes of an address it is said how each stands in its session, and
         notCarriedSince: () => (one.state === "sent" ? undefined : 7_000 + index),
       },
     ]);
-    const { verdict, since } = serviceView(bench.state, "default/web", new Map(sessions), 0) ?? assert.fail();
+    const { verdict, since } = serviceView(bench.state, "default/web", new Map(sessions)) ?? assert.fail();
     assert.equal(since, verdict.cause === "routeNotCarried" ? 7_001 : 0);
     const facts = verdict.evidence.filter(({ source }) => source === "BGP session").map(({ name, value }) => `${name}: ${value}`);
     return [`${verdict.state} ${verdict.cause}`, ...facts];
