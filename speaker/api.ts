@@ -99,7 +99,8 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
   const peers = () =>
     bgp.peers.map((peer) => {
       const { verdict, seconds } = peer.verdict;
-      return { peer: peer.key, verdict: answer({ verdict, since: clock.now() - 1000 * seconds }, date) };
+      const { key, name } = peer;
+      return { peer: key, peerName: name, verdict: answer({ verdict, since: clock.now() - 1000 * seconds }, date) };
     });
 
   /** As the others know it by gossip. */
@@ -126,7 +127,7 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
     for (const dated of objects.node()) yield { kind: "node", name: state.node, ...answer(dated, date) };
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
     for (const one of pools()) yield isWanted(one) ? { kind: "pool", name: one.pool, ...one.verdict } : undefined;
-    for (const { peer: name, verdict } of peers().filter(isWanted)) yield { kind: "peer", name, ...verdict };
+    for (const { peer: name, peerName, verdict } of peers().filter(isWanted)) yield { kind: "peer", name, peerName, ...verdict };
     for (const one of services(asked)) {
       if (one === undefined) {
         yield undefined;

@@ -87,7 +87,20 @@ interface Reachability {
 export interface VerdictsAnswer {
   readonly version?: string;
   readonly node?: string;
-  readonly verdicts: readonly (VerdictAnswer & { readonly kind: string; readonly name: string; readonly service?: string })[];
+  readonly verdicts: readonly VerdictEntry[];
+}
+
+export interface VerdictEntry extends VerdictAnswer {
+  readonly kind: string;
+  readonly name: string;
+  readonly service?: string;
+  /** Of a peer, the name that the configuration gives it. */
+  readonly peerName?: string | undefined;
+}
+
+/** What people call it, such as `tor-a (10.0.0.1:179)` for a peer that has a name. */
+export function titleOf({ name, peerName }: Pick<VerdictEntry, "name" | "peerName">): string {
+  return peerName === undefined ? name : `${peerName} (${name})`;
 }
 
 export interface MembersAnswer {

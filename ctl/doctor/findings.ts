@@ -1,6 +1,13 @@
 import { plural } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
-import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
+import {
+  type ConfigurationAnswer,
+  type ConflictsAnswer,
+  type MembersAnswer,
+  titleOf,
+  type VerdictAnswer,
+  type VerdictsAnswer,
+} from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import type { Answer, Processes, Unreachable } from "../cluster/processes.ts";
 
@@ -159,9 +166,9 @@ interface Problem {
 function verdictFindings({ verdicts, services }: Examined): Finding[] {
   const problems: Problem[] = [
     ...verdicts.flatMap(({ target, body }) =>
-      body.verdicts.filter(isProblem).map(({ kind, name, ...verdict }): Problem => {
+      body.verdicts.filter(isProblem).map(({ kind, name, peerName, ...verdict }): Problem => {
         if (kind === "configuration") return { kind, name: "", verdict };
-        return { kind, name: kind === "peer" ? `${name} of ${target.node}` : name, verdict };
+        return { kind, name: kind === "peer" ? `${titleOf({ name, peerName })} of ${target.node}` : name, verdict };
       }),
     ),
     ...services

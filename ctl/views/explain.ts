@@ -1,6 +1,13 @@
 import { parseAddress } from "#pkg/net";
 import { age, maskControls } from "#pkg/text";
-import type { ConfigurationAnswer, Explained, Explanation, NodeAnswer, VerdictAnswer } from "../cluster/answers.ts";
+import {
+  type ConfigurationAnswer,
+  type Explained,
+  type Explanation,
+  type NodeAnswer,
+  titleOf,
+  type VerdictAnswer,
+} from "../cluster/answers.ts";
 import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
@@ -21,7 +28,7 @@ export const explain = clusterCommand({
   svc/NAME, svc/NAMESPACE/NAME   a Service, then each of its addresses
   ADDRESS                        an IP address: the Services that have it
   node/NAME                      a node, by its speaker
-  peer/NAME                      a BGP peer by its address or key, as each node sees it
+  peer/NAME                      a BGP peer by its name, address or key, as each node sees it
   pool/NAME                      a pool
   config                         the configuration, by each process that has another verdict on it than the first
 
@@ -106,12 +113,16 @@ async function explainNode(processes: Processes, node: string): Promise<Explanat
   return { explained, unreachable: ofNode, none: `no speaker answers for node ${node}` };
 }
 
+/** @param name as the configuration has it, or the peer's address with or without its port */
 async function explainPeer(processes: Processes, name: string): Promise<Explanation> {
   const { peers, unreachable } = await askPeers(processes);
   const isIt = (key: string) => key === name || key.startsWith(`${name}:`) || key.startsWith(`[${name}]:`);
   const explained = peers
-    .filter(({ peer }) => isIt(peer))
-    .map(({ peer, node, verdict }) => ({ about: `Peer ${peer} of node ${node}`, verdict }));
+    .filter((one) => one.name === name || isIt(one.peer))
+    .map((one) => {
+      const title = titleOf({ name: one.peer, peerName: one.name });
+      return { about: `Peer ${title} of node ${one.node}`, verdict: one.verdict };
+    });
   return { explained, unreachable, none: `no node has a BGP peer ${name}${asFarAsKnown(unreachable)}` };
 }
 

@@ -1,5 +1,5 @@
 import { age } from "#pkg/text";
-import type { VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
+import { titleOf, type VerdictAnswer, type VerdictsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
@@ -7,6 +7,8 @@ import { askAll, type Processes, type Unreachable } from "../cluster/processes.t
 export interface NodePeer {
   readonly node: string;
   readonly peer: string;
+  /** As the configuration names it. */
+  readonly name: string | undefined;
   readonly verdict: VerdictAnswer;
 }
 
@@ -19,7 +21,7 @@ export async function askPeers(
   const peers = answers.flatMap(({ target, body: { node = target.node, verdicts } }) =>
     verdicts
       .filter(({ kind }) => kind === "peer")
-      .map(({ name: peer, kind: _, ...verdict }): NodePeer => ({ node, peer, verdict })),
+      .map(({ name: peer, peerName: name, kind: _, ...verdict }): NodePeer => ({ node, peer, name, verdict })),
   );
   return { peers: peers.sort((a, b) => (`${a.peer} ${a.node}` < `${b.peer} ${b.node}` ? -1 : 1)), unreachable };
 }
@@ -32,8 +34,8 @@ export const peers = clusterCommand({
   help: "Lists the BGP sessions of all nodes, by peer.",
   async find({ processes, screen, now }) {
     const { peers: all, unreachable } = await askPeers(processes);
-    const rows = all.map(({ node, peer, verdict: { state, since, cause, message } }) => [
-      peer,
+    const rows = all.map(({ node, peer, name, verdict: { state, since, cause, message } }) => [
+      titleOf({ name: peer, peerName: name }),
       node,
       state,
       age(since, now),

@@ -1,6 +1,6 @@
 import { list } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
-import type { Explained, VerdictsAnswer } from "../cluster/answers.ts";
+import { type Explained, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, type Processes } from "../cluster/processes.ts";
 
@@ -18,14 +18,15 @@ export async function relatedProblems(processes: Processes, services: readonly M
   const speakers = answers.filter(({ target }) => target.program === "speaker").length;
   const found = new Map<string, Related>(); // what is said -> by whom
   for (const { target, body } of answers) {
-    for (const { kind, name, ...verdict } of body.verdicts.filter(isProblem)) {
+    for (const entry of body.verdicts.filter(isProblem)) {
+      const { kind, name, peerName: _, ...verdict } = entry;
       const isRelated =
         (kind === "node" && nodes.has(name)) ||
         (kind === "pool" && pools.has(name)) ||
         (kind === "peer" && isByBgp && (nodes.size === 0 || nodes.has(nodeOf({ target, body })))) ||
         (kind === "configuration" && isPending);
       if (!isRelated) continue;
-      const about = aboutOf(kind, name, nodeOf({ target, body }));
+      const about = aboutOf(kind, titleOf(entry), nodeOf({ target, body }));
       const key = `${about} ${verdict.message}`;
       const known = found.get(key) ?? { about, verdict, isOfPool: kind === "pool", by: [] };
       found.set(key, known);
@@ -48,8 +49,8 @@ function nodeOf({ target, body }: Answer<VerdictsAnswer>): string {
   return body.node ?? target.node;
 }
 
-function aboutOf(kind: string, name: string, node: string): string {
+function aboutOf(kind: string, title: string, node: string): string {
   if (kind === "configuration") return "Configuration";
-  if (kind === "peer") return `Peer ${name} of node ${node}`;
-  return `${kind === "node" ? "Node" : "Pool"} ${name}`;
+  if (kind === "peer") return `Peer ${title} of node ${node}`;
+  return `${kind === "node" ? "Node" : "Pool"} ${title}`;
 }

@@ -1,6 +1,6 @@
 import { age, list, maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
-import type { ConfigurationAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
+import { type ConfigurationAnswer, titleOf, type VerdictAnswer, type VerdictsAnswer } from "../cluster/answers.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
@@ -73,8 +73,8 @@ function saidOnce(answers: readonly Answer<VerdictsAnswer>[]): Problem[] {
   return [...same.values()].flatMap((those) => {
     const [first] = those;
     if (first === undefined) return [];
-    const { kind, name, ...verdict } = first.verdict;
-    const what = kind === "configuration" ? kind : `${kind} ${name}`;
+    const { kind, name, peerName, ...verdict } = first.verdict;
+    const what = kind === "configuration" ? kind : `${kind} ${titleOf({ name, peerName })}`;
     const by = [...new Set(those.map(({ target }) => (target.program === "controller" ? "controller" : target.node)))];
     return [{ about: kind === "node" ? what : `${what} by ${list(by)}`, verdict }];
   });

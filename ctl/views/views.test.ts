@@ -407,6 +407,19 @@ test("answers of another version: what is not known is ignored, and what is miss
   assert.equal((await ingotctl("status", { processes })).status, Exit.ok);
 });
 
+test("a peer is shown and explained by the name that the configuration gives it", async () => {
+  const down = { ...verdict("peer", "connectTimeout", { message: "no answer within 5 s" }), since };
+  const entry = { kind: "peer", name: "10.0.0.1:179", peerName: "tor-a", ...down };
+  const answers = { ...speaker("n1"), "/v1/verdicts": self("speaker", { node: "n1", verdicts: [entry] }) };
+  const processes = fakeProcesses({ "controller-n1": controller, "speaker-n1": answers });
+  const said = async (args: string) => (await ingotctl(args, { processes, now, api: fakeApi({}) })).out;
+  assert.match(await said("explain peer/tor-a"), /^Peer tor-a \(10\.0\.0\.1:179\) of node n1/);
+  assert.equal(await said("explain peer/10.0.0.1"), await said("explain peer/tor-a"));
+  assert.match(await said("peers"), /tor-a \(10\.0\.0\.1:179\) +n1/);
+  assert.match(await said("status"), /peer tor-a \(10\.0\.0\.1:179\) by n1/);
+  assert.match(await said("doctor"), /peer tor-a \(10\.0\.0\.1:179\) of n1/);
+});
+
 test("--watch goes on when the API server does not answer for a while", async () => {
   const io = fakeIo({ processes: fakeProcesses(cluster), now });
   const ended = new Error("Ctrl-C");

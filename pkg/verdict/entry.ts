@@ -17,6 +17,8 @@ export interface VerdictEntry extends VerdictAnswer {
   readonly name: string;
   /** Of an address: the Service that has it. */
   readonly service?: string;
+  /** Of a peer: its name in the configuration. */
+  readonly peerName?: string | undefined;
 }
 
 export function answer<Instant>({ verdict, since }: Dated<Instant>, dateOf: (since: Instant) => string): VerdictAnswer {

@@ -80,6 +80,11 @@ export class BgpPeer {
   }
 
   /** Undefined without a session. */
+  /** As the configuration names it. */
+  get name(): string | undefined {
+    return this.#peer.name;
+  }
+
   get session(): BgpSession | undefined {
     return this.#session;
   }
@@ -127,7 +132,7 @@ export class BgpPeer {
 
   /** For people and programs; printed as JSON. */
   describe(): object {
-    const { name } = this.#peer;
+    const { name } = this;
     const { wanted } = this.routes;
     return {
       ...this.#session?.describe(),
