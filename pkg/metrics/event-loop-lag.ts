@@ -1,4 +1,4 @@
-import { createHistogram, type Histogram } from "node:perf_hooks";
+import { createHistogram, type Histogram, type RecordableHistogram } from "node:perf_hooks";
 import type { Registry } from "prom-client";
 import { pullGauge } from "./pulled.ts";
 
@@ -16,13 +16,19 @@ const statistics: Readonly<Record<string, { readonly help: string; readonly of: 
   p99: { help: "The 99th percentile of the recorded event loop delays.", of: (lags) => lags.percentile(99) },
 };
 
+/** Exact to 1 %: it has 48 KB outside V8's heap, where with Node's default of three figures it has 360. */
+function newHistogram(): RecordableHistogram {
+  return createHistogram({ figures: 2 });
+}
+
 /**
  * Takes the place of the library's `nodejs_eventloop_lag_min_seconds` and its like, for which Node wakes up ten times a second at least: a third
- * of what a process at rest costs. Here it is by how much a timer is late, once a second, since the last scrape.
+ * of what a process at rest costs. Here it is by how much a timer is late, once a second, since the last scrape. Two histograms take turns: a
+ * new one for each scrape would fill the C library's heap until V8 collects garbage, which a process at rest does seldom.
  */
 export function watchEventLoopLag(registry: Registry): void {
-  let lags = createHistogram();
-  let shown = lags;
+  let lags = newHistogram();
+  let shown = newHistogram();
   let due = performance.now() + everyMs;
   const sample = (): void => {
     const now = performance.now();
@@ -38,7 +44,11 @@ export function watchEventLoopLag(registry: Registry): void {
       name,
       help,
       collect: (add) => {
-        if (index === 0) [shown, lags] = [lags, createHistogram()]; // The first on the page.
+        if (index === 0) {
+          // The first on the page.
+          [shown, lags] = [lags, shown];
+          lags.reset();
+        }
         add({}, shown.count === 0 ? 0 : of(shown) / nanosPerSecond);
       },
     });

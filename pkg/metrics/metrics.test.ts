@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { syncBuiltinESMExports } from "node:module";
+import perfHooks from "node:perf_hooks";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
@@ -61,6 +63,18 @@ test("the lag of the event loop has the library's names, each once, and is what 
   const found = [0.1, 0.3, 0.2, 0.1, 0.1, 0.3, 0.3].map((value, index) => `${names[index]} ${value.toFixed(2)}`);
   assert.deepEqual(await lags(), found);
   assert.deepEqual(await lags(), none);
+});
+
+test("scrape after scrape makes no histograms, which are memory outside V8's heap until it collects garbage", async (context) => {
+  const { mock } = context.mock.method(perfHooks, "createHistogram");
+  syncBuiltinESMExports();
+  context.after(() => {
+    context.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const registry = createRegistry();
+  for (let scrape = 0; scrape < 20; scrape++) await registry.getMetricsAsJSON();
+  assert.equal(mock.callCount(), 2);
 });
 
 test("a pulled metric has the series there are when it is scraped, and each once", async () => {
