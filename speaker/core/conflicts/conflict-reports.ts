@@ -99,7 +99,7 @@ function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
 
 /** What another host that has the address too means for it. */
 export function conflictVerdict({ node, members }: SpeakerState, conflict: Conflict): Verdict {
-  const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany } = conflict;
+  const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany, failedToProve } = conflict;
   const evidence = frameFacts(conflict);
   const here = `node "${node}" (${ownMac} on ${name})`;
   if (answersForMany)
@@ -121,6 +121,12 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
     });
   const who = followed ? `${here} no longer announces it, because of the other` : `${here} goes on announcing it`;
   const both = `two nodes answer for ${address}, the other is "${other}" (${mac}), and ${who}`;
+  if (!members.active.includes(other) && failedToProve)
+    return verdict("service", "twoOwners", {
+      message: `a host answers for ${address} in the name of node "${other}" (${mac}), does not prove to be its speaker, and ${here} goes on announcing it`,
+      evidence,
+      next: `where node ${other} is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946) pass between the nodes`,
+    });
   if (!members.active.includes(other))
     return verdict("service", "twoOwners", { message: `${both}: their speakers do not reach each other`, evidence });
   return verdict("service", "twoOwners", {
