@@ -4,7 +4,7 @@ import type { Address } from "#pkg/net";
 import { list } from "#pkg/text";
 import { type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
-import { holdersOf } from "../services.ts";
+import { holderKeys } from "../services.ts";
 import type { SpeakerState } from "../state.ts";
 import type { Rival } from "./rivals.ts";
 
@@ -18,6 +18,8 @@ interface Conflict extends Rival {
 // one in a while; `/v1/conflicts` has all that there are.
 const maxReports = 200;
 const reportEveryMs: Millis = 5_000;
+// Of the Services that share an address so many get the event.
+const maxRecorded = 100;
 
 export function reportBegan(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
   if (!mayReport(state, now, effects)) return;
@@ -155,7 +157,7 @@ function record(
   message: string,
   effects: SpeakerEffect[],
 ): void {
-  for (const { service: key } of holdersOf(services, address)) {
+  for (const key of holderKeys(services, address.toString()).slice(0, maxRecorded)) {
     const service = services.rows.get(key)?.service;
     if (service !== undefined) effects.push({ type: "recordEvent", service, kind, reason, message });
   }
