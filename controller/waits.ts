@@ -44,6 +44,7 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
     case "backendKeyMismatch":
     case "portClash":
     case "sharingOff":
+    case "sharedByTooMany":
       return waits(request, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
     default:
       return [];

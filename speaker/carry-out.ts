@@ -16,7 +16,7 @@ import type { Sources } from "./sources.ts";
 /** What carries out the core's effects. */
 export interface Drivers {
   readonly runner: Pick<CoreRunner, "dispatch">;
-  readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe">;
+  readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge">;
   readonly occupants: Pick<OccupantsWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
@@ -52,6 +52,9 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "probe":
       layer2.probe(effect.address, effect);
+      break;
+    case "challenge":
+      layer2.challenge(effect.address, effect.to);
       break;
     case "writeOccupant":
       occupants.write(effect.address, effect.occupant);

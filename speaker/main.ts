@@ -68,7 +68,8 @@ await runDaemon({
     const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
     const state = createState(options);
     const { gossip } = state.members;
-    const { members, memberlist } = createMembers({ ...common, values, noRing, interfaces: layer2.interfaces(), gossip, emit });
+    const ofRing = { values, noRing, interfaces: layer2.interfaces(), layer2, gossip, emit };
+    const { members, memberlist } = createMembers({ ...common, ...ofRing });
     stack.use(members);
     stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 

@@ -147,6 +147,8 @@ function decisionText(decision: Fields): { readonly what: string; readonly why?:
       return { what: `defends ${ip} against another host` };
     case "probe":
       return { what: `asks the network who has ${ip}` };
+    case "challenge":
+      return { what: `has the host ${decision.to} prove that it is the speaker which announces ${ip}` };
     case "writeOccupant":
       return {
         what: decision.occupant === undefined ? `reports that nobody else has ${ip}` : `reports that another host has ${ip}`,

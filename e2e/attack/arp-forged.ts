@@ -51,7 +51,7 @@ export const arpForged: Scene = {
         if (!(await answers(cluster.client, address, mac))) silent++;
       }
     await forger.stop();
-    const sent = Number(/^sent (\d+)$/m.exec(forger.lines.join("\n"))?.[1] ?? 0);
+    const sent = Number(/^sent (\d+),/m.exec(forger.lines.join("\n"))?.[1] ?? 0);
     const { conflicts } = JSON.parse((await owner.speaker.get("/v1/conflicts")).body) as { conflicts: { owner: string }[] };
     const yielded = conflicts.filter((conflict) => conflict.owner === "other").length;
     return {

@@ -1,10 +1,12 @@
 /**
  * Sends ARP replies and neighbour advertisements in a node's name, seven a second for each address, to another node and to all hosts:
- * `forge-arp.ts NODE-MAC VICTIM-MAC ADDRESS…`, until it is stopped; then prints how many.
+ * `forge-arp.ts NODE-MAC VICTIM-MAC ADDRESS…`, until it is stopped; then prints how many. Where it is challenged to prove that it has an address, it
+ * does so with a key of its own.
  */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { ArpOperation, encodeArp, encodeNeighbor, unsolicited } from "#pkg/layer2/testing";
-import { EtherType, etherTypeFilter, interfaceIndexOf, PacketSocket, SendBatch } from "#pkg/linux";
+import { ArpOperation, encodeArp, encodeNeighbor, Proofs, unsolicited } from "#pkg/layer2/testing";
+import { EtherType, etherTypeFilter, interfaceIndexOf, PacketSocket, ReceiveBatch, SendBatch } from "#pkg/linux";
 import { broadcastMac, parseAddress, parseMac } from "#pkg/net";
 
 const [nodeText = "", victimText = "", ...texts] = process.argv.slice(2);
@@ -12,7 +14,11 @@ const [node, victim, index] = [parseMac(nodeText), parseMac(victimText), interfa
 if (node === undefined || victim === undefined || index === undefined)
   throw new Error("Cannot forge: two MAC addresses and eth0 needed");
 const perSecond = 7;
+const keepAll = 128;
 const socket = PacketSocket.open(index, EtherType.arp, etherTypeFilter(EtherType.arp, 0));
+const challenges = PacketSocket.open(index, EtherType.experimental, etherTypeFilter(EtherType.experimental, keepAll));
+const proofs = new Proofs(() => randomBytes(16), 0);
+proofs.setKeys([randomBytes(16)]);
 
 /** A frame that uses the address towards the victim, or announces it to all hosts. */
 function forged(text: string, isAnnouncement: boolean): Uint8Array {
@@ -36,17 +42,31 @@ function forged(text: string, isAnnouncement: boolean): Uint8Array {
 
 const pairs = texts.map((text) => [forged(text, true), forged(text, false)] as const);
 let rounds = 0;
-const forge = (): void => {
-  for (const [announcement, answer] of pairs) {
-    const batch = new SendBatch(1, 128);
-    batch.push(rounds % perSecond === 0 ? announcement : answer);
-    socket.send(batch);
+let answered = 0;
+const received = new ReceiveBatch(64, keepAll);
+const send = (frame: Uint8Array): void => {
+  const batch = new SendBatch(1, keepAll);
+  batch.push(frame);
+  socket.send(batch);
+};
+/** The interface takes frames for the node only where it is promiscuous. */
+const answer = (): void => {
+  const count = challenges.receive(received);
+  for (let i = 0; i < count; i++) {
+    const { frame, arrival } = received.frame(i);
+    const taken = arrival === "outgoing" ? undefined : proofs.receive(frame, node, performance.now(), () => true);
+    if (taken === undefined || !("answer" in taken)) continue;
+    send(taken.answer);
+    answered++;
   }
+};
+const forge = (): void => {
+  for (const [announcement, use] of pairs) send(rounds % perSecond === 0 ? announcement : use);
   rounds++;
 };
 console.log("sending");
-const timer = setInterval(forge, 1000 / perSecond);
+const timers = [setInterval(forge, 1000 / perSecond), setInterval(answer, 10)];
 await once(process, "SIGTERM");
-clearInterval(timer);
-console.log(`sent ${rounds * pairs.length}`);
-socket[Symbol.dispose]();
+for (const timer of timers) clearInterval(timer);
+console.log(`sent ${rounds * pairs.length}, answered ${answered}`);
+for (const one of [socket, challenges]) one[Symbol.dispose]();

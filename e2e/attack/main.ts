@@ -4,6 +4,7 @@
  * where a scene needs FRR.
  */
 import { arpForged } from "./arp-forged.ts";
+import { arpForgedAfterFailure } from "./arp-forged-after-failure.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
@@ -18,6 +19,7 @@ const scenes: readonly Scene[] = [
   updateFlood,
   bfdForgedDown,
   arpForged,
+  arpForgedAfterFailure,
   ringIdleConnections,
   ringConnectionFlood,
   ringGarbage,

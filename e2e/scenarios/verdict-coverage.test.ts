@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { causes } from "#pkg/verdict";
 
-/** Causes that nobody can bring about for long enough to see them, and why. */
+/** Causes that no scenario brings about for long enough to see them, and why. */
 const fleeting: Readonly<Record<string, string>> = {
   addressGivenUp: "until the status of the other Service is written",
   autoAssignOff: "said of one pool among those that noPoolFits names",
@@ -16,6 +16,7 @@ const fleeting: Readonly<Record<string, string>> = {
   probing: "less than a second",
   undecided: "milliseconds after the controller started",
   severalPools: "why the event ClearAssignment says that a Service loses an address; its verdict is what it lacks then",
+  sharedByTooMany: "it takes 500 Services: see pkg/allocator/sharing-limit.test.ts and speaker/core/placements.test.ts",
   unsettled: "seconds, while speakers hear of one another",
 };
 

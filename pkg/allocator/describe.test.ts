@@ -95,6 +95,12 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       'address 10.0.0.1 is in use, and no two Services share an address of pool "a"; request another address',
     ],
   ],
+  sharedByTooMany: [
+    [
+      { reason: "sharedByTooMany", address: address("10.0.0.1"), limit: 500 },
+      "address 10.0.0.1 is shared by 500 Services already, and no more may; request another address, or give it another sharing key",
+    ],
+  ],
   quotaExceeded: [
     [{ ...quota, pools: ["public"] }, `namespace "team-a" has 2 of 2 IPv4 addresses of pool "public"${lessOrMore}`],
     [{ ...quota, resource: "services", limit: 4, used: 4 }, `namespace "team-a" has 4 of 4 Services with addresses${lessOrMore}`],

@@ -37,6 +37,8 @@ export function finding(refusal: Refusal): string {
       return `address ${refusal.address} of pool ${quote(refusal.pool)} is reserved`;
     case "sharingOff":
       return `address ${refusal.address} is in use, and no two Services share an address of pool ${quote(refusal.pool)}`;
+    case "sharedByTooMany":
+      return `address ${refusal.address} is shared by ${refusal.limit} Services already, and no more may`;
     case "quotaExceeded":
       return quotaFinding(refusal);
     case "awaitsIpam":

@@ -1,3 +1,4 @@
+import { limits } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type AddressRequest, namespaceOf, type Port } from "#pkg/service";
 import { IntervalSet } from "./intervals.ts";
@@ -124,19 +125,23 @@ export class Occupancy {
   }
 
   /**
-   * Why a Service that would come to this slot may not share it by the pool's rule, though it may by the terms of all of them, as `conflict`
-   * has it; undefined if it may.
+   * Why a Service that would come to this slot may not share it by the pool's rule, or because as many do as may, though it may by the terms of all of
+   * them, as `conflict` has it; undefined if it may.
    */
   newcomerRefusal({ service }: Terms, slot: bigint): Refusal | undefined {
     const holders = this.#holders.get(slot);
     if (!(holders instanceof Sharers)) return undefined;
+    const { holdings, namespaces } = holders;
     const { pool, address } = this.layout.at(slot);
-    const namespace = namespaceOf(service);
-    const [other] = holders.holdings;
-    if (pool.sharing === "cluster" || other === undefined || (holders.holdings.size === 1 && other.terms.service === service))
-      return undefined;
-    if (holders.namespaces.size > 1 || !holders.namespaces.has(namespace)) return { reason: "inUse", address };
-    return pool.sharing === "none" ? { reason: "sharingOff", address, pool: pool.name } : undefined;
+    const [other] = holdings;
+    const isAlone = other === undefined || (holdings.size === 1 && other.terms.service === service);
+    if (pool.sharing !== "cluster" && !isAlone) {
+      if (namespaces.size > 1 || !namespaces.has(namespaceOf(service))) return { reason: "inUse", address };
+      if (pool.sharing === "none") return { reason: "sharingOff", address, pool: pool.name };
+    }
+    const limit = limits.holdersOfAddress;
+    const isFull = holdings.size >= limit && !holdings.values().some(({ terms }) => terms.service === service);
+    return isFull ? { reason: "sharedByTooMany", address, limit } : undefined;
   }
 
   /**
@@ -179,6 +184,11 @@ export class Occupancy {
     const wanted = this.#wanted.texts;
     let slot = group.slots.next(span.start);
     while (slot !== undefined && slot < span.end) {
+      const holders = this.#holders.get(slot);
+      if (holders instanceof Sharers && holders.holdings.size >= limits.holdersOfAddress) {
+        slot = group.slots.next(slot + 1n); // Hundreds of Services for each slot that is passed over.
+        continue;
+      }
       const taken = group.ports.get(this.#portTaken(slot, wanted) ?? "");
       // Many Services with one key and one port is how people use sharing: a port taken everywhere must not cost a walk.
       if (taken?.size === group.slots.size) return undefined;

@@ -361,7 +361,7 @@ export class Search {
       return { reason: "reserved", address, pool: pool.name };
     const elsewhere = this.#elsewhere(pool, address, slot);
     if (elsewhere !== undefined) return elsewhere;
-    return pool.sharing === "cluster" ? undefined : this.#occupancy.newcomerRefusal(this.#request, slot);
+    return this.#occupancy.newcomerRefusal(this.#request, slot);
   }
 
   /** What the pool's IPAM says against it. One that is held already is shared, if at all, by the rules here. */

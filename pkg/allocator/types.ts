@@ -84,6 +84,8 @@ export type Refusal =
   | { readonly reason: "reserved"; readonly address: Address; readonly pool: string }
   /** In use, and no two Services share an address of the pool. */
   | { readonly reason: "sharingOff"; readonly address: Address; readonly pool: string }
+  /** As many Services share it as may. */
+  | { readonly reason: "sharedByTooMany"; readonly address: Address; readonly limit: number }
   /** It has `used` without what it would give up, and `needs` more. No `pools` are all of them. */
   | {
       readonly reason: "quotaExceeded";

@@ -19,6 +19,8 @@ export const limits = {
   cidrs: 50_000,
   /** Peers that a node has sessions with: each gets all routes, at 10,000 of them a megabyte. A node has a few routers. */
   peersOfNode: 256,
+  /** Services that may share an address: each of them is looked at when one of them changes. */
+  holdersOfAddress: 500,
   /** Steps taken to find out whether two advertisements, or two peers, concern the same node; beyond, they are taken to. */
   comparisons: 1_000_000,
   /** Problems returned; the last one then says how many more there are. */

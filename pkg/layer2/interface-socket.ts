@@ -15,6 +15,7 @@ import { gratuitousFrames, probeFrame, solicitationFrom } from "./frames/announc
 import { type Answer, answerArp, answerNeighbor } from "./frames/answers.ts";
 import { type ArpFrame, decodeArp, type WireAddress } from "./frames/arp.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, neighborFrameLength } from "./frames/ndp.ts";
+import { proofFrameLength } from "./frames/proof.ts";
 import { type IgnoredSighting, type Sighting, sightingInArp, sightingInNeighbor } from "./frames/sightings.ts";
 import type { Announcement } from "./messages.ts";
 import { MulticastGroups } from "./multicast-groups.ts";
@@ -22,6 +23,7 @@ import type { Row, SharedMemory } from "./shared-memory.ts";
 
 const maxFrameSize = 1514; // All of a frame: a solicitation can be long (RFC 3971), and its checksum covers all of it.
 const arpFilter = etherTypeFilter(EtherType.arp, 128);
+const proofFilter = etherTypeFilter(EtherType.experimental, proofFrameLength);
 const ndpFilter = icmpv6Filter([NeighborType.solicitation, NeighborType.advertisement], maxFrameSize);
 // Frames read at once, so that a flood on one interface does not silence the others.
 const batch = 64;
@@ -39,6 +41,8 @@ export interface AddressBook {
   find(address: WireAddress): Announcement | undefined;
   /** A host, which may be this one, uses an address, which may be anybody's. */
   sight(sighting: Sighting | IgnoredSighting, socket: InterfaceSocket): void;
+  /** Takes a challenge or a proof. @returns the proof to send back */
+  prove(frame: Uint8Array, socket: InterfaceSocket): Uint8Array | undefined;
 }
 
 /** How a protocol reads frames. */
@@ -57,12 +61,13 @@ interface Protocol<Packet, Address extends WireAddress> {
 const arp: Protocol<ArpFrame, number> = { decode: decodeArp, sighting: sightingInArp, answer: answerArp };
 const ndp: Protocol<NeighborFrame, bigint> = { decode: decodeNeighbor, sighting: sightingInNeighbor, answer: answerNeighbor };
 
-/** The sockets on one interface: ARP is answered on one, neighbour solicitations on the other. */
+/** The sockets on one interface: one for ARP, one for neighbour discovery, one for challenges and proofs. */
 export class InterfaceSocket implements Disposable {
   readonly #shared: SharedMemory;
   readonly #memory: FrameMemory;
   readonly #arp: PacketSocket;
   readonly #ndp: PacketSocket;
+  readonly #proofs: PacketSocket;
   readonly #groups: MulticastGroups;
   readonly #rows: Row[] = []; // The row of each frame to send.
   #interface: TrackedInterface;
@@ -79,13 +84,14 @@ export class InterfaceSocket implements Disposable {
     using stack = new DisposableStack();
     this.#arp = stack.use(PacketSocket.open(one.index, EtherType.arp, arpFilter));
     this.#ndp = stack.use(PacketSocket.open(one.index, EtherType.ipv6, ndpFilter));
+    this.#proofs = stack.use(PacketSocket.open(one.index, EtherType.experimental, proofFilter));
     this.#groups = new MulticastGroups(one.index);
     stack.move();
   }
 
   /** The descriptors that become readable when there is something to serve. */
   get fds(): readonly number[] {
-    return [this.#arp.fd, this.#ndp.fd];
+    return [this.#arp.fd, this.#ndp.fd, this.#proofs.fd];
   }
 
   get interface(): TrackedInterface {
@@ -140,6 +146,7 @@ export class InterfaceSocket implements Disposable {
    * @throws {SystemCallError} when the socket is of no more use
    */
   serve(fd: number, book: AddressBook): number {
+    if (fd === this.#proofs.fd) return this.#serveProofs(book);
     return fd === this.#arp.fd ? this.#serve(this.#arp, arp, book) : this.#serve(this.#ndp, ndp, book);
   }
 
@@ -174,13 +181,21 @@ export class InterfaceSocket implements Disposable {
     this.#send(typeof address === "bigint" ? this.#ndp : this.#arp);
   }
 
+  /** Sends a challenge. One that is lost is followed by the next. */
+  sendProof(frame: Uint8Array): void {
+    if (!this.#interface.running) return;
+    this.#memory.toSend.push(frame);
+    this.#proofs.send(this.#memory.toSend);
+    this.#memory.toSend.clear();
+  }
+
   withdraw({ address }: Announcement): void {
     if (typeof address === "bigint") this.#groups.remove(address);
   }
 
   /** Frames that the kernel dropped since the last call, because they came faster than they were read. @throws {SystemCallError} */
   takeDropped(): number {
-    return this.#arp.takeDropped() + this.#ndp.takeDropped();
+    return this.#arp.takeDropped() + this.#ndp.takeDropped() + this.#proofs.takeDropped();
   }
 
   /** Why the last frames could not be sent, if they could not; once. */
@@ -199,6 +214,7 @@ export class InterfaceSocket implements Disposable {
     this.#burst++;
     this.#arp[Symbol.dispose]();
     this.#ndp[Symbol.dispose]();
+    this.#proofs[Symbol.dispose]();
     this.#groups[Symbol.dispose]();
   }
 
@@ -229,6 +245,17 @@ export class InterfaceSocket implements Disposable {
       this.#push(answered.frame, answered.announcement.row);
     }
     this.#send(socket, "responses");
+    return count;
+  }
+
+  #serveProofs(book: AddressBook): number {
+    const { received } = this.#memory;
+    const count = this.#receive(this.#proofs);
+    for (let i = 0; i < count; i++) {
+      const { frame, arrival } = received.frame(i);
+      const proof = arrival === "host" ? book.prove(frame, this) : undefined;
+      if (proof !== undefined) this.sendProof(proof);
+    }
     return count;
   }
 

@@ -14,7 +14,14 @@ const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
 const skip = !available && "needs unshare, ip and user namespaces";
 
 suite("layer 2 on a LAN of network namespaces", { skip, concurrency: true }, () => {
-  for (const scenarios of ["standby-scenarios", "interface-scenarios", "arp-scenarios", "ndp-scenarios", "asker-scenarios"])
+  for (const scenarios of [
+    "standby-scenarios",
+    "interface-scenarios",
+    "arp-scenarios",
+    "ndp-scenarios",
+    "asker-scenarios",
+    "proof-scenarios",
+  ])
     test(scenarios, async () => {
       const file = new URL(`./testing/${scenarios}.ts`, import.meta.url).pathname;
       const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.

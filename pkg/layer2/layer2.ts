@@ -117,6 +117,7 @@ export class Layer2 implements AsyncDisposable {
   #phase: "new" | "watching" | "answering" | "disposed" = "new";
   readonly #answering = Promise.withResolvers<void>();
   #onlyAnswers = false;
+  #keys: readonly Uint8Array[] = [];
   #forgetAt: Millis = Infinity; // When the next address is forgotten.
   #interfaces: readonly InterfaceState[] = [];
   /** Why no interface can answer. */
@@ -231,6 +232,20 @@ export class Layer2 implements AsyncDisposable {
     this.#thread.send({ type: "probe", address: wireAddress(address), ...(mac !== undefined && { to: mac }), fromOwnAddress });
   }
 
+  /**
+   * Has the speaker with this MAC address prove that it announces the address. Its proof is reported as a sighting; without a key nobody is asked.
+   */
+  challenge(address: Address, to: string): void {
+    const mac = parseMac(to);
+    if (mac !== undefined) this.#thread.send({ type: "challenge", address: wireAddress(address), to: mac });
+  }
+
+  /** The keys of the speakers' ring: with the first this node proves what it announces, proofs by any of them are accepted. */
+  setKeys(keys: readonly Uint8Array[]): void {
+    this.#keys = keys;
+    this.#thread.send({ type: "keys", keys });
+  }
+
   /** Answers on, but sends no announcements any more: other speakers take over, and theirs are to stand. */
   stopAnnouncing(): void {
     this.#onlyAnswers = true;
@@ -311,6 +326,7 @@ export class Layer2 implements AsyncDisposable {
       announced: entries.map(announcement),
       onlyAnswers: this.#onlyAnswers,
       refreshMs: this.#refreshMs,
+      keys: this.#keys,
     };
   }
 

@@ -1,10 +1,14 @@
+import { randomBytes } from "node:crypto";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { PollSet, SystemCallError } from "#pkg/linux";
 import type { Fields } from "#pkg/log";
+import type { Mac } from "#pkg/net";
 import type { MainThread } from "#pkg/threads";
 import { FloodWatch, SightingLimiter } from "./engine/limits.ts";
+import { Proofs } from "./engine/proofs.ts";
 import { GratuitousSchedule, RefreshSchedule } from "./engine/schedules.ts";
 import type { WireAddress } from "./frames/arp.ts";
+import { nonceLength } from "./frames/proof.ts";
 import type { IgnoredSighting, Sighting } from "./frames/sightings.ts";
 import type { AddressBook, InterfaceSocket } from "./interface-socket.ts";
 import { InterfaceWatcher } from "./interface-watcher.ts";
@@ -39,6 +43,7 @@ export class AnswerLoop implements AddressBook, Disposable {
   readonly #schedule = new GratuitousSchedule<ScheduledAnnouncement>();
   readonly #refresh: RefreshSchedule<Announcement>;
   readonly #sightings = new SightingLimiter();
+  readonly #proofs: Proofs;
   readonly #flood = new FloodWatch();
   readonly #onFlood: (isFlooded: boolean) => void;
   readonly #poll = new PollSet();
@@ -56,7 +61,7 @@ export class AnswerLoop implements AddressBook, Disposable {
     random: Random,
     onFlood: (isFlooded: boolean) => void,
   ) {
-    const { memory, announced, onlyAnswers, refreshMs } = main.start;
+    const { memory, announced, onlyAnswers, refreshMs, keys } = main.start;
     this.#main = main;
     this.#clock = clock;
     this.#onFlood = onFlood;
@@ -66,6 +71,8 @@ export class AnswerLoop implements AddressBook, Disposable {
     this.#interfaces = new Interfaces(this.#shared, this.#log);
     this.#announced = new Map(announced.map((announcement) => [announcement.address, announcement]));
     this.#onlyAnswers = onlyAnswers;
+    this.#proofs = new Proofs(() => randomBytes(nonceLength), clock.now());
+    this.#proofs.setKeys(keys);
     this.#refresh = new RefreshSchedule(refreshMs, random);
     for (const announcement of announced) this.#addRefresh(announcement);
     this.#surveyAt = clock.now() + surveyEvery;
@@ -137,6 +144,12 @@ export class AnswerLoop implements AddressBook, Disposable {
         for (const [socket, announcement] of this.#socketsFor(command.address))
           socket.probe(announcement, command.to, command.fromOwnAddress);
         break;
+      case "challenge":
+        this.#challenge(command.address, command.to);
+        break;
+      case "keys":
+        this.#proofs.setKeys(command.keys);
+        break;
       case "stopAnnouncing":
         this.#onlyAnswers = true;
         break;
@@ -166,6 +179,13 @@ export class AnswerLoop implements AddressBook, Disposable {
     else this.#schedule.add({ announcement, socket, burst: socket.burst });
   }
 
+  #challenge(address: WireAddress, to: Mac): void {
+    const sockets = [...this.#socketsFor(address)].map(([socket]) => socket);
+    const from = sockets.map(({ mac }) => mac);
+    for (const [index, frame] of this.#proofs.challenge(address, to, from, this.#clock.now()).entries())
+      sockets[index]?.sendProof(frame);
+  }
+
   *#socketsFor(address: WireAddress): Iterable<[InterfaceSocket, Announcement]> {
     const announcement = this.#announced.get(address);
     if (announcement === undefined) return;
@@ -190,6 +210,18 @@ export class AnswerLoop implements AddressBook, Disposable {
     if (sighting.kind !== "probes") this.#shared.addToRow(announcement.row, "sightings");
     if (this.#sightings.allows(sighting.address, sighting.mac, this.#clock.now()))
       this.#main.post({ type: "sighting", sighting, interface: socket.interface.name, own: socket.mac });
+  }
+
+  prove(frame: Uint8Array, socket: InterfaceSocket): Uint8Array | undefined {
+    const announcementOf = (address: WireAddress) => {
+      const announcement = this.find(address);
+      return announcement !== undefined && socket.isFor(announcement) ? announcement : undefined;
+    };
+    const taken = this.#proofs.receive(frame, socket.mac, this.#clock.now(), (address) => announcementOf(address) !== undefined);
+    if (taken === undefined) return undefined;
+    if ("answer" in taken) return taken.answer;
+    this.#main.post({ type: "sighting", sighting: taken.proven, interface: socket.interface.name, own: socket.mac });
+    return undefined;
   }
 
   #mayAnnounce(announcement: Announcement): boolean {

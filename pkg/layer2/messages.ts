@@ -24,6 +24,8 @@ export interface WorkerStart {
   /** See `stopAnnouncing`. */
   readonly onlyAnswers: boolean;
   readonly refreshMs: Millis;
+  /** See `Layer2.setKeys`. */
+  readonly keys: readonly Uint8Array[];
 }
 
 /** From the main thread to the worker. An announcement takes the place of an earlier one of the same address. */
@@ -33,6 +35,9 @@ export type Command =
   | { readonly type: "defend"; readonly address: WireAddress }
   /** Probe the address: at everyone, or at one host (see `Layer2.probe`). */
   | { readonly type: "probe"; readonly address: WireAddress; readonly to?: Mac; readonly fromOwnAddress: boolean }
+  /** Have the speaker with this MAC address prove that it announces the address. */
+  | { readonly type: "challenge"; readonly address: WireAddress; readonly to: Mac }
+  | { readonly type: "keys"; readonly keys: readonly Uint8Array[] }
   /** Only answer from now on. */
   | { readonly type: "stopAnnouncing" };
 

@@ -12,7 +12,8 @@ import {
 } from "./libc.ts";
 import type { ReceiveBatch, SendBatch } from "./message-batches.ts";
 
-export const EtherType = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
+/** `experimental`: the first of the two local ones (IEEE 802, section 9.2.3). */
+export const EtherType = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd, experimental: 0x88b5 } as const;
 
 /** A frame of a batch that could not be sent. */
 export interface SendFailure {

@@ -44,6 +44,8 @@ export type NotAnnounced =
   | "notInSubnet"
   /** It shares the address, and the node that announces it has none of this Service's endpoints (`Local`). */
   | "noReadyEndpointOnOwner"
+  /** Of the Services that share the address, too many come before it. */
+  | "sharedByTooMany"
   /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
   /** Of protocol `bgp`: no advertisement of this node for the pool has a peer. */
@@ -153,10 +155,20 @@ export function place(
  * (KEP-1669), so that the last Pod of a Service goes without a lost connection.
  */
 export function endpointsInUse(endpoints: readonly NodeEndpoints[]): readonly EndpointsInUse[] {
-  const inUse = (state: "ready" | "draining") =>
-    endpoints.flatMap((each) => (each[state] > 0 ? [{ nodeName: each.nodeName, count: each[state] }] : []));
-  const ready = inUse("ready");
-  return ready.length > 0 ? ready : inUse("draining");
+  const state = stateInUse(endpoints);
+  if (state === undefined) return [];
+  return endpoints.flatMap((each) => (each[state] > 0 ? [{ nodeName: each.nodeName, count: each[state] }] : []));
+}
+
+function stateInUse(endpoints: readonly NodeEndpoints[]): "ready" | "draining" | undefined {
+  if (endpoints.some(({ ready }) => ready > 0)) return "ready";
+  return endpoints.some(({ draining }) => draining > 0) ? "draining" : undefined;
+}
+
+function nodesInUse(endpoints: readonly NodeEndpoints[], state: "ready" | "draining"): ReadonlySet<string | undefined> {
+  const nodes = new Set<string | undefined>();
+  for (const each of endpoints) if (each[state] > 0) nodes.add(each.nodeName);
+  return nodes;
 }
 
 interface EndpointsInUse {
@@ -179,10 +191,10 @@ function suitableNodes(
 ): readonly string[] | Refusal {
   if (!holder.isAllowed) return refusal("ipNotAllowed");
   const { inService, eligible, excluded, withoutInterface, withoutKernelAccess, subnets } = nodes;
-  const ready = endpointsInUse(holder.endpoints);
-  if (ready.length === 0) return refusal("noReadyEndpoint");
+  const inUse = stateInUse(holder.endpoints);
+  if (inUse === undefined) return refusal("noReadyEndpoint");
   if (inService.length === 0) return refusal("noActiveSpeaker");
-  const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
+  const local = holder.externalTrafficPolicy === "Local" ? nodesInUse(holder.endpoints, inUse) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
   if (suitable.length > 0) return withoutUnaware(suitable, nodes, local !== undefined, reported);
@@ -219,11 +231,15 @@ function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">):
   return { announced: false, reason };
 }
 
+/** The nodes of all choices, or, without any, those of each. Of a thousand Services most have the same one, or as many with the same nodes. */
 function agreed(choices: readonly (readonly string[])[]): readonly string[] {
-  const [first, ...rest] = choices;
-  if (first === undefined) return [];
-  const common = rest.reduce((left, right) => left.filter((node) => right.includes(node)), first);
-  return common.length > 0 ? common : [...new Set(choices.flat())];
+  const different = [...new Set(choices)];
+  const [first, ...rest] = different;
+  if (first === undefined || rest.length === 0) return first ?? [];
+  const counts = new Map<string, number>(); // node -> how many chose it
+  for (const choice of different) for (const node of choice) counts.set(node, (counts.get(node) ?? 0) + 1);
+  const common = first.filter((node) => counts.get(node) === different.length);
+  return common.length > 0 ? common : [...counts.keys()];
 }
 
 /** What it goes with where the Services on it agree on that, as MetalLB has it for a dual-stack Service; else the address itself. */

@@ -49,6 +49,8 @@ export type Layer2Effect =
   | { readonly type: "defend"; readonly address: Address }
   /** To the host with this MAC address; to all when unset. */
   | { readonly type: "probe"; readonly address: Address; readonly to?: string; readonly fromOwnAddress?: boolean }
+  /** Have the speaker with this MAC address prove that it announces the address. */
+  | { readonly type: "challenge"; readonly address: Address; readonly to: string }
   /** Write to the ConfigMap `ingot-conflicts` who has an address; undefined for nobody any more. */
   | {
       readonly type: "writeOccupant";

@@ -15,7 +15,7 @@ export type SpeakerEvent =
   | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address -> name of an interface
   /** What of this node's kernel is not as it is to be. */
   | ({ readonly type: "kernel" } & KernelProblems)
-  /** Another host uses, announces or probes an address that is announced or listened for. */
+  /** Another host uses, announces or probes an address that is announced or listened for, or proves that it announces it. */
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }

@@ -28,6 +28,13 @@ export type NotHere =
   | "noKernelAccess"
   | "notInSubnet";
 
+// Kubernetes' node lifecycle controller adds them, 40 s after the kubelet's last word by default.
+const notReadyTaints: ReadonlySet<string> = new Set([
+  "node.kubernetes.io/not-ready",
+  "node.kubernetes.io/unreachable",
+  outOfServiceTaint,
+]);
+
 const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
   excluded: "nodeExcluded",
   notSelected: "nodeNotSelected",
@@ -98,6 +105,12 @@ export function eligibilityOf(
 /** Nodes with a working speaker that count as without one, by their taint. */
 export function outOfServiceNodes({ members, nodes }: Pick<SpeakerState, "members" | "nodes">): readonly string[] {
   return members.active.filter((node) => nodes.taints.get(node)?.includes(outOfServiceTaint));
+}
+
+/** Whether Kubernetes has the node, and hears from its kubelet. */
+export function isReady({ nodes }: Pick<SpeakerState, "nodes">, node: string): boolean {
+  const taints = nodes.taints.get(node);
+  return taints !== undefined && !taints.some((taint) => notReadyTaints.has(taint));
 }
 
 /** Where the node can announce, as far as it has reported. */

@@ -1,13 +1,13 @@
 import type { Millis } from "#pkg/clock";
-import type { Pool, PoolIndex, Protocol as ProtocolName } from "#pkg/config";
+import { limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, isByBgp, placeNowhere } from "#pkg/placement";
+import { type AddressPlacement, isByBgp, placeNowhere, type Verdict } from "#pkg/placement";
 import { bgp } from "./bgp.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { byInterface } from "./interface.ts";
 import { applyOwner, layer2 } from "./layer2.ts";
 import type { Protocol } from "./protocol.ts";
-import { holdersOf } from "./services.ts";
+import { holderKeys, holdersWith } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
 import { isStickyUnsettled } from "./sticky.ts";
 
@@ -19,6 +19,8 @@ const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 const maxAtOnce = 100;
 // An address has a route to each peer, of which a node may have some hundred.
 const maxRoutesAtOnce = 2_000;
+// With 100 nodes some 10 ms, where each Service has endpoints on all of them.
+const maxHoldersAtOnce = limits.holdersOfAddress;
 
 /** Something changed for these addresses: they are to be placed again. */
 export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): void {
@@ -47,9 +49,12 @@ export function hasWork(state: SpeakerState): boolean {
 
 /** Places some of what is to be placed, each taken off as it comes. What they set off may put addresses on again. */
 export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
-  const { agenda, bgp } = state;
+  const { agenda, bgp, services } = state;
+  let holders = 0;
   const atOnce = Math.min(maxAtOnce, Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)));
   for (const [key, address] of agenda.addresses.entries().take(atOnce)) {
+    holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
+    if (holders > maxHoldersAtOnce) break; // One address has no more.
     agenda.addresses.delete(key);
     placeAddress(state, key, address, pools, now, effects);
   }
@@ -97,16 +102,20 @@ function placeAddress(
   const { placements, services, agenda } = state;
   const pool = pools.find(address);
   const before = placements.get(key) ?? none;
-  const holders = holdersOf(services, address).map(({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
-    ...rest,
-    goesWith: pools.goesWith(addresses, address, mayHoldSeveral),
-    // The controller judges by the same rule.
-    isAllowed: pools.place(addresses, mayHoldSeveral, asksFor).held.some((held) => held.equals(address)),
-  }));
-  const placed =
+  const keys = holderKeys(services, key);
+  const holders = holdersWith(services, keys.slice(0, limits.holdersOfAddress)).map(
+    ({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
+      ...rest,
+      goesWith: pools.goesWith(addresses, address, mayHoldSeveral),
+      // The controller judges by the same rule.
+      isAllowed: pools.place(addresses, mayHoldSeveral, asksFor).held.some((held) => held.equals(address)),
+    }),
+  );
+  const within =
     pool === undefined || pool.protocols.length === 0
       ? [placeNowhere(address, holders, pool?.name)]
       : pool.protocols.map((name) => protocols[name].place(state, { address, holders, pool, before: by(name, before) }, now));
+  const placed = withRefused(within, keys.slice(limits.holdersOfAddress));
   const isHeld = holders.length > 0;
   if (isHeld) placements.set(key, placed);
   else placements.delete(key);
@@ -117,6 +126,18 @@ function placeAddress(
 }
 
 const none: readonly never[] = [];
+
+const sharedByTooMany: Verdict = { announced: false, reason: "sharedByTooMany" };
+
+/** Services beyond those that may share an address have no say in where it is announced. */
+function withRefused(placed: readonly AddressPlacement[], refused: readonly string[]): readonly AddressPlacement[] {
+  if (refused.length === 0) return placed;
+  return placed.map((each) => {
+    const verdicts = new Map(each.verdicts);
+    for (const service of refused) verdicts.set(service, sharedByTooMany);
+    return { ...each, verdicts };
+  });
+}
 
 const isOwned = (placement: AddressPlacement) => placement.isOwned;
 

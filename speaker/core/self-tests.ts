@@ -5,7 +5,7 @@ import { list } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "./effects.ts";
 import type { TestedAddress } from "./events.ts";
-import { holdersOf } from "./services.ts";
+import { holderKeys } from "./services.ts";
 import { ownedPlacement, type SpeakerState, type WireFault } from "./state.ts";
 
 /** An address that another node announces, and that this one is to try on the wire. */
@@ -65,7 +65,7 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
   const { cause, message } = found;
   const fields = { event: "selfTestFailed", ip: address, owner, cause, macs: tested.answer.macs };
   effects.push({ type: "log", level: "warn", message, fields });
-  for (const { service: holder } of holdersOf(state.services, address)) {
+  for (const holder of holderKeys(state.services, address.toString())) {
     const service = state.services.rows.get(holder)?.service;
     if (service !== undefined) effects.push({ type: "recordEvent", service, kind: "Warning", reason: "selfTestFailed", message });
   }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { type EndpointSlice, resources } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
-import { holdersOf, noServices, type Services, setService, setSlice } from "./services.ts";
+import { holderKeys, holdersWith, noServices, type Services, setService, setSlice } from "./services.ts";
 
 const x = address("192.0.2.1");
 const web = "default/web";
@@ -17,7 +17,7 @@ function withWeb(): Services {
 
 /** What is known of the Service's endpoints, in the order of the nodes. */
 function endpointsOf(services: Services) {
-  const [holder] = holdersOf(services, x);
+  const [holder] = holdersWith(services, holderKeys(services, x.toString()));
   assert.ok(holder);
   return holder.endpoints.toSorted((a, b) => String(a.nodeName).localeCompare(String(b.nodeName)));
 }

@@ -10,7 +10,7 @@ import { asksFor, mayHoldSeveral, type NoAddresses, recordedAddresses, whyNoAddr
  */
 export interface Services {
   readonly rows: Map<string, ServiceRow>; // service key -> Service
-  readonly holders: Map<string, readonly string[]>; // address -> keys of the Services with it in their status, in order
+  readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, in order
   readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
   /** Of Services with several slices, all together: service key -> node, undefined for the unknown one -> endpoints. */
   readonly merged: Map<string, Map<string | undefined, NodeEndpoints>>;
@@ -72,9 +72,13 @@ export function whyWithoutAddresses({ rows }: Services, key: string): NoAddresse
   return row.addresses.length === 0 ? whyNoAddresses(row.service) : undefined;
 }
 
-/** The Services with this address in their status, by key, so that the answer does not depend on the order of events. */
-export function holdersOf(services: Services, address: Address): readonly ServiceOnAddress[] {
-  const keys = services.holders.get(address.toString()) ?? [];
+/** The keys of the Services with this address in their status, in order, so that the answer does not depend on the order of events. */
+export function holderKeys(services: Services, address: string): readonly string[] {
+  return services.holders.get(address) ?? [];
+}
+
+/** The Services with these keys, for whoever knows the pools. */
+export function holdersWith(services: Services, keys: readonly string[]): readonly ServiceOnAddress[] {
   return keys.flatMap((key) => {
     const service = services.rows.get(key)?.service;
     if (service === undefined) return [];
@@ -134,16 +138,30 @@ function count(nodes: Map<string | undefined, NodeEndpoints>, { endpoints }: End
   }
 }
 
+// Thousands may share an address: none of them is moved one by one, and none is sorted again.
 function addHolder({ holders }: Services, address: string, key: string): void {
-  holders.set(address, (holders.get(address) ?? []).concat(key).sort());
+  const keys = holders.get(address);
+  if (keys === undefined) holders.set(address, [key]);
+  else keys.splice(placeOf(keys, key), 0, key);
 }
 
 function removeHolder({ holders }: Services, address: string, key: string): void {
-  put(
-    holders,
-    address,
-    (holders.get(address) ?? []).filter((each) => each !== key),
-  );
+  const keys = holders.get(address) ?? [];
+  const at = placeOf(keys, key);
+  if (keys[at] === key) keys.splice(at, 1);
+  if (keys.length === 0) holders.delete(address);
+}
+
+/** Where the key is in the order, or would be. */
+function placeOf(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] ?? "") < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function put<T>(lists: Map<string, readonly T[]>, key: string, list: readonly T[]): void {

@@ -176,8 +176,6 @@ export interface Conflicts {
   readonly deadlines: Deadlines; // of their defenses, by address
   /** How many addresses this node leaves to other speakers. */
   yielded: number;
-  /** When addresses were last left to nodes that failed. */
-  readonly yields: Map<string, Yield>; // node -> its last
   /** What the members are asked about, because one of them may announce it too. */
   readonly asked: Map<string, Address>; // address as text -> address
   /** Entries that this node has written, until they are among the occupants. */
@@ -213,13 +211,6 @@ export interface Layer2Announcement {
   readonly isFirst: boolean;
   /** What the kernel is to have while it is announced, and answers for; undefined where this speaker answers. */
   readonly item: AddressItem | undefined;
-}
-
-/** Addresses are left to a node that failed, without its word. */
-export interface Yield {
-  readonly until: Millis;
-  /** It has been a member again since. */
-  hasReturned: boolean;
 }
 
 export interface DefendedAddress {
@@ -315,7 +306,6 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       defended: new Map(),
       deadlines: new Deadlines(),
       yielded: 0,
-      yields: new Map(),
       asked: new Map(),
       written: new Map(),
       occupants: new Map(),

@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import { wallClock } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import { encodeOffer } from "#pkg/gossip";
-import type { InterfaceState } from "#pkg/layer2";
+import type { InterfaceState, Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { MemberlistThread, MetadataKey, metallbKey } from "#pkg/memberlist";
 import type { flags } from "../flags.ts";
@@ -23,11 +23,13 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
   readonly noRing: string | undefined;
   /** Of this node. */
   readonly interfaces: readonly InterfaceState[];
+  /** It gets the ring's keys. */
+  readonly layer2: Pick<Layer2, "setKeys">;
 }
 
 /** The speakers' ring, or the readiness of their Pods where there is none. */
 export function createMembers(options: MembersOptions): { members: Members; memberlist?: MemberlistThread } {
-  const { values, cluster, namespace, node, noRing, interfaces, gossip, emit, log, clock, random } = options;
+  const { values, cluster, namespace, node, noRing, interfaces, layer2, gossip, emit, log, clock, random } = options;
   const secret = values["ml-secret-key"];
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
   const bind = { address: ringAddress(values, own, log), port: values["ml-bindport"] };
@@ -37,10 +39,12 @@ export function createMembers(options: MembersOptions): { members: Members; memb
     [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
     [MetadataKey.macs, macsOf(interfaces)],
   ]);
+  const first = [metallbKey(secret)];
+  layer2.setKeys(first);
   const memberlist = new MemberlistThread({
     name: node,
     bind,
-    keys: [metallbKey(secret)],
+    keys: first,
     metadata,
     timing: values["ml-timing"],
     log,
@@ -49,7 +53,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   const keys =
     secretName === ""
       ? undefined
-      : new RingKeys({ memberlist, gossip, first: secret, cluster, namespace, secret: secretName, log, clock });
+      : new RingKeys({ memberlist, layer2, gossip, first: secret, cluster, namespace, secret: secretName, log, clock });
   const common = { cluster, namespace, labels, node, gossip, emit, log, clock, random };
   const members = new RingMembers({ ...common, memberlist, keys, metadata });
   return { memberlist, members };

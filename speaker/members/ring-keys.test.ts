@@ -18,6 +18,7 @@ function bench() {
   const names = new Map(["first", "second", "third", "fourth"].map((text) => [metallbKey(text).join(), text]));
   /** The keys that the ring has, the one in use first. */
   let ring: readonly string[] = ["first"];
+  let ofProofs = ring;
   let changes = 0;
   /** Of the members, how they see the API. */
   const views = new Map<string, View>([
@@ -35,6 +36,11 @@ function bench() {
         ring = now.map((key) => names.get(key.join()) ?? "unknown");
       },
     },
+    layer2: {
+      setKeys: (now) => {
+        ofProofs = now.map((key) => names.get(key.join()) ?? "unknown");
+      },
+    },
     gossip: { view: (node) => views.get(node) ?? "current" },
     first: "first",
     cluster,
@@ -44,9 +50,13 @@ function bench() {
     clock,
   });
   keys.start();
+  const ringAndProofs = () => {
+    assert.deepEqual(ofProofs, ring, "layer 2 has the keys of the ring");
+    return ring;
+  };
   const informer = cluster.of(resources.secrets, "memberlist");
   const see = (data: Record<string, string>) => informer.see(secret("metallb-system/memberlist", data));
-  return { keys, clock, logged, see, informer, ring: () => ring, changes: () => changes, views };
+  return { keys, clock, logged, see, informer, ring: ringAndProofs, changes: () => changes, views };
 }
 
 test("a new key of the ring is accepted at once, used after 10 s, and the one before accepted for an hour", () => {

@@ -1,11 +1,14 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import type { GossipState } from "#pkg/gossip";
 import { type Cluster, type Informer, named, resources, type Secret } from "#pkg/k8s";
+import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { type MemberlistThread, metallbKey } from "#pkg/memberlist";
 
 export interface RingKeysOptions {
   readonly memberlist: Pick<MemberlistThread, "setKeys" | "members">;
+  /** Which proves by the ring's key what this node announces. */
+  readonly layer2: Pick<Layer2, "setKeys">;
   /** How the other members see what changes in the API. */
   readonly gossip: Pick<GossipState, "view"> | undefined;
   /** The key that this process was started with, as the Secret had it then. */
@@ -90,7 +93,7 @@ export class RingKeys implements Disposable {
   }
 
   #settle(): void {
-    const { memberlist, clock } = this.#options;
+    const { memberlist, layer2, clock } = this.#options;
     const now = clock.now();
     if (this.#next !== undefined && now >= this.#next.at) this.#useOrAwait(this.#next, now);
     for (const [key, until] of this.#replaced) if (until <= now || key === this.#used) this.#replaced.delete(key);
@@ -99,6 +102,7 @@ export class RingKeys implements Disposable {
     if (keys.join() !== this.#set) {
       this.#set = keys.join();
       memberlist.setKeys(keys);
+      layer2.setKeys(keys);
     }
     this.#alarm.set(Math.min(this.#next?.at ?? Infinity, ...this.#replaced.values()));
   }

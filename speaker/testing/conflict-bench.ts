@@ -45,6 +45,7 @@ export class ConflictBench {
     for (const other of ["node1", "node2"]) learnMacs(this.state.members.macs, other, [other]);
     setService(this.state.services, "default/web", service("web", { ingress: [x.toString()] }));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
+    for (const other of ["node1", "node2"]) this.setTaints(other);
     this.setCarrier(true);
     this.membersChanged(...active);
     this.runner.dispatch({ type: "timer", chance: 0.5 });
@@ -67,13 +68,21 @@ export class ConflictBench {
     this.runner.dispatch({ type: "sighting", sighting });
   }
 
-  /** It sights another node announcing the address, and whoever is probed answers. */
+  /** It sights another node announcing the address, which answers whoever probes it, and proves what it announces. */
   sightFrom(mac: string): void {
     this.sight(mac);
     for (let i = 0; i < 3000; i += 100) {
       this.clock.advanceBy(100);
       if (this.lines.at(-1) === `probe ${mac} for ${x}`) this.sight(mac, "uses");
+      if (this.lines.at(-1) === `challenge ${mac} for ${x}`) this.sight(mac, "proves");
     }
+  }
+
+  /** Keys of the taints that a node has. */
+  setTaints(name: string, taints: readonly string[] | "deleted" = []): void {
+    const fields = { labels: {}, unschedulable: false, deleting: false, flannelAddresses: [] };
+    const node = taints === "deleted" ? undefined : { ...fields, taints };
+    this.runner.dispatch({ type: "node", name, node });
   }
 
   /** The gossip of this speaker goes to the other one, and back. */
@@ -154,7 +163,8 @@ export class ConflictBench {
         this.lines.push(`${effect.type} ${effect.address}`);
         break;
       case "probe":
-        this.lines.push(`probe ${effect.to ?? "all"} for ${effect.address}`);
+      case "challenge":
+        this.lines.push(`${effect.type} ${effect.to ?? "all"} for ${effect.address}`);
         break;
       case "writeOccupant":
         this.written.push(`${effect.address} ${effect.occupant === undefined ? "free" : JSON.stringify(effect.occupant)}`);

@@ -3,7 +3,7 @@ import type { Target } from "../target.ts";
 // A module is loaded only where one of its parsers is fuzzed: what one input ran is read from all functions in memory, also from those that did
 // not run, so that with all modules there would be a third of the inputs in the same time.
 const modules: readonly (readonly [names: readonly string[], load: () => Promise<Readonly<Record<string, Target>>>])[] = [
-  [["arp", "ndp"], () => import("./layer2.ts")],
+  [["arp", "ndp", "layer2-proof"], () => import("./layer2.ts")],
   [["bgp"], () => import("./bgp.ts")],
   [["bfd"], () => import("./bfd.ts")],
   [["memberlist-packet", "memberlist-stream", "gossip"], () => import("./memberlist.ts")],

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { internetChecksum } from "#pkg/net";
+import { Proofs } from "../../../pkg/layer2/engine/proofs.ts";
 import { answerArp, answerNeighbor } from "../../../pkg/layer2/frames/answers.ts";
 import { arpFrameLength, decodeArp, encodeArp } from "../../../pkg/layer2/frames/arp.ts";
 import { decodeNeighbor, encodeNeighbor } from "../../../pkg/layer2/frames/ndp.ts";
+import { decodeProof, encodeProof, nonceLength, ProofType, proofFrameLength } from "../../../pkg/layer2/frames/proof.ts";
 import { sightingInArp, sightingInNeighbor } from "../../../pkg/layer2/frames/sightings.ts";
 import { fromHex, packetBounds, type Target } from "../target.ts";
 import { wordsIn } from "../words.ts";
@@ -74,6 +76,50 @@ export const ndp: Target = {
       const reply = decodeNeighbor(answer.frame);
       assert.ok(reply !== undefined && reply.target === frame.target && reply.linkLayerAddress === mac);
     }
+  },
+};
+
+const other = 0x02_00_00_00_00_02;
+const nonce = new Uint8Array(nonceLength).fill(7);
+const asked = [0xc000_0201, 0x2001_0db8n << 96n] as const;
+const frames = [ProofType.challenge, ProofType.proof].flatMap((type) =>
+  asked.map((address) => encodeProof({ destination: mac, source: other, type, nonce, address, tag: nonce })),
+);
+const magicAt = 12;
+const magicLength = 7;
+
+export const proof: Target = {
+  name: "layer2-proof",
+  maxLength: 128,
+  seeds: frames,
+  words: [...wordsIn("pkg/layer2/frames/proof.ts"), ...["88b5", "496e676f01", "020000000001"].map(fromHex)],
+  isText: false,
+  bounds: packetBounds,
+  repair: (input) => {
+    if (input.length < proofFrameLength) return input;
+    const frame = input.slice();
+    frame.set(frames[0]?.subarray(magicAt, magicAt + magicLength) ?? [], magicAt);
+    frame[21] = 0;
+    return frame;
+  },
+  run: (input) => {
+    const proofs = new Proofs(() => nonce, 0);
+    proofs.setKeys([nonce]);
+    for (const address of asked) proofs.challenge(address, other, [mac], 0);
+    const frame = decodeProof(input);
+    const taken = proofs.receive(input, mac, 0, () => true);
+    if (frame === undefined) return assert.equal(taken, undefined);
+    assert.deepEqual(decodeProof(encodeProof(frame)), frame);
+    assert.deepEqual(Buffer.from(encodeProof(frame)), Buffer.from(input.subarray(0, proofFrameLength)));
+    if (taken === undefined) return;
+    if ("proven" in taken) return assert.ok(asked.includes(taken.proven.address as never) && taken.proven.mac === other);
+    const answer = decodeProof(taken.answer);
+    assert.ok(answer?.type === ProofType.proof && answer.source === mac && answer.destination === frame.source);
+    assert.equal(
+      proofs.receive(taken.answer, other, 0, () => true),
+      undefined,
+      "a proof that nobody asked for is none",
+    );
   },
 };
 

@@ -157,6 +157,42 @@ export const ownership: readonly Break[] = [
     tests: defenseTests,
   },
   {
+    file: defense,
+    before: `if (rival.phase === "challenged") return follow`,
+    after: "if (true) return follow",
+    tests: defenseTests,
+  },
+  {
+    file: defense,
+    before: "if (rival === undefined || !by?.preferred || !by.mayBeCutOff) return [];",
+    after: "if (rival === undefined) return [];",
+    tests: defenseTests,
+  },
+  {
+    file: "speaker/core/conflicts/address-defender.ts",
+    before: "members.lost.has(node) && isReady(state, node)",
+    after: "members.lost.has(node)",
+    tests: ["speaker/core/conflicts/address-defender.test.ts"],
+  },
+  {
+    file: "pkg/layer2/engine/proofs.ts",
+    before: "if (!timingSafeEqual(challenge.nonce, nonce)) return undefined;",
+    after: "",
+    tests: ["pkg/layer2/engine/proofs.test.ts"],
+  },
+  {
+    file: "pkg/layer2/engine/proofs.ts",
+    before: "if (!this.#keys.some((key) => timingSafeEqual(tagOf(key, frame), tag))) return undefined;",
+    after: "",
+    tests: ["pkg/layer2/engine/proofs.test.ts"],
+  },
+  {
+    file: "pkg/layer2/engine/proofs.ts",
+    before: "!isAnnounced(address) ||",
+    after: "",
+    tests: ["pkg/layer2/engine/proofs.test.ts"],
+  },
+  {
     file: "pkg/layer2/frames/answers.ts",
     before: `if (announcement === undefined) return "notAnnounced";
   const reply = {`,

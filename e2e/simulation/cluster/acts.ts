@@ -139,11 +139,17 @@ export class Acts {
       case "cut": {
         const parts = [...new Set(act.parts)].filter((part) => part !== 0);
         for (const part of parts) cluster.ring.cutOff(act.parts.flatMap((of, node) => (of === part ? [node] : [])));
+        cluster.lan.isWhole = act.isLanWhole === true;
         later(act.length, () => cluster.ring.heal());
         break;
       }
+      case "attack":
+        cluster.lan.attacker.start(act.nodes, act.at, act.holdMs);
+        later(act.length, () => cluster.lan.attacker.stop());
+        break;
       case "cutOneWay":
         cluster.ring.cutOneWay(act.from, act.to);
+        cluster.lan.isWhole = false;
         later(act.length, () => cluster.ring.heal());
         break;
       case "cutApi": {

@@ -41,8 +41,16 @@ export type Act =
   | { readonly type: "rollOut"; readonly length: Millis }
   /** One that is stopped gives the Lease back. */
   | { readonly type: "stallController" | "killController" | "stopController"; readonly index: number; readonly length: Millis }
-  /** Nodes reach those of their own part. */
-  | { readonly type: "cut"; readonly parts: readonly number[]; readonly length: Millis }
+  /** Nodes reach those of their own part. Where the LAN is whole, IP alone is cut: ARP, NDP, challenges and proofs pass. */
+  | { readonly type: "cut"; readonly parts: readonly number[]; readonly isLanWhole?: boolean; readonly length: Millis }
+  /** A host on the LAN, beside one node, sends in the names of these, and holds back challenges and proofs for so long at most: see `Attacker`. */
+  | {
+      readonly type: "attack";
+      readonly nodes: readonly number[];
+      readonly at: number;
+      readonly holdMs: Millis;
+      readonly length: Millis;
+    }
   | { readonly type: "cutOneWay"; readonly from: readonly number[]; readonly to: readonly number[]; readonly length: Millis }
   | { readonly type: "cutApi"; readonly of: Client; readonly length: Millis }
   | { readonly type: "breakWatches"; readonly of: Client }

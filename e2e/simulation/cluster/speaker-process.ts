@@ -5,11 +5,12 @@ import { type Millis, Portions } from "#pkg/clock";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
 import type { AddressSighting, InterfaceState } from "#pkg/layer2";
+import { Proofs } from "#pkg/layer2/testing";
 import { silentLog } from "#pkg/log";
 import { MetadataKey } from "#pkg/memberlist";
 import { addressOf, type Effect, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
-import type { Address } from "#pkg/net";
+import { Address, formatMac, parseMac } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
 import { carryOut } from "../../../speaker/carry-out.ts";
@@ -32,6 +33,8 @@ export interface LanActions {
   announce(address: string): void;
   /** @param to a MAC address; undefined for all */
   probe(address: string, to: string | undefined): void;
+  /** Sends a challenge or a proof. */
+  send(frame: Uint8Array): void;
 }
 
 export interface SpeakerProcessOptions {
@@ -59,6 +62,9 @@ export interface SpeakerProcessOptions {
   readonly onStep: CoreRunner["onStep"];
 }
 
+const ringKey = new TextEncoder().encode("the ring's key");
+const nonceLength = 16;
+
 // What becomes of a speaker's wishes that lacks the capability NET_ADMIN.
 const noKernel = { want: () => {}, complete: () => {} };
 
@@ -83,6 +89,7 @@ export class SpeakerProcess {
   readonly #members: RingMembers;
   readonly #bgp: BgpSpeaker;
   readonly #nic: NicKeeper;
+  readonly #proofs: Proofs;
   readonly #memberlist: SimulatedMemberlist;
   #mac: string;
   #hasCarrier = true;
@@ -99,6 +106,8 @@ export class SpeakerProcess {
     const { clock, random } = process;
     const node = nameOf(index);
     const log = silentLog;
+    this.#proofs = new Proofs(() => Uint8Array.from({ length: nonceLength }, () => Math.floor(random() * 256)), options.ring.now);
+    this.#proofs.setKeys([ringKey]);
     const cluster = new Cluster({ [Symbol.dispose]: () => {} }, connection, { log, clock, random });
     this.#runner = new CoreRunner(clock, random);
     this.#nic = new NicKeeper(options.nicAddresses, process, options.time, () =>
@@ -226,6 +235,18 @@ export class SpeakerProcess {
     this.#interfaceChanged();
   }
 
+  /** A challenge or a proof has come. */
+  receive(frame: Uint8Array): void {
+    const { ring, lan } = this.#options;
+    this.process.at(ring.now, () => {
+      const isAnnounced = (address: number | bigint) => this.announced.has(`${addressFrom(address)}`);
+      const taken = this.#proofs.receive(frame, parseMac(this.#mac) ?? 0, ring.now, isAnnounced);
+      if (taken === undefined) return;
+      if ("answer" in taken) lan.send(taken.answer);
+      else this.see({ address: addressFrom(taken.proven.address), mac: formatMac(taken.proven.mac), kind: "proves" });
+    });
+  }
+
   see(sighting: Pick<AddressSighting, "address" | "mac" | "kind">): void {
     const own = { interface: "eth0", ownMac: this.#mac };
     this.process.at(this.#options.ring.now, () => this.#runner.dispatch({ type: "sighting", sighting: { ...sighting, ...own } }));
@@ -279,6 +300,15 @@ export class SpeakerProcess {
       reannounce: (address: Address) => lan.announce(`${address}`),
       defend: (address: Address) => lan.announce(`${address}`),
       probe: (address: Address, { to }: { readonly to?: string }) => lan.probe(`${address}`, to),
+      challenge: ({ family, value }: Address, to: string) => {
+        const [mac, from] = [parseMac(to) ?? 0, parseMac(this.#mac) ?? 0];
+        const frames = this.#proofs.challenge(family === "IPv4" ? Number(value) : value, mac, [from], this.#options.ring.now);
+        for (const frame of frames) lan.send(frame);
+      },
     };
   }
+}
+
+function addressFrom(address: number | bigint): Address {
+  return new Address(typeof address === "bigint" ? "IPv6" : "IPv4", BigInt(address));
 }

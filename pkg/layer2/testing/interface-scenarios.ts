@@ -46,7 +46,7 @@ test("an interface that takes the index of another is answered on, even if nothi
   await lan.adopt("host0", "192.0.2.2/24");
   const [socket] = interfaces.update([ethernet(index, { generation: 2 })], 0);
   await lan.call("send", "host0", [encodeArp(await requestFor(lan, quiet))]);
-  for (const fd of socket?.fds ?? []) socket?.serve(fd, { find: () => undefined, sight: () => {} });
+  for (const fd of socket?.fds ?? []) socket?.serve(fd, { find: () => undefined, sight: () => {}, prove: () => undefined });
   assert.ok(shared.totals.get("notAnnounced") >= 1);
 });
 

@@ -109,6 +109,12 @@ const refusals = {
     means: "Another Service holds the requested address, and in its pool no two Services share one.",
     next: "request another address",
   },
+  sharedByTooMany: {
+    states: isUnmet,
+    means:
+      "As many Services share the address as may, which is 500. No other is given it; of more that have it already, the first by name count.",
+    next: "request another address, or give it another sharing key",
+  },
   quotaExceeded: {
     states: isUnmet,
     means: "The namespace has as much as its quota allows. The Service is tried again as soon as something is freed.",

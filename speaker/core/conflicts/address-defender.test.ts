@@ -210,16 +210,18 @@ test("property: nor do frames while members leave, join again, and are of anothe
   );
 });
 
-test("property: in the name of a node that failed frames silence an owner for two minutes at most", () => {
+test("property: nor do frames in the name of a node that failed, whatever Kubernetes has of it", () => {
+  const taints = fc.constantFrom([], "deleted" as const, ["node.kubernetes.io/unreachable"]);
   fc.assert(
-    fc.property(frames, frames, (before, after) => {
+    fc.property(frames, frames, taints, (before, after, taints) => {
       const bench = new ConflictBench(loser);
       bench.announce();
       bench.lose(winner);
-      const silent = attack(bench, before) + attack(bench, after);
-      assert.ok(silent <= 120_000 + 1_000, `${silent} ms`);
+      const silent = attack(bench, before);
+      bench.setTaints(winner, taints);
+      assert.equal(silent + attack(bench, after), 0);
     }),
-    { numRuns: 100 },
+    { numRuns: 200 },
   );
 });
 
@@ -247,24 +249,63 @@ test("across a cut of the ring a Service's second address stays with the owner o
   assert.ok(owners.includes(loser), "the address by itself goes to the other one");
 });
 
-test("a node that failed is left the address for two minutes once, and again when it failed again ten minutes later", () => {
+/** Time passes; while `proves`, the node proves each time what it is challenged for, and `forges` has it seen besides. */
+function live(bench: ConflictBench, milliseconds: number, proves: boolean, forges = false): number {
+  let silent = 0;
+  for (let at = 0; at < milliseconds; at += 100) {
+    bench.clock.advanceBy(100);
+    if (bench.state.conflicts.defended.get(x.toString())?.isAnnounced === false) silent += 100;
+    const sent = bench.take();
+    if (proves && sent.includes(`challenge ${winner} for ${x}`)) bench.sight(winner, "proves");
+    if (sent.includes(`probe ${winner} for ${x}`)) bench.sight(winner, "uses");
+    if (forges) bench.sight(winner, "announces");
+  }
+  return silent;
+}
+
+/** A node that may not go on announcing sees the other one, which is cut off and announces. */
+function yielding(): ConflictBench {
   const bench = new ConflictBench(loser);
   bench.announce();
-  const storm = (): number => attack(bench, Array(200).fill({ wait: 1000, mac: winner, kind: "announces" }));
-  const near = (ms: number): boolean => ms > 100_000 && ms <= 121_000;
   bench.lose(winner);
-  assert.ok(near(storm()));
-  assert.equal(storm(), 0);
-  for (const [wait, yields] of [
-    [0, false],
-    [600_000, true],
-  ] as const) {
-    bench.clock.advanceBy(wait);
-    bench.membersChanged("node1", "node2");
-    bench.lose(winner);
-    assert.equal(near(storm()), yields);
+  bench.clock.advanceBy(10_000);
+  bench.sightFrom(winner);
+  assert.equal(bench.state.conflicts.defended.get(x.toString())?.isAnnounced, false);
+  return bench;
+}
+
+test("a node that is cut off is left the address for as long as it proves that it announces it, and no longer, whoever sends in its name", () => {
+  for (const forges of [false, true]) {
+    const bench = yielding();
+    assert.equal(live(bench, 1_200_000, true, forges), 1_200_000);
+    const silent = live(bench, 600_000, false, forges);
+    assert.ok(silent > 2_000 && silent <= 3_300, `${silent} ms`);
+    assert.equal(live(bench, 10_000, true, forges) > 5_000, forges, "it announces again, and proves it");
   }
 });
+
+test("with ten thousand addresses left to a node that is cut off, each is announced again within six seconds of its last proof", () => {
+  const bench = yielding();
+  bench.state.conflicts.yielded += 10_000;
+  live(bench, 30_000, true);
+  const silent = live(bench, 30_000, false);
+  assert.ok(silent > 2_000 && silent <= 5_300, `${silent} ms`);
+});
+
+for (const [what, taints] of Object.entries({
+  NotReady: ["node.kubernetes.io/not-ready"],
+  unreachable: ["node.kubernetes.io/unreachable"],
+  "out of service": ["node.kubernetes.io/out-of-service"],
+  deleted: "deleted" as const,
+}))
+  test(`a node that is ${what} is left nothing, proof or not, and what was left to it is announced again within three seconds`, () => {
+    const bench = yielding();
+    bench.setTaints(winner, taints);
+    assert.ok(live(bench, 60_000, true, true) <= 3_300);
+    assert.equal(live(bench, 600_000, true, true), 0);
+    bench.setTaints(winner);
+    if (taints !== "deleted") assert.ok(live(bench, 60_000, true, true) > 50_000, "it is back");
+  });
 
 test("two members that both announce an address agree over the ring, and the one that is left goes on when the other withdraws", () => {
   const [wins, loses] = [new ConflictBench(winner), new ConflictBench(loser)];

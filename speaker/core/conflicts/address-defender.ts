@@ -8,10 +8,10 @@ import { maxOccupants } from "#pkg/quarantine";
 import { reportAnnounced } from "../announcers.ts";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
-import { type DefendedAddress, type Layer2Announcement, ownedPlacement, type SpeakerState, type Yield } from "../state.ts";
+import { isReady } from "../nodes.ts";
+import { type DefendedAddress, type Layer2Announcement, ownedPlacement, type SpeakerState } from "../state.ts";
 import {
   type Beginning,
-  type ConflictDefense,
   conflictsOf,
   createDefense,
   type DefenseEffect,
@@ -31,13 +31,10 @@ export interface Conflict extends Rival {
   readonly address: Address;
 }
 
-// How long this node leaves addresses to a node that failed in its sight, and that may live behind a cut of the ring: once for each failure,
-// and not again within ten minutes, for whoever takes a node's MAC address at the switches can make it fail. After that this node announces
-// them again: anybody can answer in the name of a node that is dead.
-const maxYield: Millis = 120_000;
-const minYieldGap: Millis = 600_000;
-const minProbeInterval: Millis = 1000;
-// With thousands of addresses at other speakers while the ring is cut, each is probed less often.
+// So often this node has another speaker that keeps an address prove it, and less often where many do, because the ring is cut: in the end it answers
+// again within 6 s of when that one does no longer.
+const minProbeInterval: Millis = 1_000;
+const maxProbeInterval: Millis = 3_000;
 const maxProbesPerSecond = 500;
 
 const beginnings: Record<ConflictProbe, Beginning> = { off: "announce", report: "announceAndProbe", strict: "probeFirst" };
@@ -90,11 +87,7 @@ export function defendSighted(state: SpeakerState, sighting: AddressSighting, no
 
 /** These nodes are members again. */
 export function nodesReturned(state: SpeakerState, nodes: readonly string[], now: Millis, effects: SpeakerEffect[]): void {
-  const { defended, deadlines, yields } = state.conflicts;
-  for (const node of nodes) {
-    const yielded = yields.get(node);
-    if (yielded !== undefined) yielded.hasReturned = true;
-  }
+  const { defended, deadlines } = state.conflicts;
   for (const [key, entry] of defended) {
     if (!deadlines.has(key)) continue; // No rivals.
     for (const node of nodes) advance(state, entry, { type: "nodeReturned", node }, now, effects);
@@ -156,11 +149,11 @@ function advance(state: SpeakerState, entry: DefendedAddress, event: DefenseEven
   const { conflicts } = state;
   const { address, defense } = entry;
   const before = defense.stage;
-  const probeEvery = Math.max(minProbeInterval, (conflicts.yielded / maxProbesPerSecond) * 1000);
+  const wanted = (conflicts.yielded / maxProbesPerSecond) * 1000;
+  const probeEvery = Math.min(maxProbeInterval, Math.max(minProbeInterval, wanted));
   const its = stepDefense(defense, event, now, probeEvery);
   if (before === "yielded") conflicts.yielded--;
   if (defense.stage === "yielded") conflicts.yielded++;
-  if (before !== "yielded" && defense.stage === "yielded") noteYields(state, defense);
   for (const effect of its) translate(state, entry, effect, now, effects);
   conflicts.deadlines.set(address.toString(), nextDefenseAt(defense));
 }
@@ -187,6 +180,7 @@ function translate(
       effects.push({ type: "defend", address });
       break;
     case "probe":
+    case "challenge":
       effects.push({ ...effect, address });
       break;
     case "ask":
@@ -236,20 +230,19 @@ function putOnWire(state: SpeakerState, entry: DefendedAddress, effects: Speaker
 }
 
 function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: Millis): OtherSpeaker | undefined {
-  const { node: self, members, conflicts } = state;
+  const { node: self, members } = state;
   const node = nodeOfMac(members.macs, mac);
   if (node === undefined) {
     if (members.withoutGossip.length === 0 && now >= members.strangersUntil) return undefined;
-    return { node, active: true, preferred: false, yieldUntil: -Infinity };
+    return { node, active: true, preferred: false, saysSo: false, mayBeCutOff: false };
   }
   const active = members.active.includes(node);
   // Both speakers have to come to the same answer. Members disagree because one has not yet seen what the other has, maybe which other
   // addresses the Service has: so by the address alone. Across a cut of the ring they had agreed before, and the owner stays who it was.
   const before = active ? undefined : ownedPlacement(state, address.toString());
   const preferred = elect([self, node], before?.electionAddress ?? address) === node;
-  const lostUntil = members.lost.has(node) ? yieldUntil(conflicts.yields.get(node), now) : -Infinity;
-  const saidUntil = announcers(state, address).includes(node) ? Infinity : -Infinity;
-  return { node, active, preferred, yieldUntil: active ? saidUntil : lostUntil };
+  const saysSo = announcers(state, address).includes(node);
+  return { node, active, preferred, saysSo, mayBeCutOff: members.lost.has(node) && isReady(state, node) };
 }
 
 /** Active members that say over the ring that they announce the address. */
@@ -263,17 +256,4 @@ function ask({ members, conflicts }: SpeakerState, address: Address, isAsked: bo
   members.gossip?.ask(address, isAsked);
   if (isAsked) conflicts.asked.set(address.toString(), address);
   else conflicts.asked.delete(address.toString());
-}
-
-/** Until when addresses may be left to a node that failed. */
-function yieldUntil(last: Yield | undefined, now: Millis): Millis {
-  const isOther = last === undefined || (last.hasReturned && now >= last.until + minYieldGap);
-  return isOther ? now + maxYield : last.until;
-}
-
-/** From the first address that is left to a node that failed, the time runs in which any is. */
-function noteYields({ conflicts: { yields } }: SpeakerState, { rivals }: ConflictDefense): void {
-  for (const { node, phase, followUntil: until } of rivals.values())
-    if (node !== undefined && phase === "followed" && until !== Infinity && yields.get(node)?.until !== until)
-      yields.set(node, { until, hasReturned: false });
 }

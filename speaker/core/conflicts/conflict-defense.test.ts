@@ -11,7 +11,7 @@ import {
   nextDefenseAt,
   stepDefense,
 } from "./conflict-defense.ts";
-import type { Sighting } from "./rivals.ts";
+import type { OtherSpeaker, Sighting } from "./rivals.ts";
 
 const foreign = "02:00:00:00:00:99";
 const speaker = "02:00:00:00:00:02";
@@ -21,16 +21,18 @@ function sighting(kind: Sighting["kind"], changes: Partial<Sighting> = {}): Sigh
   return { ...seen, mac: foreign, kind, by: undefined, answersForMany: false, ...changes };
 }
 
-/** By another speaker: unless `active`, one that failed, and to which this node may yield for long. */
-function bySpeaker(kind: Sighting["kind"], by: { preferred: boolean; active?: boolean; yieldUntil?: number }): Sighting {
-  const { active = false, yieldUntil = active ? -Infinity : 1e9 } = by;
-  return sighting(kind, { mac: speaker, by: { node: "node2", active, preferred: by.preferred, yieldUntil } });
+/** By another speaker: unless `active`, one that failed, and that may be cut off. */
+function bySpeaker(kind: Sighting["kind"], by: { preferred: boolean; active?: boolean } & Partial<OtherSpeaker>): Sighting {
+  const { active = false } = by;
+  return sighting(kind, { mac: speaker, by: { node: "node2", active, saysSo: false, mayBeCutOff: !active, ...by } });
 }
 
 function print(effect: DefenseEffect): string {
   switch (effect.type) {
     case "probe":
       return `probe ${effect.to ?? "all"}${effect.fromOwnAddress ? " fromOwnAddress" : ""}`;
+    case "challenge":
+      return `challenge ${effect.to}`;
     case "conflictBegan":
     case "conflictEnded":
     case "occupied":
@@ -48,6 +50,8 @@ class Bench {
   now = 0;
   /** What answers a probe to this MAC address. */
   readonly answers = new Map<string, Sighting>();
+  /** Proofs of speakers, by MAC address. */
+  readonly proofs = new Map<string, Sighting>();
 
   constructor(beginning: Beginning, isQuarantined = false) {
     this.defense = createDefense(beginning, 0, isQuarantined);
@@ -79,8 +83,8 @@ class Bench {
   #carryOut(effects: readonly DefenseEffect[]): void {
     for (const effect of effects) this.lines.push(`${this.now}: ${print(effect)}`);
     for (const effect of effects) {
-      if (effect.type !== "probe" || effect.to === undefined) continue;
-      const answer = this.answers.get(effect.to);
+      if (!("to" in effect) || effect.to === undefined) continue;
+      const answer = effect.type === "probe" ? this.answers.get(effect.to) : this.proofs.get(effect.to);
       if (answer !== undefined) this.sight(answer);
     }
   }
@@ -122,6 +126,7 @@ const bench = {
   yielded: () => {
     const yielded = new Bench("announce").sight(bySpeaker("announces", { preferred: true }));
     yielded.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    yielded.proofs.set(speaker, bySpeaker("proves", { preferred: true }));
     return yielded.until(300);
   },
   occupied: () => new Bench("probeFirst").sight(sighting("uses")),
@@ -130,6 +135,7 @@ const events = {
   foreignUses: { type: "sighting", sighting: sighting("uses") },
   foreignProbes: { type: "sighting", sighting: sighting("probes") },
   speakerAnnounces: { type: "sighting", sighting: bySpeaker("announces", { preferred: true }) },
+  speakerProves: { type: "sighting", sighting: bySpeaker("proves", { preferred: true }) },
   speakerProbes: { type: "sighting", sighting: bySpeaker("probes", { preferred: true }) },
   nodeReturned: { type: "nodeReturned", node: "node2" },
   announcers: { type: "announcers", nodes: ["node2"] },
@@ -143,6 +149,7 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     foreignUses: ["occupied", `occupied ${foreign}`],
     foreignProbes: ["occupied", `occupied ${foreign}`],
     speakerAnnounces: ["probing"],
+    speakerProves: ["probing"],
     speakerProbes: ["probing"],
     nodeReturned: ["probing"],
     announcers: ["probing"],
@@ -153,6 +160,7 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     foreignUses: ["announced", began, "defend"],
     foreignProbes: ["announced", wanted],
     speakerAnnounces: ["announced"],
+    speakerProves: ["announced"],
     speakerProbes: ["announced"],
     nodeReturned: ["announced"],
     announcers: ["announced"],
@@ -163,16 +171,18 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     foreignUses: ["yielded", began],
     foreignProbes: ["yielded", wanted],
     speakerAnnounces: ["yielded"],
+    speakerProves: ["yielded"],
     speakerProbes: ["yielded"],
     nodeReturned: ["yielded"],
     announcers: ["yielded"],
     quarantine: ["yielded"],
-    timer: ["yielded", `probe ${speaker}`],
+    timer: ["yielded", `challenge ${speaker}`],
   },
   occupied: {
     foreignUses: ["occupied"],
     foreignProbes: ["occupied"],
     speakerAnnounces: ["occupied"],
+    speakerProves: ["occupied"],
     speakerProbes: ["occupied"],
     nodeReturned: ["occupied"],
     announcers: ["occupied"],
@@ -243,25 +253,32 @@ suite("against a foreign host (RFC 5227, section 2.4)", () => {
 });
 
 suite("against another speaker that this node does not see in the ring", () => {
-  test("the one that is not preferred stops answering once it has seen that the other answers, probes on, and comes back when it does not", () => {
+  test("the one that is not preferred stops answering once the other has proven that it announces, challenges it on, and comes back when there is no proof", () => {
     const bench = new Bench("announce").until(10_000);
     bench.take();
     const theirs = bySpeaker("announces", { preferred: true });
     bench.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    bench.proofs.set(speaker, bySpeaker("proves", { preferred: true }));
     bench.sight(theirs).until(12_000);
     assert.deepEqual(bench.take(), [
       `10300: probe ${speaker}`,
+      `10300: challenge ${speaker}`,
       "10300: listen",
       "10300: conflictBegan node2 followed",
-      `11300: probe ${speaker}`,
+      `11300: challenge ${speaker}`,
     ]);
     assert.equal(bench.until(600_000).defense.stage, "yielded");
     bench.take();
-    bench.answers.clear();
-    assert.deepEqual(bench.until(610_000).take(), [
-      `600300: probe ${speaker}`,
-      `601300: probe ${speaker}`,
-      `602300: probe ${speaker}`,
+    bench.proofs.clear();
+    for (let at = 600_000; at <= 602_400; at += 100)
+      bench
+        .until(at)
+        .sight(theirs)
+        .sight(bySpeaker("uses", { preferred: true }));
+    assert.deepEqual(bench.until(602_600).take(), [
+      `600300: challenge ${speaker}`,
+      `601300: challenge ${speaker}`,
+      `602300: challenge ${speaker}`,
       "602500: conflictEnded node2 followed",
       "602500: announce",
     ]);
@@ -297,6 +314,7 @@ suite("against another speaker that this node does not see in the ring", () => {
         for (const bench of benches) bench.until(at);
         one.answers.set(speaker, byOne("uses"));
         two.answers.set(speaker, byTwo("uses"));
+        two.proofs.set(speaker, byTwo("proves"));
         if (two.defense.stage === "yielded") one.answers.clear();
         if (at === 100) [one.sight(byOne("announces")), two.sight(byTwo("announces"))][first];
       }
@@ -324,12 +342,13 @@ suite("against another speaker that this node does not see in the ring", () => {
   test("when the ring sees the other again it is probed once more, and if it does not answer this node is back half a second later", () => {
     const bench = new Bench("announce").until(10_000);
     bench.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    bench.proofs.set(speaker, bySpeaker("proves", { preferred: true }));
     bench.sight(bySpeaker("announces", { preferred: true })).until(20_400);
     bench.take();
-    bench.answers.clear();
+    bench.proofs.clear();
     bench.step({ type: "nodeReturned", node: "node2" });
     assert.deepEqual(bench.until(30_000).take(), [
-      `20700: probe ${speaker}`,
+      `20700: challenge ${speaker}`,
       "20900: conflictEnded node2 followed",
       "20900: announce",
     ]);
@@ -337,33 +356,56 @@ suite("against another speaker that this node does not see in the ring", () => {
 });
 
 suite("against a node that failed, or whoever answers in its name", () => {
-  const until = 130_000;
-  const theirs = (kind: Sighting["kind"]) => bySpeaker(kind, { preferred: true, yieldUntil: until });
+  /** Forged frames, ten a second for ten minutes, and answers to all probes. */
+  function storm(bench: Bench, by: Parameters<typeof bySpeaker>[1]): string[] {
+    bench.answers.set(speaker, bySpeaker("announces", by));
+    for (const end = bench.now + 600_000; bench.now < end; bench.until(bench.now + 100)) bench.sight(bySpeaker("announces", by));
+    return bench.take();
+  }
 
-  test("the address is left for a bounded time, and not again", () => {
-    const bench = new Bench("announce").until(10_000);
-    bench.answers.set(speaker, theirs("announces"));
-    bench.sight(theirs("announces")).until(129_000);
-    assert.equal(bench.defense.stage, "yielded");
-    bench.take();
-    bench.until(130_000);
-    const back = bench.take().slice(-2);
-    assert.deepEqual(back, ["130000: announce", "130000: conflictBegan node2"]);
-    for (let at = 130_000; at <= 600_000; at += 1000) bench.sight(theirs("announces")).until(at);
-    assert.ok(!bench.take().some((line) => line.endsWith("listen")));
+  test("frames without a proof are left nothing, whatever they say, and it is reported once", () => {
+    const lines = storm(new Bench("announce").until(10_000), { preferred: true });
+    assert.ok(!lines.some((line) => line.endsWith("listen")));
+    assert.ok(lines.includes("11300: conflictBegan node2"), "a second after its challenge");
+    assert.equal(lines.filter((line) => line.includes("conflictBegan")).length, 1);
   });
 
-  test("a node whose failure this one did not see is left nothing", () => {
-    const left = bySpeaker("announces", { preferred: true, yieldUntil: -Infinity });
-    const bench = new Bench("announce").until(10_000);
-    bench.answers.set(speaker, left);
-    for (let at = 10_000; at <= 60_000; at += 1000) bench.sight(left).until(at);
-    assert.ok(!bench.take().some((line) => line.endsWith("listen")));
+  test("a proof counts only for the speaker that was challenged, and while it is", () => {
+    const proof = bySpeaker("proves", { preferred: true });
+    const bench = new Bench("announce")
+      .sight(proof)
+      .until(10_000)
+      .sight(bySpeaker("announces", { preferred: true }));
+    bench.sight(proof).until(10_299);
+    bench.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    bench.sight(proof).until(10_300);
+    assert.equal(bench.defense.stage, "announced");
+    bench.sight({ ...proof, mac: "another" });
+    assert.equal(bench.defense.stage, "announced");
+    bench.until(11_300).sight(proof);
+    assert.equal(bench.defense.stage, "announced", "a second later");
+  });
+
+  for (const [what, by] of Object.entries({
+    "whose failure this one did not see, or whose Node is NotReady or deleted,": { mayBeCutOff: false },
+    "that the election does not prefer": { preferred: false },
+  }))
+    test(`a node ${what} is left nothing, proof or not`, () => {
+      const bench = new Bench("announce").until(10_000);
+      const theirs = { preferred: true, ...by };
+      bench.proofs.set(speaker, bySpeaker("proves", theirs));
+      assert.ok(!storm(bench, theirs).some((line) => line.endsWith("listen")));
+    });
+
+  test("a node that becomes NotReady while the address is left to it is left it for three seconds more", () => {
+    const node = bench.yielded();
+    node.proofs.set(speaker, bySpeaker("proves", { preferred: true, mayBeCutOff: false }));
+    assert.ok(node.until(4_000).take().includes("3500: announce"));
   });
 });
 
 suite("against a host that may be a speaker's", () => {
-  const unknown = { node: undefined, active: true, preferred: false, yieldUntil: -Infinity };
+  const unknown = { node: undefined, active: true, preferred: false, saysSo: false, mayBeCutOff: false };
   const mac = "02:00:00:00:00:77";
 
   test("an address that moves is no conflict, and one that goes on using it is", () => {
@@ -464,7 +506,7 @@ suite("against another speaker of the ring", () => {
     const bench = new Bench("announce").until(10_000);
     bench.answers.set(speaker, theirs);
     bench.sight(theirs).until(16_000);
-    bench.answers.set(speaker, bySpeaker("uses", { preferred: true, active: true, yieldUntil: Infinity }));
+    bench.answers.set(speaker, bySpeaker("uses", { preferred: true, active: true, saysSo: true }));
     bench.until(26_000);
     assert.equal(bench.defense.stage, "yielded");
   });
@@ -483,13 +525,14 @@ suite("against another speaker of the ring", () => {
 });
 
 test("property: whatever is sighted and when, defences keep ten seconds apart, and a timer is always later or there is work", () => {
-  const kinds = fc.constantFrom<Sighting["kind"]>("announces", "uses", "probes");
+  const kinds = fc.constantFrom<Sighting["kind"]>("announces", "uses", "probes", "proves");
   const by = fc.option(
     fc.record({
       node: fc.constantFrom("node2", "node3", undefined),
       active: fc.boolean(),
       preferred: fc.boolean(),
-      yieldUntil: fc.constantFrom(-Infinity, 50_000),
+      saysSo: fc.constant(false), // Its word ends by another event.
+      mayBeCutOff: fc.boolean(),
     }),
     {
       nil: undefined,

@@ -22,6 +22,8 @@ export type DefenseEffect =
   /** Send one gratuitous announcement. */
   | { readonly type: "defend" }
   | { readonly type: "probe"; readonly to?: string; readonly fromOwnAddress?: boolean }
+  /** Have the speaker with this MAC address prove that it announces the address. */
+  | { readonly type: "challenge"; readonly to: string }
   /** Ask the members over the ring whether they announce the address, or no longer. */
   | { readonly type: "ask" | "stopAsking" }
   | { readonly type: "conflictBegan" | "conflictEnded"; readonly rival: Rival }
@@ -42,6 +44,8 @@ const defendEvery: Millis = 10_000;
 const graceOfActive: Millis = 2_000;
 const graceOfLost: Millis = 300;
 const answerWithin: Millis = 200;
+// Of one that keeps the address and does not answer.
+const retryEvery: Millis = 1_000;
 // Gossip reaches all members within a second, and the answer comes back the same way.
 const sayWithin: Millis = 3_000;
 // Each question is gossip to all members.
@@ -127,15 +131,15 @@ export function conflictsOf({ rivals }: ConflictDefense): Rival[] {
  * - A member of the ring that announces the address too, and still answers for it after a grace period, sees the cluster differently. Then
  *   this node asks over the ring, where nobody can speak for another, who announces the address. If the member says that it does, the one of
  *   the two that the election prefers keeps the address, and the other stops answering until the member no longer says so.
- * - A node that failed as a member while this node saw it may live behind a cut of the ring, and cannot be asked. Of the two the one that
- *   the election prefers keeps the address, and the other probes it from time to time and takes the address back when the probes go
- *   unanswered, or when it may no longer yield: see `OtherSpeaker.yieldUntil`.
+ * - A node that failed as a member while this node saw it may live behind a cut of the ring, and cannot be asked there. It is challenged on the
+ *   wire, where it proves by the ring's key that it announces the address. If it does, the one of the two that the election prefers keeps the
+ *   address; the other challenges it again and again, and takes the address back when there is no proof any more.
  *
  * | stage     | foreign host uses it      | foreign host probes it | speaker announces or uses it | speaker probes it | member says it announces it | timer                          |
  * |-----------|---------------------------|------------------------|------------------------------|-------------------|---------------------|--------------------------------|
  * | probing   | occupied                  | occupied               | suspected, probed after grace | note it          | -                   | probe; after three: announce   |
- * | announced | defend, at most once a 10 s; quarantined: occupied | wanted | suspected; answers and preferred: ask, yield | report it | asked: yield | probe suspects, defend |
- * | yielded   | report, and probe it      | wanted                 | it is still there            | note it           | no longer: announce | probe it; unanswered, or too long: announce |
+ * | announced | defend, at most once a 10 s; quarantined: occupied | wanted | suspected; answers and preferred: ask, or challenge and yield to the proof | report it | asked: yield | probe suspects, defend |
+ * | yielded   | report, and probe it      | wanted                 | it is still there; to challenges the proof alone counts | note it | no longer: announce | probe or challenge it; unanswered: announce |
  * | occupied  | -                         | -                      | -                            | -                 | -                   | probe again                    |
  */
 export function stepDefense(defense: ConflictDefense, event: DefenseEvent, now: Millis, probeEvery: Millis): DefenseEffect[] {
@@ -151,8 +155,9 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
     case "sighting": {
       const { sighting } = event;
       if (defense.stage === "occupied") return [];
+      if (sighting.kind === "proves") return proven(defense, sighting, now, probeEvery);
       if (sighting.by === undefined) return sightedForeignHost(defense, sighting, now);
-      return sightedSpeaker(defense, sighting, sighting.by, now, probeEvery);
+      return sightedSpeaker(defense, sighting, sighting.by, now);
     }
     case "nodeReturned":
       nodeReturned(defense, event.node, now);
@@ -162,7 +167,7 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
     case "quarantine":
       return quarantineChanged(defense, event.isQuarantined, now);
     case "timer":
-      return tick(defense, now, probeEvery);
+      return tick(defense, now);
     default:
       return event satisfies never;
   }
@@ -171,14 +176,14 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
 /** Until another speaker has answered, and as long as it is followed for its word. */
 function shouldAsk({ rivals }: ConflictDefense): boolean {
   return [...rivals.values()].some(
-    ({ phase, followUntil }) => phase === "asked" || (phase === "followed" && followUntil === Infinity),
+    ({ phase, isProven, followUntil }) => phase === "asked" || (phase === "followed" && !isProven && followUntil === Infinity),
   );
 }
 
-function tick(defense: ConflictDefense, now: Millis, probeEvery: Millis): DefenseEffect[] {
+function tick(defense: ConflictDefense, now: Millis): DefenseEffect[] {
   const effects = now >= defense.probeAt ? probe(defense, now) : [];
   if (now >= defense.defendAt) effects.push(...defend(defense, now));
-  for (const rival of [...defense.rivals.values()]) if (now >= rival.dueAt) effects.push(...due(defense, rival, now, probeEvery));
+  for (const rival of [...defense.rivals.values()]) if (now >= rival.dueAt) effects.push(...due(defense, rival, now));
   return effects;
 }
 
@@ -199,8 +204,8 @@ function announcersChanged(defense: ConflictDefense, nodes: readonly string[], n
     if (rival.node === undefined) continue;
     const announces = nodes.includes(rival.node);
     // Only one that is preferred is asked.
-    if (announces && rival.phase === "asked") effects.push(...follow(defense, rival, Infinity, Infinity));
-    else if (!announces && rival.phase === "followed" && rival.followUntil === Infinity)
+    if (announces && rival.phase === "asked") effects.push(...follow(defense, rival, false, Infinity));
+    else if (!announces && rival.phase === "followed" && !rival.isProven && rival.followUntil === Infinity)
       effects.push(...leave(defense, rival), ...resume(defense, now));
   }
   return effects;
@@ -262,13 +267,7 @@ function occupy(defense: ConflictDefense, sighting: Sighting, now: Millis): Defe
   return effects;
 }
 
-function sightedSpeaker(
-  defense: ConflictDefense,
-  sighting: Sighting,
-  by: OtherSpeaker,
-  now: Millis,
-  probeEvery: Millis,
-): DefenseEffect[] {
+function sightedSpeaker(defense: ConflictDefense, sighting: Sighting, by: OtherSpeaker, now: Millis): DefenseEffect[] {
   const isIdentified = by.node !== undefined;
   if (!isIdentified && sighting.kind === "probes") return [{ type: "wanted", rival: foreignRival(sighting) }];
   const grace = by.active ? graceOfActive : graceOfLost;
@@ -284,31 +283,40 @@ function sightedSpeaker(
     return now - rival.since > graceOfLost ? reportOnce(rival) : [];
   }
   if (sighting.kind === "announces") rival.announces = true;
-  if (rival.phase === "followed") rival.unanswered = 0;
+  if (rival.phase === "followed" && !rival.isProven) rival.unanswered = 0;
   if (rival.phase === "kept") {
     rival.phase = "suspected";
     rival.dueAt = now + grace;
   }
   if (rival.phase === "suspected") rival.dueAt = Math.min(rival.dueAt, now + grace); // The ring may have lost it since.
-  return rival.phase === "probed" ? confirmed(defense, rival, by, now, probeEvery) : [];
+  return rival.phase === "probed" ? confirmed(defense, rival, by, now) : [];
+}
+
+/** A proof counts only after a challenge: a captured proof may be sent again by anybody. */
+function proven(defense: ConflictDefense, { mac, by }: Sighting, now: Millis, probeEvery: Millis): DefenseEffect[] {
+  const rival = defense.rivals.get(mac);
+  if (rival === undefined || !by?.preferred || !by.mayBeCutOff) return [];
+  if (rival.phase === "challenged") return follow(defense, rival, true, now + probeEvery);
+  if (rival.phase !== "followed" || !rival.isProven) return [];
+  rival.unanswered = 0;
+  rival.dueAt = Math.min(now + probeEvery, rival.followUntil);
+  return [];
 }
 
 /** The speaker answered the probe: it still has the address. */
-function confirmed(
-  defense: ConflictDefense,
-  rival: RivalState,
-  by: OtherSpeaker,
-  now: Millis,
-  probeEvery: Millis,
-): DefenseEffect[] {
+function confirmed(defense: ConflictDefense, rival: RivalState, by: OtherSpeaker, now: Millis): DefenseEffect[] {
   if (!rival.announces || !by.preferred) {
     const effects = keep(rival, now);
     if (rival.announces) effects.push(...(rival.kind === "speaker" ? reannounce(defense, now) : defendSoon(defense, now)));
     rival.announces = false;
     return effects;
   }
-  if (by.yieldUntil === Infinity) return follow(defense, rival, Infinity, Infinity);
-  if (by.yieldUntil > now) return follow(defense, rival, Math.min(now + probeEvery, by.yieldUntil), by.yieldUntil);
+  if (by.active && by.saysSo) return follow(defense, rival, false, Infinity);
+  if (!by.active && by.mayBeCutOff) {
+    rival.phase = "challenged";
+    rival.dueAt = now + retryEvery;
+    return [{ type: "challenge", to: rival.sighting.mac }];
+  }
   if (!by.active || now < rival.askAt) return refuse(defense, rival, now);
   rival.phase = "asked";
   rival.askAt = now + askEvery;
@@ -316,7 +324,7 @@ function confirmed(
   return [];
 }
 
-/** This node keeps the address from a preferred speaker that did not say that it announces it, and announces it once: a burst would set off another. */
+/** This node keeps the address from a preferred speaker that neither said nor proved that it announces it, and announces it once: a burst would set off another. */
 function refuse(defense: ConflictDefense, rival: RivalState, now: Millis): DefenseEffect[] {
   return [...keep(rival, now), ...defendSoon(defense, now)];
 }
@@ -327,18 +335,20 @@ function keep(rival: RivalState, now: Millis): DefenseEffect[] {
   return reportOnce(rival);
 }
 
-function follow(defense: ConflictDefense, rival: RivalState, dueAt: Millis, until: Millis): DefenseEffect[] {
+function follow(defense: ConflictDefense, rival: RivalState, isProven: boolean, dueAt: Millis): DefenseEffect[] {
   rival.phase = "followed";
   rival.unanswered = 0;
   rival.dueAt = dueAt;
-  rival.followUntil = until;
+  rival.isProven = isProven;
+  rival.failedToProve = false;
+  rival.followUntil = Infinity;
   defense.probeAt = Infinity;
   const wasOnAir = defense.stage === "announced";
   defense.stage = "yielded";
   return [...(wasOnAir ? [{ type: "listen" } as const] : []), ...reportOnce(rival)];
 }
 
-function due(defense: ConflictDefense, rival: RivalState, now: Millis, probeEvery: Millis): DefenseEffect[] {
+function due(defense: ConflictDefense, rival: RivalState, now: Millis): DefenseEffect[] {
   const { mac } = rival.sighting;
   if (rival.kind === "foreign") return dueForeignHost(defense, rival, now);
   switch (rival.phase) {
@@ -347,6 +357,9 @@ function due(defense: ConflictDefense, rival: RivalState, now: Millis, probeEver
       rival.phase = "probed";
       rival.dueAt = now + answerWithin;
       return [{ type: "probe", to: mac }];
+    case "challenged":
+      rival.failedToProve = true;
+      return refuse(defense, rival, now);
     case "asked":
       return refuse(defense, rival, now);
     case "probed": {
@@ -367,8 +380,8 @@ function due(defense: ConflictDefense, rival: RivalState, now: Millis, probeEver
         return [...resume(defense, now), ...reportOnce(rival)];
       }
       rival.unanswered++;
-      rival.dueAt = Math.min(now + (rival.unanswered === maxUnanswered ? answerWithin : probeEvery), rival.followUntil);
-      return [{ type: "probe", to: mac }];
+      rival.dueAt = Math.min(now + (rival.unanswered === maxUnanswered ? answerWithin : retryEvery), rival.followUntil);
+      return [{ type: rival.isProven ? "challenge" : "probe", to: mac }];
     }
     default:
       return rival.phase satisfies never;

@@ -17,6 +17,7 @@ const conflict: Conflict = {
   answersForMany: false,
   node: undefined,
   followed: false,
+  failedToProve: false,
 };
 
 function recorded(report: (state: SpeakerState, effects: SpeakerEffect[]) => void): string[] {
@@ -64,6 +65,11 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
     name: "a speaker that this node keeps the address from",
     changes: { node: "node2" },
     want: `two nodes answer for 192.0.2.1, the other is "node2" (02:00:00:00:00:42), and ${here} goes on announcing it: ${cut}`,
+  },
+  {
+    name: "a host in the name of a node that failed, which proves nothing",
+    changes: { node: "node2", failedToProve: true },
+    want: `a host answers for 192.0.2.1 in the name of node "node2" (02:00:00:00:00:42), does not prove to be its speaker, and ${here} goes on announcing it; where node node2 is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946) pass between the nodes`,
   },
   {
     name: "a speaker of the same ring",

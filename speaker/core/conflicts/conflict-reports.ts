@@ -4,7 +4,7 @@ import type { Address } from "#pkg/net";
 import { list } from "#pkg/text";
 import { type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
-import { holdersOf } from "../services.ts";
+import { holderKeys } from "../services.ts";
 import type { SpeakerState } from "../state.ts";
 import type { Rival } from "./rivals.ts";
 
@@ -18,6 +18,8 @@ interface Conflict extends Rival {
 // one in a while; `/v1/conflicts` has all that there are.
 const maxReports = 200;
 const reportEveryMs: Millis = 5_000;
+// Of the Services that share an address so many get the event.
+const maxRecorded = 100;
 
 export function reportBegan(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
   if (!mayReport(state, now, effects)) return;
@@ -99,7 +101,7 @@ function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
 
 /** What another host that has the address too means for it. */
 export function conflictVerdict({ node, members }: SpeakerState, conflict: Conflict): Verdict {
-  const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany } = conflict;
+  const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany, failedToProve } = conflict;
   const evidence = frameFacts(conflict);
   const here = `node "${node}" (${ownMac} on ${name})`;
   if (answersForMany)
@@ -121,6 +123,12 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
     });
   const who = followed ? `${here} no longer announces it, because of the other` : `${here} goes on announcing it`;
   const both = `two nodes answer for ${address}, the other is "${other}" (${mac}), and ${who}`;
+  if (!members.active.includes(other) && failedToProve)
+    return verdict("service", "twoOwners", {
+      message: `a host answers for ${address} in the name of node "${other}" (${mac}), does not prove to be its speaker, and ${here} goes on announcing it`,
+      evidence,
+      next: `where node ${other} is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946) pass between the nodes`,
+    });
   if (!members.active.includes(other))
     return verdict("service", "twoOwners", { message: `${both}: their speakers do not reach each other`, evidence });
   return verdict("service", "twoOwners", {
@@ -149,7 +157,7 @@ function record(
   message: string,
   effects: SpeakerEffect[],
 ): void {
-  for (const { service: key } of holdersOf(services, address)) {
+  for (const key of holderKeys(services, address.toString()).slice(0, maxRecorded)) {
     const service = services.rows.get(key)?.service;
     if (service !== undefined) effects.push({ type: "recordEvent", service, kind, reason, message });
   }

@@ -8,18 +8,20 @@ export interface OtherSpeaker {
   readonly active: boolean;
   /** Of the two nodes, the election gives the address to that one. */
   readonly preferred: boolean;
+  /** It says over the ring that it announces the address, which nobody else can. */
+  readonly saysSo: boolean;
   /**
-   * Until when this node may yield to it. Infinity: it says over the ring that it announces the address, which nobody else can. Another time: it failed as a
-   * member in sight of this node, so that it may live behind a cut of the ring. -Infinity: never.
+   * It failed as a member in sight of this node, so that it may live behind a cut of the ring. Not one whose Node is NotReady or deleted: it may
+   * announce what is another Service's by now.
    */
-  readonly yieldUntil: Millis;
+  readonly mayBeCutOff: boolean;
 }
 
-/** A frame in which another host uses, announces or probes the address. */
+/** A frame in which another host uses, announces or probes the address, or proves that it announces it. */
 export interface Sighting {
   readonly mac: string;
   /** See `SightingKind` in `pkg/layer2`. */
-  readonly kind: "announces" | "uses" | "probes";
+  readonly kind: "announces" | "uses" | "probes" | "proves";
   readonly interface: string;
   readonly ownMac: string;
   /** Undefined for a foreign host. */
@@ -38,13 +40,15 @@ export interface Rival extends Pick<Sighting, "mac" | "interface" | "ownMac" | "
   readonly node: string | undefined;
   /** It keeps the address, and this node does not answer meanwhile. */
   readonly followed: boolean;
+  /** It was challenged, and did not prove that it is that speaker. */
+  readonly failedToProve: boolean;
 }
 
 /**
- * `suspected`: to be probed; `probed`: may answer until `dueAt`; `asked`: may say over the ring until `dueAt` that it announces the address; `kept`: this
- * node keeps the address; `followed`: the other does.
+ * `suspected`: to be probed; `probed`: may answer until `dueAt`; `asked`: may say over the ring until `dueAt` that it announces the address; `challenged`:
+ * may prove it until then; `kept`: this node keeps the address; `followed`: the other does.
  */
-export type Phase = "suspected" | "probed" | "asked" | "kept" | "followed";
+export type Phase = "suspected" | "probed" | "asked" | "challenged" | "kept" | "followed";
 
 export interface RivalState {
   readonly kind: RivalKind;
@@ -59,7 +63,10 @@ export interface RivalState {
   probedAt: Millis;
   /** When it may be asked again whether it announces the address. */
   askAt: Millis;
-  /** Until when it is followed: see `OtherSpeaker.yieldUntil`. */
+  /** It is followed for its proofs, each of which counts until the next one is due; else for its word. */
+  isProven: boolean;
+  failedToProve: boolean;
+  /** Until when it is followed; Infinity for as long as its word or its proofs last. */
   followUntil: Millis;
   /** `conflictBegan` was emitted. */
   reported: boolean;
@@ -90,6 +97,8 @@ export function enter(rivals: Rivals, sighting: Sighting, kind: RivalKind, phase
     announces: false,
     probedAt: -Infinity,
     askAt: -Infinity,
+    isProven: false,
+    failedToProve: false,
     followUntil: -Infinity,
     reported: false,
     unanswered: 0,
@@ -99,9 +108,11 @@ export function enter(rivals: Rivals, sighting: Sighting, kind: RivalKind, phase
 }
 
 export function foreignRival({ mac, interface: name, ownMac, answersForMany }: Sighting): Rival {
-  return { mac, interface: name, ownMac, answersForMany, kind: "foreign", node: undefined, followed: false };
+  const isNobodys = { node: undefined, followed: false, failedToProve: false };
+  return { mac, interface: name, ownMac, answersForMany, kind: "foreign", ...isNobodys };
 }
 
-export function rivalOf({ kind, node, phase, sighting: { mac, interface: name, ownMac, answersForMany } }: RivalState): Rival {
-  return { mac, interface: name, ownMac, answersForMany, kind, node, followed: phase === "followed" };
+export function rivalOf({ kind, node, phase, failedToProve, sighting }: RivalState): Rival {
+  const { mac, interface: name, ownMac, answersForMany } = sighting;
+  return { mac, interface: name, ownMac, answersForMany, kind, node, followed: phase === "followed", failedToProve };
 }

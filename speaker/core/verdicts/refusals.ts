@@ -1,3 +1,4 @@
+import { limits } from "#pkg/config";
 import type { AddressPlacement, Refusal } from "#pkg/placement";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
@@ -56,6 +57,10 @@ export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, {
       return verdict("service", refusal.reason, {
         message: `${owner} announces ${address}, which the Service shares, and has none of its ready endpoints (externalTrafficPolicy Local)`,
         evidence: [{ name: "owner", value: `${owner}`, source: "placement" }],
+      });
+    case "sharedByTooMany":
+      return verdict("service", refusal.reason, {
+        message: `more than ${limits.holdersOfAddress} Services share ${address}, and this one is not among the first by name`,
       });
     case "noReadyEndpointOnNode":
       return verdict("service", refusal.reason, {

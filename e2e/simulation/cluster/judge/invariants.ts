@@ -4,6 +4,7 @@ import type { Change } from "../api/kubernetes-api.ts";
 import { lifetimeMs } from "../network/nic-addresses.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
+import { AcrossCuts } from "./across-cuts.ts";
 import { AddressChanges } from "./address-changes.ts";
 import { Leadership } from "./leadership.ts";
 import { Moves } from "./moves.ts";
@@ -22,7 +23,7 @@ const noticeMs: Millis = 1_500;
  *
  * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless somebody
  * changed what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two nodes that reach
- * one another do not both answer for an address for longer than a hand-over; somebody answers for one while a node could, and all nodes that see
+ * one another, in the ring or on the LAN alone, do not both answer for an address for longer than a hand-over; somebody answers for one while a node could, and all nodes that see
  * the API name the one that does; a speaker that has reached none that announced since it started announces nothing while others are Ready; one
  * that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster that starts anew would
  * have it.
@@ -34,6 +35,7 @@ export class Invariants {
   readonly #leadership = new Leadership();
   readonly #routes = new Routes();
   readonly #moves = new Moves();
+  readonly #acrossCuts = new AcrossCuts();
   readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
   readonly #known: Known = new WeakMap();
   readonly #ownership = new OwnershipChecker();
@@ -59,7 +61,9 @@ export class Invariants {
       if (address !== undefined)
         this.#found(cluster, `node-${node} announces ${address}, and its speaker may not put that on its NIC`);
     }
-    for (const problem of [this.#occupied, this.#leadership, this.#routes, this.#moves].map((judge) => judge.check(cluster)))
+    for (const problem of [this.#occupied, this.#leadership, this.#routes, this.#moves, this.#acrossCuts].map((judge) =>
+      judge.check(cluster),
+    ))
       if (problem !== undefined) this.#found(cluster, problem);
   }
 

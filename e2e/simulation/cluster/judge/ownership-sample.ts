@@ -16,12 +16,24 @@ export type Known = WeakMap<SpeakerProcess, Set<string>>;
  * @param mayBeNobodys whether nobody has to answer for an address now
  */
 export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: (address: string) => boolean): Sample {
-  const { ring, now, withoutCarrier } = cluster;
+  const { ring, now, withoutCarrier, lan } = cluster;
   const running = [...cluster.speakers].filter(
     ([node, { process }]) => process.isRunning && !process.isStalled && ring.running.includes(node),
   );
   const isOnLan = (node: number) => !withoutCarrier.has(node);
   const reaches = (a: number, b: number) => ring.reaches(a, b) && ring.reaches(b, a);
+  const isBySpeaker = (node: number, address: string) => cluster.speakers.get(node)?.announced.has(address) === true;
+  const answering = cluster.owners();
+  // Where IP alone is cut, clients hear whoever answers: one that the node does not reach is enough.
+  const isLeftToOther = (node: number, address: string) =>
+    (answering.get(address) ?? []).some(
+      (other) =>
+        isBySpeaker(other, address) &&
+        !cluster.speakers.get(other)?.process.isStalled &&
+        !reaches(node, other) &&
+        lan.passes(node, other) &&
+        lan.passes(other, node),
+    );
   const able = new Map<string, readonly number[]>(); // address -> nodes that may announce it, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
     const found = able.get(address) ?? candidatesOf(cluster, servicesOn(cluster, address));
@@ -50,14 +62,13 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
       }
     for (const address of knows) {
       if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) knows.delete(address);
-      else if (isOnLan(node)) candidates.set(address, [...(candidates.get(address) ?? []), name]);
+      else if (isOnLan(node) && !isLeftToOther(node, address))
+        candidates.set(address, [...(candidates.get(address) ?? []), name]);
     }
     if (!speaker.hasLostApi) owners.set(name, views);
   }
-  const isBySpeaker = (node: number, address: string) => cluster.speakers.get(node)?.announced.has(address) === true;
   const answers = new Map<string, string[]>();
-  for (const [address, nodes] of cluster.owners())
-    answers.set(address, nodes.filter((node) => isBySpeaker(node, address)).map(nameOf));
+  for (const [address, nodes] of answering) answers.set(address, nodes.filter((node) => isBySpeaker(node, address)).map(nameOf));
   return { at: now, answers, candidates, hears, members: ringMembers, owners };
 }
 

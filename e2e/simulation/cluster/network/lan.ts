@@ -1,8 +1,9 @@
 import type { Millis, Random } from "#pkg/clock";
 import type { Simulation } from "#pkg/memberlist/testing";
-import { parseAddress } from "#pkg/net";
+import { getMac, parseAddress, parseMac } from "#pkg/net";
 import type { Time } from "../simulated-process.ts";
 import type { LanActions, SpeakerProcess } from "../speaker-process.ts";
+import { Attacker } from "./attacker.ts";
 
 export interface LanConditionsOptions {
   readonly ring: Simulation;
@@ -16,6 +17,8 @@ export class LanConditions {
   readonly #calm: Simulation["conditions"];
   #delayMs: Millis = 0;
   #duplication = 0;
+  /** Frames are late, or come twice. */
+  isDisturbed = false;
 
   constructor(options: LanConditionsOptions) {
     this.#options = options;
@@ -26,6 +29,7 @@ export class LanConditions {
   set(delayMs: Millis, duplication: number): void {
     this.#delayMs = delayMs;
     this.#duplication = duplication;
+    this.isDisturbed = delayMs > 0 || duplication > 0;
     const { latency, jitter } = this.#calm;
     // Streams have only the latency: what they carry stays in order.
     const slower = { latency: latency + delayMs / 4, jitter: jitter + (3 * delayMs) / 4, duplication };
@@ -53,13 +57,28 @@ export interface LanOptions extends LanConditionsOptions {
   readonly macOf: (node: number) => string;
 }
 
-/** The LAN of the nodes, as far as ARP and NDP go, and the hosts without a speaker on it. */
+/** The LAN of the nodes, as far as ARP, NDP, challenges and proofs go, and the hosts without a speaker on it. */
 export class Lan {
+  readonly attacker: Attacker;
+  /** Cuts drop IP alone: all other frames pass. */
+  isWhole = false;
   readonly #options: LanOptions;
   readonly #foreign = new Set<string>(); // addresses that a host without a speaker uses
 
   constructor(options: LanOptions) {
     this.#options = options;
+    const { speakers, macOf, time, random } = options;
+    const wire = {
+      addresses: () => new Set([...speakers.values()].flatMap(({ announced, watched }) => [...announced, ...watched])),
+      macOf,
+      connects: (node: number, other: number) => this.#connects(node, other),
+      forge: (at: number, address: string, mac: string, kind: "announces" | "uses") => {
+        for (const [node, speaker] of speakers)
+          if (speaker.mac !== mac && this.#cares(node, address) && this.#connects(at, node)) this.#show(node, address, mac, kind);
+      },
+      deliver: (at: number, frame: Uint8Array) => this.#deliver(frame, 0, (to) => this.#connects(at, to)),
+    };
+    this.attacker = new Attacker({ wire, time, random });
   }
 
   /** What a node's speaker can do on it. */
@@ -67,6 +86,7 @@ export class Lan {
     return {
       announce: (address) => this.#announced(node, address),
       probe: (address, to) => this.#probed(node, address, to),
+      send: (frame) => this.#deliver(frame, this.attacker.sees(node, frame), (to) => this.passes(node, to)),
     };
   }
 
@@ -77,8 +97,7 @@ export class Lan {
     this.#foreign.add(address);
     const announce = () => {
       if (!this.#foreign.has(address)) return;
-      for (const [node, speaker] of speakers)
-        if (speaker.announced.has(address) || speaker.watched.has(address)) this.#seeForeign(node, address, "announces");
+      for (const node of speakers.keys()) if (this.#cares(node, address)) this.#seeForeign(node, address, "announces");
       time.schedule(time.now + foreignEveryMs, announce);
     };
     announce();
@@ -95,18 +114,18 @@ export class Lan {
 
   /** Everybody who watches the address, or answers for it, sees a gratuitous announcement. */
   #announced(from: number, address: string): void {
-    for (const [node, speaker] of this.#options.speakers)
-      if (node !== from && (speaker.announced.has(address) || speaker.watched.has(address)))
-        this.#frame(from, node, address, "announces");
+    for (const node of this.#options.speakers.keys())
+      if (node !== from && this.#cares(node, address)) this.#frame(from, node, address, "announces");
   }
 
   /** Whoever answers for the address tells so. */
   #probed(by: number, address: string, to: string | undefined): void {
     const { speakers, answered } = this.#options;
+    if (to !== undefined && this.attacker.answers(by, to)) this.#show(by, address, to, "uses");
     if (this.#foreign.has(address) && (to === undefined || to === foreignMacOf(address))) this.#seeForeign(by, address, "uses");
     for (const [node, speaker] of speakers)
       if (node !== by && answered(node).has(address) && (to === undefined || to === speaker.mac))
-        if (this.#passes(by, node)) this.#frame(node, by, address, "uses");
+        if (this.passes(by, node)) this.#frame(node, by, address, "uses");
   }
 
   #seeForeign(to: number, address: string, kind: "announces" | "uses"): void {
@@ -114,7 +133,7 @@ export class Lan {
   }
 
   #frame(from: number, to: number, address: string, kind: "announces" | "uses"): void {
-    if (this.#passes(from, to)) this.#show(to, address, this.#options.macOf(from), kind);
+    if (this.passes(from, to)) this.#show(to, address, this.#options.macOf(from), kind);
   }
 
   #show(to: number, text: string, mac: string, kind: "announces" | "uses"): void {
@@ -123,9 +142,28 @@ export class Lan {
     if (address !== undefined) conditions.carry(() => speakers.get(to)?.see({ address, mac, kind }), random());
   }
 
-  #passes(from: number, to: number): boolean {
-    const { ring, withoutCarrier } = this.#options;
-    return ring.reaches(from, to) && !withoutCarrier.has(from) && !withoutCarrier.has(to);
+  #cares(node: number, address: string): boolean {
+    const { announced, watched } = this.#options.speakers.get(node) ?? {};
+    return announced?.has(address) === true || watched?.has(address) === true;
+  }
+
+  /** A challenge or a proof comes to whom it names, if it gets there. */
+  #deliver(frame: Uint8Array, after: Millis, passes: (to: number) => boolean): void {
+    const { conditions, speakers, random } = this.#options;
+    const destination = getMac(new DataView(frame.buffer, frame.byteOffset), 0);
+    for (const [to, { mac }] of speakers)
+      if (parseMac(mac) === destination && !this.#options.withoutCarrier.has(to) && passes(to))
+        conditions.carry(() => speakers.get(to)?.receive(frame), after + random());
+  }
+
+  #connects(from: number, to: number): boolean {
+    return this.isWhole || this.#options.ring.reaches(from, to);
+  }
+
+  /** Whether what one node sends on the LAN gets to the other. */
+  passes(from: number, to: number): boolean {
+    const { withoutCarrier } = this.#options;
+    return this.#connects(from, to) && !withoutCarrier.has(from) && !withoutCarrier.has(to);
   }
 }
 
