@@ -24,6 +24,8 @@ export type SharedWhat =
 /** What a target does in its own way, if it can. */
 export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
+  /** One of the threads of a speaker ends; the speaker starts it again. */
+  | { readonly type: "endThread"; readonly node: number }
   | { readonly type: "killController" | "stopController" | "stallController" | "cutControllerApi"; readonly controller: number }
   /** The speaker of a node, or a controller, is that of another version. */
   | { readonly type: "otherVersion"; readonly node: number }
@@ -158,6 +160,8 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "killSpeaker", node },
     { type: "stopSpeaker", node },
     { type: "stallSpeaker", node },
+    { type: "endThread", node },
+    { type: "endThread", node },
     { type: "isolate", node },
     { type: "unplug", node },
     { type: "cutApi", node },

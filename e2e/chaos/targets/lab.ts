@@ -24,6 +24,7 @@ import {
 } from "./target.ts";
 
 const routerAsn = 65010;
+const endThreads = new URL("./end-threads.ts", import.meta.url).href;
 // Lines that a process in a lab forgets at once.
 const linesForgotten = 10_000;
 
@@ -37,6 +38,10 @@ export async function startLabTarget(
   await using stack = new AsyncDisposableStack();
   const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs }));
   const { cluster } = network;
+  for (const { speaker } of cluster.nodes) {
+    speaker.within = ["env", `NODE_OPTIONS=--import=${endThreads}`];
+    await restarted(speaker, undefined);
+  }
   const clocks = await giveClocks(cluster, logs);
   const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({
     address,
@@ -91,7 +96,7 @@ export async function startLabTarget(
       "fillControllerDisk",
       "cutControllerApi",
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
-      ...(otherVersion === undefined ? [] : (["otherVersion", "otherControllerVersion"] as const)),
+      ...(otherVersion === undefined ? (["endThread"] as const) : (["otherVersion", "otherControllerVersion"] as const)),
     ]),
     revives: false,
     detectionMs: detectionMs(variant),
@@ -149,6 +154,9 @@ async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { o
     case "stallSpeaker":
     case "stallController":
       return stalled(workload);
+    case "endThread":
+      workload.process.kill("SIGUSR2");
+      return () => {};
     case "cutControllerApi":
       return withoutApi((argv, options) => workload.host.output(argv, options));
     case "otherVersion":
