@@ -27,6 +27,7 @@ function speaker(bench: Bench): Routes {
     failed: undefined,
     findings: [],
     bfdWarnings: ["a port is in use"],
+    lossy: [],
     viewAge: 0,
   });
   const verdict = peerVerdict("10.0.0.1:179", {

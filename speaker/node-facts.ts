@@ -27,8 +27,13 @@ export function createChecks({ state, layer2, kernel, clock, log }: ChecksOption
     announced: () => announcedAsOwner(state),
     forwarded: (family) => servedElsewhere(state, family),
     kept: () => keptBy(kernel),
+    placed: () => placedBy(kernel),
     flannelAddresses: () => state.nodes.flannelAddresses,
   });
+}
+
+function* placedBy(kernel: Pick<KernelKeeper, "status">): Iterable<Address> {
+  for (const { item, place } of kernel.status()) if (item.type === "address" && place === "placed") yield item.address;
 }
 
 /** The interfaces on which anything is kept. */

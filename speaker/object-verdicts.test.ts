@@ -15,7 +15,7 @@ function looking() {
   const rounds: number[] = []; // When each ended.
   const nodeFacts = (): NodeFacts => {
     rounds.push(clock.now());
-    return { missing: [], failed: undefined, findings: [], bfdWarnings: [], viewAge: 0 };
+    return { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], viewAge: 0 };
   };
   return { clock, state, rounds, objects: new ObjectVerdicts({ state, clock, nodeFacts }) };
 }

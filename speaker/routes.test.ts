@@ -13,7 +13,7 @@ function seen(isSynced: boolean): SpeakerState {
 }
 
 function membersWith(problem: string | undefined): RoutesOptions["members"] {
-  return { problem };
+  return { problem, lossy: [] };
 }
 
 function ready(options: Partial<RoutesOptions>) {
@@ -68,6 +68,11 @@ const cases: { name: string; options: Partial<RoutesOptions>; want: [number, str
     want: [503, "cannot announce on layer 2: no packet socket\n"],
   },
   { name: "once all has been seen", options: {}, want: [200, "ready\n"] },
+  {
+    name: "of one that has lost the ring since",
+    options: { members: membersWith("the port is another program's") },
+    want: [503, "waiting for the other speakers: the port is another program's\n"],
+  },
   {
     name: "while this speaker alone does not reach the API",
     options: { state: outdated(), viewAge: () => 75 },

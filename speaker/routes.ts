@@ -7,7 +7,7 @@ import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { isOutdated } from "./core/api-view.ts";
 import type { SpeakerState } from "./core/state.ts";
-import { minOldSeconds, type NodeFacts } from "./core/verdicts/node-verdict.ts";
+import { lossyWarnings, minOldSeconds, type NodeFacts } from "./core/verdicts/node-verdict.ts";
 import { kernelWarnings } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
@@ -22,18 +22,18 @@ export interface RoutesOptions {
   readonly bgp: Pick<BgpSpeaker, "peers">;
   readonly bfd: Pick<Bfd, "warnings">;
   readonly kernel: Pick<KernelKeeper, "interfaces">;
-  readonly members: Pick<Members, "problem">;
+  readonly members: Pick<Members, "problem" | "lossy">;
   /** See `viewAgeSeconds`. */
   readonly viewAge: () => number;
 }
 
-/** What has to be seen before anything is announced; empty once it has been. */
+/** What has to be seen before anything is announced, and the ring where it was lost since; empty where all is well. */
 export function whatIsMissing(
   { missing }: Pick<Sources, "missing">,
   { members }: Pick<SpeakerState, "members">,
   { problem }: Pick<Members, "problem">,
 ): readonly string[] {
-  if (members.isSynced) return missing;
+  if (members.isSynced && problem === undefined) return missing;
   return [...missing, `the other speakers${problem === undefined ? "" : `: ${problem}`}`];
 }
 
@@ -52,6 +52,7 @@ export function speakerRoutes(options: RoutesOptions): Routes {
     ...kernelWarnings(state, kernel),
     ...bgp.peers.flatMap((peer) => peer.warnings),
     ...bfd.warnings(),
+    ...lossyWarnings(state.node, members.lossy),
   ];
   return {
     "/metrics": metricsRoute(registry),
@@ -75,6 +76,7 @@ export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp" | "k
     failed,
     findings: checks.findings.map(findingVerdict),
     bfdWarnings: bfd.warnings(),
+    lossy: members.lossy,
     viewAge: viewAge(),
   };
 }

@@ -6,6 +6,7 @@
 import { arpForged } from "./arp-forged.ts";
 import { arpForgedAfterFailure } from "./arp-forged-after-failure.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
+import { clientsAndKill } from "./clients-and-kill.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
 import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
@@ -28,6 +29,7 @@ const scenes: readonly Scene[] = [
   httpConnectionFlood,
   bgpConnectionFlood,
   overload,
+  clientsAndKill,
 ];
 
 const names = process.argv.slice(2);

@@ -24,6 +24,8 @@ export type SharedWhat =
 /** What a target does in its own way, if it can. */
 export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
+  /** So many threads of a speaker end, soon after one another; the speaker starts each again. */
+  | { readonly type: "endThreads"; readonly node: number; readonly threads: number }
   | { readonly type: "killController" | "stopController" | "stallController" | "cutControllerApi"; readonly controller: number }
   /** The speaker of a node, or a controller, is that of another version. */
   | { readonly type: "otherVersion"; readonly node: number }
@@ -86,6 +88,7 @@ export function endsSpeaker(what: What, node: number): boolean {
 /** For people. */
 export function describeAct({ what }: Act): string {
   if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
+  if (what.type === "endThreads") return `end ${what.threads} threads of node${what.node + 1}`;
   const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
   if (what.type === "scale") return `scale to ${what.replicas}`;
   if ("controller" in what) return `${what.type} ${what.controller + 1}${by}`;
@@ -158,6 +161,7 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "killSpeaker", node },
     { type: "stopSpeaker", node },
     { type: "stallSpeaker", node },
+    ...[1, 2, 3].map((threads): What => ({ type: "endThreads", node, threads })),
     { type: "isolate", node },
     { type: "unplug", node },
     { type: "cutApi", node },

@@ -32,6 +32,17 @@ test("some of the acts that end a speaker last longer than a router's hold time 
   for (const { length } of acts) assert.ok(length < 60_000);
 });
 
+test("threads are ended only where that can be done, one or several, and the act says how many", () => {
+  const isEnd = ({ what }: Act) => what.type === "endThreads";
+  assert.ok(!drawActs(7, 300_000, 3, can).some(isEnd));
+  const ends = drawActs(7, 3_000_000, 3, new Set([...shared, "endThreads"])).filter(isEnd);
+  assert.deepEqual([...new Set(ends.map((act) => /^end (\d) threads of node[123]$/.exec(describeAct(act))?.[1]))].sort(), [
+    "1",
+    "2",
+    "3",
+  ]);
+});
+
 test("clocks are set only where that can be done, by as much as the seed says, and the act says by how much", () => {
   const isClock = ({ what }: Act) => what.type === "setClock" || what.type === "setControllerClock";
   assert.ok(!drawActs(7, 300_000, 3, can).some(isClock));

@@ -55,6 +55,19 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     await isWell();
   });
 
+  test("a firewall between two nodes that passes TCP of the ring, and no UDP", async () => {
+    const drop = "chain input { type filter hook input priority 0; udp dport 7946 drop; }";
+    await first.host.output(["nft", "-f", "-"], { input: `table inet ring {\n${drop}\n}\n` });
+    const lost = /UDP packets of the speakers' ring are lost between node1 and node2/;
+    const text = await tool.explains("node/node1", /^Node node1: Degraded \(ringPacketsLost\)/);
+    assert.match(text, lost);
+    const { status, body } = await first.speaker.get("/readyz");
+    assert.equal(status, 200);
+    assert.match(body, lost);
+    await first.host.output(["nft", "delete", "table", "inet", "ring"]);
+    await isWell();
+  });
+
   test("a program that manages the interface of the addresses", async () => {
     const [{ ifindex }] = JSON.parse(await first.host.output(["ip", "-json", "link", "show", "dev", "kube-lb0"]));
     const networkd = {

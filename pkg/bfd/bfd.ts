@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
@@ -108,7 +107,10 @@ export class Bfd implements AsyncDisposable {
       file: workerFile(import.meta.url, "bfd-worker.js"),
       start: () => ({ ignored: this.#ignored.memory, configs: [...this.#entries.values()].map(configOf) }),
       onMessage: (message) => this.#receive(message),
-      onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
+      title: "the thread that keeps BFD sessions",
+      op: "bfd",
+      log,
+      onDeath: () => this.#onDeath(),
     });
   }
 
@@ -247,9 +249,7 @@ export class Bfd implements AsyncDisposable {
     }
   }
 
-  #onDeath(cause: unknown, restartAfter: Millis): void {
-    const fields = { op: "bfd", error: cause, restartAfterMs: restartAfter };
-    this.#log.error("the thread that keeps BFD sessions died and is restarted", fields);
+  #onDeath(): void {
     for (const entry of this.#entries.values()) {
       entry.view = undefined;
       this.#setStatus(entry, { verdict: "unknown", reason: "the thread that keeps BFD sessions died and is being restarted" });

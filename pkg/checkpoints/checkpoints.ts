@@ -41,10 +41,12 @@ export class Checkpoints implements Disposable {
     };
     try {
       const task: Task = { options: this.#options, segment };
-      this.#worker = new Worker(this.#file, { name: "checkpoint", workerData: task, resourceLimits });
-      this.#worker.on("message", end);
-      this.#worker.on("error", failed);
-      this.#worker.once("exit", () => void releaseFreedMemory()); // Tens of MB that the thread had, and nobody needs for minutes.
+      const worker = new Worker(this.#file, { name: "checkpoint", workerData: task, resourceLimits });
+      this.#worker = worker;
+      worker.on("message", end);
+      worker.on("error", failed);
+      worker.once("exit", (code) => this.#worker === worker && failed(new Error(`Thread ended with code ${code}`)));
+      worker.once("exit", () => void releaseFreedMemory()); // Tens of MB that the thread had, and nobody needs for minutes.
     } catch (error) {
       failed(error as Error);
     }

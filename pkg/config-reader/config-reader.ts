@@ -56,6 +56,7 @@ export class ConfigReader implements Disposable {
         else worker.postMessage("next");
       });
       worker.on("error", failed);
+      worker.on("exit", (code) => failed(new Error(`Thread ended with code ${code}`)));
     } catch (error) {
       failed(error);
     }

@@ -140,7 +140,10 @@ export class Layer2 implements AsyncDisposable {
       file: workerFile(import.meta.url, "layer2-worker.js"),
       start: () => this.#threadStart(),
       onMessage: (message) => this.#receive(message),
-      onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
+      title: "the thread that answers on layer 2",
+      op: "layer2",
+      log,
+      onDeath: () => this.#onDeath(),
     });
   }
 
@@ -347,12 +350,7 @@ export class Layer2 implements AsyncDisposable {
     }
   }
 
-  #onDeath(cause: unknown, restartAfter: Millis): void {
-    this.#log.error("the thread that answers on layer 2 died and is restarted", {
-      op: "layer2",
-      error: cause,
-      restartAfterMs: restartAfter,
-    });
+  #onDeath(): void {
     const error = "the thread that answers died and is being restarted";
     this.#setInterfaces(this.#interfaces.map((one) => (one.status === "answering" ? { ...one, status: "failing", error } : one)));
   }

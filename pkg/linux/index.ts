@@ -3,7 +3,7 @@
  * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), eventfd, poll and the priority of threads, through FFI (koffi), for little-endian 64-bit
  * machines. System calls never block, except those of `PollSet`; a failed one throws `SystemCallError`. Codecs, packet filters and the
  * table of interfaces are pure (`codec/`). Everything acts on the network namespace of the process, whatever /sys or /proc is mounted.
- * Not here: what Node does with TCP sockets.
+ * A descriptor is closed with the thread that opened it, however the thread ends. Not here: what Node does with TCP sockets.
  */
 export {
   connectionFilter,

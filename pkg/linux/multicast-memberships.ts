@@ -1,4 +1,5 @@
 import { addressFamily } from "./codec/socket-address.ts";
+import { close, own } from "./descriptors.ts";
 import { check, flagCloseOnExec, libc } from "./libc.ts";
 
 const typeDatagram = 2; // SOCK_DGRAM
@@ -48,7 +49,7 @@ export class MulticastMemberships implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { fd } of this.#sockets) libc.close(fd);
+    for (const { fd } of this.#sockets) close(fd);
     this.#sockets.length = 0;
     this.#joined.clear();
   }
@@ -56,11 +57,8 @@ export class MulticastMemberships implements Disposable {
   #socketWithRoom(): Socket {
     const known = this.#sockets.find(({ members }) => members < maxPerSocket);
     if (known !== undefined) return known;
-    const fd = check(
-      "socket",
-      "open a socket for multicast groups",
-      libc.socket(addressFamily.IPv6, typeDatagram | flagCloseOnExec, 0),
-    );
+    const type = typeDatagram | flagCloseOnExec;
+    const fd = own(check("socket", "open a socket for multicast groups", libc.socket(addressFamily.IPv6, type, 0)));
     const socket = { fd, members: 0 };
     this.#sockets.push(socket);
     return socket;

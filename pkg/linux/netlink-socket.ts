@@ -1,4 +1,5 @@
 import { decodeNeighbor, encodeNeighborRequest } from "./codec/netlink.ts";
+import { close, own } from "./descriptors.ts";
 import {
   attachFilter,
   check,
@@ -54,7 +55,7 @@ export class NetlinkSocket implements Disposable {
   static open({ groups = linkGroups, strict = false, filter, receiveBuffer }: NetlinkSocketOptions = {}): NetlinkSocket {
     const attempted = "open an rtnetlink socket";
     const type = typeRaw | flagNonBlocking | flagCloseOnExec;
-    const socket = new NetlinkSocket(check("socket", attempted, libc.socket(familyNetlink, type, protocolRoute)));
+    const socket = new NetlinkSocket(own(check("socket", attempted, libc.socket(familyNetlink, type, protocolRoute))));
     try {
       const { fd } = socket;
       const address = new Uint8Array(addressLength);
@@ -97,7 +98,7 @@ export class NetlinkSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc.close(this.fd);
+    close(this.fd);
   }
 }
 

@@ -1,3 +1,4 @@
+import { close, own } from "./descriptors.ts";
 import {
   attachFilter,
   check,
@@ -66,7 +67,7 @@ export class PacketSocket implements Disposable {
 
   static #create(attempted: string): PacketSocket {
     return new PacketSocket(
-      check("socket", attempted, libc.socket(familyPacket, typeRaw | flagNonBlocking | flagCloseOnExec, 0)),
+      own(check("socket", attempted, libc.socket(familyPacket, typeRaw | flagNonBlocking | flagCloseOnExec, 0))),
     );
   }
 
@@ -98,7 +99,7 @@ export class PacketSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc.close(this.fd);
+    close(this.fd);
   }
 }
 
@@ -125,7 +126,8 @@ export class CookedPacketSocket implements Disposable {
   static open(interfaceIndex: number, etherType: number, filter: Uint8Array, size: number): CookedPacketSocket {
     const attempted = `open a packet socket on interface ${interfaceIndex}`;
     // Protocol 0 receives nothing until the bind below names one.
-    const fd = check("socket", attempted, libc.socket(familyPacket, typeDatagram | flagNonBlocking | flagCloseOnExec, 0));
+    const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
+    const fd = own(check("socket", attempted, libc.socket(familyPacket, type, 0)));
     const socket = new CookedPacketSocket(fd, interfaceIndex, etherType, size);
     try {
       attachFilter(fd, filter, attempted);
@@ -162,7 +164,7 @@ export class CookedPacketSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc.close(this.fd);
+    close(this.fd);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Address, Family } from "#pkg/net";
 import { addressFamily, decodeSender, type Sender, socketAddress, socketAddressSize } from "./codec/socket-address.ts";
+import { close, disown, own } from "./descriptors.ts";
 import {
   attachFilter,
   check,
@@ -54,7 +55,7 @@ export class TcpSocket implements Disposable {
   /** @throws {SystemCallError} EAFNOSUPPORT where the machine lacks the family */
   static open(family: Family): TcpSocket {
     const type = typeStream | flagNonBlocking | flagCloseOnExec;
-    const fd = check("socket", `open a TCP socket for ${family}`, libc.socket(addressFamily[family], type, 0));
+    const fd = own(check("socket", `open a TCP socket for ${family}`, libc.socket(addressFamily[family], type, 0)));
     return new TcpSocket(fd, family, true);
   }
 
@@ -99,7 +100,7 @@ export class TcpSocket implements Disposable {
     const result = libc.accept4(this.fd, name, Uint32Array.of(name.length), flags);
     const fd = checkNonBlocking("accept4", "accept a connection", result);
     if (fd === undefined) return undefined;
-    return { socket: new TcpSocket(fd, this.#family, true), ...decodeSender(new DataView(name.buffer)) };
+    return { socket: new TcpSocket(own(fd), this.#family, true), ...decodeSender(new DataView(name.buffer)) };
   }
 
   /** To be set before a listener binds: the port may be bound again while connections of a former listener fade away. */
@@ -155,12 +156,13 @@ export class TcpSocket implements Disposable {
 
   /** From now on somebody else closes it. */
   release(): number {
+    if (this.#owned) disown(this.fd);
     this.#owned = false;
     return this.fd;
   }
 
   [Symbol.dispose](): void {
-    if (this.#owned) libc.close(this.fd);
+    if (this.#owned) close(this.fd);
     this.#owned = false;
   }
 

@@ -1,4 +1,5 @@
 import { arch, constants } from "node:os";
+import { close, own } from "./descriptors.ts";
 import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, libc, library, SystemCallError } from "./libc.ts";
 
 const one = new Uint8Array(new BigUint64Array([1n]).buffer);
@@ -15,7 +16,7 @@ export class EventFd implements Disposable {
 
   /** @throws {SystemCallError} */
   static create(): EventFd {
-    return new EventFd(check("eventfd", "create an event descriptor", libc.eventfd(0, flagNonBlocking | flagCloseOnExec)));
+    return new EventFd(own(check("eventfd", "create an event descriptor", libc.eventfd(0, flagNonBlocking | flagCloseOnExec))));
   }
 
   /** Makes it readable; any number of signals before the next `clear` count as one. @throws {SystemCallError} */
@@ -29,7 +30,7 @@ export class EventFd implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc.close(this.fd);
+    close(this.fd);
   }
 }
 

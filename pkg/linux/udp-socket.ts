@@ -1,4 +1,5 @@
 import { addressFamily, socketAddress } from "./codec/socket-address.ts";
+import { close, own } from "./descriptors.ts";
 import {
   attachFilter,
   check,
@@ -67,7 +68,7 @@ export class UdpSocket implements Disposable {
   static open({ family, address, interfaceIndex = 0, port, dualStack = false, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
     const attempted = `open UDP port ${port} for ${family}`;
     const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
-    const socket = new UdpSocket(check("socket", attempted, libc.socket(addressFamily[family], type, 0)));
+    const socket = new UdpSocket(own(check("socket", attempted, libc.socket(addressFamily[family], type, 0))));
     try {
       const values = { on: 1, ipv6Only: Number(!dualStack), ttl, trafficClass };
       for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
@@ -114,7 +115,7 @@ export class UdpSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc.close(this.fd);
+    close(this.fd);
   }
 }
 

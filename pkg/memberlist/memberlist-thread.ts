@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
+import { Alarm, type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
 import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
@@ -56,18 +56,20 @@ export class MemberlistThread implements AsyncDisposable {
   readonly #options: MemberlistThreadOptions;
   readonly #clock: Clock;
   readonly #supervisor: Supervisor<RingWorker>;
+  readonly #rejoin: Alarm;
   readonly #counters = SharedCounters.create();
   readonly #listeners = new Set<(event: RingEvent) => void>();
   readonly #requests = new Map<number, (report: Report | undefined) => void>(); // request -> who waits; undefined: the thread died
   readonly #members = new Map<string, MemberView>(); // name -> member
+  readonly #lossy = new Set<string>();
   readonly #entries = new Map<string, Uint8Array>(); // Own ones, for a thread that starts again: key -> value
   #bind: SocketAddress;
-  #isMoving = false;
   #metadata: MetadataFields;
   #keys: readonly Uint8Array[];
   #lastRequest = 0;
   #local: SocketAddress | undefined;
   #timing: TimingName;
+  #problem: string | undefined = "it is not on the network yet";
   #disposed = false;
 
   constructor(options: MemberlistThreadOptions) {
@@ -79,21 +81,34 @@ export class MemberlistThread implements AsyncDisposable {
     this.#clock = options.clock ?? new SystemClock();
     this.#supervisor = new Supervisor({
       spawn: () => this.#spawn(),
-      onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
+      title: "the thread of the speakers' ring",
+      op: "memberlist",
+      log: options.log,
+      onDeath: () => {
+        this.#problem = "its thread died and is being restarted";
+        this.#abandonRequests();
+      },
       clock: this.#clock,
       random: options.random ?? systemRandom,
     });
+    this.#rejoin = new Alarm(this.#clock, "rejoin", () => void this.#startAgain());
   }
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
     if (this.#supervisor.thread === undefined) this.#supervisor.start();
-    await this.#start();
+    const error = await this.#start();
+    if (error !== undefined) throw error === "died" ? new Error("Cannot start a member: its thread died") : error;
   }
 
   /** Whether it is on the network, or will be again once a thread that died has been replaced. */
   get running(): boolean {
     return this.#local !== undefined && !this.#disposed;
+  }
+
+  /** Why it is not on the network now; undefined where it is. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** Where it is bound. @throws {Error} before it is */
@@ -115,7 +130,7 @@ export class MemberlistThread implements AsyncDisposable {
     if (this.#disposed || address === this.#bind.address) return;
     this.#bind = { ...this.#bind, address };
     if (this.#supervisor.thread === undefined) return;
-    this.#isMoving = true;
+    this.#supervisor.replace();
     void this.#supervisor.thread.terminate();
   }
 
@@ -127,6 +142,11 @@ export class MemberlistThread implements AsyncDisposable {
   /** At which pace it looks for failures now. */
   get timing(): TimingName {
     return this.#timing;
+  }
+
+  /** Members, by name, that answer this one over TCP or by way of others alone: UDP between the two is lost. */
+  get lossy(): readonly string[] {
+    return [...this.#lossy].sort();
   }
 
   /** As they were half a second ago or later. */
@@ -199,6 +219,7 @@ export class MemberlistThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#rejoin[Symbol.dispose]();
     const stopped = this.#supervisor.stop();
     void this.#supervisor.thread?.terminate();
     await stopped;
@@ -218,35 +239,40 @@ export class MemberlistThread implements AsyncDisposable {
       counters: this.#counters.memory,
     });
     worker.on("message", (report) => this.#take(report));
+    this.#abandonRequests();
+    this.#lossy.clear();
+    if (this.#local !== undefined) {
+      this.#problem ??= "its address has changed";
+      this.#rejoin.set(this.#clock.now());
+    }
     return worker;
   }
 
-  async #start(): Promise<void> {
+  /** @returns why it cannot be on the network; `died` where the thread did meanwhile */
+  async #start(): Promise<Error | "died" | undefined> {
     const report = await this.#request((request) => ({ type: "start", request }));
-    if (report?.type === "notStarted") throw report.error;
-    if (report?.type !== "started") throw new Error("Cannot start a member: its thread died");
+    if (report?.type === "started") return undefined;
+    if (report?.type !== "notStarted") return "died";
+    const { message, cause } = report.error;
+    this.#problem = cause instanceof Error ? `${message}: ${cause.message}` : message;
+    return report.error;
   }
 
-  #onDeath(cause: unknown, restartAfterMs: Millis): void {
-    const fields = { op: "memberlist", error: cause, restartAfterMs };
-    if (!this.#isMoving) this.#options.log.error("the thread of the speakers' ring died and is restarted", fields);
-    this.#isMoving = false;
-    this.#abandonRequests();
-    if (this.#local !== undefined)
-      this.#clock.schedule("rejoin", this.#clock.now() + restartAfterMs, () => void this.#rejoin([...this.#members.values()]));
-  }
-
-  /** Takes part again. Members that are in the view of none that it meets have failed meanwhile; those that do not answer hold nothing up. */
-  async #rejoin(before: readonly MemberView[]): Promise<void> {
-    try {
-      await this.#start();
-    } catch (error) {
-      if (this.#disposed) return;
+  /** Has a thread that follows another take part, or tries that again. */
+  async #startAgain(): Promise<void> {
+    const { problem } = this;
+    const error = await this.#start();
+    if (error === undefined) await this.#joinAgain();
+    if (!(error instanceof Error) || this.#disposed) return;
+    if (this.#problem !== problem)
       this.#options.log.error("cannot open the port of the speakers' ring, retrying", { op: "memberlist", error });
-      this.#clock.schedule("rejoin", this.#clock.now() + startRetryMs, () => void this.#rejoin(before));
-      return;
-    }
-    const others = before.filter(({ self }) => !self);
+    this.#rejoin.set(this.#clock.now() + startRetryMs);
+  }
+
+  /** Members that are in the view of none that it meets have failed meanwhile; those that do not answer hold nothing up. */
+  async #joinAgain(): Promise<void> {
+    const { thread } = this.#supervisor;
+    const others = this.members().filter(({ self }) => !self);
     const found = new Set<string>();
     const met = Promise.withResolvers<void>();
     using _joined = this.onEvent((event) => {
@@ -256,6 +282,7 @@ export class MemberlistThread implements AsyncDisposable {
     });
     const joined = this.join(others.map(({ address, port }) => `${urlHost(address)}:${port}`));
     await Promise.race([joined, met.promise]);
+    if (this.#supervisor.thread !== thread) return; // It died, too.
     for (const member of others)
       if (!found.has(member.name) && this.#members.delete(member.name)) this.#emit({ type: "member", change: "failed", member });
   }
@@ -288,6 +315,10 @@ export class MemberlistThread implements AsyncDisposable {
         this.#timing = report.timing;
         this.#emit(report);
         break;
+      case "packets":
+        if (report.areLost) this.#lossy.add(report.member);
+        else this.#lossy.delete(report.member);
+        break;
       case "gossip":
       case "gossipExpired":
         this.#emit(report);
@@ -296,6 +327,7 @@ export class MemberlistThread implements AsyncDisposable {
         this.#options.log[report.level](report.message, report.fields);
         break;
       case "started":
+        this.#problem = undefined;
         this.#local = report.local;
         this.#timing = report.timing;
         for (const member of report.members) this.#take({ type: "member", change: "joined", member });
@@ -318,8 +350,10 @@ export class MemberlistThread implements AsyncDisposable {
   }
 
   #memberChanged(change: Extract<RingEvent, { type: "member" }>["change"], member: MemberView): void {
-    if (change === "left" || change === "failed") this.#members.delete(member.name);
-    else this.#members.set(member.name, member);
+    if (change === "left" || change === "failed") {
+      this.#members.delete(member.name);
+      this.#lossy.delete(member.name);
+    } else this.#members.set(member.name, member);
   }
 
   #emit(event: RingEvent): void {

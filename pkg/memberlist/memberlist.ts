@@ -59,6 +59,8 @@ export interface MemberlistOptions {
 export type MemberlistEvent =
   | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
   | { readonly type: "timing"; readonly timing: TimingName }
+  /** Packets between this member and another are lost, while it is reached otherwise, or are so no longer. */
+  | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
   /** A user message, or user state that came with a view. */
   | { readonly type: "user"; readonly payload: Uint8Array };
 
@@ -96,6 +98,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #waiting: Event[] = []; // From listeners, while the effects of an earlier event were still being carried out.
   #handling = false;
   #lastJoin = 0;
+  #metadata: MetadataFields;
   #running: Running | undefined;
 
   /** @throws {RangeError} for an address that is none, and when none is left to advertise */
@@ -107,6 +110,7 @@ export class Memberlist implements AsyncDisposable {
     if (advertised.value === 0n)
       throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address to advertise`);
     this.#options = options;
+    this.#metadata = options.metadata ?? new Map();
     this.#log = new RingLog(log, clock);
     this.#alarm = new Alarm(clock, "memberlist", () => this.#handle({ type: "timer" }));
     this.#packets = new IncomingPackets({
@@ -140,8 +144,7 @@ export class Memberlist implements AsyncDisposable {
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, advertiseAddress, wire, firstIncarnation, metadata, timing, clock, random, openTransport } =
-      this.#options;
+    const { name, bind, advertiseAddress, wire, firstIncarnation, timing, clock, random, openTransport } = this.#options;
     const { userState, userDigest } = this.#options;
     const transport = await openTransport(bind, {
       packet: (bytes, from) => this.#packets.receive(bytes, from),
@@ -158,7 +161,7 @@ export class Memberlist implements AsyncDisposable {
       node: nodeName(name),
       endpoint: self,
       wire,
-      metadata: metadata ?? new Map(),
+      metadata: this.#metadata,
       timing,
       firstIncarnation: firstIncarnation ?? 1,
       deadNodeReclaim: 0,
@@ -243,10 +246,10 @@ export class Memberlist implements AsyncDisposable {
     return { joined: result.joined, failures };
   }
 
-  /** Replaces the metadata of this member. @throws {RangeError} when it is too long */
+  /** Replaces the metadata of this member, which it starts with where it has not. @throws {RangeError} when it is too long */
   setMetadata(fields: MetadataFields): void {
-    this.#started();
-    this.#handle({ type: "metadata", fields });
+    this.#metadata = fields;
+    if (this.#running !== undefined) this.#handle({ type: "metadata", fields });
   }
 
   /**
@@ -358,8 +361,14 @@ export class Memberlist implements AsyncDisposable {
       case "roundTrip":
         countRoundTrip(this.#counters, effect.time);
         break;
-      case "conflict":
       case "packetsLost":
+      case "packetsArrive": {
+        const name = nodeNameText(effect.node);
+        if (effect.type === "packetsLost") this.#log.packetsLost(name);
+        this.#emit({ type: "packets", member: name, areLost: effect.type === "packetsLost" });
+        break;
+      }
+      case "conflict":
       case "exchangeProblem":
         this.#log.trouble(effect);
         break;

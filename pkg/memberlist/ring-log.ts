@@ -7,7 +7,7 @@ import type { Effect, MemberEvent } from "./ring/events.ts";
 import { socketAddress } from "./transport.ts";
 
 /** What can go wrong with one peer time and again. */
-type Trouble = Extract<Effect, { readonly type: "conflict" | "packetsLost" | "exchangeProblem" }>;
+type Trouble = Extract<Effect, { readonly type: "conflict" | "exchangeProblem" }>;
 
 // One that starts again refutes what others have on record of the process before it, also when that left in an orderly way.
 const newFor: Millis = 10_000;
@@ -51,15 +51,14 @@ export class RingLog {
       return;
     }
     const member = nodeNameText(trouble.node);
-    if (trouble.type === "packetsLost") {
-      const advice = "allow UDP on the ring's port, too, in both directions";
-      this.#limited.warn("member answers over TCP alone", member, { member, advice });
-    } else {
-      const fields = { member, known: socketAddress(trouble.known), claimed: socketAddress(trouble.claimed) };
-      const advice =
-        "check for two nodes with one name; the name of a failed member can be used by another address after a minute";
-      this.#limited.warn("member name is used twice", member, { ...fields, advice });
-    }
+    const fields = { member, known: socketAddress(trouble.known), claimed: socketAddress(trouble.claimed) };
+    const advice = "check for two nodes with one name; the name of a failed member can be used by another address after a minute";
+    this.#limited.warn("member name is used twice", member, { ...fields, advice });
+  }
+
+  packetsLost(member: string): void {
+    const advice = "allow UDP on the ring's port, too, in both directions";
+    this.#limited.warn("member answers over TCP or other members alone", member, { member, advice });
   }
 
   /** Something arrived from `peer` and could not be understood. */

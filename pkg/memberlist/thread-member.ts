@@ -6,7 +6,7 @@ import { MetadataKey } from "./codec/metadata.ts";
 import { defaultWire } from "./codec/wire.ts";
 import { SharedCounters } from "./counters.ts";
 import { GossipDelegate } from "./gossip-delegate.ts";
-import { Memberlist, type MemberlistEvent } from "./memberlist.ts";
+import { type JoinResult, Memberlist, type MemberlistEvent } from "./memberlist.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
 import type { OpenTransport } from "./transport.ts";
 
@@ -71,12 +71,10 @@ export class ThreadMember implements AsyncDisposable {
         void this.#start(command.request);
         break;
       case "join":
-        void this.#member
-          .join(command.addresses)
-          .then((result) => this.#post({ type: "joined", request: command.request, result }));
+        void this.#join(command.addresses).then((result) => this.#post({ type: "joined", request: command.request, result }));
         break;
       case "leave":
-        void this.#member.leave(command.timeout).then((done) => this.#post({ type: "left", request: command.request, done }));
+        void this.#leave(command.timeout).then((done) => this.#post({ type: "left", request: command.request, done }));
         break;
       case "roundTrips": {
         const times = this.#member.running ? this.#member.roundTrips() : new Map();
@@ -106,6 +104,16 @@ export class ThreadMember implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#delegate[Symbol.dispose]();
     await this.#member[Symbol.asyncDispose]();
+  }
+
+  /** The port may be somebody else's still: that is no reason for the thread to die of a command. */
+  async #join(addresses: readonly string[]): Promise<JoinResult> {
+    if (this.#member.running) return await this.#member.join(addresses);
+    return { joined: 0, failures: addresses.map((address) => ({ address, reason: "this member is not on the network" })) };
+  }
+
+  async #leave(timeout: Millis): Promise<boolean> {
+    return this.#member.running && (await this.#member.leave(timeout));
   }
 
   async #start(request: number): Promise<void> {

@@ -47,6 +47,8 @@ export type Report =
   | { readonly type: "left"; readonly request: number; readonly done: boolean }
   | { readonly type: "roundTrips"; readonly request: number; readonly times: ReadonlyMap<string, Millis> }
   | RingEvent
+  /** See `MemberlistEvent`. */
+  | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
   | {
       readonly type: "log";
       readonly level: "debug" | "info" | "warn" | "error";

@@ -43,6 +43,7 @@ class Node {
   asked = 0;
   kept: readonly Kept[] = [];
   flannelAddresses: readonly string[] = [];
+
   kubeProxy: KubeProxyConfiguration | undefined;
   readonly run = new Map<string, string>();
   readonly checks: NodeChecks;
@@ -72,6 +73,7 @@ class Node {
       },
       kept: () => this.kept,
       flannelAddresses: () => this.flannelAddresses,
+      placed: () => [],
       kubeProxy: { ask: async () => this.kubeProxy },
       readRun: (path) => this.run.get(path),
       read: (path) => {
@@ -199,6 +201,7 @@ test("this machine's own /proc can be read", () => {
     forwarded: () => search(undefined, 1),
     kept: () => [],
     flannelAddresses: () => [],
+    placed: () => [],
   };
   const { config } = parseConfig("address-pools: [{name: own, protocol: layer2, addresses: [127.0.0.1-127.0.0.9]}]");
   using checks = new NodeChecks({ ...options, pools: () => config?.pools ?? [] });

@@ -4,7 +4,7 @@ import type { Clock, Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
+import { type Address, type Family, families, parseAddress, parsePrefix } from "#pkg/net";
 import { type KubeProxyAsker, localKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
@@ -29,6 +29,8 @@ export interface NodeChecksOptions {
   readonly forwarded: (family: Family) => Iterator<undefined, string | undefined>;
   /** The interfaces on which addresses of protocol interface are kept. */
   readonly kept: () => readonly Kept[];
+  /** Addresses of protocol interface that are on an interface because they are kept there. */
+  readonly placed: () => Iterable<Address>;
   /** What flannel takes for addresses of the node. */
   readonly flannelAddresses: () => readonly string[];
   readonly log: Log;
@@ -169,6 +171,7 @@ export class NodeChecks implements Disposable {
       pools: pools().filter(({ protocols }) => protocols.includes("layer2")),
       kernel: {
         pools: pools().filter(({ protocols }) => protocols.includes("interface")),
+        placed: new Set([...this.#options.placed()].map(String)),
         interfaces: this.#options.kept().map((one) => this.#collectKept(one)),
         kubeProxy: this.#kubeProxy,
         flannelAddresses: this.#options.flannelAddresses().flatMap((text) => parseAddress(text) ?? []),

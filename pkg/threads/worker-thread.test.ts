@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
+import { silentLog } from "#pkg/log";
 import { WorkerThread, workerFile } from "./worker-thread.ts";
 
 test("the thread's file is beside the source in a checkout, and beside the bundle in an image", () => {
@@ -23,7 +24,10 @@ function echo() {
       messages.push(message);
       for (const resolve of waiting.splice(0)) resolve();
     },
-    onDeath: (cause) => deaths.push(String(cause)),
+    title: "the echo",
+    op: "echo",
+    log: { ...silentLog, error: (_message, { error } = {}) => void deaths.push(String(error)) },
+    onDeath: () => {},
   });
   const message = async (wanted: string): Promise<void> => {
     while (!messages.includes(wanted)) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -60,9 +64,10 @@ test("disposing ends a thread that waits for ever, also one that was never start
 });
 
 test("a process that exits does not wait for the thread", async () => {
-  const script = `import("#pkg/threads").then(({ WorkerThread }) => {
+  const script = `Promise.all([import("#pkg/threads"), import("#pkg/log")]).then(([{ WorkerThread }, { silentLog }]) => {
     const file = new URL(${JSON.stringify(new URL("./testing/echo-worker.ts", import.meta.url).href)});
-    new WorkerThread({ name: "echo", file, start: () => 0, onMessage: () => process.exit(7), onDeath: () => process.exit(8) }).start();
+    const common = { name: "echo", title: "the echo", op: "echo", log: silentLog, file, start: () => 0 };
+    new WorkerThread({ ...common, onMessage: () => process.exit(7), onDeath: () => process.exit(8) }).start();
   })`;
   const child = spawn(process.execPath, ["--eval", script], { stdio: "inherit", timeout: 30_000 });
   assert.deepEqual(await once(child, "exit"), [7, null]);

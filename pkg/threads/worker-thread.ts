@@ -1,20 +1,16 @@
 import { Worker } from "node:worker_threads";
-import { type Clock, type Millis, type Random, SystemClock, systemRandom } from "#pkg/clock";
+import { SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd } from "#pkg/linux";
 import type { ThreadStart } from "./main-thread.ts";
-import { Supervisor } from "./supervisor.ts";
+import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
-export interface WorkerThreadOptions<Start, Message> {
+export interface WorkerThreadOptions<Start, Message> extends Pick<SupervisorOptions<Worker>, "title" | "op" | "log" | "onDeath"> {
   /** As tools like top(1) show it. */
   readonly name: string;
   readonly file: URL;
   /** What a thread starts with; called anew for each. */
   readonly start: () => Start;
   readonly onMessage: (message: Message) => void;
-  /** Called when a thread died. `restartAfter` is the wait until the next one. */
-  readonly onDeath: (cause: unknown, restartAfter: Millis) => void;
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
 /**
@@ -30,11 +26,15 @@ export class WorkerThread<Start, Command, Message> implements AsyncDisposable {
 
   constructor(options: WorkerThreadOptions<Start, Message>) {
     this.#options = options;
+    const { title, op, log, onDeath } = options;
     this.#supervisor = new Supervisor({
       spawn: () => this.#spawn(),
-      onDeath: options.onDeath,
-      clock: options.clock ?? new SystemClock(),
-      random: options.random ?? systemRandom,
+      title,
+      op,
+      log,
+      onDeath,
+      clock: new SystemClock(),
+      random: systemRandom,
     });
   }
 

@@ -7,8 +7,10 @@ export interface Members extends AsyncDisposable {
   start(): void;
   /** False until the first answer is there; nothing is announced before. With each change comes an event `members`. */
   readonly synced: boolean;
-  /** Why it is not synced, and what to do, where that takes somebody. */
+  /** Why it is not synced, or not in the ring of the others any more, and what to do, where that takes somebody. */
   readonly problem: string | undefined;
+  /** Nodes that this one reaches over TCP or by way of others alone: UDP between the two is lost. */
+  readonly lossy: readonly string[];
   /** All of this node's: the others know by their MAC addresses whose frames they see. */
   setInterfaces(interfaces: readonly InterfaceState[]): void;
   /** Reports this of this node to the others, in place of what was reported under the same keys before. */

@@ -35,6 +35,7 @@ export class PodMembers implements Members {
   }
 
   readonly problem = undefined;
+  readonly lossy = [];
 
   setInterfaces(): void {}
 

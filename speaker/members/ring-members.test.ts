@@ -55,6 +55,7 @@ class Bench {
   address = "192.0.2.1";
   bindFailures = 0;
   isBound = false;
+  bindProblem: string | undefined;
   readonly published: MetadataFields[] = [];
   leaves = true;
   #pods = new Map<string, Pod>();
@@ -70,7 +71,8 @@ class Bench {
     this.members = new RingMembers({
       memberlist: {
         start: async () => {
-          if (this.bindFailures-- > 0) throw new Error("address in use");
+          this.bindProblem = this.bindFailures-- > 0 ? "address in use" : undefined;
+          if (this.bindProblem !== undefined) throw new Error(this.bindProblem);
           this.did.push("bound");
           this.isBound = true;
           this.delegate.flush();
@@ -91,6 +93,10 @@ class Bench {
         setEntries: (entries) => this.delegate.set(entries),
         forget: (node) => this.delegate.forget(node),
         pull: (node) => this.did.push(`pull ${node}`),
+        get problem() {
+          return bench.bindProblem;
+        },
+        lossy: [],
         get running() {
           return bench.isBound;
         },
@@ -704,3 +710,45 @@ test("a Pod with its node's network is joined at the address that the node has n
 function ethernet(name: string, ...addresses: string[]): InterfaceState {
   return { index: 1, name, mac: "02:00:00:00:00:01", status: "answering", running: true, addresses };
 }
+
+test("a node that has lost all others while they are Ready tries to join them soon, and says after 10 s that it is alone", async () => {
+  const bench = await started({ ...two, ready: true });
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer();
+  await bench.advance(500);
+  assert.deepEqual([bench.members.synced, bench.members.problem], [true, undefined]);
+  bench.take();
+  bench.lose("node2");
+  await bench.advance(1_000);
+  assert.deepEqual(bench.take(), ["active node1", "join 192.0.2.2"]);
+  await bench.answer(failures);
+  await bench.advance(8_999);
+  assert.equal(bench.members.problem, undefined, "the API may have it as it was");
+  await bench.advance(1);
+  assert.equal(bench.members.problem, cannotJoin);
+  bench.meet(member("node2", "192.0.2.2"));
+  assert.equal(bench.members.problem, undefined);
+  bench.lose("node2");
+  await bench.advance(5_000);
+  bench.see({ ...two, ready: false });
+  await bench.advance(20_000);
+  assert.equal(bench.members.problem, undefined, "none is Ready");
+});
+
+test("a node whose port is not open is not in the ring, says why, and logs it once", async () => {
+  const bench = new Bench();
+  bench.bindFailures = 100;
+  bench.members.start();
+  await bench.advance(0);
+  for (let second = 0; second < 120; second++) await bench.advance(1_000);
+  assert.equal(bench.members.problem, "address in use");
+  assert.deepEqual(
+    bench.take().filter((line) => line.startsWith("error")),
+    ["error cannot open the port of the speakers' ring, retrying"],
+  );
+  bench.bindFailures = 0;
+  for (let second = 0; second < 20; second++) await bench.advance(1_000);
+  assert.equal(bench.members.problem, undefined);
+  bench.bindProblem = "its thread died and is being restarted";
+  assert.equal(bench.members.problem, "its thread died and is being restarted");
+});

@@ -34,6 +34,8 @@ export interface RingMembersOptions {
     | "forget"
     | "pull"
     | "running"
+    | "problem"
+    | "lossy"
     | "setMetadata"
     | "address"
     | "move"
@@ -64,6 +66,8 @@ const rejoinEveryMs: Millis = 60_000;
 const settleMs: Millis = 200;
 // Between meeting a member and counting on its view, which may still be on its way.
 const metMs: Millis = 500;
+// Of a node that has lost all others while they are Ready: until then the API may have them from before they went.
+const aloneMs: Millis = 10_000;
 // While no speaker of the cluster's ring has been joined although some are Ready.
 const firstJoinRetryMs: Millis = 1_000;
 const maxJoinRetryMs: Millis = 10_000;
@@ -99,6 +103,7 @@ export class RingMembers implements Members {
   #met: Disposable | undefined; // The end of `metMs`.
   #attempts = 0; // To join, so far.
   #problem: string | undefined;
+  #aloneSince: Millis | undefined; // See `#awaited`.
   #stopped = false;
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
@@ -128,9 +133,15 @@ export class RingMembers implements Members {
     return this.#synced;
   }
 
-  /** Why it is not synced, and what to do, where that takes somebody. */
   get problem(): string | undefined {
-    return this.#problem;
+    const { memberlist, clock } = this.#options;
+    if (memberlist.problem !== undefined || !this.#synced) return memberlist.problem ?? this.#problem;
+    if (this.#aloneSince === undefined || clock.now() < this.#aloneSince + aloneMs) return undefined;
+    return this.#whyWaiting(this.#awaited()) ?? "it is alone in its ring, while others are Ready";
+  }
+
+  get lossy(): readonly string[] {
+    return this.#options.memberlist.lossy;
   }
 
   setInterfaces(interfaces: readonly InterfaceState[]): void {
@@ -182,11 +193,13 @@ export class RingMembers implements Members {
   async #bind(): Promise<void> {
     const { memberlist, log, clock, random } = this.#options;
     for (let attempt = 0; !this.#stopped; attempt++) {
+      const { problem } = memberlist;
       try {
         await memberlist.start();
         break;
       } catch (error) {
-        log.error("cannot open the port of the speakers' ring, retrying", { op: "memberlist", error });
+        if (memberlist.problem !== problem)
+          log.error("cannot open the port of the speakers' ring, retrying", { op: "memberlist", error });
         await sleep(clock, "memberlist bind", backOff(attempt, firstBindRetryMs, maxBindRetryMs, random));
       }
     }
@@ -312,6 +325,17 @@ export class RingMembers implements Members {
     return this.#options.memberlist.members().filter(({ self, status }) => !self && status === "alive");
   }
 
+  /** Joins soon where this node has just lost all others, though they are Ready. */
+  #noteAlone(): void {
+    const { clock } = this.#options;
+    if (!this.#bound || !this.#pods.synced || this.#awaited().size === 0) this.#aloneSince = undefined;
+    else if (this.#aloneSince === undefined) {
+      this.#aloneSince = clock.now();
+      this.#attempts = 0;
+      this.#joinAt(clock.now() + firstJoinRetryMs);
+    }
+  }
+
   /** What to do about that; undefined until they have been tried. */
   #whyWaiting(awaited: ReadonlyMap<string, Pod>): string | undefined {
     const which = [...awaited].flatMap(([address, { nodeName }]) => {
@@ -329,6 +353,7 @@ export class RingMembers implements Members {
    */
   #consider(): void {
     const { clock } = this.#options;
+    if (this.#synced) this.#noteAlone();
     if (this.#synced || this.#stopped) return;
     const mayCount = this.#pods.synced ? this.#awaited().size === 0 : this.#isInRing;
     if (mayCount && this.#active.length > 1)

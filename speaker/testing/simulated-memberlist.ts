@@ -62,6 +62,9 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
     return addressOf(this.#host);
   }
 
+  readonly problem = undefined;
+  readonly lossy = [];
+
   get running(): boolean {
     return this.#isMoving || this.#options.simulation.running.includes(this.#options.index);
   }

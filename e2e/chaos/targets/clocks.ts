@@ -28,7 +28,7 @@ export async function giveClocks({ controllers, nodes }: DemoCluster, folder: st
     clocks.set(workload, file);
     const settings = { FAKETIME_TIMESTAMP_FILE: file, FAKETIME_CACHE_DURATION: 1, FAKETIME_DONT_FAKE_MONOTONIC: 1 };
     const variables = Object.entries({ LD_PRELOAD: library, ...settings }).map(([name, value]) => `${name}=${value}`);
-    workload.within = ["env", ...variables];
+    workload.within = [...workload.within, "env", ...variables];
     await workload.stop();
     await workload.start();
   }

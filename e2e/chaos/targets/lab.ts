@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Workload } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
@@ -24,6 +25,8 @@ import {
 } from "./target.ts";
 
 const routerAsn = 65010;
+const endThreads = new URL("./end-threads.ts", import.meta.url).href;
+const threadsEndEveryMs = 300;
 // Lines that a process in a lab forgets at once.
 const linesForgotten = 10_000;
 
@@ -37,6 +40,10 @@ export async function startLabTarget(
   await using stack = new AsyncDisposableStack();
   const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs }));
   const { cluster } = network;
+  for (const { speaker } of cluster.nodes) {
+    speaker.within = ["env", `NODE_OPTIONS=--import=${endThreads}`];
+    await restarted(speaker, undefined);
+  }
   const clocks = await giveClocks(cluster, logs);
   const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({
     address,
@@ -91,7 +98,7 @@ export async function startLabTarget(
       "fillControllerDisk",
       "cutControllerApi",
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
-      ...(otherVersion === undefined ? [] : (["otherVersion", "otherControllerVersion"] as const)),
+      ...(otherVersion === undefined ? (["endThreads"] as const) : (["otherVersion", "otherControllerVersion"] as const)),
     ]),
     revives: false,
     detectionMs: detectionMs(variant),
@@ -149,6 +156,8 @@ async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { o
     case "stallSpeaker":
     case "stallController":
       return stalled(workload);
+    case "endThreads":
+      return threadsEnded(workload, what.threads);
     case "cutControllerApi":
       return withoutApi((argv, options) => workload.host.output(argv, options));
     case "otherVersion":
@@ -172,6 +181,15 @@ async function ended(workload: Workload, signal: "SIGKILL" | "SIGTERM"): Promise
     await workload.process.stop();
     await workload.start();
   };
+}
+
+/** One at a time, the one that has run for longest: that of layer 2, of BFD, the ring's. */
+async function threadsEnded({ process }: Workload, count: number): Promise<Undo> {
+  for (let ended = 0; ended < count; ended++) {
+    process.kill("SIGUSR2");
+    await sleep(threadsEndEveryMs);
+  }
+  return () => {};
 }
 
 /** As a DaemonSet or Deployment does when its image is another one. */

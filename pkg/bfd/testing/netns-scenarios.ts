@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { closeSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
 import { parseConfig } from "#pkg/config";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
@@ -88,6 +89,25 @@ test("a thread that dies is replaced and begins its sessions anew, which is no f
   assert.deepEqual(verdicts, ["up", "unknown", "up"]);
   assert.deepEqual(errors, ["the thread that keeps BFD sessions died and is restarted"]);
   assert.ok(descriptors().length <= length, "what the dead thread had is left open");
+});
+
+test("a thread that is ended twenty times has its session up again each time, and leaves no descriptor behind", async () => {
+  const workers: Worker[] = [];
+  const note = (worker: Worker): void => void workers.push(worker);
+  process.on("worker", note);
+  await using bfd = newBfd();
+  using watch = bfd.watch(ends, fast, () => {});
+  await until(() => watch.status.verdict === "up");
+  const held = () => [descriptors().length, process.listenerCount("exit")];
+  const before = held();
+  for (let deaths = 0; deaths < 20; deaths++) {
+    await workers.at(-1)?.terminate();
+    await until(() => watch.status.verdict === "unknown");
+    await until(() => watch.status.verdict === "up");
+    assert.deepEqual(held(), before);
+  }
+  process.off("worker", note);
+  assert.deepEqual(bfd.warnings(), []);
 });
 
 test("a session for an interface that does not exist reports that, and begins when it exists", async () => {

@@ -6,6 +6,7 @@ import { closeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
 import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch } from "#pkg/linux";
 import { silentLog } from "#pkg/log";
 import { broadcastMac, formatMac, type Mac } from "#pkg/net";
@@ -335,6 +336,26 @@ test("a thread that dies is replaced, keeps the addresses and the counters, and 
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
   assert.ok(([...layer2.addressCounters()][0]?.gratuitousSent ?? 0) >= 4);
   assert.equal(descriptors().length, open);
+});
+
+test("a thread that is ended twenty times answers again each time, and leaves no descriptor behind", async () => {
+  const workers: Worker[] = [];
+  const note = (worker: Worker): void => void workers.push(worker);
+  process.on("worker", note);
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  layer2.announce(address("2001:db8::100")); // It joins a group, by a socket of its own.
+  await until(() => [...layer2.addressCounters()].every(({ gratuitousSent }) => gratuitousSent > 0));
+  const held = () => [descriptors().length, process.listenerCount("exit")];
+  const before = held();
+  for (let deaths = 1; deaths <= 20; deaths++) {
+    await workers.at(-1)?.terminate();
+    await until(() => workers.length > deaths && statusOf(layer2, "lan0") === "answering");
+    assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  }
+  process.off("worker", note);
+  await until(() => descriptors().length >= (before[0] ?? 0)); // The groups are joined anew with the announcements.
+  assert.deepEqual(held(), before);
 });
 
 test("disposing ends the thread and closes every socket", async () => {

@@ -67,8 +67,12 @@ export type Effect =
   | { readonly type: "roundTrip"; readonly node: NodeName; readonly time: Millis }
   /** Two processes use one name, or an address changed too soon. Emitted for each such message, so that it can be very often. */
   | { readonly type: "conflict"; readonly node: NodeName; readonly known: Endpoint; readonly claimed: Endpoint }
-  /** A node answers on streams alone: packets to or from it are lost. Emitted for each such probe. */
+  /**
+   * Packets between this node and another are lost: it answers on streams alone, or by way of others time and again. Emitted for each such
+   * probe; `packetsArrive` once it answers directly again.
+   */
   | { readonly type: "packetsLost"; readonly node: NodeName }
+  | { readonly type: "packetsArrive"; readonly node: NodeName }
   /** An exchange that this node began failed. Those of a join are in `joinFinished`, those of a probe in no effect. */
   | { readonly type: "exchangeProblem"; readonly with: Endpoint; readonly reason: string };
 

@@ -493,3 +493,41 @@ test("one that accuses this node gets the refutation at once", () => {
   const sent = lone.sends().filter(({ to }) => sameEndpoint(to, endpointOf("b")));
   assert.deepEqual(sent.flatMap(({ messages }) => messages.map(({ type }) => type)).slice(0, 1), ["alive"]);
 });
+
+/** Has the next probe of `a` answered: by itself, or by another that passes the answer on. All others answer at once. */
+function answerNext(lone: LoneRing, by: NodeName): void {
+  for (;;) {
+    lone.advanceTo(lone.ring.probeAt);
+    for (const { node, sequence } of [...lone.ring.probes.values()])
+      if (node !== "a" || by === "a") lone.packet(ack(sequence), endpointOf(node));
+      else {
+        lone.advanceTo(lone.ring.probes.get(sequence)?.indirectAt ?? lone.now);
+        lone.packet(ack(sequence), endpointOf(by));
+        return;
+      }
+    if (by === "a" && lone.record("a").lostPackets === 0) return;
+  }
+}
+
+test("that the answers of a node come by way of others alone is told after three in a row, and the end of it", () => {
+  const lone = LoneRing.among("abc");
+  const told = () =>
+    lone.effects
+      .splice(0)
+      .flatMap((effect) => (effect.type.startsWith("packets") && "node" in effect ? `${effect.type} ${effect.node}` : []));
+  for (const by of ["b", "c", "a", "b", "c"]) answerNext(lone, by);
+  assert.deepEqual(told(), [], "one is lost now and then");
+  answerNext(lone, "b");
+  assert.deepEqual(told(), ["packetsLost a"]);
+  answerNext(lone, "a");
+  assert.deepEqual(told(), ["packetsArrive a"]);
+});
+
+test("a direct answer that comes after another's is no sign that packets are lost", () => {
+  const lone = LoneRing.among("abc");
+  for (let probe = 0; probe < 5; probe++) {
+    answerNext(lone, "b");
+    lone.packet(ack(lone.ring.sequence), endpointOf("a"));
+    assert.equal(lone.record("a").lostPackets, 0);
+  }
+});

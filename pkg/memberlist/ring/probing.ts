@@ -33,9 +33,13 @@ export function isSlow({ slowProbes }: NodeRecord): boolean {
 /** Intervals between probes of one whose last answer took long: more often would add to the load where processes lack processor time. */
 const doubtsEvery = 4;
 
-/** Whether its last answer took long, so that it has to be seen whether that goes on. */
-function isDoubtful(record: NodeRecord): boolean {
-  return record.slowProbes > 0 && !isSlow(record);
+/** Answers in a row by way of others, for which one is lost now and then. */
+const lostPacketsTolerated = 2;
+
+/** Whether its last answer took long, or came by way of others, so that it has to be seen whether that goes on. */
+function isDoubtful({ timing }: Ring, record: NodeRecord): boolean {
+  const isLossy = record.lostPackets > 0 && record.lostPackets <= lostPacketsTolerated;
+  return isLossy || (timing.heartbeats && record.slowProbes > 0 && !isSlow(record));
 }
 
 /** Does what of the probes, our own and those for others, is due. */
@@ -72,12 +76,10 @@ function probeNext(ring: Ring, now: Millis): void {
   const isOthersTurn = ring.othersIn <= 0;
   if (isOthersTurn) ring.othersIn = othersEvery;
   const isFree = (record: NodeRecord) => record.status === "alive" && !isBeingProbed(ring, record);
-  if (heartbeats) {
-    sendHeartbeat(ring);
-    const isDoubtsTurn = ring.othersIn % doubtsEvery === 0;
-    const doubtful = isDoubtsTurn ? ring.order.find((record) => isFree(record) && isDoubtful(record)) : undefined;
-    if (doubtful !== undefined) startProbe(ring, doubtful, now);
-  }
+  if (heartbeats) sendHeartbeat(ring);
+  const isDoubtsTurn = ring.othersIn % Math.min(doubtsEvery, othersEvery) === 0;
+  const doubtful = isDoubtsTurn ? ring.order.find((record) => isFree(record) && isDoubtful(ring, record)) : undefined;
+  if (doubtful !== undefined) startProbe(ring, doubtful, now);
   // Those that fail with a member that is suspected may have been the ones to await each other's heartbeats.
   const isNeighboursTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
   const neighbour = isNeighboursTurn ? neighbourOf(ring.self, ring.order, isFree) : undefined;
@@ -172,13 +174,28 @@ function noteRoundTrip(ring: Ring, node: NodeName, time: Millis): void {
   ring.effects.push({ type: "roundTrip", node, time });
 }
 
+/** It answered, and not directly. @param before at least so many such answers */
+function noteLost(ring: Ring, node: NodeName, before = 0): void {
+  const record = ring.records.get(node);
+  if (record === undefined) return;
+  record.lostPackets = Math.max(record.lostPackets, before) + 1;
+  if (record.lostPackets > lostPacketsTolerated) ring.effects.push({ type: "packetsLost", node });
+}
+
+/** An answer to a ping of this node came from there: packets get through, both ways. */
+function noteArrived(ring: Ring, record: NodeRecord | undefined): void {
+  if (record === undefined || record.lostPackets === 0) return;
+  if (record.lostPackets > lostPacketsTolerated) ring.effects.push({ type: "packetsArrive", node: record.node });
+  record.lostPackets = 0;
+}
+
 /** The probe's time is over without an answer in a packet. */
 function judge(ring: Ring, probe: Probe, now: Millis): void {
   const { sequence, node, incarnation, nacksExpected, nacks } = probe;
   ring.probes.delete(sequence);
   noteTime(ring, probe, Infinity);
   if (probe.answeredOnStream) {
-    ring.effects.push({ type: "packetsLost", node });
+    noteLost(ring, node, lostPacketsTolerated);
     changeLocalHealth(ring, -1);
     return;
   }
@@ -231,8 +248,9 @@ export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, n
   sendDirect(ring, withPort(ring, ping.target), ownPing(ring, sequence, ping.node));
 }
 
-export function onAck(ring: Ring, ack: Ack, now: Millis): void {
+export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
   const { sequence } = ack;
+  const answering = (): NodeRecord | undefined => ring.order.find(({ endpoint }) => sameEndpoint(endpoint, from));
   const relay = ring.relays.get(sequence);
   const probe = ring.probes.get(sequence);
   if (relay !== undefined) {
@@ -244,10 +262,15 @@ export function onAck(ring: Ring, ack: Ack, now: Millis): void {
     const time = now - sentAt;
     noteTime(ring, probe, time);
     if (indirectAt !== Infinity) noteRoundTrip(ring, node, time);
+    const answered = answering();
+    if (answered === undefined || answered.node === node) noteArrived(ring, ring.records.get(node));
+    else noteLost(ring, node); // Another passed it on.
     changeLocalHealth(ring, -1);
   } else {
     const heartbeat = decodeHeartbeat(ack);
-    if (heartbeat !== undefined && onHeartbeat(ring, heartbeat, now)) tick(ring, now);
+    if (heartbeat === undefined)
+      noteArrived(ring, answering()); // The direct answer, which was later than another's.
+    else if (onHeartbeat(ring, heartbeat, now)) tick(ring, now);
   }
 }
 

@@ -52,6 +52,8 @@ export interface NodeRecord {
   slowProbes: number;
   /** What the last direct answer to a ping took. */
   roundTrip: Millis | undefined;
+  /** Probes in a row, up to the last one, that it answered by way of others or on a stream, and not directly. */
+  lostPackets: number;
   /** The last later life of it at another address that was announced while this one counted as alive. */
   successor: Alive | undefined;
   /** See `placeOf`. */
@@ -295,6 +297,7 @@ export function newRecord(
     offersFast: offersFast(meta),
     slowProbes: 0,
     roundTrip: undefined,
+    lostPackets: 0,
     successor: undefined,
     place: placeOf(node),
   };

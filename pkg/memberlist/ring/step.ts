@@ -141,7 +141,7 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
       onIndirectPing(ring, message, from, now);
       break;
     case "ack": {
-      onAck(ring, message, now);
+      onAck(ring, message, from, now);
       onReconnectAck(ring, message, now);
       onNewcomerAck(ring, message.sequence, now);
       const differing = takeDiffering(ring);

@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { Keyring } from "../codec/keyring.ts";
 import { defaultWire } from "../codec/wire.ts";
+import type { Effect } from "../ring/events.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
 import { encodedCarrier, keyedCarrier } from "./carrier.ts";
@@ -532,3 +533,34 @@ test("one seed always gives the same course of events", () => {
   };
   assert.deepEqual(course(), course());
 });
+
+for (const timing of ["auto", "lan"] as const)
+  for (const nodes of [2, 3, 6])
+    forSeeds(
+      `where UDP between two of ${nodes} (${timing}) is lost, both tell so within 15 s, no other does, and nobody fails`,
+      3,
+      (seed) => {
+        const lost = new Set<string>();
+        const onEffect = (node: number, effect: Effect): void => {
+          if (effect.type === "packetsLost") lost.add(`${node} ${effect.node}`);
+          if (effect.type === "packetsArrive") lost.delete(`${node} ${effect.node}`);
+        };
+        const ring = ringOf(nodes, { seed, onEffect }, timing);
+        ring.runFor(seed * 137);
+        assert.equal(lost.size, 0);
+        ring.losePackets(0, 1);
+        const both = [`0 ${nameOf(1)}`, `1 ${nameOf(0)}`];
+        assert.ok(
+          ring.runUntil(() => both.every((one) => lost.has(one)), 15_000),
+          [...lost].join(),
+        );
+        ring.runFor(30_000);
+        assert.deepEqual([...lost].sort(), both);
+        assert.deepEqual(seen(ring, "failed"), []);
+        ring.heal();
+        assert.ok(
+          ring.runUntil(() => lost.size === 0, 30_000),
+          [...lost].join(),
+        );
+      },
+    );

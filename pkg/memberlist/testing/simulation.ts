@@ -64,6 +64,7 @@ export class Simulation {
   readonly #hosts = new Map<number, SimulatedNode>(); // number in an address -> who has that
   /** Nodes reach those of their own group; group 0 while the network is whole. */
   readonly #groups = new Map<number, number>(); // node -> group
+  readonly #lossy = new Set<string>(); // two nodes between which streams alone arrive
   readonly #deaf = new Set<string>(); // two nodes, the second of which receives nothing of the first
   readonly #streams = new Map<number, (message: StreamMessage | undefined) => void>(); // stream -> how to answer it
   #nextId = 0;
@@ -195,6 +196,11 @@ export class Simulation {
     for (const sender of from) for (const receiver of to) this.#deaf.add(`${sender} ${receiver}`);
   }
 
+  /** Between these two packets are lost, and streams are not, as where a firewall passes TCP alone. */
+  losePackets(one: number, other: number): void {
+    this.#lossy.add(`${one} ${other}`).add(`${other} ${one}`);
+  }
+
   /** Whether frames of one node arrive at the other. */
   reaches(from: number, to: number): boolean {
     return this.#reaches(this.#node(from), this.#node(to));
@@ -203,6 +209,7 @@ export class Simulation {
   heal(): void {
     this.#groups.clear();
     this.#deaf.clear();
+    this.#lossy.clear();
   }
 
   runFor(duration: Millis): void {
@@ -318,7 +325,7 @@ export class Simulation {
     const to = this.#at(send.to);
     const { latency, jitter, loss, duplication } = this.conditions;
     const copies = this.#random() < duplication ? 2 : 1;
-    if (to === undefined || !isBound(node) || !this.#reaches(node, to)) return;
+    if (to === undefined || !isBound(node) || !this.#reaches(node, to) || this.#lossy.has(`${node.index} ${to.index}`)) return;
     const messages = this.#carrier.packet(send);
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random() < loss) continue;

@@ -23,6 +23,8 @@ export interface Facts {
 /** What concerns pools of protocol interface. */
 export interface KernelFacts {
   readonly pools: readonly KernelPool[];
+  /** Addresses of such pools that the speaker has put on interfaces of this node. */
+  readonly placed: ReadonlySet<string>;
   /** Interfaces on which addresses and routes of such pools are kept. */
   readonly interfaces: readonly KeptInterface[];
   /** As kube-proxy tells it; undefined where none answers. */

@@ -46,7 +46,7 @@ const ordinary: Facts = {
   pools: [pool("default", "10.0.0.200-10.0.0.250", "fd00::200-fd00::2ff")],
   announced: announced("default", "10.0.0.200", "fd00::200"),
   notForwarded: {},
-  kernel: { pools: [], interfaces: [], kubeProxy: undefined, flannelAddresses: [] },
+  kernel: { pools: [], placed: new Set(), interfaces: [], kubeProxy: undefined, flannelAddresses: [] },
 };
 const limitedTo = (...interfaces: string[]) => ({ pools: ordinary.pools.map((one) => ({ ...one, interfaces })) });
 const twoNetworks = ["0.0.0.0/0 via dev eth0", "10.0.0.0/24 dev eth0", "10.1.0.0/24 dev eth1"].map(route);

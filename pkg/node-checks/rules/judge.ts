@@ -84,11 +84,15 @@ function holdsPoolAddresses(facts: Facts, { name, eligible, addresses }: Interfa
   return !eligible && addresses.some(({ address }) => address.family === "IPv4" && poolOf(facts, address) !== undefined);
 }
 
-/** On an eligible interface the kernel answers for its addresses whatever its settings, and so it does on every node that has them. */
+/**
+ * On an eligible interface the kernel answers for its addresses whatever its settings, and so it does on every node that has them: an address
+ * of the node's own may be a Service's, of protocol interface too.
+ */
 function* addressBound(facts: Facts): Iterable<AddressBoundFinding> {
   for (const { name, addresses } of eligible(facts))
     for (const { address, prefix } of addresses) {
-      const pool = poolOf(facts, address);
+      const isPlaced = facts.kernel.placed.has(address.toString());
+      const pool = poolOf(facts, address) ?? (isPlaced ? undefined : poolOf(facts.kernel, address));
       const prefixLength = prefix.length;
       if (pool !== undefined) yield { check: "addressBound", interface: name, address, prefixLength, pool };
     }

@@ -49,6 +49,7 @@ interface Case {
   readonly pools?: string;
   readonly kubeProxy?: KernelFacts["kubeProxy"];
   readonly flannel?: readonly string[];
+  readonly placed?: readonly string[];
   readonly want: readonly string[];
 }
 
@@ -178,9 +179,35 @@ const cases: readonly Case[] = [
     interfaces: [link("eth0", "10.0.0.1/24", { arpIgnore: 1, arpAnnounce: 2 }), hidden],
     want: [],
   },
+  {
+    name: "an address of the node's own is one of the pool's",
+    pools: near,
+    interfaces: [link("eth0", "10.0.0.205/24", { arpIgnore: 1, arpAnnounce: 2 }), hidden],
+    want: [
+      "10.0.0.205 of pool routed is bound to eth0: the kernel answers for it whichever node announces it; " +
+        "ip addr del 10.0.0.205/24 dev eth0, or take the address out of the pool",
+    ],
+  },
+  {
+    name: "an address of the pool is on a NIC because the speaker has put it there",
+    pools: near,
+    interfaces: [link("eth0", "10.0.0.205/32", { arpIgnore: 1, arpAnnounce: 2 }), hidden],
+    placed: ["10.0.0.205"],
+    want: [],
+  },
 ];
 
-for (const { name, interfaces = [eth0, hidden], kept = {}, pools = own, kubeProxy, flannel = [], want, ...given } of cases)
+for (const {
+  name,
+  interfaces = [eth0, hidden],
+  kept = {},
+  pools = own,
+  kubeProxy,
+  flannel = [],
+  placed = [],
+  want,
+  ...given
+} of cases)
   test(`pools of protocol interface: ${name}`, () => {
     const facts: Facts = {
       node: "node1",
@@ -189,7 +216,13 @@ for (const { name, interfaces = [eth0, hidden], kept = {}, pools = own, kubeProx
       pools: [],
       announced: [],
       notForwarded: {},
-      kernel: { pools: poolsOf(pools), interfaces: [{ ...lb0, ...kept }], kubeProxy, flannelAddresses: flannel.map(address) },
+      kernel: {
+        pools: poolsOf(pools),
+        placed: new Set(placed),
+        interfaces: [{ ...lb0, ...kept }],
+        kubeProxy,
+        flannelAddresses: flannel.map(address),
+      },
     };
     assert.deepEqual(judge(facts).map(describe), want);
   });

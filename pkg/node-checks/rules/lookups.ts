@@ -1,3 +1,4 @@
+import type { Pool } from "#pkg/config";
 import { type Address, AddressRange, type Family, type Prefix } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import type { StrictArpFinding } from "./findings.ts";
@@ -57,7 +58,10 @@ export function poolIn({ pools }: Pick<Facts, "pools">, where: Prefix | Family):
 }
 
 /** The name of the pool that an address is in. */
-export function poolOf({ pools }: Pick<Facts, "pools">, address: Address): string | undefined {
+export function poolOf(
+  { pools }: { readonly pools: readonly Pick<Pool, "name" | "ranges">[] },
+  address: Address,
+): string | undefined {
   return pools.find(({ ranges }) => ranges.some((range) => range.contains(address)))?.name;
 }
 

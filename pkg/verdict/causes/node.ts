@@ -11,7 +11,8 @@ export const nodeCauses = {
   },
   waiting: {
     states: ["Pending"],
-    means: "The speaker has not seen everything that announcements depend on, and announces nothing.",
+    means:
+      "The speaker has not seen everything that announcements depend on, and announces nothing, or it has lost the ring of the other speakers, and the nodes may announce the same addresses.",
     next: "see its log; if it waits for the other speakers, open the ring's port between the nodes",
   },
   layer2Unavailable: {
@@ -48,6 +49,11 @@ export const nodeCauses = {
     states: isDegraded,
     means: "BFD packets cannot be sent or received on the node, for the reason in the message.",
     next: "stop the other program that has the port, let the node's firewall pass UDP 3784 and 4784, or take bfd-profile off the peers",
+  },
+  ringPacketsLost: {
+    states: isDegraded,
+    means: "UDP of the speakers' ring is lost between the node and another, while TCP or other nodes pass what it sends.",
+    next: "let firewalls and network policies pass UDP 7946 between the two nodes, in both directions",
   },
   rpFilter: {
     states: isDegraded,

@@ -14,6 +14,8 @@ export interface NodeFacts {
   readonly findings: readonly Verdict[];
   /** What keeps BFD from working. */
   readonly bfdWarnings: readonly string[];
+  /** Nodes between which and this one UDP of the ring is lost. */
+  readonly lossy: readonly string[];
   /** See `viewAgeSeconds`. */
   readonly viewAge: number;
 }
@@ -27,7 +29,7 @@ export function nodeVerdicts(
   facts: NodeFacts,
 ): readonly [Verdict, ...Verdict[]] {
   const { node, nodes, bgp, ignoreExcludeLabel } = state;
-  const { missing, failed, findings, bfdWarnings, viewAge } = facts;
+  const { missing, failed, findings, bfdWarnings, lossy, viewAge } = facts;
   const found: Verdict[] = [];
   if (missing.length > 0) {
     const evidence = missing.map((value) => ({ name: "waits for", value, source: "speaker" }));
@@ -45,9 +47,16 @@ export function nodeVerdicts(
   if (bgp.isDraining) found.push(verdict("node", "draining", { message: `${node} is cordoned or about to go` }));
   found.push(...findings);
   for (const message of bfdWarnings) found.push(verdict("node", "bfd", { message }));
+  for (const message of lossyWarnings(node, lossy)) found.push(verdict("node", "ringPacketsLost", { message }));
   const worstFirst = [...found.filter(({ state }) => state === "Pending"), ...found.filter(({ state }) => state !== "Pending")];
   const [first, ...rest] = worstFirst;
   return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];
+}
+
+/** One sentence at most, for all nodes. */
+export function lossyWarnings(node: string, lossy: readonly string[]): readonly string[] {
+  if (lossy.length === 0) return [];
+  return [`UDP packets of the speakers' ring are lost between ${node} and ${list(lossy)}, which TCP or other nodes still reach`];
 }
 
 function apiVerdict(node: string, isOutdated: boolean, viewAge: number): Verdict {

@@ -243,7 +243,7 @@ test("a pool is available where some node may announce it", () => {
 });
 
 test("of all that is the case with a node the worst comes first", () => {
-  const well: NodeFacts = { missing: [], failed: undefined, findings: [], bfdWarnings: [], viewAge: 0 };
+  const well: NodeFacts = { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], viewAge: 0 };
   const bench = Bench.announcing("node1");
   const causes = (facts: Partial<NodeFacts>) => nodeVerdicts(bench.state, { ...well, ...facts }).map(({ cause }) => cause);
   assert.deepEqual(causes({}), ["ready"]);
@@ -253,6 +253,9 @@ test("of all that is the case with a node the worst comes first", () => {
     "apiUnreachable",
     "bfd",
   ]);
+  assert.deepEqual(causes({ lossy: ["node2", "node3"] }), ["ringPacketsLost"]);
+  const [{ message }] = nodeVerdicts(bench.state, { ...well, lossy: ["node2", "node3"] });
+  assert.match(message, /between node1 and node2, node3, which/);
   bench.setNode("node1", { [excludeLabel]: "" });
   assert.deepEqual(causes({}), ["excluded"]);
 });

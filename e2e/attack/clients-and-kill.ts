@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { DemoCluster } from "#e2e/demo-cluster";
+
+import { allKnowAll } from "../bench/failover-common.ts";
+import type { Asked } from "../chaos/asker.ts";
+import type { Scene } from "./scene.ts";
+
+const services = 6;
+const rounds = 4;
+const roundMs = 15_000;
+const metricsPort = "7472";
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Whether this is about a member other than the one that was killed. */
+function isFalse(line: string, killed: string): boolean {
+  return line.includes('"member failed"') && !line.includes(`"member":"${killed}"`);
+}
+
+/** A node dies while the main threads of all have as much to do as clients can give them. Nobody else may be taken for dead, or answer besides. */
+export const clientsAndKill: Scene = {
+  name: "clients-and-kill",
+  tried: `in a cluster of 3 with ${services} Services, 600 connections for each node read /metrics as fast as they are answered, and ${rounds} times a speaker is killed and started again`,
+  async run() {
+    await using cluster = await DemoCluster.start();
+    const addresses: string[] = [];
+    for (let index = 0; index < services; index++)
+      addresses.push(await (await cluster.expose(`web${index}`, ["node1", "node2", "node3"])).address());
+    await allKnowAll(cluster);
+    const attacker = await cluster.lab.host("attacker");
+    await attacker.attach(cluster.lan, { addresses: ["172.30.0.150/24"] });
+    const argv = ["node", script("../chaos/asker.ts"), ...addresses.flatMap((address) => ["--address", address])];
+    await using asker = await cluster.client.spawn("asker", argv);
+    await asker.waitForLine(/^{/, { timeout: 60_000 });
+    await using _clients = await together(
+      cluster.nodes.map(({ addresses: [own] }, index) =>
+        attacker.spawn(`clients${index}`, ["node", script("./http-clients.ts"), own, metricsPort, "many", "3600"]),
+      ),
+    );
+    const started = performance.now();
+    const from = cluster.nodes.map(({ speaker }) => speaker.process.lines.length);
+    let falseDeaths = 0;
+    for (let round = 0; round < rounds; round++) {
+      const victim = cluster.nodes[round % cluster.nodes.length];
+      if (victim === undefined) continue;
+      await sleep(roundMs);
+      const seen = cluster.nodes.map(({ speaker }) => speaker.process.lines.length);
+      victim.speaker.process.kill("SIGKILL");
+      await sleep(roundMs);
+      for (const [index, node] of cluster.nodes.entries())
+        if (node !== victim)
+          falseDeaths += node.speaker.process.lines.slice(seen[index]).filter((line) => isFalse(line, victim.name)).length;
+      await victim.speaker.process.stop();
+      await victim.speaker.start();
+    }
+    const rows = asker.lines.filter((line) => line.startsWith("{")).map((line): Asked => JSON.parse(line));
+    const both = rows.flatMap(({ at, answers }) => (Object.values(answers).some((macs) => macs.length > 1) ? [at] : []));
+    const suspicions = cluster.nodes
+      .flatMap(({ speaker }, index) => speaker.process.lines.slice(from[index]))
+      .filter((line) => line.includes("was suspected")).length;
+    return {
+      seconds: (performance.now() - started) / 1000,
+      effect: `${falseDeaths} of the others were taken for dead, ${suspicions} lines of suspicion; of ${rows.length} looks ${both.length} saw two nodes answer for an address`,
+      holds: falseDeaths === 0 && both.length === 0,
+    };
+  },
+};
+
+async function together(all: readonly Promise<AsyncDisposable>[]): Promise<AsyncDisposableStack> {
+  const stack = new AsyncDisposableStack();
+  for (const one of all) stack.use(await one);
+  return stack;
+}
