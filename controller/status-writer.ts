@@ -95,6 +95,11 @@ export class StatusWriter {
     return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
   }
 
+  /** Whether what the Service is given is on its way into its status, which need not show it yet. */
+  isUnderWay(key: string): boolean {
+    return this.#written.has(key) || this.#awaited.has(key);
+  }
+
   /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. */
   put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | Promise<Outcome> {
     const isOverwritten = this.#overwritten.delete(key);
@@ -108,7 +113,9 @@ export class StatusWriter {
     if (free.length < status.length) return { at: this.#options.clock.now() + givenUpMs };
     if (isOverwritten) this.#contest(service, status);
     const { until = 0 } = this.#contests.get(key) ?? {};
-    return until > this.#options.clock.now() ? { at: until } : this.#write(service, status);
+    if (until <= this.#options.clock.now()) return this.#write(service, status);
+    this.#replaced.delete(key); // Meanwhile the other one's counts where it may.
+    return { at: until };
   }
 
   /** What is wrong with the Service's status, and since when. */

@@ -9,14 +9,26 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 export const addresses: readonly Break[] = [
   {
     file: "controller/service-controller.ts",
-    before: "if (held.length === 0) atOnce(keepAll(",
-    after: "if (held.length < 0) atOnce(keepAll(",
+    before: `else if (this.#state.type === "configured") this.#takeRecorded([key]);`,
+    after: "",
     tests: ["controller/restored.test.ts"],
   },
   {
-    file: "controller/service-controller.ts",
-    before: "if (other === undefined || !isOurs(other)) this.#decide(holder, other);",
-    after: "if (other === undefined) this.#decide(holder, other);",
+    file: "controller/take-recorded.ts",
+    before: "!recordedAddresses(other).some(",
+    after: "recordedAddresses(other).length === 99 && !recordedAddresses(other).some(",
+    tests: ["controller/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
+  },
+  {
+    file: "controller/status-writer.ts",
+    before: "this.#replaced.delete(key); // Meanwhile the other one's counts where it may.",
+    after: "",
+    tests: ["e2e/simulation/controller/two-controllers.test.ts"],
+  },
+  {
+    file: "controller/take-recorded.ts",
+    before: "if (other === undefined || !isOurs(other)) release(holder);",
+    after: "if (other === undefined) release(holder);",
     tests: ["controller/restored.test.ts"],
   },
   {
