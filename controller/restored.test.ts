@@ -110,6 +110,22 @@ test("addresses that were moved and given to others since are where the backup h
   }
 });
 
+test("a Service whose address another one has, which is of another type by now, though its status is only just being written, has it back", async () => {
+  const world = await startWorld(ten);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.cluster.gate = promise;
+  world.service("other");
+  world.cluster.deliver();
+  world.clock.advanceBy(0);
+  assert.equal(world.cluster.busy, true);
+  world.change("other", clusterIP);
+  world.service("web", recorded);
+  world.cluster.deliver();
+  resolve();
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
 test("three Services whose addresses the backup has in another order have them in that order, and who waits gets none of them", async () => {
   const world = await startWorld(configText("main 10.0.0.0-10.0.0.2"), { a: {}, b: {}, c: {}, waits: {} });
   for (const [name, address] of Object.entries({ a: "10.0.0.1", b: "10.0.0.2", c: "10.0.0.0" }))

@@ -288,7 +288,6 @@ export class ServiceController {
       services,
       current: (key) => this.#current(key),
       isUnderWay: (key) => this.#statuses.isUnderWay(key),
-      release: (key) => void this.#decide(key, services.get(key)),
     });
     for (const [key, held] of had) {
       if (isSameAllocation(held, allocator.held(key))) continue;

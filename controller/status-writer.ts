@@ -113,9 +113,7 @@ export class StatusWriter {
     if (free.length < status.length) return { at: this.#options.clock.now() + givenUpMs };
     if (isOverwritten) this.#contest(service, status);
     const { until = 0 } = this.#contests.get(key) ?? {};
-    if (until <= this.#options.clock.now()) return this.#write(service, status);
-    this.#replaced.delete(key); // Meanwhile the other one's counts where it may.
-    return { at: until };
+    return until > this.#options.clock.now() ? { at: until } : this.#write(service, status);
   }
 
   /** What is wrong with the Service's status, and since when. */

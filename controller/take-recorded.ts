@@ -11,8 +11,6 @@ export interface TakeRecordedOptions {
   readonly current: (key: string) => Service | undefined;
   /** Whether what a Service holds is on its way into its status. */
   readonly isUnderWay: (key: string) => boolean;
-  /** The Service has no right to what it holds. */
-  readonly release: (key: string) => void;
 }
 
 /**
@@ -37,14 +35,15 @@ export function takeRecorded(keys: Iterable<string>, options: TakeRecordedOption
   return had;
 }
 
-/** Services that hold an address which is on record for this one, and not for themselves. */
-function losersTo(service: Service, { allocator, services, isUnderWay, release }: TakeRecordedOptions): readonly string[] {
+/** Services that hold an address which is on record for this one, and not for themselves; gone ones too. */
+function losersTo(service: Service, { allocator, services, isUnderWay }: TakeRecordedOptions): readonly string[] {
   const losers = new Set<string>();
   for (const address of recordedAddresses(service))
     for (const holder of allocator.holders(address)) {
       const other = services.get(holder);
-      if (other === undefined || !isOurs(other)) release(holder);
-      else if (!isUnderWay(holder) && !recordedAddresses(other).some((one) => one.equals(address))) losers.add(holder);
+      const isRecorded = other !== undefined && recordedAddresses(other).some((one) => one.equals(address));
+      const isPending = other !== undefined && isOurs(other) && isUnderWay(holder);
+      if (!isRecorded && !isPending) losers.add(holder);
     }
   losers.delete(service.key);
   return [...losers];

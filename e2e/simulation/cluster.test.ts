@@ -121,6 +121,18 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 5_500, act: { type: "restore", age: 2_000 } },
     ],
   },
+  "while the Lease is deleted again and again one controller works": {
+    nodes: 2,
+    loss: 0,
+    config: firstConfig,
+    services: { a: { ...spec, pool: "lan" } },
+    acts: [
+      ...[1_000, 2_300, 2_900, 9_000].map((at) => ({ at, act: { type: "deleteLease" } as const })),
+      { at: 15_000, act: { type: "stallController", index: 0, length: 8_000 } },
+      { at: 15_000, act: { type: "stallController", index: 1, length: 3_000 } },
+      { at: 15_500, act: { type: "deleteLease" } },
+    ],
+  },
   "an owner that alone loses the API goes on answering while others advertise the address by BGP, until another one answers": {
     nodes: 3,
     loss: 0,

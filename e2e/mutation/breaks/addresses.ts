@@ -15,20 +15,14 @@ export const addresses: readonly Break[] = [
   },
   {
     file: "controller/take-recorded.ts",
-    before: "!recordedAddresses(other).some(",
-    after: "recordedAddresses(other).length === 99 && !recordedAddresses(other).some(",
+    before: "if (!isRecorded && !isPending)",
+    after: "if (other === undefined)",
     tests: ["controller/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
   },
   {
-    file: "controller/status-writer.ts",
-    before: "this.#replaced.delete(key); // Meanwhile the other one's counts where it may.",
-    after: "",
-    tests: ["e2e/simulation/controller/two-controllers.test.ts"],
-  },
-  {
     file: "controller/take-recorded.ts",
-    before: "if (other === undefined || !isOurs(other)) release(holder);",
-    after: "if (other === undefined) release(holder);",
+    before: "isOurs(other) && isUnderWay(holder)",
+    after: "isUnderWay(holder)",
     tests: ["controller/restored.test.ts"],
   },
   {
@@ -132,8 +126,26 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: "return changedAt + Math.min(lease.durationSeconds * 1000, maxLeaseMs);",
-    after: "return changedAt;",
+    before: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;",
+    after: "return isHeld ? lease.durationSeconds * 1000 : before.heldMs;",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;",
+    after: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : 0;",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "return isTaken ? lostTo(",
+    after: "return isTaken && lease.transitions > 99 ? lostTo(",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "changedAt: now, retryAt: now }",
+    after: "changedAt: now }",
     tests: electionTests,
   },
   {
@@ -162,8 +174,8 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: "const next = { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };",
-    after: "const next = { ...asked(election, now), isUncertain: true };",
+    before: "return { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };",
+    after: "return { ...asked(election, now), isUncertain: true };",
     tests: electionTests,
   },
   {
