@@ -71,7 +71,7 @@ export class ServiceController {
   readonly #waitingSince = new Map<string, Millis>(); // service without addresses -> when that was seen
   readonly #givenUp: GivenUp;
   readonly #statuses: StatusWriter;
-  #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
+  #configuring: { readonly mayRenumber: boolean } | undefined; // The steps to other pools that are under way.
   readonly #appeared = new Set<string>(); // Services that came meanwhile with other addresses on record than they hold.
   readonly #verdicts: ServiceVerdicts;
   readonly #pools: PoolVerdicts;
@@ -93,15 +93,17 @@ export class ServiceController {
 
   /**
    * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. Where an address in use is
-   * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before.
+   * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before. What may be given
+   * up for one configuration may be so for the next one, too, where that comes before all is given up.
    */
   configure(config: Pick<Config, "pools" | "quotas">, mayRenumber = false): void {
     const { portions } = this.#options;
-    const steps = this.#configure(config, mayRenumber);
-    this.#configuring = steps;
+    const configuring = { mayRenumber: mayRenumber || this.#configuring?.mayRenumber === true };
+    this.#configuring = configuring;
+    const steps = this.#configure(config, configuring.mayRenumber);
     this.#queue.pause();
     const portion = (): void => {
-      if (this.#configuring !== steps) return;
+      if (this.#configuring !== configuring) return;
       if (steps.next().done) {
         this.#configuring = undefined;
         this.#queue.resume();
@@ -283,12 +285,7 @@ export class ServiceController {
   /** Services have on record what they do not hold. */
   #takeRecorded(keys: Iterable<string>): void {
     const { allocator, services } = this.#options;
-    const had = takeRecorded(keys, {
-      allocator,
-      services,
-      current: (key) => this.#current(key),
-      isUnderWay: (key) => this.#statuses.isUnderWay(key),
-    });
+    const had = takeRecorded(keys, { allocator, services, statuses: this.#statuses });
     for (const [key, held] of had) {
       if (isSameAllocation(held, allocator.held(key))) continue;
       this.#decide(key, services.get(key), held);

@@ -3,14 +3,12 @@ import { keepAll } from "#pkg/assignment";
 import { atOnce } from "#pkg/clock";
 import type { Informer, Service } from "#pkg/k8s";
 import { isOurs, recordedAddresses } from "#pkg/service";
+import type { StatusWriter } from "./status-writer.ts";
 
 export interface TakeRecordedOptions {
   readonly allocator: Allocator;
   readonly services: Pick<Informer<Service>, "get">;
-  /** A Service without a status that is being replaced. */
-  readonly current: (key: string) => Service | undefined;
-  /** Whether what a Service holds is on its way into its status. */
-  readonly isUnderWay: (key: string) => boolean;
+  readonly statuses: Pick<StatusWriter, "withoutReplaced" | "isUnderWay" | "revert">;
 }
 
 /**
@@ -19,36 +17,49 @@ export interface TakeRecordedOptions {
  * @returns each Service that was looked at -> what it held before
  */
 export function takeRecorded(keys: Iterable<string>, options: TakeRecordedOptions): ReadonlyMap<string, Allocation | undefined> {
-  const { allocator, services, current } = options;
+  const { allocator, services, statuses } = options;
   const had = new Map<string, Allocation | undefined>();
   const taking = new Set([...keys].sort()); // It grows while it is gone through.
   for (const key of taking) {
-    const service = current(key);
-    const losers = service === undefined ? [] : losersTo(service, options);
-    for (const each of [key, ...losers]) if (!had.has(each)) had.set(each, allocator.held(each));
-    const before = losers.map((loser) => withStatus(services.get(loser), allocator.held(loser)));
-    for (const loser of losers) allocator.release(loser);
-    atOnce(keepAll([key], () => service, allocator, "written"));
-    for (const loser of before) if (loser !== undefined) atOnce(keepAll([loser.key], () => loser, allocator, "recorded"));
-    for (const loser of losers) taking.add(loser);
+    const seen = services.get(key);
+    const service = seen && statuses.withoutReplaced(seen);
+    if (!had.has(key)) had.set(key, allocator.held(key));
+    // Thousands may share an address: they are looked at only where one of them is in the way.
+    if (service === undefined || isKept(service, allocator)) continue;
+    const losers = losersTo(service, options).map((loser) => ({ loser, held: allocator.held(loser) }));
+    for (const { loser, held } of losers) {
+      if (!had.has(loser)) had.set(loser, held);
+      allocator.release(loser);
+    }
+    isKept(service, allocator);
+    for (const { loser, held } of losers) {
+      const other = services.get(loser);
+      const before = other && { ...other, ingress: (held?.addresses ?? []).map(String) };
+      if (before !== undefined) atOnce(keepAll([loser], () => before, allocator, "recorded"));
+      statuses.revert(loser);
+      taking.add(loser);
+    }
   }
   return had;
 }
 
+/** Lets a Service keep what it has on record, and nothing else, if it may. @returns whether it has all of that now */
+function isKept(service: Service, allocator: Allocator): boolean {
+  atOnce(keepAll([service.key], () => service, allocator, "written"));
+  const held = allocator.held(service.key)?.addresses ?? [];
+  return recordedAddresses(service).every((address) => held.some((other) => other.equals(address)));
+}
+
 /** Services that hold an address which is on record for this one, and not for themselves; gone ones too. */
-function losersTo(service: Service, { allocator, services, isUnderWay }: TakeRecordedOptions): readonly string[] {
+function losersTo(service: Service, { allocator, services, statuses }: TakeRecordedOptions): readonly string[] {
   const losers = new Set<string>();
   for (const address of recordedAddresses(service))
     for (const holder of allocator.holders(address)) {
       const other = services.get(holder);
       const isRecorded = other !== undefined && recordedAddresses(other).some((one) => one.equals(address));
-      const isPending = other !== undefined && isOurs(other) && isUnderWay(holder);
+      const isPending = other !== undefined && isOurs(other) && statuses.isUnderWay(holder);
       if (!isRecorded && !isPending) losers.add(holder);
     }
   losers.delete(service.key);
   return [...losers];
-}
-
-function withStatus(service: Service | undefined, allocation: Allocation | undefined): Service | undefined {
-  return service && { ...service, ingress: (allocation?.addresses ?? []).map(String) };
 }
