@@ -30,6 +30,24 @@ export const changes: readonly Break[] = [
     tests: ["pkg/live-config/live-config.test.ts"],
   },
   {
+    file: "controller/controller.ts",
+    before: "if (namespaceLabels !== undefined) await this.#namespacesKnown(until);",
+    after: "",
+    tests: ["controller/webhook/trial.test.ts"],
+  },
+  {
+    file: "controller/controller.ts",
+    before: "strict.some((range) => range.contains(address))",
+    after: "false",
+    tests: ["controller/webhook/trial.test.ts"],
+  },
+  {
+    file: "controller/controller.ts",
+    before: "!recorded.has(`${address}`) &&",
+    after: "",
+    tests: ["controller/webhook/trial.test.ts"],
+  },
+  {
     file: "controller/service-controller.ts",
     before: "{ mayRenumber: mayRenumber || this.#configuring?.mayRenumber === true }",
     after: "{ mayRenumber }",
