@@ -57,11 +57,10 @@ for (const isStandby of [false, true]) {
   test(`${who} knows the addresses of other hosts at the first change that asks for them`, async () => {
     const found = await review(strict, { isStandby, occupied: "10.1.0.0" });
     assert.deepEqual(found, ["1 Service would get an address: team/waits (10.1.0.1)"]);
-    const held = await review(one.replace("protocol: layer2", "protocol: layer2\n  conflict-probe: strict"), {
-      isStandby,
-      occupied: "10.0.0.0",
-    });
-    assert.deepEqual(held, [], "who has such an address keeps it");
+    const ownStrict = one.replace("protocol: layer2", "protocol: layer2\n  conflict-probe: strict");
+    const more = `${ownStrict}- {name: more, protocol: layer2, addresses: [10.1.0.0/32]}\n`;
+    const held = await review(more, { isStandby, occupied: "10.0.0.0" });
+    assert.deepEqual(held, ["1 Service would get an address: team/waits (10.1.0.0)"], "who has such an address keeps it");
   });
 }
 

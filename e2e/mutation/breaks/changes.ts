@@ -43,8 +43,8 @@ export const changes: readonly Break[] = [
   },
   {
     file: "controller/controller.ts",
-    before: "!recorded.has(`${address}`) &&",
-    after: "",
+    before: "!recorded.has(",
+    after: "Boolean(",
     tests: ["controller/webhook/trial.test.ts"],
   },
   {
