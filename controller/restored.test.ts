@@ -126,6 +126,23 @@ test("a Service whose address another one has, which is of another type by now, 
   assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
 });
 
+test("Services that shared an address in the backup, and do not since, share it again", async () => {
+  const shares = (port: number) => ({
+    annotations: { "metallb.io/allow-shared-ip": "k" },
+    ports: [{ name: "", protocol: "TCP", port }] as const,
+  });
+  const world = await startWorld(ten, { a: shares(80), b: shares(81) });
+  const backup = ["a", "b"].map((name) => world.cluster.service(`default/${name}`));
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.0"]);
+  world.change("a", { annotations: { "metallb.io/loadBalancerIPs": "10.0.0.7" } });
+  await world.settle();
+  world.change("b", { annotations: {} });
+  await world.settle();
+  for (const service of backup) if (service !== undefined) world.cluster.put("services", service);
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.0"]);
+});
+
 test("three Services whose addresses the backup has in another order have them in that order, and who waits gets none of them", async () => {
   const world = await startWorld(configText("main 10.0.0.0-10.0.0.2"), { a: {}, b: {}, c: {}, waits: {} });
   for (const [name, address] of Object.entries({ a: "10.0.0.1", b: "10.0.0.2", c: "10.0.0.0" }))

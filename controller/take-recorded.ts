@@ -26,7 +26,13 @@ export function takeRecorded(keys: Iterable<string>, options: TakeRecordedOption
     if (!had.has(key)) had.set(key, allocator.held(key));
     // Thousands may share an address: they are looked at only where one of them is in the way.
     if (service === undefined || isKept(service, allocator)) continue;
-    const losers = losersTo(service, options).map((loser) => ({ loser, held: allocator.held(loser) }));
+    const { losers: lost, others } = holdersBeside(service, options);
+    const losers = lost.map((loser) => ({ loser, held: allocator.held(loser) }));
+    // Others with the address on record may share it on other terms than when they were decided on last.
+    for (const other of others) {
+      if (!had.has(other)) had.set(other, allocator.held(other));
+      atOnce(keepAll([other], (each) => services.get(each), allocator, "written"));
+    }
     for (const { loser, held } of losers) {
       if (!had.has(loser)) had.set(loser, held);
       allocator.release(loser);
@@ -50,16 +56,17 @@ function isKept(service: Service, allocator: Allocator): boolean {
   return recordedAddresses(service).every((address) => held.some((other) => other.equals(address)));
 }
 
-/** Services that hold an address which is on record for this one, and not for themselves; gone ones too. */
-function losersTo(service: Service, { allocator, services, statuses }: TakeRecordedOptions): readonly string[] {
+/** Who else holds addresses that the Service has on record: `losers` have them not on their own, or are gone. */
+function holdersBeside(service: Service, { allocator, services, statuses }: TakeRecordedOptions) {
   const losers = new Set<string>();
+  const others = new Set<string>();
   for (const address of recordedAddresses(service))
     for (const holder of allocator.holders(address)) {
       const other = services.get(holder);
       const isRecorded = other !== undefined && recordedAddresses(other).some((one) => one.equals(address));
       const isPending = other !== undefined && isOurs(other) && statuses.isUnderWay(holder);
-      if (!isRecorded && !isPending) losers.add(holder);
+      if (isRecorded && holder !== service.key) others.add(holder);
+      if (!isRecorded && !isPending && holder !== service.key) losers.add(holder);
     }
-  losers.delete(service.key);
-  return [...losers];
+  return { losers: [...losers], others: [...others] };
 }

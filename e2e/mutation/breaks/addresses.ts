@@ -15,9 +15,15 @@ export const addresses: readonly Break[] = [
   },
   {
     file: "controller/take-recorded.ts",
-    before: "if (!isRecorded && !isPending)",
-    after: "if (other === undefined)",
+    before: "if (!isRecorded && !isPending && holder",
+    after: "if (other === undefined && holder",
     tests: ["controller/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
+  },
+  {
+    file: "controller/take-recorded.ts",
+    before: "if (isRecorded && holder !== service.key)",
+    after: "if (false)",
+    tests: ["controller/restored.test.ts"],
   },
   {
     file: "controller/take-recorded.ts",
