@@ -168,7 +168,8 @@ export class ConfigKeeper {
     this.#recordIfNeeded();
     if (inForce !== undefined && inForce !== before.inForce) {
       this.#inForceSince = this.#since;
-      this.#options.inForce(inForce.config, mayRenumber(this.#configMap?.annotations));
+      // Not by the ConfigMap, which may be a later one.
+      this.#options.inForce(inForce.config, verdict.type === "accepted" && verdict.stranded.size > 0);
     }
     this.#options.changed();
   }

@@ -1,7 +1,7 @@
 import type { Allocation, PoolUsage } from "#pkg/allocator";
 import type { RecordedAllocator } from "#pkg/assignment";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
-import { formatProtocols, type Pool } from "#pkg/config";
+import { formatProtocols, type ParsedConfig, type Pool } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -22,6 +22,7 @@ import { ConfigKeeper, type ConfigStatus } from "./config-keeper.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { Namespaces } from "./namespaces.ts";
 import { NetboxKeeper } from "./netbox-keeper.ts";
+import { heedOccupants, isStrict } from "./occupants.ts";
 import { ServiceController } from "./service-controller.ts";
 import { StatusKeeper } from "./status-keeper.ts";
 import type { Trial } from "./webhook/review.ts";
@@ -73,6 +74,7 @@ export class Controller implements AsyncDisposable {
   readonly #status: StatusKeeper;
   readonly #services: Informer<Service>;
   readonly #namespaces: Namespaces;
+  #reported: ReturnType<typeof decodeQuarantine> = new Map(); // address -> the host of the network that has it, as speakers report
   #leading = false;
   #working = false;
 
@@ -106,7 +108,10 @@ export class Controller implements AsyncDisposable {
       this.#config.statusChanged(now);
       this.#status.seen(now?.data ?? {});
     });
-    followConfigMap(quarantineConfigMap, (now) => this.#serviceController.setOccupied(decodeQuarantine(now?.data ?? {})));
+    followConfigMap(quarantineConfigMap, (now) => {
+      this.#reported = decodeQuarantine(now?.data ?? {});
+      this.#serviceController.setOccupied(this.#reported);
+    });
     this.#serviceController = new ServiceController({
       ...options,
       portions,
@@ -194,12 +199,23 @@ export class Controller implements AsyncDisposable {
     }
   }
 
-  /** What another configuration can be tried on; undefined before all has been seen. */
-  get trial(): Trial | undefined {
+  /**
+   * What another configuration can be tried on, with the labels of namespaces that it asks for, if they come until then; undefined before all has
+   * been seen. A standby knows as much.
+   */
+  async trial({ config, namespaceLabels }: ParsedConfig, until: Millis): Promise<Trial | undefined> {
     if (this.missing.length > 0) return undefined;
-    const { occupants: occupied } = this.#serviceController;
-    const { namespaces } = this.#options.allocator;
-    return { config: this.#config.known, services: [...this.#services.values()], occupied, namespaces };
+    if (namespaceLabels !== undefined) await this.#namespacesKnown(until);
+    const services = [...this.#services.values()];
+    const recorded = new Set(services.flatMap((service) => recordedAddresses(service).map(String)));
+    // Who has such an address keeps it, where it does not count yet.
+    const strict = config?.pools.filter(isStrict).flatMap(({ ranges }) => ranges) ?? [];
+    const occupied = heedOccupants(
+      this.#reported,
+      this.#serviceController.occupants,
+      (address, counts) => counts || (!recorded.has(`${address}`) && strict.some((range) => range.contains(address))),
+    );
+    return { config: this.#config.known, services, occupied, namespaces: this.#options.allocator.namespaces };
   }
 
   get configuration(): ConfigStatus {
@@ -229,6 +245,16 @@ export class Controller implements AsyncDisposable {
   #serviceChanged(key: string, now: Service | undefined, before: Service | undefined): void {
     this.#config.serviceChanged(key);
     this.#serviceController.serviceChanged(key, now, before);
+  }
+
+  #namespacesKnown(until: Millis): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#options.clock.schedule("labels of namespaces", until, resolve);
+    this.#namespaces.whenKnown(() => {
+      timer[Symbol.dispose]();
+      resolve();
+    });
+    return promise;
   }
 
   #netboxProblem(pool: string, problem: string | undefined): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "#pkg/k8s";
+import { renumberAnnotation } from "#pkg/live-config";
 import { configText, startWorld } from "./testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
@@ -48,14 +49,17 @@ test("whoever holds such an address is served when the Service that gave it up i
 });
 
 test("Services that have given up what each other waits for do not wait for ever", async () => {
-  const world = await startWorld(ten, { a: wants("10.0.0.1"), b: wants("10.0.0.2") });
+  const pools = (a: string, b: string) => configText(`a ${a}-${a}`, `b ${b}-${b}`);
+  const inPool = (name: string) => ({ annotations: { "metallb.universe.tf/address-pool": name } });
+  const world = await startWorld(pools("10.0.0.1", "10.0.0.2"), { a: inPool("a"), b: inPool("b") });
   for (const name of ["a", "b"]) world.cluster.refused.set(`default/${name}`, refused);
-  world.change("a", wants("10.0.0.8"));
-  world.change("b", wants("10.0.0.9"));
-  await world.settle();
-  world.change("a", wants("10.0.0.2"));
-  world.change("b", wants("10.0.0.1"));
-  await world.settle();
+  for (const [a, b] of [
+    ["10.0.0.8", "10.0.0.9"],
+    ["10.0.0.2", "10.0.0.1"],
+  ] as const) {
+    world.config(pools(a, b), { [renumberAnnotation]: "true" });
+    await world.settle();
+  }
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.2"]);
   world.cluster.refused.clear();
   const lines: string[] = [];
@@ -64,4 +68,26 @@ test("Services that have given up what each other waits for do not wait for ever
     lines.push(...(await world.settle()));
   }
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.2", "b=10.0.0.1"]);
+});
+
+test("Services whose owners ask for each other's addresses keep their own, also where the API refuses what they are given in between", async () => {
+  const world = await startWorld(ten, { a: wants("10.0.0.1"), b: wants("10.0.0.2") });
+  for (const name of ["a", "b"]) world.cluster.refused.set(`default/${name}`, refused);
+  world.change("a", wants("10.0.0.8"));
+  world.change("b", wants("10.0.0.9"));
+  await world.settle();
+  world.change("a", wants("10.0.0.2"));
+  await world.settle();
+  world.change("b", wants("10.0.0.1"));
+  await world.settle();
+  world.cluster.refused.clear();
+  for (let i = 0; i < 40; i++) {
+    world.clock.advanceBy(1_000);
+    const lines = await world.settle();
+    assert.deepEqual(
+      lines.filter((line) => line.includes(": status ")),
+      [],
+    );
+  }
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.2"]);
 });

@@ -38,6 +38,19 @@ test("a change that was refused is accepted when it is allowed, and not by any o
   assert.deepEqual(world.addresses("a"), ["a=10.1.0.0"]);
 });
 
+test("a text without the annotation that comes before all addresses are given up for one with it takes effect, and they are given up", async () => {
+  const others = Object.fromEntries(Array.from({ length: 450 }, (_, i) => [`other${i}`, inPool("many")]));
+  const config = (...pools: string[]) => configText(...pools, "many 10.8.0.0-10.8.1.255");
+  const world = await startWorld(config("old 10.0.0.0-10.0.0.9"), { a: {}, ...others });
+  world.config(config("new 10.1.0.0-10.1.0.9"), allowed);
+  world.cluster.deliver();
+  while (!/default\/a \(10\.0\.0\.0\)/.test(world.cluster.transcript.join())) assert.ok(world.clock.advanceToNext());
+  world.config(config("third 10.2.0.0-10.2.0.9"));
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "other0"), ["a=10.2.0.0", "other0=10.8.0.0"]);
+  assert.equal(world.controller.refused, undefined);
+});
+
 test("of several addresses only the one without a pool goes", async () => {
   const both = inPool("old,other");
   const world = await startWorld(before, { a: both });

@@ -80,10 +80,83 @@ for (const has of [true, false])
     assert.deepEqual(world.cluster.service("other/web")?.ingress, had);
   });
 
-test("a Service that waits in the backup keeps the address that it was given since, and one that is back gets another", async () => {
+test("a Service that waits in the backup leaves the address that it was given since to the one that is back and has it on record", async () => {
   const world = await startWorld(ten, { waits: {} });
   world.change("waits", { ingress: [] });
   world.service("web", recorded);
   await world.settle();
-  assert.deepEqual(world.addresses("waits", "web"), ["waits=10.0.0.0", "web=10.0.0.1"]);
+  assert.deepEqual(world.addresses("waits", "web"), ["waits=10.0.0.1", "web=10.0.0.0"]);
+});
+
+test("addresses that were moved and given to others since are where the backup has them, whoever is seen first", async () => {
+  const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });
+  for (const [first, second] of [
+    ["a", "b"],
+    ["b", "a"],
+  ] as const) {
+    const world = await startWorld(ten, { [first]: {}, [second]: wants("10.0.0.0") });
+    const backup = [first, second].map((name) => world.cluster.service(`default/${name}`));
+    world.change(first, wants("10.0.0.7"));
+    await world.settle();
+    assert.deepEqual(world.addresses(first, second), [`${first}=10.0.0.7`, `${second}=10.0.0.0`]);
+    for (const service of backup) if (service !== undefined) world.cluster.put("services", service);
+    const lines = await world.settle();
+    assert.deepEqual(world.addresses(first, second), [`${first}=10.0.0.0`, `${second}=`]);
+    assert.deepEqual(
+      lines.filter((line) => line.includes(": status ")),
+      [],
+      "the backup's statuses are as they are to be",
+    );
+  }
+});
+
+test("a Service whose address another one has, which is of another type by now, though its status is only just being written, has it back", async () => {
+  const world = await startWorld(ten);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.cluster.gate = promise;
+  world.service("other");
+  world.cluster.deliver();
+  world.clock.advanceBy(0);
+  assert.equal(world.cluster.busy, true);
+  world.change("other", clusterIP);
+  world.service("web", recorded);
+  world.cluster.deliver();
+  resolve();
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
+test("Services that shared an address in the backup, and do not since, share it again", async () => {
+  const shares = (port: number) => ({
+    annotations: { "metallb.io/allow-shared-ip": "k" },
+    ports: [{ name: "", protocol: "TCP", port }] as const,
+  });
+  const world = await startWorld(ten, { a: shares(80), b: shares(81) });
+  const backup = ["a", "b"].map((name) => world.cluster.service(`default/${name}`));
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.0"]);
+  world.change("a", { annotations: { "metallb.io/loadBalancerIPs": "10.0.0.7" } });
+  await world.settle();
+  world.change("b", { annotations: {} });
+  await world.settle();
+  for (const service of backup) if (service !== undefined) world.cluster.put("services", service);
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.0"]);
+});
+
+test("three Services whose addresses the backup has in another order have them in that order, and who waits gets none of them", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.2"), { a: {}, b: {}, c: {}, waits: {} });
+  for (const [name, address] of Object.entries({ a: "10.0.0.1", b: "10.0.0.2", c: "10.0.0.0" }))
+    world.change(name, { ingress: [address] });
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b", "c", "waits"), ["a=10.0.0.1", "b=10.0.0.2", "c=10.0.0.0", "waits="]);
+});
+
+test("an address that somebody writes into the status of a Service that may not have it stays where it is, also where that lost it", async () => {
+  const fenced = `${configText("main 10.0.0.0-10.0.0.9")}  namespaces: [default]\n`;
+  const world = await startWorld(fenced, { a: {} });
+  world.cluster.put("services", service("other/web", recorded));
+  world.change("a", { ingress: [] });
+  await world.settle();
+  assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"]);
+  assert.deepEqual(world.cluster.service("other/web")?.ingress, []);
 });

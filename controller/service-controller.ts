@@ -1,7 +1,7 @@
 import { type Allocation, describe, type IpamPool, isFor, type PoolUsage, poolsOf, type Refusal } from "#pkg/allocator";
 import { type Decision, type Keeping, keepAll, quotedList, type RecordedAllocator, type Warning } from "#pkg/assignment";
-import { atOnce, type Clock, type Millis, type Portions, type Random } from "#pkg/clock";
-import { type Config, hasOwners, type Pool } from "#pkg/config";
+import type { Clock, Millis, Portions, Random } from "#pkg/clock";
+import type { Config } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { families, parseAddress } from "#pkg/net";
@@ -10,9 +10,10 @@ import { isOurs, recordedAddresses } from "#pkg/service";
 import { type Dated, verdict } from "#pkg/verdict";
 import { GivenUp } from "./given-up.ts";
 import type { ControllerMetrics } from "./metrics.ts";
-import { heedOccupants } from "./occupants.ts";
+import { heedOccupants, isStrict } from "./occupants.ts";
 import { RecentAssignments } from "./recent-assignments.ts";
 import { StatusWriter } from "./status-writer.ts";
+import { takeRecorded } from "./take-recorded.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
 import { WaitList } from "./wait-list.ts";
@@ -70,7 +71,7 @@ export class ServiceController {
   readonly #waitingSince = new Map<string, Millis>(); // service without addresses -> when that was seen
   readonly #givenUp: GivenUp;
   readonly #statuses: StatusWriter;
-  #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
+  #configuring: { readonly mayRenumber: boolean } | undefined; // The steps to other pools that are under way.
   readonly #appeared = new Set<string>(); // Services that came meanwhile with other addresses on record than they hold.
   readonly #verdicts: ServiceVerdicts;
   readonly #pools: PoolVerdicts;
@@ -92,15 +93,17 @@ export class ServiceController {
 
   /**
    * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. Where an address in use is
-   * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before.
+   * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before. What may be given
+   * up for one configuration may be so for the next one, too, where that comes before all is given up.
    */
   configure(config: Pick<Config, "pools" | "quotas">, mayRenumber = false): void {
     const { portions } = this.#options;
-    const steps = this.#configure(config, mayRenumber);
-    this.#configuring = steps;
+    const configuring = { mayRenumber: mayRenumber || this.#configuring?.mayRenumber === true };
+    this.#configuring = configuring;
+    const steps = this.#configure(config, configuring.mayRenumber);
     this.#queue.pause();
     const portion = (): void => {
-      if (this.#configuring !== steps) return;
+      if (this.#configuring !== configuring) return;
       if (steps.next().done) {
         this.#configuring = undefined;
         this.#queue.resume();
@@ -144,8 +147,7 @@ export class ServiceController {
         }
     }
     // In this step, so that none appears before decisions go on.
-    for (const key of this.#appeared) this.#clearWay(key);
-    atOnce(keepAll(this.#appeared, (key) => this.#current(key), allocator, status));
+    this.#takeRecorded(this.#appeared);
     this.#appeared.clear();
     if (elsewhere.length > 0) this.#options.reservedElsewhere(elsewhere);
   }
@@ -275,23 +277,20 @@ export class ServiceController {
     // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
     if (now !== undefined && recordedAddresses(now).some((address) => !held.some((other) => other.equals(address)))) {
       if (this.#configuring !== undefined) this.#appeared.add(key);
-      else if (this.#state.type === "configured") {
-        this.#clearWay(key);
-        if (held.length === 0) atOnce(keepAll([key], (each) => this.#current(each), this.#options.allocator, "written"));
-      }
+      else if (this.#state.type === "configured") this.#takeRecorded([key]);
     }
     this.changed(key);
   }
 
-  /** Takes what the Service has on record from those that are gone, or have no right to it any more, but have not been decided on since. */
-  #clearWay(key: string): void {
+  /** Services have on record what they do not hold. */
+  #takeRecorded(keys: Iterable<string>): void {
     const { allocator, services } = this.#options;
-    const service = this.#current(key);
-    for (const address of service === undefined ? [] : recordedAddresses(service))
-      for (const holder of allocator.holders(address)) {
-        const other = services.get(holder);
-        if (other === undefined || !isOurs(other)) this.#decide(holder, other);
-      }
+    const had = takeRecorded(keys, { allocator, services, statuses: this.#statuses });
+    for (const [key, held] of had) {
+      if (isSameAllocation(held, allocator.held(key))) continue;
+      this.#decide(key, services.get(key), held);
+      this.changed(key);
+    }
   }
 
   /** Without a status that is being replaced. */
@@ -341,12 +340,9 @@ export class ServiceController {
   }
 
   /** Its status is still to be written. */
-  #decide(key: string, service: Service | undefined): Decision {
+  #decide(key: string, service: Service | undefined, held = this.#options.allocator.held(key)): Decision {
     const { allocator } = this.#options;
-    const before: AllocationTerms = {
-      ...(this.#terms.get(key) ?? termsOf(undefined, undefined)),
-      allocation: allocator.held(key),
-    };
+    const before: AllocationTerms = { ...(this.#terms.get(key) ?? termsOf(undefined, undefined)), allocation: held };
     const decision = allocator.decide(key, service && this.#statuses.withoutReplaced(service));
     this.#recordDecision(key, service, before.allocation, decision);
     const isNew = !isSameAllocation(before.allocation, decision.allocation);
@@ -432,10 +428,6 @@ function isNews(said: Map<string, string>, { key, uid }: Service, message: strin
   if (said.get(key) === last) return false;
   said.set(key, last);
   return true;
-}
-
-function isStrict(pool: Pool): boolean {
-  return hasOwners(pool) && pool.conflictProbe === "strict";
 }
 
 function missesConfiguration(service: Service, why: string): Warning | undefined {

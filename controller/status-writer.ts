@@ -85,7 +85,11 @@ export class StatusWriter {
       return;
     }
     const written = this.#written.get(key);
-    if (written !== undefined && isSameList(written, now.ingress)) this.#written.delete(key);
+    // A write for the version before has not been carried out, and will not be: what is on record counts again.
+    const replaced = this.#replaced.get(key);
+    if (replaced !== undefined && isSameList(replaced, now.ingress))
+      for (const known of [this.#replaced, this.#written]) known.delete(key);
+    else if (written !== undefined && isSameList(written, now.ingress)) this.#written.delete(key);
     else if (before !== undefined && isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.#overwritten.add(key);
   }
 
@@ -93,6 +97,16 @@ export class StatusWriter {
   withoutReplaced(service: Service): Service {
     const replaced = this.#replaced.get(service.key);
     return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
+  }
+
+  /** Whether what the Service is given is on its way into its status, which need not show it yet. */
+  isUnderWay(key: string): boolean {
+    return this.#written.has(key);
+  }
+
+  /** What the Service is given is not to be written any more: its status is what it was. */
+  revert(key: string): void {
+    this.#replaced.delete(key);
   }
 
   /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. */

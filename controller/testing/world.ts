@@ -34,7 +34,14 @@ export class World {
   /** What this process recorded. */
   recorder = new Recorder();
   allocator = this.#createAllocator();
-  controller = this.#create();
+  controller: Controller;
+  readonly #isStandby: boolean;
+
+  /** @param options.isStandby its controllers do not lead */
+  constructor({ isStandby = false } = {}) {
+    this.#isStandby = isStandby;
+    this.controller = this.#create();
+  }
 
   /** The ConfigMap as it is from now on; undefined deletes it. */
   config(text: string | undefined, annotations: Readonly<Record<string, string>> = {}): void {
@@ -129,7 +136,7 @@ export class World {
       clock: this.clock,
       random: seededRandom(1),
     });
-    controller.lead();
+    if (!this.#isStandby) controller.lead();
     return controller;
   }
 }

@@ -21,8 +21,8 @@ export interface ReviewOptions {
   readonly namespace: string;
   readonly configMap: string;
   readonly parse: (text: string) => Promise<ParsedConfig>;
-  /** Undefined while the process has not seen all of it. */
-  readonly trial: () => Trial | undefined;
+  /** What the text can be tried on, as far as that is known then; undefined while the process has not seen all of it. */
+  readonly trial: (after: ParsedConfig, until: Millis) => Promise<Trial | undefined>;
 }
 
 // Many Services take a while, and the controller has other work.
@@ -40,11 +40,12 @@ export async function reviewChange(request: AdmissionRequest, options: ReviewOpt
   if (before !== undefined && text === before[configKey]) return wellAllowed;
   if (typeof text !== "string")
     return { allowed: true, warnings: [`there is no key "${configKey}": the last good configuration stays in force`] };
-  const { config, problems } = await options.parse(text);
+  const parsed = await options.parse(text);
+  const { config, problems } = parsed;
   const shown = problems.map((problem) => escapeControls(formatProblem(problem)));
   if (config === undefined)
     return { allowed: false, message: `the configuration is not valid:\n${shown.join("\n")}`, warnings: [] };
-  const trial = options.trial();
+  const trial = await options.trial(parsed, (time.now() + time.deadline) / 2);
   const inForce = trial?.config;
   if (trial === undefined || inForce === undefined) return { allowed: true, warnings: shown };
   const tried = { trial: { ...trial, config: inForce }, after: config, mayMove: mayRenumber(annotations) };

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { type Clock, type Random, wallClock } from "#pkg/clock";
+import { type Clock, type Millis, type Random, wallClock } from "#pkg/clock";
 import type { ParsedConfig } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
 import type { FlagValues } from "#pkg/flags";
@@ -31,7 +31,8 @@ export function startWebhook({ cluster, namespace, values, terms, elector, stack
   if (port === 0) return;
   const reader = stack.use(new ConfigReader(log));
   const parse = (text: string) => new Promise<ParsedConfig>((resolve) => reader.read(text, resolve));
-  const review = { namespace, configMap: values.config, parse, trial: () => terms.controller.trial };
+  const trial = (after: ParsedConfig, until: Millis) => terms.controller.trial(after, until);
+  const review = { namespace, configMap: values.config, parse, trial };
   const server = stack.use(
     new WebhookServer({
       port,

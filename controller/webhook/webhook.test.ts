@@ -40,7 +40,7 @@ const change = (text: string | undefined, more: Partial<AdmissionRequest> = {}):
 function review(asked: AdmissionRequest, known: Trial | undefined = trial, turns = 1_000) {
   let now = 0;
   const time = { now: () => now, deadline: turns, nextTurn: async () => now++ };
-  const options = { namespace, configMap: "config", parse: async (text: string) => parseConfig(text), trial: () => known };
+  const options = { namespace, configMap: "config", parse: async (text: string) => parseConfig(text), trial: async () => known };
   return reviewChange(asked, options, time);
 }
 const many: Trial = {

@@ -111,6 +111,28 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 12_000, act: { type: "killController", index: 1, length: 5_000 } },
     ],
   },
+  "after the API was restored from a backup, a Service that moved has its address back from the one that was given it since": {
+    nodes: 2,
+    loss: 0,
+    config: firstConfig,
+    services: { a: { ...spec, pool: "lan" }, b: { ...spec, pool: "lan", wanted: "192.0.2.0", port: 81 } },
+    acts: [
+      { at: 5_000, act: { type: "service", name: "a", spec: { ...spec, pool: "sticky" } } },
+      { at: 5_500, act: { type: "restore", age: 2_000 } },
+    ],
+  },
+  "while the Lease is deleted again and again one controller works": {
+    nodes: 2,
+    loss: 0,
+    config: firstConfig,
+    services: { a: { ...spec, pool: "lan" } },
+    acts: [
+      ...[1_000, 2_300, 2_900, 9_000].map((at) => ({ at, act: { type: "deleteLease" } as const })),
+      { at: 15_000, act: { type: "stallController", index: 0, length: 8_000 } },
+      { at: 15_000, act: { type: "stallController", index: 1, length: 3_000 } },
+      { at: 15_500, act: { type: "deleteLease" } },
+    ],
+  },
   "an owner that alone loses the API goes on answering while others advertise the address by BGP, until another one answers": {
     nodes: 3,
     loss: 0,

@@ -24,6 +24,8 @@ class Scene implements AsyncDisposable {
   readonly log = new LogLines();
   readonly seen: string[] = [];
   readonly reached: (number | undefined)[] = []; // `lostSince` each time
+  /** How often the server was said to refuse the objects. */
+  forbidden = 0;
   readonly api: FakeApi;
   readonly informer: Informer<ConfigMap>;
   readonly #cluster;
@@ -38,6 +40,7 @@ class Scene implements AsyncDisposable {
       },
       synced: () => this.seen.push("synced"),
       reached: () => this.reached.push(this.informer.lostSince),
+      forbidden: () => this.forbidden++,
     });
     this.informer.start();
   }
@@ -311,6 +314,27 @@ for (const how of ["status", "event"] as const)
     assert.deepEqual(scene.log.lines, []);
   });
 
+test(
+  "a server that answers every watch with 410 is asked ever later, and counts as out of reach from the second answer on",
+  limit,
+  async () => {
+    const [scene, first] = await Scene.watching();
+    await using _ = scene;
+    first.refuse(410, "Expired");
+    const waits: number[] = [];
+    for (let attempt = 0; attempt < 6; attempt++) {
+      await until(() => scene.clock.pending().includes("configmaps retry"));
+      assert.equal(scene.informer.lostSince === undefined, attempt === 0);
+      const before = scene.clock.now();
+      (await scene.retry()).reply(200, listOf("100", []));
+      waits.push(scene.clock.now() - before);
+      (await scene.api.next()).refuse(410, "Expired");
+    }
+    assert.ok((waits.at(-1) ?? 0) > 4 * (waits[0] ?? 0), waits.join());
+    assert.deepEqual([scene.reached.length, scene.log.lines], [1, ["warn cannot watch the API, retrying"]]);
+  },
+);
+
 test("a watch without an answer, and one that falls silent, are given up and resumed", limit, async () => {
   const [scene, silent] = await Scene.watching();
   await using _ = scene;
@@ -466,6 +490,7 @@ test("failures wait longer and longer, are logged once for each status, and so i
   assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying", "warn cannot watch the API, retrying"]);
   assert.match(String(scene.log.fields[0]?.error), /Cannot list configmaps: 500 .*Broken for the test/);
   assert.match(String(scene.log.fields[1]?.error), /Cannot list configmaps: 403 /);
+  assert.equal(scene.forbidden, 5, "each 403 is told, and nothing else is");
   list.reply(200, listOf("1", []));
   const watch = await scene.api.next();
   assert.equal(scene.log.lines.length, 2);

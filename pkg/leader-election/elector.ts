@@ -178,7 +178,7 @@ export class LeaderElector implements AsyncDisposable {
     }
   }
 
-  async #read(): Promise<ElectionEvent> {
+  async #read(): Promise<ElectionEvent & { type: "read" }> {
     const { cluster, namespace, name, timings } = this.#options;
     return { type: "read", lease: await cluster.readLease(namespace, name, timings.renewDeadlineMs) };
   }
@@ -187,8 +187,10 @@ export class LeaderElector implements AsyncDisposable {
     const { cluster, namespace, name, timings } = this.#options;
     const lease = await cluster.writeLease(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
     if (lease !== "conflict") return { type: "written", lease };
-    this.#queue.push({ type: "conflict" });
     // Not to be left to the watch: after the API was restored from a backup it waits for versions of the future.
-    return { type: "observed", lease: await cluster.readLease(namespace, name, timings.renewDeadlineMs) };
+    const found = await this.#read().catch((error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+    });
+    return found === undefined ? { type: "conflict" } : { type: "conflict", found };
   }
 }

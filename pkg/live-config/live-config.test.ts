@@ -196,6 +196,24 @@ test("a refused change takes effect by itself when the last Service in its way g
   assert.deepEqual(decisions, [`${wide} | strands s=10.0.0.1 t=10.0.0.2`, `${narrow} | accepted`]);
 });
 
+test("a permission counts for the text that it is given with, and not for the one before while that text is still being read", () => {
+  const holds = { s: "10.0.0.1", t: "10.0.0.2" };
+  const { live, hold, decisions, clock, reading } = setUp({ config: wide, holds, later: true });
+  const readNext = () => {
+    reading.shift()?.finish();
+    clock.advanceBy(0);
+  };
+  readNext();
+  live.configMapChanged({ config: narrow });
+  readNext();
+  live.configMapChanged({ config: other }, true);
+  hold("s", undefined);
+  clock.advanceBy(0);
+  assert.deepEqual(decisions.slice(1), [`${wide} | strands s=10.0.0.1 t=10.0.0.2`]);
+  readNext();
+  assert.deepEqual(decisions.slice(2), [`${other} | accepted`]);
+});
+
 test("a refused change is blocked also by Services that come later, and the list is kept up to date", () => {
   const { live, config, hold } = setUp({ config: wide, holds: { s: "10.0.0.1" } });
   config(narrow);

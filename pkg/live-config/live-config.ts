@@ -53,10 +53,10 @@ const servicesAtOnce = 500;
 export class LiveConfig {
   readonly #options: LiveConfigOptions;
   #candidate: Candidate = { type: "missing", what: "configMap" };
-  #mayRenumber = false;
+  #mayRenumber = false; // The candidate may strand addresses.
   #lastGood: CandidateText | undefined;
   /** Texts that wait to be read, and what is to be done with them. */
-  readonly #unread: { candidate?: string; lastGood?: string } = {};
+  readonly #unread: { candidate?: { readonly text: string; readonly mayRenumber: boolean }; lastGood?: string } = {};
   #isReading = false;
   /** What the candidate would replace. */
   #previous: InForce | undefined;
@@ -95,15 +95,16 @@ export class LiveConfig {
    * gives other addresses, may say so: all others follow the record
    */
   configMapChanged(data: Readonly<Record<string, string>> | undefined, mayRenumber = false): void {
-    const isAllowedNow = mayRenumber && !this.#mayRenumber;
-    this.#mayRenumber = mayRenumber;
     const text = data?.[configKey];
     delete this.#unread.candidate;
-    if (text === undefined) this.#setCandidate({ type: "missing", what: data === undefined ? "configMap" : "key" });
+    if (text === undefined) this.#setCandidate({ type: "missing", what: data === undefined ? "configMap" : "key" }, false);
     else if (this.#candidate.type !== "text" || text !== this.#candidate.text) {
-      this.#unread.candidate = text;
+      this.#unread.candidate = { text, mayRenumber };
       this.#read();
-    } else if (isAllowedNow && this.#state.verdict?.type === "strands" && this.#judging === undefined) this.#conclude(false);
+    } else {
+      this.#mayRenumber = mayRenumber;
+      if (mayRenumber && this.#state.verdict?.type === "strands" && this.#judging === undefined) this.#conclude(false);
+    }
     this.#decideFirst();
   }
 
@@ -216,13 +217,13 @@ export class LiveConfig {
   /** Reads what is unread, the newest of each kind, one after the other. */
   #read(): void {
     const { candidate, lastGood } = this.#unread;
-    const text = candidate ?? lastGood;
+    const text = candidate?.text ?? lastGood;
     if (this.#isReading || text === undefined) return;
     this.#isReading = true;
     const done = (found: CandidateText): void => {
       this.#isReading = false;
       if (found.usable !== undefined) this.#options.wasRead?.(found.usable.config);
-      if (this.#unread.candidate === text) this.#setCandidate(found);
+      if (this.#unread.candidate?.text === text) this.#setCandidate(found, this.#unread.candidate.mayRenumber);
       if (this.#unread.lastGood === text) this.#setLastGood(found);
       this.#decideFirst();
       this.#read();
@@ -248,8 +249,9 @@ export class LiveConfig {
     portion();
   }
 
-  #setCandidate(candidate: Candidate): void {
+  #setCandidate(candidate: Candidate, mayRenumber: boolean): void {
     delete this.#unread.candidate;
+    this.#mayRenumber = mayRenumber;
     if (isSame(candidate, this.#candidate)) return;
     this.#candidate = candidate;
     // What is in force here may be a change that whoever writes the record never saw, because the next one came at once.

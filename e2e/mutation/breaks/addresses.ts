@@ -9,15 +9,33 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 export const addresses: readonly Break[] = [
   {
     file: "controller/service-controller.ts",
-    before: "if (held.length === 0) atOnce(keepAll(",
-    after: "if (held.length < 0) atOnce(keepAll(",
+    before: `else if (this.#state.type === "configured") this.#takeRecorded([key]);`,
+    after: "",
     tests: ["controller/restored.test.ts"],
   },
   {
-    file: "controller/service-controller.ts",
-    before: "if (other === undefined || !isOurs(other)) this.#decide(holder, other);",
-    after: "if (other === undefined) this.#decide(holder, other);",
+    file: "controller/take-recorded.ts",
+    before: "if (!isRecorded && !isPending && holder",
+    after: "if (other === undefined && holder",
+    tests: ["controller/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
+  },
+  {
+    file: "controller/take-recorded.ts",
+    before: "if (isRecorded && holder !== service.key)",
+    after: "if (false)",
     tests: ["controller/restored.test.ts"],
+  },
+  {
+    file: "controller/take-recorded.ts",
+    before: "isOurs(other) && statuses.isUnderWay(holder)",
+    after: "statuses.isUnderWay(holder)",
+    tests: ["controller/restored.test.ts"],
+  },
+  {
+    file: "controller/status-writer.ts",
+    before: "if (replaced !== undefined && isSameList(replaced, now.ingress))",
+    after: "if (false)",
+    tests: ["controller/status-writer.test.ts"],
   },
   {
     file: "pkg/k8s/cluster.ts",
@@ -120,8 +138,26 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: "return changedAt + Math.min(lease.durationSeconds * 1000, maxLeaseMs);",
-    after: "return changedAt;",
+    before: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;",
+    after: "return isHeld ? lease.durationSeconds * 1000 : before.heldMs;",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;",
+    after: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : 0;",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "return isTaken ? lostTo(",
+    after: "return isTaken && lease.transitions > 99 ? lostTo(",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "changedAt: now, retryAt: now }",
+    after: "changedAt: now }",
     tests: electionTests,
   },
   {
@@ -150,8 +186,8 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: "const next = { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };",
-    after: "const next = { ...asked(election, now), isUncertain: true };",
+    before: "return { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };",
+    after: "return { ...asked(election, now), isUncertain: true };",
     tests: electionTests,
   },
   {

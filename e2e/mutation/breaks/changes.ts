@@ -19,9 +19,39 @@ export const changes: readonly Break[] = [
   },
   {
     file: "pkg/live-config/live-config.ts",
-    before: "const isAllowedNow = mayRenumber && !this.#mayRenumber;",
-    after: "const isAllowedNow = false;",
+    before: `if (mayRenumber && this.#state.verdict?.type === "strands"`,
+    after: `if (false && this.#state.verdict?.type === "strands"`,
     tests: ["pkg/live-config/live-config.test.ts", "controller/renumbering.test.ts"],
+  },
+  {
+    file: "pkg/live-config/live-config.ts",
+    before: "this.#unread.candidate = { text, mayRenumber };",
+    after: "this.#mayRenumber = mayRenumber; this.#unread.candidate = { text, mayRenumber };",
+    tests: ["pkg/live-config/live-config.test.ts"],
+  },
+  {
+    file: "controller/controller.ts",
+    before: "if (namespaceLabels !== undefined) await this.#namespacesKnown(until);",
+    after: "",
+    tests: ["controller/webhook/trial.test.ts"],
+  },
+  {
+    file: "controller/controller.ts",
+    before: "strict.some((range) => range.contains(address))",
+    after: "false",
+    tests: ["controller/webhook/trial.test.ts"],
+  },
+  {
+    file: "controller/controller.ts",
+    before: "!recorded.has(",
+    after: "Boolean(",
+    tests: ["controller/webhook/trial.test.ts"],
+  },
+  {
+    file: "controller/service-controller.ts",
+    before: "{ mayRenumber: mayRenumber || this.#configuring?.mayRenumber === true }",
+    after: "{ mayRenumber }",
+    tests: ["controller/renumbering.test.ts"],
   },
   {
     file: "controller/service-controller.ts",

@@ -93,6 +93,18 @@ export const inputs: readonly Break[] = [
   },
   {
     file: "pkg/k8s/informer.ts",
+    before: "if (error.status === 403) this.#handlers.forbidden?.();",
+    after: "",
+    tests: ["pkg/k8s/informer.test.ts"],
+  },
+  {
+    file: "pkg/k8s/informer.ts",
+    before: "const usual = isExpired(error) && this.#failures === 0;",
+    after: "const usual = isExpired(error);",
+    tests: ["pkg/k8s/informer.test.ts"],
+  },
+  {
+    file: "pkg/k8s/informer.ts",
     before: "if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;",
     after: "",
     tests: ["pkg/k8s/informer.test.ts"],

@@ -120,6 +120,9 @@ export class Acts {
         later(act.length, () => cluster.config === undefined && cluster.setConfig(config, false));
         break;
       }
+      case "deleteLease":
+        cluster.deleteLease();
+        break;
       case "stopController":
         cluster.stopController(act.index);
         later(act.length, () => {

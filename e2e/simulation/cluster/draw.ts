@@ -1,6 +1,7 @@
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
+import { drawTroubles } from "./draw-controllers.ts";
 import { type Act, bfdConfig, firstConfig, type History, movedConfig } from "./history.ts";
 
 /** Where each pool's addresses begin. */
@@ -38,7 +39,11 @@ export function drawHistory(seed: number): History {
   }
   const loss = [0, 0, 0.05, 0.1][draw.pick(4)] ?? 0;
   const config = draw.pick(2) === 0 ? firstConfig : bfdConfig;
-  return { seed, nodes, loss, withoutNetAdmin: draw.pick(2) === 0 ? [] : draw.some(nodes), config, services, acts };
+  const withoutNetAdmin = draw.pick(2) === 0 ? [] : draw.some(nodes);
+  const troubles = { pick: (limit: number) => draw.pick(limit), service: () => draw.service(nodes) };
+  for (let count = draw.pick(3); count > 0; count--) acts.push(...drawTroubles(troubles, draw.pick(at + 1)));
+  acts.sort((a, b) => a.at - b.at);
+  return { seed, nodes, loss, withoutNetAdmin, config, services, acts };
 }
 
 class Draw {

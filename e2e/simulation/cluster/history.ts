@@ -66,6 +66,8 @@ export type Act =
   | { readonly type: "foreignHost"; readonly choice: number; readonly length: Millis }
   /** @property mayRenumber it may leave no pool for addresses in use */
   | { readonly type: "config"; readonly text: string; readonly mayRenumber?: boolean }
+  /** Somebody deletes the controllers' Lease. */
+  | { readonly type: "deleteLease" }
   /** It is made again as it was. */
   | { readonly type: "deleteConfig"; readonly length: Millis }
   /** Undefined: it is deleted. */

@@ -317,6 +317,10 @@ export class SimulatedCluster {
     this.#people(() => this.api.remove("configmaps", configKey));
   }
 
+  deleteLease(): void {
+    this.#people(() => this.api.remove("leases", `${namespace}/controller`));
+  }
+
   /** The ConfigMap's text; undefined where there is no ConfigMap. */
   get config(): string | undefined {
     const { config } = (this.api.get("configmaps", configKey)?.data ?? {}) as { readonly config?: string };

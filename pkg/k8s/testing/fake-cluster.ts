@@ -146,9 +146,9 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     return this.#writesUnderWay > 0;
   }
 
-  /** Informers catch up with what is stored. */
-  deliver(): void {
-    for (const informer of this.informers) {
+  /** Informers catch up with what is stored: these, or all. */
+  deliver(informers: readonly FakeInformer<ObjectMeta>[] = this.informers): void {
+    for (const informer of informers) {
       const { started, disposed, synced, resource } = informer;
       if (!started || disposed || this.silent.has(resource.plural as Plural)) continue;
       if (this.forbidden.has(resource.plural as Plural)) {

@@ -142,6 +142,49 @@ test("a Lease that was deleted or edited under the leader is renewed all the sam
   assert.deepEqual(version(conflict.effects), [undefined, "80", "81"]);
 });
 
+test("a Lease that is deleted is made again by its leader at once, and by a standby when it has waited for as long as that was worth", () => {
+  const leader = run(...leading, [20, { type: "observed", lease: mine }], [500, { type: "observed", lease: undefined }]);
+  assert.deepEqual(leader.effects.at(-1), {
+    type: "write",
+    record: { holder: "me", durationSeconds: 4, transitions: 0, acquires: true },
+    resourceVersion: undefined,
+  });
+  const standby = run([0, { type: "observed", lease: other }], [3_000, { type: "observed", lease: undefined }]);
+  assert.deepEqual([standby.kinds, nextDeadline(standby.election)], [[], 7_000]);
+  const again = run(
+    [0, { type: "observed", lease: other }],
+    [3_000, { type: "observed", lease: undefined }],
+    [3_500, { type: "observed", lease: undefined }],
+    [6_999, { type: "timer" }],
+    [7_000, { type: "timer" }],
+  );
+  assert.deepEqual(again.kinds, ["write"]);
+  const read = run(
+    [0, { type: "watch", isForbidden: true }],
+    [10, { type: "read", lease: other }],
+    [1_010, { type: "timer" }],
+    [1_020, { type: "read", lease: undefined }],
+  );
+  assert.deepEqual(read.kinds, ["read", "read"], "the same where it may not be watched");
+  const own = run(
+    [0, { type: "observed", lease: { ...mine, holder: "" } }],
+    [10, { type: "failed" }],
+    [1_010, { type: "timer" }],
+    [1_020, { type: "written", lease: mine }],
+    [4_010, { type: "timer" }],
+    [60_000, { type: "failed" }],
+    [60_001, { type: "observed", lease: undefined }],
+  );
+  assert.equal(nextDeadline(own.election), 64_001, "another one may have had it since it was this process's own");
+});
+
+test("a leader whose Lease was deleted, and made by another one, gives up when it finds that, and not when it finds its own", () => {
+  const found = (lease: typeof other) =>
+    run(...leading, [1_000, { type: "timer" }], [1_010, { type: "conflict", found: { lease } }]).effects.at(-1);
+  assert.deepEqual(found({ ...other, transitions: 0 }), { type: "lost", reason: "other holds the Lease now" });
+  assert.equal(found({ ...mine, transitions: 0, resourceVersion: "81" })?.type, "write");
+});
+
 test("a watch that runs behind does not make a leader renew an older version", () => {
   const late = { ...mine, transitions: 0, resourceVersion: "79" };
   const { effects } = run(...leading, [500, { type: "observed", lease: late }], [1_000, { type: "timer" }]);
@@ -203,8 +246,8 @@ test("a process that leads alone may not write, before any of its timers has run
 });
 
 /**
- * One Lease, three candidates whose clocks differ, and an API that is slow, loses answers, is cut off from some of them, and refuses the Lease or
- * its watch to some for less than half a minute.
+ * One Lease, which people delete, three candidates whose clocks differ, and an API that is slow, loses answers, is cut off from some of them, and
+ * refuses the Lease or its watch to some for less than half a minute.
  */
 function simulate(seed: number) {
   const random = seededRandom(seed);
@@ -216,6 +259,7 @@ function simulate(seed: number) {
     cutUntil: number;
     forbiddenUntil: number;
     inbox: { at: number; event: ElectionEvent }[];
+    watchedAt: number; // What it sees next comes no earlier.
   }
   let version = 0;
   let lease: { holder: string; durationSeconds: number; transitions: number; resourceVersion: string } | undefined;
@@ -227,11 +271,16 @@ function simulate(seed: number) {
     cutUntil: 0,
     forbiddenUntil: 0,
     inbox: [{ at: Math.floor(random() * 200), event: { type: "observed", lease: undefined } }],
+    watchedAt: 200,
   }));
   let leaderless = 0;
   let longestLeaderless = 0;
   const writers: string[] = [];
   for (let now = 0; now < 60_000; now += 10) {
+    if (now > 2_000 && now < 50_000 && random() < 0.000_5) {
+      lease = undefined;
+      show(now);
+    }
     for (const candidate of candidates) {
       if (now < 40_000 && random() < 0.000_5) candidate.frozenUntil = now + random() * 8_000;
       if (now < 40_000 && random() < 0.000_5) candidate.cutUntil = now + random() * 8_000;
@@ -278,7 +327,7 @@ function simulate(seed: number) {
       return;
     }
     if (lease?.resourceVersion !== effect.resourceVersion) {
-      reply({ type: "conflict" });
+      reply({ type: "conflict", found: { lease } });
       return;
     }
     const { holder, durationSeconds, transitions } = effect.record;
@@ -286,15 +335,20 @@ function simulate(seed: number) {
     const written = lease;
     const isLost = random() < 0.05;
     reply(isLost ? { type: "failed" } : { type: "written", lease: written });
+    show(now);
+  }
+
+  /** To those who watch it, in the order of its changes. */
+  function show(now: number): void {
     for (const watcher of candidates.filter(({ election }) => !election.isUnwatched)) {
-      const late = Math.max(now, watcher.cutUntil) + 20 + random() * 300;
-      watcher.inbox.push({ at: late, event: { type: "observed", lease: written } });
+      watcher.watchedAt = Math.max(watcher.watchedAt, Math.max(now, watcher.cutUntil) + 20 + random() * 300);
+      watcher.inbox.push({ at: watcher.watchedAt, event: { type: "observed", lease } });
     }
     for (const { inbox } of candidates) inbox.sort((x, y) => x.at - y.at);
   }
 }
 
-test("in 300 simulated minutes with freezes, cuts, lost answers, refusals and skewed clocks no two may write at once, and in the end one leads", () => {
+test("in 300 simulated minutes with freezes, cuts, lost answers, refusals, skewed clocks and a Lease that is deleted no two may write at once, and in the end one leads", () => {
   const leaders = new Set<string>();
   for (let seed = 1; seed <= 300; seed++) for (const name of simulate(seed)) leaders.add(name);
   assert.deepEqual([...leaders].sort(), ["", "a", "b", "c"]);

@@ -49,8 +49,10 @@ export interface Election {
   readonly isUncertain: boolean;
   /** False until it is known whether there is a Lease. */
   readonly observed: boolean;
-  /** When the Lease was last seen to be another one. */
+  /** When the Lease was last seen to be another one, or to be gone. */
   readonly changedAt: Millis;
+  /** For how long whoever held it last may go by it, also where it was deleted since; 0 where nobody was seen to hold it. */
+  readonly heldMs: Millis;
   /** When the last write that succeeded was begun; alone, the last request that was forbidden. */
   readonly renewedAt: Millis;
   /** When the request under way was begun. */
@@ -67,8 +69,8 @@ export type ElectionEvent =
   /** The same, in answer to `read`. */
   | { readonly type: "read"; readonly lease: Lease | undefined }
   | { readonly type: "written"; readonly lease: Lease }
-  /** The write was refused, because the Lease is no longer the version it was based on. */
-  | { readonly type: "conflict" }
+  /** The write was refused, because the Lease is no longer the version it was based on, but what was `found` then, if that could be read. */
+  | { readonly type: "conflict"; readonly found?: { readonly lease: Lease | undefined } }
   /** It is not known whether the write succeeded, or there was no answer to `read`. */
   | { readonly type: "failed" }
   /** The API refuses the right to what was asked for (403). */
@@ -100,6 +102,7 @@ export function startElection(identity: string, timings: ElectionTimings): Elect
     isUncertain: false,
     observed: false,
     changedAt: -Infinity,
+    heldMs: 0,
     renewedAt: -Infinity,
     askingSince: undefined,
     retryAt: -Infinity,
@@ -140,6 +143,7 @@ export function step(election: Election, event: ElectionEvent, now: Millis): [El
     case "written":
       return written(election, event.lease, now);
     case "conflict":
+      return event.found === undefined ? failed(election, now) : conflict(election, event.found.lease, now);
     case "failed":
       return failed(election, now);
     case "forbidden":
@@ -161,11 +165,20 @@ function observe(election: Election, watched: Lease | undefined, now: Millis): [
   if (role === "leader") {
     // What the watch says of earlier terms is known here to be over.
     if (watched !== undefined && watched.holder !== identity && watched.transitions > (lease?.transitions ?? 0))
-      return lose({ ...seen, lease: watched, changedAt: now }, `${watched.holder || "nobody"} holds the Lease now`);
+      return lostTo(seen, watched, now);
+    // Others wait for as long as a deleted Lease was worth: until then this process has made another one.
+    if (watched === undefined && election.watched !== undefined)
+      return due({ ...seen, lease: watched, changedAt: now, retryAt: now }, now);
     return [isUncertain || watched === undefined ? { ...seen, lease: watched } : seen, []];
   }
   const isSame = observed && watched?.resourceVersion === lease?.resourceVersion;
-  const next = { ...seen, observed: true, lease: watched, changedAt: isSame ? changedAt : now };
+  const next = {
+    ...seen,
+    observed: true,
+    lease: watched,
+    changedAt: isSame ? changedAt : now,
+    heldMs: heldMs(election, watched),
+  };
   if (now >= freeAt(next)) return due(next, now);
   // That another one holds the Lease is all that this process has to know.
   if (role === "alone") return lose(next, `${watched?.holder} holds the Lease now`);
@@ -178,8 +191,15 @@ function read(election: Election, lease: Lease | undefined, now: Millis): [Elect
 }
 
 function failed(election: Election, now: Millis): [Election, ElectionEffect[]] {
-  const next = { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };
+  const next = doubted(election, now);
   return next.observed ? observe(next, next.watched, now) : due(next, now);
+}
+
+/** The answer is as new as can be, unlike what a watch shows: where another one holds the Lease, this process leads no more. */
+function conflict(election: Election, lease: Lease | undefined, now: Millis): [Election, ElectionEffect[]] {
+  const next = doubted(election, now);
+  const isTaken = next.role === "leader" && lease !== undefined && lease.holder !== next.identity;
+  return isTaken ? lostTo({ ...next, watched: lease }, lease, now) : observe(next, lease, now);
 }
 
 function forbidden(election: Election, now: Millis): [Election, ElectionEffect[]] {
@@ -202,6 +222,7 @@ function written(election: Election, lease: Lease, now: Millis): [Election, Elec
     watched: isUnwatched ? lease : watched,
     isUncertain: false,
     changedAt: now,
+    heldMs: heldMs(election, lease),
     askingSince: undefined,
     retryAt: renewedAt + timings.retryMs,
     forbiddenSince: undefined,
@@ -231,6 +252,12 @@ function write(election: Election, now: Millis): [Election, ElectionEffect[]] {
   return [{ ...election, askingSince: now }, [{ type: "write", record, resourceVersion: lease?.resourceVersion }]];
 }
 
+/** Another one holds the Lease, also where it made a new one because this one was deleted. */
+function lostTo(election: Election, lease: Lease, now: Millis): [Election, ElectionEffect[]] {
+  const next = { ...election, lease, changedAt: now, heldMs: heldMs(election, lease) };
+  return lose(next, `${lease.holder || "nobody"} holds the Lease now`);
+}
+
 /** A write under way may still succeed. Nobody else has the Lease then, and this process takes it anew. */
 function lose(election: Election, reason: string): [Election, ElectionEffect[]] {
   return [{ ...election, role: "standby", renewedAt: -Infinity }, [{ type: "lost", reason }]];
@@ -247,6 +274,11 @@ function stop(election: Election): [Election, ElectionEffect[]] {
 /** The request under way has its answer. */
 function asked(election: Election, now: Millis): Election {
   return { ...election, askingSince: undefined, retryAt: now + retryMs(election) };
+}
+
+/** The same, and the answer does not say what the Lease is. */
+function doubted(election: Election, now: Millis): Election {
+  return { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };
 }
 
 /** Whether it asks for the Lease before it writes it. */
@@ -268,8 +300,16 @@ function giveUpAt(election: Election): Millis {
   return renewedAt + (role === "alone" ? aloneAfterMs(election) : timings.renewDeadlineMs);
 }
 
-/** When the Lease may be written: at once by its leader, and where there is none, it was given back, or is this process's own. */
-function freeAt({ role, lease, identity, changedAt }: Election): Millis {
-  if (role === "leader" || lease === undefined || lease.holder === "" || lease.holder === identity) return -Infinity;
-  return changedAt + Math.min(lease.durationSeconds * 1000, maxLeaseMs);
+/**
+ * When the Lease may be written: at once by its leader, and where it was given back or is this process's own. A Lease that is gone may have been
+ * another one's, and counts for as long as if it had just been renewed; where there never was one, nobody goes by it.
+ */
+function freeAt({ role, lease, identity, changedAt, heldMs }: Election): Millis {
+  const isFree = role === "leader" || lease?.holder === "" || lease?.holder === identity;
+  return isFree || heldMs === 0 ? -Infinity : changedAt + heldMs;
+}
+
+function heldMs(before: Election, lease: Lease | undefined): Millis {
+  const isHeld = lease !== undefined && lease.holder !== "";
+  return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;
 }

@@ -42,8 +42,10 @@ export class Occupied {
   }
 
   /** Whether it may be taken away from a Service. */
-  mayTake({ now }: SimulatedCluster, name: string, address: string): boolean {
-    const isReported = now <= (this.#entryUntil.get(address) ?? -Infinity) + unseenMs;
+  mayTake(cluster: SimulatedCluster, name: string, address: string): boolean {
+    // An entry of between two checks counts too.
+    const until = entries(cluster).includes(address) ? cluster.now : (this.#entryUntil.get(address) ?? -Infinity);
+    const isReported = cluster.now <= until + unseenMs;
     return isReported && this.#inUse.get(address)?.has(name) !== true;
   }
 

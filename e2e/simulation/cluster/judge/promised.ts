@@ -3,7 +3,8 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 
 /** Whether its addresses are not of the families that it asks for: it is to lose them at once, whatever it gets. */
 export function hasWrongFamilies({ isDual, pool, wanted }: ServiceSpec, addresses: readonly string[]): boolean {
-  if (wanted === undefined && pool.includes(",")) return addresses.length !== pool.split(",").length;
+  const isSeveral = wanted === undefined && pool.includes(",");
+  if (isSeveral) return addresses.length !== pool.split(",").length || addresses.some((address) => address.includes(":"));
   const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
   return families.join() !== (isDual ? "4,6" : "4");
 }

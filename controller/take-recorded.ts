@@ -1,0 +1,72 @@
+import type { Allocation, Allocator } from "#pkg/allocator";
+import { keepAll } from "#pkg/assignment";
+import { atOnce } from "#pkg/clock";
+import type { Informer, Service } from "#pkg/k8s";
+import { isOurs, recordedAddresses } from "#pkg/service";
+import type { StatusWriter } from "./status-writer.ts";
+
+export interface TakeRecordedOptions {
+  readonly allocator: Allocator;
+  readonly services: Pick<Informer<Service>, "get">;
+  readonly statuses: Pick<StatusWriter, "withoutReplaced" | "isUnderWay" | "revert">;
+}
+
+/**
+ * Lets Services have what they have on record: before those that are gone or have no right to it any more, and before those whose own record lost
+ * it, whatever this controller remembers. The API may have been restored from a backup, or another controller writes too.
+ * @returns each Service that was looked at -> what it held before
+ */
+export function takeRecorded(keys: Iterable<string>, options: TakeRecordedOptions): ReadonlyMap<string, Allocation | undefined> {
+  const { allocator, services, statuses } = options;
+  const had = new Map<string, Allocation | undefined>();
+  const taking = new Set([...keys].sort()); // It grows while it is gone through.
+  for (const key of taking) {
+    const seen = services.get(key);
+    const service = seen && statuses.withoutReplaced(seen);
+    if (!had.has(key)) had.set(key, allocator.held(key));
+    // Thousands may share an address: they are looked at only where one of them is in the way.
+    if (service === undefined || isKept(service, allocator)) continue;
+    const { losers: lost, others } = holdersBeside(service, options);
+    const losers = lost.map((loser) => ({ loser, held: allocator.held(loser) }));
+    // Others with the address on record may share it on other terms than when they were decided on last.
+    for (const other of others) {
+      if (!had.has(other)) had.set(other, allocator.held(other));
+      atOnce(keepAll([other], (each) => services.get(each), allocator, "written"));
+    }
+    for (const { loser, held } of losers) {
+      if (!had.has(loser)) had.set(loser, held);
+      allocator.release(loser);
+    }
+    isKept(service, allocator);
+    for (const { loser, held } of losers) {
+      const other = services.get(loser);
+      const before = other && { ...other, ingress: (held?.addresses ?? []).map(String) };
+      if (before !== undefined) atOnce(keepAll([loser], () => before, allocator, "recorded"));
+      statuses.revert(loser);
+      taking.add(loser);
+    }
+  }
+  return had;
+}
+
+/** Lets a Service keep what it has on record, and nothing else, if it may. @returns whether it has all of that now */
+function isKept(service: Service, allocator: Allocator): boolean {
+  atOnce(keepAll([service.key], () => service, allocator, "written"));
+  const held = allocator.held(service.key)?.addresses ?? [];
+  return recordedAddresses(service).every((address) => held.some((other) => other.equals(address)));
+}
+
+/** Who else holds addresses that the Service has on record: `losers` have them not on their own, or are gone. */
+function holdersBeside(service: Service, { allocator, services, statuses }: TakeRecordedOptions) {
+  const losers = new Set<string>();
+  const others = new Set<string>();
+  for (const address of recordedAddresses(service))
+    for (const holder of allocator.holders(address)) {
+      const other = services.get(holder);
+      const isRecorded = other !== undefined && recordedAddresses(other).some((one) => one.equals(address));
+      const isPending = other !== undefined && isOurs(other) && statuses.isUnderWay(holder);
+      if (isRecorded && holder !== service.key) others.add(holder);
+      if (!isRecorded && !isPending && holder !== service.key) losers.add(holder);
+    }
+  return { losers: [...losers], others: [...others] };
+}
