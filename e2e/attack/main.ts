@@ -5,6 +5,7 @@
  */
 import { arpForged } from "./arp-forged.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
+import { configurationEditor } from "./configuration-editor.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
 import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
@@ -22,6 +23,7 @@ const scenes: readonly Scene[] = [
   ringConnectionFlood,
   ringGarbage,
   ringReplay,
+  configurationEditor,
   http,
   httpConnectionFlood,
   bgpConnectionFlood,

@@ -228,7 +228,11 @@ bfd-profiles:
   receive-interval: 50
   echo-mode: true
 `,
-    notes: [/Secret s: apply the component bgp-passwords/, /localASN 64999 is my-asn here/, /graceful-restart-time: 0s/],
+    notes: [
+      /Secret s needs the label ingot-use=bgp-password, and the component bgp-passwords its name/,
+      /localASN 64999 is my-asn here/,
+      /graceful-restart-time: 0s/,
+    ],
   },
   {
     name: "a keepalive time alone gives the hold time of FRR",

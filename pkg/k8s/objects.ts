@@ -99,6 +99,8 @@ export interface ConfigMap extends ObjectMeta {
 }
 
 export interface Secret extends ObjectMeta {
+  /** What it is meant for, by the label `ingot-use`; empty without one. */
+  readonly use: string;
   /** Decoded, as UTF-8. */
   readonly data: Readonly<Record<string, string>>;
 }
@@ -119,14 +121,6 @@ export interface ObjectReference {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion?: string;
-}
-
-/** The object that goes when this one goes, as in `metadata.ownerReferences`. */
-export interface OwnerReference {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly name: string;
-  readonly uid: string;
 }
 
 export function serviceReference(service: Service): ObjectReference {

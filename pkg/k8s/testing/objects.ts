@@ -58,6 +58,6 @@ export function configMap(
   return { ...meta(key), data, annotations };
 }
 
-export function secret(key: string, data: Readonly<Record<string, string>>): Secret {
-  return { ...meta(key), data };
+export function secret(key: string, data: Readonly<Record<string, string>>, use = ""): Secret {
+  return { ...meta(key), use, data };
 }
