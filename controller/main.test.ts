@@ -103,7 +103,7 @@ test("the process gives addresses, measures, survives the API server's absence, 
       ),
       /192\.0\.2\.0/,
     );
-    const { secretkey } = api.get(secret)?.data as Record<string, string>;
+    const { secretkey } = (api.get(secret)?.data ?? {}) as Record<string, string>;
     assert.match(Buffer.from(secretkey ?? "", "base64").toString(), /^[\w+/]{22}$/);
 
     child.kill("SIGTERM");

@@ -12,6 +12,7 @@ import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
 import { ringConnectionFlood, ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
+import { sharedAddress } from "./shared-address.ts";
 import { updateFlood } from "./update-flood.ts";
 
 const scenes: readonly Scene[] = [
@@ -24,6 +25,7 @@ const scenes: readonly Scene[] = [
   ringGarbage,
   ringReplay,
   configurationEditor,
+  sharedAddress,
   http,
   httpConnectionFlood,
   bgpConnectionFlood,

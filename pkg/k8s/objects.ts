@@ -11,6 +11,8 @@ export interface ObjectMeta {
 }
 
 export interface Service extends ObjectMeta {
+  /** `metadata.creationTimestamp` in seconds since 1970; 0 without one. */
+  readonly created: number;
   /** Kept only where they are asked for, of type LoadBalancer, and of no more than some thousand characters. */
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Only those that `pkg/service` reads, under their whole names. */

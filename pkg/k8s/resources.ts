@@ -80,6 +80,7 @@ function projectService(
     name,
     uid,
     resourceVersion,
+    created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
     labels: isLabeled && spec.type === "LoadBalancer" ? projectLabels(raw) : undefined,
     annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
     type: text(spec.type),

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool, PoolIndex, Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, isByBgp, placeNowhere } from "#pkg/placement";
+import { type AddressPlacement, heeded, isByBgp, placeNowhere } from "#pkg/placement";
 import { bgp } from "./bgp.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { byInterface } from "./interface.ts";
@@ -97,12 +97,13 @@ function placeAddress(
   const { placements, services, agenda } = state;
   const pool = pools.find(address);
   const before = placements.get(key) ?? none;
-  const holders = holdersOf(services, address).map(({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
+  const onAddress = holdersOf(services, address).map(({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
     ...rest,
     goesWith: pools.goesWith(addresses, address, mayHoldSeveral),
     // The controller judges by the same rule.
     isAllowed: pools.place(addresses, mayHoldSeveral, asksFor).held.some((held) => held.equals(address)),
   }));
+  const holders = heeded(onAddress);
   const placed =
     pool === undefined || pool.protocols.length === 0
       ? [placeNowhere(address, holders, pool?.name)]

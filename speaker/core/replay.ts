@@ -123,7 +123,7 @@ const classes = { ...gossipClasses, ...stickyClasses, Deadlines, PoolIndex };
 
 /** The options are those of `createState`. */
 export const speakerCore: CoreKind = {
-  format: 4,
+  format: 5,
   begin: (options) => new Replay(createState(decode(options) as SpeakerOptions)),
   restore: (saved) => new Replay(decodeGraph(saved, classes) as SpeakerState),
 };

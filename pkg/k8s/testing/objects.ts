@@ -10,6 +10,7 @@ function meta(key: string, uid?: string): ObjectMeta {
 export function service(key: string, fields: Partial<Service> = {}): Service {
   return {
     ...meta(key),
+    created: 0,
     labels: {},
     annotations: {},
     type: "LoadBalancer",
