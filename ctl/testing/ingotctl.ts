@@ -73,6 +73,9 @@ export function fakeIo(
     err(text) {
       printed.err += text;
     },
+    clear() {
+      printed.out += "\n";
+    },
     screen: { columns: given.columns, hasColor: given.hasColor === true },
     cluster,
     now: () => new Date((given.now ?? new Date()).getTime() + sleptMs),
