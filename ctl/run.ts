@@ -25,7 +25,7 @@ export async function run(args: readonly string[], outside: Io): Promise<number>
 const colors = /(\u001b\[(?:3[1-3]|39|90)m)/;
 
 /** All that is printed passes here: of control characters no more than ends of lines, tabs and the colours of states gets to a terminal. */
-function masked(io: Io): Io {
+export function masked(io: Io): Io {
   const plain = (text: string) =>
     text
       .split(colors)
