@@ -83,7 +83,7 @@ export function heeded(holders: readonly Holder[]): readonly Holder[] {
   return holders.map((holder) => (holder.backendKey === oldest?.backendKey ? holder : { ...holder, isAllowed: false }));
 }
 
-/** Of those that may hold the address; of equally old ones the first. */
+/** The oldest holder that may have the address; the first of several that are equally old. */
 function oldestOf(holders: readonly Holder[]): Holder | undefined {
   let oldest: Holder | undefined;
   for (const holder of holders) if (holder.isAllowed && !(holder.created >= (oldest?.created ?? Infinity))) oldest = holder;
