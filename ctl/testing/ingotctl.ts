@@ -74,7 +74,7 @@ export function fakeIo(
       printed.err += text;
     },
     clear() {
-      printed.out += "\n";
+      printed.out += given.columns === undefined ? "\n" : "\u001b[2J\u001b[H";
     },
     screen: { columns: given.columns, hasColor: given.hasColor === true },
     cluster,
