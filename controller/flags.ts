@@ -5,10 +5,10 @@ import { commonFlags } from "#pkg/process";
 export const flags = {
   ...commonFlags,
   "ml-secret-name": flag.text({
-    help: "name of the Secret with the key of the speakers' ring; it is created if it is missing; empty: none is created",
+    help: "name of the Secret with the key of the speakers' ring, which is made where the Secret is empty; empty: none is made",
     env: "METALLB_ML_SECRET_NAME",
   }),
-  deployment: flag.text({ help: "name of the Deployment that owns that Secret", env: "METALLB_DEPLOYMENT" }),
+  deployment: flag.text({ help: "no effect; accepted because MetalLB's manifests may have it", env: "METALLB_DEPLOYMENT" }),
   "leader-elect": flag.boolean({
     help: "elect one controller of several by a Lease; with false it works alone, whatever others do",
     fallback: true,

@@ -65,6 +65,8 @@ test("the process gives addresses, measures, survives the API server's absence, 
   await api.start();
   api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "metallb-system" } });
   api.create(configMap);
+  const secret = { apiVersion: "v1", kind: "Secret", metadata: { namespace: "metallb-system", name: "memberlist" } };
+  api.create(secret);
   const kubeconfig = join(directory, "kubeconfig");
   writeFileSync(kubeconfig, api.kubeconfig());
   const address = (name: string) => {
@@ -101,7 +103,8 @@ test("the process gives addresses, measures, survives the API server's absence, 
       ),
       /192\.0\.2\.0/,
     );
-    assert.ok(api.get({ apiVersion: "v1", kind: "Secret", metadata: { namespace: "metallb-system", name: "memberlist" } }));
+    const { secretkey } = (api.get(secret)?.data ?? {}) as Record<string, string>;
+    assert.match(Buffer.from(secretkey ?? "", "base64").toString(), /^[\w+/]{22}$/);
 
     child.kill("SIGTERM");
     assert.deepEqual(await once(child, "exit"), [0, null]);

@@ -70,10 +70,7 @@ await runDaemon({
     terms.start();
     elector.start(terms);
     const secret = values["ml-secret-name"];
-    if (secret !== "") {
-      const owned = { name: secret, deployment: values.deployment };
-      stack.use(new MemberlistSecret({ ...common, cluster, ...owned, randomBytes })).start();
-    }
+    if (secret !== "") stack.use(new MemberlistSecret({ ...common, cluster, name: secret, randomBytes })).start();
     stack.use(new HeapTrimmer(clock));
     return stack.move();
   },

@@ -2,37 +2,29 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
-import { ApiError, type OwnerReference } from "#pkg/k8s";
+import { ApiError } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 
-const deployment: OwnerReference = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };
-
-/** What is asked of the API, which refuses the first `refusals` requests, until it has been asked `times` for a Secret. */
-async function run(options: { deployment: string; exists?: boolean; refusals?: number; times?: number }): Promise<unknown[]> {
-  const { exists = false, times = 1 } = options;
-  let { refusals = 0 } = options;
+/** What is asked of the API, which answers each request with the next of these until the last one, for as long as there were not `times`. */
+async function run(answers: readonly ("filled" | "hasData" | number)[], times = 1) {
   const asked: unknown[] = [];
-  const refuse = () => {
-    if (refusals-- > 0) throw new ApiError("Cannot create Secret", 403, "Forbidden");
-  };
+  const logged: string[] = [];
+  const write = (level: string) => (message: string) => logged.push(`${level} ${message}`);
+  const log = { ...silentLog, info: write("info"), warn: write("warn"), error: write("error"), with: () => log };
   const clock = new SimulatedClock();
   await using secret = new MemberlistSecret({
     cluster: {
-      async deploymentOwner(_namespace, name) {
-        refuse();
-        return name === deployment.name ? deployment : undefined;
-      },
-      async createSecret(...args) {
-        refuse();
+      async fillSecret(...args) {
+        const answer = answers[Math.min(asked.length, answers.length - 1)] ?? "filled";
         asked.push(args);
-        return exists ? "exists" : "created";
+        if (typeof answer === "number") throw new ApiError("Cannot fill Secret", answer, "Refused");
+        return answer;
       },
     },
     namespace: "metallb-system",
     name: "memberlist",
-    deployment: options.deployment,
-    log: silentLog,
+    log,
     clock,
     random: seededRandom(1),
     randomBytes: (count) => new Uint8Array(count).fill(255),
@@ -40,29 +32,26 @@ async function run(options: { deployment: string; exists?: boolean; refusals?: n
   secret.start();
   do await setImmediate();
   while (asked.length < times && clock.advanceToNext());
-  return asked;
+  return { asked, logged };
 }
 
 const data = { secretkey: "/////////////////////w" }; // 16 octets of 255.
 
-test("the Secret has 16 random bytes as base64 without padding, and goes with the Deployment", async () => {
-  assert.deepEqual(await run({ deployment: "controller" }), [["metallb-system", "memberlist", data, deployment]]);
+test("the Secret gets 16 random bytes as base64 without padding, where it is empty", async () => {
+  const { asked, logged } = await run(["filled", "hasData"], 4);
+  assert.deepEqual(asked, Array(4).fill(["metallb-system", "memberlist", data]));
+  assert.deepEqual(logged, ["info key of the speakers' ring made"]);
 });
 
-for (const name of ["", "gone"])
-  test(`the Secret is made without an owner when the Deployment is "${name}"`, async () => {
-    assert.deepEqual(await run({ deployment: name }), [["metallb-system", "memberlist", data, undefined]]);
+for (const status of [403, 404])
+  test(`where the API answers ${status}, that is said once, and tried again`, async () => {
+    const { asked, logged } = await run([status, status, status, "filled", status], 5);
+    assert.equal(asked.length, 5);
+    const warning = "warn cannot make the key of the speakers' ring";
+    assert.deepEqual(logged, [warning, "info key of the speakers' ring made", warning]);
   });
 
-test("one that exists is enough", async () => {
-  assert.equal((await run({ deployment: "controller", exists: true })).length, 1);
-});
-
-test("one that is deleted is made again", async () => {
-  const made = await run({ deployment: "controller", times: 3 });
-  assert.deepEqual(made, Array(3).fill(["metallb-system", "memberlist", data, deployment]));
-});
-
 test("what the API refuses is tried again until it works", async () => {
-  assert.equal((await run({ deployment: "controller", refusals: 7 })).length, 1);
+  const { logged } = await run([...Array(7).fill(500), "filled"], 8);
+  assert.equal(logged.at(-1), "info key of the speakers' ring made");
 });

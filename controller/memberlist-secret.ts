@@ -4,11 +4,9 @@ import type { Log } from "#pkg/log";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
 export interface MemberlistSecretOptions {
-  readonly cluster: Pick<Cluster, "createSecret" | "deploymentOwner">;
+  readonly cluster: Pick<Cluster, "fillSecret">;
   readonly namespace: string;
   readonly name: string;
-  /** The Deployment that the Secret goes with; empty for none. */
-  readonly deployment: string;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly log: Log;
   readonly clock: Clock;
@@ -16,22 +14,22 @@ export interface MemberlistSecretOptions {
 }
 
 const drainMs = 1_000;
-const lookEveryMs: Millis = 30_000; // By creating it: that needs no right to read or watch Secrets.
+const lookEveryMs: Millis = 30_000; // By filling it: that needs no right to read or watch Secrets.
 const keyBytes = 16; // AES-128, as MetalLB makes it; speakers take the key from this text.
 
 /**
- * Makes the key of the speakers' ring, whenever there is none: it may be deleted, and speakers that start need it. The API refusing it is no
- * reason to stop giving addresses: it is tried again.
+ * Puts the key of the speakers' ring into its Secret, whenever that is empty. The Secret itself is one of the manifests' objects: a right to create
+ * Secrets would be a right to make tokens of other service accounts. The API refusing it is no reason to stop giving addresses: it is tried again.
  */
 export class MemberlistSecret implements AsyncDisposable {
   readonly #options: MemberlistSecretOptions;
   readonly #queue: WorkQueue;
-  #isKnown = false;
+  #last: string | undefined;
 
   constructor(options: MemberlistSecretOptions) {
     this.#options = options;
     const { clock, random } = options;
-    this.#queue = new WorkQueue({ work: () => this.#create(), concurrency: 1, clock, random });
+    this.#queue = new WorkQueue({ work: () => this.#fill(), concurrency: 1, clock, random });
   }
 
   start(): void {
@@ -43,22 +41,25 @@ export class MemberlistSecret implements AsyncDisposable {
     await this.#queue.close(this.#options.clock.now() + drainMs);
   }
 
-  async #create(): Promise<Outcome> {
-    const { cluster, namespace, name, deployment, randomBytes, clock } = this.#options;
-    const log = this.#options.log.with({ op: "createMemberlistSecret", secret: name });
+  async #fill(): Promise<Outcome> {
+    const { cluster, namespace, name, randomBytes, clock } = this.#options;
+    const log = this.#options.log.with({ op: "fillMemberlistSecret", secret: name });
     try {
-      const owner = deployment === "" ? undefined : await cluster.deploymentOwner(namespace, deployment);
       const secretkey = Buffer.from(randomBytes(keyBytes)).toString("base64").replace(/=+$/, "");
-      const result = await cluster.createSecret(namespace, name, { secretkey }, owner);
-      if (result === "created" && owner === undefined)
-        log.warn("memberlist secret created without an owner, it will stay when Ingot is removed", { deployment });
-      else if (result === "created" || !this.#isKnown) log.info("memberlist secret exists", { result });
-      this.#isKnown = true;
-      return { at: clock.now() + lookEveryMs };
+      const result = await cluster.fillSecret(namespace, name, { secretkey });
+      if (result === "filled") log.info("key of the speakers' ring made");
+      this.#last = result;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      log.error("failed to create the memberlist secret", { error });
-      return "retry";
+      if (error.status !== 403 && error.status !== 404) {
+        log.error("failed to fill the memberlist secret", { error });
+        return "retry";
+      }
+      // Until somebody changes that it stays so; and where the Secret has a key, as MetalLB's has, nothing is amiss.
+      const advice = "apply the manifests again: the Secret and the right to fill it are among them";
+      if (this.#last !== `${error.status}`) log.warn("cannot make the key of the speakers' ring", { error, advice });
+      this.#last = `${error.status}`;
     }
+    return { at: clock.now() + lookEveryMs };
   }
 }

@@ -24,10 +24,13 @@ function configOf({ url }: FakeNetbox, fields: string): string {
 `;
 }
 
+const tokenOf = ({ token, url }: FakeNetbox, use = "netbox-token") =>
+  secret(`${namespace}/netbox`, { token, url: `${url}/` }, use);
+
 /** Starts a controller that knows NetBox, and Services by their names. */
 async function start(netbox: FakeNetbox, fields: string, services: Readonly<Record<string, ServiceSpec>> = {}): Promise<World> {
   const world = await startWorld(undefined, services);
-  world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: netbox.token }));
+  world.cluster.put("secrets", tokenOf(netbox));
   world.config(configOf(netbox, fields));
   await pass(world, 2_000);
   return world;
@@ -135,7 +138,7 @@ test("an address that is held here and recorded for another there stays, and the
   await using netbox = await FakeNetbox.start();
   netbox.add("198.51.100.4/24", { description: "printer" });
   const world = await startWorld(undefined, { web: spec("web", { ingress: ["198.51.100.4"] }) });
-  world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: netbox.token }));
+  world.cluster.put("secrets", tokenOf(netbox));
   world.config(configOf(netbox, "mode: record"));
   const events = (await pass(world, 400_000)).filter((line) => line.includes("recordedElsewhere"));
   assert.deepEqual(events, [
@@ -151,10 +154,29 @@ test("a Secret that is missing, or has no token, is named, however long, and use
   await pass(world, 900_000);
   const problem = () => [...world.controller.pools()][0]?.verdict.message;
   assert.match(problem() ?? "", /Secret metallb-system\/netbox/);
-  world.cluster.put("secrets", secret(`${namespace}/netbox`, { other: "x" }));
+  world.cluster.put("secrets", secret(`${namespace}/netbox`, { other: "x" }, "netbox-token"));
   await pass(world, 10_000);
   assert.match(problem() ?? "", /has no key "token", but other/);
-  world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: netbox.token }));
+  world.cluster.put("secrets", tokenOf(netbox));
   await pass(world, 1_000);
   assert.match(problem() ?? "", /0 of 8 addresses of pool dc1 are in use/);
+});
+
+test("a token goes to no other URL than the one that its own Secret names, and only from a Secret that is marked", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  await using other = await FakeNetbox.start(pool);
+  const world = await startWorld(configOf(other, "mode: record"), { web: spec("web") });
+  world.cluster.put("secrets", tokenOf(netbox));
+  const problem = () => [...world.controller.pools()][0]?.verdict.message;
+  await pass(world, 10_000);
+  assert.match(problem() ?? "", /Secret metallb-system\/netbox is for another NetBox: its key "url" is not "http:/);
+  for (const elsewhere of ["/evil", "/../x", "?q", "#f"]) {
+    world.config(configOf({ ...netbox, url: `${netbox.url}${elsewhere}` } as FakeNetbox, "mode: record"));
+    await pass(world, 2_000);
+  }
+  world.config(configOf(netbox, "mode: record"));
+  world.cluster.put("secrets", tokenOf(netbox, ""));
+  await pass(world, 10_000);
+  assert.match(problem() ?? "", /is not marked for this use: .* ingot-use=netbox-token/);
+  assert.deepEqual([netbox.requests, other.requests], [[], []]);
 });

@@ -1,11 +1,20 @@
 import { isDeepStrictEqual } from "node:util";
 import type { IpamPool, Refusal } from "#pkg/allocator";
 import { type Clock, inPortions, type Portions, type Random } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
-import { type Cluster, type EventRecorder, type Informer, SecretValues, type Service, serviceReference } from "#pkg/k8s";
+import type { Netbox, Pool } from "#pkg/config";
+import {
+  type Cluster,
+  type EventRecorder,
+  type Informer,
+  type NoValue,
+  SecretValues,
+  type Service,
+  serviceReference,
+} from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Family } from "#pkg/net";
 import { type Claim, NetboxClient, type NetboxView, PoolRecords, type Wish } from "#pkg/netbox";
+import { quote } from "#pkg/text";
 
 export interface NetboxKeeperOptions {
   readonly cluster: Pick<Cluster, "informer">;
@@ -51,7 +60,7 @@ export class NetboxKeeper implements Disposable {
   constructor(options: NetboxKeeperOptions) {
     this.#options = options;
     const { cluster, namespace, log } = options;
-    this.#secrets = new SecretValues({ cluster, namespace, log, changed: () => this.#changed() });
+    this.#secrets = new SecretValues({ cluster, namespace, use: "netbox-token", log, changed: () => this.#changed() });
   }
 
   /** These pools are in force, and no others. */
@@ -95,7 +104,7 @@ export class NetboxKeeper implements Disposable {
       ranges: netbox.ranges,
       addresses: ranges,
       client: () => {
-        const token = this.#secrets.get(netbox.token);
+        const token = this.#token(netbox);
         const { signal } = this.#ended;
         return typeof token === "string" ? new NetboxClient({ url: netbox.url, token, signal, mayWrite }) : token;
       },
@@ -108,6 +117,17 @@ export class NetboxKeeper implements Disposable {
       random,
     });
     return { pool, records, view: records.view };
+  }
+
+  /** Whoever writes the configuration chooses the URL: a token goes only where its Secret says that it belongs. */
+  #token({ url, token }: Netbox): string | NoValue {
+    const value = this.#secrets.get(token);
+    const home = this.#secrets.get({ name: token.name, key: "url" });
+    if (typeof value !== "string" || typeof home !== "string") return typeof value !== "string" ? value : (home as NoValue);
+    if (withoutSlash(home) === withoutSlash(url)) return value;
+    return {
+      missing: `Secret ${this.#options.namespace}/${token.name} is for another NetBox: its key "url" is not ${quote(url)}`,
+    };
   }
 
   /** Of several Services on one address the first by name stands for all. */
@@ -171,6 +191,8 @@ export class NetboxKeeper implements Disposable {
     );
   }
 }
+
+const withoutSlash = (url: string) => url.replace(/\/+$/, "");
 
 const maxReported = 10_000;
 const servicesAtOnce = 500;

@@ -35,6 +35,8 @@ export interface Io {
   /** Whether nobody reads standard output any more: a reader such as `head` may leave early. */
   isOutClosed(): boolean;
   err(text: string): void;
+  /** Takes what was printed off a terminal; elsewhere an empty line stands before what follows. */
+  clear(): void;
   /** Asks the person; undefined where there is nobody to ask. @returns what was typed, empty for Ctrl-C or Ctrl-D */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /**

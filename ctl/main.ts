@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { wallClock } from "#pkg/clock";
+import { maskControls } from "#pkg/text";
 import { Exit, type Io, UsageError } from "./command.ts";
 import { writePrivateFile } from "./private-file.ts";
 import { ProgressLine } from "./progress-line.ts";
@@ -70,6 +71,7 @@ const io: Io = {
     progress.clear();
     process.stderr.write(text);
   },
+  clear: () => process.stdout.write(process.stdout.isTTY === true ? "\u001b[2J\u001b[H" : "\n"),
   ask: process.stdin.isTTY === true && process.stderr.isTTY === true ? ask : undefined,
   writePrivateFile,
   stateFolder: join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "ingotctl"),
@@ -93,7 +95,13 @@ const io: Io = {
 };
 
 // Not awaited here: as one executable file it is a CommonJS module.
-run(process.argv.slice(2), io).then((status) => {
-  progress.clear();
-  process.exitCode = status;
-});
+run(process.argv.slice(2), io).then(
+  (status) => {
+    progress.clear();
+    process.exitCode = status;
+  },
+  (error: Error) => {
+    io.err(`${`${error.stack}`.split("\n").map(maskControls).join("\n")}\n`);
+    process.exitCode = 1;
+  },
+);

@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Exit } from "./command.ts";
-import { ingotctl } from "./testing/ingotctl.ts";
+import { masked } from "./run.ts";
+import { fakeIo, ingotctl } from "./testing/ingotctl.ts";
 
 const valid = "address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24], avoid-buggy-ips: yes}\n";
 const invalid = "address-pools:\n- {name: a, protocol: layer3, addresses: [192.0.2.0/24]}\n";
+
+test("of what is printed nothing steers a terminal but the colours of states", () => {
+  const io = fakeIo();
+  const { out, err } = masked(io);
+  const evil = "a\u001b]0;owned\u0007b\u001b[2J\u009b31m\u001b[8mc\u202ed\r\te\n";
+  out(`${evil}\u001b[33mDegraded\u001b[39m\n`);
+  err(evil);
+  const plain = "a·]0;owned·b·[2J·31m·[8mc·d·\te\n";
+  assert.deepEqual(io.printed, { out: `${plain}\u001b[33mDegraded\u001b[39m\n`, err: plain });
+});
 
 test("validate: a valid file is summed up in a table", async () => {
   const { status, out, err } = await ingotctl("validate c.yaml", { files: { "c.yaml": valid } });

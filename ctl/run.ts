@@ -1,9 +1,11 @@
+import { maskControls } from "#pkg/text";
 import { type Command, Exit, type Io, UsageError, usageText, version } from "./command.ts";
 import { commands } from "./commands.ts";
 
 /** Runs `ingotctl` with these arguments. @returns the exit status */
-export async function run(args: readonly string[], io: Io): Promise<number> {
+export async function run(args: readonly string[], outside: Io): Promise<number> {
   const [name, ...rest] = args;
+  const io = masked(outside);
   try {
     if (name === undefined) throw new UsageError(`a command is missing\n\n${overview()}`);
     if (name === "--version") return print(`ingotctl ${version}\n`, io);
@@ -16,6 +18,27 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     io.err(`${usageText(error)}\n`);
     return Exit.usage;
   }
+}
+
+// Of `styleText`, for the states that have one.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is let through.
+const colors = /(\u001b\[(?:3[1-3]|39|90)m)/;
+
+/** All that is printed passes here: of control characters no more than ends of lines, tabs and the colours of states gets to a terminal. */
+export function masked(io: Io): Io {
+  const plain = (text: string) =>
+    text
+      .split(colors)
+      .map((part) => (colors.test(part) ? part : part.replace(/[^\n\t]+/g, maskControls)))
+      .join("");
+  const { ask } = io;
+  return {
+    ...io,
+    out: (text) => io.out(plain(text)),
+    err: (text) => io.err(plain(text)),
+    progress: (text) => io.progress(maskControls(text)),
+    ask: ask && ((question) => ask(plain(question))),
+  };
 }
 
 function help(args: readonly string[], io: Io): number {

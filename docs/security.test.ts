@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { page, read } from "./generate/markdown.ts";
 
-const rows = page("SECURITY.md").text.matchAll(/^\| (.+?) \| `(\S+\.test\.ts)`: (.+) \|$/gm);
+const rows = page("SECURITY.md").text.matchAll(/^\| (.+?) \| `(\S+\.ts)`: (.+) \|$/gm);
 
 let limits = 0;
 for (const [, limit, file = "", name = ""] of rows) {

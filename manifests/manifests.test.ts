@@ -95,6 +95,7 @@ test("objects have the names by which MetalLB 0.12 is patched and replaced", () 
     "RoleBinding metallb-system controller",
     "RoleBinding metallb-system pod-lister",
     "RoleBinding metallb-system speaker",
+    "Secret metallb-system memberlist",
     "ServiceAccount metallb-system controller",
     "ServiceAccount metallb-system speaker",
   ]);
@@ -193,9 +194,7 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "watch configmaps metallb-system",
       "create configmaps metallb-system",
       "patch configmaps metallb-system ingot-status",
-      "create secrets metallb-system",
-      "list secrets metallb-system memberlist",
-      "get apps/deployments metallb-system controller",
+      "patch secrets metallb-system memberlist",
       "create coordination.k8s.io/leases metallb-system",
       ...["get", "list", "watch", "patch"].map((verb) => `${verb} coordination.k8s.io/leases metallb-system ingot-controller`),
     ],
@@ -207,9 +206,9 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "delete configmaps metallb-system ingot-status",
       "list configmaps *",
       "create secrets *",
-      "list secrets metallb-system other",
-      "get secrets metallb-system memberlist",
-      "get apps/deployments metallb-system speaker",
+      "create secrets metallb-system", // Whoever creates one of type kubernetes.io/service-account-token has another account's token in it.
+      ...["get", "list", "watch", "update"].map((verb) => `${verb} secrets metallb-system memberlist`),
+      "patch secrets metallb-system other",
       "list nodes *",
       "list pods metallb-system",
     ],
@@ -254,11 +253,10 @@ for (const { who, may } of requests)
   test(`${who} is granted nothing but what it or MetalLB's asks for`, () => assert.deepEqual(granted(who), may.toSorted()));
 
 const ofComponents: Readonly<Record<string, readonly string[]>> = {
-  "bgp-passwords": ["list secrets metallb-system", "watch secrets metallb-system"],
+  "bgp-passwords": ["list secrets metallb-system router-passwords", "watch secrets metallb-system router-passwords"],
   namespaces: ["list namespaces *", "watch namespaces *"],
   netbox: ["list secrets metallb-system netbox", "watch secrets metallb-system netbox"],
   "validating-webhook": [
-    "create secrets metallb-system",
     ...["get", "patch"].map((verb) => `${verb} admissionregistration.k8s.io/validatingwebhookconfigurations * ingot-webhook`),
     ...["list", "patch", "watch"].map((verb) => `${verb} secrets metallb-system ingot-webhook`),
   ],
@@ -271,12 +269,15 @@ for (const [name, may] of Object.entries(ofComponents))
     assert.deepEqual(granted(other, component(name)), []);
   });
 
-test("with the component for BGP passwords the speaker may follow Secrets of the namespace, and no more", () => {
-  const all = [...manifests, ...component("bgp-passwords")];
-  for (const verb of ["list", "watch"]) assert.equal(allowed("speaker", `${verb} secrets metallb-system routers`, all), true);
-  for (const request of ["get secrets metallb-system routers", "patch secrets metallb-system routers", "list secrets *"])
-    assert.equal(allowed("speaker", request, all), false, request);
-  assert.equal(allowed("controller", "watch secrets metallb-system routers", all), false);
+test("nobody may create Secrets, and each one that is written has to be there already, without data", () => {
+  const all = [...manifests, ...Object.keys(ofComponents).flatMap((name) => component(name))];
+  for (const who of ["controller", "speaker"] as const)
+    assert.equal(allowed(who, "create secrets metallb-system", all), false, who);
+  for (const name of ["memberlist", "ingot-webhook"]) {
+    const { type, data, stringData } = find("Secret", name, all) as Manifest & Record<"type" | "data" | "stringData", unknown>;
+    assert.deepEqual([type, data, stringData], ["Opaque", undefined, undefined]);
+    assert.equal(allowed("controller", `patch secrets metallb-system ${name}`, all), true);
+  }
 });
 
 test("the network policies name every port of the Pods, and let only routers and the API server in from anywhere", () => {

@@ -26,7 +26,8 @@ function placement(of: Address, verdict: Verdict = announced): AddressPlacement 
 
 function holder(more: Partial<Holder> = {}): Holder {
   const endpoints = [{ nodeName: "node2", ready: 1, draining: 0 }];
-  return { service: "default/web", goesWith: x, isAllowed: true, externalTrafficPolicy: "Cluster", endpoints, ...more };
+  const fixed = { created: 0, backendKey: "", externalTrafficPolicy: "Cluster" } as const;
+  return { service: "default/web", goesWith: x, isAllowed: true, ...fixed, endpoints, ...more };
 }
 
 /** Node1, which has placed these addresses. */

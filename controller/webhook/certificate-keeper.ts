@@ -6,14 +6,12 @@ import { type Outcome, WorkQueue } from "../work-queue.ts";
 import { reviewPath } from "./review-path.ts";
 
 export interface CertificateKeeperOptions {
-  readonly cluster: Pick<Cluster, "informer" | "writeSecret" | "webhookClients" | "writeWebhookClients" | "deploymentOwner">;
+  readonly cluster: Pick<Cluster, "informer" | "writeSecret" | "webhookClients" | "writeWebhookClients">;
   readonly namespace: string;
   /** Of the Secret, and of the Service by which the API server asks. */
   readonly name: string;
   /** Of the ValidatingWebhookConfiguration. */
   readonly configuration: string;
-  /** The Deployment that the Secret goes with; empty for none. */
-  readonly deployment: string;
   /** This process is the one that writes. */
   readonly isLeader: () => boolean;
   /** There is another certificate to be shown. */
@@ -107,13 +105,12 @@ export class CertificateKeeper implements AsyncDisposable {
   }
 
   async #renew(before: Certificate | undefined): Promise<void> {
-    const { cluster, namespace, name, deployment, randomBytes, wallClock, log } = this.#options;
+    const { cluster, namespace, name, randomBytes, wallClock, log } = this.#options;
     const now = wallClock().getTime();
     const dates = { notBefore: new Date(now - earlierMs), notAfter: new Date(now + validMs) };
     const made = selfSigned({ names: this.#names(), ...dates, serial: randomBytes(16) });
     await this.#tell(before ?? made, made.certificate);
-    const owner = deployment === "" ? undefined : await cluster.deploymentOwner(namespace, deployment);
-    await cluster.writeSecret(namespace, name, { [keys.certificate]: made.certificate, [keys.key]: made.key }, owner);
+    await cluster.writeSecret(namespace, name, { [keys.certificate]: made.certificate, [keys.key]: made.key });
     log.info("certificate of the webhook made", { op: "webhook", secret: name, until: dates.notAfter.toISOString() });
   }
 

@@ -47,7 +47,6 @@ export function startWebhook({ cluster, namespace, values, terms, elector, stack
     namespace,
     name: values["webhook-name"],
     configuration: values["webhook-name"],
-    deployment: values.deployment,
     isLeader: () => elector.isLeader,
     changed: (certificate) => server.setCertificate(certificate),
     randomBytes,

@@ -314,7 +314,6 @@ class Api {
       this.writes.push("client");
       for (const webhook of webhooks) this.clients?.set(webhook, client);
     },
-    deploymentOwner: async () => undefined,
   } as unknown as Cluster;
 }
 
@@ -328,7 +327,6 @@ async function keep(api: Api, days: readonly number[], isLeader = true) {
     namespace,
     name: "ingot-webhook",
     configuration: "ingot-webhook",
-    deployment: "",
     log: silentLog,
     clock,
     isLeader: () => isLeader,

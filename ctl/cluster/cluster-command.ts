@@ -160,7 +160,7 @@ async function run(command: ClusterCommandOptions, args: readonly string[], io: 
   let status = await answer();
   while (values.watch === true && !io.isOutClosed()) {
     await io.sleep(watchMs);
-    io.out(io.screen.columns === undefined ? "\n" : "\u001b[2J\u001b[H"); // A terminal shows the latest alone.
+    io.clear(); // A terminal shows the latest alone.
     try {
       status = await answer();
     } catch (error) {

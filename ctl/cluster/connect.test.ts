@@ -1,21 +1,26 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect as dial } from "node:net";
-import { duplexPair } from "node:stream";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Duplex, duplexPair } from "node:stream";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { UsageError } from "../command.ts";
 import { defaultNamespace, PodAgent } from "./connect.ts";
+import { KubeApi } from "./kube-api.ts";
 
 /** A server, and how many connections a forwarded port to it has opened. */
 async function forwarded(answer: Parameters<typeof createServer>[1]) {
   const server: Server = createServer(answer as never);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  const opened = { count: 0 };
+  const opened = { count: 0, streams: [] as Duplex[] };
   const agent = new PodAgent(async () => {
     opened.count++;
     const [ours, theirs] = duplexPair();
+    opened.streams.push(ours);
     const socket = dial(port, "127.0.0.1");
     theirs.pipe(socket).pipe(theirs);
     ours.on("close", () => socket.destroy());
@@ -40,6 +45,16 @@ test("one forwarded port serves question after question, in its order", async ()
     answers.map(({ status, body }) => `${status} ${body}`),
     ["200 localhost /v1/a?b=c", "200 localhost /v1/d", "200 localhost /v1/e"],
   );
+  assert.equal(port.opened.count, 1);
+});
+
+test("questions leave nothing behind at the port that they share, so that Node warns of nothing on the terminal", async () => {
+  using port = await forwarded((_asked, answer) => answer.end());
+  const listeners = () => port.opened.streams[0]?.eventNames().map((name) => port.opened.streams[0]?.listenerCount(name));
+  await port.agent.get("/v1/first");
+  const after = listeners();
+  for (let i = 0; i < 12; i++) await port.agent.get(`/v1/${i}`);
+  assert.deepEqual(listeners(), after);
   assert.equal(port.opened.count, 1);
 });
 
@@ -73,6 +88,33 @@ test("a port that cannot be forwarded is an error that says why", async () => {
     throw new Error('pods "x" is forbidden');
   });
   await assert.rejects(agent.get("/v1/a"), { message: 'pods "x" is forbidden' });
+});
+
+test("without a kubeconfig a sentence says so, and what to do; likewise without the context", () => {
+  const home = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  const { HOME, KUBECONFIG } = process.env;
+  const asked = { kubeconfig: undefined, context: undefined, systemNamespace: "metallb-system" };
+  try {
+    process.env.HOME = home;
+    delete process.env.KUBECONFIG;
+    const none =
+      /^UsageError: there is no kubeconfig: put .* at ~\/\.kube\/config, or name it by KUBECONFIG or --kubeconfig FILE$/;
+    assert.throws(() => defaultNamespace(asked), none);
+    assert.throws(() => new KubeApi(asked), none);
+    const file = join(home, "one");
+    const cluster = "clusters: [{name: c, cluster: {server: https://192.0.2.1}}]";
+    writeFileSync(file, `{${cluster}, contexts: [{name: a, context: {cluster: c, namespace: n}}], current-context: b}`);
+    const named = { ...asked, kubeconfig: file };
+    assert.throws(
+      () => defaultNamespace(named),
+      /^UsageError: the kubeconfig has no current context with a cluster: name one by --context/,
+    );
+    assert.throws(() => new KubeApi({ ...named, context: "x" }), /^UsageError: there is no context "x" in the kubeconfig/);
+    assert.equal(defaultNamespace({ ...named, context: "a" }), "n");
+  } finally {
+    Object.assign(process.env, { HOME, ...(KUBECONFIG !== undefined && { KUBECONFIG }) });
+    rmSync(home, { recursive: true });
+  }
 });
 
 test("a kubeconfig that is not there is a usage error, also for the namespace", () => {

@@ -1,10 +1,11 @@
 import { Agent, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
-import { KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
+import { type KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/queue";
 import { UsageError } from "../command.ts";
 import { argumentsOf, flagOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
+import { readKubeconfig } from "./kubeconfig.ts";
 import { type ClusterOptions, type Processes, Silence, type Target } from "./processes.ts";
 
 const standardPort = 7472;
@@ -30,16 +31,9 @@ export async function connect({ kubeconfig, context, systemNamespace }: ClusterO
 }
 
 /** The namespace of the kubeconfig's context, for Services that are named without one. @throws {UsageError} where it cannot be read */
-export function defaultNamespace({ kubeconfig, context }: ClusterOptions): string {
-  const config = new KubeConfig();
-  try {
-    if (kubeconfig === undefined) config.loadFromDefault();
-    else config.loadFromFile(kubeconfig);
-  } catch (error) {
-    throw new UsageError(`cannot read the kubeconfig: ${reasonOf(error)}`, { cause: error });
-  }
-  const name = context ?? config.getCurrentContext();
-  return config.getContextObject(name)?.namespace ?? "default";
+export function defaultNamespace(options: ClusterOptions): string {
+  const config = readKubeconfig(options);
+  return config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
 }
 
 class ForwardedProcesses implements Processes {
@@ -140,7 +134,7 @@ export class PodAgent extends Agent {
 
   override createConnection(_options: unknown, done?: (error: Error | null, stream: Duplex) => void): undefined {
     this.#open().then(
-      (stream) => done?.(null, stream),
+      (stream) => done?.(null, Object.assign(stream, { ref: () => stream })), // As the base class calls it on a socket that it uses again.
       (error: unknown) => done?.(new Error(reasonOf(error)), undefined as never),
     );
     return undefined;
@@ -150,8 +144,6 @@ export class PodAgent extends Agent {
   override keepSocketAlive(): boolean {
     return true;
   }
-
-  override reuseSocket(): void {}
 }
 
 function getText(agent: Agent, path: string): Promise<{ readonly status: number; readonly body: string }> {

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request as plainRequest } from "node:http";
 import { type RequestOptions, request } from "node:https";
-import { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig } from "@kubernetes/client-node";
 import { escapeControls } from "#pkg/text";
-import { UsageError } from "../command.ts";
 import type { Answer, Api } from "./api.ts";
+import { readKubeconfig } from "./kubeconfig.ts";
 
 export interface KubeApiOptions {
   /** Path of a kubeconfig; undefined: as kubectl finds it. */
@@ -21,26 +21,15 @@ const maxListAttempts = 3;
 const maxAnswerBytes = 256 * 1024 * 1024;
 
 export class KubeApi implements Api {
-  readonly kubeconfig = new KubeConfig();
+  readonly kubeconfig: KubeConfig;
   readonly #server: URL;
   readonly #silenceMs: number;
 
   /** @throws {UsageError} when there are no credentials, or not this context */
-  constructor({ kubeconfig, context, silenceMs = defaultSilenceMs }: KubeApiOptions) {
+  constructor({ silenceMs = defaultSilenceMs, ...access }: KubeApiOptions) {
     this.#silenceMs = silenceMs;
-    try {
-      if (kubeconfig === undefined) this.kubeconfig.loadFromDefault();
-      else this.kubeconfig.loadFromFile(kubeconfig);
-      if (context !== undefined) this.kubeconfig.setCurrentContext(context);
-    } catch (error) {
-      throw new UsageError(`cannot read the kubeconfig: ${(error as Error).message}`, { cause: error });
-    }
-    const cluster = this.kubeconfig.getCurrentCluster();
-    if (cluster === null)
-      throw new UsageError(
-        `the kubeconfig has no ${context === undefined ? "current context" : `context ${JSON.stringify(context)}`} with a cluster`,
-      );
-    this.#server = new URL(cluster.server);
+    this.kubeconfig = readKubeconfig(access);
+    this.#server = new URL(this.kubeconfig.getCurrentCluster()?.server ?? "");
   }
 
   get server(): string {

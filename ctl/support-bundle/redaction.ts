@@ -9,6 +9,9 @@ const minSecretLength = 4;
 const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap]);
 const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 
+// Such as `https://user:password@host`. A password that has an @ ends at the last one.
+const urlPassword = /\b([a-z][-+.a-z0-9]*:\/\/[^\s/?#:@"']*):[^\s/?#"']+@/gi;
+
 /** Takes out of everything that is collected what nobody may see. */
 export class Redaction {
   readonly #secrets = new Set<string>();
@@ -54,6 +57,6 @@ export class Redaction {
       // In metrics, and where a text has JSON in it, quotes are escaped.
       for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1)])) shown = shown.replaceAll(form, mark);
     }
-    return shown;
+    return shown.replace(urlPassword, `$1:${mark}@`);
   }
 }

@@ -8,6 +8,7 @@ import type { Answer, Api } from "../cluster/api.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { fakeProcesses } from "../testing/processes.ts";
+import { Redaction } from "./redaction.ts";
 
 const planted = [
   "planted-bgp",
@@ -71,6 +72,17 @@ const objects: Record<string, readonly object[]> = {
     { metadata: { name: "y", namespace: "shop" }, reason: "Pulled", source: { component: "kubelet" } },
   ],
 };
+
+test("a password in a URL is taken out, wherever the URL stands", () => {
+  const redaction = new Redaction();
+  const cases = {
+    "see https://admin:hunter2@netbox.example.com/x?a=b:c@d": "see https://admin:REDACTED@netbox.example.com/x?a=b:c@d",
+    '{"url":"http://a:p@ss@b","other":"http://b:80/c@d"}': '{"url":"http://a:REDACTED@b","other":"http://b:80/c@d"}',
+    "proxy=socks5://:secret@10.0.0.1:1080": "proxy=socks5://:REDACTED@10.0.0.1:1080",
+    "http://[fd00::1]:80/ and a:b@c": "http://[fd00::1]:80/ and a:b@c",
+  };
+  for (const [text, want] of Object.entries(cases)) assert.deepEqual(redaction.value({ deep: [text] }), { deep: [want] });
+});
 
 function apiWith(refused: readonly string[] = []): Api & { readonly asked: string[] } {
   const asked: string[] = [];

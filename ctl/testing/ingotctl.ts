@@ -73,6 +73,9 @@ export function fakeIo(
     err(text) {
       printed.err += text;
     },
+    clear() {
+      printed.out += given.columns === undefined ? "\n" : "\u001b[2J\u001b[H";
+    },
     screen: { columns: given.columns, hasColor: given.hasColor === true },
     cluster,
     now: () => new Date((given.now ?? new Date()).getTime() + sleptMs),

@@ -148,7 +148,7 @@ async function explainConfiguration(processes: Processes): Promise<Explanation> 
 function paragraph({ about, verdict }: Explained, { hasColor }: Screen, now: Date): string {
   const { state, cause, message, evidence, next, since } = verdict;
   const lines = [
-    `${maskControls(about)}: ${hasColor ? coloured(state) : maskControls(state)} (${maskControls(cause)}) for ${age(since, now)}`,
+    `${maskControls(about)}: ${hasColor ? coloured(maskControls(state)) : maskControls(state)} (${maskControls(cause)}) for ${age(since, now)}`,
     `  ${maskControls(message)}`,
     ...(next === "" ? [] : [`  To do: ${maskControls(next)}`]),
     ...evidence.map(({ name, value, source }) => `  - ${maskControls(`${name}: ${value} (${source})`)}`),

@@ -52,7 +52,7 @@ have the same. Then how many Services are in which state, and what is wrong with
       laggingText(behind),
       `\nServices: ${
         Object.entries(states)
-          .map(([state, count]) => `${count} ${state}`)
+          .map(([state, count]) => `${count} ${maskControls(state)}`)
           .join(", ") || "none"
       }\n`,
       problemsText(problems, asFarAsKnown(unreachable), screen),

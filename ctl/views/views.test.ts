@@ -368,29 +368,45 @@ test("on a terminal states are coloured and the last column ends where the line 
 
 // A window's title, a cleared screen, text from right to left, an end of the line, and what a terminal takes for one octet of control.
 const evil = "\u001b]0;owned\u0007\u001b[2J\u202e\r\n\u009b31m";
-const poisonable = new Set(["message", "next", "value", "cause", "version", "hash", "status", "source", "protocol"]);
+const forged = "FORGED a line of its own";
 
-/** The same answers, with that in all texts that somebody else may have written a part of. */
-function poisoned<T>(value: T, key = ""): T {
-  if (typeof value === "string") return (poisonable.has(key) && value !== "layer2" ? `${value}${evil}` : value) as T;
+/** The same answers, with that in all texts under these keys, any of which a process that somebody took over may say. */
+function poisoned<T>(value: T, keys: ReadonlySet<string>, key = ""): T {
+  if (typeof value === "string") return (keys.has(key) && value !== "layer2" ? `${value}${evil}\n${forged}` : value) as T;
   if (value instanceof Error) return new Error(`${value.message}${evil}`) as T;
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map((one) => poisoned(one, key)) as T;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, poisoned(one, name)])) as T;
+  if (Array.isArray(value)) return value.map((one) => poisoned(one, keys, key)) as T;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, poisoned(one, keys, name)])) as T;
 }
+
+/** All keys of the answers that have texts. */
+function textKeys(value: unknown, key = ""): string[] {
+  if (typeof value === "string") return [key];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, one]) => textKeys(one, Array.isArray(value) ? key : name));
+}
+const keys = [...new Set(textKeys(cluster))];
 
 const asked = [
   ...["status", "services -A", "pools", "nodes", "peers", "members", "owner 192.0.2.1", "doctor", "history 192.0.2.1"],
   ...["svc/full", "svc/shop/far", "192.0.2.1", "node/n1", "peer/10.0.0.1", "pool/lan", "config"].map((one) => `explain ${one}`),
 ];
 for (const args of asked.flatMap((one) => ["", " -o wide", " -o json", " -o yaml"].map((format) => `${one}${format}`)))
-  test(`ingotctl ${args}: nothing that others wrote can steer the terminal`, async () => {
+  test(`ingotctl ${args}: nothing that others wrote can steer the terminal, whichever field it is in`, async () => {
+    assert.ok(keys.length > 20, `${keys}`);
     const silent = { "/v1/services": new Error("gone"), "/v1/configuration": new Error("gone"), "/v1/node": new Error("gone") };
-    const processes = fakeProcesses(poisoned({ ...cluster, "speaker-n3": silent }), { [`speaker-n4${evil}`]: evil });
-    const { out, err } = await ingotctl(args, { processes, api: fakeApi({ "/api/v1/nodes": [{ metadata: { name: evil } }] }) });
-    assert.notEqual(out, "");
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
-    assert.doesNotMatch(out + err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+    const common = new Set(["message", "next", "value", "cause", "version", "hash", "status", "source", "protocol"]);
+    for (const those of [common, ...keys.map((key) => new Set([key]))])
+      for (const hasColor of [false, true]) {
+        const processes = fakeProcesses(poisoned({ ...cluster, "speaker-n3": silent }, those), { [`speaker-n4${evil}`]: evil });
+        const api = fakeApi({ "/api/v1/nodes": [{ metadata: { name: evil } }] });
+        const { out, err } = await ingotctl(args, { processes, api, hasColor, ...(hasColor && { columns: 200 }) });
+        if (those === common) assert.notEqual(out, "");
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there, but for the colours of states.
+        const steering = /(?!\u001b\[(?:3[1-3]|39|90)m)[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+        assert.doesNotMatch(out + err, steering, [...those].join());
+        assert.doesNotMatch(out + err, new RegExp(`^${forged}`, "m"), [...those].join());
+      }
   });
 
 test("answers of another version: what is not known is ignored, and what is missing is left out", async () => {

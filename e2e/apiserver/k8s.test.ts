@@ -106,9 +106,10 @@ test("addresses are written into the status of exactly the version that was seen
 test("writes wait while the server is busy, and Events and Secrets arrive", { timeout: 300_000 }, async () => {
   await using started = await connected();
   const { server, cluster } = started;
+  server.create({ apiVersion: "v1", kind: "Secret", metadata: { namespace: "default", name: "memberlist" }, type: "Opaque" });
   server.inject({ times: 1, effect: { type: "answer", code: 503 } });
-  assert.equal(await cluster.createSecret("default", "memberlist", { secretkey: "abc" }), "created");
-  assert.equal(await cluster.createSecret("default", "memberlist", { secretkey: "abc" }), "exists");
+  assert.equal(await cluster.fillSecret("default", "memberlist", { secretkey: "abc" }), "filled");
+  assert.equal(await cluster.fillSecret("default", "memberlist", { secretkey: "other" }), "hasData");
   assert.equal(await cluster.hasEndpointSlices(), true);
   server.create(service("a"));
   const services = follow(cluster);

@@ -61,6 +61,9 @@ const operations: { name: string; patch: Json; want?: Json; refused?: 400 | 422 
     want: { ...document, a: { ...document.a, b: ["h", 1, 2, 3] } },
   },
   { name: "a test that holds", patch: [{ op: "test", path: "/a/b", value: [1, 2, 3] }], want: document },
+  { name: "a test for null of what is not there", patch: [{ op: "test", path: "/a/x", value: null }], want: document },
+  { name: "a test for null of what is there", patch: [{ op: "test", path: "/a", value: null }], refused: 422 },
+  { name: "a test for null below what is not there", patch: [{ op: "test", path: "/x/y", value: null }], refused: 422 },
   {
     name: "escapes in a path",
     patch: [

@@ -43,6 +43,7 @@ function carryOut(document: Json, operation: JsonObject): Json {
     case "copy":
       return add(document, path, read(document, pointer(operation.from)));
     case "test":
+      if (value === null && isAbsent(document, path)) return document; // As the API server's library has it.
       if (!equal(read(document, path), value)) throw cannot(`testing value ${operation.path} failed`);
       return document;
     default:
@@ -67,6 +68,11 @@ function read(document: Json, path: readonly string[]): Json {
     if (next === undefined) throw cannot(`missing path /${path.join("/")}`);
     return next;
   }, document);
+}
+
+function isAbsent(document: Json, path: readonly string[]): boolean {
+  const parent = read(document, path.slice(0, -1));
+  return isObject(parent) && parent[path.at(-1) ?? ""] === undefined;
 }
 
 function replace(document: Json, path: readonly string[], value: Json): Json {

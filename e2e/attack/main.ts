@@ -7,12 +7,14 @@ import { arpForged } from "./arp-forged.ts";
 import { arpForgedAfterFailure } from "./arp-forged-after-failure.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { clientsAndKill } from "./clients-and-kill.ts";
+import { configurationEditor } from "./configuration-editor.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
 import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
 import { ringConnectionFlood, ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
+import { sharedAddress } from "./shared-address.ts";
 import { updateFlood } from "./update-flood.ts";
 
 const scenes: readonly Scene[] = [
@@ -25,6 +27,8 @@ const scenes: readonly Scene[] = [
   ringConnectionFlood,
   ringGarbage,
   ringReplay,
+  configurationEditor,
+  sharedAddress,
   http,
   httpConnectionFlood,
   bgpConnectionFlood,

@@ -134,9 +134,10 @@ ${more}`);
     await configure({ secret: session(`peer-address: ${secret.v4}, password: wrong, connect-time: 1s, ${selected}`) });
     await failing(secret.v4, /password/);
     await configure({
-      secret: session(`peer-address: ${secret.v4}, password-secret: {name: router}, connect-time: 1s, ${selected}`),
+      secret: session(`peer-address: ${secret.v4}, password-secret: {name: router-passwords}, connect-time: 1s, ${selected}`),
     });
-    const object = { apiVersion: "v1", kind: "Secret", metadata: { name: "router", namespace: "metallb-system" } };
+    const metadata = { name: "router-passwords", namespace: "metallb-system", labels: { "ingot-use": "bgp-password" } };
+    const object = { apiVersion: "v1", kind: "Secret", metadata };
     const write = (password: string) =>
       network.cluster.api.apply({ ...object, data: { password: Buffer.from(password).toString("base64") } });
     await waitFor("the lack of the Secret to be reported", async () =>

@@ -22,9 +22,11 @@ suite("a password in a Secret, and a node that is to be left", { skip: await rou
   let node: DemoNode;
   let frr: PlacedRouter;
   let bird: PlacedRouter;
+  let configure: (secret: string) => Promise<unknown>;
   const secret = (values: Record<string, string>) => {
     const encoded = Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
-    const metadata = { namespace: "metallb-system", name: "routers" };
+    const labels = { "ingot-use": "bgp-password" };
+    const metadata = { namespace: "metallb-system", name: "router-passwords", labels };
     return network.cluster.api.apply({ apiVersion: "v1", kind: "Secret", metadata, data: Object.fromEntries(encoded) });
   };
   const peers = async () => JSON.parse((await node.speaker.get("/v1/bgp/peers")).body) as PeerState[];
@@ -37,20 +39,28 @@ suite("a password in a Secret, and a node that is to be left", { skip: await rou
     frr = await network.router("frr", 1, { asn: routerAsn, neighbours: [{ ...neighbour, password: "correct-horse" }] });
     bird = await network.router("bird", 2, { asn: routerAsn, neighbours: [neighbour] });
     const common = `my-asn: ${nodeAsn}, peer-asn: ${routerAsn}`;
-    await network.cluster.configure(`peers:
-- {name: frr, ${common}, peer-address: ${frr.v4}, password-secret: {name: routers, key: frr}, drain-when-cordoned: true}
+    configure = (secret) =>
+      network.cluster.configure(`peers:
+- {name: frr, ${common}, peer-address: ${frr.v4}, password-secret: {${secret}}, drain-when-cordoned: true}
 - {name: bird, ${common}, peer-address: ${bird.v4}}
 address-pools:
 - {name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [198.51.100.0/24]}
 `);
+    await configure("name: router-passwords, key: frr");
     await network.cluster.expose("web", ["node1"]);
     await established(bird);
   });
   after(() => network[Symbol.asyncDispose]());
 
+  test("the ring's key is no password, though speakers may read it", async () => {
+    await configure("name: memberlist, key: secretkey");
+    await waitFor("the refusal", async () => /memberlist is not marked for this use/.test((await peerOf(frr))?.waitsFor ?? ""));
+    await configure("name: router-passwords, key: frr");
+  });
+
   test("while the password is missing, that session alone waits, and shows for what", async () => {
     const waiting = await waitFor("the peer to wait", async () => (await peerOf(frr))?.waitsFor);
-    assert.equal(waiting, "there is no Secret metallb-system/routers, or nothing in it");
+    assert.equal(waiting, "there is no Secret metallb-system/router-passwords, or nothing in it");
     assert.match(
       (await node.speaker.get("/readyz")).body,
       /warning: .*BGP session with 172\.30\.0\.241:179 waits: there is no Secret/,
@@ -64,7 +74,7 @@ address-pools:
   });
 
   test("a Secret that is deleted takes no routes away", async () => {
-    const reference = { apiVersion: "v1", kind: "Secret", metadata: { namespace: "metallb-system", name: "routers" } };
+    const reference = { apiVersion: "v1", kind: "Secret", metadata: { namespace: "metallb-system", name: "router-passwords" } };
     await network.cluster.api.delete(reference);
     await waitFor("the speaker to see it", async () =>
       node.speaker.process.lines.some((line) => line.includes("values of a Secret are gone")),

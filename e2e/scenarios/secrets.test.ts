@@ -12,7 +12,7 @@ import { Tool } from "./tool.ts";
 const planted = { text: "planted-in-the-text", secret: "planted-in-a-secret", misspelt: "planted-under-a-misspelt-name" };
 const peer = (last: number, more: string) => `- {my-asn: 64512, peer-asn: 64513, peer-address: 172.30.0.${last}, ${more}}\n`;
 const configuration = `peers:
-${peer(98, `password: ${planted.text}`)}${peer(99, "password-secret: {name: routers, key: tor}")}${demoConfiguration}`;
+${peer(98, `password: ${planted.text}`)}${peer(99, "password-secret: {name: router-passwords, key: tor}")}${demoConfiguration}`;
 const namespace = "metallb-system";
 const paths = ["verdicts", "services", "pools", "configuration", "recorder"];
 const ofSpeakers = ["node", "members", "bgp/peers", "bfd/sessions", "kernel", "conflicts"];
@@ -26,7 +26,8 @@ suite("no password and no key is in anything that a run leaves behind", { skip: 
     cluster = await startCluster({ nodes: 2, logs });
     tool = new Tool(cluster);
     const data = { tor: Buffer.from(planted.secret).toString("base64") };
-    await cluster.api.apply({ apiVersion: "v1", kind: "Secret", metadata: { namespace, name: "routers" }, data });
+    const metadata = { namespace, name: "router-passwords", labels: { "ingot-use": "bgp-password" } };
+    await cluster.api.apply({ apiVersion: "v1", kind: "Secret", metadata, data });
     const reference = { apiVersion: "v1", kind: "Secret", metadata: { namespace, name: "memberlist" } };
     const { secretkey = "" } = ((await cluster.api.get(reference))?.data ?? {}) as Record<string, string>;
     assert.ok(secretkey.length > 20);

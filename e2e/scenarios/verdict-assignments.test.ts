@@ -74,13 +74,9 @@ fetch(url, { method, headers, ...(body && { body }) }).then(async (answer) => co
     };
     const record = { address: "172.30.0.221/24", description: "printer" };
     const { id } = JSON.parse(await ask("POST", "/api/ipam/ip-addresses/", JSON.stringify(record)));
-    const metadata = { name: "netbox", namespace: "metallb-system" };
-    await cluster.api.apply({
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata,
-      data: { token: Buffer.from(token).toString("base64") },
-    });
+    const metadata = { name: "netbox", namespace: "metallb-system", labels: { "ingot-use": "netbox-token" } };
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+    await cluster.api.apply({ apiVersion: "v1", kind: "Secret", metadata, data: { token: base64(token), url: base64(url) } });
     const configure = (tag: string) =>
       cluster.configure(
         `${configuration}- {name: kept, protocol: layer2, auto-assign: false, addresses: [172.30.0.220-172.30.0.229], netbox: {url: "${url}", token-secret: {name: netbox}, tags: [${tag}]}}\n`,

@@ -39,6 +39,15 @@ const cases: { name: string; pools: string[]; services: Record<string, Partial<S
       want: ["a=10.0.0.2", "b=10.0.0.1", "c=10.0.0.1"],
     },
     {
+      name: "of Services that disagree on an address the oldest keeps it",
+      pools: ["name: a, addresses: [10.0.0.1-10.0.0.2]"],
+      services: {
+        a: { ingress: ["10.0.0.1"], ...sharing, ports: tcp(80), created: 2, externalTrafficPolicy: "Local" },
+        b: { ingress: ["10.0.0.1"], ...sharing, ports: tcp(81), created: 1 },
+      },
+      want: ["a=10.0.0.2", "b=10.0.0.1"],
+    },
+    {
       name: "what one gives up another one gets that was looked at before",
       pools: ["name: a, addresses: [10.0.0.1/32]", "name: b, addresses: [10.0.1.1/32]"],
       services: {

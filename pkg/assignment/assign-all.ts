@@ -15,7 +15,8 @@ const maxRounds = 10;
 
 /**
  * Lets all Services keep what is on record, before anything new is given, in an order that is the same after every start: those that share
- * an address come first, so that one of them that no longer allows it, since nobody looked, leaves it to the others. A step for each.
+ * an address come first, so that one of them that no longer allows it, since nobody looked, leaves it to the others; and of these the oldest, so
+ * that nobody takes an address from it who came to it later. A step for each.
  * @param get undefined for one that has gone meanwhile
  * @param status see `keep`
  */
@@ -25,9 +26,10 @@ export function* keepAll(
   allocator: Allocator,
   status: "recorded" | "written",
 ): Generator<undefined, void> {
-  const sorted = [...keys].sort();
+  const made = Array.from(keys, (key) => ({ key, at: get(key)?.created ?? 0 }));
+  const sorted = made.sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
   for (const shares of [true, false])
-    for (const key of sorted) {
+    for (const { key } of sorted) {
       yield;
       const service = get(key);
       if (service === undefined) continue;

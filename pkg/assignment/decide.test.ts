@@ -206,10 +206,10 @@ const cases: Record<string, readonly Case[]> = {
       status: "10.0.0.0",
     },
     {
-      name: "holds for Local without selector beside Cluster",
+      name: "is refused for Local without selector beside Cluster: its endpoints would decide where both are announced",
       others: { other: { ...sharing("k", 80), ingress: ["10.0.0.0"] } },
       spec: { ...sharing("k", 443), externalTrafficPolicy: "Local" },
-      status: "10.0.0.0",
+      status: "10.0.0.1",
     },
     {
       name: "is refused for Local with a selector beside Cluster",

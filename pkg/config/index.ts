@@ -15,6 +15,7 @@ export {
   type KernelPlacement,
   type LabelSelector,
   type NamespaceSet,
+  type Netbox,
   type ParsedConfig,
   type Peer,
   type Pool,

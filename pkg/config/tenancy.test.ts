@@ -169,6 +169,18 @@ const cases: { name: string; text: string; want: string[] }[] = [
       '2:9: warning: address-pools[0].name: Services of different namespaces may share addresses of this pool; with "sharing: namespace" only those of one may, "sharing: cluster" says that it is meant so',
     ],
   },
+  {
+    name: "labels of Services alone, which whoever makes a Service chooses",
+    text: pool("  service-selectors: [{match-labels: {a: b}}]\n"),
+    want: [
+      "5:22: warning: address-pools[0].service-selectors: whoever makes a Service chooses its labels: this sorts Services, and keeps nobody out; namespaces or namespace-selectors do",
+    ],
+  },
+  {
+    name: "labels of Services of one namespace",
+    text: pool("  namespaces: [x]\n  service-selectors: [{match-labels: {a: b}}]\n"),
+    want: [],
+  },
   { name: "one namespace, which shares with itself", text: pool("  namespaces: [x]\n"), want: [] },
   { name: "namespaces that are to share", text: pool("  namespaces: [x, y]\n  sharing: cluster\n"), want: [] },
   {

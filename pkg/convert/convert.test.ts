@@ -228,7 +228,11 @@ bfd-profiles:
   receive-interval: 50
   echo-mode: true
 `,
-    notes: [/Secret s: apply the component bgp-passwords/, /localASN 64999 is my-asn here/, /graceful-restart-time: 0s/],
+    notes: [
+      /Secret s needs the label ingot-use=bgp-password, and the component bgp-passwords its name/,
+      /localASN 64999 is my-asn here/,
+      /graceful-restart-time: 0s/,
+    ],
   },
   {
     name: "a keepalive time alone gives the hold time of FRR",
@@ -439,6 +443,64 @@ spec: {local: {localInterface: eth0, dummyInterface: lb9}}
       /^ServiceGroup "wide": aggregation \/64 is wider/,
     ],
     notes: [/purelb\.io\/service-group/, /--lb-class=purelb/],
+  },
+  {
+    name: "PureLB: a group of NetBox is a pool that NetBox keeps, and one with multiPool a pool for each range",
+    text: `apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: ipam, namespace: purelb}
+spec: {netbox: {url: "https://netbox.example.com/", tenant: k8s, aggregation: /32}}
+---
+apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: default, namespace: purelb}
+spec:
+  remote:
+    multiPool: true
+    v4pools: [{subnet: 203.0.113.0/24, pool: 203.0.113.0/28, aggregation: /32}, {subnet: 198.51.100.0/24, pool: 198.51.100.0/28, aggregation: /32}]
+    v6pools: [{subnet: "2001:db8::/64", pool: "2001:db8::/120", aggregation: /128}]
+---
+apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: one, namespace: purelb}
+spec: {remote: {multiPool: true, v4pool: {subnet: 203.0.113.0/24, pool: 203.0.113.16/28, aggregation: /32}}}
+`,
+    want: `address-pools:
+- name: default
+  addresses:
+  - 203.0.113.0/28
+  - 2001:db8::/120
+  protocol: interface
+- name: ipam
+  addresses:
+  - 192.0.2.0/32
+  auto-assign: false
+  netbox:
+    url: https://netbox.example.com/
+    token-secret:
+      name: netbox
+    tags:
+    - purelb
+    tenant: k8s
+    mode: allocate
+  protocol: interface
+  placement: auto
+- name: default-2
+  addresses:
+  - 198.51.100.0/28
+  auto-assign: false
+  protocol: interface
+- name: one
+  addresses:
+  - 203.0.113.16/28
+  auto-assign: false
+  protocol: interface
+`,
+    losses: [
+      /^ServiceGroup "ipam": spec\.netbox: .* in place of 192\.0\.2\.0\/32/,
+      /^ServiceGroup "default": multiPool: without/,
+    ],
+    notes: [/address-pool: default,default-2 a Service gets an address of each range/, /Secret netbox, .*docs\/netbox\.md/],
   },
 ];
 for (const { name, text, options, want, losses = [], notes } of toConfigMap) {

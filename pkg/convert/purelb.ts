@@ -42,13 +42,18 @@ interface GroupSpec {
   readonly local: Ranges;
   readonly remote: Ranges;
   readonly external: object;
-  readonly netbox: object;
+  readonly netbox: { readonly url?: string; readonly tenant?: string; readonly aggregation?: string };
 }
 
 /** ServiceGroup of `purelb.io`, v1 and v2. */
 const serviceGroup: Schema = {
   type: "object",
-  properties: { local: ranges, remote: ranges, external: anything, netbox: anything },
+  properties: {
+    local: ranges,
+    remote: ranges,
+    external: anything,
+    netbox: { type: "object", properties: { url: text, tenant: text, aggregation: text } },
+  },
 };
 
 /** The pools that PureLB's ServiceGroups make, in the ConfigMap's grammar. */
@@ -139,34 +144,81 @@ function agentInterfaces(agents: readonly ManifestObject[], report: Report): Age
 function pool(object: ManifestObject, { nics, dummy }: AgentInterfaces, report: Report): { readonly name: string }[] {
   const spec = readSpec<GroupSpec>(object, serviceGroup, report);
   const what = title(object);
+  const placing = (of: "local" | "remote" | "netbox", ranges: readonly Range[]) => {
+    // The agents of v1 put each address where it belongs by its subnet; since v2 a group says it.
+    const placement = of === "remote" ? "routed" : object.version === "v1" ? "auto" : "lan";
+    return {
+      protocol: "interface",
+      ...(placement !== "routed" && { placement, ...nics }),
+      ...(placement !== "lan" && { ...dummy, ...aggregation(what, ranges, report) }),
+    };
+  };
   const kinds = (["local", "remote", "external", "netbox"] as const).filter((kind) => spec[kind] !== undefined);
   const [kind, ...more] = kinds;
   if (kind === undefined || more.length > 0) {
     refuse(object, ["spec"], `needs one of local, remote, external and netbox, but has ${kinds.join(" and ") || "none"}`);
     return [];
   }
-  if (kind === "external" || kind === "netbox") {
-    report.lose(what, `spec.${kind}: addresses from an IPAM are not supported; the pool is left out`);
+  if (kind === "external") {
+    report.lose(what, "spec.external: no program is asked for addresses but NetBox, by its own API; the pool is left out");
     return [];
   }
+  if (kind === "netbox") return [{ ...ofNetbox(object, spec.netbox ?? {}, report), ...placing("netbox", [spec.netbox ?? {}]) }];
   const given = spec[kind] ?? {};
-  if (given.multiPool) report.lose(what, `spec.${kind}.multiPool: a Service gets one address of each family here`);
   if (given.balancePools) report.lose(what, `spec.${kind}.balancePools: the lowest free address is taken here`);
   const every = [given, ...listed(given.v4pool), ...listed(given.v6pool), ...(given.v4pools ?? []), ...(given.v6pools ?? [])];
   const those = every.filter(({ pool }) => pool !== undefined);
   if (those.length === 0) refuse(object, ["spec", kind], "has no pool of addresses");
-  const common = {
-    name: object.name,
-    addresses: those.map(({ pool }) => pool),
-    ...(object.name !== "default" && { "auto-assign": false }),
+  return parts(object.name, those, given.multiPool === true, report).map(({ name, ranges }) => ({
+    name,
+    addresses: ranges.map(({ pool }) => pool),
+    ...(name !== "default" && { "auto-assign": false }),
+    ...placing(kind, ranges),
+  }));
+}
+
+/** Of a group with `multiPool` each range is a pool, with that of the other family beside it: a Service names them all. */
+function parts(name: string, all: readonly Range[], isMulti: boolean, report: Report) {
+  const isV6 = ({ pool = "" }: Range) => pool.includes(":");
+  const [v4, v6] = [all.filter((one) => !isV6(one)), all.filter(isV6)];
+  const count = Math.max(v4.length, v6.length);
+  if (!isMulti || count < 2) return [{ name, ranges: all }];
+  const pools = Array.from({ length: count }, (_, index) => ({
+    name: index === 0 ? name : `${name}-${index + 1}`,
+    ranges: [v4[index], v6[index]].filter((range) => range !== undefined),
+  }));
+  const names = pools.map((pool) => pool.name).join();
+  const what = `ServiceGroup ${quote(name)}`;
+  report.note(
+    `${what}: with metallb.universe.tf/address-pool: ${names} a Service gets an address of each range, or none at all.`,
+  );
+  if (name === "default")
+    report.lose(what, `multiPool: without that annotation a Service gets addresses of pool ${quote(name)} alone`);
+  return pools;
+}
+
+// Of TEST-NET-1: NetBox, which chooses, has no such range, so that nobody gets it.
+const unknownAddresses = "192.0.2.0/32";
+
+/** PureLB takes whatever address NetBox has as reserved for the tenant; here a pool has addresses, of a prefix or range in NetBox. */
+function ofNetbox({ name }: ManifestObject, { url, tenant }: GroupSpec["netbox"], report: Report) {
+  const what = `ServiceGroup ${quote(name)}`;
+  report.lose(
+    what,
+    `spec.netbox: it does not say which addresses there are: put a prefix or range that NetBox has in place of ${unknownAddresses}`,
+  );
+  report.note(
+    `${what}: the token of PureLB's Secret netbox-client belongs into Secret netbox, with its url and a label: docs/netbox.md.`,
+  );
+  report.note(
+    `${what}: NetBox needs the tag purelb, and its records of reserved addresses may go: records are made and deleted here.`,
+  );
+  return {
+    name,
+    addresses: [unknownAddresses],
+    ...(name !== "default" && { "auto-assign": false }),
+    netbox: { url, "token-secret": { name: "netbox" }, tags: ["purelb"], ...(tenant && { tenant }), mode: "allocate" },
   };
-  // The agents of v1 put each address where it belongs by its subnet; since v2 a group says it.
-  const placement = kind === "remote" ? "routed" : object.version === "v1" ? "auto" : "lan";
-  const placing = {
-    ...(placement !== "routed" && { placement, ...nics }),
-    ...(placement !== "lan" && { ...dummy, ...aggregation(what, those, report) }),
-  };
-  return [{ ...common, protocol: "interface", ...placing } as { name: string }];
 }
 
 function listed(one: Range | undefined): Range[] {

@@ -392,37 +392,22 @@ test(
   },
 );
 
-test("a Secret is made with its owner, or left as it is", limit, async () => {
+test("a Secret without data is filled, and one with data stays as it is", limit, async () => {
   await using s = await scene();
-  const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };
-  const create = async (status: number): Promise<string> => {
-    const creating = s.cluster.createSecret("ns", "memberlist", { secretkey: "k" }, owner);
+  const fill = async (status: number): Promise<string> => {
+    const filling = s.cluster.fillSecret("ns", "memberlist", { secretkey: "k" });
     const request = await s.api.next();
-    assert.equal(`${request.method} ${request.path}`, "POST /api/v1/namespaces/ns/secrets");
-    assert.deepEqual(request.body, {
-      metadata: { name: "memberlist", ownerReferences: [owner] },
-      type: "Opaque",
-      stringData: { secretkey: "k" },
-    });
+    assert.equal(`${request.method} ${request.path}`, "PATCH /api/v1/namespaces/ns/secrets/memberlist");
+    assert.deepEqual(request.body, [
+      { op: "test", path: "/data", value: null },
+      { op: "add", path: "/data", value: { secretkey: "aw==" } },
+    ]);
     request.reply(status, {});
-    return creating;
+    return filling;
   };
-  assert.equal(await create(201), "created");
-  assert.equal(await create(409), "exists");
-});
-
-test("the owner that a Deployment makes", limit, async () => {
-  await using s = await scene();
-  const ask = async (status: number, body: unknown) => {
-    const asked = s.cluster.deploymentOwner("ns", "controller");
-    const request = await s.api.next();
-    assert.equal(request.path, "/apis/apps/v1/namespaces/ns/deployments/controller");
-    request.reply(status, body);
-    return asked;
-  };
-  const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };
-  assert.deepEqual(await ask(200, { metadata: { uid: "u" } }), owner);
-  assert.equal(await ask(404, {}), undefined);
+  assert.equal(await fill(200), "filled");
+  assert.equal(await fill(422), "hasData");
+  await assert.rejects(fill(404), { status: 404 });
 });
 
 test("the API may live below a path", limit, async () => {

@@ -6,7 +6,7 @@ import { Credentials } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
 import { Http, type HttpClient, type Request } from "./http.ts";
 import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
-import type { Lease, ObjectMeta, OwnerReference, Service } from "./objects.ts";
+import type { Lease, ObjectMeta, Service } from "./objects.ts";
 import { projectMeta, type Resource, resources } from "./resources.ts";
 import { isAllowed, pathReview, reviewedUser, type TokenUser, tokenReview } from "./reviews.ts";
 import { type Fields, fields, list, text } from "./untrusted.ts";
@@ -228,37 +228,32 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** Makes a Secret, which goes when `owner` goes. One that exists is left as it is. */
-  async createSecret(
-    namespace: string,
-    name: string,
-    data: Readonly<Record<string, string>>,
-    owner?: OwnerReference,
-  ): Promise<"created" | "exists"> {
-    const metadata = { name, ...(owner && { ownerReferences: [owner] }) };
-    const created = await unless(
-      409,
+  /** Puts these texts into a Secret that has no data; in one that has some, nothing changes. @throws {ApiError} also where there is none */
+  async fillSecret(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<"filled" | "hasData"> {
+    const value = Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString("base64")]));
+    const filled = await unless(
+      422, // The test failed.
       this.#api.call({
-        method: "POST",
-        path: namespaced(namespace, "secrets"),
-        purpose: `create Secret ${namespace}/${name}`,
-        body: { metadata, type: "Opaque", stringData: data },
+        method: "PATCH",
+        path: namespaced(namespace, "secrets", name),
+        purpose: `fill Secret ${namespace}/${name}`,
+        contentType: "application/json-patch+json",
+        body: [
+          { op: "test", path: "/data", value: null },
+          { op: "add", path: "/data", value },
+        ],
+        ignoreAnswer: true, // It has all that is in the Secret.
       }),
     );
-    return created === undefined ? "exists" : "created";
+    return filled === undefined ? "hasData" : "filled";
   }
 
-  /** Sets these texts in a Secret, and makes it when it is missing, to go when `owner` goes. */
-  async writeSecret(
-    namespace: string,
-    name: string,
-    data: Readonly<Record<string, string>>,
-    owner?: OwnerReference,
-  ): Promise<void> {
-    if ((await this.createSecret(namespace, name, data, owner)) === "created") return;
+  /** Sets these texts in a Secret. @throws {ApiError} also where there is none */
+  async writeSecret(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void> {
     const path = namespaced(namespace, "secrets", name);
     const purpose = `write Secret ${namespace}/${name}`;
-    await this.#api.call({ method: "PATCH", path, purpose, contentType: mergePatch, body: { stringData: data } });
+    const body = { stringData: data };
+    await this.#api.call({ method: "PATCH", path, purpose, contentType: mergePatch, body, ignoreAnswer: true });
   }
 
   /** How the API server reaches the webhooks of a ValidatingWebhookConfiguration: name -> client. @returns undefined when there is none */
@@ -285,14 +280,6 @@ export class Cluster implements AsyncDisposable {
       contentType: "application/strategic-merge-patch+json", // Of a list it changes those of these names.
       body: { webhooks: webhooks.map((webhook) => ({ name: webhook, clientConfig })) },
     });
-  }
-
-  /** @returns undefined when there is no such Deployment */
-  async deploymentOwner(namespace: string, name: string): Promise<OwnerReference | undefined> {
-    const path = `/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments/${encodeURIComponent(name)}`;
-    const found = await unless(404, this.#api.call({ method: "GET", path, purpose: `get Deployment ${namespace}/${name}` }));
-    const uid = text(fields(found?.metadata).uid);
-    return uid === "" ? undefined : { apiVersion: "apps/v1", kind: "Deployment", name, uid };
   }
 
   /** For `EventRecorder`: creates a core/v1 Event, giving way to all other calls. */

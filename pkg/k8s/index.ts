@@ -14,7 +14,7 @@ export { type EventReason, EventRecorder, eventReasons } from "./event-recorder.
 export type { Handlers, Informer } from "./informer.ts";
 export { Informers, named } from "./informers.ts";
 export type { ConfigMap, EndpointSlice, Lease, Node, NodeEndpoints, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
-export { configMapReference, nodeReference, type OwnerReference, serviceReference } from "./objects.ts";
+export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
 export { type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";
 export { type NoValue, SecretValues, type SecretValuesOptions } from "./secret-values.ts";

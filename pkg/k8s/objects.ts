@@ -11,6 +11,8 @@ export interface ObjectMeta {
 }
 
 export interface Service extends ObjectMeta {
+  /** `metadata.creationTimestamp` in seconds since 1970; 0 without one. */
+  readonly created: number;
   /** Kept only where they are asked for, of type LoadBalancer, and of no more than some thousand characters. */
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Only those that `pkg/service` reads, under their whole names. */
@@ -99,6 +101,8 @@ export interface ConfigMap extends ObjectMeta {
 }
 
 export interface Secret extends ObjectMeta {
+  /** What it is meant for, by the label `ingot-use`; empty without one. */
+  readonly use: string;
   /** Decoded, as UTF-8. */
   readonly data: Readonly<Record<string, string>>;
 }
@@ -119,14 +123,6 @@ export interface ObjectReference {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion?: string;
-}
-
-/** The object that goes when this one goes, as in `metadata.ownerReferences`. */
-export interface OwnerReference {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly name: string;
-  readonly uid: string;
 }
 
 export function serviceReference(service: Service): ObjectReference {

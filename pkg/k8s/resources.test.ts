@@ -31,7 +31,7 @@ test("a Service keeps what decides about it", () => {
     "kubectl.kubernetes.io/last-applied-configuration": "{}",
   };
   const raw = {
-    metadata: { ...metadata, annotations },
+    metadata: { ...metadata, annotations, creationTimestamp: "1970-01-02T00:00:01Z" },
     spec: {
       type: "LoadBalancer",
       clusterIP: "10.0.0.1",
@@ -48,6 +48,7 @@ test("a Service keeps what decides about it", () => {
   };
   assert.deepEqual(project(resources.services, raw), {
     ...meta,
+    created: 86_401,
     labels: undefined,
     annotations: { "metallb.universe.tf/address-pool": "p" },
     type: "LoadBalancer",

@@ -80,6 +80,7 @@ function projectService(
     name,
     uid,
     resourceVersion,
+    created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
     labels: isLabeled && spec.type === "LoadBalancer" ? projectLabels(raw) : undefined,
     annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
     type: text(spec.type),
@@ -212,7 +213,7 @@ function projectConfigMap(raw: Fields, meta: ObjectMeta): ConfigMap {
 
 function projectSecret(raw: Fields, meta: ObjectMeta): Secret {
   const decoded = Object.entries(textMap(raw.data)).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]);
-  return { ...meta, data: Object.fromEntries(decoded) };
+  return { ...meta, use: text(fields(fields(raw.metadata).labels)["ingot-use"]), data: Object.fromEntries(decoded) };
 }
 
 function projectLease(raw: Fields, meta: ObjectMeta): Lease {

@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "#pkg/log";
 import { resources } from "./resources.ts";
-import { SecretValues } from "./secret-values.ts";
+import { SecretValues, type SecretValuesOptions } from "./secret-values.ts";
 import { FakeCluster, secret } from "./testing/index.ts";
 
 const namespace = "metallb-system";
 
-function bench() {
+function bench(use: SecretValuesOptions["use"] = "bgp-password") {
   const cluster = new FakeCluster();
   const calls: string[] = [];
   const log = { ...silentLog, warn: (message: string, fields?: object) => calls.push(`${message} ${JSON.stringify(fields)}`) };
-  const values = new SecretValues({ cluster, namespace, log, changed: () => calls.push("changed") });
+  const values = new SecretValues({ cluster, namespace, use, log, changed: () => calls.push("changed") });
   values.watch(new Set(["routers"]));
   return { cluster, calls, values, informer: cluster.of(resources.secrets, "routers") };
 }
@@ -44,23 +44,47 @@ test("SecretValues: until there is a value, what is missing is described", () =>
   assert.deepEqual(calls, ["changed"], "once");
   informer.sync();
   assert.equal(missing(), "there is no Secret metallb-system/routers, or nothing in it");
-  informer.see(secret(`${namespace}/routers`, { spare: "x", other: "y" }));
+  informer.see(secret(`${namespace}/routers`, { spare: "x", other: "y" }, "bgp-password"));
   assert.equal(missing(), 'Secret metallb-system/routers has no key "main", but spare, other');
+});
+
+test("SecretValues: nothing is taken from a Secret that is not marked for this use, whatever the configuration names", () => {
+  for (const use of ["", "netbox-token"]) {
+    const { values, informer } = bench();
+    informer.see(secret(`${namespace}/routers`, { main: "hunter2" }, use));
+    informer.sync();
+    const { missing } = values.get(wanted) as { missing: string };
+    assert.match(missing, /^Secret metallb-system\/routers is not marked for this use: .* the label ingot-use=bgp-password$/);
+    informer.see(secret(`${namespace}/routers`, { main: "hunter3" }, "bgp-password"));
+    assert.equal(values.get(wanted), "hunter3");
+    informer.see(secret(`${namespace}/routers`, { main: "hunter4" }, use));
+    assert.equal(values.get(wanted), "hunter3", "as after a deletion");
+  }
+});
+
+test("SecretValues: a token and what stands beside it are of one version of the Secret", () => {
+  const { values, informer } = bench("netbox-token");
+  informer.see(secret(`${namespace}/routers`, { main: "old", url: "https://old.example.com" }, "netbox-token"));
+  informer.see(secret(`${namespace}/routers`, { main: "new" }, "netbox-token"));
+  assert.equal(values.get(wanted), "new");
+  assert.equal(typeof values.get({ name: "routers", key: "url" }), "object");
+  informer.forget("metallb-system/routers");
+  assert.equal(values.get(wanted), "new", "deleted by accident");
 });
 
 test("SecretValues: a changed value is reported, without the line break that files end with", () => {
   const { values, informer, calls } = bench();
-  informer.see(secret(`${namespace}/routers`, { main: "hunter2\n" }));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2\n" }, "bgp-password"));
   assert.equal(values.get(wanted), "hunter2");
-  informer.see(secret(`${namespace}/routers`, { main: "hunter3\r\n" }));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter3\r\n" }, "bgp-password"));
   assert.equal(values.get(wanted), "hunter3");
   assert.deepEqual(calls, ["changed", "changed"]);
 });
 
 test("SecretValues: what is deleted by accident stays in use, and the log names it without the value", () => {
   const { values, informer, calls } = bench();
-  informer.see(secret(`${namespace}/routers`, { main: "hunter2", spare: "x" }));
-  informer.see(secret(`${namespace}/routers`, { spare: "x" }));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2", spare: "x" }, "bgp-password"));
+  informer.see(secret(`${namespace}/routers`, { spare: "x" }, "bgp-password"));
   informer.forget("metallb-system/routers");
   assert.equal(values.get(wanted), "hunter2");
   const warning = (keys: string[]) =>

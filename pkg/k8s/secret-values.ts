@@ -7,6 +7,8 @@ import { resources } from "./resources.ts";
 export interface SecretValuesOptions {
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
+  /** The label `ingot-use` that a Secret has to have: whoever writes the configuration may name any, also the key of the ring. */
+  readonly use: "bgp-password" | "netbox-token";
   /** A value may be another one. */
   readonly changed: () => void;
   readonly log: Log;
@@ -20,13 +22,15 @@ export interface NoValue {
 interface Watched {
   readonly informer: Informer<Secret>;
   readonly values: Map<string, string>; // key -> value
+  /** It is there, and has not the label. */
+  isUnmarked: boolean;
   /** The API server refuses it. */
   isForbidden: boolean;
 }
 
 /**
  * Follows single Secrets by their names. Whoever deletes a Secret, or a key in it, by accident does not want what depends on it to stop:
- * the last value stays for as long as the name is wanted. Values are never logged.
+ * the last value stays for as long as the name is wanted. Nothing is taken from a Secret that is not meant for it. Values are never logged.
  */
 export class SecretValues implements Disposable {
   readonly #options: SecretValuesOptions;
@@ -55,6 +59,9 @@ export class SecretValues implements Disposable {
     if (watched?.isForbidden)
       return { missing: `${secret} may not be read: the process's ServiceAccount needs a Role to list and watch it` };
     if (watched === undefined || !watched.informer.synced) return { missing: `${secret} has not been read yet` };
+    const label = `ingot-use=${this.#options.use}`;
+    if (watched.isUnmarked)
+      return { missing: `${secret} is not marked for this use: if it is meant, give it the label ${label}` };
     if (watched.values.size === 0) return { missing: `there is no ${secret}, or nothing in it` };
     return { missing: `${secret} has no key ${JSON.stringify(key)}, but ${[...watched.values.keys()].join(", ")}` };
   }
@@ -64,17 +71,17 @@ export class SecretValues implements Disposable {
   }
 
   #follow(name: string): void {
-    const values = new Map<string, string>();
     const informer = this.#options.cluster.informer(
       resources.secrets,
       { namespace: this.#options.namespace, fieldSelector: `metadata.name=${name}` },
       {
         synced: () => this.#asked(name, false),
         forbidden: () => this.#asked(name, true),
-        changed: (_key, now) => this.#changed(name, now, values),
+        changed: (_key, now) => this.#changed(watched, name, now),
       },
     );
-    this.#watched.set(name, { informer, values, isForbidden: false });
+    const watched: Watched = { informer, values: new Map(), isUnmarked: false, isForbidden: false };
+    this.#watched.set(name, watched);
     informer.start();
   }
 
@@ -85,15 +92,20 @@ export class SecretValues implements Disposable {
     this.#options.changed();
   }
 
-  #changed(name: string, now: Secret | undefined, values: Map<string, string>): void {
-    const gone = [...values.keys()].filter((key) => now?.data[key] === undefined);
+  #changed(watched: Watched, name: string, now: Secret | undefined): void {
+    const { values } = watched;
+    const { use } = this.#options;
+    watched.isUnmarked = now !== undefined && now.use !== use;
+    const data = watched.isUnmarked ? {} : (now?.data ?? {});
+    if (use === "netbox-token" && now !== undefined) values.clear(); // A token goes to the URL that stands beside it, not to one that did.
+    const gone = [...values.keys()].filter((key) => data[key] === undefined);
     if (gone.length > 0)
       this.#options.log.warn("values of a Secret are gone, the last ones stay in use", {
         event: "secretChanged",
         secret: name,
         keys: gone,
       });
-    for (const [key, value] of Object.entries(now?.data ?? {})) values.set(key, value.replace(/\r?\n$/, ""));
+    for (const [key, value] of Object.entries(data)) values.set(key, value.replace(/\r?\n$/, ""));
     this.#options.changed();
   }
 }

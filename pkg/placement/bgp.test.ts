@@ -54,6 +54,8 @@ function placed(given: Given) {
       service,
       goesWith: address,
       isAllowed: true,
+      created: 0,
+      backendKey: "",
       externalTrafficPolicy: local ? "Local" : "Cluster",
       endpoints: endpoints.map((text) => ({
         nodeName: text.replace(/^[!~]/, ""),

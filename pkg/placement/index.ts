@@ -37,6 +37,7 @@ export {
   type AddressPlacement,
   type Choose,
   type Holder,
+  heeded,
   type NotAnnounced,
   place,
   placeNowhere,

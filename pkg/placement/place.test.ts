@@ -90,6 +90,8 @@ function holder({
     service,
     goesWith: ip(goesWith),
     isAllowed,
+    created: 0,
+    backendKey: "",
     externalTrafficPolicy: local ? "Local" : "Cluster",
     endpoints: endpoints.map((text) => ({
       nodeName: text.replace(/^[!~]/, ""),
@@ -492,10 +494,13 @@ test("place: an address of a dual-stack Service follows its first one", () => {
   assert.equal(place(ip(x), [dual], on()).owner, elect(nodes, ip(y)));
 });
 
-test("place: Services that share an address and differ in their first one elect by the shared address", () => {
+test("place: of Services that share an address and differ in their first one the oldest is followed", () => {
   const dual = holder({ service: "default/dual", goesWith: y });
   const single = holder({ service: "default/single" });
-  assert.equal(place(ip(x), [dual, single], on()).owner, elect(nodes, ip(x)));
+  const electedBy = (...holders: Holder[]) => place(ip(x), holders, on()).electionAddress.toString();
+  assert.equal(electedBy({ ...dual, created: 1 }, { ...single, created: 2 }), y);
+  assert.equal(electedBy({ ...dual, created: 2 }, { ...single, created: 1 }), x);
+  assert.equal(electedBy({ ...dual, created: 1, isAllowed: false }, { ...single, created: 2 }), x);
 });
 
 test("place: both addresses of a dual-stack Service are announced, by the same node", () => {

@@ -20,13 +20,20 @@ export interface Holder {
   readonly goesWith: Address;
   /** Whether it may hold this address beside its others. */
   readonly isAllowed: boolean;
+  /** When it was made, in seconds since 1970. */
+  readonly created: number;
+  /** Which Pods decide where the address is announced: see `backendKeyOf`. */
+  readonly backendKey: string;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   readonly endpoints: readonly NodeEndpoints[];
 }
 
 /** Why a Service's address is not announced by anyone, or not for this Service. */
 export type NotAnnounced =
-  /** The address is in no pool of the configuration in force, or not in that of the Service's first one, which does not ask for several. */
+  /**
+   * The address is in no pool of the configuration in force, or not in that of the Service's first one, which does not ask for several, or an
+   * older Service on it has other backends.
+   */
   | "ipNotAllowed"
   | "noReadyEndpoint"
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
@@ -67,6 +74,23 @@ export type Refusal =
       readonly reason: "notInSubnet";
       readonly nodes: readonly { readonly node: string; readonly subnets: readonly Prefix[] }[]; // Never empty.
     };
+
+/**
+ * Where Services on one address disagree on whose Pods it is for, the oldest decides, and those that disagree with it may not hold the address:
+ * nobody who comes to an address changes where it is announced. The controller sees to it that they agree, some time after.
+ */
+export function heeded(holders: readonly Holder[]): readonly Holder[] {
+  const oldest = oldestOf(holders);
+  if (holders.every(({ backendKey }) => backendKey === oldest?.backendKey)) return holders;
+  return holders.map((holder) => (holder.backendKey === oldest?.backendKey ? holder : { ...holder, isAllowed: false }));
+}
+
+/** The oldest holder that may have the address; the first of several that are equally old. */
+function oldestOf(holders: readonly Holder[]): Holder | undefined {
+  let oldest: Holder | undefined;
+  for (const holder of holders) if (holder.isAllowed && !(holder.created >= (oldest?.created ?? Infinity))) oldest = holder;
+  return oldest;
+}
 
 /**
  * Which of the candidates announces an address; undefined without candidates, or while that is not settled.
@@ -242,8 +266,7 @@ function agreed(choices: readonly (readonly string[])[]): readonly string[] {
   return common.length > 0 ? common : [...counts.keys()];
 }
 
-/** What it goes with where the Services on it agree on that, as MetalLB has it for a dual-stack Service; else the address itself. */
+/** What it goes with for the oldest Service on it, as MetalLB has it for a dual-stack Service: no other one moves it. */
 function electionAddress(address: Address, holders: readonly Holder[]): Address {
-  const first = holders[0]?.goesWith;
-  return first !== undefined && holders.every(({ goesWith }) => goesWith.equals(first)) ? first : address;
+  return (oldestOf(holders) ?? holders[0])?.goesWith ?? address;
 }

@@ -7,6 +7,7 @@ export { annotationNames, annotations, isAnnotation, readAnnotation } from "./an
 export {
   type AddressRequest,
   asksFor,
+  backendKeyOf,
   maxAddresses,
   maxPorts,
   mayHoldSeveral,

@@ -86,15 +86,15 @@ const requests: { name: string; spec: Partial<ServiceFields>; want: object }[] =
     want: { sharingKey: "" },
   },
   {
-    name: "has its sorted selector as backend key under Local",
+    name: "has its namespace and its sorted selector as backend key under Local",
     spec: { externalTrafficPolicy: "Local", selector: { b: "2", a: "1" } },
-    want: { backendKey: "a=1,b=2" },
+    want: { backendKey: "default/a=1,b=2" },
   },
   { name: "has no backend key under Cluster", spec: { selector: { a: "1" } }, want: { backendKey: "" } },
   {
-    name: "has no backend key under Local without a selector",
+    name: "has its namespace as backend key under Local without a selector: somebody writes its endpoints",
     spec: { externalTrafficPolicy: "Local" },
-    want: { backendKey: "" },
+    want: { backendKey: "default/" },
   },
 ];
 for (const { name, spec, want } of requests) {

@@ -20,7 +20,7 @@ export interface AddressRequest {
   readonly ports: readonly Port[];
   /** Of the annotation `allow-shared-ip`; empty when the Service shares with nobody, as one with more than `maxPorts` does. */
   readonly sharingKey: string;
-  /** The selector as a sorted label string under `externalTrafficPolicy: Local`, else empty. Services on one address must agree on it. */
+  /** See `backendKeyOf`. */
   readonly backendKey: string;
   /**
    * Asked for by `spec.loadBalancerIP` or the annotation, as they are listed, each once; at most `maxAddresses`, empty for any. They win
@@ -55,7 +55,7 @@ export function readRequest(service: ServiceFields): RequestReading {
     families: [...new Set(service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []))],
     ports: service.ports.slice(0, maxPorts).map(({ protocol, port }) => ({ protocol, port })),
     sharingKey: service.ports.length > maxPorts ? "" : (readAnnotation(service.annotations, annotations.sharing)?.value ?? ""),
-    backendKey: service.externalTrafficPolicy === "Local" ? labelString(service.selector) : "",
+    backendKey: backendKeyOf(service),
     requestedAddresses: [],
     requestedPool: readAnnotation(service.annotations, annotations.pool)?.value || undefined,
     mayHoldSeveral: mayHoldSeveral(service),
@@ -64,6 +64,14 @@ export function readRequest(service: ServiceFields): RequestReading {
   if (typeof requested === "string")
     return { type: "malformed", request: { ...request, requestedPool: undefined }, problem: requested };
   return { type: "request", request: { ...request, requestedAddresses: requested } };
+}
+
+/**
+ * Which Pods decide where the Service's addresses are announced, as text: under `externalTrafficPolicy: Local` those that its selector matches in its
+ * namespace; empty where no Pods do. Services on one address must agree on it: one of another namespace has other Pods, whatever its selector.
+ */
+export function backendKeyOf({ key, selector, externalTrafficPolicy }: ServiceFields): string {
+  return externalTrafficPolicy === "Local" ? `${namespaceOf(key)}/${labelString(selector)}` : "";
 }
 
 /** Whether the Service asks for more than one address or pool by a list. Other Services hold one address of each family, of one pool. */

@@ -1,8 +1,8 @@
 import { type Config, PoolIndex } from "#pkg/config";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
-import type { Holder, KnownReachability } from "#pkg/placement";
-import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import { type Holder, heeded, type KnownReachability } from "#pkg/placement";
+import { asksFor, backendKeyOf, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 
 /** A cluster, as far as it matters who has which address and who announces it. */
 export interface ClusterState {
@@ -47,12 +47,14 @@ export function heldAddresses({ services, slices, config }: ClusterState): Reado
         service: service.key,
         goesWith: pools.goesWith(addresses, address, several),
         isAllowed: allowed.some((one) => one.equals(address)),
+        created: service.created,
+        backendKey: backendKeyOf(service),
         externalTrafficPolicy: service.externalTrafficPolicy,
         endpoints: endpoints.get(service.key) ?? [],
       });
     }
   }
-  return held;
+  return new Map(held.entries().map(([key, { address, holders }]) => [key, { address, holders: heeded(holders) }]));
 }
 
 function endpointsByService(slices: readonly EndpointSlice[]): ReadonlyMap<string, Holder["endpoints"]> {

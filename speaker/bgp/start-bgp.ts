@@ -17,14 +17,16 @@ export interface RunningBgp extends AsyncDisposable {
 
 /** Listens where peers may connect. No session starts before there are routes. */
 export async function startBgp(
-  options: Omit<BgpSessionsOptions, "portions"> & Omit<SecretValuesOptions, "changed">,
+  options: Omit<BgpSessionsOptions, "portions"> & Omit<SecretValuesOptions, "use" | "changed">,
 ): Promise<RunningBgp> {
   await using stack = new AsyncDisposableStack();
   const { cluster, namespace, clock, log } = options;
   const portions = stack.use(new Portions(clock, portionsPerTurn));
   const sessions = stack.use(new BgpSessions({ ...options, portions }));
   await sessions.start();
-  const secrets = stack.use(new SecretValues({ cluster, namespace, log, changed: () => bgp.secretsChanged() }));
+  const secrets = stack.use(
+    new SecretValues({ cluster, namespace, use: "bgp-password", log, changed: () => bgp.secretsChanged() }),
+  );
   const bfd = stack.use(new Bfd({ log, date: wallClock }));
   const newSession = (session: NewSession) => sessions.open(session);
   const bgp = stack.use(new BgpSpeaker({ newSession, secrets, bfd, portions, clock, log }));

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, isByBgp, placeNowhere, type Verdict } from "#pkg/placement";
+import { type AddressPlacement, heeded, isByBgp, placeNowhere, type Verdict } from "#pkg/placement";
 import { bgp } from "./bgp.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { byInterface } from "./interface.ts";
@@ -103,7 +103,7 @@ function placeAddress(
   const pool = pools.find(address);
   const before = placements.get(key) ?? none;
   const keys = holderKeys(services, key);
-  const holders = holdersWith(services, keys.slice(0, limits.holdersOfAddress)).map(
+  const onAddress = holdersWith(services, keys.slice(0, limits.holdersOfAddress)).map(
     ({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
       ...rest,
       goesWith: pools.goesWith(addresses, address, mayHoldSeveral),
@@ -111,6 +111,7 @@ function placeAddress(
       isAllowed: pools.place(addresses, mayHoldSeveral, asksFor).held.some((held) => held.equals(address)),
     }),
   );
+  const holders = heeded(onAddress);
   const within =
     pool === undefined || pool.protocols.length === 0
       ? [placeNowhere(address, holders, pool?.name)]

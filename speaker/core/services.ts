@@ -2,7 +2,7 @@ import type { AsksFor } from "#pkg/config";
 import type { EndpointSlice, NodeEndpoints, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import type { Holder } from "#pkg/placement";
-import { asksFor, mayHoldSeveral, type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
+import { asksFor, backendKeyOf, mayHoldSeveral, type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
 
 /**
  * Services and their endpoints as the API has them, found by the addresses in their status. Most addresses have one Service, and most
@@ -89,6 +89,8 @@ export function holdersWith(services: Services, keys: readonly string[]): readon
         mayHoldSeveral: mayHoldSeveral(service),
         asksFor: (address, pool) => asksFor(service, address, pool.name),
         externalTrafficPolicy: service.externalTrafficPolicy,
+        created: service.created,
+        backendKey: keys.length > 1 ? backendKeyOf(service) : "", // Nobody compares that of one alone.
         endpoints: endpointsOf(services, key),
       },
     ];

@@ -23,7 +23,7 @@ export const routedPool = `
     addresses: [198.51.100.0/24]
 `;
 
-const manifests = resolve(import.meta.dirname, "../../../manifests");
+export const manifests = resolve(import.meta.dirname, "../../../manifests");
 
 // Edits it as often as it is told, one edit after the other.
 const editScript = `
@@ -84,12 +84,13 @@ export class InstalledCluster implements AsyncDisposable {
     await this.rolledOut("deployment/controller", "daemonset/speaker");
   }
 
-  /** Makes the Secret that the controller would make: a speaker that is there before it waits, and a kubelet looks again after 10 to 15 s. */
+  /** Makes the key that the controller would make: a speaker that is there before it waits, and a kubelet looks again after 10 to 15 s. */
   async #createKey(): Promise<void> {
     await this.kubectl("apply", "-f", join(manifests, "base/namespace.yaml"));
     const exists = await this.kubectl("-n", namespace, "get", "secret", "memberlist", "--ignore-not-found", "-o", "name");
-    if (exists === "")
-      await this.kubectl("-n", namespace, "create", "secret", "generic", "memberlist", "--from-literal=secretkey=a key");
+    if (exists !== "") return;
+    await this.kubectl("apply", "-f", join(manifests, "base/memberlist.yaml"));
+    await this.kubectl("-n", namespace, "patch", "secret", "memberlist", "-p", '{"stringData":{"secretkey":"a key"}}');
   }
 
   /** Writes `kustomization.yaml` into the cluster's directory. */

@@ -60,6 +60,10 @@ function takeOver(binaries: string): void {
   });
 
   step("and back, by rollout undo", async (on) => {
+    const list = ["--verb=list", "--resource=secrets", "--resource-name=memberlist"];
+    await on.kubectl("-n", namespace, "create", "role", "metallb-way-back", ...list);
+    const account = `--serviceaccount=${namespace}:controller`;
+    await on.kubectl("-n", namespace, "create", "rolebinding", "metallb-way-back", "--role=metallb-way-back", account);
     const streamed = await on.streaming(addresses, async () => {
       for (const workload of workloads) {
         await on.kubectl("-n", namespace, "rollout", "undo", workload);

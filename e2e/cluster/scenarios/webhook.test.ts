@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
-import { config, InstalledCluster, namespace } from "./installed.ts";
+import { config, InstalledCluster, manifests, namespace } from "./installed.ts";
 
 // The component validating-webhook on a real API server: it is asked, it is right, and it is done without.
 const step = steps(async () => {
@@ -82,9 +83,11 @@ step("other ConfigMaps, of this namespace and of others, are nobody's business",
   }
 });
 
-step("a certificate that is deleted is made again, and trusted", async (on) => {
+step("a certificate that is deleted is made again once the manifests are applied, and trusted", async (on) => {
   await on.kubectl("-n", namespace, "delete", "secret", "ingot-webhook");
-  await waitFor("another Secret", () => on.kubectl("-n", namespace, "get", "secret", "ingot-webhook").catch(() => ""), patience);
+  await on.kubectl("apply", "-f", join(manifests, "components/validating-webhook/secret.yaml"));
+  const certificate = ["-n", namespace, "get", "secret", "ingot-webhook", "-o", "jsonpath={.data.tls\\.crt}"];
+  await waitFor("another certificate", () => on.kubectl(...certificate), patience);
   await refusal(on);
 });
 

@@ -140,9 +140,9 @@ test("a session offers to return echoes while the node forwards, whenever that i
 });
 
 /** Sends so many Down packets that do not know the session, as anybody at the peer's address can. */
-async function forgeDown(port: number, ttl: number, count: number): Promise<void> {
+async function forgeDown(port: number, ttl: number, count: number, from = "127.0.0.1"): Promise<void> {
   const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
+  socket.bind(0, from);
   await once(socket, "listening");
   const down: ControlPacket = {
     diagnostic: 0,
@@ -172,6 +172,16 @@ test("forged Down packets from the peer's address do not take a session down", a
   await until(() => bfd.ignored().otherDiscriminator === 20);
   await forgeDown(3784, 64, 20);
   await until(() => bfd.ignored().ttl === 20);
+  assert.deepEqual(verdicts, ["up"]);
+});
+
+test("packets in masses from a host that is no peer take no session down, and are counted", async () => {
+  await using bfd = newBfd();
+  const verdicts: string[] = [];
+  using watch = bfd.watch(ends, fast, ({ verdict }) => verdicts.push(verdict));
+  await until(() => watch.status.verdict === "up");
+  await Promise.all(Array.from({ length: 16 }, () => forgeDown(3784, 255, 250, "127.0.0.77")));
+  await until(() => Object.values(bfd.ignored()).reduce((sum, count) => sum + count, 0) > 1_024);
   assert.deepEqual(verdicts, ["up"]);
 });
 

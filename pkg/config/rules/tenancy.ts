@@ -12,6 +12,11 @@ type Tenancy = Pick<Pool, "fence" | "priority" | "closed" | "sharing" | "reserva
 export function readTenancy(fields: RawPool, path: Path, ranges: readonly Entry[], problems: Problems): Tenancy {
   const namespaces = readNamespaces(fields, path, problems);
   const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);
+  if (serviceSelectors.length > 0 && !isFenced(namespaces))
+    problems.warn(
+      [...path, "service-selectors"],
+      "whoever makes a Service chooses its labels: this sorts Services, and keeps nobody out; namespaces or namespace-selectors do",
+    );
   const isForOne = namespaces.namespaces.length === 1 && namespaces.namespaceSelectors.length === 0;
   if (isFenced(namespaces) && !isForOne && fields.sharing === undefined)
     problems.warn(

@@ -108,8 +108,9 @@ function selected({ nodeSelectors }: Partial<PeerSpec>): object {
 
 function secret(what: string, { passwordSecret }: Partial<PeerSpec>, report: Report): object {
   if (!passwordSecret?.name) return {};
-  report.note(`${what}: speakers have to be allowed to read Secret ${passwordSecret.name}: apply the component bgp-passwords.`);
-  return { "password-secret": { name: passwordSecret.name } };
+  const { name } = passwordSecret;
+  report.note(`${what}: Secret ${name} needs the label ingot-use=bgp-password, and the component bgp-passwords its name.`);
+  return { "password-secret": { name } };
 }
 
 function disabled(what: string, { vrf }: Partial<PeerSpec>, report: Report): object {

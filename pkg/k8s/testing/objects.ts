@@ -10,6 +10,7 @@ function meta(key: string, uid?: string): ObjectMeta {
 export function service(key: string, fields: Partial<Service> = {}): Service {
   return {
     ...meta(key),
+    created: 0,
     labels: {},
     annotations: {},
     type: "LoadBalancer",
@@ -58,6 +59,6 @@ export function configMap(
   return { ...meta(key), data, annotations };
 }
 
-export function secret(key: string, data: Readonly<Record<string, string>>): Secret {
-  return { ...meta(key), data };
+export function secret(key: string, data: Readonly<Record<string, string>>, use = ""): Secret {
+  return { ...meta(key), use, data };
 }

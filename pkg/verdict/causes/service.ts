@@ -247,7 +247,8 @@ const announcement = {
   },
   ipNotAllowed: {
     states: isPending,
-    means: "The address in the status is in no pool, or not in the pool of the Service's first one.",
+    means:
+      "The address in the status is in no pool, or not in the pool of the Service's first one, or an older Service has it for other backends.",
     next: "see the controller's verdict, and who writes the status",
   },
   noReadyEndpoint: {

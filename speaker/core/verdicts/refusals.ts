@@ -39,7 +39,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, {
   switch (refusal.reason) {
     case "ipNotAllowed":
       return verdict("service", refusal.reason, {
-        message: `${address} is in no pool of the configuration in force, or not in the pool of the Service's first address`,
+        message: `${address} is in no pool of the configuration in force, or not in the pool of the Service's first address, or an older Service on it has other backends`,
       });
     case "noReadyEndpoint":
       return unreadyVerdict(`${address}`, idle);
