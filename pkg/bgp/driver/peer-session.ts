@@ -135,6 +135,11 @@ export class PeerSession {
     this.#expecting?.[Symbol.dispose]();
     this.#expecting = undefined;
     this.#dispatch({ type: "stop", notification: ceaseOf(cease, text), because: text });
+    await this.closed();
+  }
+
+  /** Resolves when the peer has closed its side, too, of all connections that were closed so far. */
+  async closed(): Promise<void> {
     await Promise.all(this.#closing);
   }
 
