@@ -71,17 +71,12 @@ function openSocket(peer: SessionSettings): Socket {
 
 const stillborn: Connection = { write() {}, pause() {}, resume() {}, end() {}, destroy() {} };
 
-// The peer's end may be gone, and the word of that lost: nothing is under way that would show it, and an OPEN is waited for for minutes.
-const askIfAliveAfterMs = 10_000;
-
-/** A connection on a socket of Node. Until the peer has sent something, its kernel is asked whether its end is there (RFC 9293, section 3.8.4). */
+/** A connection on a socket of Node. */
 export class TcpConnection implements Connection {
   readonly #socket: Socket;
 
   constructor(socket: Socket, peer: SessionSettings, events: ConnectionEvents) {
     this.#socket = socket;
-    socket.setKeepAlive(true, askIfAliveAfterMs);
-    socket.once("data", () => socket.setKeepAlive(false)); // From its OPEN on, BGP has its own.
     let because = "this side closed the connection";
     socket.on("connect", () => {
       const end = endOf(socket, peer);

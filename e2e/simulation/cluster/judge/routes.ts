@@ -6,7 +6,7 @@ import type { SpeakerProcess } from "../speaker-process.ts";
 
 // The router looks at its hold timers every second.
 const noticeMs: Millis = 1_500;
-// From when a speaker and the router can reach one another again: a session that was established before is tried anew every 4 s.
+// From when a speaker and the router can reach one another again: a session that was established before is tried again every 2 s.
 const returnMs: Millis = 15_000;
 
 /** Promise 3: the router has no route through a node that is gone, and has one through each that can carry it. */
