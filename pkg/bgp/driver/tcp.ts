@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
@@ -6,6 +7,7 @@ import { parseAddress } from "#pkg/net";
 import {
   type Connection,
   type ConnectionEvents,
+  type InterfaceInfo,
   type Interfaces,
   type SocketEnd,
   socketEnd,
@@ -41,13 +43,37 @@ let asked: Interfaces | undefined; // Until what is being done is done.
  */
 export function interfacesNow(): Interfaces {
   if (asked === undefined) {
-    asked = networkInterfaces();
+    asked = flagged(networkInterfaces());
     // Not longer: what is done next may be to hear of other addresses.
     process.nextTick(() => {
       asked = undefined;
     });
   }
   return asked;
+}
+
+/** With the flags that the kernel has for IPv6 addresses. */
+function flagged(interfaces: Interfaces): Interfaces {
+  const flags = new Map<string, number>(); // address and interface -> IFA_F_*
+  for (const line of inet6Lines()) {
+    const [octets = "", , , , hex = "", name = ""] = line.trim().split(/ +/);
+    flags.set(`${octets}%${name}`, Number.parseInt(hex, 16));
+  }
+  const withFlags = (name: string, info: InterfaceInfo): InterfaceInfo => {
+    const address = info.family === "IPv6" ? parseAddress(info.address) : undefined;
+    const found = address && flags.get(`${Buffer.from(address.toBytes()).toString("hex")}%${name}`);
+    return found === undefined ? info : { ...info, flags: found };
+  };
+  const entries = Object.entries(interfaces).map(([name, infos]) => [name, infos?.map((info) => withFlags(name, info))]);
+  return Object.fromEntries(entries);
+}
+
+function inet6Lines(): string[] {
+  try {
+    return readFileSync("/proc/net/if_inet6", "latin1").trimEnd().split("\n");
+  } catch {
+    return []; // This node has no IPv6.
+  }
 }
 
 /** @throws {Error} in words, {SystemCallError} for `describeConnectionError` */
