@@ -74,6 +74,7 @@ export class PeerSession {
   #downAt: Millis;
   #unsendableSince: ReadonlyMap<string, Millis> = new Map(); // which routes it cannot carry, and why -> since when
   #up: Up | undefined;
+  #lastEnd: SocketEnd | undefined;
   /** A batch has been asked for. */
   #isPumping = false;
   #expecting: Disposable | undefined;
@@ -153,6 +154,7 @@ export class PeerSession {
       unsendableSince: this.#unsendableSince,
       up: this.#up,
       end: this.#end,
+      lastEnd: this.#lastEnd,
       counters: this.#counters,
       routes,
     };
@@ -224,7 +226,9 @@ export class PeerSession {
         this.#open(effect.connection, (events) => this.#options.transport.dial(this.#session.settings, events));
         break;
       case "adopt":
-        if (incoming !== undefined) this.#open(effect.connection, (events) => incoming.open(events), incoming.end);
+        if (incoming === undefined) break;
+        this.#lastEnd = incoming.end;
+        this.#open(effect.connection, (events) => incoming.open(events), incoming.end);
         break;
       case "refuse":
         if (incoming !== undefined) this.#refuse(effect, incoming);
@@ -276,7 +280,10 @@ export class PeerSession {
     const connection = new PeerConnection(
       open,
       {
-        connected: (end) => this.#dispatch({ type: "connected", connection: id, routerId: this.#routerId(end) }),
+        connected: (end) => {
+          this.#lastEnd = end;
+          this.#dispatch({ type: "connected", connection: id, routerId: this.#routerId(end) });
+        },
         received: (octets) => this.#receive(id, connection, octets),
         closed: (because) => {
           this.#connections.delete(id);

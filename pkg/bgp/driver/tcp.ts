@@ -104,6 +104,13 @@ export class TcpConnection implements Connection {
   constructor(socket: Socket, peer: SessionSettings, events: ConnectionEvents) {
     this.#socket = socket;
     let because = "this side closed the connection";
+    // Node remembers the first answer: before it connects there is no address yet.
+    let source = socket.remoteAddress === undefined ? undefined : socket.localAddress;
+    socket.once("connectionAttempt", () =>
+      process.nextTick(() => {
+        source = socket.localAddress;
+      }),
+    );
     socket.on("connect", () => {
       const end = endOf(socket, peer);
       if (end !== undefined) events.connected(end); // Else it broke already, and `closed` comes next.
@@ -115,7 +122,7 @@ export class TcpConnection implements Connection {
     socket.on("error", (error) => {
       because = describeConnectionError(error, peer);
     });
-    socket.on("close", () => events.closed(because));
+    socket.on("close", () => events.closed(source === undefined ? because : `${because} (from ${source})`));
   }
 
   write(octets: Uint8Array, written: () => void): void {
