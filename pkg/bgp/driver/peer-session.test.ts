@@ -300,6 +300,26 @@ test("nothing is read from a connection behind what ended the session", () => {
   assert.equal(pair.near.session.describe().messagesReceived.notification, 1);
 });
 
+test("an established session takes the addresses that its interface has by now as next hops, and sends its routes again", () => {
+  let has = address("2001:db8::1");
+  const pair = new Pair({ endNow: (end) => ({ ...end, addresses: new Map([...end.addresses, ["IPv6", has]]) }) });
+  const prefix = new Prefix(address("2001:db8:1::1"), 128);
+  pair.near.routes.advertise(prefix, attributes);
+  pair.start().settle();
+  assert.equal(pair.near.routes.standing(prefix)?.state, "noNextHop");
+  for (const text of ["2001:db8::2", "2001:db8::3"]) {
+    has = address(text);
+    pair.near.session.addressesChanged();
+    pair.settle();
+    const standing = pair.near.routes.standing(prefix);
+    assert.equal(standing?.state === "sent" && `${standing.nextHops}`, text);
+  }
+  const { update } = pair.near.session.describe().messagesSent;
+  pair.near.session.addressesChanged();
+  pair.settle();
+  assert.equal(pair.near.session.describe().messagesSent.update, update, "the same addresses again");
+});
+
 interface Absence {
   readonly set: (network: SimulatedNetwork, isAway: boolean) => void;
   readonly backWithin: Millis;
