@@ -330,7 +330,7 @@ const absences: Readonly<Record<string, Absence>> = {
   "that answered nothing": { set: (network, isAway) => Object.assign(network, { silent: isAway }), backWithin: 13_000 },
   "that took connections and said nothing": {
     set: (network, isAway) => network.faults.set("192.0.2.2", { frozen: isAway }),
-    backWithin: 13_000,
+    backWithin: 20_000, // After 10 s the other side hears that the connection has ended, and holds in Idle for up to 2 s.
   },
 };
 for (const [which, { set: away, backWithin }] of Object.entries(absences))
