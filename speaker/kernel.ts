@@ -40,7 +40,7 @@ export function withoutKept(
   return (interfaces) => {
     const kept = new Set(keeper.interfaces().map(({ name }) => name));
     const isKept = ({ name, status }: InterfaceState) => kept.has(name) && status !== "answering";
-    const left = interfaces.map((one) => (isKept(one) ? { ...one, addresses: [] } : one));
+    const left = interfaces.map((one) => (isKept(one) ? { ...one, addresses: [], unfit: [] } : one));
     if (isDeepStrictEqual(left, told)) return;
     told = left;
     tell(left);

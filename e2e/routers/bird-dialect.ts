@@ -51,7 +51,7 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
   const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
   const { ip, interfaceName } = scoped(address);
   const { hold, keepalive } = holdTimeOf(neighbour);
-  const { gracefulRestart = true, maxPrefixes } = neighbour;
+  const { gracefulRestart = true, maxPrefixes, errorWaitSeconds = 1 } = neighbour;
   // BIRD counts in hops what others count in TTL, and with TTL security the hops are those.
   const hops = ttlSecurityHops ?? multihop;
   const lines = [
@@ -64,8 +64,8 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
     password !== undefined && `password ${quoted(password)}`,
     `hold time ${hold}`,
     `keepalive time ${keepalive}`,
-    // A test does not wait for the minute that BIRD gives a neighbour to think about its errors.
-    ...["connect delay time 1", "connect retry time 1", "error wait time 1, 2"],
+    // Most tests do not wait for the minute that BIRD gives a neighbour to think about its errors.
+    ...["connect delay time 1", "connect retry time 1", `error wait time ${errorWaitSeconds}, ${5 * errorWaitSeconds}`],
     `graceful restart ${gracefulRestart ? "on" : "off"}`,
     !fourOctetAsn && "enable as4 off",
     bfd !== undefined && `bfd { interval ${bfd.intervalMs} ms; multiplier ${bfd.multiplier}; }`,

@@ -40,6 +40,8 @@ export interface Neighbour {
   readonly gracefulRestart?: boolean;
   /** Of each family; with one more the router ends the session. */
   readonly maxPrefixes?: number;
+  /** For how long BIRD keeps the session down after an error; 1 when unset. Its own default is 60, and then 300. */
+  readonly errorWaitSeconds?: number;
   /** BFD (RFC 5880) with this interval both ways. */
   readonly bfd?: { readonly intervalMs: number; readonly multiplier: number };
 }

@@ -15,6 +15,8 @@ interface Ends {
 /** The other end, by whatever program. */
 interface Peer extends AsyncDisposable {
   isUp(): Promise<boolean>;
+  /** How often it may send echoes, where it tells that. */
+  echoMs?(): Promise<number | undefined>;
   /** Ends it without a word. */
   kill(): void;
 }
@@ -62,6 +64,7 @@ const peers: Record<string, (place: Place, host: Host, ends: Ends) => Promise<Pe
     const bfdd = await Bfdd.start(lab, host, [{ peer: bfddPeer(ends), settings }]);
     return {
       isUp: async () => (await bfdd.status(ends.ours))?.status === "up",
+      echoMs: async () => (await bfdd.status(ends.ours))?.["remote-echo-receive-interval"],
       kill: () => bfdd.process.kill("SIGKILL"),
       [Symbol.asyncDispose]: () => bfdd[Symbol.asyncDispose](),
     };
@@ -101,6 +104,9 @@ for (const [kind, start] of Object.entries(peers)) {
         await using ours = await OurSessions.start(us, [{ peer: theirs, local, multihop, settings, ...name }]);
         await ours.reaches(theirs, "up");
         await waitFor("the peer to be up", () => peer.isUp());
+        // Over several hops FRR tells its interval too, and whoever looks for that in place of FRR finds it; our host here forwards nothing.
+        const echoMs = await peer.echoMs?.();
+        if (echoMs !== undefined) assert.equal(echoMs, multihop ? 50 : 0);
 
         for (const directions of [["input", "output"], ["input"], ["output"]] as const) {
           {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import type { DemoNode } from "#e2e/demo-cluster";
+import { waitFor } from "#e2e/lab";
 import { type Neighbour, type Route, type RouterKind, routerRefusal } from "#e2e/routers";
-import { BgpNetwork, established, linkLocalOf, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
+import { BgpNetwork, established, linkLocalOf, nodeAsn, type PlacedRouter, routesFrom, routesTo } from "./bgp-network.ts";
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 
@@ -116,6 +118,27 @@ address-pools:
         assert.deepEqual(routes.get(own.v6)?.asPath, [nodeAsn, nodeAsn, nodeAsn]);
       }
     });
+
+  test("IPv6 next hops are addresses that the node keeps: no deprecated one, and no host route's beside one of the subnet", async () => {
+    const [placed] = routers as [PlacedRouter, ...PlacedRouter[]];
+    const { host } = network.cluster.nodes[0] as DemoNode;
+    const nextHop = async () => (await routesTo(placed, "2001:db8:1::/128")).get(own.v4)?.nextHops[0];
+    const hopIs = (wanted: string) => waitFor(`next hop ${wanted}`, async () => (await nextHop()) === wanted);
+    const set = (how: string, address: string, ...lifetime: string[]) =>
+      host.run(["ip", "addr", how, address, "dev", "eth0", ...lifetime, ...(how === "del" ? [] : ["nodad"])]);
+    await hopIs(own.v6);
+    await set("add", "fd00:30::1/128");
+    await set("add", "fd00:30::2/64", "preferred_lft", "0");
+    await set("add", "fd00:30::3/64");
+    await set("del", `${own.v6}/64`);
+    await hopIs("fd00:30::3");
+    await set("change", "fd00:30::2/64", "preferred_lft", "forever");
+    await set("change", "fd00:30::3/64", "preferred_lft", "0");
+    await hopIs("fd00:30::2");
+    await set("add", `${own.v6}/64`);
+    for (const last of ["1/128", "2/64", "3/64"]) await set("del", `fd00:30::${last}`);
+    await hopIs(own.v6);
+  });
 
   test("a session carries the families that are chosen for it, whatever the router offers", async () => {
     await configure("[ipv4]");

@@ -208,11 +208,11 @@ export class Engine implements Disposable {
    * @param notForwarding what `whyNotForwarding` says of the peer's family
    */
   #openReflection(entry: Entry, notForwarding: string | undefined, now: Millis): void {
-    const { peer, parameters } = entry.config;
+    const { peer, parameters, multihop } = entry.config;
     const before = entry.reflection;
     entry.reflection = undefined;
     entry.problems.echo = undefined;
-    if (parameters.echoReceiveMs > 0) {
+    if (parameters.echoReceiveMs > 0 && !multihop) {
       this.#reviewAt = Math.min(this.#reviewAt, now + reviewEvery);
       let problem = notForwarding;
       try {
@@ -401,9 +401,9 @@ export class Engine implements Disposable {
   }
 }
 
-/** What is wanted, without promising to return echoes that would not come back. */
+/** What is wanted, without promising to return echoes that would not come back. Over several hops nobody sends any. */
 function parametersOf({ config, reflection }: Entry): Parameters {
-  return reflection === undefined ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
+  return reflection === undefined && !config.multihop ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
 }
 
 function isEchoing({ session }: Entry): boolean {

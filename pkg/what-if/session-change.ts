@@ -6,8 +6,8 @@ import type { ClusterState } from "./state.ts";
 export interface SessionChange {
   readonly peer: string;
   /**
-   * `may restart`: its password is in another Secret or under another key, and may be the same. `changes`: the session goes on with other
-   * settings.
+   * `may restart`: its password is in another Secret or under another key, and may be the same; or it has no BFD any more, which restarts it
+   * where that was up. `changes`: the session goes on with other settings.
    */
   readonly change: "starts" | "ends" | "restarts" | "may restart" | "changes";
   /** Settings that are others. Of BGP those that take a new session. */
@@ -24,8 +24,9 @@ export function sessionChanges(before: ClusterState, after: ClusterState): Sessi
     if (is === undefined) return { change: "ends", because: [] };
     const because = changedSettings(sessionSettings(was, undefined), sessionSettings(is, undefined));
     if (because.length > 0) return { change: "restarts", because };
-    const hasOtherSecret = JSON.stringify([was.passwordSecret]) !== JSON.stringify([is.passwordSecret]);
-    return hasOtherSecret ? { change: "may restart", because: ["passwordSecret"] } : undefined;
+    const doubtful = changed({ passwordSecret: was.passwordSecret }, { passwordSecret: is.passwordSecret });
+    if (was.bfdProfile !== undefined && is.bfdProfile === undefined) doubtful.push("bfdProfile");
+    return doubtful.length > 0 ? { change: "may restart", because: doubtful } : undefined;
   });
 }
 

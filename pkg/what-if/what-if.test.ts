@@ -96,6 +96,11 @@ for (const { name, from, to, want } of bfdCases)
     assert.deepEqual(bfd, want === undefined ? [] : [{ peer: "10.9.0.1:179", change, because, nodes: names }]);
   });
 
+test("configChange: a BGP session that has no BFD any more may restart", () => {
+  const { sessions } = configChange(cluster(fast, {}), plain);
+  assert.deepEqual(sessions, [{ peer: "10.9.0.1:179", change: "may restart", because: ["bfdProfile"], nodes: names }]);
+});
+
 test("configChange: who waits for an address gets one", () => {
   const small = "- {name: lan, protocol: layer2, addresses: [10.0.0.1/32]}\n";
   const { services, kept } = configChange(cluster(config(small), { ...one, two: {} }), config(lan));

@@ -22,7 +22,7 @@ class FakeSession implements BgpSession {
   readonly routes: RoutesOut;
   readonly restarting: boolean;
   readonly resets: string[] = [];
-  readonly closed: string[] = [];
+  readonly closes: string[] = [];
   started = false;
   established = false;
   /** Calls of `routesChanged`. */
@@ -61,10 +61,12 @@ class FakeSession implements BgpSession {
 
   async close(cease: string, text: string): Promise<void> {
     this.started = false;
-    this.closed.push(`${cease} ${text}`);
+    this.closes.push(`${cease} ${text}`);
     this.established = false;
     this.routes.stop();
   }
+
+  async closed(): Promise<void> {}
 
   establish(): void {
     this.established = true;
@@ -234,9 +236,9 @@ test("a change of the configuration begins and ends the sessions of the peers th
   const bench = Bench.started([router(1), router(2)], [1, 2]);
   bench.configure(router(2), router(3));
   assert.deepEqual(bench.keys, ["192.0.2.2:179", "192.0.2.3:179"]);
-  assert.deepEqual(bench.session(1).closed, ["peerDeConfigured removed from the configuration"]);
+  assert.deepEqual(bench.session(1).closes, ["peerDeConfigured removed from the configuration"]);
   assert.deepEqual([bench.session(2).restarting, bench.session(3).restarting], [true, false], "a new peer never knew this node");
-  assert.deepEqual([bench.session(2).closed, bench.sessions.get("192.0.2.2:179")?.length], [[], 1]);
+  assert.deepEqual([bench.session(2).closes, bench.sessions.get("192.0.2.2:179")?.length], [[], 1]);
   bench.configure(router(2, ", hold-time: 30s"), router(3));
   assert.deepEqual(
     bench.session(2).settings.map(({ holdTimeSeconds }) => holdTimeSeconds),
@@ -260,7 +262,7 @@ test("peers come and go with the labels of the node", () => {
   assert.deepEqual(bench.keys, ["192.0.2.1:179"]);
   node({ rack: "b" });
   assert.deepEqual(bench.keys, ["192.0.2.2:179"]);
-  assert.deepEqual(bench.session(1).closed, ["peerDeConfigured this node is no longer selected"]);
+  assert.deepEqual(bench.session(1).closes, ["peerDeConfigured this node is no longer selected"]);
   bench.deleteNode();
   assert.deepEqual(bench.keys, []);
 });
@@ -286,7 +288,7 @@ test("a session waits for its password, takes another one, and goes on without i
     bench.session(1).settings.map(({ password }) => password),
     ["hunter2", "hunter3"],
   );
-  assert.deepEqual(bench.session(1).closed, []);
+  assert.deepEqual(bench.session(1).closes, []);
   assert.ok(!bench.logged.join().includes("hunter"));
 });
 
@@ -319,16 +321,16 @@ test("leaving takes traffic away first, then the routes, then the session", asyn
   const leaving = bench.bgp.leave();
   const session = bench.session(1);
   assert.deepEqual(
-    bench.session(2).closed,
+    bench.session(2).closes,
     ["administrativeShutdown the speaker of this node stops"],
     "it has advertised nothing",
   );
   bench.announce(1); // Nothing new; the state is still followed.
   bench.clock.advanceBy(4999);
-  assert.deepEqual([session.closed, session.routes.advertised], [[], 1]);
+  assert.deepEqual([session.closes, session.routes.advertised], [[], 1]);
   bench.clock.advanceBy(1);
   await leaving;
-  assert.deepEqual(session.closed, ["administrativeShutdown the speaker of this node stops"]);
+  assert.deepEqual(session.closes, ["administrativeShutdown the speaker of this node stops"]);
   assert.equal(session.routes.advertised, 0);
 });
 
@@ -338,11 +340,11 @@ test("a speaker that is ended while it still leaves closes each session once", a
   session.establish();
   const leaving = bench.bgp.leave();
   const ended = bench.bgp[Symbol.asyncDispose]();
-  assert.equal(session.closed.length, 1);
+  assert.equal(session.closes.length, 1);
   bench.clock.advanceBy(5000);
   await ended;
   await leaving;
-  assert.equal(session.closed.length, 1);
+  assert.equal(session.closes.length, 1);
 });
 
 /** An address of many, announced to these hosts with this MED. */

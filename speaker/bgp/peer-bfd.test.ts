@@ -28,6 +28,22 @@ for (const { name, peer, multihop } of cases)
     assert.deepEqual(ends, { peer: parsed.address, local: parsed.sourceAddress, interface: undefined, multihop });
   });
 
+for (const isBgpEstablished of [true, false])
+  test(`what is known of a path begins when its peer gets a profile; BGP is ${isBgpEstablished ? "" : "not "}established`, () => {
+    const { config } = parseConfig("peers: [{my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}]\nbfd-profiles: [{name: p}]");
+    const [peer] = config?.peers ?? [];
+    const profile = config?.bfdProfiles.get("p");
+    assert.ok(peer && profile);
+    const clock = new SimulatedClock();
+    const watch: Bfd["watch"] = () => ({ status: { verdict: "unknown", reason: "" }, configure() {}, [Symbol.dispose]() {} });
+    const bfd = new PeerBfd({ watch }, clock, () => {});
+    clock.advanceBy(3_600_000);
+    bfd.configure(peer, profile, isBgpEstablished);
+    clock.advanceBy(5_000);
+    bfd.configure(peer, profile, isBgpEstablished);
+    assert.equal(bfd.seconds, 5);
+  });
+
 test("a session moves to other ends when the node has other addresses", async (t) => {
   const { config } = parseConfig(
     "peers: [{my-asn: 1, peer-asn: 1, peer-address: 192.0.2.1, bfd-strict: true, bfd-profile: p}]\nbfd-profiles: [{name: p}]",
@@ -44,7 +60,7 @@ test("a session moves to other ends when the node has other addresses", async (t
     return { status: { verdict: "unknown", reason: "" }, configure() {}, [Symbol.dispose]: () => calls.push(`not ${hops}`) };
   };
   const bfd = new PeerBfd({ watch }, new SimulatedClock(), () => {});
-  bfd.configure(peer, profile);
+  bfd.configure(peer, profile, false);
   bfd.start();
   assert.deepEqual(calls, ["several hops"], "before the node has its address");
   await interfaces.set(["192.0.2.9/24"]);

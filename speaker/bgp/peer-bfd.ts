@@ -4,8 +4,11 @@ import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { type Prefix, parsePrefix } from "#pkg/net";
 
-/** The path to one peer, watched where the configuration has a profile. */
-export class PeerBfd implements Disposable {
+/**
+ * The path to one peer, watched where the configuration has a profile. BIRD and FRR take the end of a BFD session for a failure, AdminDown or
+ * not, and BIRD lets the node have no BGP session for a minute then: so BFD ends after the connection of BGP has.
+ */
+export class PeerBfd {
   readonly #bfd: Pick<Bfd, "watch">;
   readonly #clock: Clock;
   readonly #onChange: (status: BfdStatus) => void;
@@ -32,11 +35,17 @@ export class PeerBfd implements Disposable {
     return (this.#clock.now() - this.#changedAt) / 1000;
   }
 
+  /** Whether these settings give up a session that is up. */
+  isGivenUp(peer: Peer, profile: BfdProfile | undefined): boolean {
+    return this.#watch?.status.verdict === "up" && (profile === undefined || endsOf(peer).text !== this.#ends);
+  }
+
   /** Goes on with other settings in the same session, unless it is between other ends. */
-  configure(peer: Peer, profile: BfdProfile | undefined): void {
+  configure(peer: Peer, profile: BfdProfile | undefined, isBgpEstablished: boolean): void {
+    if (this.#wanted === undefined) this.#changedAt = this.#clock.now();
     this.#wanted = profile && { peer, profile };
-    if (profile === undefined) this.#end();
-    else if (this.#watch !== undefined || peer.bfdStrict) this.start();
+    if (profile === undefined) this.#unwatch();
+    else if (this.#watch !== undefined || peer.bfdStrict || isBgpEstablished) this.start();
   }
 
   /**
@@ -47,28 +56,39 @@ export class PeerBfd implements Disposable {
   start(): void {
     if (this.#wanted === undefined) return;
     const { peer, profile } = this.#wanted;
-    const ends = bfdEnds(peer, nodeSubnets());
-    const text = JSON.stringify(ends);
-    if (this.#watch === undefined || text !== this.#ends) {
-      this.#end();
-      this.#ends = text;
+    const { ends, text } = endsOf(peer);
+    if (this.#watch !== undefined && text === this.#ends) {
+      this.#watch.configure(profile);
+      return;
+    }
+    this.#unwatch();
+    this.#ends = text;
+    this.#changedAt = this.#clock.now();
+    const watch = this.#bfd.watch(ends, profile, (status) => {
+      if (this.#watch !== watch) return; // It is about to end.
       this.#changedAt = this.#clock.now();
-      this.#watch = this.#bfd.watch(ends, profile, (status) => {
-        this.#changedAt = this.#clock.now();
-        this.#onChange(status);
-      });
-    } else this.#watch.configure(profile);
+      this.#onChange(status);
+    });
+    this.#watch = watch;
   }
 
-  [Symbol.dispose](): void {
-    this.#wanted = undefined;
-    this.#end();
+  /** Ends the session once BGP has `closed`, and reports nothing of it from now on. */
+  end(closed: Promise<void> | undefined): void {
+    const watch = this.#watch;
+    this.#watch = undefined;
+    this.#changedAt = this.#clock.now();
+    if (watch !== undefined) void Promise.resolve(closed).finally(() => watch[Symbol.dispose]());
   }
 
-  #end(): void {
+  #unwatch(): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
   }
+}
+
+function endsOf(peer: Peer): { readonly ends: BfdEnds; readonly text: string } {
+  const ends = bfdEnds(peer, nodeSubnets());
+  return { ends, text: JSON.stringify(ends) };
 }
 
 const notStarted: BfdStatus = { verdict: "unknown", reason: "BFD starts when the BGP session is established" };

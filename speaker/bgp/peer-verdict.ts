@@ -32,7 +32,7 @@ export function sessionVerdicts(key: string, { wait, view, bfd }: Omit<PeerFacts
   const why = reasonOf(view, bfd);
   if (why === undefined) return [];
   const evidence = [...sessionFacts(view), ...(bfd === undefined ? [] : [bfdFact(bfd)])];
-  const message = `BGP session with ${key} is not up: ${why.what}`;
+  const message = `BGP session with ${key} is not up: ${why.what}${sourceOf(why, view)}${alsoTold(why, view)}`;
   const next = adviceOf(why);
   return [verdict("peer", causeOf(why), next === undefined ? { message, evidence } : { message, evidence, next })];
 }
@@ -62,6 +62,17 @@ function reasonOf({ lastDown, lastFailure }: PeerView, bfd: BfdStatus | undefine
   const isPath = isBfdDown(lastDown) || isPathOf(lastDown);
   const isLasting = isPath ? bfd?.verdict === "failed" : lastDown.reason === "received";
   return isSilent && isLasting ? { ...lastDown, what: `${lastDown.what}; since then: ${lastFailure.what}` } : lastFailure;
+}
+
+/** This node's address, by which the router knows it, where `what` does not name it. */
+function sourceOf({ reason }: End, { source }: PeerView): string {
+  return source !== undefined && (reason === "received" || reason === "sent") ? ` (from ${source})` : "";
+}
+
+/** The router's last NOTIFICATION since there was a session, where the reason is another: it may say why the router talks no more. */
+function alsoTold({ what }: End, { notificationReceived: told, sinceSeconds }: PeerView): string {
+  if (told === undefined || what.includes(told.what) || told.secondsAgo > sinceSeconds + 1) return "";
+  return `; its last NOTIFICATION was ${told.what}`;
 }
 
 const causes: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
@@ -191,7 +202,8 @@ function bfdFact({ reason, seconds }: PathStatus): Fact {
   return { name: "BFD", value: `${reason}, for ${Math.round(seconds)} s`, source: "BFD session" };
 }
 
-function sessionFacts({ state, stateSeconds, lastDown, lastFailure, flaps, prefixesAnnounced }: PeerView): Fact[] {
+function sessionFacts(view: PeerView): Fact[] {
+  const { state, stateSeconds, lastDown, lastFailure, notificationReceived: told, flaps, prefixesAnnounced } = view;
   const source = "BGP session";
   const facts: Fact[] = [
     { name: "state", value: `${state} for ${stateSeconds} s`, source },
@@ -201,5 +213,8 @@ function sessionFacts({ state, stateSeconds, lastDown, lastFailure, flaps, prefi
   if (lastFailure !== undefined)
     facts.push({ name: "last attempt", value: `${lastFailure.what}, ${lastFailure.secondsAgo} s ago`, source });
   if (lastDown !== undefined) facts.push({ name: "went down", value: `${lastDown.what}, ${lastDown.secondsAgo} s ago`, source });
+  if (told !== undefined)
+    facts.push({ name: "last NOTIFICATION of the router", value: `${told.what}, ${told.secondsAgo} s ago`, source });
+  if (view.source !== undefined) facts.push({ name: "address of this node", value: `${view.source}`, source });
   return facts;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock";
-import { type BfdProfile, parseConfig } from "#pkg/config";
+import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
 import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
@@ -15,21 +16,42 @@ class Bench {
   #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
   #established: () => void = () => assert.fail("there is no session");
   readonly #peer: BgpPeer;
+  #isEstablished = false;
+  /** The router closes its side of what was closed; until then no connection is. */
+  letClose: () => void = () => {};
 
   readonly #peerAsn: number;
 
   constructor(fields: string, peerAsn = 64513) {
     this.#peerAsn = peerAsn;
+    const isEstablished = () => this.#isEstablished;
+    const closed = () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.letClose = () => {
+        this.calls.push("closed");
+        resolve();
+      };
+      return promise;
+    };
     const session: BgpSession = {
-      established: false,
+      get established() {
+        return isEstablished();
+      },
       start: () => this.calls.push("start"),
-      configure: () => this.calls.push("configure"),
+      configure: (settings) => {
+        this.calls.push("configure");
+        if (begunWith !== undefined && needsRestart(begunWith, settings)) this.#isEstablished = false;
+      },
       routesChanged: () => {},
       addressesChanged: () => this.calls.push("addresses"),
       describe: () => assert.fail("nobody asks for it here"),
       reset: (cease, text) => this.calls.push(`reset ${cease}: ${text}`),
       retry: () => this.calls.push("retry"),
-      close: async (cease, text) => void this.calls.push(`close ${cease}: ${text}`),
+      close: (cease, text) => {
+        this.calls.push(`close ${cease}: ${text}`);
+        return closed();
+      },
+      closed,
     };
     const watch = (ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) => {
       this.calls.push(`watch ${ends.peer} ${profile.name}`);
@@ -44,7 +66,9 @@ class Bench {
       };
     };
     const { peer } = read(fields, peerAsn);
-    const newSession: BgpPeerOptions["newSession"] = ({ onEstablished }) => {
+    let begunWith: SessionSettings | undefined;
+    const newSession: BgpPeerOptions["newSession"] = ({ settings, onEstablished }) => {
+      begunWith = settings;
       this.#established = () => onEstablished?.();
       return session;
     };
@@ -63,6 +87,7 @@ class Bench {
   }
 
   established(): this {
+    this.#isEstablished = true;
     this.#established();
     return this;
   }
@@ -169,17 +194,47 @@ test("a session that need not be strict any more begins at once", () => {
   assert.deepEqual(bench.calls.slice(1), ["watch by fast", "start"]);
 });
 
-test("another profile changes the session that is watched; other ends and no profile end it; BGP goes on", () => {
+test("another profile changes the session that is watched, and BGP goes on", () => {
   const bench = new Bench(withBfd).established();
+  bench.becomes("up");
   bench.configure(", bfd-profile: slow");
-  bench.configure(", bfd-profile: slow, ebgp-multihop: true");
-  bench.configure(", ebgp-multihop: true");
-  const watching = bench.calls.filter((what) => what.startsWith("watch"));
-  assert.deepEqual(watching, ["watch 192.0.2.1 fast", "watch by slow", "watch no more", "watch 192.0.2.1 slow", "watch no more"]);
+  assert.deepEqual(bench.calls.slice(3), ["watch by slow"]);
 });
 
-test("a peer that goes is watched no more", async () => {
+test("a profile that an established peer gets starts BFD at once", () => {
+  const bench = new Bench("").established();
+  bench.configure(withBfd);
+  assert.deepEqual(bench.calls, ["start", "watch 192.0.2.1 fast"]);
+});
+
+// BIRD and FRR take the end of a BFD session that is up for a failure, and BIRD lets the node have no BGP session for a minute then.
+const ends: Readonly<Record<string, readonly [act: (bench: Bench) => unknown, ceases: string]>> = {
+  "a peer that goes": [(bench) => void bench.close(), "close peerDeConfigured: gone"],
+  "a profile that is taken off": [(bench) => bench.configure(""), "reset otherConfigurationChange: BFD is configured otherwise"],
+  "a session that takes other settings": [(bench) => bench.configure(", bfd-profile: fast, hold-time: 30s"), "configure"],
+  "other ends": [(bench) => bench.configure(", bfd-profile: fast, source-address: 192.0.2.9"), "configure"],
+};
+for (const [what, [act, ceases]] of Object.entries(ends))
+  test(`${what}: BFD ends after the connection of BGP has, and tells nothing meanwhile`, async () => {
+    const bench = new Bench(withBfd).established();
+    bench.becomes("up");
+    const before = bench.calls.length;
+    act(bench);
+    await setImmediate();
+    assert.ok(bench.calls.slice(before).includes(ceases), `${bench.calls}`);
+    assert.ok(!bench.calls.includes("watch no more"), `${bench.calls}`);
+    const meanwhile = bench.calls.length;
+    bench.becomes("failed");
+    assert.deepEqual(bench.calls.slice(meanwhile), []);
+    bench.letClose();
+    await setImmediate();
+    assert.deepEqual(bench.calls.slice(meanwhile), ["closed", "watch no more"]);
+  });
+
+test("a profile that is taken off a peer whose path is not up ends BFD alone", async () => {
   const bench = new Bench(withBfd).established();
-  await bench.close();
-  assert.deepEqual(bench.calls.slice(2), ["watch no more", "close peerDeConfigured: gone"]);
+  bench.becomes("adminDown");
+  bench.configure("");
+  await setImmediate();
+  assert.deepEqual(bench.calls.slice(2), ["watch no more"]);
 });

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
 import { type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
-import { type BfdProfile, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
+import { type BfdProfile, needsRestart, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
 import { PeerBfd } from "./peer-bfd.ts";
 import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
@@ -10,7 +10,16 @@ import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
   PeerSession,
-  "start" | "configure" | "routesChanged" | "addressesChanged" | "established" | "describe" | "reset" | "retry" | "close"
+  | "start"
+  | "configure"
+  | "routesChanged"
+  | "addressesChanged"
+  | "established"
+  | "describe"
+  | "reset"
+  | "retry"
+  | "close"
+  | "closed"
 >;
 
 export interface NewPeerSession extends Pick<PeerSessionOptions, "settings" | "onEstablished"> {
@@ -58,12 +67,13 @@ export class BgpPeer {
    */
   configure(peer: Peer, password: string | NoValue | undefined, profile: BfdProfile | undefined): void {
     this.#peer = peer;
-    this.#bfd.configure(peer, profile);
     const since = this.#waitsForPassword?.since ?? this.#options.clock.now();
     this.#waitsForPassword = typeof password === "object" ? { what: password.missing, since } : undefined;
-    if (typeof password === "object") return;
-    this.#adopt(sessionSettings(peer, password));
-    this.#begin();
+    const settings = typeof password === "object" ? this.#settings : sessionSettings(peer, password);
+    const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
+    if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
+    this.#bfd.configure(peer, profile, this.isEstablished);
+    if (typeof password !== "object") this.#begin();
   }
 
   /** A session that waits for BFD may need it between other ends by now. */
@@ -173,16 +183,25 @@ export class BgpPeer {
   async close(...why: Parameters<BgpSession["close"]>): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
-    this.#bfd[Symbol.dispose]();
-    await session?.close(...why);
+    const closed = session?.close(...why);
+    this.#bfd.end(closed);
+    await closed;
   }
 
-  #adopt(settings: SessionSettings): void {
-    if (isDeepStrictEqual(settings, this.#settings)) return;
+  /** @param isPathGivenUp the session restarts even where the settings do not take that: the router may take the end of BFD for a failure */
+  #adopt(settings: SessionSettings, isPathGivenUp: boolean): void {
+    const before = this.#settings;
+    if (!isPathGivenUp && isDeepStrictEqual(settings, before)) return;
     this.#settings = settings;
-    if (this.#session === undefined)
+    if (this.#session === undefined || before === undefined) {
       this.#session = this.#options.newSession({ settings, routes: this.routes, onEstablished: () => this.#bfd.start() });
-    else this.#session.configure(settings);
+      return;
+    }
+    const restarts = needsRestart(before, settings);
+    this.#session.configure(settings);
+    if (isPathGivenUp && !restarts) this.#session.reset("otherConfigurationChange", "BFD is configured otherwise");
+    // The router starts its BFD session again together with BGP, which looks like a failure to a session that goes on here.
+    if (isPathGivenUp || (restarts && !this.#peer.bfdStrict)) this.#bfd.end(this.#session.closed());
   }
 
   /** Starts the session, unless it is to wait for BFD (draft-ietf-idr-bgp-bfd-strict-mode, without its capability). */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
+import { address } from "#pkg/net/testing";
 import { type PathStatus, peerVerdict, sessionVerdicts, sessionWarnings } from "./peer-verdict.ts";
 import { peerView } from "./testing/peer-view.ts";
 
@@ -126,4 +127,38 @@ test("a peer that is passive says who is to connect, and where nobody can", () =
   assert.deepEqual([said({}).cause, said({}).next], ["connecting", "wait some seconds"]);
   assert.match(said({ passive: true }).next, /see that the router connects to this node/);
   assert.match(said({ passive: true, accepts: false }).next, /--bgp-port=179/);
+});
+
+test("the router's last NOTIFICATION stays visible beside a later failure, and so does the address that this node had", () => {
+  const told = { what: 'Cease/Administrative Shutdown (6/2): "until noon"', secondsAgo: 30 };
+  const refused = { reason: "lost" as const, what: "connection refused (from 192.0.2.9)", secondsAgo: 1 };
+  const down = peerView({ notificationReceived: told, lastFailure: refused, sinceSeconds: 60, source: address("192.0.2.9") });
+  const [first] = sessionVerdicts("K", { wait: undefined, view: down, bfd: undefined });
+  const wanted = `BGP session with K is not up: ${refused.what}; its last NOTIFICATION was ${told.what}`;
+  assert.equal(first?.message, wanted);
+  const facts = first?.evidence.map(({ name, value }) => `${name}: ${value}`) ?? [];
+  assert.ok(facts.includes(`last NOTIFICATION of the router: ${told.what}, 30 s ago`), facts.join("\n"));
+  assert.ok(facts.includes("address of this node: 192.0.2.9"), facts.join("\n"));
+});
+
+test("a NOTIFICATION is told with this node's address, and not twice; one from before the last session is evidence alone", () => {
+  const received = {
+    reason: "received" as const,
+    what: "peer closed with Cease (6/5)",
+    secondsAgo: 1,
+    notification: { code: 6, subcode: 5 },
+  };
+  const told = { what: "Cease (6/5)", secondsAgo: 1 };
+  const message = (differences: Partial<PeerView>) =>
+    sessionVerdicts("K", { wait: undefined, view: peerView(differences), bfd: undefined })[0]?.message;
+  const source = address("192.0.2.9");
+  assert.equal(
+    message({ lastFailure: received, notificationReceived: told, sinceSeconds: 60, source }),
+    "BGP session with K is not up: peer closed with Cease (6/5) (from 192.0.2.9)",
+  );
+  const old = { what: "Cease (6/4)", secondsAgo: 600 };
+  assert.equal(
+    message({ lastFailure: past("refused"), notificationReceived: old, sinceSeconds: 60 }),
+    "BGP session with K is not up: refused",
+  );
 });

@@ -32,13 +32,23 @@ test("a profile's fields are the session's, and without them MetalLB's defaults"
   });
 });
 
-for (const { name, peer, multihop, echo } of [
-  { name: "between neighbours", peer: "2001:db8::1", multihop: false, echo: true },
-  { name: "not over routers", peer: "2001:db8::1", multihop: true, echo: false },
-  { name: "not between link-local addresses, which nobody forwards", peer: "fe80::1", multihop: false, echo: false },
+for (const { name, peer, multihop, want } of [
+  { name: "are used between neighbours", peer: "2001:db8::1", multihop: false, want: [50, 50] },
+  {
+    name: "are not sent over routers, where their interval is advertised as FRR does",
+    peer: "2001:db8::1",
+    multihop: true,
+    want: [undefined, 50],
+  },
+  {
+    name: "are not used between link-local addresses, which nobody forwards",
+    peer: "fe80::1",
+    multihop: false,
+    want: [undefined, 0],
+  },
 ])
-  test(`echoes are used ${name}`, () => {
+  test(`echoes ${name}`, () => {
     const ends = { peer: parseAddress(peer) ?? assert.fail(), multihop };
     const { echoMs, echoReceiveMs } = parametersOf(profile(", echo-mode: true"), ends);
-    assert.deepEqual([echoMs, echoReceiveMs], echo ? [50, 50] : [undefined, 0]);
+    assert.deepEqual([echoMs, echoReceiveMs], want);
   });

@@ -14,7 +14,7 @@ export interface Parameters {
   readonly passive: boolean;
   /** How often echo packets are sent at most; undefined for none. */
   readonly echoMs: Millis | undefined;
-  /** How often the peer may send echo packets, which are looped back; 0 for never. */
+  /** How often the peer may send echo packets, which are looped back over one hop; 0 for never. */
   readonly echoReceiveMs: Millis;
 }
 
@@ -129,21 +129,22 @@ export function nextDeadline({ sendAt, detectAt, echo }: Session): Millis {
 
 /**
  * What a profile means for a session. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded, which
- * link-local ones are not. The peer may send echoes whether or not this side does, as with FRR. While echoes detect, control packets slow
+ * link-local ones are not. The peer may send echoes whether or not this side does, as with FRR. As FRR does, a session over several hops says
+ * how often they would be taken, though none is sent back there. While echoes detect, control packets slow
  * down to one a second (RFC 5880, section 6.8.3), unless the profile gives an interval.
  */
 export function parametersOf(
   profile: BfdProfile,
   { peer, multihop }: { readonly peer: Address; readonly multihop: boolean },
 ): Parameters {
-  const canEcho = !multihop && !isLinkLocal(peer);
+  const isForwarded = !isLinkLocal(peer);
   return {
     transmitMs: profile.transmitIntervalMs,
     receiveMs: profile.receiveIntervalMs,
     echoingReceiveMs: profile.hasReceiveInterval ? profile.receiveIntervalMs : Math.max(profile.receiveIntervalMs, slowMs),
     multiplier: profile.detectMultiplier,
     passive: profile.passiveMode,
-    echoMs: canEcho && profile.echoMode ? profile.echoIntervalMs : undefined,
-    echoReceiveMs: canEcho ? profile.echoIntervalMs : 0,
+    echoMs: isForwarded && !multihop && profile.echoMode ? profile.echoIntervalMs : undefined,
+    echoReceiveMs: isForwarded ? profile.echoIntervalMs : 0,
   };
 }

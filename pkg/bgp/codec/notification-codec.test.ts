@@ -65,6 +65,7 @@ const described: { notification: Notification; want: string }[] = [
   { notification: of(6, 4, `0b${text}`), want: 'Cease/Administrative Reset (6/4): "maintenance"' },
   { notification: of(6, 2, "00"), want: "Cease/Administrative Shutdown (6/2): data 00" },
   { notification: of(6, 2, "06 613c0a1b5b6d"), want: 'Cease/Administrative Shutdown (6/2): "a<\\n\\u001b[m"' },
+  { notification: of(6, 2, "04 c29b326a"), want: 'Cease/Administrative Shutdown (6/2): "\\u009b2j"' },
   { notification: of(6, 3, `0b${text}`), want: `Cease/Peer De-configured (6/3): data 0b${text}` },
   { notification: of(6, 9, `06020b${text}`), want: 'Cease/Hard Reset (6/9): Cease/Administrative Shutdown (6/2): "maintenance"' },
   { notification: of(6, 9, "0603"), want: "Cease/Hard Reset (6/9): Cease/Peer De-configured (6/3)" },

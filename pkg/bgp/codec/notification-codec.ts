@@ -1,4 +1,5 @@
 import { Reader } from "#pkg/octets";
+import { escapeControls } from "#pkg/text";
 import { encodeFrame, headerLength, MessageType, maxMessageLength, type Notification } from "./messages.ts";
 import { Cease, MessageHeaderError, NotificationCode, NotificationError, notificationName } from "./notification-error.ts";
 
@@ -64,7 +65,7 @@ export function describeNotification(notification: Notification): string {
 function describeOne({ code, subcode, data }: Notification): string {
   const name = notificationName(code, subcode);
   const text = carriesText(code, subcode) ? decodeShutdownCommunication(data) : undefined;
-  if (text !== undefined) return `${name}: ${JSON.stringify(text)}`;
+  if (text !== undefined) return `${name}: ${escapeControls(JSON.stringify(text))}`;
   if (data.length === 0) return name;
   const shown = Array.from(data.subarray(0, maxDataShown), (octet) => octet.toString(16).padStart(2, "0")).join("");
   return `${name}: data ${shown}${data.length > maxDataShown ? `… of ${data.length} octets` : ""}`;

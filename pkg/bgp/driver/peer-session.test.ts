@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import fc from "fast-check";
+import { type Millis, seededRandom } from "#pkg/clock";
 import { Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";
 import { announce, attributes, Pair, type PairOptions } from "../testing/pair.ts";
 import { settings } from "../testing/settings.ts";
+import type { SimulatedNetwork } from "../testing/simulated-network.ts";
 
 const few = 3;
 
@@ -297,3 +299,52 @@ test("nothing is read from a connection behind what ended the session", () => {
   pair.clock.advanceBy(10);
   assert.equal(pair.near.session.describe().messagesReceived.notification, 1);
 });
+
+test("an established session takes the addresses that its interface has by now as next hops, and sends its routes again", () => {
+  let has = address("2001:db8::1");
+  const pair = new Pair({ endNow: (end) => ({ ...end, addresses: new Map([...end.addresses, ["IPv6", has]]) }) });
+  const prefix = new Prefix(address("2001:db8:1::1"), 128);
+  pair.near.routes.advertise(prefix, attributes);
+  pair.start().settle();
+  assert.equal(pair.near.routes.standing(prefix)?.state, "noNextHop");
+  for (const text of ["2001:db8::2", "2001:db8::3"]) {
+    has = address(text);
+    pair.near.session.addressesChanged();
+    pair.settle();
+    const standing = pair.near.routes.standing(prefix);
+    assert.equal(standing?.state === "sent" && `${standing.nextHops}`, text);
+  }
+  const { update } = pair.near.session.describe().messagesSent;
+  pair.near.session.addressesChanged();
+  pair.settle();
+  assert.equal(pair.near.session.describe().messagesSent.update, update, "the same addresses again");
+});
+
+interface Absence {
+  readonly set: (network: SimulatedNetwork, isAway: boolean) => void;
+  readonly backWithin: Millis;
+}
+
+const absences: Readonly<Record<string, Absence>> = {
+  "whose port was closed": { set: (network, isAway) => Object.assign(network, { refused: isAway }), backWithin: 3_000 },
+  "that answered nothing": { set: (network, isAway) => Object.assign(network, { silent: isAway }), backWithin: 13_000 },
+  "that took connections and said nothing": {
+    set: (network, isAway) => network.faults.set("192.0.2.2", { frozen: isAway }),
+    backWithin: 20_000, // After 10 s the other side hears that the connection has ended, and holds in Idle for up to 2 s.
+  },
+};
+for (const [which, { set: away, backWithin }] of Object.entries(absences))
+  test(`a router ${which} for any time has its session within ${backWithin / 1000} s of its return`, () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.integer({ min: 0, max: 900_000 }), (seed, duration) => {
+        const pair = new Pair({ seed }).start();
+        pair.settle();
+        away(pair.network, true);
+        pair.network.breakAll();
+        pair.clock.advanceBy(duration);
+        away(pair.network, false);
+        pair.until(() => pair.settled, backWithin, "the session");
+      }),
+      { numRuns: 50 },
+    );
+  });

@@ -74,6 +74,7 @@ export class PeerSession {
   #downAt: Millis;
   #unsendableSince: ReadonlyMap<string, Millis> = new Map(); // which routes it cannot carry, and why -> since when
   #up: Up | undefined;
+  #lastEnd: SocketEnd | undefined;
   /** A batch has been asked for. */
   #isPumping = false;
   #expecting: Disposable | undefined;
@@ -135,6 +136,11 @@ export class PeerSession {
     this.#expecting?.[Symbol.dispose]();
     this.#expecting = undefined;
     this.#dispatch({ type: "stop", notification: ceaseOf(cease, text), because: text });
+    await this.closed();
+  }
+
+  /** Resolves when the peer has closed its side, too, of all connections that were closed so far. */
+  async closed(): Promise<void> {
     await Promise.all(this.#closing);
   }
 
@@ -148,6 +154,7 @@ export class PeerSession {
       unsendableSince: this.#unsendableSince,
       up: this.#up,
       end: this.#end,
+      lastEnd: this.#lastEnd,
       counters: this.#counters,
       routes,
     };
@@ -219,7 +226,9 @@ export class PeerSession {
         this.#open(effect.connection, (events) => this.#options.transport.dial(this.#session.settings, events));
         break;
       case "adopt":
-        if (incoming !== undefined) this.#open(effect.connection, (events) => incoming.open(events), incoming.end);
+        if (incoming === undefined) break;
+        this.#lastEnd = incoming.end;
+        this.#open(effect.connection, (events) => incoming.open(events), incoming.end);
         break;
       case "refuse":
         if (incoming !== undefined) this.#refuse(effect, incoming);
@@ -271,7 +280,10 @@ export class PeerSession {
     const connection = new PeerConnection(
       open,
       {
-        connected: (end) => this.#dispatch({ type: "connected", connection: id, routerId: this.#routerId(end) }),
+        connected: (end) => {
+          this.#lastEnd = end;
+          this.#dispatch({ type: "connected", connection: id, routerId: this.#routerId(end) });
+        },
         received: (octets) => this.#receive(id, connection, octets),
         closed: (because) => {
           this.#connections.delete(id);

@@ -39,6 +39,8 @@ export interface PeerView {
   readonly sinceSeconds: number;
   /** Until this side tries again; undefined while it does not wait for that. */
   readonly retryInSeconds: number | undefined;
+  /** This node's address in the last connection; undefined before the first. */
+  readonly source: Address | undefined;
   /** Why the last established session ended. */
   readonly lastDown: Ended | undefined;
   /** Why the last attempt failed; undefined since a session was established. */
@@ -83,12 +85,14 @@ export interface PeerFacts {
   readonly up: Up | undefined;
   /** This side's end of what is established. */
   readonly end: SocketEnd | undefined;
+  /** This side's end of the last connection. */
+  readonly lastEnd: SocketEnd | undefined;
   readonly counters: PeerCounters;
   readonly routes: Pick<RoutesOut, "advertised" | "pending" | "unsendable">;
 }
 
 export function peerView(facts: PeerFacts, now: Millis): PeerView {
-  const { session, accepts, enteredAt, downAt, unsendableSince, up, end, counters, routes } = facts;
+  const { session, accepts, enteredAt, downAt, unsendableSince, up, end, lastEnd, counters, routes } = facts;
   const { settings, retryAt, lastDown, lastFailure } = session;
   const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = counters;
   const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string): Past | undefined =>
@@ -104,6 +108,7 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
     stateSeconds: seconds(now - enteredAt),
     sinceSeconds: seconds(now - (up === undefined ? downAt : enteredAt)),
     retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
+    source: lastEnd?.address,
     lastDown: ended(lastDown, now),
     lastFailure: ended(lastFailure, now),
     notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),

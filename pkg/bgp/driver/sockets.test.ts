@@ -106,7 +106,7 @@ suite("connections of the system", { concurrency: false }, () => {
       near.connection.write(Buffer.from(", bye"), ignore);
       near.connection.end();
       for (const { events } of [near, far]) await events.until(({ because }) => because !== undefined);
-      assert.deepEqual([far.events.text, far.events.because], ["over, bye", "the peer closed the connection"]);
+      assert.deepEqual([far.events.text, far.events.because], ["over, bye", `the peer closed the connection (from ${text})`]);
     });
 
   test("RFC 2385: a connection with another password, or with none, is not answered", { skip: noMd5 }, async () => {
@@ -167,7 +167,7 @@ suite("connections of the system", { concurrency: false }, () => {
     [
       "a port that nobody listens on",
       { port: 1 },
-      /^connection refused: nothing accepts connections from this node on 127\.0\.0\.1 port 1$/,
+      /^connection refused: nothing accepts connections from this node on 127\.0\.0\.1 port 1 \(from 127\.0\.0\.1\)$/,
     ],
     [
       "a source address that the machine lacks",

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
@@ -6,6 +7,7 @@ import { parseAddress } from "#pkg/net";
 import {
   type Connection,
   type ConnectionEvents,
+  type InterfaceInfo,
   type Interfaces,
   type SocketEnd,
   socketEnd,
@@ -41,13 +43,37 @@ let asked: Interfaces | undefined; // Until what is being done is done.
  */
 export function interfacesNow(): Interfaces {
   if (asked === undefined) {
-    asked = networkInterfaces();
+    asked = flagged(networkInterfaces());
     // Not longer: what is done next may be to hear of other addresses.
     process.nextTick(() => {
       asked = undefined;
     });
   }
   return asked;
+}
+
+/** With the flags that the kernel has for IPv6 addresses. */
+function flagged(interfaces: Interfaces): Interfaces {
+  const flags = new Map<string, number>(); // address and interface -> IFA_F_*
+  for (const line of inet6Lines()) {
+    const [octets = "", , , , hex = "", name = ""] = line.trim().split(/ +/);
+    flags.set(`${octets}%${name}`, Number.parseInt(hex, 16));
+  }
+  const withFlags = (name: string, info: InterfaceInfo): InterfaceInfo => {
+    const address = info.family === "IPv6" ? parseAddress(info.address) : undefined;
+    const found = address && flags.get(`${Buffer.from(address.toBytes()).toString("hex")}%${name}`);
+    return found === undefined ? info : { ...info, flags: found };
+  };
+  const entries = Object.entries(interfaces).map(([name, infos]) => [name, infos?.map((info) => withFlags(name, info))]);
+  return Object.fromEntries(entries);
+}
+
+function inet6Lines(): string[] {
+  try {
+    return readFileSync("/proc/net/if_inet6", "latin1").trimEnd().split("\n");
+  } catch {
+    return []; // This node has no IPv6.
+  }
 }
 
 /** @throws {Error} in words, {SystemCallError} for `describeConnectionError` */
@@ -71,18 +97,20 @@ function openSocket(peer: SessionSettings): Socket {
 
 const stillborn: Connection = { write() {}, pause() {}, resume() {}, end() {}, destroy() {} };
 
-// The peer's end may be gone, and the word of that lost: nothing is under way that would show it, and an OPEN is waited for for minutes.
-const askIfAliveAfterMs = 10_000;
-
-/** A connection on a socket of Node. Until the peer has sent something, its kernel is asked whether its end is there (RFC 9293, section 3.8.4). */
+/** A connection on a socket of Node. */
 export class TcpConnection implements Connection {
   readonly #socket: Socket;
 
   constructor(socket: Socket, peer: SessionSettings, events: ConnectionEvents) {
     this.#socket = socket;
-    socket.setKeepAlive(true, askIfAliveAfterMs);
-    socket.once("data", () => socket.setKeepAlive(false)); // From its OPEN on, BGP has its own.
     let because = "this side closed the connection";
+    // Node remembers the first answer: before it connects there is no address yet.
+    let source = socket.remoteAddress === undefined ? undefined : socket.localAddress;
+    socket.once("connectionAttempt", () =>
+      process.nextTick(() => {
+        source = socket.localAddress;
+      }),
+    );
     socket.on("connect", () => {
       const end = endOf(socket, peer);
       if (end !== undefined) events.connected(end); // Else it broke already, and `closed` comes next.
@@ -94,7 +122,7 @@ export class TcpConnection implements Connection {
     socket.on("error", (error) => {
       because = describeConnectionError(error, peer);
     });
-    socket.on("close", () => events.closed(because));
+    socket.on("close", () => events.closed(source === undefined ? because : `${because} (from ${source})`));
   }
 
   write(octets: Uint8Array, written: () => void): void {

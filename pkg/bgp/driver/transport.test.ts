@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import type { NetworkInterfaceInfo } from "node:os";
 import { test } from "node:test";
 import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { settings } from "../testing/settings.ts";
-import { type Interfaces, routerIdOf, socketEnd, socketEndNow } from "./transport.ts";
+import { type InterfaceInfo, type Interfaces, routerIdOf, socketEnd, socketEndNow } from "./transport.ts";
 
-function info(cidr: string): NetworkInterfaceInfo {
+function info(cidr: string): InterfaceInfo {
   const [text = ""] = cidr.split("/");
   const shared = { address: text, netmask: "", mac: "02:00:00:00:00:01", internal: false, cidr };
   return text.includes(":") ? { ...shared, family: "IPv6", scopeid: 0 } : { ...shared, family: "IPv4" };
@@ -108,8 +107,68 @@ test("an end has the addresses that its interface has by now, keeps those that i
     return [...[...addresses.values()].map(String).sort(), `link-local ${linkLocal}`].join(", ");
   };
   assert.equal(now("192.0.2.1/24", "2001:db8::9/64", "fe80::9/64"), "192.0.2.1, 2001:db8::9, link-local fe80::9");
-  const both = now("192.0.2.1/24", "2001:db8::9/64", "2001:db8::1/64", "fe80::9/64", "fe80::1/64");
+  const both = now("192.0.2.1/24", "2001:db8::0/64", "2001:db8::1/64", "fe80::0/64", "fe80::1/64");
   assert.equal(both, "192.0.2.1, 2001:db8::1, link-local fe80::1");
   assert.equal(now("192.0.2.1/24"), "192.0.2.1, link-local undefined");
   assert.equal(now("2001:db8::9/64"), "192.0.2.1, 2001:db8::1, link-local fe80::1");
+});
+
+const flags = { static: 0x80, slaac: 0, temporary: 0x01, failed: 0x88, deprecated: 0xa0, tentative: 0xc0 };
+const fitness: readonly {
+  readonly name: string;
+  readonly has: readonly [cidr: string, flags?: number][];
+  readonly nextHop: string | undefined;
+}[] = [
+  {
+    name: "of several the lowest, whatever the order",
+    has: [["2001:db8::a/64"], ["2001:db8::9/64"], ["2001:db8::10/64"]],
+    nextHop: "2001:db8::9",
+  },
+  {
+    name: "a static one before one of SLAAC",
+    has: [
+      ["2001:db8::1/64", flags.slaac],
+      ["2001:db8::2/64", flags.static],
+    ],
+    nextHop: "2001:db8::2",
+  },
+  { name: "one of SLAAC where there is no other", has: [["2001:db8::1/64", flags.slaac]], nextHop: "2001:db8::1" },
+  {
+    name: "one of a subnet before one that is alone, as a Service's",
+    has: [
+      ["2001:db8::1/128", flags.static],
+      ["2001:db8::2/64", flags.slaac],
+    ],
+    nextHop: "2001:db8::2",
+  },
+  {
+    name: "one that is alone where there is no other, as of DHCPv6",
+    has: [["2001:db8::1/128", flags.slaac]],
+    nextHop: "2001:db8::1",
+  },
+  ...(["temporary", "failed", "deprecated", "tentative"] as const).map((which) => ({
+    name: `no ${which} one`,
+    has: [["2001:db8::1/64", flags[which]] as [string, number]],
+    nextHop: undefined,
+  })),
+];
+for (const { name, has, nextHop } of fitness)
+  test(`an IPv6 next hop is ${name}`, () => {
+    const eth0 = [info("192.0.2.1/24"), ...has.map(([cidr, flags = 0x80]) => ({ ...info(cidr), flags }))];
+    const [own, peer] = [address("192.0.2.1"), address("192.0.2.254")];
+    const end = socketEnd(own, peer, { eth0 });
+    assert.equal(end.addresses.get("IPv6")?.toString(), nextHop);
+    const had = {
+      ...end,
+      addresses: new Map([...end.addresses, ...has.map(([cidr]) => ["IPv6", address(cidr.split("/")[0] ?? "")] as const)]),
+    };
+    assert.equal(socketEndNow(had, peer, { eth0 }).addresses.has("IPv6"), nextHop !== undefined);
+  });
+
+test("an IPv4 next hop is the primary address, and no Service's", () => {
+  const eth0 = ["2001:db8::1/64", "192.0.2.9/32", "192.0.2.7/24", "192.0.2.1/24"].map(info);
+  assert.equal(
+    socketEnd(address("2001:db8::1"), address("2001:db8::fe"), { eth0 }).addresses.get("IPv4")?.toString(),
+    "192.0.2.7",
+  );
 });

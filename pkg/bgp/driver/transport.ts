@@ -8,7 +8,7 @@ export interface SocketEnd {
   readonly address: Address;
   /** Which has `address`; undefined where none does any more. */
   readonly interface: string | undefined;
-  /** `address`, unless it is link-local, and what else the interface has first of each family, for next hops. */
+  /** `address`, unless it is link-local, and the best one of the other family that the interface has, for next hops. */
   readonly addresses: ReadonlyMap<Family, Address>; // family -> address
   /** Of the interface, where the peer is on its link. */
   readonly linkLocal: Address | undefined;
@@ -50,8 +50,13 @@ export interface Transport {
   endNow(end: SocketEnd, peer: SessionSettings): SocketEnd;
 }
 
-/** Interfaces by name, as `os.networkInterfaces` lists them. */
-export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+/** Interfaces by name, as `os.networkInterfaces` lists them, and the flags of IPv6 addresses (IFA_F_*). */
+export type Interfaces = Readonly<Record<string, readonly InterfaceInfo[] | undefined>>;
+export type InterfaceInfo = NetworkInterfaceInfo & { readonly flags?: number };
+
+// IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED (as addresses of Services are), IFA_F_TENTATIVE
+const unfitFlags = 0x01 | 0x08 | 0x20 | 0x40;
+const permanentFlag = 0x80; // IFA_F_PERMANENT: neither SLAAC nor DHCP gave it.
 
 const ipv4LinkLocal = parsePrefix("169.254.0.0/16");
 const loopback = [parsePrefix("127.0.0.0/8"), parsePrefix("::1/128")];
@@ -67,22 +72,34 @@ export function socketEnd(address: Address, peer: Address, interfaces: Interface
     ([each, infos]) => (name === undefined || name === each) && infos?.some((info) => address.equals(addressOf(info))),
   );
   const infos = own?.[1] ?? [];
+  const fit = byFitness(infos);
   const addresses = new Map<Family, Address>();
   if (!isOfOneLink(address)) addresses.set(address.family, address);
-  for (const info of infos) {
-    const other = addressOf(info);
-    if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
-  }
+  for (const other of fit) if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
   const onLink = isOfOneLink(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
-  const link = infos.map(addressOf).find((each) => isLinkLocal(each));
-  return { address, interface: own?.[0], addresses, linkLocal: onLink ? link : undefined };
+  return { address, interface: own?.[0], addresses, linkLocal: onLink ? fit.find(isLinkLocal) : undefined };
+}
+
+/**
+ * The addresses that may be next hops: no host route's, as those of Services are, before one of a subnet; of IPv6 the static ones first, and of equals the
+ * lowest. Of IPv4 the order is the kernel's, whose first one is the primary address.
+ */
+function byFitness(infos: readonly InterfaceInfo[]): Address[] {
+  const rank = ({ cidr, flags = permanentFlag }: InterfaceInfo, { bits }: Address): number =>
+    (cidr?.endsWith(`/${bits}`) ? 2 : 0) + ((flags & permanentFlag) === 0 ? 1 : 0);
+  return infos
+    .filter(({ flags = 0 }) => (flags & unfitFlags) === 0)
+    .map((info) => ({ info, address: addressOf(info) }))
+    .map(({ info, address }) => ({ address, rank: rank(info, address) }))
+    .sort((a, b) => a.rank - b.rank || (a.address.family === "IPv6" ? a.address.compare(b.address) : 0))
+    .map(({ address }) => address);
 }
 
 /** @param end as it was; it stays as it is where no interface has its address any more, since its connection will break */
 export function socketEndNow(end: SocketEnd, peer: Address, interfaces: Interfaces): SocketEnd {
   const now = socketEnd(end.address, peer, interfaces, end.interface);
   if (now.interface === undefined) return end;
-  const had = new Set(interfaces[now.interface]?.map((info) => addressOf(info).toString()));
+  const had = new Set([end.address, ...byFitness(interfaces[now.interface] ?? [])].map(String));
   const isKept = (address: Address | undefined): address is Address => address !== undefined && had.has(address.toString());
   const kept = [...end.addresses].filter(([, address]) => isKept(address));
   const linkLocal = now.linkLocal !== undefined && isKept(end.linkLocal) ? end.linkLocal : now.linkLocal;

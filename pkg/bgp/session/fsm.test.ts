@@ -65,7 +65,7 @@ const table: Readonly<Record<State, Readonly<Record<string, readonly [to: State,
   openSent: {
     "2 stop": ["idle", "send 6/2, close 1"],
     "8 reset": ["idle", "send 6/2, close 1, failed sent"],
-    "9, 10, 11, 13 next deadline": ["idle", "send 4/0, close 1, failed holdTimerExpired"],
+    "9, 10, 11, 13 next deadline": ["active", "close 1, failed holdTimerExpired"],
     "17 accepted": ["openSent", "adopt 2, send open"],
     "18 lost": ["active", "close 1, failed lost"],
     "19 OPEN": ["openConfirm", "send keepalive"],

@@ -30,7 +30,7 @@ import {
  * | 1 start                      | connect |          |          |             |             |             |
  * | 2 stop                       |         | idle     | idle     | idle        | idle        | idle        |
  * | 8 reset                      |         |          |          | idle        | idle        | idle        |
- * | 9, 10, 11, 13 next deadline  |         | active   | connect  | idle        | openConfirm | established |
+ * | 9, 10, 11, 13 next deadline  |         | active   | connect  | active      | openConfirm | established |
  * | retry                        |         |          | connect  |             |             |             |
  * | 16 connected                 |         | openSent |          |             |             |             |
  * | 17 accepted                  | idle    | openSent | openSent | openSent    | openConfirm | established |
@@ -51,8 +51,9 @@ import {
 
 /**
  * Advances a session by one event (RFC 4271, section 8). Answers every event in every state, and never throws. Departures: an attempt to
- * connect that fails leads to Active, as with a DelayOpenTimer of 0, not to Idle, so that the peer may connect meanwhile; and the two
- * connections of a collision are one session, whose state is that of the connection closest to Established.
+ * connect that fails leads to Active, as with a DelayOpenTimer of 0, not to Idle, so that the peer may connect meanwhile; so does one on which no
+ * OPEN comes, and it ends without a NOTIFICATION; and the two connections of a collision are one session, whose state is that of the connection
+ * closest to Established.
  */
 export function step(session: Session, event: Event, now: Millis, random: Random): [Session, Effect[]] {
   const transition: Transition = { session, effects: [], now, random };
@@ -200,15 +201,16 @@ function expire(transition: Transition, connection: Connection): void {
     fail(transition, connection, { type: "connectTimeout", seconds: connectTimeout / 1000, hint }, "active");
     return;
   }
-  const seconds = holdTime(connection) / 1000;
-  const { state } = connection;
-  fail(transition, connection, { type: "holdTimerExpired", seconds, state }, "idle", errorOf(NotificationCode.holdTimerExpired));
+  const { state, incoming } = connection;
+  const reason = { type: "holdTimerExpired", seconds: holdTime(connection) / 1000, state } as const;
+  // A router that stood still reads it later, and BIRD lets a neighbour that sent an error have no session for a minute.
+  if (state === "openSent" && !incoming) fail(transition, connection, reason, "active");
+  else fail(transition, connection, reason, "idle", errorOf(NotificationCode.holdTimerExpired));
 }
 
-function holdTime(connection: Opening | Agreed): number {
-  return isAgreed(connection) && connection.negotiated.holdTimeSeconds > 0
-    ? connection.negotiated.holdTimeSeconds * 1000
-    : largeHoldTime;
+function holdTime(connection: Opening | Agreed): Millis {
+  if (!isAgreed(connection)) return connection.incoming ? largeHoldTime : connectTimeout;
+  return connection.negotiated.holdTimeSeconds * 1000 || largeHoldTime;
 }
 
 /** Settings that keep a live peer from answering: the kernels of both sides drop such packets silently. */

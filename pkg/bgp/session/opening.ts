@@ -35,7 +35,7 @@ export function begin(transition: Transition): void {
 /** The connection that this side opened is established: 16 (RFC 4271, section 8.2.2, Connect state). */
 export function connected(transition: Transition, id: number, routerId: Address): void {
   const connection = connectionOf(transition, id);
-  if (connection?.state === "connect") sendOpen(transition, { ...connection, ...opening(transition, routerId) });
+  if (connection?.state === "connect") sendOpen(transition, { ...connection, ...opening(transition, routerId, connectTimeout) });
 }
 
 /** The peer connected: 17. Accepted in every state but Idle; the OPENs decide which connection stays (section 6.8). */
@@ -58,14 +58,15 @@ export function accepted(transition: Transition, routerId: Address): void {
   }
   // The peer has given up a connection on which it sent no OPEN, or it would not open another.
   for (const one of connections) if (one.incoming && one.state === "openSent") drop(transition, one, collision);
-  const connection: Opening = { id: lastConnection + 1, incoming: true, since: now, ...opening(transition, routerId) };
+  const incoming = { id: lastConnection + 1, incoming: true, since: now };
+  const connection: Opening = { ...incoming, ...opening(transition, routerId, largeHoldTime) };
   change(transition, { lastConnection: connection.id, connections: [...transition.session.connections, connection] });
   effects.push({ type: "adopt", connection: connection.id });
   sendOpen(transition, connection);
 }
 
-function opening({ session, now }: Transition, routerId: Address): Pick<Opening, "state" | "open" | "holdAt"> {
-  return { state: "openSent", open: offer(session, routerId), holdAt: now + largeHoldTime };
+function opening({ session, now }: Transition, routerId: Address, wait: Millis): Pick<Opening, "state" | "open" | "holdAt"> {
+  return { state: "openSent", open: offer(session, routerId), holdAt: now + wait };
 }
 
 function sendOpen(transition: Transition, connection: Opening): void {

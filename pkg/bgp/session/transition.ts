@@ -32,14 +32,17 @@ export function remove(transition: Transition, { id }: Connection): void {
   change(transition, { connections: transition.session.connections.filter((connection) => connection.id !== id) });
 }
 
-/** A connection that takes longer is given up: the third repetition of its first packet has been lost too. */
+/**
+ * A connection that takes longer is given up: the third repetition of its first packet has been lost too. One that this side made is given up
+ * when no OPEN comes for as long: a router that has just closed a session may accept it and forget it.
+ */
 export const connectTimeout: Millis = 10_000;
-/** Until the OPEN has been answered (RFC 4271, section 8.2.2: a large value, 4 minutes is suggested). */
+/** Until the OPEN has been answered on a connection that the peer made (RFC 4271, section 8.2.2: a large value, 4 minutes is suggested). */
 export const largeHoldTime: Millis = 240_000;
 /** Between attempts at a session that nobody has reason to expect, or that this side ended because of a fault of the peer. */
 export const maxBackOff: Millis = 120_000;
-/** Between attempts at one that there was, in connect times: at once, then after 1, 2, 4, 4, … of them. */
-const maxQuickRetry = 4;
+/** Between attempts at a session that was established before, in connect times: at once, then after 1, 2, 2, … of them. */
+const maxQuickRetry = 2;
 
 /** RFC 9687, section 6; never where the hold time is never. */
 export function sendHoldTime(holdTime: Millis): Millis {
@@ -113,8 +116,10 @@ function retryDelay({ failures, hasBeenUp, staleUntil, settings }: Session, reas
   const connectTime = settings.connectTimeSeconds * 1000;
   const isExpected = hasBeenUp || now < staleUntil;
   if (!isExpected || reason.type === "sent") return backOff(failures, connectTime, maxBackOff, random);
+  // A router that changes its configuration does not listen in that moment.
+  const isChanging = reason.type === "received" && isOtherConfigurationChange(reason.notification);
   const endedByOthers = reason.type === "received" || reason.type === "lost" || reason.type === "peerRestarted";
-  return failures === 0 && endedByOthers
+  return failures === 0 && endedByOthers && !isChanging
     ? 0
     : backOff(Math.max(0, failures - 1), connectTime, maxQuickRetry * connectTime, random);
 }
@@ -126,6 +131,10 @@ function isPlainNext({ session }: Transition, connection: Connection, reason: Re
   if (reason.type !== "received" || reason.notification.code !== NotificationCode.openMessage) return session.plainOpen;
   const { unsupportedOptionalParameter, unsupportedCapability } = OpenMessageError;
   return [unsupportedOptionalParameter, unsupportedCapability].some((subcode) => subcode === reason.notification.subcode);
+}
+
+function isOtherConfigurationChange({ code, subcode }: Notification): boolean {
+  return code === NotificationCode.cease && subcode === Cease.otherConfigurationChange;
 }
 
 export const collision: Notification = cease(Cease.connectionCollisionResolution);

@@ -74,6 +74,8 @@ export interface PairOptions {
   readonly far?: Partial<SessionSettings>;
   /** Whether `near` takes connections too. */
   readonly both?: boolean;
+  /** What becomes of the end of `near` when its interface has other addresses. */
+  readonly endNow?: Transport["endNow"];
 }
 
 /** Two sessions on a simulated network: `near`, AS 65001 at 192.0.2.1, and `far`, AS 65002 at 192.0.2.2, which only listens when unset. */
@@ -86,9 +88,9 @@ export class Pair {
   readonly far: One;
   readonly #seed: number;
 
-  constructor({ seed = 1, near = {}, far = {}, both = false }: PairOptions = {}) {
+  constructor({ seed = 1, near = {}, far = {}, both = false, endNow }: PairOptions = {}) {
     this.#seed = seed;
-    const transport = (own: string) => this.network.transport(own);
+    const transport = (own: string) => this.network.transport(own, own === nearby ? endNow : undefined);
     const [nearby, away] = ["192.0.2.1", "192.0.2.2"];
     this.near = this.#one(nearby, settings(near), both, this.stall, this.stall.transport(transport(nearby)));
     const mirrored = settings({ myAsn: 65002, peerAsn: 65001, address: address(nearby), passive: true });

@@ -18,12 +18,14 @@ interface Neighbor {
   /** It may come back, as it offered (RFC 4724), until then. */
   restartMs: Millis;
   staleUntil: Millis;
+  /** It may have no session before. */
+  heldUntil: Millis;
   readonly routes: Map<string, boolean>; // prefix -> whether it is stale
 }
 
 /**
  * A router in simulated time that takes routes and sends none: hold timers, and graceful restart as a receiver (RFC 4271, 4724).
- * It believes what it is sent.
+ * It believes what it is sent. The end of a BFD session is a failure to it while BGP is up, and then it waits as BIRD does.
  */
 export class SimulatedRouter {
   readonly #clock: Clock;
@@ -39,6 +41,10 @@ export class SimulatedRouter {
   listen(name: string, network: SimulatedNetwork, own: string): void {
     network.listener(own).expect(settings(), ({ open }) => {
       const neighbor = this.#neighbor(name);
+      if (this.#clock.now() < neighbor.heldUntil) {
+        open({ connected() {}, received() {}, closed() {} }).destroy();
+        return;
+      }
       const before = neighbor.connection;
       if (before !== undefined) {
         this.#lost(neighbor, before);
@@ -109,10 +115,20 @@ export class SimulatedRouter {
     connection.end();
   }
 
+  /** The neighbour gave BFD up. @returns whether that was a failure, because BGP is up */
+  bfdEnded(name: string): boolean {
+    const neighbor = this.#neighbor(name);
+    if (neighbor.connection === undefined) return false;
+    this.reset(name);
+    neighbor.heldUntil = this.#clock.now() + errorWait;
+    return true;
+  }
+
   #neighbor(name: string): Neighbor {
     const found = this.#neighbors.get(name);
     if (found !== undefined) return found;
-    const added = { connection: undefined, lastHeard: 0, holdMs: 9_000, restartMs: 0, staleUntil: Infinity, routes: new Map() };
+    const deadlines = { holdMs: 9_000, restartMs: 0, staleUntil: Infinity, heldUntil: -Infinity };
+    const added = { connection: undefined, lastHeard: 0, ...deadlines, routes: new Map() };
     this.#neighbors.set(name, added);
     return added;
   }
@@ -194,6 +210,7 @@ function dropStale(neighbor: Neighbor, family: "IPv4" | "IPv6"): void {
     if (isStale && prefix.includes(":") === (family === "IPv6")) neighbor.routes.delete(prefix);
 }
 
+const errorWait: Millis = 60_000; // BIRD's after the first error.
 const bfdDown: Notification = { type: "notification", code: 6, subcode: 10, data: new Uint8Array() };
 const ownOpen: Open = {
   type: "open",

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { SystemClock } from "#pkg/clock";
+import { type Clock, SystemClock } from "#pkg/clock";
 import { silentLog } from "#pkg/log";
 import { address, prefix } from "#pkg/net/testing";
 import { KernelKeeper } from "../keeper.ts";
@@ -23,14 +23,14 @@ function ip(line: string): string {
   return execFileSync("ip", line.split(" "), { encoding: "utf8", stdio: "pipe" });
 }
 
-function start(node = "node1"): KernelKeeper & { messages: string[] } {
+function start(node = "node1", clock: Clock = new SystemClock()): KernelKeeper & { messages: string[] } {
   const messages: string[] = [];
   const onDisturbance = (message: string) => void messages.push(message);
   const keeper = new KernelKeeper({
     node,
     folder,
     log: silentLog,
-    clock: new SystemClock(),
+    clock,
     onDisturbance,
     onProblems: () => {},
   });
@@ -88,6 +88,30 @@ test("addresses of both families are placed on an interface that is made, and re
   keeper.want("a", []);
   await until(() => addressesOf("lb0").length === 0);
   assert.ok(keeper.interfaces().length === 0 && ip("link show lb0").includes("lb0"));
+});
+
+test("a keeper that stops removes routes, waits until daemons had time to tell that, and only then removes addresses", async () => {
+  const system = new SystemClock();
+  let letGoOn: (() => void) | undefined;
+  const clock: Clock = {
+    now: () => system.now(),
+    schedule(name, at, fn) {
+      if (name !== "routes are withdrawn") return system.schedule(name, at, fn);
+      letGoOn = fn;
+      return { [Symbol.dispose]() {} };
+    },
+  };
+  await using keeper = start("node1", clock);
+  keeper.want("a", [on("lb0", "192.0.2.1")]);
+  keeper.want("r", [route("198.51.100.7/32")]);
+  keeper.complete();
+  await until(() => addressesOf("lb0").length === 1 && routesOf(198).length === 1);
+  const stopped = keeper.stop();
+  await Promise.race([stopped, until(() => letGoOn !== undefined)]);
+  assert.deepEqual([addressesOf("lb0"), routesOf(198)], [["192.0.2.1/32"], []]);
+  letGoOn?.();
+  await stopped;
+  assert.deepEqual(addressesOf("lb0"), []);
 });
 
 test("what is deleted by hand is back at once, also when everything is, and when the interface is", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NetworkInterface } from "#pkg/linux";
 import { address } from "#pkg/net/testing";
-import { canReachHosts, eligibility } from "./interface-state.ts";
+import { canReachHosts, eligibility, interfaceState } from "./interface-state.ts";
 
 const ethernet: NetworkInterface = {
   index: 2,
@@ -66,3 +66,19 @@ for (const { name, kind, addresses, want } of addressed)
     });
     assert.equal(canReachHosts({ ...ethernet, kind, generation: 1, addresses: parsed }), want);
   });
+
+test("of the addresses of an interface those are told that nothing new is to be sent from", () => {
+  const flags = {
+    "192.0.2.1": 0x81,
+    "2001:db8::1": 0x80,
+    "2001:db8::2": 0,
+    "2001:db8::3": 0xa0,
+    "2001:db8::4": 0xc0,
+    "2001:db8::5": 1,
+  };
+  const addresses = Object.entries(flags).map(([text, flags]) => {
+    return { interfaceIndex: 2, address: address(text), prefixLength: 24, flags, protocol: undefined, validSeconds: Infinity };
+  });
+  const { unfit } = interfaceState({ ...ethernet, generation: 1, addresses }, "answering");
+  assert.deepEqual(unfit, ["2001:db8::3/24", "2001:db8::4/24", "2001:db8::5/24"]);
+});

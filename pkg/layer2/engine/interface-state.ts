@@ -1,4 +1,4 @@
-import type { NetworkInterface, TrackedInterface } from "#pkg/linux";
+import type { InterfaceAddress, NetworkInterface, TrackedInterface } from "#pkg/linux";
 import { isLinkLocal, parseMac } from "#pkg/net";
 
 const ethernet = 1; // ARPHRD_ETHER
@@ -22,7 +22,12 @@ export interface InterfaceState {
   readonly running: boolean;
   /** `address/length` as text, IPv4 first. */
   readonly addresses: readonly string[];
+  /** Of these the IPv6 ones that nothing new is to be sent from, and maybe are fit later: temporary, deprecated, or not yet checked for duplicates. */
+  readonly unfit?: readonly string[];
 }
+
+// IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
+const unfitFlags = 0x01 | 0x08 | 0x20 | 0x40;
 
 /**
  * Whether addresses are announced on an interface. A missing carrier is no reason against it: it may come at any moment. Nor is a VRF,
@@ -48,6 +53,8 @@ export function canReachHosts({ kind, addresses }: TrackedInterface): boolean {
 
 /** An interface with this status; `error` says why it is failing. */
 export function interfaceState(one: TrackedInterface, status: InterfaceStatus, error?: Error): InterfaceState {
+  const text = ({ address, prefixLength }: InterfaceAddress): string => `${address}/${prefixLength}`;
+  const unfit = one.addresses.filter(({ address, flags }) => address.family === "IPv6" && (flags & unfitFlags) !== 0);
   return {
     index: one.index,
     name: one.name,
@@ -55,7 +62,8 @@ export function interfaceState(one: TrackedInterface, status: InterfaceStatus, e
     status,
     ...(error && { error: error.message }),
     running: one.running,
-    addresses: one.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+    addresses: one.addresses.map(text),
+    ...(unfit.length > 0 && { unfit: unfit.map(text) }),
   };
 }
 

@@ -92,6 +92,19 @@ for (const { name, message, want } of changing)
     assert.ok(table.changes > changes);
   });
 
+test("an address that is another way fit for use is a change, and the same one again is none", () => {
+  const table = new InterfaceTable();
+  const set = (flags: number) =>
+    table.apply({ ...notification, type: "addressSet", address: { ...address(2, "fe80::1"), flags } });
+  dump(table, [linkSet()], [addressSet(2, "fe80::1")]);
+  const changes = [0xc0, 0x80, 0x80, 0xa0].map((flags) => {
+    const before = table.changes;
+    set(flags);
+    return table.changes - before;
+  });
+  assert.deepEqual(changes, [1, 1, 0, 1]);
+});
+
 test("what a complete dump does not mention is removed", () => {
   const table = new InterfaceTable();
   dump(table, [linkSet(), linkSet({ index: 3, name: "eth1" })], [addressSet(2, "192.0.2.1"), addressSet(2, "192.0.2.2")]);

@@ -119,7 +119,7 @@ export class InterfaceTable {
 
   #setAddress(address: InterfaceAddress): void {
     const key = addressKey(address);
-    if (!this.#addresses.has(key)) this.#changes++;
+    if (this.#addresses.get(key)?.address.flags !== address.flags) this.#changes++;
     this.#addresses.set(key, { address, mentioned: this.#sequence });
   }
 }

@@ -15,6 +15,7 @@ export function peerView(differences: Partial<PeerView>): PeerView {
     stateSeconds: 0,
     sinceSeconds: 0,
     retryInSeconds: 1,
+    source: undefined,
     lastDown: undefined,
     lastFailure: undefined,
     notificationReceived: undefined,

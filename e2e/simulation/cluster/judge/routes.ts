@@ -6,17 +6,18 @@ import type { SpeakerProcess } from "../speaker-process.ts";
 
 // The router looks at its hold timers every second.
 const noticeMs: Millis = 1_500;
-// From when a speaker and the router can reach one another again: a session that was established before is tried anew every 4 s.
+// From when a speaker and the router can reach one another again: a session that was established before is tried again every 2 s.
 const returnMs: Millis = 15_000;
 
-/** Promise 3: the router has no route through a node that is gone, and has one through each that can carry it. */
+/** Promise 3: the router has no route through a node that is gone, and has one through each that can carry it, also while speakers are replaced. */
 export class Routes {
   readonly #missing = new LastingWrongs(); // Which routes.
   readonly #established = new WeakSet<SpeakerProcess>(); // that have had a session: others try more and more seldom, up to every two minutes
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
-    const { now, router } = cluster;
+    const { now, router, routing } = cluster;
+    if (routing.mistaken !== undefined) return `the router takes ${routing.mistaken} for failed: it gave BFD up while BGP was up`;
     const routes = router.routes();
     for (const [prefix, neighbors] of routes)
       for (const neighbor of neighbors) {

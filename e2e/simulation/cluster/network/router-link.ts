@@ -26,6 +26,8 @@ export interface RouterLinkOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly lan: LanConditions;
+  /** The node gave BFD up while BGP was up, which the router takes for a failure. */
+  readonly onMistake: (name: string) => void;
 }
 
 /**
@@ -146,14 +148,22 @@ export class RouterLink {
   }
 
   #newFar(): SimulatedSession {
-    const { clock, random, router, name } = this.#options;
+    const { clock, random, router, name, onMistake } = this.#options;
     return new SimulatedSession({
       clock,
       random,
       parameters: routerParameters,
       send: (octets) => this.#carry(octets, "toNode"),
-      onChange: ({ verdict }) => verdict === "failed" && router.reset(name),
+      onChange: ({ verdict }) => {
+        if (verdict === "failed") router.reset(name);
+        else if (verdict === "adminDown" && this.#isNodesWish && router.bfdEnded(name)) onMistake(name);
+      },
     });
+  }
+
+  /** Not the router's own; and a cut, which may let BFD through, lets no NOTIFICATION. */
+  get #isNodesWish(): boolean {
+    return this.#routerIs === "there" && this.#cut === undefined;
   }
 
   #carry(octets: Uint8Array, way: "toRouter" | "toNode"): void {

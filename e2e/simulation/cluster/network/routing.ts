@@ -23,6 +23,8 @@ export class Routing {
   readonly #options: RoutingOptions;
   readonly #links = new Map<number, RouterLink>(); // number in an address -> the way between whoever has that and the router
   readonly #lost = new Map<number, Lost>(); // by number in an address
+  /** A neighbour that gave BFD up before BGP; undefined as long as there was none. */
+  mistaken: string | undefined;
   #stopped: RouterRestart | undefined; // How it has ended; undefined while it runs.
   #gracefulAt: Millis = -Infinity; // When it ran again last with the routes of before.
 
@@ -39,7 +41,10 @@ export class Routing {
   link(host: number): RouterLink {
     const known = this.#links.get(host);
     if (known !== undefined) return known;
-    const link = new RouterLink({ ...this.#options, router: this.router, name: neighborName(host) });
+    const onMistake = (name: string) => {
+      this.mistaken ??= name;
+    };
+    const link = new RouterLink({ ...this.#options, router: this.router, name: neighborName(host), onMistake });
     this.#links.set(host, link);
     this.#end(link);
     return link;
