@@ -190,6 +190,7 @@ for (const { name, interfaces = [eth0, hidden], kept = {}, pools = own, kubeProx
       announced: [],
       notForwarded: {},
       kernel: { pools: poolsOf(pools), interfaces: [{ ...lb0, ...kept }], kubeProxy, flannelAddresses: flannel.map(address) },
+      isRealTimeRefused: false,
     };
     assert.deepEqual(judge(facts).map(describe), want);
   });
