@@ -35,7 +35,7 @@ export async function startLabTarget(
   otherVersion: string | undefined,
 ): Promise<Target> {
   await using stack = new AsyncDisposableStack();
-  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs }));
+  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs, netAdmin: variant.hasNics }));
   const { cluster } = network;
   const clocks = await giveClocks(cluster, logs);
   const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({
