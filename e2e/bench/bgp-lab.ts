@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ApiClient, type Reference } from "#e2e/demo-cluster";
+import { ApiClient, asPod, type Reference } from "#e2e/demo-cluster";
 import { type Host, Lab, type LabProcess, type Switch } from "#e2e/lab";
 import { Bird, type RouterConfiguration } from "#e2e/routers";
 import { manifestProgram } from "./manifest-program.ts";
@@ -100,7 +100,7 @@ export class BgpLab implements AsyncDisposable {
     const node = ["node", ...program.nodeFlags, ...nodeFlags, join(bundle, `${name}.js`)];
     const argv = [...node, `--kubeconfig=${kubeconfig}`, ...program.args, ...flags];
     const started = performance.now();
-    return measured(await this.node.spawn(name, program.asContainer(argv), { env }), started);
+    return measured(await this.node.spawn(name, asPod(name, argv, { isLab: true }), { env }), started);
   }
 
   /** Starts a BIRD on the node that announces these, in the speaker's place. */

@@ -30,7 +30,8 @@ export function asContainer(
   if (!isRoot && !isLab) return [...argv]; // It has less than any container.
   const wanted = [...(capabilities.add ?? []), ...portCapability(args), ...more].map((name) => name.toLowerCase());
   const kept = wanted.filter((name) => !without.includes(name)).map((name) => `+${name}`);
-  const user = runAsUser === undefined || runAsUser === 0 || !isRoot || !isOpenToAll(import.meta.dirname) ? [] : [`${runAsUser}`];
+  const program = argv.find((one) => /^\/.*\.[jt]s$/.test(one)) ?? import.meta.filename;
+  const user = runAsUser === undefined || runAsUser === 0 || !isRoot || !isOpenToAll(dirname(program)) ? [] : [`${runAsUser}`];
   return [
     ...(readOnlyRootFilesystem ? ["unshare", "--mount", "sh", "-c", readOnlyRoot, "sh"] : []),
     "setpriv",
@@ -40,10 +41,14 @@ export function asContainer(
   ];
 }
 
-/** The same for a program of ours that stands for controller or speaker, outside a lab. */
-export function asPod(name: "controller" | "speaker", argv: readonly string[]): string[] {
+/** The same for a program that stands for controller or speaker, or is it; outside a lab when unset. */
+export function asPod(
+  name: "controller" | "speaker",
+  argv: readonly string[],
+  { isLab = false, more = [] }: { readonly isLab?: boolean; readonly more?: readonly string[] } = {},
+): string[] {
   const [container] = podTemplate(baseManifests(), name === "controller" ? "Deployment" : "DaemonSet", name).spec.containers;
-  return asContainer(container, argv, { isLab: false });
+  return asContainer(container, argv, { isLab, more });
 }
 
 /** As the chart adds it. */
