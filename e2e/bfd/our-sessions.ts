@@ -21,7 +21,7 @@ export interface StatusLine {
   readonly reason: string;
 }
 
-const url = "http://127.0.0.1";
+const url = "http://127.0.0.1:8080";
 
 /** Our sessions on a host of a lab. */
 export class OurSessions implements AsyncDisposable {
