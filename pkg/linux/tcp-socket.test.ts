@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readlinkSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -140,6 +140,30 @@ for (const family of families)
     assert.equal(await isTakenUnder(listening, family, { sources, allBut: members }), false);
     assert.equal(await isTakenUnder(listening, family, { sources: [...sources, here], allBut: [...members, here] }), false);
   });
+
+test("a port is listened at twice also while connections of a former listener are open or fade away", async () => {
+  const peers: Socket[] = [];
+  using stack = new DisposableStack();
+  let port = 0;
+  for (let life = 0; life < 3; life++) {
+    using listening = TcpSocket.open("IPv4");
+    listening.reuseAddress();
+    listening.bind(address(loopback.IPv4), port);
+    listening.listen(8);
+    port = listening.port;
+    using _second = listening.listenTwice(0);
+    listening.choose(refusalProgram({ sources: [] }, keys) ?? assert.fail());
+    for (const isClosed of [true, false]) {
+      const peer = connect({ host: loopback.IPv4, port }).on("error", () => {});
+      peers.push(peer);
+      await once(peer, "connect");
+      const socket = listening.accept()?.socket ?? assert.fail();
+      if (isClosed) socket[Symbol.dispose]();
+      else stack.use(socket);
+    }
+  }
+  for (const peer of peers) peer.destroy();
+});
 
 test("the kernel tells who is at the other end of a connection", async () => {
   using listening = listener("IPv4");
