@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test test-root test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -35,6 +35,10 @@ test: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load, some thousand times.
 test: node_modules ## Run every test that needs no root
 	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/tiers/same-examples.ts --test --test-concurrency=4 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+
+test-root: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
+test-root: node_modules ## Run what `make test` skips for an ordinary user (needs root)
+	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/tiers/same-examples.ts --test --test-concurrency=4 $$(grep -rlE 'routerRefusal|bfdRefusal|needs root|getuid' --include='*.test.ts' pkg e2e/lab e2e/routers e2e/scenarios)
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
 	node --import ./e2e/tiers/same-examples.ts --test 'e2e/arm64/**/*.test.ts'

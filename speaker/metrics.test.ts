@@ -55,6 +55,7 @@ test("every check of the node is a series, also when it found nothing, and warni
     '{check="nodePorts"} 0',
     '{check="outsideSubnets"} 0',
     '{check="promoteSecondaries"} 0',
+    '{check="realTimeRefused"} 0',
     '{check="rpFilter"} 0',
     '{check="strictArp"} 0',
   ]);

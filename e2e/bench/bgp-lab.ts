@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ApiClient, type Reference } from "#e2e/demo-cluster";
+import { ApiClient, asPod, type Reference } from "#e2e/demo-cluster";
 import { type Host, Lab, type LabProcess, type Switch } from "#e2e/lab";
 import { Bird, type RouterConfiguration } from "#e2e/routers";
 import { manifestProgram } from "./manifest-program.ts";
@@ -49,6 +49,7 @@ export class BgpLab implements AsyncDisposable {
     const server = await node.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...flags]);
     await server.waitForLine(/^listening on /);
     const published = stack.use(await node.publish("127.0.0.1", apiPort));
+    chmodSync(lab.outside(kubeconfig), 0o644); // For the controller's user.
     const api = stack.use(new ApiClient(readFileSync(lab.outside(kubeconfig), "utf8"), published.port));
     await api.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "metallb-system" } });
     await api.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" }, spec: {} });
@@ -99,7 +100,7 @@ export class BgpLab implements AsyncDisposable {
     const node = ["node", ...program.nodeFlags, ...nodeFlags, join(bundle, `${name}.js`)];
     const argv = [...node, `--kubeconfig=${kubeconfig}`, ...program.args, ...flags];
     const started = performance.now();
-    return measured(await this.node.spawn(name, argv, { env }), started);
+    return measured(await this.node.spawn(name, asPod(name, argv, { isLab: true }), { env }), started);
   }
 
   /** Starts a BIRD on the node that announces these, in the speaker's place. */

@@ -4,7 +4,7 @@
  * collection, resident memory, open files, threads and timers. Exits with 1 where a figure of the last round is above that of the middle one
  * by more than a tenth, and by more than what is noise of it: before that what has a bound, such as the flight recorder, fills.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -59,6 +59,7 @@ async function measure({ process }: Measured, number: number): Promise<Figures> 
 }
 
 const folder = mkdtempSync(join(tmpdir(), "ingot-churn-"));
+chmodSync(folder, 0o755); // The controller's user reads its program there.
 try {
   await build(folder);
   await using lab = await BgpLab.start();

@@ -4,7 +4,7 @@
  * makes the same writes, as many at once, with nobody deciding. Run it as root with `node e2e/bench/controller.bench.ts [COUNT…]`, with so many
  * Services; 1,000 and then 10,000 of them take some minutes.
  */
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -185,7 +185,7 @@ async function measure(api: RealApi, count: number, { command, env }: Program): 
   await inParallel(writesAtOnce, bareOnes, (name) => client.send("DELETE", `${services}/${name}`, {}));
 
   const options = [`--kubeconfig=${kubeconfigs.controller}`, "--namespace=metallb-system", "--port=0"];
-  await using controller = new MeasuredProcess([...command, ...options], env);
+  await using controller = new MeasuredProcess("controller", [...command, ...options], env);
   await controller.line(/"event":"stateSynced"/);
   let from = 0;
   const requests = async () => (await readAuditLog(directory)).slice(from).filter(({ user }) => user === account);
@@ -247,6 +247,7 @@ if (api === undefined)
   for (const count of counts.length > 0 ? counts : ["1000", "10000"]) await runBesideRealApi(import.meta.filename, count);
 else {
   const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
+  chmodSync(directory, 0o755); // The controller's user reads its program there.
   try {
     const dist = join(directory, "dist");
     await build(dist);

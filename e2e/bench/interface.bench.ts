@@ -4,8 +4,10 @@
  * renewed, and how long an address or a route is gone that something else deletes. With INTERFACE_SOAK_MINUTES it deletes for that long; otherwise
  * for 20 s.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { asPod } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { startBird } from "#e2e/routers";
 import type { Line } from "./interface-keeper.ts";
@@ -47,7 +49,8 @@ const batchAtRouter = Date.now() - batchBegan;
 await node.run(["ip", "link", "del", "kube-lb0"]);
 await hasRoutes(batched, 0);
 
-const keeper = await node.spawn("keeper", ["node", path("interface-keeper.ts"), `${count}`, `${idleSeconds}`, `${routeCount}`]);
+const keeping = ["node", path("interface-keeper.ts"), `${count}`, `${idleSeconds}`, `${routeCount}`];
+const keeper = await node.spawn("keeper", asPod("speaker", keeping, { isLab: true, more: ["NET_ADMIN"] }));
 const placed = await lineOf(keeper, "placed");
 await hasRoutes(kept, count);
 const atRouter = Date.now() - placed.began;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { asPod } from "#e2e/demo-cluster";
 
 /** The least of the values that this part of them does not exceed: 0 gives the least, 0.5 the median, 1 the most. NaN without any. */
 export function quantile(values: readonly number[], part: number): number {
@@ -45,12 +46,14 @@ export class ProcessUsage {
 
 const project = new URL("../../", import.meta.url).pathname;
 
-/** A process of Node whose use of the machine is measured. */
+/** Controller or speaker, run as the manifests do, and measured. */
 export class MeasuredProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, args, { cwd: project, stdio: ["ignore", "pipe", "inherit"], env: { ...env } });
+  constructor(name: "controller" | "speaker", args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    const [program = "", ...rest] = asPod(name, [process.execPath, ...args]);
+    const PATH = process.env.PATH ?? "";
+    this.#child = spawn(program, rest, { cwd: project, stdio: ["ignore", "pipe", "inherit"], env: { PATH, ...env } });
   }
 
   /** The first line of its output that matches; the rest is read and dropped. @throws {Error} when it ends before */

@@ -2,7 +2,7 @@
 // threads for layer 2 and the ring. Anonymous memory is a process's own; file pages are mostly Node's program, which the kernel shares
 // among all processes of a node that run it, and drops when memory is short. `--nodes=N` is 1 when unset; with 3 the ring looks for failures as
 // in a cluster. `--minutes=N` waits longer than one; what follows `--` are more flags of Node for the speakers.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -109,6 +109,7 @@ function millisecondsSinceStart(pid: number): number {
 }
 
 const bundles = mkdtempSync(join(tmpdir(), "ingot-memory-"));
+chmodSync(bundles, 0o755); // The controller's user reads its program there.
 try {
   await build(bundles);
   await using cluster = await DemoCluster.start({ nodes: Number(values.nodes), bundles, speakerNodeArguments: positionals });

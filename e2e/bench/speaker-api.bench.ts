@@ -77,7 +77,7 @@ async function measure({ kubeconfigs, directory }: RealApi): Promise<void> {
   await build(dist);
   const ring = ["--ml-bindaddr=172.30.0.100", "--ml-labels=app=metallb,component=speaker", "--ml-secret-key=of-a-benchmark"];
   const options = [`--kubeconfig=${kubeconfigs.speaker}`, "--namespace=metallb-system", "--port=0", `--node-name=${names.node}`];
-  await using speaker = new MeasuredProcess([join(dist, "speaker.js"), ...options, ...ring]);
+  await using speaker = new MeasuredProcess("speaker", [join(dist, "speaker.js"), ...options, ...ring]);
   await speaker.line(/"event":"serviceAnnounced"/);
   await sleep(5_000);
 

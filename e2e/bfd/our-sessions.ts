@@ -1,3 +1,4 @@
+import { asPod } from "#e2e/demo-cluster";
 import { type Host, type LabProcess, waitFor } from "#e2e/lab";
 import type { BfdDescription, BfdSessionCounters, BfdVerdict, IgnoredReason } from "#pkg/bfd";
 import type { BfdProfile } from "#pkg/config";
@@ -20,7 +21,7 @@ export interface StatusLine {
   readonly reason: string;
 }
 
-const url = "http://127.0.0.1";
+const url = "http://127.0.0.1:8080";
 
 /** Our sessions on a host of a lab. */
 export class OurSessions implements AsyncDisposable {
@@ -35,7 +36,8 @@ export class OurSessions implements AsyncDisposable {
   /** `busy`: the main thread has no time for anything else. */
   static async start(host: Host, sessions: readonly OurSession[], { busy = false } = {}): Promise<OurSessions> {
     const file = new URL("./sessions-process.ts", import.meta.url).pathname;
-    const process = await host.spawn(`ours-${host.name}`, ["node", file, JSON.stringify(sessions), busy ? "busy" : "idle"]);
+    const argv = ["node", file, JSON.stringify(sessions), busy ? "busy" : "idle"];
+    const process = await host.spawn(`ours-${host.name}`, asPod("speaker", argv, { isLab: true }));
     await process.waitForLine(/^ready$/);
     return new OurSessions(host, process);
   }

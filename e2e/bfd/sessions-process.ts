@@ -1,6 +1,6 @@
 /**
  * Our sessions in a process of their own, given as JSON in its first argument; its second may be `busy`. It prints each status with the time, in microseconds
- * since 1970, and answers over HTTP on 127.0.0.1, port 80: `/sessions`, `/counters`, `/configure?PEER&PROFILE` and `/remove?PEER`.
+ * since 1970, and answers over HTTP on 127.0.0.1, port 8080: `/sessions`, `/counters`, `/configure?PEER&PROFILE` and `/remove?PEER`.
  */
 import { createServer } from "node:http";
 import { Bfd, type BfdStatus } from "#pkg/bfd";
@@ -42,7 +42,7 @@ function answer(url: string): unknown {
 }
 
 const server = createServer((request, response) => response.end(JSON.stringify(answer(request.url ?? ""))));
-server.listen(80, "127.0.0.1");
+server.listen(8080, "127.0.0.1");
 console.log("ready");
 if (process.argv[3] === "busy") beBusy();
 await new Promise((resolve) => process.once("SIGTERM", resolve));

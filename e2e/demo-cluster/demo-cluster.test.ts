@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { type Host, waitFor } from "#e2e/lab";
 import { urlHost } from "#pkg/net";
@@ -32,6 +33,24 @@ suite("the demo's cluster", async () => {
   };
   const get = (address: string, timeout = 10_000): Promise<string> =>
     cluster.client.get(`http://${urlHost(address)}/`, { timeout }).then(({ body }) => body.trim());
+
+  test("controller and speakers run with the capabilities of the manifests, as their user, and write nothing", () => {
+    const seen = [cluster.controller, ...cluster.nodes.map(({ speaker }) => speaker)].map(({ name, process: { pid } }) => {
+      const field = (key: string) => new RegExp(`^${key}:\\s+(\\w+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+      const [root] = readFileSync(`/proc/${pid}/mountinfo`, "utf8")
+        .split("\n")
+        .filter((line) => line.split(" ")[4] === "/")
+        .slice(-1);
+      const [, , , , , options = ""] = (root ?? "").split(" ");
+      return [name, field("CapBnd"), field("CapEff"), field("NoNewPrivs"), options.split(",")[0]];
+    });
+    const [none, rawAndNice] = ["0000000000000000", "0000000000802000"];
+    assert.deepEqual(seen, [
+      ["controller", none, none, "1", "ro"],
+      ["speaker-node1", rawAndNice, rawAndNice, "1", "ro"],
+      ["speaker-node2", rawAndNice, rawAndNice, "1", "ro"],
+    ]);
+  });
 
   test("a Service gets an address that the client reaches, over TCP and UDP", async () => {
     const service = await cluster.expose("both", ["node1", "node2"], { protocols: ["TCP", "UDP"] });

@@ -29,6 +29,8 @@ export interface DemoClusterOptions {
   readonly honourExcludeLabel?: boolean;
   /** How many controllers, of which one works; 1 when unset, at most 10. */
   readonly controllers?: number;
+  /** Whether the speakers have the component net-admin; where the configuration has pools of protocol interface when unset. */
+  readonly netAdmin?: boolean;
   /** For the controllers, beyond those of the manifests. */
   readonly controllerArguments?: readonly string[];
   /** For the speakers, beyond those of the manifests. */
@@ -105,6 +107,7 @@ export class DemoCluster implements AsyncDisposable {
     forwarding = false,
     ring = true,
     honourExcludeLabel = false,
+    netAdmin = /\binterface\b/.test(configuration ?? ""),
     controllers: controllerCount = 1,
     controllerArguments = [],
     speakerArguments = [],
@@ -142,8 +145,10 @@ export class DemoCluster implements AsyncDisposable {
       const command = template.spec.containers[0].command ?? [];
       const program = bundles === undefined ? [programFile(component)] : [...command.slice(1, -1), `${bundles}/${component}.js`];
       const argv = ["node", ...forNode, ...program, `--kubeconfig=${file}`];
+      const capabilities = netAdmin && component === "speaker" ? ["NET_ADMIN"] : [];
+      const shared = { api, namespace, template, argv, capabilities };
       return (name: string, host: Host, number: number): Workload =>
-        stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
+        stack.use(new Workload({ ...shared, name, host, node: host.name, addresses: addressesOf(number) }));
     };
     const controllerOn = await workloads("Deployment", "controller", controllerArguments);
     const controllers: [Workload, ...Workload[]] = [controllerOn("controller", controlPlane, 1)];
@@ -254,7 +259,7 @@ users: [{name: demo, user: {token: ${await api.token(namespace, account)}}}]
 contexts: [{name: demo, context: {cluster: demo, user: demo}}]
 current-context: demo
 `;
-  writeFileSync(lab.outside(file), text, { mode: 0o600 });
+  writeFileSync(lab.outside(file), text, { mode: 0o644 }); // For the user of the Pod.
   return file;
 }
 

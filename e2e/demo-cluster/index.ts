@@ -4,6 +4,7 @@
  * Not covered: Pods of Deployments, scheduling, cluster addresses, node ports, the client's address kept under policy Local.
  */
 export { ApiClient, type ApiObject, ApiRefusal, type Reference } from "./api-client.ts";
+export { asPod } from "./as-pod.ts";
 export type { Backend } from "./backend.ts";
 export { DemoCluster, type DemoClusterOptions, type DemoNode, demoConfiguration } from "./demo-cluster.ts";
 export type { DemoService, ServiceOptions } from "./demo-service.ts";

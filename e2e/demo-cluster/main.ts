@@ -36,7 +36,7 @@ const kubeconfig = join(directory, "kubeconfig");
 mkdirSync(directory, { recursive: true });
 try {
   const configuration = values.configuration === undefined ? {} : { configuration: readFileSync(values.configuration, "utf8") };
-  await using cluster = await DemoCluster.start({ nodes, forwarding: true, logs: directory, ...configuration });
+  await using cluster = await DemoCluster.start({ nodes, forwarding: true, netAdmin: true, logs: directory, ...configuration });
   writeFileSync(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
   const names = cluster.nodes.map(({ name }) => name);
   const web = await cluster.expose("web", names.slice(0, 2));

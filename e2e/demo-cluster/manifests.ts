@@ -9,6 +9,13 @@ export interface Container {
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: readonly EnvironmentVariable[];
+  readonly securityContext?: SecurityContext;
+}
+
+interface SecurityContext {
+  readonly runAsUser?: number;
+  readonly readOnlyRootFilesystem?: boolean;
+  readonly capabilities?: { readonly add?: readonly string[] };
 }
 
 interface EnvironmentVariable {
@@ -22,7 +29,11 @@ interface EnvironmentVariable {
 
 export interface PodTemplate {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
-  readonly spec: { readonly serviceAccountName: string; readonly containers: readonly [Container] };
+  readonly spec: {
+    readonly serviceAccountName: string;
+    readonly containers: readonly [Container];
+    readonly securityContext?: SecurityContext;
+  };
 }
 
 const folders = ["base", "components/bgp-passwords"].map((folder) => new URL(`../../manifests/${folder}/`, import.meta.url));
@@ -39,7 +50,11 @@ export function baseManifests(): readonly ApiObject[] {
 export function podTemplate(manifests: readonly ApiObject[], kind: string, name: string): PodTemplate {
   const workload = manifests.find((object) => object.kind === kind && object.metadata.name === name);
   if (workload === undefined) throw new Error(`Cannot find ${kind} ${name}: it is not in manifests/base`);
-  return (workload.spec as { template: PodTemplate }).template;
+  const { metadata, spec } = (workload.spec as { template: PodTemplate }).template;
+  const [container] = spec.containers;
+  // What the container does not say itself it has from the Pod.
+  const securityContext = { ...spec.securityContext, ...container.securityContext };
+  return { metadata, spec: { ...spec, containers: [{ ...container, securityContext }] } };
 }
 
 interface Changes {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Exit, type Host, type LabProcess, waitFor } from "#e2e/lab";
 import type { ApiClient } from "./api-client.ts";
+import { asContainer } from "./as-pod.ts";
 import { environment, type PodTemplate } from "./manifests.ts";
 import { assertDescribed } from "./openapi.ts";
 
@@ -15,6 +16,8 @@ export interface WorkloadOptions {
   readonly argv: readonly string[];
   readonly host: Host;
   readonly node: string;
+  /** Capabilities beyond those of the template. */
+  readonly capabilities?: readonly string[];
   /** The addresses of the host, which are the Pod's. */
   readonly addresses: readonly [string, ...string[]];
 }
@@ -80,7 +83,7 @@ export class Workload implements AsyncDisposable {
 
   /** Starts the process, waiting first for Secrets it needs; does not wait until it is ready. */
   async start(): Promise<void> {
-    const { api, name, namespace, template, argv, host, node, addresses } = this.#options;
+    const { api, name, namespace, template, argv, host, node, addresses, capabilities = [] } = this.#options;
     if (this.#process !== undefined && this.#process.exit === undefined) throw new Error(`Cannot start ${name}: it is running`);
     const [container] = template.spec.containers;
     const [address] = addresses;
@@ -97,8 +100,7 @@ export class Workload implements AsyncDisposable {
       },
     });
     const command = argv.map((argument) => (argument.startsWith(root) ? this.#checkout + argument.slice(root.length) : argument));
-    const bounds = this.#without.map((capability) => `--bounding-set=-${capability}`);
-    const inBounds = bounds.length === 0 ? command : ["setpriv", ...bounds, ...command];
+    const inBounds = asContainer(container, command, { more: capabilities, without: this.#without });
     this.#process = await host.spawn(name, [...this.#within, ...inBounds, ...(container.args ?? [])], { env });
     this.#starts++;
     void this.#process.exited.then(() => this.#wake());

@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { asPod } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 import { decodeMetadata, type MemberlistCounters } from "#pkg/memberlist";
 import { type GoVersion, goPeer } from "./go-peer.ts";
@@ -73,8 +74,10 @@ export class RingProcess implements AsyncDisposable {
   /** Waits until it is bound. @throws {Error} with its log, when it cannot start */
   static async start(kind: ProgramKind, options: RingProcessOptions): Promise<RingProcess> {
     const { name, address, port, key, meta, label, flags } = options;
-    const [program, ...first] =
-      kind === "ingot" ? [process.execPath, join(import.meta.dirname, "node-process.ts")] : [await goPeer(kind)];
+    const [program = "", ...first] =
+      kind === "ingot"
+        ? asPod("speaker", [process.execPath, join(import.meta.dirname, "node-process.ts")])
+        : [await goPeer(kind)];
     const values = Object.entries({ name, address, port, key, meta, label }).filter(([, value]) => value !== undefined);
     const argv = [...first, ...values.map(([flag, value]) => `--${flag}=${value}`), ...(flags ?? [])];
     const child = spawn(program, argv, { stdio: ["pipe", "pipe", "pipe"] });

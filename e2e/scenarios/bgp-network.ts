@@ -33,6 +33,7 @@ export class BgpNetwork implements AsyncDisposable {
   static async start(options: {
     readonly nodes: number;
     readonly controllers?: number;
+    readonly netAdmin?: boolean;
     readonly speakerArguments?: readonly string[];
     readonly speakerNodeArguments?: readonly string[];
     readonly logs?: string;

@@ -17,7 +17,7 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
   let cluster: DemoCluster;
   let node: DemoNode;
   before(async () => {
-    cluster = await startCluster({ nodes: 2, configuration });
+    cluster = await startCluster({ nodes: 2, configuration, netAdmin: true });
     node = cluster.node("node1");
   });
   after(() => cluster[Symbol.asyncDispose]());

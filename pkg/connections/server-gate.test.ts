@@ -40,10 +40,10 @@ class Bench implements AsyncDisposable {
     });
   }
 
-  async listen(host: string): Promise<void> {
+  async listen(host: string, added: Server = this.#server): Promise<void> {
     this.#server.listen({ host, port: 0 });
     await once(this.#server, "listening");
-    this.gate.add(this.#server);
+    this.gate.add(added);
   }
 
   /** Resolves when the kernel has taken it. */
@@ -108,7 +108,7 @@ test("a host that is refused each second is logged once in ten minutes", limit, 
 });
 
 test(
-  "of more known addresses than a filter has room for all get in, and the log says that strangers are not refused",
+  "of more known addresses than a program has room for all get in, and the log says that strangers are not refused",
   limit,
   async () => {
     const known = Array.from({ length: 5_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
@@ -123,8 +123,31 @@ test(
       [
         [
           "not all connections that should be are refused",
-          "Error: Cannot refuse all connections: too many addresses are known for a filter",
+          "Error: Cannot refuse all connections: too many addresses are known for a program",
         ],
+      ],
+    );
+  },
+);
+
+test(
+  "where the kernel cannot refuse connections the log says so, and those that are too many are closed as they come",
+  limit,
+  async () => {
+    await using bench = new Bench();
+    await bench.listen("127.0.0.1", { _handle: { fd: 0x7fff_fff0 } } as unknown as Server); // Whatever the kernel is asked for, it has none.
+    for (let count = 0; count < 100; count++) await bench.connect(stranger);
+    await once(await bench.connect(stranger), "close");
+    await bench.connect(member);
+    await bench.until(() => bench.admitted.includes(member));
+    assert.deepEqual(
+      bench.warned.map(([message, fields]) => [message, (fields?.error as Error | undefined)?.message]),
+      [
+        [
+          "not all connections that should be are refused",
+          "Cannot tell the family of a socket: getsockopt: EBADF, bad file descriptor",
+        ],
+        ["connections of a host are refused for a second", undefined],
       ],
     );
   },

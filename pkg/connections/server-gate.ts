@@ -4,7 +4,7 @@ import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, parseAddress } from "#pkg/net";
 import { ConnectionGate, type ConnectionGateOptions, type Refusal, type Refuser } from "./connection-gate.ts";
-import { refusalFilter } from "./refusal-filter.ts";
+import { RefusingListener } from "./refusing-listener.ts";
 
 export interface ServerGateOptions extends Omit<ConnectionGateOptions, "onRefused" | keyof typeof limits> {
   readonly log: Log;
@@ -29,7 +29,7 @@ const logged: Allowance = { burst: 1, everyMs: 10 * 60_000 };
 export class ServerGate implements Refuser, Disposable {
   readonly #options: ServerGateOptions;
   readonly #gate: ConnectionGate;
-  readonly #servers = new Set<Server>();
+  readonly #listeners = new Set<RefusingListener>();
   readonly #refusals: Tokens; // Of lines about them.
   readonly #problems: Tokens;
 
@@ -44,7 +44,8 @@ export class ServerGate implements Refuser, Disposable {
 
   /** From now on connections are refused at this server, which listens, too. */
   add(server: Server): void {
-    this.#servers.add(server);
+    const fd = descriptorOf(server);
+    if (fd !== undefined) this.#attempt(() => this.#listeners.add(new RefusingListener(fd)));
   }
 
   /** Counts a connection that a server has just accepted. @returns whose it is; undefined where it may not stay, and is closed */
@@ -57,24 +58,27 @@ export class ServerGate implements Refuser, Disposable {
   }
 
   refuse(refusal: Refusal | undefined): void {
-    const { program, isPartial } = refusalFilter(refusal);
-    if (isPartial) this.#logProblem(new Error("Cannot refuse all connections: too many addresses are known for a filter"));
-    for (const server of this.#servers) {
-      const fd = descriptorOf(server);
-      if (fd === undefined) continue; // It has been closed.
-      try {
-        TcpSocket.of(fd).filter(program);
-      } catch (error) {
-        if (!(error instanceof SystemCallError)) throw error;
-        this.#logProblem(error);
-      }
-    }
+    for (const listener of this.#listeners)
+      this.#attempt(() => {
+        if (!listener.refuse(refusal))
+          this.#logProblem(new Error("Cannot refuse all connections: too many addresses are known for a program"));
+      });
   }
 
   /** To be called before the servers are closed. */
   [Symbol.dispose](): void {
     this.#gate[Symbol.dispose]();
-    this.#servers.clear();
+    for (const listener of this.#listeners) listener[Symbol.dispose]();
+    this.#listeners.clear();
+  }
+
+  #attempt(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      this.#logProblem(error);
+    }
   }
 
   #logRefused(from: string): void {

@@ -6,11 +6,11 @@
  * A descriptor is closed with the thread that opened it, however the thread ends. Not here: what Node does with TCP sockets.
  */
 export {
-  connectionFilter,
-  connectionFilterKeys,
   datagramSampleFilter,
   etherTypeFilter,
   icmpv6Filter,
+  refusalKeys,
+  refusalProgram,
   routeProtocolFilter,
   tcpPortFilter,
   udpPortFilter,
@@ -40,5 +40,5 @@ export { interfaceIndexOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netl
 export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts";
 export { Rtnetlink } from "./rtnetlink.ts";
 export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";
-export { becomeRealTime, becomeUrgent, EventFd, eventLoopFd, PollSet } from "./thread.ts";
+export { becomePrompt, becomeRealTime, becomeUrgent, EventFd, eventLoopFd, mayBeRealTime, PollSet } from "./thread.ts";
 export { UdpSocket } from "./udp-socket.ts";

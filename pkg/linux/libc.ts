@@ -11,6 +11,7 @@ export const libc = {
   socket: library.func("int socket(int domain, int type, int protocol)"),
   bind: library.func("int bind(int fd, void *address, uint32_t length)"),
   listen: library.func("int listen(int fd, int backlog)"),
+  connect: library.func("int connect(int fd, void *address, uint32_t length)"),
   accept4: library.func("int accept4(int fd, void *address, void *addressLength, int flags)"),
   getsockname: library.func("int getsockname(int fd, void *address, void *addressLength)"),
   setsockopt: library.func("int setsockopt(int fd, int level, int name, void *value, uint32_t length)"),
@@ -34,6 +35,7 @@ export const libc = {
 
 const filterProgramSize = koffi.sizeof(filterProgram);
 const optionAttachFilter = 26; // SO_ATTACH_FILTER
+const optionAttachChoice = 51; // SO_ATTACH_REUSEPORT_CBPF
 const optionDetachFilter = 27; // SO_DETACH_FILTER
 export const { EAGAIN, EINTR } = constants.errno;
 export const flagNonBlocking = 0o4000; // SOCK_NONBLOCK and EFD_NONBLOCK.
@@ -47,10 +49,19 @@ export function check(call: string, attempted: string, result: number): number {
   return result;
 }
 
-/** `filter` is a classic BPF program. @throws {SystemCallError} */
+/** `filter` is a classic BPF program. @throws {SystemCallError} EPERM for a TCP socket without CAP_NET_ADMIN, since Linux 6.18 */
 export function attachFilter(fd: number, filter: Uint8Array, attempted: string): void {
+  attach(fd, optionAttachFilter, filter, attempted);
+}
+
+/** Has `filter`, a classic BPF program, choose one of the sockets that share a port (SO_REUSEPORT). @throws {SystemCallError} */
+export function attachChoice(fd: number, filter: Uint8Array, attempted: string): void {
+  attach(fd, optionAttachChoice, filter, attempted);
+}
+
+function attach(fd: number, option: number, filter: Uint8Array, attempted: string): void {
   const program = { len: filter.length / 8, filter };
-  check("setsockopt", attempted, libc.attachFilter(fd, levelSocket, optionAttachFilter, program, filterProgramSize));
+  check("setsockopt", attempted, libc.attachFilter(fd, levelSocket, option, program, filterProgramSize));
 }
 
 /** Takes a filter away; nothing where there is none. @throws {SystemCallError} */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readlinkSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { connectionFilter, connectionFilterKeys, type RefusedConnections } from "./codec/filter.ts";
+import { type RefusedConnections, refusalKeys, refusalProgram } from "./codec/filter.ts";
 import { libc, SystemCallError } from "./libc.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 
@@ -76,10 +76,11 @@ for (const family of families)
   });
 
 for (const family of families)
-  test(`under a filter of ${family} connections of some do not arrive, and those that are there go on`, {
+  test(`connections of ${family} that a program chooses for a second listener do not arrive`, {
     skip: unsupported.get(family),
   }, async () => {
     using listening = listener(family);
+    using _second = listening.listenTwice(0);
     const here = address(loopback[family]).toBytes();
     const others = Array.from({ length: 600 }, (_, i) => {
       const bytes = here.slice();
@@ -97,17 +98,18 @@ for (const family of families)
     assert.equal(await isTaken({ sources: [], allBut: [] }), false);
   });
 
-test("when the filter is taken away all connections arrive", async () => {
+test("when the program chooses nothing any more all connections arrive", async () => {
   using listening = listener("IPv4");
+  using _second = listening.listenTwice(0);
   assert.equal(await isTakenUnder(listening, "IPv4", { sources: [], allBut: [] }), false);
-  assert.equal(await isTakenUnder(listening, "IPv4", undefined), true);
+  assert.equal(await isTakenUnder(listening, "IPv4", { sources: [] }), true);
 });
 
-const keys = crypto.getRandomValues(new Uint32Array(connectionFilterKeys));
+const keys = crypto.getRandomValues(new Uint32Array(refusalKeys));
 
-/** Whether a connection arrives under a filter. */
-async function isTakenUnder(listening: TcpSocket, family: Family, refused: RefusedConnections | undefined): Promise<boolean> {
-  listening.filter(refused && (connectionFilter(refused, keys) ?? assert.fail()));
+/** Whether a connection arrives under a program. */
+async function isTakenUnder(listening: TcpSocket, family: Family, refused: RefusedConnections): Promise<boolean> {
+  listening.choose(refusalProgram(refused, keys) ?? assert.fail());
   // On the loopback interface what opens a connection is where it belongs, or dropped, once it is sent.
   const peer = connect({ host: loopback[family], port: listening.port });
   peer.on("error", () => {});
@@ -121,10 +123,11 @@ async function isTakenUnder(listening: TcpSocket, family: Family, refused: Refus
 }
 
 for (const family of families)
-  test(`a filter for 1,000 members of ${family} in as many networks, and 256 sources, lets in the members alone`, {
+  test(`a program for 1,000 members of ${family} in as many networks, and 256 sources, lets in the members alone`, {
     skip: unsupported.get(family),
   }, async () => {
     using listening = listener(family);
+    using _second = listening.listenTwice(0);
     const here = address(loopback[family]).toBytes();
     const networks = (count: number, first: number) =>
       Array.from({ length: count }, (_, i) => {
@@ -137,6 +140,30 @@ for (const family of families)
     assert.equal(await isTakenUnder(listening, family, { sources, allBut: members }), false);
     assert.equal(await isTakenUnder(listening, family, { sources: [...sources, here], allBut: [...members, here] }), false);
   });
+
+test("a port is listened at twice also while connections of a former listener are open or fade away", async () => {
+  const peers: Socket[] = [];
+  using stack = new DisposableStack();
+  let port = 0;
+  for (let life = 0; life < 3; life++) {
+    using listening = TcpSocket.open("IPv4");
+    listening.reuseAddress();
+    listening.bind(address(loopback.IPv4), port);
+    listening.listen(8);
+    port = listening.port;
+    using _second = listening.listenTwice(0);
+    listening.choose(refusalProgram({ sources: [] }, keys) ?? assert.fail());
+    for (const isClosed of [true, false]) {
+      const peer = connect({ host: loopback.IPv4, port }).on("error", () => {});
+      peers.push(peer);
+      await once(peer, "connect");
+      const socket = listening.accept()?.socket ?? assert.fail();
+      if (isClosed) socket[Symbol.dispose]();
+      else stack.use(socket);
+    }
+  }
+  for (const peer of peers) peer.destroy();
+});
 
 test("the kernel tells who is at the other end of a connection", async () => {
   using listening = listener("IPv4");

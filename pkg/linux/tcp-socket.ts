@@ -1,20 +1,13 @@
+import { constants } from "node:os";
 import type { Address, Family } from "#pkg/net";
 import { addressFamily, decodeSender, type Sender, socketAddress, socketAddressSize } from "./codec/socket-address.ts";
 import { close, disown, own } from "./descriptors.ts";
-import {
-  attachFilter,
-  check,
-  checkNonBlocking,
-  detachFilter,
-  flagCloseOnExec,
-  flagNonBlocking,
-  levelSocket,
-  libc,
-} from "./libc.ts";
+import { attachChoice, check, checkNonBlocking, failure, flagCloseOnExec, flagNonBlocking, levelSocket, libc } from "./libc.ts";
 
 const typeStream = 1; // SOCK_STREAM
 const levelTcp = 6; // IPPROTO_TCP
 const optionReuseAddress = 2; // SO_REUSEADDR
+const optionReusePort = 15; // SO_REUSEPORT
 const optionDomain = 39; // SO_DOMAIN
 const optionPeerName = 28; // SO_PEERNAME, which unlike getpeername knows the peer of a connection that was reset.
 const optionMd5 = 14; // TCP_MD5SIG
@@ -43,12 +36,12 @@ export interface AcceptedConnection extends Sender {
  */
 export class TcpSocket implements Disposable {
   readonly fd: number;
-  readonly #family: Family;
+  readonly family: Family;
   #owned: boolean;
 
   private constructor(fd: number, family: Family, owned: boolean) {
     this.fd = fd;
-    this.#family = family;
+    this.family = family;
     this.#owned = owned;
   }
 
@@ -67,6 +60,23 @@ export class TcpSocket implements Disposable {
     return new TcpSocket(fd, domain[0] === addressFamily.IPv6 ? "IPv6" : "IPv4", false);
   }
 
+  /**
+   * Listens once more where this listener does, which makes the two a group: a program chooses for each connection (`choose`). Another process that
+   * listens there is refused as ever. @throws {SystemCallError}
+   */
+  listenTwice(backlog: number): TcpSocket {
+    using stack = new DisposableStack();
+    const twin = stack.use(TcpSocket.open(this.family));
+    const local = this.#name();
+    if (this.family === "IPv6") twin.ipv6Only(this.#isIpv6Only());
+    twin.reuseAddress();
+    for (const one of [this, twin]) one.#set(levelSocket, optionReusePort, 1, "share a port");
+    check("bind", "listen twice", libc.bind(twin.fd, local, local.length));
+    twin.listen(backlog);
+    stack.move();
+    return twin;
+  }
+
   /** @param interfaceIndex of a link-local address. @throws {SystemCallError} EADDRNOTAVAIL, EADDRINUSE, EACCES */
   bind(address: Address, port: number, interfaceIndex = 0): void {
     const local = socketAddress(address.toBytes(), port, interfaceIndex);
@@ -78,16 +88,22 @@ export class TcpSocket implements Disposable {
     check("listen", "listen", libc.listen(this.fd, backlog));
   }
 
+  /** Begins to connect to where `other` listens. @throws {SystemCallError} */
+  connectTo(other: TcpSocket): void {
+    const to = other.#name();
+    if (libc.connect(this.fd, to, to.length) === 0) return;
+    const error = failure("connect", "connect to a listener");
+    if (error.errno !== constants.errno.EINPROGRESS) throw error;
+  }
+
   /** The port that it is bound to. @throws {SystemCallError} */
   get port(): number {
-    const name = new Uint8Array(socketAddressSize.IPv6);
-    check("getsockname", "tell the port", libc.getsockname(this.fd, name, Uint32Array.of(name.length)));
-    return new DataView(name.buffer).getUint16(2);
+    return new DataView(this.#name().buffer).getUint16(2);
   }
 
   /** The other end of a connection, also of one that was reset meanwhile. @throws {SystemCallError} ENOTCONN where there never was one */
   get peer(): Sender {
-    const name = new Uint8Array(socketAddressSize[this.#family]); // No more than the kernel has, of which it makes an error.
+    const name = new Uint8Array(socketAddressSize[this.family]); // No more than the kernel has, of which it makes an error.
     const result = libc.getsockopt(this.fd, levelSocket, optionPeerName, name, Uint32Array.of(name.length));
     check("getsockopt", "tell the peer", result);
     return decodeSender(new DataView(name.buffer));
@@ -100,7 +116,7 @@ export class TcpSocket implements Disposable {
     const result = libc.accept4(this.fd, name, Uint32Array.of(name.length), flags);
     const fd = checkNonBlocking("accept4", "accept a connection", result);
     if (fd === undefined) return undefined;
-    return { socket: new TcpSocket(own(fd), this.#family, true), ...decodeSender(new DataView(name.buffer)) };
+    return { socket: new TcpSocket(own(fd), this.family, true), ...decodeSender(new DataView(name.buffer)) };
   }
 
   /** To be set before a listener binds: the port may be bound again while connections of a former listener fade away. */
@@ -114,12 +130,11 @@ export class TcpSocket implements Disposable {
   }
 
   /**
-   * Has the kernel ask `filter`, a classic BPF program, whether to keep a segment, in place of one that it asked before; undefined: it keeps
-   * all. What a listener accepts has the filter that the listener had then. @throws {SystemCallError}
+   * Has the kernel ask `program`, a classic BPF program, which of a group each connection is for, in place of one that it asked before: 0 for
+   * the first, 1 for the second. That takes no capability, as a filter of a TCP socket does since Linux 6.18. @throws {SystemCallError}
    */
-  filter(filter: Uint8Array | undefined): void {
-    if (filter === undefined) detachFilter(this.fd, "keep all segments");
-    else attachFilter(this.fd, filter, "filter segments");
+  choose(program: Uint8Array): void {
+    attachChoice(this.fd, program, "choose who gets a connection");
   }
 
   /**
@@ -138,19 +153,19 @@ export class TcpSocket implements Disposable {
 
   /** TTL or hop limit of what is sent, 1 to 255. @throws {SystemCallError} */
   setHopLimit(hops: number): void {
-    const { level, hopLimit } = options[this.#family];
+    const { level, hopLimit } = options[this.family];
     this.#set(level, hopLimit, hops, `set the hop limit to ${hops}`);
   }
 
   /** Drops what arrives with less (RFC 5082). @throws {SystemCallError} */
   setMinimumHopLimit(hops: number): void {
-    const { level, minimumHopLimit } = options[this.#family];
+    const { level, minimumHopLimit } = options[this.family];
     this.#set(level, minimumHopLimit, hops, `set the least hop limit to ${hops}`);
   }
 
   /** The octet of the Type of Service or Traffic Class. @throws {SystemCallError} */
   setTrafficClass(octet: number): void {
-    const { level, trafficClass } = options[this.#family];
+    const { level, trafficClass } = options[this.family];
     this.#set(level, trafficClass, octet, `set the traffic class to ${octet}`);
   }
 
@@ -164,6 +179,19 @@ export class TcpSocket implements Disposable {
   [Symbol.dispose](): void {
     if (this.#owned) close(this.fd);
     this.#owned = false;
+  }
+
+  #name(): Uint8Array<ArrayBuffer> {
+    const name = new Uint8Array(socketAddressSize[this.family]);
+    check("getsockname", "tell the port", libc.getsockname(this.fd, name, Uint32Array.of(name.length)));
+    return name;
+  }
+
+  #isIpv6Only(): boolean {
+    const value = new Int32Array(1);
+    const result = libc.getsockopt(this.fd, options.IPv6.level, optionV6Only, value, Uint32Array.of(4));
+    check("getsockopt", "tell whether IPv4 is listened on", result);
+    return value[0] === 1;
   }
 
   #set(level: number, option: number, value: number, attempted: string): void {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, rmdirSync } from "node:fs";
+import { getPriority } from "node:os";
 import { test } from "node:test";
 import { SystemCallError } from "./libc.ts";
 import { EventFd, PollSet } from "./thread.ts";
@@ -56,7 +58,7 @@ interface Seen {
   readonly nice: number;
 }
 
-type Become = "becomeRealTime" | "becomeUrgent";
+type Become = "becomeRealTime" | "becomeUrgent" | "becomePrompt" | "mayBeRealTime";
 
 /** What becomes of a thread that calls the functions in turn, in a process of its own, since it is for good. */
 function seen(names: Become | readonly Become[], launcher: readonly string[] = []): Seen {
@@ -74,13 +76,46 @@ const ordinary = seen("becomeUrgent").may ? ["setpriv", "--bounding-set", "-sys_
 test("a thread that may become real-time is, and one that may not stays as it is", () => {
   const { may, policy } = seen("becomeRealTime");
   assert.equal(policy, may ? 2 : 0);
-  assert.deepEqual(seen("becomeRealTime", ordinary), { may: false, policy: 0, nice: 0 });
+  assert.deepEqual(seen("becomeRealTime", ordinary), { may: false, policy: 0, nice: getPriority() });
 });
 
 test("a thread that may become urgent is, and one that may not stays as it is", () => {
   const { may, policy, nice } = seen("becomeUrgent");
-  assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : 0 });
-  assert.deepEqual(seen("becomeUrgent", ordinary), { may: false, policy: 0, nice: 0 });
+  assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : getPriority() });
+  assert.deepEqual(seen("becomeUrgent", ordinary), { may: false, policy: 0, nice: getPriority() });
+});
+
+/** A cgroup as a container has it, of which no thread may be real-time (CONFIG_RT_GROUP_SCHED); undefined where this user cannot make one. */
+function cgroupWithoutRealTime(): (Disposable & { readonly launcher: readonly string[] }) | undefined {
+  const folder = `/sys/fs/cgroup/cpu/ingot-thread-test-${process.pid}`;
+  if (!existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")) return undefined;
+  try {
+    mkdirSync(folder);
+  } catch {
+    return undefined;
+  }
+  const launcher = ["sh", "-c", `echo $$ >${folder}/tasks && exec "$@"`, "sh"];
+  return { launcher, [Symbol.dispose]: () => rmdirSync(folder) };
+}
+
+test("a thread that is to be prompt is real-time, or as it was where it may not be", () => {
+  assert.equal(seen("becomePrompt").policy, seen("becomeRealTime").policy);
+  assert.deepEqual(seen("becomePrompt", ordinary), { may: false, policy: 0, nice: getPriority() });
+});
+
+test("a thread that is to be prompt is urgent in a cgroup without real time", (context) => {
+  using cgroup = cgroupWithoutRealTime();
+  if (cgroup === undefined) {
+    context.skip("needs root, and a kernel that gives real time by cgroups (CONFIG_RT_GROUP_SCHED, cgroup v1)");
+    return;
+  }
+  assert.deepEqual(seen("becomePrompt", cgroup.launcher), { may: true, policy: 0, nice: -20 });
+  assert.deepEqual(seen("mayBeRealTime", cgroup.launcher), { may: false, policy: 0, nice: getPriority() });
+});
+
+test("to ask whether a thread may be real-time leaves it as it is", () => {
+  const { may } = seen("becomeRealTime");
+  assert.deepEqual(seen("mayBeRealTime"), { may, policy: 0, nice: getPriority() });
 });
 
 test("another thread becomes real-time by its number", () => {
@@ -101,6 +136,6 @@ test("another thread becomes real-time by its number", () => {
 
 test("a thread may be real-time and urgent in turn", () => {
   const { may, policy, nice } = seen(["becomeRealTime", "becomeUrgent"]);
-  assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : 0 });
+  assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : getPriority() });
   assert.equal(seen(["becomeUrgent", "becomeRealTime"]).policy, may ? 2 : 0);
 });

@@ -110,7 +110,7 @@ const nicest = -20;
 /**
  * Lets a thread, the one that calls or the one of that number (gettid(2)), run before all that are not real-time (sched(7)), so that it is on time on a machine without time to spare. For work
  * that is bounded: nothing else gets the time that it takes.
- * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_RTPRIO)
+ * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_RTPRIO), or in a cgroup without time for it (CONFIG_RT_GROUP_SCHED)
  */
 export function becomeRealTime(thread = caller): boolean {
   return setScheduler(thread, roundRobin, lowest);
@@ -123,6 +123,16 @@ export function becomeRealTime(thread = caller): boolean {
  */
 export function becomeUrgent(thread = caller): boolean {
   return setScheduler(thread, ordinary, noPriority) && libc.setPriority(process, thread, nicest) === 0;
+}
+
+/** Has a thread be on time as far as it may: real-time, or else urgent. For work that is bounded. @returns false where it may be neither */
+export function becomePrompt(thread = caller): boolean {
+  return becomeRealTime(thread) || becomeUrgent(thread);
+}
+
+/** Whether threads of this process may be real-time, which the calling one tries for a moment. */
+export function mayBeRealTime(): boolean {
+  return becomeRealTime() && setScheduler(caller, ordinary, noPriority);
 }
 
 function setScheduler(thread: number, policy: number, priority: number): boolean {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Millis } from "#pkg/clock";
-import { type Refusal, refusalFilter } from "#pkg/connections";
+import { type Refusal, RefusingListener } from "#pkg/connections";
 import {
   type AcceptedConnection,
   DatagramBatch,
@@ -59,6 +59,7 @@ class Sockets implements Transport {
   readonly #batch = new DatagramBatch(datagramsPerTurn, maxDatagram);
   readonly #events: TransportEvents;
   readonly #tcp: TcpSocket;
+  readonly #refusing: RefusingListener | undefined;
   readonly #streams = new Set<Socket>();
   readonly #destinations = new Map<string, Uint8Array | Error>(); // address and port -> where that is for the system
   #open = true;
@@ -75,6 +76,7 @@ class Sockets implements Transport {
     this.#events = events;
     this.#loop = loop;
     this.#reading = loop.watch(udp.fd, () => this.#receive());
+    this.#refusing = this.#attempt(() => new RefusingListener(tcp.fd));
     this.#watchConnections();
   }
 
@@ -96,9 +98,8 @@ class Sockets implements Transport {
 
   refuse(refusal: Refusal | undefined): void {
     if (!this.#open) return;
-    const { program, isPartial } = refusalFilter(refusal);
-    if (isPartial) this.#events.problem(new Error("Cannot refuse all connections: the ring has too many members for a filter"));
-    this.#attempt(() => this.#tcp.filter(program));
+    if (this.#attempt(() => this.#refusing?.refuse(refusal)) === false)
+      this.#events.problem(new Error("Cannot refuse all connections: the ring has too many members for a program"));
   }
 
   dial(to: SocketAddress): Duplex {
@@ -113,6 +114,7 @@ class Sockets implements Transport {
     this.#reading[Symbol.dispose]();
     this.#udp[Symbol.dispose]();
     this.#accepting?.[Symbol.dispose]();
+    this.#refusing?.[Symbol.dispose]();
     this.#tcp[Symbol.dispose]();
     await Promise.all([...this.#streams].map((stream) => once(stream.destroy(), "close")));
   }

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemRandom } from "#pkg/clock";
 import { trimHeap } from "#pkg/heap";
-import { becomeRealTime } from "#pkg/linux";
+import { becomePrompt } from "#pkg/linux";
 import { hurryGarbageCollection, PolledEventLoop } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import { ThreadMember } from "./thread-member.ts";
@@ -23,5 +23,5 @@ const member = new ThreadMember(workerData as WorkerStart, {
 port.on("message", (command: Command) => member.receive(command));
 trimHeap();
 // Where it may not, it is on time as long as the machine has time.
-if (becomeRealTime()) hurryGarbageCollection();
+if (becomePrompt()) hurryGarbageCollection();
 loop.start();

@@ -3,7 +3,8 @@
  * settings of the kernel (Documentation/networking/ip-sysctl.rst), addresses of interfaces, and routes of the main table. Reads them
  * from /proc of the process's own network namespace, on changes and every minute, because the kernel sends no notification when settings change;
  * changes nothing. Where addresses of protocol interface are kept, also who manages their interfaces, from files of systemd-networkd and
- * NetworkManager under /run, and what kube-proxy tells of its configuration at 127.0.0.1. A warning stops no announcement: an operator may
+ * NetworkManager under /run, and what kube-proxy tells of its configuration at 127.0.0.1. Whether the kernel refuses real time to a process
+ * that has the capability for it, as in a cgroup without any, is found by trying. A warning stops no announcement: an operator may
  * know better. Rules are pure functions from `Facts` to findings. Not covered: firewalls, policy routing, all but the first path of multipath
  * routes, and addresses announced by BGP.
  */

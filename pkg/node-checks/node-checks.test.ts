@@ -43,7 +43,7 @@ class Node {
   asked = 0;
   kept: readonly Kept[] = [];
   flannelAddresses: readonly string[] = [];
-
+  mayBeRealTime = true;
   kubeProxy: KubeProxyConfiguration | undefined;
   readonly run = new Map<string, string>();
   readonly checks: NodeChecks;
@@ -76,6 +76,7 @@ class Node {
       placed: () => [],
       kubeProxy: { ask: async () => this.kubeProxy },
       readRun: (path) => this.run.get(path),
+      mayBeRealTime: () => this.mayBeRealTime,
       read: (path) => {
         const text = this.files.get(path);
         if (text instanceof Error) throw text;
@@ -107,6 +108,29 @@ test("a finding is logged once when it comes and once when it goes", () => {
     node.checks.findings.map((finding) => finding.check === "strictArp" && finding.setting),
     ["arp_announce"],
   );
+});
+
+test("real time that is refused is found where the process has the capability for it, and comes and goes", () => {
+  const node = new Node();
+  node.mayBeRealTime = false;
+  node.checks.start();
+  const checks = (after: number) => {
+    node.clock.advanceBy(after);
+    return node.checks.findings.map(({ check }) => check);
+  };
+  assert.deepEqual(checks(1_000), []); // Nothing says that it has.
+  node.files
+    .set("self/uid_map", "         0          0 4294967295\n")
+    .set("self/status", "CapPrm:\t0000000000802000\nCapEff:\t0000000000002000\n");
+  assert.deepEqual(checks(60_000), []);
+  node.files.set("self/status", "CapPrm:\t0000000000802000\nCapEff:\t0000000000802000\n");
+  assert.deepEqual(checks(60_000), ["realTimeRefused"]);
+  node.files.set("self/uid_map", "         0       1000          1\n");
+  assert.deepEqual(checks(60_000), []);
+  node.files.set("self/uid_map", "         0          0 4294967295\n");
+  assert.deepEqual(checks(60_000), ["realTimeRefused"]);
+  node.mayBeRealTime = true;
+  assert.deepEqual(checks(60_000), []);
 });
 
 test("the larger value of an interface and of all is in effect", () => {

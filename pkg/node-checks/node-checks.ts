@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
+import { mayBeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Address, type Family, families, parseAddress, parsePrefix } from "#pkg/net";
 import { type KubeProxyAsker, localKubeProxy } from "./kube-proxy.ts";
@@ -41,7 +42,11 @@ export interface NodeChecksOptions {
   readonly readRun?: ReadFile;
   /** Asked where something is kept; that of this node when unset. */
   readonly kubeProxy?: KubeProxyAsker;
+  /** Whether threads may be real-time; as the kernel has it when unset. */
+  readonly mayBeRealTime?: () => boolean;
 }
+
+const capabilityNice = 1n << 23n; // CAP_SYS_NICE
 
 type Announcements = Pick<Facts, "announced" | "notForwarded">;
 
@@ -176,8 +181,17 @@ export class NodeChecks implements Disposable {
         kubeProxy: this.#kubeProxy,
         flannelAddresses: this.#options.flannelAddresses().flatMap((text) => parseAddress(text) ?? []),
       },
+      isRealTimeRefused: this.#isRealTimeRefused(),
       ...announcements,
     };
+  }
+
+  /** In a user namespace of its own a process has the capability only there, which is none to have real time. */
+  #isRealTimeRefused(): boolean {
+    const [, capabilities = "0"] = /^CapEff:\s*([0-9a-f]+)$/m.exec(this.#read("self/status") ?? "") ?? [];
+    const isOwnNamespace = !/^\s*0\s+0\s+4294967295$/m.test(this.#read("self/uid_map") ?? "");
+    if (isOwnNamespace || (BigInt(`0x${capabilities}`) & capabilityNice) === 0n) return false;
+    return !(this.#options.mayBeRealTime ?? mayBeRealTime)();
   }
 
   #collectKept(kept: Kept): KeptInterface {

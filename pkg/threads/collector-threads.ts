@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { becomeUrgent } from "#pkg/linux";
 
 /**
- * Gives the threads with which V8 collects garbage the largest share of the machine's time. A thread that is real-time waits for them when
- * it collects, and on a machine without time to spare that would take as long as they wait for theirs.
+ * Gives the threads with which V8 collects garbage the largest share of the machine's time. A thread that is real-time or urgent waits for them
+ * when it collects, and on a machine without time to spare that would take as long as they wait for theirs.
  */
 export function hurryGarbageCollection(): void {
   try {

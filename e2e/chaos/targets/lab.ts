@@ -38,7 +38,7 @@ export async function startLabTarget(
   otherVersion: string | undefined,
 ): Promise<Target> {
   await using stack = new AsyncDisposableStack();
-  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs }));
+  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs, netAdmin: variant.hasNics }));
   const { cluster } = network;
   for (const { speaker } of cluster.nodes) {
     speaker.within = ["env", `NODE_OPTIONS=--import=${endThreads}`];

@@ -35,9 +35,6 @@ const keepAll = 0xffff_ffff;
 const networkHeader = 0xfff0_0000; // SKF_NET_OFF: from here on the octets of the IP header.
 const chance = 0xffff_f038; // SKF_AD_OFF + SKF_AD_RANDOM: 32 bits.
 const udpHeaderLength = 8;
-const tcpFlagsOffset = 13;
-const tcpSyn = 0x02;
-const tcpAck = 0x10;
 const sourceOffset = { 4: networkHeader + 12, 16: networkHeader + 8 } as const; // By the length of an address.
 const version6 = 0x6000; // The first half word of an IPv6 header, at least; that of an IPv4 header is below.
 const maxInstructions = 4096; // BPF_MAXINSNS
@@ -164,39 +161,36 @@ export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample):
   return instructions.length > maxInstructions ? undefined : program(instructions);
 }
 
-/** Whose connections a TCP listener does not take; addresses of 4 or 16 bytes in network order. */
+/** Whose connections are refused; addresses of 4 or 16 bytes in network order. */
 export interface RefusedConnections {
   readonly sources: readonly Uint8Array[];
   /** Where this is set, all but these are refused too. */
   readonly allBut?: readonly Uint8Array[] | undefined;
 }
 
-/** How many words of chance `connectionFilter` needs. */
-export const connectionFilterKeys = 18;
+/** How many words of chance `refusalProgram` needs. */
+export const refusalKeys = 18;
+const taken = 0;
+const refused = 1;
 
 /**
- * For a TCP listener, whose filters see segments from the TCP header on, and which the connections that it accepts inherit: only what
- * opens a connection is dropped. IPv6 addresses take as much room as IPv4 ones, because digests of them are compared. Who does not know
+ * Chooses for what opens a TCP connection: 0, or 1 where it is refused. IPv6 addresses take as much room as IPv4 ones, because digests of them are compared. Who does not know
  * `keys`, which are to be drawn for each filter, cannot choose an address with the digest of another; by chance two have the same in one of 2^32 cases.
  * @returns undefined for more addresses than a program may have, about 3,900
  */
-export function connectionFilter({ sources, allBut }: RefusedConnections, keys: Uint32Array): Uint8Array | undefined {
+export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Uint32Array): Uint8Array | undefined {
   const decide = (length: 4 | 16): Instruction[] => {
     const values = (addresses: readonly Uint8Array[]) =>
       addresses.filter((address) => address.length === length).map((address) => comparable(address, keys));
     return [
       ...(length === 4 ? [[loadWord, 0, 0, sourceOffset[4]] as const] : loadDigest(keys)),
-      ...endIfAnyOf(values(sources), 0),
-      ...endIfAnyOf(values(allBut ?? []), keepAll),
-      [accept, 0, 0, allBut === undefined ? keepAll : 0],
+      ...endIfAnyOf(values(sources), refused),
+      ...endIfAnyOf(values(allBut ?? []), taken),
+      [accept, 0, 0, allBut === undefined ? taken : refused],
     ];
   };
   const ofIpv4 = decide(4);
   const instructions: Instruction[] = [
-    [loadOctet, 0, 0, tcpFlagsOffset],
-    [andWith, 0, 0, tcpSyn | tcpAck],
-    [jumpIfEqual, 1, 0, tcpSyn],
-    [accept, 0, 0, keepAll],
     [loadHalfWord, 0, 0, networkHeader],
     [jumpIfNotBelow, 0, 1, version6],
     [jump, 0, 0, ofIpv4.length],
@@ -244,21 +238,19 @@ function loadDigest(keys: Uint32Array): Instruction[] {
  * the same for two addresses in one of 2^16 choices of the factors (multilinear hashing).
  */
 function halvesOf(keys: Uint32Array): { readonly addend: number; readonly factors: readonly number[] }[] {
-  return [keys.subarray(0, connectionFilterKeys / 2), keys.subarray(connectionFilterKeys / 2)].map(
-    ([addend = 0, ...factors]) => ({
-      addend,
-      factors,
-    }),
-  );
+  return [keys.subarray(0, refusalKeys / 2), keys.subarray(refusalKeys / 2)].map(([addend = 0, ...factors]) => ({
+    addend,
+    factors,
+  }));
 }
 
-/** Ends the program with `keep` where what was loaded is one of `values`, in pieces as long as jumps reach. */
-function endIfAnyOf(values: readonly number[], keep: number): Instruction[] {
+/** Ends the program with `result` where what was loaded is one of `values`, in pieces as long as jumps reach. */
+function endIfAnyOf(values: readonly number[], result: number): Instruction[] {
   const instructions: Instruction[] = [];
   for (let from = 0; from < values.length; from += maxJump) {
     const piece = values.slice(from, from + maxJump);
     for (const [index, value] of piece.entries()) instructions.push([jumpIfEqual, piece.length - index, 0, value]);
-    instructions.push([jump, 0, 0, 1], [accept, 0, 0, keep]);
+    instructions.push([jump, 0, 0, 1], [accept, 0, 0, result]);
   }
   return instructions;
 }

@@ -18,6 +18,8 @@ export interface Facts {
   /** A Service by family, where the kernel does not forward that family although one is announced that has endpoints on other nodes. */
   readonly notForwarded: Readonly<Partial<Record<Family, string>>>;
   readonly kernel: KernelFacts;
+  /** The process has the capability to have threads in real time, and the kernel refuses it nevertheless. */
+  readonly isRealTimeRefused: boolean;
 }
 
 /** What concerns pools of protocol interface. */

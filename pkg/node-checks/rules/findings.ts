@@ -16,6 +16,7 @@ export const checkNames = [
   "interfaceManaged",
   "promoteSecondaries",
   "flannelAddress",
+  "realTimeRefused",
 ] as const;
 
 /** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
@@ -106,6 +107,11 @@ export interface FlannelAddressFinding {
   readonly pool: string;
 }
 
+/** Threads of the speaker that keep time are not real-time on this node. */
+export interface RealTimeRefusedFinding {
+  readonly check: "realTimeRefused";
+}
+
 /** Something to be warned of. */
 export type Finding =
   | RpFilterFinding
@@ -118,7 +124,8 @@ export type Finding =
   | NodePortsFinding
   | InterfaceManagedFinding
   | PromoteSecondariesFinding
-  | FlannelAddressFinding;
+  | FlannelAddressFinding
+  | RealTimeRefusedFinding;
 
 /** What stays the same for as long as it is the same trouble, while numbers and examples in it change. */
 export function identity(finding: Finding): string {
@@ -140,6 +147,8 @@ export function identity(finding: Finding): string {
     case "noInterface":
     case "nodePorts":
       return `${finding.check} ${finding.pool}`;
+    case "realTimeRefused":
+      return finding.check;
     default:
       return finding satisfies never;
   }
@@ -241,6 +250,13 @@ function wordsOf(finding: Finding): Words {
           `flannel takes ${finding.address} of pool ${finding.pool} for this node's own address: ` +
           "other nodes send packets for its Pods there, wherever the address is",
         next: causes.node.flannelAddress.next,
+      };
+    case "realTimeRefused":
+      return {
+        message:
+          "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: " +
+          "on a busy node ARP, BFD and the ring may be late, at nice -20",
+        next: causes.node.realTimeRefused.next,
       };
     default:
       return finding satisfies never;

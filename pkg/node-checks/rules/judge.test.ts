@@ -47,6 +47,7 @@ const ordinary: Facts = {
   announced: announced("default", "10.0.0.200", "fd00::200"),
   notForwarded: {},
   kernel: { pools: [], placed: new Set(), interfaces: [], kubeProxy: undefined, flannelAddresses: [] },
+  isRealTimeRefused: false,
 };
 const limitedTo = (...interfaces: string[]) => ({ pools: ordinary.pools.map((one) => ({ ...one, interfaces })) });
 const twoNetworks = ["0.0.0.0/0 via dev eth0", "10.0.0.0/24 dev eth0", "10.1.0.0/24 dev eth1"].map(route);
@@ -57,6 +58,13 @@ const ipv6Off = { disableIpv6: 1 };
 
 const cases: readonly { name: string; facts: Partial<Facts>; want: readonly string[] }[] = [
   { name: "nothing is wrong with an ordinary node", facts: {}, want: [] },
+  {
+    name: "threads that could be real-time are not",
+    facts: { isRealTimeRefused: true },
+    want: [
+      "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: on a busy node ARP, BFD and the ring may be late, at nice -20; start the node's kernel with rt_group_sched=0 (Linux 6.15 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
+    ],
+  },
   { name: "nothing is known yet", facts: { interfaces: [], routes: [], pools: [], announced: [] }, want: [] },
 
   {

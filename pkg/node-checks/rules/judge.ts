@@ -39,6 +39,7 @@ export function judge(facts: Facts): Finding[] {
     ...interfaceManaged(facts),
     ...promoteSecondaries(facts),
     ...flannelAddress(facts),
+    ...(facts.isRealTimeRefused ? [{ check: "realTimeRefused" } as const] : []),
   ];
 }
 

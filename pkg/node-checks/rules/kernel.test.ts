@@ -223,6 +223,7 @@ for (const {
         kubeProxy,
         flannelAddresses: flannel.map(address),
       },
+      isRealTimeRefused: false,
     };
     assert.deepEqual(judge(facts).map(describe), want);
   });

@@ -111,4 +111,10 @@ export const nodeCauses = {
     means: "The node's flannel takes an address of a Service for the node's own: other nodes send packets for its Pods there.",
     next: "name the node's own address by flannel's option public-ip or the annotation flannel.alpha.coreos.com/public-ip-overwrite, and start flannel again on the node",
   },
+  realTimeRefused: {
+    states: isDegraded,
+    means:
+      "The kernel gives threads of the speaker no real time, because their cgroup has none (CONFIG_RT_GROUP_SCHED). They have the largest share of the processors that others may get too, nice -20.",
+    next: "start the node's kernel with rt_group_sched=0 (Linux 6.15 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
+  },
 } as const satisfies Readonly<Record<string, Cause>>;

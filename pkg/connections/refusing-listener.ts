@@ -1,0 +1,48 @@
+import { refusalKeys, refusalProgram, TcpSocket } from "#pkg/linux";
+import { parseAddress } from "#pkg/net";
+import type { Refusal } from "./connection-gate.ts";
+
+/**
+ * Has the kernel drop what opens connections to a listener: it is for a second one at the same address and port, at which nobody accepts, and
+ * which has no room, because one connection waits there for good.
+ */
+export class RefusingListener implements Disposable {
+  readonly #second: TcpSocket;
+  readonly #waiting: TcpSocket;
+
+  /** @param fd of a listener, which its owner closes after this is disposed. @throws {SystemCallError} where the kernel cannot do it */
+  constructor(fd: number) {
+    using stack = new DisposableStack();
+    const listener = TcpSocket.of(fd);
+    this.#second = stack.use(listener.listenTwice(1));
+    this.#waiting = stack.use(TcpSocket.open(listener.family));
+    this.refuse({ sources: [], allBut: [] });
+    this.#waiting.connectTo(listener);
+    this.#second.listen(0);
+    this.refuse(undefined);
+    stack.move();
+  }
+
+  /** @returns false where a program has no room for all known sources: it then refuses the named sources alone */
+  refuse(refusal: Refusal | undefined): boolean {
+    const keys = crypto.getRandomValues(new Uint32Array(refusalKeys));
+    const sources = (refusal?.sources ?? []).map(bytesOf);
+    const whole = refusalProgram({ sources, allBut: refusal?.allBut?.map(bytesOf) }, keys);
+    const program = whole ?? refusalProgram({ sources }, keys);
+    if (program === undefined) throw new RangeError(`Cannot refuse the connections of ${sources.length} addresses`);
+    this.#second.choose(program); // The group has one program, whichever socket it is given to.
+    return whole !== undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#waiting[Symbol.dispose]();
+    this.#second[Symbol.dispose]();
+  }
+}
+
+/** @throws {RangeError} when the address is none */
+function bytesOf(address: string): Uint8Array {
+  const bytes = parseAddress(address)?.toBytes();
+  if (bytes === undefined) throw new RangeError(`Cannot refuse connections of ${address}: it is no IP address`);
+  return bytes;
+}
