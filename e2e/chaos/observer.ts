@@ -45,7 +45,7 @@ function isLeftToOther(node: string, answering: readonly string[], { hears }: Mo
   return heard !== undefined && answering.some((other) => other !== node && hears.has(other) && !heard.includes(other));
 }
 
-/** An address of its own, with a subnet, that is the source of no connected route; undefined where there is none. */
+/** The node's own addresses, where no connected route has one of them as its source. Undefined where a route does, or there is no address. */
 export function whyNoNetwork(
   links: readonly {
     readonly addr_info?: readonly { readonly local: string; readonly family: string; readonly prefixlen: number }[];

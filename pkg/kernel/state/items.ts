@@ -8,7 +8,7 @@ export interface AddressItem {
   readonly type: "address";
   readonly interface: string;
   readonly address: Address;
-  /** Of the subnet for which the kernel makes a route; on a NIC that of the address alone. */
+  /** The kernel makes a route for the subnet of this length. On a NIC it is the address's own. */
   readonly prefixLength: number;
   /** The mark (IFA_PROTO), 1–255. */
   readonly protocol: number;

@@ -67,8 +67,8 @@ function planEntry(state: KernelState, key: string, entry: Entry, now: Millis): 
 }
 
 /**
- * What takes the place of a stray in the same breath, so that somebody answers: the same address on the same NIC. It has another length, as
- * earlier versions gave it that of the subnet, or the same, and is to come behind the node's own.
+ * A request for the address that takes the place of a stray on the same NIC, in the same breath, so that somebody answers. The stray has another
+ * length, because earlier versions gave it that of the subnet, or the same length, and the address is to come behind the node's own.
  */
 function planReplacement(state: KernelState, stray: KernelRequest, now: Millis): Planned | undefined {
   const name = stray.type === "deleteAddress" ? state.links.get(stray.interfaceIndex)?.name : undefined;
@@ -76,7 +76,7 @@ function planReplacement(state: KernelState, stray: KernelRequest, now: Millis):
   const key = addressKey(name, stray.address, stray.address.bits);
   const entry = state.entries.get(key);
   const replacement = entry && planEntry(state, key, entry, now);
-  if (replacement !== undefined) state.agenda.delete(key); // What becomes of it sets that again.
+  if (replacement !== undefined) state.agenda.delete(key); // Its result sets that again.
   return replacement;
 }
 

@@ -15,7 +15,7 @@ import { KernelKeeper } from "../keeper.ts";
 import type { AddressItem } from "../state/items.ts";
 
 // Run in a network namespace of its own, by `keeper.test.ts`: a node whose own addresses change while its NIC has those of Services, beside one
-// that has no speaker. What the node itself has, and what it sends by, is the same on both after each change.
+// that has no speaker. After each change both have the same own addresses, routes and sources.
 const mark = 248;
 const seeds = Number(process.env.SEEDS ?? 4);
 const stepsOfSeed = 8;
@@ -61,7 +61,7 @@ function prepare(run: Run, lines: readonly string[]): void {
   try {
     run("ip", ["link", "del", "eth0"]);
   } catch {
-    // There is none yet.
+    // The first test makes it.
   }
   run("ip", ["link", "set", "lo", "up"]);
   run("ip", ["link", "add", "eth0", "address", "02:00:00:00:00:05", "type", "veth", "peer", "name", "lan0"]);
@@ -77,7 +77,7 @@ function batch(run: Run, lines: readonly string[]): void {
   try {
     run("ip", ["-force", "-batch", "-"], `${lines.join("\n")}\n`);
   } catch {
-    // Of an address that is not there: so it is on both nodes.
+    // An address may be missing, and is on both nodes then.
   }
 }
 
@@ -118,7 +118,7 @@ function sourceTo(run: Run, destination: string): string {
   }
 }
 
-/** What the node itself has. `hasSpeaker`: also what depends on which address of the NIC comes first. */
+/** The node's own addresses, routes and sources. `hasSpeaker`: also the sources that depend on which address of the NIC comes first. */
 function ownState(run: Run, hasSpeaker: boolean) {
   const addresses = addressesOf(run).filter(({ local }) => !isOurs(local));
   const hasGlobal = (family: string) => addresses.some(({ local, scope }) => scope === "global" && local.includes(family));
@@ -155,7 +155,7 @@ async function same(wait: () => unknown, hasSpeaker: boolean, what: string): Pro
   }
 }
 
-/** What whoever manages the node's network sets besides addresses: the kernel drops it with the last address of a NIC. */
+/** Routes that a manager of the node's network sets: the kernel drops them with the last address of a NIC. */
 function managed(): string[] {
   const has = (start: string) => addressesOf(withoutSpeaker).some(({ local }) => local.startsWith(start));
   const gateway = has("10.1.") && !has("10.0.") ? "10.1.0.1" : "10.0.0.1";
