@@ -5,6 +5,7 @@ import { address } from "#pkg/net/testing";
 import { at, has, known, link, mark, place, run } from "../testing/known-kernel.ts";
 import type { AddressItem } from "./items.ts";
 import { compare, observe } from "./observe.ts";
+import { plan } from "./plan.ts";
 import { complete, createKernelState, want } from "./state.ts";
 
 const nic = (text: string): AddressItem => {
@@ -79,4 +80,16 @@ test("a change of the node's own addresses has all looked at again at once, and 
   assert.ok(!looksAfter(has(9, "192.0.2.1", mark, "addressSet", { prefixLength: 24 }), 3_000));
   assert.ok(looksAfter(inSubnet("192.0.2.101"), 4_000));
   assert.ok(looksAfter(has(9, "192.0.2.100", undefined, "addressDeleted", { prefixLength: 24 }), 5_000));
+});
+
+test("an address of the dummy is of the host's scope, but for one with a subnet; one of a NIC is not, or it would come before the node's own", () => {
+  const state = known([nic("192.0.2.1"), at("198.51.100.1"), at("203.0.113.1", { prefixLength: 24 })], [eth0]);
+  const scopes = plan(state, 0, 100).map(({ request }) =>
+    request.type === "setAddress" ? [request.hasHostScope, request.noPrefixRoute] : [],
+  );
+  assert.deepEqual(scopes, [
+    [false, true],
+    [true, false],
+    [false, false],
+  ]);
 });
