@@ -227,6 +227,8 @@ async function renumbered(workload: Workload, what: Extract<OwnWhat, { type: "re
   return async () => {
     await change(other, former);
     await restart();
+    // A speaker that starts while its node lacks the address that its Pod has ends, and a kubelet would start it again.
+    if (workload.process.exit !== undefined) await workload.start();
   };
 }
 
