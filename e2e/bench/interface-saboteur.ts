@@ -98,7 +98,7 @@ if (import.meta.main) {
 }
 
 function foreignRequests(interfaceIndex: number): KernelRequest[] {
-  const traits = { protocol: foreign, validSeconds: Infinity, deprecated: false, noPrefixRoute: false };
+  const traits = { protocol: foreign, validSeconds: Infinity, hasHostScope: false, noPrefixRoute: false };
   return Array.from({ length: 20 }, (_, i) => {
     const address = parseAddress(`10.99.0.${i + 1}`);
     const prefix = parsePrefix(`10.98.${i}.0/24`);

@@ -26,6 +26,13 @@ export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
   /** So many threads of a speaker end, soon after one another; the speaker starts each again. */
   | { readonly type: "endThreads"; readonly node: number; readonly threads: number }
+  /** The node has another address, subnet or link for a while, and its speaker may miss that. */
+  | {
+      readonly type: "renumber";
+      readonly node: number;
+      readonly how: Renumbering;
+      readonly speaker: "runs" | "stands" | "killed";
+    }
   | { readonly type: "killController" | "stopController" | "stallController" | "cutControllerApi"; readonly controller: number }
   /** The speaker of a node, or a controller, is that of another version. */
   | { readonly type: "otherVersion"; readonly node: number }
@@ -42,6 +49,10 @@ export type OwnWhat =
   | { readonly type: "scale"; readonly replicas: number };
 
 export type What = SharedWhat | OwnWhat;
+
+/** How a node's own address is replaced: at once or in two steps, with all others, by itself with another length; or its link ends and begins. */
+export const renumberings = ["addFirst", "deleteFirst", "apart", "flush", "mask", "bounce"] as const;
+export type Renumbering = (typeof renumberings)[number];
 
 /** What an act is done to: of two acts on the same, the second would undo the first. */
 export function subjectOf(what: What): string {
@@ -93,6 +104,7 @@ export function describeAct({ what }: Act): string {
   if (what.type === "scale") return `scale to ${what.replicas}`;
   if ("controller" in what) return `${what.type} ${what.controller + 1}${by}`;
   if (!("node" in what)) return `${what.type}${by}`;
+  if (what.type === "renumber") return `renumber node${what.node + 1}: ${what.how}, its speaker ${what.speaker}`;
   const more = "other" in what ? ` and node${what.other + 1}` : by;
   return `${what.type} node${what.node + 1}${more}`;
 }
@@ -169,6 +181,7 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "cutOneWay", node, other },
     { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
     ...Array.from({ length: 4 }, (): What => ({ type: "impair", node, impairment: drawImpairment(random) })),
+    ...Array.from({ length: 3 }, (): What => drawRenumbering(random, node)),
     { type: "killController", controller },
     { type: "stallController", controller },
     { type: "cutControllerApi", controller },
@@ -196,6 +209,12 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
   ];
   const possible = choices.filter(({ type }) => can.has(type));
   return possible[pick(random, possible.length)] ?? { type: "killController", controller };
+}
+
+function drawRenumbering(random: Random, node: number): What {
+  const how = renumberings[pick(random, renumberings.length)] ?? "flush";
+  const speaker = (["runs", "stands", "killed"] as const)[pick(random, 3)] ?? "runs";
+  return { type: "renumber", node, how, speaker };
 }
 
 /** One kind of fault or several. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Act, describeAct, drawActs, endsSpeaker, subjectOf } from "./acts.ts";
+import { type Act, describeAct, drawActs, endsSpeaker, renumberings, subjectOf } from "./acts.ts";
 import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
@@ -61,6 +61,15 @@ test("with another version its speakers and its controllers run at times, for lo
     ...["node1", "node2", "node3"],
   ]);
   for (const { length } of acts) assert.ok(length >= 10_000);
+});
+
+test("nodes are renumbered in all ways, while their speakers run, stand still and are gone, and the act says how", () => {
+  const acts = drawActs(7, 30_000_000, 3, new Set([...shared, "renumber"]));
+  const texts = new Set(
+    acts.filter(({ what }) => what.type === "renumber").map((act) => describeAct(act).replace(/ node\d/, "")),
+  );
+  const all = renumberings.flatMap((how) => ["runs", "stands", "killed"].map((one) => `renumber: ${how}, its speaker ${one}`));
+  assert.deepEqual([...texts].sort(), all.sort());
 });
 
 test("cables are bad in all ways, and the act says in which", () => {

@@ -42,7 +42,8 @@ export class ActLog implements Known {
   }
 
   mayBeGone(node: number): boolean {
-    return this.#lasting(({ what }) => endsSpeaker(what, node)) !== undefined;
+    const isKilled = (what: What) => what.type === "renumber" && what.node === node && what.speaker === "killed";
+    return this.#lasting(({ what }) => endsSpeaker(what, node) || isKilled(what)) !== undefined;
   }
 
   gone(node: number): Gone | undefined {

@@ -31,6 +31,8 @@ class Scene {
   silent: readonly string[] = [];
   /** Whom a node takes for members. */
   members: (node: string) => readonly string[] = () => names;
+  /** The source of a node's connected route. */
+  source: (node: string) => string = () => "172.30.0.11";
   verdict: (node: string) => unknown = () => ({ verdicts: [{ cause: "announcing" }] });
   readonly log: ActLog;
   readonly observer: Observer;
@@ -43,6 +45,8 @@ class Scene {
         mac: name,
         addresses: [name, ""],
         ask: async (path: string) => this.#ask(name, path),
+        run: async (argv: readonly string[]) =>
+          JSON.stringify(argv.includes("route") ? routesBy(this.source(name)) : linksOfNode),
       })),
       services: new Map([
         ["web", web],
@@ -99,6 +103,20 @@ class Scene {
   }
 }
 
+const routesBy = (prefsrc: string) => [
+  { dst: "default", dev: "eth0" },
+  { dev: "eth0", protocol: "kernel", prefsrc },
+];
+const linksOfNode = [
+  {
+    addr_info: [
+      { family: "inet", local: "172.30.0.228", prefixlen: 32 },
+      { family: "inet", local: "172.30.0.11", prefixlen: 24 },
+      { family: "inet6", local: "fd00:30::11", prefixlen: 64 },
+    ],
+  },
+];
+
 function objectOf({ name, address, type = "LoadBalancer" }: ServiceObject): unknown {
   return { metadata: { namespace: "default", name }, spec: { type }, status: { loadBalancer: { ingress: [{ ip: address }] } } };
 }
@@ -109,6 +127,20 @@ test("a cluster in which nothing is wrong keeps its promises", async () => {
   const { result, reasons, judgedMs } = scene.judgment;
   assert.deepEqual({ result, reasons }, { result: "kept", reasons: [] });
   assert.ok(judgedMs > 390_000);
+});
+
+test("a node without a connected route by an address of its own is found after a second, and not before", async () => {
+  const scene = new Scene();
+  scene.source = (node) => (node === "node2" ? "172.30.0.228" : "172.30.0.11");
+  await scene.pass(1);
+  scene.source = () => "172.30.0.11";
+  await scene.pass(400);
+  assert.equal(scene.judgment.result, "kept");
+  scene.source = (node) => (node === "node2" ? "" : "172.30.0.11");
+  await scene.pass(2);
+  assert.deepEqual(scene.judgment.reasons, [
+    "BROKEN 402.0 s: node2 lost its network: no connected route has 172.30.0.11 as its source",
+  ]);
 });
 
 test("two that answer for an address are found after 6 s, and not before", async () => {

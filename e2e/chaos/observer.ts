@@ -45,6 +45,22 @@ function isLeftToOther(node: string, answering: readonly string[], { hears }: Mo
   return heard !== undefined && answering.some((other) => other !== node && hears.has(other) && !heard.includes(other));
 }
 
+/** The node's own addresses, where no connected route has one of them as its source. Undefined where a route does, or there is no address. */
+export function whyNoNetwork(
+  links: readonly {
+    readonly addr_info?: readonly { readonly local: string; readonly family: string; readonly prefixlen: number }[];
+  }[],
+  routes: readonly { readonly dev?: string; readonly protocol?: string; readonly prefsrc?: string }[],
+): string | undefined {
+  const own = links
+    .flatMap(({ addr_info: all = [] }) => all)
+    .filter(({ family, prefixlen }) => family === "inet" && prefixlen < 32)
+    .map(({ local }) => local);
+  const connected = routes.filter(({ dev, protocol }) => dev === "eth0" && protocol === "kernel");
+  if (own.length === 0 || connected.some(({ prefsrc = "" }) => own.includes(prefsrc))) return undefined;
+  return `no connected route has ${own.join(" or ")} as its source`;
+}
+
 /** Watches a target from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
 export class Observer {
   readonly samples: Sample[] = [];
@@ -56,6 +72,7 @@ export class Observer {
   readonly #known: Known;
   readonly #beganAt: number;
   readonly #members = new Map<string, readonly string[]>(); // node -> those it takes for active; none while it does not say
+  readonly #withoutNetwork = new Map<string, string>(); // node -> why it had none at the last look
   readonly #waiting = new Set<string>(); // nodes whose speakers have just started, and have not met those whose Pods are Ready
   readonly #macs: ReadonlyMap<string, string>; // MAC address -> node
   readonly #moments: Moment[] = []; // since the last sample
@@ -76,6 +93,7 @@ export class Observer {
       ...target.nodes.flatMap((node): Look[] => [
         { at: "speakers", interval: lookMs, subject: node.name, look: () => this.#askMembers(node) },
         { at: "speakers", interval: lookMs, subject: node.name, look: () => this.#askWhetherItWaits(node) },
+        { at: "nodes' routes", interval: lookMs, subject: undefined, look: () => this.#lookAtRoutes(node) },
       ]),
     ];
     for (const { at } of this.#all) this.looks.set(at, { made: 0, failed: 0 });
@@ -241,6 +259,16 @@ export class Observer {
       if (now.join() !== address)
         this.#fault(`${name} had ${address} and has ${now.join() || "nothing"}, although nobody changed it`);
     }
+  }
+
+  /** Whether the node has its network: a second after each change. */
+  async #lookAtRoutes({ name, run }: TargetNode): Promise<void> {
+    const last = this.#withoutNetwork.get(name);
+    const [links, routes] = [await run(["ip", "-json", "address", "show", "dev", "eth0"]), await run(["ip", "-json", "route"])];
+    const why = whyNoNetwork(JSON.parse(links), JSON.parse(routes));
+    if (why === undefined) this.#withoutNetwork.delete(name);
+    else this.#withoutNetwork.set(name, why);
+    if (why !== undefined && why === last) this.#fault(`${name} lost its network: ${why}`);
   }
 
   async #request(name: string, address: string): Promise<void> {

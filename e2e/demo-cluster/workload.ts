@@ -56,6 +56,11 @@ export class Workload implements AsyncDisposable {
     return this.#options.host;
   }
 
+  /** The addresses that the host was given. */
+  get addresses(): readonly string[] {
+    return this.#options.addresses;
+  }
+
   /** The running process, or the last one. */
   get process(): LabProcess {
     if (this.#process === undefined) throw new Error(`Cannot get the process of ${this.name}: it has not been started`);

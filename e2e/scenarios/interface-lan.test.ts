@@ -16,6 +16,8 @@ const configuration = `address-pools:
   addresses: [172.30.0.180-172.30.0.189, 198.51.100.0/24]
 `;
 
+const apiAddress = "172.30.0.1";
+
 interface Found {
   readonly local: string;
   readonly prefixlen: number;
@@ -74,12 +76,12 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
 
   const shown = async ({ speaker }: DemoNode): Promise<Shown> => JSON.parse((await speaker.get("/v1/kernel")).body);
 
-  test("with the subnet's length, no route to it, no use as a source and our mark; the client is answered by both families", async () => {
+  test("with its own length, no use as a source and our mark; the client is answered by both families", async () => {
     for (const address of [v4, v6]) {
       const owner = await ownerOf(address);
       await answered(cluster, address, /^web-/);
       const { prefixlen, noprefixroute, deprecated, protocol, valid_life_time: life } = (await found(owner, address)) ?? {};
-      assert.deepEqual([prefixlen, noprefixroute], [address === v4 ? 24 : 64, true]);
+      assert.deepEqual([prefixlen, noprefixroute], [address === v4 ? 32 : 128, true]);
       if (address === v6) assert.equal(deprecated, true);
       if (protocol !== undefined) assert.equal(protocol, "248");
       assert.ok(life !== undefined && life <= 10, `${life}`);
@@ -96,7 +98,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
   test("deleted by hand or flushed it is back, the node's own addresses being left alone, and an event says so", async () => {
     const owner = await ownerOf(v4);
     const [own] = owner.addresses;
-    await owner.host.run(["ip", "addr", "del", `${v4}/24`, "dev", "eth0"]);
+    await owner.host.run(["ip", "addr", "del", `${v4}/32`, "dev", "eth0"]);
     await waitFor("the address", () => found(owner, v4));
     // As a program does that takes over the NIC: everything goes, and its own comes back, behind ours.
     await owner.host.run(["ip", "addr", "del", `${own}/24`, "dev", "eth0"]);
@@ -106,6 +108,45 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
     const seen = async () => (await eventsOf(cluster, "Node", owner.name)).find(({ reason }) => reason === "kernelRestored");
     assert.match((await waitFor("an event", seen)).message, /put back/);
   });
+
+  /** It has the connected route by its own address, and reaches the API by both. */
+  async function isWhole({ host }: DemoNode, own: string): Promise<boolean> {
+    const routes = await host.output(["ip", "route", "show", "proto", "kernel", "dev", "eth0"]);
+    const api = await host.output(["ip", "route", "get", apiAddress]).catch(() => "");
+    return routes.includes(`172.30.0.0/24 scope link src ${own}`) && api.includes(`dev eth0 src ${own} `);
+  }
+
+  for (const speaker of ["runs", "stands still", "was killed"] as const)
+    test(`a node that gets another address keeps its network where its speaker ${speaker}, and one node answers`, async () => {
+      const owner = await ownerOf(v4);
+      const { host, addresses } = owner;
+      const [own] = addresses;
+      const changes = [
+        (from: string, to: string) => [`addr add ${to}/24 dev eth0`, `addr del ${from}/24 dev eth0`],
+        (from: string, to: string) => [`addr del ${from}/24 dev eth0`, `addr add ${to}/24 dev eth0`],
+      ];
+      await host.sysctl({ "net.ipv4.conf.eth0.promote_secondaries": 1 }); // Else the kernel drops the second with the first.
+      if (speaker === "stands still") owner.speaker.process.kill("SIGSTOP");
+      if (speaker === "was killed") owner.speaker.process.kill("SIGKILL");
+      let from: string = own;
+      try {
+        for (const to of ["172.30.0.99", own, "172.30.0.99", own]) {
+          const lines = changes[to === own ? 0 : 1]?.(from, to) ?? [];
+          await host.run(["ip", "-batch", "-"], { input: `${lines.join("\n")}\n` });
+          from = to;
+          assert.ok(await isWhole(owner, to), lines.join("; "));
+          if (speaker === "runs") await ownerOf(v4);
+        }
+      } finally {
+        if (speaker === "stands still") owner.speaker.process.kill("SIGCONT");
+        if (speaker === "was killed") await owner.speaker.start();
+      }
+      assert.equal((await ownerOf(v4, ({ name }) => name === owner.name)).name, owner.name);
+      await waitFor("the node's own to be the first, for which programs take it", async () => {
+        const listed = await host.output(["ip", "-oneline", "-4", "addr", "show", "dev", "eth0"]);
+        return listed.split("\n")[0]?.includes(`inet ${own}/24 `);
+      });
+    });
 
   test("a node whose cable is pulled hands it over, and has it back alone when it is plugged in", async () => {
     const owner = await ownerOf(v4);

@@ -33,11 +33,11 @@ function text(item: Item): string {
   return `${item.address}/${item.prefixLength} ${item.interface} ${item.lifetimeSeconds ?? "short"} ${item.isOnLan ? "lan" : "routed"}`;
 }
 const kernel = ({ kernel: found }: Bench) => [...found.values()].flat().map(text);
-const onNic = `${x}/25 eth0 short lan`;
+const onNic = `${x}/32 eth0 short lan`;
 const onDummy = `${x}/32 kube-lb0 Infinity routed`;
 
 suite("placement lan", () => {
-  test("the owner that layer 2 would have has the address on its NIC with the subnet's length, and announces it there; no other node does", () => {
+  test("the owner that layer 2 would have has the address on its NIC with its own length, and announces it there; no other node does", () => {
     const [here, elsewhere] = [onRing(owner).bench, onRing(loser).bench];
     assert.deepEqual([kernel(here), [...here.wire]], [[onNic], [[x, "eth0"]]]);
     assert.deepEqual([kernel(elsewhere), [...elsewhere.wire]], [[], []]);
@@ -88,15 +88,15 @@ suite("placement lan", () => {
     assert.deepEqual(published, [nic.addresses, []]);
   });
 
-  test("another NIC, another length and a lost carrier are followed", () => {
+  test("another NIC with the longest subnet and a lost carrier are followed", () => {
     const { bench } = onRing(loser, pool(), [loser]);
     bench.setInterfaces({ ...nic, name: "eth7", addresses: ["192.0.2.100/24"] });
     bench.settle();
-    assert.deepEqual(kernel(bench), [`${x}/24 eth7 short lan`]);
+    assert.deepEqual(kernel(bench), [`${x}/32 eth7 short lan`]);
     const twice = { ...nic, index: 3, name: "eth8", addresses: ["192.0.2.101/25"] };
     bench.setInterfaces({ ...nic, name: "eth7", addresses: ["192.0.2.100/24"] }, twice);
     bench.settle();
-    assert.deepEqual([kernel(bench), [...bench.wire]], [[`${x}/25 eth8 short lan`], [[x, "eth8"]]], "the longest subnet");
+    assert.deepEqual([kernel(bench), [...bench.wire]], [[`${x}/32 eth8 short lan`], [[x, "eth8"]]], "the longest subnet");
     bench.setInterfaces({ ...twice, running: false });
     bench.settle();
     assert.deepEqual(kernel(bench), []);
@@ -107,7 +107,7 @@ suite("placement lan", () => {
     assert.deepEqual(kernel(bench), []);
     bench.setInterfaces(nic, { ...nic, index: 9, name: "bond0" });
     bench.settle();
-    assert.deepEqual(kernel(bench), [`${x}/25 bond0 short lan`]);
+    assert.deepEqual(kernel(bench), [`${x}/32 bond0 short lan`]);
   });
 
   test("an interface that is named by what it leads to is followed, and told to the others under that name", () => {
@@ -122,7 +122,7 @@ suite("placement lan", () => {
     for (const name of ["eth0", "eth9"]) {
       reached(name);
       bench.settle();
-      assert.deepEqual([kernel(bench), [...bench.wire]], [[`${x}/25 ${name} short lan`], [[x, name]]]);
+      assert.deepEqual([kernel(bench), [...bench.wire]], [[`${x}/32 ${name} short lan`], [[x, name]]]);
     }
     assert.ok(bench.gossip.reachability(loser)?.interfaces.has("can_reach:203.0.113.9"));
     bench.runner.dispatch({ type: "routes", interfaces: new Map() });

@@ -44,7 +44,8 @@ function nameHere({ routes }: SpeakerState["carriers"], name: string): string {
 
 /**
  * An address as it belongs on a NIC of this node: on the interface of the pool with the longest subnet that has it, of several the first by
- * name, and with the length of that subnet. Undefined where there is none.
+ * name. Undefined where there is none. Its own length is that of no subnet: a kernel that takes it for one of the subnet's addresses keeps it in
+ * place of the node's own when that changes.
  */
 export function nicItem({ carriers }: SpeakerState, address: Address, pool: Pool | undefined): AddressItem | undefined {
   if (pool?.kernel === undefined) return undefined;
@@ -56,8 +57,7 @@ export function nicItem({ carriers }: SpeakerState, address: Address, pool: Pool
     .sort((a, b) => b.length - a.length || (a.name < b.name ? -1 : 1));
   if (nic === undefined) return undefined;
   const { routeProtocol: protocol, lanLifetimeSeconds: lifetimeSeconds } = pool.kernel;
-  const { name, length: prefixLength } = nic;
-  return { type: "address", interface: name, address, prefixLength, protocol, lifetimeSeconds, isOnLan: true };
+  return { type: "address", interface: nic.name, address, prefixLength: address.bits, protocol, lifetimeSeconds, isOnLan: true };
 }
 
 function subnetsText(interfaces: SpeakerState["carriers"]["reachability"]["interfaces"]): string {

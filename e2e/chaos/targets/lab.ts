@@ -5,7 +5,7 @@ import type { Workload } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { kernelRoute } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
-import { controllers, type OwnWhat } from "../acts.ts";
+import { controllers, type OwnWhat, type Renumbering } from "../acts.ts";
 import type { Asked } from "../asker.ts";
 import { withoutApi } from "../carry-out.ts";
 import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
@@ -97,6 +97,7 @@ export async function startLabTarget(
       "fillDisk",
       "fillControllerDisk",
       "cutControllerApi",
+      "renumber",
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
       ...(otherVersion === undefined ? (["endThreads"] as const) : (["otherVersion", "otherControllerVersion"] as const)),
     ]),
@@ -167,6 +168,8 @@ async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { o
     case "fillDisk":
     case "fillControllerDisk":
       return printingTo("/dev/full", workload);
+    case "renumber":
+      return renumbered(workload, what);
     case "setClock":
     case "setControllerClock":
       return setClock(clocks, workload, what.seconds);
@@ -218,6 +221,52 @@ function setClock(clocks: Means["clocks"], workload: Workload, seconds: number):
   if (file === undefined) throw new Error(`Cannot set the clock of ${workload.name}: it was started without libfaketime`);
   writeFileSync(file, offsetText(seconds));
   return () => writeFileSync(file, offsetText(0));
+}
+
+/** Its own address is another one, and as before when that is undone, in the same way. */
+async function renumbered(workload: Workload, what: Extract<OwnWhat, { type: "renumber" }>): Promise<Undo> {
+  const { host, addresses } = workload;
+  const [own4, own6] = addresses;
+  const [former, other] = [`${own4}/24`, what.how === "mask" ? `${own4}/16` : `172.30.0.${90 + what.node}/24`];
+  await host.sysctl({ "net.ipv4.conf.eth0.promote_secondaries": 1 }); // As nodes have it: else the kernel drops the second with the first.
+  const change = async (from: string, to: string): Promise<void> => {
+    if (what.speaker === "stands") workload.process.kill("SIGSTOP");
+    for (const lines of renumberingLines(what.how, from, to)) {
+      // IPv6 addresses go with a link, and with all others.
+      const again = what.how === "bounce" || what.how === "flush" ? [`addr replace ${own6}/64 dev eth0 nodad`] : [];
+      await host.output(["ip", "-batch", "-"], { input: `${[...lines, ...again].join("\n")}\n` });
+      await sleep(300);
+    }
+    if (what.speaker === "stands") workload.process.kill("SIGCONT");
+  };
+  const restart = what.speaker === "killed" ? await ended(workload, "SIGKILL") : () => {};
+  await change(former, other);
+  return async () => {
+    await change(other, former);
+    await restart();
+    // A speaker that starts while its node lacks the address that its Pod has ends, and a kubelet would start it again.
+    if (workload.process.exit !== undefined) await workload.start();
+  };
+}
+
+/** Lines of `ip`, all of one list at once. */
+function renumberingLines(how: Renumbering, from: string, to: string): string[][] {
+  const [add, del] = [`addr add ${to} dev eth0`, `addr del ${from} dev eth0`];
+  switch (how) {
+    case "addFirst":
+    case "mask":
+      return [[add, del]];
+    case "deleteFirst":
+      return [[del, add]];
+    case "apart":
+      return [[del], [add]];
+    case "flush":
+      return [["addr flush dev eth0 scope global", add]];
+    case "bounce":
+      return [["link set eth0 down", "link set eth0 up"]];
+    default:
+      return how satisfies never;
+  }
 }
 
 function stalled({ process }: Workload): Undo {

@@ -2,6 +2,9 @@ import type { Break } from "../break.ts";
 
 const byInterface = "speaker/core/interface.ts";
 const byInterfaceTests = ["speaker/core/interface.test.ts", "speaker/core/interface-lan.test.ts"];
+const lanTests = ["speaker/core/interface-lan.test.ts"];
+const kernelPlan = "pkg/kernel/state/plan.ts";
+const kernelTests = ["pkg/kernel/state/nics.test.ts"];
 const informer = "pkg/k8s/informer.ts";
 const informerTests = ["pkg/k8s/informer.test.ts"];
 const ring = "speaker/members/ring-members.ts";
@@ -23,6 +26,21 @@ export const elsewhere: readonly Break[] = [
     before: "ownEligibility(state, pool) !== eligibility",
     after: "false",
     tests: byInterfaceTests,
+  },
+  { file: "speaker/core/nics.ts", before: "prefixLength: address.bits", after: "prefixLength: 24", tests: lanTests },
+  { file: kernelPlan, before: "canBoth(request, replacement.request) ?", after: "false ?", tests: kernelTests },
+  { file: kernelPlan, before: "const hasHostScope = !isOnLan &&", after: "const hasHostScope = false &&", tests: kernelTests },
+  {
+    file: "pkg/kernel/state/observe.ts",
+    before: "moveBehindOwn(state, messages, now);",
+    after: "",
+    tests: kernelTests,
+  },
+  {
+    file: "pkg/linux/codec/netlink-requests.ts",
+    before: "const preferred = isV6 ? 0 : valid;",
+    after: "const preferred = valid;",
+    tests: ["pkg/linux/codec/netlink-requests.test.ts"],
   },
   // Its test never ends: the informer lists again and again.
   { file: informer, before: "if (followsCut && (await", after: "if (false && (await", tests: informerTests },

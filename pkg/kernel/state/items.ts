@@ -8,13 +8,13 @@ export interface AddressItem {
   readonly type: "address";
   readonly interface: string;
   readonly address: Address;
-  /** Of its subnet, for which the kernel makes a route where `isOnLan` is not set. */
+  /** The kernel makes a route for the subnet of this length. On a NIC it is the address's own. */
   readonly prefixLength: number;
   /** The mark (IFA_PROTO), 1–255. */
   readonly protocol: number;
   /** After which it goes by itself if nobody renews it; Infinity for never; undefined for soon. */
   readonly lifetimeSeconds: number | undefined;
-  /** On a NIC beside the node's own addresses: without a route to its subnet, and no source of what the node itself sends. */
+  /** On a NIC, behind the node's own addresses. */
   readonly isOnLan: boolean;
 }
 

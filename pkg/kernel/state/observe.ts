@@ -2,12 +2,13 @@ import type { Millis } from "#pkg/clock";
 import type { InterfaceAddress, NetlinkMessage, NetworkInterface, TableRoute } from "#pkg/linux";
 import { addressKey, routeKey } from "./items.ts";
 import { noteHeld, noteTaken, setPlace } from "./plan.ts";
-import { type Entry, isOurs, type KernelState } from "./state.ts";
+import { type Entry, isNic, isOurs, type KernelState } from "./state.ts";
 
 // Interfaces that come and go in quick succession cost one reading in this time.
 const minScanMs: Millis = 50;
 const rescanMs: Millis = 60_000; // Netlink loses notifications.
 const maxLooked = 100;
+const secondary = 0x01; // IFA_F_SECONDARY
 // kube-proxy in mode IPVS binds every Service's address there, which says nothing of who uses it.
 const ignoredHolder = "kube-ipvs0";
 
@@ -19,6 +20,7 @@ export function observe(state: KernelState, message: NetlinkMessage, now: Millis
       linkChanged(state, message.type === "interfaceSet", message.networkInterface, now);
       break;
     case "addressSet":
+      if (isOwnOfNic(state, message.address)) lostTrack(state, now); // Its place among ours is not told.
       addressSet(state, message.address, now);
       break;
     case "addressDeleted":
@@ -54,12 +56,12 @@ export interface Scan {
 export function compare(state: KernelState, { messages, complete }: Scan, now: Millis): void {
   const { entries, strays, held, links, indexes, recorded } = state;
   state.scannedAt = now;
-  state.interfaces.promoting.clear(); // Something else may have set it back.
   state.scanAt = now + (complete ? rescanMs : minScanMs);
   if (complete) {
     held.clear();
     links.clear();
     indexes.clear();
+    strays.clear();
   }
   for (const message of messages) if (message.type === "interfaceSet") setLink(state, message.networkInterface);
   const seen = new Set<string>();
@@ -75,12 +77,39 @@ export function compare(state: KernelState, { messages, complete }: Scan, now: M
     }
   }
   for (const [key, entry] of entries) compareEntry(state, key, entry, seen, complete, now);
-  if (complete) {
-    for (const key of strays.keys()) if (!seen.has(key)) strays.delete(key);
-    // What went by itself is not ours any more: whoever puts it there next is somebody else, or it is recorded anew.
-    for (const key of recorded) if (!seen.has(key)) recorded.delete(key);
-  }
+  // What went by itself is not ours any more: whoever puts it there next is somebody else, or it is recorded anew.
+  if (complete) for (const key of recorded) if (!seen.has(key)) recorded.delete(key);
+  moveBehindOwn(state, messages, now);
   state.interfaces.dueAt = Math.min(state.interfaces.dueAt, now);
+}
+
+/**
+ * Programs take the first address of a NIC for the node's, and so does the kernel where no subnet decides on the source. One of ours comes
+ * first when the node's own went and came again, or another one: then it is put behind that.
+ */
+function moveBehindOwn(state: KernelState, messages: readonly NetlinkMessage[], now: Millis): void {
+  const { links, entries, strays, agenda } = state;
+  const withOwn = new Set<number>(); // indexes of NICs with an own address behind the one that is looked at
+  for (const message of messages.toReversed()) {
+    if (message.type !== "addressSet") continue;
+    const { interfaceIndex, address, prefixLength, flags } = message.address;
+    if (isOwnOfNic(state, message.address)) {
+      if ((flags & secondary) === 0) withOwn.add(interfaceIndex); // Others come behind ours in any case.
+    } else if (withOwn.has(interfaceIndex) && address.family === "IPv4") {
+      const key = addressKey(links.get(interfaceIndex)?.name ?? "", address, prefixLength);
+      if (entries.get(key)?.place !== "placed") continue;
+      strays.set(`${key} before`, { type: "deleteAddress", interfaceIndex, address, prefixLength });
+      agenda.set(key, now);
+    }
+  }
+}
+
+/** Whether the node itself has this IPv4 address, and with it a subnet, on a NIC that is to have addresses of Services. */
+function isOwnOfNic(state: KernelState, found: InterfaceAddress): boolean {
+  const { address, prefixLength } = found;
+  const name = state.links.get(found.interfaceIndex)?.name;
+  if (name === undefined || address.family !== "IPv4" || prefixLength === address.bits || !isNic(state, name)) return false;
+  return !isOurs(state, addressKey(name, address, prefixLength), found);
 }
 
 function compareEntry(
@@ -135,9 +164,11 @@ function addressSet(state: KernelState, found: InterfaceAddress, now: Millis): v
   }
 }
 
-function addressDeleted(state: KernelState, { interfaceIndex, address, prefixLength }: InterfaceAddress, now: Millis): void {
+function addressDeleted(state: KernelState, found: InterfaceAddress, now: Millis): void {
+  const { interfaceIndex, address, prefixLength } = found;
   const name = state.links.get(interfaceIndex)?.name;
   if (name === undefined) return;
+  if (isOwnOfNic(state, found)) lostTrack(state, now); // Another one may be the first now.
   gone(state, addressKey(name, address, prefixLength), now);
   // Where several have it, or it is there twice, a reading finds that.
   if (state.held.get(address.toString()) === name) {

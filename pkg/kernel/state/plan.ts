@@ -1,8 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import type { KernelRequest } from "#pkg/linux";
-import { describeItem } from "./items.ts";
+import { addressKey, describeItem } from "./items.ts";
 import { hasExpired, renewAt, validSeconds } from "./lifetimes.ts";
-import type { Entry, KernelState } from "./state.ts";
+import { type Entry, isNic, type KernelState, type Stray } from "./state.ts";
 
 /** A request, and what of the state it is for. */
 export interface Planned {
@@ -37,38 +37,53 @@ export function nextDeadline(state: KernelState): Millis {
 /** What is due, at most about `max` requests: interfaces first, then what is to go, then what is to come. */
 export function plan(state: KernelState, now: Millis, max: number): Planned[] {
   const planned = planInterfaces(state, now);
-  if (state.isComplete)
-    for (const [key, request] of state.strays) {
-      if (planned.length >= max) return planned;
-      planned.push(...planPromotion(state, request), { request, purpose: { type: "stray", key } });
-    }
+  for (const [key, request] of state.strays) {
+    if (planned.length >= max) return planned;
+    const removal: Planned = { request, purpose: { type: "stray", key } };
+    const replacement = planReplacement(state, request, now);
+    if (replacement !== undefined)
+      planned.push(...(canBoth(request, replacement.request) ? [replacement, removal] : [removal, replacement]));
+    else if (state.isComplete) planned.push(removal);
+  }
   for (const [key, at] of state.agenda) {
     if (planned.length >= max) break;
     const entry = at <= now ? state.entries.get(key) : undefined;
-    if (entry === undefined) continue;
-    if (entry.place === "absent" && noteHeld(state, key, entry, now)) continue;
-    const request = requestFor(state, entry);
-    if (request === undefined) state.agenda.delete(key);
-    else planned.push(...planPromotion(state, request), { request, purpose: { type: "entry", key } });
-    // Known before it is there, so that a life after this one never takes it for somebody else's.
-    if (!state.hasMarks && request?.type === "setAddress" && !request.replaces) state.recorded.add(key);
+    const one = entry && planEntry(state, key, entry, now);
+    if (one !== undefined) planned.push(one);
   }
   return planned;
 }
 
+function planEntry(state: KernelState, key: string, entry: Entry, now: Millis): Planned | undefined {
+  if (entry.place === "absent" && noteHeld(state, key, entry, now)) return undefined;
+  const request = requestFor(state, entry);
+  if (request === undefined) {
+    state.agenda.delete(key);
+    return undefined;
+  }
+  // Known before it is there, so that a life after this one never takes it for somebody else's.
+  if (!state.hasMarks && request.type === "setAddress" && !request.replaces) state.recorded.add(key);
+  return { request, purpose: { type: "entry", key } };
+}
+
 /**
- * An IPv4 address of a NIC is in the subnet of the node's own. Where the one that came first goes, which may be ours and may be the node's,
- * the kernel drops all others of the subnet, unless the interface promotes them: so it does before anything of ours comes or goes.
+ * A request for the address that takes the place of a stray on the same NIC, in the same breath, so that somebody answers. The stray has another
+ * length, because earlier versions gave it that of the subnet, or the same length, and the address is to come behind the node's own.
  */
-function planPromotion({ interfaces, links }: KernelState, request: KernelRequest): Planned[] {
-  if (request.type !== "setAddress" && request.type !== "deleteAddress") return [];
-  const { interfaceIndex, address, prefixLength } = request;
-  const { name, kind } = links.get(interfaceIndex) ?? {};
-  const isStandIn = name !== undefined && ((interfaces.uses.get(name)?.making ?? 0) > 0 || kind === "dummy");
-  if (address.family !== "IPv4" || prefixLength === address.bits || isStandIn || name === undefined) return [];
-  if (interfaces.promoting.has(interfaceIndex)) return [];
-  interfaces.promoting.add(interfaceIndex);
-  return [{ request: { type: "promoteSecondaries", interfaceIndex }, purpose: { type: "interface", name } }];
+function planReplacement(state: KernelState, stray: KernelRequest, now: Millis): Planned | undefined {
+  const name = stray.type === "deleteAddress" ? state.links.get(stray.interfaceIndex)?.name : undefined;
+  if (stray.type !== "deleteAddress" || name === undefined || !isNic(state, name)) return undefined;
+  const key = addressKey(name, stray.address, stray.address.bits);
+  const entry = state.entries.get(key);
+  const replacement = entry && planEntry(state, key, entry, now);
+  if (replacement !== undefined) state.agenda.delete(key); // Its result sets that again.
+  return replacement;
+}
+
+/** Whether the kernel can have what goes beside what comes: an IPv6 address has one length at a time. */
+function canBoth(stray: Stray, replacement: KernelRequest): boolean {
+  if (stray.type !== "deleteAddress" || replacement.type !== "setAddress") return false;
+  return stray.address.family === "IPv4" && stray.prefixLength !== replacement.prefixLength;
 }
 
 function planInterfaces(state: KernelState, now: Millis): Planned[] {
@@ -103,7 +118,9 @@ function requestFor(state: KernelState, { item, place }: Entry): KernelRequest |
     return place === "placed" ? undefined : { type: "addRoute", prefix, interfaceIndex, table, protocol };
   }
   const { address, prefixLength, protocol, isOnLan } = item;
-  const traits = { protocol, validSeconds: validSeconds(state, item), deprecated: isOnLan, noPrefixRoute: isOnLan };
+  // On a NIC it would come before the node's own, which programs know by being the first; in a subnet all addresses have one scope.
+  const hasHostScope = !isOnLan && prefixLength === address.bits;
+  const traits = { protocol, validSeconds: validSeconds(state, item), hasHostScope, noPrefixRoute: isOnLan };
   return { type: "setAddress", replaces: place === "placed", interfaceIndex, address, prefixLength, ...traits };
 }
 

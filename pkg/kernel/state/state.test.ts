@@ -1,61 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { NetlinkMessage } from "#pkg/linux";
-import { address, prefix } from "#pkg/net/testing";
-import type { AddressItem, Item, RouteItem } from "./items.ts";
+import { at, has, known, link, mark, place, routed, run, to } from "../testing/known-kernel.ts";
 import { compare, lostTrack, observe } from "./observe.ts";
 import { applyResult, nextDeadline, plan, takeReport } from "./plan.ts";
 import { problemsOf } from "./problems.ts";
 import { readRecord, recordText } from "./record.ts";
-import { complete, createKernelState, type KernelState, want } from "./state.ts";
-
-const mark = 248;
-
-function at(text: string, more: Partial<AddressItem> = {}): AddressItem {
-  const common = { type: "address", interface: "lb0", prefixLength: 32, protocol: mark, lifetimeSeconds: Infinity } as const;
-  return { ...common, isOnLan: false, address: address(text), ...more };
-}
-
-function to(text: string, more: Partial<RouteItem> = {}): RouteItem {
-  return { type: "route", interface: "lb0", prefix: prefix(text), table: 198, protocol: mark, ...more };
-}
-
-const told = { sequence: 0, interrupted: false };
-const link = (index: number, name: string, up = true, type: "interfaceSet" | "interfaceDeleted" = "interfaceSet") =>
-  ({ ...told, type, networkInterface: { index, name, up, kind: "dummy" } }) as NetlinkMessage;
-function has(index: number, text: string, protocol?: number, type: "addressSet" | "addressDeleted" = "addressSet") {
-  const one = { interfaceIndex: index, address: address(text), prefixLength: 32, flags: 0, protocol, validSeconds: Infinity };
-  return { ...told, type, address: one } as NetlinkMessage;
-}
-const routed = (index: number, text: string, protocol = mark): NetlinkMessage => ({
-  ...told,
-  type: "routeSet",
-  route: { prefix: prefix(text), table: 198, protocol, interfaceIndex: index },
-});
-
-/** A kernel that has these, and one that wants those. */
-function known(wanted: readonly Item[], messages: readonly NetlinkMessage[] = [], { hasMarks = true, isComplete = true } = {}) {
-  const state = createKernelState(hasMarks);
-  if (wanted.length > 0) want(state, "a", wanted, 0);
-  state.marks.add(mark);
-  if (isComplete) complete(state);
-  compare(state, { messages: [link(3, "lb0"), ...messages], complete: true }, 0);
-  return state;
-}
-
-/** What is asked for at this time, and done but for what is refused. */
-function run(state: KernelState, now: number, refusals: Readonly<Record<string, string>> = {}): string[] {
-  return plan(state, now, 100).map((one) => {
-    const { request } = one;
-    const what = "address" in request ? request.address : "prefix" in request ? request.prefix : "";
-    const how = request.type === "setAddress" && request.replaces ? "replaceAddress" : request.type;
-    applyResult(state, one, refusals[request.type], now);
-    return `${how} ${what}`.trim();
-  });
-}
-
-const place = (state: KernelState) => [...state.entries.values()].map((one) => one.place).join();
+import { complete, createKernelState, want } from "./state.ts";
 
 test("what is wanted and absent is placed; what is there with our mark is only brought up to date", () => {
   assert.deepEqual(run(known([at("192.0.2.1"), to("192.0.2.2/32")]), 0), ["setAddress 192.0.2.1", "addRoute 192.0.2.2/32"]);
@@ -256,6 +207,11 @@ test("an interface of the LAN is waited for", () => {
   observe(state, link(9, "eth7"), 100);
   compare(state, { messages: [link(3, "lb0"), link(9, "eth7")], complete: true }, 100);
   assert.deepEqual(run(state, 100), ["setAddress 192.0.2.1"]);
+});
+
+test("a route of ours through another interface than it is wanted through is found, and gives way", () => {
+  const state = known([to("192.0.2.0/24", { interface: "lb1" })], [link(4, "lb1"), routed(3, "192.0.2.0/24")]);
+  assert.deepEqual(run(state, 0), ["deleteRoute 192.0.2.0/24", "addRoute 192.0.2.0/24"]);
 });
 
 test("a route that several want stays until none does, and one that changes its interface goes before it comes", () => {

@@ -68,7 +68,6 @@ export interface Link {
 export interface Interfaces {
   readonly uses: Map<string, Use>; // name -> what is wanted on it
   readonly created: Set<string>; // that this life made, and whose settings are due
-  readonly promoting: Set<number>; // indexes of NICs that were told to promote secondary addresses, since all was compared last
   /** What is made: kernels without dummies have bridges. */
   kind: "dummy" | "bridge";
   /** When one that is missing is made, or one that is down is turned on. */
@@ -109,7 +108,7 @@ export function createKernelState(hasMarks: boolean): KernelState {
     held: new Map(),
     links: new Map(),
     indexes: new Map(),
-    interfaces: { uses: new Map(), created: new Set(), promoting: new Set(), ...unmade },
+    interfaces: { uses: new Map(), created: new Set(), ...unmade },
     marks: new Set(),
     tables: new Set(),
     shortLived: 0,
@@ -226,6 +225,11 @@ export function strayOf(state: KernelState, item: Item): Stray | undefined {
   if (item.type === "address")
     return { type: "deleteAddress", interfaceIndex, address: item.address, prefixLength: item.prefixLength };
   return { type: "deleteRoute", interfaceIndex, prefix: item.prefix, table: item.table, protocol: item.protocol };
+}
+
+/** Whether what is wanted on an interface is wanted beside the node's own addresses. */
+export function isNic({ interfaces }: KernelState, name: string): boolean {
+  return interfaces.uses.get(name)?.making === 0;
 }
 
 /** NICs are there, or are not; only what stands for none is made. */

@@ -5,7 +5,7 @@ import { type DumpRequest, encodeDump, encodeRequest, type KernelRequest } from 
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const sequence = "02010000 00000000";
-const marked = { protocol: 248, validSeconds: Infinity, deprecated: false, noPrefixRoute: false };
+const marked = { protocol: 248, validSeconds: Infinity, hasHostScope: false, noPrefixRoute: false };
 
 // By linux/netlink.h, rtnetlink.h, if_addr.h and if_link.h; `rtnetlink.test.ts` has the kernel judge.
 const requests: { name: string; request: KernelRequest; want: string }[] = [
@@ -23,6 +23,20 @@ const requests: { name: string; request: KernelRequest; want: string }[] = [
       1400 0600 ffffffff ffffffff 00000000 00000000 0800 0800 00000000 0500 0b00 f8000000`,
   },
   {
+    name: "ip addr add 192.0.2.1/32 dev IFINDEX-3 scope host proto 248",
+    request: {
+      type: "setAddress",
+      replaces: false,
+      interfaceIndex: 3,
+      address: address("192.0.2.1"),
+      prefixLength: 32,
+      ...marked,
+      hasHostScope: true,
+    },
+    want: `4c000000 1400 0506 ${sequence} 022000fe 03000000 0800 0200 c0000201 0800 0100 c0000201
+      1400 0600 ffffffff ffffffff 00000000 00000000 0800 0800 00000000 0500 0b00 f8000000`,
+  },
+  {
     name: "ip addr replace 2001:db8::1/64 dev IFINDEX-3 valid_lft 300 preferred_lft 0 noprefixroute nodad proto 248",
     request: {
       type: "setAddress",
@@ -32,7 +46,6 @@ const requests: { name: string; request: KernelRequest; want: string }[] = [
       prefixLength: 64,
       ...marked,
       validSeconds: 300,
-      deprecated: true,
       noPrefixRoute: true,
     },
     want: `64000000 1400 0505 ${sequence} 0a400000 03000000

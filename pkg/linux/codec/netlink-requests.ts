@@ -18,7 +18,10 @@ import { addressFamily } from "./socket-address.ts";
 
 /** What the kernel is asked to change (rtnetlink(7)). It answers each with an acknowledgement, or says why not. */
 export type KernelRequest =
-  /** An address of an interface. Without `replaces` it is refused with EEXIST where the interface has it, whoever put it there. */
+  /**
+   * An address of an interface. Without `replaces` it is refused with EEXIST where the interface has it, whoever put it there. One of IPv6 is
+   * deprecated (its preferred lifetime is 0), so that the kernel prefers each other address of that scope as a source.
+   */
   | ({ readonly type: "setAddress"; readonly replaces: boolean } & AddressPlace & AddressTraits)
   | ({ readonly type: "deleteAddress" } & AddressPlace)
   /** A unicast route through an interface. Refused with EEXIST where the table has one for the prefix, whoever put it there. */
@@ -42,8 +45,8 @@ export interface AddressTraits {
   readonly protocol: number;
   /** After which the kernel removes it; Infinity for never. */
   readonly validSeconds: number;
-  /** IPv6: it is no source for what the node itself sends (its preferred lifetime is 0). Without effect for IPv4. */
-  readonly deprecated: boolean;
+  /** IPv4: the kernel chooses it as a source for nothing that leaves the node. It lists it before addresses of a wider scope. */
+  readonly hasHostScope: boolean;
   /** The kernel makes no route to its subnet. */
   readonly noPrefixRoute: boolean;
 }
@@ -68,6 +71,7 @@ const flagsDump = flagRequest | 0x300; // NLM_F_DUMP
 const skipStatistics = 8; // RTEXT_FILTER_SKIP_STATS: three quarters of what an interface's dump would be.
 const scopeUniverse = 0;
 const scopeLink = 253;
+const scopeHost = 254;
 const typeUnicast = 1;
 const linkUp = 0x1; // IFF_UP
 const linkNoArp = 0x80; // IFF_NOARP
@@ -82,7 +86,7 @@ export function encodeRequest(request: KernelRequest, sequence: number): Uint8Ar
         MessageType.newAddress,
         flagsChange | flagCreate | how,
         sequence,
-        ...addressParts(request),
+        ...addressParts(request, request.hasHostScope ? scopeHost : scopeUniverse),
         ...traits(request),
       );
     }
@@ -141,21 +145,22 @@ export function encodeRouteTo(address: Address, sequence: number): Uint8Array {
   return encodeMessage(MessageType.getRoute, flagRequest, sequence, header, destination);
 }
 
-function addressParts({ interfaceIndex, address, prefixLength }: AddressPlace): Uint8Array[] {
+function addressParts({ interfaceIndex, address, prefixLength }: AddressPlace, scope = scopeUniverse): Uint8Array[] {
   const header = new Uint8Array(addressHeaderLength);
   const view = new DataView(header.buffer);
   view.setUint8(0, addressFamily[address.family]);
   view.setUint8(1, prefixLength);
+  view.setUint8(3, scope);
   view.setUint32(4, interfaceIndex, true);
   const octets = address.toBytes();
   return [header, encodeAttribute(AddressAttribute.local, octets), encodeAttribute(AddressAttribute.address, octets)];
 }
 
-function traits({ address, protocol, validSeconds, deprecated, noPrefixRoute }: AddressPlace & AddressTraits): Uint8Array[] {
+function traits({ address, protocol, validSeconds, noPrefixRoute }: AddressPlace & AddressTraits): Uint8Array[] {
   const isV6 = address.family === "IPv6";
   const flags = (noPrefixRoute ? AddressFlag.noPrefixRoute : 0) | (isV6 ? AddressFlag.noDad : 0);
   const valid = validSeconds === Infinity ? foreverOnWire : validSeconds;
-  const preferred = isV6 && deprecated ? 0 : valid;
+  const preferred = isV6 ? 0 : valid;
   return [
     encodeAttribute(AddressAttribute.lifetimes, words(preferred, valid, 0, 0)), // struct ifa_cacheinfo
     encodeAttribute(AddressAttribute.flags, words(flags)),

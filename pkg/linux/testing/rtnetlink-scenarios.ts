@@ -30,7 +30,7 @@ function newInterface(link: Rtnetlink, name: string): number {
   return interfaceIndexOf(name) ?? assert.fail(`no ${name}`);
 }
 
-const traits = { protocol: 248, validSeconds: Infinity, deprecated: false, noPrefixRoute: false };
+const traits = { protocol: 248, validSeconds: Infinity, hasHostScope: false, noPrefixRoute: false };
 
 test("an interface is made and turned on; one that exists is not made again, and a kind that there is not is refused", () => {
   using link = new Rtnetlink();
@@ -50,7 +50,7 @@ test("addresses of both families are placed with their mark and lifetime, and fo
   const v4 = { interfaceIndex, address: address("192.0.2.1"), prefixLength: 32 };
   const v6 = { interfaceIndex, address: address("2001:db8::1"), prefixLength: 64 };
   const set = (one: typeof v4, more = {}): KernelRequest => ({ type: "setAddress", replaces: false, ...one, ...traits, ...more });
-  assert.deepEqual(link.perform([set(v4), set(v6, { validSeconds: 300, deprecated: true, noPrefixRoute: true })]), [0, 0]);
+  assert.deepEqual(link.perform([set(v4), set(v6, { validSeconds: 300, hasHostScope: true, noPrefixRoute: true })]), [0, 0]);
   assert.match(ip("-6 addr show addr0"), /2001:db8::1\/64 scope global nodad deprecated dynamic noprefixroute/);
   const found = () =>
     link.dump({ type: "addresses" }).messages.flatMap((one) => (one.type === "addressSet" ? [one.address] : []));
