@@ -17,6 +17,8 @@ export interface Wish {
   readonly family: Family;
   /** How many addresses of the family NetBox has chosen for it, as far as it has looked: they are too few. */
   readonly granted: number;
+  /** NetBox had none left when it looked: it waits until it has looked again. */
+  readonly exhausted: boolean;
 }
 
 /** How NetBox is to be used for one pool. */
@@ -122,11 +124,11 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
 const maxChosen = 20;
 
 /** Nothing was chosen for it since it looked. */
-function isOpen({ granted }: Wish, chosen: number): boolean {
-  return chosen <= granted && chosen < maxChosen;
+function isOpen({ granted, exhausted }: Wish, chosen: number): boolean {
+  return !exhausted && chosen <= granted && chosen < maxChosen;
 }
 
-function keyOf({ service, uid, family }: Omit<Wish, "granted">): string {
+function keyOf({ service, uid, family }: Pick<Wish, "service" | "uid" | "family">): string {
   return `${service} ${uid} ${family}`;
 }
 
