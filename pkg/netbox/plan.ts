@@ -47,6 +47,8 @@ export interface Plan {
   readonly take: readonly Wish[];
   /** Nobody holds them, and nobody waits for them. */
   readonly idle: readonly NetboxRecord[];
+  /** Services hold their addresses. */
+  readonly inUse: readonly NetboxRecord[];
 }
 
 /** What NetBox says, by address. */
@@ -104,6 +106,7 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
     else if (record !== undefined && !isUpToDate(record, claim)) update.push({ record, claim });
   }
   const idle: NetboxRecord[] = [];
+  const inUse: NetboxRecord[] = [];
   const waiting = new Set(wishes.map(({ service, uid }) => `${service} ${uid}`));
   const chosen = new Map<string, number>(); // what `keyOf` says -> how many records are for that Service
   for (const [address, record] of own) {
@@ -112,12 +115,13 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
     const isGranted = granted.has(address);
     const key = keyOf({ service, uid, family: record.address.family });
     if (isGranted) chosen.set(key, (chosen.get(key) ?? 0) + 1);
+    if (claimed.has(address)) inUse.push(record);
     // Some may wait for others, of the other family or of the same.
     if (claimed.has(address) || (isGranted && waiting.has(`${service} ${uid}`))) continue;
     if (record.status === "active" && rules.onRelease !== "keep") idle.push(record);
   }
   const take = rules.mode === "allocate" ? wishes.filter((wish) => isOpen(wish, chosen.get(keyOf(wish)) ?? 0)) : [];
-  return { create, update, take, idle };
+  return { create, update, take, idle, inUse };
 }
 
 // More than a Service may have, so that one which can use none of them does not take all there are.

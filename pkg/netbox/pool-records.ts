@@ -73,6 +73,7 @@ export class PoolRecords implements Disposable {
   #hasChanged = false; // Since what is being done was begun.
   #isClosed = false;
   #retiredAt: Millis | undefined;
+  #isInUse = false; // Services hold addresses of the pool that has left the configuration.
   #view: NetboxView = { isKnown: false, granted: new Map(), foreign: new Map(), exhausted: new Set(), problem: undefined };
 
   constructor(options: PoolRecordsOptions) {
@@ -141,10 +142,10 @@ export class PoolRecords implements Disposable {
     this.#alarm.set(isStale ? Math.min(next, clock.now() + settleMs) : next);
   }
 
-  /** Services have had the time to give their addresses up since the pool left the configuration, and no record waits to be released. */
+  /** A minute after the pool left the configuration no record waits to be released, and no Service holds an address of it. */
   #isEnded(): boolean {
     const isOver = this.#retiredAt !== undefined && this.#options.clock.now() >= this.#retiredAt + graceMs;
-    return isOver && this.#failures === 0 && this.#idleSince.size === 0 && !this.#hasChanged;
+    return isOver && this.#failures === 0 && this.#idleSince.size === 0 && !this.#isInUse && !this.#hasChanged;
   }
 
   #nextDue(): Millis {
@@ -171,7 +172,10 @@ export class PoolRecords implements Disposable {
     const held = yield* claims();
     const all = yield* plan({ records: [...this.#records.values()], claims: held, wishes: wishes(), exists }, rules);
     if (this.#retiredAt === undefined) return all;
-    return { create: [], update: [], take: [], idle: all.idle.filter((record) => !isKeptElsewhere(record)) };
+    const idle = all.idle.filter((record) => !isKeptElsewhere(record));
+    const inUse = all.inUse.filter((record) => !isKeptElsewhere(record));
+    this.#isInUse = rules.onRelease !== "keep" && inUse.length > 0;
+    return { create: [], update: [], take: [], idle, inUse };
   }
 
   /** What is refused is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */
