@@ -134,6 +134,19 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       },
       'no pool can serve this Service: pool "a" is only for Services that request it (auto-assign is false), pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or request a pool with the annotation metallb.universe.tf/address-pool',
     ],
+    [
+      {
+        reason: "noPoolFits",
+        namespace: "ns",
+        others: 0,
+        pools: [quota, { reason: "poolFull", pool: "b", family: "IPv4", total: 1 }],
+      },
+      'no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or request a pool with the annotation metallb.universe.tf/address-pool',
+    ],
+    [
+      { reason: "noPoolFits", namespace: "ns", others: 0, pools: [quota, { reason: "autoAssignOff", pool: "a" }] },
+      `no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "a" is only for Services that request it (auto-assign is false)${lessOrMore}`,
+    ],
   ],
   autoAssignOff: [
     [

@@ -77,7 +77,8 @@ class NetboxScene implements Scene {
   readonly records = (): ReadonlyMap<string, string> => new Map(this.#records.map(({ address, owner }) => [address, owner]));
 
   /** Each address in use has one record, of one of those that have it; each record is of an address in use, or of who waits for more. */
-  readonly faults = ({ pools: inForce, services }: Model): string[] => {
+  readonly faults = (model: Model): string[] => {
+    const { pools: inForce, services } = model;
     const kept = inForce.filter(({ netbox }) => netbox !== undefined).flatMap(({ addresses }) => addresses);
     const found: string[] = [];
     for (const { key, has } of services)
@@ -90,7 +91,8 @@ class NetboxScene implements Scene {
     for (const { address, owner } of this.#records) {
       const service = services.find(({ key }) => key === owner);
       const isHeld = services.some(({ has }) => has.includes(address));
-      const isAwaiting = service !== undefined && service.has.length < Math.max(2, service.pools.length);
+      // One that waits for more than it was given so far keeps that, as long as its quotas allow it.
+      const isAwaiting = service !== undefined && !model.isMet(service) && model.overQuota(service, [address]).length === 0;
       if (owner !== "router" && !isHeld && !isAwaiting) found.push(`${address} is recorded for ${owner}, who does not need it`);
     }
     return found;

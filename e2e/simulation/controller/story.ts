@@ -85,10 +85,9 @@ export class Story {
     const inForceBefore = this.#inForce;
     const touched = this.#act();
     await this.#world.settle();
-    const atOnce = this.#look();
-    if (atOnce.fits(this.#wanted.pools)) this.#inForce = this.#wanted;
     this.#assertStayed(before, this.#look(), touched);
     await this.#scene.rest?.(this.#world);
+    if (this.#look().fits(this.#wanted.pools)) this.#inForce = this.#wanted;
     const after = this.#look();
     assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
     await this.#assertAnswers();
