@@ -14,6 +14,7 @@ const fleeting: Readonly<Record<string, string>> = {
   notLoadBalancer: "while a Service changes its type; of others nothing is said at all",
   notPlaced: "milliseconds after something changed",
   probing: "less than a second",
+  reservedInUse: "said of one pool among those that noPoolFits names",
   undecided: "milliseconds after the controller started",
   severalPools: "why the event ClearAssignment says that a Service loses an address; its verdict is what it lacks then",
   sharedByTooMany: "it takes 500 Services: see pkg/allocator/sharing-limit.test.ts and speaker/core/placements.test.ts",

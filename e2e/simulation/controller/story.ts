@@ -85,12 +85,12 @@ export class Story {
     const inForceBefore = this.#inForce;
     const touched = this.#act();
     await this.#world.settle();
-    this.#assertStayed(before, this.#look(), touched);
     await this.#scene.rest?.(this.#world);
     if (this.#look().fits(this.#wanted.pools)) this.#inForce = this.#wanted;
     const after = this.#look();
     assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
     await this.#assertAnswers();
+    this.#assertStayed(before, after, touched);
     for (const now of this.#inForce === inForceBefore ? after.services : []) {
       const was = before.services.find(({ key }) => key === now.key)?.has ?? [];
       assert.deepEqual(after.overQuota({ ...now, has: was }, now.has), [], `${now.key} has ${now.has} and had ${was}`);
