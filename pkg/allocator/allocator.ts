@@ -313,11 +313,12 @@ export class Allocator {
   }
 
   /**
-   * Of Services with equal texts each is refused what it asks for if one is, for the same, as long as none of them holds anything. One that
-   * does has a text of its own.
+   * Of Services with equal texts each is refused what it asks for if one is, for the same, as long as none of them holds anything, or asks
+   * an IPAM for something. One that does has a text of its own.
    */
   chancesOf(request: AddressRequest): string {
-    return this.#holdings.has(request.service) ? `held by ${request.service}` : chancesOf(request, this.#rules);
+    const { service } = request;
+    return this.#holdings.has(service) || this.#asked.has(service) ? `of ${service}` : chancesOf(request, this.#rules);
   }
 
   /** Whether it was last looked at as one that asks for several addresses or pools. */
