@@ -39,6 +39,7 @@ interface Need {
   readonly family: Family;
   readonly granted: number;
   readonly exhausted: boolean;
+  readonly asks: readonly { readonly pool: string; readonly family: Family }[];
 }
 
 /** Keeps the records in NetBox of all pools that have one, and tells what NetBox says of them. */
@@ -156,8 +157,10 @@ export class NetboxKeeper implements Disposable {
       const uid = this.#options.services.get(service)?.uid;
       const need = needs.find(({ pool }) => pool === name);
       if (uid === undefined) this.#needs.delete(service);
-      else if (need !== undefined)
-        wishes.push({ service, uid, family: need.family, granted: need.granted, exhausted: need.exhausted });
+      else if (need !== undefined) {
+        const keeps = need.asks.filter((ask) => ask.pool === name).map((ask) => ask.family);
+        wishes.push({ service, uid, family: need.family, granted: need.granted, exhausted: need.exhausted, keeps });
+      }
     }
     return wishes;
   }

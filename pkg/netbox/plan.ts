@@ -19,6 +19,8 @@ export interface Wish {
   readonly granted: number;
   /** NetBox had none left when it looked: it waits until it has looked again. */
   readonly exhausted: boolean;
+  /** The families of all addresses that it is to get, also of those that NetBox has chosen. */
+  readonly keeps: readonly Family[];
 }
 
 /** How NetBox is to be used for one pool. */
@@ -107,7 +109,7 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
   }
   const idle: NetboxRecord[] = [];
   const inUse: NetboxRecord[] = [];
-  const waiting = new Set(wishes.map(({ service, uid }) => `${service} ${uid}`));
+  const waiting = new Set(wishes.flatMap(({ service, uid, keeps }) => keeps.map((family) => keyOf({ service, uid, family }))));
   const chosen = new Map<string, number>(); // what `keyOf` says -> how many records are for that Service
   for (const [address, record] of own) {
     if (++looked % recordsAtOnce === 0) yield;
@@ -117,7 +119,7 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
     if (isGranted) chosen.set(key, (chosen.get(key) ?? 0) + 1);
     if (claimed.has(address)) inUse.push(record);
     // Some may wait for others, of the other family or of the same.
-    if (claimed.has(address) || (isGranted && waiting.has(`${service} ${uid}`))) continue;
+    if (claimed.has(address) || (isGranted && waiting.has(key))) continue;
     if (record.status === "active" && rules.onRelease !== "keep") idle.push(record);
   }
   const take = rules.mode === "allocate" ? wishes.filter((wish) => isOpen(wish, chosen.get(keyOf(wish)) ?? 0)) : [];

@@ -65,7 +65,7 @@ class Life implements Disposable {
 
   wants(service: string, uid = `uid-${service.replace("/", "-")}`): void {
     this.services.set(service, uid);
-    this.wishes.push({ service, uid, family: "IPv4", granted: 0, exhausted: false });
+    this.wishes.push({ service, uid, family: "IPv4", granted: 0, exhausted: false, keeps: ["IPv4"] });
     this.#records.changed();
   }
 
