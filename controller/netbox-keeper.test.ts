@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { subscribe } from "node:diagnostics_channel";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { asked, textOf } from "#pkg/http/testing";
 import { secret } from "#pkg/k8s/testing";
 import { FakeNetbox } from "#pkg/netbox/testing";
+import { controllerApi } from "./api.ts";
 import { namespace, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
 
 const pool = "198.51.100.0/29";
@@ -179,4 +181,139 @@ test("a token goes to no other URL than the one that its own Secret names, and o
   await pass(world, 10_000);
   assert.match(problem() ?? "", /is not marked for this use: .* ingot-use=netbox-token/);
   assert.deepEqual([netbox.requests, other.requests], [[], []]);
+});
+
+const twoPools = (netbox: FakeNetbox, fields: string, more = "") => `address-pools:
+- name: dc1
+  protocol: bgp
+  addresses: [${pool}, 2001:db8::/125]
+  netbox: {url: "${netbox.url}", token-secret: {name: netbox}, tags: [k8s, cluster-a], ${fields}}
+- name: other
+  protocol: bgp
+  addresses: [203.0.113.0/30]
+${more}`;
+
+test("a Service shares an address that NetBox chose for another one, and everybody's verdict can be asked for", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await start(netbox, "mode: allocate");
+  const shares = { annotations: { "metallb.io/allow-shared-ip": "k" } };
+  world.service("a", spec("a", shares));
+  await pass(world, 2_000);
+  world.service("b", spec("b", { ...shares, ports: [{ name: "", protocol: "TCP", port: 81 }] }));
+  const lines = await pass(world, 2_000);
+  assert.deepEqual(world.addresses("a", "b"), ["a=198.51.100.0", "b=198.51.100.0"]);
+  assert.ok(!lines.some((line) => /object Object|AllocationFailed/.test(line)), lines.join("\n"));
+  const route = controllerApi({ controller: () => world.controller, recorder: world.recorder, clock: world.clock })[
+    "/v1/services"
+  ];
+  const { services } = JSON.parse(textOf((await route?.(asked())) ?? assert.fail()));
+  assert.equal(services.length, 2);
+  assert.equal(netbox.lines.length, 1);
+});
+
+test("a Service that becomes dual-stack gets both families of the pool that NetBox keeps, by two records", async () => {
+  await using netbox = await FakeNetbox.start(pool, "2001:db8::/125");
+  const world = await start(netbox, "mode: allocate", {});
+  world.config(twoPools(netbox, "mode: allocate"));
+  world.service("web", spec("web"));
+  await pass(world, 2_000);
+  assert.deepEqual(world.addresses("web"), ["web=203.0.113.0"]);
+  world.change("web", { clusterIPs: ["10.96.0.1", "fd96::1"] });
+  const lines = await pass(world, 2_000);
+  assert.deepEqual(world.addresses("web"), ["web=198.51.100.0+2001:db8::"]);
+  assert.ok(
+    lines.includes(
+      'default/web: Normal ClearAssignment: Released ["203.0.113.0"] for ["198.51.100.0" "2001:db8::"]: pool "other" has no IPv6 addresses',
+    ),
+    lines.join("\n"),
+  );
+  await pass(world, 900_000);
+  assert.deepEqual([netbox.lines.length, netbox.requests.filter((request) => /^POST|^DELETE/.test(request)).length], [2, 2]);
+});
+
+test("a Service that NetBox has nothing for keeps what it has, and NetBox is left alone", async () => {
+  await using netbox = await FakeNetbox.start(pool, "2001:db8::/125");
+  for (let i = 0; i < 8; i++) netbox.add(`2001:db8::${i}/64`, { description: "router" });
+  const world = await start(netbox, "mode: allocate", {});
+  world.config(twoPools(netbox, "mode: allocate"));
+  world.service("web", spec("web"));
+  await pass(world, 2_000);
+  world.change("web", { clusterIPs: ["10.96.0.1", "fd96::1"] });
+  await pass(world, 900_000);
+  assert.deepEqual(world.addresses("web"), ["web=203.0.113.0"]);
+  assert.deepEqual(netbox.lines.slice(8), []);
+  const asked = netbox.requests.filter((request) => /^POST|^DELETE/.test(request)).length;
+  assert.ok(asked <= 5, `${asked} requests`);
+});
+
+test("NetBox is not asked for an address while another pool that the Service names is full", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await start(netbox, "mode: allocate");
+  for (const name of ["1", "2", "3", "4"])
+    world.service(name, spec(name, { annotations: { "metallb.io/address-pool": "other" } }));
+  world.service("web", spec("web", { annotations: { "metallb.io/address-pool": "dc1,other" } }));
+  await pass(world, 300_000);
+  assert.deepEqual([world.addresses("web"), netbox.lines], [["web="], []]);
+  world.delete("1");
+  await pass(world, 5_000);
+  assert.deepEqual(world.addresses("web"), ["web=198.51.100.0+203.0.113.0"]);
+});
+
+test("a namespace beyond its quota takes nothing of NetBox, and gets what it may when it frees something", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await start(netbox, "mode: allocate");
+  world.config(`${configOf(netbox, "mode: allocate")}quotas:\n- {namespaces: [default], ipv4: 1}\n`);
+  const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  for (const name of names) world.service(name, spec(name));
+  const lines = await pass(world, 2_000);
+  assert.deepEqual(
+    world.addresses(...names).filter((text) => !text.endsWith("=")),
+    ["a=198.51.100.0"],
+  );
+  assert.equal(netbox.lines.length, 1);
+  assert.ok(
+    lines.some((line) =>
+      /default\/b: .*has 0 of 1 IPv4 addresses, others of its Services wait for 1, .*; delete a Service/.test(line),
+    ),
+    lines.join("\n"),
+  );
+  world.delete("a");
+  await pass(world, 2_000);
+  assert.deepEqual(world.addresses("b", "c"), ["b=198.51.100.1", "c="]);
+  await pass(world, 900_000);
+  assert.equal(netbox.lines.length, 1);
+});
+
+for (const [onRelease, want] of [
+  ["delete", []],
+  ["deprecate", ["deprecated"]],
+  ["keep", ["active"]],
+] as const)
+  test(`a pool that leaves the configuration releases its records: ${onRelease}`, async () => {
+    await using netbox = await FakeNetbox.start(pool);
+    const world = await start(netbox, `mode: allocate, on-release: ${onRelease}`, { web: spec("web") });
+    assert.deepEqual(world.addresses("web"), ["web=198.51.100.0"]);
+    const without = "address-pools: [{name: new, protocol: bgp, addresses: [192.0.2.0/29]}]";
+    world.config(without, { "ingot.dev/allow-renumber": "true" });
+    await pass(world, 200_000);
+    assert.deepEqual(world.addresses("web"), ["web=192.0.2.0"]);
+    assert.deepEqual(
+      Array.from(netbox.addresses.values(), ({ status }) => status.value),
+      want,
+    );
+    const { length } = netbox.requests;
+    await pass(world, 900_000);
+    assert.equal(netbox.requests.length, length, "NetBox is not asked any more");
+  });
+
+test("records of a pool that is configured anew stay with their Services", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await start(netbox, "mode: allocate", { web: spec("web") });
+  const numbers = [...netbox.addresses.keys()];
+  world.config(configOf(netbox, "mode: record, role: vip"));
+  await pass(world, 400_000);
+  assert.deepEqual([...netbox.addresses.keys()], numbers);
+  world.config(configOf(netbox, "mode: record").replace(/ {2}netbox.*\n/, ""));
+  await pass(world, 400_000);
+  assert.deepEqual([...netbox.addresses.keys()], numbers, "an address in use keeps its record");
 });

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { IpamPool, Refusal } from "#pkg/allocator";
+import { awaitedOf, type IpamPool, type Refusal } from "#pkg/allocator";
 import { type Clock, inPortions, type Portions, type Random } from "#pkg/clock";
 import type { Netbox, Pool } from "#pkg/config";
 import {
@@ -13,7 +13,7 @@ import {
 } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Family } from "#pkg/net";
-import { type Claim, NetboxClient, type NetboxView, PoolRecords, type Wish } from "#pkg/netbox";
+import { type Claim, NetboxClient, type NetboxRecord, type NetboxView, PoolRecords, type Wish } from "#pkg/netbox";
 import { quote } from "#pkg/text";
 
 export interface NetboxKeeperOptions {
@@ -42,10 +42,13 @@ interface Kept {
   view: NetboxView;
 }
 
+/** A Service waits for an address of this family. */
 interface Need {
   readonly pool: string;
   readonly family: Family;
   readonly granted: number;
+  readonly exhausted: boolean;
+  readonly asks: readonly { readonly pool: string; readonly family: Family }[];
 }
 
 /** Keeps the records in NetBox of all pools that have one, and tells what NetBox says of them. */
@@ -53,7 +56,8 @@ export class NetboxKeeper implements Disposable {
   readonly #options: NetboxKeeperOptions;
   readonly #secrets: SecretValues;
   #kept: readonly Kept[] = [];
-  readonly #ended = new AbortController();
+  #retired: readonly Kept[] = []; // Their pools have left the configuration; they release their records.
+  readonly #disposed = new AbortController();
   readonly #needs = new Map<string, readonly Need[]>(); // Service -> what it waits for
   readonly #contested = new Set<string>(); // addresses that were reported to be held here and recorded for others
 
@@ -69,30 +73,50 @@ export class NetboxKeeper implements Disposable {
     this.#kept = pools
       .filter(({ netbox }) => netbox !== undefined)
       .map((pool) => before.find((kept) => isSame(kept.pool, pool)) ?? this.#keep(pool));
-    for (const kept of before) if (!this.#kept.includes(kept)) kept.records[Symbol.dispose]();
-    this.#secrets.watch(new Set(this.#kept.flatMap(({ pool }) => pool.netbox?.token.name ?? [])));
+    const left = before.filter((kept) => !this.#kept.includes(kept));
+    this.#retired = [...this.#retired, ...left];
+    for (const { records } of left) records.retire();
+    this.#watchSecrets();
     if (before.length + this.#kept.length > 0) this.#publish();
   }
 
   /** It was decided on a Service. @param unmet why it did not get what it asks for */
   decided(service: string, unmet: Refusal | undefined): void {
-    if (this.#kept.length === 0) return;
+    if (this.#kept.length + this.#retired.length === 0) return;
     const needs =
-      unmet === undefined ? [] : needsOf(unmet).filter(({ pool }) => this.#kept.some((kept) => kept.pool.name === pool));
+      unmet === undefined ? [] : awaitedOf(unmet).filter(({ pool }) => this.#kept.some((kept) => kept.pool.name === pool));
     if (needs.length > 0) this.#needs.set(service, needs);
     else this.#needs.delete(service);
     this.#changed();
   }
 
   [Symbol.dispose](): void {
-    this.#ended.abort();
+    this.#disposed.abort();
     this.#secrets[Symbol.dispose]();
-    for (const { records } of this.#kept) records[Symbol.dispose]();
-    this.#kept = [];
+    for (const { records } of [...this.#kept, ...this.#retired]) records[Symbol.dispose]();
+    [this.#kept, this.#retired] = [[], []];
   }
 
   #changed(): void {
-    for (const { records } of this.#kept) records.changed();
+    for (const { records } of [...this.#kept, ...this.#retired]) records.changed();
+  }
+
+  #watchSecrets(): void {
+    this.#secrets.watch(new Set([...this.#kept, ...this.#retired].flatMap(({ pool }) => pool.netbox?.token.name ?? [])));
+  }
+
+  #ended(pool: Pool): void {
+    for (const kept of this.#retired) if (kept.pool === pool) kept.records[Symbol.dispose]();
+    this.#retired = this.#retired.filter((kept) => kept.pool !== pool);
+    this.#watchSecrets();
+  }
+
+  /** Whether a pool of the configuration keeps the record of a pool that has left it. */
+  #isKept({ address, tags }: NetboxRecord, { netbox: before }: Pool): boolean {
+    return this.#kept.some(({ pool: { netbox, ranges } }) => {
+      const isSamePlace = netbox !== undefined && netbox.url === before?.url && netbox.tags.every((tag) => tags.includes(tag));
+      return isSamePlace && ranges.some((range) => range.contains(address));
+    });
   }
 
   #keep(pool: Pool): Kept {
@@ -105,13 +129,15 @@ export class NetboxKeeper implements Disposable {
       addresses: ranges,
       client: () => {
         const token = this.#token(netbox);
-        const { signal } = this.#ended;
+        const { signal } = this.#disposed;
         return typeof token === "string" ? new NetboxClient({ url: netbox.url, token, signal, mayWrite }) : token;
       },
       claims: () => this.#claims(pool),
-      wishes: () => this.#wishes(pool.name),
+      wishes: () => (this.#kept.some((kept) => kept.pool === pool) ? this.#wishes(pool.name) : []),
       exists: (service, uid) => services.get(service)?.uid === uid,
-      onChange: (view) => this.#seen(pool.name, view),
+      onChange: (view) => this.#seen(pool, view),
+      isKeptElsewhere: (record) => this.#isKept(record, pool),
+      onEnd: () => this.#ended(pool),
       portions,
       clock,
       random,
@@ -151,18 +177,22 @@ export class NetboxKeeper implements Disposable {
       const uid = this.#options.services.get(service)?.uid;
       const need = needs.find(({ pool }) => pool === name);
       if (uid === undefined) this.#needs.delete(service);
-      else if (need !== undefined) wishes.push({ service, uid, family: need.family, granted: need.granted });
+      else if (need !== undefined) {
+        const keeps = need.asks.filter((ask) => ask.pool === name).map((ask) => ask.family);
+        wishes.push({ service, uid, family: need.family, granted: need.granted, exhausted: need.exhausted, keeps });
+      }
     }
     return wishes;
   }
 
-  #seen(name: string, view: NetboxView): void {
-    const kept = this.#kept.find(({ pool }) => pool.name === name);
+  #seen(of: Pool, view: NetboxView): void {
+    const kept = [...this.#kept, ...this.#retired].find(({ pool }) => pool === of);
     if (kept === undefined) return;
     const { problem } = kept.view;
     kept.view = view;
-    if (view.problem !== problem) this.#options.onProblem(name, view.problem);
-    void this.#reportContested(kept.pool, view);
+    if (view.problem !== problem) this.#options.onProblem(of.name, view.problem);
+    if (!this.#kept.includes(kept)) return;
+    void this.#reportContested(of, view);
     this.#publish();
   }
 
@@ -199,12 +229,4 @@ const servicesAtOnce = 500;
 
 function isSame(one: Pool, other: Pool): boolean {
   return one.name === other.name && one.ranges.join() === other.ranges.join() && isDeepStrictEqual(one.netbox, other.netbox);
-}
-
-/** What NetBox could choose for the Service: of the first pool that has addresses left, else of all that have none. */
-function needsOf(unmet: Refusal): Need[] {
-  const all = unmet.reason === "noPoolFits" ? unmet.pools : [unmet];
-  const awaited = all.filter((refusal) => refusal.reason === "awaitsIpam");
-  const first = awaited.find(({ exhausted }) => !exhausted);
-  return first === undefined ? awaited : [first];
 }

@@ -1,5 +1,5 @@
-import { type Allocation, describe, type IpamPool, isFor, type PoolUsage, poolsOf, type Refusal } from "#pkg/allocator";
-import { type Decision, type Keeping, keepAll, quotedList, type RecordedAllocator, type Warning } from "#pkg/assignment";
+import { type Allocation, type IpamPool, isFor, type PoolUsage, poolsOf, type Refusal } from "#pkg/allocator";
+import { type Decision, type Keeping, keepAll, type RecordedAllocator, releasedBy, type Warning } from "#pkg/assignment";
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
 import type { Config } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
@@ -342,7 +342,7 @@ export class ServiceController {
   /** Its status is still to be written. */
   #decide(key: string, service: Service | undefined, held = this.#options.allocator.held(key)): Decision {
     const { allocator } = this.#options;
-    const before: AllocationTerms = { ...(this.#terms.get(key) ?? termsOf(undefined, undefined)), allocation: held };
+    const before: AllocationTerms = { ...(this.#terms.get(key) ?? termsOf(undefined, undefined, [])), allocation: held };
     const decision = allocator.decide(key, service && this.#statuses.withoutReplaced(service));
     this.#recordDecision(key, service, before.allocation, decision);
     const isNew = !isSameAllocation(before.allocation, decision.allocation);
@@ -364,8 +364,8 @@ export class ServiceController {
   }
 
   #wake(key: string, before: AllocationTerms, { request, allocation, unmet }: Decision): void {
-    const after = termsOf(allocation, request);
-    if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
+    const after = termsOf(allocation, request, this.#options.allocator.asked(key));
+    if ((allocation !== undefined && after.sharingKey !== "") || after.asked !== "") this.#terms.set(key, after);
     else this.#terms.delete(key);
     const { allocator } = this.#options;
     const waits = request === undefined || unmet === undefined ? [] : waitsOf(request, unmet, allocator);
@@ -377,21 +377,21 @@ export class ServiceController {
 
   /** Logs what changed, and records events about what is wrong. */
   #recordDecision(key: string, service: Service | undefined, had: Allocation | undefined, decision: Decision): void {
-    const { allocation, noRight, lost, warning, kept } = decision;
+    const { allocation, noRight, lost, left, warning, kept } = decision;
     const log = this.#options.log.with({ service: key });
     if (!isSameAllocation(had, allocation)) {
-      const reason = noRight ?? (lost === undefined ? "otherRequested" : "notAllowed");
+      const reason = noRight ?? (lost !== undefined ? "notAllowed" : left !== undefined ? "otherPool" : "otherRequested");
       if (had !== undefined && noRight === "deleted")
         log.info("service deleted", { event: "serviceDeleted", ips: had.addresses });
       else if (had !== undefined) log.info("addresses released", { event: "clearAssignment", reason, ips: had.addresses });
       if (allocation !== undefined)
         log.info("addresses assigned", { event: "ipAllocated", ips: allocation.addresses, pool: poolsOf(allocation).join() });
     }
-    if (lost !== undefined && service !== undefined) {
-      const error = describe(lost.refusal);
-      log.warn("addresses are no longer allowed", { event: "clearAssignment", ips: lost.addresses, error });
-      const message = `Released ${quotedList(lost.addresses)}: ${error}`;
-      this.#options.events.record(serviceReference(service), "Warning", "ClearAssignment", message);
+    const released = releasedBy(decision);
+    if (released !== undefined && service !== undefined) {
+      const { type, what, addresses, why, message } = released;
+      log.warn(what, { event: "clearAssignment", ips: addresses, error: why });
+      this.#options.events.record(serviceReference(service), type, "ClearAssignment", message);
     }
     this.#warn(key, service, warning);
     this.#keep(key, service, kept);

@@ -15,6 +15,10 @@ function sharing(key: string, ...ports: number[]): ServiceSpec {
 const inPool = (pool: string): ServiceSpec => ({ annotations: { [annotations.pool]: pool } });
 const one = configText("main 10.0.0.0-10.0.0.0");
 
+/** A pool that gives what is reserved, and nothing else to those who do not request it. */
+const keptFor = (holder: string, more = "") =>
+  `address-pools: [{name: kept, protocol: layer2, auto-assign: false, addresses: [10.0.0.0/30], reserved: [{addresses: [10.0.0.0/31], ${holder}}]}]\n${more}`;
+
 interface Case {
   readonly name: string;
   readonly config?: string;
@@ -27,6 +31,27 @@ interface Case {
 
 // Each of these needs somebody to be woken: nothing else happens to the Services that get something.
 const cases: readonly Case[] = [
+  {
+    name: "an address that is reserved for the namespace, in a pool for those who request it",
+    config: keptFor("namespace: default"),
+    services: { a: {}, b: {}, c: {}, d: {} },
+    change: ["a", undefined],
+    want: ["b=10.0.0.1", "c=10.0.0.0", "d="],
+  },
+  {
+    name: "a reserved address that a quota forbade",
+    config: keptFor("namespace: default", "quotas: [{ipv4: 1}]\n"),
+    services: { a: {}, b: {}, c: {} },
+    change: ["a", undefined],
+    want: ["b=10.0.0.0", "c="],
+  },
+  {
+    name: "a reserved address that others share from now on",
+    config: keptFor("namespace: default"),
+    services: { a: sharing("k", 80), b: sharing("k", 80), c: sharing("k", 80) },
+    change: ["a", sharing("k", 81)],
+    want: ["a=10.0.0.0", "b=10.0.0.1", "c=10.0.0.0"],
+  },
   {
     name: "a deleted Service's address goes to who came first",
     services: { a: {}, c: {}, b: {} },
@@ -268,4 +293,15 @@ test("thousands with a key of their own each wait for one address, and one that 
   await world.settle();
   assert.equal(await tries(world, () => world.delete("first")), 4); // As without keys: see there.
   assert.deepEqual(world.addresses("w0"), ["w0=10.0.0.0"]);
+});
+
+test("woken: whom an address is reserved for since another Service got it, in a pool for those who request it", async () => {
+  const world = await startWorld(keptFor("namespace: elsewhere"), { a: { ...inPool("kept") }, b: {} });
+  world.service("a", { ...inPool("kept") });
+  world.config(keptFor("service: default/b").replaceAll("10.0.0.0/31", "10.0.0.2/32"));
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.2", "b="]);
+  world.delete("a");
+  await world.settle();
+  assert.deepEqual(world.addresses("b"), ["b=10.0.0.2"]);
 });

@@ -9,11 +9,22 @@ export interface AllocationTerms {
   readonly sharingKey: string;
   /** The other terms of sharing; empty without a sharing key. */
   readonly terms: string;
+  /** IPAMs are asked for these on its behalf, as text. Quotas count them, too. */
+  readonly asked: string;
 }
 
-export function termsOf(allocation: Allocation | undefined, request: AddressRequest | undefined): AllocationTerms {
+export function termsOf(
+  allocation: Allocation | undefined,
+  request: AddressRequest | undefined,
+  asked: ReturnType<Allocator["asked"]>,
+): AllocationTerms {
   const sharingKey = request?.sharingKey ?? "";
-  return { allocation, sharingKey, terms: request === undefined || sharingKey === "" ? "" : termsText(request) };
+  return {
+    allocation,
+    sharingKey,
+    terms: request === undefined || sharingKey === "" ? "" : termsText(request),
+    asked: asked.map(({ pool, family }) => `${family} of ${pool}`).join(),
+  };
 }
 
 /** What is known of addresses and of who is counted together, after a change. */
@@ -23,20 +34,27 @@ export type Known = Pick<Allocator, "isHeld" | "reservedFor" | "hasReserved" | "
  * What has to change before a refused request is worth another try: an address, a full pool or a used quota. Every other refusal waits for another
  * configuration or another request, and both lead to a new decision anyway.
  */
-export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<Known, "hasReserved">): Wait[] {
+export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<Known, "hasReserved" | "quotasOf">): Wait[] {
+  const { service, sharingKey } = request;
   switch (refusal.reason) {
+    case "reservedInUse":
+      return [...holdersOf(service).map(freeFor), ...(sharingKey === "" ? [] : [sharedBy(sharingKey)])].map(ownWait);
     case "awaitsIpam":
     case "poolFull":
       return [
-        ...waits(request, freeInPool(refusal.pool, refusal.family), sharedBy(request.sharingKey)),
-        ...(known.hasReserved ? holdersOf(request.service).map((holder) => ownWait(freeFor(holder))) : []),
+        ...waits(request, freeInPool(refusal.pool, refusal.family), sharedBy(sharingKey)),
+        ...(known.hasReserved ? holdersOf(service).map((holder) => ownWait(freeFor(holder))) : []),
       ];
     case "noPoolFits":
       return refusal.pools.flatMap((inner) => waitsOf(request, inner, known));
     case "quotaExceeded": {
       const { quota, namespace, together } = refusal;
-      return [ownWait(freedOf(counterText({ quota, namespace: together ? undefined : namespace })))];
+      const own = counterText({ quota, namespace: together ? undefined : namespace });
+      // Several of its quotas may each forbid some of the addresses that it could share.
+      return (sharingKey === "" ? [own] : known.quotasOf(namespace)).map(freedOf).map(ownWait);
     }
+    case "notGranted":
+      return sharingKey === "" ? [] : [ownWait(sharedAddress(refusal.address, sharingKey))];
     case "occupied":
     case "recordedElsewhere":
     case "inUse":
@@ -45,7 +63,7 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
     case "portClash":
     case "sharingOff":
     case "sharedByTooMany":
-      return waits(request, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
+      return waits(request, freeAddress(refusal.address), sharedAddress(refusal.address, sharingKey));
     default:
       return [];
   }
@@ -72,7 +90,7 @@ function termsText({ service, backendKey, ports }: AddressRequest): string {
 export function changedResources(service: string, before: AllocationTerms, after: AllocationTerms, known: Known): Set<string> {
   const resources = new Set<string>();
   if (isSame(before, after)) return resources;
-  if (before.allocation !== undefined)
+  if (before.allocation !== undefined || before.asked !== "")
     for (const counter of known.quotasOf(namespaceOf(service))) resources.add(freedOf(counter));
   for (const { allocation, sharingKey } of [before, after]) {
     if (allocation === undefined) continue;
@@ -97,7 +115,8 @@ export function freedOf(counter: string): string {
 }
 
 function isSame(a: AllocationTerms, b: AllocationTerms): boolean {
-  return a.sharingKey === b.sharingKey && a.terms === b.terms && isSameAllocation(a.allocation, b.allocation);
+  const isSameTerms = a.sharingKey === b.sharingKey && a.terms === b.terms && a.asked === b.asked;
+  return isSameTerms && isSameAllocation(a.allocation, b.allocation);
 }
 
 export function isSameAllocation(a: Allocation | undefined, b: Allocation | undefined): boolean {

@@ -124,7 +124,24 @@ test("a Service that becomes dual-stack keeps its address where no pool has both
   settle(allocator, "s/1");
   const settlement = allocator.settle(request("s/1", { families: both }));
   assert.equal(outcome(settlement), "a: 10.0.0.0");
-  assert.equal(settlement.unmet?.reason, "noPoolFits");
+  assert.equal(settlement.unmet?.reason, "poolLacksFamily");
+});
+
+test("a Service gives an address up for a second family only when it asks for something else itself", () => {
+  const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("b", ["10.0.1.0/32", "fd01::/64"]));
+  settle(allocator, "s/other", { requestedPool: "b" });
+  settle(allocator, "s/1");
+  settle(allocator, "s/1", { families: both });
+  allocator.release("s/other");
+  allocator.setPools([
+    pool("a", ["10.0.0.0/24"]),
+    pool("b", ["10.0.1.0/24", "fd01::/64"]),
+    pool("c", ["10.0.2.0/24", "fd02::/64"]),
+  ]);
+  assert.equal(settle(allocator, "s/1", { families: both }), "a: 10.0.0.0");
+  const { left } = allocator.settle(request("s/1", { families: ["IPv6", "IPv4"] }));
+  assert.deepEqual(left, { reason: "poolLacksFamily", pool: "a", family: "IPv6" });
+  assert.deepEqual(inUse(allocator), { a: 0, b: 2, c: 0 });
 });
 
 test("a Service that becomes single-stack keeps the address of the family it has left", () => {
@@ -134,6 +151,7 @@ test("a Service that becomes single-stack keeps the address of the family it has
     allocation: { addresses: [address("fd01::")], pools: ["a"] },
     unmet: undefined,
     notAllowed: undefined,
+    left: undefined,
   });
 });
 
@@ -363,6 +381,7 @@ test("a Service that holds an address is never in its own way", () => {
     allocation: { addresses: [address("10.0.0.3")], pools: ["a"] },
     unmet: undefined,
     notAllowed: undefined,
+    left: undefined,
   });
   assert.equal(outcome(allocator.adopt(wanted, [address("10.0.0.3")])), "a: 10.0.0.3");
   assert.deepEqual(allocator.holders(address("10.0.0.3")), ["s/1"]);

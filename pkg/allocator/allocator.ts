@@ -4,14 +4,24 @@ import { type Address, families, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
 import { type Labels, type NamespaceLabels, OpenScopes } from "./fences.ts";
+import type { Rules } from "./filling.ts";
 import type { Holder } from "./holders.ts";
 import { Ipam, type IpamPool } from "./ipam.ts";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
 import { Quotas } from "./quotas.ts";
-import { type Rules, Search } from "./search.ts";
+import { Search } from "./search.ts";
 import { type Choice, hasFamily, place } from "./spots.ts";
-import type { Allocation, PoolUsage, QuotaUsage, Refusal, Settlement, Stranded } from "./types.ts";
+import {
+  type Allocation,
+  type Ask,
+  asksOf,
+  isRefusal,
+  type PoolUsage,
+  type QuotaUsage,
+  type Settlement,
+  type Stranded,
+} from "./types.ts";
 
 const holdingsAtOnce = 200;
 
@@ -23,7 +33,8 @@ export interface SavedAllocator {
   readonly occupants: ReadonlyMap<string, string>;
   readonly ipam: readonly IpamPool[];
   /** As they came: who shares an address is asked in that order. */
-  readonly holdings: readonly Pick<Holding, "terms" | "allocation">[];
+  readonly holdings: readonly Omit<Holding, "slots">[];
+  readonly asked: ReadonlyMap<string, readonly Ask[]>;
   readonly notAllowed: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -43,6 +54,7 @@ export class Allocator {
   #isUncounted = false; // Quotas are to be counted before they are asked.
   #rules: Rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
   #holdings = new Map<string, Holding>(); // service -> what it holds
+  readonly #asked = new Map<string, readonly Ask[]>(); // service -> what it waits for from IPAMs
   readonly #notAllowed = new Map<string, readonly string[]>(); // service -> the pool of each address that it would not be given today
   readonly #notAllowedIn = new Map<string, number>(); // pool -> addresses of it among them
 
@@ -63,12 +75,12 @@ export class Allocator {
     const { occupancy } = rules;
     const holdings = new Map<string, Holding>();
     const stranded: Stranded[] = [];
-    for (const [service, { terms, allocation }] of this.#holdings) {
+    for (const [service, { terms, allocation, settledFor }] of this.#holdings) {
       if (++looked % holdingsAtOnce === 0) yield;
       const { spots, refused } = place(occupancy.layout, allocation.addresses, terms.mayHoldSeveral === true);
       for (const { address, refusal } of refused) stranded.push({ service, address, refusal });
       if (stranded.length > 0) continue;
-      const holding = holdingOf(terms, spots);
+      const holding = holdingOf(terms, spots, settledFor);
       put(rules, holding);
       holdings.set(service, holding);
     }
@@ -78,7 +90,8 @@ export class Allocator {
     this.#holdings = holdings;
     this.#isUncounted = false;
     if (this.#labelings !== labelings) this.#uncount(); // Some were counted by labels that have changed since.
-    this.#notAllowed.clear(); // Each Service is to be settled anew.
+    this.#asked.clear(); // Each Service is to be settled again.
+    this.#notAllowed.clear();
     this.#notAllowedIn.clear();
     for (const slot of this.#outOfUse()) occupancy.occupy(slot);
     return [];
@@ -92,21 +105,23 @@ export class Allocator {
       quotas: quotas.quotas,
       occupants,
       ipam: [...ipam.pools],
-      holdings: [...this.#holdings.values()].map(({ terms, allocation }) => ({ terms, allocation })),
+      holdings: [...this.#holdings.values()].map(({ slots: _, ...holding }) => holding),
+      asked: this.#asked,
       notAllowed: this.#notAllowed,
     };
   }
 
   /** To be called before anything else. @throws {Error} for what no allocator had */
-  restoreFrom({ namespaces, pools, quotas, occupants, ipam, holdings, notAllowed }: SavedAllocator): void {
+  restoreFrom({ namespaces, pools, quotas, occupants, ipam, holdings, asked, notAllowed }: SavedAllocator): void {
     for (const [name, labels] of namespaces) this.#namespaces.set(name, labels);
     this.#rules = this.#rulesOf(Layout.of(pools), quotas, { occupants, ipam: new Ipam(ipam) });
-    for (const { terms, allocation } of holdings) {
+    for (const { terms, allocation, settledFor } of holdings) {
       const { spots } = place(this.#layout, allocation.addresses, terms.mayHoldSeveral === true);
-      const holding = holdingOf(terms, spots);
+      const holding = holdingOf(terms, spots, settledFor);
       put(this.#rules, holding);
       this.#holdings.set(terms.service, holding);
     }
+    for (const [service, asks] of asked) this.#ask(service, asks);
     for (const slot of this.#outOfUse()) this.#rules.occupancy.occupy(slot);
     for (const [service, those] of notAllowed) {
       this.#notAllowed.set(service, those);
@@ -120,6 +135,7 @@ export class Allocator {
     this.#isUncounted = false;
     this.#rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
     this.#holdings = new Map();
+    this.#asked.clear();
     this.#notAllowed.clear();
     this.#notAllowedIn.clear();
   }
@@ -156,6 +172,15 @@ export class Allocator {
       .map(({ terms: { service }, slots }): readonly [string, readonly bigint[]] => [service, slots]);
     quotas.countAll(held, occupancy);
     this.#rules = { ...this.#rules, quotas };
+    for (const [service, asks] of this.#asked) this.#ask(service, asks);
+  }
+
+  /** The Service waits for these from IPAMs, and for nothing else. */
+  #ask(service: string, asks: readonly Ask[]): void {
+    if (asks.length > 0) this.#asked.set(service, asks);
+    else if (!this.#asked.delete(service)) return;
+    const { quotas, occupancy } = this.#rules;
+    quotas.setAsked(service, asks, this.#holdings.get(service)?.slots ?? [], occupancy);
   }
 
   /**
@@ -210,35 +235,46 @@ export class Allocator {
    * one that was not.
    */
   restore(request: AddressRequest, recorded: readonly Address[]): Settlement {
-    const { choice, refusal } = this.#search(request).allowed(recorded, false);
-    return this.#install(request, choice, refusal);
+    return this.#take(request, recorded, false);
   }
 
   /** The same of addresses that somebody wrote: those that the Service does not hold have to be such as it may be given. */
   adopt(request: AddressRequest, recorded: readonly Address[]): Settlement {
-    const { choice, refusal } = this.#search(request).allowed(recorded, true);
-    return this.#install(request, choice, refusal);
+    return this.#take(request, recorded, true);
   }
 
   /**
    * Gives a Service what it asks for, or the next best. What it holds stays if it meets the request. Otherwise the requested
    * addresses, else the requested pools, else what is reserved for it, else the pools with auto-assign that it may have addresses of are
    * tried in order, and the old addresses go only if that succeeds. If it does not, the Service keeps what is still allowed in itself, and
-   * loses the rest. `unmet` says what it did not get; also a requested pool that the requested addresses, which win, are not in.
+   * loses the rest. One that asks for nothing in particular leaves its pool only when it asks for something else than before.
+   * `unmet` says what it did not get; also a requested pool that the requested addresses, which win, are not in.
    */
   settle(request: AddressRequest): Settlement {
+    const { service } = request;
+    const wishes = wishesOf(request);
+    this.#ask(service, []);
     const search = this.#search(request);
-    const own = search.allowed(this.held(request.service)?.addresses ?? [], false).choice;
-    const found = search.find(own);
-    const isRefused = "reason" in found;
-    const choice = isRefused ? own : found;
+    const before = this.#holdings.get(service);
+    const own = search.allowed(before?.allocation.addresses ?? [], false).choice;
+    const found = search.find(own, before !== undefined && before.settledFor !== wishes);
+    const [choice, unmet] = isRefusal(found) ? [own, found] : [found, search.contradiction(found)];
+    const asks = isRefusal(found) ? asksOf(found) : [];
+    const settledFor = asks.length === 0 || before === undefined ? wishes : before.settledFor;
+    this.#install(request, choice, settledFor);
+    this.#ask(service, asks);
     const notAllowed = choice === undefined ? [] : search.notAllowed(choice);
-    const unmet = isRefused ? found : search.contradiction(found);
-    return this.#install(request, choice, unmet, notAllowed);
+    if (notAllowed.length > 0) {
+      const pools = notAllowed.map(({ spot }) => spot.pool.name);
+      this.#notAllowed.set(service, pools);
+      this.#countNotAllowed(pools, 1);
+    }
+    return { allocation: this.held(service), unmet, notAllowed: notAllowed[0]?.refusal, left: search.left };
   }
 
   /** @returns false if the Service held nothing */
   release(service: string): boolean {
+    this.#ask(service, []);
     const holding = this.#holdings.get(service);
     if (holding === undefined) return false;
     const { occupancy, quotas } = this.#rules;
@@ -262,9 +298,14 @@ export class Allocator {
       addresses: rest.map((index) => addresses[index] as Address),
       pools: rest.map((index) => pools[index] as string),
     };
-    const kept = { terms: holding.terms, allocation, slots: rest.map((index) => holding.slots[index] as bigint) };
+    const kept = { ...holding, allocation, slots: rest.map((index) => holding.slots[index] as bigint) };
     put(this.#rules, kept);
     this.#holdings.set(service, kept);
+  }
+
+  /** IPAMs are asked for these on behalf of the Service. */
+  asked(service: string): readonly Ask[] {
+    return this.#asked.get(service) ?? [];
   }
 
   held(service: string): Allocation | undefined {
@@ -272,11 +313,12 @@ export class Allocator {
   }
 
   /**
-   * Of Services with equal texts each is refused what it asks for if one is, for the same, as long as none of them holds anything. One that
-   * does has a text of its own.
+   * Of Services with equal texts each is refused what it asks for if one is, for the same, as long as none of them holds anything, or asks
+   * an IPAM for something. One that does has a text of its own.
    */
   chancesOf(request: AddressRequest): string {
-    return this.#holdings.has(request.service) ? `held by ${request.service}` : chancesOf(request, this.#rules);
+    const { service } = request;
+    return this.#holdings.has(service) || this.#asked.has(service) ? `of ${service}` : chancesOf(request, this.#rules);
   }
 
   /** Whether it was last looked at as one that asks for several addresses or pools. */
@@ -345,24 +387,19 @@ export class Allocator {
     return new Search(this.#rules, request, this.#holdings.get(request.service)?.slots ?? []);
   }
 
-  #install(
-    request: AddressRequest,
-    choice: Choice | undefined,
-    unmet: Refusal | undefined,
-    notAllowed: ReturnType<Search["notAllowed"]> = [],
-  ): Settlement {
+  /** Nobody can tell whether the request of a Service that held nothing has changed: it counts as unchanged. */
+  #take(request: AddressRequest, recorded: readonly Address[], isGiven: boolean): Settlement {
+    const { choice, refusal } = this.#search(request).allowed(recorded, isGiven);
+    this.#install(request, choice, this.#holdings.get(request.service)?.settledFor ?? wishesOf(request));
+    return { allocation: this.held(request.service), unmet: refusal, notAllowed: undefined, left: undefined };
+  }
+
+  #install(request: AddressRequest, choice: Choice | undefined, settledFor: string): void {
     this.release(request.service);
-    if (choice === undefined) return { allocation: undefined, unmet, notAllowed: undefined };
-    const holding = holdingOf(termsOf(request), choice);
+    if (choice === undefined) return;
+    const holding = holdingOf(termsOf(request), choice, settledFor);
     put(this.#rules, holding);
     this.#holdings.set(request.service, holding);
-    const [first] = notAllowed;
-    if (first !== undefined) {
-      const pools = notAllowed.map(({ spot }) => spot.pool.name);
-      this.#notAllowed.set(request.service, pools);
-      this.#countNotAllowed(pools, 1);
-    }
-    return { allocation: holding.allocation, unmet, notAllowed: first?.refusal };
   }
 
   #countNotAllowed(pools: readonly string[], change: 1 | -1): void {
@@ -385,14 +422,18 @@ export class Allocator {
   }
 }
 
+function wishesOf({ families, requestedPool, requestedAddresses }: AddressRequest): string {
+  return [...families, ...requestedAddresses, requestedPool].join(" ");
+}
+
 function put({ occupancy, quotas }: Rules, holding: Holding): void {
   occupancy.put(holding);
   quotas.count(holding.terms.service, holding.slots, occupancy, 1);
 }
 
-function holdingOf(terms: Terms, choice: Choice): Holding {
+function holdingOf(terms: Terms, choice: Choice, settledFor: string): Holding {
   const addresses = choice.map(({ address }) => address);
-  return { terms, allocation: { addresses, pools: poolNames(choice) }, slots: choice.map(({ slot }) => slot) };
+  return { terms, allocation: { addresses, pools: poolNames(choice) }, slots: choice.map(({ slot }) => slot), settledFor };
 }
 
 const alike = new WeakMap<Pool, (readonly string[])[]>(); // pool -> by number of addresses: its name so often

@@ -1,7 +1,7 @@
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import { fenceRefusal } from "./fences.ts";
+import type { Rules } from "./filling.ts";
 import { holdersOf } from "./holders.ts";
-import type { Rules } from "./search.ts";
 
 /**
  * All that the answer to a Service that holds nothing depends on besides what others hold, as text: of those with equal texts each is refused

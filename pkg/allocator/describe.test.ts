@@ -16,6 +16,7 @@ const quota = {
   resource: "ipv4",
   limit: 2,
   used: 2,
+  asked: 0,
   needs: 1,
 } as const;
 const lessOrMore = "; delete a Service that holds an address, or ask who runs the cluster for more";
@@ -42,6 +43,12 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       'pool "a" has no IPv4 address besides those that are reserved or that avoid-buggy-ips excludes; add addresses to it or delete a Service that holds one',
     ],
   ],
+  reservedInUse: [
+    [
+      { reason: "reservedInUse", pool: "a", family: "IPv6" },
+      'no IPv6 address of pool "a" that is reserved for this Service is free; delete a Service that holds one, or request the pool with the annotation metallb.universe.tf/address-pool',
+    ],
+  ],
   poolLacksFamily: [
     [
       { reason: "poolLacksFamily", pool: "a", family: "IPv6" },
@@ -50,11 +57,11 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
   ],
   awaitsIpam: [
     [
-      { reason: "awaitsIpam", pool: "a", family: "IPv4", granted: 0, exhausted: false },
+      { reason: "awaitsIpam", pool: "a", family: "IPv4", granted: 0, exhausted: false, asks: [] },
       'NetBox has not chosen an IPv4 address of pool "a" for this Service yet; wait; if it stays so, see what the pool says of NetBox',
     ],
     [
-      { reason: "awaitsIpam", pool: "a", family: "IPv6", granted: 1, exhausted: true },
+      { reason: "awaitsIpam", pool: "a", family: "IPv6", granted: 1, exhausted: true, asks: [] },
       'NetBox has no free IPv6 address left for pool "a"; wait; if it stays so, see what the pool says of NetBox',
     ],
   ],
@@ -108,6 +115,10 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       { ...quota, together: true, pools: ["a", "b"], resource: "ipv6", used: 1, needs: 2 },
       `namespace "team-a" and those that are counted with it have 1 of 2 IPv6 addresses of pools "a", "b", and this Service needs 2 more${lessOrMore}`,
     ],
+    [
+      { ...quota, used: 1, asked: 1 },
+      `namespace "team-a" has 1 of 2 IPv4 addresses, others of its Services wait for 1${lessOrMore}`,
+    ],
     [{ ...quota, limit: 0, used: 0 }, `namespace "team-a" may have no IPv4 addresses${lessOrMore}`],
   ],
   noPoolFits: [
@@ -122,6 +133,19 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
         ],
       },
       'no pool can serve this Service: pool "a" is only for Services that request it (auto-assign is false), pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or request a pool with the annotation metallb.universe.tf/address-pool',
+    ],
+    [
+      {
+        reason: "noPoolFits",
+        namespace: "ns",
+        others: 0,
+        pools: [quota, { reason: "poolFull", pool: "b", family: "IPv4", total: 1 }],
+      },
+      'no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or request a pool with the annotation metallb.universe.tf/address-pool',
+    ],
+    [
+      { reason: "noPoolFits", namespace: "ns", others: 0, pools: [quota, { reason: "autoAssignOff", pool: "a" }] },
+      `no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "a" is only for Services that request it (auto-assign is false)${lessOrMore}`,
     ],
   ],
   autoAssignOff: [

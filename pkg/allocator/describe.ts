@@ -3,14 +3,24 @@ import type { Port } from "#pkg/service";
 import { listOf, plural, quote } from "#pkg/text";
 import { causes, type Fact } from "#pkg/verdict";
 import { portText } from "./occupancy.ts";
-import type { Refusal } from "./types.ts";
+import type { Ask, Refusal } from "./types.ts";
 
 const maxFacts = 20;
 
 /** One plain sentence, without its first capital and full stop: what was found, and what to do about it. */
 export function describe(refusal: Refusal): string {
-  return `${finding(refusal)}; ${causes.service[refusal.reason].next}`;
+  return `${finding(refusal)}; ${remedy(refusal)}`;
 }
+
+/** The second half of `describe`: what to do. Where quotas alone are in the way, more addresses are of no use. */
+export function remedy(refusal: Refusal): string {
+  const { service } = causes;
+  const isQuota = refusal.reason === "noPoolFits" && refusal.pools.some(({ reason }) => reason === "quotaExceeded");
+  const mayHelp = isQuota && refusal.pools.some(({ reason }) => helpedByAddresses.has(reason));
+  return service[isQuota && !mayHelp ? "quotaExceeded" : refusal.reason].next;
+}
+
+const helpedByAddresses: ReadonlySet<Refusal["reason"]> = new Set(["poolFull", "poolLacksFamily", "awaitsIpam", "reservedInUse"]);
 
 /** The first half of `describe`: what was found. */
 export function finding(refusal: Refusal): string {
@@ -23,6 +33,8 @@ export function finding(refusal: Refusal): string {
       if (refusal.total === 0)
         return `pool ${quote(refusal.pool)} has no ${refusal.family} address besides those that are reserved or that avoid-buggy-ips excludes`;
       return `pool ${quote(refusal.pool)} has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
+    case "reservedInUse":
+      return `no ${refusal.family} address of pool ${quote(refusal.pool)} that is reserved for this Service is free`;
     case "poolLacksFamily":
       return `pool ${quote(refusal.pool)} has no ${refusal.family} addresses`;
     case "noPoolFits":
@@ -90,7 +102,7 @@ export function facts(refusal: Refusal): Fact[] {
     ];
   }
   const { reason: _, ...found } = refusal;
-  return Object.entries(found as Record<string, FactValue>).map(([name, value]) => ({ name, value: factText(value), source }));
+  return Object.entries<FactValue>(found).map(([name, value]) => ({ name, value: factText(value), source }));
 }
 
 function noneOf(refusal: Extract<Refusal, { reason: "noPoolFits" }>): string {
@@ -107,19 +119,22 @@ function otherPools({ namespace, others }: Extract<Refusal, { reason: "noPoolFit
 const counted = { ipv4: "IPv4 addresses", ipv6: "IPv6 addresses", services: "Services with addresses" };
 
 function quotaFinding(refusal: Extract<Refusal, { reason: "quotaExceeded" }>): string {
-  const { namespace, together, pools, resource, limit, used, needs } = refusal;
+  const { namespace, together, pools, resource, limit, used, asked, needs } = refusal;
   const who = `namespace ${quote(namespace)}${together ? " and those that are counted with it" : ""}`;
   const of = pools.length === 0 ? "" : ` of ${plural(pools.length, "pool")} ${listOf(pools, quote)}`;
   if (limit === 0) return `${who} may have no ${counted[resource]}${of}`;
+  const waiting = asked > 0 ? `, others of its Services wait for ${asked}` : "";
   const more = needs > 1 ? `, and this Service needs ${needs} more` : "";
-  return `${who} ${together ? "have" : "has"} ${used} of ${limit} ${counted[resource]}${of}${more}`;
+  return `${who} ${together ? "have" : "has"} ${used} of ${limit} ${counted[resource]}${of}${waiting}${more}`;
 }
 
-type FactValue = boolean | string | number | Address | Port | readonly (string | Address)[];
+type FactValue = boolean | string | number | Address | Port | Ask | readonly FactValue[];
 
 function factText(value: FactValue): string {
-  if (typeof value === "object" && "port" in value) return portText(value);
-  return Array.isArray(value) ? value.join(", ") : value.toString();
+  if (typeof value !== "object") return `${value}`;
+  if ("port" in value) return portText(value);
+  if ("pool" in value) return `${value.family} of ${value.pool}`;
+  return "family" in value ? `${value}` : value.map(factText).join(", ");
 }
 
 function familyNames(families: readonly Family[]): string {

@@ -7,8 +7,8 @@
  * numbers (`intervals.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
  */
 export { Allocator, type SavedAllocator } from "./allocator.ts";
-export { describe, facts, finding } from "./describe.ts";
+export { describe, facts, finding, remedy } from "./describe.ts";
 export { type Holder, holdersOf, isFor } from "./holders.ts";
 export type { IpamPool } from "./ipam.ts";
 export { counterText } from "./quotas.ts";
-export { type Allocation, type PoolUsage, poolsOf, type Refusal, type Settlement, type Stranded } from "./types.ts";
+export { type Allocation, awaitedOf, type PoolUsage, poolsOf, type Refusal, type Settlement, type Stranded } from "./types.ts";

@@ -13,7 +13,7 @@ const shared = { sharingKey: "k" };
 
 function on(occupancy: Occupancy, slot: bigint, service: string, rest: Partial<AddressRequest> = {}): Holding {
   const allocation = { pools: ["a"], addresses: [occupancy.layout.at(slot).address] };
-  const holding = { terms: termsOf(request(service, rest)), allocation, slots: [slot] };
+  const holding = { terms: termsOf(request(service, rest)), allocation, slots: [slot], settledFor: "IPv4" };
   occupancy.put(holding);
   return holding;
 }

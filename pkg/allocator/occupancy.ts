@@ -11,6 +11,8 @@ export interface Holding {
   readonly allocation: Allocation;
   /** Of `allocation.addresses`, in that order. */
   readonly slots: readonly bigint[];
+  /** The wishes for which all pools were looked at: as long as they are its wishes, it does not leave its pool for what it lacks. */
+  readonly settledFor: string;
 }
 
 /** Who is on a slot: one who does not share, or all who do, under one sharing key and one backend key. */
@@ -77,6 +79,10 @@ export class Occupancy {
 
   vacate(slot: bigint): void {
     this.#occupied.delete(slot);
+  }
+
+  isOccupied(slot: bigint): boolean {
+    return this.#occupied.nextAbsent(slot) !== slot;
   }
 
   isHeld(slot: bigint): boolean {

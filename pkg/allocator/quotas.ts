@@ -3,7 +3,7 @@ import { remembered } from "#pkg/memo";
 import { namespaceOf } from "#pkg/service";
 import { isIn, type NamespaceLabels } from "./fences.ts";
 import type { Occupancy } from "./occupancy.ts";
-import type { QuotaUsage, Refusal } from "./types.ts";
+import type { Ask, QuotaUsage, Refusal } from "./types.ts";
 
 /** What a quota counts, by the names of its fields. */
 export const resources = ["ipv4", "ipv6", "services"] as const;
@@ -18,6 +18,8 @@ interface Counter {
   readonly namespace: string | undefined;
   readonly pools: ReadonlySet<string>;
   readonly used: Record<Resource, number>;
+  /** Service -> what it waits for from an IPAM: that is nobody else's while it does. */
+  readonly asked: Map<string, Readonly<Record<Resource, number>>>;
 }
 
 const maxRemembered = 10_000;
@@ -27,7 +29,7 @@ export class Quotas {
   readonly quotas: readonly Quota[];
   readonly #labels: NamespaceLabels;
   readonly #together = new Map<number, Counter>(); // index of a quota -> its only counter
-  readonly #inUse = new Map<string, Counter>(); // text -> a counter that is not zero
+  readonly #inUse = new Map<string, Counter>(); // text -> a counter that is not zero, or that Services ask for something of
   readonly #ofNamespace = new Map<string, readonly Counter[]>(); // namespace -> the counters of its Services
 
   constructor(quotas: readonly Quota[], labels: NamespaceLabels) {
@@ -65,24 +67,50 @@ export class Quotas {
     return new Quotas(this.quotas, this.#labels);
   }
 
-  /** Why a Service that holds the slots `held` may not hold `wanted` instead. What it has and keeps is never in the way. */
-  refusal(service: string, wanted: readonly bigint[], held: readonly bigint[], occupancy: Occupancy): Refusal | undefined {
+  /** A Service that is on the slots `held` waits for these from an IPAM, and for nothing else. */
+  setAsked(service: string, asks: readonly Ask[], held: readonly bigint[], occupancy: Occupancy): void {
+    const counters = this.#countersOf(namespaceOf(service));
+    if (counters.length === 0) return;
+    const [places, before] = [asks.map(placeOf), placesOf(held, occupancy)];
+    for (const counter of counters) {
+      const counted = places.filter((place) => isCounted(counter, place));
+      const services = Number(!before.some((place) => isCounted(counter, place)));
+      if (counted.length === 0) counter.asked.delete(service);
+      else counter.asked.set(service, { ipv4: amount(counted, "ipv4"), ipv6: amount(counted, "ipv6"), services });
+      this.#keep(counter);
+    }
+  }
+
+  /**
+   * Why a Service that holds the slots `held` may not hold `wanted` instead, and what an IPAM is to choose. What it has and keeps is never in
+   * the way.
+   */
+  refusal(
+    service: string,
+    wanted: readonly bigint[],
+    held: readonly bigint[],
+    occupancy: Occupancy,
+    unchosen: readonly Ask[],
+  ): Refusal | undefined {
     const namespace = namespaceOf(service);
     const counters = this.#countersOf(namespace);
     if (counters.length === 0) return undefined;
-    const [allWanted, allHeld] = [placesOf(wanted, occupancy), placesOf(held, occupancy)];
+    const [allWanted, allHeld] = [[...placesOf(wanted, occupancy), ...unchosen.map(placeOf)], placesOf(held, occupancy)];
     for (const counter of counters) {
       const after = allWanted.filter((place) => isCounted(counter, place));
       const before = allHeld.filter((place) => isCounted(counter, place));
-      const added = after.filter(({ slot }) => !held.includes(slot) && this.#holders(counter, slot, occupancy) === 0);
-      const freed = before.filter(({ slot }) => !wanted.includes(slot) && this.#holders(counter, slot, occupancy) === 1);
+      const isOn = ({ slot }: Place, slots: readonly bigint[]) => slot !== undefined && slots.includes(slot);
+      const holders = ({ slot }: Place) => (slot === undefined ? 0 : this.#holders(counter, slot, occupancy));
+      const added = after.filter((place) => !isOn(place, held) && holders(place) === 0);
+      const freed = before.filter((place) => !isOn(place, wanted) && holders(place) === 1);
       for (const resource of resources) {
         const limit = counter.limits[resource];
         if (limit === undefined) continue;
         const isNew = resource === "services" && after.length > 0 && before.length === 0;
         const needs = resource === "services" ? Number(isNew) : amount(added, resource);
         const left = counter.used[resource] - (resource === "services" ? 0 : amount(freed, resource));
-        if (needs === 0 || left + needs <= limit) continue;
+        const asked = counter.asked.entries().reduce((sum, [other, each]) => sum + (other === service ? 0 : each[resource]), 0);
+        if (needs === 0 || left + asked + needs <= limit) continue;
         const { quota, namespace: counted } = counter;
         const pools = [...counter.pools];
         return {
@@ -94,6 +122,7 @@ export class Quotas {
           resource,
           limit,
           used: left,
+          asked,
           needs,
         };
       }
@@ -115,7 +144,7 @@ export class Quotas {
     for (const { quota, limits, namespace, used } of this.#inUse.values())
       for (const resource of resources) {
         const limit = limits[resource];
-        if (limit !== undefined) yield { quota, namespace, resource, limit, used: used[resource] };
+        if (limit !== undefined && used.services > 0) yield { quota, namespace, resource, limit, used: used[resource] };
       }
   }
 
@@ -149,10 +178,14 @@ export class Quotas {
       const { used } = counter;
       const counted = places.filter((place) => isCounted(counter, place));
       if (counted.length > 0) used.services += change;
-      for (const { slot, resource } of counted) if (counts(counter, slot)) used[resource] += change;
-      if (used.services === 0) this.#inUse.delete(counterText(counter));
-      else this.#inUse.set(counterText(counter), counter);
+      for (const { slot, resource } of counted) if (slot !== undefined && counts(counter, slot)) used[resource] += change;
+      this.#keep(counter);
     }
+  }
+
+  #keep(counter: Counter): void {
+    if (counter.used.services === 0 && counter.asked.size === 0) this.#inUse.delete(counterText(counter));
+    else this.#inUse.set(counterText(counter), counter);
   }
 
   /** How many Services on the slot the counter counts. */
@@ -171,12 +204,13 @@ export function counterText({ quota, namespace }: Pick<Counter, "quota" | "names
 
 function counterOf(index: number, limits: Quota, namespace?: string): Counter {
   const used = { ipv4: 0, ipv6: 0, services: 0 };
-  return { quota: `quotas[${index}]`, limits, namespace, pools: new Set(limits.pools), used };
+  return { quota: `quotas[${index}]`, limits, namespace, pools: new Set(limits.pools), used, asked: new Map() };
 }
 
 /** A slot, its pool, and as what it counts. */
 interface Place {
-  readonly slot: bigint;
+  /** Undefined where an IPAM is to choose it. */
+  readonly slot: bigint | undefined;
   readonly pool: string;
   readonly resource: "ipv4" | "ipv6";
 }
@@ -184,8 +218,12 @@ interface Place {
 function placesOf(slots: readonly bigint[], { layout }: Occupancy): Place[] {
   return slots.map((slot) => {
     const { pool, address } = layout.at(slot);
-    return { slot, pool: pool.name, resource: address.family === "IPv4" ? "ipv4" : "ipv6" };
+    return { ...placeOf({ pool: pool.name, family: address.family }), slot };
   });
+}
+
+function placeOf({ pool, family }: Ask): Place {
+  return { slot: undefined, pool, resource: family === "IPv4" ? "ipv4" : "ipv6" };
 }
 
 function isCounted({ pools }: Counter, { pool }: Pick<Place, "pool">): boolean {

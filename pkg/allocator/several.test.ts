@@ -191,3 +191,13 @@ test("who asks for one of several again keeps just that one, whatever the order 
     assert.equal(text(allocator.settle(service)), want);
   }
 });
+
+test("blanks are part of a pool's name, but not around the names of a list", () => {
+  const allocator = withPools();
+  const unknown = (requestedPool: string) => allocator.settle(request("s/1", { requestedPool })).unmet;
+  for (const name of [" public", "public ", "\tpublic"]) {
+    const refusal = unknown(name);
+    assert.equal(refusal?.reason === "unknownPool" ? refusal.pool : "", name);
+  }
+  assert.equal(settle(allocator, "s/1", { requestedPool: "public , internal" }), "198.51.100.0 of public, 10.0.0.0 of internal");
+});

@@ -334,15 +334,30 @@ test("a Service that shares has what is reserved for it for itself, but for its 
   assert.equal(ask(allocator, "team-b/2", https), "a: 10.0.0.2");
 });
 
-test("a reservation of one family comes with an address of the other from the same pool", () => {
-  const two = pool("b", ["10.1.0.0/30", "fd01::/126"], {
-    autoAssign: false,
-    reservations: [forService("team-a/web", "10.1.0.2/32")],
-  });
-  const allocator = start([pool("a", ["10.0.0.0/30", "fd00::/126"]), two]);
-  assert.equal(ask(allocator, "team-a/web", { families: ["IPv4", "IPv6"] }), "b: 10.1.0.2 fd01::");
-  assert.equal(ask(allocator, "team-a/web", { families: ["IPv4"] }), "b: 10.1.0.2");
-  assert.equal(ask(allocator, "team-a/web", { families: ["IPv4", "IPv6"] }), "b: 10.1.0.2 fd01::");
+const dual = { families: ["IPv4", "IPv6"] as const };
+
+test("a reservation of one family comes with an address of the other from the same pool, where that gives addresses unasked", () => {
+  const one = { reservations: [forService("team-a/web", "10.1.0.2/32")] };
+  const [a, b] = [pool("a", ["10.0.0.0/30", "fd00::/126"]), pool("b", ["10.1.0.0/30", "fd01::/126"], one)];
+  assert.equal(ask(start([a, b]), "team-a/web", dual), "b: 10.1.0.2 fd01::");
+  const closed = start([a, { ...b, autoAssign: false }]);
+  assert.equal(ask(closed, "team-a/web", dual), "a: 10.0.0.0 fd00::");
+  assert.equal(ask(closed, "team-a/web"), "a: 10.0.0.0");
+  closed.release("team-a/web");
+  assert.equal(ask(closed, "team-a/web"), "b: 10.1.0.2");
+  assert.equal(ask(closed, "team-a/web", { ...dual, requestedPool: "b" }), "b: 10.1.0.2 fd01::");
+});
+
+test("of a pool without auto-assign a Service gets what is reserved for it, or is told that it is in use", () => {
+  const reservations = [forService("team-a/web", "10.1.0.2/32"), forNamespace("team-a", "fd01::3/128")];
+  const allocator = start([pool("b", ["10.1.0.0/30", "fd01::/126"], { autoAssign: false, reservations })]);
+  assert.equal(ask(allocator, "team-a/web", dual), "b: 10.1.0.2 fd01::3");
+  const unmet = ask(allocator, "team-a/other", { families: ["IPv6"] });
+  assert.equal(
+    unmet,
+    'nothing; no pool can serve this Service: no IPv6 address of pool "b" that is reserved for this Service is free',
+  );
+  assert.match(ask(allocator, "team-a/other"), /auto-assign is false/);
 });
 
 test("a closed pool gives not even what is reserved in it", () => {

@@ -25,6 +25,8 @@ export interface Settlement {
   readonly unmet: Refusal | undefined;
   /** Why it would not be given what it holds, and keeps; undefined where it would. */
   readonly notAllowed: Refusal | undefined;
+  /** The refusal of its own pool, if the Service gave its addresses up for those of another pool. */
+  readonly left: Refusal | undefined;
 }
 
 /** An address in use that new pools have no place for. */
@@ -61,6 +63,12 @@ export interface QuotaUsage {
   readonly used: number;
 }
 
+/** An address that an IPAM is to choose. */
+export interface Ask {
+  readonly pool: string;
+  readonly family: Family;
+}
+
 /** Why an address, a pool or the whole request was refused. Every field names what was found. */
 export type Refusal =
   | { readonly reason: "noPools" }
@@ -68,11 +76,13 @@ export type Refusal =
   | { readonly reason: "unknownPool"; readonly pool: string; readonly known: readonly string[]; readonly more: number }
   /** Nothing free in the pool, nor in use under terms that this Service may share. `total` is as in `PoolUsage`, of this family. */
   | { readonly reason: "poolFull"; readonly pool: string; readonly family: Family; readonly total: number }
+  /** The pool gives the Service only reserved addresses, and they are in use. */
+  | { readonly reason: "reservedInUse"; readonly pool: string; readonly family: Family }
   /** The pool has no address of this family at all. */
   | { readonly reason: "poolLacksFamily"; readonly pool: string; readonly family: Family }
   /**
-   * Nothing in any pool with auto-assign; one entry per pool in the file's order, also those with auto-assign off. Of those that are not for
-   * its namespace only the number.
+   * Nothing in any pool; one entry per pool in the file's order says what was tried there. Pools that are not for its namespace are
+   * only counted.
    */
   | { readonly reason: "noPoolFits"; readonly pools: readonly Refusal[]; readonly namespace: string; readonly others: number }
   /** The pool's fence keeps the namespace out. */
@@ -86,7 +96,7 @@ export type Refusal =
   | { readonly reason: "sharingOff"; readonly address: Address; readonly pool: string }
   /** As many Services share it as may. */
   | { readonly reason: "sharedByTooMany"; readonly address: Address; readonly limit: number }
-  /** It has `used` without what it would give up, and `needs` more. No `pools` are all of them. */
+  /** It has `used` without what it would give up, others of it wait for `asked` from an IPAM, and it `needs` more. No `pools` are all of them. */
   | {
       readonly reason: "quotaExceeded";
       readonly quota: string;
@@ -97,15 +107,20 @@ export type Refusal =
       readonly resource: "ipv4" | "ipv6" | "services";
       readonly limit: number;
       readonly used: number;
+      readonly asked: number;
       readonly needs: number;
     }
-  /** An IPAM chooses who gets which address of the pool, and has chosen only `granted` for the Service, which are too few; maybe it has none left. */
+  /**
+   * An IPAM chooses who gets which address of the pool, and has chosen only `granted` for the Service, which are too few; maybe it has none left.
+   * `asks` is all that the Service would get of IPAMs.
+   */
   | {
       readonly reason: "awaitsIpam";
       readonly pool: string;
       readonly family: Family;
       readonly granted: number;
       readonly exhausted: boolean;
+      readonly asks: readonly Ask[];
     }
   /** The IPAM has not chosen this address for the Service. */
   | { readonly reason: "notGranted"; readonly address: Address; readonly pool: string }
@@ -140,3 +155,20 @@ export type Refusal =
       readonly holderKey: string;
     }
   | { readonly reason: "portClash"; readonly address: Address; readonly holder: string; readonly port: Port };
+
+export function isRefusal(answer: object): answer is Refusal {
+  return "reason" in answer;
+}
+
+/** What IPAMs could choose for whom this is told: of the first pool that has addresses left, else of all that have none. */
+export function awaitedOf(refusal: Refusal) {
+  const all = refusal.reason === "noPoolFits" ? refusal.pools : [refusal];
+  const awaited = all.filter((each) => each.reason === "awaitsIpam");
+  const first = awaited.find(({ exhausted }) => !exhausted);
+  return first === undefined ? awaited : [first];
+}
+
+/** What IPAMs are asked for. */
+export function asksOf(refusal: Refusal): readonly Ask[] {
+  return awaitedOf(refusal).flatMap(({ exhausted, asks }) => (exhausted ? [] : asks));
+}

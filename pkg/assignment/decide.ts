@@ -1,4 +1,14 @@
-import { type Allocation, type Allocator, describe, facts, finding, poolsOf, type Refusal } from "#pkg/allocator";
+import {
+  type Allocation,
+  type Allocator,
+  describe,
+  facts,
+  finding,
+  poolsOf,
+  type Refusal,
+  remedy,
+  type Settlement,
+} from "#pkg/allocator";
 import type { Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import { type AddressRequest, annotations, type NotOurs, readAnnotation, readRequest, recordedAddresses } from "#pkg/service";
@@ -25,6 +35,8 @@ export interface Decision {
   readonly status: readonly string[] | undefined;
   /** What it had, or its status said that it had, and may not have, and why. */
   readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
+  /** Its request changed, its own pool lacks something of it, and it gave these addresses up for those of another pool. */
+  readonly left: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Why it did not get what it asks for. */
   readonly unmet: Refusal | undefined;
   readonly warning: Warning | undefined;
@@ -52,6 +64,7 @@ export function decide(key: string, service: Service | undefined, allocator: All
       allocation: undefined,
       status,
       lost: undefined,
+      left: undefined,
       unmet: undefined,
       warning: undefined,
       kept: undefined,
@@ -65,17 +78,18 @@ export function decide(key: string, service: Service | undefined, allocator: All
   const had = [...held, ...recordedAddresses(service).filter((address) => !includes(held, address))];
   const refused = keep(request, service, allocator, "written");
   // If nobody can tell what it wants, it gets nothing new.
-  const { allocation, unmet, notAllowed } =
-    read.type === "request"
-      ? allocator.settle(request)
-      : { allocation: allocator.held(key), unmet: undefined, notAllowed: undefined };
-  const gone = had.filter((address) => !includes(allocation?.addresses ?? [], address));
+  const own = allocator.held(key);
+  const nothingNew: Settlement = { allocation: own, unmet: undefined, notAllowed: undefined, left: undefined };
+  const { allocation, unmet, notAllowed, left } = read.type === "request" ? allocator.settle(request) : nothingNew;
+  const still = [...(own?.addresses ?? []), ...(allocation?.addresses ?? [])];
+  const gone = had.filter((address) => !includes(still, address));
   return {
     request,
     noRight: undefined,
     allocation,
     status: (allocation?.addresses ?? []).map(String),
     lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
+    left: left && { addresses: own?.addresses ?? [], refusal: left },
     unmet,
     warning:
       read.type === "request"
@@ -110,6 +124,21 @@ export function keep(
   if (differs && refused === undefined) return undefined;
   const { unmet } = allocator.restore(request, held);
   return refused ?? unmet;
+}
+
+/** The event about addresses that a Service lost, or gave up for addresses of another pool. */
+export function releasedBy({ lost, left, allocation }: Decision) {
+  const gone = lost ?? left;
+  if (gone === undefined) return undefined;
+  const { addresses, refusal } = gone;
+  if (lost !== undefined) {
+    const why = describe(refusal);
+    const message = `Released ${quotedList(addresses)}: ${why}`;
+    return { type: "Warning", what: "addresses are no longer allowed", addresses, why, message } as const;
+  }
+  const why = finding(refusal);
+  const message = `Released ${quotedList(addresses)} for ${quotedList(allocation?.addresses ?? [])}: ${why}`;
+  return { type: "Normal", what: "addresses are given up for those of another pool", addresses, why, message } as const;
 }
 
 function keeping({ addresses }: Allocation, refusal: Refusal): Keeping {
@@ -151,7 +180,7 @@ function unmetWarning(
   return {
     reason: "AllocationFailed",
     message: `Failed to allocate IP for "${request.service}": ${describe(refusal)}${kept(allocation)}`,
-    verdict: verdict("service", refusal.reason, { state: stateWith(allocation), message, evidence }),
+    verdict: verdict("service", refusal.reason, { state: stateWith(allocation), message, evidence, next: remedy(refusal) }),
   };
 }
 

@@ -3,5 +3,5 @@
  * comes of it for all of them. Each input can be recorded, and run again. Pure. Who holds which address is `pkg/allocator`'s to know; status, events and waiting are the controller's.
  */
 export { type Assignments, assigning, keepAll } from "./assign-all.ts";
-export { type Decision, type Keeping, quotedList, type Warning } from "./decide.ts";
+export { type Decision, type Keeping, quotedList, releasedBy, type Warning } from "./decide.ts";
 export { assignmentCore, commonInputs, RecordedAllocator, recordLine } from "./recorded-allocator.ts";

@@ -75,7 +75,7 @@ test("where the fields of what is saved are others, the format of checkpoints is
   const { format } = assignmentCore;
   assert.deepEqual(
     { format, shape: shapeOf(core.save()) },
-    { format: 2, shape: "739a7c31f190" },
+    { format: 3, shape: "e792e82b51b6" },
     "raise the format, and put the shape here",
   );
 });

@@ -150,11 +150,12 @@ export class RecordedAllocator extends Allocator {
 function describeDecision(
   key: string,
   held: readonly Address[],
-  { allocation, noRight, lost, unmet, warning }: Decision,
+  { allocation, noRight, lost, left, unmet, warning }: Decision,
 ): Plain[] {
   const addresses = allocation?.addresses ?? [];
   const isSame = addresses.join() === held.join();
   const released = held.filter((address) => !addresses.some((one) => one.equals(address))).map(String);
+  const gaveUp = lost ?? left;
   const refused = warning?.message ?? (unmet && finding(unmet));
   const decided = {
     type: "decided",
@@ -164,7 +165,7 @@ function describeDecision(
         addresses: addresses.map(String),
         pool: allocation === undefined ? "" : poolsOf(allocation).join(),
       }),
-    ...(released.length > 0 && { released, why: noRight ?? (lost === undefined ? "otherRequested" : finding(lost.refusal)) }),
+    ...(released.length > 0 && { released, why: noRight ?? (gaveUp === undefined ? "otherRequested" : finding(gaveUp.refusal)) }),
     ...(refused !== undefined && { refused }),
   };
   return isSame && refused === undefined ? [] : [decided];
@@ -239,7 +240,7 @@ class AssignmentReplay implements ReplayedCore {
 }
 
 export const assignmentCore: CoreKind = {
-  format: 2,
+  format: 3,
   begin: () => new AssignmentReplay(),
   restore: (saved) => new AssignmentReplay(decodeGraph(saved, {}) as SavedAllocator),
 };

@@ -34,6 +34,58 @@ test("what is to be on one line is, with the same escapes", async () => {
   assert.equal(textOf(found), '{\n  "list": [\n    {"name":"a\\u202eb","of":[1]},\n    []\n  ]\n}\n');
 });
 
+test("what has no form in JSON is written as text, and hides nothing beside it", async () => {
+  const round: Record<string, unknown> = { name: "round" };
+  round.self = round;
+  const broken = {
+    get field(): never {
+      throw new Error("no");
+    },
+  };
+  const refusing = {
+    toJSON(): never {
+      throw new Error("not now");
+    },
+  };
+  const values = [
+    1n,
+    Symbol("s"),
+    () => 1,
+    NaN,
+    new Map([["a", 2n]]),
+    new Date(NaN),
+    Object.create(null),
+    round,
+    broken,
+    refusing,
+  ];
+  const want = ["1", "Symbol(s)", null, null, [["a", "2"]], null, {}, { name: "round", self: "(this again)" }];
+  const said = [...want, { field: "(Error: no)" }, "(Error: not now)"];
+  assert.deepEqual(JSON.parse(textOf(await answer({ values }))), { values: said });
+  const lines = values.map((value) => new OneLine({ value, slot: 7n }));
+  assert.deepEqual(
+    JSON.parse(textOf(await answer(lines))),
+    said.map((value) => ({ value, slot: "7" })),
+  );
+});
+
+test("JSON is made of any value", async () => {
+  const anything = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withTypedArray: true,
+    withNullPrototype: true,
+  });
+  await fc.assert(
+    fc.asyncProperty(anything, async (value) => {
+      const found = await answer({ value, line: new OneLine({ value }) });
+      assert.doesNotThrow(() => JSON.parse(textOf(found)));
+    }),
+  );
+});
+
 test("an answer that was given is not kept", async () => {
   const given = new WeakRef(await answer({ long: "x".repeat(1_000_000) }));
   await setImmediate(); // A WeakRef keeps what it is made of until the end of the turn.

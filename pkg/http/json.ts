@@ -73,41 +73,75 @@ export class OneLine {
   }
 }
 
-/** As `JSON.stringify` does. @param line what begins a line of the value */
-function* print(value: unknown, line: string): Generator<string, void> {
-  const plain = hasToJson(value) ? value.toJSON() : value;
-  if (typeof plain !== "object" || plain === null || plain instanceof OneLine) {
-    yield text(plain instanceof OneLine ? plain.value : plain);
+/**
+ * As `JSON.stringify` does, but of any value: a value without a form in JSON is written as text. So one wrong row costs nobody the others.
+ * @param line what begins a line of the value @param around what the value is part of
+ */
+function* print(given: unknown, line: string, around: readonly unknown[] = []): Generator<string, void> {
+  const value = plainOf(given);
+  if (typeof value !== "object" || value === null || value instanceof OneLine) {
+    yield value instanceof OneLine ? onOneLine(value.value) : text(value);
     return;
   }
+  if (around.includes(value)) {
+    yield text("(this again)");
+    return;
+  }
+  const within = [...around, value];
   const inner = `${line}  `;
   let separator = "";
-  if (isIterable(plain)) {
+  if (isIterable(value)) {
     yield "[";
-    for (const item of plain) {
+    for (const item of value) {
       if (item === undefined) {
         yield "";
         continue;
       }
       yield `${separator}${inner}`;
-      yield* print(item, inner);
+      yield* print(item, inner, within);
       separator = ",";
     }
     yield separator === "" ? "]" : `${line}]`;
     return;
   }
   yield "{";
-  for (const [key, item] of Object.entries(plain)) {
+  for (const key of Object.keys(value)) {
+    const item = fieldOf(value, key);
     if (item === undefined) continue;
     yield `${separator}${inner}${text(key)}: `;
-    yield* print(item, inner);
+    yield* print(item, inner, within);
     separator = ",";
   }
   yield separator === "" ? "}" : `${line}}`;
 }
 
+function onOneLine(value: object): string {
+  try {
+    return text(value);
+  } catch {
+    return Array.from(print(value, "")).join("");
+  }
+}
+
 function text(value: unknown): string {
-  return escapeControls(JSON.stringify(value) ?? "null");
+  const plain = typeof value === "bigint" || typeof value === "symbol" ? String(value) : value;
+  return escapeControls(JSON.stringify(plain) ?? "null");
+}
+
+function plainOf(value: unknown): unknown {
+  try {
+    return hasToJson(value) ? value.toJSON() : value;
+  } catch (error) {
+    return `(${error})`;
+  }
+}
+
+function fieldOf(value: object, key: string): unknown {
+  try {
+    return Reflect.get(value, key);
+  } catch (error) {
+    return `(${error})`;
+  }
 }
 
 function hasToJson(value: unknown): value is { toJSON(): unknown } {

@@ -3,6 +3,7 @@
  * pool's records there. A record belongs to this cluster when it carries all tags of the pool's configuration; no other is ever changed.
  * Its description names the Service and its UID, so that a process that starts finds again what it, or the one before it, has asked for.
  */
+export type { NetboxRecord } from "./answers.ts";
 export { NetboxClient } from "./client.ts";
 export type { Claim, Wish } from "./plan.ts";
 export { type NetboxView, PoolRecords } from "./pool-records.ts";

@@ -17,6 +17,10 @@ export interface Wish {
   readonly family: Family;
   /** How many addresses of the family NetBox has chosen for it, as far as it has looked: they are too few. */
   readonly granted: number;
+  /** NetBox had none left when it looked: it waits until it has looked again. */
+  readonly exhausted: boolean;
+  /** The families of all addresses that it is to get, also of those that NetBox has chosen. */
+  readonly keeps: readonly Family[];
 }
 
 /** How NetBox is to be used for one pool. */
@@ -45,6 +49,8 @@ export interface Plan {
   readonly take: readonly Wish[];
   /** Nobody holds them, and nobody waits for them. */
   readonly idle: readonly NetboxRecord[];
+  /** Services hold their addresses. */
+  readonly inUse: readonly NetboxRecord[];
 }
 
 /** What NetBox says, by address. */
@@ -102,7 +108,8 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
     else if (record !== undefined && !isUpToDate(record, claim)) update.push({ record, claim });
   }
   const idle: NetboxRecord[] = [];
-  const waiting = new Set(wishes.map(({ service, uid }) => `${service} ${uid}`));
+  const inUse: NetboxRecord[] = [];
+  const waiting = new Set(wishes.flatMap(({ service, uid, keeps }) => keeps.map((family) => keyOf({ service, uid, family }))));
   const chosen = new Map<string, number>(); // what `keyOf` says -> how many records are for that Service
   for (const [address, record] of own) {
     if (++looked % recordsAtOnce === 0) yield;
@@ -110,23 +117,24 @@ export function* plan({ records, claims, wishes, exists }: Situation, rules: Rec
     const isGranted = granted.has(address);
     const key = keyOf({ service, uid, family: record.address.family });
     if (isGranted) chosen.set(key, (chosen.get(key) ?? 0) + 1);
+    if (claimed.has(address)) inUse.push(record);
     // Some may wait for others, of the other family or of the same.
-    if (claimed.has(address) || (isGranted && waiting.has(`${service} ${uid}`))) continue;
+    if (claimed.has(address) || (isGranted && waiting.has(key))) continue;
     if (record.status === "active" && rules.onRelease !== "keep") idle.push(record);
   }
   const take = rules.mode === "allocate" ? wishes.filter((wish) => isOpen(wish, chosen.get(keyOf(wish)) ?? 0)) : [];
-  return { create, update, take, idle };
+  return { create, update, take, idle, inUse };
 }
 
 // More than a Service may have, so that one which can use none of them does not take all there are.
 const maxChosen = 20;
 
 /** Nothing was chosen for it since it looked. */
-function isOpen({ granted }: Wish, chosen: number): boolean {
-  return chosen <= granted && chosen < maxChosen;
+function isOpen({ granted, exhausted }: Wish, chosen: number): boolean {
+  return !exhausted && chosen <= granted && chosen < maxChosen;
 }
 
-function keyOf({ service, uid, family }: Omit<Wish, "granted">): string {
+function keyOf({ service, uid, family }: Pick<Wish, "service" | "uid" | "family">): string {
   return `${service} ${uid} ${family}`;
 }
 

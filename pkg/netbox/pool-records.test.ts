@@ -35,6 +35,8 @@ class Life implements Disposable {
       claims: () => this.#held(),
       wishes: () => this.wishes,
       exists: (service, uid) => this.services.get(service) === uid,
+      isKeptElsewhere: () => false,
+      onEnd: () => {},
       onChange: (view) => {
         this.view = view;
       },
@@ -63,7 +65,7 @@ class Life implements Disposable {
 
   wants(service: string, uid = `uid-${service.replace("/", "-")}`): void {
     this.services.set(service, uid);
-    this.wishes.push({ service, uid, family: "IPv4", granted: 0 });
+    this.wishes.push({ service, uid, family: "IPv4", granted: 0, exhausted: false, keeps: ["IPv4"] });
     this.#records.changed();
   }
 

@@ -21,6 +21,10 @@ export interface PoolRecordsOptions {
   readonly wishes: () => readonly Wish[];
   readonly exists: (service: string, uid: string) => boolean;
   readonly onChange: (view: NetboxView) => void;
+  /** After `retire`: another pool has the record now. */
+  readonly isKeptElsewhere: (record: NetboxRecord) => boolean;
+  /** After `retire`: nothing is left to release. */
+  readonly onEnd: () => void;
   /** What concerns all records is done in them, for some hundred in each. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
@@ -68,6 +72,8 @@ export class PoolRecords implements Disposable {
   #isBusy = false;
   #hasChanged = false; // Since what is being done was begun.
   #isClosed = false;
+  #retiredAt: Millis | undefined;
+  #isInUse = false; // Services hold addresses of the pool that has left the configuration.
   #view: NetboxView = { isKnown: false, granted: new Map(), foreign: new Map(), exhausted: new Set(), problem: undefined };
 
   constructor(options: PoolRecordsOptions) {
@@ -89,6 +95,12 @@ export class PoolRecords implements Disposable {
   changed(): void {
     this.#hasChanged = true;
     if (this.#failures === 0) this.#alarm.setNoLater(this.#options.clock.now() + settleMs);
+  }
+
+  /** The pool has left the configuration: from now on records are released, and no record is made. */
+  retire(): void {
+    this.#retiredAt = this.#options.clock.now();
+    this.changed();
   }
 
   [Symbol.dispose](): void {
@@ -125,15 +137,24 @@ export class PoolRecords implements Disposable {
     await this.#publish(problem);
     this.#isBusy = false;
     if (this.#isClosed) return;
+    if (this.#isEnded()) return this.#options.onEnd();
     const isStale = this.#hasChanged && this.#failures === 0;
     this.#alarm.set(isStale ? Math.min(next, clock.now() + settleMs) : next);
+  }
+
+  /** A minute after the pool left the configuration no record waits to be released, and no Service holds an address of it. */
+  #isEnded(): boolean {
+    const isOver = this.#retiredAt !== undefined && this.#options.clock.now() >= this.#retiredAt + graceMs;
+    return isOver && this.#failures === 0 && this.#idleSince.size === 0 && !this.#isInUse && !this.#hasChanged;
   }
 
   #nextDue(): Millis {
     const refused = Array.from(this.#refused.values(), ({ until }) => until);
     const waiting = [...this.#idleSince].filter(([id]) => !this.#refused.has(`release ${id}`));
     const idle = waiting.map(([, since]) => since + graceMs);
-    return Math.min(this.#listedAt + listEveryMs, earliest(refused), earliest(idle));
+    const end = (this.#retiredAt ?? Infinity) + graceMs;
+    const isAhead = end > this.#options.clock.now();
+    return Math.min(this.#listedAt + listEveryMs, earliest(refused), earliest(idle), isAhead ? end : Infinity);
   }
 
   async #list(client: Pick<NetboxClient, "list">): Promise<void> {
@@ -147,9 +168,14 @@ export class PoolRecords implements Disposable {
   }
 
   *#plan(): Generator<undefined, Plan> {
-    const { claims, wishes, exists, rules } = this.#options;
+    const { claims, wishes, exists, isKeptElsewhere, rules } = this.#options;
     const held = yield* claims();
-    return yield* plan({ records: [...this.#records.values()], claims: held, wishes: wishes(), exists }, rules);
+    const all = yield* plan({ records: [...this.#records.values()], claims: held, wishes: wishes(), exists }, rules);
+    if (this.#retiredAt === undefined) return all;
+    const idle = all.idle.filter((record) => !isKeptElsewhere(record));
+    const inUse = all.inUse.filter((record) => !isKeptElsewhere(record));
+    this.#isInUse = rules.onRelease !== "keep" && inUse.length > 0;
+    return { create: [], update: [], take: [], idle, inUse };
   }
 
   /** What is refused is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */

@@ -61,7 +61,7 @@ export const changes: readonly Break[] = [
   },
   {
     file: "pkg/allocator/quotas.ts",
-    before: "if (needs === 0 || left + needs <= limit) continue;",
+    before: "if (needs === 0 || left + asked + needs <= limit) continue;",
     after: "if (needs === 0 || left <= limit) continue;",
     tests: ["pkg/allocator/tenancy.test.ts", "pkg/allocator/naive.test.ts"],
   },

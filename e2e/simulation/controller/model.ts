@@ -13,8 +13,16 @@ export interface ModelPool {
   readonly sharing?: "cluster" | "namespace" | "none";
   /** A fence; undefined for all. */
   readonly namespaces?: readonly string[];
-  /** Addresses for nobody. */
-  readonly reserved?: readonly string[];
+  readonly reserved?: readonly ModelReservation[];
+  /** Who chooses addresses: NetBox (`allocate`), or the controller, and NetBox is told. */
+  readonly netbox?: "allocate" | "record";
+}
+
+/** An address for nobody, or for a Service or all Services of a namespace. */
+export interface ModelReservation {
+  readonly address: string;
+  readonly service?: string;
+  readonly namespace?: string;
 }
 
 /** What the Services of each of these namespaces, or of all of them together, may have at most of these pools. */
@@ -42,6 +50,8 @@ export interface ModelService {
   readonly backend: string;
   readonly port: number;
   readonly has: readonly string[];
+  /** It asked for something else until now, so that it may give its addresses up for those of another pool. */
+  readonly isNew?: boolean;
 }
 
 interface Question {
@@ -50,6 +60,8 @@ interface Question {
   readonly pool: ModelPool;
   /** All other Services that have the address. */
   readonly holders: readonly ModelService[];
+  /** In NetBox: the Service that has it, or somebody else. */
+  readonly recordedFor: string | undefined;
 }
 
 /** Why a Service cannot have an address; undefined: nothing is in the way. */
@@ -64,7 +76,14 @@ const forNewcomers: readonly Rule[] = [
   ({ pool }) => (pool.closed ? "the pool is closed" : undefined),
   ({ service, pool }) =>
     pool.namespaces === undefined || pool.namespaces.includes(namespaceOf(service)) ? undefined : "it is outside the fence",
-  ({ address, pool }) => (pool.reserved?.includes(address) ? "it is reserved" : undefined),
+  ({ service, address, pool }) => {
+    const reservation = pool.reserved?.find((each) => each.address === address);
+    return reservation === undefined || isFor(reservation, service) ? undefined : "it is reserved";
+  },
+  ({ service, holders, recordedFor }) =>
+    holders.length > 0 || recordedFor === undefined || recordedFor === service.key
+      ? undefined
+      : "it is somebody else's in NetBox",
   ({ service, pool, holders }) => {
     const isAlone = pool.sharing === "none" || holders.some((other) => namespaceOf(other) !== namespaceOf(service));
     return holders.length > 0 && (pool.sharing ?? "cluster") !== "cluster" && isAlone
@@ -78,6 +97,10 @@ export function mayShare(a: ModelService, b: ModelService): boolean {
   return a.sharingKey !== "" && a.sharingKey === b.sharingKey && a.backend === b.backend && a.port !== b.port;
 }
 
+function isFor({ service, namespace }: ModelReservation, { key }: ModelService): boolean {
+  return service === key || (namespace !== undefined && key.startsWith(`${namespace}/`));
+}
+
 /** Whether it asks for more than one address by a list. */
 function isForSeveral({ pools, addresses }: ModelService): boolean {
   return pools.length > 1 || addresses.length > 1;
@@ -88,11 +111,18 @@ export class Model {
   readonly pools: readonly ModelPool[];
   readonly services: readonly ModelService[];
   readonly quotas: readonly ModelQuota[];
+  readonly #records: ReadonlyMap<string, string>; // address -> the Service, or somebody else, that has it in NetBox
 
-  constructor(pools: readonly ModelPool[], services: readonly ModelService[], quotas: readonly ModelQuota[] = []) {
+  constructor(
+    pools: readonly ModelPool[],
+    services: readonly ModelService[],
+    quotas: readonly ModelQuota[] = [],
+    records: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.pools = pools;
     this.services = services;
     this.quotas = quotas;
+    this.#records = records;
   }
 
   /** What must not be, whatever happened before. */
@@ -165,17 +195,27 @@ export class Model {
     if (addresses.length > 0) {
       const mayHave = (address: string) => {
         const home = this.poolOf(address);
-        return home !== undefined && families.includes(familyOf(address)) && this.#mayHave(service, address, home);
+        if (home === undefined || !families.includes(familyOf(address))) return false;
+        const isTaken = service.has.includes(address) || this.#holders(service, address).length > 0;
+        // NetBox is asked for any address, never for a certain one.
+        return (home.netbox !== "allocate" || isTaken) && this.#mayHave(service, address, home);
       };
       return addresses.every(mayHave) ? [[...addresses]] : [];
     }
+    const placesIn = (pool: ModelPool) => families.map((family) => ({ pool, family }));
     const sets =
       pools.length > 1
         ? [this.#placesFor(service) ?? []]
-        : this.pools
-            .filter(({ name, autoAssign = true }) => (pools.length === 0 ? autoAssign : name === pools[0]))
-            .map((pool) => families.map((family) => ({ pool, family })));
+        : pools.length === 1
+          ? this.pools.filter(({ name }) => name === pools[0]).map(placesIn)
+          : this.#unasked(service).map(placesIn);
     return sets.filter((places) => places.length > 0).flatMap((places) => this.#fill(service, places));
+  }
+
+  /** The pools that give a Service addresses which asks for nothing in particular: where it has one, its own, unless it asks for something new. */
+  #unasked({ has: [first], isNew }: ModelService): readonly ModelPool[] {
+    const home = first === undefined ? undefined : this.poolOf(first);
+    return home === undefined || isNew ? this.pools : [home];
   }
 
   /** For a Service of several pools: one place of each family that a pool has; undefined where one is missing. */
@@ -193,8 +233,12 @@ export class Model {
 
   #fill(service: ModelService, [first, ...others]: readonly Place[], taken: readonly string[] = []): string[][] {
     if (first === undefined) return [[...taken]];
-    return first.pool.addresses
-      .filter((address) => familyOf(address) === first.family && !taken.includes(address))
+    const { autoAssign = true, reserved = [], addresses, name } = first.pool;
+    const isOpen = autoAssign || service.pools.includes(name);
+    const isGiven = (address: string) =>
+      isOpen || service.has.includes(address) || reserved.some((each) => each.address === address && isFor(each, service));
+    return addresses
+      .filter((address) => familyOf(address) === first.family && !taken.includes(address) && isGiven(address))
       .filter((address) => this.#mayHave(service, address, first.pool))
       .flatMap((address) => this.#fill(service, others, [...taken, address]));
   }
@@ -213,7 +257,13 @@ export class Model {
   }
 
   #mayHave(service: ModelService, address: string, pool: ModelPool): boolean {
-    const question = { service, address, pool, holders: this.#holders(service, address) };
+    const question = {
+      service,
+      address,
+      pool,
+      holders: this.#holders(service, address),
+      recordedFor: this.#records.get(address),
+    };
     const rules = service.has.includes(address) ? always : [...always, ...forNewcomers];
     return rules.every((rule) => rule(question) === undefined);
   }

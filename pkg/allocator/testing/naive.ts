@@ -9,6 +9,8 @@ import { type AddressRequest, namespaceOf } from "#pkg/service";
 interface Held {
   readonly request: AddressRequest;
   readonly addresses: readonly Address[];
+  /** What it asked for when all pools were looked at. */
+  readonly settledFor: string;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -115,9 +117,22 @@ export class Naive {
   /** @returns the reasons why the request is not met, one per pool where each has its own */
   settle(request: AddressRequest): string | undefined {
     const before = this.addresses(request.service);
+    const mayMove = this.#held.get(request.service)?.settledFor !== wishesOf(request);
     this.restore(request, before);
     const own = this.addresses(request.service);
-    const named = request.requestedPool?.split(",").map((name) => this.#pools.find((pool) => pool.name === name.trim()));
+    const reason = this.#settle(request, before, own, mayMove);
+    const held = this.#held.get(request.service);
+    if (held !== undefined) this.#held.set(request.service, { ...held, settledFor: wishesOf(request) });
+    return reason;
+  }
+
+  #settle(request: AddressRequest, before: readonly Address[], own: readonly Address[], mayMove: boolean): string | undefined {
+    const names = request.requestedPool?.includes(",")
+      ? request.requestedPool.split(",").map((name) => name.trim())
+      : request.requestedPool === undefined
+        ? undefined
+        : [request.requestedPool];
+    const named = names?.map((name) => this.#pools.find((pool) => pool.name === name));
     const known = named?.every((pool) => pool !== undefined) === true;
     if (this.#pools.length === 0) return "noPools";
     if (request.requestedAddresses.length > 0) {
@@ -150,18 +165,21 @@ export class Naive {
     const homeFits = home !== undefined && (request.requestedPool === undefined || request.requestedPool === home.name);
     if (homeFits && own.length === request.families.length) return undefined;
     if (request.requestedPool !== undefined && !known) return "unknownPool";
-    const found = request.requestedPool === undefined ? this.#fromAny(request, own, before) : undefined;
-    if (found !== undefined) {
+    const here =
+      request.requestedPool === undefined && home !== undefined ? this.#unasked(home, request, own, before) : undefined;
+    const isStaying = here !== undefined && (typeof here !== "string" || !mayMove);
+    const found = isStaying ? here : request.requestedPool === undefined ? this.#fromAny(request, own, before) : undefined;
+    if (typeof found === "object") {
       this.#hold(request, found);
       return undefined;
     }
+    if (typeof here === "string") return here.startsWith("quotas") ? "quotaExceeded" : here;
     const asked = this.#pools.filter((pool) => pool.name === (request.requestedPool ?? pool.name));
     const reasons = new Map<string, string>(); // pool or quota -> reason
     let others = 0;
     for (const pool of asked) {
-      const isOpen = pool.autoAssign || pool.name === request.requestedPool;
-      const fence = this.#fence(request, pool);
-      const answer = fence ?? (isOpen ? this.#in(pool, request, own, before) : "autoAssignOff");
+      const isNamed = pool.name === request.requestedPool;
+      const answer = isNamed ? this.#in(pool, request, own, before) : this.#unasked(pool, request, own, before);
       if (typeof answer !== "string") {
         this.#hold(request, answer);
         return undefined;
@@ -196,18 +214,13 @@ export class Naive {
   }
 
   #fromAny(request: AddressRequest, own: readonly Address[], before: readonly Address[]): readonly Address[] | undefined {
-    const home = own[0] && poolOf(this.#pools, own[0]);
     const isReservedHere = (address: Address) => this.#class(request, address) < 2;
-    if (home !== undefined && (home.autoAssign || own.some(isReservedHere))) {
-      const found = this.#in(home, request, own, before);
-      if (typeof found !== "string") return found;
-    }
     const ranked = inOrder(this.#pools.filter(({ autoAssign, closed }) => autoAssign && !closed));
     const others = this.#pools.filter((pool) => !ranked.includes(pool));
     for (const which of [0, 1])
       for (const pool of [...ranked, ...others]) {
         if (!listed(pool).some((address) => this.#class(request, address) === which)) continue;
-        const found = this.#in(pool, request, own, before);
+        const found = this.#unasked(pool, request, own, before);
         if (typeof found !== "string" && found.some(isReservedHere)) return found;
       }
     for (const pool of ranked) {
@@ -220,6 +233,24 @@ export class Naive {
         if (typeof found !== "string") return found;
     }
     return undefined;
+  }
+
+  /** Without auto-assign a pool gives what is reserved for the Service, if there is something of each family that it lacks. */
+  #unasked(
+    pool: Pool,
+    request: AddressRequest,
+    own: readonly Address[],
+    before: readonly Address[],
+  ): readonly Address[] | string {
+    if (pool.autoAssign) return this.#in(pool, request, own, before);
+    const fence = this.#fence(request, pool);
+    const missing = request.families.filter(
+      (family) => !own.some((address) => address.family === family && poolOf(this.#pools, address) === pool),
+    );
+    const reserved = pool.closed ? [] : listed(pool).filter((address) => this.#class(request, address) < 2);
+    if (missing.some((family) => reserved.every((address) => address.family !== family))) return fence ?? "autoAssignOff";
+    const found = this.#in(pool, request, own, before, { classes: [0, 1] });
+    return found === "poolFull" ? "reservedInUse" : found;
   }
 
   /** One address of each family in the order of the pool's list, those already held first; or the reason why not. */
@@ -317,7 +348,13 @@ export class Naive {
   #newcomer(request: AddressRequest, address: Address): string | undefined {
     const sharing = poolOf(this.#pools, address)?.sharing;
     const others = this.requests(address).filter(({ service }) => service !== request.service);
-    if (sharing === "cluster" || others.length === 0 || others.some(({ sharingKey }) => sharingKey === "")) return undefined;
+    if (
+      sharing === "cluster" ||
+      request.sharingKey === "" ||
+      others.length === 0 ||
+      others.some(({ sharingKey }) => sharingKey === "")
+    )
+      return undefined;
     if (others.some(({ service }) => namespaceOf(service) !== namespaceOf(request.service))) return "inUse";
     return sharing === "none" ? "sharingOff" : undefined;
   }
@@ -401,8 +438,9 @@ export class Naive {
   }
 
   #hold(request: AddressRequest, addresses: readonly Address[]): void {
+    const settledFor = this.#held.get(request.service)?.settledFor ?? wishesOf(request);
     this.#held.delete(request.service);
-    if (addresses.length > 0) this.#held.set(request.service, { request, addresses });
+    if (addresses.length > 0) this.#held.set(request.service, { request, addresses, settledFor });
   }
 
   /** Where several of its ports are taken, by whomever, it is about the first of them. */
@@ -410,6 +448,10 @@ export class Naive {
     const portByPort = [...request.ports.map((port) => ({ ...request, ports: [port] })), request];
     return portByPort.flatMap((one) => this.requests(address).flatMap((holder) => clash(one, holder) ?? []))[0];
   }
+}
+
+function wishesOf({ families, requestedPool, requestedAddresses }: AddressRequest): string {
+  return JSON.stringify([families, requestedPool, requestedAddresses.map(String)]);
 }
 
 /** Why two requests may not have one address; of another namespace no more than that it is in use. */

@@ -39,15 +39,28 @@ export class FakeNetbox implements AsyncDisposable {
   readonly #tags = new Set(["k8s", "cluster-a"]);
   readonly #tenants = new Set(["k8s-prod"]);
   readonly #parents: readonly { readonly kind: "prefixes" | "ip-ranges"; readonly range: AddressRange }[];
-  readonly #server: Server;
+  readonly #server: Server | undefined;
   #nextId = 1;
 
-  private constructor(server: Server, parents: readonly string[]) {
+  private constructor(server: Server | undefined, parents: readonly string[]) {
     this.#server = server;
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.url = server === undefined ? "http://netbox.invalid" : `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     this.#parents = parents.map((text) => ({ kind: text.includes("/") ? "prefixes" : "ip-ranges", range: rangeOf(text) }));
-    server.on("request", (request, response) => void this.#answer(request, response));
+    server?.on("request", (request, response) => void this.#answer(request, response));
   }
+
+  /** One without a server, for `fetch` to ask. */
+  static inMemory(...parents: readonly string[]): FakeNetbox {
+    return new FakeNetbox(undefined, parents);
+  }
+
+  /** In place of the global `fetch`. */
+  readonly fetch = async (url: string | URL | Request, { method = "GET", body }: RequestInit = {}): Promise<Response> => {
+    const asked = new URL(`${url}`);
+    this.requests.push(`${method} ${asked.pathname}`);
+    const { status, body: said } = this.#handle(method, asked, typeof body === "string" ? JSON.parse(body) : {});
+    return new Response(status === 204 ? null : JSON.stringify(said), { status });
+  };
 
   /** @param parents prefixes and ranges that it knows, as text */
   static async start(...parents: readonly string[]): Promise<FakeNetbox> {
@@ -70,6 +83,7 @@ export class FakeNetbox implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#server === undefined) return;
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");

@@ -54,6 +54,12 @@ const refusals = {
     means: "Every address of the pool, of a family that the Service needs, is in use.",
     next: "add addresses to it or delete a Service that holds one",
   },
+  reservedInUse: {
+    states: isUnmet,
+    means:
+      "Of a pool without auto-assign the Service gets only what is reserved for it or its namespace, and all of that, of a family that it needs, is in use.",
+    next: `delete a Service that holds one, or request the pool with the annotation ${annotations.pool}`,
+  },
   awaitsIpam: {
     states: isUnmet,
     means: "NetBox chooses the addresses of the pool, and has chosen none for the Service yet.",

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { seededRandom } from "#pkg/clock";
+import { secret } from "#pkg/k8s/testing";
+import { FakeNetbox } from "#pkg/netbox/testing";
+import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";
+import type { Model, ModelPool, ModelQuota } from "./model.ts";
+import { block, type Configuration, type Scene, Story, yaml } from "./story.ts";
+
+/** A hundred take some fifteen seconds. */
+const count = Number(process.env.MODEL_SEEDS ?? 40);
+const from = Number(process.env.MODEL_FROM ?? 1);
+
+const pools = ["main", "gold", "team"];
+const quotas: readonly (readonly ModelQuota[])[] = [
+  [],
+  [{ namespaces: ["default"], together: false, pools, ipv4: 1, ipv6: 1 }],
+  [
+    { namespaces: ["default", "team"], together: true, pools: ["gold"], ipv4: 2 },
+    { namespaces: ["team"], together: false, pools: ["main", "gold"], services: 1 },
+  ],
+];
+// `gold` is kept in NetBox. Few addresses, so that there is always somebody who waits.
+const poolLists: readonly (readonly ModelPool[])[] = [
+  [{ name: "gold", addresses: block(1, 3, 2), netbox: "allocate" }],
+  [
+    { name: "main", addresses: block(0, 2) },
+    { name: "gold", addresses: block(1, 3, 2), netbox: "allocate" },
+  ],
+  [
+    { name: "main", addresses: block(0, 1, 1) },
+    { name: "gold", addresses: block(1, 3, 2), netbox: "allocate", sharing: "namespace" },
+    { name: "team", addresses: block(2, 2), namespaces: ["team"] },
+  ],
+  [
+    { name: "gold", addresses: block(1, 3, 2), netbox: "record", reserved: [{ address: "10.0.1.1", service: "default/a" }] },
+    { name: "main", addresses: block(0, 2, 1) },
+  ],
+  [
+    { name: "gold", addresses: block(1, 3, 2), netbox: "allocate", autoAssign: false },
+    { name: "main", addresses: block(0, 2, 1) },
+  ],
+  [{ name: "main", addresses: [...block(0, 3, 2), ...block(1, 3, 2)] }],
+];
+const configurations: readonly Configuration[] = poolLists.flatMap((those) =>
+  quotas.map((each) => ({ pools: those, quotas: each })),
+);
+
+const description = /^Kubernetes Service (\S+) /;
+
+/** A NetBox that keeps the pools of the scene, and what is to be true of it. */
+class NetboxScene implements Scene {
+  readonly configurations = configurations;
+  readonly first = configurations[0] ?? { pools: [], quotas: [] };
+  readonly netbox = FakeNetbox.inMemory("10.0.1.0-10.0.1.2", "fd00:a1::1-fd00:a1::2");
+
+  readonly fieldsOf = ({ netbox: mode, addresses }: ModelPool): object => {
+    if (mode === undefined) return {};
+    const of = (family: string) => addresses.filter((address) => address.includes(family));
+    const ranges = [of("."), of(":")].map((those) => `${those[0]}-${those.at(-1)}`);
+    const token = { name: "netbox" };
+    return { addresses: ranges, netbox: { url: this.netbox.url, "token-secret": token, tags: ["k8s", "cluster-a"], mode } };
+  };
+
+  readonly rest = async (world: World): Promise<void> => {
+    for (let minutes = 0; minutes < 20; minutes++) {
+      const before = this.#changes;
+      await this.#quiet(world);
+      world.clock.advanceBy(61_000);
+      await this.#quiet(world);
+      if (minutes > 1 && this.#changes === before) return;
+    }
+    assert.fail(`NetBox does not come to rest:\n${this.netbox.requests.slice(-20).join("\n")}`);
+  };
+
+  readonly records = (): ReadonlyMap<string, string> => new Map(this.#records.map(({ address, owner }) => [address, owner]));
+
+  /** Each address in use has one record, of one of those that have it; each record is of an address in use, or of who waits for more. */
+  readonly faults = (model: Model): string[] => {
+    const { pools: inForce, services } = model;
+    const kept = inForce.filter(({ netbox }) => netbox !== undefined).flatMap(({ addresses }) => addresses);
+    const found: string[] = [];
+    for (const { key, has } of services)
+      for (const address of has.filter((each) => kept.includes(each))) {
+        const owners = this.#records.filter((record) => record.address === address).map(({ owner }) => owner);
+        const holders = services.filter((other) => other.has.includes(address)).map((other) => other.key);
+        if (owners.length !== 1 || !(holders.includes(`${owners}`) || owners.includes("router")))
+          found.push(`${address} of ${key} is recorded for ${owners.join() || "nobody"}`);
+      }
+    for (const { address, owner } of this.#records) {
+      const service = services.find(({ key }) => key === owner);
+      const isHeld = services.some(({ has }) => has.includes(address));
+      // One that waits for more than it was given so far keeps that, as long as its quotas allow it.
+      const isAwaiting = service !== undefined && !model.isMet(service) && model.overQuota(service, [address]).length === 0;
+      if (owner !== "router" && !isHeld && !isAwaiting) found.push(`${address} is recorded for ${owner}, who does not need it`);
+    }
+    return found;
+  };
+
+  get #records(): { readonly address: string; readonly owner: string }[] {
+    return Array.from(this.netbox.addresses.values(), ({ address, description: text }) => {
+      return { address: address.split("/")[0] ?? "", owner: description.exec(text)?.[1] ?? "router" };
+    });
+  }
+
+  get #changes(): number {
+    return this.netbox.requests.filter((request) => !request.startsWith("GET")).length;
+  }
+
+  /** Until NetBox has not been asked anything for a second. */
+  async #quiet(world: World): Promise<void> {
+    for (let rounds = 0; rounds < 4; rounds++) {
+      const before = this.netbox.requests.length;
+      world.clock.advanceBy(250);
+      await world.settle();
+      for (let turns = 0; turns < 3; turns++) await setImmediate();
+      await world.settle();
+      if (this.netbox.requests.length > before) rounds = 0;
+    }
+  }
+}
+
+const { fetch: network } = globalThis;
+
+for (let seed = from; seed < from + count; seed++)
+  test(`with pools in NetBox the controller does what the plain model allows and demands, and NetBox comes to rest: seed ${seed}`, async () => {
+    const scene = new NetboxScene();
+    globalThis.fetch = scene.netbox.fetch;
+    try {
+      const random = seededRandom(seed);
+      if (random() < 0.3) scene.netbox.add("10.0.1.1/24", { description: "router" });
+      const world = await startWorld(undefined);
+      world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: scene.netbox.token }));
+      world.config(yaml(scene.first, scene.fieldsOf));
+      await scene.rest(world);
+      const story = new Story(random, world, scene);
+      for (let step = 0; step < 30; step++) await story.step();
+    } finally {
+      globalThis.fetch = network;
+    }
+  });

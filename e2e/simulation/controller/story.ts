@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import type { Random } from "#pkg/clock";
+import { asked, textOf } from "#pkg/http/testing";
+import type { Service } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
+import { annotations } from "#pkg/service";
+import { controllerApi } from "../../../controller/api.ts";
+import type { World } from "../../../controller/testing/world.ts";
+import { Model, type ModelPool, type ModelQuota, type ModelService } from "./model.ts";
+
+const keys = ["default/a", "default/b", "default/c", "default/d", "team/e", "team/f", "team/g"];
+
+/** `10.0.BLOCK.0` and the following, then `fd00:aBLOCK::`. */
+export function block(number: number, v4: number, v6 = 0): string[] {
+  const of = (count: number, text: (i: number) => string) => Array.from({ length: count }, (_, i) => text(i));
+  return [...of(v4, (i) => `10.0.${number}.${i}`), ...of(v6, (i) => `fd00:a${number}::${i + 1}`)];
+}
+
+/** What happens besides the controller, and what is to be true of it. */
+export interface Scene {
+  readonly configurations: readonly Configuration[];
+  /** In force at the start. */
+  readonly first: Configuration;
+  /** Waits until nothing is left to be done. */
+  readonly rest?: (world: World) => Promise<void>;
+  /** Who has which address elsewhere. */
+  readonly records?: () => ReadonlyMap<string, string>;
+  /** What is wrong elsewhere at rest. */
+  readonly faults?: (model: Model) => string[];
+  /** Fields of a pool's configuration besides those of all scenes. */
+  readonly fieldsOf?: (pool: ModelPool) => object;
+}
+
+export interface Configuration {
+  readonly pools: readonly ModelPool[];
+  readonly quotas: readonly ModelQuota[];
+}
+
+export function yaml({ pools, quotas }: Configuration, fieldsOf: Scene["fieldsOf"] = () => ({})): string {
+  const entries = pools.map((pool) => {
+    const { name, addresses, autoAssign, closed, sharing, namespaces, reserved } = pool;
+    return JSON.stringify({
+      name,
+      protocol: "layer2",
+      addresses: addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+      "auto-assign": autoAssign,
+      closed,
+      sharing,
+      namespaces,
+      reserved: reserved?.map(({ address, ...holder }) =>
+        Object.keys(holder).length > 0 ? { addresses: [address], ...holder } : address,
+      ),
+      ...fieldsOf(pool),
+    });
+  });
+  const known = pools.map(({ name }) => name);
+  const limits = quotas.map((quota) => ({ ...quota, pools: quota.pools.filter((name) => known.includes(name)) }));
+  const list = (lines: readonly string[]) => lines.map((line) => `- ${line}\n`).join("");
+  const counted = limits.filter((quota) => quota.pools.length > 0).map((quota) => JSON.stringify(quota));
+  return `address-pools:\n${list(entries)}${counted.length > 0 ? `quotas:\n${list(counted)}` : ""}`;
+}
+
+type Wishes = Map<string, Omit<ModelService, "has">>; // key -> what it asks for
+
+/** What people do, one thing after another, and what is to be true each time when all is done. */
+export class Story {
+  readonly #random: Random;
+  readonly #world: World;
+  readonly #scene: Scene;
+  readonly #wishes: Wishes = new Map();
+  #inForce: Configuration;
+  #wanted: Configuration;
+  #services = 0; // That were made.
+
+  constructor(random: Random, world: World, scene: Scene) {
+    this.#random = random;
+    this.#world = world;
+    this.#scene = scene;
+    this.#inForce = scene.first;
+    this.#wanted = scene.first;
+  }
+
+  async step(): Promise<void> {
+    const before = this.#look();
+    const inForceBefore = this.#inForce;
+    const touched = this.#act();
+    await this.#world.settle();
+    await this.#scene.rest?.(this.#world);
+    if (this.#look().fits(this.#wanted.pools)) this.#inForce = this.#wanted;
+    const after = this.#look();
+    assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
+    await this.#assertAnswers();
+    this.#assertStayed(before, after, touched);
+    for (const now of this.#inForce === inForceBefore ? after.services : []) {
+      const was = before.services.find(({ key }) => key === now.key)?.has ?? [];
+      assert.deepEqual(after.overQuota({ ...now, has: was }, now.has), [], `${now.key} has ${now.has} and had ${was}`);
+    }
+    for (const now of after.services) {
+      const was = before.services.find(({ key }) => key === now.key);
+      // Who has what it asks for is not moved by what others do, nor by a change that it meets as it is.
+      if (was === undefined || !before.isMet(was) || !after.isMet({ ...now, has: was.has })) continue;
+      if (now.key === touched && was.has.some((address) => isContested(after, now, address))) continue;
+      assert.deepEqual(now.has, was.has, `${now.key} was moved when ${touched} changed`);
+    }
+  }
+
+  /** Nobody gives an address up for a second family because of others. */
+  #assertStayed(before: Model, after: Model, touched: string): void {
+    for (const now of after.services) {
+      const was = before.services.find(({ key }) => key === now.key)?.has ?? [];
+      const isOnlyOne = now.pools.length === 0 && now.addresses.length === 0 && was.length === 1 && now.families.length === 2;
+      if (!isOnlyOne || now.key === touched || touched === "configuration") continue;
+      assert.ok(now.has.includes(`${was}`), `${now.key} had ${was} and has ${now.has} since ${touched} changed`);
+    }
+  }
+
+  /** Every answer under `/v1` is JSON, and lists all that there is. */
+  async #assertAnswers(): Promise<void> {
+    const { controller, recorder, clock } = this.#world;
+    const routes = controllerApi({ controller: () => controller, recorder, clock });
+    for (const [path, route] of Object.entries(routes))
+      for (const query of path === "/v1/recorder"
+        ? ["", `about=${this.#pick(keys)}`]
+        : ["", "problems", "brief", "brief&problems"]) {
+        const { status, ...answer } = await route(asked(query));
+        assert.equal(status, 200, path);
+        const said = textOf({ status, ...answer });
+        const { services = [] } = JSON.parse(said);
+        assert.doesNotMatch(path === "/v1/recorder" ? "" : said, /object Object|undefined|NaN/);
+        if (path === "/v1/services" && !query.includes("problems")) assert.equal(services.length, this.#wishes.size);
+      }
+  }
+
+  /** @returns the Service that changed, or `configuration` */
+  #act(): string {
+    const key = this.#pick(keys);
+    const { cluster } = this.#world;
+    const dice = this.#random();
+    if (dice < 0.12) {
+      this.#wanted = this.#pick(this.#scene.configurations);
+      this.#world.config(yaml(this.#wanted, this.#scene.fieldsOf));
+      return "configuration";
+    }
+    if (dice < 0.35 && this.#wishes.delete(key)) {
+      cluster.remove("services", key);
+      return key;
+    }
+    const wish = this.#wish(key);
+    this.#wishes.set(key, wish);
+    const ingress = cluster.service(key)?.ingress ?? [];
+    const uid = cluster.service(key)?.uid ?? `uid-${this.#services++}`;
+    const changed: Service = { ...serviceOf(wish), ingress, uid };
+    cluster.put("services", changed);
+    return key;
+  }
+
+  #look(): Model {
+    const services = [...this.#wishes.values()].map((wish) => ({
+      ...wish,
+      has: this.#world.cluster.service(wish.key)?.ingress ?? [],
+    }));
+    return new Model(this.#inForce.pools, services, this.#inForce.quotas, this.#scene.records?.());
+  }
+
+  #wish(key: string): Omit<ModelService, "has"> {
+    const before = this.#world.cluster.service(key)?.ingress ?? [];
+    const asked = ["10.0.0.0", "10.0.0.1", "10.0.1.0", "10.0.2.1", "192.0.2.1"];
+    const [one, other] = [this.#pick(asked), this.#pick(asked)];
+    // A move without a gap: the new address, then the one that it has.
+    const isMove = before.length === 1 && before[0]?.includes(".") && before[0] !== one && this.#random() < 0.5;
+    const lists = [[one], [one], isMove ? [one, `${before}`] : [...new Set([one, other])]];
+    const addresses = this.#random() < 0.25 ? this.#pick(lists) : [];
+    const families = addresses.length > 0 ? [4] : this.#pick([[4], [4], [6], [4, 6]]);
+    const names = ["main", "gold", "team", "none"];
+    const pools = this.#pick([[this.#pick(names)], [this.#pick(names)], [this.#pick(names), this.#pick(names)]]);
+    return {
+      key,
+      families: families as (4 | 6)[],
+      pools: addresses.length === 0 && this.#random() < 0.35 ? pools : [],
+      addresses,
+      sharingKey: this.#random() < 0.4 ? this.#pick(["k", "l"]) : "",
+      backend: this.#random() < 0.25 ? this.#pick(["app=x", "app=y"]) : "",
+      port: this.#pick([80, 81, 82]),
+    };
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.#random() * items.length)] as T;
+  }
+}
+
+/** Whether the Service itself gave others a reason against it: by other terms of sharing. */
+function isContested({ services }: Model, service: ModelService, address: string): boolean {
+  return services.some(({ key, has }) => key !== service.key && has.includes(address));
+}
+
+function serviceOf({ key, families, pools, addresses, sharingKey, backend, port }: Omit<ModelService, "has">): Service {
+  return service(key, {
+    clusterIPs: families.map((family) => (family === 4 ? "10.96.0.1" : "fd96::1")),
+    annotations: {
+      ...(sharingKey !== "" && { [annotations.sharing]: sharingKey }),
+      ...(pools.length > 0 && { [annotations.pool]: pools.join() }),
+      ...(addresses.length > 1 && { [annotations.addresses]: addresses.join() }),
+    },
+    loadBalancerIP: addresses.length === 1 ? `${addresses}` : "",
+    externalTrafficPolicy: backend === "" ? "Cluster" : "Local",
+    selector: backend === "" ? {} : { app: backend.slice("app=".length) },
+    ports: [{ name: "", protocol: "TCP", port }],
+  });
+}
