@@ -94,7 +94,12 @@ const forNewcomers: readonly Rule[] = [
 
 export function mayShare(a: ModelService, b: ModelService): boolean {
   if (a.key === b.key) return true;
-  return a.sharingKey !== "" && a.sharingKey === b.sharingKey && a.backend === b.backend && a.port !== b.port;
+  return a.sharingKey !== "" && a.sharingKey === b.sharingKey && backendOf(a) === backendOf(b) && a.port !== b.port;
+}
+
+/** The Pods that decide where it is announced: of another namespace they are others. */
+function backendOf(service: ModelService): string {
+  return service.backend === "" ? "" : `${namespaceOf(service)}/${service.backend}`;
 }
 
 function isFor({ service, namespace }: ModelReservation, { key }: ModelService): boolean {

@@ -131,7 +131,10 @@ for (let seed = from; seed < from + count; seed++)
       const random = seededRandom(seed);
       if (random() < 0.3) scene.netbox.add("10.0.1.1/24", { description: "router" });
       const world = await startWorld(undefined);
-      world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: scene.netbox.token }));
+      world.cluster.put(
+        "secrets",
+        secret(`${namespace}/netbox`, { token: scene.netbox.token, url: scene.netbox.url }, "netbox-token"),
+      );
       world.config(yaml(scene.first, scene.fieldsOf));
       await scene.rest(world);
       const story = new Story(random, world, scene);

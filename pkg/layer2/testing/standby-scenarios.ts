@@ -46,8 +46,12 @@ test("the thread reports the same interfaces in the same words", async () => {
   const reported: string[] = [];
   await using layer2 = await idle({ onInterfaces: (interfaces) => reported.push(JSON.stringify(interfaces)) });
   await layer2.begin();
-  assert.equal(reported.length, 1);
-  assert.equal(reported[0], JSON.stringify(layer2.interfaces()));
+  // Another report is another state, as when the kernel has found an address of an interface to be the only one.
+  assert.deepEqual(
+    reported.filter((report, index) => report === reported[index - 1]),
+    [],
+  );
+  assert.equal(reported.at(-1), JSON.stringify(layer2.interfaces()));
 });
 
 for (const state of ["announce", "listen"] as const)
