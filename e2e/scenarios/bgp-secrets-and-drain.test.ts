@@ -59,8 +59,8 @@ address-pools:
   });
 
   test("while the password is missing, that session alone waits, and shows for what", async () => {
-    const waiting = await waitFor("the peer to wait", async () => (await peerOf(frr))?.waitsFor);
-    assert.equal(waiting, "there is no Secret metallb-system/router-passwords, or nothing in it");
+    const missing = "there is no Secret metallb-system/router-passwords, or nothing in it";
+    await waitFor("the peer to wait", async () => (await peerOf(frr))?.waitsFor === missing);
     assert.match(
       (await node.speaker.get("/readyz")).body,
       /warning: .*BGP session with 172\.30\.0\.241:179 waits: there is no Secret/,
