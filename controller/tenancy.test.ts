@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { namespace, service } from "#pkg/k8s/testing";
+import { TimedLog } from "#pkg/log/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
+import { configText, type ServiceSpec, startWorld, World } from "./testing/world.ts";
 
 const pool = (addresses: string, fields: string) => `${configText(`a ${addresses}`)}${fields.replaceAll(/^/gm, "  ")}\n`;
 
@@ -231,4 +233,57 @@ test("a Service whose labels change keeps its address, and gets another by them 
   assert.deepEqual(await world.settle(), []);
   const [status] = world.controller.services("x/web");
   assert.equal(status?.verdict.cause, "assigned");
+});
+
+test("a tenant's edits write 1,000 lines to the controller's log, and those of another tenant are all there", async () => {
+  const timed = new TimedLog();
+  const world = new World({ log: timed.log });
+  world.config(pool("10.0.0.0-10.0.0.9", "priority: 1"));
+  world.controller.start();
+  for (let i = 0; i < 1_200; i++) {
+    put(world, "team-a/web", { annotations: { [annotations.addresses]: `10.0.${i % 2}.${i % 250}` } });
+    if (i % 300 === 0) put(world, `team-b/${i}`);
+    await world.settle();
+  }
+  const lines = timed.take().map(({ service, event }) => `${service} ${event}`);
+  assert.equal(lines.filter((line) => line.startsWith("team-a/")).length, 1_000);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("team-b/")),
+    [0, 300, 600, 900].map((i) => `team-b/${i} ipAllocated`),
+  );
+});
+
+test("property: each line of the controller's log that edits of Services cause names a Service of those edited", async () => {
+  const edit = fc.record({
+    name: fc.constantFrom("team-a/web", "team-a/api", "team-a/mail"),
+    deleted: fc.boolean(),
+    spec: fc.record({
+      type: fc.constantFrom("LoadBalancer", "LoadBalancer", "ClusterIP"),
+      ingress: fc.constantFrom([], ["10.0.0.3"], ["192.0.2.9"], ["nonsense"]),
+      uid: fc.constantFrom("1", "2"),
+      annotations: fc.dictionary(
+        fc.constantFrom(annotations.pool, annotations.addresses, annotations.sharing),
+        fc.constantFrom("a", "b", "10.0.0.1", "10.0.0.2", "192.0.2.1", ""),
+        { maxKeys: 2 },
+      ),
+    }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(edit, { maxLength: 20 }), async (edits) => {
+      const timed = new TimedLog("debug");
+      const world = new World({ log: timed.log });
+      world.config(pool("10.0.0.0-10.0.0.2", "conflict-probe: strict"));
+      world.occupied("10.0.0.1");
+      world.controller.start();
+      await world.settle();
+      timed.take();
+      for (const { name, deleted, spec } of edits) {
+        if (deleted) world.cluster.remove("services", name);
+        else put(world, name, spec);
+        await world.settle();
+      }
+      const others = timed.take().filter(({ service }) => !`${service}`.startsWith("team-a/"));
+      assert.deepEqual(others, []);
+    }),
+  );
 });

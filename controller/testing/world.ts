@@ -4,7 +4,7 @@ import { SimulatedClock, seededRandom } from "#pkg/clock";
 import type { Service } from "#pkg/k8s";
 import { configMap, FakeCluster, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
-import { silentLog } from "#pkg/log";
+import { type Log, silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { Recorder } from "#pkg/recorder";
@@ -36,10 +36,12 @@ export class World {
   allocator = this.#createAllocator();
   controller: Controller;
   readonly #isStandby: boolean;
+  readonly #log: Log;
 
   /** @param options.isStandby its controllers do not lead */
-  constructor({ isStandby = false } = {}) {
+  constructor({ isStandby = false, log = silentLog } = {}) {
     this.#isStandby = isStandby;
+    this.#log = log;
     this.controller = this.#create();
   }
 
@@ -132,7 +134,7 @@ export class World {
       classes: classlessOnly,
       allocator,
       metrics: createMetrics(this.registry, allocator, { isLeader: true }),
-      log: silentLog,
+      log: this.#log,
       clock: this.clock,
       random: seededRandom(1),
     });

@@ -1,4 +1,4 @@
-import { remembered } from "#pkg/memo";
+import { RecentMap } from "#pkg/memo";
 import type { Millis } from "./clock.ts";
 
 /** How often something may be done: `burst` times at once, then once every `everyMs`. */
@@ -41,14 +41,14 @@ export class Tokens {
   }
 }
 
-// More than have business with one process. Beyond, all begin anew, and what all may together stays the bound.
+// More than have business with one process. Beyond, the source that asked longest ago is forgotten, and the allowance of all together stays the bound.
 const maxSources = 1_000;
 
 /** Counts what is left of an allowance to each of many sources, and of one to all of them together. */
 export class SourceTokens {
   readonly #ofSource: Allowance;
   readonly #all: Tokens;
-  readonly #bySource = new Map<string, Tokens>();
+  readonly #bySource = new RecentMap<string, Tokens>(maxSources);
 
   constructor({ ofSource, all }: { readonly ofSource: Allowance; readonly all: Allowance }, now: Millis) {
     this.#ofSource = ofSource;
@@ -66,6 +66,8 @@ export class SourceTokens {
   }
 
   #of(source: string, now: Millis): Tokens {
-    return remembered(this.#bySource, source, maxSources, () => new Tokens(this.#ofSource, now));
+    const tokens = this.#bySource.get(source) ?? new Tokens(this.#ofSource, now);
+    this.#bySource.set(source, tokens);
+    return tokens;
   }
 }

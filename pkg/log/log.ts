@@ -1,7 +1,9 @@
 import { createLogger as createWinston, type Logger, format as winstonFormat } from "winston";
 import Transport from "winston-transport";
+import { type Clock, SystemClock } from "#pkg/clock";
 import { type Fields, format, type Severity, severities } from "./format.ts";
 import { type LineStream, LineWriter } from "./line-writer.ts";
+import { NamespaceLimit } from "./namespace-limit.ts";
 
 /** What `--log-level` takes: `all` and `debug` show everything, `none` nothing. */
 export const logLevels = ["all", "debug", "info", "warn", "error", "none"] as const;
@@ -26,9 +28,10 @@ const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
 };
 
 /** Writes to standard output, or to `stream`. What goes wrong with writing ends or stops nothing. */
-export function createLog(level: LogLevel, stream?: LineStream): Log {
-  const output = stream === undefined ? standardOutput() : lineWriter(stream);
-  return new LeveledLog(new Set(shown[level]), winstonLogger(output), {});
+export function createLog(level: LogLevel, stream?: LineStream, clock: Clock = new SystemClock()): Log {
+  const logger = winstonLogger(stream === undefined ? standardOutput() : lineWriter(stream));
+  const limit = new NamespaceLimit(clock, (message, fields) => void logger.log({ level: "warn", message, fields }));
+  return new LeveledLog(new Set(shown[level]), logger, limit, {});
 }
 
 /** How many lines could not be written to standard output, for a metric. */
@@ -90,11 +93,13 @@ class LineTransport extends Transport {
 class LeveledLog implements Log {
   readonly #shown: ReadonlySet<Severity>;
   readonly #logger: Logger;
+  readonly #limit: NamespaceLimit;
   readonly #fields: Fields;
 
-  constructor(shown: ReadonlySet<Severity>, logger: Logger, fields: Fields) {
+  constructor(shown: ReadonlySet<Severity>, logger: Logger, limit: NamespaceLimit, fields: Fields) {
     this.#shown = shown;
     this.#logger = logger;
+    this.#limit = limit;
     this.#fields = fields;
   }
 
@@ -115,12 +120,14 @@ class LeveledLog implements Log {
   }
 
   with(fields: Fields): Log {
-    return new LeveledLog(this.#shown, this.#logger, { ...this.#fields, ...fields });
+    return new LeveledLog(this.#shown, this.#logger, this.#limit, { ...this.#fields, ...fields });
   }
 
   /** Winston formats first and looks at the level then, which costs more than the line. */
-  #write(level: Severity, message: string, fields: Fields | undefined): void {
-    if (this.#shown.has(level)) this.#logger.log({ level, message, fields: { ...this.#fields, ...fields } });
+  #write(level: Severity, message: string, more: Fields | undefined): void {
+    if (!this.#shown.has(level)) return;
+    const fields = { ...this.#fields, ...more };
+    if (this.#limit.take(level, fields)) this.#logger.log({ level, message, fields });
   }
 }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
+import { TimedLog } from "#pkg/log/testing";
 import { parseAddress, parsePrefix } from "#pkg/net";
 import { excludeLabel } from "#pkg/placement";
 import { sentence } from "#pkg/verdict";
@@ -211,3 +213,52 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
 for (const { name, obstacle, policy, want } of cases)
   test(`obstacleVerdict: ${name}`, () =>
     assert.equal(sentence(obstacleVerdict({ config: undefined }, placement, obstacle, policy)), want));
+
+test("a tenant's edits write 1,000 lines to a speaker's log, and those of another tenant are all there", () => {
+  const bench = Bench.announcing();
+  const timed = new TimedLog();
+  bench.log = timed.log;
+  const settled = (change: () => void) => {
+    change();
+    bench.settle();
+  };
+  for (let i = 0; i < 1_200; i++) {
+    settled(() => bench.serve("team-a/web", [x], { type: i % 2 === 0 ? "LoadBalancer" : "ClusterIP" }));
+    if (i % 300 === 0) settled(() => bench.serve(`team-b/${i}`, [x]));
+  }
+  const lines = timed.take().map(({ service, event }) => `${service} ${event}`);
+  assert.equal(lines.filter((line) => line.startsWith("team-a/")).length, 1_000);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("team-b/") && line.endsWith("serviceAnnounced")),
+    [0, 300, 600, 900].map((i) => `team-b/${i} serviceAnnounced`),
+  );
+});
+
+test("property: each line of a speaker's log that edits of Services cause names a Service of those edited, whoever else has the address", () => {
+  const edit = fc.record({
+    name: fc.constantFrom("team-a/web", "team-a/api"),
+    deleted: fc.boolean(),
+    ingress: fc.constantFrom<string[]>([], [x], ["192.0.2.2"], [x, "192.0.2.2"], ["198.51.100.1"], ["nonsense"]),
+    more: fc.record({
+      type: fc.constantFrom("LoadBalancer", "LoadBalancer", "ClusterIP"),
+      externalTrafficPolicy: fc.constantFrom("Cluster" as const, "Local" as const),
+      isClaimed: fc.boolean(),
+    }),
+    ready: fc.dictionary(fc.constantFrom(...nodes), fc.boolean(), { maxKeys: 3 }),
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(...nodes), fc.array(edit, { maxLength: 20 }), (node, edits) => {
+      const bench = Bench.announcing(node);
+      const timed = new TimedLog();
+      bench.log = timed.log;
+      for (const { name, deleted, ingress, more, ready } of edits) {
+        if (deleted) bench.setService(name, undefined);
+        else bench.serve(name, ingress, more, ready);
+        bench.settle();
+        bench.clock.advanceBy(1_000);
+      }
+      const others = timed.take().filter(({ service }) => !`${service}`.startsWith("team-a/"));
+      assert.deepEqual(others, []);
+    }),
+  );
+});

@@ -108,9 +108,9 @@ for (const { name, macs, connection, known = true, cause } of answers)
     assert.equal(openFaults(state).length, cause === undefined ? 0 : 1);
     const effects = step(state, { type: "wireTested", tested }, 2_000);
     const reported = effects.map((effect) =>
-      effect.type === "log" ? effect.fields.cause : effect.type === "recordEvent" && effect.reason,
+      effect.type === "log" ? `${effect.fields.service} ${effect.fields.cause}` : effect.type === "recordEvent" && effect.reason,
     );
-    assert.deepEqual(reported, cause === undefined ? [] : [cause, "selfTestFailed"]);
+    assert.deepEqual(reported, cause === undefined ? [] : [`default/web ${cause}`, "selfTestFailed"]);
     assert.equal(wireFault(state, placed(state))?.verdict.cause, cause);
     assert.equal(wireFault(state, placed(state))?.since, cause && 1_000);
     assert.equal(countWireFaults(state), cause === undefined ? 0 : 1);
@@ -124,7 +124,8 @@ test("a fault ends when the address is answered for again, and when another node
   fail();
   fail();
   const [log] = step(state, { type: "wireTested", tested: tested({ macs: [macs.own], connection: "accepts" }) }, 0);
-  assert.equal(log?.type === "log" && log.fields.event, "selfTestPassed");
+  assert.ok(log?.type === "log");
+  assert.deepEqual([log.fields.event, log.fields.service], ["selfTestPassed", "default/web"]);
   fail();
   fail();
   place(state, "node2");

@@ -45,11 +45,12 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
   for (const [other, fault] of state.wireFaults)
     if (ownedPlacement(state, other)?.owner !== fault.owner) state.wireFaults.delete(other);
   const before = state.wireFaults.get(key);
+  const [service] = holderKeys(state.services, key);
   const found = ownedPlacement(state, key)?.owner === owner ? faultOf(state, tested) : undefined;
   if (found === undefined) {
     state.wireFaults.delete(key);
     if (before?.isConfirmed === true) {
-      const fields = { event: "selfTestPassed", ip: address, owner };
+      const fields = { event: "selfTestPassed", service, ip: address, owner };
       effects.push({
         type: "log",
         level: "info",
@@ -63,7 +64,7 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
   state.wireFaults.set(key, { address, owner, verdict: found, since: again?.since ?? now, isConfirmed: again !== undefined });
   if (again === undefined || again.isConfirmed) return;
   const { cause, message } = found;
-  const fields = { event: "selfTestFailed", ip: address, owner, cause, macs: tested.answer.macs };
+  const fields = { event: "selfTestFailed", service, ip: address, owner, cause, macs: tested.answer.macs };
   effects.push({ type: "log", level: "warn", message, fields });
   for (const holder of holderKeys(state.services, address.toString())) {
     const service = state.services.rows.get(holder)?.service;

@@ -7,6 +7,7 @@ import type { EndpointSlice, Service } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
+import { type Log, silentLog } from "#pkg/log";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
 import { hideByKey, Recorder } from "#pkg/recorder";
@@ -41,6 +42,7 @@ export class Bench {
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   readonly measured: MeasuredEffect[] = [];
+  log: Log = silentLog; // Of all levels.
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(this.clock, () => 0.5);
   readonly recorder: Recorder;
@@ -158,6 +160,7 @@ export class Bench {
         this.flushed.push(effect.complete);
         break;
       case "log":
+        this.log[effect.level](effect.message, effect.fields);
         if (effect.level !== "debug" && effect.fields.event !== "membersChanged")
           this.reported.push(`${effect.message} ${JSON.stringify(effect.fields)}`);
         break;

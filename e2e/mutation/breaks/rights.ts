@@ -97,6 +97,12 @@ export const rights: readonly Break[] = [
     tests: [...accessTests, "pkg/clock/allowance.test.ts"],
   },
   {
+    file: "pkg/log/log.ts",
+    before: "if (this.#limit.take(level, fields)) ",
+    after: "",
+    tests: ["pkg/log/namespace-limit.test.ts", "controller/tenancy.test.ts", "speaker/core/announcement-status.test.ts"],
+  },
+  {
     file: "speaker/members/macs.ts",
     before: "&& macs.length < maxMacs",
     after: "",

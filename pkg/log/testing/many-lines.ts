@@ -8,7 +8,7 @@ import { createLog, lostLogLines } from "#pkg/log";
 
 const log = createLog("info");
 for (let i = 0; i < Number(process.argv[2]); i++)
-  log.info("service has addresses", { i, service: `default/service-${i}`, ips: ["192.0.2.1"] });
+  log.info("service has addresses", { i, pool: `pool-of-service-${i}`, ips: ["192.0.2.1"] });
 await setImmediate(); // The lines of a turn are given to the pipe at its end.
 process.stderr.write(`${JSON.stringify({ waiting: process.stdout.writableLength })}\n`);
 process.stdin.resume();
