@@ -232,7 +232,15 @@ test("a pool is available where some node may announce it", () => {
     for (const node of nodes) bench.setNode(node, excluded);
   };
   assert.match(of(started(lan, nothing)), /^Ready available: 3 nodes may announce pool lan by layer 2: node1, node2, node3$/);
-  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node may announce pool lan/);
+  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node may announce pool lan by layer 2: /);
+  const both = ssd.replace("layer2", "[layer2, bgp]");
+  assert.match(of(started(both, nothing, "node1", peer)), /^Pending noNodeSelected: no node may announce pool lan by layer 2: /);
+  const alone = (bench: Bench) => {
+    for (const node of nodes) bench.setNode(node, excluded);
+    bench.membersChanged([owner]);
+  };
+  const says = `${owner}, which sees no other speaker, does not announce pool lan by layer 2: its label excludes it`;
+  assert.match(of(started(lan, alone)), new RegExp(`^Pending nodeExcluded: ${says} from load balancers$`));
   assert.match(of(started(lan, (bench) => bench.membersChanged([]))), /^Pending noActiveSpeaker: /);
   assert.match(of(started(lan, excludeAll)), /^Pending nodeExcluded: /);
   const sticky = "{name: s, protocol: layer2, addresses: [192.0.2.0/28], l2-placement: sticky}";
@@ -256,6 +264,20 @@ test("of all that is the case with a node the worst comes first", () => {
   assert.deepEqual(causes({ lossy: ["node2", "node3"] }), ["ringPacketsLost"]);
   const [{ message }] = nodeVerdicts(bench.state, { ...well, lossy: ["node2", "node3"] });
   assert.match(message, /between node1 and node2, node3, which/);
+  const nic = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: false } as const;
+  bench.setInterfaces({ ...nic, addresses: ["192.0.2.100/24"] });
+  assert.deepEqual(causes({ missing: ["the ring"] }), ["waiting", "noCarrier"]);
+  assert.match(nodeVerdicts(bench.state, well)[0].message, /^interface eth0 of node1 is down or has no carrier$/);
+  const others = [
+    { ...nic, addresses: ["192.0.2.100/24"], running: true },
+    { ...nic, addresses: ["192.0.2.100/24"], status: "enslaved" as const },
+    { ...nic, addresses: ["172.17.0.1/16"] }, // Docker's, without containers.
+    { ...nic, addresses: [] },
+  ];
+  for (const other of others) {
+    bench.setInterfaces(other);
+    assert.deepEqual(causes({}), ["ready"], JSON.stringify(other));
+  }
   bench.setNode("node1", { [excludeLabel]: "" });
   assert.deepEqual(causes({}), ["excluded"]);
 });
