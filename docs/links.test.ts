@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
-import { anchors, links, page, pages, root } from "./generate/markdown.ts";
+import { anchors, blocks, links, page, pages, root } from "./generate/markdown.ts";
 
 for (const one of pages()) {
   test(`${one.file}: every link leads to a file and heading that is there`, () => {
@@ -22,6 +22,18 @@ function leadsSomewhere(from: string, target: string): boolean {
   if (anchor === undefined) return true;
   return !statSync(join(root, file)).isDirectory() && anchors(page(file)).has(anchor);
 }
+
+test("who changes a release by Helm waits for the DaemonSet, which helm --wait leaves out", () => {
+  const all = pages().flatMap((one) => blocks(one).map((block, index) => ({ block, next: blocks(one)[index + 1] })));
+  const hasty = all.filter(
+    ({ block, next }) =>
+      /^helm (upgrade|rollback) /m.test(block.text) && !/rollout status daemonset/.test(`${block.text}${next?.text ?? ""}`),
+  );
+  assert.deepEqual(
+    hasty.map(({ block }) => block.place),
+    [],
+  );
+});
 
 test("every page of docs/ can be reached from the README", () => {
   const reached = new Set<string>();

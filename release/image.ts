@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { architectures } from "./debian.ts";
@@ -7,31 +8,47 @@ import { readLastStage } from "./dockerfile.ts";
 import { type PlatformImage, writeArchive } from "./oci.ts";
 import { writeRoot } from "./root.ts";
 
-const project = join(import.meta.dirname, "..");
+const checkout = join(import.meta.dirname, "..");
 
 export interface Source {
-  /** Of git; with `-dirty` at the end where files differ from it; undefined outside a repository. */
+  /** The commit; where files differ from it, with `-dirty-` and what git would name their tree. Undefined outside a repository. */
   readonly revision: string | undefined;
   /** When the commit was made, in seconds since 1970; 0 where that is not known. */
   readonly committedSeconds: number;
 }
 
 /** What the image is made from. `SOURCE_DATE_EPOCH` in the environment goes before the time of the commit. */
-export async function describeSource(): Promise<Source> {
-  const git = async (...args: string[]) => (await promisify(execFile)("git", ["-C", project, ...args])).stdout.trim();
+export async function describeSource(project = checkout): Promise<Source> {
+  const index = await mkdtemp(join(tmpdir(), "ingot-index-"));
+  const env = { ...process.env, GIT_INDEX_FILE: join(index, "index") }; // What the user has staged stays as it is.
+  const git = async (...args: string[]) => (await promisify(execFile)("git", ["-C", project, ...args], { env })).stdout.trim();
   const given = Number(process.env.SOURCE_DATE_EPOCH ?? Number.NaN);
   try {
     const [revision = "", time] = (await git("log", "-1", "--format=%H %ct")).split(" ");
-    const dirty = (await git("status", "--porcelain")) === "" ? "" : "-dirty";
+    await git("add", "--all");
+    const tree = await git("write-tree");
+    const dirty = tree === (await git("rev-parse", "HEAD^{tree}")) ? "" : `-dirty-${tree}`;
     return { revision: revision + dirty, committedSeconds: Number.isSafeInteger(given) ? given : Number(time) };
   } catch {
     return { revision: undefined, committedSeconds: Number.isSafeInteger(given) ? given : 0 };
+  } finally {
+    await rm(index, { recursive: true });
   }
+}
+
+/**
+ * The tag of the image: the version, then the commit, so that builds that differ have tags that differ, and `kubectl apply` of another build
+ * replaces the Pods. Outside a repository it is the version alone.
+ */
+export async function readTag(project = checkout): Promise<string> {
+  const { revision = "" } = await describeSource(project);
+  const parts = [await readVersion(), ...revision.split("-").map((part) => part.slice(0, 12))];
+  return parts.filter((part) => part !== "").join("-");
 }
 
 /** The version that everything of this source has. */
 export async function readVersion(): Promise<string> {
-  return JSON.parse(await readFile(join(project, "package.json"), "utf8")).version;
+  return JSON.parse(await readFile(join(checkout, "package.json"), "utf8")).version;
 }
 
 /**
@@ -41,7 +58,7 @@ export async function readVersion(): Promise<string> {
  */
 export async function writeImage(file: string, name: string): Promise<void> {
   const { revision, committedSeconds } = await describeSource();
-  const { copies, config } = readLastStage(await readFile(join(project, "Dockerfile"), "utf8"), { REVISION: revision });
+  const { copies, config } = readLastStage(await readFile(join(checkout, "Dockerfile"), "utf8"), { REVISION: revision });
   const roots = await mkdtemp(`${file}.`);
   try {
     const platforms: PlatformImage[] = [];
@@ -58,9 +75,9 @@ export async function writeImage(file: string, name: string): Promise<void> {
 
 if (import.meta.main) {
   const version = await readVersion();
-  const name = `${process.env.IMAGE || "localhost/ingot"}:${version}`;
-  const file = join(project, "dist", `ingot-${version}-image.tar`);
-  await mkdir(join(project, "dist"), { recursive: true });
+  const name = `${process.env.IMAGE || "localhost/ingot"}:${await readTag()}`;
+  const file = join(checkout, "dist", `ingot-${version}-image.tar`);
+  await mkdir(join(checkout, "dist"), { recursive: true });
   await writeImage(file, name);
   console.log(`${file}: ${name} for ${architectures.join(" and ")}`);
 }

@@ -7,7 +7,7 @@ import { renderChoices } from "../manifests/render.ts";
 import { packageChart } from "./chart.ts";
 import { architectures } from "./debian.ts";
 import { writeExecutable } from "./executable.ts";
-import { readVersion, writeImage } from "./image.ts";
+import { readTag, readVersion, writeImage } from "./image.ts";
 import { packageManifests } from "./manifests.ts";
 import { writeSbom } from "./sbom.ts";
 import { writeTarGz } from "./tar.ts";
@@ -22,16 +22,16 @@ const project = join(import.meta.dirname, "..");
  * @throws {Error} where the CHANGELOG does not say what this version is
  */
 export async function release(directory: string, repository: string): Promise<string[]> {
-  const version = await readVersion();
+  const [version, tag] = [await readVersion(), await readTag()];
   const changes = await readFile(join(project, "CHANGELOG.md"), "utf8");
   if (!changes.includes(`\n## ${version}\n`)) throw new Error(`Cannot release: CHANGELOG.md has no section "## ${version}"`);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  await renderChoices(directory, { name: repository, tag: version });
-  await packageManifests(directory);
-  await packageChart(directory, repository);
+  await renderChoices(directory, { name: repository, tag });
+  await packageManifests(directory, tag);
+  await packageChart(directory, repository, tag);
   await writeSbom(join(directory, `ingot-${version}.cdx.json`), architectures);
-  await writeImage(join(directory, `ingot-${version}-image.tar`), `${repository}:${version}`);
+  await writeImage(join(directory, `ingot-${version}-image.tar`), `${repository}:${tag}`);
   for (const architecture of architectures)
     await writeTarGz(join(directory, `ingotctl-${version}-linux-${architecture}.tar.gz`), async (parts) => {
       await writeExecutable(join(parts, "ingotctl"), architecture);

@@ -79,7 +79,7 @@ export function flagOf(args: readonly string[], name: string): string | undefine
   return found.at(-1);
 }
 
-function isSet(args: readonly string[], name: string): boolean {
+export function isSet(args: readonly string[], name: string): boolean {
   return args.some((text) => /^--?/.test(text) && text.replace(/^--?/, "").replace(/=true$/, "") === name);
 }
 

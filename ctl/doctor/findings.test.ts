@@ -72,6 +72,34 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     ],
   },
   {
+    name: "a NIC that is down, and nothing of what follows from it",
+    of: {
+      members: [
+        ...speakers.slice(0, 2).map((one) => ({ target: one, body: sees("n1", "n2") })),
+        { target: target("speaker-n3"), body: sees("n3") },
+      ],
+      verdicts: [
+        {
+          target: target("speaker-n3"),
+          body: {
+            verdicts: [
+              problem("node", "n3", verdict("node", "waiting", { message: "the speaker on n3 waits for the ring" })),
+              problem("node", "n3", verdict("node", "noCarrier", { message: "interface eth0 of n3 is down or has no carrier" })),
+              problem("node", "n3", strict),
+              problem("pool", "lan", verdict("pool", "noInterface")),
+            ],
+          },
+        },
+        { target: target("speaker-n1"), body: { verdicts: [problem("pool", "far", verdict("pool", "noInterface"))] } },
+      ],
+    },
+    want: [
+      "error: node n3: interface eth0 of n3 is down or has no carrier (noCarrier)",
+      `error: pool far: ${verdict("pool", "noInterface").message} (noInterface)`,
+      "warning: node n3: rp_filter is strict on eth0 (rpFilter)",
+    ],
+  },
+  {
     name: "speakers that do not see one another",
     of: {
       members: [

@@ -39,8 +39,24 @@ export interface Examined {
 const severities: readonly Finding["severity"][] = ["error", "warning", "note"];
 const maxNames = 5;
 
-/** Everything that is wrong, the worst first. Equal things are one finding. */
-export function findingsOf(examined: Examined): Finding[] {
+/** Everything that is wrong, the worst first. Equal things are one finding, and what follows from a NIC that is down is left out. */
+export function findingsOf(all: Examined): Finding[] {
+  return findingsWithout(
+    all,
+    new Set(all.verdicts.filter(({ body }) => body.verdicts.some(isNicDown)).map(({ target }) => target.node)),
+  );
+}
+
+/** Without what says of these nodes that they see no other node, and can announce nothing, or that others do not see them. */
+function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): Finding[] {
+  const examined: Examined = {
+    ...rest,
+    members: members.filter(({ target }) => !cutOff.has(target.node)),
+    verdicts: verdicts.map(({ target, body }) => {
+      const kept = body.verdicts.filter((verdict) => !cutOff.has(target.node) || isNicDown(verdict) || !followsFromNic(verdict));
+      return { target, body: { ...body, verdicts: kept } };
+    }),
+  };
   const all = [
     ...processFindings(examined),
     ...configurationFindings(examined),
@@ -50,6 +66,16 @@ export function findingsOf(examined: Examined): Finding[] {
     ...verdictFindings(examined),
   ];
   return all.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+}
+
+function isNicDown({ kind, cause }: VerdictsAnswer["verdicts"][number]): boolean {
+  return kind === "node" && cause === "noCarrier";
+}
+
+/** Of the ring, and of pools on the LAN. */
+function followsFromNic({ kind, cause }: VerdictsAnswer["verdicts"][number]): boolean {
+  if (kind === "pool") return cause === "noInterface" || cause === "noActiveSpeaker";
+  return kind === "node" && ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
 }
 
 function processFindings({ namespace, targets, unreachable, configurations }: Examined): Finding[] {

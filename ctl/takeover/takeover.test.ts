@@ -76,6 +76,22 @@ const elsewhere = (kind: string, name: string, namespace: string, ...containers:
   metadata: { namespace, name },
   spec: { selector: { matchLabels: { name } }, template: { metadata: { labels: { name } }, spec: { containers } } },
 });
+const withoutSpeaker = plain.filter(({ kind }) => kind !== "DaemonSet");
+/** As MetalLB's manifests for FRR mode make the speakers. */
+function frrMode(annotations?: Readonly<Record<string, string>>): ObjectInput {
+  const speaker = workload("DaemonSet", "speaker", {
+    initContainers: [{ name: "cp-frr-files", image: "frrouting/frr:v7.5.1" }],
+    containers: [
+      { name: "speaker", image: "quay.io/metallb/speaker:v0.12.1", env: [{ name: "METALLB_BGP_TYPE", value: "frr" }] },
+      { name: "frr", image: "frrouting/frr:v7.5.1" },
+      { name: "reloader", image: "frrouting/frr:v7.5.1" },
+    ],
+  });
+  return { ...speaker, metadata: { ...speaker.metadata, annotations } };
+}
+/** What the takeover makes of them. */
+const ingot = (kind: string, name: string, ...args: string[]) =>
+  workload(kind, name, { containers: [container("localhost/ingot:0.1.0", { command: ["node", `/ingot/${name}.js`], args })] });
 /** As MetalLB's chart makes it, of the release `metallb`. */
 const ofRelease = (kind: string, component: string, args: readonly string[], more: object = {}): ObjectInput => {
   const { spec } = workload(kind, component, {
@@ -161,6 +177,23 @@ suite("takeover --check", () => {
     const { status, findings, unread } = await check(objects);
     assert.deepEqual([status, told(findings), unread], [Exit.ok, [], []]);
     assert.match(findings[0]?.found ?? "", /^of the Helm release metallb: ingot\.yaml would put another one beside it$/);
+  });
+
+  test("says that the takeover is done, and compares nothing with MetalLB any more", async () => {
+    const pools = config(`${lan}`.replace("layer2", "bgp").replace("192.0.2.0/28", "192.0.2.0/28, '2001:db8::/120'"));
+    const classes = ["--lb-class=example.com/ingot"];
+    const objects = [pools, kubeProxy("mode: iptables\n"), ingot("Deployment", "controller", ...classes), classyWeb];
+    const speaker = ingot("DaemonSet", "speaker", "--config=config", ...classes);
+    const { status, findings } = await check([...objects, speaker]);
+    assert.deepEqual([status, told(findings)], [Exit.ok, []]);
+    assert.deepEqual(
+      findings.map(({ where, found, advice }) => `${where}: ${found}: ${advice}`),
+      ["Deployment metallb-system/controller", "DaemonSet metallb-system/speaker"].map(
+        (where) => `${where}: runs Ingot: localhost/ingot:0.1.0: nothing: it has been taken over`,
+      ),
+    );
+    const half = await check([...objects, workload("DaemonSet", "speaker", { containers: [metallb("speaker:v0.12.1")] })]);
+    assert.match(told(half.findings).join(), /BGP announces IPv6 addresses too/, "speakers are MetalLB's still");
   });
 
   const found: { name: string; objects: readonly ObjectInput[]; args?: string; want: readonly RegExp[]; status?: number }[] = [
@@ -394,6 +427,28 @@ suite("takeover --check", () => {
       ],
       want: [/--config=other, and the manifests have config$/, /spoken by FRR/, /nodeSelector "edge"$/, /taints .*"gpu"$/],
       status: Exit.losses,
+    },
+    {
+      name: "containers of FRR mode that kubectl apply leaves where they are",
+      objects: [...withoutSpeaker, frrMode()],
+      want: [
+        /^error workloads: DaemonSet metallb-system\/speaker: kubectl apply leaves the containers frr, reloader, cp-frr-files of FRR mode/,
+        /^warning workloads: .*spoken by FRR/,
+      ],
+    },
+    {
+      name: "no container of FRR mode in the way, where kubectl apply has put it there",
+      objects: [...withoutSpeaker, frrMode({ "kubectl.kubernetes.io/last-applied-configuration": JSON.stringify(frrMode()) })],
+      want: [/^warning workloads: .*spoken by FRR/],
+      status: Exit.losses,
+    },
+    {
+      name: "the containers that are left where kubectl apply has put others",
+      objects: [
+        ...withoutSpeaker,
+        frrMode({ "kubectl.kubernetes.io/last-applied-configuration": JSON.stringify(ingot("DaemonSet", "speaker")) }),
+      ],
+      want: [/kubectl apply leaves the containers /, /spoken by FRR/],
     },
     {
       name: "speakers that are not ready",

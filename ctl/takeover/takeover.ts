@@ -1,5 +1,6 @@
 import { readClasses } from "#pkg/service";
 import { escapeControls } from "#pkg/text";
+import { flagOf, isSet } from "../cluster/installation.ts";
 import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
 import type { Finding } from "./checks/finding.ts";
@@ -7,7 +8,7 @@ import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.
 import { checkOtherLoadBalancers } from "./checks/load-balancers.ts";
 import { checkKubeProxy, checkPorts } from "./checks/node.ts";
 import { checkPodSecurityPolicies } from "./checks/pod-security-policies.ts";
-import { type ClusterView, type Reader, readView, type Unread } from "./view.ts";
+import { argumentsOf, type ClusterView, type Raw, type Reader, readView, templateOf, type Unread } from "./view.ts";
 
 const help = `Usage: ingotctl takeover --check [OPTIONS]
 
@@ -66,8 +67,10 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 async function check(reader: Reader, namespace: string, lbClass: string, isDefault: boolean) {
-  const classes = usable(() => readClasses(lbClass, isDefault));
+  const asked = usable(() => readClasses(lbClass, isDefault));
   const view: ClusterView = await readView(reader, namespace);
+  const [controller] = view.controllers;
+  const classes = lbClass === "" && view.isTakenOver && controller !== undefined ? classesOf(controller) : asked;
   const { findings, config } = checkConfiguration(view);
   const all = [
     ...findings,
@@ -82,6 +85,12 @@ async function check(reader: Reader, namespace: string, lbClass: string, isDefau
   ];
   const order: readonly Finding["severity"][] = ["error", "warning", "note"];
   return { findings: all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)), unread: view.unread };
+}
+
+/** Those that an Ingot serves that runs. */
+function classesOf(controller: Raw) {
+  const words = argumentsOf(templateOf(controller));
+  return usable(() => readClasses(flagOf(words, "lb-class") ?? "", isSet(words, "lb-class-default")));
 }
 
 function usable<T>(read: () => T): T {

@@ -24,6 +24,8 @@ export interface ClusterView {
   readonly configMap: Raw | undefined;
   readonly controllers: readonly Raw[];
   readonly speakers: readonly Raw[];
+  /** Whether all of them run Ingot: then nothing of MetalLB is left to compare with. */
+  readonly isTakenOver: boolean;
   readonly services: readonly Raw[];
   /** Those that have not ended: the others hold nothing of their node. */
   readonly pods: readonly Raw[];
@@ -104,6 +106,7 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
     ),
     controllers,
     speakers,
+    isTakenOver: controllers.length > 0 && speakers.length > 0 && [...controllers, ...speakers].every(runsIngot),
     services: await list("Services", "/api/v1/services"),
     pods: (await list("Pods", "/api/v1/pods")).filter(
       ({ status }) => !["Succeeded", "Failed"].includes(text(fields(status).phase)),
@@ -210,9 +213,21 @@ export function templateOf(workload: Raw): Raw {
   return fields(fields(fields(workload.spec).template).spec);
 }
 
+/** Whether the words that start a container name a program of Ingot's image, whatever the image is named. */
+export function isIngot(container: Raw): boolean {
+  return wordsOf(container).some((word) => /^\/ingot\/(controller|speaker)\.js$/.test(word));
+}
+
+export function runsIngot(workload: Raw): boolean {
+  return containersOf(templateOf(workload)).some(isIngot);
+}
+
 /** Of all containers of a Pod. What the command has besides the program is arguments too. */
 export function argumentsOf({ containers }: Raw): string[] {
-  return listOf(containers).flatMap(({ command, args }) =>
-    [command, args].flatMap((words) => (Array.isArray(words) ? words.filter((word) => typeof word === "string") : [])),
-  );
+  return listOf(containers).flatMap(wordsOf);
+}
+
+/** The command of a container and its arguments. */
+export function wordsOf({ command, args }: Raw): string[] {
+  return [command, args].flatMap((words) => (Array.isArray(words) ? words.filter((word) => typeof word === "string") : []));
 }

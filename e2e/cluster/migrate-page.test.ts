@@ -62,8 +62,9 @@ suite("the page on moving from MetalLB", () => {
 
   test("one node first: its speaker is replaced when its Pod is deleted, and not before", async () => {
     const [kustomization] = under("From MetalLB 0.12", "One node first", "yaml");
-    const own = String(kustomization?.text).replace("registry.example.com/ingot", ingotImage.name);
-    await writeFile(join(folder, "kustomization.yaml"), own.replace("newTag: 0.1.0", `newTag: ${ingotImage.tag}`));
+    const own = `${ingotImage.name}\n  newTag: ${ingotImage.tag}`;
+    const text = String(kustomization?.text).replace("registry.example.com/ingot", own);
+    await writeFile(join(folder, "kustomization.yaml"), text);
     await run(`tar -xzf ${join(await releaseFiles(), "ingot-*-manifests.tar.gz")}`);
     await run("kubectl apply -k .");
     await run(`kubectl -n ${namespace} rollout status deployment/controller --timeout=5m`);

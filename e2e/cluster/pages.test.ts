@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { findKcp, helmIsMissing, installedHelm, patience, RealCluster, releaseFiles } from "#e2e/cluster";
@@ -10,13 +10,15 @@ import { writeMetallbChart } from "./metallb-chart.ts";
 import { steps } from "./steps.ts";
 
 // What docs/install.md and docs/upgrade.md have people type, typed on a real cluster, and what comes of it.
-const image = { name: "localhost/ingot", tag: "0.1.0" };
+const released = await releaseFiles();
+const repository = "localhost/ingot";
+const image = /^ +image: (.+)$/m.exec(await readFile(join(released, "ingot.yaml"), "utf8"))?.[1] ?? "";
 const namespace = "metallb-system";
 
 /** What readers replace by their own. */
 const own: readonly (readonly [string, string])[] = [
   ["192.168.1.240-192.168.1.250", "172.30.0.200-172.30.0.210"],
-  ["registry.example.com/ingot", image.name],
+  ["registry.example.com/ingot", repository],
   [" NODE ", " node2 "],
 ];
 
@@ -45,7 +47,6 @@ step("the image of the release is imported as the page says", async () => {
   await mkdir(bin);
   await symlink(kcp, join(bin, "kubectl"));
   if (helm !== undefined) await symlink(helm, join(bin, "helm"));
-  const released = await releaseFiles();
   for (const file of await readdir(released))
     await (file.endsWith(".tar") ? symlink : copyFile)(join(released, file), join(folder, file));
   for (const { name } of cluster.nodes) {
@@ -199,7 +200,7 @@ step(
   "Helm: a release of MetalLB's chart is upgraded in place with its values, and back, and no address changes",
   async () => {
     const address = await addressOf("kept");
-    await writeMetallbChart(join(folder, "metallb"), `${image.name}:${image.tag}`);
+    await writeMetallbChart(join(folder, "metallb"), image);
     const values = {
       configInline: { "address-pools": [{ name: "default", protocol: "layer2", addresses: ["172.30.0.200-172.30.0.210"] }] },
       psp: { create: false },
@@ -266,7 +267,7 @@ step(
     const commands = pages.flatMap(blocks).filter(({ language }) => language === "sh" || language === "");
     const left = commands.filter(({ place }) => !done.has(place)).map(({ text }) => text.trim().split("\n").at(-1));
     assert.deepEqual(left, [
-      "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:0.1.0", // There is no registry.
+      "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:TAG", // There is no registry.
       "disable: [servicelb]", // A configuration of k3s.
       "helm plugin install https://github.com/helm/helm-mapkubeapis", // A download.
       ...(withoutPlugin === false ? [] : ["helm mapkubeapis metallb --namespace metallb-system"]),
@@ -361,7 +362,7 @@ function service(name: string): object {
 /** Pods that answer, and a Service for them. */
 async function serve(name: string): Promise<void> {
   const program = 'http.createServer((_, answer) => answer.end("hello\\n")).listen(8080)';
-  await kubectl("create", "deployment", "web", `--image=${image.name}:${image.tag}`, "--", "node", "-e", program);
+  await kubectl("create", "deployment", "web", `--image=${image}`, "--", "node", "-e", program);
   await apply(service(name));
   await waitFor("an address", () => ingressOf(name), patience);
 }

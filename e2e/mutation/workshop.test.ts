@@ -30,6 +30,14 @@ test("a fault is noticed by the first test that fails for it, and by the end of 
   assert.deepEqual(await workshop.try(withLimit("const maxListed = 2 + 3;"), never), { outcome: "passed" });
 });
 
+test("tests that hold the source against docs, manifests and charts run in the copy", async () => {
+  const tests = ["docs/truth.test.ts", "manifests/manifests.test.ts", "ctl/takeover/checks/leftovers.test.ts"];
+  assert.deepEqual(await workshop.test(tests), { outcome: "passed" });
+  const file = "ctl/takeover/checks/leftovers.ts";
+  const fault = { file, before: '  "metallb_speaker_announced",\n', after: "", tests: [tests[2] ?? ""] };
+  assert.equal((await workshop.try(fault, never)).outcome, "failed");
+});
+
 test("tests that compute for ever are killed with all that they started, and no test is blamed", async () => {
   const told = join(folder, "pids");
   const spins = `

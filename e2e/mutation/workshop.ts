@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Break, broken, root } from "./break.ts";
@@ -8,7 +8,8 @@ import { type Break, broken, root } from "./break.ts";
 /** What the tests said: where they failed, the first that did, or how the run ended. `endless`: they went on until they were killed. */
 export type Verdict = { readonly outcome: "passed" | "endless" } | { readonly outcome: "failed"; readonly first: string };
 
-const parts = ["controller", "speaker", "ctl", "pkg", "e2e", "config-samples", "package.json", "tsconfig.json"];
+/** What no test of a fault needs in the copy, and what is shared. */
+const left: ReadonlySet<string> = new Set([".git", ".cache", "dist", "node_modules"]);
 const testMs = 60_000;
 const failure = /^ *not ok \d+ - (.*)\n/m;
 /** How long tests may take that took `soundMs` without a fault: one of them may wait for all its time. */
@@ -20,7 +21,8 @@ export class Workshop implements Disposable {
   #run: ChildProcess | undefined;
 
   constructor() {
-    for (const part of parts) cpSync(`${root}${part}`, join(this.#folder, part), { recursive: true });
+    for (const part of readdirSync(root))
+      if (!left.has(part)) cpSync(`${root}${part}`, join(this.#folder, part), { recursive: true, verbatimSymlinks: true });
     symlinkSync(`${root}node_modules`, join(this.#folder, "node_modules"));
   }
 

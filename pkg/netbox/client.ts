@@ -98,8 +98,7 @@ export class NetboxClient {
     const parent = await this.#parentOf(range);
     const purpose = `take an address of ${describeRange(range)}`;
     const response = await this.#send("POST", `ipam/${parent}/available-ips/`, body(fields), purpose);
-    // Since release 3.1.1 it is 409; before it was 204.
-    if (response.status === 409 || response.status === 204) return undefined;
+    if (response.status === 409) return undefined;
     return recordOf(await this.#read(response, purpose), purpose);
   }
 

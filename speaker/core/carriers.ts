@@ -41,6 +41,20 @@ export function releaseCarriers({ heldUntil }: Carriers, now: Millis): boolean {
   return due.length > 0;
 }
 
+/** The interfaces that would serve a pool, by its `interfaces` and their subnets, and that do not work. */
+export function withoutCarrier({ interfaces }: Carriers, pools: readonly Pool[]): InterfaceState[] {
+  const onLan = pools.filter(({ protocols }) => protocols.includes("layer2") || protocols.includes("interface"));
+  return interfaces.filter(({ name, status, running, addresses }) => {
+    if (running || (status !== "answering" && status !== "down")) return false;
+    const subnets = subnetsOf(addresses);
+    return onLan.some(
+      (pool) =>
+        (pool.interfaces.length === 0 || matchesInterface(pool.interfaces, name)) &&
+        pool.ranges.some(({ first, last }) => subnets.some((subnet) => subnet.contains(first) || subnet.contains(last))),
+    );
+  });
+}
+
 /** Where this node can announce: what the others have to know of its interfaces, for these pools. */
 export function ownReachability(
   interfaces: readonly InterfaceState[],

@@ -40,7 +40,7 @@ export function checkConfiguration(view: ClusterView): { readonly findings: Find
           ? "correct it: until then the configuration is refused as a whole"
           : "see whether it is meant so",
     });
-  if (config !== undefined) findings.push(...differences(config, view, where));
+  if (config !== undefined && !view.isTakenOver) findings.push(...differences(config, view, where));
   return { findings, config };
 }
 
@@ -95,7 +95,7 @@ export function checkServices(view: ClusterView, config: Config | undefined, cla
       findings.push({
         severity: "warning",
         check: "class",
-        found: `it has ${loadBalancerClass === undefined ? "no load balancer class" : `the load balancer class ${quote(loadBalancerClass)}`}, which is not served; MetalLB 0.12 serves every class`,
+        found: `it has ${loadBalancerClass === undefined ? "no load balancer class" : `the load balancer class ${quote(loadBalancerClass)}`}, which is not served${view.isTakenOver ? "" : "; MetalLB 0.12 serves every class"}`,
         where,
         advice: `give controller and speakers --lb-class=${loadBalancerClass ?? "NAME"} --lb-class-default`,
       });

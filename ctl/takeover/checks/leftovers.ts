@@ -10,6 +10,7 @@ import {
   listOf,
   metadata,
   type Raw,
+  runsIngot,
   templateOf,
   text,
 } from "../view.ts";
@@ -67,12 +68,13 @@ export function checkLeftovers(view: ClusterView): Finding[] {
   const findings: Finding[] = [];
   if (view.groups.has("metallb.io"))
     findings.push({
-      severity: "error",
+      severity: view.isTakenOver ? "note" : "error",
       check: "custom-resources",
       found: "MetalLB's custom resources are installed, which its releases from 0.13 on are configured by",
       where: "API group metallb.io",
-      advice:
-        "convert them with ingotctl convert, and go by docs/migrate-from-metallb.md, from MetalLB 0.13 and later; or delete the definitions if they are left over",
+      advice: view.isTakenOver
+        ? "nothing: Ingot does not read them; delete the definitions when you stay"
+        : "convert them with ingotctl convert, and go by docs/migrate-from-metallb.md, from MetalLB 0.13 and later; or delete the definitions if they are left over",
     });
   for (const webhook of view.webhooks.filter(isMetallbs))
     findings.push({
@@ -80,7 +82,7 @@ export function checkLeftovers(view: ClusterView): Finding[] {
       check: "webhook",
       found: "a webhook of MetalLB's refuses changes of its objects once its controller is gone",
       where: `ValidatingWebhookConfiguration ${metadata(webhook).name}`,
-      advice: "delete it when MetalLB is stopped",
+      advice: view.isTakenOver ? "delete it: MetalLB is stopped" : "delete it when MetalLB is stopped",
     });
   return findings;
 }
@@ -111,6 +113,23 @@ export function checkWorkloads(view: ClusterView): Finding[] {
     const where = `${view.controllers.includes(workload) ? "Deployment" : "DaemonSet"} ${keyOf(workload)}`;
     const differs = (found: string, advice: string, severity: Finding["severity"] = "warning") =>
       findings.push({ severity, check: "workloads", found, where, advice });
+    const template = templateOf(workload);
+    const frr = isHelms ? [] : frrContainersThatStay(workload); // Helm removes what it stored of a release.
+    if (frr.length > 0)
+      differs(
+        `kubectl apply leaves the containers ${list(frr)} of FRR mode in the Pod: the annotation with what it applied last does not have them`,
+        `put them there before you apply ingot.yaml: kubectl -n ${view.namespace} get daemonset ${name} -o yaml | kubectl apply set-last-applied --create-annotation -f -`,
+        "error",
+      );
+    const { desiredNumberScheduled, numberReady } = fields(workload.status);
+    const isIncomplete = typeof desiredNumberScheduled === "number" && desiredNumberScheduled > Number(numberReady ?? 0);
+    const ready = `${numberReady ?? 0} of ${desiredNumberScheduled} Pods are ready`;
+    const images = list(containersOf(template).map(({ image }) => text(image)));
+    if (runsIngot(workload)) {
+      if (isIncomplete) differs(ready, "wait for the end of the roll-out, or see why it does not go on");
+      differs(`runs Ingot: ${images}`, "nothing: it has been taken over", "note");
+      continue;
+    }
     if (isHelms)
       differs(
         `of the Helm release ${release.name}: ingot.yaml would put another one beside it`,
@@ -123,7 +142,6 @@ export function checkWorkloads(view: ClusterView): Finding[] {
         "stop it first, or give Ingot's the same name in your kustomization",
         "error",
       );
-    const template = templateOf(workload);
     const words = isHelms ? [] : argumentsOf(template);
     for (const [flag, usual] of Object.entries(expected)) {
       const value = flagOf(words, flag) ?? "";
@@ -152,16 +170,33 @@ export function checkWorkloads(view: ClusterView): Finding[] {
         `tolerates taints that the manifests do not: ${list(tolerated.map(quote))}`,
         "give Ingot the same tolerations in your kustomization",
       );
-    const { desiredNumberScheduled, numberReady } = fields(workload.status);
-    if (typeof desiredNumberScheduled === "number" && desiredNumberScheduled > Number(numberReady ?? 0))
+    if (isIncomplete)
       differs(
-        `${numberReady ?? 0} of ${desiredNumberScheduled} Pods are ready: the roll-out replaces those that are not first, and stops where a new one does not become ready`,
+        `${ready}: the roll-out replaces those that are not first, and stops where a new one does not become ready`,
         "see what is wrong with them before the move",
       );
-    const images = containersOf(template).map(({ image }) => text(image));
-    differs(`runs ${list(images)}`, "keep the name: rollout undo brings it back", "note");
+    differs(`runs ${images}`, "keep the name: rollout undo brings it back", "note");
   }
   return findings;
+}
+
+// Of MetalLB's manifests for FRR mode.
+const frrNames: ReadonlySet<string> = new Set(["frr", "reloader", "frr-metrics", "cp-frr-files", "cp-reloader", "cp-metrics"]);
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+/** `kubectl apply` removes what it applied before, by its annotation, and no container besides. */
+function frrContainersThatStay(workload: Raw): string[] {
+  const names = (object: Raw) => containersOf(templateOf(object)).map(({ name }) => text(name));
+  const applied = new Set(names(parsed(text(fields(fields(workload.metadata).annotations)[lastApplied]))));
+  return names(workload).filter((name) => frrNames.has(name) && !applied.has(name));
+}
+
+function parsed(json: string): Raw {
+  try {
+    return fields(JSON.parse(json));
+  } catch {
+    return {};
+  }
 }
 
 /** What the manifests give controller and speaker. */

@@ -23,6 +23,7 @@ const both = readClasses("example.com/lb", true);
 const named = (name: string) => readClasses(name, false);
 const having = (name: string) => `Services with the class "${name}"`;
 
+const controllerCommand = ["node", "--max-semi-space-size=4", "/ingot/controller.js"];
 /** What a container serves, and which of it an Ingot with these classes serves too. */
 const containers: { name: string; image: string; more?: object; ours?: ReturnType<typeof readClasses>; shared?: string }[] = [
   { name: "MetalLB 0.13 serves no class", image: "quay.io/metallb/controller:v0.13.12", ours: named("example.com/lb") },
@@ -44,15 +45,17 @@ const containers: { name: string; image: string; more?: object; ours?: ReturnTyp
     ours: both,
     shared: having("example.com/lb"),
   },
-  { name: "Ingot", image: "registry.example.com/ingot:0.1.0", shared: withoutClass },
+  { name: "Ingot", image: "registry.example.com/ingot:0.1.0", more: { command: controllerCommand }, shared: withoutClass },
+  { name: "Ingot by an image of another name", image: "mirror/lb:1", more: { args: controllerCommand }, shared: withoutClass },
+  { name: "another program by an image named ingot", image: "registry.example.com/ingot:0.1.0", more: { command: ["/metal"] } },
   {
     name: "Ingot with a class, and by default",
     image: "ingot@sha256:00",
-    more: { command: ["/ingot"], args: ["--lb-class=example.com/lb", "--lb-class-default"] },
+    more: { command: controllerCommand, args: ["--lb-class=example.com/lb", "--lb-class-default"] },
     ours: both,
     shared: `${withoutClass} and ${having("example.com/lb")}`,
   },
-  { name: "Ingot with a class", image: "ingot", more: { args: ["--lb-class=example.com/lb"] } },
+  { name: "Ingot with a class", image: "ingot", more: { command: controllerCommand, args: ["--lb-class=example.com/lb"] } },
   { name: "kube-vip with neither feature", image: "ghcr.io/kube-vip/kube-vip:v1.0" },
   {
     name: "kube-vip by a flag",

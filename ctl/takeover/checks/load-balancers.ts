@@ -5,6 +5,7 @@ import {
   type ClusterView,
   containersOf,
   fields,
+  isIngot,
   isMetallb,
   keyOf,
   listOf,
@@ -13,6 +14,7 @@ import {
   type Raw,
   templateOf,
   text,
+  wordsOf,
 } from "../view.ts";
 import type { Finding } from "./finding.ts";
 
@@ -25,15 +27,16 @@ interface Claims {
 
 interface Product {
   readonly name: string;
-  readonly image: RegExp;
+  readonly isIts: (container: Raw) => boolean;
   /** Of its objects, where the image may have any name. */
   readonly label?: RegExp;
-  /** What a container of that image serves, by its arguments and environment. */
+  /** What a container of its serves, by its arguments and environment. */
   readonly claims: (container: Raw) => Claims;
   /** How it is kept from the same Services. */
   readonly advice: string;
 }
 
+const hasImage = (image: RegExp) => (container: Raw) => image.test(text(container.image));
 const nothing: Claims = { classless: false, classes: [] };
 const classless: Claims = { classless: true, classes: [] };
 
@@ -41,44 +44,44 @@ const classless: Claims = { classless: true, classes: [] };
 const products: readonly Product[] = [
   {
     name: "MetalLB",
-    image: /(^|[/-])metallb[/-](controller|speaker)(:|@|$)/,
+    isIts: hasImage(/(^|[/-])metallb[/-](controller|speaker)(:|@|$)/),
     claims: claimsOfMetallb,
     advice: "if it is the one to be replaced, name its namespace with -n; else give each a load balancer class",
   },
   {
     name: "a second Ingot",
-    image: /(^|\/)ingot(:|@|$)/,
+    isIts: isIngot,
     claims: claimsOfIngot,
     advice: "remove one of both, or give each a load balancer class",
   },
   {
     name: "kube-vip",
-    image: /(^|\/)kube-vip(-iptables)?(:|@|$)/,
+    isIts: hasImage(/(^|\/)kube-vip(-iptables)?(:|@|$)/),
     claims: claimsOfKubeVip,
     advice: "give it svc_enable=false, or each a load balancer class: its lb_class_only and lb_class_name",
   },
   {
     name: "kube-vip",
-    image: /(^|\/)kube-vip-cloud-provider(:|@|$)/,
+    isIts: hasImage(/(^|\/)kube-vip-cloud-provider(:|@|$)/),
     claims: claimsOfKubeVipProvider,
     advice: "remove it, or give each a load balancer class: its KUBEVIP_ENABLE_LOADBALANCERCLASS",
   },
   {
     name: "PureLB",
-    image: /(^|\/)purelb\/(allocator|lbnodeagent)(:|@|$)/,
+    isIts: hasImage(/(^|\/)purelb\/(allocator|lbnodeagent)(:|@|$)/),
     claims: claimsOfPureLb,
     advice: "unset its DEFAULT_ANNOUNCER, or remove it",
   },
   {
     name: "ServiceLB of k3s",
-    image: /(^|[/-])klipper-lb(:|@|$)/,
+    isIts: hasImage(/(^|[/-])klipper-lb(:|@|$)/),
     label: /^svccontroller\.(k3s|rke2)\.cattle\.io\/svcname$/,
     claims: () => classless,
     advice: "start k3s with --disable=servicelb",
   },
   {
     name: "LoxiLB",
-    image: /(^|\/)kube-loxilb(:|@|$)/,
+    isIts: hasImage(/(^|\/)kube-loxilb(:|@|$)/),
     claims: () => ({ classless: false, classes: ["loxilb.io/loxilb"] }), // Another one only by a file, which nothing here shows.
     advice: "give each its own load balancer class",
   },
@@ -105,9 +108,8 @@ export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerCla
   const places = placesOf(view);
   for (const place of places)
     for (const container of place.containers)
-      for (const { name, image, label, claims, advice } of products)
-        if (image.test(text(container.image)) || place.labels.some((text) => label?.test(text)))
-          find(name, place, claims(container), advice);
+      for (const { name, isIts, label, claims, advice } of products)
+        if (isIts(container) || place.labels.some((text) => label?.test(text))) find(name, place, claims(container), advice);
   for (const { name, where, claims, advice } of partsOfCilium(view)) find(name, { where, namespace: "" }, claims, advice);
   return [...findings.values(), ...checkOpenElb(view, places, ours)];
 }
@@ -234,10 +236,6 @@ function checkOpenElb({ services }: ClusterView, places: readonly Place[], ours:
       advice: "take the annotation off Services that Ingot is to serve; ingotctl convert --cluster openelb has its addresses",
     },
   ];
-}
-
-function wordsOf({ command, args }: Raw): string[] {
-  return [command, args].flatMap((words) => (Array.isArray(words) ? words.map(text) : []));
 }
 
 function hasFlag(container: Raw, name: string): boolean {

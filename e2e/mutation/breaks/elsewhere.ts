@@ -7,6 +7,8 @@ const kernelPlan = "pkg/kernel/state/plan.ts";
 const kernelTests = ["pkg/kernel/state/nics.test.ts"];
 const informer = "pkg/k8s/informer.ts";
 const informerTests = ["pkg/k8s/informer.test.ts"];
+const nodes = "speaker/core/nodes.ts";
+const whyTests = ["speaker/core/verdicts/verdicts.test.ts"];
 const ring = "speaker/members/ring-members.ts";
 const ringTests = ["speaker/members/ring-members.test.ts"];
 const flood = "pkg/memberlist/flood-filter.ts";
@@ -14,6 +16,10 @@ const floodTests = ["pkg/memberlist/flood-filter.test.ts"];
 
 /** Promises 1 to 4 where others have a part in them: the node's kernel, NetBox, a restored API, who floods the ring. */
 export const elsewhere: readonly Break[] = [
+  { file: nodes, before: 'notSelected: "nodeNotSelected"', after: 'notSelected: "nodeExcluded"', tests: whyTests },
+  { file: nodes, before: 'outOfService: "nodeOutOfService"', after: 'outOfService: "nodeExcluded"', tests: whyTests },
+  { file: nodes, before: 'return "noInterface";', after: 'return "notOwner";', tests: whyTests },
+  { file: nodes, before: 'return "notInSubnet";', after: 'return "notOwner";', tests: whyTests },
   { file: byInterface, before: "isOwned ? owner === node :", after: "isOwned ? true :", tests: byInterfaceTests },
   {
     file: byInterface,

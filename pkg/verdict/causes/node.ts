@@ -20,6 +20,11 @@ export const nodeCauses = {
     means: "The speaker cannot announce on layer 2, and leaves that to other nodes. What it announces by BGP is not concerned.",
     next: "where NET_RAW is missing, add it to the capabilities of the speakers' container; else the speaker's log has what failed; a speaker tries again when it starts again",
   },
+  noCarrier: {
+    states: ["Pending"],
+    means: "An interface of the node, in whose subnet addresses of a pool are, is down or has no carrier.",
+    next: "check its cable and its switch port, and ip link on the node",
+  },
   apiViewOld: {
     states: ["Pending"],
     means: "The speaker does not reach the API, and other speakers do: they announce what is new.",

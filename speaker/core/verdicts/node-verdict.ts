@@ -2,6 +2,7 @@ import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type Verdict, verdict } from "#pkg/verdict";
 import { isOutdated } from "../api-view.ts";
+import { withoutCarrier } from "../carriers.ts";
 import type { SpeakerState } from "../state.ts";
 
 /** What is known of a node besides the core's state. */
@@ -25,7 +26,7 @@ export const minOldSeconds = 60;
 
 /** All that is the case with this node, the worst first; one verdict at least. */
 export function nodeVerdicts(
-  state: Pick<SpeakerState, "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel">,
+  state: Pick<SpeakerState, "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config">,
   facts: NodeFacts,
 ): readonly [Verdict, ...Verdict[]] {
   const { node, nodes, bgp, ignoreExcludeLabel } = state;
@@ -37,6 +38,8 @@ export function nodeVerdicts(
   }
   if (failed !== undefined)
     found.push(verdict("node", "layer2Unavailable", { message: `the speaker on ${node} cannot announce on layer 2: ${failed}` }));
+  for (const { name } of withoutCarrier(state.carriers, state.config?.config.pools ?? []))
+    found.push(verdict("node", "noCarrier", { message: `interface ${name} of ${node} is down or has no carrier` }));
   if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), viewAge));
   if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
     found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));

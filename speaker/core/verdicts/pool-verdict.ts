@@ -45,22 +45,38 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
     ["nodeExcluded", excluded],
   ];
   if (active.length === 0) return noSpeakerVerdict("pool", state, undefined, `pool ${name}`);
-  if (eligible.length > 0) {
-    const count = counted(eligible.length, "node");
+  const how = pool.protocols.includes("layer2") ? " by layer 2" : " with its addresses on NICs";
+  if (eligible.length > 0)
     return verdict("pool", "available", {
-      message: `${count} may announce pool ${name} ${pool.protocols.includes("layer2") ? "by layer 2" : "with its addresses on NICs"}: ${list(eligible)}`,
+      message: `${counted(eligible.length, "node")} may announce pool ${name}${how}: ${list(eligible)}`,
       evidence,
     });
-  }
   const [cause] = reasons.find(([, nodes]) => nodes.length > 0) ?? ["noNodeSelected"];
-  return verdict("pool", cause, { message: `no node may announce pool ${name}: ${whyNone[cause]}`, evidence });
+  // A node that is cut off knows nothing of the others.
+  const isAlone = active.length === 1 && active[0] === state.node;
+  const message = isAlone
+    ? `${state.node}, which sees no other speaker, does not announce pool ${name}${how}: ${whyNone[cause].own}`
+    : `no node may announce pool ${name}${how}: ${whyNone[cause].all}`;
+  return verdict("pool", cause, { message, evidence });
 }
 
 const whyNone = {
-  noKernelAccess: "the speaker of none that has an interface for it may put addresses there",
-  noInterface: "none has an interface for it that is up and has a carrier",
-  nodeExcluded: "all that it selects are excluded from load balancers by a label",
-  noNodeSelected: "its node-selectors match none with a running speaker",
+  noKernelAccess: {
+    all: "the speaker of none that has an interface for it may put addresses there",
+    own: "its speaker may not put addresses on the node's interfaces",
+  },
+  noInterface: {
+    all: "none has an interface for it that is up and has a carrier",
+    own: "it has no interface for the pool that is up and has a carrier",
+  },
+  nodeExcluded: {
+    all: "all that it selects are excluded from load balancers by a label",
+    own: "its label excludes it from load balancers",
+  },
+  noNodeSelected: {
+    all: "its node-selectors match none with a running speaker",
+    own: "the pool's node-selectors do not match it",
+  },
 } as const;
 
 function bgpPoolVerdict(state: SpeakerState, pool: Pool): Verdict {

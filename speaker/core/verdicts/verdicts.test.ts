@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RouteStanding } from "#pkg/bgp";
 import type { AddressSighting } from "#pkg/layer2";
+import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { verdict } from "#pkg/verdict";
-import { amongOthers, Bench, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
 import { type SessionState, type Sessions, serviceView } from "./address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./node-verdict.ts";
 import { poolVerdict } from "./pool-verdict.ts";
@@ -39,6 +40,65 @@ test("the owner announces the address, and the others say who does", () => {
     [`owner: ${owner}`, `candidates: ${nodes.join(", ")}`, `${loser}: it could announce the address, and is not its owner`],
   );
 });
+
+/** Why a node that another one announces for does not: what is told of `loser`, once it has seen the rest. */
+const notHere: { name: string; text?: string; of?: (ring: ReturnType<typeof amongOthers>) => void; says: string }[] = [
+  { name: "another node's hash is first", says: "it could announce the address, and is not its owner" },
+  {
+    name: "its label excludes it",
+    of: ({ bench }) => bench.setNode(loser, excluded),
+    says: "it is excluded from load balancers by its label",
+  },
+  {
+    name: "its taint has it out of service",
+    of: ({ bench }) => bench.setNode(loser, {}, [outOfServiceTaint]),
+    says: "it has the taint of a node that is out of service",
+  },
+  {
+    name: "the pool selects others",
+    text: ssd,
+    of: ({ bench }) => bench.setNode(owner, { disk: "ssd" }),
+    says: "the pool's node-selectors do not match it",
+  },
+  {
+    name: "the pool prefers others",
+    text: lan.replace("}", ", preferred-nodes: [{weight: 1, match-labels: {disk: ssd}}]}"),
+    of: ({ bench }) => bench.setNode(owner, { disk: "ssd" }),
+    says: "it could announce the address, and the pool prefers its owner",
+  },
+  {
+    name: "it has no carrier",
+    of: ({ bench }) => bench.setInterfaces({ ...eth0, running: false }),
+    says: "it has no interface for the pool that is up and has a carrier",
+  },
+  {
+    name: "its speaker may not change the kernel",
+    text: "{name: lan, protocol: interface, placement: lan, addresses: [192.0.2.0/28]}",
+    of: ({ bench }) => bench.runner.dispatch({ type: "kernel", failure: "no capability", problems: new Map() }),
+    says: "its speaker may not put addresses on NICs: it lacks the capability NET_ADMIN",
+  },
+  {
+    name: "it is in another subnet",
+    text: lan.replace("}", ", l2-placement: subnet}"),
+    of: ({ bench }) => bench.setInterfaces({ ...eth0, addresses: ["198.51.100.1/24"] }),
+    says: "it has no address in the subnet",
+  },
+];
+for (const { name, text = lan, of, says } of notHere)
+  test(`a node says why another announces an address: ${name}`, () => {
+    const ring = amongOthers(loser, text);
+    const { bench, others, hear } = ring;
+    const subnet = parsePrefix("192.0.2.0/24") ?? assert.fail();
+    for (const { state } of others)
+      state.setReachability({ answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", [subnet]]]) });
+    hear();
+    bench.setInterfaces({ ...eth0, addresses: ["192.0.2.100/24"] });
+    of?.(ring);
+    bench.settle();
+    const { verdict } = serviceView(bench.state, "default/web", noSessions) ?? assert.fail();
+    const own = verdict.evidence.find((fact) => fact.name === loser);
+    assert.equal(`${verdict.cause}: ${own?.value}`, `notOwner: ${says}`);
+  });
 
 const cases: { name: string; text?: string; serve: (bench: Bench) => void; says: RegExp }[] = [
   { name: "no address", serve: (bench) => bench.serve("default/web", []), says: /^Pending noIPAllocated: / },
@@ -232,7 +292,15 @@ test("a pool is available where some node may announce it", () => {
     for (const node of nodes) bench.setNode(node, excluded);
   };
   assert.match(of(started(lan, nothing)), /^Ready available: 3 nodes may announce pool lan by layer 2: node1, node2, node3$/);
-  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node may announce pool lan/);
+  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node may announce pool lan by layer 2: /);
+  const both = ssd.replace("layer2", "[layer2, bgp]");
+  assert.match(of(started(both, nothing, "node1", peer)), /^Pending noNodeSelected: no node may announce pool lan by layer 2: /);
+  const alone = (bench: Bench) => {
+    for (const node of nodes) bench.setNode(node, excluded);
+    bench.membersChanged([owner]);
+  };
+  const says = `${owner}, which sees no other speaker, does not announce pool lan by layer 2: its label excludes it`;
+  assert.match(of(started(lan, alone)), new RegExp(`^Pending nodeExcluded: ${says} from load balancers$`));
   assert.match(of(started(lan, (bench) => bench.membersChanged([]))), /^Pending noActiveSpeaker: /);
   assert.match(of(started(lan, excludeAll)), /^Pending nodeExcluded: /);
   const sticky = "{name: s, protocol: layer2, addresses: [192.0.2.0/28], l2-placement: sticky}";
@@ -256,6 +324,20 @@ test("of all that is the case with a node the worst comes first", () => {
   assert.deepEqual(causes({ lossy: ["node2", "node3"] }), ["ringPacketsLost"]);
   const [{ message }] = nodeVerdicts(bench.state, { ...well, lossy: ["node2", "node3"] });
   assert.match(message, /between node1 and node2, node3, which/);
+  const nic = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: false } as const;
+  bench.setInterfaces({ ...nic, addresses: ["192.0.2.100/24"] });
+  assert.deepEqual(causes({ missing: ["the ring"] }), ["waiting", "noCarrier"]);
+  assert.match(nodeVerdicts(bench.state, well)[0].message, /^interface eth0 of node1 is down or has no carrier$/);
+  const others = [
+    { ...nic, addresses: ["192.0.2.100/24"], running: true },
+    { ...nic, addresses: ["192.0.2.100/24"], status: "enslaved" as const },
+    { ...nic, addresses: ["172.17.0.1/16"] }, // Docker's, without containers.
+    { ...nic, addresses: [] },
+  ];
+  for (const other of others) {
+    bench.setInterfaces(other);
+    assert.deepEqual(causes({}), ["ready"], JSON.stringify(other));
+  }
   bench.setNode("node1", { [excludeLabel]: "" });
   assert.deepEqual(causes({}), ["excluded"]);
 });
