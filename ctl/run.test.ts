@@ -148,6 +148,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           peerAsn: 2,
           families: ["IPv4", "IPv6"],
           sourceAddress: null,
+          sourceInterface: null,
           routerId: null,
           holdTimeSeconds: 90,
           keepaliveSeconds: 30,

@@ -45,6 +45,7 @@ export function summarize(config: Config) {
       name: peer.name ?? null,
       interface: peer.interface ?? null,
       sourceAddress: peer.sourceAddress ?? null,
+      sourceInterface: peer.sourceInterface ?? null,
       routerId: peer.routerId ?? null,
       passwordSecret: peer.passwordSecret ?? null,
       bfdProfile: peer.bfdProfile ?? null,

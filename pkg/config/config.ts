@@ -190,6 +190,8 @@ export interface Peer {
   /** The interface behind which a link-local `address` is; undefined for any other address. */
   readonly interface: string | undefined;
   readonly sourceAddress: Address | undefined;
+  /** The interface whose address is to be the source. At most one of it and `sourceAddress` is there. */
+  readonly sourceInterface: string | undefined;
   readonly port: number;
   /** 0 (never expires) or 3–65535. */
   readonly holdTimeSeconds: number;

@@ -238,6 +238,7 @@ address-pools:
       address: "2001:db8::1",
       interface: undefined,
       sourceAddress: "2001:db8::2",
+      sourceInterface: undefined,
       port: 1179,
       holdTimeSeconds: 90,
       keepaliveSeconds: 20,
@@ -290,6 +291,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     address: "",
     interface: undefined,
     sourceAddress: undefined,
+    sourceInterface: undefined,
     port: 179,
     holdTimeSeconds: 90,
     keepaliveSeconds: 30,
@@ -394,7 +396,9 @@ const accepted: { name: string; text: string; get: (of: ReturnType<typeof parts>
   },
   {
     name: "empty optional text is not set",
-    text: peer(`  hold-time: ""\n  router-id: ""\n  source-address: ""\n  bfd-profile: ""\n  password: ""\n  keepalive-time: ""`),
+    text: peer(
+      `  hold-time: ""\n  router-id: ""\n  source-address: ""\n  source-interface: ""\n  bfd-profile: ""\n  password: ""\n  keepalive-time: ""`,
+    ),
     get: ({ peer }) => [peer?.holdTimeSeconds, peer?.keepaliveSeconds, peer?.password],
     want: [90, 30, undefined],
   },
@@ -982,6 +986,19 @@ const refused: { name: string; text: string; want: string[] }[] = [
       '1:48: error: peers[0].peer-address: must be an IP address without a zone, but is "fe80::1%eth0"; write "fe80::1", and the interface in the field "interface"',
       '1:78: error: peers[0].source-address: must be an IP address, but is "a"',
       '1:92: error: peers[0].router-id: must be an IPv4 address, but is "::1"',
+    ],
+  },
+  {
+    name: "a source interface beside a source address, that no interface is named, or that is not a link-local peer's",
+    text: [
+      "peers: [{my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, source-address: 192.0.2.9, source-interface: eth1}",
+      ", {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.2, source-interface: 'eth*'}",
+      ", {my-asn: 1, peer-asn: 2, peer-address: 'fe80::1', interface: eth0, source-interface: eth1}]",
+    ].join("\n"),
+    want: [
+      "1:86: error: peers[0].source-interface: not together with source-address: which of both would it be?",
+      '2:71: error: peers[1].source-interface: no interface is named "eth*": at most 15 octets, without blanks, "/", ":", "*" and "?"',
+      '3:88: error: peers[2].source-interface: must be "eth0", the interface of the link-local peer-address, but is "eth1"',
     ],
   },
   {

@@ -44,7 +44,7 @@ bgp-communities: {no-export: "65535:65281", large: "large:1:2:3"}
 peers:
 - {name: a, my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, source-address: 192.0.2.9, router-id: 192.0.2.8, bfd-profile: fast,
    password-secret: {name: s, key: k}, node-selectors: [{match-labels: {a: b}, match-expressions: [{key: c, operator: In, values: [d]}]}]}
-- {my-asn: 1, peer-asn: 2, peer-address: "fe80::1", interface: eth0, password: p, hold-time: 9s}
+- {my-asn: 1, peer-asn: 2, peer-address: "fe80::1", interface: eth0, source-interface: eth0, password: p, hold-time: 9s}
 address-pools:
 - {name: a, protocol: layer2, addresses: [192.0.2.10-192.0.2.20, "2001:db8::/64"], interfaces: [eth1], l2-placement: sticky}
 - {name: b, protocol: bgp, addresses: [198.51.100.0/24], bgp-advertisements: [{communities: [no-export, large], next-hop: 192.0.2.7, peers: [a]}]}

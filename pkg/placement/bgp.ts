@@ -5,7 +5,7 @@ import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from
 
 /** A peer of this node, and what distinguishes it from the others. */
 export interface NodePeer {
-  /** `address:port` as MetalLB labels its metrics; with the interface and the source address where they are configured. */
+  /** `address:port` as MetalLB labels its metrics; with the interface and the source where they are configured. */
   readonly key: string;
   readonly peer: Peer;
 }
@@ -28,9 +28,10 @@ export function peersFor(peers: readonly Peer[], labels: Labels | undefined): re
   return [...found.values()];
 }
 
-function peerKey({ address, interface: device, port, sourceAddress }: Peer): string {
+function peerKey({ address, interface: device, port, sourceAddress, sourceInterface }: Peer): string {
   const host = address.family === "IPv6" ? `[${address}${device === undefined ? "" : `%${device}`}]` : `${address}`;
-  return `${host}:${port}${sourceAddress === undefined ? "" : ` from ${sourceAddress}`}`;
+  const source = sourceAddress ?? sourceInterface;
+  return `${host}:${port}${source === undefined ? "" : ` from ${source}`}`;
 }
 
 /** An advertisement that this node makes. */

@@ -5,7 +5,7 @@ import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/v
 
 /** What a session waits for before it starts, in words. */
 export interface PeerWait {
-  readonly for: "password" | "bfd";
+  readonly for: "password" | "source" | "bfd";
   readonly what: string;
   readonly seconds: number;
 }
@@ -42,10 +42,15 @@ export function sessionWarnings(...of: Parameters<typeof sessionVerdicts>): stri
   return sessionVerdicts(...of).map((one) => (one.state === "Degraded" ? sentence(one) : one.message));
 }
 
+const causeOfWait: Readonly<Record<PeerWait["for"], CauseOf<"peer">>> = {
+  password: "waitsForPassword",
+  source: "waitsForSource",
+  bfd: "waitsForBfd",
+};
+
 function waitVerdict(key: string, wait: PeerWait, view: PeerView | undefined): Verdict {
-  if (wait.for === "bfd") return verdict("peer", "waitsForBfd", { message: `BGP session with ${key} waits: ${wait.what}` });
-  if (view?.state !== "established")
-    return verdict("peer", "waitsForPassword", { message: `BGP session with ${key} waits: ${wait.what}` });
+  if (wait.for !== "password" || view?.state !== "established")
+    return verdict("peer", causeOfWait[wait.for], { message: `BGP session with ${key} waits: ${wait.what}` });
   const message = `BGP session with ${key} is established with its former settings, and cannot have those of the configuration: ${wait.what}`;
   return verdict("peer", "waitsForPassword", { state: "Degraded", message, evidence: sessionFacts(view) });
 }

@@ -12,11 +12,14 @@ const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slo
 /** A peer whose session and whose BFD record their calls. */
 class Bench {
   readonly calls: string[] = [];
+  /** This side's ends of what is watched, one after another. */
+  readonly ends: string[] = [];
   status: BfdStatus = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
   #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
   #established: () => void = () => assert.fail("there is no session");
   readonly #peer: BgpPeer;
   #isEstablished = false;
+  #source: string | undefined;
   /** The router closes its side of what was closed; until then no connection is. */
   letClose: () => void = () => {};
 
@@ -40,6 +43,7 @@ class Bench {
       start: () => this.calls.push("start"),
       configure: (settings) => {
         this.calls.push("configure");
+        this.#source = settings.sourceAddress?.toString();
         if (begunWith !== undefined && needsRestart(begunWith, settings)) this.#isEstablished = false;
       },
       routesChanged: () => {},
@@ -55,6 +59,7 @@ class Bench {
     };
     const watch = (ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) => {
       this.calls.push(`watch ${ends.peer} ${profile.name}`);
+      this.ends.push(`${ends.local}`);
       this.#onChange = onChange;
       const status = () => this.status;
       return {
@@ -69,6 +74,7 @@ class Bench {
     let begunWith: SessionSettings | undefined;
     const newSession: BgpPeerOptions["newSession"] = ({ settings, onEstablished }) => {
       begunWith = settings;
+      this.#source = settings.sourceAddress?.toString();
       this.#established = () => onEstablished?.();
       return session;
     };
@@ -94,6 +100,11 @@ class Bench {
 
   addressesChanged(): void {
     this.#peer.addressesChanged();
+  }
+
+  /** Of the session's latest settings. */
+  get source(): string | undefined {
+    return this.#source;
   }
 
   get waitsFor(): string | undefined {
@@ -205,6 +216,63 @@ test("a profile that an established peer gets starts BFD at once", () => {
   const bench = new Bench("").established();
   bench.configure(withBfd);
   assert.deepEqual(bench.calls, ["start", "watch 192.0.2.1 fast"]);
+});
+
+const fromEth0 = ", source-interface: eth0";
+
+test("a session comes from an address of its source interface, waits for it, and goes to another one when that is gone", async (t) => {
+  const interfaces = new NodeInterfaces(t);
+  await interfaces.set(["2001:db8::1/64"]);
+  const bench = new Bench(fromEth0);
+  const becomes = async (...cidrs: string[]) => {
+    await interfaces.set(cidrs);
+    bench.addressesChanged();
+    const calls = bench.calls.splice(0).filter((call) => call !== "addresses");
+    return [calls.join(", "), bench.source, bench.waitsFor];
+  };
+  const nowhere = "interface eth0 has no IPv4 address to connect from";
+  assert.deepEqual([bench.calls, bench.waitsFor], [[], nowhere]);
+  assert.deepEqual(await becomes("192.0.2.7/24"), ["start", "192.0.2.7", undefined]);
+  assert.deepEqual(await becomes("192.0.2.5/24", "192.0.2.7/24"), ["", "192.0.2.7", undefined]);
+  assert.deepEqual(await becomes("192.0.2.5/24"), ["configure", "192.0.2.5", undefined]);
+  assert.deepEqual(await becomes("2001:db8::1/64"), [`close otherConfigurationChange: ${nowhere}`, "192.0.2.5", nowhere]);
+  assert.deepEqual(await becomes("2001:db8::2/64"), ["", "192.0.2.5", nowhere]);
+  assert.deepEqual(await becomes("192.0.2.5/24"), ["start", "192.0.2.5", undefined]);
+  void bench.close();
+  bench.calls.splice(0);
+  assert.equal((await becomes("192.0.2.9/24"))[0], "", "it has ended");
+});
+
+test("a source interface that is down lets no session begin, and keeps one whose address it still has", async (t) => {
+  const interfaces = new NodeInterfaces(t);
+  const nowhere = "interface lo is down, or has no address";
+  const bench = new Bench(", source-interface: lo"); // Of this machine; the node that is simulated has only eth0 up.
+  assert.deepEqual([bench.calls, bench.waitsFor], [[], nowhere]);
+  for (const [has, waits] of [
+    ["127.0.0.7", undefined],
+    ["192.0.2.7", nowhere],
+  ]) {
+    await interfaces.set([`${has}/24`]);
+    bench.configure(`, source-address: ${has}`);
+    bench.configure(", source-interface: lo");
+    assert.equal(bench.waitsFor, waits, has);
+  }
+});
+
+test("BFD is between the session's ends, and a strict session awaits no BFD while it has no source", async (t) => {
+  const interfaces = new NodeInterfaces(t);
+  await interfaces.set([]);
+  const bench = new Bench(`${fromEth0}${strict}`);
+  bench.addressesChanged();
+  assert.deepEqual([bench.calls, bench.ends], [[], []]);
+  await interfaces.set(["192.0.2.7/24"]);
+  bench.addressesChanged();
+  assert.deepEqual(bench.ends, ["192.0.2.7"]);
+  bench.becomes("up");
+  assert.ok(bench.calls.includes("start"), `${bench.calls}`);
+  await interfaces.set(["192.0.2.8/24"]);
+  bench.addressesChanged();
+  assert.deepEqual(bench.ends, ["192.0.2.7", "192.0.2.8"]);
 });
 
 // BIRD and FRR take the end of a BFD session that is up for a failure, and BIRD lets the node have no BGP session for a minute then.

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import { type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut } from "#pkg/bgp";
+import { type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut, sourceNow } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import { type BfdProfile, needsRestart, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
+import type { Address } from "#pkg/net";
 import { PeerBfd } from "./peer-bfd.ts";
 import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
 
@@ -48,6 +49,9 @@ export class BgpPeer {
   #settings: SessionSettings | undefined; // Those of the session.
   /** The session has been started, and not stopped since. */
   #begun = false;
+  /** Beside the peer; undefined before the first, and after the end. */
+  #configured: { readonly password: string | NoValue | undefined; readonly profile: BfdProfile | undefined } | undefined;
+  #waitsForSource: { readonly what: string; readonly since: Millis } | undefined;
   #waitsForPassword: { readonly what: string; readonly since: Millis } | undefined;
   /** Since when the peer is to prefer every other path; undefined where it need not. */
   #leavingSince: Millis | undefined;
@@ -69,22 +73,20 @@ export class BgpPeer {
     this.#peer = peer;
     const since = this.#waitsForPassword?.since ?? this.#options.clock.now();
     this.#waitsForPassword = typeof password === "object" ? { what: password.missing, since } : undefined;
-    const settings = typeof password === "object" ? this.#settings : sessionSettings(peer, password);
-    const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
-    if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
-    this.#bfd.configure(peer, profile, this.isEstablished);
-    if (typeof password !== "object") this.#begin();
+    this.#configured = { password, profile };
+    this.#apply();
   }
 
   /** A session that waits for BFD may need it between other ends by now. */
   awaitBfd(): void {
-    if (this.#begun || this.#session === undefined) return;
+    if (this.#begun || this.#session === undefined || this.#waitsForSource !== undefined) return;
     this.#bfd.start();
     this.#begin(); // Another peer may have these watched already, and they are up.
   }
 
   /** The interfaces of this node have other addresses: what goes by them is to go by those. */
   addressesChanged(): void {
+    if (this.#peer.sourceInterface !== undefined) this.#apply();
     this.awaitBfd();
     this.#session?.addressesChanged();
   }
@@ -108,6 +110,10 @@ export class BgpPeer {
     if (this.#waitsForPassword !== undefined) {
       const { what, since } = this.#waitsForPassword;
       return { for: "password", what, seconds: this.#secondsSince(since) };
+    }
+    if (this.#waitsForSource !== undefined) {
+      const { what, since } = this.#waitsForSource;
+      return { for: "source", what, seconds: this.#secondsSince(since) };
     }
     if (this.#session === undefined || this.#begun) return undefined;
     const what = `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
@@ -183,9 +189,43 @@ export class BgpPeer {
   async close(...why: Parameters<BgpSession["close"]>): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
+    this.#configured = undefined;
     const closed = session?.close(...why);
     this.#bfd.end(closed);
     await closed;
+  }
+
+  /** Lets the session be as it is configured, from the address that its interface has by now. */
+  #apply(): void {
+    if (this.#configured === undefined) return;
+    const { password, profile } = this.#configured;
+    const sourceAddress = this.#sourceAddress;
+    if (sourceAddress !== undefined && "missing" in sourceAddress) {
+      this.#awaitSource(sourceAddress.missing);
+      return;
+    }
+    this.#waitsForSource = undefined;
+    const peer = { ...this.#peer, sourceAddress };
+    const known = this.#settings && { ...this.#settings, sourceAddress };
+    const settings = typeof password === "object" ? known : sessionSettings(peer, password);
+    const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
+    if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
+    this.#bfd.configure(peer, profile, this.isEstablished);
+    this.#begin();
+  }
+
+  get #sourceAddress(): Address | NoValue | undefined {
+    const { address, sourceAddress, sourceInterface } = this.#peer;
+    if (sourceInterface === undefined) return sourceAddress;
+    return sourceNow(sourceInterface, address, this.#begun ? this.#settings?.sourceAddress : undefined);
+  }
+
+  /** Ends the session, whose connection has no address any more, until there is another one. */
+  #awaitSource(what: string): void {
+    this.#waitsForSource = { what, since: this.#waitsForSource?.since ?? this.#options.clock.now() };
+    const closed = this.#begun ? this.#session?.close("otherConfigurationChange", what) : undefined;
+    this.#begun = false;
+    this.#bfd.end(closed);
   }
 
   /** @param isPathGivenUp the session restarts even where the settings do not take that: the router may take the end of BFD for a failure */
@@ -207,7 +247,7 @@ export class BgpPeer {
   /** Starts the session, unless it is to wait for BFD (draft-ietf-idr-bgp-bfd-strict-mode, without its capability). */
   #begin(): void {
     const { status } = this.#bfd;
-    if (this.#begun || this.#session === undefined) return;
+    if (this.#begun || this.#session === undefined || this.#waitsForSource !== undefined) return;
     if (this.#peer.bfdStrict && status !== undefined && status.verdict !== "up") return;
     this.#begun = true;
     this.#session.start();

@@ -107,6 +107,7 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
     [up, { leavingSeconds: 3 }, "leaving", 3],
     [{ ...up, unsendable }, {}, "noNextHop", 4],
     [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
+    [{}, { wait: { for: "source", what: "w", seconds: 7 } }, "waitsForSource", 7],
   ];
   for (const [view, more, cause, age] of ages) {
     const { verdict, seconds } = peerVerdict("K", { ...facts, view: peerView(view), ...more });

@@ -66,6 +66,7 @@ const words = [
   ...[
     "l2-placement: sticky",
     "source-address: 10.0.0.2",
+    "source-interface: eth1",
     "password: x",
     "&a",
     "*a",

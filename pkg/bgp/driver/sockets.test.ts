@@ -11,7 +11,7 @@ import { address } from "#pkg/net/testing";
 import { RecordingLog } from "../testing/pair.ts";
 import { settings } from "../testing/settings.ts";
 import { BgpListener } from "./listener.ts";
-import { tcpTransport } from "./tcp.ts";
+import { sourceNow, tcpTransport } from "./tcp.ts";
 import type { Connection, ConnectionEvents, Incoming, SocketEnd } from "./transport.ts";
 
 const noIpv6 =
@@ -108,6 +108,30 @@ suite("connections of the system", { concurrency: false }, () => {
       for (const { events } of [near, far]) await events.until(({ because }) => because !== undefined);
       assert.deepEqual([far.events.text, far.events.because], ["over, bye", `the peer closed the connection (from ${text})`]);
     });
+
+  test("a connection over IPv6 comes from the source address, and where no interface has that one, says so", {
+    skip: noIpv6,
+  }, async () => {
+    const { listener, port, accepted } = await listening({ address: address("::1") });
+    using _ = listener;
+    const near = dial({ address: address("::1"), sourceAddress: address("::1"), port });
+    const far = await accepted;
+    await near.events.until(({ end }) => end !== undefined);
+    assert.equal(`${near.events.end?.address}`, "::1");
+    for (const { connection } of [near, far]) connection.destroy();
+    const lost = dial({ address: address("::1"), sourceAddress: address("2001:db8::77"), port });
+    await lost.events.until(({ because }) => because !== undefined);
+    assert.equal(lost.events.because, "source-address 2001:db8::77 is on no interface of this node (EADDRNOTAVAIL)");
+  });
+
+  test("a source interface that is not there, or has no address to connect from, is named", () => {
+    const of = (name: string) => sourceNow(name, address("192.0.2.1"), undefined);
+    assert.deepEqual(of("nosuch0"), { missing: "this node has no interface nosuch0" });
+    assert.deepEqual(of("constructor"), { missing: "this node has no interface constructor" });
+    assert.deepEqual(sourceNow("lo", address("2001:db8::1"), undefined), {
+      missing: "interface lo has no IPv6 address to connect from",
+    });
+  });
 
   test("RFC 2385: a connection with another password, or with none, is not answered", { skip: noMd5 }, async () => {
     const { listener, port } = await listening({ password: "secret" });

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
 import { interfaceIndexOf, TcpSocket } from "#pkg/linux";
-import { parseAddress } from "#pkg/net";
+import { type Address, parseAddress } from "#pkg/net";
 import {
   type Connection,
   type ConnectionEvents,
@@ -12,6 +12,7 @@ import {
   type SocketEnd,
   socketEnd,
   socketEndNow,
+  sourceAmong,
   type Transport,
 } from "./transport.ts";
 
@@ -34,6 +35,31 @@ export const tcpTransport: Transport = {
     return socketEndNow(end, address, interfacesNow());
   },
 };
+
+/**
+ * This side's address for a session from an interface of the node, as its addresses are now.
+ * @param current that of the session, if there is one: it stays where its interface is down and still has it, and BFD or the hold time tells whether it works
+ */
+export function sourceNow(name: string, peer: Address, current: Address | undefined): Address | { readonly missing: string } {
+  const interfaces = interfacesNow(); // Without those that are down.
+  const infos = Object.hasOwn(interfaces, name) ? interfaces[name] : undefined;
+  if (infos !== undefined)
+    return sourceAmong(infos, peer, current) ?? { missing: `interface ${name} has no ${peer.family} address to connect from` };
+  const scope = interfaceIndexOf(name);
+  if (scope === undefined) return { missing: `this node has no interface ${name}` };
+  if (current !== undefined && canBind(current, scope)) return current;
+  return { missing: `interface ${name} is down, or has no address` };
+}
+
+function canBind(address: Address, scope: number): boolean {
+  using socket = TcpSocket.open(address.family);
+  try {
+    socket.bind(address, 0, scope);
+    return true;
+  } catch {
+    return false; // The kernel takes IPv6 addresses from an interface that is down.
+  }
+}
 
 let asked: Interfaces | undefined; // Until what is being done is done.
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { settings } from "../testing/settings.ts";
-import { type InterfaceInfo, type Interfaces, routerIdOf, socketEnd, socketEndNow } from "./transport.ts";
+import { type InterfaceInfo, type Interfaces, routerIdOf, socketEnd, socketEndNow, sourceAmong } from "./transport.ts";
 
 function info(cidr: string): InterfaceInfo {
   const [text = ""] = cidr.split("/");
@@ -172,3 +172,66 @@ test("an IPv4 next hop is the primary address, and no Service's", () => {
     "192.0.2.7",
   );
 });
+
+interface Source {
+  readonly name: string;
+  readonly has: readonly [cidr: string, flags?: number][];
+  readonly peer?: string;
+  readonly current?: string;
+  readonly source: string | undefined;
+}
+const sources: readonly Source[] = [
+  { name: "of the peer's family", has: [["2001:db8::1/64"], ["192.0.2.7/24"]], source: "192.0.2.7" },
+  { name: "no other family's", has: [["2001:db8::1/64"]], source: undefined },
+  { name: "the primary one of IPv4", has: [["192.0.2.7/24"], ["192.0.2.1/24"]], source: "192.0.2.7" },
+  { name: "no Service's beside another one", has: [["192.0.2.1/32"], ["192.0.2.7/24"]], source: "192.0.2.7" },
+  { name: "no link-local one", has: [["169.254.1.1/16"]], source: undefined },
+  { name: "no loopback one", has: [["127.0.0.1/8"], ["198.51.100.1/32"]], source: "198.51.100.1" },
+  { name: "the lowest of IPv6", has: [["2001:db8::a/64"], ["2001:db8::9/64"]], peer: "2001:db8::fe", source: "2001:db8::9" },
+  {
+    name: "a static one of IPv6",
+    has: [["2001:db8::1/64", flags.slaac], ["2001:db8::2/64"]],
+    peer: "2001:db8::fe",
+    source: "2001:db8::2",
+  },
+  ...(["temporary", "failed", "deprecated", "tentative"] as const).map((which) => ({
+    name: `no ${which} one`,
+    has: [["2001:db8::1/64", flags[which]] as [string, number]],
+    peer: "2001:db8::fe",
+    source: undefined,
+  })),
+  {
+    name: "the present one, though a lower one is there",
+    has: [["2001:db8::1/64"], ["2001:db8::2/64"]],
+    peer: "2001:db8::fe",
+    current: "2001:db8::2",
+    source: "2001:db8::2",
+  },
+  {
+    name: "another one, where the present one is deprecated",
+    has: [["2001:db8::1/64"], ["2001:db8::2/64", flags.deprecated]],
+    peer: "2001:db8::fe",
+    current: "2001:db8::2",
+    source: "2001:db8::1",
+  },
+  {
+    name: "the present one, where it is deprecated and there is no other",
+    has: [["2001:db8::2/64", flags.deprecated]],
+    peer: "2001:db8::fe",
+    current: "2001:db8::2",
+    source: "2001:db8::2",
+  },
+  { name: "another one, where the present one is gone", has: [["192.0.2.7/24"]], current: "192.0.2.1", source: "192.0.2.7" },
+  {
+    name: "link-local for a link-local peer",
+    has: [["2001:db8::1/64"], ["fe80::1/64"]],
+    peer: "fe80::fe",
+    source: "fe80::1",
+  },
+];
+for (const { name, has, peer = "192.0.2.254", current, source } of sources)
+  test(`the source from an interface is ${name}`, () => {
+    const infos = has.map(([cidr, flags = 0x80]) => ({ ...info(cidr), flags }));
+    const found = sourceAmong(infos, address(peer), current === undefined ? undefined : address(current));
+    assert.equal(found?.toString(), source);
+  });

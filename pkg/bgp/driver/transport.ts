@@ -95,6 +95,17 @@ function byFitness(infos: readonly InterfaceInfo[]): Address[] {
     .map(({ address }) => address);
 }
 
+/**
+ * This side's address for a session from the interface with `infos`, which is one that may be a next hop; undefined where it has none of the peer's family.
+ * @param current that of the session. It stays while it is fit, and while no other is
+ */
+export function sourceAmong(infos: readonly InterfaceInfo[], peer: Address, current: Address | undefined): Address | undefined {
+  const isOfUse = isOfOneLink(peer) ? isOfOneLink : isOfUseElsewhere;
+  const fit = byFitness(infos).filter((each) => each.family === peer.family && isOfUse(each));
+  const isCurrent = (each: Address): boolean => current?.equals(each) === true;
+  return fit.find(isCurrent) ?? fit[0] ?? infos.map(addressOf).find(isCurrent);
+}
+
 /** @param end as it was; it stays as it is where no interface has its address any more, since its connection will break */
 export function socketEndNow(end: SocketEnd, peer: Address, interfaces: Interfaces): SocketEnd {
   const now = socketEnd(end.address, peer, interfaces, end.interface);

@@ -5,7 +5,7 @@ import type { Path, Problems } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 import { isInterfaceName, notAnInterface } from "./interfaces.ts";
 
-type PeerPath = Pick<Peer, "interface" | "sourceAddress" | "ebgpMultihop" | "ttl" | "ttlSecurityHops"> & {
+type PeerPath = Pick<Peer, "interface" | "sourceAddress" | "sourceInterface" | "ebgpMultihop" | "ttl" | "ttlSecurityHops"> & {
   readonly address: Address | undefined;
 };
 
@@ -18,10 +18,12 @@ export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): P
       [...path, "source-address"],
       `${sourceAddress} cannot reach the ${address.family} peer ${address}: the session will not come up`,
     );
+  const device = readInterface(fields, address, path, problems);
   return {
     address,
     sourceAddress,
-    interface: readInterface(fields, address, path, problems),
+    sourceInterface: readSourceInterface(fields, device, path, problems),
+    interface: device,
     ...readDistance(fields, path, problems),
   };
 }
@@ -51,6 +53,18 @@ function readInterface(fields: RawPeer, address: Address | undefined, path: Path
     problems.error(here, `required, but missing: the link-local ${address} may be behind any interface`);
   if (name !== undefined && !isLinkLocal(address))
     problems.errorAtKey(here, `only for a link-local peer-address, but that is ${address}, which routing finds`);
+  return name;
+}
+
+/** @param device behind which the peer is, where it is link-local */
+function readSourceInterface(fields: RawPeer, device: string | undefined, path: Path, problems: Problems): string | undefined {
+  const name = fields["source-interface"] || undefined;
+  const here = [...path, "source-interface"];
+  if (name === undefined) return undefined;
+  if (!isInterfaceName(name)) problems.error(here, notAnInterface(name));
+  if (fields["source-address"]) problems.errorAtKey(here, "not together with source-address: which of both would it be?");
+  if (device !== undefined && device !== name)
+    problems.error(here, `must be ${quote(device)}, the interface of the link-local peer-address, but is ${quote(name)}`);
   return name;
 }
 

@@ -35,7 +35,7 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
     if (peer.disabled) continue;
     if (peer.nodeSelectors.length === 0 && ++ofAllNodes === limits.peersOfNode + 1)
       problems.error(path, `more than ${limits.peersOfNode} peers are for all nodes, and no node has sessions with so many`);
-    const ends = `${peer.sourceAddress ?? ""} ${peer.address}%${peer.interface ?? ""} ${peer.port}`;
+    const ends = `${peer.sourceAddress ?? peer.sourceInterface ?? ""} ${peer.address}%${peer.interface ?? ""} ${peer.port}`;
     const others = byEnds.get(ends) ?? [];
     const other = others.find((one) => canBeSelectedByBoth(one.peer.nodeSelectors, peer.nodeSelectors, budget));
     if (other !== undefined && same === undefined)

@@ -95,6 +95,7 @@ export interface RawPeer {
   readonly "peer-address"?: string;
   readonly interface?: string;
   readonly "source-address"?: string;
+  readonly "source-interface"?: string;
   readonly "peer-port"?: number;
   readonly "hold-time"?: string;
   readonly "keepalive-time"?: string;

@@ -69,6 +69,7 @@ function secretOf({ name, key }: NonNullable<Peer["passwordSecret"]>, namespace:
 
 function tellLosses(peer: Peer, what: string, report: Report): void {
   const lost: [boolean, string][] = [
+    [peer.sourceInterface !== undefined, `source-interface ${peer.sourceInterface}`],
     [peer.bfdStrict, "bfd-strict"],
     [peer.ttlSecurityHops !== undefined, `ttl-security ${peer.ttlSecurityHops}`],
     [peer.ttl !== undefined, `ebgp-multihop-ttl ${peer.ttl}`],

@@ -22,6 +22,11 @@ export const peerCauses = {
     means: "The password of the session cannot be had from its Secret.",
     next: "create the Secret that password-secret names, with a password under that key",
   },
+  waitsForSource: {
+    states: isPending,
+    means: "The interface that source-interface names is not there, is down, or has no address of the router's family.",
+    next: "give the node the interface, bring it up, and give it an address of that family; or correct source-interface",
+  },
   waitsForBfd: {
     states: isPending,
     means: "The peer has bfd-strict, and BFD is not up.",

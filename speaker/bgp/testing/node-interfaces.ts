@@ -2,6 +2,11 @@ import { syncBuiltinESMExports } from "node:module";
 import os from "node:os";
 import type { TestContext } from "node:test";
 
+function infoOf(cidr: string) {
+  const [address = ""] = cidr.split("/");
+  return { address, cidr, family: address.includes(":") ? "IPv6" : "IPv4" };
+}
+
 /** In place of the node's own. */
 export class NodeInterfaces {
   #cidrs: readonly string[] = [];
@@ -9,7 +14,7 @@ export class NodeInterfaces {
 
   /** To the end of the test the node has one interface, without addresses so far. */
   constructor(t: TestContext) {
-    const { mock } = t.mock.method(os, "networkInterfaces", () => ({ eth0: this.#cidrs.map((cidr) => ({ cidr })) }));
+    const { mock } = t.mock.method(os, "networkInterfaces", () => ({ eth0: this.#cidrs.map(infoOf) }));
     syncBuiltinESMExports();
     t.after(() => {
       t.mock.restoreAll();
