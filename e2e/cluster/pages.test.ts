@@ -209,6 +209,8 @@ step(
     await writeFile(join(folder, "metallb-values.yaml"), JSON.stringify(values));
     // As Helm 3 did it, which they had.
     const asThen = "--namespace metallb-system --values metallb-values.yaml --server-side=false --wait";
+    // MetalLB's controller makes it; the one of ours that stands in for it may not.
+    await run("kubectl --namespace metallb-system create secret generic metallb-memberlist --from-literal=secretkey=of-MetalLB");
     await run(`helm install metallb ./metallb ${asThen}`);
     assert.equal(await answer("kept"), "hello\n");
     const uid = () =>

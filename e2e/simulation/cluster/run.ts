@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { Acts, type DatedBackup } from "./acts.ts";
 import type { ApiWeather } from "./api/api-connection.ts";
-import { endOf, fairWeather, type History } from "./history.ts";
+import { endOf, fairWeather, type History, movedConfig } from "./history.ts";
 import { Invariants } from "./judge/invariants.ts";
 import { SimulatedCluster, type SimulatedClusterOptions } from "./simulated-cluster.ts";
 
@@ -63,7 +63,8 @@ class Course {
     for (const { at, act } of history.acts) cluster.time.schedule(began + at, () => acts.do(act));
     await this.#pass(endOf(history));
     // People put right what was refused, what they moved, and what a backup has that they had deleted.
-    const mayRenumber = history.acts.some(({ act }) => act.type === "config" && act.mayRenumber);
+    // A pool may move without a permission, too, while no Service has an address of it.
+    const mayRenumber = history.acts.some(({ act }) => act.type === "config" && (act.mayRenumber || act.text === movedConfig));
     if (history.acts.some(({ act }) => act.type === "config" || act.type === "deleteConfig"))
       acts.do({ type: "config", text: history.config, mayRenumber });
     await this.#pass(restMs);

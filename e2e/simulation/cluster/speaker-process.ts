@@ -29,8 +29,10 @@ import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
 /** What the speaker does on its LAN. */
 export interface LanActions {
-  /** Sends gratuitous announcements. */
+  /** Sends a burst of gratuitous announcements. */
   announce(address: string): void;
+  /** Sends one. */
+  defend(address: string): void;
   /** @param to a MAC address; undefined for all */
   probe(address: string, to: string | undefined): void;
   /** Sends a challenge or a proof. */
@@ -298,7 +300,7 @@ export class SpeakerProcess {
         this.watched.delete(`${address}`);
       },
       reannounce: (address: Address) => lan.announce(`${address}`),
-      defend: (address: Address) => lan.announce(`${address}`),
+      defend: (address: Address) => lan.defend(`${address}`),
       probe: (address: Address, { to }: { readonly to?: string }) => lan.probe(`${address}`, to),
       challenge: ({ family, value }: Address, to: string) => {
         const [mac, from] = [parseMac(to) ?? 0, parseMac(this.#mac) ?? 0];

@@ -27,7 +27,10 @@ export class Occupied {
       if (this.#inUse.has(address)) continue;
       this.#inUse.set(address, new Set(cluster.owners().has(address) ? holdersOf(cluster, address) : []));
     }
-    for (const address of this.#inUse.keys()) if (!lan.foreign.has(address)) this.#inUse.delete(address);
+    for (const [address, names] of this.#inUse)
+      if (!lan.foreign.has(address)) this.#inUse.delete(address);
+      // A Service that gives the address up and gets it again has it newly.
+      else this.#inUse.set(address, names.intersection(new Set(holdersOf(cluster, address))));
     const wrongs: string[] = [];
     for (const address of entries(cluster)) {
       this.#entryUntil.set(address, now);

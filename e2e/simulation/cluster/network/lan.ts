@@ -45,6 +45,9 @@ export class LanConditions {
   }
 }
 
+// At once, then every 1.1 s for 5 s.
+const announcements = 5;
+const announceEveryMs: Millis = 1_100;
 const foreignEveryMs: Millis = 5_000;
 
 export interface LanOptions extends LanConditionsOptions {
@@ -84,7 +87,8 @@ export class Lan {
   /** What a node's speaker can do on it. */
   actionsOf(node: number): LanActions {
     return {
-      announce: (address) => this.#announced(node, address),
+      announce: (address) => this.#burst(node, address, announcements),
+      defend: (address) => this.#announced(node, address),
       probe: (address, to) => this.#probed(node, address, to),
       send: (frame) => this.#deliver(frame, this.attacker.sees(node, frame), (to) => this.passes(node, to)),
     };
@@ -110,6 +114,14 @@ export class Lan {
   /** The addresses that hosts without a speaker use. */
   get foreign(): ReadonlySet<string> {
     return this.#foreign;
+  }
+
+  /** As `pkg/layer2/engine/schedules.ts` sends them, while the node announces the address. */
+  #burst(from: number, address: string, left: number): void {
+    const { time, speakers } = this.#options;
+    if (left === 0 || speakers.get(from)?.announced.has(address) !== true) return;
+    this.#announced(from, address);
+    time.schedule(time.now + announceEveryMs, () => this.#burst(from, address, left - 1));
   }
 
   /** Everybody who watches the address, or answers for it, sees a gratuitous announcement. */
