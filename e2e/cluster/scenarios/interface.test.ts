@@ -89,7 +89,7 @@ async function reachedOnNic(on: InstalledCluster): Promise<void> {
     const owner = await on.owner(onNic);
     const having = on.cluster.nodes.map(async ({ name, host }) => {
       const shown = await host.run(["ip", "-o", "address", "show", "dev", "eth0"]);
-      return shown.includes(` ${onNic}/24 `) ? name : [];
+      return shown.includes(` ${onNic}/32 `) ? name : [];
     });
     assert.deepEqual((await Promise.all(having)).flat(), [owner]);
     return true;
