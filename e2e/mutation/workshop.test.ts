@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { waitFor } from "#e2e/lab";
+import { broken, productSources } from "./break.ts";
 import { Workshop } from "./workshop.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ingot-workshop-"));
@@ -14,28 +15,25 @@ after(() => {
 });
 
 const never = new AbortController().signal;
-const withLimit = (after: string) => ({
-  file: "pkg/text/text.ts",
-  before: "const maxListed = 5;",
-  after,
-  tests: ["pkg/text/text.test.ts"],
-});
+const sources = productSources();
+/** The tests' verdict on a source in which `after` stands for `before`. */
+const tried = (before: string, after: string, tests: readonly string[], tooLong = never) =>
+  workshop.try(broken({ before, after, tests }, sources), tests, tooLong);
+const withLimit = (after: string, tooLong = never) => tried("const maxListed = 5;", after, ["pkg/text/text.test.ts"], tooLong);
 
 test("a fault is noticed by the first test that fails for it, and by the end of the process; it is undone then", async () => {
-  assert.deepEqual(await workshop.try(withLimit("const maxListed = 4;"), never), {
-    outcome: "failed",
+  assert.deepEqual(await withLimit("const maxListed = 4;"), {
+    type: "failed",
     first: "of many items the first five are listed, and how many more there are",
   });
-  assert.equal((await workshop.try(withLimit("process.exit(1);\nconst maxListed = 5;"), never)).outcome, "failed");
-  assert.deepEqual(await workshop.try(withLimit("const maxListed = 2 + 3;"), never), { outcome: "passed" });
+  assert.equal((await withLimit("process.exit(1);\nconst maxListed = 5;")).type, "failed");
+  assert.deepEqual(await withLimit("const maxListed = 2 + 3;"), { type: "passed" });
 });
 
 test("tests that hold the source against docs, manifests and charts run in the copy", async () => {
   const tests = ["docs/truth.test.ts", "manifests/manifests.test.ts", "ctl/takeover/checks/leftovers.test.ts"];
-  assert.deepEqual(await workshop.test(tests), { outcome: "passed" });
-  const file = "ctl/takeover/checks/leftovers.ts";
-  const fault = { file, before: '  "metallb_speaker_announced",\n', after: "", tests: [tests[2] ?? ""] };
-  assert.equal((await workshop.try(fault, never)).outcome, "failed");
+  assert.deepEqual(await workshop.test(tests), { type: "passed" });
+  assert.equal((await tried('"metallb_bfd_zebra_notifications",', "", tests.slice(2))).type, "failed");
 });
 
 test("tests that compute for ever are killed with all that they started, and no test is blamed", async () => {
@@ -48,10 +46,10 @@ renameSync("${told}.new", "${told}");
 for (;;);
 const maxListed = 5;`;
   const tooLong = new AbortController();
-  const verdict = workshop.try(withLimit(spins), tooLong.signal);
+  const verdict = withLimit(spins, tooLong.signal);
   const pids = await waitFor("the endless test", () => readText(told)?.split(" "));
   tooLong.abort();
-  assert.deepEqual(await verdict, { outcome: "endless" });
+  assert.deepEqual(await verdict, { type: "endless" });
   assert.equal(pids.length, 2);
   await waitFor("the end of its processes", () => pids.every((pid) => !isRunning(pid)));
 });

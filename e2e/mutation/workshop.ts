@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Break, broken, root } from "./break.ts";
+import { type Broken, root } from "./break.ts";
 
 /** What the tests said: where they failed, the first that did, or how the run ended. `endless`: they went on until they were killed. */
-export type Verdict = { readonly outcome: "passed" | "endless" } | { readonly outcome: "failed"; readonly first: string };
+export type Outcome = { readonly type: "passed" | "endless" } | { readonly type: "failed"; readonly first: string };
 
 /** What no test of a fault needs in the copy, and what is shared. */
 const left: ReadonlySet<string> = new Set([".git", ".cache", "dist", "node_modules"]);
@@ -33,12 +33,12 @@ export class Workshop implements Disposable {
   }
 
   /** @param tooLong kills the tests */
-  async try(fault: Break, tooLong: AbortSignal): Promise<Verdict> {
+  async try(fault: Broken, tests: readonly string[], tooLong: AbortSignal): Promise<Outcome> {
     const file = join(this.#folder, fault.file);
     const sound = readFileSync(file);
-    writeFileSync(file, broken(fault));
+    writeFileSync(file, fault.text);
     try {
-      return await this.test(fault.tests, tooLong);
+      return await this.test(tests, tooLong);
     } finally {
       writeFileSync(file, sound);
     }
@@ -48,7 +48,7 @@ export class Workshop implements Disposable {
    * Runs test files until one fails: others may wait long for the same. A test that waits for too long has failed; one that computes for ever can only
    * be killed.
    */
-  async test(files: readonly string[], tooLong?: AbortSignal): Promise<Verdict> {
+  async test(files: readonly string[], tooLong?: AbortSignal): Promise<Outcome> {
     const options = ["--test", "--test-reporter=tap", "--test-concurrency=1", `--test-timeout=${testMs}`];
     const run = spawn(process.execPath, [...options, ...files], {
       cwd: this.#folder,
@@ -67,10 +67,10 @@ export class Workshop implements Disposable {
     const [code] = await once(run, "close");
     tooLong?.removeEventListener("abort", kill);
     this.#run = undefined;
-    if (code === 0) return { outcome: "passed" };
+    if (code === 0) return { type: "passed" };
     const [, first] = failure.exec(output) ?? [];
-    if (first === undefined && tooLong?.aborted) return { outcome: "endless" };
-    return { outcome: "failed", first: first ?? "the end of the process" };
+    if (first === undefined && tooLong?.aborted) return { type: "endless" };
+    return { type: "failed", first: first ?? "the end of the process" };
   }
 
   /** With all processes that it started. */

@@ -1,197 +1,164 @@
 import type { Break } from "../break.ts";
 
-const occupancy = "pkg/allocator/occupancy.ts";
 const allocatorTests = ["pkg/allocator/occupancy.test.ts", "pkg/allocator/naive.test.ts", "pkg/allocator/allocator.test.ts"];
-const election = "pkg/leader-election/protocol/election.ts";
 const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 
 /** Promise 1: an address is at one Service, or at several that may share it, and stays. */
 export const addresses: readonly Break[] = [
   {
-    file: "controller/service-controller.ts",
     before: `else if (this.#state.type === "configured") this.#takeRecorded([key]);`,
     after: "",
     tests: ["controller/restored.test.ts"],
   },
   {
-    file: "controller/take-recorded.ts",
     before: "if (!isRecorded && !isPending && holder",
     after: "if (other === undefined && holder",
     tests: ["controller/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
   },
   {
-    file: "controller/take-recorded.ts",
     before: "if (isRecorded && holder !== service.key)",
     after: "if (false)",
     tests: ["controller/restored.test.ts"],
   },
   {
-    file: "controller/take-recorded.ts",
     before: "isOurs(other) && statuses.isUnderWay(holder)",
     after: "statuses.isUnderWay(holder)",
     tests: ["controller/restored.test.ts"],
   },
   {
-    file: "controller/status-writer.ts",
     before: "if (replaced !== undefined && isSameList(replaced, now.ingress))",
     after: "if (false)",
     tests: ["controller/status-writer.test.ts"],
   },
   {
-    file: "pkg/k8s/cluster.ts",
     before: "this.writeIngress(service, addresses, { ...options, permitted, attempts: 1 })",
     after: "this.writeIngress(service, addresses, { ...options, attempts: 1 })",
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    file: "pkg/k8s/cluster.ts",
     before: "this.writeConfigMap(namespace, name, data, permitted)",
     after: "this.writeConfigMap(namespace, name, data)",
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    file: "pkg/k8s/cluster.ts",
     before: "const metadata = { ...fields(found.metadata), resourceVersion };",
     after: "const metadata = fields(found.metadata);",
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    file: "pkg/k8s/cluster.ts",
     before: "this.#updatesLeases = !this.#updatesLeases;",
     after: "",
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    file: occupancy,
     before: `if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };`,
     after: "",
     tests: allocatorTests,
   },
-  { file: occupancy, before: "if (terms.sharingKey !== holder.sharingKey)", after: "if (false)", tests: allocatorTests },
-  { file: occupancy, before: "if (terms.backendKey !== holder.backendKey)", after: "if (false)", tests: allocatorTests },
+  { before: "if (terms.sharingKey !== holder.sharingKey)", after: "if (false)", tests: allocatorTests },
+  { before: "if (terms.backendKey !== holder.backendKey)", after: "if (false)", tests: allocatorTests },
   {
-    file: occupancy,
     before: "return a.port === b.port && a.protocol === b.protocol;",
     after: "return false;",
     tests: allocatorTests,
   },
   {
-    file: occupancy,
     before: "return a.port === b.port && a.protocol === b.protocol;",
     after: "return a.port === b.port;",
     tests: allocatorTests,
   },
-  { file: occupancy, before: "if (holders.holdings.size > 0) continue;", after: "", tests: allocatorTests },
+  { before: "if (holders.holdings.size > 0) continue;", after: "", tests: allocatorTests },
   {
-    file: occupancy,
     before: "at = this.#occupied.nextAbsent(unused);",
     after: "at = unused;",
     tests: ["pkg/allocator/occupied.test.ts"],
   },
   {
-    file: "pkg/live-config/candidate.ts",
     before: `if (stranded.size > 0 && !mayRenumber) return { type: "strands", stranded };`,
     after: "",
     tests: ["pkg/live-config/candidate.test.ts", "pkg/live-config/live-config.test.ts"],
   },
   {
-    file: "pkg/live-config/candidate.ts",
     before: "return homeless.length > 0 || refused.length === 0 ? homeless : held;",
     after: "return homeless;",
     tests: ["pkg/live-config/candidate.test.ts"],
   },
   {
-    file: "pkg/assignment/assign-all.ts",
     before: "for (const shares of [true, false])",
     after: "for (const shares of [false, true])",
     tests: ["pkg/assignment/assign-all.test.ts", "controller/controller.test.ts", "controller/config-changes.test.ts"],
   },
   {
-    file: "controller/status-writer.ts",
     before: "return replaced !== undefined && isSameList(replaced, service.ingress) ?",
     after: "return false ?",
     tests: ["controller/status-writer.test.ts", "controller/controller.test.ts", "controller/properties.test.ts"],
   },
   {
-    file: "controller/given-up.ts",
     before: "if (service !== but) return service;",
     after: "if (false) return service;",
     tests: ["controller/given-up.test.ts"],
   },
   {
-    file: "pkg/assignment/decide.ts",
     before: "const held = allocator.held(key)?.addresses ?? [];",
     after: "allocator.release(key);\n  const held = allocator.held(key)?.addresses ?? [];",
     tests: ["pkg/assignment/decide.test.ts", "controller/controller.test.ts"],
   },
   {
-    file: "pkg/k8s/cluster.ts",
     before: "body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },",
     after: "body: { metadata: { uid }, status: { loadBalancer: { ingress } } },",
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    file: election,
     before: "return leads(election) && now < giveUpAt(election);",
     after: "return leads(election);",
     tests: electionTests,
   },
   {
-    file: election,
     before: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;",
     after: "return isHeld ? lease.durationSeconds * 1000 : before.heldMs;",
     tests: electionTests,
   },
   {
-    file: election,
     before: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;",
     after: "return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : 0;",
     tests: electionTests,
   },
   {
-    file: election,
     before: "return isTaken ? lostTo(",
     after: "return isTaken && lease.transitions > 99 ? lostTo(",
     tests: electionTests,
   },
   {
-    file: election,
     before: "changedAt: now, retryAt: now }",
     after: "changedAt: now }",
     tests: electionTests,
   },
   {
-    file: election,
     before: "const renewedAt = askingSince ?? -Infinity;",
     after: "const renewedAt = now;",
     tests: electionTests,
   },
   {
-    file: election,
     before: "if (now >= renewedAt + timings.renewDeadlineMs) return [next, []];",
     after: "",
     tests: electionTests,
   },
   {
-    file: election,
     before: "watched.transitions > (lease?.transitions ?? 0)",
     after: "watched.transitions >= 0",
     tests: electionTests,
   },
   {
-    file: election,
     before: "askingSince < forbiddenSince + aloneAfterMs(election)",
     after: "now < forbiddenSince + aloneAfterMs(election)",
     tests: electionTests,
   },
   {
-    file: election,
     before: "return { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };",
     after: "return { ...asked(election, now), isUncertain: true };",
     tests: electionTests,
   },
   {
-    file: election,
     before: `if (role === "alone") return lose(next,`,
     after: `if (role === "leader") return lose(next,`,
     tests: ["pkg/leader-election/elector.test.ts"],

@@ -1,206 +1,171 @@
 import type { Break } from "../break.ts";
 
-const sticky = "pkg/placement/sticky-owners.ts";
 const stickyTests = ["pkg/placement/sticky-owners.test.ts", "speaker/placement-simulation.test.ts"];
-const merging = "pkg/memberlist/ring/merging.ts";
 const mergingTests = ["pkg/memberlist/ring/merging.test.ts"];
-const defense = "speaker/core/conflicts/conflict-defense.ts";
 const defenseTests = ["speaker/core/conflicts/conflict-defense.test.ts"];
 
 /** Promise 2: one node answers for an address. */
 export const ownership: readonly Break[] = [
   {
-    file: "pkg/placement/election.ts",
     before: "digest.compare(lowest) < 0",
     after: "digest.compare(lowest) > 0",
     tests: ["pkg/placement/place.test.ts"],
   },
   {
-    file: "pkg/placement/election.ts",
     before: "!contenders.includes(before.owner)",
     after: "false",
     tests: ["pkg/placement/place.test.ts"],
   },
   {
-    file: "pkg/placement/eligibility.ts",
     before: `if (taints.includes(outOfServiceTaint)) return "outOfService";`,
     after: "",
     tests: ["pkg/placement/place.test.ts", "speaker/core/step.test.ts"],
   },
   {
-    file: "pkg/placement/eligibility.ts",
     before: `!ignoreExcludeLabel ? "excluded" : "eligible"`,
     after: `!ignoreExcludeLabel ? "eligible" : "eligible"`,
     tests: ["pkg/placement/place.test.ts"],
   },
   {
-    file: "pkg/placement/place.ts",
     before: "const isCurrent = (other: string) => !behind.includes(other);",
     after: "const isCurrent = (_other: string) => true;",
     tests: ["pkg/placement/place.test.ts", "speaker/core/api-view.test.ts"],
   },
   {
-    file: "speaker/core/announcers.ts",
     before: "(isOwner || (isByRoute && !isBesideOwner))",
     after: "(isOwner || isByRoute)",
     tests: ["speaker/core/api-view.test.ts", "e2e/simulation/cluster.test.ts"],
   },
   {
-    file: "speaker/core/announcers.ts",
     before: "hasOwners(pool) ? gossip.advertisers(key) : gossip.announcers(key)",
     after: "gossip.announcers(key)",
     tests: ["speaker/core/api-view.test.ts"],
   },
-  { file: sticky, before: "uncertainty(a) - uncertainty(b) ||", after: "", tests: stickyTests },
+  { before: "uncertainty(a) - uncertainty(b) ||", after: "", tests: stickyTests },
   {
-    file: sticky,
     before: "if (unit.owners.length > 1) return; // First the others release it.",
     after: "",
     tests: stickyTests,
   },
   {
-    file: sticky,
     before: "else if (unit.keeper !== this.#node && owners.includes(this.#node)) {",
     after: "else if (false) {",
     tests: stickyTests,
   },
-  { file: sticky, before: "const grace = owners.length > 0 ? graceMs : 0;", after: "const grace = 0;", tests: stickyTests },
+  { before: "const grace = owners.length > 0 ? graceMs : 0;", after: "const grace = 0;", tests: stickyTests },
   {
-    file: sticky,
     before: "unit.claimFor = chosen;",
     after: "this.#own(unit);",
     tests: ["pkg/placement/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
   },
   {
-    file: merging,
     before: "if (dead.incarnation < record.incarnation) return;",
     after: "",
     tests: mergingTests,
   },
   {
-    file: merging,
     before: "if (record === undefined || suspect.incarnation < record.incarnation) return;",
     after: "if (record === undefined) return;",
     tests: mergingTests,
   },
   {
-    file: merging,
     before: "else if (alive.incarnation > record.incarnation) adoptAlive",
     after: "else if (alive.incarnation >= record.incarnation) adoptAlive",
     tests: mergingTests,
   },
-  { file: merging, before: `if (record === ring.self && ring.leave === "none") {`, after: "if (false) {", tests: mergingTests },
+  { before: `if (record === ring.self && ring.leave === "none") {`, after: "if (false) {", tests: mergingTests },
   {
-    file: merging,
     before: "if (isOurs(record) && isOurs(alive) && alive.incarnation <= incarnation) return false;",
     after: "",
     tests: mergingTests,
   },
   {
-    file: merging,
     before: `if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {`,
     after: `if (source === "view" && wasForgotten(ring, alive)) {`,
     tests: mergingTests,
   },
   {
-    file: merging,
     before: `if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {`,
     after: `if (source === "message") {`,
     tests: mergingTests,
   },
   {
-    file: "pkg/memberlist/ring/ring.ts",
     before: "return Math.imul(firstIncarnation, 0x9e37_79b1) >>> 0;",
     after: "return firstIncarnation;",
     tests: mergingTests,
   },
   {
-    file: merging,
     before: `if (before === "left") record.slowProbes = 0;`,
     after: "record.slowProbes = 0;",
     tests: ["pkg/memberlist/ring/step.test.ts", "pkg/memberlist/testing/simulation.test.ts"],
   },
   {
-    file: merging,
     before: `if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast`,
     after: "broadcast",
     tests: [...mergingTests, "pkg/memberlist/testing/simulation.test.ts"],
   },
   {
-    file: "pkg/memberlist/ring/suspicion.ts",
     before: "return accusers.size <= confirmations && !accusers.has(from);",
     after: "return accusers.size <= confirmations;",
     tests: ["pkg/memberlist/ring/suspicion.test.ts", ...mergingTests],
   },
   {
-    file: "pkg/memberlist/ring/suspicion.ts",
     before: "const timeout = Math.max(min, Math.floor(raw));",
     after: "const timeout = Math.floor(raw) - min;",
     tests: ["pkg/memberlist/ring/suspicion.test.ts"],
   },
   {
-    file: defense,
     before: "if (now >= defense.defendedAt + defendEvery) return",
     after: "if (true) return",
     tests: defenseTests,
   },
   {
-    file: defense,
     before: `if (announces && rival.phase === "asked")`,
     after: "if (announces)",
     tests: defenseTests,
   },
   {
-    file: defense,
     before: "if (!by.active || now < rival.askAt) return refuse",
     after: "if (false) return refuse",
     tests: defenseTests,
   },
   {
-    file: defense,
     before: `if (rival.phase === "challenged") return follow`,
     after: "if (true) return follow",
     tests: defenseTests,
   },
   {
-    file: defense,
     before: "if (rival === undefined || !by?.preferred || !by.mayBeCutOff) return [];",
     after: "if (rival === undefined) return [];",
     tests: defenseTests,
   },
   {
-    file: "speaker/core/conflicts/address-defender.ts",
     before: "members.lost.has(node) && isReady(state, node)",
     after: "members.lost.has(node)",
     tests: ["speaker/core/conflicts/address-defender.test.ts"],
   },
   {
-    file: "pkg/layer2/engine/proofs.ts",
     before: "if (!timingSafeEqual(challenge.nonce, nonce)) return undefined;",
     after: "",
     tests: ["pkg/layer2/engine/proofs.test.ts"],
   },
   {
-    file: "pkg/layer2/engine/proofs.ts",
     before: "if (!this.#keys.some((key) => timingSafeEqual(tagOf(key, frame), tag))) return undefined;",
     after: "",
     tests: ["pkg/layer2/engine/proofs.test.ts"],
   },
   {
-    file: "pkg/layer2/engine/proofs.ts",
     before: "!isAnnounced(address) ||",
     after: "",
     tests: ["pkg/layer2/engine/proofs.test.ts"],
   },
   {
-    file: "pkg/layer2/frames/answers.ts",
     before: `if (announcement === undefined) return "notAnnounced";
   const reply = {`,
     after: "const reply = {",
     tests: ["pkg/layer2/frames/arp-answers.test.ts"],
   },
   {
-    file: "pkg/layer2/shared-memory.ts",
     before: "announced ? 1n : 0n",
     after: "1n",
     tests: ["pkg/layer2/shared-memory.test.ts"],

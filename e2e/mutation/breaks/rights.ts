@@ -1,152 +1,127 @@
 import type { Break } from "../break.ts";
 
 const packetTests = ["pkg/memberlist/codec/packet.test.ts", "pkg/memberlist/codec/keyring.test.ts"];
-const aesGcm = "pkg/aes-gcm/aes-gcm.ts";
 const aesGcmTests = [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"];
-const guard = "pkg/api-access/guard.ts";
 const accessTests = ["pkg/api-access/access.test.ts"];
-const heldBack = "speaker/core/conflicts/held-back.ts";
 const heldBackTests = ["speaker/core/conflicts/held-back.test.ts"];
 
 /** Promise 6: nobody without the right moves an address, and no secret gets out. */
 export const rights: readonly Break[] = [
   {
-    file: aesGcm,
     before: "return final(context, this.#room, this.#written) === 1 ? plaintext.slice() : undefined;",
     after: "final(context, this.#room, this.#written);\n    return plaintext.slice();",
     tests: aesGcmTests,
   },
   {
-    file: aesGcm,
     before: "if (associated.length > 0)",
     after: "if (false)",
     tests: aesGcmTests,
   },
   {
-    file: "pkg/memberlist/codec/packet.ts",
     before: "if (!wire.verifyIncoming) return packet;",
     after: "return packet;",
     tests: packetTests,
   },
   {
-    file: "pkg/memberlist/codec/stream.ts",
     before: "if (wire.keyring !== undefined && wire.verifyIncoming)",
     after: "if (false)",
     tests: ["pkg/memberlist/codec/stream.test.ts"],
   },
   {
-    file: "pkg/memberlist/codec/wrappers.ts",
     before: "if (Buffer.compare(label, expected) !== 0)",
     after: "if (false)",
     tests: [...packetTests, "pkg/memberlist/codec/stream.test.ts"],
   },
   {
-    file: "pkg/memberlist/packet-guard.ts",
     before: "return this.nonceAt !== undefined && this.#nonces.has(packet, this.nonceAt);",
     after: "return false;",
     tests: ["pkg/memberlist/packet-guard.test.ts"],
   },
   {
-    file: "pkg/clock/allowance.ts",
     before: "if (this.left(now) < 1) return false;",
     after: "",
     tests: ["pkg/clock/allowance.test.ts", "pkg/memberlist/packet-guard.test.ts"],
   },
   {
-    file: "pkg/memberlist/packet-guard.ts",
     before: "if (this.has(address)) return;",
     after: "this.know(address);",
     tests: ["pkg/memberlist/packet-guard.test.ts", "pkg/memberlist/packets.test.ts"],
   },
   {
-    file: "pkg/memberlist/packet-guard.ts",
     before: "new Tokens(share, now, 0)",
     after: "new Tokens(share, now)",
     tests: ["pkg/memberlist/packet-guard.test.ts"],
   },
   {
-    file: "pkg/memberlist/packets.ts",
     before: "if (this.#flood.passes(from.address))",
     after: "if (false)",
     tests: ["pkg/memberlist/packets.test.ts"],
   },
   {
-    file: "pkg/memberlist/recent-nonces.ts",
     before: "this.#before[place] = this.#newest[chain] ?? 0;",
     after: "",
     tests: ["pkg/memberlist/recent-nonces.test.ts"],
   },
   {
-    file: "pkg/layer2/frames/sightings.ts",
     before: "return mac === source ? { address, mac, kind }",
     after: "return true ? { address, mac, kind }",
     tests: ["pkg/layer2/frames/sightings.test.ts"],
   },
-  { file: guard, before: `if (token === "") return text(401`, after: "if (false) return text(401", tests: accessTests },
-  { file: guard, before: "return isLocalName(host) ? undefined", after: "return true ? undefined", tests: accessTests },
+  { before: `if (token === "") return text(401`, after: "if (false) return text(401", tests: accessTests },
+  { before: "return isLocalName(host) ? undefined", after: "return true ? undefined", tests: accessTests },
   {
-    file: "pkg/api-access/token-access.ts",
     before: `(await cluster.reviewPath(user, path)) ? "allowed" : "forbidden"`,
     after: `(await cluster.reviewPath(user, path)) ? "allowed" : "allowed"`,
     tests: accessTests,
   },
   {
-    file: "pkg/clock/allowance.ts",
     before: "return this.takeOwn(source, now) && this.#all.take(now);",
     after: "return this.#all.take(now);",
     tests: [...accessTests, "pkg/clock/allowance.test.ts"],
   },
   {
-    file: "pkg/log/log.ts",
     before: "if (this.#limit.take(level, fields)) ",
     after: "",
     tests: ["pkg/log/namespace-limit.test.ts", "controller/tenancy.test.ts", "speaker/core/announcement-status.test.ts"],
   },
   {
-    file: "speaker/members/macs.ts",
     before: "&& macs.length < maxMacs",
     after: "",
     tests: ["speaker/members/macs.test.ts"],
   },
   {
-    file: "pkg/bfd/session/matching.ts",
     before:
       "return packet.myDiscriminator === session.remote.discriminator && (arrivedOn ?? way.interfaceIndex) === way.interfaceIndex;",
     after: "return (arrivedOn ?? way.interfaceIndex) === way.interfaceIndex;",
     tests: ["pkg/bfd/session/matching.test.ts"],
   },
   {
-    file: "pkg/placement/place.ts",
     before: "(holder.backendKey === oldest?.backendKey ? holder : { ...holder, isAllowed: false })",
     after: "holder",
     tests: ["pkg/placement/sharing.test.ts"],
   },
   {
-    file: "pkg/placement/place.ts",
     before: "(oldestOf(holders) ?? holders[0])?.goesWith",
     after: "holders.at(-1)?.goesWith",
     tests: ["pkg/placement/sharing.test.ts"],
   },
   {
-    file: "pkg/service/request.ts",
     before: "`${namespaceOf(key)}/${labelString(selector)}`",
     after: "labelString(selector)",
     tests: ["pkg/service/request.test.ts"],
   },
   {
-    file: "pkg/k8s/secret-values.ts",
     before: "now.use !== use",
     after: "false",
     tests: ["pkg/k8s/secret-values.test.ts"],
   },
   {
-    file: "controller/netbox-keeper.ts",
     before: "if (withoutSlash(home) === withoutSlash(url)) return value;",
     after: "return value;",
     tests: ["controller/netbox-keeper.test.ts"],
   },
-  { file: heldBack, before: "return count < maxOfPool;", after: "return true;", tests: heldBackTests },
-  { file: heldBack, before: "if (now < at + window) break;", after: "break;", tests: heldBackTests },
-  { file: heldBack, before: "const isHeldBack = defense.isQuarantined ||", after: "const isHeldBack =", tests: heldBackTests },
-  { file: heldBack, before: "|| !members.active.includes(node)", after: "|| true", tests: heldBackTests },
+  { before: "return count < maxOfPool;", after: "return true;", tests: heldBackTests },
+  { before: "if (now < at + window) break;", after: "break;", tests: heldBackTests },
+  { before: "const isHeldBack = defense.isQuarantined ||", after: "const isHeldBack =", tests: heldBackTests },
+  { before: "|| !members.active.includes(node)", after: "|| true", tests: heldBackTests },
 ];
