@@ -1,9 +1,9 @@
 import { poolsOf } from "#pkg/allocator";
 import { commonInputs } from "#pkg/assignment";
 import { type Clock, dateOf } from "#pkg/clock";
+import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { type Asked, json, OneLine, type Routes } from "#pkg/http";
 import { fingerprint } from "#pkg/live-config";
-import { describeRecording, findEntries, type Recorder } from "#pkg/recorder";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { Controller } from "./controller.ts";

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assignmentCore, RecordedAllocator, recordLine } from "#pkg/assignment";
-import { Checkpoints } from "#pkg/checkpoints";
-import { noise, smallRecorder } from "#pkg/checkpoints/testing";
 import { parseConfig } from "#pkg/config";
+import { Checkpoints, coreOf, describeRecording, readRecording } from "#pkg/core";
+import { noise, smallRecorder } from "#pkg/core/testing";
 import { service } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
-import { coreOf, describeRecording, readRecording } from "#pkg/recorder";
 
 test("a thread makes checkpoints of what a controller recorded, from which it is decided again alike", {
   timeout: 300_000,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { assignmentCore } from "#pkg/assignment";
 import { type Random, seededRandom } from "#pkg/clock";
-import { assertReplays } from "#pkg/recorder/testing";
+import { assertReplays } from "#pkg/core/testing";
 import { annotations } from "#pkg/service";
 import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
 

@@ -12,9 +12,9 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const order = [
   ["memo", "queue"],
   ["aes-gcm", "certificate", "clock", "heap", "net", "octets", "text"],
-  ["config", "flags", "gossip", "linux", "log", "quarantine", "recorder", "service"],
-  ["connections", "verdict"],
-  ["allocator", "checkpoints", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
+  ["config", "flags", "gossip", "linux", "log", "quarantine", "service"],
+  ["connections", "core", "verdict"],
+  ["allocator", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
   ["api-access", "assignment", "bfd", "bgp", "kernel", "layer2", "leader-election", "memberlist", "metrics", "netbox", "process"],
   ["node-checks", "what-if"],
 ] as const satisfies readonly (readonly string[])[];

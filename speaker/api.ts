@@ -1,10 +1,10 @@
 import type { Bfd } from "#pkg/bfd";
 import { type Clock, dateOf } from "#pkg/clock";
 import { formatProtocols } from "#pkg/config";
+import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { type Asked, json, OneLine, type Routes } from "#pkg/http";
 import type { KernelKeeper } from "#pkg/kernel";
 import { fingerprint } from "#pkg/live-config";
-import { describeRecording, findEntries, type Recorder } from "#pkg/recorder";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";

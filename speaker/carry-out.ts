@@ -6,7 +6,7 @@ import type { Log } from "#pkg/log";
 import type { NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { SpeakerEffect } from "./core/effects.ts";
-import type { CoreRunner } from "./core-runner.ts";
+import type { SpeakerRunner } from "./core/replay.ts";
 import type { FollowedRoutes } from "./followed-routes.ts";
 import type { Members } from "./members/members.ts";
 import type { SpeakerTimings } from "./metrics.ts";
@@ -15,7 +15,7 @@ import type { Sources } from "./sources.ts";
 
 /** What carries out the core's effects. */
 export interface Drivers {
-  readonly runner: Pick<CoreRunner, "dispatch">;
+  readonly runner: Pick<SpeakerRunner, "dispatch">;
   readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge">;
   readonly occupants: Pick<OccupantsWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Checkpoints } from "#pkg/checkpoints";
-import { noise, smallRecorder } from "#pkg/checkpoints/testing";
+import { Checkpoints, coreOf, describeRecording, encode, readRecording } from "#pkg/core";
+import { noise, smallRecorder } from "#pkg/core/testing";
 import { silentLog } from "#pkg/log";
-import { coreOf, describeRecording, encode, readRecording } from "#pkg/recorder";
 import { speakerCore } from "./core/replay.ts";
 import { Bench, pools, x } from "./testing/speaker-bench.ts";
 

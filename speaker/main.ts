@@ -1,22 +1,20 @@
 #!/usr/bin/env node
 import { randomBytes } from "node:crypto";
 import { guarded, TokenAccess } from "#pkg/api-access";
-import { Checkpoints } from "#pkg/checkpoints";
 import { SystemClock, systemRandom } from "#pkg/clock";
+import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
 import { podNamespace, runDaemon } from "#pkg/process";
-import { hideByKey, Recorder } from "#pkg/recorder";
 import { readClasses } from "#pkg/service";
 import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
 import { viewAgeSeconds } from "./core/api-view.ts";
-import { recordLine } from "./core/replay.ts";
+import { speakerCore } from "./core/replay.ts";
 import { createState } from "./core/state.ts";
-import { CoreRunner } from "./core-runner.ts";
 import { followEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
@@ -46,7 +44,7 @@ await runDaemon({
     log.info("speaker starting", { op: "startup", namespace, configMap: values.config, node });
 
     // The drivers. What they deliver before the core is started waits for it.
-    const runner = new CoreRunner(clock, random);
+    const runner = new CoreRunner(speakerCore, clock, random);
     const emit = runner.dispatch;
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const common = { cluster, namespace, node, clock, random, log };
@@ -78,7 +76,7 @@ await runDaemon({
     const checkpoints = stack.use(new Checkpoints({ program: "speaker", main: import.meta.url, options, log }));
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
     const hide = hideByKey(randomBytes(32));
-    runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(event, now, effects, hide));
+    runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     const checks = stack.use(createChecks({ state, layer2, kernel, clock, log }));
     const selfTest = stack.use(new SelfTest({ state, layer2, asker: new Asker(clock, random), emit, clock, log }));
     const viewAge = () => viewAgeSeconds(state, clock.now());

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
+import { CoreRunner } from "#pkg/core";
 import { resources } from "#pkg/k8s";
 import { configMap, endpointSlice, FakeCluster, node, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
@@ -9,8 +10,8 @@ import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
 import type { SpeakerEffect } from "./core/effects.ts";
+import { speakerCore } from "./core/replay.ts";
 import { createState } from "./core/state.ts";
-import { CoreRunner } from "./core-runner.ts";
 import { whatIsMissing } from "./routes.ts";
 import { Sources } from "./sources.ts";
 
@@ -37,7 +38,7 @@ class Bench {
   readonly bgp: string[] = []; // The peers of this node, and whether it is draining.
   readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
   readonly clock = new SimulatedClock();
-  readonly runner = new CoreRunner(this.clock, () => 0.5);
+  readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   readonly sources = new Sources({
     cluster: this.cluster,
     namespace,

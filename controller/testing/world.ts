@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import { RecordedAllocator, recordLine } from "#pkg/assignment";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { Recorder } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { configMap, FakeCluster, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { type Log, silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
-import { Recorder } from "#pkg/recorder";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
 import { createMetrics } from "../metrics.ts";

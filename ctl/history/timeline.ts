@@ -1,4 +1,4 @@
-import { decode, type FoundEntry, type Plain } from "#pkg/recorder";
+import { decode, type FoundEntry, type Plain } from "#pkg/core";
 import { counted } from "#pkg/text";
 
 /** What one process answers to `/v1/recorder?about=…`. */

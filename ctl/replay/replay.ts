@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { assignmentCore } from "#pkg/assignment";
-import { coreOf, type Entry, type Plain, type Recording, RecordingError, type ReplayedCore, readRecording } from "#pkg/recorder";
+import { coreOf, type Entry, type Plain, type Recording, RecordingError, type ReplayedCore, readRecording } from "#pkg/core";
 import { escapeControls, maskControls } from "#pkg/text";
 import { speakerCore } from "#speaker/core";
 import { type Command, Exit, type Io, version as ownVersion, parseOptions, UsageError } from "../command.ts";

@@ -6,12 +6,12 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { PoolIndex, parseConfig } from "#pkg/config";
+import { hideByKey, Recorder, recordLine } from "#pkg/core";
 import type { EndpointSlice } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import { createLog } from "#pkg/log";
-import { hideByKey, Recorder } from "#pkg/recorder";
 import type { SpeakerEvent } from "../../speaker/core/events.ts";
-import { recordLine } from "../../speaker/core/replay.ts";
+import { speakerCore } from "../../speaker/core/replay.ts";
 import { createState } from "../../speaker/core/state.ts";
 import { step } from "../../speaker/core/step.ts";
 
@@ -79,7 +79,7 @@ class Bench {
   #dispatch(event: SpeakerEvent): void {
     const now = performance.now();
     const effects = step(this.#state, event, now);
-    this.#recorder?.add(recordLine(event, now, effects, hide));
+    this.#recorder?.add(recordLine(speakerCore, { event, now }, effects, hide));
     for (const effect of effects) {
       if (effect.type === "announce") this.wire.add(effect.address.toString());
       else if (effect.type === "withdraw") this.wire.delete(effect.address.toString());

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, seededRandom } from "#pkg/clock";
-import { entryLine, type Plain } from "#pkg/recorder";
-import { assertReplays } from "#pkg/recorder/testing";
-import { recordStep, speakerCore } from "../../speaker/core/replay.ts";
+import { entryLine, type Plain, recordStep } from "#pkg/core";
+import { assertReplays } from "#pkg/core/testing";
+import { speakerCore } from "../../speaker/core/replay.ts";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawHistory } from "./cluster/draw.ts";
 import { bfdConfig, firstConfig, type History, movedConfig } from "./cluster/history.ts";
@@ -38,7 +38,7 @@ test("what speakers recorded of what happened to them is decided again alike, fr
       (node) => {
         const lines: string[] = [];
         recordings.push({ options: { node, ignoreExcludeLabel: false, hasRing: true }, lines });
-        return ({ event, now }, effects) => lines.push(entryLine(recordStep(event, now, effects, (secret) => secret)));
+        return ({ event, now }, effects) => lines.push(entryLine(recordStep(speakerCore, { event, now }, effects, String)));
       },
     );
     assert.ok(recordings.length > 1);

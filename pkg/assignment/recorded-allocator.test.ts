@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "#pkg/config";
+import { type Entry, parseEntry } from "#pkg/core";
+import { shapeOf } from "#pkg/core/testing";
 import { service } from "#pkg/k8s/testing";
-import { type Entry, parseEntry } from "#pkg/recorder";
-import { shapeOf } from "#pkg/recorder/testing";
 import { assignmentCore, RecordedAllocator, recordLine } from "./recorded-allocator.ts";
 
 function recorded() {

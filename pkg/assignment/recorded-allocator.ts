@@ -1,7 +1,5 @@
 import { Allocator, finding, type IpamPool, poolsOf, type SavedAllocator, type Settlement, type Stranded } from "#pkg/allocator";
 import type { Pool, Quota } from "#pkg/config";
-import type { Service } from "#pkg/k8s";
-import type { Address } from "#pkg/net";
 import {
   type CoreKind,
   decode,
@@ -13,7 +11,9 @@ import {
   entryPieces,
   type Plain,
   type ReplayedCore,
-} from "#pkg/recorder";
+} from "#pkg/core";
+import type { Service } from "#pkg/k8s";
+import type { Address } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { type Decision, decide } from "./decide.ts";
 

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, PoolIndex } from "#pkg/config";
+import type { TimerEvent } from "#pkg/core";
 import type { GossipEntry } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
@@ -19,8 +20,7 @@ export type SpeakerEvent =
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
-  /** A deadline is over: see `nextDeadline`. One that comes early or twice does nothing. `chance` is uniform in [0, 1). */
-  | { readonly type: "timer"; readonly chance: number }
+  | TimerEvent
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };
 

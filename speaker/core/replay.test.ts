@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
-import { type Entry, encode, parseEntry } from "#pkg/recorder";
-import { assertReplays, shapeOf } from "#pkg/recorder/testing";
+import { type Entry, encode, parseEntry } from "#pkg/core";
+import { assertReplays, shapeOf } from "#pkg/core/testing";
 import { ethernet, PlacementCluster } from "../testing/placement-cluster.ts";
 import { amongOthers, Bench, pools, x } from "../testing/speaker-bench.ts";
 import { speakerCore } from "./replay.ts";

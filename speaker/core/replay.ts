@@ -1,53 +1,17 @@
 import { createHash } from "node:crypto";
-import type { Millis } from "#pkg/clock";
 import { type Config, PoolIndex } from "#pkg/config";
+import { type CoreRunner, Deadlines, defineCore, encode, type Hide, type Plain, type TimerEvent } from "#pkg/core";
 import { gossipClasses } from "#pkg/gossip";
 import { type Advertised, stickyClasses } from "#pkg/placement";
-import {
-  type CoreKind,
-  decode,
-  decodeGraph,
-  type Entry,
-  encode,
-  encodeGraph,
-  entryLine,
-  entryPieces,
-  type Hide,
-  type Plain,
-  type ReplayedCore,
-} from "#pkg/recorder";
-import { Deadlines } from "./deadlines.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerEvent } from "./events.ts";
 import { createState, type SpeakerOptions, type SpeakerState } from "./state.ts";
-import { step } from "./step.ts";
+import { nextDeadline, step } from "./step.ts";
 
 /** Inputs that may move any address. */
 export const commonInputs: ReadonlySet<string> = new Set(["member", "config", "apiLost", "start"]);
 
-/** One input of `step` with what it decided, as it is recorded. */
-export function recordStep(event: SpeakerEvent, now: Millis, effects: readonly SpeakerEffect[], hide: Hide): Entry {
-  return { at: now, input: recordEvent(event, hide), decisions: recordDecisions(effects, hide) };
-}
-
-/** The same as a line, or in pieces where it may be long. */
-export function recordLine(
-  event: SpeakerEvent,
-  now: Millis,
-  effects: readonly SpeakerEffect[],
-  hide: Hide,
-): string | Iterator<string, void> {
-  if (event.type !== "config" && event.type !== "configRead") return entryLine(recordStep(event, now, effects, hide));
-  const input = { type: event.type, config: event.config };
-  return entryPieces({ at: now, input, decisions: recordDecisions(effects, hide) }, hide);
-}
-
-/** The index of pools follows from the configuration. */
-function recordEvent(event: SpeakerEvent, hide: Hide): Plain {
-  return encode(event.type === "config" ? { type: event.type, config: event.config } : event, hide);
-}
-
-function recordDecisions(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
+function describe(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
   const decisions: Plain[] = [];
   for (const effect of effects)
     switch (effect.type) {
@@ -89,7 +53,7 @@ const recordedAdvertised = new WeakMap<Advertised, Plain>(); // Thousands of rou
 function recordAdvertised(advertised: Advertised): Plain {
   const known = recordedAdvertised.get(advertised);
   if (known !== undefined) return known;
-  const plain = encode(advertised, asItIs);
+  const plain = encode(advertised, String);
   const json = JSON.stringify(plain);
   const recorded =
     json.length <= maxAdvertised ? plain : { order: advertised.order, characters: json.length, sha256: sha256(json) };
@@ -101,37 +65,20 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Runs recorded inputs through the core again. */
-class Replay implements ReplayedCore {
-  readonly #state: SpeakerState;
-
-  constructor(state: SpeakerState) {
-    this.#state = state;
-  }
-
-  /** @returns the decisions, as they are recorded @throws {Error} for an input that cannot be one */
-  run({ at, input }: Pick<Entry, "at" | "input">): readonly Plain[] {
-    return recordDecisions(step(this.#state, eventOf(input), at), asItIs);
-  }
-
-  save(): Plain {
-    return encodeGraph(this.#state, classes);
-  }
-}
-
-const classes = { ...gossipClasses, ...stickyClasses, Deadlines, PoolIndex };
-
-/** The options are those of `createState`. */
-export const speakerCore: CoreKind = {
+/** The speaker's core, as it is run, recorded and run again. */
+export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
   format: 5,
-  begin: (options) => new Replay(createState(decode(options) as SpeakerOptions)),
-  restore: (saved) => new Replay(decodeGraph(saved, classes) as SpeakerState),
-};
+  createState,
+  step,
+  nextDeadline,
+  longInputs: new Set(["config", "configRead"]),
+  toRecord: (event) => (event.type === "config" ? { type: event.type, config: event.config } : event),
+  fromRecord(recorded) {
+    const event = recorded as SpeakerEvent | { readonly type: "config"; readonly config: Config };
+    return event.type === "config" ? { ...event, pools: new PoolIndex(event.config.pools) } : event;
+  },
+  describe,
+  classes: { ...gossipClasses, ...stickyClasses, Deadlines, PoolIndex },
+});
 
-/** Secrets were hidden when they were recorded. */
-const asItIs: Hide = (hidden) => hidden;
-
-function eventOf(input: Plain): SpeakerEvent {
-  const event = decode(input) as SpeakerEvent | { readonly type: "config"; readonly config: Config };
-  return event.type === "config" ? { ...event, pools: new PoolIndex(event.config.pools) } : event;
-}
+export type SpeakerRunner = CoreRunner<SpeakerState, Exclude<SpeakerEvent, TimerEvent>, SpeakerEffect>;

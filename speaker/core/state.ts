@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, ConflictProbe, Pool, PoolIndex, Protocol } from "#pkg/config";
+import { Deadlines } from "#pkg/core";
 import { GossipState, type Reachability, type View } from "#pkg/gossip";
 import type { AddressItem } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
@@ -16,7 +17,6 @@ import type {
 import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
 import type { ConflictDefense } from "./conflicts/conflict-defense.ts";
-import { Deadlines } from "./deadlines.ts";
 import type { KernelProblems } from "./events.ts";
 import { noServices, type Services } from "./services.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
+import { CoreRunner } from "#pkg/core";
 import { encodeOffer, type GossipState } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
@@ -18,8 +19,8 @@ import {
 } from "#pkg/memberlist";
 import type { SpeakerEffect } from "../core/effects.ts";
 import type { MemberEvents } from "../core/events.ts";
+import { speakerCore } from "../core/replay.ts";
 import { createState } from "../core/state.ts";
-import { CoreRunner } from "../core-runner.ts";
 import { RingMembers } from "./ring-members.ts";
 
 function member(name: string, address: string, { self = false, incarnation = 1 } = {}): MemberView {
@@ -46,7 +47,7 @@ class Bench {
     onExpired: (nodes) => this.#listener?.({ type: "gossipExpired", nodes }),
   });
   readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
-  readonly runner = new CoreRunner(this.clock, () => 0.5);
+  readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   active: readonly string[] = [];
   withoutGossip: readonly string[] = [];
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];

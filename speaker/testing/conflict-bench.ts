@@ -1,4 +1,5 @@
 import { SimulatedClock } from "#pkg/clock";
+import { CoreRunner } from "#pkg/core";
 import type { OwnEntry } from "#pkg/gossip";
 import { service } from "#pkg/k8s/testing";
 import type { AddressSighting } from "#pkg/layer2";
@@ -6,9 +7,9 @@ import { address, prefix } from "#pkg/net/testing";
 import { announceAddress } from "../core/conflicts/address-defender.ts";
 import type { SpeakerEffect } from "../core/effects.ts";
 import { learnMacs } from "../core/members.ts";
+import { speakerCore } from "../core/replay.ts";
 import { setService } from "../core/services.ts";
 import { createState, type Layer2Announcement, type SpeakerState } from "../core/state.ts";
-import { CoreRunner } from "../core-runner.ts";
 
 export const x = address("192.0.2.1");
 
@@ -26,7 +27,7 @@ const notes: Readonly<Record<string, string>> = {
 /** One speaker's core, and one address. The MAC address of a node is its name; `foreign` is none's. */
 export class ConflictBench {
   readonly clock = new SimulatedClock();
-  readonly runner = new CoreRunner(this.clock, () => 0.5);
+  readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   readonly state: SpeakerState;
   /** What came to the wire, a line for each frame or change. */
   readonly lines: string[] = [];

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
+import { CoreRunner, entryLine, recordStep } from "#pkg/core";
 import { type EndpointSlice, type Pod, resources } from "#pkg/k8s";
 import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { addressOf, type Effect, nameOf, Simulation } from "#pkg/memberlist/testing";
-import { entryLine } from "#pkg/recorder";
 import type { SpeakerEffect } from "../core/effects.ts";
-import { recordStep } from "../core/replay.ts";
+import { type SpeakerRunner, speakerCore } from "../core/replay.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
-import { CoreRunner } from "../core-runner.ts";
 import { RingMembers } from "../members/ring-members.ts";
 import { SimulatedMemberlist } from "./simulated-memberlist.ts";
 
@@ -45,7 +44,7 @@ export interface RecordedSpeaker {
 interface Life {
   readonly members: RingMembers;
   readonly state: SpeakerState;
-  readonly runner: CoreRunner;
+  readonly runner: SpeakerRunner;
   readonly memberlist: SimulatedMemberlist;
   readonly wire: Set<string>;
   readonly routed: Set<string>; // addresses that it has routes for
@@ -301,7 +300,7 @@ export class PlacementCluster {
       },
     });
     const state = createState({ node: nameOf(node), ignoreExcludeLabel: false, hasRing: true });
-    const runner = new CoreRunner(clock, this.#random);
+    const runner = new CoreRunner(speakerCore, clock, this.#random);
     const ring = new RingMembers({
       memberlist,
       keys: undefined,
@@ -330,7 +329,8 @@ export class PlacementCluster {
     this.#lives.set(node, life);
     if (this.#isRecording) {
       const lines: string[] = [];
-      runner.onStep = ({ event, now }, effects) => lines.push(entryLine(recordStep(event, now, effects, (secret) => secret)));
+      runner.onStep = ({ event, now }, effects) =>
+        lines.push(entryLine(recordStep(speakerCore, { event, now }, effects, String)));
       this.recordings.push({ node: nameOf(node), lines });
     }
     runner.start(state, (effect) => this.#carryOut(node, life, effect, run));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
+import { CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
 import { type GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { EndpointSlice, Service } from "#pkg/k8s";
@@ -10,11 +11,9 @@ import type { InterfaceState } from "#pkg/layer2";
 import { type Log, silentLog } from "#pkg/log";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
-import { hideByKey, Recorder } from "#pkg/recorder";
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
-import { recordLine } from "../core/replay.ts";
+import { speakerCore } from "../core/replay.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
-import { CoreRunner } from "../core-runner.ts";
 
 const hide = hideByKey(new Uint8Array(32));
 export const nodes = ["node1", "node2", "node3"];
@@ -44,7 +43,7 @@ export class Bench {
   readonly measured: MeasuredEffect[] = [];
   log: Log = silentLog; // Of all levels.
   readonly clock = new SimulatedClock();
-  readonly runner = new CoreRunner(this.clock, () => 0.5);
+  readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   readonly recorder: Recorder;
   readonly state: SpeakerState;
   active = nodes;
@@ -54,7 +53,7 @@ export class Bench {
   constructor(node: string, { ignoreExcludeLabel = false, hasRing = false, recorder = new Recorder() } = {}) {
     this.recorder = recorder;
     this.state = createState({ node, ignoreExcludeLabel, hasRing });
-    this.runner.onStep = ({ event, now }, effects) => this.recorder.add(recordLine(event, now, effects, hide));
+    this.runner.onStep = ({ event, now }, effects) => this.recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
     this.membersChanged();
   }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readReview } from "../../../controller/webhook/admission.ts";
 import { atOnce } from "../../../pkg/clock/index.ts";
+import { decode, decodeGraph, encode } from "../../../pkg/core/index.ts";
+import { parseEntry } from "../../../pkg/core/recording/entry.ts";
 import { readRecord as readKernelRecord } from "../../../pkg/kernel/state/record.ts";
 import { parseAddress } from "../../../pkg/net/index.ts";
 import { pageOf, readAnswer, readRecord, sentence } from "../../../pkg/netbox/answers.ts";
 import { sortRecords } from "../../../pkg/netbox/plan.ts";
-import { parseEntry } from "../../../pkg/recorder/entry.ts";
-import { decode, decodeGraph, encode } from "../../../pkg/recorder/index.ts";
 import { octetsOf, type Target, textOf } from "../target.ts";
 import { wordsIn } from "../words.ts";
 
@@ -73,7 +73,7 @@ export const recording: Target = {
       decisions: [{ "@set": [{ "@big": "12" }, { "@ip": "IPv6 65535" }] }],
     },
   ].map(jsonOf),
-  words: [...words, ...wordsIn("pkg/recorder/codec.ts"), ...wordsIn("pkg/recorder/graph.ts")],
+  words: [...words, ...wordsIn("pkg/core/recording/codec.ts"), ...wordsIn("pkg/core/recording/graph.ts")],
   isText: true,
   bounds,
   run: (input) => {

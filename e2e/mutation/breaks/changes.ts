@@ -73,6 +73,6 @@ export const changes: readonly Break[] = [
   {
     before: "const octets = Buffer.allocUnsafeSlow(squeezed.length);",
     after: "const octets = squeezed;",
-    tests: ["pkg/recorder/recorder.test.ts"],
+    tests: ["pkg/core/recording/recorder.test.ts"],
   },
 ];

@@ -3,7 +3,7 @@ import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { renumberAnnotation } from "#pkg/live-config";
 import { addressOf, keyedCarrier, nameOf, Simulation } from "#pkg/memberlist/testing";
-import type { CoreRunner } from "../../../speaker/core-runner.ts";
+import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { type Backup, type Change, KubernetesApi, type RawObject } from "./api/kubernetes-api.ts";
 import { NodeObjects } from "./api/node-objects.ts";
@@ -30,7 +30,7 @@ export interface SimulatedClusterOptions {
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: Change, byPeople: boolean) => void;
   /** For each speaker that is started, who is told what its core gets and answers. */
-  readonly watchCore?: ((node: string) => CoreRunner["onStep"]) | undefined;
+  readonly watchCore?: ((node: string) => SpeakerRunner["onStep"]) | undefined;
 }
 
 const controllers = 2;

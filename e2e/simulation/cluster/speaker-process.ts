@@ -2,6 +2,7 @@ import type { Bfd } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import type { SimulatedNetwork } from "#pkg/bgp/testing";
 import { type Millis, Portions } from "#pkg/clock";
+import { CoreRunner } from "#pkg/core";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
 import type { AddressSighting, InterfaceState } from "#pkg/layer2";
@@ -14,8 +15,8 @@ import { Address, formatMac, parseMac } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
 import { carryOut } from "../../../speaker/carry-out.ts";
+import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { createState, type SpeakerState } from "../../../speaker/core/state.ts";
-import { CoreRunner } from "../../../speaker/core-runner.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
 import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
@@ -61,7 +62,7 @@ export interface SpeakerProcessOptions {
   readonly hasNetAdmin: boolean;
   readonly record: (line: string) => void;
   /** Told what its core gets and answers. */
-  readonly onStep: CoreRunner["onStep"];
+  readonly onStep: SpeakerRunner["onStep"];
 }
 
 const ringKey = new TextEncoder().encode("the ring's key");
@@ -87,7 +88,7 @@ export class SpeakerProcess {
   readonly nicAddresses: NicAddresses;
   readonly hasNetAdmin: boolean;
   readonly #options: SpeakerProcessOptions;
-  readonly #runner: CoreRunner;
+  readonly #runner: SpeakerRunner;
   readonly #members: RingMembers;
   readonly #bgp: BgpSpeaker;
   readonly #nic: NicKeeper;
@@ -111,7 +112,7 @@ export class SpeakerProcess {
     this.#proofs = new Proofs(() => Uint8Array.from({ length: nonceLength }, () => Math.floor(random() * 256)), options.ring.now);
     this.#proofs.setKeys([ringKey]);
     const cluster = new Cluster({ [Symbol.dispose]: () => {} }, connection, { log, clock, random });
-    this.#runner = new CoreRunner(clock, random);
+    this.#runner = new CoreRunner(speakerCore, clock, random);
     this.#nic = new NicKeeper(options.nicAddresses, process, options.time, () =>
       process.at(options.ring.now, () => this.#interfaceChanged()),
     );

@@ -1,8 +1,10 @@
-import { Worker } from "node:worker_threads";
+import { constants, setPriority } from "node:os";
+import { parentPort, Worker, workerData } from "node:worker_threads";
 import { releaseFreedMemory } from "#pkg/heap";
 import type { Log } from "#pkg/log";
-import type { MakeCheckpoint, Plain } from "#pkg/recorder";
-import type { Task } from "./here.ts";
+import { type CoreKind, fold, type Segment } from "./recording/checkpoint.ts";
+import type { Plain } from "./recording/codec.ts";
+import type { MakeCheckpoint } from "./recording/recorder.ts";
 
 // Of the thread's own heap: at 10,000 Services 96 MB are enough. With more room V8 takes 300 MB for the same.
 const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 160 };
@@ -16,7 +18,15 @@ export interface CheckpointsOptions {
   readonly log: Log;
 }
 
-/** Makes one checkpoint after another. */
+interface Task {
+  readonly options: Plain;
+  readonly segment: Segment;
+}
+
+/**
+ * Makes one checkpoint after another, each in a thread of low priority that ends with it. The thread runs the oldest recorded inputs once more
+ * from the checkpoint before them, so that the core that works is neither read nor kept waiting.
+ */
 export class Checkpoints implements Disposable {
   readonly #file: URL;
   readonly #options: Plain;
@@ -58,4 +68,12 @@ export class Checkpoints implements Disposable {
     void this.#worker?.terminate();
     this.#worker = undefined;
   }
+}
+
+/** What such a thread does: to be called by its code, with the core of the program. */
+export function makeCheckpointHere(kind: CoreKind): void {
+  if (parentPort === null) throw new Error("Cannot make a checkpoint: this is the main thread");
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL); // On Linux of this thread alone.
+  const { options, segment } = workerData as Task;
+  parentPort.postMessage(new Uint8Array(fold(kind, options, segment))); // A copy: Brotli's own may be the beginning of more memory.
 }

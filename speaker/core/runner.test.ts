@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
-import type { SpeakerEffect } from "./core/effects.ts";
-import { createState } from "./core/state.ts";
-import { type CoreInput, CoreRunner } from "./core-runner.ts";
+import { type CoreInput, CoreRunner } from "#pkg/core";
+import type { SpeakerEffect } from "./effects.ts";
+import type { SpeakerEvent } from "./events.ts";
+import { speakerCore } from "./replay.ts";
+import { createState } from "./state.ts";
 
 const options = { node: "node1", ignoreExcludeLabel: false, hasRing: true };
 
 function started() {
   const clock = new SimulatedClock();
-  const runner = new CoreRunner(clock, () => 0.5);
+  const runner = new CoreRunner(speakerCore, clock, () => 0.5);
   const effects: SpeakerEffect[] = [];
   const state = createState(options);
   return { clock, runner, effects, state, start: () => runner.start(state, (effect) => effects.push(effect)) };
@@ -30,7 +32,7 @@ test("what drivers deliver before the start waits for it, and what they deliver 
 });
 
 test("an event that an effect sets off is handled after all effects of the one before", () => {
-  const runner = new CoreRunner(new SimulatedClock(), () => 0.5);
+  const runner = new CoreRunner(speakerCore, new SimulatedClock(), () => 0.5);
   const order: string[] = [];
   runner.start(createState(options), (effect) => {
     order.push(effect.type);
@@ -45,7 +47,7 @@ test("an event that an effect sets off is handled after all effects of the one b
 test("a timer comes when the next deadline is over", () => {
   const { clock, runner, state, start } = started();
   start();
-  const inputs: CoreInput[] = [];
+  const inputs: CoreInput<SpeakerEvent>[] = [];
   runner.onStep = (input) => inputs.push(input);
   runner.dispatch({ type: "member", change: "failed", node: "node2", incarnation: 1, life: 1, macs: undefined });
   runner.dispatch({ type: "member", change: "joined", node: "node2", incarnation: 2, life: 2, macs: undefined });

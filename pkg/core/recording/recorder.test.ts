@@ -6,7 +6,6 @@ import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { seededRandom } from "#pkg/clock";
-import { Address, AddressRange, Prefix, parseAddress } from "#pkg/net";
 import {
   type CoreKind,
   coreOf,
@@ -19,19 +18,18 @@ import {
   entryLine,
   entryPieces,
   findEntries,
-  fold,
   hideByKey,
-  type MakeCheckpoint,
   type Plain,
   Recorder,
   RecordingError,
   type ReplayedCore,
   readRecording,
-  type Segment,
-} from "#pkg/recorder";
-import { parseCheckpoint } from "./checkpoint.ts";
+} from "#pkg/core";
+import { Address, AddressRange, Prefix, parseAddress } from "#pkg/net";
+import { fold, parseCheckpoint, type Segment } from "./checkpoint.ts";
 import { encodePieces } from "./codec.ts";
 import type { Savable } from "./graph.ts";
+import type { MakeCheckpoint } from "./recorder.ts";
 
 const hide = hideByKey(new Uint8Array(32));
 const ip = (text: string) => parseAddress(text) as Address;

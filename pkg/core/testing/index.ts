@@ -1,0 +1,66 @@
+/** For tests that a core decides alike again on what it recorded, also from checkpoints that threads made. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { type Random, seededRandom } from "#pkg/clock";
+import { type Checkpoints, type CoreKind, type Plain, parseEntry, Recorder } from "#pkg/core";
+
+/**
+ * Runs lines of a recording again from its beginning. At moments drawn by chance the core is replaced by one that is restored from what was
+ * saved of it, read from text as from a file: it goes on as the one that recorded did.
+ */
+export function assertReplays(kind: CoreKind, options: Plain, lines: readonly string[], random: Random): void {
+  let core = kind.begin(options);
+  for (const line of lines) {
+    if (random() < 8 / lines.length) core = kind.restore(JSON.parse(JSON.stringify(core.save())));
+    const entry = parseEntry(line);
+    assert.ok(entry, line);
+    assert.deepEqual(JSON.parse(JSON.stringify(core.run(entry))), entry.decisions, line);
+  }
+}
+
+/** Which fields there are in what was saved: where they are others, so is the format. */
+export function shapeOf(saved: Plain): string {
+  const names = new Set<string>();
+  JSON.stringify(saved, (key, value) => {
+    if (!/^[0-9]*$/.test(key)) names.add(key);
+    return value;
+  });
+  return createHash("sha256")
+    .update([...names].sort().join())
+    .digest("hex")
+    .slice(0, 12);
+}
+
+/** A small recorder, and `fill`, which calls `record` until so many checkpoints were made; nothing is recorded while one is. */
+export function smallRecorder(checkpoints: Checkpoints) {
+  let making: Promise<void> | undefined;
+  const recorder = new Recorder({
+    maxBytes: 512 << 10,
+    makeCheckpoint: (segment, done) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      making = promise;
+      checkpoints.make(segment, (made) => {
+        done(made);
+        resolve();
+      });
+    },
+  });
+  const fill = async (count: number, record: () => void) => {
+    for (let made = 0; made < count; ) {
+      record();
+      if (making === undefined) continue;
+      const begun = making;
+      making = undefined;
+      await begun;
+      made++;
+    }
+  };
+  return { recorder, fill };
+}
+
+const random: Random = seededRandom(1);
+
+/** A long text that does not get smaller. */
+export function noise(): string {
+  return Array.from({ length: 8_000 }, () => Math.trunc(random() * 65_536).toString(36)).join("");
+}
