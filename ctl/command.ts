@@ -1,76 +1,10 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { maskControls } from "#pkg/text";
 import packageJson from "../package.json" with { type: "json" };
-import type { Api } from "./cluster/api.ts";
-import type { ClusterOptions, Processes } from "./cluster/processes.ts";
+import type { Io } from "./io.ts";
 
 /** Of this program. */
 export const { version } = packageJson;
-
-/** One subcommand of `ingotctl`. */
-export interface Command {
-  /** One line for the list of commands. */
-  readonly summary: string;
-  /** The whole text of `ingotctl help COMMAND`. */
-  readonly help: string;
-  /** @returns the exit status @throws {UsageError} */
-  run(args: readonly string[], io: Io): Promise<number>;
-}
-
-/** What standard output can show. */
-export interface Screen {
-  /** Characters in a line; undefined where it is no terminal, and nothing is cut off. */
-  readonly columns: number | undefined;
-  readonly hasColor: boolean;
-}
-
-/** What commands know of the outside, so that tests can stand in for it. */
-export interface Io {
-  /** @throws {UsageError} when it cannot be read */
-  readFile(path: string): Promise<string>;
-  /** @throws {UsageError} when it cannot be read */
-  readStdin(): Promise<string>;
-  readonly stdinIsTerminal: boolean;
-  out(text: string): void;
-  /** Whether nobody reads standard output any more: a reader such as `head` may leave early. */
-  isOutClosed(): boolean;
-  err(text: string): void;
-  /** Takes what was printed off a terminal; elsewhere an empty line stands before what follows. */
-  clear(): void;
-  /** Asks the person; undefined where there is nobody to ask. @returns what was typed, empty for Ctrl-C or Ctrl-D */
-  readonly ask: ((question: string) => Promise<string>) | undefined;
-  /**
-   * Writes a file that nobody else may read, with its folders.
-   * @param isNew it must not be there yet
-   * @returns whether it is written: false where it is there and must not be
-   * @throws {UsageError} when that fails
-   */
-  writePrivateFile(path: string, content: string | Uint8Array, isNew?: boolean): Promise<boolean>;
-  /** For what the program keeps for the person, such as configurations from before a change. */
-  readonly stateFolder: string;
-  /** Shows what is being done, where that takes long and somebody looks; until something else is printed. */
-  progress(text: string): void;
-  /** Standard output, where it is a terminal. */
-  readonly screen: Screen;
-  readonly cluster: ClusterAccess;
-  now(): Date;
-  sleep(ms: number): Promise<void>;
-  /** Resolves when the person ends the program, as by Ctrl-C. */
-  interrupted(): Promise<void>;
-}
-
-/** The way to the user's cluster. */
-export interface ClusterAccess {
-  /**
-   * @param before an earlier answer, whose connections are taken over where the Pods are the same
-   * @throws {UsageError} where it cannot be reached
-   */
-  connect(options: ClusterOptions, before?: Processes): Promise<Processes>;
-  /** The namespace of the kubeconfig's context. */
-  namespace(options: ClusterOptions): Promise<string>;
-  /** @throws {UsageError} where there are no credentials for it */
-  api(options: ClusterOptions): Promise<Api>;
-}
 
 /** `invalid`: what was asked about is not valid, or not there; `losses`: there is a result, which lacks something. */
 export const Exit = { ok: 0, invalid: 1, usage: 2, losses: 3 } as const;
@@ -85,15 +19,116 @@ export function usageText({ message }: UsageError): string {
   return `ingotctl: ${message.trimEnd().split("\n").map(maskControls).join("\n")}`;
 }
 
-/** Reads the arguments of the command `name`. @throws {UsageError} for an option that there is not, or that lacks its value */
-export function parseOptions<const T extends NonNullable<ParseArgsConfig["options"]>>(
-  name: string,
-  args: readonly string[],
-  options: T,
-) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}; see "ingotctl help ${name}"`, { cause: error });
+/** An option of a command. Parsing, `--help` and shell completion follow from it. */
+export interface Option {
+  /** One letter, such as `o` for `-o`. */
+  readonly short?: string;
+  /** What its value is called, such as `FILE`, which shells complete with the names of files. An option without a value is a switch. */
+  readonly value?: string;
+  /** The only values that it takes. */
+  readonly choices?: readonly string[];
+  readonly help: string;
+}
+
+export type Options = Readonly<Record<string, Option>>; // name without dashes -> option
+
+/** What was given of the options. */
+export type Values<O extends Options> = {
+  readonly [N in keyof O]?: O[N] extends { readonly choices: readonly (infer C)[] }
+    ? C
+    : O[N] extends { readonly value: string }
+      ? string
+      : boolean;
+};
+
+/** Of commands that print text or JSON. */
+export const outputOption = {
+  short: "o",
+  value: "FORMAT",
+  choices: ["text", "json"],
+  help: "text (the default) or json",
+} as const;
+
+/** How many arguments a command takes, besides options. */
+type Takes = 0 | 1 | "at most one" | "one or more" | "any";
+
+interface Described<O extends Options> {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly options: O;
+  /** Beginnings of arguments that shells complete, in the place of names of files. */
+  readonly subjects?: readonly string[] | undefined;
+}
+
+/** One subcommand of `ingotctl`. */
+export interface Command extends Described<Options> {
+  /** The whole text of `ingotctl help COMMAND`. */
+  readonly help: string;
+  /** @returns the exit status @throws {UsageError} */
+  run(args: readonly string[], io: Io): Promise<number>;
+}
+
+interface CommandDescription<O extends Options> extends Described<O> {
+  /** Behind the name, such as `[OPTIONS] FILE`. */
+  readonly usage: string;
+  readonly takes: Takes;
+  /** What help says before the options, and after them. */
+  readonly help: string;
+  readonly notes: string;
+  /** @throws {UsageError} */
+  run(given: { readonly values: Values<O>; readonly args: readonly string[] }, io: Io): Promise<number>;
+}
+
+export function command<const O extends Options>(description: CommandDescription<O>): Command {
+  const { name, usage, help, notes, options } = description;
+  const parts = [`Usage: ingotctl ${name} ${usage}`.trimEnd(), help, optionLines(options).join("\n"), notes];
+  return {
+    ...description,
+    help: `${parts.filter((part) => part !== "").join("\n\n")}\n`,
+    run: async (args, io) => description.run(parse(description, args), io),
+  };
+}
+
+function optionLines(options: Options): string[] {
+  const rows = Object.entries(options).map(([name, { short, value, help }]) => {
+    const letter = short === undefined ? "    " : `-${short}, `;
+    return { left: `  ${letter}--${name}${value === undefined ? "" : ` ${value}`}`, help };
+  });
+  const width = Math.max(...rows.map(({ left }) => left.length));
+  return rows.map(({ left, help }) => `${left.padEnd(width)}  ${help}`);
+}
+
+/** @throws {UsageError} */
+function parse<O extends Options>({ name, options, takes }: CommandDescription<O>, args: readonly string[]) {
+  const seeHelp = `see "ingotctl help ${name}"`;
+  const { values, positionals } = ((): ReturnType<typeof parseArgs> => {
+    try {
+      return parseArgs({ args: [...args], options: typesOf(options), allowPositionals: true });
+    } catch (error) {
+      const [, unknown] = /^Unknown option '(.+?)'/.exec((error as Error).message) ?? [];
+      const why = unknown === undefined ? (error as Error).message : `${name} has no option ${unknown}`;
+      throw new UsageError(`${why}; ${seeHelp}`, { cause: error });
+    }
+  })();
+  for (const [option, { choices }] of Object.entries(options)) {
+    const value = values[option];
+    if (choices !== undefined && value !== undefined && !choices.includes(`${value}`))
+      throw new UsageError(`--${option} is one of ${choices.join(", ")}, not ${JSON.stringify(value)}; ${seeHelp}`);
   }
+  const count = positionals.length;
+  const fits = { 0: count === 0, 1: count === 1, "at most one": count <= 1, "one or more": count >= 1, any: true };
+  if (!fits[takes]) {
+    const wanted = takes === 0 ? "no argument" : `${takes === 1 ? "one" : takes} argument${takes === "one or more" ? "s" : ""}`;
+    throw new UsageError(`${name} takes ${wanted}, not ${count}; ${seeHelp}`);
+  }
+  return { values: values as Values<O>, args: positionals };
+}
+
+function typesOf(options: Options): NonNullable<ParseArgsConfig["options"]> {
+  const types = Object.entries(options).map(([name, { short, value }]) => {
+    const type = value === undefined ? ("boolean" as const) : ("string" as const);
+    return [name, short === undefined ? { type } : { type, short }] as const;
+  });
+  return Object.fromEntries(types);
 }

@@ -20,26 +20,27 @@ import { pools } from "./views/pools.ts";
 import { services } from "./views/services.ts";
 import { status } from "./views/status.ts";
 
-/** Every command, by name, in the order in which help lists them. Each is a file that exports its `Command`. */
-export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ["status", status],
-  ["services", services],
-  ["explain", explain],
-  ["doctor", doctor],
-  ["pools", pools],
-  ["nodes", nodes],
-  ["peers", peers],
-  ["members", members],
-  ["owner", owner],
-  ["history", history],
-  ["support-bundle", supportBundle],
-  ["dashboard", dashboard],
-  ["diff", diff],
-  ["apply", apply],
-  ["simulate", simulate],
-  ["validate", validate],
-  ["replay", replay],
-  ["convert", convertCommand],
-  ["takeover", takeover],
-  ["completion", completion(() => commands)],
-]);
+const others: readonly Command[] = [
+  status,
+  services,
+  explain,
+  doctor,
+  pools,
+  nodes,
+  peers,
+  members,
+  owner,
+  history,
+  supportBundle,
+  dashboard,
+  diff,
+  apply,
+  simulate,
+  validate,
+  replay,
+  convertCommand,
+  takeover,
+];
+
+/** Every command, in the order in which help lists them. */
+export const commands: ReadonlyMap<string, Command> = new Map([...others, completion(others)].map((one) => [one.name, one])); // name -> command

@@ -226,9 +226,9 @@ const misused: { args: string; says: RegExp }[] = [
   { args: "valdate", says: /there is no command "valdate"/ },
   { args: "help valdate", says: /there is no command "valdate"/ },
   { args: "validate", says: /name a file, or pipe it in/ },
-  { args: "validate a b", says: /validate takes one file, not 2/ },
-  { args: "validate -o yaml c.yaml", says: /the output is text or json, not "yaml"/ },
-  { args: "validate --nope", says: /Unknown option '--nope'/ },
+  { args: "validate a b", says: /validate takes at most one argument, not 2/ },
+  { args: "validate -o yaml c.yaml", says: /--output is one of text, json, not "yaml"/ },
+  { args: "validate --nope", says: /validate has no option --nope/ },
   { args: "validate missing.yaml", says: /cannot read missing.yaml: not there/ },
 ];
 for (const { args, says } of misused) {

@@ -1,6 +1,7 @@
 import { maskControls } from "#pkg/text";
-import { type Command, Exit, type Io, UsageError, usageText, version } from "./command.ts";
+import { type Command, Exit, UsageError, usageText, version } from "./command.ts";
 import { commands } from "./commands.ts";
+import type { Io } from "./io.ts";
 
 /** Runs `ingotctl` with these arguments. @returns the exit status */
 export async function run(args: readonly string[], outside: Io): Promise<number> {

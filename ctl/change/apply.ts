@@ -5,19 +5,26 @@ import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
 import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
-import { type Io, UsageError } from "../command.ts";
+import { type Options, UsageError } from "../command.ts";
+import type { Io } from "../io.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { notValid } from "./diff.ts";
 import { type InForce, watchUntilInForce } from "./in-force.ts";
 import { tryConfiguration } from "./trial.ts";
 
+const applyOptions = {
+  yes: { short: "y", help: "do not ask" },
+  backup: { value: "FILE", help: "keeps the former configuration there" },
+  timeout: { value: "SECONDS", help: "how long to wait; 60 by default" },
+} satisfies Options;
+
 export const apply = clusterCommand({
   name: "apply",
   summary: "Change the configuration: show what that does, ask, and wait until it is in force everywhere",
-  usage: " FILE",
+  usage: "FILE",
   takes: 1,
   isOnce: true,
-  own: ["yes", "backup", "timeout"],
+  options: applyOptions,
   help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. What
 was in the ConfigMap before is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end
 whether to keep the new configuration, and it is changed back otherwise. One that would be refused is not written. Somebody else's change in
@@ -26,14 +33,14 @@ the meantime is not overwritten.
 Besides what "ingotctl diff" takes it needs the right to update the ConfigMap, or to create it.`,
   exits:
     "1 also means that the configuration is not valid, would be refused or is not wanted, and 3 that it is not in force everywhere in time.",
-  async find(question) {
+  async find(question, { yes, backup, timeout }) {
     const {
       processes,
       args: [file = ""],
       screen,
       io,
-      backup,
     } = question;
+    const timeoutMs = readTimeout(timeout);
     if (backup !== undefined && resolve(backup) === resolve(file))
       throw new UsageError(`--backup names the file to apply, ${file}, which would be overwritten: name another one`);
     const trial = await tryConfiguration(question, file);
@@ -43,16 +50,16 @@ Besides what "ingotctl diff" takes it needs the right to update the ConfigMap, o
     const value = changeValue(change);
     if (!change.isAccepted) return { value, text: "", unreachable, isMissing: true };
     if (installation.text === wanted.text) return { value, text: "The ConfigMap has this configuration already.\n", unreachable };
-    if (!(await confirmed(question, hurts(change))))
+    if (!(await confirmed(io, yes === true, hurts(change))))
       return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
-    const way = await keepFormer(question, installation);
+    const way = await keepFormer(question, backup, installation);
     await writeConfiguration(client, installation, wanted.text);
-    const outcome = await watchUntilInForce(processes, wanted.hash, question);
-    return finish(question, { value, way, outcome, client, installation, wanted: wanted.text });
+    const outcome = await watchUntilInForce(processes, wanted.hash, timeoutMs, io);
+    return finish(question, { yes, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
   },
 });
 
-async function confirmed({ yes, io }: Question, hurting: boolean): Promise<boolean> {
+async function confirmed(io: Io, yes: boolean, hurting: boolean): Promise<boolean> {
   if (yes) return true;
   if (io.ask === undefined) throw new UsageError("there is nobody to ask: give --yes to apply it");
   const answer = await io.ask(`\n${hurting ? "Services lose or change addresses. " : ""}Apply this? [y/N] `);
@@ -60,7 +67,11 @@ async function confirmed({ yes, io }: Question, hurting: boolean): Promise<boole
 }
 
 /** @returns the file with what was in the ConfigMap, if there was anything */
-async function keepFormer({ backup, io, now }: Question, { text }: Installation): Promise<string | undefined> {
+async function keepFormer(
+  { io, now }: Question,
+  backup: string | undefined,
+  { text }: Installation,
+): Promise<string | undefined> {
   if (text === undefined) return undefined;
   const file = backup ?? (await unusedFile(io, now, text));
   if (backup !== undefined) await io.writePrivateFile(backup, text);
@@ -92,6 +103,8 @@ async function writeConfiguration(api: Api, { configMapPath, configMap }: Instal
 }
 
 interface Applied {
+  readonly yes: boolean | undefined;
+  readonly timeoutMs: number;
   readonly value: object;
   readonly way: string | undefined;
   readonly outcome: InForce;
@@ -102,8 +115,9 @@ interface Applied {
   readonly wanted: string;
 }
 
-async function finish(question: Question, { value, way, outcome, client, installation, wanted }: Applied): Promise<Found> {
-  const { io, processes, yes, systemNamespace } = question;
+async function finish(question: Question, applied: Applied): Promise<Found> {
+  const { yes, timeoutMs, value, way, outcome, client, installation, wanted } = applied;
+  const { io, processes, systemNamespace } = question;
   const { unreachable, late } = outcome;
   const missing = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
   const text =
@@ -124,12 +138,20 @@ async function finish(question: Question, { value, way, outcome, client, install
   await writeConfiguration(client, now, installation.text);
   const former = parseConfig(installation.text).config;
   if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
-  const again = await watchUntilInForce(processes, fingerprint(former), question);
+  const again = await watchUntilInForce(processes, fingerprint(former), timeoutMs, io);
   return {
     ...found,
     text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
     isMissing: true,
   };
+}
+
+/** @returns milliseconds @throws {UsageError} */
+function readTimeout(text = "60"): number {
+  const seconds = Number(text);
+  if (!/^\d{1,6}$/.test(text) || seconds === 0)
+    throw new UsageError(`the timeout is seconds such as 60, not ${JSON.stringify(text)}`);
+  return 1000 * seconds;
 }
 
 /** As a shell takes it. */

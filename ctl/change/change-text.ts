@@ -2,7 +2,7 @@ import { renumberAnnotation } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
 import type { ConfigChange } from "#pkg/what-if";
 import { table } from "../cluster/output.ts";
-import type { Screen } from "../command.ts";
+import type { Screen } from "../io.ts";
 
 // Of each kind; more tell people nothing, and `-o json` has all.
 const maxRows = 50;

@@ -368,7 +368,7 @@ test("nothing that a Service is called or annotated with can steer the terminal"
 
 const misused: { args: string; says: RegExp }[] = [
   { args: "diff", says: /diff takes one argument, not 0/ },
-  { args: "simulate", says: /simulate takes one argument or more, not 0/ },
+  { args: "simulate", says: /simulate takes one or more arguments, not 0/ },
   { args: "simulate explode n1", says: /simulate lose, drain or config, not "explode"/ },
   { args: "simulate lose", says: /simulate lose takes the names of nodes/ },
   { args: "simulate config a b", says: /simulate config takes one file/ },

@@ -7,7 +7,7 @@ export const notValid: Found = { value: { accepted: false }, text: "", unreachab
 export const diff = clusterCommand({
   name: "diff",
   summary: "What a configuration would change in the cluster, before it is applied",
-  usage: " FILE",
+  usage: "FILE",
   takes: 1,
   help: `Tries a configuration on the cluster as it is now, by the decisions of controller and speakers themselves, and changes nothing. FILE
 is the text itself or a ConfigMap with it; "-" reads standard input. Shown are: why it would be refused; Services that gain, lose or

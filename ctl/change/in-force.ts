@@ -1,7 +1,7 @@
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer } from "../cluster/answers.ts";
-import type { Question } from "../cluster/cluster-command.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import type { Io } from "../io.ts";
 
 /** Which processes have a configuration in force. */
 export interface InForce {
@@ -15,11 +15,7 @@ export interface InForce {
 const everyMs = 500;
 
 /** Asks again and again until all that answer have the configuration with this hash, or the time is over. */
-export async function watchUntilInForce(
-  processes: Processes,
-  hash: string,
-  { io, timeoutMs }: Pick<Question, "io" | "timeoutMs">,
-): Promise<InForce> {
+export async function watchUntilInForce(processes: Processes, hash: string, timeoutMs: number, io: Io): Promise<InForce> {
   // By the time that passes: one that does not answer takes seconds to be known as such, each time.
   const end = io.now().getTime() + timeoutMs;
   for (;;) {

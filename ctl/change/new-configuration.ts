@@ -1,6 +1,7 @@
 import { type Config, readInput } from "#pkg/config";
 import { fingerprint } from "#pkg/live-config";
-import { type Io, UsageError } from "../command.ts";
+import { UsageError } from "../command.ts";
+import type { Io } from "../io.ts";
 import { problemText } from "../validate/problem-text.ts";
 
 /** A configuration that somebody wants, as a file has it. */

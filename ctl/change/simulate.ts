@@ -5,7 +5,8 @@ import { clusterCommand, type Found, type Question } from "../cluster/cluster-co
 import { type Picture, readSlices, takePicture } from "../cluster/cluster-state.ts";
 import { needed, readInstallation } from "../cluster/installation.ts";
 import type { Unreachable } from "../cluster/processes.ts";
-import { type Screen, UsageError } from "../command.ts";
+import { UsageError } from "../command.ts";
+import type { Screen } from "../io.ts";
 import { nodesText, rows } from "./change-text.ts";
 import { tryFile } from "./diff.ts";
 import { drained } from "./drain.ts";
@@ -13,8 +14,9 @@ import { drained } from "./drain.ts";
 export const simulate = clusterCommand({
   name: "simulate",
   summary: "What the loss or the drain of nodes would do, or another configuration",
-  usage: " lose NODE… | drain NODE… | config FILE",
-  takes: "several",
+  usage: "lose NODE… | drain NODE… | config FILE",
+  takes: "one or more",
+  subjects: ["lose", "drain", "config"],
   help: `Says what would happen, by the decisions of the speakers themselves, and changes nothing:
 
   lose NODE…    the nodes fail, with their speakers and all Pods

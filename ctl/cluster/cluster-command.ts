@@ -1,7 +1,8 @@
 import { age, maskControls } from "#pkg/text";
-import { type Command, Exit, type Io, parseOptions, type Screen, UsageError, usageText } from "../command.ts";
+import { type Command, command, Exit, type Option, type Options, UsageError, usageText, type Values } from "../command.ts";
+import type { Io, Screen } from "../io.ts";
 import type { Api } from "./api.ts";
-import { type Format, readFormat, structured } from "./output.ts";
+import { type Format, structured } from "./output.ts";
 import { type ClusterOptions, type Processes, Silence, type Target, type Unreachable } from "./processes.ts";
 
 /** What a command found. */
@@ -24,11 +25,6 @@ export interface Question {
   readonly processes: Processes;
   readonly args: readonly string[];
   readonly format: Format;
-  readonly allNamespaces: boolean;
-  readonly problems: boolean;
-  readonly yes: boolean;
-  readonly backup: string | undefined;
-  readonly timeoutMs: number;
   /** For Services that are named without one. */
   readonly namespace: string;
   /** The API server. @throws {UsageError} without credentials */
@@ -42,57 +38,36 @@ export interface Question {
   readonly io: Io;
 }
 
-export interface ClusterCommandOptions {
+interface ClusterCommandDescription<O extends Options> {
   readonly name: string;
   readonly summary: string;
-  /** Behind the name, such as ` ADDRESS`. */
-  readonly usage: string;
+  /** Behind the name, such as `ADDRESS`. */
+  readonly usage?: string;
   readonly help: string;
-  /** How many arguments it takes; `several` is one or more. */
-  readonly takes: 0 | 1 | "several";
+  readonly takes: 0 | 1 | "one or more";
+  readonly subjects?: readonly string[];
   /** Options of its own, besides those that all have. */
-  readonly own?: readonly OwnOption[];
+  readonly options?: O;
   /** It does something, and that once: it has no `--watch`. */
   readonly isOnce?: boolean;
   /** Exit statuses besides those that all have, as a sentence. */
   readonly exits?: string;
-  readonly find: (question: Question) => Promise<Found>;
+  readonly find: (question: Question, values: Values<O>) => Promise<Found>;
 }
 
-const options = {
-  kubeconfig: { type: "string" },
-  context: { type: "string" },
-  namespace: { type: "string", short: "n" },
-  "all-namespaces": { type: "boolean", short: "A" },
-  "system-namespace": { type: "string" },
-  problems: { type: "boolean" },
-  yes: { type: "boolean", short: "y" },
-  backup: { type: "string" },
-  timeout: { type: "string" },
-  output: { type: "string", short: "o" },
-  watch: { type: "boolean", short: "w" },
-} as const;
+/** For commands that ask the processes of a cluster, or its API server. */
+export const connectionOptions = {
+  "system-namespace": { value: "NS", help: "of controller and speakers; metallb-system by default" },
+  kubeconfig: { value: "FILE", help: "as kubectl's" },
+  context: { value: "NAME", help: "as kubectl's" },
+} satisfies Options;
 
-const ownHelp = {
-  "all-namespaces": "  -A, --all-namespaces       Services of all namespaces\n",
-  problems: "      --problems             only what is not well\n",
-  yes: "  -y, --yes                  do not ask\n",
-  backup: "      --backup FILE          keeps the former configuration there\n",
-  timeout: "      --timeout SECONDS      how long to wait; 60 by default\n",
-} as const;
+const formatOption = { short: "o", value: "FORMAT", choices: ["wide", "json", "yaml"], help: "wide, json or yaml" } as const;
+const watchOption = { short: "w", help: "again every 2 s, until Ctrl-C" };
+const namespaceOption = { short: "n", value: "NAME", help: "of Services; the context's by default" };
+const sharedOptions = { output: formatOption, watch: watchOption, namespace: namespaceOption, ...connectionOptions };
 
-export type OwnOption = keyof typeof ownHelp;
-const ownOptions = Object.keys(ownHelp) as OwnOption[];
-
-const watchHelp = "  -w, --watch                again every 2 s, until Ctrl-C\n";
-
-const optionHelp = (watch: string) => `  -o, --output FORMAT        wide, json or yaml
-${watch}  -n, --namespace NAME       of Services; the context's by default
-      --system-namespace NS  of controller and speakers; metallb-system by default
-      --kubeconfig FILE      as kubectl's
-      --context NAME         as kubectl's
-
-Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
+const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
 system namespace. Those that do not answer are named on standard error, and the rest is shown.
 
 The exit status is 0, 1 if what was asked about is not there, 2 if the arguments or the cluster cannot be used, and 3 if some
@@ -101,29 +76,33 @@ process did not answer.`;
 const watchMs = 2_000;
 
 /** A command that asks the processes of a cluster. */
-export function clusterCommand(command: ClusterCommandOptions): Command {
-  const { name, summary, usage, help, own = [], isOnce = false, exits } = command;
-  const ofOwn = own.map((option) => ownHelp[option]).join("");
-  const shared = optionHelp(isOnce ? "" : watchHelp);
-  return {
+export function clusterCommand<const O extends Options = Record<never, Option>>(
+  description: ClusterCommandDescription<O>,
+): Command {
+  const { name, summary, usage = "", help, takes, subjects, options, isOnce = false, exits, find } = description;
+  const { watch, ...once } = sharedOptions;
+  const shared = isOnce ? once : sharedOptions;
+  return command({
+    name,
     summary,
-    help: `Usage: ingotctl ${name}${usage} [OPTIONS]\n\n${help}\n\n${ofOwn}${shared}${exits === undefined ? "" : ` ${exits}`}\n`,
-    run: (args, io) => run(command, args, io),
-  };
+    usage: `${usage} [OPTIONS]`.trimStart(),
+    takes,
+    subjects,
+    help,
+    options: { ...options, ...shared } as Options,
+    notes: exits === undefined ? notes : `${notes} ${exits}`,
+    run: ({ values, args }, io) => run(values, args, (question) => find(question, values as Values<O>), io),
+  });
 }
 
-async function run(command: ClusterCommandOptions, args: readonly string[], io: Io): Promise<number> {
-  const { name, takes, own = [], isOnce = false } = command;
-  const { values, positionals } = parseOptions(name, args, options);
-  if (takes === "several" ? positionals.length === 0 : positionals.length !== takes) {
-    const wanted = takes === "several" ? "one argument or more" : takes === 0 ? "no argument" : "one argument";
-    throw new UsageError(`${name} takes ${wanted}, not ${positionals.length}; see "ingotctl help ${name}"`);
-  }
-  for (const option of ownOptions)
-    if (values[option] !== undefined && !own.includes(option)) throw new UsageError(`${name} has no option --${option}`);
-  if (values.watch === true && isOnce) throw new UsageError(`${name} has no option --watch`);
-  const format = readFormat(values.output);
+async function run(
+  values: Values<typeof sharedOptions>,
+  args: readonly string[],
+  find: (question: Question) => Promise<Found>,
+  io: Io,
+): Promise<number> {
   const { kubeconfig, context } = values;
+  const format: Format = values.output ?? "text";
   const cluster: ClusterOptions = { kubeconfig, context, systemNamespace: values["system-namespace"] ?? "metallb-system" };
   await using connection = new Connection(io, cluster);
   let known: { readonly text: string; readonly at: Date } | undefined;
@@ -135,13 +114,8 @@ async function run(command: ClusterCommandOptions, args: readonly string[], io: 
       );
     const question = {
       processes,
-      args: positionals,
+      args,
       format,
-      allNamespaces: values["all-namespaces"] === true,
-      problems: values.problems === true,
-      yes: values.yes === true,
-      backup: values.backup,
-      timeoutMs: readTimeout(values.timeout),
       api: () => io.cluster.api(cluster),
       systemNamespace: cluster.systemNamespace,
       clusterArgs: (["kubeconfig", "context", "system-namespace"] as const).flatMap((option) => {
@@ -153,7 +127,7 @@ async function run(command: ClusterCommandOptions, args: readonly string[], io: 
       screen: io.screen,
       now: io.now(),
     };
-    const found = await command.find(question);
+    const found = await find(question);
     known = { text: found.text, at: io.now() };
     return show(found, format, io);
   };
@@ -221,13 +195,6 @@ function withProgress(processes: Processes, io: Io): Processes {
     },
     async [Symbol.asyncDispose]() {},
   };
-}
-
-function readTimeout(text = "60"): number {
-  const seconds = Number(text);
-  if (!/^\d{1,6}$/.test(text) || seconds === 0)
-    throw new UsageError(`the timeout is seconds such as 60, not ${JSON.stringify(text)}`);
-  return 1000 * seconds;
 }
 
 function show({ value, text, note, unreachable, isMissing = false, isLossy = false }: Found, format: Format, io: Io): number {

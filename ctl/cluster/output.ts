@@ -1,15 +1,9 @@
 import { styleText } from "node:util";
 import { dump } from "js-yaml";
 import { escapeControls, maskControls } from "#pkg/text";
-import { type Screen, UsageError } from "../command.ts";
+import type { Screen } from "../io.ts";
 
 export type Format = "text" | "wide" | "json" | "yaml";
-
-export function readFormat(text: string | undefined): Format {
-  if (text === undefined) return "text";
-  if (text === "wide" || text === "json" || text === "yaml") return text;
-  throw new UsageError(`the output is json, yaml or wide, not ${JSON.stringify(text)}`);
-}
 
 /** JSON or YAML in which control characters are escaped. */
 export function structured(format: "json" | "yaml", value: unknown): string {

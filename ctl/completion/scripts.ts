@@ -1,7 +1,6 @@
-import type { Command } from "../command.ts";
-import { type Option, optionsOf, subjects } from "./options.ts";
+import type { Command, Option } from "../command.ts";
 
-type Commands = ReadonlyMap<string, Pick<Command, "summary" | "help">>;
+type Commands = readonly Command[];
 
 /** What a shell evaluates to complete command lines; after the names of commands and options it offers files. */
 export const scripts: Readonly<Record<string, (commands: Commands) => string>> = { bash, zsh, fish };
@@ -9,17 +8,18 @@ export const scripts: Readonly<Record<string, (commands: Commands) => string>> =
 const programs = ["ingotctl", "kubectl-ingot"];
 
 function bash(commands: Commands): string {
-  const cases = [...commands].map(([name, command]) => {
-    const options = optionsOf(command).flatMap(({ name: long, short }) => [long, ...(short === undefined ? [] : [short])]);
-    return `    ${name}) words="${[...(subjects[name] ?? []), ...options].join(" ")}" ;;`;
+  const names = commands.map(({ name }) => name).join(" ");
+  const cases = commands.map(({ name, options, subjects = [] }) => {
+    const flags = Object.entries(options).flatMap(([option, { short }]) => [`--${option}`, ...letter(short)]);
+    return `    ${name}) words="${[...subjects, ...flags].join(" ")}" ;;`;
   });
-  const choices = new Map(
-    [...commands.values()]
-      .flatMap(optionsOf)
-      .filter((one) => one.choices.length > 0)
-      .map(withFlags),
+  const values = commands.flatMap(({ name, options }) =>
+    Object.entries(options).flatMap(([option, { short, choices }]) =>
+      choices === undefined
+        ? []
+        : [`--${option}`, ...letter(short)].map((flag) => `    ${name}:${flag}) words="${choices.join(" ")}" ;;`),
+    ),
   );
-  const values = [...choices].map(([flags, words]) => `    ${flags}) words="${words}" ;;`);
   return `# bash completion for ingotctl
 _ingotctl() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command= word words=
@@ -27,11 +27,11 @@ _ingotctl() {
     case $word in -*) ;; *) command=$word; break ;; esac
   done
   case $command in
-    "") words="${[...commands.keys(), "help"].join(" ")}" ;;
+    "") words="${names} help" ;;
 ${cases.join("\n")}
-    help) words="${[...commands.keys()].join(" ")}" ;;
+    help) words="${names}" ;;
   esac
-  case $previous in
+  case $command:$previous in
 ${values.join("\n")}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -41,17 +41,15 @@ complete -o default -F _ingotctl ${programs.join(" ")}
 `;
 }
 
-/** All formats that any command has for the option. */
-function withFlags({ name, short }: Option): [string, string] {
-  return [[short, name].filter((flag) => flag !== undefined).join("|"), "text wide json yaml"];
+function letter(short: string | undefined): string[] {
+  return short === undefined ? [] : [`-${short}`];
 }
 
 function zsh(commands: Commands): string {
-  const named = [...commands].map(([name, { summary }]) => `    ${quoted(`${name}:${summary}`)}`);
-  const cases = [...commands].map(([name, command]) => {
-    const specs = optionsOf(command).map((option) => `      ${zshSpec(option)}`);
-    const own = subjects[name];
-    const rest = own === undefined ? "'*:file:_files'" : `'*:subject:(${own.join(" ")})'`;
+  const named = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
+  const cases = commands.map(({ name, options, subjects }) => {
+    const specs = Object.entries(options).map((option) => `      ${zshSpec(option)}`);
+    const rest = subjects === undefined ? "'*:file:_files'" : `'*:subject:(${subjects.join(" ")})'`;
     return `    ${name})\n      _arguments -s \\\n${[...specs, `      ${rest}`].join(" \\\n")} ;;`;
   });
   return `#compdef ${programs.join(" ")}
@@ -73,12 +71,12 @@ if [ "$funcstack[1]" = "_ingotctl" ]; then _ingotctl "$@"; else compdef _ingotct
 `;
 }
 
-function zshSpec({ name, short, value, choices, description }: Option): string {
-  const text = description.replaceAll(/[[\]:]/g, "\\$&");
-  const action = choices.length > 0 ? `(${choices.join(" ")})` : value === "FILE" ? "_files" : " ";
+function zshSpec([name, { short, value, choices, help }]: [string, Option]): string {
+  const text = help.replaceAll(/[[\]:]/g, "\\$&");
+  const action = choices !== undefined ? `(${choices.join(" ")})` : value === "FILE" ? "_files" : " ";
   const after = value === undefined ? "" : `:${value.toLowerCase()}:${action}`;
-  if (short === undefined) return quoted(`${name}[${text}]${after}`);
-  return `${quoted(`(${short} ${name})`)}{${short},${name}}${quoted(`[${text}]${after}`)}`;
+  if (short === undefined) return quoted(`--${name}[${text}]${after}`);
+  return `${quoted(`(-${short} --${name})`)}{-${short},--${name}}${quoted(`[${text}]${after}`)}`;
 }
 
 function fish(commands: Commands): string {
@@ -86,24 +84,23 @@ function fish(commands: Commands): string {
     const first = (name: string, summary: string) =>
       `complete -c ${program} -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`;
     return [
-      ...[...commands].map(([name, { summary }]) => first(name, summary)),
+      ...commands.map(({ name, summary }) => first(name, summary)),
       first("help", "Show the list of commands, or the help of one"),
-      ...[...commands].flatMap(([name, command]) => {
+      ...commands.flatMap(({ name, options, subjects }) => {
         const seen = `complete -c ${program} -n '__fish_seen_subcommand_from ${name}'`;
-        const own = subjects[name];
-        const given = own === undefined ? [] : [`${seen} -f -a ${quoted(own.join(" "))}`];
-        return [...given, ...optionsOf(command).map((option) => `${seen} ${fishOption(option)}`)];
+        const given = subjects === undefined ? [] : [`${seen} -f -a ${quoted(subjects.join(" "))}`];
+        return [...given, ...Object.entries(options).map((option) => `${seen} ${fishOption(option)}`)];
       }),
     ];
   });
   return `# fish completion for ingotctl\n${lines.join("\n")}\n`;
 }
 
-function fishOption({ name, short, value, choices, description }: Option): string {
-  const flags = [...(short === undefined ? [] : [`-s ${short.slice(1)}`]), `-l ${name.slice(2)}`];
+function fishOption([name, { short, value, choices, help }]: [string, Option]): string {
+  const flags = [...(short === undefined ? [] : [`-s ${short}`]), `-l ${name}`];
   if (value === "FILE") flags.push("-r", "-F");
-  else if (value !== undefined) flags.push("-x", ...(choices.length > 0 ? [`-a ${quoted(choices.join(" "))}`] : []));
-  return `${flags.join(" ")} -d ${quoted(description)}`;
+  else if (value !== undefined) flags.push("-x", ...(choices !== undefined ? [`-a ${quoted(choices.join(" "))}`] : []));
+  return `${flags.join(" ")} -d ${quoted(help)}`;
 }
 
 /** In single quotes, as all three shells read them. */

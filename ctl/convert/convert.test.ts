@@ -39,9 +39,9 @@ test("convert: a problem is 1, with its place, and nothing on standard output", 
 
 const misused: { args: string; says: RegExp }[] = [
   { args: "convert", says: /name a file, or pipe it in/ },
-  { args: "convert --prefer ospf a", says: /a pool is layer2 or bgp, not "ospf"/ },
+  { args: "convert --prefer ospf a", says: /--prefer is one of layer2, bgp, not "ospf"/ },
   { args: "convert - -", says: /standard input can be read only once/ },
-  { args: "convert --cluster cilium", says: /the configuration of metallb, openelb, purelb, configmap, not of "cilium"/ },
+  { args: "convert --cluster cilium", says: /--cluster is one of metallb, openelb, purelb, configmap, not "cilium"/ },
   { args: "convert --cluster metallb in.yaml", says: /name files, or --cluster, not both/ },
   { args: "convert --cluster metallb --kubeconfig /nonexistent", says: /cannot read the kubeconfig/ },
   { args: "convert missing.yaml", says: /cannot read missing\.yaml/ },

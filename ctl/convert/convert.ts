@@ -1,11 +1,10 @@
 import { type Conversion, convert, type Source, type SourceProblem } from "#pkg/convert";
-import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
+import { command, Exit, type Options, UsageError, type Values } from "../command.ts";
+import type { Io } from "../io.ts";
 import { problemText } from "../validate/problem-text.ts";
-import { origins, readFromCluster } from "./from-cluster.ts";
+import { type Origin, origins, readFromCluster } from "./from-cluster.ts";
 
-const help = `Usage: ingotctl convert [OPTIONS] [FILE|-]...
-
-Converts the configuration of a load balancer into that of another one, and prints it:
+const help = `Converts the configuration of a load balancer into that of another one, and prints it:
 
   a ConfigMap for Ingot or MetalLB 0.12          -> MetalLB's custom resources (0.15 and later)
   MetalLB's custom resources (0.13 and later)    -> a ConfigMap for Ingot
@@ -16,15 +15,9 @@ Each FILE holds objects in YAML or JSON: several documents, and Lists as "kubect
 one configuration at once. Without FILE, or with "-", standard input is read. With --cluster, the objects are read from a
 cluster instead, with your own rights.
 
-What the result cannot say is listed in the comment on top of it. Read it, and change the result where it matters.
+What the result cannot say is listed in the comment on top of it. Read it, and change the result where it matters.`;
 
-  -n, --namespace NAME  the namespace of the objects that count, where there are several; of the result
-      --cluster NAME    read the configuration of metallb (its custom resources), openelb or purelb, or the configmap
-      --kubeconfig FILE with --cluster; by default as kubectl finds it
-      --context NAME    of the kubeconfig; by default the current one
-      --prefer NAME     layer2 or bgp: how a pool is announced that MetalLB announces in both ways; both when unset
-
-Examples:
+const notes = `Examples:
   kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\
     -o yaml | ingotctl convert > config.yaml
   ingotctl convert --cluster metallb > config.yaml
@@ -32,41 +25,48 @@ Examples:
   kubectl get eips,bgppeers.network.kubesphere.io,bgpconfs -o yaml | ingotctl convert > config.yaml
 
 The exit status is 0 if the result says all that the source does, 3 if something is lost, 1 if there is no result because
-of problems, which are listed with line and column, and 2 if the arguments or files cannot be used.
-`;
+of problems, which are listed with line and column, and 2 if the arguments or files cannot be used.`;
 
-export const convertCommand: Command = { summary: "Convert a configuration", help, run };
+const options = {
+  namespace: {
+    short: "n",
+    value: "NAME",
+    help: "the namespace of the objects that count, where there are several; of the result",
+  },
+  cluster: {
+    value: "NAME",
+    choices: origins,
+    help: "read the configuration of metallb (its custom resources), openelb or purelb, or the configmap",
+  },
+  kubeconfig: { value: "FILE", help: "with --cluster; by default as kubectl finds it" },
+  context: { value: "NAME", help: "of the kubeconfig; by default the current one" },
+  prefer: {
+    value: "NAME",
+    choices: ["layer2", "bgp"],
+    help: "layer2 or bgp: how a pool is announced that MetalLB announces in both ways; both when unset",
+  },
+} as const satisfies Options;
 
-async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = parseOptions("convert", args, {
-    namespace: { type: "string", short: "n" },
-    prefer: { type: "string" },
-    cluster: { type: "string" },
-    kubeconfig: { type: "string" },
-    context: { type: "string" },
-  });
-  const { namespace, prefer } = values;
-  if (prefer !== undefined && prefer !== "layer2" && prefer !== "bgp")
-    throw new UsageError(`a pool is layer2 or bgp, not ${JSON.stringify(prefer)}`);
-  const sources =
-    values.cluster === undefined ? await readSources(positionals, io) : await readCluster(values.cluster, positionals, values);
-  return print(convert(sources, { namespace, prefer }), sources, io);
-}
-
-interface ClusterOptions {
-  readonly namespace?: string;
-  readonly kubeconfig?: string;
-  readonly context?: string;
-}
+export const convertCommand = command({
+  name: "convert",
+  summary: "Convert a configuration",
+  usage: "[OPTIONS] [FILE|-]...",
+  takes: "any",
+  help,
+  notes,
+  options,
+  async run({ values, args }, io) {
+    const { namespace, prefer, cluster } = values;
+    const sources = cluster === undefined ? await readSources(args, io) : await readCluster(cluster, args, values);
+    return print(convert(sources, { namespace, prefer }), sources, io);
+  },
+});
 
 async function readCluster(
-  name: string,
+  origin: Origin,
   files: readonly string[],
-  { namespace, kubeconfig, context }: ClusterOptions,
+  { namespace, kubeconfig, context }: Values<typeof options>,
 ): Promise<Source[]> {
-  const origin = origins.find((one) => one === name);
-  if (origin === undefined)
-    throw new UsageError(`a cluster has the configuration of ${origins.join(", ")}, not of ${JSON.stringify(name)}`);
   if (files.length > 0) throw new UsageError("name files, or --cluster, not both");
   const { KubeApi } = await import("../cluster/kube-api.ts"); // The client library takes half a second to load.
   return await readFromCluster(new KubeApi({ kubeconfig, context }), origin, namespace);

@@ -1,44 +1,37 @@
 import { SystemClock } from "#pkg/clock";
 import { simulateNodes } from "../change/simulate.ts";
-import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
+import { connectionOptions } from "../cluster/cluster-command.ts";
+import { command, Exit, UsageError, type Values } from "../command.ts";
 import { askHistory, readSubject } from "../history/history.ts";
+import type { Io } from "../io.ts";
 import { explainSubject } from "../views/explain.ts";
 import { pageFiles } from "./bundle.ts";
 import { Collector } from "./collector.ts";
 import { type Question, serveDashboard } from "./server.ts";
 
-const help = `Usage: ingotctl dashboard [OPTIONS]
-
-Serves a page on this machine that shows the cluster as it is now: pools and their addresses, Services, nodes, BGP peers, and what
+const help = `Serves a page on this machine that shows the cluster as it is now: pools and their addresses, Services, nodes, BGP peers, and what
 changes. Prints its address, to be opened in a browser here, and runs until Ctrl-C. The address has a token without which nothing is
-answered; nobody else's page can read it, and nothing is exposed in the cluster.
+answered; nobody else's page can read it, and nothing is exposed in the cluster.`;
 
-      --port PORT            of 127.0.0.1; any that is free by default
-      --system-namespace NS  of controller and speakers; metallb-system by default
-      --kubeconfig FILE      as kubectl's
-      --context NAME         as kubectl's
-
-Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
+const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
 system namespace.
 
-The exit status is 2 if the arguments or the cluster cannot be used.
-`;
+The exit status is 2 if the arguments or the cluster cannot be used.`;
 
-export const dashboard: Command = {
+const options = { port: { value: "PORT", help: "of 127.0.0.1; any that is free by default" }, ...connectionOptions };
+
+export const dashboard = command({
+  name: "dashboard",
   summary: "A page in the browser that shows all of it live",
+  usage: "[OPTIONS]",
+  takes: 0,
   help,
-  run,
-};
+  notes,
+  options,
+  run: ({ values }, io) => run(values, io),
+});
 
-async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = parseOptions("dashboard", args, {
-    port: { type: "string" },
-    kubeconfig: { type: "string" },
-    context: { type: "string" },
-    "system-namespace": { type: "string" },
-  });
-  if (positionals.length > 0)
-    throw new UsageError(`dashboard takes no argument, not ${positionals.length}; see "ingotctl help dashboard"`);
+async function run(values: Values<typeof options>, io: Io): Promise<number> {
   const { kubeconfig, context, "system-namespace": systemNamespace = "metallb-system" } = values;
   const cluster = { kubeconfig, context, systemNamespace };
   const port = readPort(values.port);

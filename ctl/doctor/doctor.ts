@@ -5,13 +5,12 @@ import type { Api } from "../cluster/api.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { askAll, eachOnce, isOtherVersion, type Processes } from "../cluster/processes.ts";
-import type { Screen } from "../command.ts";
+import type { Screen } from "../io.ts";
 import { type Examined, type Finding, findingsOf } from "./findings.ts";
 
 export const doctor = clusterCommand({
   name: "doctor",
   summary: "Look for everything that is wrong, the worst first, each with what to do",
-  usage: "",
   takes: 0,
   help: `Looks at all processes, their versions and configurations, whether the speakers see each other, every node's settings, BGP
 peers, pools and Services, and lists what is wrong. The same thing in several places is listed once. Errors are what does not

@@ -12,8 +12,9 @@ const maxAddresses = 8;
 export const history = clusterCommand({
   name: "history",
   summary: "What happened to an address or Service, when and why",
-  usage: " SUBJECT",
+  usage: "SUBJECT",
   takes: 1,
+  subjects: ["svc/"],
   help: `SUBJECT is an IP address, or svc/NAME or svc/NAMESPACE/NAME. Shows in one time line what controller and speakers recorded of it: when
 which node announced it and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
   async find({ processes, args: [subject = ""], namespace, screen }) {

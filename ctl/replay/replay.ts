@@ -3,25 +3,30 @@ import { assignmentCore } from "#pkg/assignment";
 import { coreOf, type Entry, type Plain, type Recording, RecordingError, type ReplayedCore, readRecording } from "#pkg/core";
 import { escapeControls, maskControls } from "#pkg/text";
 import { speakerCore } from "#speaker/core";
-import { type Command, Exit, type Io, version as ownVersion, parseOptions, UsageError } from "../command.ts";
+import { command, Exit, outputOption, version as ownVersion, UsageError } from "../command.ts";
+import type { Io } from "../io.ts";
 
-const help = `Usage: ingotctl replay [-o text|json] FILE|-
-
-Runs a recording again: its inputs, one after another, through the same code that decided on them, and compares the decisions.
+const help = `Runs a recording again: its inputs, one after another, through the same code that decided on them, and compares the decisions.
 A recording that has lost its first inputs has a checkpoint instead: the state that they led to, from which it is run.
-FILE is what /v1/recorder of a controller or speaker answered, such as a file of a support bundle. The cluster is not contacted.
+FILE is what /v1/recorder of a controller or speaker answered, such as a file of a support bundle. The cluster is not contacted.`;
 
-  -o, --output FORMAT  text (the default) or json
-
-Example:
+const notes = `Example:
   kubectl -n metallb-system port-forward speaker-x2x9k 7472 &
   curl -s localhost:7472/v1/recorder | ingotctl replay -
 
 The exit status is 0 if all decisions are the same, 1 if one is not, 2 if the file is no recording, and 3 if the recording has lost
-its beginning and has no checkpoint that can be used, so that it cannot be run, or if its checkpoint is not certain.
-`;
+its beginning and has no checkpoint that can be used, so that it cannot be run, or if its checkpoint is not certain.`;
 
-export const replay: Command = { summary: "Run what a process recorded again, and compare its decisions", help, run };
+export const replay = command({
+  name: "replay",
+  summary: "Run what a process recorded again, and compare its decisions",
+  usage: "[-o text|json] FILE|-",
+  takes: 1,
+  help,
+  notes,
+  options: { output: outputOption },
+  run: ({ values, args: [file = ""] }, io) => run(file, values.output, io),
+});
 
 /** An input on which something else was decided than was recorded. */
 interface Difference {
@@ -34,13 +39,7 @@ interface Difference {
 
 const maxShown = 5;
 
-async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = parseOptions("replay", args, { output: { type: "string", short: "o" } });
-  const { output = "text" } = values;
-  if (output !== "text" && output !== "json") throw new UsageError(`the output is text or json, not ${JSON.stringify(output)}`);
-  const [file] = positionals;
-  if (file === undefined || positionals.length > 1)
-    throw new UsageError(`replay takes one file, not ${positionals.length}; see "ingotctl help replay"`);
+async function run(file: string, output: "text" | "json" | undefined, io: Io): Promise<number> {
   const recording = read(file, file === "-" ? await io.readStdin() : await io.readFile(file));
   const core = begin(recording);
   const whyNot = typeof core === "string" ? core : undefined;

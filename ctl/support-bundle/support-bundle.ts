@@ -8,7 +8,7 @@ import { type BundleFile, collect } from "./collect.ts";
 export const supportBundle = clusterCommand({
   name: "support-bundle",
   summary: "Collect what helps to find a fault from afar, without secrets",
-  usage: " FILE",
+  usage: "FILE",
   takes: 1,
   isOnce: true,
   help: `Writes a .tar.gz: the ConfigMaps without passwords, Services of type LoadBalancer, nodes, our Pods and events, the answers of all

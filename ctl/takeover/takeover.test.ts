@@ -529,8 +529,8 @@ suite("takeover --check", () => {
 
   const misused: { args: string; says: RegExp }[] = [
     { args: "takeover", says: /takeover only looks: give --check/ },
-    { args: "takeover --check now", says: /takes no arguments, but there is "now"/ },
-    { args: "takeover --check -o yaml", says: /the output is text or json/ },
+    { args: "takeover --check now", says: /takeover takes no argument, not 1/ },
+    { args: "takeover --check -o yaml", says: /--output is one of text, json/ },
     { args: "takeover --check --kubeconfig /nonexistent", says: /cannot read the kubeconfig: ENOENT/ },
     { args: `takeover --check --context nowhere --kubeconfig ${kubeconfig}`, says: /no context "nowhere"/ },
   ];

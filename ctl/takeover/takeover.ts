@@ -1,7 +1,8 @@
 import { readClasses } from "#pkg/service";
 import { escapeControls } from "#pkg/text";
 import { flagOf, isSet } from "../cluster/installation.ts";
-import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
+import { command, Exit, type Options, outputOption, UsageError, type Values } from "../command.ts";
+import type { Io } from "../io.ts";
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
 import type { Finding } from "./checks/finding.ts";
 import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.ts";
@@ -10,20 +11,10 @@ import { checkKubeProxy, checkPorts } from "./checks/node.ts";
 import { checkPodSecurityPolicies } from "./checks/pod-security-policies.ts";
 import { argumentsOf, type ClusterView, type Raw, type Reader, readView, templateOf, type Unread } from "./view.ts";
 
-const help = `Usage: ingotctl takeover --check [OPTIONS]
+const help = `Looks at a cluster with MetalLB, and says what would be different, or in the way, if Ingot took its place. It only reads, with
+your own rights; what it may not read it names, and leaves out.`;
 
-Looks at a cluster with MetalLB, and says what would be different, or in the way, if Ingot took its place. It only reads, with
-your own rights; what it may not read it names, and leaves out.
-
-      --check            is required: nothing else is done by this command
-  -n, --namespace NAME   of MetalLB; metallb-system by default
-      --lb-class NAME    the load balancer class that Ingot is going to serve, as its flag of that name
-      --lb-class-default with --lb-class: Services without a class too
-      --kubeconfig FILE  by default as kubectl finds it
-      --context NAME     of the kubeconfig; by default the current one
-  -o, --output FORMAT    text (the default) or json
-
-It looks at the ConfigMap (errors, and fields that mean something else than to MetalLB 0.12), Services (load balancer class,
+const notes = `It looks at the ConfigMap (errors, and fields that mean something else than to MetalLB 0.12), Services (load balancer class,
 addresses that would not be kept), MetalLB's Deployment and DaemonSet, ports of other Pods on the nodes, kube-proxy, other
 load balancers for the classes that Ingot is going to serve, custom resources and webhooks of MetalLB's, PodSecurityPolicies,
 and Prometheus rules.
@@ -38,25 +29,33 @@ The JSON is one object:
    "unread": [{"what", "why"}]}
 `;
 
-export const takeover: Command = { summary: "Look at a cluster before Ingot takes over", help, run };
+const options = {
+  check: { help: "is required: nothing else is done by this command" },
+  namespace: { short: "n", value: "NAME", help: "of MetalLB; metallb-system by default" },
+  "lb-class": { value: "NAME", help: "the load balancer class that Ingot is going to serve, as its flag of that name" },
+  "lb-class-default": { help: "with --lb-class: Services without a class too" },
+  kubeconfig: { value: "FILE", help: "by default as kubectl finds it" },
+  context: { value: "NAME", help: "of the kubeconfig; by default the current one" },
+  output: outputOption,
+} satisfies Options;
 
-async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = parseOptions("takeover", args, {
-    check: { type: "boolean" },
-    namespace: { type: "string", short: "n" },
-    "lb-class": { type: "string" },
-    "lb-class-default": { type: "boolean" },
-    kubeconfig: { type: "string" },
-    context: { type: "string" },
-    output: { type: "string", short: "o" },
-  });
-  const { output = "text", namespace = "metallb-system", kubeconfig, context } = values;
-  if (positionals.length > 0) throw new UsageError(`takeover takes no arguments, but there is ${JSON.stringify(positionals[0])}`);
+export const takeover = command({
+  name: "takeover",
+  summary: "Look at a cluster before Ingot takes over",
+  usage: "--check [OPTIONS]",
+  takes: 0,
+  help,
+  notes,
+  options,
+  run: ({ values }, io) => run(values, io),
+});
+
+async function run(values: Values<typeof options>, io: Io): Promise<number> {
+  const { output, namespace = "metallb-system", kubeconfig, context } = values;
   if (values.check !== true)
     throw new UsageError(
       "takeover only looks: give --check. The move itself is done with kubectl, by docs/migrate-from-metallb.md",
     );
-  if (output !== "text" && output !== "json") throw new UsageError(`the output is text or json, not ${JSON.stringify(output)}`);
   const { KubeApi } = await import("../cluster/kube-api.ts"); // The client library takes half a second to load.
   const api = new KubeApi({ kubeconfig, context });
   const version = await api.read("/version");

@@ -1,6 +1,7 @@
 import type { Api } from "../cluster/api.ts";
 import type { Processes } from "../cluster/processes.ts";
-import { type ClusterAccess, type Io, UsageError } from "../command.ts";
+import { UsageError } from "../command.ts";
+import type { ClusterAccess, Io } from "../io.ts";
 import { run } from "../run.ts";
 
 export interface Given {

@@ -1,18 +1,15 @@
 import { type Input, readInput } from "#pkg/config";
 import { escapeControls } from "#pkg/text";
-import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
+import { command, Exit, outputOption, UsageError } from "../command.ts";
+import type { Io } from "../io.ts";
 import { problemText } from "./problem-text.ts";
 import { summarize } from "./summary.ts";
 import { summaryText } from "./summary-text.ts";
 
-const help = `Usage: ingotctl validate [-o text|json] [FILE|-]
+const help = `Checks a configuration, and lists every problem with line and column. FILE is the text itself, or a manifest in YAML or
+JSON with one ConfigMap that holds it. Without FILE, or with "-", standard input is read. The cluster is not contacted.`;
 
-Checks a configuration, and lists every problem with line and column. FILE is the text itself, or a manifest in YAML or
-JSON with one ConfigMap that holds it. Without FILE, or with "-", standard input is read. The cluster is not contacted.
-
-  -o, --output FORMAT  text (the default) or json
-
-Examples:
+const notes = `Examples:
   ingotctl validate config.yaml
   kubectl -n metallb-system get configmap config -o yaml | ingotctl validate -
 
@@ -38,27 +35,26 @@ The JSON is one object:
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
 Lines and columns count from 1. "addresses" is how many can be assigned: a number up to 2^53-1, above that a
-decimal string. "peerAsn" is a number or "external". "summary" is null if the configuration is not valid.
-`;
+decimal string. "peerAsn" is a number or "external". "summary" is null if the configuration is not valid.`;
 
-export const validate: Command = { summary: "Check a configuration", help, run };
+export const validate = command({
+  name: "validate",
+  summary: "Check a configuration",
+  usage: "[-o text|json] [FILE|-]",
+  takes: "at most one",
+  help,
+  notes,
+  options: { output: outputOption },
+  run: ({ values, args: [file] }, io) => run(file, values.output, io),
+});
 
-async function run(args: readonly string[], io: Io): Promise<number> {
-  const { output, file } = parse(args);
+async function run(file: string | undefined, output: "text" | "json" | undefined, io: Io): Promise<number> {
   if (file === undefined && io.stdinIsTerminal) throw new UsageError(`name a file, or pipe it in; see "ingotctl help validate"`);
   const text = file === undefined || file === "-" ? await io.readStdin() : await io.readFile(file);
   const input = readInput(text);
   const name = file === undefined || file === "-" ? "<stdin>" : file;
   io.out(output === "json" ? json(input) : report(name, text, input));
   return input.config === undefined ? Exit.invalid : Exit.ok;
-}
-
-function parse(args: readonly string[]): { output: "text" | "json"; file: string | undefined } {
-  const { values, positionals } = parseOptions("validate", args, { output: { type: "string", short: "o" } });
-  const output = values.output ?? "text";
-  if (output !== "text" && output !== "json") throw new UsageError(`the output is text or json, not ${JSON.stringify(output)}`);
-  if (positionals.length > 1) throw new UsageError(`validate takes one file, not ${positionals.length}`);
-  return { output, file: positionals[0] };
 }
 
 function json({ config, problems }: Input): string {

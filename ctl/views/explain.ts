@@ -13,7 +13,8 @@ import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
 import { coloured } from "../cluster/output.ts";
 import { asFarAsKnown, askAll, type Processes } from "../cluster/processes.ts";
-import { type Screen, UsageError } from "../command.ts";
+import { UsageError } from "../command.ts";
+import type { Screen } from "../io.ts";
 import { askPeers } from "./peers.ts";
 import { askPools } from "./pools.ts";
 import { relatedProblems } from "./related.ts";
@@ -21,8 +22,9 @@ import { relatedProblems } from "./related.ts";
 export const explain = clusterCommand({
   name: "explain",
   summary: "What is the case with a Service, address, node, peer, pool or the configuration, why, and what to do",
-  usage: " SUBJECT",
+  usage: "SUBJECT",
   takes: 1,
+  subjects: ["svc/", "node/", "peer/", "pool/", "config"],
   help: `SUBJECT is one of
 
   svc/NAME, svc/NAMESPACE/NAME   a Service, then each of its addresses

@@ -6,7 +6,6 @@ import { askAll } from "../cluster/processes.ts";
 export const members = clusterCommand({
   name: "members",
   summary: "Which speakers see which others",
-  usage: "",
   takes: 0,
   help: "Lists for each speaker how many others it sees, and whom it does not see that answers here.",
   async find({ processes, screen }) {

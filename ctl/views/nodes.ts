@@ -7,7 +7,6 @@ import { askAll } from "../cluster/processes.ts";
 export const nodes = clusterCommand({
   name: "nodes",
   summary: "Nodes with a speaker, and what is wrong with their settings",
-  usage: "",
   takes: 0,
   help: "Lists what each speaker finds about its node, the worst first.",
   async find({ processes, screen, now }) {

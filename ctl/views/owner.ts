@@ -24,7 +24,7 @@ function whyNobody(address: string, holders: readonly MergedService<BriefVerdict
 export const owner = clusterCommand({
   name: "owner",
   summary: "Which nodes announce an address",
-  usage: " ADDRESS",
+  usage: "ADDRESS",
   takes: 1,
   help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node. Where none does, it prints nothing, and says
 why on standard error.`,

@@ -29,7 +29,6 @@ export async function askPeers(
 export const peers = clusterCommand({
   name: "peers",
   summary: "BGP peers of every node, and why a session is not up",
-  usage: "",
   takes: 0,
   help: "Lists the BGP sessions of all nodes, by peer.",
   async find({ processes, screen, now }) {

@@ -15,7 +15,6 @@ export async function askPools(
 export const pools = clusterCommand({
   name: "pools",
   summary: "Pools, how full they are and whether they can be announced",
-  usage: "",
   takes: 0,
   help: "Lists the pools of the configuration in force, in its order. The worst of what controller and speakers say is shown.",
   async find({ processes, screen, now, format }) {

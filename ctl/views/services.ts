@@ -9,12 +9,14 @@ import { asFarAsKnown } from "../cluster/processes.ts";
 export const services = clusterCommand({
   name: "services",
   summary: "Services, their addresses and what is the case with them",
-  usage: "",
   takes: 0,
-  own: ["all-namespaces", "problems"],
+  options: {
+    "all-namespaces": { short: "A", help: "Services of all namespaces" },
+    problems: { help: "only what is not well" },
+  },
   help: `Lists Services of type LoadBalancer with one verdict each, by the controller and all speakers. The causes are in docs/verdicts.md;
 "ingotctl explain svc/NAME" says more.`,
-  async find({ processes, namespace, allNamespaces, problems, format, screen, now }) {
+  async find({ processes, namespace, format, screen, now }, { "all-namespaces": allNamespaces, problems }) {
     const { services: all, unreachable } = format === "text" ? await askServicesBriefly(processes) : await askServices(processes);
     const chosen = all.filter(
       ({ service, verdict }) => (allNamespaces || service.startsWith(`${namespace}/`)) && (!problems || isProblem(verdict)),

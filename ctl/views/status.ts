@@ -17,7 +17,6 @@ interface Problem {
 export const status = clusterCommand({
   name: "status",
   summary: "All processes, which configuration they have, and what is wrong",
-  usage: "",
   takes: 0,
   help: `Lists the processes with the configuration that each has in force, as a hash, and since when, and says who lags behind: all should
 have the same. Then how many Services are in which state, and what is wrong with anything, of many things the first ${maxProblems}.`,

@@ -521,7 +521,7 @@ const misused: { args: string; says: RegExp }[] = [
   { args: "explain", says: /explain takes one argument, not 0/ },
   { args: "explain nonsense", says: /it is no IP address, nor svc\/NAME/ },
   { args: "owner nonsense", says: /"nonsense" is no IP address/ },
-  { args: "services -o table", says: /the output is json, yaml or wide, not "table"/ },
+  { args: "services -o table", says: /--output is one of wide, json, yaml, not "table"/ },
   { args: "pools --problems", says: /pools has no option --problems/ },
   { args: "pools extra", says: /pools takes no argument, not 1/ },
 ];
