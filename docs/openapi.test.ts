@@ -9,6 +9,7 @@ import { configText, startWorld } from "../controller/testing/world.ts";
 import { assertDescribed, describedPaths } from "../e2e/demo-cluster/openapi.ts";
 import { speakerApi } from "../speaker/api.ts";
 import { peerVerdict } from "../speaker/bgp/peer-verdict.ts";
+import { SpeakerView } from "../speaker/core/index.ts";
 import { ObjectVerdicts } from "../speaker/object-verdicts.ts";
 import { Bench, owner } from "../speaker/testing/speaker-bench.ts";
 import { read } from "./generate/markdown.ts";
@@ -21,7 +22,8 @@ async function controller(): Promise<Routes> {
 }
 
 function speaker(bench: Bench): Routes {
-  const { state, recorder, clock } = bench;
+  const { recorder, clock } = bench;
+  const view = new SpeakerView(bench.state);
   const nodeFacts = () => ({
     missing: ["Nodes"],
     failed: undefined,
@@ -46,11 +48,11 @@ function speaker(bench: Bench): Routes {
   ];
   const peer = { key: "10.0.0.1:179", isEstablished: false, verdict };
   return speakerApi({
-    state,
+    view,
     sources: {
       configuration: { inForce: undefined, inForceSince: undefined, seen: undefined, verdict: verdict.verdict, since: 0 },
     },
-    objects: new ObjectVerdicts({ state, nodeFacts, clock }),
+    objects: new ObjectVerdicts({ view, nodeFacts, clock }),
     bgp: { peers: [peer] as never, describe: () => [] },
     bfd: { describe: () => [] },
     kernel: { restored: 2, interfaces: () => [{ name: "kube-lb0", kind: "dummy", error: undefined }], status: () => items },

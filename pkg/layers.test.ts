@@ -134,6 +134,14 @@ test("a package is imported by its index alone", () => {
   assert.deepEqual(offenders(past), []);
 });
 
+test("a daemon's core is imported by its index alone", () => {
+  const past = ({ file, target }: Import) => {
+    const [, core] = /^((controller|speaker)\/core\/)/.exec(normalize(join(dirname(file), target))) ?? [];
+    return core !== undefined && !file.startsWith(core) && target.startsWith(".") && !target.endsWith("core/index.ts");
+  };
+  assert.deepEqual(offenders(past), []);
+});
+
 test("packages know neither the programs nor the test equipment, and ingotctl alone knows another program", () => {
   assert.deepEqual(
     offenders(({ file, target }) => target.startsWith("#e2e/") || (target.startsWith("#speaker/") && !file.startsWith("ctl/"))),

@@ -8,20 +8,14 @@ import { fingerprint } from "#pkg/live-config";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
-import { currentConflicts } from "./core/conflicts/address-defender.ts";
-import { describeConflict } from "./core/conflicts/conflict-reports.ts";
-import { describeOccupants } from "./core/conflicts/quarantine.ts";
-import { isAnnounced } from "./core/placements.ts";
-import { commonInputs } from "./core/replay.ts";
-import type { SpeakerState } from "./core/state.ts";
-import { type AddressView, type SessionState, serviceView } from "./core/verdicts/address-verdict.ts";
+import { type AddressView, commonInputs, type SessionState, type SpeakerView } from "./core/index.ts";
 import { describeKernel } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { ObjectVerdicts } from "./object-verdicts.ts";
 import type { Sources } from "./sources.ts";
 
 export interface ApiOptions {
-  readonly state: SpeakerState;
+  readonly view: SpeakerView;
   readonly sources: Pick<Sources, "configuration">;
   readonly objects: Pick<ObjectVerdicts, "node" | "pools">;
   readonly bgp: Pick<BgpSpeaker, "peers" | "describe">;
@@ -38,25 +32,21 @@ export interface ApiOptions {
  * What a speaker answers under `/v1`: the cluster as this node sees it, and what it does itself.
  * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
  */
-export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }: ApiOptions): Routes {
+export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);
-  const self = () => ({ program: "speaker", version: packageJson.version, node: state.node });
+  const self = () => ({ program: "speaker", version: packageJson.version, node: view.node });
 
   function* services({ query }: Asked) {
     const sessions = new Map(bgp.peers.map((peer) => [peer.key, sessionOf(peer)]));
     const only = query.get("service");
-    for (const key of only === null ? state.services.rows.keys() : [only]) {
-      if (state.services.rows.get(key)?.service.type !== "LoadBalancer") {
+    for (const key of view.loadBalancers(only === null ? undefined : [only])) {
+      const found = key === undefined ? undefined : view.service(key, sessions);
+      if (key === undefined || found === undefined || (query.has("problems") && !isProblem(found.verdict))) {
         yield undefined;
         continue;
       }
-      const view = serviceView(state, key, sessions);
-      if (view === undefined || (query.has("problems") && !isProblem(view.verdict))) {
-        yield undefined;
-        continue;
-      }
-      const addresses = view.addresses.map((one) => ({ ...placed(one), verdict: answer(one, date) }));
-      yield { service: key, addresses, verdict: answer(view, date) };
+      const addresses = found.addresses.map((one) => ({ ...placed(one), verdict: answer(one, date) }));
+      yield { service: key, addresses, verdict: answer(found, date) };
     }
   }
 
@@ -87,7 +77,7 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
 
   function placed({ address, placement }: AddressView) {
     const { pool = null, protocol = null, owner = null, candidates = [] } = placement ?? {};
-    const announced = placement !== undefined && isAnnounced(state, placement);
+    const announced = placement !== undefined && view.isAnnounced(placement);
     return { address: address.toString(), pool, protocol, owner, candidates, announced };
   }
 
@@ -103,9 +93,8 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
       return { peer: key, peerName: name, verdict: answer({ verdict, since: clock.now() - 1000 * seconds }, date) };
     });
 
-  /** As the others know it by gossip. */
   const reachability = () => {
-    const known = state.members.gossip?.reachability(state.node);
+    const known = view.reachability;
     if (known === undefined) return null;
     const interfaces = [...known.interfaces].map(([name, subnets]) => [name, subnets.map(String)]);
     return { answers: known.answers, hasKernelAccess: known.hasKernelAccess, interfaces: Object.fromEntries(interfaces) };
@@ -124,7 +113,7 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
   function* verdicts(asked: Asked): Iterable<VerdictEntry | undefined> {
     const isWanted = ({ verdict }: { readonly verdict: VerdictEntry | ReturnType<typeof answer> }) =>
       !asked.query.has("problems") || isProblem(verdict);
-    for (const dated of objects.node()) yield { kind: "node", name: state.node, ...answer(dated, date) };
+    for (const dated of objects.node()) yield { kind: "node", name: view.node, ...answer(dated, date) };
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
     for (const one of pools()) yield isWanted(one) ? { kind: "pool", name: one.pool, ...one.verdict } : undefined;
     for (const { peer: name, peerName, verdict } of peers().filter(isWanted)) yield { kind: "peer", name, peerName, ...verdict };
@@ -140,11 +129,9 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
   }
 
   const recording = ({ query }: Asked) => {
-    const { node, ignoreExcludeLabel, members } = state;
-    const options = { node, ignoreExcludeLabel, hasRing: members.gossip !== undefined };
     const about = query.get("about");
     const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
-    return { ...self(), options, epoch: date(0), ...entries };
+    return { ...self(), options: view.options, epoch: date(0), ...entries };
   };
 
   return {
@@ -164,10 +151,10 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
     "/v1/bgp/peers": json(() => bgp.describe()),
     "/v1/bfd/sessions": json(() => bfd.describe()),
     "/v1/recorder": json((asked) => recording(asked)),
-    "/v1/kernel": json(() => ({ ...self(), ...describeKernel(state, kernel, clock) })),
+    "/v1/kernel": json(() => ({ ...self(), ...describeKernel(view, kernel, clock) })),
     "/v1/conflicts": json(() => ({
-      conflicts: currentConflicts(state).map(describeConflict),
-      occupied: describeOccupants(state),
+      conflicts: view.describeConflicts(),
+      occupied: Array.from(view.occupants, ([address, occupant]) => ({ address, ...occupant })),
     })),
   };
 }

@@ -1,5 +1,5 @@
 /** Makes one checkpoint of what the speaker recorded. */
 import { makeCheckpointHere } from "#pkg/core";
-import { speakerCore } from "./core/replay.ts";
+import { speakerCore } from "./core/index.ts";
 
 makeCheckpointHere(speakerCore);

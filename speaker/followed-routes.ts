@@ -4,7 +4,7 @@ import type { Layer2 } from "#pkg/layer2";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import type { SpeakerEvent } from "./core/events.ts";
+import type { SpeakerEvent } from "./core/index.ts";
 
 export interface FollowedRoutesOptions {
   readonly layer2: Pick<Layer2, "interfaces">;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InterfaceState } from "#pkg/layer2";
+import { SpeakerView } from "./core/index.ts";
 import { kernelWarnings, withoutKept } from "./kernel.ts";
 import { Bench, eth0, pools } from "./testing/speaker-bench.ts";
 
@@ -23,7 +24,7 @@ test("of an interface that is made for addresses nobody hears which it has, unle
 
 test("/readyz warns of what keeps pools of protocol interface from being announced", () => {
   const bench = new Bench("node1");
-  const warnings = (interfaces = dummy.interfaces) => kernelWarnings(bench.state, { interfaces });
+  const warnings = (interfaces = dummy.interfaces) => kernelWarnings(new SpeakerView(bench.state), { interfaces });
   const fails = (failure: string | undefined, problems: [string, string][] = []) =>
     bench.runner.dispatch({ type: "kernel", failure, problems: new Map(problems) });
   fails("the process needs the capability NET_ADMIN");

@@ -6,8 +6,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
 import { causes } from "#pkg/verdict";
-import type { SpeakerEvent } from "./core/events.ts";
-import type { SpeakerState } from "./core/state.ts";
+import type { SpeakerEvent, SpeakerView } from "./core/index.ts";
 
 export interface KernelOptions {
   readonly node: string;
@@ -48,12 +47,9 @@ export function withoutKept(
 }
 
 /** What `/readyz` warns of. */
-export function kernelWarnings(
-  { config, kernel }: Pick<SpeakerState, "config" | "kernel">,
-  keeper: Pick<KernelKeeper, "interfaces">,
-): string[] {
-  const pools = config?.config.pools.filter(({ protocols }) => protocols.includes("interface")) ?? [];
-  const { failure, problems } = kernel.found;
+export function kernelWarnings(view: Pick<SpeakerView, "pools" | "kernel">, keeper: Pick<KernelKeeper, "interfaces">): string[] {
+  const pools = view.pools.filter(({ protocols }) => protocols.includes("interface"));
+  const { failure, problems } = view.kernel;
   if (failure !== undefined && pools.length > 0) {
     const names = list(pools.map(({ name }) => name));
     return [`pools of protocol interface are not announced (${names}): ${failure}; ${causes.pool.noKernelAccess.next}`];
@@ -72,12 +68,12 @@ export function kernelWarnings(
 
 /** What is wanted in this node's kernel, as `/v1/kernel` shows it. */
 export function describeKernel(
-  state: Pick<SpeakerState, "kernel">,
+  view: Pick<SpeakerView, "kernel">,
   keeper: Pick<KernelKeeper, "restored" | "interfaces" | "status">,
   clock: Clock,
 ) {
   return {
-    failure: state.kernel.found.failure ?? null,
+    failure: view.kernel.failure ?? null,
     restored: keeper.restored,
     interfaces: keeper.interfaces().map(({ name, kind = null, error = null }) => ({ name, kind, error })),
     items: [...keeper.status()].map(({ item, place, by = null, since, error = null, restored }) => ({

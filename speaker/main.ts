@@ -12,9 +12,7 @@ import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
-import { viewAgeSeconds } from "./core/api-view.ts";
-import { speakerCore } from "./core/replay.ts";
-import { createState } from "./core/state.ts";
+import { createState, SpeakerView, speakerCore } from "./core/index.ts";
 import { followEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
@@ -73,22 +71,23 @@ await runDaemon({
 
     // The core, and what looks at it.
     stack.use(runner);
+    const view = new SpeakerView(state);
     const checkpoints = stack.use(new Checkpoints({ program: "speaker", main: import.meta.url, options, log }));
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
     const hide = hideByKey(randomBytes(32));
     runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
-    const checks = stack.use(createChecks({ state, layer2, kernel, clock, log }));
-    const selfTest = stack.use(new SelfTest({ state, layer2, asker: new Asker(clock, random), emit, clock, log }));
-    const viewAge = () => viewAgeSeconds(state, clock.now());
-    const { registry, metrics, timings } = speakerMetrics({ state, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
+    const checks = stack.use(createChecks({ view, layer2, kernel, clock, log }));
+    const selfTest = stack.use(new SelfTest({ view, layer2, asker: new Asker(clock, random), emit, clock, log }));
+    const viewAge = () => view.viewAgeSeconds(clock.now());
+    const { registry, metrics, timings } = speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
-    const nodeFacts = () => nodeFactsOf({ sources, state, members, failed, checks, bfd, viewAge });
-    const missing = () => whatIsMissing(sources, state, members);
-    const objects = stack.use(new ObjectVerdicts({ state, nodeFacts, clock }));
+    const nodeFacts = () => nodeFactsOf({ sources, view, members, failed, checks, bfd, viewAge });
+    const missing = () => whatIsMissing(sources, view, members);
+    const objects = stack.use(new ObjectVerdicts({ view, nodeFacts, clock }));
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
-      ...speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, kernel, members, viewAge }),
-      ...speakerApi({ state, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }),
+      ...speakerRoutes({ registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge }),
+      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 

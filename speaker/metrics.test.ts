@@ -4,7 +4,7 @@ import { type AddressCounters, ignoredReasons, type Layer2Counters } from "#pkg/
 import { Registry } from "#pkg/metrics";
 import { parseAddress } from "#pkg/net";
 import type { Finding } from "#pkg/node-checks";
-import { createState } from "./core/state.ts";
+import { createState, SpeakerView } from "./core/index.ts";
 import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 
 /** The samples of a scrape, without comments, sorted. */
@@ -17,7 +17,7 @@ test("each announced address is a series, and none outlives its announcement", a
   const registry = new Registry();
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
   const { announcements } = state.status;
-  registerAnnouncements(registry, state);
+  registerAnnouncements(registry, new SpeakerView(state));
   assert.deepEqual(await scrape(registry), []);
   announcements.set("default/web", [
     { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1", "2001:db8::1"] },

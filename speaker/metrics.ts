@@ -15,14 +15,11 @@ import {
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
-import { currentConflicts } from "./core/conflicts/address-defender.ts";
-import { wasReported } from "./core/conflicts/conflict-reports.ts";
-import { countWireFaults } from "./core/self-tests.ts";
-import type { SpeakerState } from "./core/state.ts";
+import type { SpeakerView } from "./core/index.ts";
 import { registerMemberlist } from "./members/metrics.ts";
 
 export interface MetricsSources {
-  readonly state: SpeakerState;
+  readonly view: SpeakerView;
   readonly layer2: Pick<Layer2, "counters" | "addressCounters">;
   readonly bgp: BgpSpeaker;
   readonly bfd: Bfd;
@@ -41,16 +38,16 @@ export interface SpeakerTimings {
 }
 
 /** All metrics of a speaker. */
-export function speakerMetrics({ state, layer2, bgp, bfd, kernel, memberlist, checks, viewAge }: MetricsSources) {
+export function speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge }: MetricsSources) {
   const registry = createRegistry();
   const metrics = new KubernetesMetrics(registry);
-  registerAnnouncements(registry, state);
+  registerAnnouncements(registry, view);
   registerLayer2(registry, layer2);
   registerBgp(registry, bgp);
   registerBfd(registry, bfd);
-  registerConflicts(registry, state);
+  registerConflicts(registry, view);
   registerNodeWarnings(registry, checks);
-  registerSelfTests(registry, state);
+  registerSelfTests(registry, view);
   registerApiView(registry, viewAge);
   registerKernel(registry, kernel);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
@@ -82,14 +79,17 @@ export function registerTimings(registry: Registry): SpeakerTimings {
 }
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
-export function registerAnnouncements(registry: Registry, { node, status }: Pick<SpeakerState, "node" | "status">): void {
+export function registerAnnouncements(
+  registry: Registry,
+  { node, announcements }: Pick<SpeakerView, "node" | "announcements">,
+): void {
   pullSeries(registry, "gauge", {
     name: "metallb_speaker_announced",
     help: "1 for each address that this node announces for a Service, by each protocol. It does not show what hosts and routers have learned.",
     labelNames: ["service", "protocol", "node", "ip"],
     *series() {
-      for (const service of [...status.announcements.keys()])
-        for (const { protocol, addresses } of status.announcements.get(service) ?? [])
+      for (const service of [...announcements.keys()])
+        for (const { protocol, addresses } of announcements.get(service) ?? [])
           for (const ip of addresses) yield [{ service, protocol, node, ip }, 1];
     },
   });
@@ -118,12 +118,12 @@ export function registerKernel(registry: Registry, kernel: Pick<KernelKeeper, "r
 }
 
 /** What this node's tests on the wire find, of pools with `self-test`. */
-export function registerSelfTests(registry: Registry, state: SpeakerState): void {
+export function registerSelfTests(registry: Registry, view: SpeakerView): void {
   pullGauge(registry, {
     name: "ingot_layer2_self_test_failures",
     help: "Addresses that other nodes announce and that this node finds unanswered, answered by another host, or without a connection.",
     collect(add) {
-      add({}, countWireFaults(state));
+      add({}, view.wireFaultCount);
     },
   });
 }
@@ -199,13 +199,13 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
 }
 
 /** Current conflicts that were reported, read at each scrape: of a flood in the name of ever other hosts each would be a series. */
-export function registerConflicts(registry: Registry, state: Pick<SpeakerState, "conflicts">): void {
+export function registerConflicts(registry: Registry, view: Pick<SpeakerView, "reportedConflicts" | "occupants">): void {
   pullGauge(registry, {
     name: "ingot_layer2_conflict",
     help: "1 for each other host that has an address of this node: node is empty if it is no speaker; owner says which of the two keeps the address.",
     labelNames: ["ip", "mac", "node", "owner"],
     collect(add) {
-      for (const { address, mac, node = "", followed } of currentConflicts(state).filter((one) => wasReported(state, one)))
+      for (const { address, mac, node = "", followed } of view.reportedConflicts())
         add({ ip: address.toString(), mac, node, owner: followed ? "other" : "self" }, 1);
     },
   });
@@ -213,7 +213,7 @@ export function registerConflicts(registry: Registry, state: Pick<SpeakerState, 
     name: "ingot_layer2_occupied_addresses",
     help: "Addresses of pools that are not used because another host has them.",
     collect(add) {
-      add({}, state.conflicts.occupants.size);
+      add({}, view.occupants.size);
     },
   });
 }

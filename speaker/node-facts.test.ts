@@ -6,8 +6,9 @@ import type { Address } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
 import type { AddressPlacement, Holder, Verdict } from "#pkg/placement";
 import { setService, setSlice } from "./core/services.ts";
-import { createState, type SpeakerState } from "./core/state.ts";
-import { announcedAsOwner, keptBy, servedElsewhere } from "./node-facts.ts";
+import { createState } from "./core/state.ts";
+import { SpeakerView } from "./core/view.ts";
+import { keptBy } from "./node-facts.ts";
 
 const x = address("192.0.2.1");
 const announced: Verdict = { announced: true };
@@ -31,7 +32,7 @@ function holder(more: Partial<Holder> = {}): Holder {
 }
 
 /** Node1, which has placed these addresses. */
-function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[]): SpeakerState {
+function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[]): SpeakerView {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
   for (const each of owned) state.placements.set(each.address.toString(), [each]);
   for (const { service: key, externalTrafficPolicy, endpoints } of holders) {
@@ -40,7 +41,7 @@ function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[])
     const slice = endpointSlice(key, {});
     setSlice(state.services, slice.key, { ...slice, endpoints }, undefined);
   }
-  return state;
+  return new SpeakerView(state);
 }
 
 const endpoint = { nodeName: "node1", ready: 1, draining: 0 };
@@ -68,7 +69,7 @@ const cases = [
 ];
 for (const { name, holder, address: of = x, verdict, want } of cases) {
   test(`servedElsewhere: ${name}`, () => {
-    const search = servedElsewhere(speaker([placement(of, verdict)], [holder]), "IPv4");
+    const search = speaker([placement(of, verdict)], [holder]).servedElsewhere("IPv4");
     assert.deepEqual(search.next(), { value: undefined, done: false }, "so that whoever asks can pause");
     assert.deepEqual(search.next(), { value: want, done: true });
   });
@@ -76,7 +77,7 @@ for (const { name, holder, address: of = x, verdict, want } of cases) {
 
 test("announcedAsOwner: addresses that this node owns, with their pools", () => {
   const routed: AddressPlacement = { ...placement(address("192.0.2.2")), isOwned: false, protocol: "bgp" };
-  assert.deepEqual([...announcedAsOwner(speaker([placement(x), routed], []))], [{ address: x, pool: "lan" }, undefined]);
+  assert.deepEqual([...speaker([placement(x), routed], []).announcedAsOwner()], [{ address: x, pool: "lan" }, undefined]);
 });
 
 test("of interfaces on which something is kept: whether they are made for it, have subnets, and how often something was put back there; what somebody else has put there is not ours", () => {

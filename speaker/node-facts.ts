@@ -2,14 +2,12 @@ import type { Clock } from "#pkg/clock";
 import type { KernelKeeper } from "#pkg/kernel";
 import { type Layer2, Layer2Error } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import type { Address, Family } from "#pkg/net";
+import type { Address } from "#pkg/net";
 import { type Kept, NodeChecks } from "#pkg/node-checks";
-import { allPlacements, isAnnounced } from "./core/placements.ts";
-import { endpointsOf } from "./core/services.ts";
-import type { SpeakerState } from "./core/state.ts";
+import type { SpeakerView } from "./core/index.ts";
 
 export interface ChecksOptions {
-  readonly state: SpeakerState;
+  readonly view: SpeakerView;
   readonly layer2: Pick<Layer2, "interfaces">;
   readonly kernel: Pick<KernelKeeper, "interfaces" | "status">;
   readonly clock: Clock;
@@ -17,18 +15,18 @@ export interface ChecksOptions {
 }
 
 /** Checks of the node's settings, against what the core announces. */
-export function createChecks({ state, layer2, kernel, clock, log }: ChecksOptions): NodeChecks {
+export function createChecks({ view, layer2, kernel, clock, log }: ChecksOptions): NodeChecks {
   return new NodeChecks({
-    node: state.node,
+    node: view.node,
     log,
     clock,
     interfaces: () => layer2.interfaces(),
-    pools: () => state.config?.config.pools ?? [],
-    announced: () => announcedAsOwner(state),
-    forwarded: (family) => servedElsewhere(state, family),
+    pools: () => view.pools,
+    announced: () => view.announcedAsOwner(),
+    forwarded: (family) => view.servedElsewhere(family),
     kept: () => keptBy(kernel),
     placed: () => placedBy(kernel),
-    flannelAddresses: () => state.nodes.flannelAddresses,
+    flannelAddresses: () => view.flannelAddresses,
   });
 }
 
@@ -48,36 +46,6 @@ export function keptBy(kernel: Pick<KernelKeeper, "interfaces" | "status">): Kep
     found.set(name, { ...before, hasSubnets: before.hasSubnets || hasSubnet, restored: before.restored + restored });
   }
   return [...found.values()];
-}
-
-/** The addresses of which this node is the owner, with their pools; undefined for each other one, so that whoever asks can pause. */
-export function* announcedAsOwner(
-  state: SpeakerState,
-): Iterable<{ readonly address: Address; readonly pool: string } | undefined> {
-  for (const placement of allPlacements(state)) {
-    const { address, pool, isOwned } = placement;
-    yield isOwned && pool !== undefined && isAnnounced(state, placement) ? { address, pool } : undefined;
-  }
-}
-
-/**
- * A Service that this node announces under an address of the family and whose packets it has to pass on, because ready endpoints are
- * on other nodes or on none that is known. Under policy Local kube-proxy uses those of this node alone. Yields for each Service that it looks at.
- */
-export function* servedElsewhere(state: SpeakerState, family: Family): Generator<undefined, string | undefined> {
-  const { node, services, placements } = state;
-  // With 10,000 Services on a node that passes nothing on all are looked at: nothing is built for any of them.
-  for (const [service, { service: fields, addresses }] of services.rows) {
-    yield;
-    if (fields.externalTrafficPolicy !== "Cluster") continue;
-    if (!endpointsOf(services, service).some(({ ready, nodeName }) => ready > 0 && nodeName !== node)) continue;
-    for (const address of addresses) {
-      if (address.family !== family) continue;
-      for (const placement of placements.get(address.toString()) ?? [])
-        if (placement.verdicts.get(service)?.announced && isAnnounced(state, placement)) return service;
-    }
-  }
-  return undefined;
 }
 
 /** @returns why this node cannot announce on layer 2: other protocols do without it, and this node is no candidate */

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
-import { createState } from "./core/state.ts";
-import type { NodeFacts } from "./core/verdicts/node-verdict.ts";
+import { createState, type NodeFacts, SpeakerView } from "./core/index.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
 import { pools } from "./testing/speaker-bench.ts";
 
@@ -17,7 +16,7 @@ function looking() {
     rounds.push(clock.now());
     return { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], viewAge: 0 };
   };
-  return { clock, state, rounds, objects: new ObjectVerdicts({ state, clock, nodeFacts }) };
+  return { clock, state, rounds, objects: new ObjectVerdicts({ view: new SpeakerView(state), clock, nodeFacts }) };
 }
 
 test("a turn looks at 100 pools, and the next round begins 10 s after the last", () => {

@@ -1,12 +1,10 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Dated, Verdict } from "#pkg/verdict";
-import type { SpeakerState } from "./core/state.ts";
-import { type NodeFacts, nodeVerdicts } from "./core/verdicts/node-verdict.ts";
-import { poolVerdict } from "./core/verdicts/pool-verdict.ts";
+import type { NodeFacts, SpeakerView } from "./core/index.ts";
 
 export interface ObjectVerdictsOptions {
-  readonly state: SpeakerState;
+  readonly view: SpeakerView;
   readonly nodeFacts: () => NodeFacts;
   readonly clock: Clock;
 }
@@ -46,9 +44,9 @@ export class ObjectVerdicts implements Disposable {
 
   /** On this node, the worst first. */
   node(): readonly Dated<Millis>[] {
-    const { state, nodeFacts, clock } = this.#options;
+    const { view, nodeFacts, clock } = this.#options;
     const before = this.#ofNode;
-    const found = nodeVerdicts(state, nodeFacts()).map((verdict) => {
+    const found = view.nodeVerdicts(nodeFacts()).map((verdict) => {
       return { verdict, since: before.get(keyOf(verdict)) ?? clock.now() };
     });
     this.#ofNode = new Map(found.map(({ verdict, since }) => [keyOf(verdict), since]));
@@ -57,9 +55,9 @@ export class ObjectVerdicts implements Disposable {
 
   /** On the pools of the configuration in force, in its order, each looked at when it is asked for. */
   *pools(): Generator<PoolStatus, void> {
-    const { state, clock } = this.#options;
-    for (const pool of state.config?.config.pools ?? []) {
-      const verdict = poolVerdict(state, pool);
+    const { view, clock } = this.#options;
+    for (const pool of view.pools) {
+      const verdict = view.poolVerdict(pool);
       const key = keyOf(verdict);
       const before = this.#ofPools.get(pool.name);
       const since = before?.key === key ? before.since : clock.now();

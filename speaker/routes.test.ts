@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Registry } from "#pkg/metrics";
-import { createState, type SpeakerState } from "./core/state.ts";
+import { createState, SpeakerView } from "./core/index.ts";
 import { type RoutesOptions, speakerRoutes } from "./routes.ts";
 import { Bench, gossipTo } from "./testing/speaker-bench.ts";
 
-function seen(isSynced: boolean): SpeakerState {
+function seen(isSynced: boolean): SpeakerView {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
   state.status.placementWarning = "of pools";
   state.members.isSynced = isSynced;
-  return state;
+  return new SpeakerView(state);
 }
 
 function membersWith(problem: string | undefined): RoutesOptions["members"] {
@@ -22,7 +22,7 @@ function ready(options: Partial<RoutesOptions>) {
     sources: { missing: [], refused: undefined },
     failed: undefined,
     checks: { findings: [] },
-    state: seen(true),
+    view: seen(true),
     bgp: { peers: [] },
     bfd: { warnings: () => ["of BFD"] },
     kernel: { interfaces: () => [] },
@@ -35,7 +35,7 @@ function ready(options: Partial<RoutesOptions>) {
 }
 
 /** Another node's view is current, and this one's is old. */
-function outdated(): SpeakerState {
+function outdated(): SpeakerView {
   const one = new Bench("node1", { hasRing: true });
   const { hear } = gossipTo(one);
   hear();
@@ -44,22 +44,22 @@ function outdated(): SpeakerState {
   one.state.status.placementWarning = "of pools";
   one.runner.dispatch({ type: "apiLost", since: 0 });
   one.clock.advanceBy(75_000);
-  return one.state;
+  return new SpeakerView(one.state);
 }
 
 const warnings = "warning: of pools\nwarning: of BFD\n";
 const refused = { sources: { missing: [], refused: "line 1" } };
-const others = { sources: { missing: ["Nodes"], refused: undefined }, state: seen(false) };
+const others = { sources: { missing: ["Nodes"], refused: undefined }, view: seen(false) };
 const cases: { name: string; options: Partial<RoutesOptions>; want: [number, string] }[] = [
   {
     name: "before the API has answered",
-    options: { sources: { missing: ["the API"], refused: undefined }, state: seen(false) },
+    options: { sources: { missing: ["the API"], refused: undefined }, view: seen(false) },
     want: [503, "waiting for the API\nwaiting for the other speakers\n"],
   },
   { name: "before all has been seen", options: others, want: [503, "waiting for Nodes\nwaiting for the other speakers\n"] },
   {
     name: "while no other speaker can be reached",
-    options: { state: seen(false), members: membersWith("port 7946 must be open") },
+    options: { view: seen(false), members: membersWith("port 7946 must be open") },
     want: [503, "waiting for the other speakers: port 7946 must be open\n"],
   },
   {
@@ -75,7 +75,7 @@ const cases: { name: string; options: Partial<RoutesOptions>; want: [number, str
   },
   {
     name: "while this speaker alone does not reach the API",
-    options: { state: outdated(), viewAge: () => 75 },
+    options: { view: outdated(), viewAge: () => 75 },
     want: [503, "waiting for the API, which was not reached for 75 s and other speakers reach\n"],
   },
   {

@@ -5,9 +5,7 @@ import { metricsRoute, type Registry } from "#pkg/metrics";
 import { describe, findingVerdict, type NodeChecks } from "#pkg/node-checks";
 import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
-import { isOutdated } from "./core/api-view.ts";
-import type { SpeakerState } from "./core/state.ts";
-import { lossyWarnings, minOldSeconds, type NodeFacts } from "./core/verdicts/node-verdict.ts";
+import { lossyWarnings, minOldSeconds, type NodeFacts, type SpeakerView } from "./core/index.ts";
 import { kernelWarnings } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
@@ -18,7 +16,7 @@ export interface RoutesOptions {
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
-  readonly state: Pick<SpeakerState, "node" | "status" | "members" | "apiView" | "config" | "kernel">;
+  readonly view: Pick<SpeakerView, "node" | "isRingSynced" | "isOutdated" | "placementWarning" | "pools" | "kernel">;
   readonly bgp: Pick<BgpSpeaker, "peers">;
   readonly bfd: Pick<Bfd, "warnings">;
   readonly kernel: Pick<KernelKeeper, "interfaces">;
@@ -30,36 +28,36 @@ export interface RoutesOptions {
 /** What has to be seen before anything is announced, and the ring where it was lost since; empty where all is well. */
 export function whatIsMissing(
   { missing }: Pick<Sources, "missing">,
-  { members }: Pick<SpeakerState, "members">,
+  { isRingSynced }: Pick<SpeakerView, "isRingSynced">,
   { problem }: Pick<Members, "problem">,
 ): readonly string[] {
-  if (members.isSynced && problem === undefined) return missing;
+  if (isRingSynced && problem === undefined) return missing;
   return [...missing, `the other speakers${problem === undefined ? "" : `: ${problem}`}`];
 }
 
 /** Where other speakers see what changes in the API and this one does not: they announce what is new. */
-function outdated(state: RoutesOptions["state"], viewAge: number): readonly string[] {
-  return isOutdated(state) ? [`the API, which was not reached for ${viewAge} s and other speakers reach`] : [];
+function outdated({ isOutdated }: RoutesOptions["view"], viewAge: number): readonly string[] {
+  return isOutdated ? [`the API, which was not reached for ${viewAge} s and other speakers reach`] : [];
 }
 
 /** What everybody may ask a speaker: whether it is well, and what it measures. */
 export function speakerRoutes(options: RoutesOptions): Routes {
-  const { registry, sources, failed, checks, state, bgp, bfd, kernel, members, viewAge } = options;
+  const { registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge } = options;
   const warnings = () => [
     ...checks.findings.map(describe),
-    ...(viewAge() < minOldSeconds || isOutdated(state) ? [] : [`the API has not been reached for ${viewAge()} s`]),
-    ...(state.status.placementWarning === undefined ? [] : [state.status.placementWarning]),
-    ...kernelWarnings(state, kernel),
+    ...(viewAge() < minOldSeconds || view.isOutdated ? [] : [`the API has not been reached for ${viewAge()} s`]),
+    ...(view.placementWarning === undefined ? [] : [view.placementWarning]),
+    ...kernelWarnings(view, kernel),
     ...bgp.peers.flatMap((peer) => peer.warnings),
     ...bfd.warnings(),
-    ...lossyWarnings(state.node, members.lossy),
+    ...lossyWarnings(view.node, members.lossy),
   ];
   return {
     "/metrics": metricsRoute(registry),
     "/healthz": liveness,
     "/readyz": () => {
       return readiness({
-        missing: [...whatIsMissing(sources, state, members), ...outdated(state, viewAge())],
+        missing: [...whatIsMissing(sources, view, members), ...outdated(view, viewAge())],
         failed: failed && `cannot announce on layer 2: ${failed}`,
         refused: sources.refused,
         warnings: warnings(),
@@ -70,9 +68,9 @@ export function speakerRoutes(options: RoutesOptions): Routes {
 
 /** The same for the verdict on this node. */
 export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp" | "kernel">): NodeFacts {
-  const { sources, state, members, failed, checks, bfd, viewAge } = options;
+  const { sources, view, members, failed, checks, bfd, viewAge } = options;
   return {
-    missing: whatIsMissing(sources, state, members),
+    missing: whatIsMissing(sources, view, members),
     failed,
     findings: checks.findings.map(findingVerdict),
     bfdWarnings: bfd.warnings(),

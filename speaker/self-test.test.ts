@@ -10,6 +10,7 @@ import { address } from "#pkg/net/testing";
 import type { SpeakerEvent } from "./core/events.ts";
 import { createState } from "./core/state.ts";
 import { step } from "./core/step.ts";
+import { SpeakerView } from "./core/view.ts";
 import { SelfTest } from "./self-test.ts";
 
 const link: InterfaceState = {
@@ -55,7 +56,14 @@ async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 
     },
   };
   const emit = (event: SpeakerEvent) => void step(state, event, clock.now());
-  using trying = new SelfTest({ state, layer2: { interfaces: () => [link] }, asker, emit, clock, log: silentLog });
+  using trying = new SelfTest({
+    view: new SpeakerView(state),
+    layer2: { interfaces: () => [link] },
+    asker,
+    emit,
+    clock,
+    log: silentLog,
+  });
   trying.start();
   for (let i = 0; i < 60; i++) {
     clock.advanceBy(1_000);

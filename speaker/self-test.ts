@@ -4,12 +4,10 @@ import { SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { matchesInterface } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
-import type { SpeakerEvent } from "./core/events.ts";
-import { openFaults, type WireTest, wireTest } from "./core/self-tests.ts";
-import type { SpeakerState } from "./core/state.ts";
+import type { SpeakerEvent, SpeakerView, WireTest } from "./core/index.ts";
 
 export interface SelfTestOptions {
-  readonly state: SpeakerState;
+  readonly view: SpeakerView;
   readonly layer2: Pick<Layer2, "interfaces">;
   readonly asker: Pick<Asker, "ask">;
   readonly emit: (event: SpeakerEvent) => void;
@@ -57,19 +55,19 @@ export class SelfTest implements Disposable {
   }
 
   #due(): readonly WireTest[] {
-    const { state } = this.#options;
-    const interval = Math.min(...(state.config?.config.pools ?? []).map(({ selfTestMs = Infinity }) => selfTestMs));
+    const { view } = this.#options;
+    const interval = Math.min(...view.pools.map(({ selfTestMs = Infinity }) => selfTestMs));
     if (interval === Infinity) return [];
-    const tests = new Map(openFaults(state).map((test) => [test.address.toString(), test]));
-    this.#share = Math.min(this.#share + state.placements.size / (interval / turnMs), maxLooked);
+    const tests = new Map(view.openFaults().map((test) => [test.address.toString(), test]));
+    this.#share = Math.min(this.#share + view.placedCount / (interval / turnMs), maxLooked);
     for (; this.#share >= 1 && tests.size < maxQuestions; this.#share--) {
-      this.#placements ??= state.placements.values();
+      this.#placements ??= view.placements();
       const { value } = this.#placements.next();
       if (value === undefined) {
         this.#placements = undefined; // From the first one on in the next turn.
         break;
       }
-      for (const test of value.flatMap((placement) => wireTest(state, placement) ?? [])) tests.set(test.address.toString(), test);
+      for (const test of value.flatMap((placement) => view.wireTest(placement) ?? [])) tests.set(test.address.toString(), test);
     }
     return [...tests.values()].slice(0, maxQuestions);
   }
@@ -96,8 +94,8 @@ export class SelfTest implements Disposable {
   }
 
   #linkFor({ address }: WireTest): InterfaceState | undefined {
-    const { state, layer2 } = this.#options;
-    const names = state.config?.pools.find(address)?.interfaces ?? [];
+    const { view, layer2 } = this.#options;
+    const names = view.poolOf(address)?.interfaces ?? [];
     return layer2
       .interfaces()
       .find((link) => link.running && matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);

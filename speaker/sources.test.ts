@@ -12,6 +12,7 @@ import { classlessOnly } from "#pkg/service";
 import type { SpeakerEffect } from "./core/effects.ts";
 import { speakerCore } from "./core/replay.ts";
 import { createState } from "./core/state.ts";
+import { SpeakerView } from "./core/view.ts";
 import { whatIsMissing } from "./routes.ts";
 import { Sources } from "./sources.ts";
 
@@ -87,7 +88,7 @@ class Bench {
   }
 
   get missing(): readonly string[] {
-    return whatIsMissing(this.sources, this.state, { problem: undefined });
+    return whatIsMissing(this.sources, new SpeakerView(this.state), { problem: undefined });
   }
 
   get onWire(): string[] {

@@ -19,7 +19,7 @@ import type { KubernetesMetrics } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import type { Dated } from "#pkg/verdict";
-import type { ClusterEvent } from "./core/events.ts";
+import type { ClusterEvent } from "./core/index.ts";
 
 export interface SourcesOptions {
   readonly cluster: Pick<Cluster, "informer">;

@@ -6,7 +6,7 @@ import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
-import type { BgpPeers } from "../core/effects.ts";
+import type { BgpPeers } from "../core/index.ts";
 import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
 

@@ -1,2 +1,12 @@
-/** What others than the speaker need of its core: to run what was recorded through it again. */
-export { speakerCore } from "./replay.ts";
+/**
+ * What a speaker announces, and why: one state machine, run by `CoreRunner`. Drivers deliver `SpeakerEvent`s and carry out `SpeakerEffect`s;
+ * whoever looks at the state does so by `SpeakerView`. Times are `Clock` milliseconds.
+ */
+export type { BgpPeers, SpeakerEffect } from "./effects.ts";
+export type { ClusterEvent, MemberEvents, SpeakerEvent } from "./events.ts";
+export { commonInputs, type SpeakerRunner, speakerCore } from "./replay.ts";
+export type { WireTest } from "./self-tests.ts";
+export { createState } from "./state.ts";
+export type { AddressView, SessionState } from "./verdicts/address-verdict.ts";
+export { lossyWarnings, minOldSeconds, type NodeFacts } from "./verdicts/node-verdict.ts";
+export { SpeakerView } from "./view.ts";

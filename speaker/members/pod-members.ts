@@ -1,5 +1,5 @@
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
-import type { MemberEvents } from "../core/events.ts";
+import type { MemberEvents } from "../core/index.ts";
 import type { Members, MembersDescription } from "./members.ts";
 
 /**

@@ -15,7 +15,7 @@ import {
 } from "#pkg/memberlist";
 import { equalBytes, isLinkLocal, parseAddress } from "#pkg/net";
 import { list } from "#pkg/text";
-import type { MemberEvents } from "../core/events.ts";
+import type { MemberEvents } from "../core/index.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
 import type { RingKeys } from "./ring-keys.ts";

@@ -4,9 +4,9 @@ import { Registry } from "#pkg/metrics";
 import { address } from "#pkg/net/testing";
 import { registerConflicts } from "../../metrics.ts";
 import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts";
+import { SpeakerView } from "../view.ts";
 import { announceAddress, currentConflicts, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
-import { describeOccupants } from "./quarantine.ts";
 
 const mac = "02:00:00:00:00:42";
 const ownMac = "02:00:00:00:00:01";
@@ -19,7 +19,7 @@ test("an address that a host answers for is reported and quarantined, and announ
   assert.deepEqual(bench.written, [`${x} {"mac":"${mac}","node":"node1","interface":"eth0"}`]);
   bench.setOccupants({ [x.toString()]: JSON.stringify({ mac, node: "node1" }) });
   assert.deepEqual(
-    describeOccupants(bench.state).map(({ address, mac }) => [address, mac]),
+    Array.from(bench.state.conflicts.occupants, ([address, { mac }]) => [address, mac]),
     [[x.toString(), mac]],
   );
   bench.clock.advanceBy(5_000);
@@ -32,7 +32,7 @@ test("an address that a host answers for is reported and quarantined, and announ
 test("another host that has an address of this node is reported, described and a series", async () => {
   const bench = new ConflictBench("node1", ["node1"]);
   const registry = new Registry();
-  registerConflicts(registry, bench.state);
+  registerConflicts(registry, new SpeakerView(bench.state));
   bench.announce({ ...later, conflictProbe: "off" });
   bench.sight(mac);
   assert.deepEqual(bench.recorded, ["web: addressConflict"]);
@@ -49,7 +49,7 @@ test("another host that has an address of this node is reported, described and a
 test("of a flood of conflicts as many are series as are reported, and /v1/conflicts has all", async () => {
   const bench = new ConflictBench("node1", ["node1"]);
   const registry = new Registry();
-  registerConflicts(registry, bench.state);
+  registerConflicts(registry, new SpeakerView(bench.state));
   for (let i = 0; i < 250; i++) {
     const own = address(`198.51.100.${i}`);
     bench.run((effects) => announceAddress(bench.state, own, later, bench.clock.now(), effects));

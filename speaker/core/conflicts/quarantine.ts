@@ -3,7 +3,7 @@ import type { Pool } from "#pkg/config";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect, hasInterface, type KnownReachability, subnetsFor } from "#pkg/placement";
-import { decodeQuarantine, maxOccupants, type Occupant } from "#pkg/quarantine";
+import { decodeQuarantine, maxOccupants } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
 import { interfacesHere } from "../nics.ts";
@@ -88,11 +88,6 @@ export function inspectionTimer(state: SpeakerState, now: Millis, chance: number
     conflicts.written.delete(key);
     effects.push({ type: "writeOccupant", address, occupant: undefined });
   }
-}
-
-/** The body of `/v1/conflicts` has these. */
-export function describeOccupants({ conflicts }: Pick<SpeakerState, "conflicts">): (Occupant & { readonly address: string })[] {
-  return [...conflicts.occupants].map(([address, occupant]) => ({ address, ...occupant }));
 }
 
 function inspect(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {

@@ -1,0 +1,177 @@
+import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import type { Reachability } from "#pkg/gossip";
+import type { Address, Family } from "#pkg/net";
+import type { AddressPlacement } from "#pkg/placement";
+import type { Occupant } from "#pkg/quarantine";
+import type { Verdict } from "#pkg/verdict";
+import { isOutdated, viewAgeSeconds } from "./api-view.ts";
+import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
+import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
+import type { KernelProblems } from "./events.ts";
+import { allPlacements, isAnnounced } from "./placements.ts";
+import { countWireFaults, openFaults, type WireTest, wireTest } from "./self-tests.ts";
+import { endpointsOf } from "./services.ts";
+import type { Announcement, SpeakerOptions, SpeakerState } from "./state.ts";
+import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
+import { type NodeFacts, nodeVerdicts } from "./verdicts/node-verdict.ts";
+import { poolVerdict } from "./verdicts/pool-verdict.ts";
+
+/** The core's state, for those who look at it and change nothing: metrics, `/v1`, checks of the node, the self-test, verdicts. */
+export class SpeakerView {
+  readonly #state: SpeakerState;
+
+  constructor(state: SpeakerState) {
+    this.#state = state;
+  }
+
+  /** This node's name. */
+  get node(): string {
+    return this.#state.node;
+  }
+
+  /** What the core was made with. */
+  get options(): SpeakerOptions {
+    const { node, ignoreExcludeLabel, members } = this.#state;
+    return { node, ignoreExcludeLabel, hasRing: members.gossip !== undefined };
+  }
+
+  /** Of the configuration in force, in its order; none before there is one. */
+  get pools(): readonly Pool[] {
+    return this.#state.config?.config.pools ?? [];
+  }
+
+  poolOf(address: Address): Pool | undefined {
+    return this.#state.config?.pools.find(address);
+  }
+
+  /** Keys of Services of type LoadBalancer among `keys`, or among all; undefined for each other one, so that whoever asks can pause. */
+  *loadBalancers(keys: Iterable<string> = this.#state.services.rows.keys()): Iterable<string | undefined> {
+    for (const key of keys) yield this.#state.services.rows.get(key)?.service.type === "LoadBalancer" ? key : undefined;
+  }
+
+  /** Undefined where there is no such Service. */
+  service(key: string, sessions: Sessions): ServiceView | undefined {
+    return serviceView(this.#state, key, sessions);
+  }
+
+  /** What this node announces, by the keys of Services. */
+  get announcements(): ReadonlyMap<string, readonly Announcement[]> {
+    return this.#state.status.announcements;
+  }
+
+  isAnnounced(placement: AddressPlacement): boolean {
+    return isAnnounced(this.#state, placement);
+  }
+
+  /** How many addresses are placed. */
+  get placedCount(): number {
+    return this.#state.placements.size;
+  }
+
+  /** Each address as each protocol places it. */
+  placements(): Iterator<readonly AddressPlacement[], undefined> {
+    return this.#state.placements.values();
+  }
+
+  /** The addresses of which this node is the owner, with their pools; undefined for each other one, so that whoever asks can pause. */
+  *announcedAsOwner(): Iterable<{ readonly address: Address; readonly pool: string } | undefined> {
+    for (const placement of allPlacements(this.#state)) {
+      const { address, pool, isOwned } = placement;
+      yield isOwned && pool !== undefined && this.isAnnounced(placement) ? { address, pool } : undefined;
+    }
+  }
+
+  /**
+   * A Service that this node announces under an address of the family and whose packets it has to pass on, because ready endpoints are
+   * on other nodes or on none that is known. Under policy Local kube-proxy uses those of this node alone. Yields for each Service that it looks at.
+   */
+  *servedElsewhere(family: Family): Generator<undefined, string | undefined> {
+    const { node, services, placements } = this.#state;
+    // With 10,000 Services on a node that passes nothing on all are looked at: nothing is built for any of them.
+    for (const [service, { service: fields, addresses }] of services.rows) {
+      yield;
+      if (fields.externalTrafficPolicy !== "Cluster") continue;
+      if (!endpointsOf(services, service).some(({ ready, nodeName }) => ready > 0 && nodeName !== node)) continue;
+      for (const address of addresses) {
+        if (address.family !== family) continue;
+        for (const placement of placements.get(address.toString()) ?? [])
+          if (placement.verdicts.get(service)?.announced && this.isAnnounced(placement)) return service;
+      }
+    }
+    return undefined;
+  }
+
+  /** Why l2-placement of pools is not in effect. */
+  get placementWarning(): string | undefined {
+    return this.#state.status.placementWarning;
+  }
+
+  /** Whether this node is in the ring of those that announce, or has found none. */
+  get isRingSynced(): boolean {
+    return this.#state.members.isSynced;
+  }
+
+  /** Where this node can answer, as the others know it by gossip. */
+  get reachability(): Reachability | undefined {
+    return this.#state.members.gossip?.reachability(this.#state.node);
+  }
+
+  /** What flannel takes for addresses of this node. */
+  get flannelAddresses(): readonly string[] {
+    return this.#state.nodes.flannelAddresses;
+  }
+
+  get kernel(): KernelProblems {
+    return this.#state.kernel.found;
+  }
+
+  /** Whether others see what changes in the API and this node does not. */
+  get isOutdated(): boolean {
+    return isOutdated(this.#state);
+  }
+
+  /** For how long the API was not seen, in seconds; 0 while it is. */
+  viewAgeSeconds(now: Millis): number {
+    return viewAgeSeconds(this.#state, now);
+  }
+
+  /** All that is the case with this node, the worst first. */
+  nodeVerdicts(facts: NodeFacts): readonly Verdict[] {
+    return nodeVerdicts(this.#state, facts);
+  }
+
+  poolVerdict(pool: Pool): Verdict {
+    return poolVerdict(this.#state, pool);
+  }
+
+  /** Conflicts of addresses that this node announces, as `/v1/conflicts` shows them. */
+  describeConflicts(): readonly ReturnType<typeof describeConflict>[] {
+    return currentConflicts(this.#state).map(describeConflict);
+  }
+
+  /** Those that were reported. */
+  reportedConflicts(): readonly Conflict[] {
+    return currentConflicts(this.#state).filter((conflict) => wasReported(this.#state, conflict));
+  }
+
+  /** Hosts that use quarantined addresses, by address. */
+  get occupants(): ReadonlyMap<string, Occupant> {
+    return this.#state.conflicts.occupants;
+  }
+
+  /** What this node is to try on the wire of one address; undefined for nothing. */
+  wireTest(placement: AddressPlacement): WireTest | undefined {
+    return wireTest(this.#state, placement);
+  }
+
+  /** What failed on the wire and is to be tried again soon. */
+  openFaults(): readonly WireTest[] {
+    return openFaults(this.#state);
+  }
+
+  /** How many addresses other nodes announce in vain. */
+  get wireFaultCount(): number {
+    return countWireFaults(this.#state);
+  }
+}
