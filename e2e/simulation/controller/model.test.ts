@@ -3,11 +3,8 @@ import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { startWorld } from "../../../controller/testing/world.ts";
 import { Model, type ModelPool, type ModelQuota, type ModelService } from "./model.ts";
+import { forSeeds } from "./seeds.ts";
 import { block, type Configuration, Story, yaml } from "./story.ts";
-
-/** A hundred take some two seconds. */
-const count = Number(process.env.MODEL_SEEDS ?? 200);
-const from = Number(process.env.MODEL_FROM ?? 1);
 
 const everyPool = ["main", "gold", "team", "alone"];
 const quotas: readonly (readonly ModelQuota[])[] = [
@@ -54,13 +51,12 @@ const poolLists: readonly (readonly ModelPool[])[] = [
 ];
 const configurations: readonly Configuration[] = poolLists.flatMap((pools) => quotas.map((each) => ({ pools, quotas: each })));
 
-for (let seed = from; seed < from + count; seed++)
-  test(`the controller does what the plain model allows and demands, whatever people ask for: seed ${seed}`, async () => {
-    const [first = { pools: [], quotas: [] }] = configurations;
-    const world = await startWorld(yaml(first));
-    const story = new Story(seededRandom(seed), world, { configurations, first });
-    for (let step = 0; step < 60; step++) await story.step();
-  });
+forSeeds("the controller does what the plain model allows and demands, whatever people ask for", 200, async (seed) => {
+  const [first = { pools: [], quotas: [] }] = configurations;
+  const world = await startWorld(yaml(first));
+  const story = new Story(seededRandom(seed), world, { configurations, first });
+  for (let step = 0; step < 60; step++) await story.step();
+});
 
 test("the model finds what is beyond a quota, and does not demand it", () => {
   const asks = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", port: 80 };

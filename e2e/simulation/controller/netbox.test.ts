@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { seededRandom } from "#pkg/clock";
 import { secret } from "#pkg/k8s/testing";
 import { FakeNetbox } from "#pkg/netbox/testing";
 import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";
 import type { Model, ModelPool, ModelQuota } from "./model.ts";
+import { forSeeds } from "./seeds.ts";
 import { block, type Configuration, type Scene, Story, yaml } from "./story.ts";
-
-/** A hundred take some fifteen seconds. */
-const count = Number(process.env.MODEL_SEEDS ?? 40);
-const from = Number(process.env.MODEL_FROM ?? 1);
 
 const pools = ["main", "gold", "team"];
 const quotas: readonly (readonly ModelQuota[])[] = [
@@ -123,8 +119,10 @@ class NetboxScene implements Scene {
 
 const { fetch: network } = globalThis;
 
-for (let seed = from; seed < from + count; seed++)
-  test(`with pools in NetBox the controller does what the plain model allows and demands, and NetBox comes to rest: seed ${seed}`, async () => {
+forSeeds(
+  "with pools in NetBox the controller does what the plain model allows and demands, and NetBox comes to rest",
+  40,
+  async (seed) => {
     const scene = new NetboxScene();
     globalThis.fetch = scene.netbox.fetch;
     try {
@@ -142,4 +140,5 @@ for (let seed = from; seed < from + count; seed++)
     } finally {
       globalThis.fetch = network;
     }
-  });
+  },
+);

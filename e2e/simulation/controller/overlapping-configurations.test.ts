@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { type Random, seededRandom } from "#pkg/clock";
 import { renumberAnnotation } from "#pkg/live-config";
 import { startWorld, type World } from "../../../controller/testing/world.ts";
 import { Model, type ModelPool } from "./model.ts";
-
-/** A hundred take some fifteen seconds. */
-const count = Math.ceil(Number(process.env.MODEL_SEEDS ?? 200) / 5);
-const from = Number(process.env.MODEL_FROM ?? 1);
+import { forSeeds } from "./seeds.ts";
 
 // So many that another configuration is put in force in several turns, between which people go on.
 const fillers = 450;
@@ -102,15 +98,11 @@ class People {
   }
 }
 
-for (let seed = from; seed < from + count; seed++)
-  test(`configurations that follow one another fast leave Services what the last one allows and demands: seed ${seed}`, async () => {
-    const services = Object.fromEntries(
-      Array.from({ length: fillers }, (_, i) => [
-        `filler${i}`,
-        { annotations: { "metallb.universe.tf/address-pool": "filler" } },
-      ]),
-    );
-    const world = await startWorld(yaml([block(0)]), { ...services, ...Object.fromEntries(names.map((name) => [name, {}])) });
-    const people = new People(seededRandom(seed), world);
-    for (let step = 0; step < 6; step++) await people.hurry();
-  });
+forSeeds("configurations that follow one another fast leave Services what the last one allows and demands", 40, async (seed) => {
+  const services = Object.fromEntries(
+    Array.from({ length: fillers }, (_, i) => [`filler${i}`, { annotations: { "metallb.universe.tf/address-pool": "filler" } }]),
+  );
+  const world = await startWorld(yaml([block(0)]), { ...services, ...Object.fromEntries(names.map((name) => [name, {}])) });
+  const people = new People(seededRandom(seed), world);
+  for (let step = 0; step < 6; step++) await people.hurry();
+});

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import type { Random } from "#pkg/clock";
-import { asked, textOf } from "#pkg/http/testing";
 import type { Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
-import { controllerApi } from "../../../controller/api.ts";
 import type { World } from "../../../controller/testing/world.ts";
+import { Answers } from "./answers.ts";
 import { Model, type ModelPool, type ModelQuota, type ModelService } from "./model.ts";
 
 const keys = ["default/a", "default/b", "default/c", "default/d", "team/e", "team/f", "team/g"];
@@ -68,6 +67,7 @@ export class Story {
   readonly #world: World;
   readonly #scene: Scene;
   readonly #wishes: Wishes = new Map();
+  readonly #answers = new Answers();
   #inForce: Configuration;
   #wanted: Configuration;
   #services = 0; // That were made.
@@ -89,7 +89,7 @@ export class Story {
     if (this.#look().fits(this.#wanted.pools)) this.#inForce = this.#wanted;
     const after = this.#look();
     assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
-    await this.#assertAnswers();
+    await this.#answers.check(this.#world, this.#wishes.size, this.#pick(keys));
     this.#assertStayed(before, after, touched);
     for (const now of this.#inForce === inForceBefore ? after.services : []) {
       const was = before.services.find(({ key }) => key === now.key)?.has ?? [];
@@ -112,23 +112,6 @@ export class Story {
       if (!isOnlyOne || now.key === touched || touched === "configuration") continue;
       assert.ok(now.has.includes(`${was}`), `${now.key} had ${was} and has ${now.has} since ${touched} changed`);
     }
-  }
-
-  /** Every answer under `/v1` is JSON, and lists all that there is. */
-  async #assertAnswers(): Promise<void> {
-    const { controller, recorder, clock } = this.#world;
-    const routes = controllerApi({ controller: () => controller, recorder, clock });
-    for (const [path, route] of Object.entries(routes))
-      for (const query of path === "/v1/recorder"
-        ? ["", `about=${this.#pick(keys)}`]
-        : ["", "problems", "brief", "brief&problems"]) {
-        const { status, ...answer } = await route(asked(query));
-        assert.equal(status, 200, path);
-        const said = textOf({ status, ...answer });
-        const { services = [] } = JSON.parse(said);
-        assert.doesNotMatch(path === "/v1/recorder" ? "" : said, /object Object|undefined|NaN/);
-        if (path === "/v1/services" && !query.includes("problems")) assert.equal(services.length, this.#wishes.size);
-      }
   }
 
   /** @returns the Service that changed, or `configuration` */

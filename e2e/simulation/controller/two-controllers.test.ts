@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { RecordedAllocator } from "#pkg/assignment";
 import { type Random, SimulatedClock, seededRandom } from "#pkg/clock";
@@ -13,10 +12,7 @@ import { Controller } from "../../../controller/controller.ts";
 import { createMetrics } from "../../../controller/metrics.ts";
 import { namespace } from "../../../controller/testing/world.ts";
 import { Model, type ModelService } from "./model.ts";
-
-/** A hundred take some four seconds. */
-const count = Number(process.env.MODEL_SEEDS ?? 200);
-const from = Number(process.env.MODEL_FROM ?? 1);
+import { forSeeds } from "./seeds.ts";
 
 const addresses = ["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3"];
 const pools = [{ name: "main", addresses }];
@@ -126,8 +122,10 @@ class Pair {
   }
 }
 
-for (let seed = from; seed < from + count; seed++)
-  test(`two controllers without the right to the Lease come to rest, and what they leave is what one allows and demands: seed ${seed}`, async () => {
+forSeeds(
+  "two controllers without the right to the Lease come to rest, and what they leave is what one allows and demands",
+  200,
+  async (seed) => {
     const random = seededRandom(seed);
     const pair = new Pair(random);
     for (let step = 0; step < 40; step++) {
@@ -137,4 +135,5 @@ for (let seed = from; seed < from + count; seed++)
     await pair.rest(900_000);
     assert.deepEqual(await pair.rest(300_000), [], "they write for ever");
     assert.deepEqual(pair.model.faults(), []);
-  });
+  },
+);

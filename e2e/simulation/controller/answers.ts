@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { asked, textOf } from "#pkg/http/testing";
+import { controllerApi } from "../../../controller/api.ts";
+import type { World } from "../../../controller/testing/world.ts";
+
+const lists = ["", "problems", "brief", "brief&problems"];
+
+/** What a controller answers under `/v1`: all of it whenever its decisions are of a new kind, and one answer after another else, for most cost more than a step. */
+export class Answers {
+  /** Kinds of decisions that were answered, such as `service inUse`. */
+  static readonly kinds = new Set<string>();
+  #turn = 0;
+
+  /** Every answer is JSON, and lists all that there is. @param services how many there are */
+  async check({ controller, recorder, clock }: World, services: number, about: string): Promise<void> {
+    const routes = controllerApi({ controller: () => controller, recorder, clock });
+    const all = Object.entries(routes).flatMap(([path, route]) =>
+      (path === "/v1/recorder" ? ["", `about=${about}`] : lists).map((query) => ({ path, route, query })),
+    );
+    const kinds = kindsOf(controller).filter((kind) => !Answers.kinds.has(kind));
+    const next = this.#turn++ % all.length;
+    for (const { path, route, query } of kinds.length > 0 ? all : all.slice(next, next + 1)) {
+      const answer = await route(asked(query));
+      assert.equal(answer.status, 200, path);
+      const said = textOf(answer);
+      const { services: listed = [] } = JSON.parse(said);
+      assert.doesNotMatch(path === "/v1/recorder" ? "" : said, /object Object|undefined|NaN/);
+      if (path === "/v1/services" && !query.includes("problems")) assert.equal(listed.length, services);
+      if (path === "/v1/verdicts" && query === "") for (const kind of kinds) assert.ok(hasKind(JSON.parse(said), kind), kind);
+    }
+    for (const kind of kinds) Answers.kinds.add(kind);
+  }
+}
+
+function kindsOf(controller: World["controller"]): string[] {
+  const ofServices = Array.from(controller.services(), ({ verdict }) => `service ${verdict.cause}`);
+  const ofPools = Array.from(controller.pools(), ({ verdict }) => `pool ${verdict.cause}`);
+  return [...new Set([...ofServices, ...ofPools, `configuration ${controller.configuration.verdict.cause}`])];
+}
+
+function hasKind({ verdicts }: { readonly verdicts: readonly Record<string, string>[] }, of: string): boolean {
+  return verdicts.some(({ kind, cause }) => `${kind} ${cause}` === of);
+}
