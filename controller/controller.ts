@@ -96,8 +96,12 @@ export class Controller implements AsyncDisposable {
         this.#serviceController.allChanged();
       },
     });
-    this.#services = this.#informers.follow("Services", servicesOf(classes, "labels"), {}, (...change) =>
-      this.#serviceChanged(...change),
+    this.#services = this.#informers.follow(
+      "Services",
+      servicesOf(classes, "labels"),
+      {},
+      (...change) => this.#serviceChanged(...change),
+      () => this.#serviceController.relisted(),
     );
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>

@@ -160,3 +160,33 @@ test("an address that somebody writes into the status of a Service that may not 
   assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"]);
   assert.deepEqual(world.cluster.service("other/web")?.ingress, []);
 });
+
+test("a status that was written, and that the backup lacks, is written once more, though nobody saw it before", async () => {
+  const world = await startWorld(ten);
+  world.service("web");
+  world.cluster.deliver();
+  const backup = world.cluster.backup();
+  world.cluster.silent.add("services");
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+  world.cluster.restore(backup);
+  assert.deepEqual(world.addresses("web"), ["web="]);
+  world.cluster.silent.clear();
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
+test("an address that a Service has back from the backup is none that it was given just now: no report of another host takes it", async () => {
+  const strict = `${configText("main 10.0.0.0-10.0.0.1")}  conflict-probe: strict\n`;
+  const world = await startWorld(strict, { web: {} });
+  const backup = world.cluster.service("default/web");
+  world.clock.advanceBy(30_000);
+  world.change("web", { annotations: { "metallb.io/loadBalancerIPs": "10.0.0.1" } });
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.1"]);
+  if (backup !== undefined) world.cluster.put("services", backup);
+  await world.settle();
+  world.occupied("10.0.0.0");
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});

@@ -282,6 +282,11 @@ export class ServiceController {
     this.changed(key);
   }
 
+  /** All Services were listed again: a status that was written, and that is not there, is written once more. */
+  relisted(): void {
+    for (const key of this.#statuses.unseen) this.changed(key);
+  }
+
   /** Services have on record what they do not hold. */
   #takeRecorded(keys: Iterable<string>): void {
     const { allocator, services } = this.#options;
@@ -346,7 +351,7 @@ export class ServiceController {
     const decision = allocator.decide(key, service && this.#statuses.withoutReplaced(service));
     this.#recordDecision(key, service, before.allocation, decision);
     const isNew = !isSameAllocation(before.allocation, decision.allocation);
-    if (isNew) this.#allocationChanged(key, before.allocation);
+    if (isNew) this.#allocationChanged(key, before.allocation, service);
     this.#verdicts.decided(key, service, (decision.warning ?? decision.kept)?.verdict, isNew);
     this.#wake(key, before, decision);
     this.#givenUp.look(key, service);
@@ -354,10 +359,14 @@ export class ServiceController {
   }
 
   /** An address that is given up may be one that another host has. */
-  #allocationChanged(key: string, before: Allocation | undefined): void {
+  #allocationChanged(key: string, before: Allocation | undefined, service: Service | undefined): void {
     const after = this.#options.allocator.held(key);
     const had = new Set(before?.addresses.map(String));
-    for (const address of after?.addresses ?? []) if (!had.delete(address.toString())) this.#recent.add(key, address);
+    for (const address of after?.addresses ?? []) {
+      // What is on record was given earlier, as by a backup that the API was restored from.
+      const isGiven = !had.delete(address.toString()) && service?.ingress.includes(address.toString()) !== true;
+      if (isGiven) this.#recent.add(key, address);
+    }
     for (const address of had) this.#recent.delete(key, address);
     for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) this.#pools.changed(pool);
     if (before?.addresses.some((address) => this.#reported.has(address.toString()))) this.#heedOccupants();

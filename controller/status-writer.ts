@@ -104,6 +104,11 @@ export class StatusWriter {
     return this.#written.has(key);
   }
 
+  /** Services whose status was written, or is being written, and was not seen since. */
+  get unseen(): readonly string[] {
+    return [...this.#written.keys()];
+  }
+
   /** What the Service is given is not to be written any more: its status is what it was. */
   revert(key: string): void {
     this.#replaced.delete(key);

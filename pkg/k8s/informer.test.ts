@@ -39,6 +39,7 @@ class Scene implements AsyncDisposable {
         this.seen.push(`${key} ${before?.resourceVersion ?? "-"}>${now?.resourceVersion ?? "-"}`);
       },
       synced: () => this.seen.push("synced"),
+      relisted: () => this.seen.push("relisted"),
       reached: () => this.reached.push(this.informer.lostSince),
       forbidden: () => this.forbidden++,
     });
@@ -310,7 +311,7 @@ for (const how of ["status", "event"] as const)
     const remade = configMap("remade", "203", "", "another uid");
     list.reply(200, listOf("300", [same, configMap("changed", "201"), configMap("new", "202"), remade]));
     assert.equal((await scene.api.next()).query.resourceVersion, "300");
-    await scene.saw("ns/gone 3>-", "ns/changed 2>201", "ns/new ->202", "ns/remade 4>203");
+    await scene.saw("ns/gone 3>-", "ns/changed 2>201", "ns/new ->202", "ns/remade 4>203", "relisted");
     assert.deepEqual(scene.log.lines, []);
   });
 
@@ -382,7 +383,7 @@ test(
     const list = await scene.retry();
     assert.equal(list.query.watch, undefined);
     list.reply(200, listOf("60", [configMap("a", "55", "restored")]));
-    await scene.saw("ns/a ->99", "synced", "ns/a 99>55");
+    await scene.saw("ns/a ->99", "synced", "ns/a 99>55", "relisted");
     assert.equal((await scene.api.next()).query.resourceVersion, "60");
   },
 );
@@ -436,7 +437,7 @@ test(
     const list = await scene.retry();
     assert.equal(list.query.limit, "200");
     list.reply(200, listOf("97", [configMap("a", "90"), configMap("b", "95", "is")]));
-    await scene.saw("ns/b 95>95");
+    await scene.saw("ns/b 95>95", "relisted");
     assert.equal(scene.informer.get("ns/b")?.data.value, "is");
   },
 );
@@ -453,7 +454,7 @@ test("an API that is restored again while it is listed anew is listed once more"
   (await scene.api.next()).reply(200, listOf("60", []));
   (await scene.retry()).reply(200, listOf("60", [configMap("a", "55")]));
   assert.equal((await scene.api.next()).query.resourceVersion, "60");
-  await scene.saw("ns/a ->90", "synced", "ns/a 90>95", "ns/a 95>55");
+  await scene.saw("ns/a ->90", "synced", "ns/a 90>95", "relisted", "ns/a 95>55", "relisted");
 });
 
 test("an API that was out of reach for long is listed anew: it may have been restored and have caught up", limit, async () => {

@@ -26,6 +26,8 @@ export interface Handlers<V> {
   changed(key: string, now: V | undefined, before: V | undefined): void;
   /** The first list is complete: every object there was has been passed to `changed`. */
   synced?(): void;
+  /** A later list was passed to `changed`, too. It may lack what a write was answered with before, where the API was restored from a backup. */
+  relisted?(): void;
   /** `lostSince` is another. */
   reached?(): void;
   /** The server refuses to list or watch these objects (403). It is asked again and again. */
@@ -287,7 +289,11 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#objects = listed;
     for (const [key, object] of before) if (!listed.has(key)) this.#changed(key, undefined, object);
     for (const [key, object] of listed) if (before.get(key) !== object) this.#changed(key, object, before.get(key));
-    if (this.#synced || this.#stopped) return;
+    if (this.#stopped) return;
+    if (this.#synced) {
+      this.#handlers.relisted?.();
+      return;
+    }
     this.#synced = true;
     this.#handlers.synced?.();
   }

@@ -19,9 +19,16 @@ export class Informers implements Disposable {
   }
 
   /** @param what as people read it in `missing` */
-  follow<V extends ObjectMeta>(what: string, resource: Resource<V>, scope: Scope, changed: Handlers<V>["changed"]): Informer<V> {
+  follow<V extends ObjectMeta>(
+    what: string,
+    resource: Resource<V>,
+    scope: Scope,
+    changed: Handlers<V>["changed"],
+    relisted?: () => void,
+  ): Informer<V> {
     const informer = this.#cluster.informer(resource, scope, {
       changed,
+      ...(relisted !== undefined && { relisted }),
       synced: this.#synced,
       ...(this.#reached !== undefined && { reached: this.#reached }),
     });

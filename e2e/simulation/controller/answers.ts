@@ -5,7 +5,10 @@ import type { World } from "../../../controller/testing/world.ts";
 
 const lists = ["", "problems", "brief", "brief&problems"];
 
-/** What a controller answers under `/v1`: all of it whenever its decisions are of a new kind, and one answer after another else, for most cost more than a step. */
+// An answer costs as much as a step of the story.
+const stepsPerAnswer = 4;
+
+/** What a controller answers under `/v1`: all of it whenever a decision is of a new kind, and else one answer after another, now and then. */
 export class Answers {
   /** Kinds of decisions that were answered, such as `service inUse`. */
   static readonly kinds = new Set<string>();
@@ -18,8 +21,9 @@ export class Answers {
       (path === "/v1/recorder" ? ["", `about=${about}`] : lists).map((query) => ({ path, route, query })),
     );
     const kinds = kindsOf(controller).filter((kind) => !Answers.kinds.has(kind));
-    const next = this.#turn++ % all.length;
-    for (const { path, route, query } of kinds.length > 0 ? all : all.slice(next, next + 1)) {
+    const next = (this.#turn++ / stepsPerAnswer) % all.length;
+    const due = Number.isInteger(next) ? all.slice(next, next + 1) : [];
+    for (const { path, route, query } of kinds.length > 0 ? all : due) {
       const answer = await route(asked(query));
       assert.equal(answer.status, 200, path);
       const said = textOf(answer);

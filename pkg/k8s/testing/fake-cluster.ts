@@ -17,6 +17,8 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
   lostSince: Millis | undefined;
   /** The version of the store that it last caught up with; undefined once a test has told it something else. */
   caughtUpWith: number | undefined;
+  /** The next delivery is a list, as after a restore. */
+  isToList = false;
   readonly #handlers: Handlers<V>;
   readonly #objects = new Map<string, V>(); // key -> object
 
@@ -77,6 +79,11 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.#handlers.forbidden?.();
   }
 
+  relist(): void {
+    this.isToList = false;
+    this.#handlers.relisted?.();
+  }
+
   /** The first list is complete. */
   sync(): void {
     this.synced = true;
@@ -105,7 +112,7 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
   readonly forbidden = new Set<Plural>();
   /** Writes take until this is kept. */
   gate: Promise<void> = Promise.resolve();
-  readonly #stored = new Map<string, ObjectMeta>(); // plural and key -> object
+  #stored = new Map<string, ObjectMeta>(); // plural and key -> object
   #version = 1;
   #writesUnderWay = 0;
 
@@ -132,6 +139,18 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
   remove(plural: Plural, key: string): void {
     this.#stored.delete(`${plural} ${key}`);
     this.#version++;
+  }
+
+  /** All that is stored, for `restore`. */
+  backup(): ReadonlyMap<string, ObjectMeta> {
+    return new Map(this.#stored);
+  }
+
+  /** Everything is as it was then, versions too, and informers list it anew. */
+  restore(backup: ReadonlyMap<string, ObjectMeta>): void {
+    this.#stored = new Map(backup);
+    this.#version++;
+    for (const informer of this.informers) informer.isToList = true;
   }
 
   service(key: string): Service | undefined {
@@ -161,6 +180,7 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
       for (const { key } of [...informer.values()]) if (!current.has(key)) informer.forget(key);
       informer.seeAtOnce([...current.values()].filter((object) => informer.get(object.key) !== object));
       if (!synced) informer.sync();
+      else if (informer.isToList) informer.relist();
       informer.caughtUpWith = version;
     }
   }
