@@ -86,5 +86,8 @@ test("/v1/configuration has a hash that a password does not change", async () =>
 test("a controller that stands by lists nothing, and says that it does not lead", async () => {
   const world = await startWorld(configText("a 10.0.0.0/32"), { one: {} });
   await world.restart();
-  assert.deepEqual(await ask(world, "/v1/services").then(({ leader, services }) => [leader, services]), [false, []]);
+  for (const list of ["services", "pools", "verdicts"]) {
+    const { leader, [list]: listed } = await ask(world, `/v1/${list}`);
+    assert.deepEqual([leader, listed], [false, []]);
+  }
 });

@@ -62,6 +62,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   };
 
   function* verdicts(asked: Asked): Iterable<VerdictEntry | undefined> {
+    if (!controller().isWorking) return;
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
     for (const { pool: name, verdict } of pools())
       if (!asked.query.has("problems") || isProblem(verdict)) yield { kind: "pool", name, ...verdict };

@@ -6,5 +6,15 @@ import { inputs } from "./inputs.ts";
 import { ownership } from "./ownership.ts";
 import { rights } from "./rights.ts";
 import { routes } from "./routes.ts";
+import { standby } from "./standby.ts";
 
-export const breaks: readonly Break[] = [...addresses, ...ownership, ...routes, ...changes, ...elsewhere, ...inputs, ...rights];
+export const breaks: readonly Break[] = [
+  ...addresses,
+  ...ownership,
+  ...routes,
+  ...changes,
+  ...elsewhere,
+  ...inputs,
+  ...rights,
+  ...standby,
+];

@@ -1,0 +1,30 @@
+import type { Break } from "../break.ts";
+
+const tools = ["ctl/doctor/standby.test.ts"];
+const restored = ["controller/restored.test.ts"];
+
+/** Promises 1 and 5 after the API was restored from a backup, and what tools say of a controller that stands by. */
+export const standby: readonly Break[] = [
+  {
+    before: "for (const key of this.#statuses.unseen) this.changed(key);",
+    after: "",
+    tests: restored,
+  },
+  {
+    before: " && service?.ingress.includes(address.toString()) !== true;",
+    after: ";",
+    tests: restored,
+  },
+  { before: "this.#handlers.relisted?.();", after: "", tests: ["pkg/k8s/informer.test.ts"] },
+  { before: "if (!controller().isWorking) return;", after: "", tests: tools },
+  {
+    before: "const deciding = configurations.filter(({ body }) => body.leader !== false);",
+    after: "const deciding = configurations;",
+    tests: tools,
+  },
+  {
+    before: "const working = answers.filter(({ body }) => body.leader !== false);",
+    after: "const working = answers;",
+    tests: tools,
+  },
+];
