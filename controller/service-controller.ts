@@ -362,11 +362,9 @@ export class ServiceController {
   #allocationChanged(key: string, before: Allocation | undefined, service: Service | undefined): void {
     const after = this.#options.allocator.held(key);
     const had = new Set(before?.addresses.map(String));
-    for (const address of after?.addresses ?? []) {
-      // What is on record was given earlier, as by a backup that the API was restored from.
-      const isGiven = !had.delete(address.toString()) && service?.ingress.includes(address.toString()) !== true;
-      if (isGiven) this.#recent.add(key, address);
-    }
+    // What is on record was given earlier, as by a backup that the API was restored from.
+    for (const address of after?.addresses ?? [])
+      if (!had.delete(`${address}`) && service?.ingress.includes(`${address}`) !== true) this.#recent.add(key, address);
     for (const address of had) this.#recent.delete(key, address);
     for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) this.#pools.changed(pool);
     if (before?.addresses.some((address) => this.#reported.has(address.toString()))) this.#heedOccupants();

@@ -289,13 +289,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#objects = listed;
     for (const [key, object] of before) if (!listed.has(key)) this.#changed(key, undefined, object);
     for (const [key, object] of listed) if (before.get(key) !== object) this.#changed(key, object, before.get(key));
-    if (this.#stopped) return;
-    if (this.#synced) {
-      this.#handlers.relisted?.();
-      return;
-    }
+    const isFirst = !this.#synced;
     this.#synced = true;
-    this.#handlers.synced?.();
+    if (!this.#stopped) this.#handlers[isFirst ? "synced" : "relisted"]?.();
   }
 
   async #watch(version: string): Promise<void> {
@@ -418,7 +414,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const before = this.#objects.get(meta.key);
     if (type === "DELETED") {
       if (this.#objects.delete(meta.key)) this.#changed(meta.key, undefined, before);
-    } else if (before === undefined || !sameVersion(before, meta)) {
+    } else if (before?.uid !== meta.uid || before.resourceVersion !== meta.resourceVersion) {
       const now = this.#resource.project(raw, meta);
       this.#objects.set(meta.key, now);
       this.#changed(meta.key, now, before);
@@ -438,10 +434,6 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #request(verb: "list" | "watch", query: URLSearchParams): Request {
     return { method: "GET", path: `${this.#path}?${query}`, purpose: `${verb} ${this.#resource.plural}` };
   }
-}
-
-function sameVersion(a: ObjectMeta, b: ObjectMeta): boolean {
-  return a.uid === b.uid && a.resourceVersion === b.resourceVersion;
 }
 
 /** The server no longer has the versions asked for. */

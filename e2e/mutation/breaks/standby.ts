@@ -11,11 +11,11 @@ export const standby: readonly Break[] = [
     tests: restored,
   },
   {
-    before: " && service?.ingress.includes(address.toString()) !== true;",
-    after: ";",
+    before: " && service?.ingress.includes(`${address}`) !== true)",
+    after: ")",
     tests: restored,
   },
-  { before: "this.#handlers.relisted?.();", after: "", tests: ["pkg/k8s/informer.test.ts"] },
+  { before: 'isFirst ? "synced" : "relisted"', after: '"synced"', tests: ["pkg/k8s/informer.test.ts"] },
   { before: "if (!controller().isWorking) return;", after: "", tests: tools },
   {
     before: "const deciding = configurations.filter(({ body }) => body.leader !== false);",
