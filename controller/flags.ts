@@ -5,7 +5,7 @@ import { commonFlags } from "#pkg/process";
 export const flags = {
   ...commonFlags,
   "ml-secret-name": flag.text({
-    help: "name of the Secret with the key of the speakers' ring, which is made where the Secret is empty; empty: none is made",
+    help: "name of the Secret with the key of the speakers' ring; the controller makes a key where the Secret is empty; empty: it makes no key",
     env: "METALLB_ML_SECRET_NAME",
   }),
   deployment: flag.text({ help: "no effect; accepted because MetalLB's manifests may have it", env: "METALLB_DEPLOYMENT" }),
@@ -21,7 +21,7 @@ export const flags = {
   }),
   "leader-elect-resource-name": flag.text({ help: "name of the Lease", fallback: "ingot-controller" }),
   "webhook-port": flag.integer({
-    help: "TCP port on which changes of the configuration are checked for the API server (admission webhook); 0: none",
+    help: "TCP port of the admission webhook, which checks changes of the configuration for the API server; 0: no webhook",
     fallback: 0,
     min: 0,
     max: 65535,

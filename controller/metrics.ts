@@ -9,7 +9,7 @@ export function createMetrics(
 ): ControllerMetrics {
   pullGauge(registry, {
     name: "ingot_controller_leader",
-    help: "1 on the controller that works, 0 on those that stand by.",
+    help: "1 on the controller that works, 0 on controllers that stand by.",
     labelNames: [],
     collect(add) {
       add({}, elector.isLeader ? 1 : 0);
@@ -41,7 +41,7 @@ export function createMetrics(
   });
   pullSeries(registry, "gauge", {
     name: "ingot_allocator_addresses_not_allowed",
-    help: "Addresses whose Services keep them, though they would not be given them now, by pool.",
+    help: "Addresses that Services keep although the configuration would not give them now, by pool.",
     labelNames: ["pool"],
     *series() {
       for (const { pool, notAllowed } of allocator.usage()) yield [{ pool }, notAllowed];
@@ -49,7 +49,7 @@ export function createMetrics(
   });
   pullSeries(registry, "gauge", {
     name: "ingot_quota_used",
-    help: "What counts towards a quota: ipv4 and ipv6 are addresses, services are Services. Of namespaces that hold something; none where they are counted together.",
+    help: "Usage that counts towards a quota: ipv4 and ipv6 are addresses, services are Services. One series for each namespace that holds something; the namespace is empty where namespaces are counted together.",
     labelNames: ["quota", "namespace", "resource"],
     *series() {
       for (const { quota, namespace = "", resource, used } of allocator.quotaUsage())
@@ -58,7 +58,7 @@ export function createMetrics(
   });
   pullSeries(registry, "gauge", {
     name: "ingot_quota_limit",
-    help: "What a quota allows, for each namespace that holds something.",
+    help: "Limit of a quota, for each namespace that holds something.",
     labelNames: ["quota", "namespace", "resource"],
     *series() {
       for (const { quota, namespace = "", resource, limit } of allocator.quotaUsage())
@@ -67,7 +67,7 @@ export function createMetrics(
   });
   pullSeries(registry, "gauge", {
     name: "ingot_quota_exceeded",
-    help: "1 where more is held than a quota allows, because it was held before. Nothing is taken away.",
+    help: "1 where Services hold more than a quota allows, because they held it before. Nothing is taken away.",
     labelNames: ["quota", "namespace", "resource"],
     *series() {
       for (const { quota, namespace = "", resource, used, limit } of allocator.quotaUsage())
@@ -77,7 +77,7 @@ export function createMetrics(
   return new ControllerMetrics(registry);
 }
 
-/** What the controller measures as it happens. */
+/** Metrics that the controller counts and measures as it works. */
 export class ControllerMetrics extends KubernetesMetrics {
   readonly allocation: Histogram;
   readonly statusWrite: Histogram;

@@ -25,8 +25,8 @@ test("a Service outside the fence is told so by its pool's name, and by none tha
   assert.deepEqual(
     await world.settle(),
     [
-      'team-b/asking: Warning AllocationFailed: Failed to allocate IP for "team-b/asking": pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask who runs the cluster for this one',
-      'team-b/named: Warning AllocationFailed: Failed to allocate IP for "team-b/named": pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask who runs the cluster for this one',
+      'team-b/asking: Warning AllocationFailed: Failed to allocate IP for "team-b/asking": pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask the administrators of the cluster for this one',
+      'team-b/named: Warning AllocationFailed: Failed to allocate IP for "team-b/named": pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask the administrators of the cluster for this one',
     ].sort((a, b) => (a.includes("named") ? -1 : b.includes("named") ? 1 : 0)),
   );
   assert.deepEqual(statusOf(world, "team-a/in", "team-b/out"), ["10.0.0.0", ""]);

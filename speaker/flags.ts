@@ -27,7 +27,7 @@ export const flags = {
     env: "METALLB_ML_SECRET_KEY",
   }),
   "ml-secret-name": flag.text({
-    help: "name of the Secret with that key, which is followed so that the key can be changed; empty: a restart reads it",
+    help: "name of the Secret with that key; the speaker follows its changes; empty: only a restart reads the key again",
     env: "METALLB_ML_SECRET_NAME",
   }),
   "ml-timing": flag.choice({
@@ -36,7 +36,7 @@ export const flags = {
     choices: ["auto", "lan", "fast"] as const,
   }),
   "bgp-port": flag.integer({
-    help: "port on which BGP peers may connect, normally 179; 0: none may, and passive peers never have a session",
+    help: "port on which BGP peers may connect, normally 179; 0: no peer may, and passive peers never have a session",
     fallback: 0,
     min: 0,
     max: 65535,

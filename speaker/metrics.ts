@@ -58,20 +58,20 @@ export function registerTimings(registry: Registry): SpeakerTimings {
   const registers = [registry];
   const takeovers = new Counter({
     name: "ingot_layer2_takeovers_total",
-    help: "Addresses that this node announces and another one did before: that one failed, left, or lives and the address moved.",
+    help: "Addresses that this node took over from another node: it failed, left, or lives and the address moved.",
     labelNames: ["cause"],
     registers,
   });
   for (const cause of ["failed", "left", "moved"]) takeovers.inc({ cause }, 0); // So that the first one is an increase.
   const failover = new Histogram({
     name: "ingot_layer2_failover_seconds",
-    help: "Time from when a failed node was suspected first until this one announces an address of it.",
+    help: "Time from the first suspicion of a failed node until this node announces one of its addresses.",
     buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30],
     registers,
   });
   const convergence = new Histogram({
     name: "ingot_speaker_config_convergence_seconds",
-    help: "Time from when another configuration is in force until every address is placed under it.",
+    help: "Time from when a new configuration is in force until every address is placed under it.",
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
@@ -99,7 +99,7 @@ export function registerAnnouncements(
 export function registerApiView(registry: Registry, viewAge: () => number): void {
   pullGauge(registry, {
     name: "ingot_speaker_api_view_age_seconds",
-    help: "For how long this speaker has not seen what changes in the API; 0 while it does.",
+    help: "Time for which this speaker has not seen changes in the API; 0 while it sees them.",
     collect(add) {
       add({}, viewAge());
     },

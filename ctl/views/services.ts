@@ -8,7 +8,7 @@ import { asFarAsKnown } from "../cluster/processes.ts";
 
 export const services = clusterCommand({
   name: "services",
-  summary: "Services, their addresses and what is the case with them",
+  summary: "Services, their addresses and their state",
   takes: 0,
   options: {
     "all-namespaces": { short: "A", help: "Services of all namespaces" },

@@ -23,5 +23,5 @@ function causesTable(table: Readonly<Record<string, Cause>>): string {
   const rows = Object.entries(table).map(
     ([code, row]) => `| \`${code}\` | ${row.states.join(", ")} | ${row.means} | ${row.next.replaceAll("|", "\\|")} |`,
   );
-  return `${["| cause | state | what is the case | what to do |", "|---|---|---|---|", ...rows].join("\n")}\n`;
+  return `${["| cause | state | meaning | what to do |", "|---|---|---|---|", ...rows].join("\n")}\n`;
 }

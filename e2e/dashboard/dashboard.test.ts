@@ -135,7 +135,7 @@ suite("the dashboard of a running cluster", { skip: chromiumRefusal() || (await 
     await viewer.page.getByRole("link", { name: "If they were drained instead" }).click();
     await outcome.getByRole("heading", { name: /^If .* were drained$/ }).waitFor();
     await outcome.getByText(/^\d+ address(es)? would stay\.$/).waitFor();
-    await viewer.page.getByRole("link", { name: "Back to what is the case" }).click();
+    await viewer.page.getByRole("link", { name: "Back to the present" }).click();
     await outcome.waitFor({ state: "detached" });
   });
 

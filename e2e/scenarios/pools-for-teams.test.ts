@@ -55,7 +55,7 @@ suite("pools for teams, as kubectl shows them to a tenant", { skip: await Lab.re
       await view.described(
         "team-b",
         name,
-        /Warning +AllocationFailed .*Failed to allocate IP for "team-b\/.*": pool "team-a" is not for namespace "team-b"; request a pool or an address that is, or ask who runs the cluster for this one/,
+        /Warning +AllocationFailed .*Failed to allocate IP for "team-b\/.*": pool "team-a" is not for namespace "team-b"; request a pool or an address that is, or ask the administrators of the cluster for this one/,
       );
     const text = await view.kubectl("--namespace", "team-b", "describe", "service", "asking");
     assert.doesNotMatch(text, /team-a\/web/);

@@ -19,7 +19,7 @@ const quota = {
   asked: 0,
   needs: 1,
 } as const;
-const lessOrMore = "; delete a Service that holds an address, or ask who runs the cluster for more";
+const lessOrMore = "; delete a Service that holds an address, or ask the administrators of the cluster for more";
 
 const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, string][] } = {
   noPools: [[{ reason: "noPools" }, "the configuration has no address pools; add one under address-pools"]],
@@ -80,7 +80,7 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
   notForNamespace: [
     [
       { reason: "notForNamespace", pool: "a", namespace: "team-b" },
-      'pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask who runs the cluster for this one',
+      'pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask the administrators of the cluster for this one',
     ],
   ],
   notForService: [

@@ -2,11 +2,11 @@
 export const states = {
   Announced: "of a Service or address: traffic for the address comes to the cluster, as far as a speaker can tell",
   Ready: "of a pool, node, peer or configuration: it does what it is for",
-  NotOurs: "it is none of Ingot's: nothing is done about it, and nothing is wrong",
+  NotOurs: "Ingot is not responsible: it does nothing, and nothing is wrong",
   Assigned:
     "by the controller, which does not know who announces an address: the Service has all that it asks for; tools that reach a speaker show the speaker's verdict instead",
   Degraded: "it works, but not as it was asked for, or not everywhere",
-  Pending: "it does not work; `next` says what that takes",
+  Pending: "it does not work; `next` names the remedy",
 } as const;
 
 export type State = keyof typeof states;

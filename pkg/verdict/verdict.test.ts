@@ -9,7 +9,7 @@ const rows = kinds.flatMap((kind) =>
   Object.entries(causes[kind] as Record<string, Cause>).map(([code, row]) => ({ kind, code, row })),
 );
 
-test("every row is a sentence on what is the case, and one on what to do wherever something is wrong", () => {
+test("every row has a sentence on the state, and a remedy wherever something is wrong", () => {
   for (const { kind, code, row } of rows) {
     const place = `${kind} ${code}`;
     assert.match(row.means, /^[A-Z].*\.$/s, place);
@@ -41,7 +41,7 @@ test("a verdict is of its row, where nothing better is known", () => {
   });
   const better = verdict("service", "noPools", { state: "Degraded", message: "m", next: "n" });
   assert.deepEqual([better.state, sentence(better)], ["Degraded", "m; n"]);
-  assert.equal(verdict("peer", "waitsForPassword").message, "the password of the session cannot be had from its Secret");
+  assert.equal(verdict("peer", "waitsForPassword").message, "the speaker cannot get the password of the session from its Secret");
   assert.equal(
     verdict("node", "bfd").message,
     "BFD packets cannot be sent or received on the node, for the reason in the message",

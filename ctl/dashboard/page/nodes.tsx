@@ -34,7 +34,7 @@ export function Nodes({ model }: { readonly model: Model }) {
           <a href={placeText({ view: "nodes", what: what === "lose" ? "drain" : "lose", nodes: chosen })}>
             {what === "lose" ? "If they were drained instead" : "If they failed instead"}
           </a>
-          <a href={placeText({ view: "nodes" })}>Back to what is the case</a>
+          <a href={placeText({ view: "nodes" })}>Back to the present</a>
         </p>
       )}
       {what !== undefined && chosen.length > 0 ? (

@@ -12,7 +12,7 @@ export const configurationCauses = {
   },
   undecided: {
     states: ["Pending"],
-    means: "The process has not seen all that the decision takes.",
+    means: "The process has not seen everything that the decision needs.",
     next: "wait; if it stays so, see its /readyz",
   },
   configMapMissing: {

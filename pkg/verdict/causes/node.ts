@@ -6,7 +6,7 @@ const isDegraded = ["Degraded"] as const;
 export const nodeCauses = {
   ready: {
     states: ["Ready"],
-    means: "The speaker does its work, and nothing about the node is in its way.",
+    means: "The speaker does its work, and the node's settings allow it.",
     next: "",
   },
   waiting: {
@@ -17,7 +17,7 @@ export const nodeCauses = {
   },
   layer2Unavailable: {
     states: ["Pending"],
-    means: "The speaker cannot announce on layer 2, and leaves that to other nodes. What it announces by BGP is not concerned.",
+    means: "The speaker cannot announce on layer 2, and leaves that to other nodes. Its BGP announcements go on.",
     next: "where NET_RAW is missing, add it to the capabilities of the speakers' container; else the speaker's log has what failed; a speaker tries again when it starts again",
   },
   noCarrier: {
@@ -32,7 +32,7 @@ export const nodeCauses = {
   },
   apiUnreachable: {
     states: isDegraded,
-    means: "The speaker does not reach the API, and as far as it knows no other one does. It goes on announcing what it knows.",
+    means: "The speaker does not reach the API, and as far as it knows no other speaker does. It goes on announcing what it knows.",
     next: "see whether the API server is up, and to the network between it and the nodes",
   },
   draining: {
@@ -92,12 +92,12 @@ export const nodeCauses = {
   },
   noInterface: {
     states: isDegraded,
-    means: "The interfaces of a pool match none of the node.",
+    means: "The interfaces of a pool match no interface of the node.",
     next: "correct the pool's interfaces, or select other nodes with its node-selectors",
   },
   nodePorts: {
     states: isDegraded,
-    means: "NodePorts are served by kube-proxy at all addresses of the node, and those of a pool are among them.",
+    means: "The node's kube-proxy serves NodePorts at all addresses of the node, addresses of a pool among them.",
     next: "set nodePortAddresses: [primary] in kube-proxy's configuration, or carrier: route for the pool",
   },
   interfaceManaged: {

@@ -19,7 +19,7 @@ export const peerCauses = {
   },
   waitsForPassword: {
     states: isEither,
-    means: "The password of the session cannot be had from its Secret.",
+    means: "The speaker cannot get the password of the session from its Secret.",
     next: "create the Secret that password-secret names, with a password under that key",
   },
   waitsForSource: {
@@ -54,7 +54,7 @@ export const peerCauses = {
   },
   notificationSent: {
     states: isPending,
-    means: "This node ended the session with a NOTIFICATION, because of what the message says.",
+    means: "This node ended the session with a NOTIFICATION, for the reason in the message.",
     next: "make the router and the configuration agree on it",
   },
   holdTimerExpired: {

@@ -9,13 +9,13 @@ export const poolCauses = {
   },
   full: {
     states: ["Degraded"],
-    means: "No address of the pool is free. Services that have one are not concerned.",
+    means: "No address of the pool is free. Services that have an address keep it.",
     next: "add addresses to the pool, or delete Services that hold one",
   },
   ipamFailing: {
     states: ["Degraded"],
-    means: "NetBox, where the addresses of the pool are kept, too, does not do what it is asked for. What Services hold stays.",
-    next: "do what the message says; what was not done is tried again",
+    means: "NetBox, which also records the addresses of the pool, does not do what Ingot asks for. Services keep their addresses.",
+    next: "do what the message says; the controller tries again",
   },
   noActiveSpeaker: {
     states: ["Pending", "NotOurs"],

@@ -46,7 +46,7 @@ const refusals = {
   },
   unknownPool: {
     states: isUnmet,
-    means: "The annotation names a pool that there is not.",
+    means: "The annotation names a pool that does not exist.",
     next: `correct the annotation ${annotations.pool} or add the pool`,
   },
   poolFull: {
@@ -57,7 +57,7 @@ const refusals = {
   reservedInUse: {
     states: isUnmet,
     means:
-      "Of a pool without auto-assign the Service gets only what is reserved for it or its namespace, and all of that, of a family that it needs, is in use.",
+      "A pool without auto-assign gives the Service only addresses reserved for it or its namespace, and all of these, in a family that the Service needs, are in use.",
     next: `delete a Service that holds one, or request the pool with the annotation ${annotations.pool}`,
   },
   awaitsIpam: {
@@ -72,7 +72,7 @@ const refusals = {
   },
   recordedElsewhere: {
     states: isUnmet,
-    means: "By a record of NetBox that this cluster did not make, the requested address is in use.",
+    means: "The requested address is in use according to a record of NetBox that this cluster did not make.",
     next: "request another address, or remove that record in NetBox, which is read again within 5 minutes",
   },
   poolLacksFamily: {
@@ -82,7 +82,7 @@ const refusals = {
   },
   noPoolFits: {
     states: isUnmet,
-    means: "No pool with auto-assign has what the Service needs. The message says of each pool why.",
+    means: "No pool with auto-assign has what the Service needs. The message names the reason for each pool.",
     next: `add addresses to a pool or request a pool with the annotation ${annotations.pool}`,
   },
   autoAssignOff: {
@@ -93,7 +93,7 @@ const refusals = {
   notForNamespace: {
     states: isUnmet,
     means: "The requested pool, or the pool of the requested address, is not for the namespace of the Service.",
-    next: "request a pool or an address that is, or ask who runs the cluster for this one",
+    next: "request a pool or an address that is, or ask the administrators of the cluster for this one",
   },
   notForService: {
     states: isUnmet,
@@ -118,13 +118,13 @@ const refusals = {
   sharedByTooMany: {
     states: isUnmet,
     means:
-      "As many Services share the address as may, which is 500. No other is given it; of more that have it already, the first by name count.",
+      "The maximum of 500 Services share the address. No other Service gets it; if more have it already, the first 500 by name count.",
     next: "request another address, or give it another sharing key",
   },
   quotaExceeded: {
     states: isUnmet,
     means: "The namespace has as much as its quota allows. The Service is tried again as soon as something is freed.",
-    next: "delete a Service that holds an address, or ask who runs the cluster for more",
+    next: "delete a Service that holds an address, or ask the administrators of the cluster for more",
   },
   outsidePools: {
     states: isUnmet,
@@ -187,14 +187,14 @@ const refusals = {
 const assignment = {
   assigned: {
     states: ["Assigned"],
-    means: "The Service has all that it asks for. Who announces its addresses the speakers know.",
+    means: "The Service has all that it asks for. The speakers know who announces its addresses.",
     next: "",
   },
   notAllowed: {
     states: ["Assigned"],
     means:
-      "The Service keeps what it has, though by the configuration, or by its labels or its namespace's, it would not be given it now.",
-    next: "nothing is taken from it; once it is deleted and made again, it gets what is allowed then",
+      "The Service keeps its addresses, although the configuration, its labels or its namespace's labels would not allow them now.",
+    next: "the Service keeps them; once it is deleted and made again, it gets what is allowed then",
   },
   undecided: {
     states: isPending,
@@ -203,7 +203,7 @@ const assignment = {
   },
   noConfiguration: {
     states: isPending,
-    means: "There is no configuration, so that there are no pools.",
+    means: "There is no configuration, and so no pool.",
     next: "see the verdict on the configuration",
   },
   malformedRequest: {
@@ -224,8 +224,8 @@ const assignment = {
   statusRefused: {
     states: isPending,
     means:
-      "An address is assigned, and the API server, or an admission policy or webhook, refuses the status that has it or does not answer to it, so that nobody announces it.",
-    next: "change the policy, the webhook or the rights that the message names; the status is written again and again, and taken then",
+      "An address is assigned, but the API server, an admission policy or a webhook refuses the status with the address, or does not answer, so that nobody announces it.",
+    next: "change the policy, the webhook or the rights that the message names; the controller keeps trying to write the status",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
@@ -294,7 +294,7 @@ const announcement = {
   },
   notInSubnet: {
     states: isPending,
-    means: "The pool asks for a node in the subnet of the address, and there is none.",
+    means: "The pool asks for a node in the subnet of the address, and no such node exists.",
     next: "use addresses of their subnets, or give a node an address in this one",
   },
   protocolNone: {
@@ -315,7 +315,7 @@ const announcement = {
   },
   apiViewOld: {
     states: isPending,
-    means: "By BGP and under Local, a node that does not reach the API leaves the address to those that do.",
+    means: "By BGP and under Local, a node that does not reach the API leaves the address to nodes that do.",
     next: "see the verdict on the node",
   },
   noPeer: {
@@ -326,18 +326,18 @@ const announcement = {
   noSession: {
     states: ["Pending", "Degraded"],
     means:
-      "The node has routes for the address, and no session with any router that is to have them. Degraded where other nodes announce it.",
+      "The node has routes for the address, and no session with any router that should have them. Degraded where other nodes announce it.",
     next: "see the verdicts on the peers",
   },
   someSessionsDown: {
     states: ["Degraded"],
-    means: "Of the routers that are to have the node's routes for the address, some have no session.",
+    means: "Some of the routers that should have the node's routes for the address have no session.",
     next: "see the verdicts on the peers",
   },
   routeNotCarried: {
     states: ["Degraded", "Pending"],
     means:
-      "Sessions are established with the routers that are to have the node's routes for the address, and some cannot carry them.",
+      "Sessions are established with the routers that should have the node's routes for the address, and some sessions cannot carry them.",
     next: "see the message: enable the address family on the router, or give the interface an address or the advertisement a next-hop",
   },
   notInKernel: {
