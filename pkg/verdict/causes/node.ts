@@ -32,7 +32,8 @@ export const nodeCauses = {
   },
   apiUnreachable: {
     states: isDegraded,
-    means: "The speaker does not reach the API, and as far as it knows no other speaker does. It goes on announcing what it knows.",
+    means:
+      "The speaker does not reach the API, and as far as it knows no other speaker does. It goes on announcing what it knows.",
     next: "see whether the API server is up, and to the network between it and the nodes",
   },
   draining: {

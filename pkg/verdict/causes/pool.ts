@@ -14,7 +14,8 @@ export const poolCauses = {
   },
   ipamFailing: {
     states: ["Degraded"],
-    means: "NetBox, which also records the addresses of the pool, does not do what Ingot asks for. Services keep their addresses.",
+    means:
+      "NetBox, which also records the addresses of the pool, does not do what Ingot asks for. Services keep their addresses.",
     next: "do what the message says; the controller tries again",
   },
   noActiveSpeaker: {
