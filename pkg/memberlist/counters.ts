@@ -20,9 +20,12 @@ export interface NetworkCounters {
   /** Pings answered directly and in time, and the milliseconds that all of them took. */
   roundTrips: number;
   roundTripMillis: number;
-  /** Of those, how many took as long as each of `roundTripBounds` or less, and more than the one before; the last: more than all. */
+  /**
+   * Numbers of round trips that took at most as long as each of `roundTripBounds` and longer than the bound before; the last number:
+   * longer than all bounds.
+   */
   roundTripBuckets: number[];
-  /** What arrived and could not be understood. */
+  /** Messages that arrived and could not be understood. */
   problems: Record<MemberlistProblem, number>;
 }
 

@@ -17,11 +17,11 @@ const maxWords = 4;
 const maxSampled = 4000;
 
 /**
- * Decides which packets wake this member while a flood of forged ones arrives, for a filter in the kernel. The nonces of a member's packets all
- * begin with the same chance bits, which a host that does not see these packets cannot know. What begins so is let through, and what comes from
- * the address of a member whose nonces have no such beginning, or none that is known yet. It is the same with other sources of whom something
- * authentic came, but by their addresses they are let through only while they keep within their share: it may have been sent again by anybody.
- * All else is let through as a sample.
+ * Decides which packets wake this member while a flood of forged packets arrives, for a filter in the kernel. The nonces of a member's
+ * packets all begin with the same random bits, which a host that does not see these packets cannot know. The filter passes packets that
+ * begin so, and packets from the address of a member whose nonces have no common beginning, or no known one. The same holds for other
+ * sources that sent something authentic. But the filter passes packets by their addresses only while they keep within their share, because
+ * anybody may have replayed that packet. Of all other packets the filter passes a sample.
  */
 export class FloodFilter {
   readonly #nonceAt: number | undefined;
@@ -82,7 +82,7 @@ export class FloodFilter {
   }
 
   /**
-   * What is let through now; all where this is undefined. In a ring of some thousand members those that have several words are told by their
+   * The packets that pass now; all if undefined. In a ring of some thousand members the filter knows members with several words by their
    * addresses, which take less room.
    * @param others addresses of whoever else is known
    * @param spares whether a source that is not known keeps within its share

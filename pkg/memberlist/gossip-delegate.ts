@@ -21,8 +21,8 @@ export interface GossipDelegateOptions {
 }
 
 /**
- * What a member exchanges beside the ring's own messages: its gossip. As HashiCorp's delegates it provides the user state of a push/pull,
- * and merges that of others. It needs nobody else to answer, so that it can live in the ring's thread.
+ * The gossip of a member, which members exchange beside the ring's own messages. Like HashiCorp's delegates it provides the user state of
+ * a push/pull, and merges the state of others. It depends on no other part for its answers, so that it can live in the ring's thread.
  */
 export class GossipDelegate implements Disposable {
   readonly #options: GossipDelegateOptions;
@@ -70,7 +70,7 @@ export class GossipDelegate implements Disposable {
     return this.#store.state();
   }
 
-  /** Of the entries of members. */
+  /** Digest of the members' entries. */
   digest(): number {
     return this.#store.digest();
   }

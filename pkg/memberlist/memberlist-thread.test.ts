@@ -10,7 +10,9 @@ import { FakeNetwork } from "./testing/network.ts";
 import { ThreadMember } from "./thread-member.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
 
-/** Threads that are none: messages take a turn of the event loop each way, as between real ones, and pass a structured clone. */
+/**
+ * Threads in name only: messages take a turn of the event loop each way, as between real threads, and pass a structured clone.
+ */
 class Harness implements AsyncDisposable {
   readonly clock = new SimulatedClock();
   readonly network = new FakeNetwork(this.clock);

@@ -39,7 +39,7 @@ export interface RingWorker extends Thread {
   terminate(): Promise<unknown>;
 }
 
-// Of the thread's own heap. It has a member for each node and their gossip: 2 MB in a ring of 100 with 10,000 addresses.
+// Limits of the thread's own heap. The heap has a member for each node and its gossip: 2 MB in a ring of 100 with 10,000 addresses.
 const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const startRetryMs: Millis = 500;
 // From when a member was met until all that it knows of are members here too.
@@ -49,8 +49,8 @@ const incarnationEpoch = Date.UTC(2020, 0, 1);
 const maxFirstIncarnation = 0xffff_0000;
 
 /**
- * One member of a ring in a thread of its own, with its gossip: it answers pings and push/pulls while this thread is busy. What is read
- * here is what the thread has reported so far. A thread that dies is followed by another, which joins the members that there were.
+ * One member of a ring in a thread of its own, with its gossip: it answers pings and push/pulls while this thread is busy. Its properties
+ * show what the thread has reported so far. A new thread follows a thread that dies, and joins the members of the old one.
  */
 export class MemberlistThread implements AsyncDisposable {
   readonly #options: MemberlistThreadOptions;
@@ -134,7 +134,7 @@ export class MemberlistThread implements AsyncDisposable {
     void this.#supervisor.thread.terminate();
   }
 
-  /** All that are alive or suspect, this one included until it leaves. */
+  /** All members that are alive or suspect, this one included until it leaves. */
   members(): MemberView[] {
     return [...this.#members.values()];
   }
@@ -161,8 +161,8 @@ export class MemberlistThread implements AsyncDisposable {
   }
 
   /**
-   * Exchanges all that is known with each of these that is no member yet: `192.0.2.1`, `[2001:db8::1]:7946`; the port is this
-   * member's own where it is left out. What fails is in the result.
+   * Exchanges views with each of these addresses that is no member yet: `192.0.2.1`, `[2001:db8::1]:7946`; without a port, it is this
+   * member's own. The result has the failures.
    */
   async join(addresses: readonly string[]): Promise<JoinResult> {
     const report = await this.#request((request) => ({ type: "join", request, addresses }));
@@ -170,7 +170,7 @@ export class MemberlistThread implements AsyncDisposable {
     return { joined: 0, failures: addresses.map((address) => ({ address, reason: "the ring's thread died" })) };
   }
 
-  /** What the last direct answer to a ping of each other member took. */
+  /** Round-trip time of the last direct ping of each other member. */
   async roundTrips(): Promise<ReadonlyMap<string, Millis>> {
     const report = await this.#request((request) => ({ type: "roundTrips", request }));
     return report?.type === "roundTrips" ? report.times : new Map();
@@ -362,8 +362,9 @@ export class MemberlistThread implements AsyncDisposable {
 }
 
 /**
- * With which incarnation a life of this node begins: the seconds since 2020, so that what was captured of an earlier one is about a lesser one,
- * until 2156. A node whose clock is before that, as one that has lost its battery and not found the time yet, begins with 1.
+ * The incarnation with which a life of this node begins: the seconds since 2020, so that captured messages of an earlier life are about a
+ * lower incarnation, until 2156. A node whose clock is before 2020, because its battery is empty and it has not found the time yet, begins
+ * with 1.
  */
 function incarnationAt(date: Date): number {
   const seconds = Math.floor((date.getTime() - incarnationEpoch) / 1000);

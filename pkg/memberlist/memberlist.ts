@@ -41,7 +41,7 @@ export interface MemberlistOptions {
   readonly firstIncarnation?: number;
   /** The metadata of this member. */
   readonly metadata?: MetadataFields;
-  /** What goes to others with this member's view of the ring, as it is now; nothing when unset. */
+  /** User state that goes to others with this member's view of the ring; nothing when unset. */
   readonly userState?: (() => Uint8Array) | undefined;
   /** See `RingOptions`. */
   readonly userDigest?: (() => number) | undefined;
@@ -101,7 +101,7 @@ export class Memberlist implements AsyncDisposable {
   #metadata: MetadataFields;
   #running: Running | undefined;
 
-  /** @throws {RangeError} for an address that is none, and when none is left to advertise */
+  /** @throws {RangeError} for an invalid address, and if the configuration leaves no address to advertise */
   constructor(options: MemberlistOptions) {
     const { bind, advertiseAddress, wire, clock, log } = options;
     const advertised = parseAddress(advertiseAddress ?? bind.address);
@@ -187,13 +187,13 @@ export class Memberlist implements AsyncDisposable {
     return this.#started().transport.local;
   }
 
-  /** All that are alive or suspect, this one included until it leaves. */
+  /** All members that are alive or suspect, this one included until it leaves. */
   members(): MemberView[] {
     const { ring } = this.#started();
     return members(ring).map((member) => memberView(member, ring.self.node));
   }
 
-  /** What the last direct answer to a ping of each other member took. */
+  /** Round-trip time of the last direct ping of each other member. */
   roundTrips(): ReadonlyMap<string, Millis> {
     const { order } = this.#started().ring;
     return new Map(
@@ -208,7 +208,7 @@ export class Memberlist implements AsyncDisposable {
     return this.#started().ring.timing.name;
   }
 
-  /** As they are now. */
+  /** Current values. */
   get counters(): MemberlistCounters {
     const { problems, roundTripBuckets, ...network } = this.#counters;
     const { counters } = this.#started().ring;
@@ -222,8 +222,8 @@ export class Memberlist implements AsyncDisposable {
   }
 
   /**
-   * Exchanges all that is known with each of these that is no member yet: `192.0.2.1`, `[2001:db8::1]:7946`; the port is this
-   * member's own where it is left out. What fails is in the result.
+   * Exchanges views with each of these addresses that is no member yet: `192.0.2.1`, `[2001:db8::1]:7946`; without a port, it is this
+   * member's own. The result has the failures.
    */
   async join(addresses: readonly string[]): Promise<JoinResult> {
     const { port } = this.#started().transport.local;
@@ -261,7 +261,7 @@ export class Memberlist implements AsyncDisposable {
     this.#handle({ type: "broadcast", topic, payload });
   }
 
-  /** Exchanges all that is known with a member at once; nothing when it is none any more. */
+  /** Exchanges views with a member at once; does nothing if the node is no longer a member. */
   pull(name: string): void {
     this.#started();
     this.#handle({ type: "pull", node: nodeName(name) });
@@ -304,7 +304,7 @@ export class Memberlist implements AsyncDisposable {
     this.#handling = true;
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-        const running = this.#running; // What comes late, after the end, changes nothing.
+        const running = this.#running; // Effects that arrive after the end change nothing.
         if (running === undefined) continue;
         for (const effect of step(running.ring, next, this.#options.clock.now())) this.#carryOut(effect, running);
       }

@@ -6,14 +6,14 @@ import { MessageType } from "./codec/messages.ts";
 import type { Wire } from "./codec/wire.ts";
 import { RecentNonces } from "./recent-nonces.ts";
 
-/** Packets a second of sources that are not known, or that cannot be what they should be: to decrypt, to count and to log them. */
+/** Packets a second to decrypt, to count and to log, from unknown sources or with implausible contents. */
 const looks = perSecond(200);
 /** Packets a second of each source that is not known and has sent something authentic: a member at the fast pace sends up to 30. */
 const share = perSecond(50);
 /** So many sources have such a share: of whom something authentic came last. */
 export const maxShares = 64;
 const maxSources = 4096;
-const maxOthers = 512; // Of those, as many as are asked for.
+const maxOthers = 512; // The number of other addresses that the caller asks for, at most.
 
 /**
  * Looks at packets before they are decrypted, which costs some 2 µs each. Known sources come first: members, and addresses that were to be
@@ -67,7 +67,7 @@ export class PacketGuard implements KnownSources {
     return this.#members.has(address) || this.#others.has(address);
   }
 
-  /** Whether to decode a packet. What is not decoded is dropped without a trace but in a counter. */
+  /** Whether to decode a packet. A packet that is not decoded is dropped and only counted. */
   admits(packet: Uint8Array, address: string, now: Millis): boolean {
     if (this.#isPlausible(packet) && (this.has(address) || this.#shares.get(address)?.take(now))) return true;
     return this.#looks.take(now);

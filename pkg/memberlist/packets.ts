@@ -35,7 +35,7 @@ export class IncomingPackets implements Disposable {
     this.#review = new Alarm(options.clock, "memberlist flood", () => this.#reviewFlood());
   }
 
-  /** What they come from. */
+  /** @param transport source of the packets */
   start(transport: Transport): void {
     this.#transport = transport;
   }

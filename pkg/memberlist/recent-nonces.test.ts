@@ -14,7 +14,7 @@ function octets(seed: number): (length: number) => Uint8Array {
   return (length) => Uint8Array.from({ length }, () => 256 * random());
 }
 
-/** A process of ours: chance, and a counter that may be about to begin anew. */
+/** A process of ours: random octets, and a counter that may soon begin again. */
 function ours(seed: number, firstCounter = 0): Sender {
   const nonces = new Nonces(octets(seed), firstCounter);
   return () => Uint8Array.from(nonces.next());

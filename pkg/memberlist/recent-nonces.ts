@@ -4,9 +4,9 @@ import { nonceLength } from "#pkg/aes-gcm";
 export const rememberedNonces = 65_536;
 
 /**
- * The nonces of the last packets, exactly so many: a ring of them in the order in which they came, and for each digest a chain through the
- * ring, the newest first. What the ring has overwritten ends its chain, so that nothing has to be taken out. For 65,536 it takes 1.3 MB,
- * touched as it fills, and allocates nothing for a packet.
+ * The nonces of the last packets, a fixed number: a ring of them in the order of arrival, and for each digest a chain through the ring,
+ * the newest first. An overwritten entry ends its chain, so that nothing has to be taken out. For 65,536 it takes 1.3 MB, touched as it
+ * fills, and allocates nothing for a packet.
  */
 export class RecentNonces {
   readonly #mask: number;

@@ -6,13 +6,13 @@ import type { MemberView } from "./member-view.ts";
 import type { Effect, MemberEvent } from "./ring/events.ts";
 import { socketAddress } from "./transport.ts";
 
-/** What can go wrong with one peer time and again. */
+/** Trouble that one peer can cause time and again. */
 type Trouble = Extract<Effect, { readonly type: "conflict" | "exchangeProblem" }>;
 
-// One that starts again refutes what others have on record of the process before it, also when that left in an orderly way.
+// A node that starts again refutes others' records of its former process, also when that process left in an orderly way.
 const newFor: Millis = 10_000;
 
-/** What a ring's operator reads: each change of membership, and each cause of trouble once with what to do about it. */
+/** The log for a ring's operator: each change of membership, and each cause of trouble once, with a remedy. */
 export class RingLog {
   readonly #log: Log;
   readonly #limited: RateLimitedLog;
@@ -140,7 +140,7 @@ export class RateLimitedLog {
 
 const foreign = "check what runs there: it is no speaker";
 
-/** What to do about an address that sends such things. */
+/** Remedies for an address that sends messages with such problems. */
 export const problemAdvice: Readonly<Record<MemberlistProblem, string>> = {
   label: "give all speakers of one cluster the same label, and none to those of another",
   plaintext: "give the sender the memberlist secret that this speaker has",

@@ -33,7 +33,7 @@ const maxPortAttempts = 10;
 
 /**
  * One UDP socket and one TCP listener, both served by `loop`, on the same address and port; port 0 means any. Connections beyond 2,048 at
- * once are closed at once. What it opens throws {Error} that names address, port and protocol, when they cannot be had.
+ * once are closed at once. The opener throws {Error} that names address, port and protocol, when they cannot be had.
  */
 export function openSockets(loop: PolledEventLoop): OpenTransport {
   return async (bind, events) => {
@@ -256,7 +256,8 @@ function familyOf({ address }: SocketAddress): Family {
   return isIPv6(address) ? "IPv6" : "IPv4";
 }
 
-// A large ring changes all at once; what is more waits for the next turn. Of the room for the longest only what arrives takes memory.
+// A large ring changes all at once; what is more waits for the next turn. Only arriving data takes memory of the room for the longest
+// datagrams.
 const datagramsPerTurn = 16;
 const maxDatagram = 65_536;
 const hops = 64;

@@ -45,7 +45,7 @@ function harness(wire: Wire, known: ReadonlySet<string> = new Set([from.address]
   return { clock, problems, requests, streams, evicted, dial };
 }
 
-/** What comes back until the other end closes. */
+/** The answer until the other end closes. */
 async function answer(near: Duplex, wire: Wire): Promise<StreamMessage | undefined> {
   const result = new StreamDecoder(wire, "listener").push(await buffer(near));
   return result?.type === "message" ? result.message : undefined;

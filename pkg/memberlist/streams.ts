@@ -50,8 +50,9 @@ interface Incoming {
 }
 
 /**
- * Streams that others opened: each brings one request and takes one reply. Who cannot be told from an attacker yet, as no request of it is
- * complete, has a second, few streams for each source, and no part in the reserve for known sources; the oldest are not read any more when new ones come.
+ * Streams that others opened: each brings one request and takes one reply. A client may be an attacker until a request of it is complete.
+ * Until then it has a second, few streams for each source, and no part in the reserve for known sources; the oldest such streams are no
+ * longer read when new ones come.
  */
 export class IncomingStreams {
   readonly #options: IncomingStreamsOptions;
@@ -135,7 +136,7 @@ export class IncomingStreams {
     this.#settle(number, incoming, result);
   }
 
-  /** Of those without a request, unknown ones first. */
+  /** Evicts a stream without a complete request, of unknown sources first. */
   #evictLargest(): void {
     const all = [...this.#open].filter(([, { isComplete }]) => !isComplete);
     const [largest] = all.sort(([, a], [, b]) => Number(a.isKnown) - Number(b.isKnown) || b.held - a.held);
@@ -156,7 +157,7 @@ export class IncomingStreams {
       return;
     }
     this.#options.onProblem(from, result.error);
-    // Who does not even encrypt is answered nothing: it could not read the answer, and would keep its stream until it has it.
+    // A client that does not even encrypt gets no answer: it could not read the answer, and would keep its stream until it has it.
     if (result.answer && result.error.reason !== "plaintext") this.reply(number, { type: "error", message: result.error.reason });
     else stream.destroy();
   }
@@ -180,7 +181,7 @@ function suspend(incoming: Incoming | undefined): void {
 
 /**
  * Sends a request on a stream that was just dialled and takes the one reply. The stream is destroyed in the end.
- * @throws {MemberlistError} when the reply cannot be understood, {Error} when there is none by `deadline`
+ * @throws {MemberlistError} when the reply cannot be understood, {Error} when no reply arrives by `deadline`
  */
 export async function exchange(
   stream: Duplex,

@@ -96,7 +96,7 @@ for (const [how, end] of [
       );
       worker = started.at(-1) ?? worker;
       if (deaths > 0 && deaths < 19) continue;
-      await sleep(1_000); // What is scheduled for once is over.
+      await sleep(1_000); // One-time timers are over.
       before ??= held();
       assert.deepEqual(held(), before);
     }

@@ -8,7 +8,7 @@ import type { MemberEvent } from "./ring/events.ts";
 import type { TimingName } from "./ring/timing.ts";
 import type { SocketAddress } from "./transport.ts";
 
-/** What the ring's thread is started with. */
+/** Arguments with which the ring's thread is started. */
 export interface WorkerStart {
   readonly name: string;
   readonly bind: SocketAddress;

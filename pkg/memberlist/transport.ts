@@ -10,7 +10,7 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** What arrives. Nothing arrives before the transport is returned. */
+/** Events of incoming traffic. Nothing arrives before the transport is returned. */
 export interface TransportEvents {
   /** A datagram. `bytes` are the sender's again once this returns. */
   packet(bytes: Uint8Array, from: SocketAddress): void;
@@ -30,7 +30,7 @@ export interface PacketSample {
   readonly words: readonly number[];
   /** Read: what comes from one of these IP addresses. */
   readonly sources: readonly string[];
-  /** Of all others one in so many is read. */
+  /** One of this many other packets is read. */
   readonly oneIn: number;
 }
 
@@ -55,7 +55,7 @@ export function socketAddress({ address, port }: Endpoint): SocketAddress {
   return { address: textOf(address), port };
 }
 
-/** @throws {RangeError} when the address is none */
+/** @throws {RangeError} when the address is not valid */
 export function endpoint({ address, port }: SocketAddress): Endpoint {
   return { address: remembered(parsed, address, maxRemembered, parse), port };
 }

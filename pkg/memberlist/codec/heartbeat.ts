@@ -1,7 +1,10 @@
 import { Reader, Writer } from "./memberlist-error.ts";
 import type { Ack, NodeName } from "./messages.ts";
 
-/** What a member tells its neighbour at the fast pace. Of two from one node the later has the greater `life`, or else `count`. */
+/**
+ * A member sends its neighbour this message at the fast pace. Between two heartbeats of one node, the later one has the greater
+ * `life`, or else `count`.
+ */
 export interface Heartbeat {
   readonly node: NodeName;
   /** The incarnation with which this life of the node began. */
@@ -12,7 +15,7 @@ export interface Heartbeat {
   readonly digest: number;
 }
 
-/** No probe has this number, so that a member that knows no heartbeats takes one for an ack that is late. */
+/** No probe has this number, so that a member that knows no heartbeats takes a heartbeat for a late ack. */
 const sequence = 0;
 const version = 1;
 const headerLength = 13;

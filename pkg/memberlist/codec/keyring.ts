@@ -109,8 +109,8 @@ function unpad(plaintext: Uint8Array): Uint8Array {
 }
 
 /**
- * Nonces for AES-GCM: 8 octets of chance and a counter of 4, the first drawn anew when the second is used up. Twelve octets of
- * chance would be safe for 2^32 messages under one key (NIST SP 800-38D, section 8.3), which a large ring sends within weeks.
+ * Nonces for AES-GCM: 8 random octets and a counter of 4. When the counter is used up, new random octets are drawn. Twelve random
+ * octets would be safe for 2^32 messages under one key (NIST SP 800-38D, section 8.3), which a large ring sends within weeks.
  */
 export class Nonces {
   readonly #randomOctets: (length: number) => Uint8Array;

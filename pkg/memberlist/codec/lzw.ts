@@ -8,7 +8,7 @@ const clear = 256;
 const end = 257;
 const minWidth = 9;
 const maxWidth = 12;
-/** The last code that the encoder stores before it begins anew. */
+/** The last code that the encoder stores before it begins again. */
 const lastCode = (1 << maxWidth) - 1;
 
 /** Compresses any number of octets, also none. Noise grows by half. */
@@ -49,7 +49,7 @@ export function compressLzw(octets: Uint8Array): Uint8Array {
 }
 
 /**
- * Undoes `compressLzw`. What follows the end code is ignored.
+ * Undoes `compressLzw`. Octets after the end code are ignored.
  * @param limit octets of the result; memory stays below twice that, whatever the input says
  * @throws {MemberlistError} `tooLarge` above the limit; `malformed` for a code that means nothing yet, and input without end code
  */
@@ -183,7 +183,7 @@ class Output {
     this.#octets[at] = octet;
   }
 
-  /** Appends octets that are already there, one by one, so that the last ones may be those that it has just appended. */
+  /** Appends octets of the output itself, one by one, so that it may repeat octets that it has just appended. */
   repeat(offset: number, length: number): void {
     const at = this.#grow(length);
     for (let index = 0; index < length; index++) this.#octets[at + index] = this.#octets[offset + index] ?? 0;

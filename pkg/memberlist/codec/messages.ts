@@ -42,7 +42,7 @@ export interface Source {
 export interface Ping {
   readonly type: "ping";
   readonly sequence: number;
-  /** Whom the sender means; empty means whoever receives it. */
+  /** The node that the sender means; empty means any receiver. */
   readonly node: NodeName;
   readonly source: Source | undefined;
 }

@@ -9,7 +9,7 @@ const names = new FieldNames("A", "B");
 const read = (octetsOfMap: string) => readMap(new Reader(octets(octetsOfMap)), names);
 const malformed = { name: "MemberlistError", reason: "malformed" };
 
-// What the decoders of v0.1.7 and v0.6.0 take; "41" is the name A, "42" the name B.
+// Results of the decoders of v0.1.7 and v0.6.0; "41" is the name A, "42" the name B.
 const integers: { name: string; hex: string; want?: number }[] = [
   { name: "a missing field is 0", hex: "80", want: 0 },
   { name: "nil is 0", hex: "81 a141 c0", want: 0 },

@@ -157,7 +157,7 @@ export class Fields {
   readonly #names: FieldNames;
   readonly #offsets: readonly number[];
 
-  /** @param offsets where the value of each name begins; 0 where there is none */
+  /** @param offsets where the value of each name begins; 0 if the name is absent */
   constructor(octets: Uint8Array, names: FieldNames, offsets: readonly number[]) {
     this.#octets = octets;
     this.#names = names;
@@ -234,7 +234,7 @@ function readMapLength(reader: Reader): number {
   return first === 0xdf ? reader.u32() : first & 0x0f;
 }
 
-/** Of the octet string that follows. */
+/** Length of the octet string that follows. */
 function readRawLength(reader: Reader, name: string): number {
   const first = reader.u8();
   if ((first & 0xe0) === 0xa0) return first & 0x1f;

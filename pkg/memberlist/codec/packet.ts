@@ -61,7 +61,7 @@ function joinMessages(messages: readonly PacketMessage[]): Uint8Array {
 export interface DecodedPacket {
   /** In the order of the packet. Peers may have applied them in another. */
   readonly messages: readonly PacketMessage[];
-  /** What was refused, each alone: a bad part does not spoil the good ones. */
+  /** Parts that were refused, each alone: a bad part does not spoil the good parts. */
   readonly problems: readonly MemberlistError[];
 }
 

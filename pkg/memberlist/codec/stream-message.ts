@@ -77,13 +77,13 @@ export function encodeMemberState(state: MemberState): Uint8Array {
 
 /** Octets that arrive in pieces. */
 export interface Input {
-  /** All that have arrived so far. */
+  /** All octets that have arrived so far. */
   readonly octets: Uint8Array;
 }
 
 export interface ReceivedMessage {
   readonly message: StreamMessage;
-  /** What was left out of it. */
+  /** Parts of the message that were left out. */
   readonly problems: readonly MemberlistError[];
 }
 

@@ -137,7 +137,7 @@ function withFields(type: number, fields: Parameters<typeof writeMap>[1]): Uint8
 const emptyCompressed = withFields(9, { Algo: 0, Buf: compressLzw(new Uint8Array()) });
 const cutShort = octets(vector("pushpull/full").hex).subarray(0, 100);
 
-// What a listener does when it cannot read: it answers while the wrapping is at fault, and just closes afterwards.
+// A listener that cannot read a stream answers while the wrapping is at fault, and just closes afterwards.
 const cases: { name: string; stream: Uint8Array; wire?: Wire; want: string }[] = [
   { name: "no octet", stream: octets(""), want: "malformed, closed" },
   { name: "a label and no more", stream: octets("f404626c7565"), wire: labelled, want: "malformed, closed" },

@@ -12,7 +12,7 @@ export const maxStreamLength = 40 * 1024 * 1024;
 
 const frameHeaderLength = 5;
 
-/** Who opened the connection. Only the dialler sends the ring's label; both authenticate it. */
+/** The end of the connection: the dialler opened it. Only the dialler sends the ring's label; both authenticate it. */
 export type StreamEnd = "dialler" | "listener";
 
 export interface StreamOptions {
@@ -44,7 +44,7 @@ function associatedData(header: Uint8Array, wire: Wire): Uint8Array {
   return Buffer.concat([header, wire.label]);
 }
 
-/** What came of a stream, once and for all. */
+/** Final result of a stream. */
 export type StreamResult =
   | ({ readonly type: "message" } & ReceivedMessage)
   | {

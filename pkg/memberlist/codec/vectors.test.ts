@@ -99,7 +99,7 @@ for (const { name, checksum = false, compress = true } of pipeline)
 
 for (const one of vectors("encrypt/stream", "label/stream-encrypted-body")) {
   seen += 1;
-  // The vectors with a label are what follows the dialler's header, which is what a listener sends as a whole.
+  // The vectors with a label begin after the dialler's header, and so are complete streams of a listener.
   const from: StreamEnd = "listener";
   const wire = { ...wireOf(one), compress: one.decoded.plain?.type === "compress" };
   const [message] = innermost(one.decoded).map(streamMessage);

@@ -4,7 +4,7 @@ import { type EncryptionVersion, type Keyring, maxSealOverhead } from "./keyring
 export interface Wire {
   /** Undefined: no encryption. */
   readonly keyring: Keyring | undefined;
-  /** 0 for nodes that speak protocol 1, else 1. What arrives may have either. */
+  /** 0 for nodes that speak protocol 1, else 1. Either may arrive. */
   readonly encryptionVersion: EncryptionVersion;
   /** False: send plaintext although there are keys. */
   readonly verifyOutgoing: boolean;
@@ -16,7 +16,7 @@ export interface Wire {
   readonly label: Uint8Array;
 }
 
-/** What every version defaults to, and MetalLB uses but for its keys. */
+/** Defaults of every version, which MetalLB uses, except for its keys. */
 export const defaultWire: Wire = {
   keyring: undefined,
   encryptionVersion: 1,

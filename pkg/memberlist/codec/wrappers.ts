@@ -11,9 +11,11 @@ export function writeLabel(writer: Writer, label: Uint8Array): Writer {
 }
 
 /**
- * What follows the label header at the beginning of a packet or of what a dialler sends; it may have none if none is expected.
- * @param expected empty if there is none
- * @throws {MemberlistError} `label` when it is another one, there is none, or none is expected; `malformed` when it is cut short
+ * Strips the label header from the beginning of a packet or of a dialler's stream. The header may be missing if no label is
+ * expected.
+ * @param expected empty for no label
+ * @throws {MemberlistError} `label` when the label is another one, is missing, or is not expected; `malformed` when it is cut
+ * short
  */
 export function stripLabel(octets: Uint8Array, expected: Uint8Array): Uint8Array {
   if (expected.length === 0 && octets[0] !== MessageType.label) return octets;
@@ -42,7 +44,7 @@ export function encodeChecksum(packet: Uint8Array): Uint8Array {
 }
 
 /**
- * What follows the checksum of a packet; the packet itself if it begins with none.
+ * The octets after the checksum of a packet; the packet itself if it has no checksum.
  * @throws {MemberlistError} `checksum` when it is another one
  */
 export function verifyChecksum(packet: Uint8Array): Uint8Array {
@@ -100,7 +102,7 @@ export function encodeCompound(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 export interface SplitCompound {
-  /** Those that are complete, as views; some may be empty. */
+  /** Complete parts, as views; some may be empty. */
   readonly parts: readonly Uint8Array[];
   /** Parts that the packet ends before. */
   readonly missing: number;

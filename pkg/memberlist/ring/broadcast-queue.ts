@@ -2,7 +2,7 @@ import { encodeMessage } from "../codec/message-codec.ts";
 import type { PacketMessage } from "../codec/messages.ts";
 import { broadcastOverhead } from "../codec/wire.ts";
 
-/** What decides the order. */
+/** Decides the order. */
 interface Rank {
   /** How often it was sent; changes only while the entry is in no order. */
   transmits: number;
@@ -16,9 +16,9 @@ interface Entry extends Rank {
 }
 
 /**
- * What is to be passed on, each message a limited number of times: the last one about each node and on each topic of the user, and of
- * accusations that of each accuser. Peers let one accusation replace another; then some get lost where many accuse together, and
- * those who still lack one to be sure wait several times as long.
+ * Messages to pass on, each a limited number of times: the last message about each node, the last on each topic of the user, and the
+ * last accusation of each accuser. Peers let one accusation replace another. Then some accusations get lost where many nodes accuse
+ * together, and nodes that still lack one to be sure wait several times as long.
  */
 export class BroadcastQueue {
   readonly #byKey = new Map<string, readonly Entry[]>();

@@ -41,7 +41,7 @@ export function placeOf(node: NodeName): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-/** Of those that are eligible, the one whose place follows that of `self`; after the last comes the first. */
+/** The eligible record whose place follows that of `self`; after the last place comes the first. */
 export function neighbourOf<T extends Placed>(self: T, records: readonly T[], eligible: (record: T) => boolean): T | undefined {
   return nearest(self, records, eligible, (record) => (record.place - self.place) >>> 0);
 }

@@ -29,7 +29,7 @@ export type Event =
    */
   | { readonly type: "broadcast"; readonly topic: string; readonly payload: Uint8Array };
 
-/** What a ring wants done, in this order. */
+/** Actions that a ring wants, in this order. */
 export type Effect =
   | Send
   /** Dial, send, take one reply, close; then `exchanged` or `exchangeFailed` follows, no later than `deadline`. */
@@ -73,7 +73,7 @@ export type Effect =
    */
   | { readonly type: "packetsLost"; readonly node: NodeName }
   | { readonly type: "packetsArrive"; readonly node: NodeName }
-  /** An exchange that this node began failed. Those of a join are in `joinFinished`, those of a probe in no effect. */
+  /** An exchange that this node began failed. Failures of a join are in `joinFinished`, failures of a probe in no effect. */
   | { readonly type: "exchangeProblem"; readonly with: Endpoint; readonly reason: string };
 
 /** One packet. */

@@ -12,7 +12,7 @@ function bereft(nodes = "abc"): LoneRing {
   return lone;
 }
 
-/** Who is pinged until then, and when. */
+/** Nodes that are pinged until then, and when. */
 function pinged(lone: LoneRing, until: number): { node: string; at: number }[] {
   const all: { node: string; at: number }[] = [];
   lone.ring.heartbeats.awaited = undefined;

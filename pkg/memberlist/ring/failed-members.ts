@@ -6,7 +6,7 @@ export interface FailedMember {
   readonly node: NodeName;
   readonly endpoint: Endpoint;
   readonly since: Millis;
-  /** Of the last ping to it; undefined before there is one. */
+  /** Number of the last ping to it; undefined before the first. */
   sequence: number | undefined;
 }
 
@@ -15,7 +15,7 @@ const maxFailed = 100;
 /** Later, only who joins brings it back. */
 const reconnectTimeout: Millis = 600_000;
 
-/** Those that failed most recently, the one to ping next first. */
+/** The members that failed most recently, the next to ping first. */
 export class FailedMembers {
   readonly #failed = new Map<NodeName, FailedMember>();
 

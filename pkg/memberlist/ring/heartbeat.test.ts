@@ -15,7 +15,7 @@ function beat(lone: LoneRing, node: string, count: number, life = 1, digest = 0)
   lone.packet(encodeHeartbeat({ node, life, count, digest }));
 }
 
-/** Who is pinged until then. */
+/** Nodes that are pinged until then. */
 function pinged(lone: LoneRing, until: number): string[] {
   lone.effects = [];
   lone.advanceTo(until);

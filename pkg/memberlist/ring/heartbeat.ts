@@ -7,7 +7,10 @@ import { sendDirect } from "./sending.ts";
 
 /** How late a heartbeat may be. */
 const tolerance: Millis = 20;
-/** What of this counts as time for its sender to answer. The rest is for a way that has just become slow, on which an answer takes longer. */
+/**
+ * The part of the lateness that counts as time for its sender to answer. The rest is for a path that has just become slow, on which an
+ * answer takes longer.
+ */
 export const countedLateness: Millis = 10;
 /** How much later than the first one, by place, all others would send theirs by themselves... */
 const followerDelay: Millis = 6;
@@ -31,7 +34,7 @@ export function sendHeartbeat(ring: Ring): void {
 }
 
 /**
- * Of the one whose neighbour this node is; what others send, and what was captured and comes again, tells nothing.
+ * Takes a heartbeat of the node whose neighbour this node is. Heartbeats of other nodes and replayed ones are ignored.
  * @returns whether to send this node's own now
  */
 export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): boolean {
@@ -63,7 +66,10 @@ export function awaitHeartbeats(ring: Ring, now: Millis): void {
   heartbeats.awaited = node === undefined ? undefined : { node, latest: undefined, dueAt: nextDue(ring, now) };
 }
 
-/** Whose heartbeat is overdue: it may be lost, or its sender dead. Until one comes, it is overdue again in each interval. */
+/**
+ * The member whose heartbeat is overdue: the heartbeat may be lost, or its sender dead. Until a heartbeat comes, it is overdue again in
+ * each interval.
+ */
 export function takeOverdue(ring: Ring, now: Millis): NodeRecord | undefined {
   const { awaited } = ring.heartbeats;
   if (awaited === undefined || now < awaited.dueAt) return undefined;
@@ -94,7 +100,7 @@ function digestOf({ heartbeats, options }: Ring): number {
   return (heartbeats.members + (options.userDigest?.() ?? 0)) >>> 0;
 }
 
-/** Not of who is suspected, which changes by itself. */
+/** Leaves out suspicions, because these change by themselves. */
 function digestOfMembers(order: readonly NodeRecord[]): number {
   let digest = 0;
   for (const record of order) if (isMember(record)) digest += mixed(record.place ^ Math.imul(record.incarnation, 0x9e37_79b1));

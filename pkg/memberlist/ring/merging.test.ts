@@ -42,7 +42,7 @@ function check(section: string, rules: readonly Rule[]): void {
 const meta = Uint8Array.of(1, 2, 3);
 const mapped = { port: 7946, address: Uint8Array.of(...new Array(10).fill(0), 255, 255, 192, 0, 2, 97) };
 
-/** What knows three nodes, of which `a` was gone in incarnation 5, and is forgotten as a node. */
+/** A ring of three nodes that has seen `a` go in incarnation 5 and has then forgotten `a` as a node. */
 function forgetting(gone: PacketMessage): LoneRing {
   const lone = knowing([gone]);
   lone.ring.pushPullAt = Infinity;
@@ -268,7 +268,7 @@ test("alive: a suspect that refuted is not declared dead by the old suspicion", 
   assert.equal(lone.ring.suspicions.size, 0);
 });
 
-/** What a node at incarnation 1 does about messages that concern itself. */
+/** Effects on a node at incarnation 1 of messages about itself. */
 const aboutSelf: readonly { name: string; received: PacketMessage; refutedWith: number | undefined }[] = [
   { name: "its own announcement", received: alive("self", 1, { endpoint: at(1) }), refutedWith: undefined },
   { name: "an older announcement", received: alive("self", 0, { endpoint: at(1), meta }), refutedWith: undefined },

@@ -21,7 +21,10 @@ import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
 
-/** Who says that a node is alive: some message, a member of which this node has asked for its view, or the node by its answer to a ping. */
+/**
+ * The source of the statement that a node is alive: some message, a member whose view this node has asked for, or the node itself by its
+ * answer to a ping.
+ */
 type Source = "message" | "view" | "itself";
 
 /** Merges an alive message. */
@@ -179,7 +182,7 @@ export function confirmUnanswered(ring: Ring, { node, incarnation }: NodeRecord,
 export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   const record = ring.records.get(dead.node);
   if (record === undefined) {
-    // Those that had its answer already wait for that news; it would reach few of them if only they passed it on.
+    // Nodes that had its answer already wait for that news; it would reach few of them if only they passed it on.
     if (dead.node === dead.from && endAsking(ring, dead)) broadcast(ring, dead, now);
     return;
   }
@@ -211,7 +214,10 @@ function askSuccessor(ring: Ring, record: NodeRecord, now: Millis): void {
   if (successor !== undefined && isSuccessor(ring, record, successor)) askNewcomer(ring, successor, successor.endpoint, now);
 }
 
-/** Merges a node's view of the whole ring, which it tells of itself or was asked for. What it takes for dead is only suspected here, so that the accused can refute. */
+/**
+ * Merges a node's view of the whole ring, which the node sent unasked or as an answer. A node that the view calls dead is only suspected
+ * here, so that the accused can refute.
+ */
 export function mergeStates(ring: Ring, states: readonly MemberState[], source: "message" | "view", now: Millis): void {
   for (const { node, status, incarnation, endpoint, meta, versions } of states) {
     if (status === "alive") mergeAlive(ring, { type: "alive", node, incarnation, endpoint, meta, versions }, now, source);
@@ -221,8 +227,8 @@ export function mergeStates(ring: Ring, states: readonly MemberState[], source: 
 }
 
 /**
- * Declares dead those who had their time to refute. Each is notified a little earlier: one that has refuted already repeats it to
- * a node that missed it (see `correct`), and one that did not know of the suspicion can still refute it.
+ * Declares suspects dead whose time to refute is over. Each suspect is notified a little earlier: a suspect that has refuted already
+ * repeats that to a node that missed it (see `correct`), and a suspect that did not know of the suspicion can still refute it.
  */
 export function endSuspicions(ring: Ring, now: Millis): void {
   for (const [node, suspicion] of ring.suspicions) {
@@ -291,7 +297,7 @@ export function aliveOf({ node, incarnation, endpoint, meta, versions }: NodeRec
   return { type: "alive", node, incarnation, endpoint, meta, versions };
 }
 
-/** What a node that is gone is to others: from itself when it left, from this one when it failed. */
+/** The `dead` message about a node that is gone: from the node itself when it left, from this node when it failed. */
 export function deadOf(ring: Ring, { node, incarnation, status }: NodeRecord): Dead {
   return { type: "dead", node, incarnation, from: status === "left" ? node : ring.self.node };
 }
@@ -307,8 +313,8 @@ function emitChange(ring: Ring, change: MemberEvent["change"], record: NodeRecor
 }
 
 /**
- * Of those that receive a suspicion, about so many probe the suspect themselves. Two have to accuse it for the suspicion to be short;
- * and while it lives, each of them notifies it of the suspicion.
+ * About this many of the nodes that receive a suspicion probe the suspect themselves. Two of them have to accuse it for the suspicion to be
+ * short; and while the suspect lives, each of them notifies it of the suspicion.
  */
 const checkers = 12;
 

@@ -10,7 +10,7 @@ function quiet(): LoneRing {
   return lone;
 }
 
-/** What was sent since the last look, as `ping n` or, through others, `indirectPing n`. */
+/** Messages sent since the last look, as `ping n` or, through others, `indirectPing n`. */
 function asked(lone: LoneRing): string[] {
   const about = (message: PacketMessage | undefined) => (message !== undefined && "node" in message ? ` ${message.node}` : "");
   return lone.sends().map(({ messages: [message] }) => `${message?.type}${about(message)}`);

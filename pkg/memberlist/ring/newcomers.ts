@@ -4,13 +4,13 @@ import { type Newcomer, nextSequence, ownPing, type Ring } from "./ring.ts";
 import { pingOnStream, pingThroughOthers, sendToNode } from "./sending.ts";
 
 /**
- * Whom others call alive, and who was no node of this ring: somebody may have captured that of one that is long gone. It counts as one once it has
- * answered a ping. Peers believe it at once, and find out by their next probes.
+ * Nodes that others call alive and that were no node of this ring: somebody may have captured a message of a node that is long gone. A
+ * newcomer counts as a node once it has answered a ping. Peers believe it at once, and find out by their next probes.
  */
 
 /**
- * Until the second ping to the same one, then twice as long each time: in a large ring all members ask at once whoever has just joined, and may be busy
- * with that. After the last one it is asked anew when somebody calls it alive again.
+ * The wait until the second ping to a newcomer; each further wait is twice as long. In a large ring all members ask a new member at once,
+ * and it may be busy answering. After the last ping the newcomer is asked again when somebody calls it alive again.
  */
 const askAgainAfter: Millis = 500;
 const maxAsked = 4;
@@ -45,7 +45,7 @@ function ask(ring: Ring, newcomer: Newcomer, now: Millis): void {
   const { node, versions } = alive;
   newcomer.asked++;
   newcomer.askAt = now + askAgainAfter * 2 ** asked;
-  sendToNode(ring, { endpoint, versions }, [ownPing(ring, sequence, node)]); // What else is queued is not for who may be nobody.
+  sendToNode(ring, { endpoint, versions }, [ownPing(ring, sequence, node)]); // Other queued messages are not for a node that may not exist.
   if (asked === 0) return;
   pingThroughOthers(ring, sequence, { node, endpoint });
   if (asked === 1) pingOnStream(ring, sequence, { node, endpoint, versions }, now + 2 * askAgainAfter);

@@ -26,9 +26,11 @@ export const noOverload: Overload = {
 const memory: Millis = 10_000;
 /** Of one stall: a machine that is suspended, or a long turn of the event loop at the start, is not a lack of processor time. */
 const maxCounted: Millis = 200;
-/** Of what `memory` spans: there is nothing left of what the fast timing allows for stalls of members and loss of packets. */
+/**
+ * The most stalled time within `memory`: more leaves no room for the stalls of members and the packet loss that the fast timing allows for.
+ */
 const maxStalled: Millis = 1500;
-/** To begin anew there has to be more room than to go on. */
+/** A return to the fast timing needs more room than staying there. */
 const maxStalledToReturn: Millis = maxStalled / 2;
 /** The slow timing has so few timers that most stalls go unnoticed. So at the end of a back-off there are twice as many as at the fast one. */
 const trial: Millis = 20_000;
@@ -37,8 +39,8 @@ const minBackOff: Millis = 180_000;
 const maxBackOff: Millis = 3_600_000;
 
 /**
- * Counts a stall. A back-off lasts three minutes, and begins anew when there is still too much; it lasts twice as long as the one before
- * when that ended within the last hour, so that a process which is well at the slow timing alone does not alternate.
+ * Counts a stall. A back-off lasts three minutes, and is repeated while there is still too much stalled time. It lasts twice as long as the
+ * previous one when that ended within the last hour, so that a process which keeps up only at the slow timing does not alternate.
  */
 export function addStall(overload: Overload, late: Millis, now: Millis): Overload {
   const stalled = overload.stalled * Math.exp((overload.at - now) / memory) + Math.min(late, maxCounted);

@@ -60,7 +60,7 @@ export function doProbing(ring: Ring, now: Millis): void {
 
 function tick(ring: Ring, now: Millis): void {
   const interval = ring.suspicions.size > 0 ? ring.timing.alertInterval : heartbeatInterval(ring);
-  ring.probeAt = Math.min(now, Math.max(ring.probeAt, now - interval)) + interval; // Of those missed in a stall, one is made up for.
+  ring.probeAt = Math.min(now, Math.max(ring.probeAt, now - interval)) + interval; // One of the probes that a stall prevented is made up for.
   const suspect = nextToCheck(ring);
   if (suspect !== undefined && !isBeingProbed(ring, suspect)) startProbe(ring, suspect, now);
   probeNext(ring, now);
@@ -68,7 +68,8 @@ function tick(ring: Ring, now: Millis): void {
 
 /**
  * Sends the neighbour a heartbeat or probes it, and now and then probes the next node in the order: each node is heard of by somebody in
- * most intervals, and by everybody in the long run. Those that are being probed are passed over, so that one that does not answer hides nobody.
+ * most intervals, and by everybody in the long run. Nodes that are being probed are passed over, so that a node that does not answer hides
+ * nobody.
  */
 function probeNext(ring: Ring, now: Millis): void {
   const { othersEvery, heartbeats } = ring.timing;
@@ -80,7 +81,7 @@ function probeNext(ring: Ring, now: Millis): void {
   const isDoubtsTurn = ring.othersIn % Math.min(doubtsEvery, othersEvery) === 0;
   const doubtful = isDoubtsTurn ? ring.order.find((record) => isFree(record) && isDoubtful(ring, record)) : undefined;
   if (doubtful !== undefined) startProbe(ring, doubtful, now);
-  // Those that fail with a member that is suspected may have been the ones to await each other's heartbeats.
+  // Members that fail together with a suspect may have been the ones to await each other's heartbeats.
   const isNeighboursTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
   const neighbour = isNeighboursTurn ? neighbourOf(ring.self, ring.order, isFree) : undefined;
   if (neighbour !== undefined) startProbe(ring, neighbour, now);
@@ -231,7 +232,7 @@ export function probeAccuser(ring: Ring, node: NodeName, now: Millis): void {
 /** At once, for one member: as many as there are members that it may suspect together. */
 const maxRelaysOfMember = 64;
 
-/** Pings a node for another member. Who is none could have this node send packets to anybody. */
+/** Pings a node for another member. For a node that is no member, this node would send packets to anybody. */
 export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, now: Millis): void {
   const to = replyTo(ping, from);
   if (!ring.order.some((record) => isMember(record) && sameEndpoint(record.endpoint, to))) return;
@@ -306,7 +307,7 @@ export function nextToCheck({ toCheck, suspicions, records, self }: Ring): NodeR
   return undefined;
 }
 
-/** A node did not answer this one for another: that confirms a suspicion that there is, or that follows soon. */
+/** A node did not answer this one for another: that confirms a suspicion that exists, or that follows soon. */
 function noteUnanswered(ring: Ring, node: NodeName, now: Millis): void {
   const record = ring.records.get(node);
   if (record === undefined || !isMember(record)) return;

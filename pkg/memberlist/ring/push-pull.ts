@@ -51,7 +51,7 @@ function goOnJoining(ring: Ring, id: number, now: Millis): void {
   ring.effects.push({ type: "joinFinished", join: id, joined: join.joined, failures: join.failures });
 }
 
-/** Exchanges views with a member; nothing when it is none any more. */
+/** Exchanges views with a member; does nothing if the node is no longer a member. */
 export function pull(ring: Ring, node: NodeName, now: Millis): void {
   const member = ring.order.find((record) => record.node === node && isMember(record));
   if (member !== undefined && member.node !== ring.self.node)
@@ -123,7 +123,7 @@ function mergePushPull(ring: Ring, message: StreamMessage, source: "message" | "
 
 /**
  * Whether all nodes of two views can speak to one another. Peers refuse an exchange otherwise, without saying so, so that it must be
- * checked here too. What is spoken has to lie in what all the living understand, also for the dead.
+ * checked here too. Versions that any node speaks, also a dead one, have to lie in the range that all living nodes understand.
  * @returns the reason, undefined when they can
  */
 export function versionProblem(received: readonly MemberState[], own: readonly NodeRecord[]): string | undefined {
@@ -159,7 +159,7 @@ export function reconnect(ring: Ring, now: Millis): void {
   ring.reconnectAt = now + interval * (0.5 + ring.options.random()); // By chance, so that not all nodes ping together.
 }
 
-/** One that failed answers: both sides compare what they know, so that each learns that it was taken for dead, and refutes. */
+/** A member that failed answers: both sides compare views, so that each learns that it was taken for dead, and refutes. */
 export function onReconnectAck(ring: Ring, { sequence }: Ack, now: Millis): void {
   const member = ring.failed.bySequence(sequence);
   if (member === undefined) return;

@@ -26,11 +26,11 @@ export interface RingOptions {
    * not offer it, which keeps those on `auto` at `lan` too. `fast` is for rings where all are known to keep up.
    */
   readonly timing: TimingName | "auto";
-  /** What goes with this node's view to others, as it is now; nothing when unset. */
+  /** User state that goes to others with this node's view; nothing when unset. */
   readonly userState?: (() => Uint8Array) | undefined;
   /** 32 bits of a digest of that, the same on two nodes that know the same of all members; 0 when unset. */
   readonly userDigest?: (() => number) | undefined;
-  /** Greater than any of an earlier life of this node, so that nothing that was sent about that counts any more. */
+  /** Greater than the incarnation of any earlier life of this node, so that messages about an earlier life no longer count. */
   readonly firstIncarnation: number;
   /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
   readonly deadNodeReclaim: Millis;
@@ -50,7 +50,7 @@ export interface NodeRecord {
   offersFast: boolean;
   /** Probes in a row, up to the last one, that took longer than the fast timing can do with. */
   slowProbes: number;
-  /** What the last direct answer to a ping took. */
+  /** Round-trip time of the last direct ping. */
   roundTrip: Millis | undefined;
   /** Probes in a row, up to the last one, that it answered by way of others or on a stream, and not directly. */
   lostPackets: number;
@@ -90,7 +90,7 @@ export interface Relay {
 export interface Newcomer {
   readonly alive: Alive;
   readonly endpoint: Endpoint;
-  /** Of all pings to it. */
+  /** Number of all pings to it. */
   readonly sequence: number;
   asked: number;
   /** When it is pinged next. */
@@ -117,7 +117,7 @@ export interface RingCounters {
   failedProbes: number;
   /** Suspicions of others that began here. */
   suspicions: number;
-  /** Of those, the ones that were refuted. */
+  /** Suspicions of others that began here and were refuted. */
   refuted: number;
   /** Times that this node had to refute what others held against it. */
   refutations: number;
@@ -146,11 +146,14 @@ export interface Ring {
   /** Suspects of others that this node is about to probe itself. */
   readonly toCheck: Set<NodeName>;
   readonly failed: FailedMembers;
-  /** Nodes that were gone for so long that their records are no more, and their incarnations: what they said until then was said before. */
+  /**
+   * Nodes that were gone for so long that the ring dropped their records, and their incarnations: messages up to these incarnations are
+   * old.
+   */
   readonly forgotten: RecentMap<NodeName, number>;
   readonly newcomers: RecentMap<NodeName, Newcomer>;
   readonly broadcasts: BroadcastQueue;
-  /** Those that have not been answered. */
+  /** Unanswered probes. */
   readonly probes: Map<number, Probe>; // our sequence number -> probe
   readonly relays: Map<number, Relay>; // our sequence number -> who waits for the ack
   /** Nodes that did not answer this one when it pinged them for others: it confirms a suspicion without a probe of its own. */
@@ -179,7 +182,7 @@ export interface Ring {
     members: number;
     /** Between the digest of the one whose neighbour this node is and its own, and how often it was seen in a row. */
     difference: { readonly theirs: number; readonly ours: number; times: number } | undefined;
-    /** Whose neighbour this node is, the last heartbeat from there, and when the next is overdue. */
+    /** The member whose neighbour this node is, the last heartbeat from there, and the time when the next one is overdue. */
     awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
   };
   /** Intervals until the next node in the order is probed, beside or instead of the neighbour. */
@@ -187,7 +190,7 @@ export interface Ring {
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis;
   pushPullAt: Millis;
-  /** When the next failed member is pinged, in case it is back; Infinity while there is none. */
+  /** When the next failed member is pinged, in case it is back; Infinity while no member failed. */
   reconnectAt: Millis;
   /** When anything was received from another member last. */
   lastContactAt: Millis;
@@ -319,7 +322,7 @@ export function isMember({ status }: NodeRecord): boolean {
   return status === "alive" || status === "suspect";
 }
 
-/** As it is now, for whoever keeps it. */
+/** The current values, for a caller that keeps them. */
 export function memberOf(record: NodeRecord): Member {
   const { node, status, incarnation, endpoint, meta, versions, since } = record;
   return { node, status, incarnation, endpoint, meta, versions, since };

@@ -83,7 +83,7 @@ export function gossip(ring: Ring, now: Millis): void {
     if (messages.length === 0) break;
     sendToNode(ring, record, messages);
   }
-  // Whoever comes is news that is queued, so that what waits for somebody to hear it needs no timer either.
+  // A new node is itself queued news, so that messages that wait for a receiver need no timer.
   ring.gossipAt = ring.broadcasts.size === 0 || chosen.length === 0 ? Infinity : now + gossipInterval;
 }
 

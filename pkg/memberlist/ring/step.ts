@@ -185,7 +185,10 @@ function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Mi
     sendDirect(ring, from, deadOf(ring, record));
 }
 
-/** One that accuses this node, which has just refuted that, shall know first: gossip takes longer. @returns whether it has */
+/**
+ * A node that accuses this one after it has just refuted that is told directly, because gossip takes longer. @returns whether it
+ * was told
+ */
 function answerAccusation(ring: Ring, { node, incarnation }: Suspect | Dead, from: Endpoint): boolean {
   const { self, leave } = ring;
   const hasRefuted = node === self.node && leave === "none" && incarnation === self.incarnation - 1;
@@ -200,7 +203,8 @@ function answerAccusation(ring: Ring, { node, incarnation }: Suspect | Dead, fro
 function sawItGo({ order, timing, cutOffUntil }: Ring, witness: Endpoint, { status, since }: NodeRecord, now: Millis): boolean {
   if (status === "left") return true;
   if (since <= cutOffUntil) return false; // Perhaps it is this node that was behind a cut.
-  // Who missed it then has suspected it since. Later, others forget that it was gone, and may know better that it is back.
+  // A witness that missed it then has suspected the node since. Later, others forget that it was gone, and may know better that it
+  // is back.
   if (now - since > Math.min(suspicionBounds(timing, order.length).max, timing.gossipToTheDead / 2)) return false;
   return order.some((record) => isMember(record) && record.since <= since && sameEndpoint(record.endpoint, witness));
 }

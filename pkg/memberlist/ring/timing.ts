@@ -20,7 +20,7 @@ export interface Timing {
   readonly relayTimeout: Millis;
   readonly indirectChecks: number;
   readonly retransmitMultiplier: number;
-  /** What suspicions are measured in, and what an unwell node waits longer for each point of its score. */
+  /** The unit of suspicion times, and the extra wait of an unwell node for each point of its score. */
   readonly suspicionUnit: Millis;
   readonly suspicionMultiplier: number;
   readonly suspicionMaxMultiplier: number;
@@ -68,13 +68,14 @@ const lan: Timing = {
 };
 
 /**
- * Who is gone is known to all within 0.3 s in the median and 0.35 s at worst, in rings of 3 to 50: the first heartbeat that its neighbour
- * misses is due 35 ms after the death in the mean; it is pinged 20 ms later, suspected 70 ms after that, and has 150 ms to refute. Others
- * ping it as soon as 15 ms after the first ping, and what they find confirms the suspicion: so a lost packet does not count, and a process
- * that stalls for 200 ms is not declared dead where 5 % of packets are lost besides (`simulation.test.ts`). One that stalls for less than
- * 60 ms is not even suspected. A node sends 14 heartbeats a second, which nobody answers, in rings of any size, and a ping and an ack,
- * where `lan` has one of each. What an idle node costs is mostly how often it wakes up. The sides of a ring
- * of up to 50 that was cut for up to a minute are one again within 0.9 s (`lan`: 10 s), for which each node sends at most 4 pings a second.
+ * All know a failure within 0.3 s in the median and 0.35 s at worst, in rings of 3 to 50: the first heartbeat that the dead node's
+ * neighbour misses is due 35 ms after the death in the mean; the neighbour pings 20 ms later, suspects 70 ms after that, and the node has
+ * 150 ms to refute. Others ping the node as soon as 15 ms after the first ping, and their results confirm the suspicion. So a lost packet
+ * does not count, and a process that stalls for 200 ms is not declared dead even where 5 % of packets are lost (`simulation.test.ts`). A
+ * process that stalls for less than 60 ms is not even suspected. A node sends 14 heartbeats a second, which nobody answers, in rings of any
+ * size, and a ping and an ack, where `lan` has one of each. The cost of an idle node is mostly the number of its wake-ups. The sides of a
+ * ring of up to 50 that was cut for up to a minute are one again within 0.9 s (`lan`: 10 s), for which each node sends at most 4 pings a
+ * second.
  */
 const fast: Timing = {
   ...lan,

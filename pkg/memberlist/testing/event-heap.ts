@@ -6,12 +6,12 @@ interface Entry {
   readonly run: () => void;
 }
 
-/** What is going to happen, soonest first; what happens at one instant, in the order in which it was added. */
+/** Future events, soonest first; events of one instant in the order in which they were added. */
 export class EventHeap {
   readonly #entries: Entry[] = [];
   #order = 0;
 
-  /** When the next event happens; Infinity when there is none. */
+  /** When the next event happens; Infinity without an event. */
   get next(): Millis {
     return this.#entries[0]?.at ?? Infinity;
   }
@@ -27,7 +27,7 @@ export class EventHeap {
     entries[i] = entry;
   }
 
-  /** Takes the next event out. @throws {Error} when there is none */
+  /** Takes the next event out. @throws {Error} if no event is left */
   take(): () => void {
     const entries = this.#entries;
     const [first] = entries;

@@ -42,7 +42,7 @@ export function endpointOf(node: NodeName): Endpoint {
 export class LoneRing {
   readonly ring: Ring;
   now: Millis = 0;
-  /** What the node wanted so far and no test has looked at. */
+  /** Effects that the node wanted so far and that no test has looked at. */
   effects: Effect[];
 
   constructor(options: Partial<RingOptions> = {}) {
@@ -131,7 +131,7 @@ export class LoneRing {
     return this.effects.splice(0).filter((effect): effect is Extract<Effect, { type: T }> => effect.type === type);
   }
 
-  /** What happened to members since the last look, as `joined a`. */
+  /** Changes of members since the last look, as `joined a`. */
   changes(): string[] {
     return this.take("member").map(({ change, member }) => `${change} ${member.node}`);
   }
@@ -141,7 +141,7 @@ export class LoneRing {
     return this.take("send");
   }
 
-  /** What is queued for gossip, without what is left of its transmissions. */
+  /** Messages queued for gossip, without the number of transmissions left. */
   queued(): PacketMessage[] {
     return this.ring.broadcasts.take(1e6, Infinity);
   }

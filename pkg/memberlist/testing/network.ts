@@ -13,7 +13,7 @@ export class FakeNetwork {
   readonly silent = new Set<string>();
   /** Which packets arrive, where there is a flood: address and port -> sample. */
   readonly samples = new Map<string, PacketSample>();
-  /** Whose connections do not arrive, where there are too many: address and port -> refusal. */
+  /** Connections that do not arrive, because there are too many: address and port -> refusal. */
   readonly refusals = new Map<string, Refusal>();
   readonly #dropped = new Map<string, number>(); // address and port -> packets
   readonly #clock: Clock;

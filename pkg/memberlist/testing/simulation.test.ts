@@ -10,7 +10,7 @@ import type { TimingName } from "../ring/timing.ts";
 import { encodedCarrier, keyedCarrier } from "./carrier.ts";
 import { nameOf, type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
 
-// Each course of events is a subtest that is named by its seed, which is all that it takes to run it again.
+// Each course of events is a subtest named by its seed; the seed alone is enough to run it again.
 
 /** Runs one course of events for each seed. */
 function forSeeds(name: string, seeds: number, run: (seed: number, t: TestContext) => void): void {
@@ -212,7 +212,7 @@ for (const timing of ["auto", "lan"] as const) {
     },
   );
 
-  // Those that are cut off for so long that they are forgotten need a join, which speakers try every minute.
+  // Nodes that are cut off for so long that they are forgotten need a join, which speakers try every minute.
   forSeeds(`whatever happens, no live node stays dead once the network is well, at ${timing} timing`, 10, (seed) => {
     const random = seededRandom(seed * 7919);
     const nodes = 3 + Math.floor(random() * 10);

@@ -6,7 +6,7 @@ import { members, nextDeadline, startRing, step } from "../ring/step.ts";
 import { type Carrier, valueCarrier } from "./carrier.ts";
 import { EventHeap } from "./event-heap.ts";
 
-/** What the network does to packets. Streams are not lost, but do not pass a cut. */
+/** The network's effect on packets. Streams are not lost, but do not pass a cut. */
 export interface Conditions {
   /** One way. Packets take up to `jitter` longer, each its own, so that they overtake one another. */
   readonly latency: Millis;
@@ -46,7 +46,7 @@ interface SimulatedNode {
   bound: number;
   timerAt: Millis;
   stalled: boolean;
-  /** What waits in its sockets while it is stalled. */
+  /** Events that wait in its sockets while it is stalled. */
   readonly inbox: Event[];
 }
 
@@ -191,7 +191,7 @@ export class Simulation {
     for (const node of nodes) this.#groups.set(node, group);
   }
 
-  /** What these nodes send does not arrive at those, but the other way round it does. */
+  /** Packets from the first nodes to the second do not arrive; packets the other way do. */
   cutOneWay(from: readonly number[], to: readonly number[]): void {
     for (const sender of from) for (const receiver of to) this.#deaf.add(`${sender} ${receiver}`);
   }
@@ -240,7 +240,7 @@ export class Simulation {
     });
   }
 
-  /** What each running node takes for a member, for when something is wrong. */
+  /** The members that each running node sees, for error messages. */
   describe(): string {
     const views = this.running.map((index) => `${nameOf(index)} sees ${members(this.ring(index)).map(({ node }) => node)}`);
     return [`at ${this.#now} ms`, ...views.slice(0, 10)].join("\n");
@@ -316,7 +316,7 @@ export class Simulation {
           about: indexOf(effect.member.node),
         });
         break;
-      default: // What a driver would log or count.
+      default: // Effects that a driver would log or count.
     }
   }
 
