@@ -25,7 +25,7 @@ import {
 
 const holdingsAtOnce = 200;
 
-/** All that the decisions of an `Allocator` depend on. */
+/** Everything that the decisions of an `Allocator` depend on. */
 export interface SavedAllocator {
   readonly namespaces: ReadonlyMap<string, Labels>;
   readonly pools: readonly Pool[];
@@ -38,12 +38,13 @@ export interface SavedAllocator {
   readonly notAllowed: ReadonlyMap<string, readonly string[]>;
 }
 
-/** What is known of who else uses addresses of pools; it stays when the pools become others. */
+/** Other users of addresses of pools: occupying hosts and IPAMs. They stay when the pools change. */
 type Elsewhere = Pick<Rules, "occupants" | "ipam">;
 const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) };
 
 /**
- * Knows which Service holds which address, and decides who gets which. The same calls in the same order give the same answers.
+ * Knows which Service holds which address, and decides which Service gets an address. The same calls in the same order give the same
+ * answers.
  *
  * After a start, `restore` what every Service has on record, all of them, before the first `settle`: an address on record must not
  * go to a Service that merely came first.
@@ -141,7 +142,7 @@ export class Allocator {
   }
 
   /**
-   * A namespace has these labels now, or is gone. Its Services are to be settled anew, and keep what they have.
+   * A namespace has these labels now, or is gone. Its Services have to be settled again, and keep what they have.
    * @returns whether it is counted by other quotas than before
    */
   setNamespace(name: string, labels: Labels | undefined): boolean {
@@ -165,7 +166,7 @@ export class Allocator {
     if (!this.#isUncounted) return;
     this.#isUncounted = false;
     const { occupancy } = this.#rules;
-    // What was given up meanwhile was taken from counts that had not begun.
+    // Addresses given up meanwhile were taken from counts that had not begun.
     const quotas = this.#rules.quotas.anew();
     const held = this.#holdings
       .values()
@@ -244,11 +245,11 @@ export class Allocator {
   }
 
   /**
-   * Gives a Service what it asks for, or the next best. What it holds stays if it meets the request. Otherwise the requested
-   * addresses, else the requested pools, else what is reserved for it, else the pools with auto-assign that it may have addresses of are
-   * tried in order, and the old addresses go only if that succeeds. If it does not, the Service keeps what is still allowed in itself, and
-   * loses the rest. One that asks for nothing in particular leaves its pool only when it asks for something else than before.
-   * `unmet` says what it did not get; also a requested pool that the requested addresses, which win, are not in.
+   * Gives a Service what it asks for, or the next best. The Service keeps its addresses if they meet the request. Otherwise the allocator
+   * tries the requested addresses, else the requested pools, else the Service's reservations, else the pools with auto-assign that are open
+   * to it, in order. The old addresses go only if that succeeds. If it does not succeed, the Service keeps addresses that are still allowed
+   * in themselves, and loses the rest. A Service without a particular request leaves its pool only when it requests something else than
+   * before. `unmet` says what it did not get; also a requested pool that lacks the requested addresses, which win.
    */
   settle(request: AddressRequest): Settlement {
     const { service } = request;
@@ -313,8 +314,8 @@ export class Allocator {
   }
 
   /**
-   * Of Services with equal texts each is refused what it asks for if one is, for the same, as long as none of them holds anything, or asks
-   * an IPAM for something. One that does has a text of its own.
+   * Services with equal texts have equal chances: if one of them is refused what it asks for, so is each, for the same reason, as long as
+   * none of them holds an address or asks an IPAM for one. A Service that holds or asks has a text of its own.
    */
   chancesOf(request: AddressRequest): string {
     const { service } = request;
@@ -348,7 +349,7 @@ export class Allocator {
     return pool && this.#usageOf(pool);
   }
 
-  /** What is used of each quota, by whom anything is. */
+  /** Usage of each quota, by each namespace that uses it. */
   quotaUsage(): Iterable<QuotaUsage> {
     this.#count();
     return this.#rules.quotas.usage();
@@ -438,7 +439,7 @@ function holdingOf(terms: Terms, choice: Choice, settledFor: string): Holding {
 
 const alike = new WeakMap<Pool, (readonly string[])[]>(); // pool -> by number of addresses: its name so often
 
-/** Of addresses of one pool, as most Services have them, one list for all. */
+/** Most Services have addresses of one pool; these share one list. */
 function poolNames(choice: Choice): readonly string[] {
   const pool = choice[0]?.pool;
   if (pool === undefined || choice.some((spot) => spot.pool !== pool)) return choice.map((spot) => spot.pool.name);

@@ -4,9 +4,9 @@ import type { Rules } from "./filling.ts";
 import { holdersOf } from "./holders.ts";
 
 /**
- * All that the answer to a Service that holds nothing depends on besides what others hold, as text: of those with equal texts each is refused
- * for the same if one is. A name, a namespace or a label makes a difference only where some rule is about it, so that it takes no more texts than
- * rules and requests, however many Services there are.
+ * Everything besides others' holdings that the answer to a Service without addresses depends on, as text: if one Service is refused, all
+ * Services with an equal text are refused for the same reason. A name, a namespace or a label makes a difference only where some rule is
+ * about it, so that there are no more texts than rules and requests, however many Services there are.
  */
 export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupancy, namespaces }: Rules): string {
   const { service, families, requestedAddresses, requestedPool, sharingKey, backendKey, ports } = request;
@@ -14,7 +14,7 @@ export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupan
   const namespace = namespaceOf(service);
   const reserved = holdersOf(service).filter((holder) => layout.reserved(holder).length > 0);
   const named = requestedPool === undefined ? [] : [requestedPool, ...requestedPool.split(",")];
-  // Those that it may get something of, but for what every Service is tried in.
+  // Pools that the request or a reservation names; the pools that every Service tries are left out.
   const pools = new Set([
     ...requestedAddresses.map((address) => layout.locate(address)?.pool),
     ...named.map((name) => layout.pool(name.trim())),

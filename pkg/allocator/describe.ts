@@ -89,7 +89,7 @@ export function finding(refusal: Refusal): string {
   }
 }
 
-/** What was found as facts, by the names of the refusal's fields; of many pools the first ones. */
+/** A refusal as facts, by the names of its fields; of many pools only the first. */
 export function facts(refusal: Refusal): Fact[] {
   const source = "allocator";
   if (refusal.reason === "noPoolFits")
@@ -110,7 +110,7 @@ function noneOf(refusal: Extract<Refusal, { reason: "noPoolFits" }>): string {
   return listOf([...pools, ...otherPools(refusal)], (one) => (typeof one === "string" ? one : finding(one)));
 }
 
-/** What other namespaces have is not said, only that there are others. */
+/** The text says that other namespaces have addresses there, but not which. */
 function otherPools({ namespace, others }: Extract<Refusal, { reason: "noPoolFits" }>): string[] {
   if (others === 0) return [];
   return [`${others === 1 ? "one pool is" : `${others} pools are`} not for namespace ${quote(namespace)}`];

@@ -9,7 +9,7 @@ export type Labels = Readonly<Record<string, string>>;
 /** The labels of namespaces by their names. No selector matches one that is not there: a fence that knows nothing is closed. */
 export type NamespaceLabels = ReadonlyMap<string, Labels>;
 
-/** Who asks. */
+/** The Service that asks. */
 export type Tenant = Pick<AddressRequest, "service" | "labels">;
 
 // Tenants choose the labels of their Services, and with them how many answers there are to be remembered.

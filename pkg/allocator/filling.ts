@@ -141,14 +141,15 @@ export class Filling {
   }
 
   /**
-   * Of the addresses that it may share and that quotas allow beside these the lowest that costs nothing, because its quotas count it already,
-   * else the lowest. A free one costs no less than any of them: the lowest of those only where it may share none.
+   * Among the addresses that the Service may share and that quotas allow beside `spots`: the lowest that costs nothing, because its quotas
+   * count it already, else the lowest. A free address costs no less than any of them, so the lowest free one counts only where the Service
+   * may share no address.
    */
   #cheapestBut(spots: readonly Spot[], want: Want): bigint | undefined {
     const { quotas } = this.#rules;
     const isAllowed = (slot: bigint) => this.quota([...spots, { ...this.#layout.at(slot), slot }]) === undefined;
     const costOf = quotas.costs(this.#request.service, want.pool.name, this.#occupancy);
-    const seen = new Set<string>(); // What addresses add to quotas: of those that add the same one is asked about.
+    const seen = new Set<string>(); // Costs seen so far: of addresses with equal costs only the first is asked about.
     let cheapest: bigint | undefined;
     for (const slot of this.#shareable(want)) {
       const cost = costOf(slot);
@@ -161,7 +162,7 @@ export class Filling {
     return cheapest ?? (free !== undefined && isAllowed(free) ? free : undefined);
   }
 
-  /** Those that others hold and it may share, lowest first; what is reserved for it before what is for all. */
+  /** Addresses that others hold and the Service may share, lowest first; its reservations before addresses for all. */
   *#shareable(want: Want): Iterable<bigint> {
     if (this.#request.sharingKey === "") return;
     for (const span of this.#spans(want)) yield* this.#ascending(span, "shareable");

@@ -1,7 +1,7 @@
 /**
- * Which Service holds which address, and who gets which: pools with their order, auto-assign and `avoid-buggy-ips`; requested
- * addresses and pools; both families from one pool; sharing by key, backend and port. Pure: no I/O, no clock, no randomness.
- * Reading Services and annotations is the part of `pkg/service`, writing status and events the controller's.
+ * Knows which Service holds which address, and decides which Service gets one: pools with their order, auto-assign and
+ * `avoid-buggy-ips`; requested addresses and pools; both families from one pool; sharing by key, backend and port. Pure: no
+ * I/O, no clock, no randomness. `pkg/service` reads Services and annotations; the controller writes status and events.
  *
  * Addresses are numbered in the order in which they are tried (`layout.ts`), and those in use are kept as intervals of such
  * numbers (`intervals.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.

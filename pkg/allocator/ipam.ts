@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import { type Address, type Family, parseAddress } from "#pkg/net";
 
-/** What another place that keeps addresses says of one pool. */
+/** The view of an IPAM on one pool. */
 export interface IpamPool {
   readonly pool: string;
   /** Address -> the Service that it has chosen it for. */
@@ -10,7 +10,7 @@ export interface IpamPool {
   readonly foreign: ReadonlyMap<string, string>;
   /** Families of which it has no free address. */
   readonly exhausted: ReadonlySet<Family>;
-  /** What is wrong with it, in words. */
+  /** The IPAM's problem, in words. */
   readonly problem: string | undefined;
 }
 
@@ -44,12 +44,12 @@ export class Ipam {
       }
   }
 
-  /** What was said. */
+  /** All views. */
   get pools(): Iterable<IpamPool> {
     return this.#pools.values();
   }
 
-  /** What was chosen for the Service, of one pool and family. */
+  /** Addresses that the IPAM chose for the Service, of one pool and family. */
   grants(service: string, pool: string, family: Family): readonly Grant[] {
     return (this.#grants.get(service) ?? []).filter((grant) => grant.pool === pool && grant.address.family === family);
   }

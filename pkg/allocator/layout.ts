@@ -147,7 +147,7 @@ export class Layout {
     return next < scope.to ? this.#ordered[next] : undefined;
   }
 
-  /** What is reserved for a Service or a namespace, of pools that are not closed, in the order in which pools are tried. */
+  /** Reservations for a Service or a namespace, of pools that are not closed, in the order in which pools are tried. */
   reserved(holder: Holder): readonly ReservedSpan[] {
     return this.#reserved.get(holderText(holder)) ?? [];
   }
@@ -274,7 +274,7 @@ interface Kept {
   readonly holder: Holder;
 }
 
-/** What is reserved of a pool in one family, by first address. */
+/** Reservations of a pool in one family, by first address. */
 function keptOf({ reservations }: Pool, family: Family): Kept[] {
   const kept: Kept[] = [];
   for (const { ranges, holder } of reservations)

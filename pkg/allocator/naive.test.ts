@@ -185,7 +185,7 @@ const tenantSteps = fc.array(
   { maxLength: 60, size: "max" },
 );
 
-/** What every change of what one Service holds has to keep, whatever the plain rules say. */
+/** Rules that every change of a Service's holding has to keep, whatever the plain rules say. */
 function assertAllowed(
   allocator: Allocator,
   naive: Naive,
@@ -208,7 +208,7 @@ function assertAllowed(
   }
 }
 
-/** Those who have the chances of one that was refused are refused for the same. @returns how many there are */
+/** Services with the chances of a refused one are refused for the same reason. @returns how many such Services exist */
 function assertSameChances(allocator: Allocator, refused: AddressRequest, unmet: Refusal | undefined): number {
   if (unmet === undefined || allocator.held(refused.service) !== undefined) return 0;
   const chances = allocator.chancesOf(refused);
@@ -219,7 +219,7 @@ function assertSameChances(allocator: Allocator, refused: AddressRequest, unmet:
   return others.length;
 }
 
-/** What a change of what others hold may do away with. */
+/** Obstacles that a change of others' holdings may remove. */
 function awaited(refusal: Refusal | undefined): string[] {
   if (refusal === undefined) return ["nothing"];
   if (refusal.reason === "noPoolFits") return refusal.pools.flatMap(awaited);
@@ -302,7 +302,7 @@ test("under any fences, reservations, sharing rules and quotas everything ends a
   assert.ok(alike > 100, `${alike} of the same chances`);
 });
 
-/** What was given has left no quota exceeded that was not before. */
+/** The new addresses have left no quota exceeded that was not exceeded before. */
 function assertWithin(
   naive: Naive,
   quotas: readonly Quota[],

@@ -5,7 +5,7 @@ import { IntervalSet } from "./intervals.ts";
 import type { Layout, Span } from "./layout.ts";
 import type { Allocation, Refusal } from "./types.ts";
 
-/** What one Service holds, and on what terms. */
+/** The addresses of one Service, and the terms on which it holds them. */
 export interface Holding {
   readonly terms: Terms;
   readonly allocation: Allocation;
@@ -15,7 +15,7 @@ export interface Holding {
   readonly settledFor: string;
 }
 
-/** Who is on a slot: one who does not share, or all who do, under one sharing key and one backend key. */
+/** The holders of a slot: one Service that does not share, or all that share under one sharing key and one backend key. */
 type Holders = Holding | Sharers;
 
 class Sharers {
@@ -32,7 +32,7 @@ interface Group {
   readonly ports: Map<string, IntervalSet>; // port text -> those of the slots where it is taken
 }
 
-/** Who is on which slot of a layout. Keeps the books; whether a holding may be put down is the caller's question. */
+/** Knows the holders of each slot of a layout. Keeps the books only; the caller decides whether a holding may be put down. */
 export class Occupancy {
   readonly layout: Layout;
   readonly #used = new IntervalSet();
@@ -261,7 +261,7 @@ export class Occupancy {
     const [first] = holdings;
     if (first === undefined) return "";
     const { sharing } = this.layout.hasSharingRules ? this.layout.at(slot).pool : { sharing: "cluster" as const };
-    // Those of several namespaces have shared it since before the pool's rule.
+    // Services of several namespaces have shared the slot since before the pool's rule.
     return sharing === "none" || (sharing === "namespace" && namespaces.size > 1) ? "" : groupKey(first.terms, sharing);
   }
 
@@ -303,7 +303,7 @@ function groupKey({ service, sharingKey, backendKey }: Terms, sharing: "cluster"
   return sharing === "cluster" ? key : `${namespaceOf(service)}/${key}`;
 }
 
-/** The part of a request that decides who may be on one address with whom. */
+/** The part of a request that decides which Services may share an address. */
 export interface Terms extends Pick<AddressRequest, "service" | "sharingKey" | "backendKey" | "ports"> {
   /** Absent for no: of many Services few do. */
   readonly mayHoldSeveral?: boolean;
@@ -327,8 +327,8 @@ export function portText({ protocol, port }: Port): string {
 }
 
 /**
- * Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. Of a holder in another
- * namespace no more is said than that there is one: it is nobody's business there.
+ * Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. The refusal says of a holder
+ * in another namespace only that it exists: its name is nobody's business there.
  */
 export function conflict(terms: Terms, holder: Terms, address: Address): Refusal | undefined {
   const refusal = between(terms, holder, address);

@@ -5,11 +5,11 @@ import { isIn, type NamespaceLabels } from "./fences.ts";
 import type { Occupancy } from "./occupancy.ts";
 import type { Ask, QuotaUsage, Refusal } from "./types.ts";
 
-/** What a quota counts, by the names of its fields. */
+/** Resources that a quota counts, by the names of its fields. */
 export const resources = ["ipv4", "ipv6", "services"] as const;
 type Resource = (typeof resources)[number];
 
-/** What is counted together: what the Services of one namespace, or of all of a quota, hold of its pools. */
+/** One count: addresses of the quota's pools that the Services of one namespace, or of all its namespaces, hold. */
 interface Counter {
   /** Such as `quotas[0]`. */
   readonly quota: string;
@@ -82,8 +82,8 @@ export class Quotas {
   }
 
   /**
-   * Why a Service that holds the slots `held` may not hold `wanted` instead, and what an IPAM is to choose. What it has and keeps is never in
-   * the way.
+   * Why a Service that holds the slots `held` may not hold `wanted` instead, and what an IPAM is to choose. Addresses that the Service has
+   * and keeps are never in the way.
    */
   refusal(
     service: string,
@@ -131,8 +131,8 @@ export class Quotas {
   }
 
   /**
-   * What slots of a pool would add to the quotas of a Service that comes to them: of one family equal texts add the same. Empty: nothing,
-   * because each that counts a slot counts it already.
+   * Costs of slots of a pool in the quotas of a Service that comes to them: within one family, slots with equal texts cost the same. Empty:
+   * nothing, because each counter of a slot counts it already.
    */
   costs(service: string, pool: string, occupancy: Occupancy): (slot: bigint) => string {
     const counters = this.#countersOf(namespaceOf(service)).filter((counter) => isCounted(counter, { pool }));
@@ -197,7 +197,7 @@ export class Quotas {
   }
 }
 
-/** What a waiting Service waits for when the quota is used up. */
+/** Identifies the used-up quota that a waiting Service waits for. */
 export function counterText({ quota, namespace }: Pick<Counter, "quota" | "namespace">): string {
   return namespace === undefined ? quota : `${quota} of ${namespace}`;
 }

@@ -10,7 +10,7 @@ import type { Occupancy } from "./occupancy.ts";
 import { type Choice, hasFamily, place, type Spot } from "./spots.ts";
 import { asksOf, isRefusal, type Refusal } from "./types.ts";
 
-/** Of the pools that there are, so many are named where one is asked for that there is not. */
+/** The most existing pools that a refusal of an unknown pool names. */
 const maxKnown = 20;
 
 /** Finds what one Service may have. `held` are the slots that it is on: they cost nothing, and no rule for newcomers is about them. */
@@ -33,7 +33,7 @@ export class Search {
   }
 
   /**
-   * What would meet the whole request.
+   * Finds addresses that meet the whole request.
    * @param own what the Service holds and may keep @param mayMove it may give that up for addresses of all its families
    */
   find(own: Choice | undefined, mayMove: boolean): Choice | Refusal {
@@ -52,7 +52,7 @@ export class Search {
   }
 
   /**
-   * Those of the addresses that the Service may have, whatever it requests, and the first reason against the rest.
+   * The addresses among these that the Service may have, whatever it requests, and the first reason against the rest.
    * @param isGiven also by the rules on what is given, where it does not hold them
    */
   allowed(addresses: readonly Address[], isGiven: boolean): { choice: Choice | undefined; refusal: Refusal | undefined } {
@@ -80,7 +80,7 @@ export class Search {
     };
   }
 
-  /** Of several addresses of a family the one that it asks for, or the first. */
+  /** Among several addresses of a family the requested one, or the first. */
   #bestOf(addresses: readonly Address[]): Address | undefined {
     const asked = (address: Address) => this.#asksFor(address, this.#layout.locate(address)?.pool.name);
     return addresses.length < 2 ? addresses[0] : (addresses.find(asked) ?? addresses[0]);
@@ -92,7 +92,7 @@ export class Search {
     return requestedPool !== undefined && requestedPool === pool;
   }
 
-  /** What of it would not be given now, and why. */
+  /** Addresses of the choice that would not be given now, and why. */
   notAllowed(choice: Choice): readonly { readonly spot: Spot; readonly refusal: Refusal }[] {
     return choice.flatMap((spot) => {
       const refusal = this.#barred(spot);
@@ -100,7 +100,7 @@ export class Search {
     });
   }
 
-  /** What it was given is not in a pool that it asks for besides. */
+  /** The refusal if the Service got addresses that are not in a pool that it requests besides. */
   contradiction(choice: Choice): Refusal | undefined {
     const { requestedPool } = this.#request;
     const pools = requestedPool === undefined ? undefined : this.#named(requestedPool);
@@ -166,7 +166,7 @@ export class Search {
     return this.#granted(own) ?? this.#reserved(own) ?? this.#lowestInAnyScope() ?? this.#fromEach(own);
   }
 
-  /** What an IPAM has chosen for it. */
+  /** Addresses that an IPAM has chosen for the Service. */
   #granted(own: Choice | undefined): Choice | undefined {
     for (const name of this.#rules.ipam.poolsOf(this.#request.service)) {
       const pool = this.#layout.pool(name);
@@ -190,7 +190,7 @@ export class Search {
   /** Asks each pool in the file's order, and refuses with all of their refusals. */
   #fromEach(own: Choice | undefined): Choice | Refusal {
     const namespace = namespaceOf(this.#request.service);
-    const found = new Map<string, Refusal>(); // What a quota forbids in many pools is said once.
+    const found = new Map<string, Refusal>(); // A quota that forbids many pools is named once.
     let others = 0;
     for (const pool of this.#layout.pools) {
       const answer = this.#unasked(pool, own);
@@ -268,7 +268,7 @@ export class Search {
     return this.#occupancy.newcomerRefusal(this.#request, slot);
   }
 
-  /** What the pool's IPAM says against it. One that is held already is shared, if at all, by the rules here. */
+  /** The IPAM's refusal of the address. The rules here alone decide whether an address that is held already is shared. */
   #ipamRefusal(pool: Pool, address: Address, slot: bigint): Refusal | undefined {
     if (pool.netbox === undefined || this.#occupancy.isHeld(slot)) return undefined;
     const by = this.#rules.ipam.foreign(pool.name, address);

@@ -21,7 +21,7 @@ function withPools(): Allocator {
   return allocator;
 }
 
-/** `address of pool` of each, or the reason why there is none; then why not more. */
+/** `address of pool` for each address, or the reason why there is no address; then why not more. */
 function text({ allocation, unmet }: Settlement): string {
   const held = allocation?.addresses.map((one, index) => `${one} of ${allocation.pools[index]}`).join(", ") ?? "nothing";
   return unmet === undefined ? held : `${held}; ${unmet.reason}`;

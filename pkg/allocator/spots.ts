@@ -3,7 +3,7 @@ import type { Address, Family } from "#pkg/net";
 import type { Layout } from "./layout.ts";
 import type { Refusal } from "./types.ts";
 
-/** What a Service may have, in the order of its status; never none. */
+/** Addresses that a Service may have, in the order of its status; at least one. */
 export type Choice = readonly Spot[];
 
 export interface Spot {

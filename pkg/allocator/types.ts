@@ -2,9 +2,9 @@ import type { Address, Family } from "#pkg/net";
 import type { Port } from "#pkg/service";
 
 /**
- * What a Service holds, all from one pool if it does not ask for several: an address of each of its families, or of only one where the
- * other could not be had and giving up the first would help nobody. The order is that of the Service's status: the pool's list for addresses
- * chosen here, as text for one requested of each family, as asked for where it asks for more, as recorded for adopted ones.
+ * The addresses of a Service, all from one pool if it does not ask for several: an address of each of its families, or of only one family
+ * where the other could not be had and giving up the first would help nobody. The order is that of the Service's status: the pool's list
+ * for addresses chosen here, as text for one requested of each family, as asked for where it asks for more, as recorded for adopted ones.
  */
 export interface Allocation {
   readonly addresses: readonly Address[];
@@ -19,9 +19,9 @@ export function poolsOf({ pools }: Allocation): readonly string[] {
 
 /** How things stand with a Service after its request was looked at. */
 export interface Settlement {
-  /** What it holds now. */
+  /** The present holding. */
   readonly allocation: Allocation | undefined;
-  /** What it asked for and did not get, although it may hold something else. */
+  /** The part of the request that was not met, although the Service may hold something else. */
   readonly unmet: Refusal | undefined;
   /** Why it would not be given what it holds, and keeps; undefined where it would. */
   readonly notAllowed: Refusal | undefined;
@@ -40,7 +40,7 @@ export interface PoolUsage {
   readonly pool: string;
   /** Addresses that can be handed out, without those that `avoid-buggy-ips` excludes or nobody may have; the nearest double above 2^53. */
   readonly total: number;
-  /** Those of them that are reserved for Services and namespaces. */
+  /** Those that are reserved for Services and namespaces. */
   readonly reserved: number;
   /** Addresses held by at least one Service. */
   readonly inUse: number;
@@ -48,11 +48,11 @@ export interface PoolUsage {
   readonly full: readonly Family[];
   /** Addresses held by Services that would not be given them today. */
   readonly notAllowed: number;
-  /** What is wrong with the pool's IPAM, in words. */
+  /** The problem of the pool's IPAM, in words. */
   readonly ipamProblem: string | undefined;
 }
 
-/** What one counter of a quota has, of one of its limits. */
+/** The state of one counter of a quota, for one of its limits. */
 export interface QuotaUsage {
   /** Such as `quotas[0]`. */
   readonly quota: string;
@@ -72,7 +72,7 @@ export interface Ask {
 /** Why an address, a pool or the whole request was refused. Every field names what was found. */
 export type Refusal =
   | { readonly reason: "noPools" }
-  /** `known` are the first ones that there are, and `more` how many besides. */
+  /** `known` are the first existing pools, and `more` is the number of further ones. */
   | { readonly reason: "unknownPool"; readonly pool: string; readonly known: readonly string[]; readonly more: number }
   /** Nothing free in the pool, nor in use under terms that this Service may share. `total` is as in `PoolUsage`, of this family. */
   | { readonly reason: "poolFull"; readonly pool: string; readonly family: Family; readonly total: number }

@@ -19,7 +19,7 @@ const local: Asked = {
 const remote: Asked = { ...local, host: "node1:7472", from: "192.0.2.9", isLocal: false };
 const bearing = (token: string, from = remote.from): Asked => ({ ...remote, from, authorization: `Bearer ${token}` });
 
-/** An API server that knows the token `good`, whose user may get what is in `allowed`. */
+/** An API server that knows the token `good`, whose user may get the paths in `allowed`. */
 class Reviewer {
   readonly clock = new SimulatedClock();
   readonly tokens = new TokenAccess({ cluster: this, clock: this.clock, log: silentLog });

@@ -41,7 +41,7 @@ export class TokenAccess {
     );
   }
 
-  /** @param from the address of who asks */
+  /** @param from the client's address */
   decide(token: string, path: string, from: string): Promise<Access> {
     const now = this.#options.clock.now();
     const key = `${createHash("sha256").update(token).digest("base64")} ${path}`;

@@ -4,7 +4,7 @@ import type { Service } from "#pkg/k8s";
 import { readRequest } from "#pkg/service";
 import { type Decision, decide, keep } from "./decide.ts";
 
-/** What becomes of all Services when these pools are in force. */
+/** The result for all Services when these pools are in force. */
 export interface Assignments {
   readonly decisions: ReadonlyMap<string, Decision>; // service key -> where it stands
   readonly usage: readonly PoolUsage[];
@@ -14,9 +14,9 @@ export interface Assignments {
 const maxRounds = 10;
 
 /**
- * Lets all Services keep what is on record, before anything new is given, in an order that is the same after every start: those that share
- * an address come first, so that one of them that no longer allows it, since nobody looked, leaves it to the others; and of these the oldest, so
- * that nobody takes an address from it who came to it later. A step for each.
+ * Lets all Services keep their recorded addresses before anything new is given, in an order that is the same after every start. Services
+ * that share an address come first, so that a Service which stopped to allow sharing while nobody looked leaves the address to the others.
+ * Among these the oldest comes first, so that no later Service takes its address. A step for each.
  * @param get undefined for one that has gone meanwhile
  * @param status see `keep`
  */

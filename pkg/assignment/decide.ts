@@ -18,35 +18,35 @@ import { type Fact, type Verdict, verdict } from "#pkg/verdict";
 /** Something that the Service's owner has to know, for as long as it is true. */
 export interface Warning {
   readonly reason: "AllocationFailed" | "LoadBalancerFailed" | "AddressPoolIgnored";
-  /** Of the event. */
+  /** The event's message. */
   readonly message: string;
   readonly verdict: Verdict;
 }
 
 /** Where a Service stands. */
 export interface Decision {
-  /** What it asks for; undefined if it has no right to an address of ours. */
+  /** The request; undefined if the Service has no right to an address of ours. */
   readonly request: AddressRequest | undefined;
   /** Why it has none; for the log. */
   readonly noRight: "deleted" | NotOurs | undefined;
-  /** What it holds from now on. */
+  /** The holding from now on. */
   readonly allocation: Allocation | undefined;
   /** Addresses for its status; undefined where the status is not ours to write. */
   readonly status: readonly string[] | undefined;
-  /** What it had, or its status said that it had, and may not have, and why. */
+  /** Addresses that the Service had, or that its status claimed, and that it may not have, and why. */
   readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Its request changed, its own pool lacks something of it, and it gave these addresses up for those of another pool. */
   readonly left: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Why it did not get what it asks for. */
   readonly unmet: Refusal | undefined;
   readonly warning: Warning | undefined;
-  /** What it keeps, though it would not be given it now; undefined where it would. */
+  /** Addresses that the Service keeps although it would not get them now; undefined if it would. */
   readonly kept: Keeping | undefined;
 }
 
 /** An address that a Service would not be given now. */
 export interface Keeping {
-  /** Of the event. */
+  /** The event's message. */
   readonly message: string;
   readonly verdict: Verdict;
 }
@@ -100,9 +100,9 @@ export function decide(key: string, service: Service | undefined, allocator: All
 }
 
 /**
- * Lets a Service keep what it holds, or take what its status says, as far as the rules allow: that is how addresses survive a
- * restart, and how one that was written by hand is taken over. What it requests comes later: a request that cannot be met must
- * not cost it what it has.
+ * Lets a Service keep its addresses, or take those in its status, as far as the rules allow. So addresses survive a restart, and an
+ * address written by hand is taken over. The request comes later: a request that cannot be met must not cost the Service its
+ * addresses.
  * @param status `recorded` after a start, when it says what the Service had before; later one that differs was `written` by somebody
  * @returns why it may not keep or take something
  */
@@ -188,7 +188,7 @@ function stateWith(allocation: Allocation | undefined): "Degraded" | "Pending" {
   return allocation === undefined ? "Pending" : "Degraded";
 }
 
-/** What the Service asks for, as far as it asks for something in particular. */
+/** The particular wishes of the Service, as facts. */
 function requestFacts({ families, requestedAddresses, requestedPool, sharingKey }: AddressRequest): Fact[] {
   const asked: readonly (readonly [name: string, value: string])[] = [
     ["families", families.join(", ")],

@@ -1,6 +1,7 @@
 /**
- * Which Service gets which address: the decision on one Service from what it asks for, what it holds and what all others hold, and what
- * comes of it for all of them. Each input can be recorded, and run again. Pure. Who holds which address is `pkg/allocator`'s to know; status, events and waiting are the controller's.
+ * Decides which Service gets which address, from the Service's request, its holding and all other holdings; and what follows for all
+ * Services. Each input can be recorded, and run again. Pure. `pkg/allocator` knows the holders of addresses; the controller has status,
+ * events and waiting.
  */
 export { type Assignments, assigning, keepAll } from "./assign-all.ts";
 export { type Decision, type Keeping, quotedList, releasedBy, type Warning } from "./decide.ts";

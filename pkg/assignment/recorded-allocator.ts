@@ -19,7 +19,7 @@ import { type Decision, decide } from "./decide.ts";
 
 type Labels = Parameters<Allocator["setNamespace"]>[1];
 
-/** What the controller decides from. */
+/** Inputs of the controller's decisions. */
 export type AssignmentInput =
   | { readonly type: "pools"; readonly pools: readonly Pool[]; readonly quotas: readonly Quota[] }
   | { readonly type: "namespace"; readonly name: string; readonly labels: Labels }
@@ -47,7 +47,7 @@ export function recordLine(at: number, input: AssignmentInput, decisions: readon
 /** An allocator, and the decisions that are made with it, of which each input is recorded: the same inputs give a fresh one the same decisions. */
 export class RecordedAllocator extends Allocator {
   readonly #record: Record;
-  #isWithin = false; // What follows from an input that is being recorded is none itself.
+  #isWithin = false; // Calls that follow from a recorded input are not recorded as inputs.
 
   constructor(record: Record = () => {}) {
     super();

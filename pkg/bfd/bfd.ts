@@ -165,7 +165,7 @@ export class Bfd implements AsyncDisposable {
     );
   }
 
-  /** What keeps sessions from working on this node, in sentences. */
+  /** Problems that keep sessions from working on this node, in sentences. */
   warnings(): string[] {
     return [...this.#entries.values()].flatMap(({ ends, view }) =>
       view?.problem === undefined ? [] : `BFD session with ${ends.peer}: ${view.problem}`,
@@ -274,7 +274,7 @@ function configOf({ ends, id, profile, counters }: Entry): SessionConfig {
   };
 }
 
-/** Of the echoes of this session, in milliseconds; undefined before one came back. */
+/** Mean round trip of this session's echoes, in milliseconds; undefined before the first came back. */
 function meanRoundTrip(counters: Entry["counters"]): number | undefined {
   const timed = counters.get("echoTimed");
   return timed === 0 ? undefined : Math.round(counters.get("echoMicros") / timed) / 1000;

@@ -6,7 +6,7 @@ import { decodeEcho, echoOctets, echoPort, encodeEcho } from "./codec/echo-codec
 
 // A peer may get another MAC address; a search for it costs some microseconds.
 const macKeptFor: Millis = 1000;
-// What is read in one go at most.
+// The most packets that are read in one go.
 const maxPackets = 256;
 
 /** Where echo packets of a session leave and come back. */

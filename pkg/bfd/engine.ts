@@ -169,7 +169,7 @@ export class Engine implements Disposable {
     this.#watch();
   }
 
-  /** What is due for an entry: the end, another try, or a deadline of its session. */
+  /** Does the due work of an entry: its end, another try, or a deadline of its session. */
   #work(entry: Entry, event: Event, now: Millis): void {
     if (now >= entry.endAt) this.#forget(entry);
     else if (entry.socket !== undefined) this.#advance(entry, event, now);
@@ -327,7 +327,7 @@ export class Engine implements Disposable {
         this.#sendEcho(entry, now);
         break;
       case "changed":
-        break; // What changed is in the report that follows.
+        break; // The report that follows has the changes.
       default:
         effect satisfies never;
     }
@@ -401,7 +401,7 @@ export class Engine implements Disposable {
   }
 }
 
-/** What is wanted, without promising to return echoes that would not come back. Over several hops nobody sends any. */
+/** The wanted parameters, without a promise to return echoes that would not come back. Over several hops nobody sends echoes. */
 function parametersOf({ config, reflection }: Entry): Parameters {
   return reflection === undefined && !config.multihop ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
 }

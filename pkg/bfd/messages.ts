@@ -6,7 +6,7 @@ import type { SessionView } from "./session/status.ts";
 export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource", "otherDiscriminator"] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
-/** What the thread counts for each session; `echoMicros` is how long all of its `echoTimed` echoes were on their way. */
+/** The thread's counters of each session; `echoMicros` is the total time that all of its `echoTimed` echoes were on their way. */
 export const packetNames = ["controlIn", "controlOut", "echoIn", "echoOut", "echoTimed", "echoMicros"] as const;
 
 /** A session as the thread gets it. Addresses are octets in network config. */
@@ -24,7 +24,7 @@ export interface SessionConfig {
   readonly counters: SharedArrayBuffer;
 }
 
-/** What a thread starts with. */
+/** Arguments of the thread. */
 export interface WorkerStart {
   /** Of `ignoredReasons`. */
   readonly ignored: SharedArrayBuffer;

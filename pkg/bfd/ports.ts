@@ -4,7 +4,7 @@ import type { Family } from "#pkg/net";
 import { echoPort } from "./codec/echo-codec.ts";
 import type { SessionConfig } from "./messages.ts";
 
-/** What a port is for: control packets (RFC 5881, section 4; RFC 5883, section 5), or others' echo packets. */
+/** The purpose of a port: control packets (RFC 5881, section 4; RFC 5883, section 5), or others' echo packets. */
 export type Purpose = "singleHop" | "multihop" | "echo";
 export const portNumbers: Record<Purpose, number> = { singleHop: 3784, multihop: 4784, echo: echoPort };
 
@@ -18,7 +18,7 @@ const ttls: Record<Purpose, number> = { singleHop: controlTtl, multihop: control
 const trafficClass = 0xc0; // CS6, internetwork control: among what routers drop last.
 const keptOctets = 128; // A control packet has 24; an echo is its sender's own affair, and short.
 const batch = 64;
-// What is read in one go at most, so that a flood cannot keep the thread from sending.
+// The most batches that are read in one go, so that a flood cannot keep the thread from sending.
 const maxBatches = 16;
 
 interface Port {
@@ -27,7 +27,7 @@ interface Port {
   users: number;
 }
 
-/** What arrives for BFD. A port is open while it has users, since another program may want it otherwise. */
+/** The sockets on which BFD packets arrive. A port is open while it has users, since another program may want it otherwise. */
 export class Ports implements Disposable {
   readonly #ports = new Map<string, Port>(); // family and purpose -> port
   readonly #batch = new DatagramBatch(batch, keptOctets);

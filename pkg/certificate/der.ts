@@ -1,4 +1,4 @@
-/** What of DER (ITU-T X.690) a certificate takes, written and never read. Each function gives one whole element. */
+/** The part of DER (ITU-T X.690) that a certificate needs, written and never read. Each function gives one whole element. */
 const tag = {
   boolean: 0x01,
   integer: 0x02,

@@ -43,7 +43,7 @@ export class Alarm implements Disposable {
 
   /**
    * Runs at `at` or earlier: a timer that is due before stays. A state machine that answers early timers with nothing uses this
-   * where deadlines move later all the time, since setting a timer anew costs more than one turn with nothing due.
+   * where deadlines move later all the time, since setting a timer again costs more than a turn with nothing due.
    */
   setNoLater(at: Millis): void {
     if (at < this.#at) this.set(at);

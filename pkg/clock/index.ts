@@ -1,7 +1,7 @@
 /**
- * Time and chance as arguments. Drivers take a `Clock` and a `Random`; pure code takes the instant itself. Instants are
- * monotonic milliseconds; only `wallClock` knows dates. What drivers of state machines share is here too: one timer for the next
- * deadline, much work in portions, back-off, how often something may be done, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
+ * Time and chance as arguments. Drivers take a `Clock` and a `Random`; pure code takes the instant itself. Instants are monotonic
+ * milliseconds; only `wallClock` knows dates. Helpers that drivers of state machines share are here too: one timer for the next deadline,
+ * much work in portions, back-off, rate limits, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
  */
 export { Alarm, sleep } from "./alarm.ts";
 export { type Allowance, perSecond, SourceTokens, Tokens } from "./allowance.ts";

@@ -2,8 +2,8 @@ import { Alarm } from "./alarm.ts";
 import type { Clock, Millis } from "./clock.ts";
 
 /**
- * Keeps turns of the event loop short where many have much to do at once: of the portions into which they cut their work, so many are done
- * in a turn, at once where possible, and the others in the order in which they came.
+ * Keeps turns of the event loop short where many have much to do at once. Callers cut their work into portions; a turn does a fixed number
+ * of portions, at once where possible, and the others follow in the order in which they came.
  */
 export class Portions implements Disposable {
   readonly #clock: Clock;
@@ -20,7 +20,7 @@ export class Portions implements Disposable {
     this.#nextTurn = new Alarm(clock, "next portions", () => this.#work());
   }
 
-  /** Does one portion, now or in a later turn. Who has more to do asks again, and is behind the others then. */
+  /** Does one portion, now or in a later turn. A caller with more to do asks again, and is then behind the others. */
   do(portion: () => void): void {
     this.#nextTurn.setNoLater(this.#clock.now());
     if (this.#left === 0 || this.#waiting.length > 0) {
@@ -31,7 +31,7 @@ export class Portions implements Disposable {
     portion();
   }
 
-  /** What waits is dropped. */
+  /** Drops waiting portions. */
   [Symbol.dispose](): void {
     this.#waiting.length = 0;
     this.#nextTurn[Symbol.dispose]();

@@ -2,8 +2,9 @@ import { Worker } from "node:worker_threads";
 import { Assembly, type ParsedConfig, parseConfig, type Token } from "#pkg/config";
 import type { Log } from "#pkg/log";
 
-// Of block style some twenty-five pools. Whatever the text, this much takes 15 ms at most when the code has not been compiled yet: `{},` over and
-// over takes longest. A thread takes 40 to 60 ms, 4 ms of the main thread's time and 6 MB while it runs. One alias can stand for very much.
+// Some twenty-five pools in block style. A text of this length takes 15 ms at most when the code has not been compiled yet, whatever the
+// text: `{},` over and over takes longest. A thread takes 40 to 60 ms, 4 ms of the main thread's time and 6 MB while it runs. One alias can
+// stand for very much.
 const maxAtOnce = 2 << 10;
 
 /** Reads one configuration after another. */
@@ -27,7 +28,7 @@ export class ConfigReader implements Disposable {
     else this.#readInThread(text, done);
   }
 
-  /** What is being read is given up. */
+  /** Gives up a text that is being read. */
   [Symbol.dispose](): void {
     this.#worker?.removeAllListeners();
     void this.#worker?.terminate();

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { parseConfig, takeApart } from "#pkg/config";
 
-// What the main thread puts together in 1 to 2 ms.
+// The main thread puts a piece of this length together in 1 to 2 ms.
 const pieceLength = 2_000;
 
 const port = parentPort;

@@ -34,16 +34,22 @@ export interface Pool {
   readonly advertisements: readonly BgpAdvertisement[];
   /** Only nodes that any of these matches announce the addresses on layer 2, or have them in their kernels; empty means all nodes. Always empty with `bgp` alone. */
   readonly nodeSelectors: readonly LabelSelector[];
-  /** Of the nodes that may own an address, those with the highest sum of weights do. Always empty where addresses have no owner (`hasOwners`). */
+  /**
+   * Only the nodes with the highest sum of weights, among the nodes that may own an address, own it. Always empty where addresses have no
+   * owner (`hasOwners`).
+   */
   readonly preferredNodes: readonly PreferredNodes[];
   /**
    * Names with wildcards, as `matchesInterface` takes them: the interfaces on which the addresses are answered for, or that may have them.
    * Always empty where addresses have no owner.
    */
   readonly interfaces: readonly string[];
-  /** How the owner of an address is chosen. Of a pool whose addresses are on NICs always by subnet; neither where they have no owner. */
+  /**
+   * How the owner of an address is chosen. For a pool whose addresses are on NICs it is always by subnet; it has no effect where addresses
+   * have no owner.
+   */
   readonly l2Placement: L2Placement;
-  /** What is done when a host of the network already answers for an address. Without effect where addresses have no owner. */
+  /** The reaction when a host of the network already answers for an address. Without effect where addresses have no owner. */
   readonly conflictProbe: ConflictProbe;
   /** How often another node tries each announced address, in milliseconds. Absent: never, as always for a `bgp` pool. */
   readonly selfTestMs?: number;
@@ -56,7 +62,7 @@ export function hasOwners({ protocols, kernel }: Pick<Pool, "protocols" | "kerne
   return protocols.includes("layer2") || (kernel !== undefined && kernel.placement !== "routed");
 }
 
-/** What nodes that serve an address have in their kernel for it. */
+/** The entry for an address in the kernel of nodes that serve it. */
 export interface KernelPlacement {
   /** `routed`: each node has it by itself. `lan`: its owner, on a NIC in its subnet. `auto`: as `lan` where a node is in its subnet, else `routed`. */
   readonly placement: "routed" | "lan" | "auto";
@@ -262,7 +268,7 @@ export interface Problem {
   readonly path: string;
   readonly line: number;
   readonly column: number;
-  /** What was found and what is allowed. */
+  /** The value found and the values allowed. */
   readonly message: string;
 }
 

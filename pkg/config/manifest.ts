@@ -7,7 +7,7 @@ import { textAt, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml
 import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
 import { parseYaml } from "./yaml/tree.ts";
 
-/** What a user's file holds: the bare text of a configuration, or a ConfigMap with it inside. */
+/** The content of a user's file: the bare text of a configuration, or a ConfigMap with it inside. */
 export interface Input extends ParsedConfig {
   /** The configuration's own text; absent when nothing can be read. */
   readonly text?: string;

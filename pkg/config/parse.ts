@@ -51,7 +51,7 @@ export function checkLength(text: string, limit: number, problems: Problems): bo
   return text.length <= limit;
 }
 
-/** What the text of a configuration says, field by field as it is written. For text that `parseConfig` accepts. */
+/** The fields of a configuration's text, as they are written. For text that `parseConfig` accepts. */
 export function readFields(text: string): RawConfig {
   const problems = new Problems();
   const root = parseYaml(text, problems)?.[0];

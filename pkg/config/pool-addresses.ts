@@ -70,9 +70,9 @@ export interface PlacedAddresses {
 export type AsksFor = (address: Address, pool: Pool) => boolean;
 
 /**
- * The one rule on which addresses of a Service go together: all are in the pool of the first that can be handed out, if it does not ask for
- * several; of addresses that it had asked for before, in that of the first which it asks for still. The allocator adopts by it, a
- * configuration is refused by it, and speakers announce by it, so that they cannot disagree.
+ * The one rule on which addresses of a Service go together. If the Service does not ask for several, all are in the pool of its first
+ * address that can be handed out; if it asked for addresses before, in the pool of the first that it still asks for. The allocator adopts
+ * addresses by this rule, the controller refuses configurations by it, and speakers announce by it, so that they cannot disagree.
  */
 export function placeTogether(
   addresses: readonly Address[],

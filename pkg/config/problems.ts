@@ -27,7 +27,7 @@ export class Problems {
     this.#root = root;
   }
 
-  /** Refuses the value at `path`; where there is none, the innermost value around it. */
+  /** Refuses the value at `path`; if there is no value, the innermost value around it. */
   error(path: Path, message: Message): void {
     this.errorAt(this.#offset(path, "value"), path, message);
   }
@@ -72,7 +72,7 @@ export class Problems {
     }));
   }
 
-  /** Of each severity, so that no flood of warnings hides an error, those that come first in the text are kept, and more are counted. */
+  /** Keeps the first findings of each severity in the text and counts the rest, so that no flood of warnings hides an error. */
   #add(finding: Finding): void {
     this.#total++;
     const findings = this.#findings[finding.severity];
@@ -97,7 +97,7 @@ export class Problems {
   }
 }
 
-/** `line:column: severity: path: message`, as compilers write it; without the path where there is none. */
+/** `line:column: severity: path: message`, as compilers write it; without the path if it is empty. */
 export function formatProblem(problem: Problem): string {
   const path = problem.path === "" ? "" : `${problem.path}: `;
   return `${problem.line}:${problem.column}: ${problem.severity}: ${path}${problem.message}`;
@@ -117,7 +117,7 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** What to say of a name that no entry of `list` has. */
+/** The message for a name that no entry of `list` has. */
 export function noSuchName(list: string, name: string, names: Iterable<string>): string {
   const near = nearestName(name, [...names]);
   return `no entry of ${list} is named ${quote(name)}${near === undefined ? "" : `; did you mean ${quote(near)}?`}`;

@@ -13,7 +13,10 @@ import {
 } from "./index.ts";
 import { schema } from "./shape/schema-check.generated.ts";
 
-/** Whatever the text: an answer, with a configuration exactly if nothing is an error, and every problem at a place in the text. */
+/**
+ * Whatever the text, there is an answer: with a configuration exactly if nothing is an error, and with every problem at a place in
+ * the text.
+ */
 function checkAnswer(text: string): void {
   for (const read of [parseConfig, readInput]) {
     const { config, problems } = read(text);

@@ -16,9 +16,9 @@ const passwordField = "password";
 const word = /[\p{L}\p{N}\p{M}_]+/gu;
 
 /**
- * The text of a configuration without its passwords, with all else on its line. Shown are values that the schema has a field for,
- * and the names of fields; of all else, such as comments and values of fields that do not exist, each letter is an `x`, because a password may
- * be behind a misspelt name. Of a text that is no YAML only the names of fields are left.
+ * The text of a configuration without its passwords, with all else on its line. The text shows values that the schema has a field for, and
+ * the names of fields. In all else, such as comments and values of fields that do not exist, each letter is an `x`, because a password may
+ * be behind a misspelt name. Of a text that is no YAML, only the names of fields are left.
  */
 export function redactConfig(text: string): Redacted {
   const problems = new Problems();
@@ -88,7 +88,7 @@ function masked(text: string): string {
   );
 }
 
-/** The names of all fields that there are. */
+/** The names of all fields. */
 const fieldNames: ReadonlySet<string> = namesIn(rootSchema, new Set(), new Set());
 
 function namesIn(schema: FieldSchema, names: Set<string>, seen: Set<FieldSchema>): Set<string> {

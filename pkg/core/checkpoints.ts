@@ -6,14 +6,14 @@ import { type CoreKind, fold, type Segment } from "./recording/checkpoint.ts";
 import type { Plain } from "./recording/codec.ts";
 import type { MakeCheckpoint } from "./recording/recorder.ts";
 
-// Of the thread's own heap: at 10,000 Services 96 MB are enough. With more room V8 takes 300 MB for the same.
+// Limits of the thread's own heap: at 10,000 Services 96 MB are enough. With more room V8 takes 300 MB for the same.
 const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 160 };
 
 export interface CheckpointsOptions {
   readonly program: "controller" | "speaker";
   /** The URL of the program's own code, beside which the thread's is. */
   readonly main: string;
-  /** What the core was made with. */
+  /** The options with which the core was made. */
   readonly options: Plain;
   readonly log: Log;
 }
@@ -62,7 +62,7 @@ export class Checkpoints implements Disposable {
     }
   };
 
-  /** What is being made is given up. */
+  /** Gives up a checkpoint that is being made. */
   [Symbol.dispose](): void {
     this.#worker?.removeAllListeners("message").removeAllListeners("error");
     void this.#worker?.terminate();

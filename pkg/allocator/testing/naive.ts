@@ -9,7 +9,7 @@ import { type AddressRequest, namespaceOf } from "#pkg/service";
 interface Held {
   readonly request: AddressRequest;
   readonly addresses: readonly Address[];
-  /** What it asked for when all pools were looked at. */
+  /** The request at the time when all pools were looked at. */
   readonly settledFor: string;
 }
 
@@ -18,7 +18,7 @@ type Labels = Readonly<Record<string, string>>;
 interface Choosing {
   /** As `#class` numbers them, in the order in which they are tried. */
   readonly classes: readonly number[];
-  /** What the Service had. */
+  /** The former addresses of the Service. */
   readonly before: readonly Address[];
   /** It has to be cheap beside these. */
   readonly beside: readonly Address[] | undefined;
@@ -197,7 +197,7 @@ export class Naive {
     return held.flatMap((address) => this.#barred(request, poolOf(this.#pools, address) as Pool, address) ?? [])[0];
   }
 
-  /** What counts for a quota, of everybody who is counted with this namespace; by the names of its fields. */
+  /** Usage that counts for a quota, of all namespaces that are counted with this one, by the names of its fields. */
   used(quota: Quota, namespace: string): { readonly ipv4: number; readonly ipv6: number; readonly services: number } {
     const members = [...this.#held.keys()].filter((service) => this.#isCounted(quota, namespace, service));
     const all = members.map((service) => this.#countedIn(quota, this.addresses(service)));
@@ -225,7 +225,7 @@ export class Naive {
       }
     for (const pool of ranked) {
       if (this.#fence(request, pool) !== undefined) continue;
-      // What is for all comes first, unless quotas forbid it.
+      // Addresses for all come first, unless quotas forbid them.
       for (const found of [
         this.#in(pool, request, [], before, { classes: [2], cheap: [false] }),
         this.#in(pool, request, [], before),
@@ -283,7 +283,7 @@ export class Naive {
     return refused ?? "poolFull";
   }
 
-  /** Who may share looks a second time for what is cheap. */
+  /** A Service that may share looks a second time for a cheap address. */
   #ways({ sharingKey }: AddressRequest): readonly boolean[] {
     return sharingKey === "" ? [false] : [false, true];
   }

@@ -47,7 +47,7 @@ const Flag = { poll: 0x20, final: 0x10, independent: 0x08, authentication: 0x04,
 
 /**
  * Decodes the payload of a datagram, with the checks of RFC 5880, section 6.8.6 that need no session, in its order; only that a packet
- * with authentication is refused last, since no session here has a key. What follows the packet in the datagram is ignored.
+ * with authentication is refused last, since no session here has a key. Octets after the packet in the datagram are ignored.
  * @returns the first thing wrong instead of throwing, since it is to be expected from a network
  */
 export function decodeControl(bytes: Uint8Array): ControlPacket | Malformation {

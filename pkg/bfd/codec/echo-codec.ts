@@ -16,7 +16,7 @@ const protocolUdp = 17;
 const udpOctets = 8;
 const payloadOctets = 8;
 const headerOctets = { IPv4: 20, IPv6: 40 } as const;
-/** What a returned packet has at most. */
+/** The longest returned packet. */
 export const echoOctets: number = headerOctets.IPv6 + udpOctets + payloadOctets;
 
 /** The whole IP packet (RFC 5881, section 4). */
@@ -47,7 +47,8 @@ export function encodeEcho({ address, discriminator, token }: EchoPacket): Uint8
   view.setUint16(header + 4, udpOctets + payloadOctets);
   view.setUint32(header + udpOctets, discriminator);
   view.setUint32(header + udpOctets + 4, token);
-  // Both addresses stand directly before the datagram: they are most of its pseudo-header. The one's complement of zero says that there is none.
+  // Both addresses stand directly before the datagram: they are most of its pseudo-header. A checksum of zero would mean that there is no
+  // checksum, so its one's complement stands for it.
   const addressesAt = header - 2 * address.length;
   view.setUint16(
     header + 6,

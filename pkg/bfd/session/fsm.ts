@@ -56,7 +56,7 @@ export function step(session: Session, event: Event, now: Millis, chance: number
   return [next, effects];
 }
 
-/** What the event itself changes of the state and of the peer. */
+/** Applies the event to the state and to the view of the peer. */
 function react(session: Session, event: Event, now: Millis): Session {
   switch (event.type) {
     case "packet":

@@ -128,10 +128,10 @@ export function nextDeadline({ sendAt, detectAt, echo }: Session): Millis {
 }
 
 /**
- * What a profile means for a session. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded, which
- * link-local ones are not. The peer may send echoes whether or not this side does, as with FRR. As FRR does, a session over several hops says
- * how often they would be taken, though none is sent back there. While echoes detect, control packets slow
- * down to one a second (RFC 5880, section 6.8.3), unless the profile gives an interval.
+ * The session parameters of a profile. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded, which
+ * link-local ones are not. The peer may send echoes whether or not this side does, as with FRR. As FRR does, a session over several hops
+ * says how often they would be taken, though none is sent back there. While echoes detect, control packets slow down to one a second (RFC
+ * 5880, section 6.8.3), unless the profile gives an interval.
  */
 export function parametersOf(
   profile: BfdProfile,

@@ -19,7 +19,7 @@ const calm: Network = { loss: [0, 0], latencyMs: [0.1, 5], reorders: false };
 
 interface Node {
   session: Session;
-  /** What its clock shows beyond the world's. */
+  /** The difference between its clock and the world's. */
   readonly offset: number;
   /** It does nothing before. */
   stalledUntil: number;

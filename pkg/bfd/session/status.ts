@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { Diagnostic, diagnosticText, type State } from "../codec/control-codec.ts";
 import { detectionTime, type Session, transmitInterval } from "./session.ts";
 
-/** A session as it is now. Intervals are what both sides agreed on; 0 before they have. */
+/** The current state of a session. Intervals are as both sides agreed; 0 before they have. */
 export interface SessionView {
   readonly state: State;
   readonly diagnostic: Diagnostic;
@@ -17,13 +17,13 @@ export interface SessionView {
   readonly detectionMs: Millis;
   /** `off`: not wanted, not offered by the peer, or not up; `unanswered`: none came back yet; `active`: they detect. */
   readonly echo: "off" | "unanswered" | "active";
-  /** What keeps packets from being sent or received here; undefined where nothing does. */
+  /** The problem that keeps packets from being sent or received here; undefined without a problem. */
   readonly problem: string | undefined;
 }
 
 /**
- * What a session means for the path. `unknown`: nothing yet, the peer may not speak BFD at all; `up`; `failed`: it was up and no longer
- * is; `adminDown`: one side gave the session up, which means nothing for the path (RFC 5882, section 3.2).
+ * The meaning of a session for the path. `unknown`: nothing yet, the peer may not speak BFD at all; `up`; `failed`: it was up and no
+ * longer is; `adminDown`: one side gave the session up, which means nothing for the path (RFC 5882, section 3.2).
  */
 export type BfdVerdict = "unknown" | "up" | "failed" | "adminDown";
 

@@ -1,4 +1,7 @@
-/** What of `Bfd` needs a network but no peer: a session with itself on the loopback interface comes up like any other. */
+/**
+ * Scenarios of `Bfd` that need a network but no peer: a session with itself on the loopback interface comes up like any
+ * other.
+ */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";

@@ -44,7 +44,7 @@ export function decodeAsPath(octets: Uint8Array, fourOctetAsn: boolean, fault: (
   return segments;
 }
 
-/** Of the AS numbers that are not a confederation's. */
+/** Whether AS numbers of the segment count as outside the confederation. */
 export function isOutsideConfederation({ type }: AsPathSegment): boolean {
   return type === "set" || type === "sequence";
 }

@@ -13,7 +13,7 @@ import { UpdateMessageError } from "./notification-error.ts";
 import { AttributeType, attributeFlags, type RawAttribute } from "./path-attributes.ts";
 import { decodePrefixes, ipv6Address } from "./prefixes.ts";
 
-/** What the meaning of an UPDATE depends on. */
+/** The part of a session on which the meaning of an UPDATE depends. */
 export interface UpdateSession {
   /** The peer has the same AS number. */
   readonly internal: boolean;
@@ -28,7 +28,7 @@ export interface MultiprotocolRoutes {
   readonly nextHops: readonly Address[];
   /** Undefined where the session does not carry the family. */
   readonly prefixes: readonly Prefix[] | undefined;
-  /** There are none, whatever the family. */
+  /** The message has no routes, of whatever family. */
   readonly empty: boolean;
 }
 

@@ -59,7 +59,7 @@ export function encodeRouteRefresh(family: Family, subtype: Exclude<RouteRefresh
 }
 
 /**
- * Decodes the body of a ROUTE-REFRESH. What follows in a request is passed over: outbound filters (RFC 5291), which nobody was offered.
+ * Decodes the body of a ROUTE-REFRESH. The rest of a request is skipped: outbound filters (RFC 5291), which this side never offers.
  * @throws {NotificationError} ROUTE-REFRESH Message Error, Invalid Message Length (7/1) with the whole message for a mark that is not of four
  *   octets (RFC 7313, section 5); Bad Message Length (1/2) with the length for a request cut short
  */

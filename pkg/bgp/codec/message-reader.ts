@@ -4,7 +4,7 @@ import { MessageHeaderError, NotificationCode, NotificationError } from "./notif
 /** A message whose header is in order. */
 export interface Frame {
   readonly type: MessageType;
-  /** What follows the header. A view: what keeps it keeps all of the chunk. */
+  /** The octets after the header. A view: a reference to it keeps the whole chunk in memory. */
   readonly body: Uint8Array;
 }
 

@@ -23,7 +23,7 @@ export interface Open {
   readonly capabilities: readonly Capability[];
 }
 
-/** RFC 5492. What is repeated in an OPEN is repeated here. */
+/** RFC 5492. A capability that an OPEN repeats is repeated here. */
 export type Capability =
   | ({ readonly type: "multiprotocol" } & AddressFamily)
   | { readonly type: "routeRefresh" }
@@ -47,7 +47,7 @@ export interface GracefulRestart {
 /** An UPDATE as it was received, with all that RFC 7606 makes of its errors already done. */
 export interface Update {
   readonly type: "update";
-  /** Of all families; what RFC 7606 treats as withdrawn is here too. */
+  /** Prefixes of all families; prefixes that RFC 7606 treats as withdrawn are here too. */
   readonly withdrawn: readonly Prefix[];
   readonly announced: readonly Prefix[];
   /** Undefined where nothing is announced. */
@@ -65,8 +65,8 @@ export interface PathAttributes {
   readonly origin: "igp" | "egp" | "incomplete";
   readonly asPath: readonly AsPathSegment[];
   /**
-   * One, or a global and a link-local address of IPv6 (RFC 2545). Of an UPDATE that announces both in its NLRI field and in MP_REACH_NLRI,
-   * first the IPv4 address of NEXT_HOP, then the others.
+   * One address, or a global and a link-local address of IPv6 (RFC 2545). For an UPDATE that announces both in its NLRI field and in
+   * MP_REACH_NLRI: first the IPv4 address of NEXT_HOP, then the others.
    */
   readonly nextHops: readonly Address[];
   readonly med?: number | undefined;
@@ -111,7 +111,7 @@ export interface RouteRefresh extends AddressFamily {
 export const Afi = { ipv4: 1, ipv6: 2 } as const;
 const safiUnicast = 1;
 
-/** What a family's unicast routes are on the wire. */
+/** AFI and SAFI of a family's unicast routes. */
 export const unicast: Readonly<Record<Family, AddressFamily>> = {
   IPv4: { afi: Afi.ipv4, safi: safiUnicast },
   IPv6: { afi: Afi.ipv6, safi: safiUnicast },

@@ -123,7 +123,7 @@ const names: Readonly<Record<number, readonly [name: string, subcodes: Readonly<
   8: ["Send Hold Timer Expired", {}],
 };
 
-/** Code and subcode in words and in numbers: `Cease/Administrative Shutdown (6/2)`. What has no name is a number alone. */
+/** Code and subcode in words and in numbers: `Cease/Administrative Shutdown (6/2)`. A code without a name is a number alone. */
 export function notificationName(code: number, subcode: number): string {
   const [name = "Unknown Error", subcodes = {}] = names[code] ?? [];
   const detail = subcodes[subcode];
@@ -131,8 +131,8 @@ export function notificationName(code: number, subcode: number): string {
 }
 
 /**
- * What the peer sent ends the session. The one error that the decoders of this package raise, whatever they are fed; the NOTIFICATION that
- * the RFC demands for it is in `code`, `subcode` and `data`.
+ * The peer's message ends the session. The one error that the decoders of this package raise, whatever the input; `code`, `subcode` and
+ * `data` have the NOTIFICATION that the RFC demands for it.
  */
 export class NotificationError extends UntracedError {
   override readonly name = "NotificationError";

@@ -158,8 +158,10 @@ function writeGracefulRestart(value: Writer, { restarting, notification, timeSec
 }
 
 /**
- * Decodes the value of a parameter of the OPEN: capabilities to its end (RFC 5492, section 4). Those of other codes are kept as `unknown`.
- * @param fault the error for a capability that is cut short, or whose length is not what its code wants; it gets what was found, in words
+ * Decodes the value of a parameter of the OPEN: capabilities to its end (RFC 5492, section 4). Capabilities of other codes are kept as
+ * `unknown`.
+ * @param fault makes the error for a capability that is cut short, or has a length that its code forbids; its argument describes the fault
+ * in words
  */
 export function decodeCapabilities(octets: Uint8Array, fault: (found: string) => Error): Capability[] {
   const reader = new Reader(octets, fault);

@@ -1,6 +1,6 @@
 import { NotificationCode, NotificationError, UpdateMessageError } from "./notification-error.ts";
 
-/** RFC 4271, section 4.3. Of these, `optional` and `transitive` belong to the type; the others depend on the message. */
+/** RFC 4271, section 4.3. `optional` and `transitive` belong to the type; the other flags depend on the message. */
 export const AttributeFlag = { optional: 0x80, transitive: 0x40, partial: 0x20, extendedLength: 0x10 } as const;
 
 /** The path attributes that this package knows, by IANA's names and numbers. */
@@ -63,7 +63,7 @@ export class RawAttribute {
 /** The attributes of an UPDATE, up to where their lengths contradict the field's. */
 export interface AttributeList {
   readonly attributes: readonly RawAttribute[];
-  /** What is wrong with the end of the field (RFC 7606, section 4). */
+  /** The error at the end of the field (RFC 7606, section 4). */
   readonly cut: { readonly error: NotificationError; readonly type: number | undefined } | undefined;
 }
 

@@ -5,8 +5,8 @@ import { Reader } from "#pkg/octets";
 const maxEncodedLength: Record<Family, number> = { IPv4: 5, IPv6: 17 };
 
 /**
- * Takes prefixes and encodes them (RFC 4271, section 4.3, and RFC 4760, section 5) until another one might not fit into `room` octets.
- * What it has taken is in the result.
+ * Takes prefixes and encodes them (RFC 4271, section 4.3, and RFC 4760, section 5) until another one might not fit into `room` octets. The
+ * result has the prefixes that it took.
  */
 export function packPrefixes(family: Family, prefixes: Iterator<Prefix>, room: number): Uint8Array {
   const octets = new Uint8Array(room);

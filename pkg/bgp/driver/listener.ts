@@ -124,7 +124,8 @@ export class BgpListener implements Disposable {
     using socket = TcpSocket.open(family);
     socket.reuseAddress();
     if (family === "IPv6") socket.ipv6Only(true);
-    // Of the first answer, too, which leaves before it is known whose connection it is: a peer with GTSM takes no less.
+    // These options count for the first answer, too, which leaves before it is known whose connection it is: a peer with GTSM accepts
+    // nothing else.
     socket.setHopLimit(maxHopLimit);
     socket.setTrafficClass(networkControl);
     for (const { peer } of this.#expected.values()) {

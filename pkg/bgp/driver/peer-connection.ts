@@ -5,12 +5,12 @@ import type { Connection, ConnectionEvents, SocketEnd } from "./transport.ts";
 /** How long a connection that was ended has to send what was written to it. */
 const lingerTime: Millis = 1_000;
 
-/** What is read in one turn of the event loop: 110 of the UPDATEs that take longest, at 25 µs each. */
+/** The most octets that are read in one turn of the event loop: 110 of the UPDATEs that take longest, at 25 µs each. */
 const maxTurnOctets = 1 << 13;
 
 /**
- * One TCP connection of a session with its message reader. What arrives is reported in slices, one in each turn of the event loop, and
- * the peer has to wait meanwhile (TCP's flow control). After `close` it reports no more events.
+ * One TCP connection of a session with its message reader. It reports incoming messages in slices, one in each turn of the event loop,
+ * and the peer has to wait meanwhile (TCP's flow control). After `close` it reports no more events.
  */
 export class PeerConnection {
   readonly reader = new MessageReader();

@@ -40,7 +40,7 @@ export interface PeerSessionOptions {
   readonly node: string;
   /** A process before this one may have had a session with the peer: sets the R bit of the first OPENs (RFC 4724). */
   readonly restarting: boolean;
-  /** What was announced stayed reachable while the process was away (RFC 4724, the F bit): the kernel forwards, not this process. */
+  /** Announced addresses stayed reachable while the process was away (RFC 4724, the F bit): the kernel forwards, not this process. */
   readonly forwardingPreserved: boolean;
   readonly transport: Transport;
   /** Accepts connections that the peer opens; without it the peer cannot connect. */
@@ -212,7 +212,7 @@ export class PeerSession {
       this.#timer = undefined;
       this.#dispatch({ type: "timer" });
     };
-    // After a stall what the peer sent in time is still to be read, and that happens before a timer that is set now.
+    // After a stall, messages that the peer sent in time are still to be read, and are read before a timer that is set now.
     const look = (): void => {
       if (clock.now() - at <= late) fire();
       else this.#timer = { at, scheduled: clock.schedule("BGP", clock.now(), fire) };

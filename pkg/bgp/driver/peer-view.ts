@@ -9,7 +9,7 @@ import type { SocketEnd } from "./transport.ts";
 
 export type MessageCounters = Readonly<Record<Message["type"], number>>;
 
-/** What happened, and how long ago. */
+/** A past event, and how long ago it happened. */
 export interface Past {
   readonly what: string;
   readonly secondsAgo: number;
@@ -28,7 +28,7 @@ export interface PeerView {
   readonly peer: string;
   readonly interface: string | undefined;
   readonly myAsn: number;
-  /** What the configuration says; once a session is agreed on, of `external` the number. */
+  /** The configured AS number; for `external`, the agreed number once there is a session. */
   readonly peerAsn: number | "external";
   readonly passive: boolean;
   /** Whether this side takes connections that the peer opens. */
@@ -47,9 +47,9 @@ export interface PeerView {
   readonly lastFailure: Ended | undefined;
   readonly notificationReceived: Past | undefined;
   readonly notificationSent: Past | undefined;
-  /** What is agreed on; undefined without a session. */
+  /** The agreed settings; undefined without a session. */
   readonly session: SessionView | undefined;
-  /** Of all sessions since the process began. */
+  /** Counted over all sessions since the process began. */
   readonly messagesReceived: MessageCounters;
   readonly messagesSent: MessageCounters;
   /** Prefixes that the peer has been sent, and those that it has yet to be. */
@@ -73,7 +73,7 @@ export interface SessionView extends Omit<Negotiated, "peerAsn" | "families"> {
   readonly endOfRibReceived: readonly Family[];
 }
 
-/** What a view is made of. */
+/** The sources of a view. */
 export interface PeerFacts {
   readonly session: Session;
   readonly accepts: boolean;
@@ -127,7 +127,7 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
   };
 }
 
-/** What stays the same while more or fewer prefixes cannot be sent for the same reason. */
+/** The part that stays the same while more or fewer prefixes cannot be sent for the same reason. */
 export function unsendableKey({ family, reason }: Unsendable): string {
   return `${family} ${reason}`;
 }
@@ -162,7 +162,7 @@ export function seconds(duration: Millis): number {
 
 type Counters = Record<Message["type"], number>;
 
-/** What is counted of a peer since the process began. */
+/** Counters of a peer since the process began. */
 export interface PeerCounters {
   readonly received: Counters;
   readonly sent: Counters;
@@ -184,7 +184,7 @@ export function newPeerCounters(): PeerCounters {
   };
 }
 
-/** What is kept for an established session only. */
+/** State of an established session only. */
 export interface Up {
   readonly connection: number;
   /** Something is written and not yet accepted by the kernel. */

@@ -10,7 +10,7 @@ export interface SocketEnd {
   readonly interface: string | undefined;
   /** `address`, unless it is link-local, and the best one of the other family that the interface has, for next hops. */
   readonly addresses: ReadonlyMap<Family, Address>; // family -> address
-  /** Of the interface, where the peer is on its link. */
+  /** The interface's address, where the peer is on its link. */
   readonly linkLocal: Address | undefined;
 }
 

@@ -3,9 +3,9 @@ import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
 import type { LargeCommunity, PathAttributes } from "../codec/messages.ts";
 
 /**
- * The attributes of a prefix as the configuration has them. What depends on the session (AS_PATH, NEXT_HOP, whether LOCAL_PREF
- * is sent) is added when it is encoded. Prefixes with equal attributes share one object: they are compared by identity, and
- * travel in the same messages.
+ * The attributes of a prefix as the configuration has them. Attributes that depend on the session (AS_PATH, NEXT_HOP, whether
+ * LOCAL_PREF is sent) are added when the route is encoded. Prefixes with equal attributes share one object: they are compared
+ * by identity, and travel in the same messages.
  */
 export interface RouteAttributes {
   /** Sent on iBGP sessions only; 0 where undefined, as MetalLB sends it, so that nodes of both are equally good paths. */
@@ -23,12 +23,12 @@ export interface RouteAttributes {
   readonly nextHop: Address | undefined;
 }
 
-/** What a session adds to the attributes of the routes that it carries. */
+/** The part of a session that goes into the attributes of its routes. */
 export interface LocalEnd {
   readonly asn: number;
   /** Both sides have the same AS number. */
   readonly internal: boolean;
-  /** This side's address in the session and, of the other family, one on the same interface; absent where there is none. */
+  /** This side's address in the session and an address of the other family on the same interface, if there is one. */
   readonly addresses: ReadonlyMap<Family, Address>; // family -> next hop
   /** For IPv6 next hops on a link that both sides share (RFC 2545, section 3). */
   readonly linkLocal: Address | undefined;
@@ -57,7 +57,7 @@ export function resolveAttributes(route: RouteAttributes, end: LocalEnd, leaving
 }
 
 /**
- * The next hops for prefixes of a family: the one that is configured, or this end of the session. Empty where there is none.
+ * The next hops for prefixes of a family: the configured one, or this end of the session. Empty if neither exists.
  * @param extended IPv4 prefixes may have an IPv6 next hop (RFC 8950)
  */
 export function nextHops(

@@ -18,7 +18,7 @@ interface Entry {
   unsendable: boolean;
 }
 
-/** What a family still has to send in a session. */
+/** The routes that a family still has to send in a session. */
 interface FamilyQueue {
   readonly withdrawals: Set<Entry>;
   readonly announcements: Map<RouteAttributes, Set<Entry>>;
@@ -47,7 +47,7 @@ interface Sweep {
   readonly readvertise: ReadonlySet<Family>;
 }
 
-/** Of an entry when a session begins. */
+/** The state of an entry when a session begins. */
 const anew = { advertised: undefined, queue: undefined, unsendable: false };
 
 // Entries that a sweep comes to between two messages: enough to fill one.
@@ -178,7 +178,7 @@ export class RoutesOut {
     if (queue !== undefined) queue.refreshWanted = true;
   }
 
-  /** The next message to send, whole; undefined when there is none yet, and `pending` is 0 when all is advertised. */
+  /** The next message to send, whole; undefined if there is no message yet, and `pending` is 0 when all is advertised. */
   next(): Uint8Array | undefined {
     const session = this.#session;
     if (session === undefined) return undefined;
@@ -300,7 +300,7 @@ export class RoutesOut {
     }
   }
 
-  /** What an earlier sweep did not come to is done by this one. */
+  /** This sweep also does the work that an earlier sweep did not come to. */
   #startSweep(readvertise: readonly Family[]): void {
     const { size } = this.#entries;
     const both = new Set([...(this.#sweep?.readvertise ?? []), ...readvertise]);
@@ -336,7 +336,7 @@ export class RoutesOut {
     if (entry.wanted === undefined && entry.advertised === undefined) this.#entries.delete(prefix.toString());
   }
 
-  /** What it says of an earlier session is over. */
+  /** State of an earlier session is void. */
   #current(entry: Entry): Entry {
     if (entry.session !== this.#sessions) Object.assign(entry, anew, { session: this.#sessions });
     return entry;

@@ -33,7 +33,7 @@ export type Event =
   /** The kernel has accepted some of what was sent (RFC 9687). */
   | { readonly type: "written"; readonly connection: number };
 
-/** What the driver carries out, in this order. */
+/** Actions for the driver, in this order. */
 export type Effect =
   /** Connect; then report `connected` or `lost`. */
   | { readonly type: "dial"; readonly connection: number }

@@ -43,7 +43,7 @@ const events: Readonly<Record<string, Event | "deadline">> = {
   written: { type: "written", connection: 1 },
 };
 
-/** What is not here changes nothing. */
+/** Events without an entry change nothing. */
 const table: Readonly<Record<State, Readonly<Record<string, readonly [to: State, effects: string]>>>> = {
   idle: {
     "1 start": ["connect", "dial 1"],

@@ -45,7 +45,7 @@ export interface Disagreement {
   readonly because: string;
 }
 
-/** What both OPENs agree on, or why they do not (RFC 4271, section 6.2). */
+/** The settings on which both OPENs agree, or why they do not agree (RFC 4271, section 6.2). */
 export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): Negotiated | Disagreement {
   const both = <Type extends Capability["type"]>(type: Type) =>
     find(ours, type) !== undefined && find(theirs, type) !== undefined;

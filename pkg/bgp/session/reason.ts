@@ -32,7 +32,7 @@ const missing: Partial<Record<State, string>> = {
   openConfirm: ", not even its answer to the OPEN",
 };
 
-/** What a NOTIFICATION of the peer means for the configuration, by code and subcode. */
+/** The meaning of a peer's NOTIFICATION for the configuration, by code and subcode. */
 const hints: Readonly<Record<string, string>> = {
   "2/2": "it has another AS number for this node than my-asn",
   "2/3": "it has the same router identifier, or another neighbour has",

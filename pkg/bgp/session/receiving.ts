@@ -81,8 +81,8 @@ function receiveEstablished(
 }
 
 /**
- * What a session may cost at once before it ends: 160 MB of UPDATEs, which is several full tables of the Internet, or 40,000 messages of the
- * other kinds. The work comes off at one unit a millisecond, which is more than the shortest keepalive time makes.
+ * The most work that a session may cause at once before it ends: 160 MB of UPDATEs, which is several full tables of the Internet, or 40,000
+ * messages of the other kinds. The work comes off at one unit a millisecond, which is more than the shortest keepalive time makes.
  */
 const maxWork = 20_000_000;
 

@@ -161,7 +161,7 @@ const restarts = theirOpen({
   ],
 });
 
-/** A session with a peer that restarts gracefully, and a connection of that peer which is accepted so many milliseconds after. */
+/** A session with a peer that restarts gracefully, and a connection of that peer which is accepted `after` milliseconds later. */
 function connectedAgain(after: number): LoneSession {
   const one = new LoneSession();
   one.reach("openSent");

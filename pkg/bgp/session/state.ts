@@ -69,7 +69,10 @@ export interface Session {
   readonly plainOpen: boolean;
   /** This process has had no session with the peer yet; one before it may have had (RFC 4724, the R bit). */
   readonly restarting: boolean;
-  /** Until when a peer that restarts gracefully may keep what the process before this one advertised; in the past where there is none. */
+  /**
+   * Until then a peer that restarts gracefully may keep the advertisements of the process before this one; in the past where there was no
+   * such process.
+   */
   readonly staleUntil: Millis;
   /** Forwarding went on while the process was down (RFC 4724, the F bit). */
   readonly forwardingPreserved: boolean;
@@ -89,7 +92,7 @@ export type Reason =
   | { readonly type: "connectTimeout"; readonly seconds: number; readonly hint: string | undefined }
   /** The connection could not be had, or broke; `because` is in words. */
   | { readonly type: "lost"; readonly because: string; readonly state: State }
-  /** RFC 4724, section 4.2: the peer opened a session anew while this side took the former for established. */
+  /** RFC 4724, section 4.2: the peer opened a new session while this side took the former for established. */
   | { readonly type: "peerRestarted" };
 
 export interface Ending {
@@ -147,7 +150,7 @@ export function isAgreed(connection: Connection): connection is Agreed {
   return connection.state === "openConfirm" || connection.state === "established";
 }
 
-/** What both OPENs agree on. */
+/** Settings on which both OPENs agree. */
 export interface Negotiated {
   readonly peerAsn: number;
   readonly peerRouterId: Address;

@@ -1,4 +1,4 @@
-/** What tests need of BGP: the codec, for a router of their own, and one that keeps the routes that it is told. */
+/** Helpers for tests of BGP: the codec, for a router of the test's own, and a router that keeps the routes that it is told. */
 export { decodeMessage, encodeMessage, encodeRouteRefresh } from "../codec/message-codec.ts";
 export { MessageReader } from "../codec/message-reader.ts";
 export type { Connection, ConnectionEvents, Transport } from "../driver/transport.ts";

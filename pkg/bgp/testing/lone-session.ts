@@ -11,7 +11,7 @@ import { settings } from "./settings.ts";
 export const ourId = address("192.0.2.1");
 export const theirId = address("192.0.2.2");
 
-/** What a well peer offers. */
+/** Capabilities that a healthy peer offers. */
 export const theirCapabilities: readonly Capability[] = [
   { type: "multiprotocol", afi: 1, safi: 1 },
   { type: "multiprotocol", afi: 2, safi: 1 },

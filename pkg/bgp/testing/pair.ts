@@ -52,7 +52,7 @@ export class RecordingLog implements Log {
     return this;
   }
 
-  /** Of what is not for debugging alone: the level, the message and the reason. */
+  /** Log lines above debug: the level, the message and the reason. */
   get loud(): string[] {
     return this.lines
       .filter(({ level }) => level !== "debug")
@@ -74,7 +74,7 @@ export interface PairOptions {
   readonly far?: Partial<SessionSettings>;
   /** Whether `near` takes connections too. */
   readonly both?: boolean;
-  /** What becomes of the end of `near` when its interface has other addresses. */
+  /** The new local end of `near` when its interface gets other addresses. */
   readonly endNow?: Transport["endNow"];
 }
 

@@ -6,7 +6,7 @@ import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } fro
 
 const latency: Millis = 1;
 
-/** What a test does to a direction of a connection. */
+/** Faults that a test puts into a direction of a connection. */
 export interface Faults {
   /** The connection breaks when so many octets of it have arrived. */
   breakAfter: number;
@@ -35,7 +35,7 @@ export class SimulatedNetwork {
     this.#clock = clock;
   }
 
-  /** Connections that there are. */
+  /** Number of open connections. */
   get open(): number {
     return this.#pipes.values().reduce((count, { broken }) => count + (broken ? 0 : 1), 0);
   }
@@ -60,7 +60,7 @@ export class SimulatedNetwork {
     for (const pipe of this.#pipes) pipe.break();
   }
 
-  /** Freezes or thaws all connections that there are. */
+  /** Freezes or thaws all connections. */
   freeze(frozen: boolean): void {
     for (const pipe of this.#pipes) pipe.freeze(frozen);
   }
@@ -109,7 +109,7 @@ class Pipe {
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
   #broken = false;
-  /** The side to which nothing passes that would tell it that the other has closed the connection. */
+  /** The side to which nothing passes that would tell it that the other side has closed the connection. */
   #unaware: Side | undefined;
 
   constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {

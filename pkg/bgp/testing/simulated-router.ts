@@ -10,7 +10,7 @@ import type { SimulatedNetwork } from "./simulated-network.ts";
 const asn = 65002;
 const session = { internal: false, families: new Set(["IPv4", "IPv6"] as const), fourOctetAsn: true, extendedNextHop: false };
 
-/** What a router keeps of one neighbour. */
+/** A router's record of one neighbour. */
 interface Neighbor {
   connection: Connection | undefined;
   lastHeard: Millis;
@@ -77,7 +77,7 @@ export class SimulatedRouter {
     return routes;
   }
 
-  /** Whether the neighbour has announced it in the session that there is, or was last. */
+  /** Whether the neighbour has announced it in the present or the last session. */
   isFresh(prefix: string, name: string): boolean {
     return this.#neighbors.get(name)?.routes.get(prefix) === false;
   }

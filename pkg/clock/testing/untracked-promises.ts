@@ -1,8 +1,9 @@
 import { createHook } from "node:async_hooks";
 
 /**
- * For simulations, which make millions of promises: imported before `node:test` has a test, it keeps that from following each promise to the test
- * that made it, which takes twice the time of the simulation itself. What nobody catches still fails, but as the failure of the file.
+ * For simulations, which make millions of promises. Imported before the first test of `node:test`, it keeps `node:test` from following each
+ * promise to the test that made it, which takes twice the time of the simulation itself. An uncaught rejection still fails, but as the
+ * failure of the file.
  */
 const hooks = Object.getPrototypeOf(createHook({})) as { enable(): unknown };
 const { enable } = hooks;

@@ -1,4 +1,4 @@
-/** What the tests of the codec share: octets as people write them, and the sessions that most of them mean. */
+/** Shared by the tests of the codec: octets as people write them, and the sessions that most tests mean. */
 import type { UpdateSession } from "../attribute-rules.ts";
 import type { NotificationError } from "../notification-error.ts";
 
