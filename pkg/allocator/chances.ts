@@ -14,7 +14,7 @@ export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupan
   const namespace = namespaceOf(service);
   const reserved = holdersOf(service).filter((holder) => layout.reserved(holder).length > 0);
   const named = requestedPool === undefined ? [] : [requestedPool, ...requestedPool.split(",")];
-  // Pools that the request or a reservation names; the pools that every Service tries are left out.
+  // Pools that may give the Service something, besides the pools that every Service tries.
   const pools = new Set([
     ...requestedAddresses.map((address) => layout.locate(address)?.pool),
     ...named.map((name) => layout.pool(name.trim())),

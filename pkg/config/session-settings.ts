@@ -1,7 +1,7 @@
 import type { Address, Family } from "#pkg/net";
 import type { Peer } from "./config.ts";
 
-/** What a BGP session is made with. */
+/** Settings of a BGP session. */
 export interface SessionSettings {
   readonly myAsn: number;
   /** `external` for any but `myAsn`. */
@@ -16,7 +16,7 @@ export interface SessionSettings {
   readonly sourceAddress: Address | undefined;
   /** Of TCP MD5 (RFC 2385): up to 80 octets of UTF-8. */
   readonly password: string | undefined;
-  /** What is offered: 0 (never expires) or 3–65535. */
+  /** The offered hold time: 0 (never expires) or 3–65535. */
   readonly holdTimeSeconds: number;
   /** At most; a third of the hold time that both agree on where that is less. */
   readonly keepaliveSeconds: number;
@@ -34,7 +34,7 @@ export interface SessionSettings {
   readonly gracefulRestartSeconds: number;
 }
 
-/** What the session with a peer is made with. @param password of a Secret; undefined for that of the configuration, if any */
+/** Settings of the session with a peer. @param password of a Secret; undefined for that of the configuration, if any */
 export function sessionSettings(peer: Peer, password: string | undefined): SessionSettings {
   const { myAsn, peerAsn, families, address, port, interface: device, sourceAddress, routerId, passive } = peer;
   const { ttl, ttlSecurityHops, holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds } = peer;
@@ -58,7 +58,7 @@ export function sessionSettings(peer: Peer, password: string | undefined): Sessi
   };
 }
 
-/** What a change takes. The connection and the OPEN cannot be changed while they last. */
+/** When a change takes effect. The connection and the OPEN cannot be changed while they last. */
 const takesEffect: Readonly<Record<keyof SessionSettings, "at once" | "in a new session">> = {
   myAsn: "in a new session",
   peerAsn: "in a new session",
@@ -79,7 +79,7 @@ const takesEffect: Readonly<Record<keyof SessionSettings, "at once" | "in a new 
   gracefulRestartSeconds: "in a new session",
 };
 
-/** Whether any of the changes takes effect in a new session only. What else the objects hold does not count. */
+/** Whether any of the changes takes effect in a new session only. Other fields of the objects do not count. */
 export function needsRestart(before: SessionSettings, after: SessionSettings): boolean {
   return Object.entries(takesEffect).some(([name, when]) => {
     const key = name as keyof SessionSettings;

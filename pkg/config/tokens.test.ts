@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Assembly, parseConfig, type Token, takeApart } from "#pkg/config";
 import { Address, AddressRange } from "#pkg/net";
 
-/** What arrives of a value in another thread. */
+/** A value as it arrives in another thread. */
 function sent(value: unknown, length: number): unknown {
   const assembly = new Assembly();
   const pieces = [...takeApart(value, length)];

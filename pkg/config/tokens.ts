@@ -1,6 +1,6 @@
 import { Address, AddressRange, type Family } from "#pkg/net";
 
-/** What a message between threads may hold as it is, and in pieces of any size. */
+/** Values that a message between threads may hold as they are, and in pieces of any size. */
 export type Token = string | number | bigint | boolean | undefined;
 
 const op = { token: 0, list: 1, map: 2, object: 3, known: 4, address: 5, range: 6 } as const;
@@ -53,11 +53,11 @@ function tokenOf(value: unknown): Token {
 /** A list, a map or an object of which some is still to come. */
 interface Open {
   readonly value: unknown[] | Map<unknown, unknown> | Record<string, unknown>;
-  /** Of an object. */
+  /** Keys of an object. */
   readonly keys: readonly string[];
   /** Values still to come: of a map, keys too. */
   left: number;
-  /** Of a map, whose value comes next. */
+  /** Key of a map, whose value comes next. */
   key: unknown;
 }
 

@@ -31,7 +31,7 @@ for (const source of [stranger, member])
     assert.equal(connect(51, source), 50);
     assert.deepEqual(refusals, [{ sources: [source], allBut: undefined }]);
     assert.deepEqual(refused, [source]);
-    // Those that were waiting already.
+    // Connections that were waiting already.
     assert.equal(connect(511, source), 0);
     assert.equal(refusals.length, 1);
     const other = source === member ? stranger : member;

@@ -1,6 +1,6 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 
-/** Whose connections the kernel does not take; who connects tries again after a second, as TCP does. */
+/** Sources whose connections the kernel drops; their clients try again after a second, as TCP does. */
 export interface Refusal {
   /** IP addresses. */
   readonly sources: readonly string[];
@@ -8,7 +8,7 @@ export interface Refusal {
   readonly allBut: readonly string[] | undefined;
 }
 
-/** What connections come from. */
+/** A source of connections that can refuse some. */
 export interface Refuser {
   /** Has no connections of these arrive from now on, but for those that wait already; undefined: all may. It may let more in than that. */
   refuse(refusal: Refusal | undefined): void;
@@ -21,7 +21,7 @@ export interface Refuser {
 const windowMillis: Millis = 1100;
 const maxRefused = 256;
 
-/** Who is to get in however many others connect. */
+/** Sources that are to get in however many others connect. */
 export interface KnownSources {
   has(address: string): boolean;
   readonly addresses: readonly string[];
@@ -39,9 +39,9 @@ export interface ConnectionGateOptions {
 }
 
 /**
- * Has the kernel refuse those who connect too often: to accept a connection and close it again takes as long as to open it, so that a host
- * which opens thousands a second would have this process do nothing else. After a second they may connect again, and are counted anew. Who does not
- * complete TCP's handshake, as a host that forges its address, is not counted.
+ * Has the kernel refuse clients that connect too often: to accept a connection and close it again takes as long as to open it, so that a
+ * host which opens thousands a second would keep this process from all other work. After a second they may connect again, and their counts
+ * start from zero. A client that does not complete TCP's handshake, such as a host that forges its address, is not counted.
  */
 export class ConnectionGate implements Disposable {
   readonly #options: ConnectionGateOptions;

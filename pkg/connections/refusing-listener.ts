@@ -40,7 +40,7 @@ export class RefusingListener implements Disposable {
   }
 }
 
-/** @throws {RangeError} when the address is none */
+/** @throws {RangeError} when the address is not valid */
 function bytesOf(address: string): Uint8Array {
   const bytes = parseAddress(address)?.toBytes();
   if (bytes === undefined) throw new RangeError(`Cannot refuse connections of ${address}: it is no IP address`);

@@ -9,7 +9,10 @@ export const regularLimits = {
   keptMs: 300_000 as Millis,
 } as const;
 
-/** Who asked, of whom so many get in however many others connect: the first, while they go on asking, and who asks from this host. */
+/**
+ * Clients that were admitted before. The first of them keep their place while others flood the port, as long as they go on asking, and so
+ * do clients on this host.
+ */
 export class Regulars implements KnownSources {
   readonly #clock: Clock;
   readonly #own: readonly string[];

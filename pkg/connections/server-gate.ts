@@ -8,16 +8,16 @@ import { RefusingListener } from "./refusing-listener.ts";
 
 export interface ServerGateOptions extends Omit<ConnectionGateOptions, "onRefused" | keyof typeof limits> {
   readonly log: Log;
-  /** What the port is for, as logged. */
+  /** The purpose of the port, as logged. */
   readonly op: string;
-  /** Who has to reach it, as logged. */
+  /** The clients that have to reach the port, as logged. */
   readonly advice: string;
 }
 
-/** Who waits to be accepted: while these are more, nobody gets in, also who is known. */
+/** Length of the queue of connections that wait to be accepted: while it is full, nobody gets in, not even a known client. */
 export const backlog = 256;
-// Fewer, so that a turn of the event loop which finds the backlog full is the last for a second that does. Half of it is left when one host has
-// had all that it may.
+// Fewer than `backlog`, so that a turn of the event loop which finds the backlog full is the last for a second that does. Half of it is
+// left when one host has had all that it may.
 const limits = { maxOfSource: 100, maxOfStrangers: 200 } as const;
 // Addresses are many: what matters is that it happens, and one example.
 const logged: Allowance = { burst: 1, everyMs: 10 * 60_000 };

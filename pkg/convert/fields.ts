@@ -7,7 +7,7 @@ export interface Schema {
   readonly type: "object" | "array" | "string" | "integer" | "boolean";
   readonly properties?: Readonly<Record<string, Schema>>; // field -> its schema
   readonly required?: readonly string[];
-  /** Of an object without `properties`: what each of its values is. */
+  /** Schema of each value of an object without `properties`. */
   readonly additionalProperties?: Schema;
   readonly items?: Schema;
   readonly enum?: readonly string[];

@@ -7,7 +7,7 @@ import { convert } from "./index.ts";
 import type { BgpSpec, L2Spec, PoolSpec } from "./metallb/schemas.ts";
 import { anyMatches, type Selector } from "./selectors.ts";
 
-// What peers and nodes are told by a configuration, in both forms, must not change by a conversion.
+// A conversion must not change the announcements of peers and nodes that a configuration in either form leads to.
 
 type Labels = Readonly<Record<string, string>>;
 interface Resource<T> {
@@ -229,7 +229,10 @@ test("nodes and interfaces that announce a pool on layer 2 are the same, or it i
   );
 });
 
-/** What a round trip has to bring back, whatever the order of selectors and the way in which defaults are written. */
+/**
+ * The part of a configuration that a round trip has to bring back, whatever the order of selectors and the way in which defaults
+ * are written.
+ */
 function essence({ pools, peers, bfdProfiles }: Config): unknown {
   const nodes = (selectors: Pool["nodeSelectors"]) =>
     selectors.map(({ matchLabels, matchExpressions }) => JSON.stringify([[...matchLabels].sort(), matchExpressions])).sort();

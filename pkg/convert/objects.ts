@@ -29,7 +29,7 @@ const metadataSchema: Schema = {
   properties: { name: { type: "string", minLength: 1 }, namespace: { type: "string" }, labels: texts, annotations: texts },
 };
 
-/** Every object of the sources, in order; Lists are followed. What has no kind is refused. */
+/** Every object of the sources, in order; Lists are followed. An object without a kind is refused. */
 export function readObjects(sources: readonly SourceText[]): ManifestObject[] {
   return sources.flatMap((source) => {
     const documents = parseManifest(source.text, source.problems) ?? [];
@@ -104,7 +104,7 @@ export function refuse(object: ManifestObject, path: readonly (string | number)[
 }
 
 /**
- * Those objects that one installation reads: the ones in the namespace that is given, or in the only one that there is.
+ * The objects that one installation reads: those in the given namespace, or in the only namespace.
  * @returns the namespace, and them
  */
 export function ofOneNamespace(

@@ -106,11 +106,11 @@ const nodeAgent: Schema = {
   },
 };
 
-/** What agents say of interfaces, as fields of pools. */
+/** Settings of agents about interfaces, as fields of pools. */
 interface AgentInterfaces {
-  /** Of addresses on NICs; empty where the subnet alone decides. */
+  /** For addresses on NICs; empty where the subnet alone decides. */
   readonly nics: { readonly interfaces?: readonly string[] };
-  /** Of the others; empty for the usual interface. */
+  /** For all other addresses; empty for the usual interface. */
   readonly dummy: { readonly "dummy-interface"?: string };
 }
 
@@ -177,7 +177,7 @@ function pool(object: ManifestObject, { nics, dummy }: AgentInterfaces, report: 
   }));
 }
 
-/** Of a group with `multiPool` each range is a pool, with that of the other family beside it: a Service names them all. */
+/** In a group with `multiPool` each range is a pool, with a range of the other family beside it: a Service names them all. */
 function parts(name: string, all: readonly Range[], isMulti: boolean, report: Report) {
   const isV6 = ({ pool = "" }: Range) => pool.includes(":");
   const [v4, v6] = [all.filter((one) => !isV6(one)), all.filter(isV6)];

@@ -12,13 +12,13 @@ export interface SourceProblem extends Problem {
   readonly source: string;
 }
 
-/** What comes of a conversion. */
+/** The result of a conversion. */
 export interface Conversion {
   /** The manifest, with all losses in the comment on top; undefined when a problem is an error. */
   readonly text: string | undefined;
-  /** What the result cannot say, each a sentence that names the object and the field. */
+  /** Settings that the result cannot express, each a sentence that names the object and the field. */
   readonly losses: readonly string[];
-  /** What to know about the result besides. */
+  /** Further notes on the result. */
   readonly notes: readonly string[];
   readonly problems: readonly SourceProblem[];
 }
@@ -46,7 +46,7 @@ export class SourceText {
   }
 }
 
-const maxLines = 1000; // Of each kind: a comment that nobody reads to its end helps nobody.
+const maxLines = 1000; // Lines of each kind: a comment that nobody reads to its end helps nobody.
 
 /** Collects what a conversion has to tell. The same sentence twice is one. */
 export class Report {

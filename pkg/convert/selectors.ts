@@ -15,7 +15,7 @@ export interface Expression {
 
 const text: Schema = { type: "string" };
 
-/** What the API server takes for a `Selector`. */
+/** The API server's schema of a `Selector`. */
 export const labelSelector: Schema = {
   type: "object",
   properties: {

@@ -3,7 +3,7 @@ import type { Address } from "#pkg/net";
 /** Which addresses each node has in a set of its own, such as that of the addresses it owns. They are reported page by page. */
 export class AddressSets {
   readonly #pages: Map<string, Map<string, Map<string, Address>>>; // node -> page -> address -> itself
-  readonly #holders: Map<string, readonly string[]>; // address -> nodes; absent where there is none
+  readonly #holders: Map<string, readonly string[]>; // address -> nodes; absent without a node
 
   constructor(pages: Map<string, Map<string, Map<string, Address>>> = new Map(), holders = new Map<string, readonly string[]>()) {
     this.#pages = pages;
@@ -60,7 +60,7 @@ export class AddressSets {
     else this.#holders.set(key, others);
   }
 
-  /** What a node has of a page. */
+  /** The addresses of a page of a node. */
   page(node: string, page: string): ReadonlyMap<string, Address> {
     return this.#pages.get(node)?.get(page) ?? new Map();
   }
@@ -70,7 +70,7 @@ export class AddressSets {
     return this.#holders.get(address) ?? [];
   }
 
-  /** All that a node has. */
+  /** All addresses of a node. */
   *by(node: string): Iterable<Address> {
     for (const page of this.#pages.get(node)?.values() ?? []) yield* page.values();
   }

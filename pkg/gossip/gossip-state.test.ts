@@ -29,7 +29,7 @@ test("what a node that failed owned does not count until it participates as the 
   exchange();
   b.state.failed("a");
   assert.deepEqual(seen(), [[], false]);
-  b.merge(a.payload()); // What was known already.
+  b.merge(a.payload()); // The state knew these already.
   assert.deepEqual(seen(), [[], false]);
   assert.deepEqual(b.state.joined("a", 6, 1), { nodes: false, addresses: [], asked: [] });
   a.state.setIncarnation(6);

@@ -31,17 +31,17 @@ export interface Reachability {
   readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
 }
 
-/** What is different since gossip was merged. */
+/** Changes since gossip was last merged. */
 export interface GossipChanges {
   /** Which nodes participate, or where one of them can answer. */
   readonly nodes: boolean;
-  /** Addresses with other owners than before, or whose owners are to be compared anew. */
+  /** Addresses with other owners than before, or whose owners have to be compared again. */
   readonly addresses: readonly Address[];
   /** Addresses that others ask about, or no longer, and those that a node reports to announce by whichever protocol, or no longer. */
   readonly asked: readonly Address[];
 }
 
-/** The value that this node sets under a key of its own; empty: there is none any more. */
+/** The value that this node sets under a key of its own; empty: the key has no value any more. */
 export interface OwnEntry {
   readonly key: string;
   readonly value: Uint8Array;
@@ -60,7 +60,7 @@ interface ReportedNode {
   reachability: Reachability | undefined;
 }
 
-/** All that is known of what the speakers report, this one's own among it. */
+/** All reports of the speakers, this one's own among them. */
 interface GossipData {
   readonly nodes: Map<string, ReportedNode>; // node -> what it reports
   readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
@@ -155,12 +155,12 @@ export class GossipState {
     return this.#participantsWith("announced", address);
   }
 
-  /** Nodes that participate and report for the same reasons that they advertise the address by BGP, of a pool that has owners too. */
+  /** Nodes that participate and report, for the same reasons, that they advertise the address by BGP, in a pool that has owners too. */
   advertisers(address: string): readonly string[] {
     return this.#participantsWith("advertised", address);
   }
 
-  /** What a node that participates has reported of `setViewUncertainty`. */
+  /** The view uncertainty that a participating node has reported (`setViewUncertainty`). */
   viewUncertainty(node: string): number {
     return this.isParticipating(node) ? (this.#at.nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
   }
@@ -240,8 +240,9 @@ export class GossipState {
   }
 
   /**
-   * How this node sees what changes in the API. While it is not current it goes on with what it announces, which is to be reported with it
-   * (`setAnnounced`); the others leave it just that. What it reports of both is repeated, since all of it is to arrive.
+   * Tells whether this node sees changes in the API. While its view is not current, the node keeps its announcements, which it has to
+   * report as well (`setAnnounced`); the others leave exactly these to it. Its reports of both are repeated, because all of them have to
+   * arrive.
    */
   setView(view: View): void {
     if (view === this.#at.view) return;
@@ -261,7 +262,7 @@ export class GossipState {
     this.#reportSummary();
   }
 
-  /** A node failed. What it reported does not count until it has joined again. */
+  /** A node failed. Its reports do not count until it has joined again. */
   failed(node: string): void {
     if (this.#at.nodes.has(node)) this.#at.since.set(node, Infinity);
   }
@@ -315,7 +316,7 @@ export class GossipState {
     return entries;
   }
 
-  /** Addresses whose owners are to be compared anew since the last call, because this node has reported its view uncertainty. */
+  /** Addresses whose owners have to be compared again since the last call, because this node has reported its view uncertainty. */
   takeContested(): readonly Address[] {
     const contested = this.#at.contested;
     this.#at.contested = [];
@@ -365,7 +366,7 @@ export class GossipState {
     for (const name of ["announced", "advertised"] as const) changes.touch(name, this.#at.sets[name].by(node));
   }
 
-  /** What the node reported in an earlier life no longer holds. */
+  /** Reports of an earlier life of the node no longer hold. */
   #startLife(node: string, life: number, changes: ChangesBuilder): void {
     const reported = this.#reported(node);
     if (reported.summary !== undefined) changes.nodes = true;
@@ -376,7 +377,7 @@ export class GossipState {
     this.#at.nodes.set(node, newNode(life));
   }
 
-  /** What a node owns that others own as well. */
+  /** Addresses of a node that others own as well. */
   #contestedBy(node: string): Address[] {
     const { owned } = this.#at.sets;
     return [...owned.by(node)].filter((address) => owned.of(address.toString()).length > 1);
@@ -422,7 +423,7 @@ export class GossipState {
   }
 }
 
-/** Those that a saved `GossipState` has in it. */
+/** Classes in a saved `GossipState`. */
 export const gossipClasses = { GossipState, AddressSets };
 
 function newNode(life: number): ReportedNode {

@@ -26,7 +26,7 @@ class Bench extends GossipStore {
     return entries;
   }
 
-  /** What others have of a node, as `key=value`. */
+  /** The others' entries of a node, as `key=value`. */
   of(node: string): string[] {
     return [...this.#entries]
       .filter(([key, value]) => key.startsWith(`${node} `) && !value.endsWith(" "))
@@ -167,7 +167,7 @@ test("entries that get lost, are repeated and overtake one another end in the sa
         for (const other of receivers) stores[other]?.merge(sent[other % Math.max(1, sent.length)] ?? new Uint8Array());
       }
       for (const who of order) stores[who]?.merge(stores[(who + 1) % 3]?.state() ?? new Uint8Array());
-      // All compare with all; an earlier life that one receives makes it report anew.
+      // All compare with all; a store that receives an earlier life's entries reports again.
       for (let round = 0; round < 4; round++) for (const one of stores) for (const other of stores) one.merge(other.state());
       for (const [index, name] of names.entries()) {
         const wanted = [...(own[index] ?? [])].filter(([, value]) => value !== "").map(([key, value]) => `${key}=${value}`);

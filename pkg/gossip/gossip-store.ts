@@ -29,7 +29,7 @@ interface NodeEntries {
 /**
  * The entries of all members as far as they are known here. A node's life is the time at which its process started: entries of a later
  * life replace all of an earlier one, so that what a node set before it started again counts only if it is set again. A process whose
- * clock is behind that of an earlier life receives entries of that, and takes a later one.
+ * clock is behind that of its earlier life receives that life's entries, and takes a later life.
  */
 export class GossipStore {
   readonly #node: string;
@@ -106,14 +106,14 @@ export class GossipStore {
     return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry, now));
   }
 
-  /** What to broadcast since the last call, one message for each entry: own ones, and those of others that came. */
+  /** Messages to broadcast since the last call, one for each entry: own entries, and entries of others that arrived. */
   takeUpdates(): GossipUpdate[] {
     const updates = [...this.#updates].map(([topic, entry]) => ({ topic, payload: encodeEntries([entry]) }));
     this.#updates.clear();
     return updates;
   }
 
-  /** All entries of members, for one that may have missed some; empty when there are none. */
+  /** All entries of members, for a member that may have missed some; empty if there are no entries. */
   state(): Uint8Array {
     const entries = [...this.#nodes.values()].flatMap((node) => (node.isUnknown ? [] : [...node.entries.values()]));
     return entries.length === 0 ? new Uint8Array() : encodeEntries(entries);

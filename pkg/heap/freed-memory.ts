@@ -1,8 +1,8 @@
 import { cFunction } from "./c-function.ts";
 
 /**
- * Gives back what the C library keeps of memory that was freed: it gives back by itself only what lies at the end of a heap, so that one small
- * block that lives on keeps all that was freed below it. Takes a millisecond for some 15 MB, during which no thread gets memory from that heap.
+ * Gives freed memory of the C library back. By itself the library gives back only the end of a heap, so that one small living block keeps
+ * all freed memory below it. Takes a millisecond for some 15 MB, during which no thread gets memory from that heap.
  * @returns whether that was done; with a C library that cannot, such as musl, nothing changes
  */
 export async function releaseFreedMemory(): Promise<boolean> {

@@ -7,7 +7,7 @@ import { json, OneLine, type Route } from "#pkg/http";
 import { asked, textOf } from "#pkg/http/testing";
 import { escapeControls } from "#pkg/text";
 
-/** The answer to whoever asks. */
+/** The answer to any client. */
 async function answer(value: unknown): Promise<Route> {
   return await json(() => value)(asked());
 }

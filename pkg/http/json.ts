@@ -7,7 +7,7 @@ import type { Asked, Handler, Route } from "./server.ts";
 const charactersAtOnce = 80_000;
 const charactersOfPiece = 40;
 
-// Different answers that wait. Who asks for an answer that waits already has that one.
+// Limit of different answers that wait. Identical requests share one answer.
 const maxWaiting = 64;
 
 const making = new SerialQueue();

@@ -4,7 +4,7 @@ import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { decodeRequest, type Request } from "./codec/request-codec.ts";
 
-/** What a path answers. */
+/** The answer of a path. */
 export interface Route {
   readonly status: number;
   readonly contentType: string;
@@ -12,10 +12,10 @@ export interface Route {
   /** Called once, when nobody needs the body any more: it has been sent, or never will be. */
   readonly release?: () => void;
 }
-/** What a client asks. */
+/** The request of a client. */
 export interface Asked extends Pick<Request, "host" | "authorization"> {
   readonly query: URLSearchParams;
-  /** The address of who asks, without a zone. */
+  /** The client's address, without a zone. */
   readonly from: string;
   /** That is this host: of the process, or of its Pod. */
   readonly isLocal: boolean;
@@ -107,7 +107,7 @@ export async function serve(options: ServeOptions): Promise<HttpServer> {
 }
 
 const loopback = "127.0.0.1";
-/** Who listens there is found on loopback. */
+/** A server that listens there is found on loopback. */
 const alsoLoopback: ReadonlySet<string> = new Set(["", "0.0.0.0", "::", loopback, "localhost"]);
 
 async function listen(host: string, port: number, { connections, gate, log }: Door): Promise<Server> {
@@ -126,16 +126,18 @@ async function listen(host: string, port: number, { connections, gate, log }: Do
 
 interface Connection {
   readonly socket: Socket;
-  /** Who connected: an IP address. */
+  /** The client: an IP address. */
   readonly from: string;
   readonly deadline: Alarm;
-  /** What was received and not yet read; at most one chunk beyond the longest head, because nothing is received while an answer is due. */
+  /**
+   * Received octets that are not yet read; at most one chunk beyond the longest head, because nothing is received while an answer is due.
+   */
   received: Buffer;
   /** `ready`: there may be a request to read or a piece to send. `ending`: all is sent, and what still comes is dropped. */
   state: "receiving" | "ready" | "answering" | "sending" | "ending" | "closed";
   /** The rest of the answer. */
   answer: readonly Buffer[];
-  /** Of the answer, until its last piece is on its way. */
+  /** Releases the answer's resources; set until its last piece is on its way. */
   release: (() => void) | undefined;
   keepAlive: boolean;
 }
@@ -144,7 +146,7 @@ interface ConnectionsOptions extends Required<Pick<ServeOptions, "routes" | "log
   readonly regulars: Regulars;
 }
 
-/** What a connection passes. */
+/** Checks that a connection passes. */
 interface Door {
   readonly connections: Connections;
   readonly gate: ServerGate;
@@ -201,11 +203,11 @@ class Connections implements Disposable {
   }
 
   /**
-   * Closes a connection of whoever has most of them, so that nobody keeps others out: the oldest idle one, else the oldest.
+   * Closes a connection of the source with most of them, so that no source keeps others out: the oldest idle one, else the oldest.
    * @returns false where the new one is of the same host, and all that it has are at work
    */
   #makeRoom(newcomer: string): boolean {
-    // Of several that have as many the first: rather a stranger than a regular, and the newcomer last.
+    // Among sources with equally many the first: strangers before regulars, and the newcomer last.
     const sources = Array.from(this.#open, ({ from }) => from);
     const isRegular = (source: string) => this.#regulars.has(source);
     const largest = sourceOfMost([...sources.filter((source) => !isRegular(source)), ...sources.filter(isRegular), newcomer]);

@@ -69,7 +69,7 @@ function find(kubeconfig: string | undefined, env: Environment, serviceAccount: 
   throw new CredentialsError(`Cannot find credentials for Kubernetes: tried ${tried.join(", ")}`);
 }
 
-/** @returns why there is none, as text */
+/** @returns why there is no service account, as text */
 function findServiceAccount(env: Environment, directory: string): Access | string {
   const host = env.KUBERNETES_SERVICE_HOST;
   const port = env.KUBERNETES_SERVICE_PORT;

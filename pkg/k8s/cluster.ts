@@ -28,7 +28,7 @@ export function connect(options: ConnectOptions): Cluster {
   return new Cluster(credentials, new Http(access.server, credentials, options), options);
 }
 
-/** What a holder writes into a Lease. */
+/** The fields that a holder writes into a Lease. */
 interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transitions"> {
   /** It had another holder, or none, before. */
   readonly acquires: boolean;
@@ -89,10 +89,10 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Writes the addresses into the status of exactly this version of the Service; none clears them. What the status has besides about
-   * an address that stays is kept.
-   * @returns `conflict` when it has changed since, or was made anew, or when the answer to an attempt that worked was lost; `gone`
-   * when it was deleted
+   * Writes the addresses into the status of exactly this version of the Service; an empty list clears them. Other fields of the status
+   * about an address that stays are kept.
+   * @returns `conflict` if the Service has changed since or was made again, or if the answer to a successful attempt was lost; `gone` if it
+   * was deleted
    */
   async writeIngress(
     service: Service,
@@ -167,7 +167,7 @@ export class Cluster implements AsyncDisposable {
   /**
    * Writes the Lease in one attempt, with the time of this machine for people to read.
    * @param resourceVersion the version to replace; undefined to create the Lease
-   * @returns the Lease as it is now; `conflict` when it has changed since, is gone, or has been made by another one
+   * @returns the present Lease; `conflict` if it has changed since, is gone, or was made by another holder
    */
   async writeLease(
     namespace: string,
@@ -200,8 +200,9 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * By a patch, or by an update where a Role has only that, as those have whose author thought of client-go. An update replaces what labels
-   * and fields others set too, so that it takes what there is. What was not refused last is tried first, and then the other: all `within`.
+   * Uses a patch, or an update where a Role, written with client-go in mind, allows only that. An update also replaces labels and fields of
+   * others, so it begins with the existing object. It first tries the verb that was not refused last, then the other: both `within` the
+   * time.
    */
   async #changeLease(path: string, spec: Fields, resourceVersion: string, within: Millis): Promise<Fields> {
     const { clock } = this.#options;
@@ -228,7 +229,9 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** Puts these texts into a Secret that has no data; in one that has some, nothing changes. @throws {ApiError} also where there is none */
+  /**
+   * Puts these texts into a Secret without data; a Secret with data stays as it is. @throws {ApiError} also if the Secret does not exist
+   */
   async fillSecret(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<"filled" | "hasData"> {
     const value = Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString("base64")]));
     const filled = await unless(
@@ -248,7 +251,7 @@ export class Cluster implements AsyncDisposable {
     return filled === undefined ? "hasData" : "filled";
   }
 
-  /** Sets these texts in a Secret. @throws {ApiError} also where there is none */
+  /** Sets these texts in a Secret. @throws {ApiError} also if the Secret does not exist */
   async writeSecret(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void> {
     const path = namespaced(namespace, "secrets", name);
     const purpose = `write Secret ${namespace}/${name}`;
@@ -256,7 +259,9 @@ export class Cluster implements AsyncDisposable {
     await this.#api.call({ method: "PATCH", path, purpose, contentType: mergePatch, body, ignoreAnswer: true });
   }
 
-  /** How the API server reaches the webhooks of a ValidatingWebhookConfiguration: name -> client. @returns undefined when there is none */
+  /**
+   * How the API server reaches the webhooks of a ValidatingWebhookConfiguration: name -> client. @returns undefined if it does not exist
+   */
   async webhookClients(name: string): Promise<ReadonlyMap<string, WebhookClient> | undefined> {
     const request = { method: "GET", path: webhookPath(name), purpose: `read the webhooks ${name}` } as const;
     const found = await unless(404, this.#api.call(request));
@@ -298,7 +303,7 @@ export class Cluster implements AsyncDisposable {
     return (await unless(404, this.#api.call(request, "background"))) !== undefined;
   }
 
-  /** Who bears the token; one attempt, of 5 s at most. @returns undefined for a token of nobody */
+  /** The user with this token; one attempt, of 5 s at most. @returns undefined for a token of nobody */
   async reviewToken(token: string): Promise<TokenUser | undefined> {
     return reviewedUser(await this.#api.once(tokenReview(token), reviewMs));
   }

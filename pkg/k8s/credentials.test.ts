@@ -27,7 +27,7 @@ function file(name: string, content: string): string {
   return path;
 }
 
-/** Asks something, and @returns what the server saw of who asks. */
+/** Asks something, and @returns the client's identity as the server saw it. */
 async function ask(cluster: Cluster, api: FakeApi) {
   const asked = cluster.hasEndpointSlices();
   asked.catch(() => {});

@@ -12,7 +12,7 @@ import { ExecPlugin } from "./exec-plugin.ts";
 const { Agent: HttpAgent } = process.getBuiltinModule("node:http");
 const { Agent: HttpsAgent } = process.getBuiltinModule("node:https");
 
-/** What a request is sent with. */
+/** The identity that a request is sent with. */
 export interface Identity {
   readonly agent: Agent;
   readonly headers: OutgoingHttpHeaders;
@@ -44,7 +44,7 @@ export class Credentials implements Disposable {
     this.#plugin = access.exec === undefined ? undefined : new ExecPlugin(access, options.clock);
   }
 
-  /** What need not be read again. */
+  /** The identity, if it need not be read again. */
   get fresh(): Identity | undefined {
     const age = this.#clock.now() - this.#readAt;
     return !this.#stale && age < rereadAfterMs ? this.#identity : undefined;

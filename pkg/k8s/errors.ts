@@ -9,7 +9,7 @@ export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
   readonly reason: string;
-  /** What the server asked for in `Retry-After`. */
+  /** The wait that the server asked for in `Retry-After`. */
   readonly retryAfterMs: Millis | undefined;
 
   constructor(

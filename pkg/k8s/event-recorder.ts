@@ -54,7 +54,8 @@ const flushMs: Millis = 2_000;
 
 /**
  * Writes core/v1 Events in the background: nobody waits for them, they give way to all other calls, and when the API is away for
- * long or the queue is full they are dropped, which the log says once. Those of one object keep their order, others need none.
+ * long or the queue is full they are dropped, which the log says once. Events of one object keep their order; events of
+ * different objects need no order.
  */
 export class EventRecorder implements AsyncDisposable {
   readonly #cluster: Cluster;

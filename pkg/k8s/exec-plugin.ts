@@ -3,7 +3,7 @@ import { type Clock, type Millis, wallClock } from "#pkg/clock";
 import type { Access } from "./access.ts";
 import { fields, list, optionalText, parseJson, text } from "./untrusted.ts";
 
-/** What a plugin gave: a token, a certificate with its key, or both. */
+/** The credentials from a plugin: a token, a certificate with its key, or both. */
 export interface PluginCredentials {
   readonly token: string | undefined;
   readonly certificate: string | undefined;

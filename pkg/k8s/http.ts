@@ -13,10 +13,10 @@ export interface Request {
   readonly method: "GET" | "POST" | "PUT" | "PATCH";
   /** From the root of the API, with its query. */
   readonly path: string;
-  /** What is attempted, for messages: `list services`. */
+  /** The attempted action, for messages: `list services`. */
   readonly purpose: string;
   readonly body?: unknown;
-  /** Of the body; JSON unless said otherwise. */
+  /** Type of the body; JSON unless said otherwise. */
   readonly contentType?: string;
   /** Nobody wants to know what a success answers, which for a write is the whole object. */
   readonly ignoreAnswer?: boolean;
@@ -42,7 +42,7 @@ export type HttpClient = Pick<Http, "json" | "open">;
 /** HTTP to one API server: no redirects, no retries but one for a kept connection that was closed under the request. */
 export class Http {
   readonly #server: URL;
-  readonly #target: RequestOptions; // Of every request; taking a URL apart costs as much as deciding on a Service.
+  readonly #target: RequestOptions; // Options of every request, parsed once: taking a URL apart costs as much as deciding on a Service.
   readonly #root: string;
   readonly #credentials: Credentials;
   readonly #clock: Clock;
@@ -254,7 +254,7 @@ export class Deadline implements Disposable {
     return this.#abort.signal;
   }
 
-  /** What is to be there next may take longer than what was, counted from the beginning. */
+  /** Sets the time limit of the next part, counted from the beginning; it may be longer than before. */
   extend(after: Millis, expired: string): void {
     this.#after = after;
     this.#expired = expired;

@@ -68,7 +68,7 @@ const minRetryMs: Millis = 200;
 const maxRetryMs: Millis = 15_000;
 // etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
 const maxLineBytes = 16 << 20;
-// What comes at once is seen in several turns of the event loop: each line may be 100 µs of work for whoever follows.
+// Lines that arrive at once are handled in several turns of the event loop: each line may be 100 µs of work for a follower.
 const maxLinesAtOnce = 64;
 
 export interface InformerOptions {
@@ -276,14 +276,15 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (malformed > 0) this.#log.warn("malformed objects skipped", { objects: malformed });
   }
 
-  // All of 10,000 Services at once were a turn of 0.25 s, and nobody decides before all are there. What went since a list that failed goes then.
+  // All of 10,000 Services at once were a turn of 0.25 s, and nobody decides before all are there. Objects that went away since a failed
+  // list are removed then.
   #takeEarly(object: V): void {
     const before = this.#objects.get(object.key);
     this.#objects.set(object.key, object);
     if (before !== object) this.#changed(object.key, object, before);
   }
 
-  /** Takes over a whole list; what went comes before what came, so that what was held is free by then. */
+  /** Takes over a whole list; removals come before additions, so that resources of removed objects are free by then. */
   #replace(listed: Map<string, V>): void {
     const before = this.#objects;
     this.#objects = listed;
@@ -346,7 +347,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
   }
 
-  /** What is not answered soon shows that the API is out of reach. */
+  /** A call without a quick answer shows that the API is out of reach. */
   async #soon<T>(answer: () => Promise<T>): Promise<T> {
     const start = this.#clock.now();
     using _ = this.#clock.schedule(`${this.#resource.plural} answer`, start + slowAnswerMs, () => this.#lost(start));

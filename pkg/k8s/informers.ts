@@ -41,7 +41,7 @@ export class Informers implements Disposable {
     for (const { informer } of this.#followed) informer.start();
   }
 
-  /** What has not been seen whole. */
+  /** Resources that have not been seen completely. */
   get missing(): readonly string[] {
     return this.#followed.filter(({ informer }) => !informer.synced).map(({ what }) => what);
   }

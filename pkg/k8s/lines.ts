@@ -1,6 +1,7 @@
 /**
  * Cuts a stream of bytes into lines of UTF-8 text. A line may arrive in any number of pieces, cut anywhere, also inside a
- * character; memory is bounded by `maxBytes` and one chunk. What follows the last line feed is never returned: it was cut short.
+ * character; memory is bounded by `maxBytes` and one chunk. Octets after the last line feed are never returned: that line was
+ * cut short.
  */
 export class LineSplitter {
   readonly #maxBytes: number;

@@ -1,6 +1,6 @@
 /**
- * What is kept of each watched object: the fields in use, under the names Kubernetes gives them, absent lists as empty ones.
- * `key` is `namespace/name`, or the name alone for objects without a namespace.
+ * The kept part of each watched object: the fields in use, under the names that Kubernetes gives them, absent lists as empty
+ * ones. `key` is `namespace/name`, or the name alone for objects without a namespace.
  */
 export interface ObjectMeta {
   readonly key: string;
@@ -24,14 +24,14 @@ export interface Service extends ObjectMeta {
   readonly clusterIPs: readonly string[];
   /** At most `maxPorts` and one more. */
   readonly ports: readonly ServicePort[];
-  /** Of a large one a digest, which tells it from others. */
+  /** A large selector is a digest, which tells it from others. */
   readonly selector: Readonly<Record<string, string>>;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   /** `spec.loadBalancerIP`; empty when unset. */
   readonly loadBalancerIP: string;
   /** `ip` of each `status.loadBalancer.ingress`; entries with only a host name are left out. */
   readonly ingress: readonly string[];
-  /** What entries have besides an address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
+  /** Fields of entries besides the address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
   readonly ingressDetails: Readonly<Record<string, IngressDetails>>;
   /** There are entries with only a host name, which nobody here writes. */
   readonly hasHostnames: boolean;
@@ -76,7 +76,7 @@ export interface Node extends ObjectMeta {
   readonly deleting: boolean;
   /** Keys of its taints. */
   readonly taints: readonly string[];
-  /** What flannel takes for the node's own addresses, as its annotations say; none without flannel. */
+  /** Addresses that flannel takes for the node's own, according to its annotations; empty without flannel. */
   readonly flannelAddresses: readonly string[];
 }
 

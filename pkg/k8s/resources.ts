@@ -47,8 +47,8 @@ export const resources = {
   leases: { api: "/apis/coordination.k8s.io/v1", plural: "leases", project: projectLease },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
-// Of Services and slices there are many, so each is made with all its fields named: `...meta` would keep those that follow apart from
-// it, in a store with room for more.
+// There are many Services and slices, so each is made with all its fields named: `...meta` would put the following fields into a
+// separate store with room for more.
 
 /** @returns undefined where the object has no name, uid or version, so that it cannot be told from others */
 export function projectMeta(raw: unknown): ObjectMeta | undefined {
@@ -61,7 +61,9 @@ export function projectMeta(raw: unknown): ObjectMeta | undefined {
   return { key: namespace === "" ? name : `${namespace}/${name}`, namespace, name, uid, resourceVersion };
 }
 
-/** Of a status: far more than a Service of ours may hold, so that one with more is seen to be wrong. The API takes 40,000. */
+/**
+ * Limit of a status: far more than a Service of ours may hold, so that a status with more is seen to be wrong. The API takes 40,000.
+ */
 const maxIngress = 100;
 
 function projectService(

@@ -1,7 +1,7 @@
 import type { Request } from "./http.ts";
 import { type Fields, fields, list, optionalText } from "./untrusted.ts";
 
-/** Who bears a token, as the API server says it (authentication.k8s.io/v1, UserInfo). */
+/** The user with a token, according to the API server (authentication.k8s.io/v1, UserInfo). */
 export interface TokenUser {
   readonly user: string;
   readonly uid: string | undefined;

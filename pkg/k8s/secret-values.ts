@@ -29,8 +29,8 @@ interface Watched {
 }
 
 /**
- * Follows single Secrets by their names. Whoever deletes a Secret, or a key in it, by accident does not want what depends on it to stop:
- * the last value stays for as long as the name is wanted. Nothing is taken from a Secret that is not meant for it. Values are never logged.
+ * Follows single Secrets by their names. The last value of a deleted Secret or key stays for as long as the name is wanted: somebody who
+ * deletes it by accident does not want its users to stop. Nothing is taken from a Secret that is not meant for it. Values are never logged.
  */
 export class SecretValues implements Disposable {
   readonly #options: SecretValuesOptions;

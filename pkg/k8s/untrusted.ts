@@ -74,7 +74,7 @@ function parseItem(json: string): unknown {
 
 // An object of that length is made to keep those busy who follow it, or it is a page of a list.
 const longText = 64 << 10;
-// Of a Service anybody may fill these with 100,000 entries, and nobody here asks for them.
+// Anybody may fill these lists of a Service with 100,000 entries, and nobody here asks for them.
 const unusedLists = ["finalizers", "ownerReferences", "loadBalancerSourceRanges", "externalIPs"];
 
 /** A map or list that may be long, and what is left of it then. */
@@ -153,8 +153,8 @@ function replaceValues(json: string, opening: string, end: EndOf, replacement: (
 }
 
 /**
- * Of a map of texts, as most are; where one is short it is of no matter that another kind of map may go on behind it, because it stays as it
- * is. What looks long may have brackets in it, and is cut only as a whole.
+ * Finds the end of a map of texts, as most maps are. A short map stays as it is, so it does not matter that a map of another kind may go on
+ * behind the bracket. A long one may have brackets inside, and is cut only as a whole.
  */
 function endOfMap(json: string, start: number): number {
   const after = json.indexOf("}", start) + 1;
@@ -162,7 +162,7 @@ function endOfMap(json: string, start: number): number {
   return after - start < longText ? after : endOfValue(json, start);
 }
 
-/** @param start behind its first quote. @returns behind its last one; the end of everything where there is none */
+/** @param start behind its first quote. @returns the position behind its last quote; the end of everything if there is no quote */
 function endOfText(json: string, start: number): number {
   // Most are short: a search by `indexOf` takes longer to begin than to get there.
   const far = Math.min(start + shortText, json.length);

@@ -26,7 +26,7 @@ import { problemsOf } from "./state/problems.ts";
 import { readRecord, recordText } from "./state/record.ts";
 import { complete, createKernelState, type Entry, type KernelState, want } from "./state/state.ts";
 
-// What the kernel tells of so many changes is at most about 100 KiB as it counts, which those who are told have room for.
+// The kernel's notifications of this many changes are about 100 KiB at most as it counts, for which listeners have room.
 const maxRequests = 50;
 const betweenLooks: Millis = 1;
 const maxDatagrams = 500;
@@ -44,7 +44,7 @@ export interface KernelKeeperOptions {
   readonly folder?: string;
   /** Somebody takes away what is placed here; called seldom. */
   readonly onDisturbance: (message: string) => void;
-  /** What is wanted and is not there, whenever that is different: owner -> why; `failure`: why nothing can be placed. */
+  /** Called with the wanted and missing items whenever they change: owner -> why; `failure`: why nothing can be placed. */
   readonly onProblems: (problems: ReadonlyMap<string, string>, failure: string | undefined) => void;
   readonly log: Log;
   readonly clock: Clock;
@@ -72,7 +72,7 @@ export class KernelKeeper implements AsyncDisposable {
   #isStopped = false;
   #isLeaving = false;
   #isRecordRead = false;
-  #isPortionOfMany = false; // What was asked for last was all that fits in one turn.
+  #isPortionOfMany = false; // The last requests filled a whole turn.
   #isFailureLogged = false;
   readonly #logged = new Map<string, string>(); // errno name -> "" once it was logged
 
@@ -104,19 +104,19 @@ export class KernelKeeper implements AsyncDisposable {
     this.#begin();
   }
 
-  /** All that is wanted has been said: what an earlier life left and nobody wants is removed from now on. */
+  /** The caller has named all wanted items: from now on, unwanted remains of an earlier life are removed. */
   complete(): void {
     if (this.#state.isComplete || this.#isStopped) return;
     complete(this.#state);
     if (this.#readRecord() || this.#running !== undefined) this.#begin();
   }
 
-  /** All that is wanted. */
+  /** All wanted items. */
   *status(): Iterable<ItemStatus> {
     yield* this.#state.entries.values();
   }
 
-  /** What one owner wants. */
+  /** The wanted items of one owner. */
   statusOf(owner: string): readonly ItemStatus[] {
     const { owners, entries } = this.#state;
     return (owners.get(owner) ?? []).flatMap((item) => entries.get(itemKey(item)) ?? []);
@@ -248,7 +248,7 @@ export class KernelKeeper implements AsyncDisposable {
     let isBusy = this.#receive(changes);
     if (clock.now() >= this.#pauseUntil) {
       try {
-        // What is known to be missing comes first: reading everything takes its time where there are thousands.
+        // Items known to be missing come first: with thousands of entries, reading everything takes time.
         if (state.scannedAt > -Infinity) isBusy = (await this.#perform(requests, changes)) || isBusy;
         if (clock.now() >= state.scanAt) {
           compare(state, this.#scan(requests), clock.now());
@@ -366,7 +366,7 @@ export class KernelKeeper implements AsyncDisposable {
     try {
       this.#recorded = readFileSync(this.#file, "utf8");
     } catch {
-      return false; // There is none, or none that can be read.
+      return false; // The record is missing, or cannot be read.
     }
     return readRecord(this.#state, this.#recorded);
   }

@@ -46,7 +46,7 @@ export class Listeners {
   }
 }
 
-/** Reads /proc/net/netlink: a line for each netlink socket of this network. What is no such line is left out. */
+/** Reads /proc/net/netlink: a line for each netlink socket of this network. Other lines are left out. */
 export function listenersOf(text: string): Listener[] {
   return text.split("\n").flatMap((line) => {
     const [, protocol, , groups = "", waiting = "", , , , , inode] = line.trim().split(/\s+/);

@@ -8,18 +8,18 @@ import { decodeNeighbor, multicastMac, NeighborType, neighborFrameLength, solici
 import { decodeTcpReply, encodeSyn, tcpFrameLength } from "./frames/tcp.ts";
 import { wireAddress } from "./layer2.ts";
 
-/** What is asked on the wire. */
+/** A question on the wire. */
 export interface Question {
   readonly address: Address;
   /** A TCP port to connect to; undefined for none. */
   readonly port: number | undefined;
 }
 
-/** What came back. */
+/** The answer. */
 export interface WireAnswer {
-  /** Of those that answered for the address, in no order, as hexadecimal bytes with colons between. */
+  /** MAC addresses that answered for the address, in no order, as hexadecimal bytes with colons between. */
   readonly macs: readonly string[];
-  /** What became of the connection at the first of them; undefined where none was tried. */
+  /** Result of the connection to the first of them; undefined if there was no attempt. */
   readonly connection: "accepts" | "refuses" | "silent" | undefined;
 }
 
@@ -140,7 +140,7 @@ export class Asker {
   }
 }
 
-/** What has come in from others, decoded. */
+/** Received frames of others, decoded. */
 function* frames<Packet>(
   socket: PacketSocket,
   batch: ReceiveBatch,

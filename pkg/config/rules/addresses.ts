@@ -64,7 +64,7 @@ export interface PlacedRange {
 export function checkOverlaps(entries: readonly PlacedRange[], problems: Problems): void {
   const sorted = entries.toSorted((a, b) => a.range.first.compare(b.range.first) || a.order - b.order);
   const refused = new Set<PlacedRange>();
-  let furthest: PlacedRange | undefined; // Of the entries so far, the one that ends last: an overlap always shows against it.
+  let furthest: PlacedRange | undefined; // The entry so far that ends last: an overlap always shows against it.
   for (const entry of sorted) {
     if (furthest?.range.overlaps(entry.range)) {
       const [above, below] = furthest.order < entry.order ? [furthest, entry] : [entry, furthest];

@@ -7,7 +7,7 @@ import { formatCommunity, readCommunities } from "./communities.ts";
 import { readAddress } from "./peer-path.ts";
 import { type Budget, canMeet, readSelectors } from "./selectors.ts";
 
-/** What advertisements may refer to. */
+/** Names that advertisements may refer to. */
 export interface Known {
   readonly communities: ReadonlyMap<string, Community>; // alias -> community
   /** Names. */
@@ -24,7 +24,7 @@ export function readAdvertisements(
   problems: Problems,
 ): readonly BgpAdvertisement[] {
   const advertisements = new Map<number, BgpAdvertisement>(); // index -> advertisement
-  const narrowest = new Map(families.map((family) => [family, narrowestEntry(ranges, family)])); // What bounds the lengths.
+  const narrowest = new Map(families.map((family) => [family, narrowestEntry(ranges, family)])); // These entries bound the lengths.
   const seen = new Map<string, number>(); // text of the fields -> index
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
@@ -99,7 +99,7 @@ function canBeNextHop(address: Address): boolean {
   return !isLinkLocal(address) && !noNextHops.some((prefix) => prefix.contains(address));
 }
 
-/** Of the largest prefix of each range, the smallest: an aggregate shorter than that announces addresses outside the pool. */
+/** The smallest of the largest prefixes of each range: a shorter aggregate announces addresses outside the pool. */
 export function narrowestEntry(ranges: readonly AddressRange[], family: Family): Prefix | undefined {
   let narrowest: Prefix | undefined;
   for (const range of ranges) {

@@ -80,7 +80,7 @@ export function readKernel(
   };
 }
 
-/** What says how addresses are placed where there is no subnet for them. */
+/** Refuses fields for addresses outside every subnet. */
 function checkLan(fields: RawPool, path: Path, problems: Problems): void {
   for (const field of ["carrier", "dummy-interface", "aggregation-length", "aggregation-length-v6", "route-table"] as const)
     if (fields[field] !== undefined)

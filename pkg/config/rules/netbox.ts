@@ -25,7 +25,7 @@ export function readNetbox(pool: RawPool, fields: RawNetbox, path: Path, entries
   };
 }
 
-/** What would keep addresses from use that NetBox chooses. */
+/** Refuses fields that would keep addresses chosen by NetBox from use. */
 function refuseBeside(pool: RawPool, path: Path, problems: Problems): void {
   if (pool["avoid-buggy-ips"] === true)
     problems.error(

@@ -13,7 +13,7 @@ import { readNetbox } from "./netbox.ts";
 import { type Budget, readPreferredNodes, readSelectors } from "./selectors.ts";
 import { readTenancy } from "./tenancy.ts";
 
-/** Reads `address-pools`. Of pools with a problem only what can be read is in the result. */
+/** Reads `address-pools`. If a pool has a problem, the result has only its readable parts. */
 export function readPools(raw: RawList<RawPool>, known: Known, problems: Problems): Pool[] {
   const pools: Pool[] = [];
   const names = new Map<string, number>(); // name -> index
@@ -121,7 +121,7 @@ function listOfOwners<Field extends "preferred-nodes" | "interfaces">(
   return [];
 }
 
-/** What else the pool would have to be; undefined where its addresses have owners, or that is not known. */
+/** The condition for owners that the pool fails; undefined if its addresses have owners, or if that is not known. */
 function whyWithoutOwners(protocols: OwnedPool["protocols"], kernel: Pool["kernel"]): string | undefined {
   if (protocols === undefined || hasOwners({ protocols, kernel })) return undefined;
   const orOnNic = kernel === undefined ? "" : ', or with "placement: lan" or "auto",';

@@ -98,7 +98,7 @@ function holds({ operator, values }: LabelExpression, value: string | undefined)
   }
 }
 
-/** What is left to be spent on comparisons; nobody's text may stall the process. */
+/** Comparisons left; nobody's text may stall the process. */
 export interface Budget {
   comparisons: number;
 }

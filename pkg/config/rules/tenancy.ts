@@ -8,7 +8,7 @@ import { readSelectors } from "./selectors.ts";
 
 type Tenancy = Pick<Pool, "fence" | "priority" | "closed" | "sharing" | "reservations">;
 
-/** Reads which Services may have addresses of a pool, which of them together, and for whom some are kept. */
+/** Reads which Services may have addresses of a pool, which may share them, and the reservations. */
 export function readTenancy(fields: RawPool, path: Path, ranges: readonly Entry[], problems: Problems): Tenancy {
   const namespaces = readNamespaces(fields, path, problems);
   const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);

@@ -4,7 +4,7 @@ export type TypeName = "object" | "array" | "string" | "integer" | "boolean";
 
 /** The part of JSON Schema (draft 7) that `schema.json` uses, each keyword for values of one type; `readShape` knows no other. */
 export interface FieldSchema {
-  /** Absent from one with `anyOf`. Of several types, each keyword is about values of one of them. */
+  /** Absent from a schema with `anyOf`. With several types, each keyword is about values of one of them. */
   readonly type?: TypeName | readonly TypeName[];
   /** A number or one of some words, one of some words or a list of them. At most one of them is an `array`. */
   readonly anyOf?: readonly FieldSchema[];
@@ -25,7 +25,7 @@ type SchemaOrReference = FieldSchema | { readonly $ref: string };
 export const rootSchema = schema as FieldSchema;
 const definitions = schema.definitions as Readonly<Record<string, FieldSchema>>;
 
-/** The schema of a field, or of a key that maps may have; undefined where there is none of that name. */
+/** The schema of a field, or of a key that maps may have; undefined if the schema has no such name. */
 export function fieldSchema({ properties = {}, additionalProperties }: FieldSchema, name: string): FieldSchema | undefined {
   const found = Object.hasOwn(properties, name) ? properties[name] : additionalProperties || undefined;
   return found && resolved(found);
@@ -56,7 +56,7 @@ export interface Misfit {
   readonly params: { readonly missingProperty?: string; readonly additionalProperty?: string };
 }
 
-/** All that does not fit the schema, in the schema's order. */
+/** Everything that does not fit the schema, in the schema's order. */
 export function misfits(instance: unknown): readonly Misfit[] {
   const check: { (value: unknown): boolean; errors?: readonly Misfit[] | null } = validate;
   const found = check(instance) ? [] : (check.errors ?? []);

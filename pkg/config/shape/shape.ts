@@ -6,8 +6,8 @@ import type { RawConfig } from "./raw.ts";
 import { type FieldSchema, fieldSchema, itemSchema, type Misfit, misfits, rootSchema, type TypeName, takes } from "./schema.ts";
 
 /**
- * Reads the values as the types that the schema names, reports all that does not fit it, and leaves that out of the result.
- * Text is whatever was written, quoted or not; numbers and booleans have to be plain; empty fields are as if absent.
+ * Reads the values as the types that the schema names, reports misfits, and leaves them out of the result. Text is whatever was written,
+ * quoted or not; numbers and booleans have to be plain; empty fields are as if absent.
  */
 export function readShape(root: YamlNode, problems: Problems): RawConfig {
   const shape: { root: unknown } = { root: new InstanceReader().read(root, rootSchema) };
@@ -25,7 +25,7 @@ export function readShape(root: YamlNode, problems: Problems): RawConfig {
   return (shape.root ?? {}) as RawConfig;
 }
 
-/** Of a list where there may be one ajv says, too, that it does not fit the other alternatives. */
+/** Where a value may be a list, ajv also reports that a list does not fit the other alternatives. */
 function isOfAnother({ keyword }: Misfit, { node, schema }: Place): boolean {
   return keyword !== "minItems" && node.kind === "list" && schema.anyOf !== undefined && itemSchema(schema) !== undefined;
 }
@@ -35,8 +35,8 @@ type Values = Record<string | number, unknown>;
 const noEntries: ReadonlyMap<string, YamlEntry> = new Map();
 
 /**
- * Makes of the text's values what the schema is about. What is of another type than it wants becomes null, which no schema takes. Fields
- * that it does not know are there, as null, so that they are found.
+ * Turns the text's values into an instance for the schema. A value of another type than the schema wants becomes null, which no schema
+ * takes. Fields that the schema does not know are there, as null, so that they are found.
  */
 class InstanceReader {
   #values = 0;
@@ -127,7 +127,7 @@ function refuseValue({ path, node, schema, holder, key }: Place, { keyword }: Mi
   holder[key] = undefined; // In a list it keeps its place, so that positions stay true.
 }
 
-/** What is wrong with a value that does not fit. */
+/** Says why a value does not fit. */
 function mismatch(node: YamlNode, schema: FieldSchema, path: Path): string {
   return `must be ${allowed(schema)}, but is ${describe(node)}${valueHint(path, schema, node)}`;
 }

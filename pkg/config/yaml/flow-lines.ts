@@ -30,7 +30,7 @@ class Joiner {
   #blockLine(): void {
     const lineStart = this.#at;
     let atValue = true; // Whether a value may begin here; brackets, quotes and so on inside plain text mean nothing.
-    let column = -1; // Of the innermost key or dash of this line: a block scalar's text lies to the right of it.
+    let column = -1; // Column of the innermost key or dash of this line: a block scalar's text lies to the right of it.
     while (this.#at < this.#source.length) {
       const character = this.#source.charAt(this.#at);
       if (character === "\n" || (character === "\r" && this.#source.charAt(this.#at + 1) !== "\n")) {

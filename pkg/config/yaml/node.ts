@@ -10,7 +10,7 @@ export interface YamlScalar {
   /** Where it begins; for an empty value, where its key or list does. */
   readonly offset: number;
   readonly text: string;
-  /** What the text stands for: always text when it is quoted. */
+  /** The meaning of the text: always text when it is quoted. */
   readonly value: ScalarValue;
   readonly event: ScalarEvent;
 }
@@ -34,12 +34,12 @@ export interface YamlEntry {
   readonly merged: boolean;
 }
 
-/** The text of the scalar at a path of keys; empty where there is none. */
+/** The text of the scalar at a path of keys; empty if there is no such scalar. */
 export function textAt(node: YamlNode | undefined, ...path: readonly string[]): string {
   return scalarAt(node, path)?.text ?? "";
 }
 
-/** What the scalar at a path of keys stands for; undefined where there is none. */
+/** The value of the scalar at a path of keys; undefined if there is no such scalar. */
 export function valueAt(node: YamlNode | undefined, ...path: readonly string[]): ScalarValue | undefined {
   return scalarAt(node, path)?.value;
 }
@@ -50,7 +50,7 @@ function scalarAt(node: YamlNode | undefined, path: readonly string[]): YamlScal
   return found?.kind === "scalar" ? found : undefined;
 }
 
-/** What a value is, for a message that refuses it. */
+/** Names the kind of a value, for a message that refuses it. */
 export function describe(node: YamlNode): string {
   if (node.kind === "list") return "a list";
   if (node.kind === "mapping") return "a mapping";

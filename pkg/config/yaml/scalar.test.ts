@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolveScalar } from "./scalar.ts";
 
-/** What gopkg.in/yaml.v2 v2.4.0 makes of each plain scalar, taken from running it. */
+/** The value that gopkg.in/yaml.v2 v2.4.0 makes of each plain scalar, taken from running it. */
 const cases: [text: string, want: null | boolean | number | string][] = [
   ...["", "~", "null", "Null", "NULL"].map((text): [string, null] => [text, null]),
   ...["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"].map((text): [string, boolean] => [text, true]),

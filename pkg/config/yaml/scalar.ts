@@ -1,4 +1,4 @@
-/** What a plain YAML 1.1 scalar stands for. */
+/** The value of a plain YAML 1.1 scalar. */
 export type ScalarValue = null | boolean | number | string;
 
 const words = new Map<string, ScalarValue>();
@@ -39,7 +39,7 @@ export function resolveScalar(text: string): ScalarValue {
   return Number.isFinite(value) ? value : text; // Too large for yaml.v2 too, which then keeps the text.
 }
 
-/** What a tagged scalar stands for, or why its text does not fit the tag. Text for `!!str` and for tags of no known meaning, as in yaml.v2. */
+/** The value of a tagged scalar, or why its text does not fit the tag. Text for `!!str` and for tags of no known meaning, as in yaml.v2. */
 export function resolveTagged(tag: string, text: string): { value: ScalarValue } | { problem: string } {
   const type = /^(?:!!|!<tag:yaml\.org,2002:)(null|bool|int|float|binary)>?$/.exec(tag)?.[1];
   if (type === undefined) return { value: text };

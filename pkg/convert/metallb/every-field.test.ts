@@ -92,7 +92,7 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
   "peers[].graceful-shutdown-time": { value: "5s" },
 };
 
-/** What is lost as a whole, whatever its fields are -> how that is said. */
+/** Fields that are lost as a whole -> the message of the loss. */
 const wholes: readonly { readonly fields: RegExp; readonly loss: RegExp }[] = [
   { fields: /^quotas\[\]/, loss: /^quotas: / },
   { fields: /^address-pools\[\]\.reserved\[\]/, loss: /^pool "a": reserved: / },

@@ -107,7 +107,7 @@ function tooMany(together: readonly BgpAdvertisement[], peers: readonly string[]
   return entryOf(together, peers, unite(...together.map(({ nodes }) => nodes)), report);
 }
 
-/** All that are not empty, smaller ones first. */
+/** All combinations but the empty one, smaller ones first. */
 function combinations(items: readonly BgpAdvertisement[]): BgpAdvertisement[][] {
   const all = Array.from({ length: 2 ** items.length - 1 }, (_, bits) => items.filter((_, index) => ((bits + 1) >> index) & 1));
   return all.sort((a, b) => a.length - b.length);

@@ -47,7 +47,7 @@ export function fromMetallb(
 /** The ConfigMap with lines for MetalLB's FRR, which is no configuration of pools. */
 export const bgpExtras = "bgpextras";
 
-/** What people give FRR past MetalLB's own kinds; of FRR-K8s' objects those count of every namespace. */
+/** Reports settings that people give FRR past MetalLB's own kinds; FRR-K8s' objects of every namespace count. */
 function tellFrr(beside: readonly ManifestObject[], namespace: string, report: Report): void {
   for (const object of beside)
     if (isBgpExtras(object, namespace)) report.lose(title(object), "lines for FRR, which is not there: nothing reads them");

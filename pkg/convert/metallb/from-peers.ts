@@ -9,7 +9,7 @@ import { type BfdSpec, type PeerSpec, schemas } from "./schemas.ts";
 /** A BGPPeer as an entry of `peers`. */
 export interface ConvertedPeer {
   readonly name: string;
-  /** Undefined where there can be none: `peers` of advertisements then leave it out. */
+  /** Undefined if no entry is possible: `peers` of advertisements then leave it out. */
   readonly entry: object | undefined;
   /** It is not known whether MetalLB sends routes of this family too: that depends on its release. */
   readonly uncertain: Family | undefined;

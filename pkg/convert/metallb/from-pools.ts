@@ -94,7 +94,7 @@ function allocation(object: ManifestObject, spec: Partial<PoolSpec>): object {
   };
 }
 
-/** What MetalLB reads as no fence, an empty list, is none here. A selector that selects all makes a list one that lets everybody in. */
+/** MetalLB reads an empty list as no fence, and so does this. A selector that selects everything opens the whole list to everybody. */
 function fence({ priority = 0, namespaces = [], namespaceSelectors = [], serviceSelectors = [] }: PoolSpec["serviceAllocation"]) {
   const byLabels = namespaceSelectors.length === 0 ? [] : toConfigSelectors(nodesOf(namespaceSelectors));
   const services = toConfigSelectors(nodesOf(serviceSelectors));
@@ -219,7 +219,7 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<L2S
   return { ...(selectors && { "node-selectors": selectors }), ...preferred, ...(interfaces.length > 0 && { interfaces }) };
 }
 
-/** What matches every node, or none, makes no difference. */
+/** A selector that matches every node, or no node, makes no difference. */
 function preferredNodes(pool: ManifestObject, advertisements: readonly Advertisement<L2Spec>[], report: Report): object {
   const lists = advertisements.map(({ spec: { preferredNodeSelectors = [] } }) =>
     preferredNodeSelectors.flatMap(({ weight = 1, preference = {} }) => {

@@ -2,8 +2,8 @@ import type { Schema } from "../fields.ts";
 import { labelSelector, type Selector } from "../selectors.ts";
 
 /**
- * The `spec` of MetalLB's custom resources (group `metallb.io`, releases 0.13 to 0.16): which fields there are and what the API server
- * takes in them. What it allows is the same for what is read and for what is made here.
+ * The `spec` of MetalLB's custom resources (group `metallb.io`, releases 0.13 to 0.16): the fields and the values that the API server
+ * takes. The same schema is for resources that are read here and for resources that are made here.
  */
 const texts: Schema = { type: "array", items: { type: "string" } };
 const text: Schema = { type: "string" };
@@ -44,7 +44,7 @@ const ipAddressPool: Schema = {
   },
 };
 
-/** What both kinds of advertisements have. */
+/** Fields of both kinds of advertisements. */
 export interface AdvertisementSpec {
   readonly ipAddressPools: readonly string[];
   readonly ipAddressPoolSelectors: readonly Selector[];

@@ -5,7 +5,7 @@ import type { Report } from "../report.ts";
 import { complement, intersect, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
 import type { BgpSpec } from "./schemas.ts";
 
-/** What the text says of an advertisement besides what it means. */
+/** An advertisement as the text writes it, besides its meaning. */
 export interface WrittenAdvertisement {
   readonly communities?: readonly (string | undefined)[];
 }
@@ -127,7 +127,7 @@ function partsOf(
 
 const maxLater = 64; // Entries that one has to give way to: more make selectors that nobody reads.
 
-/** Those of an entry for which none of the later ones counts. @returns undefined when that takes too many selectors */
+/** The nodes of an entry for which no later entry counts. @returns undefined when that takes too many selectors */
 function nodesLeft(own: Nodes, later: readonly BgpAdvertisement[]): Nodes | undefined {
   if (later.some(({ nodeSelectors }) => nodeSelectors.length === 0)) return [];
   if (later.length > maxLater) return undefined;

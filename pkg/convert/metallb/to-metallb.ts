@@ -156,7 +156,7 @@ class Names {
   readonly #names = new Map<string, string>(); // name here -> name there
   readonly #taken = new Set<string>();
 
-  /** @param all every name that there is; those that Kubernetes takes stay as they are */
+  /** @param all all names; names that Kubernetes accepts stay as they are */
   constructor(what: string, all: readonly string[], report: Report) {
     this.#what = what;
     this.#report = report;

@@ -6,14 +6,14 @@ import type { BfdSpec, PeerSpec } from "./schemas.ts";
 
 type Fields<T> = { -readonly [K in keyof T]?: T[K] };
 
-/** What the text says besides what it means. */
+/** A peer as the text writes it, besides its meaning. */
 export interface WrittenPeer {
   readonly "peer-asn"?: number | "internal" | "external";
   readonly "keepalive-time"?: string;
   readonly "connect-time"?: string;
 }
 
-/** A peer as the `spec` of a BGPPeer; undefined where there can be none. @param what the peer, as messages name it */
+/** A peer as the `spec` of a BGPPeer; undefined if that is impossible. @param what the peer, as messages name it */
 export function peerSpec(
   peer: Peer,
   written: WrittenPeer,

@@ -10,7 +10,7 @@ export interface GossipEntry {
   readonly value: Uint8Array;
 }
 
-/** Of the format. A member that offers it understands this one. */
+/** Version of the format. A member that offers a version understands this one. */
 export const gossipVersion = 2;
 
 /** As the metadata of our members begins, so that messages of other applications are not taken for ours. */
@@ -18,7 +18,7 @@ const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), gossipVersion
 const lifeOctets = 6;
 const maxKeyOctets = 32;
 const maxValueOctets = 600;
-const maxNodeOctets = 253; // Of a Kubernetes node's name. With all of these a single entry still fits into a user message.
+const maxNodeOctets = 253; // Limit for the name of a Kubernetes node. At all limits a single entry still fits into a user message.
 const maxU32 = 0xffff_ffff;
 const maxLife = 2 ** (8 * lifeOctets) - 1;
 
@@ -43,7 +43,7 @@ export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
   return Uint8Array.from(octets);
 }
 
-/** @throws {RangeError} for what is none */
+/** @throws {RangeError} for a value that is no life */
 function encodeLife(life: number): Uint8Array {
   if (!Number.isInteger(life) || life < 0 || life > maxLife) throw new RangeError(`Cannot encode a life: ${life}`);
   const octets = Buffer.alloc(lifeOctets);
@@ -99,7 +99,7 @@ function decodeName(octets: Uint8Array): string | undefined {
   }
 }
 
-/** What the metadata of a member has of its gossip: the newest version that it understands, and its life. */
+/** The part of a member's metadata about its gossip: the newest version that it understands, and its life. */
 export function encodeOffer(life: number): Uint8Array {
   return Uint8Array.of(gossipVersion, ...encodeLife(life));
 }

@@ -41,7 +41,7 @@ export function encodeSummary({ answers, hasKernelAccess, view, announced, ...mo
   return summary;
 }
 
-/** Undefined for what is none. */
+/** Undefined for a value that is no summary. */
 export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
   if (value.length < minSummaryOctets) return undefined;
   const summary = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
@@ -62,7 +62,7 @@ function viewOf(bits: number): View {
   return bits === viewBits.behind ? "behind" : "old";
 }
 
-/** The key under which a node reports an interface; one that is named by an address that it leads to has the octets of that. */
+/** The key under which a node reports an interface; an interface named by an address that it leads to has that address's octets as key. */
 export function interfaceKey(name: string): string {
   const reached = name.startsWith(canReachPrefix) ? parseAddress(name.slice(canReachPrefix.length)) : undefined;
   if (reached !== undefined) return `r${Buffer.from(reached.toBytes()).toString("latin1")}`;
@@ -84,7 +84,7 @@ export function encodeSubnets(subnets: readonly Prefix[]): Uint8Array {
   return Uint8Array.from([version, ...each]);
 }
 
-/** Undefined for what is none. */
+/** Undefined for a value that is no list of subnets. */
 export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
   if (value[0] !== version) return undefined;
   const subnets: Prefix[] = [];
@@ -102,8 +102,9 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
 }
 
 /**
- * What a node reports of addresses: it owns them, asks who announces them, or announces them, while somebody asks: `announced` as their owner or,
- * where their pool has no owners, by BGP; `advertised` by BGP where it has. Versions that do not know the last one ignore it.
+ * The reports of a node about addresses: it owns them, asks who announces them, or announces them, while somebody asks. `announced`: as
+ * their owner or, where their pool has no owners, by BGP; `advertised`: by BGP where the pool has owners. Versions that do not know
+ * `advertised` ignore it.
  */
 export type AddressSetName = "owned" | "asked" | "announced" | "advertised";
 

@@ -15,13 +15,13 @@ export class GossipNode {
     this.state = new GossipState(name);
   }
 
-  /** What the node broadcasts since the last call. */
+  /** Messages that the node broadcasts since the last call. */
   takeUpdates(): GossipUpdate[] {
     this.#flush();
     return this.store.takeUpdates();
   }
 
-  /** All that it knows, as it sends it to one that joins. */
+  /** All entries that the node knows, as it sends them to a node that joins. */
   payload(): Uint8Array {
     this.#flush();
     return this.store.state();

@@ -95,7 +95,7 @@ type Plural = "services" | "configmaps" | "namespaces" | "secrets";
 
 /**
  * The API as controller and speaker see it. A test either says what each informer sees (`of`), or stores objects, which informers
- * learn of when they are delivered. All that is written into it, and every event, is a line of `transcript`.
+ * learn of when they are delivered. Every write and every event is a line of `transcript`.
  */
 export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">, Pick<EventRecorder, "record"> {
   readonly transcript: string[] = [];
@@ -104,7 +104,7 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
   away = false;
   /** Writes about these objects fail: key -> error. */
   readonly refused = new Map<string, ApiError>();
-  /** What a write of the status of a Service waits for, and may fail with. @param within how long the answer may take */
+  /** A write of a Service's status waits for this, and fails if it fails. @param within how long the answer may take */
   beforeStatus: ((key: string, within: Millis) => Promise<void>) | undefined;
   /** Informers of these kinds learn nothing. */
   readonly silent = new Set<Plural>();

@@ -1,4 +1,4 @@
-/** For tests: objects, a cluster whose informers see what a test says, and an API server that answers what a test says. */
+/** For tests: objects, a cluster whose informers see what a test says, and an API server with answers from the test. */
 export { Cluster } from "../cluster.ts";
 export type { HttpClient, Request } from "../http.ts";
 export { selfSigned } from "./certificates.ts";

@@ -28,7 +28,7 @@ export interface RouteItem {
   readonly protocol: number;
 }
 
-/** What distinguishes an item from others: two of one key cannot both be in a kernel. */
+/** Identifies an item: a kernel cannot hold two items with one key. */
 export function itemKey(item: Item): string {
   return item.type === "address"
     ? addressKey(item.interface, item.address, item.prefixLength)

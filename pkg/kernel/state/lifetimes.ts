@@ -6,7 +6,7 @@ import type { KernelState } from "./state.ts";
 // within a second, and for the next process of the node; short enough for those who ask on the LAN and get two answers meanwhile.
 const shortSeconds = 10;
 const maxShortSeconds = 300;
-// What a renewal costs is about 20 µs here, and a notification for everybody who follows addresses.
+// A renewal costs about 20 µs here, and a notification to every program that follows addresses.
 const maxRenewalsPerSecond = 100;
 const renewals = 3; // In a lifetime, so that two may fail.
 const steps = 4; // Between two renewals: those that were placed one by one are renewed together.

@@ -45,7 +45,7 @@ export function lostTrack(state: KernelState, now: Millis): void {
   state.scanAt = Math.min(state.scanAt, Math.max(now, state.scannedAt + minScanMs));
 }
 
-/** All that the kernel has, of routes those in `tables`. */
+/** Everything in the kernel; of routes, those in `tables`. */
 export interface Scan {
   readonly messages: readonly NetlinkMessage[];
   /** Nothing changed meanwhile. Otherwise what is missing may be there all the same. */
@@ -77,7 +77,7 @@ export function compare(state: KernelState, { messages, complete }: Scan, now: M
     }
   }
   for (const [key, entry] of entries) compareEntry(state, key, entry, seen, complete, now);
-  // What went by itself is not ours any more: whoever puts it there next is somebody else, or it is recorded anew.
+  // An entry that disappeared by itself is no longer ours: if it comes back, somebody else put it there, or we record it again.
   if (complete) for (const key of recorded) if (!seen.has(key)) recorded.delete(key);
   moveBehindOwn(state, messages, now);
   state.interfaces.dueAt = Math.min(state.interfaces.dueAt, now);

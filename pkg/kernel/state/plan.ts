@@ -18,7 +18,7 @@ const unsupported = "ENOTSUP"; // Node's name for EOPNOTSUPP, which is the same 
 
 const firstRetryMs: Millis = 1_000;
 const maxRetryMs: Millis = 60_000;
-// What is taken away this soon after it was put back is fought over; later it is put back at once.
+// Somebody fights over an item that disappears this soon after it was put back; an item that disappears later is put back at once.
 const fightMs: Millis = 500;
 const firstRestoreMs: Millis = 20;
 const maxRestoreMs: Millis = 5_000;
@@ -34,7 +34,7 @@ export function nextDeadline(state: KernelState): Millis {
   return isComplete && strays.size > 0 ? -Infinity : next;
 }
 
-/** What is due, at most about `max` requests: interfaces first, then what is to go, then what is to come. */
+/** Due requests, at most about `max`: interfaces first, then removals, then additions. */
 export function plan(state: KernelState, now: Millis, max: number): Planned[] {
   const planned = planInterfaces(state, now);
   for (const [key, request] of state.strays) {
@@ -124,7 +124,7 @@ function requestFor(state: KernelState, { item, place }: Entry): KernelRequest |
   return { type: "setAddress", replaces: place === "placed", interfaceIndex, address, prefixLength, ...traits };
 }
 
-/** What became of a planned request. `code`: the name of the errno that it was refused with; undefined when it was done. */
+/** Applies the result of a planned request. `code`: the name of the errno that it was refused with; undefined when it was done. */
 export function applyResult(state: KernelState, { request, purpose }: Planned, code: string | undefined, now: Millis): void {
   switch (purpose.type) {
     case "interface":
@@ -156,7 +156,7 @@ function interfaceResult(state: KernelState, request: KernelRequest, code: strin
   }
   if (code === undefined || (code === exists && interfaces.failures === 0)) {
     if (code === undefined && request.type === "createInterface") interfaces.created.add(request.name);
-    interfaces.failures = code === undefined ? 0 : 1; // What exists and is then not found has that name as its second one (altname).
+    interfaces.failures = code === undefined ? 0 : 1; // An interface that exists and is then not found has that name as its second one (altname).
     interfaces.error = undefined;
     state.scanAt = now; // To know its index.
     return;
@@ -186,8 +186,8 @@ function entryResult(
     return;
   }
   if (code === exists) {
-    // Somebody has put it there, maybe an earlier process of ours: what the kernel has decides.
-    // What is not found then is in the way of it: a route of somebody else's, or an IPv6 address with another length.
+    // Somebody has put it there, maybe an earlier process of ours: what the kernel has decides. An item that is not found then is blocked
+    // by another: somebody else's route, or an IPv6 address with another length.
     state.recorded.delete(key);
     if (entry.failures > 0) entry.error = code;
     state.agenda.set(key, now + retryAfter(entry.failures++));
@@ -232,7 +232,7 @@ function noteRestored(state: KernelState, entry: Entry, now: Millis): void {
     disturbance.reportAt = Math.max(now + reportAfterMs, disturbance.reportedAt + reportEveryMs);
 }
 
-/** What was put back since the last report, when one is due. */
+/** Items put back since the last report, when a report is due. */
 export function takeReport({ disturbance }: KernelState, now: Millis): { count: number; examples: string[] } | undefined {
   if (now < disturbance.reportAt) return undefined;
   const { count } = disturbance;

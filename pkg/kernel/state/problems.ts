@@ -1,7 +1,7 @@
 import { describeItem } from "./items.ts";
 import type { Entry, KernelState } from "./state.ts";
 
-/** Of what is wanted and is not there, or not from us to have: who wants it -> why. */
+/** Wanted items that are missing, or that somebody else has put there: owner -> why. */
 export function problemsOf({ owners, entries, interfaces, indexes }: KernelState): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const faulty = new Map<Entry["item"], string>();

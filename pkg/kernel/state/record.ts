@@ -4,14 +4,13 @@ import type { KernelState } from "./state.ts";
 const maxTables = 1_000;
 const maxAddresses = 200_000;
 
-/** What the next life of this node's speaker has to know of this one, as text. */
+/** Facts about this life that the next life of this node's speaker needs, as text. */
 export function recordText({ marks, tables, recorded }: Pick<KernelState, "marks" | "tables" | "recorded">): string {
   return `${JSON.stringify({ protocols: [...marks], tables: [...tables], addresses: [...recorded] })}\n`;
 }
 
 /**
- * Takes over what an earlier life has recorded. Whatever else the text is, and whatever in it cannot be, is ignored: the worst that comes
- * of that is that something stays in the kernel.
+ * Takes over the record of an earlier life. Any other text, and impossible entries, are ignored: at worst something stays in the kernel.
  * @returns whether there was anything
  */
 export function readRecord(state: Pick<KernelState, "marks" | "tables" | "recorded">, text: string): boolean {

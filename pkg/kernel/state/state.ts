@@ -68,7 +68,7 @@ export interface Link {
 export interface Interfaces {
   readonly uses: Map<string, Use>; // name -> what is wanted on it
   readonly created: Set<string>; // that this life made, and whose settings are due
-  /** What is made: kernels without dummies have bridges. */
+  /** Kind of the interface to make: kernels without dummies have bridges. */
   kind: "dummy" | "bridge";
   /** When one that is missing is made, or one that is down is turned on. */
   dueAt: Millis;

@@ -13,7 +13,8 @@ import { address, prefix } from "#pkg/net/testing";
 import { KernelKeeper } from "../keeper.ts";
 import type { AddressItem, RouteItem } from "../state/items.ts";
 
-// Run in a network namespace of its own, by `keeper.test.ts`. What is made is a dummy or a bridge, as the kernel has it.
+// Run in a network namespace of its own, by `keeper.test.ts`. New interfaces are dummies or bridges, as the kernel
+// allows.
 const folder = mkdtempSync(join(tmpdir(), "ingot-"));
 const permanent = { type: "address", protocol: 248, lifetimeSeconds: Infinity, isOnLan: false } as const;
 const started: KernelKeeper[] = [];

@@ -49,7 +49,7 @@ export function known(
   return state;
 }
 
-/** What is asked for at this time, and done but for what is refused. */
+/** The requests of this time, carried out except for the refused ones. */
 export function run(state: KernelState, now: number, refusals: Readonly<Record<string, string>> = {}): string[] {
   return plan(state, now, 100).map((one) => {
     const { request } = one;

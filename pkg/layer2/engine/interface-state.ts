@@ -22,7 +22,10 @@ export interface InterfaceState {
   readonly running: boolean;
   /** `address/length` as text, IPv4 first. */
   readonly addresses: readonly string[];
-  /** Of these the IPv6 ones that nothing new is to be sent from, and maybe are fit later: temporary, deprecated, or not yet checked for duplicates. */
+  /**
+   * The IPv6 addresses among these that nothing new is to be sent from, and that may become fit later: temporary, deprecated, or not yet
+   * checked for duplicates.
+   */
   readonly unfit?: readonly string[];
 }
 

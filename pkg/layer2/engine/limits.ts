@@ -2,9 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Mac } from "#pkg/net";
 import type { WireAddress } from "../frames/arp.ts";
 
-/*
- * What a flood of frames may cost. Callers pass the time, which never goes back.
- */
+/** Limits of the work that a flood of frames can cause. Callers pass the time, which never goes back. */
 
 const windowMs: Millis = 1000;
 // About a tenth of a core.

@@ -33,7 +33,7 @@ export class GratuitousSchedule<Item extends NonNullable<unknown>> {
     return this.#fresh.first !== undefined ? now : (this.#repeats.first?.at ?? Infinity);
   }
 
-  /** Up to `max` items that are due. Those that are not current are dropped. */
+  /** Up to `max` items that are due. Items that are not current are dropped. */
   take(now: Millis, max: number, isCurrent: (item: Item) => boolean): Item[] {
     const items: Item[] = [];
     for (let i = 0; i < max; i++) {

@@ -28,7 +28,7 @@ export const ignoredReasons = [
 ] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
-/** The answer to a frame, to be sent as it is, and the announced address it is for; or why there is none. */
+/** The answer to a frame, ready to send, and the announced address that it is for; or why there is no answer. */
 export type Answer<Announcement> = { readonly announcement: Announcement; readonly frame: Uint8Array } | IgnoredReason;
 
 /**

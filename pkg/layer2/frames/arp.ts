@@ -25,7 +25,7 @@ const hardwareEthernet = 1;
 const protocolIpv4 = 0x0800;
 
 /**
- * Decodes an Ethernet frame that holds an ARP packet (RFC 826). What follows the packet is ignored: Ethernet pads to 60 octets.
+ * Decodes an Ethernet frame that holds an ARP packet (RFC 826). Octets after the packet are ignored: Ethernet pads to 60 octets.
  * @returns undefined for a frame cut short, a VLAN tag, and any other EtherType, hardware, protocol or length of addresses
  */
 export function decodeArp(bytes: Uint8Array): ArpFrame | undefined {
@@ -44,7 +44,10 @@ export function decodeArp(bytes: Uint8Array): ArpFrame | undefined {
   };
 }
 
-/** Encodes a frame (RFC 826) into `room` or else anew, without padding: the driver of the interface pads. @returns a view of just the frame */
+/**
+ * Encodes a frame (RFC 826) into `room`, or into new memory, without padding: the driver of the interface pads. @returns a view of just the
+ * frame
+ */
 export function encodeArp(frame: ArpFrame, room: Uint8Array = new Uint8Array(arpFrameLength)): Uint8Array {
   const view = new DataView(room.buffer, room.byteOffset, arpFrameLength);
   setMac(view, 0, frame.destination);

@@ -102,7 +102,10 @@ export function decodeNeighbor(bytes: Uint8Array): NeighborFrame | undefined {
   return frame.destination >> groupBits === solicitedNodePrefix && !options.present ? frame : undefined;
 }
 
-/** Encodes a frame (RFC 4861, sections 4.3 and 4.4), without padding, into `room` or else anew. @returns a view of just the frame */
+/**
+ * Encodes a frame (RFC 4861, sections 4.3 and 4.4), without padding, into `room`, or into new memory. @returns a view of just the
+ * frame
+ */
 export function encodeNeighbor(frame: NeighborFrame, room: Uint8Array = new Uint8Array(neighborFrameLength)): Uint8Array {
   const length = shortestMessage + (frame.linkLayerAddress === undefined ? 0 : optionUnit);
   const bytes = room.subarray(0, messageAt + length);
