@@ -43,8 +43,7 @@ type Elsewhere = Pick<Rules, "occupants" | "ipam">;
 const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) };
 
 /**
- * Knows which Service holds which address, and decides which Service gets an address. The same calls in the same order give the same
- * answers.
+ * Knows which Service holds which address, and assigns addresses. The same calls in the same order give the same answers.
  *
  * After a start, `restore` what every Service has on record, all of them, before the first `settle`: an address on record must not
  * go to a Service that merely came first.

@@ -276,8 +276,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (malformed > 0) this.#log.warn("malformed objects skipped", { objects: malformed });
   }
 
-  // All of 10,000 Services at once were a turn of 0.25 s, and nobody decides before all are there. Objects that went away since a failed
-  // list are removed then.
+  // All of 10,000 Services at once were a turn of 0.25 s, and nobody decides before all are there. Removed objects go then.
   #takeEarly(object: V): void {
     const before = this.#objects.get(object.key);
     this.#objects.set(object.key, object);
