@@ -4,7 +4,7 @@ import { dirname, join, normalize, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-// What may import what. The tree is the architecture: these rules are what makes a package's name a promise.
+// Rules of imports. The tree is the architecture: these rules make a package's name a promise.
 const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** Folders, by their beginning, that do no I/O and take time and chance as arguments. */

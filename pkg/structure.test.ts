@@ -4,8 +4,8 @@ import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-// How the tree is built up: which packages stand on which, what an index is for, and how large a file may be. What a folder may import
-// for its purity is in `layers.test.ts`.
+// The structure of the tree: which packages stand on which, the job of an index, and the largest size of a file. `layers.test.ts` has
+// the imports that keep a folder pure.
 const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** From the bottom up: a package imports only from the rows below its own. */

@@ -3,8 +3,9 @@
  * some by name: ARP (RFC 826, RFC 5227) for IPv4, neighbour discovery (RFC 4861, and duplicate address detection of RFC 4862) for IPv6.
  * Frames (`frames/`) and schedules, limits and eligibility (`engine/`) are pure; a thread of its own does the work while there is some, and
  * `Layer2` is its handle. Sightings of other hosts that use, announce or probe an address are reported (RFC 5227, section 2.4; RFC 4862,
- * section 5.4), and hosts can be probed; `Asker` asks as a client would; who announces what and who yields is not decided here. IPv6 extension headers: the kernel's filter
- * drops neighbour messages that have one; RFC 6980 has fragments ignored, and no host sends any other. Times are `Clock` milliseconds.
+ * section 5.4), and hosts can be probed; `Asker` asks as a client would. Left out: the decision who announces an address and who yields.
+ * IPv6 extension headers: the kernel's filter drops neighbour messages that have one; RFC 6980 has fragments ignored, and no host sends any
+ * other. Times are `Clock` milliseconds.
  */
 export { Asker, maxQuestions, type Question, sourceFor, type WireAnswer } from "./asker.ts";
 export type { InterfaceState } from "./engine/interface-state.ts";

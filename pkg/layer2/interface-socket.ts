@@ -35,7 +35,7 @@ export class FrameMemory {
   readonly room = new Uint8Array(neighborFrameLength);
 }
 
-/** What is announced, and what becomes of sightings, while frames are served. */
+/** The announcements, and the receivers of sightings, while frames are served. */
 export interface AddressBook {
   /** The announcement of an address. */
   find(address: WireAddress): Announcement | undefined;
@@ -150,7 +150,10 @@ export class InterfaceSocket implements Disposable {
     return fd === this.#arp.fd ? this.#serve(this.#arp, arp, book) : this.#serve(this.#ndp, ndp, book);
   }
 
-  /** Announces the address to every host on the link. Without a carrier there is none: all is announced when it comes back. */
+  /**
+   * Announces the address to every host on the link. Without a carrier no host is on the link: the thread announces all when the carrier
+   * comes back.
+   */
   announce(announcement: Announcement): void {
     if (!this.reachesHosts(announcement)) return;
     const { address, row } = announcement;

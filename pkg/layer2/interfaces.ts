@@ -57,7 +57,10 @@ export class Interfaces implements Disposable {
       .map(({ networkInterface, socket, error }) => interfaceState(networkInterface, status(networkInterface, socket), error));
   }
 
-  /** Makes the sockets those of `interfaces`. @returns the sockets on which every address must be announced anew */
+  /**
+   * Opens and closes sockets until they are those of `interfaces`. @returns the sockets on which every address must be
+   * announced again
+   */
   update(interfaces: readonly TrackedInterface[], now: Millis): InterfaceSocket[] {
     const current = new Map(interfaces.map((networkInterface) => [networkInterface.index, networkInterface]));
     this.#macs = new Set(interfaces.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));

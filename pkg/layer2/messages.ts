@@ -17,7 +17,7 @@ export interface Announcement {
   readonly answers: boolean;
 }
 
-/** What the thread starts with. */
+/** Arguments of the thread. */
 export interface WorkerStart {
   readonly memory: SharedBuffers;
   readonly announced: readonly Announcement[];
@@ -50,6 +50,6 @@ export type WriteLog = (level: LogLevel, message: string, fields: Fields) => voi
 export type StatusMessage =
   /** All of them, once each was read and those that can are answering; then whenever something about one may have changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
-  /** Of an address that is announced or watched; `own` is the MAC address of the interface that received the frame. */
+  /** Sighting of an address that is announced or watched; `own` is the MAC address of the interface that received the frame. */
   | { readonly type: "sighting"; readonly sighting: Sighting; readonly interface: string; readonly own: Mac }
   | { readonly type: "log"; readonly level: LogLevel; readonly message: string; readonly fields: Fields };

@@ -1,7 +1,7 @@
 import { SharedCounters } from "#pkg/threads";
 import { ignoredReasons } from "./frames/answers.ts";
 
-/** What both threads see. All of it can be sent to a worker. */
+/** Memory that both threads see. All of it can be sent to a worker. */
 export interface SharedBuffers {
   readonly totals: SharedArrayBuffer;
   readonly rows: SharedArrayBuffer;

@@ -11,10 +11,10 @@ const timings = { leaseMs: 4_000, renewDeadlineMs: 3_000, retryMs: 1_000 };
 class FakeLease {
   lease: Lease | undefined;
   refusal: number | undefined;
-  /** Who gets 403 for reads or writes. */
+  /** Identities that get 403 for reads or writes. */
   readonly forbidden = { read: new Set<string>(), write: new Set<string>() };
   reads = 0;
-  /** What the watch shows for good, as it does when it waits for a version of the future. */
+  /** The Lease that the watch shows for good, as when it waits for a version of the future. */
   stuck: Lease | undefined;
   #mayWatch = true;
   readonly #watchers = new Map<Handlers<Lease>, () => void>(); // -> asks for the watch again

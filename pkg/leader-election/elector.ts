@@ -25,7 +25,7 @@ export interface ElectorHandlers {
 export interface ElectorOptions {
   readonly cluster: Pick<Cluster, "informer" | "readLease" | "writeLease">;
   readonly namespace: string;
-  /** Of the Lease. */
+  /** Name of the Lease. */
   readonly name: string;
   readonly identity: string;
   readonly timings: ElectionTimings;
@@ -84,7 +84,7 @@ export class LeaderElector implements AsyncDisposable {
     return mayWrite(this.#election, this.#options.clock.now());
   }
 
-  /** Who leads, as far as this process knows; empty for nobody. */
+  /** The leader as far as this process knows; empty for nobody. */
   get leader(): string {
     const { role, identity, lease } = this.#election;
     return role === "alone" ? identity : (lease?.holder ?? "");

@@ -64,7 +64,7 @@ function attach(fd: number, option: number, filter: Uint8Array, attempted: strin
   check("setsockopt", attempted, libc.attachFilter(fd, levelSocket, option, program, filterProgramSize));
 }
 
-/** Takes a filter away; nothing where there is none. @throws {SystemCallError} */
+/** Takes a filter away; does nothing without a filter. @throws {SystemCallError} */
 export function detachFilter(fd: number, attempted: string): void {
   if (libc.setsockopt(fd, levelSocket, optionDetachFilter, Int32Array.of(0), 4) === 0) return;
   const error = failure("setsockopt", attempted);

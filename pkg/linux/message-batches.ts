@@ -18,9 +18,9 @@ const vectorLengthOffset = 8;
 export interface MessageRoom {
   /** The most of a message. */
   readonly size: number;
-  /** Of the address that a message comes with; 0 for none. */
+  /** Size of the address that comes with a message; 0 for no address. */
   readonly nameSize?: number;
-  /** Of the control data that it comes with; 0 for none. */
+  /** Size of the control data that comes with it; 0 for no control data. */
   readonly controlSize?: number;
 }
 
@@ -36,7 +36,7 @@ export class MessageBlock {
   readonly #controlSize: number;
   readonly #slotSize: number;
   readonly #address: bigint;
-  #spent: number; // The lengths of the first so many are what the kernel found.
+  #spent: number; // The kernel has overwritten the lengths of this many first messages.
 
   constructor(capacity: number, { size, nameSize = 0, controlSize = 0 }: MessageRoom) {
     this.capacity = capacity;

@@ -30,7 +30,7 @@ const bufferSize = 1 << 16;
 const receiveBufferSize = 1 << 20;
 
 interface NetlinkSocketOptions {
-  /** Those of links and addresses when unset. */
+  /** Groups of links and addresses when unset. */
   readonly groups?: readonly number[];
   /** Of dumps of routes the kernel leaves out those that were not asked for. */
   readonly strict?: boolean;
@@ -102,7 +102,7 @@ export class NetlinkSocket implements Disposable {
   }
 }
 
-/** What the kernel knows of the link-layer addresses of its neighbours (RFC 826, RFC 4861). */
+/** The kernel's table of the link-layer addresses of its neighbours (RFC 826, RFC 4861). */
 export class Neighbors implements Disposable {
   readonly #socket: NetlinkSocket;
   #sequence = 0;
@@ -128,7 +128,7 @@ export class Neighbors implements Disposable {
   }
 }
 
-/** The index of the interface that has this name now; undefined when there is none. */
+/** The index of the interface with this name; undefined if there is no such interface. */
 export function interfaceIndexOf(name: string): number | undefined {
   return libc.interfaceIndex(name) || undefined;
 }

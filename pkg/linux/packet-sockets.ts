@@ -29,7 +29,7 @@ const typeDatagram = 2; // SOCK_DGRAM
 const levelPacket = 263; // SOL_PACKET
 const optionStatistics = 6; // PACKET_STATISTICS
 const addressLength = 20; // struct sockaddr_ll
-// What a burst may queue. The kernel doubles it and cuts it to net.core.rmem_max; that is some hundred small frames.
+// Room for a burst. The kernel doubles it and cuts it to net.core.rmem_max; that is some hundred small frames.
 const receiveBufferSize = 1 << 20;
 
 /** Sends and receives the Ethernet frames of one EtherType on one interface (packet(7)). Never blocks. */

@@ -11,7 +11,7 @@ const maxAtOnce = 64;
 const maxDumps = 3;
 const errnoNotFound = 2; // ENOENT: there is no such table, so it has no routes.
 
-/** All that a dump has. `complete` is false when something changed meanwhile, so that it may have missed a part (NLM_F_DUMP_INTR). */
+/** A whole dump. `complete` is false when something changed meanwhile, so that the dump may lack a part (NLM_F_DUMP_INTR). */
 export interface Dump {
   readonly messages: readonly NetlinkMessage[];
   readonly complete: boolean;

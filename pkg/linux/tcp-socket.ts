@@ -31,8 +31,9 @@ export interface AcceptedConnection extends Sender {
 }
 
 /**
- * What Node cannot set on a TCP socket, above all before it connects or listens, and a listener which knows who connected even when that is
- * gone already. Node takes the descriptor for the rest (`new net.Socket({ fd })`, `server.listen({ fd })`), and closes it then. Never blocks.
+ * Sets options of a TCP socket that Node cannot set, above all before it connects or listens. As a listener it knows its clients even when
+ * they are gone already. Node takes the descriptor for the rest (`new net.Socket({ fd })`, `server.listen({ fd })`), and closes it then.
+ * Never blocks.
  */
 export class TcpSocket implements Disposable {
   readonly fd: number;

@@ -60,7 +60,10 @@ interface Seen {
 
 type Become = "becomeRealTime" | "becomeUrgent" | "becomePrompt" | "mayBeRealTime";
 
-/** What becomes of a thread that calls the functions in turn, in a process of its own, since it is for good. */
+/**
+ * Runs a thread that calls the functions in turn, in a process of its own, since they have effect for good. @returns the thread's state
+ * afterwards
+ */
 function seen(names: Become | readonly Become[], launcher: readonly string[] = []): Seen {
   const script = `import("#pkg/linux").then((linux) => {
     const may = ${JSON.stringify([names].flat())}.every((name) => linux[name]());

@@ -108,8 +108,8 @@ const setSchedulerNumber: Partial<Record<NodeJS.Architecture, number>> = { x64: 
 const nicest = -20;
 
 /**
- * Lets a thread, the one that calls or the one of that number (gettid(2)), run before all that are not real-time (sched(7)), so that it is on time on a machine without time to spare. For work
- * that is bounded: nothing else gets the time that it takes.
+ * Lets a thread, the caller or the thread of that number (gettid(2)), run before all that are not real-time (sched(7)), so that it is on
+ * time on a machine without time to spare. For work that is bounded: nothing else gets the time that it takes.
  * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_RTPRIO), or in a cgroup without time for it (CONFIG_RT_GROUP_SCHED)
  */
 export function becomeRealTime(thread = caller): boolean {

@@ -100,7 +100,7 @@ test("what the kernel drops for a filter is counted, until the filter is taken a
   for (let i = 0; i < 3; i++) assert.ok(sender.send(Buffer.from("a"), socketAddress(to.address, to.port)));
   assert.equal(receiver.drops() - before, 3);
   receiver.filter(undefined);
-  receiver.filter(undefined); // There is none.
+  receiver.filter(undefined); // There is no filter now.
   assert.ok(sender.send(Buffer.from("b"), socketAddress(to.address, to.port)));
   assert.equal(receiver.receive(new DatagramBatch(8, 64)), 1);
   assert.equal(receiver.drops() - before, 3);

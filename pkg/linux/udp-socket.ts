@@ -31,7 +31,8 @@ const optionsOfFamily = {
     { level: levelIpv6, name: 51, of: "on" }, // IPV6_RECVHOPLIMIT
   ],
 } as const;
-// What may come while nobody reads, for one as while this process is stopped. The kernel doubles it and cuts it to net.core.rmem_max.
+// Room for datagrams that arrive while nobody reads, for example while this process is stopped. The kernel doubles it and cuts it to
+// net.core.rmem_max.
 const receiveBufferSize = 2 << 20;
 const optionMemoryInfo = 55; // SO_MEMINFO
 const memoryInfoWords = 9; // SK_MEMINFO_VARS
@@ -46,7 +47,7 @@ export interface UdpSocketOptions {
   readonly port: number;
   /** A socket of IPv6 is one of IPv4 too, whose addresses it sees mapped into IPv6. */
   readonly dualStack?: boolean;
-  /** What is sent leaves with this TTL or hop limit. */
+  /** Datagrams leave with this TTL or hop limit. */
   readonly ttl: number;
   /** The octet of DSCP and ECN of what is sent. */
   readonly trafficClass: number;

@@ -16,7 +16,7 @@ export function mayRenumber(annotations: Readonly<Record<string, unknown>> | und
   return annotations?.[renumberAnnotation] === "true";
 }
 
-/** What the ConfigMap offers. */
+/** The configuration that the ConfigMap offers. */
 export type Candidate = { readonly type: "missing"; readonly what: "configMap" | "key" } | CandidateText;
 
 export interface CandidateText {
@@ -34,13 +34,13 @@ export type NamespaceLabels = "known" | "awaited" | { readonly missing: string }
 
 /** A configuration that can be used as it stands. */
 export interface InForce {
-  /** What it was read from. Equal texts are equal configurations. */
+  /** The text that it was read from. Equal texts are equal configurations. */
   readonly text: string;
   readonly config: Config;
   readonly pools: PoolIndex;
 }
 
-/** What the caller knows of the addresses that Services hold now. */
+/** The caller's knowledge of the addresses that Services hold now. */
 export interface Holdings {
   /** Keys of all Services that may hold any. */
   services(): Iterable<string>;
@@ -56,7 +56,7 @@ export interface HeldTogether {
   readonly asksFor?: AsksFor;
 }
 
-/** What became of the candidate. All but `accepted` leave the configuration before it in force, which is then stale. */
+/** Result for the candidate. All results but `accepted` leave the configuration before it in force, which is then stale. */
 export type Verdict =
   /** `stranded` are given up, because that is allowed. */
   | {
@@ -100,8 +100,9 @@ export function judge(candidate: Candidate, stranded: Stranded, labels: Namespac
 }
 
 /**
- * Those of one Service's addresses that would have no pool under `after`. Only what it may hold under `before` counts, so that foreign
- * addresses, and a status that somebody wrote, block nothing. Where `after` would part the addresses, all of them are stranded.
+ * Addresses of one Service that would have no pool under `after`. Only addresses that the Service may hold under `before` count, so
+ * that foreign addresses, and a status that somebody wrote, block nothing. If `after` would part the addresses, all of them are
+ * stranded.
  */
 export function strandedAddresses(
   { addresses, mayHoldSeveral, asksFor }: HeldTogether,

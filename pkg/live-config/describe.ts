@@ -42,7 +42,7 @@ interface Decided {
 
 type Refused = Exclude<Verdict, { type: "accepted" }>;
 
-/** What is the case with the ConfigMap's configuration. */
+/** The verdict on the ConfigMap's configuration. */
 export function configurationVerdict({ inForce, verdict: decided }: Decided): Judgement {
   if (decided === undefined) return verdict("configuration", "undecided");
   if (decided.type === "accepted") {

@@ -22,7 +22,7 @@ import { fingerprinting } from "./fingerprint.ts";
 export interface State {
   /** Undefined while there has never been a usable configuration. */
   readonly inForce: InForce | undefined;
-  /** On the ConfigMap as it is now; undefined before `start`. A refusal's list of stranded addresses is kept up to date. */
+  /** On the present ConfigMap; undefined before `start`. A refusal's list of stranded addresses is kept up to date. */
   readonly verdict: Verdict | undefined;
 }
 
@@ -45,10 +45,10 @@ export interface LiveConfigOptions {
 const servicesAtOnce = 500;
 
 /**
- * Keeps the decision up to date. Feed it what informers see, call `start` once each of them has seen everything, and go on
- * feeding. A text that takes long to read, and Services that take long to be looked at, leave what is decided as it is meanwhile. A
- * candidate that strands addresses is judged again with every Service that changes, at a cost that does not depend on how many there are,
- * and takes effect by itself when nothing is in its way any more.
+ * Keeps the decision up to date. Feed it what informers see, call `start` once each of them has seen everything, and go on feeding. While a
+ * text is still being read, or Services are still being looked at, the former decision holds. A candidate that strands addresses is judged
+ * again with every Service that changes, at a cost that does not depend on the number of Services, and takes effect by itself once nothing
+ * is in its way.
  */
 export class LiveConfig {
   readonly #options: LiveConfigOptions;
@@ -58,7 +58,7 @@ export class LiveConfig {
   /** Texts that wait to be read, and what is to be done with them. */
   readonly #unread: { candidate?: { readonly text: string; readonly mayRenumber: boolean }; lastGood?: string } = {};
   #isReading = false;
-  /** What the candidate would replace. */
+  /** The configuration that the candidate would replace. */
   #previous: InForce | undefined;
   #stranded = new Map<string, readonly Address[]>(); // service key -> addresses in the candidate's way
   /** The look at all Services that is under way. */
@@ -90,7 +90,7 @@ export class LiveConfig {
   }
 
   /**
-   * The ConfigMap as it is now: its data, or undefined when there is none.
+   * The present ConfigMap: its data, or undefined if it does not exist.
    * @param mayRenumber it is accepted also where it leaves no pool for addresses in use. Only whoever writes the last good configuration, and
    * gives other addresses, may say so: all others follow the record
    */
@@ -109,15 +109,15 @@ export class LiveConfig {
   }
 
   /**
-   * The text of the last accepted configuration. Whoever writes it decides: its acceptance replaces what was in force here. One
-   * that cannot be read (any more) counts as none.
+   * The text of the last accepted configuration. The process that writes it decides: its acceptance replaces the configuration in force
+   * here. A text that cannot be read (any more) counts as absent.
    */
   lastGoodChanged(text: string | undefined): void {
     delete this.#unread.lastGood;
     if (text === this.#lastGood?.text) return;
     const known = text === undefined ? undefined : this.#known(text);
     if (text === undefined) this.#lastGood = undefined;
-    // What has just been accepted counts at once: the next candidate, which may be being read, is to replace this one.
+    // A configuration that has just been accepted counts at once: the next candidate, which may be being read, is to replace it.
     else if (known !== undefined) this.#setLastGood(known);
     else {
       this.#unread.lastGood = text;
@@ -133,7 +133,7 @@ export class LiveConfig {
     if (this.#judging === undefined) this.#conclude(false);
   }
 
-  /** What is known of namespaces is another. */
+  /** Labels of namespaces have changed. */
   namespaceLabelsChanged(): void {
     if (this.#candidate.type === "text" && this.#candidate.namespaceLabels !== undefined) this.#judge(false);
   }
@@ -164,7 +164,7 @@ export class LiveConfig {
     if (this.#state.verdict === undefined && this.#judging === undefined) this.#judge(true);
   }
 
-  /** Looks at all Services, then concludes. Those that change meanwhile are looked at when they do. */
+  /** Looks at all Services, then concludes. Services that change meanwhile are looked at when they do. */
   #judge(candidateChanged: boolean): void {
     if (this.#state.verdict === undefined && !this.#canDecideFirst) return;
     const judging = { candidateChanged: candidateChanged || (this.#judging?.candidateChanged ?? false) };
@@ -239,7 +239,7 @@ export class LiveConfig {
     return this.#lastGood?.text === text ? this.#lastGood : undefined;
   }
 
-  /** What takes long and is asked for when it is in force. */
+  /** Prepares in portions what the configuration needs once it is in force. */
   #prepare(found: CandidateText, done: (found: CandidateText) => void): void {
     const steps = found.usable && fingerprinting(found.usable.config);
     const portion = (): void => {
@@ -254,7 +254,7 @@ export class LiveConfig {
     this.#mayRenumber = mayRenumber;
     if (isSame(candidate, this.#candidate)) return;
     this.#candidate = candidate;
-    // What is in force here may be a change that whoever writes the record never saw, because the next one came at once.
+    // The writer of the record may never have seen the change in force here, because the next one came at once.
     this.#previous = this.#lastGood?.usable ?? this.#state.inForce;
     this.#judge(true);
   }

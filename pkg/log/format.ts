@@ -1,12 +1,12 @@
 import { escapeControls, upTo } from "#pkg/text";
 
-/** What varies in a line. An `Error` is written as its message with those of its causes. */
+/** The variable part of a line. An `Error` is written as its message with those of its causes. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export const severities = ["debug", "info", "warn", "error"] as const;
 export type Severity = (typeof severities)[number];
 
-// What others may write into a Service or a packet must not fill disks: 200 Services can hold 50 MB of annotations.
+// Limits, because text from a Service or a packet must not fill disks: 200 Services can hold 50 MB of annotations.
 const maxTextLength = 1024;
 const maxStackLength = 4096;
 const maxItems = 100;

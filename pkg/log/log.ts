@@ -27,7 +27,7 @@ const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
   none: [],
 };
 
-/** Writes to standard output, or to `stream`. What goes wrong with writing ends or stops nothing. */
+/** Writes to standard output, or to `stream`. Failed writes end or stop nothing. */
 export function createLog(level: LogLevel, stream?: LineStream, clock: Clock = new SystemClock()): Log {
   const logger = winstonLogger(stream === undefined ? standardOutput() : lineWriter(stream));
   const limit = new NamespaceLimit(clock, (message, fields) => void logger.log({ level: "warn", message, fields }));

@@ -15,7 +15,7 @@ export class RecentMap<Key, Value> extends Map<Key, Value> {
   override set(key: Key, value: Value): this {
     super.delete(key);
     super.set(key, value);
-    // An iterator that stands still keeps in memory every table that the map has had since, with all that was in it.
+    // An idle iterator keeps every later table of the map in memory, with all of its entries.
     if (++this.#sets >= this.#max) {
       this.#sets = 0;
       this.#oldest = undefined;

@@ -1,6 +1,6 @@
 /**
- * The value for `key` in `known`, made where there is none yet. When as many as `max` are there, all are forgotten first: whoever decides what is
- * asked for can have everything made again, but not have it kept, and no list of what was used last has to be kept up to date.
+ * The value for `key` in `known`, made if it is missing. When `max` values are there, all are forgotten first. So a host that chooses the
+ * keys can have everything made again, but not have it kept, and no order of last use has to be kept up to date.
  */
 export function remembered<Key, Value>(known: Map<Key, Value>, key: Key, max: number, make: (key: Key) => Value): Value {
   const found = known.get(key);

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** What controller and speaker tell of the API and of their configuration (reference names, `metallb_k8s_client_…`). */
+/** Metrics of controller and speaker about the API and their configuration (reference names, `metallb_k8s_client_…`). */
 export class KubernetesMetrics {
   readonly updates: Counter;
   readonly updateErrors: Counter;

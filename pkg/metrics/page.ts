@@ -15,7 +15,7 @@ const firstBytes = 64 << 10;
 /** One page, for all who asked before it was begun. */
 interface Page {
   readonly made: Promise<Buffer>;
-  /** Those who asked and did not give it back. */
+  /** Number of readers that asked and did not give it back. */
   readers: number;
 }
 

@@ -9,7 +9,7 @@ export interface PulledMetric<L extends string> {
   readonly help: string;
   /** None for a metric of one series. */
   readonly labelNames?: readonly L[];
-  /** Adds each series, from what there is now. Of a series that is added twice a gauge has the last value, a counter the sum. */
+  /** Adds each series, from the present state. If a series is added twice, a gauge has the last value, a counter the sum. */
   readonly collect: (add: (labels: Readonly<Record<L, string>>, value: number) => void) => void;
 }
 
@@ -67,7 +67,7 @@ export function pullSeries<L extends string>(registry: Registry, type: "gauge" |
   register(registry, type, metric);
 }
 
-/** What a registry holds for a pulled metric: what the library asks of a metric, and its series alone. */
+/** A registry's entry for a pulled metric: the part that the library asks of a metric, and its series alone. */
 export interface Pulled {
   readonly name: string;
   readonly help: string;

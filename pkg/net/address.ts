@@ -99,7 +99,7 @@ function fromIpv6Value(value: bigint): Address {
 /** By characters: statuses and cluster addresses of all Services are read again and again. */
 function parseIpv4(text: string): number | undefined {
   let value = 0;
-  let octets = 0; // Those that a dot has ended.
+  let octets = 0; // Octets that a dot has ended.
   let octet = -1; // It has no digit yet.
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);

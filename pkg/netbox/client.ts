@@ -2,7 +2,7 @@ import type { Address, AddressRange, Prefix } from "#pkg/net";
 import { quote } from "#pkg/text";
 import { type NetboxRecord, pageOf, readAnswer, readRecord, sentence } from "./answers.ts";
 
-/** What is written into a record; a field that is left out stays as it is. */
+/** Fields to write into a record; a field that is left out stays as it is. */
 export interface RecordFields {
   readonly status?: "active" | "deprecated";
   /** At most 200 characters. */
@@ -25,7 +25,7 @@ export interface NetboxClientOptions {
   readonly mayWrite: () => boolean;
 }
 
-/** Something is wrong with an answer of NetBox, or there is none. */
+/** An answer of NetBox is wrong, or missing. */
 export class NetboxError extends Error {
   override readonly name = "NetboxError";
   /** NetBox may have done what was asked all the same: the answer was lost. */
@@ -50,7 +50,7 @@ const maxRecords = 100_000;
 const maxCharacters = 1 << 26; // Of descriptions and tags: as many records have some 600 each.
 // NetBox may be set up to give far fewer at once than it is asked for (MAX_PAGE_SIZE).
 const maxPages = 1_000;
-// A token in a header. What else is in a Secret, such as a second line, would stand in the error of `fetch`.
+// A token in a header. Other text in a Secret, such as a second line, would stand in the error of `fetch`.
 const visible = /^[\x21-\x7e]+$/;
 const oneRecord = /^ipam\/ip-addresses\/\d+\/$/;
 
@@ -91,7 +91,7 @@ export class NetboxClient {
 
   /**
    * Lets NetBox choose the next free address of a prefix or an IP range that it knows, and record it: both at once.
-   * @returns undefined where there is none left
+   * @returns undefined if no address is left
    * @throws {NetboxError}
    */
   async take(range: AddressRange, fields: RecordFields): Promise<NetboxRecord | undefined> {
@@ -110,7 +110,7 @@ export class NetboxClient {
     return recordOf(made, purpose);
   }
 
-  /** The record as it is now; undefined where it is gone. @throws {NetboxError} */
+  /** The present record; undefined if it is gone. @throws {NetboxError} */
   async get({ id, address }: NetboxRecord): Promise<NetboxRecord | undefined> {
     const purpose = `read the record of ${address}`;
     const response = await this.#send("GET", `ipam/ip-addresses/${id}/`, undefined, purpose);

@@ -59,7 +59,7 @@ export interface SortedRecords {
   readonly own: ReadonlyMap<string, NetboxRecord>;
   /** The Service for which NetBox has it. */
   readonly granted: ReadonlyMap<string, string>;
-  /** What another record says of it. Some may be held by a Service here all the same. */
+  /** Other records of its addresses. Some may be held by a Service here all the same. */
   readonly foreign: ReadonlyMap<string, string>;
 }
 
@@ -138,7 +138,7 @@ function keyOf({ service, uid, family }: Pick<Wish, "service" | "uid" | "family"
   return `${service} ${uid} ${family}`;
 }
 
-/** Of a record for the Service. */
+/** Fields of a record for the Service. */
 export function fieldsFor({ service, uid }: Omit<Claim, "address">, { tags, tenant, role }: RecordRules): RecordFields {
   return {
     status: "active",

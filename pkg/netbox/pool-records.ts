@@ -12,7 +12,7 @@ export interface PoolRecordsOptions {
   readonly ranges: readonly AddressRange[];
   /** The pool's addresses. */
   readonly addresses: readonly AddressRange[];
-  /** Why there is none, in words, in its place; when there is one, `changed` is to be called. */
+  /** The client, or the reason in words why there is no client; once there is one, `changed` has to be called. */
   readonly client: () =>
     | Pick<NetboxClient, "list" | "take" | "create" | "get" | "update" | "remove">
     | { readonly missing: string };
@@ -25,13 +25,13 @@ export interface PoolRecordsOptions {
   readonly isKeptElsewhere: (record: NetboxRecord) => boolean;
   /** After `retire`: nothing is left to release. */
   readonly onEnd: () => void;
-  /** What concerns all records is done in them, for some hundred in each. */
+  /** Work on all records is done in portions of some hundred records. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
   readonly random: Random;
 }
 
-/** What is known of NetBox. */
+/** The pool's view of NetBox. */
 export interface NetboxView extends Omit<IpamPool, "pool"> {
   /** NetBox has been read since the start. */
   readonly isKnown: boolean;
@@ -57,8 +57,8 @@ interface Action {
 }
 
 /**
- * Makes the records of one pool what they should be, one request after the other. Whatever fails is tried again, later each time; after
- * a lost answer NetBox is read anew before anything is done again. What NetBox does not answer costs nobody an address.
+ * Makes the records of one pool what they should be, one request after the other. A failed request is tried again, later each time; after a
+ * lost answer NetBox is read again before anything else is done. Missing answers of NetBox cost nobody an address.
  */
 export class PoolRecords implements Disposable {
   readonly #options: PoolRecordsOptions;
@@ -112,7 +112,7 @@ export class PoolRecords implements Disposable {
     if (this.#isBusy || this.#isClosed) return;
     const client = this.#options.client();
     if ("missing" in client) {
-      this.#failures = 0; // Whoever has one now says so by `changed`.
+      this.#failures = 0; // A caller that gets a client now says so by `changed`.
       this.#publish(client.missing);
       return;
     }
@@ -178,7 +178,7 @@ export class PoolRecords implements Disposable {
     return { create: [], update: [], take: [], idle, inUse };
   }
 
-  /** What is refused is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */
+  /** A refused request is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */
   async #carryOut(
     client: Pick<NetboxClient, "take" | "create" | "get" | "update" | "remove">,
     { create, update, take, idle }: Plan,
@@ -211,7 +211,7 @@ export class PoolRecords implements Disposable {
     return actions.length <= actionsAtOnce;
   }
 
-  /** Those that nobody has wanted for long enough. */
+  /** Records that nobody has wanted for long enough. */
   #dueOf(idle: readonly NetboxRecord[]): NetboxRecord[] {
     const now = this.#options.clock.now();
     const ids = new Set(idle.map(({ id }) => id));
@@ -243,8 +243,8 @@ export class PoolRecords implements Disposable {
   }
 
   /**
-   * Whether nobody has changed or removed it since it was read, which may be minutes ago: whoever did may have made it theirs, and it is decided
-   * anew what is to become of it.
+   * Whether nobody has changed or removed the record since it was read, which may be minutes ago. Somebody who did may have made it theirs,
+   * so its fate is decided again.
    */
   async #isAsRead(client: Pick<NetboxClient, "get">, record: NetboxRecord): Promise<boolean> {
     const now = await client.get(record);
@@ -259,7 +259,7 @@ export class PoolRecords implements Disposable {
     this.#records.set(record.id, record);
   }
 
-  /** What the records say now, whatever of it could be brought about. */
+  /** Publishes the present records, also if some changes failed. */
   async #publish(problem: string | undefined): Promise<void> {
     const { portions, exists, rules } = this.#options;
     const { granted, foreign } = await inPortions(portions, sortRecords([...this.#records.values()], exists, rules));

@@ -9,7 +9,7 @@ const address = { host: "127.0.0.1", port: 10249, path: "/configz" } as const;
 const timeout: Millis = 2_000;
 const maxOctets = 1 << 20;
 
-/** What the kube-proxy of this node tells of its configuration. */
+/** Asks this node's kube-proxy for its configuration. */
 export interface KubeProxyAsker {
   /** Undefined where none answers, or with something else. Never throws. */
   ask(): Promise<KubeProxyConfiguration | undefined>;

@@ -85,7 +85,7 @@ class Node {
     });
   }
 
-  /** What was logged since. */
+  /** Lines logged since. */
   take(): string[] {
     return this.lines.splice(0);
   }

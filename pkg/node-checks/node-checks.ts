@@ -13,7 +13,7 @@ import { judge } from "./rules/judge.ts";
 import { isManagedByNetworkd, isManagedByNetworkManager, type KubeProxyConfiguration } from "./rules/node-files.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./rules/route-codec.ts";
 
-const settleMs: Millis = 1_000; // What is being set up in several steps is looked at when it is done.
+const settleMs: Millis = 1_000; // A setup in several steps is looked at when it is done.
 const recheckMs: Millis = 60_000; // Settings of the kernel change without a word.
 // Addresses or Services in a turn: a node may have 10,000 of each.
 const lookedAtAtOnce = 1_000;
@@ -24,7 +24,7 @@ export interface NodeChecksOptions {
   readonly interfaces: () => readonly InterfaceState[];
   /** All of the configuration in force. */
   readonly pools: () => readonly Pool[];
-  /** What this node announces by layer 2; undefined for each address that was looked at and is none of these. */
+  /** Addresses that this node announces by layer 2; undefined for each other address that was looked at. */
   readonly announced: () => Iterable<Announced | undefined>;
   /** Looks at one Service after another for one that is announced from here under an address of the family and has ready endpoints on other nodes. */
   readonly forwarded: (family: Family) => Iterator<undefined, string | undefined>;
@@ -32,7 +32,7 @@ export interface NodeChecksOptions {
   readonly kept: () => readonly Kept[];
   /** Addresses of protocol interface that are on an interface because they are kept there. */
   readonly placed: () => Iterable<Address>;
-  /** What flannel takes for addresses of the node. */
+  /** Addresses that flannel takes for the node's own. */
   readonly flannelAddresses: () => readonly string[];
   readonly log: Log;
   readonly clock: Clock;
@@ -70,7 +70,7 @@ export class NodeChecks implements Disposable {
     this.#asker = options.kubeProxy ?? localKubeProxy;
   }
 
-  /** What was found when it was last looked, in the order of `checkNames`. */
+  /** Findings of the last look, in the order of `checkNames`. */
   get findings(): readonly Finding[] {
     return [...this.#findings.values()];
   }
@@ -121,14 +121,14 @@ export class NodeChecks implements Disposable {
       if (message !== this.#failure)
         this.#options.log.error("cannot read the settings of this node, retrying", { op: "nodeChecks", error });
       this.#failure = message;
-      return; // What was found last stays.
+      return; // The last findings stay.
     }
     this.#failure = undefined;
     this.#report(judge(facts));
     if (facts.kernel.interfaces.length > 0) void this.#askKubeProxy(facts);
   }
 
-  /** What it answers belongs to what was looked at just now. */
+  /** Its answer belongs to the facts just collected. */
   async #askKubeProxy(facts: Facts): Promise<void> {
     const kubeProxy = await this.#asker.ask();
     if (this.#isStopped || isDeepStrictEqual(kubeProxy, this.#kubeProxy)) return;
@@ -146,7 +146,7 @@ export class NodeChecks implements Disposable {
       if (!this.#findings.has(key)) log.info("warning about this node is resolved", fields("nodeWarningResolved", finding));
   }
 
-  /** What is announced; what changes meanwhile is looked at once more. */
+  /** Announced addresses; changes in the meantime cause one more look. */
   *#announcements(): Generator<undefined, Announcements> {
     const announced: Announced[] = [];
     let looked = 0;
@@ -186,7 +186,7 @@ export class NodeChecks implements Disposable {
     };
   }
 
-  /** In a user namespace of its own a process has the capability only there, which is none to have real time. */
+  /** In a user namespace of its own a process has the capability only there, which gives it no real time. */
   #isRealTimeRefused(): boolean {
     const [, capabilities = "0"] = /^CapEff:\s*([0-9a-f]+)$/m.exec(this.#read("self/status") ?? "") ?? [];
     const isOwnNamespace = !/^\s*0\s+0\s+4294967295$/m.test(this.#read("self/uid_map") ?? "");
@@ -240,10 +240,10 @@ function readUnder(folder: string): ReadFile {
   };
 }
 
-/** The text of a file of /proc or /run, given by its path there; undefined if there is none. */
+/** The text of a file of /proc or /run, given by its path there; undefined if the file does not exist. */
 export type ReadFile = (path: string) => string | undefined;
 
-/** What is known of an interface; without settings when it has just gone. */
+/** The facts about an interface; without settings when it has just gone. */
 export function collectInterface(read: ReadFile, { name, status, addresses }: InterfaceState): Interface {
   if (name === kubeProxyIpvs) return { name, eligible: false, addresses: [], settings: undefined };
   const eligible = status === "answering" || status === "failing";

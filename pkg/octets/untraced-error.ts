@@ -1,4 +1,7 @@
-/** What a peer sent is wrong. It has no stack trace, which would cost more than all of a message, and the peer decides how often that happens. */
+/**
+ * An error in a peer's message. It has no stack trace, which would cost more than all of a message, and the peer decides how often that
+ * happens.
+ */
 export class UntracedError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     const { stackTraceLimit } = Error;

@@ -50,7 +50,7 @@ export class Writer {
     return this;
   }
 
-  /** What was written; the writer is not to be used afterwards. */
+  /** The written octets; the writer is not to be used afterwards. */
   finish(): Uint8Array {
     return this.#octets.length === shortest ? this.#octets.slice(0, this.#length) : this.#octets.subarray(0, this.#length);
   }

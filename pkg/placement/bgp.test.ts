@@ -33,7 +33,7 @@ interface Given {
   readonly address?: string;
   readonly holders?: { service?: string; local?: boolean; endpoints?: string[] }[];
 }
-/** What node1 advertises; `node` is a ready endpoint on it, `!node` one that is not ready. */
+/** Advertisements of node1; `node` is a ready endpoint on it, `!node` one that is not ready. */
 function placed(given: Given) {
   const { config: from = config([peer("x")]), ignoreExcludeLabel = false, holders = [{}] } = given;
   const labels = "labels" in given ? given.labels : {};

@@ -11,14 +11,14 @@ export interface NodePeer {
 }
 
 /**
- * The peers that a node has sessions with, in the order of the file. Of several with the same key, which one router cannot distinguish,
- * it is the first; those beyond `limits.peersOfNode` have none. @param labels see `eligibility`
+ * The peers that a node has sessions with, in the order of the file. Among several peers with the same key, which one router cannot
+ * distinguish, it is the first; peers beyond `limits.peersOfNode` have no session. @param labels see `eligibility`
  */
 export function nodePeers(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
   return peersFor(peers, labels).slice(0, limits.peersOfNode);
 }
 
-/** All that are meant for a node, in the same order. */
+/** All peers that are meant for a node, in the same order. */
 export function peersFor(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
   const found = new Map<string, NodePeer>(); // key -> peer
   for (const peer of peers) {
@@ -81,7 +81,7 @@ export interface PoolAdvertisementsOptions {
   /** Undefined while there is no Node object: see `eligibility`. */
   readonly labels: Labels | undefined;
   readonly eligibility: Eligibility;
-  /** Those of the node. */
+  /** Peers of the node. */
   readonly peers: readonly NodePeer[];
 }
 
@@ -104,8 +104,9 @@ export function poolAdvertisements({
 }
 
 /**
- * Finds the peers of each advertisement of a pool, from the last to the first: of several for the same prefixes a peer hears the last one alone. So what
- * is announced for an address is no more than peers and lengths of prefixes, however many advertisements there are.
+ * Finds the peers of each advertisement of a pool, from the last to the first: among several for the same prefixes a peer hears the last
+ * one alone. So the number of announcements for an address is at most peers times lengths of prefixes, however many advertisements there
+ * are.
  */
 class Recipients {
   readonly #all: Readonly<Record<Family, ReadonlySet<string>>>; // keys

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { Address } from "#pkg/net";
 
-/** Who was among those that could be elected for an address, and who was. The next election starts from it. */
+/** The electable nodes of an address, and the elected one. The next election starts from it. */
 export interface Election {
   /** Its text is what is hashed with each contender's name. */
   readonly electionAddress: Address;
@@ -32,7 +32,7 @@ function smallest(nodes: readonly string[], address: Address): string | undefine
   return winner;
 }
 
-/** All that are in `now` and not in `before`; where they are not both sorted, also some that are in both. */
+/** Nodes in `now` that are not in `before`; if the two are not both sorted, also some that are in both. */
 function newcomers(now: readonly string[], before: readonly string[]): string[] {
   let next = 0;
   return now.filter((node) => {

@@ -35,7 +35,7 @@ export function eligibility(
   return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
 }
 
-/** Whether any of the selectors matches a node, or there is none. @param labels see `eligibility` */
+/** Whether any of the selectors matches a node, or there are no selectors. @param labels see `eligibility` */
 export function isSelected(selectors: readonly LabelSelector[], labels: Labels | undefined): boolean {
   if (selectors.length === 0) return true;
   return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
@@ -46,7 +46,7 @@ export interface PoolNodes {
   readonly pool: Pool;
   /** All of them. The order of these lists is the same. */
   readonly active: readonly string[];
-  /** Those that are not out of service. */
+  /** Nodes that are not out of service. */
   readonly inService: readonly string[];
   /** May announce the pool, have an interface for it and, where it puts addresses on NICs, may do that. */
   readonly eligible: readonly string[];
@@ -57,7 +57,7 @@ export interface PoolNodes {
   readonly withoutKernelAccess: readonly string[];
   /** Eligible nodes whose view of the API is not current; none where that holds for all of them. */
   readonly behind: readonly string[];
-  /** Those of them whose view is old. */
+  /** Nodes among them whose view is old. */
   readonly outdated: readonly string[];
   /** How much each of them is preferred; none where the pool prefers none. */
   readonly weights: ReadonlyMap<string, number>; // node -> sum of the weights of what matches it
@@ -101,7 +101,7 @@ export function preferenceWeight({ preferredNodes }: Pool, labels: Labels | unde
   return sum;
 }
 
-/** Those of the nodes with the highest weight. */
+/** The nodes with the highest weight. */
 export function mostPreferred(nodes: readonly string[], weights: PoolNodes["weights"]): readonly string[] {
   if (weights.size === 0) return nodes;
   const highest = Math.max(...nodes.map((node) => weights.get(node) ?? 0));

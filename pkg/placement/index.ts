@@ -1,9 +1,9 @@
 /**
- * Who announces which address, and why: pure functions of the whole current state (Services, endpoints, pools, labels of nodes,
- * active speakers, and what these report of themselves), so that every speaker reaches the same answer by itself. Covers layer 2: which
- * nodes may announce a pool, by labels, interfaces and subnets; candidates, the election, owners that stay, and the verdict for each
- * Service. Covers BGP, where each node decides for itself: its peers, its routes to each, and the verdict; and protocol
- * `interface`, where an address has an owner as on layer 2, or each node decides what its kernel has. Leaves out how anything is announced.
+ * Decides who announces which address, and why: pure functions of the whole current state (Services, endpoints, pools, labels of nodes,
+ * active speakers and their reports), so that every speaker reaches the same answer by itself. Covers layer 2: which nodes may announce a
+ * pool, by labels, interfaces and subnets; candidates, the election, owners that stay, and the verdict for each Service. Covers BGP, where
+ * each node decides for itself: its peers, its routes to each, and the verdict; and protocol `interface`, where an address has an owner as
+ * on layer 2, or each node decides what its kernel has. Leaves out how anything is announced.
  */
 export {
   type Advertised,

@@ -43,7 +43,7 @@ export type NotAnnounced =
   | "noNodeSelected"
   /** They match some, and each of these is excluded from load balancers by its label. */
   | "nodeExcluded"
-  /** Of those that may announce the pool, none has an interface of it that can answer and has a carrier. */
+  /** No node that may announce the pool has an interface for it that can answer and has a carrier. */
   | "noInterface"
   /** Some have, and the speakers of these may not put addresses on NICs, as the pool asks for. */
   | "noKernelAccess"
@@ -51,7 +51,7 @@ export type NotAnnounced =
   | "notInSubnet"
   /** It shares the address, and the node that announces it has none of this Service's endpoints (`Local`). */
   | "noReadyEndpointOnOwner"
-  /** Of the Services that share the address, too many come before it. */
+  /** Too many Services that share the address come before this one. */
   | "sharedByTooMany"
   /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
@@ -102,7 +102,7 @@ export type Choose = (
   weights: PoolNodes["weights"],
 ) => string | undefined;
 
-/** What nodes report of an address themselves. It matters where the view of the API of some is not current. */
+/** Nodes' own reports about an address. They matter where the view of the API of some nodes is not current. */
 export interface ReportedAnnouncers {
   /** This node; undefined where nobody's view counts for more. */
   readonly node: string | undefined;
@@ -115,7 +115,7 @@ const noneReported: ReportedAnnouncers = { node: undefined, announcers: [] };
 /** Where one address is announced by one protocol; the same on every node where it is owned. */
 export interface AddressPlacement extends Election {
   readonly address: Address;
-  /** Of all nodes one announces it, its owner. Otherwise each node announces by itself. */
+  /** One node, the address's owner, announces it. Otherwise each node announces by itself. */
   readonly isOwned: boolean;
   /** Nodes that could announce it; the contenders are those of them that the pool prefers most. */
   readonly candidates: readonly string[];
@@ -175,7 +175,7 @@ export function place(
 }
 
 /**
- * Those that take traffic: the ready ones or, where none is left on any node, those that drain. kube-proxy passes packets on to these then
+ * Endpoints that take traffic: the ready ones or, if no node has any left, the draining ones. kube-proxy then passes packets on to these
  * (KEP-1669), so that the last Pod of a Service goes without a lost connection.
  */
 export function endpointsInUse(endpoints: readonly NodeEndpoints[]): readonly EndpointsInUse[] {
@@ -255,7 +255,9 @@ function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">):
   return { announced: false, reason };
 }
 
-/** The nodes of all choices, or, without any, those of each. Of a thousand Services most have the same one, or as many with the same nodes. */
+/**
+ * The nodes of all choices, or, without any, those of each. Most of a thousand Services have the same choice, or choices of the same nodes.
+ */
 function agreed(choices: readonly (readonly string[])[]): readonly string[] {
   const different = [...new Set(choices)];
   const [first, ...rest] = different;
@@ -266,7 +268,7 @@ function agreed(choices: readonly (readonly string[])[]): readonly string[] {
   return common.length > 0 ? common : [...counts.keys()];
 }
 
-/** What it goes with for the oldest Service on it, as MetalLB has it for a dual-stack Service: no other one moves it. */
+/** The address that it goes with for the oldest Service on it, as MetalLB does for a dual-stack Service: no other Service moves it. */
 function electionAddress(address: Address, holders: readonly Holder[]): Address {
   return (oldestOf(holders) ?? holders[0])?.goesWith ?? address;
 }

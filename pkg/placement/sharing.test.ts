@@ -15,7 +15,7 @@ import {
 } from "#pkg/placement";
 import { placeOnInterface } from "./interface.ts";
 
-// Who comes to an address that another namespace's Service has may do nothing to that one.
+// A Service that comes to an address of another namespace's Service may not change anything for that one.
 const nodes = ["node1", "node2", "node3"];
 const ip = (text: string) => parseAddress(text) ?? assert.fail(text);
 const addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(ip);

@@ -159,7 +159,7 @@ test("the one that keeps an address reports that again until the others have rel
   a.gossip.takeUpdates(); // Gets lost.
   exchange();
   a.place(["a", "b"], [x]);
-  a.gossip.takeUpdates(); // What it has from the other.
+  a.gossip.takeUpdates(); // Gossip that it has from the other.
   a.wait(499, ["a", "b"], [x]);
   assert.deepEqual(a.gossip.takeUpdates(), []);
   a.wait(1, ["a", "b"], [x]);
@@ -403,7 +403,7 @@ test("a node that gave an address away asks the one that is to take it soon, and
   for (const one of [a, b]) one.place(names, [x, y], together);
   assert.deepEqual(a.wait(4000, names, [x, y], together), ["b", "a"]);
   assert.deepEqual([a.owned(), a.sticky.takePulls()], [[], []], "it has given it away just now");
-  // What b reports does not arrive.
+  // Reports of b do not arrive.
   const pulls = [350, 650, 350, 1000].map((duration) => {
     assert.deepEqual(a.wait(duration, names, [x, y], together), ["b", "a"]);
     return a.sticky.takePulls();

@@ -5,7 +5,7 @@ import { mostPreferred, type PoolNodes } from "./eligibility.ts";
 import { StickyPace } from "./sticky-pace.ts";
 import { firstRepeatMs, isFollower, newStickyData, newUnit, type StickyData, type Unit } from "./sticky-unit.ts";
 
-/** What is known of the speakers by their gossip; what this node owns goes there too. */
+/** The speakers as their gossip describes them; this node's ownership goes there too. */
 export interface OwnershipGossip {
   isParticipating(node: string): boolean;
   /** Nodes that participate and own the address, this one included. */
@@ -26,14 +26,15 @@ export interface StickyAddress {
   /** Nodes that may announce it. */
   readonly candidates: readonly string[];
   readonly weights: PoolNodes["weights"];
-  /** Who announced it until now, by this rule or another one. */
+  /** The node that announced it until now, by this rule or another one. */
   readonly before: string | undefined;
 }
 
 // Between two candidates that could take an address which the one before does not take. Gossip takes a tenth of it.
 const stepMs: Millis = 700;
 const maxSteps = 3;
-// Of a hundred entries of gossip one misses a node here or there: what the other node has is asked of itself before its turn is over.
+// One of a hundred entries of gossip misses a node here or there: the node asks the other one for its entries before the other one's turn
+// is over.
 const pullMs: Millis = 350;
 const pullEveryMs: Millis = 1_000;
 // Speakers see what changes in the API up to some seconds apart: so long an owner may not know that it is no candidate.
@@ -47,16 +48,16 @@ const compareMs: Millis = 30_000;
 const maxShares = 2;
 
 /**
- * Who announces the addresses that stay where they are. The node that announces an address owns it, which it gossips, and all leave it that
- * as long as it is a candidate. All else is for speakers that do not know the same:
+ * Chooses the nodes that announce addresses which stay where they are. The node that announces an address owns it and gossips that, and all
+ * leave it the address as long as it is a candidate. The other rules are for speakers that do not know the same:
  *
- * - Of several owners, as there are after a cut has healed, the one with the most certain view keeps the address; among equals the one of
- *   the lowest rank. The others release it, and the one that keeps it reports that again until they have.
- * - An owner that is no candidate releases the address. Where others know sooner that it is none, they give it time to.
- * - What nobody owns is taken by one candidate, the same by all that know the same: that which has the first address of the Service, else
- *   of those that the pool prefers most the one of the lowest rank with less than its share (n addresses in all, divided by these nodes,
- *   rounded up). Where that one does not take it, the next ones do in turn: no address is at nobody because each speaker expects another
- *   one to take it.
+ * - Among several owners, as after a healed cut, the one with the most certain view keeps the address; among equals the one of the lowest
+ *   rank. The others release it, and the one that keeps it reports that again until they have.
+ * - An owner that is no candidate releases the address. If others know sooner that it is no candidate, they give it time to do so.
+ * - One candidate takes an address that nobody owns, the same by all that know the same: the node with the first address of the Service,
+ *   else, among those that the pool prefers most, the one of the lowest rank with less than its share (n addresses in all, divided by these
+ *   nodes, rounded up). If that candidate does not take it, the next ones do in turn: so no address stays unannounced because each speaker
+ *   expects another one to take it.
  * - Nodes that come back take nothing. A node gives away what it has too much of, at once beyond two shares, and beyond its share and one
  *   more when the nodes have been the same for long, then also what other nodes are preferred for, and a second address of a Service whose
  *   first one another node keeps. It releases such an address, and announces it until another node owns it, or owns it again when none
@@ -101,7 +102,7 @@ export class StickyOwners {
     return Math.min(this.#at.nextDueAt, this.#at.pace.nextDeadline);
   }
 
-  /** What is due is done by `settle`. */
+  /** `settle` does the due work. */
   timer(now: Millis): void {
     const isDue = now >= this.#at.nextDueAt;
     if (isDue) this.#at.nextDueAt = Infinity; // `settle` finds it again, and what is due next.
@@ -159,8 +160,8 @@ export class StickyOwners {
   }
 
   /**
-   * Decides what this node takes, gives away what is too much, and does what is due. To be called when all is placed: which nodes have
-   * room for more depends on that.
+   * Decides what this node takes, gives the excess away, and does due work. To be called when all is placed: which nodes have room for more
+   * depends on that.
    * @returns the addresses to be placed again. First those that this node takes: it owns each from when it is placed and answered, so that
    * the one that gave it away goes on until then. After them those that are expected at another node than before
    */
@@ -307,8 +308,8 @@ export class StickyOwners {
   }
 
   /**
-   * Who is to have an address that nobody keeps; undefined without candidates. Where no address has more candidates than another, there is
-   * one with less than its share: else they had more than there are.
+   * The node that is to have an address that nobody keeps; undefined without candidates. Where no address has more candidates than another,
+   * there is one with less than its share: else they had more than there are.
    */
   #choose(unit: Unit, held: ReadonlyMap<string, number>, chosenForFirst: string | undefined): string | undefined {
     const { key, first, preferred } = unit;
@@ -325,7 +326,7 @@ export class StickyOwners {
     return Math.ceil(this.#at.firsts.size / nodes.length);
   }
 
-  /** Of the owners that are candidates the one that the others yield to. */
+  /** Among the owners that are candidates, the one that the others yield to. */
   #keeper(first: string, candidates: readonly string[], owners: readonly string[]): string | undefined {
     if (owners.length === 0) return undefined;
     const able = owners.filter((node) => candidates.includes(node));
@@ -346,7 +347,7 @@ export class StickyOwners {
     if (unit.keeper === this.#node) unit.keeper = undefined;
   }
 
-  /** What follows from the keeper and the owners. @param before who announced it until now, or is expected to */
+  /** Applies the consequences of the keeper and the owners. @param before the node that announced it until now, or is expected to */
   #keeperChanged(unit: Unit, before: string | undefined, now: Millis): void {
     const { keeper, owners, candidates } = unit;
     const isContested = keeper === this.#node && owners.length > 1;
@@ -410,7 +411,7 @@ export class StickyOwners {
     this.#at.nextDueAt = Math.min(this.#at.nextDueAt, at);
   }
 
-  /** Those that participate; where none does, one of them is about to. */
+  /** Nodes that participate; if no node does, one of them is about to. */
   #participating(all: readonly string[]): readonly string[] {
     const known = this.#participants.get(all);
     if (known !== undefined) return known;
@@ -421,7 +422,7 @@ export class StickyOwners {
   }
 }
 
-/** Those that saved `StickyOwners` have in them, but for those of gossip. */
+/** Classes in a saved `StickyOwners`, without those of gossip. */
 export const stickyClasses = { StickyOwners, StickyPace };
 
 function lowest(address: string, nodes: readonly string[]): string | undefined {

@@ -7,7 +7,10 @@ const restMs: Millis = 5 * 60_000;
 
 /** How readily addresses that stay where they are go to other nodes. */
 export type RebalancePolicy =
-  /** Leaves alone what another node has had, which is about to own it, and what may go to nodes that are about to participate. */
+  /**
+   * Leaves addresses alone that another node has had, which is about to own them, and addresses that may go to nodes that are
+   * about to participate.
+   */
   | "hold"
   /** Gives away what this node has beyond two shares. */
   | "limit"

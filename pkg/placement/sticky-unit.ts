@@ -10,9 +10,9 @@ export interface Unit {
   readonly key: string;
   /** Text of the address that it goes with. */
   first: string;
-  /** Those that participate. */
+  /** Candidates that participate. */
   candidates: readonly string[];
-  /** Those of them that the pool prefers most. */
+  /** Participating candidates that the pool prefers most. */
   preferred: readonly string[];
   /** There are others, which do not participate yet. */
   awaitsMore: boolean;

@@ -5,7 +5,7 @@ import { machineProblem } from "./environment.ts";
 import { inSource } from "./source-maps.ts";
 
 export interface Running extends AsyncDisposable {
-  /** What comes first when the daemon is to stop, while all else still runs. Ends by itself: no timeout ends it. */
+  /** The first step when the daemon is to stop, while everything else still runs. Ends by itself: no timeout ends it. */
   leave?(): Promise<void>;
 }
 

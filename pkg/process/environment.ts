@@ -3,7 +3,7 @@ import { endianness } from "node:os";
 import { flag } from "#pkg/flags";
 import { logLevels } from "#pkg/log";
 
-/** What both daemons take. */
+/** Flags of both daemons. */
 export const commonFlags = {
   config: flag.text({ help: "name of the ConfigMap that holds the configuration", fallback: "config" }),
   namespace: flag.text({

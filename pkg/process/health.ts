@@ -1,8 +1,8 @@
 import type { Route } from "#pkg/http";
 
-/** What decides on readiness, and what is told besides. */
+/** The conditions of readiness, and further messages. */
 export interface Readiness {
-  /** What has to be seen before the work can begin. */
+  /** Resources that have to be seen before the work can begin. */
   readonly missing: readonly string[];
   /** Why the work cannot be done at all. */
   readonly failed?: string | undefined;

@@ -7,7 +7,7 @@ const everyMs = 10_000;
 const grownOctets = 32 * 2 ** 20;
 const restingUtilization = 0.1;
 
-/** What it looks at and does; the parts of a process that a test replaces. */
+/** The parts of a process that the trimmer reads and acts on, and that a test replaces. */
 export interface Heap {
   /** What V8 has of the machine for this thread's objects, in octets. */
   size(): number;

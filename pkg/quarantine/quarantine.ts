@@ -3,7 +3,10 @@ import { type Address, parseAddress } from "#pkg/net";
 /** In the namespace of controller and speakers. */
 export const quarantineConfigMap = "ingot-conflicts";
 
-/** Who has the address, and who saw that. All are texts for people; empty where someone wrote an entry by hand and left it out. */
+/**
+ * The host that has the address, and the node that saw it. All are texts for people; empty where someone wrote an entry by hand and left
+ * it out.
+ */
 export interface Occupant {
   /** MAC address. */
   readonly mac: string;
@@ -13,10 +16,10 @@ export interface Occupant {
   readonly since: string;
 }
 
-/** Far more than hosts have addresses of pools. Whoever may write the ConfigMap could make many more up. */
+/** Far more than hosts have addresses of pools. Writers of the ConfigMap could make many more up. */
 export const maxOccupants = 1_000;
-const maxText = 253; // Of a name in Kubernetes.
-// Of an entry. Whoever may write the ConfigMap could have 900 kB of brackets parsed, by every process at each change.
+const maxText = 253; // Length of a name in Kubernetes.
+// Length of an entry. Writers of the ConfigMap could have 900 kB of brackets parsed, by every process at each change.
 const maxValue = 4 * maxText;
 
 /** A key may have no colons. */

@@ -3,7 +3,7 @@
  */
 export class DistinctQueue<Item extends NonNullable<unknown>> {
   readonly #items = new Set<Item>();
-  #order = this.#items.values(); // What it has passed is gone: a new one would look at the places of all of that again.
+  #order = this.#items.values(); // An iterator does not look again at places that it has passed; a new one would look at all of them again.
   #stack: Item[] = []; // From when the last one is taken until none is left: all items, where each was added last, and some that are gone.
 
   get size(): number {

@@ -12,7 +12,7 @@ for (const name of Object.values(annotations)) newNames.set(name, name.replace("
 
 const known: ReadonlySet<string> = new Set([...newNames].flat());
 
-/** Of Services, all that are read. */
+/** All annotations of Services that are read. */
 export const annotationNames: readonly string[] = [...known];
 
 /** Whether a Service's annotation of this name is read at all. */

@@ -1,7 +1,7 @@
 /**
- * What a Service object means here: whether it is ours to serve, which addresses it has on record in its status, and what it asks for in its
- * spec and annotations. Controller, live configuration and placement all take the answer from here. Pure. What a request gets is
- * `pkg/allocator`'s to decide, who announces it `pkg/placement`'s.
+ * The meaning of a Service object here: whether it is ours to serve, its recorded addresses in the status, and its requests in spec and
+ * annotations. Controller, live configuration and placement all take the answer from here. Pure. `pkg/allocator` decides on a request,
+ * `pkg/placement` on the announcer.
  */
 export { annotationNames, annotations, isAnnotation, readAnnotation } from "./annotations.ts";
 export {

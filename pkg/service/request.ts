@@ -9,16 +9,16 @@ export const maxPorts = 1_000;
 /** Of one Service: its status lists them all, and each speaker keeps them. */
 export const maxAddresses = 16;
 
-/** What a Service asks for: everything an allocation depends on, and nothing else. */
+/** The request of a Service: everything that an allocation depends on, and nothing else. */
 export interface AddressRequest {
   /** `namespace/name`. */
   readonly service: string;
-  /** Of the Service; where they are unknown, no fence by labels lets it in. */
+  /** Labels of the Service; if they are unknown, no fence by labels lets it in. */
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Of `spec.clusterIPs`, in that order; one or two, each once. */
   readonly families: readonly Family[];
   readonly ports: readonly Port[];
-  /** Of the annotation `allow-shared-ip`; empty when the Service shares with nobody, as one with more than `maxPorts` does. */
+  /** From the annotation `allow-shared-ip`; empty when the Service shares with nobody, like a Service with more than `maxPorts`. */
   readonly sharingKey: string;
   /** See `backendKeyOf`. */
   readonly backendKey: string;

@@ -1,7 +1,7 @@
 import { type Address, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 
-/** What is read of a Service object; `pkg/k8s` keeps these fields and more. */
+/** The fields of a Service object that are read; `pkg/k8s` keeps these fields and more. */
 export interface ServiceFields {
   /** `namespace/name`. */
   readonly key: string;
@@ -56,7 +56,7 @@ export function claimsClass(classes: LoadBalancerClasses, loadBalancerClass: str
   return loadBalancerClass === undefined ? classes.isDefault : loadBalancerClass === classes.name;
 }
 
-/** What the API server accepts in `spec.loadBalancerClass`: a qualified name, in the form of a label's key. */
+/** Whether the API server accepts the text in `spec.loadBalancerClass`: a qualified name, in the form of a label's key. */
 function isLabelKey(text: string): boolean {
   const [name = "", prefix, ...more] = text.split("/").reverse();
   const isPrefix =

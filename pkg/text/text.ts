@@ -1,4 +1,4 @@
-// Both sets of control characters, which steer a terminal, and the marks that end a line or reorder what stands beside them (UAX #9).
+// Both sets of control characters, which steer a terminal, and the marks that end a line or reorder the text beside them (UAX #9).
 const control = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /** Control characters as `\u` escapes, as JSON has them: what is printed shows all of the text, and nothing but the text. */

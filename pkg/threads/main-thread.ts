@@ -1,7 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EventFd } from "#pkg/linux";
 
-/** What a `WorkerThread` gives to the thread that it starts. */
+/** Arguments that a `WorkerThread` gives to the thread that it starts. */
 export interface ThreadStart<Start> {
   /** Becomes 1 when the thread shall end. */
   readonly stop: SharedArrayBuffer;

@@ -25,7 +25,7 @@ export class PolledEventLoop implements Clock, Disposable {
   readonly #nodeFd = eventLoopFd();
   readonly #readers = new Map<number, () => void>(); // descriptor -> what reads it
   readonly #timers = new Set<Timer>();
-  #nextAt: Millis | undefined = Infinity; // Of the first timer; undefined where that has to be looked for.
+  #nextAt: Millis | undefined = Infinity; // Time of the first timer; undefined if it has to be looked for.
   #isSettled = false; // Nothing happened in the last turn, so that Node has nothing left to call at its end, such as what was closed.
   readonly #turnsOfNode = new Tokens(turnsOfNode, this.now());
   #nodeAt: Millis = -Infinity; // Before then Node has no turn for what shows on its descriptor.
@@ -133,8 +133,8 @@ export class PolledEventLoop implements Clock, Disposable {
 }
 
 /**
- * What Node may do at the end of a turn or in the next one without a sign on its descriptor: other immediates than the loop's own, which may
- * come after it, or what becomes of sockets and files that it has. A message to the thread shows on the descriptor.
+ * Work of Node at the end of a turn or in the next one that its descriptor does not show: immediates other than the loop's own, which may
+ * come after it, or the end of its sockets and files. A message to the thread shows on the descriptor.
  */
 function leftToNode(): "nothing" | "handles" | "immediates" {
   let immediates = 0;

@@ -14,9 +14,9 @@ export interface Thread {
 }
 
 export interface SupervisorOptions<T extends Thread> {
-  /** Starts a thread. What it throws counts as the death of that thread. */
+  /** Starts a thread. An error that it throws counts as the death of that thread. */
   readonly spawn: () => T;
-  /** What the thread is, as logged when it dies: `the thread that …`. */
+  /** Description of the thread, as logged when it dies: `the thread that …`. */
   readonly title: string;
   readonly op: string;
   readonly log: Log;

@@ -8,7 +8,7 @@ export interface WorkerThreadOptions<Start, Message> extends Pick<SupervisorOpti
   /** As tools like top(1) show it. */
   readonly name: string;
   readonly file: URL;
-  /** What a thread starts with; called anew for each. */
+  /** Makes the arguments of a thread; called for each. */
   readonly start: () => Start;
   readonly onMessage: (message: Message) => void;
 }

@@ -13,10 +13,10 @@ export type State = keyof typeof states;
 
 /** One row of a table. */
 export interface Cause {
-  /** Those of its verdicts; the first is the usual one. */
+  /** States of its verdicts; the first is the usual one. */
   readonly states: readonly [State, ...State[]];
-  /** What is the case, in general. */
+  /** The meaning, in general. */
   readonly means: string;
-  /** What to do, in general; empty where there is nothing to be done. */
+  /** The remedy, in general; empty if nothing is to be done. */
   readonly next: string;
 }

@@ -14,7 +14,7 @@ export const causes = {
   configuration: configurationCauses,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Cause>>>>;
 
-/** What there are verdicts on. Those on addresses are of kind `service`. */
+/** Kinds of objects that have verdicts. Verdicts on addresses are of kind `service`. */
 export type Kind = keyof typeof causes;
 
 export const kinds = Object.keys(causes) as Kind[];

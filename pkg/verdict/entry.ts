@@ -13,11 +13,11 @@ export type BriefVerdict = Pick<VerdictAnswer, "state" | "cause" | "since">;
 /** One of `/v1/verdicts`. */
 export interface VerdictEntry extends VerdictAnswer {
   readonly kind: Kind | "address";
-  /** Of a Service `namespace/name`; of an address its text; of a peer its key. */
+  /** For a Service `namespace/name`; for an address its text; for a peer its key. */
   readonly name: string;
-  /** Of an address: the Service that has it. */
+  /** For an address: the Service that has it. */
   readonly service?: string;
-  /** Of a peer: its name in the configuration. */
+  /** For a peer: its name in the configuration. */
   readonly peerName?: string | undefined;
 }
 

@@ -10,17 +10,17 @@ export interface Fact {
 
 export interface Verdict {
   readonly state: State;
-  /** Of the table of its kind. */
+  /** From the table of its kind. */
   readonly cause: string;
   /** One sentence, without its first capital and full stop. */
   readonly message: string;
   readonly evidence: readonly Fact[];
-  /** What to do; empty where there is nothing to be done. */
+  /** The remedy; empty if nothing is to be done. */
   readonly next: string;
 }
 
 export interface VerdictDetails {
-  /** What is the case in general when unset. */
+  /** The general meaning when unset. */
   readonly message?: string;
   /** The first one of the cause when unset. */
   readonly state?: State;
@@ -43,7 +43,7 @@ function inGeneral({ means }: Cause): string {
 
 const order = Object.keys(states) as State[];
 
-/** The first of the worst ones. What is none of Ingot's counts only where all is. */
+/** The first of the worst verdicts. `NotOurs` counts only if all verdicts have it. */
 export function worst<V extends Pick<Verdict, "state">>(verdicts: readonly [V, ...V[]]): V {
   const [first, ...rest] = verdicts.filter(({ state }) => state !== "NotOurs");
   return [first ?? verdicts[0], ...rest].reduce((one, other) =>
@@ -57,7 +57,7 @@ export interface Dated<Instant> {
   readonly since: Instant;
 }
 
-/** What is the case and what to do, as one line of an event or a log. */
+/** Meaning and remedy, as one line of an event or a log. */
 export function sentence({ message, next }: Pick<Verdict, "message" | "next">): string {
   return next === "" ? message : `${message}; ${next}`;
 }

@@ -4,13 +4,13 @@ import { strandedBy } from "#pkg/live-config";
 import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import type { ClusterState } from "./state.ts";
 
-/** What becomes of one Service's addresses. */
+/** The change of one Service's addresses. */
 export interface ServiceChange {
   /** `namespace/name`. */
   readonly service: string;
   /**
-   * `gains`: it had none, `loses`: it has none any more, `changes`: it has others, `pool`: it has the same, from another pool. `refused`: it
-   * keeps what it has, or nothing, and is refused something else than before.
+   * `gains`: it had no address, `loses`: it has no address any more, `changes`: it has others, `pool`: it has the same, from another pool.
+   * `refused`: it keeps its addresses, if any, and is refused something else than before.
    */
   readonly change: "gains" | "loses" | "changes" | "pool" | "refused";
   readonly before: readonly string[];
@@ -19,7 +19,7 @@ export interface ServiceChange {
   readonly why: string;
 }
 
-/** What addresses depend on. */
+/** The part of the state that addresses depend on. */
 export type AddressState = Pick<ClusterState, "config" | "services" | "occupied" | "namespaces">;
 
 /** A trial of a configuration, as far as it has come. */
@@ -28,7 +28,7 @@ export interface AddressTrial {
   readonly stranded: Map<string, readonly string[]>;
   /** How many Services have been looked at for these. */
   looked: number;
-  /** What all Services get now; undefined before that is known. */
+  /** The present assignments of all Services; undefined until they are known. */
   before: Assignments | undefined;
   /** Service key -> what it would get; of those that were decided on. */
   decisions: Assignments["decisions"];
@@ -69,7 +69,7 @@ export function* tryAddresses(state: AddressState, config: Config, trial: Addres
   }
 }
 
-/** What would be different, for those Services that were decided on. */
+/** The changes of Services that were decided on. */
 export function serviceChanges({ before, decisions }: AddressTrial): ServiceChange[] {
   if (before === undefined) return [];
   return [...decisions.keys()].flatMap((key) => serviceChange(key, before.decisions, decisions) ?? []);

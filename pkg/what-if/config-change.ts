@@ -18,7 +18,7 @@ export interface PrefixChange {
   readonly prefix: string;
   readonly peer: string;
   readonly change: "announced" | "withdrawn" | "changed";
-  /** In words; empty where there are none. */
+  /** In words; empty if there are none. */
   readonly before: string;
   readonly after: string;
   readonly nodes: readonly string[];
@@ -32,7 +32,7 @@ export interface OwnerChange {
   readonly after: readonly string[];
 }
 
-/** What would be different if another configuration were in force. */
+/** Differences if another configuration were in force. */
 export interface ConfigChange {
   /** Where not, the rest is what it would do else. */
   readonly isAccepted: boolean;
@@ -119,7 +119,9 @@ function prefixChanges(before: ReadonlyMap<string, Route>, after: ReadonlyMap<st
   return changes;
 }
 
-/** Of several advertisements for one prefix to one peer all attributes together: which one counts the peer's list order says. */
+/**
+ * All attributes of several advertisements for one prefix to one peer together: the order of the peer's list says which one counts.
+ */
 function byPeer(routes: ReadonlyMap<string, Route>): ReadonlyMap<string, Route> {
   const found = new Map<string, Route>(); // prefix and peer -> all of its routes as one
   for (const route of routes.values()) {

@@ -1,7 +1,7 @@
 /**
- * What would be different in a cluster if another configuration were in force, or if nodes were lost: decided by the same code as the live
- * decisions (`pkg/assignment`, `pkg/live-config`, `pkg/placement`), from one picture of the whole cluster in which all processes agree. Pure.
- * Left out: how long anything takes, conflicts with other hosts that are not known yet, and what routers do with their routes.
+ * Tells the differences in a cluster if another configuration were in force, or if nodes were lost. It decides by the same code as the live
+ * decisions (`pkg/assignment`, `pkg/live-config`, `pkg/placement`), from one picture of the whole cluster in which all processes agree.
+ * Pure. Left out: how long anything takes, conflicts with other hosts that are not known yet, and what routers do with their routes.
  */
 export { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
 export { type ConfigChange, configChange } from "./config-change.ts";

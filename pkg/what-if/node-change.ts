@@ -20,14 +20,14 @@ export interface LostAddress {
   readonly why: Refusal["reason"];
 }
 
-/** What would be different in another state of the cluster, with the same configuration and addresses. */
+/** Differences in another state of the cluster, with the same configuration and addresses. */
 export interface NodeChange {
   readonly moved: readonly MovedAddress[];
   readonly lost: readonly LostAddress[];
   /** Addresses that stay where they are. */
   readonly stay: number;
   readonly load: readonly NodeLoad[];
-  /** Prefixes that routers have by fewer nodes, or by none any more. */
+  /** Prefixes that routers have by fewer nodes, or no longer. */
   readonly prefixes: readonly {
     readonly prefix: string;
     readonly peer: string;

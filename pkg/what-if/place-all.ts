@@ -42,7 +42,7 @@ export interface Placements {
   readonly routes: ReadonlyMap<string, Route>; // prefix, peer and attributes -> the route
 }
 
-/** What routers get by BGP. */
+/** A route that routers get by BGP. */
 export interface Route {
   readonly prefix: string;
   /** Key of the peer. */

@@ -2,7 +2,7 @@ import { type BfdProfile, needsRestart, type Peer, type SessionSettings, session
 import { peersOf } from "./place-all.ts";
 import type { ClusterState } from "./state.ts";
 
-/** What becomes of sessions with one peer, of BGP or BFD. */
+/** The effect on sessions with one peer, of BGP or BFD. */
 export interface SessionChange {
   readonly peer: string;
   /**
@@ -78,12 +78,12 @@ function profileOf({ config }: ClusterState, peer: Peer | undefined): BfdProfile
   return peer?.bfdProfile === undefined ? undefined : config.bfdProfiles.get(peer.bfdProfile);
 }
 
-/** What the ends of a BFD session follow from, as far as the configuration says it. */
+/** The configured part that decides the ends of a BFD session. */
 function endsOf({ address, sourceAddress, interface: device, ebgpMultihop, ttlSecurityHops, myAsn, peerAsn }: Peer): object {
   return { address, sourceAddress, interface: device, ebgpMultihop, ttlSecurityHops, isInternal: myAsn === peerAsn };
 }
 
-/** Those that the session runs with. */
+/** Settings that the session runs with. */
 function settingsOf({ name: _, hasReceiveInterval: __, ...settings }: BfdProfile): object {
   return settings;
 }

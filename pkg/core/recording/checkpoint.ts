@@ -12,7 +12,10 @@ export interface ReplayedCore {
 
 /** The cores of one program. */
 export interface CoreKind {
-  /** Of what is saved. It is another one whenever an earlier version could not restore it, or a later one not what that saved. */
+  /**
+   * Format of the saved state. It changes whenever an earlier version could not restore the state, or a later version not the earlier
+   * state.
+   */
   readonly format: number;
   /** One that has seen nothing. */
   begin(options: Plain): ReplayedCore;
@@ -30,11 +33,11 @@ export interface Checkpoint {
   readonly state: Plain;
 }
 
-/** What a checkpoint is made of. */
+/** The input of a checkpoint. */
 export interface Segment {
   /** The one before; undefined for the beginning. */
   readonly checkpoint: Uint8Array | undefined;
-  /** What comes after it: gzip files, each of whole lines. */
+  /** Later entries: gzip files, each of whole lines. */
   readonly entries: readonly Uint8Array[];
 }
 
@@ -81,7 +84,9 @@ function run({ core, count, otherwise }: Resumed, files: Segment["entries"]): Re
   return { core, count, otherwise };
 }
 
-/** The core at a checkpoint, or where there is none from its beginning. @throws {RecordingError} for a checkpoint of another format */
+/**
+ * The core at a checkpoint, or from its beginning if there is no checkpoint. @throws {RecordingError} for a checkpoint of another format
+ */
 export function coreOf(kind: CoreKind, options: Plain, checkpoint: Checkpoint | undefined): ReplayedCore {
   if (checkpoint === undefined) return kind.begin(options);
   const { format, state } = checkpoint;

@@ -4,7 +4,7 @@ import { Address, AddressRange, Prefix, parseAddress } from "#pkg/net";
 /** What JSON has. */
 export type Plain = null | string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
 
-/** What stands for a secret: the same text for the same secret, from which it cannot be found. */
+/** Replaces a secret: the same text for the same secret, from which the secret cannot be found. */
 export type Hide = (secret: string) => string;
 
 /** By a key that is nowhere else, so that nobody can try secrets: not even short ones can be found. */
@@ -18,9 +18,9 @@ const secretField = "password";
 export const maxDepth = 64;
 
 /**
- * A value as JSON has it. What it lacks is an object with one key that begins with `@`: `@ip`, `@net`, `@range`, `@map`, `@set`, `@hex`,
- * `@big`, `@num`, `@none`. Fields that are undefined are left out. Of a value that cannot be recorded its class is, as `@other`: whoever
- * records goes on in any case.
+ * A value as JSON has it. A value that JSON lacks is an object with one key that begins with `@`: `@ip`, `@net`, `@range`, `@map`,
+ * `@set`, `@hex`, `@big`, `@num`, `@none`. Fields that are undefined are left out. Of a value that cannot be recorded, only its class
+ * is, as `@other`: the recording goes on in any case.
  */
 export function encode(value: unknown, hide: Hide): Plain {
   return encodeValue(value, (each) => encode(each, hide), hide);
@@ -119,7 +119,7 @@ export function decodeValue(plain: Plain, inner: (plain: Plain) => unknown): unk
   return Object.fromEntries(Object.entries(plain).map(([key, each]) => [key, inner(each)]));
 }
 
-/** What is not as JSON has it: the tag, and what stands behind it. */
+/** The tag of a value that JSON lacks, and the value behind it. */
 export function tagOf(plain: Plain): readonly [tag: string, of: Plain] | undefined {
   if (typeof plain !== "object" || plain === null || isList(plain)) return undefined;
   const entries = Object.entries(plain);

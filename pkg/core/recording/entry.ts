@@ -32,7 +32,7 @@ export function parseEntry(line: string): Entry | undefined {
   }
 }
 
-/** What was recorded cannot be read, or not from where it begins. The message goes on from "The recording cannot be used:". */
+/** The recording cannot be read, or not from where it begins. The message goes on from "The recording cannot be used:". */
 export class RecordingError extends Error {
   override readonly name = "RecordingError";
 }

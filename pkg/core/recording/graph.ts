@@ -1,7 +1,7 @@
 import { Address, AddressRange, Prefix } from "#pkg/net";
 import { decodeValue, encodeValue, isList, maxDepth, type Plain, tagOf } from "./codec.ts";
 
-/** Whose fields are private: it gives out what it is made of, and is made of that again. */
+/** An object with private fields that can give out its state, and be made from that state again. */
 export interface Savable {
   save(): object;
 }
@@ -11,8 +11,8 @@ export type SavableClasses = Readonly<Record<string, { readonly prototype: Savab
 
 /**
  * Objects that refer to one another, as JSON has them, such as the state of a core: what `encode` can, and instances of `classes`, as
- * `@new`. What is there twice is once, and `@ref` afterwards: the number of the array, map, set or other object, in the order in which
- * they end. `decodeGraph` gives equal objects, which share what these shared.
+ * `@new`. An object that occurs twice is written once, and as `@ref` afterwards: the number of the array, map, set or other object, in
+ * the order in which they end. `decodeGraph` gives equal objects, which share what these shared.
  * @throws {TypeError} for what cannot be saved, a circle among it
  */
 export function encodeGraph(root: unknown, classes: SavableClasses): Plain {

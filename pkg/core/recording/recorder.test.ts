@@ -224,7 +224,7 @@ function fill(recorder: Recorder, count: number, meanwhile = () => {}): void {
   }
 }
 
-/** What is left can be run again, and comes to what was recorded. @returns how many lines that were */
+/** The rest can be run again, with the recorded results. @returns how many lines that were */
 function assertRunsAgain(recorder: Recorder): number {
   const { entries, checkpoint } = readRecording(answer(recorder));
   const core = coreOf(sums, 100, checkpoint);

@@ -9,17 +9,17 @@ interface Chunk {
 /** A line that is longer than a chunk, and is one of its own. */
 interface LongLine {
   readonly pieces: Iterator<string, void>;
-  /** What of it is made, each a whole gzip file. */
+  /** Parts that are compressed, each a whole gzip file. */
   readonly squeezed: Buffer[];
 }
 
-/** Makes a checkpoint, and calls `done` with it, or with why there is none. Meanwhile no other is asked for. */
+/** Makes a checkpoint, and calls `done` with it, or with the reason why there is none. Meanwhile no other is asked for. */
 export type MakeCheckpoint = (segment: Segment, done: (made: Uint8Array | Error) => void) => void;
 
 export interface RecorderOptions {
-  /** Of all that is kept; of lines with other than Latin letters it may be twice the last 64 KiB more. */
+  /** Size of everything that is kept; with non-Latin letters up to twice the last 64 KiB more. */
   readonly maxBytes?: number;
-  /** Without it there are none. */
+  /** Without it there are no checkpoints. */
   readonly makeCheckpoint?: MakeCheckpoint;
 }
 
@@ -36,7 +36,7 @@ export class Recorder {
   readonly #maxBytes: number;
   readonly #makeCheckpoint: MakeCheckpoint | undefined;
   readonly #chunks: Chunk[] = [];
-  #bytes = 0; // Of all chunks, and of the checkpoint.
+  #bytes = 0; // Bytes of all chunks, and of the checkpoint.
   #open: string[] = [];
   #openChars = 0;
   #long: LongLine | undefined;
@@ -108,7 +108,7 @@ export class Recorder {
     return this.#dropped;
   }
 
-  /** What comes before the first line; undefined where that is the beginning, and where it was lost. */
+  /** The checkpoint before the first line; undefined if the line is the beginning, or if the checkpoint was lost. */
   get checkpoint(): Uint8Array | undefined {
     return this.#checkpoint?.after === this.#dropped ? this.#checkpoint.octets : undefined;
   }
@@ -126,7 +126,7 @@ export class Recorder {
     return Buffer.concat([...this.#chunks.map(({ octets }) => octets), ...open]);
   }
 
-  /** All these lines, some at a time: unpacking that many takes half a millisecond. What is added meanwhile is not among them. */
+  /** All these lines, some at a time: unpacking that many takes half a millisecond. Lines added meanwhile are not among them. */
   *lines(): Generator<readonly string[], void> {
     const open = [...this.#open];
     for (const { octets } of [...this.#chunks]) yield gunzipSync(octets).toString().trimEnd().split("\n");
@@ -202,7 +202,7 @@ export class Recorder {
   }
 }
 
-/** The next pieces, until they have so many characters or there are no more. */
+/** The next pieces, up to this many characters. */
 function take(pieces: Iterator<string, void>, chars: number): { readonly text: string; readonly isEnd: boolean } {
   let text = "";
   while (text.length < chars) {

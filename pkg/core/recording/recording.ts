@@ -8,7 +8,7 @@ export interface RecordingAnswer {
   readonly program: "controller" | "speaker";
   readonly version: string;
   readonly node?: string;
-  /** What the core was made with. */
+  /** The options with which the core was made. */
   readonly options: Plain;
   /** The date of instant 0, by the present difference between clock and date. */
   readonly epoch: string;
@@ -32,7 +32,7 @@ export interface Recording extends Omit<RecordingAnswer, "size" | "entries" | "c
 }
 
 const format = 2;
-// Of an input that matters to all, such as that a member failed; a configuration is longer.
+// Length of an input that matters to all, such as a failed member; a configuration is longer.
 const shortInput = 1_000;
 
 type Described = Pick<RecordingAnswer, "format" | "size" | "dropped" | "checkpoint" | "whyLost" | "entries">;
@@ -57,7 +57,7 @@ export interface FoundEntry {
   readonly instant: number;
   /** Only its type, where it is about something else. */
   readonly input: Plain;
-  /** Those that are about it; of context all. */
+  /** Decisions about it; of context, all decisions. */
   readonly decisions: readonly Plain[];
 }
 
@@ -116,7 +116,8 @@ export function readRecording(text: string): Recording {
   };
 }
 
-// A value within another is up to three levels of JSON, as in a map: the object, its list of entries and the entry. What is deeper is not shown.
+// A value within another is up to three levels of JSON, as in a map: the object, its list of entries and the entry. Deeper values are not
+// shown.
 const maxEntryDepth = 4 * maxDepth;
 
 /** Whether the instant has a date that can be shown. */
@@ -144,7 +145,7 @@ function parseAnswer(text: string): Partial<Record<keyof RecordingAnswer, unknow
     const answer: unknown = JSON.parse(text);
     if (typeof answer === "object" && answer !== null) return answer;
   } catch {
-    // As for any other text that is none.
+    // The error for any other text that is no recording.
   }
   throw new RecordingError("it is no answer of /v1/recorder");
 }

@@ -3,9 +3,9 @@ import { type ArpFrame, ArpOperation, type WireAddress } from "./arp.ts";
 import { type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp.ts";
 
 /**
- * What a frame shows of its sender and an address. `announces`: it has the address, and says so to everyone unasked; `uses`: it has the
- * address, by a request from it or an answer for it; `probes`: it has no address yet, and tries whether this one is free; `proves`: it is a speaker
- * of the ring that announces the address at this moment, which nobody without the ring's key can forge.
+ * The evidence of a frame about its sender and an address. `announces`: the sender has the address, and says so to everyone unasked;
+ * `uses`: it has the address, by a request from it or an answer for it; `probes`: it has no address yet, and tries whether this one is
+ * free; `proves`: it is a speaker of the ring that announces the address at this moment, which nobody without the ring's key can forge.
  */
 export type SightingKind = "announces" | "uses" | "probes" | "proves";
 

@@ -12,13 +12,13 @@ export interface SynFrame {
   readonly sequence: number;
 }
 
-/** What answers it. */
+/** The reply to it. */
 export interface TcpReply {
   readonly sourceMac: Mac;
   readonly source: WireAddress;
   readonly sourcePort: number;
   readonly destinationPort: number;
-  /** What is acknowledged: the sequence number of the SYN and one. */
+  /** The acknowledged number: the sequence number of the SYN and one. */
   readonly acknowledgment: number;
   readonly answer: "accepts" | "refuses";
 }

@@ -142,7 +142,7 @@ test("one that stopped announcing answers on", async () => {
   await using layer2 = await started({ refreshMs: 100 });
   const announced = () => [...layer2.addressCounters()].reduce((sum, { gratuitousSent }) => sum + gratuitousSent, 0);
   layer2.announce(virtual);
-  await until(() => announced() >= 4); // Those of the beginning, and a refresh.
+  await until(() => announced() >= 4); // The first announcements, and a refresh.
   layer2.stopAnnouncing();
   layer2.announce(quiet);
   const answer = await lan.call("request", "host0", await requestFor(lan, quiet), 30_000);
@@ -354,7 +354,7 @@ test("a thread that is ended twenty times answers again each time, and leaves no
     assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
   }
   process.off("worker", note);
-  await until(() => descriptors().length >= (before[0] ?? 0)); // The groups are joined anew with the announcements.
+  await until(() => descriptors().length >= (before[0] ?? 0)); // With the announcements the thread joins the groups again.
   assert.deepEqual(held(), before);
 });
 

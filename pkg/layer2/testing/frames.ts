@@ -3,7 +3,7 @@ import { broadcastMac } from "#pkg/net";
 import { type ArpFrame, ArpOperation, encodeArp } from "../frames/arp.ts";
 import { multicastMac, type NeighborFrame, NeighborType, solicitedNodeGroup } from "../frames/ndp.ts";
 
-/** What the tests of this package share. */
+/** Shared by the tests of this package. */
 
 export const ourMac = 0x2a49d8186e16;
 export const clientMac = 0xd2cb023c7b97;

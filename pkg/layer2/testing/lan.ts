@@ -18,7 +18,7 @@ export class Lan implements Disposable {
     this.#process = process;
   }
 
-  /** Whose network namespace is the client's. */
+  /** The process whose network namespace is the client's. */
   get pid(): number | undefined {
     return this.#process.pid;
   }

@@ -124,7 +124,7 @@ const disposals: { name: string; until: (layer2: Layer2) => Promise<unknown> }[]
 ];
 for (const { name, until } of disposals)
   test(`disposing ends every thread and closes every socket: ${name}`, async () => {
-    await (await started())[Symbol.asyncDispose](); // What is opened once and kept is open.
+    await (await started())[Symbol.asyncDispose](); // Files that are opened once and kept are open from now on.
     const before = descriptors();
     const layer2 = new Layer2({ log: silentLog });
     await until(layer2);

@@ -8,7 +8,7 @@ import { type ArpFrame, ArpOperation, decodeArp } from "../frames/arp.ts";
 import { Layer2, type Layer2Options } from "../layer2.ts";
 import { ip, type Lan } from "./lan.ts";
 
-/** What the scenarios share. */
+/** Shared by the scenarios. */
 
 /** One whose thread runs. */
 export async function started(options: Partial<Layer2Options> = {}): Promise<Layer2> {
@@ -53,7 +53,7 @@ export function threadMilliseconds(name: string): number {
   return ticks * 10;
 }
 
-/** Those that are open in this process. */
+/** Open file descriptors of this process. */
 export function descriptors(): string[] {
   return readdirSync("/proc/self/fd");
 }

@@ -246,20 +246,20 @@ test("a process that leads alone may not write, before any of its timers has run
 });
 
 /**
- * One Lease, which people delete, three candidates whose clocks differ, and an API that is slow, loses answers, is cut off from some of them, and
- * refuses the Lease or its watch to some for less than half a minute.
+ * One Lease, which people delete, three candidates whose clocks differ, and an API that is slow, loses answers, is cut off from some
+ * candidates, and refuses the Lease or its watch to some for less than half a minute.
  */
 function simulate(seed: number) {
   const random = seededRandom(seed);
   interface Candidate {
     readonly name: string;
-    readonly offset: number; // What its clock is ahead.
+    readonly offset: number; // How far its clock is ahead.
     election: Election;
     frozenUntil: number;
     cutUntil: number;
     forbiddenUntil: number;
     inbox: { at: number; event: ElectionEvent }[];
-    watchedAt: number; // What it sees next comes no earlier.
+    watchedAt: number; // Its next view of the Lease comes no earlier.
   }
   let version = 0;
   let lease: { holder: string; durationSeconds: number; transitions: number; resourceVersion: string } | undefined;
@@ -301,7 +301,7 @@ function simulate(seed: number) {
         for (const effect of effects) if (effect.type === "write" || effect.type === "read") ask(candidate, effect, now);
       }
     }
-    // Whoever wakes up asks before it writes.
+    // A candidate that wakes up asks before it writes.
     const may = candidates.filter(({ election, offset, frozenUntil }) => now >= frozenUntil && mayWrite(election, now + offset));
     assert.ok(may.length <= 1, `seed ${seed}, ${now} ms: ${may.map(({ name }) => name).join(" and ")} may write`);
     leaderless = may.length === 0 ? leaderless + 10 : 0;

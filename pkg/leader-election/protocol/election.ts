@@ -17,7 +17,7 @@ const minAloneRetryMs: Millis = 10_000;
 // No controller may be told to hold it for longer. One that says more was written by somebody else, and nobody would work for as long.
 const maxLeaseMs: Millis = 600_000;
 
-/** What counts of a Lease (coordination.k8s.io/v1). */
+/** The fields of a Lease that count (coordination.k8s.io/v1). */
 export interface Lease {
   /** Empty: it was given back. */
   readonly holder: string;
@@ -39,7 +39,7 @@ export interface Election {
   readonly timings: ElectionTimings;
   /** `alone`: it leads without the Lease, which it has no right to. */
   readonly role: "standby" | "leader" | "alone" | "stopped";
-  /** The Lease that the next write replaces: as it was last written here, or seen; undefined while there is none. */
+  /** The Lease that the next write replaces: as it was last written here, or seen; undefined without a Lease. */
   readonly lease: Lease | undefined;
   /** The Lease may not be watched, so that it has to be read. */
   readonly isUnwatched: boolean;
@@ -64,7 +64,7 @@ export interface Election {
 }
 
 export type ElectionEvent =
-  /** The Lease as the API has it now; undefined when there is none. */
+  /** The present Lease in the API; undefined without a Lease. */
   | { readonly type: "observed"; readonly lease: Lease | undefined }
   /** The same, in answer to `read`. */
   | { readonly type: "read"; readonly lease: Lease | undefined }
@@ -163,7 +163,7 @@ function observe(election: Election, watched: Lease | undefined, now: Millis): [
   const { identity, role, lease, observed, isUncertain, changedAt } = election;
   const seen = { ...election, watched };
   if (role === "leader") {
-    // What the watch says of earlier terms is known here to be over.
+    // This process knows that earlier terms are over, whatever the watch says about them.
     if (watched !== undefined && watched.holder !== identity && watched.transitions > (lease?.transitions ?? 0))
       return lostTo(seen, watched, now);
     // Others wait for as long as a deleted Lease was worth: until then this process has made another one.
@@ -258,7 +258,7 @@ function lostTo(election: Election, lease: Lease, now: Millis): [Election, Elect
   return lose(next, `${lease.holder || "nobody"} holds the Lease now`);
 }
 
-/** A write under way may still succeed. Nobody else has the Lease then, and this process takes it anew. */
+/** A write under way may still succeed. Nobody else has the Lease then, and this process takes it again. */
 function lose(election: Election, reason: string): [Election, ElectionEffect[]] {
   return [{ ...election, role: "standby", renewedAt: -Infinity }, [{ type: "lost", reason }]];
 }

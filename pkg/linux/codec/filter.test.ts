@@ -87,7 +87,7 @@ test("routeProtocolFilter keeps messages about routes of its protocols, and all 
   ]);
 });
 
-/** What the kernel makes of a program that chooses by the IP header, but for what no such program uses. */
+/** Runs a program that chooses by the IP header, as the kernel does, except for instructions that no such program uses. */
 function run(filter: Uint8Array, packet: Uint8Array): number {
   const program = new DataView(filter.buffer, filter.byteOffset, filter.byteLength);
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);

@@ -31,7 +31,7 @@ const protocolTcp = 6;
 const etherTypeIpv4 = 0x0800;
 const fragmentOffsetMask = 0x1fff;
 const keepAll = 0xffff_ffff;
-// What a load of these takes instead of octets of the packet (linux/filter.h).
+// Offsets at which a load takes special values instead of octets of the packet (linux/filter.h).
 const networkHeader = 0xfff0_0000; // SKF_NET_OFF: from here on the octets of the IP header.
 const chance = 0xffff_f038; // SKF_AD_OFF + SKF_AD_RANDOM: 32 bits.
 const udpHeaderLength = 8;
@@ -55,8 +55,8 @@ export function etherTypeFilter(etherType: number, keep: number): Uint8Array {
 }
 
 /**
- * Like `etherTypeFilter`, for the ICMPv6 messages of some types that directly follow the IPv6 header. Whatever has an extension
- * header, also a fragment, is dropped.
+ * Like `etherTypeFilter`, for the ICMPv6 messages of some types that directly follow the IPv6 header. Messages with an extension header,
+ * also fragments, are dropped.
  */
 export function icmpv6Filter(types: readonly number[], keep: number): Uint8Array {
   const last = types.length - 1;
@@ -131,13 +131,13 @@ export function routeProtocolFilter(protocols: readonly number[]): Uint8Array {
   ]);
 }
 
-/** What of a UDP socket's datagrams goes to the process whatever else arrives, and how much of the rest. */
+/** Datagrams of a UDP socket that always reach the process, and the share of the rest. */
 export interface DatagramSample {
   /** Kept: whose payload has one of `values`, 32 bits in network order, at `offset`. Where this is set, what is too short for it is dropped. */
   readonly words?: { readonly offset: number; readonly values: readonly number[] } | undefined;
   /** Kept: whose IP source ends with these 32 bits; all of an IPv4 address. */
   readonly sources: readonly number[];
-  /** Of all others one in so many is kept, by chance. */
+  /** One of this many other datagrams is kept, by chance. */
   readonly oneIn: number;
 }
 
@@ -161,7 +161,7 @@ export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample):
   return instructions.length > maxInstructions ? undefined : program(instructions);
 }
 
-/** Whose connections are refused; addresses of 4 or 16 bytes in network order. */
+/** Sources whose connections are refused; addresses of 4 or 16 bytes in network order. */
 export interface RefusedConnections {
   readonly sources: readonly Uint8Array[];
   /** Where this is set, all but these are refused too. */
@@ -174,8 +174,9 @@ const taken = 0;
 const refused = 1;
 
 /**
- * Chooses for what opens a TCP connection: 0, or 1 where it is refused. IPv6 addresses take as much room as IPv4 ones, because digests of them are compared. Who does not know
- * `keys`, which are to be drawn for each filter, cannot choose an address with the digest of another; by chance two have the same in one of 2^32 cases.
+ * Decides on each packet that opens a TCP connection: 0, or 1 where it is refused. IPv6 addresses take as much room as IPv4 ones, because
+ * digests of them are compared. `keys` are to be drawn for each filter: a host that does not know them cannot choose an address with the
+ * digest of another. By chance two addresses have the same digest in one of 2^32 cases.
  * @returns undefined for more addresses than a program may have, about 3,900
  */
 export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Uint32Array): Uint8Array | undefined {
@@ -200,7 +201,7 @@ export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Ui
   return instructions.length > maxInstructions ? undefined : program(instructions);
 }
 
-/** What a program compares: all of an IPv4 address, the digest of an IPv6 one. */
+/** The value that a program compares: all of an IPv4 address, the digest of an IPv6 one. */
 function comparable(address: Uint8Array, keys: Uint32Array): number {
   const view = new DataView(address.buffer, address.byteOffset, address.length);
   if (address.length === 4) return view.getUint32(0);
@@ -234,8 +235,8 @@ function loadDigest(keys: Uint32Array): Instruction[] {
 }
 
 /**
- * What makes each half of a digest: the sum of an address's 16-bit words, each by a factor of its own, modulo 2^32, of which the upper half is
- * the same for two addresses in one of 2^16 choices of the factors (multilinear hashing).
+ * Addend and factors of each half of a digest. A half is the upper half of the sum of an address's 16-bit words, each by a factor of its
+ * own, modulo 2^32; two addresses have the same in one of 2^16 choices of the factors (multilinear hashing).
  */
 function halvesOf(keys: Uint32Array): { readonly addend: number; readonly factors: readonly number[] }[] {
   return [keys.subarray(0, refusalKeys / 2), keys.subarray(refusalKeys / 2)].map(([addend = 0, ...factors]) => ({

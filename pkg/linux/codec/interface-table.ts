@@ -7,7 +7,7 @@ export interface TrackedInterface extends NetworkInterface {
   readonly addresses: readonly InterfaceAddress[];
 }
 
-/** What the driver must do. */
+/** Work for the driver. */
 export type InterfaceTableEffect =
   | { readonly type: "send"; readonly request: Uint8Array }
   /** The dump has ended. `complete` is false when something changed meanwhile, so that it may have missed a part. */
@@ -23,8 +23,8 @@ interface Dump {
 
 /**
  * The interfaces and addresses of the namespace, kept by the kernel's messages: a dump has all of them, notifications have the changes.
- * Both come on one socket, in the kernel's order, so a later message is always the truer one. What a complete dump does not mention is
- * removed. The driver sends, receives and keeps the time.
+ * Both come on one socket, in the kernel's order, so a later message is always the truer one. An interface or address that a complete
+ * dump does not mention is removed. The driver sends, receives and keeps the time.
  */
 export class InterfaceTable {
   // `mentioned` is the latest request at the time of the last message about the entry.

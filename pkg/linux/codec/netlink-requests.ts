@@ -16,7 +16,7 @@ import {
 } from "./netlink-wire.ts";
 import { addressFamily } from "./socket-address.ts";
 
-/** What the kernel is asked to change (rtnetlink(7)). It answers each with an acknowledgement, or says why not. */
+/** A change that the kernel is asked for (rtnetlink(7)). It answers each with an acknowledgement, or says why not. */
 export type KernelRequest =
   /**
    * An address of an interface. Without `replaces` it is refused with EEXIST where the interface has it, whoever put it there. One of IPv6 is
@@ -31,7 +31,7 @@ export type KernelRequest =
   /** `kind`, such as `dummy`; EOPNOTSUPP where the kernel has none. It is on, and nobody is asked for by ARP there, as on a dummy. */
   | { readonly type: "createInterface"; readonly name: string; readonly kind: string }
   | { readonly type: "setInterfaceUp"; readonly interfaceIndex: number }
-  /** Of several IPv4 addresses of one subnet the others stay when the first one goes (promote_secondaries of ip-sysctl). */
+  /** When the first of several IPv4 addresses of one subnet goes, the others stay (promote_secondaries of ip-sysctl). */
   | { readonly type: "promoteSecondaries"; readonly interfaceIndex: number };
 
 export interface AddressPlace {
@@ -41,7 +41,7 @@ export interface AddressPlace {
 }
 
 export interface AddressTraits {
-  /** Who puts it there (IFA_PROTO), 1–255; kernels before 5.18 ignore it. */
+  /** The program that puts it there (IFA_PROTO), 1–255; kernels before 5.18 ignore it. */
   readonly protocol: number;
   /** After which the kernel removes it; Infinity for never. */
   readonly validSeconds: number;
@@ -58,7 +58,7 @@ export interface RoutePlace {
   readonly protocol: number;
 }
 
-/** What a dump has: all there is, or of routes those of one table and protocol. */
+/** The content of a dump: everything, or the routes of one table and protocol. */
 export type DumpRequest =
   | { readonly type: "interfaces" | "addresses" }
   | { readonly type: "routes"; readonly family: "IPv4" | "IPv6"; readonly table: number; readonly protocol: number };
@@ -138,7 +138,7 @@ export function encodeDump(request: DumpRequest, sequence: number): Uint8Array {
   }
 }
 
-/** Asks by which route the kernel sends to an address; the answer is that route, or why there is none. */
+/** Asks by which route the kernel sends to an address; the answer is that route, or why no route exists. */
 export function encodeRouteTo(address: Address, sequence: number): Uint8Array {
   const header = routeHeader(address.family, address.bits, 0, 0, 0, 0);
   const destination = encodeAttribute(RouteAttribute.destination, address.toBytes());
@@ -198,7 +198,7 @@ function linkHeader(interfaceIndex: number, flags: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(linkHeaderLength));
   view.setInt32(4, interfaceIndex, true);
   view.setUint32(8, flags, true);
-  view.setUint32(12, flags, true); // Those of them that change.
+  view.setUint32(12, flags, true); // The flags that change.
   return new Uint8Array(view.buffer);
 }
 

@@ -41,7 +41,7 @@ export interface NetworkInterface {
   readonly master: number | undefined;
   /** What it is, where it is not hardware: such as `veth`, `bridge`, `vlan`. */
   readonly kind: string | undefined;
-  /** What the master is, such as `bridge`, `bond`, `team` or `vrf`, when the kernel says. */
+  /** Kind of the master, such as `bridge`, `bond`, `team` or `vrf`, when the kernel says. */
   readonly masterKind: string | undefined;
 }
 
@@ -52,9 +52,9 @@ export interface InterfaceAddress {
   readonly prefixLength: number;
   /** IFA_F_* */
   readonly flags: number;
-  /** Who put it there (IFA_PROTO); undefined where nobody said so, and before Linux 5.18. */
+  /** The program that put it there (IFA_PROTO); undefined if it did not say, and before Linux 5.18. */
   readonly protocol: number | undefined;
-  /** What is left; Infinity for a permanent one. */
+  /** Time left; Infinity for a permanent one. */
   readonly validSeconds: number;
 }
 
@@ -62,7 +62,7 @@ export interface InterfaceAddress {
 export interface TableRoute {
   readonly prefix: Prefix;
   readonly table: number;
-  /** Who put it there (RTPROT_*). */
+  /** The program that put it there (RTPROT_*). */
   readonly protocol: number;
   /** Undefined where it has none, or several. */
   readonly interfaceIndex: number | undefined;
@@ -158,7 +158,7 @@ function decodeMessage({ type, flags, sequence, body }: Message): NetlinkMessage
 
 function decodeInterface(body: Uint8Array): NetworkInterface | undefined {
   const header = fixed(body, linkHeaderLength, "interface");
-  if (header.getUint8(0) !== 0) return undefined; // Of a family, not AF_UNSPEC: a bridge about a port.
+  if (header.getUint8(0) !== 0) return undefined; // Messages of a family, not AF_UNSPEC: a bridge about a port.
   const attributes = decodeAttributes(body.subarray(linkHeaderLength));
   const index = header.getInt32(4, true);
   const flags = header.getUint32(8, true);

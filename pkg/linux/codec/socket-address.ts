@@ -9,7 +9,7 @@ export function addressLength(family: number): 4 | 16 | undefined {
 /** struct sockaddr_in, struct sockaddr_in6 */
 export const socketAddressSize = { IPv4: 16, IPv6: 28 } as const;
 
-/** Who sent something. */
+/** The sender of a datagram. */
 export interface Sender {
   /** 4 or 16 bytes in network order. */
   readonly source: Uint8Array;
@@ -28,7 +28,7 @@ export function socketAddress(address: Uint8Array, port: number, interfaceIndex 
   return bytes;
 }
 
-/** What the kernel wrote as the other end: the `struct sockaddr_in` or `sockaddr_in6` at an offset. `source` is a view. */
+/** The other end as the kernel wrote it: the `struct sockaddr_in` or `sockaddr_in6` at an offset. `source` is a view. */
 export function decodeSender(view: DataView<ArrayBuffer>, at = 0): Sender {
   const start = view.byteOffset + at;
   const v4 = view.getUint16(at, true) === addressFamily.IPv4;

@@ -1,2 +1,2 @@
-/** What tests and labs need of Linux beside `pkg/linux`: whole frames of an interface, as a cable carries them. */
+/** Helpers for tests and labs beside `pkg/linux`: whole frames of an interface, as a cable carries them. */
 export { completeChecksum, offloadHeaderLength, openForWholeFrames } from "./whole-frames.ts";

@@ -11,8 +11,9 @@ export const offloadHeaderLength = 10;
 const flagNeedsChecksum = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
 
 /**
- * Receives and sends all frames of an interface, each with a header before it that says what the kernel has left to a network card: the checksum, and
- * to cut a long segment into frames. What was received may be sent as it is. Frames that the machine itself sends on the interface arrive as `outgoing`.
+ * Receives and sends all frames of an interface. A header before each frame names the work that the kernel leaves to a network card: the
+ * checksum, and to cut a long segment into frames. Received frames may be sent as they are. Frames that the machine itself sends on the
+ * interface arrive as `outgoing`.
  * @throws {SystemCallError} as `PacketSocket.open`
  */
 export function openForWholeFrames(interfaceIndex: number): PacketSocket {
@@ -39,7 +40,7 @@ export function completeChecksum(frame: Uint8Array): boolean {
   let sum = 0;
   for (let next = start; next < frame.length; next++) sum += (frame[next] ?? 0) << ((next - start) % 2 === 0 ? 8 : 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  view.setUint16(at, ~sum & 0xffff || 0xffff); // Of UDP, 0 would mean that there is none (RFC 768); to others both are the same.
+  view.setUint16(at, ~sum & 0xffff || 0xffff); // For UDP, 0 would mean that there is no checksum (RFC 768); for other protocols both values are the same.
   view.setUint8(0, 0);
   return true;
 }

@@ -1,6 +1,6 @@
 /**
- * For tests: writes as many lines as its argument says, all in one turn, then one more when standard input ends. What became of
- * them is the last line on standard error.
+ * For tests: writes as many lines as its argument says, all in one turn, then one more when standard input ends. The last line
+ * on standard error says how many were lost.
  */
 import { once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
@@ -13,7 +13,7 @@ await setImmediate(); // The lines of a turn are given to the pipe at its end.
 process.stderr.write(`${JSON.stringify({ waiting: process.stdout.writableLength })}\n`);
 process.stdin.resume();
 await once(process.stdin, "end");
-// What was lost is known, and a reader has read, when a few lines more have been tried.
+// Losses are known, and a reader has read, once a few more lines have been tried.
 for (let turn = 0; turn < 100 && process.stdout.writableLength > 0; turn++) await sleep(10);
 await sleep(50); // A pipe that nobody reads says so.
 log.info("last");

@@ -15,7 +15,7 @@ export interface StoredAddress {
   readonly dns_name: string;
 }
 
-/** What goes wrong with the next request. */
+/** Fault of the next request. */
 export type Fault = "noAnswer" | "lostAnswer" | "error" | "tooMany" | "notJson" | "redirect" | "halfAnAnswer" | "silence";
 
 type Body = Readonly<Record<string, unknown>>;
@@ -27,14 +27,14 @@ type Body = Readonly<Record<string, unknown>>;
  */
 export class FakeNetbox implements AsyncDisposable {
   readonly url: string;
-  /** What was asked: `POST /api/ipam/ip-addresses/`. */
+  /** Requests so far: `POST /api/ipam/ip-addresses/`. */
   readonly requests: string[] = [];
   readonly addresses = new Map<number, StoredAddress>(); // by its number
   readonly faults: (Fault | undefined)[] = [];
   pageSize = 50;
   token = "0123456789abcdef0123456789abcdef01234567";
   enforceUnique = true;
-  /** What others do in NetBox before a request is answered. */
+  /** Actions of others in NetBox before a request is answered. */
   beforeAnswer: (() => void) | undefined;
   readonly #tags = new Set(["k8s", "cluster-a"]);
   readonly #tenants = new Set(["k8s-prod"]);

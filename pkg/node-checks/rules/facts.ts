@@ -3,7 +3,7 @@ import type { Address, Family, Prefix } from "#pkg/net";
 import type { KubeProxyConfiguration } from "./node-files.ts";
 import type { Route } from "./route-codec.ts";
 
-/** All that findings follow from, at one moment. */
+/** Everything that findings follow from, at one moment. */
 export interface Facts {
   /** This node's name. */
   readonly node: string;
@@ -11,7 +11,7 @@ export interface Facts {
   readonly interfaces: readonly Interface[];
   /** The main table, which does not have the subnets of interfaces in a VRF. */
   readonly routes: readonly Route[];
-  /** Those of protocol layer2 in the configuration in force. */
+  /** Pools of protocol layer2 in the configuration in force. */
   readonly pools: readonly Pick<Pool, "name" | "ranges" | "interfaces">[];
   /** What this node announces by layer 2. */
   readonly announced: readonly Announced[];
@@ -22,7 +22,7 @@ export interface Facts {
   readonly isRealTimeRefused: boolean;
 }
 
-/** What concerns pools of protocol interface. */
+/** Facts about pools of protocol interface. */
 export interface KernelFacts {
   readonly pools: readonly KernelPool[];
   /** Addresses of such pools that the speaker has put on interfaces of this node. */
@@ -37,7 +37,7 @@ export interface KernelFacts {
 
 export type KernelPool = Pick<Pool, "name" | "ranges" | "kernel">;
 
-/** What is kept on an interface. */
+/** Addresses and routes kept on an interface. */
 export interface Kept {
   readonly name: string;
   /** It stands for no NIC, and is made where it is absent. */
@@ -55,7 +55,7 @@ export interface KeptInterface extends Kept {
   readonly manager: Manager | undefined;
 }
 
-/** Who configures an interface, as its files under /run tell. */
+/** The program that configures an interface, according to its files under /run. */
 export type Manager = "systemd-networkd" | "NetworkManager";
 
 export interface Announced {

@@ -66,7 +66,7 @@ export interface OutsideSubnetsFinding {
   readonly node: string;
   readonly pool: string;
   readonly addresses: readonly Address[]; // Lowest first; never empty.
-  readonly subnets: readonly Prefix[]; // Of the families of `addresses`.
+  readonly subnets: readonly Prefix[]; // Subnets of the families of `addresses`.
 }
 
 /** Addresses of one pool are announced to nobody: none of the interfaces that can has a name that the pool asks for. */
@@ -75,7 +75,7 @@ export interface NoInterfaceFinding {
   readonly node: string;
   readonly pool: string;
   readonly wanted: readonly string[]; // Globs; never empty.
-  readonly interfaces: readonly string[]; // Those that can.
+  readonly interfaces: readonly string[]; // Interfaces that can.
 }
 
 /** NodePorts of other Services answer at addresses of `pool`, because they are addresses of the node. */
@@ -86,7 +86,7 @@ export interface NodePortsFinding {
   readonly nodePortAddresses: readonly string[]; // Of kube-proxy's configuration; none where it has the default.
 }
 
-/** A program that removes what it has not configured itself manages an interface on which addresses or routes are kept. */
+/** A program that removes foreign settings manages an interface on which addresses or routes are kept. */
 export interface InterfaceManagedFinding {
   readonly check: "interfaceManaged";
   readonly interface: string;
@@ -127,7 +127,7 @@ export type Finding =
   | FlannelAddressFinding
   | RealTimeRefusedFinding;
 
-/** What stays the same for as long as it is the same trouble, while numbers and examples in it change. */
+/** Identifies the trouble, while numbers and examples in the finding change. */
 export function identity(finding: Finding): string {
   switch (finding.check) {
     case "rpFilter":
@@ -154,7 +154,7 @@ export function identity(finding: Finding): string {
   }
 }
 
-/** One line for an operator: what was found and where, what comes of it, and what to change. */
+/** One line for an operator: the trouble and its place, the consequence, and the remedy. */
 export function describe(finding: Finding): string {
   return sentence(findingVerdict(finding));
 }

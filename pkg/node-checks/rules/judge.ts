@@ -22,7 +22,7 @@ import {
 } from "./kernel.ts";
 import { answersArp, bestRoute, defaultRoute, eligible, poolIn, poolOf, subnetsOf } from "./lookups.ts";
 
-/** All that is to be warned of, in the order of `checkNames`. */
+/** All findings, in the order of `checkNames`. */
 export function judge(facts: Facts): Finding[] {
   return [
     ...rpFilter(facts),
@@ -121,7 +121,7 @@ function ipv6Disabled(facts: Facts): Ipv6DisabledFinding[] {
     .map(({ name }) => ({ check: "ipv6Disabled", interface: name, pool }));
 }
 
-/** Of the subnets on the interfaces where the pool is announced; where it is on none, that is the finding. */
+/** Compares with the subnets on the interfaces where the pool is announced; if it is announced on no interface, that is the finding. */
 function* outsideSubnets(facts: Facts): Iterable<OutsideSubnetsFinding> {
   const { node } = facts;
   for (const [pool, announced] of Map.groupBy(facts.announced, ({ pool }) => pool)) {

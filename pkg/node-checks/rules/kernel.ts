@@ -13,9 +13,9 @@ import {
 import { answersArp, defaultRoute, eligible } from "./lookups.ts";
 
 /**
- * Of pools of protocol interface. Their packets come by whatever interface leads to the routers. Nobody can tell from settings which that
- * is; an interface with a route through a gateway has routers. A strict filter there drops packets of clients whose route leaves by another
- * interface, as with a default route elsewhere (RFC 3704, section 2.2).
+ * The reverse path filter and pools of protocol interface. Their packets come by whatever interface leads to the routers. Nobody can tell
+ * from settings which that is; an interface with a route through a gateway has routers. A strict filter there drops packets of clients
+ * whose route leaves by another interface, as with a default route elsewhere (RFC 3704, section 2.2).
  */
 export function* kernelRpFilter(facts: Facts): Iterable<RpFilterFinding> {
   if (poolsOf(facts, "IPv4").length === 0) return;

@@ -4,7 +4,7 @@ import type { Facts, Interface } from "./facts.ts";
 import type { StrictArpFinding } from "./findings.ts";
 import type { Route } from "./route-codec.ts";
 
-// What rules ask the facts.
+// Questions of rules about the facts.
 
 export function eligible({ interfaces }: Facts): Interface[] {
   return interfaces.filter(({ eligible }) => eligible);

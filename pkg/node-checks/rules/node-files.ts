@@ -1,6 +1,6 @@
-// What other programs of the node tell of themselves. Any text is taken in: what says something else than expected says nothing.
+// Statements of the node's other programs about themselves. Any text is accepted: unexpected text says nothing.
 
-/** What a kube-proxy is configured to do. */
+/** Configuration of a kube-proxy. */
 export interface KubeProxyConfiguration {
   /** Such as `iptables`; empty for its default. */
   readonly mode: string;

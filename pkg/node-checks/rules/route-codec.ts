@@ -5,7 +5,7 @@ export class FactsError extends Error {
   override readonly name = "FactsError";
 }
 
-/** A route of the main table that leads somewhere. Of a multipath route the kernel shows IPv4 users the first path alone. */
+/** A route of the main table that leads somewhere. The kernel shows IPv4 users only the first path of a multipath route. */
 export interface Route {
   readonly prefix: Prefix;
   readonly interface: string;

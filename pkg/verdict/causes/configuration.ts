@@ -3,7 +3,7 @@ import type { Cause } from "../cause.ts";
 /** Where nothing has ever been in force, nothing is assigned or announced. */
 const isRefused = ["Degraded", "Pending"] as const;
 
-/** Of the configuration, by each process. */
+/** Causes on the configuration, by each process. */
 export const configurationCauses = {
   inForce: {
     states: ["Ready"],

@@ -2,7 +2,7 @@ import type { Cause } from "../cause.ts";
 
 const isDegraded = ["Degraded"] as const;
 
-/** Of nodes, each by its own speaker; the rows from rpFilter on are checks of the node's settings. */
+/** Causes on nodes, each by its own speaker; the rows from rpFilter on are checks of the node's settings. */
 export const nodeCauses = {
   ready: {
     states: ["Ready"],

@@ -1,6 +1,6 @@
 import type { Cause } from "../cause.ts";
 
-/** Of pools of addresses: as the controller gives them out, and as speakers announce them. */
+/** Causes on pools of addresses: as the controller gives them out, and as speakers announce them. */
 export const poolCauses = {
   available: {
     states: ["Ready"],

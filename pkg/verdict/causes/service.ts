@@ -183,7 +183,7 @@ const refusals = {
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
-/** What else the controller finds. */
+/** Further causes by the controller. */
 const assignment = {
   assigned: {
     states: ["Assigned"],
@@ -229,7 +229,7 @@ const assignment = {
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
-/** What speakers find. */
+/** Causes by speakers. */
 const announcement = {
   announced: {
     states: ["Announced"],
@@ -381,7 +381,7 @@ const announcement = {
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
-/** What another node finds on the wire, where the pool has `self-test`. */
+/** Causes that another node finds on the wire, where the pool has `self-test`. */
 const onTheWire = {
   notAnswered: {
     states: ["Degraded"],
@@ -405,5 +405,5 @@ const onTheWire = {
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
-/** Of Services and their addresses. */
+/** Causes on Services and their addresses. */
 export const serviceCauses = { ...withoutAddress, ...assignment, ...refusals, ...announcement, ...onTheWire } as const;
