@@ -6,7 +6,7 @@ import { embedPage } from "./ctl/dashboard/bundle.ts";
 
 const project = import.meta.dirname;
 
-/** What is run on its own. */
+/** Programs that are run on their own. */
 const entries: Record<string, string> = {
   controller: "controller/main.ts",
   speaker: "speaker/main.ts",
@@ -21,8 +21,8 @@ const entries: Record<string, string> = {
 };
 
 /**
- * Makes `directory` anew: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle.
- * It runs wherever it is copied, with nothing around it but Node.
+ * Makes a new `directory`: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle. It
+ * runs wherever it is copied, with nothing around it but Node.
  * @param modules the `node_modules` that has koffi's addon for the machine that it is to run on
  * @throws {Error} for an entry or an addon that is missing; esbuild has printed what else is wrong
  */

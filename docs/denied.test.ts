@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { annotations } from "#pkg/service";
 
-/** What there is, and by which words others call it: where it is documented, so that each entry can be seen to be true. */
+/** Existing features, the names that others use, and where each is documented, so that each entry can be seen to be true. */
 const features: readonly { readonly page: string; readonly documents: RegExp; readonly called: RegExp }[] = [
   { page: "netbox.md", documents: /^# Addresses in NetBox$/m, called: /netbox/i },
   {
@@ -37,7 +37,7 @@ function fieldNames(node: unknown): string[] {
 
 const denial = /^(not (there|supported|here|possible)|there is (none|no such)|no counterpart|cannot be had|unsupported)\b/i;
 
-/** What a page says is not there: of each row of a table whose other cells begin with a denial, the row; and what stands behind "Not supported:" alone. */
+/** Features that a page denies: each row of a table whose other cells begin with a denial; and the text behind "Not supported:" alone. */
 function denials(page: string): string[] {
   return page.split("\n").filter((line) => {
     const cells = line.split("|").map((cell) => cell.trim());

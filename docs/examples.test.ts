@@ -92,7 +92,7 @@ test("there are commands to look for", () => {
   assert.ok(targets.has("demo") && subcommands.has("validate"));
 });
 
-/** What a reader is to type: blocks without a language, and code between backticks that begins like a command. */
+/** Text for a reader to type: blocks without a language, and code between backticks that begins like a command. */
 function commands(): { readonly place: string; readonly line: string }[] {
   const typed = all.filter(({ language }) => language === "" || language === "sh").flatMap(linesOf);
   const named = pages().flatMap(({ file, text }) =>

@@ -11,7 +11,7 @@ import { portNumbers as bfdPorts } from "../pkg/bfd/ports.ts";
 import { flags as speakerFlags } from "../speaker/flags.ts";
 import { codeSpans, page, pages, read, root, tableRows } from "./generate/markdown.ts";
 
-// What pages say of the program, held against it.
+// Holds statements of pages against the program.
 
 const sources = globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter(
   (file) => !/\.test\.ts$|\/testing\//.test(file),

@@ -27,7 +27,7 @@ const rules = spec.groups.flatMap(({ rules }) => rules);
 const dashboard = JSON.parse(readFileSync(join(folder, "dashboard.json"), "utf8")) as { panels: Panel[] };
 const skip = spawnSync("promtool", ["--version"]).status !== 0 && "promtool is missing: on Debian, apt-get install prometheus";
 
-/** What an alert is tried on, as promtool writes series: one sample a minute, for an hour and a half. */
+/** Series on which an alert is tried, as promtool writes them: one sample a minute, for an hour and a half. */
 interface Case {
   readonly fires: Readonly<Record<string, string>>;
   readonly silent: Readonly<Record<string, string>>;

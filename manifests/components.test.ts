@@ -54,7 +54,7 @@ function podOf(objects: Objects, name: "controller" | "speaker") {
 const capability = (objects: Objects, name: string) =>
   podOf(objects, "speaker").container.securityContext.capabilities.add.includes(name);
 
-/** What each component does: holds with it, alone and among others, and not without. */
+/** The effect of each component: holds with it, alone and among others, and not without. */
 const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
   "api-auth": (objects) =>
     (["controller", "speaker"] as const).every((name) => podOf(objects, name).container.args.includes("--api-auth=token")) &&

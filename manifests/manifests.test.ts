@@ -300,7 +300,7 @@ test("the network policies name every port of the Pods, and let only routers and
   }
 });
 
-/** All that is granted to an account, as requests. */
+/** All rights of an account, as requests. */
 function granted(account: string, installed: readonly Manifest[] = manifests): string[] {
   const bindings = installed.filter(({ subjects = [] }) =>
     subjects.some(({ kind, name }) => kind === "ServiceAccount" && name === account),

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 
 const here = import.meta.dirname;
 
-/** What people apply with one command: file -> the components on top of the base. */
+/** Files that people apply with one command: file -> the components on top of the base. */
 export const choices: Readonly<Record<string, readonly string[]>> = {
   "ingot.yaml": [],
   "ingot-ha.yaml": ["ha"],

@@ -1,4 +1,4 @@
-/** What the last stage of a Dockerfile says of the image that it makes. */
+/** Statements of a Dockerfile's last stage about its image. */
 export interface Stage {
   /** Directories that it copies to the root, in order; without the slash at the end. */
   readonly copies: readonly string[];

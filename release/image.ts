@@ -17,7 +17,7 @@ export interface Source {
   readonly committedSeconds: number;
 }
 
-/** What the image is made from. `SOURCE_DATE_EPOCH` in the environment goes before the time of the commit. */
+/** The source of the image. `SOURCE_DATE_EPOCH` in the environment goes before the time of the commit. */
 export async function describeSource(project = checkout): Promise<Source> {
   const index = await mkdtemp(join(tmpdir(), "ingot-index-"));
   const env = { ...process.env, GIT_INDEX_FILE: join(index, "index") }; // What the user has staged stays as it is.
@@ -37,7 +37,7 @@ export async function describeSource(project = checkout): Promise<Source> {
 }
 
 /**
- * The tag of the image: the version, then the commit, so that builds that differ have tags that differ, and `kubectl apply` of another build
+ * The tag of the image: the version, then the commit, so that different builds have different tags, and `kubectl apply` of another build
  * replaces the Pods. Outside a repository it is the version alone.
  */
 export async function readTag(project = checkout): Promise<string> {

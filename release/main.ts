@@ -15,8 +15,8 @@ import { writeTarGz } from "./tar.ts";
 const project = join(import.meta.dirname, "..");
 
 /**
- * Writes all that is released into `directory`, anew: the image, manifests and chart that name it, the parts of the manifests for kustomizations,
- * `ingotctl` for each architecture, what all that consists of, and checksums. Needs kubectl; see `render`.
+ * Writes a whole release into a new `directory`: the image, manifests and chart that name it, the parts of the manifests for
+ * kustomizations, `ingotctl` for each architecture, a list of contents, and checksums. Needs kubectl; see `render`.
  * @param repository of the image, such as `registry.example.com/ingot`
  * @returns the files' names
  * @throws {Error} where the CHANGELOG does not say what this version is

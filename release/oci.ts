@@ -22,7 +22,7 @@ export interface ArchiveOptions {
   readonly platforms: readonly PlatformImage[];
   /** When the image was made, in seconds since 1970: an input like the others. */
   readonly createdSeconds: number;
-  /** Of the layers. It takes seconds for 100 MB, which an archive that stays on the machine does not earn back. */
+  /** Compression of the layers. It takes seconds for 100 MB, which an archive that stays on the machine does not earn back. */
   readonly compression: "gzip" | "none";
 }
 

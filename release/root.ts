@@ -6,8 +6,8 @@ import { modulesFor, nodeArchitecture } from "./modules.ts";
 import { writeSbom } from "./sbom.ts";
 
 /**
- * Writes the files of the image for one architecture, anew: `directory/system`, `directory/node` and `directory/ingot`, each as it
- * is to be at the root, what changes seldom apart from what always does. There is no shell, no package manager, nothing else.
+ * Writes new files of the image for one architecture: `directory/system`, `directory/node` and `directory/ingot`, each as it is to
+ * be at the root, stable parts apart from parts that always change. There is no shell, no package manager, nothing else.
  */
 export async function writeRoot(directory: string, architecture: Architecture): Promise<void> {
   const [system, node, ingot] = ["system", "node", "ingot"].map((name) => join(directory, name)) as [string, string, string];
@@ -28,7 +28,7 @@ export async function writeRoot(directory: string, architecture: Architecture): 
   for (const part of [system, node, ingot]) await setModes(part);
 }
 
-/** What the machine's umask and the packages left of them: all may read, nobody but root may write. */
+/** Replaces the modes that the machine's umask and the packages gave: all may read, nobody but root may write. */
 async function setModes(path: string): Promise<void> {
   const entry = await lstat(path);
   if (entry.isSymbolicLink()) return;

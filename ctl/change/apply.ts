@@ -109,7 +109,7 @@ interface Applied {
   readonly way: string | undefined;
   readonly outcome: InForce;
   readonly client: Api;
-  /** What was there before. */
+  /** The former state. */
   readonly installation: Installation;
   /** The text that was written. */
   readonly wanted: string;

@@ -4,10 +4,10 @@ import type { ConfigChange } from "#pkg/what-if";
 import { table } from "../cluster/output.ts";
 import type { Screen } from "../io.ts";
 
-// Of each kind; more tell people nothing, and `-o json` has all.
+// Limit of rows of each kind; more rows tell people nothing, and `-o json` has all.
 const maxRows = 50;
 
-/** What a configuration would change, for people. */
+/** The effects of a configuration, for people. */
 export function changeText(change: ConfigChange, doubts: readonly string[], screen: Screen): string {
   const { services, kept, pools, sessions, bfd, prefixes, owners } = change;
   const parts = [

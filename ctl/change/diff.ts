@@ -22,7 +22,7 @@ namespace.`,
   find: (question) => tryFile(question, question.args[0] ?? ""),
 });
 
-/** What the configuration in a file would change. */
+/** Finds the effects of the configuration in a file. */
 export async function tryFile(question: Question, file: string): Promise<Found> {
   const trial = await tryConfiguration(question, file);
   if (trial === undefined) return notValid;

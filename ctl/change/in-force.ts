@@ -7,7 +7,7 @@ import type { Io } from "../io.ts";
 export interface InForce {
   /** Of how many it is known that they have. */
   readonly count: number;
-  /** Those that answer and have it not, and what they say. */
+  /** Processes that answer and do not have it in force, with their answers. */
   readonly late: readonly Unreachable[];
   readonly unreachable: readonly Unreachable[];
 }

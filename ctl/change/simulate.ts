@@ -37,7 +37,7 @@ comes back with them. It takes the rights that "ingotctl diff" takes.`,
   },
 });
 
-/** What the loss or drain of nodes would do. */
+/** The effects of the loss or drain of nodes. */
 export interface NodesSimulation {
   readonly change: NodeChange;
   /** Why it may not be what happens, in sentences. */

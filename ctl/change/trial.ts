@@ -5,11 +5,11 @@ import { takePicture } from "../cluster/cluster-state.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
 import { checkInput, type NewConfiguration, readNewConfiguration } from "./new-configuration.ts";
 
-/** A configuration that somebody wants, and what it would change in the cluster as it is now. */
+/** A wanted configuration, and its effects on the present cluster. */
 export interface Trial {
   readonly wanted: NewConfiguration;
   readonly change: ConfigChange;
-  /** What could not be taken into account, in words. */
+  /** Facts that could not be taken into account, in words. */
   readonly doubts: readonly string[];
   readonly unreachable: Found["unreachable"];
   readonly client: Api;

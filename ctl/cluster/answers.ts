@@ -2,7 +2,8 @@ import type { Protocol } from "#pkg/config";
 import type { BriefVerdict, Verdict } from "#pkg/verdict";
 import type { Unreachable } from "./processes.ts";
 
-// What is read of the answers under /v1; docs/openapi.yaml has all of it. A process of another version may leave fields out.
+// The fields of the answers under /v1 that are read; docs/openapi.yaml has all fields. A process of another version may
+// leave fields out.
 
 export interface VerdictAnswer extends Verdict {
   readonly since: string;
@@ -30,7 +31,7 @@ export interface PlacedAddress<V extends BriefVerdict = VerdictAnswer> {
 
 export interface SpeakerServices<V extends BriefVerdict = VerdictAnswer> {
   readonly node: string;
-  /** What it has to see before it announces anything; undefined in answers of earlier versions. */
+  /** Resources that it has to see before it announces anything; undefined in answers of earlier versions. */
   readonly missing?: readonly string[];
   readonly services: readonly {
     readonly service: string;
@@ -94,11 +95,11 @@ export interface VerdictEntry extends VerdictAnswer {
   readonly kind: string;
   readonly name: string;
   readonly service?: string;
-  /** Of a peer, the name that the configuration gives it. */
+  /** The configured name of a peer. */
   readonly peerName?: string | undefined;
 }
 
-/** What people call it, such as `tor-a (10.0.0.1:179)` for a peer that has a name. */
+/** The name for people, such as `tor-a (10.0.0.1:179)` for a peer that has a name. */
 export function titleOf({ name, peerName }: Pick<VerdictEntry, "name" | "peerName">): string {
   return peerName === undefined ? name : `${peerName} (${name})`;
 }
@@ -153,6 +154,6 @@ export interface Explained {
 export interface Explanation {
   readonly explained: readonly Explained[];
   readonly unreachable: readonly Unreachable[];
-  /** What is to be said where there is no verdict. */
+  /** The text if there are no verdicts. */
   readonly none: string;
 }

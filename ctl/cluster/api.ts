@@ -1,4 +1,4 @@
-/** What the API server answered. */
+/** An answer of the API server. */
 export type Answer =
   | { readonly type: "found"; readonly value: unknown }
   /** There is no such object, or no such kind. */

@@ -80,7 +80,7 @@ async function askAllServices<V extends BriefVerdict>(
   return { services, unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable] };
 }
 
-/** Those of the processes alone, over the same connections. */
+/** These processes alone, over the same connections. */
 function only(processes: Processes, targets: Processes["targets"]): Processes {
   return { targets, get: processes.get.bind(processes), async [Symbol.asyncDispose]() {} };
 }

@@ -5,7 +5,7 @@ import type { Api } from "./api.ts";
 import { type Format, structured } from "./output.ts";
 import { type ClusterOptions, type Processes, Silence, type Target, type Unreachable } from "./processes.ts";
 
-/** What a command found. */
+/** The result of a command. */
 export interface Found {
   /** For programs. */
   readonly value: object;
@@ -14,13 +14,13 @@ export interface Found {
   /** For people too, on standard error: what is no part of the result. */
   readonly note?: string | undefined;
   readonly unreachable: readonly Unreachable[];
-  /** What was asked about is not there, or not valid. */
+  /** The requested object does not exist, or is not valid. */
   readonly isMissing?: boolean;
   /** There is a result, and it is not what anybody wants. */
   readonly isLossy?: boolean;
 }
 
-/** What a command was asked. */
+/** The input of a command. */
 export interface Question {
   readonly processes: Processes;
   readonly args: readonly string[];
@@ -147,7 +147,7 @@ async function run(
   return status;
 }
 
-/** The processes, found anew each time: Pods come and go. */
+/** The processes, found again each time: Pods come and go. */
 class Connection implements AsyncDisposable {
   readonly #io: Io;
   readonly #options: ClusterOptions;

@@ -101,7 +101,7 @@ function project<V extends ObjectMeta>(resource: Resource<V>, raw: RawObject): V
 
 const noConfig: Config = { pools: [], peers: [], bfdProfiles: new Map(), quotas: [] };
 
-/** What processes go by: the last good configuration where the ConfigMap's was refused. */
+/** The configuration in force: the last good one if the ConfigMap's was refused. */
 function inForce({ text, lastGood }: Installation): { readonly config: Config; readonly doubts: readonly string[] } {
   const texts = [lastGood, text].filter((one) => one !== undefined);
   for (const one of texts) {
@@ -114,7 +114,7 @@ function inForce({ text, lastGood }: Installation): { readonly config: Config; r
   return { config: noConfig, doubts: ["no configuration is in force"] };
 }
 
-/** Those that speakers see, as most of them do. */
+/** Nodes that speakers see as active, as most speakers see them. */
 function activeNodes(answers: readonly Answer<MembersAnswer>[]): {
   readonly nodes: readonly string[];
   readonly doubts: string[];

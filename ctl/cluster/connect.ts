@@ -140,7 +140,7 @@ export class PodAgent extends Agent {
     return undefined;
   }
 
-  /** What the base class does here to a socket, such as TCP's keep-alive, no forwarded port needs. */
+  /** No forwarded port needs the base class's work on a socket, such as TCP's keep-alive. */
   override keepSocketAlive(): boolean {
     return true;
   }
@@ -187,7 +187,7 @@ function notRunning({ metadata, spec, status }: V1Pod): string | undefined {
   return `the Pod is ${status?.phase ?? "unknown"}${waiting === undefined ? "" : `: ${waiting}`}`;
 }
 
-/** What the library says of a connection that the API server refused is its status alone. */
+/** The library reports only the status of a connection that the API server refused. */
 const refusals: Readonly<Record<string, string>> = {
   "401": "the API server does not know you",
   "403": "you may not forward its port: that takes the rights to get and create pods/portforward",

@@ -8,9 +8,9 @@ export interface Installation {
   readonly namespace: string;
   /** Path of the ConfigMap with the configuration. */
   readonly configMapPath: string;
-  /** The ConfigMap, as the API has it; undefined where there is none. */
+  /** The ConfigMap, as the API has it; undefined if it does not exist. */
   readonly configMap: ConfigMapObject | undefined;
-  /** The text of the configuration; undefined where there is none. */
+  /** The text of the configuration; undefined if it does not exist. */
   readonly text: string | undefined;
   /** The text that is in force, as the controller recorded it; undefined where it has recorded none. */
   readonly lastGood: string | undefined;
@@ -23,7 +23,7 @@ export interface ConfigMapObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** What of a Pod is looked at; any of it may be absent. */
+/** The fields of a Pod that are looked at; any of them may be absent. */
 export interface RawPod {
   readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
   readonly spec?: { readonly containers?: readonly RawContainer[] };
@@ -63,7 +63,10 @@ export function programOf({ metadata }: RawPod): "controller" | "speaker" | unde
   return program === "controller" || program === "speaker" ? program : undefined;
 }
 
-/** Of the container that is named as the program is; else of the first. What the command has besides the program is arguments too. */
+/**
+ * Arguments of the container that is named like the program; else of the first container. Everything in the command besides the
+ * program counts as an argument too.
+ */
 export function argumentsOf(pod: RawPod): readonly string[] {
   const containers = pod.spec?.containers ?? [];
   const { command = [], args = [] } = containers.find(({ name }) => name === programOf(pod)) ?? containers[0] ?? {};

@@ -10,7 +10,7 @@ import { readKubeconfig } from "./kubeconfig.ts";
 export interface KubeApiOptions {
   /** Path of a kubeconfig; undefined: as kubectl finds it. */
   readonly kubeconfig: string | undefined;
-  /** Of the kubeconfig; undefined: the current one. */
+  /** Context of the kubeconfig; undefined: the current one. */
   readonly context: string | undefined;
   /** How long the API server may send nothing; 15 s when unset. */
   readonly silenceMs?: number;
@@ -68,7 +68,8 @@ export class KubeApi implements Api {
   async list(path: string): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
       const found = await this.#listOnce(path);
-      // What the API server keeps of a list expires within minutes, or when etcd is compacted: what was read is of no use then.
+      // The API server's copy of a list expires within minutes, or when etcd is compacted; pages read so far are of no use
+      // then.
       if (attempt === maxListAttempts || found.type !== "unread" || !found.why.startsWith("410 ")) return found;
     }
   }

@@ -7,7 +7,7 @@ const madeUp = "http://localhost:8080";
 /**
  * Reads the kubeconfig as kubectl finds it, or the one that is named.
  * @param context undefined: the current one
- * @throws {UsageError} that says what to do where there is none, or not this context in it
+ * @throws {UsageError} with a remedy if there is no kubeconfig, or no such context in it
  */
 export function readKubeconfig({
   kubeconfig,

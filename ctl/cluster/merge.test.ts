@@ -63,7 +63,7 @@ for (const { name, all, want } of kernels)
     );
   });
 
-/** Of a node in whose kernel it is to be and is not, or that announces it to some routers alone. */
+/** The view of a node that should have the address in its kernel and does not, or that announces it only to some routers. */
 function troubled(protocol: "bgp" | "interface", cause: CauseOf<"service">): PlacedAddress {
   const found = { ...verdict("service", cause, { message: "the reason" }), since };
   return { address: ip, pool: "lan", protocol, owner: null, announced: true, verdict: found };

@@ -21,7 +21,7 @@ export interface MergedService<V extends BriefVerdict = VerdictAnswer> {
 
 export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {
   readonly controllers: readonly Answer<ControllerServices<V>>[];
-  /** All that they know. */
+  /** Everything that they know. */
   readonly whole: readonly Answer<SpeakerServices<V>>[];
   /** Their problems alone: what they leave out is well there, unless they are starting. */
   readonly problems: readonly Answer<SpeakerServices<V>>[];
@@ -31,7 +31,7 @@ interface Said<V extends BriefVerdict> extends PlacedAddress<V> {
   readonly by: string; // node
 }
 
-/** What speakers say of one Service. */
+/** Statements of speakers on one Service. */
 interface SaidOfService<V extends BriefVerdict> {
   readonly addresses: Map<string, Said<V>[]>; // address -> what each says
   readonly nodes: Set<string>; // who lists it
@@ -39,8 +39,9 @@ interface SaidOfService<V extends BriefVerdict> {
 }
 
 /**
- * One verdict on each Service. What the controller refuses comes first: a Service without an address is announced by nobody. On an address by
- * layer 2 or on a NIC its owner's word counts, else that of any node which announces it, unless another one is to and does not. Sorted by key.
+ * One verdict on each Service. A refusal by the controller comes first: nobody announces a Service without an address. For an address by
+ * layer 2 or on a NIC its owner's word counts, else that of any node which announces it, unless another node should announce it and does
+ * not. Sorted by key.
  */
 export function mergeServices<V extends BriefVerdict>({ controllers, whole, problems }: ServiceAnswers<V>): MergedService<V>[] {
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
@@ -73,8 +74,8 @@ export function mergeServices<V extends BriefVerdict>({ controllers, whole, prob
 }
 
 /**
- * Whether one speaker finds nothing wrong with a Service of which the other sees no owner: that one may be cut off from the others, and what it
- * says of who announces an address is not the case.
+ * Whether one speaker finds nothing wrong with a Service of which the other sees no owner. The other may be cut off, so that its statement
+ * about who announces an address is false.
  */
 export function knowsMore<V extends BriefVerdict>(
   other: Answer<SpeakerServices<V>>,
@@ -105,7 +106,7 @@ function mergeVerdict<V extends BriefVerdict>(
   return decided !== undefined && isProblem(decided) ? worst([decided, announced]) : announced;
 }
 
-/** What the controller alone knows of. */
+/** Addresses that only the controller knows. */
 function unplaced<V extends BriefVerdict>(decided: ControllerServices<V>["services"][number] | undefined): MergedAddress<V>[] {
   if (decided === undefined) return [];
   return decided.addresses.map((address) => ({
@@ -117,7 +118,7 @@ function unplaced<V extends BriefVerdict>(decided: ControllerServices<V>["servic
   }));
 }
 
-/** What is said of one address, for each protocol by which it is announced; whoever has not placed it yet knows of none. */
+/** Statements about one address, for each protocol by which it is announced; a speaker that has not placed it yet knows no protocol. */
 function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (readonly Said<V>[])[] {
   const [first = null, ...others] = new Set(all.flatMap(({ protocol }) => protocol ?? []));
   const isFirst = (one: Said<V>) => one.protocol === null || one.protocol === first;
@@ -133,7 +134,7 @@ function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: rea
     // Nothing is wrong with it at its owner: it announces the address.
     const isOwners = owner !== null && best.verdict.cause === "notOwner" && well.includes(owner);
     const said = isOwners ? { ...best.verdict, cause: "announced" } : best.verdict;
-    // What another node finds on the wire, the owner cannot know.
+    // The owner cannot know the findings of another node on the wire.
     const onWire = all.find((one) => one.by !== owner && one.owner === owner && one.verdict.state === "Degraded");
     return { address, pool, protocol, nodes, verdict: isProblem(said) ? said : (onWire?.verdict ?? said) };
   }
@@ -152,7 +153,10 @@ function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: rea
   return { ...merged, verdict: { ...best.verdict, ...verdict("service", "announced", { message: served }) } };
 }
 
-/** What keeps a node from announcing an address that it is to announce. Others need not: for want of an endpoint, a peer or a label. */
+/**
+ * Causes that keep a node from announcing an address that it should announce. Other nodes need not announce it: they lack an endpoint, a
+ * peer or a label.
+ */
 const troubles: ReadonlySet<string> = new Set<CauseOf<"service">>([
   "noSession",
   "someSessionsDown",
@@ -176,7 +180,7 @@ function troubledVerdict<V extends BriefVerdict>(served: string, { by, verdict }
   return { ...degraded, message, evidence: [...verdict.evidence, ...facts.slice(0, maxFacts)] };
 }
 
-const maxFacts = 8; // Of nodes: more tell people nothing.
+const maxFacts = 8; // Limit of nodes: more tell people nothing.
 
 function isWhole(verdict: BriefVerdict): verdict is VerdictAnswer {
   return "message" in verdict;
@@ -187,7 +191,7 @@ function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean 
   return protocol === "bgp" || (protocol === "interface" && owner === null);
 }
 
-/** Of a node that should announce an address and does not, more is to be learned than of one that need not. */
+/** A node that should announce an address and does not says more than a node that need not. */
 function rank(said: Said<BriefVerdict>): number {
   const { state } = said.verdict;
   if (state === "Announced") return 0;

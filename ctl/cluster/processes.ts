@@ -11,7 +11,7 @@ export interface Target {
 /** The processes of one cluster, asked through the API server. */
 export interface Processes extends AsyncDisposable {
   readonly targets: readonly Target[];
-  /** @returns the body of a GET: under `/v1` parsed, else its text @throws {Error} that says why there is none */
+  /** @returns the body of a GET: under `/v1` parsed, else its text @throws {Error} that says why there is no body */
   get(target: Target, path: string): Promise<unknown>;
 }
 
@@ -47,7 +47,7 @@ export interface Answers<T> {
 // Each is a connection to the API server; kubectl opens as many at a time as people have patience for.
 const atOnce = 16;
 
-/** Asks those of one program, or all, some at a time. Whoever does not answer keeps nobody else from it. */
+/** Asks those of one program, or all, some at a time. A process that does not answer delays no other. */
 export async function askAll<T>(processes: Processes, path: string, program?: Target["program"]): Promise<Answers<T>> {
   const waiting = processes.targets.filter((target) => program === undefined || target.program === program);
   const answers: Answer<T>[] = [];
@@ -75,12 +75,12 @@ export function eachOnce(unreachable: readonly Unreachable[]): readonly Unreacha
   return [...new Map([...unreachable].reverse().map((one) => [one.target, one])).values()].reverse();
 }
 
-/** What is to be added where something is said not to be there: those who are silent may know of it. */
+/** The addition to a statement that something does not exist: silent processes may know of it. */
 export function asFarAsKnown(unreachable: readonly Unreachable[]): string {
   return unreachable.length === 0 ? "" : ", as far as there are answers";
 }
 
-/** Whether the reason is that the process answers, and is of a version that does not know what it was asked. */
+/** Whether the process answers, but has a version that does not know the question. */
 export function isOtherVersion(why: string): boolean {
   return why.startsWith("it has no ");
 }

@@ -20,7 +20,7 @@ test("what help lists is what is parsed, with its value", async () => {
   }
 });
 
-/** What bash offers for the last of the words. */
+/** Bash's offers for the last of the words. */
 async function bash(...words: string[]): Promise<string[]> {
   const { out } = await ingotctl("completion bash");
   const line = words.map((word) => `'${word}'`).join(" ");

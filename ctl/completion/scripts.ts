@@ -2,7 +2,7 @@ import type { Command, Option } from "../command.ts";
 
 type Commands = readonly Command[];
 
-/** What a shell evaluates to complete command lines; after the names of commands and options it offers files. */
+/** The code that a shell evaluates to complete command lines; after the names of commands and options it offers files. */
 export const scripts: Readonly<Record<string, (commands: Commands) => string>> = { bash, zsh, fish };
 
 const programs = ["ingotctl", "kubectl-ingot"];

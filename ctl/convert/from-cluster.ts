@@ -4,7 +4,7 @@ import type { Answer } from "../cluster/api.ts";
 import { argumentsOf, flagOf, programOf } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
 
-/** Whose configuration is read. */
+/** Load balancers whose configuration can be read. */
 export const origins = ["metallb", "openelb", "purelb", "configmap"] as const;
 export type Origin = (typeof origins)[number];
 
@@ -58,7 +58,7 @@ const kinds: Readonly<Record<Exclude<Origin, "configmap">, readonly Kind[]>> = {
   purelb: [purelb("ServiceGroup", "servicegroups"), purelb("LBNodeAgent", "lbnodeagents")],
 };
 
-/** What people give MetalLB's FRR besides, in whatever namespace. */
+/** Settings that people give MetalLB's FRR besides, in whatever namespace. */
 const frrConfiguration: Kind = {
   kind: "FRRConfiguration",
   plural: "frrconfigurations",
@@ -70,7 +70,8 @@ const frrConfiguration: Kind = {
 const defaultNamespace = "metallb-system";
 
 /**
- * What a cluster has of one load balancer's configuration, each kind as a List. Of a ConfigMap: the one that the controller follows.
+ * A cluster's objects of one load balancer's configuration, each kind as a List. Of ConfigMaps only the one that the controller
+ * follows.
  * @param namespace undefined: metallb-system, or for PureLB every one
  * @throws {UsageError} for what may not be read: the rest of it would be another configuration
  */
@@ -148,7 +149,7 @@ function namesOf(deployments: readonly Workload[]): string[] {
   return [...new Set(controllers.flatMap((template) => flagOf(argumentsOf(template), "config") || []))];
 }
 
-/** @returns nothing where there is none */
+/** @returns nothing if it does not exist */
 async function readConfigMap(reader: Reader, namespace: string, name: string): Promise<Source[]> {
   const found = await reader.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`);
   const value = optional(found, `ConfigMap ${namespace}/${name}`);

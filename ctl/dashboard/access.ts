@@ -7,7 +7,7 @@ export interface Refusal {
   readonly why: string;
 }
 
-/** What browsers do with an answer: nothing but what the page is made of, for nobody else. */
+/** These headers forbid browsers everything but to show the page's own parts, to nobody else. */
 export const securityHeaders: Readonly<Record<string, string>> = {
   "Content-Security-Policy": [
     "default-src 'none'",

@@ -10,7 +10,7 @@ import { type AboutRow, emptyModel, type Model, type Outage } from "./model/rows
 export interface CollectorOptions {
   /** Finds the Pods again, and takes over the connections to Pods that are still there. @throws {Error} if the API server does not list them */
   readonly connect: (before: Processes | undefined) => Promise<Processes>;
-  /** What the page calls it. */
+  /** The name of the cluster on the page. */
   readonly cluster: string;
   readonly clock: Clock;
   /** The date, for what is noticed. */
@@ -84,7 +84,7 @@ export class Collector implements AsyncDisposable {
     this.#scheduleConnect();
   }
 
-  /** Those that there are at the time of each question, for questions of other kinds. Not to be disposed. */
+  /** The processes at the time of each question, for questions of other kinds. Not to be disposed. */
   get processes(): Processes {
     const collector = this;
     return {
@@ -191,7 +191,7 @@ export class Collector implements AsyncDisposable {
     asked.next = clock.schedule(`ask ${asked.target.pod}`, start + everyMs, () => void this.#ask(asked));
   }
 
-  /** What the process said last stays, with the date; of a Pod that does not run nothing is left. */
+  /** The last answer of the process stays, with its date; a Pod that does not run has no answer. */
   #isSilent(asked: Asked, problem: string): void {
     const { target } = asked.heard;
     const known = target.notRunning === undefined ? asked.heard : nothing(target);
@@ -302,7 +302,7 @@ export class Collector implements AsyncDisposable {
     const heard = all.map((one) => one.heard);
     const built = this.#build(heard);
     const isComplete = all.every(({ isDone }) => isDone);
-    // What is there at the beginning is not what happened.
+    // Objects that exist at the beginning are no events.
     const about = this.#about(isComplete);
     const now = Object.assign({}, built, { about: keepRows(before.about, [about]) });
     const found = this.#wasComplete ? eventsBetween(before, now, this.#now) : [];
@@ -325,7 +325,7 @@ function listOf(answer: unknown): SpeakerServices {
   return answer as SpeakerServices;
 }
 
-/** Whether a model can be made of it: a process of another version, or one that is none of ours, may answer anything. */
+/** Whether a model can be made of it: a process of another version, or a foreign one, may answer anything. */
 function isReadable(heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): boolean {
   try {
     buildModel(emptyModel(), heard, whole);

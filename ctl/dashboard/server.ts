@@ -19,7 +19,7 @@ export interface DashboardOptions {
 }
 
 export interface DashboardServer extends AsyncDisposable {
-  /** Of the page, with the token without which nothing is answered. */
+  /** URL of the page, with the token without which nothing is answered. */
   readonly url: string;
   show(model: Model): void;
 }
@@ -31,7 +31,7 @@ const headMs = 5_000;
 const keepAliveMs = 15_000;
 
 /**
- * Serves the page on loopback alone. What may be asked, and by whom, is in `access.ts`.
+ * Serves the page on loopback alone. `access.ts` has the allowed requests and clients.
  * @throws {UsageError} where the port is in use
  */
 export async function serveDashboard({ port: wanted, files, questions }: DashboardOptions): Promise<DashboardServer> {

@@ -31,7 +31,7 @@ export class Streams implements Disposable {
     for (const reader of this.#readers) reader.show(model);
   }
 
-  /** So that both ends, and what may be between them, know that the other is there. */
+  /** Shows both ends, and anything between them, that the other end is there. */
   keepAlive(): void {
     for (const reader of this.#readers) reader.keepAlive();
   }

@@ -21,7 +21,7 @@ work, warnings what does not work as it should.`,
     const findings = findingsOf(examined);
     const value = { findings, processes: examined.targets.length, services: examined.services.length };
     const has = (severity: Finding["severity"]) => findings.some((finding) => finding.severity === severity);
-    // Who does not answer is among the findings.
+    // Processes that do not answer are among the findings.
     return { value, text: report(findings, examined, screen), unreachable: [], isMissing: has("error"), isLossy: has("warning") };
   },
 });

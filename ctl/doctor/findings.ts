@@ -18,11 +18,11 @@ export interface Finding {
   /** What it is about, such as `pool lan` or `node node1, node2`. */
   readonly where: string;
   readonly found: string;
-  /** What to do. */
+  /** The remedy. */
   readonly fix: string;
 }
 
-/** What all processes and the API server said. */
+/** Answers of all processes and of the API server. */
 export interface Examined {
   readonly namespace: string;
   readonly targets: Processes["targets"];
@@ -47,7 +47,7 @@ export function findingsOf(all: Examined): Finding[] {
   );
 }
 
-/** Without what says of these nodes that they see no other node, and can announce nothing, or that others do not see them. */
+/** Findings without the statements that these nodes see no other node, and can announce nothing, or that others do not see them. */
 function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): Finding[] {
   const examined: Examined = {
     ...rest,
@@ -72,7 +72,7 @@ function isNicDown({ kind, cause }: VerdictsAnswer["verdicts"][number]): boolean
   return kind === "node" && cause === "noCarrier";
 }
 
-/** Of the ring, and of pools on the LAN. */
+/** Whether the cause concerns the ring, or pools on the LAN. */
 function followsFromNic({ kind, cause }: VerdictsAnswer["verdicts"][number]): boolean {
   if (kind === "pool") return cause === "noInterface" || cause === "noActiveSpeaker";
   return kind === "node" && ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
@@ -188,7 +188,10 @@ interface Problem {
   readonly verdict: VerdictAnswer;
 }
 
-/** What processes say themselves. The same cause with the same message is said once, of many Services a cause is. */
+/**
+ * Problems that processes report themselves. Equal causes with equal messages are one finding, and so is each cause of many
+ * Services.
+ */
 function verdictFindings({ verdicts, services }: Examined): Finding[] {
   const problems: Problem[] = [
     ...verdicts.flatMap(({ target, body }) =>

@@ -43,7 +43,10 @@ export function readSubject(subject: string, namespace: string): string {
   return address.toString();
 }
 
-/** Of a Service also what happened to the addresses that it has, or had while somebody remembers. @param about an address, or `namespace/name` */
+/**
+ * For a Service also the history of the addresses that it has, or had as far as anybody remembers. @param about an address, or
+ * `namespace/name`
+ */
 export async function askHistory(
   processes: Processes,
   about: string,

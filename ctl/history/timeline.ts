@@ -1,7 +1,7 @@
 import { decode, type FoundEntry, type Plain } from "#pkg/core";
 import { counted } from "#pkg/text";
 
-/** What one process answers to `/v1/recorder?about=…`. */
+/** The answer of one process to `/v1/recorder?about=…`. */
 export interface RecorderAnswer {
   readonly program: "controller" | "speaker";
   readonly node?: string;
@@ -33,7 +33,7 @@ const contextMs = 15_000;
 // Between a decision and the report on it, which waits until all is placed.
 const reportMs = 5_000;
 
-/** What the processes recorded about one address or Service, in one time line. Clocks of nodes may differ by what NTP leaves. */
+/** The processes' records about one address or Service, in one time line. Clocks of nodes may differ by what NTP leaves. */
 export function timeline(answers: readonly RecorderAnswer[]): Moment[] {
   const steps = answers.flatMap((answer) => withReasons(stepsOf(answer)));
   const moves = steps.filter(({ isContext }) => !isContext).map(({ at }) => Date.parse(at));
@@ -65,7 +65,7 @@ function stepsOf({ program, node = "", found }: RecorderAnswer): Step[] {
   return steps;
 }
 
-/** What is reported of a Service is the reason of what was done just before. */
+/** A report about a Service gives the reason of the step just before. */
 function withReasons(steps: readonly Step[]): Step[] {
   const kept: Step[] = [];
   for (const step of steps) {

@@ -54,7 +54,7 @@ async function run(file: string, output: "text" | "json" | undefined, io: Io): P
   return whyNot !== undefined || otherwise > 0 ? Exit.losses : Exit.ok;
 }
 
-/** The core that the first input goes to, or why there is none. */
+/** The core that the first input goes to, or why it cannot be made. */
 function begin({ program, version, options, dropped, checkpoint, whyLost }: Recording): ReplayedCore | string {
   if (dropped > 0 && checkpoint === undefined) return whyLost ?? `version ${version} made no checkpoints`;
   try {

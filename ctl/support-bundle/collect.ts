@@ -14,11 +14,11 @@ export interface BundleFile {
 export interface Collected {
   readonly files: readonly BundleFile[];
   readonly unreachable: readonly Unreachable[];
-  /** What of the API could not be read, and why. */
+  /** Parts of the API that could not be read, and why. */
   readonly unread: readonly string[];
 }
 
-/** What of an object is looked at; any of it may be absent. */
+/** The fields of an object that are looked at; any of them may be absent. */
 interface RawObject {
   readonly metadata?: { readonly [field: string]: unknown; readonly annotations?: Readonly<Record<string, string>> };
   readonly data?: Readonly<Record<string, string>>;
@@ -86,7 +86,7 @@ function note(path: string, answer: Answer, unread: string[]): unknown {
   return undefined;
 }
 
-/** What a process answered. */
+/** An answer of a process. */
 interface Said {
   /** Of its file, without the ending. */
   readonly name: string;

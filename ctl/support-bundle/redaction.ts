@@ -5,7 +5,7 @@ import { quarantineConfigMap } from "#pkg/quarantine";
 const mark = "REDACTED";
 // Of shorter ones all texts are full.
 const minSecretLength = 4;
-// What controller and speakers write there themselves has no password, but for configurations.
+// ConfigMaps that controller and speakers write; except for configurations in them, they have no passwords.
 const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap]);
 const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 
@@ -16,7 +16,7 @@ const urlPassword = /\b([a-z][-+.a-z0-9]*:\/\/[^\s/?#:@"']*):[^\s/?#"']+@/gi;
 export class Redaction {
   readonly #secrets = new Set<string>();
 
-  /** The data of the ConfigMap of this name. Whatever a person put there may be a former configuration, under any key. */
+  /** The data of the ConfigMap of this name. A text that a person put there may be a former configuration, under any key. */
   data(name: string, data: Readonly<Record<string, string>>): Record<string, string> {
     const redacted = Object.entries(data).map(([key, text]) => {
       if (ownConfigMaps.has(name) && key !== configKey && key !== lastGoodKey) return [key, text];

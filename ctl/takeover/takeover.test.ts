@@ -89,7 +89,7 @@ function frrMode(annotations?: Readonly<Record<string, string>>): ObjectInput {
   });
   return { ...speaker, metadata: { ...speaker.metadata, annotations } };
 }
-/** What the takeover makes of them. */
+/** The takeover's result for them. */
 const ingot = (kind: string, name: string, ...args: string[]) =>
   workload(kind, name, { containers: [container("localhost/ingot:0.1.0", { command: ["node", `/ingot/${name}.js`], args })] });
 /** As MetalLB's chart makes it, of the release `metallb`. */
@@ -136,7 +136,7 @@ suite("takeover --check", () => {
   let server: ApiServer;
   after(() => rmSync(directory, { recursive: true }));
 
-  /** What is found in a cluster with these objects. */
+  /** Findings in a cluster with these objects. */
   async function check(objects: readonly ObjectInput[], args = "", as?: Parameters<ApiServer["kubeconfig"]>[0]) {
     server = new ApiServer();
     await using _ = server;

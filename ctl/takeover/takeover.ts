@@ -86,7 +86,7 @@ async function check(reader: Reader, namespace: string, lbClass: string, isDefau
   return { findings: all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)), unread: view.unread };
 }
 
-/** Those that an Ingot serves that runs. */
+/** Classes that a running Ingot serves. */
 function classesOf(controller: Raw) {
   const words = argumentsOf(templateOf(controller));
   return usable(() => readClasses(flagOf(words, "lb-class") ?? "", isSet(words, "lb-class-default")));

@@ -1,7 +1,7 @@
 import type { Answer } from "../cluster/api.ts";
 import { flagOf } from "../cluster/installation.ts";
 
-/** What the checks read of a cluster. */
+/** The checks' access to a cluster. */
 export interface Reader {
   read(path: string): Promise<Answer>;
   list(path: string): Promise<Answer>;
@@ -10,16 +10,16 @@ export interface Reader {
 /** Any object of the API: nothing of its shape is known before it is looked at. */
 export type Raw = Readonly<Record<string, unknown>>;
 
-/** A part of the cluster that could not be looked at, and what is not known because of that. */
+/** A part of the cluster that could not be looked at, and the facts that are unknown because of that. */
 export interface Unread {
   readonly what: string;
   readonly why: string;
 }
 
-/** Of an object undefined, and of a list empty, where there is none or it could not be read; the second case is in `unread`. */
+/** Objects are undefined, and lists empty, if they do not exist or could not be read; the second case is in `unread`. */
 export interface ClusterView {
   readonly namespace: string;
-  /** Of the ConfigMap with the configuration, as MetalLB's flags say. */
+  /** Name of the ConfigMap with the configuration, according to MetalLB's flags. */
   readonly configMapName: string;
   readonly configMap: Raw | undefined;
   readonly controllers: readonly Raw[];
@@ -27,7 +27,7 @@ export interface ClusterView {
   /** Whether all of them run Ingot: then nothing of MetalLB is left to compare with. */
   readonly isTakenOver: boolean;
   readonly services: readonly Raw[];
-  /** Those that have not ended: the others hold nothing of their node. */
+  /** Pods that have not ended; ended Pods hold nothing of their node. */
   readonly pods: readonly Raw[];
   readonly workloads: readonly Raw[];
   readonly kubeProxy: Raw | undefined;
@@ -48,7 +48,7 @@ export interface ClusterView {
   readonly unread: readonly Unread[];
 }
 
-/** Reads all that the checks look at, each part by itself, so that a right that is missing hides no more than one. */
+/** Reads everything that the checks look at, each part by itself, so that a missing right hides only one part. */
 export async function readView(reader: Reader, namespace: string): Promise<ClusterView> {
   const unread: Unread[] = [];
   const value = async (what: string, asked: Promise<Answer>): Promise<unknown> => {
@@ -222,7 +222,7 @@ export function runsIngot(workload: Raw): boolean {
   return containersOf(templateOf(workload)).some(isIngot);
 }
 
-/** Of all containers of a Pod. What the command has besides the program is arguments too. */
+/** Arguments of all containers of a Pod. Everything in the command besides the program counts as an argument too. */
 export function argumentsOf({ containers }: Raw): string[] {
   return listOf(containers).flatMap(wordsOf);
 }

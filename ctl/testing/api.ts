@@ -1,9 +1,9 @@
 import type { Answer, Api } from "../cluster/api.ts";
 
-/** What an API server has: path -> an object, a list, or why it may not be read. */
+/** Contents of an API server: path -> an object, a list, or why it may not be read. */
 export type Stored = Record<string, object | Error>;
 
-/** An API server of these objects alone. What is written to it is in `stored` afterwards. */
+/** An API server of these objects alone. Writes to it are in `stored` afterwards. */
 export function fakeApi(stored: Stored): Api & { readonly stored: Stored } {
   const answer = (path: string): Answer => {
     const found = stored[path.split("?")[0] ?? ""];

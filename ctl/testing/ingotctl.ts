@@ -7,7 +7,7 @@ import { run } from "../run.ts";
 export interface Given {
   readonly files?: Readonly<Record<string, string>>;
   readonly stdin?: string;
-  /** Those of the one cluster that there is; without it no cluster can be reached. */
+  /** Processes of the only cluster; without them no cluster can be reached. */
   readonly processes?: Processes;
   readonly columns?: number;
   readonly hasColor?: boolean;
@@ -16,13 +16,13 @@ export interface Given {
   /** When the person ends the program; at once when unset. */
   readonly interrupted?: Promise<void>;
   readonly api?: Api;
-  /** What the person types, one question after the other; without it there is nobody to ask. */
+  /** The person's answers, one for each question; without them there is nobody to ask. */
   readonly answers?: readonly string[];
   /** Is called before each answer. */
   readonly beforeAnswer?: (question: string) => void;
 }
 
-/** A command's outside, with files, standard input and a cluster that exist only here. What is printed is in `out` and `err`. */
+/** A command's outside, with files, standard input and a cluster that exist only here. `out` and `err` have the printed text. */
 export function fakeIo(
   given: Given = {},
 ): Io & { readonly printed: { out: string; err: string }; readonly written: Readonly<Record<string, string | Uint8Array>> } {

@@ -1,6 +1,6 @@
 import type { Processes, Target } from "../cluster/processes.ts";
 
-/** What one process answers: path, with its query or for all queries -> body, or why there is none. */
+/** Answers of one process: path, with its query or for all queries -> body, or why there is no answer. */
 export type Answers = Readonly<Record<string, object | Error>>;
 
 /** Processes that answer what they are given. A speaker's Pod is `speaker-NODE`. */

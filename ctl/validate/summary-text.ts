@@ -1,7 +1,7 @@
 import { type Config, countUsable, formatProtocols, hasOwners, type LabelSelector } from "#pkg/config";
 import { maskControls } from "#pkg/text";
 
-/** Pools and peers as tables; nothing where there are none. */
+/** Pools and peers as tables, which are left out if empty. */
 export function summaryText(config: Config): string {
   const pools = config.pools.map((pool) => [
     pool.name,

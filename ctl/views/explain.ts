@@ -80,7 +80,7 @@ async function explainService(processes: Processes, service: string): Promise<Ex
   };
 }
 
-/** Speakers send people to the controller's verdict: there is none while no controller decides. */
+/** Speakers refer to the controller's verdict, which does not exist while no controller decides. */
 function withoutController(verdict: VerdictAnswer, undecided: string): VerdictAnswer {
   const evidence = [...verdict.evidence, { name: "controller", value: undecided, source: "ingotctl" }];
   if (verdict.cause !== "noIPAllocated") return { ...verdict, evidence };

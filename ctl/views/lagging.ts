@@ -9,8 +9,8 @@ export interface Lagging {
 }
 
 /**
- * Who has another configuration than the controller at work or, where that is not known, than most; and who has seen another version of the
- * ConfigMap. A controller that stands by has none in force, and lags in nothing.
+ * Processes with another configuration than the working controller or, if that is not known, than most; and processes that have seen
+ * another version of the ConfigMap. A standby controller has no configuration in force, and lags in nothing.
  */
 export function lagging(answers: readonly Answer<ConfigurationAnswer>[]): Lagging[] {
   const working = answers.filter(({ body }) => body.leader !== false);

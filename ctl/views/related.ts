@@ -5,8 +5,8 @@ import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, type Processes } from "../cluster/processes.ts";
 
 /**
- * What is wrong with the things that Services depend on: the nodes that announce them, their pools, by BGP the peers of these nodes, and the
- * configuration, where a Service is not announced.
+ * Problems of the things that Services depend on: the nodes that announce them, their pools, by BGP the peers of these nodes, and the
+ * configuration, if a Service is not announced.
  */
 export async function relatedProblems(processes: Processes, services: readonly MergedService[]): Promise<Explained[]> {
   const addresses = services.flatMap((one) => one.addresses);

@@ -62,7 +62,10 @@ have the same. Then how many Services are in which state, and what is wrong with
   },
 });
 
-/** What several processes say alike is one problem, with who says so: each sees pools, peers and the configuration for itself. */
+/**
+ * Equal statements of several processes are one problem, with the names of the processes: each sees pools, peers and the
+ * configuration for itself.
+ */
 function saidOnce(answers: readonly Answer<VerdictsAnswer>[]): Problem[] {
   const all = answers.flatMap(({ target, body }) => body.verdicts.filter(isProblem).map((verdict) => ({ target, verdict })));
   const same = Map.groupBy(

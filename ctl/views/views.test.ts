@@ -370,7 +370,7 @@ test("on a terminal states are coloured and the last column ends where the line 
 const evil = "\u001b]0;owned\u0007\u001b[2J\u202e\r\n\u009b31m";
 const forged = "FORGED a line of its own";
 
-/** The same answers, with that in all texts under these keys, any of which a process that somebody took over may say. */
+/** The same answers, with poison in all texts under these keys, as a process that somebody took over may send. */
 function poisoned<T>(value: T, keys: ReadonlySet<string>, key = ""): T {
   if (typeof value === "string") return (keys.has(key) && value !== "layer2" ? `${value}${evil}\n${forged}` : value) as T;
   if (value instanceof Error) return new Error(`${value.message}${evil}`) as T;

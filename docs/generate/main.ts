@@ -1,4 +1,4 @@
-/** Writes the generated parts of the documentation anew: `make docs`. */
+/** Writes the generated parts of the documentation: `make docs`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./markdown.ts";

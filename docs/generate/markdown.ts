@@ -13,7 +13,7 @@ export interface Page {
 export interface Block {
   /** Such as `docs/bgp.md:12`. */
   readonly place: string;
-  /** What stands behind the fence; empty for none. */
+  /** The word behind the fence; empty without one. */
   readonly language: string;
   readonly text: string;
 }
@@ -73,7 +73,7 @@ export function links(one: Page): Link[] {
   );
 }
 
-/** What stands between backticks outside of blocks. */
+/** Text between backticks outside of blocks. */
 export function codeSpans(one: Page): { readonly place: string; readonly text: string }[] {
   return prose(one).flatMap((line, index) =>
     [...line.matchAll(/`([^`]+)`/g)].map(([, text = ""]) => ({ place: `${one.file}:${index + 1}`, text })),

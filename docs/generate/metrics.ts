@@ -25,7 +25,7 @@ async function registryOf(program: Program): Promise<Registry> {
 
 interface Described {
   readonly name: string;
-  /** Of a metric that is read when it is scraped; others are of a class of `prom-client` that is named for it. */
+  /** Type of a metric that is read when it is scraped; others are of a class of `prom-client` that is named for it. */
   readonly type?: string;
   readonly help: string;
   readonly labelNames?: readonly string[];

@@ -7,7 +7,7 @@ import { read } from "./markdown.ts";
 import { metricsTable } from "./metrics.ts";
 import { causesTables, statesTable } from "./verdicts.ts";
 
-/** What stands between `<!-- begin NAME` and `<!-- end NAME` of a page. */
+/** The text between `<!-- begin NAME` and `<!-- end NAME` of a page. */
 interface Section {
   readonly file: string;
   readonly name: string;

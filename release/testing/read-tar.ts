@@ -6,12 +6,12 @@ export interface TarFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Of a link: where to; empty otherwise. */
+  /** Target of a link; empty for other entries. */
   readonly linkname: string;
   readonly data: Buffer;
 }
 
-/** What a tar archive has, by name, without a slash at the end or `./` at the beginning. */
+/** Entries of a tar archive, by name, without a slash at the end or `./` at the beginning. */
 export async function readTar(archive: Uint8Array): Promise<Map<string, TarFile>> {
   const files = new Map<string, TarFile>();
   const parser = extract();

@@ -36,7 +36,7 @@ export interface Heard {
   /** ISO 8601, of its last answer, which is what follows; undefined while it answers. */
   readonly silentSince: string | undefined;
   readonly controllerServices: ControllerServices | undefined;
-  /** Of a speaker, what is not well. */
+  /** Services with problems, from a speaker. */
   readonly problemServices: SpeakerServices | undefined;
   readonly verdicts: VerdictsAnswer | undefined;
   readonly pools: PoolsAnswer | undefined;
@@ -48,7 +48,8 @@ export interface Heard {
 }
 
 /**
- * What all processes say, as one model. Rows and tables that say the same as in `before` are the same objects; events are as they were.
+ * The answers of all processes, as one model. Rows and tables that say the same as in `before` are the same objects; events are as they
+ * were.
  * @param whole the list of all Services of one speaker; the others say what is not well
  */
 export function buildModel(before: Model, heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): Model {

@@ -11,7 +11,7 @@ export interface Mark {
   readonly occupiedBy: string | undefined;
 }
 
-/** What is the case with an address; with several, the last that any of them is. */
+/** The use of an address; for several addresses, the last in this list that any of them has. */
 export const uses = ["free", "excluded", "reserved", "held", "shared", "occupied"] as const;
 export type Use = (typeof uses)[number];
 
@@ -28,7 +28,7 @@ export interface Cell {
 
 const maxCells = 256;
 
-/** Of every address that is held or occupied, sorted. */
+/** Marks of every address that is held or occupied, sorted. */
 export function marksOf(services: Table<ServiceRow>, occupied: Table<OccupiedRow>): readonly Mark[] {
   const holders = new Map<string, string[]>(); // address -> Services
   for (const { id, addresses } of services.values())
@@ -40,7 +40,7 @@ export function marksOf(services: Table<ServiceRow>, occupied: Table<OccupiedRow
   return marks.sort((a, b) => a.address.compare(b.address));
 }
 
-/** Ranges as the answers have them; what is none is left out. */
+/** Ranges as the answers have them; other texts are left out. */
 export function rangesOf(texts: readonly string[]): readonly AddressRange[] {
   return texts.map((text) => parseRange(text)).filter((range) => range instanceof AddressRange);
 }
@@ -53,7 +53,7 @@ export function marksIn(marks: readonly Mark[], range: AddressRange): readonly M
 }
 
 /**
- * A range as fields of equal size, a power of two, at most 256 of them: one for each address where there are no more.
+ * A range as fields of equal size, a power of two, at most 256 of them: one for each address if that many are enough.
  * @param marks sorted, of any addresses
  */
 export function cellsOf(range: AddressRange, marks: readonly Mark[], pool: PoolRow): readonly Cell[] {
@@ -92,7 +92,7 @@ function cellOf(range: AddressRange, marks: readonly Mark[], reserved: readonly 
   return { range, marks, use, keptFor, fill: marks.length / size };
 }
 
-/** Of an address that is marked. */
+/** The use of an address that is marked. */
 export function useOf({ services, occupiedBy }: Mark): Use {
   if (occupiedBy !== undefined) return "occupied";
   return services.length > 1 ? "shared" : "held";

@@ -1,6 +1,6 @@
 import { type AnyRow, type Model, type TableName, tableNames } from "./rows.ts";
 
-/** What makes one model of another: for each table that differs, rows that are new or others, ids that are gone. */
+/** The difference between two models: for each table that differs, new or changed rows, and ids that are gone. */
 export type Changes = { readonly [Name in TableName]?: TableChanges };
 
 export interface TableChanges {

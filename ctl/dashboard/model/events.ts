@@ -24,10 +24,10 @@ interface Move extends NewEvent {
   readonly to: readonly string[];
 }
 
-// Of addresses that make the same move together, such as those of a node that failed.
+// Limit of addresses that make the same move together, such as those of a node that failed.
 const maxMovesApart = 5;
 
-/** What changed between two models, of the addresses first. @param at when it was noticed, as ISO 8601 */
+/** Differences between two models, addresses first. @param at when they were noticed, as ISO 8601 */
 export function eventsBetween(before: Model, after: Model, at: string): readonly Omit<EventRow, "id">[] {
   const found = [
     ...summarized(changed(before.services, after.services, (old, now) => serviceEvents(old, now, after))),

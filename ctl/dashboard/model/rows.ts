@@ -1,7 +1,7 @@
 import type { Verdict } from "#pkg/verdict";
 import type { ReservedAnswer } from "../../cluster/answers.ts";
 
-/** What of a verdict is shown in a row; the rest comes with `explain`. */
+/** The part of a verdict that is shown in a row; the rest comes with `explain`. */
 export interface RowVerdict extends Pick<Verdict, "state" | "cause" | "message"> {
   /** ISO 8601. */
   readonly since: string;
@@ -97,9 +97,9 @@ export interface ProcessRow {
   readonly program: string;
   readonly node: string;
   readonly version: string;
-  /** Of a controller. */
+  /** Whether a controller leads. */
   readonly leads: boolean;
-  /** Of the configuration in force; null: none. */
+  /** Hash of the configuration in force; null without a configuration. */
   readonly hash: string | null;
   /** On the ConfigMap. */
   readonly configuration: RowVerdict | undefined;
@@ -109,7 +109,7 @@ export interface ProcessRow {
   readonly silentSince: string | undefined;
 }
 
-/** What changed. */
+/** A change. */
 export interface EventRow {
   /** A number that grows. */
   readonly id: string;
@@ -142,7 +142,7 @@ export interface Outage {
   readonly why: string;
 }
 
-/** All that the page shows, as tables of rows by their `id`. A row is never changed, only replaced. */
+/** Everything that the page shows, as tables of rows by their `id`. A row is never changed, only replaced. */
 export interface Model {
   readonly about: Table<AboutRow>;
   readonly services: Table<ServiceRow>;

@@ -91,7 +91,7 @@ function Status({ connection, about }: { readonly connection: Connection; readon
 
 const themes = ["system", "light", "dark"] as const;
 
-/** What the browser prefers, until another is chosen. */
+/** The browser's preference, until the user chooses another. */
 function Theme() {
   const [theme, setTheme] = useState<(typeof themes)[number]>("system");
   useEffect(() => {

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** What became of a question to the program. */
+/** State of a question to the program. */
 export type Asked<T> =
   | { readonly type: "asking" }
   | { readonly type: "answer"; readonly answer: T }

@@ -10,7 +10,7 @@ interface HistoryAnswer {
   readonly moments: readonly Moment[];
 }
 
-/** What is the case with one subject, and what to do, as `ingotctl explain` has it. Asked again whenever `version` is another. */
+/** State of one subject and remedy, as in `ingotctl explain`. The page asks again whenever `version` changes. */
 export function ExplanationDialog({ subject, version }: { readonly subject: string; readonly version: unknown }) {
   const here = useContext(Here);
   const dialog = useRef<HTMLDialogElement>(null);
@@ -57,7 +57,7 @@ export function ExplanationDialog({ subject, version }: { readonly subject: stri
   );
 }
 
-/** Of Services and addresses processes record what happened to them. */
+/** Processes record the history of Services and addresses. */
 function hasHistory(subject: string): boolean {
   return subject.startsWith("svc/") || !subject.includes("/");
 }

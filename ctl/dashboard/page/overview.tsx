@@ -100,7 +100,7 @@ interface Problem {
   readonly verdict: RowVerdict;
 }
 
-/** What does not work comes before what works badly. */
+/** Subjects that do not work come before subjects that work badly. */
 function problemsOf(model: Model): readonly Problem[] {
   const problems: Problem[] = [];
   const add = (subject: string, about: string, verdict: RowVerdict | undefined): void => {

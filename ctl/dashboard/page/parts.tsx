@@ -28,7 +28,7 @@ export function Since({ since }: { readonly since: string }) {
   return text === "" ? null : <time dateTime={since}>{text}</time>;
 }
 
-/** Leads to what is the case with the subject, beside what is shown now. */
+/** Opens the explanation of the subject, beside the present view. */
 export function Explain(props: {
   readonly subject: string;
   readonly children: ComponentChildren;

@@ -11,7 +11,7 @@ const height = 340;
 const maxMeshed = 16;
 // Names of more would lie on one another; all are in the table.
 const maxLabelled = 16;
-const perimeter = 1_120; // Of the ellipse on which they lie.
+const perimeter = 1_120; // Perimeter of the ellipse on which they lie.
 const leastWithNumber = 12;
 
 interface Placed {

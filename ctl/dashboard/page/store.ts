@@ -10,7 +10,7 @@ export interface Shown {
   readonly connection: Connection;
 }
 
-/** What the program sends, as it is now. */
+/** The program's present data. */
 export function useStream(): Shown {
   const [shown, setShown] = useState<Shown>({ model: emptyModel(), connection: "opening" });
   useEffect(() => {
@@ -32,7 +32,7 @@ export function useStream(): Shown {
 export interface Place {
   readonly view: string;
   readonly explain: string | undefined;
-  /** What is simulated; undefined where nothing is. */
+  /** The simulated fault; undefined without a simulation. */
   readonly what: "lose" | "drain" | undefined;
   /** The nodes that are taken to fail, or to be drained. */
   readonly nodes: readonly string[];

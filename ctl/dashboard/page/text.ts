@@ -1,6 +1,6 @@
 import { age as ageIn, maskControls, plural } from "#pkg/text";
 
-/** What others wrote, with nothing in it that reorders or hides what stands beside it. */
+/** Text of others, without characters that reorder or hide the text beside it. */
 export const plain = maskControls;
 
 /** Such as `45 s`, `12 min`, `3 h` or `5 d`; empty for what is no date. */

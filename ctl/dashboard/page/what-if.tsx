@@ -6,7 +6,7 @@ import { Explain, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
 import { count, counted, plain } from "./text.ts";
 
-// Of a node with thousands of addresses the first ones tell where they would go.
+// Limit of rows: the first addresses of a node with thousands tell where they would go.
 const maxShown = 200;
 
 interface Props {
@@ -17,7 +17,7 @@ interface Props {
   readonly version: unknown;
 }
 
-/** What would happen if these nodes failed with all their Pods, or were drained, by the decisions of the speakers themselves. */
+/** The effects if these nodes failed with all their Pods, or were drained, by the decisions of the speakers themselves. */
 export function WhatIf({ nodes, what, chosen, version }: Props) {
   const query = chosen.map((node) => `${what}=${encodeURIComponent(node)}`).join("&");
   const shown = useAnswer<NodesSimulation | UnknownNodes>(`simulate?${query}`, version);

@@ -44,7 +44,7 @@ export function checkConfiguration(view: ClusterView): { readonly findings: Find
   return { findings, config };
 }
 
-/** What the same text does that it did not do under MetalLB 0.12. */
+/** Effects of the text that it did not have under MetalLB 0.12. */
 function differences(config: Config, view: ClusterView, where: string): Finding[] {
   const findings: Finding[] = [];
   const differs = (found: string, advice: string) =>

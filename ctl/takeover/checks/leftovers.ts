@@ -199,5 +199,5 @@ function parsed(json: string): Raw {
   }
 }
 
-/** What the manifests give controller and speaker. */
+/** Arguments that the manifests give controller and speaker. */
 const expected: Readonly<Record<string, string>> = { config: "config", port: "7472", namespace: "metallb-system" };

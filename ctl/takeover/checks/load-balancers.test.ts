@@ -24,7 +24,7 @@ const named = (name: string) => readClasses(name, false);
 const having = (name: string) => `Services with the class "${name}"`;
 
 const controllerCommand = ["node", "--max-semi-space-size=4", "/ingot/controller.js"];
-/** What a container serves, and which of it an Ingot with these classes serves too. */
+/** The Services that a container serves, and those among them that an Ingot with these classes serves too. */
 const containers: { name: string; image: string; more?: object; ours?: ReturnType<typeof readClasses>; shared?: string }[] = [
   { name: "MetalLB 0.13 serves no class", image: "quay.io/metallb/controller:v0.13.12", ours: named("example.com/lb") },
   {

@@ -30,7 +30,7 @@ interface Product {
   readonly isIts: (container: Raw) => boolean;
   /** Of its objects, where the image may have any name. */
   readonly label?: RegExp;
-  /** What a container of its serves, by its arguments and environment. */
+  /** The Services that one of its containers serves, by arguments and environment. */
   readonly claims: (container: Raw) => Claims;
   /** How it is kept from the same Services. */
   readonly advice: string;
@@ -95,7 +95,7 @@ interface Place {
   readonly containers: readonly Raw[];
 }
 
-/** Whatever else may give addresses to Services that Ingot is going to serve, which are those of `ours`. */
+/** Finds other programs that may give addresses to Services that Ingot is going to serve, which are those of `ours`. */
 export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerClasses): Finding[] {
   const findings = new Map<string, Finding>(); // name, namespace and what both serve -> the first place
   const find = (name: string, { where, namespace }: Pick<Place, "where" | "namespace">, claims: Claims, advice: string) => {
@@ -135,7 +135,7 @@ function placesOf({ workloads, pods, namespace: own }: ClusterView): Place[] {
   return places;
 }
 
-/** The Services that both would serve, in words; empty where there are none. */
+/** The Services that both would serve, in words; empty if there are none. */
 function sharedBy(ours: LoadBalancerClasses, { classless, classes }: Claims): string {
   const shared: string[] = [];
   if (ours.isDefault && classless) shared.push("Services without a class");
@@ -158,7 +158,9 @@ function claimsOfIngot(container: Raw): Claims {
   return { classless: hasFlag(container, "lb-class-default"), classes: [name] };
 }
 
-/** Services are off unless they are turned on, and its control plane is none of ours. By its variables, which overrule its flags. */
+/**
+ * Services are off unless they are turned on, and its control plane is not our concern. By its variables, which overrule its flags.
+ */
 function claimsOfKubeVip(container: Raw): Claims {
   const setting = (name: string, flag: string) => {
     const value = variableOf(container, name) ?? "";

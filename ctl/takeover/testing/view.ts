@@ -1,7 +1,7 @@
 import type { Answer } from "../../cluster/api.ts";
 import { type ClusterView, readView } from "../view.ts";
 
-/** What is read of a cluster whose API has these answers, by path, and nothing else. */
+/** The view of a cluster whose API has these answers, by path, and nothing else. */
 export function view(answers: Readonly<Record<string, unknown>>): Promise<ClusterView> {
   const read = async (path: string): Promise<Answer> =>
     path in answers ? { type: "found", value: answers[path] } : { type: "absent" };
