@@ -5,9 +5,9 @@ import { isAtomicMap, listRule } from "./lists.ts";
 export interface ApplyRequest {
   readonly kind: string;
   readonly apiVersion: string;
-  /** What is stored; undefined when the object does not exist yet. */
+  /** The stored object; undefined when it does not exist yet. */
   readonly current: JsonObject | undefined;
-  /** What the manager wants: all that it owns, nothing else. */
+  /** The manager's wish: all fields that it owns, nothing else. */
   readonly configuration: JsonObject;
   readonly manager: string;
   /** Takes fields over from other managers instead of refusing. */

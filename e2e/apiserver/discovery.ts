@@ -78,7 +78,7 @@ function resourceList(group: string, version: string): JsonObject | undefined {
   };
 }
 
-/** The document at a path, in JSON; undefined where there is none. */
+/** The document at a path, in JSON; undefined for an unknown path. */
 export function discoveryDocument(path: string): JsonObject | undefined {
   if (path.startsWith("/openapi/v3/")) return openApiDocument(path.slice("/openapi/v3/".length));
   const [root, ...parts] = path.split("/").filter((part) => part !== "");

@@ -13,7 +13,7 @@ export interface RequestInfo {
   readonly target: Target;
 }
 
-/** What goes wrong with the next requests. */
+/** A fault of the next requests. */
 export interface Fault {
   /** How many requests it befalls. */
   readonly times: number;

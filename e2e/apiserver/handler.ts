@@ -30,13 +30,13 @@ export interface HandlerOptions {
   readonly now: () => Date;
   /** How Pods are reached; undefined: not at all. */
   readonly dial: Dial | undefined;
-  /** Called once for each request, when its answer begins; `code` is 0 where there was none. */
+  /** Called once for each request, when its answer begins; `code` is 0 without an answer. */
   readonly onRequest: (request: RequestInfo, code: number) => void;
 }
 
 type ResourceTarget = Extract<Target, { type: "resource" }>;
 
-/** What there is to know about one request to a resource. */
+/** Facts about one request to a resource. */
 interface Call {
   readonly resource: Resource;
   readonly stored: Resource;
@@ -87,7 +87,7 @@ export class Handler {
     }
   }
 
-  /** Never rejects. Of all that clients upgrade to, only forwarded ports are served. */
+  /** Never rejects. Among upgrades of clients, only forwarded ports are served. */
   async upgrade(upgrade: Upgrade): Promise<void> {
     const { request, socket } = upgrade;
     const { method = "GET", url = "/" } = request;
@@ -131,7 +131,7 @@ export class Handler {
     for (const watch of this.#watches) watch.bookmark();
   }
 
-  /** Whom the user asks to be taken for, if that is allowed (`kubectl --as`). @throws {ApiError} 403 */
+  /** The user that the user asks to be taken for, if that is allowed (`kubectl --as`). @throws {ApiError} 403 */
   #impersonated(user: User, request: IncomingMessage): User {
     const wanted = impersonation(request);
     if (wanted === undefined) return user;

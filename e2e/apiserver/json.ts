@@ -28,7 +28,7 @@ export function asNumber(value: Json | undefined): number | undefined {
   return typeof value === "number" ? value : undefined;
 }
 
-/** What is at the path of field names; undefined where a step is missing. */
+/** The value at the path of field names; undefined if a step is missing. */
 export function at(value: Json | undefined, ...path: readonly string[]): Json | undefined {
   for (const name of path) {
     if (!isObject(value)) return undefined;

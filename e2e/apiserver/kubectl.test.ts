@@ -254,7 +254,7 @@ test("kubectl get -w shows changes as rows", options, async () => {
   await cluster.ok("apply -f -", { input: web });
   const lines = cluster.follow("get svc web -w --no-headers");
   assert.match((await lines.next()).value, /<pending>/);
-  await cluster.watched; // What changes between its list and its watch, kubectl does not show.
+  await cluster.watched; // kubectl does not show changes between its list and its watch.
   cluster.server.patch(service, { status: { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } } });
   assert.match((await lines.next()).value, /192.0.2.1/);
 });

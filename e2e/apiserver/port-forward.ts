@@ -8,7 +8,7 @@ import type { KubeObject } from "./objects.ts";
 /** Connects to a port on the loopback interface of a Pod, as its kubelet does. @throws {Error} when nobody listens there */
 export type Dial = (pod: KubeObject, port: number) => Promise<Duplex>;
 
-/** Of the protocols of streams in a WebSocket the one that a client for port forwarding offers; kubectl's SPDY is not spoken. */
+/** The protocol of streams in a WebSocket that a client for port forwarding offers; the server does not speak kubectl's SPDY. */
 const protocol = "v4.channel.k8s.io";
 const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => protocol, perMessageDeflate: false });
 
@@ -44,14 +44,14 @@ export function forwardPorts(upgrade: Upgrade, ports: readonly number[], dial: (
 export interface Upgrade {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
-  /** What the client has sent already. */
+  /** Octets that the client has sent already. */
   readonly head: Buffer;
 }
 
 async function forward(client: WebSocket, place: number, port: number, dial: (port: number) => Promise<Duplex>): Promise<void> {
   const [data, errors] = [2 * place, 2 * place + 1];
   for (const channel of [data, errors]) client.send(Buffer.from([channel, port & 0xff, port >> 8]));
-  const early: Buffer[] = []; // What came before there was a connection.
+  const early: Buffer[] = []; // Octets that came before there was a connection.
   let remote: Duplex | undefined;
   client.on("message", (message: Buffer) => {
     if (message[0] !== data) return;

@@ -4,7 +4,7 @@ import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "./resour
 import type { Store } from "./store.ts";
 import type { User } from "./tokens.ts";
 
-/** What a request wants to do: something to a resource, or to a path. Absent names and namespaces stand for all. */
+/** The action of a request: a verb on a resource, or on a path. Absent names and namespaces stand for all. */
 export type Action =
   | {
       readonly type: "resource";
@@ -93,7 +93,7 @@ function covers(rule: Json, action: Action): boolean {
   return has("apiGroups", group) && covered && (names.length === 0 || (name !== "" && names.includes(name)));
 }
 
-/** What every cluster grants from its start: discovery to those who are known, versions and health to all, reviews of oneself. */
+/** Roles that every cluster grants from its start: discovery to known users, versions and health to all, reviews of oneself. */
 export const defaultRoles: readonly JsonObject[] = [
   ...granted(
     "cluster-admin",

@@ -146,7 +146,7 @@ export class Registry {
     return { ...object, metadata: { ...object.metadata, ...deletion } };
   }
 
-  /** What was last in a namespace that is being deleted takes it along. */
+  /** The last object of a namespace that is being deleted takes the namespace along. */
   #remove(resource: Resource, object: KubeObject): KubeObject {
     const removed = this.#store.remove(resource, object);
     const namespace = this.#store.get(namespaces, object.metadata.namespace ?? "");
@@ -221,7 +221,7 @@ export class Registry {
     }
   }
 
-  /** The version comes first: a change of what was deleted and made anew is a conflict too. */
+  /** The version comes first: a change of an object that was deleted and made again is a conflict too. */
   #checkVersion(resource: Resource, current: KubeObject, next: KubeObject): void {
     const { name, uid, resourceVersion } = next.metadata;
     if (resourceVersion !== undefined && resourceVersion !== "" && resourceVersion !== current.metadata.resourceVersion) {
@@ -263,7 +263,7 @@ function withStatus(object: KubeObject, status: Json | undefined): KubeObject {
   return { ...(rest as KubeObject), ...(status === undefined ? {} : { status }) };
 }
 
-/** What a decoder with the kind's types would refuse, for the parts that the server itself relies on. */
+/** The error of a decoder with the kind's types, for the parts that the server itself relies on. */
 function wrongShape(kind: string, object: JsonObject): string | undefined {
   for (const name of ["metadata", "spec", "status"]) {
     const value = object[name];

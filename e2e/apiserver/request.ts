@@ -1,6 +1,6 @@
 import type { Action } from "./rbac.ts";
 
-/** What a request's method, path and query ask for. */
+/** The target of a request's method, path and query. */
 export type Target =
   | {
       readonly type: "resource";
@@ -43,8 +43,8 @@ function readOrDelete(method: string, named: boolean, query: URLSearchParams): s
 }
 
 /**
- * What has to be allowed for the request. A list, watch or deletion of a collection by `metadata.name` counts as naming that object,
- * and a namespace as being in itself, which is what rules with `resourceNames` and Roles count on.
+ * The action that has to be allowed for the request. A list, watch or deletion of a collection by `metadata.name` counts as naming
+ * that object, and a namespace as being in itself. Rules with `resourceNames` and Roles count on that.
  */
 export function requiredAction(target: Target, query: URLSearchParams): Action {
   if (target.type === "path") return target;

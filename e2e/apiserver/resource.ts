@@ -5,7 +5,7 @@ import type { KubeObject } from "./objects.ts";
 /** A cell of a Table. */
 export type Cell = string | number | null;
 
-/** A column of `kubectl get`. Those of priority 1 are shown by `-o wide` only. */
+/** A column of `kubectl get`. `-o wide` alone shows columns of priority 1. */
 export interface Column {
   readonly name: string;
   readonly type: "string" | "integer" | "date";

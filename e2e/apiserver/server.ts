@@ -61,7 +61,7 @@ export interface RequestRecord {
   readonly code: number;
 }
 
-/** Whom a kubeconfig is for: a user with groups, or a ServiceAccount, `namespace/name`, that exists. */
+/** The identity of a kubeconfig: a user with groups, or a ServiceAccount, `namespace/name`, that exists. */
 export type Identity = { readonly name: string; readonly groups: readonly string[] } | { readonly serviceAccount: string };
 
 const tokenLifetime: Millis = 24 * 3600 * 1000;
@@ -172,7 +172,7 @@ export class ApiServer implements AsyncDisposable {
     return this.#tokens.issue(bearer, now, now + tokenLifetime);
   }
 
-  /** Makes the server unreachable: stops listening and cuts every connection. What is stored stays. */
+  /** Makes the server unreachable: stops listening and cuts every connection. Stored objects stay. */
   async pause(): Promise<void> {
     if (this.#server?.listening !== true) return;
     const closed = once(this.#server, "close");
@@ -250,7 +250,7 @@ export class ApiServer implements AsyncDisposable {
     return namespace === undefined ? objects : objects.filter(({ metadata }) => metadata.namespace === namespace);
   }
 
-  /** What every cluster has from its start. */
+  /** Makes the objects that every cluster has from its start. */
   #populate(clusterCidr: Prefix | undefined): void {
     for (const name of ["default", "kube-node-lease", "kube-public", "kube-system"])
       this.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });

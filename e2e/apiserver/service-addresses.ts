@@ -15,7 +15,7 @@ export interface ServiceAddressesOptions {
 
 /**
  * Gives Services their cluster addresses and node ports, lowest free one first, as the policy and the families in their spec ask.
- * What is in use is read from the store's changes, so that nothing is lost when a write fails or is only tried.
+ * The addresses in use are read from the store's changes, so that nothing is lost when a write fails or is only tried.
  */
 export class ServiceAddresses {
   readonly #resource: Resource;

@@ -53,7 +53,7 @@ export function tokenResponse(account: KubeObject, request: Json, tokens: Tokens
   };
 }
 
-/** Answers the reviews by which a client asks who it is and what it may do. */
+/** Answers the reviews by which a client asks for its identity and rights. */
 export function reviewResponse(plural: string, body: Json, user: User, authorizer: Authorizer): JsonObject {
   const review = asObject(body);
   switch (plural) {

@@ -1,13 +1,13 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { asNumber, asObject, asText, at, type JsonObject } from "./json.ts";
 
-/** Who makes a request. */
+/** The user of a request. */
 export interface User {
   readonly name: string;
   readonly groups: readonly string[];
 }
 
-/** Whom a bearer token stands for. `serviceAccount` is to be checked against the accounts that exist. */
+/** The user of a bearer token. `serviceAccount` is to be checked against the existing accounts. */
 export interface Bearer extends User {
   readonly serviceAccount?: { readonly namespace: string; readonly name: string; readonly uid: string };
 }

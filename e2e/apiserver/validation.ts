@@ -36,7 +36,7 @@ export function nameErrors(field: string, name: string, rule: NameRule): FieldEr
   return pattern.test(name) ? [] : [invalidValue(field, name, why)];
 }
 
-/** What holds for the metadata of every kind. */
+/** Checks the metadata of every kind. */
 export function metadataErrors({ metadata }: KubeObject, rule: NameRule): FieldError[] {
   if (metadata.name === "") return [requiredValue("metadata.name", "name or generateName is required")];
   const errors = nameErrors("metadata.name", metadata.name, rule);

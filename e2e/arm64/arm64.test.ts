@@ -7,7 +7,7 @@ import { Arm64Machine, cannotEmulate } from "./machine.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 
-// What depends on the processor: struct layouts, the order of octets, the foreign functions; and the arithmetic of codecs.
+// Tests that depend on the processor: struct layouts, the order of octets, the foreign functions; and the arithmetic of codecs.
 const groups: Record<string, { files: string; except?: string }> = {
   "addresses and octets": { files: "pkg/{net,octets}/**/*.test.ts" },
   // qemu does not know IP_MINTTL, SO_MEMINFO, SO_ATTACH_REUSEPORT_CBPF and SO_PEERNAME, and what a test starts in a namespace of its own has no qemu.

@@ -23,7 +23,7 @@ function hasQemu(): boolean {
  * are the image's where they are not JavaScript. qemu does not run what such a program starts.
  */
 export class Arm64Machine implements Disposable {
-  /** Of the image. */
+  /** Root folder of the image. */
   readonly root: string;
   /** A copy of the project; tests run here. */
   readonly project: string;
@@ -57,7 +57,7 @@ export class Arm64Machine implements Disposable {
 
   /** Runs any program for arm64; see `node`. */
   async run(command: readonly string[]): Promise<string> {
-    const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...env } = process.env; // Of the runner that this may be a part of.
+    const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...env } = process.env; // Variables of the test runner that this may be a part of are left out.
     const options = { cwd: this.project, env, maxBuffer: 1 << 26 };
     const { stdout } = await promisify(execFile)("qemu-aarch64-static", ["-L", this.root, ...command], options);
     return stdout;

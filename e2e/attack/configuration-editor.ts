@@ -11,7 +11,7 @@ const listener = `require("node:http").createServer((request, response) => {
   response.end("{}");
 }).listen(80, "::", () => console.log("listening"));`;
 
-/** What of other people's Secrets may be asked for by their names in the configuration. */
+/** Keys of other Secrets that a configuration may ask for by their names. */
 const secrets = [
   { name: "memberlist", key: "secretkey" },
   { name: "ingot-webhook", key: "tls.key" },

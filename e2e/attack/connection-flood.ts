@@ -9,7 +9,7 @@ import { becomeUrgent } from "#pkg/linux";
 
 const [host = "", port, perSecond, ...sources] = process.argv.slice(2);
 const givenUpAfterMs = 100;
-const atOnce = Number(perSecond) / 50; // Of what it could not try in time, so much is made up for.
+const atOnce = Number(perSecond) / 50; // The most late attempts that it makes up for.
 const pending = new Map<Socket, number>(); // Still being opened, the oldest first -> since when.
 let tried = 0;
 let opened = 0;

@@ -7,7 +7,7 @@ import { becomeRealTime, becomeUrgent, socketAddress, UdpSocket } from "#pkg/lin
 import { parseAddress } from "#pkg/net";
 
 const [address = "", port, perSecond] = process.argv.slice(2);
-const atOnce = Number(perSecond) / 10; // Of what it could not send in time, so much is made up for.
+const atOnce = Number(perSecond) / 10; // The most late packets that it makes up for.
 if (!becomeRealTime()) becomeUrgent();
 const sockets = Array.from({ length: 50 }, (_, index) =>
   UdpSocket.open({ family: "IPv4", port: 20_000 + index, ttl: 64, trafficClass: 0 }),

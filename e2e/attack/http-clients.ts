@@ -1,8 +1,8 @@
 /**
  * Clients of an HTTP port: `http-clients.ts HOST PORT MODE SECONDS`. MODE is `slow` (600 connections whose requests never end, a byte
- * each second), `stuck` (64 connections that ask for /metrics and read nothing), `many` (600 connections that ask again as soon as they
- * are answered), each made anew when it is closed; or `scrape`, which asks for /metrics once a second, and prints `answered N of M` and
- * how long the slowest answer took.
+ * each second), `stuck` (64 connections that ask for /metrics and read nothing) or `many` (600 connections that ask again as soon as
+ * they are answered); a closed connection is replaced. Or MODE is `scrape`, which asks for /metrics once a second, and prints `answered
+ * N of M` and the time of the slowest answer.
  */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -13,7 +13,7 @@ const ringPort = "7946";
 const metricsPort = "7472";
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** Processes that never rest, for so many as each processor can run at once. @returns how to end them */
+/** Starts processes that never rest, several for each processor. @returns how to end them */
 function burn(): Disposable {
   const burners = Array.from({ length: overcommitted * availableParallelism() }, () =>
     spawn(process.execPath, ["--eval", "for (;;);"], { stdio: "ignore" }),
@@ -35,7 +35,7 @@ function total(metrics: string, name: string): number {
   return Number(new RegExp(`^${name}(?:{[^}]*})? (\\d+)`, "m").exec(metrics)?.[1] ?? Number.NaN);
 }
 
-/** All that may keep a speaker from its work, at once. Each by itself used to make it dead to the others. */
+/** Everything that may keep a speaker from its work, at once. Each by itself used to make it dead to the others. */
 export const overload: Scene = {
   name: "overload",
   tried: `in a cluster of 3, ${overcommitted} processes for each processor never rest, the main thread of every speaker is blocked for 2 s at a time, 600 connections read /metrics of the owner as fast as they are answered, and a host without the key sends it ${garbagePerSecond.toLocaleString("en")} packets/s on port ${ringPort}, all at once`,

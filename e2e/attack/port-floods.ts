@@ -8,8 +8,8 @@ import type { Outcome, Scene } from "./scene.ts";
 
 const connectionsPerSecond = 11_000;
 const seconds = 10;
-const maxLoad = 0.25; // Of a core, by the main thread.
-const tolerated = 3; // Of a kubelet's probes in a row, where the manifest names no number. A machine that is busy misses some.
+const maxLoad = 0.25; // Share of a core, by the main thread.
+const tolerated = 3; // Failed probes of a kubelet in a row that are tolerated, where the manifest names no number. A machine that is busy misses some.
 const nodeAsn = 65001;
 const routerAsn = 65000;
 const router = "172.30.0.151";
@@ -25,7 +25,7 @@ address-pools:
 - {name: routed, protocol: bgp, addresses: [198.51.100.0/24]}
 `;
 
-/** What is attacked, and who has to get in there meanwhile. */
+/** The attacked port, and the client that has to get in meanwhile. */
 interface Target {
   readonly port: 7472 | 179;
   readonly probe: "http" | "bgp";

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const [host = "", port, mode = "http", seconds] = process.argv.slice(2);
 const everyMs = 500;
-const timeoutMs = 1_000; // Of a kubelet, where the manifest names none.
+const timeoutMs = 1_000; // Timeout of a kubelet, where the manifest names no timeout.
 const wanted = mode === "http" ? "HTTP/1.1 200" : "\xff".repeat(16);
 
 /** @returns how long the answer took, in milliseconds; undefined for none in time */

@@ -22,7 +22,7 @@ function beside({ address }: RingProcess, last: number): string {
   return address.replace(/\d+$/, String(last));
 }
 
-/** What members lost or suspected since they had printed so many lines. */
+/** Losses and suspicions of members after their first `from` lines. */
 function losses(ring: LargeRing, from: readonly number[]): string[] {
   return ring.nodes.flatMap(({ name, lines }, index) =>
     lines
@@ -137,7 +137,7 @@ export const ringIdleConnections: Scene = {
 
 const connectionsPerSecond = 11_000;
 const connectionSeconds = 10;
-const maxLoad = 0.1; // Of a core.
+const maxLoad = 0.1; // Share of a core.
 
 /** Floods a node with connections while `during` runs. @returns what the node's process takes of a core, and what the flood did */
 async function floodConnections(target: RingProcess, sources: readonly string[], during: () => Promise<void>) {

@@ -10,7 +10,7 @@ import { BgpLab, type Measured, nodeAsn, routerAsn } from "../bench/bgp-lab.ts";
 import { type LongestTurn, longestTurns, nothing, probeFlag } from "../bench/turns.ts";
 
 export const routeCount = 10_000;
-/** What a turn of the main thread may take, in milliseconds of its own. */
+/** Longest allowed turn of the main thread, in milliseconds of its own. */
 export const maxTurn = 25;
 
 /** All addresses of the Services are in it. */
@@ -23,7 +23,7 @@ export function configuration(addresses: readonly string[], pools = mainPool): s
   return `peers:\n${peers.join("")}address-pools:\n${pools}`;
 }
 
-/** What a hostile router does. */
+/** Actions of a hostile router. */
 export interface Flood {
   /** Of `hostile-router.ts`. */
   readonly mode: "refresh" | "update" | "malformed" | "keepalive";
@@ -39,7 +39,7 @@ export class RoutesLab implements AsyncDisposable {
   readonly bundles: string;
   readonly #hostile: ReadonlyMap<Flood, LabProcess>;
   readonly #bird: Bird;
-  /** Of all routers. */
+  /** Addresses of all routers. */
   readonly addresses: readonly string[];
   readonly #stack: AsyncDisposableStack;
 

@@ -9,7 +9,7 @@ export interface Scene {
 export interface Outcome {
   /** For how long the attack went on. */
   readonly seconds: number;
-  /** What it did, measured. */
+  /** Its effect, measured. */
   readonly effect: string;
   /** Nothing happened that must not happen. */
   readonly holds: boolean;

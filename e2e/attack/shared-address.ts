@@ -12,7 +12,7 @@ interface Newcomer {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** Who owns an address, by each node that says that it does. */
+/** The owners of an address, by each node that claims it. */
 async function owners(cluster: DemoCluster, address: string): Promise<string> {
   const found: string[] = [];
   for (const { name, speaker } of cluster.nodes) {

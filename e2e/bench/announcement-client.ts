@@ -1,6 +1,6 @@
 /**
- * The client of `failover-many.ts`, a process on a host of its lab: receives who announces which IPv4 address, and asks for those that it
- * has received by ARP, one each millisecond. Prints what is new as lines of JSON.
+ * The client of `failover-many.ts`, a process on a host of its lab. It receives announcements of IPv4 addresses, and asks by ARP for the
+ * addresses that it has received, one each millisecond. Prints what is new as lines of JSON.
  */
 import { ArpAsker, monotonicNow } from "./arp-asker.ts";
 

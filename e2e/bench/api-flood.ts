@@ -1,7 +1,7 @@
 /**
  * Changes many objects of an API server as fast as it takes them: `api-flood.ts KUBECONFIG PORT MODE COUNT`. MODE is `endpoints` (the
  * endpoint of each Service of `bgp-services.ts` becomes unready, then ready), `nodes` (as many Nodes come, get labels, and go), `requests`
- * (each Service asks for a pool that there is not, then no longer), `selectors` (as many other Services come with a selector of half a megabyte,
+ * (each Service asks for an unknown pool, then no longer), `selectors` (as many other Services come with a selector of half a megabyte,
  * change it and go) or `recreate` (each Service is deleted with its endpoint).
  */
 import { readFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
  * How soon BFD finds that a path is cut: ours and FRR's bfdd, each with the same FRR at the other end, on one switch, in the same cuts,
- * `--runs` of them (20), at 10, 50 and 300 ms times 3. The path loses packets without a link going down. Of each side:
+ * `--runs` of them (20), at 10, 50 and 300 ms times 3. The path loses packets without a link going down. For each side:
  * - from the cut until it knows, which also depends on when the last packet came: with jitter 2 to 3 intervals before;
  * - from the last packet until it knows, less the detection time: how late the timer is;
  * - times that it took the peer for silent, without a cut, although a packet had come within the detection time; and times that it was
@@ -48,7 +48,7 @@ interface Side {
   readonly name: string;
   readonly downs: Downs;
   readonly isUp: (interval: number) => Promise<boolean>;
-  /** What tcpdump sees there. */
+  /** Packets that tcpdump sees there. */
   readonly capture: LabProcess;
 }
 

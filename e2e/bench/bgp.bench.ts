@@ -31,7 +31,7 @@ interface Arrival {
 /** Services with one address each, so far apart that none of the aggregates of one is another's. */
 interface Load {
   readonly services: number;
-  /** Of the advertisements: each one announces a prefix of that length for each Service. */
+  /** Lengths of the advertisements: each announces a prefix of that length for each Service. */
   readonly lengths: readonly number[];
 }
 

@@ -29,7 +29,7 @@ export async function end({ speaker }: DemoNode, signal: "SIGKILL" | "SIGTERM"):
   await speaker.process.exited;
 }
 
-/** What a client has printed of one type. */
+/** The lines of one type that a client has printed. */
 export function linesOf<Line extends { readonly type: string }, Type extends Line["type"]>(
   client: LabProcess,
   type: Type,

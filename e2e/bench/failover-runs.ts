@@ -50,7 +50,7 @@ export const kinds: readonly Kind[] = [
   },
 ];
 
-/** Who answers for an address: the speaker, or the kernel of the node that has it on its NIC. */
+/** The one that answers for an address: the speaker, or the kernel of the node that has it on its NIC. */
 export const ways = {
   "layer 2": undefined,
   "on a NIC": `address-pools:

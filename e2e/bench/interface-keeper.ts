@@ -1,7 +1,8 @@
 /**
- * What keeps addresses in a kernel, alone: `interface-keeper.ts COUNT IDLE-SECONDS ROUTES`. Prints lines of JSON: when COUNT addresses of an
- * interface were wanted and were there, what one more and one less took, and the CPU time of a while in which nothing happens. Then ROUTES of a
- * table of its own, and what addresses of the NIC nic0 cost, which have a lifetime. It keeps all but these until it is ended.
+ * Keeps addresses in a kernel, and does nothing else: `interface-keeper.ts COUNT IDLE-SECONDS ROUTES`. Prints lines of JSON: when COUNT
+ * addresses of an interface were wanted and were there, the time of one more and one less, and the CPU time of an idle while. Then it
+ * prints the same of ROUTES in a table of its own, and the cost of addresses of the NIC nic0, which have a lifetime. It keeps all but these
+ * until it is ended.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { SystemClock } from "#pkg/clock";
@@ -74,7 +75,7 @@ if (import.meta.main) {
       () => void texts.forEach((text) => void keeper.want(`nic ${text}`, [itemOf(text, true)])),
       () => texts.every((text) => placed(`nic ${text}`)),
     );
-    await sleep(renewedSeconds * 1_000); // Those that came first have the lifetime of as many by then.
+    await sleep(renewedSeconds * 1_000); // By then the first addresses have the lifetime that their number requires.
     const cpu = process.cpuUsage();
     await sleep(renewedSeconds * 1_000);
     const used = process.cpuUsage(cpu);

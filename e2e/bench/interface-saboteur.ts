@@ -24,7 +24,7 @@ export interface Sabotage {
   readonly foreignTouched: number;
 }
 
-/** What was deleted, and how long it was gone as the one who deleted it heard of it, in milliseconds. */
+/** Deleted entries, and the time in milliseconds until the saboteur heard of their return. */
 interface Returns {
   readonly deleted: number;
   readonly median: number;
@@ -110,7 +110,7 @@ function foreignRequests(interfaceIndex: number): KernelRequest[] {
   }).flat();
 }
 
-/** What deletes the address or route that a message is about; undefined where it has another mark, or the route is of another table. */
+/** Deletes the address or route that a message is about; undefined if it has another mark, or the route is of another table. */
 function victimOf(message: NetlinkMessage, protocol: number): Victim | undefined {
   if (message.type === "addressSet" || message.type === "addressDeleted") {
     const { interfaceIndex, address, prefixLength } = message.address;

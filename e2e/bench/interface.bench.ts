@@ -1,8 +1,8 @@
 /**
- * Addresses in a node's kernel, and in BIRD's OSPF of the router beside it: `make bench-interface`. 5,000 addresses from the first to the last,
- * beside `ip -batch` with as many; one more, one less, what it costs while nothing happens, what addresses on a NIC cost, whose lifetimes are
- * renewed, and how long an address or a route is gone that something else deletes. With INTERFACE_SOAK_MINUTES it deletes for that long; otherwise
- * for 20 s.
+ * Measures addresses in a node's kernel, and in BIRD's OSPF of the router beside it: `make bench-interface`. 5,000 addresses from the first
+ * to the last, beside `ip -batch` with as many; one more, one less; the cost of an idle while; the cost of addresses on a NIC, whose
+ * lifetimes are renewed; and how long an address or a route is gone that something else deletes. With INTERFACE_SOAK_MINUTES it deletes for
+ * that long; otherwise for 20 s.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -37,7 +37,7 @@ await using remote = await startBird(
 );
 await waitFor("the neighbour", async () => (await remote.command("show ospf neighbors")).includes("Full"), { timeout: 30_000 });
 
-// What the kernel and BIRD need for it, whoever asks.
+// The time of the kernel and BIRD, whoever asks.
 await node.run(["ip", "link", "add", "kube-lb0", "type", "bridge"]);
 await node.run(["ip", "link", "set", "kube-lb0", "up"]);
 const lines = Array.from({ length: count }, (_, i) => `addr add 10.79.${i >> 8}.${i & 255}/32 dev kube-lb0`).join("\n");

@@ -15,7 +15,7 @@ export function kernelNow(): number {
 
 /** Has the kernel note when packets arrive at the socket, from now on. */
 export function stampArrivals(fd: number): void {
-  ioctl(fd, getStamp, time); // There is none yet.
+  ioctl(fd, getStamp, time); // There is no time stamp yet.
 }
 
 /** When the packet arrived that was last received from the socket, by `kernelNow`: without the time until this process ran again. */

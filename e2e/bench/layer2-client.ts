@@ -87,7 +87,7 @@ function frames(question: Question, count: number): SendBatch {
   return requests;
 }
 
-/** What a Linux host sends that looks for an address. */
+/** Encodes the question that a Linux host sends when it looks for an address. */
 function encode({ protocol, target, sender }: Question): Uint8Array {
   const [link] = JSON.parse(execFileSync("ip", ["-json", "link", "show", "dev", name], { encoding: "utf8" }));
   const mac = Buffer.from(link.address.replaceAll(":", ""), "hex");
@@ -115,7 +115,7 @@ function checksum(bytes: Buffer): number {
   return ~sum & 0xffff;
 }
 
-/** What the benchmark sends for one call. */
+/** The benchmark's message for one call. */
 export interface Call {
   readonly method: keyof typeof client;
   readonly parameters: readonly unknown[];

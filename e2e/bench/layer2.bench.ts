@@ -16,7 +16,7 @@ import { quantile } from "./measure.ts";
 
 type Client = typeof client;
 
-// Of several rounds the least disturbed one counts, by the p99 until the answer arrived: the machine does other things too.
+// The least disturbed of several rounds counts, by the p99 until the answer arrived: the machine does other things too.
 const samples = 1000;
 const rounds = 5;
 const floodMs = 250;

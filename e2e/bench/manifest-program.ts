@@ -4,7 +4,7 @@ import { baseManifests, podTemplate } from "#e2e/demo-cluster";
 export interface ManifestProgram {
   readonly nodeFlags: readonly string[];
   readonly args: readonly string[];
-  /** What it says of a cluster's own, such as the name of the node, is left out. */
+  /** Variables of a particular cluster, such as the name of the node, are left out. */
   readonly env: Readonly<Record<string, string>>;
 }
 

@@ -9,7 +9,7 @@ export function quantile(values: readonly number[], part: number): number {
   return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(part * values.length) - 1)] ?? Number.NaN;
 }
 
-/** What a process uses of the machine. */
+/** A process's use of the machine. */
 export class ProcessUsage {
   readonly #pid: number;
 
@@ -17,7 +17,7 @@ export class ProcessUsage {
     this.#pid = pid;
   }
 
-  /** Of all its threads so far. */
+  /** CPU time of all its threads so far. */
   get cpuSeconds(): number {
     const threads = readdirSync(`/proc/${this.#pid}/task`);
     return threads.reduce((sum, thread) => sum + this.#spent(thread), 0);

@@ -1,7 +1,7 @@
 /**
- * What a ring costs and how soon it knows of a crash, ours at both timings beside HashiCorp's v0.6.0 with its defaults, each node a
- * process of its own, encrypted, in a network namespace made for it. Run it with `node e2e/bench/memberlist.bench.ts [SIZE…]`; the
- * sizes default to 3, 10 and 50, which take about 17 minutes.
+ * Measures the cost of a ring and the time until it knows of a crash, ours at both timings beside HashiCorp's v0.6.0 with its
+ * defaults, each node a process of its own, encrypted, in a network namespace made for it. Run it with `node
+ * e2e/bench/memberlist.bench.ts [SIZE…]`; the sizes default to 3, 10 and 50, which take about 17 minutes.
  *
  * Detection is from SIGKILL until a member has notified its application; packets are those that the kernel sent over UDP, CPU is user
  * and system time, both for each node of a ring in which nothing happens.

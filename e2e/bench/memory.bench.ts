@@ -1,7 +1,8 @@
-// What controller and speakers hold and use at rest, and how soon they are ready: bundles as in the image, with the manifests' flags, and a pool for layer 2, so with the
-// threads for layer 2 and the ring. Anonymous memory is a process's own; file pages are mostly Node's program, which the kernel shares
-// among all processes of a node that run it, and drops when memory is short. `--nodes=N` is 1 when unset; with 3 the ring looks for failures as
-// in a cluster. `--minutes=N` waits longer than one; what follows `--` are more flags of Node for the speakers.
+// Measures memory and processor time of controller and speakers at rest, and the time until they are ready: bundles as in the image, with
+// the manifests' flags, and a pool for layer 2, so with the threads for layer 2 and the ring. Anonymous memory is a process's own; file
+// pages are mostly Node's program, which the kernel shares among all processes of a node that run it, and drops when memory is short.
+// `--nodes=N` is 1 when unset; with 3 the ring looks for failures as in a cluster. `--minutes=N` waits longer than one; what follows `--`
+// are more flags of Node for the speakers.
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +27,7 @@ interface ThreadUse {
   readonly wakeUps: number;
 }
 
-/** What each thread of a process has used so far: number -> use. */
+/** The use of each thread of a process so far: number -> use. */
 function threadsOf(pid: number): Map<string, ThreadUse> {
   return new Map(
     readdirSync(`/proc/${pid}/task`).map((thread) => {
@@ -44,7 +45,7 @@ function printMemory(name: string, pid: number): void {
   console.log(`${name.padEnd(24)}${megabytes.join("")}${String(value("Threads")).padStart(9)}`);
 }
 
-/** What the mappings of a process are for: its name -> whether a mapping is of it, by permissions and file. The first one counts. */
+/** Purposes of a process's mappings: name -> whether a mapping has this purpose, by permissions and file. The first one counts. */
 const purposes: Readonly<Record<string, (permissions: string, file: string) => boolean>> = {
   "Node's program": (_, file) => file.endsWith("/node"),
   "other files": (_, file) => file.startsWith("/"),

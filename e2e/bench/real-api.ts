@@ -6,9 +6,9 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { findKcp, RealCluster } from "#e2e/cluster";
 
-/** What a benchmark is told of the API server. */
+/** The API server as a benchmark sees it. */
 export interface RealApi {
-  /** Of the cluster's files, the audit log among them. */
+  /** Folder of the cluster's files, the audit log among them. */
   readonly directory: string;
   /** Kubeconfigs with the rights of the manifests, and of an administrator. All are ServiceAccounts, whose requests are audited alike. */
   readonly kubeconfigs: Readonly<Record<"controller" | "speaker" | "admin", string>>;

@@ -1,7 +1,7 @@
 /**
- * What a speaker costs the API server: the bundled process with the rights of the manifests beside a real API server, which counts its
- * requests (audit log), while the kernel counts the octets of its connections. Prints what it measured, and what follows for 1,000 nodes.
- * Run it as root with `node e2e/bench/speaker-api.bench.ts`; it takes a quarter of an hour.
+ * Measures a speaker's cost for the API server: the bundled process with the rights of the manifests beside a real API server, which
+ * counts its requests (audit log), while the kernel counts the octets of its connections. Prints the measured values, and the resulting
+ * ones for 1,000 nodes. Run it as root with `node e2e/bench/speaker-api.bench.ts`; it takes a quarter of an hour.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { build } from "../../build.ts";
 import { MeasuredProcess } from "./measure.ts";
 import { BareClient, type RealApi, realApi, runBesideRealApi } from "./real-api.ts";
 
-const restSeconds = 900; // Each watch is asked for anew after 5 to 10 minutes.
+const restSeconds = 900; // A watch lasts 5 to 10 minutes.
 const repeats = 200;
 const clusterNodes = 1_000;
 const heartbeatsPerHour = 12; // A kubelet writes an unchanged status every 5 minutes.

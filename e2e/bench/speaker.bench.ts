@@ -1,7 +1,7 @@
 /**
- * What a speaker spends on deciding, at 10,000 Services and 50 nodes, in milliseconds of its one thread. The bound, measured in
- * the same run, is the bare SHA-256 of every text that a whole election hashes: what no speaker that decides all anew can be below.
- * Run it with `node e2e/bench/speaker.bench.ts`.
+ * Measures a speaker's time for decisions, at 10,000 Services and 50 nodes, in milliseconds of its one thread. The bound, measured
+ * in the same run, is the bare SHA-256 of every text that a whole election hashes: no speaker that decides everything again can be
+ * faster. Run it with `node e2e/bench/speaker.bench.ts`.
  */
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
@@ -164,7 +164,7 @@ report(
   ),
 );
 
-// What the flight recorder adds, which every speaker has: the same inputs without it and with it, in turn.
+// The extra time of the flight recorder, which every speaker has: the same inputs without it and with it, in turn.
 const seen = (recorder?: Recorder) => new Bench(ownAddress, serviceCount, recorder);
 report(
   "see everything",

@@ -19,7 +19,7 @@ export async function longestTurns(processes: readonly LabProcess[], act: () => 
   const readers = processes.map((process) => new ProbeReader(process));
   await Promise.all(readers.map((reader) => reader.wait(1)));
   for (const reader of readers) reader.forget();
-  // Of what a process prints only the last lines are kept.
+  // A process's output keeps only its last lines.
   const reading = setInterval(() => {
     for (const reader of readers) reader.read();
   }, 250);
@@ -35,7 +35,7 @@ export async function longestTurns(processes: readonly LabProcess[], act: () => 
 /** Reads what the probe prints once a second, or when the thread is free again. */
 class ProbeReader {
   readonly #process: LabProcess;
-  #number = 0; // Of the last line that was read.
+  #number = 0; // Number of the last line that was read.
   longest: LongestTurn = nothing;
 
   constructor(process: LabProcess) {

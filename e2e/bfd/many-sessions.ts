@@ -14,7 +14,7 @@ export interface ManyEnds {
 export interface ManyOptions {
   readonly count: number;
   readonly intervalMs: number;
-  /** Whose the other ends are. */
+  /** The program at the other ends. */
   readonly peer: "frr" | "ours";
   /** Our main thread has no time for anything else. */
   readonly busy: boolean;

@@ -9,7 +9,7 @@ export interface OurSession {
   readonly local?: string;
   readonly interface?: string;
   readonly multihop?: boolean;
-  /** What is not as in a profile without settings. */
+  /** Settings that differ from a profile without settings. */
   readonly settings?: Partial<BfdProfile>;
 }
 

@@ -9,19 +9,19 @@ export interface Act {
   readonly what: What;
 }
 
-/** What is done alike to every target. */
+/** Acts that are alike for every target. */
 export type SharedWhat =
   | { readonly type: "isolate" | "unplug" | "cutApi"; readonly node: number }
   /** Between two nodes alone; packets from the first to the second, or both ways. */
   | { readonly type: "cut" | "cutOneWay"; readonly node: number; readonly other: number }
-  /** Of what the node receives of the ring, in percent. */
+  /** Share of the ring's packets to the node that is lost, in percent. */
   | { readonly type: "lose"; readonly node: number; readonly percent: number }
   /** All frames of a node, in both directions. */
   | { readonly type: "impair"; readonly node: number; readonly impairment: Impairment }
   | { readonly type: "isolateControlPlane" | "killRouter" | "freezeRouter" }
   | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" };
 
-/** What a target does in its own way, if it can. */
+/** Acts that a target does in its own way, if it can. */
 export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
   /** So many threads of a speaker end, soon after one another; the speaker starts each again. */
@@ -37,7 +37,7 @@ export type OwnWhat =
   /** The speaker of a node, or a controller, is that of another version. */
   | { readonly type: "otherVersion"; readonly node: number }
   | { readonly type: "otherControllerVersion"; readonly controller: number }
-  /** What a speaker, or a controller, prints goes to a disk that is full from its start on. */
+  /** The output of a speaker, or a controller, goes to a disk that is full from its start on. */
   | { readonly type: "fillDisk"; readonly node: number }
   | { readonly type: "fillControllerDisk"; readonly controller: number }
   /** The clock of a speaker's machine, or of a controller's, is put forward, or back; the monotonic one is not. */
@@ -54,7 +54,7 @@ export type What = SharedWhat | OwnWhat;
 export const renumberings = ["addFirst", "deleteFirst", "apart", "flush", "mask", "bounce"] as const;
 export type Renumbering = (typeof renumberings)[number];
 
-/** What an act is done to: of two acts on the same, the second would undo the first. */
+/** The subject of an act: of two acts on one subject, the second would undo the first. */
 export function subjectOf(what: What): string {
   switch (what.type) {
     case "killController":

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ArpAsker, monotonicNow } from "../bench/arp-asker.ts";
 
-/** Who answered for the addresses, asked at an instant of `monotonicNow`. */
+/** Answers for the addresses, asked at an instant of `monotonicNow`. */
 export interface Asked {
   readonly at: number;
   readonly answers: Readonly<Record<string, readonly string[]>>; // address -> MAC addresses, as twelve hexadecimal digits

@@ -82,7 +82,7 @@ function nodeOf({ nodes }: Target, index: number): TargetNode {
   return node;
 }
 
-/** @param run runs a command in the network of who is to be without */
+/** @param run runs a command in the network of the process that is to be without */
 export function withoutApi(run: TargetNode["run"]): Promise<Undo> {
   return filtered(run, "output", [`tcp dport ${apiPort} drop`]);
 }

@@ -17,7 +17,7 @@ export interface Done {
   to: Millis | undefined;
 }
 
-/** Who answered for an address, for a time; nobody where there is no node. */
+/** The nodes that answered for an address, for a time; nobody if the list is empty. */
 export interface Span {
   readonly from: Millis;
   readonly to: Millis;
@@ -26,17 +26,17 @@ export interface Span {
 
 export interface Gap extends Pick<Span, "from" | "to"> {
   readonly address: string;
-  /** What can be its cause and was under way when it began, or had ended shortly before; none: nobody knows. */
+  /** Possible causes that were under way when it began, or had ended shortly before; empty: nobody knows. */
   readonly causes: readonly string[];
 }
 
-// What an act leaves behind may show so long after its end.
+// Effects of an act may show for this long after its end.
 const aftermathMs: Millis = 5_000;
 
 // An answer that an act holds up may be one to a question from before.
 const answerMs: Millis = 1_000;
 
-// They take nobody from the LAN or the ring, and no Pods. Who answers asks neither controller, router, nor the time of day.
+// They take nobody from the LAN or the ring, and no Pods. A node that answers needs neither controller, router, nor the time of day.
 const harmless: ReadonlySet<What["type"]> = new Set([
   "killController",
   "stopController",
@@ -54,7 +54,7 @@ const harmless: ReadonlySet<What["type"]> = new Set([
   "rotateKey",
 ]);
 
-/** Who answered for each address when: address -> spans, one after the other. */
+/** The times at which nodes answered for each address: address -> spans, one after the other. */
 export function spansOf(samples: readonly Pick<Sample, "at" | "answers">[], end: Millis): Map<string, Span[]> {
   const spans = new Map<string, Span[]>();
   for (const [index, { at, answers }] of samples.entries()) {
@@ -85,7 +85,7 @@ export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readon
   );
 }
 
-/** Another node answers in less, also on a busy machine. Of a bad cable there are many that are shorter. */
+/** Another node answers in less, also on a busy machine. A bad cable causes many shorter times. */
 export const longMs: Millis = 1_000;
 
 /** The long ones by themselves, the longest first, and what was under way in how many of all; a gap counts for each act that was. */

@@ -10,7 +10,7 @@ export interface Gone {
   readonly noRouteFrom: Millis;
 }
 
-/** What is known of the faults, for the judgment of what is seen. */
+/** Knowledge about the faults, for the judgment of observations. */
 export interface Known {
   now(): Millis;
   /** Whether a node's speaker may not run, stand still, or not be on the LAN. */
@@ -30,7 +30,7 @@ const slackMs: Millis = 3_000;
 // A process that was started again answers within this time, also on a busy machine.
 const startMs: Millis = 10_000;
 
-/** What was done so far, and what follows from it. */
+/** Acts so far, and their consequences. */
 export class ActLog implements Known {
   readonly done: Done[] = [];
   readonly now: () => Millis;
@@ -52,8 +52,8 @@ export class ActLog implements Known {
     const routerSince = this.#routerSince;
     if (ending?.inEffectFrom === undefined || ending.undoneFrom !== undefined || routerSince === undefined) return undefined;
     const since = ending.inEffectFrom;
-    // Of a killed speaker its kernel closes the connection without a NOTIFICATION, which is what graceful restart is for. One that is stopped
-    // sends one, and who hears nothing more sends one himself: neither is a restart (RFC 4724, section 4).
+    // The kernel of a killed speaker closes the connection without a NOTIFICATION, which is the case for graceful restart. A speaker that
+    // stops sends a NOTIFICATION, and a router that hears nothing more sends one itself: neither is a restart (RFC 4724, section 4).
     const isRestart = ending.act.what.type === "killSpeaker" || !this.#isSteadyBefore(ending);
     const bound = isRestart ? Math.max(detectionMs, gracefulRestartMs) : detectionMs;
     return { since, noRouteFrom: Math.max(since, routerSince) + bound + slackMs };

@@ -20,16 +20,16 @@ interface ServiceObject {
 /** A cluster that is as it says, of three nodes with Services `web` on layer 2 and `far` by BGP, and an observer of it. */
 class Scene {
   now = 0;
-  /** Who answers for the address of `web`. */
+  /** Nodes that answer for the address of `web`. */
   answering: readonly string[] = ["node1"];
   hops: readonly string[] = names;
   services: readonly ServiceObject[] = [
     { name: "web", address: web },
     { name: "far", address: far },
   ];
-  /** What answers nothing: names of nodes, "LAN", "api", "router". */
+  /** Silent parts: names of nodes, "LAN", "api", "router". */
   silent: readonly string[] = [];
-  /** Whom a node takes for members. */
+  /** Members from the view of a node. */
   members: (node: string) => readonly string[] = () => names;
   /** The source of a node's connected route. */
   source: (node: string) => string = () => "172.30.0.11";

@@ -7,7 +7,7 @@ import { addressesOf, holdersOf, type Target, type TargetNode } from "./targets/
 
 const lookMs = 1_000;
 const lineMs = 200;
-// Who asks on the LAN says so at least once a second, a second late.
+// An asker on the LAN reports at least once a second, a second late.
 const maxSilenceMs: Millis = 5_000;
 
 interface Conflict {
@@ -25,12 +25,12 @@ interface Look {
   /** For people. */
   readonly at: string;
   readonly interval: Millis;
-  /** What has to be left alone for the look to succeed, as `subjectOf` names it; nothing where undefined. */
+  /** The subject that has to be left alone for the look to succeed, as `subjectOf` names it; undefined for none. */
   readonly subject: string | undefined;
   readonly look: () => Promise<void>;
 }
 
-/** What was known of the nodes at a moment. */
+/** Knowledge about the nodes at a moment. */
 interface Moment extends Pick<Sample, "at" | "hears" | "members"> {
   /** Nodes that may not announce anything yet. */
   readonly waiting: ReadonlySet<string>;
@@ -64,7 +64,7 @@ export function whyNoNetwork(
 /** Watches a target from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
 export class Observer {
   readonly samples: Sample[] = [];
-  /** What must not be, besides what samples show. */
+  /** Faults besides those that samples show. */
   readonly faults: string[] = [];
   readonly requests = new Map<string, { sent: number; failed: number }>(); // Service -> of the client
   readonly looks = new Map<string, Looks>(); // what was looked at -> looks

@@ -13,7 +13,7 @@ export interface Course {
   readonly observer: Observer;
   /** When everything was as it is to be, after the last act; undefined where it was not in time. */
   readonly settledAfter: Millis | undefined;
-  /** What was not, then. */
+  /** The part that was not settled then. */
   readonly unsettled: string | undefined;
   readonly end: Millis;
 }

@@ -3,14 +3,14 @@ import type { Millis } from "#pkg/clock";
 import { type Gap, longMs, seconds, tellGap } from "./chronicle.ts";
 import type { Looks } from "./observer.ts";
 
-/** What was seen in a run. */
+/** Observations of a run. */
 export interface Evidence {
   readonly samples: readonly Sample[];
   readonly gaps: readonly Gap[];
   /** Seen by the observer, besides what samples show. */
   readonly faults: readonly string[];
   readonly looks: ReadonlyMap<string, Looks>; // what was looked at -> looks
-  /** What was not as it is to be at the end, if anything. */
+  /** The part that did not settle at the end, if any. */
   readonly unsettled: string | undefined;
   readonly end: Millis;
 }
@@ -18,13 +18,13 @@ export interface Evidence {
 export interface Verdict {
   /** "not judged": nothing was seen to be wrong, and too little was seen. */
   readonly result: "kept" | "broken" | "not judged";
-  /** What was broken, and what was not judged. */
+  /** Broken promises, and parts that were not judged. */
   readonly reasons: readonly string[];
   /** How long nodes agreed on who is there while somebody asked who answers. */
   readonly judgedMs: Millis;
 }
 
-// Bounds are many times the second between two looks, so that one look in five, which is what a busy machine costs, hides nothing.
+// Bounds are many times the second between two looks, so that a busy machine, which fails one look in five, hides nothing.
 const minLookShare = 0.8;
 // In the rest nodes are still finding out who is there: where that is most of the time, it is the ring that does not work. A short run
 // may be one act.

@@ -37,7 +37,7 @@ export function run(command: readonly [string, ...string[]], options: RunOptions
     let stderr = "";
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
-      child.stdout.destroy(); // What it started may live on and hold the other end.
+      child.stdout.destroy(); // A process that it started may live on and hold the other end.
       child.stderr.destroy();
       reject(new CommandError(command, `not done after ${timeoutMs} ms`, stdout, stderr));
     }, timeoutMs);

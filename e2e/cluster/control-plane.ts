@@ -58,7 +58,7 @@ export async function readAuditLog(directory: string): Promise<ApiRequest[]> {
 /** etcd, API server, controller manager and scheduler, on a host of their own. */
 export class ControlPlane {
   readonly host: Host;
-  /** Of an administrator. */
+  /** Kubeconfig of an administrator. */
   readonly kubeconfig: string;
   readonly kcp: string;
   readonly #pki: Pki;

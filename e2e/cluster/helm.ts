@@ -9,7 +9,7 @@ const built = join(cache, `helm-${version}`);
 
 /**
  * Helm for tests of the chart: the one that the environment variable `HELM` names, else the one built here earlier.
- * @returns its absolute path, or undefined where there is none
+ * @returns its absolute path, or undefined if it is not installed
  */
 export async function installedHelm(
   environment: Readonly<Record<string, string | undefined>> = process.env,

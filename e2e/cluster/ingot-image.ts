@@ -12,7 +12,7 @@ const project = resolve(import.meta.dirname, "../..");
 const cache = join(project, ".cache");
 const minutes = 60_000;
 
-// What the Dockerfile wants of the image that it builds in; Node and npm come from npm.
+// Contents of the image in which the Dockerfile builds; Node and npm come from npm.
 const debian = { release: "trixie", packages: ["base-files", "coreutils", "dash", "libstdc++6", "tar", "xz-utils"] };
 const npmVersion = "11.19.1";
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -100,7 +100,7 @@ async function buildBase(): Promise<string> {
   }
 }
 
-/** Of what the image is made from. @param more patterns of files, below the project's folder */
+/** Digest of the sources of the image. @param more patterns of files, below the project's folder */
 export async function digestOfSources(...more: readonly string[]): Promise<string> {
   const pattern = ["{Dockerfile,.dockerignore,*.json,build.ts,LICENSE,{release,pkg,controller,speaker,ctl}/**/*}", ...more];
   const hash = createHash("sha256").update(process.arch);

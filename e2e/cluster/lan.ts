@@ -40,7 +40,7 @@ export class Host {
     return (await this.#startedRelay()).publish(address, port);
   }
 
-  /** The MAC address in this host's neighbour table, in lower case with colons; undefined while there is none. */
+  /** The MAC address in this host's neighbor table, in lower case with colons; undefined if the table has no entry. */
   async neighbour(address: string): Promise<string | undefined> {
     const entries: { lladdr?: string }[] = JSON.parse(await this.run(["ip", "-json", "neigh", "show", address, "dev", "eth0"]));
     return entries[0]?.lladdr;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { findKcp, patience, RealCluster } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 
-// What the API server's own RBAC makes of it. There are no nodes: controllers are processes beside it.
+// Tests the Lease against the API server's own RBAC. There are no nodes: controllers are processes beside it.
 const project = resolve(import.meta.dirname, "../..");
 const namespace = "metallb-system";
 const lease = ["--namespace", namespace, "lease", "ingot-controller"];

@@ -7,8 +7,8 @@ import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page } from "../../docs/generate/markdown.ts";
 import { renderChoices } from "../../manifests/render.ts";
 
-// What docs/migrate-from-metallb.md has people type, typed on a real cluster. In MetalLB's place is what has its names: an installation of
-// ours, and definitions of its kinds that take anything. With MetalLB itself, and a client that sends: `scenarios/takeover.test.ts`.
+// Types the commands of docs/migrate-from-metallb.md on a real cluster. An installation of ours stands in for MetalLB, with MetalLB's
+// names, and definitions of its kinds that take anything. With MetalLB itself, and a client that sends: `scenarios/takeover.test.ts`.
 const namespace = "metallb-system";
 const project = resolve(import.meta.dirname, "../..");
 const kinds = ["IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "BFDProfile", "Community"];

@@ -8,7 +8,7 @@ export interface NodeOptions {
   /** Counted from 1. */
   readonly number: number;
   readonly kcp: string;
-  /** Of the cluster; the node's own is below it. */
+  /** Folder of the cluster; the node's own is below it. */
   readonly directory: string;
   readonly pki: Pki;
   /** URL of the API server. */

@@ -11,7 +11,7 @@ export type NodeProgram = "containerd" | "kubelet" | "kube-proxy";
 
 const signalPod = `find /sys/fs/cgroup -path "*$0*" -name cgroup.procs -exec cat {} + | sort -u | xargs kill -"$1"`;
 
-// All that belongs to the node's Pods: their processes, and the shims around these, which know the node by containerd's socket.
+// Kills everything of the node's Pods: their processes, and the shims around these, which know the node by containerd's socket.
 const killAll = `
 find /sys/fs/cgroup -path "*$0/*" -name cgroup.procs -exec cat {} + | sort -u | xargs -r kill -9
 for process in /proc/[0-9]*; do
@@ -20,7 +20,7 @@ done 2> /dev/null
 true
 `;
 
-// What is in memory on a machine: mounts, sockets, links of Pods, rules, connections.
+// Removes everything that a machine has in memory: mounts, sockets, links of Pods, rules, connections.
 const forget = `
 awk -v below="$0/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | sort -r | xargs -r umount -l
 rm -rf "$0/state" "$0/containerd.sock"*
@@ -119,7 +119,7 @@ export class ClusterNode {
     await this.host.run(["sh", "-ec", signalPod, `${this.#options.cgroup}/*pod${uid}/`, signal]);
   }
 
-  /** Pulls the plug: the link goes down, and every process ends at once. What is on the disk stays. */
+  /** Pulls the plug: the link goes down, and every process ends at once. The disk keeps its contents. */
   async powerOff(): Promise<void> {
     await this.host.run(["ip", "link", "set", "eth0", "down"]);
     for (const program of this.#daemons.keys()) await this.kill(program);

@@ -9,13 +9,13 @@ import { type Block, blocks, page, prose } from "../../docs/generate/markdown.ts
 import { writeMetallbChart } from "./metallb-chart.ts";
 import { steps } from "./steps.ts";
 
-// What docs/install.md and docs/upgrade.md have people type, typed on a real cluster, and what comes of it.
+// Types the commands of docs/install.md and docs/upgrade.md on a real cluster, and checks their effects.
 const released = await releaseFiles();
 const repository = "localhost/ingot";
 const image = /^ +image: (.+)$/m.exec(await readFile(join(released, "ingot.yaml"), "utf8"))?.[1] ?? "";
 const namespace = "metallb-system";
 
-/** What readers replace by their own. */
+/** Values that readers replace by their own. */
 const own: readonly (readonly [string, string])[] = [
   ["192.168.1.240-192.168.1.250", "172.30.0.200-172.30.0.210"],
   ["registry.example.com/ingot", repository],
@@ -402,7 +402,7 @@ async function addressOf(name: string): Promise<string> {
   return address;
 }
 
-/** What the Service answers to a client that knows no MAC address for it. */
+/** The Service's answer to a client that knows no MAC address for it. */
 async function answer(name: string): Promise<string> {
   const address = await addressOf(name);
   const get = async () => {

@@ -26,7 +26,7 @@ export interface RealClusterOptions {
 }
 
 export class RealCluster implements AsyncDisposable {
-  /** What all hosts are connected to. */
+  /** The switch that connects all hosts. */
   readonly lan: Switch;
   readonly controlPlane: ControlPlane;
   readonly client: Host;
@@ -35,7 +35,7 @@ export class RealCluster implements AsyncDisposable {
   readonly nodes: readonly ClusterNode[];
   /** For files of the tests' own: it goes with the cluster, however that ends. */
   readonly directory: string;
-  /** Of an administrator; good on the hosts of the LAN. */
+  /** Kubeconfig of an administrator; good on the hosts of the LAN. */
   readonly kubeconfig: string;
   /** Path of the Kubernetes binary. */
   readonly kcp: string;

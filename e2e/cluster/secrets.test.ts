@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { findKcp, patience, RealCluster } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 
-// What the API server's own RBAC and patches make of it. There are no nodes: the controller is a process beside it.
+// Tests the Secrets against the API server's own RBAC and patches. There are no nodes: the controller is a process
+// beside it.
 const project = resolve(import.meta.dirname, "../..");
 const namespace = "metallb-system";
 const secrets = `/api/v1/namespaces/${namespace}/secrets`;
@@ -28,7 +29,7 @@ test("a controller makes the ring's key in its Secret once, leaves MetalLB's, an
   const asController = (...args: readonly string[]) => kubectl("--kubeconfig", kubeconfig, ...args);
   const refused = (...args: readonly string[]) => assert.rejects(asController(...args), /[Ff]orbidden|cannot/);
 
-  // Whoever has the controller's token finds no Secret, and makes one for the token of another account.
+  // A holder of the controller's token finds no Secret, and makes one for the token of another account.
   for (const name of ["memberlist", "ingot-webhook"]) {
     const annotations = { "kubernetes.io/service-account.name": "speaker" };
     const minted = { apiVersion: "v1", kind: "Secret", metadata: { name, namespace, annotations } };

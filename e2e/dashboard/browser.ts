@@ -24,7 +24,7 @@ export interface ViewerOptions {
   readonly width?: number;
   readonly height?: number;
   readonly colorScheme?: "light" | "dark";
-  /** What names lead to; all others as everywhere. */
+  /** Names and their addresses; other names resolve as everywhere. */
   readonly names?: Readonly<Record<string, string>>;
 }
 
@@ -63,7 +63,7 @@ export class Viewer implements AsyncDisposable {
     return new Viewer(browser, page);
   }
 
-  /** What the console showed, and what went wrong in the page; and requests for other hosts. */
+  /** Messages of the console, and errors in the page; and requests for other hosts. */
   get complaints(): readonly string[] {
     return this.#complaints;
   }

@@ -11,7 +11,7 @@ const program = programFile("ingotctl");
 export class DashboardProcess implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #directory: string;
-  /** What it printed. */
+  /** Its output. */
   output = "";
 
   private constructor(process: ChildProcess, directory: string) {

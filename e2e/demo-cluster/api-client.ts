@@ -24,7 +24,7 @@ export class ApiRefusal extends Error {
   }
 }
 
-/** What is read of a kubeconfig that holds all that it names; `-data` is Base64. */
+/** The fields that are read of a self-contained kubeconfig; `-data` is Base64. */
 interface Kubeconfig {
   readonly clusters: readonly [{ readonly cluster: { readonly "certificate-authority-data": string } }];
   readonly users: readonly [
@@ -33,7 +33,7 @@ interface Kubeconfig {
 }
 
 /**
- * What an administrator does to a cluster, by plain requests that are never repeated. The client library would read the kubeconfig too, but
+ * Acts on a cluster as an administrator, by plain requests that are never repeated. The client library would read the kubeconfig too, but
  * to load it takes longer than most tests do.
  */
 export class ApiClient implements Disposable {
@@ -65,7 +65,7 @@ export class ApiClient implements Disposable {
     return this.#call("PATCH", path(reference, subresource), "application/merge-patch+json", change);
   }
 
-  /** Undefined when there is none. */
+  /** Undefined if the object does not exist. */
   async get(reference: Reference): Promise<ApiObject | undefined> {
     try {
       return await this.#call("GET", path(reference));

@@ -6,7 +6,7 @@ import { urlHost } from "#pkg/net";
 import { startProxy } from "./demo-cluster.ts";
 import { ApiClient, DemoCluster } from "./index.ts";
 
-/** Sends a datagram and gives the answer, empty when there is none within five seconds. */
+/** Sends a datagram and gives the answer, empty without an answer within five seconds. */
 async function udp(client: Host, address: string, port: number, text: string): Promise<string> {
   const script = `
     const [address, port, text] = process.argv.slice(1);

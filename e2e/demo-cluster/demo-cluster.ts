@@ -83,7 +83,7 @@ export class DemoCluster implements AsyncDisposable {
   readonly api: ApiClient;
   /** The one on the control plane first. */
   readonly controllers: readonly [Workload, ...Workload[]];
-  /** Of an administrator, for use outside the lab, for as long as this process lives. */
+  /** Kubeconfig of an administrator, for use outside the lab, for as long as this process lives. */
   readonly kubeconfig: string;
   readonly #stack: AsyncDisposableStack;
   readonly #backends = new Map<string, number>(); // node -> how many there have been

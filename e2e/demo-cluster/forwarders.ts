@@ -61,7 +61,7 @@ export class UdpForwarder implements Disposable {
     this.#clock = clock;
   }
 
-  /** Clients of a target that is no more go to another one. */
+  /** Clients of a target that is gone go to another one. */
   set targets(targets: readonly Target[]) {
     this.#targets = targets;
     for (const [client, { target }] of [...this.#flows])

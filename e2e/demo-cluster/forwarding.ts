@@ -1,6 +1,6 @@
 import { parseAddress } from "#pkg/net";
 
-/** What the proxy keeps of a Service; addresses are those of its status, and only of a LoadBalancer. */
+/** The proxy's record of a Service; addresses are those of its status, and only of a LoadBalancer. */
 export interface ProxiedService {
   readonly key: string;
   readonly local: boolean; // externalTrafficPolicy: Local
@@ -8,7 +8,7 @@ export interface ProxiedService {
   readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
 }
 
-/** What the proxy keeps of an EndpointSlice: ready endpoints only. */
+/** The proxy's record of an EndpointSlice: ready endpoints only. */
 export interface ProxiedSlice {
   readonly service: string;
   readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
@@ -29,14 +29,15 @@ export interface Forward {
 }
 
 export interface Forwarding {
-  /** Addresses whose packets this node takes in. Those of other addresses the kernel drops, as it does for an unknown one. */
+  /** Addresses whose packets this node takes in. The kernel drops packets for other addresses, as for an unknown address. */
   readonly accepted: ReadonlySet<string>;
   readonly forwards: readonly Forward[];
 }
 
 /**
- * What a node forwards, as kube-proxy would: with policy Cluster it takes in every address, and refuses what has no ready endpoint
- * anywhere; with Local only what has a ready endpoint on this node. An address is served by endpoints of its own family.
+ * Packets that a node forwards, as kube-proxy would: with policy Cluster it takes in every address, and refuses Services without a
+ * ready endpoint anywhere; with Local only addresses with a ready endpoint on this node. An address is served by endpoints of its
+ * own family.
  */
 export function forwarding(services: Iterable<ProxiedService>, slices: Iterable<ProxiedSlice>, node: string): Forwarding {
   const accepted = new Set<string>();

@@ -52,7 +52,7 @@ export function podTemplate(manifests: readonly ApiObject[], kind: string, name:
   if (workload === undefined) throw new Error(`Cannot find ${kind} ${name}: it is not in manifests/base`);
   const { metadata, spec } = (workload.spec as { template: PodTemplate }).template;
   const [container] = spec.containers;
-  // What the container does not say itself it has from the Pod.
+  // Settings that the container lacks come from the Pod.
   const securityContext = { ...spec.securityContext, ...container.securityContext };
   return { metadata, spec: { ...spec, containers: [{ ...container, securityContext }] } };
 }
@@ -74,11 +74,11 @@ export function changed(template: PodTemplate, { variable, argument, more = [] }
   return { ...template, spec: { ...template.spec, containers: [{ ...container, env, args }] } };
 }
 
-/** What a kubelet knows when it starts a container. */
+/** Facts that a kubelet knows when it starts a container. */
 export interface Surroundings {
   /** `metadata.namespace`, `spec.nodeName`, `status.hostIP`, … -> value */
   readonly fields: Readonly<Record<string, string>>;
-  /** A key of a Secret of the Pod's namespace. @throws {Error} when there is none yet */
+  /** A key of a Secret of the Pod's namespace. @throws {Error} while it does not exist */
   readonly secret: (name: string, key: string) => Promise<string>;
 }
 

@@ -20,7 +20,10 @@ export async function eventsOf(
   return events.filter(({ involvedObject }) => involvedObject.kind === kind && involvedObject.name === name);
 }
 
-/** The MAC address that the client has learned for an address, and the node that it belongs to. Undefined while it is none's. */
+/**
+ * The MAC address that the client has learned for an address, and the node that it belongs to. Undefined while it belongs to no
+ * node.
+ */
 export async function learned(cluster: DemoCluster, address: string): Promise<{ node: DemoNode; mac: string } | undefined> {
   const [entry] = JSON.parse(await cluster.client.output(["ip", "-json", "neigh", "show", address])) as { lladdr?: string }[];
   const mac = entry?.lladdr;

@@ -1,5 +1,5 @@
-// What runs in a Pod of the demo: on each --address and --port, HTTP that answers with the Pod's name and node, and UDP that sends
-// back what it gets behind the same words.
+// The process in a Pod of the demo. On each --address and --port, it answers HTTP with the Pod's name and node, and sends back UDP
+// behind the same words.
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:http";

@@ -8,7 +8,7 @@ import { assertDescribed } from "./openapi.ts";
 
 export interface WorkloadOptions {
   readonly api: ApiClient;
-  /** Of the Pod and, with `.log` added, of the file with its output. */
+  /** Name of the Pod and, with `.log` added, of the file with its output. */
   readonly name: string;
   readonly namespace: string;
   readonly template: PodTemplate;
@@ -23,7 +23,7 @@ export interface WorkloadOptions {
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-// A kubelet asks once in the manifest's 5 s. Once ready, so seldom that what it costs does not count in what a process costs at rest.
+// A kubelet asks once in the manifest's 5 s. A ready process is asked so seldom that the questions do not count in its cost at rest.
 const probeEveryMs = { whileUnready: 250, whileReady: 1000 };
 const probeTimeoutMs = 1_000; // As a kubelet, unless told otherwise.
 const metricsPort = 7472;
@@ -120,7 +120,10 @@ export class Workload implements AsyncDisposable {
     return conditions.some(({ type, status }) => type === "Ready" && status === "True");
   }
 
-  /** GET within `timeout` milliseconds from its HTTP server, on loopback of its own host. What it answers under `/v1` has to be as docs/openapi.yaml says. */
+  /**
+   * GET within `timeout` milliseconds from its HTTP server, on loopback of its own host. An answer under `/v1` has to be as
+   * docs/openapi.yaml says.
+   */
   async get(path: string, timeout = 30_000): Promise<{ status: number; body: string }> {
     const answer = await this.#options.host.get(`http://127.0.0.1:${metricsPort}${path}`, { timeout });
     if (path.startsWith("/v1/") && answer.status === 200) assertDescribed(path, answer.body);

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { latin1 } from "./target.ts";
 
-/** Inputs in the tree: for each parser some that together do what is known to be possible, and all that once found a fault. */
+/** Inputs in the tree: for each parser some that together do everything known to be possible, and all that once found a fault. */
 export function keptFile(target: string): string {
   return fileURLToPath(new URL(`corpus/${target}.txt`, import.meta.url));
 }
@@ -31,10 +31,10 @@ export function inputText(input: Uint8Array): string {
   return text.replaceAll(/[\x7f-\xff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-// Of a file in the tree: characters.
+// Size of a file in the tree: characters.
 const maxKept = 8_000;
 
-/** Of the inputs, the first ones first, as many as are worth having in the tree. */
+/** The first of the inputs, as many as are worth having in the tree. */
 export function worthKeeping(inputs: readonly Uint8Array[]): Uint8Array[] {
   let room = maxKept;
   return inputs.filter((input) => {

@@ -1,6 +1,6 @@
 import { type Profiler, Session } from "node:inspector";
 
-/** What one run of some code was: which blocks of it ran, and how often. */
+/** One run of some code: the blocks that ran, and how often. */
 export interface Run {
   /** Each block that ran, together with how often, roughly: 1, 2, 3, 4 to 7, 8 to 15, 16 to 31, 32 to 127, or more. */
   readonly features: readonly number[];
@@ -24,7 +24,7 @@ export class Coverage {
     this.#isOurs = isOurs;
   }
 
-  /** What ran since the last time. */
+  /** Blocks that ran since the last call. */
   take(): Run {
     const { result } = post("Profiler.takePreciseCoverage") as Profiler.TakePreciseCoverageReturnType;
     const features: number[] = [];
@@ -67,7 +67,7 @@ function post(method: string, parameters: object = {}): unknown {
 }
 
 /**
- * The blocks of one function. V8 names a block only in a run in which its count is another one than that of what is around it, so that they become
+ * The blocks of one function. V8 names a block only in a run in which its count differs from that of the code around it, so blocks become
  * known by and by.
  */
 class Blocks {
@@ -79,7 +79,7 @@ class Blocks {
     this.#newId = newId;
   }
 
-  /** Those that ran, and how often. @param ranges the function itself, then the ranges inside, each before those inside it */
+  /** Blocks that ran, and how often. @param ranges the function itself, then the ranges inside, each before those inside it */
   *counts(ranges: readonly Profiler.CoverageRange[]): Generator<readonly [id: number, count: number]> {
     for (const { startOffset, endOffset } of ranges) {
       this.#learn(startOffset);

@@ -4,12 +4,12 @@ import { getHeapStatistics } from "node:v8";
 import type { Coverage } from "./coverage.ts";
 import type { Target } from "./target.ts";
 
-/** What came of one input. */
+/** The result of one input. */
 export interface Outcome {
   readonly features: readonly number[];
   /** Blocks that ran, as a part of those that may. */
   readonly load: number;
-  /** What is wrong with the parser; undefined where nothing is. */
+  /** The parser's fault; undefined without a fault. */
   readonly problem: string | undefined;
 }
 
@@ -22,7 +22,7 @@ const reference = Buffer.alloc(1 << 20);
 /** Runs a parser on one input, and holds what that costs against its bounds. */
 export function execute(target: Target, coverage: Coverage, input: Uint8Array): Outcome {
   const limit = limitOf(target, input);
-  if (target.size !== undefined) coverage.take(); // What that took is not the parser's.
+  if (target.size !== undefined) coverage.take(); // The blocks that ran so far are not the parser's.
   const before = { memory: allocated(), cpu: cpuMicros() };
   const thrown = attempt(target, input);
   const cpu = cpuMicros() - before.cpu;
@@ -33,7 +33,7 @@ export function execute(target: Target, coverage: Coverage, input: Uint8Array): 
   return { features, load: work / limit.work, problem };
 }
 
-/** What one input may cost. */
+/** The most that one input may cost. */
 interface Limit {
   readonly work: number;
   readonly memory: number;

@@ -55,7 +55,7 @@ export class Fuzzer {
     return this.findings.length >= maxFindings;
   }
 
-  /** What has been kept, in the order of its finding. */
+  /** Kept inputs, in the order of their finding. */
   get inputs(): readonly Uint8Array[] {
     return this.#kept.map(({ input }) => input);
   }
@@ -128,7 +128,7 @@ export class Fuzzer {
   }
 }
 
-/** What is wrong, without numbers, and where. */
+/** The fault without numbers, and its place. */
 function kindOf(problem: string): string {
   return problem.split("\n", 3).join("\n").replaceAll(/\d+/g, "0");
 }

@@ -1,6 +1,6 @@
 import type { Random } from "#pkg/clock";
 
-/** What a mutation draws on. */
+/** Material for mutations. */
 export interface Material {
   readonly random: Random;
   readonly words: readonly Uint8Array[];
@@ -41,7 +41,7 @@ const onOctets: readonly Mutation[] = [
     concat(input.subarray(0, pick(random, input.length + 1)), other.subarray(pick(random, other.length + 1))),
 ];
 
-/** Of what is made of lines, each indented, with names, values and brackets. */
+/** Mutations of text in lines, each indented, with names, values and brackets. */
 const onText: readonly Mutation[] = [
   (input, { random }) => onLines(input, (lines) => lines.toSpliced(pick(random, lines.length), 1 + pick(random, 3))),
   (input, { random }) =>

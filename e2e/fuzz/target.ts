@@ -8,7 +8,7 @@ export interface Target {
   readonly maxLength: number;
   /** Inputs to begin with, such as captures. */
   readonly seeds: readonly Uint8Array[];
-  /** What means something to it, to be put into inputs. */
+  /** Words with a meaning for it, to be put into inputs. */
   readonly words: readonly Uint8Array[];
   /** Lines and nesting are changed too. */
   readonly isText: boolean;
@@ -21,7 +21,7 @@ export interface Target {
   readonly size?: (input: Uint8Array) => number;
 }
 
-/** What one input may cost at most. */
+/** The most that one input may cost. */
 export interface Bounds {
   /** Blocks of code that are run: a fixed number, and for each octet of the input. The same on any machine. */
   readonly work: number;

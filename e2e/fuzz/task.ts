@@ -1,6 +1,6 @@
 import type { Finding } from "./fuzzer.ts";
 
-/** What the thread of a parser is to do. */
+/** The task of a parser's thread. */
 export interface Task {
   readonly name: string;
   /** To begin with. */
@@ -12,7 +12,7 @@ export interface Task {
   readonly shared: SharedArrayBuffer;
 }
 
-/** What it has done so far. */
+/** Its work so far. */
 export interface Report {
   readonly isLast: boolean;
   readonly executions: number;
@@ -28,7 +28,7 @@ export interface Report {
 const headerInts = 2;
 const maxInput = 1 << 20;
 
-/** The input that is being parsed, in memory that outlives the thread which it may have killed. */
+/** The input that is being parsed, in memory that outlives the thread, which the input may have killed. */
 export class CurrentInput {
   readonly shared: SharedArrayBuffer;
   readonly #header: Int32Array; // how many there have been, and the length of this one

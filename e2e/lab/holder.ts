@@ -12,8 +12,8 @@ const path = [dirname(process.execPath), process.env.PATH, "/usr/sbin", "/sbin"]
 const { NODE_COMPILE_CACHE: compiled } = process.env;
 
 /**
- * What processes in a lab start with: nothing of the caller's but PATH, so that a lab is the same on every machine, and where Node keeps code that
- * it has compiled, which takes half of the start of a speaker.
+ * The environment of processes in a lab: nothing of the caller's but PATH, so that a lab is the same on every machine, and the folder where
+ * Node keeps compiled code, which saves half of a speaker's start.
  */
 export const environment: Readonly<Record<string, string>> = {
   PATH: path,
@@ -97,8 +97,8 @@ export class Holder implements AsyncDisposable {
   async enter(netns: string | undefined, { argv, env, cwd, stdin }: Command): Promise<Inside> {
     const stdio: StdioOptions = [stdin, "pipe", "pipe", "pipe"];
     const inner = ["sh", "-c", gate, "sh", cwd ?? process.cwd(), ...argv];
-    // Who forks is not nsenter, which stops itself when its child does and then no longer reaps it, but timeout (without a time),
-    // which does no more than wait and end the way its child did.
+    // nsenter must not fork, because it stops itself when its child does and then no longer reaps it. timeout (without a time) forks: it
+    // only waits, and ends the way its child did.
     const [program = "", ...entering] = this.nsenter(netns);
     const wrapper = spawn(program, [...entering, "--no-fork", "timeout", "--foreground", "0", ...inner], {
       stdio,

@@ -110,7 +110,7 @@ export class LabProcess implements AsyncDisposable {
     return this.#exit;
   }
 
-  /** What it printed to standard output and error, oldest first; at least the last 10,000 lines. */
+  /** Its lines on standard output and error, oldest first; at least the last 10,000 lines. */
   get lines(): readonly string[] {
     return this.#lines;
   }
@@ -176,7 +176,7 @@ function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-/** What hosts and switches use of their lab; `netns` names a host's namespace, undefined is the one of all switches. */
+/** Functions of the lab that hosts and switches use; `netns` names a host's namespace, undefined is the one of all switches. */
 export interface LabNamespaces {
   run(netns: string | undefined, argv: readonly string[], options?: RunOptions): ReturnType<typeof result>;
   spawn(netns: string, name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess>;

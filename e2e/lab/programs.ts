@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 
-/** Of what people run. */
+/** Programs that people run. */
 export type ProgramName = "controller" | "speaker" | "ingotctl";
 
 const sources: Readonly<Record<ProgramName, string>> = {

@@ -5,7 +5,7 @@ export class LabRefused extends Error {
   override readonly name = "LabRefused";
 }
 
-/** What is known when the namespaces could not be made. */
+/** Facts known when the namespaces could not be made. */
 export interface Refusal {
   readonly root: boolean;
   /** A program that is not installed. */

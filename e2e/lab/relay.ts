@@ -94,7 +94,7 @@ export function connectByRelay(folder: string, host: string, address: string, po
   return connectThrough(relayPath(folder, host), address, port);
 }
 
-/** Of the relay on the host of that name. */
+/** Path of the relay on the host of that name. */
 export function relayPath(folder: string, host: string): string {
   return `${folder}/relay-${host}`;
 }

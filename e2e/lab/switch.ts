@@ -5,7 +5,7 @@ interface Host {
   readonly name: string;
 }
 
-/** What switches need of the namespace that all of them are in. */
+/** The part of their common namespace that switches need. */
 export interface SwitchNamespace {
   /** Runs lines of `ip -batch`. */
   ip(lines: readonly string[]): Promise<void>;

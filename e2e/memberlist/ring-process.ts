@@ -48,11 +48,11 @@ export class RingProcess implements AsyncDisposable {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** What it started with. */
+  /** Its metadata at the start. */
   readonly meta: string;
-  /** What it printed, oldest first. */
+  /** Its output, oldest first. */
   readonly lines: RingLine[] = [];
-  /** What it wrote to standard error: its log. */
+  /** Its standard error: its log. */
   readonly log: string[] = [];
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;

@@ -5,7 +5,7 @@ import { waitFor } from "#e2e/lab";
 import { type GoVersion, goPeerMissing, goVersions } from "./go-peer.ts";
 import { metaText, type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";
 
-// Rings of real processes on loopback: ours beside HashiCorp's. What each test says of both sides it checks on both.
+// Rings of real processes on loopback: ours beside HashiCorp's. A test checks its claims about both sides on both.
 
 const port = 7946;
 const key = "30313233343536373839616263646566";

@@ -50,7 +50,7 @@ const soaks: readonly Soak[] = [
   { ring: "fast, no faults", flags: ["--timing=fast"], faults: false },
 ];
 
-/** What should have been otherwise. A suspicion that is over was refuted, or has become a death. */
+/** Deviations from the expected outcome. A suspicion that is over was refuted, or has become a death. */
 function problemsOf({ falseDeaths, suspicions, refuted, complete }: Outcome): string[] {
   return [
     ...(complete ? [] : ["somebody is missing somewhere"]),

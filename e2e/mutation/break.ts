@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 export interface Break {
   /** Text that stands in the product once. A blank stands for any white space. */
   readonly before: string;
-  /** What stands there instead. */
+  /** The text that replaces it. */
   readonly after: string;
   /** Test files, of which one has to fail. */
   readonly tests: readonly string[];

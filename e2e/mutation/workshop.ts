@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Broken, root } from "./break.ts";
 
-/** What the tests said: where they failed, the first that did, or how the run ended. `endless`: they went on until they were killed. */
+/** Result of the tests: the first failure, or how the run ended. `endless`: they went on until they were killed. */
 export type Outcome = { readonly type: "passed" | "endless" } | { readonly type: "failed"; readonly first: string };
 
-/** What no test of a fault needs in the copy, and what is shared. */
+/** Files that no test of a fault needs in the copy, and shared files. */
 const left: ReadonlySet<string> = new Set([".git", ".cache", "dist", "node_modules"]);
 const testMs = 60_000;
 const failure = /^ *not ok \d+ - (.*)\n/m;
@@ -76,7 +76,7 @@ export class Workshop implements Disposable {
   /** With all processes that it started. */
   #kill(): void {
     if (this.#run?.pid === undefined) return;
-    this.#run.stdout?.destroy(); // Whoever left the group may hold it open.
+    this.#run.stdout?.destroy(); // A process that left the group may hold it open.
     try {
       process.kill(-this.#run.pid, "SIGKILL");
     } catch {

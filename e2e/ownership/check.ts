@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { LastingWrongs } from "./lasting.ts";
 import type { Sample } from "./sample.ts";
 
-/** How long something may last that is not to be, from when the nodes that hear one another agree on who is there. */
+/** How long a wrong may last, from when the nodes that hear one another agree on who is there. */
 export interface Bounds {
   /** Two that hear one another answer for an address. */
   readonly twoOwners: Millis;
@@ -12,7 +12,7 @@ export interface Bounds {
   readonly otherView: Millis;
 }
 
-/** Those of docs/reliability.md; an address that is to go to a node which has just lost the API waits for 7 s until others know that. */
+/** Bounds of docs/reliability.md; an address that is to go to a node which has just lost the API waits for 7 s until others know that. */
 export const documented: Bounds = { twoOwners: 6_000, noOwner: 8_000, otherView: 8_000 };
 
 export interface Violation {
@@ -21,19 +21,19 @@ export interface Violation {
   /** From when it was not to last. */
   readonly since: Millis;
   readonly found: Millis;
-  /** Who is concerned, for people. */
+  /** The nodes and the address concerned, for people. */
   readonly what: string;
 }
 
-/** What a history has that breaks the promise: see `OwnershipChecker`. */
+/** Violations of the promise in a history: see `OwnershipChecker`. */
 export function check(history: Iterable<Sample>, bounds: Bounds = documented): Violation[] {
   const checker = new OwnershipChecker(bounds);
   return [...history].flatMap((sample) => checker.add(sample));
 }
 
 /**
- * Finds what breaks the promise while a history goes on: each violation once, until it is over and forgotten. What lasts is counted for each address
- * and node, or pair of nodes, whoever else comes and goes meanwhile.
+ * Finds violations of the promise while a history goes on: each once, until it is over and forgotten. Wrong time is counted for each
+ * address and node, or pair of nodes, whoever else comes and goes meanwhile.
  */
 export class OwnershipChecker {
   readonly #bounds: Bounds;
@@ -68,7 +68,7 @@ interface Wrong extends Pick<Violation, "address" | "kind" | "what"> {
   readonly who: string;
 }
 
-/** What is not to last at this moment. */
+/** Wrongs at this moment. */
 function* wrongsOf(sample: Sample): Iterable<Wrong> {
   const addresses = new Set([...sample.answers.keys(), ...sample.candidates.keys()]);
   for (const nodes of agreeingParts(sample)) {

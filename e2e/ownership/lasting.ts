@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 
-// What comes back all the time adds up; after three seconds without it, a hand-over has its whole time again.
+// A wrong that comes back all the time adds up; after three seconds without it, a hand-over has its whole time again.
 const forgetFactor = 2;
 
 /** Something that has lasted, and from when on; where it was over for moments in between, from as long before as it lasted in all. */

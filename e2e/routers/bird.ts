@@ -67,7 +67,9 @@ export class Bird extends Daemon {
   }
 }
 
-/** What the BIRD behind this socket answers to a line of its command language, without codes. @throws {Error} with BIRD's message */
+/**
+ * The answer of the BIRD behind this socket to a line of its command language, without codes. @throws {Error} with BIRD's message
+ */
 export async function birdCommand(control: string, line: string): Promise<string> {
   const received = await exchange(control, {
     request: `${line}\n`,

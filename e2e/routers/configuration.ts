@@ -38,7 +38,7 @@ export interface Neighbour {
   readonly fourOctetAsn?: boolean;
   /** Keeps routes while the neighbour restarts (RFC 4724); true when unset. */
   readonly gracefulRestart?: boolean;
-  /** Of each family; with one more the router ends the session. */
+  /** Limit for each family; with one more the router ends the session. */
   readonly maxPrefixes?: number;
   /** For how long BIRD keeps the session down after an error; 1 when unset. Its own default is 60, and then 300. */
   readonly errorWaitSeconds?: number;

@@ -12,7 +12,7 @@ export interface Place {
   readonly host: Host;
 }
 
-/** What all routers have in common: processes of one host, and a folder in the lab's /run. */
+/** The common part of all routers: processes of one host, and a folder in the lab's /run. */
 export abstract class Daemon implements Router {
   abstract readonly kind: RouterKind;
   readonly #place: Place;

@@ -18,7 +18,7 @@ export class FrrPrograms {
     this.#folder = folder;
   }
 
-  /** Makes the folder anew: the socket of a program that was killed looks like one that listens. */
+  /** Makes a new folder: the socket of a program that was killed looks like one that listens. */
   async prepare(write: () => void): Promise<void> {
     const { lab, host } = this.#place;
     rmSync(lab.outside(this.#folder), { recursive: true, force: true });

@@ -38,7 +38,9 @@ export class Frr extends Daemon {
     await this.command(`clear bgp ${scoped(address).ip} soft in`);
   }
 
-  /** What bgpd answers to lines of its command language, the answer to the last. @throws {Error} with its answer to one that fails */
+  /**
+   * Gives bgpd lines of its command language, and returns the answer to the last. @throws {Error} with its answer to one that fails
+   */
   async command(...lines: readonly string[]): Promise<string> {
     return this.#programs.command("bgpd", ...lines);
   }

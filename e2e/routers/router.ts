@@ -47,7 +47,7 @@ export interface Router extends AsyncDisposable {
   /** All routes received, of both families. */
   routes(): Promise<readonly Route[]>;
   neighbours(): Promise<readonly NeighbourStatus[]>;
-  /** What the host's kernel does with packets to this prefix, undefined without an entry for exactly it. */
+  /** The host kernel's route for this prefix, undefined without an entry for exactly it. */
   kernelRoute(prefix: string): Promise<KernelRoute | undefined>;
   /** Ends the session for good, or lets it be again. */
   shut(address: string): Promise<void>;
@@ -69,7 +69,7 @@ export interface Router extends AsyncDisposable {
 
 const states: readonly SessionState[] = ["idle", "connect", "active", "openSent", "openConfirm", "established"];
 
-/** The state that a router prints, in whatever case. What only it knows (`Down`, `Close`) is idle to others. */
+/** The state that a router prints, in whatever case. States that only this router knows (`Down`, `Close`) are idle to others. */
 export function sessionState(text: string): SessionState {
   const lower = text.toLowerCase();
   if (lower === "passive") return "active"; // BIRD's word for waiting only.
@@ -99,7 +99,7 @@ export function float32(bits: number): number {
   return view.getFloat32(0);
 }
 
-/** Of the two AS numbers' kinds, transitive or not (draft-ietf-idr-link-bandwidth). */
+/** Whether the type is a link bandwidth, transitive or not (draft-ietf-idr-link-bandwidth). */
 export function isLinkBandwidth(type: number): boolean {
   return (type & 0xbfff) === 0x0004;
 }

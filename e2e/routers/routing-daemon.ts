@@ -7,7 +7,7 @@ import { type FrrProgram, FrrPrograms } from "./frr-programs.ts";
 /** A routing daemon with a configuration as people write it. Its routes go to the host's kernel. */
 export interface RoutingDaemon extends AsyncDisposable {
   readonly kind: "frr" | "bird";
-  /** What it answers on its command line; FRR's programs have one each. */
+  /** Its answer on its command line; FRR's programs have one each. */
   command(line: string, program?: FrrProgram): Promise<string>;
 }
 

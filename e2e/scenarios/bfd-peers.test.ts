@@ -8,7 +8,7 @@ interface Ends {
   readonly ours: string;
   readonly theirs: string;
   readonly multihop: boolean;
-  /** What a link-local address needs. */
+  /** Whether the address is link-local, and needs an interface. */
   readonly scoped: boolean;
 }
 

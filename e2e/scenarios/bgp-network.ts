@@ -100,7 +100,7 @@ export async function established({ router }: PlacedRouter): Promise<void> {
   await waitFor(`${router.kind}'s sessions`, up, { every: 50 });
 }
 
-/** What the router has for a prefix, by neighbour. */
+/** The router's routes for a prefix, by neighbor. */
 export async function routesTo({ router }: PlacedRouter, prefix: string): Promise<ReadonlyMap<string, Route>> {
   const routes = await router.routes();
   return new Map(routes.filter((route) => route.prefix === prefix).map((route) => [route.from, route]));

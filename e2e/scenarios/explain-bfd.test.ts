@@ -10,7 +10,10 @@ import { Tool } from "./tool.ts";
 const routerAsn = 65010;
 const bfd = { intervalMs: 100, multiplier: 3 };
 
-/** Beside BIRD, which does BFD too, a router whose BFD is FRR's, and GoBGP does not hear of that: its session goes on whatever BFD says. */
+/**
+ * Beside BIRD, which does BFD too, there is a router whose BFD is FRR's. GoBGP does not hear of that: its session goes on whatever BFD
+ * says.
+ */
 suite("ingotctl explains what BFD says of the path to a router", { skip: await bfdRefusal("bird", "frr") }, () => {
   let network: BgpNetwork;
   let tool: Tool;

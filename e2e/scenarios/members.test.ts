@@ -129,7 +129,7 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     // Hosts are to learn it from announcements alone: usually a kernel asks again after 15 to 45 s.
     await cluster.client.sysctl({ "net.ipv4.neigh.eth0.base_reachable_time_ms": 3_600_000 });
     const first = await owner(cluster, address);
-    await sleep(6_000); // It announces for 5 s. What brings hosts back then has to be for that.
+    await sleep(6_000); // It announces for 5 s. Later announcements serve the return of hosts.
     first.speaker.process.kill("SIGSTOP");
     await waitFor("another node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
     first.speaker.process.kill("SIGCONT");

@@ -57,7 +57,7 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
     return found;
   }
 
-  /** Waits until there are none. */
+  /** Waits until there are no such warnings. */
   async function resolved(check: string): Promise<void> {
     await waitFor(`no warning of ${check}`, async () => (await warnings()).length === 0);
     await waitFor(`the end to be counted and logged`, async () => {

@@ -121,7 +121,7 @@ export interface Said {
   readonly evidence: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** Waits until a process says this of one thing. What is not well it says with what to do. */
+/** Waits until a process gives this verdict on one object. A verdict on a problem has to have a remedy. */
 export async function says(process: Workload, cause: string, kind: string, name: string): Promise<Said> {
   return waitFor(`${process.name} to say ${cause} of ${kind} ${name}`, async () => {
     const { verdicts } = JSON.parse((await process.get("/v1/verdicts")).body) as { verdicts: readonly Said[] };

@@ -23,7 +23,7 @@ suite("another node tries announced addresses on the wire, and says what is wron
   });
   after(() => cluster?.[Symbol.asyncDispose]());
 
-  /** What the other nodes say of the address, where it is not well. */
+  /** Problems of the address that the other nodes report. */
   async function faults(): Promise<readonly { cause: string; message: string }[]> {
     const others = cluster.nodes.filter((one) => one !== node);
     const bodies = await Promise.all(others.map(({ speaker }) => speaker.get("/v1/services?problems")));

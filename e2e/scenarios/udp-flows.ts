@@ -41,7 +41,7 @@ if (import.meta.main) {
   });
   let due = performance.now();
   while (!stopped) {
-    // What it could not send in time it leaves out: a burst would fill buffers, which no client of this kind does.
+    // It leaves out late packets: a burst would fill buffers, which no client of this kind does.
     due = Math.max(due, performance.now() - atOncePackets * everyMs);
     for (; due < performance.now(); due += everyMs, sent++) {
       unanswered.add(sent);

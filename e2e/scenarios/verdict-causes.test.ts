@@ -35,7 +35,7 @@ const holders: Readonly<Record<string, Parameters<typeof applyService>[2]>> = {
   "has-plain": { annotations: ip("172.30.0.201") },
 };
 
-/** What a person may ask for -> what is said of it. */
+/** Requests of people -> the cause in the answer. */
 const asked: Readonly<Record<string, Parameters<typeof applyService>[2]>> = {
   poolFull: { annotations: pool("one") },
   poolLacksFamily: { annotations: pool("six") },

@@ -46,7 +46,7 @@ test("what speakers recorded of what happened to them is decided again alike, fr
   }
 });
 
-/** Fails with the shortest history that goes wrong, which can be kept below as a test, and with what happened in it. */
+/** Fails with the shortest history that goes wrong, which can be kept below as a test, and with its events. */
 async function explain(history: History): Promise<never> {
   const shortest = await shrink(history);
   const { problem, transcript } = await run(shortest);

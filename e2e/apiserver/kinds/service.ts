@@ -60,7 +60,7 @@ export function prepareService(object: KubeObject, previous: KubeObject | undefi
   return { ...object, spec, status: prepareStatus(asObject(object.status), type, typeChanged) };
 }
 
-/** Whoever writes a Service without knowing of its cluster addresses keeps them. */
+/** A client that writes a Service without knowing of its cluster addresses keeps them. */
 function kept(before: JsonObject, after: JsonObject): JsonObject {
   const names: string[] = [];
   const sameAddress = after.clusterIP === undefined || after.clusterIP === before.clusterIP;

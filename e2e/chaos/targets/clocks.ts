@@ -15,7 +15,8 @@ export function offsetText(seconds: number): string {
 }
 
 /**
- * Starts controllers and speakers anew, each with a clock of its own: what `Date` and certificates go by, not what timers do.
+ * Restarts controllers and speakers, each with a clock of its own, which counts for `Date` and certificates, but not for
+ * timers.
  * @returns workload -> file with the offset of its clock
  */
 export async function giveClocks({ controllers, nodes }: DemoCluster, folder: string): Promise<Map<Workload, string>> {

@@ -120,7 +120,7 @@ interface Pod {
   };
 }
 
-/** What is done to a Kubernetes in its own way. */
+/** Acts on a Kubernetes in its own way. */
 class Hands {
   readonly #on: InstalledCluster;
   readonly #api: ApiClient;
@@ -168,7 +168,7 @@ class Hands {
         await node.powerOff();
         return () => node.powerOn();
       case "drain": {
-        // What cannot be evicted in time, such as while the API is away, stays.
+        // A Pod that cannot be evicted in time, for example while the API is away, stays.
         const draining = this.#on.kubectl("drain", node.name, "--ignore-daemonsets", "--force", "--timeout=20s").catch(() => {});
         return async () => {
           await draining;
@@ -194,7 +194,7 @@ class Hands {
     return pod;
   }
 
-  /** Those that are on nodes. */
+  /** Pods that are on nodes. */
   async #pods(component: "speaker" | "controller"): Promise<Pod[]> {
     const pods = (await this.#api.list("v1", "Pod", namespace)) as unknown as readonly Pod[];
     return pods.filter(({ metadata, spec }) => metadata.labels?.component === component && spec.nodeName !== undefined);

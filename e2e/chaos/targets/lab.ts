@@ -215,7 +215,7 @@ async function printingTo(file: string, workload: Workload): Promise<Undo> {
   };
 }
 
-/** What the process's libfaketime reads once a second. */
+/** Writes the file that the process's libfaketime reads once a second. */
 function setClock(clocks: Means["clocks"], workload: Workload, seconds: number): Undo {
   const file = clocks.get(workload);
   if (file === undefined) throw new Error(`Cannot set the clock of ${workload.name}: it was started without libfaketime`);

@@ -15,7 +15,7 @@ export interface TargetNode {
   readonly mac: string;
   /** Runs a command in its network. @throws {Error} when it fails */
   run(argv: readonly string[], options?: { readonly input?: string }): Promise<string>;
-  /** What its speaker answers under this path. @throws {Error} without an answer */
+  /** Its speaker's answer under this path. @throws {Error} without an answer */
   ask(path: string): Promise<unknown>;
 }
 
@@ -30,8 +30,8 @@ export interface TargetRouter {
 }
 
 /**
- * A cluster that things are done to, with an address or two from each of its pools, a router that has routes to some of them, and somebody who
- * asks by ARP who answers for the others.
+ * A cluster to act on, with an address or two from each of its pools, a router with routes to some of them, and a host that asks by ARP who
+ * answers for the others.
  */
 export interface Target extends AsyncDisposable {
   readonly nodes: readonly TargetNode[];
@@ -42,7 +42,7 @@ export interface Target extends AsyncDisposable {
   readonly router: TargetRouter;
   /** Service -> the address that it has got. */
   readonly services: ReadonlyMap<string, string>;
-  /** Those of these that the router has routes to. */
+  /** Addresses among these that the router has routes to. */
   readonly routed: readonly string[];
   readonly can: ReadonlySet<What["type"]>;
   /** Whether it starts again by itself what was ended, or ends what stands still. */
@@ -55,7 +55,7 @@ export interface Target extends AsyncDisposable {
   expose(name: string, options?: ServiceOptions): Promise<{ delete(): Promise<void> }>;
   /** Does it. @returns how to undo it @throws {Error} for what it cannot do */
   carryOut(what: OwnWhat): Promise<Undo>;
-  /** Who answered since the last call. */
+  /** Answers since the last call. */
   asked(): Promise<readonly Asked[]>;
   /** A client's request. @returns its status @throws {Error} without an answer */
   request(address: string): Promise<number>;
@@ -72,7 +72,7 @@ export const routedPrefix = "198.51.100.0/28";
 export const poolSize = 10;
 export const namespace = "metallb-system";
 
-/** What a seed has a run with, whatever is done in it. */
+/** Settings that a seed gives a run, whatever its acts. */
 export interface Variant {
   /** Speakers and router lose one another by BFD, long before BGP's hold time is over. */
   readonly hasBfd: boolean;
@@ -169,7 +169,7 @@ export async function persistently<T>(what: string, act: () => Promise<T>): Prom
   return done;
 }
 
-/** What every target can do. */
+/** Acts that every target can do. */
 export const shared: readonly What["type"][] = [
   "isolate",
   "unplug",

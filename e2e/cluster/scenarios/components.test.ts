@@ -14,7 +14,7 @@ import { config, InstalledCluster, namespace, routedPool } from "./installed.ts"
 const manifests = resolve(import.meta.dirname, "../../../manifests");
 const all = readdirSync(join(manifests, "components")).sort();
 
-/** What the Prometheus Operator defines, as far as our objects use it; a field that is not here is refused. */
+/** Definitions of the Prometheus Operator, as far as our objects use them; a field that is not here is refused. */
 const monitoring = {
   ServiceMonitor: { selector: "object", endpoints: "list" },
   PodMonitor: { selector: "object", podMetricsEndpoints: "list" },

@@ -7,7 +7,7 @@ import { BorderRouter, peer } from "./border-router.ts";
 import { config, InstalledCluster, namespace, routedPool } from "./installed.ts";
 import { assertNothingLost, assertNothingLostBesidePods, print } from "./packets.ts";
 
-// What happens to the control plane and to what it holds of ours, and what clients and a router see of it.
+// Faults of the control plane and of our objects in it, and their effects on clients and a router.
 const all = ["node1", "node2"];
 /** How long the API server is away. Set INGOT_E2E_API_OUTAGE=300 for the five minutes that it is promised for. */
 const outageSeconds = Number(process.env.INGOT_E2E_API_OUTAGE ?? 15);

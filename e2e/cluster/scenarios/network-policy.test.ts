@@ -109,7 +109,7 @@ function enforce(binary: string): void {
       const statuses = pods.flatMap(({ status }) => status?.containerStatuses as readonly ContainerStatus[]);
       assert.equal(statuses.length, all.length + 1);
       for (const { ready, restartCount } of statuses) assert.deepEqual({ ready, restartCount }, { ready: true, restartCount: 0 });
-      // Three probes that fail, 10 s apart and the first after 10 s, start a container anew.
+      // Three failed probes, 10 s apart and the first after 10 s, restart a container.
       return statuses.every(({ state }) => Date.now() - Date.parse(state.running?.startedAt ?? "") > 60_000);
     };
     await waitFor("containers for which three probes can have failed", isOldEnough, patience);
@@ -147,7 +147,7 @@ async function isEnforced(on: InstalledCluster): Promise<void> {
   await keepsOut(on, [...all.map((each) => `a Pod of ${other} on ${each}`), ...hosts]);
 }
 
-/** Who has no answer of what, among the Pods of `admitted` and `other`, and the hosts; sorted. */
+/** Requests without an answer, from the Pods of `admitted` and `other`, and the hosts; sorted. */
 async function unanswered(on: InstalledCluster): Promise<string[]> {
   const { addresses } = await controller(on);
   const targets: Record<string, string> = {}; // URL -> whose

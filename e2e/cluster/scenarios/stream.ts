@@ -12,9 +12,9 @@ export type Streamed = Readonly<Record<string, StreamedTo>>; // name -> what bec
 export interface StreamedTo {
   readonly sent: number;
   readonly lost: number;
-  /** Of these, those that were not sent within a second of another node's becoming the owner. */
+  /** Stray packets that were not sent within a second of another node's becoming the owner. */
   readonly stray: number;
-  /** Of these, those that were not sent within a second of the answers' coming from another Pod. */
+  /** Packets answered by another Pod that were not sent within a second of that change. */
   readonly strayFromPods: number;
   /** Milliseconds between the packets around each run of lost ones. */
   readonly gaps: readonly number[];
@@ -144,7 +144,7 @@ if (import.meta.main) {
   let due = performance.now();
   for (; !isStopped; await sleep(1)) {
     asker.listen();
-    // What it could not send in time it leaves out: a burst would fill buffers, which no client of this kind does.
+    // It leaves out late packets: a burst would fill buffers, which no client of this kind does.
     due = Math.max(due, performance.now() - atOncePackets * everyMs);
     for (; due < performance.now(); due += everyMs) {
       for (const stream of streams) stream.send();

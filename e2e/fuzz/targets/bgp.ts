@@ -118,7 +118,7 @@ function check(message: Message): void {
   assert.deepEqual(decodeMessage(frame, sessions[0] as UpdateSession), message);
 }
 
-/** What a router sent in each session, as one stream. */
+/** Messages of a router in each session, as one stream. */
 function captured(router: string): Uint8Array[] {
   const text = readFileSync(new URL(`../../../pkg/bgp/codec/testdata/${router}.txt`, import.meta.url), "utf8");
   return text.split("\n\n").map((session) => {

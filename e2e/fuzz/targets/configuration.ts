@@ -19,7 +19,7 @@ const bounds: Bounds = {
   time: 50,
   timePerOctet: 0.05,
 };
-// What a value costs where an alias or a merge key brings it, other than one that is read from the text.
+// Cost of a value that an alias or a merge key brings, as against one that is read from the text.
 const octetsOfValue = 0.5;
 const maxProblems = 101; // And one that says how many there are.
 
@@ -92,7 +92,7 @@ function sizeOf(input: Uint8Array): number {
   return input.length + octetsOfValue * valuesIn(textOf(input), ofText); // A ConfigMap has a text inside.
 }
 
-/** Those of a text with aliases. @param ofText how many a text inside it has */
+/** Number of values of a text with aliases. @param ofText the number of values of a text inside it */
 function valuesIn(text: string, ofText: (text: string) => number): number {
   if (!text.includes("*")) return 0;
   const count = (node: YamlNode): number => {

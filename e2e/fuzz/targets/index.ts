@@ -17,7 +17,7 @@ const modules: readonly (readonly [names: readonly string[], load: () => Promise
 /** Every parser of what comes from outside the process. */
 export const targetNames: readonly string[] = modules.flatMap(([names]) => names);
 
-/** @throws {Error} where there is none of that name */
+/** @throws {Error} for an unknown name */
 export async function targetNamed(name: string): Promise<Target> {
   const load = modules.find(([names]) => names.includes(name))?.[1];
   const found = load && Object.values(await load()).find((target) => target.name === name);

@@ -112,7 +112,7 @@ const review = {
   },
 };
 
-/** What the API server, or whoever takes its place, asks the admission webhook. */
+/** Requests of the API server, or of a client in its place, to the admission webhook. */
 export const admission: Target = {
   name: "admission",
   maxLength: 4_000,
@@ -127,7 +127,7 @@ export const admission: Target = {
   },
 };
 
-/** What an earlier life of a speaker has written on its node about addresses in the kernel. */
+/** The record of an earlier life of a speaker on its node about addresses in the kernel. */
 export const kernelRecord: Target = {
   name: "kernel-record",
   maxLength: 4_000,

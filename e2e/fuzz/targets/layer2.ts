@@ -123,7 +123,7 @@ export const proof: Target = {
   },
 };
 
-/** Of each line the last word. */
+/** The last word of each line. */
 function captured(file: string): Uint8Array[] {
   const text = readFileSync(new URL(`../../../pkg/layer2/testdata/${file}`, import.meta.url), "utf8");
   return text

@@ -43,7 +43,7 @@ export const netlink: Target = {
   },
 };
 
-/** What the kernel shows in /proc/net. */
+/** Texts that the kernel shows in /proc/net. */
 export const routes: Target = {
   name: "routes",
   maxLength: 2_048,

@@ -59,7 +59,7 @@ const marks = [
   "90",
 ].map(fromHex);
 
-/** What stands behind the first octet: with whose settings it is read, or sealed first. */
+/** The packet behind a first octet that names the settings with which it is read, or sealed first. */
 function withMode(wire: Wire, packet: Uint8Array): Uint8Array {
   const mode = wire === sealed ? 1 : wire === labelled ? 2 : 0;
   return new Uint8Array(Buffer.concat([Uint8Array.of(mode), packet]));
@@ -69,7 +69,7 @@ function wireOf(input: Uint8Array): Wire {
   return [plain, sealed, labelled, plain][(input[0] ?? 0) & 3] ?? plain;
 }
 
-/** One datagram. Of a ring with a key, what is inside is fuzzed: nobody gets further without the key. */
+/** One datagram. For a ring with a key, the content is fuzzed: nobody gets further without the key. */
 export const packet: Target = {
   name: "memberlist-packet",
   maxLength: 2_000,
@@ -118,14 +118,14 @@ function frame(body: Uint8Array): Uint8Array {
   return new Uint8Array(Buffer.concat([header, keyring.seal(body, 1, nonce, header)]));
 }
 
-/** What is compressed may stand for 40 MiB, of which each octet costs less than one of the stream. */
+/** Compressed octets may stand for 40 MiB, of which each octet costs less than one of the stream. */
 function sizeOf(input: Uint8Array): number {
   const body = input.subarray(1);
   const at = body[0] === MessageType.label ? 2 + (body[1] ?? 0) : 0;
   return body[at] === MessageType.compress ? input.length + decompressedLength(body.subarray(at)) / 3 : input.length;
 }
 
-/** Of what is not whole either, as it is decompressed up to where that shows; then up to twice what it made. */
+/** An incomplete stream counts too, because it is decompressed up to the break; then up to twice the result. */
 function decompressedLength(octets: Uint8Array): number {
   for (let limit = 0; limit < maxStreamLength; limit = Math.max(4_096, 2 * limit))
     try {
@@ -147,8 +147,8 @@ const itemByItem = new Uint8Array(8_192).fill(0xc0);
 itemByItem.set([0, MessageType.compress, 0xdc, 0x1f, 0xf8]);
 
 /**
- * All that one end of a connection sends; the first octet also says in which pieces it arrives. Of a ring with a key, what is inside is fuzzed, as
- * with datagrams.
+ * The whole stream from one end of a connection; the first octet also says in which pieces it arrives. For a ring with a key, the content
+ * is fuzzed, as with datagrams.
  */
 export const stream: Target = {
   name: "memberlist-stream",
@@ -185,7 +185,7 @@ export const stream: Target = {
   },
 };
 
-/** What other speakers say of themselves, in the ring's messages. */
+/** Reports of other speakers about themselves, in the ring's messages. */
 export const gossip: Target = {
   name: "gossip",
   maxLength: 2_000,

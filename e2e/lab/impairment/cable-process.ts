@@ -51,7 +51,7 @@ function carry(impairment: Impairment, one: PacketSocket, other: PacketSocket): 
     for (const { to, frame } of waiting.splice(0, due < 0 ? waiting.length : due)) {
       sent.clear();
       sent.push(frame);
-      to.send(sent); // What cannot leave is lost, as on a cable that somebody pulls.
+      to.send(sent); // A frame that cannot leave is lost, as on a pulled cable.
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { Millis, Random } from "#pkg/clock";
 import { completeChecksum, offloadHeaderLength } from "#pkg/linux/testing";
 
-/** What a bad cable does to frames, in each direction, as netem(8) has it. Absent: nothing of the kind. */
+/** Effects of a bad cable on frames, in each direction, as in netem(8). Absent: no such effect. */
 export interface Impairment {
   /** The same seed has the same chances. */
   readonly seed: number;
@@ -26,7 +26,7 @@ export interface Copy {
   readonly isCorrupt: boolean;
 }
 
-/** What comes out for the next frame: nothing where it is lost, two where it comes twice. */
+/** Copies of the next frame: none if it is lost, two if it comes twice. */
 export function fateOf(impairment: Impairment, random: Random): Copy[] {
   const { delayMs = 0, latePercent = 0, lossPercent = 0, duplicatePercent = 0, corruptPercent = 0 } = impairment;
   const happens = (percent: number) => random() * 100 < percent;

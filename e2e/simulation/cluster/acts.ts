@@ -5,7 +5,7 @@ import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, type Client, fairWeather } from "./history.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 
-/** All that the API had at one time, and what people wanted then. */
+/** The API's contents at one time, and people's wishes at that time. */
 export interface DatedBackup {
   readonly at: Millis;
   readonly backup: Backup;
@@ -176,7 +176,7 @@ export class Acts {
       case "restore": {
         const backup = this.#options.backups.findLast(({ at }) => at <= cluster.now - act.age);
         if (backup === undefined) break;
-        // Whoever is cut off meanwhile, and finds as many versions as were lost, cannot know: see docs/operations.md.
+        // A process that is cut off meanwhile, and finds as many versions as were lost, cannot know: see docs/operations.md.
         for (const { connection } of [...cluster.speakers.values(), ...cluster.controllers.values()]) connection.isCut = false;
         const lost = cluster.api.version - backup.backup.version;
         cluster.restore(backup.backup, backup.services, lost < fewWrites);

@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 
-/** Something that happens to a cluster. What lasts ends by itself after `length`, so that any of them can be left out of a history. */
+/** Something that happens to a cluster. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
 export type Act =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "powerOff"; readonly node: number; readonly length: Millis }
   | { readonly type: "stallSpeaker" | "carrier" | "exclude" | "edge"; readonly node: number; readonly length: Millis }
@@ -88,7 +88,7 @@ export interface History {
   readonly loss: number;
   /** The nodes whose speakers lack the capability NET_ADMIN; none where absent. */
   readonly withoutNetAdmin?: readonly number[];
-  /** What is in force at the start, and put in force again in the end. */
+  /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;
   readonly acts: readonly { readonly at: Millis; readonly act: Act }[];
@@ -139,14 +139,14 @@ const peer = `peers:
   graceful-restart-time: ${restartSeconds}s
 `;
 
-/** What is in force at the start: pools on layer 2, by BGP, by both, on NICs and for none, and a router. */
+/** The configuration at the start: pools on layer 2, by BGP, by both, on NICs and for none, and a router. */
 export const firstConfig = `${pools}${peer}`;
 /** The same with BFD. */
 export const bfdConfig = `${firstConfig}  bfd-profile: fast\nbfd-profiles: [{name: fast}]\n`;
 
 /** The addresses of one pool are others. */
 export const movedConfig = firstConfig.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");
-/** What an undisturbed API does. */
+/** Conditions of an undisturbed API. */
 export const fairWeather: ApiWeather = { latencyMs: 10, watchLagMs: 20, refusals: 0, lostAnswers: 0 };
 
 /** When the last of it is over. */

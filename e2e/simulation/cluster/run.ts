@@ -6,9 +6,9 @@ import { Invariants } from "./judge/invariants.ts";
 import { SimulatedCluster, type SimulatedClusterOptions } from "./simulated-cluster.ts";
 
 export interface Outcome {
-  /** What was wrong; undefined where nothing was. */
+  /** The fault; undefined without a fault. */
   readonly problem: string | undefined;
-  /** What happened, line by line. */
+  /** The events, line by line. */
   readonly transcript: readonly string[];
   /** Simulated. */
   readonly duration: Millis;
@@ -62,8 +62,8 @@ class Course {
     const acts = new Acts({ cluster, weather: this.#weather, backups: this.#backups });
     for (const { at, act } of history.acts) cluster.time.schedule(began + at, () => acts.do(act));
     await this.#pass(endOf(history));
-    // People put right what was refused, what they moved, and what a backup has that they had deleted.
-    // A pool may move without a permission, too, while no Service has an address of it.
+    // People put right what was refused, their moves, and objects in a backup that they had deleted. A pool may move without a
+    // permission, too, while no Service has an address of it.
     const mayRenumber = history.acts.some(({ act }) => act.type === "config" && (act.mayRenumber || act.text === movedConfig));
     if (history.acts.some(({ act }) => act.type === "config" || act.type === "deleteConfig"))
       acts.do({ type: "config", text: history.config, mayRenumber });

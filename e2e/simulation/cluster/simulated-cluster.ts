@@ -20,7 +20,7 @@ import { SpeakerProcess } from "./speaker-process.ts";
 export interface SimulatedClusterOptions {
   readonly seed: number;
   readonly nodes: number;
-  /** Of the ring's packets, of 1. */
+  /** Share of the ring's packets that is lost, between 0 and 1. */
   readonly loss: number;
   /** The nodes whose speakers lack the capability NET_ADMIN. */
   readonly withoutNetAdmin: readonly number[];
@@ -29,7 +29,7 @@ export interface SimulatedClusterOptions {
   readonly config: string;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: Change, byPeople: boolean) => void;
-  /** For each speaker that is started, who is told what its core gets and answers. */
+  /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
   readonly watchCore?: ((node: string) => SpeakerRunner["onStep"]) | undefined;
 }
 
@@ -43,12 +43,12 @@ const kubeletMs: Millis = 10_000;
 const firstNewHost = 0x100;
 const maxLines = 100_000;
 const configKey = `${namespace}/config`;
-// What the machines' clocks show in the beginning: one that is set back is still after the beginning of their time.
+// The machines' clocks at the beginning: a clock that is set back is still after the beginning of their time.
 const wallClockMs: Millis = 100_000_000;
 
 /**
- * A whole cluster in one process and in simulated time: an API with its connections, two controllers, a speaker on each node, their ring, a LAN, and a
- * router. What is not here: containers, the kernel's forwarding. One seed always gives the same course of events.
+ * A whole cluster in one process and in simulated time: an API with its connections, two controllers, a speaker on each node, their ring, a
+ * LAN, and a router. Left out: containers, the kernel's forwarding. One seed always gives the same course of events.
  */
 export class SimulatedCluster {
   readonly ring: Simulation;
@@ -59,7 +59,7 @@ export class SimulatedCluster {
   readonly speakers = new Map<number, SpeakerProcess>(); // node -> its speaker, ended ones too
   readonly controllers = new Map<number, ControllerProcess>();
   readonly services = new Map<string, ServiceSpec>(); // name -> what people want
-  /** What happened, for people: `seconds what`. */
+  /** Events, for people: `seconds what`. */
   readonly lines: string[] = [];
   readonly withoutCarrier = new Set<number>();
   readonly nodes: NodeObjects;
@@ -260,7 +260,7 @@ export class SimulatedCluster {
   }
 
   /**
-   * The node has another address from now on. What runs there has sockets that are bound to the one before.
+   * The node has another address from now on. Processes there have sockets that are bound to the former address.
    * @param from the node whose address it takes, which gets a new one; undefined where it gets a new one itself
    */
   changeAddress(node: number, from?: number): void {
@@ -369,7 +369,7 @@ export class SimulatedCluster {
     return ingressOf(this.api.get("services", keyOf(name)));
   }
 
-  /** Who answers for each address. */
+  /** The nodes that answer for each address. */
   owners(): Map<string, number[]> {
     const owners = new Map<string, number[]>();
     for (const node of this.speakers.keys())

@@ -13,7 +13,7 @@ export class SimulatedProcess {
   readonly clock: Clock;
   readonly random: Random;
   readonly #time: Time;
-  readonly #waiting: (() => void)[] = []; // What was due while it stood still, in that order.
+  readonly #waiting: (() => void)[] = []; // Work that was due while it stood still, in that order.
   #stalledUntil: Millis = -Infinity;
   #isRunning = true;
 

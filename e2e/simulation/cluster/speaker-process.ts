@@ -28,7 +28,7 @@ import { namespace } from "./api/objects.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
 import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
-/** What the speaker does on its LAN. */
+/** Actions of the speaker on its LAN. */
 export interface LanActions {
   /** Sends a burst of gratuitous announcements. */
   announce(address: string): void;
@@ -68,13 +68,13 @@ export interface SpeakerProcessOptions {
 const ringKey = new TextEncoder().encode("the ring's key");
 const nonceLength = 16;
 
-// What becomes of a speaker's wishes that lacks the capability NET_ADMIN.
+// The kernel of a speaker that lacks the capability NET_ADMIN: it fulfils no wishes.
 const noKernel = { want: () => {}, complete: () => {} };
 
 /**
- * A speaker as `speaker/main.ts` builds it. Its core, sources, members, gossip and BGP sessions are the real ones; the ring's protocol is too, on
- * simulated packets. In place of the layer 2 thread stands who answers for which address, and in place of netlink which ones the machine's NIC has.
- * It has no node checks.
+ * A speaker as `speaker/main.ts` builds it. Its core, sources, members, gossip and BGP sessions are the real ones; the ring's protocol is
+ * too, on simulated packets. A record of answered addresses stands in for the layer 2 thread, and a record of the machine's NIC addresses
+ * for netlink. It has no node checks.
  */
 export class SpeakerProcess {
   readonly process: SimulatedProcess;
@@ -82,7 +82,7 @@ export class SpeakerProcess {
   readonly state: SpeakerState;
   /** Addresses that it, or its kernel, answers for, and those that it only watches. */
   readonly announced = new Set<string>();
-  /** Of the announced ones, those that its kernel answers for. */
+  /** Announced addresses that its kernel answers for. */
   readonly leftToKernel = new Set<string>();
   readonly watched = new Set<string>();
   readonly nicAddresses: NicAddresses;
@@ -120,7 +120,7 @@ export class SpeakerProcess {
     this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
     const portions = new Portions(clock, 4);
     const emit = this.#runner.dispatch;
-    // What the ring's thread reports waits for the main thread, which may stand still.
+    // Reports of the ring's thread wait for the main thread, which may stand still.
     this.#memberlist = new SimulatedMemberlist({
       simulation: options.ring,
       index,
@@ -265,7 +265,7 @@ export class SpeakerProcess {
     this.#runner[Symbol.dispose]();
   }
 
-  /** What the ring's protocol of this node emitted. */
+  /** An effect that this node's ring protocol emitted. */
   onRingEffect(effect: Effect): void {
     this.#memberlist.onEffect(effect);
   }

@@ -1,6 +1,6 @@
 /**
- * What a controller may do and has to do, written as plainly as it can be, for a test to compare with: every address of every pool is listed, and
- * every question is asked of all Services. It says nothing of how; of several right answers each is right.
+ * The rights and duties of a controller, written as plainly as possible, for a test to compare with: every address of every pool is listed,
+ * and every question is asked of all Services. It does not say how; each of several right answers is right.
  */
 
 /** Addresses are texts, each pool's few. */
@@ -14,7 +14,7 @@ export interface ModelPool {
   /** A fence; undefined for all. */
   readonly namespaces?: readonly string[];
   readonly reserved?: readonly ModelReservation[];
-  /** Who chooses addresses: NetBox (`allocate`), or the controller, and NetBox is told. */
+  /** The party that chooses addresses: NetBox (`allocate`), or the controller, and NetBox is told. */
   readonly netbox?: "allocate" | "record";
 }
 
@@ -25,7 +25,7 @@ export interface ModelReservation {
   readonly namespace?: string;
 }
 
-/** What the Services of each of these namespaces, or of all of them together, may have at most of these pools. */
+/** The most that the Services of each of these namespaces, or of all of them together, may have of these pools. */
 export interface ModelQuota {
   readonly namespaces: readonly string[];
   readonly together: boolean;
@@ -46,7 +46,7 @@ export interface ModelService {
   readonly addresses: readonly string[];
   /** Empty: it shares with nobody. */
   readonly sharingKey: string;
-  /** Of a `Local` Service; those that share must agree. */
+  /** The backends of a `Local` Service; Services that share must agree on them. */
   readonly backend: string;
   readonly port: number;
   readonly has: readonly string[];
@@ -67,7 +67,7 @@ interface Question {
 /** Why a Service cannot have an address; undefined: nothing is in the way. */
 type Rule = (question: Question) => string | undefined;
 
-/** Of two Services on one address. What breaks these is taken away. */
+/** Rules for two Services on one address. An address that breaks them is taken away. */
 const always: readonly Rule[] = [
   ({ service, holders }) => (holders.every((other) => mayShare(service, other)) ? undefined : "somebody else has it"),
 ];
@@ -130,7 +130,7 @@ export class Model {
     this.#records = records;
   }
 
-  /** What must not be, whatever happened before. */
+  /** Faults, whatever happened before. */
   faults(): string[] {
     return this.services.flatMap((service) => {
       const { key, has, families } = service;
@@ -184,7 +184,7 @@ export class Model {
       const own = chosen.filter(counted);
       const isOver = (family: 4 | 6, limit = Infinity) => {
         const of = (addresses: Iterable<string>) => [...addresses].filter((address) => familyOf(address) === family);
-        // What it has and keeps is never in the way.
+        // Addresses that a Service has and keeps are never in the way.
         const isNew = of(own).some((address) => !service.has.includes(address) && !theirs.has(address));
         return isNew && of(new Set([...theirs, ...own])).length > limit;
       };

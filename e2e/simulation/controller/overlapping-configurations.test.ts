@@ -51,7 +51,7 @@ class People {
     this.#judge();
   }
 
-  /** What the Services have is what the pools in force allow and demand. */
+  /** Checks that the Services have what the pools in force allow and demand. */
   #judge(): void {
     const inForce = this.#world.controller.configuration.inForce?.pools.map(({ name, ranges }) => `${name} ${ranges[0]?.first}`);
     const pools = [block(0), block(1), block(2)].filter(({ name, addresses }) => inForce?.includes(`${name} ${addresses[0]}`));
@@ -80,7 +80,7 @@ class People {
     return name;
   }
 
-  /** What is seen is acted on in part: the rest waits for the clock. */
+  /** The controller handles a part of its view: the rest waits for the clock. */
   async #turn(): Promise<void> {
     this.#world.cluster.deliver();
     const { clock } = this.#world;

@@ -22,9 +22,9 @@ export interface Scene {
   readonly first: Configuration;
   /** Waits until nothing is left to be done. */
   readonly rest?: (world: World) => Promise<void>;
-  /** Who has which address elsewhere. */
+  /** Recorded holders of addresses elsewhere. */
   readonly records?: () => ReadonlyMap<string, string>;
-  /** What is wrong elsewhere at rest. */
+  /** Faults elsewhere at rest. */
   readonly faults?: (model: Model) => string[];
   /** Fields of a pool's configuration besides those of all scenes. */
   readonly fieldsOf?: (pool: ModelPool) => object;
@@ -61,7 +61,7 @@ export function yaml({ pools, quotas }: Configuration, fieldsOf: Scene["fieldsOf
 
 type Wishes = Map<string, Omit<ModelService, "has">>; // key -> what it asks for
 
-/** What people do, one thing after another, and what is to be true each time when all is done. */
+/** Actions of people, one after another, and the conditions that hold each time when all is done. */
 export class Story {
   readonly #random: Random;
   readonly #world: World;
@@ -97,7 +97,7 @@ export class Story {
     }
     for (const now of after.services) {
       const was = before.services.find(({ key }) => key === now.key);
-      // Who has what it asks for is not moved by what others do, nor by a change that it meets as it is.
+      // A Service that has what it asks for is not moved by others' actions, nor by a change that it meets as it is.
       if (was === undefined || !before.isMet(was) || !after.isMet({ ...now, has: was.has })) continue;
       if (now.key === touched && was.has.some((address) => isContested(after, now, address))) continue;
       // In the order in which it names them, which may be another one now.

@@ -6,17 +6,17 @@ import type { HttpClient, Request } from "#pkg/k8s/testing";
 import type { SimulatedProcess, Time } from "../simulated-process.ts";
 import type { Change, Given, KubernetesApi, RawObject, Selection } from "./kubernetes-api.ts";
 
-/** What stands between processes and the API. Chances are of 1. */
+/** Faults between processes and the API. Probabilities are between 0 and 1. */
 export interface ApiWeather {
   /** One way, at most; each request its own. */
   latencyMs: Millis;
   /** How much later a watch gets what changed, at most; in order, each watch its own. */
   watchLagMs: Millis;
-  /** Of a request to be refused with 429, 500 or 503 before anything is done. */
+  /** Probability that a request is refused with 429, 500 or 503 before anything is done. */
   refusals: number;
-  /** Of a write to be carried out, and its answer to be lost. */
+  /** Probability that a write is carried out, and its answer lost. */
   lostAnswers: number;
-  /** What is refused with 403: all that is asked of Leases, or all writes. */
+  /** Requests refused with 403: all for Leases, or all writes. */
   forbidden?: "leases" | "writes" | undefined;
   /** Writes of a Service's status are refused with 503. */
   refusesStatus?: boolean;
@@ -74,7 +74,7 @@ export class ApiConnection implements HttpClient {
     for (const stream of [...this.#streams]) stream.break();
   }
 
-  /** Nothing arrives any more on watches that there are. The process's kernel notices. */
+  /** Nothing arrives any more on the present watches. The process's kernel notices. */
   loseWatches(): void {
     for (const stream of [...this.#streams]) {
       stream.lose();
@@ -82,7 +82,7 @@ export class ApiConnection implements HttpClient {
     }
   }
 
-  /** How late a watch of these objects is at most; undefined where there is none. */
+  /** The most that a watch of these objects lags; undefined without a watch. */
   lagOf(plural: string): Millis | undefined {
     const lags = [...this.#streams].flatMap((stream) => (stream.plural === plural ? [stream.lag] : []));
     return lags.length === 0 ? undefined : Math.max(...lags);
@@ -239,7 +239,7 @@ class WatchStream {
     this.#waiting.length = 0;
   }
 
-  /** What waited because of a cut is on its way again. */
+  /** Messages that waited because of a cut are on their way again. */
   flush(): void {
     this.#deliver(() => this.#work());
   }

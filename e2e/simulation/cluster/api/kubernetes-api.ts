@@ -14,7 +14,7 @@ export interface RawMetadata {
   readonly [field: string]: unknown;
 }
 
-/** What is given of an object; the API adds the rest. */
+/** The given part of an object; the API adds the rest. */
 export type Given = Readonly<Record<string, unknown>>;
 
 export interface Selection {
@@ -32,7 +32,7 @@ export interface Change {
   readonly before: RawObject | undefined;
 }
 
-/** All that the API has at one time, as a backup has it. */
+/** The API's contents at one time, as in a backup. */
 export interface Backup {
   readonly version: number;
   readonly objects: ReadonlyMap<string, ReadonlyMap<string, RawObject>>;
@@ -47,7 +47,7 @@ interface Watcher {
 }
 
 /**
- * What an API server with etcd does to objects: versions, preconditions, watches from a version, compaction, and the way back to a backup.
+ * Objects as an API server with etcd keeps them: versions, preconditions, watches from a version, compaction, and restores from a backup.
  * Keys are `namespace/name`, or the name of an object without a namespace. It checks nothing of what it stores.
  */
 export class KubernetesApi {

@@ -12,7 +12,7 @@ export interface NodeObjectsOptions {
   readonly people: (act: () => void) => void;
 }
 
-/** What the API has of each node and of its speaker's Pod, as kubelets, the controller of DaemonSets and people write it. */
+/** The API's objects of each node and of its speaker's Pod, as kubelets, the controller of DaemonSets and people write them. */
 export class NodeObjects {
   readonly #options: NodeObjectsOptions;
   readonly #deleted = new Set<number>(); // nodes that somebody deleted, and that are not to be there yet
@@ -33,7 +33,7 @@ export class NodeObjects {
     });
   }
 
-  /** The Node is no more, until it is made again. Its Pod stays: see `deletePod`. */
+  /** The Node does not exist until it is made again. Its Pod stays: see `deletePod`. */
   delete(node: number): void {
     const { api, people } = this.#options;
     this.#deleted.add(node);

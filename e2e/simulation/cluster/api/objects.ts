@@ -3,7 +3,7 @@ import type { Given } from "./kubernetes-api.ts";
 
 export const namespace = "metallb-system";
 
-/** What a Service asks for, and where it has ready endpoints. */
+/** A Service's request, and the nodes of its ready endpoints. */
 export interface ServiceSpec {
   /** Or several, with commas between them. */
   readonly pool: string;
@@ -60,7 +60,7 @@ export function podObject(node: number, address: string): Given {
   };
 }
 
-/** What of it changes. @param address the node's now */
+/** The changing part of its status. @param address the node's now */
 export function podStatus(ready: boolean, address: string): Given {
   return { hostIP: address, conditions: [{ type: "Ready", status: ready ? "True" : "False" }] };
 }

@@ -19,14 +19,14 @@ const handOverMs: Millis = 6_000;
 const noticeMs: Millis = 1_500;
 
 /**
- * What is promised, and watched while a history runs. Problems are sentences for people.
+ * The promises, watched while a history runs. Problems are sentences for people.
  *
- * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless somebody
- * changed what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two nodes that reach
- * one another, in the ring or on the LAN alone, do not both answer for an address for longer than a hand-over; somebody answers for one while a node could, and all nodes that see
- * the API name the one that does; a speaker that has reached none that announced since it started announces nothing while others are Ready; one
- * that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster that starts anew would
- * have it.
+ * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless
+ * somebody changed what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two
+ * nodes that reach one another, in the ring or on the LAN alone, do not both answer for an address for longer than a hand-over; somebody
+ * answers for one while a node could, and all nodes that see the API name the one that does; a speaker that has reached none that announced
+ * since it started announces nothing while others are Ready; one that may not put addresses on its node's NIC announces none that would be
+ * there. At the end: everything is as in a cluster that has just started.
  */
 export class Invariants {
   problem: string | undefined;
@@ -67,7 +67,7 @@ export class Invariants {
       if (problem !== undefined) this.#found(cluster, problem);
   }
 
-  /** What is not as it should be once nothing has happened for long enough. */
+  /** Faults that remain once nothing has happened for long enough. */
   checkAtRest(cluster: SimulatedCluster): string | undefined {
     return this.problem ?? wrongAtRest(cluster);
   }

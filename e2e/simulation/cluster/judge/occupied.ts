@@ -18,7 +18,7 @@ const unseenMs: Millis = 20_000;
 export class Occupied {
   readonly #announced = new LastingWrongs(); // Which address, and where.
   readonly #entryUntil = new Map<string, Millis>(); // address -> when an entry was there last
-  readonly #inUse = new Map<string, ReadonlySet<string>>(); // address that a host uses -> the Services that had it before, and that was announced
+  readonly #inUse = new Map<string, ReadonlySet<string>>(); // address that a host uses -> the Services that had it before, and for which it was announced
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {

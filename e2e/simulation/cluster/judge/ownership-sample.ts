@@ -11,8 +11,9 @@ import type { SpeakerProcess } from "../speaker-process.ts";
 export type Known = WeakMap<SpeakerProcess, Set<string>>;
 
 /**
- * What a simulated cluster is like at this moment. A node may announce what the API says that it may, once it knows so itself: one that has lost the
- * API knows neither what is new nor what is over, nor does it say who the owners are. What kernels answer for beyond their speakers is left out.
+ * The state of a simulated cluster at this moment. A node may announce an address that the API gives it, once it knows so itself. A node
+ * that has lost the API knows neither new nor ended assignments, and does not name owners. Addresses that kernels answer for beyond their
+ * speakers are left out.
  * @param mayBeNobodys whether nobody has to answer for an address now
  */
 export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: (address: string) => boolean): Sample {

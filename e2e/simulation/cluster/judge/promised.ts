@@ -24,7 +24,7 @@ export function mayShare(one: ServiceSpec, other: ServiceSpec): boolean {
   return one.sharing !== undefined && one.sharing === other.sharing && one.port !== other.port;
 }
 
-// Of the pools on the LAN, the last number in their first address.
+// The last number in the first address of each pool on the LAN.
 const beginnings = [
   ["strict", 160],
   ["moved", 128],

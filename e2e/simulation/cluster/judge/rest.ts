@@ -4,7 +4,7 @@ import { entries } from "./occupied.ts";
 import { candidatesOf } from "./ownership-sample.ts";
 import { asksForOther, holdersOf, mayShare, poolOf } from "./promised.ts";
 
-/** Promise 5: in what a cluster to which nothing has happened for long enough is not as one that starts anew would be. */
+/** Promise 5: differences between a cluster to which nothing has happened for long enough, and one that has just started. */
 export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
   const shared = wronglyShared(cluster);
   if (shared !== undefined) return shared;

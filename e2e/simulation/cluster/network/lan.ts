@@ -11,7 +11,7 @@ export interface LanConditionsOptions {
   readonly random: Random;
 }
 
-/** What a LAN does to every frame. */
+/** Effects of a LAN on every frame. */
 export class LanConditions {
   readonly #options: LanConditionsOptions;
   readonly #calm: Simulation["conditions"];
@@ -84,7 +84,7 @@ export class Lan {
     this.attacker = new Attacker({ wire, time, random });
   }
 
-  /** What a node's speaker can do on it. */
+  /** Actions of a node's speaker on it. */
   actionsOf(node: number): LanActions {
     return {
       announce: (address) => this.#burst(node, address, announcements),
@@ -130,7 +130,7 @@ export class Lan {
       if (node !== from && this.#cares(node, address)) this.#frame(from, node, address, "announces");
   }
 
-  /** Whoever answers for the address tells so. */
+  /** Every host that answers for the address says so. */
   #probed(by: number, address: string, to: string | undefined): void {
     const { speakers, answered } = this.#options;
     if (to !== undefined && this.attacker.answers(by, to)) this.#show(by, address, to, "uses");
@@ -179,7 +179,7 @@ export class Lan {
   }
 }
 
-/** Of the host without a speaker that uses an address: one has one address. */
+/** MAC address of the host without a speaker that uses an address: each such host has one address. */
 function foreignMacOf(address: string): string {
   const last = Number.parseInt(address.split(/[.:]/).at(-1) || "0", address.includes(":") ? 16 : 10);
   return `02:00:00:00:${address.includes(":") ? "fe" : "ff"}:${last.toString(16).padStart(2, "0")}`;

@@ -20,7 +20,7 @@ const bfdLatencyMs: Millis = 1;
 
 export interface RouterLinkOptions {
   readonly router: SimulatedRouter;
-  /** Of whoever has the address, to the router. */
+  /** Name of the host with the address, to the router. */
   readonly name: string;
   /** The router's. */
   readonly clock: Clock;
@@ -42,7 +42,7 @@ export class RouterLink {
   #cut: Cut | undefined;
   #isOff = false;
   #isStalled = false;
-  /** What of the router is gone: its processes, or with its machine all that could answer. */
+  /** The missing part of the router: its processes, or with its machine everything that could answer. */
   #routerIs: "there" | "ended" | "off" = "there";
   #isBfdGone = false;
 
@@ -91,7 +91,10 @@ export class RouterLink {
     this.#update();
   }
 
-  /** The node has another address. Whatever has this one next, connections and sessions of the node before are over, and neither end knows. */
+  /**
+   * The node gets another address. Whichever node has this address next, connections and sessions of the node before are over, and neither
+   * end knows.
+   */
   leave(): void {
     this.#near = undefined;
     this.#isOff = true;
@@ -108,7 +111,7 @@ export class RouterLink {
     this.#update();
   }
 
-  /** It runs again. Whatever was connected to it before finds out that the connection is gone. */
+  /** It runs again. Nodes that were connected to it find out that the connection is gone. */
   beginRouter(): void {
     this.#routerIs = "there";
     if (this.#isBfdGone) this.#far = this.#newFar();

@@ -23,7 +23,7 @@ export class Routing {
   readonly #options: RoutingOptions;
   readonly #links = new Map<number, RouterLink>(); // number in an address -> the way between whoever has that and the router
   readonly #lost = new Map<number, Lost>(); // by number in an address
-  /** A neighbour that gave BFD up before BGP; undefined as long as there was none. */
+  /** A neighbor that gave BFD up before BGP; undefined as long as no neighbor did. */
   mistaken: string | undefined;
   #stopped: RouterRestart | undefined; // How it has ended; undefined while it runs.
   #gracefulAt: Millis = -Infinity; // When it ran again last with the routes of before.
@@ -37,7 +37,7 @@ export class Routing {
     return this.#stopped === undefined;
   }
 
-  /** The way of whoever has the address with this number. */
+  /** The path of the node that has the address with this number. */
   link(host: number): RouterLink {
     const known = this.#links.get(host);
     if (known !== undefined) return known;
@@ -67,7 +67,7 @@ export class Routing {
     const host = Number(neighbor.slice(neighborName("").length));
     const lost = this.#lost.get(host);
     if (lost === undefined || !this.isRunning) return undefined;
-    // What it had before it restarted gracefully it keeps for whoever comes back.
+    // It keeps routes from before its graceful restart for nodes that come back.
     if (lost.since < this.#gracefulAt) return { since: this.#gracefulAt, within: holdMs };
     return this.#links.get(host)?.isGivenUp ? { ...lost, within: holdMs } : lost;
   }
