@@ -22,6 +22,11 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/session/negotiation.test.ts", ...bgpTests],
   },
   {
+    before: "if (this.#all.size > 0) return;",
+    after: "",
+    tests: ["pkg/bgp/driver/peer-session.test.ts"],
+  },
+  {
     before: "return uptimeSeconds > gracefulRestartSeconds;",
     after: "return true;",
     tests: ["speaker/bgp/start-bgp.test.ts"],

@@ -17,11 +17,12 @@ export class PeerConnection {
   readonly #connection: Connection;
   readonly #events: ConnectionEvents;
   readonly #clock: Clock;
-  readonly #gone = Promise.withResolvers<void>();
   #open = true;
   #isPaused = false;
   #unread: Uint8Array = new Uint8Array();
   #closedBecause: string | undefined;
+  /** Called when both sides have closed it, once this side wants that. */
+  #onGone: () => void = () => {};
   #end: SocketEnd | undefined;
 
   /** @param end of a connection that is there already */
@@ -42,7 +43,7 @@ export class PeerConnection {
       },
       closed: (because) => {
         this.#closedBecause = because;
-        this.#gone.resolve();
+        this.#onGone();
         if (this.#unread.length === 0) this.#reportClosed();
       },
     });
@@ -92,8 +93,8 @@ export class PeerConnection {
     if (wasOpen && this.#closedBecause !== undefined) this.#events.closed(this.#closedBecause);
   }
 
-  /** Sends what was written, then ends. Resolves when that is done, or the time is over. */
-  async close(): Promise<void> {
+  /** Sends what was written, then ends. @param onGone called when the peer has closed it too, or the time is over */
+  close(onGone: () => void): void {
     if (this.#open) {
       this.#open = false;
       this.#unread = new Uint8Array();
@@ -101,7 +102,52 @@ export class PeerConnection {
       if (this.#end === undefined) this.#connection.destroy();
       else this.#connection.end();
     }
-    using _timer = this.#clock.schedule("BGP linger", this.#clock.now() + lingerTime, () => this.#connection.destroy());
-    await this.#gone.promise;
+    if (this.#closedBecause !== undefined) {
+      onGone();
+      return;
+    }
+    const linger = this.#clock.schedule("BGP linger", this.#clock.now() + lingerTime, () => this.#connection.destroy());
+    this.#onGone = () => {
+      linger[Symbol.dispose]();
+      onGone();
+    };
+  }
+}
+
+/**
+ * Connections that this side has closed, and the peer maybe not yet. The next one waits for that: BIRD looks for new connections before it reads from
+ * those that it has. One that came together with the Cease would be a restart of this speaker to it, and the end of BFD then a failure.
+ */
+export class ClosingConnections {
+  readonly #all = new Set<Promise<void>>();
+  #next: () => void = () => {};
+
+  /** Closes a connection. */
+  add(connection: PeerConnection): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#all.add(promise);
+    connection.close(() => {
+      this.#all.delete(promise);
+      resolve();
+      this.#proceed();
+    });
+  }
+
+  /** Calls `next` once all are closed at both ends, or had a second for that; in place of what was to be called before. */
+  whenGone(next: () => void): void {
+    this.#next = next;
+    this.#proceed();
+  }
+
+  /** Resolves when those that there are now are closed at both ends. */
+  async gone(): Promise<void> {
+    await Promise.all(this.#all);
+  }
+
+  #proceed(): void {
+    if (this.#all.size > 0) return;
+    const next = this.#next;
+    this.#next = () => {};
+    next();
   }
 }

@@ -232,6 +232,18 @@ test("a new session under other settings follows at once, and the peer is notifi
   assert.equal(pair.near.session.describe().session?.holdTimeSeconds, 30);
 });
 
+test("the next session waits until the peer has closed the former connection, for a second at most", () => {
+  for (const isFrozen of [false, true]) {
+    const pair = settled();
+    const { network, near } = pair;
+    if (isFrozen) network.freeze(true);
+    near.session.configure({ ...settings(), holdTimeSeconds: 30, keepaliveSeconds: 10 });
+    const waited = pair.until(() => network.count > 1, 2_000, "the next connection");
+    assert.equal(network.open, 1, "the former is closed");
+    assert.ok(waited <= (isFrozen ? 1_010 : 10), `${waited} ms`);
+  }
+});
+
 test("a peer that asks for all routes again gets them", () => {
   const pair = settled();
   const sent = pair.near.session.describe().messagesSent.update;

@@ -20,7 +20,7 @@ import type { Effect, Event } from "../session/events.ts";
 import { step } from "../session/fsm.ts";
 import { isAgreed, type Negotiated, newSession, nextDeadline, type Reason, type Session } from "../session/state.ts";
 import type { BgpListener } from "./listener.ts";
-import { PeerConnection } from "./peer-connection.ts";
+import { ClosingConnections, PeerConnection } from "./peer-connection.ts";
 import { newPeerCounters, type PeerView, peerView, sessionView, type Up, unsendableKey } from "./peer-view.ts";
 import { SessionLog } from "./session-log.ts";
 import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./transport.ts";
@@ -65,7 +65,7 @@ export class PeerSession {
   readonly #log: SessionLog;
   readonly #counters = newPeerCounters();
   readonly #connections = new Map<number, PeerConnection>(); // connection -> its connection
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new ClosingConnections();
   readonly #waiting: { readonly event: Event; readonly incoming: Incoming | undefined }[] = [];
   #dispatching = false;
   #session: Session;
@@ -141,7 +141,7 @@ export class PeerSession {
 
   /** Resolves when the peer has closed its side, too, of all connections that were closed so far. */
   async closed(): Promise<void> {
-    await Promise.all(this.#closing);
+    await this.#closing.gone();
   }
 
   describe(): PeerView {
@@ -223,7 +223,7 @@ export class PeerSession {
   #carryOut(effect: Effect, incoming: Incoming | undefined): void {
     switch (effect.type) {
       case "dial":
-        this.#open(effect.connection, (events) => this.#options.transport.dial(this.#session.settings, events));
+        this.#closing.whenGone(() => this.#dial(effect.connection));
         break;
       case "adopt":
         if (incoming === undefined) break;
@@ -276,6 +276,11 @@ export class PeerSession {
     if (type === "holdTimerExpired") this.#counters.holdTimerExpirations++;
   }
 
+  #dial(id: number): void {
+    if (this.#session.connections.some((one) => one.id === id))
+      this.#open(id, (events) => this.#options.transport.dial(this.#session.settings, events));
+  }
+
   #open(id: number, open: ConstructorParameters<typeof PeerConnection>[0], end?: SocketEnd): void {
     const connection = new PeerConnection(
       open,
@@ -309,10 +314,7 @@ export class PeerSession {
   }
 
   #close(connection: PeerConnection | undefined): void {
-    if (connection === undefined) return;
-    const closing = connection.close();
-    this.#closing.add(closing);
-    void closing.finally(() => this.#closing.delete(closing));
+    if (connection !== undefined) this.#closing.add(connection);
   }
 
   #receive(id: number, connection: PeerConnection, octets: Uint8Array): void {

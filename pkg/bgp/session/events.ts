@@ -35,7 +35,7 @@ export type Event =
 
 /** Actions for the driver, in this order. */
 export type Effect =
-  /** Connect; then report `connected` or `lost`. */
+  /** Connect, once what was closed before is gone; then report `connected` or `lost`. */
   | { readonly type: "dial"; readonly connection: number }
   /** The connection just accepted gets this id. */
   | { readonly type: "adopt"; readonly connection: number }
