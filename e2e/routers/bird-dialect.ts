@@ -65,7 +65,7 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
     `hold time ${hold}`,
     `keepalive time ${keepalive}`,
     // Most tests do not wait for the minute that BIRD gives a neighbour to think about its errors.
-    ...["connect delay time 1", "connect retry time 1", `error wait time ${errorWaitSeconds}, ${5 * errorWaitSeconds}`],
+    ...["connect delay time 1", "connect retry time 1", `error wait time ${errorWaitSeconds}, ${errorWaitSeconds}`],
     `graceful restart ${gracefulRestart ? "on" : "off"}`,
     !fourOctetAsn && "enable as4 off",
     bfd !== undefined && `bfd { interval ${bfd.intervalMs} ms; multiplier ${bfd.multiplier}; }`,

@@ -40,7 +40,7 @@ export interface Neighbour {
   readonly gracefulRestart?: boolean;
   /** Limit for each family; with one more the router ends the session. */
   readonly maxPrefixes?: number;
-  /** For how long BIRD keeps the session down after an error; 1 when unset. Its own default is 60, and then 300. */
+  /** For how long BIRD keeps the session down after an error, and after each end that follows; 1 when unset. Its own default is 60, and then more. */
   readonly errorWaitSeconds?: number;
   /** BFD (RFC 5880) with this interval both ways. */
   readonly bfd?: { readonly intervalMs: number; readonly multiplier: number };

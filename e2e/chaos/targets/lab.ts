@@ -13,6 +13,7 @@ import {
   bfd,
   configurationFor,
   detectionMs,
+  errorWaitSeconds,
   fromPool,
   holdTimeSeconds,
   poolsIn,
@@ -49,6 +50,7 @@ export async function startLabTarget(
     address,
     asn: nodeAsn,
     holdTimeSeconds,
+    errorWaitSeconds,
     ...(variant.hasBfd && { bfd }),
   }));
   const placed = await network.router("bird", 1, { asn: routerAsn, neighbours, multipath: nodes });

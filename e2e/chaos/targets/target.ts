@@ -67,6 +67,8 @@ export const holdTimeSeconds = 9;
 /** Of BFD, in a run that has it. */
 export const bfd = { intervalMs: 100, multiplier: 3 };
 export const gracefulRestartSeconds = 20;
+/** For so long the router keeps a node's session down after what it takes for an error. */
+export const errorWaitSeconds = 30;
 export const routedPrefix = "198.51.100.0/28";
 /** So many addresses has the pool `lan`. */
 export const poolSize = 10;
