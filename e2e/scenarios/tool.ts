@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster } from "#e2e/demo-cluster";
-import { programFile, waitFor } from "#e2e/lab";
+import { waitFor } from "#e2e/lab";
+import { wallClock } from "#pkg/clock";
+import { connect, defaultNamespace } from "../../ctl/cluster/connect.ts";
+import { KubeApi } from "../../ctl/cluster/kube-api.ts";
+import type { Io } from "../../ctl/command.ts";
+import { writePrivateFile } from "../../ctl/private-file.ts";
+import { run } from "../../ctl/run.ts";
 
 export interface Printed {
   readonly status: number;
@@ -12,7 +19,10 @@ export interface Printed {
   readonly err: string;
 }
 
-/** `ingotctl` as an administrator uses it, outside the lab; it reaches the Pods by the API server alone. */
+/**
+ * `ingotctl` as an administrator uses it, outside the lab; it reaches the Pods by the API server alone. It runs in this process: loading it for each
+ * of some hundred questions would take longer than its work. `ctl/main.test.ts` and the real cluster start it as a program.
+ */
 export class Tool implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
   readonly #kubeconfig = this.file("kubeconfig", "");
@@ -28,18 +38,36 @@ export class Tool implements Disposable {
     return path;
   }
 
-  run(...args: readonly string[]): Promise<Printed> {
-    const env = { ...process.env, XDG_STATE_HOME: this.folder };
-    return new Promise((done) => {
-      execFile(
-        process.execPath,
-        [programFile("ingotctl"), ...args, "--kubeconfig", this.#kubeconfig],
-        { env },
-        (error, out, err) => {
-          done({ status: error === null ? 0 : Number(error.code), out, err });
-        },
-      );
-    });
+  async run(...args: readonly string[]): Promise<Printed> {
+    const printed = { out: "", err: "" };
+    const io: Io = {
+      readFile: (path) => readFile(path, "utf8"),
+      readStdin: async () => "",
+      stdinIsTerminal: true,
+      out(text) {
+        printed.out += text;
+      },
+      isOutClosed: () => false,
+      err(text) {
+        printed.err += text;
+      },
+      clear() {},
+      ask: undefined,
+      writePrivateFile,
+      stateFolder: join(this.folder, "ingotctl"),
+      progress() {},
+      screen: { columns: undefined, hasColor: false },
+      cluster: {
+        connect,
+        api: async (options) => new KubeApi(options),
+        namespace: async (options) => defaultNamespace(options),
+      },
+      now: wallClock,
+      sleep: (ms) => sleep(ms),
+      interrupted: () => new Promise(() => {}),
+    };
+    const status = await run([...args, "--kubeconfig", this.#kubeconfig], io);
+    return { status, ...printed };
   }
 
   /** Explains something until it is what is wanted. @returns the text */
@@ -49,7 +77,7 @@ export class Tool implements Disposable {
       assert.match(out, wanted, err);
       return out;
     };
-    return waitFor(`${subject} to be explained by ${wanted}`, explained, { timeout, every: 250 });
+    return waitFor(`${subject} to be explained by ${wanted}`, explained, { timeout, every: 100 });
   }
 
   [Symbol.dispose](): void {
