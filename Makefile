@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test test-root test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-root nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -28,17 +28,22 @@ dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on
 	exec node ctl/main.ts dashboard --kubeconfig "$$kubeconfig"
 
 quick: node_modules ## Run the tests that need only a processor, with a tenth of the examples (under half a minute)
-	@node e2e/tiers/quick.ts
+	@node e2e/tiers/run.ts quick
 
-# What Node compiles is kept for the next process: it is half of the start of each of some thousand.
-test: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
-# Programs are started as the image has them: half of what their sources take to load, some thousand times.
-test: node_modules ## Run every test that needs no root
-	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/tiers/same-examples.ts --test --test-concurrency=4 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+# What Node compiles is kept for the next process: it is half of the start of each.
+test scenarios test-root: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
+# Programs are started as the image has them: half of what their sources take to load.
+test: node_modules ## Run the tests of everything but whole clusters, and eight of those, as any user (under three minutes)
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts test
 
-test-root: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
-test-root: node_modules ## Run what `make test` skips for an ordinary user (needs root)
-	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/tiers/same-examples.ts --test --test-concurrency=4 $$(grep -rlE 'routerRefusal|bfdRefusal|needs root|getuid' --include='*.test.ts' pkg e2e/lab e2e/routers e2e/scenarios)
+scenarios: node_modules ## Run the other tests that need no root: clusters, rings and routers as real processes
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts scenarios
+
+test-root: node_modules ## Run what `make test` and `make scenarios` skip for an ordinary user (needs root)
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts root
+
+nightly: node_modules ## Run what takes real minutes, in about an hour: SHORT=1 begins each step (needs root and what e2e needs)
+	@node e2e/tiers/nightly.ts
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
 	node --import ./e2e/tiers/same-examples.ts --test 'e2e/arm64/**/*.test.ts'
@@ -68,8 +73,8 @@ mutation: node_modules ## Break the source in small ways, one after another, and
 chaos: node_modules ## Break things by SEED for MINUTES=5 on real processes, maybe BESIDE=another-commit, or on a real Kubernetes (CLUSTER=kubernetes, needs root and what e2e needs)
 	CLUSTER=$(CLUSTER) SEED=$(SEED) MINUTES=$(MINUTES) BESIDE=$(BESIDE) node e2e/chaos/main.ts
 
-attack: node_modules ## Attack speakers in a network on this machine, and print what it does (needs root)
-	node e2e/attack/main.ts
+attack: node_modules ## Attack speakers in a network on this machine, all SCENES or some, and print what it does (needs root)
+	node e2e/attack/main.ts $(SCENES)
 
 check: node_modules ## Check types, format and lint
 	tsc
@@ -139,11 +144,11 @@ bench-stalls: node_modules ## Measure how long the main thread is busy at a stre
 churn: node_modules ## Delete and make 10,000 Services for MINUTES=8, and see that nothing grows (needs the package bird2)
 	node e2e/bench/churn.ts --minutes=$(or $(MINUTES),8)
 
-soak-bfd: node_modules ## Keep 100 BFD sessions for 10 minutes beside a busy main thread
-	node e2e/bfd/soak.ts
+soak-bfd: node_modules ## Keep 100 BFD sessions for MINUTES=10 beside a busy main thread
+	node e2e/bfd/soak.ts --minutes=$(or $(MINUTES),10)
 
-soak: node_modules ## Run the speakers' ring for 20 minutes under loss and stalls
-	node e2e/memberlist/soak.ts
+soak: node_modules ## Run the speakers' ring for MINUTES=20 under loss and stalls
+	node e2e/memberlist/soak.ts --minutes=$(or $(MINUTES),20)
 
 clean: ## Remove what was installed and built
 	rm -rf node_modules dist .cache

@@ -1,3 +1,4 @@
+// Scenario: the fuzzer finds faults by itself.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";

@@ -1,3 +1,4 @@
+// Scenario: a ring of many processes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LargeRing } from "./large-ring.ts";

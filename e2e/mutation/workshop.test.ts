@@ -1,3 +1,4 @@
+// Scenario: tests run in copies of the sources.
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

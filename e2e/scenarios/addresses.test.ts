@@ -1,3 +1,4 @@
+// Smoke: who gets which address.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, suite, test } from "node:test";
 import { type DemoCluster, eventsOf } from "#e2e/demo-cluster";

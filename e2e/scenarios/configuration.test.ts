@@ -1,3 +1,4 @@
+// Smoke: the last good configuration stays in force.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, demoConfiguration, eventsOf } from "#e2e/demo-cluster";

@@ -1,3 +1,4 @@
+// Smoke: ingotctl explains what is wrong.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoCluster } from "#e2e/demo-cluster";

@@ -1,3 +1,4 @@
+// Smoke: one class of load balancers beside others.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, eventsOf } from "#e2e/demo-cluster";

@@ -1,3 +1,4 @@
+// Smoke: an address by layer 2, and its way to another node when its owner fails.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, suite, test } from "node:test";

@@ -1,3 +1,4 @@
+// Smoke: nothing that is printed or stored has a password.
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+// Smoke: addresses of several pools, and moves.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoCluster } from "#e2e/demo-cluster";

@@ -9,7 +9,7 @@ import { waitFor } from "#e2e/lab";
 import { wallClock } from "#pkg/clock";
 import { connect, defaultNamespace } from "../../ctl/cluster/connect.ts";
 import { KubeApi } from "../../ctl/cluster/kube-api.ts";
-import type { Io } from "../../ctl/command.ts";
+import type { Io } from "../../ctl/io.ts";
 import { writePrivateFile } from "../../ctl/private-file.ts";
 import { run } from "../../ctl/run.ts";
 

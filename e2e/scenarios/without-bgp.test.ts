@@ -1,3 +1,4 @@
+// Smoke: a session with a router.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { suite, test } from "node:test";

@@ -1,3 +1,4 @@
+// Scenario: many seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StickyScenario } from "../../speaker/testing/sticky-scenario.ts";

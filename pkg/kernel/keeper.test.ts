@@ -1,3 +1,4 @@
+// Scenario: what others do to addresses in a kernel.
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { test } from "node:test";

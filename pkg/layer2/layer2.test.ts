@@ -1,3 +1,4 @@
+// Scenario: what speakers do on a LAN of namespaces.
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { suite, test } from "node:test";
