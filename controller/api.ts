@@ -40,15 +40,8 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   }
 
   function* pools() {
-    for (const { ranges, reservations, verdict, since, ...usage } of controller().pools()) {
-      const { pool, protocol, total, inUse, full, avoidBuggyIPs } = usage;
-      const reserved = reservations.map(({ ranges, holder: { type: _, ...holder } }) => ({
-        ranges: ranges.map(String),
-        ...holder,
-      }));
-      const addresses = { ranges: ranges.map(String), reserved, avoidBuggyIPs };
-      yield { pool, protocol, total, inUse, full, ...addresses, verdict: answer({ verdict, since }, date) };
-    }
+    for (const { verdict, since, ...facts } of controller().pools())
+      yield { ...facts, verdict: answer({ verdict, since }, date) };
   }
 
   const configuration = () => {

@@ -1,7 +1,7 @@
-import type { Allocation, PoolUsage } from "#pkg/allocator";
+import { type Allocation, type PoolFacts, poolFacts } from "#pkg/allocator";
 import type { RecordedAllocator } from "#pkg/assignment";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
-import { formatProtocols, type ParsedConfig, type Pool } from "#pkg/config";
+import type { ParsedConfig } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -46,14 +46,6 @@ export interface ControllerOptions {
 export interface ServiceStatus extends Dated<Millis> {
   readonly service: Service;
   readonly allocation: Allocation | undefined;
-}
-
-export interface PoolStatus extends PoolUsage, Dated<Millis> {
-  /** As the configuration in force has it, in one text. */
-  readonly protocol: string | undefined;
-  readonly ranges: Pool["ranges"];
-  readonly reservations: Pool["reservations"];
-  readonly avoidBuggyIPs: boolean;
 }
 
 const drainMs = 1_000;
@@ -194,12 +186,12 @@ export class Controller implements AsyncDisposable {
   }
 
   /** The pools in force, in their order; none before the work began. */
-  *pools(): Iterable<PoolStatus> {
+  *pools(): Iterable<PoolFacts & Dated<Millis>> {
     if (!this.#working) return;
     const configured = new Map(this.#config.status.inForce?.pools.map((pool) => [pool.name, pool]));
     for (const usage of this.#serviceController.pools()) {
-      const { protocols, ranges = [], reservations = [], avoidBuggyIPs = false } = configured.get(usage.pool) ?? {};
-      yield { ...usage, protocol: protocols && formatProtocols(protocols), ranges, reservations, avoidBuggyIPs };
+      const pool = configured.get(usage.pool);
+      if (pool !== undefined) yield { ...poolFacts(pool, usage), verdict: usage.verdict, since: usage.since };
     }
   }
 

@@ -1,3 +1,4 @@
+import type { PoolFacts } from "#pkg/allocator";
 import type { Config, Peer } from "#pkg/config";
 import { fingerprint } from "#pkg/live-config";
 import { escapeControls } from "#pkg/text";
@@ -12,13 +13,7 @@ const maxPools = 200;
 const maxPeers = 200;
 const maxTextLength = 500;
 
-export interface PoolInUse extends Dated<number> {
-  readonly pool: string;
-  readonly protocol: string | undefined;
-  /** How many addresses it has, and how many of them Services have. */
-  readonly total: number;
-  readonly inUse: number;
-}
+export type PoolInUse = Pick<PoolFacts, "pool" | "protocol" | "total" | "inUse"> & Dated<number>;
 
 /** A Service with which something is wrong. */
 export interface Problem extends Dated<number> {

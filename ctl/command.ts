@@ -1,5 +1,4 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { maskControls } from "#pkg/text";
 import packageJson from "../package.json" with { type: "json" };
 import type { Io } from "./io.ts";
 
@@ -14,9 +13,9 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** What is printed of it. Some of it is what an API server or a process said. */
+/** What is printed of it. */
 export function usageText({ message }: UsageError): string {
-  return `ingotctl: ${message.trimEnd().split("\n").map(maskControls).join("\n")}`;
+  return `ingotctl: ${message.trimEnd()}`;
 }
 
 /** An option of a command. Parsing, `--help` and shell completion follow from it. */

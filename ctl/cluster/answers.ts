@@ -1,13 +1,10 @@
+import type { PoolFacts } from "#pkg/allocator";
 import type { Protocol } from "#pkg/config";
-import type { BriefVerdict, Verdict } from "#pkg/verdict";
+import type { BriefVerdict, VerdictAnswer, VerdictEntry } from "#pkg/verdict";
 import type { Unreachable } from "./processes.ts";
 
 // The fields of the answers under /v1 that are read; docs/openapi.yaml has all fields. A process of another version may
 // leave fields out.
-
-export interface VerdictAnswer extends Verdict {
-  readonly since: string;
-}
 
 /** @template V what of each verdict was asked for */
 export interface ControllerServices<V extends BriefVerdict = VerdictAnswer> {
@@ -40,25 +37,14 @@ export interface SpeakerServices<V extends BriefVerdict = VerdictAnswer> {
   }[];
 }
 
-/** Addresses that are kept, for whom; without either for nobody. */
-export interface ReservedAnswer {
-  readonly ranges: readonly string[];
-  readonly service?: string;
-  readonly namespace?: string;
+/** Speakers say only of some facts what they are. */
+export interface PoolAnswer extends Pick<PoolFacts, "pool" | "protocol">, Partial<Omit<PoolFacts, "pool" | "protocol">> {
+  readonly verdict: VerdictAnswer;
 }
 
 export interface PoolsAnswer {
   readonly leader?: boolean;
-  readonly pools: readonly {
-    readonly pool: string;
-    readonly protocol: string;
-    readonly total?: number;
-    readonly inUse?: number;
-    readonly ranges?: readonly string[];
-    readonly reserved?: readonly ReservedAnswer[];
-    readonly avoidBuggyIPs?: boolean;
-    readonly verdict: VerdictAnswer;
-  }[];
+  readonly pools: readonly PoolAnswer[];
 }
 
 export interface ConfigurationAnswer {
@@ -89,14 +75,6 @@ export interface VerdictsAnswer {
   readonly version?: string;
   readonly node?: string;
   readonly verdicts: readonly VerdictEntry[];
-}
-
-export interface VerdictEntry extends VerdictAnswer {
-  readonly kind: string;
-  readonly name: string;
-  readonly service?: string;
-  /** The configured name of a peer. */
-  readonly peerName?: string | undefined;
 }
 
 /** The name for people, such as `tor-a (10.0.0.1:179)` for a peer that has a name. */

@@ -1,5 +1,5 @@
-import type { BriefVerdict } from "#pkg/verdict";
-import type { ControllerServices, SpeakerServices, VerdictAnswer } from "./answers.ts";
+import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
+import type { ControllerServices, SpeakerServices } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
 import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Unreachable } from "./processes.ts";
 

@@ -1,33 +1,18 @@
-import { worst } from "#pkg/verdict";
-import type { PoolsAnswer, ReservedAnswer, VerdictAnswer } from "./answers.ts";
+import { type VerdictAnswer, worst } from "#pkg/verdict";
+import type { PoolAnswer, PoolsAnswer } from "./answers.ts";
 import type { Answer } from "./processes.ts";
 
-/** A pool by all that were asked. */
-export interface MergedPool {
-  readonly pool: string;
-  readonly protocol: string;
-  /** By the controller; undefined where it does not answer. */
-  readonly total: number | undefined;
-  readonly inUse: number | undefined;
-  /** By the controller, as `first-last`; undefined where it does not answer, or is of a version that does not say. */
-  readonly ranges: readonly string[] | undefined;
-  readonly reserved: readonly ReservedAnswer[] | undefined;
-  readonly avoidBuggyIPs: boolean | undefined;
-  readonly verdict: VerdictAnswer;
-}
-
 /** One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. */
-export function mergePools(answers: readonly Answer<PoolsAnswer>[]): MergedPool[] {
-  const byName = new Map<string, PoolsAnswer["pools"][number][]>();
+export function mergePools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[] {
+  const byName = new Map<string, PoolAnswer[]>();
   // The controller's come first, in the order of the configuration.
   const ordered = answers.toSorted((a, b) => a.target.program.localeCompare(b.target.program));
   for (const { body } of ordered) for (const one of body.pools) byName.set(one.pool, [...(byName.get(one.pool) ?? []), one]);
-  return [...byName].flatMap(([pool, all]): MergedPool[] => {
+  return [...byName].flatMap(([pool, all]): PoolAnswer[] => {
     const [first, ...rest] = all;
     if (first === undefined) return [];
-    const { total, inUse, ranges, reserved, avoidBuggyIPs } = all.find((one) => one.total !== undefined) ?? {};
     const verdict = worst([first.verdict, ...rest.map((one) => one.verdict), ...nobody(pool, ordered)]);
-    return [{ pool, protocol: first.protocol, total, inUse, ranges, reserved, avoidBuggyIPs, verdict }];
+    return [{ ...(all.find((one) => one.total !== undefined) ?? first), verdict }];
   });
 }
 

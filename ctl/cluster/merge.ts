@@ -1,6 +1,6 @@
 import { list } from "#pkg/text";
-import { type BriefVerdict, type CauseOf, isProblem, verdict, worst } from "#pkg/verdict";
-import type { ControllerServices, PlacedAddress, SpeakerServices, VerdictAnswer } from "./answers.ts";
+import { type BriefVerdict, type CauseOf, isProblem, type VerdictAnswer, verdict, worst } from "#pkg/verdict";
+import type { ControllerServices, PlacedAddress, SpeakerServices } from "./answers.ts";
 import type { Answer } from "./processes.ts";
 
 /** One address of a Service by one protocol, by all that were asked. */

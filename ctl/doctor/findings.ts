@@ -1,11 +1,10 @@
 import { plural } from "#pkg/text";
-import { isProblem } from "#pkg/verdict";
+import { isProblem, type VerdictAnswer } from "#pkg/verdict";
 import {
   type ConfigurationAnswer,
   type ConflictsAnswer,
   type MembersAnswer,
   titleOf,
-  type VerdictAnswer,
   type VerdictsAnswer,
 } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";

@@ -1,13 +1,7 @@
 import { parseAddress } from "#pkg/net";
 import { age, maskControls } from "#pkg/text";
-import {
-  type ConfigurationAnswer,
-  type Explained,
-  type Explanation,
-  type NodeAnswer,
-  titleOf,
-  type VerdictAnswer,
-} from "../cluster/answers.ts";
+import type { VerdictAnswer } from "#pkg/verdict";
+import { type ConfigurationAnswer, type Explained, type Explanation, type NodeAnswer, titleOf } from "../cluster/answers.ts";
 import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";

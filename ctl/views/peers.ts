@@ -1,5 +1,6 @@
 import { age } from "#pkg/text";
-import { titleOf, type VerdictAnswer, type VerdictsAnswer } from "../cluster/answers.ts";
+import type { VerdictAnswer } from "#pkg/verdict";
+import { titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";

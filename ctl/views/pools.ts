@@ -1,13 +1,13 @@
 import { age } from "#pkg/text";
-import type { PoolsAnswer } from "../cluster/answers.ts";
+import type { PoolAnswer, PoolsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { type MergedPool, mergePools } from "../cluster/merge-pools.ts";
+import { mergePools } from "../cluster/merge-pools.ts";
 import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 
 export async function askPools(
   processes: Processes,
-): Promise<{ pools: readonly MergedPool[]; unreachable: readonly Unreachable[] }> {
+): Promise<{ pools: readonly PoolAnswer[]; unreachable: readonly Unreachable[] }> {
   const { answers, unreachable } = await askAll<PoolsAnswer>(processes, "/v1/pools");
   return { pools: mergePools(answers), unreachable };
 }

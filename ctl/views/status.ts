@@ -1,6 +1,6 @@
 import { age, list, maskControls } from "#pkg/text";
-import { isProblem } from "#pkg/verdict";
-import { type ConfigurationAnswer, titleOf, type VerdictAnswer, type VerdictsAnswer } from "../cluster/answers.ts";
+import { isProblem, type VerdictAnswer } from "#pkg/verdict";
+import { type ConfigurationAnswer, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";

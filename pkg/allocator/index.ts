@@ -10,5 +10,6 @@ export { Allocator, type SavedAllocator } from "./allocator.ts";
 export { describe, facts, finding, remedy } from "./describe.ts";
 export { type Holder, holdersOf, isFor } from "./holders.ts";
 export type { IpamPool } from "./ipam.ts";
+export { type PoolFacts, poolFacts, type ReservedFacts } from "./pool-facts.ts";
 export { counterText } from "./quotas.ts";
 export { type Allocation, awaitedOf, type PoolUsage, poolsOf, type Refusal, type Settlement, type Stranded } from "./types.ts";

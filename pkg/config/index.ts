@@ -23,6 +23,7 @@ export {
   type Protocol,
   type Quota,
   type Reservation,
+  type ReservationHolder,
   type SecretKey,
 } from "./config.ts";
 export { limits } from "./limits.ts";

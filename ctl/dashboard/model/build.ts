@@ -1,4 +1,4 @@
-import { worst } from "#pkg/verdict";
+import { type VerdictAnswer, worst } from "#pkg/verdict";
 import type {
   BfdSessionsAnswer,
   ConfigurationAnswer,
@@ -6,13 +6,13 @@ import type {
   ControllerServices,
   MembersAnswer,
   PeersAnswer,
+  PoolAnswer,
   PoolsAnswer,
   SpeakerServices,
-  VerdictAnswer,
   VerdictsAnswer,
 } from "../../cluster/answers.ts";
 import { type MergedService, mergeServices } from "../../cluster/merge.ts";
-import { type MergedPool, mergePools } from "../../cluster/merge-pools.ts";
+import { mergePools } from "../../cluster/merge-pools.ts";
 import type { Answer, Target } from "../../cluster/processes.ts";
 import { keepRows } from "./changes.ts";
 import type {
@@ -97,9 +97,8 @@ function serviceRow({ service, addresses, verdict }: MergedService): ServiceRow 
   return { id: service, addresses: rows, verdict: shown(verdict) };
 }
 
-function poolRow({ pool, verdict, ...more }: MergedPool, place: number): PoolRow {
-  const { protocol, total, inUse, ranges, reserved = [], avoidBuggyIPs = false } = more;
-  return { id: pool, place, protocol, total, inUse, ranges, reserved, avoidBuggyIPs, verdict: shown(verdict) };
+function poolRow({ pool, verdict, ...facts }: PoolAnswer, place: number): PoolRow {
+  return { ...facts, id: pool, place, verdict: shown(verdict) };
 }
 
 /** All speakers of a network may report the same one; the first in order is shown. */

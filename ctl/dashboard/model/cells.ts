@@ -1,5 +1,5 @@
+import type { ReservedFacts } from "#pkg/allocator";
 import { Address, AddressRange, parseAddress, parseRange } from "#pkg/net";
-import type { ReservedAnswer } from "../../cluster/answers.ts";
 import type { OccupiedRow, PoolRow, ServiceRow, Table } from "./rows.ts";
 
 /** An address of which there is something to say. */
@@ -61,7 +61,7 @@ export function cellsOf(range: AddressRange, marks: readonly Mark[], pool: PoolR
   const size = last.value - first.value + 1n;
   let step = 1n;
   while (size > step * BigInt(maxCells)) step *= 2n;
-  const reserved = pool.reserved.map((one) => ({ ranges: rangesOf(one.ranges), keptFor: holderText(one) }));
+  const reserved = (pool.reserved ?? []).map((one) => ({ ranges: rangesOf(one.ranges), keptFor: holderText(one) }));
   const cells: Cell[] = [];
   for (let value = first.value; value <= last.value; value += step) {
     const end = value + step - 1n < last.value ? value + step - 1n : last.value;
@@ -76,7 +76,7 @@ interface Reserved {
   readonly keptFor: string;
 }
 
-function holderText({ service, namespace }: ReservedAnswer): string {
+function holderText({ service, namespace }: ReservedFacts): string {
   return service ?? (namespace === undefined ? "nobody" : `namespace ${namespace}`);
 }
 
@@ -87,7 +87,7 @@ function cellOf(range: AddressRange, marks: readonly Mark[], reserved: readonly 
   const found: Use[] = marks.map(useOf);
   const keptFor = reserved.filter(({ ranges }) => ranges.some((one) => one.overlaps(range))).map((one) => one.keptFor);
   if (keptFor.length > 0) found.push("reserved");
-  if (pool.avoidBuggyIPs && size === 1 && isBuggy) found.push("excluded");
+  if (pool.avoidBuggyIPs === true && size === 1 && isBuggy) found.push("excluded");
   const use = found.reduce<Use>((one, other) => (uses.indexOf(other) > uses.indexOf(one) ? other : one), "free");
   return { range, marks, use, keptFor, fill: marks.length / size };
 }

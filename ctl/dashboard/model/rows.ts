@@ -1,5 +1,5 @@
 import type { Verdict } from "#pkg/verdict";
-import type { ReservedAnswer } from "../../cluster/answers.ts";
+import type { PoolAnswer } from "../../cluster/answers.ts";
 
 /** The part of a verdict that is shown in a row; the rest comes with `explain`. */
 export interface RowVerdict extends Pick<Verdict, "state" | "cause" | "message"> {
@@ -23,20 +23,11 @@ export interface ServiceRow {
   readonly verdict: RowVerdict;
 }
 
-export interface PoolRow {
+/** What the controller says of a pool; without its facts while no controller answers. */
+export interface PoolRow extends Omit<PoolAnswer, "pool" | "verdict"> {
   readonly id: string;
   /** In the order of the configuration. */
   readonly place: number;
-  readonly protocol: string;
-  /** Undefined while no controller answers. */
-  readonly total: number | undefined;
-  readonly inUse: number | undefined;
-  /** `first-last`; undefined where the controller is too old to say. */
-  readonly ranges: readonly string[] | undefined;
-  /** Parts of them that are kept. */
-  readonly reserved: readonly ReservedAnswer[];
-  /** IPv4 addresses that end in .0 or .255 are never assigned. */
-  readonly avoidBuggyIPs: boolean;
   readonly verdict: RowVerdict;
 }
 

@@ -28,7 +28,7 @@ export function compileSchema(): string {
     .replaceAll(";function ", ";\nfunction ");
   return `// @ts-nocheck
 // Made of schema.json by "node pkg/config/testing/compile-schema.ts"; not to be edited.
-export const schema = ${JSON.stringify(schema)};
+export const schema = ${JSON.stringify(schema)} as const;
 ${code.replace(/export default \w+;/, "")}
 `;
 }
