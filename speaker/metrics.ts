@@ -145,7 +145,7 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   const perAddress = [
     {
       name: "requests_received",
-      help: "ARP requests and neighbour solicitations for an announced address.",
+      help: "ARP requests and neighbor solicitations for an announced address.",
       field: "requestsReceived",
     },
     { name: "responses_sent", help: "Replies to requests for an announced address.", field: "responsesSent" },

@@ -1,5 +1,5 @@
 /**
- * Asks by ARP and neighbour discovery who answers for addresses, over and over, from eth0: `ask-who.ts MAC ADDRESS/LENGTH,… ADDRESS…`. Prints a line for
+ * Asks by ARP and neighbor discovery who answers for addresses, over and over, from eth0: `ask-who.ts MAC ADDRESS/LENGTH,… ADDRESS…`. Prints a line for
  * each round: when it began, in milliseconds, and what answered.
  */
 import { SystemClock, systemRandom } from "#pkg/clock";

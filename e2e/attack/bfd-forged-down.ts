@@ -26,7 +26,7 @@ export const bfdForgedDown: Scene = {
     await theirs.reaches("10.0.0.1", "up");
     // In the peer's name, without a word of ARP that would turn the peer's packets away.
     await attacker.output(["ip", "address", "add", "10.0.0.2/32", "dev", "lo"]);
-    await attacker.output(["ip", "neighbour", "replace", "10.0.0.1", "lladdr", "02:00:00:00:00:01", "dev", "eth0"]);
+    await attacker.output(["ip", "neighbor", "replace", "10.0.0.1", "lladdr", "02:00:00:00:00:01", "dev", "eth0"]);
     const file = fileURLToPath(new URL("./forge-bfd.ts", import.meta.url));
     await using forger = await attacker.spawn("forger", ["node", file, "10.0.0.2", "10.0.0.1"]);
     await forger.waitForLine(/^sending$/);

@@ -1,5 +1,5 @@
 /**
- * Sends ARP replies and neighbour advertisements in a node's name, seven a second for each address, to another node and to all hosts:
+ * Sends ARP replies and neighbor advertisements in a node's name, seven a second for each address, to another node and to all hosts:
  * `forge-arp.ts NODE-MAC VICTIM-MAC ADDRESS…`, until it is stopped; then prints how many. Where it is challenged to prove that it has an address, it
  * does so with a key of its own.
  */

@@ -1,8 +1,8 @@
 /**
- * A router that floods its BGP neighbour, which connects to it: `hostile-router.ts ASN MODE OCTETS`. It takes the neighbour's routes,
- * prints `established N` when no more come, and on SIGUSR2 sends OCTETS octets of messages as fast as the neighbour reads them. MODE is
+ * A router that floods its BGP neighbor, which connects to it: `hostile-router.ts ASN MODE OCTETS`. It takes the neighbor's routes,
+ * prints `established N` when no more come, and on SIGUSR2 sends OCTETS octets of messages as fast as the neighbor reads them. MODE is
  * `refresh` (ROUTE-REFRESH), `update` (UPDATEs full of prefixes), `malformed` (UPDATEs with attributes that RFC 7606 tolerates) or
- * `keepalive`. Prints `flooded` when all is written, and `closed …` with the neighbour's NOTIFICATION, then waits for it to connect again.
+ * `keepalive`. Prints `flooded` when all is written, and `closed …` with the neighbor's NOTIFICATION, then waits for it to connect again.
  */
 import { createServer, type Socket } from "node:net";
 import { decodeMessage, encodeMessage, encodeRouteRefresh, MessageReader } from "#pkg/bgp/testing";

@@ -32,7 +32,7 @@ interface Target {
   readonly callers: readonly ("kubelet" | "prometheus" | "router")[];
 }
 
-/** Floods a port of a node's speaker, from one address and from many. The node has a neighbour in the ring, and a session with a router. */
+/** Floods a port of a node's speaker, from one address and from many. The node has a neighbor in the ring, and a session with a router. */
 async function flood({ port, probe, callers }: Target): Promise<Outcome> {
   await using cluster = await DemoCluster.start({ nodes: 2, configuration, speakerArguments: ["--bgp-port=179"] });
   const attached = async (name: string, addresses: readonly string[]): Promise<Host> => {
@@ -50,8 +50,8 @@ async function flood({ port, probe, callers }: Target): Promise<Outcome> {
     prometheus: await attached("prometheus", [elsewhere]),
     router: await attached("caller", [caller]),
   };
-  const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({ address, asn: nodeAsn, passive: true }));
-  const settings = { asn: routerAsn, routerId: router, kernel: false, neighbours };
+  const neighbors = cluster.nodes.map(({ addresses: [address] }) => ({ address, asn: nodeAsn, passive: true }));
+  const settings = { asn: routerAsn, routerId: router, kernel: false, neighbors };
   await using bird = new Bird({ lab: cluster.lab, host: await attached("router", [router]) }, settings);
   await bird.start();
   await cluster.expose("web", ["node1", "node2"]);

@@ -95,7 +95,7 @@ export class RoutesLab implements AsyncDisposable {
 
   /** How many routes the BIRD has, which nobody attacks. */
   async routesElsewhere(): Promise<number> {
-    const [status] = await this.#bird.neighbours();
+    const [status] = await this.#bird.neighbors();
     return status?.prefixes ?? 0;
   }
 

@@ -105,10 +105,10 @@ export class BgpLab implements AsyncDisposable {
 
   /** Starts a BIRD on the node that announces these, in the speaker's place. */
   async startSender(networks: readonly string[], peers: readonly string[]): Promise<Measured> {
-    const neighbours = peers.map((address) => ({ address, asn: routerAsn }));
+    const neighbors = peers.map((address) => ({ address, asn: routerAsn }));
     const sender = new Bird(
       { lab: this.#lab, host: this.node },
-      { asn: nodeAsn, routerId: nodeAddress, kernel: false, neighbours, networks },
+      { asn: nodeAsn, routerId: nodeAddress, kernel: false, neighbors, networks },
     );
     const started = performance.now();
     await sender.start();
@@ -127,8 +127,8 @@ export class BgpLab implements AsyncDisposable {
   /** A new host with a BIRD that waits for the node. */
   async startRouter(): Promise<{ readonly bird: Bird; readonly address: string }> {
     const { host, address } = await this.host();
-    const neighbours = [{ address: nodeAddress, asn: nodeAsn, passive: true }];
-    const configuration: RouterConfiguration = { asn: routerAsn, routerId: address, kernel: false, neighbours };
+    const neighbors = [{ address: nodeAddress, asn: nodeAsn, passive: true }];
+    const configuration: RouterConfiguration = { asn: routerAsn, routerId: address, kernel: false, neighbors };
     const bird = this.#stack.use(new Bird({ lab: this.#lab, host }, configuration));
     await bird.start();
     return { bird, address };

@@ -66,9 +66,9 @@ async function arrival(birds: readonly Bird[], count: number, { process, usage, 
   const everywhere = async (): Promise<boolean> => {
     if (process.exit !== undefined) throw new Error(`${process.name} ended: ${process.lines.slice(-5).join("\n")}`);
     for (const bird of missing) {
-      const [neighbour] = await bird.neighbours();
-      if (neighbour?.state === "established") established ??= performance.now() - started;
-      if (neighbour?.prefixes === count) missing.delete(bird);
+      const [neighbor] = await bird.neighbors();
+      if (neighbor?.state === "established") established ??= performance.now() - started;
+      if (neighbor?.prefixes === count) missing.delete(bird);
     }
     return missing.size === 0;
   };
@@ -110,7 +110,7 @@ async function measureStart(bundle: string, load: Load, metallb?: readonly strin
     await using sender = await lab.startSender(networks(load), [address]);
     baseline = await arrival([bird], count, sender);
   }
-  await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbours())[0]?.prefixes === 0, { timeout: 150_000 });
+  await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbors())[0]?.prefixes === 0, { timeout: 150_000 });
   await lab.create("service", { count: load.services, first, apart: apart(load) });
   await lab.configure(configuration([address], load.lengths));
   await using speaker = await lab.startSpeaker(bundle);
@@ -164,7 +164,7 @@ async function measurePeers(bundle: string, load: Load): Promise<void> {
     baseline = await arrival(birds, count, sender);
   }
   for (const bird of birds)
-    await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbours())[0]?.prefixes === 0, {
+    await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbors())[0]?.prefixes === 0, {
       timeout: 150_000,
     });
   await lab.create("service", { count: load.services, first });

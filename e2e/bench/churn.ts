@@ -71,7 +71,7 @@ try {
   await using speaker = await lab.startSpeaker(folder, flags);
   const processes = { controller, speaker };
   const rounds: Record<keyof typeof processes, Figures[]> = { controller: [], speaker: [] };
-  const routes = async () => (await bird.neighbours())[0]?.prefixes ?? 0;
+  const routes = async () => (await bird.neighbors())[0]?.prefixes ?? 0;
   console.log(`${"minute".padEnd(8)}${"".padEnd(12)}${names.map((name) => name.padStart(12)).join("")}   changes/s`);
   const begun = performance.now();
   const passed = () => (performance.now() - begun) / 60_000;

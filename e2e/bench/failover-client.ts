@@ -1,6 +1,6 @@
 /**
  * The client of `failover.bench.ts`, a process on a host of its lab. To each --address of a Service it sends a stream of UDP packets
- * that the Service's backend echoes, watches the kernel's neighbour entry for it, and asks for the IPv4 one by ARP. Prints a line of
+ * that the Service's backend echoes, watches the kernel's neighbor entry for it, and asks for the IPv4 one by ARP. Prints a line of
  * JSON when all streams are answered, for each MAC address that the kernel learns and, on SIGTERM, what was not answered.
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -23,7 +23,7 @@ export type Line =
       readonly unanswered: readonly number[];
     };
 
-// IPv6 shows by its neighbour entry what there is to see; all packets pass through processes, which share this machine's processors.
+// IPv6 shows by its neighbor entry what there is to see; all packets pass through processes, which share this machine's processors.
 const packetEveryMs = { IPv4: 1, IPv6: 20 };
 const arpEveryMs = 5;
 const lateMs = 300;
@@ -67,7 +67,7 @@ class Stream implements Disposable {
   }
 }
 
-/** Prints the MAC address of each neighbour, and each time that it becomes another one, as the kernel says so. */
+/** Prints the MAC address of each neighbor, and each time that it becomes another one, as the kernel says so. */
 function watchNeighbors(): Disposable {
   const monitor = spawn("ip", ["monitor", "neigh", "dev", "eth0"], { stdio: ["ignore", "pipe", "inherit"] });
   const learned = new Map<string, string>(); // address -> MAC address

@@ -66,7 +66,7 @@ const tailMs = 300; // For which the stream is watched after both addresses have
 const settleMs = 500; // A member that had to refute is slow to accuse others for a while.
 
 interface Run {
-  /** Until the client's neighbour entry is the successor's. */
+  /** Until the client's neighbor entry is the successor's. */
   readonly ipv4: number;
   readonly ipv6: number;
   /** Packets of the stream, and requests of ARP, until the owner may return. */

@@ -2,7 +2,7 @@
  * How soon an address is at another node when its owner fails, in demo clusters of `--nodes` (3 and 10), `--runs` times each (20), on layer
  * 2 and where the owner has the address on its NIC (`--way`, both): its switch drops its frames silently, or its cable is pulled, or its
  * speaker is killed, frozen or stopped. For each kind:
- * - until the client's neighbour entry has another MAC address, from the first packet that was lost or, where none is, from the signal;
+ * - until the client's neighbor entry has another MAC address, from the first packet that was lost or, where none is, from the signal;
  * - packets lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node;
  * - requests in vain of a host that asks for the address by ARP every 5 ms;
  * - from the mend, which may be the start of a process, until the client has the owner's MAC address again.

@@ -35,7 +35,7 @@ await using remote = await startBird(
   { lab, host: router },
   `router id 172.30.0.1; protocol device {} protocol ospf v2 { ipv4 { import all; export none; }; ${area} }`,
 );
-await waitFor("the neighbour", async () => (await remote.command("show ospf neighbors")).includes("Full"), { timeout: 30_000 });
+await waitFor("the neighbor", async () => (await remote.command("show ospf neighbors")).includes("Full"), { timeout: 30_000 });
 
 // The time of the kernel and BIRD, whoever asks.
 await node.run(["ip", "link", "add", "kube-lb0", "type", "bridge"]);

@@ -83,7 +83,7 @@ step("a client on the LAN is answered, and knows the MAC address of the node tha
     const said = await eventOf("web", "nodeAssigned");
     const name = /^announcing from node "(.+)"$/.exec(said)?.[1];
     assert.ok(name, said);
-    assert.equal(await cluster.client.neighbour(address), await cluster.node(name).host.mac());
+    assert.equal(await cluster.client.neighbor(address), await cluster.node(name).host.mac());
     return true;
   };
   await waitFor("the event to name the node that the client knows", isNamed, patience);
@@ -121,7 +121,7 @@ step("a deleted service is no longer answered for, and its address is free for a
   const silent = async () => {
     await cluster.client.run(["ip", "neigh", "flush", "to", address]);
     await assert.rejects(cluster.client.get(`http://${address}/`));
-    return (await cluster.client.neighbour(address)) === undefined;
+    return (await cluster.client.neighbor(address)) === undefined;
   };
   await waitFor("silence", silent, patience);
   await apply(service("other", { loadBalancerIP: address }));

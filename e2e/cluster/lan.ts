@@ -41,7 +41,7 @@ export class Host {
   }
 
   /** The MAC address in this host's neighbor table, in lower case with colons; undefined if the table has no entry. */
-  async neighbour(address: string): Promise<string | undefined> {
+  async neighbor(address: string): Promise<string | undefined> {
     const entries: { lladdr?: string }[] = JSON.parse(await this.run(["ip", "-json", "neigh", "show", address, "dev", "eth0"]));
     return entries[0]?.lladdr;
   }

@@ -87,7 +87,7 @@ step("a node that is turned off announces nothing, and does again when it is tur
   await type("docs/upgrade.md", "A node", 0);
   await speakersOn(["node1"]);
   assert.equal(await answer("kept"), "hello\n");
-  assert.equal(await cluster.client.neighbour(await addressOf("kept")), await macOf("node1"));
+  assert.equal(await cluster.client.neighbor(await addressOf("kept")), await macOf("node1"));
   await type("docs/upgrade.md", "A node", 1);
   await speakersOn(["node1", "node2"]);
 });
@@ -417,7 +417,7 @@ async function silent(name: string): Promise<void> {
   const isSilent = async () => {
     await cluster.client.run(["ip", "neigh", "flush", "to", address]);
     await assert.rejects(cluster.client.get(`http://${address}/`));
-    return (await cluster.client.neighbour(address)) === undefined;
+    return (await cluster.client.neighbor(address)) === undefined;
   };
   await waitFor("silence", isSilent, patience);
 }

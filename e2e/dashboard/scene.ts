@@ -30,12 +30,12 @@ export async function startScene(logs?: string): Promise<Scene> {
   );
   const host = await cluster.lab.host("router");
   await host.attach(cluster.lan, { addresses: ["172.30.0.241/24", "fd00:30::241/64"] });
-  const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({
+  const neighbors = cluster.nodes.map(({ addresses: [address] }) => ({
     address,
     asn: 65001,
     bfd: { intervalMs: 1000, multiplier: 3 },
   }));
-  stack.use(await startRouter("bird", { lab: cluster.lab, host }, { asn: 65010, routerId: "172.30.0.241", neighbours }));
+  stack.use(await startRouter("bird", { lab: cluster.lab, host }, { asn: 65010, routerId: "172.30.0.241", neighbors }));
   await cluster.configure(configuration);
   const pool = (name: string) => ({ annotations: { "metallb.universe.tf/address-pool": name } });
   const shared = (port: number) => ({ port, annotations: { "metallb.universe.tf/allow-shared-ip": "dns" } });

@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 const routeProtocol = 99;
 const ours = `table local proto ${routeProtocol}`;
 
-// The kernel is to take packets for addresses that it does not own, and to keep quiet about them: who answers ARP and neighbour
+// The kernel is to take packets for addresses that it does not own, and to keep quiet about them: who answers ARP and neighbor
 // solicitations for an address is the speaker's decision. `arp_announce` keeps such an address out of its own ARP questions too.
 const settings: Readonly<Record<string, number>> = {
   "ipv4/conf/all/arp_ignore": 1,

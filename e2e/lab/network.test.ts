@@ -24,9 +24,9 @@ suite("two hosts on a switch", async () => {
   test("reach each other over IPv4 and IPv6, under the MAC address that was asked for", async () => {
     assert.deepEqual(await client.get("http://172.30.0.11/"), { status: 200, body: "node to ::ffff:172.30.0.100" });
     assert.deepEqual(await client.get("http://[fd00:30::11]/"), { status: 200, body: "node to fd00:30::100" });
-    const neighbours = await client.output(["ip", "neigh", "show", "dev", "eth0"]);
-    assert.match(neighbours, /^172\.30\.0\.11 lladdr 02:aa:00:00:00:01/m);
-    assert.match(neighbours, /^fd00:30::11 lladdr 02:aa:00:00:00:01/m);
+    const neighbors = await client.output(["ip", "neigh", "show", "dev", "eth0"]);
+    assert.match(neighbors, /^172\.30\.0\.11 lladdr 02:aa:00:00:00:01/m);
+    assert.match(neighbors, /^fd00:30::11 lladdr 02:aa:00:00:00:01/m);
     assert.equal(await node.link("eth0").mac(), "02:aa:00:00:00:01");
   });
 

@@ -3,15 +3,15 @@ import {
   familiesOf,
   familyOf,
   holdTimeOf,
-  type Neighbour,
+  type Neighbor,
   quoted,
   type RouterConfiguration,
   refuseConfederation,
   scoped,
 } from "./configuration.ts";
-import { float32, isLinkBandwidth, type NeighbourStatus, originOf, type Route, sessionState } from "./router.ts";
+import { float32, isLinkBandwidth, type NeighborStatus, originOf, type Route, sessionState } from "./router.ts";
 
-/** The name of BIRD's protocol for the neighbour at this index. */
+/** The name of BIRD's protocol for the neighbor at this index, spelled as in the captures in testdata/. */
 export function birdProtocol(index: number): string {
   return `neighbour${index + 1}`;
 }
@@ -20,7 +20,7 @@ const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" 
 
 /** `bird.conf` of BIRD 2. BGP's routes go to the kernel; the kernel's own ones resolve next hops behind routers. */
 export function birdConfiguration(configuration: RouterConfiguration): string {
-  const { asn, routerId, neighbours, kernel = true, multipath = 1, networks = [] } = configuration;
+  const { asn, routerId, neighbors, kernel = true, multipath = 1, networks = [] } = configuration;
   refuseConfederation(configuration, "BIRD");
   const kernelTable = (family: Family): string => `protocol kernel {
   learn;
@@ -42,16 +42,16 @@ ${routes.map((prefix) => `  route ${prefix} blackhole;\n`).join("")}}`;
     own("IPv4"),
     own("IPv6"),
     "protocol bfd {}",
-    ...neighbours.map((neighbour, index) => protocol(neighbour, birdProtocol(index), asn)),
+    ...neighbors.map((neighbor, index) => protocol(neighbor, birdProtocol(index), asn)),
   ];
   return `${parts.join("\n")}\n`;
 }
 
-function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
-  const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
+function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
+  const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbor;
   const { ip, interfaceName } = scoped(address);
-  const { hold, keepalive } = holdTimeOf(neighbour);
-  const { gracefulRestart = true, maxPrefixes, errorWaitSeconds = 1 } = neighbour;
+  const { hold, keepalive } = holdTimeOf(neighbor);
+  const { gracefulRestart = true, maxPrefixes, errorWaitSeconds = 1 } = neighbor;
   // BIRD counts in hops what others count in TTL, and with TTL security the hops are those.
   const hops = ttlSecurityHops ?? multihop;
   const lines = [
@@ -64,12 +64,12 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
     password !== undefined && `password ${quoted(password)}`,
     `hold time ${hold}`,
     `keepalive time ${keepalive}`,
-    // Most tests do not wait for the minute that BIRD gives a neighbour to think about its errors.
+    // Most tests do not wait for the minute that BIRD gives a neighbor to think about its errors.
     ...["connect delay time 1", "connect retry time 1", `error wait time ${errorWaitSeconds}, ${errorWaitSeconds}`],
     `graceful restart ${gracefulRestart ? "on" : "off"}`,
     !fourOctetAsn && "enable as4 off",
     bfd !== undefined && `bfd { interval ${bfd.intervalMs} ms; multiplier ${bfd.multiplier}; }`,
-    ...familiesOf(neighbour).map((family) => {
+    ...familiesOf(neighbor).map((family) => {
       const next = extendedNextHop && family === "IPv4" ? " extended next hop on;" : "";
       const limit = maxPrefixes === undefined ? "" : ` import limit ${maxPrefixes} action disable;`;
       return `${channels[family]} { import all;${limit} export where proto = "networks_${channels[family]}";${next} }`;
@@ -80,9 +80,9 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
 }
 
 /** One BGP protocol as BIRD prints it, under its name there. */
-export interface BirdProtocol extends Omit<NeighbourStatus, "address"> {
+export interface BirdProtocol extends Omit<NeighborStatus, "address"> {
   readonly name: string;
-  /** The neighbour is away and its routes are kept. */
+  /** The neighbor is away and its routes are kept. */
   readonly restarting: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { LabProcess } from "#e2e/lab";
 import { birdConfiguration, birdProtocol, parseBirdProtocols, parseBirdRoutes } from "./bird-dialect.ts";
 import type { RouterConfiguration } from "./configuration.ts";
 import { Daemon, exchange } from "./daemon.ts";
-import type { NeighbourStatus, Route } from "./router.ts";
+import type { NeighborStatus, Route } from "./router.ts";
 
 /** BIRD 2. Its routes go to the kernel. */
 export class Bird extends Daemon {
@@ -10,13 +10,13 @@ export class Bird extends Daemon {
 
   async routes(): Promise<readonly Route[]> {
     const protocols = parseBirdProtocols(await this.command("show protocols all"));
-    // It does not mark routes that it keeps for a neighbour that restarts, only the neighbour.
+    // It does not mark routes that it keeps for a neighbor that restarts, only the neighbor.
     const stale = new Set(protocols.filter(({ restarting }) => restarting).map(({ name }) => name));
     const routes = parseBirdRoutes(await this.command("show route all"));
     return routes.map(({ protocol, ...route }) => ({ ...route, from: this.#address(protocol), stale: stale.has(protocol) }));
   }
 
-  async neighbours(): Promise<readonly NeighbourStatus[]> {
+  async neighbors(): Promise<readonly NeighborStatus[]> {
     const protocols = parseBirdProtocols(await this.command("show protocols all"));
     return protocols.map(({ name, restarting: _, ...status }) => ({ ...status, address: this.#address(name) }));
   }
@@ -56,13 +56,13 @@ export class Bird extends Daemon {
   }
 
   #protocol(address: string): string {
-    const index = this.configuration.neighbours.findIndex((neighbour) => neighbour.address === address);
-    if (index < 0) throw new RangeError(`Cannot find neighbour ${address} of ${this.name}`);
+    const index = this.configuration.neighbors.findIndex((neighbor) => neighbor.address === address);
+    if (index < 0) throw new RangeError(`Cannot find neighbor ${address} of ${this.name}`);
     return birdProtocol(index);
   }
 
   #address(protocol: string): string {
-    const found = this.configuration.neighbours.find((_, index) => birdProtocol(index) === protocol);
+    const found = this.configuration.neighbors.find((_, index) => birdProtocol(index) === protocol);
     return found?.address ?? protocol;
   }
 }

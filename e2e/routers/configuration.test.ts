@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { birdConfiguration } from "./bird-dialect.ts";
-import type { Neighbour, RouterConfiguration } from "./configuration.ts";
+import type { Neighbor, RouterConfiguration } from "./configuration.ts";
 import { frrConfiguration } from "./frr-dialect.ts";
 import { gobgpConfiguration } from "./gobgp-dialect.ts";
 import { openbgpdConfiguration } from "./openbgpd-dialect.ts";
@@ -13,20 +13,20 @@ const dialects: Readonly<Record<string, (configuration: RouterConfiguration) => 
   OpenBGPD: (configuration) => openbgpdConfiguration(configuration, "/run/socket"),
 };
 
-const withNeighbour = (neighbour: Partial<Neighbour>): RouterConfiguration => ({
+const withNeighbor = (neighbor: Partial<Neighbor>): RouterConfiguration => ({
   asn: 65000,
   routerId: "10.0.0.1",
-  neighbours: [{ address: "10.0.0.2", asn: 65001, ...neighbour }],
+  neighbors: [{ address: "10.0.0.2", asn: 65001, ...neighbor }],
 });
 
 const renderings: readonly {
   what: string;
-  neighbour: Partial<Neighbour>;
+  neighbor: Partial<Neighbor>;
   lines: Readonly<Record<string, readonly string[] | RegExp>>;
 }[] = [
   {
     what: "a password, a short hold time and no connecting",
-    neighbour: { password: "a-b", holdTimeSeconds: 3, passive: true },
+    neighbor: { password: "a-b", holdTimeSeconds: 3, passive: true },
     lines: {
       FRR: ["password a-b", "timers 1 3", "neighbor 10.0.0.2 passive"],
       BIRD: ['password "a-b";', "hold time 3;", "keepalive time 1;", "passive on;"],
@@ -35,8 +35,8 @@ const renderings: readonly {
     },
   },
   {
-    what: "TTL security for a neighbour on the link",
-    neighbour: { ttlSecurityHops: 1 },
+    what: "TTL security for a neighbor on the link",
+    neighbor: { ttlSecurityHops: 1 },
     lines: {
       FRR: ["ttl-security hops 1"],
       BIRD: ["direct;", "ttl security on;"],
@@ -46,7 +46,7 @@ const renderings: readonly {
   },
   {
     what: "TTL security over two hops",
-    neighbour: { ttlSecurityHops: 2 },
+    neighbor: { ttlSecurityHops: 2 },
     lines: {
       FRR: ["ttl-security hops 2"],
       BIRD: ["multihop 2;", "ttl security on;"],
@@ -55,8 +55,8 @@ const renderings: readonly {
     },
   },
   {
-    what: "a neighbour behind routers, of both families",
-    neighbour: { multihop: 4, families: ["IPv4", "IPv6"] },
+    what: "a neighbor behind routers, of both families",
+    neighbor: { multihop: 4, families: ["IPv4", "IPv6"] },
     lines: {
       FRR: ["ebgp-multihop 4", "address-family ipv6 unicast\n  neighbor 10.0.0.2 activate"],
       BIRD: ["multihop 4;", "ipv4 { import all;", "ipv6 { import all;"],
@@ -66,7 +66,7 @@ const renderings: readonly {
   },
   {
     what: "IPv6 next hops for IPv4",
-    neighbour: { address: "fe80::2%eth0", families: ["IPv4"], extendedNextHop: true },
+    neighbor: { address: "fe80::2%eth0", families: ["IPv4"], extendedNextHop: true },
     lines: {
       FRR: ["neighbor fe80::2 interface eth0", "neighbor fe80::2 capability extended-nexthop"],
       BIRD: ["neighbor fe80::2 as 65001;", 'interface "eth0";', "extended next hop on;"],
@@ -76,7 +76,7 @@ const renderings: readonly {
   },
   {
     what: "AS numbers of two octets only, and no graceful restart",
-    neighbour: { fourOctetAsn: false, gracefulRestart: false },
+    neighbor: { fourOctetAsn: false, gracefulRestart: false },
     lines: {
       FRR: /four octets/,
       BIRD: ["enable as4 off;", "graceful restart off;"],
@@ -86,7 +86,7 @@ const renderings: readonly {
   },
   {
     what: "a limit of prefixes",
-    neighbour: { maxPrefixes: 2 },
+    neighbor: { maxPrefixes: 2 },
     lines: {
       FRR: ["neighbor 10.0.0.2 maximum-prefix 2"],
       BIRD: ["import limit 2 action disable;"],
@@ -96,33 +96,33 @@ const renderings: readonly {
   },
   {
     what: "BFD",
-    neighbour: { bfd: { intervalMs: 50, multiplier: 3 } },
+    neighbor: { bfd: { intervalMs: 50, multiplier: 3 } },
     lines: { FRR: ["bfd 3 50 50"], BIRD: ["bfd { interval 50 ms; multiplier 3; };"], GoBGP: /no BFD/, OpenBGPD: /no BFD/ },
   },
 ];
-for (const { what, neighbour, lines } of renderings)
+for (const { what, neighbor, lines } of renderings)
   for (const [dialect, expected] of Object.entries(lines))
     test(`${dialect} is configured with ${what}, or that is refused`, () => {
-      const render = () => dialects[dialect]?.(withNeighbour(neighbour)) ?? "";
+      const render = () => dialects[dialect]?.(withNeighbor(neighbor)) ?? "";
       if (expected instanceof RegExp) assert.throws(render, expected);
       else for (const part of expected) assert.ok(render().includes(part), `${part} in:\n${render()}`);
     });
 
 test("a password that a dialect cannot write is refused", () => {
-  assert.throws(() => dialects.FRR?.(withNeighbour({ password: "a b" })), /no blanks/);
+  assert.throws(() => dialects.FRR?.(withNeighbor({ password: "a b" })), /no blanks/);
   for (const dialect of ["BIRD", "GoBGP", "OpenBGPD"])
-    assert.throws(() => dialects[dialect]?.(withNeighbour({ password: 'a"b' })), /Cannot quote/);
+    assert.throws(() => dialects[dialect]?.(withNeighbor({ password: 'a"b' })), /Cannot quote/);
 });
 
 test("GoBGP is part of a confederation, and no other", () => {
-  const configuration = { ...withNeighbour({}), confederation: { asn: 64999, members: [65001, 65002] } };
+  const configuration = { ...withNeighbor({}), confederation: { asn: 64999, members: [65001, 65002] } };
   assert.match(gobgpConfiguration(configuration), /identifier = 64999\nmember-as-list = \[65001, 65002\]/);
   for (const dialect of ["FRR", "BIRD", "OpenBGPD"])
     assert.throws(() => dialects[dialect]?.(configuration), /a confederation is not written for/);
 });
 
 test("networks are announced, and the kernel uses as many routes as asked", () => {
-  const configuration = { ...withNeighbour({}), multipath: 3, networks: ["192.0.2.0/24", "2001:db8::/32"] };
+  const configuration = { ...withNeighbor({}), multipath: 3, networks: ["192.0.2.0/24", "2001:db8::/32"] };
   assert.match(frrConfiguration(configuration), /ipv4 unicast\n {2}maximum-paths 3\n {2}maximum-paths ibgp 3\n {2}network 192/);
   assert.match(
     birdConfiguration(configuration),

@@ -5,26 +5,26 @@ export interface RouterConfiguration {
   readonly asn: number;
   /** Dotted. */
   readonly routerId: string;
-  readonly neighbours: readonly Neighbour[];
+  readonly neighbors: readonly Neighbor[];
   /** RFC 5065: its AS is a part of this one, as are those of the members. */
   readonly confederation?: { readonly asn: number; readonly members: readonly number[] };
   /** False: its routes stay out of the kernel of its host. */
   readonly kernel?: boolean;
   /** How many equally good routes the kernel gets for one prefix; 1 when unset. */
   readonly multipath?: number;
-  /** Prefixes that it announces to all neighbours. */
+  /** Prefixes that it announces to all neighbors. */
   readonly networks?: readonly string[];
 }
 
-export interface Neighbour {
+export interface Neighbor {
   /** A link-local one with its interface: `fe80::1%eth0`. */
   readonly address: string;
   readonly asn: number;
-  /** Waits for the neighbour to connect; otherwise tries itself too. */
+  /** Waits for the neighbor to connect; otherwise tries itself too. */
   readonly passive?: boolean;
-  /** The TTL of an eBGP or iBGP session over routers; unset for a neighbour on the same link. */
+  /** The TTL of an eBGP or iBGP session over routers; unset for a neighbor on the same link. */
   readonly multihop?: number;
-  /** Generalized TTL security (RFC 5082) for a neighbour that is at most so many hops away. */
+  /** Generalized TTL security (RFC 5082) for a neighbor that is at most so many hops away. */
   readonly ttlSecurityHops?: number;
   /** TCP MD5 (RFC 2385). */
   readonly password?: string;
@@ -36,7 +36,7 @@ export interface Neighbour {
   readonly extendedNextHop?: boolean;
   /** False: as a router that only knows AS numbers of two octets. */
   readonly fourOctetAsn?: boolean;
-  /** Keeps routes while the neighbour restarts (RFC 4724); true when unset. */
+  /** Keeps routes while the neighbor restarts (RFC 4724); true when unset. */
   readonly gracefulRestart?: boolean;
   /** Limit for each family; with one more the router ends the session. */
   readonly maxPrefixes?: number;
@@ -50,7 +50,7 @@ export function familyOf(addressOrPrefix: string): Family {
   return addressOrPrefix.includes(":") ? "IPv6" : "IPv4";
 }
 
-export function familiesOf({ address, families }: Neighbour): readonly Family[] {
+export function familiesOf({ address, families }: Neighbor): readonly Family[] {
   return families ?? [familyOf(address)];
 }
 
@@ -66,7 +66,7 @@ export function refuseConfederation({ confederation, routerId }: RouterConfigura
     throw new RangeError(`Cannot configure ${routerId}: a confederation is not written for ${name}`);
 }
 
-export function holdTimeOf({ holdTimeSeconds = 90 }: Neighbour): { readonly hold: number; readonly keepalive: number } {
+export function holdTimeOf({ holdTimeSeconds = 90 }: Neighbor): { readonly hold: number; readonly keepalive: number } {
   return { hold: holdTimeSeconds, keepalive: Math.floor(holdTimeSeconds / 3) };
 }
 

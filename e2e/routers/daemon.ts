@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { type Exit, type Host, type Lab, type LabProcess, waitFor } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
 import { type KernelRoute, kernelRoute } from "./kernel-routes.ts";
-import type { NeighbourStatus, Route, Router, RouterKind } from "./router.ts";
+import type { NeighborStatus, Route, Router, RouterKind } from "./router.ts";
 
 /** Where a daemon runs. */
 export interface Place {
@@ -25,7 +25,7 @@ export abstract class Daemon implements Router {
   }
 
   abstract routes(): Promise<readonly Route[]>;
-  abstract neighbours(): Promise<readonly NeighbourStatus[]>;
+  abstract neighbors(): Promise<readonly NeighborStatus[]>;
   abstract shut(address: string): Promise<void>;
   abstract unshut(address: string): Promise<void>;
   abstract clear(address: string): Promise<void>;
@@ -112,9 +112,9 @@ export abstract class Daemon implements Router {
     return this.inside(file);
   }
 
-  /** The neighbour's address as the configuration has it: daemons may leave the interface out. */
+  /** The neighbor's address as the configuration has it: daemons may leave the interface out. */
   protected configured(ip: string): string {
-    return this.#configuration.neighbours.find(({ address }) => address.split("%")[0] === ip)?.address ?? ip;
+    return this.#configuration.neighbors.find(({ address }) => address.split("%")[0] === ip)?.address ?? ip;
   }
 
   #signal(name: "SIGSTOP" | "SIGCONT"): void {

@@ -3,18 +3,18 @@ import {
   familiesOf,
   familyOf,
   holdTimeOf,
-  type Neighbour,
+  type Neighbor,
   type RouterConfiguration,
   refuseConfederation,
   scoped,
 } from "./configuration.ts";
-import { communityText, type NeighbourStatus, originOf, type Route, sessionState } from "./router.ts";
+import { communityText, type NeighborStatus, originOf, type Route, sessionState } from "./router.ts";
 
 const names: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 
 /** The configuration of FRR's bgpd. */
 export function frrConfiguration(configuration: RouterConfiguration): string {
-  const { asn, routerId, neighbours, multipath = 1, networks = [] } = configuration;
+  const { asn, routerId, neighbors, multipath = 1, networks = [] } = configuration;
   refuseConfederation(configuration, "FRR");
   const family = (which: Family): string[] => [
     ` address-family ${names[which]} unicast`,
@@ -33,19 +33,19 @@ export function frrConfiguration(configuration: RouterConfiguration): string {
     " bgp bestpath as-path multipath-relax",
     ...family("IPv4"),
     ...family("IPv6"),
-    ...neighbours.flatMap(frrNeighbour),
+    ...neighbors.flatMap(frrNeighbor),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-/** The lines, inside `router bgp`, that make a neighbour. */
-export function frrNeighbour(neighbour: Neighbour): string[] {
-  const { asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
-  const { gracefulRestart = true, maxPrefixes } = neighbour;
-  if (!fourOctetAsn) throw new RangeError(`Cannot configure ${neighbour.address}: FRR always offers AS numbers of four octets`);
-  if (password?.includes(" ")) throw new RangeError(`Cannot configure ${neighbour.address}: FRR's passwords have no blanks`);
-  const { ip, interfaceName } = scoped(neighbour.address);
-  const { hold, keepalive } = holdTimeOf(neighbour);
+/** The lines, inside `router bgp`, that make a neighbor. */
+export function frrNeighbor(neighbor: Neighbor): string[] {
+  const { asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbor;
+  const { gracefulRestart = true, maxPrefixes } = neighbor;
+  if (!fourOctetAsn) throw new RangeError(`Cannot configure ${neighbor.address}: FRR always offers AS numbers of four octets`);
+  if (password?.includes(" ")) throw new RangeError(`Cannot configure ${neighbor.address}: FRR's passwords have no blanks`);
+  const { ip, interfaceName } = scoped(neighbor.address);
+  const { hold, keepalive } = holdTimeOf(neighbor);
   const settings = [
     `remote-as ${asn}`,
     interfaceName !== undefined && `interface ${interfaceName}`,
@@ -62,7 +62,7 @@ export function frrNeighbour(neighbour: Neighbour): string[] {
   ];
   return [
     ...settings.filter((setting) => typeof setting === "string").map((setting) => ` neighbor ${ip} ${setting}`),
-    ...familiesOf(neighbour).flatMap((family) => [
+    ...familiesOf(neighbor).flatMap((family) => [
       ` address-family ${names[family]} unicast`,
       `  neighbor ${ip} activate`,
       ...(maxPrefixes === undefined ? [] : [`  neighbor ${ip} maximum-prefix ${maxPrefixes}`]),
@@ -114,7 +114,7 @@ function route(prefix: string, path: FrrPath): Route {
   };
 }
 
-interface FrrNeighbour {
+interface FrrNeighbor {
   readonly bgpState: string;
   readonly bgpTimerUpMsec?: number;
   readonly lastNotificationReason?: string;
@@ -123,9 +123,9 @@ interface FrrNeighbour {
 }
 
 /** `show bgp neighbors json` */
-export function parseFrrNeighbours(json: string): NeighbourStatus[] {
-  const neighbours = Object.entries(JSON.parse(json) as Record<string, FrrNeighbour>).filter(([, value]) => value.bgpState);
-  return neighbours.map(([address, { bgpState, bgpTimerUpMsec, lastNotificationReason, lastResetDueTo, addressFamilyInfo }]) => ({
+export function parseFrrNeighbors(json: string): NeighborStatus[] {
+  const neighbors = Object.entries(JSON.parse(json) as Record<string, FrrNeighbor>).filter(([, value]) => value.bgpState);
+  return neighbors.map(([address, { bgpState, bgpTimerUpMsec, lastNotificationReason, lastResetDueTo, addressFamilyInfo }]) => ({
     address,
     state: sessionState(bgpState),
     seconds: bgpTimerUpMsec === undefined ? undefined : Math.floor(bgpTimerUpMsec / 1000),

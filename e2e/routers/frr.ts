@@ -1,11 +1,11 @@
 import type { LabProcess } from "#e2e/lab";
 import { type RouterConfiguration, scoped } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
-import { frrConfiguration, frrNeighbour, parseFrrNeighbours, parseFrrRoutes } from "./frr-dialect.ts";
+import { frrConfiguration, frrNeighbor, parseFrrNeighbors, parseFrrRoutes } from "./frr-dialect.ts";
 import { FrrPrograms } from "./frr-programs.ts";
-import type { NeighbourStatus, Route } from "./router.ts";
+import type { NeighborStatus, Route } from "./router.ts";
 
-/** FRR: bgpd, zebra, which gives its routes to the kernel, and where a neighbour asks for it bfdd. */
+/** FRR: bgpd, zebra, which gives its routes to the kernel, and where a neighbor asks for it bfdd. */
 export class Frr extends Daemon {
   readonly kind = "frr";
 
@@ -17,9 +17,9 @@ export class Frr extends Daemon {
     return [v4, v6].flatMap(parseFrrRoutes).map((route) => ({ ...route, from: this.configured(route.from) }));
   }
 
-  async neighbours(): Promise<readonly NeighbourStatus[]> {
-    const neighbours = parseFrrNeighbours(await this.command("show bgp neighbors json"));
-    return neighbours.map((status) => ({ ...status, address: this.configured(status.address) }));
+  async neighbors(): Promise<readonly NeighborStatus[]> {
+    const neighbors = parseFrrNeighbors(await this.command("show bgp neighbors json"));
+    return neighbors.map((status) => ({ ...status, address: this.configured(status.address) }));
   }
 
   async shut(address: string): Promise<void> {
@@ -52,14 +52,14 @@ export class Frr extends Daemon {
       file = this.write("bgpd.conf", frrConfiguration(configuration));
     });
     const processes = [await programs.start("zebra")];
-    if (configuration.neighbours.some(({ bfd }) => bfd !== undefined)) processes.push(await programs.start("bfdd"));
+    if (configuration.neighbors.some(({ bfd }) => bfd !== undefined)) processes.push(await programs.start("bfdd"));
     const flags = configuration.kernel === false ? ["--no_kernel"] : [];
     return [...processes, await programs.start("bgpd", { file, flags })];
   }
 
   protected async apply(after: RouterConfiguration, before: RouterConfiguration): Promise<void> {
     const lines = (configuration: RouterConfiguration) =>
-      new Map(configuration.neighbours.map((neighbour) => [scoped(neighbour.address).ip, frrNeighbour(neighbour).join("\n")]));
+      new Map(configuration.neighbors.map((neighbor) => [scoped(neighbor.address).ip, frrNeighbor(neighbor).join("\n")]));
     const [now, then] = [lines(after), lines(before)];
     const gone = [...then].filter(([ip, text]) => now.get(ip) !== text).map(([ip]) => `no neighbor ${ip}`);
     const added = [...now].filter(([ip, text]) => then.get(ip) !== text).flatMap(([, text]) => text.split("\n"));

@@ -1,30 +1,30 @@
 import type { Family } from "#pkg/net";
-import { familiesOf, holdTimeOf, type Neighbour, quoted, type RouterConfiguration } from "./configuration.ts";
-import { type NeighbourStatus, originOf, type Route, type SessionState } from "./router.ts";
+import { familiesOf, holdTimeOf, type Neighbor, quoted, type RouterConfiguration } from "./configuration.ts";
+import { type NeighborStatus, originOf, type Route, type SessionState } from "./router.ts";
 
 export const gobgpFamily: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 
 /** GoBGP's configuration in TOML. It has no part in the kernel's routes, and announces networks only by command. */
-export function gobgpConfiguration({ asn, routerId, neighbours, confederation }: RouterConfiguration): string {
+export function gobgpConfiguration({ asn, routerId, neighbors, confederation }: RouterConfiguration): string {
   const lines = [
     ...["[global.config]", `as = ${asn}`, `router-id = ${quoted(routerId)}`],
     ...(confederation === undefined
       ? []
       : ["[global.confederation.config]", "enabled = true", `identifier = ${confederation.asn}`]),
     ...(confederation === undefined ? [] : [`member-as-list = [${confederation.members.join(", ")}]`]),
-    ...neighbours.flatMap(tables),
+    ...neighbors.flatMap(tables),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-function tables(neighbour: Neighbour): string[] {
-  const { address, asn, passive = false, multihop, ttlSecurityHops, password, fourOctetAsn = true, bfd } = neighbour;
-  const { gracefulRestart = true } = neighbour;
+function tables(neighbor: Neighbor): string[] {
+  const { address, asn, passive = false, multihop, ttlSecurityHops, password, fourOctetAsn = true, bfd } = neighbor;
+  const { gracefulRestart = true } = neighbor;
   if (!fourOctetAsn) throw new RangeError(`Cannot configure ${address}: GoBGP always offers AS numbers of four octets`);
-  if (neighbour.maxPrefixes !== undefined)
+  if (neighbor.maxPrefixes !== undefined)
     throw new RangeError(`Cannot configure ${address}: a limit of prefixes is not written for GoBGP`);
   if (bfd !== undefined) throw new RangeError(`Cannot configure ${address}: GoBGP has no BFD`);
-  const { hold, keepalive } = holdTimeOf(neighbour);
+  const { hold, keepalive } = holdTimeOf(neighbor);
   return [
     ...["[[neighbors]]", "[neighbors.config]", `neighbor-address = ${quoted(address)}`, `peer-as = ${asn}`],
     ...(password === undefined ? [] : [`auth-password = ${quoted(password)}`]),
@@ -37,7 +37,7 @@ function tables(neighbour: Neighbour): string[] {
       ? []
       : ["[neighbors.ttl-security.config]", "enabled = true", `ttl-min = ${256 - ttlSecurityHops}`]),
     ...["[neighbors.graceful-restart.config]", `enabled = ${gracefulRestart}`, "restart-time = 120"],
-    ...familiesOf(neighbour).flatMap((family) => [
+    ...familiesOf(neighbor).flatMap((family) => [
       ...["[[neighbors.afi-safis]]", "[neighbors.afi-safis.config]", `afi-safi-name = "${gobgpFamily[family]}-unicast"`],
       ...["[neighbors.afi-safis.mp-graceful-restart.config]", `enabled = ${gracefulRestart}`],
     ]),
@@ -108,7 +108,7 @@ function route(prefix: string, from: string, path: GobgpPath): Route {
 
 const states: readonly SessionState[] = ["idle", "idle", "connect", "active", "openSent", "openConfirm", "established"];
 
-interface GobgpNeighbour {
+interface GobgpNeighbor {
   readonly conf: { readonly neighbor_address: string };
   readonly state: { readonly session_state?: number; readonly disconnect_message?: string };
   readonly timers?: { readonly state?: { readonly uptime?: { readonly seconds: number } } };
@@ -116,8 +116,8 @@ interface GobgpNeighbour {
 }
 
 /** `gobgp -j neighbor`. @param now seconds since 1970 */
-export function parseGobgpNeighbours(json: string, now: number): NeighbourStatus[] {
-  return (JSON.parse(json) as GobgpNeighbour[]).map(({ conf, state, timers, afi_safis = [] }) => {
+export function parseGobgpNeighbors(json: string, now: number): NeighborStatus[] {
+  return (JSON.parse(json) as GobgpNeighbor[]).map(({ conf, state, timers, afi_safis = [] }) => {
     const since = timers?.state?.uptime?.seconds;
     const current = states[state.session_state ?? 0] ?? "idle";
     return {

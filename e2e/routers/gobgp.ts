@@ -1,8 +1,8 @@
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { familyOf, type RouterConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
-import { gobgpConfiguration, gobgpFamily, parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-dialect.ts";
-import type { NeighbourStatus, Route } from "./router.ts";
+import { gobgpConfiguration, gobgpFamily, parseGobgpNeighbors, parseGobgpRoutes } from "./gobgp-dialect.ts";
+import type { NeighborStatus, Route } from "./router.ts";
 
 /** GoBGP, without part in the kernel's routes. */
 export class Gobgp extends Daemon {
@@ -13,8 +13,8 @@ export class Gobgp extends Daemon {
     return tables.flatMap(parseGobgpRoutes).map((route) => ({ ...route, from: this.configured(route.from) }));
   }
 
-  async neighbours(): Promise<readonly NeighbourStatus[]> {
-    return parseGobgpNeighbours(await this.#ask("neighbor"), Math.floor(Date.now() / 1000));
+  async neighbors(): Promise<readonly NeighborStatus[]> {
+    return parseGobgpNeighbors(await this.#ask("neighbor"), Math.floor(Date.now() / 1000));
   }
 
   async shut(address: string): Promise<void> {

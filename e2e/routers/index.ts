@@ -7,10 +7,10 @@
 export { Bfdd, type BfddCounters, type BfddPeer, type BfddStatus } from "./bfdd.ts";
 export { Bird } from "./bird.ts";
 export { birdConfiguration, parseBirdRoutes } from "./bird-dialect.ts";
-export type { Neighbour, RouterConfiguration } from "./configuration.ts";
+export type { Neighbor, RouterConfiguration } from "./configuration.ts";
 export { frrConfiguration } from "./frr-dialect.ts";
 export type { KernelRoute } from "./kernel-routes.ts";
 export { kernelRoute, parseKernelRoutes } from "./kernel-routes.ts";
-export type { NeighbourStatus, Route, Router, RouterKind, SessionState } from "./router.ts";
+export type { NeighborStatus, Route, Router, RouterKind, SessionState } from "./router.ts";
 export { type RoutingDaemon, startBird, startFrr } from "./routing-daemon.ts";
 export { routerRefusal, startRouter } from "./start.ts";

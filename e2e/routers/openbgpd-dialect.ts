@@ -1,16 +1,9 @@
-import {
-  familiesOf,
-  holdTimeOf,
-  type Neighbour,
-  quoted,
-  type RouterConfiguration,
-  refuseConfederation,
-} from "./configuration.ts";
-import { communityText, type NeighbourStatus, originOf, type Route, sessionState } from "./router.ts";
+import { familiesOf, holdTimeOf, type Neighbor, quoted, type RouterConfiguration, refuseConfederation } from "./configuration.ts";
+import { communityText, type NeighborStatus, originOf, type Route, sessionState } from "./router.ts";
 
 /** `bgpd.conf` of OpenBGPD, whose portable version has no part in the kernel's routes. @param socket for bgpctl */
 export function openbgpdConfiguration(configuration: RouterConfiguration, socket: string): string {
-  const { asn, routerId, neighbours, networks = [] } = configuration;
+  const { asn, routerId, neighbors, networks = [] } = configuration;
   refuseConfederation(configuration, "OpenBGPD");
   const lines = [
     `AS ${asn}`,
@@ -18,21 +11,21 @@ export function openbgpdConfiguration(configuration: RouterConfiguration, socket
     `socket ${quoted(socket)}`,
     "connect-retry 1",
     ...networks.map((prefix) => `network ${prefix}`),
-    ...neighbours.flatMap(block),
+    ...neighbors.flatMap(block),
     "allow from any",
     "allow to any",
   ];
   return `${lines.join("\n")}\n`;
 }
 
-function block(neighbour: Neighbour): string[] {
-  const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
-  const { gracefulRestart = true, maxPrefixes } = neighbour;
+function block(neighbor: Neighbor): string[] {
+  const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbor;
+  const { gracefulRestart = true, maxPrefixes } = neighbor;
   if (bfd !== undefined) throw new RangeError(`Cannot configure ${address}: OpenBGPD has no BFD`);
   if (extendedNextHop) throw new RangeError(`Cannot configure ${address}: OpenBGPD 7 has no IPv6 next hops for IPv4`);
   if (ttlSecurityHops !== undefined && ttlSecurityHops !== 1)
     throw new RangeError(`Cannot configure ${address}: OpenBGPD has TTL security for one hop only`);
-  const families = familiesOf(neighbour);
+  const families = familiesOf(neighbor);
   const settings = [
     `remote-as ${asn}`,
     multihop !== undefined && `multihop ${multihop}`,
@@ -40,7 +33,7 @@ function block(neighbour: Neighbour): string[] {
     passive && "passive",
     password !== undefined && `tcp md5sig password ${quoted(password)}`,
     maxPrefixes !== undefined && `max-prefix ${maxPrefixes}`,
-    `holdtime ${holdTimeOf(neighbour).hold}`,
+    `holdtime ${holdTimeOf(neighbor).hold}`,
     `announce IPv4 ${families.includes("IPv4") ? "unicast" : "none"}`,
     `announce IPv6 ${families.includes("IPv6") ? "unicast" : "none"}`,
     `announce as-4byte ${fourOctetAsn ? "yes" : "no"}`,
@@ -92,7 +85,7 @@ function route(path: OpenbgpdPath): Route {
   };
 }
 
-interface OpenbgpdNeighbour {
+interface OpenbgpdNeighbor {
   readonly remote_addr: string;
   readonly state: string;
   readonly last_updown_sec: number;
@@ -102,8 +95,8 @@ interface OpenbgpdNeighbour {
 }
 
 /** `bgpctl -j show neighbor` */
-export function parseOpenbgpdNeighbours(json: string): NeighbourStatus[] {
-  const { neighbors = [] } = JSON.parse(json) as { neighbors?: OpenbgpdNeighbour[] };
+export function parseOpenbgpdNeighbors(json: string): NeighborStatus[] {
+  const { neighbors = [] } = JSON.parse(json) as { neighbors?: OpenbgpdNeighbor[] };
   return neighbors.map(({ remote_addr, state, last_updown_sec, last_error, last_shutdown_reason, stats }) => ({
     address: remote_addr,
     state: sessionState(state),

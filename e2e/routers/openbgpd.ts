@@ -2,8 +2,8 @@ import { mkdirSync } from "node:fs";
 import type { LabProcess } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
 import { Daemon, type Place } from "./daemon.ts";
-import { openbgpdConfiguration, parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
-import type { NeighbourStatus, Route } from "./router.ts";
+import { openbgpdConfiguration, parseOpenbgpdNeighbors, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
+import type { NeighborStatus, Route } from "./router.ts";
 
 const chroot = "/run/openbgpd"; // The home of its user in /etc/passwd.
 
@@ -21,8 +21,8 @@ export class Openbgpd extends Daemon {
     return parseOpenbgpdRoutes(await this.#ask("show", "rib", "detail"));
   }
 
-  async neighbours(): Promise<readonly NeighbourStatus[]> {
-    return parseOpenbgpdNeighbours(await this.#ask("show", "neighbor"));
+  async neighbors(): Promise<readonly NeighborStatus[]> {
+    return parseOpenbgpdNeighbors(await this.#ask("show", "neighbor"));
   }
 
   async shut(address: string): Promise<void> {

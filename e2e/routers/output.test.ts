@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parseBirdProtocols, parseBirdRoutes } from "./bird-dialect.ts";
-import { parseFrrNeighbours, parseFrrRoutes } from "./frr-dialect.ts";
-import { parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-dialect.ts";
+import { parseFrrNeighbors, parseFrrRoutes } from "./frr-dialect.ts";
+import { parseGobgpNeighbors, parseGobgpRoutes } from "./gobgp-dialect.ts";
 import { parseKernelRoutes } from "./kernel-routes.ts";
-import { parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
+import { parseOpenbgpdNeighbors, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
 import type { Route } from "./router.ts";
 
 const read = (name: string): string => readFileSync(new URL(`testdata/${name}`, import.meta.url), "utf8");
 
-/** BIRD names the protocol instead of the neighbour, and marks no route as stale. */
+/** BIRD names the protocol instead of the neighbor, and marks no route as stale. */
 const birdRoutes = (text: string): Route[] =>
   parseBirdRoutes(text).map(({ protocol, ...route }) => ({ ...route, from: protocol, stale: false }));
 
@@ -50,7 +50,7 @@ const stale = [
   },
 ];
 for (const { name, routes } of stale)
-  test(`${name} reports which routes it keeps for a neighbour that is away`, () => {
+  test(`${name} reports which routes it keeps for a neighbor that is away`, () => {
     const found = routes.map((route) => `${route.prefix} ${route.from} ${route.stale}`).sort();
     assert.deepEqual(found, [
       "192.0.2.1/32 10.0.0.8 false",
@@ -87,7 +87,7 @@ test("IPv6 routes have their global next hop, and the link-local one where the r
   assert.deepEqual(of(parseGobgpRoutes(read("gobgp-ibgp6.json"))), ["fd00::9"]);
 });
 
-test("each router reports the state of its neighbours", () => {
+test("each router reports the state of its neighbors", () => {
   const one = { address: "10.0.0.8", state: "established", prefixes: 2 };
   const away = { ...one, address: "10.0.0.9", state: "idle" };
   const never = { address: "10.0.0.77", state: "active", prefixes: 0 };
@@ -96,16 +96,16 @@ test("each router reports the state of its neighbours", () => {
       const { state, prefixes } = found.find((each) => each.address === address) ?? {};
       return { address, state, prefixes };
     });
-  const frr = parseFrrNeighbours(read("frr-neighbors.json"));
+  const frr = parseFrrNeighbors(read("frr-neighbors.json"));
   assert.deepEqual(pick(frr), [one, away, never]);
   assert.equal(frr.find(({ address }) => address === "10.0.0.9")?.lastError, "NSF peer closed the session");
-  assert.deepEqual(pick(parseOpenbgpdNeighbours(read("openbgpd-neighbor.json"))), [one, { ...away, state: "active" }, never]);
-  const gobgp = parseGobgpNeighbours(read("gobgp-neighbor.json"), 1795172568);
+  assert.deepEqual(pick(parseOpenbgpdNeighbors(read("openbgpd-neighbor.json"))), [one, { ...away, state: "active" }, never]);
+  const gobgp = parseGobgpNeighbors(read("gobgp-neighbor.json"), 1795172568);
   assert.deepEqual(pick(gobgp), [one, away, never]);
   assert.equal(gobgp.find(({ address }) => address === "10.0.0.8")?.seconds, 10);
 });
 
-test("BIRD reports the state of its BGP protocols, and which neighbours are to come back", () => {
+test("BIRD reports the state of its BGP protocols, and which neighbors are to come back", () => {
   const found = parseBirdProtocols(read("bird-protocols.txt"));
   assert.deepEqual(
     found.map(({ name, state, prefixes, restarting, lastError }) => [name, state, prefixes, restarting, lastError]),

@@ -7,7 +7,7 @@ export type RouterKind = "frr" | "bird" | "gobgp" | "openbgpd";
 /** One path to a prefix, as a router has received it. */
 export interface Route {
   readonly prefix: string;
-  /** The neighbour it came from. */
+  /** The neighbor it came from. */
   readonly from: string;
   /** One; of IPv6 on a shared link maybe the link-local one too. */
   readonly nextHops: readonly string[];
@@ -23,13 +23,13 @@ export interface Route {
   readonly linkBandwidth: number | undefined;
   /** The one that is used; with multipath, the first of those. */
   readonly best: boolean;
-  /** Kept while its neighbour restarts (RFC 4724). */
+  /** Kept while its neighbor restarts (RFC 4724). */
   readonly stale: boolean;
 }
 
 export type SessionState = "idle" | "connect" | "active" | "openSent" | "openConfirm" | "established";
 
-export interface NeighbourStatus {
+export interface NeighborStatus {
   /** As in the configuration. */
   readonly address: string;
   readonly state: SessionState;
@@ -46,7 +46,7 @@ export interface Router extends AsyncDisposable {
   readonly kind: RouterKind;
   /** All routes received, of both families. */
   routes(): Promise<readonly Route[]>;
-  neighbours(): Promise<readonly NeighbourStatus[]>;
+  neighbors(): Promise<readonly NeighborStatus[]>;
   /** The host kernel's route for this prefix, undefined without an entry for exactly it. */
   kernelRoute(prefix: string): Promise<KernelRoute | undefined>;
   /** Ends the session for good, or lets it be again. */
@@ -54,9 +54,9 @@ export interface Router extends AsyncDisposable {
   unshut(address: string): Promise<void>;
   /** Ends the session; it comes back by itself. */
   clear(address: string): Promise<void>;
-  /** Asks the neighbour to send all routes again (RFC 2918). */
+  /** Asks the neighbor to send all routes again (RFC 2918). */
   refresh(address: string): Promise<void>;
-  /** Goes over to another configuration of the same AS and router id; unchanged neighbours stay up. */
+  /** Goes over to another configuration of the same AS and router id; unchanged neighbors stay up. */
   reload(configuration: RouterConfiguration): Promise<void>;
   /** Stops the process where it is: the kernel still acknowledges, nobody reads. */
   freeze(): void;

@@ -7,7 +7,7 @@ const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 
 const refusals = new Map(await Promise.all(kinds.map(async (kind) => [kind, await routerRefusal(kind, "bird")] as const)));
 
-suite("a router in a lab learns the networks of a neighbour, reports both and takes commands", { concurrency: true }, () => {
+suite("a router in a lab learns the networks of a neighbor, reports both and takes commands", { concurrency: true }, () => {
   for (const kind of kinds)
     test(kind, { skip: refusals.get(kind) ?? false }, async () => {
       await using lab = await Lab.start();
@@ -18,7 +18,7 @@ suite("a router in a lab learns the networks of a neighbour, reports both and ta
       const configuration: RouterConfiguration = {
         asn: 65001,
         routerId: "10.0.0.1",
-        neighbours: [
+        neighbors: [
           { address: "10.0.0.2", asn: 65002, holdTimeSeconds: 9, password: "secret" },
           { address: "fd00::2", asn: 65002, holdTimeSeconds: 3 },
         ],
@@ -30,7 +30,7 @@ suite("a router in a lab learns the networks of a neighbour, reports both and ta
         {
           asn: 65002,
           routerId: "10.0.0.2",
-          neighbours: [
+          neighbors: [
             { address: "10.0.0.1", asn: 65001, password: "secret" },
             { address: "fd00::1", asn: 65001 },
           ],
@@ -59,14 +59,14 @@ suite("a router in a lab learns the networks of a neighbour, reports both and ta
           stale: false,
         })),
       );
-      const neighbour = (await router.neighbours()).find(({ address }) => address === "10.0.0.2");
-      assert.deepEqual({ state: neighbour?.state, prefixes: neighbour?.prefixes }, { state: "established", prefixes: 1 });
+      const neighbor = (await router.neighbors()).find(({ address }) => address === "10.0.0.2");
+      assert.deepEqual({ state: neighbor?.state, prefixes: neighbor?.prefixes }, { state: "established", prefixes: 1 });
       if (kind === "frr" || kind === "bird") {
         const kernel = await waitFor("the kernel to have it", () => router.kernelRoute("192.0.2.0/24"));
         assert.deepEqual(kernel, { nextHops: [{ address: "10.0.0.2", interfaceName: "eth0", weight: 1 }] });
       } else assert.equal(await router.kernelRoute("192.0.2.0/24"), undefined);
 
-      const state = async (address: string) => (await router.neighbours()).find((each) => each.address === address)?.state;
+      const state = async (address: string) => (await router.neighbors()).find((each) => each.address === address)?.state;
       if (kind === "gobgp") await assert.rejects(router.refresh("10.0.0.2"), RangeError);
       else await router.refresh("10.0.0.2");
       await router.shut("fd00::2");
@@ -89,8 +89,8 @@ suite("a router in a lab learns the networks of a neighbour, reports both and ta
       await router.clear("10.0.0.2");
       await waitFor("the session to end", async () => (await state("10.0.0.2")) !== "established");
 
-      await router.reload({ ...configuration, neighbours: configuration.neighbours.slice(1) });
-      await waitFor("one neighbour to be gone", async () => (await router.neighbours()).length === 1);
+      await router.reload({ ...configuration, neighbors: configuration.neighbors.slice(1) });
+      await waitFor("one neighbor to be gone", async () => (await router.neighbors()).length === 1);
 
       await waitFor("its session", async () => (await state("fd00::2")) === "established");
       other.freeze();

@@ -62,8 +62,8 @@ address-pools:
     network = await BgpNetwork.start({ nodes: 1 });
     [node] = network.cluster.nodes as [DemoNode];
     for (const [index, kind] of kinds.entries()) {
-      const neighbours = [{ address: node.addresses[0], asn: nodeAsn, bfd }];
-      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbours }));
+      const neighbors = [{ address: node.addresses[0], asn: nodeAsn, bfd }];
+      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbors }));
     }
     {
       // BGP comes up later than BFD could. FRR would then end both once, if BFD did not wait for BGP.
@@ -134,8 +134,8 @@ address-pools:
 
   test("a router that does not speak BFD has a session all the same", async () => {
     const [frr, bird] = routers as [PlacedRouter, PlacedRouter];
-    const neighbours = [{ address: node.addresses[0], asn: nodeAsn }];
-    await bird.router.reload({ asn: routerAsn, routerId: bird.v4, neighbours });
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn }];
+    await bird.router.reload({ asn: routerAsn, routerId: bird.v4, neighbors });
     await restartSpeaker();
     for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
     await waitFor("BFD with FRR to be up", async () => (await path(frr)).verdict === "up");
@@ -146,7 +146,7 @@ address-pools:
 
   test("a strict session waits for BFD, shows that, and starts when it is up", async () => {
     const [frr] = routers as [PlacedRouter];
-    await frr.router.reload({ asn: routerAsn, routerId: frr.v4, neighbours: [{ address: node.addresses[0], asn: nodeAsn }] });
+    await frr.router.reload({ asn: routerAsn, routerId: frr.v4, neighbors: [{ address: node.addresses[0], asn: nodeAsn }] });
     await configure(100, { [frr.v4]: ", bfd-strict: true" });
     await restartSpeaker();
     const waits = /^BFD is not up, and bfd-strict is set: /;
@@ -156,7 +156,7 @@ address-pools:
     await frr.router.reload({
       asn: routerAsn,
       routerId: frr.v4,
-      neighbours: [{ address: node.addresses[0], asn: nodeAsn, bfd }],
+      neighbors: [{ address: node.addresses[0], asn: nodeAsn, bfd }],
     });
     await routesFrom(frr, prefix, [node.addresses[0]]);
   });

@@ -30,8 +30,8 @@ async function build() {
   const [near, far] = [await lab.switch("near"), await lab.switch("far")];
   const us = await lab.host("us");
   await us.attach(near, { mac: "02:00:00:00:00:01", addresses: ["10.0.0.1/24", "fd00::1/64"] });
-  const neighbour = await lab.host("neighbour");
-  await neighbour.attach(near, { mac: "02:00:00:00:00:02", addresses: ["10.0.0.2/24", "fd00::2/64"] });
+  const neighbor = await lab.host("neighbor");
+  await neighbor.attach(near, { mac: "02:00:00:00:00:02", addresses: ["10.0.0.2/24", "fd00::2/64"] });
   const router = await lab.host("router", { forwarding: true });
   await router.attach(near, { addresses: ["10.0.0.254/24", "fd00::fe/64"] });
   await router.attach(far, { addresses: ["10.0.1.254/24", "fd00:1::fe/64"] });
@@ -48,7 +48,7 @@ async function build() {
     "IPv4 over a router": { ours: "10.0.0.1", theirs: "10.0.1.2", multihop: true, scoped: false },
     "IPv6 over a router": { ours: "fd00::1", theirs: "fd00:1::2", multihop: true, scoped: false },
   };
-  return { lab, us, hostOf: ({ multihop }: Ends) => (multihop ? distant : neighbour), ends };
+  return { lab, us, hostOf: ({ multihop }: Ends) => (multihop ? distant : neighbor), ends };
 }
 
 type Place = Awaited<ReturnType<typeof build>>;

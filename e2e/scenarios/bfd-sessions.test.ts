@@ -153,9 +153,9 @@ suite("BFD sessions with BIRD", { skip: await routerRefusal("bird") }, () => {
     assert.equal((await ours.describe(peer))?.session.problem, undefined);
   });
 
-  test("packets that come over a router are not those of a neighbour", async () => {
+  test("packets that come over a router are not those of a neighbor", async () => {
     await using ours = await OurSessions.start(us, [{ peer, local, settings: every(100) }]);
-    // A down packet as any neighbour sends it, but with TTL 64.
+    // A down packet as any neighbor sends it, but with TTL 64.
     const bytes = "\\x20\\x40\\x03\\x18\\0\\0\\0\\x09\\0\\0\\0\\0\\0\\x0f\\x42\\x40\\0\\x0f\\x42\\x40\\0\\0\\0\\0";
     await waitFor("one to be counted", async () => {
       await them.output(["bash", "-c", `printf '${bytes}' >/dev/udp/${local}/3784`]);

@@ -26,11 +26,11 @@ suite("routers spread flows over the nodes", { skip: await routerRefusal(...kind
     network = await BgpNetwork.start({ nodes: 3 });
     nodes = network.cluster.nodes;
     for (const [index, kind] of kinds.entries()) {
-      const neighbours = nodes.flatMap(({ addresses: [v4, v6] }) => [
+      const neighbors = nodes.flatMap(({ addresses: [v4, v6] }) => [
         { address: v4, asn: nodeAsn, bfd: { intervalMs: 500, multiplier: 3 } },
         { address: v6, asn: nodeAsn, holdTimeSeconds: 3 },
       ]);
-      const placed = await network.router(kind, index + 1, { asn: routerAsn, multipath: 8, neighbours });
+      const placed = await network.router(kind, index + 1, { asn: routerAsn, multipath: 8, neighbors });
       routers.push(placed);
       clients.push(await network.outside(placed));
     }

@@ -17,7 +17,7 @@ export interface PlacedRouter {
 }
 
 /**
- * A demo cluster whose nodes have routers as neighbours: 172.30.0.241, .242, … and fd00:30::241, ::242, …. Behind each of them there
+ * A demo cluster whose nodes have routers as neighbors: 172.30.0.241, .242, … and fd00:30::241, ::242, …. Behind each of them there
  * may be a host that reaches the nodes and their addresses through it alone.
  */
 export class BgpNetwork implements AsyncDisposable {
@@ -47,7 +47,7 @@ export class BgpNetwork implements AsyncDisposable {
   async router(
     kind: RouterKind,
     number: number,
-    configuration: Pick<RouterConfiguration, "asn" | "neighbours" | "confederation" | "multipath" | "networks">,
+    configuration: Pick<RouterConfiguration, "asn" | "neighbors" | "confederation" | "multipath" | "networks">,
   ): Promise<PlacedRouter> {
     const { lab, lan } = this.cluster;
     const host = await lab.host(`${kind}${number}`, { forwarding: true });
@@ -93,7 +93,7 @@ export async function linkLocalOf({ host }: DemoNode): Promise<string> {
 /** Waits until the router's sessions are all up. */
 export async function established({ router }: PlacedRouter): Promise<void> {
   const up = async (): Promise<boolean> => {
-    const down = (await router.neighbours()).filter(({ state }) => state !== "established");
+    const down = (await router.neighbors()).filter(({ state }) => state !== "established");
     if (down.length > 0) throw new Error(JSON.stringify(down));
     return true;
   };
@@ -106,7 +106,7 @@ export async function routesTo({ router }: PlacedRouter, prefix: string): Promis
   return new Map(routes.filter((route) => route.prefix === prefix).map((route) => [route.from, route]));
 }
 
-/** Waits until the router has routes to a prefix from exactly these neighbours. */
+/** Waits until the router has routes to a prefix from exactly these neighbors. */
 export async function routesFrom(
   placed: PlacedRouter,
   prefix: string,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoNode, DemoService } from "#e2e/demo-cluster";
 import { type Host, waitFor } from "#e2e/lab";
-import { type Neighbour, type Router, routerRefusal, startRouter } from "#e2e/routers";
+import { type Neighbor, type Router, routerRefusal, startRouter } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter, routesFrom, routesTo } from "./bgp-network.ts";
 
 const routerAsn = 65010;
@@ -70,15 +70,15 @@ ${more}`);
   before(async () => {
     network = await BgpNetwork.start({ nodes: 2, speakerArguments: ["--bgp-port=179"] });
     [node, other] = network.cluster.nodes as [DemoNode, DemoNode];
-    const bird = (number: number, neighbour: Partial<Neighbour>) =>
+    const bird = (number: number, neighbor: Partial<Neighbor>) =>
       network.router("bird", number, {
         asn: routerAsn,
-        neighbours: [{ address: node.addresses[0], asn: nodeAsn, passive: true, ...neighbour }],
+        neighbors: [{ address: node.addresses[0], asn: nodeAsn, passive: true, ...neighbor }],
       });
     [plain, secret, small, waiting, colliding] = [
       await network.router("bird", 1, {
         asn: routerAsn,
-        neighbours: [node, other].map(({ addresses: [address] }) => ({ address, asn: nodeAsn, passive: true })),
+        neighbors: [node, other].map(({ addresses: [address] }) => ({ address, asn: nodeAsn, passive: true })),
       }),
       await bird(2, { password: "right" }),
       await bird(3, { fourOctetAsn: false }),
@@ -107,8 +107,8 @@ ${more}`);
     await host.route("default", "172.31.9.1");
     await node.host.route("172.31.9.0/24", "172.30.0.250");
     const address = "172.31.9.2";
-    const neighbours = [{ address: node.addresses[0], asn: nodeAsn, passive: true, multihop: 2 }];
-    const router = await startRouter("bird", { lab, host }, { asn: routerAsn, routerId: address, neighbours });
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn, passive: true, multihop: 2 }];
+    const router = await startRouter("bird", { lab, host }, { asn: routerAsn, routerId: address, neighbors });
     return { router, address };
   }
 
@@ -171,8 +171,8 @@ ${more}`);
     await configure({ small: `- {my-asn: ${nodeAsn}, peer-asn: 65099, peer-address: ${small.v4}, ${selected}}\n` });
     await failing(small.v4, /its AS number is 65010, wanted 65099/);
     await waitFor("the router to report it", async () => {
-      const [neighbour] = await small.router.neighbours();
-      return neighbour?.lastError === "Received: Bad peer AS";
+      const [neighbor] = await small.router.neighbors();
+      return neighbor?.lastError === "Received: Bad peer AS";
     });
     delete peers.small;
     await configure();
@@ -219,7 +219,7 @@ ${more}`);
     await routesFrom(plain, prefix, [from(node), from(other)]);
     await configure({ plain: session(`name: plain, peer-address: ${plain.v4}, disabled: true`) });
     await routesFrom(plain, prefix, []);
-    for (const { lastError } of await plain.router.neighbours())
+    for (const { lastError } of await plain.router.neighbors())
       assert.match(lastError ?? "", /^Received: (Administrative shutdown|Peer de-configured)/);
     await configure({ plain: session(`name: plain, peer-address: ${plain.v4}`) });
     await routesFrom(plain, prefix, [from(node), from(other)]);

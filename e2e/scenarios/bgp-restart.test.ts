@@ -20,8 +20,8 @@ suite("either end of a session restarts, stands still or goes away", { skip: awa
     network = await BgpNetwork.start({ nodes: 1 });
     [node] = network.cluster.nodes as [DemoNode];
     for (const [index, kind] of kinds.entries()) {
-      const neighbours = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
-      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbours }));
+      const neighbors = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
+      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbors }));
     }
     const peers = routers.map(
       ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, hold-time: ${holdTimeSeconds}s}\n`,

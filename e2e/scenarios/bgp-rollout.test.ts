@@ -11,7 +11,7 @@ import type { Flows } from "./udp-flows.ts";
 const kinds = ["frr", "bird"] as const;
 const routerAsn = 65010;
 const bfd = { intervalMs: 300, multiplier: 3 };
-/** BIRD's own: for so long it lets a neighbour have no session after what it takes for an error. Nothing here waits for as long. */
+/** BIRD's own: for so long it lets a neighbor have no session after what it takes for an error. Nothing here waits for as long. */
 const errorWaitSeconds = 300;
 /** Packets that were under way as routes changed. */
 const maxLost = 5;
@@ -55,8 +55,8 @@ address-pools: [{name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [1
     nodes = network.cluster.nodes;
     all = nodes.map(({ addresses: [v4] }) => v4);
     for (const [index, kind] of kinds.entries()) {
-      const neighbours = all.map((v4) => ({ address: v4, asn: nodeAsn, bfd, errorWaitSeconds }));
-      const placed = await network.router(kind, index + 1, { asn: routerAsn, multipath: 8, neighbours });
+      const neighbors = all.map((v4) => ({ address: v4, asn: nodeAsn, bfd, errorWaitSeconds }));
+      const placed = await network.router(kind, index + 1, { asn: routerAsn, multipath: 8, neighbors });
       routers.push(placed);
       clients.push(await network.outside(placed));
     }

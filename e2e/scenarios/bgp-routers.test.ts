@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoNode } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
-import { type Neighbour, type Route, type RouterKind, routerRefusal } from "#e2e/routers";
+import { type Neighbor, type Route, type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, established, linkLocalOf, nodeAsn, type PlacedRouter, routesFrom, routesTo } from "./bgp-network.ts";
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
@@ -40,13 +40,13 @@ suite("four kinds of routers learn an address", { skip: await routerRefusal(...k
     const families = ["IPv4", "IPv6"] as const;
     for (const [index, kind] of kinds.entries()) {
       const asn = asnOf(index);
-      const linkLocal: Partial<Neighbour> = unnumbered(kind)
+      const linkLocal: Partial<Neighbor> = unnumbered(kind)
         ? { families, extendedNextHop: true }
         : { fourOctetAsn: kind !== "openbgpd" };
       routers.push(
         await network.router(kind, index + 1, {
           asn,
-          neighbours: [
+          neighbors: [
             { address: v4, asn, families, password: "correct-horse" },
             { address: v6, asn: nodeAsn, families, ttlSecurityHops: 1 },
             { address: `${own.linkLocal}%eth0`, asn: unnumberedAsn(kind), ...linkLocal },

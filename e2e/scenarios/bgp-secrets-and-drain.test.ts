@@ -35,9 +35,9 @@ suite("a password in a Secret, and a node that is to be left", { skip: await rou
   before(async () => {
     network = await BgpNetwork.start({ nodes: 1 });
     [node] = network.cluster.nodes as [DemoNode];
-    const neighbour = { address: node.addresses[0], asn: nodeAsn };
-    frr = await network.router("frr", 1, { asn: routerAsn, neighbours: [{ ...neighbour, password: "correct-horse" }] });
-    bird = await network.router("bird", 2, { asn: routerAsn, neighbours: [neighbour] });
+    const neighbor = { address: node.addresses[0], asn: nodeAsn };
+    frr = await network.router("frr", 1, { asn: routerAsn, neighbors: [{ ...neighbor, password: "correct-horse" }] });
+    bird = await network.router("bird", 2, { asn: routerAsn, neighbors: [neighbor] });
     const common = `my-asn: ${nodeAsn}, peer-asn: ${routerAsn}`;
     configure = (secret) =>
       network.cluster.configure(`peers:

@@ -25,7 +25,7 @@ suite("sessions whose source is not the address that leads to the router", { ski
     const families = ["IPv4", "IPv6"] as const;
     frr = await network.router("frr", 1, {
       asn: routerAsn,
-      neighbours: [first4, second4, first6, second6].map((address) => ({ address, asn: nodeAsn, families, multihop: 2 })),
+      neighbors: [first4, second4, first6, second6].map((address) => ({ address, asn: nodeAsn, families, multihop: 2 })),
     });
     const [v4, v6] = node.addresses;
     await frr.host.route("10.98.0.0/24", v4);

@@ -25,9 +25,9 @@ suite("ingotctl explains what BFD says of the path to a router", { skip: await b
     network = await BgpNetwork.start({ nodes: 1 });
     tool = new Tool(network.cluster);
     [node] = network.cluster.nodes as [DemoNode];
-    const neighbour = { address: node.addresses[0], asn: nodeAsn, passive: true };
-    bird = await network.router("bird", 1, { asn: routerAsn, neighbours: [{ ...neighbour, bfd }] });
-    gobgp = await network.router("gobgp", 2, { asn: routerAsn, neighbours: [neighbour] });
+    const neighbor = { address: node.addresses[0], asn: nodeAsn, passive: true };
+    bird = await network.router("bird", 1, { asn: routerAsn, neighbors: [{ ...neighbor, bfd }] });
+    gobgp = await network.router("gobgp", 2, { asn: routerAsn, neighbors: [neighbor] });
     await configure();
     await network.cluster.expose("web", ["node1"]);
     for (const each of [bird, gobgp]) await established(each);

@@ -17,10 +17,10 @@ suite("ingotctl explains what routers do", { skip: await routerRefusal("bird") }
     tool = new Tool(network.cluster);
     const [node] = network.cluster.nodes;
     assert.ok(node);
-    const neighbour = { address: node.addresses[0], asn: nodeAsn, passive: true };
-    plain = await network.router("bird", 1, { asn: routerAsn, neighbours: [neighbour] });
-    secret = await network.router("bird", 2, { asn: routerAsn, neighbours: [{ ...neighbour, password: "right" }] });
-    limited = await network.router("bird", 3, { asn: routerAsn, neighbours: [{ ...neighbour, maxPrefixes: 1 }] });
+    const neighbor = { address: node.addresses[0], asn: nodeAsn, passive: true };
+    plain = await network.router("bird", 1, { asn: routerAsn, neighbors: [neighbor] });
+    secret = await network.router("bird", 2, { asn: routerAsn, neighbors: [{ ...neighbor, password: "right" }] });
+    limited = await network.router("bird", 3, { asn: routerAsn, neighbors: [{ ...neighbor, maxPrefixes: 1 }] });
     await configure(plain.v4);
     await network.cluster.expose("web", ["node1"]);
     await established(plain);
@@ -100,6 +100,6 @@ bfd-profiles: [{name: fast}]
     await network.cluster.expose("more", ["node1"]);
     const text = await tool.explains(`peer/${limited.v4}`, /Pending \(prefixLimit\)/);
     assert.match(text, /is not up: peer closed with Cease\/Maximum Number of Prefixes Reached/);
-    assert.match(text, /To do: raise the router's limit of prefixes for this neighbour/);
+    assert.match(text, /To do: raise the router's limit of prefixes for this neighbor/);
   });
 });

@@ -22,9 +22,9 @@ suite("ingotctl explains why a session ended", { skip: await routerRefusal(...ki
     network = await BgpNetwork.start({ nodes: 1, speakerArguments: ["--bgp-port=179"] });
     tool = new Tool(network.cluster);
     [node] = network.cluster.nodes as [DemoNode];
-    const neighbours = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
     for (const [index, kind] of kinds.entries())
-      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbours }));
+      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbors }));
     await configure(routers.map(({ v4 }) => v4));
     await network.cluster.expose("web", ["node1"]);
     for (const each of routers) await established(each);
@@ -43,13 +43,13 @@ address-pools:
   const key = ({ v4 }: PlacedRouter) => `${v4}:179`;
   const well = ({ v4 }: PlacedRouter) => tool.explains(`peer/${v4}`, /: Ready \(established\)/);
 
-  test("a neighbour that is shut down on the router, for as long as it is", async () => {
+  test("a neighbor that is shut down on the router, for as long as it is", async () => {
     for (const each of routers) await each.router.shut(node.addresses[0]);
     for (const each of routers) {
       const first = await says(node.speaker, "sessionRefused", "peer", key(each));
       const text = await tool.explains(`peer/${each.v4}`, /Pending \(sessionRefused\).*; since then: /s);
       assert.match(text, /is not up: peer closed with Cease\/Administrative Shutdown \(6\/2\)/);
-      assert.match(text, /To do: enable this node as a neighbour on the router, or take the peer out of the configuration/);
+      assert.match(text, /To do: enable this node as a neighbor on the router, or take the peer out of the configuration/);
       const { since } = await says(node.speaker, "sessionRefused", "peer", key(each));
       assert.ok(Math.abs(Date.parse(since) - Date.parse(first.since)) < 1_000, "attempts to connect do not make it younger");
     }
@@ -70,24 +70,24 @@ address-pools:
   });
 
   test("a router that refuses the attributes of routes: in its confederation the node does not act as a member", async () => {
-    const neighbours = [{ address: node.addresses[0], asn: nodeAsn }];
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn }];
     const confederation = { asn: 64999, members: [nodeAsn] };
-    const gobgp = await network.router("gobgp", 4, { asn: routerAsn, neighbours, confederation });
+    const gobgp = await network.router("gobgp", 4, { asn: routerAsn, neighbors, confederation });
     await configure([gobgp.v4]);
     const text = await tool.explains("svc/web", /Peer .*\(routeRefused\)/s);
     assert.match(text, /is not up: peer closed with UPDATE Message Error\/Malformed AS_PATH \(3\/11\)/);
     assert.match(text, /To do: see the message and the router's log: .* such as a confederation/);
     await gobgp.router.stop();
     const { lab } = network.cluster;
-    await using _ = await startRouter("bird", { lab, host: gobgp.host }, { asn: routerAsn, routerId: gobgp.v4, neighbours });
+    await using _ = await startRouter("bird", { lab, host: gobgp.host }, { asn: routerAsn, routerId: gobgp.v4, neighbors });
     await well(gobgp);
   });
 
   test("a router that comes back without having ended its session, and gets no further than its OPEN", async () => {
     // Long enough for this side to send nothing meanwhile, which the router would answer with a reset.
     const holdTimeSeconds = 240;
-    const neighbours = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
-    const bird = await network.router("bird", 6, { asn: routerAsn, neighbours });
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
+    const bird = await network.router("bird", 6, { asn: routerAsn, neighbors });
     await configure([bird.v4], holdTimeSeconds);
     await well(bird);
     // Earlier it could be the other connection of a collision.

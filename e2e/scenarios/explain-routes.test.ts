@@ -21,11 +21,11 @@ suite("ingotctl explains which routes a session cannot carry", { skip: await rou
     network = await BgpNetwork.start({ nodes: 1 });
     tool = new Tool(network.cluster);
     [node] = network.cluster.nodes as [DemoNode];
-    const neighbours = [
+    const neighbors = [
       { address: node.addresses[0], asn: nodeAsn },
       { address: far.node, asn: nodeAsn, families },
     ];
-    bird = await network.router("bird", 1, { asn: routerAsn, neighbours });
+    bird = await network.router("bird", 1, { asn: routerAsn, neighbors });
     const other: Switch = await network.cluster.lab.switch("other");
     await node.host.attach(other, { addresses: [`${far.node}/64`] });
     await bird.host.attach(other, { addresses: [`${far.router}/64`, "10.99.0.241/24"] });
@@ -52,11 +52,11 @@ address-pools:
     assert.match(text, /Peer 172\.30\.0\.241:179 of node node1: Degraded \(familyNotNegotiated\)/);
     assert.match(text, /cannot carry 1 IPv6 prefix: the router does not offer IPv6 unicast/);
     assert.match(text, /To do: enable IPv6 unicast for this node on the router/);
-    const neighbours = [{ address: node.addresses[0], asn: nodeAsn, families }];
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn, families }];
     await bird.router.reload({
       asn: routerAsn,
       routerId: bird.v4,
-      neighbours: [...neighbours, { address: far.node, asn: nodeAsn, families }],
+      neighbors: [...neighbors, { address: far.node, asn: nodeAsn, families }],
     });
     await tool.explains("svc/six", /^Service default\/six: Announced/);
     await routesFrom(bird, `${await six.address()}/128`, [node.addresses[0]]);
@@ -89,8 +89,8 @@ address-pools:
     await node.host.ip("addr del 10.99.0.11/24 dev eth1");
     await says(node.speaker, "noNextHop", "peer", `[${far.router}]:179`);
     await routesFrom(bird, prefix, []);
-    const neighbour = (await bird.router.neighbours()).find(({ address }) => address === far.node);
-    assert.equal(neighbour?.state, "established");
+    const neighbor = (await bird.router.neighbors()).find(({ address }) => address === far.node);
+    assert.equal(neighbor?.state, "established");
     assert.equal((await says(node.speaker, "routeNotCarried", "service", "default/four")).state, "Pending");
   }
 });

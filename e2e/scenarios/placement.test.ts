@@ -33,12 +33,12 @@ const configuration = `${demoConfiguration}- name: west
 suite("nodes on two segments answer where they are, and stay or go as the pool asks for", { skip: await Lab.refusal() }, () => {
   let cluster: DemoCluster;
   let west: Switch;
-  let neighbour: Host; // On the second segment alone.
+  let neighbor: Host; // On the second segment alone.
   before(async () => {
     cluster = await startCluster({ configuration });
     west = await cluster.lab.switch("west");
-    neighbour = await cluster.lab.host("neighbour");
-    await neighbour.attach(west, { addresses: ["172.29.0.100/24", "fd00:29::100/64"] });
+    neighbor = await cluster.lab.host("neighbor");
+    await neighbor.attach(west, { addresses: ["172.29.0.100/24", "fd00:29::100/64"] });
   });
   after(() => cluster[Symbol.asyncDispose]());
 
@@ -71,20 +71,20 @@ suite("nodes on two segments answer where they are, and stay or go as the pool a
     });
   }
 
-  /** How long it takes until the neighbour gets answers from this node's eth1, in milliseconds. */
+  /** How long it takes until the neighbor gets answers from this node's eth1, in milliseconds. */
   async function reachedAt({ host, name }: DemoNode, addresses: readonly string[]): Promise<number> {
     const start = performance.now();
     const mac = await host.link("eth1").mac();
     for (const address of addresses)
       await waitFor(
-        `the neighbour to find ${address} at ${name}`,
+        `the neighbor to find ${address} at ${name}`,
         async () => {
           const url = `http://${urlHost(address)}/`;
-          const answered = await neighbour.get(url, { timeout: 500 }).then(
+          const answered = await neighbor.get(url, { timeout: 500 }).then(
             () => true,
             () => false,
           );
-          const [entry] = JSON.parse(await neighbour.output(["ip", "-json", "neigh", "show", "to", address]));
+          const [entry] = JSON.parse(await neighbor.output(["ip", "-json", "neigh", "show", "to", address]));
           return answered && entry?.lladdr === mac;
         },
         { every: 20 },
@@ -123,7 +123,7 @@ suite("nodes on two segments answer where they are, and stay or go as the pool a
       await west.unplug(first.host);
       const [second] = cluster.nodes.filter(({ name }) => name !== first.name && name !== "node3");
       assert.ok(second);
-      t.diagnostic(`pool ${pool}: the neighbour was answered by the other node after ${await reachedAt(second, addresses)} ms`);
+      t.diagnostic(`pool ${pool}: the neighbor was answered by the other node after ${await reachedAt(second, addresses)} ms`);
       assert.equal((await settled(addresses)).name, second.name);
       const { members } = JSON.parse((await second.speaker.get("/v1/members")).body);
       assert.equal(members.length, 3, "all are members throughout");

@@ -88,7 +88,7 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
     assert.match(addresses.join(), /^172\.30\.0\.\d+,fd00:30::2\d\d$/);
     const [ipv4 = "", ipv6 = ""] = addresses;
     const node = await owner(cluster, ipv4);
-    assert.equal((await owner(cluster, ipv6)).name, node.name, "learned by neighbour discovery");
+    assert.equal((await owner(cluster, ipv6)).name, node.name, "learned by neighbor discovery");
     for (const address of addresses) await answered(cluster, address, /^dual-1 on node1$/);
     const answers = () => metric(node.speaker, "metallb_layer2_responses_sent", { ip: ipv6 });
     await waitFor("answers to be counted", async () => ((await answers()) ?? 0) > 0);

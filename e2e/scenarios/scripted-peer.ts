@@ -1,5 +1,5 @@
 /**
- * A BGP neighbour of a node that does what no router does when asked to: `scripted-peer.ts ADDRESS ASN KIND`. It connects to the node's
+ * A BGP neighbor of a node that does what no router does when asked to: `scripted-peer.ts ADDRESS ASN KIND`. It connects to the node's
  * address and offers graceful restart. `deaf` sends KEEPALIVEs and never reads; `stuck` sends its OPEN and nothing after it. Either ends
  * with its connection.
  */

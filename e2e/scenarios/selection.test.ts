@@ -128,10 +128,10 @@ suite("labels and interfaces choose where an address is announced", { skip: awai
     await ownedByNobody(address);
 
     const storage = await cluster.lab.switch("storage");
-    const neighbour: Host = await cluster.lab.host("neighbour");
-    await neighbour.attach(storage, { addresses: ["172.29.0.100/24"] });
+    const neighbor: Host = await cluster.lab.host("neighbor");
+    await neighbor.attach(storage, { addresses: ["172.29.0.100/24"] });
     await node.host.attach(storage, { addresses: ["172.29.0.11/24"] });
-    const reply = async () => (await neighbour.get(`http://${address}/`, { timeout: 500 }).catch(() => undefined))?.body.trim();
+    const reply = async () => (await neighbor.get(`http://${address}/`, { timeout: 500 }).catch(() => undefined))?.body.trim();
     await waitFor("an answer on the storage network", async () => (await reply()) === "disk-1 on node1");
     await ownedByNobody(address);
 
@@ -140,7 +140,7 @@ suite("labels and interfaces choose where an address is announced", { skip: awai
     assert.equal(await reply(), "disk-1 on node1");
     await cluster.configure(configuration(["eth0"]));
     await waitFor("nobody to answer on the storage network", async () => {
-      await neighbour.run(["ip", "neigh", "flush", "to", address]);
+      await neighbor.run(["ip", "neigh", "flush", "to", address]);
       return (await reply()) === undefined;
     });
     await ownedBy(address, "node1");

@@ -45,7 +45,7 @@ suite("a speaker without peers", { skip: await routerRefusal("bird") }, () => {
     const { cluster } = network;
     const bfd = { intervalMs: 300, multiplier: 3 };
     const address = cluster.nodes[0]?.addresses[0] ?? "";
-    const router = await network.router("bird", 1, { asn: routerAsn, neighbours: [{ address, asn: nodeAsn, bfd }] });
+    const router = await network.router("bird", 1, { asn: routerAsn, neighbors: [{ address, asn: nodeAsn, bfd }] });
     await cluster.configure(demoConfiguration);
     await cluster.expose("web", ["node1"]);
     await assigned(cluster, "web");

@@ -83,7 +83,7 @@ function bounds({ start, end }: Interval): { start: bigint; end: bigint } {
 
 const top = 40n;
 
-/** Every member and, by the gaps between them, proof that neighbours were joined into one interval. */
+/** Every member and, by the gaps between them, proof that neighbors were joined into one interval. */
 function assertSame(set: IntervalSet, model: ReadonlySet<bigint>): void {
   assert.equal(set.size, model.size);
   for (let from = 0n; from <= top; from++) {

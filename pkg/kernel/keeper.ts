@@ -33,7 +33,7 @@ const maxDatagrams = 500;
 const receiveBuffer = 8 << 20; // Thousands of notifications come at once when an interface loses its addresses.
 const pauseAfterError: Millis = 1_000;
 const pauseAfterFailure: Millis = 5_000; // Others have been told that this node has nothing: not to and fro.
-const betweenRoutesAndAddresses: Millis = 500; // For routing daemons to tell their neighbours.
+const betweenRoutesAndAddresses: Millis = 500; // For routing daemons to tell their neighbors.
 const groups = Object.values(NetlinkGroup);
 const capabilityNetAdmin = 12n;
 

@@ -40,7 +40,7 @@ interface Asked {
 }
 
 /**
- * Asks hosts of a link, as a client beside this node would, who has an address (ARP, or neighbour discovery), and whether a connection is
+ * Asks hosts of a link, as a client beside this node would, who has an address (ARP, or neighbor discovery), and whether a connection is
  * accepted there: a SYN to the MAC address that answered, past the node's own kernel, which kube-proxy would have answer by itself. Nothing is
  * sent on such a connection; the kernel, which knows nothing of it, resets it. At most 100 addresses at a time; takes 2 s at most.
  */

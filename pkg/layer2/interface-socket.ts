@@ -61,7 +61,7 @@ interface Protocol<Packet, Address extends WireAddress> {
 const arp: Protocol<ArpFrame, number> = { decode: decodeArp, sighting: sightingInArp, answer: answerArp };
 const ndp: Protocol<NeighborFrame, bigint> = { decode: decodeNeighbor, sighting: sightingInNeighbor, answer: answerNeighbor };
 
-/** The sockets on one interface: one for ARP, one for neighbour discovery, one for challenges and proofs. */
+/** The sockets on one interface: one for ARP, one for neighbor discovery, one for challenges and proofs. */
 export class InterfaceSocket implements Disposable {
   readonly #shared: SharedMemory;
   readonly #memory: FrameMemory;

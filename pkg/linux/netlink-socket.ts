@@ -102,7 +102,7 @@ export class NetlinkSocket implements Disposable {
   }
 }
 
-/** The kernel's table of the link-layer addresses of its neighbours (RFC 826, RFC 4861). */
+/** The kernel's table of the link-layer addresses of its neighbors (RFC 826, RFC 4861). */
 export class Neighbors implements Disposable {
   readonly #socket: NetlinkSocket;
   #sequence = 0;
@@ -112,7 +112,7 @@ export class Neighbors implements Disposable {
     this.#socket = NetlinkSocket.open({ groups: [] });
   }
 
-  /** The MAC address of a neighbour, 6 bytes; undefined while the kernel has none. @throws {SystemCallError} */
+  /** The MAC address of a neighbor, 6 bytes; undefined while the kernel has none. @throws {SystemCallError} */
   find(interfaceIndex: number, address: Uint8Array): Uint8Array | undefined {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeNeighborRequest(interfaceIndex, address, sequence)); // The answer is there when this returns.

@@ -81,7 +81,7 @@ test("the worst ranges take 2 × bits − 2 prefixes", () => {
   assert.equal((parseRange("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe") as AddressRange).toPrefixes().length, 254);
 });
 
-test("prefixes cover exactly the range, in order, and no two neighbours are halves of one prefix", () => {
+test("prefixes cover exactly the range, in order, and no two neighbors are halves of one prefix", () => {
   fc.assert(
     fc.property(anyRange, (range) => {
       const prefixes = range.toPrefixes();

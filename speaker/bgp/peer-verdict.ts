@@ -126,7 +126,7 @@ function adviceOf(end: End): string | undefined {
 
 const adviceOfOpen: Readonly<Record<number, string>> = {
   [OpenMessageError.badPeerAs]: "make my-asn of the peer and the AS number that the router has for this node the same",
-  [OpenMessageError.badBgpIdentifier]: "give this node a router-id that no other neighbour of the router has",
+  [OpenMessageError.badBgpIdentifier]: "give this node a router-id that no other neighbor of the router has",
 };
 
 /** What is the case with the peer, and for how many seconds. */

@@ -46,14 +46,14 @@ export async function startLabTarget(
     await restarted(speaker, undefined);
   }
   const clocks = await giveClocks(cluster, logs);
-  const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({
+  const neighbors = cluster.nodes.map(({ addresses: [address] }) => ({
     address,
     asn: nodeAsn,
     holdTimeSeconds,
     errorWaitSeconds,
     ...(variant.hasBfd && { bfd }),
   }));
-  const placed = await network.router("bird", 1, { asn: routerAsn, neighbours, multipath: nodes });
+  const placed = await network.router("bird", 1, { asn: routerAsn, neighbors, multipath: nodes });
   const peer = { address: placed.v4, asn: routerAsn, ownAsn: nodeAsn };
   const configuration = (more?: string) => configurationFor(peer, variant, more);
   await cluster.configure(configuration());

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Daemon, patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { birdConfiguration, type Neighbour, parseBirdRoutes, parseKernelRoutes, type Route } from "#e2e/routers";
+import { birdConfiguration, type Neighbor, parseBirdRoutes, parseKernelRoutes, type Route } from "#e2e/routers";
 import type { InstalledCluster } from "./installed.ts";
 
 export const routerAsn = 64500;
@@ -36,17 +36,17 @@ export class BorderRouter {
   static async start(
     on: InstalledCluster,
     hosts: readonly number[],
-    detection: Pick<Neighbour, "holdTimeSeconds" | "bfd"> = { holdTimeSeconds: 20 },
+    detection: Pick<Neighbor, "holdTimeSeconds" | "bfd"> = { holdTimeSeconds: 20 },
   ): Promise<BorderRouter> {
     const { router, directory } = on.cluster;
     const [file, control] = [join(directory, "bird.conf"), join(directory, "bird.ctl")];
-    const neighbours = hosts.map((number) => ({
+    const neighbors = hosts.map((number) => ({
       address: `172.30.0.${number}`,
       asn: nodeAsn,
       passive: true,
       ...detection,
     }));
-    await writeFile(file, birdConfiguration({ asn: routerAsn, routerId: router.ipv4, neighbours, multipath: 16 }));
+    await writeFile(file, birdConfiguration({ asn: routerAsn, routerId: router.ipv4, neighbors, multipath: 16 }));
     const daemon = router.daemon("bird", ["bird", "-f", "-c", file, "-s", control, "-P", join(directory, "bird.pid")]);
     return new BorderRouter(on, control, daemon);
   }

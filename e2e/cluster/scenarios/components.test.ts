@@ -107,8 +107,8 @@ step(
     await host.run(["ip", "addr", "add", `${own}/24`, "dev", "eth0"]);
     const router = await BorderRouter.start(on, [11, 12, 61]);
     const file = join(on.cluster.directory, "bgpd.conf");
-    const neighbours = [{ address: on.cluster.router.ipv4, asn: routerAsn, gracefulRestart: false }];
-    await writeFile(file, frrConfiguration({ asn: nodeAsn, routerId: host.ipv4, neighbours, networks: ["203.0.113.0/32"] }));
+    const neighbors = [{ address: on.cluster.router.ipv4, asn: routerAsn, gracefulRestart: false }];
+    await writeFile(file, frrConfiguration({ asn: nodeAsn, routerId: host.ipv4, neighbors, networks: ["203.0.113.0/32"] }));
     const places = ["-i", join(on.cluster.directory, "bgpd.pid"), "--vty_socket", on.cluster.directory, "-P", "0"];
     const frr = host.daemon("bgpd", [bgpd, "--no_zebra", "--skip_runas", "-f", file, ...places]);
     const peer = `{peer-address: ${on.cluster.router.ipv4}, peer-asn: ${routerAsn}, my-asn: ${nodeAsn}`;

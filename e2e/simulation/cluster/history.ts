@@ -76,7 +76,7 @@ export type Act =
 /** Which packets between a node and the router get lost. */
 export type Cut = "both" | "toRouter" | "toNode";
 
-/** How a router restarts: its BGP alone, gracefully (RFC 4724); all its processes; or its machine, so that nothing tells its neighbours. */
+/** How a router restarts: its BGP alone, gracefully (RFC 4724); all its processes; or its machine, so that nothing tells its neighbors. */
 export type RouterRestart = "graceful" | "processes" | "machine";
 
 /** A speaker's node, or a controller. */
@@ -126,9 +126,9 @@ const pools = `address-pools:
 export const routerAddress = "10.0.255.1";
 const holdSeconds = 9;
 const restartSeconds = 20;
-/** How long a router that restarts gracefully, or whose neighbour does, waits for the other. */
+/** How long a router that restarts gracefully, or whose neighbor does, waits for the other. */
 export const restartMs: Millis = restartSeconds * 1000;
-/** How long a router keeps routes through a neighbour that is gone, where it has no BFD. */
+/** How long a router keeps routes through a neighbor that is gone, where it has no BFD. */
 export const holdMs: Millis = holdSeconds * 1000 + restartMs;
 
 const peer = `peers:

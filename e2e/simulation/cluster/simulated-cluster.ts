@@ -387,7 +387,7 @@ export class SimulatedCluster {
     return this.routing.reaches(this.ring.hostOf(node));
   }
 
-  /** Since when the router cannot reach the speaker of a neighbour; undefined where it can. */
+  /** Since when the router cannot reach the speaker of a neighbor; undefined where it can. */
   lost(neighbor: string): Lost | undefined {
     return this.routing.lost(neighbor);
   }

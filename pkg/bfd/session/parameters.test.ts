@@ -33,7 +33,7 @@ test("a profile's fields are the session's, and without them MetalLB's defaults"
 });
 
 for (const { name, peer, multihop, want } of [
-  { name: "are used between neighbours", peer: "2001:db8::1", multihop: false, want: [50, 50] },
+  { name: "are used between neighbors", peer: "2001:db8::1", multihop: false, want: [50, 50] },
   {
     name: "are not sent over routers, where their interval is advertised as FRR does",
     peer: "2001:db8::1",

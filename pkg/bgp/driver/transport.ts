@@ -129,7 +129,7 @@ function addressOf({ address }: NetworkInterfaceInfo): Address {
 
 /**
  * This side's identifier in a connection: the configured one, this end where it is IPv4, the first IPv4 address of its interface, or one
- * that is made from the node's name; each the same as MetalLB's, so that a router sees the same neighbour.
+ * that is made from the node's name; each the same as MetalLB's, so that a router sees the same neighbor.
  */
 export function routerIdOf({ routerId }: SessionSettings, { addresses }: SocketEnd, node: string): Address {
   return routerId ?? addresses.get("IPv4") ?? fromName(node);

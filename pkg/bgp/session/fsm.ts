@@ -203,7 +203,7 @@ function expire(transition: Transition, connection: Connection): void {
   }
   const { state, incoming } = connection;
   const reason = { type: "holdTimerExpired", seconds: holdTime(connection) / 1000, state } as const;
-  // A router that stood still reads it later, and BIRD lets a neighbour that sent an error have no session for a minute.
+  // A router that stood still reads it later, and BIRD lets a neighbor that sent an error have no session for a minute.
   if (state === "openSent" && !incoming) fail(transition, connection, reason, "active");
   else fail(transition, connection, reason, "idle", errorOf(NotificationCode.holdTimerExpired));
 }

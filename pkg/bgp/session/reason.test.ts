@@ -29,7 +29,7 @@ const cases: readonly [Reason, string][] = [
   [{ type: "lost", because: "connection refused", state: "connect" }, "connection refused"],
   [
     { type: "lost", because: "the peer closed the connection", state: "openSent" },
-    "the peer closed the connection before its OPEN: it may not have this node as a neighbour, or hold in Idle after an error",
+    "the peer closed the connection before its OPEN: it may not have this node as a neighbor, or hold in Idle after an error",
   ],
   [{ type: "peerRestarted" }, "the peer restarted: it opened a new session while the previous one was established"],
 ];

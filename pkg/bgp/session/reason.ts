@@ -18,7 +18,7 @@ export function describeReason(reason: Reason): string {
       return `no answer to the connection within ${reason.seconds} s${reason.hint === undefined ? "" : `: ${reason.hint}`}`;
     case "lost":
       return reason.state === "openSent"
-        ? `${reason.because} before its OPEN: it may not have this node as a neighbour, or hold in Idle after an error`
+        ? `${reason.because} before its OPEN: it may not have this node as a neighbor, or hold in Idle after an error`
         : reason.because;
     case "peerRestarted":
       return "the peer restarted: it opened a new session while the previous one was established";
@@ -35,9 +35,9 @@ const missing: Partial<Record<State, string>> = {
 /** The meaning of a peer's NOTIFICATION for the configuration, by code and subcode. */
 const hints: Readonly<Record<string, string>> = {
   "2/2": "it has another AS number for this node than my-asn",
-  "2/3": "it has the same router identifier, or another neighbour has",
+  "2/3": "it has the same router identifier, or another neighbor has",
   "4/0": "it received nothing from this node within its hold time",
-  "6/3": "this node is not its neighbour any more",
+  "6/3": "this node is not its neighbor any more",
   "6/5": "it accepts no session with this node now",
 };
 

@@ -10,7 +10,7 @@ import type { SimulatedNetwork } from "./simulated-network.ts";
 const asn = 65002;
 const session = { internal: false, families: new Set(["IPv4", "IPv6"] as const), fourOctetAsn: true, extendedNextHop: false };
 
-/** A router's record of one neighbour. */
+/** A router's record of one neighbor. */
 interface Neighbor {
   connection: Connection | undefined;
   lastHeard: Millis;
@@ -29,15 +29,15 @@ interface Neighbor {
  */
 export class SimulatedRouter {
   readonly #clock: Clock;
-  readonly #neighbors = new Map<string, Neighbor>(); // name -> neighbour
-  /** It has restarted and forwards by what it learned before: how long its neighbours may take to come back, and until when. */
+  readonly #neighbors = new Map<string, Neighbor>(); // name -> neighbor
+  /** It has restarted and forwards by what it learned before: how long its neighbors may take to come back, and until when. */
   #restart: { readonly timeMs: Millis; readonly until: Millis } = { timeMs: 0, until: -Infinity };
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Takes connections that come over this network. @param name of the neighbour at its other end @param own this end's address */
+  /** Takes connections that come over this network. @param name of the neighbor at its other end @param own this end's address */
   listen(name: string, network: SimulatedNetwork, own: string): void {
     network.listener(own).expect(settings(), ({ open }) => {
       const neighbor = this.#neighbor(name);
@@ -69,7 +69,7 @@ export class SimulatedRouter {
     });
   }
 
-  /** Prefix -> the neighbours that it leads through, sorted; those that are stale count. */
+  /** Prefix -> the neighbors that it leads through, sorted; those that are stale count. */
   routes(): Map<string, string[]> {
     const routes = new Map<string, string[]>();
     for (const [name, neighbor] of this.#neighbors)
@@ -77,7 +77,7 @@ export class SimulatedRouter {
     return routes;
   }
 
-  /** Whether the neighbour has announced it in the present or the last session. */
+  /** Whether the neighbor has announced it in the present or the last session. */
   isFresh(prefix: string, name: string): boolean {
     return this.#neighbors.get(name)?.routes.get(prefix) === false;
   }
@@ -97,14 +97,14 @@ export class SimulatedRouter {
     }
   }
 
-  /** It runs again. Routes that it has kept go when their neighbour says that it has sent all, or has not come back within `timeMs` (RFC 4724). */
+  /** It runs again. Routes that it has kept go when their neighbor says that it has sent all, or has not come back within `timeMs` (RFC 4724). */
   start(timeMs: Millis): void {
     const until = this.#clock.now() + timeMs;
     this.#restart = { timeMs, until };
     for (const neighbor of this.#neighbors.values()) this.#keepUntil(neighbor, until);
   }
 
-  /** Ends the session with a neighbour and forgets its routes, as when BFD finds the path to it gone (RFC 5882, section 10.1; RFC 9384). */
+  /** Ends the session with a neighbor and forgets its routes, as when BFD finds the path to it gone (RFC 5882, section 10.1; RFC 9384). */
   reset(name: string): void {
     const neighbor = this.#neighbor(name);
     const { connection } = neighbor;
@@ -115,7 +115,7 @@ export class SimulatedRouter {
     connection.end();
   }
 
-  /** The neighbour gave BFD up. @returns whether that was a failure, because BGP is up */
+  /** The neighbor gave BFD up. @returns whether that was a failure, because BGP is up */
   bfdEnded(name: string): boolean {
     const neighbor = this.#neighbor(name);
     if (neighbor.connection === undefined) return false;

@@ -5,7 +5,7 @@ import { Queue } from "#pkg/queue";
  * When announcements are due. Callers pass the time, which never goes back.
  */
 
-// Linux lets no announcement replace a neighbour entry that is less than a second old (locktime), so the first may be in vain.
+// Linux lets no announcement replace a neighbor entry that is less than a second old (locktime), so the first may be in vain.
 const interval: Millis = 1100;
 const duration: Millis = 5000;
 

@@ -67,7 +67,7 @@ export function answerArp<Announcement>(
 /**
  * Decides on a message that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
  * `room`. A solicitation for an announced address is answered as by a host that has it (RFC 4861, section 7.2.4), whether it was sent
- * to a group or, to check that the neighbour is still there, to the address itself, and whatever the subnet of its sender. A sender without
+ * to a group or, to check that the neighbor is still there, to the address itself, and whatever the subnet of its sender. A sender without
  * an address is about to take ours: the answer that it is taken goes to all nodes (RFC 4862, section 5.4.3).
  */
 export function answerNeighbor<Announcement>(

@@ -3,7 +3,7 @@ import { getIpv6, getMac, internetChecksum, type Mac, setIpv6, setMac } from "#p
 export const NeighborType = { solicitation: 135, advertisement: 136 } as const;
 export type NeighborType = (typeof NeighborType)[keyof typeof NeighborType];
 
-/** A neighbour solicitation or advertisement with its Ethernet and IPv6 headers. IPv6 addresses are unsigned 128-bit numbers. */
+/** A neighbor solicitation or advertisement with its Ethernet and IPv6 headers. IPv6 addresses are unsigned 128-bit numbers. */
 export interface NeighborFrame {
   readonly destinationMac: Mac;
   readonly sourceMac: Mac;
@@ -65,7 +65,7 @@ export function multicastMac(group: bigint): Mac {
 }
 
 /**
- * Decodes an Ethernet frame that holds a neighbour solicitation or advertisement (RFC 4861, sections 4.3 and 4.4), checked as
+ * Decodes an Ethernet frame that holds a neighbor solicitation or advertisement (RFC 4861, sections 4.3 and 4.4), checked as
  * sections 7.1.1 and 7.1.2 demand of the receiver. Reserved bits and unknown options are ignored, and so are a link-layer address
  * that is not of Ethernet's length, a second one, and what follows the packet.
  * @returns undefined for a frame cut short, a VLAN tag, an extension header, any other message, one that fails a check, or one whose

@@ -39,7 +39,7 @@ export function sightingInArp({
 }
 
 /**
- * The sighting in a neighbour message: the sender of an advertisement has its target (RFC 4862, section 5.4.4), that of a solicitation has
+ * The sighting in a neighbor message: the sender of an advertisement has its target (RFC 4862, section 5.4.4), that of a solicitation has
  * its source, or without one detects duplicates of its target (section 5.4.3). The link-layer address is the one in the option, else the
  * frame's.
  */

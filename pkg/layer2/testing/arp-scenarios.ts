@@ -60,7 +60,7 @@ const requests: { name: string; changes: (ours: Mac) => Partial<ArpFrame>; answe
   { name: "an announcement by another machine", changes: () => ({ senderAddress: Number(quiet.value) }), answered: false },
 ];
 test("requests are answered by the rules, to the sender, from the interface", async () => {
-  await lan.call("run", "ip", "neigh", "flush", "dev", "host0"); // Of neighbours that it knows the client's kernel asks again.
+  await lan.call("run", "ip", "neigh", "flush", "dev", "host0"); // Of neighbors that it knows the client's kernel asks again.
   await using layer2 = await started();
   layer2.announce(quiet);
   for (const { name, changes, answered } of requests) {

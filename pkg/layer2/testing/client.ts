@@ -89,7 +89,7 @@ export const client = {
     });
   },
 
-  /** Sends a neighbour solicitation. @returns undefined when nothing answers it for `milliseconds` */
+  /** Sends a neighbor solicitation. @returns undefined when nothing answers it for `milliseconds` */
   solicit(name: string, solicitation: NeighborFrame, milliseconds: number): Answered<NeighborFrame> | undefined {
     return firstAnswer(name, "ipv6", encodeNeighbor(solicitation), milliseconds, (bytes) => {
       const reply = decodeNeighbor(bytes);

@@ -51,10 +51,10 @@ test("the kernel of a client finds an announced address at the MAC address of th
   assert.equal(await lan.call("resolve", "2001:db8::100"), macText("lan0"));
 });
 
-test("the kernel of a client that checks whether the neighbour is still there, by unicast, learns that it is", async () => {
+test("the kernel of a client that checks whether the neighbor is still there, by unicast, learns that it is", async () => {
   await using layer2 = await started();
   layer2.announce(virtual);
-  const state = async () => (await neighbour("2001:db8::100"))?.state.join();
+  const state = async () => (await neighbor("2001:db8::100"))?.state.join();
   await lan.call("run", "ip", "neigh", "replace", "2001:db8::100", "lladdr", macText("lan0"), "nud", "probe", "dev", "host0");
   for (const end = performance.now() + 60_000; (await state()) !== "REACHABLE" && performance.now() < end; await sleep(20));
   assert.equal(await state(), "REACHABLE");
@@ -74,7 +74,7 @@ const requests: { name: string; changes: (ours: Mac) => Partial<NeighborFrame>; 
   { name: "one who has the address himself", changes: () => ({ source: quiet.value }), answered: false },
 ];
 test("solicitations are answered by the rules, to the sender, from the interface", async () => {
-  await lan.call("run", "ip", "neigh", "flush", "dev", "host0"); // Of neighbours that it knows the client's kernel asks again.
+  await lan.call("run", "ip", "neigh", "flush", "dev", "host0"); // Of neighbors that it knows the client's kernel asks again.
   await using layer2 = await started();
   layer2.announce(quiet);
   for (const { name, changes, answered } of requests) {
@@ -181,7 +181,7 @@ test("an address that comes is announced at once, then every 1.1 s for 5 s, and 
     Array(5).fill(unsolicited(mac("lan0"), virtual.value)),
   );
   assertTurns(seen.map(({ at }) => at - begin));
-  assert.equal((await neighbour("2001:db8::100"))?.lladdr, macText("lan0"));
+  assert.equal((await neighbor("2001:db8::100"))?.lladdr, macText("lan0"));
   assert.equal([...layer2.addressCounters()][0]?.gratuitousSent, 5);
 });
 
@@ -332,7 +332,7 @@ test("a flood of solicitations is answered or counted, frame by frame, and an or
   assert.ok(counts().received > 1 && counts().received <= flood + 1, `${counts().received} were received`);
 });
 
-async function neighbour(of: string): Promise<{ lladdr: string; state: string[] } | undefined> {
+async function neighbor(of: string): Promise<{ lladdr: string; state: string[] } | undefined> {
   return JSON.parse(await lan.call("run", "ip", "-json", "neigh", "show", "to", of))[0];
 }
 

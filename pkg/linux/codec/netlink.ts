@@ -98,7 +98,7 @@ export function decodeNetlink(datagram: Uint8Array): NetlinkMessage[] {
   return messages;
 }
 
-/** Asks the kernel for one neighbour on an interface (RTM_GETNEIGH). `address`: 4 or 16 octets in network order. */
+/** Asks the kernel for one neighbor on an interface (RTM_GETNEIGH). `address`: 4 or 16 octets in network order. */
 export function encodeNeighborRequest(interfaceIndex: number, address: Uint8Array, sequence: number): Uint8Array {
   const header = new DataView(new ArrayBuffer(neighborHeaderLength));
   header.setUint8(0, address.length === 4 ? addressFamily.IPv4 : addressFamily.IPv6);

@@ -2,7 +2,7 @@ import { Reader, Writer } from "./memberlist-error.ts";
 import type { Ack, NodeName } from "./messages.ts";
 
 /**
- * A member sends its neighbour this message at the fast pace. Between two heartbeats of one node, the later one has the greater
+ * A member sends its neighbor this message at the fast pace. Between two heartbeats of one node, the later one has the greater
  * `life`, or else `count`.
  */
 export interface Heartbeat {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { endpointOf, versions } from "../testing/lone-ring.ts";
-import { chooseRandom, neighbourOf, placeOf, shuffle } from "./choice.ts";
+import { chooseRandom, neighborOf, placeOf, shuffle } from "./choice.ts";
 import { type NodeRecord, newRecord } from "./ring.ts";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
@@ -55,32 +55,32 @@ const recordsOf = (names: readonly string[]) => names.map((name) => newRecord(na
 const anybody = () => true;
 
 function cycle(records: readonly NodeRecord[]): (string | undefined)[] {
-  return records.map((record) => neighbourOf(record, records, anybody)?.node);
+  return records.map((record) => neighborOf(record, records, anybody)?.node);
 }
 
 for (const nodes of [2, 3, 10, 50])
-  test(`each of ${nodes} members is the neighbour of exactly one, in whatever order they are known`, () => {
+  test(`each of ${nodes} members is the neighbor of exactly one, in whatever order they are known`, () => {
     const names = rack(1, nodes);
     const records = recordsOf(names);
     assert.deepEqual(cycle(records).toSorted(), names.toSorted());
     assert.deepEqual(cycle(records.toReversed()).toReversed(), cycle(records));
   });
 
-test("who is not eligible is passed over, and who is alone has no neighbour", () => {
+test("who is not eligible is passed over, and who is alone has no neighbor", () => {
   const [self, ...others] = recordsOf(rack(1, 3));
   assert.ok(self);
-  const [first] = others.filter((record) => record === neighbourOf(self, others, anybody));
+  const [first] = others.filter((record) => record === neighborOf(self, others, anybody));
   assert.ok(first);
   assert.equal(
-    neighbourOf(self, [self, ...others], (record) => record !== first)?.node,
+    neighborOf(self, [self, ...others], (record) => record !== first)?.node,
     others.find((record) => record !== first)?.node,
   );
-  assert.equal(neighbourOf(self, [self], anybody), undefined);
+  assert.equal(neighborOf(self, [self], anybody), undefined);
 });
 
-test("most nodes of a rack have their neighbour in another one", () => {
+test("most nodes of a rack have their neighbor in another one", () => {
   const records = recordsOf([...rack(1, 10), ...rack(2, 10), ...rack(3, 10), ...rack(4, 10), ...rack(5, 10)]);
-  const inside = records.filter((record) => neighbourOf(record, records, anybody)?.node.slice(0, 5) === record.node.slice(0, 5));
+  const inside = records.filter((record) => neighborOf(record, records, anybody)?.node.slice(0, 5) === record.node.slice(0, 5));
   assert.ok(inside.length <= 20, `${inside.length} of 50 have theirs in their own`); // By chance, 9 of 49.
 });
 

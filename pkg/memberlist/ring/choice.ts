@@ -32,7 +32,7 @@ export function chooseRandom<T>(items: readonly T[], count: number, eligible: (i
 
 /**
  * Where a node stands among all: 32 bits of a hash (FNV-1a, mixed once more), so that nodes of one rack, which have similar names and
- * often fail together, are not one another's neighbours. All members must agree on it.
+ * often fail together, are not one another's neighbors. All members must agree on it.
  */
 export function placeOf(node: NodeName): number {
   let hash = 0x811c_9dc5;
@@ -42,12 +42,12 @@ export function placeOf(node: NodeName): number {
 }
 
 /** The eligible record whose place follows that of `self`; after the last place comes the first. */
-export function neighbourOf<T extends Placed>(self: T, records: readonly T[], eligible: (record: T) => boolean): T | undefined {
+export function neighborOf<T extends Placed>(self: T, records: readonly T[], eligible: (record: T) => boolean): T | undefined {
   return nearest(self, records, eligible, (record) => (record.place - self.place) >>> 0);
 }
 
-/** The one whose neighbour `self` is. */
-export function neighbourBefore<T extends Placed>(
+/** The one whose neighbor `self` is. */
+export function neighborBefore<T extends Placed>(
   self: T,
   records: readonly T[],
   eligible: (record: T) => boolean,

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeHeartbeat, encodeHeartbeat } from "../codec/heartbeat.ts";
 import { alive, dead, LoneRing, suspect } from "../testing/lone-ring.ts";
-import { neighbourOf, placeOf } from "./choice.ts";
+import { neighborOf, placeOf } from "./choice.ts";
 import { heartbeatInterval } from "./heartbeat.ts";
 
-/** At the fast pace, among these; `before` is the one whose neighbour it is. */
+/** At the fast pace, among these; `before` is the one whose neighbor it is. */
 function among(nodes: string, node = "self"): { lone: LoneRing; before: string } {
   const lone = LoneRing.among(nodes, { timing: "fast", node });
   return { lone, before: lone.ring.heartbeats.awaited?.node ?? assert.fail("it awaits nobody") };
@@ -22,7 +22,7 @@ function pinged(lone: LoneRing, until: number): string[] {
   return lone.sends().flatMap(({ messages }) => messages.flatMap((one) => (one.type === "ping" ? [one.node] : [])));
 }
 
-test("in each interval the neighbour gets one heartbeat, each with a greater number, and is not pinged", () => {
+test("in each interval the neighbor gets one heartbeat, each with a greater number, and is not pinged", () => {
   const { lone } = among("ab");
   lone.ring.othersIn = Infinity;
   lone.ring.heartbeats.awaited = undefined;
@@ -139,7 +139,7 @@ test("at HashiCorp's pace there are no heartbeats", () => {
   assert.equal(lone.ring.heartbeats.sent, 0);
 });
 
-test("while somebody is suspected the neighbour is pinged too: who fails along with it may be the one to miss its heartbeats", () => {
+test("while somebody is suspected the neighbor is pinged too: who fails along with it may be the one to miss its heartbeats", () => {
   const { lone, before } = among("abc");
   lone.ring.othersIn = Infinity;
   lone.ring.heartbeats.awaited = undefined;
@@ -148,12 +148,12 @@ test("while somebody is suspected the neighbour is pinged too: who fails along w
   assert.equal(pinged(lone, 80).filter((node) => node !== before).length, 1);
 });
 
-test("a neighbour that accuses this node is probed at once: it may hear nobody, while others hear it; another accuser is not", () => {
+test("a neighbor that accuses this node is probed at once: it may hear nobody, while others hear it; another accuser is not", () => {
   for (const accuser of "ab") {
     const { lone } = among("ab");
     lone.packet(suspect("self", 1, accuser));
-    const neighbour = neighbourOf(lone.ring.self, lone.ring.order, () => true);
-    assert.equal(lone.probe?.node, accuser === neighbour?.node ? accuser : undefined);
+    const neighbor = neighborOf(lone.ring.self, lone.ring.order, () => true);
+    assert.equal(lone.probe?.node, accuser === neighbor?.node ? accuser : undefined);
   }
 });
 

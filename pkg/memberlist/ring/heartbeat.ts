@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { encodeHeartbeat, type Heartbeat } from "../codec/heartbeat.ts";
 import type { NodeName } from "../codec/messages.ts";
-import { neighbourBefore, neighbourOf } from "./choice.ts";
+import { neighborBefore, neighborOf } from "./choice.ts";
 import { isMember, maxU32, type NodeRecord, type Ring } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
 
@@ -22,19 +22,19 @@ export function heartbeatInterval({ timing, heartbeats }: Ring): Millis {
   return timing.probeInterval + (timing.heartbeats && !heartbeats.leads ? followerDelay : 0);
 }
 
-/** Tells the neighbour that this node lives. */
+/** Tells the neighbor that this node lives. */
 export function sendHeartbeat(ring: Ring): void {
   const { self, order, heartbeats, options } = ring;
-  const neighbour = neighbourOf(self, order, isMember);
-  if (neighbour === undefined || ring.leave === "announced") return;
+  const neighbor = neighborOf(self, order, isMember);
+  if (neighbor === undefined || ring.leave === "announced") return;
   heartbeats.sent = (heartbeats.sent + 1) % maxU32;
   const { node } = self;
   const heartbeat = { node, life: options.firstIncarnation, count: heartbeats.sent, digest: digestOf(ring) };
-  sendDirect(ring, neighbour.endpoint, encodeHeartbeat(heartbeat));
+  sendDirect(ring, neighbor.endpoint, encodeHeartbeat(heartbeat));
 }
 
 /**
- * Takes a heartbeat of the node whose neighbour this node is. Heartbeats of other nodes and replayed ones are ignored.
+ * Takes a heartbeat of the node whose neighbor this node is. Heartbeats of other nodes and replayed ones are ignored.
  * @returns whether to send this node's own now
  */
 export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): boolean {
@@ -56,12 +56,12 @@ function nextDue({ timing }: Ring, now: Millis): Millis {
   return now + timing.probeInterval + tolerance;
 }
 
-/** Awaits heartbeats of the one whose neighbour this node is now; to be called when anything about members or the timing has changed. */
+/** Awaits heartbeats of the one whose neighbor this node is now; to be called when anything about members or the timing has changed. */
 export function awaitHeartbeats(ring: Ring, now: Millis): void {
   const { self, order, timing, heartbeats } = ring;
   heartbeats.members = digestOfMembers(order);
   heartbeats.leads = !order.some((record) => isMember(record) && record.place < self.place);
-  const node = timing.heartbeats ? neighbourBefore(self, order, isMember)?.node : undefined;
+  const node = timing.heartbeats ? neighborBefore(self, order, isMember)?.node : undefined;
   if (node === heartbeats.awaited?.node) return;
   heartbeats.awaited = node === undefined ? undefined : { node, latest: undefined, dueAt: nextDue(ring, now) };
 }

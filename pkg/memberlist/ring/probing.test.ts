@@ -45,14 +45,14 @@ function probeTimes(lone: LoneRing, times: number): NodeName[] {
   });
 }
 
-test("every second probe is the neighbour's, and among the others each node comes once before any comes again", () => {
+test("every second probe is the neighbor's, and among the others each node comes once before any comes again", () => {
   const probed = probeTimes(LoneRing.among("abcdef"), 12);
   const turn = (rest: number) => probed.filter((_, i) => i % 2 === rest);
   assert.equal(new Set(turn(0)).size, 1);
   assert.deepEqual(turn(1).toSorted(), [..."abcdef"]);
 });
 
-test("where the neighbour is suspected, the next one is probed in its stead", () => {
+test("where the neighbor is suspected, the next one is probed in its stead", () => {
   const lone = LoneRing.among("abcdef");
   const [first = ""] = probeTimes(lone, 2);
   lone.packet(suspect(first, 1, "z"));

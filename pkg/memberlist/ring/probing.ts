@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { decodeHeartbeat } from "../codec/heartbeat.ts";
 import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
-import { neighbourOf, shuffle } from "./choice.ts";
+import { neighborOf, shuffle } from "./choice.ts";
 import { countedLateness, heartbeatInterval, onHeartbeat, sendHeartbeat, takeOverdue } from "./heartbeat.ts";
 import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
 import {
@@ -67,7 +67,7 @@ function tick(ring: Ring, now: Millis): void {
 }
 
 /**
- * Sends the neighbour a heartbeat or probes it, and now and then probes the next node in the order: each node is heard of by somebody in
+ * Sends the neighbor a heartbeat or probes it, and now and then probes the next node in the order: each node is heard of by somebody in
  * most intervals, and by everybody in the long run. Nodes that are being probed are passed over, so that a node that does not answer hides
  * nobody.
  */
@@ -82,10 +82,10 @@ function probeNext(ring: Ring, now: Millis): void {
   const doubtful = isDoubtsTurn ? ring.order.find((record) => isFree(record) && isDoubtful(ring, record)) : undefined;
   if (doubtful !== undefined) startProbe(ring, doubtful, now);
   // Members that fail together with a suspect may have been the ones to await each other's heartbeats.
-  const isNeighboursTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
-  const neighbour = isNeighboursTurn ? neighbourOf(ring.self, ring.order, isFree) : undefined;
-  if (neighbour !== undefined) startProbe(ring, neighbour, now);
-  if (isOthersTurn || (isNeighboursTurn && neighbour === undefined)) probeInOrder(ring, now);
+  const isNeighborsTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
+  const neighbor = isNeighborsTurn ? neighborOf(ring.self, ring.order, isFree) : undefined;
+  if (neighbor !== undefined) startProbe(ring, neighbor, now);
+  if (isOthersTurn || (isNeighborsTurn && neighbor === undefined)) probeInOrder(ring, now);
 }
 
 /** Goes on from where it was in the order, and comes round to its beginning once. */
@@ -222,11 +222,10 @@ function probeSilent(ring: Ring, now: Millis): void {
   if (record?.status === "alive" && !isBeingProbed(ring, record)) startProbe(ring, record, now, countedLateness);
 }
 
-/** Probes the neighbour that accuses this node, wrongly: it may be that it hears nobody, while what it sends still arrives. */
+/** Probes the neighbor that accuses this node, wrongly: it may be that it hears nobody, while what it sends still arrives. */
 export function probeAccuser(ring: Ring, node: NodeName, now: Millis): void {
-  const neighbour = ring.timing.heartbeats ? neighbourOf(ring.self, ring.order, isMember) : undefined;
-  if (neighbour?.node === node && neighbour.status === "alive" && !isBeingProbed(ring, neighbour))
-    startProbe(ring, neighbour, now);
+  const neighbor = ring.timing.heartbeats ? neighborOf(ring.self, ring.order, isMember) : undefined;
+  if (neighbor?.node === node && neighbor.status === "alive" && !isBeingProbed(ring, neighbor)) startProbe(ring, neighbor, now);
 }
 
 /** At once, for one member: as many as there are members that it may suspect together. */

@@ -180,12 +180,12 @@ export interface Ring {
     leads: boolean;
     /** Digest of all members and their incarnations. */
     members: number;
-    /** Between the digest of the one whose neighbour this node is and its own, and how often it was seen in a row. */
+    /** Between the digest of the one whose neighbor this node is and its own, and how often it was seen in a row. */
     difference: { readonly theirs: number; readonly ours: number; times: number } | undefined;
-    /** The member whose neighbour this node is, the last heartbeat from there, and the time when the next one is overdue. */
+    /** The member whose neighbor this node is, the last heartbeat from there, and the time when the next one is overdue. */
     awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
   };
-  /** Intervals until the next node in the order is probed, beside or instead of the neighbour. */
+  /** Intervals until the next node in the order is probed, beside or instead of the neighbor. */
   othersIn: number;
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis;

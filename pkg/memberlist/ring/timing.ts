@@ -10,7 +10,7 @@ export interface Timing {
   readonly alertInterval: Millis;
   /** Each so many intervals the next node in the order is probed. */
   readonly othersEvery: number;
-  /** Whether the neighbour gets a heartbeat in each interval; else it is probed in all those in which no other is. */
+  /** Whether the neighbor gets a heartbeat in each interval; else it is probed in all those in which no other is. */
   readonly heartbeats: boolean;
   /** From a ping until indirect probes are sent... */
   readonly probeTimeout: Millis;
@@ -69,7 +69,7 @@ const lan: Timing = {
 
 /**
  * All know a failure within 0.3 s in the median and 0.35 s at worst, in rings of 3 to 50: the first heartbeat that the dead node's
- * neighbour misses is due 35 ms after the death in the mean; the neighbour pings 20 ms later, suspects 70 ms after that, and the node has
+ * neighbor misses is due 35 ms after the death in the mean; the neighbor pings 20 ms later, suspects 70 ms after that, and the node has
  * 150 ms to refute. Others ping the node as soon as 15 ms after the first ping, and their results confirm the suspicion. So a lost packet
  * does not count, and a process that stalls for 200 ms is not declared dead even where 5 % of packets are lost (`simulation.test.ts`). A
  * process that stalls for less than 60 ms is not even suspected. A node sends 14 heartbeats a second, which nobody answers, in rings of any

@@ -46,8 +46,8 @@ export function judge(facts: Facts): Finding[] {
 /**
  * A strict filter drops a packet if the route to its sender leaves by another interface than it came in by (RFC 3704, section 2.2).
  * That does no harm on an interface that also has the route back, as the only one of a node. It does where clients come in by an
- * interface whose subnet has addresses of a pool, while the default route is another's (all but the neighbours are dropped) or the
- * subnet is on another interface too, which the kernel prefers (the neighbours are dropped as well). A subnet without a route in the
+ * interface whose subnet has addresses of a pool, while the default route is another's (all but the neighbors are dropped) or the
+ * subnet is on another interface too, which the kernel prefers (the neighbors are dropped as well). A subnet without a route in the
  * main table is routed by another one, as in a VRF, of which nothing is known here; without a default route nobody else gets an
  * answer, filter or not. IPv6 has no such setting.
  */
@@ -56,11 +56,11 @@ function* rpFilter(facts: Facts): Iterable<RpFilterFinding> {
     if (settings?.rpFilter !== 1) continue;
     for (const { prefix: subnet } of addresses) {
       if (subnet.family !== "IPv4" || poolIn(facts, subnet) === undefined) continue;
-      const neighbours = bestRoute(facts, (route) => route.prefix.equals(subnet));
-      if (neighbours === undefined) continue;
+      const neighbors = bestRoute(facts, (route) => route.prefix.equals(subnet));
+      if (neighbors === undefined) continue;
       const others = defaultRoute(facts);
       const common = { check: "rpFilter", interface: name, subnet } as const;
-      if (neighbours.interface !== name) yield { ...common, clients: "inside", leavesBy: neighbours.interface };
+      if (neighbors.interface !== name) yield { ...common, clients: "inside", leavesBy: neighbors.interface };
       else if (others !== undefined && others.interface !== name)
         yield { ...common, clients: "beyond", leavesBy: others.interface };
       else continue;

@@ -35,22 +35,22 @@ export const peerCauses = {
   notificationReceived: {
     states: isPending,
     means: "The router ended the session with a NOTIFICATION, which the message names.",
-    next: "see the router's configuration and log for this neighbour",
+    next: "see the router's configuration and log for this neighbor",
   },
   prefixLimit: {
     states: isPending,
     means: "The router takes fewer prefixes than this node announces, and ended the session for that.",
-    next: "raise the router's limit of prefixes for this neighbour, or announce fewer: aggregation-length, node-selectors",
+    next: "raise the router's limit of prefixes for this neighbor, or announce fewer: aggregation-length, node-selectors",
   },
   routeRefused: {
     states: isPending,
     means: "The router ended the session because of a route whose attributes it does not take, such as its AS path or next hop.",
-    next: "see the message and the router's log: correct the bgp-advertisements, or what the router expects of this neighbour, such as a confederation",
+    next: "see the message and the router's log: correct the bgp-advertisements, or what the router expects of this neighbor, such as a confederation",
   },
   sessionRefused: {
     states: isPending,
-    means: "The router does not want the session: the neighbour is shut down there, not configured any more, or not accepted.",
-    next: "enable this node as a neighbour on the router, or take the peer out of the configuration",
+    means: "The router does not want the session: the neighbor is shut down there, not configured any more, or not accepted.",
+    next: "enable this node as a neighbor on the router, or take the peer out of the configuration",
   },
   notificationSent: {
     states: isPending,
@@ -75,7 +75,7 @@ export const peerCauses = {
   connectionLost: {
     states: isPending,
     means: "The TCP connection to the router could not be opened, or broke.",
-    next: "check that the router runs BGP and has this node as a neighbour, and the path to it",
+    next: "check that the router runs BGP and has this node as a neighbor, and the path to it",
   },
   peerRestarted: {
     states: isPending,

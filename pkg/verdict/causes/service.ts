@@ -385,8 +385,8 @@ const announcement = {
 const onTheWire = {
   notAnswered: {
     states: ["Degraded"],
-    means: "The node announces the address, and another node that asks for it by ARP or neighbour discovery gets no answer.",
-    next: "look for what drops ARP or neighbour discovery between the two nodes, such as a port security of the switch, or see the announcing node's interface",
+    means: "The node announces the address, and another node that asks for it by ARP or neighbor discovery gets no answer.",
+    next: "look for what drops ARP or neighbor discovery between the two nodes, such as a port security of the switch, or see the announcing node's interface",
   },
   answeredByTwo: {
     states: ["Degraded"],

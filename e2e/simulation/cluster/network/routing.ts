@@ -62,7 +62,7 @@ export class Routing {
     else if (!this.#lost.has(host)) this.#lost.set(host, { since: this.#options.clock.now(), within: link.detectionMs });
   }
 
-  /** Since when the router cannot reach the speaker of a neighbour; undefined where it can, or is not there to find out. */
+  /** Since when the router cannot reach the speaker of a neighbor; undefined where it can, or is not there to find out. */
   lost(neighbor: string): Lost | undefined {
     const host = Number(neighbor.slice(neighborName("").length));
     const lost = this.#lost.get(host);
