@@ -1,7 +1,7 @@
 import { type Allocation, type PoolFacts, poolFacts } from "#pkg/allocator";
 import type { RecordedAllocator } from "#pkg/assignment";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
-import type { ParsedConfig } from "#pkg/config";
+import { isStrict, type ParsedConfig } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -22,7 +22,7 @@ import { ConfigKeeper, type ConfigStatus } from "./config-keeper.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { Namespaces } from "./namespaces.ts";
 import { NetboxKeeper } from "./netbox-keeper.ts";
-import { heedOccupants, isStrict } from "./occupants.ts";
+import { heedOccupants } from "./occupants.ts";
 import { ServiceController } from "./service-controller.ts";
 import { StatusKeeper } from "./status-keeper.ts";
 import type { Trial } from "./webhook/review.ts";
@@ -205,13 +205,14 @@ export class Controller implements AsyncDisposable {
     const services = [...this.#services.values()];
     const recorded = new Set(services.flatMap((service) => recordedAddresses(service).map(String)));
     // Who has such an address keeps it, where it does not count yet.
-    const strict = config?.pools.filter(isStrict).flatMap(({ ranges }) => ranges) ?? [];
+    const { known } = this.#config;
+    const strict = [config, known].flatMap((each) => each?.pools.filter(isStrict) ?? []).flatMap(({ ranges }) => ranges);
     const occupied = heedOccupants(
       this.#reported,
       this.#serviceController.occupants,
       (address, counts) => counts || (!recorded.has(`${address}`) && strict.some((range) => range.contains(address))),
     );
-    return { config: this.#config.known, services, occupied, namespaces: this.#options.allocator.namespaces };
+    return { config: known, services, occupied, namespaces: this.#options.allocator.namespaces };
   }
 
   get configuration(): ConfigStatus {

@@ -1,4 +1,3 @@
-import { hasOwners, type Pool } from "#pkg/config";
 import { type Address, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
 
@@ -28,10 +27,6 @@ export function heedOccupants(
     heeded.set(text, describeOccupant(occupant));
   }
   return heeded;
-}
-
-export function isStrict(pool: Pool): boolean {
-  return hasOwners(pool) && pool.conflictProbe === "strict";
 }
 
 function describeOccupant({ mac, node, interface: name }: Occupant): string {

@@ -1,7 +1,7 @@
 import { type Allocation, type IpamPool, isFor, type PoolUsage, poolsOf, type Refusal } from "#pkg/allocator";
 import { type Decision, type Keeping, keepAll, type RecordedAllocator, releasedBy, type Warning } from "#pkg/assignment";
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
-import type { Config } from "#pkg/config";
+import { type Config, isStrict } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { families, parseAddress } from "#pkg/net";
@@ -10,7 +10,7 @@ import { isOurs, recordedAddresses } from "#pkg/service";
 import { type Dated, verdict } from "#pkg/verdict";
 import { GivenUp } from "./given-up.ts";
 import type { ControllerMetrics } from "./metrics.ts";
-import { heedOccupants, isStrict } from "./occupants.ts";
+import { heedOccupants } from "./occupants.ts";
 import { RecentAssignments } from "./recent-assignments.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { takeRecorded } from "./take-recorded.ts";

@@ -42,7 +42,7 @@ export class World {
   constructor({ isStandby = false, log = silentLog } = {}) {
     this.#isStandby = isStandby;
     this.#log = log;
-    this.controller = this.#create();
+    this.controller = this.#createAsSaid();
   }
 
   /** The ConfigMap as it is from now on; undefined deletes it. */
@@ -109,8 +109,16 @@ export class World {
     this.registry = new Registry();
     this.recorder = new Recorder();
     this.allocator = this.#createAllocator();
-    this.controller = this.#create();
+    this.controller = this.#createAsSaid();
     this.controller.start();
+  }
+
+  /** Another controller in the cluster, which stands by, and sees what is there now. */
+  startStandby(): Controller {
+    const standby = this.#create(new RecordedAllocator(), new Registry());
+    standby.start();
+    this.cluster.deliver();
+    return standby;
   }
 
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number | undefined> {
@@ -123,9 +131,14 @@ export class World {
     return new RecordedAllocator((input, decisions) => recorder.add(recordLine(clock.now(), input, decisions)));
   }
 
-  #create(): Controller {
-    const { allocator } = this;
-    const controller = new Controller({
+  #createAsSaid(): Controller {
+    const controller = this.#create(this.allocator, this.registry);
+    if (!this.#isStandby) controller.lead();
+    return controller;
+  }
+
+  #create(allocator: RecordedAllocator, registry: Registry): Controller {
+    return new Controller({
       cluster: this.cluster,
       mayWrite: () => true,
       events: this.cluster,
@@ -133,13 +146,11 @@ export class World {
       configMap: "config",
       classes: classlessOnly,
       allocator,
-      metrics: createMetrics(this.registry, allocator, { isLeader: true }),
+      metrics: createMetrics(registry, allocator, { isLeader: true }),
       log: this.#log,
       clock: this.clock,
       random: seededRandom(1),
     });
-    if (!this.#isStandby) controller.lead();
-    return controller;
   }
 }
 

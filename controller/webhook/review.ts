@@ -67,7 +67,7 @@ async function blastRadius(
   }
   const warnings = isWhole ? [] : [unfinished(found, trial.services.length)];
   if (found.stranded.size > 0) {
-    const those = list([...found.stranded].map(([key, addresses]) => `${key} (${addresses.join(", ")})`));
+    const those = list([...found.stranded].map(([key, addresses]) => `${key} (${addresses.join(", ")})`).sort());
     warnings.push(
       mayMove
         ? `moved, as ${renumberAnnotation} allows, since their addresses would be in no pool: ${those}`

@@ -57,11 +57,18 @@ const cases: { name: string; pools: string[]; services: Record<string, Partial<S
       want: ["early=10.0.0.1", "late=10.0.1.1"],
     },
     {
-      name: "an address that another host has is given to nobody",
-      pools: ["name: a, addresses: [10.0.0.1/32]"],
+      name: "an address of a strict pool that another host has is given to nobody",
+      pools: ["name: a, conflict-probe: strict, addresses: [10.0.0.1/32]"],
       services: { a: {} },
       occupied: "10.0.0.1",
       want: ["a="],
+    },
+    {
+      name: "an address of another pool is given, whatever is reported of it",
+      pools: ["name: a, addresses: [10.0.0.1/32]"],
+      services: { a: {} },
+      occupied: "10.0.0.1",
+      want: ["a=10.0.0.1"],
     },
   ];
 for (const { name, pools: lines, services, occupied, want } of cases)

@@ -1,6 +1,7 @@
 import { Allocator, type PoolUsage } from "#pkg/allocator";
-import type { Config } from "#pkg/config";
+import { type Config, isStrict, PoolIndex } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
+import { parseAddress } from "#pkg/net";
 import { readRequest } from "#pkg/service";
 import { type Decision, decide, keep } from "./decide.ts";
 
@@ -42,7 +43,7 @@ export function* keepAll(
 /**
  * Decides on all Services, as the controller does after a start: they keep what their status has as far as they may, then each gets what it
  * asks for, by key, until nothing changes any more. A step for each, with what has been decided so far.
- * @param occupied addresses that other hosts of the network have -> who
+ * @param occupied addresses that other hosts of the network have -> who; they count in strict pools
  * @param namespaces namespace -> its labels
  */
 export function* assigning(
@@ -57,7 +58,13 @@ export function* assigning(
   const current = new Map([...services].map((service) => [service.key, service])); // service key -> Service as its status will be
   const decisions = new Map<string, Decision>();
   for (const _ of keepAll(current.keys(), (key) => current.get(key), allocator, "recorded")) yield decisions;
-  allocator.setOccupied(occupied);
+  const index = new PoolIndex(pools);
+  const isHeeded = (text: string) => {
+    const address = parseAddress(text);
+    const pool = address && index.find(address);
+    return pool !== undefined && isStrict(pool);
+  };
+  allocator.setOccupied(new Map([...occupied].filter(([text]) => isHeeded(text))));
   const keys = [...current.keys()].sort();
   for (let round = 0, changed = true; changed && round < maxRounds; round++) {
     changed = false;

@@ -62,6 +62,11 @@ export function hasOwners({ protocols, kernel }: Pick<Pool, "protocols" | "kerne
   return protocols.includes("layer2") || (kernel !== undefined && kernel.placement !== "routed");
 }
 
+/** Whether the pool gives no address that another host has, as speakers report. */
+export function isStrict(pool: Pick<Pool, "protocols" | "kernel" | "conflictProbe">): boolean {
+  return hasOwners(pool) && pool.conflictProbe === "strict";
+}
+
 /** The entry for an address in the kernel of nodes that serve it. */
 export interface KernelPlacement {
   /** `routed`: each node has it by itself. `lan`: its owner, on a NIC in its subnet. `auto`: as `lan` where a node is in its subnet, else `routed`. */

@@ -12,6 +12,7 @@ export {
   type Fence,
   formatProtocols,
   hasOwners,
+  isStrict,
   type KernelPlacement,
   type LabelSelector,
   type NamespaceSet,

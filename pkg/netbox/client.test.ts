@@ -199,7 +199,7 @@ for (const [given, says] of refusals)
     });
   });
 
-const faults: Record<Exclude<Fault, "silence">, { readonly says: RegExp; readonly isUnclear: boolean }> = {
+const faults: Record<Exclude<Fault, "silence" | "late">, { readonly says: RegExp; readonly isUnclear: boolean }> = {
   noAnswer: { says: /NetBox does not answer/, isUnclear: true },
   lostAnswer: { says: /NetBox does not answer/, isUnclear: true },
   halfAnAnswer: { says: /the answer of NetBox breaks off/, isUnclear: true },

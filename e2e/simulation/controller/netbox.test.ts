@@ -1,9 +1,9 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { seededRandom } from "#pkg/clock";
+import { type Random, seededRandom, sleep } from "#pkg/clock";
 import { secret } from "#pkg/k8s/testing";
-import { FakeNetbox } from "#pkg/netbox/testing";
+import { FakeNetbox, type Fault } from "#pkg/netbox/testing";
 import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";
 import type { Model, ModelPool, ModelQuota } from "./model.ts";
 import { forSeeds } from "./seeds.ts";
@@ -46,11 +46,36 @@ const configurations: readonly Configuration[] = poolLists.flatMap((those) =>
 
 const description = /^Kubernetes Service (\S+) /;
 
-/** A NetBox that keeps the pools of the scene, and what is to be true of it. */
+const faults: readonly Fault[] = ["noAnswer", "lostAnswer", "error", "tooMany", "notJson", "halfAnAnswer", "silence", "late"];
+const slow = "NetBox is slow";
+// A request that fails again and again is tried again after five minutes at the latest.
+const maxRetryMinutes = 6;
+
+/** A NetBox that keeps the pools of the scene, and what is to be true of it. It fails, is slow, restarts, and answers too late at times. */
 class NetboxScene implements Scene {
   readonly configurations = configurations;
   readonly first = configurations[0] ?? { pools: [], quotas: [] };
   readonly netbox = FakeNetbox.inMemory("10.0.1.0-10.0.1.2", "fd00:a1::1-fd00:a1::2");
+  readonly #random: Random;
+  #isTroubled = false;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** What happens to it from now on, until it is well again. */
+  readonly before = (world: World): void => {
+    const { netbox } = this;
+    const pick = (limit: number) => Math.floor(this.#random() * limit);
+    netbox.faults.length = 0;
+    netbox.beforeAnswer = undefined;
+    this.#isTroubled = pick(4) === 0;
+    if (!this.#isTroubled) return;
+    const isRestart = pick(3) === 0;
+    for (let count = 1 + pick(6); count > 0; count--)
+      netbox.faults.push(isRestart ? "noAnswer" : pick(3) === 0 ? undefined : faults[pick(faults.length)]);
+    if (pick(3) === 0) netbox.beforeAnswer = () => sleep(world.clock, slow, pick(9_000));
+  };
 
   readonly fieldsOf = ({ netbox: mode, addresses }: ModelPool): object => {
     if (mode === undefined) return {};
@@ -66,7 +91,7 @@ class NetboxScene implements Scene {
       await this.#quiet(world);
       world.clock.advanceBy(61_000);
       await this.#quiet(world);
-      if (minutes > 1 && this.#changes === before) return;
+      if (minutes > (this.#isTroubled ? maxRetryMinutes : 1) && this.#changes === before) return;
     }
     assert.fail(`NetBox does not come to rest:\n${this.netbox.requests.slice(-20).join("\n")}`);
   };
@@ -113,7 +138,7 @@ class NetboxScene implements Scene {
       await world.settle();
       for (let turns = 0; turns < 3; turns++) await setImmediate();
       await world.settle();
-      if (this.netbox.requests.length > before) rounds = 0;
+      if (this.netbox.requests.length > before || world.clock.pending().includes(slow)) rounds = 0;
     }
   }
 }
@@ -124,10 +149,10 @@ forSeeds(
   "with pools in NetBox the controller does what the plain model allows and demands, and NetBox comes to rest",
   40,
   async (seed) => {
-    const scene = new NetboxScene();
+    const random = seededRandom(seed);
+    const scene = new NetboxScene(random);
     globalThis.fetch = scene.netbox.fetch;
     try {
-      const random = seededRandom(seed);
       if (random() < 0.3) scene.netbox.add("10.0.1.1/24", { description: "router" });
       const world = await startWorld(undefined);
       world.cluster.put(

@@ -20,6 +20,8 @@ export interface Scene {
   readonly configurations: readonly Configuration[];
   /** In force at the start. */
   readonly first: Configuration;
+  /** Called before people do something. */
+  readonly before?: (world: World) => void;
   /** Waits until nothing is left to be done. */
   readonly rest?: (world: World) => Promise<void>;
   /** Recorded holders of addresses elsewhere. */
@@ -83,6 +85,7 @@ export class Story {
   async step(): Promise<void> {
     const before = this.#look();
     const inForceBefore = this.#inForce;
+    this.#scene.before?.(this.#world);
     const touched = this.#act();
     await this.#world.settle();
     await this.#scene.rest?.(this.#world);

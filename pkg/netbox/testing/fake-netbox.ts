@@ -15,8 +15,17 @@ export interface StoredAddress {
   readonly dns_name: string;
 }
 
-/** Fault of the next request. */
-export type Fault = "noAnswer" | "lostAnswer" | "error" | "tooMany" | "notJson" | "redirect" | "halfAnAnswer" | "silence";
+/** Fault of the next request. With `silence` NetBox does nothing and says nothing; with `late` it does it, and says so too late. */
+export type Fault =
+  | "noAnswer"
+  | "lostAnswer"
+  | "error"
+  | "tooMany"
+  | "notJson"
+  | "redirect"
+  | "halfAnAnswer"
+  | "silence"
+  | "late";
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -34,8 +43,8 @@ export class FakeNetbox implements AsyncDisposable {
   pageSize = 50;
   token = "0123456789abcdef0123456789abcdef01234567";
   enforceUnique = true;
-  /** Actions of others in NetBox before a request is answered. */
-  beforeAnswer: (() => void) | undefined;
+  /** Actions of others in NetBox before a request is answered, or a promise of them where that takes time. */
+  beforeAnswer: (() => void | Promise<void>) | undefined;
   readonly #tags = new Set(["k8s", "cluster-a"]);
   readonly #tenants = new Set(["k8s-prod"]);
   readonly #parents: readonly { readonly kind: "prefixes" | "ip-ranges"; readonly range: AddressRange }[];
@@ -58,8 +67,18 @@ export class FakeNetbox implements AsyncDisposable {
   readonly fetch = async (url: string | URL | Request, { method = "GET", body }: RequestInit = {}): Promise<Response> => {
     const asked = new URL(`${url}`);
     this.requests.push(`${method} ${asked.pathname}`);
+    await this.beforeAnswer?.();
+    const fault = this.faults.shift();
+    if (fault === "noAnswer") throw new TypeError("fetch failed");
+    if (fault === "silence") throw new DOMException("", "TimeoutError");
+    const refusal = refusalOf(fault);
+    if (refusal !== undefined) return new Response(refusal.body, refusal);
     const { status, body: said } = this.#handle(method, asked, typeof body === "string" ? JSON.parse(body) : {});
-    return new Response(status === 204 ? null : JSON.stringify(said), { status });
+    if (fault === "lostAnswer") throw new TypeError("fetch failed");
+    if (fault === "late") throw new DOMException("", "TimeoutError");
+    const brokenOff = () => new ReadableStream({ pull: (stream) => stream.error(new TypeError("terminated")) });
+    const text = fault === "halfAnAnswer" ? brokenOff() : JSON.stringify(said);
+    return new Response(status === 204 ? null : text, { status });
   };
 
   /** @param parents prefixes and ranges that it knows, as text */
@@ -96,18 +115,16 @@ export class FakeNetbox implements AsyncDisposable {
     const octets: Buffer[] = [];
     for await (const chunk of request) octets.push(chunk);
     const text = Buffer.concat(octets).toString();
-    this.beforeAnswer?.();
+    await this.beforeAnswer?.();
     const fault = this.faults.shift();
     if (fault === "silence") return;
     if (fault === "noAnswer") return void request.socket.destroy();
-    if (fault === "redirect") return void response.writeHead(301, { location: "https://elsewhere.example.com/" }).end();
-    if (fault === "error") return send(response, 500, { error: "database is locked", exception: "OperationalError" });
-    if (fault === "tooMany")
-      return void response.writeHead(429, { "retry-after": "7" }).end('{"detail":"Request was throttled."}');
-    if (fault === "notJson") return void response.writeHead(200, { "content-type": "text/html" }).end("<html>log in</html>");
+    const refusal = refusalOf(fault);
+    if (refusal !== undefined) return void response.writeHead(refusal.status, refusal.headers).end(refusal.body);
     const scheme = this.token.startsWith("nbt_") ? "Bearer" : "Token";
     if (headers.authorization !== `${scheme} ${this.token}`) return send(response, 403, { detail: "Invalid token" });
     const { status, body } = this.#handle(method, url, text === "" ? {} : JSON.parse(text));
+    if (fault === "late") return;
     if (fault === "lostAnswer") return void request.socket.destroy();
     if (fault === "halfAnAnswer") {
       const answer = JSON.stringify(body);
@@ -184,6 +201,17 @@ export class FakeNetbox implements AsyncDisposable {
     if (stored.id === this.#nextId) this.#nextId++;
     return { status, body: stored };
   }
+}
+
+/** What answers in its place; undefined where it answers itself. */
+function refusalOf(fault: Fault | undefined): { status: number; headers: Record<string, string>; body: string } | undefined {
+  const json = { "content-type": "application/json" };
+  if (fault === "redirect") return { status: 301, headers: { location: "https://elsewhere.example.com/" }, body: "" };
+  if (fault === "error")
+    return { status: 500, headers: json, body: '{"error":"database is locked","exception":"OperationalError"}' };
+  if (fault === "tooMany") return { status: 429, headers: { "retry-after": "7" }, body: '{"detail":"Request was throttled."}' };
+  if (fault === "notJson") return { status: 200, headers: { "content-type": "text/html" }, body: "<html>log in</html>" };
+  return undefined;
 }
 
 function fieldsOf({ status, role, ...body }: Body): Partial<StoredAddress> {

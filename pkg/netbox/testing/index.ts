@@ -1,2 +1,2 @@
 /** A NetBox for tests. */
-export { FakeNetbox } from "./fake-netbox.ts";
+export { FakeNetbox, type Fault } from "./fake-netbox.ts";

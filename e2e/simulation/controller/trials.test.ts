@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
+import { type Random, seededRandom } from "#pkg/clock";
+import { parseConfig } from "#pkg/config";
+import type { ObjectMeta } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
+import { annotations } from "#pkg/service";
+import type { Controller } from "../../../controller/controller.ts";
+import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";
+import { reviewChange } from "../../../controller/webhook/review.ts";
+import { forSeeds } from "./seeds.ts";
+
+const namespaces = ["one", "two"];
+const keys = namespaces.flatMap((name) => ["a", "b", "c"].map((each) => `${name}/${each}`));
+const of = (labels: string) => `[{match-labels: {tenant: ${labels}}}]`;
+const pool = (name: string, addresses: string, more = "") =>
+  `- {name: ${name}, protocol: layer2, addresses: [${addresses}]${more}}\n`;
+const lan = pool("lan", "10.0.0.0/31");
+// The first ask for nothing but the ConfigMap; others for labels of namespaces, or for what speakers say of the network, or for both.
+const texts = [
+  lan,
+  pool("lan", "10.0.0.0/30"),
+  `${lan}${pool("tenants", "10.1.0.0/31", `, namespace-selectors: ${of("x")}`)}`,
+  `${lan}${pool("strict", "10.2.0.0/31", ", conflict-probe: strict")}`,
+  pool("lan", "10.0.0.0/30", ", conflict-probe: strict"),
+  `${pool("strict", "10.2.0.0/31", `, conflict-probe: strict, namespace-selectors: ${of("y")}`)}${pool("lan", "10.0.0.0/30")}`,
+  `${lan}quotas:\n- {namespace-selectors: ${of("x")}, pools: [lan], ipv4: 1}\n`,
+  pool("other", "10.9.0.0/30"),
+].map((text) => `address-pools:\n${text}`);
+const occupiable = ["10.0.0.1", "10.0.0.2", "10.2.0.0"];
+
+/** Somebody changes the cluster, then has a configuration tried, by the controller at work and by one that stands by and has decided nothing. */
+class Trials {
+  readonly #random: Random;
+  readonly #world: World;
+  #text = texts[0] ?? "";
+
+  constructor(random: Random, world: World) {
+    this.#random = random;
+    this.#world = world;
+    for (const name of namespaces) this.#label(name);
+  }
+
+  async step(): Promise<void> {
+    for (let count = this.#pick([0, 1, 2, 3]); count > 0; count--) this.#act();
+    await this.#world.settle();
+    // By then what is reported counts, or does not for good.
+    this.#world.clock.advanceBy(60_000);
+    await this.#world.settle();
+    if (this.#random() < 0.1) {
+      await this.#world.restart();
+      await this.#world.settle();
+    }
+    const text = this.#pick(texts);
+    const expected = await this.#review(this.#world.controller, text);
+    const standby = this.#world.startStandby();
+    assert.deepEqual(await this.#review(standby, text), expected, "what a standby says");
+    await standby[Symbol.asyncDispose]();
+    if (this.#random() < 0.5) await this.#apply(text, expected);
+  }
+
+  /** Puts it in place: what was said is what happens. */
+  async #apply(text: string, warnings: readonly string[]): Promise<void> {
+    const { cluster, controller } = this.#world;
+    const before = new Map(keys.map((key) => [key, cluster.service(key)?.ingress.join()]));
+    const inForce = controller.configuration.inForce;
+    this.#world.config(text);
+    await this.#world.settle();
+    const isStranding = warnings.some((warning) => warning.startsWith("not used until"));
+    const isUsed = controller.configuration.verdict.cause === "inForce";
+    assert.equal(isUsed, !isStranding, warnings.join("\n"));
+    if (!isUsed) assert.equal(controller.configuration.inForce, inForce);
+    else this.#text = text;
+    const said = isUsed ? warnings.join("\n") : "";
+    for (const [key, had] of before) {
+      const has = cluster.service(key)?.ingress.join();
+      if (has !== had) assert.ok(said.includes(key), `${key} had ${had} and has ${has}; said was: ${said}`);
+    }
+    if (!isUsed) this.#world.config(this.#text);
+    await this.#world.settle();
+  }
+
+  async #review(controller: Controller, after: string): Promise<readonly string[]> {
+    const { clock } = this.#world;
+    const before = { config: this.#text };
+    const request = { uid: "1", namespace, name: "config", data: { config: after }, annotations: {}, before };
+    const verdict = reviewChange(
+      request,
+      {
+        namespace,
+        configMap: "config",
+        parse: async (text) => parseConfig(text),
+        trial: (parsed, until) => controller.trial(parsed, until),
+      },
+      { now: () => clock.now(), deadline: clock.now() + 2_000, nextTurn: () => setImmediate() },
+    );
+    await setImmediate();
+    await this.#world.settle();
+    const { allowed, warnings } = await verdict;
+    assert.ok(allowed);
+    return warnings;
+  }
+
+  #act(): void {
+    const { cluster } = this.#world;
+    const dice = this.#random();
+    const key = this.#pick(keys);
+    if (dice < 0.15) this.#label(this.#pick(namespaces));
+    else if (dice < 0.35) this.#world.occupied(...occupiable.filter(() => this.#random() < 0.4));
+    else if (dice < 0.5) cluster.remove("services", key);
+    else {
+      const { ingress = [], uid = key } = cluster.service(key) ?? {};
+      const wanted = this.#random() < 0.25 ? this.#pick(["10.0.0.0", "10.0.0.1", "10.2.0.0"]) : "";
+      const named = wanted === "" && this.#random() < 0.3 ? { [annotations.pool]: this.#pick(["lan", "strict", "tenants"]) } : {};
+      cluster.put("services", service(key, { ingress, uid, loadBalancerIP: wanted, annotations: named }));
+    }
+  }
+
+  #label(name: string): void {
+    const labels = this.#pick([{}, { tenant: "x" }, { tenant: "y" }]) as Readonly<Record<string, string>>;
+    this.#world.cluster.put("namespaces", { key: name, name, uid: name, resourceVersion: "1", labels } as unknown as ObjectMeta);
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.#random() * items.length)] as T;
+  }
+}
+
+forSeeds("what the webhook says of a configuration a standby says too, and it is what happens", 100, async (seed) => {
+  const world = await startWorld(texts[0]);
+  const trials = new Trials(seededRandom(seed), world);
+  for (let step = 0; step < 15; step++) await trials.step();
+});
