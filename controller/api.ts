@@ -2,7 +2,7 @@ import { poolsOf } from "#pkg/allocator";
 import { commonInputs } from "#pkg/assignment";
 import { type Clock, dateOf } from "#pkg/clock";
 import { describeRecording, findEntries, type Recorder } from "#pkg/core";
-import { type Asked, json, OneLine, type Routes } from "#pkg/http";
+import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
 import { fingerprint } from "#pkg/live-config";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
@@ -23,7 +23,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "controller", version: packageJson.version, leader: controller().isWorking });
 
-  function* services({ query }: Asked) {
+  function* services({ query }: RouteRequest) {
     for (const { service, allocation, verdict, since } of controller().services(query.get("service") ?? undefined)) {
       if (query.has("problems") && !isProblem(verdict)) {
         yield undefined;
@@ -35,7 +35,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
     }
   }
 
-  function* briefServices(asked: Asked) {
+  function* briefServices(asked: RouteRequest) {
     for (const one of services(asked)) yield one && new OneLine({ ...one, verdict: brief(one.verdict) });
   }
 
@@ -54,7 +54,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
     };
   };
 
-  function* verdicts(asked: Asked): Iterable<VerdictEntry | undefined> {
+  function* verdicts(asked: RouteRequest): Iterable<VerdictEntry | undefined> {
     if (!controller().isWorking) return;
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
     for (const { pool: name, verdict } of pools())
@@ -62,7 +62,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
     for (const one of services(asked)) yield one && { kind: "service", name: one.service, ...one.verdict };
   }
 
-  const recording = ({ query }: Asked) => {
+  const recording = ({ query }: RouteRequest) => {
     const about = query.get("about");
     const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
     return { ...self(), options: {}, epoch: date(0), ...entries };

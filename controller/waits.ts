@@ -1,4 +1,4 @@
-import { type Allocation, type Allocator, counterText, type Holder, holdersOf, type Refusal } from "#pkg/allocator";
+import { type Allocation, type Allocator, counterText, holdersOf, type Refusal, type ReservedFor } from "#pkg/allocator";
 import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Wait } from "./wait-list.ts";
@@ -129,7 +129,7 @@ export function freeInPool(pool: string, family: Family): string {
   return `free ${family} in ${JSON.stringify(pool)}`;
 }
 
-function freeFor(holder: Holder): string {
+function freeFor(holder: ReservedFor): string {
   return `free for ${Object.values(holder).join(" ")}`;
 }
 

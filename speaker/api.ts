@@ -2,7 +2,7 @@ import type { Bfd } from "#pkg/bfd";
 import { type Clock, dateOf } from "#pkg/clock";
 import { formatProtocols } from "#pkg/config";
 import { describeRecording, findEntries, type Recorder } from "#pkg/core";
-import { type Asked, json, OneLine, type Routes } from "#pkg/http";
+import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
 import type { KernelKeeper } from "#pkg/kernel";
 import { fingerprint } from "#pkg/live-config";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
@@ -36,7 +36,7 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: view.node });
 
-  function* services({ query }: Asked) {
+  function* services({ query }: RouteRequest) {
     const sessions = new Map(bgp.peers.map((peer) => [peer.key, sessionOf(peer)]));
     const only = query.get("service");
     for (const key of view.loadBalancers(only === null ? undefined : [only])) {
@@ -50,7 +50,7 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
     }
   }
 
-  function* briefServices(asked: Asked) {
+  function* briefServices(asked: RouteRequest) {
     for (const one of services(asked))
       yield one &&
         new OneLine({
@@ -110,7 +110,7 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
     };
   };
 
-  function* verdicts(asked: Asked): Iterable<VerdictEntry | undefined> {
+  function* verdicts(asked: RouteRequest): Iterable<VerdictEntry | undefined> {
     const isWanted = ({ verdict }: { readonly verdict: VerdictEntry | ReturnType<typeof answer> }) =>
       !asked.query.has("problems") || isProblem(verdict);
     for (const dated of objects.node()) yield { kind: "node", name: view.node, ...answer(dated, date) };
@@ -128,7 +128,7 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
     }
   }
 
-  const recording = ({ query }: Asked) => {
+  const recording = ({ query }: RouteRequest) => {
     const about = query.get("about");
     const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
     return { ...self(), options: view.options, epoch: date(0), ...entries };

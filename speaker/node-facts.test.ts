@@ -4,16 +4,16 @@ import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { Item } from "#pkg/kernel";
 import type { Address } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
-import type { AddressPlacement, Holder, Verdict } from "#pkg/placement";
+import type { AddressPlacement, Holder, PlacementResult } from "#pkg/placement";
 import { setService, setSlice } from "./core/services.ts";
 import { createState } from "./core/state.ts";
 import { SpeakerView } from "./core/view.ts";
 import { keptBy } from "./node-facts.ts";
 
 const x = address("192.0.2.1");
-const announced: Verdict = { announced: true };
+const announced: PlacementResult = { announced: true };
 
-function placement(of: Address, verdict: Verdict = announced): AddressPlacement {
+function placement(of: Address, verdict: PlacementResult = announced): AddressPlacement {
   const election = { electionAddress: of, contenders: ["node1"], candidates: ["node1"], owner: "node1" };
   return {
     ...election,

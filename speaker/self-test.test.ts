@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import type { InterfaceState, Question, WireAnswer } from "#pkg/layer2";
+import type { InterfaceState, WireAnswer, WireQuestion } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -49,7 +49,7 @@ async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 
   }
   let most = 0;
   const asker = {
-    async ask(_link: InterfaceState, questions: readonly Question[]) {
+    async ask(_link: InterfaceState, questions: readonly WireQuestion[]) {
       most = Math.max(most, questions.length);
       for (const { address } of questions) asked.set(address.toString(), (asked.get(address.toString()) ?? 0) + 1);
       return new Map(questions.map(({ address }) => [address.toString(), answer]));

@@ -3,7 +3,7 @@ import { parseConfig } from "#pkg/config";
 import { configKey, fingerprint } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
-import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import { type CommandInput, clusterCommand, type Found } from "../cluster/cluster-command.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
 import { type Options, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
@@ -68,7 +68,7 @@ async function confirmed(io: Io, yes: boolean, hurting: boolean): Promise<boolea
 
 /** @returns the file with what was in the ConfigMap, if there was anything */
 async function keepFormer(
-  { io, now }: Question,
+  { io, now }: CommandInput,
   backup: string | undefined,
   { text }: Installation,
 ): Promise<string | undefined> {
@@ -115,7 +115,7 @@ interface Applied {
   readonly wanted: string;
 }
 
-async function finish(question: Question, applied: Applied): Promise<Found> {
+async function finish(question: CommandInput, applied: Applied): Promise<Found> {
   const { yes, timeoutMs, value, way, outcome, client, installation, wanted } = applied;
   const { io, processes, systemNamespace } = question;
   const { unreachable, late } = outcome;

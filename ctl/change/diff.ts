@@ -1,4 +1,4 @@
-import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import { type CommandInput, clusterCommand, type Found } from "../cluster/cluster-command.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { tryConfiguration } from "./trial.ts";
 
@@ -23,7 +23,7 @@ namespace.`,
 });
 
 /** Finds the effects of the configuration in a file. */
-export async function tryFile(question: Question, file: string): Promise<Found> {
+export async function tryFile(question: CommandInput, file: string): Promise<Found> {
   const trial = await tryConfiguration(question, file);
   if (trial === undefined) return notValid;
   const { change, doubts, unreachable } = trial;

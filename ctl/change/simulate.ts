@@ -1,7 +1,7 @@
 import { maskControls } from "#pkg/text";
 import { type ClusterState, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
-import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import { type CommandInput, clusterCommand, type Found } from "../cluster/cluster-command.ts";
 import { type Picture, readSlices, takePicture } from "../cluster/cluster-state.ts";
 import { needed, readInstallation } from "../cluster/installation.ts";
 import type { Unreachable } from "../cluster/processes.ts";
@@ -53,7 +53,7 @@ export interface UnknownNodes {
 
 /** @throws {UsageError} where the API server does not give what it takes */
 export async function simulateNodes(
-  { processes, api, systemNamespace }: Pick<Question, "processes" | "api" | "systemNamespace">,
+  { processes, api, systemNamespace }: Pick<CommandInput, "processes" | "api" | "systemNamespace">,
   what: "lose" | "drain",
   names: readonly string[],
 ): Promise<NodesSimulation | UnknownNodes> {
@@ -67,7 +67,7 @@ export async function simulateNodes(
   return { change: nodeChange(state, after), doubts, unreachable };
 }
 
-async function nodes(question: Question, what: "lose" | "drain", names: readonly string[]): Promise<Found> {
+async function nodes(question: CommandInput, what: "lose" | "drain", names: readonly string[]): Promise<Found> {
   const simulation = await simulateNodes(question, what, names);
   const { unreachable } = simulation;
   if ("unknown" in simulation) {

@@ -1,6 +1,6 @@
 import { type ConfigChange, configChange } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
-import type { Found, Question } from "../cluster/cluster-command.ts";
+import type { CommandInput, Found } from "../cluster/cluster-command.ts";
 import { takePicture } from "../cluster/cluster-state.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
 import { checkInput, type NewConfiguration, readNewConfiguration } from "./new-configuration.ts";
@@ -18,7 +18,7 @@ export interface Trial {
 
 /** Tries the configuration in a file, and changes nothing. @returns undefined where it has errors, which are printed */
 export async function tryConfiguration(
-  { processes, api, systemNamespace, io }: Pick<Question, "processes" | "api" | "systemNamespace" | "io">,
+  { processes, api, systemNamespace, io }: Pick<CommandInput, "processes" | "api" | "systemNamespace" | "io">,
   file: string,
 ): Promise<Trial | undefined> {
   checkInput(file, io);

@@ -21,7 +21,7 @@ export interface Found {
 }
 
 /** The input of a command. */
-export interface Question {
+export interface CommandInput {
   readonly processes: Processes;
   readonly args: readonly string[];
   readonly format: Format;
@@ -52,7 +52,7 @@ interface ClusterCommandDescription<O extends Options> {
   readonly isOnce?: boolean;
   /** Exit statuses besides those that all have, as a sentence. */
   readonly exits?: string;
-  readonly find: (question: Question, values: Values<O>) => Promise<Found>;
+  readonly find: (question: CommandInput, values: Values<O>) => Promise<Found>;
 }
 
 /** For commands that ask the processes of a cluster, or its API server. */
@@ -98,7 +98,7 @@ export function clusterCommand<const O extends Options = Record<never, Option>>(
 async function run(
   values: Values<typeof sharedOptions>,
   args: readonly string[],
-  find: (question: Question) => Promise<Found>,
+  find: (question: CommandInput) => Promise<Found>,
   io: Io,
 ): Promise<number> {
   const { kubeconfig, context } = values;

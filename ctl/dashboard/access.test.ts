@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admit, type Refusal, securityHeaders } from "./access.ts";
+import { type AccessRefusal, admit, securityHeaders } from "./access.ts";
 
 const run = { port: 4711, token: "0123456789abcdef" };
 const own = { host: "127.0.0.1:4711" };
@@ -53,7 +53,7 @@ const cases: { name: string; method?: string; url?: string; headers: Record<stri
 for (const { name, method = "GET", url = "/0123456789abcdef/", headers, want } of cases)
   test(`${typeof want === "string" ? "admitted" : "refused"}: ${name}`, () => {
     const found = admit({ method, url, headers }, run);
-    assert.equal(typeof found === "string" ? found : (found satisfies Refusal).status, want);
+    assert.equal(typeof found === "string" ? found : (found satisfies AccessRefusal).status, want);
   });
 
 test("the page may load and ask nothing but this server, and nothing may be put into it", () => {

@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 /** Why a request is not answered. */
-export interface Refusal {
+export interface AccessRefusal {
   readonly status: number;
   readonly why: string;
 }
@@ -38,7 +38,7 @@ export const securityHeaders: Readonly<Record<string, string>> = {
 export function admit(
   request: Pick<IncomingMessage, "method" | "url" | "headers">,
   { port, token }: { readonly port: number; readonly token: string },
-): string | Refusal {
+): string | AccessRefusal {
   const { method, url = "", headers } = request;
   const names = [`127.0.0.1:${port}`, `localhost:${port}`];
   const { host = "", origin } = headers;

@@ -7,7 +7,7 @@ import type { Io } from "../io.ts";
 import { explainSubject } from "../views/explain.ts";
 import { pageFiles } from "./bundle.ts";
 import { Collector } from "./collector.ts";
-import { type Question, serveDashboard } from "./server.ts";
+import { type PageQuestion, serveDashboard } from "./server.ts";
 
 const help = `Serves a page on this machine that shows the cluster as it is now: pools and their addresses, Services, nodes, BGP peers, and what
 changes. Prints its address, to be opened in a browser here, and runs until Ctrl-C. The address has a token without which nothing is
@@ -42,10 +42,10 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
     clock: new SystemClock(),
     date: io.now,
   });
-  const explain: Question = (query) => explainSubject(collector.processes, query.get("subject") ?? "", namespace);
-  const history: Question = (query) => askHistory(collector.processes, readSubject(query.get("subject") ?? "", namespace));
+  const explain: PageQuestion = (query) => explainSubject(collector.processes, query.get("subject") ?? "", namespace);
+  const history: PageQuestion = (query) => askHistory(collector.processes, readSubject(query.get("subject") ?? "", namespace));
   const asked = { processes: collector.processes, api: () => io.cluster.api(cluster), systemNamespace };
-  const simulate: Question = (query) => {
+  const simulate: PageQuestion = (query) => {
     const what = query.has("drain") ? "drain" : "lose";
     return simulateNodes(asked, what, query.getAll(what));
   };

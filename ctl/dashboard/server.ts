@@ -9,13 +9,13 @@ import type { Model } from "./model/rows.ts";
 import { Streams } from "./stream.ts";
 
 /** A question that the page asks, beside what it is shown. @throws {UsageError} where the question is at fault */
-export type Question = (query: URLSearchParams) => Promise<object>;
+export type PageQuestion = (query: URLSearchParams) => Promise<object>;
 
 export interface DashboardOptions {
   /** 0: one that is free. */
   readonly port: number;
   readonly files: PageFiles;
-  readonly questions: Readonly<Record<string, Question>>; // path -> answer
+  readonly questions: Readonly<Record<string, PageQuestion>>; // path -> answer
 }
 
 export interface DashboardServer extends AsyncDisposable {
@@ -86,7 +86,10 @@ async function listen(server: Server, port: number): Promise<void> {
   }
 }
 
-async function answer(question: Question, query: URLSearchParams): Promise<{ readonly status: number; readonly body: object }> {
+async function answer(
+  question: PageQuestion,
+  query: URLSearchParams,
+): Promise<{ readonly status: number; readonly body: object }> {
   try {
     return { status: 200, body: await question(query) };
   } catch (error) {

@@ -6,7 +6,7 @@ import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { askAll, eachOnce, isOtherVersion, type Processes } from "../cluster/processes.ts";
 import type { Screen } from "../io.ts";
-import { type Examined, type Finding, findingsOf } from "./findings.ts";
+import { type DoctorFinding, type Examined, findingsOf } from "./findings.ts";
 
 export const doctor = clusterCommand({
   name: "doctor",
@@ -20,7 +20,7 @@ work, warnings what does not work as it should.`,
     const examined = await examine(processes, await api(), systemNamespace);
     const findings = findingsOf(examined);
     const value = { findings, processes: examined.targets.length, services: examined.services.length };
-    const has = (severity: Finding["severity"]) => findings.some((finding) => finding.severity === severity);
+    const has = (severity: DoctorFinding["severity"]) => findings.some((finding) => finding.severity === severity);
     // Processes that do not answer are among the findings.
     return { value, text: report(findings, examined, screen), unreachable: [], isMissing: has("error"), isLossy: has("warning") };
   },
@@ -67,12 +67,12 @@ function nameOf({ metadata }: RawNode): string {
 
 const colors = { error: "red", warning: "yellow", note: "gray" } as const;
 
-function report(findings: readonly Finding[], { targets, services }: Examined, { hasColor }: Screen): string {
+function report(findings: readonly DoctorFinding[], { targets, services }: Examined, { hasColor }: Screen): string {
   const lines = findings.flatMap(({ severity, where, found, fix }) => [
     `${hasColor ? styleText(colors[severity], severity, { validateStream: false }) : severity}: ${maskControls(`${where}: ${found}`)}`,
     ...(fix === "" ? [] : [`  -> ${maskControls(fix)}`]),
   ]);
-  const of = (severity: Finding["severity"]) =>
+  const of = (severity: DoctorFinding["severity"]) =>
     counted(findings.filter((finding) => finding.severity === severity).length, severity);
   const sum = [of("error"), of("warning"), of("note")].join(", ");
   const looked = `looked at: ${counted(targets.length, "process")}, ${counted(services.length, "Service")}`;

@@ -11,7 +11,7 @@ import type { MergedService } from "../cluster/merge.ts";
 import type { Answer, Processes, Unreachable } from "../cluster/processes.ts";
 
 /** One thing that is not well. */
-export interface Finding {
+export interface DoctorFinding {
   /** `error`: something does not work; `warning`: it works, but not as it should; `note`: worth to know. */
   readonly severity: "error" | "warning" | "note";
   /** What it is about, such as `pool lan` or `node node1, node2`. */
@@ -35,11 +35,11 @@ export interface Examined {
   readonly nodes: readonly string[] | undefined;
 }
 
-const severities: readonly Finding["severity"][] = ["error", "warning", "note"];
+const severities: readonly DoctorFinding["severity"][] = ["error", "warning", "note"];
 const maxNames = 5;
 
 /** Everything that is wrong, the worst first. Equal things are one finding, and what follows from a NIC that is down is left out. */
-export function findingsOf(all: Examined): Finding[] {
+export function findingsOf(all: Examined): DoctorFinding[] {
   return findingsWithout(
     all,
     new Set(all.verdicts.filter(({ body }) => body.verdicts.some(isNicDown)).map(({ target }) => target.node)),
@@ -47,7 +47,7 @@ export function findingsOf(all: Examined): Finding[] {
 }
 
 /** Findings without the statements that these nodes see no other node, and can announce nothing, or that others do not see them. */
-function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): Finding[] {
+function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): DoctorFinding[] {
   const examined: Examined = {
     ...rest,
     members: members.filter(({ target }) => !cutOff.has(target.node)),
@@ -77,8 +77,8 @@ function followsFromNic({ kind, cause }: VerdictsAnswer["verdicts"][number]): bo
   return kind === "node" && ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
 }
 
-function processFindings({ namespace, targets, unreachable, configurations }: Examined): Finding[] {
-  const findings: Finding[] = [];
+function processFindings({ namespace, targets, unreachable, configurations }: Examined): DoctorFinding[] {
+  const findings: DoctorFinding[] = [];
   for (const { target, why } of unreachable)
     findings.push({
       severity: "error",
@@ -121,7 +121,7 @@ function processFindings({ namespace, targets, unreachable, configurations }: Ex
   return findings;
 }
 
-function configurationFindings({ configurations }: Examined): Finding[] {
+function configurationFindings({ configurations }: Examined): DoctorFinding[] {
   const deciding = configurations.filter(({ body }) => body.leader !== false);
   const hashes = groups(deciding, ({ body }) => body.hash ?? "none");
   if (hashes.size < 2) return [];
@@ -138,8 +138,8 @@ function configurationFindings({ configurations }: Examined): Finding[] {
 }
 
 /** Speakers that answer here and do not see one another. */
-function ringFindings({ members }: Examined): Finding[] {
-  const findings: Finding[] = [];
+function ringFindings({ members }: Examined): DoctorFinding[] {
+  const findings: DoctorFinding[] = [];
   const known = members.map(({ target }) => target.node);
   for (const { target, body } of members) {
     const seen = new Set(body.members.filter(({ active }) => active).map(({ node }) => node));
@@ -162,7 +162,7 @@ function ringFindings({ members }: Examined): Finding[] {
   return findings;
 }
 
-function nodeFindings({ nodes, targets }: Examined): Finding[] {
+function nodeFindings({ nodes, targets }: Examined): DoctorFinding[] {
   const without = nodes?.filter((node) => !targets.some((target) => target.program === "speaker" && target.node === node)) ?? [];
   if (without.length === 0) return [];
   const found = `no speaker runs there: ${without.length === 1 ? "it announces" : "they announce"} nothing`;
@@ -171,7 +171,7 @@ function nodeFindings({ nodes, targets }: Examined): Finding[] {
 }
 
 /** Addresses of pools that other hosts have: no Service gets one. */
-function occupantFindings({ conflicts }: Examined): Finding[] {
+function occupantFindings({ conflicts }: Examined): DoctorFinding[] {
   const occupied = new Map(conflicts.flatMap(({ body }) => body.occupied.map((one) => [one.address, one])));
   return [...occupied.values()].map(({ address, mac, node }) => ({
     severity: "note",
@@ -191,7 +191,7 @@ interface Problem {
  * Problems that processes report themselves. Equal causes with equal messages are one finding, and so is each cause of many
  * Services.
  */
-function verdictFindings({ verdicts, services }: Examined): Finding[] {
+function verdictFindings({ verdicts, services }: Examined): DoctorFinding[] {
   const problems: Problem[] = [
     ...verdicts.flatMap(({ target, body }) =>
       body.verdicts.filter(isProblem).map(({ kind, name, peerName, ...verdict }): Problem => {
@@ -206,7 +206,7 @@ function verdictFindings({ verdicts, services }: Examined): Finding[] {
   const same = groups(problems, ({ kind, name, verdict: { state, cause, message } }) =>
     kind === "configuration" || kind === "pool" ? `${kind} ${name} ${message}` : `${kind} ${state} ${cause}`,
   );
-  return [...same.values()].flatMap((those): Finding[] => {
+  return [...same.values()].flatMap((those): DoctorFinding[] => {
     const [first] = those;
     if (first === undefined) return [];
     const { kind, verdict } = first;

@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { ApiServer, type ObjectInput } from "#e2e/apiserver";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
-import type { Finding } from "./checks/finding.ts";
+import type { TakeoverFinding } from "./checks/finding.ts";
 import type { Unread } from "./view.ts";
 
 const namespace = "metallb-system";
@@ -126,7 +126,7 @@ const psp = (name: string, policy: string): ObjectInput => ({
 });
 
 interface Output {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly TakeoverFinding[];
   readonly unread: readonly Unread[];
 }
 
@@ -151,7 +151,7 @@ suite("takeover --check", () => {
     return { status, ...(JSON.parse(out) as Output) };
   }
 
-  const told = (findings: readonly Finding[]) =>
+  const told = (findings: readonly TakeoverFinding[]) =>
     findings
       .filter(({ severity }) => severity !== "note")
       .map(({ severity, check, where, found }) => `${severity} ${check}: ${where}: ${found}`);

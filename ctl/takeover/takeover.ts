@@ -4,7 +4,7 @@ import { flagOf, isSet } from "../cluster/installation.ts";
 import { command, Exit, type Options, outputOption, UsageError, type Values } from "../command.ts";
 import type { Io } from "../io.ts";
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
-import type { Finding } from "./checks/finding.ts";
+import type { TakeoverFinding } from "./checks/finding.ts";
 import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.ts";
 import { checkOtherLoadBalancers } from "./checks/load-balancers.ts";
 import { checkKubeProxy, checkPorts } from "./checks/node.ts";
@@ -82,7 +82,7 @@ async function check(reader: Reader, namespace: string, lbClass: string, isDefau
     ...checkOtherLoadBalancers(view, classes),
     ...checkAlerts(view),
   ];
-  const order: readonly Finding["severity"][] = ["error", "warning", "note"];
+  const order: readonly TakeoverFinding["severity"][] = ["error", "warning", "note"];
   return { findings: all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)), unread: view.unread };
 }
 
@@ -100,7 +100,7 @@ function usable<T>(read: () => T): T {
   }
 }
 
-function statusOf(findings: readonly Finding[], unread: readonly Unread[]): number {
+function statusOf(findings: readonly TakeoverFinding[], unread: readonly Unread[]): number {
   if (findings.some(({ severity }) => severity === "error")) return Exit.invalid;
   return unread.length > 0 || findings.some(({ severity }) => severity === "warning") ? Exit.losses : Exit.ok;
 }
@@ -109,10 +109,10 @@ function json(value: object): string {
   return `${JSON.stringify(value, null, 2).split("\n").map(escapeControls).join("\n")}\n`;
 }
 
-function report(server: string, findings: readonly Finding[], unread: readonly Unread[]): string {
+function report(server: string, findings: readonly TakeoverFinding[], unread: readonly Unread[]): string {
   const lines = findings.flatMap(({ severity, found, where, advice }) => [`${severity}: ${where}: ${found}`, `  -> ${advice}`]);
   const missing = unread.map(({ what, why }) => `not read: ${what}: ${why}`);
-  const count = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity).length;
+  const count = (severity: TakeoverFinding["severity"]) => findings.filter((finding) => finding.severity === severity).length;
   const sum = `${server}: ${count("error")} errors, ${count("warning")} warnings, ${count("note")} notes${unread.length > 0 ? `, ${unread.length} not read` : ""}`;
   return `${[...lines, ...missing, sum].map(escapeControls).join("\n")}\n`;
 }

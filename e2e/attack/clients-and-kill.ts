@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { DemoCluster } from "#e2e/demo-cluster";
 
 import { allKnowAll } from "../bench/failover-common.ts";
-import type { Asked } from "../chaos/asker.ts";
+import type { ArpAnswers } from "../chaos/asker.ts";
 import type { Scene } from "./scene.ts";
 
 const services = 6;
@@ -53,7 +53,7 @@ export const clientsAndKill: Scene = {
       await victim.speaker.process.stop();
       await victim.speaker.start();
     }
-    const rows = asker.lines.filter((line) => line.startsWith("{")).map((line): Asked => JSON.parse(line));
+    const rows = asker.lines.filter((line) => line.startsWith("{")).map((line): ArpAnswers => JSON.parse(line));
     const both = rows.flatMap(({ at, answers }) => (Object.values(answers).some((macs) => macs.length > 1) ? [at] : []));
     const suspicions = cluster.nodes
       .flatMap(({ speaker }, index) => speaker.process.lines.slice(from[index]))

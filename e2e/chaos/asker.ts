@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { ArpAsker, monotonicNow } from "../bench/arp-asker.ts";
 
 /** Answers for the addresses, asked at an instant of `monotonicNow`. */
-export interface Asked {
+export interface ArpAnswers {
   readonly at: number;
   readonly answers: Readonly<Record<string, readonly string[]>>; // address -> MAC addresses, as twelve hexadecimal digits
 }
@@ -38,7 +38,7 @@ async function ask(addresses: readonly string[]): Promise<void> {
       const answers = Object.fromEntries(addresses.map((address, index) => [address, macs[index] ?? []]));
       const text = JSON.stringify(answers);
       if (text === printed && at - printedAt <= 1_000) continue;
-      console.log(JSON.stringify({ at, answers } satisfies Asked));
+      console.log(JSON.stringify({ at, answers } satisfies ArpAnswers));
       printed = text;
       printedAt = at;
     }

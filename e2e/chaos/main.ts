@@ -10,7 +10,7 @@ import { startKubernetesTarget } from "./targets/kubernetes.ts";
 import { startLabTarget } from "./targets/lab.ts";
 import { type Target, type Variant, variantOf } from "./targets/target.ts";
 import { checkOut } from "./targets/version.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import { type Judgement, judge } from "./verdict.ts";
 
 /** `make chaos`: faults drawn by a seed on real processes, watched from outside. */
 const seed = Number(process.env.SEED || Date.now() % 1_000_000);
@@ -18,7 +18,7 @@ const minutes = Number(process.env.MINUTES || 5);
 const beside = process.env.BESIDE ?? "";
 const cluster = process.env.CLUSTER || "lab";
 const nodes = 3;
-const headings: Readonly<Record<Verdict["result"], string>> = {
+const headings: Readonly<Record<Judgement["result"], string>> = {
   kept: "All promises were kept.",
   broken: "Promises were broken:",
   "not judged": "Not judged: nothing was seen to be wrong, but too little was seen.",
@@ -57,7 +57,7 @@ function startTarget(variant: Variant): Promise<Target> {
   return startLabTarget(nodes, variant, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
-function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; result: Verdict["result"] } {
+function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; result: Judgement["result"] } {
   const { samples, faults, requests, looks } = observer;
   const spans = spansOf(samples, end);
   const gaps = gapsOf(spans, done);

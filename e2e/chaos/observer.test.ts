@@ -5,7 +5,7 @@ import { type Done, gapsOf, spansOf } from "./chronicle.ts";
 import { ActLog } from "./known.ts";
 import { Observer } from "./observer.ts";
 import type { Target } from "./targets/target.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import { type Judgement, judge } from "./verdict.ts";
 
 const web = "192.0.2.1";
 const far = "198.51.100.1";
@@ -85,7 +85,7 @@ class Scene {
     }
   }
 
-  get judgment(): Verdict {
+  get judgment(): Judgement {
     const { samples, faults, looks } = this.observer;
     const gaps = gapsOf(spansOf(samples, this.now), this.log.done);
     return judge({ samples, gaps, faults, looks, unsettled: undefined, end: this.now });

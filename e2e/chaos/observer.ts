@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
-import type { Asked } from "./asker.ts";
+import type { ArpAnswers } from "./asker.ts";
 import type { Known } from "./known.ts";
 import { addressesOf, holdersOf, type Target, type TargetNode } from "./targets/target.ts";
 
@@ -184,7 +184,7 @@ export class Observer {
   }
 
   /** Judged by what was known when it was asked: answers are waited for. */
-  #sample({ at: askedAt, answers }: Asked): void {
+  #sample({ at: askedAt, answers }: ArpAnswers): void {
     const at = askedAt - this.#beganAt;
     const later = this.#moments.findIndex((moment) => moment.at > at);
     this.#moments.splice(0, (later < 0 ? this.#moments.length : later) - 1);

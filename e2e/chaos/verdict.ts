@@ -15,7 +15,7 @@ export interface Evidence {
   readonly end: Millis;
 }
 
-export interface Verdict {
+export interface Judgement {
   /** "not judged": nothing was seen to be wrong, and too little was seen. */
   readonly result: "kept" | "broken" | "not judged";
   /** Broken promises, and parts that were not judged. */
@@ -34,7 +34,7 @@ const longRunMs: Millis = 300_000;
 const maxSampleMs: Millis = 2_000;
 
 /** Whether the promises were kept, and whether enough was seen to say so. */
-export function judge({ samples, gaps, faults, looks, unsettled, end }: Evidence): Verdict {
+export function judge({ samples, gaps, faults, looks, unsettled, end }: Evidence): Judgement {
   const broken = [
     ...check(samples).map(
       ({ kind, address, since, found, what }) =>

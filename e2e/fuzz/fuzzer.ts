@@ -5,7 +5,7 @@ import { mutate } from "./mutations.ts";
 import type { Target } from "./target.ts";
 
 /** An input for which something is wrong. */
-export interface Finding {
+export interface FoundFault {
   readonly input: Uint8Array;
   readonly problem: string;
 }
@@ -26,7 +26,7 @@ const maxRecent = 8;
  * same chance, it always finds the same.
  */
 export class Fuzzer {
-  readonly findings: Finding[] = [];
+  readonly findings: FoundFault[] = [];
   executions = 0;
   /** The most that one did, as a part of what it may. */
   maxLoad = 0;

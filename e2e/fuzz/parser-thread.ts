@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import type { Finding } from "./fuzzer.ts";
+import type { FoundFault } from "./fuzzer.ts";
 import { CurrentInput, type Report, type Task } from "./task.ts";
 
 // Of its heap: enough for what the fuzzer keeps, and for the largest configuration.
@@ -38,7 +38,7 @@ export async function fuzzInThread(options: ThreadOptions, onReport: (report: Re
   watch[Symbol.dispose]();
   if (problem === undefined) return;
   await worker.terminate();
-  const finding: Finding = { input: current.input, problem };
+  const finding: FoundFault = { input: current.input, problem };
   onReport({ ...last, isLast: true, executions: current.count, findings: [...last.findings, finding] });
 }
 

@@ -1,4 +1,4 @@
-import type { Finding } from "./fuzzer.ts";
+import type { FoundFault } from "./fuzzer.ts";
 
 /** The task of a parser's thread. */
 export interface Task {
@@ -19,7 +19,7 @@ export interface Report {
   readonly reached: number;
   /** Of 1. */
   readonly maxLoad: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly FoundFault[];
   readonly inputs: readonly Uint8Array[];
   /** Of processor time. */
   readonly seconds: number;

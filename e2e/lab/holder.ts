@@ -51,7 +51,7 @@ export interface Command {
 }
 
 /** The namespaces of a lab, kept by one process in them. */
-export class Holder implements AsyncDisposable {
+export class NamespaceHolder implements AsyncDisposable {
   /** Process 1 of the lab, as a number in our own PID namespace. */
   readonly pid: number;
   readonly #unshare: ChildProcess;
@@ -65,7 +65,7 @@ export class Holder implements AsyncDisposable {
   }
 
   /** @throws {LabRefused} when the machine does not allow it */
-  static async start(): Promise<Holder> {
+  static async start(): Promise<NamespaceHolder> {
     const root = process.getuid?.() === 0;
     const missing = ["unshare", "nsenter", "ip"].find((program) => !installed(program));
     if (missing !== undefined) throw new LabRefused(explain({ root, missing, stderr: "", sysctl: readSysctl }));
@@ -78,7 +78,7 @@ export class Holder implements AsyncDisposable {
     const stderr = text(unshare.stderr);
     const ready = await Promise.race([once(unshare.stdout, "data").then(() => true), once(unshare, "exit").then(() => false)]);
     if (!ready) throw new LabRefused(explain({ root, stderr: await stderr, sysctl: readSysctl }));
-    return new Holder(unshare, childOf(unshare), root);
+    return new NamespaceHolder(unshare, childOf(unshare), root);
   }
 
   /** The nsenter command that enters a network namespace of the lab by name, or the lab's own. */

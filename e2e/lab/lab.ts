@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Holder } from "./holder.ts";
+import { NamespaceHolder } from "./holder.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { CommandError, type LabNamespaces, LabProcess, type RunOptions, result, type SpawnOptions } from "./process.ts";
 import { LabRefused } from "./refusal.ts";
@@ -13,12 +13,12 @@ export interface LabOptions {
 
 /** A network of its own, until it is disposed or this process ends. */
 export class Lab implements AsyncDisposable {
-  readonly #holder: Holder;
+  readonly #holder: NamespaceHolder;
   readonly #logs: string | undefined;
   readonly #namespaces: LabNamespaces;
   #last = 0;
 
-  private constructor(holder: Holder, logs: string | undefined) {
+  private constructor(holder: NamespaceHolder, logs: string | undefined) {
     this.#holder = holder;
     this.#logs = logs;
     this.#namespaces = {
@@ -34,13 +34,13 @@ export class Lab implements AsyncDisposable {
   /** @throws {LabRefused} when this user may not make one here, saying why and what to do */
   static async start({ logs }: LabOptions = {}): Promise<Lab> {
     if (logs !== undefined) mkdirSync(logs, { recursive: true });
-    return new Lab(await Holder.start(), logs);
+    return new Lab(await NamespaceHolder.start(), logs);
   }
 
   /** Why this user may not make labs here and what to do, false where they may: what a test gives as its reason to be skipped. */
   static async refusal(): Promise<string | false> {
     try {
-      await using _ = await Holder.start();
+      await using _ = await NamespaceHolder.start();
       return false;
     } catch (error) {
       if (error instanceof LabRefused) return error.message;

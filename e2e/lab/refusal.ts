@@ -6,7 +6,7 @@ export class LabRefused extends Error {
 }
 
 /** Facts known when the namespaces could not be made. */
-export interface Refusal {
+export interface NamespaceRefusal {
   readonly root: boolean;
   /** A program that is not installed. */
   readonly missing?: string;
@@ -21,13 +21,13 @@ const packageOf: Readonly<Record<string, string>> = { unshare: "util-linux", nse
 const asRoot = "or run this as root (with sudo)";
 
 /** One sentence with the cause where it is known, then what to do about it. */
-export function explain({ root, missing, stderr, sysctl }: Refusal): string {
+export function explain({ root, missing, stderr, sysctl }: NamespaceRefusal): string {
   if (missing !== undefined)
     return `Cannot start a lab: ${missing} is not installed: install the package ${packageOf[missing] ?? missing}`;
   return `Cannot start a lab: ${cause(root, sysctl)} (${stderr.trim() || "nothing on standard error"})`;
 }
 
-function cause(root: boolean, sysctl: Refusal["sysctl"]): string {
+function cause(root: boolean, sysctl: NamespaceRefusal["sysctl"]): string {
   for (const limit of ["user.max_net_namespaces", "user.max_pid_namespaces", "user.max_mnt_namespaces"])
     if (sysctl(limit) === "0") return `${limit} is 0: raise it with "sysctl -w ${limit}=1000"`;
   if (root) return "root may not make namespaces here: if this is a container, start it with --privileged";

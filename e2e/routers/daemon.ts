@@ -7,7 +7,7 @@ import { type KernelRoute, kernelRoute } from "./kernel-routes.ts";
 import type { NeighborStatus, Route, Router, RouterKind } from "./router.ts";
 
 /** Where a daemon runs. */
-export interface Place {
+export interface DaemonHost {
   readonly lab: Lab;
   readonly host: Host;
 }
@@ -15,11 +15,11 @@ export interface Place {
 /** The common part of all routers: processes of one host, and a folder in the lab's /run. */
 export abstract class Daemon implements Router {
   abstract readonly kind: RouterKind;
-  readonly #place: Place;
+  readonly #place: DaemonHost;
   #configuration: RouterConfiguration;
   #processes: readonly LabProcess[] = [];
 
-  constructor(place: Place, configuration: RouterConfiguration) {
+  constructor(place: DaemonHost, configuration: RouterConfiguration) {
     this.#place = place;
     this.#configuration = configuration;
   }
@@ -86,7 +86,7 @@ export abstract class Daemon implements Router {
     return `${this.kind}-${this.host.name}`;
   }
 
-  protected get place(): Place {
+  protected get place(): DaemonHost {
     return this.#place;
   }
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { type LabProcess, waitFor } from "#e2e/lab";
-import { exchange, type Place } from "./daemon.ts";
+import { type DaemonHost, exchange } from "./daemon.ts";
 
 // Keeps what the daemons leave in /var/tmp to themselves.
 const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
@@ -9,11 +9,11 @@ export type FrrProgram = "zebra" | "bgpd" | "bfdd" | "ospfd" | "ospf6d" | "isisd
 
 /** FRR's programs on a host of a lab, which share a folder there. Only root may run them: they change their user. */
 export class FrrPrograms {
-  readonly #place: Place;
+  readonly #place: DaemonHost;
   readonly #folder: string;
 
   /** @param folder in the lab's /run */
-  constructor(place: Place, folder: string) {
+  constructor(place: DaemonHost, folder: string) {
     this.#place = place;
     this.#folder = folder;
   }

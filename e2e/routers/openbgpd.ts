@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import type { LabProcess } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
-import { Daemon, type Place } from "./daemon.ts";
+import { Daemon, type DaemonHost } from "./daemon.ts";
 import { openbgpdConfiguration, parseOpenbgpdNeighbors, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
 import type { NeighborStatus, Route } from "./router.ts";
 
@@ -12,7 +12,7 @@ export class Openbgpd extends Daemon {
   readonly kind = "openbgpd";
   readonly #chroot: string;
 
-  constructor(place: Place, configuration: RouterConfiguration) {
+  constructor(place: DaemonHost, configuration: RouterConfiguration) {
     super(place, configuration);
     this.#chroot = place.lab.outside(chroot);
   }

@@ -11,13 +11,17 @@ export interface RoutingDaemon extends AsyncDisposable {
   command(line: string, program?: FrrProgram): Promise<string>;
 }
 
-interface Place {
+interface DaemonHost {
   readonly lab: Lab;
   readonly host: Host;
 }
 
 /** Starts FRR's zebra and these programs, all with the same file, of which each takes what concerns it. Only as root. */
-export async function startFrr(place: Place, programs: readonly FrrProgram[], configuration: string): Promise<RoutingDaemon> {
+export async function startFrr(
+  place: DaemonHost,
+  programs: readonly FrrProgram[],
+  configuration: string,
+): Promise<RoutingDaemon> {
   const folder = `/run/frr-${place.host.name}`;
   const frr = new FrrPrograms(place, folder);
   const file = `${folder}/frr.conf`;
@@ -32,7 +36,7 @@ export async function startFrr(place: Place, programs: readonly FrrProgram[], co
 }
 
 /** Starts BIRD. */
-export async function startBird({ lab, host }: Place, configuration: string): Promise<RoutingDaemon> {
+export async function startBird({ lab, host }: DaemonHost, configuration: string): Promise<RoutingDaemon> {
   const folder = `/run/bird-own-${host.name}`;
   mkdirSync(lab.outside(folder), { recursive: true });
   writeFileSync(lab.outside(`${folder}/bird.conf`), configuration);

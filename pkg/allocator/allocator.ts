@@ -5,7 +5,7 @@ import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
 import { type Labels, type NamespaceLabels, OpenScopes } from "./fences.ts";
 import type { Rules } from "./filling.ts";
-import type { Holder } from "./holders.ts";
+import type { ReservedFor } from "./holders.ts";
 import { Ipam, type IpamPool } from "./ipam.ts";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
@@ -214,7 +214,7 @@ export class Allocator {
   }
 
   /** For whom an address is reserved, if it is: a Service, a namespace, or nobody. */
-  reservedFor(address: Address): Holder | undefined {
+  reservedFor(address: Address): ReservedFor | undefined {
     return this.#layout.locate(address)?.reservedFor;
   }
 

@@ -2,10 +2,10 @@ import type { Reservation } from "#pkg/config";
 import { namespaceOf } from "#pkg/service";
 
 /** For whom addresses are reserved: a Service, a namespace, or nobody. */
-export type Holder = Reservation["holder"];
+export type ReservedFor = Reservation["holder"];
 
 /** For whom what a Service gets first may be reserved. */
-export function holdersOf(service: string): Holder[] {
+export function holdersOf(service: string): ReservedFor[] {
   return [
     { type: "service", service },
     { type: "namespace", namespace: namespaceOf(service) },
@@ -13,7 +13,7 @@ export function holdersOf(service: string): Holder[] {
 }
 
 /** Whether a Service may have what is reserved for the holder. */
-export function isFor(holder: Holder, service: string): boolean {
+export function isFor(holder: ReservedFor, service: string): boolean {
   if (holder.type === "service") return holder.service === service;
   return holder.type === "namespace" && holder.namespace === namespaceOf(service);
 }

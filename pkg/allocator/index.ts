@@ -8,7 +8,7 @@
  */
 export { Allocator, type SavedAllocator } from "./allocator.ts";
 export { describe, facts, finding, remedy } from "./describe.ts";
-export { type Holder, holdersOf, isFor } from "./holders.ts";
+export { holdersOf, isFor, type ReservedFor } from "./holders.ts";
 export type { IpamPool } from "./ipam.ts";
 export { type PoolFacts, poolFacts, type ReservedFacts } from "./pool-facts.ts";
 export { counterText } from "./quotas.ts";

@@ -1,19 +1,19 @@
 import { atOnce } from "#pkg/clock";
 import { countUsableBelow, countUsableIn, type Fence, isBuggyAddress, type Pool, usableAt } from "#pkg/config";
 import { Address, AddressRange, type Family, families } from "#pkg/net";
-import type { Holder } from "./holders.ts";
+import type { ReservedFor } from "./holders.ts";
 import { isChosenElsewhere } from "./ipam.ts";
 
 // Pools, or parts of their ranges.
 const partsAtOnce = 500;
 
 /** Where an address stands. */
-export interface Place {
+export interface AddressPlace {
   readonly pool: Pool;
   /** Absent where the pool has the address but never hands it out. */
   readonly slot: bigint | undefined;
   /** For whom it is reserved, if it is. */
-  readonly reservedFor: Holder | undefined;
+  readonly reservedFor: ReservedFor | undefined;
 }
 
 /** Slots from `start` up to, but not including, `end`. */
@@ -46,7 +46,7 @@ interface Run {
   readonly range: AddressRange;
   /** Its first slot. */
   readonly base: bigint;
-  readonly reservedFor: Holder | undefined;
+  readonly reservedFor: ReservedFor | undefined;
 }
 
 /**
@@ -112,7 +112,7 @@ export class Layout {
   }
 
   /** @returns undefined if no pool has the address */
-  locate(address: Address): Place | undefined {
+  locate(address: Address): AddressPlace | undefined {
     const run = lastWhere(this.#byAddress[address.family], (run) => run.range.first.value <= address.value);
     if (run === undefined || address.value > run.range.last.value) return undefined;
     const { pool, range, base, reservedFor } = run;
@@ -148,7 +148,7 @@ export class Layout {
   }
 
   /** Reservations for a Service or a namespace, of pools that are not closed, in the order in which pools are tried. */
-  reserved(holder: Holder): readonly ReservedSpan[] {
+  reserved(holder: ReservedFor): readonly ReservedSpan[] {
     return this.#reserved.get(holderText(holder)) ?? [];
   }
 
@@ -264,14 +264,14 @@ function fenceText(fence: Fence): string {
   return JSON.stringify(fence, (_key, value) => (value instanceof Map ? [...value] : value));
 }
 
-function holderText(holder: Holder): string {
+function holderText(holder: ReservedFor): string {
   if (holder.type === "nobody") return holder.type;
   return holder.type === "service" ? `service ${holder.service}` : `namespace ${holder.namespace}`;
 }
 
 interface Kept {
   readonly range: AddressRange;
-  readonly holder: Holder;
+  readonly holder: ReservedFor;
 }
 
 /** Reservations of a pool in one family, by first address. */
@@ -285,7 +285,7 @@ function keptOf({ reservations }: Pool, family: Family): Kept[] {
 /** The parts of a range: reserved ones, and what is left between them. */
 function* parts(range: AddressRange, kept: readonly Kept[]): Iterable<Pick<Run, "range" | "reservedFor">> {
   let from = range.first.value;
-  const part = (last: bigint, reservedFor?: Holder) => ({
+  const part = (last: bigint, reservedFor?: ReservedFor) => ({
     range: new AddressRange(new Address(range.family, from), new Address(range.family, last)),
     reservedFor,
   });

@@ -2,22 +2,22 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { guarded, TokenAccess } from "#pkg/api-access";
 import { SimulatedClock } from "#pkg/clock";
-import type { Asked, Route } from "#pkg/http";
+import type { Route, RouteRequest } from "#pkg/http";
 import { ApiError, type TokenUser } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { maxReviews } from "./token-access.ts";
 
 const page: Route = { status: 200, contentType: "text/plain", body: "here\n" };
 const routes = { "/healthz": () => page, "/metrics": () => page, "/v1/pools": () => page };
-const local: Asked = {
+const local: RouteRequest = {
   query: new URLSearchParams(),
   host: "localhost:7472",
   authorization: "",
   from: "127.0.0.1",
   isLocal: true,
 };
-const remote: Asked = { ...local, host: "node1:7472", from: "192.0.2.9", isLocal: false };
-const bearing = (token: string, from = remote.from): Asked => ({ ...remote, from, authorization: `Bearer ${token}` });
+const remote: RouteRequest = { ...local, host: "node1:7472", from: "192.0.2.9", isLocal: false };
+const bearing = (token: string, from = remote.from): RouteRequest => ({ ...remote, from, authorization: `Bearer ${token}` });
 
 /** An API server that knows the token `good`, whose user may get the paths in `allowed`. */
 class Reviewer {
@@ -39,7 +39,7 @@ class Reviewer {
     return user === "prometheus" && this.allowed.includes(path);
   }
 
-  async ask(path: string, asked: Asked, rules: Partial<Parameters<typeof guarded>[1]> = {}): Promise<number> {
+  async ask(path: string, asked: RouteRequest, rules: Partial<Parameters<typeof guarded>[1]> = {}): Promise<number> {
     const all = { "api-auth": "token", "metrics-auth": "token" } as const;
     const route = guarded(routes, { ...all, ...rules }, this.tokens)[path];
     assert.ok(route);
@@ -48,7 +48,7 @@ class Reviewer {
 }
 
 const byDefault = { "api-auth": "loopback", "metrics-auth": "none" } as const;
-const cases: { name: string; path: string; asked: Asked; rules?: object; want: number }[] = [
+const cases: { name: string; path: string; asked: RouteRequest; rules?: object; want: number }[] = [
   { name: "health is everybody's", path: "/healthz", asked: remote, want: 200 },
   { name: "by default metrics are everybody's", path: "/metrics", asked: remote, rules: byDefault, want: 200 },
   {

@@ -1,4 +1,4 @@
-import type { Asked, Handler, Route, Routes } from "#pkg/http";
+import type { Handler, Route, RouteRequest, Routes } from "#pkg/http";
 import type { Access, TokenAccess } from "./token-access.ts";
 
 export interface AccessRules {
@@ -22,7 +22,7 @@ export function guarded(routes: Routes, rules: AccessRules, tokens: Pick<TokenAc
 async function admit(
   path: string,
   handler: Handler,
-  asked: Asked,
+  asked: RouteRequest,
   tokens: Pick<TokenAccess, "decide"> | undefined,
 ): Promise<Route> {
   return (await refusal(path, asked, tokens)) ?? (await handler(asked));
@@ -30,7 +30,7 @@ async function admit(
 
 async function refusal(
   path: string,
-  { isLocal, host, authorization, from }: Asked,
+  { isLocal, host, authorization, from }: RouteRequest,
   tokens: Pick<TokenAccess, "decide"> | undefined,
 ): Promise<Route | undefined> {
   if (isLocal) {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
-import { ConnectionGate, type Refusal } from "./connection-gate.ts";
+import { ConnectionGate, type RefusedSources } from "./connection-gate.ts";
 
 const member = "192.0.2.1";
 const stranger = "203.0.113.1";
 
 function gate() {
   const clock = new SimulatedClock();
-  const refusals: (Refusal | undefined)[] = [];
+  const refusals: (RefusedSources | undefined)[] = [];
   const refused: string[] = [];
   const gate = new ConnectionGate({
     clock,

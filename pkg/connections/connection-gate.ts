@@ -1,7 +1,7 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 
 /** Sources whose connections the kernel drops; their clients try again after a second, as TCP does. */
-export interface Refusal {
+export interface RefusedSources {
   /** IP addresses. */
   readonly sources: readonly string[];
   /** Where this is set, those of all but these IP addresses are refused too. */
@@ -11,7 +11,7 @@ export interface Refusal {
 /** A source of connections that can refuse some. */
 export interface Refuser {
   /** Has no connections of these arrive from now on, but for those that wait already; undefined: all may. It may let more in than that. */
-  refuse(refusal: Refusal | undefined): void;
+  refuse(refusal: RefusedSources | undefined): void;
 }
 
 /**

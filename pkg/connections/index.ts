@@ -4,7 +4,7 @@
  * `RefusingListener`. Not here: what becomes of
  * connections that are open.
  */
-export { ConnectionGate, type KnownSources, type Refusal, type Refuser } from "./connection-gate.ts";
+export { ConnectionGate, type KnownSources, type RefusedSources, type Refuser } from "./connection-gate.ts";
 export { RefusingListener } from "./refusing-listener.ts";
 export { Regulars } from "./regulars.ts";
 export { backlog, descriptorOf, ServerGate } from "./server-gate.ts";

@@ -1,6 +1,6 @@
 import { refusalKeys, refusalProgram, TcpSocket } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
-import type { Refusal } from "./connection-gate.ts";
+import type { RefusedSources } from "./connection-gate.ts";
 
 /**
  * Has the kernel drop what opens connections to a listener: it is for a second one at the same address and port, at which nobody accepts, and
@@ -24,7 +24,7 @@ export class RefusingListener implements Disposable {
   }
 
   /** @returns false where a program has no room for all known sources: it then refuses the named sources alone */
-  refuse(refusal: Refusal | undefined): boolean {
+  refuse(refusal: RefusedSources | undefined): boolean {
     const keys = crypto.getRandomValues(new Uint32Array(refusalKeys));
     const sources = (refusal?.sources ?? []).map(bytesOf);
     const whole = refusalProgram({ sources, allBut: refusal?.allBut?.map(bytesOf) }, keys);

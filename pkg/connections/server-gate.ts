@@ -3,7 +3,7 @@ import { type Allowance, Tokens } from "#pkg/clock";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, parseAddress } from "#pkg/net";
-import { ConnectionGate, type ConnectionGateOptions, type Refusal, type Refuser } from "./connection-gate.ts";
+import { ConnectionGate, type ConnectionGateOptions, type RefusedSources, type Refuser } from "./connection-gate.ts";
 import { RefusingListener } from "./refusing-listener.ts";
 
 export interface ServerGateOptions extends Omit<ConnectionGateOptions, "onRefused" | keyof typeof limits> {
@@ -57,7 +57,7 @@ export class ServerGate implements Refuser, Disposable {
     return undefined;
   }
 
-  refuse(refusal: Refusal | undefined): void {
+  refuse(refusal: RefusedSources | undefined): void {
     for (const listener of this.#listeners)
       this.#attempt(() => {
         if (!listener.refuse(refusal))

@@ -24,7 +24,7 @@ export interface Conversion {
 }
 
 /** Where something was found: in which source, and in the sense of `Problems`. */
-export interface Place {
+export interface SourcePosition {
   readonly source: SourceText;
   readonly offset: number;
 }

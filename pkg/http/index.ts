@@ -4,4 +4,4 @@
  * only every 30 s, and drops new connections instead of idle ones.
  */
 export { json, OneLine } from "./json.ts";
-export { type Asked, type Handler, type Route, type Routes, serve, sourceOfMost } from "./server.ts";
+export { type Handler, type Route, type RouteRequest, type Routes, serve, sourceOfMost } from "./server.ts";

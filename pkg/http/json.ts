@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { SerialQueue } from "#pkg/queue";
 import { escapeControls } from "#pkg/text";
-import type { Asked, Handler, Route } from "./server.ts";
+import type { Handler, Route, RouteRequest } from "./server.ts";
 
 // Some 2 ms of work, by the length of what is printed; each piece counts for some characters more, one that is left out too.
 const charactersAtOnce = 80_000;
@@ -19,7 +19,7 @@ let waiting = 0;
  * one that is undefined was looked at and is left out.
  * @param value may be promised; depends on the query, and on nothing else of what is asked
  */
-export function json(value: (asked: Asked) => unknown): Handler {
+export function json(value: (asked: RouteRequest) => unknown): Handler {
   const next = new Map<string, Promise<Route>>(); // query -> its answer, which is not begun
   return async (asked) => {
     const query = asked.query.toString();

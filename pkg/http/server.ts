@@ -13,7 +13,7 @@ export interface Route {
   readonly release?: () => void;
 }
 /** The request of a client. */
-export interface Asked extends Pick<Request, "host" | "authorization"> {
+export interface RouteRequest extends Pick<Request, "host" | "authorization"> {
   readonly query: URLSearchParams;
   /** The client's address, without a zone. */
   readonly from: string;
@@ -21,7 +21,7 @@ export interface Asked extends Pick<Request, "host" | "authorization"> {
   readonly isLocal: boolean;
 }
 
-export type Handler = (asked: Asked) => Route | Promise<Route>;
+export type Handler = (asked: RouteRequest) => Route | Promise<Route>;
 export type Routes = Readonly<Record<string, Handler>>; // path -> answer
 
 export interface HttpServer extends AsyncDisposable {

@@ -24,7 +24,7 @@ import { compare, lostTrack, observe, type Scan } from "./state/observe.ts";
 import { applyResult, nextDeadline, plan, takeReport } from "./state/plan.ts";
 import { problemsOf } from "./state/problems.ts";
 import { readRecord, recordText } from "./state/record.ts";
-import { complete, createKernelState, type Entry, type KernelState, want } from "./state/state.ts";
+import { complete, createKernelState, type KernelEntry, type KernelState, want } from "./state/state.ts";
 
 // The kernel's notifications of this many changes are about 100 KiB at most as it counts, for which listeners have room.
 const maxRequests = 50;
@@ -51,7 +51,7 @@ export interface KernelKeeperOptions {
 }
 
 /** Something that is wanted, as the kernel has it. */
-export type ItemStatus = Pick<Entry, "item" | "place" | "by" | "since" | "error" | "restored">;
+export type ItemStatus = Pick<KernelEntry, "item" | "place" | "by" | "since" | "error" | "restored">;
 
 /**
  * Keeps addresses and routes in this node's kernel (see the index). Nothing is opened before something is wanted, or an earlier life left
@@ -320,7 +320,7 @@ export class KernelKeeper implements AsyncDisposable {
 
   #logErrors(): void {
     // One line for each reason: thousands of addresses may be refused alike.
-    const found = new Map<string, Entry>();
+    const found = new Map<string, KernelEntry>();
     for (const entry of this.#state.entries.values()) if (entry.error !== undefined) found.set(entry.error, entry);
     for (const [code, { item }] of found)
       if (!this.#logged.has(code))

@@ -9,7 +9,7 @@ import { decodeTcpReply, encodeSyn, tcpFrameLength } from "./frames/tcp.ts";
 import { wireAddress } from "./layer2.ts";
 
 /** A question on the wire. */
-export interface Question {
+export interface WireQuestion {
   readonly address: Address;
   /** A TCP port to connect to; undefined for none. */
   readonly port: number | undefined;
@@ -33,7 +33,7 @@ const firstPort = 61_000;
 const ports = 4_000;
 
 interface Asked {
-  readonly question: Question;
+  readonly question: WireQuestion;
   readonly wire: WireAddress;
   readonly macs: Set<Mac>;
   connection: WireAnswer["connection"];
@@ -58,7 +58,7 @@ export class Asker {
    * @returns address -> answer; none for an address that this interface cannot ask about
    * @throws {SystemCallError} when packet sockets are refused, or the interface is gone
    */
-  async ask(link: InterfaceState, questions: readonly Question[]): Promise<ReadonlyMap<string, WireAnswer>> {
+  async ask(link: InterfaceState, questions: readonly WireQuestion[]): Promise<ReadonlyMap<string, WireAnswer>> {
     const mac = parseMac(link.mac);
     const asked = new Map<WireAddress, Asked>();
     if (mac !== undefined)

@@ -57,7 +57,7 @@ export interface HeldTogether {
 }
 
 /** Result for the candidate. All results but `accepted` leave the configuration before it in force, which is then stale. */
-export type Verdict =
+export type CandidateResult =
   /** `stranded` are given up, because that is allowed. */
   | {
       readonly type: "accepted";
@@ -87,7 +87,7 @@ export function mayStrand(candidate: Candidate, previous: InForce | undefined): 
 }
 
 /** Decides on a candidate, given what is in its way, if that is allowed to be. */
-export function judge(candidate: Candidate, stranded: Stranded, labels: NamespaceLabels, mayRenumber: boolean): Verdict {
+export function judge(candidate: Candidate, stranded: Stranded, labels: NamespaceLabels, mayRenumber: boolean): CandidateResult {
   if (candidate.type === "missing") return candidate;
   const { usable, problems, namespaceLabels } = candidate;
   if (usable === undefined) return { type: "invalid", problems };

@@ -5,7 +5,7 @@ import { explain } from "#pkg/live-config";
 import { configOf } from "#pkg/live-config/testing";
 import type { Fields, Log } from "#pkg/log";
 import { Address } from "#pkg/net";
-import type { Verdict } from "./candidate.ts";
+import type { CandidateResult } from "./candidate.ts";
 import { logDecision } from "./describe.ts";
 
 const error = (line: number) => ({ severity: "error", path: "peers[0]", line, column: 2, message: "is wrong" }) as const;
@@ -13,7 +13,7 @@ const warning = { severity: "warning", path: "", line: 9, column: 1, message: "i
 const stranded = (count: number) =>
   new Map(Array.from({ length: count }, (_, i) => [`default/s${i}`, [new Address("IPv4", BigInt(i))]]));
 
-const sentences: { name: string; verdict: Exclude<Verdict, { type: "accepted" }>; want: string }[] = [
+const sentences: { name: string; verdict: Exclude<CandidateResult, { type: "accepted" }>; want: string }[] = [
   { name: "no ConfigMap", verdict: { type: "missing", what: "configMap" }, want: "the ConfigMap does not exist" },
   { name: "no key", verdict: { type: "missing", what: "key" }, want: 'the ConfigMap has no key "config"' },
   {
@@ -30,7 +30,7 @@ const sentences: { name: string; verdict: Exclude<Verdict, { type: "accepted" }>
 for (const { name, verdict, want } of sentences) test(`explain: ${name}`, () => assert.equal(explain(verdict), want));
 
 /** The lines that a decision makes, as `level: what`. */
-function lines(verdict: Verdict, inForce: object | undefined): string[] {
+function lines(verdict: CandidateResult, inForce: object | undefined): string[] {
   const written: string[] = [];
   const write = (level: string) => (message: string, fields?: Fields) =>
     void written.push(`${level}: ${message}${fields?.service === undefined ? "" : ` ${fields.service} ${fields.ips}`}`);

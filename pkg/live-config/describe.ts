@@ -1,8 +1,8 @@
 import type { Problem } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
-import { type CauseOf, type Fact, type Verdict as Judgement, verdict } from "#pkg/verdict";
-import { configKey, type InForce, type Stranded, type Verdict } from "./candidate.ts";
+import { type CauseOf, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { type CandidateResult, configKey, type InForce, type Stranded } from "./candidate.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
 const maxLines = 100;
@@ -14,7 +14,7 @@ export function problemText({ path, line, column, message }: Problem): string {
 }
 
 /** One sentence on why a candidate was refused, for an event or a health page; its longest lists are shortened. */
-export function explain(verdict: Exclude<Verdict, { type: "accepted" }>): string {
+export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>): string {
   switch (verdict.type) {
     case "missing":
       return verdict.what === "configMap" ? "the ConfigMap does not exist" : `the ConfigMap has no key "${configKey}"`;
@@ -37,13 +37,13 @@ export function strandedText(stranded: Stranded): string {
 /** See `State` of the live configuration. */
 interface Decided {
   readonly inForce: InForce | undefined;
-  readonly verdict: Verdict | undefined;
+  readonly verdict: CandidateResult | undefined;
 }
 
-type Refused = Exclude<Verdict, { type: "accepted" }>;
+type Refused = Exclude<CandidateResult, { type: "accepted" }>;
 
 /** The verdict on the ConfigMap's configuration. */
-export function configurationVerdict({ inForce, verdict: decided }: Decided): Judgement {
+export function configurationVerdict({ inForce, verdict: decided }: Decided): Verdict {
   if (decided === undefined) return verdict("configuration", "undecided");
   if (decided.type === "accepted") {
     const evidence = decided.warnings.map((problem) => ({ name: "warning", value: problemText(problem), source: "ConfigMap" }));
@@ -79,7 +79,10 @@ function factsOf(decided: Refused): Fact[] {
 }
 
 /** Writes a decision to the log: a line for each problem, stranded Service or warning, then one for the decision. */
-export function logDecision(log: Log, { inForce, verdict }: { inForce: object | undefined; verdict: Verdict | undefined }): void {
+export function logDecision(
+  log: Log,
+  { inForce, verdict }: { inForce: object | undefined; verdict: CandidateResult | undefined },
+): void {
   if (verdict === undefined) return;
   if (verdict.type === "accepted") {
     for (const problem of verdict.warnings.slice(0, maxLines))

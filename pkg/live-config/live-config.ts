@@ -4,6 +4,7 @@ import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import {
   type Candidate,
+  type CandidateResult,
   type CandidateText,
   candidateText,
   configKey,
@@ -14,7 +15,6 @@ import {
   type NamespaceLabels,
   statusConfigMap,
   strandedBy,
-  type Verdict,
 } from "./candidate.ts";
 import { explain, logDecision, problemText } from "./describe.ts";
 import { fingerprinting } from "./fingerprint.ts";
@@ -23,7 +23,7 @@ export interface State {
   /** Undefined while there has never been a usable configuration. */
   readonly inForce: InForce | undefined;
   /** On the present ConfigMap; undefined before `start`. A refusal's list of stranded addresses is kept up to date. */
-  readonly verdict: Verdict | undefined;
+  readonly verdict: CandidateResult | undefined;
 }
 
 export interface LiveConfigOptions {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Millis } from "#pkg/clock";
-import { type Refusal, RefusingListener } from "#pkg/connections";
+import { type RefusedSources, RefusingListener } from "#pkg/connections";
 import {
   type AcceptedConnection,
   DatagramBatch,
@@ -96,7 +96,7 @@ class Sockets implements Transport {
     return this.#open ? (this.#attempt(() => this.#udp.drops()) ?? 0) : 0;
   }
 
-  refuse(refusal: Refusal | undefined): void {
+  refuse(refusal: RefusedSources | undefined): void {
     if (!this.#open) return;
     if (this.#attempt(() => this.#refusing?.refuse(refusal)) === false)
       this.#events.problem(new Error("Cannot refuse all connections: the ring has too many members for a program"));

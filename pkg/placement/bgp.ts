@@ -1,7 +1,7 @@
 import { aggregationLength, type BgpAdvertisement, limits, type Peer, type Pool } from "#pkg/config";
 import { type Address, type Family, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
-import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
 
 /** A peer of this node, and what distinguishes it from the others. */
 export interface NodePeer {
@@ -153,7 +153,7 @@ export function placeBgp(
   advertisements: PoolAdvertisements,
   isLocalElsewhere = false,
 ): BgpPlacement {
-  const verdicts = new Map<string, Verdict>();
+  const verdicts = new Map<string, PlacementResult>();
   let weight = 0;
   let isLocalHere = false;
   for (const holder of holders) {
@@ -179,7 +179,7 @@ export function placeBgp(
 
 // One for all of the many addresses of a speaker, which keeps the verdicts for each.
 const none: readonly never[] = [];
-const announced: Verdict = { announced: true };
+const announced: PlacementResult = { announced: true };
 
 function routes(address: Address, weight: number, { advertised }: PoolAdvertisements): readonly BgpRoute[] {
   return advertised.filter(isFor(address.family)).map((via) => {
@@ -197,7 +197,7 @@ function judge(
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
   { node, eligibility, advertised }: PoolAdvertisements,
   isLocalElsewhere: boolean,
-): Verdict {
+): PlacementResult {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };

@@ -39,10 +39,10 @@ export {
   type Holder,
   heeded,
   type NotAnnounced,
+  type PlacementRefusal,
+  type PlacementResult,
   place,
   placeNowhere,
-  type Refusal,
   type ReportedAnnouncers,
-  type Verdict,
 } from "./place.ts";
 export { StickyOwners, stickyClasses } from "./sticky-owners.ts";

@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type Eligibility, eligibleFor, type PoolNodes } from "./eligibility.ts";
-import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
 
 /** What this node's kernel has for one address that is routed. `owner`, `candidates` and `contenders` are empty: each node serves by itself. */
 export interface InterfacePlacement extends AddressPlacement {
@@ -35,7 +35,7 @@ export interface InterfaceNode {
  * traffic of all its addresses to nodes that have the endpoints of one.
  */
 export function placeOnInterface(address: Address, holders: readonly Holder[], on: InterfaceNode): InterfacePlacement {
-  const verdicts = new Map<string, Verdict>();
+  const verdicts = new Map<string, PlacementResult>();
   let prefixLength: number | undefined;
   for (const holder of holders) {
     const verdict = judge(holder, on);
@@ -59,14 +59,14 @@ export function placeOnInterface(address: Address, holders: readonly Holder[], o
 
 // One for all of the many addresses of a speaker.
 const none: readonly never[] = [];
-const announced: Verdict = { announced: true };
+const announced: PlacementResult = { announced: true };
 
 function lengthFor(address: Address, { externalTrafficPolicy }: Holder, { kernel }: Pool): number {
   if (externalTrafficPolicy === "Local" || kernel === undefined) return address.bits;
   return address.family === "IPv4" ? kernel.aggregationLength : kernel.aggregationLengthV6;
 }
 
-function judge({ isAllowed, endpoints, externalTrafficPolicy }: Holder, { node, eligibility }: InterfaceNode): Verdict {
+function judge({ isAllowed, endpoints, externalTrafficPolicy }: Holder, { node, eligibility }: InterfaceNode): PlacementResult {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };

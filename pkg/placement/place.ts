@@ -62,11 +62,11 @@ export type NotAnnounced =
   /** The pool has `protocol: none`: no speaker announces its addresses. */
   | "protocolNone";
 
-export type Verdict = { readonly announced: true } | Refusal;
+export type PlacementResult = { readonly announced: true } | PlacementRefusal;
 
 type RefusalOfNodes = "nodeExcluded" | "noInterface" | "noKernelAccess";
 
-export type Refusal =
+export type PlacementRefusal =
   | { readonly announced: false; readonly reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet"> }
   | { readonly announced: false; readonly reason: RefusalOfNodes; readonly nodes: readonly string[] } // Never empty.
   | {
@@ -124,7 +124,7 @@ export interface AddressPlacement extends Election {
   readonly protocol: Protocol | undefined;
   /** The owner was not elected, so that the next election cannot start from it. */
   readonly chosen?: boolean;
-  readonly verdicts: ReadonlyMap<string, Verdict>; // service key -> what is true of it
+  readonly verdicts: ReadonlyMap<string, PlacementResult>; // service key -> what is true of it
 }
 
 /** An address that no protocol announces: of a pool with `protocol: none`, or of none when `pool` is undefined. */
@@ -158,7 +158,7 @@ export function place(
   const chosen = choose !== undefined;
   const contenders = mostPreferred(candidates, nodes.weights);
   const owner = chosen ? choose(candidates, first, nodes.weights) : elect(contenders, first, before?.chosen ? undefined : before);
-  const verdicts = new Map<string, Verdict>();
+  const verdicts = new Map<string, PlacementResult>();
   for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner));
   return {
     address,
@@ -200,7 +200,7 @@ interface EndpointsInUse {
   readonly count: number;
 }
 
-function verdict(found: readonly string[] | Refusal, owner: string | undefined): Verdict {
+function verdict(found: readonly string[] | PlacementRefusal, owner: string | undefined): PlacementResult {
   if ("reason" in found) return found;
   return owner !== undefined && found.includes(owner) ? { announced: true } : refusal("noReadyEndpointOnOwner");
 }
@@ -212,7 +212,7 @@ function suitableNodes(
   nodes: PoolNodes,
   within: readonly string[],
   reported: ReportedAnnouncers,
-): readonly string[] | Refusal {
+): readonly string[] | PlacementRefusal {
   if (!holder.isAllowed) return refusal("ipNotAllowed");
   const { inService, eligible, excluded, withoutInterface, withoutKernelAccess, subnets } = nodes;
   const inUse = stateInUse(holder.endpoints);
@@ -251,7 +251,7 @@ function withoutUnaware(
   return left.length > 0 ? left : suitable;
 }
 
-function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">): Refusal {
+function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">): PlacementRefusal {
   return { announced: false, reason };
 }
 

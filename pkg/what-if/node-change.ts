@@ -1,4 +1,4 @@
-import type { Refusal } from "#pkg/placement";
+import type { PlacementRefusal } from "#pkg/placement";
 import { type Placed, type Placements, placeAll } from "./place-all.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -17,7 +17,7 @@ export interface MovedAddress {
 export interface LostAddress {
   readonly address: string;
   readonly service: string;
-  readonly why: Refusal["reason"];
+  readonly why: PlacementRefusal["reason"];
 }
 
 /** Differences in another state of the cluster, with the same configuration and addresses. */

@@ -9,6 +9,7 @@ import {
   isOnLan,
   type NodePeer,
   nodePeers,
+  type PlacementRefusal,
   type PoolAdvertisements,
   type PoolNodes,
   place,
@@ -18,7 +19,6 @@ import {
   poolAdvertisements,
   poolNodes,
   preferenceWeight,
-  type Refusal,
   StickyOwners,
 } from "#pkg/placement";
 import { type ClusterState, type HeldAddress, heldAddresses } from "./state.ts";
@@ -34,7 +34,7 @@ export interface Placed {
   readonly services: readonly string[];
   /** Nodes that announce it, sorted: one at most where it is owned. */
   readonly nodes: readonly string[];
-  readonly refusals: ReadonlyMap<string, Refusal>; // service key -> why no node announces it for this one
+  readonly refusals: ReadonlyMap<string, PlacementRefusal>; // service key -> why no node announces it for this one
 }
 
 export interface Placements {
@@ -241,14 +241,14 @@ function common({ address, holders }: HeldAddress): Pick<Placed, "address" | "se
   return { address: address.toString(), services: holders.map(({ service }) => service) };
 }
 
-function refusals(verdicts: AddressPlacement["verdicts"]): Map<string, Refusal> {
-  const found = new Map<string, Refusal>();
+function refusals(verdicts: AddressPlacement["verdicts"]): Map<string, PlacementRefusal> {
+  const found = new Map<string, PlacementRefusal>();
   for (const [service, verdict] of verdicts) if (!verdict.announced) found.set(service, verdict);
   return found;
 }
 
 /** By BGP each node decides for itself: a Service is refused where every node refuses it, and the first one says why. */
-function refusalsOfAll({ holders }: HeldAddress, each: readonly AddressPlacement[]): Map<string, Refusal> {
+function refusalsOfAll({ holders }: HeldAddress, each: readonly AddressPlacement[]): Map<string, PlacementRefusal> {
   const [first, ...others] = each.map(({ verdicts }) => refusals(verdicts));
   if (first === undefined)
     return new Map(holders.map(({ service }) => [service, { announced: false, reason: "noActiveSpeaker" } as const]));

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, heeded, isByBgp, placeNowhere, type Verdict } from "#pkg/placement";
+import { type AddressPlacement, heeded, isByBgp, type PlacementResult, placeNowhere } from "#pkg/placement";
 import { bgp } from "./bgp.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { byInterface } from "./interface.ts";
@@ -128,7 +128,7 @@ function placeAddress(
 
 const none: readonly never[] = [];
 
-const sharedByTooMany: Verdict = { announced: false, reason: "sharedByTooMany" };
+const sharedByTooMany: PlacementResult = { announced: false, reason: "sharedByTooMany" };
 
 /** Services beyond those that may share an address have no say in where it is announced. */
 function withRefused(placed: readonly AddressPlacement[], refused: readonly string[]): readonly AddressPlacement[] {

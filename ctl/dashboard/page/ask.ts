@@ -1,14 +1,14 @@
 import { useEffect, useState } from "preact/hooks";
 
 /** State of a question to the program. */
-export type Asked<T> =
+export type QuestionState<T> =
   | { readonly type: "asking" }
   | { readonly type: "answer"; readonly answer: T }
   | { readonly type: "problem"; readonly problem: string };
 
 /** Asks when `path` is another, and again when `version` is; meanwhile the earlier answer to the same path stays. */
-export function useAnswer<T>(path: string, version?: unknown): Asked<T> {
-  const [shown, setShown] = useState<Asked<T>>({ type: "asking" });
+export function useAnswer<T>(path: string, version?: unknown): QuestionState<T> {
+  const [shown, setShown] = useState<QuestionState<T>>({ type: "asking" });
   useEffect(() => setShown({ type: "asking" }), [path]);
   useEffect(() => {
     const leaving = new AbortController();
@@ -18,7 +18,7 @@ export function useAnswer<T>(path: string, version?: unknown): Asked<T> {
   return shown;
 }
 
-async function ask<T>(path: string, signal: AbortSignal): Promise<Asked<T>> {
+async function ask<T>(path: string, signal: AbortSignal): Promise<QuestionState<T>> {
   try {
     const response = await fetch(path, { signal });
     if (!response.headers.get("content-type")?.startsWith("application/json"))

@@ -1,12 +1,12 @@
 import { type ComponentChildren, createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { RowVerdict } from "../model/rows.ts";
-import { type Place, placeText } from "./store.ts";
+import { type PageLocation, placeText } from "./store.ts";
 import { age, plain } from "./text.ts";
 
 export const Now = createContext(new Date());
 /** Where the page is. */
-export const Here = createContext<Place>({ view: "", explain: undefined, what: undefined, nodes: [] });
+export const Here = createContext<PageLocation>({ view: "", explain: undefined, what: undefined, nodes: [] });
 
 const looks: Readonly<Record<string, string>> = {
   Announced: "good",

@@ -29,7 +29,7 @@ export function useStream(): Shown {
 }
 
 /** Where the page is: a view, and what is explained beside it. */
-export interface Place {
+export interface PageLocation {
   readonly view: string;
   readonly explain: string | undefined;
   /** The simulated fault; undefined without a simulation. */
@@ -39,14 +39,14 @@ export interface Place {
 }
 
 /** As the part of the address behind `#`. */
-export function placeText({ view, explain, what, nodes = [] }: Partial<Place>): string {
+export function placeText({ view, explain, what, nodes = [] }: Partial<PageLocation>): string {
   const query = new URLSearchParams();
   if (explain !== undefined) query.set("explain", explain);
   if (what !== undefined) for (const node of nodes.length === 0 ? [""] : nodes) query.append(what, node);
   return `#/${view}${query.size === 0 ? "" : `?${query}`}`;
 }
 
-export function readPlace(hash: string): Place {
+export function readPlace(hash: string): PageLocation {
   const [path = "", text = ""] = hash.replace(/^#\/?/, "").split("?");
   const query = new URLSearchParams(text);
   const what = (["lose", "drain"] as const).find((one) => query.has(one));
@@ -54,7 +54,7 @@ export function readPlace(hash: string): Place {
   return { view: path, explain: query.get("explain") || undefined, what, nodes };
 }
 
-export function usePlace(): Place {
+export function usePlace(): PageLocation {
   const [place, setPlace] = useState(() => readPlace(location.hash));
   useEffect(() => {
     const changed = () => setPlace(readPlace(location.hash));

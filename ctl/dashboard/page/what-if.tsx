@@ -13,7 +13,7 @@ interface Props {
   readonly nodes: readonly NodeRow[];
   readonly what: "lose" | "drain";
   readonly chosen: readonly string[];
-  /** Asked again when it is another. */
+  /** The page asks again when it changes. */
   readonly version: unknown;
 }
 

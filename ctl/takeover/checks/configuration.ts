@@ -4,12 +4,15 @@ import { resources } from "#pkg/k8s";
 import { claimsClass, type LoadBalancerClasses, readRequest, recordedAddresses } from "#pkg/service";
 import { list, maskControls, quote } from "#pkg/text";
 import { type ClusterView, fields, keyOf, metadata, type Raw, text } from "../view.ts";
-import type { Finding } from "./finding.ts";
+import type { TakeoverFinding } from "./finding.ts";
 
 /** The ConfigMap's text, read as controller and speakers read it. */
-export function checkConfiguration(view: ClusterView): { readonly findings: Finding[]; readonly config: Config | undefined } {
+export function checkConfiguration(view: ClusterView): {
+  readonly findings: TakeoverFinding[];
+  readonly config: Config | undefined;
+} {
   const where = `ConfigMap ${view.namespace}/${view.configMapName}`;
-  const findings: Finding[] = [];
+  const findings: TakeoverFinding[] = [];
   const data = fields(view.configMap?.data);
   const source = text(data.config);
   if (view.configMap === undefined || source === "") {
@@ -45,8 +48,8 @@ export function checkConfiguration(view: ClusterView): { readonly findings: Find
 }
 
 /** Effects of the text that it did not have under MetalLB 0.12. */
-function differences(config: Config, view: ClusterView, where: string): Finding[] {
-  const findings: Finding[] = [];
+function differences(config: Config, view: ClusterView, where: string): TakeoverFinding[] {
+  const findings: TakeoverFinding[] = [];
   const differs = (found: string, advice: string) =>
     findings.push({ severity: "warning", check: "meaning", found, where, advice });
   const byBgp = config.pools.filter(({ protocols }) => protocols.includes("bgp"));
@@ -83,8 +86,8 @@ function runsFrr(speaker: Raw): boolean {
 }
 
 /** Services whose address or load balancer would be another one. */
-export function checkServices(view: ClusterView, config: Config | undefined, classes: LoadBalancerClasses): Finding[] {
-  const findings: Finding[] = [];
+export function checkServices(view: ClusterView, config: Config | undefined, classes: LoadBalancerClasses): TakeoverFinding[] {
+  const findings: TakeoverFinding[] = [];
   const allocator = new Allocator();
   if (config !== undefined) allocator.setPools(config.pools);
   const ofType = view.services.filter(({ spec }) => text(fields(spec).type) === "LoadBalancer");
@@ -106,7 +109,7 @@ export function checkServices(view: ClusterView, config: Config | undefined, cla
   return findings;
 }
 
-function checkAddresses(raw: Raw, where: string, allocator: Allocator): Finding[] {
+function checkAddresses(raw: Raw, where: string, allocator: Allocator): TakeoverFinding[] {
   const { namespace, name } = metadata(raw);
   const service = {
     ...resources.services.project(raw, { key: `${namespace}/${name}`, namespace, name, uid: "", resourceVersion: "" }),

@@ -1,5 +1,5 @@
 /** Something about the cluster that matters when Ingot takes over. */
-export interface Finding {
+export interface TakeoverFinding {
   /** `error`: solve it first. `warning`: something is different afterwards. `note`: good to know. */
   readonly severity: "error" | "warning" | "note";
   /** Which check found it; for programs. */

@@ -14,7 +14,7 @@ import {
   templateOf,
   text,
 } from "../view.ts";
-import type { Finding } from "./finding.ts";
+import type { TakeoverFinding } from "./finding.ts";
 
 /** Metrics with MetalLB's prefix that there are here too. A test holds the list to docs/operations.md. */
 export const metrics: ReadonlySet<string> = new Set([
@@ -43,7 +43,7 @@ export const metrics: ReadonlySet<string> = new Set([
 ]);
 
 /** Names of MetalLB's that Prometheus rules ask for, and that nothing answers afterwards. */
-export function checkAlerts({ prometheusRules }: ClusterView): Finding[] {
+export function checkAlerts({ prometheusRules }: ClusterView): TakeoverFinding[] {
   return prometheusRules.flatMap((rule) => {
     const rules = listOf(fields(rule.spec).groups).flatMap((group) => listOf(group.rules));
     const unknown = new Set(
@@ -58,14 +58,14 @@ export function checkAlerts({ prometheusRules }: ClusterView): Finding[] {
         found,
         where: `PrometheusRule ${keyOf(rule)}`,
         advice: "see docs/operations.md for the metrics, or use the component prometheus",
-      } satisfies Finding,
+      } satisfies TakeoverFinding,
     ];
   });
 }
 
 /** What MetalLB 0.13 and later leave in the API, and what current Kubernetes does not know any more. */
-export function checkLeftovers(view: ClusterView): Finding[] {
-  const findings: Finding[] = [];
+export function checkLeftovers(view: ClusterView): TakeoverFinding[] {
+  const findings: TakeoverFinding[] = [];
   if (view.groups.has("metallb.io"))
     findings.push({
       severity: view.isTakenOver ? "note" : "error",
@@ -94,8 +94,8 @@ function isMetallbs(webhook: Raw): boolean {
 }
 
 /** MetalLB's own Deployment and DaemonSet, where they differ from what takes their place. */
-export function checkWorkloads(view: ClusterView): Finding[] {
-  const findings: Finding[] = [];
+export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
+  const findings: TakeoverFinding[] = [];
   const all = [...view.controllers, ...view.speakers];
   const read = !view.unread.some(({ what }) => what === "Deployments" || what === "DaemonSets");
   if (all.length === 0 && read)
@@ -111,7 +111,7 @@ export function checkWorkloads(view: ClusterView): Finding[] {
     const release = helmReleaseOf(workload);
     const isHelms = release !== undefined; // Its values stay, so that it differs from nothing.
     const where = `${view.controllers.includes(workload) ? "Deployment" : "DaemonSet"} ${keyOf(workload)}`;
-    const differs = (found: string, advice: string, severity: Finding["severity"] = "warning") =>
+    const differs = (found: string, advice: string, severity: TakeoverFinding["severity"] = "warning") =>
       findings.push({ severity, check: "workloads", found, where, advice });
     const template = templateOf(workload);
     const frr = isHelms ? [] : frrContainersThatStay(workload); // Helm removes what it stored of a release.

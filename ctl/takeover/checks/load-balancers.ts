@@ -16,7 +16,7 @@ import {
   text,
   wordsOf,
 } from "../view.ts";
-import type { Finding } from "./finding.ts";
+import type { TakeoverFinding } from "./finding.ts";
 
 /** The Services that a load balancer serves, by their class. */
 interface Claims {
@@ -96,8 +96,8 @@ interface Place {
 }
 
 /** Finds other programs that may give addresses to Services that Ingot is going to serve, which are those of `ours`. */
-export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerClasses): Finding[] {
-  const findings = new Map<string, Finding>(); // name, namespace and what both serve -> the first place
+export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerClasses): TakeoverFinding[] {
+  const findings = new Map<string, TakeoverFinding>(); // name, namespace and what both serve -> the first place
   const find = (name: string, { where, namespace }: Pick<Place, "where" | "namespace">, claims: Claims, advice: string) => {
     const shared = sharedBy(ours, claims);
     if (shared === "") return;
@@ -217,7 +217,7 @@ function partsOfCilium({ ciliumPools, ciliumConfig }: ClusterView) {
 }
 
 /** It serves Services with its annotation, whatever their class. */
-function checkOpenElb({ services }: ClusterView, places: readonly Place[], ours: LoadBalancerClasses): Finding[] {
+function checkOpenElb({ services }: ClusterView, places: readonly Place[], ours: LoadBalancerClasses): TakeoverFinding[] {
   const place = places.find(({ containers }) =>
     containers.some(({ image }) => /(^|[/-])openelb(-(controller|speaker|manager))?(:|@|$)/.test(text(image))),
   );

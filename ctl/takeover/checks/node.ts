@@ -13,7 +13,7 @@ import {
   templateOf,
   text,
 } from "../view.ts";
-import type { Finding } from "./finding.ts";
+import type { TakeoverFinding } from "./finding.ts";
 
 /** Ports of a speaker on its node -> what they are for. */
 export const speakerPorts: ReadonlyMap<number, string> = new Map([
@@ -35,11 +35,14 @@ const silent: ReadonlyMap<RegExp, string> = new Map([
 ]);
 
 /** Other Pods that have a speaker's ports on their nodes. */
-export function checkPorts({ pods, speakers, namespace }: ClusterView, config: Config | undefined): Finding[] {
+export function checkPorts({ pods, speakers, namespace }: ClusterView, config: Config | undefined): TakeoverFinding[] {
   const own = new Set(speakers.map((speaker) => metadata(speaker).name));
   const onBgp = severityOnBgpPort(speakers, config);
-  const users = new Map<string, { readonly uses: string; readonly nodes: Set<string>; readonly severity: Finding["severity"] }>(); // owner and port -> nodes
-  const add = (pod: Raw, uses: string, severity: Finding["severity"]) => {
+  const users = new Map<
+    string,
+    { readonly uses: string; readonly nodes: Set<string>; readonly severity: TakeoverFinding["severity"] }
+  >(); // owner and port -> nodes
+  const add = (pod: Raw, uses: string, severity: TakeoverFinding["severity"]) => {
     const key = `${ownerOf(pod)}\n${uses}`;
     const user = users.get(key) ?? { uses, nodes: new Set<string>(), severity };
     user.nodes.add(text(fields(pod.spec).nodeName) || "no node yet");
@@ -74,15 +77,15 @@ export function checkPorts({ pods, speakers, namespace }: ClusterView, config: C
 }
 
 /** Speakers listen on BGP's port only where their flag says so, and a configuration with passive peers needs that. */
-function severityOnBgpPort(speakers: readonly Raw[], config: Config | undefined): Finding["severity"] {
+function severityOnBgpPort(speakers: readonly Raw[], config: Config | undefined): TakeoverFinding["severity"] {
   if (speakers.some((speaker) => flagOf(argumentsOf(templateOf(speaker)), "bgp-port") === "179")) return "error";
   return config?.peers.some(({ passive }) => passive) === true ? "warning" : "note";
 }
 
 /** How kube-proxy treats addresses of Services, as its ConfigMap (kubeadm's form) says. */
-export function checkKubeProxy({ kubeProxy, unread }: ClusterView, config: Config | undefined): Finding[] {
+export function checkKubeProxy({ kubeProxy, unread }: ClusterView, config: Config | undefined): TakeoverFinding[] {
   const about = { check: "kube-proxy", where: "ConfigMap kube-system/kube-proxy" } as const;
-  const isUnknown = (why: string): Finding[] => [
+  const isUnknown = (why: string): TakeoverFinding[] => [
     { ...about, severity: "note", found: `its mode is not known: ${why}`, advice: "in IPVS mode, see that strictARP is true" },
   ];
   if (unread.some(({ what }) => what === about.where)) return [];

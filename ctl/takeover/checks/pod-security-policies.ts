@@ -1,12 +1,12 @@
 import { gunzipSync } from "node:zlib";
 import { type ClusterView, fields, helmReleaseOf, listOf, metadata, type Raw, text } from "../view.ts";
-import type { Finding } from "./finding.ts";
+import type { TakeoverFinding } from "./finding.ts";
 
 const check = "pod-security-policy";
 const maxReleaseBytes = 64 << 20; // A Secret has a megabyte at most, which expands to a thousand times as much where somebody means it to.
 
 /** MetalLB's manifests and its chart made PodSecurityPolicies, and rights to use them; Kubernetes 1.25 removes the kind. */
-export function checkPodSecurityPolicies(view: ClusterView): Finding[] {
+export function checkPodSecurityPolicies(view: ClusterView): TakeoverFinding[] {
   const releases = new Map<string, string>(); // beginning of the names of a release -> the release
   for (const workload of [...view.controllers, ...view.speakers]) {
     const release = helmReleaseOf(workload);
@@ -16,7 +16,7 @@ export function checkPodSecurityPolicies(view: ClusterView): Finding[] {
   return [...checkPolicies(view), ...stored, ...checkRights(view, releases)];
 }
 
-function checkPolicies({ podSecurityPolicies }: ClusterView): Finding[] {
+function checkPolicies({ podSecurityPolicies }: ClusterView): TakeoverFinding[] {
   return podSecurityPolicies.filter(isMetallbsPolicy).map((policy) => {
     const { name } = metadata(policy);
     return {
@@ -32,7 +32,7 @@ function checkPolicies({ podSecurityPolicies }: ClusterView): Finding[] {
 }
 
 /** Helm looks up every kind in the manifest that it stored of the release before it changes anything, and so stops at one that is gone. */
-function checkRelease({ releaseSecrets, namespace, clusterRoles }: ClusterView, release: string): Finding[] {
+function checkRelease({ releaseSecrets, namespace, clusterRoles }: ClusterView, release: string): TakeoverFinding[] {
   const about = { check, where: `Helm release ${release}` };
   const manifest = storedManifest(releaseSecrets.filter((secret) => metadata(secret).labels.name === release));
   if (manifest === undefined && clusterRoles.some(allowsPolicies))
@@ -58,7 +58,7 @@ function checkRelease({ releaseSecrets, namespace, clusterRoles }: ClusterView, 
 }
 
 /** They do no harm, and the plugin mapkubeapis leaves them. */
-function checkRights({ clusterRoles }: ClusterView, releases: ReadonlyMap<string, string>): Finding[] {
+function checkRights({ clusterRoles }: ClusterView, releases: ReadonlyMap<string, string>): TakeoverFinding[] {
   return clusterRoles.filter(allowsPolicies).map((role) => {
     const { name } = metadata(role);
     const release = releases.get(name.replace(/:[^:]*$/, ""));

@@ -6,7 +6,7 @@ import { waitFor } from "#e2e/lab";
 import { BorderRouter, nodeAsn, routerAsn } from "../../cluster/scenarios/border-router.ts";
 import { InstalledCluster } from "../../cluster/scenarios/installed.ts";
 import type { OwnWhat } from "../acts.ts";
-import type { Asked } from "../asker.ts";
+import type { ArpAnswers } from "../asker.ts";
 import {
   bfd,
   configurationFor,
@@ -108,7 +108,7 @@ function newLinesOf(log: string): Target["asked"] {
     const lines = (await readFile(log, "utf8")).split("\n").slice(0, -1); // The last one is not whole yet.
     const asked = lines.slice(read).filter((line) => line.startsWith("{"));
     read = lines.length;
-    return asked.map((line): Asked => JSON.parse(line));
+    return asked.map((line): ArpAnswers => JSON.parse(line));
   };
 }
 

@@ -6,7 +6,7 @@ import { type LabProcess, waitFor } from "#e2e/lab";
 import { kernelRoute } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
 import { controllers, type OwnWhat, type Renumbering } from "../acts.ts";
-import type { Asked } from "../asker.ts";
+import type { ArpAnswers } from "../asker.ts";
 import { withoutApi } from "../carry-out.ts";
 import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
 import {
@@ -121,7 +121,7 @@ function newLinesOf(asker: LabProcess): Target["asked"] {
     if (asker.lines.length < read) read -= linesForgotten;
     const lines = asker.lines.slice(read).filter((line) => line.startsWith("{"));
     read = asker.lines.length;
-    return lines.map((line): Asked => JSON.parse(line));
+    return lines.map((line): ArpAnswers => JSON.parse(line));
   };
 }
 

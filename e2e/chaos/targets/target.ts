@@ -2,7 +2,7 @@ import type { ApiClient, ServiceOptions } from "#e2e/demo-cluster";
 import { type Switch, waitFor } from "#e2e/lab";
 import type { Millis } from "#pkg/clock";
 import type { OwnWhat, What } from "../acts.ts";
-import type { Asked } from "../asker.ts";
+import type { ArpAnswers } from "../asker.ts";
 
 export type Undo = () => Promise<void> | void;
 
@@ -56,7 +56,7 @@ export interface Target extends AsyncDisposable {
   /** Does it. @returns how to undo it @throws {Error} for what it cannot do */
   carryOut(what: OwnWhat): Promise<Undo>;
   /** Answers since the last call. */
-  asked(): Promise<readonly Asked[]>;
+  asked(): Promise<readonly ArpAnswers[]>;
   /** A client's request. @returns its status @throws {Error} without an answer */
   request(address: string): Promise<number>;
   /** Waits until all that is not ours has recovered. */

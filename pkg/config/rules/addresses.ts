@@ -4,15 +4,15 @@ import { formatPath, type Path, type Problems } from "../problems.ts";
 import type { RawList } from "../shape/raw.ts";
 
 /** One entry of a list of addresses. */
-export interface Entry {
+export interface AddressEntry {
   readonly range: AddressRange;
   readonly text: string;
   readonly path: Path;
 }
 
 /** @param parse what is wrong with an entry, where it cannot be read */
-export function readRanges(raw: RawList<string>, path: Path, problems: Problems, parse = parseAddresses): Entry[] {
-  const ranges: Entry[] = [];
+export function readRanges(raw: RawList<string>, path: Path, problems: Problems, parse = parseAddresses): AddressEntry[] {
+  const ranges: AddressEntry[] = [];
   for (const [index, text] of raw.entries()) {
     if (text === undefined) continue;
     const range = parse(text);

@@ -3,13 +3,19 @@ import { quote } from "#pkg/text";
 import type { Netbox } from "../config.ts";
 import type { Path, Problems } from "../problems.ts";
 import type { RawNetbox, RawPool } from "../shape/raw.ts";
-import { type Entry, parseAddresses } from "./addresses.ts";
+import { type AddressEntry, parseAddresses } from "./addresses.ts";
 import { readSecretKey } from "./secret-key.ts";
 
 const slug = /^[-a-zA-Z0-9_]{1,100}$/;
 
 /** Reads where else the addresses of a pool are kept. */
-export function readNetbox(pool: RawPool, fields: RawNetbox, path: Path, entries: readonly Entry[], problems: Problems): Netbox {
+export function readNetbox(
+  pool: RawPool,
+  fields: RawNetbox,
+  path: Path,
+  entries: readonly AddressEntry[],
+  problems: Problems,
+): Netbox {
   const mode = fields.mode ?? "record";
   if (mode === "allocate") refuseBeside(pool, [...path, "mode"], problems);
   const tags = (fields.tags ?? []).flatMap((tag, index) => readSlug(tag, [...path, "tags", index], problems) ?? []);
@@ -60,7 +66,7 @@ function readPlaces(
   { prefix }: RawNetbox,
   mode: Netbox["mode"],
   path: Path,
-  entries: readonly Entry[],
+  entries: readonly AddressEntry[],
   problems: Problems,
 ): readonly AddressRange[] {
   const all = entries.map(({ range }) => range);

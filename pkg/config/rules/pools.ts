@@ -5,7 +5,7 @@ import { protocols as allProtocols, hasOwners, type Pool, type Protocol } from "
 import { limits } from "../limits.ts";
 import type { Path, Problems } from "../problems.ts";
 import type { RawList, RawPool } from "../shape/raw.ts";
-import { checkOverlaps, type Entry, type PlacedRange, readRanges } from "./addresses.ts";
+import { type AddressEntry, checkOverlaps, type PlacedRange, readRanges } from "./addresses.ts";
 import { type Known, readAdvertisements } from "./advertisements.ts";
 import { readInterfaces } from "./interfaces.ts";
 import { readKernel } from "./kernel.ts";
@@ -38,7 +38,7 @@ export function readPools(raw: RawList<RawPool>, known: Known, problems: Problem
 function readPool(
   fields: RawPool,
   path: Path,
-  entries: readonly Entry[],
+  entries: readonly AddressEntry[],
   known: Known,
   budget: Budget & { cidrs: number },
   problems: Problems,

@@ -3,13 +3,13 @@ import { quote } from "#pkg/text";
 import type { NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
 import type { Path, Problems } from "../problems.ts";
 import type { RawList, RawPool, RawReservation, RawSelector } from "../shape/raw.ts";
-import { checkOverlaps, type Entry, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
+import { type AddressEntry, checkOverlaps, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
 import { readSelectors } from "./selectors.ts";
 
 type Tenancy = Pick<Pool, "fence" | "priority" | "closed" | "sharing" | "reservations">;
 
 /** Reads which Services may have addresses of a pool, which may share them, and the reservations. */
-export function readTenancy(fields: RawPool, path: Path, ranges: readonly Entry[], problems: Problems): Tenancy {
+export function readTenancy(fields: RawPool, path: Path, ranges: readonly AddressEntry[], problems: Problems): Tenancy {
   const namespaces = readNamespaces(fields, path, problems);
   const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);
   if (serviceSelectors.length > 0 && !isFenced(namespaces))
@@ -59,7 +59,7 @@ function isFenced({ namespaces, namespaceSelectors }: NamespaceSet): boolean {
 function readReservations(
   { name = "", reserved = [] }: RawPool,
   path: Path,
-  ranges: readonly Entry[],
+  ranges: readonly AddressEntry[],
   fence: NamespaceSet,
   problems: Problems,
 ): Reservation[] {

@@ -16,7 +16,7 @@ export interface Request {
 }
 
 /** A request that is not answered as asked; the connection cannot go on. */
-export interface Refusal {
+export interface RequestRefusal {
   readonly type: "refused";
   readonly status: 400 | 413 | 431 | 505;
 }
@@ -28,7 +28,7 @@ const maxHeaders = 64;
  * Reads the head of an HTTP/1.x request (RFC 9112, sections 2 to 5) from the beginning of `bytes`. Requests with a body are refused,
  * because nothing here takes one. @returns undefined while it is incomplete
  */
-export function decodeRequest(bytes: Buffer): Request | Refusal | undefined {
+export function decodeRequest(bytes: Buffer): Request | RequestRefusal | undefined {
   // A client may send an empty line before a request (section 2.2).
   const start = bytes[0] === 0x0d && bytes[1] === 0x0a ? 2 : 0;
   const end = bytes.subarray(start, start + maxHeadBytes).indexOf("\r\n\r\n");

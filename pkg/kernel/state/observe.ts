@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { InterfaceAddress, NetlinkMessage, NetworkInterface, TableRoute } from "#pkg/linux";
 import { addressKey, routeKey } from "./items.ts";
 import { noteHeld, noteTaken, setPlace } from "./plan.ts";
-import { type Entry, isNic, isOurs, type KernelState } from "./state.ts";
+import { isNic, isOurs, type KernelEntry, type KernelState } from "./state.ts";
 
 // Interfaces that come and go in quick succession cost one reading in this time.
 const minScanMs: Millis = 50;
@@ -115,7 +115,7 @@ function isOwnOfNic(state: KernelState, found: InterfaceAddress): boolean {
 function compareEntry(
   state: KernelState,
   key: string,
-  entry: Entry,
+  entry: KernelEntry,
   seen: ReadonlySet<string>,
   complete: boolean,
   now: Millis,
@@ -202,7 +202,7 @@ function routeSet(state: KernelState, route: TableRoute, now: Millis): void {
   else strays.set(entry === undefined ? key : `${key} before`, { type: "deleteRoute", prefix, table, protocol, interfaceIndex });
 }
 
-function setFound(state: KernelState, key: string, entry: Entry, ours: boolean, now: Millis): void {
+function setFound(state: KernelState, key: string, entry: KernelEntry, ours: boolean, now: Millis): void {
   entry.by = undefined;
   entry.error = undefined;
   if (!ours) {

@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { KernelRequest } from "#pkg/linux";
 import { addressKey, describeItem } from "./items.ts";
 import { hasExpired, renewAt, validSeconds } from "./lifetimes.ts";
-import { type Entry, isNic, type KernelState, type Stray } from "./state.ts";
+import { isNic, type KernelEntry, type KernelState, type Stray } from "./state.ts";
 
 /** A request, and what of the state it is for. */
 export interface Planned {
@@ -54,7 +54,7 @@ export function plan(state: KernelState, now: Millis, max: number): Planned[] {
   return planned;
 }
 
-function planEntry(state: KernelState, key: string, entry: Entry, now: Millis): Planned | undefined {
+function planEntry(state: KernelState, key: string, entry: KernelEntry, now: Millis): Planned | undefined {
   if (entry.place === "absent" && noteHeld(state, key, entry, now)) return undefined;
   const request = requestFor(state, entry);
   if (request === undefined) {
@@ -110,7 +110,7 @@ function planInterfaces(state: KernelState, now: Millis): Planned[] {
 }
 
 /** Undefined where there is nothing to ask for now: its interface is missing, or somebody else has the address. */
-function requestFor(state: KernelState, { item, place }: Entry): KernelRequest | undefined {
+function requestFor(state: KernelState, { item, place }: KernelEntry): KernelRequest | undefined {
   const interfaceIndex = state.indexes.get(item.interface);
   if (interfaceIndex === undefined || place === "held" || place === "foreign") return undefined;
   if (item.type === "route") {
@@ -169,7 +169,7 @@ function interfaceResult(state: KernelState, request: KernelRequest, code: strin
 function entryResult(
   state: KernelState,
   key: string,
-  entry: Entry,
+  entry: KernelEntry,
   seconds: number,
   code: string | undefined,
   now: Millis,
@@ -200,7 +200,7 @@ function entryResult(
 }
 
 /** @returns whether an interface has the address already, and somebody else put it there */
-export function noteHeld({ held, agenda }: KernelState, key: string, entry: Entry, now: Millis): boolean {
+export function noteHeld({ held, agenda }: KernelState, key: string, entry: KernelEntry, now: Millis): boolean {
   const { item } = entry;
   const holder = item.type === "address" ? held.get(item.address.toString()) : undefined;
   if (holder === undefined) return false;
@@ -211,7 +211,7 @@ export function noteHeld({ held, agenda }: KernelState, key: string, entry: Entr
 }
 
 /** Somebody has taken it away, or it has expired: it is put back at once or, where that does not last, after a while. */
-export function noteTaken(state: KernelState, key: string, entry: Entry, now: Millis): void {
+export function noteTaken(state: KernelState, key: string, entry: KernelEntry, now: Millis): void {
   setPlace(entry, "absent", now);
   entry.isTaken = !hasExpired(entry.expiresAt, now);
   const isFight = now < entry.restoredAt + fightMs;
@@ -220,7 +220,7 @@ export function noteTaken(state: KernelState, key: string, entry: Entry, now: Mi
   state.agenda.set(key, now + delay);
 }
 
-function noteRestored(state: KernelState, entry: Entry, now: Millis): void {
+function noteRestored(state: KernelState, entry: KernelEntry, now: Millis): void {
   const { disturbance } = state;
   entry.isTaken = false;
   entry.restored++;
@@ -244,7 +244,7 @@ export function takeReport({ disturbance }: KernelState, now: Millis): { count: 
   return { count, examples };
 }
 
-export function setPlace(entry: Entry, place: Entry["place"], now: Millis): void {
+export function setPlace(entry: KernelEntry, place: KernelEntry["place"], now: Millis): void {
   if (entry.place !== place) entry.since = now;
   entry.place = place;
 }

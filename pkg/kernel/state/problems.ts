@@ -1,10 +1,10 @@
 import { describeItem } from "./items.ts";
-import type { Entry, KernelState } from "./state.ts";
+import type { KernelEntry, KernelState } from "./state.ts";
 
 /** Wanted items that are missing, or that somebody else has put there: owner -> why. */
 export function problemsOf({ owners, entries, interfaces, indexes }: KernelState): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  const faulty = new Map<Entry["item"], string>();
+  const faulty = new Map<KernelEntry["item"], string>();
   for (const entry of entries.values()) {
     const why = whyNot(entry, indexes.has(entry.item.interface), interfaces.error);
     if (why !== undefined) faulty.set(entry.item, why);
@@ -18,7 +18,7 @@ export function problemsOf({ owners, entries, interfaces, indexes }: KernelState
 }
 
 function whyNot(
-  { item, place, by, error }: Entry,
+  { item, place, by, error }: KernelEntry,
   hasInterface: boolean,
   interfaceError: string | undefined,
 ): string | undefined {

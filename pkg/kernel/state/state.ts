@@ -9,7 +9,7 @@ import { type Item, isSameItem, itemKey } from "./items.ts";
 export interface KernelState {
   /** The kernel keeps the mark of an address (IFA_PROTO, Linux 5.18); otherwise `recorded` says which are ours. */
   readonly hasMarks: boolean;
-  readonly entries: Map<string, Entry>; // key -> item that is wanted
+  readonly entries: Map<string, KernelEntry>; // key -> item that is wanted
   readonly owners: Map<string, readonly Item[]>; // who wants something -> what
   readonly agenda: Map<string, Millis>; // key of an entry -> when a request for it is due
   readonly strays: Map<string, Stray>; // key of what is ours and not wanted -> how it is removed
@@ -31,7 +31,7 @@ export interface KernelState {
   readonly disturbance: Disturbance;
 }
 
-export interface Entry {
+export interface KernelEntry {
   readonly item: Item;
   /** How many want it. */
   users: number;
@@ -177,7 +177,7 @@ function add(state: KernelState, item: Item, now: Millis): void {
  * Whether what an earlier configuration, or an earlier life, has put there stays: an address, which is brought up to date when it is
  * placed, or the same route. Another route for the prefix has to go first.
  */
-function adopts(state: KernelState, key: string, item: Item, before: Entry | undefined): boolean {
+function adopts(state: KernelState, key: string, item: Item, before: KernelEntry | undefined): boolean {
   const stray = state.strays.get(key);
   if (item.type === "address") return state.strays.delete(key) || before?.place === "placed";
   if (before !== undefined) {

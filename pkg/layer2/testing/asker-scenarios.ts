@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { SystemClock, seededRandom } from "#pkg/clock";
 import { formatMac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { Asker, type Question, type WireAnswer } from "../asker.ts";
+import { Asker, type WireAnswer, type WireQuestion } from "../asker.ts";
 import { ip, Lan } from "./lan.ts";
 import { clientMac, macText, started, until } from "./support.ts";
 
@@ -29,7 +29,7 @@ async function ask(...questions: [text: string, port?: number][]): Promise<Recor
   await using layer2 = await started();
   const link = layer2.interfaces().find(({ name }) => name === "lan0");
   assert.ok(link);
-  const asked = questions.map(([text, port]): Question => ({ address: address(text), port }));
+  const asked = questions.map(([text, port]): WireQuestion => ({ address: address(text), port }));
   return Object.fromEntries(await new Asker(new SystemClock(), seededRandom(1)).ask(link, asked));
 }
 

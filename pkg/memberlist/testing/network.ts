@@ -1,6 +1,6 @@
 import { type Duplex, duplexPair } from "node:stream";
 import type { Clock } from "#pkg/clock";
-import type { Refusal } from "#pkg/connections";
+import type { RefusedSources } from "#pkg/connections";
 import type { OpenTransport, PacketSample, SocketAddress, Transport, TransportEvents } from "../transport.ts";
 
 const latency = 1; // Milliseconds, of packets.
@@ -14,7 +14,7 @@ export class FakeNetwork {
   /** Which packets arrive, where there is a flood: address and port -> sample. */
   readonly samples = new Map<string, PacketSample>();
   /** Connections that do not arrive, because there are too many: address and port -> refusal. */
-  readonly refusals = new Map<string, Refusal>();
+  readonly refusals = new Map<string, RefusedSources>();
   readonly #dropped = new Map<string, number>(); // address and port -> packets
   readonly #clock: Clock;
   #others = 0;

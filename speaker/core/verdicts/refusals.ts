@@ -1,5 +1,5 @@
 import { limits } from "#pkg/config";
-import type { AddressPlacement, Refusal } from "#pkg/placement";
+import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
@@ -18,7 +18,7 @@ interface Refused {
 }
 
 /** Why no node at all may announce an address, although there are speakers and endpoints. */
-export type Obstacle = Refusal & { readonly reason: ObstacleReason };
+export type Obstacle = PlacementRefusal & { readonly reason: ObstacleReason };
 
 const obstacleReasons: readonly ObstacleReason[] = [
   "noNodeSelected",
@@ -28,12 +28,12 @@ const obstacleReasons: readonly ObstacleReason[] = [
   "notInSubnet",
 ];
 
-export function isObstacle(refusal: Refusal): refusal is Obstacle {
+export function isObstacle(refusal: PlacementRefusal): refusal is Obstacle {
   return obstacleReasons.some((reason) => reason === refusal.reason);
 }
 
 /** Why the address is not announced for a Service. By BGP and in its kernel each node answers for itself. */
-export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, { policy, idle }: Refused): Verdict {
+export function refusalVerdict(state: State, placed: Placed, refusal: PlacementRefusal, { policy, idle }: Refused): Verdict {
   const { node } = state;
   const { address, isOwned, owner } = placed;
   switch (refusal.reason) {
