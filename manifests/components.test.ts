@@ -1,3 +1,4 @@
+// Scenario: kubectl renders a hundred combinations.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";

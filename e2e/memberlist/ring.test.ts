@@ -1,3 +1,4 @@
+// Scenario: rings with members of other programs, which Go builds.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
