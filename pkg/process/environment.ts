@@ -13,11 +13,11 @@ export const commonFlags = {
   kubeconfig: flag.text({ help: "path of a kubeconfig; needed only outside a cluster" }),
   port: flag.integer({ help: "port of metrics, health and status over HTTP", fallback: 7472, min: 0, max: 65535 }),
   "lb-class": flag.text({
-    help: "load balancer class whose Services are served, instead of those without a class; empty: only those without; the same for controller and speakers",
+    help: "load balancer class whose Services are served, instead of those without a class; empty: only Services without a class; the same for controller and speakers",
   }),
   "lb-class-default": flag.boolean({ help: "with --lb-class, serve Services without a class too" }),
   "api-auth": flag.choice({
-    help: "who may read /v1; loopback: whoever asks from this host, as by kubectl port-forward; token: also who bears a token of the cluster with the right to get the path",
+    help: "who may read /v1; loopback: clients on this host, as by kubectl port-forward; token: also bearers of a token of the cluster with the right to get the path",
     fallback: "loopback",
     choices: ["loopback", "token"] as const,
   }),

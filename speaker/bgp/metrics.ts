@@ -24,7 +24,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     },
     {
       name: "ingot_bgp_unsent_prefixes",
-      help: "Prefixes of which an advertisement or withdrawal waits to be sent.",
+      help: "Prefixes whose advertisement or withdrawal waits to be sent.",
       read: ({ routes }) => routes.pending,
     },
     {

@@ -12,7 +12,7 @@ const counters = [
   { name: "packets_sent", help: "Packets of the ring that were sent.", field: "packetsSent" },
   {
     name: "packets_dropped",
-    help: "Packets of unknown hosts beyond 200 a second, and in a flood all that no member sent.",
+    help: "Packets of unknown hosts beyond 200 a second, and in a flood all packets that no member sent.",
     field: "packetsDropped",
   },
   { name: "packets_replayed", help: "Packets that had been received before.", field: "packetsReplayed" },
