@@ -67,8 +67,8 @@ export class Host {
   async start(): Promise<void> {
     const forward = this.#forwarding ? 1 : 0;
     await this.#namespaces.ip(undefined, [`netns add ${this.name}`]);
-    await this.sysctl({ ...settings, "net.ipv4.ip_forward": forward, "net.ipv6.conf.all.forwarding": forward });
-    await this.ip("link set lo up");
+    const values = { ...settings, "net.ipv4.ip_forward": forward, "net.ipv6.conf.all.forwarding": forward };
+    await this.output(["sh", "-e"], { input: [...sysctlLines(values), "ip link set lo up"].join("\n") });
   }
 
   /** Lays a cable from a new interface to the switch and turns both ends on. */
@@ -108,8 +108,7 @@ export class Host {
 
   /** Writes kernel settings by their dotted names. */
   async sysctl(values: Readonly<Record<string, number>>): Promise<void> {
-    const lines = Object.entries(values).map(([name, value]) => `echo ${value} >/proc/sys/${name.replaceAll(".", "/")}`);
-    await this.output(["sh", "-e"], { input: lines.join("\n") });
+    await this.output(["sh", "-e"], { input: sysctlLines(values).join("\n") });
   }
 
   /** Runs a command to its end, whatever its status. @throws {CommandError} when it takes too long */
@@ -162,4 +161,8 @@ export class Host {
     const number = this.#namespaces.number().toString(16).padStart(4, "0");
     return `02:00:00:00:${number.slice(0, 2)}:${number.slice(2)}`;
   }
+}
+
+function sysctlLines(values: Readonly<Record<string, number>>): string[] {
+  return Object.entries(values).map(([name, value]) => `echo ${value} >/proc/sys/${name.replaceAll(".", "/")}`);
 }

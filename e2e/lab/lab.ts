@@ -87,8 +87,12 @@ export class Lab implements AsyncDisposable {
 
   async #run(netns: string | undefined, argv: readonly string[], options: RunOptions = {}): ReturnType<typeof result> {
     const { env, cwd, input } = options;
-    const inside = await this.#holder.enter(netns, { argv, env, cwd, stdin: input === undefined ? "ignore" : "pipe" });
-    return result(argv.join(" "), inside, options);
+    const child = this.#holder.command(netns, { argv, env, cwd, stdin: input === undefined ? "ignore" : "pipe" });
+    const done = await result(argv.join(" "), child, options);
+    // What enters says so before the command begins.
+    const refused = done.code !== 127 && /^(?:nsenter|env): .*/.exec(done.stderr)?.[0];
+    if (refused) throw new Error(`Cannot run ${argv.join(" ")} in ${netns ?? "the lab"}: ${refused}`);
+    return done;
   }
 
   async #spawn(

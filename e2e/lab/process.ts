@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { constants } from "node:os";
@@ -43,20 +44,23 @@ export class CommandError extends Error {
 }
 
 /** Waits for the end of a command. @throws {CommandError} when it takes more than `timeout` milliseconds; it is killed then */
-export async function result(what: string, inside: Inside, { input, timeout = 120_000 }: RunOptions): Promise<CommandResult> {
-  const { wrapper, pid } = inside;
-  const { stdin, stdout, stderr } = wrapper;
+export async function result(
+  what: string,
+  child: ChildProcess,
+  { input, timeout = 120_000 }: RunOptions,
+): Promise<CommandResult> {
+  const { pid, stdin, stdout, stderr } = child;
   if (stdout === null || stderr === null) throw new Error(`Cannot run ${what}: no pipes`);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    signal(-pid, "SIGKILL"); // The group: what the command started holds its pipes open too.
+    if (pid !== undefined) signal(-pid, "SIGKILL"); // The group: what the command started holds its pipes open too.
   }, timeout);
   stdin?.on("error", () => {}); // A command need not read what it is given.
   stdin?.end(input);
-  const [out, err] = await Promise.all([text(stdout), text(stderr), once(wrapper, "close")]);
+  const [out, err] = await Promise.all([text(stdout), text(stderr), once(child, "close")]);
   clearTimeout(timer);
-  const { exitCode, signalCode } = wrapper;
+  const { exitCode, signalCode } = child;
   const ending = { code: exitCode, signal: signalCode, stdout: out, stderr: err };
   if (late) throw new CommandError(`${what} within ${timeout} ms`, ending);
   return ending;
