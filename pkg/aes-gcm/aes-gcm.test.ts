@@ -58,7 +58,7 @@ for (const { name, sealed, ...given } of vectors)
 
 const anyOctets = (minLength: number, maxLength = minLength) => fc.uint8Array({ minLength, maxLength, size: "max" });
 const anyKey = fc.constantFrom(16, 24, 32).chain((length) => anyOctets(length));
-// On both sides of what is worked on in place.
+// Lengths on both sides of the limit for work in place.
 const anyText = fc.oneof(anyOctets(0, 100), anyOctets(2040, 2060), anyOctets(5000));
 /** Messages are too long to look for the shortest that fails. */
 const parameters = { endOnFailure: true };

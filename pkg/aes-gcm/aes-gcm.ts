@@ -42,7 +42,7 @@ export class AesGcm {
   /**
    * @param nonce 12 octets that were never used with this key
    * @param associated what is authenticated along with it and not part of the result
-   * @param before so many octets of the result are left to the caller
+   * @param before number of octets at the start of the result that are left to the caller
    * @returns after those the ciphertext, as long as `plaintext`, and the tag
    */
   seal(nonce: Uint8Array, associated: Uint8Array, plaintext: Uint8Array, before = 0): Uint8Array {

@@ -16,7 +16,7 @@ function withPools(...pools: ReturnType<typeof pool>[]): Allocator {
   return allocator;
 }
 
-/** `pools: addresses` of what the Service holds, or the reason why it holds nothing. */
+/** `pools: addresses` of the Service, or the reason why it holds none. */
 function outcome({ allocation, unmet }: Settlement): string {
   return allocation ? `${poolsOf(allocation).join(" ")}: ${allocation.addresses.join(" ")}` : `refused: ${unmet?.reason}`;
 }

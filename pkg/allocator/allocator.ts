@@ -32,7 +32,7 @@ export interface SavedAllocator {
   readonly quotas: readonly Quota[];
   readonly occupants: ReadonlyMap<string, string>;
   readonly ipam: readonly IpamPool[];
-  /** As they came: who shares an address is asked in that order. */
+  /** In order of arrival, in which Services that share an address are asked. */
   readonly holdings: readonly Omit<Holding, "slots">[];
   readonly asked: ReadonlyMap<string, readonly Ask[]>;
   readonly notAllowed: ReadonlyMap<string, readonly string[]>;
@@ -85,7 +85,7 @@ export class Allocator {
       holdings.set(service, holding);
     }
     if (stranded.length > 0) return stranded.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : 0));
-    const { occupants, ipam } = this.#rules; // As they are by now.
+    const { occupants, ipam } = this.#rules; // The present ones.
     this.#rules = { ...rules, occupants, ipam };
     this.#holdings = holdings;
     this.#isUncounted = false;
@@ -184,14 +184,14 @@ export class Allocator {
   }
 
   /**
-   * Other hosts of the network have these addresses (address as text -> who, as text), and no others: no Service is given one, and who
-   * holds one may not keep it, which the next `adopt` or `settle` sees to.
+   * Other hosts of the network have these addresses and no others (address as text -> who, as text). No Service is given one, and a Service
+   * that holds one may not keep it, which the next `adopt` or `settle` sees to.
    */
   setOccupied(occupants: ReadonlyMap<string, string>): void {
     this.#setElsewhere({ occupants });
   }
 
-  /** What IPAMs say of their pools, and of no others. It takes nothing away: Services keep what they have. */
+  /** The views of IPAMs on their pools, and on no others. It takes nothing away: Services keep their addresses. */
   setIpam(pools: readonly IpamPool[]): void {
     this.#setElsewhere({ ipam: new Ipam(pools) });
   }
@@ -213,7 +213,7 @@ export class Allocator {
     return this.#layout.locate(address)?.pool.name;
   }
 
-  /** For whom an address is reserved, if it is: a Service, a namespace, or nobody. */
+  /** The Service or namespace that an address is reserved for, or nobody; undefined without a reservation. */
   reservedFor(address: Address): ReservedFor | undefined {
     return this.#layout.locate(address)?.reservedFor;
   }
@@ -436,7 +436,7 @@ function holdingOf(terms: Terms, choice: Choice, settledFor: string): Holding {
   return { terms, allocation: { addresses, pools: poolNames(choice) }, slots: choice.map(({ slot }) => slot), settledFor };
 }
 
-const alike = new WeakMap<Pool, (readonly string[])[]>(); // pool -> by number of addresses: its name so often
+const alike = new WeakMap<Pool, (readonly string[])[]>(); // pool -> by number of addresses: its name, repeated
 
 /** Most Services have addresses of one pool; these share one list. */
 function poolNames(choice: Choice): readonly string[] {

@@ -41,8 +41,8 @@ interface OpenTo {
 }
 
 /**
- * Which scopes are open to a Service, without asking all their selectors each time: answers are remembered by namespace and by those labels
- * of the Service that some fence is about.
+ * The scopes that are open to a Service, without asking all their selectors each time: answers are remembered by namespace and by those
+ * labels of the Service that some fence is about.
  */
 export class OpenScopes {
   readonly #always: readonly number[]; // Indexes of scopes without namespaces.
@@ -74,7 +74,7 @@ export class OpenScopes {
     return this.#openTo(tenant).scopes;
   }
 
-  /** Equal texts for those to whom the same scopes are open. */
+  /** Equal texts for Services to whom the same scopes are open. */
   textOf(tenant: Tenant): string {
     return this.#openTo(tenant).text;
   }

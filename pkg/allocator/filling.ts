@@ -71,7 +71,7 @@ export class Filling {
     return this.#rules.quotas.refusal(this.#request.service, slots, this.#held, this.#occupancy, asked);
   }
 
-  /** Why it gets nothing new of the pool, whatever is free there. */
+  /** Why it gets nothing new of the pool, even if addresses are free there. */
   shut(pool: Pool): Refusal | undefined {
     const closed: Refusal = { reason: "poolClosed", pool: pool.name };
     return fenceRefusal(this.#request, pool, this.#rules.namespaces) ?? (pool.closed ? closed : undefined);
@@ -168,7 +168,7 @@ export class Filling {
     for (const span of this.#spans(want)) yield* this.#ascending(span, "shareable");
   }
 
-  /** As `Occupancy.lowest` finds them. */
+  /** In the order of `Occupancy.lowest`. */
   *#ascending({ start, end }: Span, only?: "shareable"): Iterable<bigint> {
     for (let from = start; ; ) {
       const slot = this.#occupancy.lowest(this.#request, { start: from, end }, only);

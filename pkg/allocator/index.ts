@@ -3,8 +3,9 @@
  * `avoid-buggy-ips`; requested addresses and pools; both families from one pool; sharing by key, backend and port. Pure: no
  * I/O, no clock, no randomness. `pkg/service` reads Services and annotations; the controller writes status and events.
  *
- * Addresses are numbered in the order in which they are tried (`layout.ts`), and those in use are kept as intervals of such
- * numbers (`intervals.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
+ * Addresses are numbered in the order in which they are tried (`layout.ts`), and addresses in use are kept as intervals of
+ * such numbers (`intervals.ts`). Giving and freeing take logarithmic time, and memory grows with the held addresses, never
+ * with a pool.
  */
 export { Allocator, type SavedAllocator } from "./allocator.ts";
 export { describe, facts, finding, remedy } from "./describe.ts";

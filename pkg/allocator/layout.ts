@@ -12,7 +12,7 @@ export interface AddressPlace {
   readonly pool: Pool;
   /** Absent where the pool has the address but never hands it out. */
   readonly slot: bigint | undefined;
-  /** For whom it is reserved, if it is. */
+  /** The owner of its reservation, if it has one. */
   readonly reservedFor: ReservedFor | undefined;
 }
 
@@ -157,7 +157,7 @@ export class Layout {
     return this.#reserved.size > 0;
   }
 
-  /** How many addresses of a family the pool can hand out to all whom it is for. */
+  /** Number of addresses of a family that the pool can hand out to all its Services. */
   size(pool: Pool, family: Family): bigint {
     const { start, end } = this.span(pool, family);
     return end - start;
@@ -282,7 +282,7 @@ function keptOf({ reservations }: Pool, family: Family): Kept[] {
   return kept.sort((a, b) => a.range.first.compare(b.range.first));
 }
 
-/** The parts of a range: reserved ones, and what is left between them. */
+/** The parts of a range: the reserved ones, and the rest between them. */
 function* parts(range: AddressRange, kept: readonly Kept[]): Iterable<Pick<Run, "range" | "reservedFor">> {
   let from = range.first.value;
   const part = (last: bigint, reservedFor?: ReservedFor) => ({

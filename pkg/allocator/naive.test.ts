@@ -80,7 +80,7 @@ function reasonText(refusal: Refusal | undefined): string | undefined {
   return `noPoolFits: ${refusal.pools.map(({ reason }) => reason).join(" ")} and ${refusal.others}`;
 }
 
-/** Books and gauges agree with what the plain rules say, and nobody is on an address with someone they may not share with. */
+/** Books and gauges agree with the plain rules, and nobody shares an address against the rules. */
 function assertConsistent(allocator: Allocator, naive: Naive, pools: readonly Pool[]): void {
   const inUse = new Map(pools.map(({ name }) => [name, new Set<string>()]));
   for (const address of universe) {
@@ -98,7 +98,7 @@ function assertConsistent(allocator: Allocator, naive: Naive, pools: readonly Po
   );
 }
 
-/** As the controller does before it settles anything: what it may not keep has gone. */
+/** First takes away addresses that the Service may not keep, as the controller does before it settles anything. */
 function keep(allocator: Allocator, naive: Naive, request: AddressRequest): void {
   const held = allocator.held(request.service)?.addresses ?? [];
   assert.equal(reasonText(allocator.restore(request, held).unmet), naive.restore(request, held));

@@ -9,9 +9,9 @@ import type { Allocation, Refusal } from "./types.ts";
 export interface Holding {
   readonly terms: Terms;
   readonly allocation: Allocation;
-  /** Of `allocation.addresses`, in that order. */
+  /** Slots of `allocation.addresses`, in that order. */
   readonly slots: readonly bigint[];
-  /** The wishes for which all pools were looked at: as long as they are its wishes, it does not leave its pool for what it lacks. */
+  /** The wishes for which all pools were looked at: while they stay the same, the Service does not leave its pool for what it lacks. */
   readonly settledFor: string;
 }
 
@@ -40,7 +40,7 @@ export class Occupancy {
   readonly #holders = new Map<bigint, Holders>(); // slot -> who is on it
   readonly #groups = new Map<string, Group>(); // sharing key and backend key, and maybe namespace -> slots
   readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
-  #wanted = textsOf([]); // Of whom a slot was looked for last: it may be looked for thousands of times.
+  #wanted = textsOf([]); // Terms for which a slot was last looked for: the same search may come thousands of times.
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -131,8 +131,8 @@ export class Occupancy {
   }
 
   /**
-   * Why a Service that would come to this slot may not share it by the pool's rule, or because as many do as may, though it may by the terms of all of
-   * them, as `conflict` has it; undefined if it may.
+   * Why a Service that would come to this slot may not share it, by the pool's rule or because the maximum share it, although the terms of
+   * all of them allow it (see `conflict`); undefined if it may.
    */
   newcomerRefusal({ service }: Terms, slot: bigint): Refusal | undefined {
     const holders = this.#holders.get(slot);
@@ -162,7 +162,7 @@ export class Occupancy {
     return this.#lowestShareable(terms, { start: span.start, end: free }) ?? free;
   }
 
-  /** Whether nobody has some slot of it: neither a Service nor another host. */
+  /** Whether some slot of it is free of Services and other hosts. */
   hasFree(span: Span): boolean {
     return this.#nextFree(span.start) < span.end;
   }
@@ -297,7 +297,7 @@ function conflictWith(holding: Holding, terms: Terms, slot: bigint): Refusal | u
   return conflict(terms, holding.terms, address);
 }
 
-/** No two pairs give the same text, whatever characters an annotation has; nor with a namespace, which has no colon. */
+/** No two pairs give the same text, even with odd characters in an annotation; nor a pair and a namespace, which has no colon. */
 function groupKey({ service, sharingKey, backendKey }: Terms, sharing: "cluster" | "namespace"): string {
   const key = `${sharingKey.length}:${sharingKey}${backendKey}`;
   return sharing === "cluster" ? key : `${namespaceOf(service)}/${key}`;

@@ -2,7 +2,10 @@ import { formatProtocols, type Pool, type ReservationHolder } from "#pkg/config"
 import type { Family } from "#pkg/net";
 import type { PoolUsage } from "./types.ts";
 
-/** What is shown of a pool: the controller answers with it under `/v1`, and `ingotctl` and the dashboard take it as it is. */
+/**
+ * The facts about a pool that are shown: the controller answers with them under `/v1`, and `ingotctl` and the dashboard use
+ * them unchanged.
+ */
 export interface PoolFacts extends Pick<PoolUsage, "pool" | "total" | "inUse"> {
   /** In one text. */
   readonly protocol: string;
@@ -16,7 +19,7 @@ export interface PoolFacts extends Pick<PoolUsage, "pool" | "total" | "inUse"> {
   readonly avoidBuggyIPs: boolean;
 }
 
-/** Addresses that are kept, for whom; without either for nobody. */
+/** Reserved addresses and their owner; without either for nobody. */
 export interface ReservedFacts {
   readonly ranges: readonly string[];
   readonly service?: string;

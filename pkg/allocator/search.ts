@@ -53,7 +53,7 @@ export class Search {
 
   /**
    * The addresses among these that the Service may have, whatever it requests, and the first reason against the rest.
-   * @param isGiven also by the rules on what is given, where it does not hold them
+   * @param isGiven also applies the rules on giving to addresses that it does not hold
    */
   allowed(addresses: readonly Address[], isGiven: boolean): { choice: Choice | undefined; refusal: Refusal | undefined } {
     const { families, mayHoldSeveral } = this.#request;
@@ -255,7 +255,7 @@ export class Search {
     return spots.toSorted((a, b) => entry(a) - entry(b)).map(({ pool, address, slot }) => ({ pool, address, slot }));
   }
 
-  /** Why it would not be given this address, whoever has it. */
+  /** Why it would not be given this address, even if it were free. */
   #barred({ pool, address, slot }: Spot): Refusal | undefined {
     const shut = this.#filling.shut(pool);
     if (shut !== undefined) return shut;
@@ -313,7 +313,7 @@ function familyMismatch({ families, mayHoldSeveral }: AddressRequest, addresses:
     : { reason: "familyMismatch", wanted: families, found };
 }
 
-/** As v0.12.1 sorts: by code unit, so 10.0.0.9 comes after 10.0.0.10. */
+/** Sorts like v0.12.1: by code unit, so 10.0.0.9 comes after 10.0.0.10. */
 function byText(a: Address, b: Address): number {
   const [left, right] = [a.toString(), b.toString()];
   return left < right ? -1 : left > right ? 1 : 0;

@@ -39,7 +39,7 @@ function start(pools: readonly Pool[], quotas: readonly Quota[] = [], namespaces
   return allocator;
 }
 
-/** `pool: addresses`, with what was refused besides. */
+/** `pool: addresses`, with the refused parts. */
 function outcome({ allocation, unmet, notAllowed }: Settlement): string {
   const held = allocation === undefined ? "nothing" : `${poolsOf(allocation).join(" ")}: ${allocation.addresses.join(" ")}`;
   return [held, unmet && text(unmet), notAllowed && `kept, though ${notAllowed.reason}`].filter(Boolean).join("; ");

@@ -40,7 +40,7 @@ export interface PoolUsage {
   readonly pool: string;
   /** Addresses that can be handed out, without those that `avoid-buggy-ips` excludes or nobody may have; the nearest double above 2^53. */
   readonly total: number;
-  /** Those that are reserved for Services and namespaces. */
+  /** Addresses that are reserved for Services and namespaces. */
   readonly reserved: number;
   /** Addresses held by at least one Service. */
   readonly inUse: number;
@@ -81,7 +81,7 @@ export type Refusal =
   /** The pool has no address of this family at all. */
   | { readonly reason: "poolLacksFamily"; readonly pool: string; readonly family: Family }
   /**
-   * Nothing in any pool; one entry per pool in the file's order says what was tried there. Pools that are not for its namespace are
+   * No pool has an address; one entry for each pool in the file's order says what was tried there. Pools that are not for its namespace are
    * only counted.
    */
   | { readonly reason: "noPoolFits"; readonly pools: readonly Refusal[]; readonly namespace: string; readonly others: number }
@@ -94,7 +94,7 @@ export type Refusal =
   | { readonly reason: "reserved"; readonly address: Address; readonly pool: string }
   /** In use, and no two Services share an address of the pool. */
   | { readonly reason: "sharingOff"; readonly address: Address; readonly pool: string }
-  /** As many Services share it as may. */
+  /** The maximum number of Services share it. */
   | { readonly reason: "sharedByTooMany"; readonly address: Address; readonly limit: number }
   /** It has `used` without what it would give up, others of it wait for `asked` from an IPAM, and it `needs` more. No `pools` are all of them. */
   | {
@@ -132,7 +132,7 @@ export type Refusal =
   | { readonly reason: "buggyAddress"; readonly address: Address; readonly pool: string }
   | { readonly reason: "wrongPool"; readonly address: Address; readonly pool: string; readonly wanted: string }
   | { readonly reason: "severalPools"; readonly addresses: readonly Address[]; readonly pools: readonly string[] }
-  /** It would have so many addresses. */
+  /** The number of addresses that it would have. */
   | { readonly reason: "tooManyAddresses"; readonly addresses: number; readonly limit: number }
   /** The addresses are not one of each family that the Service has, or of a list not at least one of each. */
   | { readonly reason: "familyMismatch"; readonly wanted: readonly Family[]; readonly found: readonly Family[] }
@@ -160,7 +160,10 @@ export function isRefusal(answer: object): answer is Refusal {
   return "reason" in answer;
 }
 
-/** What IPAMs could choose for whom this is told: of the first pool that has addresses left, else of all that have none. */
+/**
+ * Addresses that an IPAM could choose for the Service with this refusal: of the first pool that has addresses left, else of all pools
+ * without.
+ */
 export function awaitedOf(refusal: Refusal) {
   const all = refusal.reason === "noPoolFits" ? refusal.pools : [refusal];
   const awaited = all.filter((each) => each.reason === "awaitsIpam");

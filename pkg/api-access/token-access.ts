@@ -13,7 +13,7 @@ export interface TokenAccessOptions {
   readonly log: Log;
 }
 
-// As kube-rbac-proxy has it by default, or less: a right that is taken away is still there for so long.
+// kube-rbac-proxy's default, or less: a right that is taken away is still there for this long.
 const allowedMs: Millis = 60_000;
 const refusedMs: Millis = 10_000;
 const unavailableMs: Millis = 1_000;
@@ -26,7 +26,7 @@ interface Kept {
   until: Millis;
 }
 
-/** Asks the API server who may ask, and keeps its answers for a while. Of tokens only hashes are kept. */
+/** Asks the API server for the user of a token, and keeps its answers for a while. Only hashes of tokens are kept. */
 export class TokenAccess {
   readonly #options: TokenAccessOptions;
   readonly #kept = new RecentMap<string, Kept>(maxKept); // hash of a token, and path -> answer

@@ -41,8 +41,8 @@ export function* keepAll(
 }
 
 /**
- * Decides on all Services, as the controller does after a start: they keep what their status has as far as they may, then each gets what it
- * asks for, by key, until nothing changes any more. A step for each, with what has been decided so far.
+ * Decides on all Services, as the controller does after a start: they keep the addresses in their status as far as they may, then each gets
+ * what it asks for, by key, until nothing changes any more. A step for each, with what has been decided so far.
  * @param occupied addresses that other hosts of the network have -> who; they count in strict pools
  * @param namespaces namespace -> its labels
  */

@@ -37,7 +37,7 @@ export interface Decision {
   readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Its request changed, its own pool lacks something of it, and it gave these addresses up for those of another pool. */
   readonly left: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
-  /** Why it did not get what it asks for. */
+  /** Why its request was not met. */
   readonly unmet: Refusal | undefined;
   readonly warning: Warning | undefined;
   /** Addresses that the Service keeps although it would not get them now; undefined if it would. */
@@ -52,8 +52,8 @@ export interface Keeping {
 }
 
 /**
- * Decides on one Service from what it is now and what all of them hold, and takes and frees addresses accordingly. Deciding again
- * changes nothing until the Service or what others hold has changed.
+ * Decides on one Service from its present state and all holdings, and takes and frees addresses accordingly. A repeated decision
+ * changes nothing until the Service or others' holdings have changed.
  */
 export function decide(key: string, service: Service | undefined, allocator: Allocator): Decision {
   const noRight = (why: Decision["noRight"], status?: readonly string[]): Decision => {
@@ -103,7 +103,8 @@ export function decide(key: string, service: Service | undefined, allocator: All
  * Lets a Service keep its addresses, or take those in its status, as far as the rules allow. So addresses survive a restart, and an
  * address written by hand is taken over. The request comes later: a request that cannot be met must not cost the Service its
  * addresses.
- * @param status `recorded` after a start, when it says what the Service had before; later one that differs was `written` by somebody
+ * @param status `recorded` after a start, when it has the Service's former addresses; a later one that differs was `written` by
+ * somebody
  * @returns why it may not keep or take something
  */
 export function keep(

@@ -35,10 +35,10 @@ export type AssignmentInput =
 /** Inputs that may change what any Service holds. */
 export const commonInputs: ReadonlySet<string> = new Set(["pools", "clear"]);
 
-/** Told each input with what was decided on it. Inputs stay as they are. */
+/** Called with each input and the decisions on it. Inputs do not change afterwards. */
 export type Record = (input: AssignmentInput, decisions: readonly Plain[]) => void;
 
-/** An input with what was decided on it, as a line for a recorder, or in pieces where it may be long. There is no secret in any of them. */
+/** An input with the decisions on it, as a line for a recorder, or in pieces where it may be long. There is no secret in any of them. */
 export function recordLine(at: number, input: AssignmentInput, decisions: readonly Plain[]): string | Iterator<string, void> {
   if (input.type === "pools" || input.type === "ipam") return entryPieces({ at, input, decisions }, String);
   return entryLine({ at, input: encode(input, String), decisions });

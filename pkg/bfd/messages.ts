@@ -20,13 +20,13 @@ export interface SessionConfig {
   /** The minimum TTL of packets of a multihop session. */
   readonly minimumTtl: number;
   readonly parameters: Parameters;
-  /** Of `packetNames`. */
+  /** Counters of `packetNames`. */
   readonly counters: SharedArrayBuffer;
 }
 
 /** Arguments of the thread. */
 export interface WorkerStart {
-  /** Of `ignoredReasons`. */
+  /** Counters of `ignoredReasons`. */
   readonly ignored: SharedArrayBuffer;
   readonly configs: readonly SessionConfig[];
 }

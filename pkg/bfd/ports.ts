@@ -11,7 +11,7 @@ export const portNumbers: Record<Purpose, number> = { singleHop: 3784, multihop:
 // RFC 5881, section 4: of each session one of these is its own.
 const firstSourcePort = 49_152;
 const sourcePorts = 65_536 - firstSourcePort;
-// RFC 5881, section 5; with several hops it lets the peer ask for what it can know.
+// RFC 5881, section 5; over several hops it lets the peer demand as high a TTL as it can know.
 export const controlTtl = 255;
 // An echo is returned as if it had been forwarded.
 const ttls: Record<Purpose, number> = { singleHop: controlTtl, multihop: controlTtl, echo: controlTtl - 1 };

@@ -26,7 +26,7 @@ const oid = {
   extendedKeyUsage: "2.5.29.37",
   serverAuth: "1.3.6.1.5.5.7.3.1",
 } as const;
-const dnsName = 2; // Of GeneralName (RFC 5280, section 4.2.1.6).
+const dnsName = 2; // Tag of GeneralName (RFC 5280, section 4.2.1.6).
 const digitalSignature = Uint8Array.of(0x80); // The first bit (section 4.2.1.3).
 
 /** Makes a key and signs a certificate for it with itself. */

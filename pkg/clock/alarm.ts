@@ -14,7 +14,7 @@ export function sleep(clock: Clock, name: string, duration: Millis, signal?: Abo
   });
 }
 
-/** One timer for whatever is due next. It runs `due` once for each time it is set, never after disposal. */
+/** One timer for the next deadline. It runs `due` once for each time it is set, never after disposal. */
 export class Alarm implements Disposable {
   readonly #clock: Clock;
   readonly #name: string;

@@ -7,7 +7,7 @@ export interface Allowance {
   readonly everyMs: Millis;
 }
 
-/** So many times at once, and as often each second. */
+/** An allowance of this many times at once, and the same number each second. */
 export function perSecond(times: number): Allowance {
   return { burst: times, everyMs: 1000 / times };
 }

@@ -36,7 +36,7 @@ test("a disposed timer never runs", () => {
   assert.equal(clock.advanceToNext(), false);
 });
 
-/** The clock over timers that run when the test says so, whatever time it is. */
+/** The clock over timers that run when the test says so, independent of the time. */
 function system(t: TestContext) {
   const time = { now: 100.9 };
   t.mock.method(performance, "now", () => time.now);

@@ -1,7 +1,7 @@
 const unitNanoseconds: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,
-  // As escapes: a bundle whose every character is one octet takes half the memory.
+  // Written as escapes: a bundle with one octet for every character takes half the memory.
   "\u00b5s": 1e3, // Micro sign
   "\u03bcs": 1e3, // Greek letter mu
   ms: 1e6,

@@ -27,7 +27,7 @@ export class SimulatedClock implements Clock {
     return { [Symbol.dispose]: () => this.#timers.delete(timer) };
   }
 
-  /** Names of what is scheduled, soonest first. */
+  /** Names of scheduled timers, soonest first. */
   pending(): string[] {
     return [...this.#timers].sort(byDeadline).map((timer) => timer.name);
   }

@@ -2,9 +2,9 @@ import { Worker } from "node:worker_threads";
 import { Assembly, type ParsedConfig, parseConfig, type Token } from "#pkg/config";
 import type { Log } from "#pkg/log";
 
-// Some twenty-five pools in block style. A text of this length takes 15 ms at most when the code has not been compiled yet, whatever the
-// text: `{},` over and over takes longest. A thread takes 40 to 60 ms, 4 ms of the main thread's time and 6 MB while it runs. One alias can
-// stand for very much.
+// Some twenty-five pools in block style. Any text of this length takes 15 ms at most when the code has not been compiled yet: `{},` over
+// and over takes longest. A thread takes 40 to 60 ms, 4 ms of the main thread's time and 6 MB while it runs. One alias can stand for very
+// much.
 const maxAtOnce = 2 << 10;
 
 /** Reads one configuration after another. */

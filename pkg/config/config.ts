@@ -21,7 +21,7 @@ export interface Pool {
   readonly autoAssign: boolean;
   /** Never hand out IPv4 addresses that end in .0 or .255. */
   readonly avoidBuggyIPs: boolean;
-  /** Which Services may have addresses. */
+  /** Services that may have its addresses. */
   readonly fence: Fence;
   /** 1–2147483647: pools are tried from the lowest on; those without one after them. */
   readonly priority: number | undefined;
@@ -79,11 +79,11 @@ export interface KernelPlacement {
   readonly aggregationLengthV6: number;
   /** 1–4294967295, of no table that the kernel uses by itself. Without effect for `carrier` "address". */
   readonly routeTable: number;
-  /** 1–255: the mark of what is placed. */
+  /** 1–255: the mark of its entries. */
   readonly routeProtocol: number;
   /** After which an address of `dummyInterface` goes if the speaker does not renew it; Infinity for never. */
   readonly addressLifetimeSeconds: number;
-  /** The same of an address on a NIC; undefined where none is asked for: it goes soon. */
+  /** The lifetime of an address on a NIC; undefined if not configured: it is short then. */
   readonly lanLifetimeSeconds: number | undefined;
 }
 
@@ -99,7 +99,7 @@ export interface NamespaceSet {
   readonly namespaceSelectors: readonly LabelSelector[];
 }
 
-/** Which Services may share an address: of the whole cluster, of one namespace, or none. */
+/** Services that may share an address: all of the cluster, those of one namespace, or none. */
 export type Sharing = "cluster" | "namespace" | "none";
 
 /** Addresses of a pool that are kept; disjoint from those of its other reservations. */
@@ -116,7 +116,7 @@ export type ReservationHolder =
 
 /** Where else the addresses of a pool are kept. */
 export interface Netbox {
-  /** Of NetBox itself, without `/api`. */
+  /** URL of NetBox itself, without `/api`. */
   readonly url: string;
   readonly token: SecretKey;
   /** NetBox chooses addresses, or is told which were chosen. */
@@ -143,7 +143,7 @@ export interface Quota extends NamespaceSet {
   readonly services: number | undefined;
 }
 
-/** As one text: `layer2`, `layer2,bgp`, or `none`. */
+/** The protocols as one text: `layer2`, `layer2,bgp`, or `none`. */
 export function formatProtocols(protocols: readonly Protocol[]): string {
   return protocols.length === 0 ? "none" : protocols.join(",");
 }
@@ -155,7 +155,7 @@ export interface PreferredNodes {
   readonly selector: LabelSelector;
 }
 
-/** Which of the nodes that may announce an address does. With neither, MetalLB's rule. */
+/** Chooses one of the nodes that may announce an address. With neither, MetalLB's rule. */
 export interface L2Placement {
   /** Only nodes with an address in the announced address's subnet. */
   readonly subnet: boolean;
@@ -219,7 +219,7 @@ export interface Peer {
   /** The session is not established before BFD is up. */
   readonly bfdStrict: boolean;
   readonly ebgpMultihop: boolean;
-  /** Of packets to the peer; undefined for the system's default. */
+  /** TTL of packets to the peer; undefined for the system's default. */
   readonly ttl: number | undefined;
   /** RFC 5082: packets from farther away are dropped, and sent are those with TTL 255. Undefined for no such check. */
   readonly ttlSecurityHops: number | undefined;

@@ -2,7 +2,7 @@
  * The ConfigMap's text as a checked `Config`: MetalLB's configuration up to v0.12.1, read as yaml.v2 reads YAML 1.1 in strict
  * mode. Everything that is wrong is reported with its place, and nothing is used unless all of it is right. Shapes, types and
  * ranges are in `schema.json` (JSON Schema, for editors too); rules between fields are code, one file per concern. Pure: no I/O,
- * no clock, no randomness. Which pool an address belongs to and which nodes a selector matches are answered here too.
+ * no clock, no randomness. It also finds the pool of an address, and the nodes that a selector matches.
  */
 export {
   type BfdProfile,

@@ -1,6 +1,6 @@
 /**
- * Bounds on input, so that no text, whoever wrote it, can stall or exhaust a process that has to keep announcing. Each lies
- * well above what a ConfigMap can usefully hold.
+ * Bounds on input, so that no text can stall or exhaust a process that has to keep announcing. Each lies well above what a
+ * ConfigMap can usefully hold.
  */
 export const limits = {
   /** Characters of a configuration; Kubernetes itself refuses a ConfigMap above 1 MiB. */

@@ -13,7 +13,7 @@ import { parseYaml } from "./yaml/tree.ts";
 
 /**
  * Reads the text under `config` in the ConfigMap. Never throws, and reports every problem it can see, up to a limit; bounded in
- * time and memory whatever the text. Text without a value is a valid configuration with nothing in it.
+ * time and memory for any text. Text without a value is a valid configuration with nothing in it.
  */
 export function parseConfig(text: string): ParsedConfig {
   const problems = new Problems();

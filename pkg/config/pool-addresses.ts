@@ -53,7 +53,7 @@ export class PoolIndex {
   }
 }
 
-/** Which of its addresses a Service may hold at once. */
+/** The addresses that a Service may hold at once. */
 export interface PlacedAddresses {
   /** The pool of the first of `held`; of all of them but where a Service may hold addresses of several. */
   readonly pool: Pool | undefined;

@@ -14,8 +14,7 @@ import {
 import { schema } from "./shape/schema-check.generated.ts";
 
 /**
- * Whatever the text, there is an answer: with a configuration exactly if nothing is an error, and with every problem at a place in
- * the text.
+ * Every text gets an answer: with a configuration exactly if nothing is an error, and with every problem at a place in the text.
  */
 function checkAnswer(text: string): void {
   for (const read of [parseConfig, readInput]) {

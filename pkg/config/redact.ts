@@ -18,7 +18,7 @@ const word = /[\p{L}\p{N}\p{M}_]+/gu;
 /**
  * The text of a configuration without its passwords, with all else on its line. The text shows values that the schema has a field for, and
  * the names of fields. In all else, such as comments and values of fields that do not exist, each letter is an `x`, because a password may
- * be behind a misspelt name. Of a text that is no YAML, only the names of fields are left.
+ * be behind a misspelt name. A text that is no YAML keeps only the names of fields.
  */
 export function redactConfig(text: string): Redacted {
   const problems = new Problems();
@@ -76,12 +76,12 @@ function rewritten(text: string, { shown, hidden }: Findings): string {
   return result + masked(text.slice(at));
 }
 
-/** On as many lines as there were. */
+/** Keeps the number of lines. */
 function hiddenText(text: string): string {
   return mark + "\n".repeat(text.split("\n").length - 1);
 }
 
-/** Each word that is no name of a field as so many `x`. */
+/** Replaces each word that is no name of a field by `x` of its length. */
 function masked(text: string): string {
   return text.replace(/[\p{L}\p{N}\p{M}_-]+/gu, (found) =>
     fieldNames.has(found) ? found : found.replace(word, (each) => "x".repeat(each.length)),

@@ -14,7 +14,7 @@ export interface SessionSettings {
   readonly interface: string | undefined;
   /** This side's address; the system's choice when undefined. */
   readonly sourceAddress: Address | undefined;
-  /** Of TCP MD5 (RFC 2385): up to 80 octets of UTF-8. */
+  /** Password of TCP MD5 (RFC 2385): up to 80 octets of UTF-8. */
   readonly password: string | undefined;
   /** The offered hold time: 0 (never expires) or 3–65535. */
   readonly holdTimeSeconds: number;
@@ -26,7 +26,7 @@ export interface SessionSettings {
   readonly routerId: Address | undefined;
   /** The peer connects, never this side. */
   readonly passive: boolean;
-  /** Of packets to the peer; undefined for the system's default. */
+  /** TTL of packets to the peer; undefined for the system's default. */
   readonly ttl: number | undefined;
   /** RFC 5082: packets from farther away are dropped, and sent are those with TTL 255. Undefined for no such check. */
   readonly ttlSecurityHops: number | undefined;

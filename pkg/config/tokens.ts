@@ -85,7 +85,7 @@ export class Assembly {
           at += 4;
           break;
         case op.list:
-          // Of just its size: `push` would leave room for 16 more.
+          // An array of just its size: `push` would leave room for 16 more.
           this.#begin({ value: new Array(a as number), keys: [], left: a as number, key: undefined });
           at += 2;
           break;

@@ -18,7 +18,7 @@ function gate() {
     onRefused: (address) => refused.push(address),
   });
   gate.start({ refuse: (refusal) => refusals.push(refusal) });
-  /** @returns how many of so many connections may stay */
+  /** @returns how many of these connections may stay */
   const connect = (count: number, address: string | ((index: number) => string) = stranger) =>
     Array.from({ length: count }, (_, i) => gate.admits(typeof address === "string" ? address : address(i))).filter(Boolean)
       .length;

@@ -15,8 +15,8 @@ export interface Refuser {
 }
 
 /**
- * For so long connections are counted, and for so long at most somebody is refused. Not a second, after which TCP tries again: when all may
- * connect again there can be no room for a moment, and who had none once would meet with that each time.
+ * Connections are counted for this time, and a source is refused for this time at most. It is not a second, after which TCP tries again:
+ * when all may connect again there may be no room for a moment, and a client without room would meet that moment each time.
  */
 const windowMillis: Millis = 1100;
 const maxRefused = 256;

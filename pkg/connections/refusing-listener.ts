@@ -30,7 +30,7 @@ export class RefusingListener implements Disposable {
     const whole = refusalProgram({ sources, allBut: refusal?.allBut?.map(bytesOf) }, keys);
     const program = whole ?? refusalProgram({ sources }, keys);
     if (program === undefined) throw new RangeError(`Cannot refuse the connections of ${sources.length} addresses`);
-    this.#second.choose(program); // The group has one program, whichever socket it is given to.
+    this.#second.choose(program); // The group has one program, from any of its sockets.
     return whole !== undefined;
   }
 

@@ -32,7 +32,10 @@ export class Regulars implements KnownSources {
     return this.#asked.has(address) || this.#own.includes(address);
   }
 
-  /** There was a whole request. Somebody else's place is only taken when that one has not asked for long: else whoever has many addresses took them all. */
+  /**
+   * A whole request has arrived. A client takes another's place only if that one has not asked for long: otherwise a client with many
+   * addresses could take all places.
+   */
   note(address: string): void {
     const now = this.#clock.now();
     if (!this.#asked.has(address) && this.#asked.size >= regularLimits.count) {

@@ -17,7 +17,7 @@ export interface ServerGateOptions extends Omit<ConnectionGateOptions, "onRefuse
 /** Length of the queue of connections that wait to be accepted: while it is full, nobody gets in, not even a known client. */
 export const backlog = 256;
 // Fewer than `backlog`, so that a turn of the event loop which finds the backlog full is the last for a second that does. Half of it is
-// left when one host has had all that it may.
+// left when one host has used up its share.
 const limits = { maxOfSource: 100, maxOfStrangers: 200 } as const;
 // Addresses are many: what matters is that it happens, and one example.
 const logged: Allowance = { burst: 1, everyMs: 10 * 60_000 };
@@ -30,7 +30,7 @@ export class ServerGate implements Refuser, Disposable {
   readonly #options: ServerGateOptions;
   readonly #gate: ConnectionGate;
   readonly #listeners = new Set<RefusingListener>();
-  readonly #refusals: Tokens; // Of lines about them.
+  readonly #refusals: Tokens; // Limits log lines about refused sources.
   readonly #problems: Tokens;
 
   constructor(options: ServerGateOptions) {
@@ -105,7 +105,7 @@ function sourceOf(socket: Socket): Address | undefined {
   }
 }
 
-/** Node has no public way to the descriptor of what it opened itself. @returns undefined when it is closed already */
+/** The descriptor of a server or socket that Node opened, for which Node has no public way. @returns undefined when it is closed already */
 export function descriptorOf(opened: Server | Socket): number | undefined {
   const { _handle: handle } = opened as unknown as { _handle: { fd?: unknown } | null };
   return typeof handle?.fd === "number" && handle.fd >= 0 ? handle.fd : undefined;

@@ -48,7 +48,7 @@ export function convert(sources: readonly Source[], options: ConvertOptions): Co
 
 const defaultNamespace = "metallb-system";
 
-/** The name of the source of problems in what was made. */
+/** The name of the source of problems in the result. */
 const result = "<result>";
 
 function toConfigMap(group: string, all: readonly ManifestObject[], options: ConvertOptions, report: Report) {

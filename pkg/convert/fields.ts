@@ -28,8 +28,8 @@ export interface Reading {
 }
 
 /**
- * Reads a value as its schema says; absent, and null, is undefined. Reports what does not fit as an error with its place, and leaves it out.
- * Never throws, whatever the text.
+ * Reads a value as its schema says; absent, and null, is undefined. Reports a misfit as an error with its place, and leaves the value out.
+ * Never throws, for any text.
  */
 export function readValue(node: YamlNode, schema: Schema, path: Path, reading: Reading): unknown {
   if (node.kind === "scalar" && node.value === null) return undefined;

@@ -230,8 +230,8 @@ test("nodes and interfaces that announce a pool on layer 2 are the same, or it i
 });
 
 /**
- * The part of a configuration that a round trip has to bring back, whatever the order of selectors and the way in which defaults
- * are written.
+ * The part of a configuration that a round trip has to bring back; the order of selectors and the way in which defaults are written
+ * may change.
  */
 function essence({ pools, peers, bfdProfiles }: Config): unknown {
   const nodes = (selectors: Pool["nodeSelectors"]) =>

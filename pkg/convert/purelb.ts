@@ -197,10 +197,10 @@ function parts(name: string, all: readonly Range[], isMulti: boolean, report: Re
   return pools;
 }
 
-// Of TEST-NET-1: NetBox, which chooses, has no such range, so that nobody gets it.
+// An address of TEST-NET-1: NetBox, which chooses, has no such range, so that nobody gets it.
 const unknownAddresses = "192.0.2.0/32";
 
-/** PureLB takes whatever address NetBox has as reserved for the tenant; here a pool has addresses, of a prefix or range in NetBox. */
+/** PureLB takes any address that NetBox has reserved for the tenant; here a pool has addresses, of a prefix or range in NetBox. */
 function ofNetbox({ name }: ManifestObject, { url, tenant }: GroupSpec["netbox"], report: Report) {
   const what = `ServiceGroup ${quote(name)}`;
   report.lose(

@@ -70,7 +70,10 @@ export class Report {
     return [...this.#notes];
   }
 
-  /** As comment lines, which nothing in the sources can end. @param of what is converted, such as `MetalLB's custom resources` */
+  /**
+   * The report as comment lines, which nothing in the sources can end. @param of the converted objects, such as `MetalLB's custom
+   * resources`
+   */
   header(of: string): string {
     const lines = [`Converted from ${of} by "ingotctl convert".`];
     if (this.#losses.size === 0) lines.push("Nothing is lost.");
@@ -85,7 +88,7 @@ function bulleted(lines: readonly string[]): string[] {
   return [...lines.slice(0, maxLines).map((line) => `- ${line}`), ...(more > 0 ? [`- and ${more} more`] : [])];
 }
 
-/** Of nothing that YAML takes for the end of a line, or that steers a terminal. */
+/** Escapes characters that YAML takes for the end of a line, or that steer a terminal. */
 function oneLine(text: string): string {
   return escapeControls(text).replaceAll("\ufeff", "\\ufeff");
 }

@@ -29,7 +29,7 @@ const selectors = fc.array(selector, { maxLength: 3 });
 const places = ["a", "b", "c", "d", undefined];
 const nodes = places.flatMap((rack) => places.map((zone) => ({ ...(rack && { rack }), ...(zone && { zone }) })));
 
-/** Which of `nodes` a set has. */
+/** Whether each of `nodes` is in the set. */
 function members(set: Nodes): boolean[] {
   const list = toSelectors(set);
   return nodes.map((labels) => list === undefined || anyMatches(list, labels));

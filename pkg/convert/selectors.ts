@@ -122,7 +122,7 @@ export function isSame(a: Nodes, b: Nodes): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** As a custom resource has them; undefined for all nodes. */
+/** Selectors of a custom resource; undefined for all nodes. */
 export function toSelectors(nodes: Nodes): Selector[] | undefined {
   if (nodes.some((conjunction) => conjunction.length === 0)) return undefined;
   if (nodes.length === 0) return [nobody];
@@ -142,7 +142,7 @@ const nobody: Selector = {
   ],
 };
 
-/** As the ConfigMap has them; undefined for all nodes. */
+/** Selectors of the ConfigMap; undefined for all nodes. */
 export function toConfigSelectors(nodes: Nodes): object[] | undefined {
   return toSelectors(nodes)?.map(({ matchLabels, matchExpressions }) => ({
     ...(matchLabels && { "match-labels": matchLabels }),

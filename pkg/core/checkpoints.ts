@@ -70,7 +70,7 @@ export class Checkpoints implements Disposable {
   }
 }
 
-/** What such a thread does: to be called by its code, with the core of the program. */
+/** The work of the checkpoint thread: its code calls this, with the core of the program. */
 export function makeCheckpointHere(kind: CoreKind): void {
   if (parentPort === null) throw new Error("Cannot make a checkpoint: this is the main thread");
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL); // On Linux of this thread alone.

@@ -51,7 +51,7 @@ export class CoreRunner<State, Event, Effect> implements Disposable {
     for (const event of this.#early.splice(0)) this.#queue.push(event);
   }
 
-  /** What is delivered from now on is ignored. */
+  /** Later events are ignored. */
   [Symbol.dispose](): void {
     this.#isStopped = true;
     this.#alarm[Symbol.dispose]();

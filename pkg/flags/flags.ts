@@ -22,7 +22,7 @@ export type FlagValues<S extends FlagSet> = { readonly [K in keyof S]: S[K] exte
 export type ParsedFlags<S extends FlagSet> =
   | { readonly type: "values"; readonly values: FlagValues<S> }
   | { readonly type: "help"; readonly text: string }
-  /** The command line or the environment cannot be used; the message says where and what is allowed. */
+  /** The command line or the environment cannot be used; the message names the place and the allowed values. */
   | { readonly type: "error"; readonly message: string };
 
 interface Common {
@@ -89,7 +89,7 @@ function isWithin(value: number, limits: Limits | undefined): boolean {
   return limits === undefined || (value >= (readDuration(limits.min) ?? 0) && value <= (readDuration(limits.max) ?? Infinity));
 }
 
-/** As Go's time.ParseDuration, but not below 0, in milliseconds. */
+/** Reads like Go's time.ParseDuration, but nothing below 0, in milliseconds. */
 function readDuration(text: string): number | undefined {
   const nanoseconds = parseDuration(text);
   return nanoseconds === undefined || nanoseconds < 0 ? undefined : nanoseconds / 1e6;

@@ -1,6 +1,6 @@
 import type { Address } from "#pkg/net";
 
-/** Which addresses each node has in a set of its own, such as that of the addresses it owns. They are reported page by page. */
+/** The addresses of each node in a set of its own, such as the addresses that it owns. They are reported page by page. */
 export class AddressSets {
   readonly #pages: Map<string, Map<string, Map<string, Address>>>; // node -> page -> address -> itself
   readonly #holders: Map<string, readonly string[]>; // address -> nodes; absent without a node

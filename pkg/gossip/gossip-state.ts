@@ -18,7 +18,7 @@ import {
   type View,
 } from "./codec/value-codec.ts";
 
-// Far more than hosts send frames of in good faith; so many pages of gossip at most.
+// Far more than hosts send frames of in good faith; at most this many pages of gossip.
 const maxAsked = 256;
 
 /** Where a node can announce addresses that have one owner, as it reports itself. */
@@ -27,17 +27,17 @@ export interface Reachability {
   readonly answers: boolean;
   /** It may change the addresses of its kernel. */
   readonly hasKernelAccess: boolean;
-  /** Those interfaces by name, with their subnets; only ones that have a subnet, or that a pool asks for by name. */
+  /** These interfaces by name, with their subnets; only interfaces with a subnet, or that a pool asks for by name. */
   readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
 }
 
 /** Changes since gossip was last merged. */
 export interface GossipChanges {
-  /** Which nodes participate, or where one of them can answer. */
+  /** Whether the participating nodes have changed, or the interfaces on which they can answer. */
   readonly nodes: boolean;
   /** Addresses with other owners than before, or whose owners have to be compared again. */
   readonly addresses: readonly Address[];
-  /** Addresses that others ask about, or no longer, and those that a node reports to announce by whichever protocol, or no longer. */
+  /** Addresses that others ask about, or no longer, and addresses that a node reports to announce by any protocol, or no longer. */
   readonly asked: readonly Address[];
 }
 
@@ -66,7 +66,7 @@ interface GossipData {
   readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
   readonly sets: Readonly<Record<AddressSetName, AddressSets>>;
   readonly entries: Map<string, Uint8Array>; // key -> value; of this node, and not taken yet
-  readonly changedPages: Set<string>; // Of this node; not among the entries yet.
+  readonly changedPages: Set<string>; // Pages of this node that are not among the entries yet.
   readonly repeated: Set<string>; // keys of entries of this node to be broadcast once more
   contested: readonly Address[]; // Owned by this node and others when its view uncertainty was reported.
   answers: boolean;
@@ -203,8 +203,8 @@ export class GossipState {
   }
 
   /**
-   * Asks the others whether they announce the address, or no longer: only a member that reports so in the ring announces it, whatever frames
-   * are seen on the wire. At most 256 at a time. @returns whether that is asked now
+   * Asks the others whether they announce the address, or no longer: only a member that reports so in the ring announces it; frames on the
+   * wire do not count. At most 256 at a time. @returns whether that is asked now
    */
   ask(address: Address, isAsked: boolean): boolean {
     const { asked } = this.#at.sets;

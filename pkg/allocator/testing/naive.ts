@@ -16,7 +16,7 @@ interface Held {
 type Labels = Readonly<Record<string, string>>;
 
 interface Choosing {
-  /** As `#class` numbers them, in the order in which they are tried. */
+  /** Numbers of `#class`, in the order in which they are tried. */
   readonly classes: readonly number[];
   /** The former addresses of the Service. */
   readonly before: readonly Address[];
@@ -74,12 +74,12 @@ export class Naive {
     return this.#take(request, recorded, undefined);
   }
 
-  /** The same, also by the rules on what is given. */
+  /** The same, also by the rules on giving. */
   adopt(request: AddressRequest, recorded: readonly Address[]): string | undefined {
     return this.#take(request, recorded, this.addresses(request.service));
   }
 
-  /** @param before what the Service had, where the rules on what is given are about the rest */
+  /** @param before the former addresses, if the rules on giving are about the rest */
   #take(request: AddressRequest, recorded: readonly Address[], before: readonly Address[] | undefined): string | undefined {
     const reasons: string[] = [];
     const ofFamily = request.families.map((family) => recorded.filter((address) => address.family === family));
@@ -288,7 +288,7 @@ export class Naive {
     return sharingKey === "" ? [false] : [false, true];
   }
 
-  /** The first by class and list; where it has to be cheap the first, in the order of what it costs, that no quota forbids. */
+  /** The first by class and list. If it has to be cheap: the first by cost that no quota forbids. */
   #choose(
     request: AddressRequest,
     all: readonly Address[],
@@ -443,7 +443,7 @@ export class Naive {
     if (addresses.length > 0) this.#held.set(request.service, { request, addresses, settledFor });
   }
 
-  /** Where several of its ports are taken, by whomever, it is about the first of them. */
+  /** If several of its ports are taken, the message is about the first of them. */
   #clash(request: AddressRequest, address: Address): string | undefined {
     const portByPort = [...request.ports.map((port) => ({ ...request, ports: [port] })), request];
     return portByPort.flatMap((one) => this.requests(address).flatMap((holder) => clash(one, holder) ?? []))[0];

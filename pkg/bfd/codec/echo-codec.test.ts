@@ -12,7 +12,7 @@ test("encodeEcho: IPv4, octet by octet", () => {
   assert.equal(hex(encodeEcho(v4)), (ip + udp).replaceAll(" ", ""));
 });
 
-/** As the peer's forwarding returns it. */
+/** The packet that the peer's forwarding returns. */
 function forwarded(packet: EchoPacket): Uint8Array {
   const bytes = encodeEcho(packet);
   return bytes.with(packet.address.length === 4 ? 8 : 7, 254);

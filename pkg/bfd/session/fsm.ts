@@ -45,7 +45,7 @@ const punctual: Millis = 1;
 
 /**
  * Advances a session by one event. Answers every event in every state, and never throws. `chance` is uniform in [0, 1) and makes the
- * jitter of what is sent next.
+ * jitter of the next packet.
  */
 export function step(session: Session, event: Event, now: Millis, chance: number): [Session, Effect[]] {
   const effects: Effect[] = [];

@@ -49,7 +49,7 @@ export interface Session {
   readonly remote: Remote;
   /** A poll sequence (RFC 5880, section 6.5): none, one that runs, or one after which another is needed. */
   readonly poll: "none" | "running" | "again";
-  /** As sent in packets: bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval. */
+  /** Values in sent packets: bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval. */
   readonly desiredMinTx: Millis;
   readonly requiredMinRx: Millis;
   /** The same two as they count here: what eases a duty counts only once the peer knows of it (RFC 5880, section 6.8.3). */
@@ -116,7 +116,7 @@ export function transmitInterval({ remote, transmitFloor }: Session): Millis {
   return Math.max(transmitFloor, remote.minRx);
 }
 
-/** Undefined where none is wanted, or the peer would not loop it back. */
+/** Undefined if no echo is wanted, or if the peer would not loop it back. */
 export function echoInterval({ parameters, remote }: Session): Millis | undefined {
   if (parameters.echoMs === undefined || remote.minEchoRx === 0) return undefined;
   return Math.max(parameters.echoMs, remote.minEchoRx);
@@ -128,9 +128,9 @@ export function nextDeadline({ sendAt, detectAt, echo }: Session): Millis {
 }
 
 /**
- * The session parameters of a profile. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded, which
- * link-local ones are not. The peer may send echoes whether or not this side does, as with FRR. As FRR does, a session over several hops
- * says how often they would be taken, though none is sent back there. While echoes detect, control packets slow down to one a second (RFC
+ * The session parameters of a profile. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded; link-local
+ * addresses are not. The peer may send echoes whether or not this side does, as with FRR. Like FRR, a session over several hops says how
+ * often it would take echoes, although nobody sends them back there. While echoes detect, control packets slow down to one a second (RFC
  * 5880, section 6.8.3), unless the profile gives an interval.
  */
 export function parametersOf(

@@ -93,7 +93,7 @@ class World {
     return Math.max(due, node.stalledUntil);
   }
 
-  /** As the engine does: first what has arrived, then what is due. */
+  /** Takes first the packets that have arrived, then the due deadlines, as the engine does. */
   #work(node: Node): void {
     const which = node === this.nodes[0] ? 0 : 1;
     const late = Math.max(0, this.now + node.offset - nextDeadline(node.session));

@@ -142,7 +142,7 @@ test("a session offers to return echoes while the node forwards, whenever that i
   assert.deepEqual(verdicts, ["up"]);
 });
 
-/** Sends so many Down packets that do not know the session, as anybody at the peer's address can. */
+/** Sends this many Down packets that do not know the session, as anybody at the peer's address can. */
 async function forgeDown(port: number, ttl: number, count: number, from = "127.0.0.1"): Promise<void> {
   const socket = createSocket("udp4");
   socket.bind(0, from);

@@ -68,7 +68,7 @@ export function mergeAs4Path(asPath: readonly AsPathSegment[], as4Path: readonly
   return [...leading, ...inner];
 }
 
-/** As it counts in the choice of a route (RFC 4271, section 9.1.2.2; RFC 5065, section 5.3). */
+/** Length in the choice of a route (RFC 4271, section 9.1.2.2; RFC 5065, section 5.3). */
 function pathLength(segments: readonly AsPathSegment[]): number {
   const lengths = segments.map(({ type, asns }) => (type === "sequence" ? asns.length : type === "set" ? 1 : 0));
   return lengths.reduce((sum, length) => sum + length, 0);

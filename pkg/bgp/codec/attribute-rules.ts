@@ -28,7 +28,7 @@ export interface MultiprotocolRoutes {
   readonly nextHops: readonly Address[];
   /** Undefined where the session does not carry the family. */
   readonly prefixes: readonly Prefix[] | undefined;
-  /** The message has no routes, of whatever family. */
+  /** The message has no routes of any family. */
   readonly empty: boolean;
 }
 

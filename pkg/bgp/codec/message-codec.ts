@@ -20,7 +20,7 @@ import { decodeUpdate } from "./update-decoder.ts";
 
 /**
  * Decodes a message whose header `MessageReader` has checked.
- * @throws {NotificationError} and nothing else, whatever the octets are
+ * @throws {NotificationError} and nothing else, for any octets
  */
 export function decodeMessage({ type, body }: Frame, session: UpdateSession): Message {
   switch (type) {

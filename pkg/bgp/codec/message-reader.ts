@@ -16,7 +16,7 @@ const minLength: Readonly<Record<number, number>> = {
   [MessageType.update]: 23,
   [MessageType.notification]: 21,
   [MessageType.keepalive]: 19,
-  [MessageType.routeRefresh]: 19, // RFC 7313 has an error of its own for what is missing in the body.
+  [MessageType.routeRefresh]: 19, // RFC 7313 has an error of its own for a missing part of the body.
 };
 /** RFC 8654, section 4: these stay short. */
 const neverExtended: ReadonlySet<number> = new Set([MessageType.open, MessageType.keepalive]);

@@ -14,7 +14,7 @@ export function encodeNotification({ code, subcode, data }: Notification): Uint8
 }
 
 /**
- * Decodes the body of a NOTIFICATION. It is not to be answered with one whatever is wrong with it (RFC 4271, section 6.4).
+ * Decodes the body of a NOTIFICATION. No fault in it is answered with a NOTIFICATION (RFC 4271, section 6.4).
  * @throws {NotificationError} Bad Message Length (1/2) below two octets
  */
 export function decodeNotification(body: Uint8Array): Notification {

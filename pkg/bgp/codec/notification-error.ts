@@ -131,7 +131,7 @@ export function notificationName(code: number, subcode: number): string {
 }
 
 /**
- * The peer's message ends the session. The one error that the decoders of this package raise, whatever the input; `code`, `subcode` and
+ * The peer's message ends the session. The one error that the decoders of this package raise for any input; `code`, `subcode` and
  * `data` have the NOTIFICATION that the RFC demands for it.
  */
 export class NotificationError extends UntracedError {

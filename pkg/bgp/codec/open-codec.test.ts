@@ -12,7 +12,7 @@ const decode = (parameters: string) => decodeOpen(octets(fixed + parameters)).ca
 const refresh: Capability = { type: "routeRefresh" };
 const multiprotocol: Capability = { type: "multiprotocol", afi: 2, safi: 1 };
 
-/** A capability of so many octets. */
+/** A capability of this many octets. */
 function ofLength(length: number): Capability {
   return { type: "unknown", code: 200, value: new Uint8Array(length - 2) };
 }

@@ -16,7 +16,7 @@ import { NotificationCode, NotificationError, OpenMessageError, unspecific } fro
 export const bgpVersion = 4;
 
 const capabilitiesParameter = 2;
-/** As the type of the first parameter: lengths are of two octets (RFC 9072, section 2). */
+/** As the type of the first parameter, it means that lengths have two octets (RFC 9072, section 2). */
 const extendedParameters = 255;
 
 /**
@@ -52,7 +52,7 @@ export function encodeOpen(open: Open): Uint8Array {
  * Decodes the body of an OPEN in both forms of its optional parameters. Whether the AS number and the identifier are those of the peer that
  * was expected is left to the session, and so is whether the capabilities fit together.
  * @throws {NotificationError} of RFC 4271, section 6.2: Unsupported Version Number (2/1) with the version to use, Bad BGP Identifier (2/3)
- *   for 0 (RFC 6286), Unsupported Optional Parameter (2/4), Unacceptable Hold Time (2/6) for 1 and 2 s, Unspecific (2/0) for what is malformed
+ * for 0 (RFC 6286), Unsupported Optional Parameter (2/4), Unacceptable Hold Time (2/6) for 1 and 2 s, Unspecific (2/0) for malformed octets
  */
 export function decodeOpen(body: Uint8Array): Open {
   const malformed = (found: string) => openError(unspecific, found);

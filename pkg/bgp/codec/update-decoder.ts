@@ -82,7 +82,7 @@ function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSess
     readAttribute(attribute, session, found, errors, forgiven);
   }
   if (cut !== undefined) {
-    if (cut.type !== undefined && isMultiprotocol(cut.type)) throw cut.error; // Which routes it had is unknown (RFC 7606, section 3 (j)).
+    if (cut.type !== undefined && isMultiprotocol(cut.type)) throw cut.error; // The routes in it are unknown (RFC 7606, section 3 (j)).
     errors.push(cut.error);
     if (cut.type !== undefined) types.add(cut.type);
   }

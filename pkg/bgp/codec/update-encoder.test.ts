@@ -122,7 +122,7 @@ test("End-of-RIB (RFC 4724, section 2)", () => {
   assert.equal(hex(encodeEndOfRib("IPv6")), hex(message(2, "00000007900f0003000201")));
 });
 
-/** As many prefixes as wanted, and how many were taken. */
+/** `count` prefixes, and a function that tells how many were taken. */
 function counted(family: Family, count: number): { prefixes: Iterator<Prefix>; taken: () => number } {
   const one = prefix(family === "IPv4" ? "203.0.113.7/32" : "2001:db8::7/128");
   let taken = 0;

@@ -38,9 +38,9 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
 }
 
 /**
- * An UPDATE that announces as many of `prefixes` as fit, at least one; it takes no more than those. IPv4 prefixes with an IPv4 next hop are
- * in the NLRI field, others in MP_REACH_NLRI, which is the first attribute (RFC 7606, section 5.1); IPv4 prefixes with IPv6 next hops
- * need the peer's consent (RFC 8950).
+ * An UPDATE that announces as many of `prefixes` as fit, at least one; it takes no more than these. IPv4 prefixes with an IPv4 next hop are
+ * in the NLRI field, others in MP_REACH_NLRI, which is the first attribute (RFC 7606, section 5.1); IPv4 prefixes with IPv6 next hops need
+ * the peer's consent (RFC 8950).
  * @param attributes of `encodeAttributes`
  * @param nextHops one; or a global and a link-local IPv6 address (RFC 2545, section 3)
  * @param maxLength of the whole message
@@ -71,8 +71,8 @@ export function encodeAnnouncement(
 }
 
 /**
- * An UPDATE that withdraws as many of `prefixes` as fit, at least one; it takes no more than those. IPv4 prefixes go into the field for
- * withdrawn routes, whatever the next hop was.
+ * An UPDATE that withdraws as many of `prefixes` as fit, at least one; it takes no more than these. IPv4 prefixes go into the field for
+ * withdrawn routes, with any next hop.
  * @throws {RangeError} when there is no prefix: the message would be an End-of-RIB
  */
 export function encodeWithdrawal(family: Family, prefixes: Iterator<Prefix>, maxLength: number): Uint8Array {

@@ -98,7 +98,7 @@ export class PeerConnection {
     if (this.#open) {
       this.#open = false;
       this.#unread = new Uint8Array();
-      this.#connection.resume(); // The end of what the peer sends is read too, or there is no end.
+      this.#connection.resume(); // The end of the peer's stream is read too; otherwise there would be no end.
       if (this.#end === undefined) this.#connection.destroy();
       else this.#connection.end();
     }
@@ -133,7 +133,7 @@ export class ClosingConnections {
     });
   }
 
-  /** Calls `next` once all are closed at both ends, or had a second for that; in place of what was to be called before. */
+  /** Calls `next` once all are closed at both ends, or had a second for that; replaces an earlier `next`. */
   whenGone(next: () => void): void {
     this.#next = next;
     this.#proceed();

@@ -384,7 +384,7 @@ export class PeerSession {
     });
   }
 
-  /** Hands over as many messages as the connection may have ahead, and the next ones when the kernel has accepted these. */
+  /** Hands over messages up to the limit of the connection, and the next ones when the kernel has accepted these. */
   #sendBatch(): void {
     const up = this.#up;
     if (up === undefined || up.sending) return;

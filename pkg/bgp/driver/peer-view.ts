@@ -35,7 +35,7 @@ export interface PeerView {
   readonly accepts: boolean;
   readonly state: State;
   readonly stateSeconds: number;
-  /** For how long it has been established, or down, whatever attempts and short sessions there were meanwhile. */
+  /** Seconds since it was established, or down; attempts and short sessions in between do not count. */
   readonly sinceSeconds: number;
   /** Until this side tries again; undefined while it does not wait for that. */
   readonly retryInSeconds: number | undefined;
@@ -83,7 +83,7 @@ export interface PeerFacts {
   readonly downAt: Millis;
   readonly unsendableSince: ReadonlyMap<string, Millis>; // see `unsendableKey`
   readonly up: Up | undefined;
-  /** This side's end of what is established. */
+  /** This side's end of the established session. */
   readonly end: SocketEnd | undefined;
   /** This side's end of the last connection. */
   readonly lastEnd: SocketEnd | undefined;

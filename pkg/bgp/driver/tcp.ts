@@ -185,7 +185,7 @@ export function endOf(socket: Socket, peer: SessionSettings): SocketEnd | undefi
 export const networkControl = 0xc0;
 export const maxHopLimit = 255;
 
-/** Sets the configured options of a peer's connection, whichever side opened it. @throws {SystemCallError} */
+/** Sets the configured options of a peer's connection, opened by either side. @throws {SystemCallError} */
 export function applyOptions(socket: TcpSocket, { ttl, ttlSecurityHops }: SessionSettings): void {
   socket.setTrafficClass(networkControl);
   if (ttl !== undefined) socket.setHopLimit(ttl);
@@ -199,7 +199,7 @@ export function md5Key({ password }: SessionSettings): Uint8Array | undefined {
   return password === undefined ? undefined : new TextEncoder().encode(password);
 }
 
-/** Why a connection failed or ended, in words and with what may help. */
+/** Why a connection failed or ended, in words and with a remedy. */
 export function describeConnectionError(error: unknown, { address, port, sourceAddress }: SessionSettings): string {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   switch (code) {

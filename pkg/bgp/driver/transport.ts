@@ -6,7 +6,7 @@ import { Address, type Family, isLinkLocal, parseAddress, parsePrefix } from "#p
 /** This side's end of a connection. */
 export interface SocketEnd {
   readonly address: Address;
-  /** Which has `address`; undefined where none does any more. */
+  /** The interface with `address`; undefined if no interface has it any more. */
   readonly interface: string | undefined;
   /** `address`, unless it is link-local, and the best one of the other family that the interface has, for next hops. */
   readonly addresses: ReadonlyMap<Family, Address>; // family -> address
@@ -81,8 +81,8 @@ export function socketEnd(address: Address, peer: Address, interfaces: Interface
 }
 
 /**
- * The addresses that may be next hops: no host route's, as those of Services are, before one of a subnet; of IPv6 the static ones first, and of equals the
- * lowest. Of IPv4 the order is the kernel's, whose first one is the primary address.
+ * The addresses that may be next hops, in this order: an address of a subnet before the address of a host route, as Services have; for IPv6
+ * static addresses first, and the lowest of equals. For IPv4 the kernel's order counts, whose first is the primary address.
  */
 function byFitness(infos: readonly InterfaceInfo[]): Address[] {
   const rank = ({ cidr, flags = permanentFlag }: InterfaceInfo, { bits }: Address): number =>

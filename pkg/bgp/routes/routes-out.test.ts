@@ -13,7 +13,7 @@ const one = prefix("198.51.100.1/32");
 const two = prefix("198.51.100.2/32");
 const six = prefix("2001:db8:1::/64");
 
-/** A session that knows all of `prefixes`, and what is sent from then on. */
+/** A session that knows all of `prefixes`, and the messages from then on. */
 function settled(
   prefixes: readonly Prefix[],
   agreed = negotiated(),

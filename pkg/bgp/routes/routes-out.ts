@@ -9,7 +9,7 @@ import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from
 interface Entry {
   readonly prefix: Prefix;
   wanted: RouteAttributes | undefined;
-  /** Which session the others are about. */
+  /** The session that the other fields are about. */
   session: number;
   advertised: RouteAttributes | undefined;
   /** The queue in which it waits. */
@@ -86,7 +86,7 @@ export class RoutesOut {
   readonly #entries = new Map<string, Entry>(); // prefix -> entry
   readonly #entriesAtOnce: number;
   #session: Session | undefined;
-  #sessions = 0; // That have ended.
+  #sessions = 0; // Sessions that have ended.
   #sweep: Sweep | undefined;
   #leaving = false;
   #wanted = 0;

@@ -30,7 +30,7 @@ export type Event =
   | { readonly type: "message"; readonly connection: number; readonly message: Message; readonly octets: number }
   /** 21, 22, 28: a message cannot be decoded; `notification` answers it. */
   | { readonly type: "malformed"; readonly connection: number; readonly notification: Notification; readonly because: string }
-  /** The kernel has accepted some of what was sent (RFC 9687). */
+  /** The kernel has accepted some of the sent octets (RFC 9687). */
   | { readonly type: "written"; readonly connection: number };
 
 /** Actions for the driver, in this order. */

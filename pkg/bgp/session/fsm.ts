@@ -225,7 +225,7 @@ function errorOf(code: number): Notification {
   return { type: "notification", code, subcode: 0, data: new Uint8Array() };
 }
 
-/** The kernel has accepted some of what was sent. */
+/** The kernel has accepted some of the sent octets. */
 function written(transition: Transition, id: number): void {
   const connection = connectionOf(transition, id);
   if (connection === undefined || !isAgreed(connection)) return;

@@ -24,7 +24,7 @@ function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session):
     { type: "fourOctetAsn", asn: myAsn },
     { type: "extendedMessage" },
   ];
-  // Of use only where this side may have no IPv4 address to give.
+  // This is of use only if this side may have no IPv4 address to give.
   if (address.family === "IPv6" && families.includes("IPv4"))
     capabilities.push({ type: "extendedNextHop", families: [{ ...unicast.IPv4, nextHopAfi: Afi.ipv6 }] });
   if (gracefulRestartSeconds > 0)

@@ -28,7 +28,7 @@ export function announce(routes: RoutesOut, count: number): void {
   for (let i = 0; i < count; i++) routes.advertise(new Prefix(new Address("IPv4", first + BigInt(i)), 32), attributes);
 }
 
-/** Keeps what is logged: `level message`, and the fields. */
+/** Keeps log lines: `level message`, and the fields. */
 export class RecordingLog implements Log {
   readonly lines: { readonly level: string; readonly message: string; readonly fields: Fields }[] = [];
 
@@ -118,7 +118,7 @@ export class Pair {
     return this.clock.now() - began;
   }
 
-  /** Runs until both are established and know all, and what was sent has arrived. */
+  /** Runs until both are established and know all routes, and all messages have arrived. */
   settle(max: Millis = 5_000): void {
     do {
       this.until(() => this.settled, max, "both are established and know all");

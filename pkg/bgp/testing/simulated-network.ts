@@ -8,7 +8,7 @@ const latency: Millis = 1;
 
 /** Faults that a test puts into a direction of a connection. */
 export interface Faults {
-  /** The connection breaks when so many octets of it have arrived. */
+  /** The connection breaks when this many octets have arrived. */
   breakAfter: number;
   /** Nothing arrives, and writes do not complete. */
   frozen: boolean;
@@ -23,7 +23,7 @@ export class SimulatedNetwork {
   /** Connections cannot be had: nobody listens, or nothing answers. */
   refused = false;
   silent = false;
-  /** Of connections from now on, by who sends. */
+  /** Faults of connections from now on. */
   readonly faults = new Map<string, Partial<Faults>>(); // sender's address -> faults
   readonly #clock: Clock;
   readonly #listening = new Map<string, (incoming: Incoming) => void>(); // address -> who listens there
@@ -196,7 +196,7 @@ class Pipe {
     if (this.#broken || frozen || this.#paused[other[from]]) return;
     if (first === undefined) {
       if (this.#ended.near && this.#ended.far) this.break();
-      // As Node does it, a side whose peer has closed its direction closes its own.
+      // A side whose peer has closed its direction closes its own, as in Node.
       else if (this.#ended[from]) {
         this.#ended[other[from]] = true;
         this.#move(other[from]);

@@ -22,7 +22,7 @@ export function readRanges(raw: RawList<string>, path: Path, problems: Problems,
   return ranges;
 }
 
-/** Reads an entry of `addresses`: a CIDR, whose host bits are cleared, or `first-last`. Otherwise says what is wrong. */
+/** Reads an entry of `addresses`: a CIDR, whose host bits are cleared, or `first-last`. For other text it returns the fault. */
 export function parseAddresses(text: string): AddressRange | string {
   if (!text.includes("-")) {
     const prefix = parsePrefix(text);

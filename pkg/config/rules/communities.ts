@@ -45,7 +45,9 @@ export function readCommunities(
   return all;
 }
 
-/** Octets of a path attribute with so many values, each of `size` octets (RFC 4271, section 4.3: up to 4 for flags, type and length). */
+/**
+ * Octets of a path attribute with this many values, each of `size` octets (RFC 4271, section 4.3: up to 4 for flags, type and length).
+ */
 function attributeLength(values: number, size: number): number {
   return values === 0 ? 0 : 4 + values * size;
 }

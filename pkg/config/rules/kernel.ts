@@ -18,7 +18,10 @@ const ownFields = [
   "address-lifetime",
 ] as const;
 
-/** RTPROT_* of the kernel, ip and routing daemons. FRR takes routes with one of its own for what it left, and removes them at its start. */
+/**
+ * RTPROT_* of the kernel, ip and routing daemons. FRR takes routes with one of its own numbers for its own remains, and removes them at its
+ * start.
+ */
 const takenProtocols: readonly (readonly [first: number, last: number])[] = [
   [0, 4],
   [11, 18],

@@ -113,7 +113,7 @@ function readBfd(
   return { bfdProfile: undefined, bfdStrict };
 }
 
-/** Equal for peers that are the same in every respect but the name, whatever the order in which their selectors list labels. */
+/** Equal for peers that differ only in the name, or in the order in which their selectors list labels. */
 function identity(peer: Peer): string {
   const selector = ({ matchLabels, matchExpressions }: LabelSelector) => [
     [...matchLabels].sort(([a], [b]) => (a < b ? -1 : 1)),

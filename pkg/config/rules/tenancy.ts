@@ -116,7 +116,7 @@ function checkHolder(
     problems.error([...path, holder.type], `the pool is not for namespace ${quote(namespace)}: "namespaces" does not list it`);
 }
 
-/** As `parseAddresses`, and one address. */
+/** Like `parseAddresses`, and takes a single address too. */
 function parseReserved(text: string): AddressRange | string {
   const single = parseAddress(text);
   return single === undefined ? parseAddresses(text) : AddressRange.ofPrefix(new Prefix(single, single.bits));
@@ -146,7 +146,7 @@ function covers(sorted: readonly AddressRange[], range: AddressRange): boolean {
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** As Kubernetes names namespaces and Services (RFC 1123). */
+/** Whether Kubernetes accepts the name for namespaces and Services (RFC 1123). */
 function isLabel(name: string): boolean {
   return label.test(name);
 }

@@ -5,7 +5,7 @@ import type { schema } from "./schema-check.generated.ts";
 type Definitions = (typeof schema)["definitions"];
 type NameIn<Reference> = Reference extends `#/definitions/${infer Name}` ? Name & keyof Definitions : never;
 
-/** What fits a schema. */
+/** The type of values that fit a schema. */
 type Raw<S> = S extends { readonly $ref: infer Reference }
   ? Raw<Definitions[NameIn<Reference>]>
   : S extends { readonly anyOf: readonly (infer Each)[] }

@@ -62,7 +62,7 @@ test("the compiled schema takes time in proportion to the problems that it finds
   assert.doesNotMatch(compileSchema(), /vErrors\.concat/, "each part would copy the problems of all before it");
 });
 
-/** As `formatPath` has it. */
+/** Path in the form of `formatPath`. */
 function pathOf(error: { instancePath: string; params: Record<string, unknown> }): string {
   const last = error.params.missingProperty ?? error.params.additionalProperty;
   const steps = error.instancePath.split("/").slice(1);

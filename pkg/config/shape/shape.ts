@@ -6,8 +6,8 @@ import type { RawConfig } from "./raw.ts";
 import { type FieldSchema, fieldSchema, itemSchema, type Misfit, misfits, rootSchema, type TypeName, takes } from "./schema.ts";
 
 /**
- * Reads the values as the types that the schema names, reports misfits, and leaves them out of the result. Text is whatever was written,
- * quoted or not; numbers and booleans have to be plain; empty fields are as if absent.
+ * Reads the values as the types that the schema names, reports misfits, and leaves them out of the result. Any scalar counts as text,
+ * quoted or not; numbers and booleans have to be plain; empty fields count as absent.
  */
 export function readShape(root: YamlNode, problems: Problems): RawConfig {
   const shape: { root: unknown } = { root: new InstanceReader().read(root, rootSchema) };

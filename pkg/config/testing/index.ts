@@ -1,2 +1,2 @@
-/** Short forms of what a configuration holds. */
+/** Short forms of configuration objects. */
 export { pool } from "./pool.ts";

@@ -64,7 +64,7 @@ class Joiner {
   /** Passes one collection in brackets. */
   #flow(): void {
     let depth = 0;
-    let atValue = true; // As above, for quotes.
+    let atValue = true; // The same for quotes.
     do {
       const character = this.#source.charAt(this.#at);
       if (character === "\n" || character === "\r") this.#blankOut(this.#at + 1);

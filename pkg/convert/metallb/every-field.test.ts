@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { dump } from "js-yaml";
 import { converted } from "../testing/converted.ts";
 
-// Each optional field of the ConfigMap's schema is to be seen in MetalLB's custom resources, or in the list of what they cannot say.
+// Each optional field of the ConfigMap's schema has to show in MetalLB's custom resources, or in the list of losses.
 
 interface Property {
   readonly $ref?: string;
@@ -38,7 +38,7 @@ const withPeer = (fields: object) => ({ ...base, peers: [{ ...peer, ...fields }]
 const withPool = (fields: object) => ({ ...base, "address-pools": [{ ...pool, ...fields }] });
 const netbox = { url: "https://netbox.example.com", tags: ["k8s"] };
 
-/** A configuration with these fields, by the path of what has them. */
+/** A configuration with these fields, by the path of their parent. */
 const around: Readonly<Record<string, (fields: object) => object>> = {
   "": (fields) => ({ ...base, ...fields }),
   "peers[]": withPeer,
@@ -55,7 +55,7 @@ const around: Readonly<Record<string, (fields: object) => object>> = {
 
 const ofKernel = { protocol: "interface" };
 
-/** The fields whose value does not follow from the schema, and what has to be beside them. */
+/** The fields whose value does not follow from the schema, and the fields required beside them. */
 const given: Readonly<Record<string, { readonly value?: unknown; readonly beside?: object }>> = {
   "address-pools": { value: [pool] },
   quotas: { value: [{ services: 1 }] },

@@ -6,7 +6,7 @@ import type { BgpSpec } from "./schemas.ts";
 
 /** A BGPAdvertisement of one pool. */
 export interface BgpAdvertisement extends Pick<Partial<BgpSpec>, "aggregationLength" | "aggregationLengthV6" | "localPref"> {
-  /** As messages name it. */
+  /** Its name in messages. */
   readonly what: string;
   readonly communities: readonly string[];
   /** Undefined for all. */
@@ -14,7 +14,7 @@ export interface BgpAdvertisement extends Pick<Partial<BgpSpec>, "aggregationLen
   readonly nodes: Nodes;
 }
 
-/** Of which families the pool has addresses. */
+/** The families of the pool's addresses. */
 export interface PoolFamilies {
   readonly ipv4: boolean;
   readonly ipv6: boolean;

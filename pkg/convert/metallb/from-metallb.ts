@@ -60,7 +60,7 @@ function isBgpExtras({ group, kind, name, namespace, node }: ManifestObject, wan
   return textAt(node, "data", "extras").trim() !== "";
 }
 
-/** Whether MetalLB's speaker of a node made it, of what is converted here: it has the node in its name and its selector. */
+/** Whether MetalLB's speaker of a node made it: it then has the node in its name and its selector. */
 function isOfSpeaker({ name, node }: ManifestObject): boolean {
   return name === `metallb-${textAt(node, "spec", "nodeSelector", "matchLabels", "kubernetes.io/hostname")}`;
 }

@@ -121,7 +121,7 @@ export interface PeerSpec {
   readonly dualStackAddressFamily: boolean;
 }
 
-/** Of `v1beta2`, which has every field of `v1beta1` under the same name. */
+/** Schema of `v1beta2`, which has every field of `v1beta1` under the same name. */
 const bgpPeer: Schema = {
   type: "object",
   required: ["myASN"],

@@ -54,7 +54,7 @@ export function bgpSpecs(
   });
 }
 
-/** As written, where that is a name from `bgp-communities`; MetalLB does not know the well-known names. */
+/** Communities as written, if they are names from `bgp-communities`; MetalLB does not know the well-known names. */
 function communitiesOf({ communities }: BgpAdvertisement, written: WrittenAdvertisement | undefined): string[] {
   const numbers = communities.map(formatCommunity);
   const texts = written?.communities ?? [];

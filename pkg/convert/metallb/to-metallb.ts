@@ -188,7 +188,7 @@ class Names {
   }
 }
 
-const maxName = 200; // Of 253, so that a number fits behind it.
+const maxName = 200; // Less than 253, so that a number fits behind it.
 
 /** The nearest name that Kubernetes takes; empty where nothing is left. */
 function accepted(name: string): string {

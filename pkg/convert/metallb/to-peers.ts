@@ -53,7 +53,7 @@ export function peerSpec(
   if (profile !== undefined) spec.bfdProfile = profile;
   if (peer.gracefulRestartSeconds > 0) spec.enableGracefulRestart = true;
   if (peer.ebgpMultihop) spec.ebgpMultiHop = true;
-  spec.dualStackAddressFamily = peer.families.length > 1; // Always: releases differ in what it is without.
+  spec.dualStackAddressFamily = peer.families.length > 1; // It is always written, because releases have different defaults.
   tellLosses(peer, what, report);
   return spec;
 }

@@ -5,11 +5,11 @@ import { type Entry, entryLine, entryPieces } from "../recording/entry.ts";
 import { decodeGraph, encodeGraph, type SavableClasses } from "../recording/graph.ts";
 
 /**
- * What a daemon decides, without I/O, clock or chance: it can be printed, recorded, saved, and run again. `Options` are what a state is made
- * with; they are plain values, too.
+ * The decisions of a daemon, without I/O, clock or chance: they can be printed, recorded, saved, and run again. A state is made with
+ * `Options`, which are plain values, too.
  */
 export interface CoreDefinition<State, Event extends { readonly type: string }, Effect, Options> {
-  /** Of saved states: see `CoreKind`. */
+  /** Format of saved states: see `CoreKind`. */
   readonly format: number;
   /** A state that has seen nothing. */
   createState(options: Options): State;
@@ -23,7 +23,7 @@ export interface CoreDefinition<State, Event extends { readonly type: string }, 
   toRecord(event: Event): unknown;
   /** Undoes `toRecord`. */
   fromRecord(recorded: unknown): Event;
-  /** What is recorded of effects; nothing of those that say no more than the input. */
+  /** The recorded form of effects, without effects that say no more than the input. */
   describe(effects: readonly Effect[], hide: Hide): readonly Plain[];
   /** Classes whose instances a state may have. */
   readonly classes: SavableClasses;
@@ -62,7 +62,7 @@ type Recorded<Event extends { readonly type: string }, Effect> = Pick<
   "toRecord" | "describe" | "longInputs"
 >;
 
-/** One input with what was decided on it, as it is recorded. */
+/** The recorded form of one input with the decisions on it. */
 export function recordStep<Event extends { readonly type: string }, Effect>(
   core: Recorded<Event, Effect>,
   { event, now }: CoreInput<Event>,

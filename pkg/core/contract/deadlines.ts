@@ -6,8 +6,9 @@ interface Entry {
 }
 
 /**
- * One deadline for each key, and which is next: a binary heap, in which deadlines that were moved stay until they come to the top.
- * Of equal deadlines the one with the lesser key is first, so that what a recording decides does not depend on how often somebody asked for the next.
+ * One deadline for each key, and which is next: a binary heap, in which deadlines that were moved stay until they come to the top. Among
+ * equal deadlines the one with the lesser key is first, so that a recording's decisions do not depend on how often somebody asked for the
+ * next.
  */
 export class Deadlines {
   readonly #at: Map<string, Millis>; // key -> its deadline

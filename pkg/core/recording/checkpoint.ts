@@ -19,7 +19,7 @@ export interface CoreKind {
   readonly format: number;
   /** One that has seen nothing. */
   begin(options: Plain): ReplayedCore;
-  /** @throws {Error} for what was not saved */
+  /** @throws {Error} for text that was not saved */
   restore(saved: Plain): ReplayedCore;
 }
 

@@ -18,9 +18,9 @@ const secretField = "password";
 export const maxDepth = 64;
 
 /**
- * A value as JSON has it. A value that JSON lacks is an object with one key that begins with `@`: `@ip`, `@net`, `@range`, `@map`,
- * `@set`, `@hex`, `@big`, `@num`, `@none`. Fields that are undefined are left out. Of a value that cannot be recorded, only its class
- * is, as `@other`: the recording goes on in any case.
+ * A value in JSON's terms. A value that JSON lacks is an object with one key that begins with `@`: `@ip`, `@net`, `@range`, `@map`,
+ * `@set`, `@hex`, `@big`, `@num`, `@none`. Fields that are undefined are left out. A value that cannot be recorded is replaced by its
+ * class, as `@other`: the recording goes on in any case.
  */
 export function encode(value: unknown, hide: Hide): Plain {
   return encodeValue(value, (each) => encode(each, hide), hide);
@@ -51,10 +51,10 @@ export function encodeValue(value: unknown, inner: (value: unknown) => Plain, hi
   return { "@other": typeof value };
 }
 
-// An event, its configuration, the list of pools, one pool, and what is listed in it.
+// Depth of an event, its configuration, the list of pools, one pool, and its lists.
 const maxPieceDepth = 5;
 
-/** The JSON of `encode(value)`, in pieces, for what may be of any size and stays as it is. */
+/** The JSON of `encode(value)`, in pieces, for values of any size that do not change meanwhile. */
 export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<string, void> {
   const isDivided = depth < maxPieceDepth && typeof value === "object" && value !== null;
   if (isDivided && Array.isArray(value)) {
@@ -104,7 +104,7 @@ function addressText(address: Address): string {
   return parseAddress(text)?.equals(address) === true ? text : `IPv6 ${address.value}`;
 }
 
-/** Undoes `encode`. @throws {TypeError} for what it cannot have made */
+/** Undoes `encode`. @throws {TypeError} for text that it cannot have made */
 export function decode(plain: Plain, depth = 0): unknown {
   if (depth > maxDepth) throw new TypeError(`Cannot read a recording: it is nested deeper than ${maxDepth}`);
   return decodeValue(plain, (each) => decode(each, depth + 1));

@@ -1,6 +1,6 @@
 import { encodePieces, type Hide, type Plain } from "./codec.ts";
 
-/** One input and what was decided on it. */
+/** One input and the decisions on it. */
 export interface Entry {
   /** When it came, in milliseconds of the process's clock. */
   readonly at: number;
@@ -22,7 +22,7 @@ export function* entryPieces(
   yield `,"decisions":${JSON.stringify(decisions)}}`;
 }
 
-/** @returns undefined for what is no line of an entry */
+/** @returns undefined for other lines */
 export function parseEntry(line: string): Entry | undefined {
   try {
     const { at, input, decisions } = JSON.parse(line);

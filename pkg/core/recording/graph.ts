@@ -6,7 +6,7 @@ export interface Savable {
   save(): object;
 }
 
-/** Classes whose instances a graph may have, by names that stay, whatever a bundler calls them. */
+/** Classes whose instances a graph may have, by names that a bundler does not change. */
 export type SavableClasses = Readonly<Record<string, { readonly prototype: Savable; restore(saved: never): Savable }>>;
 
 /**
@@ -35,7 +35,7 @@ export function encodeGraph(root: unknown, classes: SavableClasses): Plain {
   return visit(root);
 }
 
-/** Undoes `encodeGraph`. @throws {TypeError} for what it cannot have made */
+/** Undoes `encodeGraph`. @throws {TypeError} for text that it cannot have made */
 export function decodeGraph(root: Plain, classes: SavableClasses): unknown {
   const objects: unknown[] = [];
   const visit = (plain: Plain, depth: number): unknown => {

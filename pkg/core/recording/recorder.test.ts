@@ -213,7 +213,7 @@ class Sum implements ReplayedCore {
   }
 }
 
-/** Adds so many inputs that do not get smaller, and calls `meanwhile` after each. */
+/** Adds this many inputs that do not compress, and calls `meanwhile` after each. */
 function fill(recorder: Recorder, count: number, meanwhile = () => {}): void {
   const random = seededRandom(1);
   const noise = () => Array.from({ length: 300 }, () => Math.trunc(random() * 65_536).toString(36)).join("");

@@ -70,7 +70,7 @@ export class Recorder {
     if (this.#openChars >= chunkChars) this.#close();
   }
 
-  /** Makes as much of the long line as a chunk has. One that ends with it is a line as others. */
+  /** Takes a chunk's share of the long line. A share that ends the line is added like other lines. */
   #continue(): void {
     if (this.#long === undefined) return;
     const { pieces, squeezed } = this.#long;
@@ -88,7 +88,7 @@ export class Recorder {
     setImmediate(() => (isEnd ? this.#addWaiting() : this.#continue()));
   }
 
-  /** Adds as many of those that wait as make a chunk. */
+  /** Adds as many waiting lines as make a chunk. */
   #addWaiting(): void {
     const { length } = this.#chunks;
     let added = 0;
@@ -150,7 +150,7 @@ export class Recorder {
     while (this.#bytes > this.#maxBytes - chunkChars && this.#chunks.length > 0) this.#dropForRoom();
   }
 
-  /** At three quarters of what may be, of the older half: so what comes meanwhile has room. */
+  /** Begins a checkpoint at three quarters of the limit, of the older half, so that there is room for lines in the meantime. */
   #beginCheckpoint(): void {
     const isDue = this.#bytes > 0.75 * this.#maxBytes && this.#chunks.length > 1;
     if (!isDue || this.#makeCheckpoint === undefined || this.#making !== undefined || this.#whyLost !== undefined) return;

@@ -15,7 +15,7 @@ export interface RecordingAnswer {
   /** How many entries there are, and how many older ones were dropped. */
   readonly size: number;
   readonly dropped: number;
-  /** Of this answer, as it is described here: 2, and absent in those of before there were checkpoints. */
+  /** Format of this answer, as described here: 2; absent in answers from before there were checkpoints. */
   readonly format?: number;
   /** The state of the core before the first entry, where older ones were dropped: in base64; its form is the program's. */
   readonly checkpoint?: string;

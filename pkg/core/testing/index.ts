@@ -1,12 +1,12 @@
-/** For tests that a core decides alike again on what it recorded, also from checkpoints that threads made. */
+/** For tests that a core repeats its decisions on its recording, also from checkpoints that threads made. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type Random, seededRandom } from "#pkg/clock";
 import { type Checkpoints, type CoreKind, type Plain, parseEntry, Recorder } from "#pkg/core";
 
 /**
- * Runs lines of a recording again from its beginning. At moments drawn by chance the core is replaced by one that is restored from what was
- * saved of it, read from text as from a file: it goes on as the one that recorded did.
+ * Runs lines of a recording again from its beginning. At random moments the core is replaced by one that is restored from its saved state,
+ * read from text as from a file: it goes on like the core that recorded.
  */
 export function assertReplays(kind: CoreKind, options: Plain, lines: readonly string[], random: Random): void {
   let core = kind.begin(options);
@@ -18,7 +18,7 @@ export function assertReplays(kind: CoreKind, options: Plain, lines: readonly st
   }
 }
 
-/** Which fields there are in what was saved: where they are others, so is the format. */
+/** The names of fields in a saved state: if they change, the format has to change. */
 export function shapeOf(saved: Plain): string {
   const names = new Set<string>();
   JSON.stringify(saved, (key, value) => {
@@ -31,7 +31,9 @@ export function shapeOf(saved: Plain): string {
     .slice(0, 12);
 }
 
-/** A small recorder, and `fill`, which calls `record` until so many checkpoints were made; nothing is recorded while one is. */
+/**
+ * A small recorder, and `fill`, which calls `record` until this many checkpoints were made; nothing is recorded while a checkpoint is made.
+ */
 export function smallRecorder(checkpoints: Checkpoints) {
   let making: Promise<void> | undefined;
   const recorder = new Recorder({

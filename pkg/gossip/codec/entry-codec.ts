@@ -1,7 +1,7 @@
 /** The value that one node has set under one key. */
 export interface GossipEntry {
   readonly node: string;
-  /** Which of the node's processes has set it: see `GossipStore`. */
+  /** The process of the node that has set it: see `GossipStore`. */
   readonly life: number;
   /** Octets, one per character. */
   readonly key: string;
@@ -13,7 +13,7 @@ export interface GossipEntry {
 /** Version of the format. A member that offers a version understands this one. */
 export const gossipVersion = 2;
 
-/** As the metadata of our members begins, so that messages of other applications are not taken for ours. */
+/** The first octets of our members' metadata, so that messages of other applications are not taken for ours. */
 const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), gossipVersion);
 const lifeOctets = 6;
 const maxKeyOctets = 32;
@@ -60,12 +60,12 @@ function putEntry(octets: number[], { key, version, value }: GossipEntry): void 
   octets.push(value.length >>> 8, value.length & 0xff, ...value);
 }
 
-/** Undefined for what is not of this format, in part or as a whole. */
+/** Undefined for octets that are not of this format, in part or as a whole. */
 export function decodeEntries(octets: Uint8Array): GossipEntry[] | undefined {
   if (prefix.some((octet, index) => octets[index] !== octet)) return undefined;
   const entries: GossipEntry[] = [];
   let at = prefix.length;
-  /** Undefined where there are not as many. */
+  /** Undefined if fewer octets are left. */
   const take = (length: number): Uint8Array | undefined => {
     if (length > octets.length - at) return undefined;
     at += length;

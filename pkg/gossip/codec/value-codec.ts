@@ -3,7 +3,7 @@ import { Address, canReachPrefix, type Family, Prefix, parseAddress } from "#pkg
 /** How a node sees what changes in the API: `behind`, it does not for some seconds; `old`, for long. */
 export type View = "current" | "behind" | "old";
 
-/** That a node participates, and what holds for all of it. */
+/** Says that a node participates, and facts about the whole node. */
 export interface NodeSummary {
   /** See `Reachability`. */
   readonly answers: boolean;
@@ -26,7 +26,7 @@ const answersBit = 1;
 const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
 const allViewBits = 6;
 const noKernelAccessBit = 8; // Earlier versions say nothing of it: they count as having it, as they count each other.
-const maxSubnets = 32; // Of one interface. As many as fit into an entry.
+const maxSubnets = 32; // Subnets of one interface. This many fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
 const v4Octets = 3;
@@ -76,7 +76,7 @@ export function interfaceOf(key: string): string | undefined {
   return key.length > 1 && key[0] === "i" ? Buffer.from(key.slice(1), "latin1").toString("utf8") : undefined;
 }
 
-/** Subnets of an interface: for each its family (4 or 6), its length in bits, and as many octets as have those bits. The first 32. */
+/** Subnets of an interface: for each its family (4 or 6), its length in bits, and the octets that hold these bits. The first 32. */
 export function encodeSubnets(subnets: readonly Prefix[]): Uint8Array {
   const each = subnets.slice(0, maxSubnets).flatMap(({ family, address, length }) => {
     return [family === "IPv4" ? 4 : 6, length, ...address.toBytes().subarray(0, Math.ceil(length / 8))];
@@ -117,7 +117,7 @@ export function pageKey(set: AddressSetName, address: Address): string {
   return setPrefixes[set] + (address.family === "IPv4" ? "4" : "6") + Buffer.from(octets.subarray(0, -1)).toString("latin1");
 }
 
-/** Which set a key is of; undefined for a key of something else. */
+/** The set that a key belongs to; undefined for other keys. */
 export function setOf(key: string): AddressSetName | undefined {
   const set = prefixedSets.get(key[0] ?? "") ?? "owned";
   const page = key.slice(setPrefixes[set].length);
@@ -134,7 +134,7 @@ export function encodePage(addresses: Iterable<Address>): Uint8Array {
   return bitmap;
 }
 
-/** The addresses on the page with a key that `setOf` knows; none for what is longer than a page. */
+/** The addresses on the page with a key that `setOf` knows; empty for a value longer than a page. */
 export function decodePage(key: string, value: Uint8Array): Address[] {
   const page = key.slice(setPrefixes[setOf(key) ?? "owned"].length);
   const family = page[0] === "4" ? "IPv4" : "IPv6";

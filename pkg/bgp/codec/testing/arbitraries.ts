@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Address, type Family, Prefix } from "#pkg/net";
 import type { AsPathSegment, Capability, LargeCommunity, Open, PathAttributes } from "../messages.ts";
 
-/** As literals are. */
+/** Objects with a prototype, like literals. */
 const record = <Shape>(model: { [Key in keyof Shape]: fc.Arbitrary<Shape[Key]> }) => fc.record(model, { noNullPrototype: true });
 const unsigned = (bits: number) => fc.integer({ min: 0, max: 2 ** bits - 1 });
 const asn = fc.oneof(fc.integer({ min: 1, max: 70_000 }), fc.integer({ min: 1, max: 2 ** 32 - 1 }));

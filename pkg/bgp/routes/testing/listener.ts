@@ -5,7 +5,7 @@ import type { PathAttributes, RouteRefresh, Update } from "../../codec/messages.
 import type { Negotiated } from "../../session/state.ts";
 import type { RoutesOut } from "../routes-out.ts";
 
-/** The other end of a session: keeps what it receives as a router does, marks of RFC 7313 and End-of-RIB included. */
+/** The other end of a session: keeps received routes as a router does, marks of RFC 7313 and End-of-RIB included. */
 export class Listener {
   readonly table = new Map<string, PathAttributes>(); // prefix -> the last attributes
   /** One line for each message. */
