@@ -48,7 +48,7 @@ const pure = [
 ];
 /** Computation that Node happens to offer under `node:`. */
 const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
-/** Each foreign library has its home; YAML is the form of two things that people write, and of what they ask for. */
+/** Each foreign library has its home; People write two things in YAML, and read answers in it. */
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["ctl/"],
   koffi: ["pkg/linux/", "pkg/heap/", "pkg/aes-gcm/"],

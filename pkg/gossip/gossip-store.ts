@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
-/** Of one node, and nodes beside the members: far above what there is, so that a flood of them has an end. */
+/** Limits of one node's entries, and of nodes beside the members: far above real numbers, so that a flood of them has an end. */
 const maxKeys = 4096;
 const maxNodes = 4096;
 const maxVersion = 0xffff_ffff;
@@ -20,7 +20,7 @@ export interface GossipUpdate {
 interface NodeEntries {
   life: number;
   readonly entries: Map<string, GossipEntry>; // key -> entry
-  /** Of no member: they are neither broadcast nor part of the state, so that what all forget is gone. */
+  /** Entries of no member are neither broadcast nor part of the state, so that entries that all forget are gone. */
   isUnknown: boolean;
   /** When they are forgotten; Infinity while the node is a member. */
   keepUntil: Millis;
@@ -165,7 +165,7 @@ export class GossipStore {
     return its;
   }
 
-  /** An own entry that is not known here was set by an earlier process, whatever the clocks say. */
+  /** An own entry that is not known here was set by an earlier process, even if the clocks say otherwise. */
   #outlive({ life, key, version, value }: GossipEntry): void {
     const own = this.#own;
     const known = own.entries.get(key);

@@ -88,7 +88,7 @@ test("JSON is made of any value", async () => {
 
 test("an answer that was given is not kept", async () => {
   const given = new WeakRef(await answer({ long: "x".repeat(1_000_000) }));
-  await setImmediate(); // A WeakRef keeps what it is made of until the end of the turn.
+  await setImmediate(); // A WeakRef keeps its target until the end of the turn.
   trimHeap();
   assert.ok(given.deref() === undefined);
 });

@@ -3,7 +3,7 @@ import { SerialQueue } from "#pkg/queue";
 import { escapeControls } from "#pkg/text";
 import type { Handler, Route, RouteRequest } from "./server.ts";
 
-// Some 2 ms of work, by the length of what is printed; each piece counts for some characters more, one that is left out too.
+// Some 2 ms of work, measured by the length of the output; each piece counts for some characters more, also a piece that is left out.
 const charactersAtOnce = 80_000;
 const charactersOfPiece = 40;
 
@@ -17,7 +17,7 @@ let waiting = 0;
  * Answers for people and programs alike: JSON, indented, with control characters escaped. It is made in slices, one answer after another,
  * however many are asked for, each for all who have asked the same until it is begun. An iterable is a list, whose items are asked for as they are due;
  * one that is undefined was looked at and is left out.
- * @param value may be promised; depends on the query, and on nothing else of what is asked
+ * @param value may be promised; depends on the query, and on nothing else of the request
  */
 export function json(value: (asked: RouteRequest) => unknown): Handler {
   const next = new Map<string, Promise<Route>>(); // query -> its answer, which is not begun
@@ -48,7 +48,7 @@ export function json(value: (asked: RouteRequest) => unknown): Handler {
 }
 
 async function render(value: unknown): Promise<Route> {
-  const slices: Buffer[] = []; // As one text they would take 10 ms for each 5 MB.
+  const slices: Buffer[] = []; // Joined to one text they would take 10 ms for each 5 MB.
   let slice = "";
   let work = 0;
   for (const piece of print(value, "\n")) {
@@ -74,7 +74,8 @@ export class OneLine {
 }
 
 /**
- * As `JSON.stringify` does, but of any value: a value without a form in JSON is written as text. So one wrong row costs nobody the others.
+ * Prints any value, where it can like `JSON.stringify`: a value without a form in JSON is written as text. So one wrong row costs nobody
+ * the others.
  * @param line what begins a line of the value @param around what the value is part of
  */
 function* print(given: unknown, line: string, around: readonly unknown[] = []): Generator<string, void> {

@@ -92,7 +92,7 @@ class Scene implements AsyncDisposable {
     return client;
   }
 
-  /** Lets I/O happen, and what is due now. */
+  /** Lets I/O and due timers happen. */
   async until(holds: () => boolean): Promise<void> {
     while (!holds()) {
       this.clock.advanceBy(0);

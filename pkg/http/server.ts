@@ -17,7 +17,7 @@ export interface RouteRequest extends Pick<Request, "host" | "authorization"> {
   readonly query: URLSearchParams;
   /** The client's address, without a zone. */
   readonly from: string;
-  /** That is this host: of the process, or of its Pod. */
+  /** Whether the client is on this host: that of the process, or of its Pod. */
   readonly isLocal: boolean;
 }
 

@@ -10,7 +10,7 @@ import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
 /** A certificate or key: in a file, which is read again as it may be replaced, or as given. */
 export type Material = { readonly file: string } | { readonly data: Buffer };
 
-/** How to reach an API server and who to be there, as a kubeconfig or a service account says it. */
+/** The address of an API server and the identity to use there, from a kubeconfig or a service account. */
 export interface Access {
   /** Where this was found, for messages. */
   readonly origin: string;
@@ -59,7 +59,7 @@ function find(kubeconfig: string | undefined, env: Environment, serviceAccount: 
   const inCluster = findServiceAccount(env, serviceAccount);
   if (typeof inCluster !== "string") return inCluster;
   const named = (env.KUBECONFIG ?? "").split(delimiter).filter((path) => path !== "");
-  // As kubectl does, files that do not exist are left out of the list.
+  // Files that do not exist are left out of the list, as in kubectl.
   const present = named.filter((path) => existsSync(path));
   if (present.length > 0) return readKubeconfig(present);
   const own = join(env.HOME ?? homedir(), ".kube", "config");

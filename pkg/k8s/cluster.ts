@@ -343,7 +343,7 @@ function leaseOf(raw: Fields): Lease {
   return resources.leases.project(raw, meta);
 }
 
-/** As the API has it in a MicroTime: six digits. */
+/** A date in the API's form of a MicroTime: six digits. */
 function microTime(date: Date): string {
   return date.toISOString().replace("Z", "000Z");
 }

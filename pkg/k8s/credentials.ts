@@ -18,7 +18,7 @@ export interface Identity {
   readonly headers: OutgoingHttpHeaders;
 }
 
-// As client-go: a service account's token is replaced in its file long before it expires.
+// The interval of client-go: a service account's token is replaced in its file long before it expires.
 const rereadAfterMs = 60_000;
 // A server that refuses everybody must not make each refused request run the exec plugin again.
 const minRereadMs = 5_000;

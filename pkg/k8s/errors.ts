@@ -25,7 +25,7 @@ export class ApiError extends Error {
   }
 }
 
-/** There are no usable credentials; the message says what was tried and what was found. */
+/** There are no usable credentials; the message lists the attempts and their results. */
 export class CredentialsError extends Error {
   override readonly name = "CredentialsError";
 }

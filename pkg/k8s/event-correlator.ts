@@ -92,7 +92,10 @@ export class EventCorrelator {
     return left.take(now);
   }
 
-  /** As client-go: the object's name and the time in nanoseconds, here with a number in place of what is below a millisecond. */
+  /**
+   * A name like client-go's: the object's name and the time in nanoseconds, here with a number in place of the part below a
+   * millisecond.
+   */
   #newName(about: ObjectReference, date: Date): string {
     this.#names = (this.#names + 1) % 1_000_000;
     return `${about.name}.${(BigInt(date.getTime()) * 1_000_000n + BigInt(this.#names)).toString(16)}`;

@@ -49,7 +49,7 @@ export interface EventRecorderOptions {
 // Room for the first events of a whole cluster's Services; some megabytes.
 const maxWaiting = 20_000;
 const writesAtOnce = 8;
-const maxMessageLength = 1024; // Of events.k8s.io, which serves these too.
+const maxMessageLength = 1024; // Limit of events.k8s.io, which serves these too.
 const flushMs: Millis = 2_000;
 
 /**

@@ -16,8 +16,8 @@ const maxOutputBytes = 1 << 20;
 const maxMessageLength = 500;
 
 /**
- * Runs the credential plugin of a kubeconfig (client.authentication.k8s.io) and keeps what it gave until that expires. A plugin that
- * has not ended after 25 s, or prints more than 1 MiB, is killed with all that it started.
+ * Runs the credential plugin of a kubeconfig (client.authentication.k8s.io) and keeps its credentials until they expire. A plugin
+ * that has not ended after 25 s, or prints more than 1 MiB, is killed with all processes that it started.
  */
 export class ExecPlugin {
   readonly #access: Access;
@@ -30,7 +30,7 @@ export class ExecPlugin {
     this.#clock = clock;
   }
 
-  /** @throws {Error} that says what the plugin did instead */
+  /** @throws {Error} that says what went wrong with the plugin */
   async credentials(): Promise<PluginCredentials> {
     if (this.#given !== undefined && wallClock().getTime() < this.#expiresAt) return this.#given;
     const exec = this.#access.exec ?? {};

@@ -18,7 +18,7 @@ export interface Request {
   readonly body?: unknown;
   /** Type of the body; JSON unless said otherwise. */
   readonly contentType?: string;
-  /** Nobody wants to know what a success answers, which for a write is the whole object. */
+  /** The answer of a success is not read; for a write it is the whole object. */
   readonly ignoreAnswer?: boolean;
   /** How long an answer may take to begin; 30 s unless said otherwise. */
   readonly answerWithin?: Millis | undefined;
@@ -140,7 +140,7 @@ export class Http {
 async function answer(outgoing: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
   using _ = destroyOnAbort(outgoing, signal);
   return await new Promise((resolve, reject) => {
-    // Also an error after the answer began is emitted here; whoever reads the answer sees it there.
+    // An error after the answer began is emitted here too; the reader of the answer sees it there.
     outgoing.on("response", resolve).on("error", reject);
   });
 }
@@ -270,7 +270,7 @@ export class Deadline implements Disposable {
   }
 
   #due(): void {
-    // It was extended meanwhile, as most are: no timer is made for what comes in time.
+    // It was extended meanwhile, like most deadlines: an answer in time needs no timer.
     if (this.#clock.now() < this.#startedAt + this.#after) this.#timer = this.#schedule();
     else this.#abort.abort(new Error(`${this.#expired} within ${Math.round(this.#after / 1000)} s`));
   }

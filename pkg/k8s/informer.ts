@@ -11,7 +11,7 @@ import type { ObjectMeta } from "./objects.ts";
 import { projectMeta, type Resource } from "./resources.ts";
 import { type Fields, fields, list, parseJson, text } from "./untrusted.ts";
 
-/** Which objects of a resource; absent fields mean all. Selectors are in the syntax of kubectl. */
+/** The objects of a resource to watch; absent fields mean all. Selectors are in the syntax of kubectl. */
 export interface Scope {
   readonly namespace?: string;
   readonly fieldSelector?: string;
@@ -48,7 +48,7 @@ export interface Informer<V> extends Disposable {
 
 // A page of kubectl's 500 lives long enough to be moved among V8's old objects, which takes 12 MB more at 10,000 Services.
 const pageSize = 200;
-// Far above such a page. But 200 objects may have 300 MB, if somebody means to stop whoever lists them.
+// Far above such a page. But 200 objects may have 300 MB, if somebody wants to stop processes that list them.
 const maxPageBytes = 8 << 20;
 const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
@@ -60,7 +60,7 @@ const earlyMs: Millis = 2_000;
 const maxSilenceMs: Millis = 150_000;
 // The server answers at once, and sends what changes later. One that does not is out of reach, though its answer is awaited for longer.
 const slowAnswerMs: Millis = 2_000;
-// Longer than that out of reach, the API may have been restored from a backup and have written as many versions as it lost.
+// While out of reach for longer than that, the API may have been restored from a backup and have written as many versions as it lost.
 const maxLostMs: Millis = 60_000;
 // A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
@@ -353,7 +353,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     return await answer();
   }
 
-  /** No change cannot be told from a version that the server has not reached: then only a new list says what there is. */
+  /**
+   * A silent watch looks the same if nothing changes and if the server has not reached its version: then only a new list shows the present
+   * objects.
+   */
   #listAfterSilence(silentMs: Millis, isEmpty: boolean): void {
     const isSilent = this.#hasBookmarks ? silentMs >= maxSilenceMs : isEmpty && silentMs >= minWatchSeconds * 1000;
     if (!isSilent || this.#stopped) return;
@@ -398,7 +401,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     }
   }
 
-  /** After what the server sent, only a new list says what there is. */
+  /** After this message of the server, only a new list shows the present objects. */
   #unusable(found: string, status: number, reason: string, cause?: unknown): ApiError {
     this.#version = undefined;
     return new ApiError(`Cannot watch ${this.#resource.plural}: ${found}`, status, reason, { cause });

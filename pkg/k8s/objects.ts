@@ -96,7 +96,7 @@ export interface Pod extends ObjectMeta {
 
 export interface ConfigMap extends ObjectMeta {
   readonly data: Readonly<Record<string, string>>;
-  /** Those whose name begins with `ingot.dev/`. */
+  /** Annotations whose name begins with `ingot.dev/`. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -129,7 +129,7 @@ export function serviceReference(service: Service): ObjectReference {
   return reference("Service", service);
 }
 
-/** As kubelets refer to their Node, so that its description lists the events. */
+/** The reference that kubelets use for their Node, so that its description lists the events. */
 export function nodeReference(name: string): ObjectReference {
   return { apiVersion: "v1", kind: "Node", namespace: "", name, uid: name, resourceVersion: "" };
 }

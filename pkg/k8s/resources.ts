@@ -18,9 +18,9 @@ import type {
 } from "./objects.ts";
 import { configMapAnnotations, type Fields, fields, flannelAnnotations, list, optionalText, text } from "./untrusted.ts";
 
-/** A kind of object that can be watched: where the API serves it, and what is kept of each. */
+/** A kind of object that can be watched: its path in the API, and the kept part of each object. */
 export interface Resource<V extends ObjectMeta> {
-  /** As in `/api/v1` or `/apis/GROUP/VERSION`. */
+  /** The first part of its path, such as `/api/v1` or `/apis/GROUP/VERSION`. */
   readonly api: string;
   readonly plural: string;
   /** Any fields may be absent or of another type; `meta` is already checked. */
@@ -281,7 +281,7 @@ function textMap(
   const map = fields(raw);
   const kept: [string, string][] = [];
   for (const name of Object.keys(map)) {
-    const value = map[name]; // Of 20,000 annotations, which a Service may have, `Object.entries` would make as many lists.
+    const value = map[name]; // A Service may have 20,000 annotations, and `Object.entries` would make as many lists.
     if (typeof value === "string" && wanted(name)) kept.push([name, keep(value)]);
   }
   return kept.length === 0 ? noTexts : Object.fromEntries(kept);
@@ -291,7 +291,7 @@ function texts(raw: unknown): readonly string[] {
   return compact(list(raw).filter((item): item is string => typeof item === "string" && item !== ""));
 }
 
-/** As an array of exactly its size: one that grew keeps room for more, at 10,000 Services 30 % of all memory. */
+/** An array of exactly its size: a grown array keeps room for more, at 10,000 Services 30 % of all memory. */
 function compact<T>(items: readonly T[]): readonly T[] {
   return items.length === 0 ? noItems : items.slice();
 }

@@ -7,7 +7,9 @@ import { resources } from "./resources.ts";
 export interface SecretValuesOptions {
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
-  /** The label `ingot-use` that a Secret has to have: whoever writes the configuration may name any, also the key of the ring. */
+  /**
+   * The label `ingot-use` that a Secret has to have: writers of the configuration may name any Secret, also that with the key of the ring.
+   */
   readonly use: "bgp-password" | "netbox-token";
   /** A value may be another one. */
   readonly changed: () => void;

@@ -3,14 +3,14 @@ import { Alarm, type Clock, type Millis } from "#pkg/clock";
 /** Whether someone waits for the call, or it is only for the record. */
 export type Priority = "urgent" | "background";
 
-// Of many urgent calls the next ones begin that soon after the last ones, and as often a background one does meanwhile.
+// While many urgent calls wait, the next ones begin this soon after the last ones, and in between a background call begins this often.
 const calmMs: Millis = 50;
 
 /**
- * Bounds how many calls are under way at once. Urgent ones go first. Background ones have some of the places while there are few urgent ones.
- * Since urgent ones last had half of the places, and for a moment after that, one begins at a time and now and then, as each takes from the API
- * server what an urgent one does: of many that are to be made a number ends in one turn, and the next ones begin in another one, in which
- * their places are not to be lost to what nobody waits for.
+ * Bounds the number of calls that are under way at once. Urgent ones go first. Background ones have some of the places while there are few
+ * urgent ones. While urgent calls have half of the places, and for a moment after that, background calls begin one at a time and now and
+ * then, because each takes as much from the API server as an urgent one. When many urgent calls are to be made, some end in one turn and
+ * the next ones begin in another turn; the places between must not go to calls that nobody waits for.
  */
 export class Slots {
   readonly #total: number;

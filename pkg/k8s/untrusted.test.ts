@@ -78,7 +78,7 @@ test("a long map that is none of texts is left out as a whole, so that what is l
   assert.deepEqual({ ...fields(read), selector: undefined }, { selector: undefined, labels: null, end: 1 });
 });
 
-/** As it is kept; any digest of a selector is as good as another. */
+/** The kept form; any digest of a selector is as good as another. */
 function kept(raw: unknown): unknown {
   const meta = projectMeta(raw);
   if (meta === undefined) return undefined;
@@ -106,7 +106,7 @@ const deceits = [
 const names = ["labels", "selector", "annotations", "finalizers", "managedFields", "ports", "items"];
 const sizes = [0, 1, 3, 70_000];
 
-/** Some with one text, or so many short ones, that the whole is long. */
+/** Maps with one text, or many short ones, that make the whole long. */
 function anyTexts(name: fc.Arbitrary<string>): fc.Arbitrary<Fields> {
   const value = fc.oneof(fc.string(), fc.constantFrom(...deceits, ...names));
   return fc

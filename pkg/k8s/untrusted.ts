@@ -27,9 +27,10 @@ export function optionalText(value: unknown): string | undefined {
   return text(value) || undefined;
 }
 
-// Of its subnet manager in Kubernetes, with its default prefix: where the other nodes send what is for Pods of this one.
+// Annotations of flannel's subnet manager in Kubernetes, with its default prefix: other nodes send packets for this node's Pods to these
+// addresses.
 export const flannelAnnotations = ["flannel.alpha.coreos.com/public-ip", "flannel.alpha.coreos.com/public-ipv6"];
-/** Of ConfigMaps, all that are read. */
+/** All annotations of ConfigMaps that are read. */
 export const configMapAnnotations = ["ingot.dev/allow-renumber"];
 
 const readAnnotations = [...annotationNames, ...flannelAnnotations, ...configMapAnnotations];
@@ -44,8 +45,8 @@ export function parseJson(json: string): unknown {
 }
 
 /**
- * As `parseJson`, of a list one item after another, with a `yield` between them: 45 Services of a tenant who means it are a page that takes more
- * than half a second.
+ * Does the work of `parseJson`, but parses a list one item after another, with a `yield` between them: 45 hostile Services of a tenant make
+ * a page that takes more than half a second.
  */
 export function* parseInSteps(json: string): Generator<undefined, unknown> {
   const start = json.length < longText ? -1 : json.indexOf(itemsOpening);
@@ -77,7 +78,7 @@ const longText = 64 << 10;
 // Anybody may fill these lists of a Service with 100,000 entries, and nobody here asks for them.
 const unusedLists = ["finalizers", "ownerReferences", "loadBalancerSourceRanges", "externalIPs"];
 
-/** A map or list that may be long, and what is left of it then. */
+/** A map or list that may be long, and its short form. */
 interface LongPart {
   /** Key, colon and bracket. */
   readonly opening: string;
@@ -97,10 +98,10 @@ const longParts: readonly LongPart[] = [
 ];
 
 /**
- * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is
- * left, by which it is told from others, and of labels and unused lists nothing; of annotations those that are read, and of ports one more than
- * a Service may have. `managedFields` repeat every key, and nobody here asks for them. A name after an unescaped quote and before a colon is a
- * key: texts cannot contain it.
+ * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. A selector above 64 KiB is
+ * reduced to a digest, which tells it from others; labels and unused lists are dropped; annotations that are read stay, and one port more
+ * than a Service may have. `managedFields` repeat every key, and nobody here asks for them. A name after an unescaped quote and before a
+ * colon is a key: texts cannot contain it.
  */
 function withoutLongParts(json: string): string {
   return longParts.reduce(

@@ -122,7 +122,7 @@ export class KernelKeeper implements AsyncDisposable {
     return (owners.get(owner) ?? []).flatMap((item) => entries.get(itemKey(item)) ?? []);
   }
 
-  /** The interfaces that are made where they are absent, and what they are; undefined for one that is not there. */
+  /** The interfaces that are made if absent, and their kinds; undefined for one that does not exist. */
   interfaces(): { readonly name: string; readonly kind: string | undefined; readonly error: string | undefined }[] {
     const { interfaces, indexes, links } = this.#state;
     const made = [...interfaces.uses].filter(([, { making }]) => making > 0);
@@ -240,7 +240,7 @@ export class KernelKeeper implements AsyncDisposable {
     }
   }
 
-  /** Reads what the kernel tells, does some of what is due, then waits until there is more. */
+  /** Reads the kernel's messages, does some of the due work, then waits for more. */
   async #turn(requests: Rtnetlink, changes: NetlinkSocket, wake: EventFd, poll: PollSet): Promise<void> {
     const { clock, log } = this.#options;
     const state = this.#state;
@@ -371,7 +371,7 @@ export class KernelKeeper implements AsyncDisposable {
     return readRecord(this.#state, this.#recorded);
   }
 
-  /** Before anything is changed, so that it is known to be ours whatever happens next. */
+  /** Written before any change, so that an entry is known to be ours even after a crash. */
   #writeRecord(): void {
     const text = recordText(this.#state);
     if (text === this.#recorded) return;

@@ -285,7 +285,7 @@ export class Layer2 implements AsyncDisposable {
     }
   }
 
-  /** As they were last seen; none before `start`. */
+  /** Interfaces as last seen; empty before `start`. */
   interfaces(): readonly InterfaceState[] {
     return this.#interfaces;
   }
@@ -370,7 +370,7 @@ export class Layer2 implements AsyncDisposable {
     entry.interfaces = interfaces;
     this.#shared.setAnnounced(entry.row, state === "announced");
     if (this.#phase === "watching")
-      void this.begin(); // Which takes this address along.
+      void this.begin(); // The start announces this address too.
     else this.#thread.send({ type: "announce", announcement: announcement(entry) });
   }
 

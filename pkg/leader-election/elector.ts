@@ -18,7 +18,7 @@ import {
 export interface ElectorHandlers {
   /** This process leads from now on. */
   lead(): void;
-  /** It does not any more: whatever it does for the group has to stop. */
+  /** It no longer leads: its work for the group has to stop. */
   lost(reason: string): void;
 }
 
@@ -92,7 +92,7 @@ export class LeaderElector implements AsyncDisposable {
 
   /** Gives back what is held, so that another one takes over at once. To be called when this process has stopped working. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // A renewal under way has the version that is to be given back, and what is read may be followed by a write.
+    // A renewal under way has the version that is to be given back, and a write may follow a read.
     for (let asking: unknown; asking !== this.#asking; await asking) asking = this.#asking;
     this.#disposed = true;
     this.#alarm[Symbol.dispose]();

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 
-/** A thread that opens whatever this package opens without a right, and ends as it is told. */
+/** A thread that opens everything that this package opens without a right, and ends as it is told. */
 const source = `
   const { parentPort, workerData: how } = require("node:worker_threads");
   const { EventFd, MulticastMemberships, NetlinkSocket, Neighbors, Rtnetlink, TcpSocket, UdpSocket } = require("#pkg/linux");

@@ -1,9 +1,10 @@
 /**
  * What Node lacks of Linux: packet sockets, UDP with the TTL, destination and interface of each datagram, options of TCP sockets,
- * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), eventfd, poll and the priority of threads, through FFI (koffi), for little-endian 64-bit
- * machines. System calls never block, except those of `PollSet`; a failed one throws `SystemCallError`. Codecs, packet filters and the
- * table of interfaces are pure (`codec/`). Everything acts on the network namespace of the process, whatever /sys or /proc is mounted.
- * A descriptor is closed with the thread that opened it, however the thread ends. Not here: what Node does with TCP sockets.
+ * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), eventfd, poll and the priority of threads,
+ * through FFI (koffi), for little-endian 64-bit machines. System calls never block, except those of `PollSet`; a failed one throws
+ * `SystemCallError`. Codecs, packet filters and the table of interfaces are pure (`codec/`). Everything acts on the network namespace of
+ * the process, independent of the mounted /sys and /proc. A descriptor is closed with the thread that opened it, however the thread ends.
+ * Left out: Node's own work with TCP sockets.
  */
 export {
   datagramSampleFilter,

@@ -73,7 +73,7 @@ export class MessageBlock {
     return this.#address + BigInt(this.#header(i));
   }
 
-  /** The message to send has so many bytes. */
+  /** Sets the length of the message to send. */
   setLength(i: number, size: number): void {
     this.view.setBigUint64(this.#vector(i) + vectorLengthOffset, BigInt(size), true);
   }
@@ -196,12 +196,12 @@ export class SendBatch {
   }
 }
 
-/** A datagram and who sent it. All bytes are views into the batch, valid until the next are received. */
+/** A datagram and its sender. All bytes are views into the batch, valid until the next are received. */
 export interface SentDatagram extends Sender {
   readonly bytes: Uint8Array;
 }
 
-/** A datagram with what the kernel knows of its way. */
+/** A datagram with the kernel's data about its way. */
 export interface ReceivedDatagram extends SentDatagram {
   readonly destination: Uint8Array;
   readonly interfaceIndex: number;

@@ -17,7 +17,7 @@ const protocolRoute = 0; // NETLINK_ROUTE
 const levelNetlink = 270; // SOL_NETLINK
 const optionAddMembership = 1; // NETLINK_ADD_MEMBERSHIP
 const optionShortAnswers = 10; // NETLINK_CAP_ACK: the answer to a request does not repeat it.
-const optionStrict = 12; // NETLINK_GET_STRICT_CHK: a dump has what it was asked for alone. Before Linux 4.20 it has all of its kind.
+const optionStrict = 12; // NETLINK_GET_STRICT_CHK: a dump has only the requested entries. Before Linux 4.20 it has all entries of its kind.
 /** Groups that tell of changes. */
 export const NetlinkGroup = { link: 1, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11 } as const;
 const linkGroups = [NetlinkGroup.link, NetlinkGroup.ipv4Address, NetlinkGroup.ipv6Address];
@@ -32,9 +32,9 @@ const receiveBufferSize = 1 << 20;
 interface NetlinkSocketOptions {
   /** Groups of links and addresses when unset. */
   readonly groups?: readonly number[];
-  /** Of dumps of routes the kernel leaves out those that were not asked for. */
+  /** The kernel leaves other routes out of dumps of routes. */
   readonly strict?: boolean;
-  /** A classic BPF program for what is received. */
+  /** A classic BPF program for received messages. */
   readonly filter?: Uint8Array;
   /** How much may wait to be read, in octets; the default is cut to net.core.rmem_max, this needs the capability NET_ADMIN. */
   readonly receiveBuffer?: number;
@@ -82,7 +82,7 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
-   * Reads the next datagram of the kernel. @returns a view valid until the next call; undefined when none is waiting
+   * Reads the next datagram of the kernel. @returns a view valid until the next call; undefined if no datagram waits
    * @throws {SystemCallError} ENOBUFS when messages were lost, so that everything must be asked for again
    */
   receive(): Uint8Array | undefined {

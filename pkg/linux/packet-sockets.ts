@@ -153,7 +153,7 @@ export class CookedPacketSocket implements Disposable {
   }
 
   /**
-   * The next packet that came, a view valid until the next call; undefined when none is waiting.
+   * The next packet that came, a view valid until the next call; undefined if no packet waits.
    * @throws {SystemCallError} ENETDOWN once after the interface went down or away
    */
   receive(): Uint8Array | undefined {

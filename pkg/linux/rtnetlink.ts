@@ -5,9 +5,9 @@ import { NetlinkError } from "./codec/netlink-wire.ts";
 import { SystemCallError } from "./libc.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
 
-// So many acknowledgements fit into the receive buffer that any system allows.
+// This many acknowledgements fit into the receive buffer that any system allows.
 const maxAtOnce = 64;
-// A dump that something changed under is asked for again at once so many times; then its reader has to come back.
+// A dump during which something changed is repeated at once this many times; then its reader has to come back.
 const maxDumps = 3;
 const errnoNotFound = 2; // ENOENT: there is no such table, so it has no routes.
 
@@ -31,8 +31,8 @@ export class Rtnetlink implements Disposable {
   }
 
   /**
-   * Makes these changes in turn, each whatever became of those before it. @returns for each 0, or the positive errno that it was refused
-   * with @throws {SystemCallError} when the kernel's answers were lost: what was changed is not known then
+   * Makes these changes in turn, also after a refusal. @returns for each 0, or the positive errno that it was refused with @throws
+   * {SystemCallError} when the kernel's answers were lost: the results are unknown then
    */
   perform(requests: readonly KernelRequest[]): number[] {
     const results: number[] = [];

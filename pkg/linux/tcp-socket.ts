@@ -131,8 +131,9 @@ export class TcpSocket implements Disposable {
   }
 
   /**
-   * Has the kernel ask `program`, a classic BPF program, which of a group each connection is for, in place of one that it asked before: 0 for
-   * the first, 1 for the second. That takes no capability, as a filter of a TCP socket does since Linux 6.18. @throws {SystemCallError}
+   * Has the kernel ask `program`, a classic BPF program, which socket of a group each connection is for, and no longer the former program:
+   * 0 for the first, 1 for the second. Unlike a filter of a TCP socket since Linux 6.18, that takes no capability. @throws
+   * {SystemCallError}
    */
   choose(program: Uint8Array): void {
     attachChoice(this.fd, program, "choose who gets a connection");
@@ -152,7 +153,7 @@ export class TcpSocket implements Disposable {
     check("setsockopt", `set the MD5 key for ${peer}`, libc.setsockopt(this.fd, levelTcp, optionMd5, value, md5Size));
   }
 
-  /** TTL or hop limit of what is sent, 1 to 255. @throws {SystemCallError} */
+  /** TTL or hop limit of sent packets, 1 to 255. @throws {SystemCallError} */
   setHopLimit(hops: number): void {
     const { level, hopLimit } = options[this.family];
     this.#set(level, hopLimit, hops, `set the hop limit to ${hops}`);

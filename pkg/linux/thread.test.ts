@@ -53,7 +53,7 @@ test("a failed call is told with what was attempted, the call, and the kernel's 
 
 interface Seen {
   readonly may: boolean;
-  /** Of `man 7 sched`: 0 is SCHED_OTHER, 2 SCHED_RR. */
+  /** Numbers of `man 7 sched`: 0 is SCHED_OTHER, 2 SCHED_RR. */
   readonly policy: number;
   readonly nice: number;
 }

@@ -49,7 +49,7 @@ export interface UdpSocketOptions {
   readonly dualStack?: boolean;
   /** Datagrams leave with this TTL or hop limit. */
   readonly ttl: number;
-  /** The octet of DSCP and ECN of what is sent. */
+  /** The octet of DSCP and ECN of sent packets. */
   readonly trafficClass: number;
 }
 

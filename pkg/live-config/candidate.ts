@@ -3,7 +3,7 @@ import type { Address } from "#pkg/net";
 
 /** Under this key of the ConfigMap `--config` is the configuration. */
 export const configKey = "config";
-/** The ConfigMap beside it in which the controller keeps what has to survive a restart. */
+/** The ConfigMap beside it in which the controller keeps data that have to survive a restart. */
 export const statusConfigMap = "ingot-status";
 /** Under this key of `ingot-status` is the text of the last configuration that was accepted. */
 export const lastGoodKey = "last-good-config";
@@ -44,7 +44,7 @@ export interface InForce {
 export interface Holdings {
   /** Keys of all Services that may hold any. */
   services(): Iterable<string>;
-  /** By its status and, where that is not the same yet, by what it was given last. None for a Service that does not exist. */
+  /** Addresses in its status and, while that differs, the addresses that it was given last. Empty for a Service that does not exist. */
   of(service: string): readonly HeldTogether[];
 }
 
@@ -74,7 +74,7 @@ export type CandidateResult =
 /** Services that hold addresses which would have no pool, all of them: service key -> addresses. */
 export type Stranded = ReadonlyMap<string, readonly Address[]>;
 
-/** A text that is offered as the configuration, and what it says. */
+/** A text that is offered as the configuration, and its content. */
 export function candidateText(text: string, { config, problems, namespaceLabels }: ParsedConfig): CandidateText {
   const usable = config && { text, config, pools: new PoolIndex(config.pools) };
   return { type: "text", text, usable, problems, namespaceLabels };

@@ -1,9 +1,9 @@
 /**
- * Which configuration is in force. The ConfigMap's text is only a candidate: it has to be there, be valid, and leave a pool for
- * every address that Services hold from the configuration before it; otherwise that one stays. The last accepted text is kept in
- * the ConfigMap `ingot-status`, so that the same rule holds across restarts, and so that every process comes to the same decision
- * from the same cluster. Reads the texts itself. No I/O: what informers see goes in, a callback and log lines come out. Writing `ingot-status`, events and
- * metrics are the callers'.
+ * Decides which configuration is in force. The ConfigMap's text is only a candidate: it has to be there, be valid, and leave a pool for
+ * every address that Services hold from the configuration before it; otherwise that one stays. The last accepted text is kept in the
+ * ConfigMap `ingot-status`, so that the same rule holds across restarts, and so that every process comes to the same decision from the same
+ * cluster. Reads the texts itself. No I/O: the informers' objects go in, a callback and log lines come out. Writing `ingot-status`, events
+ * and metrics are the callers'.
  */
 export {
   configKey,

@@ -14,7 +14,7 @@ const narrow = configText("a 10.0.0.5-10.0.0.9");
 const other = configText("b 192.0.2.0-192.0.2.9");
 const invalid = "address-pools: 7";
 
-/** A cluster as one process sees it: what it sees, and what it decides. */
+/** A cluster from the view of one process, and the decisions of that process. */
 function setUp(
   initial: { holds?: Record<string, string>; config?: string; lastGood?: string; start?: boolean; later?: true } = {},
 ) {

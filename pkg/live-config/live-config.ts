@@ -45,17 +45,17 @@ export interface LiveConfigOptions {
 const servicesAtOnce = 500;
 
 /**
- * Keeps the decision up to date. Feed it what informers see, call `start` once each of them has seen everything, and go on feeding. While a
- * text is still being read, or Services are still being looked at, the former decision holds. A candidate that strands addresses is judged
- * again with every Service that changes, at a cost that does not depend on the number of Services, and takes effect by itself once nothing
- * is in its way.
+ * Keeps the decision up to date. Feed it the informers' objects, call `start` once each informer has seen everything, and go on feeding.
+ * While a text is still being read, or Services are still being looked at, the former decision holds. A candidate that strands addresses is
+ * judged again with every Service that changes, at a cost that does not depend on the number of Services, and takes effect by itself once
+ * nothing is in its way.
  */
 export class LiveConfig {
   readonly #options: LiveConfigOptions;
   #candidate: Candidate = { type: "missing", what: "configMap" };
   #mayRenumber = false; // The candidate may strand addresses.
   #lastGood: CandidateText | undefined;
-  /** Texts that wait to be read, and what is to be done with them. */
+  /** Texts that wait to be read, and their purposes. */
   readonly #unread: { candidate?: { readonly text: string; readonly mayRenumber: boolean }; lastGood?: string } = {};
   #isReading = false;
   /** The configuration that the candidate would replace. */
@@ -91,8 +91,8 @@ export class LiveConfig {
 
   /**
    * The present ConfigMap: its data, or undefined if it does not exist.
-   * @param mayRenumber it is accepted also where it leaves no pool for addresses in use. Only whoever writes the last good configuration, and
-   * gives other addresses, may say so: all others follow the record
+   * @param mayRenumber it is accepted also where it leaves no pool for addresses in use. Only the process that writes the last good
+   * configuration, and gives other addresses, may say so: all others follow the record
    */
   configMapChanged(data: Readonly<Record<string, string>> | undefined, mayRenumber = false): void {
     const text = data?.[configKey];

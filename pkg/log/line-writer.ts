@@ -19,7 +19,7 @@ export interface LineWriterOptions {
   readonly lossEnded: (loss: Loss) => string;
 }
 
-// 20,000 lines of the usual length: a pipe takes 64 KiB, and 10,000 lines come at once where as many Services do.
+// 20,000 lines of the usual length: a pipe takes 64 KiB, and with 10,000 Services as many lines come at once.
 const maxWaitingBytes = 4 << 20;
 const gatherMs = 10;
 const lineFeed = Buffer.from("\n");

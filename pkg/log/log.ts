@@ -66,7 +66,7 @@ function complain(line: string): void {
 }
 
 /**
- * Its own transports keep what cannot be written, without a bound: ten thousand lines come at once where as many Services do. Ours
+ * winston's own transports keep unwritten lines without a bound, and with ten thousand Services as many lines come at once. Ours
  * passes each line on before the call returns.
  */
 function winstonLogger(output: LineWriter): Logger {

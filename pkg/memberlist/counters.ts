@@ -5,7 +5,7 @@ import { newRingCounters, type RingCounters } from "./ring/ring.ts";
 export interface NetworkCounters {
   packetsReceived: number;
   packetsSent: number;
-  bytesReceived: number; // Of packets, without the headers of UDP and IP.
+  bytesReceived: number; // Octets of packets, without the headers of UDP and IP.
   bytesSent: number;
   /** Packets of sources that are not known, beyond those that are looked at. */
   packetsDropped: number;

@@ -3,17 +3,17 @@ import { RecentMap } from "#pkg/memo";
 import { maxShares } from "./packet-guard.ts";
 import type { PacketSample } from "./transport.ts";
 
-/** Of packets that were dropped or could not be decrypted: from so many a second on they are a flood. */
+/** Packets a second that were dropped or could not be decrypted: from this number on they are a flood. */
 const floodPerSecond = 1000;
 /** Below that it is over. */
 const calmPerSecond = 500;
-/** So many a second are let through all the same: to count them, to log them, and to notice who becomes a member. */
+/** This many a second pass all the same: to count them, to log them, and to notice new members. */
 const samplesPerSecond = 200;
 /** How often it is looked again. */
 export const reviewEvery: Millis = 1000;
 /** First words of the nonces of one member's packets: a member of ours has one for each of its processes, others a new one in each packet. */
 const maxWords = 4;
-/** Of words and addresses: what a filter in the kernel has room for. */
+/** Limit of words and addresses: a filter in the kernel has room for these. */
 const maxSampled = 4000;
 
 /**
@@ -21,7 +21,7 @@ const maxSampled = 4000;
  * packets all begin with the same random bits, which a host that does not see these packets cannot know. The filter passes packets that
  * begin so, and packets from the address of a member whose nonces have no common beginning, or no known one. The same holds for other
  * sources that sent something authentic. But the filter passes packets by their addresses only while they keep within their share, because
- * anybody may have replayed that packet. Of all other packets the filter passes a sample.
+ * anybody may have replayed that packet. Some of all other packets pass as a sample.
  */
 export class FloodFilter {
   readonly #nonceAt: number | undefined;
@@ -84,7 +84,7 @@ export class FloodFilter {
   /**
    * The packets that pass now; all if undefined. In a ring of some thousand members the filter knows members with several words by their
    * addresses, which take less room.
-   * @param others addresses of whoever else is known
+   * @param others addresses of other known sources
    * @param spares whether a source that is not known keeps within its share
    */
   sample(others: readonly string[], spares: (address: string) => boolean): PacketSample | undefined {

@@ -81,7 +81,7 @@ export class GossipDelegate implements Disposable {
   }
 
   #merged(entries: readonly GossipEntry[]): void {
-    this.flush(); // Own entries, and what is new of others, go on to the next.
+    this.flush(); // Own entries, and new entries of others, go on to the next member.
     if (entries.length > 0) this.#options.onEntries(entries);
   }
 

@@ -48,7 +48,7 @@ class Harness implements AsyncDisposable {
     return thread;
   }
 
-  /** Lets so many milliseconds pass, with the turns that messages and streams take. */
+  /** Lets this many milliseconds pass, with the turns that messages and streams take. */
   async pass(millis: number): Promise<void> {
     for (let passed = 0; passed < millis; passed += 10) {
       this.clock.advanceBy(10);
@@ -91,7 +91,7 @@ class FakeWorker extends EventEmitter implements RingWorker {
     await this.end();
   }
 
-  /** As when the thread dies: its sockets are closed, and nothing of it runs any more. */
+  /** Acts like the death of the thread: its sockets are closed, and nothing of it runs any more. */
   async end(cause?: Error): Promise<void> {
     this.#ended = true;
     await this.#member[Symbol.asyncDispose]();

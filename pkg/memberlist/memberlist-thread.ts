@@ -30,7 +30,7 @@ export interface MemberlistThreadOptions {
   readonly spawn?: (start: WorkerStart) => RingWorker;
 }
 
-/** A thread of which this package uses so much. */
+/** The part of a thread that this package uses. */
 export interface RingWorker extends Thread {
   on(event: "error", listener: (cause: unknown) => void): unknown;
   on(event: "exit", listener: (code: number) => void): unknown;
@@ -45,7 +45,7 @@ const startRetryMs: Millis = 500;
 // From when a member was met until all that it knows of are members here too.
 const metMs: Millis = 500;
 const incarnationEpoch = Date.UTC(2020, 0, 1);
-// Of 32 bits, so that there is room to refute suspicions.
+// Below the maximum of 32 bits, so that there is room to refute suspicions.
 const maxFirstIncarnation = 0xffff_0000;
 
 /**
@@ -149,7 +149,7 @@ export class MemberlistThread implements AsyncDisposable {
     return [...this.#lossy].sort();
   }
 
-  /** As they were half a second ago or later. */
+  /** Counters from the last half second. */
   get counters(): MemberlistCounters {
     return this.#counters.read();
   }

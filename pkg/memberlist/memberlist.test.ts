@@ -416,7 +416,7 @@ test("what one member broadcasts and what goes with its view reach another's lis
   assert.ok(received.includes("message"), `received ${received}`);
 });
 
-/** Keeps what is sent, as somebody between the members can. */
+/** Keeps sent packets, like a host between the members. */
 class TappedNetwork extends FakeNetwork {
   readonly streams: { readonly from: string; readonly written: Buffer[] }[] = [];
 

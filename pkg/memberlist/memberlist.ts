@@ -79,7 +79,7 @@ interface Running {
 
 /** Connections a second: members dial each other every some seconds, and in a probe while packets do not arrive. */
 const maxOfSource = 50;
-/** Of speakers that start all at once, before this one has heard of them. */
+/** Limit for speakers that start all at once, before this one has heard of them. */
 const maxOfStrangers = 500;
 
 /** One member of a ring, on the network from `start` until it is disposed. Faults of peers and of the network are logged, never thrown. */

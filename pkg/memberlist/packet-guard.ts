@@ -10,17 +10,17 @@ import { RecentNonces } from "./recent-nonces.ts";
 const looks = perSecond(200);
 /** Packets a second of each source that is not known and has sent something authentic: a member at the fast pace sends up to 30. */
 const share = perSecond(50);
-/** So many sources have such a share: of whom something authentic came last. */
+/** The number of sources with such a share: the last that sent something authentic. */
 export const maxShares = 64;
 const maxSources = 4096;
 const maxOthers = 512; // The number of other addresses that the caller asks for, at most.
 
 /**
  * Looks at packets before they are decrypted, which costs some 2 µs each. Known sources come first: members, and addresses that were to be
- * joined. Where an authentic packet came from says nothing: whoever captured it can send it from anywhere. But a member that is behind NAT or
- * has several addresses is to be heard, so such a source has a small share, which only packets from its address use up. For all others
- * there is a budget. And a packet that came before is not worth another look: the last 65,536 nonces are remembered, so that what was captured and
- * is sent again does nothing.
+ * joined. The source of an authentic packet says nothing: anybody who captured the packet can send it from anywhere. But a member that is
+ * behind NAT or has several addresses is to be heard, so such a source has a small share, which only packets from its address use up. For
+ * all others there is a budget. And a packet that came before is not worth another look: the guard remembers the last 65,536 nonces, so
+ * that captured packets that are sent again do nothing.
  */
 export class PacketGuard implements KnownSources {
   readonly #wire: Wire;

@@ -50,7 +50,7 @@ export class IncomingPackets implements Disposable {
     this.#guard.know(address);
   }
 
-  /** Members, and who may become one. */
+  /** Members, and nodes that may become members. */
   get known(): KnownSources {
     return this.#guard;
   }

@@ -13,7 +13,7 @@ export class RecentNonces {
   readonly #words: Uint32Array; // Three of each nonce; packet n has place n modulo the size.
   readonly #newest: Uint32Array; // digest -> the last packet with it
   readonly #before: Uint32Array; // place -> the packet with the same digest that came before
-  #next: number; // The number of the next packet, modulo 2^32. That of the first is such that 0 is long ago.
+  #next: number; // The number of the next packet, modulo 2^32. The first number is chosen so that 0 is long ago.
 
   /** @param size how many are remembered, a power of two */
   constructor(size = rememberedNonces) {
@@ -68,7 +68,7 @@ function wordAt(packet: Uint8Array, at: number): number {
   return ((octet(0) << 24) | (octet(1) << 16) | (octet(2) << 8) | octet(3)) >>> 0;
 }
 
-/** Of which the low bits count. Our nonces count in the last word; those of others are chance throughout. */
+/** Its low bits count. Our nonces count in the last word; nonces of other programs are random throughout. */
 function digest(first: number, second: number, third: number): number {
   return Math.imul(first, 0x9e37_79b1) ^ Math.imul(second, 0x85eb_ca6b) ^ third;
 }

@@ -78,13 +78,13 @@ export class RingLog {
     this.#limited.warn("memberlist packets of unknown hosts are dropped", "packets", { advice });
   }
 
-  /** There were as many connections as may be. */
+  /** The maximum number of connections was reached. */
   evicted(peer: string): void {
     const advice = "look who connects to memberlist's port: only speakers have to reach it";
     this.#limited.warn("memberlist connections without a request are closed for others", "connections", { peer, advice });
   }
 
-  /** Somebody connects so often that it is kept from that for a while. */
+  /** A source that connects too often is refused for a while. */
   refusedConnections(peer: string): void {
     const advice = "look who connects to memberlist's port: only speakers have to reach it";
     this.#limited.warn("memberlist connections of a host are refused for a second", "refused", { peer, advice });

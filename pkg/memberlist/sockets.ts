@@ -138,7 +138,7 @@ class Sockets implements Transport {
       return true;
     });
     if (wasDone || !this.#open) return;
-    // As when there are too many descriptors: what waits would make each turn one that fails.
+    // For example, there are too many descriptors: the waiting connections would make each turn fail.
     this.#accepting?.[Symbol.dispose]();
     this.#accepting = this.#loop.schedule("accept again", this.#loop.now() + acceptAgainAfter, () => this.#watchConnections());
   }

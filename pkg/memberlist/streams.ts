@@ -13,10 +13,10 @@ const timeout: Millis = 10_000;
 const unknownTimeout: Millis = 1000;
 // Everything a member wants over TCP is over within seconds, and every member dials one other every 10 s.
 const maxServed = 128;
-/** Of sources that are not known; the others are a reserve for those that are. */
+/** Limit for sources that are not known; the other places are a reserve for known sources. */
 const maxUnknownServed = 64;
 const maxServedOfSource = 8;
-// Those beyond are not read until their time is over: to close them at once would only have them opened again, which costs more.
+// Streams beyond are not read until their time is over: if they were closed at once, clients would open them again, which costs more.
 const maxOpen = 1024;
 // A frame is authentic only once it is complete, so anybody can make us keep that much: not on every connection at once.
 const maxHeld = 64 * 1024 * 1024;
@@ -24,7 +24,7 @@ const maxHeld = 64 * 1024 * 1024;
 export interface IncomingStreamsOptions {
   readonly wire: Wire;
   readonly clock: Clock;
-  /** Members, and who may become one: they have the reserve of streams, and more time. */
+  /** Members, and nodes that may become members: they have the reserve of streams, and more time. */
   readonly known: Pick<KnownSources, "has">;
   /** Encodes what is sent back. */
   readonly encode: (message: StreamMessage) => Uint8Array;

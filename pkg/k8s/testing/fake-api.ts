@@ -64,7 +64,7 @@ export class FakeApi implements AsyncDisposable {
   }
 }
 
-/** One request, and what is made of it. */
+/** One request, and its answer. */
 export class Exchange {
   readonly method: string;
   readonly path: string;
@@ -99,7 +99,7 @@ export class Exchange {
     this.send(...events);
   }
 
-  /** In one piece, so that whoever sees the first of them acts on them all. */
+  /** Sends all in one piece, so that a client that sees the first acts on them all. */
   send(...events: unknown[]): void {
     this.response.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
   }
@@ -196,7 +196,7 @@ function count(clock: SimulatedClock, name: string): number {
   return clock.pending().filter((pending) => pending === name).length;
 }
 
-/** Disposes of a cluster, with whatever it still waits for, and then of the server. */
+/** Disposes of a cluster, with everything that it still waits for, and then of the server. */
 export async function close(cluster: Cluster, api: FakeApi, clock: SimulatedClock): Promise<void> {
   let closed = false;
   const closing = cluster[Symbol.asyncDispose]().finally(() => {

@@ -141,12 +141,12 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     this.#version++;
   }
 
-  /** All that is stored, for `restore`. */
+  /** All stored objects, for `restore`. */
   backup(): ReadonlyMap<string, ObjectMeta> {
     return new Map(this.#stored);
   }
 
-  /** Everything is as it was then, versions too, and informers list it anew. */
+  /** Puts all objects back, with their versions, and lets informers list again. */
   restore(backup: ReadonlyMap<string, ObjectMeta>): void {
     this.#stored = new Map(backup);
     this.#version++;
@@ -165,7 +165,7 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     return this.#writesUnderWay > 0;
   }
 
-  /** Informers catch up with what is stored: these, or all. */
+  /** Informers catch up with the stored objects: these informers, or all. */
   deliver(informers: readonly FakeInformer<ObjectMeta>[] = this.informers): void {
     for (const informer of informers) {
       const { started, disposed, synced, resource } = informer;

@@ -43,7 +43,7 @@ export function routeKey(table: number, prefix: Prefix): string {
   return `table ${table} ${prefix}`;
 }
 
-/** As `/v1/kernel` and warnings name it. */
+/** The item's name in `/v1/kernel` and warnings. */
 export function describeItem(item: Item): string {
   if (item.type === "address") return `${item.address}/${item.prefixLength} on ${item.interface}`;
   return `the route to ${item.prefix} in table ${item.table}`;

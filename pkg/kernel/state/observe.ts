@@ -9,7 +9,7 @@ const minScanMs: Millis = 50;
 const rescanMs: Millis = 60_000; // Netlink loses notifications.
 const maxLooked = 100;
 const secondary = 0x01; // IFA_F_SECONDARY
-// kube-proxy in mode IPVS binds every Service's address there, which says nothing of who uses it.
+// kube-proxy in mode IPVS binds every Service's address there, which says nothing about its use.
 const ignoredHolder = "kube-ipvs0";
 
 /** Takes in a notification. */
@@ -52,7 +52,7 @@ export interface Scan {
   readonly complete: boolean;
 }
 
-/** Compares all that is there with what was known. */
+/** Compares all found entries with the known ones. */
 export function compare(state: KernelState, { messages, complete }: Scan, now: Millis): void {
   const { entries, strays, held, links, indexes, recorded } = state;
   state.scannedAt = now;

@@ -3,8 +3,8 @@ import type { InterfaceAddress, KernelRequest } from "#pkg/linux";
 import { type Item, isSameItem, itemKey } from "./items.ts";
 
 /**
- * What this node's kernel is to have and what it has, as far as it is known. The functions of this folder change it in place; the driver
- * reads the kernel, makes the requests of `plan` and reports what became of them. Infinity is a deadline that is not set.
+ * The wanted and the known entries of this node's kernel. The functions of this folder change it in place; the driver reads the kernel,
+ * makes the requests of `plan` and reports their results. Infinity is a deadline that is not set.
  */
 export interface KernelState {
   /** The kernel keeps the mark of an address (IFA_PROTO, Linux 5.18); otherwise `recorded` says which are ours. */
@@ -12,7 +12,7 @@ export interface KernelState {
   readonly entries: Map<string, KernelEntry>; // key -> item that is wanted
   readonly owners: Map<string, readonly Item[]>; // who wants something -> what
   readonly agenda: Map<string, Millis>; // key of an entry -> when a request for it is due
-  readonly strays: Map<string, Stray>; // key of what is ours and not wanted -> how it is removed
+  readonly strays: Map<string, Stray>; // key of an entry that is ours and not wanted -> how it is removed
   readonly held: Map<string, string>; // address that somebody else has put somewhere, as text -> interface
   readonly links: Map<number, Link>; // index -> interface
   readonly indexes: Map<string, number>; // name of an interface -> index
@@ -85,7 +85,7 @@ export interface Use {
   making: number;
 }
 
-/** That somebody takes away what we put there, as it is to be reported. */
+/** Removals of our entries by somebody else, for a report. */
 export interface Disturbance {
   /** Since the last report. */
   count: number;

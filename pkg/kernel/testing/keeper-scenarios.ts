@@ -201,7 +201,7 @@ test("the next life adopts what it finds without touching it, and removes what n
   first.want("b", [on("lb3", "192.0.2.2")]);
   first.want("r", [{ ...route("198.51.100.1/32", 4_000), interface: "lb3" }]);
   await until(() => addressesOf("lb3").length === 2 && routesOf(4_000).length === 1);
-  await first[Symbol.asyncDispose](); // As a crash does, nothing is removed.
+  await first[Symbol.asyncDispose](); // Nothing is removed, as in a crash.
   assert.match(readFileSync(join(folder, "kernel-node1.json"), "utf8"), /"protocols":\[248\],"tables":\[.*4000/);
   const watch = start();
   watch.want("a", [on("lb3", "192.0.2.1")]);

@@ -72,7 +72,7 @@ function prepare(run: Run, lines: readonly string[]): void {
   batch(run, lines);
 }
 
-/** Each line whatever became of those before it. */
+/** Runs each line, also after a failure of the lines before. */
 function batch(run: Run, lines: readonly string[]): void {
   try {
     run("ip", ["-force", "-batch", "-"], `${lines.join("\n")}\n`);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FloodWatch, SightingLimiter } from "./limits.ts";
 
-/** Feeds so many frames a second for a while, a hundred times a second. @returns when it changed */
+/** Feeds this many frames a second for a while, a hundred times a second. @returns when it changed */
 function feed(watch: FloodWatch, perSecond: number, from: number, to: number): string[] {
   const changes: string[] = [];
   for (let now = from; now < to; now += 10)

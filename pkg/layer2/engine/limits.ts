@@ -9,8 +9,8 @@ const windowMs: Millis = 1000;
 const maxFrames = 20_000;
 
 /**
- * Whether so many frames arrive that answering them takes a good part of a core: from the moment when more than 20,000 came within a
- * second, until a second brings at most half of that.
+ * Whether answers to the frames would take a good part of a core: from the moment when more than 20,000 came within a second, until
+ * a second brings at most half of that.
  */
 export class FloodWatch {
   #flooded = false;

@@ -114,7 +114,7 @@ test("property: a host that sees all frames and has no key proves nothing in the
   fc.assert(
     fc.property(moves, (all) => {
       const [asks, third] = [make(), make()]; // The third node announces the address too; the challenged one is dead.
-      const before = proofOf(make(), challengeBy(asks)); // Of when it lived.
+      const before = proofOf(make(), challengeBy(asks)); // A proof from the time when it lived.
       let now = 5000;
       let challenge = challengeBy(asks, x, now);
       const seen = { challenge: [challenge], proof: [before], captured: [before] };

@@ -26,7 +26,7 @@ interface Challenge {
 export class Proofs {
   readonly #newNonce: () => Uint8Array;
   readonly #open = new Map<string, Challenge>(); // address and MAC address -> the last challenge, oldest first
-  readonly #made: SourceTokens; // by the MAC address of who challenges
+  readonly #made: SourceTokens; // by the MAC address of the challenger
   #keys: readonly Uint8Array[] = [];
 
   /** @param newNonce of 16 octets that nobody can foresee */
@@ -57,7 +57,7 @@ export class Proofs {
   /**
    * Takes a frame that came to the interface with MAC address `mac`.
    * @param isAnnounced whether this node announces an address there
-   * @returns the proof to send, or whom and what a proof is about
+   * @returns the proof to send, or the node and the address that a proof is about
    */
   receive(
     frame: Uint8Array,

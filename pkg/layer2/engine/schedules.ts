@@ -84,7 +84,7 @@ export class RefreshSchedule<Item extends NonNullable<unknown>> {
     return this.#queue.size === 0 ? Infinity : this.#lastAt + (this.#every / this.#queue.size) * this.#chance;
   }
 
-  /** The item that is due, if one is. Those for which `isCurrent` says no are dropped. */
+  /** The item that is due, if one is. Items for which `isCurrent` says no are dropped. */
   take(now: Millis, isCurrent: (item: Item) => boolean): Item | undefined {
     if (now < this.nextAt) return undefined;
     this.#start(now);

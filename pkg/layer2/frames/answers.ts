@@ -32,10 +32,9 @@ export type IgnoredReason = (typeof ignoredReasons)[number];
 export type Answer<Announcement> = { readonly announcement: Announcement; readonly frame: Uint8Array } | IgnoredReason;
 
 /**
- * Decides on a packet that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
- * `room`. A request sent to broadcast or to `mac` for an announced address is answered to its sender alone, whatever the sender's
- * address and subnet: also an ARP probe, whose sender has no address yet (RFC 5227, section 2.1.1), and a unicast poll (RFC 1122,
- * section 2.3.2.1).
+ * Decides on a packet that came in on the interface with MAC address `mac`. `find` knows the announced addresses; an answer is written into
+ * `room`. A request sent to broadcast or to `mac` for an announced address is answered to its sender alone, from any address and subnet:
+ * also an ARP probe, whose sender has no address yet (RFC 5227, section 2.1.1), and a unicast poll (RFC 1122, section 2.3.2.1).
  */
 export function answerArp<Announcement>(
   request: ArpFrame,
@@ -65,10 +64,10 @@ export function answerArp<Announcement>(
 }
 
 /**
- * Decides on a message that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
- * `room`. A solicitation for an announced address is answered as by a host that has it (RFC 4861, section 7.2.4), whether it was sent
- * to a group or, to check that the neighbor is still there, to the address itself, and whatever the subnet of its sender. A sender without
- * an address is about to take ours: the answer that it is taken goes to all nodes (RFC 4862, section 5.4.3).
+ * Decides on a message that came in on the interface with MAC address `mac`. `find` knows the announced addresses; an answer is written
+ * into `room`. A solicitation for an announced address is answered as by a host that has it (RFC 4861, section 7.2.4), from any subnet, and
+ * whether it was sent to a group or, to check that the neighbor is still there, to the address itself. A sender without an address is about
+ * to take ours: the answer that it is taken goes to all nodes (RFC 4862, section 5.4.3).
  */
 export function answerNeighbor<Announcement>(
   solicitation: NeighborFrame,

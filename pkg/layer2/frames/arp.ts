@@ -1,6 +1,6 @@
 import { getMac, type Mac, setMac } from "#pkg/net";
 
-/** As the codecs have it: IPv4 as an unsigned 32-bit number, IPv6 as an unsigned 128-bit bigint. */
+/** An address in the codecs: IPv4 as an unsigned 32-bit number, IPv6 as an unsigned 128-bit bigint. */
 export type WireAddress = number | bigint;
 
 export const ArpOperation = { request: 1, reply: 2 } as const;
@@ -9,7 +9,7 @@ export const ArpOperation = { request: 1, reply: 2 } as const;
 export interface ArpFrame {
   readonly destination: Mac;
   readonly source: Mac;
-  /** Of `ArpOperation`; other values are legal (RFC 5494) and not for us. */
+  /** A value of `ArpOperation`; other values are legal (RFC 5494) and not for us. */
   readonly operation: number;
   readonly senderMac: Mac;
   readonly senderAddress: number;

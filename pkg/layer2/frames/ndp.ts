@@ -10,7 +10,7 @@ export interface NeighborFrame {
   readonly source: bigint;
   readonly destination: bigint;
   readonly type: NeighborType;
-  /** Of advertisements, as the two that follow: false in a solicitation. */
+  /** Flags of advertisements, like the next two: false in a solicitation. */
   readonly router: boolean;
   readonly solicited: boolean;
   readonly override: boolean;
@@ -133,7 +133,7 @@ export function encodeNeighbor(frame: NeighborFrame, room: Uint8Array = new Uint
 }
 
 interface Options {
-  /** There is an option of the type that was looked for, of whatever length. */
+  /** An option of the wanted type exists, of any length. */
   readonly present: boolean;
   readonly linkLayerAddress: Mac | undefined;
 }

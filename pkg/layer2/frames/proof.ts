@@ -34,13 +34,13 @@ const typeAt = 19;
 const familyAt = 20;
 const reservedAt = 21;
 const nonceAt = 22;
-const addressAt = 38; // Of 16 octets; of IPv4 the last four.
+const addressAt = 38; // The address has 16 octets; IPv4 has the last four.
 /** A tag is made of all octets before this one. */
 export const tagAt = 54;
 
 /**
  * Decodes an Ethernet frame; what follows it is ignored. Nonce and tag are views of `bytes`.
- * @returns undefined for a frame cut short, and for whatever `encodeProof` does not make
+ * @returns undefined for a frame cut short, and for a frame that `encodeProof` does not make
  */
 export function decodeProof(bytes: Uint8Array): ProofFrame | undefined {
   if (bytes.length < proofFrameLength) return undefined;

@@ -148,7 +148,7 @@ function socketOn(name: string, protocol: Protocol): PacketSocket {
   return socket;
 }
 
-/** A copy of the next frame; undefined when none came in time. */
+/** A copy of the next frame; undefined if no frame came in time. */
 function receive(name: string, protocol: Protocol, milliseconds: number): Uint8Array | undefined {
   const socket = socketOn(name, protocol);
   const poll = new PollSet();

@@ -29,7 +29,7 @@ let lan: Lan;
 let own: readonly string[] = []; // Groups of the interface itself; a router has one more for its anycast address.
 
 before(async () => {
-  // As on a Kubernetes node: the kernel would also forward what is sent to an address that it does not have.
+  // The setting of a Kubernetes node: the kernel would also forward packets for an address that it does not have.
   writeFileSync("/proc/sys/net/ipv6/conf/all/forwarding", "1");
   lan = await Lan.start();
   await lan.join("lan0", "host0", "2001:db8::2/64", "2001:db8:9::9/64");

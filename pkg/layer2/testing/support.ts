@@ -43,7 +43,7 @@ export async function clientMac(lan: Lan, name: string): Promise<Mac> {
 
 /** The processor's time that threads of this process with this name have had, to about 10 ms. */
 export function threadMilliseconds(name: string): number {
-  let ticks = 0; // Of 10 ms.
+  let ticks = 0; // A tick has 10 ms.
   for (const thread of readdirSync("/proc/self/task")) {
     const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
     if (!stat.includes(`(${name})`)) continue;
@@ -58,7 +58,7 @@ export function descriptors(): string[] {
   return readdirSync("/proc/self/fd");
 }
 
-/** Those of this process's netlink sockets. */
+/** Descriptors of this process's netlink sockets. */
 export function netlinkDescriptors(): number[] {
   const inodes = readFileSync("/proc/self/net/netlink", "utf8")
     .split("\n")

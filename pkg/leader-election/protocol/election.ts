@@ -9,8 +9,8 @@ export interface ElectionTimings {
   readonly retryMs: Millis;
 }
 
-// An API server that has just started answers 403 until it has read its Roles (kubernetes#121635), and so does any while a Role is deleted and
-// applied again. Both take seconds, and whoever led alone for that would be one of several leaders.
+// An API server that has just started answers 403 until it has read its Roles (kubernetes#121635), and so does any while a Role is deleted
+// and applied again. Both take seconds, and a process that led alone during them would be one of several leaders.
 const minAloneAfterMs: Millis = 30_000;
 // How long another one may hold the Lease before a process that leads alone sees it; each costs one request.
 const minAloneRetryMs: Millis = 10_000;
@@ -51,7 +51,7 @@ export interface Election {
   readonly observed: boolean;
   /** When the Lease was last seen to be another one, or to be gone. */
   readonly changedAt: Millis;
-  /** For how long whoever held it last may go by it, also where it was deleted since; 0 where nobody was seen to hold it. */
+  /** The time for which the last holder may rely on it, also if it was deleted since; 0 if nobody was seen to hold it. */
   readonly heldMs: Millis;
   /** When the last write that succeeded was begun; alone, the last request that was forbidden. */
   readonly renewedAt: Millis;
@@ -73,7 +73,7 @@ export type ElectionEvent =
   | { readonly type: "conflict"; readonly found?: { readonly lease: Lease | undefined } }
   /** It is not known whether the write succeeded, or there was no answer to `read`. */
   | { readonly type: "failed" }
-  /** The API refuses the right to what was asked for (403). */
+  /** The API refuses the right to the request (403). */
   | { readonly type: "forbidden" }
   /** The watch is refused in the same way, or it is there again. */
   | { readonly type: "watch"; readonly isForbidden: boolean }
@@ -163,7 +163,7 @@ function observe(election: Election, watched: Lease | undefined, now: Millis): [
   const { identity, role, lease, observed, isUncertain, changedAt } = election;
   const seen = { ...election, watched };
   if (role === "leader") {
-    // This process knows that earlier terms are over, whatever the watch says about them.
+    // This process knows that earlier terms are over, even if the watch still shows them.
     if (watched !== undefined && watched.holder !== identity && watched.transitions > (lease?.transitions ?? 0))
       return lostTo(seen, watched, now);
     // Others wait for as long as a deleted Lease was worth: until then this process has made another one.
@@ -180,7 +180,7 @@ function observe(election: Election, watched: Lease | undefined, now: Millis): [
     heldMs: heldMs(election, watched),
   };
   if (now >= freeAt(next)) return due(next, now);
-  // That another one holds the Lease is all that this process has to know.
+  // It is enough for this process to know that another one holds the Lease.
   if (role === "alone") return lose(next, `${watched?.holder} holds the Lease now`);
   return due({ ...next, forbiddenSince: undefined }, now);
 }
@@ -276,7 +276,7 @@ function asked(election: Election, now: Millis): Election {
   return { ...election, askingSince: undefined, retryAt: now + retryMs(election) };
 }
 
-/** The same, and the answer does not say what the Lease is. */
+/** The same, and the answer does not show the present Lease. */
 function doubted(election: Election, now: Millis): Election {
   return { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };
 }

@@ -74,8 +74,8 @@ export function icmpv6Filter(types: readonly number[], keep: number): Uint8Array
 }
 
 /**
- * Keeps the UDP datagrams to one port, of packets without their Ethernet header, and drops all else: what is not the first fragment, and
- * what has an IPv6 extension header.
+ * Keeps the UDP datagrams to one port, of packets without their Ethernet header, and drops all else, also later fragments and packets with
+ * an IPv6 extension header.
  */
 export function udpPortFilter(family: Family, port: number, keep: number): Uint8Array {
   return program([...skipUnlessToPort(family, 0, protocolUdp, port), [accept, 0, 0, keep], [accept, 0, 0, 0]]);
@@ -175,8 +175,8 @@ const refused = 1;
 
 /**
  * Decides on each packet that opens a TCP connection: 0, or 1 where it is refused. IPv6 addresses take as much room as IPv4 ones, because
- * digests of them are compared. `keys` are to be drawn for each filter: a host that does not know them cannot choose an address with the
- * digest of another. By chance two addresses have the same digest in one of 2^32 cases.
+ * the program compares digests of them. `keys` are to be drawn for each filter: a host that does not know them cannot choose an address
+ * with the digest of another. By chance two addresses have the same digest in one of 2^32 cases.
  * @returns undefined for more addresses than a program may have, about 3,900
  */
 export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Uint32Array): Uint8Array | undefined {

@@ -19,14 +19,14 @@ import { addressFamily } from "./socket-address.ts";
 /** A change that the kernel is asked for (rtnetlink(7)). It answers each with an acknowledgement, or says why not. */
 export type KernelRequest =
   /**
-   * An address of an interface. Without `replaces` it is refused with EEXIST where the interface has it, whoever put it there. One of IPv6 is
-   * deprecated (its preferred lifetime is 0), so that the kernel prefers each other address of that scope as a source.
+   * An address of an interface. Without `replaces` it is refused with EEXIST if the interface has the address, from any source. An IPv6
+   * address is deprecated (its preferred lifetime is 0), so that the kernel prefers each other address of that scope as a source.
    */
   | ({ readonly type: "setAddress"; readonly replaces: boolean } & AddressPlace & AddressTraits)
   | ({ readonly type: "deleteAddress" } & AddressPlace)
-  /** A unicast route through an interface. Refused with EEXIST where the table has one for the prefix, whoever put it there. */
+  /** A unicast route through an interface. Refused with EEXIST if the table has a route for the prefix, from any source. */
   | ({ readonly type: "addRoute" } & RoutePlace)
-  /** That route alone: the kernel compares table, protocol and interface too. */
+  /** Deletes that route alone: the kernel compares table, protocol and interface too. */
   | ({ readonly type: "deleteRoute" } & RoutePlace)
   /** `kind`, such as `dummy`; EOPNOTSUPP where the kernel has none. It is on, and nobody is asked for by ARP there, as on a dummy. */
   | { readonly type: "createInterface"; readonly name: string; readonly kind: string }

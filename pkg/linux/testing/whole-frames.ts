@@ -6,7 +6,7 @@ const acceptAll = Uint8Array.of(0x06, 0, 0, 0, 0xff, 0xff, 0xff, 0xff); // struc
 const levelPacket = 263; // SOL_PACKET
 const optionOffloadHeader = 15; // PACKET_VNET_HDR
 
-/** Of `struct virtio_net_hdr`, which comes before each frame. */
+/** Length of `struct virtio_net_hdr`, which comes before each frame. */
 export const offloadHeaderLength = 10;
 const flagNeedsChecksum = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
 

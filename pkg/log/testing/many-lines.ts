@@ -1,6 +1,6 @@
 /**
- * For tests: writes as many lines as its argument says, all in one turn, then one more when standard input ends. The last line
- * on standard error says how many were lost.
+ * For tests: writes the number of lines in its argument, all in one turn, then one more when standard input ends. The last
+ * line on standard error says how many were lost.
  */
 import { once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";

@@ -89,7 +89,7 @@ export function metallbKey(secret: string): Uint8Array {
   return new Uint8Array(material.subarray(0, 16));
 }
 
-/** PKCS #7: as many octets as are missing to a whole block, each of that value; a whole block if none is. */
+/** PKCS #7: fills the last block with octets whose value is their number; adds a whole block if the last one is full. */
 function padded(plaintext: Uint8Array): Uint8Array {
   const missing = paddingLength(plaintext.length);
   const whole = new Uint8Array(plaintext.length + missing).fill(missing, plaintext.length);

@@ -20,7 +20,7 @@ function packed(...codes: number[]): Uint8Array {
   return Uint8Array.from(inOctets.map((octet) => Number.parseInt(octet, 2)).reverse());
 }
 
-/** Decompresses in the plainest way: whole phrases in a dictionary. Undefined for what is refused. */
+/** Decompresses in the plainest way: whole phrases in a dictionary. Undefined for refused input. */
 function naiveDecompress(input: Uint8Array): Uint8Array | undefined {
   let bit = 0;
   const next = (width: number) => {
@@ -84,7 +84,7 @@ test("property: a decoder in the plainest way reads what is compressed", () => {
 });
 
 const limit = 1_000_000;
-/** Undefined for what is refused as malformed. */
+/** Undefined for input refused as malformed. */
 function decompress(input: Uint8Array): Uint8Array | undefined {
   try {
     return decompressLzw(input, limit);

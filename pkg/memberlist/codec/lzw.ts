@@ -29,7 +29,7 @@ export function compressLzw(octets: Uint8Array): Uint8Array {
     phrases.clear();
     return true;
   };
-  let code: number | undefined; // That of the phrase read so far.
+  let code: number | undefined; // Code of the phrase read so far.
   for (const octet of octets) {
     const longer = code === undefined ? octet : phrases.find(code, octet);
     if (code === undefined || longer !== undefined) {
@@ -50,7 +50,7 @@ export function compressLzw(octets: Uint8Array): Uint8Array {
 
 /**
  * Undoes `compressLzw`. Octets after the end code are ignored.
- * @param limit octets of the result; memory stays below twice that, whatever the input says
+ * @param limit octets of the result; memory stays below twice that for any input
  * @throws {MemberlistError} `tooLarge` above the limit; `malformed` for a code that means nothing yet, and input without end code
  */
 export function decompressLzw(octets: Uint8Array, limit: number): Uint8Array {
@@ -168,7 +168,7 @@ class BitReader {
   }
 }
 
-/** Octets up to a limit. Grows by what arrives, never by what a length says. */
+/** Octets up to a limit. Grows with arriving octets, never with a stated length. */
 class Output {
   readonly #limit: number;
   #octets = new Uint8Array(1024);

@@ -23,7 +23,7 @@ export type MemberlistProblem =
   | "tooLarge"
   | "malformed";
 
-/** Octets that cannot be understood. The one error that the decoders of this package raise, whatever they are fed. */
+/** Octets that cannot be understood. The one error that the decoders of this package raise, for any input. */
 export class MemberlistError extends UntracedError {
   override readonly name = "MemberlistError";
   readonly reason: MemberlistProblem;

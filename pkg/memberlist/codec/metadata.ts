@@ -28,7 +28,7 @@ export function encodeMetadata(fields: MetadataFields): Uint8Array {
   return Uint8Array.from(octets);
 }
 
-/** Undefined for what is not of this format, or is cut short; of a repeated key the last value counts. */
+/** Undefined for octets that are not of this format, or are cut short; the last value of a repeated key counts. */
 export function decodeMetadata(octets: Uint8Array | undefined): MetadataFields | undefined {
   if (octets === undefined || prefix.some((octet, i) => octets[i] !== octet)) return undefined;
   const fields = new Map<number, Uint8Array>();

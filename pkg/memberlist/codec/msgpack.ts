@@ -74,7 +74,7 @@ export function scanItems(octets: Uint8Array, cursor: ScanCursor): number {
 interface Layout {
   /** Octets of the field that counts octets or children. */
   readonly lengthWidth: number;
-  /** Octets that follow whatever the count. */
+  /** Octets that always follow. */
   readonly fixed: number;
   /** Items per count; 0 where it counts octets. */
   readonly children: number;
@@ -148,9 +148,9 @@ function isAt(name: string, octets: Uint8Array, start: number, end: number): boo
 }
 
 /**
- * The fields of one map that its reader asked for, by their names. As HashiCorp's decoders do: keys come in any order, unknown ones
- * are skipped, of repeated ones the last counts, nil and missing fields are zero values, and integers have any width and sign.
- * All getters raise `malformed` for a value of another type or out of range.
+ * The fields of one map that its reader asked for, by their names. It behaves like HashiCorp's decoders: keys come in any order, unknown
+ * keys are skipped, the last of repeated keys counts, nil and missing fields are zero values, and integers have any width and sign. All
+ * getters raise `malformed` for a value of another type or out of range.
  */
 export class Fields {
   readonly #octets: Uint8Array;
@@ -192,7 +192,7 @@ export class Fields {
     return reader?.latin1(readRawLength(reader, name)) ?? "";
   }
 
-  /** As `octets`, but a view: what keeps it keeps all of the input. */
+  /** Like `octets`, but a view: a reference to it keeps the whole input in memory. */
   view(name: string): Uint8Array | undefined {
     const reader = this.#at(name);
     return reader?.take(readRawLength(reader, name));

@@ -21,7 +21,7 @@ const ack = octets(vector("ack/nil-payload").hex);
 const nack: Nack = { type: "nack", sequence: 42 };
 const nackOctets = encodeMessage(nack);
 
-/** Types of what is understood, and reasons of what is not. */
+/** Types of the messages, and reasons of the problems. */
 function outcome(packet: Uint8Array, wire: Wire = defaultWire): string {
   const { messages, problems } = decodePacket(packet, wire);
   return [...messages.map(({ type }) => type), ...problems.map(({ reason }) => reason)].join(" ");

@@ -38,7 +38,7 @@ export interface PacketOptions {
  * Encodes a packet: compound if there are several messages, compressed if it is long and that makes it shorter, checksum,
  * encryption, label.
  * @param messages 1 to `maxMessagesPerPacket`, the direct one first
- * @throws {RangeError} for another number of messages, and whatever `encodeMessage` refuses
+ * @throws {RangeError} for another number of messages, and for messages that `encodeMessage` refuses
  */
 export function encodePacket(messages: readonly PacketMessage[], wire: Wire, options: PacketOptions): Uint8Array {
   let packet = joinMessages(messages);
@@ -103,7 +103,7 @@ function looksSealed(packet: Uint8Array): boolean {
   return (packet[0] === 0 || packet[0] === 1) && packet.length >= maxSealOverhead[1] && !isMapHeader(packet[1]);
 }
 
-/** The messages found so far in one packet, and what may still be spent on it. */
+/** The messages found so far in one packet, and the work that may still be spent on it. */
 class Unwrapping {
   readonly messages: PacketMessage[] = [];
   readonly problems: MemberlistError[] = [];

@@ -7,7 +7,7 @@ import { decodeCompressed, encodeCompressed, stripLabel, writeLabel } from "./wr
 
 /** Octets of an encrypted frame behind its header. */
 export const maxFrameLength = 20 * 1024 * 1024;
-/** Octets of all that is read from one stream, and of what a compressed message makes. */
+/** Limit of the octets that are read from one stream, and of a decompressed message. */
 export const maxStreamLength = 40 * 1024 * 1024;
 
 const frameHeaderLength = 5;
@@ -77,7 +77,7 @@ export class StreamDecoder {
     return this.#input.length < this.#needed ? undefined : this.#finish(() => this.#advance());
   }
 
-  /** Bytes of memory that it takes for what has arrived. */
+  /** Bytes of memory that its received octets take. */
   get held(): number {
     return this.#input.held;
   }

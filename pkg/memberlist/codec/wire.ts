@@ -1,6 +1,6 @@
 import { type EncryptionVersion, type Keyring, maxSealOverhead } from "./keyring.ts";
 
-/** How a ring wraps what it sends, and what it takes: the same on all its nodes but while keys are being introduced. */
+/** How a ring wraps its messages, and which it accepts: the same on all its nodes, except while keys are being introduced. */
 export interface Wire {
   /** Undefined: no encryption. */
   readonly keyring: Keyring | undefined;

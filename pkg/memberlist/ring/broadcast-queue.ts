@@ -33,7 +33,7 @@ export class BroadcastQueue {
     return this.#byKey.has(key);
   }
 
-  /** Replaces what was queued under the same key, but for what others accuse the same node of. */
+  /** Replaces the message queued under the same key, but keeps other nodes' accusations of the same node. */
   add(key: string, message: PacketMessage): void {
     for (const entry of this.#byKey.get(key) ?? []) {
       if (accuseTogether(entry.message, message)) continue;

@@ -14,7 +14,7 @@ const tolerance: Millis = 20;
 export const countedLateness: Millis = 10;
 /** How much later than the first one, by place, all others would send theirs by themselves... */
 const followerDelay: Millis = 6;
-/** ...but whoever receives one when its own is due so soon sends it then, so that it wakes up once for both. */
+/** ...but a node that receives a heartbeat when its own is due this soon sends it then, so that it wakes up once for both. */
 const catchUp: Millis = 14;
 
 /** Between two heartbeats. The first one's go round the ring like a wave. */
@@ -77,10 +77,10 @@ export function takeOverdue(ring: Ring, now: Millis): NodeRecord | undefined {
   return ring.records.get(awaited.node);
 }
 
-/** So many heartbeats in a row that show the same difference: what makes it is not news on its way, which is with all in less time. */
+/** This many heartbeats in a row with the same difference: news on its way reaches all in less time, and so is not the cause. */
 const differencesTolerated = 10;
 
-/** Two that differ, and go on doing so, have missed something: the news of a join, say, which is sent only so many times. */
+/** Two nodes that keep differing have missed something: the news of a join, say, which is sent only a limited number of times. */
 function compare(ring: Ring, theirs: number): void {
   const ours = digestOf(ring);
   const { difference } = ring.heartbeats;

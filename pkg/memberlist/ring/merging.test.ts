@@ -20,7 +20,7 @@ interface Rule {
   readonly name: string;
   readonly before?: readonly PacketMessage[];
   readonly received: PacketMessage;
-  /** Status and incarnation of `a` (or of whom the message is about) afterwards. */
+  /** Status and incarnation of `a` (or of the message's subject) afterwards. */
   readonly view: string;
   readonly changes?: readonly string[];
   /** Whether the message is passed on. */

@@ -49,7 +49,7 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source
       ring.effects.push({ type: "conflict", node: record.node, known: record.endpoint, claimed: endpoint });
       return;
     }
-    record.incarnation = -1; // Another process: whatever it announces is newer.
+    record.incarnation = -1; // It is another process, and so all of its announcements are newer.
   }
   if (record === ring.self) mergeAliveSelf(ring, alive, now);
   else if (alive.incarnation > record.incarnation) adoptAlive(ring, record, { ...alive, endpoint }, now);
@@ -167,7 +167,7 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
 /** How long this node's own finding that another does not answer holds. */
 const unansweredHolds: Millis = 500;
 
-/** Confirms a suspicion of others by what this node found out when it pinged for them. */
+/** Confirms a suspicion of others by the result of this node's ping for them. */
 export function confirmUnanswered(ring: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
   const suspicion = ring.suspicions.get(node);
   const at = ring.unanswered.get(node);
@@ -318,7 +318,7 @@ function emitChange(ring: Ring, change: MemberEvent["change"], record: NodeRecor
  */
 const checkers = 12;
 
-/** Takes note, by chance, of somebody whom others suspect. */
+/** Takes note, by chance, of a node that others suspect. */
 function considerChecking(ring: Ring, node: NodeName): void {
   if (ring.options.random() * ring.order.length < checkers) ring.toCheck.add(node);
 }

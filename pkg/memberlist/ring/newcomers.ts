@@ -56,7 +56,7 @@ export function answeredBy({ newcomers }: Ring, sequence: number): Alive | undef
   return newcomers.values().find((newcomer) => newcomer.sequence === sequence)?.alive;
 }
 
-/** It has left: whatever it still answers is no reason to take it in. @returns whether it was being asked */
+/** It has left: later answers are no reason to take it in. @returns whether it was being asked */
 export function endAsking({ newcomers, forgotten }: Ring, { node, incarnation }: Dead): boolean {
   const newcomer = newcomers.get(node);
   if (newcomer === undefined || incarnation < newcomer.alive.incarnation) return false;

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 
-/** How much of its time a process does not run, by its late timers, and what that means for the fast timing. */
+/** The share of time in which a process does not run, found by its late timers, and the consequence for the fast timing. */
 export interface Overload {
   /** Milliseconds stalled lately, those of 10 s ago counting 37 %, as of `at`. */
   readonly stalled: Millis;
@@ -24,7 +24,10 @@ export const noOverload: Overload = {
 };
 
 const memory: Millis = 10_000;
-/** Of one stall: a machine that is suspended, or a long turn of the event loop at the start, is not a lack of processor time. */
+/**
+ * The most that one stall counts: a machine that is suspended, or a long turn of the event loop at the start, is not a lack of processor
+ * time.
+ */
 const maxCounted: Millis = 200;
 /**
  * The most stalled time within `memory`: more leaves no room for the stalls of members and the packet loss that the fast timing allows for.

@@ -36,7 +36,7 @@ test("a sole other node is probed on every tick", () => {
   assert.deepEqual(probeTimes(LoneRing.among("a"), 20), new Array(20).fill("a"));
 });
 
-/** Runs as many probes, each of them answered. @returns who was probed */
+/** Runs this many probes, each of them answered. @returns the probed nodes */
 function probeTimes(lone: LoneRing, times: number): NodeName[] {
   return Array.from({ length: times }, () => {
     const { node, sequence } = beginProbe(lone);

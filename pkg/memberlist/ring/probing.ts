@@ -20,9 +20,9 @@ import { wantsAccuser } from "./suspicion.ts";
 
 /** An answer that takes longer would take too long for the fast timing in an indirect probe... */
 const slowAnswer: Millis = 25;
-/** ...and so many in a row are the network's fault, not that of a process that stalled. */
+/** ...and more than this many in a row are the network's fault, not that of a process that stalled. */
 const slowProbesTolerated = 9;
-/** Of one that was slow: one quick answer among many slow ones would make the ring alternate. */
+/** Quick answers that a slow member has to give: one quick answer among many slow ones would make the ring alternate. */
 const quickProbesWanted = 3;
 
 /** Whether a node cannot be reached as quickly as the fast timing needs it. */
@@ -175,7 +175,7 @@ function noteRoundTrip(ring: Ring, node: NodeName, time: Millis): void {
   ring.effects.push({ type: "roundTrip", node, time });
 }
 
-/** It answered, and not directly. @param before at least so many such answers */
+/** It answered, and not directly. @param before the least number of such answers before */
 function noteLost(ring: Ring, node: NodeName, before = 0): void {
   const record = ring.records.get(node);
   if (record === undefined) return;
@@ -296,7 +296,7 @@ function replyTo({ source }: Ping | IndirectPing, from: Endpoint): Endpoint {
   return source === undefined ? from : { address: source.address, port: source.port };
 }
 
-/** Takes the next suspect whom too few have accused so far. */
+/** Takes the next suspect that too few members have accused so far. */
 export function nextToCheck({ toCheck, suspicions, records, self }: Ring): NodeRecord | undefined {
   for (const node of toCheck) {
     toCheck.delete(node);

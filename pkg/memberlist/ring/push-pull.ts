@@ -164,6 +164,6 @@ export function onReconnectAck(ring: Ring, { sequence }: Ack, now: Millis): void
   const member = ring.failed.bySequence(sequence);
   if (member === undefined) return;
   member.sequence = undefined;
-  ring.reconnectAt = now + ring.timing.suspicionFloor + ring.timing.reconnectInterval; // Those on its side have this long to refute.
+  ring.reconnectAt = now + ring.timing.suspicionFloor + ring.timing.reconnectInterval; // Members on its side have this long to refute.
   openPushPull(ring, { type: "pushPull", to: member.endpoint }, member.endpoint, now);
 }

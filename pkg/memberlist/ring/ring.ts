@@ -64,7 +64,7 @@ export interface NodeRecord {
 export interface Probe {
   readonly sequence: number;
   readonly node: NodeName;
-  /** As it was when the probe began: what is accused is what did not answer. */
+  /** Its incarnation when the probe began: the accusation is against the process that did not answer. */
   readonly incarnation: number;
   readonly sentAt: Millis;
   /** How long the indirect probes may take. */
@@ -124,7 +124,7 @@ export interface RingCounters {
   /** Members that failed. */
   failures: number;
   conflicts: number;
-  /** Push/pulls merged, whoever began them. */
+  /** Push/pulls merged, begun by either side. */
   pushPulls: number;
   /** Push/pulls refused for the versions of some node. */
   pushPullsRefused: number;
@@ -198,7 +198,7 @@ export interface Ring {
   cutOffUntil: Millis;
   /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
   resumeAt: Millis | undefined;
-  /** Of this process. */
+  /** Overload of this process. */
   overload: Overload;
   leave: "none" | "announcing" | "announced";
   effects: Effect[];

@@ -14,7 +14,7 @@ function message(length: number, mark = 0): PacketMessage {
   return { type: "user", payload: new Uint8Array(length - 1).fill(mark) };
 }
 
-/** Lengths of what is taken. */
+/** Lengths of the messages that it takes. */
 function take(queue: BroadcastQueue, budget: number, limit = 4): number[] {
   return queue.take(budget, limit).map((taken) => (taken.type === "user" ? taken.payload.length + 1 : 0));
 }

@@ -12,7 +12,7 @@ export function sendDirect(ring: Ring, to: Endpoint, message: PacketMessage): vo
   ring.effects.push({ type: "send", to, messages: [message, ...others], checksum: false });
 }
 
-/** Sends to a node of which we know what it understands; nothing rides along. */
+/** Sends to a node whose versions are known; nothing rides along. */
 export function sendToNode(
   ring: Ring,
   { endpoint, versions }: Pick<NodeRecord, "endpoint" | "versions">,
@@ -52,7 +52,7 @@ export function pingOnStream(
   ring.effects.push({ type: "exchange", exchange, to: endpoint, message: ownPing(ring, sequence, node), deadline });
 }
 
-/** Octets of a user message: as many as fit into a packet beside the longest label and whatever encryption adds. */
+/** Octets of a user message: the most that fit into a packet beside the longest label and any encryption. */
 export const maxUserBytes = 1000;
 
 /** Queues what others shall hear; it replaces what is queued about the same node. */
@@ -72,7 +72,7 @@ function enqueue(ring: Ring, key: string, message: PacketMessage, now: Millis): 
   if (ring.gossipAt === Infinity) ring.gossipAt = now + randomIndex(ring.options.random, ring.timing.gossipInterval);
 }
 
-/** Passes on what is queued to a few random nodes, those recently dead among them, so that they can refute. */
+/** Passes queued messages on to a few random nodes, recently dead ones among them, so that they can refute. */
 export function gossip(ring: Ring, now: Millis): void {
   const { gossipNodes, gossipInterval, gossipToTheDead } = ring.timing;
   const eligible = (record: NodeRecord) =>

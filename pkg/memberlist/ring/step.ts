@@ -26,7 +26,7 @@ import { pushPullInterval, type TimingName, timings } from "./timing.ts";
 
 /** A timer later than this means that the process did not run, and that packets have come in meanwhile... */
 const stallTolerance: Millis = 10;
-/** ...for which it takes so long, before it judges others by what it has not received. */
+/** ...for this long, before it judges others by missing messages. */
 const stallGrace: Millis = 20;
 
 /** A ring of this node alone. @throws {RangeError} when `encodeMetadata` does */
@@ -173,8 +173,9 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
 }
 
 /**
- * Answers an accusation that is out of date: its sender missed what followed, which is sent only so many times, and would otherwise
- * hold on to it until it compares views with somebody. Either it was refuted, or the accused is gone already.
+ * Answers an accusation that is out of date. Its sender missed the later news, which is sent only a limited number of times, and
+ * would otherwise hold on to the accusation until it compares views with somebody. Either it was refuted, or the accused is gone
+ * already.
  */
 function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Millis): void {
   const { type, node, incarnation } = accusation;

@@ -8,7 +8,7 @@ export interface Timing {
   readonly probeInterval: Millis;
   /** Between two probes while anybody is suspected: others may have failed along with it. */
   readonly alertInterval: Millis;
-  /** Each so many intervals the next node in the order is probed. */
+  /** After this many intervals the next node in the order is probed. */
   readonly othersEvery: number;
   /** Whether the neighbor gets a heartbeat in each interval; else it is probed in all those in which no other is. */
   readonly heartbeats: boolean;
@@ -28,7 +28,7 @@ export interface Timing {
   readonly suspicionFloor: Millis;
   /** How long before the end of a suspicion the accused is notified of it once more. */
   readonly suspicionNotice: Millis;
-  /** A node that has received nothing for so much longer than a suspicion lasts is itself cut off. */
+  /** A node that has received nothing for this much longer than a suspicion lasts is itself cut off. */
   readonly cutOffSlack: Millis;
   readonly pushPullInterval: Millis;
   readonly gossipInterval: Millis;

@@ -1,4 +1,4 @@
-/** Rings of many nodes in simulated time, for tests and measurements, and what they look at. */
+/** Rings of many nodes in simulated time, for tests and measurements, and their messages and members. */
 export { nodeNameText } from "../codec/messages.ts";
 export type { Effect, Member } from "../ring/events.ts";
 export { members } from "../ring/step.ts";

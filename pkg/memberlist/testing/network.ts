@@ -11,7 +11,7 @@ export class FakeNetwork {
   readonly unreachable = new Set<string>();
   /** Streams to these addresses are neither accepted nor refused. */
   readonly silent = new Set<string>();
-  /** Which packets arrive, where there is a flood: address and port -> sample. */
+  /** Packets that arrive in a flood: address and port -> sample. */
   readonly samples = new Map<string, PacketSample>();
   /** Connections that do not arrive, because there are too many: address and port -> refusal. */
   readonly refusals = new Map<string, RefusedSources>();
@@ -49,7 +49,7 @@ export class FakeNetwork {
     });
   }
 
-  /** As the kernel decides; of all others each so many-th passes. */
+  /** Decides as the kernel does; of all others each `oneIn`-th passes. */
   #passes(bytes: Uint8Array, from: SocketAddress, to: string): boolean {
     const sample = this.samples.get(to);
     if (sample === undefined || sample.sources.includes(from.address)) return true;
@@ -61,7 +61,7 @@ export class FakeNetwork {
     return false;
   }
 
-  /** As the kernel decides. */
+  /** Decides as the kernel does. */
   #takes({ address }: SocketAddress, to: string): boolean {
     const refusal = this.refusals.get(to);
     return refusal === undefined || (!refusal.sources.includes(address) && (refusal.allBut?.includes(address) ?? true));

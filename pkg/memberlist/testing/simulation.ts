@@ -11,7 +11,7 @@ export interface Conditions {
   /** One way. Packets take up to `jitter` longer, each its own, so that they overtake one another. */
   readonly latency: Millis;
   readonly jitter: Millis;
-  /** Of 1. */
+  /** Share of lost packets, between 0 and 1. */
   readonly loss: number;
   readonly duplication: number;
   /** How late timers run at most. */

@@ -31,7 +31,7 @@ export interface Vector {
   readonly label?: string;
 }
 
-/** Of vectors that are no message. */
+/** A vector that is no message. */
 export interface RawVector {
   readonly name: string;
   readonly hex: string;
@@ -47,7 +47,7 @@ const all: readonly (Vector & RawVector)[] = JSON.parse(
   readFileSync(new URL("../testdata/memberlist-vectors.json", import.meta.url), "utf8"),
 );
 
-/** Those whose names begin so. */
+/** Vectors whose names begin so. */
 export function vectors(...prefixes: string[]): readonly Vector[] {
   return all.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)));
 }
