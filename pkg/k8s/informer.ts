@@ -353,10 +353,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     return await answer();
   }
 
-  /**
-   * A silent watch looks the same if nothing changes and if the server has not reached its version: then only a new list shows the present
-   * objects.
-   */
+  /** A watch is silent without changes, and also while the server has not reached its version. Only a new list can tell. */
   #listAfterSilence(silentMs: Millis, isEmpty: boolean): void {
     const isSilent = this.#hasBookmarks ? silentMs >= maxSilenceMs : isEmpty && silentMs >= minWatchSeconds * 1000;
     if (!isSilent || this.#stopped) return;
