@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import packageJson from "../package.json" with { type: "json" };
 import type { Io } from "./io.ts";
 
-/** Of this program. */
+/** Version of this program. */
 export const { version } = packageJson;
 
 /** `invalid`: what was asked about is not valid, or not there; `losses`: there is a result, which lacks something. */
@@ -13,7 +13,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** What is printed of it. */
+/** The printed text of the error. */
 export function usageText({ message }: UsageError): string {
   return `ingotctl: ${message.trimEnd()}`;
 }
@@ -22,7 +22,7 @@ export function usageText({ message }: UsageError): string {
 export interface Option {
   /** One letter, such as `o` for `-o`. */
   readonly short?: string;
-  /** What its value is called, such as `FILE`, which shells complete with the names of files. An option without a value is a switch. */
+  /** The name of its value, such as `FILE`, which shells complete with the names of files. An option without a value is a switch. */
   readonly value?: string;
   /** The only values that it takes. */
   readonly choices?: readonly string[];
@@ -31,7 +31,7 @@ export interface Option {
 
 export type Options = Readonly<Record<string, Option>>; // name without dashes -> option
 
-/** What was given of the options. */
+/** The given values of the options. */
 export type Values<O extends Options> = {
   readonly [N in keyof O]?: O[N] extends { readonly choices: readonly (infer C)[] }
     ? C
@@ -40,7 +40,7 @@ export type Values<O extends Options> = {
       : boolean;
 };
 
-/** Of commands that print text or JSON. */
+/** Option of commands that print text or JSON. */
 export const outputOption = {
   short: "o",
   value: "FORMAT",
@@ -72,7 +72,7 @@ interface CommandDescription<O extends Options> extends Described<O> {
   /** Behind the name, such as `[OPTIONS] FILE`. */
   readonly usage: string;
   readonly takes: Takes;
-  /** What help says before the options, and after them. */
+  /** Help before the options, and after them. */
   readonly help: string;
   readonly notes: string;
   /** @throws {UsageError} */

@@ -1,14 +1,14 @@
 import type { Api } from "./cluster/api.ts";
 import type { ClusterOptions, Processes } from "./cluster/processes.ts";
 
-/** What standard output can show. */
+/** Abilities of standard output. */
 export interface Screen {
   /** Characters in a line; undefined where it is no terminal, and nothing is cut off. */
   readonly columns: number | undefined;
   readonly hasColor: boolean;
 }
 
-/** What commands know of the outside, so that tests can stand in for it. */
+/** The outside world of commands, so that tests can stand in for it. */
 export interface Io {
   /** @throws {UsageError} when it cannot be read */
   readFile(path: string): Promise<string>;
@@ -30,7 +30,7 @@ export interface Io {
    * @throws {UsageError} when that fails
    */
   writePrivateFile(path: string, content: string | Uint8Array, isNew?: boolean): Promise<boolean>;
-  /** For what the program keeps for the person, such as configurations from before a change. */
+  /** For files that the program keeps for the person, such as configurations from before a change. */
   readonly stateFolder: string;
   /** Shows what is being done, where that takes long and somebody looks; until something else is printed. */
   progress(text: string): void;

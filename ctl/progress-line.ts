@@ -3,7 +3,10 @@ import type { WriteStream } from "node:tty";
 const patienceMs = 1_000;
 const everyMs = 200;
 
-/** One line on a terminal that says what is being done, once it has taken a second, until it is cleared. Nothing elsewhere. */
+/**
+ * One line on a terminal that names the work under way, once it has taken a second, until it is cleared. Writes nothing
+ * elsewhere.
+ */
 export class ProgressLine {
   readonly #to: WriteStream;
   #text = "";

@@ -21,7 +21,7 @@ export async function run(args: readonly string[], outside: Io): Promise<number>
   }
 }
 
-// Of `styleText`, for the states that have one.
+// Colors that `styleText` gives to states.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is let through.
 const colors = /(\u001b\[(?:3[1-3]|39|90)m)/;
 

@@ -49,7 +49,7 @@ for (const { place, text } of [...all.filter(({ language }) => language === "yam
   });
 }
 
-/** Those that Services take for granted in an example without a configuration. */
+/** Pools that Services need in an example without a configuration. */
 const pools =
   readInput(`address-pools:
 - {name: default, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, 2001:db8::/120]}

@@ -129,7 +129,7 @@ function isCommand(text: string): boolean {
 const variable = "\u0000";
 const templates = withVariables(source.replaceAll(/["`] \+\s+["`]/g, ""));
 
-/** Source text with a mark in place of what is put into templates. */
+/** Source text with a mark in place of values in templates. */
 function withVariables(text: string): string {
   const simpler = text.replaceAll(/\$\{[^{}]*\}/g, variable);
   return simpler === text ? text : withVariables(simpler);

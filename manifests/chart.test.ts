@@ -258,7 +258,7 @@ async function run(args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** Objects by kind and name, under the names and labels of the manifests, whichever they have. */
+/** Objects by kind and name, all under the names and labels of the manifests. */
 function canonical(objects: readonly Kubernetes[]): Record<string, unknown> {
   const named = objects.map((object) => {
     const { labels: _, ...metadata } = renamed(object.metadata) as Record<string, unknown>;

@@ -322,7 +322,7 @@ function product(...lists: readonly (readonly string[])[]): string[][] {
   return lists.reduce<string[][]>((all, list) => all.flatMap((one) => list.map((item) => [...one, item])), [[]]);
 }
 
-/** As the API server's RBAC decides. */
+/** Decides like the API server's RBAC. */
 function allowed(account: string, request: string, installed: readonly Manifest[] = manifests): boolean {
   const [verb, target, namespace, objectName] = request.split(" ");
   assert.ok(verb && target && namespace);

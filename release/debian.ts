@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** As Debian and container images call them. */
+/** Names of Debian and container images. */
 export const architectures = ["amd64", "arm64"] as const;
 export type Architecture = (typeof architectures)[number];
 
@@ -62,8 +62,8 @@ export async function writeLock(lock: DebianLock): Promise<void> {
 }
 
 /**
- * Writes what the image has of Debian for one architecture into `directory`, and each package's control file where scanners of images
- * look for it. A package is fetched once, and has to have the checksum of the lock, whoever served it. Needs the programs tar and xz.
+ * Writes the Debian part of the image for one architecture into `directory`, and each package's control file where scanners of images
+ * look for it. A package is fetched once, and has to have the checksum of the lock, from any server. Needs the programs tar and xz.
  * @throws {Error} for a package that no mirror has, or that is not the one of the lock
  */
 export async function writeDebianFiles(directory: string, architecture: Architecture, lock: DebianLock): Promise<void> {

@@ -5,7 +5,7 @@ export interface Stage {
   readonly config: ImageConfig;
 }
 
-/** As an image's configuration has it (OCI image specification, config.md). */
+/** Names of an image's configuration (OCI image specification, config.md). */
 export interface ImageConfig {
   readonly User?: string;
   readonly Env?: readonly string[];

@@ -19,7 +19,7 @@ const project = join(import.meta.dirname, "..");
  * kustomizations, `ingotctl` for each architecture, a list of contents, and checksums. Needs kubectl; see `render`.
  * @param repository of the image, such as `registry.example.com/ingot`
  * @returns the files' names
- * @throws {Error} where the CHANGELOG does not say what this version is
+ * @throws {Error} if the CHANGELOG does not describe this version
  */
 export async function release(directory: string, repository: string): Promise<string[]> {
   const [version, tag] = [await readVersion(), await readTag()];

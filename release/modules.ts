@@ -8,7 +8,7 @@ import type { Architecture } from "./debian.ts";
 
 const project = join(import.meta.dirname, "..");
 
-/** As Node and npm call it. */
+/** The name of Node and npm. */
 export function nodeArchitecture(architecture: Architecture): "x64" | "arm64" {
   return architecture === "amd64" ? "x64" : "arm64";
 }

@@ -11,7 +11,7 @@ import { tar } from "./tar.ts";
 
 export interface PlatformImage {
   readonly architecture: Architecture;
-  /** Directories, each with one layer's files as they are to be at the root. Everything belongs to root, whoever owns it here. */
+  /** Directories with one layer's files each, at their paths from the root. In the image everything belongs to root. */
   readonly layers: readonly string[];
   readonly config: ImageConfig;
 }

@@ -66,7 +66,7 @@ async function confirmed(io: Io, yes: boolean, hurting: boolean): Promise<boolea
   return /^y(es)?$/i.test(answer.trim());
 }
 
-/** @returns the file with what was in the ConfigMap, if there was anything */
+/** @returns the file with the former contents of the ConfigMap, if there were any */
 async function keepFormer(
   { io, now }: CommandInput,
   backup: string | undefined,
@@ -154,7 +154,7 @@ function readTimeout(text = "60"): number {
   return 1000 * seconds;
 }
 
-/** As a shell takes it. */
+/** The words quoted for a shell. */
 function commandLine(words: readonly string[]): string {
   return words.map((word) => (/^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
 }

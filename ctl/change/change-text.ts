@@ -69,7 +69,7 @@ function sessionRow({ peer, change, nodes, because }: ConfigChange["sessions"][n
   return [peer, change, nodesText(nodes), because.join(", ")];
 }
 
-/** Whether nobody would notice. */
+/** Whether nobody would notice the change. */
 export function isNothing({ stranded, services, pools, sessions, bfd, prefixes, owners }: ConfigChange): boolean {
   return [stranded.size, ...[services, pools, sessions, bfd, prefixes, owners].map((all) => all.length)].every((n) => n === 0);
 }

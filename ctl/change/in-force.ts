@@ -3,9 +3,9 @@ import type { ConfigurationAnswer } from "../cluster/answers.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 import type { Io } from "../io.ts";
 
-/** Which processes have a configuration in force. */
+/** The processes that have a configuration in force. */
 export interface InForce {
-  /** Of how many it is known that they have. */
+  /** The number of processes that are known to have it. */
   readonly count: number;
   /** Processes that answer and do not have it in force, with their answers. */
   readonly late: readonly Unreachable[];

@@ -8,7 +8,7 @@ import { problemText } from "../validate/problem-text.ts";
 export interface NewConfiguration {
   readonly text: string;
   readonly config: Config;
-  /** As processes give it for the one that they have in force. */
+  /** The hash that processes give for their configuration in force. */
   readonly hash: string;
 }
 

@@ -29,7 +29,7 @@ export interface CommandInput {
   readonly namespace: string;
   /** The API server. @throws {UsageError} without credentials */
   api(): Promise<Api>;
-  /** Of controller and speakers. */
+  /** Namespace of controller and speakers. */
   readonly systemNamespace: string;
   /** The options that say which cluster, as they were given: for a command that the person may type later. */
   readonly clusterArgs: readonly string[];

@@ -12,7 +12,7 @@ import { askServicesBriefly } from "./ask-services.ts";
 import { type Installation, needed } from "./installation.ts";
 import { type Answer, askAll, type Processes, type Unreachable } from "./processes.ts";
 
-/** A picture of the cluster to try things on, and what it does not show. */
+/** A picture of the cluster to try things on, and its gaps. */
 export interface Picture {
   readonly state: ClusterState;
   /** EndpointSlices as the API has them. */

@@ -134,7 +134,7 @@ export class PodAgent extends Agent {
 
   override createConnection(_options: unknown, done?: (error: Error | null, stream: Duplex) => void): undefined {
     this.#open().then(
-      (stream) => done?.(null, Object.assign(stream, { ref: () => stream })), // As the base class calls it on a socket that it uses again.
+      (stream) => done?.(null, Object.assign(stream, { ref: () => stream })), // The base class calls it on a socket that it uses again.
       (error: unknown) => done?.(new Error(reasonOf(error)), undefined as never),
     );
     return undefined;

@@ -35,7 +35,7 @@ interface RawContainer {
   readonly args?: readonly string[];
 }
 
-/** @throws {UsageError} for what may not be read */
+/** @throws {UsageError} for objects that may not be read */
 export async function readInstallation(api: Api, namespace: string): Promise<Installation> {
   const core = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
   const pods = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawPod[];
@@ -56,7 +56,7 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
   };
 }
 
-/** Which of our programs a Pod is of, by the labels of our manifests, or of the chart. */
+/** The program of a Pod, by the labels of our manifests, or of the chart. */
 export function programOf({ metadata }: RawPod): "controller" | "speaker" | undefined {
   const { app, component, ...labels } = metadata?.labels ?? {};
   const program = labels["app.kubernetes.io/component"] ?? (app === "metallb" ? component : undefined);

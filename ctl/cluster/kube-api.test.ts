@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { KubeApi } from "./kube-api.ts";
 
-/** An API server on loopback, and who asks it. */
+/** An API server on loopback, and a client. */
 async function apiServer(answer: RequestListener) {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -49,7 +49,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
 
 const minWidth = 8;
 
-/** As wide as the columns may be, so that a line has so many characters, as far as none gets narrower than `minWidth`. */
+/** The widths of the columns, so that a line has this many characters, if no column gets narrower than `minWidth`. */
 function fitting(natural: readonly number[], columns: number): number[] {
   const widths = [...natural];
   const last = widths.length - 1;

@@ -25,7 +25,7 @@ export class Silence extends Error {
 export interface ClusterOptions {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
-  /** Of controller and speakers. */
+  /** Namespace of controller and speakers. */
   readonly systemNamespace: string;
 }
 

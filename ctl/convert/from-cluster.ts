@@ -58,7 +58,7 @@ const kinds: Readonly<Record<Exclude<Origin, "configmap">, readonly Kind[]>> = {
   purelb: [purelb("ServiceGroup", "servicegroups"), purelb("LBNodeAgent", "lbnodeagents")],
 };
 
-/** Settings that people give MetalLB's FRR besides, in whatever namespace. */
+/** Settings that people give MetalLB's FRR besides, in any namespace. */
 const frrConfiguration: Kind = {
   kind: "FRRConfiguration",
   plural: "frrconfigurations",
@@ -70,10 +70,10 @@ const frrConfiguration: Kind = {
 const defaultNamespace = "metallb-system";
 
 /**
- * A cluster's objects of one load balancer's configuration, each kind as a List. Of ConfigMaps only the one that the controller
+ * A cluster's objects of one load balancer's configuration, each kind as a List. It reads only the ConfigMap that the controller
  * follows.
  * @param namespace undefined: metallb-system, or for PureLB every one
- * @throws {UsageError} for what may not be read: the rest of it would be another configuration
+ * @throws {UsageError} for objects that may not be read: the rest would be another configuration
  */
 export async function readFromCluster(reader: Reader, origin: Origin, namespace: string | undefined): Promise<Source[]> {
   if (origin === "configmap") return await readConfiguration(reader, namespace ?? defaultNamespace);

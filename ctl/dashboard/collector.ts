@@ -13,12 +13,12 @@ export interface CollectorOptions {
   /** The name of the cluster on the page. */
   readonly cluster: string;
   readonly clock: Clock;
-  /** The date, for what is noticed. */
+  /** The date of observations. */
   readonly date: () => Date;
 }
 
-// Of one process. With many processes it is as much longer as keeps the API server's load the same; and nobody is kept busy for more than
-// a quarter of the time.
+// Interval of one process. With many processes it is longer, so that the API server's load stays the same; and no process is kept busy for
+// more than a quarter of the time.
 const leastEveryMs: Millis = 1_000;
 const perProcessMs: Millis = 30;
 const restFactor = 4;
@@ -27,7 +27,7 @@ const maxEveryMs: Millis = 60_000;
 const connectEveryMs: Millis = 10_000;
 // A process that falls silent makes the collector ask the API server at once, but no more often than this.
 const leastConnectMs: Millis = 1_000;
-// A model is made of what is there no more often than this.
+// A new model is made no more often than this.
 const settleMs: Millis = 100;
 // A speaker that lists all Services and is silent for longer is followed by another.
 const silentMs: Millis = 2_000;
@@ -284,7 +284,7 @@ export class Collector implements AsyncDisposable {
     });
   }
 
-  /** Those whose answers cannot be read are shown as such, and the others as they are. */
+  /** A process with unreadable answers is shown as such, the others normally. */
   #build(heard: readonly Heard[]): Model {
     try {
       return buildModel(this.#model, heard, this.#whole);
@@ -319,7 +319,7 @@ export class Collector implements AsyncDisposable {
   }
 }
 
-/** @throws {Error} for what is no list of Services, so that another speaker is asked for it */
+/** @throws {Error} if it is no list of Services, so that another speaker is asked for it */
 function listOf(answer: unknown): SpeakerServices {
   if (!Array.isArray((answer as Partial<SpeakerServices> | null)?.services)) throw new Error(unreadable);
   return answer as SpeakerServices;

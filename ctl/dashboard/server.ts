@@ -25,7 +25,7 @@ export interface DashboardServer extends AsyncDisposable {
 }
 
 const maxConnections = 32;
-const maxStreams = 6; // As many as a browser opens to one server.
+const maxStreams = 6; // A browser opens this many to one server.
 const maxQuestions = 8; // At a time: each of them may ask all processes of the cluster.
 const headMs = 5_000;
 const keepAliveMs = 15_000;

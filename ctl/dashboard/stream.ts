@@ -3,9 +3,9 @@ import { changesBetween } from "./model/changes.ts";
 import { emptyModel, type Model } from "./model/rows.ts";
 
 /**
- * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): to each reader first the whole model, then what
- * differs from what it was sent last. While a reader does not take what it has been sent, nothing more is kept for it: afterwards comes the
- * difference to the latest model.
+ * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): each reader gets first the whole model, then
+ * differences from its last state. While a reader does not take its data, nothing more is kept for it: afterwards it gets the difference to
+ * the latest model.
  */
 export class Streams implements Disposable {
   readonly #readers = new Set<Reader>();

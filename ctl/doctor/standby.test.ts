@@ -7,7 +7,7 @@ import type { Processes, Target } from "../cluster/processes.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { configuration, smallCluster } from "../testing/small-cluster.ts";
 
-/** A small cluster with so many controllers, as they are; the first one leads. */
+/** A small cluster with this many controllers; the first one leads. */
 async function withControllers(count: number): Promise<ReturnType<typeof smallCluster>> {
   const { api, processes } = smallCluster();
   const routes = new Map<string, ReturnType<typeof controllerApi>>();

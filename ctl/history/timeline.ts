@@ -109,7 +109,7 @@ function inputText(event: Fields): { readonly what: string; readonly isContext: 
   }
 }
 
-/** Of inputs of which the type alone is known. */
+/** Texts for inputs of which only the type is known. */
 const shortenedTexts: Readonly<Record<string, { readonly what: string; readonly isContext: boolean }>> = {
   member: { what: "sees another member of the ring change", isContext: true },
   apiLost: { what: "loses the API server, or sees it again", isContext: true },

@@ -32,13 +32,13 @@ interface RawObject {
 const controllerPaths = ["verdicts", "services", "pools", "configuration", "recorder"];
 const speakerPaths = [...controllerPaths, "node", "members", "bgp/peers", "bfd/sessions", "conflicts"];
 const plainPaths = ["metrics", "readyz"];
-// As `askAll` has it.
+// The limit of `askAll`.
 const atOnce = 16;
 const ourComponents = new Set(["metallb-controller", "metallb-speaker"]);
 
 /**
- * Collects what is worth knowing of a cluster from afar. Of objects the fields are taken one by one that are known to hold no secret; Secrets
- * are not read. Passwords of the ConfigMaps are taken out of everything.
+ * Collects the data that help to find a fault of a cluster from afar. It takes only fields of objects that are known to hold no secret;
+ * Secrets are not read. Passwords of the ConfigMaps are taken out of everything.
  */
 export async function collect(api: Api, processes: Processes, namespace: string): Promise<Collected> {
   const redaction = new Redaction();
@@ -88,7 +88,7 @@ function note(path: string, answer: Answer, unread: string[]): unknown {
 
 /** An answer of a process. */
 interface Said {
-  /** Of its file, without the ending. */
+  /** Name of its file, without the ending. */
   readonly name: string;
   readonly body: unknown;
 }

@@ -3,7 +3,7 @@ import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { quarantineConfigMap } from "#pkg/quarantine";
 
 const mark = "REDACTED";
-// Of shorter ones all texts are full.
+// All texts are full of shorter ones.
 const minSecretLength = 4;
 // ConfigMaps that controller and speakers write; except for configurations in them, they have no passwords.
 const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap]);

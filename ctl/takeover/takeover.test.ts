@@ -77,7 +77,7 @@ const elsewhere = (kind: string, name: string, namespace: string, ...containers:
   spec: { selector: { matchLabels: { name } }, template: { metadata: { labels: { name } }, spec: { containers } } },
 });
 const withoutSpeaker = plain.filter(({ kind }) => kind !== "DaemonSet");
-/** As MetalLB's manifests for FRR mode make the speakers. */
+/** The speakers of MetalLB's manifests for FRR mode. */
 function frrMode(annotations?: Readonly<Record<string, string>>): ObjectInput {
   const speaker = workload("DaemonSet", "speaker", {
     initContainers: [{ name: "cp-frr-files", image: "frrouting/frr:v7.5.1" }],
@@ -92,7 +92,7 @@ function frrMode(annotations?: Readonly<Record<string, string>>): ObjectInput {
 /** The takeover's result for them. */
 const ingot = (kind: string, name: string, ...args: string[]) =>
   workload(kind, name, { containers: [container("localhost/ingot:0.1.0", { command: ["node", `/ingot/${name}.js`], args })] });
-/** As MetalLB's chart makes it, of the release `metallb`. */
+/** An object of MetalLB's chart, of the release `metallb`. */
 const ofRelease = (kind: string, component: string, args: readonly string[], more: object = {}): ObjectInput => {
   const { spec } = workload(kind, component, {
     containers: [container(`quay.io/metallb/${component}:v0.12.1`, { args })],

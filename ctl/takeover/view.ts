@@ -39,7 +39,7 @@ export interface ClusterView {
   readonly hasPodSecurityPolicies: boolean;
   /** What Helm keeps of its releases among these in their namespace; empty where it is of no interest, since the API has PodSecurityPolicies. */
   readonly releaseSecrets: readonly Raw[];
-  /** Of controllers and speakers, as MetalLB's manifests and its chart name them. */
+  /** Roles of controllers and speakers, by their names in MetalLB's manifests and its chart. */
   readonly clusterRoles: readonly Raw[];
   readonly prometheusRules: readonly Raw[];
   readonly ciliumPools: readonly Raw[];
@@ -152,7 +152,7 @@ function partOf(object: Raw): string {
   return labels.component ?? labels["app.kubernetes.io/component"] ?? name;
 }
 
-/** The Helm release that an object of MetalLB's is of, and what the chart's names begin with; undefined where it is of none. */
+/** The Helm release of an object of MetalLB's, and the beginning of the chart's names; undefined without a release. */
 export function helmReleaseOf(object: Raw): { readonly name: string; readonly fullName: string } | undefined {
   const { name, labels } = metadata(object);
   if (labels["app.kubernetes.io/managed-by"] !== "Helm") return undefined;
@@ -213,7 +213,7 @@ export function templateOf(workload: Raw): Raw {
   return fields(fields(fields(workload.spec).template).spec);
 }
 
-/** Whether the words that start a container name a program of Ingot's image, whatever the image is named. */
+/** Whether the words that start a container name a program of Ingot's image, under any name of the image. */
 export function isIngot(container: Raw): boolean {
   return wordsOf(container).some((word) => /^\/ingot\/(controller|speaker)\.js$/.test(word));
 }

@@ -87,7 +87,7 @@ export function fakeIo(
   };
 }
 
-/** Runs `ingotctl` with what is given alone. @param args separated by blanks */
+/** Runs `ingotctl` with the given parts alone. @param args separated by blanks */
 export async function ingotctl(args: string, given: Given = {}) {
   const io = fakeIo(given);
   const status = await run(args.split(" ").filter(Boolean), io);

@@ -17,7 +17,7 @@ address-pools:
 - {name: far, protocol: bgp, auto-assign: false, addresses: [203.0.113.0/24]}
 `;
 
-/** Services: name -> address, empty for none. Those with an address of 203.0.113.0/24 ask for pool `far`. */
+/** Services: name -> address, empty for none. Services with an address of 203.0.113.0/24 ask for pool `far`. */
 const addresses: Readonly<Record<string, string>> = { web: "192.0.2.1", cart: "192.0.2.2", late: "", far: "203.0.113.7" };
 
 /**

@@ -6,7 +6,7 @@ import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { UsageError } from "../command.ts";
 
-/** @throws {UsageError} for what is no address */
+/** @throws {UsageError} for text that is no address */
 export function readAddress(text: string): string {
   const address = parseAddress(text);
   if (address === undefined) throw new UsageError(`${JSON.stringify(text)} is no IP address`);

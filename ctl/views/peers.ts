@@ -8,7 +8,7 @@ import { askAll, type Processes, type Unreachable } from "../cluster/processes.t
 export interface NodePeer {
   readonly node: string;
   readonly peer: string;
-  /** As the configuration names it. */
+  /** Its name in the configuration. */
   readonly name: string | undefined;
   readonly verdict: VerdictAnswer;
 }

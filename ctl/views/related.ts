@@ -16,7 +16,7 @@ export async function relatedProblems(processes: Processes, services: readonly M
   const isPending = services.some(({ verdict }) => verdict.state === "Pending");
   const { answers } = await askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"); // No Service has this name.
   const speakers = answers.filter(({ target }) => target.program === "speaker").length;
-  const found = new Map<string, Related>(); // what is said -> by whom
+  const found = new Map<string, Related>(); // message -> processes that report it
   for (const { target, body } of answers) {
     for (const entry of body.verdicts.filter(isProblem)) {
       const { kind, name, peerName: _, ...verdict } = entry;

@@ -366,7 +366,7 @@ test("on a terminal states are coloured and the last column ends where the line 
   for (const line of out.replaceAll(/\u001b\[\d+m/g, "").split("\n")) assert.ok(line.length <= 48, line);
 });
 
-// A window's title, a cleared screen, text from right to left, an end of the line, and what a terminal takes for one octet of control.
+// A window's title, a cleared screen, text from right to left, an end of the line, and an octet that a terminal takes for a control.
 const evil = "\u001b]0;owned\u0007\u001b[2J\u202e\r\n\u009b31m";
 const forged = "FORGED a line of its own";
 

@@ -94,7 +94,7 @@ function definitionTitle(name: string): string {
   return `${name}s[]`;
 }
 
-/** As GitHub makes it from a heading. */
+/** The anchor that GitHub makes from a heading. */
 function anchor(heading: string): string {
   return heading
     .toLowerCase()

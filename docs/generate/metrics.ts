@@ -10,7 +10,7 @@ const nothing: object = new Proxy(() => nothing, { get: () => nothing });
 
 const registries = { controller: await registryOf("controller"), speaker: await registryOf("speaker") };
 
-/** Runs whatever of a program defines metrics: the functions that its files called metrics export. */
+/** Runs the parts of a program that define metrics: the functions that its files called metrics export. */
 async function registryOf(program: Program): Promise<Registry> {
   const registry = createRegistry();
   for (const file of globSync(`${program}/**/*metrics.ts`, { cwd: root }).sort()) {

@@ -21,7 +21,7 @@ export interface WorkerStart {
   readonly counters: SharedArrayBuffer;
 }
 
-/** From the main thread to the ring's. Those with a `request` are answered by one report with the same. */
+/** From the main thread to the ring's. A command with a `request` is answered by one report with the same number. */
 export type Command =
   | { readonly type: "start"; readonly request: number }
   | { readonly type: "join"; readonly request: number; readonly addresses: readonly string[] }

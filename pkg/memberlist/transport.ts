@@ -22,7 +22,7 @@ export interface TransportEvents {
   problem(error: Error): void;
 }
 
-/** Which packets a member reads while more arrive than it can read. */
+/** The packets that a member reads while more arrive than it can read. */
 export interface PacketSample {
   /** Where in a packet its nonce begins; undefined where packets have none. */
   readonly nonceAt: number | undefined;

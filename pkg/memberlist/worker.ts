@@ -1,6 +1,6 @@
 /**
- * The ring's thread: sockets, codec, state machine and gossip of one member, so that whatever the main thread does delays no ping and no
- * ack. It waits in the kernel as the threads of layer 2 and BFD do, but in turns of its event loop, because streams need that.
+ * The ring's thread: sockets, codec, state machine and gossip of one member, so that no work of the main thread delays a ping or an ack.
+ * It waits in the kernel like the threads of layer 2 and BFD, but in turns of its event loop, because streams need that.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { systemRandom } from "#pkg/clock";

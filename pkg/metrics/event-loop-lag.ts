@@ -22,9 +22,9 @@ function newHistogram(): RecordableHistogram {
 }
 
 /**
- * Takes the place of the library's `nodejs_eventloop_lag_min_seconds` and its like, for which Node wakes up ten times a second at least: a third
- * of what a process at rest costs. Here it is by how much a timer is late, once a second, since the last scrape. Two histograms take turns: a
- * new one for each scrape would fill the C library's heap until V8 collects garbage, which a process at rest does seldom.
+ * Replaces the library's `nodejs_eventloop_lag_min_seconds` and its like, for which Node wakes up ten times a second at least: a third of
+ * the cost of a process at rest. Here the lag is the lateness of a timer, once a second, since the last scrape. Two histograms take turns:
+ * a new one for each scrape would fill the C library's heap until V8 collects garbage, which a process at rest does seldom.
  */
 export function watchEventLoopLag(registry: Registry): void {
   let lags = newHistogram();

@@ -132,7 +132,7 @@ took_seconds_count 3
   );
 });
 
-/** A registry with as many series as 10,000 Services make. */
+/** A registry with the series of 10,000 Services. */
 function manySeries(collected: () => void = () => {}, read: () => void = () => {}): Registry {
   const registry = new Registry();
   for (const name of ["announced", "received"])

@@ -12,7 +12,7 @@ export function matchesInterface(globs: readonly string[], name: string): boolea
  */
 export const canReachPrefix = "can_reach:";
 
-/** Whether all of `text` is like `glob`. Case matters. Takes at most the product of both lengths in steps, whatever they hold. */
+/** Whether all of `text` is like `glob`. Case matters. Takes at most the product of both lengths in steps, for any contents. */
 export function matchesGlob(glob: string, text: string): boolean {
   let at = 0; // In `glob`.
   let star: { readonly at: number; readonly from: number } | undefined; // The last `*`, and what it took of `text` ends at `from`.

@@ -90,7 +90,7 @@ export class AddressRange {
   }
 }
 
-/** Reads `first-last`, with blanks around the dash allowed; otherwise says what is wrong. */
+/** Reads `first-last`, with blanks around the dash allowed; returns the problem of other text. */
 export function parseRange(text: string): AddressRange | RangeProblem {
   const [left, right, ...more] = text.split("-");
   if (left === undefined || right === undefined || more.length > 0) return "notARange";

@@ -14,7 +14,7 @@ export interface NetboxRecord {
 /** One page of a list. */
 export interface Page {
   readonly records: readonly NetboxRecord[];
-  /** The numbers of all that are on the page, also of those that are left out; undefined for what has none. */
+  /** The numbers of all records on the page, also of records that are left out; undefined for a record without a number. */
   readonly ids: readonly (number | undefined)[];
   readonly isLast: boolean;
 }
@@ -31,7 +31,7 @@ export function readAnswer(said: string): object | undefined {
 
 /**
  * One page of a list. Records of which nobody can tell the address, such as one that was put in by hand, are left out.
- * @returns undefined for what is no page
+ * @returns undefined for an answer that is no page
  */
 export function pageOf(answer: object): Page | undefined {
   const { results, next } = answer as { readonly results?: unknown; readonly next?: unknown };
@@ -44,7 +44,7 @@ export function pageOf(answer: object): Page | undefined {
   return { records, ids, isLast: typeof next !== "string" || results.length === 0 };
 }
 
-/** @returns undefined for what is no record of an address */
+/** @returns undefined for a value that is no record of an address */
 export function readRecord(value: unknown): NetboxRecord | undefined {
   const { id, address: text, status, description, tags } = (value ?? {}) as Readonly<Record<string, unknown>>;
   const address = typeof text === "string" ? parseAddress(text.split("/")[0] ?? "") : undefined;

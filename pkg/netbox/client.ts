@@ -15,7 +15,7 @@ export interface RecordFields {
 }
 
 export interface NetboxClientOptions {
-  /** Of NetBox itself: `https://netbox.example.com`, or with a path; without `/api`. */
+  /** URL of NetBox itself: `https://netbox.example.com`, or with a path; without `/api`. */
   readonly url: string;
   /** Version 1 (40 digits) or version 2 (begins with `nbt_`). */
   readonly token: string;
@@ -32,7 +32,7 @@ export class NetboxError extends Error {
   readonly isUnclear: boolean;
   /** It is about this record alone; others may fare better. */
   readonly isOfRecord: boolean;
-  /** NetBox asks not to be asked again for so many seconds. */
+  /** Seconds for which NetBox asks to be left alone. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(message: string, { isUnclear = false, isOfRecord = false, retryAfterSeconds }: Partial<NetboxError> = {}) {
@@ -47,7 +47,7 @@ const requestMs = 10_000;
 const maxAnswerBytes = 1 << 23;
 const pageSize = 500;
 const maxRecords = 100_000;
-const maxCharacters = 1 << 26; // Of descriptions and tags: as many records have some 600 each.
+const maxCharacters = 1 << 26; // Limit of descriptions and tags: as many records have some 600 each.
 // NetBox may be set up to give far fewer at once than it is asked for (MAX_PAGE_SIZE).
 const maxPages = 1_000;
 // A token in a header. Other text in a Secret, such as a second line, would stand in the error of `fetch`.
@@ -64,10 +64,10 @@ export class NetboxClient {
     this.#base = new URL(`${options.url.replace(/\/+$/, "")}/api/`);
   }
 
-  /** All records of addresses in the prefix, whoever made them. @throws {NetboxError} */
+  /** All records of addresses in the prefix, made by anybody. @throws {NetboxError} */
   async list(prefix: Prefix): Promise<NetboxRecord[]> {
     const records = new Map<number, NetboxRecord>(); // by its number
-    const seen = new Set<number | undefined>(); // Numbers, also of what is no record of an address.
+    const seen = new Set<number | undefined>(); // Numbers of all records on pages so far, also of records that are no address.
     let [offset, longest, characters] = [0, 1, 0];
     for (let page = 0; page < maxPages && seen.size <= maxRecords && characters <= maxCharacters; page++) {
       const query = new URLSearchParams({ parent: `${prefix}`, limit: `${pageSize}`, offset: `${offset}` });

@@ -34,7 +34,7 @@ export interface RecordRules {
   readonly onRelease: "delete" | "deprecate" | "keep";
 }
 
-/** What NetBox has and what it should have. */
+/** The records that NetBox has, and the ones that it should have. */
 export interface Situation {
   readonly records: readonly NetboxRecord[];
   readonly claims: readonly Claim[];
@@ -63,7 +63,7 @@ export interface SortedRecords {
   readonly foreign: ReadonlyMap<string, string>;
 }
 
-// Until a `yield`, so that whoever has 10,000 of them can leave the event loop turns in between.
+// Records until a `yield`, so that a caller with 10,000 of them can leave the event loop turns in between.
 const recordsAtOnce = 500;
 
 /** Tells this cluster's records from others', some hundred in each step. */
@@ -91,7 +91,10 @@ export function* sortRecords(
   return { own, granted, foreign };
 }
 
-/** Compares the two, some hundred records in each step. The same for the same situation, whatever was done before: so a process that starts goes on where another ended. */
+/**
+ * Compares the two, some hundred records in each step. The plan depends on the situation alone, not on earlier actions: so a process that
+ * starts goes on where another ended.
+ */
 export function* plan({ records, claims, wishes, exists }: Situation, rules: RecordRules): Generator<undefined, Plan> {
   const { own, granted, foreign } = yield* sortRecords(records, exists, rules);
   const create: Claim[] = [];

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Millis } from "#pkg/clock";
 import { type KubeProxyConfiguration, readKubeProxyConfiguration } from "./rules/node-files.ts";
 
-// As in pkg/k8s: an `import` of node:http has Node load its `fetch`, which takes 14 MB.
+// An `import` of node:http has Node load its `fetch`, which takes 14 MB.
 const { get } = process.getBuiltinModule("node:http");
 // kube-proxy's metricsBindAddress unless it is configured otherwise; no other host reaches it there.
 const address = { host: "127.0.0.1", port: 10249, path: "/configz" } as const;
@@ -11,7 +11,7 @@ const maxOctets = 1 << 20;
 
 /** Asks this node's kube-proxy for its configuration. */
 export interface KubeProxyAsker {
-  /** Undefined where none answers, or with something else. Never throws. */
+  /** Undefined if no kube-proxy answers, or another answer comes. Never throws. */
   ask(): Promise<KubeProxyConfiguration | undefined>;
 }
 

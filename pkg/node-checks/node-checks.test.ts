@@ -22,7 +22,7 @@ const eth0: InterfaceState = {
 const ipvs: InterfaceState = { ...eth0, index: 3, name: "kube-ipvs0", addresses: ["10.0.0.200/32"] };
 const conf = "sys/net/ipv4/conf";
 
-/** Looks at so many Services and finds this one, or none. */
+/** Looks at this many Services and finds this one, or none. */
 function* search(service: string | undefined, services: number): Generator<undefined, string | undefined> {
   for (let looked = 0; looked < services; looked++) yield;
   return service;

@@ -156,7 +156,7 @@ export class NodeChecks implements Disposable {
     }
     const notForwarded: Partial<Record<Family, string>> = {};
     for (const family of families) {
-      // Which Services there are is asked last: it takes the longest, and nearly every node forwards.
+      // The list of Services is asked last: it takes the longest, and nearly every node forwards.
       if (readNumber(this.#read, forwardingSetting[family]) !== 0) continue;
       const search = this.#options.forwarded(family);
       let found = search.next();

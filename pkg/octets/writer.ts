@@ -1,4 +1,7 @@
-/** Arrays of up to so many octets V8 has in its own heap, for a fraction of what others take, unless a view makes it move them. */
+/**
+ * V8 keeps arrays of up to this many octets in its own heap, which costs a fraction of other arrays, unless a view makes it move
+ * them.
+ */
 const shortest = 64;
 
 const largest = [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff]; // width -> value

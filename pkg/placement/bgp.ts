@@ -65,7 +65,7 @@ export interface BgpRoute {
 /** What this node advertises for one address. `owner`, `candidates` and `contenders` are empty: each node announces by itself. */
 export interface BgpPlacement extends AddressPlacement {
   readonly routes: readonly BgpRoute[];
-  /** As far as this node sees, it has a ready endpoint of a `Local` Service on the address. */
+  /** This node sees a ready endpoint of its own for a `Local` Service on the address. */
   readonly isLocalHere: boolean;
 }
 
@@ -142,8 +142,8 @@ function keysOf(peers: readonly NodePeer[], family: Family): ReadonlySet<string>
 }
 
 /**
- * What this node announces by BGP for one address: under `Cluster` when any endpoint is ready, under `Local` when this node has one,
- * whatever other nodes do. The route is there while any of the Services on the address wants it.
+ * This node's announcements by BGP for one address: under `Cluster` when any endpoint is ready, under `Local` when this node has a ready
+ * endpoint; other nodes do not matter. The route is there while any of the Services on the address wants it.
  * @param isLocalElsewhere this node's view of the API is old, and nodes with a current one announce the address: these know where endpoints
  * are. A route of this node could lead to none, where routers share traffic between nodes
  */

@@ -64,7 +64,7 @@ function mixed(hash: number): number {
   return (value ^ (value >>> 16)) >>> 0;
 }
 
-/** Of two nodes, which has the lower rank; by name where they are equal. */
+/** Compares the ranks of two nodes; equal ranks are ordered by name. */
 export function compareRank(address: string, a: string, b: string): number {
   return rank(a, address) - rank(b, address) || (a < b ? -1 : a > b ? 1 : 0);
 }

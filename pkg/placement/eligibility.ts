@@ -4,12 +4,12 @@ import { type Address, matchesInterface, type Prefix } from "#pkg/net";
 
 export type Labels = Readonly<Record<string, string>>; // label -> value
 
-/** A node with this label, whatever its value, takes no traffic of load balancers (Kubernetes, well-known labels). */
+/** A node with this label, with any value, takes no traffic of load balancers (Kubernetes, well-known labels). */
 export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /**
- * A node with this taint is shut down, as whoever set it has made sure (KEP-2268): its Pods were deleted by force. It counts as one without
- * a speaker, even while its own is still thought to work.
+ * A node with this taint is shut down; the person who set the taint has made sure of that (KEP-2268): its Pods were deleted by force. It
+ * counts as a node without a speaker, even while its own still seems to work.
  */
 export const outOfServiceTaint = "node.kubernetes.io/out-of-service";
 
@@ -41,7 +41,7 @@ export function isSelected(selectors: readonly LabelSelector[], labels: Labels |
   return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
 }
 
-/** A pool whose addresses have owners, and the nodes with an active speaker by what they may. */
+/** A pool whose addresses have owners, and the nodes with an active speaker by their eligibility. */
 export interface PoolNodes {
   readonly pool: Pool;
   /** All of them. The order of these lists is the same. */
@@ -123,8 +123,8 @@ export function isInSubnet({ subnets }: PoolNodes, node: string, address: Addres
 }
 
 /**
- * Of one that never reports (a speaker of another kind, or all where there is no ring): `notReported`, and it may announce everything,
- * because it does so whatever others think. Of one that has not reported yet: `pending`, and it may announce what any node could.
+ * `notReported`: a node that never reports (a speaker of another kind, or any node without a ring) may announce everything, because it does
+ * so whatever others think. `pending`: a node that has not reported yet may announce what any node could.
  */
 export type KnownReachability = Reachability | "notReported" | "pending";
 

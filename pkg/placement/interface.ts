@@ -30,9 +30,9 @@ export interface InterfaceNode {
 }
 
 /**
- * Whether this node's kernel has an address of a pool of protocol `interface` that is routed: under `Cluster` when any endpoint is ready, under `Local`
- * when this node has one, whatever other nodes do. An aggregate comes from Services with `Cluster` alone: under `Local` it would draw the
- * traffic of all its addresses to nodes that have the endpoints of one.
+ * Whether this node's kernel has an address of a pool of protocol `interface` that is routed: under `Cluster` when any endpoint is ready,
+ * under `Local` when this node has a ready endpoint; other nodes do not matter. An aggregate comes from Services with `Cluster` alone:
+ * under `Local` it would draw the traffic of all its addresses to nodes that have the endpoints of one.
  */
 export function placeOnInterface(address: Address, holders: readonly Holder[], on: InterfaceNode): InterfacePlacement {
   const verdicts = new Map<string, PlacementResult>();

@@ -40,7 +40,7 @@ const onNics: Pool = {
   kernel: { placement: "lan" } as NonNullable<Pool["kernel"]>,
 };
 
-/** As a node whose speaker may not change its kernel. */
+/** The reachability of a node whose speaker may not change its kernel. */
 function powerless(reachability: KnownReachability): KnownReachability {
   return typeof reachability === "string" ? reachability : { ...reachability, hasKernelAccess: false };
 }

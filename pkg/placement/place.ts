@@ -22,7 +22,7 @@ export interface Holder {
   readonly isAllowed: boolean;
   /** When it was made, in seconds since 1970. */
   readonly created: number;
-  /** Which Pods decide where the address is announced: see `backendKeyOf`. */
+  /** The Pods that decide where the address is announced: see `backendKeyOf`. */
   readonly backendKey: string;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   readonly endpoints: readonly NodeEndpoints[];
@@ -53,11 +53,11 @@ export type NotAnnounced =
   | "noReadyEndpointOnOwner"
   /** Too many Services that share the address come before this one. */
   | "sharedByTooMany"
-  /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
+  /** With protocol `bgp`: this node has no ready endpoint, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
-  /** Of protocol `bgp`: no advertisement of this node for the pool has a peer. */
+  /** With protocol `bgp`: no advertisement of this node for the pool has a peer. */
   | "noPeer"
-  /** Of protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
+  /** With protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
   | "apiViewOld"
   /** The pool has `protocol: none`: no speaker announces its addresses. */
   | "protocolNone";
@@ -93,7 +93,7 @@ function oldestOf(holders: readonly Holder[]): Holder | undefined {
 }
 
 /**
- * Which of the candidates announces an address; undefined without candidates, or while that is not settled.
+ * Chooses the candidate that announces an address; undefined without candidates, or while that is not settled.
  * @param weights how much they are preferred; none where all are alike
  */
 export type Choose = (

@@ -44,7 +44,7 @@ const giveAwayMs: Millis = 4_000;
 const maxRepeatMs: Millis = 4_000;
 // A cut in one direction may hide from two nodes what each of them does.
 const compareMs: Millis = 30_000;
-/** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
+/** While nodes come and go a node may have this many shares. A node that has outlived half of the others has just two. */
 const maxShares = 2;
 
 /**
@@ -105,7 +105,7 @@ export class StickyOwners {
   /** `settle` does the due work. */
   timer(now: Millis): void {
     const isDue = now >= this.#at.nextDueAt;
-    if (isDue) this.#at.nextDueAt = Infinity; // `settle` finds it again, and what is due next.
+    if (isDue) this.#at.nextDueAt = Infinity; // `settle` finds the due work and the next deadline.
     if (this.#at.pace.timer(now) || isDue) this.#at.isSettled = false;
   }
 
@@ -239,7 +239,7 @@ export class StickyOwners {
 
   #await({ owners: [owner], isGivenAway, openSince }: Unit, chosen: string, takeAt: Millis, now: Millis): void {
     const other = owner ?? chosen;
-    // Until this node knows that another one has what it gave away, both announce it.
+    // Until this node knows that another one has the address that it gave away, both announce it.
     const pullAt = isGivenAway ? openSince + pullMs : takeAt - pullMs;
     const isDue = now >= pullAt;
     const again = isGivenAway ? now + pullEveryMs : Infinity;

@@ -24,7 +24,7 @@ interface PaceData {
   policy: RebalancePolicy;
 }
 
-/** Which policy is in force when. */
+/** Decides when each policy is in force. */
 export class StickyPace {
   readonly #at: PaceData;
 

@@ -75,7 +75,7 @@ export function isFollower({ key, first }: Unit): boolean {
   return key !== first;
 }
 
-/** All that `StickyOwners` knows, but for what others have gossiped. */
+/** Everything that `StickyOwners` knows, except others' gossip. */
 export interface StickyData {
   readonly pace: StickyPace;
   readonly units: Map<string, Unit>; // address -> unit

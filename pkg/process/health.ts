@@ -12,9 +12,10 @@ export interface Readiness {
 }
 
 /**
- * Ready means that the work has begun. For a speaker, whose ready Pod may make its node own addresses, whatever stops it from
- * announcing has to make it unready. A configuration that is missing or refused does not, because no other Pod could do better,
- * nor does a warning about the node, which may be wrong about what its operator knows; the answer tells both all the same.
+ * Ready means that the work has begun. A speaker's ready Pod may make its node own addresses, so every obstacle to its
+ * announcements has to make it unready. A missing or refused configuration does not make a process unready, because no other
+ * Pod could do better. Nor does a warning about the node, which may be wrong where its operator knows better. The answer tells
+ * both all the same.
  */
 export function readiness({ missing, failed, refused, warnings = [] }: Readiness): Route {
   const obstacles = [...missing.map((what) => `waiting for ${what}`), ...(failed === undefined ? [] : [failed])];

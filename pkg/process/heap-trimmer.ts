@@ -17,9 +17,9 @@ export interface Heap {
 }
 
 /**
- * Gives back what a burst of work leaves of this thread's heap, such as 10,000 Services that get addresses at once: V8 collects garbage when
- * there are new objects, and what is idle after a burst makes none. Looks every 10 s, and trims when the thread was idle for nearly all of
- * them and the heap is 32 MB larger than after the last time, which takes some 100 ms.
+ * Gives back the garbage of a burst of work in this thread's heap, such as 10,000 Services that get addresses at once: V8 collects garbage
+ * when new objects are made, and an idle thread makes none. Looks every 10 s, and trims when the thread was idle for nearly all of them and
+ * the heap is 32 MB larger than after the last time, which takes some 100 ms.
  */
 export class HeapTrimmer implements Disposable {
   readonly #clock: Clock;

@@ -32,8 +32,8 @@ export function encodeQuarantine(occupant: Occupant): string {
 }
 
 /**
- * Reads the ConfigMap's data: address as text -> who has it. A key that is no address is ignored, a value that cannot be read is empty. Of
- * more than `maxOccupants` the first in the data count.
+ * Reads the ConfigMap's data: address as text -> its occupant. A key that is no address is ignored, a value that cannot be read is empty.
+ * Only the first `maxOccupants` in the data count.
  */
 export function decodeQuarantine(data: Readonly<Record<string, string>>): Map<string, Occupant> {
   const occupants = new Map<string, Occupant>();

@@ -1,6 +1,6 @@
 /**
  * Hands events one after another to `handle`: an event that is pushed while another is handled waits until that is done. So a state
- * machine never steps inside its own step, whatever its effects set off. `settled` runs when no event is left.
+ * machine never steps inside its own step, even if its effects cause events. `settled` runs when no event is left.
  */
 export class EventQueue<E> {
   readonly #handle: (event: E) => void;

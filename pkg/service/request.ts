@@ -3,10 +3,10 @@ import { quote } from "#pkg/text";
 import { annotations, readAnnotation } from "./annotations.ts";
 import { type NotOurs, type ServiceFields, whyNotOurs } from "./service.ts";
 
-/** Of one Service that shares its address. More than anybody needs who has a port for each call of a telephone system. */
+/** Limit of one Service that shares its address. A telephone system with a port for each call needs fewer. */
 export const maxPorts = 1_000;
 
-/** Of one Service: its status lists them all, and each speaker keeps them. */
+/** Limit of one Service: its status lists them all, and each speaker keeps them. */
 export const maxAddresses = 16;
 
 /** The request of a Service: everything that an allocation depends on, and nothing else. */
@@ -15,7 +15,7 @@ export interface AddressRequest {
   readonly service: string;
   /** Labels of the Service; if they are unknown, no fence by labels lets it in. */
   readonly labels: Readonly<Record<string, string>> | undefined;
-  /** Of `spec.clusterIPs`, in that order; one or two, each once. */
+  /** Families of `spec.clusterIPs`, in that order; one or two, each once. */
   readonly families: readonly Family[];
   readonly ports: readonly Port[];
   /** From the annotation `allow-shared-ip`; empty when the Service shares with nobody, like a Service with more than `maxPorts`. */
@@ -67,8 +67,9 @@ export function readRequest(service: ServiceFields): RequestReading {
 }
 
 /**
- * Which Pods decide where the Service's addresses are announced, as text: under `externalTrafficPolicy: Local` those that its selector matches in its
- * namespace; empty where no Pods do. Services on one address must agree on it: one of another namespace has other Pods, whatever its selector.
+ * The Pods that decide where the Service's addresses are announced, as text: under `externalTrafficPolicy: Local` the Pods in its namespace
+ * that its selector matches; empty if no Pods decide. Services on one address must agree on it. A Service of another namespace has other
+ * Pods, with any selector.
  */
 export function backendKeyOf({ key, selector, externalTrafficPolicy }: ServiceFields): string {
   return externalTrafficPolicy === "Local" ? `${namespaceOf(key)}/${labelString(selector)}` : "";

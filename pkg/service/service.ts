@@ -37,7 +37,7 @@ export interface LoadBalancerClasses {
   readonly isDefault: boolean;
 }
 
-/** As without either flag. */
+/** The classes without either flag. */
 export const classlessOnly: LoadBalancerClasses = { name: undefined, isDefault: true };
 
 /**

@@ -21,7 +21,7 @@ export function shorten(found: string): string {
   return found.length > 60 ? `${upTo(found, 60)}…` : found;
 }
 
-/** At most so many UTF-16 code units from the beginning, and no half of a character, which would be another one once it is written as UTF-8. */
+/** At most `length` UTF-16 code units from the beginning, and no half of a character, which would become another character in UTF-8. */
 export function upTo(text: string, length: number): string {
   const isHalf = text.length > length && (text.codePointAt(length - 1) ?? 0) > 0xffff;
   return text.slice(0, isHalf ? length - 1 : length);
@@ -57,7 +57,7 @@ export function counted(number: number, word: string): string {
 type AgeUnits = readonly [second: string, minute: string, hour: string, day: string];
 const kubectlUnits: AgeUnits = ["s", "m", "h", "d"];
 
-/** Such as `45s`, `12m`, `3h` or `5d`, as kubectl has them; empty for what is no date. */
+/** An age such as `45s`, `12m`, `3h` or `5d`, in kubectl's form; empty for text that is no date. */
 export function age(since: string, now: Date, units: AgeUnits = kubectlUnits): string {
   const [second, minute, hour, day] = units;
   const seconds = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / 1000));

@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
  * process starts, when much is called a few hundred times and then no more.
  */
 export function compileSooner(): void {
-  // Of calls; by itself V8 wants 400, 3000 and 500.
+  // Numbers of calls; by itself V8 wants 400, 3000 and 500.
   for (const flag of [
     "invocation-count-for-maglev=100",
     "invocation-count-for-turbofan=300",

@@ -14,9 +14,9 @@ interface Timer {
 const turnsOfNode: Allowance = { burst: 16, everyMs: 1 };
 
 /**
- * Turns of Node's event loop that wait in `ppoll`, for descriptors and deadlines of their own and for what Node waits for, all at once. A
- * datagram or a deadline then costs a fraction of what it costs by way of Node's sockets and timers, and is on time to the microsecond,
- * while streams and messages are Node's as ever. Only Node's own timers come late in such a thread: it uses this clock.
+ * Turns of Node's event loop that wait in `ppoll`, for descriptors and deadlines of their own and for Node's, all at once. A datagram or a
+ * deadline then costs a fraction of its cost in Node's sockets and timers, and is on time to the microsecond, while streams and messages
+ * stay Node's. Only Node's own timers come late in such a thread: it uses this clock.
  */
 export class PolledEventLoop implements Clock, Disposable {
   readonly #maxWait: Millis;
@@ -31,7 +31,7 @@ export class PolledEventLoop implements Clock, Disposable {
   #nodeAt: Millis = -Infinity; // Before then Node has no turn for what shows on its descriptor.
   #turn: NodeJS.Immediate | undefined;
   #isOverToNode = true; // Node may have something to call before the next wait.
-  /** Notices what needs Node: whatever is made that it is to call one day, and promises that settle. */
+  /** Notices work for Node: new objects that it is to call one day, and promises that settle. */
   readonly #needs = createHook({ init: () => this.#overToNode(), promiseResolve: () => this.#overToNode() });
 
   /** @param maxWait by how much Node's own timers may be late, where somebody has some */
@@ -83,7 +83,7 @@ export class PolledEventLoop implements Clock, Disposable {
   }
 
   readonly #run = (): void => {
-    this.#turn = setImmediate(this.#run); // First, so that whatever is thrown below, the next turn comes.
+    this.#turn = setImmediate(this.#run); // This comes first, so that the next turn comes even if something below throws.
     const left = leftToNode();
     const mayWait = left === "nothing" || (left === "handles" && this.#isSettled);
     this.#isOverToNode = left !== "nothing";

@@ -5,7 +5,7 @@ import { SimulatedClock } from "#pkg/clock";
 import { silentLog } from "#pkg/log";
 import { Supervisor } from "./supervisor.ts";
 
-/** A supervisor of threads that do as the test says, and what it did. */
+/** A supervisor of threads that do as the test says, and its actions. */
 function supervised() {
   const clock = new SimulatedClock();
   const lines: string[] = [];

@@ -10,7 +10,7 @@ test("the thread's file is beside the source in a checkout, and beside the bundl
   assert.equal(workerFile("file:///app/speaker.js", "bfd-worker.js").href, "file:///app/bfd-worker.js");
 });
 
-/** A thread that echoes commands with what it started with, and dies of the command "die". */
+/** A thread that echoes commands with its arguments, and dies of the command "die". */
 function echo() {
   const messages: string[] = [];
   const deaths: string[] = [];

@@ -5,7 +5,7 @@ import type { ThreadStart } from "./main-thread.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
 export interface WorkerThreadOptions<Start, Message> extends Pick<SupervisorOptions<Worker>, "title" | "op" | "log" | "onDeath"> {
-  /** As tools like top(1) show it. */
+  /** Its name in tools like top(1). */
   readonly name: string;
   readonly file: URL;
   /** Makes the arguments of a thread; called for each. */

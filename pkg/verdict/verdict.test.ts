@@ -18,7 +18,8 @@ test("every row has a sentence on the state, and a remedy wherever something is 
   }
 });
 
-// That no reason is without a row is held by types: whoever gives a verdict looks its cause up. This is the other way round.
+// Types make sure that every reason has a row: the code that gives a verdict looks its cause up. This is the other way
+// round.
 test("every cause is given by somebody", () => {
   const files = globSync("{controller,speaker,pkg}/**/*.ts", { cwd: root }).filter(
     (file) => !/\.test\.ts$|\/testing\/|^pkg\/verdict\//.test(file),

@@ -45,7 +45,7 @@ export function* tryAddresses(state: AddressState, config: Config, trial: Addres
   const { services, occupied, namespaces } = state;
   const [before, after] = [new PoolIndex(state.config.pools), new PoolIndex(config.pools)];
   for (const service of services) {
-    // As the live configuration judges: only what a Service may hold now counts.
+    // The live configuration judges in the same way: only addresses that a Service may hold now count.
     const held = {
       addresses: recordedAddresses(service),
       mayHoldSeveral: mayHoldSeveral(service),

@@ -18,7 +18,7 @@ export interface PrefixChange {
   readonly prefix: string;
   readonly peer: string;
   readonly change: "announced" | "withdrawn" | "changed";
-  /** In words; empty if there are none. */
+  /** In words; empty for no routes. */
   readonly before: string;
   readonly after: string;
   readonly nodes: readonly string[];
@@ -39,7 +39,7 @@ export interface ConfigChange {
   /** Services with addresses that would have no pool -> these. The configuration is refused then, unless the ConfigMap allows it. */
   readonly stranded: ReadonlyMap<string, readonly string[]>;
   readonly services: readonly ServiceChange[];
-  /** Services that keep what they have. */
+  /** Services that keep their addresses. */
   readonly kept: number;
   readonly pools: readonly PoolChange[];
   readonly sessions: readonly SessionChange[];

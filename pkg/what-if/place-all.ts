@@ -91,7 +91,7 @@ class Owned {
   constructor(state: ClusterState) {
     this.#state = state;
     const { active, owners } = state;
-    // As a speaker sees it that owns nothing itself, and knows what all others gossip.
+    // The view of a speaker that owns nothing itself, and knows the gossip of all others.
     this.#sticky = new StickyOwners("", {
       isParticipating: (node) => active.includes(node),
       owners: (address) => {
@@ -114,7 +114,7 @@ class Owned {
     return hasOwners(pool) && isOnLan(address, this.#nodesOf(pool));
   }
 
-  /** Which nodes have room for more depends on all addresses that stay where they are. */
+  /** All sticky addresses together decide which nodes have room for more. */
   announceSticky(held: HeldAddress, pool: Pool): void {
     if (this.#isSticky(pool)) this.#place(held, pool);
   }

@@ -10,7 +10,7 @@ export interface SessionChange {
    * where that was up. `changes`: the session goes on with other settings.
    */
   readonly change: "starts" | "ends" | "restarts" | "may restart" | "changes";
-  /** Settings that are others. Of BGP those that take a new session. */
+  /** Settings that change. For BGP, settings that take a new session. */
   readonly because: readonly string[];
   readonly nodes: readonly string[];
 }

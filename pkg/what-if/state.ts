@@ -4,7 +4,7 @@ import type { Address } from "#pkg/net";
 import { type Holder, heeded, type KnownReachability } from "#pkg/placement";
 import { asksFor, backendKeyOf, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 
-/** A cluster, as far as it matters for who has and who announces which address. */
+/** The part of a cluster that decides on addresses and announcers. */
 export interface ClusterState {
   readonly config: Config;
   /** The ConfigMap allows a configuration that leaves no pool for addresses in use. */

@@ -28,7 +28,7 @@ import type {
   ServiceRow,
 } from "./rows.ts";
 
-/** The latest that one process said, by what was asked; undefined: it was not asked, or did not answer. */
+/** The latest answers of one process, by question; undefined: it was not asked, or did not answer. */
 export interface Heard {
   readonly target: Target;
   /** Why the last question was not answered. */
@@ -50,7 +50,7 @@ export interface Heard {
 /**
  * The answers of all processes, as one model. Rows and tables that say the same as in `before` are the same objects; events are as they
  * were.
- * @param whole the list of all Services of one speaker; the others say what is not well
+ * @param whole the list of all Services of one speaker; the others report problems only
  */
 export function buildModel(before: Model, heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): Model {
   const speakers = heard.filter(({ target }) => target.program === "speaker");

@@ -20,9 +20,9 @@ export interface Cell {
   readonly range: AddressRange;
   readonly marks: readonly Mark[];
   readonly use: Use;
-  /** For whom some of it is kept, in words. */
+  /** Owners of reservations in it, in words. */
   readonly keptFor: readonly string[];
-  /** Of its addresses, how many are not free, from 0 to 1. */
+  /** Share of its addresses that are not free, from 0 to 1. */
   readonly fill: number;
 }
 
@@ -45,7 +45,7 @@ export function rangesOf(texts: readonly string[]): readonly AddressRange[] {
   return texts.map((text) => parseRange(text)).filter((range) => range instanceof AddressRange);
 }
 
-/** Those in the range, of a sorted list. */
+/** Marks in the range, from a sorted list. */
 export function marksIn(marks: readonly Mark[], range: AddressRange): readonly Mark[] {
   const from = lowerBound(marks, (address) => address.compare(range.first) >= 0);
   const to = lowerBound(marks, (address) => address.compare(range.last) > 0);

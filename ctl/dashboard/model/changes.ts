@@ -53,7 +53,7 @@ export function keepRows<Row extends AnyRow>(before: ReadonlyMap<string, Row>, a
   return isSame ? before : kept;
 }
 
-/** Of plain data, as JSON has it. */
+/** Compares plain data, as in JSON. */
 function isEqual(one: unknown, other: unknown): boolean {
   if (one === other) return true;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;

@@ -62,14 +62,14 @@ function summarized(found: readonly (NewEvent | Move)[]): NewEvent[] {
   ];
 }
 
-/** A table with what is new, and without what is too old. @param last the number of the latest event so far */
+/** A table with the new events, and without events that are too old. @param last the number of the latest event so far */
 export function withEvents(
   events: Table<EventRow>,
   found: readonly Omit<EventRow, "id">[],
   last: number,
 ): { readonly events: Table<EventRow>; readonly last: number } {
   if (found.length === 0) return { events, last };
-  // Of thousands that come at once, as when a pool is taken away, the first ones tell what happened.
+  // The first of thousands of events at once, as when a pool is taken away, tell enough.
   const some = found.slice(0, maxEvents).map((one, index): EventRow => Object.assign({ id: `${last + 1 + index}` }, one));
   const all = [...events.values(), ...some].slice(-maxEvents);
   return { events: new Map(all.map((one) => [one.id, one])), last: last + some.length };
@@ -168,7 +168,7 @@ function outageEvents(old: AboutRow | undefined, now: AboutRow | undefined): rea
 }
 
 function processEvents(old: ProcessRow | undefined, now: ProcessRow | undefined): readonly NewEvent[] {
-  if (now === undefined || old === undefined) return []; // Of speakers their nodes tell; of controllers the one that leads.
+  if (now === undefined || old === undefined) return []; // Their nodes tell about speakers; the leader matters among controllers.
   const subject = `node/${now.node}`;
   const found: NewEvent[] = [];
   if (now.leads && !old.leads) found.push({ subject, what: `${now.id} leads`, why: "", state: "Ready" });

@@ -23,7 +23,7 @@ export interface ServiceRow {
   readonly verdict: RowVerdict;
 }
 
-/** What the controller says of a pool; without its facts while no controller answers. */
+/** The controller's facts about a pool; left out while no controller answers. */
 export interface PoolRow extends Omit<PoolAnswer, "pool" | "verdict"> {
   readonly id: string;
   /** In the order of the configuration. */
@@ -83,7 +83,7 @@ export interface BfdRow {
 
 /** A controller or speaker. */
 export interface ProcessRow {
-  /** Of its Pod. */
+  /** Name of its Pod. */
   readonly id: string;
   readonly program: string;
   readonly node: string;
@@ -113,7 +113,7 @@ export interface EventRow {
   readonly state: Verdict["state"];
 }
 
-/** Which cluster is shown. */
+/** The cluster that is shown. */
 export interface AboutRow {
   readonly id: "about";
   /** Such as the kubeconfig's context. */

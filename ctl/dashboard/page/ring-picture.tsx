@@ -7,7 +7,7 @@ import { counted, plain } from "./text.ts";
 
 const width = 720;
 const height = 340;
-// Of more nodes only those lines are drawn that say that something is wrong.
+// With more nodes only lines that show a problem are drawn.
 const maxMeshed = 16;
 // Names of more would lie on one another; all are in the table.
 const maxLabelled = 16;

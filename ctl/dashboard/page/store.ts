@@ -28,7 +28,7 @@ export function useStream(): Shown {
   return shown;
 }
 
-/** Where the page is: a view, and what is explained beside it. */
+/** Position of the page: a view, and the explanation beside it. */
 export interface PageLocation {
   readonly view: string;
   readonly explain: string | undefined;
@@ -38,7 +38,7 @@ export interface PageLocation {
   readonly nodes: readonly string[];
 }
 
-/** As the part of the address behind `#`. */
+/** The part of the address behind `#`. */
 export function placeText({ view, explain, what, nodes = [] }: Partial<PageLocation>): string {
   const query = new URLSearchParams();
   if (explain !== undefined) query.set("explain", explain);

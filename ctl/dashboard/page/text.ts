@@ -3,12 +3,12 @@ import { age as ageIn, maskControls, plural } from "#pkg/text";
 /** Text of others, without characters that reorder or hide the text beside it. */
 export const plain = maskControls;
 
-/** Such as `45 s`, `12 min`, `3 h` or `5 d`; empty for what is no date. */
+/** An age such as `45 s`, `12 min`, `3 h` or `5 d`; empty for text that is no date. */
 export function age(since: string, now: Date): string {
   return ageIn(since, now, [" s", " min", " h", " d"]);
 }
 
-/** Such as `1,234`, or `2^64` for what nobody counts. */
+/** A number such as `1,234`, or `2^64` if nobody counts that far. */
 export function count(number: number): string {
   if (number < 1e9) return number.toLocaleString("en");
   const power = Math.log2(number);

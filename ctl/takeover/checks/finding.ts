@@ -2,7 +2,7 @@
 export interface TakeoverFinding {
   /** `error`: solve it first. `warning`: something is different afterwards. `note`: good to know. */
   readonly severity: "error" | "warning" | "note";
-  /** Which check found it; for programs. */
+  /** The check that found it; for programs. */
   readonly check: string;
   readonly found: string;
   readonly where: string;

@@ -180,7 +180,7 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
   return findings;
 }
 
-// Of MetalLB's manifests for FRR mode.
+// Names in MetalLB's manifests for FRR mode.
 const frrNames: ReadonlySet<string> = new Set(["frr", "reloader", "frr-metrics", "cp-frr-files", "cp-reloader", "cp-metrics"]);
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 

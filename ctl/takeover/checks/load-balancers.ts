@@ -20,7 +20,7 @@ import type { TakeoverFinding } from "./finding.ts";
 
 /** The Services that a load balancer serves, by their class. */
 interface Claims {
-  /** Those without a class. */
+  /** Whether it serves Services without a class. */
   readonly classless: boolean;
   readonly classes: readonly string[] | "every";
 }
@@ -28,7 +28,7 @@ interface Claims {
 interface Product {
   readonly name: string;
   readonly isIts: (container: Raw) => boolean;
-  /** Of its objects, where the image may have any name. */
+  /** Label of its objects, where the image may have any name. */
   readonly label?: RegExp;
   /** The Services that one of its containers serves, by arguments and environment. */
   readonly claims: (container: Raw) => Claims;
@@ -190,7 +190,7 @@ function claimsOfPureLb(container: Raw): Claims {
   return { classless: isDefault, classes: ["purelb.io/purelb", "purelb.io/purelbv2"] }; // Its first and its second API.
 }
 
-/** Its operator gives addresses as soon as there is a pool, and takes those away that it did not give, whatever a pool selects. */
+/** Its operator gives addresses as soon as there is a pool, and takes foreign addresses away, with any selectors of the pool. */
 function partsOfCilium({ ciliumPools, ciliumConfig }: ClusterView) {
   const settings = fields(ciliumConfig?.data);
   const byDefault = text(settings["default-lb-service-ipam"]) || "lbipam";
@@ -216,7 +216,7 @@ function partsOfCilium({ ciliumPools, ciliumConfig }: ClusterView) {
   return parts;
 }
 
-/** It serves Services with its annotation, whatever their class. */
+/** It serves Services with its annotation, of any class. */
 function checkOpenElb({ services }: ClusterView, places: readonly Place[], ours: LoadBalancerClasses): TakeoverFinding[] {
   const place = places.find(({ containers }) =>
     containers.some(({ image }) => /(^|[/-])openelb(-(controller|speaker|manager))?(:|@|$)/.test(text(image))),
@@ -259,7 +259,7 @@ function isSetElsewhere({ env, envFrom }: Raw, name: string): boolean {
   return variable === undefined ? listOf(envFrom).length > 0 : variable.valueFrom !== undefined;
 }
 
-/** As Go's `strconv.ParseBool` reads it. */
+/** Reads like Go's `strconv.ParseBool`. */
 function isTrue(value: string): boolean {
   return ["1", "t", "T", "true", "TRUE", "True"].includes(value);
 }

@@ -3,7 +3,7 @@ import { type ClusterView, fields, helmReleaseOf, listOf, metadata, type Raw, te
 import type { TakeoverFinding } from "./finding.ts";
 
 const check = "pod-security-policy";
-const maxReleaseBytes = 64 << 20; // A Secret has a megabyte at most, which expands to a thousand times as much where somebody means it to.
+const maxReleaseBytes = 64 << 20; // A Secret has a megabyte at most, which a hostile one expands to a thousand times as much.
 
 /** MetalLB's manifests and its chart made PodSecurityPolicies, and rights to use them; Kubernetes 1.25 removes the kind. */
 export function checkPodSecurityPolicies(view: ClusterView): TakeoverFinding[] {
@@ -102,7 +102,7 @@ function storedManifest(revisions: readonly Raw[]): string | undefined {
   }
 }
 
-/** As MetalLB's manifests name and label them, or its chart, which puts the release in front. */
+/** Whether MetalLB's manifests or its chart, which puts the release in front, give this name and label. */
 function isMetallbsPolicy(policy: Raw): boolean {
   const { name, labels } = metadata(policy);
   if (labels.app === "metallb") return name === "controller" || name === "speaker";

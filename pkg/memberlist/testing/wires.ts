@@ -6,7 +6,7 @@ import type { Wire } from "../codec/wire.ts";
 export const key = Buffer.from("0123456789abcdef");
 export const nonce: Uint8Array = Uint8Array.from({ length: 12 }, (_, index) => index);
 
-/** Those whose nodes understand each other: none sends plaintext that the others refuse. */
+/** Settings whose nodes understand each other: no node sends plaintext that the others refuse. */
 export const anyWire: fc.Arbitrary<Wire> = fc
   .record(
     {

@@ -203,7 +203,7 @@ export class FakeNetbox implements AsyncDisposable {
   }
 }
 
-/** What answers in its place; undefined where it answers itself. */
+/** The answer of something in its place; undefined if it answers itself. */
 function refusalOf(fault: Fault | undefined): { status: number; headers: Record<string, string>; body: string } | undefined {
   const json = { "content-type": "application/json" };
   if (fault === "redirect") return { status: 301, headers: { location: "https://elsewhere.example.com/" }, body: "" };

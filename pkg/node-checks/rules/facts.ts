@@ -7,7 +7,7 @@ import type { Route } from "./route-codec.ts";
 export interface Facts {
   /** This node's name. */
   readonly node: string;
-  /** Every interface. That of kube-proxy is without addresses here: they may be thousands, and it is known what they are. */
+  /** Every interface. kube-proxy's interface is without its addresses here, which may be thousands and are all of Services. */
   readonly interfaces: readonly Interface[];
   /** The main table, which does not have the subnets of interfaces in a VRF. */
   readonly routes: readonly Route[];
@@ -29,7 +29,7 @@ export interface KernelFacts {
   readonly placed: ReadonlySet<string>;
   /** Interfaces on which addresses and routes of such pools are kept. */
   readonly interfaces: readonly KeptInterface[];
-  /** As kube-proxy tells it; undefined where none answers. */
+  /** The configuration that kube-proxy reports; undefined without an answer. */
   readonly kubeProxy: KubeProxyConfiguration | undefined;
   /** Where flannel has the other nodes send what is for Pods of this one. */
   readonly flannelAddresses: readonly Address[];
@@ -78,7 +78,10 @@ export interface InterfaceAddress {
   readonly prefix: Prefix;
 }
 
-/** As they are in effect: the larger one of the interface's own and that of `all`, but for `disableIpv6`, which is its own. */
+/**
+ * Settings in effect: the larger value of the interface's own and that of `all`, except for `disableIpv6`, which is the interface's
+ * own.
+ */
 export interface Settings {
   readonly rpFilter: number;
   readonly arpIgnore: number;

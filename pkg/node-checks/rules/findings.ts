@@ -37,7 +37,7 @@ export interface StrictArpFinding {
   readonly interfaces: readonly { readonly name: string; readonly value: number }[]; // Never empty; values are those in effect.
 }
 
-/** The kernel answers for an address of a pool by itself, whoever announces it. */
+/** The kernel answers for an address of a pool by itself, also while another node announces it. */
 export interface AddressBoundFinding {
   readonly check: "addressBound";
   readonly interface: string;
@@ -83,7 +83,7 @@ export interface NodePortsFinding {
   readonly check: "nodePorts";
   readonly pool: string;
   readonly interface: string;
-  readonly nodePortAddresses: readonly string[]; // Of kube-proxy's configuration; none where it has the default.
+  readonly nodePortAddresses: readonly string[]; // Addresses in kube-proxy's configuration; empty for the default.
 }
 
 /** A program that removes foreign settings manages an interface on which addresses or routes are kept. */
@@ -189,7 +189,7 @@ function isSetting(one: string | Address | Prefix | InterfaceSetting): one is In
   return typeof one === "object" && "value" in one && "name" in one;
 }
 
-/** `message`: what was found and where, and what comes of it; `next`: what to change. */
+/** `message`: the trouble, its place and its consequence; `next`: the remedy. */
 type Words = Pick<Verdict, "message" | "next">;
 
 function wordsOf(finding: Finding): Words {

@@ -86,8 +86,8 @@ function holdsPoolAddresses(facts: Facts, { name, eligible, addresses }: Interfa
 }
 
 /**
- * On an eligible interface the kernel answers for its addresses whatever its settings, and so it does on every node that has them: an address
- * of the node's own may be a Service's, of protocol interface too.
+ * On an eligible interface the kernel answers for its addresses with any settings, on every node that has them: an address of the node's
+ * own may also be a Service's, of protocol interface too.
  */
 function* addressBound(facts: Facts): Iterable<AddressBoundFinding> {
   for (const { name, addresses } of eligible(facts))

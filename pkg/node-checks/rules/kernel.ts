@@ -13,7 +13,7 @@ import {
 import { answersArp, defaultRoute, eligible } from "./lookups.ts";
 
 /**
- * The reverse path filter and pools of protocol interface. Their packets come by whatever interface leads to the routers. Nobody can tell
+ * The reverse path filter and pools of protocol interface. Their packets come by any interface that leads to the routers. Nobody can tell
  * from settings which that is; an interface with a route through a gateway has routers. A strict filter there drops packets of clients
  * whose route leaves by another interface, as with a default route elsewhere (RFC 3704, section 2.2).
  */
@@ -76,7 +76,7 @@ export function* promoteSecondaries({ kernel: { interfaces } }: Facts): Iterable
     if (hasSubnets && promoteSecondaries === 0) yield { check: "promoteSecondaries", interface: name };
 }
 
-/** flannel chooses among the addresses of an interface when it starts, and keeps what it has chosen. */
+/** flannel chooses among the addresses of an interface when it starts, and keeps its choice. */
 export function* flannelAddress({ kernel: { pools, flannelAddresses } }: Facts): Iterable<FlannelAddressFinding> {
   for (const address of flannelAddresses) {
     const pool = pools.find(({ ranges }) => ranges.some((range) => range.contains(address)));

@@ -22,7 +22,7 @@ export function bestRoute({ routes }: Facts, wanted: (route: Route) => boolean):
 }
 
 const arpSettings = [
-  // 3 leaves out addresses of scope host alone, and what is above means nothing, save 8: no answers at all.
+  // 3 leaves out only addresses of scope host, and higher values mean nothing, except 8: no answers at all.
   { setting: "arp_ignore", wanted: 1, field: "arpIgnore", accepted: [1, 2, 8] },
   { setting: "arp_announce", wanted: 2, field: "arpAnnounce", accepted: [2] },
 ] as const;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./route-codec.ts";
 
-// As Linux 6.18 wrote it, without the blanks at the ends of lines.
+// Written by Linux 6.18, without the blanks at the ends of lines.
 const ipv4 = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	0200000A	0003	0	0	100	00000000	0	0	0
 eth0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0

@@ -5,7 +5,7 @@ const isDegraded = ["Degraded"] as const;
 /** Pending without a session, Degraded with one. */
 const isEither = ["Pending", "Degraded"] as const;
 
-/** Of BGP peers, by each node that has a session with them. */
+/** Causes on BGP peers, by each node that has a session with them. */
 export const peerCauses = {
   established: {
     states: ["Ready"],
