@@ -17,7 +17,7 @@ export interface RequestInfo {
 export interface Fault {
   /** How many requests it befalls. */
   readonly times: number;
-  /** Which requests; all when absent. */
+  /** Requests that it affects; all when absent. */
   readonly matches?: (request: RequestInfo) => boolean;
   /** An answer with this code, an answer that comes late, or none at all. */
   readonly effect:

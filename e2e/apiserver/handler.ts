@@ -63,7 +63,7 @@ export class Handler {
     this.#authorizer = new Authorizer(options.store);
   }
 
-  /** Never rejects: whatever goes wrong becomes an answer. */
+  /** Never rejects: every failure becomes an answer. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "GET", url = "/" } = request;
     const [path = "", search = ""] = url.split("?", 2);
@@ -103,7 +103,7 @@ export class Handler {
       this.#authorize(user, requiredAction(target, query));
       const resource = target.type === "path" ? undefined : resourceAt(target.group, target.version, target.plural);
       if (target.type === "path" || resource?.kind !== "Pod" || target.subresource !== "portforward") throw unknownPath();
-      // As the real API does since 1.35: a WebSocket is a GET, whose right alone would not do.
+      // The real API does so since 1.35: a WebSocket is a GET, and the right to GET alone must not be enough.
       this.#authorize(user, requiredAction({ ...target, verb: "create" }, query));
       const { dial, registry } = this.#options;
       const pod = registry.get(resource, target.namespace, target.name ?? "");

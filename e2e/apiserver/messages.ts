@@ -53,7 +53,7 @@ export function send(response: ServerResponse, code: number, body: string | Uint
   response.end(content);
 }
 
-/** Answers with a Status; whatever is no `ApiError` is an internal error, with its stack. */
+/** Answers with a Status; an error that is no `ApiError` is an internal error, with its stack. */
 export function sendError(response: ServerResponse, error: unknown): void {
   const apiError =
     error instanceof ApiError

@@ -43,7 +43,7 @@ function carryOut(document: Json, operation: JsonObject): Json {
     case "copy":
       return add(document, path, read(document, pointer(operation.from)));
     case "test":
-      if (value === null && isAbsent(document, path)) return document; // As the API server's library has it.
+      if (value === null && isAbsent(document, path)) return document; // The API server's library does so.
       if (!equal(read(document, path), value)) throw cannot(`testing value ${operation.path} failed`);
       return document;
     default:

@@ -17,7 +17,7 @@ async function start(dial: ApiServerOptions["dial"]): Promise<ApiServer> {
   return server;
 }
 
-/** Opens a forwarded port with the client library. `failed` has what comes on the channel for that. */
+/** Opens a forwarded port with the client library. `failed` has the data of the error channel. */
 async function forward(server: ApiServer, pod: string, identity?: Identity): Promise<{ stream: Duplex; failed: Duplex }> {
   const config = new KubeConfig();
   config.loadFromString(server.kubeconfig(identity));

@@ -29,8 +29,8 @@ export function checkRuns(pod: KubeObject): void {
 }
 
 /**
- * Joins the streams of a WebSocket to ports of a Pod. For each port, by its place, there are two channels: 2n has what is sent and
- * received, 2n+1 why that ended. The first message on either is the port, the lower octet first.
+ * Joins the streams of a WebSocket to ports of a Pod. For each port, by its place, there are two channels: 2n has the data, 2n+1
+ * the reason of the end. The first message on either is the port, the lower octet first.
  */
 export function forwardPorts(upgrade: Upgrade, ports: readonly number[], dial: (port: number) => Promise<Duplex>): void {
   const { request, socket, head } = upgrade;

@@ -10,7 +10,7 @@ import type { Store } from "./store.ts";
 import { metadataErrors } from "./validation.ts";
 
 export interface WriteOptions {
-  /** Which part of the object the write may change: all but `status`, only `status` (and metadata), or both. Default: "spec". */
+  /** The part of the object that the write may change: all but `status`, only `status` (and metadata), or both. Default: "spec". */
   readonly scope?: "spec" | "status" | "all";
   /** Checks and answers as if, but stores nothing. */
   readonly dryRun?: boolean;
@@ -251,7 +251,7 @@ const systemFields = [
   "managedFields",
 ];
 
-/** `metadata` with what only the server writes taken from `system`, whatever the request says of it. */
+/** `metadata` with the fields of the server taken from `system`, not from the request. */
 function withSystemFields(metadata: ObjectMeta, system: JsonObject): ObjectMeta {
   const present = systemFields.filter((name) => system[name] !== undefined);
   const own = without(metadata, ...systemFields) as ObjectMeta;

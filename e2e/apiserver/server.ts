@@ -66,7 +66,7 @@ export type Identity = { readonly name: string; readonly groups: readonly string
 
 const tokenLifetime: Millis = 24 * 3600 * 1000;
 
-/** A Kubernetes API in this process; see the package's description for what it does and does not do. */
+/** A Kubernetes API in this process; the package's description has its scope. */
 export class ApiServer implements AsyncDisposable {
   readonly #options: ApiServerOptions;
   readonly #clock: Clock;

@@ -3,7 +3,7 @@ import { without } from "./json.ts";
 import type { KubeObject } from "./objects.ts";
 import type { Resource } from "./resource.ts";
 
-/** One stored version of an object. Its JSON is made once, whoever asks. */
+/** One stored version of an object. Its JSON is made once, for all readers. */
 export class Entry {
   readonly object: KubeObject;
   #fields: string | undefined;
@@ -17,7 +17,7 @@ export class Entry {
     return `{"kind":"${kind}","apiVersion":"${apiVersion}",${this.#body.slice(1)}`;
   }
 
-  /** As an item of a list, where the real API leaves out what the list already says: kind and version. */
+  /** The object as an item of a list, where the real API leaves out the list's own fields: kind and version. */
   get itemJson(): string {
     return this.#body;
   }
@@ -151,7 +151,7 @@ export class Store {
 
   /** Forgets the history, so that every older resource version and `continue` token has expired. */
   compact(): void {
-    this.#version++; // As a compaction never spares the version that a client saw last.
+    this.#version++; // A compaction never spares the version that a client saw last.
     for (const collection of this.#collections.values()) {
       collection.history.length = 0;
       collection.snapshots.clear();

@@ -5,7 +5,7 @@ import { eventLine, type Rendering } from "./rendering.ts";
 import { groupVersion, type Resource } from "./resource.ts";
 import { type Change, Entry, type Store } from "./store.ts";
 
-/** Which objects a request is about. */
+/** The objects that a request is about. */
 export interface Selection {
   /** All there are: then changes need not be looked at. */
   readonly everything: boolean;

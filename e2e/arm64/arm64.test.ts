@@ -10,7 +10,8 @@ const project = resolve(import.meta.dirname, "../..");
 // Tests that depend on the processor: struct layouts, the order of octets, the foreign functions; and the arithmetic of codecs.
 const groups: Record<string, { files: string; except?: string }> = {
   "addresses and octets": { files: "pkg/{net,octets}/**/*.test.ts" },
-  // qemu does not know IP_MINTTL, SO_MEMINFO, SO_ATTACH_REUSEPORT_CBPF and SO_PEERNAME, and what a test starts in a namespace of its own has no qemu.
+  // qemu does not know IP_MINTTL, SO_MEMINFO, SO_ATTACH_REUSEPORT_CBPF and SO_PEERNAME, and programs that a test starts in a namespace of
+  // its own have no qemu.
   "system calls": {
     files: "pkg/linux/**/*.test.ts",
     except:

@@ -50,7 +50,7 @@ export const arpForgedAfterFailure: Scene = {
     const last = () => rounds().at(-1)?.macs ?? {};
     const isAnswered = (address: string) => last()[address]?.length === 1;
     await waitFor("each address to be answered", () => addresses.every(isAnswered), { timeout: 20_000 });
-    // The one that has most: whoever takes over from it would leave that to it.
+    // The node with most addresses: a node that takes over from it would leave that to it.
     const had = macs.map((mac) => addresses.filter((address) => last()[address]?.includes(mac)));
     const node = had.indexOf(had.toSorted((a, b) => b.length - a.length)[0] ?? []);
     const [dead, mac = ""] = [cluster.nodes[node], macs[node]];

@@ -17,7 +17,10 @@ function isFalse(line: string, killed: string): boolean {
   return line.includes('"member failed"') && !line.includes(`"member":"${killed}"`);
 }
 
-/** A node dies while the main threads of all have as much to do as clients can give them. Nobody else may be taken for dead, or answer besides. */
+/**
+ * A node dies while clients give the main threads of all nodes as much work as they can. Nobody else may be taken for dead, or answer
+ * besides.
+ */
 export const clientsAndKill: Scene = {
   name: "clients-and-kill",
   tried: `in a cluster of 3 with ${services} Services, 600 connections for each node read /metrics as fast as they are answered, and ${rounds} times a speaker is killed and started again`,

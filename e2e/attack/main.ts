@@ -1,7 +1,7 @@
 /**
- * Attacks a speaker in a network of namespaces, one scene after another, and prints for each what was tried, for how long and what it did:
- * `node e2e/attack/main.ts [NAME…]`, all of them without a name. Exits with 1 when a speaker did what no attack may make it do. Needs root
- * where a scene needs FRR.
+ * Attacks a speaker in a network of namespaces, one scene after another, and prints each attack, its duration and its effect: `node
+ * e2e/attack/main.ts [NAME…]`, all of them without a name. Exits with 1 when a speaker did something that no attack may make it do. Needs
+ * root where a scene needs FRR.
  */
 import { arpForged } from "./arp-forged.ts";
 import { arpForgedAfterFailure } from "./arp-forged-after-failure.ts";

@@ -25,7 +25,7 @@ function burn(): Disposable {
   };
 }
 
-/** The MAC address that answers for an address; undefined where none does within a second. */
+/** The MAC address that answers for an address; undefined without an answer within a second. */
 async function holder(from: Host, address: string): Promise<string | undefined> {
   const { stdout } = await from.run(["arping", "-r", "-c", "1", "-w", "1", "-i", "eth0", address]);
   return /^[0-9a-f:]{17}$/m.exec(stdout.toLowerCase())?.[0];

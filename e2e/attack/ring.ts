@@ -139,7 +139,7 @@ const connectionsPerSecond = 11_000;
 const connectionSeconds = 10;
 const maxLoad = 0.1; // Share of a core.
 
-/** Floods a node with connections while `during` runs. @returns what the node's process takes of a core, and what the flood did */
+/** Floods a node with connections while `during` runs. @returns the node's share of a core, and the flood's effect */
 async function floodConnections(target: RingProcess, sources: readonly string[], during: () => Promise<void>) {
   const file = fileURLToPath(new URL("./connection-flood.ts", import.meta.url));
   const argv = [file, target.address, `${target.port}`, `${connectionsPerSecond}`, ...sources];
@@ -176,7 +176,7 @@ export const ringConnectionFlood: Scene = {
     let holds = true;
     for (const [index, [name, addresses]] of Object.entries(sources).entries()) {
       const late = { name: `late-${index}`, address: beside(first, 100 + index), port: first.port, key, flags };
-      // As with a Pod of which the API tells: who is there already asks it, in vain.
+      // The member that is there asks it in vain, like a Pod that the API names too early.
       await first.join({ address: late.address, port: late.port }).catch(() => undefined);
       await using process = await Ring.start("ingot", late);
       let joinedIn: number | undefined;
@@ -256,7 +256,7 @@ const replaySeconds = 10;
 /** By then no member knows one as a node that left before the packets were sent. */
 const forgottenAfterMillis = 40_000;
 
-/** Passes connections on to a member, and keeps what whoever opens them writes. */
+/** Passes connections on to a member, and keeps the clients' octets. */
 class Tap implements AsyncDisposable {
   readonly address: string;
   readonly port: number;

@@ -25,7 +25,7 @@ export function configuration(addresses: readonly string[], pools = mainPool): s
 
 /** Actions of a hostile router. */
 export interface Flood {
-  /** Of `hostile-router.ts`. */
+  /** Mode of `hostile-router.ts`. */
   readonly mode: "refresh" | "update" | "malformed" | "keepalive";
   /** How much it sends at once. */
   readonly octets: number;

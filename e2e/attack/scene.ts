@@ -1,4 +1,4 @@
-/** One attack on a running speaker: what is tried, and what has to stay as it was. */
+/** One attack on a running speaker: the attempt, and the state that has to stay. */
 export interface Scene {
   readonly name: string;
   /** One sentence: who sends what, how much of it. */

@@ -46,7 +46,7 @@ interface Cost {
   readonly bytes: number;
 }
 
-/** Fills the subject, then frees a random part of what it holds and gives it again. */
+/** Fills the subject, then frees a random part of its addresses and gives them again. */
 function measure(subject: Subject, requests: readonly AddressRequest[], shuffled: readonly AddressRequest[]): Cost {
   collectGarbage();
   const before = process.memoryUsage().heapUsed;

@@ -48,7 +48,7 @@ export class ArpAsker implements Disposable {
     return sender;
   }
 
-  /** Takes in what has arrived. @returns the announcements */
+  /** Takes in the frames that have arrived. @returns the announcements */
   listen(): readonly Announced[] {
     const now = monotonicNow();
     const announced: Announced[] = [];

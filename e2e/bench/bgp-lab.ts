@@ -17,7 +17,7 @@ const kubeconfig = "/run/admin.conf"; // In the lab.
 export interface Measured extends AsyncDisposable {
   readonly process: LabProcess;
   readonly usage: ProcessUsage;
-  /** As of `performance.now`. */
+  /** A time of `performance.now`. */
   readonly started: number;
 }
 

@@ -1,8 +1,8 @@
 /**
- * How fast routes reach a router by BGP, and what that costs: the bundled speaker with the manifest's flags, against the tests' API
+ * Measures how fast routes reach a router by BGP, and the cost: the bundled speaker with the manifest's flags, against the tests' API
  * server and BIRD in a network of namespaces. Beside it, in the same run, a BIRD in the speaker's place that announces the same prefixes,
- * which it reads from its configuration. MetalLB's figures are those of v0.12.1 on a machine of the same kind.
- * Run it with `node e2e/bench/bgp.bench.ts`; it takes about five minutes.
+ * which it reads from its configuration. MetalLB's figures are those of v0.12.1 on a machine of the same kind. Run it with `node
+ * e2e/bench/bgp.bench.ts`; it takes about five minutes.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -59,7 +59,7 @@ function networks(load: Load): string[] {
   );
 }
 
-/** Waits until each of the routers has as many prefixes. */
+/** Waits until each of the routers has `count` prefixes. */
 async function arrival(birds: readonly Bird[], count: number, { process, usage, started }: Measured): Promise<Arrival> {
   let established: number | undefined;
   const missing = new Set(birds);

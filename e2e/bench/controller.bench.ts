@@ -1,8 +1,8 @@
 /**
- * How fast the controller gives addresses, and what it costs: the bundled process, with the flags of the manifest, against a real API
- * server and etcd on the same machine. Beside the figures stands a bound from the same run, the mean of before and after: a bare client that
- * makes the same writes, as many at once, with nobody deciding. Run it as root with `node e2e/bench/controller.bench.ts [COUNT…]`, with so many
- * Services; 1,000 and then 10,000 of them take some minutes.
+ * Measures how fast the controller gives addresses, and the cost: the bundled process, with the flags of the manifest, against a real API
+ * server and etcd on the same machine. A bound from the same run stands beside the figures, the mean of before and after: a bare client
+ * that makes the same writes, equally many at once, without decisions. Run it as root with `node e2e/bench/controller.bench.ts [COUNT…]`,
+ * where COUNT is a number of Services; 1,000 and then 10,000 of them take some minutes.
  */
 import { chmodSync, closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ import { manifestProgram } from "./manifest-program.ts";
 import { MeasuredProcess, quantile } from "./measure.ts";
 import { BareClient, type RealApi, realApi, runBesideRealApi } from "./real-api.ts";
 
-// As the controller's own.
+// The controller's own limits.
 const [writesAtOnce, eventsAtOnce] = [32, 8];
 const repeats = 50;
 const idleSeconds = 10;

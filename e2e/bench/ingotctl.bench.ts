@@ -67,7 +67,7 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** Runs a command to its end, whatever it finds. */
+/** Runs a command to its end, with any exit status. */
 async function timed([file = "", ...args]: readonly string[]): Promise<{ readonly stdout: string; readonly seconds: number }> {
   const start = performance.now();
   const done = await run(file, args, { maxBuffer: 256 << 20 }).catch((error: { stdout?: string }) => ({

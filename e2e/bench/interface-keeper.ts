@@ -80,7 +80,7 @@ if (import.meta.main) {
     await sleep(renewedSeconds * 1_000);
     const used = process.cpuUsage(cpu);
     for (const text of texts) keeper.want(`nic ${text}`, []);
-    while (countOnNic() > 0) await sleep(100); // Before anybody else listens to what the kernel tells.
+    while (countOnNic() > 0) await sleep(100); // Nobody else listens to the kernel's messages yet.
     print({ type: "renewed", count: wanted, seconds: renewedSeconds, cpuMilliseconds: (used.user + used.system) / 1_000 });
   }
 }

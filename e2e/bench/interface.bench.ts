@@ -37,7 +37,7 @@ await using remote = await startBird(
 );
 await waitFor("the neighbor", async () => (await remote.command("show ospf neighbors")).includes("Full"), { timeout: 30_000 });
 
-// The time of the kernel and BIRD, whoever asks.
+// The time that the kernel and BIRD need for it, with any client.
 await node.run(["ip", "link", "add", "kube-lb0", "type", "bridge"]);
 await node.run(["ip", "link", "set", "kube-lb0", "up"]);
 const lines = Array.from({ length: count }, (_, i) => `addr add 10.79.${i >> 8}.${i & 255}/32 dev kube-lb0`).join("\n");
@@ -94,7 +94,7 @@ console.log(
 await sleep(100);
 await keeper.stop();
 
-/** Waits for so many routes at the router below a prefix. */
+/** Waits for this many routes at the router below a prefix. */
 async function hasRoutes(below: string, wanted: number): Promise<void> {
   const count = async () => /^(\d+) of/m.exec(await remote.command(`show route where net ~ [${below}+] count`))?.[1];
   await waitFor(`${wanted} routes at the router`, async () => (await count()) === `${wanted}`, { timeout: 180_000, every: 10 });

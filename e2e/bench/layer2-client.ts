@@ -79,7 +79,7 @@ function open(protocol: Protocol): PacketSocket {
   return PacketSocket.open(index, EtherType.ipv6, icmpv6Filter([neighborAdvertisement], octets));
 }
 
-/** The same question so many times. */
+/** The same question, this many times. */
 function frames(question: Question, count: number): SendBatch {
   const frame = encode(question);
   const requests = new SendBatch(count, frame.length);

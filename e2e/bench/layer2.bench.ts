@@ -1,8 +1,8 @@
 /**
  * How fast an address is answered for on a LAN, and how often: `Layer2` for an announced address beside the Linux kernel for its own,
- * on the same veth pair in the same run, with the main thread of the process idle and then busy. As root the thread that answers is
- * real-time, as the manifests let it be (`SYS_NICE`); without root it works too, and says that it is not. Run it with
- * `node e2e/bench/layer2.bench.ts`.
+ * on the same veth pair in the same run, with the main thread of the process idle and then busy. As root the thread that answers runs
+ * in real time, as the manifests allow (`SYS_NICE`); without root it works too, and says that it does not. Run it with `node
+ * e2e/bench/layer2.bench.ts`.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +20,7 @@ type Client = typeof client;
 const samples = 1000;
 const rounds = 5;
 const floodMs = 250;
-const tries = 4; // A rate is sustained if one of so many floods is answered whole.
+const tries = 4; // A rate is sustained if one of this many floods is answered whole.
 const rateStep = 25_000;
 const targets = {
   ARP: { kernel: "192.0.2.1", ingot: "192.0.2.100", sender: "192.0.2.2" },

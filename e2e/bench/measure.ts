@@ -23,7 +23,7 @@ export class ProcessUsage {
     return threads.reduce((sum, thread) => sum + this.#spent(thread), 0);
   }
 
-  /** Of its main thread alone. */
+  /** CPU time of its main thread alone. */
   get mainThreadSeconds(): number {
     return this.#spent(this.#pid);
   }

@@ -54,7 +54,7 @@ const purposes: Readonly<Record<string, (permissions: string, file: string) => b
   "heaps of V8, and all else": () => true,
 };
 
-/** Resident memory by what it is for. */
+/** Resident memory by purpose. */
 function printPurposes(pid: number): void {
   const sums = new Map(Object.keys(purposes).map((purpose) => [purpose, 0]));
   let purpose: string | undefined;

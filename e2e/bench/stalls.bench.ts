@@ -30,12 +30,12 @@ const refused: Readonly<Record<string, string>> = {
   "200,000 documents": "---\n".repeat(200_000),
   "2,700 pools with nothing in them": `address-pools: [${"{},".repeat(2_700)}]`,
 };
-/** Of 222 CIDRs each. */
+/** Lists of 222 CIDRs each. */
 const manyCidrs = `${mainPool}- {name: more, protocol: bgp, addresses: [${lines(150, (i) => `"${(0x1000 + i).toString(16)}::1-${(0x1000 + i).toString(16)}:ffff:ffff:ffff:ffff:ffff:ffff:fffe",`)}]}
 `;
 const manyReserved = `${mainPool}- {name: kept, protocol: bgp, addresses: [11.0.0.0/16], reserved: [${lines(47_000, (i) => `11.0.${i >> 8}.${i & 255},`)}]}
 `;
-/** As many as one UPDATE has room for. */
+/** The most that one UPDATE has room for. */
 const manyCommunities = `- {name: main, protocol: bgp, addresses: [10.0.0.0/8], bgp-advertisements: [{communities: [${lines(970, (i) => `64512:${i},`)}]}]}
 `;
 /** All addresses of the Services are in them. */

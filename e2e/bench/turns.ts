@@ -4,7 +4,7 @@ import { type LabProcess, waitFor } from "#e2e/lab";
 /** To be given to Node, so that a process prints how long its turns are. */
 export const probeFlag = `--import=${fileURLToPath(new URL("./turn-probe.ts", import.meta.url))}`;
 
-/** The longest turns of a thread in a time, in milliseconds: by the clock, and what the thread itself used of it. */
+/** The longest turns of a thread in a time, in milliseconds: by the clock, and the thread's own part of it. */
 export interface LongestTurn {
   readonly wall: number;
   readonly cpu: number;
@@ -58,7 +58,7 @@ class ProbeReader {
     }
   }
 
-  /** Until the probe has printed so many lines more. */
+  /** Waits until the probe has printed this many more lines. */
   async wait(count: number): Promise<void> {
     this.read();
     const until = this.#number + count;

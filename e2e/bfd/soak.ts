@@ -1,7 +1,7 @@
 /**
- * Whether 100 sessions (`--sessions`) at 50 ms times 3 hold for 10 minutes (`--minutes`) while the main thread of one side has no time for
- * anything else. The other side is ours too, or with `--peer frr` FRR's bfdd, which has no real time and so may itself be late on a busy
- * machine. Prints what happened, and exits with 1 when a session was down. As root the threads run in real time.
+ * Tests whether 100 sessions (`--sessions`) at 50 ms times 3 hold for 10 minutes (`--minutes`) while the main thread of one side has no
+ * time for anything else. The other side is ours too, or with `--peer frr` FRR's bfdd, which has no real time and so may itself be late on
+ * a busy machine. Prints the events, and exits with 1 when a session was down. As root the threads run in real time.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";

@@ -24,7 +24,7 @@ export type SharedWhat =
 /** Acts that a target does in its own way, if it can. */
 export type OwnWhat =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
-  /** So many threads of a speaker end, soon after one another; the speaker starts each again. */
+  /** This many threads of a speaker end, soon after one another; the speaker starts each again. */
   | { readonly type: "endThreads"; readonly node: number; readonly threads: number }
   /** The node has another address, subnet or link for a while, and its speaker may miss that. */
   | {
@@ -150,7 +150,7 @@ function drawLength(random: Random, what: What): Millis {
 /** One of which works. */
 export const controllers = 2;
 const longActs: ReadonlySet<What["type"]> = new Set(["otherVersion", "otherControllerVersion", "impair"]);
-// In each direction: whoever asks by ARP waits for longer than twice that.
+// The delay in each direction: a host that asks by ARP waits for longer than twice that.
 const maxDelayMs: Millis = 300;
 // A new key is used after 10 s; speakers that are away meanwhile learn of it when they are back.
 const keyRestMs: Millis = 60_000;

@@ -115,7 +115,7 @@ async function configure(api: ApiClient, text: string): Promise<void> {
   await api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: text } });
 }
 
-/** As docs/operations.md has it: the key before is accepted too. */
+/** Follows docs/operations.md: the former key is accepted too. */
 async function rotateKey(api: ApiClient): Promise<void> {
   const secret = { apiVersion: "v1", kind: "Secret", metadata: { namespace, name: "memberlist" } };
   const { data } = (await api.get(secret)) as unknown as { data: Record<string, string> };

@@ -70,7 +70,7 @@ export function spansOf(samples: readonly Pick<Sample, "at" | "answers">[], end:
   return spans;
 }
 
-/** When nobody answered, and what was done to the cluster then that can be the cause. */
+/** The times without an answer, and acts of that time that can be the cause. */
 export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readonly Done[]): Gap[] {
   return [...spans].flatMap(([address, all]) =>
     all
@@ -88,7 +88,10 @@ export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readon
 /** Another node answers in less, also on a busy machine. A bad cable causes many shorter times. */
 export const longMs: Millis = 1_000;
 
-/** The long ones by themselves, the longest first, and what was under way in how many of all; a gap counts for each act that was. */
+/**
+ * The long times by themselves, the longest first, and the number of times for each act that was under way; a time counts for each
+ * of its acts.
+ */
 export function tellGaps(gaps: readonly Gap[]): string[] {
   if (gaps.length === 0) return ["Somebody answered for each address at any time."];
   const all = gaps.map((gap) => Object.assign({}, gap, { length: gap.to - gap.from })).sort((a, b) => b.length - a.length);

@@ -146,7 +146,7 @@ export class Observer {
     }
   }
 
-  /** One that fails while something is done to what it looks at does not count. */
+  /** A look that fails during an act on its subject does not count. */
   async #look({ at, subject, look }: Look): Promise<void> {
     const isTouched = () => subject !== undefined && this.#known.isTouched(subject);
     const wasTouched = isTouched();
@@ -183,7 +183,7 @@ export class Observer {
     return { at: this.#known.now(), hears, members: new Map(this.#members), waiting: new Set(this.#waiting) };
   }
 
-  /** Judged by what was known when it was asked: answers are waited for. */
+  /** Judged by the knowledge at the time of the question, because answers take time. */
   #sample({ at: askedAt, answers }: ArpAnswers): void {
     const at = askedAt - this.#beganAt;
     const later = this.#moments.findIndex((moment) => moment.at > at);

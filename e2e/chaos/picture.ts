@@ -7,7 +7,10 @@ const rowHeight = 22;
 const width = 1_600;
 const colors = ["#4477aa", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"];
 
-/** A picture of who answered when: a row for each address, nodes by colour, red where two did, white where nobody did; below what was done. */
+/**
+ * A picture of the answers over time: a row for each address, nodes by colour, red where two answered, white where nobody did; below it the
+ * acts.
+ */
 export function picture(
   spans: ReadonlyMap<string, readonly Span[]>,
   done: readonly Done[],

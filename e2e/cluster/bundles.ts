@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { build } from "../../build.ts";
 import { digestOfSources } from "./ingot-image.ts";
 
-/** Tests that run may start programs from what was built before something was changed. */
+/** Running tests may start programs from bundles that were built before a change. */
 const keptMs = 24 * 3600_000;
 const cache = resolve(import.meta.dirname, "../../.cache");
 

@@ -10,7 +10,7 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
-/** A command ended with anything but 0, or did not end in time. The message carries the end of what it printed. */
+/** A command ended with anything but 0, or did not end in time. The message has the end of its output. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly stdout: string;

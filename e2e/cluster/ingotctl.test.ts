@@ -133,7 +133,7 @@ suite("ingotctl on a real API server", () => {
     for (const file of readdirSync(crds ?? "").filter((name) => name.endsWith(".yaml")))
       await cluster.kubectl(["create", "-f", join(resolve(crds ?? ""), file)]);
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=5m", "crd", "--all"]);
-    // As it refuses objects without its controller.
+    // The webhook refuses objects without its controller.
     await cluster.kubectl(["delete", "validatingwebhookconfiguration", "metallb-webhook-configuration", "--ignore-not-found"]);
     const samples = join(project, "config-samples");
     for (const name of readdirSync(samples).filter((name) => name.endsWith(".yaml"))) {

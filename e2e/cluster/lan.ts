@@ -35,7 +35,7 @@ export class Host {
     return (await this.#startedRelay()).get(url, timeout);
   }
 
-  /** Opens a TCP port on the caller's 127.0.0.1 that leads to what this host reaches under `address` and `port`. */
+  /** Opens a TCP port on the caller's 127.0.0.1 that leads to `address` and `port` as this host reaches them. */
   async publish(address: string, port: number): Promise<Published> {
     return (await this.#startedRelay()).publish(address, port);
   }

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-// Stands in for MetalLB's chart 0.12.1: what cannot be changed later, or is merged with what comes after, is as there: names, labels,
-// selectors, roles and their bindings, container ports and arguments. Programs of ours run in it.
+// Stands in for MetalLB's chart 0.12.1. Fields that cannot be changed later, or that later values are merged with, are as there:
+// names, labels, selectors, roles and their bindings, container ports and arguments. Programs of ours run in it.
 const release = "{{ .Release.Name }}"; // It contains "metallb", so that objects begin with it.
 const namespace = "{{ .Release.Namespace }}";
 const selector = (component: string) => ({

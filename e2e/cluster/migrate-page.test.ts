@@ -112,7 +112,7 @@ suite("the page on moving from MetalLB", () => {
     }
   }
 
-  /** As an administrator on a host of the cluster's network. */
+  /** Runs a script as an administrator on a host of the cluster's network. */
   function run(script: string): Promise<string> {
     const path = `${join(cluster.directory, "bin")}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
     const environment = [`PATH=${path}`, `KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`];

@@ -34,7 +34,7 @@ true
 export class ClusterNode {
   readonly host: Host;
   readonly #options: NodeOptions;
-  /** Of its files. */
+  /** Folder of its files. */
   readonly directory: string;
   readonly #daemons = new Map<NodeProgram, Daemon>(); // those that were started
   #proxyMode: NodeOptions["proxyMode"];

@@ -207,7 +207,7 @@ step(
       speaker: { tolerations: [{ key: "edge", operator: "Exists" }] },
     };
     await writeFile(join(folder, "metallb-values.yaml"), JSON.stringify(values));
-    // As Helm 3 did it, which they had.
+    // Options of Helm 3, which people had then.
     const asThen = "--namespace metallb-system --values metallb-values.yaml --server-side=false --wait";
     // MetalLB's controller makes it; the one of ours that stands in for it may not.
     await run("kubectl --namespace metallb-system create secret generic metallb-memberlist --from-literal=secretkey=of-MetalLB");

@@ -19,7 +19,7 @@ export interface RealClusterOptions {
   readonly nodes: number;
   /** Path of the Kubernetes binary; see `findKcp`. */
   readonly kcp: string;
-  /** Of kube-proxy; iptables unless given. */
+  /** Mode of kube-proxy; iptables unless given. */
   readonly proxyMode?: NodeOptions["proxyMode"];
   /** After how long a node that says nothing is no longer Ready; 5 minutes unless given, which no busy machine keeps a node silent for. */
   readonly nodeMonitorGraceSeconds?: number;
@@ -55,7 +55,7 @@ export class RealCluster implements AsyncDisposable {
 
   /**
    * Resolves when every node is Ready and the namespace `default` takes Pods.
-   * @throws {Error} with what the machine lacks, or with the end of the logs; nothing is left behind
+   * @throws {Error} with the missing parts of the machine, or with the end of the logs; nothing is left behind
    */
   static async start({
     nodes: nodeCount,

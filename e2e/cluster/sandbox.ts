@@ -27,7 +27,7 @@ echo "$pid"
 cat > /dev/null
 `;
 
-// Around it: what outlives namespaces. It runs when the first process is gone, for whatever reason, and all others with it.
+// Around it: cleans up everything that outlives namespaces. It runs when the first process is gone, for any reason, and all others with it.
 const outside = `
 directory=$1; name=$2; inside=$3
 unshare --mount --net --pid --fork --kill-child sh -c "$inside"

@@ -17,7 +17,7 @@ export function chromiumRefusal(): string | false {
   return chromiumPath() === undefined && "chromium is not installed: on Debian and Ubuntu, apt-get install chromium";
 }
 
-/** For what a page or the cluster behind it does: only a failure takes as long, on a machine of any speed. */
+/** For actions of a page or the cluster behind it: only a failure takes as long, on a machine of any speed. */
 export const patience = { timeout: 120_000 };
 
 export interface ViewerOptions {

@@ -23,7 +23,7 @@ export class DashboardProcess implements AsyncDisposable {
       });
   }
 
-  /** @param kubeconfig its text @throws {Error} with what it printed, where it ends instead */
+  /** @param kubeconfig its text @throws {Error} with its output, if it ends instead */
   static async start(kubeconfig: string): Promise<DashboardProcess> {
     const directory = mkdtempSync(join(tmpdir(), "ingot-dashboard-"));
     const file = join(directory, "kubeconfig");

@@ -9,7 +9,7 @@ export interface PodChanges {
   readonly without?: readonly string[];
 }
 
-// What Node has compiled it keeps as ever, and what is mounted beneath the root stays as it is.
+// Node's compiled code stays writable, and mounts beneath the root stay unchanged.
 const readOnlyRoot = `set -e
 [ ! -d "$NODE_COMPILE_CACHE" ] || mount --bind "$NODE_COMPILE_CACHE" "$NODE_COMPILE_CACHE"
 mount -o remount,bind,ro /
@@ -51,7 +51,7 @@ export function asPod(
   return asContainer(container, argv, { isLab, more });
 }
 
-/** As the chart adds it. */
+/** The capability that the chart adds. */
 function portCapability(args: readonly string[]): string[] {
   const port = Number(args.findLast((text) => text.startsWith("--bgp-port="))?.slice("--bgp-port=".length) ?? 0);
   return port > 0 && port < 1024 ? ["NET_BIND_SERVICE"] : [];

@@ -25,7 +25,7 @@ suite("the demo's cluster", async () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  /** Sends what the client has for an address to one node, whoever announces it. */
+  /** Sends the client's packets for an address to one node, also if another one announces it. */
   const through = async (node: string, address: string): Promise<void> => {
     const [v4, v6] = cluster.node(node).addresses;
     const gateway = address.includes(":") ? v6 : v4;

@@ -39,7 +39,7 @@ export interface DemoClusterOptions {
   readonly speakerNodeArguments?: readonly string[];
   /** Folder with bundles, which then run with the manifests' command, as they do in the image; those of `programFile` when unset. */
   readonly bundles?: string;
-  /** Folder for what the processes print. */
+  /** Folder for the processes' output. */
   readonly logs?: string;
 }
 

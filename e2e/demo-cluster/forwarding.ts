@@ -20,7 +20,7 @@ export interface Target {
   readonly port: number;
 }
 
-/** One address and port to listen on, and where to pass on what comes. */
+/** One address and port to listen on, and the target. */
 export interface Forward {
   readonly protocol: "TCP" | "UDP";
   readonly listen: Target;

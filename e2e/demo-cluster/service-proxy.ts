@@ -1,5 +1,5 @@
-// A process on a node that stands for kube-proxy, in user space: takes in what is sent to the addresses of Services and passes it
-// on to ready endpoints. Unlike kube-proxy it hides the client's address from them, and serves neither cluster addresses nor node
+// A process on a node that stands for kube-proxy, in user space: takes in packets to the addresses of Services and passes them on
+// to ready endpoints. Unlike kube-proxy it hides the client's address from them, and serves neither cluster addresses nor node
 // ports. Flags: --node-name, --kubeconfig.
 import { parseArgs } from "node:util";
 import { SystemClock, systemRandom } from "#pkg/clock";

@@ -25,11 +25,11 @@ export interface WorkloadOptions {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 // A kubelet asks once in the manifest's 5 s. A ready process is asked so seldom that the questions do not count in its cost at rest.
 const probeEveryMs = { whileUnready: 250, whileReady: 1000 };
-const probeTimeoutMs = 1_000; // As a kubelet, unless told otherwise.
+const probeTimeoutMs = 1_000; // A kubelet's default.
 const metricsPort = 7472;
 
 /**
- * A Pod of ours as a process on a host, and what a kubelet does for it: its environment is the one that the manifest asks for, and its
+ * A Pod of ours as a process on a host, with a kubelet's work for it: its environment is the one that the manifest asks for, and its
  * condition Ready follows the process and `/readyz`, at once when the process ends. Nothing restarts it but `start`.
  */
 export class Workload implements AsyncDisposable {

@@ -17,7 +17,7 @@ interface Kept {
   uses: number;
 }
 
-// Once there are as many, others are not looked for: one fault is mostly the same as the next.
+// After this many faults it looks for no others: one fault is mostly the same as the next.
 const maxFindings = 5;
 const maxRecent = 8;
 
@@ -28,7 +28,7 @@ const maxRecent = 8;
 export class Fuzzer {
   readonly findings: FoundFault[] = [];
   executions = 0;
-  /** The most that one did, as a part of what it may. */
+  /** The largest cost of an input so far, as a part of its bound. */
   maxLoad = 0;
   readonly #target: Target;
   readonly #coverage: Coverage;

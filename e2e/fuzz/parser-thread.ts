@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { FoundFault } from "./fuzzer.ts";
 import { CurrentInput, type Report, type Task } from "./task.ts";
 
-// Of its heap: enough for what the fuzzer keeps, and for the largest configuration.
+// Size of its heap: enough for the fuzzer's inputs, and for the largest configuration.
 const heapMb = 1024;
 const lookMs = 500;
 
@@ -15,7 +15,7 @@ export interface ThreadOptions extends Omit<Task, "shared"> {
 
 /**
  * Fuzzes a parser in a thread of its own, which neither an endless loop nor a lack of memory outlives. Either is a finding, and the end.
- * @param onReport called with what has been done so far, now and then and at the end
+ * @param onReport called with the work so far, now and then and at the end
  */
 export async function fuzzInThread(options: ThreadOptions, onReport: (report: Report) => void): Promise<void> {
   const { maxSeconds, file, ...task } = options;

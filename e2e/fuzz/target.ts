@@ -1,10 +1,10 @@
 import type { Random } from "#pkg/clock";
 
-/** A parser, and what is held to be true of it for any input. */
+/** A parser, and its rules for any input. */
 export interface Target {
-  /** As in `make fuzz TARGET=…`. */
+  /** Its name in `make fuzz TARGET=…`. */
   readonly name: string;
-  /** Of inputs that are tried, in octets. */
+  /** Length of inputs, in octets. */
   readonly maxLength: number;
   /** Inputs to begin with, such as captures. */
   readonly seeds: readonly Uint8Array[];
@@ -14,7 +14,7 @@ export interface Target {
   readonly isText: boolean;
   /** Sets right what would be refused at once, such as a length or a checksum. */
   readonly repair?: (input: Uint8Array, random: Random) => Uint8Array;
-  /** Parses it. @throws {Error} for what is wrong with the parser; its own errors about the input do not leave this */
+  /** Parses it. @throws {Error} for a fault of the parser; its own errors about the input do not leave this */
   readonly run: (input: Uint8Array) => void;
   readonly bounds: Bounds;
   /** How many octets its bounds take an input for, where that may stand for much more than it has. */
@@ -29,7 +29,7 @@ export interface Bounds {
   /** Memory that is allocated while it runs: MiB, and octets for each of the input. */
   readonly memory: number;
   readonly memoryPerOctet?: number;
-  /** Processor time, in units of `referenceWork`: for what is not made of blocks, such as regular expressions. */
+  /** Processor time, in units of `referenceWork`: for work outside blocks, such as regular expressions. */
   readonly time: number;
   readonly timePerOctet?: number;
 }

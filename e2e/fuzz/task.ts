@@ -5,7 +5,7 @@ export interface Task {
   readonly name: string;
   /** To begin with. */
   readonly inputs: readonly Uint8Array[];
-  /** Of processor time. */
+  /** Seconds of processor time. */
   readonly seconds: number;
   readonly seed: number;
   /** See `CurrentInput`. */
@@ -17,11 +17,11 @@ export interface Report {
   readonly isLast: boolean;
   readonly executions: number;
   readonly reached: number;
-  /** Of 1. */
+  /** The largest share of a bound, between 0 and 1. */
   readonly maxLoad: number;
   readonly findings: readonly FoundFault[];
   readonly inputs: readonly Uint8Array[];
-  /** Of processor time. */
+  /** Seconds of processor time. */
   readonly seconds: number;
 }
 

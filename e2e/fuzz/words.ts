@@ -4,7 +4,7 @@ import { octetsOf } from "./target.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The numbers and texts that stand in source files: what a parser compares its input with. Numbers in as many octets as they take. */
+/** The numbers and texts in source files, with which a parser compares its input. A number has just the octets that it needs. */
 export function wordsIn(...globs: readonly string[]): Uint8Array[] {
   const files = globs.flatMap((glob) => globSync(glob, { cwd: root })).filter((file) => !file.endsWith(".test.ts"));
   const texts = files.map((file) => readFileSync(`${root}${file}`, "utf8").replaceAll(/^import .*$|\/\/.*$|^\s*\/?\*.*$/gm, ""));

@@ -22,8 +22,8 @@ export const environment: Readonly<Record<string, string>> = {
   ...(compiled && { NODE_COMPILE_CACHE: compiled }),
 };
 
-// Process 1 of the lab. It ends when the other end of its standard input closes, which the kernel does for a parent killed in
-// whatever way, and with it the kernel kills every process of its PID namespace. To ignore SIGCHLD is to reap orphans.
+// Process 1 of the lab. It ends when the other end of its standard input closes, which the kernel does for a parent killed in any way. With
+// it the kernel kills every process of its PID namespace. To ignore SIGCHLD is to reap orphans.
 const init = `
 set -e
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -160,7 +160,7 @@ function childOf({ pid: parent = 0 }: ChildProcess): number {
       // The name, in parentheses, may hold anything; after it come the state and the parent.
       if (Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent) return Number(pid);
     } catch {
-      // That process has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   throw new Error(`Cannot find the child of process ${parent}: none in /proc`);

@@ -36,8 +36,8 @@ export interface Link {
   mac(): Promise<string>;
 }
 
-// As a plain host of today, but without the waits that a test would spend: no duplicate address detection, no router solicitation.
-// An interface that was off gets its IPv6 addresses back, as network managers see to.
+// Settings of a plain host of today, without waits of a test: no duplicate address detection, no router solicitation. An interface that was
+// off gets its IPv6 addresses back, as network managers see to.
 const settings: Readonly<Record<string, number>> = {
   "net.ipv4.conf.all.rp_filter": 0,
   "net.ipv4.conf.default.rp_filter": 0,
@@ -111,7 +111,7 @@ export class Host {
     await this.output(["sh", "-e"], { input: sysctlLines(values).join("\n") });
   }
 
-  /** Runs a command to its end, whatever its status. @throws {CommandError} when it takes too long */
+  /** Runs a command to its end, with any status. @throws {CommandError} when it takes too long */
   async run(argv: readonly string[], options?: RunOptions): Promise<CommandResult> {
     return this.#namespaces.run(this.name, argv, options);
   }
@@ -138,7 +138,7 @@ export class Host {
     return (await this.#startedRelay()).get(url, timeout);
   }
 
-  /** Opens a TCP port on the caller's 127.0.0.1 that leads to what this host reaches under `address` and `port`. */
+  /** Opens a TCP port on the caller's 127.0.0.1 that leads to `address` and `port` as this host reaches them. */
   async publish(address: string, port: number): Promise<Published> {
     return (await this.#startedRelay()).publish(address, port);
   }

@@ -1,9 +1,9 @@
 /**
  * Networks to test in: hosts, switches, cables good and bad, and routers made of Linux network namespaces, with real processes in them.
  * Needs unshare and nsenter (util-linux), coreutils, iproute2 and this Node; as root, or as any user where user namespaces are allowed.
- * A lab is private: two at once never see each other, and when the process that started it ends, for whatever reason, so do
- * all its processes and namespaces. Inside a lab /run is its own, so that names of namespaces are private too.
- * Not covered: VLANs, packet filters. Times are milliseconds.
+ * A lab is private: two at once never see each other, and when the process that started it ends, for any reason, so do all its
+ * processes and namespaces. Inside a lab /run is its own, so that names of namespaces are private too. Not covered: VLANs, packet
+ * filters. Times are milliseconds.
  */
 export { environment as labEnvironment } from "./holder.ts";
 export type { Attachment, Host, HostOptions, Link } from "./host.ts";

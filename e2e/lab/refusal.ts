@@ -51,6 +51,6 @@ export function readSysctl(name: string): string | undefined {
   try {
     return readFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, "utf8").trim();
   } catch {
-    return undefined; // Whatever the reason, the setting then says nothing.
+    return undefined; // The setting says nothing then, for any reason.
   }
 }

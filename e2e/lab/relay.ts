@@ -70,7 +70,7 @@ export class Relay {
         remote.on("error", () => {}).once("close", () => client.destroy());
         client.pipe(remote).pipe(client);
       } catch {
-        client.destroy(); // As near to "refused" as a connection that was accepted can get.
+        client.destroy(); // The nearest to "refused" that an accepted connection can get.
       }
     });
     server.listen(0, "127.0.0.1");

@@ -7,7 +7,7 @@ const startedAtOnce = 5;
 // Where two processors have 50 members that all run for the first time what a join sets off, these do not answer one another in time.
 const joinsEvery = 300; // Milliseconds.
 
-/** As many nodes of one kind in one ring, each a process of its own, complete when it is returned. */
+/** A ring of `count` nodes of one kind, each a process of its own, complete when it is returned. */
 export class LargeRing extends AsyncDisposableStack {
   readonly kind: ProgramKind;
   readonly nodes: RingProcess[] = [];

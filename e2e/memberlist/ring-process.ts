@@ -8,7 +8,7 @@ import { waitFor } from "#e2e/lab";
 import { decodeMetadata, type MemberlistCounters } from "#pkg/memberlist";
 import { type GoVersion, goPeer } from "./go-peer.ts";
 
-/** Which program: one of HashiCorp's library at that version, or ours. All take the same flags and commands. */
+/** The program: one of HashiCorp's library at that version, or ours. All take the same flags and commands. */
 export type ProgramKind = GoVersion | "ingot";
 
 export interface RingMember {
@@ -123,7 +123,7 @@ export class RingProcess implements AsyncDisposable {
     return members.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Of our own program alone. */
+  /** Only our own program has them. */
   async counters(): Promise<MemberlistCounters> {
     const { counters } = await this.request("counters", "counters");
     if (counters === undefined) throw new Error(`Cannot count: ${this.name} printed nothing`);

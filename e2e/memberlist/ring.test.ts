@@ -61,7 +61,10 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
   return a.name < b.name ? -1 : 1;
 }
 
-/** Waits until our member's log names so many in lines of this message: it comes by another pipe than events. @returns whom */
+/**
+ * Waits until our member's log names this many members in lines of this message: it comes by another pipe than events.
+ * @returns the members
+ */
 async function logged(ours: RingProcess, message: string, count: number): Promise<string[]> {
   return waitFor(`${ours.name} to log: ${message}`, () => {
     const named = ours.log.map((line) => JSON.parse(line)).flatMap(({ msg, member }) => (msg === message ? [member] : []));

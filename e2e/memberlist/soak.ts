@@ -6,8 +6,8 @@
  * - `fast` under the same;
  * - `fast` without either.
  *
- * Unlike the ring of a speaker they do not run before all other processes, so that a busy machine stalls them for longer.
- * Nobody may be declared dead, and whoever was suspected must have refuted it in the end.
+ * Unlike the ring of a speaker they do not run before all other processes, so that a busy machine stalls them for longer. Nobody
+ * may be declared dead, and each suspect must have refuted the suspicion in the end.
  *
  * Prints what happened and what of this does not hold, and exits with 1 when there is any.
  */

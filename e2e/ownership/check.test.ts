@@ -9,12 +9,12 @@ interface Moment {
   readonly able?: readonly string[];
   /** Groups of nodes that hear one another; those that are in none do not run. */
   readonly parts?: readonly (readonly string[])[];
-  /** As the parts have it, when unset. */
+  /** The same as the parts, when unset. */
   readonly members?: Readonly<Record<string, readonly string[]>>;
   readonly owners?: Readonly<Record<string, string>>;
 }
 
-/** A second between each; a number repeats the moment before it so often. */
+/** A second between moments; a number repeats the moment before it that many times. */
 function history(...moments: readonly (Moment | number)[]): Sample[] {
   const all: Moment[] = [];
   for (const moment of moments)

@@ -33,7 +33,7 @@ export function check(history: Iterable<Sample>, bounds: Bounds = documented): V
 
 /**
  * Finds violations of the promise while a history goes on: each once, until it is over and forgotten. Wrong time is counted for each
- * address and node, or pair of nodes, whoever else comes and goes meanwhile.
+ * address and node, or pair of nodes, also while others come and go.
  */
 export class OwnershipChecker {
   readonly #bounds: Bounds;

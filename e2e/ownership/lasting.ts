@@ -11,7 +11,7 @@ export interface Lasting {
 
 /** How long each thing lasts that is not to last. While it is over, that is forgotten, twice as fast as it came. */
 export class LastingWrongs {
-  readonly #lasting = new Map<string, { lasted: Millis; isThere: boolean }>(); // by what it is
+  readonly #lasting = new Map<string, { lasted: Millis; isThere: boolean }>(); // by its description
   #now: Millis | undefined;
 
   /**

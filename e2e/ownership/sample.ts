@@ -11,6 +11,6 @@ export interface Sample {
   readonly hears: ReadonlyMap<string, readonly string[]>;
   /** Node -> those that it takes for members of its ring, itself among them. A node without an entry did not say. */
   readonly members: ReadonlyMap<string, readonly string[]>;
-  /** Node -> address -> whom it takes for the owner. A node without an entry did not say. */
+  /** Node -> address -> the owner in its view. A node without an entry did not say. */
   readonly owners: ReadonlyMap<string, ReadonlyMap<string, string | undefined>>;
 }

@@ -1,6 +1,6 @@
 import type { Family } from "#pkg/net";
 
-/** The configuration of a router, whatever its dialect. A renderer throws RangeError for what its dialect lacks. */
+/** The configuration of a router, in any dialect. A renderer throws RangeError for settings that its dialect lacks. */
 export interface RouterConfiguration {
   readonly asn: number;
   /** Dotted. */
@@ -24,7 +24,7 @@ export interface Neighbor {
   readonly passive?: boolean;
   /** The TTL of an eBGP or iBGP session over routers; unset for a neighbor on the same link. */
   readonly multihop?: number;
-  /** Generalized TTL security (RFC 5082) for a neighbor that is at most so many hops away. */
+  /** Generalized TTL security (RFC 5082) for a neighbor at most this many hops away. */
   readonly ttlSecurityHops?: number;
   /** TCP MD5 (RFC 2385). */
   readonly password?: string;

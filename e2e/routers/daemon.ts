@@ -76,7 +76,7 @@ export abstract class Daemon implements Router {
     if (this.#processes.length > 0) await this.stop();
   }
 
-  /** Waits until a process answers. @throws {Error} with what it printed, when it ends instead */
+  /** Waits until a process answers. @throws {Error} with its output, if it ends instead */
   protected async answering(process: LabProcess, ask: () => Promise<unknown>): Promise<void> {
     await waitFor(`${process.name} to answer`, async () => process.exit !== undefined || (await ask()) !== false);
     if (process.exit !== undefined) throw new Error(`${process.name} has ended: ${process.lines.slice(-10).join("\n")}`);
@@ -130,7 +130,7 @@ function signalGroup({ pid, exit }: LabProcess, name: NodeJS.Signals): void {
 export interface Exchange {
   /** Sent as soon as connected. */
   readonly request: string;
-  /** Looks at the end of what has been received: whether the answer is complete, or what else is to be sent. */
+  /** Looks at the end of the received text: whether the answer is complete, or the next text to send. */
   readonly next: (received: Buffer) => "complete" | "incomplete" | { readonly send: string };
 }
 

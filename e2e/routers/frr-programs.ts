@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { type DaemonHost, exchange } from "./daemon.ts";
 
-// Keeps what the daemons leave in /var/tmp to themselves.
+// Keeps the daemons' files in /var/tmp to themselves.
 const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
 
 export type FrrProgram = "zebra" | "bgpd" | "bfdd" | "ospfd" | "ospf6d" | "isisd" | "ripd" | "babeld";

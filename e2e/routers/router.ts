@@ -30,7 +30,7 @@ export interface Route {
 export type SessionState = "idle" | "connect" | "active" | "openSent" | "openConfirm" | "established";
 
 export interface NeighborStatus {
-  /** As in the configuration. */
+  /** Its address in the configuration. */
   readonly address: string;
   readonly state: SessionState;
   /** How long it has been in this state, in whole seconds; undefined where the router does not report it. */
@@ -69,7 +69,7 @@ export interface Router extends AsyncDisposable {
 
 const states: readonly SessionState[] = ["idle", "connect", "active", "openSent", "openConfirm", "established"];
 
-/** The state that a router prints, in whatever case. States that only this router knows (`Down`, `Close`) are idle to others. */
+/** The state that a router prints, in any case. States that only this router knows (`Down`, `Close`) are idle to others. */
 export function sessionState(text: string): SessionState {
   const lower = text.toLowerCase();
   if (lower === "passive") return "active"; // BIRD's word for waiting only.

@@ -10,7 +10,7 @@ const ends = {
   IPv6: { ours: "fd00::1", theirs: "fd00::2" },
 } as const;
 const settings = every(100, { echoMode: true, echoIntervalMs: 50 });
-/** As a profile without `receive-interval`. */
+/** Settings of a profile without `receive-interval`. */
 const withoutReceive = { ...settings, hasReceiveInterval: false };
 
 const skip = await bfdRefusal("frr");
@@ -89,7 +89,7 @@ suite("BFD echoes between us and FRR", { skip }, () => {
     const seen = ours.statuses(peer).length;
     await using _ = await losePackets(frr, ["forward"]);
     const { reason } = await ours.passes(peer, "failed", { seen });
-    // Whoever's echo was due first.
+    // The session whose echo was due first fails.
     assert.match(reason, /echo function failed$/);
     await ours.reaches(peer, "up");
     assert.equal((await ours.describe(peer))?.session.echo, "unanswered");

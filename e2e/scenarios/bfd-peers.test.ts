@@ -12,7 +12,7 @@ interface Ends {
   readonly scoped: boolean;
 }
 
-/** The other end, by whatever program. */
+/** The other end, by any program. */
 interface Peer extends AsyncDisposable {
   isUp(): Promise<boolean>;
   /** How often it may send echoes, where it tells that. */
@@ -104,7 +104,7 @@ for (const [kind, start] of Object.entries(peers)) {
         await using ours = await OurSessions.start(us, [{ peer: theirs, local, multihop, settings, ...name }]);
         await ours.reaches(theirs, "up");
         await waitFor("the peer to be up", () => peer.isUp());
-        // Over several hops FRR tells its interval too, and whoever looks for that in place of FRR finds it; our host here forwards nothing.
+        // Over several hops FRR tells its interval too, and a program in FRR's place should as well; our host here forwards nothing.
         const echoMs = await peer.echoMs?.();
         if (echoMs !== undefined) assert.equal(echoMs, multihop ? 50 : 0);
 

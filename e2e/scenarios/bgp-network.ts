@@ -5,7 +5,7 @@ import { startCluster } from "./observe.ts";
 
 export const nodeAsn = 65001;
 
-/** A router on the cluster's LAN, and what it is called there. */
+/** A router on the cluster's LAN, and its name there. */
 export interface PlacedRouter {
   readonly router: Router;
   readonly host: Host;
@@ -53,7 +53,7 @@ export class BgpNetwork implements AsyncDisposable {
     const host = await lab.host(`${kind}${number}`, { forwarding: true });
     const [v4, v6] = [`172.30.0.${240 + number}`, `fd00:30::${240 + number}`];
     await host.attach(lan, { addresses: [`${v4}/24`, `${v6}/64`], mac: `02:00:00:00:ff:0${number}` });
-    // Which way a packet takes depends on its ports, too.
+    // The path of a packet depends on its ports, too.
     await host.sysctl({ "net.ipv4.fib_multipath_hash_policy": 1, "net.ipv6.fib_multipath_hash_policy": 1 });
     const router = this.#stack.use(await startRouter(kind, { lab, host }, { ...configuration, routerId: v4 }));
     return { router, host, number, v4, v6, linkLocal: `fe80::ff:fe00:ff0${number}` };

@@ -9,7 +9,7 @@ import { metric } from "./observe.ts";
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 const routerAsn = 65010;
-const holdTimeSeconds = 6; // Which a busy machine can keep.
+const holdTimeSeconds = 6; // A busy machine can keep it.
 
 suite("either end of a session restarts, stands still or goes away", { skip: await routerRefusal(...kinds) }, () => {
   let network: BgpNetwork;

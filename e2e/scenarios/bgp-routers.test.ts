@@ -7,7 +7,7 @@ import { BgpNetwork, established, linkLocalOf, nodeAsn, type PlacedRouter, route
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 
-/** Of four octets for the first of them, so that it is the node that has the smaller one. */
+/** The first AS number has four octets, so that the node has the smaller one. */
 const asnOf = (index: number): number => (index === 0 ? 4_200_000_001 : 65_010 + index);
 
 /** Whether it takes IPv6 next hops for IPv4, without which a session of link-local addresses has nothing for IPv4. */

@@ -191,7 +191,7 @@ suite("a ring that is cut while both sides are on one LAN leaves one owner of ea
     t.diagnostic(`both sides had reported all after ${Math.round(performance.now() - started)} ms`);
     await waitFor("one owner of each, that of before", async () => `${await answers()}` === `${whole}`);
     t.diagnostic(`one owner of each was left after ${Math.round(performance.now() - started)} ms`);
-    await sleep(6_000); // As long as announcements are repeated, and some questions of those that are silent.
+    await sleep(6_000); // As long as announcements are repeated, and some questions of silent hosts.
     assert.deepEqual(await answers(), whole, "it stays so");
     for (const [i, address] of addresses.entries())
       assert.equal((await owner(cluster, address)).name, whole[i], `clients use the owner of ${address}`);

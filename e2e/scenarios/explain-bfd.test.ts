@@ -11,8 +11,8 @@ const routerAsn = 65010;
 const bfd = { intervalMs: 100, multiplier: 3 };
 
 /**
- * Beside BIRD, which does BFD too, there is a router whose BFD is FRR's. GoBGP does not hear of that: its session goes on whatever BFD
- * says.
+ * Beside BIRD, which does BFD too, there is a router whose BFD is FRR's. GoBGP does not hear of that: its session goes on in any state
+ * of BFD.
  */
 suite("ingotctl explains what BFD says of the path to a router", { skip: await bfdRefusal("bird", "frr") }, () => {
   let network: BgpNetwork;

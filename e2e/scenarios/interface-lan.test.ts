@@ -100,7 +100,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
     const [own] = owner.addresses;
     await owner.host.run(["ip", "addr", "del", `${v4}/32`, "dev", "eth0"]);
     await waitFor("the address", () => found(owner, v4));
-    // As a program does that takes over the NIC: everything goes, and its own comes back, behind ours.
+    // A program that takes over the NIC does so: everything goes, and its own address comes back, behind ours.
     await owner.host.run(["ip", "addr", "del", `${own}/24`, "dev", "eth0"]);
     await owner.host.run(["ip", "addr", "add", `${own}/24`, "dev", "eth0"]);
     await ownerOf(v4);

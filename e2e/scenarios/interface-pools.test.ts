@@ -10,7 +10,7 @@ interface Case {
   readonly router: RouterKind;
   readonly prefixes: readonly string[];
   readonly fields?: string;
-  /** Of BIRD: the routes of the table in place of the addresses. */
+  /** For BIRD: the routes of the table in place of the addresses. */
   readonly fromTable?: boolean;
   /** By how many nodes the router leads there; all three unless said otherwise. */
   readonly nextHops?: number;

@@ -18,7 +18,7 @@ suite("what processes recorded of a failover tells its history, and is decided a
 }, () => {
   let cluster: DemoCluster;
   let address = "";
-  let first: DemoNode; // Which had the address, and is gone.
+  let first: DemoNode; // The node that had the address, and is gone.
   let second: DemoNode;
   before(async () => {
     cluster = await startCluster({ configuration });

@@ -10,7 +10,7 @@ const configuration = demoConfiguration.replace(
 );
 suite("another node tries announced addresses on the wire, and says what is wrong", { skip: await Lab.refusal() }, () => {
   let cluster: DemoCluster;
-  let node: DemoNode; // Which announces the address.
+  let node: DemoNode; // The node that announces the address.
   let address = "";
   before(async () => {
     cluster = await startCluster({ configuration });

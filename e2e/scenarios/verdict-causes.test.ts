@@ -26,7 +26,7 @@ const ip = (address: string) => ({ "metallb.universe.tf/loadBalancerIPs": addres
 const key = (text: string) => ({ "metallb.universe.tf/allow-shared-ip": text });
 const port = (number: number) => ({ ports: [{ name: "http", port: number }] });
 
-/** Services that have what others want. */
+/** Services that hold addresses which others want. */
 const holders: Readonly<Record<string, Parameters<typeof applyService>[2]>> = {
   "has-one": { annotations: pool("one") },
   "has-alone": { annotations: { ...ip("172.30.0.211"), ...key("k") } },

@@ -8,7 +8,7 @@ import { type Known, sampleOf } from "./cluster/judge/ownership-sample.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
 
-/** As many as make test has time for; more by ATTACK_SEEDS. */
+/** Make test has time for this many; ATTACK_SEEDS asks for more. */
 const count = Number(process.env.ATTACK_SEEDS ?? 6);
 const from = Number(process.env.ATTACK_FROM ?? 1);
 // Promise 2, with the API at hand: nobody answers for no longer than this.

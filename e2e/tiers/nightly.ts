@@ -1,6 +1,6 @@
 /**
- * `make nightly`: what takes real minutes, one step after another, each with its output in `.cache/nightly/NAME.log`. `SHORT=1` gives each step the
- * least that it does something with. A step that fails does not keep the others from being run. As root nothing is skipped.
+ * `make nightly`: runs the tests that take real minutes, one step after another, each with its output in `.cache/nightly/NAME.log`.
+ * `SHORT=1` gives each step the least work. A step that fails does not keep the others from being run. As root nothing is skipped.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,14 +8,14 @@ import { mkdirSync, openSync } from "node:fs";
 
 interface Step {
   readonly name: string;
-  /** Of make. */
+  /** Arguments of make. */
   readonly argv: readonly string[];
   readonly short: readonly string[];
 }
 
 const isShort = (process.env.SHORT ?? "") !== "";
 const folder = ".cache/nightly";
-const chance = Math.floor(Date.now() / 86_400_000); // Other examples each day, and the same for who looks into a failure.
+const chance = Math.floor(Date.now() / 86_400_000); // Other examples each day, and the same examples for a person who looks into a failure.
 
 /** Two lanes that only compute, side by side. */
 const computing: readonly (readonly Step[])[] = [

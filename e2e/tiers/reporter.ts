@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import type { TestEvent } from "node:test/reporters";
 import { inspect } from "node:util";
 
-/** Of one test. */
+/** Result of one test. */
 export interface Outcome {
   readonly file: string;
   readonly line: number;

@@ -19,12 +19,12 @@ const all = testFiles();
 const chosen = select(all, selection);
 const processors = Math.min(availableParallelism(), 4);
 
-/** As many jobs of about the same size. */
+/** `count` jobs of about the same size. */
 function shared(files: readonly TestFile[], count: number): Job[] {
   return Array.from({ length: count }, (_, index) => files.filter((_, position) => position % count === index));
 }
 
-// What waits comes first, and what only computes fills the processors beside it.
+// Files that wait come first, and files that only compute fill the processors beside them.
 const together = Map.groupBy(
   chosen.filter(({ alone }) => !alone),
   (file) => file.tier,
@@ -73,7 +73,7 @@ let next = 0;
 async function work(): Promise<void> {
   for (let job = jobs[next]; job !== undefined; job = jobs[next]) outcomes.push(...(await run(job, next++)));
 }
-// What tests wait for is what others do meanwhile.
+// While some tests wait, others compute.
 await Promise.all(Array.from({ length: selection === "quick" ? processors : 2 * processors }, work));
 rmSync(reports, { recursive: true });
 

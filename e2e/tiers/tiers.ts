@@ -1,4 +1,4 @@
-/** Which tests run when. CONTRIBUTING.md has the table, and says why. */
+/** Decides which tests run when. CONTRIBUTING.md has the table, and says why. */
 import { globSync, readFileSync } from "node:fs";
 
 /**

@@ -15,7 +15,7 @@ export function prepareEvent(object: KubeObject): KubeObject {
   return { ...defaults, ...object };
 }
 
-/** Names of the fields in `events.k8s.io/v1` -> in `v1`. Those not named are the same in both. */
+/** Names of the fields in `events.k8s.io/v1` -> in `v1`. Other fields have the same name in both. */
 const names: Record<string, string> = {
   regarding: "involvedObject",
   note: "message",

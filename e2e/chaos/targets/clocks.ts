@@ -9,7 +9,7 @@ const library = libraries.find((file) => existsSync(file));
 /** Whether processes can be given clocks that are wrong. */
 export const hasClocks = library !== undefined;
 
-/** As libfaketime takes it, relative to the machine's clock. */
+/** A clock in libfaketime's form, relative to the machine's clock. */
 export function offsetText(seconds: number): string {
   return `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Loaded into speakers before their own code: at SIGUSR2 a thread of the process ends, whatever it is doing, without an error, as no code of ours
- * would have it: the one that has run for longest, so that each has its turn.
+ * Loaded into speakers before their own code. At SIGUSR2 a thread of the process ends in the middle of its work, without an error, as none
+ * of our code would do it: the one that has run for longest, so that each has its turn.
  */
 import type { Worker } from "node:worker_threads";
 

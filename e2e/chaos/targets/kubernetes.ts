@@ -27,7 +27,7 @@ const replicas = 2;
 const metricsPort = 7472;
 const apiPort = 6443;
 
-/** A real Kubernetes with what the manifests install; the Services share the Pods of one Deployment. */
+/** A real Kubernetes with the objects of the manifests; the Services share the Pods of one Deployment. */
 export async function startKubernetesTarget(nodeCount: number, variant: Variant): Promise<Target> {
   await using stack = new AsyncDisposableStack();
   const on = stack.use(await InstalledCluster.start({ nodes: nodeCount }));
@@ -241,7 +241,7 @@ async function deletePod(api: ApiClient, { metadata: { name } }: Pod): Promise<v
   await deleted(api, { apiVersion: "v1", kind: "Pod", metadata: { namespace, name } });
 }
 
-/** Waits for what is Kubernetes' own: nodes, and Pods that run. */
+/** Waits for Kubernetes' own part: nodes, and running Pods. */
 async function recovered(on: InstalledCluster, api: ApiClient): Promise<void> {
   await on.cluster.controlPlane.isReady();
   for (const { name } of on.cluster.nodes) await on.ready(name);

@@ -31,7 +31,10 @@ const threadsEndEveryMs = 300;
 // Lines that a process in a lab forgets at once.
 const linesForgotten = 10_000;
 
-/** A cluster of processes with the API in memory. @param logs folder for what the processes print @param otherVersion another checkout of the sources, whose programs run too at times */
+/**
+ * A cluster of processes with the API in memory. @param logs folder for the processes' output @param otherVersion another checkout of the
+ * sources, whose programs run too at times
+ */
 export async function startLabTarget(
   nodes: number,
   variant: Variant,
@@ -197,7 +200,7 @@ async function threadsEnded({ process }: Workload, count: number): Promise<Undo>
   return () => {};
 }
 
-/** As a DaemonSet or Deployment does when its image is another one. */
+/** Restarts it, as a DaemonSet or Deployment does when its image changes. */
 async function restarted(workload: Workload, checkout: string | undefined): Promise<void> {
   workload.checkout = checkout;
   await workload.process.stop({ grace: 20_000 });

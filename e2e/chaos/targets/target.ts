@@ -11,7 +11,7 @@ export interface TargetNode {
   readonly name: string;
   /** IPv4, then IPv6. */
   readonly addresses: readonly [string, string];
-  /** As twelve hexadecimal digits. */
+  /** Written as twelve hexadecimal digits. */
   readonly mac: string;
   /** Runs a command in its network. @throws {Error} when it fails */
   run(argv: readonly string[], options?: { readonly input?: string }): Promise<string>;
@@ -36,7 +36,7 @@ export interface TargetRouter {
 export interface Target extends AsyncDisposable {
   readonly nodes: readonly TargetNode[];
   readonly lan: Switch;
-  /** As the switch knows it. */
+  /** Its name at the switch. */
   readonly controlPlane: { readonly name: string };
   readonly api: ApiClient;
   readonly router: TargetRouter;
@@ -53,7 +53,7 @@ export interface Target extends AsyncDisposable {
   configuration(more?: string): string;
   /** Makes a Service without Pods, or with those that all Services have. */
   expose(name: string, options?: ServiceOptions): Promise<{ delete(): Promise<void> }>;
-  /** Does it. @returns how to undo it @throws {Error} for what it cannot do */
+  /** Does it. @returns how to undo it @throws {Error} for an act that it cannot do */
   carryOut(what: OwnWhat): Promise<Undo>;
   /** Answers since the last call. */
   asked(): Promise<readonly ArpAnswers[]>;
@@ -64,17 +64,17 @@ export interface Target extends AsyncDisposable {
 }
 
 export const holdTimeSeconds = 9;
-/** Of BFD, in a run that has it. */
+/** Settings of BFD, in a run with BFD. */
 export const bfd = { intervalMs: 100, multiplier: 3 };
 export const gracefulRestartSeconds = 20;
 /** For so long the router keeps a node's session down after what it takes for an error. */
 export const errorWaitSeconds = 30;
 export const routedPrefix = "198.51.100.0/28";
-/** So many addresses has the pool `lan`. */
+/** Number of addresses of the pool `lan`. */
 export const poolSize = 10;
 export const namespace = "metallb-system";
 
-/** Settings that a seed gives a run, whatever its acts. */
+/** Settings that a seed gives a run, independent of its acts. */
 export interface Variant {
   /** Speakers and router lose one another by BFD, long before BGP's hold time is over. */
   readonly hasBfd: boolean;
@@ -128,7 +128,7 @@ address-pools:
 ${hasNics ? "- {name: nics, protocol: interface, placement: lan, addresses: [172.30.0.228/30]}\n" : ""}${more}`;
 }
 
-/** Which of these addresses the router has routes to, and for which nodes answer. @param services Service -> its address */
+/** The addresses that the router has routes to, and the addresses that nodes answer for. @param services Service -> its address */
 export function waysTo(services: ReadonlyMap<string, string>): { readonly routed: string[]; readonly answered: string[] } {
   const of = (among: readonly string[]) =>
     [...services].flatMap(([name, address]) => (among.includes(pools.get(name) ?? "") ? [address] : []));
@@ -147,7 +147,7 @@ export async function addressesOf(api: ApiClient, name: string): Promise<readonl
   return (loadBalancer?.ingress ?? []).map(({ ip }) => ip);
 }
 
-/** Which Services of type LoadBalancer have each address at this moment: address -> names. */
+/** The Services of type LoadBalancer with each address at this moment: address -> names. */
 export async function holdersOf(api: ApiClient): Promise<Map<string, string[]>> {
   const services = (await api.list("v1", "Service")) as unknown as readonly ListedService[];
   const pairs = services
@@ -165,7 +165,7 @@ interface ListedService {
   readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
 }
 
-/** As people do whose API is away for a while: what is not undone would be the next fault's. */
+/** Tries again and again, as people do while their API is away: an act that is not undone would be the next fault. */
 export async function persistently<T>(what: string, act: () => Promise<T>): Promise<T> {
   const { done } = await waitFor(what, async () => ({ done: await act() }), { timeout: 120_000, every: 500 });
   return done;

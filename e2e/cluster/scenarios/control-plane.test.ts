@@ -15,7 +15,7 @@ const outageSeconds = Number(process.env.INGOT_E2E_API_OUTAGE ?? 15);
 let router: BorderRouter;
 let web: string;
 let far: string;
-/** Which requests came while the API server may not have known the Roles. */
+/** Requests that came while the API server may not have known the Roles. */
 const withoutRoles: { readonly from: number; readonly to: number }[] = [];
 
 const step = steps(async () => {

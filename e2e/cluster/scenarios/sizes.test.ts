@@ -6,7 +6,7 @@ import { InstalledCluster, namespace } from "./installed.ts";
 import { assertNothingLost, print } from "./packets.ts";
 
 // The smallest cluster, with kube-proxy in its other mode, and a large one.
-/** Set INGOT_E2E_NODES=10 where there is the time: two processors take minutes to start so many beside other work. */
+/** Set INGOT_E2E_NODES=10 where there is the time: two processors take minutes to start so many nodes beside other work. */
 const largeNodes = Number(process.env.INGOT_E2E_NODES ?? 6);
 const alone = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 1, proxyMode: "nftables" });

@@ -44,7 +44,7 @@ class Stream implements Disposable {
   readonly #nodes: Record<string, number> = {};
   readonly #answers: { readonly packet: number; readonly from: string }[] = [];
   readonly #asker: ArpAsker | undefined;
-  readonly #asked = new Map<number, { readonly packet: number; readonly macs: Set<string> }>(); // request -> when, and who answered
+  readonly #asked = new Map<number, { readonly packet: number; readonly macs: Set<string> }>(); // request -> its time, and the nodes that answered
   #sent = 0;
   #answered = false;
 

@@ -10,7 +10,7 @@ const samples = new URL("../../../config-samples/", import.meta.url);
 const manifests = readdirSync(samples)
   .filter((file) => file.endsWith(".yaml"))
   .map((file) => readFileSync(new URL(file, samples), "utf8"));
-// Two to three times of what the costliest of `expensive` takes.
+// Two to three times the cost of the costliest of `expensive`.
 const bounds: Bounds = {
   work: 30_000,
   workPerOctet: 400,
@@ -86,7 +86,7 @@ const words = [
 ].map(octetsOf);
 const read = wordsIn("pkg/config/**/*.ts");
 
-/** Aliases and merge keys may stand for 150,000 values, whatever the length (`pkg/config/limits.ts`). */
+/** Aliases and merge keys may stand for 150,000 values in a text of any length (`pkg/config/limits.ts`). */
 function sizeOf(input: Uint8Array): number {
   const ofText = (text: string) => valuesIn(text, () => 0);
   return input.length + octetsOfValue * valuesIn(textOf(input), ofText); // A ConfigMap has a text inside.

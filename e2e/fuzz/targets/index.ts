@@ -14,7 +14,7 @@ const modules: readonly (readonly [names: readonly string[], load: () => Promise
   [["netbox", "recording", "admission", "kernel-record"], () => import("./json.ts")],
 ];
 
-/** Every parser of what comes from outside the process. */
+/** Every parser of input from outside the process. */
 export const targetNames: readonly string[] = modules.flatMap(([names]) => names);
 
 /** @throws {Error} for an unknown name */

@@ -110,7 +110,7 @@ export const packet: Target = {
   },
 };
 
-/** As one frame of a ring with a key. */
+/** The body as one frame of a ring with a key. */
 function frame(body: Uint8Array): Uint8Array {
   const header = new Uint8Array(5);
   header[0] = MessageType.encrypt;
@@ -142,7 +142,7 @@ const expanding = [0x91, 0].map((octet) =>
   encodeCompressed(new Uint8Array(500_000).fill(octet).fill(MessageType.pushPull, 0, 1)),
 );
 
-/** As many items as fit, each of which arrives alone. */
+/** The most items that fit, each of which arrives alone. */
 const itemByItem = new Uint8Array(8_192).fill(0xc0);
 itemByItem.set([0, MessageType.compress, 0xdc, 0x1f, 0xf8]);
 
@@ -163,7 +163,7 @@ export const stream: Target = {
   ],
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
   isText: false,
-  // Two to three times of what the costliest seeds take.
+  // Two to three times the cost of the costliest seeds.
   bounds: { work: 5_000, workPerOctet: 300, memory: 12, memoryPerOctet: 48, time: 25, timePerOctet: 0.006 },
   size: sizeOf,
   run: (input) => {

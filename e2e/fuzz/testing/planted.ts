@@ -14,7 +14,7 @@ const sound: Target = {
 
 export const deepFault: Target = {
   ...sound,
-  // Of three octets two are missing, which chance alone finds together once in 2 ** 16 times.
+  // Two of three octets are missing, which chance alone finds together once in 2 ** 16 times.
   seeds: [Uint8Array.of(0x7f, 0, 0)],
   run: ([first, second, third]) => {
     if (first !== 0x7f) return;

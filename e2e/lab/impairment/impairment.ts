@@ -7,13 +7,13 @@ export interface Impairment {
   readonly seed: number;
   /** Each frame waits for up to so long, so that some overtake others. */
   readonly delayMs?: Millis;
-  /** So many percent of the frames wait for up to `maxLateMs`. */
+  /** Percent of the frames that wait for up to `maxLateMs`. */
   readonly latePercent?: number;
-  /** So many percent of the frames are lost. */
+  /** Percent of the frames that are lost. */
   readonly lossPercent?: number;
-  /** So many percent come twice; the second may be much later. */
+  /** Percent of the frames that come twice; the second may be much later. */
   readonly duplicatePercent?: number;
-  /** Of so many percent of the frames one bit, anywhere in them, is another. */
+  /** Percent of the frames in which one bit, anywhere, is changed. */
   readonly corruptPercent?: number;
 }
 

@@ -8,13 +8,16 @@ const lists = ["", "problems", "brief", "brief&problems"];
 // An answer costs as much as a step of the story.
 const stepsPerAnswer = 4;
 
-/** What a controller answers under `/v1`: all of it whenever a decision is of a new kind, and else one answer after another, now and then. */
+/**
+ * Checks a controller's answers under `/v1`: all of them whenever a decision is of a new kind, and else one answer after another, now and
+ * then.
+ */
 export class Answers {
   /** Kinds of decisions that were answered, such as `service inUse`. */
   static readonly kinds = new Set<string>();
   #turn = 0;
 
-  /** Every answer is JSON, and lists all that there is. @param services how many there are */
+  /** Every answer is JSON, and lists all objects. @param services the number of Services */
   async check({ controller, recorder, clock }: World, services: number, about: string): Promise<void> {
     const routes = controllerApi({ controller: () => controller, recorder, clock });
     const all = Object.entries(routes).flatMap(([path, route]) =>

@@ -35,7 +35,7 @@ export interface ModelQuota {
   readonly services?: number;
 }
 
-/** A Service, what it asks for, and what it has. */
+/** A Service, its request, and its addresses. */
 export interface ModelService {
   /** `namespace/name`. */
   readonly key: string;
@@ -71,7 +71,7 @@ type Rule = (question: Question) => string | undefined;
 const always: readonly Rule[] = [
   ({ service, holders }) => (holders.every((other) => mayShare(service, other)) ? undefined : "somebody else has it"),
 ];
-/** Only of what is given: who has an address already keeps it. A rule about newcomers that is new is one more of these. */
+/** Rules on giving alone: a Service that has an address already keeps it. A new rule about newcomers is one more of these. */
 const forNewcomers: readonly Rule[] = [
   ({ pool }) => (pool.closed ? "the pool is closed" : undefined),
   ({ service, pool }) =>
@@ -130,7 +130,7 @@ export class Model {
     this.#records = records;
   }
 
-  /** Faults, whatever happened before. */
+  /** Faults, independent of earlier events. */
   faults(): string[] {
     return this.services.flatMap((service) => {
       const { key, has, families } = service;

@@ -51,7 +51,7 @@ const slow = "NetBox is slow";
 // A request that fails again and again is tried again after five minutes at the latest.
 const maxRetryMinutes = 6;
 
-/** A NetBox that keeps the pools of the scene, and what is to be true of it. It fails, is slow, restarts, and answers too late at times. */
+/** A NetBox that keeps the pools of the scene, and its rules. It fails, is slow, restarts, and answers too late at times. */
 class NetboxScene implements Scene {
   readonly configurations = configurations;
   readonly first = configurations[0] ?? { pools: [], quotas: [] };
@@ -98,7 +98,9 @@ class NetboxScene implements Scene {
 
   readonly records = (): ReadonlyMap<string, string> => new Map(this.#records.map(({ address, owner }) => [address, owner]));
 
-  /** Each address in use has one record, of one of those that have it; each record is of an address in use, or of who waits for more. */
+  /**
+   * Each address in use has one record, of one of its holders; each record is of an address in use, or of a Service that waits for more.
+   */
   readonly faults = (model: Model): string[] => {
     const { pools: inForce, services } = model;
     const kept = inForce.filter(({ netbox }) => netbox !== undefined).flatMap(({ addresses }) => addresses);

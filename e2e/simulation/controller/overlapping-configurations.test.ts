@@ -7,7 +7,7 @@ import { startWorld, type World } from "../../../controller/testing/world.ts";
 import { Model, type ModelPool } from "./model.ts";
 import { forSeeds } from "./seeds.ts";
 
-// So many that another configuration is put in force in several turns, between which people go on.
+// Enough Services that another configuration is put in force in several turns, between which people go on.
 const fillers = 450;
 const names = ["a", "b", "c", "d"];
 const block = (number: number): ModelPool => ({

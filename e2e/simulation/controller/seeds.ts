@@ -6,7 +6,7 @@ const parts = 4;
 // Enough to see what they have in common.
 const maxFailures = 5;
 
-/** Tests `run` with so many seeds, in a few tests: `MODEL_SEEDS` and `MODEL_FROM` say which instead. A failure names its seed. */
+/** Tests `run` with this many seeds, in a few tests: `MODEL_SEEDS` and `MODEL_FROM` choose others. A failure names its seed. */
 export function forSeeds(promise: string, usual: number, run: (seed: number) => Promise<void>): void {
   const count = Number(process.env.MODEL_SEEDS ?? usual);
   const from = Number(process.env.MODEL_FROM ?? 1);

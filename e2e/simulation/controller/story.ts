@@ -15,7 +15,7 @@ export function block(number: number, v4: number, v6 = 0): string[] {
   return [...of(v4, (i) => `10.0.${number}.${i}`), ...of(v6, (i) => `fd00:a${number}::${i + 1}`)];
 }
 
-/** What happens besides the controller, and what is to be true of it. */
+/** Events besides the controller, and their rules. */
 export interface Scene {
   readonly configurations: readonly Configuration[];
   /** In force at the start. */
@@ -72,7 +72,7 @@ export class Story {
   readonly #answers = new Answers();
   #inForce: Configuration;
   #wanted: Configuration;
-  #services = 0; // That were made.
+  #services = 0; // Number of Services made so far.
 
   constructor(random: Random, world: World, scene: Scene) {
     this.#random = random;

@@ -39,7 +39,7 @@ class Pair {
     for (let index = 0; index < 2; index++) this.#start();
   }
 
-  /** People change a Service, or the API has what it had before of some Services. */
+  /** People change a Service, or the API goes back to former versions of some Services. */
   act(): void {
     const name = this.#pick(names);
     const key = `default/${name}`;
@@ -66,7 +66,7 @@ class Pair {
     this.cluster.put("services", service(key, { ...spec, ingress }));
   }
 
-  /** Some of what there is to do happens: one of them sees what there is, or time passes. */
+  /** Some of the pending work happens: a controller sees changes, or time passes. */
   async pass(): Promise<void> {
     const { controller, informers } = this.#pick(this.#processes);
     assert.ok(controller.isWorking || controller.missing.length > 0);
