@@ -1,45 +1,22 @@
-import type { Address, Prefix } from "#pkg/net";
+import type { Address } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import {
   type AddressSetName,
-  decodePage,
-  decodeSubnets,
-  decodeSummary,
   encodePage,
   encodeSubnets,
   encodeSummary,
   interfaceKey,
-  interfaceOf,
-  type NodeSummary,
   pageKey,
   setOf,
   summaryKey,
   type View,
 } from "./codec/value-codec.ts";
+import { type GossipData, isParticipating, nothingReported, type Reachability, reportOf } from "./gossip-data.ts";
+import { ChangesBuilder, contestedBy, type GossipChanges, mergeEntry, startLife } from "./merge.ts";
 
 // Far more than hosts send frames of in good faith; at most this many pages of gossip.
 const maxAsked = 256;
-
-/** Where a node can announce addresses that have one owner, as it reports itself. */
-export interface Reachability {
-  /** It has an interface that can answer and has a carrier. */
-  readonly answers: boolean;
-  /** It may change the addresses of its kernel. */
-  readonly hasKernelAccess: boolean;
-  /** These interfaces by name, with their subnets; only interfaces with a subnet, or that a pool asks for by name. */
-  readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
-}
-
-/** Changes since gossip was last merged. */
-export interface GossipChanges {
-  /** Whether the participating nodes have changed, or the interfaces on which they can answer. */
-  readonly nodes: boolean;
-  /** Addresses with other owners than before, or whose owners have to be compared again. */
-  readonly addresses: readonly Address[];
-  /** Addresses that others ask about, or no longer, and addresses that a node reports to announce by any protocol, or no longer. */
-  readonly asked: readonly Address[];
-}
 
 /** The value that this node sets under a key of its own; empty: the key has no value any more. */
 export interface OwnEntry {
@@ -47,52 +24,6 @@ export interface OwnEntry {
   readonly value: Uint8Array;
   /** To be broadcast also where it is the one before, for those that missed it. */
   readonly repeated?: boolean;
-}
-
-interface ReportedNode {
-  /** See `GossipStore`. */
-  life: number;
-  summary: NodeSummary | undefined;
-  /** All has arrived that it announced when it reported that its view is not current. */
-  isAnnouncedKnown: boolean;
-  readonly interfaces: Map<string, readonly Prefix[]>;
-  /** Made of both when it is asked for. */
-  reachability: Reachability | undefined;
-}
-
-/** All reports of the speakers, this one's own among them. */
-interface GossipData {
-  readonly nodes: Map<string, ReportedNode>; // node -> what it reports
-  readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
-  readonly sets: Readonly<Record<AddressSetName, AddressSets>>;
-  readonly entries: Map<string, Uint8Array>; // key -> value; of this node, and not taken yet
-  readonly changedPages: Set<string>; // Pages of this node that are not among the entries yet.
-  readonly repeated: Set<string>; // keys of entries of this node to be broadcast once more
-  contested: readonly Address[]; // Owned by this node and others when its view uncertainty was reported.
-  answers: boolean;
-  hasKernelAccess: boolean;
-  viewUncertainty: number;
-  view: View;
-  incarnation: number;
-  isParticipating: boolean;
-}
-
-function nothingReported(): GossipData {
-  return {
-    nodes: new Map(),
-    since: new Map(),
-    sets: { owned: new AddressSets(), asked: new AddressSets(), announced: new AddressSets(), advertised: new AddressSets() },
-    entries: new Map(),
-    changedPages: new Set(),
-    repeated: new Set(),
-    contested: [],
-    answers: false,
-    hasKernelAccess: true,
-    viewUncertainty: 0,
-    view: "current",
-    incarnation: 0,
-    isParticipating: false,
-  };
 }
 
 /**
@@ -119,8 +50,7 @@ export class GossipState {
   }
 
   isParticipating(node: string): boolean {
-    const incarnation = this.#at.nodes.get(node)?.summary?.incarnation;
-    return incarnation !== undefined && incarnation >= (this.#at.since.get(node) ?? 0);
+    return isParticipating(this.#at, node);
   }
 
   /** Whether the node participated as an earlier incarnation: what it reports since then may have got lost. */
@@ -181,7 +111,7 @@ export class GossipState {
   setReachability({ answers, hasKernelAccess, interfaces }: Reachability): void {
     this.#at.answers = answers;
     this.#at.hasKernelAccess = hasKernelAccess;
-    const own = this.#reported(this.#node);
+    const own = reportOf(this.#at, this.#node);
     for (const name of own.interfaces.keys())
       if (!interfaces.has(name)) this.#at.entries.set(interfaceKey(name), new Uint8Array());
     own.interfaces.clear();
@@ -271,7 +201,7 @@ export class GossipState {
   joined(node: string, incarnation: number, life: number): GossipChanges {
     const before = this.isParticipating(node);
     const changes = new ChangesBuilder();
-    if (life > this.#reported(node).life) this.#startLife(node, life, changes);
+    if (life > reportOf(this.#at, node).life) startLife(this.#at, node, life, changes);
     this.#at.since.set(node, incarnation);
     if (this.isParticipating(node) !== before) changes.nodes = true;
     return changes.build();
@@ -280,7 +210,7 @@ export class GossipState {
   /** The process of a member is another one since it started again, so soon that it did not fail. */
   restarted(node: string, life: number): GossipChanges {
     const changes = new ChangesBuilder();
-    if (life > this.#reported(node).life) this.#startLife(node, life, changes);
+    if (life > reportOf(this.#at, node).life) startLife(this.#at, node, life, changes);
     return changes.build();
   }
 
@@ -294,11 +224,7 @@ export class GossipState {
   /** Takes in entries of other nodes that changed. */
   merge(entries: Iterable<GossipEntry>): GossipChanges {
     const changes = new ChangesBuilder();
-    for (const entry of entries) {
-      if (entry.life !== this.#reported(entry.node).life) this.#startLife(entry.node, entry.life, changes);
-      this.#merge(entry, changes);
-      this.#checkAnnounced(entry.node, changes);
-    }
+    for (const entry of entries) mergeEntry(this.#at, entry, changes);
     return changes.build();
   }
 
@@ -323,66 +249,6 @@ export class GossipState {
     return contested;
   }
 
-  #merge({ node, key, value }: GossipEntry, changes: ChangesBuilder): void {
-    const reported = this.#reported(node);
-    const name = interfaceOf(key);
-    const set = setOf(key);
-    if (set !== undefined) changes.touch(set, this.#at.sets[set].set(node, key, decodePage(key, value)));
-    else if (key === summaryKey) this.#setSummary(node, reported, decodeSummary(value), changes);
-    else if (name !== undefined) {
-      const subnets = decodeSubnets(value);
-      if (subnets === undefined) reported.interfaces.delete(name);
-      else reported.interfaces.set(name, subnets);
-      reported.reachability = undefined;
-      changes.nodes = true;
-    }
-  }
-
-  #setSummary(node: string, reported: ReportedNode, summary: NodeSummary | undefined, changes: ChangesBuilder): void {
-    const before = this.isParticipating(node) ? reported.summary : undefined;
-    reported.summary = summary;
-    reported.reachability = undefined;
-    const now = this.isParticipating(node) ? summary : undefined;
-    if (before?.view !== now?.view) this.#touchAnnounced(node, changes);
-    const isSame =
-      before?.answers === now?.answers && before?.hasKernelAccess === now?.hasKernelAccess && before?.view === now?.view;
-    if (!isSame) changes.nodes = true;
-    else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", this.#contestedBy(node));
-  }
-
-  /** Entries overtake one another: a view that is not current counts from when it is known what else the node announces. */
-  #checkAnnounced(node: string, changes: ChangesBuilder): void {
-    const reported = this.#reported(node);
-    const { summary } = reported;
-    if (summary === undefined || summary.view === "current") reported.isAnnouncedKnown = false;
-    else if (!reported.isAnnouncedKnown && (this.#at.sets.announced.size(node) & 0xffff) === summary.announced) {
-      reported.isAnnouncedKnown = true;
-      changes.nodes = true;
-      this.#touchAnnounced(node, changes);
-    }
-  }
-
-  #touchAnnounced(node: string, changes: ChangesBuilder): void {
-    for (const name of ["announced", "advertised"] as const) changes.touch(name, this.#at.sets[name].by(node));
-  }
-
-  /** Reports of an earlier life of the node no longer hold. */
-  #startLife(node: string, life: number, changes: ChangesBuilder): void {
-    const reported = this.#reported(node);
-    if (reported.summary !== undefined) changes.nodes = true;
-    for (const name of Object.keys(this.#at.sets) as AddressSetName[]) {
-      changes.touch(name, this.#at.sets[name].by(node));
-      this.#at.sets[name].clear(node);
-    }
-    this.#at.nodes.set(node, newNode(life));
-  }
-
-  /** Addresses of a node that others own as well. */
-  #contestedBy(node: string): Address[] {
-    const { owned } = this.#at.sets;
-    return [...owned.by(node)].filter((address) => owned.of(address.toString()).length > 1);
-  }
-
   #participantsWith(set: AddressSetName, address: string): readonly string[] {
     const all = this.#at.sets[set].of(address);
     return all.every((node) => this.isParticipating(node)) ? all : all.filter((node) => this.isParticipating(node));
@@ -399,8 +265,8 @@ export class GossipState {
 
   #reportSummary(): void {
     if (!this.#at.isParticipating) return;
-    if (this.viewUncertainty(this.#node) !== this.#at.viewUncertainty) this.#at.contested = this.#contestedBy(this.#node);
-    const own = this.#reported(this.#node);
+    if (this.viewUncertainty(this.#node) !== this.#at.viewUncertainty) this.#at.contested = contestedBy(this.#at, this.#node);
+    const own = reportOf(this.#at, this.#node);
     own.summary = {
       answers: this.#at.answers,
       hasKernelAccess: this.#at.hasKernelAccess,
@@ -413,34 +279,7 @@ export class GossipState {
     own.reachability = undefined;
     this.#at.entries.set(summaryKey, encodeSummary(own.summary));
   }
-
-  #reported(node: string): ReportedNode {
-    const known = this.#at.nodes.get(node);
-    if (known !== undefined) return known;
-    const reported = newNode(0);
-    this.#at.nodes.set(node, reported);
-    return reported;
-  }
 }
 
 /** Classes in a saved `GossipState`. */
 export const gossipClasses = { GossipState, AddressSets };
-
-function newNode(life: number): ReportedNode {
-  return { life, summary: undefined, isAnnouncedKnown: false, interfaces: new Map(), reachability: undefined };
-}
-
-class ChangesBuilder {
-  nodes = false;
-  readonly #addresses = new Map<string, Address>(); // text -> address
-  readonly #asked = new Map<string, Address>(); // text -> address
-
-  touch(set: AddressSetName, addresses: Iterable<Address>): void {
-    const touched = set === "owned" ? this.#addresses : this.#asked;
-    for (const address of addresses) touched.set(address.toString(), address);
-  }
-
-  build(): GossipChanges {
-    return { nodes: this.nodes, addresses: [...this.#addresses.values()], asked: [...this.#asked.values()] };
-  }
-}

@@ -5,11 +5,12 @@
  * Each node sets entries under keys of its own, and every node gets all of them. An entry is one register with one writer (as in
  * Scuttlebutt: van Renesse et al., LADIS 2008): the highest version counts, so that entries may be lost, repeated and overtake one another,
  * and each is broadcast once. Values that a node set before it started again are void. Versions have 32 bits, keys 1 to 32 octets, values
- * up to
- * 600. Only messages pass between the two, so that the store may live in another thread: own entries down, arrived entries up. Both are
- *      pure. Left out: membership, and the decision who announces an address.
+ * up to 600. Only messages pass between the two, so that the store may live in another thread: own entries down, arrived entries up. Both are
+ * pure. Left out: membership, and the decision who announces an address.
  */
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export type { View } from "./codec/value-codec.ts";
-export { type GossipChanges, GossipState, gossipClasses, type OwnEntry, type Reachability } from "./gossip-state.ts";
+export type { Reachability } from "./gossip-data.ts";
+export { GossipState, gossipClasses, type OwnEntry } from "./gossip-state.ts";
 export { GossipStore } from "./gossip-store.ts";
+export type { GossipChanges } from "./merge.ts";

@@ -45,4 +45,4 @@ export {
   placeNowhere,
   type ReportedAnnouncers,
 } from "./place.ts";
-export { StickyOwners, stickyClasses } from "./sticky-owners.ts";
+export { StickyOwners, stickyClasses } from "./sticky/sticky-owners.ts";

@@ -87,6 +87,6 @@ export const elsewhere: readonly Break[] = [
   {
     before: "else if (claimFor !== undefined && unit.keeper === undefined && candidates.includes(this.#node))",
     after: "else if (false)",
-    tests: ["pkg/placement/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
+    tests: ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
   },
 ];

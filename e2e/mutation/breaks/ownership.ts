@@ -1,6 +1,6 @@
 import type { Break } from "../break.ts";
 
-const stickyTests = ["pkg/placement/sticky-owners.test.ts", "speaker/placement-simulation.test.ts"];
+const stickyTests = ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/placement-simulation.test.ts"];
 const mergingTests = ["pkg/memberlist/ring/merging.test.ts"];
 const defenseTests = ["speaker/core/conflicts/conflict-defense.test.ts"];
 
@@ -56,7 +56,7 @@ export const ownership: readonly Break[] = [
   {
     before: "unit.claimFor = chosen;",
     after: "this.#own(unit);",
-    tests: ["pkg/placement/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
+    tests: ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
   },
   {
     before: "if (dead.incarnation < record.incarnation) return;",

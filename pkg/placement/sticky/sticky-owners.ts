@@ -1,22 +1,11 @@
 import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
-import { compareRank, rank } from "./election.ts";
-import { mostPreferred, type PoolNodes } from "./eligibility.ts";
+import { rank } from "../election.ts";
+import { mostPreferred, type PoolNodes } from "../eligibility.ts";
+import { choose, graceMs, keeperOf, type OwnershipGossip, shareOf, waitMs } from "./sticky-choice.ts";
+import { index, isSplit, newStickyData, type StickyData, unindex } from "./sticky-data.ts";
 import { StickyPace } from "./sticky-pace.ts";
-import { firstRepeatMs, isFollower, newStickyData, newUnit, type StickyData, type Unit } from "./sticky-unit.ts";
-
-/** The speakers as their gossip describes them; this node's ownership goes there too. */
-export interface OwnershipGossip {
-  isParticipating(node: string): boolean;
-  /** Nodes that participate and own the address, this one included. */
-  owners(address: string): readonly string[];
-  /** How uncertain a node's view of the others is, as it has reported. */
-  viewUncertainty(node: string): number;
-  own(address: Address): void;
-  release(address: Address): void;
-  /** Reports once more whether this node owns the address. */
-  repeat(address: Address): void;
-}
+import { firstRepeatMs, isFollower, newUnit, type Unit } from "./sticky-unit.ts";
 
 /** An address of a pool whose addresses stay where they are. */
 export interface StickyAddress {
@@ -30,17 +19,10 @@ export interface StickyAddress {
   readonly before: string | undefined;
 }
 
-// Between two candidates that could take an address which the one before does not take. Gossip takes a tenth of it.
-const stepMs: Millis = 700;
-const maxSteps = 3;
 // One of a hundred entries of gossip misses a node here or there: the node asks the other one for its entries before the other one's turn
 // is over.
 const pullMs: Millis = 350;
 const pullEveryMs: Millis = 1_000;
-// Speakers see what changes in the API up to some seconds apart: so long an owner may not know that it is no candidate.
-const graceMs: Millis = 4_000;
-// From when an address is given away until this node keeps it after all.
-const giveAwayMs: Millis = 4_000;
 const maxRepeatMs: Millis = 4_000;
 // A cut in one direction may hide from two nodes what each of them does.
 const compareMs: Millis = 30_000;
@@ -130,11 +112,11 @@ export class StickyOwners {
     const claimFor = known?.claimFor;
     if (known !== undefined && claimFor === undefined && known.first === firstKey && known.awaitsMore === awaitsMore)
       if (isEqual(known.candidates, candidates) && isEqual(known.preferred, preferred) && isEqual(known.owners, owners))
-        if (known.keeper === this.#keeper(firstKey, candidates, owners)) return known.announcer;
+        if (known.keeper === keeperOf(this.#gossip, firstKey, candidates, owners)) return known.announcer;
     const unit = known ?? newUnit(address, key);
-    this.#unindex(unit);
+    unindex(this.#at, unit);
     Object.assign(unit, { first: firstKey, candidates, preferred, awaitsMore, owners, claimFor: undefined });
-    unit.keeper = this.#keeper(firstKey, candidates, owners);
+    unit.keeper = keeperOf(this.#gossip, firstKey, candidates, owners);
     const hadElsewise = known === undefined && unit.keeper === undefined && before === this.#node && candidates.includes(before);
     if (hadElsewise)
       this.#own(unit); // It is not to move for staying.
@@ -145,7 +127,7 @@ export class StickyOwners {
       this.#compare(unit, unit.keeper, now);
     }
     this.#keeperChanged(unit, known === undefined ? before : known.announcer, now);
-    this.#index(unit, now);
+    index(this.#at, this.#node, unit, now);
     return unit.announcer;
   }
 
@@ -154,7 +136,7 @@ export class StickyOwners {
     this.#gossip.release(address);
     const unit = this.#at.units.get(address.toString());
     if (unit === undefined) return;
-    this.#unindex(unit);
+    unindex(this.#at, unit);
     this.#at.units.delete(unit.key);
     this.#at.isSettled = false;
   }
@@ -201,22 +183,22 @@ export class StickyOwners {
     const chosenFor = new Map<string, string>(); // address -> who is to have it
     const [claimed, changed]: [Address[], Address[]] = [[], []];
     for (const unit of units) {
-      const chosen = this.#choose(unit, held, chosenFor.get(unit.first));
+      const chosen = choose(this.#at, unit, held, chosenFor.get(unit.first));
       if (chosen === undefined) continue;
       chosenFor.set(unit.key, chosen);
       if (!isFollower(unit)) held.set(chosen, (held.get(chosen) ?? 0) + 1);
       if (this.#isHeld(unit)) continue;
       const before = unit.announcer;
-      const takeAt = unit.candidates.includes(this.#node) ? unit.openSince + this.#wait(unit, chosen) : Infinity;
+      const takeAt = unit.candidates.includes(this.#node) ? unit.openSince + waitMs(unit, this.#node, chosen) : Infinity;
       if (now >= takeAt) {
         unit.claimFor = chosen;
         claimed.push(unit.address);
         continue;
       }
-      this.#unindex(unit);
+      unindex(this.#at, unit);
       if (!unit.isGivenAway) unit.announcer = chosen === this.#node ? undefined : chosen;
       this.#keeperChanged(unit, unit.announcer, now);
-      this.#index(unit, now);
+      index(this.#at, this.#node, unit, now);
       this.#await(unit, chosen, takeAt, now);
       if (unit.announcer !== before) changed.push(unit.address);
     }
@@ -253,18 +235,6 @@ export class StickyOwners {
     this.#at.pulledAt.set(node, now);
   }
 
-  /** How long this node waits for others to take what nobody keeps. */
-  #wait({ candidates, preferred, first, owners, isGivenAway }: Unit, chosen: string): Millis {
-    const grace = owners.length > 0 ? graceMs : 0;
-    if (isGivenAway) return grace + giveAwayMs;
-    if (chosen === this.#node) return grace;
-    const isFirstChoice = (node: string) => Number(preferred.includes(node));
-    const comparedToThis = (node: string) =>
-      isFirstChoice(this.#node) - isFirstChoice(node) || compareRank(first, node, this.#node);
-    const ahead = candidates.filter((node) => node !== chosen && comparedToThis(node) < 0).length;
-    return grace + stepMs * Math.min(ahead + 1, maxSteps);
-  }
-
   /** Whether others are still given time: the one that had it to own it, or those that do not participate yet to do so. */
   #isHeld({ announcer, awaitsMore, wasKept }: Unit): boolean {
     if (this.#at.pace.policy !== "hold" || wasKept) return false;
@@ -277,7 +247,7 @@ export class StickyOwners {
     if (own === undefined) return;
     const isTooMuch = ({ preferred }: Unit) => {
       if (!preferred.includes(this.#node)) return false; // It goes to those that are, in its time.
-      const share = this.#share(preferred);
+      const share = shareOf(this.#at, preferred);
       return own.size > (this.#at.pace.policy === "even" ? share + 1 : maxShares * share);
     };
     const ranked = [...own].filter(isTooMuch).map((unit) => ({ unit, rank: rank(this.#node, unit.key) }));
@@ -291,11 +261,11 @@ export class StickyOwners {
 
   #giveOneAway(unit: Unit, now: Millis): void {
     if (unit.owners.length > 1) return; // First the others release it.
-    this.#unindex(unit);
+    unindex(this.#at, unit);
     this.#release(unit);
     unit.isGivenAway = true;
     this.#keeperChanged(unit, this.#node, now);
-    this.#index(unit, now);
+    index(this.#at, this.#node, unit, now);
   }
 
   #repeat(unit: Unit, now: Millis): void {
@@ -305,34 +275,6 @@ export class StickyOwners {
     unit.repeatMs = Math.min(2 * unit.repeatMs, maxRepeatMs);
     unit.repeatAt = unit.isContested || unit.counterpart !== undefined ? now + unit.repeatMs : Infinity;
     if (unit.repeatAt === Infinity) this.#at.repeated.delete(unit);
-  }
-
-  /**
-   * The node that is to have an address that nobody keeps; undefined without candidates. Where no address has more candidates than another,
-   * there is one with less than its share: else they had more than there are.
-   */
-  #choose(unit: Unit, held: ReadonlyMap<string, number>, chosenForFirst: string | undefined): string | undefined {
-    const { key, first, preferred } = unit;
-    const together = isFollower(unit)
-      ? [chosenForFirst ?? this.#at.units.get(first)?.keeper]
-      : [...(this.#at.followers.get(key) ?? [])].map(({ keeper }) => keeper);
-    for (const node of together) if (node !== undefined && preferred.includes(node)) return node;
-    const share = this.#share(preferred);
-    const withRoom = isFollower(unit) ? preferred : preferred.filter((node) => (held.get(node) ?? 0) < share);
-    return lowest(first, withRoom.length > 0 ? withRoom : preferred);
-  }
-
-  #share(nodes: readonly string[]): number {
-    return Math.ceil(this.#at.firsts.size / nodes.length);
-  }
-
-  /** Among the owners that are candidates, the one that the others yield to. */
-  #keeper(first: string, candidates: readonly string[], owners: readonly string[]): string | undefined {
-    if (owners.length === 0) return undefined;
-    const able = owners.filter((node) => candidates.includes(node));
-    if (able.length < 2) return able[0];
-    const uncertainty = (node: string) => this.#gossip.viewUncertainty(node);
-    return able.sort((a, b) => uncertainty(a) - uncertainty(b) || compareRank(first, a, b))[0];
   }
 
   #own(unit: Unit): void {
@@ -365,46 +307,9 @@ export class StickyOwners {
     this.#due(unit.repeatAt);
   }
 
-  #index(unit: Unit, now: Millis): void {
-    this.#at.units.set(unit.key, unit);
-    this.#at.isSettled = false;
-    if (isFollower(unit)) addTo(this.#at.followers, unit.first, unit);
-    else this.#at.firsts.add(unit);
-    if (unit.keeper === undefined) this.#at.open.add(unit);
-    else if (!isFollower(unit)) addTo(this.#at.kept, unit.keeper, unit);
-    if (unit.repeatAt !== Infinity) this.#at.repeated.add(unit);
-    this.#watchApart(unit, now);
-    for (const follower of this.#at.followers.get(unit.key) ?? []) this.#watchApart(follower, now);
-  }
-
-  #unindex(unit: Unit): void {
-    this.#at.open.delete(unit);
-    this.#at.firsts.delete(unit);
-    this.#at.repeated.delete(unit);
-    this.#at.apart.delete(unit);
-    if (unit.keeper !== undefined) this.#at.kept.get(unit.keeper)?.delete(unit);
-    const followers = this.#at.followers.get(unit.first);
-    followers?.delete(unit);
-    if (followers?.size === 0) this.#at.followers.delete(unit.first);
-  }
-
-  /** Not given away before all speakers see the same in the API: else two addresses could each go to where the other one was. */
-  #watchApart(unit: Unit, now: Millis): void {
-    const isApart = unit.keeper === this.#node && (this.#isSplit(unit) || !unit.preferred.includes(this.#node));
-    unit.apartSince = isApart ? Math.min(unit.apartSince, now) : Infinity;
-    if (isApart) this.#at.apart.add(unit);
-    else this.#at.apart.delete(unit);
-  }
-
-  /** Whether another node, which may have it too, keeps the address that it goes with. */
-  #isSplit(unit: Unit): boolean {
-    const first = isFollower(unit) ? this.#at.units.get(unit.first)?.keeper : undefined;
-    return first !== undefined && first !== this.#node && unit.preferred.includes(first);
-  }
-
   /** A node that came back is not preferred before it has been there for long: else an address went back and forth with it. */
   #mayJoin(unit: Unit): boolean {
-    return this.#isSplit(unit) || this.#at.pace.policy === "even";
+    return isSplit(this.#at, this.#node, unit) || this.#at.pace.policy === "even";
   }
 
   #due(at: Millis): void {
@@ -424,21 +329,6 @@ export class StickyOwners {
 
 /** Classes in a saved `StickyOwners`, without those of gossip. */
 export const stickyClasses = { StickyOwners, StickyPace };
-
-function lowest(address: string, nodes: readonly string[]): string | undefined {
-  let best: { readonly node: string; readonly rank: number } | undefined;
-  for (const node of nodes) {
-    const found = { node, rank: rank(node, address) };
-    if (best === undefined || found.rank < best.rank || (found.rank === best.rank && node < best.node)) best = found;
-  }
-  return best?.node;
-}
-
-function addTo(sets: Map<string, Set<Unit>>, key: string, unit: Unit): void {
-  const set = sets.get(key);
-  if (set === undefined) sets.set(key, new Set([unit]));
-  else set.add(unit);
-}
 
 function isEqual(a: readonly string[], b: readonly string[]): boolean {
   return a === b || (a.length === b.length && a.every((node, index) => node === b[index]));

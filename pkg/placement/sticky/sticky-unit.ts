@@ -1,6 +1,5 @@
 import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
-import { StickyPace } from "./sticky-pace.ts";
 
 export const firstRepeatMs: Millis = 500;
 
@@ -73,39 +72,4 @@ export function newUnit(address: Address, key: string): Unit {
 /** Whether it goes with another address. */
 export function isFollower({ key, first }: Unit): boolean {
   return key !== first;
-}
-
-/** Everything that `StickyOwners` knows, except others' gossip. */
-export interface StickyData {
-  readonly pace: StickyPace;
-  readonly units: Map<string, Unit>; // address -> unit
-  readonly open: Set<Unit>; // those without a keeper
-  readonly kept: Map<string, Set<Unit>>; // node -> what it keeps and does not go with another address
-  readonly firsts: Set<Unit>; // those that go with no other address
-  readonly followers: Map<string, Set<Unit>>; // address -> others that go with it
-  readonly apart: Set<Unit>; // those with `apartSince`
-  readonly repeated: Set<Unit>; // those with `repeatAt`
-  regained: Address[];
-  readonly toPull: Set<string>; // nodes
-  readonly pulledAt: Map<string, Millis>; // node -> when it was last among these
-  isSettled: boolean;
-  nextDueAt: Millis;
-}
-
-export function newStickyData(): StickyData {
-  return {
-    pace: new StickyPace(),
-    units: new Map(),
-    open: new Set(),
-    kept: new Map(),
-    firsts: new Set(),
-    followers: new Map(),
-    apart: new Set(),
-    repeated: new Set(),
-    regained: [],
-    toPull: new Set(),
-    pulledAt: new Map(),
-    isSettled: true,
-    nextDueAt: Infinity,
-  };
 }

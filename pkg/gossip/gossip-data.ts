@@ -1,0 +1,80 @@
+import type { Address, Prefix } from "#pkg/net";
+import { AddressSets } from "./address-sets.ts";
+import type { AddressSetName, NodeSummary, View } from "./codec/value-codec.ts";
+
+/** Where a node can announce addresses that have one owner, as it reports itself. */
+export interface Reachability {
+  /** It has an interface that can answer and has a carrier. */
+  readonly answers: boolean;
+  /** It may change the addresses of its kernel. */
+  readonly hasKernelAccess: boolean;
+  /** These interfaces by name, with their subnets; only interfaces with a subnet, or that a pool asks for by name. */
+  readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
+}
+
+/** What one node reports. */
+export interface ReportedNode {
+  /** See `GossipStore`. */
+  life: number;
+  summary: NodeSummary | undefined;
+  /** All has arrived that it announced when it reported that its view is not current. */
+  isAnnouncedKnown: boolean;
+  readonly interfaces: Map<string, readonly Prefix[]>;
+  /** Made of both when it is asked for. */
+  reachability: Reachability | undefined;
+}
+
+/** All reports of the speakers, this one's own among them. */
+export interface GossipData {
+  readonly nodes: Map<string, ReportedNode>; // node -> what it reports
+  readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
+  readonly sets: Readonly<Record<AddressSetName, AddressSets>>;
+  readonly entries: Map<string, Uint8Array>; // key -> value; of this node, and not taken yet
+  readonly changedPages: Set<string>; // Pages of this node that are not among the entries yet.
+  readonly repeated: Set<string>; // keys of entries of this node to be broadcast once more
+  contested: readonly Address[]; // Owned by this node and others when its view uncertainty was reported.
+  answers: boolean;
+  hasKernelAccess: boolean;
+  viewUncertainty: number;
+  view: View;
+  incarnation: number;
+  isParticipating: boolean;
+}
+
+export function nothingReported(): GossipData {
+  return {
+    nodes: new Map(),
+    since: new Map(),
+    sets: { owned: new AddressSets(), asked: new AddressSets(), announced: new AddressSets(), advertised: new AddressSets() },
+    entries: new Map(),
+    changedPages: new Set(),
+    repeated: new Set(),
+    contested: [],
+    answers: false,
+    hasKernelAccess: true,
+    viewUncertainty: 0,
+    view: "current",
+    incarnation: 0,
+    isParticipating: false,
+  };
+}
+
+/** What the node reports; nothing yet where it was not heard of. */
+export function reportOf({ nodes }: GossipData, node: string): ReportedNode {
+  const known = nodes.get(node);
+  if (known !== undefined) return known;
+  const report = newReport(0);
+  nodes.set(node, report);
+  return report;
+}
+
+/** A node that reports nothing yet in this life. */
+export function newReport(life: number): ReportedNode {
+  return { life, summary: undefined, isAnnouncedKnown: false, interfaces: new Map(), reachability: undefined };
+}
+
+/** Whether the node's reports count: it sent a summary since it joined. */
+export function isParticipating({ nodes, since }: GossipData, node: string): boolean {
+  const incarnation = nodes.get(node)?.summary?.incarnation;
+  return incarnation !== undefined && incarnation >= (since.get(node) ?? 0);
+}

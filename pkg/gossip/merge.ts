@@ -1,0 +1,108 @@
+import type { Address } from "#pkg/net";
+import type { GossipEntry } from "./codec/entry-codec.ts";
+import {
+  type AddressSetName,
+  decodePage,
+  decodeSubnets,
+  decodeSummary,
+  interfaceOf,
+  type NodeSummary,
+  setOf,
+  summaryKey,
+} from "./codec/value-codec.ts";
+import { type GossipData, isParticipating, newReport, type ReportedNode, reportOf } from "./gossip-data.ts";
+
+/** Changes since gossip was last merged. */
+export interface GossipChanges {
+  /** Whether the participating nodes have changed, or the interfaces on which they can answer. */
+  readonly nodes: boolean;
+  /** Addresses with other owners than before, or whose owners have to be compared again. */
+  readonly addresses: readonly Address[];
+  /** Addresses that others ask about, or no longer, and addresses that a node reports to announce by any protocol, or no longer. */
+  readonly asked: readonly Address[];
+}
+
+/** Collects changes while entries are merged. */
+export class ChangesBuilder {
+  nodes = false;
+  readonly #addresses = new Map<string, Address>(); // text -> address
+  readonly #asked = new Map<string, Address>(); // text -> address
+
+  touch(set: AddressSetName, addresses: Iterable<Address>): void {
+    const touched = set === "owned" ? this.#addresses : this.#asked;
+    for (const address of addresses) touched.set(address.toString(), address);
+  }
+
+  build(): GossipChanges {
+    return { nodes: this.nodes, addresses: [...this.#addresses.values()], asked: [...this.#asked.values()] };
+  }
+}
+
+/** Takes in an entry of another node that changed. */
+export function mergeEntry(data: GossipData, { node, life, key, value }: GossipEntry, changes: ChangesBuilder): void {
+  if (life !== reportOf(data, node).life) startLife(data, node, life, changes);
+  const reported = reportOf(data, node);
+  const name = interfaceOf(key);
+  const set = setOf(key);
+  if (set !== undefined) changes.touch(set, data.sets[set].set(node, key, decodePage(key, value)));
+  else if (key === summaryKey) setSummary(data, node, reported, decodeSummary(value), changes);
+  else if (name !== undefined) {
+    const subnets = decodeSubnets(value);
+    if (subnets === undefined) reported.interfaces.delete(name);
+    else reported.interfaces.set(name, subnets);
+    reported.reachability = undefined;
+    changes.nodes = true;
+  }
+  checkAnnounced(data, node, changes);
+}
+
+function setSummary(
+  data: GossipData,
+  node: string,
+  reported: ReportedNode,
+  summary: NodeSummary | undefined,
+  changes: ChangesBuilder,
+): void {
+  const before = isParticipating(data, node) ? reported.summary : undefined;
+  reported.summary = summary;
+  reported.reachability = undefined;
+  const now = isParticipating(data, node) ? summary : undefined;
+  if (before?.view !== now?.view) touchAnnounced(data, node, changes);
+  const isSame =
+    before?.answers === now?.answers && before?.hasKernelAccess === now?.hasKernelAccess && before?.view === now?.view;
+  if (!isSame) changes.nodes = true;
+  else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", contestedBy(data, node));
+}
+
+/** Entries overtake one another: a view that is not current counts from when it is known what else the node announces. */
+function checkAnnounced(data: GossipData, node: string, changes: ChangesBuilder): void {
+  const reported = reportOf(data, node);
+  const { summary } = reported;
+  if (summary === undefined || summary.view === "current") reported.isAnnouncedKnown = false;
+  else if (!reported.isAnnouncedKnown && (data.sets.announced.size(node) & 0xffff) === summary.announced) {
+    reported.isAnnouncedKnown = true;
+    changes.nodes = true;
+    touchAnnounced(data, node, changes);
+  }
+}
+
+function touchAnnounced(data: GossipData, node: string, changes: ChangesBuilder): void {
+  for (const name of ["announced", "advertised"] as const) changes.touch(name, data.sets[name].by(node));
+}
+
+/** Reports of an earlier life of the node no longer hold. */
+export function startLife(data: GossipData, node: string, life: number, changes: ChangesBuilder): void {
+  const reported = reportOf(data, node);
+  if (reported.summary !== undefined) changes.nodes = true;
+  for (const name of Object.keys(data.sets) as AddressSetName[]) {
+    changes.touch(name, data.sets[name].by(node));
+    data.sets[name].clear(node);
+  }
+  data.nodes.set(node, newReport(life));
+}
+
+/** Addresses of a node that others own as well. */
+export function contestedBy(data: GossipData, node: string): Address[] {
+  const { owned } = data.sets;
+  return [...owned.by(node)].filter((address) => owned.of(address.toString()).length > 1);
+}
