@@ -2,7 +2,7 @@ import { Allocator, type PoolUsage } from "#pkg/allocator";
 import { type Config, isStrict, PoolIndex } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { parseAddress } from "#pkg/net";
-import { readRequest } from "#pkg/service";
+import { olderFirst, readRequest } from "#pkg/service";
 import { type Decision, decide, keep } from "./decide.ts";
 
 /** The result for all Services when these pools are in force. */
@@ -27,8 +27,7 @@ export function* keepAll(
   allocator: Allocator,
   status: "recorded" | "written",
 ): Generator<undefined, void> {
-  const made = Array.from(keys, (key) => ({ key, at: get(key)?.created ?? 0 }));
-  const sorted = made.sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
+  const sorted = Array.from(keys, (key) => ({ key, created: get(key)?.created ?? 0 })).sort(olderFirst);
   for (const shares of [true, false])
     for (const { key } of sorted) {
       yield;

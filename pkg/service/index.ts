@@ -22,6 +22,7 @@ export {
   type LoadBalancerClasses,
   type NoAddresses,
   type NotOurs,
+  olderFirst,
   readClasses,
   recordedAddresses,
   whyNoAddresses,

@@ -93,3 +93,14 @@ export function recordedAddresses(service: Right & Pick<ServiceFields, "ingress"
 export function whyNoAddresses(service: Right & Pick<ServiceFields, "ingress">): NoAddresses {
   return whyNotOurs(service) ?? (service.ingress.length === 0 ? "noIPAllocated" : "invalidIP");
 }
+
+interface Age {
+  readonly key: string;
+  /** In seconds since 1970. */
+  readonly created: number;
+}
+
+/** The order of Services on one address: the oldest first, by key where they are equally old. Whoever comes later takes nobody's place. */
+export function olderFirst(a: Age, b: Age): number {
+  return a.created - b.created || (a.key < b.key ? -1 : Number(a.key > b.key));
+}

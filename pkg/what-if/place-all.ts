@@ -72,9 +72,16 @@ export function placeAll(state: ClusterState): Placements {
       pool === undefined || pool.protocols.length === 0
         ? [nowhere(one, pool)]
         : pool.protocols.map((protocol) => by[protocol](one, pool));
-    for (const [index, each] of placed.entries()) addresses.set(`${each.address} ${index}`, each);
+    for (const [index, each] of placed.entries()) addresses.set(`${each.address} ${index}`, withRefused(each, one.refused));
   }
   return { addresses, routes: bgp.routes };
+}
+
+const sharedByTooMany: Refusal = { announced: false, reason: "sharedByTooMany" };
+
+function withRefused(placed: Placed, refused: readonly string[]): Placed {
+  const refusals = new Map([...placed.refusals, ...refused.map((service) => [service, sharedByTooMany] as const)]);
+  return { ...placed, services: [...placed.services, ...refused], refusals };
 }
 
 function nowhere(held: HeldAddress, pool: Pool | undefined): Placed {

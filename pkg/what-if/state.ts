@@ -1,8 +1,8 @@
-import { type Config, PoolIndex } from "#pkg/config";
+import { type Config, limits, PoolIndex } from "#pkg/config";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import { type Holder, heeded, type KnownReachability } from "#pkg/placement";
-import { asksFor, backendKeyOf, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import { asksFor, backendKeyOf, mayHoldSeveral, olderFirst, recordedAddresses } from "#pkg/service";
 
 /** The part of a cluster that decides on addresses and announcers. */
 export interface ClusterState {
@@ -27,22 +27,29 @@ export interface ClusterState {
 /** An address, and the Services that have it in their status. */
 export interface HeldAddress {
   readonly address: Address;
+  /** As many as may share an address. */
   readonly holders: readonly Holder[];
+  /** Keys of further Services that have it. They have no say in where it is announced. */
+  readonly refused: readonly string[];
 }
 
-/** The addresses in use, in the order of the Services' keys; by text. */
+/** The addresses in use, in the order of the Services' age; by text. */
 export function heldAddresses({ services, slices, config }: ClusterState): ReadonlyMap<string, HeldAddress> {
   const pools = new PoolIndex(config.pools);
   const endpoints = endpointsByService(slices);
-  const held = new Map<string, { address: Address; holders: Holder[] }>();
-  for (const service of services.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
+  const held = new Map<string, { address: Address; holders: Holder[]; refused: string[] }>();
+  for (const service of services.toSorted(olderFirst)) {
     const addresses = recordedAddresses(service);
     const several = mayHoldSeveral(service);
     const allowed = pools.place(addresses, several, (address, pool) => asksFor(service, address, pool.name)).held;
     for (const address of addresses) {
       const key = address.toString();
-      const known = held.get(key) ?? { address, holders: [] };
+      const known = held.get(key) ?? { address, holders: [], refused: [] };
       held.set(key, known);
+      if (known.holders.length === limits.holdersOfAddress) {
+        known.refused.push(service.key);
+        continue;
+      }
       known.holders.push({
         service: service.key,
         goesWith: pools.goesWith(addresses, address, several),
@@ -54,7 +61,7 @@ export function heldAddresses({ services, slices, config }: ClusterState): Reado
       });
     }
   }
-  return new Map(held.entries().map(([key, { address, holders }]) => [key, { address, holders: heeded(holders) }]));
+  return new Map(held.entries().map(([key, { holders, ...rest }]) => [key, { ...rest, holders: heeded(holders) }]));
 }
 
 function endpointsByService(slices: readonly EndpointSlice[]): ReadonlyMap<string, Holder["endpoints"]> {

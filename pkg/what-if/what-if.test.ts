@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseConfig } from "#pkg/config";
+import { limits, parseConfig } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { endpointSlice, node, service } from "#pkg/k8s/testing";
 import { prefix } from "#pkg/net/testing";
@@ -264,4 +264,23 @@ test("nodeChange: by BGP the prefix is left with fewer nodes, or with none", () 
     nodeChange(local, withoutNodes(local, new Set(["n1"]))).lost.map(({ why }) => why),
     ["noReadyEndpoint"],
   );
+});
+
+test("placeAll: of more Services on an address than may share it the oldest count, on layer 2 and by BGP", () => {
+  const count = limits.holdersOfAddress + 1;
+  for (const [pool, ip] of [
+    [lan, "10.0.0.1"],
+    [far, "10.1.0.1"],
+  ] as const) {
+    const shared = {
+      ingress: [ip],
+      annotations: { [annotations.sharing]: "k", [annotations.pool]: pool === far ? "far" : "lan" },
+    };
+    // The first by name is the youngest.
+    const services = Array.from({ length: count }, (_, i) => [`s${1000 + i}`, { ...shared, created: count - i }] as const);
+    const { addresses } = placeAll(cluster(config(pool, router), Object.fromEntries(services)));
+    const [placed] = [...addresses.values()];
+    assert.equal(placed?.services.length, count);
+    assert.deepEqual([...(placed?.refusals ?? [])], [["default/s1000", { announced: false, reason: "sharedByTooMany" }]]);
+  }
 });

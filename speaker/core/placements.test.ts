@@ -52,34 +52,36 @@ test("of 10,000 Services on one address a turn looks at 500, and of addresses wi
   assert.ok(mostOfTurns(several) <= maxReads);
 });
 
-test("of more Services on an address than may share it the first by name count, and the others are told", () => {
+test("of more Services on an address than may share it the oldest count, whatever their names, and the others are told", () => {
   const { bench } = counting();
   const name = (index: number) => `default/s${String(index).padStart(3, "0")}`;
   const count = limits.holdersOfAddress + 1;
-  for (let i = count - 1; i >= 0; i--) bench.serve(name(i), [x]);
+  // The last by name is the oldest.
+  for (let i = 0; i < count; i++) bench.serve(name(i), [x], { created: count - i });
   bench.start();
   bench.settle();
   const verdictOf = (index: number) => bench.state.placements.get(x)?.[0]?.verdicts.get(name(index));
-  assert.deepEqual(verdictOf(count - 2), { announced: true });
-  assert.deepEqual(verdictOf(count - 1), { announced: false, reason: "sharedByTooMany" });
+  assert.deepEqual(verdictOf(1), { announced: true });
+  assert.deepEqual(verdictOf(0), { announced: false, reason: "sharedByTooMany" });
   bench.setService(name(3), undefined);
   bench.settle();
-  assert.deepEqual(verdictOf(count - 1), { announced: true }, "there is room");
+  assert.deepEqual(verdictOf(0), { announced: true }, "there is room");
 });
 
-test("property: Services on an address are in order, however they come and go", () => {
-  const steps = fc.array(fc.tuple(fc.nat(20), fc.boolean()), { maxLength: 60 });
+test("property: Services on an address are in the order of their age, however they come, go, and are made again", () => {
+  const steps = fc.array(fc.tuple(fc.nat(20), fc.nat(3)), { maxLength: 60 });
   fc.assert(
     fc.property(steps, (all) => {
       const services = noServices();
-      const there = new Set<string>();
-      for (const [index, isThere] of all) {
+      const there = new Map<string, number>(); // key -> when it was made, and 0 is never
+      for (const [index, created] of all) {
         const key = `default/s${index}`;
-        setService(services, key, isThere ? service(key, { ingress: [x] }) : undefined);
-        if (isThere) there.add(key);
+        setService(services, key, created > 0 ? service(key, { ingress: [x], created }) : undefined);
+        if (created > 0) there.set(key, created);
         else there.delete(key);
       }
-      assert.deepEqual(holderKeys(services, x), [...there].sort());
+      const byAge = [...there].sort(([a, at], [b, other]) => at - other || (a < b ? -1 : 1)).map(([key]) => key);
+      assert.deepEqual(holderKeys(services, x), byAge);
       assert.equal(services.holders.has(x), there.size > 0);
     }),
   );

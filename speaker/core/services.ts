@@ -2,7 +2,15 @@ import type { AsksFor } from "#pkg/config";
 import type { EndpointSlice, NodeEndpoints, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import type { Holder } from "#pkg/placement";
-import { asksFor, backendKeyOf, mayHoldSeveral, type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
+import {
+  asksFor,
+  backendKeyOf,
+  mayHoldSeveral,
+  type NoAddresses,
+  olderFirst,
+  recordedAddresses,
+  whyNoAddresses,
+} from "#pkg/service";
 
 /**
  * Services and their endpoints as the API has them, found by the addresses in their status. Most addresses have one Service, and most
@@ -10,7 +18,7 @@ import { asksFor, backendKeyOf, mayHoldSeveral, type NoAddresses, recordedAddres
  */
 export interface Services {
   readonly rows: Map<string, ServiceRow>; // service key -> Service
-  readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, in order
+  readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, the oldest first
   readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
   /** Of Services with several slices, all together: service key -> node, undefined for the unknown one -> endpoints. */
   readonly merged: Map<string, Map<string | undefined, NodeEndpoints>>;
@@ -72,7 +80,7 @@ export function whyWithoutAddresses({ rows }: Services, key: string): NoAddresse
   return row.addresses.length === 0 ? whyNoAddresses(row.service) : undefined;
 }
 
-/** The keys of the Services with this address in their status, in order, so that the answer does not depend on the order of events. */
+/** The keys of the Services with this address in their status, the oldest first, so that the answer does not depend on the order of events. */
 export function holderKeys(services: Services, address: string): readonly string[] {
   return services.holders.get(address) ?? [];
 }
@@ -141,26 +149,30 @@ function count(nodes: Map<string | undefined, NodeEndpoints>, { endpoints }: End
 }
 
 // Thousands may share an address: none of them is moved one by one, and none is sorted again.
-function addHolder({ holders }: Services, address: string, key: string): void {
-  const keys = holders.get(address);
-  if (keys === undefined) holders.set(address, [key]);
-  else keys.splice(placeOf(keys, key), 0, key);
+function addHolder(services: Services, address: string, key: string): void {
+  const keys = services.holders.get(address);
+  if (keys === undefined) services.holders.set(address, [key]);
+  else keys.splice(placeOf(services, keys, key), 0, key);
 }
 
-function removeHolder({ holders }: Services, address: string, key: string): void {
+function removeHolder(services: Services, address: string, key: string): void {
+  const { holders } = services;
   const keys = holders.get(address) ?? [];
-  const at = placeOf(keys, key);
+  const at = placeOf(services, keys, key);
   if (keys[at] === key) keys.splice(at, 1);
   if (keys.length === 0) holders.delete(address);
 }
 
 /** Where the key is in the order, or would be. */
-function placeOf(keys: readonly string[], key: string): number {
+function placeOf({ rows }: Services, keys: readonly string[], key: string): number {
+  const createdOf = (each: string) => rows.get(each)?.service.created ?? 0;
+  const own = { key, created: createdOf(key) };
   let low = 0;
   let high = keys.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? "") < key) low = middle + 1;
+    const other = keys[middle] ?? "";
+    if (olderFirst({ key: other, created: createdOf(other) }, own) < 0) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -118,7 +118,7 @@ const refusals = {
   sharedByTooMany: {
     states: isUnmet,
     means:
-      "The maximum of 500 Services share the address. No other Service gets it; if more have it already, the first 500 by name count.",
+      "The maximum of 500 Services share the address. No other Service gets it; if more have it already, the oldest 500 count.",
     next: "request another address, or give it another sharing key",
   },
   quotaExceeded: {

@@ -60,7 +60,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       });
     case "sharedByTooMany":
       return verdict("service", refusal.reason, {
-        message: `more than ${limits.holdersOfAddress} Services share ${address}, and this one is not among the first by name`,
+        message: `more than ${limits.holdersOfAddress} Services share ${address}, and this one is not among the oldest`,
       });
     case "noReadyEndpointOnNode":
       return verdict("service", refusal.reason, {
