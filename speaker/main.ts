@@ -6,6 +6,7 @@ import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/c
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
+import { whyDescriptorsStay } from "#pkg/linux";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
 import { compileSooner } from "#pkg/threads";
@@ -40,6 +41,8 @@ await runDaemon({
     if (node === "") throw new Error("Cannot tell which node this is: give --node-name or METALLB_NODE_NAME");
     const classes = readClasses(values["lb-class"], values["lb-class-default"]);
     log.info("speaker starting", { op: "startup", namespace, configMap: values.config, node });
+    if (whyDescriptorsStay !== undefined)
+      log.warn("sockets of a thread that is terminated stay open until the speaker ends", { error: whyDescriptorsStay });
 
     // The drivers. What they deliver before the core is started waits for it.
     const runner = new CoreRunner(speakerCore, clock, random);

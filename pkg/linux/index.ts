@@ -27,6 +27,7 @@ export {
 export type { KernelRequest } from "./codec/netlink-requests.ts";
 export { NetlinkError } from "./codec/netlink-wire.ts";
 export { socketAddress } from "./codec/socket-address.ts";
+export { whyDescriptorsStay } from "./descriptors.ts";
 export { SystemCallError } from "./libc.ts";
 export {
   type Arrival,

@@ -77,7 +77,7 @@ export function placeAll(state: ClusterState): Placements {
   return { addresses, routes: bgp.routes };
 }
 
-const sharedByTooMany: Refusal = { announced: false, reason: "sharedByTooMany" };
+const sharedByTooMany: PlacementRefusal = { announced: false, reason: "sharedByTooMany" };
 
 function withRefused(placed: Placed, refused: readonly string[]): Placed {
   const refusals = new Map([...placed.refusals, ...refused.map((service) => [service, sharedByTooMany] as const)]);
