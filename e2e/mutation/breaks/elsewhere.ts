@@ -70,7 +70,7 @@ export const elsewhere: readonly Break[] = [
     tests: ["pkg/memberlist/memberlist-thread.test.ts"],
   },
   {
-    before: "if (!owned.has(fd)) addHook(isolate, addressOfClose, fd);",
+    before: "if (!owned.has(fd)) closer.add(fd);",
     after: "",
     tests: ["pkg/linux/descriptors.test.ts"],
   },
