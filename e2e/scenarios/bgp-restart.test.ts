@@ -8,8 +8,25 @@ import { BgpNetwork, established, nodeAsn, type PlacedRouter, routesFrom, routes
 import { metric } from "./observe.ts";
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
+/** Routers that end a session for another hold time. */
+const endsForTimers: readonly RouterKind[] = ["frr", "bird"];
 const routerAsn = 65010;
 const holdTimeSeconds = 6; // A busy machine can keep it.
+
+const configurationFor = ({ addresses: [address] }: DemoNode, holdTimeSeconds: number) => ({
+  asn: routerAsn,
+  neighbors: [{ address, asn: nodeAsn, holdTimeSeconds }],
+});
+
+/** One session in `/v1/bgp/peers`. */
+interface PeerView {
+  readonly peer: string;
+  readonly state: string;
+  readonly stateSeconds: number;
+  readonly lastDown?: { readonly what: string; readonly secondsAgo: number };
+  readonly flaps: number;
+  readonly messagesSent: { readonly update: number };
+}
 
 suite("either end of a session restarts, stands still or goes away", { skip: await routerRefusal(...kinds) }, () => {
   let network: BgpNetwork;
@@ -20,8 +37,7 @@ suite("either end of a session restarts, stands still or goes away", { skip: awa
     network = await BgpNetwork.start({ nodes: 1 });
     [node] = network.cluster.nodes as [DemoNode];
     for (const [index, kind] of kinds.entries()) {
-      const neighbors = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
-      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbors }));
+      routers.push(await network.router(kind, index + 1, configurationFor(node, holdTimeSeconds)));
     }
     const peers = routers.map(
       ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, hold-time: ${holdTimeSeconds}s}\n`,
@@ -36,13 +52,21 @@ ${peers.join("")}address-pools:
 
   const up = ({ v4 }: PlacedRouter) => metric(node.speaker, "metallb_bgp_session_up", { peer: `${v4}:179` });
 
+  const view = async ({ v4 }: PlacedRouter): Promise<PeerView> => {
+    const peers: readonly PeerView[] = JSON.parse((await node.speaker.get("/v1/bgp/peers")).body);
+    return peers.find(({ peer }) => peer === `${v4}:179`) ?? assert.fail(`no peer ${v4}`);
+  };
+
   /** How many UPDATEs were sent so far; metrics may be a second old. */
-  const updates = async ({ v4 }: PlacedRouter): Promise<number> => {
-    const peers = JSON.parse((await node.speaker.get("/v1/bgp/peers")).body) as {
-      peer: string;
-      messagesSent: { update: number };
-    }[];
-    return peers.find(({ peer }) => peer === `${v4}:179`)?.messagesSent.update ?? 0;
+  const updates = async (placed: PlacedRouter): Promise<number> => (await view(placed)).messagesSent.update;
+
+  /** Waits until there is another session than `before`. GoBGP takes none for 30 s after it has reset one; no other router waits by itself. */
+  const nextSession = (placed: PlacedRouter, before: PeerView): Promise<PeerView> => {
+    const next = async () => {
+      const now = await view(placed);
+      return now.flaps > before.flaps && now.state === "established" && now;
+    };
+    return waitFor(`another session with ${placed.router.kind}`, next, { timeout: 60_000 });
   };
 
   /** Whether each router has had a route to the prefix from the node at every moment since. */
@@ -140,16 +164,54 @@ ${peers.join("")}address-pools:
     await service.delete();
   });
 
+  /** A router that stands still: its kernel takes a connection, and nobody answers on it. */
+  const silent = (placed: PlacedRouter) =>
+    waitFor("a connection that nobody answers on", async () => (await view(placed)).state === "openSent", { timeout: 30_000 });
+
+  test("a router that ended the session by a Cease of any kind has another one soon", async (t) => {
+    const [address] = node.addresses;
+    const ends = {
+      cleared: ({ router }: PlacedRouter) => router.clear(address),
+      "shut down, and up again": ({ router }: PlacedRouter) => router.shut(address).then(() => router.unshut(address)),
+      "configured otherwise": ({ router, v4 }: PlacedRouter) =>
+        router.reload({ ...configurationFor(node, holdTimeSeconds + 1), routerId: v4 }),
+    };
+    for (const placed of routers)
+      for (const [what, end] of Object.entries(ends)) {
+        if (end === ends["configured otherwise"] && !endsForTimers.includes(placed.router.kind)) continue;
+        const before = await view(placed);
+        await end(placed);
+        const { lastDown, stateSeconds } = await nextSession(placed, before);
+        const seconds = (lastDown?.secondsAgo ?? 0) - stateSeconds;
+        t.diagnostic(`${placed.router.kind}, ${what}: ${seconds.toFixed(1)} s without a session, ${lastDown?.what}`);
+      }
+  });
+
+  test("a router that took connections and said nothing has a session soon after it is started anew", async (t) => {
+    const before = new Map<PlacedRouter, PeerView>();
+    for (const placed of routers) {
+      await established(placed);
+      before.set(placed, await view(placed));
+    }
+    for (const { router } of routers) router.freeze();
+    for (const placed of routers) await silent(placed);
+    await Promise.all(
+      [...before].map(async ([placed, view]) => {
+        await placed.router.stop("SIGKILL");
+        await placed.router.start();
+        const startedAt = performance.now();
+        await nextSession(placed, view);
+        t.diagnostic(`${placed.router.kind}: ${((performance.now() - startedAt) / 1_000).toFixed(1)} s after its start`);
+      }),
+    );
+  });
+
   test("a router whose end of a connection went unheard, before it said anything, has a session again soon after", async () => {
     const { lan } = network.cluster;
     const placed = routers.find(({ router }) => router.kind === "bird") as PlacedRouter;
-    const { router, host, v4 } = placed;
+    const { router, host } = placed;
     router.freeze(); // Its kernel goes on to take connections.
-    const isUnanswered = async () => {
-      const peers = JSON.parse((await node.speaker.get("/v1/bgp/peers")).body) as { peer: string; state: string }[];
-      return peers.some(({ peer, state }) => peer === `${v4}:179` && state === "openSent");
-    };
-    await waitFor("a connection that nobody answers on", isUnanswered, { timeout: 30_000 });
+    await silent(placed);
     await lan.isolate(host);
     await router.stop("SIGKILL");
     await router.start();
