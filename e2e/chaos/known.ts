@@ -17,6 +17,8 @@ export interface Known {
   mayBeGone(node: number): boolean;
   /** Where that is so for certain, and the router runs. */
   gone(node: number): Gone | undefined;
+  /** Since when the router has had to have routes by a node, or to get them; undefined where it may go without. */
+  isDueSince(node: number): Millis | undefined;
   /** Whether packets between two nodes are dropped. */
   isCut(a: number, b: number): boolean;
   /** Whether something is done to this, as `subjectOf` names it, or was so recently that it may not answer yet. */
@@ -29,6 +31,11 @@ const gracefulRestartMs: Millis = gracefulRestartSeconds * 1_000;
 const slackMs: Millis = 3_000;
 // A process that was started again answers within this time, also on a busy machine.
 const startMs: Millis = 10_000;
+
+// A speaker that starts asks for what these have.
+const mayTakeRoutes: ReadonlySet<string> = new Set(["router", "control plane", "configuration"]);
+// What a router does not take for a failure of the node.
+const inOrder: ReadonlySet<What["type"]> = new Set(["stopSpeaker", "otherVersion", "cutApi", "cut", "cutOneWay", "lose"]);
 
 /** Acts so far, and their consequences. */
 export class ActLog implements Known {
@@ -57,6 +64,27 @@ export class ActLog implements Known {
     const isRestart = ending.act.what.type === "killSpeaker" || !this.#isSteadyBefore(ending);
     const bound = isRestart ? Math.max(detectionMs, gracefulRestartMs) : detectionMs;
     return { since, noRouteFrom: Math.max(since, routerSince) + bound + slackMs };
+  }
+
+  /**
+   * After an error BIRD refuses the node for a while, and again after each end of a session that follows. So only a node counts of which the router has
+   * seen none since it was started: its speaker was stopped and started in order, or lost what its session does not need.
+   */
+  isDueSince(node: number): Millis | undefined {
+    if (this.#target.revives) return undefined; // Kubernetes may have no Pod that is ready for the Services.
+    const restart = this.done.findLast(({ act }) => act.what.type === "killRouter");
+    const startedAt = restart === undefined ? -Infinity : (restart.to ?? Infinity);
+    let since = Math.max(0, startedAt);
+    for (const one of this.done) {
+      const { act, to = Infinity } = one;
+      const subject = subjectOf(act.what);
+      const isNodes = subject === `node${node + 1}`;
+      if (one === restart || to + startMs <= (restart?.from ?? 0) || !(isNodes || mayTakeRoutes.has(subject))) continue;
+      // A speaker that started while there was no router tries less and less often.
+      if (subject === "router" || (isNodes && (!inOrder.has(act.what.type) || to <= startedAt))) return undefined;
+      since = Math.max(since, to);
+    }
+    return since === Infinity ? undefined : since;
   }
 
   isCut(a: number, b: number): boolean {

@@ -246,6 +246,44 @@ test("a route is none too long while the router stands still, through another no
   assert.deepEqual(scene.observer.faults, []);
 });
 
+test("the router has routes by a node whose speaker was stopped and started in order, also after it was started anew itself", async () => {
+  const scene = new Scene();
+  const others = ["node1", "node3"];
+  const stop = scene.begin({ type: "stopSpeaker", node: 1 });
+  scene.hops = others;
+  await scene.pass(30);
+  scene.undo(stop);
+  await scene.pass(16);
+  assert.deepEqual(scene.observer.faults, []);
+  await scene.pass(1);
+  const fault = `the router has no route by node2 to ${far}, although nothing that it may take for a failure was done`;
+  assert.deepEqual(scene.observer.faults, [`46.0 s: ${fault}`]);
+});
+
+for (const [what, act] of Object.entries({
+  "was killed before": { type: "killSpeaker", node: 1 },
+  "had another router before that stood still": { type: "freezeRouter" },
+  "has no API": { type: "isolateControlPlane" },
+} satisfies Record<string, What>))
+  test(`the router may have no routes by a node that ${what}`, async () => {
+    const scene = new Scene();
+    const done = scene.begin(act);
+    await scene.pass(5);
+    if (act.type !== "isolateControlPlane") scene.undo(done);
+    const stop = scene.begin({ type: "stopSpeaker", node: 1 });
+    scene.hops = ["node1", "node3"];
+    await scene.pass(5);
+    scene.undo(stop);
+    await scene.pass(60);
+    assert.deepEqual(scene.observer.faults, []);
+    if (act.type === "isolateControlPlane") return;
+    const kill = scene.begin({ type: "killRouter" });
+    await scene.pass(20);
+    scene.undo(kill);
+    await scene.pass(17);
+    assert.equal(scene.observer.faults.length, 1, "a router that was started anew has forgotten it");
+  });
+
 test("a killed speaker that something starts again is not gone for certain; a node off the LAN is", async () => {
   for (const [type, faults] of [
     ["killSpeaker", 0],

@@ -9,6 +9,8 @@ const lookMs = 1_000;
 const lineMs = 200;
 // An asker on the LAN reports at least once a second, a second late.
 const maxSilenceMs: Millis = 5_000;
+// A speaker starts within 10 s on a busy machine, and has its session within 5 s.
+const maxReturnMs: Millis = 15_000;
 
 interface Conflict {
   readonly address: string;
@@ -241,8 +243,15 @@ export class Observer {
 
   async #lookAtRouter(): Promise<void> {
     const lookedAt = this.#known.now();
-    const hops = new Set([...(await this.#nextHops()).values()].flat());
+    const byAddress = await this.#nextHops();
+    const hops = new Set([...byAddress.values()].flat());
     for (const [index, { name }] of this.#target.nodes.entries()) {
+      const since = this.#known.isDueSince(index);
+      const without = [...byAddress].flatMap(([address, by]) => (by.includes(name) ? [] : [address]));
+      if (since !== undefined && lookedAt - since > maxReturnMs && without.length > 0)
+        this.#fault(
+          `the router has no route by ${name} to ${without.join(" and ")}, although nothing that it may take for a failure was done`,
+        );
       const gone = this.#known.gone(index);
       if (gone === undefined || !hops.has(name) || lookedAt <= gone.noRouteFrom) continue;
       const [lasted, bound] = [lookedAt, gone.noRouteFrom].map((at) => Math.round((at - gone.since) / 1_000));

@@ -6,7 +6,7 @@ import { carryOut } from "./carry-out.ts";
 import type { Done } from "./chronicle.ts";
 import { ActLog } from "./known.ts";
 import { Observer } from "./observer.ts";
-import type { Target } from "./targets/target.ts";
+import { errorWaitSeconds, type Target } from "./targets/target.ts";
 
 export interface Course {
   readonly done: readonly Done[];
@@ -18,8 +18,8 @@ export interface Course {
   readonly end: Millis;
 }
 
-// Longer than everybody waits before trying again: 110 s is promised.
-const maxSettleMs: Millis = 110_000;
+// Longer than everybody waits before trying again: a router after an error, and then a speaker that nobody answered before.
+const maxSettleMs: Millis = errorWaitSeconds * 1_000 + 120_000;
 
 /** Does the acts, watches, and waits until everything is as it is to be. */
 export async function runChaos(target: Target, acts: readonly Act[], print: (line: string) => void): Promise<Course> {
