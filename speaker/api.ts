@@ -22,15 +22,15 @@ export interface ApiOptions {
   readonly bfd: Pick<Bfd, "describe">;
   readonly kernel: Pick<KernelKeeper, "restored" | "interfaces" | "status">;
   readonly members: Pick<Members, "describe">;
-  /** What has to be seen before anything is announced; empty once it has been. */
+  /** Resources that have to be seen before anything is announced; empty once they have been. */
   readonly missing: () => readonly string[];
   readonly recorder: Recorder;
   readonly clock: Clock;
 }
 
 /**
- * What a speaker answers under `/v1`: the cluster as this node sees it, and what it does itself.
- * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
+ * Answers of a speaker under `/v1`: the cluster as this node sees it, and its own work. `?problems` leaves out what is well,
+ * `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
  */
 export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);

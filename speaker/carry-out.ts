@@ -12,7 +12,7 @@ import type { SpeakerTimings } from "./metrics.ts";
 import type { OccupantsWriter } from "./occupants-writer.ts";
 import type { Sources } from "./sources.ts";
 
-/** What carries out the core's effects. */
+/** The drivers that carry out the core's effects. */
 export interface Drivers {
   readonly runner: Pick<SpeakerRunner, "dispatch">;
   readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge">;

@@ -16,7 +16,7 @@ export interface KernelOptions {
   readonly clock: Clock;
 }
 
-/** What keeps addresses in this node's kernel, and tells the core what of them is not there. */
+/** Keeps addresses in this node's kernel, and tells the core which of them are missing. */
 export function createKernel({ node, events, emit, log, clock }: KernelOptions): KernelKeeper {
   return new KernelKeeper({
     node,
@@ -66,7 +66,7 @@ export function kernelWarnings(view: Pick<SpeakerView, "pools" | "kernel">, keep
   ];
 }
 
-/** What is wanted in this node's kernel, as `/v1/kernel` shows it. */
+/** Wanted entries in this node's kernel, as `/v1/kernel` shows them. */
 export function describeKernel(
   view: Pick<SpeakerView, "kernel">,
   keeper: Pick<KernelKeeper, "restored" | "interfaces" | "status">,

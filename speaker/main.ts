@@ -44,7 +44,7 @@ await runDaemon({
     if (whyDescriptorsStay !== undefined)
       log.warn("sockets of a thread that is terminated stay open until the speaker ends", { error: whyDescriptorsStay });
 
-    // The drivers. What they deliver before the core is started waits for it.
+    // The drivers. Their events wait for the start of the core.
     const runner = new CoreRunner(speakerCore, clock, random);
     const emit = runner.dispatch;
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));

@@ -78,7 +78,7 @@ export function registerTimings(registry: Registry): SpeakerTimings {
   return { takeovers, failover, convergence };
 }
 
-/** What is announced from here, read when it is scraped, so that no series outlives its Service. */
+/** Announcements from here, read when they are scraped, so that no series outlives its Service. */
 export function registerAnnouncements(
   registry: Registry,
   { node, announcements }: Pick<SpeakerView, "node" | "announcements">,
@@ -106,7 +106,7 @@ export function registerApiView(registry: Registry, viewAge: () => number): void
   });
 }
 
-/** What had to be put back into this node's kernel. */
+/** Entries that had to be put back into this node's kernel. */
 export function registerKernel(registry: Registry, kernel: Pick<KernelKeeper, "restored">): void {
   pullCounter(registry, {
     name: "ingot_kernel_restored_total",

@@ -13,7 +13,7 @@ export interface PoolStatus extends Dated<Millis> {
   readonly pool: Pool;
 }
 
-/** What was the case with a pool when it was looked at last. */
+/** The last verdict on a pool. */
 interface Seen {
   readonly key: string;
   readonly since: Millis;
@@ -24,7 +24,7 @@ interface Seen {
 const lookEveryMs: Millis = 10_000;
 const poolsAtOnce = 100;
 
-/** What is the case with this node and with the pools, and since when: it is looked at from time to time, and when somebody asks. */
+/** Verdicts on this node and on the pools, and since when they hold: given from time to time, and when somebody asks. */
 export class ObjectVerdicts implements Disposable {
   readonly #options: ObjectVerdictsOptions;
   readonly #alarm: Alarm;

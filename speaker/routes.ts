@@ -25,7 +25,7 @@ export interface RoutesOptions {
   readonly viewAge: () => number;
 }
 
-/** What has to be seen before anything is announced, and the ring where it was lost since; empty where all is well. */
+/** Resources that have to be seen before anything is announced, and the ring if it was lost since; empty if all is well. */
 export function whatIsMissing(
   { missing }: Pick<Sources, "missing">,
   { isRingSynced }: Pick<SpeakerView, "isRingSynced">,
@@ -40,7 +40,7 @@ function outdated({ isOutdated }: RoutesOptions["view"], viewAge: number): reado
   return isOutdated ? [`the API, which was not reached for ${viewAge} s and other speakers reach`] : [];
 }
 
-/** What everybody may ask a speaker: whether it is well, and what it measures. */
+/** Paths that everybody may ask a speaker for: its health, and its metrics. */
 export function speakerRoutes(options: RoutesOptions): Routes {
   const { registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge } = options;
   const warnings = () => [

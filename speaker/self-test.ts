@@ -20,8 +20,9 @@ const turnMs: Millis = 1_000;
 const maxLooked = 2_000;
 
 /**
- * Tries addresses of pools with `self-test` that other nodes announce, those that this node is to try: a part of them each second, so that each
- * has its turn once in the pool's interval. Of more than 100 a second the interval becomes longer. What fails is tried again in the next turn.
+ * Tries addresses of pools with `self-test` that other nodes announce, those that this node is to try: a part of them each second, so that
+ * each has its turn once in the pool's interval. With more than 100 a second the interval becomes longer. A failed test is repeated in the
+ * next turn.
  */
 export class SelfTest implements Disposable {
   readonly #options: SelfTestOptions;

@@ -32,7 +32,7 @@ class Bench {
   readonly cluster = new FakeCluster();
   readonly wire = new Set<string>();
   readonly registry = new Registry();
-  readonly occupied: Readonly<Record<string, string>>[] = []; // What the ConfigMap of conflicts had.
+  readonly occupied: Readonly<Record<string, string>>[] = []; // Contents of the ConfigMap of conflicts.
   readonly configured: string[] = []; // The addresses of the pools each time.
   membersStarted = false;
   layer2Prepared = 0;
@@ -69,7 +69,7 @@ class Bench {
     return this.cluster.of(resources.endpointSlices);
   }
 
-  /** Has seen all that there is, in the order of `parts`. */
+  /** Has seen all objects, in the order of `parts`. */
   static synced(config: string | undefined, lastGood: string | undefined, parts: readonly Part[] = everything): Bench {
     const bench = new Bench();
     bench.sources.start(resources.endpointSlices);

@@ -35,7 +35,7 @@ export interface SourcesOptions {
 
 export interface ConfigStatus extends Dated<Millis> {
   readonly inForce: Config | undefined;
-  /** Since when; undefined while there is none. */
+  /** Since when it is in force; undefined without a configuration. */
   readonly inForceSince: Millis | undefined;
   /** Which version of the ConfigMap this process has seen last; undefined where it has seen none. */
   readonly seen: string | undefined;
@@ -44,7 +44,7 @@ export interface ConfigStatus extends Dated<Millis> {
 // Each looks at some hundred Services, which takes 2 ms at most.
 const portionsPerTurn = 2;
 
-/** Follows all that the API has of what announcements depend on, and decides which configuration is in force. */
+/** Follows all objects of the API that announcements depend on, and decides which configuration is in force. */
 export class Sources implements Disposable {
   readonly #options: SourcesOptions;
   readonly #live: LiveConfig;
@@ -90,7 +90,7 @@ export class Sources implements Disposable {
       log,
       changed: (now, before) => this.#configChanged(now, before),
       namespaceLabels: () => "awaited",
-      // What a configuration needs that may come into force is begun before it does.
+      // Preparations for a configuration that may come into force begin before it does.
       wasRead: (config) => emit({ type: "configRead", config }),
     });
   }
@@ -113,7 +113,7 @@ export class Sources implements Disposable {
     this.#options.emit({ type: "start" });
   }
 
-  /** What of the API has not been seen; nothing is announced before it is empty. */
+  /** Resources that have not been seen; nothing is announced before the list is empty. */
   get missing(): readonly string[] {
     return this.#phase === "new" ? ["the API"] : this.#informers.missing;
   }
@@ -123,7 +123,7 @@ export class Sources implements Disposable {
     return this.#live.refused;
   }
 
-  /** What is in force, what is the case with the ConfigMap's, and since when. */
+  /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
   get configuration(): ConfigStatus {
     const { state } = this.#live;
     const { config } = state.inForce ?? {};

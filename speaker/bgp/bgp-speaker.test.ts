@@ -90,7 +90,7 @@ class FakeSession implements BgpSession {
     this.take();
   }
 
-  /** All that waits is sent. @returns how many messages */
+  /** Takes all messages that wait. @returns how many messages */
   take(): number {
     let messages = 0;
     while (this.routes.next() !== undefined) messages++;

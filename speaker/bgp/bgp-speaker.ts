@@ -20,7 +20,7 @@ export interface BgpSpeakerOptions {
   readonly newSession: (session: NewSession) => BgpSession;
   readonly secrets: Pick<SecretValues, "watch" | "get">;
   readonly bfd: Pick<Bfd, "watch">;
-  /** What concerns all routes of a peer is done in them, some routes in each. */
+  /** Work on all routes of a peer is done in portions of some routes. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
   readonly log: Log;
@@ -29,7 +29,7 @@ export interface BgpSpeakerOptions {
 const routesAtOnce = 1_000;
 const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
 
-/** Why a peer is none of this node's any longer, for the peer. */
+/** Why a peer no longer belongs to this node, as told to the peer. */
 const removals: Readonly<Record<BgpPeers["whyRemoved"], string>> = {
   removedFromConfig: "removed from the configuration",
   filteredByNodeSelector: "this node is no longer selected",

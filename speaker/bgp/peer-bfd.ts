@@ -106,7 +106,7 @@ export function bfdEnds(peer: Peer, subnets: readonly Prefix[]): BfdEnds {
 
 const subnetsOf = new WeakMap<ReturnType<typeof interfacesNow>, readonly Prefix[]>(); // interfaces -> their subnets
 
-/** The subnets of the node's interfaces, as they are now. */
+/** The present subnets of the node's interfaces. */
 export function nodeSubnets(): readonly Prefix[] {
   const interfaces = interfacesNow();
   const known = subnetsOf.get(interfaces);

@@ -3,7 +3,7 @@ import { Cease, NotificationCode, OpenMessageError, type PeerView, type Unsendab
 import { counted } from "#pkg/text";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 
-/** What a session waits for before it starts, in words. */
+/** The condition that a session waits for before it starts, in words. */
 export interface PeerWait {
   readonly for: "password" | "source" | "bfd";
   readonly what: string;
@@ -24,7 +24,7 @@ export interface PeerFacts {
   readonly leavingSeconds: number | undefined;
 }
 
-/** What keeps one peer from hearing of this node's addresses; empty where nothing is known to. */
+/** Obstacles that keep one peer from hearing of this node's addresses; empty if none is known. */
 export function sessionVerdicts(key: string, { wait, view, bfd }: Omit<PeerFacts, "leavingSeconds">): Verdict[] {
   if (wait !== undefined) return [waitVerdict(key, wait, view)];
   if (view === undefined) return [];
@@ -58,8 +58,8 @@ function waitVerdict(key: string, wait: PeerWait, view: PeerView | undefined): V
 type End = Omit<NonNullable<PeerView["lastDown"]>, "secondsAgo">;
 
 /**
- * Why there is no session. Who ended it with its reason and does not talk any more, as a router over its limit of prefixes, has said why;
- * and a path that BFD found failed explains that nothing is heard since.
+ * Why the session is down. A router that ended the session with a reason and is silent since, such as a router over its limit of
+ * prefixes, has said why; and a path that BFD found failed explains the silence since.
  */
 function reasonOf({ lastDown, lastFailure }: PeerView, bfd: BfdStatus | undefined): End | undefined {
   if (lastDown === undefined || lastFailure === undefined) return lastFailure ?? lastDown;
@@ -116,7 +116,7 @@ function isPathOf({ reason, notification }: End): boolean {
   return reason === "received" && notification?.code === NotificationCode.holdTimerExpired;
 }
 
-/** What to do about what the router said, where that is known better than in general. */
+/** The remedy for the router's statement, if it is known better than in general. */
 function adviceOf(end: End): string | undefined {
   if (isPathOf(end))
     return "look for what drops packets from this node on the way to the router, large ones (MTU) too, and for a router that is overloaded";
@@ -129,7 +129,7 @@ const adviceOfOpen: Readonly<Record<number, string>> = {
   [OpenMessageError.badBgpIdentifier]: "give this node a router-id that no other neighbor of the router has",
 };
 
-/** What is the case with the peer, and for how many seconds. */
+/** The verdict on the peer, and for how many seconds it holds. */
 export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: Verdict; readonly seconds: number } {
   const { wait, view, bfd, leavingSeconds } = facts;
   const [worst] = sessionVerdicts(key, facts);

@@ -102,7 +102,7 @@ class Bench {
     this.#peer.addressesChanged();
   }
 
-  /** Of the session's latest settings. */
+  /** Source in the session's latest settings. */
   get source(): string | undefined {
     return this.#source;
   }

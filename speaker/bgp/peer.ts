@@ -46,7 +46,7 @@ export class BgpPeer {
   #peer: Peer;
   #session: BgpSession | undefined;
   readonly #bfd: PeerBfd;
-  #settings: SessionSettings | undefined; // Those of the session.
+  #settings: SessionSettings | undefined; // Settings of the session.
   /** The session has been started, and not stopped since. */
   #begun = false;
   /** Beside the peer; undefined before the first, and after the end. */
@@ -64,8 +64,8 @@ export class BgpPeer {
   }
 
   /**
-   * Begins a session, or lets the one there is go on with other settings. While the password is not known there is none, but one that
-   * there is stays as it is: a missing Secret takes no routes away.
+   * Begins a session, or lets the present one go on with other settings. While the password is not known no session begins, but a present
+   * session stays as it is: a missing Secret takes no routes away.
    * @param password that of the peer's Secret, where it has one
    * @param profile how to watch the path to the peer, where it is to be watched
    */
@@ -101,7 +101,7 @@ export class BgpPeer {
     return this.#session;
   }
 
-  /** What has to be there before there is a session with these settings, in words. */
+  /** The condition for a session with these settings that is not met yet, in words. */
   get waitsFor(): string | undefined {
     return this.#wait?.what;
   }
@@ -125,7 +125,7 @@ export class BgpPeer {
     return status && { ...status, seconds };
   }
 
-  /** What is the case with the peer, and for how many seconds. */
+  /** The verdict on the peer, and for how many seconds it holds. */
   get verdict(): ReturnType<typeof peerVerdict> {
     const view = this.#session?.describe();
     const leavingSeconds = this.#leavingSince === undefined ? undefined : this.#secondsSince(this.#leavingSince);
@@ -141,7 +141,7 @@ export class BgpPeer {
     return this.#session?.established === true;
   }
 
-  /** What keeps the peer from hearing of this node's addresses, in sentences. */
+  /** Obstacles that keep the peer from hearing of this node's addresses, in sentences. */
   get warnings(): readonly string[] {
     return sessionWarnings(this.key, { wait: this.#wait, view: this.#session?.describe(), bfd: this.#path });
   }

@@ -9,7 +9,7 @@ import type { BgpSession } from "./peer.ts";
 // Each is a thousand routes of a peer or a batch of messages to it, and takes 2 ms at most.
 const portionsPerTurn = 4;
 
-/** What speaks with this node's routers. Disposing of it ends all sessions. */
+/** The part that speaks with this node's routers. Disposing of it ends all sessions. */
 export interface RunningBgp extends AsyncDisposable {
   readonly bgp: BgpSpeaker;
   readonly bfd: Bfd;

@@ -55,7 +55,7 @@ function reportAnnounced(
   const service = services.rows.get(key)?.service;
   const owned = came.filter((ip) => placements.get(ip)?.some((one) => one.isOwned && one.protocol === protocol));
   if (service === undefined || owned.length === 0) return;
-  // Of several addresses each has its own owner.
+  // Each of several addresses has its own owner.
   const message = `announcing ${mayHoldSeveral(service) ? `${owned.join(" and ")} ` : ""}from node "${node}"`;
   effects.push({ type: "recordEvent", service, kind: "Normal", reason: "nodeAssigned", message });
 }

@@ -4,8 +4,8 @@ import { isByBgp, type ReportedAnnouncers } from "#pkg/placement";
 import type { Placing } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
 
-// What nodes report on the ring of what they announce, each protocol by itself: whoever advertises an address by BGP does not answer for it, and its owner
-// may have no peer. Nobody without the ring's key can say so in their name.
+// Nodes' reports on the ring about their announcements, each protocol by itself: a node that advertises an address by BGP does not answer
+// for it, and its owner may have no peer. Nobody without the ring's key can say so in their name.
 
 /** Reports whether this node announces the address, while another one asks, or announces it without a current view, or this one has none. */
 export function reportAnnounced(state: SpeakerState, address: Address): void {
@@ -24,13 +24,13 @@ export function reportAnnounced(state: SpeakerState, address: Address): void {
   gossip.setAdvertised(address, isDue(gossip.advertisers(key)) && isByRoute && isBesideOwner);
 }
 
-/** What the members report of who announces an address that has an owner. */
+/** The members' reports on who announces an address that has an owner. */
 export function reportedAnnouncers({ node, members: { gossip } }: SpeakerState, address: Address): ReportedAnnouncers {
   const key = address.toString();
   return { node, announcers: gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)] };
 }
 
-/** Whether this node sees nothing of what changes in the API, and others that do report that they advertise the address by BGP. */
+/** Whether this node sees no changes in the API, and others that see them report that they advertise the address by BGP. */
 export function isAdvertisedByCurrent(
   { node, members: { gossip }, apiView }: SpeakerState,
   { address, pool }: Pick<Placing, "address" | "pool">,

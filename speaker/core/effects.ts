@@ -9,7 +9,7 @@ import type { Address } from "#pkg/net";
 import type { BgpRoute, NodePeer } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
 
-/** What drivers carry out, in this order. */
+/** Actions that drivers carry out, in this order. */
 export type SpeakerEffect =
   | Layer2Effect
   | BgpEffect
@@ -25,13 +25,13 @@ export type SpeakerEffect =
   | { readonly type: "publishInterfaces"; readonly interfaces: readonly InterfaceState[] }
   /** Tell by which interfaces this node reaches these, and no others, now and whenever that changes. */
   | { readonly type: "followRoutes"; readonly addresses: readonly Address[] }
-  /** What the checks of this node look at may be different: interfaces, configuration or announcements. */
+  /** The inputs of this node's checks may have changed: interfaces, configuration or announcements. */
   | { readonly type: "checkNode" }
   /** Deliver `continue` soon, after what else waits. */
   | { readonly type: "wake" };
 
 export type Layer2Effect =
-  /** Addresses may have to be announced soon. What that takes is begun before others leave addresses to this node. */
+  /** Addresses may have to be announced soon. The preparations begin before others leave addresses to this node. */
   | { readonly type: "prepareLayer2" }
   /** Answer for the address, unless the kernel does, and send gratuitous announcements; on interfaces whose names match a glob, where there is any. */
   | {
@@ -69,7 +69,7 @@ export type BgpEffect =
 export type KernelEffect =
   /** All that this node's kernel is to have for an address. */
   | { readonly type: "setKernel"; readonly address: Address; readonly items: readonly Item[] }
-  /** All that is known has been placed: what the kernel has of an earlier life, and nobody wants, may go. */
+  /** All known addresses have been placed: unwanted entries of an earlier life in the kernel may go. */
   | { readonly type: "completeKernel" };
 
 export interface BgpPeers {
@@ -77,14 +77,14 @@ export interface BgpPeers {
   readonly bfdProfiles: ReadonlyMap<string, BfdProfile>; // name -> profile
   /** The node is cordoned or about to go. */
   readonly isDraining: boolean;
-  /** Why a peer is none of this node's any longer. */
+  /** Why a peer no longer belongs to this node. */
   readonly whyRemoved: "removedFromConfig" | "filteredByNodeSelector";
 }
 
 export type GossipEffect =
   /** Report this of this node to all others, in place of what was reported under the same keys before. */
   | { readonly type: "setGossip"; readonly entries: readonly OwnEntry[] }
-  /** What the node has reported is of no use any more. */
+  /** The node's reports are of no use any more. */
   | { readonly type: "forgetGossip"; readonly node: string }
   /** Some of what the member has reported may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };

@@ -6,7 +6,7 @@ import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 
-/** What drivers deliver. */
+/** Events that drivers deliver. */
 export type SpeakerEvent =
   | ClusterEvent
   | MemberEvents
@@ -14,7 +14,7 @@ export type SpeakerEvent =
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
   /** By which interfaces this node reaches the addresses of `followRoutes`, whenever that is different. */
   | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address -> name of an interface
-  /** What of this node's kernel is not as it is to be. */
+  /** Wanted entries that are missing in this node's kernel. */
   | ({ readonly type: "kernel" } & KernelProblems)
   /** Another host uses, announces or probes an address that is announced or listened for, or proves that it announces it. */
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
@@ -30,7 +30,7 @@ export interface KernelProblems {
   readonly problems: ReadonlyMap<string, string>; // address -> why the kernel does not have it, or not from us
 }
 
-/** What a test found, of an address that has an owner. */
+/** The result of a test of an address that has an owner. */
 export interface TestedAddress {
   readonly address: Address;
   readonly owner: string;
@@ -40,7 +40,7 @@ export interface TestedAddress {
   readonly answer: WireAnswer;
 }
 
-/** What the Kubernetes API has. */
+/** Objects of the Kubernetes API. */
 export type ClusterEvent =
   | { readonly type: "service"; readonly key: string; readonly service: Service | undefined }
   | {
@@ -72,7 +72,7 @@ export type MemberEvents =
       readonly type: "members";
       /** Nodes with a working speaker, each once, sorted. */
       readonly active: readonly string[];
-      /** Those of another kind, which send no gossip; sorted. */
+      /** Speakers of another kind, which send no gossip; sorted. */
       readonly withoutGossip: readonly string[];
       /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
       readonly isSynced: boolean;
@@ -88,7 +88,7 @@ export type MemberEvents =
       /** Of its interfaces that announce; undefined for a member that does not publish them. */
       readonly macs: readonly string[] | undefined;
     }
-  /** What other nodes have reported of themselves since they last did. */
+  /** New reports of other nodes about themselves. */
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }
-  /** What these nodes have reported, which failed long ago, is no longer kept. */
+  /** Reports of these nodes, which failed long ago, are no longer kept. */
   | { readonly type: "gossipExpired"; readonly nodes: readonly string[] };

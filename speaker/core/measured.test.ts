@@ -5,7 +5,7 @@ import { elect } from "#pkg/placement";
 import { amongOthers, excluded, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
 import type { MemberEvents } from "./events.ts";
 
-// What the core measures of itself, for histograms.
+// The core's measurements of itself, for histograms.
 type Change = Extract<MemberEvents, { readonly type: "member" }>["change"];
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";

@@ -5,7 +5,7 @@ import type { SpeakerEffect } from "./effects.ts";
 import type { MemberEvents } from "./events.ts";
 import type { MacTable, MissingMember, SpeakerState } from "./state.ts";
 
-// After members came back: who owns what is settled long before, and until then it counts who had lost whom.
+// The time after which returned members count as settled: owners are settled long before, and until then it matters who had lost whom.
 const settledMs: Millis = 10_000;
 const suspectedUncertainty = 0x8000;
 const maxLostUncertainty = 0x7fff;
@@ -13,7 +13,7 @@ const maxLostUncertainty = 0x7fff;
 const reclaimEveryMs: Millis = 5_000;
 // Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodesOfMacs = 5_000;
-// What a node reports when it is back is broadcast as soon as it knows; to a cut that is about to heal, perhaps.
+// A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow that.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
 // MetalLB's manifests give a speaker that has left the ring 2 s; a busy node takes longer to end it.
@@ -90,7 +90,7 @@ export function nextPullAt({ members }: SpeakerState): Millis {
   return members.awaited.values().reduce((earliest, at) => Math.min(earliest, at), Infinity);
 }
 
-/** Pulls the gossip of members that are back and whose report of that has not arrived. */
+/** Pulls the gossip of members that are back and whose report has not arrived. */
 export function pullAwaited({ members: { active, awaited, gossip } }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   for (const [node, at] of awaited) {
     if (now < at) continue;
@@ -102,7 +102,7 @@ export function pullAwaited({ members: { active, awaited, gossip } }: SpeakerSta
   }
 }
 
-/** Those that are back, and that this node was suspected, no longer count. */
+/** The returned members, and the suspicion of this node, no longer count. */
 export function membersSettled({ members }: SpeakerState): void {
   members.settledAt = Infinity;
   for (const node of members.back) members.lost.delete(node);
@@ -119,7 +119,7 @@ export function reclaimed({ members }: SpeakerState, now: Millis, effects: Speak
   effects.push({ type: "log", level: "info", message, fields: { event: "reclaimed", nodes: members.active } });
 }
 
-/** Reports to the others what changed since the last call. @returns addresses whose owners are to be compared anew */
+/** Reports changes since the last call to the others. @returns addresses whose owners have to be compared again */
 export function flushGossip({ members: { gossip } }: SpeakerState, effects: SpeakerEffect[]): readonly Address[] {
   if (gossip === undefined) return [];
   const entries = gossip.takeEntries();
@@ -130,7 +130,7 @@ export function flushGossip({ members: { gossip } }: SpeakerState, effects: Spea
 /**
  * How uncertain this node is of its own view of the ring (see `GossipState.setViewUncertainty`). Above all when the others suspected it:
  * it may have stood still, and they have seen what it has not. Then by how many members failed and are not back: behind a cut that is
- * most of them. Those that left or whose Node was deleted do not count.
+ * most of them. Members that left or whose Node was deleted do not count.
  */
 export function viewUncertainty({ wasSuspected, lost }: Pick<SpeakerState["members"], "wasSuspected" | "lost">): number {
   return (wasSuspected ? suspectedUncertainty : 0) + Math.min(maxLostUncertainty, lost.size);

@@ -26,13 +26,13 @@ export function updateReachability(state: SpeakerState, now: Millis): boolean {
   return subnetsText(before.interfaces) !== subnetsText(carriers.reachability.interfaces);
 }
 
-/** What pools name by an address that it leads to. */
+/** Addresses by which pools name the interfaces that lead to them. */
 export function reachedAddresses({ ownedPools }: SpeakerState): Address[] {
   const globs = new Set(ownedPools.flatMap(({ interfaces }) => interfaces.filter((glob) => glob.startsWith(canReachPrefix))));
   return [...globs].flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []);
 }
 
-/** The pool's interfaces with the names that this node knows them by. One that leads nowhere is none. */
+/** The pool's interfaces with the names that this node knows them by. An address that leads nowhere names no interface. */
 export function interfacesHere({ carriers }: SpeakerState, { interfaces }: Pool): readonly string[] {
   if (!interfaces.some((glob) => glob.startsWith(canReachPrefix))) return interfaces;
   return interfaces.map((glob) => nameHere(carriers, glob));
@@ -44,8 +44,8 @@ function nameHere({ routes }: SpeakerState["carriers"], name: string): string {
 
 /**
  * An address as it belongs on a NIC of this node: on the interface of the pool with the longest subnet that has it, of several the first by
- * name. Undefined where there is none. Its own length is that of no subnet: a kernel that takes it for one of the subnet's addresses keeps it in
- * place of the node's own when that changes.
+ * name. Undefined without such an interface. Its own length is that of no subnet: a kernel that takes it for one of the subnet's addresses
+ * keeps it in place of the node's own when that changes.
  */
 export function nicItem({ carriers }: SpeakerState, address: Address, pool: Pool | undefined): AddressItem | undefined {
   if (pool?.kernel === undefined) return undefined;

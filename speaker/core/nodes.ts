@@ -88,7 +88,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
   return nodes;
 }
 
-/** What of a pool's layer 2 depends on the node's labels and taints. */
+/** The part of a pool's layer 2 that depends on the node's labels and taints. */
 function standing(state: SpeakerState, pool: Pool, node: string): string {
   return `${eligibilityOf(state, pool.nodeSelectors, node)} ${preferenceWeight(pool, state.nodes.labels.get(node))}`;
 }

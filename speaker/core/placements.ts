@@ -34,7 +34,7 @@ export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
     if (first?.pool !== undefined && names.has(first.pool)) state.agenda.addresses.set(key, first.address);
 }
 
-/** Those that others with a current view may announce in this node's stead. */
+/** Marks addresses that others with a current view may announce in this node's stead. */
 export function touchLocal(state: SpeakerState): void {
   for (const placement of allPlacements(state))
     if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(placement.address.toString(), placement.address);
@@ -47,7 +47,7 @@ export function hasWork(state: SpeakerState): boolean {
   return !agenda.isSettled || agenda.addresses.size + agenda.services.size > 0 || isStickyUnsettled(state);
 }
 
-/** Places some of what is to be placed, each taken off as it comes. What they set off may put addresses on again. */
+/** Places some of the addresses on the agenda, and takes each off as it comes. Consequences may put addresses on the agenda again. */
 export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
   const { agenda, bgp, services } = state;
   let holders = 0;
@@ -61,7 +61,7 @@ export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, ef
   if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state, now));
 }
 
-/** What was placed can be sent now. @returns whether that was all */
+/** Placed addresses can be sent now. @returns whether that was all */
 export function flushPlaced({ agenda }: SpeakerState, effects: SpeakerEffect[]): boolean {
   agenda.isSettled = agenda.addresses.size === 0;
   for (const protocol of all) protocol.flush(agenda.isSettled, effects);
@@ -86,7 +86,7 @@ export function announcedHere(state: SpeakerState): IteratorObject<AddressPlacem
   return allPlacements(state).filter((placement) => isAnnounced(state, placement));
 }
 
-/** Of all addresses by all protocols. */
+/** Placements of all addresses by all protocols. */
 export function* allPlacements({ placements }: SpeakerState): Generator<AddressPlacement> {
   for (const each of placements.values()) yield* each;
 }

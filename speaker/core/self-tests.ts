@@ -18,8 +18,8 @@ export interface WireTest {
 }
 
 /**
- * Whether this node is to try the address: of the nodes that see the owner's link, in the address's subnet, one does. Which one follows from
- * what all know, so that it is one, and nothing breaks where for a moment it is two or none.
+ * Whether this node is to try the address: one of the nodes that see the owner's link, in the address's subnet, does. The choice follows
+ * from common knowledge, so that it is one node, and nothing breaks if for a moment two nodes or no node try.
  */
 export function wireTest(state: SpeakerState, { address, isOwned, owner, verdicts }: AddressPlacement): WireTest | undefined {
   const { node, members, config } = state;
@@ -37,11 +37,11 @@ export function wireTest(state: SpeakerState, { address, isOwned, owner, verdict
   return { address, owner, port: ports.find(({ protocol }) => protocol === "TCP")?.port };
 }
 
-/** A test came to an end. What it says of an address that has moved meanwhile is worth nothing. */
+/** A test came to an end. Its result for an address that has moved meanwhile is worth nothing. */
 export function wireTested(state: SpeakerState, tested: TestedAddress, now: Millis, effects: SpeakerEffect[]): void {
   const { address, owner } = tested;
   const key = address.toString();
-  // What has moved since is another matter.
+  // Faults of addresses that have moved since do not count.
   for (const [other, fault] of state.wireFaults)
     if (ownedPlacement(state, other)?.owner !== fault.owner) state.wireFaults.delete(other);
   const before = state.wireFaults.get(key);
@@ -72,13 +72,13 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
   }
 }
 
-/** What is wrong with an address as it is announced now; confirmed, and as long as this node is the one that tries it. */
+/** The fault of an address as it is announced now; confirmed, and only while this node is the one that tries it. */
 export function wireFault(state: SpeakerState, placement: AddressPlacement): WireFault | undefined {
   const fault = state.wireFaults.get(placement.address.toString());
   return fault?.isConfirmed === true && wireTest(state, placement)?.owner === fault.owner ? fault : undefined;
 }
 
-/** What failed and is to be tried again soon. */
+/** Failed tests that are to be repeated soon. */
 export function openFaults(state: SpeakerState): readonly WireTest[] {
   return [...state.wireFaults].flatMap(([key, { owner }]) => {
     const placement = ownedPlacement(state, key);

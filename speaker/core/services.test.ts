@@ -15,7 +15,7 @@ function withWeb(): Services {
   return services;
 }
 
-/** What is known of the Service's endpoints, in the order of the nodes. */
+/** The known endpoints of the Service, in the order of the nodes. */
 function endpointsOf(services: Services) {
   const [holder] = holdersWith(services, holderKeys(services, x.toString()));
   assert.ok(holder);

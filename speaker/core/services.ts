@@ -20,13 +20,13 @@ export interface Services {
   readonly rows: Map<string, ServiceRow>; // service key -> Service
   readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, the oldest first
   readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
-  /** Of Services with several slices, all together: service key -> node, undefined for the unknown one -> endpoints. */
+  /** For Services with several slices, all of them together: service key -> node, undefined for the unknown one -> endpoints. */
   readonly merged: Map<string, Map<string | undefined, NodeEndpoints>>;
 }
 
 export interface ServiceRow {
   readonly service: Service;
-  /** What its status holds; none where there is nothing to announce. */
+  /** The addresses in its status; empty if nothing is to be announced. */
   readonly addresses: readonly Address[];
 }
 
@@ -68,7 +68,7 @@ export function setSlice(
   return [before?.service, now?.service].flatMap((service) => (service === undefined ? [] : addressesOf(services, service)));
 }
 
-/** What the Service's status holds; none where there is nothing to announce. */
+/** The addresses in the Service's status; empty if nothing is to be announced. */
 export function addressesOf({ rows }: Services, key: string): readonly Address[] {
   return rows.get(key)?.addresses ?? [];
 }
@@ -105,7 +105,7 @@ export function holdersWith(services: Services, keys: readonly string[]): readon
   });
 }
 
-/** Of all its slices together. */
+/** Endpoints of all its slices together. */
 export function endpointsOf({ slices, merged }: Services, service: string): readonly NodeEndpoints[] {
   const several = merged.get(service);
   return several === undefined ? (slices.get(service)?.[0]?.endpoints ?? []) : [...several.values()];
@@ -138,7 +138,7 @@ function removeSlice({ slices, merged }: Services, service: string, key: string)
   else if (nodes !== undefined) count(nodes, slice, -1);
 }
 
-/** What a slice has comes to what there is on its nodes, or goes from that. A Service may have 1,000 slices, of which one changes. */
+/** Adds a slice's endpoints to the counts of their nodes, or subtracts them. A Service may have 1,000 slices, of which one changes. */
 function count(nodes: Map<string | undefined, NodeEndpoints>, { endpoints }: EndpointSlice, sign: 1 | -1): void {
   for (const { nodeName, ready, draining } of endpoints) {
     const before = nodes.get(nodeName) ?? { ready: 0, draining: 0 };

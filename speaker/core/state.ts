@@ -21,20 +21,20 @@ import type { KernelProblems } from "./events.ts";
 import { noServices, type Services } from "./services.ts";
 
 /**
- * All that a speaker knows and has decided, its deadlines among it. `step` changes it in place: a copy of the tables for each event would
- * cost more than the event itself at 10,000 Services. Infinity is a deadline that is not set.
+ * Everything that a speaker knows and has decided, with its deadlines. `step` changes it in place: a copy of the tables for each event
+ * would cost more than the event itself at 10,000 Services. Infinity is a deadline that is not set.
  */
 export interface SpeakerState {
   /** This node's name. */
   readonly node: string;
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
-  /** What the API has was seen once. */
+  /** All objects of the API have been seen once. */
   isClusterSynced: boolean;
-  /** All that announcements depend on has been seen. */
+  /** Everything that announcements depend on has been seen. */
   isStarted: boolean;
   config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
-  /** Those of the configuration whose addresses have owners. */
+  /** Pools of the configuration whose addresses have owners. */
   ownedPools: readonly Pool[];
   readonly services: Services;
   readonly nodes: Nodes;
@@ -53,7 +53,7 @@ export interface SpeakerState {
   readonly status: AnnouncementStatus;
 }
 
-/** What is wrong with an address on the wire, as this node has found. */
+/** The fault of an address on the wire, as this node has found it. */
 export interface WireFault {
   readonly address: Address;
   readonly owner: string;
@@ -80,7 +80,7 @@ export interface ApiView {
 export interface Nodes {
   readonly labels: Map<string, Labels>; // node -> its labels
   readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
-  /** What flannel takes for addresses of this node. */
+  /** Addresses that flannel takes for this node's own. */
   flannelAddresses: readonly string[];
   readonly pools: Map<Pool, PoolNodes>; // those that were asked for
 }
@@ -89,11 +89,11 @@ export interface Nodes {
 export interface Members {
   /** Nodes with a working speaker, each once, sorted. */
   active: readonly string[];
-  /** Those of another kind, which send no gossip; sorted. */
+  /** Speakers of another kind, which send no gossip; sorted. */
   withoutGossip: readonly string[];
   /** Until when a host that nobody knows may be the speaker of one that has just left: MetalLB's leaves before it stops answering. */
   strangersUntil: Millis;
-  /** What the speakers report of themselves; undefined where there is no ring to send it over. */
+  /** The speakers' reports about themselves; undefined without a ring to send them over. */
   readonly gossip: GossipState | undefined;
   /** This node is in the ring of those that announce, or has found none. */
   isSynced: boolean;
@@ -119,7 +119,7 @@ export interface MissingMember {
   readonly cause: "failed" | "left";
 }
 
-/** Which node's speaker a MAC address belongs to, as the members of the ring have published; also of those that are none any more. */
+/** The node whose speaker a MAC address belongs to, as the members of the ring have published it; also of former members. */
 export interface MacTable {
   readonly macs: Map<string, readonly string[]>; // node -> its MAC addresses
   readonly nodes: Map<string, string>; // MAC address -> node
@@ -136,7 +136,7 @@ export interface Carriers {
   readonly heldUntil: Map<number, Millis>; // index of one whose carrier is back -> when it counts
 }
 
-/** What is still to be done: addresses to place, then, when all are placed, Services to report on. */
+/** Work to do: addresses to place, then, when all are placed, Services to report on. */
 export interface Agenda {
   readonly addresses: Map<string, Address>; // text -> address to place
   readonly services: Set<string>; // service keys
@@ -176,7 +176,7 @@ export interface Conflicts {
   readonly deadlines: Deadlines; // of their defenses, by address
   /** How many addresses this node leaves to other speakers. */
   yielded: number;
-  /** What the members are asked about, because one of them may announce it too. */
+  /** Addresses that the members are asked about, because one of them may announce it too. */
   readonly asked: Map<string, Address>; // address as text -> address
   /** Entries that this node has written, until they are among the occupants. */
   readonly written: Map<string, string>; // address -> MAC address of its occupant
@@ -192,7 +192,7 @@ export interface Conflicts {
   inspectAt: Millis;
 }
 
-/** What was logged and recorded of conflicts. */
+/** Logs and events about conflicts so far. */
 export interface ConflictReports {
   /** How many more may be at `at`; not whole, because it grows with time. */
   left: number;
@@ -209,7 +209,7 @@ export interface Layer2Announcement {
   readonly conflictProbe: ConflictProbe;
   /** No node has announced it since a Service got it. */
   readonly isFirst: boolean;
-  /** What the kernel is to have while it is announced, and answers for; undefined where this speaker answers. */
+  /** The kernel's entry while the address is announced, if the kernel answers; undefined if this speaker answers. */
   readonly item: AddressItem | undefined;
 }
 
@@ -233,7 +233,7 @@ export interface Inspection {
   dueAt: Millis;
 }
 
-/** What was reported of Services. */
+/** Reports about Services so far. */
 export interface AnnouncementStatus {
   readonly announcements: Map<string, readonly Announcement[]>; // service key -> what this node announces
   readonly obstacles: Map<string, ObstacleReason>; // service key -> why no node may announce it

@@ -323,7 +323,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
 }
 
 /**
- * Does some of what is to be done. What became of Services is reported when all is placed: where thousands of addresses move, logs and
+ * Does some of the work on the agenda. Reports about Services follow when all is placed: when thousands of addresses move, logs and
  * events take longer than everything else.
  */
 function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {

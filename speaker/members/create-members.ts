@@ -19,7 +19,7 @@ type RingFlags = Pick<
 
 export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
   readonly values: RingFlags;
-  /** Why there is none: see `whyNoRing`. */
+  /** Why there is no ring: see `whyNoRing`. */
   readonly noRing: string | undefined;
   /** Of this node. */
   readonly interfaces: readonly InterfaceState[];
@@ -27,7 +27,7 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
   readonly layer2: Pick<Layer2, "setKeys">;
 }
 
-/** The speakers' ring, or the readiness of their Pods where there is none. */
+/** The speakers' ring, or the readiness of their Pods without a ring. */
 export function createMembers(options: MembersOptions): { members: Members; memberlist?: MemberlistThread } {
   const { values, cluster, namespace, node, noRing, interfaces, layer2, gossip, emit, log, clock, random } = options;
   const secret = values["ml-secret-key"];

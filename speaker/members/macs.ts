@@ -15,7 +15,7 @@ export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
   return Uint8Array.from([...macs].slice(0, maxMacs).flatMap((mac) => [...macBytes(parseMac(mac) ?? 0)]));
 }
 
-/** `MetadataKey.macs` of a member. What is left over of an incomplete one, and those above the most, are ignored. */
+/** `MetadataKey.macs` of a member. Octets of an incomplete address, and addresses above the limit, are ignored. */
 export function decodeMacs(bytes: Uint8Array): string[] {
   const macs: string[] = [];
   for (let at = 0; at + macLength <= bytes.length && macs.length < maxMacs; at += macLength)

@@ -19,7 +19,7 @@ const counters = [
   { name: "streams_evicted", help: "Connections closed to make room for others.", field: "streamsEvicted" },
 ] as const;
 
-/** What the speakers' ring is like, as this node sees it. Counters are read when they are scraped. */
+/** Metrics of the speakers' ring, as this node sees it. Counters are read when they are scraped. */
 export function registerMemberlist(registry: Registry, memberlist: MemberlistThread): void {
   pullGauge(registry, {
     name: "ingot_memberlist_members",

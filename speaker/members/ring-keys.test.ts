@@ -20,7 +20,7 @@ function bench() {
   let ring: readonly string[] = ["first"];
   let ofProofs = ring;
   let changes = 0;
-  /** Of the members, how they see the API. */
+  /** The members' views of the API. */
   const views = new Map<string, View>([
     ["self", "old"],
     ["other", "current"],

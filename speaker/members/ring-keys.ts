@@ -128,7 +128,7 @@ export class RingKeys implements Disposable {
   }
 }
 
-/** The keys of these texts, each once: of a text the first 16 bytes count. Empty texts are none. */
+/** The keys of these texts, each once: the first 16 bytes of a text count. Empty texts are no keys. */
 function ringKeys(texts: readonly string[]): Uint8Array[] {
   const keys = new Map<string, Uint8Array>(); // as text -> key
   for (const text of texts) if (text !== "") keys.set(metallbKey(text).join(), metallbKey(text));

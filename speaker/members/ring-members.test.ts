@@ -134,7 +134,7 @@ class Bench {
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
   }
 
-  /** What the members deliver goes to the core, whose gossip goes back. */
+  /** The members' events go to the core, whose gossip goes back. */
   #receive(event: MemberEvents): void {
     if (event.type === "members") {
       this.active = event.active;
@@ -232,7 +232,7 @@ const failures = [{ address: "192.0.2.2", reason: "timed out" }];
 const cannotJoin =
   "none of those that are Ready can be joined (node2 at 192.0.2.2: timed out); TCP and UDP port 7946 must be open between all nodes";
 
-/** What a member that gossips offers in its metadata. */
+/** The metadata of a member that gossips. */
 const meta = encodeMetadata(new Map([[MetadataKey.gossip, encodeOffer(1)]]));
 
 /** A node that participates. */

@@ -41,9 +41,9 @@ export interface RingMembersOptions {
     | "move"
     | typeof Symbol.asyncDispose
   >;
-  /** What the member was made with. */
+  /** Metadata with which the member was made. */
   readonly metadata: MetadataFields;
-  /** What the core has made of the gossip that was emitted: see `SpeakerState`. */
+  /** The core's state of the gossip that was emitted: see `SpeakerState`. */
   readonly gossip: Pick<GossipState, "isParticipating" | "view"> | undefined;
   /** Undefined where the key stays what it was at the start. */
   readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
@@ -66,7 +66,7 @@ const rejoinEveryMs: Millis = 60_000;
 const settleMs: Millis = 200;
 // Between meeting a member and counting on its view, which may still be on its way.
 const metMs: Millis = 500;
-// Of a node that has lost all others while they are Ready: until then the API may have them from before they went.
+// The wait of a node that has lost all others while they are Ready: until then the API may have them from before they went.
 const aloneMs: Millis = 10_000;
 // While no speaker of the cluster's ring has been joined although some are Ready.
 const firstJoinRetryMs: Millis = 1_000;
@@ -76,10 +76,10 @@ const maxBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
 // Addresses are taken away and given back when a lease is renewed or a network is set up again.
 const moveMs: Millis = 500;
-// What is on the interface for longer than that when the ring's address goes is no successor of it, but maybe an address that wanders between
-// nodes. It is taken only when there is nothing else for as long.
+// An address that has been on the interface for longer than that when the ring's address goes does not replace it, but may be an address
+// that wanders between nodes. It is taken only when there is no other address for as long.
 const youngMs: Millis = 10_000;
-// By then the ring has been started anew.
+// By then the ring has been restarted.
 const rejoinMs: Millis = 500;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
 const handOverMs: Millis = 1_000;
@@ -175,7 +175,7 @@ export class RingMembers implements Members {
     return { source: "memberlist", timing: memberlist.timing, members: members.sort((a, b) => (a.node < b.node ? -1 : 1)) };
   }
 
-  /** Leaves, so that the others take over at once, and waits until they have. What was active stays so for this node. */
+  /** Leaves, so that the others take over at once, and waits until they have. Members that were active stay so for this node. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { memberlist, log, clock } = this.#options;
     this.#stopped = true;
@@ -336,7 +336,7 @@ export class RingMembers implements Members {
     }
   }
 
-  /** What to do about that; undefined until they have been tried. */
+  /** The remedy; undefined until they have been tried. */
   #whyWaiting(awaited: ReadonlyMap<string, Pod>): string | undefined {
     const which = [...awaited].flatMap(([address, { nodeName }]) => {
       const reason = this.#unreachable.get(address);
@@ -425,7 +425,7 @@ function hasAddress({ addresses }: InterfaceState, address: string): boolean {
   return addresses.some((one) => one.slice(0, one.indexOf("/")) === address);
 }
 
-/** Of addresses on an interface the first that can take the place of another: of its family, and in a subnet with other hosts. */
+/** The first address on an interface that can take the place of another: of its family, and in a subnet with other hosts. */
 function successorOf(address: string, there: readonly (readonly [string, Millis])[]): string | undefined {
   const family = parseAddress(address)?.family;
   for (const [text] of there) {

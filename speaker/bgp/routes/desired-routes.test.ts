@@ -27,7 +27,7 @@ function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
   return { prefix: found, via: through, weight };
 }
 
-/** What peers know, and the changes since the last call. */
+/** The peers' knowledge, and the changes since the last call. */
 class Peers {
   readonly known = new Map<string, RouteAttributes>(); // peer and prefix -> attributes
   readonly #changes: string[] = [];

@@ -174,7 +174,7 @@ function attack(bench: ConflictBench, sequence: readonly Frame[]): number {
 test("property: no sequence of frames silences an owner, whatever the names they come in", () => {
   fc.assert(
     fc.property(fc.constantFrom("off", "report"), fc.boolean(), frames, (conflictProbe, isFirst, sequence) => {
-      const bench = new ConflictBench(loser); // Of the two, the other is preferred.
+      const bench = new ConflictBench(loser); // The election prefers the other of the two.
       bench.announce({ interfaces: [], conflictProbe, isFirst, item: undefined });
       assert.equal(attack(bench, sequence), 0);
     }),

@@ -49,7 +49,7 @@ export function announceAddress(
   const { defended } = state.conflicts;
   const known = defended.get(address.toString());
   if (known !== undefined) {
-    known.on = on; // Where its kernel item is another, or there is none any more, its placement says so to the kernel.
+    known.on = on; // If the kernel item changes or goes, the placement tells the kernel so.
     putOnWire(state, known, effects);
     return;
   }
@@ -117,7 +117,7 @@ export function announcersChanged(
   }
 }
 
-/** Members came, went or failed: the word of those that are none any more is void. */
+/** Members came, went or failed: the word of former members is void. */
 export function askedMembersChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   announcersChanged(state, [...state.conflicts.asked.values()], now, effects);
 }

@@ -48,7 +48,7 @@ class Bench {
   readonly defense: ConflictDefense;
   readonly lines: string[] = [];
   now = 0;
-  /** What answers a probe to this MAC address. */
+  /** Answers to a probe of this MAC address. */
   readonly answers = new Map<string, Sighting>();
   /** Proofs of speakers, by MAC address. */
   readonly proofs = new Map<string, Sighting>();
@@ -119,7 +119,7 @@ suite("an address begins", () => {
   });
 });
 
-/** What each event does in each stage, as the table beside `stepDefense` has it: the stage after it, and the effects. */
+/** The effect of each event in each stage, as in the table beside `stepDefense`: the stage after it, and the effects. */
 const bench = {
   probing: () => new Bench("probeFirst"),
   announced: () => new Bench("announce"),

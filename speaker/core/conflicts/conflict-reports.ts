@@ -14,11 +14,11 @@ interface Conflict extends Rival {
   readonly address: Address;
 }
 
-// Anybody on the LAN can send frames about each address in the name of ever other hosts. Of a flood so many are reported at once, and then
-// one in a while; `/v1/conflicts` has all that there are.
+// Anybody on the LAN can send frames about each address in the name of ever other hosts. In a flood this many are reported at once, and
+// then one in a while; `/v1/conflicts` has all of them.
 const maxReports = 200;
 const reportEveryMs: Millis = 5_000;
-// Of the Services that share an address so many get the event.
+// The most Services on one address that get the event.
 const maxRecorded = 100;
 
 export function reportBegan(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
@@ -99,7 +99,7 @@ function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
   return `${address} ${mac}`;
 }
 
-/** What another host that has the address too means for it. */
+/** The meaning of another host with the address. */
 export function conflictVerdict({ node, members }: SpeakerState, conflict: Conflict): Verdict {
   const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany, failedToProve } = conflict;
   const evidence = frameFacts(conflict);

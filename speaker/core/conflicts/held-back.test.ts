@@ -36,7 +36,7 @@ function lan(host: number): Address {
   return address(`192.0.2.${host}`);
 }
 
-/** Of the addresses, those that are not announced, though nobody else answers from now on. */
+/** Addresses that are not announced, although nobody else answers from now on. */
 function heldBack(bench: ConflictBench, addresses: readonly Address[]): Address[] {
   bench.clock.advanceBy(1_000);
   return addresses.filter((one) => bench.state.conflicts.defended.get(one.toString())?.isAnnounced !== true);
@@ -187,7 +187,7 @@ const steps = fc.array(
 );
 type Step = typeof steps extends fc.Arbitrary<readonly (infer One)[]> ? One : never;
 
-/** One step of whoever is on the network, or of the cluster. */
+/** One step of a host on the network, or of the cluster. */
 function take(bench: ConflictBench, step: Step): void {
   switch (step.type) {
     case "announce":

@@ -20,7 +20,7 @@ const inspectEvery: Millis = 60_000;
 const probes = 3;
 const probeInterval: Millis = 200;
 
-/** The ConfigMap's data as it is now. */
+/** The ConfigMap's present data. */
 export function setOccupants(
   state: SpeakerState,
   data: Readonly<Record<string, string>>,
@@ -30,7 +30,7 @@ export function setOccupants(
   const { conflicts } = state;
   const before = conflicts.occupants;
   conflicts.occupants = decodeQuarantine(data);
-  // What is there when this speaker starts may be old.
+  // Entries from before this speaker's start may be old.
   if (conflicts.isQuarantineRead) noteHeldBackElsewhere(state, before, conflicts.occupants, now);
   conflicts.isQuarantineRead = true;
   for (const [key, { address }] of conflicts.inspected)
@@ -132,7 +132,7 @@ function knownReachability(state: SpeakerState, node: string): KnownReachability
   return node === state.node ? state.carriers.reachability : reachabilityOf(state, node);
 }
 
-/** What is to be announced from here goes on being watched. */
+/** An address that is to be announced from here is still watched. */
 function endInspection({ conflicts }: SpeakerState, key: string, address: Address, effects: SpeakerEffect[]): void {
   conflicts.inspected.delete(key);
   if (!conflicts.defended.has(key)) effects.push({ type: "withdraw", address });

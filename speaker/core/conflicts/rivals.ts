@@ -6,7 +6,7 @@ export interface OtherSpeaker {
   readonly node: string | undefined;
   /** A member of the ring by this node's view. */
   readonly active: boolean;
-  /** Of the two nodes, the election gives the address to that one. */
+  /** Whether the election prefers that node of the two. */
   readonly preferred: boolean;
   /** It says over the ring that it announces the address, which nobody else can. */
   readonly saysSo: boolean;

@@ -17,7 +17,7 @@ export interface SessionState {
   readonly established: boolean;
   /** Since when it is in its state. */
   readonly since: Millis;
-  /** What is the case with the peer, in a sentence. */
+  /** State of the peer, in a sentence. */
   readonly message: string;
   /** As far as this side can tell: what a router makes of a route, it does not say. Undefined for one that the peer is not to have, and without a session. */
   readonly standing: (prefix: Prefix) => RouteStanding | undefined;
@@ -116,7 +116,7 @@ function addressVerdict(
   return wireFault(state, placement)?.verdict ?? elsewhere(state, placement, placement.owner);
 }
 
-/** Who announces the address as its owner, and who could. */
+/** The node that announces the address as its owner, and the candidates. */
 function ownerFacts({ candidates, contenders }: AddressPlacement, owner: string): Fact[] {
   const facts = [
     { name: "owner", value: owner, source: "placement" },
@@ -146,7 +146,7 @@ const notHere: Readonly<Record<NotHere, string>> = {
   notInSubnet: "it has no address in the subnet",
 };
 
-/** Of an address that this node is to announce. */
+/** The verdict on an address that this node is to announce. */
 function ownVerdict(state: SpeakerState, placement: AddressPlacement): Verdict {
   const { address, pool } = placement;
   const entry = state.conflicts.defended.get(address.toString());
@@ -163,7 +163,7 @@ function ownVerdict(state: SpeakerState, placement: AddressPlacement): Verdict {
   return verdict("service", "announced", { message: `${state.node} announces ${address} of pool ${pool} by layer 2`, evidence });
 }
 
-/** Of an address that this node has on a NIC. */
+/** The verdict on an address that this node has on a NIC. */
 function nicVerdict(state: SpeakerState, { address, pool }: AddressPlacement, evidence: readonly Fact[]): Verdict {
   const why = whyNotInKernel(state, address);
   const [item] = ownedItems(state, address);
@@ -258,7 +258,7 @@ function notInKernel({ node, kernel }: SpeakerState, address: Address, pool: str
   return verdict("service", "notInKernel", { message, ...(kernel.found.failure !== undefined && { next: noKernelAccess.next }) });
 }
 
-/** Of an address that this node's kernel is to have as those of other nodes do. */
+/** The verdict on an address that this node's kernel is to have, as the kernels of other nodes do. */
 function routedVerdict(state: SpeakerState, { address, pool, prefixLength }: InterfacePlacement): Verdict {
   const { node, config } = state;
   const why = whyNotInKernel(state, address);

@@ -5,15 +5,15 @@ import { isOutdated } from "../api-view.ts";
 import { withoutCarrier } from "../carriers.ts";
 import type { SpeakerState } from "../state.ts";
 
-/** What is known of a node besides the core's state. */
+/** Facts about a node besides the core's state. */
 export interface NodeFacts {
-  /** What has to be seen before anything is announced. */
+  /** Resources that have to be seen before anything is announced. */
   readonly missing: readonly string[];
   /** Why it cannot announce on layer 2. */
   readonly failed: string | undefined;
-  /** Of the checks of its settings. */
+  /** Findings of the checks of its settings. */
   readonly findings: readonly Verdict[];
-  /** What keeps BFD from working. */
+  /** Obstacles that keep BFD from working. */
   readonly bfdWarnings: readonly string[];
   /** Nodes between which and this one UDP of the ring is lost. */
   readonly lossy: readonly string[];
@@ -24,7 +24,7 @@ export interface NodeFacts {
 // A restart of the API server is no matter.
 export const minOldSeconds = 60;
 
-/** All that is the case with this node, the worst first; one verdict at least. */
+/** All verdicts on this node, the worst first; one verdict at least. */
 export function nodeVerdicts(
   state: Pick<SpeakerState, "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config">,
   facts: NodeFacts,

@@ -10,7 +10,7 @@ type State = Pick<SpeakerState, "node" | "config" | "members" | "nodes">;
 type Policy = "Cluster" | "Local";
 type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
-/** What is to be known of the Service for which an address is not announced. */
+/** The facts about the Service for which an address is not announced. */
 interface Refused {
   readonly policy: Policy;
   /** How many of its endpoints serve nothing. */
