@@ -74,7 +74,7 @@ chaos: node_modules ## Break things by SEED for MINUTES=5 on real processes, may
 	CLUSTER=$(CLUSTER) SEED=$(SEED) MINUTES=$(MINUTES) BESIDE=$(BESIDE) node e2e/chaos/main.ts
 
 attack: node_modules ## Attack speakers in a network on this machine, all SCENES or some, and print what it does (needs root)
-	node e2e/attack/main.ts $(SCENES)
+	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node e2e/attack/main.ts $(SCENES)
 
 check: node_modules ## Check types, format and lint
 	tsc

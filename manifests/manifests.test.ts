@@ -116,8 +116,10 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(pod.serviceAccountName, name);
     assert.equal(container.name, name);
     assert.equal(container.image, "ingot");
-    const sizes = name === "controller" ? ["--max-semi-space-size=4", "--heap-growing-percent=20"] : ["--max-semi-space-size=2"];
-    const heap = [...sizes, "--no-separate-gc-phases"];
+    const heap =
+      name === "controller"
+        ? ["--max-semi-space-size=4", "--heap-growing-percent=20", "--no-separate-gc-phases"]
+        : ["--max-semi-space-size=2", "--no-separate-gc-phases", "--single-threaded", "--v8-pool-size=1"];
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
     assert.deepEqual(container.command, [...Entrypoint, ...heap, `${WorkingDir}/${name}.js`]);
     const common = ["--port=7472", "--config=config", "--log-level=info"];

@@ -8,6 +8,7 @@ const at = (seconds: number) => ({ at: `2026-01-02T03:04:${String(seconds).padSt
 const ip = { "@ip": "192.0.2.1" };
 const announce = { type: "announce", address: ip, interfaces: [] };
 const member = (change: string, node: string) => ({ type: "member", change, node, incarnation: 1 });
+const evidence = { accusers: ["n2", "n3"], suspectedMs: 151, silentMs: 270, lateMs: 30, lateAgoMs: 900 };
 const log = (event: string, fields: object) => ({ type: "log", level: "info", message: event, fields: { event, ...fields } });
 const web = { service: "default/web", ips: ["192.0.2.1"] };
 const assigned = { type: "decided", service: "default/web", addresses: ["192.0.2.1"], pool: "lan" };
@@ -28,7 +29,7 @@ const speakers = (query: string) => ({
     [query]: {
       ...self("speaker", [
         { ...at(12), input: member("left", "n9"), decisions: [] }, // Long before anything moves here.
-        { ...at(29), input: member("failed", "n1"), decisions: [] },
+        { ...at(29), input: { ...member("failed", "n1"), evidence }, decisions: [] },
         {
           ...at(30),
           input: { type: "continue" },
@@ -49,7 +50,7 @@ const lines = `TIME                      BY          WHAT
 2026-01-02T03:04:00.000Z  controller  assigns 192.0.2.1 of pool lan
 2026-01-02T03:04:01.000Z  n1          announces 192.0.2.1 by layer 2
 2026-01-02T03:04:09.000Z  n1          withdraws 192.0.2.1: noReadyEndpoint
-2026-01-02T03:04:29.000Z  n2          sees that node n1 failed
+2026-01-02T03:04:29.000Z  n2          sees that node n1 failed (accused by n2, n3; suspected for 151 ms; last heard 270 ms before; this node itself was 30 ms late 900 ms before)
 2026-01-02T03:04:30.000Z  n2          announces 192.0.2.1 by layer 2
 2026-01-02T03:04:30.000Z  n2          took 192.0.2.1 over from node n1: it stopped answering 310 ms before
 2026-01-02T03:04:31.000Z  n2          sees a frame (use) of 02:00:00:00:00:01 on ·[2J

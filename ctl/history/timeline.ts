@@ -83,7 +83,10 @@ function inputText(event: Fields): { readonly what: string; readonly isContext: 
   if (isShortened && event.type !== "config" && event.type !== "start") return shortenedTexts[String(event.type)];
   switch (event.type) {
     case "member":
-      return { what: `sees that node ${event.node} ${memberChanges[String(event.change)] ?? event.change}`, isContext: true };
+      return {
+        what: `sees that node ${event.node} ${memberChanges[String(event.change)] ?? event.change}${evidenceText(inner(event.evidence))}`,
+        isContext: true,
+      };
     case "config":
       return { what: "has another configuration in force", isContext: true };
     case "apiLost":
@@ -125,6 +128,18 @@ const memberChanges: Readonly<Record<string, string>> = {
   failed: "failed",
   left: "left the ring",
 };
+
+/** What the ring knew of a member that it suspected: see `EvidenceView`. Earlier versions record none. */
+function evidenceText({ accusers, suspectedMs, silentMs, lateMs, lateAgoMs }: Fields): string {
+  if (!Array.isArray(accusers)) return "";
+  const parts = [
+    ...(accusers.length > 0 ? [`accused by ${accusers.join(", ")}`] : []),
+    ...(suspectedMs === undefined ? [] : [`suspected for ${suspectedMs} ms`]),
+    ...(silentMs === undefined ? [] : [`last heard ${silentMs} ms before`]),
+    ...(lateMs === undefined ? [] : [`this node itself was ${lateMs} ms late ${lateAgoMs} ms before`]),
+  ];
+  return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
+}
 
 function endpointsText({ endpoints }: Fields): string {
   if (!Array.isArray(endpoints)) return "sees that endpoints are gone";

@@ -34,8 +34,8 @@ export const arpForgedAfterFailure: Scene = {
   name: "arp-forged-after-failure",
   tried:
     "a host on the LAN sends each speaker seven ARP and NDP frames a second for each address in the name of another node, answers challenges to that one with a key of its own, and goes on while its speaker is killed and started again",
-  async run() {
-    await using cluster = await DemoCluster.start();
+  async run(logs) {
+    await using cluster = await DemoCluster.start({ logs });
     for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready(), { timeout: 20_000 });
     const addresses: string[] = [];
     for (let i = 1; i <= services; i++) {

@@ -19,8 +19,8 @@ export const arpForged: Scene = {
   name: "arp-forged",
   tried:
     "a host on the LAN sends seven ARP and NDP frames a second for each address in the name of a member of the ring that would be its owner",
-  async run() {
-    await using cluster = await DemoCluster.start({ nodes: 2 });
+  async run(logs) {
+    await using cluster = await DemoCluster.start({ logs, nodes: 2 });
     const [owner, other] = cluster.nodes;
     if (owner === undefined || other === undefined) throw new Error("Cannot attack: the cluster has no two nodes");
     for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready(), { timeout: 20_000 });

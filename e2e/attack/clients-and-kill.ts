@@ -24,8 +24,8 @@ function isFalse(line: string, killed: string): boolean {
 export const clientsAndKill: Scene = {
   name: "clients-and-kill",
   tried: `in a cluster of 3 with ${services} Services, 600 connections for each node read /metrics as fast as they are answered, and ${rounds} times a speaker is killed and started again`,
-  async run() {
-    await using cluster = await DemoCluster.start();
+  async run(logs) {
+    await using cluster = await DemoCluster.start({ logs });
     const addresses: string[] = [];
     for (let index = 0; index < services; index++)
       addresses.push(await (await cluster.expose(`web${index}`, ["node1", "node2", "node3"])).address());

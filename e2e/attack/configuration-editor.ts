@@ -23,8 +23,8 @@ const secrets = [
 export const configurationEditor: Scene = {
   name: "configuration-editor",
   tried: `an editor of the ConfigMap names a URL of his own as NetBox, with each of ${secrets.length} Secrets for the token, and the ring's key as a BGP password`,
-  async run() {
-    await using cluster = await DemoCluster.start({ nodes: 1 });
+  async run(logs) {
+    await using cluster = await DemoCluster.start({ logs, nodes: 1 });
     const [node] = cluster.nodes;
     if (node === undefined) throw new Error("Cannot attack: the cluster has no node");
     await waitFor("the speaker to be ready", () => node.speaker.ready(), { timeout: 20_000 });

@@ -1,8 +1,10 @@
 /**
  * Attacks a speaker in a network of namespaces, one scene after another, and prints each attack, its duration and its effect: `node
  * e2e/attack/main.ts [NAME…]`, all of them without a name. Exits with 1 when a speaker did something that no attack may make it do. Needs
- * root where a scene needs FRR.
+ * root where a scene needs FRR. `.cache/attack/NAME/` keeps the output of a scene's processes, also of killed ones.
  */
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { arpForged } from "./arp-forged.ts";
 import { arpForgedAfterFailure } from "./arp-forged-after-failure.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
@@ -44,7 +46,9 @@ if (unknown.length > 0)
 for (const scene of scenes) {
   if (names.length > 0 && !names.includes(scene.name)) continue;
   console.log(`${scene.name}\n  tried: ${scene.tried}`);
-  const { seconds, effect, holds } = await scene.run();
+  const logs = fileURLToPath(new URL(`../../.cache/attack/${scene.name}`, import.meta.url));
+  rmSync(logs, { recursive: true, force: true });
+  const { seconds, effect, holds } = await scene.run(logs);
   console.log(`  for:   ${seconds.toFixed(1)} s\n  did:   ${effect}\n  ${holds ? "holds" : "DOES NOT HOLD"}`);
   if (!holds) process.exitCode = 1;
 }

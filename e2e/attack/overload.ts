@@ -39,8 +39,8 @@ function total(metrics: string, name: string): number {
 export const overload: Scene = {
   name: "overload",
   tried: `in a cluster of 3, ${overcommitted} processes for each processor never rest, the main thread of every speaker is blocked for 2 s at a time, 600 connections read /metrics of the owner as fast as they are answered, and a host without the key sends it ${garbagePerSecond.toLocaleString("en")} packets/s on port ${ringPort}, all at once`,
-  async run() {
-    await using cluster = await DemoCluster.start({ speakerNodeArguments: [`--import=${script("./block-main.ts")}`] });
+  async run(logs) {
+    await using cluster = await DemoCluster.start({ logs, speakerNodeArguments: [`--import=${script("./block-main.ts")}`] });
     const service = await cluster.expose("web", ["node1"]);
     await allKnowAll(cluster);
     const address = await service.address();

@@ -3,7 +3,8 @@ export interface Scene {
   readonly name: string;
   /** One sentence: who sends what, how much of it. */
   readonly tried: string;
-  run(): Promise<Outcome>;
+  /** @param logs folder for what its processes print */
+  run(logs: string): Promise<Outcome>;
 }
 
 export interface Outcome {

@@ -37,7 +37,7 @@ export interface DemoClusterOptions {
   readonly speakerArguments?: readonly string[];
   /** For Node, before the speakers' program. */
   readonly speakerNodeArguments?: readonly string[];
-  /** Folder with bundles, which then run with the manifests' command, as they do in the image; those of `programFile` when unset. */
+  /** Folder with bundles, as they are in the image; what `programFile` has when unset. */
   readonly bundles?: string;
   /** Folder for the processes' output. */
   readonly logs?: string;
@@ -143,8 +143,8 @@ export class DemoCluster implements AsyncDisposable {
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
       const forNode = component === "speaker" ? speakerNodeArguments : [];
       const command = template.spec.containers[0].command ?? [];
-      const program = bundles === undefined ? [programFile(component)] : [...command.slice(1, -1), `${bundles}/${component}.js`];
-      const argv = ["node", ...forNode, ...program, `--kubeconfig=${file}`];
+      const program = bundles === undefined ? programFile(component) : `${bundles}/${component}.js`;
+      const argv = ["node", ...command.slice(1, -1), ...forNode, program, `--kubeconfig=${file}`];
       const capabilities = netAdmin && component === "speaker" ? ["NET_ADMIN"] : [];
       const shared = { api, namespace, template, argv, capabilities };
       return (name: string, host: Host, number: number): Workload =>

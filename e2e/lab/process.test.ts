@@ -63,7 +63,10 @@ suite("a process on a host", async () => {
     const waiting = talker.waitForLine(/third/);
     talker.kill("SIGKILL");
     await assert.rejects(waiting, { message: /^Waited for talker to print \/third\/: it ended \(SIGKILL\)/ });
-    assert.deepEqual(readFileSync(join(logs, "talker.log"), "utf8").trim().split("\n").sort(), ["first", "second"]);
+    const lines = readFileSync(join(logs, "talker.log"), "utf8").trim().split("\n");
+    assert.ok(lines.every((line) => /^\d+\.\d{3} /.test(line)));
+    const logged = lines.map((line) => line.replace(/^\S+ /, "")).sort();
+    assert.deepEqual(logged, [`began as process ${talker.pid}`, "ended with SIGKILL", "first", "second"]);
   });
 
   test("takes signals by a process id that counts here, and knows how it ended", async () => {

@@ -80,17 +80,23 @@ export class LabProcess implements AsyncDisposable {
   #exit: Exit | undefined;
   #silent = false; // Nothing more will be printed.
 
-  /** @param log file that everything printed is added to */
+  /** @param log file that everything printed is added to, and when the process began and ended: each line with its milliseconds of CLOCK_MONOTONIC */
   constructor(name: string, inside: Inside, log: string | undefined) {
     this.name = name;
     this.pid = inside.pid;
     this.#inside = inside;
     const file = log === undefined ? undefined : openSync(log, "a");
+    const keep = (line: string): void => {
+      if (file === undefined) return;
+      const at = Number(process.hrtime.bigint() / 1_000n) / 1_000;
+      writeSync(file, `${at.toFixed(3)} ${line}\n`); // At once, so that it is there when we are killed next.
+    };
+    keep(`began as process ${inside.pid}`);
     const { stdout, stderr } = inside.wrapper;
     for (const input of [stdout, stderr])
       if (input !== null)
         createInterface({ input }).on("line", (line) => {
-          if (file !== undefined) writeSync(file, `${line}\n`); // At once, so that it is there when we are killed next.
+          keep(line);
           this.#lines.push(line);
           if (this.#lines.length > 2 * linesKept) this.#lines.splice(0, linesKept);
           this.#notify();
@@ -99,6 +105,7 @@ export class LabProcess implements AsyncDisposable {
     this.exited = promise;
     inside.wrapper.once("exit", (code, signal) => {
       this.#exit = { code, signal };
+      keep(`ended with ${signal ?? `status ${code}`}`);
       resolve(this.#exit);
     });
     // Maybe long after: what it started holds its pipes open too.

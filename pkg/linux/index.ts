@@ -42,5 +42,14 @@ export { interfaceIndexOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netl
 export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts";
 export { Rtnetlink } from "./rtnetlink.ts";
 export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";
-export { becomePrompt, becomeRealTime, becomeUrgent, EventFd, eventLoopFd, mayBeRealTime, PollSet } from "./thread.ts";
+export {
+  becomePrompt,
+  becomeRealTime,
+  becomeUrgent,
+  EventFd,
+  eventLoopFd,
+  mayBeRealTime,
+  PollSet,
+  withoutInterruption,
+} from "./thread.ts";
 export { UdpSocket } from "./udp-socket.ts";

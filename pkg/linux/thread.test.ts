@@ -121,6 +121,27 @@ test("to ask whether a thread may be real-time leaves it as it is", () => {
   assert.deepEqual(seen("mayBeRealTime"), { may, policy: 0, nice: getPriority() });
 });
 
+test("work that must not be interrupted is real-time where it may be, and the thread is as before in the end, also when it throws", () => {
+  const { may } = seen("becomeRealTime");
+  const script = `import("#pkg/linux").then(({ withoutInterruption }) => {
+    const stat = () => require("node:fs").readFileSync("/proc/thread-self/stat", "utf8").split(") ")[1].split(" ");
+    const policy = () => Number(stat()[38]);
+    const policies = [];
+    try {
+      withoutInterruption(() => {
+        policies.push(policy());
+        throw new Error();
+      });
+    } catch {
+      policies.push(policy());
+    }
+    console.log(JSON.stringify([policies, Number(stat()[16])]));
+  })`;
+  const [policies, nice] = JSON.parse(execFileSync(process.execPath, ["--eval", script], { encoding: "utf8" }));
+  assert.deepEqual(policies, [may ? 2 : 0, 0]);
+  assert.equal(nice, getPriority());
+});
+
 test("another thread becomes real-time by its number", () => {
   const script = `const { Worker } = require("node:worker_threads");
   const worker = new Worker(

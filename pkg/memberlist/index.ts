@@ -9,7 +9,7 @@ export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from
 export { defaultWire } from "./codec/wire.ts";
 export { type MemberlistCounters, roundTripBounds } from "./counters.ts";
 export { GossipDelegate, lifeOf } from "./gossip-delegate.ts";
-export type { MemberView } from "./member-view.ts";
+export type { EvidenceView, MemberView } from "./member-view.ts";
 export {
   type JoinResult,
   Memberlist,

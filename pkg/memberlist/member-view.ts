@@ -1,5 +1,6 @@
+import type { Millis } from "#pkg/clock";
 import { type MemberStatus, type NodeName, nodeNameText } from "./codec/messages.ts";
-import type { Member } from "./ring/events.ts";
+import type { Evidence, Member } from "./ring/events.ts";
 import { socketAddress } from "./transport.ts";
 
 /** A member as people and Kubernetes know it. */
@@ -13,6 +14,28 @@ export interface MemberView {
   /** Its metadata, for `decodeMetadata` where it is one of ours. */
   readonly meta: Uint8Array | undefined;
   readonly self: boolean;
+}
+
+/** See `Evidence`; whole milliseconds. */
+export interface EvidenceView {
+  readonly accusers: readonly string[];
+  readonly suspectedMs: number | undefined;
+  readonly silentMs: number | undefined;
+  /** By how much this node itself ran late the last time... */
+  readonly lateMs: number | undefined;
+  /** ...and how long ago that was. */
+  readonly lateAgoMs: number | undefined;
+}
+
+export function evidenceView({ accusers, suspectedFor, silentFor, stall }: Evidence): EvidenceView {
+  const whole = (duration: Millis | undefined) => duration && Math.round(duration);
+  return {
+    accusers: accusers.map(nodeNameText),
+    suspectedMs: whole(suspectedFor),
+    silentMs: whole(silentFor),
+    lateMs: whole(stall?.late),
+    lateAgoMs: whole(stall?.ago),
+  };
 }
 
 export function memberView({ node, endpoint, status, incarnation, meta }: Member, self: NodeName): MemberView {

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { Alarm, type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
+import { withoutInterruption } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
 import { Supervisor, type Thread, workerFile } from "#pkg/threads";
@@ -288,7 +289,7 @@ export class MemberlistThread implements AsyncDisposable {
   }
 
   #send(command: Command): void {
-    this.#supervisor.thread?.postMessage(command);
+    withoutInterruption(() => this.#supervisor.thread?.postMessage(command));
   }
 
   async #request(command: (request: number) => Command): Promise<Report | undefined> {

@@ -11,7 +11,7 @@ import { encodePacket } from "./codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
-import { type MemberView, memberView } from "./member-view.ts";
+import { type EvidenceView, evidenceView, type MemberView, memberView } from "./member-view.ts";
 import { IncomingPackets } from "./packets.ts";
 import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
 import { isMember, type Ring } from "./ring/ring.ts";
@@ -57,7 +57,12 @@ export interface MemberlistOptions {
 }
 
 export type MemberlistEvent =
-  | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
+  | {
+      readonly type: "member";
+      readonly change: MemberEvent["change"];
+      readonly member: MemberView;
+      readonly evidence?: EvidenceView | undefined;
+    }
   | { readonly type: "timing"; readonly timing: TimingName }
   /** Packets between this member and another are lost, while it is reached otherwise, or are so no longer. */
   | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
@@ -338,8 +343,9 @@ export class Memberlist implements AsyncDisposable {
         if (effect.change === "joined" || effect.change === "updated")
           this.#packets.setMembers(ring.order.map((record) => socketAddress(record.endpoint).address));
         this.#packets.memberChanged(member.address);
-        this.#log.changed(effect.change, member);
-        this.#emit({ type: "member", change: effect.change, member });
+        const evidence = effect.evidence && evidenceView(effect.evidence);
+        this.#log.changed(effect.change, member, evidence);
+        this.#emit({ type: "member", change: effect.change, member, evidence });
         break;
       }
       case "joinFinished":

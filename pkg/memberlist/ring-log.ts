@@ -2,7 +2,7 @@ import type { Clock, Millis } from "#pkg/clock";
 import type { Fields, Log } from "#pkg/log";
 import type { MemberlistError, MemberlistProblem } from "./codec/memberlist-error.ts";
 import { nodeNameText } from "./codec/messages.ts";
-import type { MemberView } from "./member-view.ts";
+import type { EvidenceView, MemberView } from "./member-view.ts";
 import type { Effect, MemberEvent } from "./ring/events.ts";
 import { socketAddress } from "./transport.ts";
 
@@ -26,8 +26,8 @@ export class RingLog {
     this.#limited = new RateLimitedLog(this.#log, clock);
   }
 
-  changed(change: MemberEvent["change"], { name, address, self }: MemberView): void {
-    const fields = { member: name, address };
+  changed(change: MemberEvent["change"], { name, address, self }: MemberView, evidence?: EvidenceView): void {
+    const fields = { member: name, address, ...evidence };
     if (change === "refuted" && self && this.#clock.now() < this.#startedAt + newFor)
       this.#log.info("others knew an earlier process of this member", fields);
     else if (change === "refuted" && self) {

@@ -3,8 +3,7 @@ import type { GossipEntry, OwnEntry } from "#pkg/gossip";
 import type { Fields } from "#pkg/log";
 import type { MetadataFields } from "./codec/metadata.ts";
 import type { MemberView } from "./member-view.ts";
-import type { JoinResult } from "./memberlist.ts";
-import type { MemberEvent } from "./ring/events.ts";
+import type { JoinResult, MemberlistEvent } from "./memberlist.ts";
 import type { TimingName } from "./ring/timing.ts";
 import type { SocketAddress } from "./transport.ts";
 
@@ -58,7 +57,7 @@ export type Report =
 
 /** What happens in the ring. */
 export type RingEvent =
-  | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
+  | Extract<MemberlistEvent, { readonly type: "member" }>
   | { readonly type: "timing"; readonly timing: TimingName }
   /** Entries of other nodes that changed. */
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }

@@ -4,6 +4,7 @@ import type { TimerEvent } from "#pkg/core";
 import type { GossipEntry } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
+import type { EvidenceView } from "#pkg/memberlist";
 import type { Address } from "#pkg/net";
 
 /** Events that drivers deliver. */
@@ -87,6 +88,8 @@ export type MemberEvents =
       readonly life: number | undefined;
       /** Of its interfaces that announce; undefined for a member that does not publish them. */
       readonly macs: readonly string[] | undefined;
+      /** Why it was suspected or failed, as the ring has it; what is recorded tells it. Decides nothing. */
+      readonly evidence?: EvidenceView | undefined;
     }
   /** New reports of other nodes about themselves. */
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }

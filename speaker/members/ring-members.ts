@@ -5,6 +5,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import {
   decodeMetadata,
+  type EvidenceView,
   type JoinResult,
   lifeOf,
   type MemberEvent,
@@ -207,7 +208,7 @@ export class RingMembers implements Members {
     this.#bound = true;
     memberlist.onEvent((event) => {
       if (this.#stopped) return;
-      if (event.type === "member") this.#memberChanged(event.change, event.member);
+      if (event.type === "member") this.#memberChanged(event.change, event.member, event.evidence);
       else if (event.type !== "timing") this.#options.emit(event);
       if (event.type === "member" || this.#met === undefined) this.#consider(); // Gossip alone takes nobody out of the ring.
     });
@@ -215,12 +216,12 @@ export class RingMembers implements Members {
     this.#joinAt(clock.now());
   }
 
-  #memberChanged(change: MemberEvent["change"], member: MemberView): void {
+  #memberChanged(change: MemberEvent["change"], member: MemberView, evidence?: EvidenceView): void {
     const { name, self, incarnation, meta } = member;
     if (self) this.#publishMacs();
     const bytes = decodeMetadata(meta)?.get(MetadataKey.macs);
     const macs = bytes && decodeMacs(bytes);
-    this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta), macs });
+    this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta), macs, evidence });
     this.#update();
   }
 

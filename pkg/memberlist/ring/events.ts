@@ -104,4 +104,18 @@ export interface MemberEvent {
   readonly type: "member";
   readonly change: "joined" | "left" | "failed" | "updated" | "suspected" | "refuted";
   readonly member: Member;
+  /** Of `suspected`, `refuted` and `failed`. */
+  readonly evidence?: Evidence | undefined;
+}
+
+/** What this node knows of why a node was suspected or failed. Durations end when the event is emitted. */
+export interface Evidence {
+  /** Who found that it does not answer or declared it dead, the first one first. */
+  readonly accusers: readonly NodeName[];
+  /** For how long it was suspected here; undefined where it was not. */
+  readonly suspectedFor: Millis | undefined;
+  /** Since when nothing came from it directly; undefined where nothing ever did, and of this node itself. */
+  readonly silentFor: Millis | undefined;
+  /** By how much this node itself ran late the last time, and how long ago that was; undefined where it never did. */
+  readonly stall: { readonly late: Millis; readonly ago: Millis } | undefined;
 }

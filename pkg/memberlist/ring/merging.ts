@@ -3,7 +3,7 @@ import { equalBytes } from "#pkg/net";
 import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "../codec/messages.ts";
 import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
-import type { MemberEvent } from "./events.ts";
+import type { Evidence, MemberEvent } from "./events.ts";
 import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
 import {
   changeLocalHealth,
@@ -102,10 +102,11 @@ function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now:
   const { self } = ring;
   if (incarnation < self.incarnation) return;
   const same = equalBytes(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
-  if (incarnation > self.incarnation || !same) refute(ring, incarnation, now);
+  if (incarnation > self.incarnation || !same) refute(ring, incarnation, undefined, now);
 }
 
 function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): void {
+  const evidence = evidenceOf(ring, record, undefined, now);
   ring.suspicions.delete(record.node);
   ring.unanswered.delete(record.node);
   broadcast(ring, alive, now);
@@ -127,7 +128,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   } else {
     if (before === "suspect") {
       ring.counters.refuted++;
-      emitChange(ring, "refuted", record);
+      emitChange(ring, "refuted", record, evidence);
     }
     if (metaChanged) emitChange(ring, "updated", record);
   }
@@ -147,7 +148,7 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   }
   if (record.status !== "alive") return;
   if (record === ring.self) {
-    refute(ring, suspect.incarnation, now);
+    refute(ring, suspect.incarnation, suspect.from, now);
     return;
   }
   broadcast(ring, suspect, now);
@@ -160,7 +161,7 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
     ring.gossipAt = now; // Nobody else begins at this instant.
     if (ring.timing.heartbeats) sendToNode(ring, record, [suspect]); // By gossip alone it may know only after others have waited for long.
   }
-  emitChange(ring, "suspected", record);
+  emitChange(ring, "suspected", record, evidenceOf(ring, record, suspect.from, now));
   confirmUnanswered(ring, record, now);
 }
 
@@ -187,11 +188,12 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     return;
   }
   if (dead.incarnation < record.incarnation) return;
+  const evidence = evidenceOf(ring, record, dead.from, now);
   ring.suspicions.delete(dead.node);
   ring.unanswered.delete(dead.node);
   if (!isMember(record)) return;
   if (record === ring.self && ring.leave === "none") {
-    refute(ring, dead.incarnation, now); // Also when it seems to come from us: it is the echo of an old leave.
+    refute(ring, dead.incarnation, dead.from, now); // Also when it seems to come from us: it is the echo of an old leave.
     return;
   }
   // When this node is the one that is cut off, it must not broadcast this afterwards: the others would believe it.
@@ -203,7 +205,8 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     ring.failed.add(record.node, record.endpoint, now);
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }
-  emitChange(ring, record.status === "left" ? "left" : "failed", record);
+  if (record.status === "left") emitChange(ring, "left", record);
+  else emitChange(ring, "failed", record, evidence);
   askSuccessor(ring, record, now);
 }
 
@@ -281,7 +284,7 @@ export function leave(ring: Ring, now: Millis): void {
 }
 
 /** Outbids an accusation. One that leaves no greater number is ignored: we could never come back from it. */
-function refute(ring: Ring, accused: number, now: Millis): void {
+function refute(ring: Ring, accused: number, accuser: NodeName | undefined, now: Millis): void {
   const { self } = ring;
   const incarnation = Math.max(self.incarnation, accused) + 1;
   if (incarnation > maxU32) return;
@@ -290,7 +293,7 @@ function refute(ring: Ring, accused: number, now: Millis): void {
   ring.counters.refutations++;
   broadcast(ring, aliveOf(self), now);
   ring.gossipAt = now; // Others may be about to declare it dead.
-  emitChange(ring, "refuted", self);
+  emitChange(ring, "refuted", self, evidenceOf(ring, self, accuser, now));
 }
 
 export function aliveOf({ node, incarnation, endpoint, meta, versions }: NodeRecord): Alive {
@@ -307,9 +310,25 @@ function setStatus(record: NodeRecord, status: MemberStatus, now: Millis): void 
   record.since = now;
 }
 
-function emitChange(ring: Ring, change: MemberEvent["change"], record: NodeRecord): void {
+function emitChange(ring: Ring, change: MemberEvent["change"], record: NodeRecord, evidence?: Evidence): void {
   ring.timingStale = true;
-  ring.effects.push({ type: "member", change, member: memberOf(record) });
+  ring.effects.push({ type: "member", change, member: memberOf(record), evidence });
+}
+
+/** @param accuser who accuses it now */
+function evidenceOf(
+  { suspicions, stall }: Ring,
+  { node, heardAt }: NodeRecord,
+  accuser: NodeName | undefined,
+  now: Millis,
+): Evidence {
+  const suspicion = suspicions.get(node);
+  return {
+    accusers: [...new Set([...(suspicion?.accusers ?? []), ...(accuser === undefined ? [] : [accuser])])],
+    suspectedFor: suspicion && now - suspicion.startedAt,
+    silentFor: heardAt && now - heardAt,
+    stall: stall && { late: stall.late, ago: now - stall.at },
+  };
 }
 
 /**

@@ -190,6 +190,11 @@ function noteArrived(ring: Ring, record: NodeRecord | undefined): void {
   record.lostPackets = 0;
 }
 
+/** A packet of its own arrived. */
+function noteHeard(record: NodeRecord | undefined, now: Millis): void {
+  if (record !== undefined) record.heardAt = now;
+}
+
 /** The probe's time is over without an answer in a packet. */
 function judge(ring: Ring, probe: Probe, now: Millis): void {
   const { sequence, node, incarnation, nacksExpected, nacks } = probe;
@@ -206,10 +211,11 @@ function judge(ring: Ring, probe: Probe, now: Millis): void {
   mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
 }
 
-export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
+export function onPing(ring: Ring, ping: Ping, from: Endpoint, now: Millis): void {
   if (ping.node !== "" && ping.node !== ring.self.node) return; // For who was here before us.
   const to = replyTo(ping, from);
   const sender = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
+  if (sender !== undefined && sameEndpoint(sender.endpoint, from)) noteHeard(sender, now);
   // It does not know that it was declared dead: send it that, so that it refutes at once.
   if (sender?.status === "dead" && sameEndpoint(sender.endpoint, to)) sendDirect(ring, to, deadOf(ring, sender));
   sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
@@ -263,14 +269,20 @@ export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
     noteTime(ring, probe, time);
     if (indirectAt !== Infinity) noteRoundTrip(ring, node, time);
     const answered = answering();
+    noteHeard(answered, now);
     if (answered === undefined || answered.node === node) noteArrived(ring, ring.records.get(node));
     else noteLost(ring, node); // Another passed it on.
     changeLocalHealth(ring, -1);
   } else {
     const heartbeat = decodeHeartbeat(ack);
-    if (heartbeat === undefined)
-      noteArrived(ring, answering()); // The direct answer, which was later than another's.
-    else if (onHeartbeat(ring, heartbeat, now)) tick(ring, now);
+    if (heartbeat === undefined) {
+      const answered = answering();
+      noteHeard(answered, now);
+      noteArrived(ring, answered); // The direct answer, which was later than another's.
+    } else {
+      noteHeard(ring.records.get(heartbeat.node), now);
+      if (onHeartbeat(ring, heartbeat, now)) tick(ring, now);
+    }
   }
 }
 

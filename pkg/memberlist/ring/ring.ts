@@ -52,6 +52,8 @@ export interface NodeRecord {
   slowProbes: number;
   /** Round-trip time of the last direct ping. */
   roundTrip: Millis | undefined;
+  /** When a packet of its own arrived last: a ping, a heartbeat or a direct answer. */
+  heardAt: Millis | undefined;
   /** Probes in a row, up to the last one, that it answered by way of others or on a stream, and not directly. */
   lostPackets: number;
   /** The last later life of it at another address that was announced while this one counted as alive. */
@@ -198,6 +200,8 @@ export interface Ring {
   cutOffUntil: Millis;
   /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
   resumeAt: Millis | undefined;
+  /** The last time that this process ran late: when it ran, and by how much. */
+  stall: { readonly at: Millis; readonly late: Millis } | undefined;
   /** Overload of this process. */
   overload: Overload;
   leave: "none" | "announcing" | "announced";
@@ -254,6 +258,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     lastContactAt: now,
     cutOffUntil: -Infinity,
     resumeAt: undefined,
+    stall: undefined,
     overload: noOverload,
     leave: "none",
     effects: [],
@@ -300,6 +305,7 @@ export function newRecord(
     offersFast: offersFast(meta),
     slowProbes: 0,
     roundTrip: undefined,
+    heardAt: undefined,
     lostPackets: 0,
     successor: undefined,
     place: placeOf(node),

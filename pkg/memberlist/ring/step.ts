@@ -110,6 +110,7 @@ function onTimer(ring: Ring, now: Millis): void {
   const due = nextDeadline(ring);
   if (now < due) return; // Set before the deadline moved.
   if (now - due > stallTolerance) {
+    ring.stall = { at: now, late: now - due };
     if (ring.options.timing === "auto") setOverload(ring, addStall(ring.overload, now - due, now));
     if (ring.resumeAt === undefined) {
       ring.counters.stalls++;
@@ -135,7 +136,7 @@ function setOverload(ring: Ring, overload: Overload): void {
 function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
   switch (message.type) {
     case "ping":
-      onPing(ring, message, from);
+      onPing(ring, message, from, now);
       break;
     case "indirectPing":
       onIndirectPing(ring, message, from, now);
