@@ -49,6 +49,6 @@ for (const scene of scenes) {
   const logs = fileURLToPath(new URL(`../../.cache/attack/${scene.name}`, import.meta.url));
   rmSync(logs, { recursive: true, force: true });
   const { seconds, effect, holds } = await scene.run(logs);
-  console.log(`  for:   ${seconds.toFixed(1)} s\n  did:   ${effect}\n  ${holds ? "holds" : "DOES NOT HOLD"}`);
+  console.log(`  for:   ${seconds.toFixed(1)} s\n  did:   ${effect}\n  ${holds ? "holds" : `DOES NOT HOLD, see ${logs}`}`);
   if (!holds) process.exitCode = 1;
 }
