@@ -1,6 +1,5 @@
-import { fstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
 import { release } from "node:os";
-import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { getSystemErrorName, isDeepStrictEqual } from "node:util";
 import { type Clock, type Millis, sleep } from "#pkg/clock";
@@ -18,13 +17,14 @@ import {
 } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { families } from "#pkg/net";
+import { KernelReports } from "./kernel-reports.ts";
 import { Listeners } from "./listeners.ts";
+import { RecordFile } from "./record-file.ts";
 import { type Item, itemKey } from "./state/items.ts";
 import { compare, lostTrack, observe, type Scan } from "./state/observe.ts";
-import { applyResult, nextDeadline, plan, takeReport } from "./state/plan.ts";
+import { applyResult, nextDeadline, plan } from "./state/plan.ts";
 import { problemsOf } from "./state/problems.ts";
-import { readRecord, recordText } from "./state/record.ts";
-import { complete, createKernelState, type KernelEntry, type KernelState, want } from "./state/state.ts";
+import { complete, createKernelState, hasAddressMarks, type KernelEntry, type KernelState, want } from "./state/state.ts";
 
 // The kernel's notifications of this many changes are about 100 KiB at most as it counts, for which listeners have room.
 const maxRequests = 50;
@@ -60,6 +60,8 @@ export type ItemStatus = Pick<KernelEntry, "item" | "place" | "by" | "since" | "
 export class KernelKeeper implements AsyncDisposable {
   readonly #options: KernelKeeperOptions;
   readonly #state: KernelState;
+  readonly #record: RecordFile;
+  readonly #reports: KernelReports;
   readonly #listeners = new Listeners();
   #running: { readonly wake: EventFd; readonly ended: Promise<void> } | undefined;
   #failure: string | undefined;
@@ -67,18 +69,17 @@ export class KernelKeeper implements AsyncDisposable {
   #isFailureTold = false;
   #retry: Disposable | undefined;
   #problems: ReadonlyMap<string, string> = new Map();
-  #recorded = "";
   #pauseUntil: Millis = -Infinity;
   #isStopped = false;
   #isLeaving = false;
-  #isRecordRead = false;
   #isPortionOfMany = false; // The last requests filled a whole turn.
   #isFailureLogged = false;
-  readonly #logged = new Map<string, string>(); // errno name -> "" once it was logged
 
   constructor(options: KernelKeeperOptions) {
     this.#options = options;
     this.#state = createKernelState(hasAddressMarks(release()));
+    this.#record = new RecordFile(options);
+    this.#reports = new KernelReports(options);
   }
 
   /** Why nothing can be placed; undefined when it can. */
@@ -108,7 +109,7 @@ export class KernelKeeper implements AsyncDisposable {
   complete(): void {
     if (this.#state.isComplete || this.#isStopped) return;
     complete(this.#state);
-    if (this.#readRecord() || this.#running !== undefined) this.#begin();
+    if (this.#record.read(this.#state) || this.#running !== undefined) this.#begin();
   }
 
   /** All wanted items. */
@@ -171,7 +172,7 @@ export class KernelKeeper implements AsyncDisposable {
       this.#logFailure(this.#failure);
       return;
     }
-    this.#readRecord();
+    this.#record.read(this.#state);
     try {
       const wake = EventFd.create();
       this.#running = { wake, ended: this.#run(wake) };
@@ -252,7 +253,7 @@ export class KernelKeeper implements AsyncDisposable {
         if (state.scannedAt > -Infinity) isBusy = (await this.#perform(requests, changes)) || isBusy;
         if (clock.now() >= state.scanAt) {
           compare(state, this.#scan(requests), clock.now());
-          if (!state.hasMarks) this.#writeRecord(); // Without what is gone.
+          if (!state.hasMarks) this.#record.write(this.#state); // Without what is gone.
           isBusy = true;
         }
       } catch (error) {
@@ -262,7 +263,7 @@ export class KernelKeeper implements AsyncDisposable {
         lostTrack(state, this.#pauseUntil);
       }
     }
-    this.#report();
+    this.#reports.disturbed(this.#state);
     if (isBusy) return nextTurn();
     this.#tellProblems();
     await poll.waitAside(Math.max(nextDeadline(state), this.#pauseUntil) - clock.now());
@@ -311,37 +312,11 @@ export class KernelKeeper implements AsyncDisposable {
     const planned = plan(this.#state, clock.now(), maxRequests);
     this.#isPortionOfMany = planned.length >= maxRequests;
     if (planned.length === 0) return false;
-    this.#writeRecord();
+    this.#record.write(this.#state);
     const results = requests.perform(planned.map(({ request }) => request));
     for (const [index, one] of planned.entries()) applyResult(this.#state, one, errnoName(results[index] ?? 0), clock.now());
-    this.#logErrors();
+    this.#reports.refused(this.#state);
     return true;
-  }
-
-  #logErrors(): void {
-    // One line for each reason: thousands of addresses may be refused alike.
-    const found = new Map<string, KernelEntry>();
-    for (const entry of this.#state.entries.values()) if (entry.error !== undefined) found.set(entry.error, entry);
-    for (const [code, { item }] of found)
-      if (!this.#logged.has(code))
-        this.#options.log.error("the kernel refuses an address or a route, retrying", {
-          op: "kernel",
-          error: code,
-          interface: item.interface,
-        });
-    this.#logged.clear();
-    for (const code of found.keys()) this.#logged.set(code, "");
-  }
-
-  #report(): void {
-    const { clock, log, onDisturbance } = this.#options;
-    const report = takeReport(this.#state, clock.now());
-    if (report === undefined) return;
-    const { count, examples } = report;
-    const times = count === 1 ? "once" : `${count} times`;
-    const message = `something on this node removes what is put into its kernel for Services, and it was put back ${times}: ${examples.join(", ")}; look for systemd-networkd, NetworkManager and scripts that flush addresses or routes`;
-    log.warn("addresses or routes were taken away and put back", { event: "kernelRestored", count, examples });
-    onDisturbance(message);
   }
 
   async #keepOnly(stays: (item: Item) => boolean): Promise<void> {
@@ -358,46 +333,6 @@ export class KernelKeeper implements AsyncDisposable {
       await sleep(clock, "the kernel is cleared", 5);
     }
   }
-
-  /** @returns whether an earlier life left one */
-  #readRecord(): boolean {
-    if (this.#isRecordRead) return false;
-    this.#isRecordRead = true;
-    try {
-      this.#recorded = readFileSync(this.#file, "utf8");
-    } catch {
-      return false; // The record is missing, or cannot be read.
-    }
-    return readRecord(this.#state, this.#recorded);
-  }
-
-  /** Written before any change, so that an entry is known to be ours even after a crash. */
-  #writeRecord(): void {
-    const text = recordText(this.#state);
-    if (text === this.#recorded) return;
-    this.#recorded = text;
-    const { folder = recordFolder, log } = this.#options;
-    try {
-      mkdirSync(folder, { recursive: true });
-      writeFileSync(`${this.#file}.new`, text);
-      renameSync(`${this.#file}.new`, this.#file);
-    } catch (error) {
-      log.warn("what is ours in this node's kernel cannot be recorded", { op: "kernel", file: this.#file, error });
-    }
-  }
-
-  get #file(): string {
-    const { folder = recordFolder, node } = this.#options;
-    return join(folder, `kernel-${node}.json`);
-  }
-}
-
-const recordFolder = "/run/ingot";
-
-/** Whether a kernel of this release keeps the mark of an address (IFA_PROTO). */
-export function hasAddressMarks(kernel: string): boolean {
-  const [major = 0, minor = 0] = kernel.split(".").map((part) => Number.parseInt(part, 10));
-  return major > 5 || (major === 5 && minor >= 18);
 }
 
 /** Whether this process has the capability NET_ADMIN. */

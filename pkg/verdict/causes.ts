@@ -1,13 +1,14 @@
 import type { Cause } from "./cause.ts";
+import { announcementCauses } from "./causes/announcement.ts";
+import { assignmentCauses } from "./causes/assignment.ts";
 import { configurationCauses } from "./causes/configuration.ts";
 import { nodeCauses } from "./causes/node.ts";
 import { peerCauses } from "./causes/peer.ts";
 import { poolCauses } from "./causes/pool.ts";
-import { serviceCauses } from "./causes/service.ts";
 
 /** Every cause of every verdict: kind -> code -> row. Codes are for programs: they are not renamed. */
 export const causes = {
-  service: serviceCauses,
+  service: { ...assignmentCauses, ...announcementCauses },
   pool: poolCauses,
   node: nodeCauses,
   peer: peerCauses,

@@ -97,6 +97,12 @@ export interface Disturbance {
 
 const unmade = { kind: "dummy", dueAt: Infinity, failures: 0, error: undefined } as const;
 
+/** Whether a kernel of this release keeps the mark of an address (IFA_PROTO). */
+export function hasAddressMarks(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split(".").map((part) => Number.parseInt(part, 10));
+  return major > 5 || (major === 5 && minor >= 18);
+}
+
 /** @param hasMarks see `KernelState` */
 export function createKernelState(hasMarks: boolean): KernelState {
   return {

@@ -1,0 +1,182 @@
+import type { Cause } from "../cause.ts";
+
+const isPending = ["Pending"] as const;
+
+/** Causes by speakers. */
+const announcement = {
+  announced: {
+    states: ["Announced"],
+    means: "The node announces the address.",
+    next: "",
+  },
+  notOwner: {
+    states: ["Announced"],
+    means: "Another node announces the address on layer 2, as this one sees it.",
+    next: "",
+  },
+  notPlaced: {
+    states: isPending,
+    means: "The speaker has not decided on the address yet.",
+    next: "wait; if it stays so, see the verdict on the node",
+  },
+  unsettled: {
+    states: isPending,
+    means: "The speakers are about to agree on the owner of the address.",
+    next: "wait some seconds; if it stays so, see whether all speakers see each other",
+  },
+  ipNotAllowed: {
+    states: isPending,
+    means:
+      "The address in the status is in no pool, or not in the pool of the Service's first one, or an older Service has it for other backends.",
+    next: "see the controller's verdict, and who writes the status",
+  },
+  noReadyEndpoint: {
+    states: isPending,
+    means: "No endpoint of the Service is ready.",
+    next: "see why its Pods are not ready, and whether its selector matches them",
+  },
+  noReadyEndpointOnActiveNode: {
+    states: isPending,
+    means: "No node with a running speaker has a ready endpoint, and externalTrafficPolicy is Local.",
+    next: "run a speaker on a node of its Pods, or set externalTrafficPolicy to Cluster",
+  },
+  noActiveSpeaker: {
+    states: isPending,
+    means: "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service.",
+    next: "see why the Pods of the speakers are not Ready: their log and /readyz have it",
+  },
+  noNodeSelected: {
+    states: isPending,
+    means: "The pool's node-selectors match no node that could announce the address.",
+    next: "change them or the labels of nodes",
+  },
+  nodeExcluded: {
+    states: isPending,
+    means: "The nodes that could announce the address are excluded from load balancers by a label.",
+    next: "remove it from one of them, or run the speakers with --ignore-exclude-lb",
+  },
+  noInterface: {
+    states: isPending,
+    means: "No node that may announce the address has an interface for its pool that is up and has a carrier.",
+    next: "check their cables, or change the pool's interfaces",
+  },
+  noKernelAccess: {
+    states: isPending,
+    means: "The address is to be on a NIC of a node in its subnet, and the speaker of no such node may put it there.",
+    next: "give speakers the capability NET_ADMIN: kustomize component net-admin, or Helm's speaker.netAdmin: true",
+  },
+  notInSubnet: {
+    states: isPending,
+    means: "The pool asks for a node in the subnet of the address, and no such node exists.",
+    next: "use addresses of their subnets, or give a node an address in this one",
+  },
+  protocolNone: {
+    states: ["NotOurs"],
+    means: "The pool of the address has `protocol: none`: somebody else announces it.",
+    next: "",
+  },
+  noReadyEndpointOnOwner: {
+    states: ["Degraded"],
+    means: "The Service shares the address, and the node that announces it has none of its endpoints (Local).",
+    next: "let a Pod of the Service run there, or set externalTrafficPolicy to Cluster",
+  },
+  noReadyEndpointOnNode: {
+    states: isPending,
+    means:
+      "By BGP, or in its kernel, each node announces by itself: this one has no ready endpoint, and externalTrafficPolicy is Local.",
+    next: "see the other nodes; if none announces it, see why its Pods are not ready",
+  },
+  apiViewOld: {
+    states: isPending,
+    means: "By BGP and under Local, a node that does not reach the API leaves the address to nodes that do.",
+    next: "see the verdict on the node",
+  },
+  noPeer: {
+    states: isPending,
+    means: "By BGP each node speaks for itself: this one has no peer for an advertisement of the pool.",
+    next: "see node-selectors of peers and advertisements, and the peers that advertisements name",
+  },
+  noSession: {
+    states: ["Pending", "Degraded"],
+    means:
+      "The node has routes for the address, and no session with any router that should have them. Degraded where other nodes announce it.",
+    next: "see the verdicts on the peers",
+  },
+  someSessionsDown: {
+    states: ["Degraded"],
+    means: "Some of the routers that should have the node's routes for the address have no session.",
+    next: "see the verdicts on the peers",
+  },
+  routeNotCarried: {
+    states: ["Degraded", "Pending"],
+    means:
+      "Sessions are established with the routers that should have the node's routes for the address, and some sessions cannot carry them.",
+    next: "see the message: enable the address family on the router, or give the interface an address or the advertisement a next-hop",
+  },
+  notInKernel: {
+    states: ["Pending", "Degraded"],
+    means:
+      "The pool has `protocol: interface`, and this node's kernel does not have the address from its speaker. Degraded where other nodes have it.",
+    next: "remove from that node what is in the way, such as the address on another interface; it is then put there by itself",
+  },
+  probing: {
+    states: isPending,
+    means: "Before it is announced first, the network is asked whether another host has the address.",
+    next: "wait a second",
+  },
+  addressOccupied: {
+    states: isPending,
+    means: "Another host answered for the address before it was announced.",
+    next: "give that host another address",
+  },
+  addressConflict: {
+    states: ["Degraded"],
+    means: "A host that is no speaker uses the address that the node announces.",
+    next: "give that host another address, or the Service; if it answers for other addresses, too, turn proxy ARP off there",
+  },
+  unidentifiedHost: {
+    states: ["Degraded"],
+    means:
+      "Another host uses the address. It may be a node whose speaker does not report its MAC addresses, as those of MetalLB do not.",
+    next: "if it is none of these nodes, give that host another address, or the Service",
+  },
+  answersForMany: {
+    states: ["Degraded"],
+    means:
+      "A host answers for many addresses of pools, this one among them, as with proxy ARP; or hosts with ever other MAC addresses do.",
+    next: "turn proxy ARP off on that host, or take these addresses out of the pool",
+  },
+  twoOwners: {
+    states: ["Degraded"],
+    means:
+      "Two nodes answer for the address: their speakers do not reach each other, so that both announce it until one gives way, or the kernel of one has the address.",
+    next: "let UDP and TCP of the speakers' ring (port 7946) pass between the nodes",
+  },
+} as const satisfies Readonly<Record<string, Cause>>;
+
+/** Causes that another node finds on the wire, where the pool has `self-test`. */
+const onTheWire = {
+  notAnswered: {
+    states: ["Degraded"],
+    means: "The node announces the address, and another node that asks for it by ARP or neighbor discovery gets no answer.",
+    next: "look for what drops ARP or neighbor discovery between the two nodes, such as a port security of the switch, or see the announcing node's interface",
+  },
+  answeredByTwo: {
+    states: ["Degraded"],
+    means: "Several hosts answer for the address.",
+    next: "find the host with the other MAC address, and give it another address; on nodes set strictARP: true for kube-proxy in IPVS mode",
+  },
+  answeredByAnother: {
+    states: ["Degraded"],
+    means: "A host answers for the address that is not the node which announces it.",
+    next: "find the host with that MAC address, and give it another address; on nodes set strictARP: true for kube-proxy in IPVS mode",
+  },
+  notConnected: {
+    states: ["Degraded"],
+    means: "The node answers for the address, and what is sent to the Service's TCP port gets no answer.",
+    next: "see kube-proxy on that node, firewalls between the nodes, and the Service's endpoints",
+  },
+} as const satisfies Readonly<Record<string, Cause>>;
+
+/** The speakers' causes on a Service and its addresses. */
+export const announcementCauses = { ...announcement, ...onTheWire } as const;
