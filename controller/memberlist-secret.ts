@@ -1,7 +1,8 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { type Outcome, WorkQueue } from "./work-queue.ts";
+import type { Outcome } from "./core/index.ts";
+import { WorkQueue } from "./work-queue.ts";
 
 export interface MemberlistSecretOptions {
   readonly cluster: Pick<Cluster, "fillSecret">;

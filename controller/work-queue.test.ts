@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
-import { type Outcome, WorkQueue } from "./work-queue.ts";
+import { type Outcome, WorkPlan } from "./core/index.ts";
+import { WorkQueue } from "./work-queue.ts";
 
 /** A queue whose work ends when the test says so. */
 function setUp(concurrency = 2) {
@@ -340,21 +341,23 @@ test("in an outage a key that is added costs the same with thousands of namespac
   assert.ok(among5000 < 4 * among500, `${among5000} µs among 5,000, ${among500} among 500`);
 });
 
-test("of namespaces that have keys of several kinds the one comes first that has waited longest, with its new key", async () => {
-  const { queue, clock, run, end } = setUp(2);
-  queue.add("a/1");
-  queue.add("b/1");
+test("of namespaces that have keys of several kinds the one comes first that has waited longest, with its new key", () => {
+  const plan = new WorkPlan(2, () => 1);
+  const run = () => [plan.begin(1_000)?.key, plan.begin(1_000)?.key];
+  plan.add("a/1");
+  plan.add("b/1");
   assert.deepEqual(run(), ["a/1", "b/1"]);
-  await end("a/1", "retry");
-  await end("b/1", "retry");
-  queue.pause();
-  clock.advanceBy(1_000); // Both wait to be tried again.
-  queue.add("c/1");
-  queue.add("b/2");
-  queue.add("a/2");
-  queue.resume();
+  plan.endLate("a/1", "retry", 0);
+  plan.endLate("b/1", "retry", 0);
+  for (const key of ["a/1", "b/1"]) plan.add(key); // Both wait to be tried again.
+  plan.add("c/1");
+  plan.add("b/2");
+  plan.add("a/2");
   assert.deepEqual(run(), ["a/2", "b/2"]);
-  assert.deepEqual(await end("a/2"), ["c/1"]);
-  assert.deepEqual(await end("b/2"), ["a/1"]);
-  assert.deepEqual(await end("a/1"), ["b/1"]);
+  plan.endLate("a/2", "done", 1_000);
+  assert.deepEqual(run(), ["c/1", undefined]);
+  plan.endLate("b/2", "done", 1_000);
+  assert.deepEqual(run(), ["a/1", undefined]);
+  plan.endLate("a/1", "done", 1_000);
+  assert.deepEqual(run(), ["b/1", undefined]);
 });

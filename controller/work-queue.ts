@@ -1,12 +1,5 @@
-import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
-import { DistinctQueue } from "#pkg/queue";
-import { Outage, type Trial } from "./outage.ts";
-
-/**
- * `retry`: not done; try it again later. `at`: not done, and not to be tried before then. `unavailableUntil`: not done, because what all keys
- * need could not be had, or so it seems; it asked for quiet until then, which may be past.
- */
-export type Outcome = "done" | "retry" | { readonly at: Millis } | { readonly unavailableUntil: Millis };
+import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
+import { type Outcome, WorkPlan } from "./core/index.ts";
 
 export interface WorkQueueOptions {
   /** Must not fail: an error that it throws, or rejects with, is not caught here. What needs no waiting for tells nothing of an outage. */
@@ -17,265 +10,67 @@ export interface WorkQueueOptions {
   readonly random: Random;
 }
 
-const minRetryMs: Millis = 200;
-const maxRetryMs: Millis = 30_000;
 // What is done in one go between other tasks of the process, such as reading from the API.
 const maxPerTurn = 200;
 const maxTurnMs: Millis = 5;
-// A key that fails only after so long is slow until it is done, and slow ones have one place in eight.
-const slowMs: Millis = 2_000;
-const slowPart = 1 / 8;
 
-/** How a key has fared since it was done last. */
-type Kind = "new" | "failed" | "slow";
-
-const kinds: readonly Kind[] = ["new", "failed", "slow"];
-const trials: readonly Trial[] = ["newest", "first", "repeated"];
-const kindsOf: Readonly<Record<Trial, readonly Kind[]>> = { newest: ["new"], first: ["new"], repeated: ["failed", "slow"] };
-
-/** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
-interface Namespace {
-  /** Counts up with each key of any namespace that is begun: the lowest has waited longest. */
-  turn: number;
-  readonly waiting: Readonly<Record<Kind, DistinctQueue<string>>>;
-  working: number;
-  /** Counts up with the new keys that are added to any namespace. */
-  newest: number;
-  /** From an outage on, until no new key waits, the last of them comes first. */
-  isReversed: boolean;
-}
-
-/** Failures in a row. */
-interface Retry {
-  readonly attempts: number;
-  readonly isSlow: boolean;
-  readonly timer: Disposable | undefined;
-}
-
-/** Whose key is to be worked on next, and as which trial in an outage. */
-interface Next {
-  readonly namespace: Namespace;
-  readonly kind: Kind;
-  readonly trial?: Trial;
-}
-
-/**
- * Works on keys in the order in which they were added, the namespaces taking turns, and in each those that have failed after the others. A
- * key that waits is not added twice; one that is being worked on is never worked on a second time beside it, but once more afterwards. Adding
- * a key that failed ends the wait for its next try.
- * A key that fails gives its place up, no namespace takes more places than are left for the others, and keys that were slow to fail have few,
- * so that one whose work is slow or fails does not hold up the rest. Only in an outage are keys tried one at a time.
- */
+/** Works on keys in the order of a `WorkPlan`. */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  readonly #namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on
-  // Those with keys of a kind that wait, in turn: thousands may have none but slow ones, which is not to be found out at each key of another.
-  readonly #inTurn: Readonly<Record<Kind, Set<Namespace>>> = { new: new Set(), failed: new Set(), slow: new Set() };
-  readonly #working = new Map<string, Kind>();
-  readonly #again = new Set<string>(); // added while being worked on
-  readonly #retries = new Map<string, Retry>();
-  readonly #outage: Outage;
-  #added = 0;
-  #turns = 0;
-  #scheduled: { readonly at: Millis; readonly timer: Disposable } | undefined;
-  #paused = false;
-  #closed = false;
+  readonly #plan: WorkPlan;
+  readonly #turn: Alarm;
+  readonly #pause: Alarm;
   #idle: (() => void) | undefined;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
-    this.#outage = new Outage(options.random);
+    this.#plan = new WorkPlan(options.concurrency, options.random);
+    this.#turn = new Alarm(options.clock, "work queue", () => this.#start());
+    this.#pause = new Alarm(options.clock, "work queue pause", () => this.#start());
   }
 
   add(key: string): void {
-    if (this.#closed) return;
-    this.#retries.get(key)?.timer?.[Symbol.dispose]();
-    if (this.#working.has(key)) this.#again.add(key);
-    else this.#wait(key);
-    this.#schedule();
-  }
-
-  /** Starts nothing until `resume`. What is being worked on goes on. */
-  pause(): void {
-    this.#paused = true;
-    this.#unschedule();
-  }
-
-  resume(): void {
-    this.#paused = false;
+    this.#plan.add(key);
     this.#schedule();
   }
 
   /** Starts nothing more. Resolves when nothing is being worked on any more, or at `deadline`. */
   async close(deadline: Millis): Promise<void> {
-    this.#closed = true;
-    this.#unschedule();
-    for (const { timer } of this.#retries.values()) timer?.[Symbol.dispose]();
-    if (this.#working.size === 0) return;
+    this.#plan.close();
+    this.#schedule();
+    if (this.#plan.working === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle = resolve;
     using _ = this.#options.clock.schedule("work queue deadline", deadline, resolve);
     await promise;
   }
 
-  #namespace(key: string): Namespace {
-    const name = namespaceOf(key);
-    const waiting = () => new DistinctQueue<string>();
-    const namespace = this.#namespaces.get(name) ?? {
-      turn: ++this.#turns,
-      waiting: { new: waiting(), failed: waiting(), slow: waiting() },
-      working: 0,
-      newest: 0,
-      isReversed: false,
-    };
-    this.#namespaces.set(name, namespace);
-    return namespace;
-  }
-
-  #wait(key: string): void {
-    const { attempts = 0, isSlow = false } = this.#retries.get(key) ?? {};
-    const kind = isSlow ? "slow" : attempts > 0 ? "failed" : "new";
-    const namespace = this.#namespace(key);
-    namespace.waiting[kind].push(key);
-    this.#inTurn[kind].add(namespace);
-    if (kind === "new") namespace.newest = ++this.#added;
-  }
-
   #schedule(): void {
-    if (this.#paused || this.#closed) return;
-    const { clock } = this.#options;
-    const now = clock.now();
-    const scheduledAt = this.#scheduled?.at ?? Infinity;
-    if (scheduledAt <= now) return; // As nearly always while keys are added; what is due takes a look at the namespaces.
-    const at = Math.max(now, this.#due());
-    if (at >= scheduledAt) return;
-    this.#unschedule();
-    const timer = clock.schedule(at > now ? "work queue pause" : "work queue", at, () => {
-      this.#scheduled = undefined;
-      this.#start();
-      this.#schedule();
-    });
-    this.#scheduled = { at, timer };
-  }
-
-  #unschedule(): void {
-    this.#scheduled?.timer[Symbol.dispose]();
-    this.#scheduled = undefined;
+    const now = this.#options.clock.now();
+    if (this.#turn.at <= now) return; // As nearly always while keys are added; what is due takes a look at the namespaces.
+    const at = this.#plan.deadline;
+    this.#turn.set(at <= now ? now : Infinity);
+    this.#pause.set(at <= now ? Infinity : at);
   }
 
   #start(): void {
-    const { clock } = this.#options;
+    const { clock, work } = this.#options;
     const until = clock.now() + maxTurnMs;
     for (let started = 0; started < maxPerTurn && (started === 0 || clock.now() < until); started++) {
-      const next = this.#paused ? undefined : this.#next(); // What is worked on may put another configuration in force.
-      if (next === undefined) return;
-      const { namespace, kind, trial } = next;
-      const { waiting } = namespace;
-      namespace.isReversed = waiting.new.size > 0 && (namespace.isReversed || trial !== undefined);
-      const isLast = kind === "new" && namespace.isReversed && trial !== "first";
-      const key = isLast ? waiting.new.pop() : waiting[kind].shift();
-      if (key === undefined) return;
-      this.#toEnd(namespace);
-      namespace.working++;
-      this.#working.set(key, kind);
-      const startedAt = clock.now();
-      const outcome = this.#options.work(key);
+      const begun = this.#plan.begin(clock.now());
+      if (begun === undefined) break;
+      const outcome = work(begun.key);
       if (outcome instanceof Promise) {
-        if (trial !== undefined) this.#outage.tried(trial, startedAt);
-        void outcome.then((late) => {
-          this.#weigh(key, late);
-          this.#finish(key, late, clock.now() - startedAt >= slowMs);
-        });
-      } else this.#finish(key, outcome, false);
+        this.#plan.goesOn(begun, clock.now());
+        void outcome.then((late) => this.#ended(begun.key, late));
+      } else this.#plan.end(begun.key, outcome, clock.now());
     }
-  }
-
-  /** The others come first. */
-  #toEnd(namespace: Namespace): void {
-    namespace.turn = ++this.#turns;
-    for (const kind of kinds) {
-      this.#inTurn[kind].delete(namespace);
-      if (namespace.waiting[kind].size > 0) this.#inTurn[kind].add(namespace);
-    }
-  }
-
-  /** When a key may be worked on next; `Infinity` where there is none, or no place for it. */
-  #due(): Millis {
-    if (!this.#outage.isOn) return this.#nextOf(kinds) === undefined ? Infinity : -Infinity;
-    const known = trials.filter((trial) => this.#nextOf(kindsOf[trial]) !== undefined);
-    return Math.min(...known.map((trial) => this.#outage.next(trial)));
-  }
-
-  /** Whose key is to be worked on now, if there is one and a place for it. */
-  #next(): Next | undefined {
-    if (!this.#outage.isOn) return this.#nextOf(kinds);
-    const now = this.#options.clock.now();
-    for (const trial of trials) {
-      const next = this.#outage.next(trial) <= now ? this.#nextOf(kindsOf[trial], trial === "newest") : undefined;
-      if (next !== undefined) return { ...next, trial };
-    }
-    return undefined;
-  }
-
-  /** @param isNewest of the namespaces the one with the newest key, instead of the first in turn */
-  #nextOf(among: readonly Kind[], isNewest = false): Next | undefined {
-    const free = this.#options.concurrency - this.#working.size;
-    if (free <= 0) return undefined;
-    const open = among.filter((kind) => kind !== "slow" || this.#hasSlowPlace());
-    let found: Namespace | undefined;
-    for (const kind of open) {
-      for (const namespace of this.#inTurn[kind]) {
-        if (namespace.working >= Math.max(2, free)) continue; // Of these there are no more than places.
-        if (found === undefined || (isNewest ? namespace.newest > found.newest : namespace.turn < found.turn)) found = namespace;
-        if (!isNewest) break;
-      }
-    }
-    if (found === undefined) return undefined;
-    const { waiting } = found;
-    const kind = open.find((each) => waiting[each].size > 0);
-    return kind === undefined ? undefined : { namespace: found, kind };
-  }
-
-  #hasSlowPlace(): boolean {
-    let slow = 0;
-    for (const kind of this.#working.values()) if (kind === "slow") slow++;
-    return slow < Math.max(1, this.#options.concurrency * slowPart);
-  }
-
-  /** What the outcome tells of all keys. */
-  #weigh(key: string, outcome: Outcome): void {
-    if (typeof outcome === "object" && "unavailableUntil" in outcome)
-      this.#outage.failed(key, this.#options.clock.now(), outcome.unavailableUntil);
-    else this.#outage.succeeded();
-  }
-
-  #finish(key: string, outcome: Outcome, wasSlow: boolean): void {
-    this.#working.delete(key);
-    const namespace = this.#namespace(key);
-    namespace.working--;
-    if (this.#working.size === 0) this.#idle?.();
-    const isAgain = this.#again.delete(key);
-    if (outcome === "done") this.#retries.delete(key);
-    else this.#failed(key, outcome, wasSlow, isAgain);
-    if (isAgain) this.#wait(key);
-    if (namespace.working === 0 && kinds.every((kind) => namespace.waiting[kind].size === 0))
-      this.#namespaces.delete(namespaceOf(key));
     this.#schedule();
   }
 
-  /** In an outage the wait of a key does not grow: it is tried soon after the end. */
-  #failed(key: string, outcome: Exclude<Outcome, "done">, isSlow: boolean, isAgain: boolean): void {
-    const { clock, random } = this.#options;
-    const before = this.#retries.get(key)?.attempts ?? 0;
-    const isAsked = typeof outcome === "object" && "at" in outcome;
-    const until = typeof outcome === "object" && "unavailableUntil" in outcome ? outcome.unavailableUntil : -Infinity;
-    const at = isAsked ? outcome.at : Math.max(until, clock.now() + backOff(before, minRetryMs, maxRetryMs, random));
-    const attempts = isAsked ? before : this.#outage.isOn ? Math.max(1, before) : before + 1;
-    const timer = isAgain || this.#closed ? undefined : clock.schedule("retry", at, () => this.add(key));
-    this.#retries.set(key, { attempts, isSlow, timer });
+  #ended(key: string, outcome: Outcome): void {
+    this.#plan.endLate(key, outcome, this.#options.clock.now());
+    if (this.#plan.working === 0) this.#idle?.();
+    this.#schedule();
   }
-}
-
-function namespaceOf(key: string): string {
-  return key.slice(0, Math.max(0, key.indexOf("/")));
 }

@@ -43,6 +43,7 @@ const pure = [
   "pkg/leader-election/protocol/",
   "speaker/bgp/routes/",
   "speaker/core/",
+  "controller/core/",
   "pkg/http/codec/",
   "ctl/dashboard/model/",
 ];

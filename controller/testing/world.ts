@@ -11,7 +11,7 @@ import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
 import { createMetrics } from "../metrics.ts";
-import { summaryKeys } from "../status-summary.ts";
+import { summaryKeys } from "../status/status-summary.ts";
 
 export const namespace = "metallb-system";
 

@@ -2,7 +2,8 @@ import { type Certificate, expiresWithin, selfSigned } from "#pkg/certificate";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { ApiError, type Cluster, type Informer, named, resources, type Secret, type WebhookClient } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { type Outcome, WorkQueue } from "../work-queue.ts";
+import type { Outcome } from "../core/index.ts";
+import { WorkQueue } from "../work-queue.ts";
 import { reviewPath } from "./review-path.ts";
 
 export interface CertificateKeeperOptions {

@@ -6,7 +6,7 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 /** Promise 1: an address is at one Service, or at several that may share it, and stays. */
 export const addresses: readonly Break[] = [
   {
-    before: `else if (this.#state.type === "configured") this.#takeRecorded([key]);`,
+    before: `else if (pools.inForce.type === "configured") takeRecorded(state, [key]);`,
     after: "",
     tests: ["controller/restored.test.ts"],
   },
@@ -89,8 +89,8 @@ export const addresses: readonly Break[] = [
     tests: ["pkg/assignment/assign-all.test.ts", "controller/controller.test.ts", "controller/config-changes.test.ts"],
   },
   {
-    before: "return replaced !== undefined && isSameList(replaced, service.ingress) ?",
-    after: "return false ?",
+    before: "return service !== undefined && replaced !== undefined && isSameList(replaced, service.ingress)",
+    after: "return service !== undefined && false",
     tests: ["controller/status-writer.test.ts", "controller/controller.test.ts", "controller/properties.test.ts"],
   },
   {

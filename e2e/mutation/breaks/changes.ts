@@ -40,8 +40,8 @@ export const changes: readonly Break[] = [
     tests: ["controller/webhook/trial.test.ts"],
   },
   {
-    before: "{ mayRenumber: mayRenumber || this.#configuring?.mayRenumber === true }",
-    after: "{ mayRenumber }",
+    before: " || pools.configuring?.mayRenumber === true",
+    after: "",
     tests: ["controller/renumbering.test.ts"],
   },
   {

@@ -118,7 +118,7 @@ export const rights: readonly Break[] = [
   {
     before: "if (withoutSlash(home) === withoutSlash(url)) return value;",
     after: "return value;",
-    tests: ["controller/netbox-keeper.test.ts"],
+    tests: ["controller/netbox/netbox-keeper.test.ts"],
   },
   { before: "return count < maxOfPool;", after: "return true;", tests: heldBackTests },
   { before: "if (now < at + window) break;", after: "break;", tests: heldBackTests },

@@ -6,7 +6,7 @@ const restored = ["controller/restored.test.ts"];
 /** Promises 1 and 5 after the API was restored from a backup, and what tools say of a controller that stands by. */
 export const standby: readonly Break[] = [
   {
-    before: "for (const key of this.#statuses.unseen) this.changed(key);",
+    before: "for (const key of statuses.unseen) agenda.changed(key);",
     after: "",
     tests: restored,
   },

@@ -17,11 +17,11 @@ import {
 } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
-import { list } from "#pkg/text";
 import type { Dated } from "#pkg/verdict";
+import type { KeeperEvent, Outcome } from "../core/index.ts";
+import { maxSummaryBytes, noSummary, roomBeside } from "../status/status-summary.ts";
+import { WorkQueue } from "../work-queue.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { maxSummaryBytes, noSummary, roomBeside } from "./status-summary.ts";
-import { type Outcome, WorkQueue } from "./work-queue.ts";
 
 export interface ConfigKeeperOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
@@ -29,14 +29,10 @@ export interface ConfigKeeperOptions {
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
-  readonly holdings: Holdings;
+  /** Which Service holds what. */
+  readonly view: Holdings;
   readonly namespaces: Pick<Namespaces, "labels" | "whenKnown">;
-  /** Another configuration is in force; it may leave no pool for addresses in use. */
-  readonly inForce: (config: Config, mayRenumber: boolean) => void;
-  /** There is none, and this is why. */
-  readonly none: (why: string) => void;
-  /** The ConfigMap got another verdict, or another configuration is in force. */
-  readonly changed: () => void;
+  readonly emit: (event: KeeperEvent) => void;
   readonly metrics: Pick<KubernetesMetrics, "showConfig">;
   /** What concerns all Services is done in them, for some hundred in each. */
   readonly portions: Pick<Portions, "do">;
@@ -70,14 +66,14 @@ export class ConfigKeeper {
   constructor(options: ConfigKeeperOptions) {
     this.#options = options;
     this.#since = options.clock.now();
-    const { holdings, namespaces, namespace, configMap, clock, random } = options;
+    const { view, namespaces, namespace, configMap, clock, random } = options;
     const log = options.log.with({ configMap: `${namespace}/${configMap}` });
     this.#reader = new ConfigReader(log);
     this.#live = new LiveConfig({
       reader: { read: (text, done) => this.#read(text, done) },
       namespaceLabels: () => namespaces.labels,
       portions: options.portions,
-      holdings,
+      holdings: view,
       log,
       changed: (now, before) => this.#changed(now, before),
     });
@@ -152,7 +148,7 @@ export class ConfigKeeper {
     const { inForce, verdict } = now;
     this.#since = this.#options.clock.now();
     if (verdict === undefined) return;
-    const { metrics, none, namespace, configMap } = this.#options;
+    const { metrics, emit, namespace, configMap } = this.#options;
     metrics.showConfig({ loaded: inForce !== undefined, stale: verdict.type !== "accepted" });
     if (verdict.type === "accepted") {
       // A configuration that was in force before this process started is no news.
@@ -163,21 +159,16 @@ export class ConfigKeeper {
       const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
       const deleted = verdict.type === "missing" && inForce !== undefined ? ". Deleting the configuration turns nothing off" : "";
       this.recordEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}${deleted}`);
-      if (inForce === undefined) none(`${explain(verdict)} (${namespace}/${configMap})`);
+      if (inForce === undefined) emit({ type: "noConfig", why: `${explain(verdict)} (${namespace}/${configMap})` });
     }
     this.#recordIfNeeded();
     if (inForce !== undefined && inForce !== before.inForce) {
       this.#inForceSince = this.#since;
       // Not by the ConfigMap, which may be a later one.
-      this.#options.inForce(inForce.config, verdict.type === "accepted" && verdict.stranded.size > 0);
+      const mayRenumber = verdict.type === "accepted" && verdict.stranded.size > 0;
+      emit({ type: "config", config: inForce.config, mayRenumber });
     }
-    this.#options.changed();
-  }
-
-  /** Addresses are reserved for others than who holds them, and stay where they are. */
-  reservedElsewhere(held: readonly string[]): void {
-    const message = `reserved addresses stay with the Services that hold them: ${list(held, "; ")}`;
-    this.recordEvent("Normal", "ReservedAddressHeld", message);
+    emit({ type: "judged" });
   }
 
   /** Records an event about the configuration. */

@@ -1,14 +1,15 @@
 import type { Allocation, Allocator } from "#pkg/allocator";
 import { keepAll } from "#pkg/assignment";
 import { atOnce } from "#pkg/clock";
-import type { Informer, Service } from "#pkg/k8s";
+import type { Service } from "#pkg/k8s";
 import { isOurs, recordedAddresses } from "#pkg/service";
-import type { StatusWriter } from "./status-writer.ts";
+import type { ServiceStore } from "./state.ts";
+import type { Statuses } from "./statuses/statuses.ts";
 
-export interface TakeRecordedOptions {
+interface Known {
   readonly allocator: Allocator;
-  readonly services: Pick<Informer<Service>, "get">;
-  readonly statuses: Pick<StatusWriter, "withoutReplaced" | "isUnderWay" | "revert">;
+  readonly services: Pick<ServiceStore, "get">;
+  readonly statuses: Pick<Statuses, "withoutReplaced" | "isUnderWay" | "revert">;
 }
 
 /**
@@ -16,17 +17,16 @@ export interface TakeRecordedOptions {
  * it, whatever this controller remembers. The API may have been restored from a backup, or another controller writes too.
  * @returns each Service that was looked at -> what it held before
  */
-export function takeRecorded(keys: Iterable<string>, options: TakeRecordedOptions): ReadonlyMap<string, Allocation | undefined> {
-  const { allocator, services, statuses } = options;
+export function giveRecorded(keys: Iterable<string>, known: Known): ReadonlyMap<string, Allocation | undefined> {
+  const { allocator, services, statuses } = known;
   const had = new Map<string, Allocation | undefined>();
   const taking = new Set([...keys].sort()); // It grows while it is gone through.
   for (const key of taking) {
-    const seen = services.get(key);
-    const service = seen && statuses.withoutReplaced(seen);
+    const service = statuses.withoutReplaced(services.get(key));
     if (!had.has(key)) had.set(key, allocator.held(key));
     // Thousands may share an address: they are looked at only where one of them is in the way.
     if (service === undefined || isKept(service, allocator)) continue;
-    const { losers: lost, others } = holdersBeside(service, options);
+    const { losers: lost, others } = holdersBeside(service, known);
     const losers = lost.map((loser) => ({ loser, held: allocator.held(loser) }));
     // Others with the address on record may share it on other terms than when they were decided on last.
     for (const other of others) {
@@ -57,7 +57,7 @@ function isKept(service: Service, allocator: Allocator): boolean {
 }
 
 /** Who else holds addresses that the Service has on record: `losers` have them not on their own, or are gone. */
-function holdersBeside(service: Service, { allocator, services, statuses }: TakeRecordedOptions) {
+function holdersBeside(service: Service, { allocator, services, statuses }: Known) {
   const losers = new Set<string>();
   const others = new Set<string>();
   for (const address of recordedAddresses(service))

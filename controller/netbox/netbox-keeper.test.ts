@@ -5,8 +5,8 @@ import { setImmediate } from "node:timers/promises";
 import { asked, textOf } from "#pkg/http/testing";
 import { secret } from "#pkg/k8s/testing";
 import { FakeNetbox } from "#pkg/netbox/testing";
-import { controllerApi } from "./api.ts";
-import { namespace, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
+import { controllerApi } from "../api.ts";
+import { namespace, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
 
 const pool = "198.51.100.0/29";
 const uidOf = (name: string) => `uid-${name}`;

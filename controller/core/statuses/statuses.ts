@@ -1,23 +1,14 @@
 import { quotedList } from "#pkg/assignment";
-import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
-import { ApiError, type Cluster, type EventRecorder, type Service, serviceReference } from "#pkg/k8s";
-import type { Log } from "#pkg/log";
+import { backOff, type Millis } from "#pkg/clock";
+import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
 import { type Dated, type Verdict, verdict } from "#pkg/verdict";
+import type { Context } from "../context.ts";
+import type { StatusWrite, WriteFailure } from "../events.ts";
+import type { Outcome } from "../queue/work-plan.ts";
 import type { GivenUp } from "./given-up.ts";
-import type { ControllerMetrics } from "./metrics.ts";
-import type { Outcome } from "./work-queue.ts";
-
-export interface StatusWriterOptions {
-  readonly cluster: Pick<Cluster, "writeIngress">;
-  readonly events: Pick<EventRecorder, "record">;
-  readonly metrics: Pick<ControllerMetrics, "updateErrors" | "statusWrite">;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly givenUp: GivenUp;
-}
+import { isOfController, isOfService, isUnanswered, isUnavailable, textOf } from "./write-failure.ts";
 
 /** A status that others overwrite again and again. */
 interface Contest {
@@ -57,12 +48,13 @@ const givenUpMs: Millis = 5_000;
 const contestMemoryMs: Millis = 600_000; // A status that was left alone for so long is contested from the start.
 
 /**
- * Writes the status of Services. Knows which of them are on their way, so that a status that is still seen but already replaced is not
+ * What the status of Services is to be, and how writing it went. Knows which of them are on their way, so that a status that is still seen but already replaced is not
  * taken for one that somebody wrote. One that somebody else overwrites is restored, at once the first time and then ever later, so that two
  * controllers that do not agree cost the API little.
  */
-export class StatusWriter {
-  readonly #options: StatusWriterOptions;
+export class Statuses {
+  readonly #context: Context;
+  readonly #givenUp: GivenUp;
   readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
   readonly #written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
   readonly #overwritten = new Set<string>(); // services whose status somebody else has replaced since
@@ -73,8 +65,9 @@ export class StatusWriter {
   #writtenAt: Millis = -Infinity; // Any Service's status.
   #lastWriteMs: Millis = 0; // How long that took.
 
-  constructor(options: StatusWriterOptions) {
-    this.#options = options;
+  constructor(context: Context, givenUp: GivenUp) {
+    this.#context = context;
+    this.#givenUp = givenUp;
   }
 
   /** The Service as it is now and was before. @param held the status that it is to have */
@@ -94,9 +87,11 @@ export class StatusWriter {
   }
 
   /** Without a status that is being replaced: the addresses in it are given up, and whoever gets them must not lose them again. */
-  withoutReplaced(service: Service): Service {
-    const replaced = this.#replaced.get(service.key);
-    return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
+  withoutReplaced<S extends Service | undefined>(service: S): S {
+    const replaced = service && this.#replaced.get(service.key);
+    return service !== undefined && replaced !== undefined && isSameList(replaced, service.ingress)
+      ? { ...service, ingress: [] }
+      : service;
   }
 
   /** Whether what the Service is given is on its way into its status, which need not show it yet. */
@@ -114,8 +109,8 @@ export class StatusWriter {
     this.#replaced.delete(key);
   }
 
-  /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. */
-  put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | Promise<Outcome> {
+  /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. @returns undefined while it is being written */
+  put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | undefined {
     const isOverwritten = this.#overwritten.delete(key);
     if (service === undefined || status === undefined || hasStatus(service, status)) {
       this.#settled(key);
@@ -124,34 +119,33 @@ export class StatusWriter {
     this.#replaced.set(key, service.ingress);
     const { free, isCircle } = this.#await(service, status);
     if (isCircle) return this.#write(service, free);
-    if (free.length < status.length) return { at: this.#options.clock.now() + givenUpMs };
+    if (free.length < status.length) return { at: this.#context.now + givenUpMs };
     if (isOverwritten) this.#contest(service, status);
     const { until = 0 } = this.#contests.get(key) ?? {};
-    return until > this.#options.clock.now() ? { at: until } : this.#write(service, status);
+    return until > this.#context.now ? { at: until } : this.#write(service, status);
   }
 
   /** What is wrong with the Service's status, and since when. */
-  problemOf(key: string): Dated<Millis> | undefined {
+  problemOf(key: string, now: Millis): Dated<Millis> | undefined {
     const refused = this.#refusals.get(key) ?? this.#awaited.get(key);
     const contest = this.#contests.get(key);
     if (refused !== undefined || contest === undefined) return refused;
-    const isOver = contest.count === 1 || this.#options.clock.now() - contest.at > contestMemoryMs;
+    const isOver = contest.count === 1 || now - contest.at > contestMemoryMs;
     return isOver ? undefined : { verdict: overwritten(contest.count), since: contest.since };
   }
 
   /** There is nothing to be written. */
   #settled(key: string): void {
     for (const known of [this.#replaced, this.#awaited, this.#refusals, this.#failures]) known.delete(key);
-    this.#options.givenUp.wait(key, []);
+    this.#givenUp.wait(key, []);
   }
 
   /** @returns those of its addresses that are in no status of a Service that has given them up, and whether that waits for this one */
   #await({ key, ingress }: Service, status: readonly string[]): { free: readonly string[]; isCircle: boolean } {
-    const { givenUp, clock } = this.#options;
     let message: string | undefined;
     const others: string[] = [];
     const free = status.filter((address) => {
-      const other = ingress.includes(address) ? undefined : givenUp.by(address, key);
+      const other = ingress.includes(address) ? undefined : this.#givenUp.by(address, key);
       if (other === undefined) return true;
       others.push(other);
       message ??= `${address} is still in the status of ${other}, which has given it up`;
@@ -159,19 +153,18 @@ export class StatusWriter {
     });
     if (message === undefined) this.#awaited.delete(key);
     else if (!this.#awaited.has(key))
-      this.#awaited.set(key, { verdict: verdict("service", "addressGivenUp", { message }), since: clock.now() });
-    return { free, isCircle: givenUp.wait(key, others) };
+      this.#awaited.set(key, { verdict: verdict("service", "addressGivenUp", { message }), since: this.#context.now });
+    return { free, isCircle: this.#givenUp.wait(key, others) };
   }
 
   #contest(service: Service, status: readonly string[]): void {
-    const { clock, random, log, events } = this.#options;
-    const now = clock.now();
+    const { now, random } = this.#context;
     const last = this.#contests.get(service.key);
     const count = last === undefined || now - last.at > contestMemoryMs ? 1 : last.count + 1;
     const wait = count === 1 ? 0 : backOff(count - 2, minContestMs, maxContestMs, random);
     const since = count > 2 && last !== undefined ? last.since : now;
     this.#contests.set(service.key, { count, at: now, since, until: now + wait });
-    log.warn("service status was overwritten", {
+    this.#context.log("warn", "service status was overwritten", {
       op: "updateServiceStatus",
       service: service.key,
       found: service.ingress,
@@ -182,46 +175,39 @@ export class StatusWriter {
     const message =
       `Another controller overwrote the status with ${quotedList(service.ingress.slice(0, 2).map(shorten))}; it is set to ${quotedList(status)} again in ` +
       `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one`;
-    events.record(serviceReference(service), "Warning", "StatusOverwritten", message);
+    this.#context.record(service, "Warning", "StatusOverwritten", message);
   }
 
-  async #write(service: Service, addresses: readonly string[]): Promise<Outcome> {
-    const { cluster, events, metrics, clock } = this.#options;
+  #write(service: Service, addresses: readonly string[]): undefined {
+    this.#written.set(service.key, addresses);
+    const isPatient = this.#failures.get(service.key)?.isUnanswered || this.#lastWriteMs >= firstAnswerMs;
+    this.#context.do({ type: "writeStatus", service, addresses, answerWithin: isPatient ? undefined : firstAnswerMs });
+  }
+
+  /** The write of a status ended. */
+  ended(service: Service, addresses: readonly string[], write: StatusWrite): Outcome {
     const { key } = service;
-    const log = this.#options.log.with({ op: "updateServiceStatus", service: key, ips: addresses });
-    this.#written.set(key, addresses);
-    try {
-      const begunAt = clock.now();
-      const isPatient = this.#failures.get(key)?.isUnanswered || this.#lastWriteMs >= firstAnswerMs;
-      const answerWithin = isPatient ? undefined : firstAnswerMs;
-      const result = await cluster.writeIngress(service, addresses, { answerWithin });
-      const took = clock.now() - begunAt;
-      metrics.statusWrite.observe(took / 1000);
-      log.debug("service status write ended", { result });
-      this.#refusals.delete(key);
-      this.#failures.delete(key);
-      if (result === "written") {
-        this.#writtenAt = clock.now();
-        this.#lastWriteMs = took;
-        this.#options.givenUp.written(key);
-      } else if (this.#written.get(key) === addresses) this.#written.delete(key);
-      if (result === "written" && addresses.length > 0)
-        events.record(serviceReference(service), "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
-      // After a conflict the newer object is on its way, and decided on as soon as it is here.
-      return result === "conflict" ? "retry" : "done";
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (this.#written.get(key) === addresses) this.#written.delete(key);
-      metrics.updateErrors.inc();
-      log.error("failed to update service status", { error });
-      this.#recordFailure(service, error);
-      return isUnavailable(error) ? { unavailableUntil: clock.now() + (error.retryAfterMs ?? 0) } : "retry";
+    const written = this.#written.get(key);
+    if (write.result !== "written" && written !== undefined && isSameList(written, addresses)) this.#written.delete(key);
+    if (write.result === "failed") {
+      const { failure } = write;
+      this.#recordFailure(service, failure);
+      return isUnavailable(failure) ? { unavailableUntil: this.#context.now + (failure.retryAfterMs ?? 0) } : "retry";
     }
+    this.#refusals.delete(key);
+    this.#failures.delete(key);
+    if (write.result === "written") {
+      this.#writtenAt = this.#context.now;
+      this.#lastWriteMs = write.tookMs;
+      this.#givenUp.written(key);
+      if (addresses.length > 0) this.#context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
+    }
+    // After a conflict the newer object is on its way, and decided on as soon as it is here.
+    return write.result === "conflict" ? "retry" : "done";
   }
 
-  #recordFailure(service: Service, error: ApiError): void {
-    const { clock, events } = this.#options;
-    const now = clock.now();
+  #recordFailure(service: Service, error: WriteFailure): void {
+    const { now } = this.#context;
     const { count, since } = this.#failures.get(service.key) ?? { count: 0, since: now };
     this.#failures.set(service.key, { count: count + 1, since, isUnanswered: isUnanswered(error) });
     const isLasting = now - since >= lastingMs || (count + 1 >= lastingFailures && this.#writtenAt > since);
@@ -237,44 +223,13 @@ export class StatusWriter {
       isTold: isToTell || (isSame && before.isTold),
     });
     if (isToTell && !(isSame && before.isTold))
-      events.record(serviceReference(service), "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
+      this.#context.record(service, "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
   }
 }
 
 function overwritten(count: number): Verdict {
   const message = `another controller overwrote the status ${count} times, and it is set again and again`;
   return verdict("service", "statusOverwritten", { message });
-}
-
-/** Perhaps nothing can be written, whatever it is. What a webhook answers is about the object, with whichever code. */
-function isUnavailable(error: ApiError): boolean {
-  const { status } = error;
-  return isUnanswered(error) || (!isOfWebhook(error) && (status === 429 || status === 503 || status === 504));
-}
-
-function isUnanswered({ reason }: ApiError): boolean {
-  return reason === "Unreachable";
-}
-
-/** Invalid, or forbidden by an admission policy or a webhook. Faults of the server concern all Services and none, unless they last. */
-function isOfService(error: ApiError): boolean {
-  const { status } = error;
-  return status === 422 || status === 400 || isOfWebhook(error) || (status === 403 && !isOfController(error));
-}
-
-/** An admission webhook has denied it; the API server begins its message so, and passes the code on that the webhook chose. */
-function isOfWebhook({ message }: ApiError): boolean {
-  return /: admission webhook "[^"]*" denied the request/.test(message);
-}
-
-/** RBAC forbids it to the controller, which concerns all Services, or this one does not write any more. */
-function isOfController({ status, reason, message }: ApiError): boolean {
-  return (status === 403 && /cannot (patch|update) resource/.test(message)) || reason === "NotLeader" || reason === "Closed";
-}
-
-/** With the cause where nothing was answered: that says for how long. */
-function textOf({ message, cause }: ApiError): string {
-  return `${message}${cause instanceof Error ? `: ${cause.message}` : ""}`.slice(0, 800);
 }
 
 function hasStatus({ ingress, hasHostnames }: Service, status: readonly string[]): boolean {

@@ -9,7 +9,7 @@ const maxPerNode = 100;
  * those that one node reports only so many count, and `mayCount` decides on each address. Entries that count already come first, then
  * those that are older.
  */
-export function heedOccupants(
+export function heedReported(
   reported: ReadonlyMap<string, Occupant>,
   before: ReadonlyMap<string, string>,
   mayCount: (address: Address, counts: boolean) => boolean,

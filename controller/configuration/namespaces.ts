@@ -1,14 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Cluster, resources } from "#pkg/k8s";
-
-type Labels = Readonly<Record<string, string>>;
+import type { SourceEvent } from "../core/index.ts";
 
 export interface NamespacesOptions {
   readonly cluster: Pick<Cluster, "informer">;
-  /** A namespace has these labels; undefined: it is gone, or has more than anybody needs. @param isNews it had others before */
-  readonly changed: (name: string, labels: Labels | undefined, isNews: boolean) => void;
-  /** Namespaces have been seen for the first time, or the server refuses to show them from now on. */
-  readonly known: () => void;
+  /** Labels are undefined of a namespace that is gone, or has more than anybody needs. */
+  readonly emit: (event: SourceEvent) => void;
 }
 
 const missing =
@@ -38,13 +35,14 @@ export class Namespaces implements Disposable {
     }
     this.#waiting.push(done);
     if (this.#informer !== undefined) return;
-    const { cluster, changed } = this.#options;
+    const { cluster, emit } = this.#options;
     const informer = cluster.informer(
       resources.namespaces,
       {},
       {
         changed: (name, now, before) => {
-          if (!isDeepStrictEqual(now?.labels, before?.labels)) changed(name, now?.labels, this.#state === "known");
+          if (isDeepStrictEqual(now?.labels, before?.labels)) return;
+          emit({ type: "namespace", name, labels: now?.labels, isNews: this.#state === "known" });
         },
         synced: () => this.#found("known"),
         forbidden: () => this.#found("forbidden"),
@@ -65,6 +63,6 @@ export class Namespaces implements Disposable {
     this.#state = state;
     const waiting = this.#waiting.splice(0);
     for (const done of waiting) done();
-    this.#options.known();
+    this.#options.emit({ type: "namespacesKnown" });
   }
 }

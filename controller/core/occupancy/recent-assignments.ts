@@ -1,25 +1,26 @@
-import type { Clock, Millis } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
+import type { Context } from "../context.ts";
 
 // From an assignment until speakers have seen it, probed the address and reported: some seconds.
 const newMs: Millis = 30_000;
 
 /** Which Services were given which addresses in the last 30 s. */
 export class RecentAssignments {
-  readonly #clock: Clock;
+  readonly #context: Pick<Context, "now">;
   readonly #assignedAt = new Map<string, Millis>(); // service and address -> when it was given that; in order, without old ones
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(context: Pick<Context, "now">) {
+    this.#context = context;
   }
 
   has(service: string, address: Address): boolean {
     const since = this.#assignedAt.get(assignment(service, address));
-    return since !== undefined && this.#clock.now() - since < newMs;
+    return since !== undefined && this.#context.now - since < newMs;
   }
 
   add(service: string, address: Address): void {
-    const now = this.#clock.now();
+    const now = this.#context.now;
     this.delete(service, address);
     this.#assignedAt.set(assignment(service, address), now);
     for (const [first, at] of this.#assignedAt) {

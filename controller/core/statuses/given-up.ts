@@ -1,30 +1,28 @@
+import type { Allocator } from "#pkg/allocator";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
-
-export interface GivenUpOptions {
-  /** What the Service holds. */
-  readonly held: (service: string) => readonly { toString(): string }[];
-  /** What it waited for may be free. */
-  readonly retry: (service: string) => void;
-}
+import type { Agenda } from "../agenda.ts";
 
 /**
  * Addresses that a Service has given up while its status still has them. Speakers go by the status: another one that had such an address
  * in its status, too, would be answered for on the same address until the first is written.
  */
 export class GivenUp {
-  readonly #options: GivenUpOptions;
+  readonly #allocator: Pick<Allocator, "held">;
+  readonly #agenda: Pick<Agenda, "changed">;
   readonly #addresses = new Map<string, readonly string[]>(); // Service -> what it has given up
   readonly #services = new Map<string, Set<string>>(); // address -> Services that have given it up
   readonly #waiting = new Map<string, readonly string[]>(); // Service -> those whose status it waits for
 
-  constructor(options: GivenUpOptions) {
-    this.#options = options;
+  /** @param agenda gets Services of which what they waited for may be free */
+  constructor(allocator: Pick<Allocator, "held">, agenda: Pick<Agenda, "changed">) {
+    this.#allocator = allocator;
+    this.#agenda = agenda;
   }
 
   /** Takes the Service's status as it is; undefined if there is no such Service. */
   look(key: string, service: Service | undefined): void {
-    const held = this.#options.held(key).map(String);
+    const held = (this.#allocator.held(key)?.addresses ?? []).map(String);
     this.#set(key, service !== undefined && isOurs(service) ? service.ingress.filter((text) => !held.includes(text)) : []);
   }
 
@@ -66,6 +64,6 @@ export class GivenUp {
     if (addresses.length > 0) this.#addresses.set(key, addresses);
     else this.#addresses.delete(key);
     if (before.every((address) => addresses.includes(address))) return;
-    for (const [other, awaited] of this.#waiting) if (awaited.includes(key)) this.#options.retry(other);
+    for (const [other, awaited] of this.#waiting) if (awaited.includes(key)) this.#agenda.changed(other);
   }
 }

@@ -2,31 +2,19 @@ import { isDeepStrictEqual } from "node:util";
 import { awaitedOf, type IpamPool, type Refusal } from "#pkg/allocator";
 import { type Clock, inPortions, type Portions, type Random } from "#pkg/clock";
 import type { Netbox, Pool } from "#pkg/config";
-import {
-  type Cluster,
-  type EventRecorder,
-  type Informer,
-  type NoValue,
-  SecretValues,
-  type Service,
-  serviceReference,
-} from "#pkg/k8s";
+import { type Cluster, type EventRecorder, type NoValue, SecretValues, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { Address, Family } from "#pkg/net";
+import type { Family } from "#pkg/net";
 import { type Claim, NetboxClient, type NetboxRecord, type NetboxView, PoolRecords, type Wish } from "#pkg/netbox";
 import { quote } from "#pkg/text";
+import type { ControllerView, KeeperEvent } from "../core/index.ts";
 
 export interface NetboxKeeperOptions {
   readonly cluster: Pick<Cluster, "informer">;
   /** Of the configuration, and of the Secrets that it names. */
   readonly namespace: string;
-  readonly services: Pick<Informer<Service>, "get" | "values">;
-  /** What the Service holds. */
-  readonly held: (service: string) => readonly Address[];
-  /** What is known of all pools that are kept elsewhere, too. */
-  readonly onChange: (pools: readonly IpamPool[]) => void;
-  /** Something is wrong with a pool's NetBox, or nothing any more. */
-  readonly onProblem: (pool: string, problem: string | undefined) => void;
+  readonly view: Pick<ControllerView, "service" | "seen" | "held">;
+  readonly emit: (event: KeeperEvent) => void;
   readonly events: Pick<EventRecorder, "record">;
   readonly mayWrite: () => boolean;
   /** What concerns all Services is done in them, for some hundred in each. */
@@ -120,7 +108,7 @@ export class NetboxKeeper implements Disposable {
   }
 
   #keep(pool: Pool): Kept {
-    const { services, mayWrite, portions, clock, random } = this.#options;
+    const { view, mayWrite, portions, clock, random } = this.#options;
     const { netbox, ranges } = pool;
     if (netbox === undefined) throw new Error(`Cannot keep pool ${pool.name} in NetBox: it has none`);
     const records = new PoolRecords({
@@ -134,7 +122,7 @@ export class NetboxKeeper implements Disposable {
       },
       claims: () => this.#claims(pool),
       wishes: () => (this.#kept.some((kept) => kept.pool === pool) ? this.#wishes(pool.name) : []),
-      exists: (service, uid) => services.get(service)?.uid === uid,
+      exists: (service, uid) => view.service(service)?.uid === uid,
       onChange: (view) => this.#seen(pool, view),
       isKeptElsewhere: (record) => this.#isKept(record, pool),
       onEnd: () => this.#ended(pool),
@@ -160,9 +148,9 @@ export class NetboxKeeper implements Disposable {
   *#claims({ ranges }: Pool): Generator<undefined, Claim[]> {
     const claims = new Map<string, Claim>();
     let looked = 0;
-    for (const { key, uid } of this.#options.services.values()) {
+    for (const { key, uid } of this.#options.view.seen()) {
       if (++looked % servicesAtOnce === 0) yield;
-      for (const address of this.#options.held(key)) {
+      for (const address of this.#options.view.held(key)?.addresses ?? []) {
         if (!ranges.some((range) => range.contains(address))) continue;
         const other = claims.get(`${address}`);
         if (other === undefined || key < other.service) claims.set(`${address}`, { address, service: key, uid });
@@ -174,7 +162,7 @@ export class NetboxKeeper implements Disposable {
   #wishes(name: string): Wish[] {
     const wishes: Wish[] = [];
     for (const [service, needs] of this.#needs) {
-      const uid = this.#options.services.get(service)?.uid;
+      const uid = this.#options.view.service(service)?.uid;
       const need = needs.find(({ pool }) => pool === name);
       if (uid === undefined) this.#needs.delete(service);
       else if (need !== undefined) {
@@ -190,7 +178,7 @@ export class NetboxKeeper implements Disposable {
     if (kept === undefined) return;
     const { problem } = kept.view;
     kept.view = view;
-    if (view.problem !== problem) this.#options.onProblem(of.name, view.problem);
+    if (view.problem !== problem) this.#options.emit({ type: "ipamProblem", pool: of.name, problem: view.problem });
     if (!this.#kept.includes(kept)) return;
     void this.#reportContested(of, view);
     this.#publish();
@@ -198,12 +186,12 @@ export class NetboxKeeper implements Disposable {
 
   /** The Service keeps the address: who of both is wrong, nobody can tell here. */
   async #reportContested(pool: Pool, { foreign }: NetboxView): Promise<void> {
-    const { services, events, log, portions } = this.#options;
+    const { view, events, log, portions } = this.#options;
     if (foreign.size === 0) return;
     for (const { address, service } of await inPortions(portions, this.#claims(pool))) {
       const by = foreign.get(`${address}`);
       const report = `${address} ${service} ${by}`;
-      const found = services.get(service);
+      const found = view.service(service);
       if (by === undefined || found === undefined || this.#contested.has(report)) continue;
       this.#contested.add(report);
       const message = `NetBox has a record of ${address} that is not this cluster's: ${JSON.stringify(by.slice(0, 200))}. The Service keeps the address`;
@@ -214,11 +202,10 @@ export class NetboxKeeper implements Disposable {
   }
 
   #publish(): void {
-    this.#options.onChange(
-      this.#kept.map(({ pool: { name }, view: { granted, foreign, exhausted, problem } }) => {
-        return { pool: name, granted, foreign, exhausted, problem };
-      }),
-    );
+    const pools = this.#kept.map(({ pool: { name }, view: { granted, foreign, exhausted, problem } }): IpamPool => {
+      return { pool: name, granted, foreign, exhausted, problem };
+    });
+    this.#options.emit({ type: "ipam", pools });
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { annotations } from "#pkg/service";
-import { configText, startWorld, type World } from "../testing/world.ts";
+import { configText, startWorld, type World } from "../../testing/world.ts";
 
 /** `STATE CAUSE` of each Service that was asked for. */
 function verdicts(world: World, ...names: string[]): string[] {

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
 import { lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { configText, namespace, startWorld, type World } from "../testing/world.ts";
 import { maxSummaryBytes, summarize, summaryKeys } from "./status-summary.ts";
-import { configText, namespace, startWorld, type World } from "./testing/world.ts";
 
 const small = configText("a 10.0.0.0-10.0.0.1");
 

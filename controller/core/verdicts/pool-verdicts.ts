@@ -1,6 +1,7 @@
 import type { Allocator, PoolUsage } from "#pkg/allocator";
-import type { Clock, Millis } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
+import type { Context } from "../context.ts";
 
 const poolsAtOnce = 500;
 
@@ -12,12 +13,12 @@ interface Entry {
 /** How full the pools are, and since when. */
 export class PoolVerdicts {
   readonly #allocator: Pick<Allocator, "usage" | "usageOf">;
-  readonly #clock: Clock;
+  readonly #context: Pick<Context, "now">;
   #entries = new Map<string, Entry>(); // pool -> entry
 
-  constructor(allocator: Pick<Allocator, "usage" | "usageOf">, clock: Clock) {
+  constructor(allocator: Pick<Allocator, "usage" | "usageOf">, context: Pick<Context, "now">) {
     this.#allocator = allocator;
-    this.#clock = clock;
+    this.#context = context;
   }
 
   /** The pools are others. A step for some hundred of them. */
@@ -38,13 +39,13 @@ export class PoolVerdicts {
   }
 
   of(usage: PoolUsage): Dated<Millis> {
-    const since = this.#entries.get(usage.pool)?.since ?? this.#clock.now();
+    const since = this.#entries.get(usage.pool)?.since ?? this.#context.now;
     return { verdict: describe(usage), since };
   }
 
   #note({ pool, full, ipamProblem }: PoolUsage, before: Entry | undefined): void {
     const now = ipamProblem === undefined ? full.join() : "IPAM";
-    if (before?.full !== now) this.#entries.set(pool, { full: now, since: this.#clock.now() });
+    if (before?.full !== now) this.#entries.set(pool, { full: now, since: this.#context.now });
     else this.#entries.set(pool, before);
   }
 }

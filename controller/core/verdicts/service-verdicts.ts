@@ -1,8 +1,9 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
-import type { Clock, Millis } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import type { Service } from "#pkg/k8s";
 import { whyNotOurs } from "#pkg/service";
 import { type Dated, type Verdict, verdict, worst } from "#pkg/verdict";
+import type { Context } from "../context.ts";
 
 interface Entry {
   /** Undefined while nothing is wrong. */
@@ -12,11 +13,11 @@ interface Entry {
 
 /** What the controller's decisions mean for each Service, and since when. What is not wrong is not kept in words: that is most of it. */
 export class ServiceVerdicts {
-  readonly #clock: Clock;
+  readonly #context: Pick<Context, "now">;
   readonly #entries = new Map<string, Entry>(); // key of a Service of type LoadBalancer -> the last decision
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(context: Pick<Context, "now">) {
+    this.#context = context;
   }
 
   /** @param isNew it holds something else than before */
@@ -28,12 +29,12 @@ export class ServiceVerdicts {
     const before = this.#entries.get(key);
     const isSame =
       before !== undefined && !isNew && before.problem?.cause === problem?.cause && before.problem?.state === problem?.state;
-    this.#entries.set(key, { problem, since: isSame ? before.since : this.#clock.now() });
+    this.#entries.set(key, { problem, since: isSame ? before.since : this.#context.now });
   }
 
   /** @param allocation what it holds @param ofStatus what is wrong with its status */
   of(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Dated<Millis> {
-    const { problem, since } = this.#entries.get(service.key) ?? { problem: undecided, since: this.#clock.now() };
+    const { problem, since } = this.#entries.get(service.key) ?? { problem: undecided, since: this.#context.now };
     const why = whyNotOurs(service);
     if (why !== undefined) return { verdict: verdict("service", why), since };
     const decided: Dated<Millis> = { verdict: problem ?? assigned(allocation), since };

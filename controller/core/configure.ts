@@ -1,0 +1,92 @@
+import { isFor } from "#pkg/allocator";
+import { keepAll } from "#pkg/assignment";
+import { type Config, isStrict } from "#pkg/config";
+import { list } from "#pkg/text";
+import { takeRecorded } from "./decide.ts";
+import { heedOccupants } from "./occupancy/occupancy.ts";
+import type { ControllerState } from "./state.ts";
+
+// For each what it may keep is looked at: some 10 µs.
+const servicesAtOnce = 200;
+
+/**
+ * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. Where an address in use is
+ * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before. What may be given
+ * up for one configuration may be so for the next one, too, where that comes before all is given up.
+ */
+export function configure(state: ControllerState, config: Pick<Config, "pools" | "quotas">, mayRenumber: boolean): void {
+  const { pools, agenda, context } = state;
+  const number = ++pools.count;
+  const mayRenumberNow = mayRenumber || pools.configuring?.mayRenumber === true;
+  pools.configuring = { number, mayRenumber: mayRenumberNow, steps: configuring(state, config, mayRenumberNow) };
+  agenda.open();
+  agenda.plan.pause();
+  context.do({ type: "portion", of: number });
+}
+
+/** Some of the Services are looked at. */
+export function configurePortion({ pools, agenda, context }: ControllerState, of: number): void {
+  if (pools.configuring?.number !== of) return;
+  if (pools.configuring.steps.next().done) {
+    pools.configuring = undefined;
+    agenda.plan.resume();
+  } else context.do({ type: "portion", of });
+}
+
+/** There is no configuration at all, and this is why: Services that need an address get an event. */
+export function unconfigure({ pools, agenda, services }: ControllerState, why: string): void {
+  pools.configuring = undefined;
+  pools.appeared.clear();
+  pools.inForce = { type: "unconfigured", why };
+  agenda.open();
+  agenda.plan.resume();
+  for (const { key } of services.values()) agenda.changed(key);
+}
+
+/** A step for some hundred Services each. */
+function* configuring(
+  state: ControllerState,
+  { pools: configured, quotas }: Pick<Config, "pools" | "quotas">,
+  mayRenumber: boolean,
+): Generator<undefined, void> {
+  const { allocator, services, statuses, pools, agenda, context, givenUp, occupancy, verdicts } = state;
+  let stranded = yield* allocator.replacePools(configured, quotas);
+  if (stranded.length > 0) {
+    // Services that are gone, but have not been decided on since, hold nothing any more.
+    for (const { service, address } of stranded) {
+      if (services.get(service) !== undefined) {
+        if (mayRenumber) allocator.giveUp(service, address);
+      } else if (allocator.release(service))
+        context.log("info", "service deleted", { event: "serviceDeleted", service, ips: [address] });
+    }
+    stranded = yield* allocator.replacePools(configured, quotas);
+  }
+  for (const { service, address } of stranded)
+    throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
+  occupancy.strictPools = new Set(configured.filter(isStrict).map(({ name }) => name));
+  const status = pools.inForce.type === "configured" ? "written" : "recorded";
+  const keys = Array.from(services.values(), ({ key }) => key);
+  let looked = 0;
+  for (const _ of keepAll(keys, (key) => statuses.withoutReplaced(services.get(key)), allocator, status))
+    if (++looked % servicesAtOnce === 0) yield;
+  pools.inForce = { type: "configured" };
+  yield* verdicts.pools.replace();
+  heedOccupants(state);
+  const elsewhere: string[] = [];
+  for (const { key } of services.values()) {
+    if (++looked % servicesAtOnce === 0) yield;
+    givenUp.look(key, services.get(key));
+    agenda.changed(key);
+    if (allocator.hasReserved)
+      for (const address of allocator.held(key)?.addresses ?? []) {
+        const holder = allocator.reservedFor(address);
+        if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
+      }
+  }
+  // In this step, so that none appears before decisions go on.
+  takeRecorded(state, pools.appeared);
+  pools.appeared.clear();
+  if (elsewhere.length === 0) return;
+  const message = `reserved addresses stay with the Services that hold them: ${list(elsewhere, "; ")}`;
+  context.do({ type: "recordConfigEvent", kind: "Normal", reason: "ReservedAddressHeld", message });
+}

@@ -1,0 +1,158 @@
+import { type Allocation, poolsOf } from "#pkg/allocator";
+import { type Decision, type Keeping, releasedBy, type Warning } from "#pkg/assignment";
+import type { Service } from "#pkg/k8s";
+import { isOurs } from "#pkg/service";
+import { verdict } from "#pkg/verdict";
+import type { Context } from "./context.ts";
+import { heedOccupants } from "./occupancy/occupancy.ts";
+import type { Outcome } from "./queue/work-plan.ts";
+import type { Asked, ControllerState } from "./state.ts";
+import { giveRecorded } from "./take-recorded.ts";
+import { type AllocationTerms, changedResources, isSameAllocation, termsOf, waitsOf } from "./waiting/waits.ts";
+
+/** Gives a Service its addresses, has its status written, and reports to its owner. @returns undefined while its status is being written */
+export function decideOn(state: ControllerState, key: string): Outcome | undefined {
+  const { services, pools, statuses, verdicts, context, asked } = state;
+  const service = services.get(key);
+  if (pools.inForce.type === "unconfigured") {
+    const warning = service && missesConfiguration(service, pools.inForce.why);
+    verdicts.services.decided(key, service, warning?.verdict, false);
+    warn(asked, context, key, service, service?.ingress.length === 0 ? warning : undefined);
+    return "done";
+  }
+  const decision = decide(state, key, service);
+  const outcome = statuses.put(key, service, decision.status);
+  context.do({ type: "decided", service: key, unmet: decision.unmet });
+  return outcome;
+}
+
+/** Services have on record what they do not hold. */
+export function takeRecorded(state: ControllerState, keys: Iterable<string>): void {
+  const { allocator, services, agenda } = state;
+  for (const [key, held] of giveRecorded(keys, state)) {
+    if (isSameAllocation(held, allocator.held(key))) continue;
+    decide(state, key, services.get(key), held);
+    agenda.changed(key);
+  }
+}
+
+/** Its status is still to be written. */
+function decide(state: ControllerState, key: string, service: Service | undefined, held = state.allocator.held(key)): Decision {
+  const { allocator, statuses, verdicts, givenUp, asked } = state;
+  const before: AllocationTerms = { ...(asked.terms.get(key) ?? termsOf(undefined, undefined, [])), allocation: held };
+  const decision = allocator.decide(key, statuses.withoutReplaced(service));
+  report(state, key, service, before.allocation, decision);
+  const isNew = !isSameAllocation(before.allocation, decision.allocation);
+  if (isNew) allocationChanged(state, key, before.allocation, service);
+  verdicts.services.decided(key, service, (decision.warning ?? decision.kept)?.verdict, isNew);
+  wakeWaiting(state, key, before, decision);
+  givenUp.look(key, service);
+  return decision;
+}
+
+/** An address that is given up may be one that another host has. */
+function allocationChanged(
+  state: ControllerState,
+  key: string,
+  before: Allocation | undefined,
+  service: Service | undefined,
+): void {
+  const { allocator, occupancy, verdicts } = state;
+  const after = allocator.held(key);
+  const had = new Set(before?.addresses.map(String));
+  // What is on record was given earlier, as by a backup that the API was restored from.
+  for (const address of after?.addresses ?? [])
+    if (!had.delete(`${address}`) && service?.ingress.includes(`${address}`) !== true) occupancy.recent.add(key, address);
+  for (const address of had) occupancy.recent.delete(key, address);
+  for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) verdicts.pools.changed(pool);
+  if (before?.addresses.some((address) => occupancy.reported.has(address.toString()))) heedOccupants(state);
+}
+
+/** Services that wait for what has changed are decided on, too. */
+function wakeWaiting(
+  { allocator, asked, agenda }: ControllerState,
+  key: string,
+  before: AllocationTerms,
+  { request, allocation, unmet }: Decision,
+): void {
+  const { terms, waiting } = asked;
+  const after = termsOf(allocation, request, allocator.asked(key));
+  if ((allocation !== undefined && after.sharingKey !== "") || after.asked !== "") terms.set(key, after);
+  else terms.delete(key);
+  const waits = request === undefined || unmet === undefined ? [] : waitsOf(request, unmet, allocator);
+  const chances = request === undefined || waits.length === 0 ? "" : allocator.chancesOf(request);
+  const next = [waiting.set(key, chances, waits)];
+  for (const resource of changedResources(key, before, after, allocator)) next.push(waiting.changed(resource));
+  for (const other of next.flatMap((those) => [...those])) if (other !== key) agenda.changed(other);
+}
+
+/** Logs what changed, and records events about what is wrong. */
+function report(
+  { asked, context }: Pick<ControllerState, "asked" | "context">,
+  key: string,
+  service: Service | undefined,
+  had: Allocation | undefined,
+  decision: Decision,
+): void {
+  const { allocation, noRight, lost, left, warning, kept } = decision;
+  if (!isSameAllocation(had, allocation)) {
+    const reason = noRight ?? (lost !== undefined ? "notAllowed" : left !== undefined ? "otherPool" : "otherRequested");
+    const released = { service: key, event: "clearAssignment", reason, ips: had?.addresses };
+    if (had !== undefined && noRight === "deleted")
+      context.log("info", "service deleted", { service: key, event: "serviceDeleted", ips: had.addresses });
+    else if (had !== undefined) context.log("info", "addresses released", released);
+    if (allocation !== undefined) {
+      const fields = { service: key, event: "ipAllocated", ips: allocation.addresses, pool: poolsOf(allocation).join() };
+      context.log("info", "addresses assigned", fields);
+    }
+  }
+  const released = releasedBy(decision);
+  if (released !== undefined && service !== undefined) {
+    const { type, what, addresses, why, message } = released;
+    context.log("warn", what, { service: key, event: "clearAssignment", ips: addresses, error: why });
+    context.record(service, type, "ClearAssignment", message);
+  }
+  warn(asked, context, key, service, warning);
+  keep(asked, context, key, service, kept);
+}
+
+/** Says once of a Service that it would not be given now what it has. */
+function keep(asked: Asked, context: Context, key: string, service: Service | undefined, kept: Keeping | undefined): void {
+  if (service === undefined || kept === undefined) {
+    asked.kept.delete(key);
+    return;
+  }
+  if (!isNews(asked.kept, service, kept.message)) return;
+  const fields = { event: "addressNotAllowed", service: key, reason: kept.message };
+  context.log("info", "service keeps what it would not be given", fields);
+  context.record(service, "Normal", "AddressNotAllowed", kept.message);
+}
+
+/** Logs a warning and records an event once, and again only after it has changed in between. */
+function warn(asked: Asked, context: Context, key: string, service: Service | undefined, warning: Warning | undefined): void {
+  if (service === undefined || warning === undefined) {
+    asked.warnings.delete(key);
+    return;
+  }
+  if (!isNews(asked.warnings, service, warning.message)) return;
+  context.log("error", "service does not get what it requests", { op: "allocateIPs", service: key, error: warning.message });
+  context.record(service, "Warning", warning.reason, warning.message);
+}
+
+/** Whether it is not what was `said` last of the Service. One that was deleted and made again is another one. */
+function isNews(said: Map<string, string>, { key, uid }: Service, message: string): boolean {
+  const last = `${uid} ${message}`;
+  if (said.get(key) === last) return false;
+  said.set(key, last);
+  return true;
+}
+
+function missesConfiguration(service: Service, why: string): Warning | undefined {
+  if (!isOurs(service)) return undefined;
+  const message = `there is no configuration: ${why}`;
+  return {
+    reason: "AllocationFailed",
+    message: `Failed to allocate IP for "${service.key}": ${message}`,
+    verdict: verdict("service", "noConfiguration", { message }),
+  };
+}

@@ -1,0 +1,10 @@
+/**
+ * Which Service has which address, and why not: one state machine, run by `CoreRunner`. Drivers deliver `ControllerEvent`s and carry out
+ * `ControllerEffect`s; whoever looks at the state does so by `ControllerView`. Times are `Clock` milliseconds.
+ */
+export type { ControllerEffect } from "./effects.ts";
+export type { ControllerEvent, KeeperEvent, SourceEvent, StatusWrite, WriteFailure } from "./events.ts";
+export { type Outcome, WorkPlan } from "./queue/work-plan.ts";
+export { type ControllerState, createState } from "./state.ts";
+export { nextDeadline, step } from "./step.ts";
+export { ControllerView } from "./view.ts";

@@ -1,0 +1,54 @@
+import type { Service } from "#pkg/k8s";
+import { isOurs, recordedAddresses } from "#pkg/service";
+import { takeRecorded } from "./decide.ts";
+import type { SourceEvent } from "./events.ts";
+import type { ControllerState } from "./state.ts";
+import { freedOf } from "./waiting/waits.ts";
+
+/** A Service appeared, changed or went. */
+export function serviceChanged(state: ControllerState, { key, now, before }: Extract<SourceEvent, { type: "service" }>): void {
+  const { allocator, statuses, pools, agenda } = state;
+  const { addresses: held = [] } = allocator.held(key) ?? {};
+  statuses.seen(key, now, before, held.map(String));
+  measureWait(state, key, now);
+  // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
+  if (now !== undefined && recordedAddresses(now).some((address) => !held.some((other) => other.equals(address)))) {
+    if (pools.configuring !== undefined) pools.appeared.add(key);
+    else if (pools.inForce.type === "configured") takeRecorded(state, [key]);
+  }
+  agenda.changed(key);
+}
+
+/** A standby measures nothing, but knows since when a Service waits. */
+function measureWait({ asked, pools, context }: ControllerState, key: string, now: Service | undefined): void {
+  const since = asked.since.get(key);
+  if (now !== undefined && isOurs(now) && now.ingress.length === 0) {
+    if (since === undefined) asked.since.set(key, context.now);
+  } else if (since !== undefined) {
+    asked.since.delete(key);
+    if (now !== undefined && isOurs(now) && pools.inForce.type === "configured")
+      context.do({ type: "allocated", afterMs: context.now - since });
+  }
+}
+
+/** All Services were listed again: a status that was written, and that is not there, is written once more. */
+export function relisted({ statuses, agenda }: Pick<ControllerState, "statuses" | "agenda">): void {
+  for (const key of statuses.unseen) agenda.changed(key);
+}
+
+/**
+ * A namespace has these labels, or none that are known. If that is news, its Services are decided on again, and those that are counted
+ * with them; else no configuration has asked for them so far.
+ */
+export function namespaceChanged(
+  { allocator, services, asked, agenda }: ControllerState,
+  { name, labels, isNews }: Extract<SourceEvent, { type: "namespace" }>,
+): void {
+  const before = allocator.quotasOf(name);
+  const isRecounted = allocator.setNamespace(name, labels);
+  if (!isNews) return;
+  for (const { key, namespace } of services.values()) if (namespace === name) agenda.changed(key);
+  if (!isRecounted) return;
+  for (const counter of new Set([...before, ...allocator.quotasOf(name)]))
+    for (const waiting of asked.waiting.changed(freedOf(counter))) agenda.changed(waiting);
+}

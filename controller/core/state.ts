@@ -1,0 +1,107 @@
+import type { IpamPool } from "#pkg/allocator";
+import type { RecordedAllocator } from "#pkg/assignment";
+import type { Millis, Random } from "#pkg/clock";
+import type { Service } from "#pkg/k8s";
+import type { Occupant } from "#pkg/quarantine";
+import { Agenda } from "./agenda.ts";
+import { Context } from "./context.ts";
+import { RecentAssignments } from "./occupancy/recent-assignments.ts";
+import { GivenUp } from "./statuses/given-up.ts";
+import { Statuses } from "./statuses/statuses.ts";
+import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
+import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
+import { WaitList } from "./waiting/wait-list.ts";
+import type { AllocationTerms } from "./waiting/waits.ts";
+
+/** The Services as they were seen last, all of one list at once. */
+export interface ServiceStore {
+  readonly size: number;
+  get(key: string): Service | undefined;
+  values(): Iterable<Service>;
+}
+
+/** All that a controller has decided. `step` changes it in place: a copy of the tables for each event would cost more than the event itself. */
+export interface ControllerState {
+  readonly context: Context;
+  readonly services: ServiceStore;
+  readonly allocator: RecordedAllocator;
+  readonly agenda: Agenda;
+  /** This controller is the one at work, of all that there are. */
+  isLeading: boolean;
+  /** It decides: it leads, and has seen all. */
+  isWorking: boolean;
+  /** All has been seen, and is still seen. */
+  isCurrent: boolean;
+  /** `wake` was asked for. */
+  isAwake: boolean;
+  readonly pools: Pools;
+  readonly occupancy: Occupancy;
+  readonly asked: Asked;
+  readonly givenUp: GivenUp;
+  readonly statuses: Statuses;
+  readonly verdicts: { readonly services: ServiceVerdicts; readonly pools: PoolVerdicts };
+}
+
+/** Which pools addresses are given from. */
+export interface Pools {
+  inForce: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string };
+  /** The steps to other pools that are under way. */
+  configuring: Configuring | undefined;
+  /** How many configurations there were. */
+  count: number;
+  /** Services that came meanwhile with other addresses on record than they hold. */
+  readonly appeared: Set<string>;
+}
+
+export interface Configuring {
+  readonly number: number;
+  readonly mayRenumber: boolean;
+  readonly steps: Iterator<undefined, void>;
+}
+
+/** Which addresses of pools cannot be given, because others have them. */
+export interface Occupancy {
+  reported: ReadonlyMap<string, Occupant>; // address -> the host of the network that has it, as speakers report
+  occupants: ReadonlyMap<string, string>; // address -> the same in words, of those that count
+  strictPools: ReadonlySet<string>;
+  readonly recent: RecentAssignments;
+  ipam: readonly IpamPool[];
+}
+
+/** What Services ask for, and what they were told. */
+export interface Asked {
+  readonly waiting: WaitList;
+  readonly terms: Map<string, AllocationTerms>; // service -> the terms on which it shares what it holds
+  readonly warnings: Map<string, string>; // service -> the last warning, while it holds
+  readonly kept: Map<string, string>; // service -> the same of what it keeps and would not be given now
+  readonly since: Map<string, Millis>; // service without addresses -> when that was seen
+}
+
+/** A controller that has decided nothing. */
+export function createState(services: ServiceStore, allocator: RecordedAllocator, random: Random): ControllerState {
+  const context = new Context(random);
+  const agenda = new Agenda(random);
+  const givenUp = new GivenUp(allocator, agenda);
+  return {
+    context,
+    services,
+    allocator,
+    agenda,
+    isLeading: false,
+    isWorking: false,
+    isCurrent: false,
+    isAwake: false,
+    pools: { inForce: { type: "idle" }, configuring: undefined, count: 0, appeared: new Set() },
+    occupancy: {
+      reported: new Map(),
+      occupants: new Map(),
+      strictPools: new Set(),
+      recent: new RecentAssignments(context),
+      ipam: [],
+    },
+    asked: { waiting: new WaitList(), terms: new Map(), warnings: new Map(), kept: new Map(), since: new Map() },
+    givenUp,
+    statuses: new Statuses(context, givenUp),
+    verdicts: { services: new ServiceVerdicts(context), pools: new PoolVerdicts(allocator, context) },
+  };
+}
