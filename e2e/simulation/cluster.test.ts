@@ -10,6 +10,7 @@ import { drawHistory } from "./cluster/draw.ts";
 import { bfdConfig, firstConfig, type History, movedConfig } from "./cluster/history.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
+import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
 
 /** More take more time: a hundred about 25 s, and 250 minutes in the life of a cluster. */
 const count = Number(process.env.CLUSTER_SEEDS ?? 100);
@@ -206,3 +207,16 @@ for (const [name, { seeds = [1, 2, 3], ...history }] of Object.entries({ ...regr
   test(name, async () => {
     for (const seed of seeds) assert.equal((await run({ ...history, seed })).problem, undefined);
   });
+
+test("where the ring's port is blocked between all nodes, one of them is Ready, and readiness does not alternate", async () => {
+  const nodes = [0, 1, 2];
+  const cut = { type: "cut", parts: nodes, isLanWhole: true, length: 150_000 } as const;
+  const seen = new Map<string, number>(); // which nodes are Ready -> how often that was seen
+  const observe = (cluster: SimulatedCluster) => {
+    const ready = nodes.filter((node) => cluster.nodes.isReady(node)).join();
+    if (cluster.now > 60_000 && cluster.now < 150_000) seen.set(ready, (seen.get(ready) ?? 0) + 1);
+  };
+  const history = { seed: 1, nodes: 3, loss: 0, config: firstConfig, services: {}, acts: [{ at: 1_000, act: cut }] };
+  assert.equal((await run(history, observe)).problem, undefined);
+  assert.deepEqual([...seen.keys()], ["0"]);
+});

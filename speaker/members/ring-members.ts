@@ -17,6 +17,7 @@ import {
 import { equalBytes, isLinkLocal, parseAddress } from "#pkg/net";
 import { list } from "#pkg/text";
 import type { MemberEvents } from "../core/index.ts";
+import { isLongAlone, notAlone, noteAlone } from "./alone.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
 import type { RingKeys } from "./ring-keys.ts";
@@ -67,8 +68,6 @@ const rejoinEveryMs: Millis = 60_000;
 const settleMs: Millis = 200;
 // Between meeting a member and counting on its view, which may still be on its way.
 const metMs: Millis = 500;
-// The wait of a node that has lost all others while they are Ready: until then the API may have them from before they went.
-const aloneMs: Millis = 10_000;
 // While no speaker of the cluster's ring has been joined although some are Ready.
 const firstJoinRetryMs: Millis = 1_000;
 const maxJoinRetryMs: Millis = 10_000;
@@ -104,7 +103,7 @@ export class RingMembers implements Members {
   #met: Disposable | undefined; // The end of `metMs`.
   #attempts = 0; // To join, so far.
   #problem: string | undefined;
-  #aloneSince: Millis | undefined; // See `#awaited`.
+  #alone = notAlone;
   #stopped = false;
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
@@ -137,8 +136,9 @@ export class RingMembers implements Members {
   get problem(): string | undefined {
     const { memberlist, clock } = this.#options;
     if (memberlist.problem !== undefined || !this.#synced) return memberlist.problem ?? this.#problem;
-    if (this.#aloneSince === undefined || clock.now() < this.#aloneSince + aloneMs) return undefined;
-    return this.#whyWaiting(this.#awaited()) ?? "it is alone in its ring, while others are Ready";
+    if (!isLongAlone(this.#alone, clock.now())) return undefined;
+    const who = this.#awaited().size > 0 ? "while others are Ready" : "and so are the others, none of which is Ready";
+    return this.#whyWaiting(this.#awaited()) ?? `it is alone in its ring, ${who}`;
   }
 
   get lossy(): readonly string[] {
@@ -328,13 +328,18 @@ export class RingMembers implements Members {
 
   /** Joins soon where this node has just lost all others, though they are Ready. */
   #noteAlone(): void {
-    const { clock } = this.#options;
-    if (!this.#bound || !this.#pods.synced || this.#awaited().size === 0) this.#aloneSince = undefined;
-    else if (this.#aloneSince === undefined) {
-      this.#aloneSince = clock.now();
-      this.#attempts = 0;
-      this.#joinAt(clock.now() + firstJoinRetryMs);
-    }
+    const now = this.#options.clock.now();
+    const before = this.#alone;
+    const seen = { areOthersReady: this.#awaited().size > 0, isInRing: this.#isInRing, turn: this.#turn };
+    this.#alone = this.#bound && this.#pods.synced ? noteAlone(before, seen, now) : notAlone;
+    if (before.since !== undefined || this.#alone.since === undefined) return;
+    this.#attempts = 0;
+    this.#joinAt(now + firstJoinRetryMs);
+  }
+
+  /** How many speakers come before this one, by the names of their nodes. */
+  get #turn(): number {
+    return [...this.#others().values()].filter(({ nodeName = "" }) => nodeName < this.#options.node).length;
   }
 
   /** The remedy; undefined until they have been tried. */

@@ -38,6 +38,9 @@ const stepMs: Millis = 10;
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;
 const machineGoneMs: Millis = 40_000;
+// A kubelet's readiness probes, as the manifests have them.
+const probeMs: Millis = 5_000;
+const maxProbeFailures = 3;
 // And to report that a node has another address.
 const kubeletMs: Millis = 10_000;
 const firstNewHost = 0x100;
@@ -211,12 +214,16 @@ export class SimulatedCluster {
     this.speakers.set(node, speaker);
     this.#isBusy = true;
     if (this.withoutCarrier.has(node)) speaker.setCarrier(false);
-    const watchReadiness = () => {
+    let failures = maxProbeFailures; // A container that has just started is not ready until a probe says so.
+    const probe = () => {
       if (this.speakers.get(node) !== speaker || !process.isRunning) return;
-      if (speaker.isReady !== this.nodes.isReady(node)) this.nodes.setReady(node, speaker.isReady);
-      if (!speaker.isReady) this.time.schedule(this.now + 1000, watchReadiness);
+      const { isReady } = speaker;
+      failures = isReady ? 0 : failures + 1;
+      const isTold = isReady || failures >= maxProbeFailures;
+      if (isTold && isReady !== this.nodes.isReady(node)) this.nodes.setReady(node, isReady);
+      this.time.schedule(this.now + (isReady ? probeMs : 1000), probe);
     };
-    this.time.schedule(this.now + 1000, watchReadiness);
+    this.time.schedule(this.now + 1000, probe);
   }
 
   /** The process ends, the machine goes on: its kernel closes connections. */

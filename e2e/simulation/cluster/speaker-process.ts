@@ -206,7 +206,7 @@ export class SpeakerProcess {
 
   /** Whether it may be counted on: as `/readyz` says. */
   get isReady(): boolean {
-    return this.process.isRunning && this.state.isStarted;
+    return this.process.isRunning && this.state.isStarted && this.#members.problem === undefined;
   }
 
   /** Whether it sees nothing of what changes in the API, and knows that or not. */
