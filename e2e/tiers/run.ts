@@ -59,9 +59,8 @@ async function run(job: Job, index: number): Promise<readonly Outcome[]> {
   const failed = outcomes.filter(({ failure }) => failure !== undefined);
   for (const { file, line, name, failure } of failed) console.log(`\n✖ ${file}:${line}: ${name}\n${failure}`);
   const [{ path } = { path: "" }] = job;
-  const missing = job.filter((file) => !outcomes.some((outcome) => outcome.file === file.path)).map((file) => file.path);
-  if (failed.length === 0 && (status !== 0 || missing.length > 0)) {
-    const failure = `its process ended with ${signal ?? `status ${status}`}; without a result: ${missing.join(" ") || "none"}`;
+  if (failed.length === 0 && (status !== 0 || outcomes.length === 0)) {
+    const failure = `the process of ${path} ended with ${signal ?? `status ${status}`} after ${outcomes.length} tests`;
     console.log(`\n✖ ${failure}\n${err}`);
     outcomes.push({ file: path, line: 0, name: "the process of the tests", failure, cpuMs: 0 });
   } else if (failed.length > 0) console.log(`${out}${err}`);
