@@ -119,7 +119,14 @@ for (const name of ["controller", "speaker"] as const) {
     const heap =
       name === "controller"
         ? ["--max-semi-space-size=4", "--heap-growing-percent=20", "--no-separate-gc-phases"]
-        : ["--max-semi-space-size=2", "--no-separate-gc-phases", "--single-threaded", "--v8-pool-size=1"];
+        : [
+            "--max-semi-space-size=2",
+            "--no-separate-gc-phases",
+            "--no-parallel-scavenge",
+            "--no-concurrent-array-buffer-sweeping",
+            "--no-concurrent-recompilation",
+            "--no-concurrent-sparkplug",
+          ];
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
     assert.deepEqual(container.command, [...Entrypoint, ...heap, `${WorkingDir}/${name}.js`]);
     const common = ["--port=7472", "--config=config", "--log-level=info"];

@@ -6,7 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { systemRandom } from "#pkg/clock";
 import { trimHeap } from "#pkg/heap";
 import { becomePrompt } from "#pkg/linux";
-import { PolledEventLoop } from "#pkg/threads";
+import { hurryGarbageCollection, PolledEventLoop } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import { ThreadMember } from "./thread-member.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
@@ -23,5 +23,5 @@ const member = new ThreadMember(workerData as WorkerStart, {
 port.on("message", (command: Command) => member.receive(command));
 trimHeap();
 // Where it may not, it is on time as long as the machine has time.
-becomePrompt();
+if (becomePrompt()) hurryGarbageCollection();
 loop.start();

@@ -3,6 +3,7 @@
  * its restart after a death, its end with the process, and counters that both ends see. The messages are each package's own.
  */
 
+export { hurryGarbageCollection } from "./collector-threads.ts";
 export { compileSooner } from "./compile-sooner.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
