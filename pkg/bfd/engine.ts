@@ -3,21 +3,21 @@ import { PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type Ud
 import { equalBytes } from "#pkg/net";
 import { type MainThread, SharedCounters } from "#pkg/threads";
 import { type ControlPacket, decodeControl, encodeControl } from "./codec/control-codec.ts";
-import { type EchoPath, EchoPorts, whyNotForwarding } from "./echo-ports.ts";
+import { EchoPorts, whyNotForwarding } from "./echo-ports.ts";
+import { Entries, type Entry, isEchoing, parametersOf } from "./entries.ts";
 import {
   type Command,
   type IgnoredReason,
   ignoredReasons,
-  packetNames,
   type SessionConfig,
   type StatusMessage,
   type WorkerStart,
 } from "./messages.ts";
-import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed, type SessionSocket } from "./ports.ts";
+import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
-import { haveSamePeer, isForUs, isFromPeer, isOfSession } from "./session/matching.ts";
-import { newSession, nextDeadline, type Parameters, type Session, transmitInterval } from "./session/session.ts";
-import { describeSession, type SessionView, same } from "./session/status.ts";
+import { haveSamePeer, isFromPeer, isOfSession } from "./session/matching.ts";
+import { nextDeadline, transmitInterval } from "./session/session.ts";
+import { describeSession, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
 // Whether the node forwards may be set at any time, and the port for echoes may become free; nothing tells.
@@ -25,31 +25,6 @@ const reviewEvery: Millis = 5000;
 // AdminDown is sent this often at the end, some milliseconds apart: nothing repeats it later.
 const finalPackets = 3;
 const finalPacketGap: Millis = 5;
-
-interface Entry {
-  config: SessionConfig;
-  readonly counters: SharedCounters<(typeof packetNames)[number]>;
-  session: Session;
-  /** Undefined while a socket cannot be had; the session stands still then. */
-  socket: SessionSocket | undefined;
-  /** The interface of the last packet over one hop; undefined before the first, and over several hops. */
-  arrivedOn: number | undefined;
-  /** Where its packets come from, as the last one came; undefined before the first. */
-  path: EchoPath | undefined;
-  /** When the last echo was sent; undefined once one has come back. */
-  echoSentAt: Millis | undefined;
-  /** When its next work is due: a deadline of the session, or the next try to open its sockets. */
-  nextAt: Millis;
-  /** When it is forgotten, once it has been removed. */
-  endAt: Millis;
-  /** The port to which the peer may send echo packets. */
-  reflection: Disposable | undefined;
-  /** Why sockets cannot be opened, packets not sent or not accepted, and echoes do not come back. */
-  readonly problems: Partial<Record<"open" | "send" | "receive" | "echo", string | undefined>>;
-  /** When the last packet could not be sent. */
-  failedAt: Millis;
-  reported: SessionView | undefined;
-}
 
 /**
  * Keeps all sessions, in turns: wait until something arrives or is due, take all that has arrived, and only then look at deadlines, so
@@ -62,8 +37,7 @@ export class Engine implements Disposable {
   readonly #ignored: SharedCounters<IgnoredReason>;
   readonly #ports = new Ports();
   readonly #echoes: EchoPorts;
-  readonly #entries = new Map<number, Entry>(); // id -> entry
-  readonly #byDiscriminator = new Map<number, Entry>(); // this side's -> entry
+  readonly #entries = new Entries();
   readonly #poll = new PollSet();
   /** When it is seen again which sessions can have the peer's echoes returned; never while none is to. */
   #reviewAt: Millis = Infinity;
@@ -86,7 +60,7 @@ export class Engine implements Disposable {
 
   #runOnce(): void {
     let planned = this.#reviewAt;
-    for (const entry of this.#entries.values()) planned = Math.min(planned, entry.nextAt);
+    for (const entry of this.#entries) planned = Math.min(planned, entry.nextAt);
     const ready = this.#poll.wait(planned - this.#clock.now());
     const now = this.#clock.now();
     const late = Math.max(0, now - planned);
@@ -99,7 +73,7 @@ export class Engine implements Disposable {
     this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now));
     if (now >= this.#reviewAt) this.#review(now);
     if (now >= planned)
-      for (const entry of this.#entries.values()) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);
+      for (const entry of this.#entries) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);
   }
 
   #receiveCommands(now: Millis): void {
@@ -126,27 +100,8 @@ export class Engine implements Disposable {
       return;
     }
     // A session to the same peer that still sends AdminDown would contradict the new one.
-    for (const entry of this.#entries.values())
-      if (entry.endAt !== Infinity && haveSamePeer(entry.config, config)) this.#forget(entry);
-    const session = newSession(config.parameters, this.#newDiscriminator(), now);
-    const counters = new SharedCounters(packetNames, config.counters);
-    const entry: Entry = {
-      config,
-      counters,
-      session,
-      socket: undefined,
-      arrivedOn: undefined,
-      path: undefined,
-      echoSentAt: undefined,
-      nextAt: now,
-      endAt: Infinity,
-      reflection: undefined,
-      problems: {},
-      failedAt: -Infinity,
-      reported: undefined,
-    };
-    this.#entries.set(config.id, entry);
-    this.#byDiscriminator.set(session.discriminator, entry);
+    for (const entry of this.#entries) if (entry.endAt !== Infinity && haveSamePeer(entry.config, config)) this.#forget(entry);
+    this.#entries.add(config, this.#random, now);
   }
 
   #remove(id: number, now: Millis): void {
@@ -162,8 +117,7 @@ export class Engine implements Disposable {
   }
 
   #forget(entry: Entry): void {
-    this.#entries.delete(entry.config.id);
-    this.#byDiscriminator.delete(entry.session.discriminator);
+    this.#entries.delete(entry);
     entry.socket?.[Symbol.dispose]();
     entry.reflection?.[Symbol.dispose]();
     this.#watch();
@@ -194,7 +148,7 @@ export class Engine implements Disposable {
   #review(now: Millis): void {
     this.#reviewAt = Infinity;
     const reasons = { IPv4: whyNotForwarding("IPv4"), IPv6: whyNotForwarding("IPv6") };
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#entries) {
       const { config, socket, reflection, endAt } = entry;
       if (socket === undefined || endAt !== Infinity) continue;
       this.#openReflection(entry, reasons[familyOf(config.peer)], now);
@@ -247,7 +201,7 @@ export class Engine implements Disposable {
   }
 
   #receiveEcho(discriminator: number, now: Millis): void {
-    const entry = this.#byDiscriminator.get(discriminator);
+    const entry = this.#entries.withDiscriminator(discriminator);
     if (entry === undefined) return;
     entry.counters.add("echoIn");
     if (entry.echoSentAt !== undefined) {
@@ -264,7 +218,7 @@ export class Engine implements Disposable {
    */
   #reflect({ ttl, bytes, source, sourcePort }: ReceivedDatagram, socket: UdpSocket): void {
     if (ttl !== controlTtl) return;
-    for (const { reflection, config } of this.#entries.values())
+    for (const { reflection, config } of this.#entries)
       if (reflection !== undefined && equalBytes(config.peer, source)) {
         try {
           socket.send(bytes, socketAddress(source, sourcePort));
@@ -281,7 +235,8 @@ export class Engine implements Disposable {
     const packet = decodeControl(datagram.bytes);
     if (typeof packet === "string") return packet;
     const { yourDiscriminator } = packet;
-    const entry = yourDiscriminator === 0 ? this.#findByWay(datagram, multihop) : this.#byDiscriminator.get(yourDiscriminator);
+    const entry =
+      yourDiscriminator === 0 ? this.#entries.findByWay(datagram, multihop) : this.#entries.withDiscriminator(yourDiscriminator);
     if (entry?.socket === undefined || entry.config.multihop !== multihop) return "noSession";
     if (!isFromPeer(entry.config, entry.socket.interfaceIndex, datagram)) return "otherSource";
     const { minimumTtl } = entry.config;
@@ -296,20 +251,11 @@ export class Engine implements Disposable {
     return { entry, packet };
   }
 
-  #findByWay(datagram: ReceivedDatagram, multihop: boolean): Entry | undefined {
-    for (const entry of this.#entries.values()) {
-      const { config, socket } = entry;
-      if (entry.endAt !== Infinity || config.multihop !== multihop) continue;
-      if (isForUs(config, datagram) && isFromPeer(config, socket?.interfaceIndex, datagram)) return entry;
-    }
-    return undefined;
-  }
-
   #advance(entry: Entry, event: Event, now: Millis): void {
     const wasEchoing = isEchoing(entry);
     const [session, effects] = step(entry.session, event, now, this.#random());
     entry.session = session;
-    if (wasEchoing && ![...this.#entries.values()].some(isEchoing)) {
+    if (wasEchoing && ![...this.#entries].some(isEchoing)) {
       this.#echoes.close();
       this.#watch();
     }
@@ -375,15 +321,8 @@ export class Engine implements Disposable {
     this.#main.post({ id: entry.config.id, view });
   }
 
-  #newDiscriminator(): number {
-    for (;;) {
-      const discriminator = Math.floor(this.#random() * 2 ** 32);
-      if (discriminator !== 0 && !this.#byDiscriminator.has(discriminator)) return discriminator;
-    }
-  }
-
   #disableAll(): void {
-    const known = [...this.#entries.values()].filter(({ session }) => session.remote.discriminator !== 0);
+    const known = [...this.#entries].filter(({ session }) => session.remote.discriminator !== 0);
     for (let i = 0; i < finalPackets; i++) {
       if (i > 0) new PollSet().wait(finalPacketGap);
       for (const entry of known) {
@@ -395,17 +334,8 @@ export class Engine implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { socket } of this.#entries.values()) socket?.[Symbol.dispose]();
+    for (const { socket } of this.#entries) socket?.[Symbol.dispose]();
     this.#ports[Symbol.dispose]();
     this.#echoes[Symbol.dispose]();
   }
-}
-
-/** The wanted parameters, without a promise to return echoes that would not come back. Over several hops nobody sends echoes. */
-function parametersOf({ config, reflection }: Entry): Parameters {
-  return reflection === undefined && !config.multihop ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
-}
-
-function isEchoing({ session }: Entry): boolean {
-  return session.echo.sendAt !== Infinity;
 }

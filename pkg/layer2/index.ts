@@ -7,7 +7,8 @@
  * IPv6 extension headers: the kernel's filter drops neighbor messages that have one; RFC 6980 has fragments ignored, and no host sends any
  * other. Times are `Clock` milliseconds.
  */
+export type { AddressCounters } from "./announced-addresses.ts";
 export { Asker, maxQuestions, sourceFor, type WireAnswer, type WireQuestion } from "./asker.ts";
 export type { InterfaceState } from "./engine/interface-state.ts";
 export { ignoredReasons } from "./frames/answers.ts";
-export { type AddressCounters, type AddressSighting, Layer2, type Layer2Counters, Layer2Error } from "./layer2.ts";
+export { type AddressSighting, Layer2, type Layer2Counters, Layer2Error } from "./layer2.ts";

@@ -4,13 +4,13 @@ import { PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, formatMac, parseMac } from "#pkg/net";
 import { WorkerThread, workerFile } from "#pkg/threads";
+import { type AddressCounters, AnnouncedAddresses, wireAddress } from "./announced-addresses.ts";
 import { type InterfaceState, idleStates } from "./engine/interface-state.ts";
 import { type IgnoredReason, ignoredReasons } from "./frames/answers.ts";
-import type { WireAddress } from "./frames/arp.ts";
 import type { SightingKind } from "./frames/sightings.ts";
 import { Standby } from "./interface-watcher.ts";
-import type { Announcement, Command, StatusMessage, WorkerStart, WriteLog } from "./messages.ts";
-import { type Row, SharedMemory } from "./shared-memory.ts";
+import type { Command, StatusMessage, WorkerStart, WriteLog } from "./messages.ts";
+import { SharedMemory } from "./shared-memory.ts";
 
 /** Nothing can be announced from this process at all. */
 export class Layer2Error extends Error {
@@ -55,16 +55,6 @@ export interface Layer2Counters {
   readonly dropped: number;
 }
 
-export interface AddressCounters {
-  readonly address: Address;
-  readonly requestsReceived: number;
-  readonly responsesSent: number;
-  /** Frames: each announcement is, on each interface, two of ARP or one of NDP. */
-  readonly gratuitousSent: number;
-  /** Frames of other hosts that use or announce the address, while it was announced or watched. */
-  readonly sightings: number;
-}
-
 /** Where an address is announced. */
 export interface AnnounceOptions {
   /** The interfaces, now or later, whose names match (see `matchesInterface`); all of them when unset. */
@@ -72,19 +62,6 @@ export interface AnnounceOptions {
   /** Whether requests are answered, as they are when unset. Otherwise an interface has the address, and the kernel answers. */
   readonly answers?: boolean;
 }
-
-interface Entry {
-  readonly address: Address;
-  readonly row: Row;
-  interfaces: readonly string[];
-  answers: boolean;
-  state: "announced" | "silent" | "withdrawn";
-  /** Infinity while it is not withdrawn. */
-  forgetAt: Millis;
-}
-
-// Long enough for the last counts to be scraped.
-const forgetAfter: Millis = 5 * 60_000;
 
 /** Where a probe goes, and from where. */
 export interface ProbeOptions {
@@ -109,7 +86,7 @@ export class Layer2 implements AsyncDisposable {
   readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
   readonly #onSighting: (sighting: AddressSighting) => void;
   readonly #shared = SharedMemory.create();
-  readonly #entries = new Map<string, Entry>(); // address -> entry, until some minutes after it was withdrawn
+  readonly #addresses: AnnouncedAddresses;
   readonly #clock: Clock;
   readonly #thread: WorkerThread<WorkerStart, Command, StatusMessage>;
   #standby: Standby | undefined;
@@ -118,7 +95,6 @@ export class Layer2 implements AsyncDisposable {
   readonly #answering = Promise.withResolvers<void>();
   #onlyAnswers = false;
   #keys: readonly Uint8Array[] = [];
-  #forgetAt: Millis = Infinity; // When the next address is forgotten.
   #interfaces: readonly InterfaceState[] = [];
   /** Why no interface can answer. */
   #refused: Layer2Error | undefined;
@@ -133,6 +109,7 @@ export class Layer2 implements AsyncDisposable {
     this.#log = log;
     this.#refreshMs = refreshMs;
     this.#clock = clock;
+    this.#addresses = new AnnouncedAddresses(this.#shared, clock);
     this.#onInterfaces = onInterfaces;
     this.#onSighting = onSighting;
     this.#thread = new WorkerThread({
@@ -176,7 +153,7 @@ export class Layer2 implements AsyncDisposable {
     }
     if (this.#refused !== undefined) throw this.#refused;
     this.#phase = "watching";
-    if (this.#entries.size > 0) void this.begin();
+    if (this.#addresses.size > 0) void this.begin();
   }
 
   /**
@@ -198,30 +175,23 @@ export class Layer2 implements AsyncDisposable {
    * interfaces, where it was announced before, it is answered for until the thread has read this.
    */
   announce(address: Address, { interfaces = [], answers = true }: AnnounceOptions = {}): void {
-    this.#put(address, "announced", interfaces, answers);
+    this.#put(address, "announced", { interfaces, answers });
   }
 
   /** Does not answer for `address`, from the return of this call on, but reports sightings of it. */
   listen(address: Address, { interfaces = [] }: Pick<AnnounceOptions, "interfaces"> = {}): void {
-    this.#put(address, "silent", interfaces, true);
+    this.#put(address, "silent", { interfaces, answers: true });
   }
 
   /** Neither answers for `address` nor reports sightings of it, from the return of this call on. */
   withdraw(address: Address): void {
-    const entry = this.#entries.get(address.toString());
-    if (entry === undefined || entry.state === "withdrawn") return;
-    entry.state = "withdrawn";
-    entry.forgetAt = this.#clock.now() + forgetAfter;
-    this.#forgetAt = Math.min(this.#forgetAt, entry.forgetAt);
-    this.#shared.setAnnounced(entry.row, false);
-    this.#thread.send({ type: "withdraw", announcement: announcement(entry) });
+    const announcement = this.#addresses.withdraw(address);
+    if (announcement !== undefined) this.#thread.send({ type: "withdraw", announcement });
   }
 
   /** Sends all announcements of `address`, or of all that is announced, again: other hosts may have announced it too. */
   reannounce(address?: Address): void {
-    const entries = address === undefined ? this.#entries.values() : [this.#entries.get(address.toString())];
-    for (const entry of entries)
-      if (entry?.state === "announced") this.#thread.send({ type: "announce", announcement: announcement(entry) });
+    for (const announcement of this.#addresses.announced(address)) this.#thread.send({ type: "announce", announcement });
   }
 
   /** Sends one gratuitous announcement of an announced address, against a host that uses it too (RFC 5227, section 2.4). */
@@ -268,21 +238,8 @@ export class Layer2 implements AsyncDisposable {
    * Every address that is announced or watched, or was in the last five minutes; each once, as it is when it is its turn, however much
    * changes meanwhile.
    */
-  *addressCounters(): Iterable<AddressCounters> {
-    this.#forget();
-    const shared = this.#shared;
-    for (const key of [...this.#entries.keys()]) {
-      const entry = this.#entries.get(key);
-      if (entry === undefined) continue;
-      const { address, row } = entry;
-      yield {
-        address,
-        requestsReceived: shared.row(row, "requests"),
-        responsesSent: shared.row(row, "responses"),
-        gratuitousSent: shared.row(row, "gratuitous"),
-        sightings: shared.row(row, "sightings"),
-      };
-    }
+  addressCounters(): Iterable<AddressCounters> {
+    return this.#addresses.counters();
   }
 
   /** Interfaces as last seen; empty before `start`. */
@@ -323,10 +280,9 @@ export class Layer2 implements AsyncDisposable {
   readonly #writeLog: WriteLog = (level, message, fields) => this.#log[level](message, fields);
 
   #threadStart(): WorkerStart {
-    const entries = [...this.#entries.values()].filter(({ state }) => state !== "withdrawn");
     return {
       memory: this.#shared.buffers,
-      announced: entries.map(announcement),
+      announced: this.#addresses.inUse(),
       onlyAnswers: this.#onlyAnswers,
       refreshMs: this.#refreshMs,
       keys: this.#keys,
@@ -361,56 +317,13 @@ export class Layer2 implements AsyncDisposable {
     this.#onInterfaces(interfaces);
   }
 
-  #put(address: Address, state: "announced" | "silent", interfaces: readonly string[], answers: boolean): void {
-    const entry = this.#entry(address);
-    if (entry.state === state && entry.answers === answers && isDeepStrictEqual(entry.interfaces, interfaces)) return;
-    entry.state = state;
-    entry.answers = answers;
-    entry.forgetAt = Infinity;
-    entry.interfaces = interfaces;
-    this.#shared.setAnnounced(entry.row, state === "announced");
+  #put(address: Address, state: "announced" | "silent", where: Required<AnnounceOptions>): void {
+    const announcement = this.#addresses.put(address, state, where);
+    if (announcement === undefined) return;
     if (this.#phase === "watching")
       void this.begin(); // The start announces this address too.
-    else this.#thread.send({ type: "announce", announcement: announcement(entry) });
+    else this.#thread.send({ type: "announce", announcement });
   }
-
-  /** Forgets what was withdrawn some minutes ago. Its row is free for another address: the thread has long read that it was withdrawn. */
-  #forget(): void {
-    const now = this.#clock.now();
-    if (now < this.#forgetAt) return;
-    this.#forgetAt = Infinity;
-    for (const [key, { row, forgetAt }] of this.#entries)
-      if (forgetAt > now) this.#forgetAt = Math.min(this.#forgetAt, forgetAt);
-      else {
-        this.#entries.delete(key);
-        this.#shared.freeRow(row);
-      }
-  }
-
-  #entry(address: Address): Entry {
-    const key = address.toString();
-    const known = this.#entries.get(key);
-    if (known !== undefined) return known;
-    this.#forget();
-    const entry: Entry = {
-      address,
-      row: this.#shared.addRow(),
-      interfaces: [],
-      answers: true,
-      state: "withdrawn",
-      forgetAt: Infinity,
-    };
-    this.#entries.set(key, entry);
-    return entry;
-  }
-}
-
-function announcement({ address, row, interfaces, answers, state }: Entry): Announcement {
-  return { address: wireAddress(address), row, interfaces, answers, silent: state === "silent" };
-}
-
-export function wireAddress({ family, value }: Address): WireAddress {
-  return family === "IPv4" ? Number(value) : value;
 }
 
 function publicSighting({

@@ -7,7 +7,7 @@ import { address } from "#pkg/net/testing";
 import { Proofs } from "../engine/proofs.ts";
 import { nonceLength } from "../frames/proof.ts";
 import type { AddressSighting } from "../index.ts";
-import { wireAddress } from "../layer2.ts";
+import { wireAddress } from "../announced-addresses.ts";
 import { Lan } from "./lan.ts";
 import { clientMac, mac, macText, quiet, started, until } from "./support.ts";
 
