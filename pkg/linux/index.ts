@@ -49,6 +49,7 @@ export {
   EventFd,
   eventLoopFd,
   mayBeRealTime,
+  noDescriptor,
   PollSet,
   withoutInterruption,
 } from "./thread.ts";

@@ -87,15 +87,23 @@ export class PollSet {
   }
 }
 
+/** `poll` passes it over. */
+export const noDescriptor = -1;
+
 /**
  * A descriptor that is readable while Node's event loop of this thread has something to do for a socket, a pipe, a finished task or a message,
  * so that one `poll` waits for these and for sockets that Node does not know. Timers do not show on it. It stays Node's own.
+ * @returns `noDescriptor` where this Node tells of none
  */
 export function eventLoopFd(): number {
-  // v8::Isolate::GetCurrent, node::GetCurrentEventLoop and uv_backend_fd: what addons may call.
-  const isolate = library.func("_ZN2v87Isolate10GetCurrentEv", "void *", [])();
-  const loop = library.func("_ZN4node19GetCurrentEventLoopEPN2v87IsolateE", "void *", ["void *"])(isolate);
-  return library.func("uv_backend_fd", "int", ["void *"])(loop);
+  try {
+    // v8::Isolate::GetCurrent, node::GetCurrentEventLoop and uv_backend_fd: what addons may call.
+    const isolate = library.func("_ZN2v87Isolate10GetCurrentEv", "void *", [])();
+    const loop = library.func("_ZN4node19GetCurrentEventLoopEPN2v87IsolateE", "void *", ["void *"])(isolate);
+    return library.func("uv_backend_fd", "int", ["void *"])(loop);
+  } catch {
+    return noDescriptor; // A Node without one of these functions.
+  }
 }
 
 const ordinary = 0; // SCHED_OTHER

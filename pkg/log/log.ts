@@ -1,4 +1,4 @@
-import { createLogger as createWinston, type Logger, format as winstonFormat } from "winston";
+import { createLogger } from "winston";
 import Transport from "winston-transport";
 import { type Clock, SystemClock } from "#pkg/clock";
 import { type Fields, format, type Severity, severities } from "./format.ts";
@@ -29,9 +29,13 @@ const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
 
 /** Writes to standard output, or to `stream`. Failed writes end or stop nothing. */
 export function createLog(level: LogLevel, stream?: LineStream, clock: Clock = new SystemClock()): Log {
-  const logger = winstonLogger(stream === undefined ? standardOutput() : lineWriter(stream));
+  const output = stream === undefined ? standardOutput() : lineWriter(stream);
+  const logger = createLogger({ level: "debug", transports: [new LineTransport(output)] });
   const limit = new NamespaceLimit(clock, (message, fields) => void logger.log({ level: "warn", message, fields }));
-  return new LeveledLog(new Set(shown[level]), logger, limit, {});
+  // Winston looks at the level last, which costs more than the line.
+  return logTo((line) => {
+    if (shown[level].includes(line.level) && limit.take(line.level, line.fields)) logger.log(line);
+  });
 }
 
 /** How many lines could not be written to standard output, for a metric. */
@@ -69,13 +73,6 @@ function complain(line: string): void {
  * winston's own transports keep unwritten lines without a bound, and with ten thousand Services as many lines come at once. Ours
  * passes each line on before the call returns.
  */
-function winstonLogger(output: LineWriter): Logger {
-  const line = winstonFormat.printf(({ level, message, fields }) => format(level as Severity, String(message), fields as Fields));
-  return createWinston({ level: "debug", format: line, transports: [new LineTransport(output)] });
-}
-
-const formatted = Symbol.for("message"); // Where winston keeps what the format made.
-
 class LineTransport extends Transport {
   readonly #output: LineWriter;
 
@@ -84,51 +81,28 @@ class LineTransport extends Transport {
     this.#output = output;
   }
 
-  override log(info: Readonly<Record<symbol, string>>, done: () => void): void {
-    this.#output.write(info[formatted] ?? "");
+  override log({ level, message, fields }: Line, done: () => void): void {
+    this.#output.write(format(level, message, fields));
     done();
   }
 }
 
-class LeveledLog implements Log {
-  readonly #shown: ReadonlySet<Severity>;
-  readonly #logger: Logger;
-  readonly #limit: NamespaceLimit;
-  readonly #fields: Fields;
+interface Line {
+  readonly level: Severity;
+  readonly message: string;
+  readonly fields: Fields;
+}
 
-  constructor(shown: ReadonlySet<Severity>, logger: Logger, limit: NamespaceLimit, fields: Fields) {
-    this.#shown = shown;
-    this.#logger = logger;
-    this.#limit = limit;
-    this.#fields = fields;
-  }
-
-  debug(message: string, fields?: Fields): void {
-    this.#write("debug", message, fields);
-  }
-
-  info(message: string, fields?: Fields): void {
-    this.#write("info", message, fields);
-  }
-
-  warn(message: string, fields?: Fields): void {
-    this.#write("warn", message, fields);
-  }
-
-  error(message: string, fields?: Fields): void {
-    this.#write("error", message, fields);
-  }
-
-  with(fields: Fields): Log {
-    return new LeveledLog(this.#shown, this.#logger, this.#limit, { ...this.#fields, ...fields });
-  }
-
-  /** Winston formats first and looks at the level then, which costs more than the line. */
-  #write(level: Severity, message: string, more: Fields | undefined): void {
-    if (!this.#shown.has(level)) return;
-    const fields = { ...this.#fields, ...more };
-    if (this.#limit.take(level, fields)) this.#logger.log({ level, message, fields });
-  }
+/** A log that hands each line to `write`, with all its fields. */
+export function logTo(write: (line: Line) => void, fields: Fields = {}): Log {
+  const at = (level: Severity) => (message: string, more?: Fields) => write({ level, message, fields: { ...fields, ...more } });
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    with: (more) => logTo(write, { ...fields, ...more }),
+  };
 }
 
 /** Drops everything; for tests that do not look at logs. */

@@ -1,6 +1,6 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { decodeOffer } from "#pkg/gossip";
-import type { Fields, Log } from "#pkg/log";
+import { logTo } from "#pkg/log";
 import { Keyring } from "./codec/keyring.ts";
 import { MetadataKey } from "./codec/metadata.ts";
 import { defaultWire } from "./codec/wire.ts";
@@ -49,7 +49,7 @@ export class ThreadMember implements AsyncDisposable {
       onHandled: () => this.#count(),
       clock,
       random,
-      log: new ReportLog(post, {}),
+      log: logTo((line) => post({ type: "log", level: line.level, message: line.message, fields: line.fields })),
       openTransport,
     });
     this.#delegate = new GossipDelegate({
@@ -143,40 +143,5 @@ export class ThreadMember implements AsyncDisposable {
     if (now < this.#countedAt + countersEvery) return;
     this.#countedAt = now;
     this.#counters.write(this.#member.counters);
-  }
-}
-
-/** Hands lines to the main thread's log. */
-class ReportLog implements Log {
-  readonly #post: (report: Report) => void;
-  readonly #fields: Fields;
-
-  constructor(post: (report: Report) => void, fields: Fields) {
-    this.#post = post;
-    this.#fields = fields;
-  }
-
-  debug(message: string, fields?: Fields): void {
-    this.#write("debug", message, fields);
-  }
-
-  info(message: string, fields?: Fields): void {
-    this.#write("info", message, fields);
-  }
-
-  warn(message: string, fields?: Fields): void {
-    this.#write("warn", message, fields);
-  }
-
-  error(message: string, fields?: Fields): void {
-    this.#write("error", message, fields);
-  }
-
-  with(fields: Fields): Log {
-    return new ReportLog(this.#post, { ...this.#fields, ...fields });
-  }
-
-  #write(level: "debug" | "info" | "warn" | "error", message: string, fields: Fields | undefined): void {
-    this.#post({ type: "log", level, message, fields: { ...this.#fields, ...fields } });
   }
 }

@@ -4,7 +4,7 @@ import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import { setImmediate as immediate } from "node:timers/promises";
 import { MessageChannel, Worker } from "node:worker_threads";
-import { EventFd } from "#pkg/linux";
+import { EventFd, eventLoopFd, noDescriptor } from "#pkg/linux";
 import { PolledEventLoop } from "#pkg/threads";
 
 // No loop here has a deadline of its own unless the test sets one: a turn that waits while Node has work would wait for ever.
@@ -55,29 +55,32 @@ test("a descriptor is read while it is readable, and no longer once nobody wants
   assert.equal(reads, 3);
 });
 
-test("streams, messages, files and immediates are Node's as ever", async () => {
-  using _loop = started();
-  const server = createServer((stream) => stream.pipe(stream)).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert.ok(typeof address === "object" && address !== null);
-  const client = connect(address.port, "127.0.0.1");
-  for (const text of ["a", "b"]) {
-    client.write(text);
-    assert.equal(String((await once(client, "data"))[0]), text);
-  }
-  client.destroy();
-  await once(client, "close"); // Node calls that at the end of a turn.
-  for (let turn = 0; turn < 5; turn++) await immediate();
-  server.close();
-  await once(server, "close");
-  const { port1, port2 } = new MessageChannel();
-  port1.postMessage("hello");
-  assert.deepEqual(await once(port2, "message"), ["hello"]);
-  port1.close();
-  const worker = new Worker("require('node:fs/promises').readdir('.').then(() => process.exit(3))", { eval: true });
-  assert.deepEqual(await once(worker, "exit"), [3]);
-});
+const descriptors = { "waits for Node's event loop": eventLoopFd(), "cannot wait for Node's event loop": noDescriptor };
+for (const [name, nodeFd] of Object.entries(descriptors))
+  test(`streams, messages, files and immediates are Node's as ever where a thread ${name}`, async () => {
+    using loop = new PolledEventLoop(Infinity, nodeFd);
+    loop.start();
+    const server = createServer((stream) => stream.pipe(stream)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    const client = connect(address.port, "127.0.0.1");
+    for (const text of ["a", "b"]) {
+      client.write(text);
+      assert.equal(String((await once(client, "data"))[0]), text);
+    }
+    client.destroy();
+    await once(client, "close"); // Node calls that at the end of a turn.
+    for (let turn = 0; turn < 5; turn++) await immediate();
+    server.close();
+    await once(server, "close");
+    const { port1, port2 } = new MessageChannel();
+    port1.postMessage("hello");
+    assert.deepEqual(await once(port2, "message"), ["hello"]);
+    port1.close();
+    const worker = new Worker("require('node:fs/promises').readdir('.').then(() => process.exit(3))", { eval: true });
+    assert.deepEqual(await once(worker, "exit"), [3]);
+  });
 
 test("Node's own timers run once the longest wait is over", async () => {
   using loop = new PolledEventLoop(5);

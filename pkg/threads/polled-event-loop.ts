@@ -1,6 +1,6 @@
 import { createHook } from "node:async_hooks";
 import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
-import { eventLoopFd, PollSet } from "#pkg/linux";
+import { eventLoopFd, noDescriptor, PollSet } from "#pkg/linux";
 
 interface Timer {
   readonly at: Millis;
@@ -13,6 +13,9 @@ interface Timer {
  */
 const turnsOfNode: Allowance = { burst: 16, everyMs: 1 };
 
+/** Where Node's event loop has no descriptor that can be waited for, it has a turn so often. */
+const blindWait: Millis = 5;
+
 /**
  * Turns of Node's event loop that wait in `ppoll`, for descriptors and deadlines of their own and for Node's, all at once. A datagram or a
  * deadline then costs a fraction of its cost in Node's sockets and timers, and is on time to the microsecond, while streams and messages
@@ -22,7 +25,7 @@ export class PolledEventLoop implements Clock, Disposable {
   readonly #maxWait: Millis;
   readonly #poll = new PollSet();
   readonly #pollWithoutNode = new PollSet();
-  readonly #nodeFd = eventLoopFd();
+  readonly #nodeFd: number;
   readonly #readers = new Map<number, () => void>(); // descriptor -> what reads it
   readonly #timers = new Set<Timer>();
   #nextAt: Millis | undefined = Infinity; // Time of the first timer; undefined if it has to be looked for.
@@ -34,9 +37,13 @@ export class PolledEventLoop implements Clock, Disposable {
   /** Notices work for Node: new objects that it is to call one day, and promises that settle. */
   readonly #needs = createHook({ init: () => this.#overToNode(), promiseResolve: () => this.#overToNode() });
 
-  /** @param maxWait by how much Node's own timers may be late, where somebody has some */
-  constructor(maxWait: Millis = Infinity) {
-    this.#maxWait = maxWait;
+  /**
+   * @param maxWait by how much Node's own timers may be late, where somebody has some
+   * @param nodeFd the descriptor of Node's event loop, or `noDescriptor`
+   */
+  constructor(maxWait: Millis = Infinity, nodeFd = eventLoopFd()) {
+    this.#nodeFd = nodeFd;
+    this.#maxWait = nodeFd === noDescriptor ? Math.min(maxWait, blindWait) : maxWait;
     this.#watch();
   }
 
@@ -100,7 +107,7 @@ export class PolledEventLoop implements Clock, Disposable {
     const now = this.now();
     const due = this.#firstAt() <= now;
     this.#isSettled = ready.length === 0 && !due && !isNodeToWait;
-    const isNodesTurn = ready.includes(this.#nodeFd);
+    const isNodesTurn = this.#nodeFd === noDescriptor || ready.includes(this.#nodeFd);
     if (isNodesTurn && !this.#turnsOfNode.take(now)) this.#nodeAt = now + turnsOfNode.everyMs;
     if (this.#isSettled || isNodesTurn) this.#overToNode();
     for (const fd of ready) this.#readers.get(fd)?.();

@@ -4,10 +4,10 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { broadcastMac, formatMac, setMac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
+import { wireAddress } from "../announced-addresses.ts";
 import { Proofs } from "../engine/proofs.ts";
 import { nonceLength } from "../frames/proof.ts";
 import type { AddressSighting } from "../index.ts";
-import { wireAddress } from "../announced-addresses.ts";
 import { Lan } from "./lan.ts";
 import { clientMac, mac, macText, quiet, started, until } from "./support.ts";
 
