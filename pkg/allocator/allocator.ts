@@ -1,14 +1,17 @@
 import { atOnce } from "#pkg/clock";
 import type { Pool, Quota } from "#pkg/config";
-import { type Address, families, parseAddress } from "#pkg/net";
+import { type Address, families } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
+import { type Elsewhere, nothingElsewhere, outOfUse } from "./elsewhere.ts";
 import { type Labels, type NamespaceLabels, OpenScopes } from "./fences.ts";
 import type { Rules } from "./filling.ts";
 import type { ReservedFor } from "./holders.ts";
+import { holdingOf, put, wishesOf } from "./holding.ts";
 import { Ipam, type IpamPool } from "./ipam.ts";
 import { Layout } from "./layout.ts";
-import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
+import { NotAllowed } from "./not-allowed.ts";
+import { type Holding, Occupancy, termsOf } from "./occupancy.ts";
 import { Quotas } from "./quotas.ts";
 import { Search } from "./search.ts";
 import { type Choice, hasFamily, place } from "./spots.ts";
@@ -38,10 +41,6 @@ export interface SavedAllocator {
   readonly notAllowed: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Other users of addresses of pools: occupying hosts and IPAMs. They stay when the pools change. */
-type Elsewhere = Pick<Rules, "occupants" | "ipam">;
-const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) };
-
 /**
  * Knows which Service holds which address, and assigns addresses. The same calls in the same order give the same answers.
  *
@@ -55,8 +54,7 @@ export class Allocator {
   #rules: Rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
   #holdings = new Map<string, Holding>(); // service -> what it holds
   readonly #asked = new Map<string, readonly Ask[]>(); // service -> what it waits for from IPAMs
-  readonly #notAllowed = new Map<string, readonly string[]>(); // service -> the pool of each address that it would not be given today
-  readonly #notAllowedIn = new Map<string, number>(); // pool -> addresses of it among them
+  readonly #notAllowed = new NotAllowed();
 
   /**
    * Puts these pools and quotas in place of the present ones. If an address in use would be in no pool, or the addresses of a Service that
@@ -92,8 +90,7 @@ export class Allocator {
     if (this.#labelings !== labelings) this.#uncount(); // Some were counted by labels that have changed since.
     this.#asked.clear(); // Each Service is to be settled again.
     this.#notAllowed.clear();
-    this.#notAllowedIn.clear();
-    for (const slot of this.#outOfUse()) occupancy.occupy(slot);
+    for (const slot of outOfUse(this.#rules)) occupancy.occupy(slot);
     return [];
   }
 
@@ -107,7 +104,7 @@ export class Allocator {
       ipam: [...ipam.pools],
       holdings: [...this.#holdings.values()].map(({ slots: _, ...holding }) => holding),
       asked: this.#asked,
-      notAllowed: this.#notAllowed,
+      notAllowed: this.#notAllowed.byService,
     };
   }
 
@@ -122,11 +119,8 @@ export class Allocator {
       this.#holdings.set(terms.service, holding);
     }
     for (const [service, asks] of asked) this.#ask(service, asks);
-    for (const slot of this.#outOfUse()) this.#rules.occupancy.occupy(slot);
-    for (const [service, those] of notAllowed) {
-      this.#notAllowed.set(service, those);
-      this.#countNotAllowed(those, 1);
-    }
+    for (const slot of outOfUse(this.#rules)) this.#rules.occupancy.occupy(slot);
+    for (const [service, those] of notAllowed) this.#notAllowed.set(service, those);
   }
 
   /** Forgets everything, as after a start. */
@@ -137,7 +131,6 @@ export class Allocator {
     this.#holdings = new Map();
     this.#asked.clear();
     this.#notAllowed.clear();
-    this.#notAllowedIn.clear();
   }
 
   /**
@@ -198,9 +191,9 @@ export class Allocator {
 
   #setElsewhere(changed: Partial<Elsewhere>): void {
     const { occupancy } = this.#rules;
-    for (const slot of this.#outOfUse()) occupancy.vacate(slot);
+    for (const slot of outOfUse(this.#rules)) occupancy.vacate(slot);
     this.#rules = { ...this.#rules, ...changed };
-    for (const slot of this.#outOfUse()) occupancy.occupy(slot);
+    for (const slot of outOfUse(this.#rules)) occupancy.occupy(slot);
   }
 
   /** The labels of namespaces, as far as they were told. */
@@ -264,11 +257,11 @@ export class Allocator {
     this.#install(request, choice, settledFor);
     this.#ask(service, asks);
     const notAllowed = choice === undefined ? [] : search.notAllowed(choice);
-    if (notAllowed.length > 0) {
-      const pools = notAllowed.map(({ spot }) => spot.pool.name);
-      this.#notAllowed.set(service, pools);
-      this.#countNotAllowed(pools, 1);
-    }
+    if (notAllowed.length > 0)
+      this.#notAllowed.set(
+        service,
+        notAllowed.map(({ spot }) => spot.pool.name),
+      );
     return { allocation: this.held(service), unmet, notAllowed: notAllowed[0]?.refusal, left: search.left };
   }
 
@@ -281,7 +274,6 @@ export class Allocator {
     quotas.count(service, holding.slots, occupancy, -1);
     occupancy.take(holding);
     this.#holdings.delete(service);
-    this.#countNotAllowed(this.#notAllowed.get(service) ?? [], -1);
     this.#notAllowed.delete(service);
     return true;
   }
@@ -359,7 +351,7 @@ export class Allocator {
     const reserved = this.#layout.reservedSize(pool);
     const total = Number(this.#layout.size(pool, "IPv4") + this.#layout.size(pool, "IPv6") + reserved);
     const full = families.filter((family) => hasFamily(pool, family) && !occupancy.hasFree(this.#layout.span(pool, family)));
-    const notAllowed = this.#notAllowedIn.get(pool.name) ?? 0;
+    const notAllowed = this.#notAllowed.countIn(pool.name);
     return {
       pool: pool.name,
       total,
@@ -401,49 +393,4 @@ export class Allocator {
     put(this.#rules, holding);
     this.#holdings.set(request.service, holding);
   }
-
-  #countNotAllowed(pools: readonly string[], change: 1 | -1): void {
-    for (const pool of pools) this.#notAllowedIn.set(pool, (this.#notAllowedIn.get(pool) ?? 0) + change);
-  }
-
-  /** Slots that are given to nobody, because others use the addresses. */
-  *#outOfUse(): Iterable<bigint> {
-    const { occupants, ipam } = this.#rules;
-    yield* this.#slots(occupants.keys());
-    yield* this.#slots(ipam.foreignAddresses());
-  }
-
-  *#slots(addresses: Iterable<string>): Iterable<bigint> {
-    for (const text of addresses) {
-      const address = parseAddress(text);
-      const slot = address && this.#layout.locate(address)?.slot;
-      if (slot !== undefined) yield slot;
-    }
-  }
-}
-
-function wishesOf({ families, requestedPool, requestedAddresses }: AddressRequest): string {
-  return [...families, ...requestedAddresses, requestedPool].join(" ");
-}
-
-function put({ occupancy, quotas }: Rules, holding: Holding): void {
-  occupancy.put(holding);
-  quotas.count(holding.terms.service, holding.slots, occupancy, 1);
-}
-
-function holdingOf(terms: Terms, choice: Choice, settledFor: string): Holding {
-  const addresses = choice.map(({ address }) => address);
-  return { terms, allocation: { addresses, pools: poolNames(choice) }, slots: choice.map(({ slot }) => slot), settledFor };
-}
-
-const alike = new WeakMap<Pool, (readonly string[])[]>(); // pool -> by number of addresses: its name, repeated
-
-/** Most Services have addresses of one pool; these share one list. */
-function poolNames(choice: Choice): readonly string[] {
-  const pool = choice[0]?.pool;
-  if (pool === undefined || choice.some((spot) => spot.pool !== pool)) return choice.map((spot) => spot.pool.name);
-  const known = alike.get(pool) ?? [];
-  alike.set(pool, known);
-  known[choice.length] ??= choice.map(() => pool.name);
-  return known[choice.length] ?? [];
 }

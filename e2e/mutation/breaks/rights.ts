@@ -80,7 +80,7 @@ export const rights: readonly Break[] = [
     tests: [...accessTests, "pkg/clock/allowance.test.ts"],
   },
   {
-    before: "if (this.#limit.take(level, fields)) ",
+    before: " && limit.take(line.level, line.fields)",
     after: "",
     tests: ["pkg/log/namespace-limit.test.ts", "controller/tenancy.test.ts", "speaker/core/announcement-status.test.ts"],
   },

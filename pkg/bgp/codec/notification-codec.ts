@@ -74,3 +74,11 @@ function describeOne({ code, subcode, data }: Notification): string {
 function carriesText(code: number, subcode: number): boolean {
   return code === NotificationCode.cease && (subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset);
 }
+
+/** A Cease with a text for the other side (RFC 9003), where the subcode has room for it. */
+export function ceaseOf(name: keyof typeof Cease, text: string): Notification {
+  const subcode = Cease[name];
+  const hasText = subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset;
+  const data = hasText ? encodeShutdownCommunication(text) : new Uint8Array();
+  return { type: "notification", code: NotificationCode.cease, subcode, data };
+}

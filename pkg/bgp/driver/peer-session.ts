@@ -4,32 +4,18 @@ import type { Log } from "#pkg/log";
 import type { Family } from "#pkg/net";
 import type { UpdateSession } from "../codec/attribute-rules.ts";
 import { decodeMessage, encodeMessage } from "../codec/message-codec.ts";
-import {
-  type Keepalive,
-  type Message,
-  MessageType,
-  type Notification,
-  type Open,
-  type Update,
-  unicastFamily,
-} from "../codec/messages.ts";
-import { encodeShutdownCommunication } from "../codec/notification-codec.ts";
-import { Cease, NotificationCode, NotificationError } from "../codec/notification-error.ts";
-import type { RoutesOut } from "../routes/routes-out.ts";
+import { type Keepalive, type Message, type Notification, type Open, type Update, unicastFamily } from "../codec/messages.ts";
+import { ceaseOf } from "../codec/notification-codec.ts";
+import { type Cease, NotificationError } from "../codec/notification-error.ts";
 import type { Effect, Event } from "../session/events.ts";
 import { step } from "../session/fsm.ts";
 import { isAgreed, type Negotiated, newSession, nextDeadline, type Reason, type Session } from "../session/state.ts";
 import type { BgpListener } from "./listener.ts";
 import { ClosingConnections, PeerConnection } from "./peer-connection.ts";
-import { newPeerCounters, type PeerView, peerView, sessionView, type Up, unsendableKey } from "./peer-view.ts";
+import { newPeerCounters, type PeerView, peerView, sessionView, type Up } from "./peer-view.ts";
+import { RouteBatches, type Routes } from "./route-batches.ts";
 import { SessionLog } from "./session-log.ts";
 import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./transport.ts";
-
-/** Where a session gets its UPDATEs. */
-export type Routes = Pick<
-  RoutesOut,
-  "start" | "setAddresses" | "stop" | "refresh" | "next" | "pending" | "advertised" | "unsendable"
->;
 
 export interface PeerSessionOptions {
   readonly settings: SessionSettings;
@@ -53,11 +39,8 @@ export interface PeerSessionOptions {
 }
 
 /** Octets handed to a connection ahead of what the kernel has accepted: some 1,600 prefixes, which take 1 ms. */
-const batchOctets = 1 << 13;
 /** A timer later than this lets pending input be read first: it may prove the timer wrong. */
 const late: Millis = 100;
-const typeOffset = 18;
-const typeNames = new Map(Object.entries(MessageType).map(([name, number]) => [number as number, name as Message["type"]]));
 
 /** The session with one peer. Faults of the peer and of the network are logged and shown by `describe`, never thrown. */
 export class PeerSession {
@@ -72,7 +55,7 @@ export class PeerSession {
   #enteredAt: Millis;
   /** Since when there has been no session, but for some that ended before they were stable. */
   #downAt: Millis;
-  #unsendableSince: ReadonlyMap<string, Millis> = new Map(); // which routes it cannot carry, and why -> since when
+  readonly #batches: RouteBatches;
   #up: Up | undefined;
   #lastEnd: SocketEnd | undefined;
   /** A batch has been asked for. */
@@ -83,6 +66,7 @@ export class PeerSession {
   constructor(options: PeerSessionOptions) {
     const { settings, restarting, forwardingPreserved, clock, log } = options;
     this.#options = options;
+    this.#batches = new RouteBatches(options, this.#counters.sent);
     this.#log = new SessionLog(log);
     this.#session = newSession({ settings, restarting, forwardingPreserved });
     this.#enteredAt = clock.now();
@@ -151,7 +135,7 @@ export class PeerSession {
       accepts: this.#options.listener !== undefined,
       enteredAt: this.#enteredAt,
       downAt: this.#downAt,
-      unsendableSince: this.#unsendableSince,
+      unsendableSince: this.#batches.unsendableSince,
       up: this.#up,
       end: this.#end,
       lastEnd: this.#lastEnd,
@@ -247,7 +231,7 @@ export class PeerSession {
         this.#up = undefined;
         if (this.#session.flaps <= 1) this.#downAt = this.#options.clock.now();
         this.#options.routes.stop();
-        this.#noteUnsendable();
+        this.#batches.noteUnsendable();
         this.#counters.flaps++;
         this.#ended(effect.reason);
         break;
@@ -388,16 +372,7 @@ export class PeerSession {
   #sendBatch(): void {
     const up = this.#up;
     if (up === undefined || up.sending) return;
-    const messages: Uint8Array[] = [];
-    for (let octets = 0; octets < batchOctets; ) {
-      const message = this.#options.routes.next();
-      if (message === undefined) break;
-      const type = typeNames.get(message[typeOffset] ?? 0);
-      if (type !== undefined) this.#counters.sent[type]++;
-      octets += message.length;
-      messages.push(message);
-    }
-    this.#noteUnsendable();
+    const messages = this.#batches.take();
     if (messages.length === 0) {
       if (this.#options.routes.pending > 0) this.#pump(); // Routes have been looked at, and none of them was to be sent.
       return;
@@ -410,13 +385,6 @@ export class PeerSession {
     });
   }
 
-  #noteUnsendable(): void {
-    const { routes, clock } = this.#options;
-    const before = this.#unsendableSince;
-    const keys = routes.unsendable().map(unsendableKey);
-    this.#unsendableSince = new Map(keys.map((key) => [key, before.get(key) ?? clock.now()]));
-  }
-
   #update({ announced, endOfRib, forgiven }: Update): void {
     const up = this.#up;
     if (up === undefined) return;
@@ -425,11 +393,4 @@ export class PeerSession {
     if (family !== undefined) up.complete.add(family);
     if (forgiven.length > 0) this.#log.forgiven(forgiven);
   }
-}
-
-function ceaseOf(name: keyof typeof Cease, text: string): Notification {
-  const subcode = Cease[name];
-  const hasText = subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset;
-  const data = hasText ? encodeShutdownCommunication(text) : new Uint8Array();
-  return { type: "notification", code: NotificationCode.cease, subcode, data };
 }
