@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { startWorld } from "../../../controller/testing/world.ts";
+import { Answers } from "./answers.ts";
 import { Model, type ModelPool, type ModelQuota, type ModelService } from "./model.ts";
 import { forSeeds } from "./seeds.ts";
 import { block, type Configuration, Story, yaml } from "./story.ts";
@@ -57,6 +58,22 @@ forSeeds("the controller does what the plain model allows and demands, whatever 
   const world = await startWorld(yaml(first));
   const story = new Story(seededRandom(seed), world, { configurations, first });
   for (let step = 0; step < 60; step++) await story.step();
+});
+
+/** Kinds of decisions that the configurations above bring about, by subject. */
+const answered = {
+  configuration: ["inForce", "strands"],
+  pool: ["available", "full"],
+  service: [
+    ...["assigned", "autoAssignOff", "backendKeyMismatch", "inUse", "noPoolFits", "notAllowed", "notForNamespace"],
+    ...["outsidePools", "poolClosed", "poolFull", "poolLacksFamily", "portClash", "quotaExceeded", "reserved"],
+    ...["sharingKeyMismatch", "unknownPool"],
+  ],
+};
+
+test("each kind of decision was made, and was in an answer under /v1", { skip: process.env.MODEL_SEEDS !== undefined }, () => {
+  const wanted = Object.entries(answered).flatMap(([subject, causes]) => causes.map((cause) => `${subject} ${cause}`));
+  assert.deepEqual([...Answers.kinds].filter((kind) => wanted.includes(kind)).sort(), wanted.sort());
 });
 
 test("the model finds what is beyond a quota, and does not demand it", () => {
