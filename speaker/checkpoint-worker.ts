@@ -1,4 +1,4 @@
-/** Makes one checkpoint of what the speaker recorded. */
+/** Makes one checkpoint of the speaker's recording. */
 import { makeCheckpointHere } from "#pkg/core";
 import { speakerCore } from "./core/index.ts";
 

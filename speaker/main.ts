@@ -31,7 +31,7 @@ await runDaemon({
   usage: "ingot-speaker: announces the addresses of Services from the node that it runs on.",
   flags,
   stopTimeoutMs: 10_000,
-  settled: compileSooner, // At rest the ring's thread takes most of what a speaker takes of a processor.
+  settled: compileSooner, // At rest the ring's thread takes most of a speaker's processor time.
   async start(values, log) {
     await using stack = new AsyncDisposableStack();
     const clock = new SystemClock();

@@ -16,7 +16,7 @@ export interface SelfTestOptions {
 }
 
 const turnMs: Millis = 1_000;
-// Of placements in one turn, which takes a millisecond or two.
+// Limit of placements in one turn, which takes a millisecond or two.
 const maxLooked = 2_000;
 
 /**
@@ -28,7 +28,7 @@ export class SelfTest implements Disposable {
   readonly #options: SelfTestOptions;
   readonly #alarm: Alarm;
   #placements: Iterator<readonly AddressPlacement[], undefined> | undefined; // The rest of a round through all.
-  #share = 0; // Of placements, what is to be looked at now; not whole, because it grows with time.
+  #share = 0; // Number of placements to look at now; a fraction, because it grows with time.
   #hasFailed = false;
   #isDisposed = false;
 

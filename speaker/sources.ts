@@ -37,7 +37,7 @@ export interface ConfigStatus extends Dated<Millis> {
   readonly inForce: Config | undefined;
   /** Since when it is in force; undefined without a configuration. */
   readonly inForceSince: Millis | undefined;
-  /** Which version of the ConfigMap this process has seen last; undefined where it has seen none. */
+  /** The version of the ConfigMap that this process has seen last; undefined before the first. */
   readonly seen: string | undefined;
 }
 

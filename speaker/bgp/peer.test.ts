@@ -12,7 +12,7 @@ const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slo
 /** A peer whose session and whose BFD record their calls. */
 class Bench {
   readonly calls: string[] = [];
-  /** This side's ends of what is watched, one after another. */
+  /** This side's ends of watched sessions, one after another. */
   readonly ends: string[] = [];
   status: BfdStatus = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
   #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
@@ -20,7 +20,7 @@ class Bench {
   readonly #peer: BgpPeer;
   #isEstablished = false;
   #source: string | undefined;
-  /** The router closes its side of what was closed; until then no connection is. */
+  /** The router closes its side of closed connections; until then no connection is closed. */
   letClose: () => void = () => {};
 
   readonly #peerAsn: number;

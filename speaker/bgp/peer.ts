@@ -92,7 +92,7 @@ export class BgpPeer {
   }
 
   /** Undefined without a session. */
-  /** As the configuration names it. */
+  /** Its name in the configuration. */
   get name(): string | undefined {
     return this.#peer.name;
   }
@@ -132,7 +132,7 @@ export class BgpPeer {
     return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#path, leavingSeconds });
   }
 
-  /** Which of this node's routes the session cannot carry, and for how long. */
+  /** Routes of this node that the session cannot carry, and for how long. */
   get unsendable(): PeerView["unsendable"] {
     return this.#session?.describe().unsendable ?? [];
   }

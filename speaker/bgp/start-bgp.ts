@@ -40,8 +40,8 @@ export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "p
 }
 
 /**
- * Whether the node has forwarded all the time for which a router keeps routes of a session that was lost: the kernel forwards, whatever becomes of
- * this process, and only after a boot had it ceased to.
+ * Whether the node has forwarded all the time for which a router keeps routes of a session that was lost. The kernel forwards, also without
+ * this process; only a boot interrupts that.
  */
 export function keptForwarding(uptimeSeconds: number, gracefulRestartSeconds: number): boolean {
   return uptimeSeconds > gracefulRestartSeconds;

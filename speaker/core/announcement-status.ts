@@ -18,7 +18,7 @@ export function reportService(state: SpeakerState, key: string, pools: PoolIndex
   reportObstacle(state, key, effects);
 }
 
-/** That a Service is announced from here, or why it no longer is, by each protocol. */
+/** Reports that a Service is announced from here, or why it no longer is, for each protocol. */
 function reportAnnouncement(state: SpeakerState, key: string, pools: PoolIndex, effects: SpeakerEffect[]): void {
   const { services, status } = state;
   const before = status.announcements.get(key) ?? [];
@@ -61,8 +61,8 @@ function reportAnnounced(
 }
 
 /**
- * That no node may announce a Service, when it comes to that: the speaker reports it that would own its address if every node with a
- * speaker could, so that it is reported once.
+ * Reports that no node may announce a Service. The speaker that would own its address if every node with a speaker could reports it, so
+ * that it is reported once.
  */
 function reportObstacle(state: SpeakerState, key: string, effects: SpeakerEffect[]): void {
   const { node, services, members, status } = state;

@@ -6,7 +6,7 @@ import type { SpeakerEffect } from "./effects.ts";
 import { allPlacements } from "./placements.ts";
 import type { SpeakerState } from "./state.ts";
 
-// Until then others wait for what a new Service is at this node. Longer than it takes to connect again.
+// Until then others leave a new Service to this node. Longer than it takes to connect again.
 const behindAfterMs: Millis = 2_000;
 // Longer than a restart of the API server, and than all of them in turn behind one address: until then it keeps its `Local` Services.
 const oldAfterMs: Millis = 60_000;

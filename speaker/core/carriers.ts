@@ -78,7 +78,7 @@ export function ownReachability(
   return { answers: able.length > 0, interfaces: reported };
 }
 
-/** Of hosts on the LAN: not that of an address alone, nor fe80::/10, in which every interface is. */
+/** Subnets of hosts on the LAN: without the subnet of an address alone, and without fe80::/10, in which every interface is. */
 function subnetsOf(addresses: readonly string[]): Prefix[] {
   const prefixes = addresses.flatMap((text) => parsePrefix(text) ?? []);
   const useful = prefixes.filter(({ address, length }) => length < address.bits && !isLinkLocal(address));

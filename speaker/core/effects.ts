@@ -82,11 +82,11 @@ export interface BgpPeers {
 }
 
 export type GossipEffect =
-  /** Report this of this node to all others, in place of what was reported under the same keys before. */
+  /** Report these entries of this node to all others; they replace earlier entries under the same keys. */
   | { readonly type: "setGossip"; readonly entries: readonly OwnEntry[] }
   /** The node's reports are of no use any more. */
   | { readonly type: "forgetGossip"; readonly node: string }
-  /** Some of what the member has reported may not have arrived here: exchange all gossip with it. */
+  /** Some reports of the member may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };
 
 /** How long something took, as this node has seen it. */

@@ -36,7 +36,7 @@ export interface TestedAddress {
   readonly address: Address;
   readonly owner: string;
   readonly port: number | undefined;
-  /** Of this node. */
+  /** Interface of this node. */
   readonly interface: string;
   readonly answer: WireAnswer;
 }
@@ -67,7 +67,7 @@ export type ClusterEvent =
 
 export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting" | "taints" | "flannelAddresses">;
 
-/** Which speakers there are, by their ring or by the readiness of their Pods, and what they report of themselves. */
+/** The speakers, by their ring or by the readiness of their Pods, and their reports about themselves. */
 export type MemberEvents =
   | {
       readonly type: "members";
@@ -78,15 +78,15 @@ export type MemberEvents =
       /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
       readonly isSynced: boolean;
     }
-  /** Something happened to one member of the ring. Of this node's own there is one when it is on the ring. */
+  /** A member of the ring has changed. This node's own event comes when it is on the ring. */
   | {
       readonly type: "member";
       readonly change: "joined" | "updated" | "suspected" | "refuted" | "failed" | "left";
       readonly node: string;
       readonly incarnation: number;
-      /** Which process of the node it is: see `GossipStore`. Undefined for a member that sends no gossip. */
+      /** The process of the node: see `GossipStore`. Undefined for a member that sends no gossip. */
       readonly life: number | undefined;
-      /** Of its interfaces that announce; undefined for a member that does not publish them. */
+      /** MAC addresses of its interfaces that announce; undefined for a member that does not publish them. */
       readonly macs: readonly string[] | undefined;
       /** Why it was suspected or failed, as the ring has it; what is recorded tells it. Decides nothing. */
       readonly evidence?: EvidenceView | undefined;

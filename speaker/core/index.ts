@@ -1,6 +1,6 @@
 /**
- * What a speaker announces, and why: one state machine, run by `CoreRunner`. Drivers deliver `SpeakerEvent`s and carry out `SpeakerEffect`s;
- * whoever looks at the state does so by `SpeakerView`. Times are `Clock` milliseconds.
+ * Decides what a speaker announces, and why: one state machine, run by `CoreRunner`. Drivers deliver `SpeakerEvent`s and carry out
+ * `SpeakerEffect`s; readers of the state use `SpeakerView`. Times are `Clock` milliseconds.
  */
 export type { BgpPeers, SpeakerEffect } from "./effects.ts";
 export type { ClusterEvent, MemberEvents, SpeakerEvent } from "./events.ts";

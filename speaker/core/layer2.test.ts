@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Bench, pools, x } from "../testing/speaker-bench.ts";
 
-/** The only speaker, which owns whatever has an owner. */
+/** The only speaker, which owns all addresses that have an owner. */
 function alone(): Bench {
   const bench = new Bench("node1");
   bench.membersChanged(["node1"]);

@@ -28,7 +28,9 @@ export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): 
   return place(address, holders, nodes, before, rule, reported);
 }
 
-/** This node is the owner of an address, or no longer, by whichever protocol: on the wire, and on the NIC where it belongs there. */
+/**
+ * This node becomes or stops being the owner of an address, with any protocol: on the wire, and on the NIC if the address belongs there.
+ */
 export function applyOwner(state: SpeakerState, change: PlacementChange, now: Millis, effects: SpeakerEffect[]): void {
   const { node } = state;
   const { address, pool, before, placed } = change;
@@ -52,8 +54,8 @@ function takenOver({ members }: SpeakerState, address: Address, from: string, no
 }
 
 /**
- * Others took this node for dead, and may have announced what it has: it is announced again. Not what stays where it is:
- * whoever announced that as well owns it too, and of these the one that keeps it reannounces it when the others have yielded.
+ * Others took this node for dead, and may have announced its addresses: it announces them again. Sticky addresses are left out: another
+ * node that announced one owns it too, and the one of them that keeps it reannounces it when the others have yielded.
  */
 export function reannounceAll(
   state: SpeakerState,

@@ -9,7 +9,7 @@ import type { MacTable, MissingMember, SpeakerState } from "./state.ts";
 const settledMs: Millis = 10_000;
 const suspectedUncertainty = 0x8000;
 const maxLostUncertainty = 0x7fff;
-// As long as announcements are repeated.
+// The time for which announcements are repeated.
 const reclaimEveryMs: Millis = 5_000;
 // Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodesOfMacs = 5_000;
@@ -50,7 +50,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   return noChanges;
 }
 
-/** There is no such node any more. One that is a member lives, whatever the API has. */
+/** The node no longer exists. A node that is a member lives, even if the API does not have it. */
 export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
   const { members } = state;
   if (members.active.includes(node)) {

@@ -16,7 +16,7 @@ export function withoutServices({ services }: SpeakerState, interfaces: readonly
   return interfaces.map((one) => (one.addresses.every(isOwn) ? one : { ...one, addresses: one.addresses.filter(isOwn) }));
 }
 
-/** Takes in what the interfaces are now. @returns whether this node is in other subnets than before, or by other interfaces */
+/** Takes in the present interfaces. @returns whether this node is in other subnets than before, or by other interfaces */
 export function updateReachability(state: SpeakerState, now: Millis): boolean {
   const { carriers, ownedPools, kernel } = state;
   const before = carriers.reachability;

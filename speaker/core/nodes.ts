@@ -71,7 +71,7 @@ export function reachabilityChanged(state: SpeakerState): Pool[] {
   return changed;
 }
 
-/** The nodes with a speaker, by what they may do for the pool. */
+/** The nodes with a speaker, by their rights in the pool. */
 export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
   const { active } = state.members;
   const known = state.nodes.pools.get(pool);

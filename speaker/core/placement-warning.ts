@@ -20,8 +20,8 @@ export function checkPlacement({ ownedPools, members, status }: SpeakerState, ef
 }
 
 /**
- * Why l2-placement of pools is not in effect; undefined where they are. Where an address stays, and who is in which subnet, speakers only
- * know by gossip. One that sends none elects by hash among all, so that the others have to as well.
+ * Why the l2-placement of pools is not in effect; undefined if it is. Speakers know only by gossip where an address stays, and which
+ * nodes are in which subnet. A speaker without gossip elects by hash among all, so that the others have to as well.
  */
 export function placementProblem(
   pools: readonly Pick<Pool, "name" | "l2Placement">[],

@@ -15,7 +15,7 @@ export interface Placing {
   readonly before: AddressPlacement | undefined;
 }
 
-/** How one protocol placed an address before, and does now; or where its owner was, and is, by whichever protocol. */
+/** The former and the present placement of an address by one protocol; or its former and present owner, with any protocol. */
 export interface PlacementChange {
   readonly address: Address;
   /** The address's; undefined where it is in none. */

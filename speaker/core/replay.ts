@@ -49,7 +49,7 @@ function describe(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
 const maxAdvertised = 1_024;
 const recordedAdvertised = new WeakMap<Advertised, Plain>(); // Thousands of routes have the same one.
 
-/** Of one with very many communities or peers a digest, by which it is told from others. */
+/** Routes with very many communities or peers are recorded as a digest, which tells it from others. */
 function recordAdvertised(advertised: Advertised): Plain {
   const known = recordedAdvertised.get(advertised);
   if (known !== undefined) return known;

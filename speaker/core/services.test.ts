@@ -22,7 +22,7 @@ function endpointsOf(services: Services) {
   return holder.endpoints.toSorted((a, b) => String(a.nodeName).localeCompare(String(b.nodeName)));
 }
 
-/** As the API has it, with an endpoint on each of these nodes. */
+/** A slice from the API, with an endpoint on each of these nodes. */
 function slice(
   name: string,
   service: string,

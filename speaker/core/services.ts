@@ -30,7 +30,7 @@ export interface ServiceRow {
   readonly addresses: readonly Address[];
 }
 
-/** A Service with an address, for whoever knows the pools. */
+/** A Service with an address, for callers that know the pools. */
 export interface ServiceOnAddress extends Omit<Holder, "isAllowed" | "goesWith"> {
   /** All its addresses. */
   readonly addresses: readonly Address[];
@@ -85,7 +85,7 @@ export function holderKeys(services: Services, address: string): readonly string
   return services.holders.get(address) ?? [];
 }
 
-/** The Services with these keys, for whoever knows the pools. */
+/** The Services with these keys, for callers that know the pools. */
 export function holdersWith(services: Services, keys: readonly string[]): readonly ServiceOnAddress[] {
   return keys.flatMap((key) => {
     const service = services.rows.get(key)?.service;

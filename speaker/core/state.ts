@@ -67,10 +67,10 @@ export interface WireFault {
 export interface ApiView {
   /** Since when it does not see what changes; Infinity while it does. */
   lostSince: Millis;
-  /** As the others know it. */
+  /** This node's view as the others know it. */
   view: View;
   readonly oldElsewhere: Set<string>; // other nodes that report an old view
-  /** The others are to know what this node announces. */
+  /** Whether the others have to know this node's announcements. */
   isReporting: boolean;
   /** When the next of these is decided. */
   dueAt: Millis;
@@ -158,7 +158,7 @@ export interface Sticky {
 export interface BgpPools {
   readonly advertisements: Map<Pool, PoolAdvertisements>; // those that were asked for
   readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
-  /** Of this node. */
+  /** Peers of this node. */
   peers: readonly NodePeer[];
   /** This node is cordoned or about to go. */
   isDraining: boolean;
@@ -320,7 +320,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
   };
 }
 
-/** How the address is placed where it has an owner, by whichever protocol. @param address as text */
+/** The placement of an address that has an owner, with any protocol. @param address as text */
 export function ownedPlacement({ placements }: Pick<SpeakerState, "placements">, address: string): AddressPlacement | undefined {
   return placements.get(address)?.find(({ isOwned }) => isOwned);
 }

@@ -30,13 +30,13 @@ export class SpeakerView {
     return this.#state.node;
   }
 
-  /** What the core was made with. */
+  /** Options with which the core was made. */
   get options(): SpeakerOptions {
     const { node, ignoreExcludeLabel, members } = this.#state;
     return { node, ignoreExcludeLabel, hasRing: members.gossip !== undefined };
   }
 
-  /** Of the configuration in force, in its order; none before there is one. */
+  /** Pools of the configuration in force, in its order; empty without a configuration. */
   get pools(): readonly Pool[] {
     return this.#state.config?.config.pools ?? [];
   }
@@ -45,7 +45,7 @@ export class SpeakerView {
     return this.#state.config?.pools.find(address);
   }
 
-  /** Keys of Services of type LoadBalancer among `keys`, or among all; undefined for each other one, so that whoever asks can pause. */
+  /** Keys of Services of type LoadBalancer among `keys`, or among all; undefined for each other one, so that the caller can pause. */
   *loadBalancers(keys: Iterable<string> = this.#state.services.rows.keys()): Iterable<string | undefined> {
     for (const key of keys) yield this.#state.services.rows.get(key)?.service.type === "LoadBalancer" ? key : undefined;
   }
@@ -74,7 +74,7 @@ export class SpeakerView {
     return this.#state.placements.values();
   }
 
-  /** The addresses of which this node is the owner, with their pools; undefined for each other one, so that whoever asks can pause. */
+  /** The addresses of which this node is the owner, with their pools; undefined for each other one, so that the caller can pause. */
   *announcedAsOwner(): Iterable<{ readonly address: Address; readonly pool: string } | undefined> {
     for (const placement of allPlacements(this.#state)) {
       const { address, pool, isOwned } = placement;
@@ -117,7 +117,7 @@ export class SpeakerView {
     return this.#state.members.gossip?.reachability(this.#state.node);
   }
 
-  /** What flannel takes for addresses of this node. */
+  /** Addresses that flannel takes for this node's own. */
   get flannelAddresses(): readonly string[] {
     return this.#state.nodes.flannelAddresses;
   }
@@ -136,7 +136,7 @@ export class SpeakerView {
     return viewAgeSeconds(this.#state, now);
   }
 
-  /** All that is the case with this node, the worst first. */
+  /** All verdicts on this node, the worst first. */
   nodeVerdicts(facts: NodeFacts): readonly Verdict[] {
     return nodeVerdicts(this.#state, facts);
   }
@@ -150,7 +150,7 @@ export class SpeakerView {
     return currentConflicts(this.#state).map(describeConflict);
   }
 
-  /** Those that were reported. */
+  /** Conflicts that were reported. */
   reportedConflicts(): readonly Conflict[] {
     return currentConflicts(this.#state).filter((conflict) => wasReported(this.#state, conflict));
   }
@@ -165,7 +165,7 @@ export class SpeakerView {
     return wireTest(this.#state, placement);
   }
 
-  /** What failed on the wire and is to be tried again soon. */
+  /** Failed tests on the wire that are to be repeated soon. */
   openFaults(): readonly WireTest[] {
     return openFaults(this.#state);
   }

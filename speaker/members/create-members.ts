@@ -21,7 +21,7 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
   readonly values: RingFlags;
   /** Why there is no ring: see `whyNoRing`. */
   readonly noRing: string | undefined;
-  /** Of this node. */
+  /** Interfaces of this node. */
   readonly interfaces: readonly InterfaceState[];
   /** It gets the ring's keys. */
   readonly layer2: Pick<Layer2, "setKeys">;

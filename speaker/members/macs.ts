@@ -4,8 +4,8 @@ import { formatMac, macBytes, macLength, parseMac } from "#pkg/net";
 const maxMacs = 8;
 
 /**
- * The MAC addresses that a node publishes to the others, as `MetadataKey.macs` has them: of the interfaces that announce, at most eight. Those
- * in subnets come first: next to them a node may have a hundred that lead to its own Pods.
+ * The MAC addresses that a node publishes to the others, in the form of `MetadataKey.macs`: of the interfaces that announce, at most eight.
+ * Interfaces in subnets come first: next to them a node may have a hundred that lead to its own Pods.
  */
 export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
   const answering = interfaces.filter(({ status }) => status === "answering");

@@ -1,7 +1,7 @@
 import type { OwnEntry } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 
-/** Which nodes have a working speaker: the ones that may own addresses. */
+/** The nodes that have a working speaker: they may own addresses. */
 export interface Members extends AsyncDisposable {
   /** To be called once this node could own addresses: from then on others may count on it. */
   start(): void;
@@ -13,7 +13,7 @@ export interface Members extends AsyncDisposable {
   readonly lossy: readonly string[];
   /** All of this node's: the others know by their MAC addresses whose frames they see. */
   setInterfaces(interfaces: readonly InterfaceState[]): void;
-  /** Reports this of this node to the others, in place of what was reported under the same keys before. */
+  /** Reports these entries of this node to the others; they replace earlier entries under the same keys. */
   setGossip(entries: readonly OwnEntry[]): void;
   /** Forgets what a node has reported that will not be back. */
   forgetGossip(node: string): void;

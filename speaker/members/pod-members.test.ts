@@ -24,7 +24,7 @@ for (const { name, pods, want } of cases) {
   });
 }
 
-/** Members by Pods of which the test tells, and what was emitted. */
+/** Members by the test's Pods, and the emitted events. */
 function follow() {
   const cluster = new FakeCluster();
   const seen: string[] = [];

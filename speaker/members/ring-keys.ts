@@ -7,7 +7,7 @@ import { type MemberlistThread, metallbKey } from "#pkg/memberlist";
 
 export interface RingKeysOptions {
   readonly memberlist: Pick<MemberlistThread, "setKeys" | "members">;
-  /** Which proves by the ring's key what this node announces. */
+  /** The thread that proves this node's announcements by the ring's key. */
   readonly layer2: Pick<Layer2, "setKeys">;
   /** How the other members see what changes in the API. */
   readonly gossip: Pick<GossipState, "view"> | undefined;
@@ -35,7 +35,8 @@ const keyName = "secretkey";
 const oldKeyName = "secretkey-old";
 // By then every speaker whose view of the API is fresh accepts the new key.
 const useAfterMs: Millis = 10_000;
-// One whose view is not could read nothing of the others and take them for dead. They wait for it for so long, and look so often.
+// A member whose view is not current could read nothing of the others and take them for dead. They wait for it for this long, and look this
+// often.
 const awaitStaleMs: Millis = 10 * 60_000;
 const lookEveryMs: Millis = 1_000;
 // A speaker whose view of the API is older than that is cut off until it sees the Secret again.

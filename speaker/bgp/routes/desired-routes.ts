@@ -79,7 +79,7 @@ export class DesiredRoutes {
 
   #settle(row: Row): void {
     const before = row.advertised;
-    row.advertised = this.#resolve(row).slice(); // Of just its size: `flatMap` leaves room for 16 more.
+    row.advertised = this.#resolve(row).slice(); // An array of just its size: `flatMap` leaves room for 16 more.
     this.#pass(row.prefix, row.advertised, before);
     for (const { attributes } of before) this.#attributes.release(attributes);
     if (row.shares.length === 0) this.#rows.delete(row.prefix.toString());

@@ -147,7 +147,7 @@ const frames = fc.array(
 );
 type Frame = typeof frames extends fc.Arbitrary<readonly (infer One)[]> ? One : never;
 
-/** Sends the frames, and answers every probe in the name of whom it goes to. @returns how long the address was announced by nobody */
+/** Sends the frames, and answers every probe in the name of its target. @returns how long nobody announced the address */
 function attack(bench: ConflictBench, sequence: readonly Frame[]): number {
   let silent = 0;
   const advance = (wait: number): void => {

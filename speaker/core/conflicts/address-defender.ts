@@ -31,8 +31,8 @@ export interface Conflict extends Rival {
   readonly address: Address;
 }
 
-// So often this node has another speaker that keeps an address prove it, and less often where many do, because the ring is cut: in the end it answers
-// again within 6 s of when that one does no longer.
+// This node asks another speaker that keeps an address for a proof this often, and less often for many addresses, because the ring is cut.
+// In the end it answers again within 6 s after that speaker has stopped.
 const minProbeInterval: Millis = 1_000;
 const maxProbeInterval: Millis = 3_000;
 const maxProbesPerSecond = 500;

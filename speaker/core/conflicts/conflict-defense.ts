@@ -44,7 +44,7 @@ const defendEvery: Millis = 10_000;
 const graceOfActive: Millis = 2_000;
 const graceOfLost: Millis = 300;
 const answerWithin: Millis = 200;
-// Of one that keeps the address and does not answer.
+// Interval of probes of a node that keeps the address and does not answer.
 const retryEvery: Millis = 1_000;
 // Gossip reaches all members within a second, and the answer comes back the same way.
 const sayWithin: Millis = 3_000;
@@ -54,7 +54,7 @@ const askEvery: Millis = 60_000;
 const announceEvery: Millis = 5_000;
 const maxUnanswered = 3;
 const forgetAfter: Millis = 10_000;
-// An occupied address is probed again, whatever becomes of the ConfigMap that says so.
+// Interval at which an occupied address is probed again, also after its entry in the ConfigMap has changed.
 const reprobeEvery: Millis = 60_000;
 
 export type DefenseEvent =

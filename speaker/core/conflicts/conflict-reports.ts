@@ -30,7 +30,7 @@ export function reportBegan(state: SpeakerState, conflict: Conflict, now: Millis
   record(state, conflict, "Warning", "addressConflict", message, effects);
 }
 
-/** Of one whose beginning was reported. */
+/** Reports the end of a conflict whose beginning was reported. */
 export function reportEnded(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
   if (!state.conflicts.reports.began.delete(keyOf(conflict))) return;
   const fields = { event: "addressConflictEnded", ...fieldsOf(conflict) };
@@ -59,13 +59,13 @@ export function occupiedVerdict(
   return verdict("service", "addressOccupied", { message, evidence });
 }
 
-/** A host that probes first takes no for an answer: nothing is wrong, but whoever looks for it finds this line. */
+/** A host that probes first accepts a refusal: nothing is wrong, but a person who looks for it finds this line. */
 export function reportWanted(conflict: Conflict, effects: SpeakerEffect[]): void {
   const fields = { event: "addressWanted", ...fieldsOf(conflict) };
   effects.push({ type: "log", level: "debug", message: "a host probed an address of this node", fields });
 }
 
-/** As `/v1/conflicts` has it. */
+/** The conflict's form in `/v1/conflicts`. */
 export function describeConflict({ address, mac, node, interface: name, ownMac, followed, answersForMany }: Conflict) {
   const other = { mac, ...(node !== undefined && { node }), ...(answersForMany && { answersForMany }) };
   return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };

@@ -13,7 +13,7 @@ const maxOfOneHost = 3;
 const maxOfPool = 16;
 const window: Millis = 600_000;
 
-/** Whether this foreign host, or the hosts of the pool together, answer for so many addresses that the answer keeps none back. */
+/** Whether this foreign host, or the hosts of the pool together, answer for so many addresses that the answer keeps no address back. */
 export function answersForMany(
   state: SpeakerState,
   { address, defense }: DefendedAddress,
@@ -21,7 +21,7 @@ export function answersForMany(
   now: Millis,
 ): boolean {
   if (isOccupantOfMany(state, address, mac)) return true;
-  // Once it is announced nothing more is held back, and what was said of the conflict stays.
+  // Once it is announced nothing more is held back, and earlier reports of the conflict stay.
   if (defense.stage !== "probing") return !defense.isQuarantined && defense.rivals.get(mac)?.sighting.answersForMany === true;
   const isHeldBack = defense.isQuarantined || defense.occupiedBy !== undefined;
   return !isHeldBack && !mayHoldBack(state, address, now);

@@ -157,7 +157,7 @@ test("an address whose entry somebody prunes is probed at once, and announced un
     if (answers) bench.sight("foreign", "uses");
     bench.clock.advanceBy(10_000);
     assert.equal(bench.take().includes(`announce ${x}`), !answers);
-    // The controller is to know that the host is still there, and whoever looks; it was reported before.
+    // The controller and people have to know that the host is still there; it was reported before.
     assert.deepEqual([bench.written.length, bench.reported], [answers ? 2 : 1, ["occupied foreign"]]);
   }
 });

@@ -127,7 +127,7 @@ function canProbe(state: SpeakerState, node: string, pool: Pool | undefined): bo
   return typeof reachability === "string" || reachability.answers;
 }
 
-/** Of its own interfaces this node knows without a ring, too. */
+/** This node knows its own interfaces without a ring, too. */
 function knownReachability(state: SpeakerState, node: string): KnownReachability {
   return node === state.node ? state.carriers.reachability : reachabilityOf(state, node);
 }

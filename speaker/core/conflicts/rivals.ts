@@ -26,7 +26,7 @@ export interface Sighting {
   readonly ownMac: string;
   /** Undefined for a foreign host. */
   readonly by: OtherSpeaker | undefined;
-  /** The host, or all hosts together, answer for so many addresses that answers count no longer: see `held-back.ts`. */
+  /** The host, or all hosts together, answer for so many addresses that answers no longer count: see `held-back.ts`. */
   readonly answersForMany: boolean;
 }
 

@@ -19,7 +19,10 @@ export interface SessionState {
   readonly since: Millis;
   /** State of the peer, in a sentence. */
   readonly message: string;
-  /** As far as this side can tell: what a router makes of a route, it does not say. Undefined for one that the peer is not to have, and without a session. */
+  /**
+   * State of the route as far as this side can tell: a router does not say what it does with a route. Undefined for a route that the peer
+   * is not to have, and without a session.
+   */
   readonly standing: (prefix: Prefix) => RouteStanding | undefined;
   /** Since when routes of the family are not carried by it; undefined where all are. */
   readonly notCarriedSince: (family: Family) => Millis | undefined;
@@ -225,7 +228,7 @@ function routesVerdict(
   });
 }
 
-const maxFacts = 8; // Of sessions: more tell people nothing.
+const maxFacts = 8; // Limit of sessions: more tell people nothing.
 
 /** How the routes stand in the established sessions, and which of these cannot carry one. */
 function routesOfSessions(routes: readonly BgpRoute[], up: readonly string[], sessions: Sessions) {
