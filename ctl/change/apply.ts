@@ -20,17 +20,17 @@ const applyOptions = {
 
 export const apply = clusterCommand({
   name: "apply",
-  summary: "Change the configuration: show what that does, ask, and wait until it is in force everywhere",
+  summary: "Change the configuration: show the effects, ask, and wait until it is in force everywhere",
   usage: "FILE",
   takes: 1,
   isOnce: true,
   options: applyOptions,
-  help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. What
-was in the ConfigMap before is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end
-whether to keep the new configuration, and it is changed back otherwise. One that would be refused is not written. Somebody else's change in
+  help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. The
+former ConfigMap is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end
+whether to keep the new configuration, and it is changed back otherwise. A configuration that would be refused is not written. Somebody else's change in
 the meantime is not overwritten.
 
-Besides what "ingotctl diff" takes it needs the right to update the ConfigMap, or to create it.`,
+Besides the rights for "ingotctl diff" it needs the right to update the ConfigMap, or to create it.`,
   exits:
     "1 also means that the configuration is not valid, would be refused or is not wanted, and 3 that it is not in force everywhere in time.",
   async find(question, { yes, backup, timeout }) {

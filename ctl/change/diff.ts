@@ -6,14 +6,14 @@ export const notValid: Found = { value: { accepted: false }, text: "", unreachab
 
 export const diff = clusterCommand({
   name: "diff",
-  summary: "What a configuration would change in the cluster, before it is applied",
+  summary: "Effects of a configuration on the cluster, before it is applied",
   usage: "FILE",
   takes: 1,
-  help: `Tries a configuration on the cluster as it is now, by the decisions of controller and speakers themselves, and changes nothing. FILE
+  help: `Tries a configuration on the present cluster, by the decisions of controller and speakers themselves, and changes nothing. FILE
 is the text itself or a ConfigMap with it; "-" reads standard input. Shown are: why it would be refused; Services that gain, lose or
 change an address (pool: the same one, from another pool; refused: not what they ask for); pools; BGP sessions that start, end or
 restart; BFD sessions that do, or change; prefixes that routers get, lose or get with other attributes; addresses that other nodes announce.
-Whether Services may be moved to other addresses the ConfigMap in the cluster says, with the annotation ingot.dev/allow-renumber.
+The annotation ingot.dev/allow-renumber of the ConfigMap in the cluster allows Services to be moved to other addresses.
 
 Besides pods/portforward it takes the rights to list Pods, Services, EndpointSlices and Nodes, and to get the ConfigMaps of the system
 namespace.`,

@@ -13,20 +13,20 @@ import { drained } from "./drain.ts";
 
 export const simulate = clusterCommand({
   name: "simulate",
-  summary: "What the loss or the drain of nodes would do, or another configuration",
+  summary: "Effects of the loss or the drain of nodes, or of another configuration",
   usage: "lose NODE… | drain NODE… | config FILE",
   takes: "one or more",
   subjects: ["lose", "drain", "config"],
-  help: `Says what would happen, by the decisions of the speakers themselves, and changes nothing:
+  help: `Shows the effects of an event, by the decisions of the speakers themselves, and changes nothing:
 
   lose NODE…    the nodes fail, with their speakers and all Pods
-  drain NODE…   their Pods are evicted, but for those of DaemonSets: the speaker stays, endpoints go
+  drain NODE…   their Pods are evicted, except Pods of DaemonSets: the speaker stays, endpoints go
   config FILE   as "ingotctl diff FILE"
 
 Shown are Services that would not be announced any more, and why; addresses that other nodes take over; how many addresses each node
-announces then by layer 2; and prefixes that routers have by fewer nodes. Pods that start again elsewhere are not counted in: a Service
-comes back with them. It takes the rights that "ingotctl diff" takes.`,
-  exits: "1 also means that a node is not there, and 3 that a Service would not be announced any more.",
+announces then by layer 2; and prefixes that routers have by fewer nodes. Pods that start again elsewhere are not counted: a Service
+comes back with them. It takes the rights for "ingotctl diff".`,
+  exits: "1 also means that a node does not exist, and 3 that a Service would not be announced any more.",
   async find(question) {
     const [what = "", ...names] = question.args;
     if (what !== "lose" && what !== "drain" && what !== "config")

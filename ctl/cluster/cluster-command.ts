@@ -68,9 +68,9 @@ const namespaceOption = { short: "n", value: "NAME", help: "of Services; the con
 const sharedOptions = { output: formatOption, watch: watchOption, namespace: namespaceOption, ...connectionOptions };
 
 const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
-system namespace. Those that do not answer are named on standard error, and the rest is shown.
+system namespace. Processes that do not answer are named on standard error, and the rest is shown.
 
-The exit status is 0, 1 if what was asked about is not there, 2 if the arguments or the cluster cannot be used, and 3 if some
+The exit status is 0, 1 if the subject does not exist, 2 if the arguments or the cluster cannot be used, and 3 if some
 process did not answer.`;
 
 const watchMs = 2_000;

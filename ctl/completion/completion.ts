@@ -3,7 +3,7 @@ import { scripts } from "./scripts.ts";
 
 const shells = Object.keys(scripts);
 
-const help = `Prints what completes command lines in a shell. To have it from now on:
+const help = `Prints the code that completes command lines in a shell. To have it from now on:
 
   bash  ingotctl completion bash > ~/.local/share/bash-completion/completions/ingotctl
   zsh   ingotctl completion zsh > "\${fpath[1]}/_ingotctl"
@@ -15,7 +15,7 @@ The exit status is 0, or 2 for another shell.`;
 export function completion(others: readonly Command[]): Command {
   const self: Command = command({
     name: "completion",
-    summary: "Print what completes command lines in bash, zsh or fish",
+    summary: "Print the code that completes command lines in bash, zsh or fish",
     usage: shells.join("|"),
     takes: "any",
     subjects: shells,

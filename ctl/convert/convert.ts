@@ -15,7 +15,7 @@ Each FILE holds objects in YAML or JSON: several documents, and Lists as "kubect
 one configuration at once. Without FILE, or with "-", standard input is read. With --cluster, the objects are read from a
 cluster instead, with your own rights.
 
-What the result cannot say is listed in the comment on top of it. Read it, and change the result where it matters.`;
+The comment on top of the result lists settings that it cannot express. Read it, and change the result where it matters.`;
 
 const notes = `Examples:
   kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\
@@ -24,7 +24,7 @@ const notes = `Examples:
   kubectl -n metallb-system get configmap config -o yaml | ingotctl convert > metallb.yaml
   kubectl get eips,bgppeers.network.kubesphere.io,bgpconfs -o yaml | ingotctl convert > config.yaml
 
-The exit status is 0 if the result says all that the source does, 3 if something is lost, 1 if there is no result because
+The exit status is 0 if the result says everything that the source says, 3 if something is lost, 1 if there is no result because
 of problems, which are listed with line and column, and 2 if the arguments or files cannot be used.`;
 
 const options = {

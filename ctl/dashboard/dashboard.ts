@@ -9,7 +9,7 @@ import { pageFiles } from "./bundle.ts";
 import { Collector } from "./collector.ts";
 import { type PageQuestion, serveDashboard } from "./server.ts";
 
-const help = `Serves a page on this machine that shows the cluster as it is now: pools and their addresses, Services, nodes, BGP peers, and what
+const help = `Serves a page on this machine with the present state of the cluster: pools and their addresses, Services, nodes, BGP peers, and
 changes. Prints its address, to be opened in a browser here, and runs until Ctrl-C. The address has a token without which nothing is
 answered; nobody else's page can read it, and nothing is exposed in the cluster.`;
 
@@ -18,11 +18,11 @@ system namespace.
 
 The exit status is 2 if the arguments or the cluster cannot be used.`;
 
-const options = { port: { value: "PORT", help: "of 127.0.0.1; any that is free by default" }, ...connectionOptions };
+const options = { port: { value: "PORT", help: "of 127.0.0.1; any free one by default" }, ...connectionOptions };
 
 export const dashboard = command({
   name: "dashboard",
-  summary: "A page in the browser that shows all of it live",
+  summary: "A page in the browser with a live view",
   usage: "[OPTIONS]",
   takes: 0,
   help,

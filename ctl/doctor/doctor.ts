@@ -10,11 +10,11 @@ import { type DoctorFinding, type Examined, findingsOf } from "./findings.ts";
 
 export const doctor = clusterCommand({
   name: "doctor",
-  summary: "Look for everything that is wrong, the worst first, each with what to do",
+  summary: "Look for problems, the worst first, each with a remedy",
   takes: 0,
   help: `Looks at all processes, their versions and configurations, whether the speakers see each other, every node's settings, BGP
-peers, pools and Services, and lists what is wrong. The same thing in several places is listed once. Errors are what does not
-work, warnings what does not work as it should.`,
+peers, pools and Services, and lists problems. The same problem in several places is listed once. Errors are parts that do not work,
+warnings parts that do not work as they should.`,
   exits: "1 also means that there are errors, and 3 that there are warnings.",
   async find({ processes, api, systemNamespace, screen }) {
     const examined = await examine(processes, await api(), systemNamespace);

@@ -11,12 +11,12 @@ const maxAddresses = 8;
 
 export const history = clusterCommand({
   name: "history",
-  summary: "What happened to an address or Service, when and why",
+  summary: "Events of an address or Service, when and why",
   usage: "SUBJECT",
   takes: 1,
   subjects: ["svc/"],
-  help: `SUBJECT is an IP address, or svc/NAME or svc/NAMESPACE/NAME. Shows in one time line what controller and speakers recorded of it: when
-which node announced it and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
+  help: `SUBJECT is an IP address, or svc/NAME or svc/NAMESPACE/NAME. Shows the records of controller and speakers about it in one time line:
+the nodes that announced it, when, and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
   async find({ processes, args: [subject = ""], namespace, screen }) {
     const about = readSubject(subject, namespace);
     const { moments, unreachable } = await askHistory(processes, about);

@@ -8,7 +8,7 @@ import type { Io } from "../io.ts";
 
 const help = `Runs a recording again: its inputs, one after another, through the same code that decided on them, and compares the decisions.
 A recording that has lost its first inputs has a checkpoint instead: the state that they led to, from which it is run.
-FILE is what /v1/recorder of a controller or speaker answered, such as a file of a support bundle. The cluster is not contacted.`;
+FILE is the answer of /v1/recorder of a controller or speaker, such as a file of a support bundle. The cluster is not contacted.`;
 
 const notes = `Example:
   kubectl -n metallb-system port-forward speaker-x2x9k 7472 &
@@ -19,7 +19,7 @@ its beginning and has no checkpoint that can be used, so that it cannot be run, 
 
 export const replay = command({
   name: "replay",
-  summary: "Run what a process recorded again, and compare its decisions",
+  summary: "Run a recording of a process again, and compare the decisions",
   usage: "[-o text|json] FILE|-",
   takes: 1,
   help,

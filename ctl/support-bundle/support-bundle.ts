@@ -7,7 +7,7 @@ import { type BundleFile, collect } from "./collect.ts";
 
 export const supportBundle = clusterCommand({
   name: "support-bundle",
-  summary: "Collect what helps to find a fault from afar, without secrets",
+  summary: "Collect data that help to find a fault from afar, without secrets",
   usage: "FILE",
   takes: 1,
   isOnce: true,

@@ -11,15 +11,15 @@ import { checkKubeProxy, checkPorts } from "./checks/node.ts";
 import { checkPodSecurityPolicies } from "./checks/pod-security-policies.ts";
 import { argumentsOf, type ClusterView, type Raw, type Reader, readView, templateOf, type Unread } from "./view.ts";
 
-const help = `Looks at a cluster with MetalLB, and says what would be different, or in the way, if Ingot took its place. It only reads, with
-your own rights; what it may not read it names, and leaves out.`;
+const help = `Looks at a cluster with MetalLB, and lists differences and obstacles for Ingot in its place. It only reads, with your own
+rights; it names objects that it may not read, and leaves them out.`;
 
 const notes = `It looks at the ConfigMap (errors, and fields that mean something else than to MetalLB 0.12), Services (load balancer class,
 addresses that would not be kept), MetalLB's Deployment and DaemonSet, ports of other Pods on the nodes, kube-proxy, other
 load balancers for the classes that Ingot is going to serve, custom resources and webhooks of MetalLB's, PodSecurityPolicies,
 and Prometheus rules.
 
-The exit status is 0 if nothing needs your attention, 1 if there is an error, which is to be solved first, 3 if there are only
+The exit status is 0 if nothing needs your attention, 1 if there is an error, which you have to solve first, 3 if there are only
 warnings or something could not be read, and 2 if the arguments are wrong or the cluster cannot be reached.
 
 The JSON is one object:
@@ -30,9 +30,9 @@ The JSON is one object:
 `;
 
 const options = {
-  check: { help: "is required: nothing else is done by this command" },
+  check: { help: "is required: this command does nothing else" },
   namespace: { short: "n", value: "NAME", help: "of MetalLB; metallb-system by default" },
-  "lb-class": { value: "NAME", help: "the load balancer class that Ingot is going to serve, as its flag of that name" },
+  "lb-class": { value: "NAME", help: "the load balancer class that Ingot is going to serve, like its flag of that name" },
   "lb-class-default": { help: "with --lb-class: Services without a class too" },
   kubeconfig: { value: "FILE", help: "by default as kubectl finds it" },
   context: { value: "NAME", help: "of the kubeconfig; by default the current one" },

@@ -34,7 +34,7 @@ The JSON is one object:
                           "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
-Lines and columns count from 1. "addresses" is how many can be assigned: a number up to 2^53-1, above that a
+Lines and columns count from 1. "addresses" is the number of addresses that can be assigned: a number up to 2^53-1, above that a
 decimal string. "peerAsn" is a number or "external". "summary" is null if the configuration is not valid.`;
 
 export const validate = command({

@@ -15,7 +15,7 @@ import { relatedProblems } from "./related.ts";
 
 export const explain = clusterCommand({
   name: "explain",
-  summary: "What is the case with a Service, address, node, peer, pool or the configuration, why, and what to do",
+  summary: "State of a Service, address, node, peer, pool or the configuration, its reason, and the remedy",
   usage: "SUBJECT",
   takes: 1,
   subjects: ["svc/", "node/", "peer/", "pool/", "config"],
@@ -26,9 +26,9 @@ export const explain = clusterCommand({
   node/NAME                      a node, by its speaker
   peer/NAME                      a BGP peer by its name, address or key, as each node sees it
   pool/NAME                      a pool
-  config                         the configuration, by each process that has another verdict on it than the first
+  config                         the configuration, by the first process, and by each process with another verdict on it
 
-With a Service come what is wrong with the nodes that announce it, with its pool and, by BGP, with their peers.`,
+With a Service come the problems of the nodes that announce it, of its pool and, by BGP, of their peers.`,
   async find({ processes, namespace, args: [subject = ""], screen, now }) {
     const { explained, unreachable, none } = await explainSubject(processes, subject, namespace);
     const text =

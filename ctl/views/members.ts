@@ -5,9 +5,9 @@ import { askAll } from "../cluster/processes.ts";
 
 export const members = clusterCommand({
   name: "members",
-  summary: "Which speakers see which others",
+  summary: "Speakers, and the others that each sees",
   takes: 0,
-  help: "Lists for each speaker how many others it sees, and whom it does not see that answers here.",
+  help: "Lists for each speaker the number of others that it sees, and speakers that answer here and that it does not see.",
   async find({ processes, screen }) {
     const { answers, unreachable } = await askAll<MembersAnswer>(processes, "/v1/members", "speaker");
     const known = answers.map(({ target }) => target.node);

@@ -6,9 +6,9 @@ import { askAll } from "../cluster/processes.ts";
 
 export const nodes = clusterCommand({
   name: "nodes",
-  summary: "Nodes with a speaker, and what is wrong with their settings",
+  summary: "Nodes with a speaker, and problems of their settings",
   takes: 0,
-  help: "Lists what each speaker finds about its node, the worst first.",
+  help: "Lists each speaker's verdicts on its node, the worst first.",
   async find({ processes, screen, now }) {
     const { answers, unreachable } = await askAll<NodeAnswer>(processes, "/v1/node", "speaker");
     const all = answers.map(({ body: { node, verdicts } }) => ({ node, verdicts })).sort((a, b) => (a.node < b.node ? -1 : 1));

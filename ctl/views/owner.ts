@@ -23,10 +23,10 @@ function whyNobody(address: string, holders: readonly MergedService<BriefVerdict
 
 export const owner = clusterCommand({
   name: "owner",
-  summary: "Which nodes announce an address",
+  summary: "Nodes that announce an address",
   usage: "ADDRESS",
   takes: 1,
-  help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node. Where none does, it prints nothing, and says
+  help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node. If no node does, it prints nothing, and says
 why on standard error.`,
   exits: "1 also means that no node announces the address.",
   async find({ processes, args: [text = ""] }) {

@@ -16,7 +16,7 @@ export const pools = clusterCommand({
   name: "pools",
   summary: "Pools, how full they are and whether they can be announced",
   takes: 0,
-  help: "Lists the pools of the configuration in force, in its order. The worst of what controller and speakers say is shown.",
+  help: "Lists the pools of the configuration in force, in its order. The worst verdict of controller and speakers is shown.",
   async find({ processes, screen, now, format }) {
     const { pools: all, unreachable } = await askPools(processes);
     const heading = ["POOL", "PROTOCOL", "IN-USE", "TOTAL", "STATE", "SINCE", "CAUSE", ...(format === "wide" ? ["MESSAGE"] : [])];

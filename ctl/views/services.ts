@@ -12,7 +12,7 @@ export const services = clusterCommand({
   takes: 0,
   options: {
     "all-namespaces": { short: "A", help: "Services of all namespaces" },
-    problems: { help: "only what is not well" },
+    problems: { help: "only problems" },
   },
   help: `Lists Services of type LoadBalancer with one verdict each, by the controller and all speakers. The causes are in docs/verdicts.md;
 "ingotctl explain svc/NAME" says more.`,

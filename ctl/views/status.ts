@@ -16,10 +16,10 @@ interface Problem {
 
 export const status = clusterCommand({
   name: "status",
-  summary: "All processes, which configuration they have, and what is wrong",
+  summary: "All processes, their configurations, and problems",
   takes: 0,
-  help: `Lists the processes with the configuration that each has in force, as a hash, and since when, and says who lags behind: all should
-have the same. Then how many Services are in which state, and what is wrong with anything, of many things the first ${maxProblems}.`,
+  help: `Lists the processes, each with a hash of its configuration in force and its date, and names processes that lag behind: all should
+have the same. Then it counts Services by state, and lists problems, at most ${maxProblems}.`,
   async find({ processes, screen, now }) {
     const [{ answers, unreachable: silent }, others, asked] = await Promise.all([
       askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
