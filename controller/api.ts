@@ -16,8 +16,8 @@ export interface ApiOptions {
 }
 
 /**
- * What a controller answers under `/v1`. One that stands by has decided nothing: it says so, and lists nothing.
- * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
+ * Answers of a controller under `/v1`. A standby has decided nothing: it says so, and lists nothing. `?problems` leaves out what is
+ * well, `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
  */
 export function controllerApi({ controller, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);

@@ -7,7 +7,7 @@ import type { ControllerMetrics } from "./metrics.ts";
 import type { NetboxKeeper } from "./netbox/netbox-keeper.ts";
 import type { StatusKeeper } from "./status/status-keeper.ts";
 
-/** What carries out the core's effects. */
+/** The drivers that carry out the core's effects. */
 export interface Drivers {
   readonly emit: (event: ControllerEvent) => void;
   readonly cluster: Pick<Cluster, "writeIngress">;
@@ -24,7 +24,7 @@ export interface Drivers {
   readonly clock: Clock;
 }
 
-// What is decided in one go between other tasks of the process, such as reading from the API.
+// Limit of decisions in one go between other tasks of the process, such as reading from the API.
 const maxPerTurn = 200;
 const maxTurnMs: Millis = 5;
 

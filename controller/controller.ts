@@ -82,12 +82,12 @@ export class Controller implements AsyncDisposable {
     this.#sources.start();
   }
 
-  /** This controller is the one at work, of all that there are. */
+  /** Makes this controller the one that works. */
   lead(): void {
     this.#runner.dispatch({ type: "lead" });
   }
 
-  /** What has to be seen before the work begins; empty once it can begin. */
+  /** Resources that have to be seen before the work begins; empty once it can begin. */
   get missing(): readonly string[] {
     return this.#sources.missing;
   }
@@ -106,7 +106,7 @@ export class Controller implements AsyncDisposable {
     return this.#report.configuration;
   }
 
-  /** Services of type LoadBalancer with what they hold and what is the case with them; of one, or of all. None before the work began. */
+  /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
   services(only?: string): ReturnType<Report["services"]> {
     return this.#report.services(only);
   }
@@ -117,8 +117,8 @@ export class Controller implements AsyncDisposable {
   }
 
   /**
-   * What another configuration can be tried on, with the labels of namespaces that it asks for, if they come until then; undefined before all has
-   * been seen. A standby knows as much.
+   * The state to try another configuration on, with the labels of namespaces that it asks for, if they come until then; undefined before
+   * everything has been seen. A standby knows as much.
    */
   async trial({ config, namespaceLabels }: ParsedConfig, until: Millis): Promise<Trial | undefined> {
     if (this.missing.length > 0) return undefined;

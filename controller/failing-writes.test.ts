@@ -83,7 +83,7 @@ const failures: readonly { name: string; failure: ApiError | "unanswered"; most:
   {
     name: "what a webhook answers, with Retry-After",
     failure: new ApiError(denied, 503, "ServiceUnavailable", { retryAfterMs: 30_000 }),
-    most: 300, // Of the 200, 16 are written in each turn.
+    most: 300, // 16 of the 200 are written in each turn.
   },
   { name: "nothing at all", failure: "unanswered", most: 6_000 },
 ];

@@ -11,7 +11,7 @@ import { ApiServer, type RequestRecord } from "#e2e/apiserver";
 import { labEnvironment, programFile } from "#e2e/lab";
 import { type Clock, SystemClock } from "#pkg/clock";
 
-// Real processes: what counts is who writes, also after a process stood still, whose timers are all late then.
+// Real processes: the writers count, also after a process stood still, whose timers are all late then.
 const namespace = "metallb-system";
 const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace, name: "ingot-controller" } };
 const service = (name: string) => ({
@@ -31,7 +31,7 @@ const shortLease = "--leader-elect-lease-duration=6s";
 class Replicas implements AsyncDisposable {
   readonly api: ApiServer;
   readonly requests: RequestRecord[] = [];
-  /** What the API does late, since a fault asks for it. */
+  /** Answers that the API delays, because a fault asks for it. */
   readonly late: (() => void)[] = [];
   readonly #directory = mkdtempSync(join(tmpdir(), "ingot-leadership-"));
   readonly #children = new Map<string, ChildProcess>(); // name -> process
@@ -74,7 +74,7 @@ class Replicas implements AsyncDisposable {
     return child;
   }
 
-  /** Who wrote the status of Services since the `from`th request. */
+  /** Writers of the status of Services since the `from`th request. */
   writers(from = 0): string[] {
     return [...new Set(this.statusWrites(from).map(({ user }) => user))].sort();
   }
@@ -105,7 +105,7 @@ class Replicas implements AsyncDisposable {
     return binding;
   }
 
-  /** Who wrote the Lease last. */
+  /** The last writer of the Lease. */
   get holder(): string | undefined {
     const held = (this.api.get(lease)?.spec as { holderIdentity?: string } | undefined)?.holderIdentity;
     return held === undefined || held === "" ? undefined : this.requests.findLast((request) => isLeaseWrite(request))?.user;
@@ -293,7 +293,7 @@ suite("which of two controllers works", { concurrency: 4 }, () => {
     assert.deepEqual(replicas.writers(settled), [replicas.holder]);
   });
 
-  // `update` and no `patch` is what those grant who know what client-go asks for.
+  // Roles written with client-go in mind grant `update` and no `patch`.
   for (const verb of ["patch", "update"])
     test(`two controllers that may get, create and ${verb} the Lease, and not list or watch it, elect one`, {
       timeout: 600_000,
@@ -320,7 +320,7 @@ suite("which of two controllers works", { concurrency: 4 }, () => {
       assert.equal(users.length, new Set(users).size, "nobody asks again for what was refused while the other way works");
     });
 
-  // What the page on operations says of the default timings, with what a busy machine may add.
+  // The default timings as the page on operations states them; a busy machine may add some.
   const documentedTakeOverMs = 5_000;
 
   test("with the timings that it has by default a controller that was killed is replaced in about the time that is documented", {

@@ -6,7 +6,10 @@ import { ApiError } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 
-/** What is asked of the API, which answers each request with the next of these until the last one, for as long as there were not `times`. */
+/**
+ * Requests to the API, which gives each request the next of these answers until the last one, and goes on with it until there were `times`
+ * requests.
+ */
 async function run(answers: readonly ("filled" | "hasData" | number)[], times = 1) {
   const asked: unknown[] = [];
   const logged: string[] = [];

@@ -61,7 +61,7 @@ class Story {
     ])();
   }
 
-  /** Whatever was in the way ends, and time passes until nothing happens any more. */
+  /** Every obstacle ends, and time passes until nothing happens any more. */
   async calm(): Promise<void> {
     this.#endWrites();
     this.#world.cluster.away = false;

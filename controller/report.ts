@@ -4,7 +4,7 @@ import type { Dated } from "#pkg/verdict";
 import type { ConfigKeeper, ConfigStatus } from "./configuration/config-keeper.ts";
 import type { ControllerView } from "./core/index.ts";
 
-/** What the controller says of the configuration, of pools and of Services. */
+/** The controller's report on the configuration, pools and Services. */
 export class Report {
   readonly #view: ControllerView;
   readonly #config: Pick<ConfigKeeper, "status">;

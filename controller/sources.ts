@@ -14,7 +14,7 @@ export interface SourcesOptions {
   readonly emit: (event: ControllerEvent) => void;
 }
 
-/** What the controller follows in the Kubernetes API, delivered to its core. */
+/** Follows objects of the Kubernetes API and delivers them to the core. */
 export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #emit: SourcesOptions["emit"];
@@ -49,7 +49,7 @@ export class Sources implements Disposable {
     this.#informers.start();
   }
 
-  /** What has to be seen before the work begins; empty once it can begin. */
+  /** Resources that have to be seen before the work begins; empty once it can begin. */
   get missing(): readonly string[] {
     return this.#informers.missing;
   }

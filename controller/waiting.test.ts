@@ -15,7 +15,7 @@ function sharing(key: string, ...ports: number[]): ServiceSpec {
 const inPool = (pool: string): ServiceSpec => ({ annotations: { [annotations.pool]: pool } });
 const one = configText("main 10.0.0.0-10.0.0.0");
 
-/** A pool that gives what is reserved, and nothing else to those who do not request it. */
+/** A pool that gives its reservations, and nothing else to Services that do not request it. */
 const keptFor = (holder: string, more = "") =>
   `address-pools: [{name: kept, protocol: layer2, auto-assign: false, addresses: [10.0.0.0/30], reserved: [{addresses: [10.0.0.0/31], ${holder}}]}]\n${more}`;
 

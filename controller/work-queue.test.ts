@@ -321,7 +321,7 @@ test("what takes long is done some milliseconds at a time, with other tasks of t
   assert.deepEqual([started, turns.length], [["a", "b", "c", "d"], 0]);
 });
 
-/** What the thread spends, in µs, on adding keys of so many namespaces again that an outage keeps from being worked on. */
+/** The time in µs that the thread spends on adding keys of this many namespaces again during an outage. */
 async function costOfAddingAgain(namespaces: number): Promise<number> {
   const { queue, clock, run, end } = setUp(8);
   const keys = Array.from({ length: namespaces }, (_, index) => `${index}/a`);

@@ -2,7 +2,9 @@ import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
 import { type Outcome, WorkPlan } from "./core/index.ts";
 
 export interface WorkQueueOptions {
-  /** Must not fail: an error that it throws, or rejects with, is not caught here. What needs no waiting for tells nothing of an outage. */
+  /**
+   * Must not fail: an error that it throws, or rejects with, is not caught here. Work that waits for nothing says nothing about an outage.
+   */
   readonly work: (key: string) => Outcome | Promise<Outcome>;
   /** How many keys may be waited for at once. */
   readonly concurrency: number;
@@ -10,7 +12,7 @@ export interface WorkQueueOptions {
   readonly random: Random;
 }
 
-// What is done in one go between other tasks of the process, such as reading from the API.
+// Limit of work in one go between other tasks of the process, such as reading from the API.
 const maxPerTurn = 200;
 const maxTurnMs: Millis = 5;
 

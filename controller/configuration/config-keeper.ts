@@ -34,7 +34,7 @@ export interface ConfigKeeperOptions {
   readonly namespaces: Pick<Namespaces, "labels" | "whenKnown">;
   readonly emit: (event: KeeperEvent) => void;
   readonly metrics: Pick<KubernetesMetrics, "showConfig">;
-  /** What concerns all Services is done in them, for some hundred in each. */
+  /** Work on all Services is done in portions of some hundred Services. */
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;
   readonly clock: Clock;
@@ -43,7 +43,7 @@ export interface ConfigKeeperOptions {
 
 export interface ConfigStatus extends Dated<Millis> {
   readonly inForce: Config | undefined;
-  /** Since when; undefined while there is none. */
+  /** Since when it is in force; undefined without a configuration. */
   readonly inForceSince: Millis | undefined;
   /** Which version of the ConfigMap this process has seen last; undefined where it has seen none. */
   readonly seen: string | undefined;
@@ -85,7 +85,7 @@ export class ConfigKeeper {
     return this.#live.refused;
   }
 
-  /** What is in force, what is the case with the ConfigMap's, and since when. */
+  /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
   get status(): ConfigStatus {
     const { state } = this.#live;
     const { config } = state.inForce ?? {};

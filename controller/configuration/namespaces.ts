@@ -57,7 +57,7 @@ export class Namespaces implements Disposable {
     this.#informer?.[Symbol.dispose]();
   }
 
-  /** What has been seen stays seen: a right that is taken away later refuses no configuration that is in force. */
+  /** Labels that have been seen stay known: a right that is taken away later refuses no configuration that is in force. */
   #found(state: "known" | "forbidden"): void {
     if (this.#state === state || this.#state === "known") return;
     this.#state = state;

@@ -1,6 +1,6 @@
 import { WorkPlan } from "./queue/work-plan.ts";
 
-// What hides the round trip to the API server; more would only wait there, and be decided on too early.
+// This many writes hide the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;
 
 /** Which Services are to be decided on, and in which order. */

@@ -10,9 +10,9 @@ import type { ControllerState } from "./state.ts";
 const servicesAtOnce = 200;
 
 /**
- * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. Where an address in use is
- * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before. What may be given
- * up for one configuration may be so for the next one, too, where that comes before all is given up.
+ * Addresses may be given from these pools, once all Services have been looked at; until then no Service is decided on. If an address in use
+ * is in no pool, its Service gives it up if it `mayRenumber`; otherwise this throws, which the caller has to rule out before. Addresses
+ * that may be given up for one configuration may be given up for the next one, too, if that comes before all are given up.
  */
 export function configure(state: ControllerState, config: Pick<Config, "pools" | "quotas">, mayRenumber: boolean): void {
   const { pools, agenda, context } = state;

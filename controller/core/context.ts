@@ -3,7 +3,7 @@ import type { EventReason, Service } from "#pkg/k8s";
 import type { Fields } from "#pkg/log";
 import type { ControllerEffect, ReportEffect } from "./effects.ts";
 
-/** What the parts of the core share in a step: its time, chance, and what is to be carried out. */
+/** The shared part of a step: its time, chance, and its effects. */
 export class Context {
   readonly random: Random;
   #now: Millis = 0;
@@ -13,7 +13,7 @@ export class Context {
     this.random = random;
   }
 
-  /** Of the step, or of the last one. */
+  /** Time of the step, or of the last one. */
   get now(): Millis {
     return this.#now;
   }

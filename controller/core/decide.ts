@@ -60,7 +60,7 @@ function allocationChanged(
   const { allocator, occupancy, verdicts } = state;
   const after = allocator.held(key);
   const had = new Set(before?.addresses.map(String));
-  // What is on record was given earlier, as by a backup that the API was restored from.
+  // Recorded addresses were given earlier, for example in a backup that the API was restored from.
   for (const address of after?.addresses ?? [])
     if (!had.delete(`${address}`) && service?.ingress.includes(`${address}`) !== true) occupancy.recent.add(key, address);
   for (const address of had) occupancy.recent.delete(key, address);

@@ -4,7 +4,7 @@ import type { Pool } from "#pkg/config";
 import type { ConfigMap, EventReason, Service } from "#pkg/k8s";
 import type { Fields } from "#pkg/log";
 
-/** What drivers carry out, in this order. */
+/** Actions that drivers carry out, in this order. */
 export type ControllerEffect =
   | KeeperEffect
   | ReportEffect
@@ -26,7 +26,7 @@ export type KeeperEffect =
   | { readonly type: "startConfig" }
   | { readonly type: "judgeConfig"; readonly configMap: ConfigMap | undefined }
   | { readonly type: "readStatus"; readonly configMap: ConfigMap | undefined }
-  /** What is known of namespaces is another. */
+  /** The labels of namespaces have changed. */
   | { readonly type: "judgeNamespaces" }
   /** The Service appeared, changed or went, or holds other addresses. */
   | { readonly type: "judgeService"; readonly service: string }

@@ -5,12 +5,12 @@ import type { TimerEvent } from "#pkg/core";
 import type { ConfigMap, Service } from "#pkg/k8s";
 import type { Occupant } from "#pkg/quarantine";
 
-/** What drivers deliver. */
+/** Events that drivers deliver. */
 export type ControllerEvent =
   | SourceEvent
   | KeeperEvent
   | TimerEvent
-  /** This controller is the one at work, of all that there are. */
+  /** This controller becomes the one that works. */
   | { readonly type: "lead" }
   /** A Service's status was written, or was not. */
   | ({ readonly type: "statusWritten"; readonly service: Service; readonly addresses: readonly string[] } & StatusWrite)
@@ -21,7 +21,7 @@ export type ControllerEvent =
   /** Decide nothing any more. */
   | { readonly type: "stop" };
 
-/** What the Kubernetes API has. */
+/** Objects of the Kubernetes API. */
 export type SourceEvent =
   /** A Service is another one: the configuration is judged with it, before anything is decided on it. */
   | { readonly type: "serviceSeen"; readonly key: string }
@@ -51,7 +51,7 @@ export type SourceEvent =
   /** Namespaces have been seen for the first time, or the server refuses to show them from now on. */
   | { readonly type: "namespacesKnown" };
 
-/** What the keepers of the configuration and of NetBox's records have found. */
+/** Findings of the keepers of the configuration and of NetBox's records. */
 export type KeeperEvent =
   /** Another configuration is in force; it may leave no pool for addresses in use, if it `mayRenumber`. */
   | { readonly type: "config"; readonly config: Pick<Config, "pools" | "quotas">; readonly mayRenumber: boolean }
@@ -69,12 +69,12 @@ export type StatusWrite =
   | { readonly result: "written" | "conflict" | "gone"; readonly tookMs: Millis }
   | { readonly result: "failed"; readonly failure: WriteFailure };
 
-/** What the API server answered, if anything. */
+/** The API server's answer, if it gave one. */
 export interface WriteFailure {
   readonly status: number | undefined;
   readonly reason: string | undefined;
   readonly message: string;
-  /** Of what kept it from answering. */
+  /** The cause of a missing answer. */
   readonly cause: string | undefined;
   readonly retryAfterMs: Millis | undefined;
 }

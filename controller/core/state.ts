@@ -20,13 +20,13 @@ export interface ServiceStore {
   values(): Iterable<Service>;
 }
 
-/** All that a controller has decided. `step` changes it in place: a copy of the tables for each event would cost more than the event itself. */
+/** All decisions of a controller. `step` changes it in place: a copy of the tables for each event would cost more than the event itself. */
 export interface ControllerState {
   readonly context: Context;
   readonly services: ServiceStore;
   readonly allocator: RecordedAllocator;
   readonly agenda: Agenda;
-  /** This controller is the one at work, of all that there are. */
+  /** This controller is the one that works. */
   isLeading: boolean;
   /** It decides: it leads, and has seen all. */
   isWorking: boolean;

@@ -88,7 +88,7 @@ function react(state: ControllerState, event: ControllerEvent): void {
       proceed(state);
       break;
     case "timer":
-      break; // What is due is seen to after each event.
+      break; // Due work follows each event.
     case "stop":
       state.pools.configuring = undefined;
       agenda.plan.close();

@@ -56,7 +56,7 @@ function isKept(service: Service, allocator: Allocator): boolean {
   return recordedAddresses(service).every((address) => held.some((other) => other.equals(address)));
 }
 
-/** Who else holds addresses that the Service has on record: `losers` have them not on their own, or are gone. */
+/** Other holders of addresses that the Service has on record: `losers` do not have them on record, or are gone. */
 function holdersBeside(service: Service, { allocator, services, statuses }: Known) {
   const losers = new Set<string>();
   const others = new Set<string>();

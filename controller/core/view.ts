@@ -60,7 +60,7 @@ export class ControllerView implements Holdings {
     ];
   }
 
-  /** Services of type LoadBalancer with what they hold and what is the case with them; of one, or of all. None before the work began. */
+  /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
   *statuses(only: string | undefined, now: Millis): Iterable<ServiceStatus> {
     const { services, allocator, statuses, verdicts } = this.#state;
     const one = only === undefined ? undefined : services.get(only);
@@ -73,19 +73,19 @@ export class ControllerView implements Holdings {
     }
   }
 
-  /** What is the case with each pool of the configuration in force, in its order. None before the work began. */
+  /** The usage of each pool of the configuration in force, with its verdict, in its order. Empty before the work begins. */
   *pools(): Iterable<PoolUsage & Dated<Millis>> {
     const { allocator, verdicts } = this.#state;
     if (!this.isWorking) return;
     for (const usage of allocator.usage()) yield Object.assign(usage, verdicts.pools.of(usage));
   }
 
-  /** What configurations with these pools can be tried on. A standby knows as much. */
+  /** The state to try configurations with these pools on. A standby knows as much. */
   trial(pools: readonly Pool[]): Omit<AddressState, "config"> {
     const { allocator, occupancy } = this.#state;
     const services = [...this.#state.services.values()];
     const recorded = new Set(services.flatMap((service) => recordedAddresses(service).map(String)));
-    // Who has such an address keeps it, where it does not count yet.
+    // A Service that has such an address keeps it, where it does not count yet.
     const strict = pools.filter(isStrict).flatMap(({ ranges }) => ranges);
     const occupied = heedReported(
       occupancy.reported,

@@ -11,13 +11,13 @@ import type { ControllerView, KeeperEvent } from "../core/index.ts";
 
 export interface NetboxKeeperOptions {
   readonly cluster: Pick<Cluster, "informer">;
-  /** Of the configuration, and of the Secrets that it names. */
+  /** Namespace of the configuration, and of the Secrets that it names. */
   readonly namespace: string;
   readonly view: Pick<ControllerView, "service" | "seen" | "held">;
   readonly emit: (event: KeeperEvent) => void;
   readonly events: Pick<EventRecorder, "record">;
   readonly mayWrite: () => boolean;
-  /** What concerns all Services is done in them, for some hundred in each. */
+  /** Work on all Services is done in portions of some hundred Services. */
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;
   readonly clock: Clock;
@@ -133,7 +133,7 @@ export class NetboxKeeper implements Disposable {
     return { pool, records, view: records.view };
   }
 
-  /** Whoever writes the configuration chooses the URL: a token goes only where its Secret says that it belongs. */
+  /** The writer of the configuration chooses the URL, so a token goes only to the URL in its own Secret. */
   #token({ url, token }: Netbox): string | NoValue {
     const value = this.#secrets.get(token);
     const home = this.#secrets.get({ name: token.name, key: "url" });
@@ -144,7 +144,7 @@ export class NetboxKeeper implements Disposable {
     };
   }
 
-  /** Of several Services on one address the first by name stands for all. */
+  /** The first by name stands for all Services on one address. */
   *#claims({ ranges }: Pool): Generator<undefined, Claim[]> {
     const claims = new Map<string, Claim>();
     let looked = 0;

@@ -16,7 +16,7 @@ import {
 export interface StatusKeeperOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
   readonly namespace: string;
-  /** What is summarized. */
+  /** The state to summarize. */
   readonly of: {
     readonly isWorking: boolean;
     readonly configuration: ConfigurationInForce;
@@ -30,14 +30,14 @@ export interface StatusKeeperOptions {
 }
 
 const servicesAtOnce = 500;
-// What comes together is written together.
+// Changes within this time are written together.
 const gatherMs: Millis = 3_000;
 // Every speaker follows this ConfigMap: a long summary is sent to all of them each time.
 const msPerKiB: Millis = 100;
 const minRetryMs: Millis = 5_000;
 const maxRetryMs: Millis = 300_000;
 
-/** Keeps a summary of what is the case in the ConfigMap `ingot-status`, some seconds late. */
+/** Keeps a summary of the cluster's state in the ConfigMap `ingot-status`, some seconds late. */
 export class StatusKeeper implements Disposable {
   readonly #options: StatusKeeperOptions;
   readonly #alarm: Alarm;
@@ -60,7 +60,7 @@ export class StatusKeeper implements Disposable {
     this.#alarm.setNoLater(Math.max(this.#options.clock.now() + gatherMs, this.#notBefore));
   }
 
-  /** The ConfigMap as it is now: somebody else may have written into it. */
+  /** The present ConfigMap: somebody else may have written into it. */
   seen(data: Readonly<Record<string, string>>): void {
     const isSame = summaryKeys.every((key) => data[key] === this.#recorded[key]);
     this.#recorded = data;

@@ -4,10 +4,10 @@ import { fingerprint } from "#pkg/live-config";
 import { escapeControls } from "#pkg/text";
 import { type Dated, isProblem, type Verdict } from "#pkg/verdict";
 
-// Of all texts together. A ConfigMap may have 1 MiB of data, and the last good configuration is in the same one.
+// Limit of all texts together. A ConfigMap may have 1 MiB of data, and the last good configuration is in the same one.
 export const maxSummaryBytes = 256 << 10;
 const maxDataBytes = (1 << 20) - (8 << 10);
-/** Of Services; how many more there are is said. */
+/** Limit of Services; the summary says how many more there are. */
 export const maxProblems = 1_000;
 const maxPools = 200;
 const maxPeers = 200;
@@ -47,8 +47,8 @@ export function roomBeside(lastGood: string): number {
 }
 
 /**
- * What is the case in the cluster as the controller sees it, for people who read `kubectl get configmap ingot-status -o yaml`: each text is
- * YAML. Lists are cut where they get long, the Services with problems where all would have more than `maxBytes`.
+ * State of the cluster as the controller sees it, for people who read `kubectl get configmap ingot-status -o yaml`: each text is YAML.
+ * Lists are cut where they get long, the Services with problems where all would have more than `maxBytes`.
  * @returns undefined where there is no room even for the rest
  */
 export function summarize(of: Summarized, maxBytes: number): Summary | undefined {

@@ -7,7 +7,7 @@ export interface AdmissionRequest {
   readonly data: Readonly<Record<string, unknown>> | undefined;
   /** Its annotations, as they are to be. */
   readonly annotations: Readonly<Record<string, unknown>>;
-  /** As it is; undefined where there is none. */
+  /** The present data; undefined if the object does not exist. */
   readonly before: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface AdmissionVerdict {
   readonly allowed: boolean;
   /** Why it is not. */
   readonly message?: string;
-  /** What kubectl shows all the same. */
+  /** Warnings that kubectl shows all the same. */
   readonly warnings: readonly string[];
 }
 

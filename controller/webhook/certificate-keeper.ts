@@ -9,9 +9,9 @@ import { reviewPath } from "./review-path.ts";
 export interface CertificateKeeperOptions {
   readonly cluster: Pick<Cluster, "informer" | "writeSecret" | "webhookClients" | "writeWebhookClients">;
   readonly namespace: string;
-  /** Of the Secret, and of the Service by which the API server asks. */
+  /** Name of the Secret, and of the Service by which the API server asks. */
   readonly name: string;
-  /** Of the ValidatingWebhookConfiguration. */
+  /** Name of the ValidatingWebhookConfiguration. */
   readonly configuration: string;
   /** This process is the one that writes. */
   readonly isLeader: () => boolean;

@@ -47,7 +47,7 @@ export class Connections implements Disposable {
     for (const socket of [...this.#open.keys()]) this.#close(socket);
   }
 
-  /** Of the source with most connections, so that none keeps others out. */
+  /** The oldest connection of the source with most of them, so that no source keeps others out. */
   #oldestOfLargest(): Socket | undefined {
     const open = [...this.#open.keys()];
     const largest = sourceOfMost(open.map(({ remoteAddress }) => remoteAddress));

@@ -5,7 +5,7 @@ import { counted, escapeControls, list } from "#pkg/text";
 import { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
 import type { AdmissionRequest, AdmissionVerdict } from "./admission.ts";
 
-/** What a configuration is tried on; `config` is the one in force, undefined where there is none. */
+/** The state to try a configuration on; `config` is the one in force, undefined without one. */
 export type Trial = Omit<AddressState, "config"> & { readonly config: Config | undefined };
 
 /** How long a trial may take: the API server waits for its answer. */
@@ -17,11 +17,11 @@ export interface Time {
 }
 
 export interface ReviewOptions {
-  /** Of the ConfigMap with the configuration. */
+  /** Namespace of the ConfigMap with the configuration. */
   readonly namespace: string;
   readonly configMap: string;
   readonly parse: (text: string) => Promise<ParsedConfig>;
-  /** What the text can be tried on, as far as that is known then; undefined while the process has not seen all of it. */
+  /** The state to try the text on, as far as it is known until then; undefined while the process has not seen all of it. */
   readonly trial: (after: ParsedConfig, until: Millis) => Promise<Trial | undefined>;
 }
 
@@ -30,8 +30,9 @@ const stepsAtOnce = 50;
 const wellAllowed: AdmissionVerdict = { allowed: true, warnings: [] };
 
 /**
- * Judges a change of the ConfigMap: one whose text is not valid is refused, with the messages of `ingotctl validate`; which Services lose or
- * change addresses by it are warnings. Whatever leaves the text as it is may be done in any case, and so may all with other ConfigMaps.
+ * Judges a change of the ConfigMap: one whose text is not valid is refused, with the messages of `ingotctl validate`; which Services lose
+ * or change addresses by it are warnings. A change that leaves the text as it is may be made in any case, and so may all changes of other
+ * ConfigMaps.
  */
 export async function reviewChange(request: AdmissionRequest, options: ReviewOptions, time: Time): Promise<AdmissionVerdict> {
   const { namespace, name, data, annotations, before } = request;
@@ -52,7 +53,7 @@ export async function reviewChange(request: AdmissionRequest, options: ReviewOpt
   return { allowed: true, warnings: [...(await blastRadius(tried, time)), ...shown] };
 }
 
-/** What becomes of Services, in a line for each kind of change. */
+/** The effect on Services, in a line for each kind of change. */
 async function blastRadius(
   tried: { readonly trial: Trial & { readonly config: Config }; readonly after: Config; readonly mayMove: boolean },
   { now, deadline, nextTurn }: Time,

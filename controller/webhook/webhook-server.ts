@@ -37,7 +37,7 @@ export class WebhookServer implements AsyncDisposable {
   readonly #reviews: Tokens;
   #https: HttpsServer | undefined;
   #listener: Server | undefined;
-  #paths: readonly string[] = []; // Of the certificate that is shown, and of the one before: the API server may not know the change yet.
+  #paths: readonly string[] = []; // Paths of the certificate in use, and of the former one: the API server may not know the change yet.
   readonly #reviewing = new SerialQueue();
 
   constructor(options: WebhookServerOptions) {
@@ -118,7 +118,7 @@ export class WebhookServer implements AsyncDisposable {
       const answer = await this.#reviewing.run(() => this.#options.review(asked, deadline));
       end(200, answerReview(asked.uid, answer), "application/json");
     } catch (error) {
-      if (request.destroyed && !request.complete) return; // Whoever asked has gone.
+      if (request.destroyed && !request.complete) return; // The client has gone.
       log.error("cannot answer an admission review", { op: "webhook", error });
       if (!response.headersSent) end(500, "failed\n");
     }

@@ -1,15 +1,16 @@
 import { backOff, type Millis, type Random } from "#pkg/clock";
 
 /**
- * What is tried during an outage, each at its own pace: the key that was added last of those that have not failed so far, these in turn, and
- * those that have failed in turn.
+ * Trials during an outage, each kind at its own pace: the key that was added last among those that have not failed so far, these keys in
+ * turn, and the failed keys in turn.
  */
 export type Trial = "newest" | "first" | "repeated";
 
 // That many keys that fail with no success between are not the fault of one or two of them; fewer wait for themselves alone.
 const minKeys = 5;
 const minPauseMs: Millis = 200;
-// What was added last is the least likely to fail for the reason of those before it. If it does not, its owner has waited for no more than that.
+// The newest key is the least likely to fail for the reason of the keys before it. If it does not, its owner has waited for no more than
+// that.
 const maxPauseMs: Readonly<Record<Trial, Millis>> = { newest: 1_000, first: 2_000, repeated: 5_000 };
 
 /**
@@ -42,7 +43,7 @@ export class Outage {
     this.#trials = { count: count + 1, next: { ...next, [trial]: now + pause } };
   }
 
-  /** What the key needs could not be had. @param until nothing is to be tried before, if that is to come */
+  /** The work on a key failed for want of the API. @param until nothing is to be tried before, if the error says so */
   failed(key: string, now: Millis, until: Millis): void {
     if (this.#failed.size < minKeys) this.#failed.add(key);
     if (this.#failed.size < minKeys) return;
@@ -52,7 +53,7 @@ export class Outage {
     this.#trials = { count, next: { newest: later(next.newest), first: later(next.first), repeated: later(next.repeated) } };
   }
 
-  /** What a key needs could be had. */
+  /** The work on a key succeeded. */
   succeeded(): void {
     this.#failed.clear();
     this.#trials = undefined;

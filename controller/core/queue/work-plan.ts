@@ -22,7 +22,7 @@ const kinds: readonly Kind[] = ["new", "failed", "slow"];
 const trials: readonly Trial[] = ["newest", "first", "repeated"];
 const kindsOf: Readonly<Record<Trial, readonly Kind[]>> = { newest: ["new"], first: ["new"], repeated: ["failed", "slow"] };
 
-/** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
+/** The keys of one namespace, which is the part of a key before its first "/"; keys without a "/" share one. */
 interface Namespace {
   /** Counts up with each key of any namespace that is begun: the lowest has waited longest. */
   turn: number;
@@ -40,7 +40,7 @@ interface Retry {
   readonly isSlow: boolean;
 }
 
-/** Whose key is to be worked on next, and as which trial in an outage. */
+/** The next key to work on, and its kind of trial in an outage. */
 interface Next {
   readonly namespace: Namespace;
   readonly kind: Kind;
@@ -59,11 +59,11 @@ export interface Begun {
 }
 
 /**
- * Says which key is to be worked on: keys in the order in which they were added, the namespaces taking turns, and in each those that have failed after the others. A
- * key that waits is not added twice; one that is being worked on is never worked on a second time beside it, but once more afterwards. Adding
- * a key that failed ends the wait for its next try.
- * A key that fails gives its place up, no namespace takes more places than are left for the others, and keys that were slow to fail have few,
- * so that one whose work is slow or fails does not hold up the rest. Only in an outage are keys tried one at a time.
+ * Chooses the next key: keys in the order in which they were added, the namespaces taking turns, and in each namespace failed keys after
+ * the others. A key that waits is not added twice; one that is being worked on is never worked on a second time beside it, but once more
+ * afterwards. Adding a key that failed ends the wait for its next try. A key that fails gives its place up, no namespace takes more places
+ * than are left for the others, and keys that were slow to fail have few, so that one key whose work is slow or fails does not hold up the
+ * rest. Only in an outage are keys tried one at a time.
  */
 export class WorkPlan {
   readonly #concurrency: number;
@@ -100,7 +100,7 @@ export class WorkPlan {
     else this.#wait(key);
   }
 
-  /** Nothing is begun until `resume`. What is being worked on goes on. */
+  /** Nothing is begun until `resume`. Work under way goes on. */
   pause(): void {
     this.#paused = true;
   }
@@ -187,14 +187,14 @@ export class WorkPlan {
     }
   }
 
-  /** When a key that waits may be worked on; `Infinity` where there is none, or no place for it. */
+  /** When a waiting key may be worked on; `Infinity` without a key, or without a place for it. */
   #nextAt(): Millis {
     if (!this.#outage.isOn) return this.#nextOf(kinds) === undefined ? Infinity : -Infinity;
     const known = trials.filter((trial) => this.#nextOf(kindsOf[trial]) !== undefined);
     return Math.min(...known.map((trial) => this.#outage.next(trial)));
   }
 
-  /** Whose key is to be worked on now, if there is one and a place for it. */
+  /** The key to work on now, if there is one and a place for it. */
   #next(now: Millis): Next | undefined {
     if (!this.#outage.isOn) return this.#nextOf(kinds);
     for (const trial of trials) {
@@ -212,7 +212,7 @@ export class WorkPlan {
     let found: Namespace | undefined;
     for (const kind of open) {
       for (const namespace of this.#inTurn[kind]) {
-        if (namespace.working >= Math.max(2, free)) continue; // Of these there are no more than places.
+        if (namespace.working >= Math.max(2, free)) continue; // There are no more such keys than places.
         if (found === undefined || (isNewest ? namespace.newest > found.newest : namespace.turn < found.turn)) found = namespace;
         if (!isNewest) break;
       }

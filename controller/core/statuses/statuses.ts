@@ -48,9 +48,9 @@ const givenUpMs: Millis = 5_000;
 const contestMemoryMs: Millis = 600_000; // A status that was left alone for so long is contested from the start.
 
 /**
- * What the status of Services is to be, and how writing it went. Knows which of them are on their way, so that a status that is still seen but already replaced is not
- * taken for one that somebody wrote. One that somebody else overwrites is restored, at once the first time and then ever later, so that two
- * controllers that do not agree cost the API little.
+ * The wanted status of Services, and the results of writing it. It knows which statuses are on their way, so that it does not take a status
+ * that is still seen but already replaced for somebody's edit. It restores a status that somebody else overwrites, at once the first time
+ * and then ever later, so that two controllers that do not agree cost the API little.
  */
 export class Statuses {
   readonly #context: Context;
@@ -70,7 +70,7 @@ export class Statuses {
     this.#givenUp = givenUp;
   }
 
-  /** The Service as it is now and was before. @param held the status that it is to have */
+  /** The present and the former Service. @param held the status that it is to have */
   seen(key: string, now: Service | undefined, before: Service | undefined, held: readonly string[]): void {
     if (now === undefined) {
       for (const known of [this.#written, this.#overwritten, this.#contests]) known.delete(key);
@@ -104,7 +104,7 @@ export class Statuses {
     return [...this.#written.keys()];
   }
 
-  /** What the Service is given is not to be written any more: its status is what it was. */
+  /** The Service's new addresses are not to be written any more: its status is the former one. */
   revert(key: string): void {
     this.#replaced.delete(key);
   }
@@ -125,7 +125,7 @@ export class Statuses {
     return until > this.#context.now ? { at: until } : this.#write(service, status);
   }
 
-  /** What is wrong with the Service's status, and since when. */
+  /** The problem of the Service's status, and since when. */
   problemOf(key: string, now: Millis): Dated<Millis> | undefined {
     const refused = this.#refusals.get(key) ?? this.#awaited.get(key);
     const contest = this.#contests.get(key);
@@ -140,7 +140,7 @@ export class Statuses {
     this.#givenUp.wait(key, []);
   }
 
-  /** @returns those of its addresses that are in no status of a Service that has given them up, and whether that waits for this one */
+  /** @returns the addresses that are in no status of a Service that has given them up, and whether that waits for this one */
   #await({ key, ingress }: Service, status: readonly string[]): { free: readonly string[]; isCircle: boolean } {
     let message: string | undefined;
     const others: string[] = [];

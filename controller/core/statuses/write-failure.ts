@@ -1,6 +1,6 @@
 import type { WriteFailure } from "../events.ts";
 
-/** Perhaps nothing can be written, whatever it is. What a webhook answers is about the object, with whichever code. */
+/** Perhaps nothing can be written, whatever it is. A webhook's answer is about the object, with any code. */
 export function isUnavailable(error: WriteFailure): boolean {
   const { status } = error;
   return isUnanswered(error) || (!isOfWebhook(error) && (status === 429 || status === 503 || status === 504));

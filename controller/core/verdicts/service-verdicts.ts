@@ -11,7 +11,10 @@ interface Entry {
   readonly since: Millis;
 }
 
-/** What the controller's decisions mean for each Service, and since when. What is not wrong is not kept in words: that is most of it. */
+/**
+ * The meaning of the controller's decisions for each Service, and since when. Decisions without a problem are not kept in words, because
+ * most have none.
+ */
 export class ServiceVerdicts {
   readonly #context: Pick<Context, "now">;
   readonly #entries = new Map<string, Entry>(); // key of a Service of type LoadBalancer -> the last decision

@@ -1,8 +1,11 @@
-/** What has to become available for a Service. */
+/** A resource that has to become available for a Service. */
 export interface Wait {
   /** Such as `free IPv4 in "a"`; see `waits.ts`. */
   readonly resource: string;
-  /** Who is refused although it has changed shows that it is gone for all others who wait for it, too, whatever their chances are. */
+  /**
+   * If a Service is refused although the resource has changed, the resource is gone for all others who wait for it, too, whatever their
+   * chances are.
+   */
   readonly suitsAnybody: boolean;
 }
 
@@ -14,10 +17,11 @@ interface Group {
 }
 
 /**
- * Who waits for what, first come, first served. What is tried when something changes follows from what that may help, not from how many
- * wait: of Services with the same chances only the first is tried, and what it is told holds for all of them; of what suits anybody the first of all
- * who wait is tried, and the next one only where that one was served, or waits for something else now. So one freed address costs one
- * successful and one failed try, and where those that wait lack something else besides, one try for each group of them.
+ * Services that wait for resources, first come, first served. The number of tries after a change depends on the Services that it may help,
+ * not on the number that wait. Among Services with the same chances only the first is tried, and its answer holds for all of them. If the
+ * resource suits anybody, the first of all that wait is tried, and the next one only if that one was served, or waits for something else
+ * now. So one freed address costs one successful and one failed try, and if the waiting Services lack something else besides, one try for
+ * each group of them.
  */
 export class WaitList {
   readonly #groups = new Map<string, Group>(); // by chances
@@ -84,7 +88,7 @@ export class WaitList {
     group.waits = waits;
   }
 
-  /** Of those whom the resource suits whoever they are, the first. */
+  /** Adds the first Service that waits for a resource which suits anybody. */
   #addFirst(resource: string, next: Set<string>): void {
     let first: Group | undefined;
     for (const group of this.#lines.get(resource) ?? [])

@@ -3,7 +3,7 @@ import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Wait } from "./wait-list.ts";
 
-/** What a Service holds and the terms on which others may share it. */
+/** The addresses of a Service and the terms on which others may share them. */
 export interface AllocationTerms {
   readonly allocation: Allocation | undefined;
   readonly sharingKey: string;
@@ -27,12 +27,12 @@ export function termsOf(
   };
 }
 
-/** What is known of addresses and of who is counted together, after a change. */
+/** Addresses, reservations and quotas after a change. */
 export type Known = Pick<Allocator, "isHeld" | "reservedFor" | "hasReserved" | "quotasOf" | "held">;
 
 /**
- * What has to change before a refused request is worth another try: an address, a full pool or a used quota. Every other refusal waits for another
- * configuration or another request, and both lead to a new decision anyway.
+ * Resources that have to change before a refused request is worth another try: an address, a full pool or a used quota. Every other refusal
+ * waits for another configuration or another request, and both lead to a new decision anyway.
  */
 export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<Known, "hasReserved" | "quotasOf">): Wait[] {
   const { service, sharingKey } = request;
@@ -70,8 +70,8 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
 }
 
 /**
- * An address that nobody holds suits whoever comes first, unless it takes more than one: then it suits only those that lack as much. Sharing
- * depends on the terms besides. Those of any pool are one resource: of 10,000 full pools a Service may wait for each.
+ * An address that nobody holds suits whoever comes first, unless it takes more than one: then it suits only those that lack as much.
+ * Sharing depends on the terms besides. The addresses of any pool are one resource: of 10,000 full pools a Service may wait for each.
  */
 function waits({ mayHoldSeveral, sharingKey }: AddressRequest, free: string, shared: string): Wait[] {
   const waitForFree = { resource: free, suitsAnybody: !mayHoldSeveral };
@@ -86,7 +86,7 @@ function termsText({ service, backendKey, ports }: AddressRequest): string {
   return [namespaceOf(service), backendKey, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()].join(" ");
 }
 
-/** What changes for others when one Service holds something else, or on other terms. `known` is about the time after. */
+/** Resources that become available to others when one Service's addresses or terms change. `known` is about the time after. */
 export function changedResources(service: string, before: AllocationTerms, after: AllocationTerms, known: Known): Set<string> {
   const resources = new Set<string>();
   if (isSame(before, after)) return resources;
@@ -103,13 +103,16 @@ export function changedResources(service: string, before: AllocationTerms, after
   return resources;
 }
 
-/** What changes for others when an address is free again. Who asked for this very one comes before who would take any. */
+/**
+ * Resources that become available to others when an address is free again. A Service that asked for this very address comes before a
+ * Service that would take any.
+ */
 export function freedResources(pool: string, address: Address, known: Pick<Known, "reservedFor">): readonly string[] {
   const reservedFor = known.reservedFor(address);
   return [freeAddress(address), reservedFor === undefined ? freeInPool(pool, address.family) : freeFor(reservedFor)];
 }
 
-/** What changes for others when a Service gives up what a counter of a quota counts. */
+/** The resource that becomes available to others when a Service gives up something that a counter of a quota counts. */
 export function freedOf(counter: string): string {
   return `freed of ${counter}`;
 }
