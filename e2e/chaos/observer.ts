@@ -9,7 +9,7 @@ const lookMs = 1_000;
 const lineMs = 200;
 // An asker on the LAN reports at least once a second, a second late.
 const maxSilenceMs: Millis = 5_000;
-// A speaker starts within 10 s on a busy machine, and has its session within 5 s.
+// From when a speaker answers: it has its session within 5 s, on a busy machine in more.
 const maxReturnMs: Millis = 15_000;
 
 interface Conflict {
@@ -74,6 +74,7 @@ export class Observer {
   readonly #known: Known;
   readonly #beganAt: number;
   readonly #members = new Map<string, readonly string[]>(); // node -> those it takes for active; none while it does not say
+  readonly #heardSince = new Map<string, Millis>(); // node -> since when its speaker has answered each look
   readonly #withoutNetwork = new Map<string, string>(); // node -> why it had none at the last look
   readonly #waiting = new Set<string>(); // nodes whose speakers have just started, and have not met those whose Pods are Ready
   readonly #macs: ReadonlyMap<string, string>; // MAC address -> node
@@ -215,8 +216,10 @@ export class Observer {
         node.name,
         members.flatMap(({ node, active }) => (active ? [node] : [])),
       );
+      if (!this.#heardSince.has(node.name)) this.#heardSince.set(node.name, this.#known.now());
     } catch (error) {
       this.#members.set(node.name, []);
+      this.#heardSince.delete(node.name);
       throw error;
     }
   }
@@ -246,9 +249,9 @@ export class Observer {
     const byAddress = await this.#nextHops();
     const hops = new Set([...byAddress.values()].flat());
     for (const [index, { name }] of this.#target.nodes.entries()) {
-      const since = this.#known.isDueSince(index);
+      const since = Math.max(this.#known.isDueSince(index) ?? Infinity, this.#heardSince.get(name) ?? Infinity);
       const without = [...byAddress].flatMap(([address, by]) => (by.includes(name) ? [] : [address]));
-      if (since !== undefined && lookedAt - since > maxReturnMs && without.length > 0)
+      if (lookedAt - since > maxReturnMs && without.length > 0)
         this.#fault(
           `the router has no route by ${name} to ${without.join(" and ")}, although nothing that it may take for a failure was done`,
         );
