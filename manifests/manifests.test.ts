@@ -124,7 +124,6 @@ for (const name of ["controller", "speaker"] as const) {
             "--no-separate-gc-phases",
             "--no-parallel-scavenge",
             "--no-concurrent-array-buffer-sweeping",
-            "--no-concurrent-recompilation",
             "--no-concurrent-sparkplug",
           ];
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;

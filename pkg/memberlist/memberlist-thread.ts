@@ -4,7 +4,7 @@ import type { OwnEntry } from "#pkg/gossip";
 import { withoutInterruption } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
-import { Supervisor, type Thread, workerFile } from "#pkg/threads";
+import { Supervisor, type Thread, withOwnCompiler, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { type MemberlistCounters, SharedCounters } from "./counters.ts";
 import type { MemberView } from "./member-view.ts";
@@ -375,5 +375,5 @@ function incarnationAt(date: Date): number {
 function spawnWorker(start: WorkerStart): RingWorker {
   const file = workerFile(import.meta.url, "memberlist-worker.js");
   // Without flags of the process, of which the source map would take a megabyte.
-  return new Worker(file, { name: "memberlist", workerData: start, resourceLimits, execArgv: [] });
+  return withOwnCompiler(() => new Worker(file, { name: "memberlist", workerData: start, resourceLimits, execArgv: [] }));
 }

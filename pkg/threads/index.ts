@@ -6,6 +6,7 @@
 export { hurryGarbageCollection } from "./collector-threads.ts";
 export { compileSooner } from "./compile-sooner.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
+export { withOwnCompiler } from "./own-compiler.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd } from "#pkg/linux";
 import type { ThreadStart } from "./main-thread.ts";
+import { withOwnCompiler } from "./own-compiler.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
 export interface WorkerThreadOptions<Start, Message> extends Pick<SupervisorOptions<Worker>, "title" | "op" | "log" | "onDeath"> {
@@ -77,7 +78,7 @@ export class WorkerThread<Start, Command, Message> implements AsyncDisposable {
     const { name, file, start, onMessage } = this.#options;
     if (this.#wake === undefined) throw new Error(`Cannot start the thread ${name}: it has no descriptor to wake it`);
     const workerData: ThreadStart<Start> = { stop: this.#stop, wake: this.#wake.fd, start: start() };
-    const worker = new Worker(file, { name, workerData });
+    const worker = withOwnCompiler(() => new Worker(file, { name, workerData }));
     worker.on("message", onMessage);
     return worker;
   }
