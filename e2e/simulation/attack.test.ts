@@ -7,6 +7,7 @@ import { type Act, firstConfig, type History } from "./cluster/history.ts";
 import { type Known, sampleOf } from "./cluster/judge/ownership-sample.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
+import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
 
 /** Make test has time for this many; ATTACK_SEEDS asks for more. */
 const count = Number(process.env.ATTACK_SEEDS ?? 6);
@@ -60,7 +61,7 @@ async function judge(history: History) {
   const checker = new OwnershipChecker(bounds);
   let found: string | undefined;
   let leftAcrossCuts = 0;
-  const outcome = await run(history, (cluster) => {
+  const observe = (cluster: SimulatedCluster) => {
     for (const { address, since, what } of checker.add(sampleOf(cluster, known, () => false)))
       found ??= `${address}: ${what}, since ${since} ms`;
     for (const { state, process } of cluster.speakers.values()) {
@@ -68,7 +69,8 @@ async function judge(history: History) {
       for (const { defense } of state.conflicts.defended.values())
         if ([...defense.rivals.values()].some(({ phase, isProven }) => phase === "followed" && isProven)) leftAcrossCuts++;
     }
-  });
+  };
+  const outcome = await run(history, { observe });
   return { ...outcome, problem: outcome.problem ?? found, leftAcrossCuts };
 }
 

@@ -7,6 +7,7 @@ import { assertReplays } from "#pkg/core/testing";
 import { speakerCore } from "../../speaker/core/replay.ts";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawHistory } from "./cluster/draw.ts";
+import { drawSticky } from "./cluster/draw-sticky.ts";
 import { bfdConfig, firstConfig, type History, movedConfig } from "./cluster/history.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
@@ -17,6 +18,7 @@ const count = Number(process.env.CLUSTER_SEEDS ?? 100);
 const from = Number(process.env.CLUSTER_FROM ?? 1);
 const parts = 4;
 const recordedSeeds = Math.ceil(0.06 * count);
+const longAbsence = 50; // The sticky history in which a node is away for minutes.
 
 for (let part = 0; part < parts; part++) {
   const seeds = Array.from({ length: count }, (_, i) => from + i).filter((seed) => seed % parts === part);
@@ -32,19 +34,18 @@ for (let part = 0; part < parts; part++) {
 }
 
 test("what speakers recorded of what happened to them is decided again alike, from any checkpoint", async () => {
-  for (let seed = from; seed < from + recordedSeeds; seed++) {
+  const drawn = Array.from({ length: recordedSeeds }, (_, i) => drawHistory(from + i));
+  for (const history of [...drawn, drawSticky(longAbsence)]) {
     const recordings: { readonly options: Plain; readonly lines: string[] }[] = [];
-    await run(
-      drawHistory(seed),
-      () => {},
-      (node) => {
+    await run(history, {
+      watchCore: (node) => {
         const lines: string[] = [];
         recordings.push({ options: { node, ignoreExcludeLabel: false, hasRing: true }, lines });
         return ({ event, now }, effects) => lines.push(entryLine(recordStep(speakerCore, { event, now }, effects, String)));
       },
-    );
+    });
     assert.ok(recordings.length > 1);
-    for (const { options, lines } of recordings) assertReplays(speakerCore, options, lines, seededRandom(seed));
+    for (const { options, lines } of recordings) assertReplays(speakerCore, options, lines, seededRandom(history.seed));
   }
 });
 
@@ -217,6 +218,6 @@ test("where the ring's port is blocked between all nodes, one of them is Ready, 
     if (cluster.now > 60_000 && cluster.now < 150_000) seen.set(ready, (seen.get(ready) ?? 0) + 1);
   };
   const history = { seed: 1, nodes: 3, loss: 0, config: firstConfig, services: {}, acts: [{ at: 1_000, act: cut }] };
-  assert.equal((await run(history, observe)).problem, undefined);
+  assert.equal((await run(history, { observe })).problem, undefined);
   assert.deepEqual([...seen.keys()], ["0"]);
 });

@@ -62,7 +62,7 @@ export const changes: readonly Break[] = [
   },
   { before: "this.#withoutGossip.includes(name) || gossip?.isParticipating(name)", after: "true", tests: ringTests },
   { before: "(failures.length === 0 || this.#active.length < 2)", after: "true", tests: ringTests },
-  { before: ` && status === "alive"`, after: "", tests: ["speaker/joining-simulation.test.ts"] },
+  { before: ` && status === "alive"`, after: "", tests: ["e2e/simulation/joining.test.ts"] },
   { before: "ready && !waiting.has(nodeName)", after: "ready", tests: ringTests },
   { before: "this.#met?.[Symbol.dispose]();\n      this.#met = undefined;", after: "", tests: ringTests },
   {

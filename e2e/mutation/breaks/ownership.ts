@@ -1,6 +1,6 @@
 import type { Break } from "../break.ts";
 
-const stickyTests = ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/placement-simulation.test.ts"];
+const stickyTests = ["pkg/placement/sticky/sticky-owners.test.ts", "e2e/simulation/placement.test.ts"];
 const mergingTests = ["pkg/memberlist/ring/merging.test.ts"];
 const defenseTests = ["speaker/core/conflicts/conflict-defense.test.ts"];
 

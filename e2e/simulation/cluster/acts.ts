@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { ApiConnection, ApiWeather } from "./api/api-connection.ts";
 import type { Backup } from "./api/kubernetes-api.ts";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, type Client, fairWeather } from "./history.ts";
+import type { Act, Client } from "./history.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 
 /** The API's contents at one time, and people's wishes at that time. */
@@ -32,9 +32,11 @@ const fewWrites = 50;
 /** Does to a cluster what a history has. */
 export class Acts {
   readonly #options: ActsOptions;
+  readonly #usualWeather: ApiWeather;
 
   constructor(options: ActsOptions) {
     this.#options = options;
+    this.#usualWeather = { ...options.weather };
   }
 
   /** Lets it begin; what lasts ends by itself. */
@@ -201,7 +203,7 @@ export class Acts {
       }
       case "weather":
         Object.assign(weather, act.weather);
-        later(act.length, () => Object.assign(weather, fairWeather));
+        later(act.length, () => Object.assign(weather, this.#usualWeather));
         break;
       case "forbid":
         weather.forbidden = act.what;

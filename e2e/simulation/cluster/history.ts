@@ -88,6 +88,10 @@ export interface History {
   readonly loss: number;
   /** The nodes whose speakers lack the capability NET_ADMIN; none where absent. */
   readonly withoutNetAdmin?: readonly number[];
+  /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
+  readonly maxTurnMs?: Millis;
+  /** What stands between processes and the API as long as no act has other weather; fair where absent. */
+  readonly weather?: ApiWeather;
   /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;
@@ -146,6 +150,14 @@ export const bfdConfig = `${firstConfig}  bfd-profile: fast\nbfd-profiles: [{nam
 
 /** The addresses of one pool are others. */
 export const movedConfig = firstConfig.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");
+
+/** One pool of sticky addresses, and no router. */
+export const stickyConfig = `address-pools:
+- name: sticky
+  protocol: layer2
+  l2-placement: sticky
+  addresses: [192.0.2.32-192.0.2.51, "2001:db8::20-2001:db8::33"]
+`;
 /** Conditions of an undisturbed API. */
 export const fairWeather: ApiWeather = { latencyMs: 10, watchLagMs: 20, refusals: 0, lostAnswers: 0 };
 

@@ -3,6 +3,7 @@ import { Acts, type DatedBackup } from "./acts.ts";
 import type { ApiWeather } from "./api/api-connection.ts";
 import { endOf, fairWeather, type History, movedConfig } from "./history.ts";
 import { Invariants } from "./judge/invariants.ts";
+import type { Judge } from "./judge/judge.ts";
 import { SimulatedCluster, type SimulatedClusterOptions } from "./simulated-cluster.ts";
 
 export interface Outcome {
@@ -19,13 +20,17 @@ const startMs: Millis = 8_000;
 // Longer than anybody waits before trying again: watches that break, members that find one another, sessions that are begun again.
 const restMs: Millis = 110_000;
 const checkMs: Millis = 100;
-/** Lets a history happen to a cluster, then lets it rest. @param observe called every 100 ms */
-export async function run(
-  history: History,
-  observe: (cluster: SimulatedCluster) => void = () => {},
-  watchCore?: SimulatedClusterOptions["watchCore"],
-): Promise<Outcome> {
-  const course = new Course(history, observe, watchCore);
+
+export interface RunOptions {
+  readonly judge?: Judge;
+  /** Called every 100 ms. */
+  readonly observe?: (cluster: SimulatedCluster) => void;
+  readonly watchCore?: SimulatedClusterOptions["watchCore"];
+}
+
+/** Lets a history happen to a cluster, then lets it rest. */
+export async function run(history: History, options: RunOptions = {}): Promise<Outcome> {
+  const course = new Course(history, options);
   const problem = await course.run();
   return { problem, transcript: course.cluster.lines, duration: course.cluster.now };
 }
@@ -34,20 +39,21 @@ class Course {
   readonly cluster: SimulatedCluster;
   readonly #history: History;
   readonly #observe: (cluster: SimulatedCluster) => void;
-  readonly #invariants = new Invariants();
-  readonly #weather: ApiWeather = { ...fairWeather };
+  readonly #judge: Judge;
+  readonly #weather: ApiWeather;
   readonly #backups: DatedBackup[] = [];
 
-  constructor(history: History, observe: (cluster: SimulatedCluster) => void, watchCore: SimulatedClusterOptions["watchCore"]) {
+  constructor(history: History, { judge = new Invariants(), observe = () => {}, watchCore }: RunOptions) {
     this.#history = history;
     this.#observe = observe;
-    const { seed, nodes, loss, withoutNetAdmin = [], config } = history;
-    const options = { seed, nodes, loss, withoutNetAdmin, weather: this.#weather, config };
+    this.#judge = judge;
+    this.#weather = { ...(history.weather ?? fairWeather) };
     const cluster = new SimulatedCluster({
-      ...options,
+      ...history,
+      weather: this.#weather,
       watchCore,
       onChange: (change, byPeople) => {
-        if (this.cluster !== undefined) this.#invariants.changed(this.cluster, change, byPeople);
+        if (this.cluster !== undefined) judge.changed(this.cluster, change, byPeople);
       },
     });
     this.cluster = cluster;
@@ -67,21 +73,21 @@ class Course {
     const mayRenumber = history.acts.some(({ act }) => act.type === "config" && (act.mayRenumber || act.text === movedConfig));
     if (history.acts.some(({ act }) => act.type === "config" || act.type === "deleteConfig"))
       acts.do({ type: "config", text: history.config, mayRenumber });
-    await this.#pass(restMs);
-    return this.#invariants.problem ?? this.#atRest();
+    await this.#pass(restMs, () => this.#judge.isAtRest(cluster));
+    return this.#judge.problem ?? this.#atRest();
   }
 
   #atRest(): string | undefined {
-    const problem = this.#invariants.checkAtRest(this.cluster);
+    const problem = this.#judge.checkAtRest(this.cluster);
     return problem && `at rest: ${problem}`;
   }
 
-  async #pass(duration: Millis): Promise<void> {
+  async #pass(duration: Millis, isOver = () => false): Promise<void> {
     const { cluster } = this;
     const end = cluster.now + duration;
-    while (cluster.now < end && this.#invariants.problem === undefined) {
+    while (cluster.now < end && !isOver() && this.#judge.problem === undefined) {
       await cluster.pass(Math.min(checkMs, end - cluster.now));
-      this.#invariants.check(cluster);
+      this.#judge.check(cluster);
       this.#observe(cluster);
       if (cluster.now % 1000 < checkMs)
         this.#backups.push({ at: cluster.now, backup: cluster.api.backup(), services: new Map(cluster.services) });

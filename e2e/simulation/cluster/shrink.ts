@@ -9,7 +9,7 @@ const maxRuns = 150;
  */
 export async function shrink(
   history: History,
-  judge: (history: History) => Promise<Pick<Outcome, "problem">> = run,
+  judge: (history: History) => Promise<Pick<Outcome, "problem">> = (candidate) => run(candidate),
 ): Promise<History> {
   const { problem } = await judge(history);
   if (problem === undefined) return history;

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { InterfaceState } from "#pkg/layer2";
 import { renumberAnnotation } from "#pkg/live-config";
 import { addressOf, keyedCarrier, nameOf, Simulation } from "#pkg/memberlist/testing";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
@@ -23,7 +24,9 @@ export interface SimulatedClusterOptions {
   /** Share of the ring's packets that is lost, between 0 and 1. */
   readonly loss: number;
   /** The nodes whose speakers lack the capability NET_ADMIN. */
-  readonly withoutNetAdmin: readonly number[];
+  readonly withoutNetAdmin?: readonly number[];
+  /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
+  readonly maxTurnMs?: Millis;
   readonly weather: ApiWeather;
   /** The ConfigMap's text at the start. */
   readonly config: string;
@@ -49,6 +52,14 @@ const configKey = `${namespace}/config`;
 // The machines' clocks at the beginning: a clock that is set back is still after the beginning of their time.
 const wallClockMs: Millis = 100_000_000;
 
+/** A speaker began to announce an address, or ended. */
+export interface Move {
+  readonly at: Millis;
+  readonly node: number;
+  readonly address: string;
+  readonly on: boolean;
+}
+
 /**
  * A whole cluster in one process and in simulated time: an API with its connections, two controllers, a speaker on each node, their ring, a
  * LAN, and a router. Left out: containers, the kernel's forwarding. One seed always gives the same course of events.
@@ -64,6 +75,7 @@ export class SimulatedCluster {
   readonly services = new Map<string, ServiceSpec>(); // name -> what people want
   /** Events, for people: `seconds what`. */
   readonly lines: string[] = [];
+  readonly moves: Move[] = [];
   readonly withoutCarrier = new Set<number>();
   readonly nodes: NodeObjects;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
@@ -74,6 +86,7 @@ export class SimulatedCluster {
   readonly #options: SimulatedClusterOptions;
   readonly #random: Random;
   readonly #nics = new Map<number, NicAddresses>(); // node -> what its machine's NIC has for Services
+  readonly #otherNics = new Map<number, readonly InterfaceState[]>(); // node -> its machine's NICs beside the one on the LAN
   readonly #ahead = new Map<number, Millis>(); // node -> what its machine's clock shows beyond the time
   readonly #cards = new Map<number, number>(); // node -> which network card it has
   readonly #clock: Clock;
@@ -83,7 +96,7 @@ export class SimulatedCluster {
   #newHosts = 0; // Addresses that were given besides those of the beginning.
 
   constructor(options: SimulatedClusterOptions) {
-    const { seed, loss, withoutNetAdmin, onChange } = options;
+    const { seed, loss, withoutNetAdmin = [], onChange } = options;
     this.#options = options;
     this.withoutNetAdmin = new Set(withoutNetAdmin);
     this.#random = seededRandom(seed);
@@ -207,7 +220,10 @@ export class SimulatedCluster {
       life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
       hasNetAdmin: !this.withoutNetAdmin.has(node),
+      maxTurnMs: this.#options.maxTurnMs ?? 1,
+      otherNics: this.#otherNics.get(node) ?? [],
       lan: this.lan.actionsOf(node),
+      onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
       onStep: this.#options.watchCore?.(nameOf(node)),
     });
@@ -306,6 +322,13 @@ export class SimulatedCluster {
     if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setCarrier(running));
   }
 
+  /** The machine has these NICs beside the one on the LAN. */
+  setOtherNics(node: number, nics: readonly InterfaceState[]): void {
+    this.#otherNics.set(node, nics);
+    const speaker = this.speakers.get(node);
+    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setOtherNics(nics));
+  }
+
   /** From the next speaker on. */
   setNetAdmin(node: number, hasNetAdmin: boolean): void {
     if (hasNetAdmin) this.withoutNetAdmin.delete(node);
@@ -372,7 +395,7 @@ export class SimulatedCluster {
   }
 
   /** The addresses in the status of a Service. */
-  status(name: string): string[] {
+  status(name: string): readonly string[] {
     return ingressOf(this.api.get("services", keyOf(name)));
   }
 
@@ -455,10 +478,17 @@ export class SimulatedCluster {
   }
 }
 
+const ingresses = new WeakMap<RawObject, readonly string[]>(); // Judges look at them all the time, and no object is changed in place.
+
 /** The addresses in a Service's status. */
-export function ingressOf(service: RawObject | undefined): string[] {
-  const status = (service?.status ?? {}) as { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
-  return (status.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+export function ingressOf(service: RawObject | undefined): readonly string[] {
+  if (service === undefined) return [];
+  const known = ingresses.get(service);
+  if (known !== undefined) return known;
+  const status = (service.status ?? {}) as { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
+  const ingress = (status.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+  ingresses.set(service, ingress);
+  return ingress;
 }
 
 export function prefixOf(address: string): string {

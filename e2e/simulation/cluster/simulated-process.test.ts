@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
 
-function started() {
+function started(bootedAt = 0) {
   const clock = new SimulatedClock();
   const time: Time = {
     get now() {
@@ -11,7 +11,7 @@ function started() {
     },
     schedule: (at, fn) => void clock.schedule("test", at, fn),
   };
-  return { clock, process: new SimulatedProcess("a", time, seededRandom(1), 0) };
+  return { clock, process: new SimulatedProcess("a", time, seededRandom(1), bootedAt) };
 }
 
 test("what is due while a process stands still is done in its order when it goes on, also where it stands still for longer than first said", () => {
@@ -30,4 +30,18 @@ test("what is due while a process stands still is done in its order when it goes
   process.at(2_300, () => assert.fail("it has ended"));
   process.kill();
   clock.advanceTo(10_000);
+});
+
+test("a timer runs when its deadline is past, however the process's clock rounds that", () => {
+  const { clock, process } = started(-123_456);
+  let ran = 0;
+  for (let i = 0; i < 1_000; i++) {
+    const deadline = process.clock.now() + process.random() * 100;
+    process.clock.schedule("test", deadline, () => {
+      assert.ok(process.clock.now() > deadline);
+      ran++;
+    });
+  }
+  clock.advanceTo(200);
+  assert.equal(ran, 1_000);
 });

@@ -7,6 +7,9 @@ export interface Time {
   schedule(at: Millis, fn: () => void): void;
 }
 
+// No timer runs at the very moment of its deadline. Otherwise a deadline that is rounded up might be due, over and over, and never be past.
+const latenessMs: Millis = 0.001;
+
 /** One process: it can stand still and end. Its clock is its own, since each machine counts from its own boot. */
 export class SimulatedProcess {
   readonly name: string;
@@ -26,7 +29,7 @@ export class SimulatedProcess {
       now: () => this.#time.now - bootedAt,
       schedule: (_name, at, fn) => {
         let isCancelled = false;
-        this.at(at + bootedAt, () => isCancelled || fn());
+        this.at(at + bootedAt + latenessMs, () => isCancelled || fn());
         return {
           [Symbol.dispose]: () => {
             isCancelled = true;

@@ -22,10 +22,10 @@ import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
 import { OccupantsWriter } from "../../../speaker/occupants-writer.ts";
 import { Sources } from "../../../speaker/sources.ts";
-import { SimulatedMemberlist } from "../../../speaker/testing/simulated-memberlist.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
+import { SimulatedMemberlist } from "./simulated-memberlist.ts";
 import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
 /** Actions of the speaker on its LAN. */
@@ -60,7 +60,13 @@ export interface SpeakerProcessOptions {
   readonly isEarlier: boolean;
   /** It may put addresses on its machine's NIC. */
   readonly hasNetAdmin: boolean;
+  /** The longest that its main thread takes between two turns of work. */
+  readonly maxTurnMs: Millis;
+  /** Its machine's NICs beside the one on the LAN. */
+  readonly otherNics: readonly InterfaceState[];
   readonly record: (line: string) => void;
+  /** Told when it begins or ends to announce an address. */
+  readonly onMove: (address: string, on: boolean) => void;
   /** Told what its core gets and answers. */
   readonly onStep: SpeakerRunner["onStep"];
 }
@@ -94,13 +100,19 @@ export class SpeakerProcess {
   readonly #nic: NicKeeper;
   readonly #proofs: Proofs;
   readonly #memberlist: SimulatedMemberlist;
+  /** Octets of all user messages that it has made. */
+  octetsBroadcast = 0;
+  /** An address that it has told others it owns, while it did not announce it; undefined as long as there was none. */
+  falselyOwned: string | undefined;
   #mac: string;
   #hasCarrier = true;
+  #otherNics: readonly InterfaceState[];
   #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
     const { index, process, connection, bgp: transport, bfd, life, isEarlier, record } = options;
     this.#mac = options.mac;
+    this.#otherNics = options.otherNics;
     this.#options = options;
     this.nicAddresses = options.nicAddresses;
     this.hasNetAdmin = options.hasNetAdmin;
@@ -129,6 +141,9 @@ export class SpeakerProcess {
       clock,
       metadata: new Map([[MetadataKey.macs, macsOf([this.#interface])]]),
       onMainThread: (fn) => process.at(options.ring.now, fn),
+      onBroadcast: (octets) => {
+        this.octetsBroadcast += octets;
+      },
     });
     this.#members = new RingMembers({
       memberlist: this.#memberlist,
@@ -196,7 +211,8 @@ export class SpeakerProcess {
     };
     this.#runner.start(this.state, (effect) => {
       // A turn of the main thread is where a process can stand still.
-      if (effect.type === "wake") process.at(options.ring.now + random(), () => emit({ type: "continue" }));
+      if (effect.type === "setGossip") this.#noteFalselyOwned();
+      if (effect.type === "wake") process.at(options.ring.now + random() * options.maxTurnMs, () => emit({ type: "continue" }));
       else carryOut(drivers, effect);
     });
     if (!this.hasNetAdmin) emit({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });
@@ -207,6 +223,16 @@ export class SpeakerProcess {
   /** Whether it may be counted on: as `/readyz` says. */
   get isReady(): boolean {
     return this.process.isRunning && this.state.isStarted && this.#members.problem === undefined;
+  }
+
+  /** Why it waits for the other speakers; undefined where it does not. */
+  get ringProblem(): string | undefined {
+    return this.#members.problem;
+  }
+
+  /** All gossip that it has. */
+  get gossip(): Uint8Array {
+    return this.#memberlist.delegate.state();
   }
 
   /** Whether it sees nothing of what changes in the API, and knows that or not. */
@@ -221,6 +247,11 @@ export class SpeakerProcess {
 
   setCarrier(running: boolean): void {
     this.#hasCarrier = running;
+    this.#interfaceChanged();
+  }
+
+  setOtherNics(nics: readonly InterfaceState[]): void {
+    this.#otherNics = nics;
     this.#interfaceChanged();
   }
 
@@ -259,7 +290,7 @@ export class SpeakerProcess {
   async stop(): Promise<void> {
     await this.#bgp.leave();
     await this.#members[Symbol.asyncDispose]();
-    this.announced.clear();
+    for (const address of [...this.announced]) this.#silence(address);
     this.#nic.stop();
     await this.#bgp[Symbol.asyncDispose]();
     this.#runner[Symbol.dispose]();
@@ -271,7 +302,7 @@ export class SpeakerProcess {
   }
 
   #interfaceChanged(): void {
-    this.#runner.dispatch({ type: "interfaces", interfaces: [this.#interface] });
+    this.#runner.dispatch({ type: "interfaces", interfaces: [this.#interface, ...this.#otherNics] });
   }
 
   get #interface(): InterfaceState {
@@ -281,23 +312,38 @@ export class SpeakerProcess {
     return { index: 2, name: "eth0", mac: this.#mac, status: "answering", running: this.#hasCarrier, addresses };
   }
 
+  #silence(address: string): void {
+    if (this.announced.delete(address)) this.#options.onMove(address, false);
+  }
+
+  /** One that left an address to another node, which was seen on the LAN, owns it until that node reports the same. */
+  #noteFalselyOwned(): void {
+    const { conflicts, members, placements } = this.state;
+    const node = nameOf(this.#options.index);
+    for (const address of placements.keys()) {
+      if (this.announced.has(address) || conflicts.defended.get(address)?.defense.stage === "yielded") continue;
+      if (members.gossip?.owners(address).includes(node)) this.falselyOwned ??= address;
+    }
+  }
+
   #layer2() {
     const { lan } = this.#options;
     return {
       begin: async () => {},
       announce: (address: Address, { answers }: { readonly answers: boolean }) => {
         this.watched.delete(`${address}`);
+        if (!this.announced.has(`${address}`)) this.#options.onMove(`${address}`, true);
         this.announced.add(`${address}`);
         if (answers) this.leftToKernel.delete(`${address}`);
         else this.leftToKernel.add(`${address}`);
         lan.announce(`${address}`);
       },
       listen: (address: Address) => {
-        this.announced.delete(`${address}`);
+        this.#silence(`${address}`);
         this.watched.add(`${address}`);
       },
       withdraw: (address: Address) => {
-        this.announced.delete(`${address}`);
+        this.#silence(`${address}`);
         this.watched.delete(`${address}`);
       },
       reannounce: (address: Address) => lan.announce(`${address}`),

@@ -8,7 +8,7 @@ export interface ServiceSpec {
   /** Or several, with commas between them. */
   readonly pool: string;
   readonly isDual: boolean;
-  /** An address to ask for. */
+  /** The addresses to ask for, with commas between them. */
   readonly wanted: string | undefined;
   /** Key under which addresses may be shared. */
   readonly sharing: string | undefined;
@@ -25,19 +25,25 @@ export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)
 const octet = (value: number) => value.toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, { pool, isDual, wanted, sharing, port, isLocal }: ServiceSpec): Given {
+  const isList = wanted?.includes(",");
+  const clusterIPs = [
+    ...(isDual || (wanted?.includes(".") ?? true) ? ["10.96.0.1"] : []),
+    ...(isDual || wanted?.includes(":") ? ["fd00::1"] : []),
+  ];
   return {
     metadata: {
       name,
       annotations: {
+        "metallb.universe.tf/loadBalancerIPs": isList ? wanted : null,
         "metallb.universe.tf/address-pool": wanted === undefined ? pool : null,
         "metallb.universe.tf/allow-shared-ip": sharing ?? null,
       },
     },
     spec: {
       type: "LoadBalancer",
-      clusterIPs: isDual ? ["10.96.0.1", "fd00::1"] : ["10.96.0.1"],
+      clusterIPs,
       externalTrafficPolicy: isLocal ? "Local" : "Cluster",
-      loadBalancerIP: wanted ?? null,
+      loadBalancerIP: isList ? null : (wanted ?? null),
       ports: [{ name: "p", protocol: "TCP", port }],
       selector: { app: "all" },
     },

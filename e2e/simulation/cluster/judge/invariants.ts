@@ -6,6 +6,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { AcrossCuts } from "./across-cuts.ts";
 import { AddressChanges } from "./address-changes.ts";
+import type { Judge } from "./judge.ts";
 import { Leadership } from "./leadership.ts";
 import { Moves } from "./moves.ts";
 import { Occupied } from "./occupied.ts";
@@ -28,7 +29,7 @@ const noticeMs: Millis = 1_500;
  * since it started announces nothing while others are Ready; one that may not put addresses on its node's NIC announces none that would be
  * there. At the end: everything is as in a cluster that has just started.
  */
-export class Invariants {
+export class Invariants implements Judge {
   problem: string | undefined;
   readonly #occupied = new Occupied();
   readonly #addresses = new AddressChanges(this.#occupied);
@@ -65,6 +66,11 @@ export class Invariants {
       judge.check(cluster),
     ))
       if (problem !== undefined) this.#found(cluster, problem);
+  }
+
+  /** The whole time of rest is watched. */
+  isAtRest(): boolean {
+    return false;
   }
 
   /** Faults that remain once nothing has happened for long enough. */

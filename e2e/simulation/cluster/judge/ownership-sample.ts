@@ -35,9 +35,10 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
         lan.passes(node, other) &&
         lan.passes(other, node),
     );
+  const nodes = ableNodes(cluster);
   const able = new Map<string, readonly number[]>(); // address -> nodes that may announce it, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
-    const found = able.get(address) ?? candidatesOf(cluster, servicesOn(cluster, address));
+    const found = able.get(address) ?? candidatesOf(cluster, servicesOn(cluster, address), nodes);
     able.set(address, found);
     return found;
   };
@@ -74,17 +75,22 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
 }
 
 /** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
-export function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]): number[] {
-  const able = [...cluster.speakers]
-    .filter(([node, { process }]) => process.isRunning && !cluster.nodes.isExcluded(node))
-    .map(([node]) => node)
-    .sort((a, b) => a - b);
-  const may = able.filter((node) =>
+export function candidatesOf(
+  cluster: SimulatedCluster,
+  sharers: readonly ServiceSpec[],
+  able: readonly number[] = ableNodes(cluster),
+): number[] {
+  return able.filter((node) =>
     sharers.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
   );
-  return may;
 }
 
-function servicesOn(cluster: SimulatedCluster, address: string): ServiceSpec[] {
+/** Nodes that run and are not excluded, sorted. */
+export function ableNodes({ speakers, nodes }: SimulatedCluster): number[] {
+  const able = [...speakers].filter(([node, { process }]) => process.isRunning && !nodes.isExcluded(node));
+  return able.map(([node]) => node).sort((a, b) => a - b);
+}
+
+export function servicesOn(cluster: SimulatedCluster, address: string): ServiceSpec[] {
   return [...cluster.services].flatMap(([name, spec]) => (cluster.status(name).includes(address) ? [spec] : []));
 }

@@ -3,16 +3,17 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 
 /** Whether its addresses are not of the families that it asks for: it is to lose them at once, whatever it gets. */
 export function hasWrongFamilies({ isDual, pool, wanted }: ServiceSpec, addresses: readonly string[]): boolean {
+  if (wanted?.includes(",")) return false; // Those that it asks for by a list may be of any.
   const isSeveral = wanted === undefined && pool.includes(",");
   if (isSeveral) return addresses.length !== pool.split(",").length || addresses.some((address) => address.includes(":"));
   const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
-  return families.join() !== (isDual ? "4,6" : "4");
+  return families.join() !== (isDual ? "4,6" : wanted?.includes(":") ? "6" : "4");
 }
 
 /** Whether it asks for something else than what it has. */
 export function asksForOther(spec: ServiceSpec, addresses: readonly string[]): boolean {
   const { wanted, pool } = spec;
-  if (wanted !== undefined) return !addresses.includes(wanted);
+  if (wanted !== undefined) return wanted.split(",").some((address) => !addresses.includes(address));
   if (hasWrongFamilies(spec, addresses)) return true;
   const pools = pool.split(",");
   const has = addresses.map(poolOf).map((each) => (each === "moved" ? "lan" : each));

@@ -47,7 +47,7 @@ function wronglyShared(cluster: SimulatedCluster): string | undefined {
 /** Why a Service has not what it can have. */
 function unmet(cluster: SimulatedCluster, name: string, spec: ServiceSpec, addresses: readonly string[]): string | undefined {
   const { wanted, pool } = spec;
-  if (wanted !== undefined && holdersOf(cluster, wanted).length > 0) return undefined;
+  if (wanted?.split(",").some((address) => holdersOf(cluster, address).length > 0)) return undefined;
   if (addresses.length === 0) return `${name} has nothing`;
   if (wanted !== undefined) return `${name} asks for ${wanted}, which is free, and has ${addresses}`;
   if (!asksForOther(spec, addresses) && !addresses.some((address) => poolOf(address) === "moved")) return undefined;

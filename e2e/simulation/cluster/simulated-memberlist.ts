@@ -2,7 +2,7 @@ import type { Clock, Millis } from "#pkg/clock";
 import { encodeOffer } from "#pkg/gossip";
 import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
 import { addressOf, type Effect, type Member, members, nameOf, nodeNameText, type Simulation } from "#pkg/memberlist/testing";
-import type { RingMembersOptions } from "../members/ring-members.ts";
+import type { RingMembersOptions } from "../../../speaker/members/ring-members.ts";
 
 export interface SimulatedMemberlistOptions {
   readonly simulation: Simulation;

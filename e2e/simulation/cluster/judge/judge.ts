@@ -1,0 +1,15 @@
+import type { Change } from "../api/kubernetes-api.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
+
+/** Watches a cluster. Problems are sentences for people. */
+export interface Judge {
+  readonly problem: string | undefined;
+  /** For the API's changes, in their order. */
+  changed(cluster: SimulatedCluster, change: Change, byPeople: boolean): void;
+  /** Called every 100 ms. */
+  check(cluster: SimulatedCluster): void;
+  /** Whether what is to be seen at rest has been seen. */
+  isAtRest(cluster: SimulatedCluster): boolean;
+  /** What is not as it should be in the end. */
+  checkAtRest(cluster: SimulatedCluster): string | undefined;
+}
