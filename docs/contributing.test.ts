@@ -39,3 +39,14 @@ test("every word of the glossary is used in the source", () => {
     [],
   );
 });
+
+test("every file of Where do I add… is there", () => {
+  const files = tableRows(contributing, "Where do I add…").flatMap(([, places = ""]) =>
+    [...places.matchAll(/`((?:pkg|ctl|controller|speaker|docs)\/[^` ]*)`/g)].map(([, file = ""]) => file),
+  );
+  assert.ok(files.length > 20);
+  assert.deepEqual(
+    files.filter((file) => !existsSync(join(root, file))),
+    [],
+  );
+});
