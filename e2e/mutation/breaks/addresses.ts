@@ -8,27 +8,27 @@ export const addresses: readonly Break[] = [
   {
     before: `else if (pools.inForce.type === "configured") takeRecorded(state, [key]);`,
     after: "",
-    tests: ["controller/restored.test.ts"],
+    tests: ["controller/core/restored.test.ts"],
   },
   {
     before: "if (!isRecorded && !isPending && holder",
     after: "if (other === undefined && holder",
-    tests: ["controller/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
+    tests: ["controller/core/restored.test.ts", "e2e/simulation/controller/two-controllers.test.ts"],
   },
   {
     before: "if (isRecorded && holder !== service.key)",
     after: "if (false)",
-    tests: ["controller/restored.test.ts"],
+    tests: ["controller/core/restored.test.ts"],
   },
   {
     before: "isOurs(other) && statuses.isUnderWay(holder)",
     after: "statuses.isUnderWay(holder)",
-    tests: ["controller/restored.test.ts"],
+    tests: ["controller/core/restored.test.ts"],
   },
   {
     before: "if (replaced !== undefined && isSameList(replaced, now.ingress))",
     after: "if (false)",
-    tests: ["controller/status-writer.test.ts"],
+    tests: ["controller/core/statuses/status-writer.test.ts"],
   },
   {
     before: "this.writeIngress(service, addresses, { ...options, permitted, attempts: 1 })",
@@ -86,17 +86,21 @@ export const addresses: readonly Break[] = [
   {
     before: "for (const shares of [true, false])",
     after: "for (const shares of [false, true])",
-    tests: ["pkg/assignment/assign-all.test.ts", "controller/controller.test.ts", "controller/config-changes.test.ts"],
+    tests: ["pkg/assignment/assign-all.test.ts", "controller/controller.test.ts", "controller/core/config-changes.test.ts"],
   },
   {
     before: "return service !== undefined && replaced !== undefined && isSameList(replaced, service.ingress)",
     after: "return service !== undefined && false",
-    tests: ["controller/status-writer.test.ts", "controller/controller.test.ts", "controller/properties.test.ts"],
+    tests: [
+      "controller/core/statuses/status-writer.test.ts",
+      "controller/controller.test.ts",
+      "controller/core/properties.test.ts",
+    ],
   },
   {
     before: "if (service !== but) return service;",
     after: "if (false) return service;",
-    tests: ["controller/given-up.test.ts"],
+    tests: ["controller/core/statuses/given-up.test.ts"],
   },
   {
     before: "const held = allocator.held(key)?.addresses ?? [];",

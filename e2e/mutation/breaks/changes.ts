@@ -17,7 +17,7 @@ export const changes: readonly Break[] = [
   {
     before: `if (mayRenumber && this.#state.verdict?.type === "strands"`,
     after: `if (false && this.#state.verdict?.type === "strands"`,
-    tests: ["pkg/live-config/live-config.test.ts", "controller/renumbering.test.ts"],
+    tests: ["pkg/live-config/live-config.test.ts", "controller/core/renumbering.test.ts"],
   },
   {
     before: "this.#unread.candidate = { text, mayRenumber };",
@@ -42,12 +42,12 @@ export const changes: readonly Break[] = [
   {
     before: " || pools.configuring?.mayRenumber === true",
     after: "",
-    tests: ["controller/renumbering.test.ts"],
+    tests: ["controller/core/renumbering.test.ts"],
   },
   {
     before: "if (mayRenumber) allocator.giveUp(service, address);",
     after: "if (mayRenumber) continue;",
-    tests: ["controller/renumbering.test.ts"],
+    tests: ["controller/core/renumbering.test.ts"],
   },
   {
     before: "if (needs === 0 || left + asked + needs <= limit) continue;",

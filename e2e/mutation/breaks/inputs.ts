@@ -94,27 +94,27 @@ export const inputs: readonly Break[] = [
   {
     before: "const minKeys = 5;",
     after: "const minKeys = 1;",
-    tests: ["controller/work-queue.test.ts", "controller/failing-writes.test.ts"],
+    tests: ["controller/work-queue.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
     before: "this.#failed.clear();",
     after: "",
-    tests: ["controller/work-queue.test.ts", "controller/failing-writes.test.ts"],
+    tests: ["controller/work-queue.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
     before: 'kind !== "slow" || this.#hasSlowPlace()',
     after: "true",
-    tests: ["controller/work-queue.test.ts", "controller/failing-writes.test.ts"],
+    tests: ["controller/work-queue.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
     before: "for (const free of freedResources(pool, address, known)) resources.add(free);",
     after: "resources.add(freeAddress(address));",
-    tests: ["controller/waiting.test.ts", "controller/properties.test.ts"],
+    tests: ["controller/core/waiting/waiting.test.ts", "controller/core/properties.test.ts"],
   },
   {
     before: "resources.add(sharedAddress(address, sharingKey)).add(sharedBy(sharingKey));",
     after: "resources.add(sharedAddress(address, sharingKey));",
-    tests: ["controller/waiting.test.ts", "controller/properties.test.ts"],
+    tests: ["controller/core/waiting/waiting.test.ts", "controller/core/properties.test.ts"],
   },
   {
     before: ", promiseResolve: () => this.#overToNode()",

@@ -1,7 +1,7 @@
 import type { Break } from "../break.ts";
 
 const tools = ["ctl/doctor/standby.test.ts"];
-const restored = ["controller/restored.test.ts"];
+const restored = ["controller/core/restored.test.ts"];
 
 /** Promises 1 and 5 after the API was restored from a backup, and what tools say of a controller that stands by. */
 export const standby: readonly Break[] = [

@@ -6,7 +6,7 @@ import { assignmentCore } from "#pkg/assignment";
 import { type Random, seededRandom } from "#pkg/clock";
 import { assertReplays } from "#pkg/core/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
+import { configText, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
 
 const names = ["a", "b", "c", "d", "e", "f", "g"];
 // Few addresses, so that there is always somebody who waits.

@@ -1,7 +1,7 @@
 // Long: thousands of Services while configurations change.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configText, startWorld, World } from "./testing/world.ts";
+import { configText, startWorld, World } from "../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const upper = configText("main 10.0.0.5-10.0.0.9");

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { namespace, service } from "#pkg/k8s/testing";
 import { TimedLog } from "#pkg/log/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld, World } from "./testing/world.ts";
+import { configText, type ServiceSpec, startWorld, World } from "../testing/world.ts";
 
 const pool = (addresses: string, fields: string) => `${configText(`a ${addresses}`)}${fields.replaceAll(/^/gm, "  ")}\n`;
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { ApiError } from "#pkg/k8s";
 import { annotations } from "#pkg/service";
-import { configText, startWorld, type World } from "./testing/world.ts";
+import { configText, startWorld, type World } from "../../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const refusals: { name: string; error: ApiError; isEvent: boolean }[] = [

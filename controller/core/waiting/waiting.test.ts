@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { namespace, service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
+import { configText, type ServiceSpec, startWorld, type World } from "../../testing/world.ts";
 
 function sharing(key: string, ...ports: number[]): ServiceSpec {
   return {

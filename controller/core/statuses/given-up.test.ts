@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "#pkg/k8s";
 import { renumberAnnotation } from "#pkg/live-config";
-import { configText, startWorld } from "./testing/world.ts";
+import { configText, startWorld } from "../../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });

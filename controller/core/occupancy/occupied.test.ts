@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { annotations } from "#pkg/service";
-import { configText, startWorld } from "./testing/world.ts";
+import { configText, startWorld } from "../../testing/world.ts";
 
 const reporting = configText("main 10.0.0.0-10.0.0.1");
 const config = `${reporting}  conflict-probe: strict\n`;

@@ -5,7 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { type Millis, sleep } from "#pkg/clock";
 import { ApiError } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
-import { configText, startWorld, type World } from "./testing/world.ts";
+import { configText, startWorld, type World } from "../../testing/world.ts";
 
 type Failure = (key: string) => ApiError | "unanswered" | undefined;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { service } from "#pkg/k8s/testing";
-import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
+import { configText, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const one = configText("main 10.0.0.0-10.0.0.0");

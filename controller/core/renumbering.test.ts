@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renumberAnnotation } from "#pkg/live-config";
 import { annotations } from "#pkg/service";
-import { configText, startWorld } from "./testing/world.ts";
+import { configText, startWorld } from "../testing/world.ts";
 
 const config = "metallb-system/config";
 const allowed = { [renumberAnnotation]: "true" };
