@@ -1,3 +1,4 @@
+// Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { type Random, seededRandom } from "#pkg/clock";
