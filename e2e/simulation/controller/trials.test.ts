@@ -75,7 +75,8 @@ class Trials {
     const said = isUsed ? warnings.join("\n") : "";
     for (const [key, had] of before) {
       const has = cluster.service(key)?.ingress.join();
-      if (has !== had) assert.ok(said.includes(key), `${key} had ${had} and has ${has}; said was: ${said}`);
+      // Of Services that wait, the one that waits longest gets what is free; the trial goes by their keys.
+      if (had && has !== had) assert.ok(said.includes(key), `${key} had ${had} and has ${has}; said was: ${said}`);
     }
     if (!isUsed) this.#world.config(this.#text);
     await this.#world.settle();
