@@ -123,6 +123,20 @@ test("what nobody takes that was expected to is taken by the next in turn", () =
   }
 });
 
+test("a node gives no address away that another one owns as well, until that one has released it", () => {
+  const { exchange, node } = nodes("a", "b", "c");
+  const names = ["a", "b", "c"];
+  node("b").gossip.state.setViewUncertainty(9);
+  for (const name of ["a", "b"]) node(name).place([name]); // Neither knows of the other: each owns all.
+  exchange();
+  node("a").place(names);
+  assert.equal(node("a").owned().length, 20);
+  node("b").place(names);
+  exchange();
+  node("a").place(names);
+  assert.equal(node("a").owned().length, 14, "two shares of 7");
+});
+
 test("of two owners the one whose view is more certain keeps the address, and among equals the same one everywhere", () => {
   for (const [uncertaintyOfA, uncertaintyOfB, wanted] of [
     [9, 1, "b"],
