@@ -11,7 +11,7 @@ test("a thread makes checkpoints of what a controller recorded, from which it is
   timeout: 300_000,
 }, async () => {
   const main = new URL("./main.ts", import.meta.url).href;
-  using checkpoints = new Checkpoints({ program: "controller", main, options: {}, log: silentLog });
+  using checkpoints = new Checkpoints({ program: "controller", main, options: {}, onThreadEnd: () => {}, log: silentLog });
   const { recorder, fill } = smallRecorder(checkpoints);
   const allocator = new RecordedAllocator((input, decisions) => recorder.add(recordLine(0, input, decisions)));
   const { config } = parseConfig("address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24]}]");

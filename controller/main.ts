@@ -6,6 +6,7 @@ import { RecordedAllocator, recordLine } from "#pkg/assignment";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, Recorder } from "#pkg/core";
 import type { FlagValues } from "#pkg/flags";
+import { releaseFreedMemory } from "#pkg/heap";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { LeaderElector } from "#pkg/leader-election";
@@ -35,7 +36,15 @@ await runDaemon({
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
-    const checkpoints = stack.use(new Checkpoints({ program: "controller", main: import.meta.url, options: {}, log }));
+    const checkpoints = stack.use(
+      new Checkpoints({
+        program: "controller",
+        main: import.meta.url,
+        options: {},
+        onThreadEnd: () => void releaseFreedMemory(),
+        log,
+      }),
+    );
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
     const allocator = new RecordedAllocator((input, decisions) => recorder.add(recordLine(clock.now(), input, decisions)));
     const registry = createRegistry();

@@ -165,3 +165,16 @@ test("each library is used where it belongs", () => {
   };
   assert.deepEqual(offenders(astray), []);
 });
+
+test("ingotctl loads no library that is built for one processor: its archive is the same everywhere", () => {
+  const reached = new Set(["ctl/main.ts"]);
+  for (const from of reached)
+    for (const { file, target, typeOnly } of all) {
+      if (file !== from || typeOnly) continue;
+      assert.notEqual(target, "koffi", `${file} imports koffi`);
+      const [, folder] = /^#((?:pkg|speaker)\/.+)$/.exec(target) ?? [];
+      if (folder !== undefined) reached.add(`${folder}/index.ts`);
+      else if (target.startsWith(".")) reached.add(normalize(join(dirname(file), target)));
+    }
+  assert.ok(reached.has("pkg/core/index.ts"));
+});

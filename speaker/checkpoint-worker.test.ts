@@ -12,7 +12,7 @@ const main = new URL("./main.ts", import.meta.url).href;
 test("a thread makes checkpoints of what a speaker recorded, from which it is decided again alike", {
   timeout: 300_000,
 }, async () => {
-  using checkpoints = new Checkpoints({ program: "speaker", main, options, log: silentLog });
+  using checkpoints = new Checkpoints({ program: "speaker", main, options, onThreadEnd: () => {}, log: silentLog });
   const { recorder, fill } = smallRecorder(checkpoints);
   const bench = new Bench("node1", { recorder });
   bench.setConfig(pools());
@@ -35,7 +35,13 @@ test("a thread makes checkpoints of what a speaker recorded, from which it is de
 test("a thread that cannot be had is reported, and the recording goes on", { timeout: 300_000 }, async () => {
   const logged: string[] = [];
   const log = { ...silentLog, warn: (message: string) => logged.push(message) };
-  using checkpoints = new Checkpoints({ program: "speaker", main: "file:///nowhere/main.js", options, log });
+  using checkpoints = new Checkpoints({
+    program: "speaker",
+    main: "file:///nowhere/main.js",
+    options,
+    onThreadEnd: () => {},
+    log,
+  });
   const made = await new Promise((resolve) => checkpoints.make({ checkpoint: undefined, entries: [] }, resolve));
   assert.ok(made instanceof Error);
   assert.deepEqual(logged, ["no checkpoint can be made of what was recorded"]);

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
+import { releaseFreedMemory } from "#pkg/heap";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
@@ -75,7 +76,9 @@ await runDaemon({
     // The core, and what looks at it.
     stack.use(runner);
     const view = new SpeakerView(state);
-    const checkpoints = stack.use(new Checkpoints({ program: "speaker", main: import.meta.url, options, log }));
+    const checkpoints = stack.use(
+      new Checkpoints({ program: "speaker", main: import.meta.url, options, onThreadEnd: () => void releaseFreedMemory(), log }),
+    );
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
     const hide = hideByKey(randomBytes(32));
     runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(speakerCore, { event, now }, effects, hide));

@@ -1,6 +1,5 @@
 import { constants, setPriority } from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
-import { releaseFreedMemory } from "#pkg/heap";
 import type { Log } from "#pkg/log";
 import { type CoreKind, fold, type Segment } from "./recording/checkpoint.ts";
 import type { Plain } from "./recording/codec.ts";
@@ -15,6 +14,8 @@ export interface CheckpointsOptions {
   readonly main: string;
   /** The options with which the core was made. */
   readonly options: Plain;
+  /** Called when a thread has ended: tens of MB that it had are free, and nobody needs them for minutes. */
+  readonly onThreadEnd: () => void;
   readonly log: Log;
 }
 
@@ -30,12 +31,14 @@ interface Task {
 export class Checkpoints implements Disposable {
   readonly #file: URL;
   readonly #options: Plain;
+  readonly #onThreadEnd: () => void;
   readonly #log: Log;
   #worker: Worker | undefined;
 
-  constructor({ program, main, options, log }: CheckpointsOptions) {
+  constructor({ program, main, options, onThreadEnd, log }: CheckpointsOptions) {
     this.#file = new URL(main.endsWith(".ts") ? "./checkpoint-worker.ts" : `./${program}-checkpoint-worker.js`, main);
     this.#options = options;
+    this.#onThreadEnd = onThreadEnd;
     this.#log = log;
   }
 
@@ -56,7 +59,7 @@ export class Checkpoints implements Disposable {
       worker.on("message", end);
       worker.on("error", failed);
       worker.once("exit", (code) => this.#worker === worker && failed(new Error(`Thread ended with code ${code}`)));
-      worker.once("exit", () => void releaseFreedMemory()); // Tens of MB that the thread had, and nobody needs for minutes.
+      worker.once("exit", this.#onThreadEnd);
     } catch (error) {
       failed(error as Error);
     }
