@@ -184,6 +184,8 @@ async function measure(api: RealApi, count: number, { command, env }: Program): 
   });
   await inParallel(writesAtOnce, bareOnes, (name) => client.send("DELETE", `${services}/${name}`, {}));
 
+  chmodSync(directory, 0o711); // The controller runs as the Pod's user, who has to read its kubeconfig.
+  chmodSync(kubeconfigs.controller, 0o644);
   const options = [`--kubeconfig=${kubeconfigs.controller}`, "--namespace=metallb-system", "--port=0"];
   await using controller = new MeasuredProcess("controller", [...command, ...options], env);
   await controller.line(/"event":"stateSynced"/);
