@@ -32,6 +32,33 @@ step("Services on layer 2 and by BGP are reached from outside, and the router kn
   await on.answerOfOwner(local);
 });
 
+// BIRD refuses a node for a minute after what it takes for a failure, as which it takes the end of BFD.
+step("rolling the DaemonSet costs no packet by BGP with BFD", async (on) => {
+  const detection = { holdTimeSeconds: 20, bfd: { intervalMs: 300, multiplier: 3 }, errorWaitSeconds: 60 };
+  const profile = "bfd-profiles: [{name: fast, receive-interval: 300, transmit-interval: 300}]";
+  await router.daemon.stop();
+  await on.configure(`${peer}    bfd-profile: fast\n${profile}${config}${routedPool}`);
+  const bird = await BorderRouter.start(on, [11, 12, 13], detection);
+  const settled = async () => {
+    assert.equal((await bird.kernelHops(far)).length, all.length);
+    for (const { host } of on.cluster.nodes)
+      assert.match((await host.get("http://127.0.0.1:7472/metrics")).body, /^metallb_bfd_session_up\{[^}]*\} 1$/m);
+    return true;
+  };
+  await waitFor("routes and BFD of all nodes", settled, patience);
+  const streamed = await on.streaming({ far }, async () => {
+    await on.kubectl("-n", namespace, "rollout", "restart", "daemonset/speaker");
+    await on.rolledOut("daemonset/speaker");
+    await waitFor("routes and BFD of all nodes again", settled, patience);
+  });
+  print("rolled with BFD", streamed);
+  assertNothingLost(streamed);
+  await on.configure(`${peer}${config}${routedPool}`);
+  await bird.daemon.stop();
+  router = await BorderRouter.start(on, [11, 12, 13, 31]);
+  await router.learns(far, all);
+});
+
 // Before any kubelet is killed: one that starts again may have its Pods as not ready once, and then packets are lost.
 step("a speaker that is evicted hands over, and its node announces again when there is a new one", async (on) => {
   const owner = await on.owner(web);
