@@ -1,4 +1,4 @@
-import type { Clock, Millis, Portions } from "#pkg/clock";
+import { type Clock, forOneTurn, type Millis, type Portions } from "#pkg/clock";
 import { ApiError, type Cluster, type EventRecorder, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { ConfigKeeper } from "./configuration/config-keeper.ts";
@@ -23,10 +23,6 @@ export interface Drivers {
   readonly log: Log;
   readonly clock: Clock;
 }
-
-// Limit of decisions in one go between other tasks of the process, such as reading from the API.
-const maxPerTurn = 200;
-const maxTurnMs: Millis = 5;
 
 /** Carries out effects, in turns of the event loop that stay short, and waits for writes. */
 export class Carrier {
@@ -116,14 +112,14 @@ export class Carrier {
 
   #turn(): void {
     const { emit, clock } = this.#drivers;
-    const until = clock.now() + maxTurnMs;
     this.#isInTurn = true;
-    for (let count = 0; this.#isAwake && count < maxPerTurn && (count === 0 || clock.now() < until); count++) {
+    const isMore = forOneTurn(clock, () => {
       this.#isAwake = false;
       emit({ type: "continue" });
-    }
+      return this.#isAwake;
+    });
     this.#isInTurn = false;
-    if (this.#isAwake) this.#awaitTurn();
+    if (isMore) this.#awaitTurn();
   }
 
   async #write(service: Service, addresses: readonly string[], answerWithin: Millis | undefined): Promise<void> {

@@ -1,4 +1,4 @@
-import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
+import { Alarm, type Clock, forOneTurn, type Millis, type Random } from "#pkg/clock";
 import { type Outcome, WorkPlan } from "./core/index.ts";
 
 export interface WorkQueueOptions {
@@ -11,10 +11,6 @@ export interface WorkQueueOptions {
   readonly clock: Clock;
   readonly random: Random;
 }
-
-// Limit of work in one go between other tasks of the process, such as reading from the API.
-const maxPerTurn = 200;
-const maxTurnMs: Millis = 5;
 
 /** Works on keys in the order of a `WorkPlan`. */
 export class WorkQueue {
@@ -57,16 +53,16 @@ export class WorkQueue {
 
   #start(): void {
     const { clock, work } = this.#options;
-    const until = clock.now() + maxTurnMs;
-    for (let started = 0; started < maxPerTurn && (started === 0 || clock.now() < until); started++) {
+    forOneTurn(clock, () => {
       const begun = this.#plan.begin(clock.now());
-      if (begun === undefined) break;
+      if (begun === undefined) return false;
       const outcome = work(begun.key);
       if (outcome instanceof Promise) {
         this.#plan.goesOn(begun, clock.now());
         void outcome.then((late) => this.#ended(begun.key, late));
       } else this.#plan.end(begun.key, outcome, clock.now());
-    }
+      return true;
+    });
     this.#schedule();
   }
 

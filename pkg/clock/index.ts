@@ -7,6 +7,6 @@ export { Alarm, sleep } from "./alarm.ts";
 export { type Allowance, perSecond, SourceTokens, Tokens } from "./allowance.ts";
 export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
-export { atOnce, inPortions, inTurns, Portions } from "./portions.ts";
+export { atOnce, forOneTurn, inPortions, inTurns, Portions } from "./portions.ts";
 export { backOff, type Random, seededRandom, systemRandom } from "./random.ts";
 export { SimulatedClock } from "./simulated.ts";

@@ -61,6 +61,15 @@ export async function inPortions<Result>(portions: Pick<Portions, "do">, work: I
 }
 
 const maxTurnMs: Millis = 5;
+// Limit of pieces of work in one turn: reading from the API comes between.
+const maxPerTurn = 200;
+
+/** Does small pieces of work for one turn of the event loop. @param piece returns whether there is more @returns whether there is more */
+export function forOneTurn(clock: Clock, piece: () => boolean): boolean {
+  const until = clock.now() + maxTurnMs;
+  for (let done = 0; done < maxPerTurn && (done === 0 || clock.now() < until); done++) if (!piece()) return false;
+  return true;
+}
 
 /** Does `work` in turns of the event loop, each of which ends at the first `yield` after 5 ms. @returns what it returns in the end */
 export async function inTurns<Result>(clock: Clock, work: Iterator<undefined, Result>): Promise<Result> {

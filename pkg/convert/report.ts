@@ -23,12 +23,6 @@ export interface Conversion {
   readonly problems: readonly SourceProblem[];
 }
 
-/** Where something was found: in which source, and in the sense of `Problems`. */
-export interface SourcePosition {
-  readonly source: SourceText;
-  readonly offset: number;
-}
-
 /** A source while it is read. */
 export class SourceText {
   readonly name: string;

@@ -1,6 +1,7 @@
 import { backOff, type Millis, type Random } from "#pkg/clock";
 import { Deadlines } from "#pkg/core";
 import { DistinctQueue } from "#pkg/queue";
+import { namespaceOf } from "#pkg/service";
 import { Outage, type Trial } from "./outage.ts";
 
 /**
@@ -251,8 +252,4 @@ export class WorkPlan {
     this.#retries.set(key, { attempts, isSlow });
     if (!isAgain) this.#due.set(key, at);
   }
-}
-
-function namespaceOf(key: string): string {
-  return key.slice(0, Math.max(0, key.indexOf("/")));
 }
