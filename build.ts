@@ -23,8 +23,8 @@ const entries: Record<string, string> = {
 /**
  * Makes a new `directory`: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle. It
  * runs wherever it is copied, with nothing around it but Node.
- * @param modules the `node_modules` that has koffi's addon for the machine that it is to run on
- * @throws {Error} for an entry or an addon that is missing; esbuild has printed what else is wrong
+ * @param modules the `node_modules` with koffi's addon for the target machine
+ * @throws {Error} for a missing entry or addon; esbuild prints the other errors
  */
 export async function build(directory: string, modules = join(project, "node_modules")): Promise<void> {
   for (const entry of Object.values(entries))

@@ -49,7 +49,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   else fail(error);
 });
 process.stderr.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") fail(error); // What is being done is done to its end, although nobody reads of it.
+  if (error.code !== "EPIPE") fail(error); // The command goes on to its end, although nobody reads its output.
 });
 
 function fail(error: Error): never {

@@ -20,7 +20,7 @@ export interface Source {
 /** The source of the image. `SOURCE_DATE_EPOCH` in the environment goes before the time of the commit. */
 export async function describeSource(project = checkout): Promise<Source> {
   const index = await mkdtemp(join(tmpdir(), "ingot-index-"));
-  const env = { ...process.env, GIT_INDEX_FILE: join(index, "index") }; // What the user has staged stays as it is.
+  const env = { ...process.env, GIT_INDEX_FILE: join(index, "index") }; // The user's staged files stay as they are.
   const git = async (...args: string[]) => (await promisify(execFile)("git", ["-C", project, ...args], { env })).stdout.trim();
   const given = Number(process.env.SOURCE_DATE_EPOCH ?? Number.NaN);
   try {

@@ -244,7 +244,7 @@ test("whatever happens to Services while other pools are put in force, no addres
     (world) => world.delete("s7"),
     (world) => world.service("s7", { ingress: ["10.0.0.7"] }),
     (world) => world.delete("s2999"),
-    (world) => world.service("late", { ingress: ["10.0.11.183"] }), // What s2999 had.
+    (world) => world.service("late", { ingress: ["10.0.11.183"] }), // The address of s2999.
     (world) => world.service("new"),
     (world) => world.change("s8", { ingress: ["10.0.0.9"] }),
     (world) => world.config(configText("third 10.0.0.0-10.0.255.255")),

@@ -129,7 +129,7 @@ const memberChanges: Readonly<Record<string, string>> = {
   left: "left the ring",
 };
 
-/** What the ring knew of a member that it suspected: see `EvidenceView`. Earlier versions record none. */
+/** The ring's evidence against a member: see `EvidenceView`. Earlier versions record none. */
 function evidenceText({ accusers, suspectedMs, silentMs, lateMs, lateAgoMs }: Fields): string {
   if (!Array.isArray(accusers)) return "";
   const parts = [

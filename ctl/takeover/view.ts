@@ -10,7 +10,7 @@ export interface Reader {
 /** Any object of the API: nothing of its shape is known before it is looked at. */
 export type Raw = Readonly<Record<string, unknown>>;
 
-/** A part of the cluster that could not be looked at, and the facts that are unknown because of that. */
+/** A part of the cluster that could not be read, and the facts that are therefore unknown. */
 export interface Unread {
   readonly what: string;
   readonly why: string;

@@ -555,7 +555,7 @@ test("status says who has another configuration in force than the controller, or
     "speaker-n1": asked(has("aa", "7")),
     "speaker-n2": asked(has("bb", "6")),
     "speaker-n3": asked(has(null, null)),
-    "speaker-n4": asked(self("speaker", { hash: "aa", verdict: inForce })), // Of an earlier version.
+    "speaker-n4": asked(self("speaker", { hash: "aa", verdict: inForce })), // A process of an earlier version.
   };
   const { out } = await ingotctl("status", { processes: fakeProcesses(processes) });
   const [, text = ""] = /\nNot all have the same configuration:\n((?: {2}.*\n)+)/.exec(out) ?? [];

@@ -44,7 +44,7 @@ export class Authenticator {
   }
 }
 
-/** The user that a request asks to be taken for, and the rights that its user needs for that. @throws {ApiError} 400 */
+/** The user that a request impersonates, and the rights that this takes. @throws {ApiError} 400 */
 export function impersonation({ headersDistinct: headers }: IncomingMessage): { user: User; actions: Action[] } | undefined {
   const name = headers["impersonate-user"]?.[0];
   const groups = headers["impersonate-group"] ?? [];

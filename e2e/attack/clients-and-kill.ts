@@ -13,7 +13,7 @@ const roundMs = 15_000;
 const metricsPort = "7472";
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** What speakers print, since they were asked last. */
+/** The lines of speakers since the last look. */
 class Printed {
   readonly #read = new Map<LabProcess, number>(); // process -> lines read
 

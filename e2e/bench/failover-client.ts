@@ -59,7 +59,7 @@ class Stream implements Disposable {
 
   send(): void {
     this.#unanswered.set(this.#sent, monotonicNow());
-    this.#socket.send(`${this.#sent++}`, this.#port, this.address, () => {}); // What cannot be sent is not answered either.
+    this.#socket.send(`${this.#sent++}`, this.#port, this.address, () => {}); // A request that cannot be sent has no answer either.
   }
 
   [Symbol.dispose](): void {

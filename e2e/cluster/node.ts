@@ -79,7 +79,7 @@ export class ClusterNode {
   /** Goes on with kube-proxy in another mode, as after its configuration was changed. */
   async setProxyMode(mode: NodeOptions["proxyMode"]): Promise<void> {
     await this.kill("kube-proxy");
-    await this.host.run(["nft", "flush", "ruleset"]); // What the mode before has left.
+    await this.host.run(["nft", "flush", "ruleset"]); // The rules of the former mode.
     this.#proxyMode = mode;
     await this.#startProxy();
   }

@@ -28,7 +28,7 @@ export interface Report {
 const headerInts = 2;
 const maxInput = 1 << 20;
 
-/** The input that is being parsed, in memory that outlives the thread, which the input may have killed. */
+/** The current input, in memory that outlives the thread: the input may kill it. */
 export class CurrentInput {
   readonly shared: SharedArrayBuffer;
   readonly #header: Int32Array; // how many there have been, and the length of this one

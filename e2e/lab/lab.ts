@@ -89,7 +89,7 @@ export class Lab implements AsyncDisposable {
     const { env, cwd, input } = options;
     const child = this.#holder.command(netns, { argv, env, cwd, stdin: input === undefined ? "ignore" : "pipe" });
     const done = await result(argv.join(" "), child, options);
-    // What enters says so before the command begins.
+    // nsenter and env print an error before the command begins.
     const refused = done.code !== 127 && /^(?:nsenter|env): .*/.exec(done.stderr)?.[0];
     if (refused) throw new Error(`Cannot run ${argv.join(" ")} in ${netns ?? "the lab"}: ${refused}`);
     return done;

@@ -45,7 +45,7 @@ if (import.meta.main) {
     due = Math.max(due, performance.now() - atOncePackets * everyMs);
     for (; due < performance.now(); due += everyMs, sent++) {
       unanswered.add(sent);
-      sockets[sent % flows]?.send(`${sent}`, Number(port), address, () => {}); // What cannot be sent is not answered either.
+      sockets[sent % flows]?.send(`${sent}`, Number(port), address, () => {}); // A packet that cannot be sent has no answer either.
     }
     await sleep(1);
   }

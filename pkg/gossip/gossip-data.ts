@@ -12,7 +12,7 @@ export interface Reachability {
   readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
 }
 
-/** What one node reports. */
+/** The report of one node. */
 export interface ReportedNode {
   /** See `GossipStore`. */
   life: number;
@@ -59,7 +59,7 @@ export function nothingReported(): GossipData {
   };
 }
 
-/** What the node reports; nothing yet where it was not heard of. */
+/** The node's report; an empty one for an unknown node. */
 export function reportOf({ nodes }: GossipData, node: string): ReportedNode {
   const known = nodes.get(node);
   if (known !== undefined) return known;

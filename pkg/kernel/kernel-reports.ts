@@ -9,7 +9,7 @@ export interface KernelReportsOptions {
   readonly clock: Clock;
 }
 
-/** Tells people what the kernel refuses, and that somebody takes away what the speaker put there: once for each reason. */
+/** Reports the kernel's refusals, and addresses or routes that somebody takes away: once for each reason. */
 export class KernelReports {
   readonly #options: KernelReportsOptions;
   #logged: ReadonlySet<string> = new Set(); // names of errors

@@ -78,7 +78,7 @@ export class AnnouncedAddresses {
     for (const entry of entries) if (entry?.state === "announced") yield announcement(entry);
   }
 
-  /** What is announced or watched. */
+  /** Addresses that are announced or watched. */
   inUse(): Announcement[] {
     return [...this.#entries.values()].filter(({ state }) => state !== "withdrawn").map(announcement);
   }

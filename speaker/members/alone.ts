@@ -16,7 +16,7 @@ export interface Seen {
   readonly turn: number;
 }
 
-// Of a node that has lost all others while they are Ready: until then the API may have them from before they went.
+// A node that has lost all others waits so long: until then the API may still show others as Ready that are gone.
 const aloneMs: Millis = 10_000;
 // Longer than until a probe of the first one is seen by the others.
 const turnMs: Millis = 20_000;

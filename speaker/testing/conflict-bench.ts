@@ -29,9 +29,9 @@ export class ConflictBench {
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   readonly state: SpeakerState;
-  /** What came to the wire, a line for each frame or change. */
+  /** Frames and changes on the wire, a line each. */
   readonly lines: string[] = [];
-  /** What was logged about whom. */
+  /** Log lines, with the host of each. */
   readonly reported: string[] = [];
   /** Kubernetes events, as `service: reason`. */
   readonly recorded: string[] = [];

@@ -213,7 +213,7 @@ export class WorkPlan {
     let found: Namespace | undefined;
     for (const kind of open) {
       for (const namespace of this.#inTurn[kind]) {
-        if (namespace.working >= Math.max(2, free)) continue; // There are no more such keys than places.
+        if (namespace.working >= Math.max(2, free)) continue; // Few are skipped: each has keys at work, and places are few.
         if (found === undefined || (isNewest ? namespace.newest > found.newest : namespace.turn < found.turn)) found = namespace;
         if (!isNewest) break;
       }

@@ -140,7 +140,7 @@ export class Statuses {
     this.#givenUp.wait(key, []);
   }
 
-  /** @returns the addresses that are in no status of a Service that has given them up, and whether that waits for this one */
+  /** @returns `free`: addresses that no other status has any more; `isCircle`: whether the other Service waits for this one */
   #await({ key, ingress }: Service, status: readonly string[]): { free: readonly string[]; isCircle: boolean } {
     let message: string | undefined;
     const others: string[] = [];

@@ -137,7 +137,7 @@ function nodeEvents(old: NodeRow | undefined, now: NodeRow | undefined): readonl
   const found: NewEvent[] = [];
   if (old.verdict.cause !== now.verdict.cause)
     found.push(event(`node/${now.id}`, `${now.id}: ${now.verdict.cause}`, now.verdict));
-  if (now.verdict.cause === "noAnswer" || old.verdict.cause === "noAnswer") return found; // What it sees is not known.
+  if (now.verdict.cause === "noAnswer" || old.verdict.cause === "noAnswer") return found; // Its view is not known.
   const lost = old.sees.filter((node) => !now.sees.includes(node));
   const seen = now.sees.filter((node) => !old.sees.includes(node));
   const about = { subject: `node/${now.id}`, why: now.source === "memberlist" ? "by the speakers' ring" : "by ready Pods" };

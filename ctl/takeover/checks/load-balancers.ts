@@ -95,7 +95,7 @@ interface Place {
   readonly containers: readonly Raw[];
 }
 
-/** Finds other programs that may give addresses to Services that Ingot is going to serve, which are those of `ours`. */
+/** Finds other programs that may give addresses to the same Services. @param ours the Services that Ingot is going to serve */
 export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerClasses): TakeoverFinding[] {
   const findings = new Map<string, TakeoverFinding>(); // name, namespace and what both serve -> the first place
   const find = (name: string, { where, namespace }: Pick<Place, "where" | "namespace">, claims: Claims, advice: string) => {

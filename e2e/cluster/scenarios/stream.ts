@@ -79,7 +79,7 @@ class Stream implements Disposable {
     this.#unanswered.add(this.#sent);
     if (this.#asker !== undefined && this.#sent % arpEvery === 0)
       this.#asked.set(this.#asker.ask(this.#address), { packet: this.#sent, macs: new Set() });
-    this.#socket.send(`${this.#sent++}`, 9000, this.#address, () => {}); // What cannot be sent is not answered either.
+    this.#socket.send(`${this.#sent++}`, 9000, this.#address, () => {}); // A packet that cannot be sent has no answer either.
   }
 
   /** An answer by ARP, to any stream's request. */

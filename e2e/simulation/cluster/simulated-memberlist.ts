@@ -31,7 +31,7 @@ const restartMs: Millis = 100;
 /** What `MemberlistThread` is to a speaker, in simulated time: the ring's protocol and the gossip are the real ones. */
 export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
   readonly timing = "fast";
-  /** What the member was made with. */
+  /** The options of the member. */
   readonly metadata: ReadonlyMap<number, Uint8Array>;
   readonly #options: SimulatedMemberlistOptions;
   readonly #listeners = new Set<(event: RingEvent) => void>();

@@ -75,7 +75,7 @@ class Trials {
     const said = isUsed ? warnings.join("\n") : "";
     for (const [key, had] of before) {
       const has = cluster.service(key)?.ingress.join();
-      // Of Services that wait, the one that waits longest gets what is free; the trial goes by their keys.
+      // The controller gives a free address to the Service that waits longest; the trial goes through Services by key.
       if (had && has !== had) assert.ok(said.includes(key), `${key} had ${had} and has ${has}; said was: ${said}`);
     }
     if (!isUsed) this.#world.config(this.#text);

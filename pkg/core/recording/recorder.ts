@@ -13,7 +13,7 @@ interface LongLine {
   readonly squeezed: Buffer[];
 }
 
-/** Makes a checkpoint, and calls `done` with it, or with the reason why there is none. Meanwhile no other is asked for. */
+/** Makes a checkpoint, and calls `done` with it or with the error. Meanwhile no other is asked for. */
 export type MakeCheckpoint = (segment: Segment, done: (made: Uint8Array | Error) => void) => void;
 
 export interface RecorderOptions {

@@ -10,6 +10,6 @@ export interface Judge {
   check(cluster: SimulatedCluster): void;
   /** Whether what is to be seen at rest has been seen. */
   isAtRest(cluster: SimulatedCluster): boolean;
-  /** What is not as it should be in the end. */
+  /** Faults that remain at the end. */
   checkAtRest(cluster: SimulatedCluster): string | undefined;
 }

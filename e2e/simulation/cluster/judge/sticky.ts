@@ -100,7 +100,7 @@ export class StickyOwnership implements Judge {
   }
 }
 
-/** What each speaker knows of an address. */
+/** Each speaker's view of an address. */
 function explain({ speakers }: SimulatedCluster, address: string): string {
   const lines = [...speakers].flatMap(([node, { process, state, announced }]) => {
     if (!process.isRunning) return [];
