@@ -123,7 +123,11 @@ address-pools:
     const [placed] = routers as [PlacedRouter, ...PlacedRouter[]];
     const { host } = network.cluster.nodes[0] as DemoNode;
     const nextHop = async () => (await routesTo(placed, "2001:db8:1::/128")).get(own.v4)?.nextHops[0];
-    const hopIs = (wanted: string) => waitFor(`next hop ${wanted}`, async () => (await nextHop()) === wanted);
+    const hopIs = (wanted: string) =>
+      waitFor(`next hop ${wanted}`, async () => {
+        assert.equal(await nextHop(), wanted);
+        return true;
+      });
     const set = (how: string, address: string, ...lifetime: string[]) =>
       host.run(["ip", "addr", how, address, "dev", "eth0", ...lifetime, ...(how === "del" ? [] : ["nodad"])]);
     await hopIs(own.v6);

@@ -220,6 +220,11 @@ test("the node's interfaces are asked for once for all peers that wait for BFD, 
   assert.equal(await asked(() => bench.bgp.flush(false)), 0);
   assert.equal(await asked(() => bench.bgp.flush(true)), 1);
   assert.equal(await asked(() => bench.bgp.addressesChanged()), 1);
+  const twice = (): void => {
+    bench.bgp.addressesChanged();
+    bench.bgp.addressesChanged();
+  };
+  assert.equal(await asked(twice), 2, "the second change may have come after the first answer, in one turn of the loop");
 });
 
 test("a session is notified once of all that changed in a round, and only if something did", () => {

@@ -1,5 +1,5 @@
 import type { Bfd } from "#pkg/bfd";
-import type { RouteAttributes } from "#pkg/bgp";
+import { forgetInterfaces, type RouteAttributes } from "#pkg/bgp";
 import type { Clock, Portions } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import type { NoValue, SecretValues } from "#pkg/k8s";
@@ -77,6 +77,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   /** The interfaces of this node have other addresses. */
   addressesChanged(): void {
+    forgetInterfaces();
     for (const peer of this.#peers.values()) peer.addressesChanged();
   }
 

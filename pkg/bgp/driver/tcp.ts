@@ -70,12 +70,14 @@ let asked: Interfaces | undefined; // Until what is being done is done.
 export function interfacesNow(): Interfaces {
   if (asked === undefined) {
     asked = flagged(networkInterfaces());
-    // Not longer: what is done next may be to hear of other addresses.
-    process.nextTick(() => {
-      asked = undefined;
-    });
+    process.nextTick(forgetInterfaces); // Not longer: what is done next may be to hear of other addresses.
   }
   return asked;
+}
+
+/** To be called by whoever hears of a change: several may be heard in one turn of the loop, and who asks then is to see the last. */
+export function forgetInterfaces(): void {
+  asked = undefined;
 }
 
 /** With the flags that the kernel has for IPv6 addresses. */
