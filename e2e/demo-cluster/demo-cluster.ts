@@ -161,7 +161,7 @@ export class DemoCluster implements AsyncDisposable {
         const { name } = host;
         const addresses = addressesOf(firstNode + index);
         await registerNode(api, name, addresses);
-        await routePods(host, index, count);
+        await addPodRoutes(host, index, count);
         const proxy = await startProxy(host);
         const speaker = speakerOn(`speaker-${name}`, host, firstNode + index);
         await speaker.start();
@@ -188,6 +188,12 @@ export class DemoCluster implements AsyncDisposable {
     const node = this.nodes.find((node) => node.name === name);
     if (node === undefined) throw new RangeError(`Cannot find node ${name}: there are ${this.nodes.map(({ name }) => name)}`);
     return node;
+  }
+
+  /** Gives the node its routes to the Pods of others again, as a network plugin does: the kernel drops them with the node's last address. */
+  async routePods({ host }: Pick<DemoNode, "host">): Promise<void> {
+    const own = this.nodes.findIndex((node) => node.host === host);
+    await addPodRoutes(host, own, this.nodes.length);
   }
 
   /** Starts a Pod on each of these nodes (one may be named twice), each a web and UDP server. */
@@ -279,13 +285,13 @@ async function registerNode(api: ApiClient, name: string, addresses: readonly st
   await api.patch(node, { status }, "status");
 }
 
-/** Routes from one node to the Pods of all others. */
-async function routePods(host: Host, own: number, count: number): Promise<void> {
+/** Routes from one node to the Pods of all others, also where some are there already. */
+async function addPodRoutes(host: Host, own: number, count: number): Promise<void> {
   const others = Array.from({ length: count }, (_, index) => index).filter((index) => index !== own);
   await host.ip(
     ...others.flatMap((index) => [
-      `route add 10.244.${index + 1}.0/24 via ${lan4}.${firstNode + index}`,
-      `route add fd00:244:${index + 1}::/64 via ${lan6}::${firstNode + index}`,
+      `route replace 10.244.${index + 1}.0/24 via ${lan4}.${firstNode + index}`,
+      `route replace fd00:244:${index + 1}::/64 via ${lan6}::${firstNode + index}`,
     ]),
   );
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Workload } from "#e2e/demo-cluster";
+import type { DemoCluster, Workload } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { kernelRoute } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
@@ -110,7 +110,7 @@ export async function startLabTarget(
     detectionMs: detectionMs(variant),
     configuration,
     expose: (name, options) => cluster.expose(name, [], options),
-    carryOut: (what) => carryOut(workloads, what, { otherVersion, clocks }),
+    carryOut: (what) => carryOut(workloads, what, { routePods: (node) => cluster.routePods(node), otherVersion, clocks }),
     asked: newLinesOf(asker),
     request: async (address) => (await cluster.client.get(`http://${address}/`, { timeout: 1_000 })).status,
     recovered: async () => {},
@@ -145,12 +145,17 @@ interface Workloads {
 }
 
 interface Means {
+  readonly routePods: DemoCluster["routePods"];
   readonly otherVersion: string | undefined;
   /** Processes with a clock of their own, if any -> file with its offset. */
   readonly clocks: ReadonlyMap<Workload, string>;
 }
 
-async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { otherVersion, clocks }: Means): Promise<Undo> {
+async function carryOut(
+  { controllers, speakers }: Workloads,
+  what: OwnWhat,
+  { routePods, otherVersion, clocks }: Means,
+): Promise<Undo> {
   const workload = "node" in what ? speakers[what.node] : "controller" in what ? controllers[what.controller] : undefined;
   if (workload === undefined) throw new Error(`Cannot ${what.type} in a lab`);
   switch (what.type) {
@@ -174,7 +179,7 @@ async function carryOut({ controllers, speakers }: Workloads, what: OwnWhat, { o
     case "fillControllerDisk":
       return printingTo("/dev/full", workload);
     case "renumber":
-      return renumbered(workload, what);
+      return renumbered(workload, what, routePods);
     case "setClock":
     case "setControllerClock":
       return setClock(clocks, workload, what.seconds);
@@ -229,7 +234,11 @@ function setClock(clocks: Means["clocks"], workload: Workload, seconds: number):
 }
 
 /** Its own address is another one, and as before when that is undone, in the same way. */
-async function renumbered(workload: Workload, what: Extract<OwnWhat, { type: "renumber" }>): Promise<Undo> {
+async function renumbered(
+  workload: Workload,
+  what: Extract<OwnWhat, { type: "renumber" }>,
+  routePods: Means["routePods"],
+): Promise<Undo> {
   const { host, addresses } = workload;
   const [own4, own6] = addresses;
   const [former, other] = [`${own4}/24`, what.how === "mask" ? `${own4}/16` : `172.30.0.${90 + what.node}/24`];
@@ -242,6 +251,7 @@ async function renumbered(workload: Workload, what: Extract<OwnWhat, { type: "re
       await host.output(["ip", "-batch", "-"], { input: `${[...lines, ...again].join("\n")}\n` });
       await sleep(300);
     }
+    await routePods(workload);
     if (what.speaker === "stands") workload.process.kill("SIGCONT");
   };
   const restart = what.speaker === "killed" ? await ended(workload, "SIGKILL") : () => {};
