@@ -12,7 +12,8 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const order = [
   ["memo", "queue"],
   ["aes-gcm", "certificate", "clock", "heap", "net", "octets", "text"],
-  ["config", "flags", "gossip", "linux", "log", "quarantine", "service"],
+  ["quarantine", "service"],
+  ["config", "flags", "gossip", "linux", "log"],
   ["connections", "core", "verdict"],
   ["allocator", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
   ["api-access", "assignment", "bfd", "bgp", "kernel", "layer2", "leader-election", "memberlist", "metrics", "netbox", "process"],

@@ -1,4 +1,5 @@
 import { type Allowance, type Clock, type Millis, SourceTokens } from "#pkg/clock";
+import { namespaceOf } from "#pkg/service";
 import type { Fields, Severity } from "./format.ts";
 
 // Five hundred Services of a namespace get another address at once: two lines each. Then a line a second is some 40 MB a day.
@@ -29,7 +30,7 @@ export class NamespaceLimit {
   /** @returns whether a line with these fields may be written */
   take(level: Severity, { service }: Fields): boolean {
     if (typeof service !== "string") return true;
-    const namespace = service.slice(0, Math.max(0, service.indexOf("/")));
+    const namespace = namespaceOf(service);
     const now = this.#clock.now();
     // An edit of a Service causes lines at debug about each Service that shares its address, also in other namespaces.
     if (this.#tokens.take(level === "debug" ? `${namespace} debug` : namespace, now)) return true;
