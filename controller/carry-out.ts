@@ -1,5 +1,5 @@
 import { type Clock, forOneTurn, type Millis, type Portions } from "#pkg/clock";
-import { ApiError, type Cluster, type EventRecorder, type Service, serviceReference } from "#pkg/k8s";
+import { ApiError, type Cluster, type EventRecorder, report, type Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { ConfigKeeper } from "./configuration/config-keeper.ts";
 import type { ControllerEffect, ControllerEvent, WriteFailure } from "./core/index.ts";
@@ -77,10 +77,8 @@ export class Carrier {
         status.changed();
         break;
       case "log":
-        log[effect.level](effect.message, effect.fields);
-        break;
       case "recordEvent":
-        events.record(serviceReference(effect.service), effect.kind, effect.reason, effect.message);
+        report(effect, events, log);
         break;
       case "recordConfigEvent":
         config.recordEvent(effect.kind, effect.reason, effect.message);

@@ -1,5 +1,5 @@
 import type { EventRecorder } from "#pkg/k8s";
-import { nodeReference, serviceReference } from "#pkg/k8s";
+import { nodeReference, report } from "#pkg/k8s";
 import type { KernelKeeper } from "#pkg/kernel";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -86,10 +86,8 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       members.pullGossip(effect.node);
       break;
     case "log":
-      log[effect.level](effect.message, effect.fields);
-      break;
     case "recordEvent":
-      events.record(serviceReference(effect.service), effect.kind, effect.reason, effect.message);
+      report(effect, events, log);
       break;
     case "recordNodeEvent":
       events.record(nodeReference(effect.node), effect.kind, effect.reason, effect.message);

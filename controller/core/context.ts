@@ -1,7 +1,7 @@
 import type { Millis, Random } from "#pkg/clock";
-import type { EventReason, Service } from "#pkg/k8s";
+import type { EventReason, ReportEffect, Service } from "#pkg/k8s";
 import type { Fields } from "#pkg/log";
-import type { ControllerEffect, ReportEffect } from "./effects.ts";
+import type { ControllerEffect } from "./effects.ts";
 
 /** The shared part of a step: its time, chance, and its effects. */
 export class Context {

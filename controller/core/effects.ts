@@ -1,13 +1,15 @@
 import type { Refusal } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
-import type { ConfigMap, EventReason, Service } from "#pkg/k8s";
-import type { Fields } from "#pkg/log";
+import type { ConfigMap, EventText, ReportEffect, Service } from "#pkg/k8s";
 
 /** Actions that drivers carry out, in this order. */
 export type ControllerEffect =
   | KeeperEffect
   | ReportEffect
+  | MeasuredEffect
+  /** Record a Kubernetes event on the ConfigMap with the configuration. */
+  | ({ readonly type: "recordConfigEvent" } & EventText)
   /** Write the status of the Service, then deliver `statusWritten`. */
   | {
       readonly type: "writeStatus";
@@ -37,28 +39,7 @@ export type KeeperEffect =
   /** The summary in `ingot-status` may be another. */
   | { readonly type: "summarize" };
 
-export type ReportEffect =
-  | {
-      readonly type: "log";
-      readonly level: "debug" | "info" | "warn" | "error";
-      readonly message: string;
-      readonly fields: Fields;
-    }
-  /** A Kubernetes event on a Service. */
-  | {
-      readonly type: "recordEvent";
-      readonly service: Service;
-      readonly kind: "Normal" | "Warning";
-      readonly reason: EventReason;
-      readonly message: string;
-    }
-  /** A Kubernetes event on the ConfigMap with the configuration. */
-  | {
-      readonly type: "recordConfigEvent";
-      readonly kind: "Normal" | "Warning";
-      readonly reason: EventReason;
-      readonly message: string;
-    }
+export type MeasuredEffect =
   /** A Service was decided on. */
   | { readonly type: "updated" }
   /** Addresses that a Service waited for are seen in its status. */

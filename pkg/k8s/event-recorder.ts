@@ -1,11 +1,11 @@
 import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
-import type { Log } from "#pkg/log";
+import type { Fields, Log } from "#pkg/log";
 import { Queue } from "#pkg/queue";
 import { escapeControls, upTo } from "#pkg/text";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
-import type { ObjectReference } from "./objects.ts";
+import { type ObjectReference, type Service, serviceReference } from "./objects.ts";
 
 /** Every reason of an Event; `docs/operations.md` says what each means. Names are MetalLB's where it has such an event. */
 export const eventReasons = [
@@ -36,6 +36,18 @@ export const eventReasons = [
   "recordedElsewhere",
 ] as const;
 export type EventReason = (typeof eventReasons)[number];
+
+/** Log lines and events that a pure core asks for. */
+export type ReportEffect =
+  | { readonly type: "log"; readonly level: keyof Omit<Log, "with">; readonly message: string; readonly fields: Fields }
+  /** An event on a Service. */
+  | ({ readonly type: "recordEvent"; readonly service: Service } & EventText);
+
+export interface EventText {
+  readonly kind: "Normal" | "Warning";
+  readonly reason: EventReason;
+  readonly message: string;
+}
 
 export interface EventRecorderOptions {
   /** Shown by kubectl as the source. */
@@ -161,4 +173,9 @@ export class EventRecorder implements AsyncDisposable {
       reportingInstance: host ?? "",
     };
   }
+}
+
+export function report(effect: ReportEffect, events: Pick<EventRecorder, "record">, log: Log): void {
+  if (effect.type === "log") log[effect.level](effect.message, effect.fields);
+  else events.record(serviceReference(effect.service), effect.kind, effect.reason, effect.message);
 }

@@ -10,7 +10,7 @@
  */
 export { type Cluster, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
-export { type EventReason, EventRecorder, eventReasons } from "./event-recorder.ts";
+export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
 export type { Handlers, Informer } from "./informer.ts";
 export { Informers, named } from "./informers.ts";
 export type { ConfigMap, EndpointSlice, Lease, Node, NodeEndpoints, ObjectMeta, Pod, Secret, Service } from "./objects.ts";

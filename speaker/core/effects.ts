@@ -1,10 +1,9 @@
 import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import type { OwnEntry } from "#pkg/gossip";
-import type { EventReason, Service } from "#pkg/k8s";
+import type { EventText, ReportEffect } from "#pkg/k8s";
 import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
-import type { Fields } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import type { BgpRoute, NodePeer } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
@@ -16,6 +15,8 @@ export type SpeakerEffect =
   | KernelEffect
   | GossipEffect
   | ReportEffect
+  /** Record a Kubernetes event on a Node. */
+  | ({ readonly type: "recordNodeEvent"; readonly node: string } & EventText)
   | MeasuredEffect
   /** The others may count on this node from now on. */
   | { readonly type: "startMembers" }
@@ -105,27 +106,3 @@ export type MeasuredEffect =
   | { readonly type: "tookOver"; readonly address: Address; readonly from: string; readonly cause: "moved" }
   /** All addresses are placed under a configuration that came into force this long ago. */
   | { readonly type: "converged"; readonly afterMs: Millis };
-
-export type ReportEffect =
-  | {
-      readonly type: "log";
-      readonly level: "debug" | "info" | "warn" | "error";
-      readonly message: string;
-      readonly fields: Fields;
-    }
-  /** A Kubernetes event on a Node. */
-  | {
-      readonly type: "recordNodeEvent";
-      readonly node: string;
-      readonly kind: "Normal" | "Warning";
-      readonly reason: EventReason;
-      readonly message: string;
-    }
-  /** A Kubernetes event on a Service. */
-  | {
-      readonly type: "recordEvent";
-      readonly service: Service;
-      readonly kind: "Normal" | "Warning";
-      readonly reason: EventReason;
-      readonly message: string;
-    };
