@@ -18,7 +18,6 @@ import {
 } from "./core/index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { NetboxKeeper } from "./netbox/netbox-keeper.ts";
-import { Report } from "./report.ts";
 import { Sources } from "./sources.ts";
 import { StatusKeeper } from "./status/status-keeper.ts";
 import type { Trial } from "./webhook/review.ts";
@@ -55,7 +54,6 @@ export class Controller implements AsyncDisposable {
   readonly #view: ControllerView;
   readonly #config: ConfigKeeper;
   readonly #netbox: NetboxKeeper;
-  readonly #report: Report;
   readonly #status: StatusKeeper;
   readonly #carrier: Carrier;
 
@@ -72,8 +70,7 @@ export class Controller implements AsyncDisposable {
     const common = { ...options, portions: this.#portions, view: this.#view, namespaces, emit };
     this.#config = new ConfigKeeper(common);
     this.#netbox = new NetboxKeeper(common);
-    this.#report = new Report(this.#view, this.#config, clock);
-    this.#status = new StatusKeeper({ ...common, of: this.#report });
+    this.#status = new StatusKeeper({ ...common, config: this.#config });
     this.#carrier = new Carrier({ ...common, config: this.#config, netbox: this.#netbox, status: this.#status });
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));
   }
@@ -99,21 +96,21 @@ export class Controller implements AsyncDisposable {
 
   /** Whether it decides: it leads, and has seen all. */
   get isWorking(): boolean {
-    return this.#report.isWorking;
+    return this.#view.isWorking;
   }
 
   get configuration(): ConfigStatus {
-    return this.#report.configuration;
+    return this.#config.status;
   }
 
   /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
-  services(only?: string): ReturnType<Report["services"]> {
-    return this.#report.services(only);
+  services(only?: string): ReturnType<ControllerView["statuses"]> {
+    return this.#view.statuses(only, this.#clock.now());
   }
 
   /** The pools in force, in their order; none before the work began. */
-  pools(): ReturnType<Report["pools"]> {
-    return this.#report.pools();
+  pools(): ReturnType<ControllerView["pools"]> {
+    return this.#view.pools(this.configuration.inForce?.pools ?? []);
   }
 
   /**

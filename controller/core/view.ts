@@ -1,4 +1,4 @@
-import type { Allocation, PoolUsage } from "#pkg/allocator";
+import { type Allocation, type PoolFacts, poolFacts } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import { isStrict, type Pool } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
@@ -73,11 +73,15 @@ export class ControllerView implements Holdings {
     }
   }
 
-  /** The usage of each pool of the configuration in force, with its verdict, in its order. Empty before the work begins. */
-  *pools(): Iterable<PoolUsage & Dated<Millis>> {
+  /** These pools, which are in force, in their order. Empty before the work begins. */
+  *pools(configured: readonly Pool[]): Iterable<PoolFacts & Dated<Millis>> {
     const { allocator, verdicts } = this.#state;
     if (!this.isWorking) return;
-    for (const usage of allocator.usage()) yield Object.assign(usage, verdicts.pools.of(usage));
+    const byName = new Map(configured.map((pool) => [pool.name, pool]));
+    for (const usage of allocator.usage()) {
+      const pool = byName.get(usage.pool);
+      if (pool !== undefined) yield Object.assign(poolFacts(pool, usage), verdicts.pools.of(usage));
+    }
   }
 
   /** The state to try configurations with these pools on. A standby knows as much. */

@@ -2,27 +2,17 @@ import { Alarm, backOff, type Clock, dateOf, type Millis, type Portions, type Ra
 import { ApiError, type Cluster } from "#pkg/k8s";
 import { lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
-import { type Dated, isProblem } from "#pkg/verdict";
-import {
-  type ConfigurationInForce,
-  maxProblems,
-  type PoolInUse,
-  type Problem,
-  roomBeside,
-  summarize,
-  summaryKeys,
-} from "./status-summary.ts";
+import { isProblem } from "#pkg/verdict";
+import type { ConfigKeeper } from "../configuration/config-keeper.ts";
+import type { ControllerView } from "../core/index.ts";
+import { maxProblems, type Problem, roomBeside, summarize, summaryKeys } from "./status-summary.ts";
 
 export interface StatusKeeperOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
   readonly namespace: string;
-  /** The state to summarize. */
-  readonly of: {
-    readonly isWorking: boolean;
-    readonly configuration: ConfigurationInForce;
-    pools(): Iterable<PoolInUse>;
-    services(): Iterable<Dated<Millis> & { readonly service: { readonly key: string } }>;
-  };
+  /** Pools and Services to summarize. */
+  readonly view: Pick<ControllerView, "isWorking" | "pools" | "statuses">;
+  readonly config: Pick<ConfigKeeper, "status">;
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;
   readonly clock: Clock;
@@ -56,7 +46,7 @@ export class StatusKeeper implements Disposable {
   /** Something may be different from what the summary says. */
   changed(): void {
     this.#hasChanged = true;
-    if (this.#isBusy || this.#isDisposed || !this.#options.of.isWorking) return;
+    if (this.#isBusy || this.#isDisposed || !this.#options.view.isWorking) return;
     this.#alarm.setNoLater(Math.max(this.#options.clock.now() + gatherMs, this.#notBefore));
   }
 
@@ -73,10 +63,10 @@ export class StatusKeeper implements Disposable {
   }
 
   #collect(): void {
-    const { of, portions } = this.#options;
+    const { view, portions, clock } = this.#options;
     this.#isBusy = true;
     this.#hasChanged = false;
-    const services = of.services()[Symbol.iterator]();
+    const services = view.statuses(undefined, clock.now())[Symbol.iterator]();
     const problems: Problem[] = [];
     let count = 0;
     const portion = (): void => {
@@ -97,13 +87,14 @@ export class StatusKeeper implements Disposable {
   }
 
   async #write(problems: readonly Problem[], problemCount: number): Promise<void> {
-    const { of, cluster, namespace, clock, random, log } = this.#options;
-    const { configuration } = of;
+    const { view, config, cluster, namespace, clock, random, log } = this.#options;
+    const configuration = config.status;
     const dateOfSecond = (at: Millis) => `${dateOf(clock, at).slice(0, 19)}Z`;
-    const given = { configuration, pools: of.pools(), problems, problemCount, dateOf: dateOfSecond };
+    const pools = view.pools(configuration.inForce?.pools ?? []);
+    const given = { configuration, pools, problems, problemCount, dateOf: dateOfSecond };
     const summary = summarize(given, roomBeside(this.#recorded[lastGoodKey] ?? ""));
     try {
-      if (summary !== undefined && of.isWorking && summaryKeys.some((key) => summary[key] !== this.#recorded[key])) {
+      if (summary !== undefined && view.isWorking && summaryKeys.some((key) => summary[key] !== this.#recorded[key])) {
         await cluster.writeConfigMap(namespace, statusConfigMap, summary);
         this.#recorded = { ...this.#recorded, ...summary };
         const octets = Object.values(summary).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
