@@ -1,8 +1,7 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { Outcome } from "./core/index.ts";
-import { WorkQueue } from "./work-queue.ts";
+import { RetriedTask } from "./retried-task.ts";
 
 export interface MemberlistSecretOptions {
   readonly cluster: Pick<Cluster, "fillSecret">;
@@ -24,25 +23,25 @@ const keyBytes = 16; // AES-128, as MetalLB makes it; speakers take the key from
  */
 export class MemberlistSecret implements AsyncDisposable {
   readonly #options: MemberlistSecretOptions;
-  readonly #queue: WorkQueue;
+  readonly #task: RetriedTask;
   #last: string | undefined;
 
   constructor(options: MemberlistSecretOptions) {
     this.#options = options;
     const { clock, random } = options;
-    this.#queue = new WorkQueue({ work: () => this.#fill(), concurrency: 1, clock, random });
+    this.#task = new RetriedTask({ work: () => this.#fill(), clock, random });
   }
 
   start(): void {
-    this.#queue.add(this.#options.name);
+    this.#task.request();
   }
 
   /** A request under way gets 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#queue.close(this.#options.clock.now() + drainMs);
+    await this.#task.close(this.#options.clock.now() + drainMs);
   }
 
-  async #fill(): Promise<Outcome> {
+  async #fill(): Promise<Millis | "retry"> {
     const { cluster, namespace, name, randomBytes, clock } = this.#options;
     const log = this.#options.log.with({ op: "fillMemberlistSecret", secret: name });
     try {
@@ -61,6 +60,6 @@ export class MemberlistSecret implements AsyncDisposable {
       if (this.#last !== `${error.status}`) log.warn("cannot make the key of the speakers' ring", { error, advice });
       this.#last = `${error.status}`;
     }
-    return { at: clock.now() + lookEveryMs };
+    return clock.now() + lookEveryMs;
   }
 }

@@ -18,9 +18,9 @@ import {
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Dated } from "#pkg/verdict";
-import type { KeeperEvent, Outcome } from "../core/index.ts";
+import type { KeeperEvent } from "../core/index.ts";
+import { RetriedTask } from "../retried-task.ts";
 import { maxSummaryBytes, noSummary, roomBeside } from "../status/status-summary.ts";
-import { WorkQueue } from "../work-queue.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 export interface ConfigKeeperOptions {
@@ -54,7 +54,7 @@ export class ConfigKeeper {
   readonly #options: ConfigKeeperOptions;
   readonly #live: LiveConfig;
   readonly #reader: ConfigReader;
-  readonly #writes: WorkQueue;
+  readonly #writing: RetriedTask;
   /** The ConfigMap, or when it is gone, what it last was. */
   #configMap: ConfigMap | undefined;
   #recorded: string | undefined; // the text in the status ConfigMap
@@ -77,7 +77,7 @@ export class ConfigKeeper {
       log,
       changed: (now, before) => this.#changed(now, before),
     });
-    this.#writes = new WorkQueue({ work: () => this.#record(), concurrency: 1, clock, random });
+    this.#writing = new RetriedTask({ work: () => this.#record(), clock, random });
   }
 
   /** Why the ConfigMap's configuration is not the one in force. */
@@ -133,7 +133,7 @@ export class ConfigKeeper {
   /** Resolves when the write under way has ended, or at `deadline`. */
   close(deadline: Millis): Promise<void> {
     this.#reader[Symbol.dispose]();
-    return this.#writes.close(deadline);
+    return this.#writing.close(deadline);
   }
 
   /** Also looks what namespaces there are, where the configuration asks for it. */
@@ -178,19 +178,19 @@ export class ConfigKeeper {
 
   #recordIfNeeded(): void {
     const { inForce } = this.#live;
-    if (inForce !== undefined && inForce.text !== this.#recorded) this.#writes.add(statusConfigMap);
+    if (inForce !== undefined && inForce.text !== this.#recorded) this.#writing.request();
   }
 
-  async #record(): Promise<Outcome> {
+  async #record(): Promise<Millis | "retry"> {
     const { cluster, namespace, log } = this.#options;
     const text = this.#live.inForce?.text;
-    if (text === undefined || text === this.#recorded) return "done";
+    if (text === undefined || text === this.#recorded) return Infinity;
     try {
       // The record comes first: a summary that leaves it no room goes, and is written again when it fits.
       const others = roomBeside(text) < maxSummaryBytes ? noSummary : {};
       await cluster.writeConfigMap(namespace, statusConfigMap, { ...others, [lastGoodKey]: text });
       this.#recorded = text;
-      return "done";
+      return Infinity;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.error("failed to save the last good configuration", { op: "writeStatus", configMap: statusConfigMap, error });

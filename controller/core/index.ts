@@ -4,7 +4,6 @@
  */
 export type { ControllerEffect } from "./effects.ts";
 export type { ControllerEvent, KeeperEvent, SourceEvent, StatusWrite, WriteFailure } from "./events.ts";
-export { type Outcome, WorkPlan } from "./queue/work-plan.ts";
 export { type ControllerState, createState } from "./state.ts";
 export { nextDeadline, step } from "./step.ts";
 export { ControllerView } from "./view.ts";

@@ -2,8 +2,7 @@ import { type Certificate, expiresWithin, selfSigned } from "#pkg/certificate";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { ApiError, type Cluster, type Informer, named, resources, type Secret, type WebhookClient } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { Outcome } from "../core/index.ts";
-import { WorkQueue } from "../work-queue.ts";
+import { RetriedTask } from "../retried-task.ts";
 import { reviewPath } from "./review-path.ts";
 
 export interface CertificateKeeperOptions {
@@ -42,7 +41,7 @@ const keys = { certificate: "tls.crt", key: "tls.key" } as const;
  */
 export class CertificateKeeper implements AsyncDisposable {
   readonly #options: CertificateKeeperOptions;
-  readonly #queue: WorkQueue;
+  readonly #task: RetriedTask;
   readonly #informer: Informer<Secret>;
   #current: Certificate | undefined;
   #hasWebhook = false;
@@ -50,10 +49,10 @@ export class CertificateKeeper implements AsyncDisposable {
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
     const { cluster, namespace, name, clock, random } = options;
-    this.#queue = new WorkQueue({ work: () => this.#work(), concurrency: 1, clock, random });
+    this.#task = new RetriedTask({ work: () => this.#work(), clock, random });
     this.#informer = cluster.informer(resources.secrets, named(namespace, name), {
       changed: (_key, now) => this.#seen(now?.data),
-      synced: () => this.#queue.add(name),
+      synced: () => this.#task.request(),
     });
   }
 
@@ -64,7 +63,7 @@ export class CertificateKeeper implements AsyncDisposable {
   /** A request under way gets 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#informer[Symbol.dispose]();
-    await this.#queue.close(this.#options.clock.now() + drainMs);
+    await this.#task.close(this.#options.clock.now() + drainMs);
   }
 
   #seen(data: Readonly<Record<string, string>> | undefined): void {
@@ -73,7 +72,7 @@ export class CertificateKeeper implements AsyncDisposable {
     const isOther = now?.certificate !== this.#current?.certificate || now?.key !== this.#current?.key;
     this.#current = now;
     if (isOther && now !== undefined && !this.#expires(now, 0)) this.#options.changed(now);
-    if (this.#informer.synced) this.#queue.add(this.#options.name);
+    if (this.#informer.synced) this.#task.request();
   }
 
   #names(): [string, ...string[]] {
@@ -85,16 +84,16 @@ export class CertificateKeeper implements AsyncDisposable {
     return expiresWithin(certificate, this.#names(), this.#options.wallClock(), ms);
   }
 
-  async #work(): Promise<Outcome> {
+  async #work(): Promise<Millis | "retry"> {
     const { isLeader, clock, log } = this.#options;
-    if (!isLeader()) return { at: clock.now() + standbyMs };
+    if (!isLeader()) return clock.now() + standbyMs;
     try {
       if (this.#current !== undefined && !this.#expires(this.#current, renewMs)) {
         await this.#tell(this.#current);
-        return { at: clock.now() + lookEveryMs };
+        return clock.now() + lookEveryMs;
       }
       await this.#renew(this.#current);
-      return { at: clock.now() + shownMs };
+      return clock.now() + shownMs;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.error("cannot keep the webhook's certificate: changes of the configuration are not checked before they are made", {

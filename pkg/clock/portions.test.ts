@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { inPortions, inTurns, Portions, SimulatedClock } from "#pkg/clock";
+import { forOneTurn, inPortions, inTurns, Portions, SimulatedClock } from "#pkg/clock";
 
 test("so many portions are done in a turn, everybody's in turn", () => {
   const clock = new SimulatedClock();
@@ -93,4 +93,18 @@ test("work in turns hands over at the first yield after 5 ms, and not before", a
   assert.deepEqual(done, [1, 2, 3, 4, 5, 6]);
   clock.advanceBy(0);
   assert.equal(await result, "all");
+});
+
+test("a turn does as many small pieces of work as fit into some milliseconds, and no more than 200", () => {
+  let now = 0;
+  let done = 0;
+  const clock = { now: () => now, schedule: () => ({ [Symbol.dispose]() {} }) };
+  const piece = (tookMs: number, last: number) => () => {
+    now += tookMs;
+    return ++done < last;
+  };
+  assert.deepEqual([forOneTurn(clock, piece(2, 4)), done], [true, 3]);
+  assert.deepEqual([forOneTurn(clock, piece(2, 4)), done], [false, 4]);
+  done = 0;
+  assert.deepEqual([forOneTurn(clock, piece(0, 1_000)), done], [true, 200]);
 });

@@ -94,17 +94,17 @@ export const inputs: readonly Break[] = [
   {
     before: "const minKeys = 5;",
     after: "const minKeys = 1;",
-    tests: ["controller/work-queue.test.ts", "controller/core/statuses/failing-writes.test.ts"],
+    tests: ["controller/core/queue/work-plan.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
     before: "this.#failed.clear();",
     after: "",
-    tests: ["controller/work-queue.test.ts", "controller/core/statuses/failing-writes.test.ts"],
+    tests: ["controller/core/queue/work-plan.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
     before: 'kind !== "slow" || this.#hasSlowPlace()',
     after: "true",
-    tests: ["controller/work-queue.test.ts", "controller/core/statuses/failing-writes.test.ts"],
+    tests: ["controller/core/queue/work-plan.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
     before: "for (const free of freedResources(pool, address, known)) resources.add(free);",
