@@ -1,16 +1,19 @@
 import { isFor } from "#pkg/allocator";
-import { keepAll } from "#pkg/assignment";
+import { keepAll, settling } from "#pkg/assignment";
 import { type Config, isStrict } from "#pkg/config";
 import { list } from "#pkg/text";
-import { takeRecorded } from "./decide.ts";
+import { settle, takeRecorded } from "./decide.ts";
 import { heedOccupants } from "./occupancy/occupancy.ts";
 import type { ControllerState } from "./state.ts";
 
 // For each what it may keep is looked at: some 10 µs.
 const servicesAtOnce = 200;
+// A decision costs some times that.
+const decisionsAtOnce = 50;
 
 /**
- * Addresses may be given from these pools, once all Services have been looked at; until then no Service is decided on. If an address in use
+ * Addresses are given from these pools, once all Services have been looked at: to the oldest Service first. Until all have been decided on no
+ * status is written. If an address in use
  * is in no pool, its Service gives it up if it `mayRenumber`; otherwise this throws, which the caller has to rule out before. Addresses
  * that may be given up for one configuration may be given up for the next one, too, if that comes before all are given up.
  */
@@ -49,7 +52,7 @@ function* configuring(
   { pools: configured, quotas }: Pick<Config, "pools" | "quotas">,
   mayRenumber: boolean,
 ): Generator<undefined, void> {
-  const { allocator, services, statuses, pools, agenda, context, givenUp, occupancy, verdicts } = state;
+  const { allocator, services, statuses, pools, agenda, context, occupancy, verdicts } = state;
   let stranded = yield* allocator.replacePools(configured, quotas);
   if (stranded.length > 0) {
     // Services that are gone, but have not been decided on since, hold nothing any more.
@@ -72,10 +75,15 @@ function* configuring(
   pools.inForce = { type: "configured" };
   yield* verdicts.pools.replace();
   heedOccupants(state);
+  takeAppeared(state);
+  for (const _ of settling(services.values(), allocator, (key) => settle(state, key)))
+    if (++looked % decisionsAtOnce === 0) {
+      yield;
+      takeAppeared(state);
+    }
   const elsewhere: string[] = [];
   for (const { key } of services.values()) {
     if (++looked % servicesAtOnce === 0) yield;
-    givenUp.look(key, services.get(key));
     agenda.changed(key);
     if (allocator.hasReserved)
       for (const address of allocator.held(key)?.addresses ?? []) {
@@ -84,9 +92,14 @@ function* configuring(
       }
   }
   // In this step, so that none appears before decisions go on.
-  takeRecorded(state, pools.appeared);
-  pools.appeared.clear();
+  takeAppeared(state);
   if (elsewhere.length === 0) return;
   const message = `reserved addresses stay with the Services that hold them: ${list(elsewhere, "; ")}`;
   context.do({ type: "recordConfigEvent", kind: "Normal", reason: "ReservedAddressHeld", message });
+}
+
+/** Services that came meanwhile have on record what they do not hold: it must not be given to others. */
+function takeAppeared(state: ControllerState): void {
+  takeRecorded(state, state.pools.appeared);
+  state.pools.appeared.clear();
 }

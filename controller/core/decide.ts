@@ -20,10 +20,18 @@ export function decideOn(state: ControllerState, key: string): Outcome | undefin
     warn(asked, context, key, service, service?.ingress.length === 0 ? warning : undefined);
     return "done";
   }
+  const { status } = settle(state, key);
+  return statuses.put(key, service, status);
+}
+
+/** Gives a Service its addresses. Its status is still to be written. */
+export function settle(state: ControllerState, key: string): Decision {
+  const { services, statuses, context } = state;
+  const service = services.get(key);
   const decision = decide(state, key, service);
-  const outcome = statuses.put(key, service, decision.status);
+  statuses.replace(service, decision.status);
   context.do({ type: "decided", service: key, unmet: decision.unmet });
-  return outcome;
+  return decision;
 }
 
 /** Services have on record what they do not hold. */
@@ -36,7 +44,6 @@ export function takeRecorded(state: ControllerState, keys: Iterable<string>): vo
   }
 }
 
-/** Its status is still to be written. */
 function decide(state: ControllerState, key: string, service: Service | undefined, held = state.allocator.held(key)): Decision {
   const { allocator, statuses, verdicts, givenUp, asked } = state;
   const before: AllocationTerms = { ...(asked.terms.get(key) ?? termsOf(undefined, undefined, [])), allocation: held };

@@ -94,7 +94,7 @@ test("addresses that were moved and given to others since are where the backup h
     ["a", "b"],
     ["b", "a"],
   ] as const) {
-    const world = await startWorld(ten, { [first]: {}, [second]: wants("10.0.0.0") });
+    const world = await startWorld(ten, { [first]: { created: 1 }, [second]: { created: 2, ...wants("10.0.0.0") } });
     const backup = [first, second].map((name) => world.cluster.service(`default/${name}`));
     world.change(first, wants("10.0.0.7"));
     await world.settle();

@@ -155,7 +155,7 @@ const limited = `${configText("a 10.0.0.0-10.0.0.9")}quotas:\n- {pools: [a], ipv
 
 test("of Services that race for the last address of a quota one gets it, and the next as soon as one is freed", async () => {
   const world = await startWorld(limited, { "team-a/1": {}, "team-a/2": {}, "team-a/3": {}, "team-b/1": {} });
-  assert.deepEqual(statusOf(world, "team-a/1", "team-a/2", "team-a/3", "team-b/1"), ["10.0.0.0", "10.0.0.2", "", "10.0.0.1"]);
+  assert.deepEqual(statusOf(world, "team-a/1", "team-a/2", "team-a/3", "team-b/1"), ["10.0.0.0", "10.0.0.1", "", "10.0.0.2"]);
   const [third] = world.controller.services("team-a/3");
   assert.match(third?.verdict.message ?? "", /namespace "team-a" has 2 of 2 IPv4 addresses of pool "a"$/);
   put(world, "team-a/4");

@@ -40,8 +40,33 @@ export function* keepAll(
 }
 
 /**
- * Decides on all Services, as the controller does after a start: they keep the addresses in their status as far as they may, then each gets
- * what it asks for, by key, until nothing changes any more. A step for each, with what has been decided so far.
+ * Decides on Services, the oldest first, and again on those that are refused something, until nothing changes any more. Age is the only
+ * order that each process sees alike, also after a restart. A step for each decision.
+ * @param decideOn decides on the Service with this key
+ */
+export function* settling(
+  services: Iterable<Pick<Service, "key" | "created">>,
+  allocator: Pick<Allocator, "held">,
+  decideOn: (key: string) => Decision,
+): Generator<undefined, void> {
+  let keys = Array.from(services, ({ key, created }) => ({ key, created })).sort(olderFirst);
+  for (let round = 0, isChanged = true; isChanged && round < maxRounds; round++) {
+    isChanged = false;
+    const refused: typeof keys = [];
+    for (const service of keys) {
+      const before = allocator.held(service.key)?.addresses.join();
+      const { allocation, unmet } = decideOn(service.key);
+      isChanged ||= allocation?.addresses.join() !== before;
+      if (unmet !== undefined) refused.push(service);
+      yield;
+    }
+    keys = refused;
+  }
+}
+
+/**
+ * Decides on all Services, as the controller does when a configuration comes into force: they keep the addresses in their status as far as
+ * they may, then each gets what it asks for. A step for each, with what has been decided so far.
  * @param occupied addresses that other hosts of the network have -> who; they count in strict pools
  * @param namespaces namespace -> its labels
  */
@@ -64,20 +89,13 @@ export function* assigning(
     return pool !== undefined && isStrict(pool);
   };
   allocator.setOccupied(new Map([...occupied].filter(([text]) => isHeeded(text))));
-  const keys = [...current.keys()].sort();
-  for (let round = 0, changed = true; changed && round < maxRounds; round++) {
-    changed = false;
-    for (const key of keys) {
-      const service = current.get(key);
-      if (service === undefined) continue;
-      const before = allocator.held(key)?.addresses.join() ?? "";
-      const decision = decide(key, service, allocator);
-      decisions.set(key, decision);
-      changed ||= (decision.allocation?.addresses.join() ?? "") !== before;
-      if (decision.status !== undefined && decision.status.join() !== service.ingress.join())
-        current.set(key, { ...service, ingress: decision.status });
-      yield decisions;
-    }
-  }
+  const decideOn = (key: string) => {
+    const service = current.get(key);
+    const decision = decide(key, service, allocator);
+    decisions.set(key, decision);
+    if (service !== undefined && decision.status !== undefined) current.set(key, { ...service, ingress: decision.status });
+    return decision;
+  };
+  for (const _ of settling([...current.values()], allocator, decideOn)) yield decisions;
   return { decisions, usage: [...allocator.usage()] };
 }

@@ -109,6 +109,12 @@ export class Statuses {
     this.#replaced.delete(key);
   }
 
+  /** This is to be the Service's status. */
+  replace(service: Service | undefined, status: readonly string[] | undefined): void {
+    if (service !== undefined && status !== undefined && !hasStatus(service, status))
+      this.#replaced.set(service.key, service.ingress);
+  }
+
   /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. @returns undefined while it is being written */
   put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | undefined {
     const isOverwritten = this.#overwritten.delete(key);
@@ -116,7 +122,6 @@ export class Statuses {
       this.#settled(key);
       return "done";
     }
-    this.#replaced.set(key, service.ingress);
     const { free, isCircle } = this.#await(service, status);
     if (isCircle) return this.#write(service, free);
     if (free.length < status.length) return { at: this.#context.now + givenUpMs };

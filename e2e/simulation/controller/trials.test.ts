@@ -72,11 +72,12 @@ class Trials {
     assert.equal(isUsed, !isStranding, warnings.join("\n"));
     if (!isUsed) assert.equal(controller.configuration.inForce, inForce);
     else this.#text = text;
-    const said = isUsed ? warnings.join("\n") : "";
+    const moves = (isUsed ? warnings : []).filter((warning) => /addresses:|an address:/.test(warning)).join("\n");
     for (const [key, had] of before) {
       const has = cluster.service(key)?.ingress.join();
-      // The controller gives a free address to the Service that waits longest; the trial goes through Services by key.
-      if (had && has !== had) assert.ok(said.includes(key), `${key} had ${had} and has ${has}; said was: ${said}`);
+      const move = had && has ? `${had} to ${has}` : had || has;
+      if (has !== had) assert.ok(moves.includes(`${key} (${move})`), `${key} had ${had} and has ${has}; said was: ${moves}`);
+      else assert.ok(!moves.includes(key), `${key} has ${has} still; said was: ${moves}`);
     }
     if (!isUsed) this.#world.config(this.#text);
     await this.#world.settle();
@@ -111,10 +112,10 @@ class Trials {
     else if (dice < 0.35) this.#world.occupied(...occupiable.filter(() => this.#random() < 0.4));
     else if (dice < 0.5) cluster.remove("services", key);
     else {
-      const { ingress = [], uid = key } = cluster.service(key) ?? {};
+      const { ingress = [], uid = key, created = Math.floor(this.#random() * 3) } = cluster.service(key) ?? {};
       const wanted = this.#random() < 0.25 ? this.#pick(["10.0.0.0", "10.0.0.1", "10.2.0.0"]) : "";
       const named = wanted === "" && this.#random() < 0.3 ? { [annotations.pool]: this.#pick(["lan", "strict", "tenants"]) } : {};
-      cluster.put("services", service(key, { ingress, uid, loadBalancerIP: wanted, annotations: named }));
+      cluster.put("services", service(key, { ingress, uid, created, loadBalancerIP: wanted, annotations: named }));
     }
   }
 
