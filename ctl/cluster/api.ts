@@ -7,13 +7,16 @@ export type Answer =
   | { readonly type: "unread"; readonly why: string };
 
 /** The API server, with the rights of the person who asks. Paths begin with a slash. */
-export interface Api {
+export interface Api extends ReadApi {
   /** Such as `https://192.0.2.1:6443`. */
   readonly server: string;
+  /** Creates (POST, to the path of the kind) or replaces (PUT, to that of the object). */
+  write(method: "POST" | "PUT", path: string, object: object): Promise<Answer>;
+}
+
+export interface ReadApi {
   /** An object, or what else has one path. */
   read(path: string): Promise<Answer>;
   /** Every object of a kind, in pages. */
   list(path: string): Promise<Answer>;
-  /** Creates (POST, to the path of the kind) or replaces (PUT, to that of the object). */
-  write(method: "POST" | "PUT", path: string, object: object): Promise<Answer>;
 }

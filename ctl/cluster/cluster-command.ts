@@ -3,7 +3,7 @@ import { type Command, command, Exit, type Option, type Options, UsageError, usa
 import type { Io, Screen } from "../io.ts";
 import type { Api } from "./api.ts";
 import { type Format, structured } from "./output.ts";
-import { type ClusterOptions, type Processes, Silence, type Target, type Unreachable } from "./processes.ts";
+import type { ClusterOptions, Processes, Unreachable } from "./processes.ts";
 
 /** The result of a command. */
 export interface Found {
@@ -170,24 +170,18 @@ class Connection implements AsyncDisposable {
   }
 }
 
-/** The same processes for one answer of a command: it shows how many have answered, and a silent process costs one time-out. */
+/** The same processes for one answer of a command, which shows how many have answered. */
 function withProgress(processes: Processes, io: Io): Processes {
   let asked = 0;
   let answered = 0;
-  const silent = new Map<Target, Silence>();
   const show = () => io.progress(`${answered} of ${asked} answers of ${processes.targets.length} processes`);
   return {
     targets: processes.targets,
     async get(target, path) {
-      const silence = silent.get(target);
-      if (silence !== undefined) throw silence;
       asked++;
       show();
       try {
         return await processes.get(target, path);
-      } catch (error) {
-        if (error instanceof Silence) silent.set(target, error);
-        throw error;
       } finally {
         answered++;
         show();

@@ -39,8 +39,8 @@ async function forwarded(answer: Parameters<typeof createServer>[1]) {
 
 test("one forwarded port serves question after question, in its order", async () => {
   using port = await forwarded((asked, answer) => answer.end(`${asked.headers.host} ${asked.url}`));
-  const answers = await Promise.all(["/v1/a?b=c", "/v1/d"].map((path) => port.agent.get(path)));
-  answers.push(await port.agent.get("/v1/e"));
+  const answers = await Promise.all(["/v1/a?b=c", "/v1/d"].map((path) => port.agent.get(path, {})));
+  answers.push(await port.agent.get("/v1/e", {}));
   assert.deepEqual(
     answers.map(({ status, body }) => `${status} ${body}`),
     ["200 localhost /v1/a?b=c", "200 localhost /v1/d", "200 localhost /v1/e"],
@@ -51,19 +51,19 @@ test("one forwarded port serves question after question, in its order", async ()
 test("questions leave nothing behind at the port that they share, so that Node warns of nothing on the terminal", async () => {
   using port = await forwarded((_asked, answer) => answer.end());
   const listeners = () => port.opened.streams[0]?.eventNames().map((name) => port.opened.streams[0]?.listenerCount(name));
-  await port.agent.get("/v1/first");
+  await port.agent.get("/v1/first", {});
   const after = listeners();
-  for (let i = 0; i < 12; i++) await port.agent.get(`/v1/${i}`);
+  for (let i = 0; i < 12; i++) await port.agent.get(`/v1/${i}`, {});
   assert.deepEqual(listeners(), after);
   assert.equal(port.opened.count, 1);
 });
 
 test("a connection that ends before the answer is an error", async () => {
   using port = await forwarded((asked) => asked.socket.destroy());
-  await assert.rejects(port.agent.get("/v1/a"));
+  await assert.rejects(port.agent.get("/v1/a", {}));
 });
 
-test("a process that answers nothing costs one time-out, however many questions wait, and is asked again later", async (context) => {
+test("a process that answers nothing costs one time-out of a round, whatever is asked, and is asked again in the next", async (context) => {
   let isHung = true;
   const asked: string[] = [];
   using port = await forwarded(({ url = "" }, answer) => {
@@ -71,7 +71,8 @@ test("a process that answers nothing costs one time-out, however many questions 
     if (!isHung) answer.end(url);
   });
   context.mock.timers.enable({ apis: ["setTimeout"] });
-  const answers = Promise.allSettled(["/v1/a", "/v1/b", "/v1/c"].map((path) => port.agent.get(path)));
+  const round = {};
+  const answers = Promise.allSettled(["/v1/a", "/v1/b", "/v1/c"].map((path) => port.agent.get(path, round)));
   while (asked.length === 0) await setImmediate();
   context.mock.timers.tick(3_000);
   assert.deepEqual(
@@ -80,14 +81,15 @@ test("a process that answers nothing costs one time-out, however many questions 
   );
   assert.deepEqual(asked, ["/v1/a"]);
   isHung = false;
-  assert.equal((await port.agent.get("/v1/d")).body, "/v1/d");
+  await assert.rejects(port.agent.get("/v1/d", round), { message: "no answer within 3 s" });
+  assert.equal((await port.agent.get("/v1/d", {})).body, "/v1/d");
 });
 
 test("a port that cannot be forwarded is an error that says why", async () => {
   const agent = new PodAgent(async () => {
     throw new Error('pods "x" is forbidden');
   });
-  await assert.rejects(agent.get("/v1/a"), { message: 'pods "x" is forbidden' });
+  await assert.rejects(agent.get("/v1/a", {}), { message: 'pods "x" is forbidden' });
 });
 
 test("without a kubeconfig a sentence says so, and what to do; likewise without the context", () => {

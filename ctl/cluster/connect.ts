@@ -6,7 +6,7 @@ import { UsageError } from "../command.ts";
 import { argumentsOf, flagOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
-import { type ClusterOptions, type Processes, Silence, type Target } from "./processes.ts";
+import type { ClusterOptions, Processes, Target } from "./processes.ts";
 
 const standardPort = 7472;
 // A process that works sends the first octets of any answer at once, and the others without a pause.
@@ -66,7 +66,7 @@ class ForwardedProcesses implements Processes {
     const uid = this.#uids.get(pod) ?? pod;
     const agent = this.#agents.get(uid) ?? new PodAgent(() => this.#open(pod));
     this.#agents.set(uid, agent);
-    const { status, body } = await agent.get(path);
+    const { status, body } = await agent.get(path, this);
     if (status === 200) return path.startsWith("/v1/") ? JSON.parse(body) : body;
     if (status === 404) throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
     throw new Error(`it answers ${status}: ${body.trim().slice(0, 200)}`);
@@ -105,28 +105,27 @@ class ForwardedProcesses implements Processes {
 }
 
 /**
- * HTTP over one forwarded port: one question at a time, over a connection that is kept for the next one. A process that does not answer a
- * question in time is not asked those that waited behind it.
+ * HTTP over one forwarded port: one request at a time, over a connection that is kept for the next one. A process that does not answer a
+ * request of a round in time is not asked again in that round.
  */
 export class PodAgent extends Agent {
   readonly #open: () => Promise<Duplex>;
-  readonly #questions = new SerialQueue();
-  #silences = 0;
+  readonly #requests = new SerialQueue();
+  #silentIn: object | undefined; // The round in which the process did not answer.
 
   constructor(open: () => Promise<Duplex>) {
     super({ keepAlive: true, maxSockets: 1 });
     this.#open = open;
   }
 
-  /** @throws {Error} without an answer */
-  get(path: string): Promise<{ readonly status: number; readonly body: string }> {
-    const before = this.#silences;
-    return this.#questions.run(async () => {
-      if (this.#silences > before) throw new Silence(silenceMs);
+  /** @param round what asks; a process is found again for each round @throws {Error} without an answer */
+  get(path: string, round: object): Promise<{ readonly status: number; readonly body: string }> {
+    return this.#requests.run(async () => {
+      if (this.#silentIn === round) throw new Silence();
       try {
         return await getText(this, path);
       } catch (error) {
-        if (error instanceof Silence) this.#silences++;
+        if (error instanceof Silence) this.#silentIn = round;
         throw error;
       }
     });
@@ -146,10 +145,17 @@ export class PodAgent extends Agent {
   }
 }
 
+/** A process sends nothing. */
+class Silence extends Error {
+  constructor() {
+    super(`no answer within ${silenceMs / 1000} s`);
+  }
+}
+
 function getText(agent: Agent, path: string): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
     const silence = setTimeout(() => {
-      reject(new Silence(silenceMs));
+      reject(new Silence());
       asked.destroy();
     }, silenceMs);
     const asked = request({ agent, path, host: "localhost" }, (answer) => {

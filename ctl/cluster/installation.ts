@@ -82,8 +82,17 @@ export function flagOf(args: readonly string[], name: string): string | undefine
   return found.at(-1);
 }
 
+/** Whether a switch such as `--name` or `--name=true` is there and on. */
 export function isSet(args: readonly string[], name: string): boolean {
-  return args.some((text) => /^--?/.test(text) && text.replace(/^--?/, "").replace(/=true$/, "") === name);
+  return args.some((text) => {
+    const [, flag, value = "true"] = /^--?([^=]+)(?:=(.*))?$/s.exec(text) ?? [];
+    return flag === name && isTrue(value);
+  });
+}
+
+/** Reads like Go's `strconv.ParseBool`. */
+export function isTrue(value: string): boolean {
+  return ["1", "t", "T", "true", "TRUE", "True"].includes(value);
 }
 
 /** @throws {UsageError} */

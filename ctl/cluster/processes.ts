@@ -15,13 +15,6 @@ export interface Processes extends AsyncDisposable {
   get(target: Target, path: string): Promise<unknown>;
 }
 
-/** A process sends nothing. */
-export class Silence extends Error {
-  constructor(ms: number) {
-    super(`no answer within ${ms / 1000} s`);
-  }
-}
-
 export interface ClusterOptions {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;

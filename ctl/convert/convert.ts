@@ -1,7 +1,7 @@
-import { type Conversion, convert, type Source, type SourceProblem } from "#pkg/convert";
+import { type Conversion, convert, type Source } from "#pkg/convert";
 import { command, Exit, type Options, UsageError, type Values } from "../command.ts";
+import { problemsText, readInputText } from "../input.ts";
 import type { Io } from "../io.ts";
-import { problemText } from "../validate/problem-text.ts";
 import { type Origin, origins, readFromCluster } from "./from-cluster.ts";
 
 const help = `Converts the configuration of a load balancer into that of another one, and prints it:
@@ -77,14 +77,13 @@ async function readSources(files: readonly string[], io: Io): Promise<Source[]> 
   if (files.filter((file) => file === "-").length > 1)
     throw new UsageError(`standard input can be read only once, but "-" is there twice`);
   const sources: Source[] = [];
-  for (const file of files.length === 0 ? ["-"] : files)
-    sources.push(file === "-" ? { name: "<stdin>", text: await io.readStdin() } : { name: file, text: await io.readFile(file) });
+  for (const file of files.length === 0 ? ["-"] : files) sources.push(await readInputText(file, io));
   return sources;
 }
 
 function print({ text, losses, problems }: Conversion, sources: readonly Source[], io: Io): number {
-  const lines = new Map(sources.map(({ name, text }) => [name, text.split(/\r\n|\n|\r/)])); // source -> its lines
-  for (const problem of problems) io.err(problemText(problem.source, problem, lineOf(problem, lines)));
+  const texts = new Map(sources.map((source) => [source.name, source.text]));
+  for (const problem of problems) io.err(problemsText(problem.source, [problem], texts.get(problem.source) ?? ""));
   if (text === undefined) {
     io.err("not converted\n");
     return Exit.invalid;
@@ -93,8 +92,4 @@ function print({ text, losses, problems }: Conversion, sources: readonly Source[
   if (losses.length === 0) return Exit.ok;
   io.err(`converted; ${losses.length === 1 ? "one thing is" : `${losses.length} things are`} lost: see the comment on top\n`);
   return Exit.losses;
-}
-
-function lineOf({ source, line }: SourceProblem, lines: ReadonlyMap<string, readonly string[]>): string {
-  return lines.get(source)?.[line - 1] ?? "";
 }

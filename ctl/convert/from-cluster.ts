@@ -1,17 +1,12 @@
 import type { Source } from "#pkg/convert";
 import { list, quote } from "#pkg/text";
-import type { Answer } from "../cluster/api.ts";
+import type { Answer, ReadApi } from "../cluster/api.ts";
 import { argumentsOf, flagOf, programOf } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
 
 /** Load balancers whose configuration can be read. */
 export const origins = ["metallb", "openelb", "purelb", "configmap"] as const;
 export type Origin = (typeof origins)[number];
-
-export interface Reader {
-  read(path: string): Promise<Answer>;
-  list(path: string): Promise<Answer>;
-}
 
 /** Where the API serves what one of these is configured by; `versions` from the newest. */
 interface Kind {
@@ -75,29 +70,29 @@ const defaultNamespace = "metallb-system";
  * @param namespace undefined: metallb-system, or for PureLB every one
  * @throws {UsageError} for objects that may not be read: the rest would be another configuration
  */
-export async function readFromCluster(reader: Reader, origin: Origin, namespace: string | undefined): Promise<Source[]> {
-  if (origin === "configmap") return await readConfiguration(reader, namespace ?? defaultNamespace);
+export async function readFromCluster(api: ReadApi, origin: Origin, namespace: string | undefined): Promise<Source[]> {
+  if (origin === "configmap") return await readConfiguration(api, namespace ?? defaultNamespace);
   const scope = namespace ?? (origin === "purelb" ? undefined : defaultNamespace);
   const sources: Source[] = [];
-  for (const kind of kinds[origin]) sources.push(...(await readKind(reader, kind, scope)));
+  for (const kind of kinds[origin]) sources.push(...(await readKind(api, kind, scope)));
   if (sources.length === 0)
     throw new UsageError(`the cluster has none of these kinds: ${kinds[origin].map(({ kind }) => kind).join(", ")}`);
   if (origin === "metallb") {
-    sources.push(...(await readConfigMap(reader, namespace ?? defaultNamespace, "bgpextras")));
-    sources.push(...(await readKind(reader, frrConfiguration, undefined)));
+    sources.push(...(await readConfigMap(api, namespace ?? defaultNamespace, "bgpextras")));
+    sources.push(...(await readKind(api, frrConfiguration, undefined)));
   }
   return sources;
 }
 
 /** @returns one List, or nothing where the kind is not installed */
 async function readKind(
-  reader: Reader,
+  api: ReadApi,
   { kind, group, versions, plural, namespaced }: Kind,
   namespace: string | undefined,
 ): Promise<Source[]> {
   for (const version of versions) {
     const scope = namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-    const items = optional(await reader.list(`/apis/${group}/${version}${scope}/${plural}`), `${plural}.${group}`);
+    const items = optional(await api.list(`/apis/${group}/${version}${scope}/${plural}`), `${plural}.${group}`);
     if (items !== undefined)
       return [sourceOf(`${plural}.${group}`, { apiVersion: `${group}/${version}`, kind: `${kind}List`, items })];
   }
@@ -117,18 +112,18 @@ interface ConfigMap {
  * The ConfigMap that the controller's Deployment names. Where none does, because it is gone or names none, `config`; where that is not
  * there, the one that Helm labelled as MetalLB's.
  */
-async function readConfiguration(reader: Reader, namespace: string): Promise<Source[]> {
+async function readConfiguration(api: ReadApi, namespace: string): Promise<Source[]> {
   const where = encodeURIComponent(namespace);
-  const deployments = await reader.list(`/apis/apps/v1/namespaces/${where}/deployments`);
+  const deployments = await api.list(`/apis/apps/v1/namespaces/${where}/deployments`);
   const named = namesOf((optional(deployments, `the Deployments of namespace ${namespace}`) ?? []) as readonly Workload[]);
   if (named.length > 1)
     throw new UsageError(
       `several controllers in namespace ${namespace} have a --config: ${list(named.map(quote))}; convert the ConfigMap that is meant as a file`,
     );
   const name = named[0] ?? "config";
-  const found = await readConfigMap(reader, namespace, name);
+  const found = await readConfigMap(api, namespace, name);
   if (found.length > 0) return found;
-  const configMaps = await reader.list(`/api/v1/namespaces/${where}/configmaps`);
+  const configMaps = await api.list(`/api/v1/namespaces/${where}/configmaps`);
   const all = (optional(configMaps, `the ConfigMaps of namespace ${namespace}`) ?? []) as readonly ConfigMap[];
   const labelled = all.filter(
     ({ metadata, data }) => metadata?.labels?.["app.kubernetes.io/name"] === "metallb" && data?.config !== undefined,
@@ -150,8 +145,8 @@ function namesOf(deployments: readonly Workload[]): string[] {
 }
 
 /** @returns nothing if it does not exist */
-async function readConfigMap(reader: Reader, namespace: string, name: string): Promise<Source[]> {
-  const found = await reader.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`);
+async function readConfigMap(api: ReadApi, namespace: string, name: string): Promise<Source[]> {
+  const found = await api.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`);
   const value = optional(found, `ConfigMap ${namespace}/${name}`);
   return value === undefined ? [] : [configMapSource(namespace, name, value)];
 }

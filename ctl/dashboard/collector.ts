@@ -160,7 +160,7 @@ export class Collector implements AsyncDisposable {
     }
     for (const target of processes.targets) {
       const known = this.#asked.get(target.pod);
-      const asked = { target, heard: nothing(target), answeredAt: undefined, since: undefined, isDone: false, next: undefined };
+      const asked = { target, heard: { target }, answeredAt: undefined, since: undefined, isDone: false, next: undefined };
       if (known === undefined) this.#asked.set(target.pod, asked);
       else known.heard = Object.assign({}, known.heard, { target });
       if (known === undefined) void this.#ask(asked);
@@ -194,7 +194,7 @@ export class Collector implements AsyncDisposable {
   /** The last answer of the process stays, with its date; a Pod that does not run has no answer. */
   #isSilent(asked: Asked, problem: string): void {
     const { target } = asked.heard;
-    const known = target.notRunning === undefined ? asked.heard : nothing(target);
+    const known = target.notRunning === undefined ? asked.heard : { target };
     asked.heard = Object.assign({}, known, { problem, silentSince: asked.answeredAt ?? this.#now });
     if (this.#listing === target.pod) this.#replaceListing();
   }
@@ -290,7 +290,7 @@ export class Collector implements AsyncDisposable {
       return buildModel(this.#model, heard, this.#whole);
     } catch {
       if (!isReadable([], this.#whole)) this.#whole = undefined;
-      const other = ({ target }: Heard) => Object.assign(nothing(target), { problem: unreadable });
+      const other = ({ target }: Heard) => ({ target, problem: unreadable });
       const readable = heard.map((one) => (isReadable([one], undefined) ? one : other(one)));
       return buildModel(this.#model, readable, this.#whole);
     }
@@ -333,21 +333,4 @@ function isReadable(heard: readonly Heard[], whole: Answer<SpeakerServices> | un
   } catch {
     return false;
   }
-}
-
-function nothing(target: Target): Heard {
-  return {
-    target,
-    problem: undefined,
-    silentSince: undefined,
-    controllerServices: undefined,
-    problemServices: undefined,
-    verdicts: undefined,
-    pools: undefined,
-    configuration: undefined,
-    members: undefined,
-    peers: undefined,
-    bfd: undefined,
-    conflicts: undefined,
-  };
 }

@@ -67,7 +67,7 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     name: "other versions, and one with another configuration",
     of: { configurations: [...well.configurations.slice(0, 3), configuration("speaker-n3", { version: "0.9.0", hash: "b" })] },
     want: [
-      "warning: configuration: speaker-n3 on n3 has another one in force than the rest",
+      "warning: configuration: speaker-n3 on n3 has configuration b in force, the controller has a",
       "note: versions: 1.0.0: controller-n1, speaker-n1, speaker-n2; 0.9.0: speaker-n3",
     ],
   },
@@ -146,7 +146,7 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
       ],
     },
     want: [
-      "error: Service default/s0, default/s1, default/s2, default/s3, default/s4 and 2 more: no endpoint of the Service is ready (noReadyEndpoint; of the first one)",
+      "error: Service default/s0, default/s1, default/s2, default/s3, default/s4, and 2 more: no endpoint of the Service is ready (noReadyEndpoint; of the first one)",
       "warning: node n1, n2: rp_filter is strict on eth0 (rpFilter; of the first one)",
     ],
   },

@@ -1,4 +1,4 @@
-import { plural } from "#pkg/text";
+import { list, listOf, plural } from "#pkg/text";
 import { isProblem, type VerdictAnswer } from "#pkg/verdict";
 import {
   type ConfigurationAnswer,
@@ -9,6 +9,7 @@ import {
 } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import type { Answer, Processes, Unreachable } from "../cluster/processes.ts";
+import { lagging } from "../views/lagging.ts";
 
 /** One thing that is not well. */
 export interface DoctorFinding {
@@ -36,7 +37,6 @@ export interface Examined {
 }
 
 const severities: readonly DoctorFinding["severity"][] = ["error", "warning", "note"];
-const maxNames = 5;
 
 /** Everything that is wrong, the worst first. Equal things are one finding, and what follows from a NIC that is down is left out. */
 export function findingsOf(all: Examined): DoctorFinding[] {
@@ -102,7 +102,7 @@ function processFindings({ namespace, targets, unreachable, configurations }: Ex
   if (controllers.length > 0 && leaders.length !== 1)
     findings.push({
       severity: "error",
-      where: `controllers ${names(controllers.map(({ target }) => target.pod))}`,
+      where: `controllers ${list(controllers.map(({ target }) => target.pod))}`,
       found:
         leaders.length === 0 ? "none of them leads: no Service gets an address" : "more than one takes itself for the leader",
       fix:
@@ -110,31 +110,23 @@ function processFindings({ namespace, targets, unreachable, configurations }: Ex
           ? "see their logs for the Lease, and their rights to it"
           : "see whether all have the same --leader-elect-resource-name, and the Lease",
     });
-  const versions = groups(configurations, ({ body }) => body.version);
+  const versions = Map.groupBy(configurations, ({ body }) => body.version);
   if (versions.size > 1)
     findings.push({
       severity: "note",
       where: "versions",
-      found: [...versions].map(([version, those]) => `${version}: ${names(those.map(({ target }) => target.pod))}`).join("; "),
+      found: [...versions].map(([version, those]) => `${version}: ${list(those.map(({ target }) => target.pod))}`).join("; "),
       fix: "wait for the end of the rollout, or see why it does not go on",
     });
   return findings;
 }
 
 function configurationFindings({ configurations }: Examined): DoctorFinding[] {
-  const deciding = configurations.filter(({ body }) => body.leader !== false);
-  const hashes = groups(deciding, ({ body }) => body.hash ?? "none");
-  if (hashes.size < 2) return [];
-  const [most] = [...hashes.values()].sort((a, b) => b.length - a.length);
-  const others = deciding.filter((answer) => !most?.includes(answer));
-  return [
-    {
-      severity: "warning",
-      where: "configuration",
-      found: `${names(others.map(({ target }) => `${target.pod} on ${target.node}`))} ${others.length === 1 ? "has" : "have"} another one in force than the rest`,
-      fix: "wait some seconds; if it stays so, see whether they reach the API server",
-    },
-  ];
+  const behind = lagging(configurations);
+  if (behind.length === 0) return [];
+  const found = listOf(behind, ({ pod, node, what }) => `${pod} on ${node} ${what}`);
+  const fix = "wait some seconds; if it stays so, see whether they reach the API server";
+  return [{ severity: "warning", where: "configuration", found, fix }];
 }
 
 /** Speakers that answer here and do not see one another. */
@@ -148,7 +140,7 @@ function ringFindings({ members }: Examined): DoctorFinding[] {
     findings.push({
       severity: "error",
       where: `speaker on ${target.node}`,
-      found: `it does not see the ${plural(missed.length, "speaker")} on ${names(missed)}: both may announce the same address`,
+      found: `it does not see the ${plural(missed.length, "speaker")} on ${list(missed)}: both may announce the same address`,
       fix: "let TCP and UDP of the ring (port 7946) pass between the nodes, and give all speakers the same key (Secret memberlist)",
     });
   }
@@ -167,7 +159,7 @@ function nodeFindings({ nodes, targets }: Examined): DoctorFinding[] {
   if (without.length === 0) return [];
   const found = `no speaker runs there: ${without.length === 1 ? "it announces" : "they announce"} nothing`;
   const fix = "if they are to announce, see the node selector and the tolerations of the DaemonSet";
-  return [{ severity: "note", where: `node ${names(without)}`, found, fix }];
+  return [{ severity: "note", where: `node ${list(without)}`, found, fix }];
 }
 
 /** Addresses of pools that other hosts have: no Service gets one. */
@@ -203,7 +195,7 @@ function verdictFindings({ verdicts, services }: Examined): DoctorFinding[] {
       .filter(({ verdict }) => isProblem(verdict))
       .map(({ service: name, verdict }) => ({ kind: "Service", name, verdict })),
   ];
-  const same = groups(problems, ({ kind, name, verdict: { state, cause, message } }) =>
+  const same = Map.groupBy(problems, ({ kind, name, verdict: { state, cause, message } }) =>
     kind === "configuration" || kind === "pool" ? `${kind} ${name} ${message}` : `${kind} ${state} ${cause}`,
   );
   return [...same.values()].flatMap((those): DoctorFinding[] => {
@@ -215,19 +207,10 @@ function verdictFindings({ verdicts, services }: Examined): DoctorFinding[] {
     return [
       {
         severity: verdict.state === "Pending" ? "error" : "warning",
-        where: all.length === 0 ? kind : `${kind} ${names(all)}`,
+        where: all.length === 0 ? kind : `${kind} ${list(all)}`,
         found: `${verdict.message}${more}`,
         fix: verdict.next,
       },
     ];
   });
-}
-
-function names(all: readonly string[]): string {
-  const shown = all.slice(0, maxNames).join(", ");
-  return all.length > maxNames ? `${shown} and ${all.length - maxNames} more` : shown;
-}
-
-function groups<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  return Map.groupBy(all, keyOf);
 }

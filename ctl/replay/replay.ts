@@ -4,6 +4,7 @@ import { coreOf, type Entry, type Plain, type Recording, RecordingError, type Re
 import { escapeControls, maskControls } from "#pkg/text";
 import { speakerCore } from "#speaker/core";
 import { command, Exit, outputOption, version as ownVersion, UsageError } from "../command.ts";
+import { readInputText } from "../input.ts";
 import type { Io } from "../io.ts";
 
 const help = `Runs a recording again: its inputs, one after another, through the same code that decided on them, and compares the decisions.
@@ -40,7 +41,7 @@ interface Difference {
 const maxShown = 5;
 
 async function run(file: string, output: "text" | "json" | undefined, io: Io): Promise<number> {
-  const recording = read(file, file === "-" ? await io.readStdin() : await io.readFile(file));
+  const recording = read(file, (await readInputText(file, io)).text);
   const core = begin(recording);
   const whyNot = typeof core === "string" ? core : undefined;
   const differences = typeof core === "string" ? [] : compare(recording, core);

@@ -2,7 +2,7 @@ import { dump } from "js-yaml";
 import { isAnnotation } from "#pkg/service";
 import type { Answer, Api } from "../cluster/api.ts";
 import { programOf, type RawPod } from "../cluster/installation.ts";
-import type { Processes, Target, Unreachable } from "../cluster/processes.ts";
+import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
 
 /** A file of the bundle. */
@@ -29,11 +29,8 @@ interface RawObject {
   readonly reportingComponent?: string;
 }
 
-const controllerPaths = ["verdicts", "services", "pools", "configuration", "recorder"];
-const speakerPaths = [...controllerPaths, "node", "members", "bgp/peers", "bfd/sessions", "conflicts"];
-const plainPaths = ["metrics", "readyz"];
-// The limit of `askAll`.
-const atOnce = 16;
+const commonPaths = ["/v1/verdicts", "/v1/services", "/v1/pools", "/v1/configuration", "/v1/recorder", "/metrics", "/readyz"];
+const speakerPaths = ["/v1/node", "/v1/members", "/v1/bgp/peers", "/v1/bfd/sessions", "/v1/conflicts"];
 const ourComponents = new Set(["metallb-controller", "metallb-speaker"]);
 
 /**
@@ -96,29 +93,15 @@ interface Said {
 async function askProcesses(
   processes: Processes,
 ): Promise<{ readonly answers: readonly Said[]; readonly unreachable: Collected["unreachable"] }> {
-  const answers: Said[] = [];
-  const unreachable = new Map<Target, string>();
-  const waiting = [...processes.targets];
-  const work = async (): Promise<void> => {
-    for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
-      const { program, pod, notRunning } = target;
-      if (notRunning !== undefined) {
-        unreachable.set(target, notRunning);
-        continue;
-      }
-      const v1 = program === "controller" ? controllerPaths : speakerPaths;
-      for (const path of [...v1.map((one) => `v1/${one}`), ...plainPaths])
-        try {
-          const body = await processes.get(target, `/${path}`);
-          answers.push({ name: `processes/${pod}/${path.replaceAll("/", "-")}`, body });
-        } catch (error) {
-          if (!unreachable.has(target)) unreachable.set(target, `/${path}: ${(error as Error).message}`);
-        }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  answers.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { answers, unreachable: [...unreachable].map(([target, why]) => ({ target, why })) };
+  const said: Said[] = [];
+  const unreachable: Unreachable[] = [];
+  for (const path of [...commonPaths, ...speakerPaths]) {
+    const asked = await askAll(processes, path, speakerPaths.includes(path) ? "speaker" : undefined);
+    const file = path.replace("/", "").replaceAll("/", "-");
+    said.push(...asked.answers.map(({ target, body }) => ({ name: `processes/${target.pod}/${file}`, body })));
+    unreachable.push(...asked.unreachable.map(({ target, why }) => ({ target, why: target.notRunning ?? `${path}: ${why}` })));
+  }
+  return { answers: said.sort((a, b) => (a.name < b.name ? -1 : 1)), unreachable: eachOnce(unreachable) };
 }
 
 function isOurConfigMap({ data = {}, metadata }: RawObject): boolean {

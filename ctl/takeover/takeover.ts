@@ -1,6 +1,8 @@
 import { readClasses } from "#pkg/service";
 import { escapeControls } from "#pkg/text";
+import type { ReadApi } from "../cluster/api.ts";
 import { flagOf, isSet } from "../cluster/installation.ts";
+import { structured } from "../cluster/output.ts";
 import { command, Exit, type Options, outputOption, UsageError, type Values } from "../command.ts";
 import type { Io } from "../io.ts";
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
@@ -9,7 +11,7 @@ import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.
 import { checkOtherLoadBalancers } from "./checks/load-balancers.ts";
 import { checkKubeProxy, checkPorts } from "./checks/node.ts";
 import { checkPodSecurityPolicies } from "./checks/pod-security-policies.ts";
-import { argumentsOf, type ClusterView, type Raw, type Reader, readView, templateOf, type Unread } from "./view.ts";
+import { argumentsOf, type ClusterView, type Raw, readView, templateOf, type Unread } from "./view.ts";
 
 const help = `Looks at a cluster with MetalLB, and lists differences and obstacles for Ingot in its place. It only reads, with your own
 rights; it names objects that it may not read, and leaves them out.`;
@@ -61,13 +63,17 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
   const version = await api.read("/version");
   if (version.type === "unread") throw new UsageError(`cannot reach ${api.server}: ${version.why}`);
   const { findings, unread } = await check(api, namespace, values["lb-class"] ?? "", values["lb-class-default"] ?? false);
-  io.out(output === "json" ? json({ server: api.server, namespace, findings, unread }) : report(api.server, findings, unread));
+  io.out(
+    output === "json"
+      ? structured("json", { server: api.server, namespace, findings, unread })
+      : report(api.server, findings, unread),
+  );
   return statusOf(findings, unread);
 }
 
-async function check(reader: Reader, namespace: string, lbClass: string, isDefault: boolean) {
+async function check(api: ReadApi, namespace: string, lbClass: string, isDefault: boolean) {
   const asked = usable(() => readClasses(lbClass, isDefault));
-  const view: ClusterView = await readView(reader, namespace);
+  const view: ClusterView = await readView(api, namespace);
   const [controller] = view.controllers;
   const classes = lbClass === "" && view.isTakenOver && controller !== undefined ? classesOf(controller) : asked;
   const { findings, config } = checkConfiguration(view);
@@ -103,10 +109,6 @@ function usable<T>(read: () => T): T {
 function statusOf(findings: readonly TakeoverFinding[], unread: readonly Unread[]): number {
   if (findings.some(({ severity }) => severity === "error")) return Exit.invalid;
   return unread.length > 0 || findings.some(({ severity }) => severity === "warning") ? Exit.losses : Exit.ok;
-}
-
-function json(value: object): string {
-  return `${JSON.stringify(value, null, 2).split("\n").map(escapeControls).join("\n")}\n`;
 }
 
 function report(server: string, findings: readonly TakeoverFinding[], unread: readonly Unread[]): string {

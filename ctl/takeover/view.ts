@@ -1,11 +1,5 @@
-import type { Answer } from "../cluster/api.ts";
+import type { Answer, ReadApi } from "../cluster/api.ts";
 import { flagOf } from "../cluster/installation.ts";
-
-/** The checks' access to a cluster. */
-export interface Reader {
-  read(path: string): Promise<Answer>;
-  list(path: string): Promise<Answer>;
-}
 
 /** Any object of the API: nothing of its shape is known before it is looked at. */
 export type Raw = Readonly<Record<string, unknown>>;
@@ -49,16 +43,16 @@ export interface ClusterView {
 }
 
 /** Reads everything that the checks look at, each part by itself, so that a missing right hides only one part. */
-export async function readView(reader: Reader, namespace: string): Promise<ClusterView> {
+export async function readView(api: ReadApi, namespace: string): Promise<ClusterView> {
   const unread: Unread[] = [];
   const value = async (what: string, asked: Promise<Answer>): Promise<unknown> => {
     const answer = await asked;
     if (answer.type === "unread") unread.push({ what, why: answer.why });
     return answer.type === "found" ? answer.value : undefined;
   };
-  const list = async (what: string, path: string) => listOf(await value(what, reader.list(path)));
+  const list = async (what: string, path: string) => listOf(await value(what, api.list(path)));
   const one = async (what: string, path: string) => {
-    const found = await value(what, reader.read(path));
+    const found = await value(what, api.read(path));
     return found === undefined ? undefined : fields(found);
   };
 
@@ -92,8 +86,8 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
   const hasCilium = groups.has("cilium.io");
   const ciliumPools = async () => {
     const path = (version: string) => `/apis/cilium.io/${version}/ciliumloadbalancerippools`;
-    const current = await reader.list(path("v2")); // Of Cilium 1.18 and later; earlier ones have v2alpha1 alone.
-    const asked = current.type === "absent" ? reader.list(path("v2alpha1")) : Promise.resolve(current);
+    const current = await api.list(path("v2")); // Of Cilium 1.18 and later; earlier ones have v2alpha1 alone.
+    const asked = current.type === "absent" ? api.list(path("v2alpha1")) : Promise.resolve(current);
     return listOf(await value("CiliumLoadBalancerIPPools", asked));
   };
   const configMapName = [...controllers, ...speakers].map(configMapNameOf).find((name) => name !== undefined) ?? "config";

@@ -1,8 +1,9 @@
 import { type Config, countUsable, formatProtocols, hasOwners, type LabelSelector } from "#pkg/config";
-import { maskControls } from "#pkg/text";
+import { table } from "../cluster/output.ts";
+import type { Screen } from "../io.ts";
 
 /** Pools and peers as tables, which are left out if empty. */
-export function summaryText(config: Config): string {
+export function summaryText(config: Config, screen: Screen): string {
   const pools = config.pools.map((pool) => [
     pool.name,
     formatProtocols(pool.protocols),
@@ -20,30 +21,13 @@ export function summaryText(config: Config): string {
     nodes(peer.nodeSelectors),
     peer.bfdProfile ?? "-",
   ]);
-  return (
-    table(["POOL", "PROTOCOL", "ADDRESSES", "AUTO-ASSIGN", "NODES", "INTERFACES", "RANGES"], pools) +
-    table(["NAME", "PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], peers)
-  );
+  const tables = [
+    { heading: ["POOL", "PROTOCOL", "ADDRESSES", "AUTO-ASSIGN", "NODES", "INTERFACES", "RANGES"], rows: pools },
+    { heading: ["NAME", "PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], rows: peers },
+  ];
+  return tables.map(({ heading, rows }) => (rows.length === 0 ? "" : `\n${table(heading, rows, screen)}`)).join("");
 }
 
 function nodes(selectors: readonly LabelSelector[]): string {
   return selectors.length === 0 ? "all" : "selected";
-}
-
-function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return "";
-  const cells = [heading, ...rows].map((row) => row.map(maskControls));
-  const widths = heading.map((_, column) =>
-    Math.min(
-      40,
-      cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
-    ),
-  );
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `\n${lines.join("\n")}\n`;
 }

@@ -1,8 +1,8 @@
 import { type Input, readInput } from "#pkg/config";
-import { escapeControls } from "#pkg/text";
+import { structured } from "../cluster/output.ts";
 import { command, Exit, outputOption, UsageError } from "../command.ts";
-import type { Io } from "../io.ts";
-import { problemText } from "./problem-text.ts";
+import { problemsText, readInputText } from "../input.ts";
+import type { Io, Screen } from "../io.ts";
 import { summarize } from "./summary.ts";
 import { summaryText } from "./summary-text.ts";
 
@@ -50,24 +50,21 @@ export const validate = command({
 
 async function run(file: string | undefined, output: "text" | "json" | undefined, io: Io): Promise<number> {
   if (file === undefined && io.stdinIsTerminal) throw new UsageError(`name a file, or pipe it in; see "ingotctl help validate"`);
-  const text = file === undefined || file === "-" ? await io.readStdin() : await io.readFile(file);
+  const { name, text } = await readInputText(file ?? "-", io);
   const input = readInput(text);
-  const name = file === undefined || file === "-" ? "<stdin>" : file;
-  io.out(output === "json" ? json(input) : report(name, text, input));
+  io.out(output === "json" ? json(input) : report(name, text, input, io.screen));
   return input.config === undefined ? Exit.invalid : Exit.ok;
 }
 
 function json({ config, problems }: Input): string {
   const summary = config === undefined ? null : summarize(config);
-  const lines = JSON.stringify({ valid: config !== undefined, problems, summary }, null, 2).split("\n"); // Of the indentation.
-  return `${lines.map(escapeControls).join("\n")}\n`;
+  return structured("json", { valid: config !== undefined, problems, summary });
 }
 
-function report(name: string, text: string, { config, problems, configMap }: Input): string {
-  const source = text.split(/\r\n|\n|\r/);
-  const listed = problems.map((problem) => problemText(name, problem, source[problem.line - 1] ?? "")).join("");
+function report(name: string, text: string, { config, problems, configMap }: Input, screen: Screen): string {
+  const listed = problemsText(name, problems, text);
   if (config === undefined) return `${listed}${name}: not valid\n`;
   const where =
     configMap === undefined ? "" : ` (ConfigMap ${configMap.namespace || "default"}/${configMap.name}, key ${configMap.key})`;
-  return `${listed}${name}: valid${where}\n${summaryText(config)}`;
+  return `${listed}${name}: valid${where}\n${summaryText(config, screen)}`;
 }

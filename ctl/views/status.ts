@@ -1,6 +1,6 @@
 import { age, list, maskControls } from "#pkg/text";
-import { isProblem, type VerdictAnswer } from "#pkg/verdict";
-import { type ConfigurationAnswer, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
+import { isProblem } from "#pkg/verdict";
+import { type ConfigurationAnswer, type Explained, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
@@ -8,11 +8,6 @@ import { type Answer, asFarAsKnown, askAll, eachOnce } from "../cluster/processe
 import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
-
-interface Problem {
-  readonly about: string;
-  readonly verdict: VerdictAnswer;
-}
 
 export const status = clusterCommand({
   name: "status",
@@ -66,7 +61,7 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
  * Equal statements of several processes are one problem, with the names of the processes: each sees pools, peers and the
  * configuration for itself.
  */
-function saidOnce(answers: readonly Answer<VerdictsAnswer>[]): Problem[] {
+function saidOnce(answers: readonly Answer<VerdictsAnswer>[]): Explained[] {
   const all = answers.flatMap(({ target, body }) => body.verdicts.filter(isProblem).map((verdict) => ({ target, verdict })));
   const same = Map.groupBy(
     all,
@@ -89,12 +84,12 @@ function laggingText(behind: readonly Lagging[]): string {
   return `\nNot all have the same configuration:\n${lines.join("")}${more}`;
 }
 
-function worstFirst(problems: readonly Problem[]): Problem[] {
-  const isPending = ({ verdict }: Problem) => (verdict.state === "Pending" ? 0 : 1);
+function worstFirst(problems: readonly Explained[]): Explained[] {
+  const isPending = ({ verdict }: Explained) => (verdict.state === "Pending" ? 0 : 1);
   return problems.toSorted((a, b) => isPending(a) - isPending(b));
 }
 
-function problemsText(problems: readonly Problem[], doubt: string, screen: Parameters<typeof table>[2]): string {
+function problemsText(problems: readonly Explained[], doubt: string, screen: Parameters<typeof table>[2]): string {
   if (problems.length === 0) return `\nNothing is wrong${doubt}.\n`;
   const rows = problems
     .slice(0, maxProblems)

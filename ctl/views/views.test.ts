@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "js-yaml";
 import { type CauseOf, type VerdictDetails, verdict } from "#pkg/verdict";
-import { type Processes, Silence } from "../cluster/processes.ts";
+import type { Processes } from "../cluster/processes.ts";
 import { Exit, UsageError } from "../command.ts";
 import { run } from "../run.ts";
 import { fakeApi } from "../testing/api.ts";
@@ -468,23 +468,6 @@ test("--watch on a terminal shows the last known and its age while the API serve
   const [first = "", second, third] = io.printed.out.split("\u001b[2J\u001b[H");
   assert.match(first, /^POOL/);
   assert.deepEqual([second, third], [`As it was 2s ago:\n${first}`, `As it was 4s ago:\n${first}`]);
-});
-
-test("a process that is silent is asked once for one answer, however much the command wants to know", async () => {
-  const { targets, get } = fakeProcesses(cluster);
-  const asked: string[] = [];
-  const processes: Processes = {
-    targets,
-    async get(target, path) {
-      if (target.pod !== "speaker-n1") return get(target, path);
-      asked.push(path);
-      throw new Silence(3_000);
-    },
-    async [Symbol.asyncDispose]() {},
-  };
-  const { err } = await ingotctl("explain svc/default/web", { processes });
-  assert.match(err, /speaker-n1 on n1 is not among these: no answer within 3 s/);
-  assert.equal(asked.length, 1, asked.join());
 });
 
 test("--watch ends when nobody reads what it prints any more", async () => {

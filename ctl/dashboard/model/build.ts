@@ -32,19 +32,19 @@ import type {
 export interface Heard {
   readonly target: Target;
   /** Why the last question was not answered. */
-  readonly problem: string | undefined;
+  readonly problem?: string | undefined;
   /** ISO 8601, of its last answer, which is what follows; undefined while it answers. */
-  readonly silentSince: string | undefined;
-  readonly controllerServices: ControllerServices | undefined;
+  readonly silentSince?: string | undefined;
+  readonly controllerServices?: ControllerServices | undefined;
   /** Services with problems, from a speaker. */
-  readonly problemServices: SpeakerServices | undefined;
-  readonly verdicts: VerdictsAnswer | undefined;
-  readonly pools: PoolsAnswer | undefined;
-  readonly configuration: ConfigurationAnswer | undefined;
-  readonly members: MembersAnswer | undefined;
-  readonly peers: PeersAnswer | undefined;
-  readonly bfd: BfdSessionsAnswer | undefined;
-  readonly conflicts: ConflictsAnswer | undefined;
+  readonly problemServices?: SpeakerServices | undefined;
+  readonly verdicts?: VerdictsAnswer | undefined;
+  readonly pools?: PoolsAnswer | undefined;
+  readonly configuration?: ConfigurationAnswer | undefined;
+  readonly members?: MembersAnswer | undefined;
+  readonly peers?: PeersAnswer | undefined;
+  readonly bfd?: BfdSessionsAnswer | undefined;
+  readonly conflicts?: ConflictsAnswer | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { claimsClass, type LoadBalancerClasses } from "#pkg/service";
 import { counted, quote } from "#pkg/text";
-import { flagOf } from "../../cluster/installation.ts";
+import { flagOf, isSet, isTrue } from "../../cluster/installation.ts";
 import {
   type ClusterView,
   containersOf,
@@ -155,7 +155,7 @@ function claimsOfMetallb(container: Raw): Claims {
 function claimsOfIngot(container: Raw): Claims {
   const name = flagOf(wordsOf(container), "lb-class") ?? "";
   if (name === "") return classless;
-  return { classless: hasFlag(container, "lb-class-default"), classes: [name] };
+  return { classless: isSet(wordsOf(container), "lb-class-default"), classes: [name] };
 }
 
 /**
@@ -164,7 +164,7 @@ function claimsOfIngot(container: Raw): Claims {
 function claimsOfKubeVip(container: Raw): Claims {
   const setting = (name: string, flag: string) => {
     const value = variableOf(container, name) ?? "";
-    return value === "" ? hasFlag(container, flag) : isTrue(value);
+    return value === "" ? isSet(wordsOf(container), flag) : isTrue(value);
   };
   const isOn =
     wordsOf(container).includes("service") || // What its releases up to 0.2 have in place of the variable.
@@ -240,13 +240,6 @@ function checkOpenElb({ services }: ClusterView, places: readonly Place[], ours:
   ];
 }
 
-function hasFlag(container: Raw, name: string): boolean {
-  return wordsOf(container).some((word) => {
-    const [, flag, value = "true"] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
-    return flag === name && isTrue(value);
-  });
-}
-
 /** A variable's value where the container itself says it. */
 function variableOf({ env }: Raw, name: string): string | undefined {
   const variable = listOf(env).findLast((variable) => variable.name === name);
@@ -257,9 +250,4 @@ function variableOf({ env }: Raw, name: string): string | undefined {
 function isSetElsewhere({ env, envFrom }: Raw, name: string): boolean {
   const variable = listOf(env).findLast((variable) => variable.name === name);
   return variable === undefined ? listOf(envFrom).length > 0 : variable.valueFrom !== undefined;
-}
-
-/** Reads like Go's `strconv.ParseBool`. */
-function isTrue(value: string): boolean {
-  return ["1", "t", "T", "true", "TRUE", "True"].includes(value);
 }
