@@ -10,10 +10,7 @@ export function createMetrics(
   pullGauge(registry, {
     name: "ingot_controller_leader",
     help: "1 on the controller that works, 0 on controllers that stand by.",
-    labelNames: [],
-    collect(add) {
-      add({}, elector.isLeader ? 1 : 0);
-    },
+    collect: (add) => add({}, elector.isLeader ? 1 : 0),
   });
   pullSeries(registry, "gauge", {
     name: "metallb_allocator_addresses_total",

@@ -25,7 +25,10 @@ export async function run(args: readonly string[], outside: Io): Promise<number>
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is let through.
 const colors = /(\u001b\[(?:3[1-3]|39|90)m)/;
 
-/** All output passes here: of control characters, only ends of lines, tabs and the colours of states get to a terminal. */
+/**
+ * All output passes here: of control characters, only ends of lines, tabs and the colours of states get to a terminal. Whatever makes a line
+ * of what others wrote masks the ends of lines in it, so that nobody forges another line.
+ */
 export function masked(io: Io): Io {
   const plain = (text: string) =>
     text

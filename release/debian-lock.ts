@@ -24,7 +24,7 @@ const archives = [
  * The packages as Debian has them now. `apt-get` looks them up in a directory of its own, and checks the index's signature; nothing on
  * the machine changes.
  */
-export async function currentLock(release: string): Promise<DebianLock> {
+async function currentLock(release: string): Promise<DebianLock> {
   const directory = await mkdtemp(join(tmpdir(), "ingot-debian-"));
   try {
     for (const name of ["lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/apt.conf.d"])

@@ -100,9 +100,7 @@ export function registerApiView(registry: Registry, viewAge: () => number): void
   pullGauge(registry, {
     name: "ingot_speaker_api_view_age_seconds",
     help: "Time for which this speaker has not seen changes in the API; 0 while it sees them.",
-    collect(add) {
-      add({}, viewAge());
-    },
+    collect: (add) => add({}, viewAge()),
   });
 }
 
@@ -111,9 +109,7 @@ export function registerKernel(registry: Registry, kernel: Pick<KernelKeeper, "r
   pullCounter(registry, {
     name: "ingot_kernel_restored_total",
     help: "Addresses and routes of protocol interface that something else removed from this node's kernel, and that were put back.",
-    collect(add) {
-      add({}, kernel.restored);
-    },
+    collect: (add) => add({}, kernel.restored),
   });
 }
 
@@ -122,9 +118,7 @@ export function registerSelfTests(registry: Registry, view: SpeakerView): void {
   pullGauge(registry, {
     name: "ingot_layer2_self_test_failures",
     help: "Addresses that other nodes announce and that this node finds unanswered, answered by another host, or without a connection.",
-    collect(add) {
-      add({}, view.wireFaultCount);
-    },
+    collect: (add) => add({}, view.wireFaultCount),
   });
 }
 
@@ -191,9 +185,7 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
     pullCounter(registry, {
       name,
       help,
-      collect(add) {
-        add({}, layer2.counters()[field]);
-      },
+      collect: (add) => add({}, layer2.counters()[field]),
     });
   }
 }
@@ -212,8 +204,6 @@ export function registerConflicts(registry: Registry, view: Pick<SpeakerView, "r
   pullGauge(registry, {
     name: "ingot_layer2_occupied_addresses",
     help: "Addresses of pools that are not used because another host has them.",
-    collect(add) {
-      add({}, view.occupants.size);
-    },
+    collect: (add) => add({}, view.occupants.size),
   });
 }

@@ -48,9 +48,8 @@ export function changeText(change: ConfigChange, doubts: readonly string[], scre
       screen,
     ),
     isNothing(change) ? "Nothing would change.\n" : "",
-    doubts.map((doubt) => `Note: ${maskControls(doubt)}.\n`).join(""),
   ];
-  return parts.filter((part) => part !== "").join("\n");
+  return sections(parts, doubts);
 }
 
 function strandedText({ stranded, isAccepted }: ConfigChange, screen: Screen): string {
@@ -70,7 +69,7 @@ function sessionRow({ peer, change, nodes, because }: ConfigChange["sessions"][n
 }
 
 /** Whether nobody would notice the change. */
-export function isNothing({ stranded, services, pools, sessions, bfd, prefixes, owners }: ConfigChange): boolean {
+function isNothing({ stranded, services, pools, sessions, bfd, prefixes, owners }: ConfigChange): boolean {
   return [stranded.size, ...[services, pools, sessions, bfd, prefixes, owners].map((all) => all.length)].every((n) => n === 0);
 }
 
@@ -84,6 +83,12 @@ export function changeValue(change: ConfigChange): object {
   const { stranded, isAccepted, ...rest } = change;
   const list = [...stranded].map(([service, addresses]) => ({ service, addresses }));
   return { accepted: isAccepted, stranded: list, ...rest };
+}
+
+/** The sections that are not empty, with the doubts at the end. */
+export function sections(parts: readonly string[], doubts: readonly string[]): string {
+  const notes = doubts.map((doubt) => `Note: ${maskControls(doubt)}.\n`).join("");
+  return [...parts, notes].filter((part) => part !== "").join("\n");
 }
 
 /** A table, cut after `maxRows`; empty without rows. */

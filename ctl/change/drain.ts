@@ -1,13 +1,5 @@
 import type { RawSlice } from "../cluster/cluster-state.ts";
-
-interface RawPod {
-  readonly metadata?: {
-    readonly namespace?: string;
-    readonly name?: string;
-    readonly annotations?: Readonly<Record<string, string>>;
-    readonly ownerReferences?: readonly { readonly kind?: string }[];
-  };
-}
+import type { RawPod } from "../cluster/installation.ts";
 
 /**
  * The slices that are left when nodes have been drained, as `kubectl drain --ignore-daemonsets` does it: Pods of DaemonSets, and those that a

@@ -7,7 +7,7 @@ import { needed, readInstallation } from "../cluster/installation.ts";
 import type { Unreachable } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import type { Screen } from "../io.ts";
-import { nodesText, rows } from "./change-text.ts";
+import { nodesText, rows, sections } from "./change-text.ts";
 import { tryFile } from "./diff.ts";
 import { drained } from "./drain.ts";
 
@@ -123,7 +123,6 @@ function nodeText({ lost, moved, stay, load, prefixes }: NodeChange, doubts: rea
       prefixes.map(({ prefix, peer, before, after }) => [prefix, peer, `${before}`, `${after}`]),
       screen,
     ),
-    doubts.map((doubt) => `Note: ${maskControls(doubt)}.\n`).join(""),
   ];
-  return parts.filter((part) => part !== "").join("\n");
+  return sections(parts, doubts);
 }

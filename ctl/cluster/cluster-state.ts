@@ -27,7 +27,7 @@ export interface RawSlice {
   readonly endpoints?: readonly RawEndpoint[] | null;
 }
 
-export interface RawEndpoint {
+interface RawEndpoint {
   readonly nodeName?: string;
   readonly targetRef?: { readonly kind?: string; readonly namespace?: string; readonly name?: string };
 }

@@ -25,7 +25,13 @@ export interface ConfigMapObject {
 
 /** The fields of a Pod that are looked at; any of them may be absent. */
 export interface RawPod {
-  readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
+  readonly metadata?: {
+    readonly namespace?: string;
+    readonly name?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly { readonly kind?: string }[];
+  };
   readonly spec?: { readonly containers?: readonly RawContainer[] };
 }
 
@@ -102,7 +108,8 @@ export async function needed(asked: Promise<Answer>, what: string): Promise<unkn
   throw new UsageError(`cannot read ${what}: ${answer.type === "absent" ? "there is none" : answer.why}`);
 }
 
-async function optional(asked: Promise<Answer>, what: string): Promise<unknown> {
+/** Undefined where there is none. @throws {UsageError} for an object that may not be read */
+export async function optional(asked: Promise<Answer>, what: string): Promise<unknown> {
   const answer = await asked;
   return answer.type === "absent" ? undefined : needed(Promise.resolve(answer), what);
 }

@@ -1,7 +1,7 @@
 import type { Source } from "#pkg/convert";
 import { list, quote } from "#pkg/text";
-import type { Answer, ReadApi } from "../cluster/api.ts";
-import { argumentsOf, flagOf, programOf } from "../cluster/installation.ts";
+import type { ReadApi } from "../cluster/api.ts";
+import { argumentsOf, flagOf, optional, programOf } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
 
 /** Load balancers whose configuration can be read. */
@@ -92,7 +92,7 @@ async function readKind(
 ): Promise<Source[]> {
   for (const version of versions) {
     const scope = namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-    const items = optional(await api.list(`/apis/${group}/${version}${scope}/${plural}`), `${plural}.${group}`);
+    const items = await optional(api.list(`/apis/${group}/${version}${scope}/${plural}`), `${plural}.${group}`);
     if (items !== undefined)
       return [sourceOf(`${plural}.${group}`, { apiVersion: `${group}/${version}`, kind: `${kind}List`, items })];
   }
@@ -114,8 +114,10 @@ interface ConfigMap {
  */
 async function readConfiguration(api: ReadApi, namespace: string): Promise<Source[]> {
   const where = encodeURIComponent(namespace);
-  const deployments = await api.list(`/apis/apps/v1/namespaces/${where}/deployments`);
-  const named = namesOf((optional(deployments, `the Deployments of namespace ${namespace}`) ?? []) as readonly Workload[]);
+  const deployments = api.list(`/apis/apps/v1/namespaces/${where}/deployments`);
+  const named = namesOf(
+    ((await optional(deployments, `the Deployments of namespace ${namespace}`)) ?? []) as readonly Workload[],
+  );
   if (named.length > 1)
     throw new UsageError(
       `several controllers in namespace ${namespace} have a --config: ${list(named.map(quote))}; convert the ConfigMap that is meant as a file`,
@@ -123,8 +125,8 @@ async function readConfiguration(api: ReadApi, namespace: string): Promise<Sourc
   const name = named[0] ?? "config";
   const found = await readConfigMap(api, namespace, name);
   if (found.length > 0) return found;
-  const configMaps = await api.list(`/api/v1/namespaces/${where}/configmaps`);
-  const all = (optional(configMaps, `the ConfigMaps of namespace ${namespace}`) ?? []) as readonly ConfigMap[];
+  const configMaps = api.list(`/api/v1/namespaces/${where}/configmaps`);
+  const all = ((await optional(configMaps, `the ConfigMaps of namespace ${namespace}`)) ?? []) as readonly ConfigMap[];
   const labelled = all.filter(
     ({ metadata, data }) => metadata?.labels?.["app.kubernetes.io/name"] === "metallb" && data?.config !== undefined,
   );
@@ -146,18 +148,13 @@ function namesOf(deployments: readonly Workload[]): string[] {
 
 /** @returns nothing if it does not exist */
 async function readConfigMap(api: ReadApi, namespace: string, name: string): Promise<Source[]> {
-  const found = await api.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`);
-  const value = optional(found, `ConfigMap ${namespace}/${name}`);
-  return value === undefined ? [] : [configMapSource(namespace, name, value)];
+  const found = api.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`);
+  const value = await optional(found, `ConfigMap ${namespace}/${name}`);
+  return value === undefined ? [] : [configMapSource(namespace, name, value as object)];
 }
 
 function configMapSource(namespace: string, name: string, value: object): Source {
   return sourceOf(`configmap ${namespace}/${name}`, { kind: "ConfigMap", apiVersion: "v1", ...value });
-}
-
-function optional(answer: Answer, what: string): object | undefined {
-  if (answer.type === "unread") throw new UsageError(`cannot read ${what}: ${answer.why}`);
-  return answer.type === "absent" ? undefined : (answer.value as object);
 }
 
 function sourceOf(name: string, value: object): Source {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
 /** A file of the page, as it is sent. */
-export interface PageFile {
+interface PageFile {
   readonly contentType: string;
   readonly body: string;
 }

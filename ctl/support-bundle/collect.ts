@@ -11,7 +11,7 @@ export interface BundleFile {
   readonly text: string;
 }
 
-export interface Collected {
+interface Collected {
   readonly files: readonly BundleFile[];
   readonly unreachable: readonly Unreachable[];
   /** Parts of the API that could not be read, and why. */

@@ -143,11 +143,12 @@ async function explainConfiguration(processes: Processes): Promise<Explanation> 
 
 function paragraph({ about, verdict }: Explained, { hasColor }: Screen, now: Date): string {
   const { state, cause, message, evidence, next, since } = verdict;
+  const shown = maskControls(state);
   const lines = [
-    `${maskControls(about)}: ${hasColor ? coloured(maskControls(state)) : maskControls(state)} (${maskControls(cause)}) for ${age(since, now)}`,
-    `  ${maskControls(message)}`,
-    ...(next === "" ? [] : [`  To do: ${maskControls(next)}`]),
-    ...evidence.map(({ name, value, source }) => `  - ${maskControls(`${name}: ${value} (${source})`)}`),
+    ` (${cause}) for ${age(since, now)}`,
+    `  ${message}`,
+    ...(next === "" ? [] : [`  To do: ${next}`]),
+    ...evidence.map(({ name, value, source }) => `  - ${name}: ${value} (${source})`),
   ];
-  return `${lines.join("\n")}\n`;
+  return `${maskControls(about)}: ${hasColor ? coloured(shown) : shown}${lines.map(maskControls).join("\n")}\n`;
 }

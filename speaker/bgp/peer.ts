@@ -91,12 +91,12 @@ export class BgpPeer {
     this.#session?.addressesChanged();
   }
 
-  /** Undefined without a session. */
   /** Its name in the configuration. */
   get name(): string | undefined {
     return this.#peer.name;
   }
 
+  /** Undefined without a session. */
   get session(): BgpSession | undefined {
     return this.#session;
   }

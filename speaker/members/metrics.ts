@@ -36,9 +36,7 @@ export function registerMemberlist(registry: Registry, memberlist: MemberlistThr
     pullCounter(registry, {
       name: `ingot_memberlist_${name}_total`,
       help,
-      collect(add) {
-        add({}, memberlist.running ? memberlist.counters[field] : 0);
-      },
+      collect: (add) => add({}, memberlist.running ? memberlist.counters[field] : 0),
     });
   pullCounter(registry, {
     name: "ingot_memberlist_refused_total",

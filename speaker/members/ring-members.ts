@@ -1,12 +1,10 @@
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { GossipState, OwnEntry } from "#pkg/gossip";
-import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
+import type { Pod } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
-import type { Log } from "#pkg/log";
 import {
   decodeMetadata,
   type EvidenceView,
-  type JoinResult,
   lifeOf,
   type MemberEvent,
   type MemberlistThread,
@@ -14,15 +12,16 @@ import {
   type MetadataFields,
   MetadataKey,
 } from "#pkg/memberlist";
-import { equalBytes, isLinkLocal, parseAddress } from "#pkg/net";
-import { list } from "#pkg/text";
+import { equalBytes } from "#pkg/net";
 import type { MemberEvents } from "../core/index.ts";
 import { isLongAlone, notAlone, noteAlone } from "./alone.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
+import { RingAddress } from "./ring-address.ts";
 import type { RingKeys } from "./ring-keys.ts";
+import { SpeakerPods, type SpeakerPodsOptions } from "./speaker-pods.ts";
 
-export interface RingMembersOptions {
+export interface RingMembersOptions extends Omit<SpeakerPodsOptions, "memberlist"> {
   readonly memberlist: Pick<
     MemberlistThread,
     | "start"
@@ -49,19 +48,10 @@ export interface RingMembersOptions {
   readonly gossip: Pick<GossipState, "isParticipating" | "view"> | undefined;
   /** Undefined where the key stays what it was at the start. */
   readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
-  readonly cluster: Pick<Cluster, "informer">;
-  readonly namespace: string;
-  /** Selects the speakers' Pods, whose addresses are joined. */
-  readonly labels: string;
-  /** This node, whose own Pod is not joined. */
-  readonly node: string;
   readonly emit: (event: MemberEvents) => void;
-  readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
 }
-
-type JoinFailure = JoinResult["failures"][number];
 
 const rejoinEveryMs: Millis = 60_000;
 // Several Pods come and go at once: joining is begun when the last of them has been seen.
@@ -74,11 +64,6 @@ const maxJoinRetryMs: Millis = 10_000;
 const firstBindRetryMs: Millis = 500;
 const maxBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
-// Addresses are taken away and given back when a lease is renewed or a network is set up again.
-const moveMs: Millis = 500;
-// An address that has been on the interface for longer than that when the ring's address goes does not replace it, but may be an address
-// that wanders between nodes. It is taken only when there is no other address for as long.
-const youngMs: Millis = 10_000;
 // By then the ring has been restarted.
 const rejoinMs: Millis = 500;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
@@ -90,14 +75,10 @@ const handOverMs: Millis = 1_000;
  */
 export class RingMembers implements Members {
   readonly #options: RingMembersOptions;
-  readonly #pods: Informer<Pod>;
+  readonly #pods: SpeakerPods;
   #macs: Uint8Array;
   #publishedMacs: Uint8Array;
-  #interfaces: readonly InterfaceState[] = [];
-  #home: string | undefined; // The interface that has, or had, the ring's address.
-  #atHome: ReadonlyMap<string, Millis> = new Map(); // address with its length, on that interface -> since when
-  #moving: Disposable | undefined;
-  readonly #unreachable = new Map<string, string>(); // address that could not be joined the last time -> why
+  readonly #address: RingAddress;
   #bound = false;
   #synced = false;
   #met: Disposable | undefined; // The end of `metMs`.
@@ -112,14 +93,16 @@ export class RingMembers implements Members {
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { metadata, cluster, namespace, labels } = options;
-    this.#macs = metadata.get(MetadataKey.macs) ?? new Uint8Array();
+    this.#macs = options.metadata.get(MetadataKey.macs) ?? new Uint8Array();
     this.#publishedMacs = this.#macs;
-    const soon = () => {
+    this.#address = new RingAddress(options, () => {
+      this.#attempts = 0;
+      this.#joinAt(options.clock.now() + rejoinMs); // It may have taken all others for gone before.
+    });
+    this.#pods = new SpeakerPods(options, () => {
       this.#joinAt(options.clock.now() + settleMs);
       this.#consider();
-    };
-    this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
+    });
   }
 
   start(): void {
@@ -138,7 +121,7 @@ export class RingMembers implements Members {
     if (memberlist.problem !== undefined || !this.#synced) return memberlist.problem ?? this.#problem;
     if (!isLongAlone(this.#alone, clock.now())) return undefined;
     const who = this.#awaited().size > 0 ? "while others are Ready" : "and so are the others, none of which is Ready";
-    return this.#whyWaiting(this.#awaited()) ?? `it is alone in its ring, ${who}`;
+    return this.#pods.whyNot(this.#awaited()) ?? `it is alone in its ring, ${who}`;
   }
 
   get lossy(): readonly string[] {
@@ -148,8 +131,7 @@ export class RingMembers implements Members {
   setInterfaces(interfaces: readonly InterfaceState[]): void {
     this.#macs = macsOf(interfaces);
     this.#publishMacs();
-    this.#interfaces = interfaces;
-    this.#followAddress();
+    this.#address.follow(interfaces);
   }
 
   setGossip(entries: readonly OwnEntry[]): void {
@@ -183,7 +165,7 @@ export class RingMembers implements Members {
     this.#options.keys?.[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
-    this.#moving?.[Symbol.dispose]();
+    this.#address[Symbol.dispose]();
     this.#met?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
       log.info("left before all members were notified", { op: "memberlist" });
@@ -225,46 +207,6 @@ export class RingMembers implements Members {
     this.#update();
   }
 
-  /** Where this node has the ring's address no more, the ring gets the one that is there in its place. */
-  #followAddress(): void {
-    const { memberlist, clock } = this.#options;
-    const home = this.#interfaces.find((one) => hasAddress(one, memberlist.address));
-    this.#home = home?.name ?? this.#home;
-    const there = home ?? this.#interfaces.find(({ name }) => name === this.#home);
-    this.#atHome = new Map(there?.addresses.map((one) => [one, this.#atHome.get(one) ?? clock.now()]));
-    if (home !== undefined) {
-      this.#moving?.[Symbol.dispose]();
-      this.#moving = undefined;
-    } else if (this.#home !== undefined) this.#moving ??= this.#moveAt(clock.now());
-  }
-
-  /** Looks again until there is an address. */
-  #moveAt(lostAt: Millis): Disposable {
-    const { clock } = this.#options;
-    return clock.schedule("memberlist move", clock.now() + moveMs, () => {
-      this.#moving = this.#stopped || this.#hasMoved(lostAt) ? undefined : this.#moveAt(lostAt);
-    });
-  }
-
-  #hasMoved(lostAt: Millis): boolean {
-    const { memberlist, clock, log } = this.#options;
-    const before = memberlist.address;
-    const there = [...this.#atHome];
-    const young = there.filter(([, since]) => lostAt - since < youngMs);
-    const isLong = clock.now() - lostAt >= youngMs;
-    const address = successorOf(before, young) ?? (isLong ? successorOf(before, there) : undefined);
-    if (address === undefined) return false;
-    log.warn("this node's address has changed, and so does its address in the speakers' ring", {
-      op: "memberlist",
-      before,
-      address,
-    });
-    memberlist.move(address);
-    this.#attempts = 0;
-    this.#joinAt(clock.now() + rejoinMs); // It may have taken all others for gone before.
-    return true;
-  }
-
   /** At once, or when this node is on the network. */
   #publishMacs(): void {
     const { memberlist, metadata } = this.#options;
@@ -288,15 +230,15 @@ export class RingMembers implements Members {
     const { memberlist, clock, random } = this.#options;
     if (this.#joining || !this.#bound || !this.#pods.synced || this.#stopped) return;
     this.#joining = true;
-    const wanted = this.#unjoined();
+    const wanted = this.#pods.unjoined();
     const { failures } = wanted.size > 0 ? await memberlist.join([...wanted.keys()].sort()) : { failures: [] };
     this.#joining = false;
     if (this.#stopped) return;
-    this.#logFailures(wanted, failures);
+    this.#pods.wereTried(wanted, failures);
     const awaited = this.#awaited();
     // Where some have failed, those that were met may be about to.
     if (awaited.size === 0 && (failures.length === 0 || this.#active.length < 2)) this.#sync();
-    if (!this.#synced) this.#problem = this.#whyWaiting(awaited);
+    if (!this.#synced) this.#problem = this.#pods.whyNot(awaited);
     this.#consider();
     const isDone = this.#synced && awaited.size === 0;
     const retryMs = isDone ? rejoinEveryMs : backOff(this.#attempts++, firstJoinRetryMs, maxJoinRetryMs, random);
@@ -311,7 +253,7 @@ export class RingMembers implements Members {
   #awaited(): ReadonlyMap<string, Pod> {
     if (this.#isInRing) return new Map();
     const waiting = new Set(this.#heard.map(({ name }) => name));
-    const pods = [...this.#others()].filter(([, { ready, nodeName = "" }]) => ready && !waiting.has(nodeName));
+    const pods = [...this.#pods.others()].filter(([, { ready, nodeName = "" }]) => ready && !waiting.has(nodeName));
     return new Map(pods);
   }
 
@@ -330,27 +272,11 @@ export class RingMembers implements Members {
   #noteAlone(): void {
     const now = this.#options.clock.now();
     const before = this.#alone;
-    const seen = { areOthersReady: this.#awaited().size > 0, isInRing: this.#isInRing, turn: this.#turn };
+    const seen = { areOthersReady: this.#awaited().size > 0, isInRing: this.#isInRing, turn: this.#pods.turn };
     this.#alone = this.#bound && this.#pods.synced ? noteAlone(before, seen, now) : notAlone;
     if (before.since !== undefined || this.#alone.since === undefined) return;
     this.#attempts = 0;
     this.#joinAt(now + firstJoinRetryMs);
-  }
-
-  /** How many speakers come before this one, by the names of their nodes. */
-  get #turn(): number {
-    return [...this.#others().values()].filter(({ nodeName = "" }) => nodeName < this.#options.node).length;
-  }
-
-  /** The remedy; undefined until they have been tried. */
-  #whyWaiting(awaited: ReadonlyMap<string, Pod>): string | undefined {
-    const which = [...awaited].flatMap(([address, { nodeName }]) => {
-      const reason = this.#unreachable.get(address);
-      return reason === undefined ? [] : [`${nodeName} at ${address}: ${reason}`];
-    });
-    if (which.length === 0) return undefined;
-    const port = this.#options.memberlist.members().find(({ self }) => self)?.port;
-    return `none of those that are Ready can be joined (${list(which)}); TCP and UDP port ${port} must be open between all nodes`;
   }
 
   /**
@@ -377,36 +303,6 @@ export class RingMembers implements Members {
     this.#changed();
   }
 
-  /** Speakers that are no members. */
-  #unjoined(): ReadonlyMap<string, Pod> {
-    const known = new Set(this.#options.memberlist.members().map(({ address }) => address));
-    return new Map([...this.#others()].filter(([address]) => !known.has(address)));
-  }
-
-  /** The Pods of other nodes by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
-  #others(): ReadonlyMap<string, Pod> {
-    const pods = new Map<string, Pod>();
-    for (const pod of this.#pods.values()) {
-      const address = pod.hostIP ?? pod.podIPs[0];
-      if (address !== undefined && pod.nodeName !== this.#options.node) pods.set(address, pod);
-    }
-    return pods;
-  }
-
-  /** One line when an address cannot be joined, not one every minute. A Pod that is starting or being replaced is no reason to warn. */
-  #logFailures(wanted: ReadonlyMap<string, Pod>, failures: readonly JoinFailure[]): void {
-    const { log } = this.#options;
-    for (const { address, reason } of failures) {
-      if (this.#unreachable.has(address)) continue;
-      const { nodeName: node, ready = false } = wanted.get(address) ?? {};
-      const fields = { op: "memberlist", address, node, reason };
-      if (ready) log.warn("cannot join a speaker", fields);
-      else log.info("cannot join a speaker whose Pod is not Ready", fields);
-    }
-    for (const address of wanted.keys()) this.#unreachable.delete(address);
-    for (const { address, reason } of failures) this.#unreachable.set(address, reason);
-  }
-
   #changed(): void {
     this.#options.emit({ type: "members", active: this.#active, withoutGossip: this.#withoutGossip, isSynced: this.#synced });
   }
@@ -425,19 +321,4 @@ export class RingMembers implements Members {
 
 function names(members: readonly MemberView[]): string[] {
   return members.map(({ name }) => name).sort();
-}
-
-function hasAddress({ addresses }: InterfaceState, address: string): boolean {
-  return addresses.some((one) => one.slice(0, one.indexOf("/")) === address);
-}
-
-/** The first address on an interface that can take the place of another: of its family, and in a subnet with other hosts. */
-function successorOf(address: string, there: readonly (readonly [string, Millis])[]): string | undefined {
-  const family = parseAddress(address)?.family;
-  for (const [text] of there) {
-    const [one = "", length] = text.split("/");
-    const parsed = parseAddress(one);
-    if (parsed !== undefined && parsed.family === family && Number(length) < parsed.bits && !isLinkLocal(parsed)) return one;
-  }
-  return undefined;
 }

@@ -93,7 +93,7 @@ function cellOf(range: AddressRange, marks: readonly Mark[], reserved: readonly 
 }
 
 /** The use of an address that is marked. */
-export function useOf({ services, occupiedBy }: Mark): Use {
+function useOf({ services, occupiedBy }: Mark): Use {
   if (occupiedBy !== undefined) return "occupied";
   return services.length > 1 ? "shared" : "held";
 }

@@ -42,67 +42,44 @@ export function Nodes({ model }: { readonly model: Model }) {
       ) : (
         <RingPicture nodes={nodes} change={undefined} />
       )}
-      <WideTable label="Nodes">
-        <thead>
-          <tr>
-            <th scope="col">Node</th>
-            <th scope="col">State</th>
-            <th scope="col">Announces</th>
-            <th scope="col">Sees</th>
-            <th scope="col">Round trips</th>
-            <th scope="col">What is the case</th>
+      <WideTable label="Nodes" heading={["Node", "State", "Announces", "Sees", "Round trips", "What is the case"]}>
+        {nodes.map((node) => (
+          <tr key={node.id}>
+            <th scope="row">
+              <Explain subject={`node/${node.id}`}>{plain(node.id)}</Explain>
+            </th>
+            <td>
+              <Badge state={node.verdict.state} />
+            </td>
+            <td>{counted(node.announces, "address")}</td>
+            <td>{seesText(node, nodes)}</td>
+            <td>{roundTripsText(node)}</td>
+            <td class="long">
+              <Message verdict={node.verdict} />
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {nodes.map((node) => (
-            <tr key={node.id}>
-              <th scope="row">
-                <Explain subject={`node/${node.id}`}>{plain(node.id)}</Explain>
-              </th>
-              <td>
-                <Badge state={node.verdict.state} />
-              </td>
-              <td>{counted(node.announces, "address")}</td>
-              <td>{seesText(node, nodes)}</td>
-              <td>{roundTripsText(node)}</td>
-              <td class="long">
-                <Message verdict={node.verdict} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
+        ))}
       </WideTable>
       <RoundTrips nodes={nodes} />
       <h2>Controllers and speakers</h2>
       {hashes.size > 1 && <p class="warning">Not all have the same configuration in force.</p>}
-      <WideTable label="Controllers and speakers">
-        <thead>
-          <tr>
-            <th scope="col">Pod</th>
-            <th scope="col">Node</th>
-            <th scope="col">Version</th>
-            <th scope="col">Configuration</th>
-            <th scope="col">What is the case</th>
+      <WideTable label="Controllers and speakers" heading={["Pod", "Node", "Version", "Configuration", "What is the case"]}>
+        {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, silentSince, configuration }) => (
+          <tr key={id}>
+            <th scope="row">{plain(id)}</th>
+            <td>{plain(node)}</td>
+            <td>{plain(version) || "–"}</td>
+            <td>
+              <code>{plain(hash ?? "none").slice(0, 12)}</code>
+            </td>
+            <td class="long">
+              {problem !== undefined
+                ? `does not answer: ${plain(problem)} `
+                : `${plain(configuration?.message ?? "answers")}${leads ? "; leads" : ""}`}
+              {silentSince !== undefined && <Since since={silentSince} />}
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, silentSince, configuration }) => (
-            <tr key={id}>
-              <th scope="row">{plain(id)}</th>
-              <td>{plain(node)}</td>
-              <td>{plain(version) || "–"}</td>
-              <td>
-                <code>{plain(hash ?? "none").slice(0, 12)}</code>
-              </td>
-              <td class="long">
-                {problem !== undefined
-                  ? `does not answer: ${plain(problem)} `
-                  : `${plain(configuration?.message ?? "answers")}${leads ? "; leads" : ""}`}
-                {silentSince !== undefined && <Since since={silentSince} />}
-              </td>
-            </tr>
-          ))}
-        </tbody>
+        ))}
       </WideTable>
     </>
   );
@@ -131,32 +108,20 @@ function RoundTrips({ nodes }: { readonly nodes: readonly NodeRow[] }) {
   return (
     <>
       <h2>Round-trip times between speakers</h2>
-      <WideTable label="Round-trip times between speakers">
-        <thead>
-          <tr>
-            <th scope="col">From, to</th>
-            {nodes.map(({ id }) => (
-              <th scope="col" key={id}>
-                {plain(id)}
-              </th>
-            ))}
+      <WideTable label="Round-trip times between speakers" heading={["From, to", ...nodes.map(({ id }) => plain(id))]}>
+        {nodes.map(({ id, roundTrips }) => (
+          <tr key={id}>
+            <th scope="row">{plain(id)}</th>
+            {nodes.map((other) => {
+              const time = roundTrips[other.id];
+              return (
+                <td key={other.id} class={time !== undefined && time > 25 ? "slow" : ""}>
+                  {other.id === id ? "" : time === undefined ? "–" : milliseconds(time)}
+                </td>
+              );
+            })}
           </tr>
-        </thead>
-        <tbody>
-          {nodes.map(({ id, roundTrips }) => (
-            <tr key={id}>
-              <th scope="row">{plain(id)}</th>
-              {nodes.map((other) => {
-                const time = roundTrips[other.id];
-                return (
-                  <td key={other.id} class={time !== undefined && time > 25 ? "slow" : ""}>
-                    {other.id === id ? "" : time === undefined ? "–" : milliseconds(time)}
-                  </td>
-                );
-              })}
-            </tr>
-          ))}
-        </tbody>
+        ))}
       </WideTable>
     </>
   );

@@ -54,12 +54,28 @@ export function Message({ verdict: { cause, message, since } }: { readonly verdi
   );
 }
 
-/** A table that scrolls by itself where it is wider than the page. */
-export function WideTable({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
+/** A table that scrolls by itself where it is wider than the page. Its children are the rows. */
+export function WideTable(props: {
+  readonly label: string;
+  readonly heading: readonly string[];
+  readonly children: ComponentChildren;
+}) {
+  const { label, heading, children } = props;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard.
     <section class="wide" aria-label={label} tabIndex={0}>
-      <table>{children}</table>
+      <table>
+        <thead>
+          <tr>
+            {heading.map((column) => (
+              <th scope="col" key={column}>
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
     </section>
   );
 }

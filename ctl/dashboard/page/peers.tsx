@@ -14,32 +14,20 @@ export function Peers({ model }: { readonly model: Model }) {
       {rows.length === 0 ? (
         <Empty>No node has a BGP peer.</Empty>
       ) : (
-        <WideTable label="BGP peers of each node">
-          <thead>
-            <tr>
-              <th scope="col">Peer</th>
+        <WideTable label="BGP peers of each node" heading={["Peer", ...nodes.map((node) => plain(node))]}>
+          {peers.map((peer) => (
+            <tr key={peer}>
+              <th scope="row">
+                <Explain subject={`peer/${peer}`}>{plain(peer)}</Explain>
+                {names.get(peer) !== undefined && <small> {plain(names.get(peer) ?? "")}</small>}
+              </th>
               {nodes.map((node) => (
-                <th scope="col" key={node}>
-                  {plain(node)}
-                </th>
+                <td key={node}>
+                  <Session row={model.peers.get(`${peer} ${node}`)} />
+                </td>
               ))}
             </tr>
-          </thead>
-          <tbody>
-            {peers.map((peer) => (
-              <tr key={peer}>
-                <th scope="row">
-                  <Explain subject={`peer/${peer}`}>{plain(peer)}</Explain>
-                  {names.get(peer) !== undefined && <small> {plain(names.get(peer) ?? "")}</small>}
-                </th>
-                {nodes.map((node) => (
-                  <td key={node}>
-                    <Session row={model.peers.get(`${peer} ${node}`)} />
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
+          ))}
         </WideTable>
       )}
       <h2>BFD sessions</h2>
@@ -69,40 +57,27 @@ const looks: Readonly<Record<string, string>> = { up: "Ready", failed: "Pending"
 function Bfd({ rows }: { readonly rows: readonly BfdRow[] }) {
   if (rows.length === 0) return <Empty>No peer has a BFD session.</Empty>;
   return (
-    <WideTable label="BFD sessions">
-      <thead>
-        <tr>
-          <th scope="col">Node</th>
-          <th scope="col">Peer</th>
-          <th scope="col">State</th>
-          <th scope="col">Profile</th>
-          <th scope="col">Detection</th>
-          <th scope="col">Round trip</th>
-          <th scope="col">Reason</th>
+    <WideTable label="BFD sessions" heading={["Node", "Peer", "State", "Profile", "Detection", "Round trip", "Reason"]}>
+      {rows.map(({ id, node, peer, interface: name, verdict, profile, detectionMs, roundTripMs, reason, since }) => (
+        <tr key={id}>
+          <th scope="row">
+            <Explain subject={`node/${node}`}>{plain(node)}</Explain>
+          </th>
+          <td>
+            {plain(peer)}
+            {name !== undefined && ` on ${plain(name)}`}
+          </td>
+          <td>
+            <span class={looks[verdict] === "Ready" ? "mark good" : "mark bad"}>{plain(verdict)}</span>
+          </td>
+          <td>{plain(profile)}</td>
+          <td>{detectionMs === undefined || detectionMs === 0 ? "–" : `${Math.round(detectionMs)} ms`}</td>
+          <td>{roundTripMs === undefined ? "–" : `${roundTripMs.toFixed(roundTripMs < 10 ? 2 : 0)} ms`}</td>
+          <td class="long">
+            {plain(reason)} <Since since={since ?? ""} />
+          </td>
         </tr>
-      </thead>
-      <tbody>
-        {rows.map(({ id, node, peer, interface: name, verdict, profile, detectionMs, roundTripMs, reason, since }) => (
-          <tr key={id}>
-            <th scope="row">
-              <Explain subject={`node/${node}`}>{plain(node)}</Explain>
-            </th>
-            <td>
-              {plain(peer)}
-              {name !== undefined && ` on ${plain(name)}`}
-            </td>
-            <td>
-              <span class={looks[verdict] === "Ready" ? "mark good" : "mark bad"}>{plain(verdict)}</span>
-            </td>
-            <td>{plain(profile)}</td>
-            <td>{detectionMs === undefined || detectionMs === 0 ? "–" : `${Math.round(detectionMs)} ms`}</td>
-            <td>{roundTripMs === undefined ? "–" : `${roundTripMs.toFixed(roundTripMs < 10 ? 2 : 0)} ms`}</td>
-            <td class="long">
-              {plain(reason)} <Since since={since ?? ""} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
+      ))}
     </WideTable>
   );
 }

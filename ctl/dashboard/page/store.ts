@@ -46,7 +46,7 @@ export function placeText({ view, explain, what, nodes = [] }: Partial<PageLocat
   return `#/${view}${query.size === 0 ? "" : `?${query}`}`;
 }
 
-export function readPlace(hash: string): PageLocation {
+function readPlace(hash: string): PageLocation {
   const [path = "", text = ""] = hash.replace(/^#\/?/, "").split("?");
   const query = new URLSearchParams(text);
   const what = (["lose", "drain"] as const).find((one) => query.has(one));

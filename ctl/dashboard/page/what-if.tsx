@@ -87,25 +87,14 @@ function Listed<Row>({ title, heading, rows, children }: ListedProps<Row>) {
       <h3>
         {title}: {count(rows.length)}
       </h3>
-      <WideTable label={title}>
-        <thead>
-          <tr>
-            {heading.map((name) => (
-              <th scope="col" key={name}>
-                {name}
-              </th>
+      <WideTable label={title} heading={heading}>
+        {rows.slice(0, maxShown).map((row, index) => (
+          <tr key={`${index}`}>
+            {children(row).map((cell, column) => (
+              <td key={heading[column]}>{cell}</td>
             ))}
           </tr>
-        </thead>
-        <tbody>
-          {rows.slice(0, maxShown).map((row, index) => (
-            <tr key={`${index}`}>
-              {children(row).map((cell, column) => (
-                <td key={heading[column]}>{cell}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
+        ))}
       </WideTable>
       {rows.length > maxShown && <p>and {count(rows.length - maxShown)} more</p>}
     </>

@@ -54,7 +54,7 @@ export const changes: readonly Break[] = [
     after: "if (needs === 0 || left <= limit) continue;",
     tests: ["pkg/allocator/tenancy.test.ts", "pkg/allocator/naive.test.ts"],
   },
-  { before: "this.#joinAt(clock.now() + rejoinMs);", after: "", tests: ringTests },
+  { before: "this.#joinAt(options.clock.now() + rejoinMs);", after: "", tests: ringTests },
   {
     before: "const isDone = this.#synced && awaited.size === 0;",
     after: "const isDone = this.#synced;",
