@@ -5,4 +5,4 @@
  * out the origin of texts. It leaves out Services too: only notes tell what to change there.
  */
 export { convert } from "./convert.ts";
-export type { Conversion, Source, SourceProblem } from "./report.ts";
+export type { Conversion, Source } from "./report.ts";
