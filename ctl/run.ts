@@ -26,8 +26,8 @@ export async function run(args: readonly string[], outside: Io): Promise<number>
 const colors = /(\u001b\[(?:3[1-3]|39|90)m)/;
 
 /**
- * All output passes here: of control characters, only ends of lines, tabs and the colours of states get to a terminal. Whatever makes a line
- * of what others wrote masks the ends of lines in it, so that nobody forges another line.
+ * All output passes here: of control characters, only ends of lines, tabs and the colours of states get to a terminal. Code that
+ * puts texts of others into a line masks ends of lines in them, so that nobody forges a line.
  */
 export function masked(io: Io): Io {
   const plain = (text: string) =>

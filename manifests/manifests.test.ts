@@ -214,7 +214,7 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "delete configmaps metallb-system ingot-status",
       "list configmaps *",
       "create secrets *",
-      "create secrets metallb-system", // Whoever creates one of type kubernetes.io/service-account-token has another account's token in it.
+      "create secrets metallb-system", // Its creator gets another account's token in a Secret of type kubernetes.io/service-account-token.
       ...["get", "list", "watch", "update"].map((verb) => `${verb} secrets metallb-system memberlist`),
       "patch secrets metallb-system other",
       "list nodes *",

@@ -14,7 +14,7 @@ import {
   writeLock,
 } from "./debian.ts";
 
-const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"; // Of the Debian package debian-archive-keyring.
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"; // The Debian package debian-archive-keyring has it.
 const archives = [
   { archive: "debian", suite: (release: string) => release },
   { archive: "debian-security", suite: (release: string) => `${release}-security` },
@@ -52,7 +52,7 @@ async function currentLock(release: string): Promise<DebianLock> {
   }
 }
 
-const mirror = "http://deb.debian.org"; // What it serves is signed.
+const mirror = "http://deb.debian.org"; // Its files are signed.
 
 async function lookUp(name: string, architecture: Architecture, env: NodeJS.ProcessEnv): Promise<LockedPackage> {
   const { stdout } = await promisify(execFile)("apt-cache", ["show", "--no-all-versions", `${name}:${architecture}`], { env });

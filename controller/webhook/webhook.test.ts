@@ -266,7 +266,7 @@ test("while 200 hosts connect at once the API server gets in, and the kernel ref
   for (const socket of [refused, ...flood.map(({ socket }) => socket)]) socket.destroy();
 });
 
-test("of 32 connections the oldest of whoever has most makes room", async () => {
+test("a 33rd connection takes the place of the oldest one of the host that has most", async () => {
   const clock = new SimulatedClock();
   const { server, port } = await serve(clock);
   await using _ = server;

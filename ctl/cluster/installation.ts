@@ -108,7 +108,7 @@ export async function needed(asked: Promise<Answer>, what: string): Promise<unkn
   throw new UsageError(`cannot read ${what}: ${answer.type === "absent" ? "there is none" : answer.why}`);
 }
 
-/** Undefined where there is none. @throws {UsageError} for an object that may not be read */
+/** @returns undefined if the object does not exist @throws {UsageError} if it may not be read */
 export async function optional(asked: Promise<Answer>, what: string): Promise<unknown> {
   const answer = await asked;
   return answer.type === "absent" ? undefined : needed(Promise.resolve(answer), what);

@@ -13,7 +13,7 @@ export function structured(format: "json" | "yaml", value: unknown): string {
     format === "json"
       ? `${plain}\n`
       : dump(JSON.parse(plain), { lineWidth: -1, noRefs: true, quoteStyle: "double", forceQuotes: true });
-  const lines = text.trimEnd().split("\n"); // Of the layout.
+  const lines = text.trimEnd().split("\n"); // These ends of lines belong to the layout.
   return `${lines.map(escapeControls).join("\n")}\n`;
 }
 

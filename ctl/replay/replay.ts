@@ -81,7 +81,7 @@ function compare(recording: Recording, core: ReplayedCore): Difference[] {
     const found = difference(recording, index, entry, (one) => core.run(one));
     if (found === undefined) continue;
     differences.push(found);
-    if ("error" in found.now) break; // What comes next depends on it.
+    if ("error" in found.now) break; // The next inputs depend on it.
   }
   return differences;
 }

@@ -1,7 +1,7 @@
 /**
  * Clients of an HTTP port: `http-clients.ts HOST PORT MODE SECONDS`. MODE is `slow` (600 connections whose requests never end, a byte
- * each second), `stuck` (64 connections that ask for /metrics and read nothing) or `many` (600 connections that ask again as soon as
- * they are answered); a closed connection is replaced. Or MODE is `scrape`, which asks for /metrics once a second, and prints `answered
+ * each second), `stuck` (64 connections that ask for /metrics and read nothing) or `many` (600 connections, each
+ * with another request after each answer); a closed connection is replaced. Or MODE is `scrape`, which asks for /metrics once a second, and prints `answered
  * N of M` and the time of the slowest answer.
  */
 import { connect } from "node:net";

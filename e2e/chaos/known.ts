@@ -34,7 +34,7 @@ const startMs: Millis = 10_000;
 
 // A speaker that starts asks for what these have.
 const mayTakeRoutes: ReadonlySet<string> = new Set(["router", "control plane", "configuration"]);
-// What a router does not take for a failure of the node.
+// Acts that a router does not take for a failure of the node.
 const inOrder: ReadonlySet<What["type"]> = new Set(["stopSpeaker", "otherVersion", "cutApi", "cut", "cutOneWay", "lose"]);
 
 /** Acts so far, and their consequences. */

@@ -115,7 +115,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
         const { error } = await leaver.request("leave", "left");
         assert.equal(error, undefined);
         for (const witness of [ours, theirs]) await witness.line("leave", { about: leaver.name });
-        const failed = `Marking ${leaver.name} as failed`; // What theirs says of a failure, which takes five seconds at least.
+        const failed = `Marking ${leaver.name} as failed`; // HashiCorp's member logs this after a failure, five seconds later at least.
         assert.deepEqual(
           theirs.log.filter((line) => line.includes(failed)),
           [],

@@ -12,7 +12,7 @@ export interface Bounds {
   readonly otherView: Millis;
 }
 
-/** Bounds of docs/reliability.md; an address that is to go to a node which has just lost the API waits for 7 s until others know that. */
+/** Bounds of docs/reliability.md. An address waits 7 s if its next owner has just lost the API, until the other nodes know that. */
 export const documented: Bounds = { twoOwners: 6_000, noOwner: 8_000, otherView: 8_000 };
 
 export interface Violation {

@@ -7,7 +7,7 @@ export interface Sample {
   readonly answers: ReadonlyMap<string, readonly string[]>;
   /** Address -> nodes that may announce it, whether they run or not. */
   readonly candidates: ReadonlyMap<string, readonly string[]>;
-  /** Each node that runs and is not held up -> the nodes that hear it and that it hears. */
+  /** Each node that runs and is not held up -> the nodes with which it can talk both ways. */
   readonly hears: ReadonlyMap<string, readonly string[]>;
   /** Node -> those that it takes for members of its ring, itself among them. A node without an entry did not say. */
   readonly members: ReadonlyMap<string, readonly string[]>;

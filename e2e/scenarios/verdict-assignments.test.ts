@@ -93,7 +93,7 @@ fetch(url, { method, headers, ...(body && { body }) }).then(async (answer) => co
     assert.match(text, /address 172\.30\.0\.221 of pool "kept" is somebody else's in NetBox \("printer"\)/);
     assert.match(text, /To do: request another address, or remove that record in NetBox/);
     await ask("DELETE", `/api/ipam/ip-addresses/${id}/`);
-    await configure("cluster-a"); // For whoever does not wait for the next time that NetBox is read.
+    await configure("cluster-a"); // A new configuration reads NetBox at once.
     await tool.explains("svc/wants", /^Service default\/wants: Pending \(noReadyEndpoint\)/);
     assert.deepEqual(await addressesOf(cluster, "wants"), ["172.30.0.221"]);
   });

@@ -33,7 +33,7 @@ export interface Decision {
   readonly allocation: Allocation | undefined;
   /** Addresses for its status; undefined where the status is not ours to write. */
   readonly status: readonly string[] | undefined;
-  /** Addresses that the Service had, or that its status claimed, and that it may not have, and why. */
+  /** Addresses that the Service may not keep, of those that it had or its status claimed, and why. */
   readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Its request changed, its own pool lacks something of it, and it gave these addresses up for those of another pool. */
   readonly left: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;

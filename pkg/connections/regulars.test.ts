@@ -5,7 +5,7 @@ import { Regulars, regularLimits } from "./regulars.ts";
 
 const hostOf = (index: number) => `127.1.${index >> 8}.${index & 255}`;
 
-test("sixteen that asked keep that right from others that ask, until they have not asked for five minutes", () => {
+test("sixteen hosts that asked keep their places from other hosts until they have not asked for five minutes", () => {
   const clock = new SimulatedClock();
   const regulars = new Regulars(clock, "192.0.2.1");
   for (let index = 0; index < 100; index++) regulars.note(hostOf(index));

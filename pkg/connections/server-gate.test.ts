@@ -135,7 +135,7 @@ test(
   limit,
   async () => {
     await using bench = new Bench();
-    await bench.listen("127.0.0.1", { _handle: { fd: 0x7fff_fff0 } } as unknown as Server); // Whatever the kernel is asked for, it has none.
+    await bench.listen("127.0.0.1", { _handle: { fd: 0x7fff_fff0 } } as unknown as Server); // The kernel has no such descriptor.
     for (let count = 0; count < 100; count++) await bench.connect(stranger);
     await once(await bench.connect(stranger), "close");
     await bench.connect(member);

@@ -23,7 +23,7 @@ test("JSON shows control characters as escapes, and is indented", async () => {
 test("JSON that is made in slices is what the language makes", async () => {
   await fc.assert(
     fc.asyncProperty(fc.jsonValue(), async (value) => {
-      const lines = JSON.stringify(value, undefined, 2).split("\n"); // Of the indentation: in texts they are escaped.
+      const lines = JSON.stringify(value, undefined, 2).split("\n"); // These ends of lines are the indentation's: in texts they are escaped.
       assert.equal(textOf(await answer(value)), `${lines.map(escapeControls).join("\n")}\n`);
     }),
   );

@@ -250,7 +250,7 @@ test("a host that keeps all connections at work gets no more, and another host g
 });
 
 test(
-  "64 hosts with a connection each keep no other host out, and rather make room than who asks again and again",
+  "64 hosts with a connection each keep no other host out, and make room before a host that asks again and again does",
   limit,
   async () => {
     const answer = Promise.withResolvers<Route>();

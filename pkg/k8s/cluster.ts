@@ -282,7 +282,7 @@ export class Cluster implements AsyncDisposable {
       method: "PATCH",
       path: webhookPath(name),
       purpose: `have the webhooks ${name} trusted`,
-      contentType: "application/strategic-merge-patch+json", // Of a list it changes those of these names.
+      contentType: "application/strategic-merge-patch+json", // It changes the webhooks with these names.
       body: { webhooks: webhooks.map((webhook) => ({ name: webhook, clientConfig })) },
     });
   }

@@ -122,7 +122,7 @@ test("of a status is kept what is more than an address that the node serves itse
   assert.deepEqual(ingressDetails, { "2001:db8::1": { ipMode: "Proxy", ports }, "192.0.2.2": { ports } });
 });
 
-test("of a status with 40,000 addresses the first hundred are kept, more than any Service may hold, at a cost that is no more than their number", () => {
+test("the first hundred of 40,000 addresses of a status are kept, and reading the status costs no more than their number", () => {
   let read = 0;
   const ingress = Array.from({ length: 40_000 }, (_, i) => ({
     get ip() {

@@ -47,7 +47,7 @@ export class LineWriter {
     this.#options = options;
     this.#descriptor = descriptorOf(stream);
     this.#isPipe = stream.fd !== undefined && this.#descriptor === undefined;
-    if (this.#isPipe) process.on("exit", () => this.#flush()); // What ends the process may do so in the turn of its last line.
+    if (this.#isPipe) process.on("exit", () => this.#flush()); // The process may end in the turn of its last line.
     // Without a listener an error ends the process.
     stream.on("error", (error: Error) => {
       this.#broken = error.message;

@@ -277,7 +277,7 @@ test("packets that this machine does not send are an event of their own: counted
   assert.ok(a.counters.sendFailures > 1);
   assert.deepEqual(
     harness.logged("memberlist packet was not sent").map(({ peer }) => peer),
-    ["192.0.2.3", "192.0.2.3"], // Of a and of b, which share this log.
+    ["192.0.2.3", "192.0.2.3"], // Both a and b wrote it, which share this log.
   );
   assert.deepEqual(names(a), ["a", "b", "c"]); // Over TCP it still answers.
   assert.ok(harness.logged("member answers over TCP or other members alone").some(({ member }) => member === "c"));
@@ -433,7 +433,7 @@ class TappedNetwork extends FakeNetwork {
   }
 }
 
-test("a captured stream of a member that is gone brings it back neither for who forgot it nor for who never knew it; a new life of it comes back", async () => {
+test("a captured stream of a member that is gone brings it back for no node, but a new life of the member comes back", async () => {
   await using harness = new Harness(TappedNetwork);
   const a = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });
   const b = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });

@@ -16,7 +16,7 @@ const eth0: InterfaceState = {
   mac: "02:00:00:00:00:01",
   status: "answering",
   running: true,
-  addresses: ["10.0.0.1/24", "::ffff:10.0.0.9/128"], // The second is none that a LAN knows.
+  addresses: ["10.0.0.1/24", "::ffff:10.0.0.9/128"], // No LAN knows the second one.
 };
 // It counts by its name, even where it is a link that would answer.
 const ipvs: InterfaceState = { ...eth0, index: 3, name: "kube-ipvs0", addresses: ["10.0.0.200/32"] };

@@ -1,6 +1,5 @@
 /**
- * Queues: of items that wait to be taken, of events that a state machine takes one after another, and of work of which one piece is done at
- * a time.
+ * Queues: of waiting items, of events for a state machine, one after another, and of work, one piece at a time.
  */
 export { DistinctQueue } from "./distinct-queue.ts";
 export { EventQueue } from "./event-queue.ts";

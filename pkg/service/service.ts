@@ -100,7 +100,7 @@ interface Age {
   readonly created: number;
 }
 
-/** The order of Services on one address: the oldest first, by key where they are equally old. Whoever comes later takes nobody's place. */
+/** The order of Services on one address: the oldest first, by key where they are equally old. A later Service takes nobody's place. */
 export function olderFirst(a: Age, b: Age): number {
   return a.created - b.created || (a.key < b.key ? -1 : Number(a.key > b.key));
 }

@@ -7,7 +7,7 @@ import { isLinkLocal, parseAddress } from "#pkg/net";
 // Addresses are taken away and given back when a lease is renewed or a network is set up again.
 const moveMs: Millis = 500;
 // An address that has been on the interface for longer than that when the ring's address goes does not replace it, but may be an address
-// that wanders between nodes. It is taken only when there is no other address for as long.
+// that wanders between nodes. The ring takes it only if the interface has no other address for that long.
 const youngMs: Millis = 10_000;
 
 /** Moves the ring to another address of this node when the node loses the ring's address. */

@@ -24,7 +24,7 @@ const notes: Readonly<Record<string, string>> = {
   addressWanted: "wanted",
 };
 
-/** One speaker's core, and one address. The MAC address of a node is its name; `foreign` is none's. */
+/** One speaker's core, and one address. The MAC address of a node is its name; `foreign` is no node's. */
 export class ConflictBench {
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);

@@ -34,14 +34,14 @@ export class Bench {
   readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
   readonly routes = new Map<string, string>(); // address -> its routes and the peers that they are advertised to
   readonly kernel = new Map<string, readonly Item[]>(); // address -> what this node's kernel is to have for it
-  readonly kernelAnswers = new Set<string>(); // Of those on the wire.
+  readonly kernelAnswers = new Set<string>(); // Addresses on the wire that the kernel answers for.
   followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
   isKernelComplete = false;
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   readonly measured: MeasuredEffect[] = [];
-  log: Log = silentLog; // Of all levels.
+  log: Log = silentLog; // It gets lines of all levels.
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   readonly recorder: Recorder;
@@ -103,7 +103,7 @@ export class Bench {
     this.runner.dispatch({ type: "interfaces", interfaces });
   }
 
-  /** All that announcements depend on has been seen. */
+  /** The speaker has seen every object that announcements depend on. */
   start(): void {
     this.runner.dispatch({ type: "start" });
   }

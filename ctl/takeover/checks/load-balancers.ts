@@ -135,7 +135,7 @@ function placesOf({ workloads, pods, namespace: own }: ClusterView): Place[] {
   return places;
 }
 
-/** The Services that both would serve, in words; empty if there are none. */
+/** Names the Services that both would serve; empty where no Service is served by both. */
 function sharedBy(ours: LoadBalancerClasses, { classless, classes }: Claims): string {
   const shared: string[] = [];
   if (ours.isDefault && classless) shared.push("Services without a class");
@@ -167,7 +167,7 @@ function claimsOfKubeVip(container: Raw): Claims {
     return value === "" ? isSet(wordsOf(container), flag) : isTrue(value);
   };
   const isOn =
-    wordsOf(container).includes("service") || // What its releases up to 0.2 have in place of the variable.
+    wordsOf(container).includes("service") || // Its releases up to 0.2 have this word in place of the variable.
     setting("svc_enable", "services") ||
     isSetElsewhere(container, "svc_enable");
   if (!isOn) return nothing;

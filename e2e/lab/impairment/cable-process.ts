@@ -32,7 +32,7 @@ function carry(impairment: Impairment, one: PacketSocket, other: PacketSocket): 
       count = receiveFrom(from, received);
       for (let index = 0; index < count; index++) {
         const { frame, arrival } = received.frame(index);
-        if (arrival === "outgoing") continue; // Of the namespace that the cable is in, which is no host.
+        if (arrival === "outgoing") continue; // The cable's own namespace sent it, which is no host.
         for (const { delay, isCorrupt } of fateOf(impairment, random)) {
           const copy = (isCorrupt && corrupted(frame, random)) || Uint8Array.from(frame);
           if (waiting.length < maxWaiting) insert(waiting, { at: now + delay, to, frame: copy });

@@ -3,18 +3,18 @@ import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, fairWeather, type History, stickyConfig } from "./history.ts";
 
 const maxNodes = 6;
-const addresses = 20; // Of each family.
+const addresses = 20; // In each family.
 const rounds = 3;
-// What disturbs a cluster lasts until somebody has looked at it.
+// A fault lasts until somebody has noticed it.
 const minMs: Millis = 200;
 // Between two rounds: a cluster that found together again by then is seen at rest.
 const roundMs: Millis = 12_000;
-// Of the first speaker that ends: in one history of fifty, because minutes take long to simulate.
+// One history of fifty keeps its first ended speaker away for minutes, which take long to simulate.
 const longEvery = 50;
 
 /**
- * A history of sticky addresses, drawn by its seed: speakers end, and are back after milliseconds, seconds, and after more than the ring or the gossip
- * remembers them; cuts in two and three parts and in one direction, speakers that stand still, carriers that go, speakers that lose the API, and
+ * A history of sticky addresses, drawn by its seed: speakers end, and come back after milliseconds, after seconds, and after the ring and the gossip
+ * have forgotten them; cuts in two and three parts and in one direction, speakers that stand still, carriers that go, speakers that lose the API, and
  * changes of Services, which each speaker sees at its own time.
  */
 export function drawSticky(seed: number): History {

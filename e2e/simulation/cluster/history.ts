@@ -90,7 +90,7 @@ export interface History {
   readonly withoutNetAdmin?: readonly number[];
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
-  /** What stands between processes and the API as long as no act has other weather; fair where absent. */
+  /** The weather between processes and the API until an act changes it; fair where absent. */
   readonly weather?: ApiWeather;
   /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;

@@ -114,7 +114,7 @@ export function opened(transition: Transition, connection: Opening, open: Open):
 const collisionTime: Millis = 5_000;
 
 /**
- * Whether a connection whose OPEN has come stays beside another that is agreed on already, which is ended if so. The connection opened by
+ * Whether a connection stays whose OPEN has come, and ends another one that is agreed on already. The connection opened by
  * the router with the higher identifier stays, or with the higher AS number where the identifiers are equal (RFC 4271, section 6.8; RFC
  * 6286, section 2.3). An established connection stays, unless the peer restarts gracefully and so has forgotten it (RFC 4724, section 4.2).
  */

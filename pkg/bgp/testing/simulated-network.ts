@@ -109,7 +109,7 @@ class Pipe {
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
   #broken = false;
-  /** The side to which nothing passes that would tell it that the other side has closed the connection. */
+  /** The side that does not learn that the other side has closed the connection. */
   #unaware: Side | undefined;
 
   constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {

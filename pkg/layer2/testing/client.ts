@@ -62,7 +62,7 @@ export const client = {
   },
 
   send(name: string, frames: readonly Uint8Array[]): void {
-    const socket = socketOn(name, "arp"); // What it sends is of any kind.
+    const socket = socketOn(name, "arp"); // It sends frames of any kind.
     for (const frame of frames) {
       toSend.clear();
       toSend.push(frame);

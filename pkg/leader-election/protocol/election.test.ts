@@ -246,7 +246,7 @@ test("a process that leads alone may not write, before any of its timers has run
 });
 
 /**
- * One Lease, which people delete, three candidates whose clocks differ, and an API that is slow, loses answers, is cut off from some
+ * People delete the only Lease. Three candidates have clocks that differ. The API is slow, loses answers, is cut off from some
  * candidates, and refuses the Lease or its watch to some for less than half a minute.
  */
 function simulate(seed: number) {

@@ -110,7 +110,7 @@ export interface MemberEvent {
 
 /** What this node knows of why a node was suspected or failed. Durations end when the event is emitted. */
 export interface Evidence {
-  /** Who found that it does not answer or declared it dead, the first one first. */
+  /** Nodes that got no answer from it or declared it dead, the first one first. */
   readonly accusers: readonly NodeName[];
   /** For how long it was suspected here; undefined where it was not. */
   readonly suspectedFor: Millis | undefined;

@@ -114,7 +114,7 @@ test("one that leaves before it answers is asked no more, and that it left is pa
   lone.advanceTo(5000);
   lone.packet(dead("n", 7, "n"));
   assert.deepEqual([asked(lone), lone.queued()], [[], []]);
-  lone.pull([state("n", 7)]); // Of a member that does not know yet.
+  lone.pull([state("n", 7)]); // That member does not know yet.
   assert.deepEqual([asked(lone), lone.view("n")], [direct, "unknown"]);
   lone.pull([state("n", 8)]);
   assert.equal(lone.view("n"), "alive 8");

@@ -212,7 +212,7 @@ for (const timing of ["auto", "lan"] as const) {
     },
   );
 
-  // Nodes that are cut off for so long that they are forgotten need a join, which speakers try every minute.
+  // Nodes that a long cut made forgotten need a join, which speakers try every minute.
   forSeeds(`whatever happens, no live node stays dead once the network is well, at ${timing} timing`, 10, (seed) => {
     const random = seededRandom(seed * 7919);
     const nodes = 3 + Math.floor(random() * 10);

@@ -209,7 +209,7 @@ class WatchStream {
     this.plural = plural;
     this.lag = lag;
     this.#readable = new Readable({ read: () => {} });
-    this.#readable.on("error", () => {}); // Whoever reads it sees it there.
+    this.#readable.on("error", () => {}); // The reader sees the error.
     this.response = Object.assign(this.#readable, { statusCode: 200 }) as unknown as IncomingMessage;
     this.#deliver = deliver;
     this.#isCut = isCut;

@@ -26,7 +26,7 @@ export class AddressChanges {
   /** Name -> what people wanted before, and until when a controller may not know that they want something else. */
   readonly #before = new Map<string, { readonly spec: ServiceSpec; readonly until: Millis }[]>();
   #wanted: ReadonlyMap<string, ServiceSpec> = new Map();
-  /** Names of Services that have an address with another one that may not share it -> until when that counts. */
+  /** Names of Services that share an address without the right to it -> until when that counts. */
   readonly #parting = new Map<string, Millis>();
   /** Texts that may strand addresses -> until when one may be in force. */
   readonly #stranding = new Map<string, Millis>();
