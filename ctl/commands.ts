@@ -8,6 +8,7 @@ import { dashboard } from "./dashboard/dashboard.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { history } from "./history/history.ts";
 import { replay } from "./replay/replay.ts";
+import { routerConfig } from "./router-config/router-config.ts";
 import { supportBundle } from "./support-bundle/support-bundle.ts";
 import { takeover } from "./takeover/takeover.ts";
 import { validate } from "./validate/validate.ts";
@@ -39,6 +40,7 @@ const others: readonly Command[] = [
   validate,
   replay,
   convertCommand,
+  routerConfig,
   takeover,
 ];
 

@@ -43,7 +43,7 @@ export class Bird extends Daemon {
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
-    const file = this.write("bird.conf", birdConfiguration(configuration));
+    const file = this.write("bird.conf", birdConfiguration(configuration) + (configuration.text ?? ""));
     const flags = ["-f", "-c", file, "-s", this.inside("control"), "-P", this.inside("pid")];
     const bird = await this.host.spawn(this.name, ["bird", ...flags]);
     await this.answering(bird, () => this.command("show status"));

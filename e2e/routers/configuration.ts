@@ -14,6 +14,8 @@ export interface RouterConfiguration {
   readonly multipath?: number;
   /** Prefixes that it announces to all neighbors. */
   readonly networks?: readonly string[];
+  /** Besides, in its own language: neighbors of which nothing is said here. */
+  readonly text?: string;
 }
 
 export interface Neighbor {

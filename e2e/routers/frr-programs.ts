@@ -43,6 +43,11 @@ export class FrrPrograms {
     return process;
   }
 
+  /** Gives a file to all programs, as the service of the package does at its start. @throws {Error} with vtysh's message */
+  async configure(file: string): Promise<void> {
+    await this.#place.host.output([...ownVarTmp, "vtysh", "--vty_socket", this.#folder, "-f", file]);
+  }
+
   /**
    * Runs lines of FRR's command language as vtysh does: lines end with NUL, answers with three NULs and a status.
    * @returns the answer to the last @throws {Error} with the answer to a line that fails

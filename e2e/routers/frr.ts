@@ -52,9 +52,13 @@ export class Frr extends Daemon {
       file = this.write("bgpd.conf", frrConfiguration(configuration));
     });
     const processes = [await programs.start("zebra")];
-    if (configuration.neighbors.some(({ bfd }) => bfd !== undefined)) processes.push(await programs.start("bfdd"));
+    const { text = "" } = configuration;
+    const hasBfd = configuration.neighbors.some(({ bfd }) => bfd !== undefined) || /^bfd$/m.test(text);
+    if (hasBfd) processes.push(await programs.start("bfdd"));
     const flags = configuration.kernel === false ? ["--no_kernel"] : [];
-    return [...processes, await programs.start("bgpd", { file, flags })];
+    processes.push(await programs.start("bgpd", { file, flags }));
+    if (text !== "") await programs.configure(this.write("more.conf", text));
+    return processes;
   }
 
   protected async apply(after: RouterConfiguration, before: RouterConfiguration): Promise<void> {

@@ -35,7 +35,7 @@ export class Gobgp extends Daemon {
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
-    const file = this.write("gobgpd.toml", gobgpConfiguration(configuration));
+    const file = this.write("gobgpd.toml", gobgpConfiguration(configuration) + (configuration.text ?? ""));
     const gobgpd = await this.host.spawn(this.name, ["gobgpd", "-f", file, "--pprof-disable", "--log-plain"]);
     await this.answering(gobgpd, () => this.#ask("global"));
     for (const prefix of configuration.networks ?? [])

@@ -54,7 +54,7 @@ export class Openbgpd extends Daemon {
   }
 
   #write(configuration: RouterConfiguration): string {
-    return this.write("bgpd.conf", openbgpdConfiguration(configuration, this.inside("control")));
+    return this.write("bgpd.conf", openbgpdConfiguration(configuration, this.inside("control")) + (configuration.text ?? ""));
   }
 
   async #ask(...words: readonly string[]): Promise<string> {

@@ -47,7 +47,7 @@ export class BgpNetwork implements AsyncDisposable {
   async router(
     kind: RouterKind,
     number: number,
-    configuration: Pick<RouterConfiguration, "asn" | "neighbors" | "confederation" | "multipath" | "networks">,
+    configuration: Pick<RouterConfiguration, "asn" | "neighbors" | "confederation" | "multipath" | "networks" | "text">,
   ): Promise<PlacedRouter> {
     const { lab, lan } = this.cluster;
     const host = await lab.host(`${kind}${number}`, { forwarding: true });

@@ -1,0 +1,52 @@
+import type { Family } from "#pkg/net";
+import { passwordHere, type RouterSide, routesOf } from "./router-side.ts";
+
+const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
+
+/** For BIRD 2. */
+export function bird(side: RouterSide): string[] {
+  const { asn, nodeAsn, nodes, families, hasPassword, bfd, multihop, ttlSecurityHops } = side;
+  const name = side.label.replaceAll("-", "_");
+  const hops = multihop ?? (ttlSecurityHops !== undefined && ttlSecurityHops > 1 ? ttlSecurityHops : undefined);
+  const intervals = bfd && [
+    `min rx interval ${bfd.receiveIntervalMs} ms;`,
+    `min tx interval ${bfd.transmitIntervalMs} ms;`,
+    `multiplier ${bfd.detectMultiplier};`,
+  ];
+  return [
+    ...families.flatMap((family) => filter(side, family, name)),
+    `template bgp ${name} {`,
+    `  local as ${asn};`,
+    hops === undefined ? "  direct;" : `  multihop ${hops};`,
+    ...(ttlSecurityHops === undefined ? [] : ["  ttl security on;"]),
+    ...(hasPassword ? [`  password "${passwordHere}";`] : []),
+    ...(intervals === undefined ? [] : [`  bfd { ${intervals.join(" ")} };`]),
+    "  error wait time 5, 60; # Without this a node stays down for a minute after an error, and longer after more.",
+    ...families.map((family) => `  ${channels[family]} { import filter ${name}_${channels[family]}; export none; };`),
+    "}",
+    ...nodes.flatMap(({ name: node, address }, index) => [
+      `protocol bgp ${name}_${index + 1} from ${name} {`,
+      `  description "${node}";`,
+      `  neighbor ${address} as ${nodeAsn};`,
+      "}",
+    ]),
+  ];
+}
+
+function filter(side: RouterSide, family: Family, name: string): string[] {
+  const sets = routesOf(side, family).map(({ prefix, length }) => `${prefix}{${length},${length}}`);
+  return [
+    `filter ${name}_${channels[family]} {`,
+    ...(sets.length === 0 ? [] : [`  if net ~ [ ${sets.join(", ")} ] then accept;`]),
+    "  reject;",
+    "}",
+  ];
+}
+
+/** Once in a configuration: what all sides need together. */
+export function birdOnce(sides: readonly RouterSide[]): string[] {
+  return [
+    "# Give the nodes' routes to the kernel together, in each `protocol kernel`: merge paths on;",
+    ...(sides.some(({ bfd }) => bfd !== undefined) ? ["protocol bfd {} # Unless there is one."] : []),
+  ];
+}

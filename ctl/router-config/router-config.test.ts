@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { suite, test } from "node:test";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { dialects } from "./router-text.ts";
+
+const configuration = `peers:
+- name: rack1
+  my-asn: 64500
+  peer-asn: 64501
+  peer-address: 10.0.0.1
+  password: correct-horse
+  bfd-profile: fast
+  families: [ipv4, ipv6]
+  ttl-security: 1
+- {name: core, my-asn: 64500, peer-asn: internal, peer-address: "fd00::1"}
+- {name: far, my-asn: 64500, peer-asn: 64503, peer-address: 10.9.9.9, ebgp-multihop: true}
+bfd-profiles: [{name: fast, receive-interval: 250, transmit-interval: 200, detect-multiplier: 4}]
+address-pools:
+- name: main
+  protocol: bgp
+  addresses: [198.51.100.0/24, "2001:db8:1::/64"]
+  bgp-advertisements: [{}, {aggregation-length: 24, aggregation-length-v6: 64, peers: [rack1]}]
+- {name: odd, protocol: bgp, addresses: [203.0.113.10-203.0.113.12]}
+- {name: lan, protocol: layer2, addresses: [10.0.0.200/29]}
+`;
+const nodes = "--nodes=10.0.0.11,10.0.0.12,fd00::11";
+
+const write = (args: string, stdin = configuration) => ingotctl(`router-config ${args} -`, { stdin });
+
+suite("router-config", () => {
+  for (const name of Object.keys(dialects))
+    test(`${name}: is written as the example in testdata`, async () => {
+      const { status, out, err } = await write(`--for=${name} ${nodes}`);
+      assert.deepEqual([status, err], [0, ""]);
+      assert.ok(!out.includes("correct-horse"));
+      assert.equal(out, readFileSync(new URL(`./testdata/${name}.txt`, import.meta.url), "utf8"));
+    });
+
+  test("one peer alone, by its name or address", async () => {
+    for (const peer of ["far", "10.9.9.9"]) {
+      const { out } = await write(`--for=junos --peer=${peer} ${nodes}`);
+      assert.match(out, /peer-as 64500/);
+      assert.match(out, /autonomous-system 64503/);
+      assert.doesNotMatch(out, /rack1|core/);
+    }
+  });
+
+  const peer = (fields: string) => `peers: [{my-asn: 64500, peer-address: 10.0.0.1, ${fields}}]\n`;
+  const cases: readonly { text: string; args?: string; status: number; says: RegExp }[] = [
+    { text: "{}", status: 2, says: /the configuration has no peers/ },
+    { text: configuration, args: "--peer=rack9", status: 2, says: /no peer "rack9"; there are rack1, core, far/ },
+    { text: "peers: 5", status: 1, says: /the configuration is not valid; "ingotctl validate -" says why/ },
+    { text: configuration, args: "--asn=0", status: 2, says: /--asn "0" is no AS number/ },
+    { text: peer("peer-asn: external"), status: 3, says: /peer 10\.0\.0\.1: .*give the router's AS number with --asn/ },
+    { text: peer("peer-asn: external"), args: "--asn=64999", status: 0, says: /^$/ },
+    { text: peer("peer-asn: 64501, disabled: true"), status: 3, says: /it is disabled/ },
+    {
+      text: peer("peer-asn: 64501, node-selectors: [{match-labels: {rack: a}}]"),
+      status: 3,
+      says: /no node that its node-selectors/,
+    },
+    { text: peer("peer-asn: 64501, source-interface: eth1"), status: 3, says: /addresses on eth1 are not known here/ },
+  ];
+  for (const { text, args = "", status, says } of cases)
+    test(`${JSON.stringify(text === configuration ? args : text)}: ${status}, ${says.source}`, async () => {
+      const printed = await write(`--for=frr ${nodes} ${args}`.trim(), text);
+      assert.equal(printed.status, status, printed.err);
+      assert.match(printed.err, says);
+      if (status === 3) assert.match(printed.out, /^! Left out: /m);
+    });
+
+  test("arguments that do not go together", async () => {
+    assert.match((await write(nodes)).err, /name the router with --for, one of frr, bird/);
+    assert.match((await write("--for=frr")).err, /name the nodes' addresses with --nodes/);
+    assert.match((await write("--for=frr --nodes=10.0.0.300")).err, /--nodes: "10\.0\.0\.300" is no address/);
+  });
+
+  test("names of peers reach the router as plain words, and no two as the same one", async () => {
+    const names = ["rack-2", "Rack", "rack", 'x\\" }\\nneighbor 0.0.0.0', "!", "?"];
+    const peers = names.map(
+      (name, index) => `- {name: "${name}", my-asn: 64500, peer-asn: 64501, peer-address: 10.0.1.${index + 1}}`,
+    );
+    for (const router of Object.keys(dialects)) {
+      const { out } = await write(`--for=${router} ${nodes}`, `peers:\n${peers.join("\n")}\n`);
+      const titles = out.split("\n").flatMap((line) => /^[#!] (ingot-\S+): the router with/.exec(line)?.[1] ?? []);
+      assert.equal(new Set(titles).size, names.length, titles.join());
+      for (const title of titles) assert.match(title, /^ingot-[a-z0-9-]+$/);
+      assert.doesNotMatch(out, /0\.0\.0\.0/);
+    }
+  });
+});

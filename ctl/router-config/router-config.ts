@@ -1,0 +1,107 @@
+import { readInput } from "#pkg/config";
+import { maskControls } from "#pkg/text";
+import { connectionOptions } from "../cluster/cluster-command.ts";
+import { command, Exit, type Options, UsageError, type Values } from "../command.ts";
+import { readFromCluster } from "../convert/from-cluster.ts";
+import type { Io } from "../io.ts";
+import { type ClusterNode, nodesFromObjects, nodesFromText, routerSides } from "./router-side.ts";
+import { type DialectName, dialects, routerText } from "./router-text.ts";
+
+const help = `Prints the configuration that a router needs for its sessions with the nodes: neighbors, AS numbers, a password's place, BFD,
+several routes at once, and filters that let in the addresses of pools and nothing else. Without FILE, the configuration and
+the nodes are read from the cluster, with your own rights: ConfigMaps and Deployments of the system namespace, and Nodes.
+With FILE, which may be "-" for standard input, the cluster is not contacted, and --nodes says which nodes there are.`;
+
+const names = Object.keys(dialects) as DialectName[];
+
+const notes = `Routers: ${names.slice(0, 8).join(", ")},
+${names.slice(8).join(", ")}.
+The first four are tried with real sessions by Ingot's tests; the others say on top that they are not.
+
+Examples:
+  ingotctl router-config --for=frr
+  ingotctl router-config --for=mikrotik --peer=rack1
+  ingotctl router-config --for=bird --nodes=10.0.0.11,10.0.0.12 config.yaml
+
+Passwords are never printed. The exit status is 0, 1 if the configuration is not valid, 2 if the arguments, the file or the cluster
+cannot be used, and 3 if some peer is left out, which the comment on top and standard error say.`;
+
+const options = {
+  for: { value: "ROUTER", choices: names, help: "the kind of router; see below" },
+  peer: { value: "NAME", help: "the name or address of one peer; all of them when unset" },
+  asn: { value: "NUMBER", help: "the router's AS number, where a peer says external" },
+  nodes: { value: "ADDRESSES", help: "with FILE: the nodes' addresses, with commas between" },
+  ...connectionOptions,
+} as const satisfies Options;
+
+export const routerConfig = command({
+  name: "router-config",
+  summary: "Write the router's side of the BGP sessions",
+  usage: "--for=ROUTER [OPTIONS] [FILE|-]",
+  takes: "at most one",
+  help,
+  notes,
+  options,
+  run: ({ values, args: [file] }, io) => run(file, values, io),
+});
+
+async function run(file: string | undefined, values: Values<typeof options>, io: Io): Promise<number> {
+  const router = values.for;
+  if (router === undefined) throw new UsageError(`name the router with --for, one of ${names.join(", ")}`);
+  const asn = readAsn(values.asn);
+  const { text, nodes } = file === undefined ? await fromCluster(values, io) : await fromFile(file, values.nodes, io);
+  const { config } = readInput(text);
+  if (config === undefined) {
+    io.err(`ingotctl: the configuration is not valid; "ingotctl validate ${file ?? "FILE"}" says why\n`);
+    return Exit.invalid;
+  }
+  const found = usage(() => routerSides(config, nodes, { asn, wanted: values.peer }));
+  io.out(routerText(router, found));
+  for (const loss of found.losses) io.err(`ingotctl: ${maskControls(loss)}\n`);
+  return found.losses.length === 0 ? Exit.ok : Exit.losses;
+}
+
+/** @throws {UsageError} */
+function readAsn(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const asn = Number(text);
+  if (!/^\d+$/.test(text) || asn < 1 || asn > 0xffff_ffff) throw new UsageError(`--asn ${JSON.stringify(text)} is no AS number`);
+  return asn;
+}
+
+/** @throws {UsageError} in the place of RangeError */
+function usage<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+interface Given {
+  readonly text: string;
+  readonly nodes: readonly ClusterNode[];
+}
+
+/** @throws {UsageError} */
+async function fromFile(file: string, addresses: string | undefined, io: Io): Promise<Given> {
+  if (addresses === undefined)
+    throw new UsageError("name the nodes' addresses with --nodes, or no file, so that the cluster is read");
+  const nodes = usage(() => nodesFromText(addresses));
+  return { text: file === "-" ? await io.readStdin() : await io.readFile(file), nodes };
+}
+
+/** @throws {UsageError} */
+async function fromCluster(
+  { nodes, kubeconfig, context, "system-namespace": systemNamespace }: Values<typeof options>,
+  io: Io,
+): Promise<Given> {
+  if (nodes !== undefined) throw new UsageError("--nodes goes with FILE; without it the cluster's nodes are read");
+  const api = await io.cluster.api({ kubeconfig, context, systemNamespace: systemNamespace ?? "metallb-system" });
+  const [source] = await readFromCluster(api, "configmap", systemNamespace);
+  const found = await api.list("/api/v1/nodes");
+  if (found.type !== "found")
+    throw new UsageError(`cannot read the Nodes: ${found.type === "unread" ? found.why : "there are none"}`);
+  return { text: source?.text ?? "", nodes: nodesFromObjects(found.value as readonly unknown[]) };
+}

@@ -1,0 +1,168 @@
+import { type BfdProfile, type Config, matchesSelector, type Peer } from "#pkg/config";
+import { type Address, type Family, isLinkLocal, type Prefix, parseAddress } from "#pkg/net";
+
+/** A node as the configuration of a router needs it. */
+export interface ClusterNode {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly addresses: readonly Address[];
+}
+
+/** Routes of exactly this length in `prefix`, which is not longer. */
+export interface AllowedRoutes {
+  readonly prefix: Prefix;
+  readonly length: number;
+}
+
+/** The sessions of one peer of the cluster, as its router sees them. */
+export interface RouterSide {
+  /** For names in the router's configuration: small letters, digits and dashes. Unique. */
+  readonly label: string;
+  readonly address: Address;
+  readonly port: number;
+  readonly asn: number;
+  readonly nodeAsn: number;
+  readonly nodes: readonly { readonly name: string; readonly address: Address }[];
+  /** Families of the routes. */
+  readonly families: readonly Family[];
+  /** All that the nodes may announce. */
+  readonly routes: readonly AllowedRoutes[];
+  readonly hasPassword: boolean;
+  /** Intervals in milliseconds. */
+  readonly bfd: Pick<BfdProfile, "receiveIntervalMs" | "transmitIntervalMs" | "detectMultiplier"> | undefined;
+  /** TTL of packets over other routers; undefined for nodes on the router's link. */
+  readonly multihop: number | undefined;
+  /** Packets from farther away are dropped (RFC 5082). */
+  readonly ttlSecurityHops: number | undefined;
+}
+
+/** What the router's configuration leaves out, as sentences. */
+export interface RouterSides {
+  readonly sides: readonly RouterSide[];
+  readonly losses: readonly string[];
+}
+
+/**
+ * The routers' side of the peers with this name or address, or of all. @param asn the AS number of routers whose peers say `external`
+ * @throws {RangeError} where there is no such peer
+ */
+export function routerSides(
+  { peers, pools, bfdProfiles }: Pick<Config, "peers" | "pools" | "bfdProfiles">,
+  nodes: readonly ClusterNode[],
+  { asn, wanted }: { readonly asn: number | undefined; readonly wanted: string | undefined },
+): RouterSides {
+  const isWanted = ({ name, address }: Peer): boolean => wanted === undefined || wanted === name || wanted === `${address}`;
+  if (!peers.some(isWanted)) throw new RangeError(whyNone(wanted, peers));
+  const sides: RouterSide[] = [];
+  const losses: string[] = [];
+  for (const [index, peer] of peers.entries()) {
+    if (!isWanted(peer)) continue;
+    const what = `peer ${peer.name ?? peer.address}`;
+    const routerAsn = peer.peerAsn === "external" ? asn : peer.peerAsn;
+    const found = neighborsOf(peer, nodes);
+    const why = whyNot(peer, routerAsn, found.length);
+    if (why !== undefined || routerAsn === undefined) {
+      losses.push(`${what}: ${why}`);
+      continue;
+    }
+    if (peer.sourceInterface !== undefined)
+      losses.push(`${what}: the nodes' addresses on ${peer.sourceInterface} are not known here; those of their Nodes are used`);
+    sides.push({
+      label: labelOf(peer.name, index),
+      address: peer.address,
+      port: peer.port,
+      asn: routerAsn,
+      nodeAsn: peer.myAsn,
+      nodes: found,
+      families: peer.families,
+      routes: allowedRoutes(peer, pools),
+      hasPassword: peer.password !== undefined || peer.passwordSecret !== undefined,
+      bfd: peer.bfdProfile === undefined ? undefined : bfdProfiles.get(peer.bfdProfile),
+      multihop: peer.ebgpMultihop ? (peer.ttl ?? 255) : undefined,
+      ttlSecurityHops: peer.ttlSecurityHops,
+    });
+  }
+  return { sides, losses };
+}
+
+function whyNone(wanted: string | undefined, peers: readonly Peer[]): string {
+  if (peers.length === 0) return "the configuration has no peers";
+  return `there is no peer ${JSON.stringify(wanted)}; there are ${peers.map(({ name, address }) => name ?? `${address}`).join(", ")}`;
+}
+
+function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string | undefined {
+  if (isLinkLocal(peer.address)) return "the nodes' link-local addresses are not known here: configure it as unnumbered";
+  if (peer.disabled) return "it is disabled";
+  if (asn === undefined) return "it says peer-asn: external; give the router's AS number with --asn";
+  if (neighbors === 0) return `no node that its node-selectors match has an ${peer.address.family} address`;
+  return undefined;
+}
+
+/** Nodes with the address from which each of them connects. */
+function neighborsOf({ nodeSelectors, address, sourceAddress }: Peer, nodes: readonly ClusterNode[]): RouterSide["nodes"] {
+  const selected = nodes.filter(
+    ({ labels }) => nodeSelectors.length === 0 || nodeSelectors.some((selector) => matchesSelector(selector, labels)),
+  );
+  return selected.flatMap(({ name, addresses }) => {
+    const own = sourceAddress ?? addresses.find(({ family }) => family === address.family);
+    return own === undefined ? [] : [{ name, address: own }];
+  });
+}
+
+function allowedRoutes(peer: Peer, pools: Config["pools"]): AllowedRoutes[] {
+  const found = new Map<string, AllowedRoutes>(); // prefix and length -> routes
+  for (const { ranges, advertisements } of pools) {
+    for (const { peers, aggregationLength, aggregationLengthV6 } of advertisements) {
+      if (peers.length > 0 && !(peer.name !== undefined && peers.includes(peer.name))) continue;
+      for (const prefix of ranges.flatMap((range) => range.toPrefixes())) {
+        const { family } = prefix.address;
+        const length = family === "IPv4" ? aggregationLength : aggregationLengthV6;
+        if (peer.families.includes(family)) found.set(`${prefix} ${length}`, { prefix, length });
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** Names that differ only in signs that no router takes get numbers, behind two dashes, which no plain name has. */
+function labelOf(name: string | undefined, index: number): string {
+  const plain = (name ?? "")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "")
+    .slice(0, 24);
+  return plain === name ? `ingot-${plain}` : `ingot-${plain || "peer"}--${index + 1}`;
+}
+
+/** Reads addresses with commas between, as nodes without names. @throws {RangeError} with the one that is none */
+export function nodesFromText(text: string): ClusterNode[] {
+  return text.split(",").map((each, index) => {
+    const address = parseAddress(each.trim());
+    if (address === undefined) throw new RangeError(`--nodes: ${JSON.stringify(each)} is no address`);
+    return { name: `node-${index + 1}`, labels: {}, addresses: [address] };
+  });
+}
+
+interface NodeObject {
+  readonly metadata?: { readonly name?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly status?: { readonly addresses?: readonly { readonly type?: string; readonly address?: string }[] };
+}
+
+/** The nodes of the API server, by name, with their internal addresses. */
+export function nodesFromObjects(objects: readonly unknown[]): ClusterNode[] {
+  const nodes = (objects as readonly NodeObject[]).map(({ metadata, status }) => ({
+    name: metadata?.name ?? "",
+    labels: metadata?.labels ?? {},
+    addresses: (status?.addresses ?? [])
+      .filter(({ type }) => type === "InternalIP")
+      .flatMap(({ address }) => parseAddress(address ?? "") ?? []),
+  }));
+  return nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** In place of a password, which stays out of terminals and tickets. */
+export const passwordHere = "PASSWORD";
+
+export function routesOf({ routes }: RouterSide, family: Family): readonly AllowedRoutes[] {
+  return routes.filter(({ prefix }) => prefix.address.family === family);
+}

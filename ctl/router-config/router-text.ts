@@ -1,0 +1,70 @@
+import { maskControls } from "#pkg/text";
+import { bird, birdOnce } from "./bird.ts";
+import { gobgp, gobgpOnce } from "./gobgp.ts";
+import { industryCli } from "./industry-cli.ts";
+import { junos } from "./junos.ts";
+import { mikrotik } from "./mikrotik.ts";
+import { openbgpd } from "./openbgpd.ts";
+import { passwordHere, type RouterSide, type RouterSides } from "./router-side.ts";
+import { edgeos, vyos } from "./vyatta.ts";
+
+interface Dialect {
+  /** The configuration's place on the router. */
+  readonly where: string;
+  /** The beginning of a comment. */
+  readonly comment: "#" | "!";
+  /** Whether a session with such a router is tried by the tests. */
+  readonly isTried: boolean;
+  readonly lines: (side: RouterSide) => readonly string[];
+  /** Lines that stand once, before those of all sides. */
+  readonly once?: (sides: readonly RouterSide[]) => readonly string[];
+}
+
+const frr = { comment: "!", isTried: false, lines: industryCli("frr") } as const;
+const set = { comment: "#", isTried: false } as const;
+
+/** The routers that a configuration can be written for. */
+export const dialects = {
+  frr: { ...frr, where: "/etc/frr/frr.conf, or vtysh after `configure terminal`", isTried: true },
+  bird: { where: "bird.conf of BIRD 2", comment: "#", isTried: true, lines: bird, once: birdOnce },
+  openbgpd: { where: "bgpd.conf of OpenBGPD", comment: "#", isTried: true, lines: openbgpd },
+  gobgp: { where: "gobgpd's file of TOML", comment: "#", isTried: true, lines: gobgp, once: gobgpOnce },
+  openwrt: { ...frr, where: "/etc/frr/frr.conf of OpenWrt, whose packages are frr-bgpd, frr-zebra and frr-bfdd" },
+  quagga: { ...frr, where: "bgpd.conf of Quagga", lines: industryCli("quagga") },
+  vyos: { ...set, where: "VyOS 1.4 and later, after `configure`", lines: vyos },
+  edgeos: { ...set, where: "EdgeOS, after `configure`", lines: edgeos },
+  unifi: { ...frr, where: "a UniFi gateway: upload it as a file in Routing, BGP" },
+  mikrotik: { ...set, where: "a terminal of RouterOS 7", lines: mikrotik },
+  opnsense: { ...frr, where: "OPNsense: enter it in Routing of the plugin os-frr, which writes such a file" },
+  pfsense: { ...frr, where: "pfSense: Services, FRR, Global, Raw Config" },
+  eos: { ...frr, where: "Arista EOS, after `configure`", lines: industryCli("eos") },
+  ios: { ...frr, where: "Cisco IOS, after `configure terminal`", lines: industryCli("ios") },
+  junos: { ...set, where: "Junos, after `configure`", lines: junos },
+} as const satisfies Record<string, Dialect>;
+
+export type DialectName = keyof typeof dialects;
+
+/** The configuration of the router, with comments on top that say what is to be changed in it. */
+export function routerText(name: DialectName, { sides, losses }: RouterSides): string {
+  const dialect: Dialect = dialects[name];
+  const { comment, isTried, where, lines, once } = dialect;
+  const remarks = [
+    `For ${where}.`,
+    ...(isTried ? [] : ["Written by the vendor's documentation, and not run by Ingot's tests: read it before you use it."]),
+    ...(sides.length > 1 ? ["Each part is for the router that its title names; --peer=NAME writes one alone."] : []),
+    ...(sides.some(({ hasPassword }) => hasPassword) ? [`Put the session's password in the place of ${passwordHere}.`] : []),
+    ...losses.map((loss) => `Left out: ${loss}.`),
+  ];
+  const all = [
+    ...remarks.map((remark) => `${comment} ${remark}`),
+    ...(once?.(sides) ?? []),
+    ...sides.flatMap((side) => [`${comment}`, ...titles(side).map((title) => `${comment} ${title}`), ...lines(side)]),
+  ];
+  return `${all.map(maskControls).join("\n")}\n`;
+}
+
+function titles({ label, address, port, nodes }: RouterSide): string[] {
+  const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
+  const other = port === 179 ? [] : [`The nodes connect to port ${port}: the router has to listen there.`];
+  return [`${label}: the router with ${address}, and ${count}`, ...other];
+}
