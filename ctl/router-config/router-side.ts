@@ -25,7 +25,7 @@ export interface RouterSide {
   readonly nodes: readonly { readonly name: string; readonly address: Address }[];
   /** Families of the routes. */
   readonly families: readonly Family[];
-  /** All that the nodes may announce. */
+  /** The routes that the nodes may announce. */
   readonly routes: readonly AllowedRoutes[];
   readonly hasPassword: boolean;
   /** Intervals in milliseconds. */
@@ -36,7 +36,7 @@ export interface RouterSide {
   readonly ttlSecurityHops: number | undefined;
 }
 
-/** What the router's configuration leaves out, as sentences. */
+/** `losses`: parts that the router's configuration leaves out, as sentences. */
 export interface RouterSides {
   readonly sides: readonly RouterSide[];
   readonly losses: readonly string[];
@@ -124,7 +124,7 @@ function allowedRoutes(peer: Peer, pools: Config["pools"]): AllowedRoutes[] {
   return [...found.values()];
 }
 
-/** Names that differ only in signs that no router takes get numbers, behind two dashes, which no plain name has. */
+/** Routers take few signs in names. A name with others loses them and gets a number behind two dashes, which no plain name has. */
 function labelOf(name: string | undefined, index: number): string {
   const plain = (name ?? "")
     .toLowerCase()
@@ -134,7 +134,7 @@ function labelOf(name: string | undefined, index: number): string {
   return plain === name ? `ingot-${plain}` : `ingot-${plain || "peer"}--${index + 1}`;
 }
 
-/** Reads addresses with commas between, as nodes without names. @throws {RangeError} with the one that is none */
+/** Reads addresses with commas between, as nodes without names. @throws {RangeError} with a text that is no address */
 export function nodesFromText(text: string): ClusterNode[] {
   return text.split(",").map((each, index) => {
     const address = parseAddress(each.trim());

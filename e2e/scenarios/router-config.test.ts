@@ -65,7 +65,7 @@ ${pools}`);
         const views = JSON.parse((await speaker.get("/v1/bgp/peers")).body) as { prefixesAnnounced: number }[];
         return views.every(({ prefixesAnnounced }) => prefixesAnnounced === 3);
       });
-    // What comes behind it in the same sessions says that it has been read.
+    // A route behind it in the same sessions shows that the router has read it.
     await network.cluster.expose("last", ["node1", "node2"], { annotations: { "metallb.universe.tf/address-pool": "main" } });
     for (const placed of routers) {
       await bothWays(placed, "198.51.100.2/32");
