@@ -284,6 +284,22 @@ test("a namespace beyond its quota takes nothing of NetBox, and gets what it may
   assert.equal(netbox.lines.length, 1);
 });
 
+test("what NetBox chose for a Service that it has nothing else for goes back when others use the quota", async () => {
+  await using netbox = await FakeNetbox.start(pool, "2001:db8::/125");
+  for (let i = 0; i < 8; i++) netbox.add(`2001:db8::${i}/64`, { description: "router" });
+  const ours = () => netbox.lines.slice(8);
+  const world = await start(netbox, "mode: allocate");
+  world.config(`${twoPools(netbox, "mode: allocate")}quotas:\n- {namespaces: [default], pools: [dc1], ipv4: 1}\n`);
+  const inPool = { annotations: { "metallb.io/address-pool": "dc1" } };
+  world.service("waits", spec("waits", { ...inPool, clusterIPs: ["10.96.0.1", "fd96::1"] }));
+  await pass(world, 2_000);
+  assert.deepEqual(ours(), [record("198.51.100.0/24", "waits")]);
+  world.service("web", spec("web", inPool));
+  await pass(world, 120_000);
+  assert.deepEqual(world.addresses("waits", "web"), ["waits=", "web=198.51.100.1"]);
+  assert.deepEqual(ours(), [record("198.51.100.1/24", "web")]);
+});
+
 for (const [onRelease, want] of [
   ["delete", []],
   ["deprecate", ["deprecated"]],

@@ -306,11 +306,12 @@ export class Allocator {
 
   /**
    * Services with equal texts have equal chances: if one of them is refused what it asks for, so is each, for the same reason, as long as
-   * none of them holds an address or asks an IPAM for one. A Service that holds or asks has a text of its own.
+   * none of them holds an address, asks an IPAM for one, or has one chosen there. A Service that does has a text of its own.
    */
   chancesOf(request: AddressRequest): string {
     const { service } = request;
-    return this.#holdings.has(service) || this.#asked.has(service) ? `of ${service}` : chancesOf(request, this.#rules);
+    const isOwn = this.#holdings.has(service) || this.#asked.has(service) || this.#rules.ipam.poolsOf(service).size > 0;
+    return isOwn ? `of ${service}` : chancesOf(request, this.#rules);
   }
 
   /** Whether it was last looked at as one that asks for several addresses or pools. */

@@ -305,3 +305,17 @@ test("woken: whom an address is reserved for since another Service got it, in a 
   await world.settle();
   assert.deepEqual(world.addresses("b"), ["b=10.0.0.2"]);
 });
+
+test("woken: a Service beyond its quota, when it may share an address that its namespace has already", async () => {
+  const world = await startWorld(`${configText("main 10.0.0.0-10.0.0.1")}quotas: [{namespaces: [default], ipv4: 1}]\n`);
+  world.service("holder", sharing("k", 80));
+  await world.settle();
+  world.cluster.put("services", service("team/other", sharing("k", 81)));
+  await world.settle();
+  world.service("waits", sharing("k", 81));
+  await world.settle();
+  assert.deepEqual(world.addresses("holder", "waits"), ["holder=10.0.0.0", "waits="]);
+  world.cluster.put("services", service("team/other", { ...sharing("k", 82), ingress: ["10.0.0.0"] }));
+  await world.settle();
+  assert.deepEqual(world.addresses("waits"), ["waits=10.0.0.0"]);
+});

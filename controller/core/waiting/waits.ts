@@ -44,14 +44,19 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
       return [
         ...waits(request, freeInPool(refusal.pool, refusal.family), sharedBy(sharingKey)),
         ...(known.hasReserved ? holdersOf(service).map((holder) => ownWait(freeFor(holder))) : []),
+        // Quotas do not count an address that an exhausted IPAM chose for it: the address goes back when others use the quota.
+        ...(refusal.reason === "awaitsIpam" && refusal.exhausted
+          ? known.quotasOf(namespaceOf(service)).map(usedOf).map(ownWait)
+          : []),
       ];
     case "noPoolFits":
       return refusal.pools.flatMap((inner) => waitsOf(request, inner, known));
     case "quotaExceeded": {
       const { quota, namespace, together } = refusal;
       const own = counterText({ quota, namespace: together ? undefined : namespace });
-      // Several of its quotas may each forbid some of the addresses that it could share.
-      return (sharingKey === "" ? [own] : known.quotasOf(namespace)).map(freedOf).map(ownWait);
+      if (sharingKey === "") return [ownWait(freedOf(own))];
+      // Several of its quotas may each forbid some of the addresses that it could share. One that its namespace has already costs nothing.
+      return [...known.quotasOf(namespace).map(freedOf), sharedBy(sharingKey)].map(ownWait);
     }
     case "notGranted":
       return sharingKey === "" ? [] : [ownWait(sharedAddress(refusal.address, sharingKey))];
@@ -90,8 +95,10 @@ function termsText({ service, backendKey, ports }: AddressRequest): string {
 export function changedResources(service: string, before: AllocationTerms, after: AllocationTerms, known: Known): Set<string> {
   const resources = new Set<string>();
   if (isSame(before, after)) return resources;
-  if (before.allocation !== undefined || before.asked !== "")
-    for (const counter of known.quotasOf(namespaceOf(service))) resources.add(freedOf(counter));
+  for (const counter of known.quotasOf(namespaceOf(service))) {
+    if (before.allocation !== undefined || before.asked !== "") resources.add(freedOf(counter));
+    if (after.allocation !== undefined) resources.add(usedOf(counter));
+  }
   for (const { allocation, sharingKey } of [before, after]) {
     if (allocation === undefined) continue;
     for (const [index, address] of allocation.addresses.entries()) {
@@ -115,6 +122,11 @@ export function freedResources(pool: string, address: Address, known: Pick<Known
 /** The resource that becomes available to others when a Service gives up something that a counter of a quota counts. */
 export function freedOf(counter: string): string {
   return `freed of ${counter}`;
+}
+
+/** The resource that changes when a Service takes something that a counter of a quota counts. */
+function usedOf(counter: string): string {
+  return `used of ${counter}`;
 }
 
 function isSame(a: AllocationTerms, b: AllocationTerms): boolean {

@@ -1,7 +1,7 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { type Random, seededRandom, sleep } from "#pkg/clock";
+import { type Millis, type Random, seededRandom, sleep } from "#pkg/clock";
 import { secret } from "#pkg/k8s/testing";
 import { FakeNetbox, type Fault } from "#pkg/netbox/testing";
 import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";
@@ -49,7 +49,8 @@ const description = /^Kubernetes Service (\S+) /;
 const faults: readonly Fault[] = ["noAnswer", "lostAnswer", "error", "tooMany", "notJson", "halfAnAnswer", "silence", "late"];
 const slow = "NetBox is slow";
 // A request that fails again and again is tried again after five minutes at the latest.
-const maxRetryMinutes = 6;
+const maxRetryMs: Millis = 360_000;
+const maxRestMinutes = 60;
 
 /** A NetBox that keeps the pools of the scene, and its rules. It fails, is slow, restarts, and answers too late at times. */
 class NetboxScene implements Scene {
@@ -57,7 +58,7 @@ class NetboxScene implements Scene {
   readonly first = configurations[0] ?? { pools: [], quotas: [] };
   readonly netbox = FakeNetbox.inMemory("10.0.1.0-10.0.1.2", "fd00:a1::1-fd00:a1::2");
   readonly #random: Random;
-  #isTroubled = false;
+  #troubledAt: Millis = -Infinity;
 
   constructor(random: Random) {
     this.#random = random;
@@ -69,8 +70,8 @@ class NetboxScene implements Scene {
     const pick = (limit: number) => Math.floor(this.#random() * limit);
     netbox.faults.length = 0;
     netbox.beforeAnswer = undefined;
-    this.#isTroubled = pick(4) === 0;
-    if (!this.#isTroubled) return;
+    if (pick(4) > 0) return;
+    this.#troubledAt = world.clock.now();
     const isRestart = pick(3) === 0;
     for (let count = 1 + pick(6); count > 0; count--)
       netbox.faults.push(isRestart ? "noAnswer" : pick(3) === 0 ? undefined : faults[pick(faults.length)]);
@@ -86,12 +87,15 @@ class NetboxScene implements Scene {
   };
 
   readonly rest = async (world: World): Promise<void> => {
-    for (let minutes = 0; minutes < 20; minutes++) {
+    for (let minutes = 0; minutes < maxRestMinutes; minutes++) {
       const before = this.#changes;
+      const faults = this.netbox.faults.length;
       await this.#quiet(world);
       world.clock.advanceBy(61_000);
       await this.#quiet(world);
-      if (minutes > (this.#isTroubled ? maxRetryMinutes : 1) && this.#changes === before) return;
+      if (this.netbox.faults.length < faults) this.#troubledAt = world.clock.now();
+      const isTroubled = world.clock.now() < this.#troubledAt + maxRetryMs;
+      if (minutes > 1 && !isTroubled && this.#changes === before) return;
     }
     assert.fail(`NetBox does not come to rest:\n${this.netbox.requests.slice(-20).join("\n")}`);
   };
