@@ -19,6 +19,7 @@ const from = Number(process.env.CLUSTER_FROM ?? 1);
 const parts = 4;
 const recordedSeeds = Math.ceil(0.06 * count);
 const longAbsence = 50; // The sticky history in which a node is away for minutes.
+const bySubnet = 51; // A sticky history by subnet.
 
 for (let part = 0; part < parts; part++) {
   const seeds = Array.from({ length: count }, (_, i) => from + i).filter((seed) => seed % parts === part);
@@ -35,7 +36,7 @@ for (let part = 0; part < parts; part++) {
 
 test("what speakers recorded of what happened to them is decided again alike, from any checkpoint", async () => {
   const drawn = Array.from({ length: recordedSeeds }, (_, i) => drawHistory(from + i));
-  for (const history of [...drawn, drawSticky(longAbsence)]) {
+  for (const history of [...drawn, drawSticky(longAbsence), drawSticky(bySubnet)]) {
     const recordings: { readonly options: Plain; readonly lines: string[] }[] = [];
     await run(history, {
       watchCore: (node) => {

@@ -1,6 +1,6 @@
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, fairWeather, type History, stickyConfig } from "./history.ts";
+import { type Act, fairWeather, type History, stickyConfig, stickySubnetConfig } from "./history.ts";
 
 const maxNodes = 6;
 const addresses = 20; // In each family.
@@ -13,13 +13,13 @@ const roundMs: Millis = 12_000;
 const longEvery = 50;
 
 /**
- * A history of sticky addresses, drawn by its seed: speakers end, and come back after milliseconds, after seconds, and after the ring and the gossip
+ * A history of sticky addresses, drawn by its seed, by subnet where the seed is odd: speakers end, and come back after milliseconds, after seconds, and after the ring and the gossip
  * have forgotten them; cuts in two and three parts and in one direction, speakers that stand still, carriers that go, speakers that lose the API, and
  * changes of Services, which each speaker sees at its own time.
  */
 export function drawSticky(seed: number): History {
   const draw = new StickyDraw(seededRandom(seed), seed % longEvery === 0);
-  return { seed, ...draw.history() };
+  return { seed, ...draw.history(), config: seed % 2 === 0 ? stickyConfig : stickySubnetConfig };
 }
 
 class StickyDraw {
@@ -35,7 +35,7 @@ class StickyDraw {
     this.#isLong = isLong;
   }
 
-  history(): Omit<History, "seed"> {
+  history(): Omit<History, "seed" | "config"> {
     const nodes = 3 + this.#pick(maxNodes - 2);
     this.#nodes = Array.from({ length: nodes }, (_, node) => node);
     const loss = [0, 0.05, 0.1][this.#pick(3)] ?? 0;
@@ -59,7 +59,7 @@ class StickyDraw {
     }
     const weather = { ...fairWeather, watchLagMs: 3_000 };
     this.#acts.sort((a, b) => a.at - b.at);
-    return { nodes, loss, maxTurnMs, weather, config: stickyConfig, services, acts: this.#acts };
+    return { nodes, loss, maxTurnMs, weather, services, acts: this.#acts };
   }
 
   #act(): void {

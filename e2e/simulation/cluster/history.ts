@@ -158,6 +158,8 @@ export const stickyConfig = `address-pools:
   l2-placement: sticky
   addresses: [192.0.2.32-192.0.2.51, "2001:db8::20-2001:db8::33"]
 `;
+/** The same among the nodes that have a subnet with the address. */
+export const stickySubnetConfig = stickyConfig.replace("l2-placement: sticky", "l2-placement: sticky-subnet");
 /** Conditions of an undisturbed API. */
 export const fairWeather: ApiWeather = { latencyMs: 10, watchLagMs: 20, refusals: 0, lostAnswers: 0 };
 
