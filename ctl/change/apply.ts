@@ -3,7 +3,7 @@ import { parseConfig } from "#pkg/config";
 import { configKey, fingerprint } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
-import { type CommandInput, clusterCommand, type Found } from "../cluster/cluster-command.ts";
+import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
 import { type Options, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
@@ -115,7 +115,7 @@ interface Applied {
   readonly wanted: string;
 }
 
-async function finish(question: CommandInput, applied: Applied): Promise<Found> {
+async function finish(question: CommandInput, applied: Applied): Promise<CommandResult> {
   const { yes, timeoutMs, value, way, outcome, client, installation, wanted } = applied;
   const { io, processes, systemNamespace } = question;
   const { unreachable, late } = outcome;

@@ -1,8 +1,8 @@
-import { type CommandInput, clusterCommand, type Found } from "../cluster/cluster-command.ts";
+import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { tryConfiguration } from "./trial.ts";
 
-export const notValid: Found = { value: { accepted: false }, text: "", unreachable: [], isMissing: true };
+export const notValid: CommandResult = { value: { accepted: false }, text: "", unreachable: [], isMissing: true };
 
 export const diff = clusterCommand({
   name: "diff",
@@ -23,7 +23,7 @@ namespace.`,
 });
 
 /** Finds the effects of the configuration in a file. */
-export async function tryFile(question: CommandInput, file: string): Promise<Found> {
+export async function tryFile(question: CommandInput, file: string): Promise<CommandResult> {
   const trial = await tryConfiguration(question, file);
   if (trial === undefined) return notValid;
   const { change, doubts, unreachable } = trial;

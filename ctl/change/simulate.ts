@@ -1,7 +1,7 @@
 import { maskControls } from "#pkg/text";
 import { type ClusterState, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
-import { type CommandInput, clusterCommand, type Found } from "../cluster/cluster-command.ts";
+import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { type Picture, readSlices, takePicture } from "../cluster/cluster-state.ts";
 import { needed, readInstallation } from "../cluster/installation.ts";
 import type { Unreachable } from "../cluster/processes.ts";
@@ -67,7 +67,7 @@ export async function simulateNodes(
   return { change: nodeChange(state, after), doubts, unreachable };
 }
 
-async function nodes(question: CommandInput, what: "lose" | "drain", names: readonly string[]): Promise<Found> {
+async function nodes(question: CommandInput, what: "lose" | "drain", names: readonly string[]): Promise<CommandResult> {
   const simulation = await simulateNodes(question, what, names);
   const { unreachable } = simulation;
   if ("unknown" in simulation) {

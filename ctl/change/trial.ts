@@ -2,7 +2,7 @@ import { type Config, readInput } from "#pkg/config";
 import { fingerprint } from "#pkg/live-config";
 import { type ConfigChange, configChange } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
-import type { CommandInput, Found } from "../cluster/cluster-command.ts";
+import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
 import { takePicture } from "../cluster/cluster-state.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
@@ -23,7 +23,7 @@ export interface Trial {
   readonly change: ConfigChange;
   /** Facts that could not be taken into account, in words. */
   readonly doubts: readonly string[];
-  readonly unreachable: Found["unreachable"];
+  readonly unreachable: CommandResult["unreachable"];
   readonly client: Api;
   readonly installation: Installation;
 }

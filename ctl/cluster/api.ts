@@ -1,5 +1,5 @@
 /** An answer of the API server. */
-export type Answer =
+export type ApiAnswer =
   | { readonly type: "found"; readonly value: unknown }
   /** There is no such object, or no such kind. */
   | { readonly type: "absent" }
@@ -11,12 +11,12 @@ export interface Api extends ReadApi {
   /** Such as `https://192.0.2.1:6443`. */
   readonly server: string;
   /** Creates (POST, to the path of the kind) or replaces (PUT, to that of the object). */
-  write(method: "POST" | "PUT", path: string, object: object): Promise<Answer>;
+  write(method: "POST" | "PUT", path: string, object: object): Promise<ApiAnswer>;
 }
 
 export interface ReadApi {
   /** An object, or what else has one path. */
-  read(path: string): Promise<Answer>;
+  read(path: string): Promise<ApiAnswer>;
   /** Every object of a kind, in pages. */
-  list(path: string): Promise<Answer>;
+  list(path: string): Promise<ApiAnswer>;
 }

@@ -6,7 +6,7 @@ import { type Format, structured } from "./output.ts";
 import type { ClusterOptions, Processes, Unreachable } from "./processes.ts";
 
 /** The result of a command. */
-export interface Found {
+export interface CommandResult {
   /** For programs. */
   readonly value: object;
   /** For people. */
@@ -52,7 +52,7 @@ interface ClusterCommandDescription<O extends Options> {
   readonly isOnce?: boolean;
   /** Exit statuses besides those that all have, as a sentence. */
   readonly exits?: string;
-  readonly find: (question: CommandInput, values: Values<O>) => Promise<Found>;
+  readonly find: (question: CommandInput, values: Values<O>) => Promise<CommandResult>;
 }
 
 /** For commands that ask the processes of a cluster, or its API server. */
@@ -98,7 +98,7 @@ export function clusterCommand<const O extends Options = Record<never, Option>>(
 async function run(
   values: Values<typeof sharedOptions>,
   args: readonly string[],
-  find: (question: CommandInput) => Promise<Found>,
+  find: (question: CommandInput) => Promise<CommandResult>,
   io: Io,
 ): Promise<number> {
   const { kubeconfig, context } = values;
@@ -191,7 +191,11 @@ function withProgress(processes: Processes, io: Io): Processes {
   };
 }
 
-function show({ value, text, note, unreachable, isMissing = false, isLossy = false }: Found, format: Format, io: Io): number {
+function show(
+  { value, text, note, unreachable, isMissing = false, isLossy = false }: CommandResult,
+  format: Format,
+  io: Io,
+): number {
   const missing = unreachable.map(({ target, why }) => ({ program: target.program, pod: target.pod, node: target.node, why }));
   io.out(format === "json" || format === "yaml" ? structured(format, { ...value, unreachable: missing }) : text);
   if (note !== undefined) io.err(`ingotctl: ${maskControls(note)}\n`);

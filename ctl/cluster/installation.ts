@@ -1,7 +1,7 @@
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { type LoadBalancerClasses, readClasses } from "#pkg/service";
 import { UsageError } from "../command.ts";
-import type { Answer, Api } from "./api.ts";
+import type { Api, ApiAnswer } from "./api.ts";
 
 /** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
 export interface Installation {
@@ -102,14 +102,14 @@ export function isTrue(value: string): boolean {
 }
 
 /** @throws {UsageError} */
-export async function needed(asked: Promise<Answer>, what: string): Promise<unknown> {
+export async function needed(asked: Promise<ApiAnswer>, what: string): Promise<unknown> {
   const answer = await asked;
   if (answer.type === "found") return answer.value;
   throw new UsageError(`cannot read ${what}: ${answer.type === "absent" ? "there is none" : answer.why}`);
 }
 
 /** @returns undefined if the object does not exist @throws {UsageError} if it may not be read */
-export async function optional(asked: Promise<Answer>, what: string): Promise<unknown> {
+export async function optional(asked: Promise<ApiAnswer>, what: string): Promise<unknown> {
   const answer = await asked;
   return answer.type === "absent" ? undefined : needed(Promise.resolve(answer), what);
 }

@@ -4,7 +4,7 @@ import { request as plainRequest } from "node:http";
 import { type RequestOptions, request } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { escapeControls } from "#pkg/text";
-import type { Answer, Api } from "./api.ts";
+import type { Api, ApiAnswer } from "./api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 export interface KubeApiOptions {
@@ -36,15 +36,15 @@ export class KubeApi implements Api {
     return this.#server.origin;
   }
 
-  read(path: string): Promise<Answer> {
+  read(path: string): Promise<ApiAnswer> {
     return this.#send("GET", path);
   }
 
-  write(method: "POST" | "PUT", path: string, object: object): Promise<Answer> {
+  write(method: "POST" | "PUT", path: string, object: object): Promise<ApiAnswer> {
     return this.#send(method, path, JSON.stringify(object));
   }
 
-  async #send(method: string, path: string, content?: string): Promise<Answer> {
+  async #send(method: string, path: string, content?: string): Promise<ApiAnswer> {
     try {
       const options: RequestOptions = {};
       await this.kubeconfig.applyToHTTPSOptions(options);
@@ -65,7 +65,7 @@ export class KubeApi implements Api {
     }
   }
 
-  async list(path: string): Promise<Answer> {
+  async list(path: string): Promise<ApiAnswer> {
     for (let attempt = 1; ; attempt++) {
       const found = await this.#listOnce(path);
       // The API server's copy of a list expires within minutes, or when etcd is compacted; pages read so far are of no use
@@ -74,7 +74,7 @@ export class KubeApi implements Api {
     }
   }
 
-  async #listOnce(path: string): Promise<Answer> {
+  async #listOnce(path: string): Promise<ApiAnswer> {
     const items: unknown[] = [];
     for (let next = ""; ; ) {
       const page = await this.read(
@@ -101,7 +101,7 @@ async function body(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function answer(status: number, text: string): Answer {
+function answer(status: number, text: string): ApiAnswer {
   if (status === 404) return { type: "absent" };
   if (status === 200 || status === 201) return { type: "found", value: JSON.parse(text) };
   return { type: "unread", why: `${status} ${oneLine(message(text))}` };

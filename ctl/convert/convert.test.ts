@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { convert } from "#pkg/convert";
-import type { Answer } from "../cluster/api.ts";
+import type { ApiAnswer } from "../cluster/api.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { readFromCluster } from "./from-cluster.ts";
@@ -56,11 +56,11 @@ for (const { args, says } of misused)
 const noOptions = { namespace: undefined, prefer: undefined };
 
 /** A cluster with these answers, and nothing else. */
-function cluster(answers: Readonly<Record<string, Answer>>) {
-  const read = async (path: string): Promise<Answer> => answers[path] ?? { type: "absent" };
+function cluster(answers: Readonly<Record<string, ApiAnswer>>) {
+  const read = async (path: string): Promise<ApiAnswer> => answers[path] ?? { type: "absent" };
   return { read, list: read };
 }
-const items = (...objects: object[]): Answer => ({ type: "found", value: objects });
+const items = (...objects: object[]): ApiAnswer => ({ type: "found", value: objects });
 const inNamespace = (name: string, spec: object) => ({ metadata: { name, namespace: "metallb-system" }, spec });
 
 test("convert --cluster: kinds that are not installed are passed over, and items of lists need no kind", async () => {
@@ -152,10 +152,10 @@ const deployment = (component: string, ...args: string[]) => ({
 const system = "/api/v1/namespaces/metallb-system/configmaps";
 const deployments = "/apis/apps/v1/namespaces/metallb-system/deployments";
 /** A cluster with these ConfigMaps, to be had by name and in the list. */
-const withConfigMaps = (configMaps: readonly ReturnType<typeof configMap>[], answers: Readonly<Record<string, Answer>> = {}) =>
+const withConfigMaps = (configMaps: readonly ReturnType<typeof configMap>[], answers: Readonly<Record<string, ApiAnswer>> = {}) =>
   cluster({
     ...Object.fromEntries(
-      configMaps.map((value) => [`${system}/${value.metadata.name}`, { type: "found", value } as const satisfies Answer]),
+      configMaps.map((value) => [`${system}/${value.metadata.name}`, { type: "found", value } as const satisfies ApiAnswer]),
     ),
     [system]: items(...configMaps),
     ...answers,

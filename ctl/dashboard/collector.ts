@@ -34,7 +34,7 @@ const silentMs: Millis = 2_000;
 const atOnce = 16;
 const unreadable = "its answers cannot be read: it is of another version";
 
-interface Asked {
+interface FollowedProcess {
   readonly target: Target;
   heard: Heard;
   /** ISO 8601, of its last answer; undefined: it never answered. */
@@ -52,7 +52,7 @@ interface Asked {
  */
 export class Collector implements AsyncDisposable {
   readonly #options: CollectorOptions;
-  readonly #asked = new Map<string, Asked>(); // pod -> what it said
+  readonly #asked = new Map<string, FollowedProcess>(); // pod -> what it said
   readonly #waiting: (() => void)[] = []; // For one of `atOnce`.
   #running = 0;
   #processes: Processes | undefined;
@@ -168,7 +168,7 @@ export class Collector implements AsyncDisposable {
     this.#changed();
   }
 
-  async #ask(asked: Asked): Promise<void> {
+  async #ask(asked: FollowedProcess): Promise<void> {
     await this.#slot();
     const { clock } = this.#options;
     const start = clock.now();
@@ -192,7 +192,7 @@ export class Collector implements AsyncDisposable {
   }
 
   /** The last answer of the process stays, with its date; a Pod that does not run has no answer. */
-  #isSilent(asked: Asked, problem: string): void {
+  #isSilent(asked: FollowedProcess, problem: string): void {
     const { target } = asked.heard;
     const known = target.notRunning === undefined ? asked.heard : { target };
     asked.heard = Object.assign({}, known, { problem, silentSince: asked.answeredAt ?? this.#now });
@@ -209,7 +209,7 @@ export class Collector implements AsyncDisposable {
   }
 
   /** All questions to one process. @throws {Error} for the first that is not answered, where it answers none */
-  async #round(asked: Asked): Promise<void> {
+  async #round(asked: FollowedProcess): Promise<void> {
     const { target } = asked.heard;
     if (target.notRunning !== undefined) throw new Error(target.notRunning);
     const problems: string[] = [];
@@ -254,7 +254,7 @@ export class Collector implements AsyncDisposable {
   }
 
   /** One speaker is asked for all Services: the others would say the same. */
-  #isToList(asked: Asked): boolean {
+  #isToList(asked: FollowedProcess): boolean {
     const listing = this.#listing === undefined ? undefined : this.#asked.get(this.#listing);
     const now = this.#options.clock.now();
     const isSilent = listing !== undefined && listing !== asked && listing.since !== undefined && now - listing.since > silentMs;

@@ -57,18 +57,18 @@ export async function askHistory(
   return { moments: timeline(merged([first, ...more].flatMap(({ answers }) => answers))), unreachable: first.unreachable };
 }
 
-interface Asked {
+interface RecorderAnswers {
   readonly answers: readonly (RecorderAnswer & { readonly pod: string })[];
   readonly unreachable: readonly Unreachable[];
 }
 
-async function ask(processes: Processes, about: string): Promise<Asked> {
+async function ask(processes: Processes, about: string): Promise<RecorderAnswers> {
   const { answers, unreachable } = await askAll<RecorderAnswer>(processes, `/v1/recorder?about=${encodeURIComponent(about)}`);
   return { answers: answers.map(({ target, body }) => ({ ...body, pod: target.pod })), unreachable };
 }
 
 /** The last ones that decisions name. */
-function addressesIn(answers: Asked["answers"]): readonly string[] {
+function addressesIn(answers: RecorderAnswers["answers"]): readonly string[] {
   const found = new Set<string>();
   for (const { found: entries } of answers)
     for (const { decisions } of entries)
@@ -81,7 +81,7 @@ function addressesIn(answers: Asked["answers"]): readonly string[] {
 }
 
 /** One answer of each process: what is about several addresses is in several. */
-function merged(answers: Asked["answers"]): readonly RecorderAnswer[] {
+function merged(answers: RecorderAnswers["answers"]): readonly RecorderAnswer[] {
   return [...Map.groupBy(answers, ({ pod }) => pod).values()].map((all) => {
     const entries = new Map<string, RecorderAnswer["found"][number]>(); // instant and type of the input -> entry
     for (const { found } of all)

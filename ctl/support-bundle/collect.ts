@@ -1,6 +1,6 @@
 import { dump } from "js-yaml";
 import { isAnnotation } from "#pkg/service";
-import type { Answer, Api } from "../cluster/api.ts";
+import type { Api, ApiAnswer } from "../cluster/api.ts";
 import { programOf, type RawPod } from "../cluster/installation.ts";
 import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
@@ -77,14 +77,14 @@ export async function collect(api: Api, processes: Processes, namespace: string)
   return { files, unreachable: asked.unreachable, unread };
 }
 
-function note(path: string, answer: Answer, unread: string[]): unknown {
+function note(path: string, answer: ApiAnswer, unread: string[]): unknown {
   if (answer.type === "found") return answer.value;
   unread.push(`${path}: ${answer.type === "absent" ? "not there" : answer.why}`);
   return undefined;
 }
 
 /** An answer of a process. */
-interface Said {
+interface ProcessAnswer {
   /** Name of its file, without the ending. */
   readonly name: string;
   readonly body: unknown;
@@ -92,8 +92,8 @@ interface Said {
 
 async function askProcesses(
   processes: Processes,
-): Promise<{ readonly answers: readonly Said[]; readonly unreachable: Collected["unreachable"] }> {
-  const said: Said[] = [];
+): Promise<{ readonly answers: readonly ProcessAnswer[]; readonly unreachable: Collected["unreachable"] }> {
+  const said: ProcessAnswer[] = [];
   const unreachable: Unreachable[] = [];
   for (const path of [...commonPaths, ...speakerPaths]) {
     const asked = await askAll(processes, path, speakerPaths.includes(path) ? "speaker" : undefined);

@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { extract } from "tar-stream";
-import type { Answer, Api } from "../cluster/api.ts";
+import type { Api, ApiAnswer } from "../cluster/api.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { fakeProcesses } from "../testing/processes.ts";
@@ -86,7 +86,7 @@ test("a password in a URL is taken out, wherever the URL stands", () => {
 
 function apiWith(refused: readonly string[] = []): Api & { readonly asked: string[] } {
   const asked: string[] = [];
-  const answer = (path: string, value: unknown): Answer => {
+  const answer = (path: string, value: unknown): ApiAnswer => {
     asked.push(path);
     if (refused.includes(path)) return { type: "unread", why: "403 forbidden" };
     return value === undefined ? { type: "absent" } : { type: "found", value };

@@ -1,4 +1,4 @@
-import type { Answer, ReadApi } from "../cluster/api.ts";
+import type { ApiAnswer, ReadApi } from "../cluster/api.ts";
 import { flagOf } from "../cluster/installation.ts";
 
 /** Any object of the API: nothing of its shape is known before it is looked at. */
@@ -45,7 +45,7 @@ export interface ClusterView {
 /** Reads everything that the checks look at, each part by itself, so that a missing right hides only one part. */
 export async function readView(api: ReadApi, namespace: string): Promise<ClusterView> {
   const unread: Unread[] = [];
-  const value = async (what: string, asked: Promise<Answer>): Promise<unknown> => {
+  const value = async (what: string, asked: Promise<ApiAnswer>): Promise<unknown> => {
     const answer = await asked;
     if (answer.type === "unread") unread.push({ what, why: answer.why });
     return answer.type === "found" ? answer.value : undefined;

@@ -1,11 +1,11 @@
-import type { Answer, Api } from "../cluster/api.ts";
+import type { Api, ApiAnswer } from "../cluster/api.ts";
 
 /** Contents of an API server: path -> an object, a list, or why it may not be read. */
 export type Stored = Record<string, object | Error>;
 
 /** An API server of these objects alone. Writes to it are in `stored` afterwards. */
 export function fakeApi(stored: Stored): Api & { readonly stored: Stored } {
-  const answer = (path: string): Answer => {
+  const answer = (path: string): ApiAnswer => {
     const found = stored[path.split("?")[0] ?? ""];
     if (found === undefined) return { type: "absent" };
     return found instanceof Error ? { type: "unread", why: found.message } : { type: "found", value: found };

@@ -73,7 +73,7 @@ export interface BfdOptions {
 
 type OnChange = (status: BfdStatus) => void;
 
-interface Entry {
+interface WatchedPath {
   readonly ends: BfdEnds;
   readonly id: number;
   readonly counters: SharedCounters<(typeof packetNames)[number]>;
@@ -95,7 +95,7 @@ export class Bfd implements AsyncDisposable {
   readonly #log: Log;
   readonly #date: () => Date;
   readonly #ignored = new SharedCounters(ignoredReasons);
-  readonly #entries = new Map<string, Entry>(); // ends as text -> entry
+  readonly #entries = new Map<string, WatchedPath>(); // ends as text -> entry
   readonly #thread: WorkerThread<WorkerStart, Command, StatusMessage>; // Runs from the first watch on.
   #lastId = 0;
 
@@ -193,8 +193,8 @@ export class Bfd implements AsyncDisposable {
     await this.#thread[Symbol.asyncDispose]();
   }
 
-  #add(key: string, ends: BfdEnds, profile: BfdProfile): Entry {
-    const entry: Entry = {
+  #add(key: string, ends: BfdEnds, profile: BfdProfile): WatchedPath {
+    const entry: WatchedPath = {
       ends,
       profile,
       id: ++this.#lastId,
@@ -216,7 +216,7 @@ export class Bfd implements AsyncDisposable {
     for (const entry of this.#entries.values()) if (entry.id === report.id) this.#show(entry, report.view);
   }
 
-  #show(entry: Entry, view: SessionView): void {
+  #show(entry: WatchedPath, view: SessionView): void {
     const before = entry.view;
     entry.view = view;
     const log = this.#log.with({ op: "bfd", peer: entry.ends.peer.toString(), multihop: entry.ends.multihop });
@@ -239,7 +239,7 @@ export class Bfd implements AsyncDisposable {
     this.#setStatus(entry, status);
   }
 
-  #setStatus(entry: Entry, status: BfdStatus): void {
+  #setStatus(entry: WatchedPath, status: BfdStatus): void {
     const { verdict } = entry.status;
     entry.status = status;
     if (status.verdict === verdict) return;
@@ -261,7 +261,7 @@ function keyOf({ peer, local, interface: name, multihop }: BfdEnds): string {
   return `${multihop ? "multihop" : "single hop"} ${peer} ${local ?? ""} ${name ?? ""}`;
 }
 
-function configOf({ ends, id, profile, counters }: Entry): SessionConfig {
+function configOf({ ends, id, profile, counters }: WatchedPath): SessionConfig {
   return {
     id,
     multihop: ends.multihop,
@@ -275,7 +275,7 @@ function configOf({ ends, id, profile, counters }: Entry): SessionConfig {
 }
 
 /** Mean round trip of this session's echoes, in milliseconds; undefined before the first came back. */
-function meanRoundTrip(counters: Entry["counters"]): number | undefined {
+function meanRoundTrip(counters: WatchedPath["counters"]): number | undefined {
   const timed = counters.get("echoTimed");
   return timed === 0 ? undefined : Math.round(counters.get("echoMicros") / timed) / 1000;
 }

@@ -4,7 +4,7 @@ import { equalBytes } from "#pkg/net";
 import { type MainThread, SharedCounters } from "#pkg/threads";
 import { type ControlPacket, decodeControl, encodeControl } from "./codec/control-codec.ts";
 import { EchoPorts, whyNotForwarding } from "./echo-ports.ts";
-import { Entries, type Entry, isEchoing, parametersOf } from "./entries.ts";
+import { Entries, isEchoing, parametersOf, type SessionEntry } from "./entries.ts";
 import {
   type Command,
   type IgnoredReason,
@@ -116,7 +116,7 @@ export class Engine implements Disposable {
     entry.endAt = now + session.parameters.multiplier * transmitInterval(session); // The peer's detection time.
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: SessionEntry): void {
     this.#entries.delete(entry);
     entry.socket?.[Symbol.dispose]();
     entry.reflection?.[Symbol.dispose]();
@@ -124,13 +124,13 @@ export class Engine implements Disposable {
   }
 
   /** Does the due work of an entry: its end, another try, or a deadline of its session. */
-  #work(entry: Entry, event: Event, now: Millis): void {
+  #work(entry: SessionEntry, event: Event, now: Millis): void {
     if (now >= entry.endAt) this.#forget(entry);
     else if (entry.socket !== undefined) this.#advance(entry, event, now);
     else if (this.#open(entry, now)) this.#advance(entry, { type: "configure", parameters: parametersOf(entry) }, now);
   }
 
-  #open(entry: Entry, now: Millis): boolean {
+  #open(entry: SessionEntry, now: Millis): boolean {
     const socket = openSessionSocket(entry.config, this.#ports, this.#random);
     if (typeof socket === "string") {
       entry.problems.open = socket;
@@ -161,7 +161,7 @@ export class Engine implements Disposable {
    * Opens or closes the port for the peer's echoes, as the parameters want it.
    * @param notForwarding what `whyNotForwarding` says of the peer's family
    */
-  #openReflection(entry: Entry, notForwarding: string | undefined, now: Millis): void {
+  #openReflection(entry: SessionEntry, notForwarding: string | undefined, now: Millis): void {
     const { peer, parameters, multihop } = entry.config;
     const before = entry.reflection;
     entry.reflection = undefined;
@@ -230,7 +230,7 @@ export class Engine implements Disposable {
   }
 
   /** The session of a control packet (RFC 5880, section 6.3; RFC 5881, section 5; RFC 5883, sections 4 and 5). */
-  #find(datagram: ReceivedDatagram, multihop: boolean): { entry: Entry; packet: ControlPacket } | IgnoredReason {
+  #find(datagram: ReceivedDatagram, multihop: boolean): { entry: SessionEntry; packet: ControlPacket } | IgnoredReason {
     if (!multihop && datagram.ttl !== controlTtl) return "ttl";
     const packet = decodeControl(datagram.bytes);
     if (typeof packet === "string") return packet;
@@ -251,7 +251,7 @@ export class Engine implements Disposable {
     return { entry, packet };
   }
 
-  #advance(entry: Entry, event: Event, now: Millis): void {
+  #advance(entry: SessionEntry, event: Event, now: Millis): void {
     const wasEchoing = isEchoing(entry);
     const [session, effects] = step(entry.session, event, now, this.#random());
     entry.session = session;
@@ -264,7 +264,7 @@ export class Engine implements Disposable {
     this.#report(entry);
   }
 
-  #carryOut(entry: Entry, effect: Effect, now: Millis): void {
+  #carryOut(entry: SessionEntry, effect: Effect, now: Millis): void {
     switch (effect.type) {
       case "send":
         this.#send(entry, encodeControl(effect.packet), now);
@@ -280,7 +280,7 @@ export class Engine implements Disposable {
   }
 
   /** A packet that cannot be sent is lost, as on any wire; the next is soon. */
-  #send(entry: Entry, bytes: Uint8Array, now: Millis): void {
+  #send(entry: SessionEntry, bytes: Uint8Array, now: Millis): void {
     const { socket, config } = entry;
     if (socket === undefined) return;
     try {
@@ -293,13 +293,13 @@ export class Engine implements Disposable {
   }
 
   /** The problem stays for a second after the last failure, so that it is reported once. */
-  #failed(entry: Entry, error: unknown, now: Millis): void {
+  #failed(entry: SessionEntry, error: unknown, now: Millis): void {
     if (!(error instanceof SystemCallError)) throw error;
     entry.problems.send = error.message;
     entry.failedAt = now;
   }
 
-  #sendEcho(entry: Entry, now: Millis): void {
+  #sendEcho(entry: SessionEntry, now: Millis): void {
     if (entry.path === undefined) return;
     const before = this.#echoes.fds.length;
     try {
@@ -313,7 +313,7 @@ export class Engine implements Disposable {
     if (this.#echoes.fds.length !== before) this.#watch();
   }
 
-  #report(entry: Entry): void {
+  #report(entry: SessionEntry): void {
     const { problems } = entry;
     const view = describeSession(entry.session, problems.open ?? problems.send ?? problems.receive ?? problems.echo);
     if (entry.reported !== undefined && same(view, entry.reported)) return;

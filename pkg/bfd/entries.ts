@@ -9,7 +9,7 @@ import { newSession, type Parameters, type Session } from "./session/session.ts"
 import type { SessionView } from "./session/status.ts";
 
 /** A session with its sockets. */
-export interface Entry {
+export interface SessionEntry {
   config: SessionConfig;
   readonly counters: SharedCounters<(typeof packetNames)[number]>;
   session: Session;
@@ -35,24 +35,24 @@ export interface Entry {
 }
 
 /** All sessions of the thread, found by their number, by our discriminator, or by where a packet comes from. */
-export class Entries implements Iterable<Entry> {
-  readonly #byId = new Map<number, Entry>();
-  readonly #byDiscriminator = new Map<number, Entry>(); // our discriminator -> entry
+export class Entries implements Iterable<SessionEntry> {
+  readonly #byId = new Map<number, SessionEntry>();
+  readonly #byDiscriminator = new Map<number, SessionEntry>(); // our discriminator -> entry
 
-  [Symbol.iterator](): Iterator<Entry> {
+  [Symbol.iterator](): Iterator<SessionEntry> {
     return this.#byId.values();
   }
 
-  get(id: number): Entry | undefined {
+  get(id: number): SessionEntry | undefined {
     return this.#byId.get(id);
   }
 
-  withDiscriminator(discriminator: number): Entry | undefined {
+  withDiscriminator(discriminator: number): SessionEntry | undefined {
     return this.#byDiscriminator.get(discriminator);
   }
 
   /** The entry that a packet without our discriminator is for. */
-  findByWay(datagram: ReceivedDatagram, multihop: boolean): Entry | undefined {
+  findByWay(datagram: ReceivedDatagram, multihop: boolean): SessionEntry | undefined {
     for (const entry of this.#byId.values()) {
       const { config, socket } = entry;
       if (entry.endAt !== Infinity || config.multihop !== multihop) continue;
@@ -64,7 +64,7 @@ export class Entries implements Iterable<Entry> {
   /** Its sockets are still to be opened. */
   add(config: SessionConfig, random: Random, now: Millis): void {
     const session = newSession(config.parameters, this.#newDiscriminator(random), now);
-    const entry: Entry = {
+    const entry: SessionEntry = {
       config,
       counters: new SharedCounters(packetNames, config.counters),
       session,
@@ -83,7 +83,7 @@ export class Entries implements Iterable<Entry> {
     this.#byDiscriminator.set(session.discriminator, entry);
   }
 
-  delete({ config, session }: Entry): void {
+  delete({ config, session }: SessionEntry): void {
     this.#byId.delete(config.id);
     this.#byDiscriminator.delete(session.discriminator);
   }
@@ -97,10 +97,10 @@ export class Entries implements Iterable<Entry> {
 }
 
 /** The wanted parameters, without a promise to return echoes that would not come back. Over several hops nobody sends echoes. */
-export function parametersOf({ config, reflection }: Entry): Parameters {
+export function parametersOf({ config, reflection }: SessionEntry): Parameters {
   return reflection === undefined && !config.multihop ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
 }
 
-export function isEchoing({ session }: Entry): boolean {
+export function isEchoing({ session }: SessionEntry): boolean {
   return session.echo.sendAt !== Infinity;
 }

@@ -4,7 +4,7 @@ import { limits } from "./limits.ts";
 import type { YamlNode } from "./yaml/node.ts";
 import type { Position } from "./yaml/offsets.ts";
 
-interface Finding {
+interface RawProblem {
   readonly severity: Problem["severity"];
   readonly path: Path;
   readonly offset: number;
@@ -14,11 +14,11 @@ interface Finding {
 /** A text, or what makes it where that takes time: few of many problems are listed. */
 type Message = string | (() => string);
 
-const byOffset = (a: Finding, b: Finding) => a.offset - b.offset;
+const byOffset = (a: RawProblem, b: RawProblem) => a.offset - b.offset;
 
 /** Collects what is wrong with one text. */
 export class Problems {
-  readonly #findings: Record<Problem["severity"], Finding[]> = { error: [], warning: [] };
+  readonly #findings: Record<Problem["severity"], RawProblem[]> = { error: [], warning: [] };
   #total = 0;
   #root: YamlNode | undefined;
 
@@ -73,7 +73,7 @@ export class Problems {
   }
 
   /** Keeps the first findings of each severity in the text and counts the rest, so that no flood of warnings hides an error. */
-  #add(finding: Finding): void {
+  #add(finding: RawProblem): void {
     this.#total++;
     const findings = this.#findings[finding.severity];
     findings.push(finding);

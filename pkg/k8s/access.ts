@@ -95,7 +95,7 @@ function findServiceAccount(env: Environment, directory: string): Access | strin
 }
 
 /** An entry of `clusters`, `users` or `contexts`, and the directory that its relative paths start from. */
-interface Entry {
+interface KubeconfigEntry {
   readonly fields: Fields;
   readonly directory: string;
 }
@@ -114,7 +114,7 @@ function readKubeconfig(paths: readonly string[]): Access {
   };
   const files = paths.map((path) => ({ content: readFile(path), directory: dirname(path) }));
 
-  const find = (section: Section, name: string): Entry => {
+  const find = (section: Section, name: string): KubeconfigEntry => {
     for (const { content, directory } of files)
       for (const entry of list(content[section]).map(fields))
         if (entry.name === name) return { fields: fields(entry[section.slice(0, -1)]), directory };
@@ -142,7 +142,7 @@ function readFile(path: string): Fields {
   }
 }
 
-function readCluster(entry: Entry, refuse: (found: string) => never) {
+function readCluster(entry: KubeconfigEntry, refuse: (found: string) => never) {
   const cluster = entry.fields;
   const server = text(cluster.server);
   if (!/^https?:/.test(server) || !URL.canParse(server)) refuse(`server is "${server}", not an http or https URL`);
@@ -155,7 +155,7 @@ function readCluster(entry: Entry, refuse: (found: string) => never) {
   };
 }
 
-function readUser(entry: Entry, refuse: (found: string) => never) {
+function readUser(entry: KubeconfigEntry, refuse: (found: string) => never) {
   const user = entry.fields;
   // Kubernetes 1.26 took most of them out of kubectl.
   const provider = text(block(user["auth-provider"])?.name);
@@ -173,7 +173,7 @@ function readUser(entry: Entry, refuse: (found: string) => never) {
 }
 
 /** The field `NAME-data` (base64) wins over the file that `NAME` names. */
-function material(entry: Entry, name: string): Material | undefined {
+function material(entry: KubeconfigEntry, name: string): Material | undefined {
   const data = text(entry.fields[`${name}-data`]);
   if (data !== "") return { data: Buffer.from(data, "base64") };
   const file = text(entry.fields[name]);
@@ -189,7 +189,7 @@ function block(value: unknown): Fields | undefined {
 }
 
 /** A command with a slash in it is a path from the kubeconfig's directory; others are looked up in PATH. */
-function execBlock(entry: Entry): Fields | undefined {
+function execBlock(entry: KubeconfigEntry): Fields | undefined {
   const exec = block(entry.fields.exec);
   const command = text(exec?.command);
   return exec !== undefined && command.includes("/") ? { ...exec, command: resolve(entry.directory, command) } : exec;

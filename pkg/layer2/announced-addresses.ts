@@ -16,7 +16,7 @@ export interface AddressCounters {
   readonly sightings: number;
 }
 
-interface Entry {
+interface AnnouncedAddress {
   readonly address: Address;
   readonly row: Row;
   interfaces: readonly string[];
@@ -33,7 +33,7 @@ const forgetAfter: Millis = 5 * 60_000;
 export class AnnouncedAddresses {
   readonly #shared: SharedMemory;
   readonly #clock: Clock;
-  readonly #entries = new Map<string, Entry>(); // address -> entry
+  readonly #entries = new Map<string, AnnouncedAddress>(); // address -> entry
   #forgetAt: Millis = Infinity; // When the next address is forgotten.
 
   constructor(shared: SharedMemory, clock: Clock) {
@@ -49,7 +49,7 @@ export class AnnouncedAddresses {
   put(
     address: Address,
     state: "announced" | "silent",
-    { interfaces, answers }: Pick<Entry, "interfaces" | "answers">,
+    { interfaces, answers }: Pick<AnnouncedAddress, "interfaces" | "answers">,
   ): Announcement | undefined {
     const entry = this.#entry(address);
     if (entry.state === state && entry.answers === answers && isDeepStrictEqual(entry.interfaces, interfaces)) return undefined;
@@ -114,12 +114,12 @@ export class AnnouncedAddresses {
       }
   }
 
-  #entry(address: Address): Entry {
+  #entry(address: Address): AnnouncedAddress {
     const key = address.toString();
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
     this.#forget();
-    const entry: Entry = {
+    const entry: AnnouncedAddress = {
       address,
       row: this.#shared.addRow(),
       interfaces: [],
@@ -132,7 +132,7 @@ export class AnnouncedAddresses {
   }
 }
 
-function announcement({ address, row, interfaces, answers, state }: Entry): Announcement {
+function announcement({ address, row, interfaces, answers, state }: AnnouncedAddress): Announcement {
   return { address: wireAddress(address), row, interfaces, answers, silent: state === "silent" };
 }
 

@@ -32,7 +32,7 @@ const frameSize = 128;
 const firstPort = 61_000;
 const ports = 4_000;
 
-interface Asked {
+interface PendingQuestion {
   readonly question: WireQuestion;
   readonly wire: WireAddress;
   readonly macs: Set<Mac>;
@@ -60,7 +60,7 @@ export class Asker {
    */
   async ask(link: InterfaceState, questions: readonly WireQuestion[]): Promise<ReadonlyMap<string, WireAnswer>> {
     const mac = parseMac(link.mac);
-    const asked = new Map<WireAddress, Asked>();
+    const asked = new Map<WireAddress, PendingQuestion>();
     if (mac !== undefined)
       for (const question of questions.slice(0, maxQuestions)) {
         const wire = wireAddress(question.address);
@@ -79,7 +79,7 @@ export class Asker {
     );
   }
 
-  async #askWho(link: InterfaceState, mac: Mac, asked: ReadonlyMap<WireAddress, Asked>): Promise<void> {
+  async #askWho(link: InterfaceState, mac: Mac, asked: ReadonlyMap<WireAddress, PendingQuestion>): Promise<void> {
     using arp = PacketSocket.open(link.index, EtherType.arp, etherTypeFilter(EtherType.arp, frameSize));
     using ndp = PacketSocket.open(link.index, EtherType.ipv6, icmpv6Filter([NeighborType.advertisement], frameSize));
     const toSend = new SendBatch(maxQuestions, neighborFrameLength);
@@ -104,7 +104,7 @@ export class Asker {
     }
   }
 
-  async #connect(link: InterfaceState, mac: Mac, asked: ReadonlyMap<WireAddress, Asked>): Promise<void> {
+  async #connect(link: InterfaceState, mac: Mac, asked: ReadonlyMap<WireAddress, PendingQuestion>): Promise<void> {
     const sourcePort = firstPort + Math.floor(this.#random() * ports);
     const sequence = Math.floor(this.#random() * 0x1_0000_0000);
     const open = () =>

@@ -16,7 +16,7 @@ import type { SharedMemory } from "./shared-memory.ts";
 const retryAfter: Millis = 1000;
 const protocols = ["ARP", "NDP"] as const; // Each socket answers both.
 
-interface Entry {
+interface InterfaceEntry {
   readonly networkInterface: TrackedInterface;
   readonly socket?: InterfaceSocket;
   /** Why an eligible interface has no socket. */
@@ -28,7 +28,7 @@ export class Interfaces implements Disposable {
   readonly #shared: SharedMemory;
   readonly #log: WriteLog;
   readonly #memory = new FrameMemory();
-  readonly #entries = new Map<number, Entry>(); // interface index -> entry
+  readonly #entries = new Map<number, InterfaceEntry>(); // interface index -> entry
   #macs: ReadonlySet<Mac> = new Set();
   #retryAt: Millis = Infinity;
 

@@ -88,7 +88,7 @@ const products: readonly Product[] = [
 ];
 
 /** A workload, or a Pod that no workload made. */
-interface Place {
+interface Deployed {
   readonly where: string;
   readonly namespace: string;
   readonly labels: readonly string[];
@@ -98,7 +98,7 @@ interface Place {
 /** Finds other programs that may give addresses to the same Services. @param ours the Services that Ingot is going to serve */
 export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerClasses): TakeoverFinding[] {
   const findings = new Map<string, TakeoverFinding>(); // name, namespace and what both serve -> the first place
-  const find = (name: string, { where, namespace }: Pick<Place, "where" | "namespace">, claims: Claims, advice: string) => {
+  const find = (name: string, { where, namespace }: Pick<Deployed, "where" | "namespace">, claims: Claims, advice: string) => {
     const shared = sharedBy(ours, claims);
     if (shared === "") return;
     const found = `${name} is another load balancer for ${shared}`;
@@ -115,8 +115,8 @@ export function checkOtherLoadBalancers(view: ClusterView, ours: LoadBalancerCla
 }
 
 /** Everything that runs containers, but what is to be replaced. */
-function placesOf({ workloads, pods, namespace: own }: ClusterView): Place[] {
-  const places: Place[] = [];
+function placesOf({ workloads, pods, namespace: own }: ClusterView): Deployed[] {
+  const places: Deployed[] = [];
   const add = (where: string, object: Raw, spec: unknown) => {
     if (isMetallb(object, own)) return;
     const { namespace, labels } = metadata(object);
@@ -217,7 +217,7 @@ function partsOfCilium({ ciliumPools, ciliumConfig }: ClusterView) {
 }
 
 /** It serves Services with its annotation, of any class. */
-function checkOpenElb({ services }: ClusterView, places: readonly Place[], ours: LoadBalancerClasses): TakeoverFinding[] {
+function checkOpenElb({ services }: ClusterView, places: readonly Deployed[], ours: LoadBalancerClasses): TakeoverFinding[] {
   const place = places.find(({ containers }) =>
     containers.some(({ image }) => /(^|[/-])openelb(-(controller|speaker|manager))?(:|@|$)/.test(text(image))),
   );

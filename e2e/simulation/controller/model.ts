@@ -224,7 +224,7 @@ export class Model {
   }
 
   /** For a Service of several pools: one place of each family that a pool has; undefined where one is missing. */
-  #placesFor({ pools, families }: ModelService): Place[] | undefined {
+  #placesFor({ pools, families }: ModelService): AddressSource[] | undefined {
     const places = pools.flatMap((name) => {
       const pool = this.pools.find((each) => each.name === name);
       return pool === undefined
@@ -236,7 +236,7 @@ export class Model {
     return hasAll && known.length === places.length ? known : undefined;
   }
 
-  #fill(service: ModelService, [first, ...others]: readonly Place[], taken: readonly string[] = []): string[][] {
+  #fill(service: ModelService, [first, ...others]: readonly AddressSource[], taken: readonly string[] = []): string[][] {
     if (first === undefined) return [[...taken]];
     const { autoAssign = true, reserved = [], addresses, name } = first.pool;
     const isOpen = autoAssign || service.pools.includes(name);
@@ -279,7 +279,7 @@ export class Model {
 }
 
 /** Where one of a Service's addresses is to come from. */
-interface Place {
+interface AddressSource {
   readonly pool: ModelPool;
   readonly family: 4 | 6;
 }

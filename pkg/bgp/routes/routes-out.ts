@@ -6,22 +6,22 @@ import type { Negotiated } from "../session/state.ts";
 import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from "./route.ts";
 
 /** One prefix: the route wanted, and the one advertised. */
-interface Entry {
+interface PrefixState {
   readonly prefix: Prefix;
   wanted: RouteAttributes | undefined;
   /** The session that the other fields are about. */
   session: number;
   advertised: RouteAttributes | undefined;
   /** The queue in which it waits. */
-  queue: Set<Entry> | undefined;
+  queue: Set<PrefixState> | undefined;
   /** It is wanted, but the session cannot carry it. */
   unsendable: boolean;
 }
 
 /** The routes that a family still has to send in a session. */
 interface FamilyQueue {
-  readonly withdrawals: Set<Entry>;
-  readonly announcements: Map<RouteAttributes, Set<Entry>>;
+  readonly withdrawals: Set<PrefixState>;
+  readonly announcements: Map<RouteAttributes, Set<PrefixState>>;
   /** Between the marks of RFC 7313: `begin` is to be sent before the next announcement, `end` when all have gone. */
   refresh: "begin" | "end" | undefined;
   /** The peer has asked for all routes again, which waits until everything else is sent. */
@@ -40,7 +40,7 @@ interface Session {
 
 /** A walk over all entries, a step at a time; what changes meanwhile is right whether or not the walk has been there. */
 interface Sweep {
-  readonly entries: Iterator<Entry>;
+  readonly entries: Iterator<PrefixState>;
   /** Entries that it has not come to. */
   left: number;
   /** Routes of these that are advertised are to be sent once more. */
@@ -83,7 +83,7 @@ export type RouteStanding =
  * what concerns all of them is found out while messages are pulled, some for each.
  */
 export class RoutesOut {
-  readonly #entries = new Map<string, Entry>(); // prefix -> entry
+  readonly #entries = new Map<string, PrefixState>(); // prefix -> entry
   readonly #entriesAtOnce: number;
   #session: Session | undefined;
   #sessions = 0; // Sessions that have ended.
@@ -280,7 +280,7 @@ export class RoutesOut {
   }
 
   /** The prefixes of a queue; each one yielded counts as advertised. */
-  *#announced(queue: Set<Entry>): Generator<Prefix> {
+  *#announced(queue: Set<PrefixState>): Generator<Prefix> {
     for (const entry of queue) {
       this.#put(entry, undefined);
       if (entry.advertised === undefined) this.#advertised++;
@@ -290,7 +290,7 @@ export class RoutesOut {
   }
 
   /** The prefixes of a queue; each one yielded counts as withdrawn. */
-  *#withdrawn(queue: Set<Entry>): Generator<Prefix> {
+  *#withdrawn(queue: Set<PrefixState>): Generator<Prefix> {
     for (const entry of queue) {
       this.#put(entry, undefined);
       this.#advertised--;
@@ -324,7 +324,7 @@ export class RoutesOut {
   }
 
   /** Puts an entry into the queue that its wanted and advertised routes ask for. */
-  #enqueue(entry: Entry): void {
+  #enqueue(entry: PrefixState): void {
     const { wanted, advertised, prefix } = this.#current(entry);
     const session = this.#session;
     const carried = session !== undefined && wanted !== undefined && sendable(prefix.family, wanted, session);
@@ -337,12 +337,12 @@ export class RoutesOut {
   }
 
   /** State of an earlier session is void. */
-  #current(entry: Entry): Entry {
+  #current(entry: PrefixState): PrefixState {
     if (entry.session !== this.#sessions) Object.assign(entry, anew, { session: this.#sessions });
     return entry;
   }
 
-  #queueOf({ prefix }: Entry, attributes: RouteAttributes): Set<Entry> | undefined {
+  #queueOf({ prefix }: PrefixState, attributes: RouteAttributes): Set<PrefixState> | undefined {
     const announcements = this.#session?.queues.get(prefix.family)?.announcements;
     let queue = announcements?.get(attributes);
     if (announcements !== undefined && queue === undefined) {
@@ -352,13 +352,13 @@ export class RoutesOut {
     return queue;
   }
 
-  #setUnsendable(entry: Entry, unsendable: boolean): void {
+  #setUnsendable(entry: PrefixState, unsendable: boolean): void {
     if (entry.unsendable === unsendable) return;
     entry.unsendable = unsendable;
     this.#unsendable[entry.prefix.family] += unsendable ? 1 : -1;
   }
 
-  #put(entry: Entry, queue: Set<Entry> | undefined): void {
+  #put(entry: PrefixState, queue: Set<PrefixState> | undefined): void {
     if (entry.queue === queue) return;
     if (entry.queue?.delete(entry)) this.#queued--;
     entry.queue = queue;

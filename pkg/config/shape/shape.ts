@@ -26,7 +26,7 @@ export function readShape(root: YamlNode, problems: Problems): RawConfig {
 }
 
 /** Where a value may be a list, ajv also reports that a list does not fit the other alternatives. */
-function isOfAnother({ keyword }: Misfit, { node, schema }: Place): boolean {
+function isOfAnother({ keyword }: Misfit, { node, schema }: ValuePlace): boolean {
   return keyword !== "minItems" && node.kind === "list" && schema.anyOf !== undefined && itemSchema(schema) !== undefined;
 }
 
@@ -94,7 +94,7 @@ function scalar(node: YamlScalar, schema: FieldSchema): unknown {
 }
 
 /** One value: in the text, in the schema, and in the result, where it is `holder[key]`. */
-interface Place {
+interface ValuePlace {
   readonly path: Path;
   readonly node: YamlNode;
   readonly schema: FieldSchema;
@@ -102,9 +102,9 @@ interface Place {
   readonly key: string | number;
 }
 
-function locate(pointer: string, root: YamlNode, shape: { root: unknown }): Place {
+function locate(pointer: string, root: YamlNode, shape: { root: unknown }): ValuePlace {
   const path: (string | number)[] = [];
-  let place: Omit<Place, "path"> = { node: root, schema: rootSchema, holder: shape, key: "root" };
+  let place: Omit<ValuePlace, "path"> = { node: root, schema: rootSchema, holder: shape, key: "root" };
   for (const escaped of pointer.split("/").slice(1)) {
     const { node } = place;
     const key = node.kind === "list" ? Number(escaped) : escaped.replaceAll("~1", "/").replaceAll("~0", "~");
@@ -117,12 +117,12 @@ function locate(pointer: string, root: YamlNode, shape: { root: unknown }): Plac
   return { path, ...place };
 }
 
-function refuseField({ path, schema, holder, key }: Place, name: string, problems: Problems): void {
+function refuseField({ path, schema, holder, key }: ValuePlace, name: string, problems: Problems): void {
   problems.errorAtKey([...path, name], () => unknownField(name, Object.keys(schema.properties ?? {})));
   delete (holder[key] as Values)[name];
 }
 
-function refuseValue({ path, node, schema, holder, key }: Place, { keyword }: Misfit, problems: Problems): void {
+function refuseValue({ path, node, schema, holder, key }: ValuePlace, { keyword }: Misfit, problems: Problems): void {
   problems.error(path, () => (keyword === "minItems" ? "must not be an empty list" : mismatch(node, schema, path)));
   holder[key] = undefined; // In a list it keeps its place, so that positions stay true.
 }

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 
-interface Entry {
+interface QueuedDeadline {
   readonly key: string;
   readonly at: Millis;
 }
@@ -12,9 +12,9 @@ interface Entry {
  */
 export class Deadlines {
   readonly #at: Map<string, Millis>; // key -> its deadline
-  readonly #heap: Entry[];
+  readonly #heap: QueuedDeadline[];
 
-  constructor(at = new Map<string, Millis>(), heap: Entry[] = []) {
+  constructor(at = new Map<string, Millis>(), heap: QueuedDeadline[] = []) {
     this.#at = at;
     this.#heap = heap;
   }
@@ -56,7 +56,7 @@ export class Deadlines {
     return top.key;
   }
 
-  #top(): Entry | undefined {
+  #top(): QueuedDeadline | undefined {
     for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
       if (this.#at.get(top.key) === top.at) return top;
       this.#pop();
@@ -64,7 +64,7 @@ export class Deadlines {
     return undefined;
   }
 
-  #push(entry: Entry): void {
+  #push(entry: QueuedDeadline): void {
     const heap = this.#heap;
     let index = heap.push(entry) - 1;
     while (index > 0) {
@@ -95,6 +95,6 @@ export class Deadlines {
   }
 }
 
-function isBefore(a: Entry, b: Entry): boolean {
+function isBefore(a: QueuedDeadline, b: QueuedDeadline): boolean {
   return a.at === b.at ? a.key < b.key : a.at < b.at;
 }

@@ -10,7 +10,7 @@ interface Rank {
   readonly id: number; // Increasing.
 }
 
-interface Entry extends Rank {
+interface QueuedMessage extends Rank {
   readonly key: string;
   readonly message: PacketMessage;
 }
@@ -21,8 +21,8 @@ interface Entry extends Rank {
  * together, and nodes that still lack one to be sure wait several times as long.
  */
 export class BroadcastQueue {
-  readonly #byKey = new Map<string, readonly Entry[]>();
-  readonly #order: Entry[] = []; // Sorted by `compare`.
+  readonly #byKey = new Map<string, readonly QueuedMessage[]>();
+  readonly #order: QueuedMessage[] = []; // Sorted by `compare`.
   #nextId = 0;
 
   get size(): number {
@@ -51,7 +51,7 @@ export class BroadcastQueue {
    * @param budget bytes, of which each message takes its length and 2
    */
   take(budget: number, limit: number): PacketMessage[] {
-    const taken: Entry[] = [];
+    const taken: QueuedMessage[] = [];
     for (let i = 0; i < this.#order.length; ) {
       let end = i;
       for (let next = this.#order[end]; next !== undefined && costOf(next) <= budget; next = this.#order[++end])
@@ -69,13 +69,13 @@ export class BroadcastQueue {
     return taken.map(({ message }) => message);
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: QueuedMessage): void {
     const others = this.#byKey.get(entry.key)?.filter((other) => other !== entry) ?? [];
     if (others.length > 0) this.#byKey.set(entry.key, others);
     else this.#byKey.delete(entry.key);
   }
 
-  #insert(entry: Entry): void {
+  #insert(entry: QueuedMessage): void {
     this.#order.splice(this.#place(entry), 0, entry);
   }
 
@@ -85,7 +85,7 @@ export class BroadcastQueue {
     let high = this.#order.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compare(this.#order[middle] as Entry, entry) < 0) low = middle + 1;
+      if (compare(this.#order[middle] as QueuedMessage, entry) < 0) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 
-interface Entry {
+interface QueuedEvent {
   readonly at: Millis;
   readonly order: number;
   readonly run: () => void;
@@ -8,7 +8,7 @@ interface Entry {
 
 /** Future events, soonest first; events of one instant in the order in which they were added. */
 export class EventHeap {
-  readonly #entries: Entry[] = [];
+  readonly #entries: QueuedEvent[] = [];
   #order = 0;
 
   /** When the next event happens; Infinity without an event. */
@@ -20,8 +20,8 @@ export class EventHeap {
     const entry = { at, order: this.#order++, run };
     const entries = this.#entries;
     let i = entries.length;
-    for (let parent = (i - 1) >> 1; i > 0 && before(entry, entries[parent] as Entry); parent = (i - 1) >> 1) {
-      entries[i] = entries[parent] as Entry;
+    for (let parent = (i - 1) >> 1; i > 0 && before(entry, entries[parent] as QueuedEvent); parent = (i - 1) >> 1) {
+      entries[i] = entries[parent] as QueuedEvent;
       i = parent;
     }
     entries[i] = entry;
@@ -37,9 +37,9 @@ export class EventHeap {
     let i = 0;
     for (;;) {
       let child = 2 * i + 1;
-      if (child + 1 < entries.length && before(entries[child + 1] as Entry, entries[child] as Entry)) child++;
-      if (child >= entries.length || before(last, entries[child] as Entry)) break;
-      entries[i] = entries[child] as Entry;
+      if (child + 1 < entries.length && before(entries[child + 1] as QueuedEvent, entries[child] as QueuedEvent)) child++;
+      if (child >= entries.length || before(last, entries[child] as QueuedEvent)) break;
+      entries[i] = entries[child] as QueuedEvent;
       i = child;
     }
     entries[i] = last;
@@ -47,6 +47,6 @@ export class EventHeap {
   }
 }
 
-function before(a: Entry, b: Entry): boolean {
+function before(a: QueuedEvent, b: QueuedEvent): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
