@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import type { Bfd } from "#pkg/bfd";
 import type { PeerView, RoutesOut } from "#pkg/bgp";
@@ -25,10 +26,14 @@ class FakeSession implements BgpSession {
   readonly closes: string[] = [];
   started = false;
   established = false;
+  isGone = false;
+  /** Until the router has closed its side too. */
+  readonly #gone: () => Promise<void>;
   /** Calls of `routesChanged`. */
   notified = 0;
 
-  constructor(settings: SessionSettings, routes: RoutesOut, restarting: boolean) {
+  constructor(settings: SessionSettings, routes: RoutesOut, restarting: boolean, gone: () => Promise<void>) {
+    this.#gone = gone;
     this.restarting = restarting;
     this.settings = [settings];
     this.routes = routes;
@@ -64,6 +69,8 @@ class FakeSession implements BgpSession {
     this.closes.push(`${cease} ${text}`);
     this.established = false;
     this.routes.stop();
+    await this.#gone();
+    this.isGone = true;
   }
 
   async closed(): Promise<void> {}
@@ -117,11 +124,17 @@ class Bench {
   readonly logged: string[] = [];
   readonly watched: string[] = [];
   watchBfd: Bfd["watch"] = () => assert.fail("no peer has a BFD profile here");
+  gone: () => Promise<void> = async () => {};
   secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
   readonly bgp = new BgpSpeaker({
     newSession: ({ key, settings, routes, restarting }) => {
-      const session = new FakeSession(settings, routes, restarting);
-      this.sessions.set(key, [...(this.sessions.get(key) ?? []), session]);
+      const session = new FakeSession(settings, routes, restarting, () => this.gone());
+      const before = this.sessions.get(key) ?? [];
+      assert.ok(
+        before.every(({ isGone }) => isGone),
+        `${key} still has a connection of a session before`,
+      );
+      this.sessions.set(key, [...before, session]);
       return session;
     },
     secrets: {
@@ -251,12 +264,31 @@ test("a change of the configuration begins and ends the sessions of the peers th
   );
 });
 
-test("a peer that comes back has its routes although nothing else changed", () => {
+test("a peer that comes back has its routes although nothing else changed", async () => {
   const bench = Bench.started([router(1)], [1]);
   bench.configure();
   bench.configure(router(1));
+  await setImmediate();
   assert.equal(bench.sessions.get("192.0.2.1:179")?.length, 2);
   assert.equal(bench.session(1).routes.pending, 1);
+});
+
+test("a peer that comes back has a session once those that it had are closed at the router's side, also after it has gone again", async () => {
+  const bench = Bench.started([router(1)], [1]);
+  const { promise: gone, resolve: close } = Promise.withResolvers<void>();
+  bench.gone = () => gone;
+  const sessions = () => bench.sessions.get("192.0.2.1:179")?.map(({ started }) => started);
+  for (const _ of [1, 2]) {
+    bench.configure();
+    bench.configure(router(1));
+    await setImmediate();
+    assert.deepEqual(sessions(), [false]);
+  }
+  bench.configure(router(1, ", hold-time: 30s"));
+  close();
+  await setImmediate();
+  assert.deepEqual(sessions(), [false, true]);
+  assert.deepEqual([bench.session(1).settings[0]?.holdTimeSeconds, bench.session(1).routes.pending], [30, 1]);
 });
 
 test("peers come and go with the labels of the node", () => {
@@ -389,7 +421,7 @@ test("a turn of the event loop gives peers 4,000 routes at most, and a session s
   assert.ok(hosts.every((host) => bench.session(host).started));
 });
 
-test("whatever changes while a peer gets its routes, it has in the end those that it should have, and the same with a peer removed and added again", () => {
+test("whatever changes while a peer gets its routes, it has in the end those that it should have, and the same with a peer removed and added again", async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ type: fc.constant("turn" as const) }) },
     fc.record({
@@ -401,10 +433,11 @@ test("whatever changes while a peer gets its routes, it has in the end those tha
     fc.record({ type: fc.constant("peers" as const), hosts: fc.constantFrom([1], [2], [1, 2]) }),
     fc.record({ type: fc.constant("drain" as const), draining: fc.boolean() }),
   );
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
       const drained = ", drain-when-cordoned: true";
       const bench = new Bench();
+      bench.gone = () => new Promise((resolve) => bench.clock.schedule("the router closes its side", bench.clock.now(), resolve));
       const wanted = new Map<number, { hosts: readonly number[]; med: number }>(); // address -> its routes
       let peers: readonly number[] = [1, 2];
       let draining = false;
@@ -416,7 +449,10 @@ test("whatever changes while a peer gets its routes, it has in the end those tha
       }
       bench.bgp.flush(true);
       for (const each of steps) {
-        if (each.type === "turn") bench.clock.advanceToNext();
+        if (each.type === "turn") {
+          bench.clock.advanceToNext();
+          await setImmediate();
+        }
         if (each.type === "routes") {
           wanted.set(each.index, each);
           advertise(bench, each.index, each.hosts, each.med);
@@ -432,6 +468,7 @@ test("whatever changes while a peer gets its routes, it has in the end those tha
         }
       }
       bench.clock.advanceBy(0);
+      await setImmediate();
       for (const host of peers) {
         const session = bench.session(host);
         assert.equal(session.started, true);

@@ -46,7 +46,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Map<string, Promise<unknown>>(); // key -> the end of sessions that are over
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
   #isDraining = false;
@@ -122,8 +122,8 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    for (const peer of this.peers) this.#close(peer.close("administrativeShutdown", "the speaker of this node stops"));
-    await Promise.all(this.#closing);
+    for (const peer of this.peers) this.#close(peer, "administrativeShutdown", "the speaker of this node stops");
+    await Promise.all(this.#closing.values());
   }
 
   #withdrawAll(peer: BgpPeer): Promise<void> {
@@ -186,10 +186,16 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#peers.set(key, peer);
     this.#filling.add(peer);
     const fill = (prefix: Prefix, attributes: RouteAttributes) => peer.routes.advertise(prefix, attributes);
-    this.#walk(peer, fill, () => {
+    const begin = (): void => {
+      if (this.#peers.get(key) !== peer) return;
       this.#filling.delete(peer);
       const wanted = this.#wanted.get(key); // It may have got other settings meanwhile.
       if (wanted !== undefined && !this.#stopping) this.#configure(peer, wanted);
+    };
+    this.#walk(peer, fill, () => {
+      const closing = this.#closing.get(key); // A new connection that comes with the Cease is a restart to BIRD (see `ClosingConnections`).
+      if (closing === undefined) begin();
+      else void closing.then(begin);
     });
     return peer;
   }
@@ -199,12 +205,15 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#peers.delete(peer.key);
     this.#changed.delete(peer);
     this.#filling.delete(peer);
-    this.#close(peer.close("peerDeConfigured", removals[reason]));
+    this.#close(peer, "peerDeConfigured", removals[reason]);
   }
 
-  #close(closing: Promise<void>): void {
-    this.#closing.add(closing);
-    void closing.finally(() => this.#closing.delete(closing));
+  #close(peer: BgpPeer, ...why: Parameters<BgpPeer["close"]>): void {
+    const { key } = peer;
+    const closing = Promise.all([this.#closing.get(key), peer.close(...why)]).then(() => {
+      if (this.#closing.get(key) === closing) this.#closing.delete(key);
+    });
+    this.#closing.set(key, closing);
   }
 
   #password({ passwordSecret }: Peer): string | NoValue | undefined {
