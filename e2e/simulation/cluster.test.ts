@@ -83,6 +83,13 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 1_100, act: { type: "config", text: firstConfig } },
     ],
   },
+  "a peer that is removed and added again has its next session once the router knows the end of the former one": {
+    nodes: 3,
+    loss: 0,
+    config: bfdConfig,
+    services: { a: { ...spec, pool: "routed" } },
+    acts: [1_000, 11_000, 21_000].map((at) => ({ at, act: { type: "removePeers", length: 5 } as const })),
+  },
   "nodes of which one has not seen that a Service's other address changed agree on who keeps the one that stayed": {
     nodes: 5,
     loss: 0,

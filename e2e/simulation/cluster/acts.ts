@@ -122,6 +122,14 @@ export class Acts {
         later(act.length, () => cluster.config === undefined && cluster.setConfig(config, false));
         break;
       }
+      case "removePeers": {
+        const { config = "" } = cluster;
+        const [rest = "", peers] = config.split(/^(?=peers:)/m);
+        if (peers === undefined) break;
+        cluster.setConfig(rest, false);
+        later(act.length, () => cluster.config === rest && cluster.setConfig(config, false));
+        break;
+      }
       case "deleteLease":
         cluster.deleteLease();
         break;

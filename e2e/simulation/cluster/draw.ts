@@ -23,6 +23,8 @@ const refusedConfigs = [
   firstConfig.slice(firstConfig.indexOf("peers:")),
 ];
 
+// Beyond the seeds of histories.
+const removalSeeds = 2 ** 31;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 
@@ -42,8 +44,18 @@ export function drawHistory(seed: number): History {
   const withoutNetAdmin = draw.pick(2) === 0 ? [] : draw.some(nodes);
   const troubles = { pick: (limit: number) => draw.pick(limit), service: () => draw.service(nodes) };
   for (let count = draw.pick(3); count > 0; count--) acts.push(...drawTroubles(troubles, draw.pick(at + 1)));
+  acts.push(...drawRemovals(new Draw(seededRandom(seed + removalSeeds)), at));
   acts.sort((a, b) => a.at - b.at);
   return { seed, nodes, loss, withoutNetAdmin, config, services, acts };
+}
+
+/** Peers that are removed and added again, at times in the same moment, in every third history. */
+function drawRemovals(draw: Draw, until: Millis): { at: Millis; act: Act }[] {
+  const removals = draw.pick(3) === 0 ? 1 + draw.pick(3) : 0;
+  return Array.from({ length: removals }, () => ({
+    at: draw.pick(until + 1),
+    act: { type: "removePeers", length: draw.pick(draw.pick(2) === 0 ? 10 : 4_000) },
+  }));
 }
 
 class Draw {

@@ -70,6 +70,8 @@ export type Act =
   | { readonly type: "deleteLease" }
   /** It is made again as it was. */
   | { readonly type: "deleteConfig"; readonly length: Millis }
+  /** The configuration has no peers for so long. */
+  | { readonly type: "removePeers"; readonly length: Millis }
   /** Undefined: it is deleted. */
   | { readonly type: "service"; readonly name: string; readonly spec: ServiceSpec | undefined };
 

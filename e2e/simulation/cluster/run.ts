@@ -17,8 +17,8 @@ export interface Outcome {
 
 // A cluster has started by then.
 const startMs: Millis = 8_000;
-// Longer than anybody waits before trying again: watches that break, members that find one another, sessions that are begun again.
-const restMs: Millis = 110_000;
+// Longer than any wait before another attempt: of watches, members, and BGP sessions that never were established.
+const restMs: Millis = 125_000;
 const checkMs: Millis = 100;
 
 export interface RunOptions {
@@ -71,7 +71,7 @@ class Course {
     // People put right what was refused, their moves, and objects in a backup that they had deleted. A pool may move without a
     // permission, too, while no Service has an address of it.
     const mayRenumber = history.acts.some(({ act }) => act.type === "config" && (act.mayRenumber || act.text === movedConfig));
-    if (history.acts.some(({ act }) => act.type === "config" || act.type === "deleteConfig"))
+    if (history.acts.some(({ act }) => ["config", "deleteConfig", "removePeers"].includes(act.type)))
       acts.do({ type: "config", text: history.config, mayRenumber });
     await this.#pass(restMs, () => this.#judge.isAtRest(cluster));
     return this.#judge.problem ?? this.#atRest();

@@ -144,7 +144,8 @@ export class SimulatedCluster {
       answered: (node) => this.#answered(node),
       macOf: (node) => this.#macOf(node),
     });
-    this.routing = new Routing({ clock: this.#clock, random: this.#random, lan: this.lanConditions });
+    const readDelay = seededRandom(seed + 2);
+    this.routing = new Routing({ clock: this.#clock, random: this.#random, readDelay, lan: this.lanConditions });
     this.#people(() => {
       this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
     });

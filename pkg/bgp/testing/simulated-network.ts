@@ -18,7 +18,7 @@ export interface Faults {
 
 const healthy: Faults = { breakAfter: Infinity, frozen: false, chunk: Infinity };
 
-/** A network in memory. Every packet takes a millisecond of the clock; nothing happens at once. */
+/** A network in memory. Every packet takes a millisecond of the clock, and longer where who listens is slow; nothing happens at once. */
 export class SimulatedNetwork {
   /** Connections cannot be had: nobody listens, or nothing answers. */
   refused = false;
@@ -26,13 +26,16 @@ export class SimulatedNetwork {
   /** Faults of connections from now on. */
   readonly faults = new Map<string, Partial<Faults>>(); // sender's address -> faults
   readonly #clock: Clock;
+  readonly #readDelay: () => Millis;
   readonly #listening = new Map<string, (incoming: Incoming) => void>(); // address -> who listens there
   readonly #pipes = new Set<Pipe>();
   /** Connections that there were. */
   count = 0;
 
-  constructor(clock: Clock) {
+  /** @param readDelay how long who listens takes to read what has come; new connections are taken at once, as BIRD does */
+  constructor(clock: Clock, readDelay: () => Millis = () => 0) {
     this.#clock = clock;
+    this.#readDelay = readDelay;
   }
 
   /** Number of open connections. */
@@ -72,7 +75,8 @@ export class SimulatedNetwork {
 
   #dial(own: string, peer: SessionSettings, events: ConnectionEvents): Connection {
     const to = `${peer.address}`;
-    const pipe = new Pipe(this.#clock, { near: own, far: to }, (from) => ({ ...healthy, ...this.faults.get(from) }));
+    const faults = (from: string): Faults => ({ ...healthy, ...this.faults.get(from) });
+    const pipe = new Pipe(this.#clock, { near: own, far: to }, faults, this.#readDelay);
     this.#pipes.add(pipe);
     this.count++;
     pipe.onGone = () => this.#pipes.delete(pipe);
@@ -108,12 +112,14 @@ class Pipe {
   readonly #paused: Record<Side, boolean> = { near: false, far: false };
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
+  readonly #readDelay: () => Millis;
   #broken = false;
   /** The side that does not learn that the other side has closed the connection. */
   #unaware: Side | undefined;
 
-  constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {
+  constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults, readDelay: () => Millis) {
     this.#clock = clock;
+    this.#readDelay = readDelay;
     this.#names = names;
     this.#faults = { near: faults(names.near), far: faults(names.far) };
   }
@@ -183,7 +189,8 @@ class Pipe {
   #move(from: Side): void {
     if (this.#scheduled[from] || this.#broken) return;
     this.#scheduled[from] = true;
-    this.#clock.schedule("packet", this.#clock.now() + latency, () => {
+    const delay = from === "near" ? this.#readDelay() : 0;
+    this.#clock.schedule("packet", this.#clock.now() + latency + delay, () => {
       this.#scheduled[from] = false;
       this.#arrive(from);
     });

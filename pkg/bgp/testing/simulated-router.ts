@@ -13,6 +13,8 @@ const session = { internal: false, families: new Set(["IPv4", "IPv6"] as const),
 /** A router's record of one neighbor. */
 interface Neighbor {
   connection: Connection | undefined;
+  /** It had a session, which may go on in another connection (RFC 4724). */
+  isUp: boolean;
   lastHeard: Millis;
   holdMs: Millis;
   /** It may come back, as it offered (RFC 4724), until then. */
@@ -25,7 +27,8 @@ interface Neighbor {
 
 /**
  * A router in simulated time that takes routes and sends none: hold timers, and graceful restart as a receiver (RFC 4271, 4724).
- * It believes what it is sent. The end of a BFD session is a failure to it while BGP is up, and then it waits as BIRD does.
+ * It believes what it is sent. As BIRD it takes a new connection before it reads from the former, which is over then; and the end of a BFD
+ * session is a failure to it while BGP is up, after which it has no session for a minute.
  */
 export class SimulatedRouter {
   readonly #clock: Clock;
@@ -65,7 +68,7 @@ export class SimulatedRouter {
       neighbor.connection = connection;
       neighbor.lastHeard = this.#clock.now();
       connection.write(encodeMessage(this.#open()), () => {});
-      this.#watch(neighbor, connection);
+      this.#watchLater(neighbor, connection);
     });
   }
 
@@ -90,6 +93,7 @@ export class SimulatedRouter {
     for (const neighbor of this.#neighbors.values()) {
       const { connection, routes } = neighbor;
       neighbor.connection = undefined;
+      neighbor.isUp = false;
       neighbor.staleUntil = Infinity;
       if (!keepsRoutes) routes.clear();
       for (const prefix of routes.keys()) routes.set(prefix, true);
@@ -108,27 +112,27 @@ export class SimulatedRouter {
   reset(name: string): void {
     const neighbor = this.#neighbor(name);
     const { connection } = neighbor;
-    neighbor.routes.clear();
+    forget(neighbor);
     if (connection === undefined) return;
     neighbor.connection = undefined;
     connection.write(encodeMessage(bfdDown), () => {});
     connection.end();
   }
 
-  /** The neighbor gave BFD up. @returns whether that was a failure, because BGP is up */
+  /** The neighbor gave BFD up, which ends a session that begins. @returns whether that was a failure, because BGP is up */
   bfdEnded(name: string): boolean {
     const neighbor = this.#neighbor(name);
-    if (neighbor.connection === undefined) return false;
-    this.reset(name);
-    neighbor.heldUntil = this.#clock.now() + errorWait;
-    return true;
+    const { isUp, connection } = neighbor;
+    if (isUp || connection !== undefined) this.reset(name);
+    if (isUp) neighbor.heldUntil = this.#clock.now() + errorWait;
+    return isUp;
   }
 
   #neighbor(name: string): Neighbor {
     const found = this.#neighbors.get(name);
     if (found !== undefined) return found;
     const deadlines = { holdMs: 9_000, restartMs: 0, staleUntil: Infinity, heldUntil: -Infinity };
-    const added = { connection: undefined, lastHeard: 0, ...deadlines, routes: new Map() };
+    const added = { connection: undefined, isUp: false, lastHeard: 0, ...deadlines, routes: new Map() };
     this.#neighbors.set(name, added);
     return added;
   }
@@ -149,10 +153,13 @@ export class SimulatedRouter {
         if (message.endOfRib !== undefined) dropStale(neighbor, message.endOfRib.afi === 1 ? "IPv4" : "IPv6");
         break;
       case "notification":
-        neighbor.routes.clear();
+        forget(neighbor);
         this.#close(neighbor, connection);
         break;
-      default: // Keepalives only show that it is there.
+      case "keepalive":
+        neighbor.isUp = true;
+        break;
+      default:
     }
   }
 
@@ -166,13 +173,17 @@ export class SimulatedRouter {
       return;
     }
     connection.write(encodeMessage({ type: "keepalive" }), () => {});
-    this.#clock.schedule("router", now + 1_000, () => this.#watch(neighbor, connection));
+    this.#watchLater(neighbor, connection);
+  }
+
+  #watchLater(neighbor: Neighbor, connection: Connection): void {
+    this.#clock.schedule("router", this.#clock.now() + 1_000, () => this.#watch(neighbor, connection));
   }
 
   #lost(neighbor: Neighbor, connection: Connection): void {
     if (neighbor.connection !== connection) return;
     neighbor.connection = undefined;
-    if (neighbor.restartMs === 0) neighbor.routes.clear();
+    if (neighbor.restartMs === 0) forget(neighbor);
     for (const prefix of neighbor.routes.keys()) neighbor.routes.set(prefix, true);
     this.#keepUntil(neighbor, this.#clock.now() + neighbor.restartMs);
   }
@@ -181,7 +192,7 @@ export class SimulatedRouter {
   #keepUntil(neighbor: Neighbor, until: Millis): void {
     neighbor.staleUntil = until;
     this.#clock.schedule("router", until, () => {
-      if (neighbor.staleUntil === until) neighbor.routes.clear();
+      if (neighbor.staleUntil === until) forget(neighbor);
     });
   }
 
@@ -203,6 +214,11 @@ export class SimulatedRouter {
     neighbor.connection = undefined;
     connection.destroy();
   }
+}
+
+function forget(neighbor: Neighbor): void {
+  neighbor.isUp = false;
+  neighbor.routes.clear();
 }
 
 function dropStale(neighbor: Neighbor, family: "IPv4" | "IPv6"): void {

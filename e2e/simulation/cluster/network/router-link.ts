@@ -17,6 +17,8 @@ const routerParameters: Parameters = {
   echoReceiveMs: 0,
 };
 const bfdLatencyMs: Millis = 1;
+// A router reads so late while it is busy, which it is every fourth time.
+const maxReadDelayMs: Millis = 200;
 
 export interface RouterLinkOptions {
   readonly router: SimulatedRouter;
@@ -25,9 +27,17 @@ export interface RouterLinkOptions {
   /** The router's. */
   readonly clock: Clock;
   readonly random: Random;
+  /** For how late the router reads. */
+  readonly readDelay: Random;
   readonly lan: LanConditions;
   /** The node gave BFD up while BGP was up, which the router takes for a failure. */
   readonly onMistake: (name: string) => void;
+}
+
+/** The node's BFD session, which all that watch the path share, as in `Bfd`. */
+interface NearEnd {
+  readonly session: SimulatedSession;
+  readonly watchers: Set<(status: BfdStatus) => void>;
 }
 
 /**
@@ -37,7 +47,7 @@ export interface RouterLinkOptions {
 export class RouterLink {
   readonly #options: RouterLinkOptions;
   #far: SimulatedSession;
-  #near: SimulatedSession | undefined;
+  #near: NearEnd | undefined;
   #network: SimulatedNetwork;
   #cut: Cut | undefined;
   #isOff = false;
@@ -48,7 +58,7 @@ export class RouterLink {
 
   constructor(options: RouterLinkOptions) {
     this.#options = options;
-    this.#network = new SimulatedNetwork(options.clock);
+    this.#network = this.#newNetwork();
     this.#far = this.#newFar();
   }
 
@@ -59,8 +69,8 @@ export class RouterLink {
 
   /** A speaker starts on the node, or the node has its address from now on. */
   begin(): void {
-    const { router, name, clock } = this.#options;
-    this.#network = new SimulatedNetwork(clock);
+    const { router, name } = this.#options;
+    this.#network = this.#newNetwork();
     this.#near = undefined;
     this.#isOff = false;
     this.#isStalled = false;
@@ -70,17 +80,22 @@ export class RouterLink {
 
   /** In place of a speaker's `Bfd`. @param clock the speaker's */
   watch(ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void, clock: Clock): BfdWatch {
-    const { random } = this.#options;
-    const parameters = parametersOf(profile, ends);
-    const send = (octets: Uint8Array) => this.#near === session && this.#carry(octets, "toRouter");
-    const session: SimulatedSession = new SimulatedSession({ clock, random, parameters, onChange, send });
-    this.#near = session;
+    const near = this.#near ?? this.#newNear(parametersOf(profile, ends), clock);
+    this.#near = near;
+    const { session, watchers } = near;
+    watchers.add(onChange);
+    const configure = (changed: BfdProfile) => session.configure(parametersOf(changed, ends));
+    configure(profile);
     return {
       get status() {
         return session.status;
       },
-      configure: (changed) => session.configure(parametersOf(changed, ends)),
-      [Symbol.dispose]: () => session[Symbol.dispose](),
+      configure,
+      [Symbol.dispose]: () => {
+        if (!watchers.delete(onChange) || watchers.size > 0) return;
+        session[Symbol.dispose]();
+        if (this.#near === near) this.#near = undefined;
+      },
     };
   }
 
@@ -150,6 +165,28 @@ export class RouterLink {
     this.#network.freeze(this.#network.silent || this.#isStalled);
   }
 
+  #newNetwork(): SimulatedNetwork {
+    const { clock, readDelay } = this.#options;
+    return new SimulatedNetwork(clock, () => (readDelay() < 0.25 ? Math.floor(readDelay() * maxReadDelayMs) : 0));
+  }
+
+  #newNear(parameters: Parameters, clock: Clock): NearEnd {
+    const { random } = this.#options;
+    const watchers: NearEnd["watchers"] = new Set();
+    const session: SimulatedSession = new SimulatedSession({
+      clock,
+      random,
+      parameters,
+      onChange: (status) => {
+        for (const watcher of watchers) watcher(status);
+      },
+      send: (octets) => {
+        if (this.#near?.session === session) this.#carry(octets, "toRouter");
+      },
+    });
+    return { session, watchers };
+  }
+
   #newFar(): SimulatedSession {
     const { clock, random, router, name, onMistake } = this.#options;
     return new SimulatedSession({
@@ -172,7 +209,7 @@ export class RouterLink {
   #carry(octets: Uint8Array, way: "toRouter" | "toNode"): void {
     if (this.#cut === "both" || this.#cut === way || this.#isBfdGone) return;
     const { lan } = this.#options;
-    const receive = () => (way === "toRouter" ? this.#far : this.#near)?.receive(octets);
+    const receive = () => (way === "toRouter" ? this.#far : this.#near?.session)?.receive(octets);
     lan.carry(receive, bfdLatencyMs);
   }
 }

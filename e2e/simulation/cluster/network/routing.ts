@@ -14,6 +14,8 @@ export interface Lost {
 export interface RoutingOptions {
   readonly clock: Clock;
   readonly random: Random;
+  /** For how late the router reads. */
+  readonly readDelay: Random;
   readonly lan: LanConditions;
 }
 
