@@ -91,3 +91,18 @@ test("what is remembered is bounded: an object not heard of for thousands of oth
   assert.equal(record("m")?.count, 1);
   assert.equal(record("m", 0, { name: "s4095" })?.count, 2);
 });
+
+test("a namespace may have 20,000 writes at once, then one a second, however often its objects are made again, and takes none of another's", () => {
+  const correlator = new EventCorrelator();
+  let made = 0;
+  const record = (namespace: string, second: number) => {
+    const about = { apiVersion: "v1", kind: "Service", namespace, name: "web", uid: `${made++}` };
+    const date = new Date(start + second * 1000);
+    return correlator.correlate({ about, type: "Normal", reason: "IPAllocated", message: "m", at: second * 1000, date });
+  };
+  const written = (namespace: string, second: number, times: number) =>
+    Array.from({ length: times }, () => record(namespace, second)).filter((event) => event !== undefined).length;
+  assert.equal(written("tenant", 0, 30_000), 20_000);
+  assert.equal(written("other", 0, 20_000), 20_000);
+  assert.equal(written("tenant", 60, 1_000), 60);
+});

@@ -40,20 +40,24 @@ interface Similar {
 const maxRemembered = 4096;
 const similarBeforeCombined = 10;
 const similarWithinMs: Millis = 600_000;
-const writes: Allowance = { burst: 25, everyMs: 300_000 };
+const ofObject: Allowance = { burst: 25, everyMs: 300_000 };
+// Two events of each of ten thousand Services at once. A Service that is deleted and made again is another object.
+const ofNamespace: Allowance = { burst: 20_000, everyMs: 1_000 };
 
 /**
  * Condenses occurrences as client-go's EventCorrelator does: the same one again raises the count of its Event; from the tenth
  * message on that is similar (same object, type and reason) within ten minutes of the last, all go into one Event; and each
- * object may have 25 writes at once, then one each five minutes. Pure; memory is bounded.
+ * object may have 25 writes at once, then one each five minutes. Beyond that each namespace may have 20,000 writes at once, then one a second.
+ * Pure; memory is bounded.
  */
 export class EventCorrelator {
   readonly #similar = new RecentMap<string, Similar>(maxRemembered); // object, type, reason -> messages seen
   readonly #observed = new RecentMap<string, Observed>(maxRemembered); // object, type, reason, message -> its Event
-  readonly #writes = new RecentMap<string, Tokens>(maxRemembered); // object -> writes left
+  readonly #ofObject = new RecentMap<string, Tokens>(maxRemembered); // object -> writes left
+  readonly #ofNamespace = new RecentMap<string, Tokens>(maxRemembered); // namespace -> writes left
   #names = 0;
 
-  /** @returns what to write, or undefined when the object has had its share */
+  /** @returns what to write, or undefined when the object or its namespace has had its share */
   correlate(occurrence: Occurrence): CorrelatedEvent | undefined {
     const { about, type, reason, date } = occurrence;
     const object = join(about.apiVersion, about.kind, about.namespace, about.name, about.uid);
@@ -68,7 +72,10 @@ export class EventCorrelator {
       first: before?.first ?? date,
     };
     this.#observed.set(identity, now);
-    return this.#mayWrite(object, occurrence.at) ? { about, type, reason, message, last: date, ...now } : undefined;
+    const mayWrite =
+      takeOne(this.#ofObject, object, ofObject, occurrence.at) &&
+      takeOne(this.#ofNamespace, about.namespace, ofNamespace, occurrence.at);
+    return mayWrite ? { about, type, reason, message, last: date, ...now } : undefined;
   }
 
   #isCombined(key: string, { message, at }: Occurrence): boolean {
@@ -86,12 +93,6 @@ export class EventCorrelator {
     return true;
   }
 
-  #mayWrite(object: string, now: Millis): boolean {
-    const left = this.#writes.get(object) ?? new Tokens(writes, now);
-    this.#writes.set(object, left);
-    return left.take(now);
-  }
-
   /**
    * A name like client-go's: the object's name and the time in nanoseconds, here with a number in place of the part below a
    * millisecond.
@@ -100,6 +101,12 @@ export class EventCorrelator {
     this.#names = (this.#names + 1) % 1_000_000;
     return `${about.name}.${(BigInt(date.getTime()) * 1_000_000n + BigInt(this.#names)).toString(16)}`;
   }
+}
+
+function takeOne(all: RecentMap<string, Tokens>, key: string, allowance: Allowance, now: Millis): boolean {
+  const left = all.get(key) ?? new Tokens(allowance, now);
+  all.set(key, left);
+  return left.take(now);
 }
 
 function join(...parts: string[]): string {

@@ -144,11 +144,36 @@ test(
 
 test("without a server the queue stays bounded, and recording neither waits nor throws", limit, async () => {
   await using s = await Scene.open();
-  for (let index = 0; index < 20_100; index++) s.recorder.record(about(`s${index}`), "Normal", "ConfigLoaded", "m");
+  for (let index = 0; index < 20_100; index++)
+    s.recorder.record(about(`s${index}`, `team-${index % 2}`), "Normal", "ConfigLoaded", "m");
   assert.deepEqual(s.log.lines, ["warn events are dropped"]);
   await until(() => s.api.waiting === 8);
   s.recorder[Symbol.asyncDispose]();
 });
+
+test(
+  "of a tenant whose Services come and go in a loop some events are written, and those of other namespaces come between them",
+  limit,
+  async () => {
+    await using s = await Scene.open();
+    for (let loop = 0; loop < 30; loop++)
+      for (let index = 0; index < 1_000; index++) {
+        const service = { ...about(`s${index}`, "tenant"), uid: `${loop} ${index}` };
+        s.recorder.record(service, "Normal", "IPAllocated", "m");
+      }
+    const others = Array.from({ length: 20 }, (_, index) => `team-${index}`);
+    for (const namespace of others) s.recorder.record(about(`web-of-${namespace}`, namespace), "Normal", "IPAllocated", "m");
+    assert.deepEqual(s.log.lines, ["warn events are dropped"], "of the tenant");
+    const written = new Set<string>();
+    for (let taken = 0; taken < 50; taken++) {
+      const request = await s.api.next();
+      written.add(request.path.split("/")[4] ?? "");
+      request.reply(201, {});
+    }
+    assert.deepEqual([...written].sort(), [...others, "tenant"].sort());
+    s.recorder[Symbol.asyncDispose]();
+  },
+);
 
 test("at the end what waits is written, for two seconds at most", limit, async () => {
   await using s = await Scene.open();

@@ -66,14 +66,14 @@ const flushMs: Millis = 2_000;
 
 /**
  * Writes core/v1 Events in the background: nobody waits for them, they give way to all other calls, and when the API is away for
- * long or the queue is full they are dropped, which the log says once. Events of one object keep their order; events of
- * different objects need no order.
+ * long or too many wait they are dropped, which the log says once: of the namespace with most of them. Namespaces take turns. Events of
+ * one object keep their order; events of different objects need no order.
  */
 export class EventRecorder implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #options: EventRecorderOptions;
   readonly #correlator = new EventCorrelator();
-  readonly #queue = new Queue<CorrelatedEvent>();
+  readonly #queues = new Map<string, Queue<CorrelatedEvent>>(); // namespace -> its events that wait; the first is next
   readonly #behind = new Map<string, Queue<CorrelatedEvent>>(); // object of which one is being written -> those that are to follow it
   #waiting = 0;
   #writers = 0;
@@ -93,9 +93,7 @@ export class EventRecorder implements AsyncDisposable {
     const { clock } = this.#options;
     const shown = upTo(escapeControls(upTo(message, maxMessageLength)), maxMessageLength);
     const event = this.#correlator.correlate({ about, type, reason, message: shown, at: clock.now(), date: wallClock() });
-    if (event === undefined) return;
-    if (this.#waiting < maxWaiting) this.#enqueue(event);
-    else this.#drop(`${maxWaiting} events are waiting`);
+    if (event !== undefined) this.#enqueue(event);
   }
 
   /** Writes what waits, for at most 2 s. */
@@ -109,14 +107,35 @@ export class EventRecorder implements AsyncDisposable {
   }
 
   #enqueue(event: CorrelatedEvent): void {
-    this.#waiting++;
-    this.#queue.push(event);
+    const { namespace } = event.about;
+    const queue = this.#queues.get(namespace) ?? new Queue();
+    this.#queues.set(namespace, queue);
+    queue.push(event);
+    if (++this.#waiting > maxWaiting) this.#dropOfLongest();
     if (this.#writers < writesAtOnce) void this.#writeWaiting();
+  }
+
+  #dropOfLongest(): void {
+    const longest = this.#queues.values().reduce((a, b) => (a.size >= b.size ? a : b));
+    longest.shift();
+    this.#waiting--;
+    this.#drop(`${maxWaiting} events are waiting`);
+  }
+
+  /** The next event of the namespace whose turn it is. */
+  #next(): CorrelatedEvent | undefined {
+    for (const [namespace, queue] of this.#queues) {
+      this.#queues.delete(namespace);
+      const event = queue.shift();
+      if (queue.size > 0) this.#queues.set(namespace, queue); // Behind the others.
+      if (event !== undefined) return event;
+    }
+    return undefined;
   }
 
   async #writeWaiting(): Promise<void> {
     this.#writers++;
-    for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
+    for (let event = this.#next(); event !== undefined; event = this.#next()) {
       const { uid } = event.about;
       const behind = this.#behind.get(uid);
       if (behind === undefined) await this.#writeAllOf(uid, event);
