@@ -18,6 +18,8 @@ class Harness implements AsyncDisposable {
   readonly network = new FakeNetwork(this.clock);
   readonly workers: FakeWorker[] = [];
   readonly log: string[] = [];
+  /** Threads that are made from now on load until `FakeWorker.load`. */
+  isLoadingSlow = false;
   readonly #threads = new AsyncDisposableStack();
 
   thread(name: string): MemberlistThread {
@@ -65,13 +67,24 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
 }
 
+/** A thread. What it is sent while it loads waits. */
 class FakeWorker extends EventEmitter implements RingWorker {
-  readonly #member: ThreadMember;
+  readonly #start: WorkerStart;
+  readonly #harness: Harness;
+  readonly #early: Command[] = [];
+  #member: ThreadMember | undefined;
   #ended = false;
 
-  constructor(start: WorkerStart, { clock, network }: Harness) {
+  constructor(start: WorkerStart, harness: Harness) {
     super();
-    this.#member = new ThreadMember(start, {
+    this.#start = start;
+    this.#harness = harness;
+    if (!harness.isLoadingSlow) this.load();
+  }
+
+  load(): void {
+    const { clock, network } = this.#harness;
+    this.#member = new ThreadMember(this.#start, {
       post: (report: Report) => {
         const received: Report = structuredClone(report);
         setImmediate(() => this.#ended || this.emit("message", received));
@@ -80,21 +93,24 @@ class FakeWorker extends EventEmitter implements RingWorker {
       random: seededRandom(2),
       openTransport: network.open,
     });
+    for (const command of this.#early.splice(0)) this.postMessage(command);
   }
 
   postMessage(command: Command): void {
     const received = structuredClone(command);
-    setImmediate(() => this.#ended || this.#member.receive(received));
+    if (this.#member === undefined) this.#early.push(received);
+    else setImmediate(() => this.#ended || this.#member?.receive(received));
   }
 
   async terminate(): Promise<void> {
+    assert.ok(this.#member, "a thread that loads native code takes the process with it");
     await this.end();
   }
 
   /** Acts like the death of the thread: its sockets are closed, and nothing of it runs any more. */
   async end(cause?: Error): Promise<void> {
     this.#ended = true;
-    await this.#member[Symbol.asyncDispose]();
+    await this.#member?.[Symbol.asyncDispose]();
     if (cause !== undefined) this.emit("error", cause);
     this.emit("exit", 1);
   }
@@ -265,6 +281,42 @@ test("a member whose node has another address goes on there, and is with the oth
   );
   assert.deepEqual(names(a), ["a", "b"]);
   assert.ok(!harness.log.some((line) => line.startsWith("a error")), harness.log.join("\n"));
+});
+
+test("a node whose address changes again while the next thread loads is with the others at its last address", async () => {
+  await using harness = new Harness();
+  const [a, b] = [await harness.started("a"), await harness.started("b")];
+  await b.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  harness.isLoadingSlow = true;
+  a.move("192.0.2.50");
+  await harness.pass(100);
+  a.move("192.0.2.51");
+  a.move("192.0.2.52");
+  harness.isLoadingSlow = false;
+  await harness.pass(100);
+  harness.workers.at(-1)?.load();
+  await harness.pass(5000);
+  assert.equal(a.local.address, "192.0.2.52");
+  assert.deepEqual(
+    [names(a), names(b)],
+    [
+      ["a", "b"],
+      ["a", "b"],
+    ],
+  );
+  assert.equal(harness.workers.length, 4);
+});
+
+test("a thread that loads is waited for at the end", async () => {
+  await using harness = new Harness();
+  harness.isLoadingSlow = true;
+  const a = harness.thread("a");
+  const starting = a.start();
+  const ended = a[Symbol.asyncDispose]();
+  await harness.pass(100);
+  harness.workers[0]?.load();
+  await Promise.all([ended, assert.rejects(starting)]);
 });
 
 test("when the thread dies, who waits for it gets an answer", async () => {

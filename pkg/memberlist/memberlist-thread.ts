@@ -72,6 +72,10 @@ export class MemberlistThread implements AsyncDisposable {
   #timing: TimingName;
   #problem: string | undefined = "it is not on the network yet";
   #disposed = false;
+  /** The thread that runs now has loaded its code. */
+  #isLoaded = false;
+  /** It is to end, and has been told to if it has loaded. */
+  #isEnding = false;
 
   constructor(options: MemberlistThreadOptions) {
     this.#options = options;
@@ -132,7 +136,7 @@ export class MemberlistThread implements AsyncDisposable {
     this.#bind = { ...this.#bind, address };
     if (this.#supervisor.thread === undefined) return;
     this.#supervisor.replace();
-    void this.#supervisor.thread.terminate();
+    this.#endThread();
   }
 
   /** All members that are alive or suspect, this one included until it leaves. */
@@ -222,9 +226,15 @@ export class MemberlistThread implements AsyncDisposable {
     this.#disposed = true;
     this.#rejoin[Symbol.dispose]();
     const stopped = this.#supervisor.stop();
-    void this.#supervisor.thread?.terminate();
+    this.#endThread();
     await stopped;
     this.#abandonRequests();
+  }
+
+  /** A thread that still loads goes on until it has: the process ends where a thread is terminated while koffi declares functions in it. */
+  #endThread(): void {
+    if (this.#isLoaded && !this.#isEnding) void this.#supervisor.thread?.terminate();
+    this.#isEnding = true;
   }
 
   #spawn(): RingWorker {
@@ -239,6 +249,8 @@ export class MemberlistThread implements AsyncDisposable {
       entries: [...this.#entries].map(([key, value]) => ({ key, value })),
       counters: this.#counters.memory,
     });
+    this.#isLoaded = false;
+    this.#isEnding = false;
     worker.on("message", (report) => this.#take(report));
     this.#abandonRequests();
     this.#lossy.clear();
@@ -308,6 +320,10 @@ export class MemberlistThread implements AsyncDisposable {
 
   #take(report: Report): void {
     switch (report.type) {
+      case "loaded":
+        this.#isLoaded = true;
+        if (this.#isEnding) void this.#supervisor.thread?.terminate();
+        break;
       case "member":
         this.#memberChanged(report.change, report.member);
         this.#emit(report);

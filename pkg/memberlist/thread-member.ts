@@ -33,6 +33,7 @@ export class ThreadMember implements AsyncDisposable {
   #countedAt: Millis = -Infinity;
 
   constructor(start: WorkerStart, { post, clock, random, openTransport }: ThreadMemberOptions) {
+    post({ type: "loaded" });
     this.#post = post;
     this.#clock = clock;
     this.#counters = new SharedCounters(start.counters);

@@ -34,6 +34,8 @@ export type Command =
 
 /** From the ring's thread to the main thread, in the order in which things happened. */
 export type Report =
+  /** The first one: all code of the thread is loaded. */
+  | { readonly type: "loaded" }
   | {
       readonly type: "started";
       readonly request: number;

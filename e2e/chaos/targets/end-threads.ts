@@ -6,7 +6,10 @@ import type { Worker } from "node:worker_threads";
 
 const running: Worker[] = []; // The one that has run for longest comes first.
 process.on("worker", (worker) => {
-  running.push(worker);
-  worker.once("exit", () => running.splice(running.indexOf(worker), 1));
+  // Not before it says something: a thread that still loads native code takes the process with it, and nothing of ours ends one then.
+  worker.once("message", () => running.push(worker));
+  worker.once("exit", () => {
+    if (running.includes(worker)) running.splice(running.indexOf(worker), 1);
+  });
 });
 process.on("SIGUSR2", () => void running[0]?.terminate());
