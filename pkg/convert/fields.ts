@@ -5,7 +5,7 @@ import type { SourceText } from "./report.ts";
 /** The part of OpenAPI 3 that the schemas of custom resources here use. */
 export interface Schema {
   readonly type: "object" | "array" | "string" | "integer" | "boolean";
-  readonly properties?: Readonly<Record<string, Schema>>; // field -> its schema
+  readonly properties?: Properties;
   readonly required?: readonly string[];
   /** Schema of each value of an object without `properties`. */
   readonly additionalProperties?: Schema;
@@ -14,8 +14,53 @@ export interface Schema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
-  readonly maxItems?: number;
 }
+
+type Properties = Readonly<Record<string, Schema>>; // field -> its schema
+
+export const text = { type: "string" } as const;
+export const flag = { type: "boolean" } as const;
+export const textMap = { type: "object", additionalProperties: text } as const;
+
+export function oneOf<const Words extends readonly string[]>(...words: Words) {
+  return { type: "string", enum: words } as const;
+}
+
+export function integer(minimum = -Infinity, maximum = Infinity) {
+  return { type: "integer", minimum, maximum } as const;
+}
+
+export function array<const Items extends Schema>(items: Items) {
+  return { type: "array", items } as const;
+}
+
+export function object<const Fields extends Properties, const Required extends readonly string[]>(
+  properties: Fields,
+  ...required: Required
+) {
+  return { type: "object", properties, required } as const;
+}
+
+/** The type of values that fit a schema. */
+export type Fitting<S> = S extends { readonly enum: readonly (infer Word)[] }
+  ? Word
+  : S extends { readonly type: "string" }
+    ? string
+    : S extends { readonly type: "integer" }
+      ? number
+      : S extends { readonly type: "boolean" }
+        ? boolean
+        : S extends { readonly items: infer Item }
+          ? readonly Fitting<Item>[]
+          : S extends { readonly properties: infer Fields }
+            ? { readonly [Name in keyof Fields]?: Fitting<Fields[Name]> } & RequiredOf<S, Fields>
+            : S extends { readonly additionalProperties: infer Value }
+              ? Readonly<Record<string, Fitting<Value>>>
+              : never;
+
+type RequiredOf<S, Fields> = S extends { readonly required: readonly (infer Name)[] }
+  ? { readonly [Each in Name & keyof Fields]: Fitting<Fields[Each]> }
+  : unknown;
 
 type Step = string | number;
 type Path = readonly Step[];
@@ -43,8 +88,7 @@ export function readValue(node: YamlNode, schema: Schema, path: Path, reading: R
       return node.kind === "mapping" ? readObject(node, schema, path, reading) : refuse("a mapping");
     case "array": {
       if (node.kind !== "list") return refuse("a list");
-      const { items, maxItems = Infinity } = schema;
-      if (node.items.length > maxItems) return refuse(`a list of at most ${maxItems}`);
+      const { items } = schema;
       if (items === undefined) return [];
       return node.items
         .map((item, index) => readValue(item, items, [...path, index], reading))

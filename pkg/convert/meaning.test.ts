@@ -4,16 +4,16 @@ import fc from "fast-check";
 import { dump, loadAll } from "js-yaml";
 import { type BgpAdvertisement, type Config, formatCommunity, matchesSelector, type Pool, readInput } from "#pkg/config";
 import { convert } from "./index.ts";
-import type { BgpSpec, L2Spec, PoolSpec } from "./metallb/schemas.ts";
+import type { Spec, schemas } from "./metallb/schemas.ts";
 import { anyMatches, type Selector } from "./selectors.ts";
 
 // A conversion must not change the announcements of peers and nodes that a configuration in either form leads to.
 
 type Labels = Readonly<Record<string, string>>;
-interface Resource<T> {
+interface Resource<Kind extends keyof typeof schemas> {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly labels?: Labels };
-  readonly spec: Partial<T>;
+  readonly spec: Spec<Kind>;
 }
 
 const options = { namespace: undefined, prefer: undefined };
@@ -40,7 +40,11 @@ function configOf(text: string): Config {
 }
 
 /** peer, family and length -> the route's attributes, on a node with these labels; MetalLB unites all advertisements that apply. */
-function toldByMetallb(objects: readonly Resource<BgpSpec>[], pool: Resource<PoolSpec>, labels: Labels): Map<string, string> {
+function toldByMetallb(
+  objects: readonly Resource<"BGPAdvertisement">[],
+  pool: Resource<"IPAddressPool">,
+  labels: Labels,
+): Map<string, string> {
   const told = new Map<string, { communities: Set<string>; localPref: number }>();
   const families = familiesOf(pool.spec.addresses ?? []);
   for (const { kind, spec } of objects) {
@@ -84,7 +88,7 @@ function familiesOf(addresses: readonly string[]): Set<"IPv4" | "IPv6"> {
   return new Set(addresses.map((text) => (text.includes(":") ? "IPv6" : "IPv4")));
 }
 
-function isFor(spec: Partial<L2Spec | BgpSpec>, { metadata }: Resource<PoolSpec>): boolean {
+function isFor(spec: Spec<"L2Advertisement" | "BGPAdvertisement">, { metadata }: Resource<"IPAddressPool">): boolean {
   const { ipAddressPools = [], ipAddressPoolSelectors = [] } = spec;
   if (ipAddressPools.length === 0 && ipAddressPoolSelectors.length === 0) return true;
   return ipAddressPools.includes(metadata.name) || anyMatches(ipAddressPoolSelectors, metadata.labels ?? {});
@@ -159,7 +163,7 @@ test("peers are told by the ConfigMap what MetalLB's BGPAdvertisements together 
       for (const labels of nodes)
         assert.deepEqual(
           sorted(toldByConfig(config.pools[0], labels)),
-          sorted(toldByMetallb(advertisements as Resource<BgpSpec>[], pool as Resource<PoolSpec>, labels)),
+          sorted(toldByMetallb(advertisements as Resource<"BGPAdvertisement">[], pool as Resource<"IPAddressPool">, labels)),
           JSON.stringify(labels),
         );
     }),
@@ -189,11 +193,11 @@ test("peers are told by BGPAdvertisements what the last entry of the ConfigMap t
         const pool = { name: "main", protocol: "bgp", addresses, "bgp-advertisements": entries };
         const text = dump({ peers: listed, "address-pools": [pool] }, { noRefs: true });
         if (readInput(text).config === undefined) return; // The same advertisement twice.
-        const objects = loadAll(converted(text)) as Resource<object>[];
-        const made = objects.find(({ kind }) => kind === "IPAddressPool") as Resource<PoolSpec>;
+        const objects = loadAll(converted(text)) as Resource<"IPAddressPool" | "BGPAdvertisement">[];
+        const made = objects.find(({ kind }) => kind === "IPAddressPool") as Resource<"IPAddressPool">;
         for (const labels of nodes)
           assert.deepEqual(
-            sorted(toldByMetallb(objects as Resource<BgpSpec>[], made, labels)),
+            sorted(toldByMetallb(objects as Resource<"BGPAdvertisement">[], made, labels)),
             sorted(toldByConfig(configOf(text).pools[0], labels)),
             JSON.stringify(labels),
           );

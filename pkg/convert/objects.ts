@@ -1,6 +1,6 @@
 import { parseManifest, textAt, type YamlMapping, type YamlNode } from "#pkg/config";
 import { list, quote } from "#pkg/text";
-import { readValue, type Schema } from "./fields.ts";
+import { type Fitting, object, readValue, type Schema, text, textMap } from "./fields.ts";
 import type { Report, SourceText } from "./report.ts";
 
 /** One object of a manifest. */
@@ -22,12 +22,10 @@ export function title({ kind, name }: Pick<ManifestObject, "kind" | "name">): st
   return `${kind} ${quote(name)}`;
 }
 
-const texts: Schema = { type: "object", additionalProperties: { type: "string" } };
-const metadataSchema: Schema = {
-  type: "object",
-  required: ["name"],
-  properties: { name: { type: "string", minLength: 1 }, namespace: { type: "string" }, labels: texts, annotations: texts },
-};
+const metadataSchema = object(
+  { name: { ...text, minLength: 1 }, namespace: text, labels: textMap, annotations: textMap },
+  "name",
+);
 
 /** Every object of the sources, in order; Lists are followed. An object without a kind is refused. */
 export function readObjects(sources: readonly SourceText[]): ManifestObject[] {
@@ -77,14 +75,15 @@ function objectIn(
 }
 
 /** The object's `spec`, as the schema says. Fields that the schema does not have are losses. */
-export function readSpec<T>(object: ManifestObject, schema: Schema, report: Report): Partial<T> {
-  const spec = object.node.entries.get("spec")?.value;
+export function readSpec<S extends Schema>(of: ManifestObject, schema: S, report: Report): Partial<Fitting<S>> {
+  const { node, source } = of;
+  const spec = node.entries.get("spec")?.value;
   if (spec === undefined) {
-    if (schema.required !== undefined) object.source.problems.errorAt(object.node.offset, ["spec"], "required, but missing");
+    if (schema.required?.length) source.problems.errorAt(node.offset, ["spec"], "required, but missing");
     return {};
   }
-  const unknown = (path: readonly (string | number)[]) => report.lose(title(object), `${path.join(".")} is not known here`);
-  return (readValue(spec, schema, ["spec"], { source: object.source, unknown }) ?? {}) as Partial<T>;
+  const unknown = (path: readonly (string | number)[]) => report.lose(title(of), `${path.join(".")} is not known here`);
+  return (readValue(spec, schema, ["spec"], { source, unknown }) ?? {}) as Partial<Fitting<S>>;
 }
 
 /** Refuses the object's field, with its place. */

@@ -1,98 +1,50 @@
 import { isLinkLocal, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { Schema } from "./fields.ts";
+import { array, type Fitting, flag, integer, object, oneOf, text, textMap } from "./fields.ts";
 import { type ManifestObject, readSpec, refuse, title } from "./objects.ts";
 import type { Report } from "./report.ts";
-import { labelSelector, nodesOf, type Selector, toConfigSelectors } from "./selectors.ts";
+import { labelSelector, nodesOf, toConfigSelectors } from "./selectors.ts";
 
-const text: Schema = { type: "string" };
-const flag: Schema = { type: "boolean" };
-const number: Schema = { type: "integer", minimum: 0, maximum: 4294967295 };
-const config = (properties: Readonly<Record<string, Schema>>): Schema => ({
-  type: "object",
-  properties: { config: { type: "object", properties } },
-});
-
-interface EipSpec {
-  readonly address: string;
-  readonly protocol: "bgp" | "layer2" | "vip";
-  readonly interface: string;
-  readonly disable: boolean;
-  readonly priority: number;
-  readonly namespaces: readonly string[];
-  readonly namespaceSelector: Readonly<Record<string, string>>;
-}
+const number = integer(0, 4294967295);
+const port = integer(0, 65535);
 
 /** Eip of `network.kubesphere.io/v1alpha2`. */
-const eip: Schema = {
-  type: "object",
-  required: ["address"],
-  properties: {
+const eip = object(
+  {
     address: text,
-    protocol: { type: "string", enum: ["bgp", "layer2", "vip"] },
+    protocol: oneOf("bgp", "layer2", "vip"),
     interface: text,
     disable: flag,
-    priority: { type: "integer" },
-    namespaces: { type: "array", items: text },
-    namespaceSelector: { type: "object", additionalProperties: text },
+    priority: integer(),
+    namespaces: array(text),
+    namespaceSelector: textMap,
     usingKnownIPs: flag,
   },
-};
-
-interface PeerSpec {
-  readonly conf: {
-    readonly peerAs?: number;
-    readonly localAs?: number;
-    readonly neighborAddress?: string;
-    readonly neighborInterface?: string;
-    readonly authPassword?: string;
-    readonly adminDown?: boolean;
-    readonly vrf?: string;
-    readonly description?: string;
-  };
-  readonly timers: {
-    readonly config?: { readonly holdTime?: string; readonly keepaliveInterval?: string; readonly connectRetry?: string };
-  };
-  readonly transport: { readonly passiveMode?: boolean; readonly remotePort?: number; readonly localAddress?: string };
-  readonly ebgpMultihop: { readonly enabled?: boolean; readonly multihopTtl?: number };
-  readonly gracefulRestart: { readonly enabled?: boolean; readonly restartTime?: number };
-  readonly afiSafis: readonly { readonly config?: { readonly family?: { readonly afi?: string } } }[];
-  readonly nodeSelector: Selector;
-}
+  "address",
+);
 
 /** BgpPeer: GoBGP's own form. Fields that are not here are reported as lost. */
-const bgpPeer: Schema = {
-  type: "object",
-  properties: {
-    conf: {
-      type: "object",
-      properties: {
-        peerAs: number,
-        localAs: number,
-        neighborAddress: text,
-        neighborInterface: text,
-        authPassword: text,
-        adminDown: flag,
-        vrf: text,
-        description: text,
-      },
-    },
-    timers: config({ holdTime: text, keepaliveInterval: text, connectRetry: text }),
-    transport: {
-      type: "object",
-      properties: { passiveMode: flag, remotePort: { ...number, maximum: 65535 }, localAddress: text },
-    },
-    ebgpMultihop: { type: "object", properties: { enabled: flag, multihopTtl: { ...number, maximum: 255 } } },
-    gracefulRestart: { type: "object", properties: { enabled: flag, restartTime: number } },
-    afiSafis: {
-      type: "array",
-      items: config({ family: { type: "object", properties: { afi: text, safi: text } }, enabled: flag }),
-    },
-    nodeSelector: labelSelector,
-  },
-};
+const bgpPeer = object({
+  conf: object({
+    peerAs: number,
+    localAs: number,
+    neighborAddress: text,
+    neighborInterface: text,
+    authPassword: text,
+    adminDown: flag,
+    vrf: text,
+    description: text,
+  }),
+  timers: object({ config: object({ holdTime: text, keepaliveInterval: text, connectRetry: text }) }),
+  transport: object({ passiveMode: flag, remotePort: port, localAddress: text }),
+  ebgpMultihop: object({ enabled: flag, multihopTtl: integer(0, 255) }),
+  gracefulRestart: object({ enabled: flag, restartTime: number }),
+  afiSafis: array(object({ config: object({ family: object({ afi: text, safi: text }), enabled: flag }) })),
+  nodeSelector: labelSelector,
+});
+type PeerSpec = Fitting<typeof bgpPeer>;
 
-const bgpConf: Schema = { type: "object", properties: { as: number, routerId: text, listenPort: { ...number, maximum: 65535 } } };
+const bgpConf = object({ as: number, routerId: text, listenPort: port });
 
 const effectiveConf = "default";
 const defaultEip = "eip.openelb.kubesphere.io/is-default-eip";
@@ -102,10 +54,7 @@ export function fromOpenelb(objects: readonly ManifestObject[], report: Report):
   const of = (kind: string) => objects.filter((object) => object.kind === kind);
   for (const object of objects)
     if (!["Eip", "BgpPeer", "BgpConf"].includes(object.kind)) report.lose(title(object), "this kind is not known here");
-  const confs = of("BgpConf").map((object) => ({
-    object,
-    spec: readSpec<{ as: number; routerId: string; listenPort: number }>(object, bgpConf, report),
-  }));
+  const confs = of("BgpConf").map((object) => ({ object, spec: readSpec(object, bgpConf, report) }));
   for (const { object } of confs)
     if (object.name !== effectiveConf)
       report.note(`${title(object)}: OpenELB reads the one that is named "${effectiveConf}" alone.`);
@@ -116,7 +65,7 @@ export function fromOpenelb(objects: readonly ManifestObject[], report: Report):
     );
   const peers = of("BgpPeer").flatMap((object) => peer(object, conf ?? {}, report));
   const pools = of("Eip")
-    .map((object) => ({ object, spec: readSpec<EipSpec>(object, eip, report) }))
+    .map((object) => ({ object, spec: readSpec(object, eip, report) }))
     .sort((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0) || (a.object.name < b.object.name ? -1 : 1))
     .map(({ object, spec }) => pool(object, spec, report));
   if (pools.length > 0)
@@ -126,7 +75,7 @@ export function fromOpenelb(objects: readonly ManifestObject[], report: Report):
   return { ...(peers.length > 0 && { peers }), ...(pools.length > 0 && { "address-pools": pools }) };
 }
 
-function pool(object: ManifestObject, spec: Partial<EipSpec>, report: Report): object {
+function pool(object: ManifestObject, spec: Partial<Fitting<typeof eip>>, report: Report): object {
   const what = title(object);
   const { namespaces = [], namespaceSelector = {}, protocol = "bgp", disable = false } = spec;
   const isBound = namespaces.length > 0 || Object.keys(namespaceSelector).length > 0;
@@ -143,17 +92,12 @@ function pool(object: ManifestObject, spec: Partial<EipSpec>, report: Report): o
     protocol: protocol === "bgp" ? "bgp" : "layer2",
     addresses: [spec.address ?? ""],
     ...(!isDefault && { "auto-assign": false }),
-    ...(protocol !== "bgp" && interfacesOf(spec.interface)),
+    ...(protocol !== "bgp" && spec.interface && { interfaces: [spec.interface] }),
   };
 }
 
-function interfacesOf(name: string | undefined): object {
-  if (!name) return {};
-  return { interfaces: [name] };
-}
-
 function peer(object: ManifestObject, conf: { readonly as?: number; readonly routerId?: string }, report: Report): object[] {
-  const spec = readSpec<PeerSpec>(object, bgpPeer, report);
+  const spec = readSpec(object, bgpPeer, report);
   const what = title(object);
   const { peerAs, localAs = conf.as, neighborAddress = "", neighborInterface, authPassword, adminDown, vrf } = spec.conf ?? {};
   const address = parseAddress(neighborAddress);

@@ -1,60 +1,41 @@
 import { AddressRange, parsePrefix, parseRange } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { Schema } from "./fields.ts";
+import { array, type Fitting, flag, object, text, textMap } from "./fields.ts";
 import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "./objects.ts";
 import type { Report } from "./report.ts";
 
-const text: Schema = { type: "string" };
-const flag: Schema = { type: "boolean" };
-
-interface Range {
-  readonly pool?: string;
-  readonly subnet?: string;
-  readonly aggregation?: string;
-}
-
-interface Ranges extends Range {
-  readonly v4pool?: Range;
-  readonly v6pool?: Range;
-  readonly v4pools?: readonly Range[];
-  readonly v6pools?: readonly Range[];
-  readonly multiPool?: boolean;
-  readonly balancePools?: boolean;
-}
-
-const range: Schema = { type: "object", properties: { pool: text, subnet: text, aggregation: text } };
-const ranges: Schema = {
-  type: "object",
-  properties: {
-    ...range.properties,
-    v4pool: range,
-    v6pool: range,
-    v4pools: { type: "array", items: range },
-    v6pools: { type: "array", items: range },
-    multiPool: flag,
-    balancePools: flag,
-    skipIPv6DAD: flag,
-  },
-};
-const anything: Schema = { type: "object", additionalProperties: text };
-
-interface GroupSpec {
-  readonly local: Ranges;
-  readonly remote: Ranges;
-  readonly external: object;
-  readonly netbox: { readonly url?: string; readonly tenant?: string; readonly aggregation?: string };
-}
+const rangeFields = { pool: text, subnet: text, aggregation: text } as const;
+const range = object(rangeFields);
+const ranges = object({
+  ...rangeFields,
+  v4pool: range,
+  v6pool: range,
+  v4pools: array(range),
+  v6pools: array(range),
+  multiPool: flag,
+  balancePools: flag,
+  skipIPv6DAD: flag,
+});
+type Range = Fitting<typeof range>;
 
 /** ServiceGroup of `purelb.io`, v1 and v2. */
-const serviceGroup: Schema = {
-  type: "object",
-  properties: {
-    local: ranges,
-    remote: ranges,
-    external: anything,
-    netbox: { type: "object", properties: { url: text, tenant: text, aggregation: text } },
-  },
-};
+const serviceGroup = object({
+  local: ranges,
+  remote: ranges,
+  external: textMap,
+  netbox: object({ url: text, tenant: text, aggregation: text }),
+});
+type GroupSpec = Fitting<typeof serviceGroup>;
+
+const nodeAgent = object({
+  local: object({
+    dummyInterface: text,
+    extlbint: text,
+    localInterface: text,
+    localint: text,
+    interfaces: array(text),
+  }),
+});
 
 /** The pools that PureLB's ServiceGroups make, in the ConfigMap's grammar. */
 export function fromPurelb(all: readonly ManifestObject[], namespace: string | undefined, report: Report): object {
@@ -80,32 +61,6 @@ export function fromPurelb(all: readonly ManifestObject[], namespace: string | u
   return pools.length > 0 ? { "address-pools": pools } : {};
 }
 
-interface AgentSpec {
-  readonly local: {
-    readonly dummyInterface?: string;
-    readonly extlbint?: string;
-    readonly localInterface?: string;
-    readonly localint?: string;
-    readonly interfaces?: readonly string[];
-  };
-}
-
-const nodeAgent: Schema = {
-  type: "object",
-  properties: {
-    local: {
-      type: "object",
-      properties: {
-        dummyInterface: text,
-        extlbint: text,
-        localInterface: text,
-        localint: text,
-        interfaces: { type: "array", items: text },
-      },
-    },
-  },
-};
-
 /** Settings of agents about interfaces, as fields of pools. */
 interface AgentInterfaces {
   /** For addresses on NICs; empty where the subnet alone decides. */
@@ -115,7 +70,7 @@ interface AgentInterfaces {
 }
 
 function agentInterfaces(agents: readonly ManifestObject[], report: Report): AgentInterfaces {
-  const specs = agents.map((object) => ({ object, local: readSpec<AgentSpec>(object, nodeAgent, report).local ?? {} }));
+  const specs = agents.map((object) => ({ object, local: readSpec(object, nodeAgent, report).local ?? {} }));
   const first = (what: string, names: readonly string[]): string | undefined => {
     const [name, ...others] = new Set(names);
     if (others.length > 0) report.lose("LBNodeAgents", `name ${others.length + 1} ${what}: pools have ${quote(name ?? "")} here`);
@@ -142,7 +97,7 @@ function agentInterfaces(agents: readonly ManifestObject[], report: Report): Age
 }
 
 function pool(object: ManifestObject, { nics, dummy }: AgentInterfaces, report: Report): { readonly name: string }[] {
-  const spec = readSpec<GroupSpec>(object, serviceGroup, report);
+  const spec = readSpec(object, serviceGroup, report);
   const what = title(object);
   const placing = (of: "local" | "remote" | "netbox", ranges: readonly Range[]) => {
     // The agents of v1 put each address where it belongs by its subnet; since v2 a group says it.
@@ -166,7 +121,7 @@ function pool(object: ManifestObject, { nics, dummy }: AgentInterfaces, report: 
   if (kind === "netbox") return [{ ...ofNetbox(object, spec.netbox ?? {}, report), ...placing("netbox", [spec.netbox ?? {}]) }];
   const given = spec[kind] ?? {};
   if (given.balancePools) report.lose(what, `spec.${kind}.balancePools: the lowest free address is taken here`);
-  const every = [given, ...listed(given.v4pool), ...listed(given.v6pool), ...(given.v4pools ?? []), ...(given.v6pools ?? [])];
+  const every = [given, given.v4pool ?? [], given.v6pool ?? [], given.v4pools ?? [], given.v6pools ?? []].flat();
   const those = every.filter(({ pool }) => pool !== undefined);
   if (those.length === 0) refuse(object, ["spec", kind], "has no pool of addresses");
   return parts(object.name, those, given.multiPool === true, report).map(({ name, ranges }) => ({
@@ -201,7 +156,7 @@ function parts(name: string, all: readonly Range[], isMulti: boolean, report: Re
 const unknownAddresses = "192.0.2.0/32";
 
 /** PureLB takes any address that NetBox has reserved for the tenant; here a pool has addresses, of a prefix or range in NetBox. */
-function ofNetbox({ name }: ManifestObject, { url, tenant }: GroupSpec["netbox"], report: Report) {
+function ofNetbox({ name }: ManifestObject, { url, tenant }: NonNullable<GroupSpec["netbox"]>, report: Report) {
   const what = `ServiceGroup ${quote(name)}`;
   report.lose(
     what,
@@ -219,10 +174,6 @@ function ofNetbox({ name }: ManifestObject, { url, tenant }: GroupSpec["netbox"]
     ...(name !== "default" && { "auto-assign": false }),
     netbox: { url, "token-secret": { name: "netbox" }, tags: ["purelb"], ...(tenant && { tenant }), mode: "allocate" },
   };
-}
-
-function listed(one: Range | undefined): Range[] {
-  return one === undefined ? [] : [one];
 }
 
 /** The prefix length of each address on the dummy interface, and so of its route: `/24`, or by default that of the subnet. */

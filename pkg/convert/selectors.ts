@@ -1,39 +1,16 @@
 import { type LabelSelector, matchesSelector } from "#pkg/config";
-import type { Schema } from "./fields.ts";
+import { array, type Fitting, object, oneOf, text, textMap } from "./fields.ts";
 
-/** A label selector as Kubernetes' objects have it. */
-export interface Selector {
-  readonly matchLabels?: Readonly<Record<string, string>>;
-  readonly matchExpressions?: readonly Expression[];
-}
+const expression = object(
+  { key: text, operator: oneOf("In", "NotIn", "Exists", "DoesNotExist"), values: array(text) },
+  "key",
+  "operator",
+);
 
-export interface Expression {
-  readonly key: string;
-  readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
-  readonly values?: readonly string[];
-}
-
-const text: Schema = { type: "string" };
-
-/** The API server's schema of a `Selector`. */
-export const labelSelector: Schema = {
-  type: "object",
-  properties: {
-    matchLabels: { type: "object", additionalProperties: text },
-    matchExpressions: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["key", "operator"],
-        properties: {
-          key: text,
-          operator: { type: "string", enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
-          values: { type: "array", items: text },
-        },
-      },
-    },
-  },
-};
+/** A label selector, by the API server's schema. */
+export const labelSelector = object({ matchLabels: textMap, matchExpressions: array(expression) });
+export type Selector = Fitting<typeof labelSelector>;
+type Expression = Fitting<typeof expression>;
 
 /** Conditions of which all have to hold. */
 type Conjunction = readonly Expression[];

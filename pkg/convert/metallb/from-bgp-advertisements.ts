@@ -2,10 +2,11 @@ import { list, quote } from "#pkg/text";
 import type { Report } from "../report.ts";
 import { allNodes, intersect, isSame, type Nodes, toConfigSelectors, unite } from "../selectors.ts";
 import type { ConvertedPeer } from "./from-peers.ts";
-import type { BgpSpec } from "./schemas.ts";
+import type { Spec } from "./schemas.ts";
 
 /** A BGPAdvertisement of one pool. */
-export interface BgpAdvertisement extends Pick<Partial<BgpSpec>, "aggregationLength" | "aggregationLengthV6" | "localPref"> {
+export interface BgpAdvertisement
+  extends Pick<Spec<"BGPAdvertisement">, "aggregationLength" | "aggregationLengthV6" | "localPref"> {
   /** Its name in messages. */
   readonly what: string;
   readonly communities: readonly string[];

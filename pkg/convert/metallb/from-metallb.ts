@@ -4,7 +4,7 @@ import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "..
 import type { Report } from "../report.ts";
 import { convertBfdProfile, convertPeer } from "./from-peers.ts";
 import { convertPools, type PoolOptions } from "./from-pools.ts";
-import { type CommunitySpec, schemas } from "./schemas.ts";
+import { schemas } from "./schemas.ts";
 
 /** Kinds of MetalLB's group that only report what it does. */
 const statusKinds: ReadonlySet<string> = new Set(["ConfigurationState", "ServiceL2Status", "ServiceBGPStatus"]);
@@ -68,7 +68,7 @@ function isOfSpeaker({ name, node }: ManifestObject): boolean {
 function aliases(objects: readonly ManifestObject[], report: Report): ReadonlyMap<string, string> {
   const found = new Map<string, string>(); // name -> community
   for (const object of objects.filter(({ kind }) => kind === "Community")) {
-    const { communities = [] } = readSpec<CommunitySpec>(object, schemas.Community, report);
+    const { communities = [] } = readSpec(object, schemas.Community, report);
     for (const [index, { name, value }] of communities.entries()) {
       const path = ["spec", "communities", index];
       if (!name || !value) refuse(object, path, "needs a name and a value");

@@ -4,7 +4,7 @@ import { quote } from "#pkg/text";
 import { type ManifestObject, readSpec, refuse, title } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { nodesOf, toConfigSelectors } from "../selectors.ts";
-import { type BfdSpec, type PeerSpec, schemas } from "./schemas.ts";
+import { type Spec, schemas } from "./schemas.ts";
 
 /** A BGPPeer as an entry of `peers`. */
 export interface ConvertedPeer {
@@ -16,7 +16,7 @@ export interface ConvertedPeer {
 }
 
 export function convertPeer(object: ManifestObject, report: Report): ConvertedPeer {
-  const spec = readSpec<PeerSpec>(object, schemas.BGPPeer, report);
+  const spec = readSpec(object, schemas.BGPPeer, report);
   const what = title(object);
   const none = { name: object.name, entry: undefined, uncertain: undefined };
   const address = parseAddress(spec.peerAddress ?? "");
@@ -75,7 +75,7 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
  * The families that MetalLB activates in the session. The API server fills in `dualStackAddressFamily` from 0.15 on, where only the
  * session's own family is active without it, and `disableMP` from 0.14.4 on, where both are; in a file that a person wrote neither may be.
  */
-function familiesOf({ dualStackAddressFamily, disableMP }: Partial<PeerSpec>, own: Family) {
+function familiesOf({ dualStackAddressFamily, disableMP }: Spec<"BGPPeer">, own: Family) {
   const both: Family[] = ["IPv4", "IPv6"];
   if (dualStackAddressFamily === true) return { families: both, uncertain: undefined };
   if (dualStackAddressFamily === false || disableMP === true) return { families: [own], uncertain: undefined };
@@ -83,7 +83,7 @@ function familiesOf({ dualStackAddressFamily, disableMP }: Partial<PeerSpec>, ow
   return { families: [own], uncertain: both.find((family) => family !== own) };
 }
 
-function times(object: ManifestObject, { holdTime, keepaliveTime, connectTime }: Partial<PeerSpec>, report: Report): object {
+function times(object: ManifestObject, { holdTime, keepaliveTime, connectTime }: Spec<"BGPPeer">, report: Report): object {
   const what = title(object);
   const fields: Record<string, string> = {};
   const keepalive = keepaliveTime ? parseDuration(keepaliveTime) : undefined;
@@ -101,27 +101,27 @@ function times(object: ManifestObject, { holdTime, keepaliveTime, connectTime }:
   return fields;
 }
 
-function selected({ nodeSelectors }: Partial<PeerSpec>): object {
+function selected({ nodeSelectors }: Spec<"BGPPeer">): object {
   const selectors = toConfigSelectors(nodesOf(nodeSelectors));
   return selectors === undefined ? {} : { "node-selectors": selectors };
 }
 
-function secret(what: string, { passwordSecret }: Partial<PeerSpec>, report: Report): object {
+function secret(what: string, { passwordSecret }: Spec<"BGPPeer">, report: Report): object {
   if (!passwordSecret?.name) return {};
   const { name } = passwordSecret;
   report.note(`${what}: Secret ${name} needs the label ingot-use=bgp-password, and the component bgp-passwords its name.`);
   return { "password-secret": { name } };
 }
 
-function disabled(what: string, { vrf }: Partial<PeerSpec>, report: Report): object {
+function disabled(what: string, { vrf }: Spec<"BGPPeer">, report: Report): object {
   if (!vrf) return {};
   report.lose(what, `spec.vrf ${quote(vrf)} is not supported: the peer is disabled, so that no session begins outside the VRF`);
   return { disabled: true };
 }
 
 export function convertBfdProfile(object: ManifestObject, report: Report): object {
-  const spec = readSpec<BfdSpec>(object, schemas.BFDProfile, report);
-  const names: Record<keyof BfdSpec, string> = {
+  const spec = readSpec(object, schemas.BFDProfile, report);
+  const names: Record<keyof Spec<"BFDProfile">, string> = {
     receiveInterval: "receive-interval",
     transmitInterval: "transmit-interval",
     detectMultiplier: "detect-multiplier",
@@ -131,7 +131,7 @@ export function convertBfdProfile(object: ManifestObject, report: Report): objec
     minimumTtl: "minimum-ttl",
   };
   const fields = Object.entries(names).flatMap(([field, name]) => {
-    const value = spec[field as keyof BfdSpec];
+    const value = spec[field as keyof Spec<"BFDProfile">];
     return value === undefined ? [] : [[name, value] as const];
   });
   return { name: object.name, ...Object.fromEntries(fields) };

@@ -4,7 +4,7 @@ import type { Report } from "../report.ts";
 import { anyMatches, isSame, type Nodes, nodesOf, toConfigSelectors, unite } from "../selectors.ts";
 import { type BgpAdvertisement, convertBgpAdvertisements } from "./from-bgp-advertisements.ts";
 import type { ConvertedPeer } from "./from-peers.ts";
-import { type AddressPoolSpec, type AdvertisementSpec, type BgpSpec, type L2Spec, type PoolSpec, schemas } from "./schemas.ts";
+import { type Spec, schemas } from "./schemas.ts";
 
 export interface PoolOptions {
   /** The only way in which a pool is to be announced that is announced in both ways. */
@@ -12,9 +12,9 @@ export interface PoolOptions {
   readonly peers: readonly ConvertedPeer[];
 }
 
-interface Advertisement<T extends AdvertisementSpec> {
+interface Advertisement<Kind extends "L2Advertisement" | "BGPAdvertisement" = "L2Advertisement" | "BGPAdvertisement"> {
   readonly object: ManifestObject;
-  readonly spec: Partial<T>;
+  readonly spec: Spec<Kind>;
 }
 
 /**
@@ -22,21 +22,16 @@ interface Advertisement<T extends AdvertisementSpec> {
  * the former by priority, without one last. Where MetalLB has no order, by name.
  */
 export function convertPools(objects: readonly ManifestObject[], options: PoolOptions, report: Report): object[] {
-  const read = <T extends AdvertisementSpec>(kind: "L2Advertisement" | "BGPAdvertisement"): Advertisement<T>[] =>
-    objects
-      .filter((object) => object.kind === kind)
-      .map((object) => ({ object, spec: readSpec<T>(object, schemas[kind], report) }));
-  const l2 = read<L2Spec>("L2Advertisement");
-  const bgp = read<BgpSpec>("BGPAdvertisement");
-  const pools = objects
-    .filter(({ kind }) => kind === "IPAddressPool")
-    .map((object) => ({ object, spec: readSpec<PoolSpec>(object, schemas.IPAddressPool, report) }))
-    .sort(
-      (a, b) =>
-        Number(isPinned(b.spec)) - Number(isPinned(a.spec)) ||
-        priorityOf(a.spec) - priorityOf(b.spec) ||
-        (a.object.name < b.object.name ? -1 : 1),
-    );
+  const read = <Kind extends keyof typeof schemas>(wanted: Kind) =>
+    objects.filter(({ kind }) => kind === wanted).map((object) => ({ object, spec: readSpec(object, schemas[wanted], report) }));
+  const l2 = read("L2Advertisement");
+  const bgp = read("BGPAdvertisement");
+  const pools = read("IPAddressPool").sort(
+    (a, b) =>
+      Number(isPinned(b.spec)) - Number(isPinned(a.spec)) ||
+      priorityOf(a.spec) - priorityOf(b.spec) ||
+      (a.object.name < b.object.name ? -1 : 1),
+  );
   warnOfNames([...l2, ...bgp], new Set(pools.map(({ object }) => object.name)), report);
   for (const { object, spec } of pools) tellPriority(object, spec, report);
   const old = objects.filter(({ kind }) => kind === "AddressPool").map((object) => convertOldPool(object, options.peers, report));
@@ -50,15 +45,19 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
 }
 
 /** Whether MetalLB tries it before those that it has for everybody. */
-function isPinned({ serviceAllocation }: Partial<PoolSpec>): boolean {
+function isPinned({ serviceAllocation }: Spec<"IPAddressPool">): boolean {
   return serviceAllocation !== undefined;
 }
 
-function priorityOf({ serviceAllocation: { priority = 0 } = {} }: Partial<PoolSpec>): number {
+function priorityOf({ serviceAllocation: { priority = 0 } = {} }: Spec<"IPAddressPool">): number {
   return priority > 0 ? priority : Number.MAX_VALUE;
 }
 
-function tellPriority(object: ManifestObject, { serviceAllocation: { priority = 0 } = {} }: Partial<PoolSpec>, report: Report) {
+function tellPriority(
+  object: ManifestObject,
+  { serviceAllocation: { priority = 0 } = {} }: Spec<"IPAddressPool">,
+  report: Report,
+) {
   if (priority < 0)
     report.lose(
       title(object),
@@ -67,24 +66,20 @@ function tellPriority(object: ManifestObject, { serviceAllocation: { priority = 
 }
 
 /** By name or by label; an advertisement that names neither is for every pool. */
-function isFor({ name, labels }: ManifestObject): (advertisement: Advertisement<AdvertisementSpec>) => boolean {
+function isFor({ name, labels }: ManifestObject): (advertisement: Advertisement) => boolean {
   return ({ spec: { ipAddressPools = [], ipAddressPoolSelectors = [] } }) =>
     (ipAddressPools.length === 0 && ipAddressPoolSelectors.length === 0) ||
     ipAddressPools.includes(name) ||
     anyMatches(ipAddressPoolSelectors, labels);
 }
 
-function warnOfNames(
-  advertisements: readonly Advertisement<AdvertisementSpec>[],
-  pools: ReadonlySet<string>,
-  report: Report,
-): void {
+function warnOfNames(advertisements: readonly Advertisement[], pools: ReadonlySet<string>, report: Report): void {
   for (const { object, spec } of advertisements)
     for (const name of spec.ipAddressPools ?? [])
       if (!pools.has(name)) report.note(`${title(object)} names the pool ${quote(name)}, which is not there.`);
 }
 
-function allocation(object: ManifestObject, spec: Partial<PoolSpec>): object {
+function allocation(object: ManifestObject, spec: Spec<"IPAddressPool">): object {
   return {
     name: object.name,
     addresses: spec.addresses ?? [],
@@ -95,7 +90,12 @@ function allocation(object: ManifestObject, spec: Partial<PoolSpec>): object {
 }
 
 /** MetalLB reads an empty list as no fence, and so does this. A selector that selects everything opens the whole list to everybody. */
-function fence({ priority = 0, namespaces = [], namespaceSelectors = [], serviceSelectors = [] }: PoolSpec["serviceAllocation"]) {
+function fence({
+  priority = 0,
+  namespaces = [],
+  namespaceSelectors = [],
+  serviceSelectors = [],
+}: NonNullable<Spec<"IPAddressPool">["serviceAllocation"]>) {
   const byLabels = namespaceSelectors.length === 0 ? [] : toConfigSelectors(nodesOf(namespaceSelectors));
   const services = toConfigSelectors(nodesOf(serviceSelectors));
   return {
@@ -109,9 +109,9 @@ function fence({ priority = 0, namespaces = [], namespaceSelectors = [], service
 
 function announcement(
   object: ManifestObject,
-  spec: Partial<PoolSpec>,
-  l2: readonly Advertisement<L2Spec>[],
-  bgp: readonly Advertisement<BgpSpec>[],
+  spec: Spec<"IPAddressPool">,
+  l2: readonly Advertisement<"L2Advertisement">[],
+  bgp: readonly Advertisement<"BGPAdvertisement">[],
   { prefer, peers }: PoolOptions,
   report: Report,
 ): object {
@@ -130,8 +130,8 @@ function announcement(
 /** @returns undefined where no advertisement is left */
 function routes(
   object: ManifestObject,
-  spec: Partial<PoolSpec>,
-  bgp: readonly Advertisement<BgpSpec>[],
+  spec: Spec<"IPAddressPool">,
+  bgp: readonly Advertisement<"BGPAdvertisement">[],
   peers: readonly ConvertedPeer[],
   report: Report,
 ): object | undefined {
@@ -155,7 +155,7 @@ function familiesOf(addresses: readonly string[] = []): PoolFamilies {
 }
 type PoolFamilies = Parameters<typeof convertBgpAdvertisements>[1];
 
-function bgpAdvertisement({ object, spec }: Advertisement<BgpSpec>, report: Report): BgpAdvertisement {
+function bgpAdvertisement({ object, spec }: Advertisement<"BGPAdvertisement">, report: Report): BgpAdvertisement {
   forAllServices(object, spec, report);
   const { communities = [], peers = [], nodeSelectors, aggregationLength, aggregationLengthV6, localPref } = spec;
   return {
@@ -169,7 +169,7 @@ function bgpAdvertisement({ object, spec }: Advertisement<BgpSpec>, report: Repo
   };
 }
 
-function forAllServices(object: ManifestObject, { serviceSelectors = [] }: Partial<AdvertisementSpec>, report: Report): void {
+function forAllServices(object: ManifestObject, { serviceSelectors = [] }: Advertisement["spec"], report: Report): void {
   if (serviceSelectors.length > 0)
     report.lose(
       title(object),
@@ -181,7 +181,7 @@ function forAllServices(object: ManifestObject, { serviceSelectors = [] }: Parti
 function warnOfFamilies(
   pool: ManifestObject,
   { ipv4, ipv6 }: PoolFamilies,
-  advertisements: readonly Advertisement<BgpSpec>[],
+  advertisements: readonly Advertisement<"BGPAdvertisement">[],
   peers: readonly ConvertedPeer[],
   report: Report,
 ): void {
@@ -196,7 +196,7 @@ function warnOfFamilies(
 }
 
 /** MetalLB announces from a node that any advertisement allows, on the interfaces of all that allow it. */
-function layer2(pool: ManifestObject, advertisements: readonly Advertisement<L2Spec>[], report: Report): object {
+function layer2(pool: ManifestObject, advertisements: readonly Advertisement<"L2Advertisement">[], report: Report): object {
   for (const { object, spec } of advertisements) forAllServices(object, spec, report);
   const all = advertisements.map(({ spec }) => ({
     nodes: nodesOf(spec.nodeSelectors),
@@ -220,7 +220,11 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<L2S
 }
 
 /** A selector that matches every node, or no node, makes no difference. */
-function preferredNodes(pool: ManifestObject, advertisements: readonly Advertisement<L2Spec>[], report: Report): object {
+function preferredNodes(
+  pool: ManifestObject,
+  advertisements: readonly Advertisement<"L2Advertisement">[],
+  report: Report,
+): object {
   const lists = advertisements.map(({ spec: { preferredNodeSelectors = [] } }) =>
     preferredNodeSelectors.flatMap(({ weight = 1, preference = {} }) => {
       const nodes = nodesOf([preference]);
@@ -235,12 +239,7 @@ function preferredNodes(pool: ManifestObject, advertisements: readonly Advertise
 }
 
 function convertOldPool(object: ManifestObject, peers: readonly ConvertedPeer[], report: Report): object {
-  const {
-    protocol,
-    addresses = [],
-    autoAssign,
-    bgpAdvertisements = [],
-  } = readSpec<AddressPoolSpec>(object, schemas.AddressPool, report);
+  const { protocol, addresses = [], autoAssign, bgpAdvertisements = [] } = readSpec(object, schemas.AddressPool, report);
   const made = bgpAdvertisements.map((spec) => bgpAdvertisement({ object, spec }, report));
   const advertisements = made.length === 0 ? [] : convertBgpAdvertisements(made, familiesOf(addresses), peers, report);
   return {

@@ -1,57 +1,13 @@
-import type { Schema } from "../fields.ts";
-import { labelSelector, type Selector } from "../selectors.ts";
+import { array, type Fitting, flag, integer, object, oneOf, type Schema, text } from "../fields.ts";
+import { labelSelector } from "../selectors.ts";
 
-/**
- * The `spec` of MetalLB's custom resources (group `metallb.io`, releases 0.13 to 0.16): the fields and the values that the API server
- * takes. The same schema is for resources that are read here and for resources that are made here.
- */
-const texts: Schema = { type: "array", items: { type: "string" } };
-const text: Schema = { type: "string" };
-const flag: Schema = { type: "boolean" };
-
-const selectors: Schema = { type: "array", items: labelSelector };
-
-const asn = (minimum: number): Schema => ({ type: "integer", minimum, maximum: 4294967295 });
-
-export interface PoolSpec {
-  readonly addresses: readonly string[];
-  readonly autoAssign: boolean;
-  readonly avoidBuggyIPs: boolean;
-  readonly serviceAllocation: {
-    readonly priority?: number;
-    readonly namespaces?: readonly string[];
-    readonly namespaceSelectors?: readonly Selector[];
-    readonly serviceSelectors?: readonly Selector[];
-  };
-}
-
-const ipAddressPool: Schema = {
-  type: "object",
-  required: ["addresses"],
-  properties: {
-    addresses: texts,
-    autoAssign: flag,
-    avoidBuggyIPs: flag,
-    serviceAllocation: {
-      type: "object",
-      properties: {
-        priority: { type: "integer" },
-        namespaces: texts,
-        namespaceSelectors: selectors,
-        serviceSelectors: selectors,
-      },
-    },
-  },
-};
+const texts = array(text);
+const selectors = array(labelSelector);
+const maxAsn = 4294967295;
+const length = integer(1);
+const interval = integer(10, 60000);
 
 /** Fields of both kinds of advertisements. */
-export interface AdvertisementSpec {
-  readonly ipAddressPools: readonly string[];
-  readonly ipAddressPoolSelectors: readonly Selector[];
-  readonly nodeSelectors: readonly Selector[];
-  readonly serviceSelectors: readonly Selector[];
-}
-
 const advertisement = {
   ipAddressPools: texts,
   ipAddressPoolSelectors: selectors,
@@ -59,157 +15,87 @@ const advertisement = {
   serviceSelectors: selectors,
 } as const;
 
-export interface L2Spec extends AdvertisementSpec {
-  readonly interfaces: readonly string[];
-  readonly preferredNodeSelectors: readonly { readonly weight?: number; readonly preference?: Selector }[];
-}
-
-const l2Advertisement: Schema = {
-  type: "object",
-  properties: {
-    ...advertisement,
-    interfaces: texts,
-    preferredNodeSelectors: {
-      type: "array",
-      items: {
-        type: "object",
-        properties: { weight: { type: "integer", minimum: 1, maximum: 100 }, preference: labelSelector },
-      },
-    },
-  },
-};
-
-export interface BgpSpec extends AdvertisementSpec {
-  readonly aggregationLength: number;
-  readonly aggregationLengthV6: number;
-  readonly localPref: number;
-  readonly communities: readonly string[];
-  readonly peers: readonly string[];
-}
-
-const length: Schema = { type: "integer", minimum: 1 };
 const bgpAttributes = {
   aggregationLength: length,
   aggregationLengthV6: length,
-  localPref: { type: "integer", minimum: 0, maximum: 4294967295 },
+  localPref: integer(0, 4294967295),
   communities: texts,
-} as const satisfies Record<string, Schema>;
+} as const;
 
-const bgpAdvertisement: Schema = { type: "object", properties: { ...advertisement, ...bgpAttributes, peers: texts } };
-
-export interface PeerSpec {
-  readonly myASN: number;
-  readonly peerASN: number;
-  readonly dynamicASN: "internal" | "external";
-  readonly localASN: number;
-  readonly peerAddress: string;
-  readonly interface: string;
-  readonly sourceAddress: string;
-  readonly peerPort: number;
-  readonly holdTime: string;
-  readonly keepaliveTime: string;
-  readonly connectTime: string;
-  readonly routerID: string;
-  readonly nodeSelectors: readonly Selector[];
-  readonly password: string;
-  readonly passwordSecret: { readonly name?: string; readonly namespace?: string };
-  readonly bfdProfile: string;
-  readonly enableGracefulRestart: boolean;
-  readonly ebgpMultiHop: boolean;
-  readonly vrf: string;
-  readonly disableMP: boolean;
-  readonly dualStackAddressFamily: boolean;
-}
-
-/** Schema of `v1beta2`, which has every field of `v1beta1` under the same name. */
-const bgpPeer: Schema = {
-  type: "object",
-  required: ["myASN"],
-  properties: {
-    myASN: asn(0),
-    peerASN: asn(0),
-    dynamicASN: { type: "string", enum: ["internal", "external"] },
-    localASN: asn(1),
-    peerAddress: text,
-    interface: text,
-    sourceAddress: text,
-    peerPort: { type: "integer", minimum: 0, maximum: 16384 },
-    holdTime: text,
-    keepaliveTime: text,
-    connectTime: text,
-    routerID: text,
-    nodeSelectors: selectors,
-    password: text,
-    passwordSecret: { type: "object", properties: { name: text, namespace: text } },
-    bfdProfile: text,
-    enableGracefulRestart: flag,
-    ebgpMultiHop: flag,
-    vrf: text,
-    disableMP: flag,
-    dualStackAddressFamily: flag,
-  },
-};
-
-export interface BfdSpec {
-  readonly receiveInterval: number;
-  readonly transmitInterval: number;
-  readonly detectMultiplier: number;
-  readonly echoInterval: number;
-  readonly echoMode: boolean;
-  readonly passiveMode: boolean;
-  readonly minimumTtl: number;
-}
-
-const interval: Schema = { type: "integer", minimum: 10, maximum: 60000 };
-
-const bfdProfile: Schema = {
-  type: "object",
-  properties: {
+/**
+ * The `spec` of each kind that configures MetalLB (group `metallb.io`, releases 0.13 to 0.16): the fields and the values that the API server
+ * takes. The same schema is for resources that are read here and for resources that are made here.
+ */
+export const schemas = {
+  IPAddressPool: object(
+    {
+      addresses: texts,
+      autoAssign: flag,
+      avoidBuggyIPs: flag,
+      serviceAllocation: object({
+        priority: integer(),
+        namespaces: texts,
+        namespaceSelectors: selectors,
+        serviceSelectors: selectors,
+      }),
+    },
+    "addresses",
+  ),
+  L2Advertisement: object({
+    ...advertisement,
+    interfaces: texts,
+    preferredNodeSelectors: array(object({ weight: integer(1, 100), preference: labelSelector })),
+  }),
+  BGPAdvertisement: object({ ...advertisement, ...bgpAttributes, peers: texts }),
+  /** Schema of `v1beta2`, which has every field of `v1beta1` under the same name. */
+  BGPPeer: object(
+    {
+      myASN: integer(0, maxAsn),
+      peerASN: integer(0, maxAsn),
+      dynamicASN: oneOf("internal", "external"),
+      localASN: integer(1, maxAsn),
+      peerAddress: text,
+      interface: text,
+      sourceAddress: text,
+      peerPort: integer(0, 16384),
+      holdTime: text,
+      keepaliveTime: text,
+      connectTime: text,
+      routerID: text,
+      nodeSelectors: selectors,
+      password: text,
+      passwordSecret: object({ name: text, namespace: text }),
+      bfdProfile: text,
+      enableGracefulRestart: flag,
+      ebgpMultiHop: flag,
+      vrf: text,
+      disableMP: flag,
+      dualStackAddressFamily: flag,
+    },
+    "myASN",
+  ),
+  BFDProfile: object({
     receiveInterval: interval,
     transmitInterval: interval,
-    detectMultiplier: { type: "integer", minimum: 2, maximum: 255 },
+    detectMultiplier: integer(2, 255),
     echoInterval: interval,
     echoMode: flag,
     passiveMode: flag,
-    minimumTtl: { type: "integer", minimum: 1, maximum: 254 },
-  },
-};
-
-export interface CommunitySpec {
-  readonly communities: readonly { readonly name?: string; readonly value?: string }[];
-}
-
-const community: Schema = {
-  type: "object",
-  properties: { communities: { type: "array", items: { type: "object", properties: { name: text, value: text } } } },
-};
-
-/** The form of 0.13 and before, gone in 0.14.3. */
-export interface AddressPoolSpec {
-  readonly protocol: "layer2" | "bgp";
-  readonly addresses: readonly string[];
-  readonly autoAssign: boolean;
-  readonly bgpAdvertisements: readonly Partial<BgpSpec>[];
-}
-
-const addressPool: Schema = {
-  type: "object",
-  required: ["protocol", "addresses"],
-  properties: {
-    protocol: { type: "string", enum: ["layer2", "bgp"] },
-    addresses: texts,
-    autoAssign: flag,
-    bgpAdvertisements: { type: "array", items: { type: "object", properties: bgpAttributes } },
-  },
-};
-
-/** Each kind that configures MetalLB -> its `spec`. */
-export const schemas = {
-  IPAddressPool: ipAddressPool,
-  L2Advertisement: l2Advertisement,
-  BGPAdvertisement: bgpAdvertisement,
-  BGPPeer: bgpPeer,
-  BFDProfile: bfdProfile,
-  Community: community,
-  AddressPool: addressPool,
+    minimumTtl: integer(1, 254),
+  }),
+  Community: object({ communities: array(object({ name: text, value: text })) }),
+  /** The form of 0.13 and before, gone in 0.14.3. */
+  AddressPool: object(
+    {
+      protocol: oneOf("layer2", "bgp"),
+      addresses: texts,
+      autoAssign: flag,
+      bgpAdvertisements: array(object(bgpAttributes)),
+    },
+    "protocol",
+    "addresses",
+  ),
 } as const satisfies Record<string, Schema>;
+
+/** The `spec` of a kind. */
+export type Spec<Kind extends keyof typeof schemas> = Partial<Fitting<(typeof schemas)[Kind]>>;

@@ -3,7 +3,7 @@ import type { Family } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
 import { complement, intersect, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
-import type { BgpSpec } from "./schemas.ts";
+import type { Spec } from "./schemas.ts";
 
 /** An advertisement as the text writes it, besides its meaning. */
 export interface WrittenAdvertisement {
@@ -27,7 +27,7 @@ export function bgpSpecs(
   written: readonly (WrittenAdvertisement | undefined)[],
   peers: ReadonlyMap<string, string>,
   report: Report,
-): Partial<BgpSpec>[] {
+): Spec<"BGPAdvertisement">[] {
   const has = (family: Family) => pool.ranges.some((range) => range.family === family);
   const families = { ipv4: has("IPv4"), ipv6: has("IPv6") };
   return pool.advertisements.flatMap((advertisement, index) => {

@@ -2,9 +2,9 @@ import type { BfdProfile, Peer } from "#pkg/config";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
 import { nodesOfConfig, toSelectors } from "../selectors.ts";
-import type { BfdSpec, PeerSpec } from "./schemas.ts";
+import type { Spec } from "./schemas.ts";
 
-type Fields<T> = { -readonly [K in keyof T]?: T[K] };
+type PeerSpec = { -readonly [Name in keyof Spec<"BGPPeer">]: Spec<"BGPPeer">[Name] };
 
 /** A peer as the text writes it, besides its meaning. */
 export interface WrittenPeer {
@@ -19,7 +19,7 @@ export function peerSpec(
   written: WrittenPeer,
   { what, namespace, bfdProfiles }: { what: string; namespace: string; bfdProfiles: ReadonlyMap<string, string> },
   report: Report,
-): Fields<PeerSpec> | undefined {
+): PeerSpec | undefined {
   if (peer.disabled) {
     report.lose(what, "disabled: it is left out");
     return undefined;
@@ -28,7 +28,7 @@ export function peerSpec(
     report.lose(what, `peer-port ${peer.port}: MetalLB takes at most 16384; the peer is left out`);
     return undefined;
   }
-  const spec: Fields<PeerSpec> = { myASN: peer.myAsn };
+  const spec: PeerSpec = { myASN: peer.myAsn };
   if (written["peer-asn"] === "internal" || written["peer-asn"] === "external") spec.dynamicASN = written["peer-asn"];
   else if (peer.peerAsn !== "external") spec.peerASN = peer.peerAsn;
   if (peer.interface === undefined) spec.peerAddress = `${peer.address}`;
@@ -90,7 +90,7 @@ function tellLosses(peer: Peer, what: string, report: Report): void {
     report.note(`${what}: MetalLB before 0.15 carries the other family too, unless the peer has disableMP: true.`);
 }
 
-export function bfdSpec(profile: BfdProfile): BfdSpec {
+export function bfdSpec(profile: BfdProfile): Spec<"BFDProfile"> {
   const { receiveIntervalMs, transmitIntervalMs, detectMultiplier, echoIntervalMs, echoMode, passiveMode, minimumTtl } = profile;
   return {
     receiveInterval: receiveIntervalMs,
