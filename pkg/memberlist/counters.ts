@@ -2,53 +2,39 @@ import type { MemberlistProblem } from "./codec/memberlist-error.ts";
 import { newRingCounters, type RingCounters } from "./ring/ring.ts";
 
 /** How often things happened on the network of one member since its start. */
-export interface NetworkCounters {
-  packetsReceived: number;
-  packetsSent: number;
-  bytesReceived: number; // Octets of packets, without the headers of UDP and IP.
-  bytesSent: number;
-  /** Packets of sources that are not known, beyond those that are looked at. */
-  packetsDropped: number;
-  /** Packets that came before. */
-  packetsReplayed: number;
-  /** Packets that this machine refused to send. */
-  sendFailures: number;
-  streamsAccepted: number;
-  /** Streams closed to make room for others. */
-  streamsEvicted: number;
-  streamsDialled: number;
-  /** Pings answered directly and in time, and the milliseconds that all of them took. */
-  roundTrips: number;
-  roundTripMillis: number;
-  /**
-   * Numbers of round trips that took at most as long as each of `roundTripBounds` and longer than the bound before; the last number:
-   * longer than all bounds.
-   */
-  roundTripBuckets: number[];
-  /** Messages that arrived and could not be understood. */
-  problems: Record<MemberlistProblem, number>;
-}
+export type NetworkCounters = ReturnType<typeof newNetworkCounters>;
 
 /** In milliseconds. */
 export const roundTripBounds: readonly number[] = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 500];
 
 export type MemberlistCounters = Readonly<NetworkCounters & RingCounters>;
 
-export function newNetworkCounters(): NetworkCounters {
+export function newNetworkCounters() {
   return {
     packetsReceived: 0,
     packetsSent: 0,
+    /** Octets of packets, without the headers of UDP and IP. */
     bytesReceived: 0,
     bytesSent: 0,
+    /** Packets of sources that are not known, beyond those that are looked at. */
     packetsDropped: 0,
+    /** Packets that came before. */
     packetsReplayed: 0,
+    /** Packets that this machine refused to send. */
     sendFailures: 0,
     streamsAccepted: 0,
+    /** Streams closed to make room for others. */
     streamsEvicted: 0,
     streamsDialled: 0,
+    /** Pings answered directly and in time, and the milliseconds that all of them took. */
     roundTrips: 0,
     roundTripMillis: 0,
-    roundTripBuckets: Array(roundTripBounds.length + 1).fill(0),
+    /**
+     * Numbers of round trips that took at most as long as each of `roundTripBounds` and longer than the bound before; the last number:
+     * longer than all bounds.
+     */
+    roundTripBuckets: Array<number>(roundTripBounds.length + 1).fill(0),
+    /** Messages that arrived and could not be understood. */
     problems: {
       label: 0,
       plaintext: 0,
@@ -59,7 +45,7 @@ export function newNetworkCounters(): NetworkCounters {
       unsupported: 0,
       tooLarge: 0,
       malformed: 0,
-    },
+    } satisfies Record<MemberlistProblem, number>,
   };
 }
 

@@ -112,27 +112,7 @@ export type ExchangePurpose =
   | { readonly type: "join"; readonly join: number; readonly to: Endpoint };
 
 /** How often things happened since the start. */
-export interface RingCounters {
-  probes: number;
-  /** Probes whose direct ping was not answered in time. */
-  indirectProbes: number;
-  failedProbes: number;
-  /** Suspicions of others that began here. */
-  suspicions: number;
-  /** Suspicions of others that began here and were refuted. */
-  refuted: number;
-  /** Times that this node had to refute what others held against it. */
-  refutations: number;
-  /** Members that failed. */
-  failures: number;
-  conflicts: number;
-  /** Push/pulls merged, begun by either side. */
-  pushPulls: number;
-  /** Push/pulls refused for the versions of some node. */
-  pushPullsRefused: number;
-  /** Times that this process ran so late that it gave waiting packets precedence. */
-  stalls: number;
-}
+export type RingCounters = ReturnType<typeof newRingCounters>;
 
 /**
  * The whole state of one node's view of its ring, which `step` changes in place: a copy for each event would cost a thousand
@@ -270,18 +250,26 @@ function firstSequence({ firstIncarnation }: RingOptions): number {
   return Math.imul(firstIncarnation, 0x9e37_79b1) >>> 0; // The golden ratio spreads what begins within seconds, or years.
 }
 
-export function newRingCounters(): RingCounters {
+export function newRingCounters() {
   return {
     probes: 0,
+    /** Probes whose direct ping was not answered in time. */
     indirectProbes: 0,
     failedProbes: 0,
+    /** Suspicions of others that began here. */
     suspicions: 0,
+    /** Suspicions of others that began here and were refuted. */
     refuted: 0,
+    /** Times that this node had to refute what others held against it. */
     refutations: 0,
+    /** Members that failed. */
     failures: 0,
     conflicts: 0,
+    /** Push/pulls merged, begun by either side. */
     pushPulls: 0,
+    /** Push/pulls refused for the versions of some node. */
     pushPullsRefused: 0,
+    /** Times that this process ran so late that it gave waiting packets precedence. */
     stalls: 0,
   };
 }

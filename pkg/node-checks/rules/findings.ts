@@ -19,113 +19,68 @@ export const checkNames = [
   "realTimeRefused",
 ] as const;
 
-/** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
-export interface RpFilterFinding {
-  readonly check: "rpFilter";
-  readonly interface: string;
-  readonly subnet: Prefix;
-  readonly clients: "inside" | "beyond";
-  readonly leavesBy: string;
+/** The facts of a finding of each check. */
+interface FindingFacts {
+  /** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
+  readonly rpFilter: {
+    readonly interface: string;
+    readonly subnet: Prefix;
+    readonly clients: "inside" | "beyond";
+    readonly leavesBy: string;
+  };
+  /** The kernel answers ARP on `interfaces`, or asks in the name of, addresses that `holder` has for local use only. */
+  readonly strictArp: {
+    readonly holder: string;
+    readonly setting: "arp_ignore" | "arp_announce";
+    readonly wanted: number;
+    readonly interfaces: readonly { readonly name: string; readonly value: number }[]; // Never empty; values are those in effect.
+  };
+  /** The kernel answers for an address of a pool by itself, also while another node announces it. */
+  readonly addressBound: {
+    readonly interface: string;
+    readonly address: Address;
+    readonly prefixLength: number;
+    readonly pool: string;
+  };
+  /** Packets to endpoints on other nodes are dropped; `service` is one of the Services that have some. */
+  readonly forwardingOff: { readonly family: Family; readonly service: string };
+  /** The kernel drops all IPv6 packets on an interface that leads to clients, while `pool` has IPv6 addresses. */
+  readonly ipv6Disabled: { readonly interface: string; readonly pool: string };
+  /** Addresses of one pool are announced to hosts that have no reason to ask for them. */
+  readonly outsideSubnets: {
+    readonly node: string;
+    readonly pool: string;
+    readonly addresses: readonly Address[]; // Lowest first; never empty.
+    readonly subnets: readonly Prefix[]; // Subnets of the families of `addresses`.
+  };
+  /** Addresses of one pool are announced to nobody: none of the interfaces that can has a name that the pool asks for. */
+  readonly noInterface: {
+    readonly node: string;
+    readonly pool: string;
+    readonly wanted: readonly string[]; // Globs; never empty.
+    readonly interfaces: readonly string[]; // Interfaces that can.
+  };
+  /** NodePorts of other Services answer at addresses of `pool`, because they are addresses of the node. */
+  readonly nodePorts: {
+    readonly pool: string;
+    readonly interface: string;
+    readonly nodePortAddresses: readonly string[]; // Addresses in kube-proxy's configuration; empty for the default.
+  };
+  /** A program that removes foreign settings manages an interface on which addresses or routes are kept. */
+  readonly interfaceManaged: { readonly interface: string; readonly manager: Manager; readonly isDummy: boolean };
+  /** With the first address of a subnet on the interface the others of the subnet go. */
+  readonly promoteSecondaries: { readonly interface: string };
+  /** flannel takes an address of a Service for this node's own, and the other nodes send it what is for Pods of this node. */
+  readonly flannelAddress: { readonly address: Address; readonly pool: string };
+  /** Threads of the speaker that keep time are not real-time on this node. */
+  readonly realTimeRefused: unknown;
 }
 
-/** The kernel answers ARP on `interfaces`, or asks in the name of, addresses that `holder` has for local use only. */
-export interface StrictArpFinding {
-  readonly check: "strictArp";
-  readonly holder: string;
-  readonly setting: "arp_ignore" | "arp_announce";
-  readonly wanted: number;
-  readonly interfaces: readonly { readonly name: string; readonly value: number }[]; // Never empty; values are those in effect.
-}
-
-/** The kernel answers for an address of a pool by itself, also while another node announces it. */
-export interface AddressBoundFinding {
-  readonly check: "addressBound";
-  readonly interface: string;
-  readonly address: Address;
-  readonly prefixLength: number;
-  readonly pool: string;
-}
-
-/** Packets to endpoints on other nodes are dropped; `service` is one of the Services that have some. */
-export interface ForwardingOffFinding {
-  readonly check: "forwardingOff";
-  readonly family: Family;
-  readonly service: string;
-}
-
-/** The kernel drops all IPv6 packets on an interface that leads to clients, while `pool` has IPv6 addresses. */
-export interface Ipv6DisabledFinding {
-  readonly check: "ipv6Disabled";
-  readonly interface: string;
-  readonly pool: string;
-}
-
-/** Addresses of one pool are announced to hosts that have no reason to ask for them. */
-export interface OutsideSubnetsFinding {
-  readonly check: "outsideSubnets";
-  readonly node: string;
-  readonly pool: string;
-  readonly addresses: readonly Address[]; // Lowest first; never empty.
-  readonly subnets: readonly Prefix[]; // Subnets of the families of `addresses`.
-}
-
-/** Addresses of one pool are announced to nobody: none of the interfaces that can has a name that the pool asks for. */
-export interface NoInterfaceFinding {
-  readonly check: "noInterface";
-  readonly node: string;
-  readonly pool: string;
-  readonly wanted: readonly string[]; // Globs; never empty.
-  readonly interfaces: readonly string[]; // Interfaces that can.
-}
-
-/** NodePorts of other Services answer at addresses of `pool`, because they are addresses of the node. */
-export interface NodePortsFinding {
-  readonly check: "nodePorts";
-  readonly pool: string;
-  readonly interface: string;
-  readonly nodePortAddresses: readonly string[]; // Addresses in kube-proxy's configuration; empty for the default.
-}
-
-/** A program that removes foreign settings manages an interface on which addresses or routes are kept. */
-export interface InterfaceManagedFinding {
-  readonly check: "interfaceManaged";
-  readonly interface: string;
-  readonly manager: Manager;
-  readonly isDummy: boolean;
-}
-
-/** With the first address of a subnet on the interface the others of the subnet go. */
-export interface PromoteSecondariesFinding {
-  readonly check: "promoteSecondaries";
-  readonly interface: string;
-}
-
-/** flannel takes an address of a Service for this node's own, and the other nodes send it what is for Pods of this node. */
-export interface FlannelAddressFinding {
-  readonly check: "flannelAddress";
-  readonly address: Address;
-  readonly pool: string;
-}
-
-/** Threads of the speaker that keep time are not real-time on this node. */
-export interface RealTimeRefusedFinding {
-  readonly check: "realTimeRefused";
-}
+/** A finding of one check. */
+export type FindingOf<Check extends (typeof checkNames)[number]> = { readonly check: Check } & FindingFacts[Check];
 
 /** Something to be warned of. */
-export type Finding =
-  | RpFilterFinding
-  | StrictArpFinding
-  | AddressBoundFinding
-  | ForwardingOffFinding
-  | Ipv6DisabledFinding
-  | OutsideSubnetsFinding
-  | NoInterfaceFinding
-  | NodePortsFinding
-  | InterfaceManagedFinding
-  | PromoteSecondariesFinding
-  | FlannelAddressFinding
-  | RealTimeRefusedFinding;
+export type Finding = { readonly [Check in keyof FindingFacts]: FindingOf<Check> }[keyof FindingFacts];
 
 /** Identifies the trouble, while numbers and examples in the finding change. */
 export function identity(finding: Finding): string {
@@ -176,7 +131,7 @@ const sources: Readonly<Partial<Record<Finding["check"], string>>> = {
 };
 
 type FactValue = string | number | Address | Prefix | readonly (string | Address | Prefix | InterfaceSetting)[];
-type InterfaceSetting = StrictArpFinding["interfaces"][number];
+type InterfaceSetting = FindingOf<"strictArp">["interfaces"][number];
 
 function factText(value: FactValue): string {
   if (!Array.isArray(value)) return value.toString();
@@ -263,7 +218,7 @@ function wordsOf(finding: Finding): Words {
   }
 }
 
-function describeManager({ interface: name, manager, isDummy }: InterfaceManagedFinding): Words {
+function describeManager({ interface: name, manager, isDummy }: FindingOf<"interfaceManaged">): Words {
   const message = `${manager} manages ${name}: each time it starts, or configures this interface, it removes addresses and routes that its own configuration does not have, those of Services among them`;
   if (manager === "NetworkManager")
     return {
@@ -276,7 +231,7 @@ function describeManager({ interface: name, manager, isDummy }: InterfaceManaged
   return { message, next };
 }
 
-function describeRpFilter({ interface: name, subnet, clients, leavesBy }: RpFilterFinding): Words {
+function describeRpFilter({ interface: name, subnet, clients, leavesBy }: FindingOf<"rpFilter">): Words {
   return {
     message:
       `rp_filter is strict on ${name}, and replies to clients ${clients} ${subnet} leave by ${leavesBy}: ` +
@@ -285,7 +240,7 @@ function describeRpFilter({ interface: name, subnet, clients, leavesBy }: RpFilt
   };
 }
 
-function describeStrictArp({ holder, setting: name, wanted, interfaces }: StrictArpFinding): Words {
+function describeStrictArp({ holder, setting: name, wanted, interfaces }: FindingOf<"strictArp">): Words {
   const trouble =
     name === "arp_ignore"
       ? "the kernel answers ARP for these whichever node announces them"
@@ -301,7 +256,7 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Strict
   };
 }
 
-function describeForwarding({ family, service }: ForwardingOffFinding): Words {
+function describeForwarding({ family, service }: FindingOf<"forwardingOff">): Words {
   // A kernel that forwards ignores router advertisements unless it is configured otherwise, and its default route would expire.
   const [name, aside] =
     family === "IPv4"
@@ -315,7 +270,7 @@ function describeForwarding({ family, service }: ForwardingOffFinding): Words {
   };
 }
 
-function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFinding): Words {
+function describeOutside({ node, pool, addresses, subnets }: FindingOf<"outsideSubnets">): Words {
   const [what, lie] = addresses.length === 1 ? ["address", "lies"] : ["addresses", "lie"];
   return {
     message:

@@ -1,16 +1,6 @@
 import { type Family, families, matchesInterface } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
-import {
-  type AddressBoundFinding,
-  type Finding,
-  type ForwardingOffFinding,
-  type Ipv6DisabledFinding,
-  kubeProxyIpvs,
-  type NoInterfaceFinding,
-  type OutsideSubnetsFinding,
-  type RpFilterFinding,
-  type StrictArpFinding,
-} from "./findings.ts";
+import { type Finding, type FindingOf, kubeProxyIpvs } from "./findings.ts";
 import {
   flannelAddress,
   interfaceManaged,
@@ -51,7 +41,7 @@ export function judge(facts: Facts): Finding[] {
  * main table is routed by another one, as in a VRF, of which nothing is known here; without a default route nobody else gets an
  * answer, filter or not. IPv6 has no such setting.
  */
-function* rpFilter(facts: Facts): Iterable<RpFilterFinding> {
+function* rpFilter(facts: Facts): Iterable<FindingOf<"rpFilter">> {
   for (const { name, addresses, settings } of eligible(facts)) {
     if (settings?.rpFilter !== 1) continue;
     for (const { prefix: subnet } of addresses) {
@@ -73,7 +63,7 @@ function* rpFilter(facts: Facts): Iterable<RpFilterFinding> {
  * The kernel answers ARP for each of its addresses on every interface, also for those of `kube-ipvs0` or `lo` that are not meant for
  * the LAN, unless it is configured not to. IPv6 is different: there it answers for the addresses of the interface only.
  */
-function* strictArp(facts: Facts): Iterable<StrictArpFinding> {
+function* strictArp(facts: Facts): Iterable<FindingOf<"strictArp">> {
   if (poolIn(facts, "IPv4") === undefined) return;
   for (const { name: holder } of facts.interfaces.filter((one) => holdsPoolAddresses(facts, one)))
     yield* answersArp(holder, eligible(facts));
@@ -89,7 +79,7 @@ function holdsPoolAddresses(facts: Facts, { name, eligible, addresses }: Interfa
  * On an eligible interface the kernel answers for its addresses with any settings, on every node that has them: an address of the node's
  * own may also be a Service's, of protocol interface too.
  */
-function* addressBound(facts: Facts): Iterable<AddressBoundFinding> {
+function* addressBound(facts: Facts): Iterable<FindingOf<"addressBound">> {
   for (const { name, addresses } of eligible(facts))
     for (const { address, prefix } of addresses) {
       const isPlaced = facts.kernel.placed.has(address.toString());
@@ -99,7 +89,7 @@ function* addressBound(facts: Facts): Iterable<AddressBoundFinding> {
     }
 }
 
-function forwardingOff({ notForwarded }: Facts): ForwardingOffFinding[] {
+function forwardingOff({ notForwarded }: Facts): FindingOf<"forwardingOff">[] {
   return families.flatMap((family) => {
     const service = notForwarded[family];
     return service === undefined ? [] : [{ check: "forwardingOff", family, service }];
@@ -110,7 +100,7 @@ function forwardingOff({ notForwarded }: Facts): ForwardingOffFinding[] {
  * Only where the LAN of the pools has no IPv6 on this node at all, and only for interfaces that lead to clients: those with the
  * default route or with a subnet of a pool. Networks for Pods and storage may well be without IPv6.
  */
-function ipv6Disabled(facts: Facts): Ipv6DisabledFinding[] {
+function ipv6Disabled(facts: Facts): FindingOf<"ipv6Disabled">[] {
   const pool = poolIn(facts, "IPv6");
   const withPool = (family: Family) => (one: Interface) =>
     subnetsOf(facts, one).some((subnet) => subnet.family === family && poolIn(facts, subnet) !== undefined);
@@ -122,7 +112,7 @@ function ipv6Disabled(facts: Facts): Ipv6DisabledFinding[] {
 }
 
 /** Compares with the subnets on the interfaces where the pool is announced; if it is announced on no interface, that is the finding. */
-function* outsideSubnets(facts: Facts): Iterable<OutsideSubnetsFinding> {
+function* outsideSubnets(facts: Facts): Iterable<FindingOf<"outsideSubnets">> {
   const { node } = facts;
   for (const [pool, announced] of Map.groupBy(facts.announced, ({ pool }) => pool)) {
     const { wanted, matching } = interfacesOf(facts, pool);
@@ -135,7 +125,7 @@ function* outsideSubnets(facts: Facts): Iterable<OutsideSubnetsFinding> {
   }
 }
 
-function* noInterface(facts: Facts): Iterable<NoInterfaceFinding> {
+function* noInterface(facts: Facts): Iterable<FindingOf<"noInterface">> {
   const interfaces = eligible(facts).map(({ name }) => name);
   for (const pool of new Set(facts.announced.map(({ pool }) => pool))) {
     const { wanted, matching } = interfacesOf(facts, pool);

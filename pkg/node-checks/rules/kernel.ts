@@ -1,15 +1,6 @@
 import { AddressRange, type Prefix, parsePrefix } from "#pkg/net";
 import type { Facts, Interface, KernelPool } from "./facts.ts";
-import {
-  type FlannelAddressFinding,
-  type InterfaceManagedFinding,
-  type Ipv6DisabledFinding,
-  kubeProxyIpvs,
-  type NodePortsFinding,
-  type PromoteSecondariesFinding,
-  type RpFilterFinding,
-  type StrictArpFinding,
-} from "./findings.ts";
+import { type FindingOf, kubeProxyIpvs } from "./findings.ts";
 import { answersArp, defaultRoute, eligible } from "./lookups.ts";
 
 /**
@@ -17,7 +8,7 @@ import { answersArp, defaultRoute, eligible } from "./lookups.ts";
  * from settings which that is; an interface with a route through a gateway has routers. A strict filter there drops packets of clients
  * whose route leaves by another interface, as with a default route elsewhere (RFC 3704, section 2.2).
  */
-export function* kernelRpFilter(facts: Facts): Iterable<RpFilterFinding> {
+export function* kernelRpFilter(facts: Facts): Iterable<FindingOf<"rpFilter">> {
   if (poolsOf(facts, "IPv4").length === 0) return;
   const others = defaultRoute(facts);
   for (const { name, addresses, settings } of eligible(facts)) {
@@ -30,7 +21,7 @@ export function* kernelRpFilter(facts: Facts): Iterable<RpFilterFinding> {
 }
 
 /** Every node that has an address answers ARP for it, where it is one of the nodes' own subnet: on the dummy, or on kube-proxy's interface. */
-export function* kernelStrictArp(facts: Facts): Iterable<StrictArpFinding> {
+export function* kernelStrictArp(facts: Facts): Iterable<FindingOf<"strictArp">> {
   const found = new Map<string, Set<Interface>>(); // holder -> interfaces whose hosts ask for addresses
   for (const pool of poolsOf(facts, "IPv4"))
     for (const one of eligible(facts)) {
@@ -50,7 +41,7 @@ function dummyOf({ kernel }: KernelPool): string | undefined {
   return kernel?.carrier === "address" && kernel.placement !== "lan" ? kernel.dummyInterface : undefined;
 }
 
-export function* nodePorts({ kernel: { pools, interfaces, kubeProxy } }: Facts): Iterable<NodePortsFinding> {
+export function* nodePorts({ kernel: { pools, interfaces, kubeProxy } }: Facts): Iterable<FindingOf<"nodePorts">> {
   if (kubeProxy === undefined) return;
   const { mode, nodePortAddresses } = kubeProxy;
   // Without a list, mode nftables serves the primary addresses of the node, and the others all of them.
@@ -65,19 +56,19 @@ export function* nodePorts({ kernel: { pools, interfaces, kubeProxy } }: Facts):
 }
 
 /** A NIC is managed by somebody nearly always: it is worth a warning where something has been removed there. */
-export function* interfaceManaged({ kernel: { interfaces } }: Facts): Iterable<InterfaceManagedFinding> {
+export function* interfaceManaged({ kernel: { interfaces } }: Facts): Iterable<FindingOf<"interfaceManaged">> {
   for (const { name, manager, isDummy, restored } of interfaces)
     if (manager !== undefined && (isDummy || restored > 0))
       yield { check: "interfaceManaged", interface: name, manager, isDummy };
 }
 
-export function* promoteSecondaries({ kernel: { interfaces } }: Facts): Iterable<PromoteSecondariesFinding> {
+export function* promoteSecondaries({ kernel: { interfaces } }: Facts): Iterable<FindingOf<"promoteSecondaries">> {
   for (const { name, hasSubnets, promoteSecondaries } of interfaces)
     if (hasSubnets && promoteSecondaries === 0) yield { check: "promoteSecondaries", interface: name };
 }
 
 /** flannel chooses among the addresses of an interface when it starts, and keeps its choice. */
-export function* flannelAddress({ kernel: { pools, flannelAddresses } }: Facts): Iterable<FlannelAddressFinding> {
+export function* flannelAddress({ kernel: { pools, flannelAddresses } }: Facts): Iterable<FindingOf<"flannelAddress">> {
   for (const address of flannelAddresses) {
     const pool = pools.find(({ ranges }) => ranges.some((range) => range.contains(address)));
     if (pool !== undefined) yield { check: "flannelAddress", address, pool: pool.name };
@@ -85,7 +76,7 @@ export function* flannelAddress({ kernel: { pools, flannelAddresses } }: Facts):
 }
 
 /** The kernel refuses IPv6 addresses there. */
-export function* kernelIpv6Disabled(facts: Facts): Iterable<Ipv6DisabledFinding> {
+export function* kernelIpv6Disabled(facts: Facts): Iterable<FindingOf<"ipv6Disabled">> {
   for (const { name, disableIpv6 } of facts.kernel.interfaces) {
     const pool = poolsOf(facts, "IPv6").find(({ kernel }) => kernel?.dummyInterface === name);
     if (disableIpv6 === 1 && pool !== undefined) yield { check: "ipv6Disabled", interface: name, pool: pool.name };

@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import { type Address, AddressRange, type Family, type Prefix } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
-import type { StrictArpFinding } from "./findings.ts";
+import type { FindingOf } from "./findings.ts";
 import type { Route } from "./route-codec.ts";
 
 // Questions of rules about the facts.
@@ -28,7 +28,7 @@ const arpSettings = [
 ] as const;
 
 /** The settings of these interfaces that let the kernel answer there for addresses that `holder` has. */
-export function* answersArp(holder: string, among: readonly Interface[]): Iterable<StrictArpFinding> {
+export function* answersArp(holder: string, among: readonly Interface[]): Iterable<FindingOf<"strictArp">> {
   for (const { setting, wanted, field, accepted } of arpSettings) {
     const interfaces = among.flatMap(({ name, settings }) => {
       if (settings === undefined || accepted.some((value) => value === settings[field])) return [];
