@@ -6,10 +6,10 @@ import { RecordedAllocator, recordLine } from "#pkg/assignment";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, Recorder } from "#pkg/core";
 import type { FlagValues } from "#pkg/flags";
-import { releaseFreedMemory } from "#pkg/heap";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { LeaderElector } from "#pkg/leader-election";
+import { releaseFreedMemory } from "#pkg/linux";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
 import { HeapTrimmer, liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
@@ -41,7 +41,7 @@ await runDaemon({
         program: "controller",
         main: import.meta.url,
         options: {},
-        onThreadEnd: () => void releaseFreedMemory(),
+        onThreadEnd: releaseFreedMemory,
         log,
       }),
     );

@@ -3,11 +3,10 @@ import { randomBytes } from "node:crypto";
 import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
-import { releaseFreedMemory } from "#pkg/heap";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
-import { whyDescriptorsStay } from "#pkg/linux";
+import { releaseFreedMemory, whyDescriptorsStay } from "#pkg/linux";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
 import { compileSooner } from "#pkg/threads";
@@ -77,7 +76,7 @@ await runDaemon({
     stack.use(runner);
     const view = new SpeakerView(state);
     const checkpoints = stack.use(
-      new Checkpoints({ program: "speaker", main: import.meta.url, options, onThreadEnd: () => void releaseFreedMemory(), log }),
+      new Checkpoints({ program: "speaker", main: import.meta.url, options, onThreadEnd: releaseFreedMemory, log }),
     );
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
     const hide = hideByKey(randomBytes(32));

@@ -3,10 +3,10 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import { createServer, type Server } from "node:net";
 import type { Certificate } from "#pkg/certificate";
 import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
+import { SerialQueue } from "#pkg/collections";
 import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { SerialQueue } from "#pkg/queue";
 import { type AdmissionRequest, type AdmissionVerdict, answerReview, readReview } from "./admission.ts";
 import { Connections } from "./connections.ts";
 import { reviewPath } from "./review-path.ts";

@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
 import { type KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
-import { SerialQueue } from "#pkg/queue";
+import { SerialQueue } from "#pkg/collections";
 import { UsageError } from "../command.ts";
 import { argumentsOf, flagOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { remembered } from "#pkg/memo";
+import { remembered } from "#pkg/collections";
 
 const source = join(import.meta.dirname, "peer");
 const cache = resolve(import.meta.dirname, "../../.cache");

@@ -1,5 +1,5 @@
+import { remembered } from "#pkg/collections";
 import { type LabelSelector, matchesSelector, type NamespaceSet, type Pool } from "#pkg/config";
-import { remembered } from "#pkg/memo";
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Scope } from "./layout.ts";
 import type { Refusal } from "./types.ts";

@@ -1,5 +1,5 @@
+import { remembered } from "#pkg/collections";
 import type { Quota } from "#pkg/config";
-import { remembered } from "#pkg/memo";
 import { namespaceOf } from "#pkg/service";
 import { isIn, type NamespaceLabels } from "./fences.ts";
 import type { Occupancy } from "./occupancy.ts";

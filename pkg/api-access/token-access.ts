@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { type Clock, type Millis, perSecond, SourceTokens } from "#pkg/clock";
+import { RecentMap } from "#pkg/collections";
 import { ApiError, type Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { RecentMap } from "#pkg/memo";
 
 /** `tooMany`: others were tried from there; `unavailable`: the API server does not tell. */
 export type Access = "allowed" | "unknownToken" | "forbidden" | "tooMany" | "unavailable";

@@ -1,8 +1,7 @@
 /** The thread that keeps the sessions: it waits in the kernel, never in its event loop, so it is stopped through shared memory. */
 import { SystemClock, systemRandom } from "#pkg/clock";
-import { trimHeap } from "#pkg/heap";
 import { becomePrompt } from "#pkg/linux";
-import { mainThread } from "#pkg/threads";
+import { mainThread, trimHeap } from "#pkg/threads";
 import { Engine } from "./engine.ts";
 
 using engine = new Engine(mainThread(), new SystemClock(), systemRandom);

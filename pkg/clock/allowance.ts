@@ -1,4 +1,4 @@
-import { RecentMap } from "#pkg/memo";
+import { RecentMap } from "#pkg/collections";
 import type { Millis } from "./clock.ts";
 
 /** How often something may be done: `burst` times at once, then once every `everyMs`. */

@@ -1,5 +1,5 @@
 import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
-import { EventQueue } from "#pkg/queue";
+import { EventQueue } from "#pkg/collections";
 import type { CoreInput } from "./contract/core.ts";
 
 /** A deadline is over. One that comes early or twice does nothing. `chance` is uniform in [0, 1). */

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
-import { trimHeap } from "#pkg/heap";
 import { json, OneLine, type Route } from "#pkg/http";
 import { asked, textOf } from "#pkg/http/testing";
 import { escapeControls } from "#pkg/text";
+import { trimHeap } from "#pkg/threads";
 
 /** The answer to any client. */
 async function answer(value: unknown): Promise<Route> {

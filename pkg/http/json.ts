@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { SerialQueue } from "#pkg/queue";
+import { SerialQueue } from "#pkg/collections";
 import { escapeControls } from "#pkg/text";
 import type { Handler, Route, RouteRequest } from "./server.ts";
 

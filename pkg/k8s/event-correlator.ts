@@ -1,5 +1,5 @@
 import { type Allowance, type Millis, Tokens } from "#pkg/clock";
-import { RecentMap } from "#pkg/memo";
+import { RecentMap } from "#pkg/collections";
 import type { ObjectReference } from "./objects.ts";
 
 /** Something that happened to an object. */

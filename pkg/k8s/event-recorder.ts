@@ -1,6 +1,6 @@
 import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
+import { Queue } from "#pkg/collections";
 import type { Fields, Log } from "#pkg/log";
-import { Queue } from "#pkg/queue";
 import { escapeControls, upTo } from "#pkg/text";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";

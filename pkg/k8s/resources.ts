@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { remembered } from "#pkg/memo";
+import { remembered } from "#pkg/collections";
 import { parseAddress } from "#pkg/net";
 import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses, maxPorts } from "#pkg/service";
 import type {

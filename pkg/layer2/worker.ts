@@ -1,8 +1,7 @@
 /** The thread that answers: it blocks in `poll`, never in its event loop. */
 import { SystemClock, systemRandom } from "#pkg/clock";
-import { trimHeap } from "#pkg/heap";
 import { becomePrompt, becomeUrgent } from "#pkg/linux";
-import { mainThread } from "#pkg/threads";
+import { mainThread, trimHeap } from "#pkg/threads";
 import { AnswerLoop } from "./loop.ts";
 
 // Where it may not, it answers as soon as the machine lets it.

@@ -1,7 +1,7 @@
 import { Alarm, type Clock } from "#pkg/clock";
+import { EventQueue } from "#pkg/collections";
 import { ApiError, type Cluster, type Informer, type Lease as LeaseObject, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { EventQueue } from "#pkg/queue";
 import {
   type Election,
   type ElectionEffect,

@@ -1,7 +1,7 @@
 /**
  * What Node lacks of Linux: packet sockets, UDP with the TTL, destination and interface of each datagram, options of TCP sockets,
- * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), eventfd, poll and the priority of threads,
- * through FFI (koffi), for little-endian 64-bit machines. System calls never block, except those of `PollSet`; a failed one throws
+ * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), eventfd, poll, the priority of threads, and
+ * memory given back, through FFI (koffi), for little-endian 64-bit machines. System calls never block, except those of `PollSet`; a failed one throws
  * `SystemCallError`. Codecs, packet filters and the table of interfaces are pure (`codec/`). Everything acts on the network namespace of
  * the process, independent of the mounted /sys and /proc. A descriptor is closed with the thread that opened it, however the thread ends.
  * Left out: Node's own work with TCP sockets.
@@ -29,6 +29,7 @@ export { NetlinkError } from "./codec/netlink-wire.ts";
 export { socketAddress } from "./codec/socket-address.ts";
 export { whyDescriptorsStay } from "./descriptors.ts";
 export { SystemCallError } from "./libc.ts";
+export { releaseFreedMemory, releaseProgramPages } from "./memory.ts";
 export {
   type Arrival,
   DatagramBatch,

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { RecentMap } from "#pkg/memo";
+import { RecentMap } from "#pkg/collections";
 import { maxShares } from "./packet-guard.ts";
 import type { PacketSample } from "./transport.ts";
 

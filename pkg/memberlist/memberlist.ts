@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
+import { EventQueue } from "#pkg/collections";
 import { ConnectionGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
@@ -100,8 +101,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
-  readonly #waiting: Event[] = []; // From listeners, while the effects of an earlier event were still being carried out.
-  #handling = false;
+  readonly #events: EventQueue<Event>;
   #lastJoin = 0;
   #metadata: MetadataFields;
   #running: Running | undefined;
@@ -116,13 +116,20 @@ export class Memberlist implements AsyncDisposable {
       throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address to advertise`);
     this.#options = options;
     this.#metadata = options.metadata ?? new Map();
+    this.#events = new EventQueue(
+      (event) => this.#step(event),
+      () => {
+        this.#arm();
+        options.onHandled?.();
+      },
+    );
     this.#log = new RingLog(log, clock);
-    this.#alarm = new Alarm(clock, "memberlist", () => this.#handle({ type: "timer" }));
+    this.#alarm = new Alarm(clock, "memberlist", () => this.#events.push({ type: "timer" }));
     this.#packets = new IncomingPackets({
       wire,
       clock,
       counters: this.#counters,
-      onMessages: (from, messages) => this.#handle({ type: "packet", from: endpoint(from), messages }),
+      onMessages: (from, messages) => this.#events.push({ type: "packet", from: endpoint(from), messages }),
       onProblem: (from, error) => this.#refuse(from, "UDP", error),
       onFlood: () => this.#log.flooded(),
     });
@@ -138,7 +145,7 @@ export class Memberlist implements AsyncDisposable {
       clock,
       known: this.#packets.known,
       encode: (message) => this.#encodeStream(message, "listener"),
-      onRequest: (stream, from, message) => this.#handle({ type: "request", stream, from: endpoint(from), message }),
+      onRequest: (stream, from, message) => this.#events.push({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),
       onEvicted: ({ address }) => {
         this.#counters.streamsEvicted++;
@@ -245,7 +252,7 @@ export class Memberlist implements AsyncDisposable {
     const join = this.#lastJoin++;
     const { promise, resolve } = Promise.withResolvers<JoinFinished>();
     this.#joins.set(join, resolve);
-    this.#handle({ type: "join", join, endpoints });
+    this.#events.push({ type: "join", join, endpoints });
     const result = await promise;
     for (const { endpoint, reason } of result.failures) failures.push({ address: socketAddress(endpoint).address, reason });
     return { joined: result.joined, failures };
@@ -254,7 +261,7 @@ export class Memberlist implements AsyncDisposable {
   /** Replaces the metadata of this member, which it starts with where it has not. @throws {RangeError} when it is too long */
   setMetadata(fields: MetadataFields): void {
     this.#metadata = fields;
-    if (this.#running !== undefined) this.#handle({ type: "metadata", fields });
+    if (this.#running !== undefined) this.#events.push({ type: "metadata", fields });
   }
 
   /**
@@ -263,13 +270,13 @@ export class Memberlist implements AsyncDisposable {
    */
   broadcast(topic: string, payload: Uint8Array): void {
     this.#started();
-    this.#handle({ type: "broadcast", topic, payload });
+    this.#events.push({ type: "broadcast", topic, payload });
   }
 
   /** Exchanges views with a member at once; does nothing if the node is no longer a member. */
   pull(name: string): void {
     this.#started();
-    this.#handle({ type: "pull", node: nodeName(name) });
+    this.#events.push({ type: "pull", node: nodeName(name) });
   }
 
   /**
@@ -281,7 +288,7 @@ export class Memberlist implements AsyncDisposable {
     const { clock } = this.#options;
     const late = Promise.withResolvers<void>();
     using _timer = clock.schedule("leave", clock.now() + timeout, () => late.resolve());
-    this.#handle({ type: "leave" });
+    this.#events.push({ type: "leave" });
     return await Promise.race([this.#left.promise.then(() => true), late.promise.then(() => false)]);
   }
 
@@ -303,21 +310,10 @@ export class Memberlist implements AsyncDisposable {
     return this.#running;
   }
 
-  #handle(event: Event): void {
-    this.#waiting.push(event);
-    if (this.#handling) return;
-    this.#handling = true;
-    try {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-        const running = this.#running; // Effects that arrive after the end change nothing.
-        if (running === undefined) continue;
-        for (const effect of step(running.ring, next, this.#options.clock.now())) this.#carryOut(effect, running);
-      }
-    } finally {
-      this.#handling = false;
-    }
-    this.#arm();
-    this.#options.onHandled?.();
+  #step(event: Event): void {
+    const running = this.#running; // Effects that arrive after the end change nothing.
+    if (running === undefined) return;
+    for (const effect of step(running.ring, event, this.#options.clock.now())) this.#carryOut(effect, running);
   }
 
   #arm(): void {
@@ -393,7 +389,7 @@ export class Memberlist implements AsyncDisposable {
       } else {
         this.#counters.sendFailures++;
         this.#log.notSent(address.address, error);
-        this.#handle({ type: "sendFailed", messages });
+        this.#events.push({ type: "sendFailed", messages });
       }
     });
   }
@@ -408,10 +404,10 @@ export class Memberlist implements AsyncDisposable {
     const outcome = await dialled.catch((error: Error) => error);
     if (outcome instanceof Error) {
       if (outcome instanceof MemberlistError) this.#refuse(to, "TCP", outcome);
-      this.#handle({ type: "exchangeFailed", exchange: number, reason: outcome.message });
+      this.#events.push({ type: "exchangeFailed", exchange: number, reason: outcome.message });
     } else {
       for (const problem of outcome.problems) this.#refuse(to, "TCP", problem);
-      this.#handle({ type: "exchanged", exchange: number, message: outcome.message });
+      this.#events.push({ type: "exchanged", exchange: number, message: outcome.message });
     }
   }
 

@@ -1,6 +1,6 @@
 import { type Millis, perSecond, Tokens } from "#pkg/clock";
+import { RecentMap } from "#pkg/collections";
 import type { KnownSources } from "#pkg/connections";
-import { RecentMap } from "#pkg/memo";
 import { maxSealOverhead } from "./codec/keyring.ts";
 import { MessageType } from "./codec/messages.ts";
 import type { Wire } from "./codec/wire.ts";

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Millis } from "#pkg/clock";
+import { remembered } from "#pkg/collections";
 import { type RefusedSources, RefusingListener } from "#pkg/connections";
 import {
   type AcceptedConnection,
@@ -13,7 +14,6 @@ import {
   TcpSocket,
   UdpSocket,
 } from "#pkg/linux";
-import { remembered } from "#pkg/memo";
 import { Address, type Family } from "#pkg/net";
 import type { PolledEventLoop } from "#pkg/threads";
 import type { WireAddress } from "./codec/messages.ts";

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
+import { remembered } from "#pkg/collections";
 import type { Refuser } from "#pkg/connections";
-import { remembered } from "#pkg/memo";
 import { Address, parseAddress } from "#pkg/net";
 import type { Endpoint, WireAddress } from "./codec/messages.ts";
 

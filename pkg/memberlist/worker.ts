@@ -4,9 +4,8 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { systemRandom } from "#pkg/clock";
-import { trimHeap } from "#pkg/heap";
 import { becomePrompt } from "#pkg/linux";
-import { hurryGarbageCollection, PolledEventLoop } from "#pkg/threads";
+import { hurryGarbageCollection, PolledEventLoop, trimHeap } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import { ThreadMember } from "./thread-member.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -80,6 +80,7 @@ test("of a bundle the stack of a crash names the source, and no error before it 
   const directory = mkdtempSync(join(tmpdir(), "ingot-daemon-test-"));
   try {
     const bundle = join(directory, "daemon.mjs");
+    symlinkSync(join(import.meta.dirname, "../../node_modules"), join(directory, "node_modules"));
     await build({
       entryPoints: [program],
       outfile: bundle,

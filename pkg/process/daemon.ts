@@ -1,6 +1,7 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
-import { releaseProgramPages, trimHeap } from "#pkg/heap";
+import { releaseProgramPages } from "#pkg/linux";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
+import { trimHeap } from "#pkg/threads";
 import { machineProblem } from "./environment.ts";
 import { inSource } from "./source-maps.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { getHeapStatistics } from "node:v8";
 import { SimulatedClock } from "#pkg/clock";
-import { trimHeap } from "#pkg/heap";
+import { trimHeap } from "#pkg/threads";
 import { type Heap, HeapTrimmer } from "./heap-trimmer.ts";
 
 const mebibyte = 2 ** 20;

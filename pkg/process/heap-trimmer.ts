@@ -1,7 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import type { Clock } from "#pkg/clock";
-import { releaseProgramPages, trimHeap } from "#pkg/heap";
+import { releaseProgramPages } from "#pkg/linux";
+import { trimHeap } from "#pkg/threads";
 
 const everyMs = 10_000;
 const grownOctets = 32 * 2 ** 20;

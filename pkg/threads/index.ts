@@ -1,6 +1,6 @@
 /**
  * Threads that wait in the kernel instead of Node's event loop, so that a busy main thread delays none of their work: both ends of one,
- * its restart after a death, its end with the process, and counters that both ends see. The messages are each package's own.
+ * its restart after a death, its end with the process, its heap given back, and counters that both ends see. The messages are each package's own.
  */
 
 export { hurryGarbageCollection } from "./collector-threads.ts";
@@ -10,4 +10,5 @@ export { withOwnCompiler } from "./own-compiler.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
+export { trimHeap } from "./v8-heap.ts";
 export { WorkerThread, workerFile } from "./worker-thread.ts";

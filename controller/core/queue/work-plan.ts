@@ -1,6 +1,6 @@
 import { backOff, type Millis, type Random } from "#pkg/clock";
+import { DistinctQueue } from "#pkg/collections";
 import { Deadlines } from "#pkg/core";
-import { DistinctQueue } from "#pkg/queue";
 import { namespaceOf } from "#pkg/service";
 import { Outage, type Trial } from "./outage.ts";
 

@@ -1,4 +1,5 @@
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
+import { EventQueue } from "#pkg/collections";
 import type { SessionSettings } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Family } from "#pkg/net";
@@ -38,7 +39,6 @@ export interface PeerSessionOptions {
   readonly log: Log;
 }
 
-/** Octets handed to a connection ahead of what the kernel has accepted: some 1,600 prefixes, which take 1 ms. */
 /** A timer later than this lets pending input be read first: it may prove the timer wrong. */
 const late: Millis = 100;
 
@@ -49,8 +49,7 @@ export class PeerSession {
   readonly #counters = newPeerCounters();
   readonly #connections = new Map<number, PeerConnection>(); // connection -> its connection
   readonly #closing = new ClosingConnections();
-  readonly #waiting: { readonly event: Event; readonly incoming: Incoming | undefined }[] = [];
-  #dispatching = false;
+  readonly #events: EventQueue<{ readonly event: Event; readonly incoming: Incoming | undefined }>;
   #session: Session;
   #enteredAt: Millis;
   /** Since when there has been no session, but for some that ended before they were stable. */
@@ -69,6 +68,10 @@ export class PeerSession {
     this.#batches = new RouteBatches(options, this.#counters.sent);
     this.#log = new SessionLog(log);
     this.#session = newSession({ settings, restarting, forwardingPreserved });
+    this.#events = new EventQueue(
+      ({ event, incoming }) => this.#step(event, incoming),
+      () => this.#arm(),
+    );
     this.#enteredAt = clock.now();
     this.#downAt = clock.now();
   }
@@ -170,20 +173,14 @@ export class PeerSession {
   }
 
   #dispatch(event: Event, incoming?: Incoming): void {
-    this.#waiting.push({ event, incoming });
-    if (this.#dispatching) return;
-    this.#dispatching = true;
-    try {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-        const { clock, random } = this.#options;
-        const [session, effects] = step(this.#session, next.event, clock.now(), random);
-        this.#session = session;
-        for (const effect of effects) this.#carryOut(effect, next.incoming);
-      }
-    } finally {
-      this.#dispatching = false;
-    }
-    this.#arm();
+    this.#events.push({ event, incoming });
+  }
+
+  #step(event: Event, incoming: Incoming | undefined): void {
+    const { clock, random } = this.#options;
+    const [session, effects] = step(this.#session, event, clock.now(), random);
+    this.#session = session;
+    for (const effect of effects) this.#carryOut(effect, incoming);
   }
 
   /** Sets the one timer, where the next deadline is another than before. */

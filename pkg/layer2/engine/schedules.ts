@@ -1,5 +1,5 @@
 import type { Millis, Random } from "#pkg/clock";
-import { Queue } from "#pkg/queue";
+import { Queue } from "#pkg/collections";
 
 /*
  * When announcements are due. Callers pass the time, which never goes back.

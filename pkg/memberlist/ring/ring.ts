@@ -1,5 +1,5 @@
 import type { Millis, Random } from "#pkg/clock";
-import { RecentMap } from "#pkg/memo";
+import { RecentMap } from "#pkg/collections";
 import { equalBytes } from "#pkg/net";
 import type { Heartbeat } from "../codec/heartbeat.ts";
 import type { Alive, Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SerialQueue } from "#pkg/queue";
+import { SerialQueue } from "#pkg/collections";
 
 test("work is done one after another, and what fails stops nothing", async () => {
   const queue = new SerialQueue();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventQueue } from "#pkg/queue";
+import { EventQueue } from "#pkg/collections";
 
 test("events that are pushed while one is handled are handled after it, in order", () => {
   const handled: string[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { DistinctQueue, Queue } from "#pkg/queue";
+import { DistinctQueue, Queue } from "#pkg/collections";
 
 test("property: a queue is an array that is pushed to and shifted from", () => {
   const operations = fc.array(fc.option(fc.string(), { nil: undefined }), { size: "large" }); // A text to push, or shift.

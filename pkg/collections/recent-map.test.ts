@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { RecentMap } from "#pkg/memo";
+import { RecentMap } from "#pkg/collections";
 
 test("the entry that was set longest ago makes room, and one that is set again is the last", () => {
   const map = new RecentMap<string, number>(3);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { remembered } from "#pkg/memo";
+import { remembered } from "#pkg/collections";
 
 test("a value is made once, and again when others have needed its room", () => {
   const known = new Map<string, string>();

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { releaseProgramPages } from "#pkg/heap";
-import { unchangedMappings } from "./program-pages.ts";
+import { releaseProgramPages } from "#pkg/linux";
+import { unchangedMappings } from "./memory.ts";
 
 const program = "/usr/local/bin/node";
 const mapping = (permissions: string, { file = program, anonymous = 0, swap = 0 } = {}) => `\
