@@ -9,7 +9,6 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** Folders, by their beginning, that do no I/O and take time and chance as arguments. */
 const pure = [
-  "pkg/aes-gcm/",
   "pkg/allocator/",
   "pkg/assignment/",
   "pkg/collections/",

@@ -10,8 +10,8 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** From the bottom up: a package imports only from the rows below its own. */
 const order = [
-  ["memo", "queue"],
-  ["aes-gcm", "certificate", "clock", "heap", "net", "octets", "text"],
+  ["collections"],
+  ["aes-gcm", "certificate", "clock", "net", "octets", "text"],
   ["quarantine", "service"],
   ["config", "flags", "gossip", "linux", "log"],
   ["connections", "core", "verdict"],

@@ -170,44 +170,6 @@ test("requests that are sent ahead wait in the socket while nobody takes the ans
   assert.equal(asked, 1);
 });
 
-test(
-  "a body is given back once: when all of it has been sent, when its connection is closed, and when nobody waits for it any more",
-  limit,
-  async () => {
-    let [asked, released] = [0, 0];
-    let body = Buffer.alloc(1 << 20, "x");
-    let answer: Promise<void> | undefined;
-    await using scene = await Scene.start(async () => {
-      asked++;
-      await answer;
-      return { status: 200, contentType: "text/plain", body, release: () => released++ };
-    });
-    const client = await scene.connect();
-    client.socket.write(request.repeat(3));
-    await scene.until(() => released === 3);
-    client.socket.write("HEAD /page HTTP/1.1\r\nHost: a\r\n\r\n");
-    await scene.until(() => released === 4);
-    body = Buffer.alloc(16 << 20, "x");
-    client.socket.pause();
-    client.socket.write(request);
-    await scene.until(() => asked === 5);
-    for (let turn = 0; turn < 50; turn++) await scene.until(() => true);
-    assert.equal(released, 4);
-    scene.clock.advanceBy(httpLimits.answerMs);
-    client.socket.resume();
-    await scene.until(() => client.isClosed && released === 5);
-    const late = Promise.withResolvers<void>();
-    answer = late.promise;
-    const gone = await scene.connect();
-    gone.socket.write(request);
-    await scene.until(() => asked === 6);
-    scene.clock.advanceBy(httpLimits.answerMs);
-    await scene.until(() => gone.isClosed);
-    late.resolve();
-    await scene.until(() => released === 6);
-  },
-);
-
 test("when there are 64 connections the oldest idle one makes room for a new one", limit, async () => {
   const answer = Promise.withResolvers<Route>();
   await using scene = await Scene.start(() => answer.promise);

@@ -9,8 +9,6 @@ export interface Route {
   readonly status: number;
   readonly contentType: string;
   readonly body: string | Buffer | readonly Buffer[];
-  /** Called once, when nobody needs the body any more: it has been sent, or never will be. */
-  readonly release?: () => void;
 }
 /** The request of a client. */
 export interface RouteRequest extends Pick<Request, "host" | "authorization"> {
@@ -137,8 +135,6 @@ interface Connection {
   state: "receiving" | "ready" | "answering" | "sending" | "ending" | "closed";
   /** The rest of the answer. */
   answer: readonly Buffer[];
-  /** Releases the answer's resources; set until its last piece is on its way. */
-  release: (() => void) | undefined;
   keepAlive: boolean;
 }
 
@@ -188,16 +184,12 @@ class Connections implements Disposable {
       received: Buffer.alloc(0),
       state: "receiving",
       answer: [],
-      release: undefined,
       keepAlive: true,
     };
     this.#open.add(connection);
     deadline.set(this.#clock.now() + httpLimits.headMs);
     socket.on("error", () => {}); // It closes then.
-    socket.on("close", () => {
-      this.#close(connection);
-      connection.release?.(); // Not before: the kernel may still be given some of it.
-    });
+    socket.on("close", () => this.#close(connection));
     socket.on("data", (chunk) => this.#receive(connection, chunk));
     socket.on("drain", () => this.#makeReady(connection));
   }
@@ -296,12 +288,8 @@ class Connections implements Disposable {
   }
 
   #answer(connection: Connection, route: Route, withBody: boolean): void {
-    if (connection.state !== "answering") {
-      route.release?.();
-      return;
-    }
+    if (connection.state !== "answering") return;
     const { status, contentType, body } = route;
-    connection.release = route.release;
     const pieces = typeof body === "string" ? [Buffer.from(body)] : Buffer.isBuffer(body) ? [body] : body;
     const head = [
       `HTTP/1.1 ${status} ${reasons[status] ?? ""}`,
@@ -328,8 +316,7 @@ class Connections implements Disposable {
     connection.answer = piece.length < first.length ? [first.subarray(pieceBytes), ...rest] : rest;
     connection.state = "sending";
     const isLast = connection.answer.length === 0;
-    const isTaken = socket.write(piece, isLast ? connection.release : undefined);
-    if (isLast) connection.release = undefined;
+    const isTaken = socket.write(piece);
     if (isLast && !keepAlive) {
       connection.state = "ending";
       connection.deadline.setNoLater(this.#clock.now() + httpLimits.answerMs);

@@ -1,4 +1,4 @@
-import { libc, library } from "./libc.ts";
+import { check, flagCloseOnExec, flagNonBlocking, libc, library } from "./libc.ts";
 
 /** Something that closes the descriptors of this thread when the thread ends. */
 interface Closer {
@@ -25,6 +25,14 @@ export function own(fd: number): number {
   return fd;
 }
 
+const socketType = { stream: 1, datagram: 2, raw: 3 } as const; // SOCK_STREAM, SOCK_DGRAM, SOCK_RAW
+
+/** A socket of this thread that never blocks. `attempted` completes "Cannot …". @throws {SystemCallError} */
+export function openSocket(attempted: string, family: number, type: keyof typeof socketType, protocol = 0): number {
+  const flags = socketType[type] | flagNonBlocking | flagCloseOnExec;
+  return own(check("socket", attempted, libc.socket(family, flags, protocol)));
+}
+
 /** The descriptor belongs to somebody else from now on. */
 export function disown(fd: number): void {
   if (owned.delete(fd)) closer.remove(fd);
@@ -39,7 +47,7 @@ export function close(fd: number): void {
 /** Each thread loads this file for itself. */
 function closerOfThread(): Closer {
   try {
-    return node();
+    return cleanupHooksOfNode();
   } catch (error) {
     whyDescriptorsStay = (error as Error).message;
     process.on("exit", () => {
@@ -54,7 +62,7 @@ function closerOfThread(): Closer {
  * what addons may call, under their mangled names of C++: another Node may have others.
  * @throws {Error} where it has
  */
-function node(): Closer {
+function cleanupHooksOfNode(): Closer {
   const parameters = ["void *", "intptr_t", "intptr_t"];
   const addHook = library.func("_ZN4node25AddEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_", "void", parameters);
   const removeHook = library.func("_ZN4node28RemoveEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_", "void", parameters);

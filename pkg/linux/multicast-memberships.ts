@@ -1,8 +1,7 @@
 import { addressFamily } from "./codec/socket-address.ts";
-import { close, own } from "./descriptors.ts";
-import { check, flagCloseOnExec, libc } from "./libc.ts";
+import { close, openSocket } from "./descriptors.ts";
+import { check, libc } from "./libc.ts";
 
-const typeDatagram = 2; // SOCK_DGRAM
 const levelIpv6 = 41; // IPPROTO_IPV6
 const optionJoin = 20; // IPV6_JOIN_GROUP
 const optionLeave = 21; // IPV6_LEAVE_GROUP
@@ -57,9 +56,7 @@ export class MulticastMemberships implements Disposable {
   #socketWithRoom(): Socket {
     const known = this.#sockets.find(({ members }) => members < maxPerSocket);
     if (known !== undefined) return known;
-    const type = typeDatagram | flagCloseOnExec;
-    const fd = own(check("socket", "open a socket for multicast groups", libc.socket(addressFamily.IPv6, type, 0)));
-    const socket = { fd, members: 0 };
+    const socket = { fd: openSocket("open a socket for multicast groups", addressFamily.IPv6, "datagram"), members: 0 };
     this.#sockets.push(socket);
     return socket;
   }

@@ -1,18 +1,8 @@
 import { decodeNeighbor, encodeNeighborRequest } from "./codec/netlink.ts";
-import { close, own } from "./descriptors.ts";
-import {
-  attachFilter,
-  check,
-  checkNonBlocking,
-  flagCloseOnExec,
-  flagNonBlocking,
-  levelSocket,
-  libc,
-  optionReceiveBuffer,
-} from "./libc.ts";
+import { close, openSocket } from "./descriptors.ts";
+import { attachFilter, check, checkNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
 
 const familyNetlink = 16; // AF_NETLINK
-const typeRaw = 3; // SOCK_RAW
 const protocolRoute = 0; // NETLINK_ROUTE
 const levelNetlink = 270; // SOL_NETLINK
 const optionAddMembership = 1; // NETLINK_ADD_MEMBERSHIP
@@ -54,26 +44,21 @@ export class NetlinkSocket implements Disposable {
   /** @throws {SystemCallError} */
   static open({ groups = linkGroups, strict = false, filter, receiveBuffer }: NetlinkSocketOptions = {}): NetlinkSocket {
     const attempted = "open an rtnetlink socket";
-    const type = typeRaw | flagNonBlocking | flagCloseOnExec;
-    const socket = new NetlinkSocket(own(check("socket", attempted, libc.socket(familyNetlink, type, protocolRoute))));
-    try {
-      const { fd } = socket;
-      const address = new Uint8Array(addressLength);
-      address[0] = familyNetlink;
-      check("bind", attempted, libc.bind(fd, address, addressLength));
-      check("setsockopt", attempted, libc.setsockopt(fd, levelSocket, optionReceiveBuffer, Int32Array.of(receiveBufferSize), 4));
-      if (receiveBuffer !== undefined)
-        libc.setsockopt(fd, levelSocket, optionReceiveBufferForce, Int32Array.of(receiveBuffer), 4);
-      for (const option of strict ? [optionShortAnswers, optionStrict] : [])
-        libc.setsockopt(fd, levelNetlink, option, Int32Array.of(1), 4); // Old kernels lack them, and the answers are checked.
-      if (filter !== undefined) attachFilter(fd, filter, attempted);
-      for (const group of groups)
-        check("setsockopt", attempted, libc.setsockopt(fd, levelNetlink, optionAddMembership, Int32Array.of(group), 4));
-      return socket;
-    } catch (error) {
-      socket[Symbol.dispose]();
-      throw error;
-    }
+    using stack = new DisposableStack();
+    const socket = stack.use(new NetlinkSocket(openSocket(attempted, familyNetlink, "raw", protocolRoute)));
+    const { fd } = socket;
+    const address = new Uint8Array(addressLength);
+    address[0] = familyNetlink;
+    check("bind", attempted, libc.bind(fd, address, addressLength));
+    check("setsockopt", attempted, libc.setsockopt(fd, levelSocket, optionReceiveBuffer, Int32Array.of(receiveBufferSize), 4));
+    if (receiveBuffer !== undefined) libc.setsockopt(fd, levelSocket, optionReceiveBufferForce, Int32Array.of(receiveBuffer), 4);
+    for (const option of strict ? [optionShortAnswers, optionStrict] : [])
+      libc.setsockopt(fd, levelNetlink, option, Int32Array.of(1), 4); // Old kernels lack them, and the answers are checked.
+    if (filter !== undefined) attachFilter(fd, filter, attempted);
+    for (const group of groups)
+      check("setsockopt", attempted, libc.setsockopt(fd, levelNetlink, optionAddMembership, Int32Array.of(group), 4));
+    stack.move();
+    return socket;
   }
 
   /** Sends a request. The kernel works on it before this returns, and may wait there for its own lock on links. @throws {SystemCallError} */

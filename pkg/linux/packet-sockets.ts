@@ -1,11 +1,9 @@
-import { close, own } from "./descriptors.ts";
+import { close, openSocket } from "./descriptors.ts";
 import {
   attachFilter,
   check,
   checkNonBlocking,
   failure,
-  flagCloseOnExec,
-  flagNonBlocking,
   levelSocket,
   libc,
   optionReceiveBuffer,
@@ -24,8 +22,6 @@ export interface SendFailure {
 }
 
 const familyPacket = 17; // AF_PACKET
-const typeRaw = 3; // SOCK_RAW
-const typeDatagram = 2; // SOCK_DGRAM
 const levelPacket = 263; // SOL_PACKET
 const optionStatistics = 6; // PACKET_STATISTICS
 const addressLength = 20; // struct sockaddr_ll
@@ -47,28 +43,19 @@ export class PacketSocket implements Disposable {
   static open(interfaceIndex: number, etherType: number, filter: Uint8Array): PacketSocket {
     const attempted = `open a packet socket on interface ${interfaceIndex}`;
     // Protocol 0 receives nothing until the bind below names one.
-    const socket = PacketSocket.#create(attempted);
-    try {
-      attachFilter(socket.fd, filter, attempted);
-      const size = Int32Array.of(receiveBufferSize);
-      check("setsockopt", attempted, libc.setsockopt(socket.fd, levelSocket, optionReceiveBuffer, size, 4));
-      check("bind", attempted, libc.bind(socket.fd, linkAddress(interfaceIndex, etherType), addressLength));
-      return socket;
-    } catch (error) {
-      socket[Symbol.dispose]();
-      throw error;
-    }
+    using stack = new DisposableStack();
+    const socket = stack.use(new PacketSocket(openSocket(attempted, familyPacket, "raw")));
+    attachFilter(socket.fd, filter, attempted);
+    const size = Int32Array.of(receiveBufferSize);
+    check("setsockopt", attempted, libc.setsockopt(socket.fd, levelSocket, optionReceiveBuffer, size, 4));
+    check("bind", attempted, libc.bind(socket.fd, linkAddress(interfaceIndex, etherType), addressLength));
+    stack.move();
+    return socket;
   }
 
   /** Proves that this process may open packet sockets. @throws {SystemCallError} EPERM without CAP_NET_RAW */
   static probe(): void {
-    PacketSocket.#create("open a packet socket")[Symbol.dispose]();
-  }
-
-  static #create(attempted: string): PacketSocket {
-    return new PacketSocket(
-      own(check("socket", attempted, libc.socket(familyPacket, typeRaw | flagNonBlocking | flagCloseOnExec, 0))),
-    );
+    close(openSocket("open a packet socket", familyPacket, "raw"));
   }
 
   /**
@@ -126,17 +113,13 @@ export class CookedPacketSocket implements Disposable {
   static open(interfaceIndex: number, etherType: number, filter: Uint8Array, size: number): CookedPacketSocket {
     const attempted = `open a packet socket on interface ${interfaceIndex}`;
     // Protocol 0 receives nothing until the bind below names one.
-    const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
-    const fd = own(check("socket", attempted, libc.socket(familyPacket, type, 0)));
-    const socket = new CookedPacketSocket(fd, interfaceIndex, etherType, size);
-    try {
-      attachFilter(fd, filter, attempted);
-      check("bind", attempted, libc.bind(fd, linkAddress(interfaceIndex, etherType), addressLength));
-      return socket;
-    } catch (error) {
-      socket[Symbol.dispose]();
-      throw error;
-    }
+    using stack = new DisposableStack();
+    const fd = openSocket(attempted, familyPacket, "datagram");
+    const socket = stack.use(new CookedPacketSocket(fd, interfaceIndex, etherType, size));
+    attachFilter(fd, filter, attempted);
+    check("bind", attempted, libc.bind(fd, linkAddress(interfaceIndex, etherType), addressLength));
+    stack.move();
+    return socket;
   }
 
   /** Sends a packet to a MAC address. @returns false when the send queue is full, and it is lost @throws {SystemCallError} */

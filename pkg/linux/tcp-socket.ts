@@ -1,10 +1,9 @@
 import { constants } from "node:os";
 import type { Address, Family } from "#pkg/net";
 import { addressFamily, decodeSender, type Sender, socketAddress, socketAddressSize } from "./codec/socket-address.ts";
-import { close, disown, own } from "./descriptors.ts";
+import { close, disown, openSocket, own } from "./descriptors.ts";
 import { attachChoice, check, checkNonBlocking, failure, flagCloseOnExec, flagNonBlocking, levelSocket, libc } from "./libc.ts";
 
-const typeStream = 1; // SOCK_STREAM
 const levelTcp = 6; // IPPROTO_TCP
 const optionReuseAddress = 2; // SO_REUSEADDR
 const optionReusePort = 15; // SO_REUSEPORT
@@ -48,9 +47,7 @@ export class TcpSocket implements Disposable {
 
   /** @throws {SystemCallError} EAFNOSUPPORT where the machine lacks the family */
   static open(family: Family): TcpSocket {
-    const type = typeStream | flagNonBlocking | flagCloseOnExec;
-    const fd = own(check("socket", `open a TCP socket for ${family}`, libc.socket(addressFamily[family], type, 0)));
-    return new TcpSocket(fd, family, true);
+    return new TcpSocket(openSocket(`open a TCP socket for ${family}`, addressFamily[family], "stream"), family, true);
   }
 
   /** One that belongs to somebody else, who closes it. @throws {SystemCallError} */

@@ -1,19 +1,8 @@
 import { addressFamily, socketAddress } from "./codec/socket-address.ts";
-import { close, own } from "./descriptors.ts";
-import {
-  attachFilter,
-  check,
-  checkNonBlocking,
-  detachFilter,
-  flagCloseOnExec,
-  flagNonBlocking,
-  levelSocket,
-  libc,
-  optionReceiveBuffer,
-} from "./libc.ts";
+import { close, openSocket } from "./descriptors.ts";
+import { attachFilter, check, checkNonBlocking, detachFilter, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
 import type { DatagramBatch } from "./message-batches.ts";
 
-const typeDatagram = 2; // SOCK_DGRAM
 const levelIp = 0; // IPPROTO_IP
 const levelIpv6 = 41; // IPPROTO_IPV6
 const optionsOfFamily = {
@@ -68,19 +57,15 @@ export class UdpSocket implements Disposable {
    */
   static open({ family, address, interfaceIndex = 0, port, dualStack = false, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
     const attempted = `open UDP port ${port} for ${family}`;
-    const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
-    const socket = new UdpSocket(own(check("socket", attempted, libc.socket(addressFamily[family], type, 0))));
-    try {
-      const values = { on: 1, ipv6Only: Number(!dualStack), ttl, trafficClass };
-      for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
-      set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferSize, attempted);
-      const local = socketAddress(address ?? new Uint8Array(family === "IPv4" ? 4 : 16), port, interfaceIndex);
-      check("bind", attempted, libc.bind(socket.fd, local, local.length));
-      return socket;
-    } catch (error) {
-      socket[Symbol.dispose]();
-      throw error;
-    }
+    using stack = new DisposableStack();
+    const socket = stack.use(new UdpSocket(openSocket(attempted, addressFamily[family], "datagram")));
+    const values = { on: 1, ipv6Only: Number(!dualStack), ttl, trafficClass };
+    for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
+    set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferSize, attempted);
+    const local = socketAddress(address ?? new Uint8Array(family === "IPv4" ? 4 : 16), port, interfaceIndex);
+    check("bind", attempted, libc.bind(socket.fd, local, local.length));
+    stack.move();
+    return socket;
   }
 
   /** Reads the datagrams that are waiting, as many as `batch` takes. @returns how many there are in it now @throws {SystemCallError} */

@@ -10,91 +10,48 @@ const pauseFactor = 9;
 const maxPauseMs: Millis = 1_000;
 // A page of 10,000 Services has some 50,000 lines, which take 100 ms in all.
 const linesAtOnce = 250;
-const firstBytes = 64 << 10;
-
-/** One page, for all who asked before it was begun. */
-interface Page {
-  readonly made: Promise<Buffer>;
-  /** Number of readers that asked and did not give it back. */
-  readers: number;
-}
 
 /**
  * The answer of `/metrics`, in the Prometheus text format: made in slices, for all who ask meanwhile, at 10,000 Services at most once a second
  * and more often where it is less work. Every value is read after the request came: who asks too soon after a page waits for the next one.
- * A page that everybody has given back is written over by a later one, because megabytes a second are more than garbage collection keeps up with.
  */
 export function metricsRoute(registry: Registry, clock: Clock = new SystemClock()): () => Promise<Route> {
   let last: Promise<unknown> = Promise.resolve();
   let nextAt: Millis = -Infinity;
-  let next: Page | undefined; // Not begun.
-  let spare: Buffer | undefined;
-  const make = async (): Promise<Buffer> => {
+  let next: Promise<readonly Buffer[]> | undefined; // Not begun.
+  const make = async (): Promise<readonly Buffer[]> => {
     await last;
     if (nextAt > clock.now()) await sleep(clock, "metrics page", nextAt - clock.now());
     next = undefined;
     const begunAt = clock.now();
-    const text = new Text(spare);
-    spare = undefined;
-    const made = render(registry, text);
+    const made = render(registry);
     last = made.catch(() => {});
     try {
-      await made;
-      return text.bytes;
+      return await made;
     } finally {
       const endedAt = clock.now();
       nextAt = endedAt + Math.min((endedAt - begunAt) * pauseFactor, maxPauseMs);
     }
   };
   return async () => {
-    next ??= { made: make(), readers: 0 };
-    const page = next;
-    page.readers++;
-    const body = await page.made;
-    const release = (): void => {
-      if (--page.readers === 0 && body.length * 4 > body.buffer.byteLength) spare = Buffer.from(body.buffer);
-    };
-    return { status: 200, contentType: registry.contentType, body, release };
+    next ??= make();
+    return { status: 200, contentType: registry.contentType, body: await next };
   };
 }
 
-/** A text that grows, in memory of its own. */
-class Text {
-  #memory: Buffer;
-  #length = 0;
-
-  constructor(memory: Buffer = Buffer.from(new ArrayBuffer(firstBytes))) {
-    this.#memory = memory;
-  }
-
-  get bytes(): Buffer {
-    return this.#memory.subarray(0, this.#length);
-  }
-
-  append(text: string): void {
-    const needed = this.#length + 3 * text.length; // UTF-8 takes up to three octets for a unit of UTF-16.
-    if (needed > this.#memory.length) {
-      const larger = Buffer.from(new ArrayBuffer(Math.max(needed, 2 * this.#memory.length)));
-      this.#memory.copy(larger, 0, 0, this.#length);
-      this.#memory = larger;
-    }
-    this.#length += this.#memory.write(text, this.#length);
-  }
-}
-
-async function render(registry: Registry, text: Text): Promise<void> {
+async function render(registry: Registry): Promise<readonly Buffer[]> {
+  const slices: Buffer[] = [];
   let separator = "";
   for (const metric of registry.getMetricsAsArray() as unknown as readonly (Pulled | { readonly name: string })[]) {
-    text.append(separator);
+    const texts = isPulled(metric) ? pulledText(metric) : [`${await registry.getSingleMetricAsString(metric.name)}\n`];
+    for (const text of texts) {
+      slices.push(Buffer.from(separator + text));
+      separator = "";
+      await setImmediate(); // Ends the turn.
+    }
     separator = "\n";
-    if (!isPulled(metric)) text.append(`${await registry.getSingleMetricAsString(metric.name)}\n`);
-    else
-      for (const slice of pulledText(metric)) {
-        text.append(slice);
-        await setImmediate(); // Ends the turn.
-      }
-    await setImmediate();
   }
+  return slices;
 }
 
 function isPulled(metric: Pulled | object): metric is Pulled {

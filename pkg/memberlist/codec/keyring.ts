@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AesGcm, nonceLength, tagLength } from "#pkg/aes-gcm";
+import { type AesGcm, aesGcm, nonceLength, tagLength } from "#pkg/aes-gcm";
 import { equalBytes } from "#pkg/net";
 import { MemberlistError, Reader } from "./memberlist-error.ts";
 
@@ -74,7 +74,7 @@ export class Keyring {
 function checked(keys: readonly Uint8Array[]): readonly [AesGcm, ...AesGcm[]] {
   const isTwice = keys.some((key, index) => keys.findIndex((other) => equalBytes(other, key)) !== index);
   if (isTwice) throw new RangeError("Cannot make a keyring: a key is there twice");
-  const [primary, ...others] = keys.map((key) => new AesGcm(key));
+  const [primary, ...others] = keys.map((key) => aesGcm(key));
   if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
   return [primary, ...others];
 }
