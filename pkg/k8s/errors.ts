@@ -25,6 +25,11 @@ export class ApiError extends Error {
   }
 }
 
+/** The server no longer has the versions asked for. */
+export function isExpired(error: ApiError): boolean {
+  return error.status === 410 || error.reason === "Expired";
+}
+
 /** There are no usable credentials; the message lists the attempts and their results. */
 export class CredentialsError extends Error {
   override readonly name = "CredentialsError";

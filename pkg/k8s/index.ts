@@ -11,8 +11,7 @@
 export { type Cluster, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
-export type { Handlers, Informer } from "./informer.ts";
-export { Informers, named } from "./informers.ts";
+export { type Handlers, type Informer, Informers, named } from "./informers.ts";
 export type { ConfigMap, EndpointSlice, Lease, Node, NodeEndpoints, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
 export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
 export { type Resource, resources, servicesOf } from "./resources.ts";

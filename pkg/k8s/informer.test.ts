@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
-import type { Informer, Scope } from "./informer.ts";
+import type { Informer, Scope } from "./informers.ts";
 import type { ConfigMap } from "./objects.ts";
 import { resources } from "./resources.ts";
 

@@ -1,55 +1,16 @@
-import type { IncomingMessage } from "node:http";
-import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Alarm, backOff, type Clock, inTurns, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
-import { ApiError } from "./errors.ts";
-import { chunks, Deadline, type Request } from "./http.ts";
-import { LineSplitter } from "./lines.ts";
+import { ApiError, isExpired } from "./errors.ts";
+import { Deadline, type Request } from "./http.ts";
+import type { Handlers, Informer, Scope } from "./informers.ts";
 import type { ObjectMeta } from "./objects.ts";
+import { listPages } from "./pages.ts";
 import { projectMeta, type Resource } from "./resources.ts";
-import { type Fields, fields, list, parseJson, text } from "./untrusted.ts";
+import { fields, text } from "./untrusted.ts";
+import { WatchError, type WatchEvent, watchEvents } from "./watch-events.ts";
 
-/** The objects of a resource to watch; absent fields mean all. Selectors are in the syntax of kubectl. */
-export interface Scope {
-  readonly namespace?: string;
-  readonly fieldSelector?: string;
-  readonly labelSelector?: string;
-}
-
-export interface Handlers<V> {
-  /**
-   * An object came (`before` undefined), changed or went (`now` undefined). Also called for each object of the first list. After
-   * a gap an object that was deleted and made again is one change, with another `uid`. `get` already answers with the new state.
-   */
-  changed(key: string, now: V | undefined, before: V | undefined): void;
-  /** The first list is complete: every object there was has been passed to `changed`. */
-  synced?(): void;
-  /** A later list was passed to `changed`, too. It may lack what a write was answered with before, where the API was restored from a backup. */
-  relisted?(): void;
-  /** `lostSince` is another. */
-  reached?(): void;
-  /** The server refuses to list or watch these objects (403). It is asked again and again. */
-  forbidden?(): void;
-}
-
-/** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
-export interface Informer<V> extends Disposable {
-  start(): void;
-  readonly synced: boolean;
-  /** Since when it has not seen what changes, because the API is out of reach; undefined while it does. */
-  readonly lostSince: Millis | undefined;
-  /** `key` as in `ObjectMeta`. */
-  get(key: string): V | undefined;
-  values(): IterableIterator<V>;
-  readonly size: number;
-}
-
-// A page of kubectl's 500 lives long enough to be moved among V8's old objects, which takes 12 MB more at 10,000 Services.
-const pageSize = 200;
-// Far above such a page. But 200 objects may have 300 MB, if somebody wants to stop processes that list them.
-const maxPageBytes = 8 << 20;
 const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
 // The server ends each watch after the time it was asked for; one that is not over by then is dead.
@@ -66,10 +27,6 @@ const maxLostMs: Millis = 60_000;
 const healthyAfterMs: Millis = 5_000;
 const minRetryMs: Millis = 200;
 const maxRetryMs: Millis = 15_000;
-// etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
-const maxLineBytes = 16 << 20;
-// Lines that arrive at once are handled in several turns of the event loop: each line may be 100 µs of work for a follower.
-const maxLinesAtOnce = 64;
 
 export interface InformerOptions {
   readonly api: Api;
@@ -180,7 +137,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
    * watch would never send it. Restored before the watch began, that is; later it would end the watch.
    */
   async #hasGoneBack(version: string): Promise<boolean> {
-    const request = this.#request("list", new URLSearchParams({ ...this.#selectors, limit: "1" }));
+    const request = this.#request("list", { limit: "1" });
     const page = await this.#soon(() => this.#api.get(request, this.#stop.signal));
     const now = text(fields(page.metadata).resourceVersion);
     // Versions are numbers of etcd; where they are not, nothing can be said.
@@ -191,7 +148,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (this.#stopped) return;
     // Coming back too late for the versions in between is usual after a pause.
     const usual = isExpired(error) && this.#failures === 0;
-    if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;
+    if (isExpired(error) || isUnknownVersion(error) || error instanceof WatchError) this.#version = undefined;
     this.#failures++;
     if (error.status === 403) this.#handlers.forbidden?.();
     if (!usual) this.#lost(this.#clock.now());
@@ -220,43 +177,20 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   /** @returns the version of the whole list */
   async #list(): Promise<string> {
     const listed = new Map<string, V>();
-    let limit: number | undefined = pageSize;
-    let largest = pageSize; // Large objects may be few.
-    let next = "";
+    const pages = listPages(this.#resource.plural, (query, maxBytes) =>
+      this.#api.get(this.#request("list", query), this.#stop.signal, maxBytes),
+    );
     for (;;) {
-      const query = new URLSearchParams({
-        ...this.#selectors,
-        ...(limit && { limit: `${limit}` }),
-        ...(next && { continue: next }),
-      });
-      let page: Fields;
-      try {
-        const maxBytes = limit === undefined || limit === 1 ? undefined : maxPageBytes;
-        page = await this.#api.get(this.#request("list", query), this.#stop.signal, maxBytes);
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (limit !== undefined && limit > 1 && error.reason === "TooLarge") {
-          largest = Math.ceil(limit / 2);
-          limit = Math.ceil(limit / 8);
-          continue;
-        }
-        if (!isExpired(error) || next === "") throw error;
-        // The pages took longer than the server keeps versions. In one piece the list cannot expire.
+      const { done, value } = await pages.next();
+      if (done) {
+        this.#replace(listed);
+        return value;
+      }
+      if (value !== "again") await inTurns(this.#clock, this.#takePage(value, listed));
+      else {
         this.#log.debug("list expired between pages, listing in one piece", { listed: listed.size });
         listed.clear();
-        [limit, next] = [undefined, ""];
-        continue;
       }
-      const { resourceVersion, continue: more } = fields(page.metadata);
-      if ((page.items !== null && !Array.isArray(page.items)) || text(resourceVersion) === "")
-        throw new ApiError(`Cannot list ${this.#resource.plural}: the answer is not a list`, 200, "Malformed");
-      await inTurns(this.#clock, this.#takePage(list(page.items), listed));
-      largest = Math.min(largest + 1, pageSize);
-      if (limit !== undefined) limit = Math.min(2 * limit, largest);
-      next = text(more);
-      if (next !== "") continue;
-      this.#replace(listed);
-      return text(resourceVersion);
     }
   }
 
@@ -296,14 +230,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
 
   async #watch(version: string): Promise<void> {
     const seconds = Math.round(minWatchSeconds + (maxWatchSeconds - minWatchSeconds) * this.#random());
-    const query = new URLSearchParams({
-      ...this.#selectors,
+    const request = this.#request("watch", {
       watch: "true",
       allowWatchBookmarks: "true",
       resourceVersion: version,
       timeoutSeconds: `${seconds}`,
     });
-    const request = this.#request("watch", query);
     const followsCut = this.#wasCutShort;
     this.#wasCutShort = true;
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
@@ -314,10 +246,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       return;
     }
     const start = this.#clock.now();
-    let lastLineAt = start;
+    let lastEventAt = start;
     let isEmpty = true;
     using silence = new Alarm(this.#clock, `${this.#resource.plural} silence`, () => {
-      const silentAt = lastLineAt + maxSilenceMs;
+      const silentAt = lastEventAt + maxSilenceMs;
       if (this.#clock.now() < silentAt) silence.set(silentAt);
       else if (this.#hasBookmarks) response.destroy(new Error("nothing came, not even a bookmark"));
     });
@@ -329,20 +261,20 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     };
     using _ = this.#clock.schedule(`${this.#resource.plural} healthy`, this.#clock.now() + healthyAfterMs, succeed);
     try {
-      for await (const line of this.#lines(response)) {
+      for await (const event of watchEvents(response, this.#resource.plural)) {
         if (this.#stopped) return;
-        lastLineAt = this.#clock.now();
+        lastEventAt = this.#clock.now();
         isEmpty = false;
-        this.#apply(line);
+        this.#apply(event);
         succeed();
       }
     } catch (error) {
       // Connections break; that is worth a warning only when the next one cannot be had.
-      if (!healthy || !(error instanceof ApiError) || error.reason !== "Unreachable") throw error;
+      if (!healthy || !(error instanceof ApiError) || error instanceof WatchError || error.reason !== "Unreachable") throw error;
       if (!this.#stopped) this.#log.debug("watch ended", { error });
     }
     if (this.#clock.now() - start >= seconds * 1000 - earlyMs) this.#wasCutShort = false;
-    this.#listAfterSilence(this.#clock.now() - (this.#hasBookmarks ? lastLineAt : start), isEmpty);
+    this.#listAfterSilence(this.#clock.now() - (this.#hasBookmarks ? lastEventAt : start), isEmpty);
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
   }
 
@@ -361,51 +293,13 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#version = undefined;
   }
 
-  async *#lines(response: IncomingMessage): AsyncGenerator<string> {
-    const splitter = new LineSplitter(maxLineBytes);
-    let lines = 0;
-    for await (const chunk of chunks(response, `watch ${this.#resource.plural}`)) {
-      try {
-        for (const line of splitter.push(chunk)) {
-          if (++lines % maxLinesAtOnce === 0) await setImmediate();
-          yield line;
-        }
-      } catch (cause) {
-        throw this.#unusable("a line is too long", 200, "Malformed", cause);
-      }
+  #apply({ type, object }: WatchEvent): void {
+    if (type === "BOOKMARK") {
+      this.#version = text(fields(object.metadata).resourceVersion) || this.#version;
+      this.#hasBookmarks = true;
+      return;
     }
-  }
-
-  #apply(line: string): void {
-    const { type, object } = fields(parseJson(line));
-    const metadata = fields(fields(object).metadata);
-    switch (type) {
-      case "ADDED":
-      case "MODIFIED":
-      case "DELETED":
-        this.#applyObject(type, fields(object));
-        return;
-      case "BOOKMARK":
-        this.#version = text(metadata.resourceVersion) || this.#version;
-        this.#hasBookmarks = true;
-        return;
-      case "ERROR": {
-        const { message, code, reason } = fields(object);
-        throw this.#unusable(text(message), typeof code === "number" ? code : 0, text(reason));
-      }
-      default:
-        throw this.#unusable("a line is not an event", 200, "Malformed");
-    }
-  }
-
-  /** After this message of the server, only a new list shows the present objects. */
-  #unusable(found: string, status: number, reason: string, cause?: unknown): ApiError {
-    this.#version = undefined;
-    return new ApiError(`Cannot watch ${this.#resource.plural}: ${found}`, status, reason, { cause });
-  }
-
-  #applyObject(type: "ADDED" | "MODIFIED" | "DELETED", raw: Fields): void {
-    const meta = projectMeta(raw);
+    const meta = projectMeta(object);
     if (meta === undefined) {
       this.#log.warn("malformed objects skipped", { objects: 1 });
       return;
@@ -415,7 +309,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (type === "DELETED") {
       if (this.#objects.delete(meta.key)) this.#changed(meta.key, undefined, before);
     } else if (before?.uid !== meta.uid || before.resourceVersion !== meta.resourceVersion) {
-      const now = this.#resource.project(raw, meta);
+      const now = this.#resource.project(object, meta);
       this.#objects.set(meta.key, now);
       this.#changed(meta.key, now, before);
     }
@@ -431,14 +325,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (!this.#stopped) this.#handlers.changed(key, now, before);
   }
 
-  #request(verb: "list" | "watch", query: URLSearchParams): Request {
+  #request(verb: "list" | "watch", more: Readonly<Record<string, string>>): Request {
+    const query = new URLSearchParams({ ...this.#selectors, ...more });
     return { method: "GET", path: `${this.#path}?${query}`, purpose: `${verb} ${this.#resource.plural}` };
   }
-}
-
-/** The server no longer has the versions asked for. */
-function isExpired(error: ApiError): boolean {
-  return error.status === 410 || error.reason === "Expired";
 }
 
 /** The server cannot make anything of the version, for example because it lies in its future. */

@@ -1,18 +1,56 @@
 import type { Millis } from "#pkg/clock";
-import type { Cluster } from "./cluster.ts";
-import type { Handlers, Informer, Scope } from "./informer.ts";
 import type { ObjectMeta } from "./objects.ts";
 import type { Resource } from "./resources.ts";
 
+/** The objects of a resource to watch; absent fields mean all. Selectors are in the syntax of kubectl. */
+export interface Scope {
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+}
+
+export interface Handlers<V> {
+  /**
+   * An object came (`before` undefined), changed or went (`now` undefined). Also called for each object of the first list. After
+   * a gap an object that was deleted and made again is one change, with another `uid`. `get` already answers with the new state.
+   */
+  changed(key: string, now: V | undefined, before: V | undefined): void;
+  /** The first list is complete: every object there was has been passed to `changed`. */
+  synced?(): void;
+  /** A later list was passed to `changed`, too. It may lack what a write was answered with before, where the API was restored from a backup. */
+  relisted?(): void;
+  /** `lostSince` is another. */
+  reached?(): void;
+  /** The server refuses to list or watch these objects (403). It is asked again and again. */
+  forbidden?(): void;
+}
+
+/** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
+export interface Informer<V> extends Disposable {
+  start(): void;
+  readonly synced: boolean;
+  /** Since when it has not seen what changes, because the API is out of reach; undefined while it does. */
+  readonly lostSince: Millis | undefined;
+  /** `key` as in `ObjectMeta`. */
+  get(key: string): V | undefined;
+  values(): IterableIterator<V>;
+  readonly size: number;
+}
+
+/** A `Cluster`, as far as informers need it. */
+interface Source {
+  informer<V extends ObjectMeta>(resource: Resource<V>, scope: Scope, handlers: Handlers<V>): Informer<V>;
+}
+
 /** Informers that a program needs all of: started, waited for and disposed of together. */
 export class Informers implements Disposable {
-  readonly #cluster: Pick<Cluster, "informer">;
+  readonly #cluster: Source;
   readonly #synced: () => void;
   readonly #reached: (() => void) | undefined;
   readonly #followed: { readonly what: string; readonly informer: Informer<ObjectMeta> }[] = [];
 
   /** `synced` runs each time that one of them has seen all there is, `reached` when `lostSince` of one is another. */
-  constructor(cluster: Pick<Cluster, "informer">, synced: () => void, reached?: () => void) {
+  constructor(cluster: Source, synced: () => void, reached?: () => void) {
     this.#reached = reached;
     this.#cluster = cluster;
     this.#synced = synced;

@@ -1,6 +1,6 @@
 import type { Log } from "#pkg/log";
 import type { Cluster } from "./cluster.ts";
-import type { Informer } from "./informer.ts";
+import type { Informer } from "./informers.ts";
 import type { Secret } from "./objects.ts";
 import { resources } from "./resources.ts";
 

@@ -1,25 +1,22 @@
-import { randomBytes } from "node:crypto";
 import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
 import { EventQueue } from "#pkg/collections";
 import { ConnectionGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { Nonces } from "./codec/keyring.ts";
-import { MemberlistError } from "./codec/memberlist-error.ts";
-import { type Endpoint, nodeName, nodeNameText, type StreamMessage } from "./codec/messages.ts";
+import type { MemberlistError } from "./codec/memberlist-error.ts";
+import { type Endpoint, nodeName, nodeNameText } from "./codec/messages.ts";
 import type { MetadataFields } from "./codec/metadata.ts";
-import { encodePacket } from "./codec/packet.ts";
-import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
 import { type EvidenceView, evidenceView, type MemberView, memberView } from "./member-view.ts";
+import { Outgoing } from "./outgoing.ts";
 import { IncomingPackets } from "./packets.ts";
-import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
+import type { Effect, Event, MemberEvent } from "./ring/events.ts";
 import { isMember, type Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
 import type { TimingName } from "./ring/timing.ts";
 import { RingLog } from "./ring-log.ts";
-import { exchange, IncomingStreams } from "./streams.ts";
+import { IncomingStreams } from "./streams.ts";
 import {
   endpoint,
   type OpenTransport,
@@ -92,12 +89,12 @@ const maxOfStrangers = 500;
 export class Memberlist implements AsyncDisposable {
   readonly #options: MemberlistOptions;
   readonly #log: RingLog;
-  readonly #nonces = new Nonces(randomBytes);
   readonly #counters = newNetworkCounters();
   readonly #alarm: Alarm;
   readonly #streams: IncomingStreams;
   readonly #packets: IncomingPackets;
   readonly #gate: ConnectionGate;
+  readonly #outgoing: Outgoing;
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
@@ -140,11 +137,19 @@ export class Memberlist implements AsyncDisposable {
       known: this.#packets.known,
       onRefused: (address) => this.#log.refusedConnections(address),
     });
+    this.#outgoing = new Outgoing({
+      wire,
+      clock,
+      counters: this.#counters,
+      onEvent: (event) => this.#events.push(event),
+      onNotSent: (to, error) => this.#log.notSent(to, error),
+      onProblem: (from, error) => this.#refuse(from, "TCP", error),
+    });
     this.#streams = new IncomingStreams({
       wire,
       clock,
       known: this.#packets.known,
-      encode: (message) => this.#encodeStream(message, "listener"),
+      encode: (message) => this.#outgoing.encode(message, "listener"),
       onRequest: (stream, from, message) => this.#events.push({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),
       onEvicted: ({ address }) => {
@@ -323,10 +328,10 @@ export class Memberlist implements AsyncDisposable {
   #carryOut(effect: Effect, { ring, transport }: Running): void {
     switch (effect.type) {
       case "send":
-        this.#send(effect, transport);
+        this.#outgoing.send(effect, transport);
         break;
       case "exchange":
-        void this.#exchange(effect, transport);
+        void this.#outgoing.exchange(effect, transport);
         break;
       case "reply":
         this.#streams.reply(effect.stream, effect.message);
@@ -379,38 +384,6 @@ export class Memberlist implements AsyncDisposable {
     }
   }
 
-  #send({ to, messages, checksum }: Send, transport: Transport): void {
-    const packet = encodePacket(messages, this.#options.wire, { nonce: this.#nonces.next(), checksum });
-    const address = socketAddress(to);
-    transport.send(packet, address, (error) => {
-      if (error === null) {
-        this.#counters.packetsSent++;
-        this.#counters.bytesSent += packet.length;
-      } else {
-        this.#counters.sendFailures++;
-        this.#log.notSent(address.address, error);
-        this.#events.push({ type: "sendFailed", messages });
-      }
-    });
-  }
-
-  async #exchange(effect: Extract<Effect, { type: "exchange" }>, transport: Transport): Promise<void> {
-    const { exchange: number, deadline } = effect;
-    const { wire, clock } = this.#options;
-    const to = socketAddress(effect.to);
-    const request = this.#encodeStream(effect.message, "dialler");
-    this.#counters.streamsDialled++;
-    const dialled = exchange(transport.dial(to), request, new StreamDecoder(wire, "listener"), { clock, deadline });
-    const outcome = await dialled.catch((error: Error) => error);
-    if (outcome instanceof Error) {
-      if (outcome instanceof MemberlistError) this.#refuse(to, "TCP", outcome);
-      this.#events.push({ type: "exchangeFailed", exchange: number, reason: outcome.message });
-    } else {
-      for (const problem of outcome.problems) this.#refuse(to, "TCP", problem);
-      this.#events.push({ type: "exchanged", exchange: number, message: outcome.message });
-    }
-  }
-
   #emit(event: MemberlistEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
   }
@@ -418,9 +391,5 @@ export class Memberlist implements AsyncDisposable {
   #refuse({ address }: SocketAddress, transport: "UDP" | "TCP", error: MemberlistError): void {
     this.#counters.problems[error.reason]++;
     this.#log.refused(address, transport, error);
-  }
-
-  #encodeStream(message: StreamMessage, from: StreamEnd): Uint8Array {
-    return encodeStream(message, this.#options.wire, { from, nonce: this.#nonces.next() });
   }
 }

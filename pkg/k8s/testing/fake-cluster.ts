@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { StatusWriteOptions } from "../cluster.ts";
 import type { EventRecorder } from "../event-recorder.ts";
-import type { Scope } from "../informer.ts";
+import type { Scope } from "../informers.ts";
 import type { Service } from "../objects.ts";
 import { configMap } from "./objects.ts";
 
