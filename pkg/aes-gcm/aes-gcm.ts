@@ -21,7 +21,7 @@ export interface AesGcm {
 }
 
 /**
- * @param key 16, 24 or 32 octets @param by `node:crypto` takes some eight times as long for a message
+ * @param key 16, 24 or 32 octets @param by `node:crypto` takes some twelve times as long for a message
  * @throws {RangeError} for a key of another length
  */
 export function aesGcm(key: Uint8Array, by: Openssl | "node:crypto" = openssl ?? "node:crypto"): AesGcm {

@@ -36,7 +36,6 @@ export {
   ReceiveBatch,
   type ReceivedDatagram,
   SendBatch,
-  type SentDatagram,
 } from "./message-batches.ts";
 export { MulticastMemberships } from "./multicast-memberships.ts";
 export { interfaceIndexOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netlink-socket.ts";

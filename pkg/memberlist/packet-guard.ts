@@ -25,7 +25,7 @@ const maxOthers = 512; // The number of other addresses that the caller asks for
 export class PacketGuard implements KnownSources {
   readonly #wire: Wire;
   readonly #members = new Set<string>(); // addresses
-  readonly #others = new Set<string>(); // Addresses; the oldest are forgotten first.
+  readonly #others = new RecentMap<string, true>(maxSources); // addresses
   /** Where in a packet its nonce begins; undefined where packets have none, or may have none. */
   readonly nonceAt: number | undefined;
   readonly #nonces = new RecentNonces();
@@ -47,15 +47,12 @@ export class PacketGuard implements KnownSources {
 
   /** Somebody who may become a member. */
   know(address: string): void {
-    this.#others.delete(address);
-    this.#others.add(address);
-    const [oldest] = this.#others;
-    if (this.#others.size > maxSources && oldest !== undefined) this.#others.delete(oldest);
+    this.#others.set(address, true);
   }
 
   /** The addresses that became known last and are no member's. */
   get others(): readonly string[] {
-    return [...this.#others].slice(-maxOthers).filter((address) => !this.#members.has(address));
+    return [...this.#others.keys()].slice(-maxOthers).filter((address) => !this.#members.has(address));
   }
 
   /** Members, and `others`. */

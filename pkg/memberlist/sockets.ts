@@ -8,7 +8,6 @@ import {
   type AcceptedConnection,
   DatagramBatch,
   datagramSampleFilter,
-  type SentDatagram,
   SystemCallError,
   socketAddress as systemAddress,
   TcpSocket,
@@ -161,7 +160,10 @@ class Sockets implements Transport {
   #receive(): void {
     this.#attempt(() => {
       const count = this.#udp.receive(this.#batch);
-      for (let i = 0; i < count && this.#open; i++) this.#take(this.#batch.sent(i));
+      for (let i = 0; i < count && this.#open; i++) {
+        const { bytes, source, sourcePort } = this.#batch.sent(i);
+        this.#events.packet(bytes, socketAddress({ address: source, port: sourcePort }));
+      }
     });
   }
 
@@ -173,10 +175,6 @@ class Sockets implements Transport {
       this.#events.problem(error);
       return undefined;
     }
-  }
-
-  #take({ bytes, source, sourcePort }: SentDatagram): void {
-    this.#events.packet(bytes, socketAddress({ address: source, port: sourcePort }));
   }
 
   #send(bytes: Uint8Array, to: SocketAddress): Error | null {

@@ -5,10 +5,8 @@
  * interfaces, with wildcards, are compared here too.
  */
 export { Address, type Family, families, isFamily, isLinkLocal, parseAddress, urlHost } from "./address.ts";
-export { equalBytes } from "./bytes.ts";
-export { internetChecksum } from "./checksum.ts";
+export { equalBytes, getIpv6, internetChecksum, setIpv6 } from "./bytes.ts";
 export { canReachPrefix, matchesInterface } from "./interface-names.ts";
-export { getIpv6, setIpv6 } from "./ipv6.ts";
 export { broadcastMac, formatMac, getMac, isUnicastMac, type Mac, macBytes, macLength, parseMac, setMac } from "./mac.ts";
 export { Prefix, parsePrefix } from "./prefix.ts";
 export { AddressRange, parseRange } from "./range.ts";

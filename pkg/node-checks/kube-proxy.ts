@@ -9,16 +9,8 @@ const address = { host: "127.0.0.1", port: 10249, path: "/configz" } as const;
 const timeout: Millis = 2_000;
 const maxOctets = 1 << 20;
 
-/** Asks this node's kube-proxy for its configuration. */
-export interface KubeProxyAsker {
-  /** Undefined if no kube-proxy answers, or another answer comes. Never throws. */
-  ask(): Promise<KubeProxyConfiguration | undefined>;
-}
-
-export const localKubeProxy: KubeProxyAsker = { ask: () => askKubeProxy(address.port) };
-
-/** @see KubeProxyAsker.ask */
-export function askKubeProxy(port: number): Promise<KubeProxyConfiguration | undefined> {
+/** The configuration of this node's kube-proxy; undefined if no kube-proxy answers, or another answer comes. Never throws. */
+export function askKubeProxy(port: number = address.port): Promise<KubeProxyConfiguration | undefined> {
   return new Promise((resolve) => {
     const request = get({ ...address, port, agent: false, signal: AbortSignal.timeout(timeout) }, (response) => {
       void bodyOf(response).then((body) => resolve(body === undefined ? undefined : readKubeProxyConfiguration(body)));

@@ -74,7 +74,7 @@ class Node {
       kept: () => this.kept,
       flannelAddresses: () => this.flannelAddresses,
       placed: () => [],
-      kubeProxy: { ask: async () => this.kubeProxy },
+      askKubeProxy: async () => this.kubeProxy,
       readRun: (path) => this.run.get(path),
       mayBeRealTime: () => this.mayBeRealTime,
       read: (path) => {

@@ -6,7 +6,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import { mayBeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Address, type Family, families, parseAddress, parsePrefix } from "#pkg/net";
-import { type KubeProxyAsker, localKubeProxy } from "./kube-proxy.ts";
+import { askKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
 import { judge } from "./rules/judge.ts";
@@ -41,7 +41,7 @@ export interface NodeChecksOptions {
   /** The same of /run. */
   readonly readRun?: ReadFile;
   /** Asked where something is kept; that of this node when unset. */
-  readonly kubeProxy?: KubeProxyAsker;
+  readonly askKubeProxy?: () => Promise<KubeProxyConfiguration | undefined>;
   /** Whether threads may be real-time; as the kernel has it when unset. */
   readonly mayBeRealTime?: () => boolean;
 }
@@ -55,7 +55,7 @@ export class NodeChecks implements Disposable {
   readonly #options: NodeChecksOptions;
   readonly #read: ReadFile;
   readonly #readRun: ReadFile;
-  readonly #asker: KubeProxyAsker;
+  readonly #ask: () => Promise<KubeProxyConfiguration | undefined>;
   #kubeProxy: KubeProxyConfiguration | undefined;
   #isStopped = false;
   #findings = new Map<string, Finding>(); // identity -> finding
@@ -67,7 +67,7 @@ export class NodeChecks implements Disposable {
     this.#options = options;
     this.#read = options.read ?? readUnder("/proc");
     this.#readRun = options.readRun ?? readUnder("/run");
-    this.#asker = options.kubeProxy ?? localKubeProxy;
+    this.#ask = options.askKubeProxy ?? (() => askKubeProxy());
   }
 
   /** Findings of the last look, in the order of `checkNames`. */
@@ -130,7 +130,7 @@ export class NodeChecks implements Disposable {
 
   /** Its answer belongs to the facts just collected. */
   async #askKubeProxy(facts: Facts): Promise<void> {
-    const kubeProxy = await this.#asker.ask();
+    const kubeProxy = await this.#ask();
     if (this.#isStopped || isDeepStrictEqual(kubeProxy, this.#kubeProxy)) return;
     this.#kubeProxy = kubeProxy;
     this.#report(judge({ ...facts, kernel: { ...facts.kernel, kubeProxy } }));
