@@ -7,7 +7,7 @@ import { fakeIo, ingotctl } from "./testing/ingotctl.ts";
 const valid = "address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24], avoid-buggy-ips: yes}\n";
 const invalid = "address-pools:\n- {name: a, protocol: layer3, addresses: [192.0.2.0/24]}\n";
 
-test("of what is printed nothing steers a terminal but the colours of states", () => {
+test("printed text steers no terminal, but for the colours of states", () => {
   const io = fakeIo();
   const { out, err } = masked(io);
   const evil = "a\u001b]0;owned\u0007b\u001b[2J\u009b31m\u001b[8mc\u202ed\r\te\n";

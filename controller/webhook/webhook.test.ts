@@ -187,7 +187,7 @@ test("the port answers reviews, so many at a time, and refuses everything else",
   assert.equal(reviewed.length, 4);
 });
 
-test("who does not know the path has nothing reviewed, and takes nothing from who knows it", async () => {
+test("a client that does not know the path has nothing reviewed, and takes nothing from a client that knows it", async () => {
   const clock = new SimulatedClock();
   const { server, port, reviewed } = await serve(clock);
   await using _ = server;

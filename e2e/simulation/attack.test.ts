@@ -74,7 +74,7 @@ async function judge(history: History) {
   return { ...outcome, problem: outcome.problem ?? found, leftAcrossCuts };
 }
 
-test("whoever sends on the LAN without the ring's key makes no address unanswered for longer than 6 s", async (t) => {
+test("a host on the LAN without the ring's key makes no address unanswered for longer than 6 s", async (t) => {
   let leftAcrossCuts = 0;
   for (let seed = from; seed < from + count; seed++) {
     const history = drawAttack(seed);

@@ -20,7 +20,7 @@ function settle(allocator: Allocator, index: number, more: object = {}): string 
   return `${allocation?.addresses.join() ?? "nothing"}${unmet === undefined ? "" : ` ${unmet.reason}`}`;
 }
 
-test("500 Services share an address, the next one gets another, and who has the address keeps it", () => {
+test("500 Services share an address, the next one gets another, and Services with the address keep it", () => {
   const allocator = start();
   const limit = limits.holdersOfAddress;
   for (let i = 0; i < limit; i++) assert.equal(settle(allocator, i), "10.0.0.0");

@@ -42,7 +42,7 @@ for (const source of [stranger, member])
     assert.equal(refusals.length, 1);
   });
 
-test("of sources that are not known 500 connections a second are taken, and members connect as before", () => {
+test("500 connections a second of unknown sources are taken, and members connect as before", () => {
   const { refusals, refused, clock, connect } = gate();
   assert.equal(
     connect(11_000, (i) => `198.51.${i >> 8}.${i & 255}`),

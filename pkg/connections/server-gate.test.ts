@@ -108,7 +108,7 @@ test("a host that is refused each second is logged once in ten minutes", limit, 
 });
 
 test(
-  "of more known addresses than a program has room for all get in, and the log says that strangers are not refused",
+  "all known addresses get in, also where a program has no room for them, and the log says that strangers are not refused",
   limit,
   async () => {
     const known = Array.from({ length: 5_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);

@@ -93,7 +93,7 @@ test("an answer that was given is not kept", async () => {
   assert.ok(given.deref() === undefined);
 });
 
-test("of a long list a turn of the event loop makes a part, and of several lists one after another", async () => {
+test("a turn of the event loop makes a part of a long list, and several lists are made one after another", async () => {
   let [inTurn, most, underWay] = [0, 0, 0];
   let isDone = false;
   const turn = (): void => {

@@ -134,7 +134,7 @@ class Client {
 const hostOf = (index: number) => `127.1.${index >> 8}.${index & 255}`;
 const ok = (body: string): Route => ({ status: 200, contentType: "text/plain", body });
 
-test("of requests that a client sends ahead one at a time is answered", limit, async () => {
+test("requests that a client sends ahead are answered one at a time", limit, async () => {
   let [asked, underWay, most] = [0, 0, 0];
   await using scene = await Scene.start(async () => {
     asked++;
@@ -285,25 +285,21 @@ test("what is no request is refused, and its connection closed", limit, async ()
   }
 });
 
-test(
-  "of more connections at once of a host 100 are taken, and others a second later; another host gets in meanwhile",
-  limit,
-  async () => {
-    await using scene = await Scene.start(() => ok("here\n"));
-    const flood = Array.from({ length: 101 }, () => scene.dial("127.0.0.1"));
-    await scene.until(() => flood.at(-1)?.isClosed === true);
-    const refused = scene.dial("127.0.0.1");
-    refused.socket.write(request);
-    const other = scene.dial("127.0.0.2");
-    other.socket.write(request);
-    await scene.until(() => other.answers === 1);
-    assert.equal(refused.isConnected, false);
-    scene.clock.advanceBy(1_100);
-    await scene.until(() => refused.answers === 1);
-  },
-);
+test("a host gets 100 connections at once and the others a second later, while another host gets in", limit, async () => {
+  await using scene = await Scene.start(() => ok("here\n"));
+  const flood = Array.from({ length: 101 }, () => scene.dial("127.0.0.1"));
+  await scene.until(() => flood.at(-1)?.isClosed === true);
+  const refused = scene.dial("127.0.0.1");
+  refused.socket.write(request);
+  const other = scene.dial("127.0.0.2");
+  other.socket.write(request);
+  await scene.until(() => other.answers === 1);
+  assert.equal(refused.isConnected, false);
+  scene.clock.advanceBy(1_100);
+  await scene.until(() => refused.answers === 1);
+});
 
-test("while 200 hosts connect at once who asked before gets in, and so does who asks from this host", limit, async () => {
+test("while 200 hosts connect at once, a host that asked before gets in, and so does a client on this host", limit, async () => {
   await using scene = await Scene.start(() => ok("here\n"));
   const asked = await scene.connect("127.0.0.2");
   asked.socket.write(request);

@@ -78,7 +78,7 @@ test("labels are kept of Services of type LoadBalancer where they are asked for,
   assert.deepEqual([ofNamespace(labels), ofNamespace({}), ofNamespace(many)], [labels, {}, undefined]);
 });
 
-test("of what anybody may write into a Service 1 KiB is kept of each value", () => {
+test("1 KiB is kept of each value that anybody may write into a Service", () => {
   const long = `${"x".repeat(1023)}é${"y".repeat(250_000)}`;
   const raw = { metadata: { ...metadata, annotations: { "metallb.io/address-pool": long } }, spec: { loadBalancerIP: long } };
   const service = project(resources.services, raw);
@@ -88,7 +88,7 @@ test("of what anybody may write into a Service 1 KiB is kept of each value", () 
   );
 });
 
-test("of a selector of any size 1 KiB is kept or a digest that tells it from others, and of ports 1,001", () => {
+test("1 KiB of a selector is kept or a digest that tells it from others, and 1,001 ports", () => {
   const selector = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`key${i}`, `value${i}`]));
   const ports = Array.from({ length: 20_000 }, (_, i) => ({ port: i + 1 }));
   const selectorOf = (spec: object) => project(resources.services, { metadata, spec }).selector;

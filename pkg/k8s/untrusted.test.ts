@@ -10,7 +10,7 @@ import { type Fields, fields, parseInSteps, parseJson } from "./untrusted.ts";
 const padding = "x".repeat(70_000);
 const map = (keys: number) => Object.fromEntries(Array.from({ length: keys }, (_, i) => [`key-${i}`, `value-${i}`]));
 
-test("of a selector of more than 64 KiB a digest is left, the same however long the rest of the object is", () => {
+test("a selector of more than 64 KiB becomes a digest, the same however long the rest of the object is", () => {
   const selector = map(20_000);
   const sha256 = createHash("sha256").update(JSON.stringify(selector)).digest("hex");
   for (const more of [{}, { other: { padding } }]) {
@@ -31,7 +31,7 @@ test("of labels of more than 64 KiB it is left that they are not known, and shor
 
 const sorted = (texts: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(texts).sort());
 
-test("of annotations above 64 KiB those that are read are left, whatever others look like", () => {
+test("annotations that are read are kept of more than 64 KiB of annotations, whatever the others look like", () => {
   const name = "metallb.universe.tf/address-pool";
   const read = { [name]: `a"}\\","b":{"`, "ingot.dev/allow-renumber": "", "flannel.alpha.coreos.com/public-ip": "192.0.2.1" };
   const others = { ...map(20_000), deceit: `,"${name}":"x"`, end: "\\" };
@@ -46,7 +46,7 @@ test("of annotations above 64 KiB those that are read are left, whatever others 
   );
 });
 
-test("of lists above 64 KiB that nobody asks for nothing is left", () => {
+test("nothing is kept of lists above 64 KiB that nobody asks for", () => {
   const texts = Array.from({ length: 10_000 }, (_, i) => `a/${i}`);
   const read = parseJson(
     JSON.stringify({
@@ -62,7 +62,7 @@ test("of lists above 64 KiB that nobody asks for nothing is left", () => {
   });
 });
 
-test("of a Service with tens of thousands of ports one more is left than it may have", () => {
+test("a Service with tens of thousands of ports keeps one more than it may have", () => {
   const ports = Array.from({ length: 60_000 }, (_, i) => ({ name: `p${i}`, port: i + 1 }));
   assert.deepEqual(parseJson(JSON.stringify({ spec: { ports, type: "LoadBalancer" } })), {
     spec: { ports: ports.slice(0, 1_001), type: "LoadBalancer" },
@@ -153,7 +153,7 @@ test("of any object that the API takes, however long its parts are, is kept what
   );
 });
 
-test("a page is read one object after another, and keeps what is kept of the whole", () => {
+test("a page is read one object after another, with the same result as the whole", () => {
   fc.assert(
     fc.property(fc.array(anyObject, { maxLength: 4 }), anyTexts(anyName), (objects, metadata) => {
       const json = JSON.stringify({ kind: "List", metadata, items: [...objects, {}, {}], end: "]" });

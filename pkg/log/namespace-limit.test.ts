@@ -7,7 +7,7 @@ function write({ log }: TimedLog, namespace: string, times: number): void {
   for (let i = 0; i < times; i++) log.info("addresses assigned", { service: `${namespace}/s${i}`, i });
 }
 
-test("of a namespace 1,000 lines are written at once, then one a second, and what is left out is said once a minute", () => {
+test("1,000 lines of a namespace are written at once, then one a second, and the log counts the others once a minute", () => {
   const timed = new TimedLog();
   write(timed, "team-a", 5_000);
   assert.deepEqual(

@@ -54,7 +54,7 @@ test("a source that is to be joined is known", () => {
   assert.deepEqual(it.addresses, [member, "203.0.113.2"]);
 });
 
-test("of 40,000 packets/s of who sent a captured packet 250 a second are decrypted, and it is not known by that", () => {
+test("a host that sent a captured packet is not known by that, and 250 of its 40,000 packets/s are decrypted", () => {
   const it = guard();
   it.accept(packet(1), stranger, 0);
   const looked = admitted(it, Buffer.alloc(100, 1), () => stranger, 1000);

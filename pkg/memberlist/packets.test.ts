@@ -81,7 +81,7 @@ async function listening() {
 
 for (const { title, from } of [
   { title: "of 40,000 packets/s of strangers some 200 a second are read, and all of a member's", from: stranger },
-  { title: "of 40,000 packets/s in the name of a member some 200 a second are read, and all of the member's", from: member },
+  { title: "some 200 of 40,000 packets/s in the name of a member are read, and all of the member's own", from: member },
 ])
   test(title, async () => {
     const { packets, counters, seen, flood, send } = await listening();

@@ -208,7 +208,7 @@ test("idle connections of a member's address take the reserve of no other member
   assert.ok(idle.every(({ destroyed }) => destroyed));
 });
 
-test("of one source the eight newest connections are read", async () => {
+test("the eight newest connections of a source are read", async () => {
   const { dial, requests } = harness(encrypted);
   const all = Array.from({ length: 10 }, () => dial({ address: "203.0.113.1", port: 1 }));
   for (const near of all) near.write(request600);

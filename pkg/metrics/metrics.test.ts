@@ -163,7 +163,7 @@ function pages(tookMs: number) {
   return { clock, series, route: metricsRoute(registry, clock) };
 }
 
-test("a page that is much work is made once a second, for all who ask meanwhile, and is never older than the question", async () => {
+test("a page that is much work is made once a second, for all clients of that time, and is never older than a request", async () => {
   const { clock, series, route } = pages(120);
   const first = await Promise.all(Array.from({ length: 600 }, route));
   assert.equal(new Set(first.map(({ body }) => body)).size, 1);

@@ -37,7 +37,7 @@ function mostOfTurns({ bench, read }: ReturnType<typeof counting>): number {
 // Reports on a hundred Services look at their endpoints too.
 const maxReads = limits.holdersOfAddress + 200;
 
-test("of 10,000 Services on one address a turn looks at 500, and of addresses with many Services at no more", () => {
+test("a turn looks at 500 of 10,000 Services on one address, and at no more on many such addresses", () => {
   const one = counting();
   for (let i = 0; i < 10_000; i++) one.bench.setService(`default/s${i}`, service(`default/s${i}`, { ingress: [x] }));
   one.bench.endpoints("default/s0", { node1: true });

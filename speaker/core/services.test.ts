@@ -75,7 +75,7 @@ test("whatever slices come, change, go and pass to another Service, each node ha
   );
 });
 
-test("of a Service with 100,000 endpoints so much is kept as it has nodes, once for each slice and once for all", () => {
+test("a Service with 100,000 endpoints costs what its nodes cost, once for each slice and once for all", () => {
   const services = withWeb();
   const nodes = Array.from({ length: 50 }, (_, i) => `node-${i + 100}`);
   for (let i = 0; i < 100; i++) {

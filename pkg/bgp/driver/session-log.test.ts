@@ -4,7 +4,7 @@ import { LoneSession } from "../testing/lone-session.ts";
 import { RecordingLog } from "../testing/pair.ts";
 import { SessionLog } from "./session-log.ts";
 
-test("of the reasons that a peer makes up for each attempt that fails sixteen are warnings, until a session is established", () => {
+test("sixteen of the reasons that a peer makes up for failed attempts are warnings, until a session is established", () => {
   const log = new RecordingLog();
   const sessionLog = new SessionLog(log);
   const { session } = new LoneSession();

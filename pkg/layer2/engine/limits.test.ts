@@ -32,7 +32,7 @@ test("a flood that ended is over with the next frame", () => {
   assert.ok(watch.add(30_000, 120_000) === false && watch.flooded, "another one has come");
 });
 
-test("of each address eight sightings a second are reported, whatever others do", () => {
+test("eight sightings of each address are reported in a second, whatever other addresses do", () => {
   const limiter = new SightingLimiter();
   const allowed = (address: number, now: number) =>
     Array.from({ length: 20 }, (_, mac) => limiter.allows(address, mac, now)).filter(Boolean);

@@ -167,7 +167,7 @@ test("an address for some interfaces is answered for and announced on these alon
   assert.deepEqual(await answered(), [true, true]);
 });
 
-test("where only a Pod can be an address is answered for, and neither probed nor seen, unless it is for that interface by name", async () => {
+test("an address on an interface to Pods alone is answered for, and neither probed nor seen, unless its pool names the interface", async () => {
   await lan.join("cali0", "host1");
   ip("address flush dev cali0 scope global");
   using _ = { [Symbol.dispose]: () => ip("link delete cali0") };

@@ -157,7 +157,7 @@ for (const [name, received] of [
     assert.deepEqual(asked(lone), []);
   });
 
-test("of very many the last 1024 are pinged", () => {
+test("the last 1024 of very many newcomers are pinged", () => {
   const lone = quiet();
   for (let i = 0; i < 3000; i++) lone.packet(alive(`n${i}`, 1, { versions, endpoint: at(9) }));
   assert.equal(lone.ring.newcomers.size, 1024);

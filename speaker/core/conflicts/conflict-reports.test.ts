@@ -105,7 +105,7 @@ test("and of its end, and of an address that is not announced for it", () => {
   );
 });
 
-test("of a flood of conflicts 200 are reported at once, then one in five seconds, and of each of these its end", () => {
+test("200 conflicts of a flood are reported at once, then one in five seconds, and the end of each of these", () => {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
   const flood = (from: number, now: number) => {
     const effects: SpeakerEffect[] = [];

@@ -46,7 +46,7 @@ test("another host that has an address of this node is reported, described and a
   assert.equal(bench.recorded.at(-1), "web: addressConflictEnded");
 });
 
-test("of a flood of conflicts as many are series as are reported, and /v1/conflicts has all", async () => {
+test("as many conflicts of a flood are series as are reported, and /v1/conflicts has all", async () => {
   const bench = new ConflictBench("node1", ["node1"]);
   const registry = new Registry();
   registerConflicts(registry, new SpeakerView(bench.state));
