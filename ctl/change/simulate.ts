@@ -2,14 +2,13 @@ import { maskControls } from "#pkg/text";
 import { type ClusterState, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
-import { type Picture, readSlices, takePicture } from "../cluster/cluster-state.ts";
-import { needed, readInstallation } from "../cluster/installation.ts";
+import { type Picture, type RawSlice, readSlices, takePicture } from "../cluster/cluster-state.ts";
+import { needed, type RawPod, readInstallation } from "../cluster/installation.ts";
 import type { Unreachable } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import type { Screen } from "../io.ts";
 import { nodesText, rows, sections } from "./change-text.ts";
 import { tryFile } from "./diff.ts";
-import { drained } from "./drain.ts";
 
 export const simulate = clusterCommand({
   name: "simulate",
@@ -90,6 +89,28 @@ async function drain(api: Api, { state, rawSlices }: Picture, names: readonly st
     names.map(async (name) => needed(api.list(`/api/v1/pods?fieldSelector=spec.nodeName%3D${encodeURIComponent(name)}`), "Pods")),
   );
   return { ...state, slices: readSlices(drained(rawSlices, new Set(names), pods.flat() as readonly object[])) };
+}
+
+/**
+ * The slices that are left when nodes have been drained, as `kubectl drain --ignore-daemonsets` does it: Pods of DaemonSets, and those that a
+ * kubelet runs by itself, stay.
+ * @param pods of those nodes
+ */
+function drained(slices: readonly RawSlice[], nodes: ReadonlySet<string>, pods: readonly RawPod[]): RawSlice[] {
+  const staying = new Set(pods.filter(stays).map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`));
+  return slices.map((slice) => ({
+    ...slice,
+    endpoints: (slice.endpoints ?? []).filter(({ nodeName, targetRef }) => {
+      if (nodeName === undefined || !nodes.has(nodeName)) return true;
+      const { kind, namespace = slice.metadata?.namespace, name } = targetRef ?? {};
+      return kind === "Pod" && staying.has(`${namespace}/${name}`);
+    }),
+  }));
+}
+
+function stays({ metadata }: RawPod): boolean {
+  const isOfKubelet = metadata?.annotations?.["kubernetes.io/config.mirror"] !== undefined;
+  return isOfKubelet || metadata?.ownerReferences?.some(({ kind }) => kind === "DaemonSet") === true;
 }
 
 function nodeText({ lost, moved, stay, load, prefixes }: NodeChange, doubts: readonly string[], screen: Screen): string {

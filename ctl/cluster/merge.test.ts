@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BriefVerdict, brief, type CauseOf, verdict } from "#pkg/verdict";
 import type { PlacedAddress, PoolsAnswer, SpeakerServices } from "./answers.ts";
-import { mergeServices } from "./merge.ts";
-import { mergePools } from "./merge-pools.ts";
+import { mergePools, mergeServices } from "./merge.ts";
 import type { Answer } from "./processes.ts";
 
 const since = "2026-01-01T00:00:00Z";

@@ -1,6 +1,6 @@
 import { list } from "#pkg/text";
 import { type BriefVerdict, type CauseOf, isProblem, type VerdictAnswer, verdict, worst } from "#pkg/verdict";
-import type { ControllerServices, PlacedAddress, SpeakerServices } from "./answers.ts";
+import type { ControllerServices, PlacedAddress, PoolAnswer, PoolsAnswer, SpeakerServices } from "./answers.ts";
 import type { Answer } from "./processes.ts";
 
 /** One address of a Service by one protocol, by all that were asked. */
@@ -197,4 +197,27 @@ function rank(said: Said<BriefVerdict>): number {
   if (state === "Announced") return 0;
   if (state === "Degraded") return 1;
   return isTroubled(said) ? 2 : 3;
+}
+
+/** One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. */
+export function mergePools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[] {
+  const byName = new Map<string, PoolAnswer[]>();
+  // The controller's come first, in the order of the configuration.
+  const ordered = answers.toSorted((a, b) => a.target.program.localeCompare(b.target.program));
+  for (const { body } of ordered) for (const one of body.pools) byName.set(one.pool, [...(byName.get(one.pool) ?? []), one]);
+  return [...byName].flatMap(([pool, all]): PoolAnswer[] => {
+    const [first, ...rest] = all;
+    if (first === undefined) return [];
+    const verdict = worst([first.verdict, ...rest.map((one) => one.verdict), ...nobody(pool, ordered)]);
+    return [{ ...(all.find((one) => one.total !== undefined) ?? first), verdict }];
+  });
+}
+
+/** By BGP each node speaks for itself, and may have nothing to do with a pool; where that is so of all that answer, nobody announces it. */
+function nobody(pool: string, answers: readonly Answer<PoolsAnswer>[]): VerdictAnswer[] {
+  const speakers = answers.filter(({ target }) => target.program === "speaker");
+  const verdicts = speakers.flatMap(({ body }) => body.pools.find((one) => one.pool === pool)?.verdict ?? []);
+  const [first] = verdicts;
+  const isNobodys = verdicts.every(({ state, cause }) => state === "NotOurs" && cause !== "protocolNone");
+  return first === undefined || !isNobodys ? [] : [{ ...first, state: "Pending" }];
 }

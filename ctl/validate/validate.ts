@@ -3,8 +3,7 @@ import { structured } from "../cluster/output.ts";
 import { command, Exit, outputOption, UsageError } from "../command.ts";
 import { problemsText, readInputText } from "../input.ts";
 import type { Io, Screen } from "../io.ts";
-import { summarize } from "./summary.ts";
-import { summaryText } from "./summary-text.ts";
+import { summarize, summaryText } from "./summary.ts";
 
 const help = `Checks a configuration, and lists every problem with line and column. FILE is the text itself, or a manifest in YAML or
 JSON with one ConfigMap that holds it. Without FILE, or with "-", standard input is read. The cluster is not contacted.`;

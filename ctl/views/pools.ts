@@ -1,7 +1,7 @@
 import { age } from "#pkg/text";
 import type { PoolAnswer, PoolsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { mergePools } from "../cluster/merge-pools.ts";
+import { mergePools } from "../cluster/merge.ts";
 import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 

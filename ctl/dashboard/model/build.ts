@@ -11,8 +11,7 @@ import type {
   SpeakerServices,
   VerdictsAnswer,
 } from "../../cluster/answers.ts";
-import { type MergedService, mergeServices } from "../../cluster/merge.ts";
-import { mergePools } from "../../cluster/merge-pools.ts";
+import { type MergedService, mergePools, mergeServices } from "../../cluster/merge.ts";
 import type { Answer, Target } from "../../cluster/processes.ts";
 import { keepRows } from "./changes.ts";
 import type {
