@@ -31,7 +31,7 @@ quick: node_modules ## Run the tests that need only a processor, with a tenth of
 	@node e2e/tiers/run.ts quick
 
 # What Node compiles is kept for the next process: it is half of the start of each.
-test scenarios test-root: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
+test scenarios test-root e2e: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load.
 test: node_modules ## Run the tests of everything but whole clusters, and eight of those, as any user (under three minutes)
 	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts test
@@ -53,7 +53,7 @@ images: node_modules ## Make what e2e loads into its nodes, once for as long as 
 	node e2e/cluster/release-files.ts
 
 e2e: images ## Install everything in a real Kubernetes on this machine and use it (needs root)
-	node --test --test-concurrency=2 'e2e/cluster/**/*.test.ts' 'e2e/dashboard/**/*.test.ts'
+	INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node --test --test-concurrency=2 'e2e/cluster/**/*.test.ts' 'e2e/dashboard/**/*.test.ts'
 
 screenshots: node_modules ## Take the pictures of docs/dashboard.md anew (needs the packages chromium and bird2)
 	node e2e/dashboard/screenshots.ts

@@ -7,7 +7,7 @@ import { embedPage } from "./ctl/dashboard/bundle.ts";
 const project = import.meta.dirname;
 
 /** Programs that are run on their own. */
-const entries: Record<string, string> = {
+const entries: Readonly<Record<string, string>> = {
   controller: "controller/main.ts",
   speaker: "speaker/main.ts",
   ingotctl: "ctl/main.ts",
@@ -23,17 +23,21 @@ const entries: Record<string, string> = {
 /**
  * Makes a new `directory`: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle. It
  * runs wherever it is copied, with nothing around it but Node.
- * @param modules the `node_modules` with koffi's addon for the target machine
+ * @param modules the `node_modules` with koffi's addon for the target machine @param more other entries, as name -> file
  * @throws {Error} for a missing entry or addon; esbuild prints the other errors
  */
-export async function build(directory: string, modules = join(project, "node_modules")): Promise<void> {
-  for (const entry of Object.values(entries))
+export async function build(
+  directory: string,
+  modules = join(project, "node_modules"),
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  for (const entry of Object.values({ ...entries, ...more }))
     if (!existsSync(join(project, entry))) throw new Error(`Cannot build: ${entry} is missing`);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   const { outputFiles } = await esbuild.build({
     absWorkingDir: project,
-    entryPoints: entries,
+    entryPoints: { ...entries, ...more },
     outdir: "dist/ingot", // Source maps have paths from there, whatever the directory is, so that equal sources give equal files.
     write: false,
     bundle: true,

@@ -85,10 +85,9 @@ export class RoutesLab implements AsyncDisposable {
     await lab.create("s", { count: routeCount, first: "10.1.0.0" });
     await lab.configure(configuration(addresses));
     const speaker = stack.use(await lab.startSpeaker(folder, [probeFlag]));
-    for (const router of hostile.values())
-      await router.waitForLine(new RegExp(`^established ${routeCount}$`), { timeout: 60_000 });
+    for (const router of hostile.values()) await router.waitForLine(new RegExp(`^established ${routeCount}$`));
     const routes = new RoutesLab({ lab, speaker, bundles: folder, addresses, hostile, bird }, stack.move());
-    await waitFor("BIRD to have all routes", async () => (await routes.routesElsewhere()) === routeCount, { timeout: 30_000 });
+    await waitFor("BIRD to have all routes", async () => (await routes.routesElsewhere()) === routeCount);
     await sleep(2_000);
     return routes;
   }

@@ -1,6 +1,7 @@
 import { existsSync, globSync, statSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { labPrograms } from "#e2e/lab";
 import { build } from "../../build.ts";
 import { digestOfSources } from "./ingot-image.ts";
 
@@ -9,17 +10,17 @@ const keptMs = 24 * 3600_000;
 const cache = resolve(import.meta.dirname, "../../.cache");
 
 /**
- * The programs as the image has them, for `INGOT_BUNDLES`; see `programFile`. They are kept in `.cache/` for as long as nothing that they are
+ * The programs as the image has them, and those of labs, for `INGOT_BUNDLES`; see `programFile`. They are kept in `.cache/` for as long as nothing that they are
  * made from changes.
  * @returns the folder's absolute path
  */
 async function bundledPrograms(): Promise<string> {
-  const folder = join(cache, `bundles-${await digestOfSources()}`);
+  const folder = join(cache, `bundles-${await digestOfSources("e2e/{apiserver,demo-cluster,lab}/**/*.ts")}`);
   if (existsSync(folder)) return folder;
   const unfinished = `${folder}.${process.pid}`; // Two may build at once, and a build may be cut short.
   try {
     await mkdir(cache, { recursive: true });
-    await build(unfinished);
+    await build(unfinished, undefined, labPrograms);
     if (existsSync(folder)) return folder;
     await rename(unfinished, folder);
     const since = Date.now() - keptMs;

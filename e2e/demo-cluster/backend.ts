@@ -1,7 +1,4 @@
-import { fileURLToPath } from "node:url";
-import type { Host, LabProcess } from "#e2e/lab";
-
-const script = fileURLToPath(new URL("pod-process.ts", import.meta.url));
+import { type Host, type LabProcess, programFile } from "#e2e/lab";
 
 export interface BackendOptions {
   readonly name: string;
@@ -31,7 +28,8 @@ export class Backend {
     const { name, host, node, addresses, port } = options;
     await host.ip(...addresses.map((address) => `addr replace ${address}/${address.includes(":") ? 128 : 32} dev lo`));
     const listen = addresses.flatMap((address) => ["--address", address]);
-    const process = await host.spawn(name, ["node", script, "--name", name, "--node", node, "--port", String(port), ...listen]);
+    const own = ["--name", name, "--node", node, "--port", String(port)];
+    const process = await host.spawn(name, ["node", programFile("pod-process"), ...own, ...listen]);
     await process.waitForLine(/^serving$/);
     return new Backend(options, process);
   }

@@ -1,5 +1,4 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import {
   type Host,
   type HostOptions,
@@ -227,7 +226,7 @@ export class DemoCluster implements AsyncDisposable {
 /** Runs what stands for kube-proxy on a node. It prints `forwarding` when it does so for the first time. */
 export async function startProxy(host: Host): Promise<LabProcess> {
   const flags = ["--node-name", host.name, "--kubeconfig", adminKubeconfig];
-  return host.spawn(`proxy-${host.name}`, ["node", path("service-proxy.ts"), ...flags]);
+  return host.spawn(`proxy-${host.name}`, ["node", programFile("service-proxy"), ...flags]);
 }
 
 const adminKubeconfig = "/run/admin.conf"; // In the lab; its /run is gone with it.
@@ -246,7 +245,7 @@ async function startApi(lab: Lab, host: Host, stack: AsyncDisposableStack): Prom
     "--relays",
     "/run",
   ];
-  const server = await host.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...argv]);
+  const server = await host.spawn("apiserver", ["node", programFile("apiserver"), ...argv]);
   await server.waitForLine(/^listening on /);
   const published: Published = stack.use(await host.publish(address, apiPort));
   const inside = readFileSync(lab.outside(adminKubeconfig), "utf8");
@@ -298,8 +297,4 @@ async function addPodRoutes(host: Host, own: number, count: number): Promise<voi
 
 function addressesOf(number: number): [string, string] {
   return [`${lan4}.${number}`, `${lan6}::${number}`];
-}
-
-function path(relative: string): string {
-  return fileURLToPath(new URL(relative, import.meta.url));
 }

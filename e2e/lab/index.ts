@@ -10,7 +10,7 @@ export type { Attachment, Host, HostOptions, Link } from "./host.ts";
 export { type Impairment, maxLateMs } from "./impairment/impairment.ts";
 export { Lab, type LabOptions } from "./lab.ts";
 export { CommandError, type CommandResult, type Exit, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
-export { type ProgramName, programBundles, programFile } from "./programs.ts";
+export { labPrograms, programBundles, programFile } from "./programs.ts";
 export { LabRefused } from "./refusal.ts";
 export { connectByRelay, type HttpAnswer, type Published, Relay, relayPath } from "./relay.ts";
 export { Switch, type SwitchNamespace } from "./switch.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
+import { programFile } from "./programs.ts";
 
 /** A port on our own 127.0.0.1 that leads into the lab, until it is disposed. */
 export interface Published extends AsyncDisposable {
@@ -22,7 +22,7 @@ export class Relay {
     path: { readonly inside: string; readonly outside: string },
     launch: (argv: readonly string[]) => Promise<void>,
   ): Promise<Relay> {
-    await launch([fileURLToPath(new URL("relay-process.ts", import.meta.url)), path.inside]);
+    await launch([programFile("relay-process"), path.inside]);
     return new Relay(path.outside);
   }
 

@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 export interface WaitOptions {
   /** Milliseconds until it fails; 120,000 when unset, which only a failure takes, on a machine of any speed. */
   readonly timeout?: number;
-  /** Milliseconds between attempts; 20 when unset. More where an attempt takes more: as long as that, so that it leaves the others their time. */
+  /** Milliseconds between attempts; 20 when unset. Three times as long as an attempt takes, up to 500, where that is more: others get that time. */
   readonly every?: number;
 }
 
@@ -38,6 +38,6 @@ export async function waitFor<T>(
     const now = performance.now();
     if (now >= deadline)
       throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, cause === undefined ? {} : { cause });
-    await sleep(Math.max(every, Math.min(now - began, maxRest)));
+    await sleep(Math.max(every, Math.min(3 * (now - began), maxRest)));
   }
 }

@@ -4,11 +4,5 @@
  */
 export { type GoVersion, goPeer, goPeerMissing, goVersions } from "./go-peer.ts";
 export { LargeRing } from "./large-ring.ts";
-export {
-  type ProgramKind,
-  type RingLine,
-  type RingMember,
-  RingProcess,
-  type RingProcessOptions,
-  ringAddresses,
-} from "./ring-process.ts";
+export type { RingLine, RingMember } from "./ring-line.ts";
+export { type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";

@@ -24,7 +24,7 @@ import {
   type RingEvent,
 } from "#pkg/memberlist";
 import { PolledEventLoop } from "#pkg/threads";
-import { type RingLine, type RingMember, textKey } from "./ring-process.ts";
+import { type RingLine, type RingMember, textKey } from "./ring-line.ts";
 
 const { values } = parseArgs({
   options: {

@@ -5,30 +5,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { asPod } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
-import { decodeMetadata, type MemberlistCounters } from "#pkg/memberlist";
+import type { MemberlistCounters } from "#pkg/memberlist";
 import { type GoVersion, goPeer } from "./go-peer.ts";
+import type { RingLine, RingMember } from "./ring-line.ts";
 
 /** The program: one of HashiCorp's library at that version, or ours. All take the same flags and commands. */
 export type ProgramKind = GoVersion | "ingot";
-
-export interface RingMember {
-  readonly name: string;
-  readonly address: string;
-  readonly port: number;
-  /** Hex. */
-  readonly meta: string;
-}
-
-/** One line that a program prints; `at` is microseconds since 1970. */
-export interface RingLine {
-  readonly event: string;
-  readonly at: number;
-  readonly member?: RingMember;
-  readonly members?: readonly RingMember[];
-  readonly joined?: number;
-  readonly error?: string;
-  readonly counters?: MemberlistCounters;
-}
 
 export interface RingProcessOptions {
   readonly name: string;
@@ -157,14 +139,4 @@ interface LineOptions {
 export function ringAddresses(): (node: number) => string {
   const net = `127.${randomInt(1, 256)}.${randomInt(256)}`;
   return (node) => `${net}.${node}`;
-}
-
-/** The field of our metadata that the tests put their text into; nothing else uses it. */
-export const textKey = 255;
-
-/** The text that a node was given as its meta, from its meta in hex: theirs is the text itself, ours a field. */
-export function metaText(hex: string): string {
-  const bytes = Buffer.from(hex, "hex");
-  const fields = decodeMetadata(bytes);
-  return Buffer.from(fields === undefined ? bytes : (fields.get(textKey) ?? [])).toString();
 }

@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "#e2e/lab";
 import { type GoVersion, goPeerMissing, goVersions } from "./go-peer.ts";
-import { metaText, type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";
+import { metaText } from "./ring-line.ts";
+import { type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";
 
 // Rings of real processes on loopback: ours beside HashiCorp's. A test checks its claims about both sides on both.
 

@@ -33,8 +33,10 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
   });
 
   test("one that is well: the node that announces it is named, and nothing is to be done", async () => {
-    const text = await tool.explains("svc/web", /: Announced \(announced\)/);
-    assert.match(text, /\n {2}node[12] announces 172\.30\.0\.200 of pool lan by layer 2/);
+    const text = await tool.explains("svc/web", [
+      /: Announced \(announced\)/,
+      /\n {2}node[12] announces 172\.30\.0\.200 of pool lan by layer 2/,
+    ]);
     assert.doesNotMatch(text, /To do/);
     const { out } = await tool.run("owner", "172.30.0.200");
     assert.match(out, /^node[12]\n$/);
@@ -43,31 +45,39 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
   test("endpoints that are not ready", async () => {
     await applyService(cluster, "unready");
     await assigned(cluster, "unready");
-    const text = await tool.explains("svc/unready", /^Service default\/unready: Pending \(noReadyEndpoint\)/);
-    assert.match(text, /\(the Service has none\).*To do: see whether its selector matches Pods, and whether these run/s);
+    await tool.explains("svc/unready", [
+      /^Service default\/unready: Pending \(noReadyEndpoint\)/,
+      /\(the Service has none\).*To do: see whether its selector matches Pods, and whether these run/s,
+    ]);
   });
 
   test("a pool that is full", async () => {
     await applyService(cluster, "late");
-    const text = await tool.explains("svc/late", /^Service default\/late: Pending \(noPoolFits\)/);
-    assert.match(text, /pool "lan" has no free IPv4 address \(all 2 are in use\)/);
-    assert.match(await tool.explains("pool/lan", /Degraded \(full\)/), /To do: add addresses to the pool/);
+    await tool.explains("svc/late", [
+      /^Service default\/late: Pending \(noPoolFits\)/,
+      /pool "lan" has no free IPv4 address \(all 2 are in use\)/,
+    ]);
+    await tool.explains("pool/lan", [/Degraded \(full\)/, /To do: add addresses to the pool/]);
     await cluster.api.delete(serviceReference("late"));
   });
 
   test("an annotation with a pool that there is not", async () => {
     await applyService(cluster, "typo", { annotations: poolOf("lann") });
-    const text = await tool.explains("svc/typo", /^Service default\/typo: Pending \(unknownPool\)/);
-    assert.match(text, /"lann".*known pools: lan, far|"lann".*lan.*far/s);
-    assert.match(text, /To do: correct the annotation metallb\.universe\.tf\/address-pool/);
+    await tool.explains("svc/typo", [
+      /^Service default\/typo: Pending \(unknownPool\)/,
+      /"lann".*known pools: lan, far|"lann".*lan.*far/s,
+      /To do: correct the annotation metallb\.universe\.tf\/address-pool/,
+    ]);
     await cluster.api.delete(serviceReference("typo"));
   });
 
   test("an address that is requested in both ways", async () => {
     const annotations = { "metallb.universe.tf/loadBalancerIPs": "172.30.0.201" };
     await applyService(cluster, "both", { annotations, spec: { loadBalancerIP: "172.30.0.201" } });
-    const text = await tool.explains("svc/both", /^Service default\/both: Pending \(malformedRequest\)/);
-    assert.match(text, /can not have both metallb\.universe\.tf\/loadBalancerIPs .* and spec\.loadBalancerIP/);
+    await tool.explains("svc/both", [
+      /^Service default\/both: Pending \(malformedRequest\)/,
+      /can not have both metallb\.universe\.tf\/loadBalancerIPs .* and spec\.loadBalancerIP/,
+    ]);
     await cluster.api.delete(serviceReference("both"));
   });
 
@@ -77,8 +87,10 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
     await tool.explains("svc/local", /: Announced/);
     const { speaker } = cluster.node("node2");
     await speaker.stop();
-    const text = await tool.explains("svc/local", /^Service default\/local: Pending \(noReadyEndpointOnActiveNode\)/);
-    assert.match(text, /To do: run a speaker on a node of its Pods/);
+    await tool.explains("svc/local", [
+      /^Service default\/local: Pending \(noReadyEndpointOnActiveNode\)/,
+      /To do: run a speaker on a node of its Pods/,
+    ]);
     const { status, err } = await tool.run("services");
     assert.equal(status, 3);
     assert.match(err, /speaker-node2 on node2 is not among these: /);
@@ -90,27 +102,29 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
   test("an address in no subnet of the node that announces it", async () => {
     const service = await cluster.expose("outside", ["node1"], { annotations: poolOf("far") });
     assert.equal(await service.address(), "198.51.100.1");
-    const text = await tool.explains("svc/outside", /Degraded \(outsideSubnets\)/);
-    assert.match(text, /^Service default\/outside: Announced/);
-    assert.match(text, /\nNode node[12]: Degraded \(outsideSubnets\).*\n.*198\.51\.100\.1/);
-    assert.match(text, /To do: use addresses of a subnet of the node/);
+    await tool.explains("svc/outside", [
+      /Degraded \(outsideSubnets\)/,
+      /^Service default\/outside: Announced/,
+      /\nNode node[12]: Degraded \(outsideSubnets\).*\n.*198\.51\.100\.1/,
+      /To do: use addresses of a subnet of the node/,
+    ]);
     await cluster.api.delete(serviceReference("outside"));
   });
 
   test("a tab in the YAML: the line and the column, and what is in force meanwhile", async () => {
     await cluster.configure(configuration.replace("  protocol: layer2", "\tprotocol: layer2"));
-    const text = await tool.explains("config", /Degraded \(invalid\)/);
-    assert.match(text, /line 3, column 1: .*tab/);
-    assert.match(text, /the last good one stays in force/);
-    assert.match((await tool.run("status")).out, /\nconfiguration by [^\n]+ Degraded +invalid/);
-    assert.match(await tool.explains("svc/web", /: Announced/), /^Service default\/web/);
+    await tool.explains("config", [/Degraded \(invalid\)/, /line 3, column 1: .*tab/, /the last good one stays in force/]);
+    await tool.prints(["status"], /\nconfiguration by [^\n]+ Degraded +invalid/);
+    await tool.explains("svc/web", /^Service default\/web: Announced/);
   });
 
   test("an edit that strands a Service: the Service and its address are named", async () => {
     await cluster.configure(pools("172.30.0.201/32"));
-    const text = await tool.explains("config", /Degraded \(strands\)/);
-    assert.match(text, /default\/web \(172\.30\.0\.200\)/);
-    assert.match(text, /To do: put these addresses back into a pool/);
+    await tool.explains("config", [
+      /Degraded \(strands\)/,
+      /default\/web \(172\.30\.0\.200\)/,
+      /To do: put these addresses back into a pool/,
+    ]);
     await cluster.configure(configuration);
     await tool.explains("config", /Ready \(inForce\)/);
     await waitFor("it to be said", () => eventOf(cluster, "web", "nodeAssigned", /./));

@@ -91,7 +91,8 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
           .filter((one) => one.startsWith(address)),
         [`${address}/${prefixlen} eth0 placed`],
       );
-      assert.equal(await metric(owner.speaker, "metallb_speaker_announced", { protocol: "interface", ip: address }), 1);
+      const announced = () => metric(owner.speaker, "metallb_speaker_announced", { protocol: "interface", ip: address });
+      await waitFor("its series", async () => (await announced()) === 1);
     }
   });
 
@@ -241,7 +242,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
       await waitFor("a verdict", async () => /NIC \(node1, node2, node3\)$/.test((await verdict())?.message ?? ""));
       assert.equal((await verdict())?.cause, "noKernelAccess");
       await eventOf(cluster, "web", "noKernelAccess", /may put it on a NIC/);
-      assert.deepEqual(await having(v4), []);
+      await waitFor("no NIC to have it", async () => (await having(v4)).length === 0);
       await restart(second, []);
       await ownerOf(v4, ({ name }) => name === second.name);
     } finally {

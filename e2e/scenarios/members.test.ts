@@ -38,7 +38,8 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
       await waitFor(`${node.name} to know all`, async () => (await active(node)) === "node1,node2,node3");
       await waitFor(`${node.name} to be fast`, async () => (await members(node)).timing === "fast");
       assert.equal((await members(node)).source, "memberlist");
-      assert.equal(await metric(node.speaker, "ingot_memberlist_members", { state: "alive" }), 3);
+      const alive = () => metric(node.speaker, "ingot_memberlist_members", { state: "alive" });
+      await waitFor("its metrics to have all", async () => (await alive()) === 3); // The page may be some seconds old.
       await waitFor("probes", async () => ((await metric(node.speaker, "ingot_memberlist_probes_total")) ?? 0) > 0);
       await waitFor(
         "round trips",

@@ -73,7 +73,8 @@ suite("pools for teams, as kubectl shows them to a tenant", { skip: await Lab.re
       "three",
       /no pool can serve this Service: namespace "team-b" has 2 of 2 IPv4 addresses of pool "public", pool "together" is only .*, one pool is not for namespace "team-b"/,
     );
-    assert.equal(await metric(cluster.controller, "ingot_quota_used", { namespace: "team-b", resource: "ipv4" }), 2);
+    const used = () => metric(cluster.controller, "ingot_quota_used", { namespace: "team-b", resource: "ipv4" });
+    await waitFor("both to be counted", async () => (await used()) === 2);
     await view.kubectl("--namespace", "team-b", "delete", "service", "one");
     await view.described("team-b", "three", /LoadBalancer Ingress: +172\.30\.0\.211/);
   });

@@ -70,14 +70,19 @@ export class Tool implements Disposable {
     return { status, ...printed };
   }
 
-  /** Explains something until it is what is wanted. @returns the text */
-  async explains(subject: string, wanted: RegExp, timeout = 120_000): Promise<string> {
-    const explained = async (): Promise<string> => {
-      const { out, err } = await this.run("explain", subject);
-      assert.match(out, wanted, err);
-      return out;
+  /** Runs it until it prints all that is wanted: verdicts on a Service, its peers and nodes change one after another. */
+  async prints(args: readonly string[], wanted: RegExp | readonly RegExp[], timeout = 120_000): Promise<Printed> {
+    const printed = async (): Promise<Printed> => {
+      const result = await this.run(...args);
+      for (const pattern of [wanted].flat()) assert.match(result.out, pattern, result.err);
+      return result;
     };
-    return waitFor(`${subject} to be explained by ${wanted}`, explained, { timeout, every: 100 });
+    return waitFor(`ingotctl ${args.join(" ")} to print ${wanted}`, printed, { timeout, every: 100 });
+  }
+
+  /** Explains something until the text is all that is wanted. @returns the text */
+  async explains(subject: string, wanted: RegExp | readonly RegExp[], timeout?: number): Promise<string> {
+    return (await this.prints(["explain", subject], wanted, timeout)).out;
   }
 
   [Symbol.dispose](): void {

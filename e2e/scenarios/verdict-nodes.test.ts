@@ -47,9 +47,11 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
   const isWell = () => tool.explains("node/node1", /^Node node1: Ready \(ready\)/);
 
   test("a kernel that takes the addresses of a subnet away with the first one", async () => {
-    const text = await tool.explains("node/node1", /^Node node1: Degraded \(promoteSecondaries\)/);
-    assert.match(text, /promote_secondaries is 0 on kube-lb0: /);
-    assert.match(text, /To do: set net\.ipv4\.conf\.kube-lb0\.promote_secondaries=1\n/);
+    await tool.explains("node/node1", [
+      /^Node node1: Degraded \(promoteSecondaries\)/,
+      /promote_secondaries is 0 on kube-lb0: /,
+      /To do: set net\.ipv4\.conf\.kube-lb0\.promote_secondaries=1\n/,
+    ]);
     await first.host.sysctl({ "net.ipv4.conf.kube-lb0.promote_secondaries": 1 });
     await look();
     await isWell();
@@ -59,8 +61,7 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     const drop = "chain input { type filter hook input priority 0; udp dport 7946 drop; }";
     await first.host.output(["nft", "-f", "-"], { input: `table inet ring {\n${drop}\n}\n` });
     const lost = /UDP packets of the speakers' ring are lost between node1 and node2/;
-    const text = await tool.explains("node/node1", /^Node node1: Degraded \(ringPacketsLost\)/);
-    assert.match(text, lost);
+    await tool.explains("node/node1", [/^Node node1: Degraded \(ringPacketsLost\)/, lost]);
     const { status, body } = await first.speaker.get("/readyz");
     assert.equal(status, 200);
     assert.match(body, lost);
@@ -87,7 +88,7 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
       mkdirSync(dirname(outside), { recursive: true });
       writeFileSync(outside, managed);
       await look();
-      assert.match(await tool.explains("node/node1", /^Node node1: Degraded \(interfaceManaged\)/), toDo);
+      await tool.explains("node/node1", [/^Node node1: Degraded \(interfaceManaged\)/, toDo]);
       writeFileSync(outside, unmanaged);
       await look();
       await isWell();
@@ -98,12 +99,11 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     const annotate = (address: string) =>
       cluster.api.patch(node("node1"), { metadata: { annotations: { "flannel.alpha.coreos.com/public-ip": address } } });
     await annotate("172.30.0.151");
-    const text = await tool.explains("node/node1", /^Node node1: Degraded \(flannelAddress\)/);
-    assert.match(text, /flannel takes 172\.30\.0\.151 of pool nics for this node's own address/);
-    assert.match(
-      text,
+    await tool.explains("node/node1", [
+      /^Node node1: Degraded \(flannelAddress\)/,
+      /flannel takes 172\.30\.0\.151 of pool nics for this node's own address/,
       /To do: name the node's own address .*public-ip.*\n {2}- address: 172\.30\.0\.151 \(annotations of the Node\)/,
-    );
+    ]);
     await annotate(first.addresses[0]);
     await isWell();
   });
@@ -112,27 +112,27 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     const taken = "198.51.100.7";
     for (const { host } of cluster.nodes) await host.ip(`addr add ${taken}/32 dev eth0`);
     await cluster.expose("taken", ["node1"], { annotations: { "metallb.universe.tf/loadBalancerIPs": taken } });
-    const text = await tool.explains("svc/taken", /^Service default\/taken: Pending \(notInKernel\)/);
-    assert.match(
-      text,
+    await tool.explains("svc/taken", [
+      /^Service default\/taken: Pending \(notInKernel\)/,
       /node1 does not have 198\.51\.100\.7 of pool routed in its kernel: interface eth0 has this address already/,
-    );
-    assert.match(text, /To do: remove from that node what is in the way/);
+      /To do: remove from that node what is in the way/,
+    ]);
     await first.host.ip(`addr del ${taken}/32 dev eth0`);
-    const partly = await tool.explains("svc/taken", /^Service default\/taken: Degraded \(notInKernel\)/);
-    assert.match(
-      partly,
+    await tool.explains("svc/taken", [
+      /^Service default\/taken: Degraded \(notInKernel\)/,
       /1 node has 198\.51\.100\.7 of pool routed in the kernel, but not all is well on node2: node2 does not have .*\n {2}To do: remove/,
-    );
+    ]);
     await cluster.node("node2").host.ip(`addr del ${taken}/32 dev eth0`);
     await tool.explains("svc/taken", /: Announced.*\n {2}node1 has 198\.51\.100\.7 of pool routed in its kernel/);
   });
 
   test("a speaker of MetalLB in the ring, and a host that may be its node's", async () => {
     const { host, member } = await metallb(cluster, first);
-    const text = await tool.explains("pool/lan", /^Pool lan: Degraded \(otherSpeakers\)/);
-    assert.match(text, /although l2-placement is sticky: the speakers on metallb are not of this release/);
-    assert.match(text, /To do: replace these speakers/);
+    await tool.explains("pool/lan", [
+      /^Pool lan: Degraded \(otherSpeakers\)/,
+      /although l2-placement is sticky: the speakers on metallb are not of this release/,
+      /To do: replace these speakers/,
+    ]);
 
     // Some of these addresses are at our own nodes.
     const addresses = (await Promise.all(["web", "mail", "dns"].map((name) => addressesOf(cluster, name)))).flat();
@@ -148,9 +148,11 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
       return services.find(({ verdict }) => verdict.cause === "unidentifiedHost");
     };
     const { service } = await waitFor("the host to be seen", problem, { timeout: 60_000, every: 250 });
-    const explained = await tool.explains(`svc/${service}`, /: Degraded \(unidentifiedHost\)/);
-    assert.match(explained, new RegExp(`a host, ${await host.link("eth0").mac()}, uses .* \\(metallb\\), or any other host`));
-    assert.match(explained, /To do: if it is none of these nodes, give that host another address/);
+    await tool.explains(`svc/${service}`, [
+      /: Degraded \(unidentifiedHost\)/,
+      new RegExp(`a host, ${await host.link("eth0").mac()}, uses .* \\(metallb\\), or any other host`),
+      /To do: if it is none of these nodes, give that host another address/,
+    ]);
 
     await cluster.lan.unplug(host);
     await member.stop();
@@ -162,12 +164,16 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     const taint = (taints: readonly object[]) =>
       Promise.all(cluster.nodes.map(({ name }) => cluster.api.patch(node(name), { spec: { taints } })));
     await taint([{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }]);
-    const text = await tool.explains("svc/web", /^Service default\/web: Pending \(noActiveSpeaker\)/);
-    assert.match(text, /all nodes with a working speaker have the taint node\.kubernetes\.io\/out-of-service/);
-    assert.match(text, /To do: once the node is well again, remove the taint/);
-    assert.match(text, /\nPool lan: Pending \(noActiveSpeaker\)/);
-    const routed = await tool.explains("svc/routed", /^Service default\/routed: Pending \(noActiveSpeaker\)/);
-    assert.match(routed, /node[12] has the taint .*\n {2}To do: once the node is well again, remove the taint/);
+    await tool.explains("svc/web", [
+      /^Service default\/web: Pending \(noActiveSpeaker\)/,
+      /all nodes with a working speaker have the taint node\.kubernetes\.io\/out-of-service/,
+      /To do: once the node is well again, remove the taint/,
+      /\nPool lan: Pending \(noActiveSpeaker\)/,
+    ]);
+    await tool.explains("svc/routed", [
+      /^Service default\/routed: Pending \(noActiveSpeaker\)/,
+      /node[12] has the taint .*\n {2}To do: once the node is well again, remove the taint/,
+    ]);
     await tool.explains(
       "pool/routed",
       /Pending \(noActiveSpeaker\).*\n.*\n {2}To do: once the node is well again, remove the taint/,
@@ -186,11 +192,15 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
         }),
       );
     await restart(["net_raw"]);
-    const text = await tool.explains("node/node1", /^Node node1: Pending \(layer2Unavailable\)/);
-    assert.match(text, /the speaker on node1 cannot announce on layer 2: the process needs the capability NET_RAW\n/);
-    assert.match(text, /To do: where NET_RAW is missing, add it to the capabilities of the speakers' container/);
-    const ofService = await tool.explains("svc/web", /^Service default\/web: Pending \(noActiveSpeaker\)/);
-    assert.match(ofService, /no node has a working speaker, .*\n {2}To do: see why the Pods of the speakers are not Ready/);
+    await tool.explains("node/node1", [
+      /^Node node1: Pending \(layer2Unavailable\)/,
+      /the speaker on node1 cannot announce on layer 2: the process needs the capability NET_RAW\n/,
+      /To do: where NET_RAW is missing, add it to the capabilities of the speakers' container/,
+    ]);
+    await tool.explains("svc/web", [
+      /^Service default\/web: Pending \(noActiveSpeaker\)/,
+      /no node has a working speaker, .*\n {2}To do: see why the Pods of the speakers are not Ready/,
+    ]);
     await restart([]);
     await tool.explains("svc/web", /: Announced/);
     await isWell();
