@@ -4,6 +4,7 @@ import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
 import { type Host, Lab, type Switch, waitFor } from "#e2e/lab";
+import { urlHost } from "#pkg/net";
 import { answered, assigned, eventOf, learnedNode, metric, owner, startCluster } from "./observe.ts";
 
 interface Conflicts {
@@ -74,7 +75,7 @@ async function foreignHost(cluster: DemoCluster, name: string, lan: Switch, ...a
 /** Has a host look for the client from its own address. */
 async function speak(host: Host, to: string): Promise<void> {
   await host.run(["ip", "neigh", "flush", "all"]);
-  await host.connect(to, 9).catch(() => {}); // Refused, which is enough.
+  await host.get(`http://${urlHost(to)}:9/`, { timeout: 500 }).catch(() => {}); // It asks for the client's MAC address, which is enough.
 }
 
 suite("a host that has an address of ours is seen, defended against and reported", { skip }, () => {
