@@ -36,9 +36,13 @@ export interface Link {
   mac(): Promise<string>;
 }
 
-// Settings of a plain host of today, without waits of a test: no duplicate address detection, no router solicitation. An interface that was
-// off gets its IPv6 addresses back, as network managers see to.
+// Settings of a plain host of today, whatever the machine has, and without waits of a test: no duplicate address detection, no router solicitation.
+// An interface that was off gets its IPv6 addresses back, as network managers see to.
 const settings: Readonly<Record<string, number>> = {
+  "net.ipv4.conf.all.arp_ignore": 0,
+  "net.ipv4.conf.default.arp_ignore": 0,
+  "net.ipv4.conf.all.arp_announce": 0,
+  "net.ipv4.conf.default.arp_announce": 0,
   "net.ipv4.conf.all.rp_filter": 0,
   "net.ipv4.conf.default.rp_filter": 0,
   "net.ipv6.conf.all.accept_dad": 0,

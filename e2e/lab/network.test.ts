@@ -112,6 +112,14 @@ test("a route over several gateways has a next hop for each", async () => {
   );
 });
 
+test("a host answers ARP as a plain one, also on a machine that is set up for strict ARP", async () => {
+  await using lab = await Lab.start();
+  const host = await lab.host("host");
+  const names = ["all", "default"].flatMap((of) => ["arp_ignore", "arp_announce"].map((name) => `${of}/${name}`));
+  const values = await host.output(["cat", ...names.map((name) => `/proc/sys/net/ipv4/conf/${name}`)]);
+  assert.equal(values, "0\n0\n0\n0\n"); // A new network namespace takes those of the machine.
+});
+
 test("two labs at once have the same names and addresses and never meet", async () => {
   const build = async () => {
     const lab = await Lab.start();
