@@ -1,5 +1,4 @@
 import { poolsOf } from "#pkg/allocator";
-import { commonInputs } from "#pkg/assignment";
 import { type Clock, dateOf } from "#pkg/clock";
 import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
@@ -7,10 +6,11 @@ import { fingerprint } from "#pkg/live-config";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { Controller } from "./controller.ts";
+import { commonInputs } from "./core/index.ts";
 
 export interface ApiOptions {
   /** The one at work, or the next one. */
-  readonly controller: () => Pick<Controller, "isWorking" | "missing" | "services" | "pools" | "configuration">;
+  readonly controller: () => Pick<Controller, "coreOptions" | "isWorking" | "missing" | "services" | "pools" | "configuration">;
   readonly recorder: Recorder;
   readonly clock: Clock;
 }
@@ -65,7 +65,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   const recording = ({ query }: RouteRequest) => {
     const about = query.get("about");
     const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
-    return { ...self(), options: {}, epoch: date(0), ...entries };
+    return { ...self(), options: controller().coreOptions, epoch: date(0), ...entries };
   };
 
   return {

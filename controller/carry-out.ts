@@ -123,7 +123,7 @@ export class Carrier {
   async #write(service: Service, addresses: readonly string[], answerWithin: Millis | undefined): Promise<void> {
     const { emit, cluster, metrics, clock } = this.#drivers;
     const log = this.#drivers.log.with({ op: "updateServiceStatus", service: service.key, ips: addresses });
-    const written = { type: "statusWritten", service, addresses } as const;
+    const written = { type: "statusWritten", key: service.key, addresses } as const;
     const begunAt = clock.now();
     this.#writing++;
     try {

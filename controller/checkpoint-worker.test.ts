@@ -1,31 +1,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assignmentCore, RecordedAllocator, recordLine } from "#pkg/assignment";
+import { SimulatedClock } from "#pkg/clock";
 import { parseConfig } from "#pkg/config";
-import { Checkpoints, coreOf, describeRecording, readRecording } from "#pkg/core";
+import { Checkpoints, CoreRunner, coreOf, describeRecording, readRecording, recordLine } from "#pkg/core";
 import { noise, smallRecorder } from "#pkg/core/testing";
 import { service } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
+import { controllerCore } from "./core/index.ts";
+
+const options = { seed: 1 };
 
 test("a thread makes checkpoints of what a controller recorded, from which it is decided again alike", {
   timeout: 300_000,
 }, async () => {
   const main = new URL("./main.ts", import.meta.url).href;
-  using checkpoints = new Checkpoints({ program: "controller", main, options: {}, onThreadEnd: () => {}, log: silentLog });
+  using checkpoints = new Checkpoints({ program: "controller", main, options, onThreadEnd: () => {}, log: silentLog });
   const { recorder, fill } = smallRecorder(checkpoints);
-  const allocator = new RecordedAllocator((input, decisions) => recorder.add(recordLine(0, input, decisions)));
+  using runner = new CoreRunner(controllerCore, new SimulatedClock(), () => 0.5);
+  runner.onStep = (input, effects) => recorder.add(recordLine(controllerCore, input, effects, String));
   const { config } = parseConfig("address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24]}]");
   assert.ok(config);
-  allocator.setPools(config.pools);
+  runner.start(controllerCore.createState(options), (effect) => {
+    if (effect.type === "wake") runner.dispatch({ type: "continue" });
+    if (effect.type === "portion") runner.dispatch(effect);
+  });
+  runner.dispatch({ type: "config", config, mayRenumber: false });
   let round = 0;
   await fill(2, () => {
     round++;
-    allocator.setNamespace("busy", { noise: noise() });
+    runner.dispatch({ type: "namespace", name: "busy", labels: { noise: noise() }, isNews: false });
     const key = `default/web${round % 40}`;
-    allocator.decide(key, round % 3 === 0 ? undefined : service(key, { clusterIPs: ["10.96.0.1"] }));
+    const now = round % 3 === 0 ? undefined : service(key, { clusterIPs: ["10.96.0.1"] });
+    runner.dispatch({ type: "services", changed: [{ key, now }] });
+    runner.dispatch({ type: "service", key });
   });
-  const { checkpoint, entries } = readRecording(JSON.stringify({ program: "controller", ...describeRecording(recorder) }));
+  const answer = { program: "controller", options, ...describeRecording(recorder) };
+  const { checkpoint, entries } = readRecording(JSON.stringify(answer));
   assert.equal(checkpoint?.otherwise, 0);
-  const core = coreOf(assignmentCore, {}, checkpoint);
+  const core = coreOf(controllerCore, options, checkpoint);
   for (const entry of entries) assert.deepEqual(JSON.parse(JSON.stringify(core.run(entry))), entry.decisions);
 });

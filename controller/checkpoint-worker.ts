@@ -1,5 +1,5 @@
 /** Makes one checkpoint of what the controller recorded. */
-import { assignmentCore } from "#pkg/assignment";
 import { makeCheckpointHere } from "#pkg/core";
+import { controllerCore } from "./core/index.ts";
 
-makeCheckpointHere(assignmentCore);
+makeCheckpointHere(controllerCore);

@@ -1,21 +1,12 @@
-import type { RecordedAllocator } from "#pkg/assignment";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
 import type { ParsedConfig } from "#pkg/config";
-import { CoreRunner } from "#pkg/core";
+import { CoreRunner, type Recorder, recordLine } from "#pkg/core";
 import type { Cluster, EventRecorder } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { LoadBalancerClasses } from "#pkg/service";
 import { Carrier } from "./carry-out.ts";
 import { ConfigKeeper, type ConfigStatus } from "./configuration/config-keeper.ts";
-import {
-  type ControllerEffect,
-  type ControllerEvent,
-  type ControllerState,
-  ControllerView,
-  createState,
-  nextDeadline,
-  step,
-} from "./core/index.ts";
+import { type ControllerRunner, ControllerView, type CoreOptions, controllerCore } from "./core/index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { NetboxKeeper } from "./netbox/netbox-keeper.ts";
 import { Sources } from "./sources.ts";
@@ -31,7 +22,10 @@ export interface ControllerOptions {
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   readonly classes: LoadBalancerClasses;
-  readonly allocator: RecordedAllocator;
+  /** With which the core is made. */
+  readonly coreOptions: CoreOptions;
+  /** Gets each input of the core, and the decisions. */
+  readonly recorder: Recorder;
   readonly metrics: ControllerMetrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -47,32 +41,36 @@ const portionsPerTurn = 2;
  * whole: no address is given before all that are taken are known.
  */
 export class Controller implements AsyncDisposable {
+  readonly coreOptions: CoreOptions;
   readonly #clock: Clock;
-  readonly #runner: CoreRunner<ControllerState, ControllerEvent, ControllerEffect>;
+  readonly #runner: ControllerRunner;
   readonly #portions: Portions;
   readonly #sources: Sources;
-  readonly #view: ControllerView;
+  readonly view: ControllerView;
   readonly #config: ConfigKeeper;
   readonly #netbox: NetboxKeeper;
   readonly #status: StatusKeeper;
   readonly #carrier: Carrier;
 
   constructor(options: ControllerOptions) {
-    const { allocator, clock, random } = options;
+    const { coreOptions, recorder, clock, random } = options;
+    this.coreOptions = coreOptions;
     this.#clock = clock;
-    this.#runner = new CoreRunner<ControllerState, ControllerEvent, ControllerEffect>({ step, nextDeadline }, clock, random);
+    this.#runner = new CoreRunner(controllerCore, clock, random);
+    this.#runner.onStep = (input, effects) => recorder.add(recordLine(controllerCore, input, effects, String));
     this.#portions = new Portions(clock, portionsPerTurn);
     const emit = this.#runner.dispatch;
     this.#sources = new Sources({ ...options, emit });
-    const { services, namespaces } = this.#sources;
-    const state = createState(services, allocator, random);
-    this.#view = new ControllerView(state);
-    const common = { ...options, portions: this.#portions, view: this.#view, namespaces, emit };
+    const { namespaces } = this.#sources;
+    const state = controllerCore.createState(coreOptions);
+    this.view = new ControllerView(state);
+    const common = { ...options, portions: this.#portions, view: this.view, namespaces, emit };
     this.#config = new ConfigKeeper(common);
     this.#netbox = new NetboxKeeper(common);
     this.#status = new StatusKeeper({ ...common, config: this.#config });
     this.#carrier = new Carrier({ ...common, config: this.#config, netbox: this.#netbox, status: this.#status });
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));
+    emit({ type: "begin" });
   }
 
   start(): void {
@@ -96,7 +94,7 @@ export class Controller implements AsyncDisposable {
 
   /** Whether it decides: it leads, and has seen all. */
   get isWorking(): boolean {
-    return this.#view.isWorking;
+    return this.view.isWorking;
   }
 
   get configuration(): ConfigStatus {
@@ -105,12 +103,12 @@ export class Controller implements AsyncDisposable {
 
   /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
   services(only?: string): ReturnType<ControllerView["statuses"]> {
-    return this.#view.statuses(only, this.#clock.now());
+    return this.view.statuses(only, this.#clock.now());
   }
 
   /** The pools in force, in their order; none before the work began. */
   pools(): ReturnType<ControllerView["pools"]> {
-    return this.#view.pools(this.configuration.inForce?.pools ?? []);
+    return this.view.pools(this.configuration.inForce?.pools ?? []);
   }
 
   /**
@@ -121,7 +119,7 @@ export class Controller implements AsyncDisposable {
     if (this.missing.length > 0) return undefined;
     if (namespaceLabels !== undefined) await this.#namespacesKnown(until);
     const { known } = this.#config;
-    return { config: known, ...this.#view.trial([config, known].flatMap((each) => each?.pools ?? [])) };
+    return { config: known, ...this.view.trial([config, known].flatMap((each) => each?.pools ?? [])) };
   }
 
   /** Stops deciding; writes under way get 1 s. */

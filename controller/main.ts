@@ -2,7 +2,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { guarded, TokenAccess } from "#pkg/api-access";
-import { RecordedAllocator, recordLine } from "#pkg/assignment";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, Recorder } from "#pkg/core";
 import type { FlagValues } from "#pkg/flags";
@@ -17,7 +16,7 @@ import { controllerApi } from "./api.ts";
 import { Controller } from "./controller.ts";
 import { flags } from "./flags.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
-import { createMetrics } from "./metrics.ts";
+import { ControllerMetrics, registerUsage } from "./metrics.ts";
 import { Terms } from "./terms.ts";
 import { startWebhook } from "./webhook/start-webhook.ts";
 
@@ -36,33 +35,30 @@ await runDaemon({
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
+    const coreOptions = { seed: Math.trunc(random() * 2 ** 32) };
     const checkpoints = stack.use(
       new Checkpoints({
         program: "controller",
         main: import.meta.url,
-        options: {},
+        options: coreOptions,
         onThreadEnd: releaseFreedMemory,
         log,
       }),
     );
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
-    const allocator = new RecordedAllocator((input, decisions) => recorder.add(recordLine(clock.now(), input, decisions)));
     const registry = createRegistry();
     const elector = values["leader-elect"]
       ? stack.use(new LeaderElector({ ...electorOptions(values), cluster, namespace, log, clock }))
       : alone;
-    const metrics = createMetrics(registry, allocator, elector);
-    const common = { events, namespace, allocator, metrics, log, clock, random };
+    const metrics = new ControllerMetrics(registry);
+    const common = { events, namespace, coreOptions, recorder, metrics, log, clock, random };
     const { informer } = cluster;
     const mayWrite = () => elector.mayWrite;
     const fenced = { informer: informer.bind(cluster), ...cluster.fenced(mayWrite) };
     const terms = stack.use(
-      new Terms(
-        () => new Controller({ ...common, cluster: fenced, mayWrite, configMap: values.config, classes }),
-        allocator,
-        log,
-      ),
+      new Terms(() => new Controller({ ...common, cluster: fenced, mayWrite, configMap: values.config, classes }), log),
     );
+    registerUsage(registry, terms, elector);
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       "/metrics": metricsRoute(registry),

@@ -1,9 +1,9 @@
-import { type Cluster, type ConfigMap, type Informer, Informers, named, resources, type Service, servicesOf } from "#pkg/k8s";
+import { type Cluster, type ConfigMap, Informers, named, resources, servicesOf } from "#pkg/k8s";
 import { statusConfigMap } from "#pkg/live-config";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import type { LoadBalancerClasses } from "#pkg/service";
 import { Namespaces } from "./configuration/namespaces.ts";
-import type { ControllerEvent } from "./core/index.ts";
+import type { ControllerEvent, ServiceChange } from "./core/index.ts";
 
 export interface SourcesOptions {
   readonly cluster: Pick<Cluster, "informer">;
@@ -18,7 +18,6 @@ export interface SourcesOptions {
 export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #emit: SourcesOptions["emit"];
-  readonly services: Informer<Service>;
   readonly namespaces: Namespaces;
 
   constructor({ cluster, namespace, configMap, classes, emit }: SourcesOptions) {
@@ -26,16 +25,14 @@ export class Sources implements Disposable {
     const seen = () => this.#seen();
     this.#informers = new Informers(cluster, seen, seen);
     this.namespaces = new Namespaces({ cluster, emit });
-    this.services = this.#informers.follow(
-      "Services",
-      servicesOf(classes, "labels"),
-      {},
-      (key, now, before) => {
-        emit({ type: "serviceSeen", key });
-        emit({ type: "service", key, now, before });
-      },
-      () => emit({ type: "relisted" }),
-    );
+    const servicesChanged = (changed: readonly ServiceChange[]) => {
+      emit({ type: "services", changed: changed.map(({ key, now }) => ({ key, now })) });
+      for (const { key } of changed) emit({ type: "service", key });
+    };
+    this.#informers.follow("Services", servicesOf(classes, "labels"), {}, (key, now) => servicesChanged([{ key, now }]), {
+      replaced: servicesChanged,
+      relisted: () => emit({ type: "relisted" }),
+    });
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),

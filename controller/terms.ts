@@ -1,4 +1,3 @@
-import type { Allocator } from "#pkg/allocator";
 import type { Log } from "#pkg/log";
 import type { Controller } from "./controller.ts";
 
@@ -9,17 +8,14 @@ import type { Controller } from "./controller.ts";
  */
 export class Terms implements AsyncDisposable {
   readonly #create: () => Controller;
-  readonly #allocator: Allocator;
   readonly #log: Log;
   #controller: Controller;
   #isLeading = false;
   #disposed = false;
   #ending: Promise<void> | undefined;
 
-  /** @param create makes a controller that uses `allocator` */
-  constructor(create: () => Controller, allocator: Allocator, log: Log) {
+  constructor(create: () => Controller, log: Log) {
     this.#create = create;
-    this.#allocator = allocator;
     this.#log = log;
     this.#controller = create();
   }
@@ -53,7 +49,6 @@ export class Terms implements AsyncDisposable {
     await this.#controller[Symbol.asyncDispose]();
     if (this.#disposed) return;
     this.#log.info("standing by", { event: "standingBy" });
-    this.#allocator.clear();
     this.#controller = this.#create();
     this.#controller.start();
     this.#ending = undefined;

@@ -1,24 +1,27 @@
+import { Part } from "#pkg/core";
+import type { Context } from "./context.ts";
 import { WorkPlan } from "./queue/work-plan.ts";
 
 // This many writes hide the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;
 
 /** Which Services are to be decided on, and in which order. */
-export class Agenda {
+export class Agenda extends Part {
   readonly plan: WorkPlan;
-  #isOpen = false;
+  private isOpen = false;
 
-  constructor(random: ConstructorParameters<typeof WorkPlan>[1]) {
-    this.plan = new WorkPlan(writesAtOnce, random);
+  constructor(context: Pick<Context, "random">) {
+    super();
+    this.plan = new WorkPlan(writesAtOnce, context);
   }
 
   /** It is known what can be decided, or soon. */
   open(): void {
-    this.#isOpen = true;
+    this.isOpen = true;
   }
 
   /** A Service is to be decided on again. Before there is anything to decide it is not noted: all are then. */
   changed(key: string): void {
-    if (this.#isOpen) this.plan.add(key);
+    if (this.isOpen) this.plan.add(key);
   }
 }

@@ -1,6 +1,7 @@
 // Long: thousands of Services while configurations change.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { Allocator } from "#pkg/allocator";
 import { configText, startWorld, World } from "../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
@@ -208,27 +209,24 @@ test("the record is written when the API is back", async () => {
 });
 
 /** 3,000 Services that have addresses, and what is done with the allocator from then on. */
-async function startCrowd() {
+async function startCrowd(t: TestContext) {
   const addressOf = (index: number) => `10.0.${index >> 8}.${index & 255}`;
   const services = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`s${i}`, { ingress: [addressOf(i)] }]));
   const world = await startWorld(configText("lan 10.0.0.0-10.0.255.255"), services);
   const calls = { restore: 0, settle: 0, restoredBefore: 0 }; // Before the first `settle`.
-  const { allocator } = world;
   for (const name of ["restore", "settle"] as const) {
-    const call = allocator[name].bind(allocator) as (...given: unknown[]) => ReturnType<typeof allocator.restore>;
-    Object.assign(allocator, {
-      [name]: (...given: unknown[]) => {
-        calls[name]++;
-        if (calls.settle === 0) calls.restoredBefore = calls.restore;
-        return call(...given);
-      },
+    const call = Allocator.prototype[name] as (...given: unknown[]) => unknown;
+    t.mock.method(Allocator.prototype, name, function (this: Allocator, ...given: unknown[]) {
+      calls[name]++;
+      if (calls.settle === 0) calls.restoredBefore = calls.restore;
+      return call.apply(this, given);
     });
   }
   return { world, calls, addressOf };
 }
 
-test("other pools are put in force for 1,000 Services a turn at most, and nothing is decided before all have been looked at", async () => {
-  const { world, calls } = await startCrowd();
+test("other pools are put in force for 1,000 Services a turn at most, and nothing is decided before all have been looked at", async (t) => {
+  const { world, calls } = await startCrowd(t);
   world.config(configText("other 10.0.0.0-10.0.255.255"));
   world.cluster.deliver();
   for (let before = 0; before < 3_000; before = calls.restore) {
@@ -240,7 +238,7 @@ test("other pools are put in force for 1,000 Services a turn at most, and nothin
   assert.equal(await world.metric("metallb_allocator_addresses_in_use_total", { pool: "other" }), 3_000);
 });
 
-test("whatever happens to Services while other pools are put in force, no address is given twice or kept by who is gone", async () => {
+test("whatever happens to Services while other pools are put in force, no address is given twice or kept by who is gone", async (t) => {
   const changes: ((world: World) => void)[] = [
     (world) => world.delete("s7"),
     (world) => world.service("s7", { ingress: ["10.0.0.7"] }),
@@ -253,7 +251,7 @@ test("whatever happens to Services while other pools are put in force, no addres
     (world) => world.config("address-pools: 7"),
   ];
   for (let first = 0; first < changes.length; first++) {
-    const { world } = await startCrowd();
+    const { world } = await startCrowd(t);
     world.config(configText("other 10.0.0.0-10.0.255.255"));
     world.cluster.deliver();
     for (let step = 0; step < changes.length; step++) {
@@ -269,7 +267,7 @@ test("whatever happens to Services while other pools are put in force, no addres
       const [address] = service.ingress;
       assert.ok(address !== undefined, service.key);
       assert.deepEqual(
-        [holders.get(address), String(world.allocator.held(service.key)?.addresses)],
+        [holders.get(address), String(world.controller.view.held(service.key)?.addresses)],
         [undefined, address],
         service.key,
       );

@@ -1,39 +1,56 @@
 import { isFor } from "#pkg/allocator";
-import { keepAll, settling } from "#pkg/assignment";
+import { keepingOrder, keepRecorded, Settling } from "#pkg/assignment";
 import { type Config, isStrict } from "#pkg/config";
 import { list } from "#pkg/text";
 import { settle, takeRecorded } from "./decide.ts";
 import { heedOccupants } from "./occupancy/occupancy.ts";
-import type { ControllerState } from "./state.ts";
+import { PoolsChange } from "./pools-change.ts";
+import type { Configuring, ControllerState } from "./state.ts";
 
 // For each what it may keep is looked at: some 10 µs.
 const servicesAtOnce = 200;
-// A decision costs some times that.
+const poolsAtOnce = 500;
+// A decision costs some times what a look does.
 const decisionsAtOnce = 50;
 
 /**
  * Addresses are given from these pools, once all Services have been looked at: to the oldest Service first. Until all have been decided on no
- * status is written. If an address in use
- * is in no pool, its Service gives it up if it `mayRenumber`; otherwise this throws, which the caller has to rule out before. Addresses
+ * status is written. If an address in use is in no pool, its Service gives it up if it `mayRenumber`; otherwise this throws, which the caller has to rule out before. Addresses
  * that may be given up for one configuration may be given up for the next one, too, if that comes before all are given up.
  */
-export function configure(state: ControllerState, config: Pick<Config, "pools" | "quotas">, mayRenumber: boolean): void {
-  const { pools, agenda, context } = state;
+export function configure(
+  { pools, agenda, context }: ControllerState,
+  config: Pick<Config, "pools" | "quotas">,
+  mayRenumber: boolean,
+): void {
   const number = ++pools.count;
-  const mayRenumberNow = mayRenumber || pools.configuring?.mayRenumber === true;
-  pools.configuring = { number, mayRenumber: mayRenumberNow, steps: configuring(state, config, mayRenumberNow) };
+  pools.configuring = {
+    number,
+    mayRenumber: mayRenumber || pools.configuring?.mayRenumber === true,
+    config,
+    phase: "pools",
+    change: new PoolsChange(config),
+    settling: new Settling(),
+    keys: [],
+    looked: 0,
+    elsewhere: [],
+  };
   agenda.open();
   agenda.plan.pause();
   context.do({ type: "portion", of: number });
 }
 
 /** Some of the Services are looked at. */
-export function configurePortion({ pools, agenda, context }: ControllerState, of: number): void {
-  if (pools.configuring?.number !== of) return;
-  if (pools.configuring.steps.next().done) {
-    pools.configuring = undefined;
-    agenda.plan.resume();
-  } else context.do({ type: "portion", of });
+export function configurePortion(state: ControllerState, of: number): void {
+  const { pools, agenda, context } = state;
+  const { configuring } = pools;
+  if (configuring?.number !== of) return;
+  if (!isDone(state, configuring)) {
+    context.do({ type: "portion", of });
+    return;
+  }
+  pools.configuring = undefined;
+  agenda.plan.resume();
 }
 
 /** There is no configuration at all, and this is why: Services that need an address get an event. */
@@ -46,59 +63,95 @@ export function unconfigure({ pools, agenda, services }: ControllerState, why: s
   for (const { key } of services.values()) agenda.changed(key);
 }
 
-/** A step for some hundred Services each. */
-function* configuring(
-  state: ControllerState,
-  { pools: configured, quotas }: Pick<Config, "pools" | "quotas">,
-  mayRenumber: boolean,
-): Generator<undefined, void> {
-  const { allocator, services, statuses, pools, agenda, context, occupancy, verdicts } = state;
-  let stranded = yield* allocator.replacePools(configured, quotas);
-  if (stranded.length > 0) {
-    // Services that are gone, but have not been decided on since, hold nothing any more.
-    for (const { service, address } of stranded) {
-      if (services.get(service) !== undefined) {
-        if (mayRenumber) allocator.giveUp(service, address);
-      } else if (allocator.release(service))
-        context.log("info", "service deleted", { event: "serviceDeleted", service, ips: [address] });
-    }
-    stranded = yield* allocator.replacePools(configured, quotas);
+/** Does one portion: the rest of a phase, and the beginning of the next. @returns whether it was the last */
+function isDone(state: ControllerState, configuring: Configuring): boolean {
+  const { services, pools, occupancy, verdicts } = state;
+  const { config, phase, keys, looked } = configuring;
+  const begin = (next: Configuring["phase"], those: readonly string[]) =>
+    isDone(state, Object.assign(configuring, { phase: next, keys: those, looked: 0 }));
+  switch (phase) {
+    case "pools":
+      if (!isReplaced(state, configuring)) return false;
+      occupancy.strictPools = new Set(config.pools.filter(isStrict).map(({ name }) => name));
+      return begin("keep", keepingOrder(services.values()));
+    case "keep":
+      keepSome(state, configuring);
+      if (configuring.looked < 2 * keys.length) return false;
+      pools.inForce = { type: "configured" };
+      return begin("usage", verdicts.pools.replace(config.pools));
+    case "usage":
+      for (const pool of keys.slice(looked, looked + poolsAtOnce)) verdicts.pools.changed(pool);
+      configuring.looked += poolsAtOnce;
+      if (configuring.looked < keys.length) return false;
+      heedOccupants(state);
+      configuring.settling = new Settling(services.values());
+      return begin("settle", []);
+    case "settle":
+      return isSettled(state, configuring) && begin("look", [...services.keys()]);
+    case "look":
+      for (const key of keys.slice(looked, looked + servicesAtOnce)) look(state, configuring, key);
+      configuring.looked += servicesAtOnce;
+      if (configuring.looked < keys.length) return false;
+      finish(state, configuring);
+      return true;
+    default:
+      return phase satisfies never;
   }
-  for (const { service, address } of stranded)
-    throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
-  occupancy.strictPools = new Set(configured.filter(isStrict).map(({ name }) => name));
+}
+
+/** Services that are gone, but have not been decided on since, hold nothing any more. */
+function isReplaced({ allocator, services, context }: ControllerState, configuring: Configuring): boolean {
+  const { mayRenumber, config } = configuring;
+  const stranded = configuring.change.step(allocator);
+  if (stranded === undefined || stranded.length === 0) return stranded !== undefined;
+  for (const { service, address } of stranded) {
+    const isGone = services.get(service) === undefined;
+    if (!isGone && !mayRenumber) throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
+    if (!isGone) allocator.giveUp(service, address);
+    else if (allocator.release(service))
+      context.log("info", "service deleted", { event: "serviceDeleted", service, ips: [address] });
+  }
+  configuring.change = new PoolsChange(config);
+  return false;
+}
+
+/** All Services that share addresses come first, then the others. */
+function keepSome({ allocator, services, statuses, pools }: ControllerState, configuring: Configuring): void {
+  const { keys, looked } = configuring;
   const status = pools.inForce.type === "configured" ? "written" : "recorded";
-  const keys = Array.from(services.values(), ({ key }) => key);
-  let looked = 0;
-  for (const _ of keepAll(keys, (key) => statuses.withoutReplaced(services.get(key)), allocator, status))
-    if (++looked % servicesAtOnce === 0) yield;
-  pools.inForce = { type: "configured" };
-  yield* verdicts.pools.replace();
-  heedOccupants(state);
-  takeAppeared(state);
-  for (const _ of settling(services.values(), allocator, (key) => settle(state, key)))
-    if (++looked % decisionsAtOnce === 0) {
-      yield;
-      takeAppeared(state);
-    }
-  const elsewhere: string[] = [];
-  for (const { key } of services.values()) {
-    if (++looked % servicesAtOnce === 0) yield;
-    agenda.changed(key);
-    if (allocator.hasReserved)
-      for (const address of allocator.held(key)?.addresses ?? []) {
-        const holder = allocator.reservedFor(address);
-        if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
-      }
+  const end = Math.min(looked + servicesAtOnce, 2 * keys.length);
+  for (let index = looked; index < end; index++) {
+    const service = statuses.withoutReplaced(services.get(keys[index % keys.length] ?? ""));
+    if (service !== undefined) keepRecorded(service, allocator, status, index < keys.length);
   }
-  // In this step, so that none appears before decisions go on.
+  configuring.looked = end;
+}
+
+/** Services that came meanwhile may have on record what must not be given to others. */
+function isSettled(state: ControllerState, { settling }: Configuring): boolean {
+  takeAppeared(state);
+  for (let decisions = 0; decisions < decisionsAtOnce; decisions++)
+    if (settling.step(state.allocator, (key) => settle(state, key))) return true;
+  return false;
+}
+
+function look({ allocator, agenda }: ControllerState, { elsewhere }: Configuring, key: string): void {
+  agenda.changed(key);
+  if (!allocator.hasReserved) return;
+  for (const address of allocator.held(key)?.addresses ?? []) {
+    const holder = allocator.reservedFor(address);
+    if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
+  }
+}
+
+/** In one portion, so that none appears before decisions go on. */
+function finish(state: ControllerState, { elsewhere }: Configuring): void {
   takeAppeared(state);
   if (elsewhere.length === 0) return;
   const message = `reserved addresses stay with the Services that hold them: ${list(elsewhere, "; ")}`;
-  context.do({ type: "recordConfigEvent", kind: "Normal", reason: "ReservedAddressHeld", message });
+  state.context.do({ type: "recordConfigEvent", kind: "Normal", reason: "ReservedAddressHeld", message });
 }
 
-/** Services that came meanwhile have on record what they do not hold: it must not be given to others. */
 function takeAppeared(state: ControllerState): void {
   takeRecorded(state, state.pools.appeared);
   state.pools.appeared.clear();

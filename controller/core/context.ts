@@ -1,36 +1,37 @@
-import type { Millis, Random } from "#pkg/clock";
+import { chanceOf, type Millis, nextSeed, type Random } from "#pkg/clock";
+import { Part } from "#pkg/core";
 import type { EventReason, ReportEffect, Service } from "#pkg/k8s";
 import type { Fields } from "#pkg/log";
 import type { ControllerEffect } from "./effects.ts";
 
-/** The shared part of a step: its time, chance, and its effects. */
-export class Context {
-  readonly random: Random;
-  #now: Millis = 0;
-  #effects: ControllerEffect[] = [];
-
-  constructor(random: Random) {
-    this.random = random;
-  }
-
+/** The shared part of steps: their time, chance, and effects. */
+export class Context extends Part {
   /** Time of the step, or of the last one. */
-  get now(): Millis {
-    return this.#now;
+  now: Millis = 0;
+  private seed: number;
+  private effects: ControllerEffect[] = [];
+
+  constructor(seed: number) {
+    super();
+    this.seed = seed;
   }
 
-  begin(now: Millis): void {
-    this.#now = now;
+  get random(): Random {
+    return () => {
+      this.seed = nextSeed(this.seed);
+      return chanceOf(this.seed);
+    };
   }
 
   /** @returns what the step asks for */
   end(): ControllerEffect[] {
-    const effects = this.#effects;
-    this.#effects = [];
+    const effects = this.effects;
+    this.effects = [];
     return effects;
   }
 
   do(effect: ControllerEffect): void {
-    this.#effects.push(effect);
+    this.effects.push(effect);
   }
 
   log(level: (ReportEffect & { type: "log" })["level"], message: string, fields: Fields): void {

@@ -1,5 +1,5 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
-import { type Decision, type Keeping, releasedBy, type Warning } from "#pkg/assignment";
+import { type Decision, decide as decideFor, type Keeping, releasedBy, type Warning } from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { verdict } from "#pkg/verdict";
@@ -47,7 +47,7 @@ export function takeRecorded(state: ControllerState, keys: Iterable<string>): vo
 function decide(state: ControllerState, key: string, service: Service | undefined, held = state.allocator.held(key)): Decision {
   const { allocator, statuses, verdicts, givenUp, asked } = state;
   const before: AllocationTerms = { ...(asked.terms.get(key) ?? termsOf(undefined, undefined, [])), allocation: held };
-  const decision = allocator.decide(key, statuses.withoutReplaced(service));
+  const decision = decideFor(key, statuses.withoutReplaced(service), allocator);
   report(state, key, service, before.allocation, decision);
   const isNew = !isSameAllocation(before.allocation, decision.allocation);
   if (isNew) allocationChanged(state, key, before.allocation, service);
@@ -104,12 +104,13 @@ function report(
   const { allocation, noRight, lost, left, warning, kept } = decision;
   if (!isSameAllocation(had, allocation)) {
     const reason = noRight ?? (lost !== undefined ? "notAllowed" : left !== undefined ? "otherPool" : "otherRequested");
-    const released = { service: key, event: "clearAssignment", reason, ips: had?.addresses };
-    if (had !== undefined && noRight === "deleted")
-      context.log("info", "service deleted", { service: key, event: "serviceDeleted", ips: had.addresses });
-    else if (had !== undefined) context.log("info", "addresses released", released);
+    const now = allocation?.addresses.map(String) ?? [];
+    const ips = had?.addresses.map(String).filter((text) => !now.includes(text)) ?? [];
+    if (ips.length > 0 && noRight === "deleted")
+      context.log("info", "service deleted", { service: key, event: "serviceDeleted", ips });
+    else if (ips.length > 0) context.log("info", "addresses released", { service: key, event: "clearAssignment", reason, ips });
     if (allocation !== undefined) {
-      const fields = { service: key, event: "ipAllocated", ips: allocation.addresses, pool: poolsOf(allocation).join() };
+      const fields = { service: key, event: "ipAllocated", ips: now, pool: poolsOf(allocation).join() };
       context.log("info", "addresses assigned", fields);
     }
   }

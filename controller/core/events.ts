@@ -10,10 +10,12 @@ export type ControllerEvent =
   | SourceEvent
   | KeeperEvent
   | TimerEvent
+  /** Nothing was seen or decided before. */
+  | { readonly type: "begin" }
   /** This controller becomes the one that works. */
   | { readonly type: "lead" }
   /** A Service's status was written, or was not. */
-  | ({ readonly type: "statusWritten"; readonly service: Service; readonly addresses: readonly string[] } & StatusWrite)
+  | ({ readonly type: "statusWritten"; readonly key: string; readonly addresses: readonly string[] } & StatusWrite)
   /** Asked for by the effect `wake`: the next Service is to be decided on. */
   | { readonly type: "continue" }
   /** Asked for by the effect `portion`: some of the Services are to be looked at under the configuration of this number. */
@@ -23,14 +25,10 @@ export type ControllerEvent =
 
 /** Objects of the Kubernetes API. */
 export type SourceEvent =
-  /** A Service is another one: the configuration is judged with it, before anything is decided on it. */
-  | { readonly type: "serviceSeen"; readonly key: string }
-  | {
-      readonly type: "service";
-      readonly key: string;
-      readonly now: Service | undefined;
-      readonly before: Service | undefined;
-    }
+  /** These Services changed, all of one list at once: the configuration is judged with them, before anything is decided on one. */
+  | { readonly type: "services"; readonly changed: readonly ServiceChange[] }
+  /** For each of them afterwards: the change counts. */
+  | { readonly type: "service"; readonly key: string }
   /** All Services were listed again. */
   | { readonly type: "relisted" }
   /** The ConfigMap with the configuration. */
@@ -50,6 +48,12 @@ export type SourceEvent =
     }
   /** Namespaces have been seen for the first time, or the server refuses to show them from now on. */
   | { readonly type: "namespacesKnown" };
+
+export interface ServiceChange {
+  readonly key: string;
+  /** Undefined where it is gone. */
+  readonly now: Service | undefined;
+}
 
 /** Findings of the keepers of the configuration and of NetBox's records. */
 export type KeeperEvent =

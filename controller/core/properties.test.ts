@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { assignmentCore } from "#pkg/assignment";
 import { type Random, seededRandom } from "#pkg/clock";
 import { assertReplays } from "#pkg/core/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
+import { configText, coreOptions, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
+import { controllerCore } from "./index.ts";
 
 const names = ["a", "b", "c", "d", "e", "f", "g"];
 // Few addresses, so that there is always somebody who waits.
@@ -120,7 +120,7 @@ for (let seed = 1; seed <= 60; seed++)
       for (const name of names) if (world.cluster.service(`default/${name}`) !== undefined) world.change(name, {});
       await world.settle();
       assert.deepEqual(world.addresses(...names), settled, "nobody could have had something and was not woken");
-      assertReplays(assignmentCore, {}, [...world.recorder.lines()].flat(), random);
+      assertReplays(controllerCore, coreOptions, [...world.recorder.lines()].flat(), random);
       await world.restart();
       await world.settle();
       assert.deepEqual(world.addresses(...names), settled);

@@ -1,13 +1,26 @@
 import type { Service } from "#pkg/k8s";
 import { isOurs, recordedAddresses } from "#pkg/service";
 import { takeRecorded } from "./decide.ts";
-import type { SourceEvent } from "./events.ts";
+import type { ServiceChange, SourceEvent } from "./events.ts";
 import type { ControllerState } from "./state.ts";
 import { freedOf } from "./waiting/waits.ts";
 
-/** A Service appeared, changed or went. */
-export function serviceChanged(state: ControllerState, { key, now, before }: Extract<SourceEvent, { type: "service" }>): void {
-  const { allocator, statuses, pools, agenda } = state;
+/** Services appeared, changed or went. */
+export function servicesSeen({ services, changing, context }: ControllerState, changed: readonly ServiceChange[]): void {
+  for (const { key, now } of changed) {
+    if (!changing.has(key)) changing.set(key, services.get(key));
+    if (now === undefined) services.delete(key);
+    else services.set(key, now);
+    context.do({ type: "judgeService", service: key });
+  }
+}
+
+/** The change of a Service counts. */
+export function serviceChanged(state: ControllerState, key: string): void {
+  const { allocator, services, changing, statuses, pools, agenda } = state;
+  const now = services.get(key);
+  const before = changing.get(key);
+  changing.delete(key);
   const { addresses: held = [] } = allocator.held(key) ?? {};
   statuses.seen(key, now, before, held.map(String));
   measureWait(state, key, now);

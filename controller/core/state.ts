@@ -1,11 +1,13 @@
-import type { IpamPool } from "#pkg/allocator";
-import type { RecordedAllocator } from "#pkg/assignment";
-import type { Millis, Random } from "#pkg/clock";
+import { Allocator, type IpamPool } from "#pkg/allocator";
+import type { Settling } from "#pkg/assignment";
+import type { Millis } from "#pkg/clock";
+import type { Config } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import type { Occupant } from "#pkg/quarantine";
 import { Agenda } from "./agenda.ts";
 import { Context } from "./context.ts";
 import { RecentAssignments } from "./occupancy/recent-assignments.ts";
+import type { PoolsChange } from "./pools-change.ts";
 import { GivenUp } from "./statuses/given-up.ts";
 import { Statuses } from "./statuses/statuses.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
@@ -13,18 +15,18 @@ import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
 import { WaitList } from "./waiting/wait-list.ts";
 import type { AllocationTerms } from "./waiting/waits.ts";
 
-/** The Services as they were seen last, all of one list at once. */
-export interface ServiceStore {
-  readonly size: number;
-  get(key: string): Service | undefined;
-  values(): Iterable<Service>;
+export interface ControllerOptions {
+  /** Of chance: any number. */
+  readonly seed: number;
 }
 
 /** All decisions of a controller. `step` changes it in place: a copy of the tables for each event would cost more than the event itself. */
 export interface ControllerState {
   readonly context: Context;
-  readonly services: ServiceStore;
-  readonly allocator: RecordedAllocator;
+  readonly options: ControllerOptions;
+  readonly services: Map<string, Service>; // key -> as it was seen last; all of one list at once
+  readonly changing: Map<string, Service | undefined>; // key of a Service that changed -> as it was before, until the change counts
+  readonly allocator: Allocator;
   readonly agenda: Agenda;
   /** This controller is the one that works. */
   isLeading: boolean;
@@ -45,7 +47,7 @@ export interface ControllerState {
 /** Which pools addresses are given from. */
 export interface Pools {
   inForce: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string };
-  /** The steps to other pools that are under way. */
+  /** The change to other pools that is under way. */
   configuring: Configuring | undefined;
   /** How many configurations there were. */
   count: number;
@@ -53,10 +55,18 @@ export interface Pools {
   readonly appeared: Set<string>;
 }
 
+/** Services are looked at under other pools, in portions. */
 export interface Configuring {
   readonly number: number;
   readonly mayRenumber: boolean;
-  readonly steps: Iterator<undefined, void>;
+  readonly config: Pick<Config, "pools" | "quotas">;
+  phase: "pools" | "keep" | "usage" | "settle" | "look";
+  change: PoolsChange;
+  settling: Settling;
+  /** Keys that this phase looks at, and how many it has looked at. */
+  keys: readonly string[];
+  looked: number;
+  readonly elsewhere: string[]; // Reserved addresses with other Services, in words.
 }
 
 /** Which addresses of pools cannot be given, because others have them. */
@@ -78,13 +88,16 @@ export interface Asked {
 }
 
 /** A controller that has decided nothing. */
-export function createState(services: ServiceStore, allocator: RecordedAllocator, random: Random): ControllerState {
-  const context = new Context(random);
-  const agenda = new Agenda(random);
+export function createState(options: ControllerOptions): ControllerState {
+  const context = new Context(options.seed);
+  const agenda = new Agenda(context);
+  const allocator = new Allocator();
   const givenUp = new GivenUp(allocator, agenda);
   return {
     context,
-    services,
+    options,
+    services: new Map(),
+    changing: new Map(),
     allocator,
     agenda,
     isLeading: false,

@@ -4,8 +4,8 @@ import { decideOn } from "./decide.ts";
 import type { ControllerEffect } from "./effects.ts";
 import type { ControllerEvent, KeeperEvent } from "./events.ts";
 import { setIpam, setOccupied } from "./occupancy/occupancy.ts";
-import { namespaceChanged, relisted, serviceChanged } from "./seen.ts";
-import type { ControllerState } from "./state.ts";
+import { namespaceChanged, relisted, serviceChanged, servicesSeen } from "./seen.ts";
+import { type ControllerState, createState } from "./state.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline({ isAwake, agenda }: ControllerState): Millis {
@@ -14,8 +14,9 @@ export function nextDeadline({ isAwake, agenda }: ControllerState): Millis {
 
 /** Advances a controller by one event; `state` is changed in place. Cost follows the Services that something changed for. */
 export function step(state: ControllerState, event: ControllerEvent, now: Millis): ControllerEffect[] {
+  if (event.type === "begin") Object.assign(state, createState(state.options));
   const { context, agenda } = state;
-  context.begin(now);
+  context.now = now;
   react(state, event);
   if (!state.isAwake && agenda.plan.deadline <= now) {
     state.isAwake = true;
@@ -27,11 +28,11 @@ export function step(state: ControllerState, event: ControllerEvent, now: Millis
 function react(state: ControllerState, event: ControllerEvent): void {
   const { context, agenda, services } = state;
   switch (event.type) {
-    case "serviceSeen":
-      context.do({ type: "judgeService", service: event.key });
+    case "services":
+      servicesSeen(state, event.changed);
       break;
     case "service":
-      serviceChanged(state, event);
+      serviceChanged(state, event.key);
       break;
     case "relisted":
       relisted(state);
@@ -81,12 +82,13 @@ function react(state: ControllerState, event: ControllerEvent): void {
       configurePortion(state, event.of);
       break;
     case "statusWritten":
-      agenda.plan.endLate(event.service.key, state.statuses.ended(event.service, event.addresses, event), context.now);
+      agenda.plan.endLate(event.key, state.statuses.ended(event.key, event.addresses, event), context.now);
       break;
     case "continue":
       state.isAwake = false;
       proceed(state);
       break;
+    case "begin":
     case "timer":
       break; // Due work follows each event.
     case "stop":

@@ -1,14 +1,12 @@
 import type { Allocation, Allocator } from "#pkg/allocator";
-import { keepAll } from "#pkg/assignment";
-import { atOnce } from "#pkg/clock";
+import { keepRecorded } from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
 import { isOurs, recordedAddresses } from "#pkg/service";
-import type { ServiceStore } from "./state.ts";
 import type { Statuses } from "./statuses/statuses.ts";
 
 interface Known {
   readonly allocator: Allocator;
-  readonly services: Pick<ServiceStore, "get">;
+  readonly services: ReadonlyMap<string, Service>;
   readonly statuses: Pick<Statuses, "withoutReplaced" | "isUnderWay" | "revert">;
 }
 
@@ -31,7 +29,8 @@ export function giveRecorded(keys: Iterable<string>, known: Known): ReadonlyMap<
     // Others with the address on record may share it on other terms than when they were decided on last.
     for (const other of others) {
       if (!had.has(other)) had.set(other, allocator.held(other));
-      atOnce(keepAll([other], (each) => services.get(each), allocator, "written"));
+      const sharer = services.get(other);
+      if (sharer !== undefined) keepRecorded(sharer, allocator, "written");
     }
     for (const { loser, held } of losers) {
       if (!had.has(loser)) had.set(loser, held);
@@ -41,7 +40,7 @@ export function giveRecorded(keys: Iterable<string>, known: Known): ReadonlyMap<
     for (const { loser, held } of losers) {
       const other = services.get(loser);
       const before = other && { ...other, ingress: (held?.addresses ?? []).map(String) };
-      if (before !== undefined) atOnce(keepAll([loser], () => before, allocator, "recorded"));
+      if (before !== undefined) keepRecorded(before, allocator, "recorded");
       statuses.revert(loser);
       taking.add(loser);
     }
@@ -51,7 +50,7 @@ export function giveRecorded(keys: Iterable<string>, known: Known): ReadonlyMap<
 
 /** Lets a Service keep what it has on record, and nothing else, if it may. @returns whether it has all of that now */
 function isKept(service: Service, allocator: Allocator): boolean {
-  atOnce(keepAll([service.key], () => service, allocator, "written"));
+  keepRecorded(service, allocator, "written");
   const held = allocator.held(service.key)?.addresses ?? [];
   return recordedAddresses(service).every((address) => held.some((other) => other.equals(address)));
 }

@@ -1,4 +1,4 @@
-import { type Allocation, type PoolFacts, poolFacts } from "#pkg/allocator";
+import { type Allocation, type PoolFacts, type PoolUsage, poolFacts, type QuotaUsage } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import { isStrict, type Pool } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
@@ -41,8 +41,17 @@ export class ControllerView implements Holdings {
   }
 
   /** Keys of all Services. */
-  *services(): Iterable<string> {
-    for (const { key } of this.#state.services.values()) yield key;
+  services(): Iterable<string> {
+    return this.#state.services.keys();
+  }
+
+  /** How full pools are, and quotas. */
+  usage(): Iterable<PoolUsage> {
+    return this.#state.allocator.usage();
+  }
+
+  quotaUsage(): Iterable<QuotaUsage> {
+    return this.#state.allocator.quotaUsage();
   }
 
   /** By its status and by what it was given since; both count, because the second will be the first in a moment. */

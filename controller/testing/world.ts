@@ -1,5 +1,4 @@
 import { setImmediate } from "node:timers/promises";
-import { RecordedAllocator, recordLine } from "#pkg/assignment";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
 import { Recorder } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
@@ -10,10 +9,11 @@ import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
-import { createMetrics } from "../metrics.ts";
+import { ControllerMetrics, registerUsage } from "../metrics.ts";
 import { summaryKeys } from "../status/status-summary.ts";
 
 export const namespace = "metallb-system";
+export const coreOptions = { seed: 1 };
 
 export type ServiceSpec = Partial<Omit<Service, "key" | "namespace" | "name">>;
 
@@ -33,7 +33,6 @@ export class World {
   registry = new Registry();
   /** What this process recorded. */
   recorder = new Recorder();
-  allocator = this.#createAllocator();
   controller: Controller;
   readonly #isStandby: boolean;
   readonly #log: Log;
@@ -108,14 +107,13 @@ export class World {
     await this.controller[Symbol.asyncDispose]();
     this.registry = new Registry();
     this.recorder = new Recorder();
-    this.allocator = this.#createAllocator();
     this.controller = this.#createAsSaid();
     this.controller.start();
   }
 
   /** Another controller in the cluster, which stands by, and sees what is there now. */
   startStandby(): Controller {
-    const standby = this.#create(new RecordedAllocator(), new Registry());
+    const standby = this.#create(new Recorder(), new Registry());
     standby.start();
     this.cluster.deliver();
     return standby;
@@ -126,31 +124,29 @@ export class World {
     return values.find((value) => Object.entries(labels).every(([label, text]) => value.labels[label] === text))?.value;
   }
 
-  #createAllocator(): RecordedAllocator {
-    const { recorder, clock } = this;
-    return new RecordedAllocator((input, decisions) => recorder.add(recordLine(clock.now(), input, decisions)));
-  }
-
   #createAsSaid(): Controller {
-    const controller = this.#create(this.allocator, this.registry);
+    const controller = this.#create(this.recorder, this.registry);
     if (!this.#isStandby) controller.lead();
     return controller;
   }
 
-  #create(allocator: RecordedAllocator, registry: Registry): Controller {
-    return new Controller({
+  #create(recorder: Recorder, registry: Registry): Controller {
+    const controller = new Controller({
       cluster: this.cluster,
       mayWrite: () => true,
       events: this.cluster,
       namespace,
       configMap: "config",
       classes: classlessOnly,
-      allocator,
-      metrics: createMetrics(registry, allocator, { isLeader: true }),
+      coreOptions,
+      recorder,
+      metrics: new ControllerMetrics(registry),
       log: this.#log,
       clock: this.clock,
       random: seededRandom(1),
     });
+    registerUsage(registry, { controller }, { isLeader: true });
+    return controller;
   }
 }
 

@@ -11,7 +11,7 @@ const member = (change: string, node: string) => ({ type: "member", change, node
 const evidence = { accusers: ["n2", "n3"], suspectedMs: 151, silentMs: 270, lateMs: 30, lateAgoMs: 900 };
 const log = (event: string, fields: object) => ({ type: "log", level: "info", message: event, fields: { event, ...fields } });
 const web = { service: "default/web", ips: ["192.0.2.1"] };
-const assigned = { type: "decided", service: "default/web", addresses: ["192.0.2.1"], pool: "lan" };
+const assigned = log("ipAllocated", { ...web, pool: "lan" });
 const self = (program: string, found: object[]) => ({ program, version: "1", found });
 
 const speakers = (query: string) => ({
@@ -58,7 +58,7 @@ const lines = `TIME                      BY          WHAT
 
 test("history is one time line of what all processes recorded, with reasons, and what others wrote does nothing to a terminal", async () => {
   const query = "/v1/recorder?about=192.0.2.1";
-  const controller = { [query]: self("controller", [{ ...at(0), input: { type: "decide" }, decisions: [assigned] }]) };
+  const controller = { [query]: self("controller", [{ ...at(0), input: { type: "continue" }, decisions: [assigned] }]) };
   const processes = fakeProcesses({ "controller-1": controller, ...speakers(query) });
   const { status, out } = await ingotctl("history 192.0.2.1", { processes });
   assert.equal(out, lines);
@@ -72,8 +72,8 @@ test("the history of a Service is that of the addresses which decisions on it na
   const byAddress = speakers(ofAddress);
   const processes = fakeProcesses({
     "controller-1": {
-      [ofService]: self("controller", [{ ...at(0), input: { type: "decide" }, decisions: [assigned] }]),
-      [ofAddress]: self("controller", [{ ...at(0), input: { type: "decide" }, decisions: [assigned] }]),
+      [ofService]: self("controller", [{ ...at(0), input: { type: "continue" }, decisions: [assigned] }]),
+      [ofAddress]: self("controller", [{ ...at(0), input: { type: "continue" }, decisions: [assigned] }]),
     },
     "speaker-n1": { [ofService]: nothing, ...byAddress["speaker-n1"] },
     "speaker-n2": { [ofService]: { ...nothing, node: "n2" }, ...byAddress["speaker-n2"] },

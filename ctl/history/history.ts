@@ -73,8 +73,8 @@ function addressesIn(answers: RecorderAnswers["answers"]): readonly string[] {
   for (const { found: entries } of answers)
     for (const { decisions } of entries)
       for (const decision of decisions) {
-        const { type, addresses, fields } = decision as { type?: string; addresses?: unknown; fields?: { ips?: unknown } };
-        const named = type === "decided" ? addresses : type === "log" ? fields?.ips : undefined;
+        const { type, fields } = decision as { type?: string; fields?: { ips?: unknown } };
+        const named = type === "log" ? fields?.ips : undefined;
         for (const one of Array.isArray(named) ? named : []) if (typeof one === "string") found.add(one);
       }
   return [...found].slice(-maxAddresses);

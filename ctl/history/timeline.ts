@@ -180,8 +180,6 @@ function decisionText(decision: Fields): { readonly what: string; readonly why?:
       return logText(decision);
     case "recordEvent":
       return decision.kind === "Warning" ? { what: `event ${decision.reason}`, why: String(decision.message) } : undefined;
-    case "decided":
-      return assignmentText(decision);
     default:
       return undefined;
   }
@@ -198,7 +196,12 @@ function takeoverReason({ cause, afterMs }: Fields): string {
 
 /** Lines of the log that say more than the decisions beside them. */
 function logText({ message, fields }: Fields): { readonly what: string; readonly why?: string } | undefined {
-  const { event, service, reason, warning, owner, mac } = inner(fields);
+  const { event, op, service, ips, pool, reason, error, warning, owner, mac } = inner(fields);
+  const addresses = Array.isArray(ips) ? ips.join(", ") : "";
+  if (event === "ipAllocated") return { what: `assigns ${addresses} of pool ${pool}` };
+  if (event === "serviceDeleted" || event === "clearAssignment")
+    return { what: `releases ${addresses}`, why: String(error ?? reason ?? "deleted") };
+  if (op === "allocateIPs") return { what: "assigns nothing more", why: String(error) };
   if (event === "serviceAnnounced") return { what: `announces it for ${service}` };
   if (event === "serviceWithdrawn") return { what: `withdraws it for ${service}`, why: String(reason) };
   if (event === "serviceNotAnnounced")
@@ -206,21 +209,6 @@ function logText({ message, fields }: Fields): { readonly what: string; readonly
   if (event === "membersChanged" || event === "nodeChanged" || event === "stateSynced") return undefined;
   const facts = [owner, mac].filter((fact) => typeof fact === "string");
   return { what: String(message), why: facts.join(", ") };
-}
-
-function assignmentText({
-  addresses,
-  pool,
-  released,
-  why,
-  refused,
-}: Fields): { readonly what: string; readonly why?: string } | undefined {
-  const parts = [
-    Array.isArray(released) && released.length > 0 ? `releases ${released.join(", ")}` : "",
-    Array.isArray(addresses) && addresses.length > 0 ? `assigns ${addresses.join(", ")} of pool ${pool}` : "",
-  ].filter((part) => part !== "");
-  if (parts.length > 0) return { what: parts.join(", "), why: String(why ?? refused ?? "") };
-  return refused === undefined ? undefined : { what: "assigns nothing more", why: String(refused) };
 }
 
 function fieldsOf(plain: Plain): Fields {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { assignmentCore } from "#pkg/assignment";
+import { controllerCore } from "#controller/core";
 import { coreOf, type Entry, type Plain, type Recording, RecordingError, type ReplayedCore, readRecording } from "#pkg/core";
 import { escapeControls, maskControls } from "#pkg/text";
 import { speakerCore } from "#speaker/core";
@@ -56,10 +56,12 @@ async function run(file: string, output: "text" | "json" | undefined, io: Io): P
 }
 
 /** The core that the first input goes to, or why it cannot be made. */
-function begin({ program, version, options, dropped, checkpoint, whyLost }: Recording): ReplayedCore | string {
+function begin({ program, version, format = 1, options, dropped, checkpoint, whyLost }: Recording): ReplayedCore | string {
   if (dropped > 0 && checkpoint === undefined) return whyLost ?? `version ${version} made no checkpoints`;
+  if (program === "controller" && format < 3)
+    return `a controller of version ${version} recorded other inputs; the ingotctl of version ${version} can run them`;
   try {
-    return coreOf(program === "speaker" ? speakerCore : assignmentCore, options, checkpoint);
+    return coreOf(program === "speaker" ? speakerCore : controllerCore, options, checkpoint);
   } catch (error) {
     if (!(error instanceof RecordingError)) throw error;
     return `${error.message}; the ingotctl of version ${version} can`;
@@ -133,8 +135,9 @@ function text(
       : `The checkpoint is not certain: ${otherwise} inputs before it were decided otherwise when it was made.\n`;
   const heading = `${who}: ${entries.length} inputs${span}\n${from}${doubt}`;
   if (whyNot !== undefined) {
-    const lost = `It has lost its first ${dropped} inputs, and the others cannot be run without: ${maskControls(whyNot)}.`;
-    return `${heading}${lost}\n"ingotctl history" still shows those that are left.\n`;
+    const lost =
+      dropped === 0 ? "It cannot be run" : `It has lost its first ${dropped} inputs, and the others cannot be run without`;
+    return `${heading}${lost}: ${maskControls(whyNot)}.\n"ingotctl history" still shows those that are left.\n`;
   }
   if (differences.length === 0) return `${heading}All decisions are the same.\n`;
   const shown = differences.slice(0, maxShown).map(({ entry, at, input, recorded, now }) => {

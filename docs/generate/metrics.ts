@@ -10,13 +10,16 @@ const nothing: object = new Proxy(() => nothing, { get: () => nothing });
 
 const registries = { controller: await registryOf("controller"), speaker: await registryOf("speaker") };
 
-/** Runs the parts of a program that define metrics: the functions that its files called metrics export. */
+/** Runs the parts of a program that define metrics: the functions and classes that its files called metrics export. */
 async function registryOf(program: Program): Promise<Registry> {
   const registry = createRegistry();
   for (const file of globSync(`${program}/**/*metrics.ts`, { cwd: root }).sort()) {
     const exported = (await import(join(root, file))) as Record<string, unknown>;
-    for (const [name, define] of Object.entries(exported))
-      if (typeof define === "function" && /^(register|create)/.test(name)) define(registry, nothing, nothing);
+    for (const [name, define] of Object.entries(exported)) {
+      if (typeof define !== "function") continue;
+      if (name === "ControllerMetrics") Reflect.construct(define, [registry]);
+      else if (/^(register|create)/.test(name)) define(registry, nothing, nothing);
+    }
   }
   const shared = "metallb_k8s_client_updates_total"; // The controller's have been defined with the others.
   if (registry.getSingleMetric(shared) === undefined) new KubernetesMetrics(registry);

@@ -108,29 +108,21 @@ export class Allocator {
     };
   }
 
-  /** To be called before anything else. @throws {Error} for what no allocator had */
-  restoreFrom({ namespaces, pools, quotas, occupants, ipam, holdings, asked, notAllowed }: SavedAllocator): void {
-    for (const [name, labels] of namespaces) this.#namespaces.set(name, labels);
-    this.#rules = this.#rulesOf(Layout.of(pools), quotas, { occupants, ipam: new Ipam(ipam) });
+  /** @throws {Error} for what no allocator had */
+  static restore({ namespaces, pools, quotas, occupants, ipam, holdings, asked, notAllowed }: SavedAllocator): Allocator {
+    const restored = new Allocator();
+    for (const [name, labels] of namespaces) restored.#namespaces.set(name, labels);
+    restored.#rules = restored.#rulesOf(Layout.of(pools), quotas, { occupants, ipam: new Ipam(ipam) });
     for (const { terms, allocation, settledFor } of holdings) {
-      const { spots } = place(this.#layout, allocation.addresses, terms.mayHoldSeveral === true);
+      const { spots } = place(restored.#layout, allocation.addresses, terms.mayHoldSeveral === true);
       const holding = holdingOf(terms, spots, settledFor);
-      put(this.#rules, holding);
-      this.#holdings.set(terms.service, holding);
+      put(restored.#rules, holding);
+      restored.#holdings.set(terms.service, holding);
     }
-    for (const [service, asks] of asked) this.#ask(service, asks);
-    for (const slot of outOfUse(this.#rules)) this.#rules.occupancy.occupy(slot);
-    for (const [service, those] of notAllowed) this.#notAllowed.set(service, those);
-  }
-
-  /** Forgets everything, as after a start. */
-  clear(): void {
-    this.#namespaces.clear();
-    this.#isUncounted = false;
-    this.#rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
-    this.#holdings = new Map();
-    this.#asked.clear();
-    this.#notAllowed.clear();
+    for (const [service, asks] of asked) restored.#ask(service, asks);
+    for (const slot of outOfUse(restored.#rules)) restored.#rules.occupancy.occupy(slot);
+    for (const [service, those] of notAllowed) restored.#notAllowed.set(service, those);
+    return restored;
   }
 
   /**

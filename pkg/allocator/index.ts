@@ -7,10 +7,19 @@
  * such numbers (`intervals.ts`). Giving and freeing take logarithmic time, and memory grows with the held addresses, never
  * with a pool.
  */
-export { Allocator, type SavedAllocator } from "./allocator.ts";
+export { Allocator } from "./allocator.ts";
 export { describe, facts, finding, remedy } from "./describe.ts";
 export { holdersOf, isFor, type ReservedFor } from "./holders.ts";
 export type { IpamPool } from "./ipam.ts";
 export { type PoolFacts, poolFacts, type ReservedFacts } from "./pool-facts.ts";
 export { counterText } from "./quotas.ts";
-export { type Allocation, awaitedOf, type PoolUsage, poolsOf, type Refusal, type Settlement, type Stranded } from "./types.ts";
+export {
+  type Allocation,
+  awaitedOf,
+  type PoolUsage,
+  poolsOf,
+  type QuotaUsage,
+  type Refusal,
+  type Settlement,
+  type Stranded,
+} from "./types.ts";

@@ -1,5 +1,6 @@
 import { Allocator, type PoolUsage } from "#pkg/allocator";
 import { type Config, isStrict, PoolIndex } from "#pkg/config";
+import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { parseAddress } from "#pkg/net";
 import { olderFirst, readRequest } from "#pkg/service";
@@ -15,52 +16,52 @@ export interface Assignments {
 const maxRounds = 10;
 
 /**
- * Lets all Services keep their recorded addresses before anything new is given, in an order that is the same after every start. Services
- * that share an address come first, so that a Service which stopped to allow sharing while nobody looked leaves the address to the others.
- * Among these the oldest comes first, so that no later Service takes its address. A step for each.
- * @param get undefined for one that has gone meanwhile
- * @param status see `keep`
+ * The order in which Services keep their recorded addresses, before anything new is given: first all that share an address, then in the same
+ * order the others. It is the same after every start. A Service that stopped to allow sharing while nobody looked leaves the address to
+ * the others, and the oldest comes first, so that no later Service takes its address.
  */
-export function* keepAll(
-  keys: Iterable<string>,
-  get: (key: string) => Service | undefined,
-  allocator: Allocator,
-  status: "recorded" | "written",
-): Generator<undefined, void> {
-  const sorted = Array.from(keys, (key) => ({ key, created: get(key)?.created ?? 0 })).sort(olderFirst);
-  for (const shares of [true, false])
-    for (const { key } of sorted) {
-      yield;
-      const service = get(key);
-      if (service === undefined) continue;
-      const read = readRequest(service);
-      if (read.type === "notOurs" || (read.request.sharingKey !== "") !== shares) continue;
-      keep(read.request, service, allocator, status);
-    }
+export function keepingOrder(services: Iterable<Pick<Service, "key" | "created">>): string[] {
+  return Array.from(services, ({ key, created }) => ({ key, created }))
+    .sort(olderFirst)
+    .map(({ key }) => key);
+}
+
+/** Lets a Service keep its recorded addresses. @param status see `keep` @param shares only if it shares addresses, or only if not */
+export function keepRecorded(service: Service, allocator: Allocator, status: "recorded" | "written", shares?: boolean): void {
+  const read = readRequest(service);
+  if (read.type === "notOurs") return;
+  if (shares === undefined || shares === (read.request.sharingKey !== "")) keep(read.request, service, allocator, status);
 }
 
 /**
  * Decides on Services, the oldest first, and again on those that are refused something, until nothing changes any more. Age is the only
- * order that each process sees alike, also after a restart. A step for each decision.
- * @param decideOn decides on the Service with this key
+ * order that each process sees alike, also after a restart.
  */
-export function* settling(
-  services: Iterable<Pick<Service, "key" | "created">>,
-  allocator: Pick<Allocator, "held">,
-  decideOn: (key: string) => Decision,
-): Generator<undefined, void> {
-  let keys = Array.from(services, ({ key, created }) => ({ key, created })).sort(olderFirst);
-  for (let round = 0, isChanged = true; isChanged && round < maxRounds; round++) {
-    isChanged = false;
-    const refused: typeof keys = [];
-    for (const service of keys) {
-      const before = allocator.held(service.key)?.addresses.join();
-      const { allocation, unmet } = decideOn(service.key);
-      isChanged ||= allocation?.addresses.join() !== before;
-      if (unmet !== undefined) refused.push(service);
-      yield;
+export class Settling extends Part {
+  private keys: readonly string[];
+  private decided = 0;
+  private refused: string[] = [];
+  private isChanged = false;
+  private rounds = 0;
+
+  constructor(services: Iterable<Pick<Service, "key" | "created">> = []) {
+    super();
+    this.keys = keepingOrder(services);
+  }
+
+  /** Decides on the next Service. @param decideOn decides on the Service with this key @returns whether it was the last */
+  step(allocator: Pick<Allocator, "held">, decideOn: (key: string) => Decision): boolean {
+    const key = this.keys[this.decided++];
+    if (key !== undefined) {
+      const before = allocator.held(key)?.addresses.join();
+      const { allocation, unmet } = decideOn(key);
+      this.isChanged ||= allocation?.addresses.join() !== before;
+      if (unmet !== undefined) this.refused.push(key);
     }
-    keys = refused;
+    if (this.decided < this.keys.length) return false;
+    const isOver = !this.isChanged || ++this.rounds === maxRounds;
+    Object.assign(this, { keys: this.refused, decided: 0, refused: [], isChanged: false });
+    return isOver || this.keys.length === 0;
   }
 }
 
@@ -81,7 +82,13 @@ export function* assigning(
   allocator.setPools(pools, quotas);
   const current = new Map([...services].map((service) => [service.key, service])); // service key -> Service as its status will be
   const decisions = new Map<string, Decision>();
-  for (const _ of keepAll(current.keys(), (key) => current.get(key), allocator, "recorded")) yield decisions;
+  const order = keepingOrder(current.values());
+  for (const shares of [true, false])
+    for (const key of order) {
+      yield decisions;
+      const service = current.get(key);
+      if (service !== undefined) keepRecorded(service, allocator, "recorded", shares);
+    }
   const index = new PoolIndex(pools);
   const isHeeded = (text: string) => {
     const address = parseAddress(text);
@@ -96,6 +103,7 @@ export function* assigning(
     if (service !== undefined && decision.status !== undefined) current.set(key, { ...service, ingress: decision.status });
     return decision;
   };
-  for (const _ of settling([...current.values()], allocator, decideOn)) yield decisions;
+  const settling = new Settling(current.values());
+  for (let isOver = false; !isOver; yield decisions) isOver = settling.step(allocator, decideOn);
   return { decisions, usage: [...allocator.usage()] };
 }

@@ -21,11 +21,20 @@ export const systemRandom: Random = () => {
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    state = nextSeed(state);
+    return chanceOf(state);
   };
+}
+
+export function nextSeed(seed: number): number {
+  return (seed + 0x6d2b79f5) >>> 0;
+}
+
+/** The number that a seed stands for, in [0, 1). */
+export function chanceOf(seed: number): number {
+  let mixed = Math.imul(seed ^ (seed >>> 15), seed | 1);
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
 }
 
 /** How long to wait before attempt `attempt` (from 0): doubling from `first` to `max`, between half and all of it by chance. */

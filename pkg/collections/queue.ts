@@ -30,9 +30,26 @@ export class Queue<Item extends NonNullable<unknown>> {
  * First in, first out, or the last one first, and an item that waits is not added twice. Taking one of ten thousand costs no more than of ten.
  */
 export class DistinctQueue<Item extends NonNullable<unknown>> {
-  readonly #items = new Set<Item>();
-  #order = this.#items.values(); // An iterator does not look again at places that it has passed; a new one would look at all of them again.
-  #stack: Item[] = []; // From when the last one is taken until none is left: all items, where each was added last, and some that are gone.
+  readonly #items: Set<Item>;
+  #order: SetIterator<Item>; // An iterator does not look again at places that it has passed; a new one would look at all of them again.
+  #stack: Item[]; // From when the last one is taken until none is left: all items, where each was added last, and some that are gone.
+
+  constructor(items = new Set<Item>(), stack: Item[] = []) {
+    this.#items = items;
+    this.#order = items.values();
+    this.#stack = stack;
+  }
+
+  save() {
+    return { items: this.#items, stack: this.#stack };
+  }
+
+  static restore<Item extends NonNullable<unknown>>({
+    items,
+    stack,
+  }: ReturnType<DistinctQueue<Item>["save"]>): DistinctQueue<Item> {
+    return new DistinctQueue(items, stack);
+  }
 
   get size(): number {
     return this.#items.size;

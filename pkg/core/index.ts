@@ -7,10 +7,10 @@
 export { Checkpoints, makeCheckpointHere } from "./checkpoints.ts";
 export { type CoreInput, defineCore, recordLine, recordStep } from "./contract/core.ts";
 export { Deadlines } from "./contract/deadlines.ts";
-export { type CoreKind, coreOf, type ReplayedCore } from "./recording/checkpoint.ts";
+export { Part } from "./contract/part.ts";
+export { coreOf, type ReplayedCore } from "./recording/checkpoint.ts";
 export { decode, encode, type Hide, hideByKey, type Plain } from "./recording/codec.ts";
-export { type Entry, entryLine, entryPieces, parseEntry, RecordingError } from "./recording/entry.ts";
-export { decodeGraph, encodeGraph } from "./recording/graph.ts";
+export { type Entry, entryLine, parseEntry, RecordingError } from "./recording/entry.ts";
 export { Recorder } from "./recording/recorder.ts";
 export { describeRecording, type FoundEntry, findEntries, type Recording, readRecording } from "./recording/recording.ts";
 export { CoreRunner, type TimerEvent } from "./runner.ts";

@@ -4,7 +4,7 @@ import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
 import { ApiError, isExpired } from "./errors.ts";
 import { Deadline, type Request } from "./http.ts";
-import type { Handlers, Informer, Scope } from "./informers.ts";
+import { type Handlers, type Informer, type ObjectChange, type Scope, tellOf } from "./informers.ts";
 import type { ObjectMeta } from "./objects.ts";
 import { listPages } from "./pages.ts";
 import { projectMeta, type Resource } from "./resources.ts";
@@ -221,8 +221,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #replace(listed: Map<string, V>): void {
     const before = this.#objects;
     this.#objects = listed;
-    for (const [key, object] of before) if (!listed.has(key)) this.#changed(key, undefined, object);
-    for (const [key, object] of listed) if (before.get(key) !== object) this.#changed(key, object, before.get(key));
+    const changes: ObjectChange<V>[] = [];
+    for (const [key, object] of before) if (!listed.has(key)) changes.push({ key, now: undefined, before: object });
+    for (const [key, now] of listed) if (before.get(key) !== now) changes.push({ key, now, before: before.get(key) });
+    if (!this.#stopped) tellOf(this.#handlers, changes);
     const isFirst = !this.#synced;
     this.#synced = true;
     if (!this.#stopped) this.#handlers[isFirst ? "synced" : "relisted"]?.();

@@ -15,6 +15,8 @@ export interface Handlers<V> {
    * a gap an object that was deleted and made again is one change, with another `uid`. `get` already answers with the new state.
    */
   changed(key: string, now: V | undefined, before: V | undefined): void;
+  /** In place of `changed`, for all changes of a list that is taken over as a whole. `get` already answers with the new state of all. */
+  replaced?(changes: readonly ObjectChange<V>[]): void;
   /** The first list is complete: every object there was has been passed to `changed`. */
   synced?(): void;
   /** A later list was passed to `changed`, too. It may lack what a write was answered with before, where the API was restored from a backup. */
@@ -23,6 +25,18 @@ export interface Handlers<V> {
   reached?(): void;
   /** The server refuses to list or watch these objects (403). It is asked again and again. */
   forbidden?(): void;
+}
+
+export interface ObjectChange<V> {
+  readonly key: string;
+  readonly now: V | undefined;
+  readonly before: V | undefined;
+}
+
+/** Tells of changes that came at once. */
+export function tellOf<V>(handlers: Pick<Handlers<V>, "changed" | "replaced">, changes: readonly ObjectChange<V>[]): void {
+  if (handlers.replaced !== undefined) handlers.replaced(changes);
+  else for (const { key, now, before } of changes) handlers.changed(key, now, before);
 }
 
 /** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
@@ -62,11 +76,11 @@ export class Informers implements Disposable {
     resource: Resource<V>,
     scope: Scope,
     changed: Handlers<V>["changed"],
-    relisted?: () => void,
+    ofLists: Pick<Handlers<V>, "replaced" | "relisted"> = {},
   ): Informer<V> {
     const informer = this.#cluster.informer(resource, scope, {
       changed,
-      ...(relisted !== undefined && { relisted }),
+      ...ofLists,
       synced: this.#synced,
       ...(this.#reached !== undefined && { reached: this.#reached }),
     });

@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { Part } from "#pkg/core";
 import type { Address } from "#pkg/net";
 import type { Context } from "../context.ts";
 
@@ -6,31 +7,32 @@ import type { Context } from "../context.ts";
 const newMs: Millis = 30_000;
 
 /** Which Services were given which addresses in the last 30 s. */
-export class RecentAssignments {
-  readonly #context: Pick<Context, "now">;
-  readonly #assignedAt = new Map<string, Millis>(); // service and address -> when it was given that; in order, without old ones
+export class RecentAssignments extends Part {
+  private readonly context: Pick<Context, "now">;
+  private readonly assignedAt = new Map<string, Millis>(); // service and address -> when it was given that; in order, without old ones
 
   constructor(context: Pick<Context, "now">) {
-    this.#context = context;
+    super();
+    this.context = context;
   }
 
   has(service: string, address: Address): boolean {
-    const since = this.#assignedAt.get(assignment(service, address));
-    return since !== undefined && this.#context.now - since < newMs;
+    const since = this.assignedAt.get(assignment(service, address));
+    return since !== undefined && this.context.now - since < newMs;
   }
 
   add(service: string, address: Address): void {
-    const now = this.#context.now;
+    const now = this.context.now;
     this.delete(service, address);
-    this.#assignedAt.set(assignment(service, address), now);
-    for (const [first, at] of this.#assignedAt) {
+    this.assignedAt.set(assignment(service, address), now);
+    for (const [first, at] of this.assignedAt) {
       if (now - at < newMs) break;
-      this.#assignedAt.delete(first);
+      this.assignedAt.delete(first);
     }
   }
 
   delete(service: string, address: Address | string): void {
-    this.#assignedAt.delete(assignment(service, address));
+    this.assignedAt.delete(assignment(service, address));
   }
 }
 

@@ -1,4 +1,6 @@
-import { backOff, type Millis, type Random } from "#pkg/clock";
+import { backOff, type Millis } from "#pkg/clock";
+import { Part } from "#pkg/core";
+import type { Context } from "../context.ts";
 
 /**
  * Trials during an outage, each kind at its own pace: the key that was added last among those that have not failed so far, these keys in
@@ -17,45 +19,46 @@ const maxPauseMs: Readonly<Record<Trial, Millis>> = { newest: 1_000, first: 2_00
  * Tells from failures whether what all keys need is out of reach, and when the next key is to be tried then. One success ends it, so that
  * several keys which fail for themselves, and are taken for an outage, cost the others a moment.
  */
-export class Outage {
-  readonly #random: Random;
-  readonly #failed = new Set<string>(); // keys that have failed since the last success, up to `minKeys`
-  #trials: { readonly count: number; readonly next: Readonly<Record<Trial, Millis>> } | undefined;
+export class Outage extends Part {
+  private readonly context: Pick<Context, "random">;
+  private readonly failing = new Set<string>(); // keys that have failed since the last success, up to `minKeys`
+  private trials: { readonly count: number; readonly next: Readonly<Record<Trial, Millis>> } | undefined;
 
-  constructor(random: Random) {
-    this.#random = random;
+  constructor(context: Pick<Context, "random">) {
+    super();
+    this.context = context;
   }
 
   get isOn(): boolean {
-    return this.#trials !== undefined;
+    return this.trials !== undefined;
   }
 
   /** When the next of these is to be tried; while there is no outage, at any time. */
   next(trial: Trial): Millis {
-    return this.#trials?.next[trial] ?? -Infinity;
+    return this.trials?.next[trial] ?? -Infinity;
   }
 
   /** One of these is tried now. */
   tried(trial: Trial, now: Millis): void {
-    if (this.#trials === undefined) return;
-    const { count, next } = this.#trials;
-    const pause = backOff(count + 1, minPauseMs, maxPauseMs[trial], this.#random);
-    this.#trials = { count: count + 1, next: { ...next, [trial]: now + pause } };
+    if (this.trials === undefined) return;
+    const { count, next } = this.trials;
+    const pause = backOff(count + 1, minPauseMs, maxPauseMs[trial], this.context.random);
+    this.trials = { count: count + 1, next: { ...next, [trial]: now + pause } };
   }
 
   /** The work on a key failed for want of the API. @param until nothing is to be tried before, if the error says so */
   failed(key: string, now: Millis, until: Millis): void {
-    if (this.#failed.size < minKeys) this.#failed.add(key);
-    if (this.#failed.size < minKeys) return;
-    const soon = now + backOff(0, minPauseMs, minPauseMs, this.#random);
-    const { count, next } = this.#trials ?? { count: 0, next: { newest: soon, first: soon, repeated: soon } };
+    if (this.failing.size < minKeys) this.failing.add(key);
+    if (this.failing.size < minKeys) return;
+    const soon = now + backOff(0, minPauseMs, minPauseMs, this.context.random);
+    const { count, next } = this.trials ?? { count: 0, next: { newest: soon, first: soon, repeated: soon } };
     const later = (at: Millis) => Math.max(at, until);
-    this.#trials = { count, next: { newest: later(next.newest), first: later(next.first), repeated: later(next.repeated) } };
+    this.trials = { count, next: { newest: later(next.newest), first: later(next.first), repeated: later(next.repeated) } };
   }
 
   /** The work on a key succeeded. */
   succeeded(): void {
-    this.#failed.clear();
-    this.#trials = undefined;
+    this.failing.clear();
+    this.trials = undefined;
   }
 }

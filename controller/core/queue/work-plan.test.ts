@@ -6,7 +6,7 @@ import { type Outcome, WorkPlan } from "./work-plan.ts";
 /** A plan by which keys are begun as soon as they can be, and whose work ends when the test says so. */
 function setUp(concurrency = 2) {
   const clock = new SimulatedClock();
-  const plan = new WorkPlan(concurrency, () => 1);
+  const plan = new WorkPlan(concurrency, { random: () => 1 });
   const started: string[] = [];
   const alarm = new Alarm(clock, "plan", () => {
     for (let begun = plan.begin(clock.now()); begun !== undefined; begun = plan.begin(clock.now())) {
@@ -202,7 +202,7 @@ test("in an outage nothing is tried before the instant that was asked for", () =
 });
 
 test("what needs no waiting is no sign that an outage is over, and is not kept waiting itself once the others may be tried", () => {
-  const plan = new WorkPlan(32, () => 1);
+  const plan = new WorkPlan(32, { random: () => 1 });
   const work = (now: number) => {
     const started: string[] = [];
     for (let begun = plan.begin(now); begun !== undefined; begun = plan.begin(now)) {
@@ -280,7 +280,7 @@ test("in an outage a key that is added costs the same with thousands of namespac
 });
 
 test("of namespaces that have keys of several kinds the one comes first that has waited longest, with its new key", () => {
-  const plan = new WorkPlan(2, () => 1);
+  const plan = new WorkPlan(2, { random: () => 1 });
   const run = () => [plan.begin(1_000)?.key, plan.begin(1_000)?.key];
   plan.add("a/1");
   plan.add("b/1");

@@ -1,7 +1,8 @@
-import { backOff, type Millis, type Random } from "#pkg/clock";
+import { backOff, type Millis } from "#pkg/clock";
 import { DistinctQueue } from "#pkg/collections";
-import { Deadlines } from "#pkg/core";
+import { Deadlines, Part } from "#pkg/core";
 import { namespaceOf } from "#pkg/service";
+import type { Context } from "../context.ts";
 import { Outage, type Trial } from "./outage.ts";
 
 /**
@@ -66,65 +67,61 @@ export interface Begun {
  * than are left for the others, and keys that were slow to fail have few, so that one key whose work is slow or fails does not hold up the
  * rest. Only in an outage are keys tried one at a time.
  */
-export class WorkPlan {
-  readonly #concurrency: number;
-  readonly #random: Random;
-  readonly #namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on
+export class WorkPlan extends Part {
+  private readonly concurrency: number;
+  private readonly context: Pick<Context, "random">;
+  private readonly namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on
   // Those with keys of a kind that wait, in turn: thousands may have none but slow ones, which is not to be found out at each key of another.
-  readonly #inTurn: Readonly<Record<Kind, Set<Namespace>>> = { new: new Set(), failed: new Set(), slow: new Set() };
-  readonly #working = new Map<string, Work>();
-  readonly #again = new Set<string>(); // added while being worked on
-  readonly #retries = new Map<string, Retry>();
-  readonly #due = new Deadlines(); // of retries, by key
-  readonly #outage: Outage;
-  #added = 0;
-  #turns = 0;
-  #paused = false;
-  #closed = false;
+  private readonly inTurn: Readonly<Record<Kind, Set<Namespace>>> = { new: new Set(), failed: new Set(), slow: new Set() };
+  private readonly working = new Map<string, Work>();
+  private readonly again = new Set<string>(); // added while being worked on
+  private readonly retries = new Map<string, Retry>();
+  private readonly due = new Deadlines(); // of retries, by key
+  private readonly outage: Outage;
+  private added = 0;
+  private turns = 0;
+  private paused = false;
+  private closed = false;
 
   /** @param concurrency how many keys may be worked on at once */
-  constructor(concurrency: number, random: Random) {
-    this.#concurrency = concurrency;
-    this.#random = random;
-    this.#outage = new Outage(random);
-  }
-
-  /** How many keys are being worked on. */
-  get working(): number {
-    return this.#working.size;
+  constructor(concurrency: number, context: Pick<Context, "random">) {
+    super();
+    this.concurrency = concurrency;
+    this.context = context;
+    this.outage = new Outage(context);
   }
 
   add(key: string): void {
-    if (this.#closed) return;
-    this.#due.set(key, Infinity);
-    if (this.#working.has(key)) this.#again.add(key);
+    if (this.closed) return;
+    this.due.set(key, Infinity);
+    if (this.working.has(key)) this.again.add(key);
     else this.#wait(key);
   }
 
   /** Nothing is begun until `resume`. Work under way goes on. */
   pause(): void {
-    this.#paused = true;
+    this.paused = true;
   }
 
   resume(): void {
-    this.#paused = false;
+    this.paused = false;
   }
 
   /** Nothing is begun any more. */
   close(): void {
-    this.#closed = true;
+    this.closed = true;
   }
 
   /** When there may be a key to work on; -Infinity for now, Infinity while nothing waits but for what is worked on. */
   get deadline(): Millis {
-    if (this.#closed) return Infinity;
-    return Math.min(this.#due.next, this.#paused ? Infinity : this.#nextAt());
+    if (this.closed) return Infinity;
+    return Math.min(this.due.next, this.paused ? Infinity : this.#nextAt());
   }
 
   /** The key that is to be worked on now, if there is one and a place for it: it is begun. */
   begin(now: Millis): Begun | undefined {
-    for (let due = this.#due.takeDue(now); due !== undefined; due = this.#due.takeDue(now)) this.add(due);
-    const next = this.#paused || this.#closed ? undefined : this.#next(now);
+    for (let due = this.due.takeDue(now); due !== undefined; due = this.due.takeDue(now)) this.add(due);
+    const next = this.paused || this.closed ? undefined : this.#next(now);
     if (next === undefined) return undefined;
     const { namespace, kind, trial } = next;
     const { waiting } = namespace;
@@ -134,13 +131,13 @@ export class WorkPlan {
     if (key === undefined) return undefined;
     this.#toEnd(namespace);
     namespace.working++;
-    this.#working.set(key, { kind, begunAt: now });
+    this.working.set(key, { kind, begunAt: now });
     return { key, trial };
   }
 
   /** The work on a key takes its time: of an outage it was the trial. */
   goesOn({ trial }: Begun, now: Millis): void {
-    if (trial !== undefined) this.#outage.tried(trial, now);
+    if (trial !== undefined) this.outage.tried(trial, now);
   }
 
   /** The work on a key is done, at once. */
@@ -150,56 +147,56 @@ export class WorkPlan {
 
   /** The same of work that took its time: that says something of all keys. */
   endLate(key: string, outcome: Outcome, now: Millis): void {
-    const wasSlow = now - (this.#working.get(key)?.begunAt ?? now) >= slowMs;
-    if (typeof outcome === "object" && "unavailableUntil" in outcome) this.#outage.failed(key, now, outcome.unavailableUntil);
-    else this.#outage.succeeded();
+    const wasSlow = now - (this.working.get(key)?.begunAt ?? now) >= slowMs;
+    if (typeof outcome === "object" && "unavailableUntil" in outcome) this.outage.failed(key, now, outcome.unavailableUntil);
+    else this.outage.succeeded();
     this.#finish(key, outcome, wasSlow, now);
   }
 
   #namespace(key: string): Namespace {
     const name = namespaceOf(key);
     const waiting = () => new DistinctQueue<string>();
-    const namespace = this.#namespaces.get(name) ?? {
-      turn: ++this.#turns,
+    const namespace = this.namespaces.get(name) ?? {
+      turn: ++this.turns,
       waiting: { new: waiting(), failed: waiting(), slow: waiting() },
       working: 0,
       newest: 0,
       isReversed: false,
     };
-    this.#namespaces.set(name, namespace);
+    this.namespaces.set(name, namespace);
     return namespace;
   }
 
   #wait(key: string): void {
-    const { attempts = 0, isSlow = false } = this.#retries.get(key) ?? {};
+    const { attempts = 0, isSlow = false } = this.retries.get(key) ?? {};
     const kind = isSlow ? "slow" : attempts > 0 ? "failed" : "new";
     const namespace = this.#namespace(key);
     namespace.waiting[kind].push(key);
-    this.#inTurn[kind].add(namespace);
-    if (kind === "new") namespace.newest = ++this.#added;
+    this.inTurn[kind].add(namespace);
+    if (kind === "new") namespace.newest = ++this.added;
   }
 
   /** The others come first. */
   #toEnd(namespace: Namespace): void {
-    namespace.turn = ++this.#turns;
+    namespace.turn = ++this.turns;
     for (const kind of kinds) {
-      this.#inTurn[kind].delete(namespace);
-      if (namespace.waiting[kind].size > 0) this.#inTurn[kind].add(namespace);
+      this.inTurn[kind].delete(namespace);
+      if (namespace.waiting[kind].size > 0) this.inTurn[kind].add(namespace);
     }
   }
 
   /** When a waiting key may be worked on; `Infinity` without a key, or without a place for it. */
   #nextAt(): Millis {
-    if (!this.#outage.isOn) return this.#nextOf(kinds) === undefined ? Infinity : -Infinity;
+    if (!this.outage.isOn) return this.#nextOf(kinds) === undefined ? Infinity : -Infinity;
     const known = trials.filter((trial) => this.#nextOf(kindsOf[trial]) !== undefined);
-    return Math.min(...known.map((trial) => this.#outage.next(trial)));
+    return Math.min(...known.map((trial) => this.outage.next(trial)));
   }
 
   /** The key to work on now, if there is one and a place for it. */
   #next(now: Millis): Next | undefined {
-    if (!this.#outage.isOn) return this.#nextOf(kinds);
+    if (!this.outage.isOn) return this.#nextOf(kinds);
     for (const trial of trials) {
-      const next = this.#outage.next(trial) <= now ? this.#nextOf(kindsOf[trial], trial === "newest") : undefined;
+      const next = this.outage.next(trial) <= now ? this.#nextOf(kindsOf[trial], trial === "newest") : undefined;
       if (next !== undefined) return { ...next, trial };
     }
     return undefined;
@@ -207,12 +204,12 @@ export class WorkPlan {
 
   /** @param isNewest of the namespaces the one with the newest key, instead of the first in turn */
   #nextOf(among: readonly Kind[], isNewest = false): Next | undefined {
-    const free = this.#concurrency - this.#working.size;
+    const free = this.concurrency - this.working.size;
     if (free <= 0) return undefined;
     const open = among.filter((kind) => kind !== "slow" || this.#hasSlowPlace());
     let found: Namespace | undefined;
     for (const kind of open) {
-      for (const namespace of this.#inTurn[kind]) {
+      for (const namespace of this.inTurn[kind]) {
         if (namespace.working >= Math.max(2, free)) continue; // Few are skipped: each has keys at work, and places are few.
         if (found === undefined || (isNewest ? namespace.newest > found.newest : namespace.turn < found.turn)) found = namespace;
         if (!isNewest) break;
@@ -226,30 +223,30 @@ export class WorkPlan {
 
   #hasSlowPlace(): boolean {
     let slow = 0;
-    for (const { kind } of this.#working.values()) if (kind === "slow") slow++;
-    return slow < Math.max(1, this.#concurrency * slowPart);
+    for (const { kind } of this.working.values()) if (kind === "slow") slow++;
+    return slow < Math.max(1, this.concurrency * slowPart);
   }
 
   #finish(key: string, outcome: Outcome, wasSlow: boolean, now: Millis): void {
-    this.#working.delete(key);
+    this.working.delete(key);
     const namespace = this.#namespace(key);
     namespace.working--;
-    const isAgain = this.#again.delete(key);
-    if (outcome === "done") this.#retries.delete(key);
+    const isAgain = this.again.delete(key);
+    if (outcome === "done") this.retries.delete(key);
     else this.#failed(key, outcome, wasSlow, isAgain, now);
     if (isAgain) this.#wait(key);
     if (namespace.working === 0 && kinds.every((kind) => namespace.waiting[kind].size === 0))
-      this.#namespaces.delete(namespaceOf(key));
+      this.namespaces.delete(namespaceOf(key));
   }
 
   /** In an outage the wait of a key does not grow: it is tried soon after the end. */
   #failed(key: string, outcome: Exclude<Outcome, "done">, isSlow: boolean, isAgain: boolean, now: Millis): void {
-    const before = this.#retries.get(key)?.attempts ?? 0;
+    const before = this.retries.get(key)?.attempts ?? 0;
     const isAsked = typeof outcome === "object" && "at" in outcome;
     const until = typeof outcome === "object" && "unavailableUntil" in outcome ? outcome.unavailableUntil : -Infinity;
-    const at = isAsked ? outcome.at : Math.max(until, now + backOff(before, minRetryMs, maxRetryMs, this.#random));
-    const attempts = isAsked ? before : this.#outage.isOn ? Math.max(1, before) : before + 1;
-    this.#retries.set(key, { attempts, isSlow });
-    if (!isAgain) this.#due.set(key, at);
+    const at = isAsked ? outcome.at : Math.max(until, now + backOff(before, minRetryMs, maxRetryMs, this.context.random));
+    const attempts = isAsked ? before : this.outage.isOn ? Math.max(1, before) : before + 1;
+    this.retries.set(key, { attempts, isSlow });
+    if (!isAgain) this.due.set(key, at);
   }
 }

@@ -1,4 +1,5 @@
 import type { Allocator } from "#pkg/allocator";
+import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import type { Agenda } from "../agenda.ts";
@@ -7,22 +8,23 @@ import type { Agenda } from "../agenda.ts";
  * Addresses that a Service has given up while its status still has them. Speakers go by the status: another one that had such an address
  * in its status, too, would be answered for on the same address until the first is written.
  */
-export class GivenUp {
-  readonly #allocator: Pick<Allocator, "held">;
-  readonly #agenda: Pick<Agenda, "changed">;
-  readonly #addresses = new Map<string, readonly string[]>(); // Service -> what it has given up
-  readonly #services = new Map<string, Set<string>>(); // address -> Services that have given it up
-  readonly #waiting = new Map<string, readonly string[]>(); // Service -> those whose status it waits for
+export class GivenUp extends Part {
+  private readonly allocator: Pick<Allocator, "held">;
+  private readonly agenda: Pick<Agenda, "changed">;
+  private readonly addresses = new Map<string, readonly string[]>(); // Service -> what it has given up
+  private readonly services = new Map<string, Set<string>>(); // address -> Services that have given it up
+  private readonly waiting = new Map<string, readonly string[]>(); // Service -> those whose status it waits for
 
   /** @param agenda gets Services of which what they waited for may be free */
   constructor(allocator: Pick<Allocator, "held">, agenda: Pick<Agenda, "changed">) {
-    this.#allocator = allocator;
-    this.#agenda = agenda;
+    super();
+    this.allocator = allocator;
+    this.agenda = agenda;
   }
 
   /** Takes the Service's status as it is; undefined if there is no such Service. */
   look(key: string, service: Service | undefined): void {
-    const held = (this.#allocator.held(key)?.addresses ?? []).map(String);
+    const held = (this.allocator.held(key)?.addresses ?? []).map(String);
     this.#set(key, service !== undefined && isOurs(service) ? service.ingress.filter((text) => !held.includes(text)) : []);
   }
 
@@ -33,7 +35,7 @@ export class GivenUp {
 
   /** @returns another Service whose status still has the address */
   by(address: string, but: string): string | undefined {
-    for (const service of this.#services.get(address) ?? []) if (service !== but) return service;
+    for (const service of this.services.get(address) ?? []) if (service !== but) return service;
     return undefined;
   }
 
@@ -42,28 +44,28 @@ export class GivenUp {
    * @returns whether they wait, through others maybe, for its own
    */
   wait(key: string, others: readonly string[]): boolean {
-    if (others.length > 0) this.#waiting.set(key, others);
-    else this.#waiting.delete(key);
+    if (others.length > 0) this.waiting.set(key, others);
+    else this.waiting.delete(key);
     const seen = new Set(others); // It grows while it is gone through.
-    for (const other of seen) for (const next of this.#waiting.get(other) ?? []) seen.add(next);
+    for (const other of seen) for (const next of this.waiting.get(other) ?? []) seen.add(next);
     return seen.has(key);
   }
 
   #set(key: string, addresses: readonly string[]): void {
-    const before = this.#addresses.get(key) ?? [];
+    const before = this.addresses.get(key) ?? [];
     if (before.length === 0 && addresses.length === 0) return;
     for (const address of before) {
-      const services = this.#services.get(address);
-      if (services?.delete(key) && services.size === 0) this.#services.delete(address);
+      const services = this.services.get(address);
+      if (services?.delete(key) && services.size === 0) this.services.delete(address);
     }
     for (const address of addresses) {
-      const services = this.#services.get(address);
-      if (services === undefined) this.#services.set(address, new Set([key]));
+      const services = this.services.get(address);
+      if (services === undefined) this.services.set(address, new Set([key]));
       else services.add(key);
     }
-    if (addresses.length > 0) this.#addresses.set(key, addresses);
-    else this.#addresses.delete(key);
+    if (addresses.length > 0) this.addresses.set(key, addresses);
+    else this.addresses.delete(key);
     if (before.every((address) => addresses.includes(address))) return;
-    for (const [other, awaited] of this.#waiting) if (awaited.includes(key)) this.#agenda.changed(other);
+    for (const [other, awaited] of this.waiting) if (awaited.includes(key)) this.agenda.changed(other);
   }
 }

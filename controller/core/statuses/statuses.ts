@@ -1,5 +1,6 @@
 import { quotedList } from "#pkg/assignment";
 import { backOff, type Millis } from "#pkg/clock";
+import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
@@ -52,43 +53,45 @@ const contestMemoryMs: Millis = 600_000; // A status that was left alone for so 
  * that is still seen but already replaced for somebody's edit. It restores a status that somebody else overwrites, at once the first time
  * and then ever later, so that two controllers that do not agree cost the API little.
  */
-export class Statuses {
-  readonly #context: Context;
-  readonly #givenUp: GivenUp;
-  readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
-  readonly #written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
-  readonly #overwritten = new Set<string>(); // services whose status somebody else has replaced since
-  readonly #contests = new Map<string, Contest>(); // service -> contest
-  readonly #refusals = new Map<string, Refusal>(); // service -> refusal
-  readonly #failures = new Map<string, Failures>(); // service -> failures
-  readonly #awaited = new Map<string, Dated<Millis>>(); // service -> whose status has its address
-  #writtenAt: Millis = -Infinity; // Any Service's status.
-  #lastWriteMs: Millis = 0; // How long that took.
+export class Statuses extends Part {
+  private readonly context: Context;
+  private readonly givenUp: GivenUp;
+  private readonly replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
+  private readonly writing = new Map<string, Service>(); // service -> as it was when the write under way began
+  private readonly written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
+  private readonly overwritten = new Set<string>(); // services whose status somebody else has replaced since
+  private readonly contests = new Map<string, Contest>(); // service -> contest
+  private readonly refusals = new Map<string, Refusal>(); // service -> refusal
+  private readonly failures = new Map<string, Failures>(); // service -> failures
+  private readonly awaited = new Map<string, Dated<Millis>>(); // service -> whose status has its address
+  private writtenAt: Millis = -Infinity; // Any Service's status.
+  private lastWriteMs: Millis = 0; // How long that took.
 
   constructor(context: Context, givenUp: GivenUp) {
-    this.#context = context;
-    this.#givenUp = givenUp;
+    super();
+    this.context = context;
+    this.givenUp = givenUp;
   }
 
   /** The present and the former Service. @param held the status that it is to have */
   seen(key: string, now: Service | undefined, before: Service | undefined, held: readonly string[]): void {
     if (now === undefined) {
-      for (const known of [this.#written, this.#overwritten, this.#contests]) known.delete(key);
+      for (const known of [this.written, this.overwritten, this.contests]) known.delete(key);
       this.#settled(key);
       return;
     }
-    const written = this.#written.get(key);
+    const written = this.written.get(key);
     // A write for the version before has not been carried out, and will not be: what is on record counts again.
-    const replaced = this.#replaced.get(key);
+    const replaced = this.replaced.get(key);
     if (replaced !== undefined && isSameList(replaced, now.ingress))
-      for (const known of [this.#replaced, this.#written]) known.delete(key);
-    else if (written !== undefined && isSameList(written, now.ingress)) this.#written.delete(key);
-    else if (before !== undefined && isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.#overwritten.add(key);
+      for (const known of [this.replaced, this.written]) known.delete(key);
+    else if (written !== undefined && isSameList(written, now.ingress)) this.written.delete(key);
+    else if (before !== undefined && isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.overwritten.add(key);
   }
 
   /** Without a status that is being replaced: the addresses in it are given up, and whoever gets them must not lose them again. */
   withoutReplaced<S extends Service | undefined>(service: S): S {
-    const replaced = service && this.#replaced.get(service.key);
+    const replaced = service && this.replaced.get(service.key);
     return service !== undefined && replaced !== undefined && isSameList(replaced, service.ingress)
       ? { ...service, ingress: [] }
       : service;
@@ -96,44 +99,44 @@ export class Statuses {
 
   /** Whether what the Service is given is on its way into its status, which need not show it yet. */
   isUnderWay(key: string): boolean {
-    return this.#written.has(key);
+    return this.written.has(key);
   }
 
   /** Services whose status was written, or is being written, and was not seen since. */
   get unseen(): readonly string[] {
-    return [...this.#written.keys()];
+    return [...this.written.keys()];
   }
 
   /** The Service's new addresses are not to be written any more: its status is the former one. */
   revert(key: string): void {
-    this.#replaced.delete(key);
+    this.replaced.delete(key);
   }
 
   /** This is to be the Service's status. */
   replace(service: Service | undefined, status: readonly string[] | undefined): void {
     if (service !== undefined && status !== undefined && !hasStatus(service, status))
-      this.#replaced.set(service.key, service.ingress);
+      this.replaced.set(service.key, service.ingress);
   }
 
   /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. @returns undefined while it is being written */
   put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | undefined {
-    const isOverwritten = this.#overwritten.delete(key);
+    const isOverwritten = this.overwritten.delete(key);
     if (service === undefined || status === undefined || hasStatus(service, status)) {
       this.#settled(key);
       return "done";
     }
     const { free, isCircle } = this.#await(service, status);
     if (isCircle) return this.#write(service, free);
-    if (free.length < status.length) return { at: this.#context.now + givenUpMs };
+    if (free.length < status.length) return { at: this.context.now + givenUpMs };
     if (isOverwritten) this.#contest(service, status);
-    const { until = 0 } = this.#contests.get(key) ?? {};
-    return until > this.#context.now ? { at: until } : this.#write(service, status);
+    const { until = 0 } = this.contests.get(key) ?? {};
+    return until > this.context.now ? { at: until } : this.#write(service, status);
   }
 
   /** The problem of the Service's status, and since when. */
   problemOf(key: string, now: Millis): Dated<Millis> | undefined {
-    const refused = this.#refusals.get(key) ?? this.#awaited.get(key);
-    const contest = this.#contests.get(key);
+    const refused = this.refusals.get(key) ?? this.awaited.get(key);
+    const contest = this.contests.get(key);
     if (refused !== undefined || contest === undefined) return refused;
     const isOver = contest.count === 1 || now - contest.at > contestMemoryMs;
     return isOver ? undefined : { verdict: overwritten(contest.count), since: contest.since };
@@ -141,8 +144,8 @@ export class Statuses {
 
   /** There is nothing to be written. */
   #settled(key: string): void {
-    for (const known of [this.#replaced, this.#awaited, this.#refusals, this.#failures]) known.delete(key);
-    this.#givenUp.wait(key, []);
+    for (const known of [this.replaced, this.awaited, this.refusals, this.failures]) known.delete(key);
+    this.givenUp.wait(key, []);
   }
 
   /** @returns `free`: addresses that no other status has any more; `isCircle`: whether the other Service waits for this one */
@@ -150,26 +153,26 @@ export class Statuses {
     let message: string | undefined;
     const others: string[] = [];
     const free = status.filter((address) => {
-      const other = ingress.includes(address) ? undefined : this.#givenUp.by(address, key);
+      const other = ingress.includes(address) ? undefined : this.givenUp.by(address, key);
       if (other === undefined) return true;
       others.push(other);
       message ??= `${address} is still in the status of ${other}, which has given it up`;
       return false;
     });
-    if (message === undefined) this.#awaited.delete(key);
-    else if (!this.#awaited.has(key))
-      this.#awaited.set(key, { verdict: verdict("service", "addressGivenUp", { message }), since: this.#context.now });
-    return { free, isCircle: this.#givenUp.wait(key, others) };
+    if (message === undefined) this.awaited.delete(key);
+    else if (!this.awaited.has(key))
+      this.awaited.set(key, { verdict: verdict("service", "addressGivenUp", { message }), since: this.context.now });
+    return { free, isCircle: this.givenUp.wait(key, others) };
   }
 
   #contest(service: Service, status: readonly string[]): void {
-    const { now, random } = this.#context;
-    const last = this.#contests.get(service.key);
+    const { now, random } = this.context;
+    const last = this.contests.get(service.key);
     const count = last === undefined || now - last.at > contestMemoryMs ? 1 : last.count + 1;
     const wait = count === 1 ? 0 : backOff(count - 2, minContestMs, maxContestMs, random);
     const since = count > 2 && last !== undefined ? last.since : now;
-    this.#contests.set(service.key, { count, at: now, since, until: now + wait });
-    this.#context.log("warn", "service status was overwritten", {
+    this.contests.set(service.key, { count, at: now, since, until: now + wait });
+    this.context.log("warn", "service status was overwritten", {
       op: "updateServiceStatus",
       service: service.key,
       found: service.ingress,
@@ -180,55 +183,58 @@ export class Statuses {
     const message =
       `Another controller overwrote the status with ${quotedList(service.ingress.slice(0, 2).map(shorten))}; it is set to ${quotedList(status)} again in ` +
       `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one`;
-    this.#context.record(service, "Warning", "StatusOverwritten", message);
+    this.context.record(service, "Warning", "StatusOverwritten", message);
   }
 
   #write(service: Service, addresses: readonly string[]): undefined {
-    this.#written.set(service.key, addresses);
-    const isPatient = this.#failures.get(service.key)?.isUnanswered || this.#lastWriteMs >= firstAnswerMs;
-    this.#context.do({ type: "writeStatus", service, addresses, answerWithin: isPatient ? undefined : firstAnswerMs });
+    this.writing.set(service.key, service);
+    this.written.set(service.key, addresses);
+    const isPatient = this.failures.get(service.key)?.isUnanswered || this.lastWriteMs >= firstAnswerMs;
+    this.context.do({ type: "writeStatus", service, addresses, answerWithin: isPatient ? undefined : firstAnswerMs });
   }
 
   /** The write of a status ended. */
-  ended(service: Service, addresses: readonly string[], write: StatusWrite): Outcome {
-    const { key } = service;
-    const written = this.#written.get(key);
-    if (write.result !== "written" && written !== undefined && isSameList(written, addresses)) this.#written.delete(key);
+  ended(key: string, addresses: readonly string[], write: StatusWrite): Outcome {
+    const service = this.writing.get(key);
+    if (service === undefined) return "done";
+    this.writing.delete(key);
+    const written = this.written.get(key);
+    if (write.result !== "written" && written !== undefined && isSameList(written, addresses)) this.written.delete(key);
     if (write.result === "failed") {
       const { failure } = write;
       this.#recordFailure(service, failure);
-      return isUnavailable(failure) ? { unavailableUntil: this.#context.now + (failure.retryAfterMs ?? 0) } : "retry";
+      return isUnavailable(failure) ? { unavailableUntil: this.context.now + (failure.retryAfterMs ?? 0) } : "retry";
     }
-    this.#refusals.delete(key);
-    this.#failures.delete(key);
+    this.refusals.delete(key);
+    this.failures.delete(key);
     if (write.result === "written") {
-      this.#writtenAt = this.#context.now;
-      this.#lastWriteMs = write.tookMs;
-      this.#givenUp.written(key);
-      if (addresses.length > 0) this.#context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
+      this.writtenAt = this.context.now;
+      this.lastWriteMs = write.tookMs;
+      this.givenUp.written(key);
+      if (addresses.length > 0) this.context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
     }
     // After a conflict the newer object is on its way, and decided on as soon as it is here.
     return write.result === "conflict" ? "retry" : "done";
   }
 
   #recordFailure(service: Service, error: WriteFailure): void {
-    const { now } = this.#context;
-    const { count, since } = this.#failures.get(service.key) ?? { count: 0, since: now };
-    this.#failures.set(service.key, { count: count + 1, since, isUnanswered: isUnanswered(error) });
-    const isLasting = now - since >= lastingMs || (count + 1 >= lastingFailures && this.#writtenAt > since);
+    const { now } = this.context;
+    const { count, since } = this.failures.get(service.key) ?? { count: 0, since: now };
+    this.failures.set(service.key, { count: count + 1, since, isUnanswered: isUnanswered(error) });
+    const isLasting = now - since >= lastingMs || (count + 1 >= lastingFailures && this.writtenAt > since);
     if (isUnavailable(error) && !isLasting) return;
     const refuses = isUnanswered(error) ? "does not answer to the write of" : "refuses";
     const refused = `the API server ${refuses} the status with the assigned addresses: ${textOf(error)}`;
-    const before = this.#refusals.get(service.key);
+    const before = this.refusals.get(service.key);
     const isSame = before?.verdict.message === refused;
     const isToTell = isOfService(error) || (isLasting && !isOfController(error));
-    this.#refusals.set(service.key, {
+    this.refusals.set(service.key, {
       verdict: verdict("service", "statusRefused", { message: refused }),
       since: isSame ? before.since : now,
       isTold: isToTell || (isSame && before.isTold),
     });
     if (isToTell && !(isSame && before.isTold))
-      this.#context.record(service, "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
+      this.context.record(service, "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
   }
 }
 

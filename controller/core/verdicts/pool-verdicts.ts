@@ -1,9 +1,9 @@
 import type { Allocator, PoolUsage } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import { Part } from "#pkg/core";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
-
-const poolsAtOnce = 500;
 
 interface Entry {
   readonly full: string; // Families that have no free address; another text where the pool's IPAM fails.
@@ -11,42 +11,39 @@ interface Entry {
 }
 
 /** How full the pools are, and since when. */
-export class PoolVerdicts {
-  readonly #allocator: Pick<Allocator, "usage" | "usageOf">;
-  readonly #context: Pick<Context, "now">;
-  #entries = new Map<string, Entry>(); // pool -> entry
+export class PoolVerdicts extends Part {
+  private readonly allocator: Pick<Allocator, "usageOf">;
+  private readonly context: Pick<Context, "now">;
+  private readonly entries = new Map<string, Entry>(); // pool -> entry
 
-  constructor(allocator: Pick<Allocator, "usage" | "usageOf">, context: Pick<Context, "now">) {
-    this.#allocator = allocator;
-    this.#context = context;
+  constructor(allocator: Pick<Allocator, "usageOf">, context: Pick<Context, "now">) {
+    super();
+    this.allocator = allocator;
+    this.context = context;
   }
 
-  /** The pools are others. A step for some hundred of them. */
-  *replace(): Generator<undefined, void> {
-    const before = this.#entries;
-    this.#entries = new Map();
-    let looked = 0;
-    for (const usage of this.#allocator.usage()) {
-      if (++looked % poolsAtOnce === 0) yield;
-      this.#note(usage, this.#entries.get(usage.pool) ?? before.get(usage.pool));
-    }
+  /** There are these pools, and no others. @returns their names */
+  replace(pools: readonly Pick<Pool, "name">[]): readonly string[] {
+    const names = new Set(pools.map(({ name }) => name));
+    for (const pool of this.entries.keys()) if (!names.has(pool)) this.entries.delete(pool);
+    return [...names];
   }
 
   /** An address of the pool was taken or given up. */
   changed(pool: string): void {
-    const usage = this.#allocator.usageOf(pool);
-    if (usage !== undefined) this.#note(usage, this.#entries.get(pool));
+    const usage = this.allocator.usageOf(pool);
+    if (usage !== undefined) this.#note(usage, this.entries.get(pool));
   }
 
   of(usage: PoolUsage): Dated<Millis> {
-    const since = this.#entries.get(usage.pool)?.since ?? this.#context.now;
+    const since = this.entries.get(usage.pool)?.since ?? this.context.now;
     return { verdict: describe(usage), since };
   }
 
   #note({ pool, full, ipamProblem }: PoolUsage, before: Entry | undefined): void {
     const now = ipamProblem === undefined ? full.join() : "IPAM";
-    if (before?.full !== now) this.#entries.set(pool, { full: now, since: this.#context.now });
-    else this.#entries.set(pool, before);
+    if (before?.full !== now) this.entries.set(pool, { full: now, since: this.context.now });
+    else this.entries.set(pool, before);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
+import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { whyNotOurs } from "#pkg/service";
 import { type Dated, type Verdict, verdict, worst } from "#pkg/verdict";
@@ -15,29 +16,30 @@ interface Entry {
  * The meaning of the controller's decisions for each Service, and since when. Decisions without a problem are not kept in words, because
  * most have none.
  */
-export class ServiceVerdicts {
-  readonly #context: Pick<Context, "now">;
-  readonly #entries = new Map<string, Entry>(); // key of a Service of type LoadBalancer -> the last decision
+export class ServiceVerdicts extends Part {
+  private readonly context: Pick<Context, "now">;
+  private readonly entries = new Map<string, Entry>(); // key of a Service of type LoadBalancer -> the last decision
 
   constructor(context: Pick<Context, "now">) {
-    this.#context = context;
+    super();
+    this.context = context;
   }
 
   /** @param isNew it holds something else than before */
   decided(key: string, service: Service | undefined, problem: Verdict | undefined, isNew: boolean): void {
     if (service?.type !== "LoadBalancer") {
-      this.#entries.delete(key);
+      this.entries.delete(key);
       return;
     }
-    const before = this.#entries.get(key);
+    const before = this.entries.get(key);
     const isSame =
       before !== undefined && !isNew && before.problem?.cause === problem?.cause && before.problem?.state === problem?.state;
-    this.#entries.set(key, { problem, since: isSame ? before.since : this.#context.now });
+    this.entries.set(key, { problem, since: isSame ? before.since : this.context.now });
   }
 
   /** @param allocation what it holds @param ofStatus what is wrong with its status */
   of(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Dated<Millis> {
-    const { problem, since } = this.#entries.get(service.key) ?? { problem: undecided, since: this.#context.now };
+    const { problem, since } = this.entries.get(service.key) ?? { problem: undecided, since: this.context.now };
     const why = whyNotOurs(service);
     if (why !== undefined) return { verdict: verdict("service", why), since };
     const decided: Dated<Millis> = { verdict: problem ?? assigned(allocation), since };

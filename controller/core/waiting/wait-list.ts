@@ -1,3 +1,5 @@
+import { Part } from "#pkg/core";
+
 /** A resource that has to become available for a Service. */
 export interface Wait {
   /** Such as `free IPv4 in "a"`; see `waits.ts`. */
@@ -23,18 +25,18 @@ interface Group {
  * now. So one freed address costs one successful and one failed try, and if the waiting Services lack something else besides, one try for
  * each group of them.
  */
-export class WaitList {
-  readonly #groups = new Map<string, Group>(); // by chances
-  readonly #groupOf = new Map<string, Group>(); // service -> its group, where it waits
-  readonly #lines = new Map<string, Set<Group>>(); // resource -> who waits for it
-  #arrivals = 0;
+export class WaitList extends Part {
+  private readonly groups = new Map<string, Group>(); // by chances
+  private readonly groupOf = new Map<string, Group>(); // service -> its group, where it waits
+  private readonly lines = new Map<string, Set<Group>>(); // resource -> who waits for it
+  private arrivals = 0;
 
   /**
    * A Service was tried. It waits for these now, if for anything, and all others with the same chances do.
    * @returns who is worth a try now
    */
   set(service: string, chances: string, waits: readonly Wait[]): Set<string> {
-    const before = this.#groupOf.get(service);
+    const before = this.groupOf.get(service);
     const next = new Set<string>();
     if (before !== undefined && (waits.length === 0 || before.chances !== chances)) this.#leave(service, before, next);
     if (waits.length > 0) this.#join(service, chances, waits, next);
@@ -45,29 +47,29 @@ export class WaitList {
   /** @returns who is worth a try when `resource` has changed */
   changed(resource: string): Set<string> {
     const next = new Set<string>();
-    for (const group of this.#lines.get(resource) ?? []) if (!group.waits.get(resource)) next.add(firstOf(group));
+    for (const group of this.lines.get(resource) ?? []) if (!group.waits.get(resource)) next.add(firstOf(group));
     this.#addFirst(resource, next);
     return next;
   }
 
   /** It may have been served: what it waited for may be enough for one more. */
   #leave(service: string, group: Group, next: Set<string>): void {
-    this.#groupOf.delete(service);
+    this.groupOf.delete(service);
     group.arrivals.delete(service);
     const { waits } = group;
     if (group.arrivals.size > 0) next.add(firstOf(group));
     else {
-      this.#groups.delete(group.chances);
+      this.groups.delete(group.chances);
       this.#replace(group, new Map());
     }
     for (const [resource, suitsAnybody] of waits) if (suitsAnybody) this.#addFirst(resource, next);
   }
 
   #join(service: string, chances: string, waits: readonly Wait[], next: Set<string>): void {
-    const group = this.#groups.get(chances) ?? { chances, arrivals: new Map(), waits: new Map() };
-    this.#groups.set(chances, group);
-    this.#groupOf.set(service, group);
-    if (!group.arrivals.has(service)) group.arrivals.set(service, this.#arrivals++);
+    const group = this.groups.get(chances) ?? { chances, arrivals: new Map(), waits: new Map() };
+    this.groups.set(chances, group);
+    this.groupOf.set(service, group);
+    if (!group.arrivals.has(service)) group.arrivals.set(service, this.arrivals++);
     const before = group.waits;
     this.#replace(group, new Map(waits.map(({ resource, suitsAnybody }) => [resource, suitsAnybody])));
     for (const [resource, suitsAnybody] of before) if (suitsAnybody && !group.waits.has(resource)) this.#addFirst(resource, next);
@@ -76,13 +78,13 @@ export class WaitList {
   #replace(group: Group, waits: Group["waits"]): void {
     for (const resource of group.waits.keys()) {
       if (waits.has(resource)) continue;
-      const line = this.#lines.get(resource);
+      const line = this.lines.get(resource);
       line?.delete(group);
-      if (line?.size === 0) this.#lines.delete(resource);
+      if (line?.size === 0) this.lines.delete(resource);
     }
     for (const resource of waits.keys()) {
-      const line = this.#lines.get(resource);
-      if (line === undefined) this.#lines.set(resource, new Set([group]));
+      const line = this.lines.get(resource);
+      if (line === undefined) this.lines.set(resource, new Set([group]));
       else line.add(group);
     }
     group.waits = waits;
@@ -91,7 +93,7 @@ export class WaitList {
   /** Adds the first Service that waits for a resource which suits anybody. */
   #addFirst(resource: string, next: Set<string>): void {
     let first: Group | undefined;
-    for (const group of this.#lines.get(resource) ?? [])
+    for (const group of this.lines.get(resource) ?? [])
       if (group.waits.get(resource) && (first === undefined || arrivalOf(group) < arrivalOf(first))) first = group;
     if (first !== undefined) next.add(firstOf(first));
   }

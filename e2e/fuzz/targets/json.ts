@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { readReview } from "../../../controller/webhook/admission.ts";
 import { atOnce } from "../../../pkg/clock/index.ts";
-import { decode, decodeGraph, encode } from "../../../pkg/core/index.ts";
+import { decode, encode } from "../../../pkg/core/index.ts";
 import { parseEntry } from "../../../pkg/core/recording/entry.ts";
+import { decodeGraph } from "../../../pkg/core/recording/graph.ts";
 import { readRecord as readKernelRecord } from "../../../pkg/kernel/state/record.ts";
 import { parseAddress } from "../../../pkg/net/index.ts";
 import { pageOf, readAnswer, readRecord, sentence } from "../../../pkg/netbox/answers.ts";

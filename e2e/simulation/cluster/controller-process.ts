@@ -1,11 +1,11 @@
-import { RecordedAllocator } from "#pkg/assignment";
+import { Recorder } from "#pkg/core";
 import { Cluster } from "#pkg/k8s/testing";
 import { LeaderElector } from "#pkg/leader-election";
 import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../../../controller/controller.ts";
-import { createMetrics } from "../../../controller/metrics.ts";
+import { ControllerMetrics } from "../../../controller/metrics.ts";
 import { Terms } from "../../../controller/terms.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
@@ -33,7 +33,6 @@ export class ControllerProcess {
       record: (about: { namespace: string; name: string }, _type: string, reason: string, message: string) =>
         process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${reason}: ${message}`),
     };
-    const allocator = new RecordedAllocator();
     this.identity = `${process.name}_${Math.floor(random() * 2 ** 32).toString(16)}`; // Another one in each life.
     this.#elector = new LeaderElector({
       cluster,
@@ -44,15 +43,13 @@ export class ControllerProcess {
       log: silentLog,
       clock,
     });
-    const metrics = createMetrics(new Registry(), allocator, this.#elector);
+    const metrics = new ControllerMetrics(new Registry());
     const mayWrite = () => this.#elector.mayWrite;
     const fenced = { informer: cluster.informer.bind(cluster), ...cluster.fenced(mayWrite) };
-    const common = { events, namespace, allocator, metrics, log: silentLog, clock, random, classes: classlessOnly };
-    this.#terms = new Terms(
-      () => new Controller({ ...common, cluster: fenced, mayWrite, configMap: "config" }),
-      allocator,
-      silentLog,
-    );
+    const coreOptions = { seed: Math.trunc(random() * 2 ** 32) };
+    const recorder = new Recorder();
+    const common = { events, namespace, coreOptions, recorder, metrics, log: silentLog, clock, random, classes: classlessOnly };
+    this.#terms = new Terms(() => new Controller({ ...common, cluster: fenced, mayWrite, configMap: "config" }), silentLog);
     this.#terms.start();
     this.#elector.start(this.#terms);
   }

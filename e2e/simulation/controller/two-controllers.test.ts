@@ -1,8 +1,8 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { RecordedAllocator } from "#pkg/assignment";
 import { type Random, SimulatedClock, seededRandom } from "#pkg/clock";
+import { Recorder } from "#pkg/core";
 import type { ObjectMeta } from "#pkg/k8s";
 import { configMap, FakeCluster, type FakeInformer, service } from "#pkg/k8s/testing";
 import { configKey } from "#pkg/live-config";
@@ -10,7 +10,7 @@ import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { annotations, classlessOnly } from "#pkg/service";
 import { Controller } from "../../../controller/controller.ts";
-import { createMetrics } from "../../../controller/metrics.ts";
+import { ControllerMetrics } from "../../../controller/metrics.ts";
 import { namespace } from "../../../controller/testing/world.ts";
 import { Model, type ModelService } from "./model.ts";
 import { forSeeds } from "./seeds.ts";
@@ -99,7 +99,6 @@ class Pair {
   #start(): void {
     const { cluster, clock } = this;
     const before = cluster.informers.length;
-    const allocator = new RecordedAllocator();
     const controller = new Controller({
       cluster,
       mayWrite: () => true,
@@ -107,8 +106,9 @@ class Pair {
       namespace,
       configMap: "config",
       classes: classlessOnly,
-      allocator,
-      metrics: createMetrics(new Registry(), allocator, { isLeader: true }),
+      coreOptions: { seed: Math.floor(this.#random() * 2 ** 31) },
+      recorder: new Recorder(),
+      metrics: new ControllerMetrics(new Registry()),
       log: silentLog,
       clock,
       random: seededRandom(Math.floor(this.#random() * 2 ** 31)),

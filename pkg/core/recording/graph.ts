@@ -7,7 +7,14 @@ export interface Savable {
 }
 
 /** Classes whose instances a graph may have, by names that a bundler does not change. */
-export type SavableClasses = Readonly<Record<string, { readonly prototype: Savable; restore(saved: never): Savable }>>;
+export type SavableClasses = Readonly<Record<string, SavableClass>>;
+
+interface SavableClass {
+  readonly prototype: Savable;
+  new (...options: never[]): Savable;
+  /** Where it is missing, an instance has the saved fields. */
+  restore?(saved: never): Savable;
+}
 
 /**
  * Objects that refer to one another, as JSON has them, such as the state of a core: what `encode` can, and instances of `classes`, as
@@ -56,7 +63,7 @@ function restore(of: Plain | undefined, classes: SavableClasses, inner: (plain: 
   const fields = saved === undefined ? undefined : inner(saved);
   if (found === undefined || typeof fields !== "object" || fields === null)
     throw new TypeError(`Cannot restore ${JSON.stringify(name)}: there is no such class`);
-  return found.restore(fields as never);
+  return found.restore?.(fields as never) ?? Object.assign(new (found as new () => Savable)(), fields);
 }
 
 /** Values of these classes are the same wherever they are. */

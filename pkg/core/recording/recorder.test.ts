@@ -7,16 +7,12 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { seededRandom } from "#pkg/clock";
 import {
-  type CoreKind,
   coreOf,
   decode,
-  decodeGraph,
   describeRecording,
   type Entry,
   encode,
-  encodeGraph,
   entryLine,
-  entryPieces,
   findEntries,
   hideByKey,
   type Plain,
@@ -25,7 +21,9 @@ import {
   type ReplayedCore,
   readRecording,
 } from "#pkg/core";
+import { decodeGraph, encodeGraph, entryPieces } from "#pkg/core/testing";
 import { Address, AddressRange, Prefix, parseAddress } from "#pkg/net";
+import type { CoreKind } from "./checkpoint.ts";
 import { fold, parseCheckpoint, type Segment } from "./checkpoint.ts";
 import { encodePieces } from "./codec.ts";
 import type { Savable } from "./graph.ts";
@@ -370,7 +368,7 @@ const broken: { name: string; text: string; message: RegExp }[] = [
   { name: "no JSON", text: "{", message: /no answer of \/v1\/recorder/ },
   { name: "other JSON", text: "[]", message: /which program/ },
   { name: "no entries", text: '{"program":"speaker"}', message: /no entries/ },
-  { name: "a later format", text: '{"program":"speaker","format":3,"entries":""}', message: /format 3, and this version/ },
+  { name: "a later format", text: '{"program":"speaker","format":4,"entries":""}', message: /format 4, and this version/ },
   { name: "a broken checkpoint", text: '{"program":"speaker","checkpoint":"YWJj","entries":""}', message: /checkpoint cannot/ },
   { name: "entries of another kind", text: '{"program":"speaker","entries":"YWJj"}', message: /cannot be unpacked/ },
 ];

@@ -15,7 +15,7 @@ export interface RecordingAnswer {
   /** How many entries there are, and how many older ones were dropped. */
   readonly size: number;
   readonly dropped: number;
-  /** Format of this answer, as described here: 2; absent in answers from before there were checkpoints. */
+  /** Format of this answer, as described here: 3. In 2 a controller's inputs were others; answers from before there were checkpoints have none. */
   readonly format?: number;
   /** The state of the core before the first entry, where older ones were dropped: in base64; its form is the program's. */
   readonly checkpoint?: string;
@@ -31,7 +31,7 @@ export interface Recording extends Omit<RecordingAnswer, "size" | "entries" | "c
   readonly checkpoint?: Checkpoint;
 }
 
-const format = 2;
+const format = 3;
 // Length of an input that matters to all, such as a failed member; a configuration is longer.
 const shortInput = 1_000;
 
@@ -105,6 +105,7 @@ export function readRecording(text: string): Recording {
     if (!isDate(begin, entry.at) || isDeeper(entry, maxEntryDepth)) throw new RecordingError(`its entry ${index + 1} is broken`);
   return {
     program,
+    ...(typeof answer.format === "number" && { format: answer.format }),
     version: typeof version === "string" ? version : "unknown",
     ...(typeof node === "string" && { node }),
     options: readOptions((options ?? {}) as Plain),

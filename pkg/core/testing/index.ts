@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type Random, seededRandom } from "#pkg/clock";
-import { type Checkpoints, type CoreKind, type Plain, parseEntry, Recorder } from "#pkg/core";
+import { type Checkpoints, type Plain, parseEntry, Recorder } from "#pkg/core";
+import type { CoreKind } from "../recording/checkpoint.ts";
+
+export { entryPieces } from "../recording/entry.ts";
+export { decodeGraph, encodeGraph } from "../recording/graph.ts";
 
 /**
  * Runs lines of a recording again from its beginning. At random moments the core is replaced by one that is restored from its saved state,

@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { StatusWriteOptions } from "../cluster.ts";
 import type { EventRecorder } from "../event-recorder.ts";
-import type { Scope } from "../informers.ts";
+import { type Scope, tellOf } from "../informers.ts";
 import type { Service } from "../objects.ts";
 import { configMap } from "./objects.ts";
 
@@ -58,7 +58,10 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.caughtUpWith = undefined;
     const before = objects.map(({ key }) => this.#objects.get(key));
     for (const object of objects) this.#objects.set(object.key, object);
-    for (const [index, object] of objects.entries()) this.#handlers.changed(object.key, object, before[index]);
+    tellOf(
+      this.#handlers,
+      objects.map((now, index) => ({ key: now.key, now, before: before[index] })),
+    );
   }
 
   forget(key: string): void {

@@ -1,0 +1,32 @@
+import type { Allocator, Stranded } from "#pkg/allocator";
+import type { Config } from "#pkg/config";
+import { Part } from "#pkg/core";
+
+/**
+ * Puts pools in place of the allocator's in steps. Nothing changes before the last one, so that a change that is restored may take the steps again
+ * that it had taken.
+ */
+export class PoolsChange extends Part {
+  private readonly config: Pick<Config, "pools" | "quotas">;
+  private steps = 0;
+  #work: Iterator<undefined, readonly Stranded[]> | undefined;
+
+  constructor(config: Pick<Config, "pools" | "quotas">) {
+    super();
+    this.config = config;
+  }
+
+  /** @returns addresses that would be in no pool, after the last step; undefined before */
+  step(allocator: Allocator): readonly Stranded[] | undefined {
+    this.#work ??= this.#begin(allocator);
+    this.steps++;
+    const { done, value } = this.#work.next();
+    return done ? value : undefined;
+  }
+
+  #begin(allocator: Allocator): Iterator<undefined, readonly Stranded[]> {
+    const work = allocator.replacePools(this.config.pools, this.config.quotas);
+    for (let step = 0; step < this.steps; step++) work.next();
+    return work;
+  }
+}
