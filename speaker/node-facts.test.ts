@@ -5,7 +5,7 @@ import type { Item } from "#pkg/kernel";
 import type { Address } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
 import type { AddressPlacement, Holder, PlacementResult } from "#pkg/placement";
-import { setService, setSlice } from "./core/services.ts";
+import { setService, setSlice } from "./core/services/services.ts";
 import { createState } from "./core/state.ts";
 import { SpeakerView } from "./core/view.ts";
 import { keptBy } from "./node-facts.ts";

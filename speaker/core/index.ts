@@ -5,7 +5,7 @@
 export type { BgpPeers, SpeakerEffect } from "./effects.ts";
 export type { ClusterEvent, MemberEvents, SpeakerEvent } from "./events.ts";
 export { commonInputs, type SpeakerRunner, speakerCore } from "./replay.ts";
-export type { WireTest } from "./self-tests.ts";
+export type { WireTest } from "./services/self-tests.ts";
 export { createState } from "./state.ts";
 export type { AddressView, SessionState } from "./verdicts/address-verdict.ts";
 export { lossyWarnings, minOldSeconds, type NodeFacts } from "./verdicts/node-verdict.ts";

@@ -18,7 +18,7 @@ import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
 import type { ConflictDefense } from "./conflicts/conflict-defense.ts";
 import type { KernelProblems } from "./events.ts";
-import { noServices, type Services } from "./services.ts";
+import { noServices, type Services } from "./services/services.ts";
 
 /**
  * Everything that a speaker knows and has decided, with its deadlines. `step` changes it in place: a copy of the tables for each event

@@ -6,7 +6,7 @@ import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
 import { elect, type Labels, outOfServiceTaint } from "#pkg/placement";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../testing/speaker-bench.ts";
-import { announcedHere } from "./placements.ts";
+import { announcedHere } from "./placement/placements.ts";
 import { nextDeadline, step } from "./step.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 203.0.113.1}";

@@ -1,11 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { hasOwners, type Pool } from "#pkg/config";
 import type { GossipChanges, GossipEntry } from "#pkg/gossip";
-import { reportService } from "./announcement-status.ts";
-import { reportAnnounced } from "./announcers.ts";
-import { apiLost, apiViewTimer, noteOldViews } from "./api-view.ts";
-import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
-import { nextCarrierAt, releaseCarriers } from "./carriers.ts";
 import {
   announcersChanged,
   askedMembersChanged,
@@ -17,8 +12,9 @@ import {
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { KernelProblems, NodeFields, SpeakerEvent } from "./events.ts";
-import { ownNodePools } from "./interface.ts";
-import { reannounceAll } from "./layer2.ts";
+import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
+import { interfacesHere, reachedAddresses, updateReachability, withoutServices } from "./interfaces/nics.ts";
+import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import {
   flushGossip,
   forgetDeleted,
@@ -29,15 +25,36 @@ import {
   noteStrangers,
   pullAwaited,
   reclaimed,
-} from "./members.ts";
-import { interfacesHere, reachedAddresses, updateReachability, withoutServices } from "./nics.ts";
-import { reachabilityChanged, setNode } from "./nodes.ts";
-import { checkPlacement } from "./placement-warning.ts";
-import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchLocal, touchPools } from "./placements.ts";
-import { wireTested } from "./self-tests.ts";
-import { addressesOf, setService, setSlice } from "./services.ts";
+} from "./members/members.ts";
+import { reachabilityChanged, setNode } from "./members/nodes.ts";
+import { checkPlacement } from "./placement/placement-warning.ts";
+import {
+  announcedHere,
+  flushPlaced,
+  hasWork,
+  placeSome,
+  takeServices,
+  touch,
+  touchLocal,
+  touchPools,
+} from "./placement/placements.ts";
+import {
+  holdSticky,
+  isSticky,
+  isStickyInForce,
+  nextStickyAt,
+  stickyNodesChanged,
+  stickyPulls,
+  stickyTimer,
+} from "./placement/sticky.ts";
+import { reportAnnounced } from "./protocols/announcers.ts";
+import { bgpConfigChanged, ownNodeChanged } from "./protocols/bgp.ts";
+import { ownNodePools } from "./protocols/interface.ts";
+import { reannounceAll } from "./protocols/layer2.ts";
+import { reportService } from "./services/announcement-status.ts";
+import { wireTested } from "./services/self-tests.ts";
+import { addressesOf, setService, setSlice } from "./services/services.ts";
 import type { SpeakerState } from "./state.ts";
-import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./sticky.ts";
 import { noteSince } from "./verdicts/address-verdict.ts";
 
 /** When `timer` has something to do; Infinity without anything. */

@@ -6,9 +6,9 @@ import type { AddressSighting } from "#pkg/layer2";
 import { address, prefix } from "#pkg/net/testing";
 import { announceAddress } from "../core/conflicts/address-defender.ts";
 import type { SpeakerEffect } from "../core/effects.ts";
-import { learnMacs } from "../core/members.ts";
+import { learnMacs } from "../core/members/members.ts";
 import { speakerCore } from "../core/replay.ts";
-import { setService } from "../core/services.ts";
+import { setService } from "../core/services/services.ts";
 import { createState, type Layer2Announcement, type SpeakerState } from "../core/state.ts";
 
 export const x = address("192.0.2.1");

@@ -1,7 +1,7 @@
 import type { Break } from "../break.ts";
 
-const byInterfaceTests = ["speaker/core/interface.test.ts", "speaker/core/interface-lan.test.ts"];
-const lanTests = ["speaker/core/interface-lan.test.ts"];
+const byInterfaceTests = ["speaker/core/protocols/interface.test.ts", "speaker/core/protocols/interface-lan.test.ts"];
+const lanTests = ["speaker/core/protocols/interface-lan.test.ts"];
 const kernelTests = ["pkg/kernel/state/nics.test.ts"];
 const informerTests = ["pkg/k8s/informer.test.ts"];
 const whyTests = ["speaker/core/verdicts/verdicts.test.ts"];
@@ -87,6 +87,6 @@ export const elsewhere: readonly Break[] = [
   {
     before: "else if (claimFor !== undefined && unit.keeper === undefined && candidates.includes(this.#node))",
     after: "else if (false)",
-    tests: ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
+    tests: ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/core/placement/sticky.test.ts"],
   },
 ];

@@ -29,17 +29,17 @@ export const ownership: readonly Break[] = [
   {
     before: "const isCurrent = (other: string) => !behind.includes(other);",
     after: "const isCurrent = (_other: string) => true;",
-    tests: ["pkg/placement/place.test.ts", "speaker/core/api-view.test.ts"],
+    tests: ["pkg/placement/place.test.ts", "speaker/core/members/api-view.test.ts"],
   },
   {
     before: "(isOwner || (isByRoute && !isBesideOwner))",
     after: "(isOwner || isByRoute)",
-    tests: ["speaker/core/api-view.test.ts", "e2e/simulation/cluster.test.ts"],
+    tests: ["speaker/core/members/api-view.test.ts", "e2e/simulation/cluster.test.ts"],
   },
   {
     before: "hasOwners(pool) ? gossip.advertisers(key) : gossip.announcers(key)",
     after: "gossip.announcers(key)",
-    tests: ["speaker/core/api-view.test.ts"],
+    tests: ["speaker/core/members/api-view.test.ts"],
   },
   { before: "uncertainty(a) - uncertainty(b) ||", after: "", tests: stickyTests },
   {
@@ -56,7 +56,7 @@ export const ownership: readonly Break[] = [
   {
     before: "unit.claimFor = chosen;",
     after: "this.#own(unit);",
-    tests: ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
+    tests: ["pkg/placement/sticky/sticky-owners.test.ts", "speaker/core/placement/sticky.test.ts"],
   },
   {
     before: "if (dead.incarnation < record.incarnation) return;",

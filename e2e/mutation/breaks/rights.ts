@@ -82,7 +82,11 @@ export const rights: readonly Break[] = [
   {
     before: " && limit.take(line.level, line.fields)",
     after: "",
-    tests: ["pkg/log/namespace-limit.test.ts", "controller/core/tenancy.test.ts", "speaker/core/announcement-status.test.ts"],
+    tests: [
+      "pkg/log/namespace-limit.test.ts",
+      "controller/core/tenancy.test.ts",
+      "speaker/core/services/announcement-status.test.ts",
+    ],
   },
   {
     before: "&& macs.length < maxMacs",

@@ -6,7 +6,7 @@ import type { Address } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
 import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
-import { learnMacs } from "../members.ts";
+import { learnMacs } from "../members/members.ts";
 import { announceAddress, currentConflicts, reannounceAddress, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
 

@@ -5,10 +5,10 @@ import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { maxOccupants } from "#pkg/quarantine";
-import { reportAnnounced } from "../announcers.ts";
 import type { SpeakerEffect } from "../effects.ts";
-import { nodeOfMac } from "../members.ts";
-import { isReady } from "../nodes.ts";
+import { nodeOfMac } from "../members/members.ts";
+import { isReady } from "../members/nodes.ts";
+import { reportAnnounced } from "../protocols/announcers.ts";
 import { type DefendedAddress, type Layer2Announcement, ownedPlacement, type SpeakerState } from "../state.ts";
 import {
   type Beginning,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
 import type { SpeakerEffect } from "../effects.ts";
-import { setService } from "../services.ts";
+import { setService } from "../services/services.ts";
 import { createState, type SpeakerState } from "../state.ts";
 import type { Conflict } from "./address-defender.ts";
 import { reportBegan, reportEnded, reportOccupied } from "./conflict-reports.ts";

@@ -4,7 +4,7 @@ import type { Address } from "#pkg/net";
 import { list } from "#pkg/text";
 import { type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
-import { holderKeys } from "../services.ts";
+import { holderKeys } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
 import type { Rival } from "./rivals.ts";
 

@@ -7,9 +7,9 @@ import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pk
 import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictsOf } from "../conflicts/conflict-defense.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
-import { type NotHere, whyNotHere } from "../nodes.ts";
-import { wireFault } from "../self-tests.ts";
-import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services.ts";
+import { type NotHere, whyNotHere } from "../members/nodes.ts";
+import { wireFault } from "../services/self-tests.ts";
+import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services/services.ts";
 import type { DefendedAddress, SpeakerState } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
 

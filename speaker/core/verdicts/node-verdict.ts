@@ -1,8 +1,8 @@
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type Verdict, verdict } from "#pkg/verdict";
-import { isOutdated } from "../api-view.ts";
-import { withoutCarrier } from "../carriers.ts";
+import { withoutCarrier } from "../interfaces/carriers.ts";
+import { isOutdated } from "../members/api-view.ts";
 import type { SpeakerState } from "../state.ts";
 
 /** Facts about a node besides the core's state. */

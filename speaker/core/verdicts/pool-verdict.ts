@@ -2,10 +2,10 @@ import type { Pool, Protocol } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
 import { counted, list } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
-import { advertisementsOf } from "../bgp.ts";
-import { ownEligibility } from "../interface.ts";
-import { nodesOf } from "../nodes.ts";
-import { placementProblem } from "../placement-warning.ts";
+import { nodesOf } from "../members/nodes.ts";
+import { placementProblem } from "../placement/placement-warning.ts";
+import { advertisementsOf } from "../protocols/bgp.ts";
+import { ownEligibility } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
 import { noSpeakerVerdict } from "./refusals.ts";
 

@@ -3,7 +3,7 @@ import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
-import { outOfServiceNodes } from "../nodes.ts";
+import { outOfServiceNodes } from "../members/nodes.ts";
 import type { ObstacleReason, SpeakerState } from "../state.ts";
 
 type State = Pick<SpeakerState, "node" | "config" | "members" | "nodes">;

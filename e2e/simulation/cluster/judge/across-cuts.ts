@@ -1,7 +1,7 @@
 import { LastingWrongs } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
-import { nodeOfMac } from "../../../../speaker/core/members.ts";
+import { nodeOfMac } from "../../../../speaker/core/members/members.ts";
 import { ownedPlacement } from "../../../../speaker/core/state.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 

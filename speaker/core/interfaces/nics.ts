@@ -1,0 +1,65 @@
+import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import type { AddressItem } from "#pkg/kernel";
+import type { InterfaceState } from "#pkg/layer2";
+import { type Address, canReachPrefix, matchesInterface, parseAddress } from "#pkg/net";
+import { canOthersAnswer } from "../members/nodes.ts";
+import type { SpeakerState } from "../state.ts";
+import { countedInterfaces, ownReachability } from "./carriers.ts";
+
+// The interfaces of this node, and the subnets that it is in by them. An address of a Service that this node has on a NIC makes it no host of
+// the subnet: else, without an address of its own, it would go on by those of the Services alone.
+
+/** The interfaces with those of their addresses that no Service has. */
+export function withoutServices({ services }: SpeakerState, interfaces: readonly InterfaceState[]): InterfaceState[] {
+  const isOwn = (text: string) => !services.holders.has(text.slice(0, text.lastIndexOf("/")));
+  return interfaces.map((one) => (one.addresses.every(isOwn) ? one : { ...one, addresses: one.addresses.filter(isOwn) }));
+}
+
+/** Takes in the present interfaces. @returns whether this node is in other subnets than before, or by other interfaces */
+export function updateReachability(state: SpeakerState, now: Millis): boolean {
+  const { carriers, ownedPools, kernel } = state;
+  const before = carriers.reachability;
+  const interfaces = withoutServices(state, countedInterfaces(carriers, canOthersAnswer(state), now));
+  const hasKernelAccess = kernel.found.failure === undefined;
+  carriers.reachability = { ...ownReachability(interfaces, ownedPools, carriers.routes), hasKernelAccess };
+  return subnetsText(before.interfaces) !== subnetsText(carriers.reachability.interfaces);
+}
+
+/** Addresses by which pools name the interfaces that lead to them. */
+export function reachedAddresses({ ownedPools }: SpeakerState): Address[] {
+  const globs = new Set(ownedPools.flatMap(({ interfaces }) => interfaces.filter((glob) => glob.startsWith(canReachPrefix))));
+  return [...globs].flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []);
+}
+
+/** The pool's interfaces with the names that this node knows them by. An address that leads nowhere names no interface. */
+export function interfacesHere({ carriers }: SpeakerState, { interfaces }: Pool): readonly string[] {
+  if (!interfaces.some((glob) => glob.startsWith(canReachPrefix))) return interfaces;
+  return interfaces.map((glob) => nameHere(carriers, glob));
+}
+
+function nameHere({ routes }: SpeakerState["carriers"], name: string): string {
+  return name.startsWith(canReachPrefix) ? (routes.get(name.slice(canReachPrefix.length)) ?? name) : name;
+}
+
+/**
+ * An address as it belongs on a NIC of this node: on the interface of the pool with the longest subnet that has it, of several the first by
+ * name. Undefined without such an interface. Its own length is that of no subnet: a kernel that takes it for one of the subnet's addresses
+ * keeps it in place of the node's own when that changes.
+ */
+export function nicItem({ carriers }: SpeakerState, address: Address, pool: Pool | undefined): AddressItem | undefined {
+  if (pool?.kernel === undefined) return undefined;
+  const [nic] = [...carriers.reachability.interfaces]
+    .filter(([name]) => matchesInterface(pool.interfaces, name))
+    .flatMap(([name, subnets]) =>
+      subnets.filter((one) => one.contains(address)).map(({ length }) => ({ name: nameHere(carriers, name), length })),
+    )
+    .sort((a, b) => b.length - a.length || (a.name < b.name ? -1 : 1));
+  if (nic === undefined) return undefined;
+  const { routeProtocol: protocol, lanLifetimeSeconds: lifetimeSeconds } = pool.kernel;
+  return { type: "address", interface: nic.name, address, prefixLength: address.bits, protocol, lifetimeSeconds, isOnLan: true };
+}
+
+function subnetsText(interfaces: SpeakerState["carriers"]["reachability"]["interfaces"]): string {
+  return [...interfaces].map(([name, subnets]) => `${name} ${subnets.join(" ")}`).join();
+}

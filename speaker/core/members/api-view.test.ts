@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address } from "#pkg/net/testing";
+import { amongOthers, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { isOutdated, viewAgeSeconds } from "./api-view.ts";
+
+const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
+const local = { externalTrafficPolicy: "Local" } as const;
+const everywhere = Object.fromEntries(nodes.map((node) => [node, true]));
+
+test("what a node announces is reported when the API has been lost for 2 s, and its view is old after 60 s", () => {
+  const { bench } = amongOthers(owner, lan);
+  const lost = bench.clock.now();
+  const seen = () => [bench.gossip.announcers(x), bench.gossip.view(owner), isOutdated(bench.state)];
+  bench.runner.dispatch({ type: "apiLost", since: lost });
+  bench.clock.advanceBy(1_999);
+  assert.deepEqual(seen(), [[], "current", false]);
+  bench.clock.advanceBy(1);
+  assert.deepEqual(seen(), [[owner], "behind", false]);
+  assert.deepEqual(bench.reported, [], "that is nobody's business yet");
+  bench.clock.advanceBy(57_999);
+  assert.deepEqual(seen(), [[owner], "behind", false]);
+  bench.clock.advanceBy(1);
+  assert.deepEqual(seen(), [[owner], "old", true]);
+  assert.equal(viewAgeSeconds(bench.state, bench.clock.now()), 60);
+  assert.match(bench.reported.join(), /"apiViewOld","seconds":60/);
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x], "it goes on with what it has");
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  assert.deepEqual([...seen(), viewAgeSeconds(bench.state, bench.clock.now())], [[owner], "current", false, 0]);
+  bench.clock.advanceBy(10_000);
+  assert.deepEqual(seen(), [[], "current", false]);
+});
+
+test("an API that is back within 2 s is nobody's business", () => {
+  const { bench } = amongOthers(owner, lan);
+  for (let i = 0; i < 10; i++) {
+    bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+    bench.clock.advanceBy(1_999);
+    bench.runner.dispatch({ type: "apiLost", since: Infinity });
+    bench.clock.advanceBy(5_000);
+  }
+  assert.deepEqual([bench.reported, bench.gossip.announcers(x)], [[], []]);
+});
+
+test("what a node does not know of that has lost the API goes to another one, and it keeps what it announces", () => {
+  const { bench, others, hear } = amongOthers(loser, lan);
+  const old = others.find(({ name }) => name === owner);
+  assert.ok(old);
+  old.state.setAnnounced(address(x), true);
+  old.state.setView("behind");
+  hear();
+  bench.settle();
+  assert.equal(bench.state.placements.get(x)?.[0]?.owner, owner);
+  const mine = Array.from({ length: 10 }, (_, i) => `192.0.2.${i + 2}`);
+  for (const ip of mine) bench.serve(`default/${ip}`, [ip]);
+  bench.settle();
+  const owners = () => mine.map((ip) => bench.state.placements.get(ip)?.[0]?.owner);
+  assert.ok(!owners().includes(owner));
+  old.state.setView("current");
+  hear();
+  bench.settle();
+  assert.ok(owners().includes(owner));
+});
+
+test("a Local Service goes from a node with an old view to another one, which reports that, and only then the first yields", () => {
+  const fresh = amongOthers(loser, lan);
+  const old = amongOthers(owner, lan);
+  for (const { bench } of [fresh, old]) {
+    bench.serve("default/web", [x], local, everywhere);
+    bench.settle();
+  }
+  assert.deepEqual([old.bench.onWire, fresh.bench.onWire], [[x], []]);
+  old.bench.runner.dispatch({ type: "apiLost", since: old.bench.clock.now() });
+  old.bench.clock.advanceBy(60_000);
+  old.bench.settle();
+  assert.deepEqual(old.bench.onWire, [x], "while nobody else does");
+  const other = fresh.others.find(({ name }) => name === owner);
+  const successor = old.others.find(({ name }) => name === loser);
+  assert.ok(other && successor);
+  other.state.setAnnounced(address(x), true);
+  other.state.setView("behind");
+  fresh.hear();
+  fresh.bench.settle();
+  assert.deepEqual(fresh.bench.onWire, [], "it may be back");
+  other.state.setView("old");
+  for (const { name, state } of fresh.others)
+    if (name !== owner) state.setReachability({ answers: false, hasKernelAccess: true, interfaces: new Map() });
+  fresh.hear();
+  fresh.bench.settle();
+  assert.deepEqual([fresh.bench.onWire, fresh.bench.gossip.announcers(x)], [[x], [owner, loser]]);
+  successor.state.setAnnounced(address(x), true);
+  old.hear();
+  old.bench.settle();
+  assert.deepEqual(old.bench.onWire, []);
+});
+
+test("one of the nodes that see what changes records an event of one that does not, once", () => {
+  const recorded = nodes
+    .filter((node) => node !== owner)
+    .flatMap((node) => {
+      const { bench, others, hear } = amongOthers(node, lan);
+      const old = others.find(({ name }) => name === owner);
+      for (const view of ["behind", "old", "old", "current"] as const) {
+        old?.state.setView(view);
+        hear();
+      }
+      return bench.reported.filter((line) => line.startsWith("apiViewOld"));
+    });
+  assert.equal(recorded.length, 1);
+  assert.match(
+    recorded[0] ?? "",
+    new RegExp(`apiViewOld Node ${owner} the speaker on node "${owner}" has not reached the API for 60 s`),
+  );
+});
+
+test("nodes that are the only ones left, or all have an old view, go on as before", () => {
+  const { bench, others, hear } = amongOthers(owner, lan);
+  bench.serve("default/web", [x], local, { [owner]: true });
+  bench.settle();
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(60_000);
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x]);
+  for (const { state } of others) state.setView("old");
+  hear();
+  bench.serve("default/web", [x], local, everywhere);
+  bench.settle();
+  assert.deepEqual([bench.onWire, isOutdated(bench.state)], [[x], false]);
+});
+
+const bgp = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28]}";
+const router = "{peer-address: 192.0.2.254, peer-asn: 64512, my-asn: 64512}";
+
+test("by BGP a node with an old view leaves a Local Service to nodes that see what changes, as long as they announce it", () => {
+  const { bench, others, hear } = amongOthers(owner, bgp, router);
+  const [other] = others;
+  assert.ok(other);
+  bench.serve("default/web", [x], local, everywhere);
+  bench.serve("default/all", ["192.0.2.2"], {}, everywhere);
+  const routed = () => {
+    bench.settle();
+    return [...bench.routes.keys()].sort();
+  };
+  const both = [x, "192.0.2.2"];
+  assert.deepEqual(routed(), both);
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(59_999);
+  other.state.setAnnounced(address(x), true);
+  other.state.setAnnounced(address("192.0.2.2"), true);
+  hear();
+  assert.deepEqual(routed(), both, "it may be back");
+  bench.clock.advanceBy(1);
+  assert.deepEqual(routed(), ["192.0.2.2"]);
+  assert.deepEqual(bench.gossip.announcers(x).toSorted(), [other.name, owner].sort(), "the others go on reporting");
+  other.state.setView("behind");
+  hear();
+  assert.deepEqual(routed(), both, "nobody knows better");
+  other.state.setView("current");
+  hear();
+  assert.deepEqual(routed(), ["192.0.2.2"]);
+  other.state.setAnnounced(address(x), false);
+  hear();
+  assert.deepEqual(routed(), both, "no other route is left");
+  other.state.setAnnounced(address(x), true);
+  hear();
+  assert.deepEqual(routed(), ["192.0.2.2"]);
+  bench.runner.dispatch({ type: "member", change: "failed", node: other.name, incarnation: 0, life: 1, macs: undefined });
+  bench.membersChanged(nodes.filter((node) => node !== other.name));
+  assert.deepEqual(routed(), both, "the other one is gone");
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  bench.endpoints("default/web", {});
+  assert.deepEqual(routed(), ["192.0.2.2"]);
+});
+
+test("by BGP a node reports that it announces a Local Service while one does whose view is not current", () => {
+  const { bench, others, hear } = amongOthers(owner, bgp, router);
+  const [other] = others;
+  bench.serve("default/web", [x], local, everywhere);
+  bench.settle();
+  other?.state.setAnnounced(address(x), true);
+  hear();
+  assert.deepEqual(bench.gossip.announcers(x), [other?.name]);
+  other?.state.setView("behind");
+  hear();
+  assert.deepEqual(bench.gossip.announcers(x).toSorted(), [other?.name, owner].sort());
+  bench.endpoints("default/web", { [other?.name ?? ""]: true });
+  bench.settle();
+  assert.deepEqual(bench.gossip.announcers(x), [other?.name]);
+});
+
+const both = "{name: both, protocol: [layer2, bgp], addresses: [192.0.2.0/28]}";
+
+test("of a pool with both protocols a node that advertises a Local Service by BGP does not report it as its owner", () => {
+  const { bench, others, hear } = amongOthers(loser, both, router);
+  const old = others.find(({ name }) => name === owner);
+  assert.ok(old);
+  bench.serve("default/web", [x], local, everywhere);
+  old.state.setAnnounced(address(x), true);
+  old.state.setAdvertised(address(x), true);
+  old.state.setView("behind");
+  hear();
+  bench.settle();
+  const seen = () => [bench.onWire, bench.gossip.announcers(x), bench.gossip.advertisers(x).toSorted()];
+  assert.deepEqual(seen(), [[], [owner], [owner, loser].sort()]);
+  old.state.setAnnounced(address(x), false);
+  hear();
+  bench.settle();
+  const successors = nodes.filter((node) => node !== owner);
+  const [placement] = bench.state.placements.get(x) ?? [];
+  assert.deepEqual([placement?.protocol, placement?.candidates], ["layer2", successors], "the owner has given it up");
+  bench.setConfig(pools(bgp, router));
+  bench.settle();
+  assert.deepEqual([bench.onWire, bench.gossip.announcers(x), bench.gossip.advertisers(x)], [[], [], [owner]]);
+  old.state.setAnnounced(address(x), true);
+  hear();
+  assert.deepEqual(bench.gossip.announcers(x).toSorted(), [owner, loser].sort(), "no owners: as versions before report it");
+});
+
+test("of a pool with both protocols an owner that has lost the API leaves neither to nodes that have just the other", () => {
+  const { bench, others, hear } = amongOthers(owner, both, router);
+  const [other] = others;
+  assert.ok(other);
+  bench.serve("default/web", [x], local, everywhere);
+  bench.settle();
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(2_000);
+  other.state.setAdvertised(address(x), true);
+  hear();
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x], "others leave it to this node until its view is old");
+  bench.clock.advanceBy(58_000);
+  bench.settle();
+  assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[x], []]);
+  other.state.setAdvertised(address(x), false);
+  other.state.setAnnounced(address(x), true);
+  hear();
+  bench.settle();
+  assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[], [x]], "the other one may have no peer");
+});

@@ -1,0 +1,93 @@
+import type { Millis } from "#pkg/clock";
+import type { View } from "#pkg/gossip";
+import { isByBgp } from "#pkg/placement";
+import type { SpeakerEffect } from "../effects.ts";
+import { allPlacements } from "../placement/placements.ts";
+import { reportAnnounced } from "../protocols/announcers.ts";
+import type { SpeakerState } from "../state.ts";
+
+// Until then others leave a new Service to this node. Longer than it takes to connect again.
+const behindAfterMs: Millis = 2_000;
+// Longer than a restart of the API server, and than all of them in turn behind one address: until then it keeps its `Local` Services.
+const oldAfterMs: Millis = 60_000;
+// For the others to announce what this node does not have any more.
+const reportAfterwardsMs: Millis = 10_000;
+
+/** Changes in the API are not seen since `since`; Infinity: they are seen again. */
+export function apiLost(state: SpeakerState, since: Millis, now: Millis, effects: SpeakerEffect[]): void {
+  const { apiView } = state;
+  apiView.lostSince = since;
+  if (since === Infinity) {
+    apiView.dueAt = apiView.isReporting ? now + reportAfterwardsMs : Infinity;
+    setView(state, "current", now, effects);
+  } else apiView.dueAt = apiView.view === "current" ? since + behindAfterMs : since + oldAfterMs;
+}
+
+export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const { apiView } = state;
+  if (now < apiView.dueAt) return;
+  const isLost = apiView.lostSince !== Infinity;
+  const isOld = isLost && now >= apiView.lostSince + oldAfterMs;
+  apiView.dueAt = isLost && !isOld ? apiView.lostSince + oldAfterMs : Infinity;
+  if (apiView.isReporting !== isLost) {
+    apiView.isReporting = isLost;
+    reportAll(state);
+  }
+  if (isLost) setView(state, isOld ? "old" : "behind", now, effects);
+}
+
+/** Other nodes report that their view is old, or no longer. One of those that see what changes records an event of it. */
+export function noteOldViews(state: SpeakerState, effects: SpeakerEffect[]): void {
+  const { node, members, apiView } = state;
+  const { active, gossip } = members;
+  if (gossip === undefined) return;
+  const recorder = active.find((other) => gossip.isParticipating(other) && gossip.view(other) === "current");
+  for (const other of active) {
+    if (other === node || (gossip.view(other) === "old") === apiView.oldElsewhere.has(other)) continue;
+    if (apiView.oldElsewhere.delete(other)) continue;
+    apiView.oldElsewhere.add(other);
+    if (recorder !== node) continue;
+    const message = `the speaker on node "${other}" has not reached the API for ${oldAfterMs / 1000} s: others announce new Services, and take over its Services with externalTrafficPolicy Local; look for network policies, and at the network between it and the API`;
+    effects.push({ type: "recordNodeEvent", node: other, kind: "Warning", reason: "apiViewOld", message });
+  }
+}
+
+/** Whether others see what changes in the API and this node does not. */
+export function isOutdated({
+  node,
+  members: { gossip, active },
+  apiView,
+}: Pick<SpeakerState, "node" | "members" | "apiView">): boolean {
+  if (apiView.view !== "old" || gossip === undefined) return false;
+  return active.some((other) => other !== node && gossip.isParticipating(other) && gossip.view(other) === "current");
+}
+
+/** How old the view is in seconds; 0 while changes are seen. */
+export function viewAgeSeconds({ apiView }: Pick<SpeakerState, "apiView">, now: Millis): number {
+  return apiView.lostSince === Infinity ? 0 : Math.max(0, Math.floor((now - apiView.lostSince) / 1000));
+}
+
+function setView(state: SpeakerState, view: View, now: Millis, effects: SpeakerEffect[]): void {
+  const { apiView, members } = state;
+  const before = apiView.view;
+  if (view === before) return;
+  apiView.view = view;
+  members.gossip?.setView(view);
+  if (before === "old") {
+    const fields = { event: "apiViewCurrent" };
+    effects.push({ type: "log", level: "info", message: "view of the API is current again", fields });
+  }
+  if (view !== "old") return;
+  const fields = { event: "apiViewOld", seconds: viewAgeSeconds(state, now) };
+  const message =
+    "view of the API is old: speakers that reach it announce new Services, and take over those with externalTrafficPolicy Local";
+  effects.push({ type: "log", level: "warn", message, fields });
+}
+
+/** Others are to know all that this node announces where its view matters, or no longer. */
+function reportAll(state: SpeakerState): void {
+  if (state.members.gossip === undefined) return;
+  for (const { address } of state.conflicts.defended.values()) reportAnnounced(state, address);
+  for (const placement of allPlacements(state))
+    if (isByBgp(placement) && placement.isLocalHere) reportAnnounced(state, placement.address);
+}

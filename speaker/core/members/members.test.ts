@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address } from "#pkg/net/testing";
+import { amongOthers, Bench, owner, x } from "../../testing/speaker-bench.ts";
+import type { MemberEvents } from "../events.ts";
+import type { MacTable } from "../state.ts";
+import { learnMacs, nodeOfMac, viewUncertainty } from "./members.ts";
+
+type Change = Extract<MemberEvents, { readonly type: "member" }>["change"];
+
+/** The view of node `self`, of whose members something happens. */
+function bench() {
+  const one = new Bench("self", { hasRing: true });
+  one.membersChanged([]);
+  const happen = (change: Change, node: string) =>
+    one.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
+  return { clock: one.clock, happen, forget: (node: string) => one.setNode(node, undefined), state: one.state };
+}
+
+test("each member that fails makes the view less certain, until some time after it is back", () => {
+  const { clock, happen, state } = bench();
+  for (const node of ["a", "b"]) happen("failed", node);
+  happen("joined", "a");
+  clock.advanceBy(9_000);
+  happen("joined", "b"); // Begins the wait anew: the cut may heal in parts.
+  clock.advanceBy(9_000);
+  assert.equal(viewUncertainty(state.members), 2);
+  clock.advanceBy(1_000);
+  assert.deepEqual([viewUncertainty(state.members), state.members.settledAt], [0, Infinity]);
+});
+
+test("one that fails again while it is waited for is lost", () => {
+  const { clock, happen, state } = bench();
+  for (const change of ["failed", "joined", "failed"] as const) happen(change, "a");
+  clock.advanceBy(10_000);
+  assert.equal(viewUncertainty(state.members), 1);
+});
+
+test("one that leaves, or whose Node is deleted, is not missed", () => {
+  const { happen, forget, state } = bench();
+  for (const node of ["a", "b"]) happen("failed", node);
+  happen("left", "a");
+  forget("b");
+  assert.equal(viewUncertainty(state.members), 0);
+  happen("suspected", "c");
+  happen("refuted", "c");
+  forget("c");
+  assert.deepEqual([viewUncertainty(state.members), state.members.settledAt], [0, Infinity]);
+});
+
+test("one whose Node was deleted while it was a member is forgotten when it dies", () => {
+  const { bench, others } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  const [gone, kept] = others.map(({ name }) => name);
+  assert.ok(gone !== undefined && kept !== undefined);
+  const happen = (change: Change, node: string) =>
+    bench.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
+  for (const node of [gone, kept]) bench.setNode(node, undefined);
+  bench.setNode(kept, {}); // It is there again.
+  for (const node of [gone, kept]) happen("failed", node);
+  assert.equal(viewUncertainty(bench.state.members), 1);
+  for (const node of [gone, kept]) happen("joined", node);
+  assert.deepEqual([bench.gossip.isAwaited(gone), bench.gossip.isAwaited(kept)], [false, true]);
+});
+
+test("to have been suspected outweighs any number of lost members, for some time", () => {
+  const { clock, happen, state } = bench();
+  happen("failed", "a");
+  happen("refuted", "self");
+  assert.equal(viewUncertainty(state.members), 0x8001);
+  clock.advanceBy(10_000);
+  assert.equal(viewUncertainty(state.members), 1);
+});
+
+test("while another node asks about an address, this one reports whether it announces it", () => {
+  const { bench, others, hear } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  const [asker] = others;
+  assert.ok(asker);
+  const announcers = () => bench.gossip.announcers(x);
+  for (const isAsked of [true, false, true]) {
+    asker.state.ask(address(x), isAsked);
+    hear();
+    assert.deepEqual(announcers(), isAsked ? [owner] : []);
+  }
+  bench.endpoints("default/web", {});
+  bench.proceed();
+  assert.deepEqual([bench.onWire, announcers()], [[], []]);
+  bench.endpoints("default/web", { node1: true });
+  bench.proceed();
+  assert.deepEqual([bench.onWire, announcers()], [[x], [owner]]);
+});
+
+const [two, three] = ["02:00:00:00:00:02", "02:00:00:00:00:03"];
+
+test("a MAC address is the node's that said so last, also after that failed, and nobody else's", () => {
+  const table: MacTable = { macs: new Map(), nodes: new Map() };
+  const nodes = () => [nodeOfMac(table, two), nodeOfMac(table, three)];
+  learnMacs(table, "node2", [two, three]);
+  assert.deepEqual(nodes(), ["node2", "node2"]);
+  learnMacs(table, "node2", [three]);
+  assert.deepEqual(nodes(), [undefined, "node2"]);
+  learnMacs(table, "node3", [three]);
+  learnMacs(table, "node2", []);
+  assert.deepEqual(nodes(), [undefined, "node3"]);
+});
+
+test("of nodes that come and go the last 5,000 are known", () => {
+  const table: MacTable = { macs: new Map(), nodes: new Map() };
+  for (let i = 0; i <= 5_000; i++) learnMacs(table, `node${i}`, [`mac${i}`]);
+  assert.deepEqual([nodeOfMac(table, "mac0"), nodeOfMac(table, "mac1"), table.macs.size], [undefined, "node1", 5_000]);
+});

@@ -1,0 +1,164 @@
+import type { LabelSelector, Pool } from "#pkg/config";
+import type { Address, Prefix } from "#pkg/net";
+import {
+  canHaveOnNics,
+  type Eligibility,
+  eligibility,
+  eligibleFor,
+  hasInterface,
+  type KnownReachability,
+  outOfServiceTaint,
+  type PoolNodes,
+  poolNodes,
+  preferenceWeight,
+} from "#pkg/placement";
+import type { NodeFields } from "../events.ts";
+import { ownedPlacement, type SpeakerState } from "../state.ts";
+
+/** Why a node does not announce what another one does. */
+export type NotHere =
+  | "notOwner"
+  | "nodeExcluded"
+  | "nodeOutOfService"
+  /** The pool's node selectors match other nodes, and not this one. */
+  | "nodeNotSelected"
+  /** The pool prefers the node that does. */
+  | "nodeNotPreferred"
+  | "noInterface"
+  | "noKernelAccess"
+  | "notInSubnet";
+
+// Kubernetes' node lifecycle controller adds them, 40 s after the kubelet's last word by default.
+const notReadyTaints: ReadonlySet<string> = new Set([
+  "node.kubernetes.io/not-ready",
+  "node.kubernetes.io/unreachable",
+  outOfServiceTaint,
+]);
+
+const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
+  excluded: "nodeExcluded",
+  notSelected: "nodeNotSelected",
+  outOfService: "nodeOutOfService",
+};
+
+/** Undefined: there is no such node. @returns the pools that another set of nodes may announce now */
+export function setNode(state: SpeakerState, node: string, fields: NodeFields | undefined): Pool[] {
+  const { nodes } = state;
+  const pools = [...nodes.pools].filter(([, { active }]) => active.includes(node)).map(([pool]) => pool);
+  const before = pools.map((pool) => standing(state, pool, node));
+  if (fields === undefined) {
+    nodes.labels.delete(node);
+    nodes.taints.delete(node);
+  } else {
+    nodes.labels.set(node, fields.labels);
+    nodes.taints.set(node, fields.taints);
+  }
+  const changed = pools.filter((pool, index) => standing(state, pool, node) !== before[index]);
+  for (const pool of changed) nodes.pools.delete(pool);
+  return changed;
+}
+
+/** Nodes can answer elsewhere than before. @returns the pools that another set of nodes may announce now */
+export function reachabilityChanged(state: SpeakerState): Pool[] {
+  const known = state.nodes.pools;
+  const before = [...known];
+  known.clear();
+  const changed: Pool[] = [];
+  for (const [pool, nodes] of before) {
+    if (!isSame(nodesOf(state, pool), nodes)) changed.push(pool);
+    else known.set(pool, nodes); // Addresses share the lists of candidates, by which placement sees that nothing is different.
+  }
+  return changed;
+}
+
+/** The nodes with a speaker, by their rights in the pool. */
+export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
+  const { active } = state.members;
+  const known = state.nodes.pools.get(pool);
+  if (known?.active === active) return known;
+  const nodes = poolNodes(
+    pool,
+    active,
+    (node) => eligibilityOf(state, pool.nodeSelectors, node),
+    (node) => reachabilityOf(state, node),
+    (node) => state.members.gossip?.view(node) ?? "current",
+    (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
+  );
+  state.nodes.pools.set(pool, nodes);
+  return nodes;
+}
+
+/** The part of a pool's layer 2 that depends on the node's labels and taints. */
+function standing(state: SpeakerState, pool: Pool, node: string): string {
+  return `${eligibilityOf(state, pool.nodeSelectors, node)} ${preferenceWeight(pool, state.nodes.labels.get(node))}`;
+}
+
+/** @param selectors choose the nodes; none: all */
+export function eligibilityOf(
+  { nodes, ignoreExcludeLabel }: SpeakerState,
+  selectors: readonly LabelSelector[],
+  node: string,
+): Eligibility {
+  return eligibility(selectors, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
+}
+
+/** Nodes with a working speaker that count as without one, by their taint. */
+export function outOfServiceNodes({ members, nodes }: Pick<SpeakerState, "members" | "nodes">): readonly string[] {
+  return members.active.filter((node) => nodes.taints.get(node)?.includes(outOfServiceTaint));
+}
+
+/** Whether Kubernetes has the node, and hears from its kubelet. */
+export function isReady({ nodes }: Pick<SpeakerState, "nodes">, node: string): boolean {
+  const taints = nodes.taints.get(node);
+  return taints !== undefined && !taints.some((taint) => notReadyTaints.has(taint));
+}
+
+/** Where the node can announce, as far as it has reported. */
+export function reachabilityOf({ members: { gossip, withoutGossip } }: SpeakerState, node: string): KnownReachability {
+  if (gossip === undefined || withoutGossip.includes(node)) return "notReported";
+  return gossip.reachability(node) ?? "pending";
+}
+
+/** Whether any node but this one can answer, as far as they have reported. */
+export function canOthersAnswer(state: SpeakerState): boolean {
+  const others = state.members.active.filter((node) => node !== state.node).map((node) => reachabilityOf(state, node));
+  return others.some((one) => one === "notReported" || (one !== "pending" && one.answers));
+}
+
+/** Why this node does not announce what its owner, another node, does. */
+export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): NotHere {
+  const { node } = state;
+  const own = eligibilityOf(state, pool.nodeSelectors, node);
+  if (own !== "eligible") return whyNot[own];
+  if (!hasInterface(pool, reachabilityOf(state, node))) return "noInterface";
+  if (!canHaveOnNics(pool, reachabilityOf(state, node))) return "noKernelAccess";
+  const nodes = nodesOf(state, pool);
+  if (nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node)) return "notInSubnet";
+  const owner = ownedPlacement(state, address.toString())?.owner ?? node;
+  return (nodes.weights.get(node) ?? 0) < (nodes.weights.get(owner) ?? 0) ? "nodeNotPreferred" : "notOwner";
+}
+
+function isSame(a: PoolNodes, b: PoolNodes): boolean {
+  return (
+    equalTexts(a.active, b.active) &&
+    equalTexts(a.inService, b.inService) &&
+    equalTexts(a.eligible, b.eligible) &&
+    equalTexts(a.excluded, b.excluded) &&
+    equalTexts(a.withoutInterface, b.withoutInterface) &&
+    equalTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
+    equalTexts(a.behind, b.behind) &&
+    equalTexts(a.outdated, b.outdated) &&
+    a.weights.size === b.weights.size &&
+    a.weights.entries().every(([node, weight]) => b.weights.get(node) === weight) &&
+    a.subnets.size === b.subnets.size &&
+    a.subnets.entries().every(([node, subnets]) => equalPrefixes(subnets, b.subnets.get(node)))
+  );
+}
+
+function equalTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
+}
+
+function equalPrefixes(a: readonly Prefix[], b: readonly Prefix[] | undefined): boolean {
+  return a.length === b?.length && a.every((prefix, index) => b[index]?.equals(prefix));
+}

@@ -1,0 +1,147 @@
+import type { Millis } from "#pkg/clock";
+import { limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from "#pkg/config";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, heeded, isByBgp, type PlacementResult, placeNowhere } from "#pkg/placement";
+import type { SpeakerEffect } from "../effects.ts";
+import { bgp } from "../protocols/bgp.ts";
+import { byInterface } from "../protocols/interface.ts";
+import { applyOwner, layer2 } from "../protocols/layer2.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import { holderKeys, holdersWith } from "../services/services.ts";
+import type { SpeakerState } from "../state.ts";
+import { isStickyUnsettled } from "./sticky.ts";
+
+export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp, interface: byInterface };
+const all = Object.values(protocols);
+const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
+
+// With 50 members about 10 ms of hashing. The first elections for 10,000 addresses take a second: at a stretch that would delay all else.
+const maxAtOnce = 100;
+// An address has a route to each peer, of which a node may have some hundred.
+const maxRoutesAtOnce = 2_000;
+// With 100 nodes some 10 ms, where each Service has endpoints on all of them.
+const maxHoldersAtOnce = limits.holdersOfAddress;
+
+/** Something changed for these addresses: they are to be placed again. */
+export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): void {
+  for (const address of addresses) agenda.addresses.set(address.toString(), address);
+}
+
+export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
+  if (pools.length === 0) return;
+  const names = new Set(pools.map(({ name }) => name));
+  for (const [key, [first]] of state.placements)
+    if (first?.pool !== undefined && names.has(first.pool)) state.agenda.addresses.set(key, first.address);
+}
+
+/** Marks addresses that others with a current view may announce in this node's stead. */
+export function touchLocal(state: SpeakerState): void {
+  for (const placement of allPlacements(state))
+    if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(placement.address.toString(), placement.address);
+}
+
+/** Whether there is something to do, and it can be done. */
+export function hasWork(state: SpeakerState): boolean {
+  const { agenda, isStarted, config } = state;
+  if (!isStarted || config === undefined) return false;
+  return !agenda.isSettled || agenda.addresses.size + agenda.services.size > 0 || isStickyUnsettled(state);
+}
+
+/** Places some of the addresses on the agenda, and takes each off as it comes. Consequences may put addresses on the agenda again. */
+export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
+  const { agenda, bgp, services } = state;
+  let holders = 0;
+  const atOnce = Math.min(maxAtOnce, Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)));
+  for (const [key, address] of agenda.addresses.entries().take(atOnce)) {
+    holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
+    if (holders > maxHoldersAtOnce) break; // One address has no more.
+    agenda.addresses.delete(key);
+    placeAddress(state, key, address, pools, now, effects);
+  }
+  if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state, now));
+}
+
+/** Placed addresses can be sent now. @returns whether that was all */
+export function flushPlaced({ agenda }: SpeakerState, effects: SpeakerEffect[]): boolean {
+  agenda.isSettled = agenda.addresses.size === 0;
+  for (const protocol of all) protocol.flush(agenda.isSettled, effects);
+  return agenda.isSettled;
+}
+
+/** Some of the Services for which something may be different, each taken off as it comes. */
+export function* takeServices({ agenda }: SpeakerState): Iterable<string> {
+  for (const service of agenda.services.values().take(maxAtOnce)) {
+    agenda.services.delete(service);
+    yield service;
+  }
+}
+
+/** Whether this node announces the address. */
+export function isAnnounced(state: SpeakerState, placement: AddressPlacement): boolean {
+  return placement.protocol !== undefined && protocols[placement.protocol].isAnnounced(state, placement);
+}
+
+/** Where the addresses are placed that this node announces; one that it announces by several protocols is there for each. */
+export function announcedHere(state: SpeakerState): IteratorObject<AddressPlacement> {
+  return allPlacements(state).filter((placement) => isAnnounced(state, placement));
+}
+
+/** Placements of all addresses by all protocols. */
+export function* allPlacements({ placements }: SpeakerState): Generator<AddressPlacement> {
+  for (const each of placements.values()) yield* each;
+}
+
+function placeAddress(
+  state: SpeakerState,
+  key: string,
+  address: Address,
+  pools: PoolIndex,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
+  const { placements, services, agenda } = state;
+  const pool = pools.find(address);
+  const before = placements.get(key) ?? none;
+  const keys = holderKeys(services, key);
+  const onAddress = holdersWith(services, keys.slice(0, limits.holdersOfAddress)).map(
+    ({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
+      ...rest,
+      goesWith: pools.goesWith(addresses, address, mayHoldSeveral),
+      // The controller judges by the same rule.
+      isAllowed: pools.place(addresses, mayHoldSeveral, asksFor).held.some((held) => held.equals(address)),
+    }),
+  );
+  const holders = heeded(onAddress);
+  const within =
+    pool === undefined || pool.protocols.length === 0
+      ? [placeNowhere(address, holders, pool?.name)]
+      : pool.protocols.map((name) => protocols[name].place(state, { address, holders, pool, before: by(name, before) }, now));
+  const placed = withRefused(within, keys.slice(limits.holdersOfAddress));
+  const isHeld = holders.length > 0;
+  if (isHeld) placements.set(key, placed);
+  else placements.delete(key);
+  applyOwner(state, { address, pool, isHeld, before: before.find(isOwned), placed: placed.find(isOwned) }, now, effects);
+  for (const [name, protocol] of byName)
+    protocol.apply(state, { address, pool, isHeld, before: by(name, before), placed: by(name, placed) }, now, effects);
+  for (const each of [...before, ...placed]) for (const service of each.verdicts.keys()) agenda.services.add(service);
+}
+
+const none: readonly never[] = [];
+
+const sharedByTooMany: PlacementResult = { announced: false, reason: "sharedByTooMany" };
+
+/** Services beyond those that may share an address have no say in where it is announced. */
+function withRefused(placed: readonly AddressPlacement[], refused: readonly string[]): readonly AddressPlacement[] {
+  if (refused.length === 0) return placed;
+  return placed.map((each) => {
+    const verdicts = new Map(each.verdicts);
+    for (const service of refused) verdicts.set(service, sharedByTooMany);
+    return { ...each, verdicts };
+  });
+}
+
+const isOwned = (placement: AddressPlacement) => placement.isOwned;
+
+function by(protocol: ProtocolName, placements: readonly AddressPlacement[]): AddressPlacement | undefined {
+  return placements.find((placement) => placement.protocol === protocol);
+}

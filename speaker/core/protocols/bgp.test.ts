@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Config, parseConfig } from "#pkg/config";
+import type { SpeakerEffect } from "../effects.ts";
+import { createState } from "../state.ts";
+import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
+
+function configOf(count: number): Config {
+  const selectors = "node-selectors: [{match-expressions: [{key: absent, operator: DoesNotExist}]}]";
+  const peers = Array.from(
+    { length: count },
+    (_, i) => `- {my-asn: 1, peer-asn: 2, peer-address: 192.0.${i >> 8}.${i & 255}, ${selectors}}\n`,
+  );
+  const { config, problems } = parseConfig(`peers:\n${peers.join("")}`);
+  return config ?? assert.fail(JSON.stringify(problems));
+}
+
+test("a node has sessions with the first 256 of its peers, and says how many get none when the configuration or its labels are others", () => {
+  const state = createState({ node: "n1", ignoreExcludeLabel: false, hasRing: false });
+  const said = (effects: readonly SpeakerEffect[]) =>
+    effects.flatMap((effect) =>
+      effect.type === "log"
+        ? [effect.fields?.unserved]
+        : effect.type === "setPeers"
+          ? [`${effect.peers.peers.length} peers`]
+          : [],
+    );
+  const change = (config: Config) => {
+    const effects: SpeakerEffect[] = [];
+    state.config = { config } as NonNullable<typeof state.config>;
+    bgpConfigChanged(state, config, effects);
+    return said(effects);
+  };
+  const label = (labels: Record<string, string>) => {
+    const effects: SpeakerEffect[] = [];
+    state.nodes.labels.set("n1", labels);
+    ownNodeChanged(state, undefined, effects);
+    return said(effects);
+  };
+  label({});
+  assert.deepEqual(change(configOf(256)), ["256 peers"]);
+  assert.deepEqual(change(configOf(1_000)), [744, "256 peers"]);
+  assert.deepEqual(label({ other: "label" }), ["256 peers"]);
+  assert.deepEqual(label({ absent: "" }), ["0 peers"]);
+  assert.deepEqual(label({}), [744, "256 peers"]);
+});

@@ -1,0 +1,109 @@
+import { type Config, limits, type Pool } from "#pkg/config";
+import { families } from "#pkg/net";
+import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements } from "#pkg/placement";
+import type { BgpPeers, SpeakerEffect } from "../effects.ts";
+import type { NodeFields } from "../events.ts";
+import { eligibilityOf } from "../members/nodes.ts";
+import type { SpeakerState } from "../state.ts";
+import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
+import type { Protocol } from "./protocol.ts";
+
+/** BGP: each node advertises what it can serve to its own peers. */
+export const bgp: Protocol = {
+  place(state, placing) {
+    const { address, holders, pool } = placing;
+    return placeBgp(address, holders, advertisementsOf(state, pool), isAdvertisedByCurrent(state, placing));
+  },
+
+  apply(state, { address, before, placed }, _now, effects) {
+    if (placed === undefined && before === undefined) return;
+    effects.push({ type: "setRoutes", address, routes: placed !== undefined && isByBgp(placed) ? placed.routes : [] });
+    reportAnnounced(state, address);
+  },
+
+  isAnnounced: (_state, { verdicts }) => verdicts.values().some(({ announced }) => announced),
+
+  settle: () => [],
+
+  flush(complete, effects) {
+    effects.push({ type: "flushRoutes", complete });
+  },
+};
+
+/** Another configuration is in force. */
+export function bgpConfigChanged(state: SpeakerState, config: Config, effects: SpeakerEffect[]): void {
+  const { bgp } = state;
+  bgp.advertisements.clear();
+  bgp.orders.clear();
+  let order = 0;
+  for (const pool of config.pools) {
+    bgp.orders.set(pool, order);
+    order += pool.advertisements.length;
+  }
+  setPeers(state, config, "removedFromConfig", effects);
+}
+
+/** This node is another than before. @returns the pools for which its labels make a difference */
+export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined, effects: SpeakerEffect[]): Pool[] {
+  const { bgp, config } = state;
+  const isDraining = now?.unschedulable === true || now?.deleting === true;
+  if (isDraining !== bgp.isDraining) {
+    const message = isDraining ? "node is being drained" : "node is in use again";
+    effects.push({ type: "log", level: "info", message, fields: { event: "nodeChanged", draining: isDraining } });
+  }
+  bgp.isDraining = isDraining;
+  if (config === undefined) return [];
+  setPeers(state, config.config, "filteredByNodeSelector", effects);
+  const before = new Map(bgp.advertisements);
+  bgp.advertisements.clear();
+  // Routes know the advertisement that they come from: an equal one would be another for all addresses.
+  const same = [...before].filter(([pool, advertisements]) => isSame(advertisements, advertisementsOf(state, pool)));
+  for (const [pool, advertisements] of same) bgp.advertisements.set(pool, advertisements);
+  return [...before.keys()].filter((pool) => bgp.advertisements.get(pool) !== before.get(pool));
+}
+
+function setPeers(
+  { node, nodes, bgp }: SpeakerState,
+  { peers, bfdProfiles }: Pick<Config, "peers" | "bfdProfiles">,
+  whyRemoved: BgpPeers["whyRemoved"],
+  effects: SpeakerEffect[],
+): void {
+  const meant = peersFor(peers, nodes.labels.get(node));
+  const first = meant[limits.peersOfNode];
+  if (first !== undefined && (whyRemoved === "removedFromConfig" || bgp.peers.length < limits.peersOfNode)) {
+    const message = "more BGP peers than one node has sessions with: those beyond the first ones in the configuration get none";
+    const unserved = meant.length - limits.peersOfNode;
+    const fields = { event: "peersUnserved", sessions: limits.peersOfNode, unserved, first: first.key };
+    effects.push({ type: "log", level: "error", message, fields });
+  }
+  bgp.peers = meant.slice(0, limits.peersOfNode);
+  effects.push({ type: "setPeers", peers: { peers: bgp.peers, bfdProfiles, isDraining: bgp.isDraining, whyRemoved } });
+}
+
+/** What this node can do for a pool with protocol `bgp`. Its `node-selectors` are for layer 2: advertisements have their own. */
+export function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
+  const { node, nodes, bgp } = state;
+  const known = bgp.advertisements.get(pool);
+  if (known !== undefined) return known;
+  const advertisements = poolAdvertisements({
+    pool,
+    order: bgp.orders.get(pool) ?? 0,
+    node,
+    labels: nodes.labels.get(node),
+    eligibility: eligibilityOf(state, [], node),
+    peers: bgp.peers,
+  });
+  bgp.advertisements.set(pool, advertisements);
+  return advertisements;
+}
+
+function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {
+  return (
+    a.eligibility === b.eligibility &&
+    a.advertised.length === b.advertised.length &&
+    a.advertised.every((one, index) => {
+      const other = b.advertised[index];
+      return one.order === other?.order && families.every((family) => one.peers[family].join() === other.peers[family].join());
+    })
+  );
+}

@@ -1,0 +1,80 @@
+import type { Millis } from "#pkg/clock";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, place } from "#pkg/placement";
+import { announceAddress, reannounceAddress, withdrawAddress } from "../conflicts/address-defender.ts";
+import type { MeasuredEffect, SpeakerEffect } from "../effects.ts";
+import { interfacesHere, nicItem } from "../interfaces/nics.ts";
+import { nodesOf } from "../members/nodes.ts";
+import { notePlaced, settleSticky, stickyRule } from "../placement/sticky.ts";
+import type { SpeakerState } from "../state.ts";
+import { reportedAnnouncers } from "./announcers.ts";
+import type { PlacementChange, Placing, Protocol } from "./protocol.ts";
+
+/** ARP and NDP: each address has one owner, which answers for it. */
+export const layer2: Protocol = {
+  place: placeOwned,
+  apply() {},
+  isAnnounced: ({ node }, { owner }) => owner === node,
+  settle: (state, now) => settleSticky(state, now),
+  flush() {},
+};
+
+/** Chooses the owner of an address. */
+export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): AddressPlacement {
+  const { address, holders, pool, before } = placing;
+  const rule = stickyRule(state, placing, now);
+  const nodes = nodesOf(state, pool);
+  const reported = nodes.behind.length > 0 ? reportedAnnouncers(state, address) : undefined;
+  return place(address, holders, nodes, before, rule, reported);
+}
+
+/**
+ * This node becomes or stops being the owner of an address, with any protocol: on the wire, and on the NIC if the address belongs there.
+ */
+export function applyOwner(state: SpeakerState, change: PlacementChange, now: Millis, effects: SpeakerEffect[]): void {
+  const { node } = state;
+  const { address, pool, before, placed } = change;
+  const isFirst = isFirstOwner(state, change);
+  const item = placed?.owner === node && placed.protocol === "interface" ? nicItem(state, address, pool) : undefined;
+  // An address of a NIC needs one in whose subnet it is; without, this node may be the owner for a moment, or where there is no ring.
+  const canHave = item !== undefined && state.kernel.found.failure === undefined;
+  const isHere = placed?.owner === node && (placed.protocol === "layer2" || canHave);
+  if (isHere && pool !== undefined) {
+    const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
+    announceAddress(state, address, { interfaces, conflictProbe: pool.conflictProbe, isFirst, item }, now, effects);
+    if (before?.owner !== undefined && before.owner !== node) effects.push(takenOver(state, address, before.owner, now));
+  } else withdrawAddress(state, address, effects);
+  for (const regained of notePlaced(state, change)) reannounceAddress(state, regained, effects);
+}
+
+function takenOver({ members }: SpeakerState, address: Address, from: string, now: Millis): MeasuredEffect {
+  const missing = members.missing.get(from);
+  if (missing === undefined || members.active.includes(from)) return { type: "tookOver", address, from, cause: "moved" };
+  return { type: "tookOver", address, from, cause: missing.cause, afterMs: now - missing.since };
+}
+
+/**
+ * Others took this node for dead, and may have announced its addresses: it announces them again. Sticky addresses are left out: another
+ * node that announced one owns it too, and the one of them that keeps it reannounces it when the others have yielded.
+ */
+export function reannounceAll(
+  state: SpeakerState,
+  placements: Iterable<AddressPlacement>,
+  stays: (address: Address) => boolean,
+  effects: SpeakerEffect[],
+): void {
+  for (const { address, isOwned } of placements) if (isOwned && !stays(address)) reannounceAddress(state, address, effects);
+}
+
+/**
+ * Whether some node is to announce the address, and none has since a Service got it: only then may the network be probed for a host that
+ * has it, since later that would delay a succession. What Services held when this process began counts as announced. Every speaker keeps
+ * this by itself, from the same Services and elections.
+ */
+function isFirstOwner({ hadOwner }: SpeakerState, { address, isHeld, placed }: PlacementChange): boolean {
+  const key = address.toString();
+  if (!isHeld) hadOwner.delete(key);
+  if (!isHeld || placed?.owner === undefined || hadOwner.has(key)) return false;
+  hadOwner.add(key);
+  return true;
+}

@@ -1,0 +1,127 @@
+import type { Millis } from "#pkg/clock";
+import type { Address } from "#pkg/net";
+import type { AddressPlacement } from "#pkg/placement";
+import { list } from "#pkg/text";
+import { type CauseOf, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import type { SpeakerEffect } from "../effects.ts";
+import type { TestedAddress } from "../events.ts";
+import { ownedPlacement, type SpeakerState, type WireFault } from "../state.ts";
+import { holderKeys } from "./services.ts";
+
+/** An address that another node announces, and that this one is to try on the wire. */
+export interface WireTest {
+  readonly address: Address;
+  /** The node that announces it. */
+  readonly owner: string;
+  /** A TCP port of a Service that has the address; undefined for none. */
+  readonly port: number | undefined;
+}
+
+/**
+ * Whether this node is to try the address: one of the nodes that see the owner's link, in the address's subnet, does. The choice follows
+ * from common knowledge, so that it is one node, and nothing breaks if for a moment two nodes or no node try.
+ */
+export function wireTest(state: SpeakerState, { address, isOwned, owner, verdicts }: AddressPlacement): WireTest | undefined {
+  const { node, members, config } = state;
+  const { gossip } = members;
+  if (!isOwned || owner === undefined || owner === node || gossip === undefined) return undefined;
+  if (config?.pools.find(address)?.selfTestMs === undefined) return undefined;
+  const testers = members.active.filter((one) => {
+    if (one === owner) return false;
+    const { interfaces } = gossip.reachability(one) ?? {};
+    return interfaces?.values().some((subnets) => subnets.some((subnet) => subnet.contains(address)));
+  });
+  if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;
+  const announced = [...verdicts].filter(([, found]) => found.announced).map(([service]) => service);
+  const ports = announced.flatMap((service) => state.services.rows.get(service)?.service.ports ?? []);
+  return { address, owner, port: ports.find(({ protocol }) => protocol === "TCP")?.port };
+}
+
+/** A test came to an end. Its result for an address that has moved meanwhile is worth nothing. */
+export function wireTested(state: SpeakerState, tested: TestedAddress, now: Millis, effects: SpeakerEffect[]): void {
+  const { address, owner } = tested;
+  const key = address.toString();
+  // Faults of addresses that have moved since do not count.
+  for (const [other, fault] of state.wireFaults)
+    if (ownedPlacement(state, other)?.owner !== fault.owner) state.wireFaults.delete(other);
+  const before = state.wireFaults.get(key);
+  const [service] = holderKeys(state.services, key);
+  const found = ownedPlacement(state, key)?.owner === owner ? faultOf(state, tested) : undefined;
+  if (found === undefined) {
+    state.wireFaults.delete(key);
+    if (before?.isConfirmed === true) {
+      const fields = { event: "selfTestPassed", service, ip: address, owner };
+      effects.push({
+        type: "log",
+        level: "info",
+        message: "an address that another node announces is answered for again",
+        fields,
+      });
+    }
+    return;
+  }
+  const again = before?.owner === owner && before.verdict.cause === found.cause ? before : undefined;
+  state.wireFaults.set(key, { address, owner, verdict: found, since: again?.since ?? now, isConfirmed: again !== undefined });
+  if (again === undefined || again.isConfirmed) return;
+  const { cause, message } = found;
+  const fields = { event: "selfTestFailed", service, ip: address, owner, cause, macs: tested.answer.macs };
+  effects.push({ type: "log", level: "warn", message, fields });
+  for (const holder of holderKeys(state.services, address.toString())) {
+    const service = state.services.rows.get(holder)?.service;
+    if (service !== undefined) effects.push({ type: "recordEvent", service, kind: "Warning", reason: "selfTestFailed", message });
+  }
+}
+
+/** The fault of an address as it is announced now; confirmed, and only while this node is the one that tries it. */
+export function wireFault(state: SpeakerState, placement: AddressPlacement): WireFault | undefined {
+  const fault = state.wireFaults.get(placement.address.toString());
+  return fault?.isConfirmed === true && wireTest(state, placement)?.owner === fault.owner ? fault : undefined;
+}
+
+/** Failed tests that are to be repeated soon. */
+export function openFaults(state: SpeakerState): readonly WireTest[] {
+  return [...state.wireFaults].flatMap(([key, { owner }]) => {
+    const placement = ownedPlacement(state, key);
+    const test = placement && wireTest(state, placement);
+    return test?.owner === owner ? [test] : [];
+  });
+}
+
+/** How many addresses other nodes announce in vain. */
+export function countWireFaults(state: SpeakerState): number {
+  return state.wireFaults.keys().reduce((count, key) => {
+    const placement = ownedPlacement(state, key);
+    return count + (placement !== undefined && wireFault(state, placement) !== undefined ? 1 : 0);
+  }, 0);
+}
+
+function faultOf(state: SpeakerState, { address, owner, port, interface: name, answer }: TestedAddress): Verdict | undefined {
+  const { macs, connection } = answer;
+  const own = state.members.macs.macs.get(owner) ?? [];
+  const others = own.length === 0 ? [] : macs.filter((mac) => !own.includes(mac)); // Nobody knows whose they are.
+  const evidence: Fact[] = [
+    { name: "tested by", value: `${state.node} on ${name}`, source: "self-test" },
+    { name: "answered by", value: macs.length === 0 ? "nobody" : list(macs), source: "self-test" },
+    { name: `MAC addresses of ${owner}`, value: own.length === 0 ? "not known" : list(own), source: "gossip" },
+  ];
+  if (port !== undefined && connection !== undefined)
+    evidence.push({ name: `TCP port ${port}`, value: connectionTexts[connection], source: "self-test" });
+  const fault = (cause: CauseOf<"service">, message: string) => verdict("service", cause, { message, evidence });
+  const where = `as ${state.node} finds on ${name}`;
+  if (macs.length === 0) return fault("notAnswered", `${owner} announces ${address}, and nobody answers for it, ${where}`);
+  if (macs.length > 1 && (own.length === 0 || others.length > 0))
+    return fault(
+      "answeredByTwo",
+      `${owner} announces ${address}, and ${macs.length} hosts answer for it, ${where}: ${list(macs)}`,
+    );
+  if (others.length > 0)
+    return fault("answeredByAnother", `${owner} announces ${address}, and ${list(others)} answers for it, ${where}`);
+  if (connection === "silent")
+    return fault(
+      "notConnected",
+      `${owner} answers for ${address}, and TCP port ${port} neither accepts nor refuses a connection, ${where}`,
+    );
+  return undefined;
+}
+
+const connectionTexts = { accepts: "accepts connections", refuses: "refuses connections", silent: "does not answer" } as const;
