@@ -17,12 +17,14 @@ import { step } from "../../speaker/core/step.ts";
 
 const serviceCount = 10_000;
 const sharing = 1_000;
+const manyNodes = 100;
 const rounds = 5;
-const nodes = Array.from({ length: 50 }, (_, i) => `node-${String(i + 1).padStart(2, "0")}`);
+const named = (count: number) => Array.from({ length: count }, (_, i) => `node-${String(i + 1).padStart(2, "0")}`);
+const nodes = named(50);
 const self = "node-25";
 
-function slice(i: number, ready: boolean): EndpointSlice {
-  return endpointSlice(`service-${i}`, Object.fromEntries(nodes.slice(0, 3).map((name) => [name, ready])));
+function slice(i: number, ready: boolean, on = nodes.slice(0, 3)): EndpointSlice {
+  return endpointSlice(`service-${i}`, Object.fromEntries(on.map((name) => [name, ready])));
 }
 
 function ownAddress(i: number): string {
@@ -31,24 +33,34 @@ function ownAddress(i: number): string {
 
 const hide = hideByKey(new Uint8Array(32));
 
+interface BenchOptions {
+  readonly recorder?: Recorder | undefined;
+  readonly active?: readonly string[];
+  /** The nodes with endpoints of each Service. */
+  readonly on?: string[];
+  readonly fields?: Parameters<typeof service>[1];
+}
+
 /** A speaker that has seen everything and has nothing to do. */
 class Bench {
   /** The longest that the process was kept from anything else, in milliseconds. */
   longestTurn = 0;
+  /** The same of all turns, those in which it sees something too, in milliseconds of the processor. */
+  longestCpu = 0;
   #isAwake = false;
   readonly #state = createState({ node: self, ignoreExcludeLabel: false, hasRing: false });
   readonly #log = createLog("error");
   readonly #recorder: Recorder | undefined;
   readonly wire = new Set<string>();
 
-  constructor(addressOf: (i: number) => string, count: number, recorder?: Recorder) {
+  constructor(addressOf: (i: number) => string, count: number, { recorder, active = nodes, on, fields }: BenchOptions = {}) {
     this.#recorder = recorder;
     this.#dispatch({ type: "config", ...inForce });
-    this.#dispatch({ type: "members", active: nodes, withoutGossip: [], isSynced: true });
+    this.#dispatch({ type: "members", active, withoutGossip: [], isSynced: true });
     for (let i = 0; i < count; i++) {
       const key = `default/service-${i}`;
-      this.#dispatch({ type: "service", key, service: service(`service-${i}`, { ingress: [addressOf(i)] }) });
-      this.#dispatch({ type: "slice", key: `${key}-slice`, now: slice(i, true), before: undefined });
+      this.#dispatch({ type: "service", key, service: service(`service-${i}`, { ...fields, ingress: [addressOf(i)] }) });
+      this.#dispatch({ type: "slice", key: `${key}-slice`, now: slice(i, true, on), before: undefined });
     }
   }
 
@@ -62,8 +74,9 @@ class Bench {
     this.settle();
   }
 
-  endpoints(i: number, ready: boolean): void {
-    this.#dispatch({ type: "slice", key: `default/service-${i}-slice`, now: slice(i, ready), before: slice(i, !ready) });
+  endpoints(i: number, ready: boolean, on?: string[]): void {
+    const [now, before] = [ready, !ready].map((each) => slice(i, each, on));
+    this.#dispatch({ type: "slice", key: `default/service-${i}-slice`, now, before });
     this.settle();
   }
 
@@ -78,7 +91,10 @@ class Bench {
 
   #dispatch(event: SpeakerEvent): void {
     const now = performance.now();
+    const before = process.threadCpuUsage();
     const effects = step(this.#state, event, now);
+    const { user, system } = process.threadCpuUsage(before);
+    this.longestCpu = Math.max(this.longestCpu, (user + system) / 1000);
     this.#recorder?.add(recordLine(speakerCore, { event, now }, effects, hide));
     for (const effect of effects) {
       if (effect.type === "announce") this.wire.add(effect.address.toString());
@@ -164,8 +180,33 @@ report(
   ),
 );
 
+// More than may share an address: others put them there.
+for (const policy of ["Cluster", "Local"] as const) {
+  const active = named(manyNodes);
+  const on = active.slice(0, 3);
+  const crowd = new Bench(() => "10.0.0.1", serviceCount, { active, on, fields: { externalTrafficPolicy: policy } });
+  const longest = (act: () => void): string => {
+    crowd.longestCpu = 0;
+    act();
+    return `${crowd.longestCpu.toFixed(1)} ms`;
+  };
+  console.log(
+    `the longest turn with ${serviceCount} Services on one address and ${manyNodes} nodes, ${policy}, of the processor:`,
+  );
+  console.log(`  as they are seen ${crowd.longestCpu.toFixed(1)} ms, first placement ${longest(() => crowd.start())}`);
+  const change = longest(() => {
+    for (let i = 0; i < 20; i++) crowd.endpoints(7, i % 2 === 1, on);
+  });
+  const fewer = active.filter((node) => node !== "node-07");
+  const leave = longest(() => {
+    crowd.members(fewer);
+    crowd.members(active);
+  });
+  console.log(`  the endpoints of one change ${change}, a member leaves and joins ${leave}`);
+}
+
 // The extra time of the flight recorder, which every speaker has: the same inputs without it and with it, in turn.
-const seen = (recorder?: Recorder) => new Bench(ownAddress, serviceCount, recorder);
+const seen = (recorder?: Recorder) => new Bench(ownAddress, serviceCount, { recorder });
 report(
   "see everything",
   median(
