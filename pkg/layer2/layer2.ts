@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { type Clock, type Millis, SystemClock } from "#pkg/clock";
 import { PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
@@ -28,7 +27,7 @@ export interface Layer2Options {
   readonly log: Log;
   /** Each address is announced again about this often, after its first announcements; 60 s when unset, never when 0. */
   readonly refreshMs?: Millis;
-  /** Called with all interfaces whenever something about one of them changed. */
+  /** Called with all interfaces whenever something about one of them changed, and at times where nothing did. */
   readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
   /** Called for frames of other hosts about an address that is announced or watched: a few per second at most for each. */
   readonly onSighting?: (sighting: AddressSighting) => void;
@@ -311,8 +310,8 @@ export class Layer2 implements AsyncDisposable {
     this.#setInterfaces(this.#interfaces.map((one) => (one.status === "answering" ? { ...one, status: "failing", error } : one)));
   }
 
+  /** Also where they are as before: a change may have been taken back, and who asked the kernel itself may have seen it. */
   #setInterfaces(interfaces: readonly InterfaceState[]): void {
-    if (isDeepStrictEqual(interfaces, this.#interfaces)) return;
     this.#interfaces = interfaces;
     this.#onInterfaces(interfaces);
   }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import type { Bfd } from "#pkg/bfd";
-import type { PeerView, RoutesOut } from "#pkg/bgp";
+import { type PeerView, type RoutesOut, tcpTransport } from "#pkg/bgp";
 import { Listener, localEnd, negotiated } from "#pkg/bgp/testing";
 import { Portions, SimulatedClock } from "#pkg/clock";
 import { type Config, parseConfig, type SecretKey, type SessionSettings } from "#pkg/config";
@@ -17,6 +17,8 @@ import { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
+type SocketEnd = Parameters<typeof tcpTransport.endNow>[0];
+
 /** A session whose state is set by the test; what is to be sent stays with the routes. */
 class FakeSession implements BgpSession {
   readonly settings: SessionSettings[];
@@ -26,6 +28,8 @@ class FakeSession implements BgpSession {
   readonly closes: string[] = [];
   started = false;
   established = false;
+  /** This side's end of its connection, where it has one. */
+  end: SocketEnd | undefined;
   isGone = false;
   /** Until the router has closed its side too. */
   readonly #gone: () => Promise<void>;
@@ -54,7 +58,10 @@ class FakeSession implements BgpSession {
     if (this.established) this.take();
   }
 
-  addressesChanged(): void {}
+  addressesChanged(): void {
+    const [settings] = this.settings;
+    if (settings !== undefined && this.end !== undefined) this.end = tcpTransport.endNow(this.end, settings);
+  }
 
   describe(): PeerView {
     throw new Error("nobody asks for it here");
@@ -238,6 +245,39 @@ test("the node's interfaces are asked for once for all peers that wait for BFD, 
     bench.bgp.addressesChanged();
   };
   assert.equal(await asked(twice), 2, "the second change may have come after the first answer, in one turn of the loop");
+});
+
+test("property: however changes of the node's addresses and news of them come, in the end next hops are of those that the node has", async (t) => {
+  const interfaces = new NodeInterfaces(t);
+  const own = "192.0.2.9";
+  const step = fc.oneof(
+    fc.record({
+      type: fc.constant("change" as const),
+      others: fc.subarray(["2001:db8::1/64", "2001:db8::2/64", "2001:db8::3/64"]),
+    }),
+    fc.record({ type: fc.constant("news" as const) }),
+    fc.record({ type: fc.constant("turn" as const) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+      const bench = Bench.started([router(1)]);
+      const session = bench.session(1);
+      session.end = { address: ip(own), interface: "eth0", addresses: new Map(), linkLocal: undefined };
+      let others: readonly string[] = [];
+      const set = () => interfaces.set([`${own}/24`, ...others]);
+      await set();
+      for (const each of steps) {
+        if (each.type === "change") others = each.others;
+        const turn = set();
+        if (each.type === "turn") await turn;
+        if (each.type === "news") bench.bgp.addressesChanged();
+      }
+      bench.bgp.addressesChanged();
+      const hop = session.end.addresses.get("IPv6");
+      assert.ok(hop === undefined ? others.length === 0 : others.includes(`${hop}/64`), `${hop} of ${others}`);
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test("a session is notified once of all that changed in a round, and only if something did", () => {
