@@ -18,11 +18,6 @@ export const standby: readonly Break[] = [
   { before: 'isFirst ? "synced" : "relisted"', after: '"synced"', tests: ["pkg/k8s/informer.test.ts"] },
   { before: "if (!controller().isWorking) return;", after: "", tests: tools },
   {
-    before: "const deciding = configurations.filter(({ body }) => body.leader !== false);",
-    after: "const deciding = configurations;",
-    tests: tools,
-  },
-  {
     before: "const working = answers.filter(({ body }) => body.leader !== false);",
     after: "const working = answers;",
     tests: tools,
