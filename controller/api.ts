@@ -10,7 +10,7 @@ import { commonInputs } from "./core/index.ts";
 
 export interface ApiOptions {
   /** The one at work, or the next one. */
-  readonly controller: () => Pick<Controller, "coreOptions" | "isWorking" | "missing" | "services" | "pools" | "configuration">;
+  readonly controller: () => Pick<Controller, "coreOptions" | "view" | "missing" | "services" | "pools" | "configuration">;
   readonly recorder: Recorder;
   readonly clock: Clock;
 }
@@ -21,7 +21,7 @@ export interface ApiOptions {
  */
 export function controllerApi({ controller, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);
-  const self = () => ({ program: "controller", version: packageJson.version, leader: controller().isWorking });
+  const self = () => ({ program: "controller", version: packageJson.version, leader: controller().view.isWorking });
 
   function* services({ query }: RouteRequest) {
     for (const { service, allocation, verdict, since } of controller().services(query.get("service") ?? undefined)) {
@@ -55,7 +55,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   };
 
   function* verdicts(asked: RouteRequest): Iterable<VerdictEntry | undefined> {
-    if (!controller().isWorking) return;
+    if (!controller().view.isWorking) return;
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
     for (const { pool: name, verdict } of pools())
       if (!asked.query.has("problems") || isProblem(verdict)) yield { kind: "pool", name, ...verdict };

@@ -104,8 +104,7 @@ export class Carrier {
   }
 
   #awaitTurn(): void {
-    const { clock } = this.#drivers;
-    clock.schedule("work queue", clock.now(), () => this.#turn());
+    this.#drivers.clock.schedule("work queue", this.#drivers.clock.now(), () => this.#turn());
   }
 
   #turn(): void {

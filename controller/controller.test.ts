@@ -324,12 +324,12 @@ test("one that leads while it has lost sight of something begins when it sees it
   world.service("a", { ingress: ["10.0.1.0"] });
   world.controller.start();
   assert.deepEqual(await world.settle(), []);
-  assert.equal(world.controller.isWorking, false);
+  assert.equal(world.controller.view.isWorking, false);
   world.config(configText("new 10.0.1.0-10.0.1.1"));
   world.cluster.deliver();
   informer.lose(undefined);
   await world.settle();
-  assert.deepEqual([world.controller.isWorking, world.addresses("a")], [true, ["a=10.0.1.0"]]);
+  assert.deepEqual([world.controller.view.isWorking, world.addresses("a")], [true, ["a=10.0.1.0"]]);
 });
 
 test("Services that appear at once after a gap keep the addresses on record, whichever of them is decided on first", async () => {

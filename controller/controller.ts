@@ -92,11 +92,6 @@ export class Controller implements AsyncDisposable {
     return this.#config.refused;
   }
 
-  /** Whether it decides: it leads, and has seen all. */
-  get isWorking(): boolean {
-    return this.view.isWorking;
-  }
-
   get configuration(): ConfigStatus {
     return this.#config.status;
   }

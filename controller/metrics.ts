@@ -4,7 +4,7 @@ import type { ControllerView } from "./core/index.ts";
 /** Metrics that are asked for when they are read. */
 export function registerUsage(
   registry: Registry,
-  terms: { readonly controller: { readonly view: Pick<ControllerView, "usage" | "quotaUsage"> } },
+  terms: { readonly controller: { readonly view: Pick<ControllerView, "usage"> } },
   elector: { readonly isLeader: boolean },
 ): void {
   pullGauge(registry, {
@@ -17,7 +17,7 @@ export function registerUsage(
     help: "Addresses that can be assigned, by pool.",
     labelNames: ["pool"],
     *series() {
-      for (const { pool, total } of terms.controller.view.usage()) yield [{ pool }, total];
+      for (const { pool, total } of terms.controller.view.usage.usage()) yield [{ pool }, total];
     },
   });
   pullSeries(registry, "gauge", {
@@ -25,7 +25,7 @@ export function registerUsage(
     help: "Addresses that are assigned, by pool.",
     labelNames: ["pool"],
     *series() {
-      for (const { pool, inUse } of terms.controller.view.usage()) yield [{ pool }, inUse];
+      for (const { pool, inUse } of terms.controller.view.usage.usage()) yield [{ pool }, inUse];
     },
   });
   pullSeries(registry, "gauge", {
@@ -33,7 +33,7 @@ export function registerUsage(
     help: "Addresses that are reserved for Services or namespaces, by pool. They are among those that can be assigned.",
     labelNames: ["pool"],
     *series() {
-      for (const { pool, reserved } of terms.controller.view.usage()) if (reserved > 0) yield [{ pool }, reserved];
+      for (const { pool, reserved } of terms.controller.view.usage.usage()) if (reserved > 0) yield [{ pool }, reserved];
     },
   });
   pullSeries(registry, "gauge", {
@@ -41,7 +41,7 @@ export function registerUsage(
     help: "Addresses that Services keep although the configuration would not give them now, by pool.",
     labelNames: ["pool"],
     *series() {
-      for (const { pool, notAllowed } of terms.controller.view.usage()) yield [{ pool }, notAllowed];
+      for (const { pool, notAllowed } of terms.controller.view.usage.usage()) yield [{ pool }, notAllowed];
     },
   });
   pullSeries(registry, "gauge", {
@@ -49,7 +49,7 @@ export function registerUsage(
     help: "Usage that counts towards a quota: ipv4 and ipv6 are addresses, services are Services. One series for each namespace that holds something; the namespace is empty where namespaces are counted together.",
     labelNames: ["quota", "namespace", "resource"],
     *series() {
-      for (const { quota, namespace = "", resource, used } of terms.controller.view.quotaUsage())
+      for (const { quota, namespace = "", resource, used } of terms.controller.view.usage.quotaUsage())
         yield [{ quota, namespace, resource }, used];
     },
   });
@@ -58,7 +58,7 @@ export function registerUsage(
     help: "Limit of a quota, for each namespace that holds something.",
     labelNames: ["quota", "namespace", "resource"],
     *series() {
-      for (const { quota, namespace = "", resource, limit } of terms.controller.view.quotaUsage())
+      for (const { quota, namespace = "", resource, limit } of terms.controller.view.usage.quotaUsage())
         yield [{ quota, namespace, resource }, limit];
     },
   });
@@ -67,7 +67,7 @@ export function registerUsage(
     help: "1 where Services hold more than a quota allows, because they held it before. Nothing is taken away.",
     labelNames: ["quota", "namespace", "resource"],
     *series() {
-      for (const { quota, namespace = "", resource, used, limit } of terms.controller.view.quotaUsage())
+      for (const { quota, namespace = "", resource, used, limit } of terms.controller.view.usage.quotaUsage())
         yield [{ quota, namespace, resource }, used > limit ? 1 : 0];
     },
   });

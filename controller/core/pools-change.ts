@@ -18,15 +18,12 @@ export class PoolsChange extends Part {
 
   /** @returns addresses that would be in no pool, after the last step; undefined before */
   step(allocator: Allocator): readonly Stranded[] | undefined {
-    this.#work ??= this.#begin(allocator);
+    if (this.#work === undefined) {
+      this.#work = allocator.replacePools(this.config.pools, this.config.quotas);
+      for (let step = 0; step < this.steps; step++) this.#work.next();
+    }
     this.steps++;
     const { done, value } = this.#work.next();
     return done ? value : undefined;
-  }
-
-  #begin(allocator: Allocator): Iterator<undefined, readonly Stranded[]> {
-    const work = allocator.replacePools(this.config.pools, this.config.quotas);
-    for (let step = 0; step < this.steps; step++) work.next();
-    return work;
   }
 }

@@ -1,7 +1,6 @@
 import { Allocator } from "#pkg/allocator";
 import { Settling } from "#pkg/assignment";
 import { DistinctQueue } from "#pkg/collections";
-import type { Config } from "#pkg/config";
 import { type CoreRunner, Deadlines, defineCore, encode, type Hide, type Plain, type TimerEvent } from "#pkg/core";
 import { Agenda } from "./agenda.ts";
 import { Context } from "./context.ts";
@@ -35,9 +34,7 @@ function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
 /** The texts of ConfigMaps have secrets, and do nothing here; of a configuration only pools and quotas count. */
 function toRecord(event: ControllerEvent): unknown {
   if (event.type === "configMap" || event.type === "statusMap") return { type: event.type };
-  if (event.type !== "config") return event;
-  const { pools, quotas } = event.config;
-  return { ...event, config: { pools, quotas } satisfies Pick<Config, "pools" | "quotas"> };
+  return event.type === "config" ? { ...event, config: { pools: event.config.pools, quotas: event.config.quotas } } : event;
 }
 
 /** The controller's core, as it is run, recorded and run again. */

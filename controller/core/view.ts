@@ -1,4 +1,4 @@
-import { type Allocation, type PoolFacts, type PoolUsage, poolFacts, type QuotaUsage } from "#pkg/allocator";
+import { type Allocation, type Allocator, type PoolFacts, poolFacts } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import { isStrict, type Pool } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
@@ -46,12 +46,8 @@ export class ControllerView implements Holdings {
   }
 
   /** How full pools are, and quotas. */
-  usage(): Iterable<PoolUsage> {
-    return this.#state.allocator.usage();
-  }
-
-  quotaUsage(): Iterable<QuotaUsage> {
-    return this.#state.allocator.quotaUsage();
+  get usage(): Pick<Allocator, "usage" | "quotaUsage"> {
+    return this.#state.allocator;
   }
 
   /** By its status and by what it was given since; both count, because the second will be the first in a moment. */

@@ -44,11 +44,8 @@ export class DistinctQueue<Item extends NonNullable<unknown>> {
     return { items: this.#items, stack: this.#stack };
   }
 
-  static restore<Item extends NonNullable<unknown>>({
-    items,
-    stack,
-  }: ReturnType<DistinctQueue<Item>["save"]>): DistinctQueue<Item> {
-    return new DistinctQueue(items, stack);
+  static restore<Item extends NonNullable<unknown>>(saved: { items: Set<Item>; stack: Item[] }): DistinctQueue<Item> {
+    return new DistinctQueue(saved.items, saved.stack);
   }
 
   get size(): number {

@@ -69,7 +69,7 @@ class Pair {
   /** Some of the pending work happens: a controller sees changes, or time passes. */
   async pass(): Promise<void> {
     const { controller, informers } = this.#pick(this.#processes);
-    assert.ok(controller.isWorking || controller.missing.length > 0);
+    assert.ok(controller.view.isWorking || controller.missing.length > 0);
     if (this.#random() < 0.6) this.cluster.deliver(informers);
     this.clock.advanceBy(this.#random() < 0.5 ? 0 : this.#random() * 500);
     await setImmediate();
