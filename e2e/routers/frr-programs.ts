@@ -3,7 +3,7 @@ import { type LabProcess, waitFor } from "#e2e/lab";
 import { type DaemonHost, exchange } from "./daemon.ts";
 
 // Keeps the daemons' files in /var/tmp to themselves.
-const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
+export const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
 
 export type FrrProgram = "zebra" | "bgpd" | "bfdd" | "ospfd" | "ospf6d" | "isisd" | "ripd" | "babeld";
 

@@ -9,6 +9,7 @@ export { Bird } from "./bird.ts";
 export { birdConfiguration, parseBirdRoutes } from "./bird-dialect.ts";
 export type { Neighbor, RouterConfiguration } from "./configuration.ts";
 export { frrConfiguration } from "./frr-dialect.ts";
+export { ownVarTmp } from "./frr-programs.ts";
 export type { KernelRoute } from "./kernel-routes.ts";
 export { kernelRoute, parseKernelRoutes } from "./kernel-routes.ts";
 export type { NeighborStatus, Route, Router, RouterKind, SessionState } from "./router.ts";

@@ -2,7 +2,15 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Daemon, patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { birdConfiguration, type Neighbor, parseBirdRoutes, parseKernelRoutes, type Route } from "#e2e/routers";
+import {
+  birdConfiguration,
+  frrConfiguration,
+  type Neighbor,
+  ownVarTmp,
+  parseBirdRoutes,
+  parseKernelRoutes,
+  type Route,
+} from "#e2e/routers";
 import type { InstalledCluster } from "./installed.ts";
 
 export const routerAsn = 64500;
@@ -58,11 +66,8 @@ export class BorderRouter {
   }
 
   /** Where its kernel sends packets to an address. */
-  async kernelHops(address: string): Promise<readonly string[]> {
-    const route = parseKernelRoutes(
-      await this.#on.cluster.router.run(["ip", "-json", "route", "show", "exact", `${address}/32`]),
-    );
-    return route?.nextHops.map((hop) => hop.address) ?? [];
+  kernelHops(address: string): Promise<readonly string[]> {
+    return kernelHops(this.#on.cluster.router, address);
   }
 
   /** Waits until the next hops for an address are these nodes. */
@@ -83,4 +88,65 @@ export class BorderRouter {
     };
     await waitFor(`routes to ${address} by way of ${wanted.join() || "none"}`, isLearned, patience);
   }
+}
+
+/** FRR on the client, which has one address from it and sends there by its own kernel's routes. */
+export class ClientRouter {
+  readonly #on: InstalledCluster;
+  readonly #address: string;
+  readonly #daemons: readonly Daemon[];
+
+  private constructor(on: InstalledCluster, address: string, daemons: readonly Daemon[]) {
+    this.#on = on;
+    this.#address = address;
+    this.#daemons = daemons;
+  }
+
+  /** @param address the only one that it takes routes to */
+  static async start(
+    on: InstalledCluster,
+    hosts: readonly number[],
+    address: string,
+    detection: Pick<Neighbor, "holdTimeSeconds" | "bfd">,
+  ): Promise<ClientRouter> {
+    const { client } = on.cluster;
+    const folder = "/run/frr-client";
+    const neighbors = hosts.map((number) => ({
+      address: `172.30.0.${number}`,
+      asn: nodeAsn,
+      passive: true,
+      ...detection,
+    }));
+    const only = [
+      `ip prefix-list only seq 5 permit ${address}/32`,
+      `router bgp ${routerAsn}`,
+      " address-family ipv4 unicast",
+      ...neighbors.map((neighbor) => `  neighbor ${neighbor.address} prefix-list only in`),
+    ];
+    const text = `${frrConfiguration({ asn: routerAsn, routerId: client.ipv4, neighbors, multipath: 16 })}${only.join("\n")}\n`;
+    await client.run(["sh", "-ec", `mkdir -p ${folder}; cat > ${folder}/bgpd.conf; chown -R frr:frr ${folder}`], { input: text });
+    const daemons: Daemon[] = [];
+    for (const program of ["zebra", "bfdd", "bgpd"]) {
+      const files = ["-f", program === "bgpd" ? `${folder}/bgpd.conf` : "/dev/null", "-i", `${folder}/${program}.pid`];
+      const sockets = ["-z", `${folder}/zserv.api`, "--vty_socket", folder, "-P", "0", "--log", "stdout"];
+      const own = program === "bfdd" ? ["--bfdctl", `${folder}/bfdd.sock`] : [];
+      daemons.push(client.daemon(program, [...ownVarTmp, `/usr/lib/frr/${program}`, ...files, ...sockets, ...own]));
+      const socket = `${folder}/${program === "zebra" ? "zserv.api" : `${program}.vty`}`;
+      await waitFor(`${program} on the client`, () => client.run(["test", "-S", socket]).then(() => true), patience);
+    }
+    return new ClientRouter(on, address, daemons);
+  }
+
+  kernelHops(): Promise<readonly string[]> {
+    return kernelHops(this.#on.cluster.client, this.#address);
+  }
+
+  async stop(): Promise<void> {
+    for (const daemon of this.#daemons.toReversed()) await daemon.stop();
+  }
+}
+
+async function kernelHops(host: Pick<InstalledCluster["cluster"]["router"], "run">, address: string): Promise<readonly string[]> {
+  const route = parseKernelRoutes(await host.run(["ip", "-json", "route", "show", "exact", `${address}/32`]));
+  return route?.nextHops.map((hop) => hop.address) ?? [];
 }
