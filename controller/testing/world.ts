@@ -111,6 +111,19 @@ export class World {
     this.controller.start();
   }
 
+  /** Another controller has the Lease, as when somebody deleted it: one that has seen all, and knows nothing of what this one decided. */
+  async handOver(): Promise<void> {
+    const before = this.controller;
+    this.registry = new Registry();
+    this.recorder = new Recorder();
+    this.allocator = this.#createAllocator();
+    this.controller = this.#create(this.allocator, this.registry);
+    this.controller.start();
+    this.cluster.deliver();
+    await before[Symbol.asyncDispose]();
+    this.controller.lead();
+  }
+
   /** Another controller in the cluster, which stands by, and sees what is there now. */
   startStandby(): Controller {
     const standby = this.#create(new Recorder(), new Registry());

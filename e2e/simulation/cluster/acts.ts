@@ -188,7 +188,7 @@ export class Acts {
         if (backup === undefined) break;
         // A process that is cut off meanwhile, and finds as many versions as were lost, cannot know: see docs/operations.md.
         for (const { connection } of [...cluster.speakers.values(), ...cluster.controllers.values()]) connection.isCut = false;
-        const lost = cluster.api.version - backup.backup.version;
+        const lost = cluster.api.writes - backup.backup.writes;
         cluster.restore(backup.backup, backup.services, lost < fewWrites);
         break;
       }

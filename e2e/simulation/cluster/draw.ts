@@ -2,7 +2,7 @@ import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 import { drawTroubles } from "./draw-controllers.ts";
-import { type Act, bfdConfig, firstConfig, type History, movedConfig } from "./history.ts";
+import { type Act, bfdConfig, fairWeather, firstConfig, type History, movedConfig } from "./history.ts";
 
 /** Where each pool's addresses begin. */
 const bases = {
@@ -27,6 +27,8 @@ const refusedConfigs = [
 const removalSeeds = 2 ** 31;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
+// Both have led alone for some seconds by then.
+const aloneMs: Millis = 35_000;
 
 /** A history drawn by its seed. */
 export function drawHistory(seed: number): History {
@@ -56,6 +58,18 @@ function drawRemovals(draw: Draw, until: Millis): { at: Millis; act: Act }[] {
     at: draw.pick(until + 1),
     act: { type: "removePeers", length: draw.pick(draw.pick(2) === 0 ? 10 : 4_000) },
   }));
+}
+
+/** A history of two controllers that the API refuses the right to the Lease, so that each works as if it were the only one. */
+export function drawWithoutLease(seed: number): History {
+  const draw = new Draw(seededRandom(seed));
+  const nodes = 2 + draw.pick(2);
+  const services = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`s${i}`, draw.service(nodes)]));
+  const troubles = { pick: (limit: number) => draw.pick(limit), service: () => draw.service(nodes) };
+  const acts = Array.from({ length: 1 + draw.pick(3) }, () => drawTroubles(troubles, aloneMs + draw.pick(10_000))).flat();
+  acts.sort((a, b) => a.at - b.at);
+  const weather: ApiWeather = { ...fairWeather, watchLagMs: [20, 1_000, 3_000][draw.pick(3)] ?? 20, forbidden: "leases" };
+  return { seed, nodes, loss: 0, weather, config: firstConfig, services, acts };
 }
 
 class Draw {

@@ -16,7 +16,7 @@ export interface Outcome {
 }
 
 // A cluster has started by then.
-const startMs: Millis = 8_000;
+export const startMs: Millis = 8_000;
 // Longer than any wait before another attempt: of watches, members, and BGP sessions that never were established.
 const restMs: Millis = 125_000;
 const checkMs: Millis = 100;

@@ -35,6 +35,8 @@ export interface Change {
 /** The API's contents at one time, as in a backup. */
 export interface Backup {
   readonly version: number;
+  /** How many writes there had been. */
+  readonly writes: number;
   readonly objects: ReadonlyMap<string, ReadonlyMap<string, RawObject>>;
 }
 
@@ -54,6 +56,8 @@ export class KubernetesApi {
   #objects = new Map<string, Map<string, RawObject>>(); // plural -> key -> object
   #history: Change[] = [];
   #version = 1;
+  #highest = 1; // That the API had before it was restored.
+  #writes = 0; // Restores take none back.
   #floor = 1; // Watches from before have missed changes.
   #uids = 0;
   readonly #watchers = new Set<Watcher>();
@@ -62,6 +66,10 @@ export class KubernetesApi {
   /** @param onChange called with each change, before anybody else sees it */
   constructor(onChange: (change: Change) => void) {
     this.#onChange = onChange;
+  }
+
+  get writes(): number {
+    return this.#writes;
   }
 
   get version(): number {
@@ -134,7 +142,8 @@ export class KubernetesApi {
   }
 
   backup(): Backup {
-    return { version: this.#version, objects: new Map([...this.#objects].map(([plural, all]) => [plural, new Map(all)])) };
+    const objects = new Map([...this.#objects].map(([plural, all]) => [plural, new Map(all)]));
+    return { version: this.#version, writes: this.#writes, objects };
   }
 
   /**
@@ -143,7 +152,8 @@ export class KubernetesApi {
    */
   restore({ version: restored, objects }: Backup, bump: boolean): void {
     const before = this.#objects;
-    const version = bump ? this.#version + 1_000 : restored;
+    this.#highest = Math.max(this.#highest, this.#version);
+    const version = bump ? this.#highest + 1_000 : restored;
     this.#objects = new Map([...objects].map(([plural, all]) => [plural, new Map(all)]));
     this.#version = version;
     this.#floor = version;
@@ -179,6 +189,7 @@ export class KubernetesApi {
 
   #write(type: Change["type"], plural: string, key: string, given: Given): RawObject {
     const version = ++this.#version;
+    this.#writes++;
     const object = { ...given, metadata: { ...fields(given.metadata), resourceVersion: `${version}` } } as unknown as RawObject;
     const all = this.#objects.get(plural) ?? new Map<string, RawObject>();
     this.#objects.set(plural, all);

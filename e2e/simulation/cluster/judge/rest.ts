@@ -29,7 +29,9 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
     if (!expected.has(prefix.slice(0, prefix.indexOf("/")))) return `the router has ${prefix} of no Service`;
   const [occupied] = entries(cluster).filter((address) => !cluster.lan.foreign.has(address));
   if (occupied !== undefined) return `ingot-conflicts has ${occupied}, which no host uses`;
-  if ([...cluster.controllers.values()].filter(({ isLeader }) => isLeader).length !== 1) return "not one controller leads";
+  const leaders = cluster.weather.forbidden === "leases" ? cluster.controllers.size : 1;
+  if ([...cluster.controllers.values()].filter(({ isLeader }) => isLeader).length !== leaders)
+    return `not ${leaders === 1 ? "one controller leads" : "each controller leads alone"}`;
   return undefined;
 }
 
