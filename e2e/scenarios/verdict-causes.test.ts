@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoCluster } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
+import { limits } from "#pkg/config";
 import { applyService, assigned, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
@@ -15,7 +16,7 @@ const configuration = `address-pools:
 - {name: shut, protocol: layer2, closed: true, addresses: [172.30.0.216/32]}
 - {name: kept, protocol: layer2, auto-assign: false, reserved: [172.30.0.217], addresses: [172.30.0.217-172.30.0.218]}
 - {name: buggy, protocol: layer2, auto-assign: false, avoid-buggy-ips: true, addresses: [198.51.100.0/24]}
-- {name: six, protocol: layer2, auto-assign: false, addresses: ["2001:db8::/120"]}
+- {name: six, protocol: layer2, auto-assign: false, reserved: [{addresses: ["2001:db8::1"], namespace: default}], addresses: ["2001:db8::/120"]}
 - {name: elsewhere, protocol: none, auto-assign: false, addresses: [203.0.113.0/28]}
 - {name: routed, protocol: bgp, auto-assign: false, addresses: [203.0.113.16/28]}
 quotas:
@@ -104,6 +105,30 @@ suite("each cause of a verdict that a person can bring about is what ingotctl sa
     await tool.explains("svc/routed", /^Service default\/routed: Pending \(noPeer\)/);
     await tool.explains("pool/routed", /Pending \(noPeer\)/);
     await tool.explains("pool/elsewhere", /Ready \(available\)/);
+  });
+
+  test("of a Service that may have reserved addresses alone, which are in use (reservedInUse)", async () => {
+    const spec = { ipFamilies: ["IPv6"], ipFamilyPolicy: "SingleStack" };
+    await applyService(cluster, "has-reserved", { spec });
+    assert.deepEqual(await assigned(cluster, "has-reserved"), ["2001:db8::1"]);
+    await applyService(cluster, "wants-reserved", { spec });
+    const text = await tool.explains("svc/wants-reserved", /^Service default\/wants-reserved: Pending \(noPoolFits\)/);
+    assert.match(text, /no IPv6 address of pool "six" that is reserved for this Service is free/);
+  });
+
+  test("of one Service more than may share an address", async () => {
+    const shares = { ...ip("172.30.0.203"), ...key("crowd") };
+    const names = Array.from({ length: limits.holdersOfAddress }, (_, i) => `crowd-${i}`);
+    for (let from = 0; from < names.length; from += 50)
+      await Promise.all(
+        names
+          .slice(from, from + 50)
+          .map((name, i) => applyService(cluster, name, { annotations: shares, spec: port(1 + from + i) })),
+      );
+    for (const name of names) await assigned(cluster, name);
+    await applyService(cluster, "one-more", { annotations: shares, spec: port(1_000) });
+    const text = await tool.explains("svc/one-more", /^Service default\/one-more: Pending \(sharedByTooMany\)/);
+    assert.match(text, /To do: request another address, or give it another sharing key/);
   });
 
   test("of nodes that are to take nothing, or are shut down", async () => {

@@ -17,10 +17,8 @@ const fleeting: Readonly<Record<string, string>> = {
   notPlaced: "milliseconds after something changed",
   probing: "less than a second",
   realTimeRefused: "takes root, and a kernel that gives real time by cgroups: pkg/linux/thread.test.ts has one",
-  reservedInUse: "said of one pool among those that noPoolFits names",
   undecided: "milliseconds after the controller started",
   severalPools: "why the event ClearAssignment says that a Service loses an address; its verdict is what it lacks then",
-  sharedByTooMany: "it takes 500 Services: see pkg/allocator/sharing-limit.test.ts and speaker/core/placement/placements.test.ts",
   unsettled: "seconds, while speakers hear of one another",
 };
 
