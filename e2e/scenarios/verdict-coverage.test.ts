@@ -10,8 +10,6 @@ const fleeting: Readonly<Record<string, string>> = {
   autoAssignOff: "said of one pool among those that noPoolFits names",
   awaited: "until the controller has decided, which takes it milliseconds",
   invalidIP: "the API refuses such a status",
-  noCarrier:
-    "a speaker is asked by another NIC then, and the lab's nodes have one: speaker/core/verdicts/verdicts.test.ts has it",
   noClusterIPs: "the API refuses a Service of type LoadBalancer without",
   notLoadBalancer: "while a Service changes its type; of others nothing is said at all",
   notPlaced: "milliseconds after something changed",

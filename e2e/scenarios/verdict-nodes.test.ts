@@ -11,6 +11,7 @@ import { Tool } from "./tool.ts";
 
 const configuration = `address-pools:
 - {name: lan, protocol: layer2, l2-placement: sticky, addresses: [172.30.0.200-172.30.0.209]}
+- {name: second, protocol: layer2, auto-assign: false, addresses: [172.30.1.200-172.30.1.209]}
 - {name: nics, protocol: interface, placement: lan, auto-assign: false, addresses: [172.30.0.150-172.30.0.159]}
 - {name: routed, protocol: interface, auto-assign: false, aggregation-length: 24, addresses: [198.51.100.0/24]}
 `;
@@ -54,6 +55,18 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     ]);
     await first.host.sysctl({ "net.ipv4.conf.kube-lb0.promote_secondaries": 1 });
     await look();
+    await isWell();
+  });
+
+  test("an interface without a carrier, in the subnet of a pool", async () => {
+    const lan = await cluster.lab.switch("second");
+    await first.host.attach(lan, { addresses: ["172.30.1.1/24"] });
+    await isWell();
+    await lan.unplug(first.host);
+    const text = await tool.explains("node/node1", /^Node node1: Pending \(noCarrier\)/);
+    assert.match(text, /interface eth1 of node1 is down or has no carrier/);
+    assert.match(text, /To do: check its cable and its switch port/);
+    await first.host.ip("link del eth1");
     await isWell();
   });
 
