@@ -111,14 +111,15 @@ test("addresses that were moved and given to others since are where the backup h
 });
 
 test("a Service whose address another one has, which is of another type by now, though its status is only just being written, has it back", async () => {
-  const world = await startWorld(ten);
+  const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });
+  const world = await startWorld(ten, { other: wants("10.0.0.7") });
   const { promise, resolve } = Promise.withResolvers<void>();
   world.cluster.gate = promise;
-  world.service("other");
+  world.change("other", wants("10.0.0.0"));
   world.cluster.deliver();
   world.clock.advanceBy(0);
   assert.equal(world.cluster.busy, true);
-  world.change("other", clusterIP);
+  world.change("other", { ...clusterIP, ingress: [] }); // As the API empties it then.
   world.service("web", recorded);
   world.cluster.deliver();
   resolve();
