@@ -116,8 +116,7 @@ export class World {
     const before = this.controller;
     this.registry = new Registry();
     this.recorder = new Recorder();
-    this.allocator = this.#createAllocator();
-    this.controller = this.#create(this.allocator, this.registry);
+    this.controller = this.#create(this.recorder, this.registry);
     this.controller.start();
     this.cluster.deliver();
     await before[Symbol.asyncDispose]();
