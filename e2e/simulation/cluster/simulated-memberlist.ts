@@ -27,6 +27,8 @@ type Join = Awaited<ReturnType<Memberlist["join"]>>;
 
 /** How long a thread takes that follows another one. */
 const restartMs: Millis = 100;
+// As `MemberlistThread` has it: from when a member was met until all that it knows of are members here too.
+const metMs: Millis = 500;
 
 /** What `MemberlistThread` is to a speaker, in simulated time: the ring's protocol and the gossip are the real ones. */
 export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
@@ -41,7 +43,8 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
   #metadata: ReadonlyMap<number, Uint8Array>;
   #host: number; // The number in its address.
   #isMoving = false;
-  #before: readonly MemberView[] = []; // Members of the thread before this one that have not been joined again.
+  #before: readonly MemberView[] = []; // Members of the thread before this one of which this one has not heard.
+  #met: PromiseWithResolvers<void> | undefined; // It resolves some time after this thread has met a member.
   #moves = 0;
 
   constructor(options: SimulatedMemberlistOptions) {
@@ -159,6 +162,8 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
       case "member": {
         const { change } = effect;
         const member = viewOf(effect.member, this.#options.index);
+        this.#before = this.#before.filter(({ name }) => name !== member.name);
+        if (!member.self) this.#metSome();
         this.#emit({ type: "member", change, member });
         this.#delegate.memberChanged(change, member);
         break;
@@ -181,14 +186,20 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
     }
     this.#isMoving = false;
     this.#delegate.flush();
-    const found = new Set<string>();
-    using _joined = this.onEvent((event) => {
-      if (event.type === "member") found.add(event.member.name);
-    });
     for (const member of this.members()) if (member.self) this.#emit({ type: "member", change: "joined", member });
-    await this.join(before.map(({ address }) => address));
+    const moves = this.#moves;
+    this.#met = Promise.withResolvers();
+    await Promise.race([this.join(before.map(({ address }) => address)), this.#met.promise]);
+    if (this.#moves !== moves) return; // Another thread follows.
+    const lost = this.#before;
     this.#before = [];
-    for (const member of before) if (!found.has(member.name)) this.#emit({ type: "member", change: "failed", member });
+    for (const member of lost) this.#emit({ type: "member", change: "failed", member });
+  }
+
+  #metSome(): void {
+    const { clock } = this.#options;
+    if (this.#met !== undefined) clock.schedule("rejoin", clock.now() + metMs, this.#met.resolve);
+    this.#met = undefined;
   }
 
   #newDelegate(): GossipDelegate {
