@@ -15,9 +15,11 @@ test("of an interface that is made for addresses nobody hears which it has, unle
   tell([eth0, { ...lb0, addresses: ["192.0.2.1/32", "192.0.2.2/32"] }]);
   tell([eth0, { ...lb0, status: "answering" }]);
   tell([{ ...eth0, addresses: ["10.0.0.1/24"] }, lb0]);
+  tell([{ ...eth0, addresses: ["10.0.0.1/24"] }, lb0]); // It had another address meanwhile.
   assert.deepEqual(told, [
     ["eth0 ", "kube-lb0 "],
     ["eth0 ", "kube-lb0 192.0.2.1/32"],
+    ["eth0 10.0.0.1/24", "kube-lb0 "],
     ["eth0 10.0.0.1/24", "kube-lb0 "],
   ]);
 });

@@ -29,18 +29,21 @@ export function createKernel({ node, events, emit, log, clock }: KernelOptions):
 
 /**
  * Passes interfaces on without the addresses that are kept on those that nothing is announced on by layer 2: there may be thousands, which
- * come and go with Services.
+ * come and go with Services. Interfaces that are wholly as before are passed on: a change of theirs was taken back.
  */
 export function withoutKept(
   keeper: Pick<KernelKeeper, "interfaces">,
   tell: (interfaces: readonly InterfaceState[]) => void,
 ): (interfaces: readonly InterfaceState[]) => void {
+  let last: readonly InterfaceState[] | undefined;
   let told: readonly InterfaceState[] | undefined;
   return (interfaces) => {
+    const isTakenBack = isDeepStrictEqual(interfaces, last);
+    last = interfaces;
     const kept = new Set(keeper.interfaces().map(({ name }) => name));
     const isKept = ({ name, status }: InterfaceState) => kept.has(name) && status !== "answering";
     const left = interfaces.map((one) => (isKept(one) ? { ...one, addresses: [], unfit: [] } : one));
-    if (isDeepStrictEqual(left, told)) return;
+    if (!isTakenBack && isDeepStrictEqual(left, told)) return;
     told = left;
     tell(left);
   };
