@@ -15,8 +15,9 @@ const decisionsAtOnce = 50;
 
 /**
  * Addresses are given from these pools, once all Services have been looked at: to the oldest Service first. Until all have been decided on no
- * status is written. If an address in use is in no pool, its Service gives it up if it `mayRenumber`; otherwise this throws, which the caller has to rule out before. Addresses
- * that may be given up for one configuration may be given up for the next one, too, if that comes before all are given up.
+ * status is written. If an address in use is in no pool, its Service gives it up if it `mayRenumber`; otherwise this throws, which the caller
+ * has to rule out before. Addresses that may be given up for one configuration may be given up for the next one, too, if that comes before
+ * all are given up.
  */
 export function configure(
   { pools, agenda, context }: ControllerState,

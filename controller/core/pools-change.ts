@@ -3,8 +3,8 @@ import type { Config } from "#pkg/config";
 import { Part } from "#pkg/core";
 
 /**
- * Puts pools in place of the allocator's in steps. Nothing changes before the last one, so that a change that is restored may take the steps again
- * that it had taken.
+ * Puts pools in place of the allocator's in steps. Nothing changes before the last step: a change that was restored takes its steps from the first
+ * on.
  */
 export class PoolsChange extends Part {
   private readonly config: Pick<Config, "pools" | "quotas">;

@@ -1,4 +1,4 @@
-/** What programs of a ring print, and the text in their metadata. */
+/** Lines that programs of a ring print, and the text in their metadata. */
 import { decodeMetadata, type MemberlistCounters } from "#pkg/memberlist";
 
 export interface RingMember {

@@ -27,8 +27,8 @@ const finalPackets = 3;
 const finalPacketGap: Millis = 5;
 
 /**
- * Keeps all sessions, in turns: wait until something arrives or is due, take all that has arrived, and only then look at deadlines, so
- * that a packet that waited while the thread stood still has been in time. The thread is its own while it runs.
+ * Keeps all sessions, in turns: wait until something arrives or is due, take all that has arrived, and only then look at deadlines. A
+ * packet is in time if it waited while the thread stood still. The thread is its own while it runs.
  */
 export class Engine implements Disposable {
   readonly #main: MainThread<WorkerStart, Command, StatusMessage>;

@@ -11,7 +11,7 @@ type GetPage = (query: Readonly<Record<string, string>>, maxBytes: number | unde
 
 /**
  * Lists objects in pages of up to 200, fewer where objects are large. Yields the items of each page; `again` where the pages took longer than the
- * server keeps versions: the list begins anew, in one piece, which cannot expire.
+ * server keeps versions. The list then begins from the start, in one piece, which cannot expire.
  * @returns the version of the whole list @throws {ApiError}
  */
 export async function* listPages(plural: string, get: GetPage): AsyncGenerator<readonly unknown[] | "again", string> {

@@ -63,9 +63,8 @@ export interface Begun {
 /**
  * Chooses the next key: keys in the order in which they were added, the namespaces taking turns, and in each namespace failed keys after
  * the others. A key that waits is not added twice; one that is being worked on is never worked on a second time beside it, but once more
- * afterwards. Adding a key that failed ends the wait for its next try. A key that fails gives its place up, no namespace takes more places
- * than are left for the others, and keys that were slow to fail have few, so that one key whose work is slow or fails does not hold up the
- * rest. Only in an outage are keys tried one at a time.
+ * afterwards. Adding a key that failed ends the wait for its next try. Keys that are slow or fail do not hold up the rest: a key that fails
+ * gives its place up, no namespace takes more places than are left for the others, and keys that were slow to fail have few places. Only in an outage are keys tried one at a time.
  */
 export class WorkPlan extends Part {
   private readonly concurrency: number;

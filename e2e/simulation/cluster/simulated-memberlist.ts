@@ -172,7 +172,7 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
     }
   }
 
-  /** A thread that follows another one joins the members that there were. Those that it does not find have failed meanwhile. */
+  /** A thread that follows another one joins the members that there were. A member that it does not find has failed meanwhile. */
   async #restart(before: readonly MemberView[]): Promise<void> {
     this.#delegate[Symbol.dispose]();
     this.#delegate = this.#newDelegate();

@@ -216,7 +216,7 @@ function take(bench: ConflictBench, step: Step): void {
   }
 }
 
-test("property: whatever MAC addresses answer, sixteen addresses of a pool are kept back anew in any ten minutes", () => {
+test("property: whatever MAC addresses answer, a pool keeps back at most sixteen new addresses in any ten minutes", () => {
   let most = 0;
   fc.assert(
     fc.property(steps, (sequence) => {

@@ -24,7 +24,7 @@ export class StickyOwnership implements Judge {
   problem: string | undefined;
   readonly #wrongSince = new Map<string, Millis>(); // address -> since when it is not where it should be
   #calmSince: Millis = 0;
-  /** Since when all know that all participate, which makes them give away what they have too much of. */
+  /** From then on all speakers know that all participate. Each gives addresses away until it has its share. */
   #completeSince: Millis = 0;
   /** Until when a speaker may not have seen what the API has. */
   #settledAt: Millis = 0;
