@@ -17,7 +17,7 @@ export function bird(side: RouterSide): string[] {
     ...families.flatMap((family) => filter(side, family, name)),
     `template bgp ${name} {`,
     `  local as ${asn};`,
-    hops === undefined ? "  direct;" : `  multihop ${hops};`,
+    ...(hops !== undefined ? [`  multihop ${hops};`] : asn === nodeAsn ? [] : ["  direct;"]),
     ...(ttlSecurityHops === undefined ? [] : ["  ttl security on;"]),
     ...(hasPassword ? [`  password "${passwordHere}";`] : []),
     ...(intervals === undefined ? [] : [`  bfd { ${intervals.join(" ")} };`]),

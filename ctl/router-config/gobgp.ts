@@ -5,7 +5,7 @@ const families: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" 
 
 /** For GoBGP, as TOML. Policies stand at the end of the file: `gobgpOnce`. */
 export function gobgp(side: RouterSide): string[] {
-  const { label, nodeAsn, nodes, hasPassword, bfd, multihop, ttlSecurityHops, asn } = side;
+  const { label, nodeAsn, nodes, hasPassword, bfd, multihop, ttlSecurityHops } = side;
   const neighbor = (name: string, address: string): string[] => [
     "[[neighbors]]",
     "[neighbors.config]",
@@ -13,9 +13,7 @@ export function gobgp(side: RouterSide): string[] {
     `peer-as = ${nodeAsn}`,
     `description = "${name}"`,
     ...(hasPassword ? [`auth-password = "${passwordHere}"`] : []),
-    ...(multihop === undefined || asn === nodeAsn
-      ? []
-      : ["[neighbors.ebgp-multihop.config]", "enabled = true", `multihop-ttl = ${multihop}`]),
+    ...(multihop === undefined ? [] : ["[neighbors.ebgp-multihop.config]", "enabled = true", `multihop-ttl = ${multihop}`]),
     ...(ttlSecurityHops === undefined
       ? []
       : ["[neighbors.ttl-security.config]", "enabled = true", `ttl-min = ${256 - ttlSecurityHops}`]),

@@ -87,7 +87,7 @@ function lines(side: RouterSide, flavor: Flavor): string[] {
   const ofGroup = [
     `remote-as ${nodeAsn}`,
     ...(hasPassword ? [`password ${passwordHere}`] : []),
-    ...(multihop === undefined || asn === nodeAsn ? [] : [`ebgp-multihop ${multihop}`]),
+    ...(multihop === undefined ? [] : [`ebgp-multihop ${multihop}`]),
     ...(ttlSecurityHops === undefined ? [] : [`ttl-security hops ${ttlSecurityHops}`]),
     ...settings,
   ];

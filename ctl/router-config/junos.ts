@@ -19,7 +19,7 @@ export function junos(side: RouterSide): string[] {
     `${group} type ${isInternal ? "internal" : "external"}`,
     ...(isInternal ? [] : [`${group} peer-as ${nodeAsn}`]),
     ...(hasPassword ? [`${group} authentication-key "${passwordHere}"`] : []),
-    ...(multihop === undefined || isInternal ? [] : [`${group} multihop ttl ${multihop}`]),
+    ...(multihop === undefined ? [] : [`${group} multihop ttl ${multihop}`]),
     ...(bfd === undefined
       ? []
       : [

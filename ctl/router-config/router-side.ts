@@ -30,7 +30,7 @@ export interface RouterSide {
   readonly hasPassword: boolean;
   /** Intervals in milliseconds. */
   readonly bfd: Pick<BfdProfile, "receiveIntervalMs" | "transmitIntervalMs" | "detectMultiplier"> | undefined;
-  /** TTL of packets over other routers; undefined for nodes on the router's link. */
+  /** TTL of eBGP over other routers; undefined for nodes on the router's link, and for iBGP, which takes any way. */
   readonly multihop: number | undefined;
   /** Packets from farther away are dropped (RFC 5082). */
   readonly ttlSecurityHops: number | undefined;
@@ -78,7 +78,7 @@ export function routerSides(
       routes: allowedRoutes(peer, pools),
       hasPassword: peer.password !== undefined || peer.passwordSecret !== undefined,
       bfd: peer.bfdProfile === undefined ? undefined : bfdProfiles.get(peer.bfdProfile),
-      multihop: peer.ebgpMultihop ? (peer.ttl ?? 255) : undefined,
+      multihop: peer.ebgpMultihop && routerAsn !== peer.myAsn ? (peer.ttl ?? 255) : undefined,
       ttlSecurityHops: peer.ttlSecurityHops,
     });
   }

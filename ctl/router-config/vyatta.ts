@@ -14,7 +14,7 @@ export function vyos(side: RouterSide): string[] {
     `set protocols bgp system-as ${asn}`,
     `${group} remote-as ${nodeAsn}`,
     ...(hasPassword ? [`${group} password '${passwordHere}'`] : []),
-    ...(multihop === undefined || isInternal ? [] : [`${group} ebgp-multihop ${multihop}`]),
+    ...(multihop === undefined ? [] : [`${group} ebgp-multihop ${multihop}`]),
     ...(ttlSecurityHops === undefined ? [] : [`${group} ttl-security hops ${ttlSecurityHops}`]),
     ...(bfd === undefined
       ? []
@@ -45,7 +45,7 @@ export function edgeos(side: RouterSide): string[] {
     return [
       `${neighbor} remote-as ${nodeAsn}`,
       ...(hasPassword ? [`${neighbor} password ${passwordHere}`] : []),
-      ...(multihop === undefined || isInternal ? [] : [`${neighbor} ebgp-multihop ${multihop}`]),
+      ...(multihop === undefined ? [] : [`${neighbor} ebgp-multihop ${multihop}`]),
       ...(ttlSecurityHops === undefined ? [] : [`${neighbor} ttl-security hops ${ttlSecurityHops}`]),
       ...side.families.flatMap((family) => {
         const inside = family === "IPv4" ? neighbor : `${neighbor} address-family ipv6-unicast`;
