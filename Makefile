@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test scenarios test-root nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -19,8 +19,8 @@ node_modules: package.json package-lock.json
 demo: node_modules ## Run a cluster in a network on this machine, and show a failover
 	node e2e/demo/main.ts
 
-lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand
-	node e2e/demo-cluster/main.ts
+lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand; with a planted fault (SCENE=full-pool, SCENE=list names all)
+	@node e2e/demo-cluster/main.ts $(if $(SCENE),--scene '$(SCENE)')
 
 dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on this machine
 	@kubeconfig=$$(ls -t .cache/lab/*/kubeconfig 2>/dev/null | head -n 1); \
@@ -31,16 +31,25 @@ quick: node_modules ## Run the tests that need only a processor, with a tenth of
 	@node e2e/tiers/run.ts quick
 
 # What Node compiles is kept for the next process: it is half of the start of each.
-test scenarios test-root e2e: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
+test scenarios test-computing test-waiting test-root test-nightly e2e: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load.
 test: node_modules ## Run the tests of everything but whole clusters, and eight of those, as any user (under three minutes)
-	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts test
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts test $(TESTS)
 
-scenarios: node_modules ## Run the other tests that need no root: clusters, rings and routers as real processes
-	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts scenarios
+scenarios: node_modules ## Run the other tests that need no root: clusters, rings and routers as real processes; all, or TESTS='FILE...'
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts scenarios $(TESTS)
+
+test-computing: node_modules ## Run what of `make test` and `make scenarios` only computes, in processor time that nobody else wants
+	@node e2e/tiers/run.ts computing $(TESTS)
+
+test-waiting: node_modules ## Run the others of `make test` and `make scenarios`
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts waiting $(TESTS)
 
 test-root: node_modules ## Run what `make test` and `make scenarios` skip for an ordinary user (needs root)
-	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts root
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts root $(TESTS)
+
+test-nightly: node_modules ## Run the tests that wait for minutes, marked `// Nightly:` (needs root and what e2e needs)
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts nightly $(TESTS)
 
 nightly: node_modules ## Run what takes real minutes, in about an hour: SHORT=1 begins each step (needs root and what e2e needs)
 	@node e2e/tiers/nightly.ts
@@ -52,8 +61,8 @@ images: node_modules ## Make what e2e loads into its nodes, once for as long as 
 	node e2e/cluster/ingot-image.ts
 	node e2e/cluster/release-files.ts
 
-e2e: images ## Install everything in a real Kubernetes on this machine and use it (needs root)
-	INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node --test --test-concurrency=2 'e2e/cluster/**/*.test.ts' 'e2e/dashboard/**/*.test.ts'
+e2e: images ## Install everything in a real Kubernetes on this machine and use it, in all tests or TESTS='FILE...' (needs root)
+	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts kubernetes $(TESTS)
 
 screenshots: node_modules ## Take the pictures of docs/dashboard.md anew (needs the packages chromium and bird2)
 	node e2e/dashboard/screenshots.ts
@@ -96,6 +105,16 @@ debian-lock: node_modules ## Take what the image has of Debian as Debian has it 
 docs: node_modules ## Write the generated parts of docs/ anew
 	node docs/generate/main.ts
 
+# Its packages are for this target alone, so they are not among those of package.json.
+.cache/site/node_modules: docs/site/package.json docs/site/package-lock.json
+	@mkdir -p .cache/site && cp $^ .cache/site/
+	cd .cache/site && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+site: node_modules .cache/site/node_modules ## Write the pages as a static site into dist/site/, with a search; a link that leads nowhere fails
+	@cp -R docs/site/.vitepress .cache/site/
+	cd .cache/site && node_modules/.bin/vitepress build
+
 kcp: node_modules ## Build the Kubernetes that e2e uses into .cache/ (needs Go and 5 GB)
 	node e2e/cluster/kcp.ts
 
@@ -113,6 +132,9 @@ bench-bfd: node_modules ## Measure how soon BFD finds a cut path, beside FRR (ne
 
 bench-bgp: node_modules ## Measure routes on their way to a router, beside BIRD (needs the package bird2)
 	node e2e/bench/bgp.bench.ts
+
+bench-conditions: node_modules ## Count the writes of the conditions of 10,000 Services in an hour
+	node e2e/bench/conditions.bench.ts
 
 bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a bare client (needs root and what e2e needs)
 	node e2e/bench/controller.bench.ts

@@ -6,7 +6,7 @@ import { configText, startWorld, type World } from "./testing/world.ts";
 
 async function ask(world: World, path: string): Promise<Record<string, unknown>> {
   const [name = "", query = ""] = path.split("?");
-  const route = controllerApi({ controller: () => world.controller, recorder: world.recorder, clock: world.clock })[name];
+  const route = controllerApi({ terms: world, recorder: world.recorder, clock: world.clock })[name];
   assert.ok(route, path);
   const found = await route(asked(query));
   assert.deepEqual([found.status, found.contentType], [200, "application/json"]);

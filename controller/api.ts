@@ -2,7 +2,7 @@ import { poolsOf } from "#pkg/allocator";
 import { type Clock, dateOf } from "#pkg/clock";
 import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
-import { fingerprint } from "#pkg/live-config";
+import { configurationAnswer } from "#pkg/live-config";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { Controller } from "./controller.ts";
@@ -10,7 +10,9 @@ import { commonInputs } from "./core/index.ts";
 
 export interface ApiOptions {
   /** The one at work, or the next one. */
-  readonly controller: () => Pick<Controller, "coreOptions" | "view" | "missing" | "services" | "pools" | "configuration">;
+  readonly terms: {
+    readonly controller: Pick<Controller, "coreOptions" | "view" | "missing">;
+  };
   readonly recorder: Recorder;
   readonly clock: Clock;
 }
@@ -19,12 +21,15 @@ export interface ApiOptions {
  * Answers of a controller under `/v1`. A standby has decided nothing: it says so, and lists nothing. `?problems` leaves out what is
  * well, `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
  */
-export function controllerApi({ controller, recorder, clock }: ApiOptions): Routes {
+export function controllerApi({ terms, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);
-  const self = () => ({ program: "controller", version: packageJson.version, leader: controller().view.isWorking });
+  const self = () => ({ program: "controller", version: packageJson.version, leader: terms.controller.view.isWorking });
 
   function* services({ query }: RouteRequest) {
-    for (const { service, allocation, verdict, since } of controller().services(query.get("service") ?? undefined)) {
+    for (const { service, allocation, verdict, since } of terms.controller.view.statuses(
+      query.get("service") ?? undefined,
+      clock.now(),
+    )) {
       if (query.has("problems") && !isProblem(verdict)) {
         yield undefined;
         continue;
@@ -40,22 +45,14 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   }
 
   function* pools() {
-    for (const { verdict, since, ...facts } of controller().pools())
+    for (const { verdict, since, ...facts } of terms.controller.view.pools())
       yield { ...facts, verdict: answer({ verdict, since }, date) };
   }
 
-  const configuration = () => {
-    const { inForce, inForceSince, seen, verdict, since } = controller().configuration;
-    return {
-      hash: inForce === undefined ? null : fingerprint(inForce),
-      inForceSince: inForceSince === undefined ? null : date(inForceSince),
-      seen: seen ?? null,
-      verdict: answer({ verdict, since }, date),
-    };
-  };
+  const configuration = () => configurationAnswer(terms.controller.view.configuration, date);
 
   function* verdicts(asked: RouteRequest): Iterable<VerdictEntry | undefined> {
-    if (!controller().view.isWorking) return;
+    if (!terms.controller.view.isWorking) return;
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
     for (const { pool: name, verdict } of pools())
       if (!asked.query.has("problems") || isProblem(verdict)) yield { kind: "pool", name, ...verdict };
@@ -65,7 +62,7 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
   const recording = ({ query }: RouteRequest) => {
     const about = query.get("about");
     const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
-    return { ...self(), options: controller().coreOptions, epoch: date(0), ...entries };
+    return { ...self(), options: terms.controller.coreOptions, epoch: date(0), ...entries };
   };
 
   return {
@@ -76,6 +73,6 @@ export function controllerApi({ controller, recorder, clock }: ApiOptions): Rout
       services: asked.query.has("brief") ? briefServices(asked) : services(asked),
     })),
     "/v1/pools": json(() => ({ ...self(), pools: pools() })),
-    "/v1/configuration": json(() => ({ ...self(), missing: controller().missing, ...configuration() })),
+    "/v1/configuration": json(() => ({ ...self(), missing: terms.controller.missing, ...configuration() })),
   };
 }

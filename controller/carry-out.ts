@@ -1,25 +1,22 @@
-import { type Clock, forOneTurn, type Millis, type Portions } from "#pkg/clock";
+import { type Clock, dateOf, forOneTurn, type Millis, type Portions } from "#pkg/clock";
 import { ApiError, type Cluster, type EventRecorder, report, type Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { ConfigKeeper } from "./configuration/config-keeper.ts";
-import type { ControllerEffect, ControllerEvent, WriteFailure } from "./core/index.ts";
+import type { ConfigDriver } from "./configuration/config-driver.ts";
+import type { ControllerEffect, ControllerRunner, WriteFailure } from "./core/index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { NetboxKeeper } from "./netbox/netbox-keeper.ts";
-import type { StatusKeeper } from "./status/status-keeper.ts";
+import type { SummaryWriter } from "./status/summary-writer.ts";
 
 /** The drivers that carry out the core's effects. */
 export interface Drivers {
-  readonly emit: (event: ControllerEvent) => void;
-  readonly cluster: Pick<Cluster, "writeIngress">;
+  readonly runner: Pick<ControllerRunner, "dispatch">;
+  readonly cluster: Pick<Cluster, "writeIngress" | "writeConditions">;
   readonly events: Pick<EventRecorder, "record">;
-  readonly config: Pick<
-    ConfigKeeper,
-    "start" | "configMapChanged" | "statusChanged" | "namespaceLabelsChanged" | "serviceChanged" | "recordEvent"
-  >;
+  readonly config: Pick<ConfigDriver, "read" | "write">;
   readonly netbox: Pick<NetboxKeeper, "configure" | "decided">;
-  readonly status: Pick<StatusKeeper, "changed" | "seen">;
+  readonly summary: Pick<SummaryWriter, "collect" | "write">;
   readonly portions: Pick<Portions, "do">;
-  readonly metrics: Pick<ControllerMetrics, "updates" | "updateErrors" | "allocation" | "statusWrite">;
+  readonly metrics: Pick<ControllerMetrics, "showConfig" | "updates" | "updateErrors" | "allocation" | "statusWrite">;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -37,51 +34,51 @@ export class Carrier {
   }
 
   carryOut(effect: ControllerEffect): void {
-    const { emit, events, config, netbox, status, portions, metrics, log } = this.#drivers;
+    const { runner, events, config, netbox, summary, portions, metrics, log } = this.#drivers;
     switch (effect.type) {
       case "writeStatus":
-        void this.#write(effect.service, effect.addresses, effect.answerWithin);
+        void this.#until(this.#write(effect.service, effect.addresses, effect.answerWithin));
+        break;
+      case "writeConditions":
+        void this.#writeConditions(effect);
         break;
       case "wake":
         this.#isAwake = true;
         if (!this.#isInTurn) this.#awaitTurn();
         break;
       case "portion":
-        portions.do(() => emit(effect));
+      case "judgePortion":
+        portions.do(() => runner.dispatch(effect));
         break;
-      case "startConfig":
-        config.start();
+      case "readConfig":
+        config.read(effect.secretText);
         break;
-      case "judgeConfig":
-        config.configMapChanged(effect.configMap);
-        break;
-      case "readStatus":
-        config.statusChanged(effect.configMap);
-        status.seen(effect.configMap?.data ?? {});
-        break;
-      case "judgeNamespaces":
-        config.namespaceLabelsChanged();
-        break;
-      case "judgeService":
-        config.serviceChanged(effect.service);
+      case "prepareConfig":
+        break; // Nothing is prepared here.
+      case "writeLastGood":
+        void this.#until(config.write(effect.secretText));
         break;
       case "keepRecords":
         netbox.configure(effect.pools);
         break;
       case "decided":
         netbox.decided(effect.service, effect.unmet);
-        config.serviceChanged(effect.service);
-        status.changed();
         break;
-      case "summarize":
-        status.changed();
+      case "collectSummary":
+        void summary.collect(effect.lastGoodBytes);
+        break;
+      case "writeSummary":
+        void summary.write();
         break;
       case "log":
       case "recordEvent":
         report(effect, events, log);
         break;
       case "recordConfigEvent":
-        config.recordEvent(effect.kind, effect.reason, effect.message);
+        events.record(effect.about, effect.kind, effect.reason, effect.message);
+        break;
+      case "showConfig":
+        metrics.showConfig(effect);
         break;
       case "updated":
         metrics.updates.inc();
@@ -94,7 +91,7 @@ export class Carrier {
     }
   }
 
-  /** Resolves when no status is being written any more, or at `deadline`. */
+  /** Resolves when nothing is being written any more, or at `deadline`. */
   async close(deadline: Millis): Promise<void> {
     if (this.#writing === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -108,36 +105,58 @@ export class Carrier {
   }
 
   #turn(): void {
-    const { emit, clock } = this.#drivers;
+    const { runner, clock } = this.#drivers;
     this.#isInTurn = true;
     const isMore = forOneTurn(clock, () => {
       this.#isAwake = false;
-      emit({ type: "continue" });
+      runner.dispatch({ type: "continue" });
       return this.#isAwake;
     });
     this.#isInTurn = false;
     if (isMore) this.#awaitTurn();
   }
 
+  async #until(writing: Promise<void>): Promise<void> {
+    this.#writing++;
+    await writing;
+    if (--this.#writing === 0) this.#idle?.();
+  }
+
   async #write(service: Service, addresses: readonly string[], answerWithin: Millis | undefined): Promise<void> {
-    const { emit, cluster, metrics, clock } = this.#drivers;
+    const { runner, cluster, metrics, clock } = this.#drivers;
     const log = this.#drivers.log.with({ op: "updateServiceStatus", service: service.key, ips: addresses });
     const written = { type: "statusWritten", key: service.key, addresses } as const;
     const begunAt = clock.now();
-    this.#writing++;
     try {
       const result = await cluster.writeIngress(service, addresses, { answerWithin });
       const tookMs = clock.now() - begunAt;
       metrics.statusWrite.observe(tookMs / 1000);
       log.debug("service status write ended", { result });
-      emit({ ...written, result, tookMs });
+      runner.dispatch({ ...written, result, tookMs });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       metrics.updateErrors.inc();
       log.error("failed to update service status", { error });
-      emit({ ...written, result: "failed", failure: failureOf(error) });
+      runner.dispatch({ ...written, result: "failed", failure: failureOf(error) });
     }
-    if (--this.#writing === 0) this.#idle?.();
+  }
+
+  async #writeConditions({
+    service,
+    conditions,
+    ...rest
+  }: Extract<ControllerEffect, { type: "writeConditions" }>): Promise<void> {
+    const { cluster, runner, clock } = this.#drivers;
+    const now = `${dateOf(clock, clock.now()).slice(0, 19)}Z`;
+    const dated = conditions.map((one) => ({ ...one, since: one.since || now }));
+    let failure: WriteFailure | undefined;
+    try {
+      await cluster.writeConditions(service, { ...rest, conditions: dated });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      failure = failureOf(error);
+    }
+    runner.dispatch({ type: "conditionsWritten", key: service.key, failure });
   }
 }
 

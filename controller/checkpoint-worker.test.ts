@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import { Checkpoints, CoreRunner, coreOf, describeRecording, readRecording, recordLine } from "#pkg/core";
 import { noise, smallRecorder } from "#pkg/core/testing";
-import { service } from "#pkg/k8s/testing";
-import { silentLog } from "#pkg/log";
+import { configMapReference } from "#pkg/k8s";
+import { configMap, service } from "#pkg/k8s/testing";
+import { silentLog } from "#pkg/log/testing";
 import { controllerCore } from "./core/index.ts";
 
-const options = { seed: 1 };
+const options = { seed: 1, configMap: "metallb-system/config", hasConditions: true, hasPoolAnnotations: true };
 
 test("a thread makes checkpoints of what a controller recorded, from which it is decided again alike", {
   timeout: 300_000,
@@ -18,13 +19,17 @@ test("a thread makes checkpoints of what a controller recorded, from which it is
   const { recorder, fill } = smallRecorder(checkpoints);
   using runner = new CoreRunner(controllerCore, new SimulatedClock(), () => 0.5);
   runner.onStep = (input, effects) => recorder.add(recordLine(controllerCore, input, effects, String));
-  const { config } = parseConfig("address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24]}]");
-  assert.ok(config);
+  const secretText = "address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24]}]";
+  const about = configMapReference(configMap("metallb-system/config", {}));
   runner.start(controllerCore.createState(options), (effect) => {
     if (effect.type === "wake") runner.dispatch({ type: "continue" });
-    if (effect.type === "portion") runner.dispatch(effect);
+    if (effect.type === "portion" || effect.type === "judgePortion") runner.dispatch(effect);
+    if (effect.type === "readConfig") runner.dispatch({ type: "configRead", secretText, parsed: parseConfig(secretText) });
   });
-  runner.dispatch({ type: "config", config, mayRenumber: false });
+  runner.dispatch({ type: "begin" });
+  runner.dispatch({ type: "configMap", now: { about, secretText, mayRenumber: false } });
+  runner.dispatch({ type: "lead" });
+  runner.dispatch({ type: "seen", isCurrent: true });
   let round = 0;
   await fill(2, () => {
     round++;

@@ -1,22 +1,24 @@
+import { randomBytes } from "node:crypto";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
 import type { ParsedConfig } from "#pkg/config";
-import { CoreRunner, type Recorder, recordLine } from "#pkg/core";
+import { CoreRunner, hideByKey, type Recorder, recordLine } from "#pkg/core";
 import type { Cluster, EventRecorder } from "#pkg/k8s";
+import type { LeaderElector } from "#pkg/leader-election";
 import type { Log } from "#pkg/log";
 import type { LoadBalancerClasses } from "#pkg/service";
 import { Carrier } from "./carry-out.ts";
-import { ConfigKeeper, type ConfigStatus } from "./configuration/config-keeper.ts";
+import { ConfigDriver } from "./configuration/config-driver.ts";
 import { type ControllerRunner, ControllerView, type CoreOptions, controllerCore } from "./core/index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { NetboxKeeper } from "./netbox/netbox-keeper.ts";
 import { Sources } from "./sources.ts";
-import { StatusKeeper } from "./status/status-keeper.ts";
+import { SummaryWriter } from "./status/summary-writer.ts";
 import type { Trial } from "./webhook/review.ts";
 
 export interface ControllerOptions {
-  readonly cluster: Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">;
-  /** No other controller can lead yet. `cluster` asks it before each write by itself. */
-  readonly mayWrite: () => boolean;
+  readonly cluster: Pick<Cluster, "informer" | "writeIngress" | "writeConditions" | "writeConfigMap">;
+  /** Knows whether no other controller can lead yet. `cluster` asks it before each write by itself. */
+  readonly elector: Pick<LeaderElector, "mayWrite">;
   readonly events: Pick<EventRecorder, "record">;
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
@@ -47,30 +49,30 @@ export class Controller implements AsyncDisposable {
   readonly #portions: Portions;
   readonly #sources: Sources;
   readonly view: ControllerView;
-  readonly #config: ConfigKeeper;
+  readonly #config: ConfigDriver;
   readonly #netbox: NetboxKeeper;
-  readonly #status: StatusKeeper;
   readonly #carrier: Carrier;
 
   constructor(options: ControllerOptions) {
     const { coreOptions, recorder, clock, random } = options;
     this.coreOptions = coreOptions;
     this.#clock = clock;
+    const hide = hideByKey(randomBytes(32));
     this.#runner = new CoreRunner(controllerCore, clock, random);
-    this.#runner.onStep = (input, effects) => recorder.add(recordLine(controllerCore, input, effects, String));
+    this.#runner.onStep = (input, effects) => recorder.add(recordLine(controllerCore, input, effects, hide));
     this.#portions = new Portions(clock, portionsPerTurn);
-    const emit = this.#runner.dispatch;
-    this.#sources = new Sources({ ...options, emit });
+    const common = { ...options, runner: this.#runner };
+    this.#sources = new Sources(common);
     const { namespaces } = this.#sources;
     const state = controllerCore.createState(coreOptions);
     this.view = new ControllerView(state);
-    const common = { ...options, portions: this.#portions, view: this.view, namespaces, emit };
-    this.#config = new ConfigKeeper(common);
-    this.#netbox = new NetboxKeeper(common);
-    this.#status = new StatusKeeper({ ...common, config: this.#config });
-    this.#carrier = new Carrier({ ...common, config: this.#config, netbox: this.#netbox, status: this.#status });
+    const shared = { ...common, portions: this.#portions, view: this.view, namespaces };
+    this.#config = new ConfigDriver(shared);
+    this.#netbox = new NetboxKeeper(shared);
+    const summary = new SummaryWriter(shared);
+    this.#carrier = new Carrier({ ...shared, config: this.#config, netbox: this.#netbox, summary });
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));
-    emit({ type: "begin" });
+    this.#runner.dispatch({ type: "begin" });
   }
 
   start(): void {
@@ -87,25 +89,6 @@ export class Controller implements AsyncDisposable {
     return this.#sources.missing;
   }
 
-  /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before the work has begun. */
-  get refused(): string | undefined {
-    return this.#config.refused;
-  }
-
-  get configuration(): ConfigStatus {
-    return this.#config.status;
-  }
-
-  /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
-  services(only?: string): ReturnType<ControllerView["statuses"]> {
-    return this.view.statuses(only, this.#clock.now());
-  }
-
-  /** The pools in force, in their order; none before the work began. */
-  pools(): ReturnType<ControllerView["pools"]> {
-    return this.view.pools(this.configuration.inForce?.pools ?? []);
-  }
-
   /**
    * The state to try another configuration on, with the labels of namespaces that it asks for, if they come until then; undefined before
    * everything has been seen. A standby knows as much.
@@ -113,7 +96,7 @@ export class Controller implements AsyncDisposable {
   async trial({ config, namespaceLabels }: ParsedConfig, until: Millis): Promise<Trial | undefined> {
     if (this.missing.length > 0) return undefined;
     if (namespaceLabels !== undefined) await this.#namespacesKnown(until);
-    const { known } = this.#config;
+    const { known } = this.view;
     return { config: known, ...this.view.trial([config, known].flatMap((each) => each?.pools ?? [])) };
   }
 
@@ -121,11 +104,10 @@ export class Controller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sources[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
-    this.#status[Symbol.dispose]();
     this.#netbox[Symbol.dispose]();
+    this.#config[Symbol.dispose]();
     this.#runner.dispatch({ type: "stop" });
-    const deadline = this.#clock.now() + drainMs;
-    await Promise.all([this.#carrier.close(deadline), this.#config.close(deadline)]);
+    await this.#carrier.close(this.#clock.now() + drainMs);
     this.#runner[Symbol.dispose]();
   }
 

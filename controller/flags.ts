@@ -8,6 +8,13 @@ export const flags = {
     help: "name of the Secret with the key of the speakers' ring; the controller makes a key where the Secret is empty; empty: it makes no key",
     env: "METALLB_ML_SECRET_NAME",
   }),
+  "service-conditions": flag.boolean({
+    help: "write the conditions ingot.dev/Assigned and ingot.dev/Announced into the status of Services",
+    fallback: true,
+  }),
+  "pool-annotations": flag.boolean({
+    help: "annotate Services with the pool of their addresses, as MetalLB does: ip-allocated-from-pool under metallb.io/ and metallb.universe.tf/",
+  }),
   deployment: flag.text({ help: "no effect; accepted because MetalLB's manifests may have it", env: "METALLB_DEPLOYMENT" }),
   "leader-elect": flag.boolean({
     help: "elect one controller of several by a Lease; with false it works alone, whatever others do",

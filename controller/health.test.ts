@@ -3,21 +3,25 @@ import { test } from "node:test";
 import { liveness, readiness } from "#pkg/process";
 import { configText, startWorld, World } from "./testing/world.ts";
 
+function readinessOf({ controller: { missing, view } }: World) {
+  return readiness({ missing, refused: view.refused });
+}
+
 test("not ready says what is being waited for", async () => {
   const world = new World();
   world.cluster.silent.add("services");
   world.controller.start();
   await world.settle();
-  assert.deepEqual(readiness(world.controller), { status: 503, contentType: "text/plain", body: "waiting for Services\n" });
+  assert.deepEqual(readinessOf(world), { status: 503, contentType: "text/plain", body: "waiting for Services\n" });
 });
 
 test("ready once all has been seen", async () => {
-  const { status, body } = readiness((await startWorld(configText("main 10.0.0.0/24"))).controller);
+  const { status, body } = readinessOf(await startWorld(configText("main 10.0.0.0/24")));
   assert.deepEqual({ status, body }, { status: 200, body: "ready\n" });
 });
 
 test("ready also without a usable configuration, and the answer says why there is none", async () => {
-  const { status, body } = readiness((await startWorld(undefined)).controller);
+  const { status, body } = readinessOf(await startWorld(undefined));
   assert.deepEqual({ status, body }, { status: 200, body: "ready\nconfiguration not used: the ConfigMap does not exist\n" });
 });
 

@@ -1,4 +1,4 @@
-// Scenario: two controllers by real clocks, and waits as long as a Lease.
+// Nightly: two controllers by real clocks, and waits as long as a Lease.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -35,7 +35,12 @@ await runDaemon({
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
-    const coreOptions = { seed: Math.trunc(random() * 2 ** 32) };
+    const coreOptions = {
+      seed: Math.trunc(random() * 2 ** 32),
+      configMap: `${namespace}/${values.config}`,
+      hasConditions: values["service-conditions"],
+      hasPoolAnnotations: values["pool-annotations"],
+    };
     const checkpoints = stack.use(
       new Checkpoints({
         program: "controller",
@@ -53,18 +58,17 @@ await runDaemon({
     const metrics = new ControllerMetrics(registry);
     const common = { events, namespace, coreOptions, recorder, metrics, log, clock, random };
     const { informer } = cluster;
-    const mayWrite = () => elector.mayWrite;
-    const fenced = { informer: informer.bind(cluster), ...cluster.fenced(mayWrite) };
+    const fenced = { informer: informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
     const terms = stack.use(
-      new Terms(() => new Controller({ ...common, cluster: fenced, mayWrite, configMap: values.config, classes }), log),
+      new Terms(() => new Controller({ ...common, cluster: fenced, elector, configMap: values.config, classes }), log),
     );
-    registerUsage(registry, terms, elector);
+    registerUsage(registry, terms, elector, clock);
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": liveness,
-      "/readyz": () => readiness(terms.controller),
-      ...controllerApi({ controller: () => terms.controller, recorder, clock }),
+      "/readyz": () => readiness({ missing: terms.controller.missing, refused: terms.controller.view.refused }),
+      ...controllerApi({ terms, recorder, clock }),
     };
     const server = stack.use(await serve({ host: "", port: values.port, routes: guarded(routes, values, tokens), log }));
     log.info("serving metrics and health", { op: "startup", port: server.port });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { ApiError } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 
 /**

@@ -1,12 +1,28 @@
+import type { Clock } from "#pkg/clock";
 import { Histogram, KubernetesMetrics, pullGauge, pullSeries, type Registry } from "#pkg/metrics";
 import type { ControllerView } from "./core/index.ts";
 
 /** Metrics that are asked for when they are read. */
 export function registerUsage(
   registry: Registry,
-  terms: { readonly controller: { readonly view: Pick<ControllerView, "usage"> } },
+  terms: { readonly controller: { readonly view: Pick<ControllerView, "usage" | "serviceCounts" | "conditionsRefused"> } },
   elector: { readonly isLeader: boolean },
+  clock: Pick<Clock, "now">,
 ): void {
+  pullSeries(registry, "gauge", {
+    name: "ingot_services",
+    help: "Services of type LoadBalancer by state and cause of their verdict, of controller and speakers together. Only on the controller that works.",
+    labelNames: ["state", "cause"],
+    *series() {
+      const { view } = terms.controller;
+      for (const [state, cause, count] of view.serviceCounts(clock.now())) yield [{ state, cause }, count];
+    },
+  });
+  pullGauge(registry, {
+    name: "ingot_conditions_refused",
+    help: "1 while the API server refuses conditions of Services, or does not answer.",
+    collect: (add) => add({}, terms.controller.view.conditionsRefused === undefined ? 0 : 1),
+  });
   pullGauge(registry, {
     name: "ingot_controller_leader",
     help: "1 on the controller that works, 0 on controllers that stand by.",
@@ -26,6 +42,32 @@ export function registerUsage(
     labelNames: ["pool"],
     *series() {
       for (const { pool, inUse } of terms.controller.view.usage.usage()) yield [{ pool }, inUse];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_allocator_family_addresses",
+    help: "Addresses that can be assigned, by pool and family.",
+    labelNames: ["pool", "family"],
+    *series() {
+      for (const { pool, families } of terms.controller.view.usage.usage())
+        for (const { family, total } of families) yield [{ pool, family }, total];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_allocator_family_addresses_in_use",
+    help: "Addresses that are assigned, by pool and family.",
+    labelNames: ["pool", "family"],
+    *series() {
+      for (const { pool, families } of terms.controller.view.usage.usage())
+        for (const { family, inUse } of families) yield [{ pool, family }, inUse];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_allocator_ipam_failing",
+    help: "1 for a pool whose records in NetBox cannot be kept.",
+    labelNames: ["pool"],
+    *series() {
+      for (const { pool, ipamProblem } of terms.controller.view.usage.usage()) if (ipamProblem !== undefined) yield [{ pool }, 1];
     },
   });
   pullSeries(registry, "gauge", {

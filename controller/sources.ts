@@ -1,9 +1,11 @@
-import { type Cluster, type ConfigMap, Informers, named, resources, servicesOf } from "#pkg/k8s";
-import { statusConfigMap } from "#pkg/live-config";
+import { aliveKey, announcedLabels, decodeAnnounced } from "#pkg/announced";
+import { type Cluster, type ConfigMap, configMapReference, Informers, resources, servicesOf } from "#pkg/k8s";
+import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import type { LoadBalancerClasses } from "#pkg/service";
 import { Namespaces } from "./configuration/namespaces.ts";
-import type { ControllerEvent, ServiceChange } from "./core/index.ts";
+import type { ControllerRunner, ServiceChange } from "./core/index.ts";
+import { summarySeen } from "./status/summary.ts";
 
 export interface SourcesOptions {
   readonly cluster: Pick<Cluster, "informer">;
@@ -11,20 +13,22 @@ export interface SourcesOptions {
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   readonly classes: LoadBalancerClasses;
-  readonly emit: (event: ControllerEvent) => void;
+  readonly runner: Pick<ControllerRunner, "dispatch">;
 }
 
 /** Follows objects of the Kubernetes API and delivers them to the core. */
 export class Sources implements Disposable {
   readonly #informers: Informers;
-  readonly #emit: SourcesOptions["emit"];
+  readonly #announced: Informers;
+  readonly #runner: SourcesOptions["runner"];
   readonly namespaces: Namespaces;
 
-  constructor({ cluster, namespace, configMap, classes, emit }: SourcesOptions) {
-    this.#emit = emit;
+  constructor({ cluster, namespace, configMap, classes, runner }: SourcesOptions) {
+    this.#runner = runner;
+    const emit = runner.dispatch;
     const seen = () => this.#seen();
     this.#informers = new Informers(cluster, seen, seen);
-    this.namespaces = new Namespaces({ cluster, emit });
+    this.namespaces = new Namespaces({ cluster, runner });
     const servicesChanged = (changed: readonly ServiceChange[]) => {
       emit({ type: "services", changed: changed.map(({ key, now }) => ({ key, now })) });
       for (const { key } of changed) emit({ type: "service", key });
@@ -33,17 +37,24 @@ export class Sources implements Disposable {
       replaced: servicesChanged,
       relisted: () => emit({ type: "relisted" }),
     });
-    const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
-      this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
-        changed(now),
-      );
-    followConfigMap(configMap, (now) => emit({ type: "configMap", now }));
-    followConfigMap(statusConfigMap, (now) => emit({ type: "statusMap", now }));
-    followConfigMap(quarantineConfigMap, (now) => emit({ type: "occupied", reported: decodeQuarantine(now?.data ?? {}) }));
+    // Nothing waits for these: they say nothing of addresses.
+    this.#announced = new Informers(cluster, () => {});
+    const announced = { namespace, labelSelector: announcedLabels };
+    this.#announced.follow("announced Services", resources.configMaps, announced, (_key, now) => {
+      if (now !== undefined) emit({ type: "announced", lines: decodeAnnounced(now), alive: now.data[aliveKey]?.slice(0, 64) });
+    });
+    this.#informers.followConfigMap(namespace, configMap, (now) => emit({ type: "configMap", now: now && configMapSeen(now) }));
+    this.#informers.followConfigMap(namespace, statusConfigMap, (now) =>
+      emit({ type: "statusMap", secretText: now?.data[lastGoodKey], summary: summarySeen(now?.data ?? {}) }),
+    );
+    this.#informers.followConfigMap(namespace, quarantineConfigMap, (now) =>
+      emit({ type: "occupied", reported: decodeQuarantine(now?.data ?? {}) }),
+    );
   }
 
   start(): void {
     this.#informers.start();
+    this.#announced.start();
   }
 
   /** Resources that have to be seen before the work begins; empty once it can begin. */
@@ -53,10 +64,15 @@ export class Sources implements Disposable {
 
   [Symbol.dispose](): void {
     this.#informers[Symbol.dispose]();
+    this.#announced[Symbol.dispose]();
     this.namespaces[Symbol.dispose]();
   }
 
   #seen(): void {
-    this.#emit({ type: "seen", isCurrent: this.missing.length === 0 && this.#informers.lostSince === undefined });
+    this.#runner.dispatch({ type: "seen", isCurrent: this.missing.length === 0 && this.#informers.lostSince === undefined });
   }
+}
+
+function configMapSeen(now: ConfigMap) {
+  return { about: configMapReference(now), secretText: now.data[configKey], mayRenumber: mayRenumber(now.annotations) };
 }

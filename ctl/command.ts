@@ -49,7 +49,10 @@ export const outputOption = {
 } as const;
 
 /** How many arguments a command takes, besides options. */
-type Takes = 0 | 1 | "at most one" | "one or more" | "any";
+export type Takes = 0 | 1 | "at most one" | "one or two" | "one or more" | "any";
+
+/** Names in the cluster that stand for arguments: of one kind, or of every kind with the kind in front. */
+export type Completes = "svc" | "node" | "peer" | "pool" | "all";
 
 interface Described<O extends Options> {
   readonly name: string;
@@ -58,6 +61,8 @@ interface Described<O extends Options> {
   readonly options: O;
   /** Beginnings of arguments that shells complete, in the place of names of files. */
   readonly subjects?: readonly string[] | undefined;
+  /** Names in the cluster that shells complete likewise. */
+  readonly completes?: Completes | undefined;
 }
 
 /** One subcommand of `ingotctl`. */
@@ -75,18 +80,29 @@ interface CommandDescription<O extends Options> extends Described<O> {
   /** Help before the options, and after them. */
   readonly help: string;
   readonly notes: string;
+  /** Whole command lines. */
+  readonly examples: readonly string[];
   /** @throws {UsageError} */
   run(given: { readonly values: Values<O>; readonly args: readonly string[] }, io: Io): Promise<number>;
 }
 
 export function command<const O extends Options>(description: CommandDescription<O>): Command {
-  const { name, usage, help, notes, options } = description;
-  const parts = [`Usage: ingotctl ${name} ${usage}`.trimEnd(), help, optionLines(options).join("\n"), notes];
+  const { name, usage, help, notes, options, examples } = description;
+  const shown = `Examples:\n${examples.map((line) => `  ${line}`).join("\n")}`;
+  const parts = [`Usage: ingotctl ${name} ${usage}`.trimEnd(), help, optionLines(options).join("\n"), shown, notes];
   return {
     ...description,
     help: `${parts.filter((part) => part !== "").join("\n\n")}\n`,
     run: async (args, io) => description.run(parse(description, args), io),
   };
+}
+
+/** @param text the value of an option --timeout @returns milliseconds @throws {UsageError} */
+export function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,6}$/.test(text) || seconds === 0)
+    throw new UsageError(`the timeout is seconds such as 60, not ${JSON.stringify(text)}`);
+  return 1000 * seconds;
 }
 
 function optionLines(options: Options): string[] {
@@ -116,9 +132,19 @@ function parse<O extends Options>({ name, options, takes }: CommandDescription<O
       throw new UsageError(`--${option} is one of ${choices.join(", ")}, not ${JSON.stringify(value)}; ${seeHelp}`);
   }
   const count = positionals.length;
-  const fits = { 0: count === 0, 1: count === 1, "at most one": count <= 1, "one or more": count >= 1, any: true };
+  const fits = {
+    0: count === 0,
+    1: count === 1,
+    "at most one": count <= 1,
+    "one or two": count === 1 || count === 2,
+    "one or more": count >= 1,
+    any: true,
+  };
   if (!fits[takes]) {
-    const wanted = takes === 0 ? "no argument" : `${takes === 1 ? "one" : takes} argument${takes === "one or more" ? "s" : ""}`;
+    const wanted =
+      takes === 0
+        ? "no argument"
+        : `${takes === 1 ? "one" : takes} argument${takes === "one or more" || takes === "one or two" ? "s" : ""}`;
     throw new UsageError(`${name} takes ${wanted}, not ${count}; ${seeHelp}`);
   }
   return { values: values as Values<O>, args: positionals };

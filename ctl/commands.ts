@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 import { completion } from "./completion/completion.ts";
 import { convertCommand } from "./convert/convert.ts";
 import { dashboard } from "./dashboard/dashboard.ts";
+import { check } from "./doctor/check.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { history } from "./history/history.ts";
 import { replay } from "./replay/replay.ts";
@@ -20,11 +21,13 @@ import { peers } from "./views/peers.ts";
 import { pools } from "./views/pools.ts";
 import { services } from "./views/services.ts";
 import { status } from "./views/status.ts";
+import { version } from "./views/version.ts";
 
 const others: readonly Command[] = [
   status,
   services,
   explain,
+  check,
   doctor,
   pools,
   nodes,
@@ -42,6 +45,7 @@ const others: readonly Command[] = [
   convertCommand,
   routerConfig,
   takeover,
+  version,
 ];
 
 /** Every command, in the order in which help lists them. */

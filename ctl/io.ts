@@ -30,6 +30,8 @@ export interface Io {
    * @throws {UsageError} when that fails
    */
   writePrivateFile(path: string, content: string | Uint8Array, isNew?: boolean): Promise<boolean>;
+  /** Has the desktop open a file, as if it were chosen there. @returns whether it could be asked to */
+  openFile(path: string): Promise<boolean>;
   /** For files that the program keeps for the person, such as configurations from before a change. */
   readonly stateFolder: string;
   /** Shows what is being done, where that takes long and somebody looks; until something else is printed. */

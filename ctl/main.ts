@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { wallClock } from "#pkg/clock";
 import { maskControls } from "#pkg/text";
+import { octetsUpTo } from "#pkg/untrusted";
 import { Exit, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
 import { writePrivateFile } from "./private-file.ts";
@@ -15,17 +17,11 @@ import { run } from "./run.ts";
 const maxInputBytes = 8 * 1024 * 1024; // In octets; no ConfigMap comes near, but a device or a wrong file would fill the memory.
 
 async function read(name: string, stream: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
   try {
-    for await (const chunk of stream) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > maxInputBytes) throw new UsageError(`cannot read ${name}: it is longer than ${maxInputBytes} octets`);
-    }
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+    const octets = await octetsUpTo(stream, maxInputBytes);
+    if (octets === undefined) throw new Error(`it is longer than ${maxInputBytes} octets`);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(octets);
   } catch (error) {
-    if (error instanceof UsageError) throw error;
     throw new UsageError(`cannot read ${name}: ${(error as Error).message}`, { cause: error });
   }
 }
@@ -75,10 +71,20 @@ const io: Io = {
   clear: () => process.stdout.write(process.stdout.isTTY === true ? "\u001b[2J\u001b[H" : "\n"),
   ask: process.stdin.isTTY === true && process.stderr.isTTY === true ? ask : undefined,
   writePrivateFile,
+  openFile(path) {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const opener = spawn(process.platform === "darwin" ? "open" : "xdg-open", [path], { stdio: "ignore", detached: true });
+    opener.once("error", () => resolve(false));
+    opener.once("spawn", () => {
+      opener.unref();
+      resolve(true);
+    });
+    return promise;
+  },
   stateFolder: join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "ingotctl"),
   progress: (text) => progress.show(text),
   screen: {
-    columns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
+    columns: (process.stdout.isTTY === true && process.stdout.columns) || undefined, // A terminal of unknown size says 0.
     hasColor: process.stdout.isTTY === true && process.stdout.hasColors() && process.env.NO_COLOR === undefined,
   },
   // Loading the client takes some 100 ms, and some of the commands do without.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Exit } from "./command.ts";
+import { commands } from "./commands.ts";
 import { masked } from "./run.ts";
 import { fakeIo, ingotctl } from "./testing/ingotctl.ts";
 
@@ -15,6 +16,25 @@ test("printed text steers no terminal, but for the colours of states", () => {
   err(evil);
   const plain = "a·]0;owned·b·[2J·31m·[8mc·d·\te\n";
   assert.deepEqual(io.printed, { out: `${plain}\u001b[33mDegraded\u001b[39m\n`, err: plain });
+});
+
+test("a misspelt command is met with the one that is meant", async () => {
+  const { status, err } = await ingotctl("servces");
+  assert.equal(status, Exit.usage);
+  assert.match(err, /there is no command "servces", did you mean "services"\? "ingotctl help" lists them/);
+  assert.match((await ingotctl("frobnicate")).err, /there is no command "frobnicate"; "ingotctl help" lists them/);
+});
+
+test("each command has examples in its help, of commands and options that there are", () => {
+  for (const [name, { help }] of commands) {
+    const [, block = ""] = /\nExamples:\n((?: {2}.+\n)+)/.exec(help) ?? [];
+    assert.ok(block.includes(`ingotctl ${name}`), name);
+    for (const [, command = "", rest = ""] of block.matchAll(/\bingotctl ([a-z-]+)([^|>\n]*)/g)) {
+      const options = commands.get(command)?.options ?? assert.fail(`${name}: ${command}`);
+      for (const [, option = ""] of rest.matchAll(/ --([a-z-]+)/g))
+        assert.ok(Object.hasOwn(options, option), `${name}: --${option}`);
+    }
+  }
 });
 
 test("validate: a valid file is summed up in a table", async () => {
@@ -73,7 +93,14 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     sharing: "cluster",
     reserved: [],
   };
-  const layer2 = { ...open, l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" };
+  const layer2 = {
+    ...open,
+    l2Placement: { subnet: false, sticky: false },
+    conflictProbe: "report",
+    selfTestMs: null,
+    kernel: null,
+    netbox: null,
+  };
   const { status, out } = await ingotctl("validate -o json", {
     stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0'], bgp-advertisements: [{communities: [no-export]}]}\n${selective}${peer}`,
   });
@@ -169,6 +196,26 @@ test("validate -o json: what is valid has a summary, without passwords", async (
       ],
     },
   });
+});
+
+test("validate -o json: holders of reservations, quotas and entries in kernels are in the summary", async () => {
+  const { out } = await ingotctl("validate -o json", {
+    stdin: `address-pools:
+- {name: a, protocol: interface, addresses: [192.0.2.0/24], reserved: [192.0.2.1, {addresses: [192.0.2.2], service: x/web}]}
+quotas: [{namespaces: [x], ipv4: 3}]
+`,
+  });
+  const { pools, quotas } = JSON.parse(out).summary;
+  const selectors = { namespaceSelectors: [] };
+  assert.deepEqual(quotas, [
+    { namespaces: ["x"], ...selectors, pools: [], together: false, ipv4: 3, ipv6: null, services: null },
+  ]);
+  assert.deepEqual(pools[0].reserved, [
+    { addresses: ["192.0.2.1-192.0.2.1"], service: null, namespace: null },
+    { addresses: ["192.0.2.2-192.0.2.2"], service: "x/web", namespace: null },
+  ]);
+  const { placement, carrier, addressLifetimeSeconds } = pools[0].kernel;
+  assert.deepEqual([placement, carrier, addressLifetimeSeconds], ["routed", "address", null]);
 });
 
 test("validate -o json: what is not valid has its problems and no summary", async () => {

@@ -1,3 +1,4 @@
+import { nearestName } from "#pkg/config";
 import { maskControls } from "#pkg/text";
 import { type Command, Exit, UsageError, usageText, version } from "./command.ts";
 import { commands } from "./commands.ts";
@@ -52,7 +53,11 @@ function help(args: readonly string[], io: Io): number {
 
 function find(name: string): Command {
   const command = commands.get(name);
-  if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}; "ingotctl help" lists them`);
+  if (command === undefined) {
+    const near = nearestName(name, [...commands.keys()]);
+    const hint = near === undefined ? "" : `, did you mean ${JSON.stringify(near)}?`;
+    throw new UsageError(`there is no command ${JSON.stringify(name)}${hint || ";"} "ingotctl help" lists them`);
+  }
   return command;
 }
 

@@ -106,7 +106,7 @@ function union(file: string, name: RegExp): string[] {
 
 for (const { heading, file, name } of [
   { heading: "Member of the ring", file: "pkg/memberlist/codec/messages.ts", name: /type MemberStatus =/ },
-  { heading: "Conflict defense of an address", file: "speaker/core/conflicts/conflict-defense.ts", name: /type DefenseStage =/ },
+  { heading: "Conflict defense of an address", file: "speaker/core/conflicts/defense-state.ts", name: /type DefenseStage =/ },
   { heading: "Leader election", file: "pkg/leader-election/protocol/election.ts", name: /readonly role:/ },
 ])
   test(`the diagram of ${heading} has the states of its source`, () => {

@@ -18,7 +18,7 @@ import { read } from "./generate/markdown.ts";
 
 async function controller(): Promise<Routes> {
   const world = await startWorld(configText("a 10.0.0.0/32"), { one: {}, two: {}, other: { isClaimed: false } });
-  return controllerApi({ controller: () => world.controller, recorder: world.recorder, clock: world.clock });
+  return controllerApi({ terms: world, recorder: world.recorder, clock: world.clock });
 }
 
 function speaker(bench: Bench): Routes {
@@ -59,6 +59,7 @@ function speaker(bench: Bench): Routes {
     members: { describe: async () => ({ source: "pods", members: [] }) },
     missing: () => [],
     recorder,
+    selfTest: { tried: 1 },
     clock,
   });
 }

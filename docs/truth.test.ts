@@ -3,7 +3,7 @@ import { globSync } from "node:fs";
 import { test } from "node:test";
 import { load } from "js-yaml";
 import { eventReasons } from "#pkg/k8s";
-import { annotations, isAnnotation } from "#pkg/service";
+import { annotations, isAnnotation, poolAnnotations } from "#pkg/service";
 import { flags as controllerFlags } from "../controller/flags.ts";
 import { commands as subcommands } from "../ctl/commands.ts";
 import { speakerPorts } from "../ctl/takeover/checks/node.ts";
@@ -80,7 +80,7 @@ test("every flag that a page names is one of ours, or of the program on its line
   assert.deepEqual(unknown, []);
 });
 
-test("every environment variable that a page names is read", () => {
+test("every environment variable that a page names is read or written", () => {
   const known = new Set(Object.values({ ...controllerFlags, ...speakerFlags }).map(({ env }) => env));
   const unknown = pages()
     .flatMap(codeSpans)
@@ -92,7 +92,7 @@ test("every environment variable that a page names is read", () => {
 test("every annotation of ours that a page names is read", () => {
   const unknown = pages()
     .flatMap(({ file, text }) => [...text.matchAll(/\bmetallb\.(?:universe\.tf|io)\/[\w-]+/g)].map(([name]) => ({ file, name })))
-    .filter(({ name }) => !isAnnotation(name));
+    .filter(({ name }) => !isAnnotation(name) && !poolAnnotations.includes(name));
   assert.deepEqual(unknown, []);
   const described = read("docs/services.md");
   for (const name of Object.values(annotations)) assert.ok(described.includes(`\`${name}:`), name);
@@ -145,10 +145,12 @@ function isWritten(message: string): boolean {
 }
 
 test("the README gives a reason for every dependency, and for no other", () => {
-  const { dependencies, optionalDependencies, devDependencies } = JSON.parse(read("package.json")) as Record<
-    string,
-    Record<string, string>
-  >;
+  type Manifest = Record<string, Record<string, string>>;
+  const { dependencies, optionalDependencies, devDependencies } = JSON.parse(read("package.json")) as Manifest;
+  const site = (JSON.parse(read("docs/site/package.json")) as Manifest).devDependencies;
   const listed = tableRows(page("README.md"), "Dependencies").flatMap(([names = ""]) => names.split(", "));
-  assert.deepEqual(listed.toSorted(), Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies }).toSorted());
+  assert.deepEqual(
+    listed.toSorted(),
+    Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies, ...site }).toSorted(),
+  );
 });

@@ -57,6 +57,7 @@ const everything: Values = {
   apiAuth: "token",
   rbac: { bgpPasswords: true, namespaces: true, netbox: true },
   webhook: { enabled: true },
+  statusObjects: { enabled: true },
   networkPolicy: { enabled: true },
   prometheus: {
     serviceAccount: "prometheus-k8s",
@@ -87,6 +88,7 @@ const choices: readonly { readonly name: string; readonly components: readonly s
       "prometheus",
       "api-auth",
       "validating-webhook",
+      "status-objects",
     ],
     values: everything,
   },
@@ -120,13 +122,22 @@ test("objects have the names and selectors of MetalLB's chart, for an upgrade in
 test("the configuration is in the release, or in a ConfigMap of yours", { skip }, async () => {
   const configInline = { "address-pools": [{ name: "a", protocol: "layer2", addresses: ["192.0.2.0/24"] }] };
   const configMaps = async (values: Values) =>
-    (await template(values)).filter(({ kind, metadata }) => kind === "ConfigMap" && metadata.name !== "ingot-conflicts");
+    (await template(values)).filter(({ kind, metadata }) => kind === "ConfigMap" && !metadata.name.startsWith("ingot-"));
   const [made] = (await configMaps({ configInline })) as unknown as { metadata: { name: string }; data: { config: string } }[];
   assert.equal(made?.metadata.name, "metallb");
   assert.deepEqual(load(made?.data.config ?? ""), configInline);
   assert.deepEqual(await configMaps({ existingConfigMap: "mine" }), []);
   const text = JSON.stringify(await template({ existingConfigMap: "mine" }));
   assert.equal(text.match(/--config=mine/g)?.length, 2);
+});
+
+test("the value controller.serviceConditions turns the conditions of Services off", { skip }, async () => {
+  const isOff = async (values: Values) =>
+    JSON.stringify(await template({ controller: values })).includes('"--service-conditions=false"');
+  assert.deepEqual(
+    [await isOff({}), await isOff({ serviceConditions: true }), await isOff({ serviceConditions: false })],
+    [false, false, true],
+  );
 });
 
 test("values of MetalLB's chart that mean nothing here are taken, and the notes say so", { skip }, async () => {
@@ -152,6 +163,7 @@ test("alerts are taken or left, with labels and thresholds of one's own", { skip
   const prometheusRule = {
     enabled: true,
     additionalLabels: { release: "kube-prometheus" },
+    runbooks: "https://docs.example/runbooks.html",
     staleConfig: { enabled: false },
     bgpSessionDown: { labels: { severity: "page" } },
     addressPoolUsage: { thresholds: [{ percent: 60, labels: { severity: "info" } }] },
@@ -160,7 +172,7 @@ test("alerts are taken or left, with labels and thresholds of one's own", { skip
   };
   const rule = (await template({ prometheus: { prometheusRule } })).find(({ kind }) => kind === "PrometheusRule") as unknown as {
     metadata: { labels: Record<string, string> };
-    spec: { groups: { rules: { alert: string; expr: string; labels?: object }[] }[] };
+    spec: { groups: { rules: { alert: string; expr: string; labels?: object; annotations?: { runbook_url: string } }[] }[] };
   };
   assert.equal(rule.metadata.labels.release, "kube-prometheus");
   const rules = rule.spec.groups.flatMap(({ rules }) => rules);
@@ -173,6 +185,7 @@ test("alerts are taken or left, with labels and thresholds of one's own", { skip
   );
   assert.ok(rules[2]?.expr.endsWith("> 60"));
   assert.deepEqual(rules[3]?.labels, { severity: "page" });
+  assert.equal(rules[3]?.annotations?.runbook_url, "https://docs.example/runbooks.html#metallbbgpsessiondown");
 });
 
 const digest = `sha256:${"0".repeat(64)}`;
@@ -203,6 +216,7 @@ test("labels and annotations that the chart sets too are in an object once, as t
 const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
   { values: { speakers: {} }, says: /additional properties 'speakers' not allowed/ },
   { values: { controller: { replica: 2 } }, says: /at '\/controller': additional properties 'replica' not allowed/ },
+  { values: { controller: { serviceConditions: "no" } }, says: /at '\/controller\/serviceConditions': got string, want boolean/ },
   { values: { speaker: { logLevel: "loud" } }, says: /at '\/speaker\/logLevel': value must be one of 'all', 'debug'/ },
   { values: { prometheus: { metricsPort: 70_000 } }, says: /at '\/prometheus\/metricsPort': maximum: got 70,?000, want 65,?535/ },
   { values: { loadBalancerClass: { default: true } }, says: /at '\/loadBalancerClass/ },

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { load, loadAll } from "js-yaml";
+import { announcedConfigMaps } from "#pkg/announced";
 import { readLastStage } from "../release/dockerfile.ts";
 
 interface Rule {
@@ -83,6 +84,7 @@ test("objects have the names by which MetalLB 0.12 is patched and replaced", () 
     "ClusterRole - metallb-system:speaker",
     "ClusterRoleBinding - metallb-system:controller",
     "ClusterRoleBinding - metallb-system:speaker",
+    ...announcedConfigMaps.map((name) => `ConfigMap metallb-system ${name}`),
     "ConfigMap metallb-system ingot-conflicts",
     "DaemonSet metallb-system speaker",
     "Deployment metallb-system controller",
@@ -210,7 +212,7 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "update services *",
       "patch services *",
       "patch configmaps metallb-system config",
-      "patch configmaps metallb-system ingot-conflicts",
+      ...["ingot-conflicts", ...announcedConfigMaps].map((name) => `patch configmaps metallb-system ${name}`),
       "delete configmaps metallb-system ingot-status",
       "list configmaps *",
       "create secrets *",
@@ -235,14 +237,14 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "watch configmaps metallb-system",
       "list pods metallb-system",
       "watch pods metallb-system",
-      "patch configmaps metallb-system ingot-conflicts",
+      ...["ingot-conflicts", ...announcedConfigMaps].map((name) => `patch configmaps metallb-system ${name}`),
       "list secrets metallb-system memberlist",
       "watch secrets metallb-system memberlist",
     ],
     mayNot: [
       "list secrets metallb-system routers",
       "watch secrets metallb-system routers",
-      "patch services/status *",
+      "patch services/status *", // kube-proxy believes the addresses there: a node could have those of all Services.
       "create configmaps metallb-system",
       "patch configmaps metallb-system ingot-status",
       "get secrets metallb-system routers",

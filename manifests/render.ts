@@ -22,8 +22,8 @@ export interface ImageName {
 }
 
 /**
- * Renders the manifests with components, as `kubectl apply -k` would apply them. Takes `kubectl` from the search path, or the one that the
- * environment variable `KUBECTL` names.
+ * Renders the manifests with components, as `kubectl apply -k` would apply them. Takes `kubectl` from the search path, or from the
+ * environment variable `KUBECTL`.
  * @param components names of folders in `components/`, in the order in which they are applied
  * @throws {Error} with what kustomize says, or that there is no kubectl
  */

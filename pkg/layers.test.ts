@@ -10,6 +10,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 /** Folders, by their beginning, that do no I/O and take time and chance as arguments. */
 const pure = [
   "pkg/allocator/",
+  "pkg/announced/",
   "pkg/assignment/",
   "pkg/collections/",
   "pkg/gossip/",
@@ -29,6 +30,7 @@ const pure = [
   "pkg/core/contract/",
   "pkg/core/recording/",
   "pkg/text/",
+  "pkg/untrusted/",
   "pkg/verdict/",
   "pkg/what-if/",
   "pkg/memberlist/codec/",

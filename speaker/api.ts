@@ -4,7 +4,7 @@ import { formatProtocols } from "#pkg/config";
 import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
 import type { KernelKeeper } from "#pkg/kernel";
-import { fingerprint } from "#pkg/live-config";
+import { configurationAnswer } from "#pkg/live-config";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
@@ -12,6 +12,7 @@ import { type AddressView, commonInputs, type SessionState, type SpeakerView } f
 import { describeKernel } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { ObjectVerdicts } from "./object-verdicts.ts";
+import type { SelfTest } from "./self-test.ts";
 import type { Sources } from "./sources.ts";
 
 export interface ApiOptions {
@@ -25,6 +26,7 @@ export interface ApiOptions {
   /** Resources that have to be seen before anything is announced; empty once they have been. */
   readonly missing: () => readonly string[];
   readonly recorder: Recorder;
+  readonly selfTest: Pick<SelfTest, "tried">;
   readonly clock: Clock;
 }
 
@@ -32,7 +34,8 @@ export interface ApiOptions {
  * Answers of a speaker under `/v1`: the cluster as this node sees it, and its own work. `?problems` leaves out what is well,
  * `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
  */
-export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }: ApiOptions): Routes {
+export function speakerApi(options: ApiOptions): Routes {
+  const { view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, clock } = options;
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: view.node });
 
@@ -46,7 +49,8 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
         continue;
       }
       const addresses = found.addresses.map((one) => ({ ...placed(one), verdict: answer(one, date) }));
-      yield { service: key, addresses, verdict: answer(found, date) };
+      const endpoints = only === null ? undefined : view.endpoints(key);
+      yield { service: key, addresses, endpoints, verdict: answer(found, date) };
     }
   }
 
@@ -100,15 +104,7 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
     return { answers: known.answers, hasKernelAccess: known.hasKernelAccess, interfaces: Object.fromEntries(interfaces) };
   };
 
-  const configuration = () => {
-    const { inForce, inForceSince, seen, verdict, since } = sources.configuration;
-    return {
-      hash: inForce === undefined ? null : fingerprint(inForce),
-      inForceSince: inForceSince === undefined ? null : date(inForceSince),
-      seen: seen ?? null,
-      verdict: answer({ verdict, since }, date),
-    };
-  };
+  const configuration = () => configurationAnswer(sources.configuration, date);
 
   function* verdicts(asked: RouteRequest): Iterable<VerdictEntry | undefined> {
     const isWanted = ({ verdict }: { readonly verdict: VerdictEntry | ReturnType<typeof answer> }) =>
@@ -135,7 +131,7 @@ export function speakerApi({ view, sources, objects, bgp, bfd, kernel, members, 
   };
 
   return {
-    "/v1/verdicts": json((asked) => ({ ...self(), verdicts: verdicts(asked) })),
+    "/v1/verdicts": json((asked) => ({ ...self(), selfTested: selfTest.tried, verdicts: verdicts(asked) })),
     "/v1/services": json((asked) => ({
       ...self(),
       missing: missing(),

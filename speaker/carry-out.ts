@@ -1,22 +1,25 @@
+import { aliveKey, announcedConfigMap, announcedConfigMaps, announcedKey, encodeAnnounced } from "#pkg/announced";
+import { wallClock } from "#pkg/clock";
 import type { EventRecorder } from "#pkg/k8s";
 import { nodeReference, report } from "#pkg/k8s";
 import type { KernelKeeper } from "#pkg/kernel";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import type { NodeChecks } from "#pkg/node-checks";
+import { encodeQuarantine, quarantineConfigMap, quarantineKey } from "#pkg/quarantine";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
+import type { ConfigMapWriter } from "./config-map-writer.ts";
 import type { SpeakerEffect, SpeakerRunner } from "./core/index.ts";
 import type { FollowedRoutes } from "./followed-routes.ts";
 import type { Members } from "./members/members.ts";
 import type { SpeakerTimings } from "./metrics.ts";
-import type { OccupantsWriter } from "./occupants-writer.ts";
 import type { Sources } from "./sources.ts";
 
 /** The drivers that carry out the core's effects. */
 export interface Drivers {
   readonly runner: Pick<SpeakerRunner, "dispatch">;
   readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge">;
-  readonly occupants: Pick<OccupantsWriter, "write">;
+  readonly configMaps: Pick<ConfigMapWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
   readonly kernel: Pick<KernelKeeper, "want" | "complete">;
@@ -29,7 +32,7 @@ export interface Drivers {
 }
 
 export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
-  const { runner, layer2, occupants, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log } = drivers;
+  const { runner, layer2, configMaps, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log } = drivers;
   switch (effect.type) {
     case "prepareLayer2":
       void layer2.begin();
@@ -56,7 +59,10 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       layer2.challenge(effect.address, effect.to);
       break;
     case "writeOccupant":
-      occupants.write(effect.address, effect.occupant);
+      configMaps.write(quarantineConfigMap, [[quarantineKey(effect.address), occupantText(effect)]]);
+      break;
+    case "writeAnnounced":
+      writeAnnounced(configMaps, effect);
       break;
     case "setPeers":
       bgp.setPeers(effect.peers);
@@ -118,4 +124,22 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
     default:
       effect satisfies never;
   }
+}
+
+function occupantText({ occupant }: Extract<SpeakerEffect, { type: "writeOccupant" }>): string | null {
+  return occupant === undefined ? null : encodeQuarantine({ ...occupant, since: wallClock().toISOString() });
+}
+
+function writeAnnounced(
+  configMaps: Drivers["configMaps"],
+  { lines, isNew }: Extract<SpeakerEffect, { type: "writeAnnounced" }>,
+): void {
+  const byConfigMap = Map.groupBy(lines, ([service]) => announcedConfigMap(service));
+  for (const name of isNew ? announcedConfigMaps : byConfigMap.keys()) {
+    const those = byConfigMap.get(name) ?? [];
+    const data = those.map(([service, line]) => [announcedKey(service), line && encodeAnnounced(line)] as const);
+    configMaps.write(name, data, isNew);
+  }
+  const [first = ""] = announcedConfigMaps;
+  if (isNew || lines.size === 0) configMaps.write(first, [[aliveKey, wallClock().toISOString()]]);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Checkpoints, coreOf, describeRecording, encode, readRecording } from "#pkg/core";
 import { noise, smallRecorder } from "#pkg/core/testing";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { speakerCore } from "./core/replay.ts";
 import { Bench, pools, x } from "./testing/speaker-bench.ts";
 

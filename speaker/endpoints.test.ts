@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { ApiError, resources } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { chooseEndpoints } from "./endpoints.ts";
 
 const away = new ApiError("Cannot look for EndpointSlices", 0, "Unreachable");

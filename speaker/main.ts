@@ -11,10 +11,13 @@ import { podNamespace, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
 import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
+import { SessionWatch } from "./bgp/session-watch.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
+import { ConfigMapWriter } from "./config-map-writer.ts";
 import { createState, SpeakerView, speakerCore } from "./core/index.ts";
 import { followEndpoints } from "./endpoints.ts";
+import { Faults } from "./faults.ts";
 import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
 import { createKernel, withoutKept } from "./kernel.ts";
@@ -22,10 +25,10 @@ import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
-import { OccupantsWriter } from "./occupants-writer.ts";
 import { nodeFactsOf, speakerRoutes, whatIsMissing } from "./routes.ts";
 import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
+import { StatusObjects } from "./status-objects/status-objects.ts";
 
 await runDaemon({
   usage: "ingot-speaker: announces the addresses of Services from the node that it runs on.",
@@ -61,7 +64,7 @@ await runDaemon({
     );
     const failed = await startLayer2(layer2, log);
     const { bgp, bfd } = stack.use(await startBgp({ ...common, port: values["bgp-port"] }));
-    const occupants = stack.use(new OccupantsWriter(common));
+    const configMaps = stack.use(new ConfigMapWriter(common));
     const noRing = whyNoRing(values, failed, log);
     // Members of the ring are joined by what they have told the core.
     const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
@@ -86,23 +89,29 @@ await runDaemon({
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
+    const sessions = stack.use(new SessionWatch({ bgp, emit, clock }));
     const nodeFacts = () => nodeFactsOf({ sources, view, members, failed, checks, bfd, viewAge });
     const missing = () => whatIsMissing(sources, view, members);
     const objects = stack.use(new ObjectVerdicts({ view, nodeFacts, clock }));
+    const faults = stack.use(new Faults({ node, bgp, checks, objects, events, emit, clock }));
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       ...speakerRoutes({ registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge }),
-      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, clock }),
+      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, clock }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 
     const followedRoutes = stack.use(new FollowedRoutes({ layer2, emit, clock, log }));
-    const drivers = { runner, layer2, occupants, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log };
+    const drivers = { runner, layer2, configMaps, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log };
     runner.start(state, (effect) => carryOut(drivers, effect));
     kernel.check();
     checks.start();
     objects.start();
+    sessions.start();
     selfTest.start();
+    const [name = "", uid] = values["status-objects"].split("/");
+    if (uid !== undefined) stack.use(new StatusObjects({ ...common, owner: { name, uid }, view, bgp, sources })).start();
+    faults.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);
     // Our own routes go before the addresses do, which still take what is on its way.
     return Object.assign(stack.move(), { leave: () => bgp.leave().then(() => kernel.stop()) });

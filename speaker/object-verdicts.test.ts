@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { createState, type NodeFacts, SpeakerView } from "./core/index.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
 import { pools } from "./testing/speaker-bench.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import type { InterfaceState, WireAnswer, WireQuestion } from "#pkg/layer2";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { SpeakerEvent } from "./core/events.ts";

@@ -31,6 +31,7 @@ export class SelfTest implements Disposable {
   #share = 0; // Number of placements to look at now; a fraction, because it grows with time.
   #hasFailed = false;
   #isDisposed = false;
+  #tried = 0;
 
   constructor(options: SelfTestOptions) {
     this.#options = options;
@@ -39,6 +40,11 @@ export class SelfTest implements Disposable {
 
   start(): void {
     this.#alarm.set(this.#options.clock.now() + turnMs);
+  }
+
+  /** How often an address was tried since the start. */
+  get tried(): number {
+    return this.#tried;
   }
 
   /** A turn under way ends without effect. */
@@ -83,7 +89,9 @@ export class SelfTest implements Disposable {
         if (this.#isDisposed) return;
         for (const { address, owner, port } of those) {
           const answer = answers.get(address.toString());
-          if (answer !== undefined) emit({ type: "wireTested", tested: { address, owner, port, interface: link.name, answer } });
+          if (answer === undefined) continue;
+          this.#tried++;
+          emit({ type: "wireTested", tested: { address, owner, port, interface: link.name, answer } });
         }
         this.#hasFailed = false;
       } catch (error) {

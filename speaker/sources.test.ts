@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { CoreRunner } from "#pkg/core";
 import { resources } from "#pkg/k8s";
 import { configMap, endpointSlice, FakeCluster, node, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";

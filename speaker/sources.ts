@@ -1,24 +1,30 @@
-import { type Clock, type Millis, Portions } from "#pkg/clock";
-import type { Config } from "#pkg/config";
+import { type Clock, Portions } from "#pkg/clock";
 import { ConfigReader } from "#pkg/config-reader";
 import {
   type Cluster,
-  type ConfigMap,
   type EndpointSlice,
   type Informer,
   Informers,
-  named,
   type Resource,
   resources,
   type Service,
   servicesOf,
 } from "#pkg/k8s";
-import { configurationVerdict, type HeldTogether, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
+import {
+  type ConfigStatus,
+  configKey,
+  type HeldTogether,
+  LiveConfig,
+  type LiveConfigEffect,
+  type LiveDecision,
+  lastGoodKey,
+  readCandidate,
+  statusConfigMap,
+} from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
-import type { Dated } from "#pkg/verdict";
 import type { ClusterEvent } from "./core/index.ts";
 
 export interface SourcesOptions {
@@ -33,14 +39,6 @@ export interface SourcesOptions {
   readonly log: Log;
 }
 
-export interface ConfigStatus extends Dated<Millis> {
-  readonly inForce: Config | undefined;
-  /** Since when it is in force; undefined without a configuration. */
-  readonly inForceSince: Millis | undefined;
-  /** The version of the ConfigMap that this process has seen last; undefined before the first. */
-  readonly seen: string | undefined;
-}
-
 // Each looks at some hundred Services, which takes 2 ms at most.
 const portionsPerTurn = 2;
 
@@ -52,14 +50,10 @@ export class Sources implements Disposable {
   readonly #portions: Portions;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
-  #configSince: Millis;
-  #inForceSince: Millis | undefined;
-  #seen: string | undefined; // the ConfigMap's resource version
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
     this.#options = options;
-    this.#configSince = options.clock.now();
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     this.#informers = new Informers(
       cluster,
@@ -71,28 +65,22 @@ export class Sources implements Disposable {
       metrics.updates.inc();
       emit({ type: "node", name, node });
     });
-    const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
-      this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
-        changed(now),
-      );
-    followConfigMap(options.configMap, (now) => {
-      this.#seen = now?.resourceVersion;
-      this.#live.configMapChanged(now?.data);
+    this.#informers.followConfigMap(namespace, options.configMap, (now) => {
+      const seen = now && { text: now.data[configKey], version: now.resourceVersion };
+      this.#decided(this.#live.configMapChanged(seen));
     });
-    followConfigMap(statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
-    followConfigMap(quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
+    this.#informers.followConfigMap(namespace, statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
+    this.#informers.followConfigMap(namespace, quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#reader = new ConfigReader(log);
     this.#portions = new Portions(clock, portionsPerTurn);
-    this.#live = new LiveConfig({
-      reader: this.#reader,
-      portions: this.#portions,
-      holdings: { services: () => this.#serviceKeys(), of: (service) => this.#held(service) },
-      log,
-      changed: (now, before) => this.#configChanged(now, before),
-      namespaceLabels: () => "awaited",
-      // Preparations for a configuration that may come into force begin before it does.
-      wasRead: (config) => emit({ type: "configRead", config }),
-    });
+    const holdings = { services: () => this.#serviceKeys(), of: (service: string) => this.#held(service) };
+    const context = {
+      get now() {
+        return clock.now();
+      },
+      do: (effect: LiveConfigEffect) => this.#carryOut(effect),
+    };
+    this.#live = new LiveConfig(context, holdings, "awaited", clock.now());
   }
 
   /** @param endpoints EndpointSlices, or Endpoints where the API has no slices */
@@ -125,10 +113,7 @@ export class Sources implements Disposable {
 
   /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
   get configuration(): ConfigStatus {
-    const { state } = this.#live;
-    const { config } = state.inForce ?? {};
-    const verdict = configurationVerdict(state);
-    return { inForce: config, inForceSince: this.#inForceSince, seen: this.#seen, verdict, since: this.#configSince };
+    return this.#live.status;
   }
 
   [Symbol.dispose](): void {
@@ -147,18 +132,39 @@ export class Sources implements Disposable {
   #serviceChanged(key: string, service: Service | undefined): void {
     this.#options.metrics.updates.inc();
     this.#options.emit({ type: "service", key, service });
-    this.#live.serviceChanged(key);
+    this.#decided(this.#live.serviceChanged(key));
   }
 
-  #configChanged({ inForce, verdict }: State, before: State): void {
-    const { metrics, emit, clock } = this.#options;
-    this.#configSince = clock.now();
+  #carryOut(effect: LiveConfigEffect): void {
+    const { emit, log } = this.#options;
+    switch (effect.type) {
+      case "log":
+        log[effect.level](effect.message, effect.fields);
+        break;
+      case "readConfig":
+        readCandidate(effect.secretText, this.#reader, this.#portions, (parsed) => this.#live.read(effect.secretText, parsed));
+        break;
+      case "prepareConfig":
+        emit({ type: "configRead", config: effect.config });
+        break;
+      case "judgePortion":
+        this.#portions.do(() => this.#decided(this.#live.portion(effect.of)));
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #decided(decision: LiveDecision | undefined): void {
+    if (decision === undefined) return;
+    const { before } = decision;
+    const { inForce, verdict } = decision.now;
+    const { metrics, emit } = this.#options;
     const accepted = verdict?.type === "accepted";
     metrics.updates.inc();
     if (!accepted) metrics.updateErrors.inc();
     metrics.showConfig({ loaded: inForce !== undefined, stale: !accepted });
     if (inForce === undefined || inForce === before.inForce) return;
-    this.#inForceSince = clock.now();
     emit({ type: "config", config: inForce.config, pools: inForce.pools });
   }
 

@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Cluster, resources } from "#pkg/k8s";
-import type { SourceEvent } from "../core/index.ts";
+import type { ControllerRunner } from "../core/index.ts";
 
 export interface NamespacesOptions {
   readonly cluster: Pick<Cluster, "informer">;
-  /** Labels are undefined of a namespace that is gone, or has more than anybody needs. */
-  readonly emit: (event: SourceEvent) => void;
+  readonly runner: Pick<ControllerRunner, "dispatch">;
 }
 
 const missing =
@@ -23,10 +22,6 @@ export class Namespaces implements Disposable {
     this.#options = options;
   }
 
-  get labels(): "known" | { readonly missing: string } {
-    return this.#state === "known" ? "known" : { missing };
-  }
-
   /** Begins to follow them. @param done called once it is known what labels there are, or that they may not be read */
   whenKnown(done: () => void): void {
     if (this.#state !== "unknown") {
@@ -35,14 +30,14 @@ export class Namespaces implements Disposable {
     }
     this.#waiting.push(done);
     if (this.#informer !== undefined) return;
-    const { cluster, emit } = this.#options;
+    const { cluster, runner } = this.#options;
     const informer = cluster.informer(
       resources.namespaces,
       {},
       {
         changed: (name, now, before) => {
           if (isDeepStrictEqual(now?.labels, before?.labels)) return;
-          emit({ type: "namespace", name, labels: now?.labels, isNews: this.#state === "known" });
+          runner.dispatch({ type: "namespace", name, labels: now?.labels, isNews: this.#state === "known" });
         },
         synced: () => this.#found("known"),
         forbidden: () => this.#found("forbidden"),
@@ -61,8 +56,7 @@ export class Namespaces implements Disposable {
   #found(state: "known" | "forbidden"): void {
     if (this.#state === state || this.#state === "known") return;
     this.#state = state;
-    const waiting = this.#waiting.splice(0);
-    for (const done of waiting) done();
-    this.#options.emit({ type: "namespacesKnown" });
+    this.#options.runner.dispatch({ type: "namespacesKnown", labels: state === "known" ? "known" : { missing } });
+    for (const done of this.#waiting.splice(0)) done();
   }
 }

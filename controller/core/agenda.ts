@@ -8,6 +8,8 @@ const writesAtOnce = 32;
 /** Which Services are to be decided on, and in which order. */
 export class Agenda extends Part {
   readonly plan: WorkPlan;
+  /** Services that were decided on before their turn. Such a decision stands, unless `changed` names the Service until then. */
+  readonly settled = new Set<string>();
   private isOpen = false;
 
   constructor(context: Pick<Context, "random">) {
@@ -22,6 +24,7 @@ export class Agenda extends Part {
 
   /** A Service is to be decided on again. Before there is anything to decide it is not noted: all are then. */
   changed(key: string): void {
+    this.settled.delete(key);
     if (this.isOpen) this.plan.add(key);
   }
 }

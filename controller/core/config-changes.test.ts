@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Allocator } from "#pkg/allocator";
+import { causes } from "#pkg/verdict";
 import { configText, startWorld, World } from "../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
@@ -46,11 +47,23 @@ test("a ConfigMap that is deleted leaves its configuration in force", async () =
   const world = await startWorld(ten);
   world.config(undefined);
   assert.deepEqual(await world.settle(), [
-    `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: the ConfigMap does not exist. Deleting the configuration turns nothing off`,
+    `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: the ConfigMap does not exist; ${causes.configuration.configMapMissing.next}. Deleting the configuration turns nothing off`,
   ]);
   world.service("web");
   await world.settle();
   assert.deepEqual([world.addresses("web"), await gauges(world)], [["web=10.0.0.0"], "loaded 1 stale 1"]);
+});
+
+test("a Service that is deleted, and made again before a change is in force, is not in its way", async () => {
+  const world = await startWorld(ten, { a: {} });
+  world.config(upper);
+  await world.settle();
+  world.delete("a");
+  world.cluster.deliver();
+  world.service("a");
+  world.cluster.deliver();
+  await world.settle();
+  assert.deepEqual([world.addresses("a"), await gauges(world)], [["a=10.0.0.5"], "loaded 1 stale 0"]);
 });
 
 test("a change that strands addresses is refused naming all of them, and accepted by itself when they are gone", async () => {
@@ -58,7 +71,8 @@ test("a change that strands addresses is refused naming all of them, and accepte
   world.config(upper);
   assert.deepEqual(await world.settle(), [
     `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: ` +
-      "no pool would be left for addresses in use by default/a (10.0.0.0), default/b (10.0.0.1)",
+      "no pool would be left for addresses in use by default/a (10.0.0.0), default/b (10.0.0.1); " +
+      causes.configuration.strands.next,
   ]);
   world.delete("a");
   assert.deepEqual([await world.settle(), await gauges(world)], [[], "loaded 1 stale 1"]);
@@ -152,7 +166,10 @@ test("a configuration that was changed while the controller was down is judged b
   world.config(upper);
   world.service("a", { ingress: ["10.0.0.1"] });
   world.controller.start();
-  assert.match((await world.settle()).join("\n"), /^metallb-system\/config: Warning ConfigStale: .*default\/a \(10\.0\.0\.1\)$/);
+  assert.match(
+    (await world.settle()).join("\n"),
+    /^metallb-system\/config: Warning ConfigStale: .*default\/a \(10\.0\.0\.1\); put these addresses back into a pool,/,
+  );
   assert.deepEqual(world.addresses("a"), ["a=10.0.0.1"]);
 });
 
@@ -197,6 +214,31 @@ test("the record of the last good configuration is put right when someone else c
   assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"]);
 });
 
+test("where the ConfigMap's configuration is refused, the record that another controller insists on is followed", async () => {
+  const world = await startWorld(ten, { a: {} });
+  const other = configText("main 192.0.2.0-192.0.2.1");
+  world.config(other);
+  world.lastGood(other);
+  await world.settle();
+  assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"], "once may be a person's edit");
+  world.lastGood(other);
+  await world.settle();
+  assert.deepEqual(world.addresses("a"), ["a=192.0.2.0"]);
+  assert.equal(await gauges(world), "loaded 1 stale 0");
+});
+
+test("a record that another process overwrites again and again is put right ever later", async () => {
+  const world = await startWorld(ten);
+  await world.settle();
+  let writes = 0;
+  for (let second = 0; second < 600; second++) {
+    world.lastGood(upper);
+    world.clock.advanceBy(1_000);
+    writes += (await world.settle()).length;
+  }
+  assert.ok(writes >= 5 && writes <= 15, `${writes} writes in ten minutes`);
+});
+
 test("the record is written when the API is back", async () => {
   const world = new World();
   world.cluster.away = true;
@@ -225,7 +267,7 @@ async function startCrowd(t: TestContext) {
   return { world, calls, addressOf };
 }
 
-test("other pools are put in force for 1,000 Services a turn at most, and nothing is decided before all have been looked at", async (t) => {
+test("other pools are put in force for 1,000 Services a turn at most; all have been looked at before each is decided on, once", async (t) => {
   const { world, calls } = await startCrowd(t);
   world.config(configText("other 10.0.0.0-10.0.255.255"));
   world.cluster.deliver();
@@ -235,6 +277,7 @@ test("other pools are put in force for 1,000 Services a turn at most, and nothin
   }
   assert.ok(calls.restoredBefore >= 3_000, `the first was settled after ${calls.restoredBefore} had been looked at`);
   await world.settle();
+  assert.equal(calls.settle, 3_000, "each Service is decided on once");
   assert.equal(await world.metric("metallb_allocator_addresses_in_use_total", { pool: "other" }), 3_000);
 });
 

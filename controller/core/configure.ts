@@ -1,5 +1,5 @@
 import { isFor } from "#pkg/allocator";
-import { keepingOrder, keepRecorded, Settling } from "#pkg/assignment";
+import { byAge, keepRecorded, Settling } from "#pkg/assignment";
 import { type Config, isStrict } from "#pkg/config";
 import { list } from "#pkg/text";
 import { settle, takeRecorded } from "./decide.ts";
@@ -31,7 +31,7 @@ export function configure(
     config,
     phase: "pools",
     change: new PoolsChange(config),
-    settling: new Settling(),
+    settling: new Settling([]),
     keys: [],
     looked: 0,
     elsewhere: [],
@@ -74,7 +74,8 @@ function isDone(state: ControllerState, configuring: Configuring): boolean {
     case "pools":
       if (!isReplaced(state, configuring)) return false;
       occupancy.strictPools = new Set(config.pools.filter(isStrict).map(({ name }) => name));
-      return begin("keep", keepingOrder(services.values()));
+      configuring.settling = new Settling(byAge(services.values()));
+      return begin("keep", configuring.settling.keys);
     case "keep":
       keepSome(state, configuring);
       if (configuring.looked < 2 * keys.length) return false;
@@ -85,7 +86,6 @@ function isDone(state: ControllerState, configuring: Configuring): boolean {
       configuring.looked += poolsAtOnce;
       if (configuring.looked < keys.length) return false;
       heedOccupants(state);
-      configuring.settling = new Settling(services.values());
       return begin("settle", []);
     case "settle":
       return isSettled(state, configuring) && begin("look", [...services.keys()]);
@@ -108,12 +108,25 @@ function isReplaced({ allocator, services, context }: ControllerState, configuri
   for (const { service, address } of stranded) {
     const isGone = services.get(service) === undefined;
     if (!isGone && !mayRenumber) throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
-    if (!isGone) allocator.giveUp(service, address);
-    else if (allocator.release(service))
-      context.log("info", "service deleted", { event: "serviceDeleted", service, ips: [address] });
+    if (isGone) forget({ allocator, context }, service);
+    else allocator.giveUp(service, address);
   }
   configuring.change = new PoolsChange(config);
   return false;
+}
+
+/** A Service has appeared: what is held in its name is of one that is gone, and may be in the way of the pools that are put in place. */
+export function appearedInChange({ allocator, context, pools: { configuring } }: ControllerState, service: string): void {
+  if (configuring?.phase !== "pools" || !forget({ allocator, context }, service)) return;
+  configuring.change = new PoolsChange(configuring.config);
+}
+
+/** @returns whether it held something */
+function forget({ allocator, context }: Pick<ControllerState, "allocator" | "context">, service: string): boolean {
+  const { addresses = [] } = allocator.held(service) ?? {};
+  if (!allocator.release(service)) return false;
+  context.log("info", "service deleted", { event: "serviceDeleted", service, ips: addresses.map(String) });
+  return true;
 }
 
 /** All Services that share addresses come first, then the others. */
@@ -131,13 +144,16 @@ function keepSome({ allocator, services, statuses, pools }: ControllerState, con
 /** Services that came meanwhile may have on record what must not be given to others. */
 function isSettled(state: ControllerState, { settling }: Configuring): boolean {
   takeAppeared(state);
-  for (let decisions = 0; decisions < decisionsAtOnce; decisions++)
-    if (settling.step(state.allocator, (key) => settle(state, key))) return true;
+  const decideOn = (key: string) => {
+    state.agenda.settled.add(key);
+    return settle(state, key);
+  };
+  for (let decisions = 0; decisions < decisionsAtOnce; decisions++) if (settling.step(state.allocator, decideOn)) return true;
   return false;
 }
 
 function look({ allocator, agenda }: ControllerState, { elsewhere }: Configuring, key: string): void {
-  agenda.changed(key);
+  agenda.plan.add(key);
   if (!allocator.hasReserved) return;
   for (const address of allocator.held(key)?.addresses ?? []) {
     const holder = allocator.reservedFor(address);
@@ -150,7 +166,7 @@ function finish(state: ControllerState, { elsewhere }: Configuring): void {
   takeAppeared(state);
   if (elsewhere.length === 0) return;
   const message = `reserved addresses stay with the Services that hold them: ${list(elsewhere, "; ")}`;
-  state.context.do({ type: "recordConfigEvent", kind: "Normal", reason: "ReservedAddressHeld", message });
+  state.context.recordConfigEvent("Normal", "ReservedAddressHeld", message);
 }
 
 function takeAppeared(state: ControllerState): void {

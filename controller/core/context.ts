@@ -1,6 +1,6 @@
 import { chanceOf, type Millis, nextSeed, type Random } from "#pkg/clock";
 import { Part } from "#pkg/core";
-import type { EventReason, ReportEffect, Service } from "#pkg/k8s";
+import type { EventReason, ObjectReference, ReportEffect, Service } from "#pkg/k8s";
 import type { Fields } from "#pkg/log";
 import type { ControllerEffect } from "./effects.ts";
 
@@ -8,6 +8,8 @@ import type { ControllerEffect } from "./effects.ts";
 export class Context extends Part {
   /** Time of the step, or of the last one. */
   now: Millis = 0;
+  /** The ConfigMap with the configuration, or when it is gone, what it last was. */
+  configMap: ObjectReference | undefined;
   private seed: number;
   private effects: ControllerEffect[] = [];
 
@@ -41,5 +43,10 @@ export class Context extends Part {
   /** A Kubernetes event on a Service. */
   record(service: Service, kind: "Normal" | "Warning", reason: EventReason, message: string): void {
     this.do({ type: "recordEvent", service, kind, reason, message });
+  }
+
+  /** A Kubernetes event on the ConfigMap with the configuration. */
+  recordConfigEvent(kind: "Normal" | "Warning", reason: EventReason, message: string): void {
+    if (this.configMap !== undefined) this.do({ type: "recordConfigEvent", about: this.configMap, kind, reason, message });
   }
 }

@@ -1,36 +1,43 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
-import { type Decision, decide as decideFor, type Keeping, releasedBy, type Warning } from "#pkg/assignment";
+import { type Decision, decide as decideFor, type Keeping, releasedBy, statusOf, type Warning } from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { verdict } from "#pkg/verdict";
 import type { Context } from "./context.ts";
 import { heedOccupants } from "./occupancy/occupancy.ts";
 import type { Outcome } from "./queue/work-plan.ts";
-import type { Asked, ControllerState } from "./state.ts";
-import { giveRecorded } from "./take-recorded.ts";
+import type { ControllerState, Requests } from "./state.ts";
+import { giveInsisted, giveRecorded } from "./take-recorded.ts";
 import { type AllocationTerms, changedResources, isSameAllocation, termsOf, waitsOf } from "./waiting/waits.ts";
 
 /** Gives a Service its addresses, has its status written, and reports to its owner. @returns undefined while its status is being written */
 export function decideOn(state: ControllerState, key: string): Outcome | undefined {
-  const { services, pools, statuses, verdicts, context, asked } = state;
+  const { services, allocator, agenda, pools, statuses, verdicts, context, asked } = state;
   const service = services.get(key);
+  const isSettled = agenda.settled.delete(key);
   if (pools.inForce.type === "unconfigured") {
     const warning = service && missesConfiguration(service, pools.inForce.why);
     verdicts.services.decided(key, service, warning?.verdict, false);
     warn(asked, context, key, service, service?.ingress.length === 0 ? warning : undefined);
     return "done";
   }
-  const { status } = settle(state, key);
-  return statuses.put(key, service, status);
+  if (service !== undefined && statuses.isContested(service)) {
+    const held = allocator.held(key);
+    giveInsisted(service, state);
+    settle(state, key, held);
+  } else if (!isSettled) settle(state, key);
+  return statuses.put(key, service, statusOf(service, allocator.held(key)));
 }
 
-/** Gives a Service its addresses. Its status is still to be written. */
-export function settle(state: ControllerState, key: string): Decision {
-  const { services, statuses, context } = state;
+/** Gives a Service its addresses. Its status is still to be written. @param held until now */
+export function settle(state: ControllerState, key: string, held = state.allocator.held(key)): Decision {
+  const { services, statuses, configuration, summary, context } = state;
   const service = services.get(key);
-  const decision = decide(state, key, service);
+  const decision = decide(state, key, service, held);
   statuses.replace(service, decision.status);
   context.do({ type: "decided", service: key, unmet: decision.unmet });
+  configuration.touched.add(key);
+  summary.changed();
   return decision;
 }
 
@@ -125,7 +132,7 @@ function report(
 }
 
 /** Says once of a Service that it would not be given now what it has. */
-function keep(asked: Asked, context: Context, key: string, service: Service | undefined, kept: Keeping | undefined): void {
+function keep(asked: Requests, context: Context, key: string, service: Service | undefined, kept: Keeping | undefined): void {
   if (service === undefined || kept === undefined) {
     asked.kept.delete(key);
     return;
@@ -137,7 +144,7 @@ function keep(asked: Asked, context: Context, key: string, service: Service | un
 }
 
 /** Logs a warning and records an event once, and again only after it has changed in between. */
-function warn(asked: Asked, context: Context, key: string, service: Service | undefined, warning: Warning | undefined): void {
+function warn(asked: Requests, context: Context, key: string, service: Service | undefined, warning: Warning | undefined): void {
   if (service === undefined || warning === undefined) {
     asked.warnings.delete(key);
     return;

@@ -1,15 +1,17 @@
 import type { Refusal } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
-import type { ConfigMap, EventText, ReportEffect, Service } from "#pkg/k8s";
+import type { ConditionsWrite, EventText, ObjectReference, ReportEffect, Service } from "#pkg/k8s";
+import type { LiveConfigEffect } from "#pkg/live-config";
 
 /** Actions that drivers carry out, in this order. */
 export type ControllerEffect =
   | KeeperEffect
   | ReportEffect
+  | LiveConfigEffect
   | MeasuredEffect
   /** Record a Kubernetes event on the ConfigMap with the configuration. */
-  | ({ readonly type: "recordConfigEvent" } & EventText)
+  | ({ readonly type: "recordConfigEvent"; readonly about: ObjectReference } & EventText)
   /** Write the status of the Service, then deliver `statusWritten`. */
   | {
       readonly type: "writeStatus";
@@ -18,28 +20,28 @@ export type ControllerEffect =
       /** Undefined: as long as usual. */
       readonly answerWithin: Millis | undefined;
     }
+  /** Write these conditions and annotations of the Service, where an empty `since` is from now on, then deliver `conditionsWritten`. */
+  | ({ readonly type: "writeConditions"; readonly service: Service } & ConditionsWrite)
   /** Deliver `continue` soon, after what else waits. */
   | { readonly type: "wake" }
   /** Deliver `portion` when the next portion of what concerns all Services is to be done. */
   | { readonly type: "portion"; readonly of: number };
 
 export type KeeperEffect =
-  /** All has been seen: decide which configuration is in force. */
-  | { readonly type: "startConfig" }
-  | { readonly type: "judgeConfig"; readonly configMap: ConfigMap | undefined }
-  | { readonly type: "readStatus"; readonly configMap: ConfigMap | undefined }
-  /** The labels of namespaces have changed. */
-  | { readonly type: "judgeNamespaces" }
-  /** The Service appeared, changed or went, or holds other addresses. */
-  | { readonly type: "judgeService"; readonly service: string }
+  /** Write the text of the last good configuration into `ingot-status`, then deliver `lastGoodWritten`. */
+  | { readonly type: "writeLastGood"; readonly secretText: string }
   /** Keep the records in IPAMs of these pools, and of no others. */
   | { readonly type: "keepRecords"; readonly pools: readonly Pool[] }
   /** It was decided on a Service, and this is why it did not get what it asks for. */
   | { readonly type: "decided"; readonly service: string; readonly unmet: Refusal | undefined }
-  /** The summary in `ingot-status` may be another. */
-  | { readonly type: "summarize" };
+  /** Collect the summary of the cluster's state, then deliver `summaryCollected`. */
+  | { readonly type: "collectSummary"; readonly lastGoodBytes: number }
+  /** Write what was collected last into `ingot-status`, then deliver `summaryWritten`. */
+  | { readonly type: "writeSummary" };
 
 export type MeasuredEffect =
+  /** Whether a configuration is in force, and whether the ConfigMap has another one. */
+  | { readonly type: "showConfig"; readonly loaded: boolean; readonly stale: boolean }
   /** A Service was decided on. */
   | { readonly type: "updated" }
   /** Addresses that a Service waited for are seen in its status. */

@@ -1,8 +1,10 @@
 import type { IpamPool } from "#pkg/allocator";
+import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
-import type { Config } from "#pkg/config";
+import type { ParsedConfig } from "#pkg/config";
 import type { TimerEvent } from "#pkg/core";
-import type { ConfigMap, Service } from "#pkg/k8s";
+import type { ObjectReference, Service } from "#pkg/k8s";
+import type { NamespaceLabels } from "#pkg/live-config";
 import type { Occupant } from "#pkg/quarantine";
 
 /** Events that drivers deliver. */
@@ -16,6 +18,18 @@ export type ControllerEvent =
   | { readonly type: "lead" }
   /** A Service's status was written, or was not. */
   | ({ readonly type: "statusWritten"; readonly key: string; readonly addresses: readonly string[] } & StatusWrite)
+  /** The summary was collected. `hash` is undefined where there is no room for it. */
+  | { readonly type: "summaryCollected"; readonly hash: string | undefined }
+  /** The summary was written; undefined if it was not. */
+  | { readonly type: "summaryWritten"; readonly written: { readonly hash: string; readonly bytes: number } | undefined }
+  /** A Service's conditions were written, or why they were not. */
+  | { readonly type: "conditionsWritten"; readonly key: string; readonly failure: WriteFailure | undefined }
+  /** Asked for by the effect `readConfig`: a text was read. */
+  | { readonly type: "configRead"; readonly secretText: string; readonly parsed: ParsedConfig }
+  /** Asked for by the effect `judgePortion`. */
+  | { readonly type: "judgePortion"; readonly of: number }
+  /** The last good configuration was written, or was not. */
+  | { readonly type: "lastGoodWritten"; readonly secretText: string; readonly isWritten: boolean }
   /** Asked for by the effect `wake`: the next Service is to be decided on. */
   | { readonly type: "continue" }
   /** Asked for by the effect `portion`: some of the Services are to be looked at under the configuration of this number. */
@@ -32,11 +46,22 @@ export type SourceEvent =
   /** All Services were listed again. */
   | { readonly type: "relisted" }
   /** The ConfigMap with the configuration. */
-  | { readonly type: "configMap"; readonly now: ConfigMap | undefined }
-  /** The ConfigMap `ingot-status`. */
-  | { readonly type: "statusMap"; readonly now: ConfigMap | undefined }
+  | {
+      readonly type: "configMap";
+      readonly now:
+        | { readonly about: ObjectReference; readonly secretText: string | undefined; readonly mayRenumber: boolean }
+        | undefined;
+    }
+  /** The ConfigMap `ingot-status`, with the text of the last good configuration. */
+  | { readonly type: "statusMap"; readonly secretText: string | undefined; readonly summary: SummarySeen }
   /** Other hosts of the network have these addresses, and no others, as speakers report. */
   | { readonly type: "occupied"; readonly reported: ReadonlyMap<string, Occupant> } // address -> the host
+  /** Lines about Services, as a speaker writes them. `alive` is another one as long as there is such a speaker. */
+  | {
+      readonly type: "announced";
+      readonly lines: ReadonlyMap<string, AnnouncedLine>; // service -> its line
+      readonly alive?: string | undefined;
+    }
   /** Whether all of this has been seen, and is still seen. */
   | { readonly type: "seen"; readonly isCurrent: boolean }
   /** A namespace has these labels, or none that are known. `isNews`: it had others before, on which something was decided. */
@@ -47,7 +72,15 @@ export type SourceEvent =
       readonly isNews: boolean;
     }
   /** Namespaces have been seen for the first time, or the server refuses to show them from now on. */
-  | { readonly type: "namespacesKnown" };
+  | { readonly type: "namespacesKnown"; readonly labels: NamespaceLabels };
+
+/** The data of `ingot-status`, in short. */
+export interface SummarySeen {
+  /** Tells one summary from another; empty without a summary. */
+  readonly hash: string;
+  /** How long the last good configuration beside it is. */
+  readonly lastGoodBytes: number;
+}
 
 export interface ServiceChange {
   readonly key: string;
@@ -55,14 +88,8 @@ export interface ServiceChange {
   readonly now: Service | undefined;
 }
 
-/** Findings of the keepers of the configuration and of NetBox's records. */
+/** Findings of the keeper of NetBox's records. */
 export type KeeperEvent =
-  /** Another configuration is in force; it may leave no pool for addresses in use, if it `mayRenumber`. */
-  | { readonly type: "config"; readonly config: Pick<Config, "pools" | "quotas">; readonly mayRenumber: boolean }
-  /** There is no configuration, and this is why. */
-  | { readonly type: "noConfig"; readonly why: string }
-  /** The ConfigMap got another verdict, or another configuration is in force. */
-  | { readonly type: "judged" }
   /** What IPAMs say of their pools, and of no others. */
   | { readonly type: "ipam"; readonly pools: readonly IpamPool[] }
   /** Something is wrong with a pool's IPAM, or nothing any more. */

@@ -3,7 +3,15 @@
  * `ControllerEffect`s; whoever looks at the state does so by `ControllerView`. Times are `Clock` milliseconds.
  */
 export type { ControllerEffect } from "./effects.ts";
-export type { ControllerEvent, KeeperEvent, ServiceChange, SourceEvent, StatusWrite, WriteFailure } from "./events.ts";
+export type {
+  ControllerEvent,
+  KeeperEvent,
+  ServiceChange,
+  SourceEvent,
+  StatusWrite,
+  SummarySeen,
+  WriteFailure,
+} from "./events.ts";
 export { type ControllerRunner, commonInputs, controllerCore } from "./replay.ts";
 export type { ControllerOptions as CoreOptions } from "./state.ts";
 export { ControllerView } from "./view.ts";

@@ -48,7 +48,7 @@ test("a text without the annotation that comes before all addresses are given up
   world.config(config("third 10.2.0.0-10.2.0.9"));
   await world.settle();
   assert.deepEqual(world.addresses("a", "other0"), ["a=10.2.0.0", "other0=10.8.0.0"]);
-  assert.equal(world.controller.refused, undefined);
+  assert.equal(world.controller.view.refused, undefined);
 });
 
 test("of several addresses only the one without a pool goes", async () => {

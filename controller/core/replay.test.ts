@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 4, shape: "3c43b3c675bc" },
+    { format: 11, shape: "d0a0338e29da" },
     "raise the format, and put the shape here",
   );
 });

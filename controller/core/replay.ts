@@ -1,11 +1,16 @@
 import { Allocator } from "#pkg/allocator";
 import { Settling } from "#pkg/assignment";
 import { DistinctQueue } from "#pkg/collections";
+import { PoolIndex } from "#pkg/config";
 import { type CoreRunner, Deadlines, defineCore, encode, type Hide, type Plain, type TimerEvent } from "#pkg/core";
+import { LiveConfig } from "#pkg/live-config";
 import { Agenda } from "./agenda.ts";
+import { Announcements } from "./conditions/announcements.ts";
+import { Conditions } from "./conditions/conditions.ts";
 import { Context } from "./context.ts";
 import type { ControllerEffect } from "./effects.ts";
 import type { ControllerEvent } from "./events.ts";
+import { HeldAddresses, LastGoodRecord } from "./last-good.ts";
 import { RecentAssignments } from "./occupancy/recent-assignments.ts";
 import { PoolsChange } from "./pools-change.ts";
 import { Outage } from "./queue/outage.ts";
@@ -13,54 +18,56 @@ import { WorkPlan } from "./queue/work-plan.ts";
 import { type ControllerOptions, type ControllerState, createState } from "./state.ts";
 import { GivenUp } from "./statuses/given-up.ts";
 import { Statuses } from "./statuses/statuses.ts";
+import { SummaryPlan } from "./statuses/summary-plan.ts";
 import { nextDeadline, step } from "./step.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
 import { WaitList } from "./waiting/wait-list.ts";
 
 /** Inputs that may change what any Service holds. */
-export const commonInputs: ReadonlySet<string> = new Set(["begin", "config", "noConfig"]);
+export const commonInputs: ReadonlySet<string> = new Set(["begin", "configMap", "configRead"]);
 
 /** Writes, events and log lines; the other effects say no more than the input. */
 function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
   const decisions: Plain[] = [];
   for (const effect of effects)
-    if (effect.type === "writeStatus" || effect.type === "recordEvent")
+    if (effect.type === "writeStatus" || effect.type === "writeConditions" || effect.type === "recordEvent")
       decisions.push(encode({ ...effect, service: effect.service.key }, hide));
     else if (effect.type === "log" || effect.type === "recordConfigEvent") decisions.push(encode(effect, hide));
   return decisions;
 }
 
-/** The texts of ConfigMaps have secrets, and do nothing here; of a configuration only pools and quotas count. */
-function toRecord(event: ControllerEvent): unknown {
-  if (event.type === "configMap" || event.type === "statusMap") return { type: event.type };
-  return event.type === "config" ? { ...event, config: { pools: event.config.pools, quotas: event.config.quotas } } : event;
-}
-
 /** The controller's core, as it is run, recorded and run again. */
 export const controllerCore = defineCore<ControllerState, ControllerEvent, ControllerEffect, ControllerOptions>({
-  format: 4,
+  format: 11,
   createState,
   step,
   nextDeadline,
-  longInputs: new Set(["services", "config", "ipam", "occupied"]),
-  toRecord,
+  longInputs: new Set(["services", "configRead", "ipam", "occupied", "announced"]),
+  toRecord: (event) => event,
   fromRecord: (recorded) => recorded as ControllerEvent,
   describe,
   classes: {
     Agenda,
     Allocator,
+    Announcements,
+    Conditions,
     Context,
     Deadlines,
     DistinctQueue,
     GivenUp,
+    HeldAddresses,
+    LastGoodRecord,
+    LiveConfig,
     Outage,
+    PoolIndex,
     PoolsChange,
     PoolVerdicts,
     RecentAssignments,
     ServiceVerdicts,
     Settling,
     Statuses,
+    SummaryPlan,
     WaitList,
     WorkPlan,
   },

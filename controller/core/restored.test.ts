@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { service } from "#pkg/k8s/testing";
+import { annotations } from "#pkg/service";
 import { configText, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
@@ -190,4 +191,20 @@ test("an address that a Service has back from the backup is none that it was giv
   world.occupied("10.0.0.0");
   await world.settle();
   assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
+test("an address that a restored status has, and may not keep, goes to another Service once that status is written", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.9", "other 10.0.1.0-10.0.1.9"));
+  const of = (pool: string) => ({ annotations: { [annotations.pool]: pool } });
+  world.service("b", of("main"));
+  world.service("a", of("main"));
+  world.service("web", of("other"));
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b", "web"), ["a=10.0.0.1", "b=10.0.0.0", "web=10.0.1.0"]);
+  world.delete("b");
+  await world.settle();
+  world.change("a", { ingress: ["10.0.1.5"] });
+  world.change("web", { ingress: ["10.0.0.0", "10.0.0.1"] });
+  const statuses = (await world.settle()).filter((line) => line.includes(": status "));
+  assert.deepEqual(statuses, ["default/web: status 10.0.1.0", "default/a: status 10.0.0.0"]);
 });

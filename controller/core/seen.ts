@@ -1,29 +1,37 @@
 import type { Service } from "#pkg/k8s";
 import { isOurs, recordedAddresses } from "#pkg/service";
+import { appearedInChange } from "./configure.ts";
 import { takeRecorded } from "./decide.ts";
 import type { ServiceChange, SourceEvent } from "./events.ts";
 import type { ControllerState } from "./state.ts";
 import { freedOf } from "./waiting/waits.ts";
 
 /** Services appeared, changed or went. */
-export function servicesSeen({ services, changing, context }: ControllerState, changed: readonly ServiceChange[]): void {
+export function servicesSeen(state: ControllerState, changed: readonly ServiceChange[]): void {
+  const { services, changing, givenUp, configuration } = state;
   for (const { key, now } of changed) {
+    if (now !== undefined && !services.has(key)) appearedInChange(state, key);
     if (!changing.has(key)) changing.set(key, services.get(key));
     if (now === undefined) services.delete(key);
     else services.set(key, now);
-    context.do({ type: "judgeService", service: key });
+    givenUp.look(key, now);
+    configuration.touched.add(key);
   }
 }
 
 /** The change of a Service counts. */
 export function serviceChanged(state: ControllerState, key: string): void {
-  const { allocator, services, changing, statuses, pools, agenda } = state;
+  const { allocator, services, changing, statuses, pools, agenda, conditions, announcements } = state;
   const now = services.get(key);
   const before = changing.get(key);
   changing.delete(key);
   const { addresses: held = [] } = allocator.held(key) ?? {};
   statuses.seen(key, now, before, held.map(String));
   measureWait(state, key, now);
+  const isOther = before?.uid !== now?.uid;
+  if (isOther) conditions.forget(key);
+  if (now !== undefined) conditions.touch(key);
+  announcements.serviceChanged(key, now, isOther);
   // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
   if (now !== undefined && recordedAddresses(now).some((address) => !held.some((other) => other.equals(address)))) {
     if (pools.configuring !== undefined) pools.appeared.add(key);

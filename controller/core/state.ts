@@ -3,13 +3,18 @@ import type { Settling } from "#pkg/assignment";
 import type { Millis } from "#pkg/clock";
 import type { Config } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
+import { LiveConfig, type NamespaceLabels } from "#pkg/live-config";
 import type { Occupant } from "#pkg/quarantine";
 import { Agenda } from "./agenda.ts";
+import { Announcements } from "./conditions/announcements.ts";
+import { Conditions } from "./conditions/conditions.ts";
 import { Context } from "./context.ts";
+import { type Configuration, HeldAddresses, LastGoodRecord } from "./last-good.ts";
 import { RecentAssignments } from "./occupancy/recent-assignments.ts";
 import type { PoolsChange } from "./pools-change.ts";
 import { GivenUp } from "./statuses/given-up.ts";
 import { Statuses } from "./statuses/statuses.ts";
+import { SummaryPlan } from "./statuses/summary-plan.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
 import { WaitList } from "./waiting/wait-list.ts";
@@ -18,6 +23,12 @@ import type { AllocationTerms } from "./waiting/waits.ts";
 export interface ControllerOptions {
   /** Of chance: any number. */
   readonly seed: number;
+  /** Namespace and name of the ConfigMap with the configuration, as `NAMESPACE/NAME`. */
+  readonly configMap: string;
+  /** Services get conditions. */
+  readonly hasConditions: boolean;
+  /** Services get annotations with the pool of their addresses. */
+  readonly hasPoolAnnotations: boolean;
 }
 
 /** All decisions of a controller. `step` changes it in place: a copy of the tables for each event would cost more than the event itself. */
@@ -36,11 +47,15 @@ export interface ControllerState {
   isCurrent: boolean;
   /** `wake` was asked for. */
   isAwake: boolean;
+  readonly configuration: Configuration;
   readonly pools: Pools;
   readonly occupancy: Occupancy;
-  readonly asked: Asked;
+  readonly asked: Requests;
   readonly givenUp: GivenUp;
   readonly statuses: Statuses;
+  readonly summary: SummaryPlan;
+  readonly announcements: Announcements;
+  readonly conditions: Conditions;
   readonly verdicts: { readonly services: ServiceVerdicts; readonly pools: PoolVerdicts };
 }
 
@@ -79,7 +94,7 @@ export interface Occupancy {
 }
 
 /** What Services ask for, and what they were told. */
-export interface Asked {
+export interface Requests {
   readonly waiting: WaitList;
   readonly terms: Map<string, AllocationTerms>; // service -> the terms on which it shares what it holds
   readonly warnings: Map<string, string>; // service -> the last warning, while it holds
@@ -88,15 +103,19 @@ export interface Asked {
 }
 
 /** A controller that has decided nothing. */
-export function createState(options: ControllerOptions): ControllerState {
+export function createState(options: ControllerOptions, now: Millis = 0): ControllerState {
   const context = new Context(options.seed);
+  context.now = now;
   const agenda = new Agenda(context);
   const allocator = new Allocator();
   const givenUp = new GivenUp(allocator, agenda);
+  const services = new Map<string, Service>();
+  const labels: NamespaceLabels = { missing: "they have not been seen" };
+  const live = new LiveConfig(context, new HeldAddresses(allocator, services), labels, now, { configMap: options.configMap });
   return {
     context,
     options,
-    services: new Map(),
+    services,
     changing: new Map(),
     allocator,
     agenda,
@@ -104,6 +123,7 @@ export function createState(options: ControllerOptions): ControllerState {
     isWorking: false,
     isCurrent: false,
     isAwake: false,
+    configuration: { live, record: new LastGoodRecord(context), touched: new Set() },
     pools: { inForce: { type: "idle" }, configuring: undefined, count: 0, appeared: new Set() },
     occupancy: {
       reported: new Map(),
@@ -115,6 +135,9 @@ export function createState(options: ControllerOptions): ControllerState {
     asked: { waiting: new WaitList(), terms: new Map(), warnings: new Map(), kept: new Map(), since: new Map() },
     givenUp,
     statuses: new Statuses(context, givenUp),
+    summary: new SummaryPlan(context),
+    announcements: new Announcements(context, options.hasConditions),
+    conditions: new Conditions(context, options.hasConditions, options.hasPoolAnnotations),
     verdicts: { services: new ServiceVerdicts(context), pools: new PoolVerdicts(allocator, context) },
   };
 }

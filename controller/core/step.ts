@@ -1,5 +1,7 @@
 import type { Millis } from "#pkg/clock";
-import { configure, configurePortion, unconfigure } from "./configure.ts";
+import { desiredAnnotations, desiredConditions } from "./conditions/desired.ts";
+import { configMapSeen, decided, endStep, lastGoodSeen } from "./configuration.ts";
+import { configurePortion } from "./configure.ts";
 import { decideOn } from "./decide.ts";
 import type { ControllerEffect } from "./effects.ts";
 import type { ControllerEvent, KeeperEvent } from "./events.ts";
@@ -8,16 +10,27 @@ import { namespaceChanged, relisted, serviceChanged, servicesSeen } from "./seen
 import { type ControllerState, createState } from "./state.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
-export function nextDeadline({ isAwake, agenda }: ControllerState): Millis {
-  return isAwake ? Infinity : agenda.plan.deadline;
+export function nextDeadline({ isAwake, agenda, configuration, summary, conditions, announcements }: ControllerState): Millis {
+  return Math.min(
+    summary.deadline,
+    configuration.record.deadline,
+    conditions.nextDeadline,
+    announcements.nextDeadline,
+    isAwake ? Infinity : agenda.plan.deadline,
+  );
 }
 
 /** Advances a controller by one event; `state` is changed in place. Cost follows the Services that something changed for. */
 export function step(state: ControllerState, event: ControllerEvent, now: Millis): ControllerEffect[] {
-  if (event.type === "begin") Object.assign(state, createState(state.options));
+  if (event.type === "begin") Object.assign(state, createState(state.options, now));
   const { context, agenda } = state;
   context.now = now;
   react(state, event);
+  endStep(state);
+  state.summary.work();
+  state.announcements.tellStrays(state.services);
+  if (state.announcements.fallsSilent(state.isCurrent)) for (const key of state.services.keys()) state.conditions.touch(key);
+  lookAtConditions(state);
   if (!state.isAwake && agenda.plan.deadline <= now) {
     state.isAwake = true;
     context.do({ type: "wake" });
@@ -26,7 +39,7 @@ export function step(state: ControllerState, event: ControllerEvent, now: Millis
 }
 
 function react(state: ControllerState, event: ControllerEvent): void {
-  const { context, agenda, services } = state;
+  const { context, agenda, configuration, services } = state;
   switch (event.type) {
     case "services":
       servicesSeen(state, event.changed);
@@ -41,17 +54,24 @@ function react(state: ControllerState, event: ControllerEvent): void {
       namespaceChanged(state, event);
       break;
     case "namespacesKnown":
-      context.do({ type: "judgeNamespaces" });
+      configuration.live.namespaceLabelsChanged(event.labels);
       for (const { key } of services.values()) agenda.changed(key);
       break;
     case "configMap":
-      context.do({ type: "judgeConfig", configMap: event.now });
+      configMapSeen(state, event);
       break;
     case "statusMap":
-      context.do({ type: "readStatus", configMap: event.now });
+      lastGoodSeen(state, event.secretText);
+      state.summary.saw(event.summary, state.isWorking);
       break;
     case "occupied":
       setOccupied(state, event.reported);
+      break;
+    case "announced":
+      for (const key of state.announcements.seen(event, services)) state.conditions.touch(key);
+      break;
+    case "conditionsWritten":
+      state.conditions.ended(event.key, event.failure);
       break;
     case "seen":
       state.isCurrent = event.isCurrent;
@@ -61,19 +81,18 @@ function react(state: ControllerState, event: ControllerEvent): void {
       state.isLeading = true;
       beginWhenCurrent(state);
       break;
-    case "config":
-      configure(state, event.config, event.mayRenumber);
-      context.do({ type: "keepRecords", pools: event.config.pools });
+    case "configRead":
+      configuration.live.read(event.secretText, event.parsed);
       break;
-    case "noConfig":
-      unconfigure(state, event.why);
+    case "judgePortion":
+      decided(state, configuration.live.portion(event.of));
       break;
-    case "judged":
-      context.do({ type: "summarize" });
+    case "lastGoodWritten":
+      configuration.record.ended(event.secretText, event.isWritten);
       break;
     case "ipam":
       setIpam(state, event.pools);
-      context.do({ type: "summarize" });
+      state.summary.changed();
       break;
     case "ipamProblem":
       reportIpam(state, event);
@@ -83,6 +102,13 @@ function react(state: ControllerState, event: ControllerEvent): void {
       break;
     case "statusWritten":
       agenda.plan.endLate(event.key, state.statuses.ended(event.key, event.addresses, event), context.now);
+      state.conditions.touch(event.key);
+      break;
+    case "summaryCollected":
+      state.summary.collected(event.hash);
+      break;
+    case "summaryWritten":
+      state.summary.wrote(event.written);
       break;
     case "continue":
       state.isAwake = false;
@@ -94,6 +120,8 @@ function react(state: ControllerState, event: ControllerEvent): void {
     case "stop":
       state.pools.configuring = undefined;
       agenda.plan.close();
+      state.summary.stop();
+      configuration.record.stop();
       break;
     default:
       event satisfies never;
@@ -102,11 +130,12 @@ function react(state: ControllerState, event: ControllerEvent): void {
 
 /** On a standby that lost a watch, objects may be stale: with an old ConfigMap it would undo what was changed since. */
 function beginWhenCurrent(state: ControllerState): void {
-  const { isWorking, isLeading, isCurrent, context, services } = state;
+  const { isWorking, isLeading, isCurrent, configuration, context, services } = state;
   if (isWorking || !isLeading || !isCurrent) return;
   state.isWorking = true;
+  state.announcements.begin(services);
   context.log("info", "synced, assigning addresses", { event: "stateSynced", services: services.size });
-  context.do({ type: "startConfig" });
+  configuration.live.start();
 }
 
 /** Decides on one Service: what follows from that, such as another configuration in force, comes before the next. */
@@ -116,8 +145,28 @@ function proceed(state: ControllerState): void {
   if (begun === undefined) return;
   context.do({ type: "updated" });
   const outcome = decideOn(state, begun.key);
+  state.conditions.touch(begun.key);
   if (outcome === undefined) agenda.plan.goesOn(begun, context.now);
   else agenda.plan.end(begun.key, outcome, context.now);
+}
+
+// Each takes some microseconds.
+const maxLooked = 100;
+
+/** Has the conditions of some Services written that may be others by now. */
+function lookAtConditions(state: ControllerState): void {
+  const { conditions, announcements, services, allocator, statuses, verdicts, context } = state;
+  for (let looked = 0; looked < maxLooked; looked++) {
+    const key = conditions.take();
+    if (key === undefined) return;
+    const service = services.get(key);
+    // A status on its way is seen soon.
+    if (service === undefined || !state.isWorking || statuses.isUnderWay(key)) continue;
+    const held = allocator.held(key);
+    const assigned = verdicts.services.of(service, held, statuses.problemOf(key, context.now));
+    const desired = desiredConditions(service, assigned.verdict, announcements.of(service), announcements.isSilent);
+    conditions.put(service, desired, desiredAnnotations(service, assigned.verdict, held));
+  }
 }
 
 function reportIpam({ context }: ControllerState, { pool, problem }: Extract<KeeperEvent, { type: "ipamProblem" }>): void {
@@ -127,5 +176,5 @@ function reportIpam({ context }: ControllerState, { pool, problem }: Extract<Kee
   }
   context.log("warn", "a pool's records in NetBox cannot be kept", { event: "ipamFailing", pool, error: problem });
   const message = `Pool ${JSON.stringify(pool)}: ${problem}`;
-  context.do({ type: "recordConfigEvent", kind: "Warning", reason: "ipamFailing", message });
+  context.recordConfigEvent("Warning", "ipamFailing", message);
 }

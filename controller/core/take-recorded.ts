@@ -48,6 +48,22 @@ export function giveRecorded(keys: Iterable<string>, known: Known): ReadonlyMap<
   return had;
 }
 
+/**
+ * Another controller insists on an address for the Service, as where none may use the Lease. The Service has that one, as after a start of this
+ * controller: else the two would overwrite one another for ever.
+ */
+export function giveInsisted(service: Service, { allocator }: Pick<Known, "allocator">): void {
+  const { addresses = [] } = allocator.held(service.key) ?? {};
+  const recorded = recordedAddresses(service);
+  const isPart = recorded.every((address) => addresses.some((held) => held.equals(address)));
+  if (isPart && recorded.length < addresses.length) return;
+  allocator.release(service.key);
+  keepRecorded(service, allocator, "recorded");
+  if (isKept(service, allocator)) return;
+  allocator.release(service.key);
+  keepRecorded({ ...service, ingress: addresses.map(String) }, allocator, "recorded");
+}
+
 /** Lets a Service keep what it has on record, and nothing else, if it may. @returns whether it has all of that now */
 function isKept(service: Service, allocator: Allocator): boolean {
   keepRecorded(service, allocator, "written");

@@ -30,7 +30,7 @@ test("a Service outside the fence is told so by its pool's name, and by none tha
     ].sort((a, b) => (a.includes("named") ? -1 : b.includes("named") ? 1 : 0)),
   );
   assert.deepEqual(statusOf(world, "team-a/in", "team-b/out"), ["10.0.0.0", ""]);
-  const [out] = world.controller.services("team-b/out");
+  const [out] = world.statuses("team-b/out");
   assert.deepEqual([out?.verdict.state, out?.verdict.cause], ["Pending", "noPoolFits"]);
 });
 
@@ -48,7 +48,7 @@ test("who is fenced out later keeps the address, with one event and a gauge, als
   assert.deepEqual([await gauge(), statusOf(world, "team-b/web")], [1, ["10.0.0.0"]]);
   put(world, "team-b/web", { ingress: ["10.0.0.0"], labels: { a: "b" } });
   assert.deepEqual(await world.settle(), []);
-  const [status] = world.controller.services("team-b/web");
+  const [status] = world.statuses("team-b/web");
   assert.deepEqual([status?.verdict.state, status?.verdict.cause], ["Assigned", "notAllowed"]);
   await world.restart();
   await world.settle();
@@ -95,7 +95,7 @@ test("without the right to read Namespaces such a configuration is refused with 
   world.cluster.put("namespaces", namespace("x", { tenant: "a" }));
   world.config(byLabels);
   assert.deepEqual(await world.settle(), [
-    'metallb-system/config: Warning ConfigStale: configuration not used, the previous one stays in force: address-pools[0].namespace-selectors at line 6, column 3: the controller may not read the labels of Namespaces: its service account needs a ClusterRole with the rule apiGroups [""], resources [namespaces], verbs [list, watch], as the component manifests/components/namespaces adds it',
+    'metallb-system/config: Warning ConfigStale: configuration not used, the previous one stays in force: address-pools[0].namespace-selectors at line 6, column 3: the controller may not read the labels of Namespaces: its service account needs a ClusterRole with the rule apiGroups [""], resources [namespaces], verbs [list, watch], as the component manifests/components/namespaces adds it; kubectl -n metallb-system get configmap config -o yaml | ingotctl validate - lists all: correct them',
   ]);
   world.cluster.forbidden.delete("namespaces");
   assert.deepEqual(await world.settle(), [
@@ -118,7 +118,7 @@ test("after a restart without that right the configuration stays in force, and l
   put(world, "x/2");
   await world.settle();
   assert.deepEqual(statusOf(world, "x/1", "x/2"), ["10.0.0.0", ""]);
-  assert.equal(world.controller.refused, undefined);
+  assert.equal(world.controller.view.refused, undefined);
   world.cluster.forbidden.delete("namespaces");
   await world.settle();
   assert.deepEqual(statusOf(world, "x/1", "x/2"), ["10.0.0.0", "10.0.0.1"]);
@@ -156,7 +156,7 @@ const limited = `${configText("a 10.0.0.0-10.0.0.9")}quotas:\n- {pools: [a], ipv
 test("of Services that race for the last address of a quota one gets it, and the next as soon as one is freed", async () => {
   const world = await startWorld(limited, { "team-a/1": {}, "team-a/2": {}, "team-a/3": {}, "team-b/1": {} });
   assert.deepEqual(statusOf(world, "team-a/1", "team-a/2", "team-a/3", "team-b/1"), ["10.0.0.0", "10.0.0.1", "", "10.0.0.2"]);
-  const [third] = world.controller.services("team-a/3");
+  const [third] = world.statuses("team-a/3");
   assert.match(third?.verdict.message ?? "", /namespace "team-a" has 2 of 2 IPv4 addresses of pool "a"$/);
   put(world, "team-a/4");
   await world.settle();
@@ -231,7 +231,7 @@ test("a Service whose labels change keeps its address, and gets another by them 
   assert.match(lines[0] ?? "", /^x\/web: Normal AddressNotAllowed: .*pool "a" is for Services with other labels$/);
   put(world, "x/web", { ingress: ["10.0.0.0"], labels: { exposure: "public" } });
   assert.deepEqual(await world.settle(), []);
-  const [status] = world.controller.services("x/web");
+  const [status] = world.statuses("x/web");
   assert.equal(status?.verdict.cause, "assigned");
 });
 

@@ -1,11 +1,12 @@
 import { type Allocation, type Allocator, type PoolFacts, poolFacts } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
-import { isStrict, type Pool } from "#pkg/config";
+import { type Config, isStrict, type Pool } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
-import type { HeldTogether, Holdings } from "#pkg/live-config";
-import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import type { ConfigStatus } from "#pkg/live-config";
+import { recordedAddresses } from "#pkg/service";
 import type { Dated } from "#pkg/verdict";
 import type { AddressState } from "#pkg/what-if";
+import { stateOf } from "./conditions/announcements.ts";
 import { heedReported } from "./occupancy/occupants.ts";
 import type { ControllerState } from "./state.ts";
 
@@ -15,7 +16,7 @@ export interface ServiceStatus extends Dated<Millis> {
 }
 
 /** The core's state, for those who look at it and change nothing: `/v1`, the summary, the keepers, the webhook. */
-export class ControllerView implements Holdings {
+export class ControllerView {
   readonly #state: ControllerState;
 
   constructor(state: ControllerState) {
@@ -40,29 +41,47 @@ export class ControllerView implements Holdings {
     return this.#state.allocator.held(service);
   }
 
-  /** Keys of all Services. */
-  services(): Iterable<string> {
-    return this.#state.services.keys();
+  /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
+  get configuration(): ConfigStatus {
+    return this.#state.configuration.live.status;
+  }
+
+  /** The configuration in force here or, on a standby, at the leader as it recorded it. */
+  get known(): Config | undefined {
+    return this.#state.configuration.live.known;
+  }
+
+  /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before the work has begun. */
+  get refused(): string | undefined {
+    return this.#state.configuration.live.refused;
+  }
+
+  /** How many Services of type LoadBalancer there are by state and cause; none before the work begins. */
+  *serviceCounts(now: Millis): Iterable<readonly [state: string, cause: string, count: number]> {
+    const { services, allocator, statuses, verdicts, announcements } = this.#state;
+    const counts = new Map<string, number>();
+    for (const service of this.isWorking ? services.values() : []) {
+      if (service.type !== "LoadBalancer") continue;
+      const { key } = service;
+      const problem = verdicts.services.problemOf(service, allocator.held(key), statuses.problemOf(key, now));
+      const line = problem === undefined ? announcements.of(service) : undefined;
+      const { state, cause } = problem ?? (line === undefined ? { state: "Assigned", cause: "assigned" } : stateOf(line));
+      counts.set(`${state} ${cause}`, (counts.get(`${state} ${cause}`) ?? 0) + 1);
+    }
+    for (const [key, count] of counts) {
+      const [state = "", cause = ""] = key.split(" ");
+      yield [state, cause, count];
+    }
+  }
+
+  /** Why conditions of Services are not written; undefined when they are. */
+  get conditionsRefused(): string | undefined {
+    return this.#state.conditions.refused;
   }
 
   /** How full pools are, and quotas. */
   get usage(): Pick<Allocator, "usage" | "quotaUsage"> {
     return this.#state.allocator;
-  }
-
-  /** By its status and by what it was given since; both count, because the second will be the first in a moment. */
-  of(key: string): readonly HeldTogether[] {
-    const { allocator, services } = this.#state;
-    const service = services.get(key);
-    if (service === undefined) return [];
-    return [
-      {
-        addresses: recordedAddresses(service),
-        mayHoldSeveral: mayHoldSeveral(service),
-        asksFor: (address, pool) => asksFor(service, address, pool.name),
-      },
-      { addresses: allocator.held(key)?.addresses ?? [], mayHoldSeveral: allocator.mayHoldSeveral(key) },
-    ];
   }
 
   /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
@@ -78,11 +97,11 @@ export class ControllerView implements Holdings {
     }
   }
 
-  /** These pools, which are in force, in their order. Empty before the work begins. */
-  *pools(configured: readonly Pool[]): Iterable<PoolFacts & Dated<Millis>> {
-    const { allocator, verdicts } = this.#state;
+  /** The pools in force, in their order. Empty before the work begins. */
+  *pools(): Iterable<PoolFacts & Dated<Millis>> {
+    const { allocator, configuration, verdicts } = this.#state;
     if (!this.isWorking) return;
-    const byName = new Map(configured.map((pool) => [pool.name, pool]));
+    const byName = new Map(configuration.live.inForce?.config.pools.map((pool) => [pool.name, pool]));
     for (const usage of allocator.usage()) {
       const pool = byName.get(usage.pool);
       if (pool !== undefined) yield Object.assign(poolFacts(pool, usage), verdicts.pools.of(usage));

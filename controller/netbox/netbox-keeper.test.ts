@@ -122,7 +122,7 @@ test("without NetBox Services keep what they have, new ones wait, and the pool s
   world.service("new", spec("new"));
   const lines = await pass(world, 3_000);
   assert.deepEqual(world.addresses("old", "new"), ["old=198.51.100.5", "new="]);
-  const [verdict] = [...world.controller.pools()].map((each) => each.verdict);
+  const [verdict] = [...world.controller.view.pools()].map((each) => each.verdict);
   assert.match(
     `${verdict?.cause}: ${verdict?.message}`,
     /^ipamFailing: pool dc1: Cannot .*: NetBox answers 500: .*database is locked/,
@@ -154,7 +154,7 @@ test("a Secret that is missing, or has no token, is named, however long, and use
   await using netbox = await FakeNetbox.start(pool);
   const world = await startWorld(configOf(netbox, "mode: record"));
   await pass(world, 900_000);
-  const problem = () => [...world.controller.pools()][0]?.verdict.message;
+  const problem = () => [...world.controller.view.pools()][0]?.verdict.message;
   assert.match(problem() ?? "", /Secret metallb-system\/netbox/);
   world.cluster.put("secrets", secret(`${namespace}/netbox`, { other: "x" }, "netbox-token"));
   await pass(world, 10_000);
@@ -164,12 +164,22 @@ test("a Secret that is missing, or has no token, is named, however long, and use
   assert.match(problem() ?? "", /0 of 8 addresses of pool dc1 are in use/);
 });
 
+test("a Service that waits for NetBox is told what NetBox lacks, also where that changes while it waits", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await startWorld(configOf(netbox, "mode: allocate"));
+  world.service("web", spec("web"));
+  const told = async () => (await pass(world, 20_000)).filter((line) => line.includes("AllocationFailed")).at(-1) ?? "";
+  assert.match(await told(), /default\/web: Warning .* for this Service yet: .*Secret metallb-system\/netbox/);
+  world.cluster.put("secrets", secret(`${namespace}/netbox`, { other: "x" }, "netbox-token"));
+  assert.match(await told(), /default\/web: Warning .* has no key "token", but other/);
+});
+
 test("a token goes to no other URL than the one that its own Secret names, and only from a Secret that is marked", async () => {
   await using netbox = await FakeNetbox.start(pool);
   await using other = await FakeNetbox.start(pool);
   const world = await startWorld(configOf(other, "mode: record"), { web: spec("web") });
   world.cluster.put("secrets", tokenOf(netbox));
-  const problem = () => [...world.controller.pools()][0]?.verdict.message;
+  const problem = () => [...world.controller.view.pools()][0]?.verdict.message;
   await pass(world, 10_000);
   assert.match(problem() ?? "", /Secret metallb-system\/netbox is for another NetBox: its key "url" is not "http:/);
   for (const elsewhere of ["/evil", "/../x", "?q", "#f"]) {
@@ -203,9 +213,7 @@ test("a Service shares an address that NetBox chose for another one, and everybo
   const lines = await pass(world, 2_000);
   assert.deepEqual(world.addresses("a", "b"), ["a=198.51.100.0", "b=198.51.100.0"]);
   assert.ok(!lines.some((line) => /object Object|AllocationFailed/.test(line)), lines.join("\n"));
-  const route = controllerApi({ controller: () => world.controller, recorder: world.recorder, clock: world.clock })[
-    "/v1/services"
-  ];
+  const route = controllerApi({ terms: world, recorder: world.recorder, clock: world.clock })["/v1/services"];
   const { services } = JSON.parse(textOf((await route?.(asked())) ?? assert.fail()));
   assert.equal(services.length, 2);
   assert.equal(netbox.lines.length, 1);

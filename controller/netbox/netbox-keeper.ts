@@ -3,20 +3,21 @@ import { awaitedOf, type IpamPool, type Refusal } from "#pkg/allocator";
 import { type Clock, inPortions, type Portions, type Random } from "#pkg/clock";
 import type { Netbox, Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type NoValue, SecretValues, serviceReference } from "#pkg/k8s";
+import type { LeaderElector } from "#pkg/leader-election";
 import type { Log } from "#pkg/log";
 import type { Family } from "#pkg/net";
 import { type Claim, NetboxClient, type NetboxRecord, type NetboxView, PoolRecords, type Wish } from "#pkg/netbox";
 import { quote } from "#pkg/text";
-import type { ControllerView, KeeperEvent } from "../core/index.ts";
+import type { ControllerRunner, ControllerView } from "../core/index.ts";
 
 export interface NetboxKeeperOptions {
   readonly cluster: Pick<Cluster, "informer">;
   /** Namespace of the configuration, and of the Secrets that it names. */
   readonly namespace: string;
   readonly view: Pick<ControllerView, "service" | "seen" | "held">;
-  readonly emit: (event: KeeperEvent) => void;
+  readonly runner: Pick<ControllerRunner, "dispatch">;
   readonly events: Pick<EventRecorder, "record">;
-  readonly mayWrite: () => boolean;
+  readonly elector: Pick<LeaderElector, "mayWrite">;
   /** Work on all Services is done in portions of some hundred Services. */
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;
@@ -108,7 +109,7 @@ export class NetboxKeeper implements Disposable {
   }
 
   #keep(pool: Pool): Kept {
-    const { view, mayWrite, portions, clock, random } = this.#options;
+    const { view, elector, portions, clock, random } = this.#options;
     const { netbox, ranges } = pool;
     if (netbox === undefined) throw new Error(`Cannot keep pool ${pool.name} in NetBox: it has none`);
     const records = new PoolRecords({
@@ -118,7 +119,9 @@ export class NetboxKeeper implements Disposable {
       client: () => {
         const token = this.#token(netbox);
         const { signal } = this.#disposed;
-        return typeof token === "string" ? new NetboxClient({ url: netbox.url, token, signal, mayWrite }) : token;
+        return typeof token === "string"
+          ? new NetboxClient({ url: netbox.url, token, signal, mayWrite: () => elector.mayWrite })
+          : token;
       },
       claims: () => this.#claims(pool),
       wishes: () => (this.#kept.some((kept) => kept.pool === pool) ? this.#wishes(pool.name) : []),
@@ -178,7 +181,7 @@ export class NetboxKeeper implements Disposable {
     if (kept === undefined) return;
     const { problem } = kept.view;
     kept.view = view;
-    if (view.problem !== problem) this.#options.emit({ type: "ipamProblem", pool: of.name, problem: view.problem });
+    if (view.problem !== problem) this.#options.runner.dispatch({ type: "ipamProblem", pool: of.name, problem: view.problem });
     if (!this.#kept.includes(kept)) return;
     void this.#reportContested(of, view);
     this.#publish();
@@ -205,7 +208,7 @@ export class NetboxKeeper implements Disposable {
     const pools = this.#kept.map(({ pool: { name }, view: { granted, foreign, exhausted, problem } }): IpamPool => {
       return { pool: name, granted, foreign, exhausted, problem };
     });
-    this.#options.emit({ type: "ipam", pools });
+    this.#options.runner.dispatch({ type: "ipam", pools });
   }
 }
 

@@ -1,19 +1,21 @@
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { Recorder } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { configMap, FakeCluster, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
-import { type Log, silentLog } from "#pkg/log";
+import type { Log } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
 import { ControllerMetrics, registerUsage } from "../metrics.ts";
-import { summaryKeys } from "../status/status-summary.ts";
+import { summaryKeys } from "../status/summary.ts";
 
 export const namespace = "metallb-system";
-export const coreOptions = { seed: 1 };
+export const coreOptions = { seed: 1, configMap: `${namespace}/config`, hasConditions: false, hasPoolAnnotations: false };
 
 export type ServiceSpec = Partial<Omit<Service, "key" | "namespace" | "name">>;
 
@@ -36,11 +38,15 @@ export class World {
   controller: Controller;
   readonly #isStandby: boolean;
   readonly #log: Log;
+  readonly #hasConditions: boolean;
+  readonly #hasPoolAnnotations: boolean;
 
   /** @param options.isStandby its controllers do not lead */
-  constructor({ isStandby = false, log = silentLog } = {}) {
+  constructor({ isStandby = false, hasConditions = false, hasPoolAnnotations = false, log = silentLog } = {}) {
     this.#isStandby = isStandby;
     this.#log = log;
+    this.#hasConditions = hasConditions;
+    this.#hasPoolAnnotations = hasPoolAnnotations;
     this.controller = this.#createAsSaid();
   }
 
@@ -131,6 +137,11 @@ export class World {
     return standby;
   }
 
+  /** See `ControllerView.statuses`. */
+  statuses(only?: string): ReturnType<Controller["view"]["statuses"]> {
+    return this.controller.view.statuses(only, this.clock.now());
+  }
+
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number | undefined> {
     const values = (await this.registry.getSingleMetric(name)?.get())?.values ?? [];
     return values.find((value) => Object.entries(labels).every(([label, text]) => value.labels[label] === text))?.value;
@@ -145,19 +156,19 @@ export class World {
   #create(recorder: Recorder, registry: Registry): Controller {
     const controller = new Controller({
       cluster: this.cluster,
-      mayWrite: () => true,
+      elector: { mayWrite: true },
       events: this.cluster,
       namespace,
       configMap: "config",
       classes: classlessOnly,
-      coreOptions,
+      coreOptions: { ...coreOptions, hasConditions: this.#hasConditions, hasPoolAnnotations: this.#hasPoolAnnotations },
       recorder,
       metrics: new ControllerMetrics(registry),
       log: this.#log,
       clock: this.clock,
       random: seededRandom(1),
     });
-    registerUsage(registry, { controller }, { isLeader: true });
+    registerUsage(registry, { controller }, { isLeader: true }, this.clock);
     return controller;
   }
 }

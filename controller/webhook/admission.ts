@@ -1,14 +1,16 @@
+import { type Fields, fields, parsed, text } from "#pkg/untrusted";
+
 /** A request for admission of a ConfigMap (admission.k8s.io/v1), as far as it is looked at. */
 export interface AdmissionRequest {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
   /** The ConfigMap's data as it is to be; undefined where it is to be gone. */
-  readonly data: Readonly<Record<string, unknown>> | undefined;
+  readonly data: Fields | undefined;
   /** Its annotations, as they are to be. */
-  readonly annotations: Readonly<Record<string, unknown>>;
+  readonly annotations: Fields;
   /** The present data; undefined if the object does not exist. */
-  readonly before: Readonly<Record<string, unknown>> | undefined;
+  readonly before: Fields | undefined;
 }
 
 export interface AdmissionVerdict {
@@ -26,16 +28,16 @@ const maxMessageLength = 8_000;
 
 /** @returns undefined for what is no AdmissionReview with a request */
 export function readReview(body: string): AdmissionRequest | undefined {
-  const review = part(parse(body));
-  const { uid, namespace, name, object, oldObject } = part(review.request);
+  const review = fields(parsed(body));
+  const { uid, namespace, name, object, oldObject } = fields(review.request);
   if (review.kind !== "AdmissionReview" || typeof uid !== "string") return undefined;
-  const metadata = part(part(object).metadata);
+  const metadata = fields(fields(object).metadata);
   return {
     uid,
     namespace: text(namespace),
     name: text(name) || text(metadata.name),
     data: dataOf(object),
-    annotations: part(metadata.annotations),
+    annotations: fields(metadata.annotations),
     before: dataOf(oldObject),
   };
 }
@@ -48,23 +50,7 @@ export function answerReview(uid: string, { allowed, message, warnings }: Admiss
 }
 
 function dataOf(object: unknown): AdmissionRequest["data"] {
-  return typeof object === "object" && object !== null ? part(part(object).data) : undefined;
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
-function part(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  return typeof object === "object" && object !== null ? fields(fields(object).data) : undefined;
 }
 
 function cut(text: string, length: number): string {

@@ -1,9 +1,11 @@
 import { type Certificate, expiresWithin, selfSigned } from "#pkg/certificate";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { ApiError, type Cluster, type Informer, named, resources, type Secret, type WebhookClient } from "#pkg/k8s";
+import type { LeaderElector } from "#pkg/leader-election";
 import type { Log } from "#pkg/log";
 import { RetriedTask } from "../retried-task.ts";
 import { reviewPath } from "./review-path.ts";
+import type { WebhookServer } from "./webhook-server.ts";
 
 export interface CertificateKeeperOptions {
   readonly cluster: Pick<Cluster, "informer" | "writeSecret" | "webhookClients" | "writeWebhookClients">;
@@ -13,9 +15,9 @@ export interface CertificateKeeperOptions {
   /** Name of the ValidatingWebhookConfiguration. */
   readonly configuration: string;
   /** This process is the one that writes. */
-  readonly isLeader: () => boolean;
-  /** There is another certificate to be shown. */
-  readonly changed: (certificate: Certificate) => void;
+  readonly elector: Pick<LeaderElector, "isLeader">;
+  /** Shows the certificate. */
+  readonly server: Pick<WebhookServer, "setCertificate">;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly log: Log;
   readonly clock: Clock;
@@ -71,7 +73,7 @@ export class CertificateKeeper implements AsyncDisposable {
     const now = certificate === undefined || key === undefined ? undefined : { certificate, key };
     const isOther = now?.certificate !== this.#current?.certificate || now?.key !== this.#current?.key;
     this.#current = now;
-    if (isOther && now !== undefined && !this.#expires(now, 0)) this.#options.changed(now);
+    if (isOther && now !== undefined && !this.#expires(now, 0)) this.#options.server.setCertificate(now);
     if (this.#informer.synced) this.#task.request();
   }
 
@@ -85,8 +87,8 @@ export class CertificateKeeper implements AsyncDisposable {
   }
 
   async #work(): Promise<Millis | "retry"> {
-    const { isLeader, clock, log } = this.#options;
-    if (!isLeader()) return clock.now() + standbyMs;
+    const { elector, clock, log } = this.#options;
+    if (!elector.isLeader) return clock.now() + standbyMs;
     try {
       if (this.#current !== undefined && !this.#expires(this.#current, renewMs)) {
         await this.#tell(this.#current);

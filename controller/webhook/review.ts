@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { type Config, formatProblem, type ParsedConfig } from "#pkg/config";
+import type { ConfigReader } from "#pkg/config-reader";
 import { configKey, mayRenumber, renumberAnnotation } from "#pkg/live-config";
 import { counted, escapeControls, list } from "#pkg/text";
 import { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
@@ -20,9 +21,10 @@ export interface ReviewOptions {
   /** Namespace of the ConfigMap with the configuration. */
   readonly namespace: string;
   readonly configMap: string;
-  readonly parse: (text: string) => Promise<ParsedConfig>;
-  /** The state to try the text on, as far as it is known until then; undefined while the process has not seen all of it. */
-  readonly trial: (after: ParsedConfig, until: Millis) => Promise<Trial | undefined>;
+  readonly reader: Pick<ConfigReader, "read">;
+  readonly terms: {
+    readonly controller: { trial(after: ParsedConfig, until: Millis): Promise<Trial | undefined> };
+  };
 }
 
 // Many Services take a while, and the controller has other work.
@@ -41,12 +43,12 @@ export async function reviewChange(request: AdmissionRequest, options: ReviewOpt
   if (before !== undefined && text === before[configKey]) return wellAllowed;
   if (typeof text !== "string")
     return { allowed: true, warnings: [`there is no key "${configKey}": the last good configuration stays in force`] };
-  const parsed = await options.parse(text);
+  const parsed = await new Promise<ParsedConfig>((resolve) => options.reader.read(text, resolve));
   const { config, problems } = parsed;
   const shown = problems.map((problem) => escapeControls(formatProblem(problem)));
   if (config === undefined)
     return { allowed: false, message: `the configuration is not valid:\n${shown.join("\n")}`, warnings: [] };
-  const trial = await options.trial(parsed, (time.now() + time.deadline) / 2);
+  const trial = await options.terms.controller.trial(parsed, (time.now() + time.deadline) / 2);
   const inForce = trial?.config;
   if (trial === undefined || inForce === undefined) return { allowed: true, warnings: shown };
   const tried = { trial: { ...trial, config: inForce }, after: config, mayMove: mayRenumber(annotations) };

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { type Clock, type Millis, type Random, wallClock } from "#pkg/clock";
-import type { ParsedConfig } from "#pkg/config";
+import { type Clock, type Random, wallClock } from "#pkg/clock";
 import { ConfigReader } from "#pkg/config-reader";
 import type { FlagValues } from "#pkg/flags";
 import type { Cluster } from "#pkg/k8s";
@@ -30,9 +29,7 @@ export function startWebhook({ cluster, namespace, values, terms, elector, stack
   const port = values["webhook-port"];
   if (port === 0) return;
   const reader = stack.use(new ConfigReader(log));
-  const parse = (text: string) => new Promise<ParsedConfig>((resolve) => reader.read(text, resolve));
-  const trial = (after: ParsedConfig, until: Millis) => terms.controller.trial(after, until);
-  const review = { namespace, configMap: values.config, parse, trial };
+  const review = { namespace, configMap: values.config, reader, terms };
   const server = stack.use(
     new WebhookServer({
       port,
@@ -47,8 +44,8 @@ export function startWebhook({ cluster, namespace, values, terms, elector, stack
     namespace,
     name: values["webhook-name"],
     configuration: values["webhook-name"],
-    isLeader: () => elector.isLeader,
-    changed: (certificate) => server.setCertificate(certificate),
+    elector,
+    server,
     randomBytes,
     log,
     clock,

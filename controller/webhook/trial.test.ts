@@ -32,8 +32,8 @@ async function review(after: string, { isStandby = false, occupied = "", labels 
     {
       namespace,
       configMap: "config",
-      parse: async (text) => parseConfig(text),
-      trial: (parsed, until) => world.controller.trial(parsed, until),
+      reader: { read: (text, done) => done(parseConfig(text)) },
+      terms: world,
     },
     { now: () => world.clock.now(), deadline: world.clock.now() + 2_000, nextTurn: () => setImmediate() },
   );

@@ -7,6 +7,7 @@ import { SerialQueue } from "#pkg/collections";
 import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
+import { octetsUpTo } from "#pkg/untrusted";
 import { type AdmissionRequest, type AdmissionVerdict, answerReview, readReview } from "./admission.ts";
 import { Connections } from "./connections.ts";
 import { reviewPath } from "./review-path.ts";
@@ -111,9 +112,9 @@ export class WebhookServer implements AsyncDisposable {
       const from = parseAddress(request.socket.remoteAddress ?? "");
       if (from !== undefined) this.#regulars.note(`${from}`);
       if (!this.#reviews.take(clock.now())) return end(429, "too many reviews\n");
-      const body = await readBody(request);
+      const body = await octetsUpTo(request, webhookLimits.bodyBytes);
       if (body === undefined) return end(413, `more than ${webhookLimits.bodyBytes} octets\n`);
-      const asked = readReview(body);
+      const asked = readReview(`${body}`);
       if (asked === undefined) return end(400, "no AdmissionReview\n");
       const answer = await this.#reviewing.run(() => this.#options.review(asked, deadline));
       end(200, answerReview(asked.uid, answer), "application/json");
@@ -123,16 +124,4 @@ export class WebhookServer implements AsyncDisposable {
       if (!response.headersSent) end(500, "failed\n");
     }
   }
-}
-
-/** @returns undefined for one that is too long */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > webhookLimits.bodyBytes) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

@@ -5,11 +5,12 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { selfSigned } from "#pkg/certificate";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
-import { parseConfig } from "#pkg/config";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { type ParsedConfig, parseConfig } from "#pkg/config";
 import type { Cluster, Secret, WebhookClient } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { type AdmissionRequest, answerReview, readReview } from "./admission.ts";
 import { CertificateKeeper } from "./certificate-keeper.ts";
 import { connectionLimits } from "./connections.ts";
@@ -40,7 +41,8 @@ const change = (text: string | undefined, more: Partial<AdmissionRequest> = {}):
 function review(asked: AdmissionRequest, known: Trial | undefined = trial, turns = 1_000) {
   let now = 0;
   const time = { now: () => now, deadline: turns, nextTurn: async () => now++ };
-  const options = { namespace, configMap: "config", parse: async (text: string) => parseConfig(text), trial: async () => known };
+  const reader = { read: (text: string, done: (parsed: ParsedConfig) => void) => done(parseConfig(text)) };
+  const options = { namespace, configMap: "config", reader, terms: { controller: { trial: async () => known } } };
   return reviewChange(asked, options, time);
 }
 const many: Trial = {
@@ -329,8 +331,8 @@ async function keep(api: Api, days: readonly number[], isLeader = true) {
     configuration: "ingot-webhook",
     log: silentLog,
     clock,
-    isLeader: () => isLeader,
-    changed: ({ certificate }) => shown.push(certificate),
+    elector: { isLeader },
+    server: { setCertificate: ({ certificate }) => shown.push(certificate) },
     randomBytes: (count) => new Uint8Array(count).fill(7),
     wallClock: () => new Date(at),
     random: seededRandom(1),

@@ -5,7 +5,7 @@ import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
-import { type Options, UsageError } from "../command.ts";
+import { type Options, readSeconds, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { notValid } from "./diff.ts";
@@ -31,6 +31,7 @@ whether to keep the new configuration, and it is changed back otherwise. A confi
 the meantime is not overwritten.
 
 Besides the rights for "ingotctl diff" it needs the right to update the ConfigMap, or to create it.`,
+  examples: ["ingotctl apply config.yaml", "ingotctl apply config.yaml --yes --timeout=120"],
   exits:
     "1 also means that the configuration is not valid, would be refused or is not wanted, and 3 that it is not in force everywhere in time.",
   async find(question, { yes, backup, timeout }) {
@@ -40,7 +41,7 @@ Besides the rights for "ingotctl diff" it needs the right to update the ConfigMa
       screen,
       io,
     } = question;
-    const timeoutMs = readTimeout(timeout);
+    const timeoutMs = readSeconds(timeout ?? "60");
     if (backup !== undefined && resolve(backup) === resolve(file))
       throw new UsageError(`--backup names the file to apply, ${file}, which would be overwritten: name another one`);
     const trial = await tryConfiguration(question, file);
@@ -144,14 +145,6 @@ async function finish(question: CommandInput, applied: Applied): Promise<Command
     text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
     isMissing: true,
   };
-}
-
-/** @returns milliseconds @throws {UsageError} */
-function readTimeout(text = "60"): number {
-  const seconds = Number(text);
-  if (!/^\d{1,6}$/.test(text) || seconds === 0)
-    throw new UsageError(`the timeout is seconds such as 60, not ${JSON.stringify(text)}`);
-  return 1000 * seconds;
 }
 
 /** The words quoted for a shell. */

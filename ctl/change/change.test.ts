@@ -137,13 +137,15 @@ test("docs/ingotctl.md shows what is printed", async () => {
   for (const [, args = "", text] of shown) assert.equal((await ingotctl(args, outside())).out, text);
 });
 
-test("docs/ingotctl.md shows what doctor says of a Pod that does not run", async () => {
+test("docs/ingotctl.md shows what doctor and check say of a Pod that does not run", async () => {
   const { api, processes } = smallCluster();
   const why = "the Pod is Pending: ImagePullBackOff";
   const targets = processes.targets.map((target) => (target.node === "n2" ? { ...target, notRunning: why } : target));
   const { status, out } = await ingotctl("doctor", { now, api, processes: { ...processes, targets } });
   assert.equal(status, Exit.invalid);
   assert.ok(page.includes(`$ ingotctl doctor\n${out}\`\`\`\n`), out);
+  const checked = await ingotctl("check", { now, api, processes: { ...processes, targets } });
+  assert.ok(page.includes(`$ ingotctl check\n${checked.out.split("\n").slice(0, 6).join("\n")}\n\`\`\`\n`), checked.out);
 });
 
 test("diff: Services that the ConfigMap allows to be moved are named", async () => {

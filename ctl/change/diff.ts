@@ -19,6 +19,7 @@ Besides pods/portforward it takes the rights to list Pods, Services, EndpointSli
 namespace.`,
   exits:
     "1 also means that the configuration is not valid or would be refused, and 3 that a Service would lose its address or get another.",
+  examples: ["ingotctl diff config.yaml", "kubectl -n staging get configmap config -o yaml | ingotctl diff -"],
   find: (question) => tryFile(question, question.args[0] ?? ""),
 });
 

@@ -25,6 +25,7 @@ export const simulate = clusterCommand({
 Shown are Services that would not be announced any more, and why; addresses that other nodes take over; how many addresses each node
 announces then by layer 2; and prefixes that routers have by fewer nodes. Pods that start again elsewhere are not counted: a Service
 comes back with them. It takes the rights for "ingotctl diff".`,
+  examples: ["ingotctl simulate lose node1", "ingotctl simulate drain node1 node2", "ingotctl simulate config config.yaml"],
   exits: "1 also means that a node does not exist, and 3 that a Service would not be announced any more.",
   async find(question) {
     const [what = "", ...names] = question.args;

@@ -33,8 +33,18 @@ export interface SpeakerServices<V extends BriefVerdict = VerdictAnswer> {
   readonly services: readonly {
     readonly service: string;
     readonly addresses: readonly PlacedAddress<V>[];
+    /** Undefined in answers about several Services, and of earlier versions. */
+    readonly endpoints?: readonly EndpointsOnNode[];
     readonly verdict: V;
   }[];
+}
+
+/** How many endpoints of a Service there are on one node. */
+export interface EndpointsOnNode {
+  /** Undefined where the API has none. */
+  readonly nodeName?: string;
+  readonly ready: number;
+  readonly draining: number;
 }
 
 /** Speakers say only of some facts what they are. */
@@ -74,6 +84,8 @@ interface Reachability {
 export interface VerdictsAnswer {
   readonly version?: string;
   readonly node?: string;
+  /** Of a speaker: how often it tried an address on the wire. Undefined in answers of earlier versions. */
+  readonly selfTested?: number;
   readonly verdicts: readonly VerdictEntry[];
 }
 
@@ -128,10 +140,20 @@ export interface Explained {
   readonly verdict: VerdictAnswer;
 }
 
+export interface UnusedAddress {
+  /** `foreign`: in no pool; `occupied`: another host has it; `avoided`: never given, because of avoid-buggy-ips. */
+  readonly is: "free" | "reserved" | "occupied" | "avoided" | "foreign";
+  readonly pool: string | null;
+}
+
 /** All verdicts on one subject. */
 export interface Explanation {
   readonly explained: readonly Explained[];
   readonly unreachable: readonly Unreachable[];
   /** The text if there are no verdicts. */
   readonly none: string;
+  /** An address that no Service has, and why. */
+  readonly address?: UnusedAddress;
+  /** Of a Service; undefined where no speaker says it. */
+  readonly endpoints?: readonly EndpointsOnNode[] | undefined;
 }

@@ -1,5 +1,5 @@
 import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
-import type { ControllerServices, SpeakerServices } from "./answers.ts";
+import type { ControllerServices, EndpointsOnNode, SpeakerServices } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
 import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Unreachable } from "./processes.ts";
 
@@ -11,6 +11,8 @@ export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
 export interface AskedService extends AskedServices {
   /** Why no controller decides; undefined where one does. */
   readonly undecided: string | undefined;
+  /** As the first speaker has them that says it. */
+  readonly endpoints: readonly EndpointsOnNode[] | undefined;
 }
 
 /** Everything about one Service, by everybody. */
@@ -22,7 +24,14 @@ export async function askService(processes: Processes, service: string): Promise
   ]);
   const all = mergeServices({ controllers: leaders(controllers.answers), whole: speakers.answers, problems: [] });
   const services = all.filter((one) => one.service === service);
-  return { services, undecided: whyUndecided(controllers), unreachable: [...controllers.unreachable, ...speakers.unreachable] };
+  return {
+    services,
+    undecided: processes.isNodeLocal === true ? undefined : whyUndecided(controllers),
+    endpoints: speakers.answers
+      .flatMap(({ body }) => body.services)
+      .find((one) => one.service === service && one.endpoints !== undefined)?.endpoints,
+    unreachable: [...controllers.unreachable, ...speakers.unreachable],
+  };
 }
 
 function whyUndecided({ answers, unreachable }: Answers<ControllerServices>): string | undefined {
@@ -40,6 +49,43 @@ export function askServices(processes: Processes): Promise<AskedServices> {
 /** The same with no more than a list shows: of thousands of Services that is a tenth. Earlier versions answer all the same. */
 export function askServicesBriefly(processes: Processes): Promise<AskedServices<BriefVerdict>> {
   return askAllServices(processes, { all: "/v1/services?brief", problems: "/v1/services?brief&problems" });
+}
+
+/** The same with whole verdicts where something is wrong; those of what is well have no message. */
+export function askServicesAndProblems(processes: Processes): Promise<AskedServices> {
+  return askAllServices(wholeProblems(processes), { all: "/v1/services?brief", problems: "/v1/services?problems" });
+}
+
+interface Listed {
+  readonly services: readonly {
+    readonly service: string;
+    readonly verdict: BriefVerdict;
+    readonly addresses: readonly (string | { readonly verdict: BriefVerdict })[];
+  }[];
+}
+
+/** Processes whose brief lists have the whole of each problem: two small answers instead of a large one. */
+function wholeProblems(processes: Processes): Processes {
+  return {
+    targets: processes.targets,
+    async get(target, path) {
+      if (path !== "/v1/services?brief") return processes.get(target, path);
+      const [all, problems] = (await Promise.all([
+        processes.get(target, path),
+        processes.get(target, "/v1/services?problems"),
+      ])) as [Listed, Listed];
+      const whole = new Map(problems.services.map((one) => [one.service, one]));
+      return { ...all, services: all.services.map((one) => whole.get(one.service) ?? wholeOf(one)) };
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** With the fields of whole verdicts: a process may have changed its mind between two answers. */
+function wholeOf(one: Listed["services"][number]) {
+  const whole = (verdict: BriefVerdict) => ({ message: "", next: "", evidence: [], ...verdict });
+  const addresses = one.addresses.map((each) => (typeof each === "string" ? each : { ...each, verdict: whole(each.verdict) }));
+  return { ...one, verdict: whole(one.verdict), addresses };
 }
 
 /**

@@ -1,5 +1,16 @@
 import { age, maskControls } from "#pkg/text";
-import { type Command, command, Exit, type Option, type Options, UsageError, usageText, type Values } from "../command.ts";
+import {
+  type Command,
+  type Completes,
+  command,
+  Exit,
+  type Option,
+  type Options,
+  type Takes,
+  UsageError,
+  usageText,
+  type Values,
+} from "../command.ts";
 import type { Io, Screen } from "../io.ts";
 import type { Api } from "./api.ts";
 import { type Format, structured } from "./output.ts";
@@ -44,8 +55,10 @@ interface ClusterCommandDescription<O extends Options> {
   /** Behind the name, such as `ADDRESS`. */
   readonly usage?: string;
   readonly help: string;
-  readonly takes: 0 | 1 | "one or more";
+  readonly takes: Takes;
   readonly subjects?: readonly string[];
+  readonly completes?: Completes;
+  readonly examples: readonly string[];
   /** Options of its own, besides those that all have. */
   readonly options?: O;
   /** It does something, and that once: it has no `--watch`. */
@@ -65,7 +78,14 @@ export const connectionOptions = {
 const formatOption = { short: "o", value: "FORMAT", choices: ["wide", "json", "yaml"], help: "wide, json or yaml" } as const;
 const watchOption = { short: "w", help: "again every 2 s, until Ctrl-C" };
 const namespaceOption = { short: "n", value: "NAME", help: "of Services; the context's by default" };
-const sharedOptions = { output: formatOption, watch: watchOption, namespace: namespaceOption, ...connectionOptions };
+const nodeLocalOption = { help: "ask the speaker on this machine alone, without the API" };
+const sharedOptions = {
+  output: formatOption,
+  watch: watchOption,
+  namespace: namespaceOption,
+  "node-local": nodeLocalOption,
+  ...connectionOptions,
+};
 
 const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
 system namespace. Processes that do not answer are named on standard error, and the rest is shown.
@@ -79,7 +99,20 @@ const watchMs = 2_000;
 export function clusterCommand<const O extends Options = Record<never, Option>>(
   description: ClusterCommandDescription<O>,
 ): Command {
-  const { name, summary, usage = "", help, takes, subjects, options, isOnce = false, exits, find } = description;
+  const {
+    name,
+    summary,
+    usage = "",
+    help,
+    takes,
+    subjects,
+    completes,
+    examples,
+    options,
+    isOnce = false,
+    exits,
+    find,
+  } = description;
   const { watch, ...once } = sharedOptions;
   const shared = isOnce ? once : sharedOptions;
   return command({
@@ -88,6 +121,8 @@ export function clusterCommand<const O extends Options = Record<never, Option>>(
     usage: `${usage} [OPTIONS]`.trimStart(),
     takes,
     subjects,
+    completes,
+    examples,
     help,
     options: { ...options, ...shared } as Options,
     notes: exits === undefined ? notes : `${notes} ${exits}`,
@@ -103,7 +138,13 @@ async function run(
 ): Promise<number> {
   const { kubeconfig, context } = values;
   const format: Format = values.output ?? "text";
-  const cluster: ClusterOptions = { kubeconfig, context, systemNamespace: values["system-namespace"] ?? "metallb-system" };
+  const isNodeLocal = values["node-local"] === true;
+  const cluster: ClusterOptions = {
+    kubeconfig,
+    context,
+    systemNamespace: values["system-namespace"] ?? "metallb-system",
+    isNodeLocal,
+  };
   await using connection = new Connection(io, cluster);
   let known: { readonly text: string; readonly at: Date } | undefined;
   const answer = async (): Promise<number> => {
@@ -123,7 +164,7 @@ async function run(
         return given === undefined ? [] : [`--${option}`, given];
       }),
       io,
-      namespace: values.namespace ?? (await io.cluster.namespace(cluster)),
+      namespace: values.namespace ?? (isNodeLocal ? "default" : await io.cluster.namespace(cluster)),
       screen: io.screen,
       now: io.now(),
     };
@@ -148,7 +189,7 @@ async function run(
 }
 
 /** The processes, found again each time: Pods come and go. */
-class Connection implements AsyncDisposable {
+export class Connection implements AsyncDisposable {
   readonly #io: Io;
   readonly #options: ClusterOptions;
   #processes: Processes | undefined;
@@ -177,6 +218,7 @@ function withProgress(processes: Processes, io: Io): Processes {
   const show = () => io.progress(`${answered} of ${asked} answers of ${processes.targets.length} processes`);
   return {
     targets: processes.targets,
+    isNodeLocal: processes.isNodeLocal === true,
     async get(target, path) {
       asked++;
       show();

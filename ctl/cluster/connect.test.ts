@@ -77,12 +77,32 @@ test("a process that answers nothing costs one time-out of a round, whatever is 
   context.mock.timers.tick(3_000);
   assert.deepEqual(
     (await answers).map((one) => (one.status === "rejected" ? one.reason.message : one.status)),
-    Array(3).fill("no answer within 3 s"),
+    Array(3).fill("no answer within 2.5 s"),
   );
   assert.deepEqual(asked, ["/v1/a"]);
   isHung = false;
-  await assert.rejects(port.agent.get("/v1/d", round), { message: "no answer within 3 s" });
+  await assert.rejects(port.agent.get("/v1/d", round), { message: "no answer within 2.5 s" });
   assert.equal((await port.agent.get("/v1/d", {})).body, "/v1/d");
+});
+
+test("a process that has answered in a round may take longer for its next answer", async (context) => {
+  const waiting: (() => void)[] = [];
+  using port = await forwarded(({ url = "" }, answer) => {
+    if (url === "/v1/small") answer.end(url);
+    else waiting.push(() => answer.end(url));
+  });
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const round = {};
+  await port.agent.get("/v1/small", round);
+  const large = port.agent.get("/v1/large", round);
+  while (waiting.length === 0) await setImmediate();
+  context.mock.timers.tick(14_000);
+  waiting[0]?.();
+  assert.equal((await large).body, "/v1/large");
+  const never = assert.rejects(port.agent.get("/v1/never", round), { message: "no answer within 15 s" });
+  while (waiting.length === 1) await setImmediate();
+  context.mock.timers.tick(15_000);
+  await never;
 });
 
 test("a port that cannot be forwarded is an error that says why", async () => {

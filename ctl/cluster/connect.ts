@@ -1,4 +1,5 @@
 import { Agent, request } from "node:http";
+import { connect as connectTcp } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { type KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/collections";
@@ -9,8 +10,10 @@ import { readKubeconfig } from "./kubeconfig.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
 
 const standardPort = 7472;
-// A process that works sends the first octets of any answer at once, and the others without a pause.
-const silenceMs = 3_000;
+// A process that hangs answers nothing. A command with one of them takes 3 s.
+const silenceMs = 2_500;
+// One that has answered works: it makes a list of 10,000 Services before it sends the first octet, and is slow on a busy node.
+const busyMs = 15_000;
 const podListMs = 5_000;
 const maxAnswerBytes = 64 << 20; // A list of 10,000 Services has some megabytes.
 
@@ -19,7 +22,9 @@ const maxAnswerBytes = 64 << 20; // A list of 10,000 Services has some megabytes
  * @param before an earlier answer, whose forwarded ports are taken over; it is of no use any more
  * @throws {UsageError} where there is no cluster to be asked
  */
-export async function connect({ kubeconfig, context, systemNamespace }: ClusterOptions, before?: Processes): Promise<Processes> {
+export async function connect(options: ClusterOptions, before?: Processes): Promise<Processes> {
+  const { kubeconfig, context, systemNamespace, isNodeLocal } = options;
+  if (isNodeLocal === true) return NodeLocalProcess.find();
   const api = new KubeApi({ kubeconfig, context, silenceMs: podListMs });
   const pods = await api.list(`/api/v1/namespaces/${encodeURIComponent(systemNamespace)}/pods`);
   if (pods.type !== "found") {
@@ -66,10 +71,7 @@ class ForwardedProcesses implements Processes {
     const uid = this.#uids.get(pod) ?? pod;
     const agent = this.#agents.get(uid) ?? new PodAgent(() => this.#open(pod));
     this.#agents.set(uid, agent);
-    const { status, body } = await agent.get(path, this);
-    if (status === 200) return path.startsWith("/v1/") ? JSON.parse(body) : body;
-    if (status === 404) throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
-    throw new Error(`it answers ${status}: ${body.trim().slice(0, 200)}`);
+    return bodyOf(await agent.get(path, this), path);
   }
 
   /** All forwarded ports, which are the caller's to close from now on: uid of the Pod -> its connection. */
@@ -104,6 +106,44 @@ class ForwardedProcesses implements Processes {
   }
 }
 
+function bodyOf({ status, body }: { readonly status: number; readonly body: string }, path: string): unknown {
+  if (status === 200) return path.startsWith("/v1/") ? JSON.parse(body) : body;
+  if (status === 404) throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
+  throw new Error(`it answers ${status}: ${body.trim().slice(0, 200)}`);
+}
+
+/** The speaker on this machine: it answers clients of its own host, so that this takes no rights in the cluster. */
+class NodeLocalProcess implements Processes {
+  readonly targets: readonly Target[];
+  readonly isNodeLocal = true;
+  readonly #agent: PodAgent;
+
+  private constructor(agent: PodAgent, node: string) {
+    this.#agent = agent;
+    this.targets = [{ program: "speaker", pod: "the speaker on this node", node, notRunning: undefined }];
+  }
+
+  /** @throws {UsageError} where none answers */
+  static async find(port = standardPort): Promise<NodeLocalProcess> {
+    const agent = new PodAgent(async () => connectTcp({ host: "127.0.0.1", port }));
+    try {
+      const { node } = bodyOf(await agent.get("/v1/node", agent), "/v1/node") as { readonly node: string };
+      return new NodeLocalProcess(agent, node);
+    } catch (error) {
+      agent.destroy();
+      throw new UsageError(`no speaker answers on 127.0.0.1:${port}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  async get(_target: Target, path: string): Promise<unknown> {
+    return bodyOf(await this.#agent.get(path, this), path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#agent.destroy();
+  }
+}
+
 /**
  * HTTP over one forwarded port: one request at a time, over a connection that is kept for the next one. A process that does not answer a
  * request of a round in time is not asked again in that round.
@@ -112,6 +152,7 @@ export class PodAgent extends Agent {
   readonly #open: () => Promise<Duplex>;
   readonly #requests = new SerialQueue();
   #silentIn: object | undefined; // The round in which the process did not answer.
+  #answeredIn: object | undefined; // The round in which it did.
 
   constructor(open: () => Promise<Duplex>) {
     super({ keepAlive: true, maxSockets: 1 });
@@ -121,9 +162,11 @@ export class PodAgent extends Agent {
   /** @param round what asks; a process is found again for each round @throws {Error} without an answer */
   get(path: string, round: object): Promise<{ readonly status: number; readonly body: string }> {
     return this.#requests.run(async () => {
-      if (this.#silentIn === round) throw new Silence();
+      if (this.#silentIn === round) throw new Silence(silenceMs);
       try {
-        return await getText(this, path);
+        const answer = await getText(this, path, this.#answeredIn === round ? busyMs : silenceMs);
+        this.#answeredIn = round;
+        return answer;
       } catch (error) {
         if (error instanceof Silence) this.#silentIn = round;
         throw error;
@@ -147,17 +190,17 @@ export class PodAgent extends Agent {
 
 /** A process sends nothing. */
 class Silence extends Error {
-  constructor() {
-    super(`no answer within ${silenceMs / 1000} s`);
+  constructor(ms: number) {
+    super(`no answer within ${ms / 1000} s`);
   }
 }
 
-function getText(agent: Agent, path: string): Promise<{ readonly status: number; readonly body: string }> {
+function getText(agent: Agent, path: string, ms: number): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
     const silence = setTimeout(() => {
-      reject(new Silence());
+      reject(new Silence(ms));
       asked.destroy();
-    }, silenceMs);
+    }, ms);
     const asked = request({ agent, path, host: "localhost" }, (answer) => {
       const chunks: Buffer[] = [];
       let length = 0;

@@ -4,6 +4,7 @@ import { request as plainRequest } from "node:http";
 import { type RequestOptions, request } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { escapeControls } from "#pkg/text";
+import { fields, octetsUpTo, parsed, text } from "#pkg/untrusted";
 import type { Api, ApiAnswer } from "./api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
@@ -91,29 +92,15 @@ export class KubeApi implements Api {
 }
 
 async function body(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response) {
-    length += (chunk as Buffer).length;
-    if (length > maxAnswerBytes) throw new Error(`the answer is longer than ${maxAnswerBytes} octets`);
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString();
+  const octets = await octetsUpTo(response, maxAnswerBytes);
+  if (octets === undefined) throw new Error(`the answer is longer than ${maxAnswerBytes} octets`);
+  return octets.toString();
 }
 
-function answer(status: number, text: string): ApiAnswer {
+function answer(status: number, body: string): ApiAnswer {
   if (status === 404) return { type: "absent" };
-  if (status === 200 || status === 201) return { type: "found", value: JSON.parse(text) };
-  return { type: "unread", why: `${status} ${oneLine(message(text))}` };
-}
-
-function message(text: string): string {
-  try {
-    const { message } = JSON.parse(text);
-    return typeof message === "string" ? message : text;
-  } catch {
-    return text;
-  }
+  if (status === 200 || status === 201) return { type: "found", value: JSON.parse(body) };
+  return { type: "unread", why: `${status} ${oneLine(text(fields(parsed(body)).message) || body)}` };
 }
 
 function oneLine(text: string): string {

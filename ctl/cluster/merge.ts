@@ -93,6 +93,9 @@ export function isStarting({ body: { missing = [] } }: Answer<SpeakerServices<Br
   return missing.length > 0;
 }
 
+/** Speakers go by a status that somebody else wrote: what they say of it follows from that. */
+const causeOfForeign: CauseOf<"service"> = "statusOverwritten";
+
 function mergeVerdict<V extends BriefVerdict>(
   decided: V | undefined,
   addresses: readonly MergedAddress<V>[],
@@ -103,6 +106,7 @@ function mergeVerdict<V extends BriefVerdict>(
     return decided;
   const announced = first === undefined ? without : worst([first, ...rest]);
   if (announced === undefined) return decided as V; // One of the two has it.
+  if (decided?.cause === causeOfForeign) return decided;
   return decided !== undefined && isProblem(decided) ? worst([decided, announced]) : announced;
 }
 

@@ -26,44 +26,67 @@ const colors: Readonly<Record<string, "green" | "yellow" | "red" | "gray">> = {
 };
 
 /**
- * A table as kubectl prints them: two blanks between columns, nothing behind the last cell. On a terminal states have a colour, and what
- * does not fit is cut: first in the last column, then in the widest of the others.
+ * A table as kubectl prints them: two blanks between columns, nothing behind the last cell. On a terminal states have a colour. Where it is
+ * too narrow, texts are cut first, then columns are left out, the least important first; addresses and states stay whole.
  */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[], { columns, hasColor }: Screen): string {
   const cells = [heading, ...rows].map((row) => row.map((cell) => maskControls(cell)));
   const natural = heading.map((_, column) => cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0));
-  const widths = columns === undefined ? natural : fitting(natural, columns);
-  const lines = cells.map((row) => {
-    const last = row.length - 1;
-    return row
-      .map((cell, column) => {
-        const shown = columns === undefined ? cell : cut(cell, widths[column] ?? 0);
-        const padding = column === last ? "" : " ".repeat((widths[column] ?? 0) - shown.length + 2);
-        return `${hasColor ? coloured(shown) : shown}${padding}`;
+  const widths = columns === undefined ? natural : fitting(heading, natural, columns);
+  const kept = heading.flatMap((_, column) => ((widths[column] ?? 0) > 0 ? [column] : []));
+  const lines = cells.map((row) =>
+    kept
+      .map((column) => {
+        const shown = columns === undefined ? (row[column] ?? "") : cut(row[column] ?? "", widths[column] ?? 0);
+        return `${hasColor ? coloured(shown) : shown}${" ".repeat((widths[column] ?? 0) - shown.length)}`;
       })
-      .join("")
-      .trimEnd();
-  });
+      .join("  ")
+      .trimEnd(),
+  );
   return `${lines.join("\n")}\n`;
 }
 
 const minWidth = 8;
 
-/** The widths of the columns, so that a line has this many characters, if no column gets narrower than `minWidth`. */
-function fitting(natural: readonly number[], columns: number): number[] {
+/** Never cut or left out: a part of one says something else than the whole. */
+const whole: ReadonlySet<string> = new Set(["STATE", "ADDRESS", "ADDRESSES"]);
+/** Left out first to last; columns that are not listed stay. */
+const leastFirst = [
+  "MESSAGE",
+  "PROTOCOL",
+  "VERSION",
+  "CONFIGURATION",
+  "TIMING",
+  "SOURCE",
+  "SINCE",
+  "TOTAL",
+  "CAUSE",
+  "POOL",
+  "NODES",
+  "POD",
+];
+
+/** The widths of the columns, 0 for those that are left out, so that a line has this many characters as far as that is possible. */
+function fitting(heading: readonly string[], natural: readonly number[], columns: number): number[] {
   const widths = [...natural];
-  const last = widths.length - 1;
-  const tooMuch = () => widths.reduce((sum, width) => sum + width + 2, -2) - columns;
+  const tooMuch = () => widths.reduce((sum, width) => (width === 0 ? sum : sum + width + 2), -2) - columns;
   const narrow = (column: number) => {
     const width = widths[column] ?? 0;
-    widths[column] = Math.max(Math.min(minWidth, width), width - Math.max(0, tooMuch()));
+    if (!whole.has(heading[column] ?? "")) widths[column] = Math.max(Math.min(minWidth, width), width - Math.max(0, tooMuch()));
   };
-  narrow(last);
-  while (tooMuch() > 0) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if ((widths[widest] ?? 0) <= minWidth) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
+  narrow(widths.length - 1);
+  for (const name of leastFirst) {
+    const column = heading.indexOf(name);
+    // The first column says what the line is about.
+    if (tooMuch() > 0 && column > 0) widths[column] = 0;
   }
+  while (tooMuch() > 0) {
+    const most = Math.max(...widths.map((width, column) => (whole.has(heading[column] ?? "") ? 0 : width)));
+    if (most <= minWidth) break;
+    narrow(widths.findIndex((width, column) => width === most && !whole.has(heading[column] ?? "")));
+  }
+  if (widths.at(-1) !== 0)
+    widths[widths.length - 1] = Math.max(widths.at(-1) ?? 0, Math.min(natural.at(-1) ?? 0, (widths.at(-1) ?? 0) - tooMuch()));
   return widths;
 }
 

@@ -11,11 +11,15 @@ export interface Target {
 /** The processes of one cluster, asked through the API server. */
 export interface Processes extends AsyncDisposable {
   readonly targets: readonly Target[];
+  /** It is the speaker on this machine alone, which knows of no other process. */
+  readonly isNodeLocal?: boolean;
   /** @returns the body of a GET: under `/v1` parsed, else its text @throws {Error} that says why there is no body */
   get(target: Target, path: string): Promise<unknown>;
 }
 
 export interface ClusterOptions {
+  /** The speaker on this machine alone is asked, without the API. */
+  readonly isNodeLocal?: boolean;
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
   /** Namespace of controller and speakers. */

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { Exit } from "../command.ts";
 import { commands } from "../commands.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
+import { smallCluster } from "../testing/small-cluster.ts";
 
 const missing = (shell: string) => spawnSync(shell, ["--version"]).error !== undefined && `${shell} is missing: install it`;
 
@@ -29,6 +30,13 @@ async function bash(...words: string[]): Promise<string[]> {
   assert.equal(stderr, "");
   return stdout.split("\n").filter(Boolean);
 }
+
+test("names in the cluster are listed for shells, and nothing without a cluster", async () => {
+  const { out } = await ingotctl("completion names", { processes: smallCluster().processes });
+  assert.match(out, /^node\/n1$/m);
+  assert.equal((await ingotctl("completion names node", { processes: smallCluster().processes })).out, "n1\nn2\n");
+  assert.deepEqual([(await ingotctl("completion names")).out, (await ingotctl("completion names")).status], ["", Exit.ok]);
+});
 
 const offered: { words: string[]; want: string[] }[] = [
   { words: ["ingotctl", "stat"], want: ["status"] },

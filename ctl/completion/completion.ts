@@ -1,4 +1,8 @@
+import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { type Command, command, Exit, UsageError } from "../command.ts";
+import type { Io } from "../io.ts";
+import { askPeers } from "../views/peers.ts";
+import { askPools } from "../views/pools.ts";
 import { scripts } from "./scripts.ts";
 
 const shells = Object.keys(scripts);
@@ -9,7 +13,41 @@ const help = `Prints the code that completes command lines in a shell. To have i
   zsh   ingotctl completion zsh > "\${fpath[1]}/_ingotctl"
   fish  ingotctl completion fish > ~/.config/fish/completions/ingotctl.fish
 
+Names of Services, nodes, peers and pools are completed, too: the code asks the cluster by "ingotctl completion names".
+
 The exit status is 0, or 2 for another shell.`;
+
+/** What shells offer for arguments, one a line: `svc/default/web`, or of one kind the bare names. Without a cluster it is nothing. */
+async function printNames(kind: string | undefined, io: Io): Promise<number> {
+  const options = { kubeconfig: undefined, context: undefined, systemNamespace: "metallb-system" };
+  try {
+    await using processes = await io.cluster.connect(options);
+    const [{ services }, { pools }, { peers }] = await Promise.all([
+      askServicesBriefly(processes),
+      askPools(processes),
+      askPeers(processes),
+    ]);
+    const names = {
+      svc: services.map(({ service }) => service),
+      node: processes.targets.flatMap(({ program, node }) => (program === "speaker" ? [node] : [])),
+      peer: peers.map(({ peer, name }) => name ?? peer.replace(/:\d+$/, "")),
+      pool: pools.map(({ pool }) => pool),
+    };
+    const lines = Object.entries(names).flatMap(([of, those]) =>
+      kind === undefined ? those.map((name) => `${of}/${name}`) : of === kind ? those : [],
+    );
+    // A name that a shell reads as more than a word is no Kubernetes name.
+    io.out(
+      [...new Set(lines)]
+        .filter((line) => /^[\w./:[\]-]+$/.test(line))
+        .map((line) => `${line}\n`)
+        .join(""),
+    );
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+  }
+  return Exit.ok;
+}
 
 /** @param others all commands but this one */
 export function completion(others: readonly Command[]): Command {
@@ -18,11 +56,13 @@ export function completion(others: readonly Command[]): Command {
     summary: "Print the code that completes command lines in bash, zsh or fish",
     usage: shells.join("|"),
     takes: "any",
-    subjects: shells,
+    subjects: [...shells, "names"],
     options: {},
     help,
+    examples: ["ingotctl completion bash > ~/.local/share/bash-completion/completions/ingotctl"],
     notes: "",
     async run({ args: [shell = "", ...more] }, io) {
+      if (shell === "names" && more.length <= 1) return printNames(more[0], io);
       const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
       if (script === undefined || more.length > 0)
         throw new UsageError(`completion takes one of ${shells.join(", ")}; see "ingotctl help completion"`);

@@ -1,4 +1,4 @@
-import type { Command, Option } from "../command.ts";
+import type { Command, Completes, Option } from "../command.ts";
 
 type Commands = readonly Command[];
 
@@ -9,9 +9,10 @@ const programs = ["ingotctl", "kubectl-ingot"];
 
 function bash(commands: Commands): string {
   const names = commands.map(({ name }) => name).join(" ");
-  const cases = commands.map(({ name, options, subjects = [] }) => {
+  const cases = commands.map(({ name, options, subjects = [], completes }) => {
     const flags = Object.entries(options).flatMap(([option, { short }]) => [`--${option}`, ...letter(short)]);
-    return `    ${name}) words="${[...subjects, ...flags].join(" ")}" ;;`;
+    const names = completes === undefined ? "" : ` kind=${completes}`;
+    return `    ${name}) words="${[...subjects, ...flags].join(" ")}"${names} ;;`;
   });
   const values = commands.flatMap(({ name, options }) =>
     Object.entries(options).flatMap(([option, { short, choices }]) =>
@@ -22,7 +23,7 @@ function bash(commands: Commands): string {
   );
   return `# bash completion for ingotctl
 _ingotctl() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command= word words=
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command= word words= kind=
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in -*) ;; *) command=$word; break ;; esac
   done
@@ -34,11 +35,21 @@ ${cases.join("\n")}
   case $command:$previous in
 ${values.join("\n")}
   esac
+  case $current in -*) kind= ;; esac
+  case $kind in
+    "") ;;
+    all) words="$words $(ingotctl completion names 2>/dev/null)" ;;
+    *) words="$words $(ingotctl completion names $kind 2>/dev/null)" ;;
+  esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   case \${COMPREPLY[0]} in */) compopt -o nospace ;; esac
 }
 complete -o default -F _ingotctl ${programs.join(" ")}
 `;
+}
+
+function namesCommand(completes: Completes): string {
+  return `ingotctl completion names${completes === "all" ? "" : ` ${completes}`} 2>/dev/null`;
 }
 
 function letter(short: string | undefined): string[] {
@@ -47,9 +58,11 @@ function letter(short: string | undefined): string[] {
 
 function zsh(commands: Commands): string {
   const named = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
-  const cases = commands.map(({ name, options, subjects }) => {
+  const cases = commands.map(({ name, options, subjects, completes }) => {
     const specs = Object.entries(options).map((option) => `      ${zshSpec(option)}`);
-    const rest = subjects === undefined ? "'*:file:_files'" : `'*:subject:(${subjects.join(" ")})'`;
+    const named = completes === undefined ? "" : ` $(${namesCommand(completes)})`;
+    const words = `${(subjects ?? []).join(" ")}${named}`.trim();
+    const rest = words === "" ? "'*:file:_files'" : `'*:subject:{compadd -- ${words}}'`;
     return `    ${name})\n      _arguments -s \\\n${[...specs, `      ${rest}`].join(" \\\n")} ;;`;
   });
   return `#compdef ${programs.join(" ")}
@@ -86,9 +99,11 @@ function fish(commands: Commands): string {
     return [
       ...commands.map(({ name, summary }) => first(name, summary)),
       first("help", "Show the list of commands, or the help of one"),
-      ...commands.flatMap(({ name, options, subjects }) => {
+      ...commands.flatMap(({ name, options, subjects, completes }) => {
         const seen = `complete -c ${program} -n '__fish_seen_subcommand_from ${name}'`;
-        const given = subjects === undefined ? [] : [`${seen} -f -a ${quoted(subjects.join(" "))}`];
+        const named = completes === undefined ? [] : [`(${namesCommand(completes)})`];
+        const words = [...(subjects ?? []), ...named];
+        const given = words.length === 0 ? [] : [`${seen} -f -a ${quoted(words.join(" "))}`];
         return [...given, ...Object.entries(options).map((option) => `${seen} ${fishOption(option)}`)];
       }),
     ];

@@ -17,14 +17,7 @@ cluster instead, with your own rights.
 
 The comment on top of the result lists settings that it cannot express. Read it, and change the result where it matters.`;
 
-const notes = `Examples:
-  kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\
-    -o yaml | ingotctl convert > config.yaml
-  ingotctl convert --cluster metallb > config.yaml
-  kubectl -n metallb-system get configmap config -o yaml | ingotctl convert > metallb.yaml
-  kubectl get eips,bgppeers.network.kubesphere.io,bgpconfs -o yaml | ingotctl convert > config.yaml
-
-The exit status is 0 if the result says everything that the source says, 3 if something is lost, 1 if there is no result because
+const notes = `The exit status is 0 if the result says everything that the source says, 3 if something is lost, 1 if there is no result because
 of problems, which are listed with line and column, and 2 if the arguments or files cannot be used.`;
 
 const options = {
@@ -53,6 +46,13 @@ export const convertCommand = command({
   usage: "[OPTIONS] [FILE|-]...",
   takes: "any",
   help,
+  examples: [
+    "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\",
+    "  -o yaml | ingotctl convert > config.yaml",
+    "ingotctl convert --cluster metallb > config.yaml",
+    "kubectl -n metallb-system get configmap config -o yaml | ingotctl convert > metallb.yaml",
+    "kubectl get eips,bgppeers.network.kubesphere.io,bgpconfs -o yaml | ingotctl convert > config.yaml",
+  ],
   notes,
   options,
   async run({ values, args }, io) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import type { Processes } from "../cluster/processes.ts";
 import { Collector } from "./collector.ts";
 import type { Model } from "./model/rows.ts";
@@ -23,6 +23,7 @@ async function started(start: FakeCluster, connect?: () => Promise<Processes>) {
     [Symbol.asyncDispose]: async () => {},
   };
   const collector = new Collector({
+    namespace: "metallb-system",
     connect: connect ?? (async () => noted),
     cluster: "test",
     clock,
@@ -48,7 +49,7 @@ test("what all processes say becomes one model", async () => {
   const model = await world.pass(500);
   assert.deepEqual(
     [...model.about.values()],
-    [{ id: "about", cluster: "test", isComplete: true, everyMs: 1000, outage: undefined }],
+    [{ id: "about", cluster: "test", isComplete: true, everyMs: 1000, startedAt: "2026-01-02T03:04:05.000Z", outage: undefined }],
   );
   const web = model.services.get("default/web-1");
   assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);

@@ -6,10 +6,13 @@ import { buildModel, type Heard } from "./model/build.ts";
 import { keepRows } from "./model/changes.ts";
 import { eventsBetween, withEvents } from "./model/events.ts";
 import { type AboutRow, emptyModel, type Model, type Outage } from "./model/rows.ts";
+import { sampleMs, withSample } from "./model/trends.ts";
 
 export interface CollectorOptions {
   /** Finds the Pods again, and takes over the connections to Pods that are still there. @throws {Error} if the API server does not list them */
   readonly connect: (before: Processes | undefined) => Promise<Processes>;
+  /** Of controller and speakers. */
+  readonly namespace: string;
   /** The name of the cluster on the page. */
   readonly cluster: string;
   readonly clock: Clock;
@@ -59,6 +62,9 @@ export class Collector implements AsyncDisposable {
   #listing: string | undefined; // The Pod of the speaker that is asked for all Services.
   #whole: Answer<SpeakerServices> | undefined; // Its latest list, also for as long as no other speaker has sent one after it was lost.
   #model = emptyModel();
+  #sampled = emptyModel(); // When the trends had their last values.
+  #sampledAt: Millis = -Infinity;
+  #startedAt = "";
   #lastEvent = 0;
   #wasComplete = false;
   #settle: Disposable | undefined;
@@ -80,6 +86,7 @@ export class Collector implements AsyncDisposable {
 
   /** @throws {Error} where the cluster cannot be reached */
   async start(): Promise<void> {
+    this.#startedAt = this.#now;
     this.#use(await this.#options.connect(undefined));
     this.#scheduleConnect();
   }
@@ -286,13 +293,15 @@ export class Collector implements AsyncDisposable {
 
   /** A process with unreadable answers is shown as such, the others normally. */
   #build(heard: readonly Heard[]): Model {
+    const build = (of: readonly Heard[]) =>
+      buildModel(this.#model, of, this.#whole, { namespace: this.#options.namespace, now: this.#now });
     try {
-      return buildModel(this.#model, heard, this.#whole);
+      return build(heard);
     } catch {
       if (!isReadable([], this.#whole)) this.#whole = undefined;
       const other = ({ target }: Heard) => ({ target, problem: unreadable });
       const readable = heard.map((one) => (isReadable([one], undefined) ? one : other(one)));
-      return buildModel(this.#model, readable, this.#whole);
+      return build(readable);
     }
   }
 
@@ -309,13 +318,30 @@ export class Collector implements AsyncDisposable {
     this.#wasComplete = about.isComplete;
     const { events, last } = withEvents(before.events, found, this.#lastEvent);
     this.#lastEvent = last;
-    this.#model = Object.assign({}, now, { events });
+    this.#model = this.#sample(Object.assign({}, now, { events }));
     this.#listener(this.#model);
+  }
+
+  /** Answers come all the time, so that a value is late by a round at most. */
+  #sample(model: Model): Model {
+    const { clock } = this.#options;
+    if (!this.#wasComplete || clock.now() - this.#sampledAt < sampleMs) return model;
+    const trends = withSample(model.trends, this.#sampled, model);
+    this.#sampled = model;
+    this.#sampledAt = clock.now();
+    return Object.assign({}, model, { trends });
   }
 
   #about(isComplete: boolean): AboutRow {
     const { cluster } = this.#options;
-    return { id: "about", cluster, isComplete: this.#wasComplete || isComplete, everyMs: this.#everyMs, outage: this.#outage };
+    return {
+      id: "about",
+      cluster,
+      isComplete: this.#wasComplete || isComplete,
+      everyMs: this.#everyMs,
+      startedAt: this.#startedAt,
+      outage: this.#outage,
+    };
   }
 }
 
@@ -328,7 +354,7 @@ function listOf(answer: unknown): SpeakerServices {
 /** Whether a model can be made of it: a process of another version, or a foreign one, may answer anything. */
 function isReadable(heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): boolean {
   try {
-    buildModel(emptyModel(), heard, whole);
+    buildModel(emptyModel(), heard, whole, { namespace: "", now: "" });
     return true;
   } catch {
     return false;

@@ -1,12 +1,15 @@
+import { join } from "node:path";
 import { SystemClock } from "#pkg/clock";
 import { simulateNodes } from "../change/simulate.ts";
 import { connectionOptions } from "../cluster/cluster-command.ts";
 import { command, Exit, UsageError, type Values } from "../command.ts";
 import { askHistory, readSubject } from "../history/history.ts";
+import { askRecent } from "../history/recent.ts";
 import type { Io } from "../io.ts";
 import { explainSubject } from "../views/explain.ts";
 import { pageFiles } from "./bundle.ts";
 import { Collector } from "./collector.ts";
+import { recordedEvents } from "./model/recorded.ts";
 import { type PageQuestion, serveDashboard } from "./server.ts";
 
 const help = `Serves a page on this machine with the present state of the cluster: pools and their addresses, Services, nodes, BGP peers, and
@@ -18,7 +21,11 @@ system namespace.
 
 The exit status is 2 if the arguments or the cluster cannot be used.`;
 
-const options = { port: { value: "PORT", help: "of 127.0.0.1; any free one by default" }, ...connectionOptions };
+const options = {
+  open: { help: "open the page in your browser" },
+  port: { value: "PORT", help: "of 127.0.0.1; any free one by default" },
+  ...connectionOptions,
+};
 
 export const dashboard = command({
   name: "dashboard",
@@ -28,8 +35,11 @@ export const dashboard = command({
   help,
   notes,
   options,
+  examples: ["ingotctl dashboard --open", "ingotctl dashboard --port=8080 --context=staging"],
   run: ({ values }, io) => run(values, io),
 });
+
+const maxMinutes = 7 * 24 * 60;
 
 async function run(values: Values<typeof options>, io: Io): Promise<number> {
   const { kubeconfig, context, "system-namespace": systemNamespace = "metallb-system" } = values;
@@ -38,6 +48,7 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
   const namespace = await io.cluster.namespace(cluster);
   await using collector = new Collector({
     connect: (before) => io.cluster.connect(cluster, before),
+    namespace: systemNamespace,
     cluster: context ?? systemNamespace,
     clock: new SystemClock(),
     date: io.now,
@@ -49,15 +60,31 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
     const what = query.has("drain") ? "drain" : "lose";
     return simulateNodes(asked, what, query.getAll(what));
   };
-  const questions = { "/explain": explain, "/history": history, "/simulate": simulate };
+  const recent: PageQuestion = async (query) => {
+    const minutes = Math.min(maxMinutes, Math.max(1, Number(query.get("minutes")) || 1));
+    const { moments, unreachable } = await askRecent(collector.processes, new Date(io.now().getTime() - minutes * 60_000));
+    return { events: recordedEvents(moments), unreachable };
+  };
+  const questions = { "/explain": explain, "/history": history, "/recent": recent, "/simulate": simulate };
   await using server = await serveDashboard({ port, files: await pageFiles(), questions });
   collector.onModel((model) => server.show(model));
   await collector.start();
   if (collector.processes.targets.length === 0)
     throw new UsageError(`there is no Pod of a controller or speaker in namespace ${systemNamespace}; see --system-namespace`);
   io.out(`The dashboard is on ${server.url}\nCtrl-C ends it.\n`);
+  if (values.open === true) await openPage(server.url, io);
   await io.interrupted();
   return Exit.ok;
+}
+
+/**
+ * Has the browser open the page by way of a file that nobody else may read: all users of the machine see the arguments of its processes. The
+ * token in the file is void when the program has ended.
+ */
+async function openPage(url: string, io: Io): Promise<void> {
+  const file = join(io.stateFolder, `dashboard-${new URL(url).port}.html`);
+  await io.writePrivateFile(file, `<!doctype html><meta http-equiv="refresh" content="0; url=${url}"><title>Ingot</title>\n`);
+  if (!(await io.openFile(file))) io.err("no browser can be opened from here: open the address yourself\n");
 }
 
 /** @throws {UsageError} */

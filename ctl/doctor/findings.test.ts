@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Verdict, verdict } from "#pkg/verdict";
-import { type Examined, findingsOf } from "./findings.ts";
+import { type CauseOf, type Verdict, verdict } from "#pkg/verdict";
+import type { Examined } from "./examine.ts";
+import { findingsOf } from "./findings.ts";
 
 const target = (pod: string) => ({
   program: pod.startsWith("controller") ? ("controller" as const) : ("speaker" as const),
@@ -35,11 +36,17 @@ const well: Examined = {
 };
 const problem = (kind: "node" | "peer" | "pool", name: string, of: Verdict) => ({ kind, name, ...of, since });
 const strict = verdict("node", "rpFilter", { message: "rp_filter is strict on eth0" });
-const service = (name: string, cause: "noReadyEndpoint" | "announced") => ({
-  service: name,
-  addresses: [],
-  verdict: { ...verdict("service", cause), since },
-});
+const service = (name: string, cause: CauseOf<"service">, message?: string, pools: readonly string[] = []) => {
+  const evidence = pools.map((value) => ({ name: "pool", value, source: "allocator" }));
+  const found = verdict("service", cause, message === undefined ? {} : { message, evidence });
+  const [address = ""] = /192\.0\.2\.\d+/.exec(message ?? "") ?? [];
+  const placed = { address, pool: null, protocol: null, nodes: [], verdict: { ...found, since } };
+  return { service: name, addresses: address === "" ? [] : [placed], verdict: { ...found, since } };
+};
+const refusedBy = (node: string) =>
+  verdict("peer", "connectionLost", {
+    message: `BGP session with 10.0.0.1:179 is not up: refused (from 172.30.0.1${node.slice(1)})`,
+  });
 
 const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
   { name: "nothing", of: {}, want: [] },
@@ -49,9 +56,19 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["error: speaker speaker-n2 on n2: it does not answer: the connection was closed"],
   },
   {
+    name: "processes that do not answer for one reason",
+    of: { unreachable: ["n1", "n2"].map((node) => ({ target: target(`speaker-${node}`), why: "no answer within 3 s" })) },
+    want: ["error: speakers speaker-n1, speaker-n2 on n1, n2: they do not answer: no answer within 3 s"],
+  },
+  {
+    name: "nodes that may not be listed",
+    of: { nodes: { unread: "403 nodes is forbidden" } },
+    want: ["note: nodes: they cannot be listed: 403 nodes is forbidden; a node without a speaker is not noticed"],
+  },
+  {
     name: "no speaker at all",
-    of: { targets: [target("controller-n1")], nodes: undefined },
-    want: ["error: speaker: there is no Pod of a speaker in namespace metallb-system"],
+    of: { targets: [target("controller-n1")], nodes: [] },
+    want: ["error: speaker: there is no Pod of a speaker in namespace metallb-system: no address is announced"],
   },
   {
     name: "no leader",
@@ -100,17 +117,25 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     ],
   },
   {
-    name: "speakers that do not see one another",
+    name: "a speaker that none of the others sees, once",
     of: {
       members: [
         ...speakers.slice(0, 2).map((one) => ({ target: one, body: sees("n1", "n2") })),
         { target: target("speaker-n3"), body: sees("n3") },
       ],
     },
+    want: ["error: speaker on n3: it and the speakers on n1, n2 do not see each other: both may announce the same address"],
+  },
+  {
+    name: "two halves of a ring, once",
+    of: {
+      members: ["n1", "n2", "n3", "n4"].map((node, index) => ({
+        target: target(`speaker-${node}`),
+        body: index < 2 ? sees("n1", "n2") : sees("n3", "n4"),
+      })),
+    },
     want: [
-      "error: speaker on n1: it does not see the speaker on n3: both may announce the same address",
-      "error: speaker on n2: it does not see the speaker on n3: both may announce the same address",
-      "error: speaker on n3: it does not see the speakers on n1, n2: both may announce the same address",
+      "error: speakers on n1, n2: they and the speakers on n3, n4 do not see each other: both may announce the same address",
     ],
   },
   {
@@ -146,8 +171,84 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
       ],
     },
     want: [
-      "error: Service default/s0, default/s1, default/s2, default/s3, default/s4, and 2 more: no endpoint of the Service is ready (noReadyEndpoint; of the first one)",
-      "warning: node n1, n2: rp_filter is strict on eth0 (rpFilter; of the first one)",
+      "error: Service default/s0, default/s1, default/s2, default/s3, default/s4, and 2 more: no endpoint of the Service is ready (noReadyEndpoint) [7]",
+      "warning: node n1, n2: rp_filter is strict on eth0 (rpFilter)",
+    ],
+  },
+  {
+    name: "one cause with other names, addresses and numbers in its words once, and two with one code twice",
+    of: {
+      services: [
+        service("default/a", "noReadyEndpoint", "no endpoint of default/a is ready: 192.0.2.1 is announced by no node, for 3 s"),
+        service("default/b", "noReadyEndpoint", "no endpoint of default/b is ready: 192.0.2.2 is announced by no node, for 9 s"),
+        service("shop/c", "poolFull", 'pool "lan" has no free IPv4 address', ["lan"]),
+        service("shop/d", "poolFull", 'pool "far" has no free IPv4 address', ["far"]),
+      ],
+    },
+    want: [
+      "error: Service default/a, default/b: no endpoint of default/a is ready: 192.0.2.1 is announced by no node, for 3 s (noReadyEndpoint; of the first one) [2]",
+      'error: Service shop/c: pool "lan" has no free IPv4 address (poolFull) [1]',
+      'error: Service shop/d: pool "far" has no free IPv4 address (poolFull) [1]',
+    ],
+  },
+  {
+    name: "a full pool with its Services, however they are refused, and another one without",
+    of: {
+      verdicts: [
+        {
+          target: target("controller-n1"),
+          body: {
+            verdicts: ["lan", "far"].map((name) =>
+              problem("pool", name, verdict("pool", "full", { message: `pool ${name} has no free IPv4 address` })),
+            ),
+          },
+        },
+      ],
+      services: [
+        service("shop/a", "poolFull", 'pool "lan" has no free IPv4 address', ["lan"]),
+        service("shop/b", "noPoolFits", "no pool can serve this Service", ['pool "lan" has no free IPv4 address']),
+        service("shop/c", "noPoolFits", "no pool can serve this Service", ['pool "open" has no IPv6 address']),
+      ],
+    },
+    want: [
+      "error: pool lan: pool lan has no free IPv4 address (full) [2]",
+      "error: Service shop/c: no pool can serve this Service (noPoolFits) [1]",
+      "warning: pool far: pool far has no free IPv4 address (full)",
+    ],
+  },
+  {
+    name: "a router once for all nodes that see it so, with the Services whose routes it lacks, and each cause by itself",
+    of: {
+      verdicts: speakers.map((one) => ({
+        target: one,
+        body: {
+          node: one.node,
+          verdicts: [
+            { ...problem("peer", "10.0.0.1:179", refusedBy(one.node)), peerName: "tor-a" },
+            ...(one.node === "n1" ? [problem("peer", "10.0.0.2:179", verdict("peer", "connectTimeout"))] : []),
+            ...(one.node === "n2" ? [problem("peer", "10.0.0.2:179", verdict("peer", "connecting"))] : []),
+          ],
+        },
+      })),
+      services: [
+        service("shop/a", "noSession", "n1 has a route for 203.0.113.1, and no session with 10.0.0.1:179"),
+        service("shop/b", "someSessionsDown", "n1 announces 203.0.113.2 by BGP to 10.0.0.3:179, and not to 10.0.0.2:179"),
+      ],
+    },
+    want: [
+      `error: peer tor-a (10.0.0.1:179), seen by 3 nodes: n1, n2, n3: ${refusedBy("n1").message} (connectionLost) [1]`,
+      `error: peer 10.0.0.2:179, seen by 2 nodes: n1, n2: ${verdict("peer", "connectTimeout").message} (connectTimeout) [1]`,
+    ],
+  },
+  {
+    name: "words of others, which keep no two Services together, do not flood the list",
+    of: {
+      services: Array.from({ length: 3_000 }, (_, index) =>
+        service(`default/s${index}`, "unknownPool", `there is no pool "${String.fromCodePoint(97 + (index % 26), 945 + index)}"`),
+      ),
+    },
+    want: [
+      'error: Service default/s0, default/s1, default/s2, default/s3, default/s4, and 2995 more: there is no pool "aα" (unknownPool; of the first one) [3000]',
     ],
   },
 ];
@@ -155,7 +256,10 @@ for (const { name, of, want } of cases)
   test(`findingsOf: ${name}`, () => {
     const found = findingsOf({ ...well, ...of });
     assert.deepEqual(
-      found.map(({ severity, where, found: what }) => `${severity}: ${where}: ${what}`),
+      found.map(
+        ({ severity, where, found: what, services = [] }) =>
+          `${severity}: ${where}: ${what}${services.length === 0 ? "" : ` [${services.length}]`}`,
+      ),
       want,
     );
     for (const { fix } of found) assert.notEqual(fix, "");

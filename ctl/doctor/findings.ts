@@ -1,45 +1,11 @@
 import { list, listOf, plural } from "#pkg/text";
-import { isProblem, type VerdictAnswer } from "#pkg/verdict";
-import {
-  type ConfigurationAnswer,
-  type ConflictsAnswer,
-  type MembersAnswer,
-  titleOf,
-  type VerdictsAnswer,
-} from "../cluster/answers.ts";
-import type { MergedService } from "../cluster/merge.ts";
-import type { Answer, Processes, Unreachable } from "../cluster/processes.ts";
 import { lagging } from "../views/lagging.ts";
+import type { Examined } from "./examine.ts";
+import { type Finding, worstFirst } from "./finding.ts";
+import { verdictFindings } from "./roots.ts";
 
-/** One thing that is not well. */
-export interface DoctorFinding {
-  /** `error`: something does not work; `warning`: it works, but not as it should; `note`: worth to know. */
-  readonly severity: "error" | "warning" | "note";
-  /** What it is about, such as `pool lan` or `node node1, node2`. */
-  readonly where: string;
-  readonly found: string;
-  /** The remedy. */
-  readonly fix: string;
-}
-
-/** Answers of all processes and of the API server. */
-export interface Examined {
-  readonly namespace: string;
-  readonly targets: Processes["targets"];
-  readonly unreachable: readonly Unreachable[];
-  readonly configurations: readonly Answer<ConfigurationAnswer>[];
-  readonly verdicts: readonly Answer<VerdictsAnswer>[];
-  readonly members: readonly Answer<MembersAnswer>[];
-  readonly conflicts: readonly Answer<ConflictsAnswer>[];
-  readonly services: readonly MergedService[];
-  /** Names of the nodes that are Ready; undefined where they may not be listed. */
-  readonly nodes: readonly string[] | undefined;
-}
-
-const severities: readonly DoctorFinding["severity"][] = ["error", "warning", "note"];
-
-/** Everything that is wrong, the worst first. Equal things are one finding, and what follows from a NIC that is down is left out. */
-export function findingsOf(all: Examined): DoctorFinding[] {
+/** Everything that is wrong, one finding for each cause. A NIC that is down is one cause, without its consequences. */
+export function findingsOf(all: Examined): Finding[] {
   return findingsWithout(
     all,
     new Set(all.verdicts.filter(({ body }) => body.verdicts.some(isNicDown)).map(({ target }) => target.node)),
@@ -47,7 +13,7 @@ export function findingsOf(all: Examined): DoctorFinding[] {
 }
 
 /** Findings without the statements that these nodes see no other node, and can announce nothing, or that others do not see them. */
-function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): DoctorFinding[] {
+function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): Finding[] {
   const examined: Examined = {
     ...rest,
     members: members.filter(({ target }) => !cutOff.has(target.node)),
@@ -56,161 +22,165 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
       return { target, body: { ...body, verdicts: kept } };
     }),
   };
-  const all = [
+  return worstFirst([
     ...processFindings(examined),
     ...configurationFindings(examined),
     ...ringFindings(examined),
     ...nodeFindings(examined),
     ...occupantFindings(examined),
     ...verdictFindings(examined),
-  ];
-  return all.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+  ]);
 }
 
-function isNicDown({ kind, cause }: VerdictsAnswer["verdicts"][number]): boolean {
+type Entry = Examined["verdicts"][number]["body"]["verdicts"][number];
+
+function isNicDown({ kind, cause }: Entry): boolean {
   return kind === "node" && cause === "noCarrier";
 }
 
 /** Whether the cause concerns the ring, or pools on the LAN. */
-function followsFromNic({ kind, cause }: VerdictsAnswer["verdicts"][number]): boolean {
+function followsFromNic({ kind, cause }: Entry): boolean {
   if (kind === "pool") return cause === "noInterface" || cause === "noActiveSpeaker";
   return kind === "node" && ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
 }
 
-function processFindings({ namespace, targets, unreachable, configurations }: Examined): DoctorFinding[] {
-  const findings: DoctorFinding[] = [];
-  for (const { target, why } of unreachable)
-    findings.push({
-      severity: "error",
-      where: `${target.program} ${target.pod}${target.node === "" ? "" : ` on ${target.node}`}`,
-      found: `it does not answer: ${why}`,
-      fix: `kubectl -n ${namespace} describe pod ${target.pod}, and its logs`,
-    });
-  for (const program of ["controller", "speaker"] as const)
-    if (!targets.some((target) => target.program === program))
+function processFindings({ namespace, targets, isNodeLocal = false, unreachable, configurations }: Examined): Finding[] {
+  const check = "processes";
+  const severity = "error";
+  const findings: Finding[] = [...Map.groupBy(unreachable, ({ target, why }) => `${target.program} ${why}`).values()].flatMap(
+    (those): Finding[] => {
+      const [first] = those;
+      if (first === undefined) return [];
+      const { target, why } = first;
+      const nodes = those.flatMap(({ target: { node } }) => (node === "" ? [] : [node]));
+      const isForbidden = why.startsWith("you may not ");
+      return [
+        {
+          check: isForbidden ? "rights" : check,
+          severity,
+          where: `${plural(those.length, target.program)} ${listOf(those, (one) => one.target.pod)}${nodes.length === 0 ? "" : ` on ${list(nodes)}`}`,
+          found: `${those.length === 1 ? "it does" : "they do"} not answer: ${why}`,
+          fix: isForbidden
+            ? `kubectl auth can-i create pods/portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
+            : `kubectl -n ${namespace} describe pod ${target.pod}; kubectl -n ${namespace} logs ${target.pod}`,
+        },
+      ];
+    },
+  );
+  for (const [program, kind, effect] of programs)
+    if (!isNodeLocal && !targets.some((target) => target.program === program))
       findings.push({
-        severity: "error",
+        check,
+        severity,
         where: program,
-        found: `there is no Pod of a ${program} in namespace ${namespace}`,
-        fix:
-          program === "controller"
-            ? "see the Deployment: no Service gets an address"
-            : "see the DaemonSet: no address is announced",
+        found: `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
+        fix: `kubectl -n ${namespace} describe ${kind}`,
       });
   const leaders = configurations.filter(({ body }) => body.leader === true);
   const controllers = configurations.filter(({ body }) => body.leader !== undefined);
   if (controllers.length > 0 && leaders.length !== 1)
     findings.push({
-      severity: "error",
+      check,
+      severity,
       where: `controllers ${list(controllers.map(({ target }) => target.pod))}`,
       found:
         leaders.length === 0 ? "none of them leads: no Service gets an address" : "more than one takes itself for the leader",
       fix:
         leaders.length === 0
-          ? "see their logs for the Lease, and their rights to it"
-          : "see whether all have the same --leader-elect-resource-name, and the Lease",
+          ? `kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
+          : `kubectl -n ${namespace} get leases, and see whether all have the same --leader-elect-resource-name`,
     });
   const versions = Map.groupBy(configurations, ({ body }) => body.version);
   if (versions.size > 1)
     findings.push({
+      check: "versions",
       severity: "note",
       where: "versions",
       found: [...versions].map(([version, those]) => `${version}: ${list(those.map(({ target }) => target.pod))}`).join("; "),
-      fix: "wait for the end of the rollout, or see why it does not go on",
+      fix: `kubectl -n ${namespace} rollout status daemonset`,
     });
   return findings;
 }
 
-function configurationFindings({ configurations }: Examined): DoctorFinding[] {
+const programs = [
+  ["controller", "deployment", "no Service gets an address"],
+  ["speaker", "daemonset", "no address is announced"],
+] as const;
+
+function configurationFindings({ configurations }: Examined): Finding[] {
   const behind = lagging(configurations);
   if (behind.length === 0) return [];
   const found = listOf(behind, ({ pod, node, what }) => `${pod} on ${node} ${what}`);
   const fix = "wait some seconds; if it stays so, see whether they reach the API server";
-  return [{ severity: "warning", where: "configuration", found, fix }];
+  return [{ check: "configuration", severity: "warning", where: "configuration", found, fix }];
 }
 
-/** Speakers that answer here and do not see one another. */
-function ringFindings({ members }: Examined): DoctorFinding[] {
-  const findings: DoctorFinding[] = [];
+/**
+ * Speakers that answer here and of which one does not see the other. The node that lacks most others, or is lacking there, comes first, and
+ * is the cause as far as it goes: where one node of many is cut off, it is one finding.
+ */
+function ringFindings({ members }: Examined): Finding[] {
   const known = members.map(({ target }) => target.node);
+  const apart = new Map(known.map((node) => [node, new Set<string>()])); // node -> nodes that it does not see, or that do not see it
   for (const { target, body } of members) {
     const seen = new Set(body.members.filter(({ active }) => active).map(({ node }) => node));
-    const missed = known.filter((node) => !seen.has(node));
-    if (missed.length === 0) continue;
-    findings.push({
-      severity: "error",
-      where: `speaker on ${target.node}`,
-      found: `it does not see the ${plural(missed.length, "speaker")} on ${list(missed)}: both may announce the same address`,
-      fix: "let TCP and UDP of the ring (port 7946) pass between the nodes, and give all speakers the same key (Secret memberlist)",
-    });
+    for (const other of known.filter((node) => !seen.has(node) && node !== target.node)) {
+      apart.get(target.node)?.add(other);
+      apart.get(other)?.add(target.node);
+    }
   }
-  if (members.some(({ body }) => body.source === "pods"))
-    findings.push({
-      severity: "note",
-      where: "speakers",
-      found: "they have no ring: failover waits for Kubernetes to see that a node is gone",
-      fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do",
-    });
-  return findings;
+  const findings = new Map<string, { readonly nodes: string[]; readonly others: readonly string[] }>(); // others -> those without them
+  for (;;) {
+    const [[node, others] = ["", new Set<string>()]] = [...apart].sort(([, a], [, b]) => b.size - a.size);
+    if (others.size === 0) break;
+    const same = findings.get([...others].join()) ?? { nodes: [], others: [...others] };
+    findings.set([...others].join(), same);
+    same.nodes.push(node);
+    apart.delete(node);
+    for (const other of apart.values()) other.delete(node);
+  }
+  return [
+    ...[...findings.values()].map(
+      ({ nodes, others }): Finding => ({
+        check: "ring",
+        severity: "error",
+        where: `${plural(nodes.length, "speaker")} on ${list(nodes)}`,
+        found: `${nodes.length === 1 ? "it" : "they"} and the ${plural(others.length, "speaker")} on ${list(others)} do not see each other: both may announce the same address`,
+        fix: "let TCP and UDP of the ring (port 7946) pass between the nodes, and give all speakers the same key (Secret memberlist)",
+      }),
+    ),
+    ...(members.some(({ body }) => body.source === "pods") ? [noRing] : []),
+  ];
 }
 
-function nodeFindings({ nodes, targets }: Examined): DoctorFinding[] {
-  const without = nodes?.filter((node) => !targets.some((target) => target.program === "speaker" && target.node === node)) ?? [];
+const noRing: Finding = {
+  check: "ring",
+  severity: "note",
+  where: "speakers",
+  found: "they have no ring: failover waits for Kubernetes to see that a node is gone",
+  fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do",
+};
+
+function nodeFindings({ nodes, targets, namespace }: Examined): Finding[] {
+  if ("unread" in nodes) {
+    const found = `they cannot be listed: ${nodes.unread}; a node without a speaker is not noticed`;
+    return [{ check: "rights", severity: "note", where: "nodes", found, fix: "kubectl auth can-i list nodes" }];
+  }
+  const without = nodes.filter((node) => !targets.some((target) => target.program === "speaker" && target.node === node));
   if (without.length === 0) return [];
   const found = `no speaker runs there: ${without.length === 1 ? "it announces" : "they announce"} nothing`;
-  const fix = "if they are to announce, see the node selector and the tolerations of the DaemonSet";
-  return [{ severity: "note", where: `node ${list(without)}`, found, fix }];
+  const fix = `if they are to announce: kubectl -n ${namespace} describe daemonset, for its node selector and tolerations`;
+  return [{ check: "nodes", severity: "note", where: `node ${list(without)}`, found, fix }];
 }
 
 /** Addresses of pools that other hosts have: no Service gets one. */
-function occupantFindings({ conflicts }: Examined): DoctorFinding[] {
+function occupantFindings({ conflicts }: Examined): Finding[] {
   const occupied = new Map(conflicts.flatMap(({ body }) => body.occupied.map((one) => [one.address, one])));
   return [...occupied.values()].map(({ address, mac, node }) => ({
+    check: "pools",
     severity: "note",
     where: `address ${address}`,
     found: `the host with MAC address ${mac}, seen from ${node}, has it: no Service gets it`,
     fix: "give that host another address, or take this one out of its pool",
   }));
-}
-
-interface Problem {
-  readonly kind: string;
-  readonly name: string;
-  readonly verdict: VerdictAnswer;
-}
-
-/**
- * Problems that processes report themselves. Equal causes with equal messages are one finding, and so is each cause of many
- * Services.
- */
-function verdictFindings({ verdicts, services }: Examined): DoctorFinding[] {
-  const problems: Problem[] = [
-    ...verdicts.flatMap(({ target, body }) =>
-      body.verdicts.filter(isProblem).map(({ kind, name, peerName, ...verdict }): Problem => {
-        if (kind === "configuration") return { kind, name: "", verdict };
-        return { kind, name: kind === "peer" ? `${titleOf({ name, peerName })} of ${target.node}` : name, verdict };
-      }),
-    ),
-    ...services
-      .filter(({ verdict }) => isProblem(verdict))
-      .map(({ service: name, verdict }) => ({ kind: "Service", name, verdict })),
-  ];
-  const same = Map.groupBy(problems, ({ kind, name, verdict: { state, cause, message } }) =>
-    kind === "configuration" || kind === "pool" ? `${kind} ${name} ${message}` : `${kind} ${state} ${cause}`,
-  );
-  return [...same.values()].flatMap((those): DoctorFinding[] => {
-    const [first] = those;
-    if (first === undefined) return [];
-    const { kind, verdict } = first;
-    const all = [...new Set(those.map(({ name }) => name))].filter((name) => name !== "");
-    const more = all.length > 1 ? ` (${verdict.cause}; of the first one)` : ` (${verdict.cause})`;
-    return [
-      {
-        severity: verdict.state === "Pending" ? "error" : "warning",
-        where: all.length === 0 ? kind : `${kind} ${list(all)}`,
-        found: `${verdict.message}${more}`,
-        fix: verdict.next,
-      },
-    ];
-  });
 }

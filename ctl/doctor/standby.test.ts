@@ -18,7 +18,7 @@ async function withControllers(count: number): Promise<ReturnType<typeof smallCl
     world.controller.start();
     await world.settle();
     const { controller, recorder, clock } = world;
-    routes.set(`controller-${index}`, controllerApi({ controller: () => controller, recorder, clock }));
+    routes.set(`controller-${index}`, controllerApi({ terms: { controller }, recorder, clock }));
   }
   const speakers = processes.targets.filter(({ program }) => program === "speaker");
   const controllers = Array.from(

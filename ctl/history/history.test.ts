@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { fakeProcesses } from "../testing/processes.ts";
+import { together } from "./recent.ts";
 
 const at = (seconds: number) => ({ at: `2026-01-02T03:04:${String(seconds).padStart(2, "0")}.000Z`, instant: seconds * 1000 });
 const ip = { "@ip": "192.0.2.1" };
@@ -106,4 +107,19 @@ test("of an input of which an earlier version left all out but its type nothing 
     "sees the Service change",
     "announces 192.0.2.1 by layer 2",
   ]);
+});
+
+test("moves of many addresses at once are one moment", () => {
+  const move = (second: number, address: string) => ({
+    at: at(second).at,
+    program: "speaker" as const,
+    node: "n2",
+    what: `took ${address} over from node n1`,
+    why: "it stopped answering",
+  });
+  const moments = [move(1, "192.0.2.1"), move(2, "192.0.2.2"), move(3, "fd00::1"), move(30, "192.0.2.1")];
+  assert.deepEqual(
+    together(moments).map(({ what }) => what),
+    ["took 192.0.2.1 and 2 other addresses over from node n1", "took 192.0.2.1 over from node n1"],
+  );
 });

@@ -13,12 +13,14 @@ export const history = clusterCommand({
   name: "history",
   summary: "Events of an address or Service, when and why",
   usage: "SUBJECT",
-  takes: 1,
+  takes: "one or two",
   subjects: ["svc/"],
+  completes: "all",
   help: `SUBJECT is an IP address, or svc/NAME or svc/NAMESPACE/NAME. Shows the records of controller and speakers about it in one time line:
 the nodes that announced it, when, and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
-  async find({ processes, args: [subject = ""], namespace, screen }) {
-    const about = readSubject(subject, namespace);
+  examples: ["ingotctl history 192.0.2.1", "ingotctl history svc web -n shop"],
+  async find({ processes, args, namespace, screen }) {
+    const about = readSubject(args.join("/"), namespace);
     const { moments, unreachable } = await askHistory(processes, about);
     const rows = moments.map(({ at, program, node, what, why }) => [
       at,
@@ -35,7 +37,7 @@ the nodes that announced it, when, and why it moved. Each process remembers its 
 
 /** @returns an address, or a Service as `namespace/name` @throws {UsageError} for any other subject */
 export function readSubject(subject: string, namespace: string): string {
-  const [, name] = /^(?:svc|service)\/(.+)$/.exec(subject) ?? [];
+  const [, name] = /^(?:svc|services?)\/(.+)$/.exec(subject) ?? [];
   if (name !== undefined) return name.includes("/") ? name : `${namespace}/${name}`;
   const address = parseAddress(subject);
   if (address === undefined)

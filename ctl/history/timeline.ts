@@ -1,5 +1,6 @@
 import { decode, type FoundEntry, type Plain } from "#pkg/core";
 import { counted } from "#pkg/text";
+import { type Fields, fields } from "#pkg/untrusted";
 
 /** The answer of one process to `/v1/recorder?about=…`. */
 export interface RecorderAnswer {
@@ -21,8 +22,6 @@ export interface Moment {
 }
 
 /** A plain object, as far as it is one. */
-type Fields = Readonly<Record<string, unknown>>;
-
 interface Step extends Moment {
   /** It matters to all addresses, and is shown where one of them moves soon after. */
   readonly isContext: boolean;
@@ -84,7 +83,7 @@ function inputText(event: Fields): { readonly what: string; readonly isContext: 
   switch (event.type) {
     case "member":
       return {
-        what: `sees that node ${event.node} ${memberChanges[String(event.change)] ?? event.change}${evidenceText(inner(event.evidence))}`,
+        what: `sees that node ${event.node} ${memberChanges[String(event.change)] ?? event.change}${evidenceText(fields(event.evidence))}`,
         isContext: true,
       };
     case "config":
@@ -97,14 +96,14 @@ function inputText(event: Fields): { readonly what: string; readonly isContext: 
     case "start":
       return { what: "starts to announce", isContext: true };
     case "slice":
-      return { what: endpointsText(inner(event.now)), isContext: false };
+      return { what: endpointsText(fields(event.now)), isContext: false };
     case "service":
       return {
         what: event.service === undefined ? "sees that the Service is gone" : "sees the Service change",
         isContext: false,
       };
     case "sighting": {
-      const { kind, mac, interface: name } = inner(event.sighting);
+      const { kind, mac, interface: name } = fields(event.sighting);
       return { what: `sees a frame (${kind}) of ${mac} on ${name}`, isContext: false };
     }
     default:
@@ -195,8 +194,8 @@ function takeoverReason({ cause, afterMs }: Fields): string {
 }
 
 /** Lines of the log that say more than the decisions beside them. */
-function logText({ message, fields }: Fields): { readonly what: string; readonly why?: string } | undefined {
-  const { event, op, service, ips, pool, reason, error, warning, owner, mac } = inner(fields);
+function logText({ message, fields: more }: Fields): { readonly what: string; readonly why?: string } | undefined {
+  const { event, op, service, ips, pool, reason, error, warning, owner, mac } = fields(more);
   const addresses = Array.isArray(ips) ? ips.join(", ") : "";
   if (event === "ipAllocated") return { what: `assigns ${addresses} of pool ${pool}` };
   if (event === "serviceDeleted" || event === "clearAssignment")
@@ -212,11 +211,7 @@ function logText({ message, fields }: Fields): { readonly what: string; readonly
 }
 
 function fieldsOf(plain: Plain): Fields {
-  return inner(decodeOrNothing(plain));
-}
-
-function inner(value: unknown): Fields {
-  return typeof value === "object" && value !== null ? (value as Fields) : {};
+  return fields(decodeOrNothing(plain));
 }
 
 /** Another version may record what this one cannot read. */

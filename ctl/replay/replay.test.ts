@@ -8,7 +8,7 @@ const fields = { event: "ipamWorking", pool: "a" };
 const decisions = [{ type: "log", level: "info", message: "NetBox is as it should be again", fields }];
 const entry = { at: 5, input: { type: "ipamProblem", pool: "a" }, decisions };
 const entries = gzipSync(`${JSON.stringify(entry)}\n`).toString("base64");
-const options = { seed: 1 };
+const options = { seed: 1, configMap: "metallb-system/config" };
 const recording = { program: "controller", format: 3, version: "0.0.9", options, epoch: "2026-01-02T03:04:00.000Z", entries };
 const { format } = controllerCore;
 const state = controllerCore.begin(options).save();
@@ -31,9 +31,9 @@ const cases: { name: string; recording: object; status: number; out: RegExp }[] 
   },
   {
     name: "with a checkpoint of another format",
-    recording: { dropped: 7, checkpoint: checkpoint({ format: 9 }) },
+    recording: { dropped: 7, checkpoint: checkpoint({ format: format + 1 }) },
     status: 3,
-    out: new RegExp(`format 9, and this version reads ${format}; the ingotctl of version 0\\.0\\.9 can`),
+    out: new RegExp(`format ${format + 1}, and this version reads ${format}; the ingotctl of version 0\\.0\\.9 can`),
   },
   {
     name: "of a version without checkpoints",

@@ -11,11 +11,7 @@ const help = `Runs a recording again: its inputs, one after another, through the
 A recording that has lost its first inputs has a checkpoint instead: the state that they led to, from which it is run.
 FILE is the answer of /v1/recorder of a controller or speaker, such as a file of a support bundle. The cluster is not contacted.`;
 
-const notes = `Example:
-  kubectl -n metallb-system port-forward speaker-x2x9k 7472 &
-  curl -s localhost:7472/v1/recorder | ingotctl replay -
-
-The exit status is 0 if all decisions are the same, 1 if one is not, 2 if the file is no recording, and 3 if the recording has lost
+const notes = `The exit status is 0 if all decisions are the same, 1 if one is not, 2 if the file is no recording, and 3 if the recording has lost
 its beginning and has no checkpoint that can be used, so that it cannot be run, or if its checkpoint is not certain.`;
 
 export const replay = command({
@@ -24,6 +20,10 @@ export const replay = command({
   usage: "[-o text|json] FILE|-",
   takes: 1,
   help,
+  examples: [
+    "kubectl -n metallb-system port-forward speaker-x2x9k 7472 &",
+    "curl -s localhost:7472/v1/recorder | ingotctl replay -",
+  ],
   notes,
   options: { output: outputOption },
   run: ({ values, args: [file = ""] }, io) => run(file, values.output, io),

@@ -18,11 +18,6 @@ const notes = `Routers: ${names.slice(0, 8).join(", ")},
 ${names.slice(8).join(", ")}.
 The first four are tried with real sessions by Ingot's tests; the others say on top that they are not.
 
-Examples:
-  ingotctl router-config --for=frr
-  ingotctl router-config --for=mikrotik --peer=rack1
-  ingotctl router-config --for=bird --nodes=10.0.0.11,10.0.0.12 config.yaml
-
 Passwords are never printed. The exit status is 0, 1 if the configuration is not valid, 2 if the arguments, the file or the cluster
 cannot be used, and 3 if some peer is left out, which the comment on top and standard error say.`;
 
@@ -40,6 +35,11 @@ export const routerConfig = command({
   usage: "--for=ROUTER [OPTIONS] [FILE|-]",
   takes: "at most one",
   help,
+  examples: [
+    "ingotctl router-config --for=frr",
+    "ingotctl router-config --for=mikrotik --peer=rack1",
+    "ingotctl router-config --for=bird --nodes=10.0.0.11,10.0.0.12 config.yaml",
+  ],
   notes,
   options,
   run: ({ values, args: [file] }, io) => run(file, values, io),

@@ -1,3 +1,4 @@
+import { announcedConfigMaps } from "#pkg/announced";
 import { redactConfig } from "#pkg/config";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { quarantineConfigMap } from "#pkg/quarantine";
@@ -6,7 +7,7 @@ const mark = "REDACTED";
 // All texts are full of shorter ones.
 const minSecretLength = 4;
 // ConfigMaps that controller and speakers write; except for configurations in them, they have no passwords.
-const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap]);
+const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap, ...announcedConfigMaps]);
 const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 
 // Such as `https://user:password@host`. A password that has an @ ends at the last one.

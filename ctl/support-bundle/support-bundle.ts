@@ -14,6 +14,7 @@ export const supportBundle = clusterCommand({
   help: `Writes a .tar.gz: the ConfigMaps without passwords, Services of type LoadBalancer, nodes, our Pods and events, the answers of all
 processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
 addresses and labels of your cluster are in it.`,
+  examples: ["ingotctl support-bundle ingot.tar.gz"],
   async find({ processes, args: [file = ""], api, systemNamespace, now, io }) {
     if (!/\.(tar\.gz|tgz)$/.test(file)) throw new UsageError(`the file is a .tar.gz, not ${JSON.stringify(file)}`);
     const folder = file.replace(/^.*\//, "").replace(/\.(tar\.gz|tgz)$/, "");

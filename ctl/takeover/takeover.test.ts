@@ -180,7 +180,11 @@ suite("takeover --check", () => {
   });
 
   test("says that the takeover is done, and compares nothing with MetalLB any more", async () => {
-    const pools = config(`${lan}`.replace("layer2", "bgp").replace("192.0.2.0/28", "192.0.2.0/28, '2001:db8::/120'"));
+    const pools = config(
+      `${lan}\npeers: [{my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}]\n`
+        .replace("layer2", "bgp")
+        .replace("192.0.2.0/28", "192.0.2.0/28, '2001:db8::/120'"),
+    );
     const classes = ["--lb-class=example.com/ingot"];
     const objects = [pools, kubeProxy("mode: iptables\n"), ingot("Deployment", "controller", ...classes), classyWeb];
     const speaker = ingot("DaemonSet", "speaker", "--config=config", ...classes);
@@ -212,7 +216,11 @@ suite("takeover --check", () => {
     {
       name: "IPv6 that would be announced by BGP from now on",
       objects: [
-        config(`${lan}`.replace("layer2", "bgp").replace("192.0.2.0/28", "192.0.2.0/28, '2001:db8::/120'")),
+        config(
+          `${lan}\npeers: [{my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}]\n`
+            .replace("layer2", "bgp")
+            .replace("192.0.2.0/28", "192.0.2.0/28, '2001:db8::/120'"),
+        ),
         ...plain.slice(1),
       ],
       want: [/^warning meaning: .*BGP announces IPv6 addresses too.*"lan"$/],

@@ -47,6 +47,7 @@ export const takeover = command({
   usage: "--check [OPTIONS]",
   takes: 0,
   help,
+  examples: ["ingotctl takeover --check", "ingotctl takeover --check --lb-class=example.com/ingot -o json"],
   notes,
   options,
   run: ({ values }, io) => run(values, io),

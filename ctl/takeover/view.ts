@@ -1,8 +1,9 @@
+import { type Fields, fields, list, text } from "#pkg/untrusted";
 import type { ApiAnswer, ReadApi } from "../cluster/api.ts";
 import { flagOf } from "../cluster/installation.ts";
 
 /** Any object of the API: nothing of its shape is known before it is looked at. */
-export type Raw = Readonly<Record<string, unknown>>;
+export type Raw = Fields;
 
 /** A part of the cluster that could not be read, and the facts that are therefore unknown. */
 export interface Unread {
@@ -50,7 +51,7 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     if (answer.type === "unread") unread.push({ what, why: answer.why });
     return answer.type === "found" ? answer.value : undefined;
   };
-  const list = async (what: string, path: string) => listOf(await value(what, api.list(path)));
+  const all = async (what: string, path: string) => listOf(await value(what, api.list(path)));
   const one = async (what: string, path: string) => {
     const found = await value(what, api.read(path));
     return found === undefined ? undefined : fields(found);
@@ -60,8 +61,8 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
   const groups = new Set(apis.map(({ name }) => text(name)));
   const versions = apis.flatMap((group) => listOf(group.versions).map(({ groupVersion }) => text(groupVersion)));
   const inNamespace = (kind: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${kind}`;
-  const deployments = await list("Deployments", "/apis/apps/v1/deployments");
-  const daemonSets = await list("DaemonSets", "/apis/apps/v1/daemonsets");
+  const deployments = await all("Deployments", "/apis/apps/v1/deployments");
+  const daemonSets = await all("DaemonSets", "/apis/apps/v1/daemonsets");
   const isOurs = (part: string) => (object: Raw) => isMetallb(object, namespace) && partOf(object) === part;
   const controllers = deployments.filter(isOurs("controller"));
   const speakers = daemonSets.filter(isOurs("speaker"));
@@ -80,7 +81,7 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     for (const release of new Set(releases.map(({ name }) => name))) {
       const selector = encodeURIComponent(`owner=helm,status=deployed,name=${release}`);
       releaseSecrets.push(
-        ...(await list(`Secrets of the Helm release ${release}`, `${inNamespace("secrets")}?labelSelector=${selector}`)),
+        ...(await all(`Secrets of the Helm release ${release}`, `${inNamespace("secrets")}?labelSelector=${selector}`)),
       );
     }
   const hasCilium = groups.has("cilium.io");
@@ -101,8 +102,8 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     controllers,
     speakers,
     isTakenOver: controllers.length > 0 && speakers.length > 0 && [...controllers, ...speakers].every(runsIngot),
-    services: await list("Services", "/api/v1/services"),
-    pods: (await list("Pods", "/api/v1/pods")).filter(
+    services: await all("Services", "/api/v1/services"),
+    pods: (await all("Pods", "/api/v1/pods")).filter(
       ({ status }) => !["Succeeded", "Failed"].includes(text(fields(status).phase)),
     ),
     workloads: [
@@ -111,16 +112,16 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     ],
     kubeProxy: await one("ConfigMap kube-system/kube-proxy", "/api/v1/namespaces/kube-system/configmaps/kube-proxy"),
     groups,
-    webhooks: await list(
+    webhooks: await all(
       "ValidatingWebhookConfigurations",
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     ),
-    podSecurityPolicies: await list("PodSecurityPolicies", "/apis/policy/v1beta1/podsecuritypolicies"),
+    podSecurityPolicies: await all("PodSecurityPolicies", "/apis/policy/v1beta1/podsecuritypolicies"),
     hasPodSecurityPolicies,
     releaseSecrets,
     clusterRoles: roles,
     prometheusRules: groups.has("monitoring.coreos.com")
-      ? await list("PrometheusRules", "/apis/monitoring.coreos.com/v1/prometheusrules")
+      ? await all("PrometheusRules", "/apis/monitoring.coreos.com/v1/prometheusrules")
       : [],
     ciliumPools: hasCilium ? await ciliumPools() : [],
     ciliumConfig: hasCilium
@@ -183,18 +184,8 @@ export function keyOf(object: Raw): string {
   return namespace === "" ? name : `${namespace}/${name}`;
 }
 
-const none: Raw = Object.freeze({});
-
-export function fields(value: unknown): Raw {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : none;
-}
-
 export function listOf(value: unknown): readonly Raw[] {
-  return Array.isArray(value) ? value.map(fields) : [];
-}
-
-export function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  return list(value).map(fields);
 }
 
 /** Every container of a Pod, or of a workload's template, those that begin first included. */
@@ -223,5 +214,5 @@ export function argumentsOf({ containers }: Raw): string[] {
 
 /** The command of a container and its arguments. */
 export function wordsOf({ command, args }: Raw): string[] {
-  return [command, args].flatMap((words) => (Array.isArray(words) ? words.filter((word) => typeof word === "string") : []));
+  return [command, args].flatMap((words) => list(words).filter((word) => typeof word === "string"));
 }

@@ -16,6 +16,8 @@ export interface Given {
   /** When the person ends the program; at once when unset. */
   readonly interrupted?: Promise<void>;
   readonly api?: Api;
+  /** Whether files can be opened; they can when unset. */
+  readonly hasDesktop?: boolean;
   /** The person's answers, one for each question; without them there is nobody to ask. */
   readonly answers?: readonly string[];
   /** Is called before each answer. */
@@ -23,11 +25,14 @@ export interface Given {
 }
 
 /** A command's outside, with files, standard input and a cluster that exist only here. `out` and `err` have the printed text. */
-export function fakeIo(
-  given: Given = {},
-): Io & { readonly printed: { out: string; err: string }; readonly written: Readonly<Record<string, string | Uint8Array>> } {
+export function fakeIo(given: Given = {}): Io & {
+  readonly printed: { out: string; err: string };
+  readonly written: Readonly<Record<string, string | Uint8Array>>;
+  readonly opened: readonly string[];
+} {
   const printed = { out: "", err: "" };
   const written: Record<string, string | Uint8Array> = {};
+  const opened: string[] = [];
   const answers = [...(given.answers ?? [])];
   let sleptMs = 0;
   const cluster: ClusterAccess = {
@@ -44,6 +49,11 @@ export function fakeIo(
   return {
     printed,
     written,
+    opened,
+    async openFile(path) {
+      opened.push(path);
+      return given.hasDesktop !== false;
+    },
     ask:
       given.answers === undefined
         ? undefined

@@ -1,95 +1,40 @@
-import {
-  type BgpAdvertisement,
-  type Config,
-  countUsable,
-  formatCommunity,
-  formatProtocols,
-  hasOwners,
-  type LabelSelector,
-  type NamespaceSet,
-  type Reservation,
-} from "#pkg/config";
+import { type Config, countUsable, formatCommunity, formatProtocols, hasOwners, type LabelSelector } from "#pkg/config";
+import { Address, AddressRange, Prefix } from "#pkg/net";
 import { table } from "../cluster/output.ts";
 import type { Screen } from "../io.ts";
 
 /** The configuration in the form that `validate -o json` prints; without passwords. */
-export function summarize(config: Config) {
-  return {
-    pools: config.pools.map((pool) => ({
-      name: pool.name,
-      protocol: formatProtocols(pool.protocols),
-      cidrs: pool.ranges.flatMap((range) => range.toPrefixes().map(String)),
-      autoAssign: pool.autoAssign,
-      avoidBuggyIPs: pool.avoidBuggyIPs,
-      ...jsonNamespaces(pool.fence),
-      serviceSelectors: pool.fence.serviceSelectors.map(jsonSelector),
-      priority: pool.priority ?? null,
-      closed: pool.closed,
-      sharing: pool.sharing,
-      reserved: pool.reservations.map(jsonReservation),
-      addresses: jsonNumber(countUsable(pool)),
-      nodeSelectors: pool.nodeSelectors.map(jsonSelector),
-      preferredNodes: pool.preferredNodes.map(({ weight, selector }) => ({ weight, ...jsonSelector(selector) })),
-      interfaces: pool.interfaces,
-      l2Placement: pool.l2Placement,
-      conflictProbe: pool.conflictProbe,
-      advertisements: pool.advertisements.map(jsonAdvertisement),
-    })),
-    quotas: config.quotas.map(({ pools, together, ipv4 = null, ipv6 = null, services = null, ...namespaces }) => ({
-      ...jsonNamespaces(namespaces),
-      pools,
-      together,
-      ipv4,
-      ipv6,
-      services,
-    })),
-    peers: config.peers.map(({ password, ...peer }) => ({
-      ...peer,
-      name: peer.name ?? null,
-      interface: peer.interface ?? null,
-      sourceAddress: peer.sourceAddress ?? null,
-      sourceInterface: peer.sourceInterface ?? null,
-      routerId: peer.routerId ?? null,
-      passwordSecret: peer.passwordSecret ?? null,
-      bfdProfile: peer.bfdProfile ?? null,
-      ttl: peer.ttl ?? null,
-      ttlSecurityHops: peer.ttlSecurityHops ?? null,
-      nodeSelectors: peer.nodeSelectors.map(jsonSelector),
-    })),
-  };
+export function summarize({ pools, quotas, peers }: Config) {
+  return plain({
+    pools: pools.map((pool) => {
+      const { protocols, ranges, fence, reservations, advertisements, ...rest } = pool;
+      return {
+        selfTestMs: undefined,
+        ...rest,
+        ...fence,
+        protocol: formatProtocols(protocols),
+        cidrs: ranges.flatMap((range) => range.toPrefixes()),
+        addresses: countUsable(pool),
+        reserved: reservations.map(({ ranges, holder: { type: _, ...holder } }) => {
+          return { addresses: ranges, service: undefined, namespace: undefined, ...holder };
+        }),
+        advertisements: advertisements.map((one) => ({ ...one, communities: one.communities.map(formatCommunity) })),
+      };
+    }),
+    quotas,
+    peers: peers.map(({ password: _, ...peer }) => peer),
+  });
 }
 
-function jsonNamespaces({ namespaces, namespaceSelectors }: NamespaceSet) {
-  return { namespaces, namespaceSelectors: namespaceSelectors.map(jsonSelector) };
-}
-
-function jsonReservation({ ranges, holder }: Reservation) {
-  return {
-    addresses: ranges.map(String),
-    service: holder.type === "service" ? holder.service : null,
-    namespace: holder.type === "namespace" ? holder.namespace : null,
-  };
-}
-
-function jsonAdvertisement(advertisement: BgpAdvertisement) {
-  return {
-    ...advertisement,
-    localPref: advertisement.localPref ?? null,
-    communities: advertisement.communities.map(formatCommunity),
-    med: advertisement.med ?? null,
-    nodeSelectors: advertisement.nodeSelectors.map(jsonSelector),
-    nextHop: advertisement.nextHop ?? null,
-    nextHopV6: advertisement.nextHopV6 ?? null,
-  };
-}
-
-/** JSON readers keep whole numbers exact up to 2^53 - 1 only. */
-function jsonNumber(value: bigint): number | string {
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
-}
-
-function jsonSelector({ matchLabels, matchExpressions }: LabelSelector) {
-  return { matchLabels: Object.fromEntries(matchLabels), matchExpressions };
+/** In JSON's terms. A setting that is not there is null; a number that JSON readers do not keep exact (above 2^53 - 1) is text. */
+function plain(value: unknown): unknown {
+  if (value === undefined) return null;
+  if (typeof value === "bigint") return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `${value}`;
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Address || value instanceof AddressRange || value instanceof Prefix) return `${value}`;
+  if (Array.isArray(value)) return value.map(plain);
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return Object.fromEntries(entries.map(([name, each]) => [name, plain(each)]));
 }
 
 /** Pools and peers as tables, which are left out if empty. */

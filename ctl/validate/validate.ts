@@ -8,11 +8,7 @@ import { summarize, summaryText } from "./summary.ts";
 const help = `Checks a configuration, and lists every problem with line and column. FILE is the text itself, or a manifest in YAML or
 JSON with one ConfigMap that holds it. Without FILE, or with "-", standard input is read. The cluster is not contacted.`;
 
-const notes = `Examples:
-  ingotctl validate config.yaml
-  kubectl -n metallb-system get configmap config -o yaml | ingotctl validate -
-
-The exit status is 0 if the configuration is valid, 1 if it is not, and 2 if it could not be read.
+const notes = `The exit status is 0 if the configuration is valid, 1 if it is not, and 2 if it could not be read.
 Warnings do not make it invalid.
 
 The JSON is one object:
@@ -23,7 +19,11 @@ The JSON is one object:
                           "namespaceSelectors", "serviceSelectors", "priority", "closed", "sharing",
                           "reserved": [{"addresses", "service", "namespace"}], "nodeSelectors",
                           "preferredNodes": [{"weight", "matchLabels", "matchExpressions"}],
-                          "interfaces", "l2Placement": {"subnet", "sticky"}, "conflictProbe",
+                          "interfaces", "l2Placement": {"subnet", "sticky"}, "conflictProbe", "selfTestMs",
+                          "kernel": {"placement", "carrier", "dummyInterface", "aggregationLength", "aggregationLengthV6",
+                                     "routeTable", "routeProtocol", "addressLifetimeSeconds", "lanLifetimeSeconds"},
+                          "netbox": {"url", "token": {"name", "key"}, "mode", "ranges", "tags", "tenant", "role",
+                                     "onRelease"},
                           "advertisements": [{"aggregationLength", "aggregationLengthV6", "localPref", "communities",
                                               "med", "asPathPrepend", "peers", "nodeSelectors", "nextHop", "nextHopV6",
                                               "weightByEndpoints"}]}],
@@ -34,7 +34,8 @@ The JSON is one object:
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
 Lines and columns count from 1. "addresses" is the number of addresses that can be assigned: a number up to 2^53-1, above that a
-decimal string. "peerAsn" is a number or "external". "summary" is null if the configuration is not valid.`;
+decimal string. A setting that is not there, or a lifetime without an end, is null. "peerAsn" is a number or "external". "summary"
+is null if the configuration is not valid.`;
 
 export const validate = command({
   name: "validate",
@@ -42,6 +43,7 @@ export const validate = command({
   usage: "[-o text|json] [FILE|-]",
   takes: "at most one",
   help,
+  examples: ["ingotctl validate config.yaml", "kubectl -n metallb-system get configmap config -o yaml | ingotctl validate -"],
   notes,
   options: { output: outputOption },
   run: ({ values, args: [file] }, io) => run(file, values.output, io),

@@ -1,7 +1,16 @@
-import { parseAddress } from "#pkg/net";
+import { parseAddress, parseRange } from "#pkg/net";
 import { age, maskControls } from "#pkg/text";
-import type { VerdictAnswer } from "#pkg/verdict";
-import { type ConfigurationAnswer, type Explained, type Explanation, type NodeAnswer, titleOf } from "../cluster/answers.ts";
+import { remedyFor, type VerdictAnswer } from "#pkg/verdict";
+import {
+  type ConfigurationAnswer,
+  type ConflictsAnswer,
+  type Explained,
+  type Explanation,
+  type NodeAnswer,
+  type PoolAnswer,
+  titleOf,
+  type UnusedAddress,
+} from "../cluster/answers.ts";
 import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
@@ -9,7 +18,7 @@ import { coloured } from "../cluster/output.ts";
 import { asFarAsKnown, askAll, type Processes } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import type { Screen } from "../io.ts";
-import { askPeers } from "./peers.ts";
+import { askPeers, isPeer } from "./peers.ts";
 import { askPools } from "./pools.ts";
 import { relatedProblems } from "./related.ts";
 
@@ -17,9 +26,10 @@ export const explain = clusterCommand({
   name: "explain",
   summary: "State of a Service, address, node, peer, pool or the configuration, its reason, and the remedy",
   usage: "SUBJECT",
-  takes: 1,
+  takes: "one or two",
   subjects: ["svc/", "node/", "peer/", "pool/", "config"],
-  help: `SUBJECT is one of
+  completes: "all",
+  help: `SUBJECT is one of these; a blank may stand for the first slash, as in "explain svc web -n shop":
 
   svc/NAME, svc/NAMESPACE/NAME   a Service, then each of its addresses
   ADDRESS                        an IP address: the Services that have it
@@ -29,11 +39,18 @@ export const explain = clusterCommand({
   config                         the configuration, by the first process, and by each process with another verdict on it
 
 With a Service come the problems of the nodes that announce it, of its pool and, by BGP, of their peers.`,
-  async find({ processes, namespace, args: [subject = ""], screen, now }) {
-    const { explained, unreachable, none } = await explainSubject(processes, subject, namespace);
+  examples: [
+    "ingotctl explain svc web -n shop",
+    "ingotctl explain 192.0.2.1",
+    "ingotctl explain peer/tor-a",
+    "ingotctl explain config",
+  ],
+  async find({ processes, namespace, args, screen, now }) {
+    const { explained, unreachable, none, address } = await explainSubject(processes, args.join("/"), namespace);
     const text =
       explained.length === 0 ? `${maskControls(none)}\n` : explained.map((one) => paragraph(one, screen, now)).join("\n");
-    return { value: { verdicts: explained }, text, unreachable, isMissing: explained.length === 0 };
+    const value = address === undefined ? { verdicts: explained } : { verdicts: explained, address };
+    return { value, text, unreachable, isMissing: explained.length === 0 };
   },
 });
 
@@ -43,9 +60,10 @@ With a Service come the problems of the nodes that announce it, of its pool and,
  * @throws {UsageError} for any other subject
  */
 export async function explainSubject(processes: Processes, subject: string, namespace: string): Promise<Explanation> {
-  const [kind, ...rest] = subject.split("/");
+  const [word = "", ...rest] = subject.split("/");
   const name = rest.join("/");
-  if (kind === "svc" || kind === "service") return explainService(processes, rest.length === 1 ? `${namespace}/${name}` : name);
+  const kind = kinds[word] ?? word;
+  if (kind === "svc") return explainService(processes, rest.length === 1 ? `${namespace}/${name}` : name);
   if (kind === "node") return explainNode(processes, name);
   if (kind === "peer") return explainPeer(processes, name);
   if (kind === "pool") return explainPool(processes, name);
@@ -58,8 +76,18 @@ export async function explainSubject(processes: Processes, subject: string, name
   return explainAddress(processes, address.toString());
 }
 
+/** Words that kubectl would take: word -> the one that is documented. */
+const kinds: Readonly<Record<string, string | undefined>> = {
+  service: "svc",
+  services: "svc",
+  nodes: "node",
+  no: "node",
+  peers: "peer",
+  pools: "pool",
+};
+
 async function explainService(processes: Processes, service: string): Promise<Explanation> {
-  const { services, unreachable, undecided } = await askService(processes, service);
+  const { services, unreachable, undecided, endpoints } = await askService(processes, service);
   const explained = services.flatMap((one): Explained[] => {
     const several = one.addresses.length > 1;
     const each = one.addresses.map((each) => ({ about: `Address ${named(each, one.addresses)}`, verdict: each.verdict }));
@@ -71,6 +99,7 @@ async function explainService(processes: Processes, service: string): Promise<Ex
     explained: [...explained, ...related],
     unreachable,
     none: `there is no Service ${service} of type LoadBalancer${asFarAsKnown(unreachable)}`,
+    endpoints,
   };
 }
 
@@ -98,7 +127,53 @@ async function explainAddress(processes: Processes, address: string): Promise<Ex
         .map((one, _, all) => ({ about: `Address ${named(one, all)} of Service ${service}`, verdict: one.verdict })),
     ),
   );
-  return { explained, unreachable, none: `no Service has the address ${address}${asFarAsKnown(unreachable)}` };
+  const start = `no Service has the address ${address}${asFarAsKnown(unreachable)}`;
+  if (explained.length > 0) return { explained, unreachable, none: start };
+  const [{ pools }, conflicts] = await Promise.all([
+    askPools(processes),
+    askAll<ConflictsAnswer>(processes, "/v1/conflicts", "speaker"),
+  ]);
+  if (pools.length === 0) return { explained, unreachable, none: start };
+  const { words, ...unused } = unusedAddress(
+    address,
+    pools,
+    conflicts.answers.flatMap(({ body }) => body.occupied),
+  );
+  return { explained, unreachable, none: `${start}: ${words}`, address: unused };
+}
+
+/** @param occupied addresses of pools that other hosts have */
+function unusedAddress(
+  text: string,
+  pools: readonly PoolAnswer[],
+  occupied: ConflictsAnswer["occupied"],
+): UnusedAddress & { readonly words: string } {
+  const has = (ranges: readonly string[] = []) => ranges.some((range) => isIn(text, range));
+  const found = pools.find(({ ranges }) => has(ranges));
+  if (found === undefined) return { is: "foreign", pool: null, words: "it is in no pool, so that no Service gets it" };
+  const { pool, reserved = [], avoidBuggyIPs = false } = found;
+  const other = occupied.find(({ address }) => address === text);
+  if (other !== undefined)
+    return {
+      is: "occupied",
+      pool,
+      words: `it is in pool ${pool}, and the host with MAC address ${other.mac}, seen from ${other.node}, has it`,
+    };
+  const kept = reserved.find(({ ranges }) => has(ranges));
+  if (kept !== undefined) {
+    const { service, namespace } = kept;
+    const holder = service !== undefined ? `Service ${service}` : namespace !== undefined ? `namespace ${namespace}` : "nobody";
+    return { is: "reserved", pool, words: `it is in pool ${pool}, and reserved for ${holder}` };
+  }
+  if (avoidBuggyIPs && /^\d+\.\d+\.\d+\.(0|255)$/.test(text))
+    return { is: "avoided", pool, words: `it is in pool ${pool}, whose avoid-buggy-ips keeps it from all Services` };
+  return { is: "free", pool, words: `it is in pool ${pool}, and free` };
+}
+
+/** @param range of a process, such as `192.0.2.1-192.0.2.9` */
+function isIn(text: string, range: string): boolean {
+  const [address, read] = [parseAddress(text), parseRange(range)];
+  return address !== undefined && typeof read !== "string" && read.contains(address);
 }
 
 async function explainNode(processes: Processes, node: string): Promise<Explanation> {
@@ -112,9 +187,8 @@ async function explainNode(processes: Processes, node: string): Promise<Explanat
 /** @param name as the configuration has it, or the peer's address with or without its port */
 async function explainPeer(processes: Processes, name: string): Promise<Explanation> {
   const { peers, unreachable } = await askPeers(processes);
-  const isIt = (key: string) => key === name || key.startsWith(`${name}:`) || key.startsWith(`[${name}]:`);
   const explained = peers
-    .filter((one) => one.name === name || isIt(one.peer))
+    .filter((one) => isPeer(one, name))
     .map((one) => {
       const title = titleOf({ name: one.peer, peerName: one.name });
       return { about: `Peer ${title} of node ${one.node}`, verdict: one.verdict };
@@ -142,7 +216,9 @@ async function explainConfiguration(processes: Processes): Promise<Explanation> 
 }
 
 function paragraph({ about, verdict }: Explained, { hasColor }: Screen, now: Date): string {
-  const { state, cause, message, evidence, next, since } = verdict;
+  const { state, cause, message, evidence, since } = verdict;
+  const [, kind = "", key = ""] = /^(Service|Node) (\S+)$/.exec(about) ?? [];
+  const next = remedyFor(verdict, kind.toLowerCase(), key);
   const shown = maskControls(state);
   const lines = [
     ` (${cause}) for ${age(since, now)}`,

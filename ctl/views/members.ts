@@ -8,6 +8,7 @@ export const members = clusterCommand({
   summary: "Speakers, and the others that each sees",
   takes: 0,
   help: "Lists for each speaker the number of speakers that it sees, itself among them, and speakers that answer here and that it does not see.",
+  examples: ["ingotctl members"],
   async find({ processes, screen }) {
     const { answers, unreachable } = await askAll<MembersAnswer>(processes, "/v1/members", "speaker");
     const known = answers.map(({ target }) => target.node);

@@ -28,6 +28,7 @@ export const owner = clusterCommand({
   takes: 1,
   help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node. If no node does, it prints nothing, and says
 why on standard error.`,
+  examples: ["ingotctl owner 192.0.2.1"],
   exits: "1 also means that no node announces the address.",
   async find({ processes, args: [text = ""] }) {
     const address = readAddress(text);

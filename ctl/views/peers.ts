@@ -2,8 +2,8 @@ import { age } from "#pkg/text";
 import type { VerdictAnswer } from "#pkg/verdict";
 import { titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { type Column, listing, listOptions, nodeOption } from "./listing.ts";
 
 export interface NodePeer {
   readonly node: string;
@@ -27,25 +27,40 @@ export async function askPeers(
   return { peers: peers.sort((a, b) => (`${a.peer} ${a.node}` < `${b.peer} ${b.node}` ? -1 : 1)), unreachable };
 }
 
+const columns: readonly Column<NodePeer>[] = [
+  { heading: "PEER", cell: ({ peer, name }) => titleOf({ name: peer, peerName: name }) },
+  { heading: "NODE", cell: ({ node }) => node },
+  { heading: "STATE", cell: ({ verdict }) => verdict.state },
+  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
+  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+  { heading: "MESSAGE", cell: ({ verdict }) => verdict.message },
+];
+
+/** @param text its name in the configuration, or its address with or without the port */
+export function isPeer({ peer, name }: Pick<NodePeer, "peer" | "name">, text: string): boolean {
+  return name === text || peer === text || peer.startsWith(`${text}:`) || peer.startsWith(`[${text}]:`);
+}
+
 export const peers = clusterCommand({
   name: "peers",
   summary: "BGP peers of every node, and why a session is not up",
-  takes: 0,
-  help: "Lists the BGP sessions of all nodes, by peer.",
-  async find({ processes, screen, now }) {
-    const { peers: all, unreachable } = await askPeers(processes);
-    const rows = all.map(({ node, peer, name, verdict: { state, since, cause, message } }) => [
-      titleOf({ name: peer, peerName: name }),
-      node,
-      state,
-      age(since, now),
-      cause,
-      message,
-    ]);
-    const text =
-      rows.length === 0
-        ? "no node has a BGP peer\n"
-        : table(["PEER", "NODE", "STATE", "SINCE", "CAUSE", "MESSAGE"], rows, screen);
-    return { value: { peers: all }, text, unreachable };
+  usage: "[NAME…]",
+  takes: "any",
+  completes: "peer",
+  options: { ...listOptions, ...nodeOption },
+  help: "Lists the BGP sessions of all nodes, by peer. NAME is that of the configuration, or the peer's address.",
+  examples: ["ingotctl peers", "ingotctl peers 10.0.0.1", "ingotctl peers --node=node1 --state=Pending"],
+  async find(question, filters) {
+    const { peers: all, unreachable } = await askPeers(question.processes);
+    return listing(question, filters, {
+      kind: "peers",
+      all,
+      columns,
+      isNamed: isPeer,
+      verdicts: ({ verdict }) => [verdict],
+      nodes: ({ node }) => [node],
+      none: "no node has a BGP peer",
+      unreachable,
+    });
   },
 });

@@ -2,8 +2,8 @@ import { age } from "#pkg/text";
 import type { PoolAnswer, PoolsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { mergePools } from "../cluster/merge.ts";
-import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { type Column, listing, listOptions } from "./listing.ts";
 
 export async function askPools(
   processes: Processes,
@@ -12,24 +12,36 @@ export async function askPools(
   return { pools: mergePools(answers), unreachable };
 }
 
+const columns: readonly Column<PoolAnswer>[] = [
+  { heading: "POOL", cell: ({ pool }) => pool },
+  { heading: "PROTOCOL", cell: ({ protocol }) => protocol },
+  { heading: "IN-USE", cell: ({ inUse }) => `${inUse ?? "-"}`, key: ({ inUse }) => Number(inUse ?? -1) },
+  { heading: "TOTAL", cell: ({ total }) => `${total ?? "-"}`, key: ({ total }) => Number(total ?? -1) },
+  { heading: "STATE", cell: ({ verdict }) => verdict.state },
+  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
+  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+  { heading: "MESSAGE", cell: ({ verdict }) => verdict.message, isWide: true },
+];
+
 export const pools = clusterCommand({
   name: "pools",
   summary: "Pools, how full they are and whether they can be announced",
-  takes: 0,
+  usage: "[NAME…]",
+  takes: "any",
+  completes: "pool",
+  options: listOptions,
   help: "Lists the pools of the configuration in force, in its order. The worst verdict of controller and speakers is shown.",
-  async find({ processes, screen, now, format }) {
-    const { pools: all, unreachable } = await askPools(processes);
-    const heading = ["POOL", "PROTOCOL", "IN-USE", "TOTAL", "STATE", "SINCE", "CAUSE", ...(format === "wide" ? ["MESSAGE"] : [])];
-    const rows = all.map(({ pool, protocol, inUse, total, verdict }) => [
-      pool,
-      protocol,
-      `${inUse ?? "-"}`,
-      `${total ?? "-"}`,
-      verdict.state,
-      age(verdict.since, now),
-      verdict.cause,
-      ...(format === "wide" ? [verdict.message] : []),
-    ]);
-    return { value: { pools: all }, text: all.length === 0 ? "there is no pool\n" : table(heading, rows, screen), unreachable };
+  examples: ["ingotctl pools", "ingotctl pools lan -o wide", "ingotctl pools --cause=full --sort-by=in-use"],
+  async find(question, filters) {
+    const { pools: all, unreachable } = await askPools(question.processes);
+    return listing(question, filters, {
+      kind: "pools",
+      all,
+      columns,
+      isNamed: ({ pool }, name) => pool === name,
+      verdicts: ({ verdict }) => [verdict],
+      none: "there is no pool",
+      unreachable,
+    });
   },
 });

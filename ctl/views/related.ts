@@ -11,7 +11,7 @@ import { type Answer, askAll, type Processes } from "../cluster/processes.ts";
 export async function relatedProblems(processes: Processes, services: readonly MergedService[]): Promise<Explained[]> {
   const addresses = services.flatMap((one) => one.addresses);
   const nodes = new Set(addresses.flatMap((one) => one.nodes));
-  const pools = new Set(addresses.map(({ pool }) => pool));
+  const pools = new Set([...addresses.map(({ pool }) => pool), ...services.flatMap(awaitedPools)]);
   const isByBgp = addresses.some(({ protocol }) => protocol === "bgp");
   const isPending = services.some(({ verdict }) => verdict.state === "Pending");
   const { answers } = await askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"); // No Service has this name.
@@ -37,6 +37,12 @@ export async function relatedProblems(processes: Processes, services: readonly M
     const isDisputed = isOfPool && by.length > 0 && by.length < speakers;
     return { about: isDisputed ? `${about}, as seen from ${list(by)}` : about, verdict };
   });
+}
+
+/** The pools that have no address for a Service because NetBox, which chooses these, does not do it. */
+function awaitedPools({ verdict: { cause, evidence } }: MergedService): readonly string[] {
+  if (cause !== "awaitsIpam") return [];
+  return evidence.flatMap(({ name, value }) => (name === "requested pool" ? value.split(/, */) : []));
 }
 
 interface Related extends Explained {

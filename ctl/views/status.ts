@@ -1,7 +1,7 @@
 import { age, list, maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import { type ConfigurationAnswer, type Explained, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
-import { askServices } from "../cluster/ask-services.ts";
+import { askServicesAndProblems } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import { type Answer, asFarAsKnown, askAll, eachOnce } from "../cluster/processes.ts";
@@ -15,11 +15,12 @@ export const status = clusterCommand({
   takes: 0,
   help: `Lists the processes, each with a hash of its configuration in force and its date, and names processes that lag behind: all should
 have the same. Then it counts Services by state, and lists problems, at most ${maxProblems}.`,
+  examples: ["ingotctl status", "ingotctl status --watch", "ingotctl status -o json"],
   async find({ processes, screen, now }) {
     const [{ answers, unreachable: silent }, others, asked] = await Promise.all([
       askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
       askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
-      askServices(processes),
+      askServicesAndProblems(processes),
     ]);
     const { services } = asked;
     const unreachable = eachOnce([...silent, ...others.unreachable, ...asked.unreachable]);

@@ -167,7 +167,11 @@ const golden: { args: string; out: string[]; err?: string; status?: number }[] =
   },
   {
     args: "explain node/n1",
-    out: ["Node n1: Degraded (rpFilter) for 3m", "  rp_filter is strict on eth0", "  To do: set rp_filter of the interface to 2"],
+    out: [
+      "Node n1: Degraded (rpFilter) for 3m",
+      "  rp_filter is strict on eth0",
+      "  To do: sysctl -w net.ipv4.conf.INTERFACE.rp_filter=2",
+    ],
   },
   {
     args: "explain pool/lan",
@@ -244,6 +248,119 @@ for (const { args, out: lines, err: note = "", status: want = Exit.ok } of golde
     assert.deepEqual([status, err], [want, note]);
   });
 
+const grammar: { args: string; same: string }[] = [
+  { args: "explain svc web", same: "explain svc/default/web" },
+  { args: "explain service cart -n shop", same: "explain svc/shop/cart" },
+  { args: "explain services shop/cart", same: "explain svc/shop/cart" },
+  { args: "explain node n1", same: "explain node/n1" },
+  { args: "explain pool lan", same: "explain pool/lan" },
+  { args: "explain peer 10.0.0.1", same: "explain peer/10.0.0.1" },
+  { args: "history svc web", same: "history svc/default/web" },
+];
+for (const { args, same } of grammar)
+  test(`ingotctl ${args}: is ingotctl ${same}, as kubectl's grammar has it`, async () => {
+    const [one, other] = [await ingotctl(args), await ingotctl(same)];
+    assert.deepEqual([one.status, one.out], [other.status, other.out]);
+  });
+
+const chosen: { args: string; names: string[]; status?: number }[] = [
+  { args: "services web", names: ["web"] },
+  { args: "services shop/cart web -A", names: ["web", "cart"] },
+  { args: "services nosuch", names: [], status: Exit.invalid },
+  { args: "services web nosuch", names: ["web"], status: Exit.invalid },
+  { args: "services -A --state=pending", names: ["full", "cart"] },
+  { args: "services -A --state=Pending,Announced --pool=far", names: ["far"] },
+  { args: "services -A --node=n2", names: ["web", "far"] },
+  { args: "services -A --cause=noReadyEndpoint", names: ["cart"] },
+  { args: "services -A --cause=noReadyEndpoint --state=Announced", names: [] },
+  { args: "services -A --sort-by=name", names: ["cart", "far", "full", "web"] },
+  { args: "services -A --sort-by=CAUSE", names: ["web", "far", "cart", "full"] },
+  { args: "pools lan", names: ["lan"] },
+  { args: "pools --cause=available", names: [] },
+  { args: "nodes n2", names: ["n2"] },
+  { args: "nodes --state=Degraded", names: ["n1"] },
+  { args: "peers 10.0.0.1 --node=n2", names: ["10.0.0.1:179"] },
+  { args: "peers --state=Ready", names: [] },
+];
+for (const { args, names, status: want = Exit.ok } of chosen)
+  test(`ingotctl ${args}: lists ${names.join(", ") || "nothing"}, for people and for programs`, async () => {
+    const { status, out } = await ingotctl(args);
+    const column = args.startsWith("services") ? 1 : 0;
+    const listed =
+      names.length === 0
+        ? []
+        : out
+            .trimEnd()
+            .split("\n")
+            .slice(1)
+            .map((line) => line.split(/ +/)[column]);
+    assert.deepEqual([status, listed], [want, names], out);
+    const [kind = ""] = args.split(" ");
+    const found: { service?: string; pool?: string; node?: string; peer?: string }[] = JSON.parse(
+      (await ingotctl(`${args} -o json`)).out,
+    )[kind];
+    assert.deepEqual(
+      found.map(({ service, pool, node, peer }) => service?.split("/")[1] ?? pool ?? peer ?? node),
+      names,
+    );
+  });
+
+test("version lists the versions of all processes", async () => {
+  const { status, out } = await ingotctl("version");
+  assert.equal(status, Exit.ok);
+  assert.match(
+    out,
+    /^PROGRAM +VERSION +PROCESSES\ningotctl +\S+ +this one\ncontroller +1\.0\.0 +1 process: controller-n1\nspeaker +1\.0\.0 +2 processes: speaker-n1, speaker-n2\n$/,
+  );
+});
+
+test("status asks for less than all verdicts, and shows the whole of each problem", async () => {
+  const paths: string[] = [];
+  const all = fakeProcesses(cluster);
+  const get: Processes["get"] = async (target, path) => {
+    paths.push(path);
+    return all.get(target, path);
+  };
+  const { out } = await ingotctl("status", { processes: { ...all, get } });
+  assert.ok(!paths.includes("/v1/services"), paths.join());
+  assert.match(out, /svc default\/full +Pending +poolFull +pool "lan" has no free IPv4 address/);
+});
+
+for (const columns of [20, 40, 60, 80])
+  test(`on a terminal of ${columns} columns no address and no state is cut`, async () => {
+    for (const args of ["services -A", "pools", "nodes", "peers", "status", "members"]) {
+      const { out } = await ingotctl(args, { columns });
+      const wide = await ingotctl(args);
+      const kept = (text: string) =>
+        text.match(/\b(?:Announced|Pending|Degraded|Ready|NotOurs)\b|192\.0\.2\.\d+(?= |$)|203\.0\.113\.1/gm) ?? [];
+      const states = (text: string) => kept(text).filter((word) => !args.startsWith("status") || /^[A-Z]/.test(word));
+      assert.deepEqual(
+        states(out).sort(),
+        states(wide.out.replaceAll(/(no endpoint|pool "lan" has).*/g, "")).sort(),
+        `${args}\n${out}`,
+      );
+      if (columns >= 40 && args !== "status")
+        for (const line of out.split("\n")) assert.ok(line.length <= columns, `${args}: ${line}`);
+    }
+  });
+
+test("the speaker on this machine is asked alone where the API is out of reach", async () => {
+  const { processes } = { processes: fakeProcesses({ "speaker-n1": cluster["speaker-n1"] }) };
+  const asked: unknown[] = [];
+  for (const args of ["explain svc web --node-local", "doctor --node-local", "services --node-local"]) {
+    const io = fakeIo({ processes, now });
+    const unreachable = () => Promise.reject(new UsageError("there is no kubeconfig"));
+    const connect: typeof io.cluster.connect = async (options) => {
+      asked.push(options.isNodeLocal);
+      return { ...processes, isNodeLocal: true };
+    };
+    const status = await run(args.split(" "), { ...io, cluster: { connect, namespace: unreachable, api: unreachable } });
+    assert.notEqual(status, Exit.usage, io.printed.err);
+    assert.doesNotMatch(io.printed.out, /no Pod of a controller|get a controller/);
+  }
+  assert.deepEqual(asked, [true, true, true]);
+});
+
 test("an address that nobody who answers announces may be announced by who does not", async () => {
   const away = { ...cluster, "speaker-n2": { "/v1/services?brief&problems": new Error("the connection was closed") } };
   const { status, err } = await ingotctl("owner 192.0.2.2", { processes: fakeProcesses(away) });
@@ -275,6 +392,37 @@ test("a speaker that is starting, and knows of no Service yet, does not hide who
   assert.equal((await ingotctl("owner 192.0.2.1", { processes })).out, "n2\n");
   assert.match((await ingotctl("services", { processes })).out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
 });
+
+const unused: { address: string; says: string; is: string }[] = [
+  { address: "192.0.2.7", is: "free", says: "it is in pool lan, and free" },
+  { address: "192.0.2.8", is: "reserved", says: "it is in pool lan, and reserved for Service shop/kept" },
+  {
+    address: "192.0.2.9",
+    is: "occupied",
+    says: "it is in pool lan, and the host with MAC address 02:00:00:00:00:09, seen from n2, has it",
+  },
+  { address: "192.0.2.255", is: "avoided", says: "it is in pool lan, whose avoid-buggy-ips keeps it from all Services" },
+  { address: "198.51.100.1", is: "foreign", says: "it is in no pool, so that no Service gets it" },
+];
+for (const { address, is, says } of unused)
+  test(`explain ${address}: an address that no Service has is ${is}`, async () => {
+    const facts = {
+      ranges: ["192.0.2.0-192.0.2.255"],
+      reserved: [{ ranges: ["192.0.2.8-192.0.2.8"], service: "shop/kept" }],
+      avoidBuggyIPs: true,
+    };
+    const [lan] = (controller["/v1/pools"] as { pools: object[] }).pools;
+    const occupied = [{ address: "192.0.2.9", mac: "02:00:00:00:00:09", node: "n2", since }];
+    const processes = fakeProcesses({
+      ...cluster,
+      "controller-n1": { ...controller, "/v1/pools": self("controller", { leader: true, pools: [{ ...lan, ...facts }] }) },
+      "speaker-n2": { ...cluster["speaker-n2"], "/v1/conflicts": { occupied } },
+    });
+    const { status, out } = await ingotctl(`explain ${address}`, { processes });
+    assert.deepEqual([status, out], [Exit.invalid, `no Service has the address ${address}: ${says}\n`]);
+    const { address: known } = JSON.parse((await ingotctl(`explain ${address} -o json`, { processes })).out);
+    assert.deepEqual(known, { is, pool: is === "foreign" ? null : "lan" });
+  });
 
 test("what one speaker alone says of a pool is said to be its view, and what all say is not", async () => {
   const problem = (node: string, name: string) => ({ kind: "pool", name, ...verdict("pool", "noInterface"), since, node });
@@ -391,7 +539,8 @@ const asked = [
   ...["status", "services -A", "pools", "nodes", "peers", "members", "owner 192.0.2.1", "doctor", "history 192.0.2.1"],
   ...["svc/full", "svc/shop/far", "192.0.2.1", "node/n1", "peer/10.0.0.1", "pool/lan", "config"].map((one) => `explain ${one}`),
 ];
-for (const args of asked.flatMap((one) => ["", " -o wide", " -o json", " -o yaml"].map((format) => `${one}${format}`)))
+const everyFormat = asked.flatMap((one) => ["", " -o wide", " -o json", " -o yaml"].map((format) => `${one}${format}`));
+for (const args of [...everyFormat, "check", "check -o json", "check -o junit"])
   test(`ingotctl ${args}: nothing that others wrote can steer the terminal, whichever field it is in`, async () => {
     assert.ok(keys.length > 20, `${keys}`);
     const silent = { "/v1/services": new Error("gone"), "/v1/configuration": new Error("gone"), "/v1/node": new Error("gone") };
@@ -501,12 +650,13 @@ test("--watch asks again, over the connections that there are, until it is ended
 });
 
 const misused: { args: string; says: RegExp }[] = [
-  { args: "explain", says: /explain takes one argument, not 0/ },
+  { args: "explain", says: /explain takes one or two arguments, not 0/ },
   { args: "explain nonsense", says: /it is no IP address, nor svc\/NAME/ },
   { args: "owner nonsense", says: /"nonsense" is no IP address/ },
   { args: "services -o table", says: /--output is one of wide, json, yaml, not "table"/ },
   { args: "pools --problems", says: /pools has no option --problems/ },
-  { args: "pools extra", says: /pools takes no argument, not 1/ },
+  { args: "members extra", says: /members takes no argument, not 1/ },
+  { args: "services -A --sort-by=colour", says: /--sort-by is one of NAMESPACE, NAME, STATE, .* not "colour"/ },
 ];
 for (const { args, says } of misused)
   test(`ingotctl ${args}: is a usage error`, async () => {

@@ -5,6 +5,7 @@ import { configurationTables, type Schema } from "./configuration.ts";
 import { flagsTable } from "./flags.ts";
 import { read } from "./markdown.ts";
 import { metricsTable } from "./metrics.ts";
+import { faultsTable } from "./planted-faults.ts";
 import { causesTables, statesTable } from "./verdicts.ts";
 
 /** The text between `<!-- begin NAME` and `<!-- end NAME` of a page. */
@@ -20,6 +21,7 @@ const sections: readonly Section[] = [
   { file: "docs/operations.md", name: "flags of the speaker", text: () => flagsTable(speakerFlags) },
   { file: "docs/operations.md", name: "metrics of the controller", text: () => metricsTable("controller") },
   { file: "docs/operations.md", name: "metrics of the speaker", text: () => metricsTable("speaker") },
+  { file: "docs/troubleshooting.md", name: "faults", text: faultsTable },
   { file: "docs/verdicts.md", name: "states", text: statesTable },
   { file: "docs/verdicts.md", name: "causes", text: causesTables },
 ];

@@ -1,6 +1,17 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import {
+  bitString,
+  boolean,
+  context,
+  integer,
+  objectId,
+  octetString,
+  sequence,
+  set,
+  time,
+  utf8String,
+} from "#pkg/certificate/testing";
 import { parseAddress } from "#pkg/net";
-import { bitString, objectIdentifier, octetString, sequence, set, tagged, time, unsigned, utf8String, yes } from "./der.ts";
 
 /** A certificate and its private key, both in PEM. */
 export interface Credential {
@@ -25,7 +36,7 @@ const oid = {
   clientAuth: "1.3.6.1.5.5.7.3.2",
 } as const;
 
-const signedWith = sequence(objectIdentifier(oid.ecdsaWithSha256));
+const signedWith = sequence(objectId(oid.ecdsaWithSha256));
 const validForMilliseconds = 365 * 24 * 3600 * 1000;
 const clockSkewMilliseconds = 3600 * 1000;
 
@@ -40,8 +51,8 @@ export class CertificateAuthority {
   constructor(now: Date) {
     this.#now = now;
     const extensions = [
-      extension(oid.basicConstraints, sequence(yes()), "critical"),
-      extension(oid.keyUsage, bitString(Uint8Array.of(0b0000_0110), 1), "critical"), // keyCertSign, cRLSign
+      extension(oid.basicConstraints, sequence(boolean(true)), "critical"),
+      extension(oid.keyUsage, bitString(1, Uint8Array.of(0b0000_0110)), "critical"), // keyCertSign, cRLSign
     ];
     this.certificate = this.#issue(this.#name, this.#keys.publicKey, extensions);
   }
@@ -51,11 +62,11 @@ export class CertificateAuthority {
     const names = hosts.map((host) => {
       const address = parseAddress(host);
       return address === undefined
-        ? tagged(2, new TextEncoder().encode(host), "primitive")
-        : tagged(7, address.toBytes(), "primitive");
+        ? context(2, new TextEncoder().encode(host), "primitive")
+        : context(7, address.toBytes(), "primitive");
     });
     return this.#credential({ commonName: "kube-apiserver", organizations: [] }, [
-      extension(oid.extendedKeyUsage, sequence(objectIdentifier(oid.serverAuth))),
+      extension(oid.extendedKeyUsage, sequence(objectId(oid.serverAuth))),
       extension(oid.subjectAltName, sequence(...names)),
     ]);
   }
@@ -63,13 +74,13 @@ export class CertificateAuthority {
   /** For a client: Kubernetes takes the common name as the user and the organizations as the groups. */
   issueClient(user: string, groups: readonly string[]): Credential {
     return this.#credential({ commonName: user, organizations: groups }, [
-      extension(oid.extendedKeyUsage, sequence(objectIdentifier(oid.clientAuth))),
+      extension(oid.extendedKeyUsage, sequence(objectId(oid.clientAuth))),
     ]);
   }
 
   #credential(subject: Name, extensions: readonly Uint8Array[]): Credential {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const digitalSignature = extension(oid.keyUsage, bitString(Uint8Array.of(0b1000_0000), 7), "critical");
+    const digitalSignature = extension(oid.keyUsage, bitString(7, Uint8Array.of(0b1000_0000)), "critical");
     return {
       certificate: this.#issue(subject, createPublicKey(privateKey), [digitalSignature, ...extensions]),
       key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
@@ -80,16 +91,16 @@ export class CertificateAuthority {
     const notBefore = new Date(this.#now.getTime() - clockSkewMilliseconds);
     const notAfter = new Date(this.#now.getTime() + validForMilliseconds);
     const body = sequence(
-      tagged(0, unsigned(Uint8Array.of(2)), "constructed"), // Version 3.
-      unsigned(randomBytes(16)),
+      context(0, integer(Uint8Array.of(2))), // Version 3.
+      integer(randomBytes(16)),
       signedWith,
       distinguishedName(this.#name),
       sequence(time(notBefore), time(notAfter)),
       distinguishedName(subject),
       publicKey.export({ type: "spki", format: "der" }),
-      tagged(3, sequence(...extensions), "constructed"),
+      context(3, sequence(...extensions)),
     );
-    const certificate = sequence(body, signedWith, bitString(sign("sha256", body, this.#keys.privateKey)));
+    const certificate = sequence(body, signedWith, bitString(0, sign("sha256", body, this.#keys.privateKey)));
     const lines =
       Buffer.from(certificate)
         .toString("base64")
@@ -99,11 +110,11 @@ export class CertificateAuthority {
 }
 
 function distinguishedName({ commonName, organizations }: Name): Uint8Array {
-  const attribute = (type: string, value: string): Uint8Array => set(sequence(objectIdentifier(type), utf8String(value)));
+  const attribute = (type: string, value: string): Uint8Array => set(sequence(objectId(type), utf8String(value)));
   const groups = organizations.map((name) => attribute(oid.organization, name));
   return sequence(...groups, attribute(oid.commonName, commonName));
 }
 
 function extension(type: string, value: Uint8Array, critical?: "critical"): Uint8Array {
-  return sequence(objectIdentifier(type), ...(critical === undefined ? [] : [yes()]), octetString(value));
+  return sequence(objectId(type), ...(critical === undefined ? [] : [boolean(true)]), octetString(value));
 }

@@ -1,5 +1,6 @@
 /**
- * A Kubernetes API in memory, as test equipment: real `kubectl` and client libraries work against it over TLS.
+ * A Kubernetes API in memory, as test equipment: real `kubectl` and client libraries work against it over TLS (`ApiServer`), and simulations
+ * within the process (`LocalApi`).
  *
  * It does what the real API server does alone: discovery; create, read, update, delete, lists in pages, watches with resource versions,
  * bookmarks and 410; JSON, merge and strategic merge patches and server-side apply; `status` and `scale`; defaults, validation and
@@ -19,5 +20,8 @@ export { ApiError } from "./api-error.ts";
 export type { Credential } from "./certificates.ts";
 export type { Fault, RequestInfo } from "./faults.ts";
 export type { Json, JsonObject } from "./json.ts";
+export { LocalApi, type ObjectChange } from "./local-api.ts";
 export type { KubeObject, ObjectInput, ObjectMeta, ObjectReference } from "./objects.ts";
 export { ApiServer, type ApiServerOptions, type Identity, type RequestRecord } from "./server.ts";
+export type { Backup } from "./store.ts";
+export type { WatchResponse } from "./watch.ts";

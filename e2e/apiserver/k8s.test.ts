@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { SystemClock, seededRandom } from "#pkg/clock";
 import { type Cluster, connect, EventRecorder, resources, type Service, serviceReference } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { at } from "./json.ts";
+import type { KubeObject } from "./objects.ts";
 import { ApiServer } from "./server.ts";
 
 const clock = new SystemClock();
@@ -124,4 +125,43 @@ test("writes wait while the server is busy, and Events and Secrets arrive", { ti
     server.list("v1", "Event").map(({ reason, message }) => [reason, message]),
     [["IPAllocated", "Assigned IP"]],
   );
+});
+
+test("status objects are taken over by another writer, and deleted by name unless they changed, or by label", {
+  timeout: 300_000,
+}, async () => {
+  await using started = await connected();
+  const { server, cluster } = started;
+  const kind = { api: "/apis/metallb.io/v1beta1", plural: "servicel2statuses", kind: "ServiceL2Status" };
+  const found = () => server.list("metallb.io/v1beta1", kind.kind) as readonly KubeObject[];
+  const write = async (node: string, name: string) => {
+    const ownerReferences = [{ apiVersion: "v1", kind: "Pod", name: `speaker-${node}`, uid: `uid of ${node}` }];
+    const labels = { "metallb.io/node": node };
+    await cluster.applyObject(kind, { namespace: "default", name, labels, annotations: {}, ownerReferences });
+    await cluster.applyObject(
+      kind,
+      { namespace: "default", name },
+      { node, ...(node === "n1" && { interfaces: [{ name: "eth0" }] }) },
+    );
+  };
+  await write("n1", "l2-a");
+  const [first] = found();
+  await write("n2", "l2-a");
+  const [{ metadata, status } = assert.fail(), ...others] = found();
+  assert.deepEqual(others, []);
+  assert.deepEqual(status, { node: "n2" });
+  assert.deepEqual(metadata.labels, { "metallb.io/node": "n2" });
+  assert.deepEqual(at(metadata, "ownerReferences"), [{ apiVersion: "v1", kind: "Pod", name: "speaker-n2", uid: "uid of n2" }]);
+  const reference = { namespace: "default", name: "l2-a" };
+  await cluster.deleteObject(kind, { ...reference, resourceVersion: first?.metadata.resourceVersion ?? "" });
+  assert.equal(found().length, 1, "it is another's by now");
+  await write("n1", "l2-b");
+  await cluster.deleteObjects(kind, "default", "metallb.io/node=n1");
+  assert.deepEqual(
+    found().map((one) => one.metadata.name),
+    ["l2-a"],
+  );
+  for (let i = 0; i < 2; i++) await cluster.deleteObject(kind, reference);
+  assert.deepEqual(found(), []);
+  await assert.rejects(cluster.applyObject({ ...kind, api: "/apis/metallb.io/v2" }, reference), { status: 404 });
 });

@@ -210,6 +210,9 @@ export const resources: readonly Resource[] = [
   clusterRoles,
   roleBindings,
   roles,
+  // Of MetalLB, as its definitions make them known.
+  ...["ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"].map((kind) => statusResource("metallb.io", kind)),
+  statusResource("frrk8s.metallb.io", "BGPSessionState"),
 ];
 
 /** @returns undefined for a kind that is not served */
@@ -220,6 +223,11 @@ export function resourceOfKind(apiVersion: string, kind: string): Resource | und
 /** @returns undefined for a resource that is not served */
 export function resourceAt(group: string, version: string, plural: string): Resource | undefined {
   return resources.find((resource) => resource.group === group && resource.version === version && resource.plural === plural);
+}
+
+function statusResource(group: string, kind: string): Resource {
+  const plural = `${kind.toLowerCase()}${kind.endsWith("s") ? "es" : "s"}`;
+  return define({ group, version: "v1beta1", kind, plural, hasStatus: true, hasGeneration: true });
 }
 
 function define(given: Partial<Resource> & Pick<Resource, "kind" | "plural">): Resource {

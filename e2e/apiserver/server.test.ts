@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { at, type Json, type JsonObject } from "./json.ts";
 import { ApiServer, type ApiServerOptions, type RequestRecord } from "./server.ts";
 import { TestClient } from "./test-client.ts";

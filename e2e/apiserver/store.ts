@@ -53,7 +53,7 @@ export class Change {
 }
 
 class Collection {
-  readonly entries = new Map<string, Entry>(); // object key -> newest version
+  entries = new Map<string, Entry>(); // object key -> newest version
   readonly history: Change[] = []; // Oldest first, with some from before the floor.
   readonly listeners = new Set<(change: Change) => void>();
   readonly snapshots = new Map<number, readonly Entry[]>(); // version -> all entries then, for lists in pages
@@ -63,6 +63,21 @@ class Collection {
   constructor(floor: number) {
     this.floor = floor;
   }
+
+  /** Watches and pages from before this version have missed changes. */
+  forget(floor: number): void {
+    this.history.length = 0;
+    this.snapshots.clear();
+    this.floor = floor;
+  }
+}
+
+/** All objects at one time. */
+export interface Backup {
+  readonly version: number;
+  /** How many writes there had been. */
+  readonly writes: number;
+  readonly entries: ReadonlyMap<Resource, ReadonlyMap<string, Entry>>;
 }
 
 const maximumSnapshots = 16;
@@ -75,6 +90,8 @@ export class Store {
   readonly #collections = new Map<Resource, Collection>();
   readonly #historySize: number;
   #version = 1;
+  #highestVersion = 1; // That it had before it was restored.
+  #writes = 0; // Restores take none back.
 
   /** `historySize`: changes kept of each resource. */
   constructor(historySize: number) {
@@ -84,6 +101,11 @@ export class Store {
   /** The resource version of the newest write to anything. */
   get version(): number {
     return this.#version;
+  }
+
+  /** How many writes there were. */
+  get writes(): number {
+    return this.#writes;
   }
 
   get(resource: Resource, key: string): KubeObject | undefined {
@@ -152,11 +174,36 @@ export class Store {
   /** Forgets the history, so that every older resource version and `continue` token has expired. */
   compact(): void {
     this.#version++; // A compaction never spares the version that a client saw last.
-    for (const collection of this.#collections.values()) {
-      collection.history.length = 0;
-      collection.snapshots.clear();
-      collection.floor = this.#version;
+    for (const collection of this.#collections.values()) collection.forget(this.#version);
+  }
+
+  backup(): Backup {
+    const entries = new Map([...this.#collections].map(([resource, collection]) => [resource, new Map(collection.entries)]));
+    return { version: this.#version, writes: this.#writes, entries };
+  }
+
+  /**
+   * Everything is as it was then, and listeners hear what is different. The version is as it was too, unless it is bumped: then it is one that
+   * nobody has seen, and watches from earlier ones have missed changes (`etcdutl snapshot restore --bump-revision --mark-compacted`).
+   */
+  restore({ version, entries }: Backup, bump: boolean): void {
+    this.#highestVersion = Math.max(this.#highestVersion, this.#version);
+    this.#version = bump ? this.#highestVersion + 1_000 : version;
+    const before = [...this.#collections.values()].map((collection) => ({ collection, entries: collection.entries }));
+    for (const [resource, collection] of this.#collections) {
+      collection.forget(this.#version);
+      collection.entries = new Map(entries.get(resource));
+      collection.sorted = undefined;
     }
+    for (const { collection, entries: former } of before)
+      for (const key of new Set([...former.keys(), ...collection.entries.keys()])) {
+        const [was, is] = [former.get(key), collection.entries.get(key)];
+        const entry = is ?? was;
+        if (was === is || entry === undefined) continue;
+        const type = is === undefined ? "DELETED" : was === undefined ? "ADDED" : "MODIFIED";
+        const change = new Change(type, this.#version, entry, was);
+        for (const listener of collection.listeners) listener(change);
+      }
   }
 
   #collection(resource: Resource): Collection {
@@ -170,6 +217,7 @@ export class Store {
 
   #stamp(object: KubeObject): Entry {
     this.#version++;
+    this.#writes++;
     return new Entry({ ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version) } });
   }
 

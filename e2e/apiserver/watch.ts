@@ -1,4 +1,3 @@
-import type { ServerResponse } from "node:http";
 import { ApiError } from "./api-error.ts";
 import type { KubeObject } from "./objects.ts";
 import { eventLine, type Rendering } from "./rendering.ts";
@@ -16,11 +15,22 @@ export interface WatchRequest {
   readonly resource: Resource;
   readonly selection: Selection;
   readonly rendering: Rendering;
-  /** The resource version to go on from; undefined to begin with the objects there are. */
+  /** The resource version to go on from, maybe a future one; undefined to begin with the objects there are. */
   readonly from: number | undefined;
   readonly bookmarks: boolean;
   /** Ends the objects there are with a bookmark that says so (`sendInitialEvents`). */
   readonly markInitialEnd: boolean;
+}
+
+/** Where a watch is answered, such as a `ServerResponse`. */
+export interface WatchResponse {
+  readonly writableLength: number;
+  readonly writableEnded: boolean;
+  writeHead(status: number, headers: Readonly<Record<string, string>>): unknown;
+  flushHeaders(): void;
+  write(line: string | Uint8Array): unknown;
+  end(line?: string): unknown;
+  destroy(): unknown;
 }
 
 // A client that does not read is cut off, as the real API does, before it takes the memory of all.
@@ -30,10 +40,10 @@ const maximumUnsentOctets = 64 * 1024 * 1024;
 export class Watch {
   readonly #store: Store;
   readonly #request: WatchRequest;
-  readonly #response: ServerResponse;
+  readonly #response: WatchResponse;
   #subscription: Disposable | undefined;
 
-  constructor(store: Store, request: WatchRequest, response: ServerResponse) {
+  constructor(store: Store, request: WatchRequest, response: WatchResponse) {
     this.#store = store;
     this.#request = request;
     this.#response = response;
@@ -59,7 +69,8 @@ export class Watch {
 
   /** Sends the present resource version, if the client wants to know. */
   bookmark(): void {
-    if (this.#request.bookmarks && !this.#response.writableEnded) this.#bookmark({});
+    const { bookmarks, from = 0 } = this.#request;
+    if (bookmarks && !this.#response.writableEnded && from <= this.#store.version) this.#bookmark({});
   }
 
   /** Ends the stream as a timeout does. */
@@ -77,7 +88,8 @@ export class Watch {
 
   /** An object that a selector begins or ceases to match is added or deleted for this watch. */
   #send(change: Change): void {
-    const { selection, rendering } = this.#request;
+    const { selection, rendering, from = 0 } = this.#request;
+    if (change.version <= from) return;
     if (this.#response.writableLength > maximumUnsentOctets) {
       this.#response.destroy();
       return;

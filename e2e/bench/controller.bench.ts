@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readAuditLog } from "#e2e/cluster";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { connect, resources, type Service, serviceReference } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { build } from "../../build.ts";
 import { manifestProgram } from "./manifest-program.ts";
 import { MeasuredProcess, quantile } from "./measure.ts";

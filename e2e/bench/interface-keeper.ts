@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SystemClock } from "#pkg/clock";
 import { type Item, KernelKeeper } from "#pkg/kernel";
 import { decodeNetlink, interfaceIndexOf, NetlinkGroup, NetlinkSocket, Rtnetlink } from "#pkg/linux";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { parseAddress, parsePrefix } from "#pkg/net";
 
 export type Line =

@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Layer2 } from "#pkg/layer2";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { parseAddress } from "#pkg/net";
 import type { Call, client, Protocol, Question } from "./layer2-client.ts";
 import { quantile } from "./measure.ts";

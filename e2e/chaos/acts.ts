@@ -1,19 +1,16 @@
+import { describeFault, type Fault, isFault, type Timed } from "#e2e/faults";
 import type { Impairment } from "#e2e/lab";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 
 /** Something that is done to the cluster, and is undone after `length`. */
-export interface Act {
-  /** From the beginning of the run. */
-  readonly at: Millis;
-  readonly length: Millis;
-  readonly what: What;
-}
+export type Act = What & { readonly length: Millis };
 
 /** Acts that are alike for every target. */
 export type SharedWhat =
+  | Extract<Fault, { readonly type: "cutOneWay" }>
   | { readonly type: "isolate" | "unplug" | "cutApi"; readonly node: number }
-  /** Between two nodes alone; packets from the first to the second, or both ways. */
-  | { readonly type: "cut" | "cutOneWay"; readonly node: number; readonly other: number }
+  /** Between two nodes alone. */
+  | { readonly type: "cutPair"; readonly node: number; readonly other: number }
   /** Share of the ring's packets to the node that is lost, in percent. */
   | { readonly type: "lose"; readonly node: number; readonly percent: number }
   /** All frames of a node, in both directions. */
@@ -23,7 +20,7 @@ export type SharedWhat =
 
 /** Acts that a target does in its own way, if it can. */
 export type OwnWhat =
-  | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
+  | Exclude<Fault, { readonly type: "cutOneWay" }>
   /** This many threads of a speaker end, soon after one another; the speaker starts each again. */
   | { readonly type: "endThreads"; readonly node: number; readonly threads: number }
   /** The node has another address, subnet or link for a while, and its speaker may miss that. */
@@ -33,17 +30,12 @@ export type OwnWhat =
       readonly how: Renumbering;
       readonly speaker: "runs" | "stands" | "killed";
     }
-  | { readonly type: "killController" | "stopController" | "stallController" | "cutControllerApi"; readonly controller: number }
-  /** The speaker of a node, or a controller, is that of another version. */
-  | { readonly type: "otherVersion"; readonly node: number }
   | { readonly type: "otherControllerVersion"; readonly controller: number }
   /** The output of a speaker, or a controller, goes to a disk that is full from its start on. */
   | { readonly type: "fillDisk"; readonly node: number }
   | { readonly type: "fillControllerDisk"; readonly controller: number }
-  /** The clock of a speaker's machine, or of a controller's, is put forward, or back; the monotonic one is not. */
-  | { readonly type: "setClock"; readonly node: number; readonly seconds: number }
   | { readonly type: "setControllerClock"; readonly controller: number; readonly seconds: number }
-  | { readonly type: "killKubelet" | "killContainerd" | "drain" | "powerOff"; readonly node: number }
+  | { readonly type: "killKubelet" | "killContainerd" | "drain"; readonly node: number }
   | { readonly type: "killApiServer" | "killEtcd" }
   /** The Deployment behind the Services has another number of Pods. */
   | { readonly type: "scale"; readonly replicas: number };
@@ -85,8 +77,10 @@ export function subjectOf(what: What): string {
       return "Pods";
     case "rotateKey":
       return what.type;
+    case "cutOneWay":
+      return nameOf(what.from[0] ?? 0);
     default:
-      return `node${what.node + 1}`;
+      return nameOf(what.node);
   }
 }
 
@@ -97,7 +91,8 @@ export function endsSpeaker(what: What, node: number): boolean {
 }
 
 /** For people. */
-export function describeAct({ what }: Act): string {
+export function describeAct(what: What): string {
+  if (isFault(what)) return describeFault(what, nameOf);
   if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
   if (what.type === "endThreads") return `end ${what.threads} threads of node${what.node + 1}`;
   const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
@@ -106,7 +101,11 @@ export function describeAct({ what }: Act): string {
   if (!("node" in what)) return `${what.type}${by}`;
   if (what.type === "renumber") return `renumber node${what.node + 1}: ${what.how}, its speaker ${what.speaker}`;
   const more = "other" in what ? ` and node${what.other + 1}` : by;
-  return `${what.type} node${what.node + 1}${more}`;
+  return `${what.type} ${nameOf(what.node)}${more}`;
+}
+
+function nameOf(node: number): string {
+  return `node${node + 1}`;
 }
 
 function describeImpairment(impairment: Impairment): string {
@@ -124,9 +123,9 @@ function describeImpairment(impairment: Impairment): string {
  * Acts for so long, one seed always the same; none on what another one is done to. The last is over when the time is up.
  * @param can what the target can do
  */
-export function drawActs(seed: number, duration: Millis, nodes: number, can: ReadonlySet<What["type"]>): Act[] {
+export function drawActs(seed: number, duration: Millis, nodes: number, can: ReadonlySet<What["type"]>): Timed<Act>[] {
   const random = seededRandom(seed);
-  const acts: Act[] = [];
+  const acts: Timed<Act>[] = [];
   const busyUntil = new Map<string, Millis>(); // subject -> when it has recovered
   for (let at = pick(random, 3_000); ; at += 1_000 + pick(random, 9_000)) {
     const what = can.has("otherVersion") && pick(random, 4) === 0 ? drawVersion(random, nodes) : drawWhat(random, nodes, can);
@@ -136,7 +135,7 @@ export function drawActs(seed: number, duration: Millis, nodes: number, can: Rea
     const subject = subjectOf(what);
     if ((busyUntil.get(subject) ?? -Infinity) > at) continue;
     busyUntil.set(subject, at + length + (what.type === "rotateKey" ? keyRestMs : 2_000));
-    acts.push({ at, length, what });
+    acts.push({ at, act: { ...what, length } });
   }
 }
 
@@ -177,8 +176,8 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "isolate", node },
     { type: "unplug", node },
     { type: "cutApi", node },
-    { type: "cut", node, other },
-    { type: "cutOneWay", node, other },
+    { type: "cutPair", node, other },
+    { type: "cutOneWay", from: [node], to: [other] },
     { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
     ...Array.from({ length: 4 }, (): What => ({ type: "impair", node, impairment: drawImpairment(random) })),
     ...Array.from({ length: 3 }, (): What => drawRenumbering(random, node)),

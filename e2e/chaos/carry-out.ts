@@ -31,19 +31,10 @@ export async function carryOut(target: Target, what: What): Promise<Undo> {
       return () => lan.rejoin(controlPlane);
     case "cutApi":
       return withoutApi(nodeOf(target, what.node).run);
-    case "cut":
-    case "cutOneWay": {
-      const [one, other] = [nodeOf(target, what.node), nodeOf(target, what.other)];
-      const [v4, v6] = other.addresses;
-      const undo = await filtered(one.run, "output", [`ip daddr ${v4} drop`, `ip6 daddr ${v6} drop`]);
-      if (what.type === "cutOneWay") return undo;
-      const [own4, own6] = one.addresses;
-      const undoOther = await filtered(other.run, "output", [`ip daddr ${own4} drop`, `ip6 daddr ${own6} drop`]);
-      return async () => {
-        await undo();
-        await undoOther();
-      };
-    }
+    case "cutPair":
+      return cutOneWay(target, [what.node, what.other], [what.node, what.other]);
+    case "cutOneWay":
+      return cutOneWay(target, what.from, what.to);
     case "lose":
       return filtered(nodeOf(target, what.node).run, "input", [
         `udp dport ${ringPort} numgen random mod 100 < ${what.percent} drop`,
@@ -74,6 +65,18 @@ export async function carryOut(target: Target, what: What): Promise<Undo> {
     default:
       return target.carryOut(what);
   }
+}
+
+async function cutOneWay(target: Target, from: readonly number[], to: readonly number[]): Promise<Undo> {
+  const undos: Undo[] = [];
+  for (const one of from) {
+    const others = to.filter((node) => node !== one).map((node) => nodeOf(target, node));
+    const rules = others.flatMap(({ addresses: [v4, v6] }) => [`ip daddr ${v4} drop`, `ip6 daddr ${v6} drop`]);
+    undos.push(await filtered(nodeOf(target, one).run, "output", rules));
+  }
+  return async () => {
+    for (const undo of undos) await undo();
+  };
 }
 
 function nodeOf({ nodes }: Target, index: number): TargetNode {

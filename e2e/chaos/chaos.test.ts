@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Act, describeAct, drawActs, endsSpeaker, renumberings, subjectOf } from "./acts.ts";
+import type { Millis } from "#pkg/clock";
+import { type Act, describeAct, drawActs, endsSpeaker, renumberings, subjectOf, type What } from "./acts.ts";
 import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
@@ -8,34 +9,36 @@ import { shared } from "./targets/target.ts";
 
 const can = new Set(shared);
 
+/** @param more what the target can do besides */
+function drawn(seed: number, duration: Millis, ...more: Act["type"][]): Act[] {
+  return drawActs(seed, duration, 3, new Set([...shared, ...more])).map(({ act }) => act);
+}
+
 test("acts follow from the seed, end in time, and are never done twice to the same", () => {
   const acts = drawActs(7, 300_000, 3, can);
   assert.deepEqual(drawActs(7, 300_000, 3, can), acts);
   assert.notDeepEqual(drawActs(8, 300_000, 3, can), acts);
   assert.ok(acts.length > 20);
-  for (const [index, { at, length, what }] of acts.entries()) {
-    assert.ok(at + length <= 300_000);
+  for (const [index, { at, act }] of acts.entries()) {
+    assert.ok(at + act.length <= 300_000);
     for (const earlier of acts.slice(0, index))
-      if (subjectOf(earlier.what) === subjectOf(what)) assert.ok(earlier.at + earlier.length < at);
+      if (subjectOf(earlier.act) === subjectOf(act)) assert.ok(earlier.at + earlier.act.length < at);
   }
 });
 
 test("some of the acts that end a speaker last longer than a router's hold time and graceful restart", () => {
-  const acts = [1, 2, 3, 4].flatMap((seed) => drawActs(seed, 600_000, 3, can));
-  const ending = acts.filter(({ what }) => "node" in what && endsSpeaker(what, what.node));
+  const acts = [1, 2, 3, 4].flatMap((seed) => drawn(seed, 600_000));
+  const ending = acts.filter((what) => "node" in what && endsSpeaker(what, what.node));
   const long = ending.filter(({ length }) => length >= 40_000);
-  assert.deepEqual(
-    [...new Set(long.map(({ what }) => what.type))].sort(),
-    [...new Set(ending.map(({ what }) => what.type))].sort(),
-  );
+  assert.deepEqual([...new Set(long.map((what) => what.type))].sort(), [...new Set(ending.map((what) => what.type))].sort());
   assert.ok(long.length * 2 < ending.length, "most are shorter");
   for (const { length } of acts) assert.ok(length < 60_000);
 });
 
 test("threads are ended only where that can be done, one or several, and the act says how many", () => {
-  const isEnd = ({ what }: Act) => what.type === "endThreads";
-  assert.ok(!drawActs(7, 300_000, 3, can).some(isEnd));
-  const ends = drawActs(7, 3_000_000, 3, new Set([...shared, "endThreads"])).filter(isEnd);
+  const isEnd = (what: Act) => what.type === "endThreads";
+  assert.ok(!drawn(7, 300_000).some(isEnd));
+  const ends = drawn(7, 3_000_000, "endThreads").filter(isEnd);
   assert.deepEqual([...new Set(ends.map((act) => /^end (\d) threads of node[123]$/.exec(describeAct(act))?.[1]))].sort(), [
     "1",
     "2",
@@ -44,19 +47,19 @@ test("threads are ended only where that can be done, one or several, and the act
 });
 
 test("clocks are set only where that can be done, by as much as the seed says, and the act says by how much", () => {
-  const isClock = ({ what }: Act) => what.type === "setClock" || what.type === "setControllerClock";
-  assert.ok(!drawActs(7, 300_000, 3, can).some(isClock));
-  const set = drawActs(7, 3_000_000, 3, new Set([...shared, "setClock", "setControllerClock"])).filter(isClock);
+  const isClock = (what: Act) => what.type === "setClock" || what.type === "setControllerClock";
+  assert.ok(!drawn(7, 300_000).some(isClock));
+  const set = drawn(7, 3_000_000, "setClock", "setControllerClock").filter(isClock);
   assert.ok(set.length > 10);
   for (const act of set) assert.match(describeAct(act), /^set(Clock node|ControllerClock )\d by -?\d+ s$/);
   assert.deepEqual([offsetText(-5), offsetText(0), offsetText(3_600)], ["-5", "+0", "+3600"]);
 });
 
 test("with another version its speakers and its controllers run at times, for long enough that others see them", () => {
-  const isOther = ({ what }: Act) => what.type === "otherVersion" || what.type === "otherControllerVersion";
-  assert.ok(!drawActs(7, 300_000, 3, can).some(isOther));
-  const acts = drawActs(7, 1_000_000, 3, new Set([...shared, "otherVersion", "otherControllerVersion"])).filter(isOther);
-  assert.deepEqual([...new Set(acts.map(({ what }) => subjectOf(what)))].sort(), [
+  const isOther = (what: Act) => what.type === "otherVersion" || what.type === "otherControllerVersion";
+  assert.ok(!drawn(7, 300_000).some(isOther));
+  const acts = drawn(7, 1_000_000, "otherVersion", "otherControllerVersion").filter(isOther);
+  assert.deepEqual([...new Set(acts.map((what) => subjectOf(what)))].sort(), [
     ...["controller1", "controller2"],
     ...["node1", "node2", "node3"],
   ]);
@@ -64,16 +67,14 @@ test("with another version its speakers and its controllers run at times, for lo
 });
 
 test("nodes are renumbered in all ways, while their speakers run, stand still and are gone, and the act says how", () => {
-  const acts = drawActs(7, 30_000_000, 3, new Set([...shared, "renumber"]));
-  const texts = new Set(
-    acts.filter(({ what }) => what.type === "renumber").map((act) => describeAct(act).replace(/ node\d/, "")),
-  );
+  const acts = drawn(7, 30_000_000, "renumber");
+  const texts = new Set(acts.filter((what) => what.type === "renumber").map((act) => describeAct(act).replace(/ node\d/, "")));
   const all = renumberings.flatMap((how) => ["runs", "stands", "killed"].map((one) => `renumber: ${how}, its speaker ${one}`));
   assert.deepEqual([...texts].sort(), all.sort());
 });
 
 test("cables are bad in all ways, and the act says in which", () => {
-  const texts = drawActs(7, 3_000_000, 3, can).flatMap((act) => (act.what.type === "impair" ? [describeAct(act)] : []));
+  const texts = drawn(7, 3_000_000).flatMap((act) => (act.type === "impair" ? [describeAct(act)] : []));
   for (const kind of [/up to \d+ ms late/, /% up to 3 s late/, /% lost/, /% twice/, /% corrupted/])
     assert.ok(
       texts.some((text) => kind.test(text)),
@@ -82,7 +83,7 @@ test("cables are bad in all ways, and the act says in which", () => {
   for (const text of texts) assert.match(text, /^impair node[123]: \S/);
 });
 
-const kill: Act = { at: 1_000, length: 2_000, what: { type: "killSpeaker", node: 0 } };
+const kill: Act = { type: "killSpeaker", node: 0, length: 2_000 };
 const done: Done[] = [{ act: kill, from: 1_000, inEffectFrom: 1_000, undoneFrom: 3_000, hasFailed: false, to: 3_000 }];
 const answers = (nodes: readonly string[]) => new Map([["192.0.2.1", nodes]]);
 const samples = [
@@ -107,10 +108,10 @@ test("gaps are told with what was done to the cluster then", () => {
 
 test("what cannot be the cause of a gap is none, though it was done then", () => {
   const nobody = new Map([["192.0.2.1", [{ from: 1_500, to: 2_500, nodes: [] }]]]);
-  const causes = (what: Act["what"]) =>
+  const causes = (what: What) =>
     gapsOf(
       nobody,
-      done.map((one) => ({ ...one, act: { ...kill, what } })),
+      done.map((one) => ({ ...one, act: { ...what, length: 2_000 } })),
     )[0]?.causes;
   assert.deepEqual(causes({ type: "killRouter" }), []);
   assert.deepEqual(causes({ type: "fillPool" }), []);

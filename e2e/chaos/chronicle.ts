@@ -78,7 +78,7 @@ export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readon
       .map(({ from, to }) => {
         const near = done.filter(
           ({ act, from: began, to: ended = Infinity }) =>
-            !harmless.has(act.what.type) && began <= from + answerMs && ended + aftermathMs >= from,
+            !harmless.has(act.type) && began <= from + answerMs && ended + aftermathMs >= from,
         );
         return { address, from, to, causes: near.map(({ act }) => describeAct(act)) };
       }),

@@ -35,7 +35,7 @@ const startMs: Millis = 10_000;
 // A speaker that starts asks for what these have.
 const mayTakeRoutes: ReadonlySet<string> = new Set(["router", "control plane", "configuration"]);
 // Acts that a router does not take for a failure of the node.
-const inOrder: ReadonlySet<What["type"]> = new Set(["stopSpeaker", "otherVersion", "cutApi", "cut", "cutOneWay", "lose"]);
+const inOrder: ReadonlySet<What["type"]> = new Set(["stopSpeaker", "otherVersion", "cutApi", "cutPair", "cutOneWay", "lose"]);
 
 /** Acts so far, and their consequences. */
 export class ActLog implements Known {
@@ -50,18 +50,18 @@ export class ActLog implements Known {
 
   mayBeGone(node: number): boolean {
     const isKilled = (what: What) => what.type === "renumber" && what.node === node && what.speaker === "killed";
-    return this.#lasting(({ what }) => endsSpeaker(what, node) || isKilled(what)) !== undefined;
+    return this.#lasting((what) => endsSpeaker(what, node) || isKilled(what)) !== undefined;
   }
 
   gone(node: number): Gone | undefined {
     const { revives, detectionMs } = this.#target; // A killed speaker may be back before the act is over.
-    const ending = this.#lasting(({ what }) => endsSpeaker(what, node) && !(revives && endsProcess(what)));
+    const ending = this.#lasting((what) => endsSpeaker(what, node) && !(revives && endsProcess(what)));
     const routerSince = this.#routerSince;
     if (ending?.inEffectFrom === undefined || ending.undoneFrom !== undefined || routerSince === undefined) return undefined;
     const since = ending.inEffectFrom;
     // The kernel of a killed speaker closes the connection without a NOTIFICATION, which is the case for graceful restart. A speaker that
     // stops sends a NOTIFICATION, and a router that hears nothing more sends one itself: neither is a restart (RFC 4724, section 4).
-    const isRestart = ending.act.what.type === "killSpeaker" || !this.#isSteadyBefore(ending);
+    const isRestart = ending.act.type === "killSpeaker" || !this.#isSteadyBefore(ending);
     const bound = isRestart ? Math.max(detectionMs, gracefulRestartMs) : detectionMs;
     return { since, noRouteFrom: Math.max(since, routerSince) + bound + slackMs };
   }
@@ -72,47 +72,48 @@ export class ActLog implements Known {
    */
   isDueSince(node: number): Millis | undefined {
     if (this.#target.revives) return undefined; // Kubernetes may have no Pod that is ready for the Services.
-    const restart = this.done.findLast(({ act }) => act.what.type === "killRouter");
+    const restart = this.done.findLast(({ act }) => act.type === "killRouter");
     const startedAt = restart === undefined ? -Infinity : (restart.to ?? Infinity);
     let since = Math.max(0, startedAt);
     for (const one of this.done) {
       const { act, to = Infinity } = one;
-      const subject = subjectOf(act.what);
+      const subject = subjectOf(act);
       const isNodes = subject === `node${node + 1}`;
       if (one === restart || to + startMs <= (restart?.from ?? 0) || !(isNodes || mayTakeRoutes.has(subject))) continue;
       // A speaker that started while there was no router tries less and less often.
-      if (subject === "router" || (isNodes && (!inOrder.has(act.what.type) || to <= startedAt))) return undefined;
+      if (subject === "router" || (isNodes && (!inOrder.has(act.type) || to <= startedAt))) return undefined;
       since = Math.max(since, to);
     }
     return since === Infinity ? undefined : since;
   }
 
   isCut(a: number, b: number): boolean {
-    const found = this.#lasting(({ what }) => {
-      if (what.type !== "cut" && what.type !== "cutOneWay") return false;
-      return (what.node === a && what.other === b) || (what.node === b && what.other === a);
+    const found = this.#lasting((what) => {
+      if (what.type === "cutPair") return (what.node === a && what.other === b) || (what.node === b && what.other === a);
+      if (what.type !== "cutOneWay") return false;
+      return [what.from, what.to].some((those) => those.includes(a)) && [what.from, what.to].some((those) => those.includes(b));
     });
     return found !== undefined;
   }
 
   isTouched(subject: string): boolean {
-    return this.done.some(({ act, to = Infinity }) => subjectOf(act.what) === subject && to + startMs > this.now());
+    return this.done.some(({ act, to = Infinity }) => subjectOf(act) === subject && to + startMs > this.now());
   }
 
   /** Since when the router runs; undefined while it does not. */
   get #routerSince(): Millis | undefined {
-    const isRouters = ({ what }: Act) => subjectOf(what) === "router";
+    const isRouters = (what: Act) => subjectOf(what) === "router";
     if (this.#lasting(isRouters) !== undefined) return undefined;
     return this.done.findLast(({ act }) => isRouters(act))?.to ?? 0;
   }
 
   /** Whether the session with the router was up for certain: else the router may have kept the node's routes, for a restart that had just begun. */
   #isSteadyBefore(ending: Done): boolean {
-    const subjects = [subjectOf(ending.act.what), "router"];
+    const subjects = [subjectOf(ending.act), "router"];
     return !this.done.some(
       (one) =>
         one !== ending &&
-        subjects.includes(subjectOf(one.act.what)) &&
+        subjects.includes(subjectOf(one.act)) &&
         (one.to ?? Infinity) + holdMs + gracefulRestartMs > ending.from,
     );
   }

@@ -66,7 +66,7 @@ class Scene {
 
   /** Does it, and leaves it so. */
   begin(what: What): Done {
-    const act: Act = { at: this.now, length: 60_000, what };
+    const act: Act = { ...what, length: 60_000 };
     const done: Done = { act, from: this.now, inEffectFrom: this.now, undoneFrom: undefined, hasFailed: false, to: undefined };
     this.log.done.push(done);
     return done;
@@ -178,7 +178,7 @@ test("of two nodes that are cut from one another in the ring alone one may answe
   scene.silent = ["node1"];
   scene.answering = ["node3"];
   scene.begin({ type: "killSpeaker", node: 0 });
-  scene.begin({ type: "cut", node: 1, other: 2 });
+  scene.begin({ type: "cutPair", node: 1, other: 2 });
   await scene.pass(20);
   scene.hops = ["node2", "node3"];
   assert.equal(scene.judgment.result, "kept");

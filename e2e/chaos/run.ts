@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import { monotonicNow } from "../bench/arp-asker.ts";
 import { type Act, describeAct, subjectOf } from "./acts.ts";
@@ -22,18 +23,18 @@ export interface Course {
 const maxSettleMs: Millis = errorWaitSeconds * 1_000 + 120_000;
 
 /** Does the acts, watches, and waits until everything is as it is to be. */
-export async function runChaos(target: Target, acts: readonly Act[], print: (line: string) => void): Promise<Course> {
+export async function runChaos(target: Target, acts: readonly Timed<Act>[], print: (line: string) => void): Promise<Course> {
   const beganAt = monotonicNow();
   const log = new ActLog(() => monotonicNow() - beganAt, target);
   const observer = new Observer(target, log, beganAt);
   const watching = observer.watch();
   const last = new Map<string, Promise<void>>(); // subject -> what is done to it: undoing may take longer than was thought
-  for (const act of acts) {
-    const subject = subjectOf(act.what);
+  for (const { at, act } of acts) {
+    const subject = subjectOf(act);
     const before = last.get(subject) ?? Promise.resolve();
     last.set(
       subject,
-      before.then(() => perform(target, act, log, print)),
+      before.then(() => perform(target, { at, act }, log, print)),
     );
   }
   await Promise.all(last.values());
@@ -50,13 +51,13 @@ export async function runChaos(target: Target, acts: readonly Act[], print: (lin
   return { done: log.done, observer, settledAfter: unsettled === undefined ? end - restFrom : undefined, unsettled, end };
 }
 
-async function perform(target: Target, act: Act, log: ActLog, print: (line: string) => void): Promise<void> {
-  await sleep(Math.max(0, act.at - log.now()));
+async function perform(target: Target, { at, act }: Timed<Act>, log: ActLog, print: (line: string) => void): Promise<void> {
+  await sleep(Math.max(0, at - log.now()));
   const done: Done = { act, from: log.now(), inEffectFrom: undefined, undoneFrom: undefined, hasFailed: false, to: undefined };
   log.done.push(done);
   print(`${(done.from / 1_000).toFixed(1).padStart(7)} s  ${describeAct(act)} for ${(act.length / 1_000).toFixed(1)} s`);
   try {
-    const undo = await carryOut(target, act.what);
+    const undo = await carryOut(target, act);
     done.inEffectFrom = log.now();
     await sleep(Math.max(0, done.from + act.length - log.now()));
     done.undoneFrom = log.now();

@@ -16,6 +16,8 @@ export interface ApiRequest {
   readonly verb: string;
   /** Such as `services/status`; or the path, where it is not about objects. */
   readonly resource: string;
+  /** That of the object, where there is one. */
+  readonly name: string | undefined;
   readonly status: number;
 }
 
@@ -44,14 +46,20 @@ export async function readAuditLog(directory: string): Promise<ApiRequest[]> {
     readonly user: { readonly username: string };
     readonly verb: string;
     readonly requestURI: string;
-    readonly objectRef?: { readonly resource: string; readonly subresource?: string };
+    readonly objectRef?: { readonly resource: string; readonly subresource?: string; readonly name?: string };
     readonly responseStatus?: { readonly code: number };
   }
   const lines = (await readFile(join(directory, "audit.jsonl"), "utf8")).split("\n").slice(0, -1);
   return lines.map((line) => {
     const { user, verb, requestURI, objectRef, responseStatus }: Entry = JSON.parse(line);
     const resource = objectRef && [objectRef.resource, objectRef.subresource].filter(Boolean).join("/");
-    return { user: user.username, verb, resource: resource ?? requestURI, status: responseStatus?.code ?? 0 };
+    return {
+      user: user.username,
+      verb,
+      resource: resource ?? requestURI,
+      name: objectRef?.name,
+      status: responseStatus?.code ?? 0,
+    };
   });
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { buildIngotImage, findKcp, ingotImage as image, patience, RealCluster } from "#e2e/cluster";
+import { findKcp, ingotImage as image, patience, RealCluster } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "./steps.ts";
 
@@ -51,7 +51,6 @@ const step = steps(async () => {
 });
 
 step("a current Kubernetes takes the manifests with no warning", async () => {
-  await cluster.loadImage(await buildIngotImage());
   const overlay = {
     resources: [relative(cluster.directory, resolve(import.meta.dirname, "../../manifests"))],
     images: [{ name: "ingot", newName: image.name, newTag: image.tag }],

@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
-import { existsSync, globSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { globSync } from "node:fs";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { run } from "./command.ts";
+import { cache, kept } from "./kept.ts";
 
 /** With a tag other than `latest`, so that the kubelet does not look for a newer one. */
 export const ingotImage = { name: "localhost/ingot", tag: "e2e" };
 
 const project = resolve(import.meta.dirname, "../..");
-const cache = join(project, ".cache");
 const minutes = 60_000;
 
 // Contents of the image in which the Dockerfile builds; Node and npm come from npm.
@@ -18,17 +18,18 @@ const npmVersion = "11.19.1";
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
- * The image, built from the Dockerfile by buildah, as the docker archive that `RealCluster.loadImage` takes. It is kept in `.cache/` for
+ * The image, built from the Dockerfile by buildah, as the docker archive that containerd imports. It is kept in `.cache/` for
  * as long as nothing that it is made from changes. The base, which elsewhere a registry has, is a Debian made here.
  * Needs root and the Debian packages buildah and mmdebstrap.
  * @returns the archive's absolute path
  */
 export async function buildIngotImage(): Promise<string> {
-  const archive = join(cache, `image-${await digestOfSources()}.tar`);
-  if (existsSync(archive)) return archive;
+  return await kept("image", await digestOfSources(), writeImage, ".tar");
+}
+
+async function writeImage(archive: string): Promise<void> {
   const base = await buildBase();
   const directory = await mkdtemp(join(tmpdir(), "ingot-buildah-"));
-  const unfinished = `${archive}.${process.pid}`; // Two may build at once, and a build may be cut short.
   try {
     const buildah = await buildahIn(directory);
     const downloads = join(cache, "npm");
@@ -49,12 +50,8 @@ export async function buildIngotImage(): Promise<string> {
       ...["build", "--build-arg", `BUILD_IMAGE=localhost/base@${digest}`, "--pull=never", "--identity-label=false"],
       ...["--volume", `${downloads}:/tmp/.npm`, "--tag", name, project],
     ]);
-    await buildah(["push", "--quiet", name, `docker-archive:${unfinished}:${name}`]);
-    for (const old of globSync("image-*.tar", { cwd: cache })) await rm(join(cache, old));
-    await rename(unfinished, archive);
-    return archive;
+    await buildah(["push", "--quiet", name, `docker-archive:${archive}:${name}`]);
   } finally {
-    await rm(unfinished, { force: true });
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -74,28 +71,25 @@ async function buildahIn(directory: string): Promise<(args: readonly string[]) =
 /** A Debian with Node, npm and what else the Dockerfile says that it needs, as a tar archive. */
 async function buildBase(): Promise<string> {
   const recipe = JSON.stringify([debian, npmVersion, process.version, process.arch]);
-  const archive = join(cache, `base-${createHash("sha256").update(recipe).digest("hex").slice(0, 12)}.tar`);
-  if (existsSync(archive)) return archive;
+  return await kept("base", createHash("sha256").update(recipe).digest("hex").slice(0, 12), writeBase, ".tar");
+}
+
+async function writeBase(archive: string): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "ingot-base-"));
-  const unfinished = `${archive}.${process.pid}.tar`;
   try {
     const source = `deb [signed-by=${keyring}] http://deb.debian.org/debian ${debian.release} main`;
     const again = ["--aptopt=Acquire::Retries 5"]; // A mirror may not answer once.
-    const flags = ["--variant=extract", "--mode=root", ...again, `--include=${debian.packages.join(",")}`];
-    await mkdir(cache, { recursive: true });
+    const flags = ["--variant=extract", "--mode=root", "--format=tar", ...again, `--include=${debian.packages.join(",")}`];
     const added = join(directory, "usr/local");
     await mkdir(join(added, "bin"), { recursive: true });
     const install = ["install", "--global", "--prefix", added, "--ignore-scripts", "--no-audit", "--no-fund"];
     await Promise.all([
-      run(["mmdebstrap", ...flags, debian.release, unfinished, source], { timeoutMs: 30 * minutes }),
+      run(["mmdebstrap", ...flags, debian.release, archive, source], { timeoutMs: 30 * minutes }),
       run(["npm", ...install, "--loglevel=error", `npm@${npmVersion}`], { timeoutMs: 30 * minutes }),
       copyFile(process.execPath, join(added, "bin/node")),
     ]);
-    await run(["tar", "-C", directory, "-rf", unfinished, "usr"]);
-    await rename(unfinished, archive);
-    return archive;
+    await run(["tar", "-C", directory, "-rf", archive, "usr"]);
   } finally {
-    await rm(unfinished, { force: true });
     await rm(directory, { recursive: true, force: true });
   }
 }

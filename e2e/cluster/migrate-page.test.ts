@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { buildIngotImage, findKcp, ingotImage, patience, RealCluster, releaseFiles } from "#e2e/cluster";
+import { findKcp, ingotImage, patience, RealCluster, releaseFiles } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page } from "../../docs/generate/markdown.ts";
 import { renderChoices } from "../../manifests/render.ts";
@@ -21,7 +21,6 @@ suite("the page on moving from MetalLB", () => {
   before(async () => {
     const kcp = await findKcp();
     cluster = await RealCluster.start({ nodes: 1, kcp });
-    await cluster.loadImage(await buildIngotImage());
     folder = join(cluster.directory, "typed");
     const bin = join(cluster.directory, "bin");
     await mkdir(folder);

@@ -19,8 +19,8 @@ export interface NodeOptions {
   readonly proxyMode: "iptables" | "nftables";
   /** Puts the routes of all hosts in place again. */
   readonly setRoutes: () => Promise<void>;
-  /** An archive with the image `pauseImage`. */
-  readonly pauseArchive: string;
+  /** The first files of its containerd: see `nodeDisk`. */
+  readonly disk: string;
 }
 
 export const pauseImage = "localhost/pause:1";

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
@@ -5,6 +6,7 @@ import { patience } from "./command.ts";
 import { podCidrs } from "./control-plane.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Host } from "./lan.ts";
+import { copyDisk } from "./node-disk.ts";
 import { cniConfig, containerdConfig, kubeletConfig, type NodeOptions, socketOf } from "./node-files.ts";
 
 export type NodeProgram = "containerd" | "kubelet" | "kube-proxy";
@@ -57,6 +59,7 @@ export class ClusterNode {
     await mkdir(join(directory, "cni"), { recursive: true });
     await writeFile(join(directory, "cni", "10-pods.conflist"), JSON.stringify(cniConfig(directory, this.#options.number)));
     await writeFile(join(directory, "containerd.toml"), containerdConfig(directory, snapshotter));
+    if (!existsSync(join(directory, "root"))) await copyDisk(this.#options.disk, join(directory, "root"));
     this.#daemon("containerd", ["containerd", "-c", join(directory, "containerd.toml")]);
 
     const own = await pki.issue(host.name, `/O=system:nodes/CN=system:node:${host.name}`, [
@@ -67,7 +70,6 @@ export class ClusterNode {
     const kubelet = kubeletConfig(this.#options, directory, own);
     await writeFile(join(directory, "kubelet.yaml"), JSON.stringify(kubelet)); // JSON is YAML.
     await this.#answers();
-    await this.load(this.#options.pauseArchive);
     const kubeconfig = await pki.kubeconfig(host.name, server, own);
     this.#daemon("kubelet", [
       ...[kcp, "kubelet", "--config", join(directory, "kubelet.yaml"), "--kubeconfig", kubeconfig],

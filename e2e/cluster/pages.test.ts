@@ -46,6 +46,9 @@ step("the image of the release is imported as the page says", async () => {
   await mkdir(folder);
   await mkdir(bin);
   await symlink(kcp, join(bin, "kubectl"));
+  await writeFile(join(bin, "ingotctl"), `#!/bin/sh\nexec ${process.execPath} ${programFile("ingotctl")} "$@"\n`, {
+    mode: 0o755,
+  });
   if (helm !== undefined) await symlink(helm, join(bin, "helm"));
   for (const file of await readdir(released))
     await (file.endsWith(".tar") ? symlink : copyFile)(join(released, file), join(folder, file));
@@ -61,6 +64,7 @@ step("kubectl: applied, configured, and a Service answers", async () => {
   await type("docs/install.md", "See that it works", 0);
   assert.deepEqual(await answer("hello"), "hello\n");
   await type("docs/install.md", "See that it works", 1);
+  await type("docs/install.md", "See that it works", 2);
 });
 
 step("Kustomize: two controllers on two nodes, and the Service keeps its address", async () => {
@@ -77,6 +81,7 @@ step("an upgrade and the way back change no address", async () => {
   await run("sed -i s/--log-level=info/--log-level=debug/ ingot.yaml"); // Something that is another in the next version.
   await type("docs/upgrade.md", "Upgrade", 0);
   await type("docs/upgrade.md", "Upgrade", 2);
+  await type("docs/upgrade.md", "Upgrade", 3);
   await type("docs/upgrade.md", "Way back", 0);
   await rolledOut("controller", "speaker");
   assert.equal(await addressOf("kept"), address);
@@ -107,7 +112,7 @@ step("deleting the configuration turns nothing off, and an event says so", async
   const address = await addressOf("kept");
   await kubectl("-n", namespace, "delete", "configmap", "config");
   const message = await waitFor("the event", () => eventOf("configmap", "config", "ConfigStale", namespace), patience);
-  assert.match(message, /the ConfigMap does not exist\. Deleting the configuration turns nothing off/);
+  assert.match(message, /the ConfigMap does not exist; kubectl .*\. Deleting the configuration turns nothing off/);
   await kubectl("-n", namespace, "rollout", "restart", "deployment/controller", "daemonset/speaker");
   await rolledOut("controller", "speaker");
   assert.equal(await addressOf("kept"), address);
@@ -270,7 +275,6 @@ step(
     const left = commands.filter(({ place }) => !done.has(place)).map(({ text }) => text.trim().split("\n").at(-1));
     assert.deepEqual(left, [
       "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:TAG", // There is no registry.
-      "disable: [servicelb]", // A configuration of k3s.
       "helm plugin install https://github.com/helm/helm-mapkubeapis", // A download.
       ...(withoutPlugin === false ? [] : ["helm mapkubeapis metallb --namespace metallb-system"]),
     ]);
@@ -322,7 +326,8 @@ async function type(file: string, heading: string, which?: number): Promise<void
   const chosen = which === undefined ? commands : commands.slice(which, which + 1);
   assert.ok(chosen.length > 0, `${file} has no such commands under ${heading}`);
   for (const { place, text } of chosen) {
-    await run(asOwn(text));
+    // Where the machine's kernel gives no real time a check warns of it, by exit status 3.
+    await run(asOwn(text).replace(/^ingotctl check --wait$/m, "$& || test $? = 3"));
     done.add(place);
   }
 }

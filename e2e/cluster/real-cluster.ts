@@ -1,15 +1,12 @@
-import { constants } from "node:fs";
-import { copyFile, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Switch, waitFor } from "#e2e/lab";
-import { architectures } from "../../release/debian.ts";
-import { nodeArchitecture } from "../../release/modules.ts";
-import { writeArchive } from "../../release/oci.ts";
 import { type CommandError, patience, type RunOptions } from "./command.ts";
 import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog, serviceCidrs } from "./control-plane.ts";
 import { createLan, type Host, type Lan, setRoutes } from "./lan.ts";
 import { ClusterNode } from "./node.ts";
-import { type NodeOptions, pauseImage } from "./node-files.ts";
+import { nodeDisk } from "./node-disk.ts";
+import type { NodeOptions } from "./node-files.ts";
 import { Pki } from "./pki.ts";
 import { checkRequirements } from "./requirements.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -54,7 +51,7 @@ export class RealCluster implements AsyncDisposable {
   }
 
   /**
-   * Resolves when every node is Ready and the namespace `default` takes Pods.
+   * Resolves when every node is Ready and the namespace `default` takes Pods. Each node has the image that `ingotImage` names.
    * @throws {Error} with the missing parts of the machine, or with the end of the logs; nothing is left behind
    */
   static async start({
@@ -72,10 +69,10 @@ export class RealCluster implements AsyncDisposable {
       const pki = await Pki.create(join(directory, "pki"));
       const lan = await createLan(sandbox, nodeCount);
       const controlPlane = await ControlPlane.start(lan.controlPlane, kcp, directory, pki);
-      const pauseArchive = await writePauseImage(directory, kcp);
       const snapshotter = await chooseSnapshotter(sandbox);
+      const disk = nodeCount > 0 ? await nodeDisk(sandbox, kcp, snapshotter) : "";
       const server = apiServerUrl(lan.controlPlane);
-      const common = { kcp, directory, pki, server, snapshotter, pauseArchive, proxyMode };
+      const common = { kcp, directory, pki, server, snapshotter, disk, proxyMode };
       const nodes: ClusterNode[] = [];
       for (const [index, host] of lan.nodes.entries()) {
         const cgroup = await sandbox.createCgroup(host.name);
@@ -121,7 +118,7 @@ export class RealCluster implements AsyncDisposable {
       await this.controlPlane.host.run(["ip", "route", "add", cidr, "via", cidr.includes(":") ? node.host.ipv6 : node.host.ipv4]);
   }
 
-  /** Loads an archive with an image, such as `buildIngotImage` or `make image` makes, into every node. */
+  /** Loads an archive with another image than `ingotImage` into every node. */
   async loadImage(archive: string): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.load(archive)));
   }
@@ -170,15 +167,4 @@ async function chooseSnapshotter(sandbox: Sandbox): Promise<NodeOptions["snapsho
     () => "overlayfs",
     () => "native",
   );
-}
-
-async function writePauseImage(directory: string, kcp: string): Promise<string> {
-  const root = join(directory, "pause");
-  await mkdir(root);
-  await copyFile(kcp, join(root, "kcp"), constants.COPYFILE_FICLONE);
-  const archive = join(directory, "pause.tar");
-  const architecture = architectures.find((each) => nodeArchitecture(each) === process.arch) ?? "amd64";
-  const platform = { architecture, layers: [root], config: { Entrypoint: ["/kcp", "pause"] } };
-  await writeArchive(archive, { name: pauseImage, platforms: [platform], createdSeconds: 0, compression: "none" });
-  return archive;
 }

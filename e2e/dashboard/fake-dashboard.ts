@@ -7,25 +7,36 @@ import { fakeIo } from "../../ctl/testing/ingotctl.ts";
 export class FakeDashboard implements AsyncDisposable {
   cluster: FakeCluster;
   readonly url: string;
+  /** Outside world of the command. */
+  readonly io: ReturnType<typeof fakeIo>;
   readonly #end: () => Promise<unknown>;
 
-  private constructor(cluster: FakeCluster, url: string, end: () => Promise<unknown>) {
+  private constructor(cluster: FakeCluster, url: string, io: ReturnType<typeof fakeIo>, end: () => Promise<unknown>) {
     this.cluster = cluster;
     this.url = url;
+    this.io = io;
     this.#end = end;
   }
 
-  static async start(cluster: FakeCluster): Promise<FakeDashboard> {
+  /** @param args of `ingotctl dashboard` */
+  static async start(cluster: FakeCluster, ...args: readonly string[]): Promise<FakeDashboard> {
     const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<void>();
     const now: { dashboard?: FakeDashboard } = {};
-    const io = fakeIo({ processes: clusterProcesses(() => now.dashboard?.cluster ?? cluster), interrupted });
-    const ended = run(["dashboard"], io);
+    const present = () => now.dashboard?.cluster ?? cluster;
+    const processes = clusterProcesses(present);
+    const io = fakeIo({ processes, interrupted });
+    io.cluster.connect = async () => {
+      const { outage } = present();
+      if (outage !== undefined) throw new Error(outage);
+      return processes;
+    };
+    const ended = run(["dashboard", ...args], io);
     const url = () => /http:\S+/.exec(io.printed.out)?.[0];
     while (url() === undefined) {
       if (io.printed.err !== "") throw new Error(`Cannot start the dashboard: ${io.printed.err}`);
       await sleep(10);
     }
-    now.dashboard = new FakeDashboard(cluster, url() ?? "", () => {
+    now.dashboard = new FakeDashboard(cluster, url() ?? "", io, () => {
       interrupt();
       return ended;
     });

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite, test } from "node:test";
+import { waitFor } from "#e2e/lab";
 import { manyServices } from "../../ctl/dashboard/testing/cluster.ts";
 import { FakeDashboard } from "./fake-dashboard.ts";
 import { chromiumRefusal, Viewer } from "./index.ts";
@@ -27,6 +31,168 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
         }
         assert.deepEqual(viewer.complaints, []);
       });
+
+  /** Opens the overview. @returns the answer that it begins with */
+  async function answerOf({ page }: Viewer, url: string, wanted: RegExp): Promise<string> {
+    await page.goto(url);
+    const answer = page.getByRole("region", { name: "Is all well?" });
+    await answer.filter({ hasText: wanted }).waitFor();
+    return answer.innerText();
+  }
+
+  for (const [count, text] of [
+    [0, "There is no Service of type LoadBalancer."],
+    [50, "50 Services."],
+    [5_000, "5,000 Services."],
+  ] as const)
+    test(`${count} Services that are well: the first line says so`, async () => {
+      await using dashboard = await FakeDashboard.start(cluster(count));
+      await using viewer = await Viewer.start();
+      const answer = await answerOf(viewer, dashboard.url, new RegExp(text));
+      assert.equal(answer.replaceAll(/\s+/g, " "), `All is well ${text}`);
+      await viewer.assertAccessible(text);
+      await viewer.assertFits(text);
+    });
+
+  test("5,000 Services of which 3,000 wait for one full pool: one cause, with its number of Services and the remedy", async () => {
+    await using dashboard = await FakeDashboard.start({ ...cluster(2_000), waiting: 3_000 });
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    const answer = await answerOf(viewer, dashboard.url, /3,000 Services do not work/);
+    assert.match(answer, /1 cause since \d+ d; 3,000 of 5,000 Services not well/);
+    const causes = page.getByRole("list").first().getByRole("listitem");
+    assert.equal(await causes.count(), 1);
+    assert.match(await causes.innerText(), /error pool lan[\s\S]*no free IPv4 address[\s\S]*3,000 Services: team\/late-0/);
+    await page.getByText("full", { exact: true }).waitFor();
+    await viewer.assertAccessible("one cause");
+    await page.goto(`${dashboard.url}#/services`);
+    await page.getByLabel("Namespace").selectOption("team");
+    await page.getByText("3,000 of 5,000").waitFor();
+    await page.getByLabel("State").selectOption("Announced");
+    await page.getByText("0 of 5,000").waitFor();
+    await page.getByLabel("Namespace").selectOption("");
+    await page.getByLabel("Pool").selectOption("lan");
+    await page.getByText("2,000 of 5,000").waitFor();
+  });
+
+  test("a speaker that hangs is one cause, and what it said last is grey, with its age", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(50));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    await answerOf(viewer, dashboard.url, /All is well/);
+    dashboard.cluster = { ...cluster(50), silent: { node3: "it does not answer within 3 s" } };
+    const answer = page.getByRole("region", { name: "Is all well?" });
+    await answer.filter({ hasText: /1 cause since \d+ s/ }).waitFor();
+    await page.getByText("speaker speaker-node3 on node3").waitFor();
+    await page.goto(`${dashboard.url}#/nodes`);
+    const old = page.getByRole("region", { name: "Controllers and speakers" }).locator("tr.old");
+    assert.match(await old.innerText(), /speaker-node3[\s\S]*does not answer[\s\S]*\d+ s/);
+    await viewer.assertAccessible("a speaker that hangs");
+    dashboard.cluster = cluster(50);
+    await old.waitFor({ state: "detached" });
+  });
+
+  test("while the API server does not answer, everything is grey, with its age", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(50));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    await answerOf(viewer, dashboard.url, /All is well/);
+    dashboard.cluster = { ...cluster(50), outage: "connection refused" };
+    await page
+      .getByText(/The API server does not answer: connection refused\. This page shows what was known \d+ s ago/)
+      .waitFor();
+    assert.equal(await page.locator("main.old").count(), 1);
+    await viewer.assertAccessible("an outage");
+    await viewer.assertFits("an outage");
+    dashboard.cluster = cluster(50);
+    await page.locator("main:not(.old)").waitFor();
+  });
+
+  test("the way to a Service and to all of them is drawn, and the place where it ends is red", async () => {
+    await using dashboard = await FakeDashboard.start({ ...cluster(4), waiting: 1 });
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    const stations = (label: string) => page.getByRole("list", { name: label }).getByRole("listitem");
+    await answerOf(viewer, dashboard.url, /1 Service does not work/);
+    const all = await stations("The way from clients to Services").allInnerTexts();
+    assert.match(
+      all.join(" | "),
+      /4 addresses \| by way of\s+LAN: 4 addresses\s+10\.0\.0\.1:179 \| arrive at\s+node1: 2 addresses[\s\S]*1 Service not well/,
+    );
+    await page.goto(`${dashboard.url}#/services?explain=svc%2Fdefault%2Fweb-1`);
+    const way = stations("The way to default/web-1");
+    await way.filter({ hasText: "2 endpoints on node2" }).waitFor();
+    assert.deepEqual(
+      (await way.allInnerTexts()).map((text) => text.split(/\n+/)),
+      [
+        ["Clients ask for", "10.0.0.1"],
+        ["by way of", "LAN"],
+        ["arrive at", "node2"],
+        ["and end at", "2 endpoints on node2"],
+      ],
+    );
+    await page.goto(`${dashboard.url}#/services?explain=svc%2Fteam%2Flate-0`);
+    await stations("The way to team/late-0").filter({ hasText: "no address" }).waitFor();
+    assert.ok((await page.locator("dialog .path li.bad").count()) > 0);
+    await viewer.assertAccessible("a way that ends");
+    assert.deepEqual(viewer.complaints, []);
+  });
+
+  test("the timeline has what processes recorded before the page was opened, for the time that is chosen", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(4));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    await page.goto(`${dashboard.url}#/timeline`);
+    const recorded = page.getByRole("link", { name: "node1 took 10.0.0.1 over from node node9" });
+    await recorded.waitFor();
+    await viewer.assertAccessible("the timeline");
+    await page.getByLabel("The last").selectOption("15 minutes");
+    await recorded.waitFor({ state: "detached" });
+    await page.getByLabel("The last").selectOption("day");
+    await recorded.waitFor();
+    assert.deepEqual(viewer.complaints, []);
+  });
+
+  test("--open has the browser open a private file, which leads to the page; the token is in no argument", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(1), "--open");
+    await using viewer = await Viewer.start();
+    const { opened, written } = dashboard.io;
+    await waitFor("the file to be opened", async () => opened.length === 1);
+    const [file = ""] = opened;
+    assert.ok(!file.includes(new URL(dashboard.url).pathname.slice(1, -1)), file);
+    const folder = mkdtempSync(join(tmpdir(), "ingot-open-"));
+    try {
+      writeFileSync(join(folder, "open.html"), written[file] ?? "");
+      await viewer.page.goto(`file://${folder}/open.html`);
+      await viewer.page.waitForURL(`${dashboard.url}**`);
+      await viewer.page.getByRole("heading", { name: "All is well" }).waitFor();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("a wrong token gets nothing but the advice to open the address that was printed", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(1));
+    await using viewer = await Viewer.start();
+    const { origin } = new URL(dashboard.url);
+    const response = await viewer.page.goto(`${origin}/${"0".repeat(32)}/`);
+    assert.equal(response?.status(), 404);
+    assert.equal((await viewer.page.textContent("body"))?.trim(), "open the address that ingotctl printed");
+  });
+
+  test("on a phone no column of a table is cut, and each value has its heading", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(3));
+    await using viewer = await Viewer.start({ width: 360 });
+    for (const view of ["nodes", "peers"]) {
+      await viewer.page.goto(`${dashboard.url}#/${view}`);
+      await viewer.page.locator(".wide td").first().waitFor();
+      const beyond = `[...document.querySelectorAll(".wide")].filter((one) => one.scrollWidth > one.clientWidth).length`;
+      assert.equal(await viewer.page.evaluate(beyond), 0, view);
+      const cells = viewer.page.locator(".wide td:not(:empty)");
+      assert.ok((await cells.count()) > 3);
+      for (const cell of await cells.all()) assert.notEqual(await cell.getAttribute("data-label"), "", view);
+    }
+  });
 
   test("10,000 Services: the first rows are soon there, and no more rows than can be seen", async (t) => {
     await using dashboard = await FakeDashboard.start(cluster(10_000));
@@ -138,7 +304,8 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
       await viewer.page.goto(`${dashboard.url}#/services`);
       await viewer.page.getByRole("link", { name: "default/web-1" }).waitFor();
     }
-    await viewer.page.getByText("ingotctl does not answer").waitFor();
+    await viewer.page.getByText("ingotctl does not answer", { exact: true }).waitFor();
+    await viewer.page.getByText(/^ingotctl does not answer\. This page shows what was known \d+ s ago\.$/).waitFor();
     await viewer.page.getByRole("link", { name: "default/web-1" }).waitFor();
   });
 });

@@ -10,4 +10,5 @@ export { DemoCluster, type DemoClusterOptions, type DemoNode, demoConfiguration 
 export type { DemoService, ServiceOptions } from "./demo-service.ts";
 export { baseManifests, podTemplate } from "./manifests.ts";
 export { eventsOf, learned, type SeenEvent } from "./observe.ts";
+export { both, configure, type Fault, filter, hostsOf, type Scene, scenes } from "./scenes.ts";
 export type { Workload } from "./workload.ts";

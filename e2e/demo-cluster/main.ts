@@ -3,13 +3,14 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Host, LabRefused, waitFor } from "#e2e/lab";
-import { DemoCluster } from "./index.ts";
+import { DemoCluster, type Scene, scenes } from "./index.ts";
 
-const usage = `usage: main.ts [--nodes COUNT] [--configuration FILE] [--directory FOLDER]
+const usage = `usage: main.ts [--nodes COUNT] [--configuration FILE] [--directory FOLDER] [--scene NAME]
 
   --nodes          how many nodes, 1 to 80 (3)
   --configuration  what to put into the ConfigMap, instead of one pool of each family for layer 2
   --directory      for the kubeconfig and the logs (.cache/lab/PROCESS)
+  --scene          a fault to plant, in a cluster of 3 nodes with the usual configuration; list names all
 `;
 
 const { values } = parseArgs({
@@ -17,10 +18,25 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "3" },
     configuration: { type: "string" },
     directory: { type: "string", default: `.cache/lab/${process.pid}` },
+    scene: { type: "string", default: "" },
     help: { type: "boolean", short: "h" },
   },
 });
+if (values.scene === "list") {
+  const width = Math.max(...Object.keys(scenes).map((name) => name.length));
+  for (const [name, { symptom }] of Object.entries(scenes)) process.stdout.write(`${name.padEnd(width)}  ${symptom}\n`);
+  process.exit(0);
+}
+const scene = Object.hasOwn(scenes, values.scene) ? scenes[values.scene] : undefined;
+if (values.scene !== "" && scene === undefined) {
+  process.stderr.write(`Cannot play scene ${values.scene}: there is no such scene; make lab SCENE=list names all\n`);
+  process.exit(2);
+}
 const nodes = Number(values.nodes);
+if (scene !== undefined && (nodes !== 3 || values.configuration !== undefined)) {
+  process.stderr.write("Cannot play a scene here: it needs 3 nodes and the usual configuration\n");
+  process.exit(2);
+}
 const wrong = !(Number.isInteger(nodes) && nodes >= 1 && nodes <= 80);
 if (values.help || wrong) {
   (wrong ? process.stderr : process.stdout).write(wrong ? `Cannot make ${values.nodes} nodes\n\n${usage}` : usage);
@@ -43,6 +59,7 @@ try {
   const ready = waitFor("the speakers to be ready", () => allReady(cluster));
   await Promise.race([ready, ended]);
   print(cluster, (await web.addresses())[0]);
+  if (scene !== undefined) await Promise.race([play(cluster, await web.address(), scene), ended]);
   await ended;
   rmSync(kubeconfig); // It leads nowhere any more.
 } catch (error) {
@@ -53,6 +70,17 @@ try {
 
 async function allReady(cluster: DemoCluster): Promise<boolean> {
   return (await Promise.all(cluster.nodes.map(({ speaker }) => speaker.ready()))).every(Boolean);
+}
+
+async function play(cluster: DemoCluster, address: string, { symptom, plant, find }: Scene): Promise<void> {
+  await plant(cluster, address);
+  process.stdout.write(`A fault is planted. What an operator sees:
+  ${symptom}
+
+Look for the cause, with the KUBECONFIG above. This command names it, within a minute, and says what to do:
+  npx ingotctl ${find}
+
+`);
 }
 
 function print({ client, controlPlane, nodes }: DemoCluster, address: string | undefined): void {

@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
-import { compressLzw } from "../../pkg/memberlist/codec/lzw.ts";
 import { Writer } from "../../pkg/memberlist/codec/memberlist-error.ts";
 import { MessageType } from "../../pkg/memberlist/codec/messages.ts";
-import { writeMap } from "../../pkg/memberlist/codec/msgpack.ts";
-import { encodeCompressed } from "../../pkg/memberlist/codec/wrappers.ts";
+import { compressLzw, encodeCompressed } from "../../pkg/memberlist/testing/compress.ts";
+import { writeMap } from "../../pkg/memberlist/testing/write-map.ts";
 import { Coverage } from "./coverage.ts";
 import { execute } from "./execution.ts";
 import { Fuzzer } from "./fuzzer.ts";

@@ -1,4 +1,4 @@
-// Scenario: rings with members of other programs.
+// Nightly: rings with members of other programs.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,17 +1,15 @@
 /**
  * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
- * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state), `--capture` (a file for the packets that arrive, in hex) and the
+ * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state), `--capture` (prints the packets that arrive, in hex) and the
  * commands `counters` and `broadcast LETTER` (a user message of that letter, as long as can be). With `--thread` the member is in a
  * thread of its own, as in a speaker: then there is no loss and no user state, no `broadcast`, but `block MILLISECONDS`, in which the main
  * thread does nothing else.
  */
-import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { type Random, systemRandom } from "#pkg/clock";
 import { createLog } from "#pkg/log";
 import {
-  defaultWire,
   Keyring,
   Memberlist,
   type MemberlistEvent,
@@ -32,13 +30,12 @@ const { values } = parseArgs({
     address: { type: "string", default: "127.0.0.1" },
     port: { type: "string", default: "7946" },
     key: { type: "string", default: "" },
-    label: { type: "string", default: "" },
     meta: { type: "string", default: "" },
     timing: { type: "string", default: "auto" },
     loss: { type: "string", default: "0" },
     user: { type: "string", default: "" },
     thread: { type: "boolean", default: false },
-    capture: { type: "string", default: "" },
+    capture: { type: "boolean", default: false },
   },
 });
 
@@ -65,21 +62,21 @@ const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], str
 
 /**
  * Real sockets that lose a part of the packets that arrive, from 0 to 1; streams are left alone.
- * @param capture a file for all packets that arrive, each as a line of hex
+ * @param captures whether all packets that arrive are printed
  */
-function lossySockets(loop: PolledEventLoop, loss: number, capture: string, random: Random): OpenTransport {
+function lossySockets(loop: PolledEventLoop, loss: number, captures: boolean, random: Random): OpenTransport {
   const open = openSockets(loop);
   return (bind, events) =>
     open(bind, {
       ...events,
       packet: (bytes, from) => {
-        if (capture !== "") appendFileSync(capture, `${Buffer.from(bytes).toString("hex")}\n`);
+        if (captures) print({ event: "packet", packet: Buffer.from(bytes).toString("hex") });
         if (random() >= loss) events.packet(bytes, from);
       },
     });
 }
 
-const { name, address, port, key, label, meta, timing, loss, user } = values;
+const { name, address, port, key, meta, timing, loss, user } = values;
 const bind = { address, port: Number(port) };
 const pace = timing === "lan" || timing === "fast" ? timing : "auto";
 const keys = key === "" ? [] : [Buffer.from(key, "hex")];
@@ -91,7 +88,7 @@ function inThisThread(): Memberlist {
   return new Memberlist({
     name,
     bind,
-    wire: { ...defaultWire, keyring: keys.length === 0 ? undefined : new Keyring(keys), label: Buffer.from(label) },
+    keyring: keys.length === 0 ? undefined : new Keyring(keys),
     metadata: metadata(meta),
     userState: () => Buffer.from(user),
     timing: pace,

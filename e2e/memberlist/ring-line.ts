@@ -18,6 +18,8 @@ export interface RingLine {
   readonly joined?: number;
   readonly error?: string;
   readonly counters?: MemberlistCounters;
+  /** One that arrived, in hex. */
+  readonly packet?: string;
 }
 
 /** The field of our metadata that the tests put their text into; nothing else uses it. */

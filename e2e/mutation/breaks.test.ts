@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Break, broken } from "./break.ts";
+import { type Break, broken, productSources } from "./break.ts";
 import { breaks } from "./breaks/index.ts";
 
 const tests = ["e2e/mutation/breaks.test.ts"];
@@ -24,6 +24,11 @@ const refused: readonly (Break & { readonly name: string; readonly why: RegExp }
 test("each fault is in the list once", () => {
   assert.ok(breaks.length >= 40, `${breaks.length}`);
   assert.equal(new Set(breaks.map(({ before, after }) => `${before} ${after}`)).size, breaks.length);
+});
+
+test("the text of each fault stands in the product's sources, and can be replaced", () => {
+  const product = productSources();
+  for (const fault of breaks) assert.doesNotThrow(() => broken(fault, product));
 });
 
 test("a fault is found in whatever file it is, however its lines are broken", () => {

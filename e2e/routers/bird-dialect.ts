@@ -51,7 +51,7 @@ function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
   const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbor;
   const { ip, interfaceName } = scoped(address);
   const { hold, keepalive } = holdTimeOf(neighbor);
-  const { gracefulRestart = true, maxPrefixes, errorWaitSeconds = 1 } = neighbor;
+  const { gracefulRestart = true, maxPrefixes, errorWaitSeconds = 1, accepts = true } = neighbor;
   // BIRD counts in hops what others count in TTL, and with TTL security the hops are those.
   const hops = ttlSecurityHops ?? multihop;
   const lines = [
@@ -72,7 +72,7 @@ function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
     ...familiesOf(neighbor).map((family) => {
       const next = extendedNextHop && family === "IPv4" ? " extended next hop on;" : "";
       const limit = maxPrefixes === undefined ? "" : ` import limit ${maxPrefixes} action disable;`;
-      return `${channels[family]} { import all;${limit} export where proto = "networks_${channels[family]}";${next} }`;
+      return `${channels[family]} { import ${accepts ? "all" : "none"};${limit} export where proto = "networks_${channels[family]}";${next} }`;
     }),
   ];
   const text = lines.filter((line) => typeof line === "string").map((line) => `  ${line};\n`);

@@ -42,6 +42,8 @@ export interface Neighbor {
   readonly gracefulRestart?: boolean;
   /** Limit for each family; with one more the router ends the session. */
   readonly maxPrefixes?: number;
+  /** False: BIRD takes the neighbor's routes and uses none, by a filter; true when unset. */
+  readonly accepts?: boolean;
   /** For how long BIRD keeps the session down after an error, and after each end that follows; 1 when unset. Its own default is 60, and then more. */
   readonly errorWaitSeconds?: number;
   /** BFD (RFC 5880) with this interval both ways. */

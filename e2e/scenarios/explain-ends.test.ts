@@ -50,7 +50,7 @@ address-pools:
       await tool.explains(`peer/${each.v4}`, [
         /Pending \(sessionRefused\).*; since then: /s,
         /is not up: peer closed with Cease\/Administrative Shutdown \(6\/2\)/,
-        /To do: enable this node as a neighbor on the router, or take the peer out of the configuration/,
+        /To do: enable this node as a neighbor on the router \(.*\), or take the peer out of the configuration/,
       ]);
       const { since } = await says(node.speaker, "sessionRefused", "peer", key(each));
       assert.ok(Math.abs(Date.parse(since) - Date.parse(first.since)) < 1_000, "attempts to connect do not make it younger");

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { ApiClient, type DemoCluster, type DemoNode } from "#e2e/demo-cluster";
-import { type Host, Lab, programFile, waitFor } from "#e2e/lab";
+import { type Host, Lab, programFile } from "#e2e/lab";
+import { foreignSpeaker } from "#e2e/planted-faults";
 import { owner, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
@@ -24,40 +25,17 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
     await cluster[Symbol.asyncDispose]();
   });
 
-  test("kube-proxy in mode IPVS without strictARP", async () => {
-    const { host, name } = announcing;
-    await host.sysctl({ "net.ipv4.conf.all.arp_ignore": 0, "net.ipv4.conf.all.arp_announce": 0 });
-    await host.ip("link add kube-ipvs0 type bridge");
-    await tool.explains("svc/web", [
-      new RegExp(`Node ${name}: Degraded \\(strictArp\\)`),
-      /^Service default\/web: Announced/,
-      /To do: .*strictARP: true in kube-proxy's configuration/,
-    ]);
-    await host.ip("link del kube-ipvs0");
-    await tool.explains(`node/${name}`, /Ready \(ready\)/);
-  });
-
   test("a speaker with another key of the ring than all others", async () => {
-    const foreign = await cluster.lab.host("foreign");
-    await foreign.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
-    const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
-    const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
-    await using other = await foreign.spawn("foreign", [process.execPath, programFile("speaker"), ...flags, ...ring]);
-    await other.waitForLine(/cannot join a speaker/);
-    await waitFor("it to answer", () => foreign.get("http://127.0.0.1:7472/metrics"));
-    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-foreign", namespace: "metallb-system" } };
-    await cluster.api.apply({
-      ...pod,
-      metadata: { ...pod.metadata, labels: { app: "metallb", component: "speaker" } },
-      spec: { nodeName: "foreign", hostNetwork: true, containers: [{ name: "speaker", image: "process" }] },
-    });
-    await cluster.api.patch(pod, { status: { phase: "Running", hostIP: "172.30.0.77", podIP: "172.30.0.77" } }, "status");
+    const { speaker, remove } = await foreignSpeaker(cluster);
     await tool.explains("node/foreign", [/^Node foreign: Pending \(waiting\)/, /key/]);
     await tool.prints(["members"], /\nnode1 +memberlist +\w+ +2 +foreign\n/);
-    const { status } = await tool.prints(["doctor"], /error: speaker on node1: it does not see the speaker on foreign/);
+    const { status } = await tool.prints(
+      ["doctor"],
+      /error: speaker on foreign: it and the speakers on node1, node2.* do not see each other/,
+    );
     assert.equal(status, 1);
-    await other.stop();
-    await cluster.api.delete(pod);
+    await speaker.stop();
+    await remove();
   });
 
   test("nodes that do not reach the API, all of them, and then one alone", async () => {

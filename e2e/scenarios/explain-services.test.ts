@@ -1,7 +1,7 @@
 // Smoke: ingotctl explains what is wrong.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import type { DemoCluster } from "#e2e/demo-cluster";
+import { type DemoCluster, scenes } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
 import { applyService, assigned, eventOf, serviceReference, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
@@ -42,16 +42,9 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
     assert.match(out, /^node[12]\n$/);
   });
 
-  test("endpoints that are not ready", async () => {
+  test("a pool that is full", async () => {
     await applyService(cluster, "unready");
     await assigned(cluster, "unready");
-    await tool.explains("svc/unready", [
-      /^Service default\/unready: Pending \(noReadyEndpoint\)/,
-      /\(the Service has none\).*To do: see whether its selector matches Pods, and whether these run/s,
-    ]);
-  });
-
-  test("a pool that is full", async () => {
     await applyService(cluster, "late");
     await tool.explains("svc/late", [
       /^Service default\/late: Pending \(noPoolFits\)/,
@@ -59,16 +52,6 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
     ]);
     await tool.explains("pool/lan", [/Degraded \(full\)/, /To do: add addresses to the pool/]);
     await cluster.api.delete(serviceReference("late"));
-  });
-
-  test("an annotation with a pool that there is not", async () => {
-    await applyService(cluster, "typo", { annotations: poolOf("lann") });
-    await tool.explains("svc/typo", [
-      /^Service default\/typo: Pending \(unknownPool\)/,
-      /"lann".*known pools: lan, far|"lann".*lan.*far/s,
-      /To do: correct the annotation metallb\.universe\.tf\/address-pool/,
-    ]);
-    await cluster.api.delete(serviceReference("typo"));
   });
 
   test("an address that is requested in both ways", async () => {
@@ -82,21 +65,15 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
   });
 
   test("externalTrafficPolicy Local, with the only endpoint on a node without a speaker", async () => {
-    await cluster.expose("local", ["node2"], { policy: "Local" });
     await cluster.api.delete(serviceReference("unready"));
-    await tool.explains("svc/local", /: Announced/);
-    const { speaker } = cluster.node("node2");
-    await speaker.stop();
-    await tool.explains("svc/local", [
-      /^Service default\/local: Pending \(noReadyEndpointOnActiveNode\)/,
-      /To do: run a speaker on a node of its Pods/,
-    ]);
+    const scene = scenes["no-speaker"];
+    assert.ok(scene);
+    const mend = await scene.plant(cluster, "172.30.0.200");
+    await tool.prints(scene.find.split(" "), [/\(noReadyEndpointOnActiveNode\)/, scene.remedy]);
     const { status, err } = await tool.run("services");
     assert.equal(status, 3);
     assert.match(err, /speaker-node2 on node2 is not among these: /);
-    await speaker.start();
-    await tool.explains("svc/local", /: Announced/);
-    await cluster.api.delete(serviceReference("local"));
+    await mend();
   });
 
   test("an address in no subnet of the node that announces it", async () => {

@@ -134,44 +134,17 @@ suite("nodes on two segments answer where they are, and stay or go as the pool a
       if (pool === "wire") {
         await west.unplug(first.host);
         await west.unplug(second.host);
-        await eventOf(cluster, "on-wire", "noInterface", /of pool wire is announced by no node: .*\(node1, node2, node3\)/);
+        await eventOf(
+          cluster,
+          "on-wire",
+          "noInterface",
+          /of pool wire is announced by no node: .*node1 has .*node2 has .*node3 has /,
+        );
         for (const { host } of [first, second]) await west.plug(host);
         await settled(addresses);
       }
       await service.delete();
     }
-  });
-
-  test("sticky addresses go from a speaker that is killed, and not back to it", async () => {
-    const exposed: (readonly string[])[] = [];
-    const owners: DemoNode[] = [];
-    for (const name of ["a", "b", "c", "d", "e", "f"]) {
-      const { addresses } = await expose(`steady-${name}`, "steady");
-      exposed.push(addresses);
-      owners.push(await settled(addresses)); // Before the next, which then goes to a node that all know to have less.
-    }
-    for (const { name } of cluster.nodes)
-      assert.equal(owners.filter((node) => node.name === name).length, 2, `a third of six are at ${name}`);
-    const [victim] = owners;
-    assert.ok(victim);
-    victim.speaker.process.kill("SIGKILL");
-    await victim.speaker.process.exited;
-    // Two nodes may take over an address at once; then one of them gives it away some seconds later.
-    const now = async () => Promise.all(exposed.map(async (addresses) => (await settled(addresses)).name));
-    const after = await now();
-    assert.ok(!after.includes(victim.name));
-    for (const [index, { name }] of owners.entries())
-      if (name !== victim.name) assert.equal(after[index], name, "it did not move");
-    await victim.speaker.start();
-    await waitFor("the speaker to be ready again", () => victim.speaker.ready());
-    await sleep(3_000);
-    assert.deepEqual(await now(), after);
-    for (const [index, addresses] of exposed.entries())
-      for (const address of addresses)
-        await waitFor(
-          `${after[index]} to answer for ${address}`,
-          async () => (await owner(cluster, address)).name === after[index],
-        );
   });
 });
 

@@ -73,16 +73,6 @@ suite("another node tries announced addresses on the wire, and says what is wron
     await well();
   });
 
-  test("an address whose port is silent", async () => {
-    await nft(
-      node.host,
-      `add table netdev quiet { chain in { type filter hook ingress device eth0 priority 0; ip daddr ${address} tcp dport 80 drop; }; }`,
-    );
-    assert.match(await fault("notConnected"), /TCP port 80 neither accepts nor refuses a connection/);
-    await nft(node.host, "delete table netdev quiet");
-    await well();
-  });
-
   async function nft(host: Host, ruleset: string): Promise<void> {
     await host.run(["nft", ruleset]);
   }

@@ -54,6 +54,7 @@ export class Tool implements Disposable {
       clear() {},
       ask: undefined,
       writePrivateFile,
+      openFile: async () => false,
       stateFolder: join(this.folder, "ingotctl"),
       progress() {},
       screen: { columns: undefined, hasColor: false },

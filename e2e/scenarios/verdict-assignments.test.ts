@@ -4,15 +4,13 @@ import { after, before, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { loadAll } from "js-yaml";
 import type { ApiObject, DemoCluster } from "#e2e/demo-cluster";
-import { Lab, waitFor } from "#e2e/lab";
-import { addressesOf, applyService, eventOf, serviceReference, startCluster } from "./observe.ts";
+import { Lab } from "#e2e/lab";
+import { addressesOf, applyService, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
 const configuration = `address-pools:
 - {name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.209]}
-- {name: six, protocol: layer2, auto-assign: false, addresses: ["fd00:30::200-fd00:30::2ff"]}
 `;
-const pool = (name: string) => ({ "metallb.universe.tf/address-pool": name });
 
 suite("what keeps a Service from its address is the cause of a verdict, until it is mended", {
   skip: await Lab.refusal(),
@@ -26,20 +24,6 @@ suite("what keeps a Service from its address is the cause of a verdict, until it
   after(async () => {
     tool?.[Symbol.dispose]();
     await cluster?.[Symbol.asyncDispose]();
-  });
-
-  test("a Service that no longer asks for several pools: an event has the address that it loses, the verdict what it lacks", async () => {
-    await cluster.expose("both", ["node1"], { families: ["IPv4", "IPv6"], annotations: pool("lan, six") });
-    await waitFor("two addresses", async () => `${await addressesOf(cluster, "both")}` === "172.30.0.200,fd00:30::200");
-    await cluster.api.patch(serviceReference("both"), { metadata: { annotations: pool("lan") } });
-    const event = await eventOf(cluster, "both", "ClearAssignment", /fd00:30::200/);
-    assert.match(event.message, /addresses 172\.30\.0\.200 and fd00:30::200 are in different pools \("lan" and "six"\)/);
-    await tool.explains("svc/both", [
-      /^Service default\/both: Degraded \(poolLacksFamily\)/,
-      /pool "lan" has no IPv6 addresses; it keeps \["172\.30\.0\.200"\]/,
-    ]);
-    await cluster.api.patch(serviceReference("both"), { metadata: { annotations: pool("lan, six") } });
-    await tool.explains("svc/both", /^Service default\/both: Announced/);
   });
 
   test("a controller without the right to write a status", async () => {

@@ -14,14 +14,16 @@ const fleeting: Readonly<Record<string, string>> = {
   notLoadBalancer: "while a Service changes its type; of others nothing is said at all",
   notPlaced: "milliseconds after something changed",
   probing: "less than a second",
-  realTimeRefused: "takes root, and a kernel that gives real time by cgroups: pkg/linux/thread.test.ts has one",
   undecided: "milliseconds after the controller started",
   severalPools: "why the event ClearAssignment says that a Service loses an address; its verdict is what it lacks then",
   unsettled: "seconds, while speakers hear of one another",
 };
 
 const folder = join(import.meta.dirname, "..");
-const scenarios = globSync("{scenarios,cluster}/**/*.test.ts", { cwd: folder })
+const scenarios = globSync(
+  ["{scenarios,cluster,simulation/scenarios}/**/*.test.ts", "demo-cluster/scenes.ts", "planted-faults/*.ts"],
+  { cwd: folder },
+)
   .filter((file) => !file.endsWith("verdict-coverage.test.ts"))
   .map((file) => readFileSync(join(folder, file), "utf8"))
   .join("\n");

@@ -51,7 +51,7 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     await tool.explains("node/node1", [
       /^Node node1: Degraded \(promoteSecondaries\)/,
       /promote_secondaries is 0 on kube-lb0: /,
-      /To do: set net\.ipv4\.conf\.kube-lb0\.promote_secondaries=1\n/,
+      /To do: sysctl -w net\.ipv4\.conf\.kube-lb0\.promote_secondaries=1\n/,
     ]);
     await first.host.sysctl({ "net.ipv4.conf.kube-lb0.promote_secondaries": 1 });
     await look();
@@ -212,7 +212,7 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     ]);
     await tool.explains("svc/web", [
       /^Service default\/web: Pending \(noActiveSpeaker\)/,
-      /no node has a working speaker, .*\n {2}To do: see why the Pods of the speakers are not Ready/,
+      /no node has a working speaker, .*\n {2}To do: kubectl -n metallb-system get pods -o wide/,
     ]);
     await restart([]);
     await tool.explains("svc/web", /: Announced/);

@@ -49,7 +49,7 @@ function drawAttack(seed: number): History {
       () => ({ type: "stopSpeaker", node, length: 4_000 + pick(4_000) }),
       () => ({ type: "stallSpeaker", node, length: pick(15_000) }),
       () => ({ type: "cut", parts: all.map(() => pick(3)), isLanWhole: pick(3) > 0, length: 5_000 + pick(50_000) }),
-      () => ({ type: "carrier", node, length: pick(8_000) }),
+      () => ({ type: "unplug", node, length: pick(8_000) }),
     ];
     acts.push({ at, act: kinds[pick(kinds.length)]?.() ?? { type: "compact" } });
   }

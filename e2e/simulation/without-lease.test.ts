@@ -20,7 +20,7 @@ test(`two controllers without the right to the Lease come to rest, and speakers 
     const history = drawWithoutLease(seed);
     const { problem, transcript } = await judge(history);
     for (const line of transcript) {
-      const [, writer] = /(controller-\d): \S+ IPAllocated/.exec(line) ?? [];
+      const [, writer] = /(controller-\d): \S+ Normal IPAllocated/.exec(line) ?? [];
       if (writer !== undefined) writers.set(writer, (writers.get(writer) ?? 0) + 1);
     }
     if (problem === undefined) continue;

@@ -25,10 +25,22 @@ const computing: readonly (readonly Step[])[] = [
     { name: "fuzz", argv: ["fuzz", "TIME=20"], short: ["fuzz", "TIME=1"] },
     { name: "other-examples", argv: ["test", `PROPERTY_SEED=${chance}`], short: ["quick", `PROPERTY_SEED=${chance}`] },
     { name: "arm64", argv: ["test-arm64"], short: ["test-arm64"] },
+    { name: "site", argv: ["site"], short: ["site"] },
   ],
 ];
 /** They keep time, so each has the machine for itself. */
 const timed: readonly Step[] = [
+  { name: "slow-tests", argv: ["test-nightly"], short: ["test-nightly", "TESTS=e2e/memberlist/debian-peers.test.ts"] },
+  {
+    name: "outage",
+    argv: ["scenarios", "TESTS=e2e/scenarios/faults.test.ts", "API_OUTAGE=60"],
+    short: ["scenarios", "TESTS=e2e/scenarios/faults.test.ts", "API_OUTAGE=5"],
+  },
+  {
+    name: "outage-kubernetes",
+    argv: ["e2e", "TESTS=e2e/cluster/scenarios/control-plane.test.ts", "API_OUTAGE=60"],
+    short: ["e2e", "TESTS=e2e/cluster/kcp.test.ts", "API_OUTAGE=5"],
+  },
   { name: "attack", argv: ["attack"], short: ["attack", "SCENES=route-refresh"] },
   { name: "chaos", argv: ["chaos", "MINUTES=6"], short: ["chaos", "MINUTES=1"] },
   {

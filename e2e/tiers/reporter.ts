@@ -1,4 +1,4 @@
-/** A reporter for `node --test`: each test as a line of JSON, with the processor time since the one before it. */
+/** A reporter for `node --test`: each test as a line of JSON, and as the last one what the process took. */
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { TestEvent } from "node:test/reporters";
@@ -12,28 +12,33 @@ export interface Outcome {
   /** Why it was skipped, or how it failed; undefined where it passed. */
   readonly skipped?: string;
   readonly failure?: string;
-  /** Processor time of its process, and of children that have ended, since the test before. */
+  readonly ms: number;
+}
+
+/** Times of a process, from its start to its last test. */
+export interface Cost {
+  readonly ms: number;
+  /** Processor time, with that of its children that have ended. */
   readonly cpuMs: number;
 }
 
-export default async function* outcomes(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
-  let before = 0;
+export default async function* lines(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const event of events) {
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const { file = "", line = 0, name, skip, details } = event.data;
     if (details.type === "suite" && skip === undefined) continue; // Its tests speak for it.
-    const now = processorMs();
     const outcome: Outcome = {
       file: relative(process.cwd(), file),
       line,
       name,
       ...(skip !== undefined && { skipped: String(skip) }),
       ...("error" in details && skip === undefined && { failure: inspect(details.error.cause ?? details.error) }),
-      cpuMs: now - before,
+      ms: details.duration_ms,
     };
-    before = now;
     yield `${JSON.stringify(outcome)}\n`;
   }
+  const cost: Cost = { ms: performance.now(), cpuMs: processorMs() };
+  yield `${JSON.stringify(cost)}\n`;
 }
 
 const msPerTick = 10; // USER_HZ of Linux.

@@ -1,105 +1,131 @@
 /**
- * `node e2e/tiers/run.ts quick|test|scenarios|root`: runs the tests of a tier, many files in one process where they allow that, and prints what failed,
- * what was skipped and totals. With `COSTS=20` also the 20 files that took most of the processors; with `EACH=1` each test.
+ * `node e2e/tiers/run.ts SELECTION [FILE...]`: runs the tests of a selection (`tiers.ts` has them), or only some files of it, many in one process where
+ * they allow that. Prints failures, skipped tests and totals. With `COSTS=20` also the 20 files that took longest; with `EACH=1` each test.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import type { Outcome } from "./reporter.ts";
+import type { Cost, Outcome } from "./reporter.ts";
 import { type Selection, select, type TestFile, testFiles } from "./tiers.ts";
 
 /** Files that one process runs, one after another. */
 type Job = readonly TestFile[];
 
-const selection = process.argv[2] as Selection;
+const [selection, ...patterns] = process.argv.slice(2) as [Selection, ...string[]];
 const all = testFiles();
-const chosen = select(all, selection);
+const wanted = new Set(globSync(patterns));
+const chosen = select(all, selection).filter(({ path }) => patterns.length === 0 || wanted.has(path));
+if (chosen.length === 0) throw new Error(`Cannot run tests: no file of ${selection} is among ${patterns.join(" ")}`);
 const processors = Math.min(availableParallelism(), 4);
 
 /** `count` jobs of about the same size. */
 function shared(files: readonly TestFile[], count: number): Job[] {
-  return Array.from({ length: count }, (_, index) => files.filter((_, position) => position % count === index));
+  const jobs = Array.from({ length: count }, (_, index) => files.filter((_, position) => position % count === index));
+  return jobs.filter((job) => job.length > 0);
 }
 
-// Files that wait come first, and files that only compute fill the processors beside them.
-const together = Map.groupBy(
-  chosen.filter(({ alone }) => !alone),
-  (file) => file.tier,
+/** Files that have a process of their own first: the longest are among them. */
+function jobsOf(files: readonly TestFile[], count: number): Job[] {
+  const alone = files.filter(({ alone }) => alone).map((file) => [file]);
+  const together = files.filter(({ alone }) => !alone);
+  return [...alone, ...shared(together, count)];
+}
+
+const computing = jobsOf(
+  chosen.filter(({ computes }) => computes),
+  processors,
 );
-const jobs: readonly Job[] = [
-  ...chosen.filter(({ alone }) => alone).map((file) => [file]),
-  ...shared(together.get("scenarios") ?? [], processors),
-  ...shared(together.get("test") ?? [], 2 * processors),
-  ...shared(together.get("quick") ?? [], processors),
-].filter((job) => job.length > 0);
+const waiting = jobsOf(
+  chosen.filter(({ computes }) => !computes),
+  2 * processors,
+);
 
 const preloads = ["same-examples.ts", ...(selection === "quick" ? ["fewer-examples.ts"] : [])].map(
   (file) => `--import=./e2e/tiers/${file}`,
 );
 const reports = mkdtempSync(join(tmpdir(), "ingot-tests-"));
+const { EACH: each, COSTS: shown } = process.env;
+const outcomes: Outcome[] = [];
+const costs: (Cost & { readonly file: string })[] = [];
+let started = 0;
 
-/** Prints failures. @returns what its tests came to */
-async function run(job: Job, index: number): Promise<readonly Outcome[]> {
-  const report = join(reports, `${index}`);
+/** Runs a job, and prints failures. @param by a command before that of Node */
+async function run(job: Job, by: readonly string[]): Promise<void> {
+  const report = join(reports, `${started++}`);
   const options = [
     "--test",
     "--test-isolation=none",
     "--test-reporter=./e2e/tiers/reporter.ts",
     `--test-reporter-destination=${report}`,
   ];
-  const child = spawn(process.execPath, [...preloads, ...options, ...job.map(({ path }) => path)], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const [program = "", ...argv] = [...by, process.execPath, ...preloads, ...options, ...job.map(({ path }) => path)];
+  const child = spawn(program, argv, { stdio: ["ignore", "pipe", "pipe"] });
   const [out, err, [status, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   const lines = existsSync(report) ? readFileSync(report, "utf8").split("\n").filter(Boolean) : [];
-  const outcomes: Outcome[] = lines.map((line) => JSON.parse(line));
-  const failed = outcomes.filter(({ failure }) => failure !== undefined);
+  const reported: (Outcome | Cost)[] = lines.map((line) => JSON.parse(line));
+  const results = reported.filter((each) => "name" in each);
+  const failed = results.filter(({ failure }) => failure !== undefined);
   for (const { file, line, name, failure } of failed) console.log(`\n✖ ${file}:${line}: ${name}\n${failure}`);
   const [{ path } = { path: "" }] = job;
-  if (failed.length === 0 && (status !== 0 || outcomes.length === 0)) {
-    const failure = `the process of ${path} ended with ${signal ?? `status ${status}`} after ${outcomes.length} tests`;
+  if (failed.length === 0 && (status !== 0 || results.length === 0)) {
+    const failure = `the process of ${path} ended with ${signal ?? `status ${status}`} after ${results.length} tests`;
     console.log(`\n✖ ${failure}\n${err}`);
-    outcomes.push({ file: path, line: 0, name: "the process of the tests", failure, cpuMs: 0 });
+    results.push({ file: path, line: 0, name: "the process of the tests", failure, ms: 0 });
   } else if (failed.length > 0) console.log(`${out}${err}`);
-  return outcomes;
+  else if (each) process.stdout.write(out);
+  outcomes.push(...results);
+  const cost = reported.find((each) => "cpuMs" in each);
+  if (cost !== undefined) costs.push(...costOfEach(job, results, cost));
 }
 
-const outcomes: Outcome[] = [];
-let next = 0;
-async function work(): Promise<void> {
-  for (let job = jobs[next]; job !== undefined; job = jobs[next]) outcomes.push(...(await run(job, next++)));
+/** Files share the time of their process in proportion to their tests. */
+function costOfEach(job: Job, results: readonly Outcome[], { ms, cpuMs }: Cost): typeof costs {
+  const sum = (those: readonly Outcome[]) => those.reduce((total, outcome) => total + outcome.ms, 0);
+  const all = sum(results);
+  return job.map(({ path: file }) => {
+    const share = job.length === 1 ? 1 : sum(results.filter((outcome) => outcome.file === file)) / all;
+    return { file, ms: ms * share, cpuMs: cpuMs * share };
+  });
 }
-// While some tests wait, others compute. Beside clusters of real processes there is often a real one: see .ci/run.
-const atOnce: Readonly<Record<Selection, number>> = {
-  quick: processors,
-  test: 2 * processors,
+
+/** Runs jobs one after another until the list is empty. */
+async function lane(jobs: Iterator<Job>, by: readonly string[]): Promise<void> {
+  for (let { done, value } = jobs.next(); !done; { done, value } = jobs.next()) await run(value, by);
+}
+function lanes(count: number, jobs: readonly Job[], by: readonly string[] = []): readonly Promise<void>[] {
+  const left = jobs.values();
+  return Array.from({ length: count }, () => lane(left, by));
+}
+
+// Tests of real processes mostly wait. Computing files get the processor time that is left over, so that rings and routers are in time.
+const waitingAtOnce: Readonly<Record<Selection, number>> = {
+  quick: 0,
+  test: processors + 1,
   scenarios: processors + 1,
-  root: processors + 1,
+  root: processors,
+  computing: 0,
+  waiting: processors + 1,
+  kubernetes: processors,
+  nightly: processors,
 };
-await Promise.all(Array.from({ length: atOnce[selection] }, work));
+const politely = selection === "quick" ? [] : ["nice", "-n", "19"];
+await Promise.all([...lanes(processors, computing, politely), ...lanes(waitingAtOnce[selection], waiting)]);
 rmSync(reports, { recursive: true });
 
-/** Processor time by file, the most first. */
-function costs(): readonly (readonly [file: string, cpuMs: number])[] {
-  const byFile = Map.groupBy(outcomes, ({ file }) => file);
-  const sums = [...byFile].map(([file, tests]) => [file, tests.reduce((sum, { cpuMs }) => sum + cpuMs, 0)] as const);
-  return sums.sort(([, one], [, other]) => other - one);
-}
-
-const { EACH: each, COSTS: shown } = process.env;
 for (const { file, name, skipped, failure } of outcomes) {
   if (skipped !== undefined) console.log(`﹣ ${file}: ${name} # ${skipped}`);
   else if (each) console.log(`${failure === undefined ? "✔" : "✖"} ${file}: ${name}`);
 }
-for (const [file, ms] of costs().slice(0, Number(shown ?? 0))) console.log(`${(ms / 1000).toFixed(2).padStart(8)} s  ${file}`);
+for (const { file, ms, cpuMs } of costs.sort((a, b) => b.ms - a.ms).slice(0, Number(shown ?? 0)))
+  console.log(`${(ms / 1000).toFixed(1).padStart(8)} s, ${(cpuMs / 1000).toFixed(1).padStart(6)} s of the processors: ${file}`);
 const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
 const skipped = outcomes.filter((outcome) => outcome.skipped !== undefined).length;
-const seconds = Math.round(performance.now() / 1000);
 console.log(
-  `${outcomes.length - failed - skipped} passed, ${failed} failed, ${skipped} skipped: ${chosen.length} files in ${jobs.length} processes, ${seconds} s`,
+  `${outcomes.length - failed - skipped} passed, ${failed} failed, ${skipped} skipped: ${chosen.length} files in ${started} processes, ${Math.round(performance.now() / 1000)} s`,
 );
-if (selection === "quick") console.log(`make test has the other ${all.length - chosen.length} files, and all examples.`);
+if (selection === "quick")
+  console.log(`make test has the other ${select(all, "test").length - chosen.length} files, and all examples.`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -3,17 +3,22 @@ import { globSync, readFileSync } from "node:fs";
 
 /**
  * `quick` needs only a processor. `test` adds sockets, threads, single processes and a few scenarios. `scenarios` is the rest of what decides
- * whether a change lands and needs no real Kubernetes.
+ * whether a change lands and needs no real Kubernetes; `kubernetes` needs one, or files of the image. `nightly` waits for minutes.
  */
-export type Tier = "quick" | "test" | "scenarios";
+export type Tier = "quick" | "test" | "scenarios" | "kubernetes" | "nightly";
 
-/** What `run.ts` runs: `root` has the files of which parts are skipped for an ordinary user. */
-export type Selection = Tier | "root";
+/**
+ * What `run.ts` runs: `root` has the files of which parts are skipped for an ordinary user. `computing` is the part of `test` and `scenarios` that
+ * only computes, and `.ci/run` has it beside everything else; the other part is `waiting`.
+ */
+export type Selection = Tier | "root" | "computing" | "waiting";
 
 /** A test file and how it wants to be run, which its text says. */
 export interface TestFile {
   readonly path: string;
   readonly tier: Tier;
+  /** It needs a processor and nothing else: no clock, no socket, no other process. */
+  readonly computes: boolean;
   /** It has a process of its own: it changes or measures what is shared in one, or has hooks that there would be everybody's. */
   readonly alone: boolean;
   /** An ordinary user skips some of it. */
@@ -22,8 +27,9 @@ export interface TestFile {
 
 const programs = "{pkg,controller,speaker,ctl}/**/*.test.ts";
 const around = "{docs,config-samples,manifests,release,e2e}/**/*.test.ts";
-/** They need root or files of the image, and have targets of their own. */
-const ownTargets = /^e2e\/(?:arm64|cluster|dashboard)\//;
+const kubernetes = /^e2e\/(?:cluster|dashboard)\//;
+/** They have a target of their own: they run programs for another processor. */
+const ownTarget = /^e2e\/arm64\//;
 
 const waits = /from "(?:node:(?:net|dgram|tls|https?|child_process|worker_threads|timers\/promises)|#e2e\/\w+)"/;
 const long = /^\/\/ Long: /m;
@@ -32,29 +38,42 @@ const alone = /^(?:\/\/ Alone: |(?:before|after)(?:Each)?\()/m;
 const smoke = /^\/\/ Smoke: /m;
 /** It builds a network of namespaces, or says why it takes long. */
 const scenario = /\b(?:Lab\.start|Lab\.refusal|routerRefusal|bfdRefusal|DemoCluster\.start)\(|^\/\/ Scenario: /m;
+const nightly = /^\/\/ Nightly: /m;
 /** Routers but for BIRD change their user. */
 const root = /Refusal\((?!"bird"\)|\))|needs root|getuid/;
 
 function read(path: string): TestFile {
   const text = readFileSync(path, "utf8");
   const isScenario = scenario.test(text);
-  const isQuick = /^(?:pkg|controller|speaker|ctl)\//.test(path) && !waits.test(text) && !long.test(text);
+  const isPure = /^(?:pkg|controller|speaker|ctl)\//.test(path) && !waits.test(text);
+  const isKubernetes = kubernetes.test(path);
+  const later = isScenario && !smoke.test(text) ? "scenarios" : "test";
   return {
     path,
-    tier: isQuick ? "quick" : isScenario && !smoke.test(text) ? "scenarios" : "test",
-    alone: isScenario || alone.test(text),
-    root: root.test(text),
+    tier: nightly.test(text) ? "nightly" : isKubernetes ? "kubernetes" : isPure && !long.test(text) ? "quick" : later,
+    computes: (isPure && !isScenario) || /^e2e\/simulation\//.test(path),
+    alone: isKubernetes || isScenario || alone.test(text),
+    root: !isKubernetes && root.test(text),
   };
 }
 
 /** The files of a selection, by path: of `test` those of `quick`, too. */
 export function select(files: readonly TestFile[], selection: Selection): readonly TestFile[] {
-  if (selection === "root") return files.filter((file) => file.root);
-  return files.filter(({ tier }) => tier === selection || (tier === "quick" && selection === "test"));
+  const ofChange = (files: readonly TestFile[]) => files.filter(({ tier }) => /^(?:quick|test|scenarios)$/.test(tier));
+  switch (selection) {
+    case "root":
+      return ofChange(files).filter(({ root }) => root);
+    case "computing":
+      return ofChange(files).filter(({ computes }) => computes);
+    case "waiting":
+      return ofChange(files).filter(({ computes }) => !computes);
+    default:
+      return files.filter(({ tier }) => tier === selection || (tier === "quick" && selection === "test"));
+  }
 }
 
-/** The test files of the whole tree that have no target of their own, by path. */
+/** The test files of the whole tree but for those of a target of their own, by path. */
 export function testFiles(): readonly TestFile[] {
-  const paths = [...globSync([programs, around]), ...globSync("*.test.ts")].filter((path) => !ownTargets.test(path));
+  const paths = [...globSync([programs, around]), ...globSync("*.test.ts")].filter((path) => !ownTarget.test(path));
   return paths.sort().map(read);
 }

@@ -60,7 +60,22 @@ test("a Service that holds what it asks for keeps it, although a lower address i
 
 test("avoid-buggy-ips skips .0 and .255 of IPv4 only", () => {
   const allocator = withPools(pool("a", ["192.0.2.254-192.0.4.1", "2001:db8::/127"], { avoidBuggyIPs: true }));
-  assert.deepEqual([...allocator.usage()], [{ pool: "a", total: 1 + 254 + 1 + 2, inUse: 0, full: [], ...nothing }]);
+  assert.deepEqual(
+    [...allocator.usage()],
+    [
+      {
+        pool: "a",
+        total: 1 + 254 + 1 + 2,
+        inUse: 0,
+        full: [],
+        families: [
+          { family: "IPv4", total: 1 + 254 + 1, inUse: 0 },
+          { family: "IPv6", total: 2, inUse: 0 },
+        ],
+        ...nothing,
+      },
+    ],
+  );
   assert.equal(settle(allocator, "s/1"), "a: 192.0.2.254");
   assert.equal(settle(allocator, "s/2"), "a: 192.0.3.1");
   assert.equal(settle(allocator, "s/3", { requestedAddresses: [address("192.0.4.0")] }), "refused: buggyAddress");
@@ -74,7 +89,10 @@ test("an IPv6 pool of 2^120 addresses costs nothing, and its far end can be requ
   const families = ["IPv6"] as const;
   assert.equal(settle(allocator, "s/1", { families, requestedAddresses: [address("20ff::ffff")] }), "a: 20ff::ffff");
   assert.equal(settle(allocator, "s/2", { families }), "a: 2000::");
-  assert.deepEqual([...allocator.usage()], [{ pool: "a", total: 2 ** 120, inUse: 2, full: [], ...nothing }]);
+  assert.deepEqual(
+    [...allocator.usage()],
+    [{ pool: "a", total: 2 ** 120, inUse: 2, full: [], families: [{ family: "IPv6", total: 2 ** 120, inUse: 2 }], ...nothing }],
+  );
 });
 
 const dualStackPools = [
@@ -417,8 +435,8 @@ test("accepted pools take over what is held, under their own names, and free add
   assert.deepEqual(
     [...allocator.usage()],
     [
-      { pool: "c", total: 2, inUse: 1, full: [], ...nothing },
-      { pool: "b", total: 2, inUse: 1, full: [], ...nothing },
+      { pool: "c", total: 2, inUse: 1, full: [], families: [{ family: "IPv4", total: 2, inUse: 1 }], ...nothing },
+      { pool: "b", total: 2, inUse: 1, full: [], families: [{ family: "IPv4", total: 2, inUse: 1 }], ...nothing },
     ],
   );
   const got = ["s/3", "s/4", "s/5"].map((service) => settle(allocator, service));

@@ -341,16 +341,23 @@ export class Allocator {
 
   #usageOf(pool: Pool): PoolUsage {
     const { occupancy } = this.#rules;
-    const reserved = this.#layout.reservedSize(pool);
+    const reserved = this.#layout.reservedSize(pool, "IPv4") + this.#layout.reservedSize(pool, "IPv6");
     const total = Number(this.#layout.size(pool, "IPv4") + this.#layout.size(pool, "IPv6") + reserved);
+    const inUse = occupancy.inUse(pool.name);
     const full = families.filter((family) => hasFamily(pool, family) && !occupancy.hasFree(this.#layout.span(pool, family)));
     const notAllowed = this.#notAllowed.countIn(pool.name);
     return {
       pool: pool.name,
       total,
       reserved: Number(reserved),
-      inUse: occupancy.inUse(pool.name),
+      inUse: inUse.IPv4 + inUse.IPv6,
       full,
+      families: families
+        .filter((family) => hasFamily(pool, family))
+        .map((family) => {
+          const size = this.#layout.size(pool, family) + this.#layout.reservedSize(pool, family);
+          return { family, total: Number(size), inUse: inUse[family] };
+        }),
       notAllowed,
       ipamProblem: this.#rules.ipam.problem(pool.name),
     };

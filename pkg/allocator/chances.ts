@@ -5,8 +5,8 @@ import { holdersOf } from "./holders.ts";
 
 /**
  * Everything besides others' holdings that the answer to a Service without addresses depends on, as text: if one Service is refused, all
- * Services with an equal text are refused for the same reason. A name, a namespace or a label makes a difference only where some rule is
- * about it, so that there are no more texts than rules and requests, however many Services there are.
+ * Services with an equal text are refused for the same reason. Names, namespaces and labels are part of it only where a
+ * rule is about them. So the number of texts is bounded by the rules and requests, and not by the Services.
  */
 export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupancy, namespaces }: Rules): string {
   const { service, families, requestedAddresses, requestedPool, sharingKey, backendKey, ports } = request;

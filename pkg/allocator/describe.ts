@@ -55,7 +55,7 @@ export function finding(refusal: Refusal): string {
       return quotaFinding(refusal);
     case "awaitsIpam":
       if (refusal.exhausted) return `NetBox has no free ${refusal.family} address left for pool ${quote(refusal.pool)}`;
-      return `NetBox has not chosen an ${refusal.family} address of pool ${quote(refusal.pool)} for this Service yet`;
+      return `NetBox has not chosen an ${refusal.family} address of pool ${quote(refusal.pool)} for this Service yet${refusal.problem === undefined ? "" : `: ${refusal.problem}`}`;
     case "notGranted":
       return `NetBox chooses the addresses of pool ${quote(refusal.pool)}, and has not chosen ${refusal.address} for this Service`;
     case "recordedElsewhere":

@@ -119,6 +119,7 @@ export class Filling {
     const want = awaited.find(isExhausted) ?? awaited[0];
     if (want === undefined) return undefined;
     const { pool, family } = want;
+    const problem = ipam.problem(pool.name);
     const granted = found.filter((spot) => isChosenElsewhere(spot.pool) && !this.#occupancy.isHeld(spot.slot));
     return {
       reason: "awaitsIpam",
@@ -126,6 +127,7 @@ export class Filling {
       family,
       granted: ipam.grants(this.#request.service, pool.name, family).length,
       exhausted: isExhausted(want),
+      ...(problem !== undefined && { problem }),
       asks: [
         ...awaited.map((each) => ({ pool: each.pool.name, family: each.family })),
         ...granted.map((spot) => ({ pool: spot.pool.name, family: spot.address.family })),

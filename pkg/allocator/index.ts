@@ -1,5 +1,5 @@
 /**
- * Knows which Service holds which address, and decides which Service gets one: pools with their order, auto-assign and
+ * Knows who holds each address, and decides which address a Service gets: pools with their order, auto-assign and
  * `avoid-buggy-ips`; requested addresses and pools; both families from one pool; sharing by key, backend and port. Pure: no
  * I/O, no clock, no randomness. `pkg/service` reads Services and annotations; the controller writes status and events.
  *

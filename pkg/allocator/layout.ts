@@ -72,7 +72,7 @@ export class Layout {
   readonly #runs: Run[] = []; // By base.
   readonly #byAddress: Record<Family, Run[]> = { IPv4: [], IPv6: [] }; // By first address; they are disjoint.
   readonly #reserved = new Map<string, ReservedSpan[]>(); // holder as text -> its slots
-  readonly #reservedSizes = new Map<string, bigint>(); // pool -> addresses that are reserved for somebody
+  readonly #reservedSizes = new Map<string, bigint>(); // family and pool -> addresses that are reserved for somebody
   #end = 0n;
 
   static of(pools: readonly Pool[]): Layout {
@@ -163,9 +163,9 @@ export class Layout {
     return end - start;
   }
 
-  /** How many addresses of the pool are reserved for Services and namespaces. */
-  reservedSize(pool: Pool): bigint {
-    return this.#reservedSizes.get(pool.name) ?? 0n;
+  /** How many addresses of the pool and family are reserved for Services and namespaces. */
+  reservedSize(pool: Pool, family: Family): bigint {
+    return this.#reservedSizes.get(`${family} ${pool.name}`) ?? 0n;
   }
 
   /** Whether `a` is tried after `b`. */
@@ -212,7 +212,7 @@ export class Layout {
     this.#add(run);
     const { pool, range, reservedFor } = run;
     if (reservedFor === undefined || reservedFor.type === "nobody") return;
-    this.#reservedSizes.set(pool.name, this.reservedSize(pool) + this.#end - start);
+    this.#reservedSizes.set(`${range.family} ${pool.name}`, this.reservedSize(pool, range.family) + this.#end - start);
     if (pool.closed) return;
     const span = { pool, family: range.family, start, end: this.#end };
     const before = this.#reserved.get(holderText(reservedFor));

@@ -23,11 +23,11 @@ test("a shared slot is in use until the last who shares it has gone", () => {
   const span = occupancy.layout.span(addresses, "IPv4");
   const first = on(occupancy, 0n, "s/1", shared);
   const second = on(occupancy, 0n, "s/2", { ...shared, ports: [port("443/TCP")] });
-  assert.equal(occupancy.inUse("a"), 1);
+  assert.equal(occupancy.inUse("a").IPv4, 1);
   occupancy.take(first);
-  assert.deepEqual([occupancy.inUse("a"), occupancy.lowest(request("s/3"), span)], [1, 1n]);
+  assert.deepEqual([occupancy.inUse("a").IPv4, occupancy.lowest(request("s/3"), span)], [1, 1n]);
   occupancy.take(second);
-  assert.deepEqual([occupancy.inUse("a"), occupancy.lowest(request("s/3"), span)], [0, 0n]);
+  assert.deepEqual([occupancy.inUse("a").IPv4, occupancy.lowest(request("s/3"), span)], [0, 0n]);
 });
 
 test("the lowest slot to share steps over those where any of the ports is taken", () => {

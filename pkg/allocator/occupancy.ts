@@ -1,5 +1,5 @@
 import { limits } from "#pkg/config";
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, namespaceOf, type Port } from "#pkg/service";
 import { IntervalSet } from "./intervals.ts";
 import type { Layout, Span } from "./layout.ts";
@@ -39,7 +39,7 @@ export class Occupancy {
   readonly #occupied = new IntervalSet(); // Another host of the network has them.
   readonly #holders = new Map<bigint, Holders>(); // slot -> who is on it
   readonly #groups = new Map<string, Group>(); // sharing key and backend key, and maybe namespace -> slots
-  readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
+  readonly #inUse = new Map<string, Readonly<Record<Family, number>>>(); // pool -> slots with a holder
   #wanted = textsOf([]); // Terms for which a slot was last looked for: the same search may come thousands of times.
 
   constructor(layout: Layout) {
@@ -108,8 +108,8 @@ export class Occupancy {
     return holders !== undefined && namespaceOf(holders.terms.service) === namespace ? 1 : 0;
   }
 
-  inUse(pool: string): number {
-    return this.#inUse.get(pool) ?? 0;
+  inUse(pool: string): Readonly<Record<Family, number>> {
+    return this.#inUse.get(pool) ?? { IPv4: 0, IPv6: 0 };
   }
 
   /** Why a Service on these terms may not be on a slot; undefined if it may. Does not walk those who share it. */
@@ -286,8 +286,11 @@ export class Occupancy {
   }
 
   #count({ allocation, slots }: Holding, slot: bigint, change: 1 | -1): void {
-    const pool = allocation.pools[slots.indexOf(slot)] ?? "";
-    this.#inUse.set(pool, this.inUse(pool) + change);
+    const index = slots.indexOf(slot);
+    const pool = allocation.pools[index] ?? "";
+    const { family = "IPv4" } = allocation.addresses[index] ?? {};
+    const before = this.inUse(pool);
+    this.#inUse.set(pool, { ...before, [family]: before[family] + change });
   }
 }
 

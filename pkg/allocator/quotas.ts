@@ -71,10 +71,10 @@ export class Quotas {
   setAsked(service: string, asks: readonly Ask[], held: readonly bigint[], occupancy: Occupancy): void {
     const counters = this.#countersOf(namespaceOf(service));
     if (counters.length === 0) return;
-    const [places, before] = [asks.map(placeOf), placesOf(held, occupancy)];
+    const [all, before] = [asks.map(countedSlot), countedSlots(held, occupancy)];
     for (const counter of counters) {
-      const counted = places.filter((place) => isCounted(counter, place));
-      const services = Number(!before.some((place) => isCounted(counter, place)));
+      const counted = all.filter((each) => isCounted(counter, each));
+      const services = Number(!before.some((each) => isCounted(counter, each)));
       if (counted.length === 0) counter.asked.delete(service);
       else counter.asked.set(service, { ipv4: amount(counted, "ipv4"), ipv6: amount(counted, "ipv6"), services });
       this.#keep(counter);
@@ -95,14 +95,17 @@ export class Quotas {
     const namespace = namespaceOf(service);
     const counters = this.#countersOf(namespace);
     if (counters.length === 0) return undefined;
-    const [allWanted, allHeld] = [[...placesOf(wanted, occupancy), ...unchosen.map(placeOf)], placesOf(held, occupancy)];
+    const [allWanted, allHeld] = [
+      [...countedSlots(wanted, occupancy), ...unchosen.map(countedSlot)],
+      countedSlots(held, occupancy),
+    ];
     for (const counter of counters) {
-      const after = allWanted.filter((place) => isCounted(counter, place));
-      const before = allHeld.filter((place) => isCounted(counter, place));
-      const isOn = ({ slot }: Place, slots: readonly bigint[]) => slot !== undefined && slots.includes(slot);
-      const holders = ({ slot }: Place) => (slot === undefined ? 0 : this.#holders(counter, slot, occupancy));
-      const added = after.filter((place) => !isOn(place, held) && holders(place) === 0);
-      const freed = before.filter((place) => !isOn(place, wanted) && holders(place) === 1);
+      const after = allWanted.filter((each) => isCounted(counter, each));
+      const before = allHeld.filter((each) => isCounted(counter, each));
+      const isOn = ({ slot }: CountedSlot, slots: readonly bigint[]) => slot !== undefined && slots.includes(slot);
+      const holders = ({ slot }: CountedSlot) => (slot === undefined ? 0 : this.#holders(counter, slot, occupancy));
+      const added = after.filter((each) => !isOn(each, held) && holders(each) === 0);
+      const freed = before.filter((each) => !isOn(each, wanted) && holders(each) === 1);
       for (const resource of resources) {
         const limit = counter.limits[resource];
         if (limit === undefined) continue;
@@ -173,10 +176,10 @@ export class Quotas {
   ): void {
     const counters = this.#countersOf(namespaceOf(service));
     if (counters.length === 0) return;
-    const places = placesOf(slots, occupancy);
+    const all = countedSlots(slots, occupancy);
     for (const counter of counters) {
       const { used } = counter;
-      const counted = places.filter((place) => isCounted(counter, place));
+      const counted = all.filter((each) => isCounted(counter, each));
       if (counted.length > 0) used.services += change;
       for (const { slot, resource } of counted) if (slot !== undefined && counts(counter, slot)) used[resource] += change;
       this.#keep(counter);
@@ -208,28 +211,28 @@ function counterOf(index: number, limits: Quota, namespace?: string): Counter {
 }
 
 /** A slot, its pool, and as what it counts. */
-interface Place {
+interface CountedSlot {
   /** Undefined where an IPAM is to choose it. */
   readonly slot: bigint | undefined;
   readonly pool: string;
   readonly resource: "ipv4" | "ipv6";
 }
 
-function placesOf(slots: readonly bigint[], { layout }: Occupancy): Place[] {
+function countedSlots(slots: readonly bigint[], { layout }: Occupancy): CountedSlot[] {
   return slots.map((slot) => {
     const { pool, address } = layout.at(slot);
-    return { ...placeOf({ pool: pool.name, family: address.family }), slot };
+    return { ...countedSlot({ pool: pool.name, family: address.family }), slot };
   });
 }
 
-function placeOf({ pool, family }: Ask): Place {
+function countedSlot({ pool, family }: Ask): CountedSlot {
   return { slot: undefined, pool, resource: family === "IPv4" ? "ipv4" : "ipv6" };
 }
 
-function isCounted({ pools }: Counter, { pool }: Pick<Place, "pool">): boolean {
+function isCounted({ pools }: Counter, { pool }: Pick<CountedSlot, "pool">): boolean {
   return pools.size === 0 || pools.has(pool);
 }
 
-function amount(places: readonly Place[], wanted: Resource): number {
-  return places.filter(({ resource }) => resource === wanted).length;
+function amount(counted: readonly CountedSlot[], wanted: Resource): number {
+  return counted.filter(({ resource }) => resource === wanted).length;
 }

@@ -46,10 +46,19 @@ export interface PoolUsage {
   readonly inUse: number;
   /** Families of which it has addresses, and none that is free. */
   readonly full: readonly Family[];
+  /** Each family of which it has addresses. */
+  readonly families: readonly FamilyUsage[];
   /** Addresses held by Services that would not be given them today. */
   readonly notAllowed: number;
   /** The problem of the pool's IPAM, in words. */
   readonly ipamProblem: string | undefined;
+}
+
+/** A pool's addresses of one family, counted like those of the pool. */
+export interface FamilyUsage {
+  readonly family: Family;
+  readonly total: number;
+  readonly inUse: number;
 }
 
 /** The state of one counter of a quota, for one of its limits. */
@@ -120,6 +129,8 @@ export type Refusal =
       readonly family: Family;
       readonly granted: number;
       readonly exhausted: boolean;
+      /** Absent for an IPAM without one. */
+      readonly problem?: string;
       readonly asks: readonly Ask[];
     }
   /** The IPAM has not chosen this address for the Service. */

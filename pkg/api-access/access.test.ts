@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { guarded, TokenAccess } from "#pkg/api-access";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import type { Route, RouteRequest } from "#pkg/http";
 import { ApiError, type TokenUser } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { maxReviews } from "./token-access.ts";
 
 const page: Route = { status: 200, contentType: "text/plain", body: "here\n" };

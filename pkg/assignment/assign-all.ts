@@ -20,7 +20,7 @@ const maxRounds = 10;
  * order the others. It is the same after every start. A Service that stopped to allow sharing while nobody looked leaves the address to
  * the others, and the oldest comes first, so that no later Service takes its address.
  */
-export function keepingOrder(services: Iterable<Pick<Service, "key" | "created">>): string[] {
+export function byAge(services: Iterable<Pick<Service, "key" | "created">>): string[] {
   return Array.from(services, ({ key, created }) => ({ key, created }))
     .sort(olderFirst)
     .map(({ key }) => key);
@@ -34,19 +34,20 @@ export function keepRecorded(service: Service, allocator: Allocator, status: "re
 }
 
 /**
- * Decides on Services, the oldest first, and again on those that are refused something, until nothing changes any more. Age is the only
+ * Decides on Services in their order, and again on those that are refused something, until nothing changes any more. Age is the only
  * order that each process sees alike, also after a restart.
  */
 export class Settling extends Part {
-  private keys: readonly string[];
+  keys: readonly string[];
   private decided = 0;
   private refused: string[] = [];
   private isChanged = false;
   private rounds = 0;
 
-  constructor(services: Iterable<Pick<Service, "key" | "created">> = []) {
+  /** @param keys of Services, the oldest first */
+  constructor(keys: readonly string[]) {
     super();
-    this.keys = keepingOrder(services);
+    this.keys = keys;
   }
 
   /** Decides on the next Service. @param decideOn decides on the Service with this key @returns whether it was the last */
@@ -82,7 +83,7 @@ export function* assigning(
   allocator.setPools(pools, quotas);
   const current = new Map([...services].map((service) => [service.key, service])); // service key -> Service as its status will be
   const decisions = new Map<string, Decision>();
-  const order = keepingOrder(current.values());
+  const order = byAge(current.values());
   for (const shares of [true, false])
     for (const key of order) {
       yield decisions;
@@ -103,7 +104,7 @@ export function* assigning(
     if (service !== undefined && decision.status !== undefined) current.set(key, { ...service, ingress: decision.status });
     return decision;
   };
-  const settling = new Settling(current.values());
+  const settling = new Settling(order);
   for (let isOver = false; !isOver; yield decisions) isOver = settling.step(allocator, decideOn);
   return { decisions, usage: [...allocator.usage()] };
 }

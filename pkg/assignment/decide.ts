@@ -11,7 +11,15 @@ import {
 } from "#pkg/allocator";
 import type { Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
-import { type AddressRequest, annotations, type NotOurs, readAnnotation, readRequest, recordedAddresses } from "#pkg/service";
+import {
+  type AddressRequest,
+  annotations,
+  type NotOurs,
+  readAnnotation,
+  readRequest,
+  recordedAddresses,
+  whyNotOurs,
+} from "#pkg/service";
 import { list, quote } from "#pkg/text";
 import { type Fact, type Verdict, verdict } from "#pkg/verdict";
 
@@ -56,13 +64,13 @@ export interface Keeping {
  * changes nothing until the Service or others' holdings have changed.
  */
 export function decide(key: string, service: Service | undefined, allocator: Allocator): Decision {
-  const noRight = (why: Decision["noRight"], status?: readonly string[]): Decision => {
+  const noRight = (why: Decision["noRight"]): Decision => {
     allocator.release(key);
     return {
       request: undefined,
       noRight: why,
       allocation: undefined,
-      status,
+      status: statusOf(service, undefined),
       lost: undefined,
       left: undefined,
       unmet: undefined,
@@ -72,7 +80,7 @@ export function decide(key: string, service: Service | undefined, allocator: All
   };
   if (service === undefined) return noRight("deleted");
   const read = readRequest(service);
-  if (read.type === "notOurs") return noRight(read.why, read.why === "otherLoadBalancerClass" ? undefined : []);
+  if (read.type === "notOurs") return noRight(read.why);
   const { request } = read;
   const held = allocator.held(key)?.addresses ?? [];
   const had = [...held, ...recordedAddresses(service).filter((address) => !includes(held, address))];
@@ -87,7 +95,7 @@ export function decide(key: string, service: Service | undefined, allocator: All
     request,
     noRight: undefined,
     allocation,
-    status: (allocation?.addresses ?? []).map(String),
+    status: statusOf(service, allocation),
     lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
     left: left && { addresses: own?.addresses ?? [], refusal: left },
     unmet,
@@ -125,6 +133,12 @@ export function keep(
   if (differs && refused === undefined) return undefined;
   const { unmet } = allocator.restore(request, held);
   return refused ?? unmet;
+}
+
+/** Addresses for the status of a Service that holds these; undefined where the status is not ours to write. */
+export function statusOf(service: Service | undefined, allocation: Allocation | undefined): readonly string[] | undefined {
+  if (service === undefined || whyNotOurs(service) === "otherLoadBalancerClass") return undefined;
+  return (allocation?.addresses ?? []).map(String);
 }
 
 /** The event about addresses that a Service lost, or gave up for addresses of another pool. */

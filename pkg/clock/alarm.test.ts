@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Alarm, SimulatedClock, sleep } from "#pkg/clock";
+import { Alarm, sleep } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 
 function alarm() {
   const clock = new SimulatedClock();

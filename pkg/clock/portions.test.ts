@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { forOneTurn, inPortions, inTurns, Portions, SimulatedClock } from "#pkg/clock";
+import { forOneTurn, inPortions, inTurns, Portions } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 
 test("so many portions are done in a turn, everybody's in turn", () => {
   const clock = new SimulatedClock();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ParsedConfig, parseConfig } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 
 const limit = { timeout: 300_000 };
 const pools = (count: number) =>

@@ -123,7 +123,7 @@ export interface Netbox {
   readonly mode: "record" | "allocate";
   /** From where it chooses; addresses of the pool, each as NetBox has it. */
   readonly ranges: readonly AddressRange[];
-  /** Slugs, at least one. */
+  /** Slugs, at least one. A record that carries all of them is this cluster's. */
   readonly tags: readonly string[];
   readonly tenant: string | undefined;
   readonly role: string | undefined;

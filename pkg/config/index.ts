@@ -40,7 +40,7 @@ export {
   placeTogether,
   usableAt,
 } from "./pool-addresses.ts";
-export { formatProblem, Problems } from "./problems.ts";
+export { formatProblem, nearestName, Problems } from "./problems.ts";
 export { redactConfig } from "./redact.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
 export { formatCommunity } from "./rules/communities.ts";

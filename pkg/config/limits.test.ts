@@ -25,7 +25,7 @@ test("parseConfig: 10,000 problems are counted, and the first hundred places are
 
 test("parseConfig: no number of warnings hides an error", () => {
   const advertisements = many(7000, (i) => `  - localpref: ${i}\n`);
-  const text = `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24, 192.0.2.0/25]\n  bgp-advertisements:\n${advertisements}`;
+  const text = `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24, 192.0.2.0/25]\n  bgp-advertisements:\n${advertisements}peers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1}]\n`;
   const { problems } = parseConfig(text);
   assert.equal(problems.length, limits.problems);
   assert.deepEqual(

@@ -20,7 +20,9 @@ function configOf(text: string) {
 }
 
 const pool = (fields: string) => `address-pools:\n- name: a\n  protocol: layer2\n  addresses: [192.0.2.0/24]\n${fields}`;
-const bgpPool = (fields: string) => `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24]\n${fields}`;
+const withPeer = (text: string) => `${text}\npeers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1}]\n`;
+const poolOfPeers = (fields: string) => `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24]\n${fields}`;
+const bgpPool = (fields: string) => withPeer(poolOfPeers(fields));
 const addresses = (list: string) => `address-pools:\n- name: a\n  protocol: layer2\n  addresses: ${list}\n`;
 const peer = (fields: string) => `peers:\n- my-asn: 64512\n  peer-asn: 64513\n  peer-address: 192.0.2.1\n${fields}`;
 const named = (name: string, host: number, first = true) =>
@@ -281,7 +283,7 @@ address-pools:
 });
 
 test("parseConfig: what is absent has the documented defaults", () => {
-  const config = configOf(`${peer("")}${bgpPool("")}${bfd("")}`);
+  const config = configOf(`${peer("")}${poolOfPeers("")}${bfd("")}`);
   const [only] = config.peers;
   assert.deepEqual(only && { ...only, address: "" }, {
     name: undefined,
@@ -513,7 +515,7 @@ const accepted: { name: string; text: string; get: (of: ReturnType<typeof parts>
   },
   {
     name: "one prefix with other attributes for other peers or other nodes",
-    text: `${bgpPool("  bgp-advertisements:\n  - {localpref: 1, peers: [x]}\n  - {localpref: 2, peers: [y], node-selectors: [{match-labels: {rack: a}}]}\n  - {localpref: 3, peers: [y], node-selectors: [{match-labels: {rack: b}}]}\n")}${named("x", 1)}${named("y", 2, false)}`,
+    text: `${poolOfPeers("  bgp-advertisements:\n  - {localpref: 1, peers: [x]}\n  - {localpref: 2, peers: [y], node-selectors: [{match-labels: {rack: a}}]}\n  - {localpref: 3, peers: [y], node-selectors: [{match-labels: {rack: b}}]}\n")}${named("x", 1)}${named("y", 2, false)}`,
     get: ({ pool }) => pool?.advertisements.length,
     want: 3,
   },
@@ -581,6 +583,23 @@ function parts(text: string) {
 for (const { name, text, get, want } of accepted) {
   test(`parseConfig accepts: ${name}`, () => assert.deepEqual(get(parts(text)), want));
 }
+
+test("parseConfig warns of a pool that no router hears of, where there is no peer at all", () => {
+  const of = (protocol: string, rest = "") =>
+    parseConfig(`address-pools: [{name: a, protocol: ${protocol}, addresses: [192.0.2.0/28]}]\n${rest}`).problems.map(
+      formatProblem,
+    );
+  const want =
+    "1:37: warning: address-pools[0].protocol: no router hears of its addresses: there are no peers; add one under peers";
+  assert.deepEqual(of("bgp"), [want]);
+  assert.deepEqual(of("bgp", "peers: []"), [want]);
+  for (const well of [
+    of("layer2"),
+    of("[layer2, bgp]"),
+    of("bgp", "peers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1}]"),
+  ])
+    assert.deepEqual(well, []);
+});
 
 const forms = `"a:b" with both from 0 to 65535, "large:a:b:c" with each from 0 to 4294967295, or one of graceful-shutdown, blackhole, no-export, no-advertise, no-export-subconfed, no-peer`;
 const cidrOrRange = `must be a CIDR such as "192.0.2.0/24" or a range such as "192.0.2.10-192.0.2.20", but is`;
@@ -666,7 +685,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "an empty entry",
-    text: "address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/24]}\n-\n",
+    text: withPeer("address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/24]}\n-\n"),
     want: ["name", "protocol", "addresses"].map((field) => `3:1: error: address-pools[1].${field}: required, but missing`),
   },
   {
@@ -680,7 +699,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
     text: "address-pools:\n- {name: a, protocol: [layer2, ospf, layer2], addresses: [192.0.2.0/28]}\n- {name: b, protocol: [none], addresses: [192.0.2.16/28]}\n- {name: c, protocol: [], addresses: [192.0.2.32/28]}",
     want: [
       '2:32: error: address-pools[0].protocol[1]: must be "layer2" or "bgp" or "interface", but is the text "ospf"',
-      '2:38: error: address-pools[0].protocol[2]: "layer2" is listed twice',
+      '2:38: error: address-pools[0].protocol[2]: "layer2" is already listed as protocol[0]',
       '3:24: error: address-pools[1].protocol[0]: must be "layer2" or "bgp" or "interface", but is the text "none"',
       "4:23: error: address-pools[2].protocol: must not be an empty list",
     ],
@@ -708,7 +727,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "fields of protocol interface in a pool without it",
-    text: "address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/28], carrier: route, route-table: 7}",
+    text: withPeer("address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/28], carrier: route, route-table: 7}"),
     want: [
       '2:55: error: address-pools[0].carrier: only a pool with "protocol: interface" can have this',
       '2:71: error: address-pools[0].route-table: only a pool with "protocol: interface" can have this',
@@ -836,7 +855,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "an overlap between pools, at the later one",
-    text: pool("- {name: b, protocol: bgp, addresses: [192.0.0.0/16]}"),
+    text: withPeer(pool("- {name: b, protocol: bgp, addresses: [192.0.0.0/16]}")),
     want: [
       '5:40: error: address-pools[1].addresses[0]: "192.0.0.0/16" shares addresses with "192.0.2.0/24" in pool "a" (address-pools[0].addresses[0])',
     ],
@@ -910,7 +929,9 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "an aggregate wider than an entry of the pool",
-    text: "address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24, 198.51.100.16-198.51.100.47, '2001:db8::/120']\n  bgp-advertisements: [{aggregation-length: 26, aggregation-length-v6: 119}]",
+    text: withPeer(
+      "address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24, 198.51.100.16-198.51.100.47, '2001:db8::/120']\n  bgp-advertisements: [{aggregation-length: 26, aggregation-length-v6: 119}]",
+    ),
     want: [
       "5:45: error: address-pools[0].bgp-advertisements[0].aggregation-length: /26 would announce more than the pool holds, whose entry 198.51.100.16/28 allows no shorter one",
       "5:72: error: address-pools[0].bgp-advertisements[0].aggregation-length-v6: /119 would announce more than the pool holds, whose entry 2001:db8::/120 allows no shorter one",
@@ -1097,7 +1118,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "an advertisement for peers that are not there, or one twice",
-    text: `${bgpPool("  bgp-advertisements: [{peers: [spine-2, spine1, spine1]}]\n")}${named("spine1", 1)}`,
+    text: `${poolOfPeers("  bgp-advertisements: [{peers: [spine-2, spine1, spine1]}]\n")}${named("spine1", 1)}`,
     want: [
       '5:33: error: address-pools[0].bgp-advertisements[0].peers[0]: no entry of peers is named "spine-2"; did you mean "spine1"?',
       '5:50: error: address-pools[0].bgp-advertisements[0].peers[2]: "spine1" is already listed as peers[1]',
@@ -1127,7 +1148,10 @@ const refused: { name: string; text: string; want: string[] }[] = [
     text: `${["9s", "61m", "soon"]
       .map((time, i) => `- {name: p${i}, protocol: layer2, addresses: [192.0.${i}.0/24], self-test: ${time}}\n`)
       .join("")
-      .replace("- ", "address-pools:\n- ")}- {name: b, protocol: bgp, addresses: [192.0.3.0/24], self-test: 30s}`,
+      .replace(
+        "- ",
+        "address-pools:\n- ",
+      )}- {name: b, protocol: bgp, addresses: [192.0.3.0/24], self-test: 30s}\npeers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1}]`,
     want: [
       '2:70: error: address-pools[0].self-test: must be 0s, or 10s to 1h, but is "9s"',
       '3:70: error: address-pools[1].self-test: must be 0s, or 10s to 1h, but is "61m"',
@@ -1137,7 +1161,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "a way to place addresses that is none, and in a bgp pool any",
-    text: `${pool("  l2-placement: stiky\n  conflict-probe: yes\n")}- {name: b, protocol: bgp, addresses: [192.0.3.0/24], l2-placement: hash, conflict-probe: off}`,
+    text: `${pool("  l2-placement: stiky\n  conflict-probe: yes\n")}- {name: b, protocol: bgp, addresses: [192.0.3.0/24], l2-placement: hash, conflict-probe: off}\npeers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1}]`,
     want: [
       '5:17: error: address-pools[0].l2-placement: must be "hash" or "subnet" or "sticky" or "sticky-subnet", but is the text "stiky"; did you mean "sticky"?',
       '6:19: error: address-pools[0].conflict-probe: must be "off" or "report" or "strict", but is yes',
@@ -1221,7 +1245,7 @@ const warned: { name: string; text: string; want: string[] }[] = [
   },
   {
     name: "advertisements that yield one prefix for some peer of some node",
-    text: `${bgpPool("  bgp-advertisements:\n  - {med: 1, peers: [x, y]}\n  - {med: 2, peers: [z]}\n  - {med: 3, peers: [y], node-selectors: [{match-labels: {rack: a}}]}\n  - {med: 3}\n")}${named("x", 1)}${named("y", 2, false)}${named("z", 3, false)}`,
+    text: `${poolOfPeers("  bgp-advertisements:\n  - {med: 1, peers: [x, y]}\n  - {med: 2, peers: [z]}\n  - {med: 3, peers: [y], node-selectors: [{match-labels: {rack: a}}]}\n  - {med: 3}\n")}${named("x", 1)}${named("y", 2, false)}${named("z", 3, false)}`,
     want: [
       "8:5: warning: address-pools[0].bgp-advertisements[2]: announces the same IPv4 /32 prefixes as bgp-advertisements[0] of this pool, with other attributes; the last one wins",
       "9:5: warning: address-pools[0].bgp-advertisements[3]: announces the same IPv4 /32 prefixes as bgp-advertisements[1] of this pool, with other attributes; the last one wins",

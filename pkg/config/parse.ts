@@ -3,7 +3,7 @@ import { limits, TooLarge } from "./limits.ts";
 import { type Path, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
-import { readPools } from "./rules/pools.ts";
+import { readPools, warnOfNoPeers } from "./rules/pools.ts";
 import { readQuotas } from "./rules/quotas.ts";
 import type { RawConfig } from "./shape/raw.ts";
 import { readShape } from "./shape/shape.ts";
@@ -73,6 +73,7 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
     const peers = readPeers(raw.peers ?? [], bfdProfiles, problems);
     const known = { communities: aliases, peers: peerNames(raw.peers ?? []) };
     const pools = readPools(raw["address-pools"] ?? [], known, problems);
+    if ((raw.peers ?? []).length === 0) warnOfNoPeers(pools, problems);
     return { pools, quotas: readQuotas(raw.quotas ?? [], pools, problems), peers, bfdProfiles };
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;

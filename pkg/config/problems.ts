@@ -1,6 +1,7 @@
 import { quote } from "#pkg/text";
 import type { Problem } from "./config.ts";
 import { limits } from "./limits.ts";
+import type { RawList } from "./shape/raw.ts";
 import type { YamlNode } from "./yaml/node.ts";
 import type { Position } from "./yaml/offsets.ts";
 
@@ -115,6 +116,31 @@ export function formatPath(path: Path): string {
     else text += text === "" ? step : `.${step}`;
   }
   return text;
+}
+
+/** Each text of a list -> the index of its first place. Refuses all further places of a text. */
+export function placesOf<Text extends string>(raw: RawList<Text> = [], path: Path, problems: Problems): Map<Text, number> {
+  const places = new Map<Text, number>();
+  for (const [index, text] of raw.entries()) {
+    if (text === undefined) continue;
+    const before = places.get(text);
+    if (before === undefined) places.set(text, index);
+    else problems.error([...path, index], `${quote(text)} is already listed as ${path.at(-1)}[${before}]`);
+  }
+  return places;
+}
+
+/** Names of entries of `list`, each once. */
+export function readNames(
+  raw: RawList<string> | undefined,
+  path: Path,
+  list: string,
+  known: ReadonlySet<string>,
+  problems: Problems,
+): string[] {
+  const places = placesOf(raw, path, problems);
+  for (const [name, index] of places) if (!known.has(name)) problems.error([...path, index], () => noSuchName(list, name, known));
+  return [...places.keys()];
 }
 
 /** The message for a name that no entry of `list` has. */

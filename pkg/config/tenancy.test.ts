@@ -98,7 +98,7 @@ const cases: { name: string; text: string; want: string[] }[] = [
   {
     name: "a namespace twice",
     text: pool("  namespaces: [x, x]\n"),
-    want: ['5:19: error: address-pools[0].namespaces[1]: "x" is already namespaces[0]'],
+    want: ['5:19: error: address-pools[0].namespaces[1]: "x" is already listed as namespaces[0]'],
   },
   {
     name: "a malformed selector",
@@ -191,7 +191,7 @@ const cases: { name: string; text: string; want: string[] }[] = [
   {
     name: "a quota for one pool twice",
     text: quota("{pools: [a, a], ipv4: 1}"),
-    want: ['6:15: error: quotas[0].pools[1]: "a" is already pools[0]'],
+    want: ['6:15: error: quotas[0].pools[1]: "a" is already listed as pools[0]'],
   },
   {
     name: "a quota that limits nothing",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { ConnectionGate, type RefusedSources } from "./connection-gate.ts";
 
 const member = "192.0.2.1";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { Regulars, regularLimits } from "./regulars.ts";
 
 const hostOf = (index: number) => `127.1.${index >> 8}.${index & 255}`;

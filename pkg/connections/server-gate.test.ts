@@ -4,8 +4,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { networkInterfaces } from "node:os";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock } from "#pkg/clock";
-import { type Fields, type Log, silentLog } from "#pkg/log";
+import { SimulatedClock } from "#pkg/clock/testing";
+import type { Fields, Log } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { ServerGate } from "./server-gate.ts";
 
 const noIpv6 =

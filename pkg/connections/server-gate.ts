@@ -16,8 +16,8 @@ export interface ServerGateOptions extends Omit<ConnectionGateOptions, "onRefuse
 
 /** Length of the queue of connections that wait to be accepted: while it is full, nobody gets in, not even a known client. */
 export const backlog = 256;
-// Fewer than `backlog`, so that a turn of the event loop which finds the backlog full is the last for a second that does. Half of it is
-// left when one host has used up its share.
+// Fewer than `backlog`: a turn of the event loop that finds the backlog full reaches the limit, and no other does for a second. Half of
+// the backlog is left when one host has used up its share.
 const limits = { maxOfSource: 100, maxOfStrangers: 200 } as const;
 // Addresses are many: what matters is that it happens, and one example.
 const logged: Allowance = { burst: 1, everyMs: 10 * 60_000 };

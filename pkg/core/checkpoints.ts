@@ -1,4 +1,4 @@
-import { constants, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { Log } from "#pkg/log";
 import { type CoreKind, fold, type Segment } from "./recording/checkpoint.ts";
@@ -76,7 +76,8 @@ export class Checkpoints implements Disposable {
 /** The work of the checkpoint thread: its code calls this, with the core of the program. */
 export function makeCheckpointHere(kind: CoreKind): void {
   if (parentPort === null) throw new Error("Cannot make a checkpoint: this is the main thread");
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL); // On Linux of this thread alone.
+  // On Linux of this thread alone. Only root may raise a priority that is lower already.
+  setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
   const { options, segment } = workerData as Task;
   parentPort.postMessage(new Uint8Array(fold(kind, options, segment))); // A copy: Brotli's own may be the beginning of more memory.
 }

@@ -1,6 +1,6 @@
 import type { Address, Prefix } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
-import type { AddressSetName, NodeSummary, View } from "./codec/value-codec.ts";
+import type { AddressSetName, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
 
 /** Where a node can announce addresses that have one owner, as it reports itself. */
 export interface Reachability {
@@ -20,7 +20,10 @@ export interface ReportedNode {
   /** All has arrived that it announced when it reported that its view is not current. */
   isAnnouncedKnown: boolean;
   readonly interfaces: Map<string, readonly Prefix[]>;
-  /** Made of both when it is asked for. */
+  /** Undefined for a node that does not report it, as one of an earlier version. */
+  deliveries: PoolDeliveries | undefined;
+  readonly faults: Map<string, Fault>; // key of its entry -> fault
+  /** Made of summary and interfaces when it is asked for. */
   reachability: Reachability | undefined;
 }
 
@@ -70,7 +73,15 @@ export function reportOf({ nodes }: GossipData, node: string): ReportedNode {
 
 /** A node that reports nothing yet in this life. */
 export function newReport(life: number): ReportedNode {
-  return { life, summary: undefined, isAnnouncedKnown: false, interfaces: new Map(), reachability: undefined };
+  return {
+    life,
+    summary: undefined,
+    isAnnouncedKnown: false,
+    interfaces: new Map(),
+    deliveries: undefined,
+    faults: new Map(),
+    reachability: undefined,
+  };
 }
 
 /** Whether the node's reports count: it sent a summary since it joined. */

@@ -1,11 +1,19 @@
 import type { Address } from "#pkg/net";
+import { fnv1a } from "#pkg/text";
 import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import {
   type AddressSetName,
+  type Deliveries,
+  decodeDeliveries,
+  deliveriesKey,
+  encodeDeliveries,
+  encodeFault,
   encodePage,
   encodeSubnets,
   encodeSummary,
+  type Fault,
+  faultKeys,
   interfaceKey,
   pageKey,
   setOf,
@@ -85,7 +93,7 @@ export class GossipState {
     return this.#participantsWith("announced", address);
   }
 
-  /** Nodes that participate and report, for the same reasons, that they advertise the address by BGP, in a pool that has owners too. */
+  /** Participating nodes that report that they advertise the address by BGP, in a pool with owners; for the same reasons. */
   advertisers(address: string): readonly string[] {
     return this.#participantsWith("advertised", address);
   }
@@ -99,6 +107,32 @@ export class GossipState {
   view(node: string): View {
     const reported = this.#at.nodes.get(node);
     return reported?.isAnnouncedKnown && this.isParticipating(node) ? (reported.summary?.view ?? "current") : "current";
+  }
+
+  /** How a node that participates delivers its routes of a pool; undefined where it does not report that. */
+  deliveries(node: string, pool: string): Deliveries | undefined {
+    const reported = this.isParticipating(node) ? this.#at.nodes.get(node)?.deliveries : undefined;
+    return reported && (reported.others.get(fnv1a(pool)) ?? reported.usual);
+  }
+
+  /** How this node delivers its routes of each pool. */
+  setDeliveries(pools: ReadonlyMap<string, Deliveries>): void {
+    const value = encodeDeliveries(pools);
+    reportOf(this.#at, this.#node).deliveries = decodeDeliveries(value);
+    this.#at.entries.set(deliveriesKey, value);
+  }
+
+  /** The faults that another node reports, while it participates. */
+  faults(node: string): readonly Fault[] {
+    return this.isParticipating(node) ? [...(this.#at.nodes.get(node)?.faults.values() ?? [])] : [];
+  }
+
+  /** The faults of this node; of more than eight the first ones. */
+  setFaults(faults: readonly Fault[]): void {
+    for (const [index, key] of faultKeys.entries()) {
+      const fault = faults[index];
+      this.#at.entries.set(key, fault === undefined ? new Uint8Array() : encodeFault(fault));
+    }
   }
 
   /** This node participates from now on. */

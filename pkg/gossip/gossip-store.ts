@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
+import { fnv1a } from "#pkg/text";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
 /** Limits of one node's entries, and of nodes beside the members: far above real numbers, so that a flood of them has an end. */
@@ -28,8 +29,8 @@ interface NodeEntries {
 
 /**
  * The entries of all members as far as they are known here. A node's life is the time at which its process started: entries of a later
- * life replace all of an earlier one, so that what a node set before it started again counts only if it is set again. A process whose
- * clock is behind that of its earlier life receives that life's entries, and takes a later life.
+ * life replace all of an earlier one, so that what a node set before it started again counts only if it is set again. If the clock
+ * was set back since the earlier life, the process receives that life's entries, and takes a later life.
  */
 export class GossipStore {
   readonly #node: string;
@@ -191,8 +192,7 @@ export class GossipStore {
 
 /** FNV-1a, mixed once more, so that sums of hashes of similar texts differ. */
 function hashOf(text: string): number {
-  let hash = 0x811c_9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  let hash = fnv1a(text);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -2,9 +2,13 @@ import type { Address } from "#pkg/net";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import {
   type AddressSetName,
+  decodeDeliveries,
+  decodeFault,
   decodePage,
   decodeSubnets,
   decodeSummary,
+  deliveriesKey,
+  faultKeys,
   interfaceOf,
   type NodeSummary,
   setOf,
@@ -20,11 +24,14 @@ export interface GossipChanges {
   readonly addresses: readonly Address[];
   /** Addresses that others ask about, or no longer, and addresses that a node reports to announce by any protocol, or no longer. */
   readonly asked: readonly Address[];
+  /** Whether a node delivers routes otherwise than before, or reports other faults. */
+  readonly deliveries: boolean;
 }
 
 /** Collects changes while entries are merged. */
 export class ChangesBuilder {
   nodes = false;
+  deliveries = false;
   readonly #addresses = new Map<string, Address>(); // text -> address
   readonly #asked = new Map<string, Address>(); // text -> address
 
@@ -34,7 +41,12 @@ export class ChangesBuilder {
   }
 
   build(): GossipChanges {
-    return { nodes: this.nodes, addresses: [...this.#addresses.values()], asked: [...this.#asked.values()] };
+    return {
+      nodes: this.nodes,
+      addresses: [...this.#addresses.values()],
+      asked: [...this.#asked.values()],
+      deliveries: this.deliveries,
+    };
   }
 }
 
@@ -46,7 +58,15 @@ export function mergeEntry(data: GossipData, { node, life, key, value }: GossipE
   const set = setOf(key);
   if (set !== undefined) changes.touch(set, data.sets[set].set(node, key, decodePage(key, value)));
   else if (key === summaryKey) setSummary(data, node, reported, decodeSummary(value), changes);
-  else if (name !== undefined) {
+  else if (key === deliveriesKey) {
+    reported.deliveries = decodeDeliveries(value);
+    changes.deliveries = true;
+  } else if (faultKeys.includes(key)) {
+    const fault = decodeFault(value);
+    if (fault === undefined) reported.faults.delete(key);
+    else reported.faults.set(key, fault);
+    changes.deliveries = true;
+  } else if (name !== undefined) {
     const subnets = decodeSubnets(value);
     if (subnets === undefined) reported.interfaces.delete(name);
     else reported.interfaces.set(name, subnets);
@@ -94,6 +114,7 @@ function touchAnnounced(data: GossipData, node: string, changes: ChangesBuilder)
 export function startLife(data: GossipData, node: string, life: number, changes: ChangesBuilder): void {
   const reported = reportOf(data, node);
   if (reported.summary !== undefined) changes.nodes = true;
+  if (reported.deliveries !== undefined || reported.faults.size > 0) changes.deliveries = true;
   for (const name of Object.keys(data.sets) as AddressSetName[]) {
     changes.touch(name, data.sets[name].by(node));
     data.sets[name].clear(node);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { type Route, type Routes, serve } from "#pkg/http";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { type HttpServer, httpLimits } from "./server.ts";
 
 const routes: Routes = {

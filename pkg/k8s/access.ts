@@ -3,9 +3,9 @@ import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { load } from "js-yaml";
 import { urlHost } from "#pkg/net";
+import { type Fields, fields, list, optionalText, text } from "#pkg/untrusted";
 import { CredentialsError } from "./errors.ts";
 import { proxyFromEnvironment } from "./proxy.ts";
-import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
 
 /** A certificate or key: in a file, which is read again as it may be replaced, or as given. */
 export type Material = { readonly file: string } | { readonly data: Buffer };

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import type { Fields } from "#pkg/untrusted";
 import { ApiError } from "./errors.ts";
 import { Deadline, type HttpClient, type Request } from "./http.ts";
 import { type Priority, Slots } from "./slots.ts";
-import type { Fields } from "./untrusted.ts";
 
 // A small part of the 200 writes that the API server takes at once by default, from everybody; at 10 ms each it is 3,200 a second,
 // while a server with everything on one machine does about 1,100 with 8 as with 64. Each costs a connection with TLS state.

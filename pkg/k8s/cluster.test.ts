@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, service, until } from "#pkg/k8s/testing";
 import { ApiError } from "./errors.ts";
 import { resources } from "./resources.ts";
@@ -320,7 +320,7 @@ test(
   limit,
   async () => {
     await using s = await scene();
-    const write = (version: string) => s.cluster.writeLease("ns", "lock", held, version, 3_000);
+    const write = (version: string) => s.cluster.leases.write("ns", "lock", held, version, 3_000);
     const metadata = { namespace: "ns", name: "lock", uid: "1", resourceVersion: "8", labels: { team: "edge" } };
     const there = { kind: "Lease", metadata, spec: { holderIdentity: "other", preferredHolder: "third", acquireTime: "then" } };
     const next = async (method: string) => {
@@ -368,7 +368,7 @@ test(
       ["PATCH", "GET", "PUT"],
       ["GET", "PUT", "PATCH"],
     ]) {
-      const writing = s.cluster.writeLease("ns", "lock", held, "8", 3_000);
+      const writing = s.cluster.leases.write("ns", "lock", held, "8", 3_000);
       for (const method of order) {
         const request = await s.api.next();
         assert.equal(request.method, method);
@@ -377,12 +377,12 @@ test(
       }
       await assert.rejects(writing, (error) => error instanceof ApiError && error.status === 403);
     }
-    const byUpdate = s.cluster.writeLease("ns", "lock", held, "8", 3_000);
+    const byUpdate = s.cluster.leases.write("ns", "lock", held, "8", 3_000);
     (await s.api.next()).reply(403, forbidden);
     (await s.api.next()).reply(200, there);
     (await s.api.next()).reply(200, there);
     await byUpdate;
-    const byPatch = s.cluster.writeLease("ns", "lock", held, "8", 3_000);
+    const byPatch = s.cluster.leases.write("ns", "lock", held, "8", 3_000);
     (await s.api.next()).reply(200, there);
     (await s.api.next()).reply(403, forbidden);
     const patch = await s.api.next();

@@ -1,16 +1,17 @@
-import { type Clock, type Millis, type Random, wallClock } from "#pkg/clock";
+import type { Clock, Millis, Random } from "#pkg/clock";
 import type { Log } from "#pkg/log";
+import { fields, list, text } from "#pkg/untrusted";
 import { findAccess } from "./access.ts";
 import { Api } from "./api.ts";
 import { Credentials } from "./credentials.ts";
-import { ApiError } from "./errors.ts";
-import { Http, type HttpClient, type Request } from "./http.ts";
+import { isStatus, unless } from "./errors.ts";
+import { Http, type HttpClient, mergePatch } from "./http.ts";
 import { ListWatch } from "./informer.ts";
 import type { Handlers, Informer, Scope } from "./informers.ts";
-import type { Lease, ObjectMeta, Service } from "./objects.ts";
-import { projectMeta, type Resource, resources } from "./resources.ts";
+import { Leases } from "./leases.ts";
+import type { Condition, ObjectMeta, Service } from "./objects.ts";
+import type { Resource } from "./resources.ts";
 import { isAllowed, pathReview, reviewedUser, type TokenUser, tokenReview } from "./reviews.ts";
-import { type Fields, fields, list, text } from "./untrusted.ts";
 
 export interface ConnectOptions {
   /** A file; absent or empty: the service account's credentials if there are any, else those that kubectl would use. */
@@ -27,12 +28,6 @@ export function connect(options: ConnectOptions): Cluster {
   options.log.debug("credentials found", { origin: access.origin, server: access.server.host });
   const credentials = new Credentials(access, options);
   return new Cluster(credentials, new Http(access.server, credentials, options), options);
-}
-
-/** The fields that a holder writes into a Lease. */
-interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transitions"> {
-  /** It had another holder, or none, before. */
-  readonly acquires: boolean;
 }
 
 /** How the API server reaches a webhook. */
@@ -52,8 +47,31 @@ export interface StatusWriteOptions {
   readonly answerWithin?: Millis | undefined;
 }
 
+/** A kind of objects that only a CustomResourceDefinition makes known. */
+export interface CustomResource {
+  readonly api: string;
+  readonly plural: string;
+  readonly kind: string;
+}
+
+interface ObjectMetadata {
+  readonly namespace: string;
+  readonly name: string;
+  readonly resourceVersion?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly object[];
+}
+
+/** Conditions and annotations of a Service, as they change. */
+export interface ConditionsWrite {
+  readonly conditions: readonly Condition[];
+  /** Types of conditions. */
+  readonly gone: readonly string[];
+  readonly annotations: Readonly<Record<string, string | null>>;
+}
+
 const reviewMs: Millis = 5_000; // Somebody waits for the answer.
-const mergePatch = "application/merge-patch+json";
 
 /**
  * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away, unless it
@@ -62,14 +80,14 @@ const mergePatch = "application/merge-patch+json";
 export class Cluster implements AsyncDisposable {
   readonly #credentials: Disposable;
   readonly #api: Api;
+  readonly leases: Leases;
   readonly #options: Pick<ConnectOptions, "log" | "clock" | "random">;
   readonly #informers = new Set<Disposable>();
-  /** Leases may be updated and not patched. */
-  #updatesLeases = false;
 
   constructor(credentials: Disposable, http: HttpClient, options: Pick<ConnectOptions, "log" | "clock" | "random">) {
     this.#credentials = credentials;
     this.#api = new Api(http, options);
+    this.leases = new Leases(this.#api, options.clock);
     this.#options = options;
   }
 
@@ -122,11 +140,38 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** Sets these keys, or takes those that are null away, and leaves others as they are; makes the ConfigMap when it is missing. */
+  /**
+   * Writes these conditions into the status of the Service, and takes away those of `gone` types; conditions of other types stay. Writes
+   * these annotations, or takes those that are null away. In one attempt, giving way to all other calls.
+   */
+  async writeConditions(
+    { namespace, name, key, uid }: Service,
+    { conditions, gone, annotations }: ConditionsWrite,
+    permitted?: () => boolean,
+  ): Promise<void> {
+    const written = conditions.map(({ since: lastTransitionTime, ...rest }) => ({ ...rest, lastTransitionTime }));
+    const removed = gone.map((type) => ({ type, $patch: "delete" }));
+    const request = {
+      method: "PATCH",
+      path: `${namespaced(namespace, "services", name)}/status`,
+      purpose: `write the conditions of service ${key}`,
+      contentType: "application/strategic-merge-patch+json", // Merges the list by type.
+      // A write of a Service's status may also change its annotations, so that the right to change its spec is not needed.
+      body: { metadata: { uid, annotations }, status: { conditions: [...written, ...removed] } },
+      ignoreAnswer: true,
+      ...(permitted && { permitted }),
+    } as const;
+    await this.#api.call(request, "background", 1);
+  }
+
+  /**
+   * Sets these keys, or takes those that are null away, and leaves others as they are; without data takes all away. Makes the ConfigMap when
+   * it is missing.
+   */
   async writeConfigMap(
     namespace: string,
     name: string,
-    data: Readonly<Record<string, string | null>>,
+    data: Readonly<Record<string, string | null>> | null,
     permitted?: () => boolean,
   ): Promise<void> {
     const purpose = `write ConfigMap ${namespace}/${name}`;
@@ -138,7 +183,7 @@ export class Cluster implements AsyncDisposable {
       method: "POST",
       path: namespaced(namespace, "configmaps"),
       purpose,
-      body: { metadata: { name }, data: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) },
+      body: { metadata: { name }, data: Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => value !== null)) },
       ...fence,
     } as const;
     const created = await unless(409, this.#api.call(create));
@@ -150,84 +195,13 @@ export class Cluster implements AsyncDisposable {
    * These writes, each of which is given up before its next attempt once `permitted` answers false. A status is written in one attempt:
    * there are many, and one that fails is not to keep others waiting.
    */
-  fenced(permitted: () => boolean): Pick<Cluster, "writeIngress" | "writeConfigMap"> {
+  fenced(permitted: () => boolean): Pick<Cluster, "writeIngress" | "writeConditions" | "writeConfigMap"> {
     return {
+      writeConditions: (service, write) => this.writeConditions(service, write, permitted),
       writeIngress: (service, addresses, options) =>
         this.writeIngress(service, addresses, { ...options, permitted, attempts: 1 }),
       writeConfigMap: (namespace, name, data) => this.writeConfigMap(namespace, name, data, permitted),
     };
-  }
-
-  /** Reads the Lease in one attempt. @returns undefined when there is no such Lease */
-  async readLease(namespace: string, name: string, within: Millis): Promise<Lease | undefined> {
-    const request = { method: "GET", path: leases(namespace, name), purpose: "read the Lease" } as const;
-    const found = await unless(404, this.#api.once(request, within));
-    return found && leaseOf(found);
-  }
-
-  /**
-   * Writes the Lease in one attempt, with the time of this machine for people to read.
-   * @param resourceVersion the version to replace; undefined to create the Lease
-   * @returns the present Lease; `conflict` if it has changed since, is gone, or was made by another holder
-   */
-  async writeLease(
-    namespace: string,
-    name: string,
-    { holder, durationSeconds, transitions, acquires }: LeaseWrite,
-    resourceVersion: string | undefined,
-    within: Millis,
-  ): Promise<Lease | "conflict"> {
-    const now = microTime(wallClock());
-    const spec = {
-      holderIdentity: holder,
-      leaseDurationSeconds: durationSeconds,
-      leaseTransitions: transitions,
-      renewTime: now,
-      ...(acquires && { acquireTime: now }),
-    };
-    try {
-      const written =
-        resourceVersion === undefined
-          ? await this.#api.once(
-              { ...leaseWrite, method: "POST", path: leases(namespace), body: { metadata: { name }, spec } },
-              within,
-            )
-          : await this.#changeLease(leases(namespace, name), spec, resourceVersion, within);
-      return leaseOf(written);
-    } catch (error) {
-      if (isStatus(error, 409) || isStatus(error, 404)) return "conflict";
-      throw error;
-    }
-  }
-
-  /**
-   * Uses a patch, or an update where a Role, written with client-go in mind, allows only that. An update also replaces labels and fields of
-   * others, so it begins with the existing object. It first tries the verb that was not refused last, then the other: both `within` the
-   * time.
-   */
-  async #changeLease(path: string, spec: Fields, resourceVersion: string, within: Millis): Promise<Fields> {
-    const { clock } = this.#options;
-    const until = clock.now() + within;
-    const once = (request: Pick<Request, "method" | "contentType" | "body">): Promise<Fields> =>
-      this.#api.once({ ...leaseWrite, path, ...request }, until - clock.now());
-    const patch = (): Promise<Fields> => {
-      const body = { metadata: { resourceVersion }, spec };
-      return once({ method: "PATCH", contentType: mergePatch, body });
-    };
-    const update = async (): Promise<Fields> => {
-      const found = await once({ method: "GET" });
-      const metadata = { ...fields(found.metadata), resourceVersion };
-      const body = { ...found, metadata, spec: { ...fields(found.spec), ...spec } };
-      return once({ method: "PUT", body });
-    };
-    const [first, second] = this.#updatesLeases ? [update, patch] : [patch, update];
-    try {
-      return await first();
-    } catch (error) {
-      if (!isStatus(error, 403)) throw error;
-      this.#updatesLeases = !this.#updatesLeases;
-      return await second();
-    }
   }
 
   /**
@@ -304,6 +278,36 @@ export class Cluster implements AsyncDisposable {
     return (await unless(404, this.#api.call(request, "background"))) !== undefined;
   }
 
+  /**
+   * Has the metadata of an object be as it is here, and makes the object where it is missing; with a status, has the status be so instead. In
+   * one attempt, giving way to all other calls. What others have added stays, and a field that another speaker wrote is taken over.
+   */
+  async applyObject(kind: CustomResource, metadata: ObjectMetadata, status?: object): Promise<void> {
+    const { namespace, name } = metadata;
+    const manager = status === undefined ? "ingot" : "ingot-status";
+    const path = `${customPath(kind, namespace, name)}${status === undefined ? "" : "/status"}?fieldManager=${manager}&force=true`;
+    const body = { apiVersion: kind.api.slice("/apis/".length), kind: kind.kind, metadata, status };
+    const contentType = "application/apply-patch+yaml";
+    const purpose = `write ${kind.kind} ${namespace}/${name}`;
+    await this.#api.call({ method: "PATCH", path, purpose, contentType, body, ignoreAnswer: true }, "background", 1);
+  }
+
+  /** Deletes an object, in one attempt, giving way to all other calls; with a version, unless it has another one by now. */
+  async deleteObject(kind: CustomResource, { namespace, name, resourceVersion }: ObjectMetadata): Promise<void> {
+    const path = customPath(kind, namespace, name);
+    const purpose = `delete ${kind.kind} ${namespace}/${name}`;
+    const body = { preconditions: { resourceVersion } };
+    const request = { method: "DELETE", path, purpose, body, ignoreAnswer: true } as const;
+    await unless(404, unless(409, this.#api.call(request, "background", 1)));
+  }
+
+  /** Deletes the objects with these labels, in one attempt, giving way to all other calls. */
+  async deleteObjects(kind: CustomResource, namespace: string, labelSelector: string): Promise<void> {
+    const path = `${customPath(kind, namespace)}?labelSelector=${encodeURIComponent(labelSelector)}`;
+    const purpose = `delete ${kind.plural} with ${labelSelector}`;
+    await this.#api.call({ method: "DELETE", path, purpose, ignoreAnswer: true }, "background", 1);
+  }
+
   /** The user with this token; one attempt, of 5 s at most. @returns undefined for a token of nobody */
   async reviewToken(token: string): Promise<TokenUser | undefined> {
     return reviewedUser(await this.#api.once(tokenReview(token), reviewMs));
@@ -327,38 +331,11 @@ function namespaced(namespace: string, plural: string, name?: string): string {
   return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
 }
 
-function webhookPath(name: string): string {
-  return `/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/${encodeURIComponent(name)}`;
-}
-
-const leaseWrite = { purpose: "write the Lease" };
-
-function leases(namespace: string, name?: string): string {
-  const collection = `${resources.leases.api}/namespaces/${encodeURIComponent(namespace)}/leases`;
+function customPath({ api, plural }: CustomResource, namespace: string, name?: string): string {
+  const collection = `${api}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
   return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
 }
 
-function leaseOf(raw: Fields): Lease {
-  const meta = projectMeta(raw);
-  if (meta === undefined) throw new ApiError("Cannot use the Lease: it has no name, uid or version", 200, "Malformed");
-  return resources.leases.project(raw, meta);
-}
-
-/** A date in the API's form of a MicroTime: six digits. */
-function microTime(date: Date): string {
-  return date.toISOString().replace("Z", "000Z");
-}
-
-function isStatus(error: unknown, status: number): boolean {
-  return error instanceof ApiError && error.status === status;
-}
-
-/** The answer, or undefined when the server refuses with `status`. */
-async function unless<T>(status: number, call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    if (isStatus(error, status)) return undefined;
-    throw error;
-  }
+function webhookPath(name: string): string {
+  return `/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/${encodeURIComponent(name)}`;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, advanceThrough, advanceUntilRun, clusterAt, FakeApi, LogLines, selfSigned, until } from "#pkg/k8s/testing";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";

@@ -34,3 +34,17 @@ export function isExpired(error: ApiError): boolean {
 export class CredentialsError extends Error {
   override readonly name = "CredentialsError";
 }
+
+export function isStatus(error: unknown, status: number): boolean {
+  return error instanceof ApiError && error.status === status;
+}
+
+/** The answer, or undefined when the server refuses with `status`. */
+export async function unless<T>(status: number, call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isStatus(error, status)) return undefined;
+    throw error;
+  }
+}

@@ -14,14 +14,7 @@ export interface Occurrence {
 }
 
 /** An Event as it should now stand in the API: a new one where `count` is 1. */
-export interface CorrelatedEvent {
-  readonly about: ObjectReference;
-  readonly name: string;
-  readonly type: "Normal" | "Warning";
-  readonly reason: string;
-  readonly message: string;
-  readonly count: number;
-  readonly first: Date;
+export interface CorrelatedEvent extends Omit<Occurrence, "at" | "date">, Observed {
   readonly last: Date;
 }
 

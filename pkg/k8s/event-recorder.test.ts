@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
 import { EventRecorder } from "./event-recorder.ts";
 import type { ObjectReference } from "./objects.ts";

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
+import { fields, list, optionalText, text } from "#pkg/untrusted";
 import type { Access } from "./access.ts";
-import { fields, list, optionalText, parseJson, text } from "./untrusted.ts";
+import { parseJson } from "./untrusted.ts";
 
 /** The credentials from a plugin: a token, a certificate with its key, or both. */
 export interface PluginCredentials {

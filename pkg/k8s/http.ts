@@ -1,16 +1,17 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
 import { urlToHttpOptions } from "node:url";
 import { type Clock, inTurns, type Millis, wallClock } from "#pkg/clock";
+import { type Fields, fields, text } from "#pkg/untrusted";
 import type { Credentials, Identity } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
-import { type Fields, fields, parseInSteps, parseJson, text } from "./untrusted.ts";
+import { parseInSteps, parseJson } from "./untrusted.ts";
 
 // An `import` of node:http reads all that it exports. One of these is `WebSocket`, for which Node loads its `fetch`: 14 MB unused.
 const { request: requestHttp } = process.getBuiltinModule("node:http");
 const { request: requestHttps } = process.getBuiltinModule("node:https");
 
 export interface Request {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** From the root of the API, with its query. */
   readonly path: string;
   /** The attempted action, for messages: `list services`. */
@@ -25,6 +26,9 @@ export interface Request {
   /** Asked before each attempt: false ends the call, because another process may be at work now. */
   readonly permitted?: () => boolean;
 }
+
+/** A content type: fields that are not there stay as they are, null takes one away (RFC 7396). */
+export const mergePatch = "application/merge-patch+json";
 
 // The kernel asks for a sign of life when a connection has been silent for 2 s, three times: a watch does not wait longer on a dead path.
 const keepAlive = { enable: true, initialDelay: 2_000, interval: 1_000, count: 3 };

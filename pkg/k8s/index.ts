@@ -8,11 +8,22 @@
  *
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */
-export { type Cluster, connect, type WebhookClient } from "./cluster.ts";
+export { type Cluster, type ConditionsWrite, type CustomResource, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
 export { type Handlers, type Informer, Informers, named } from "./informers.ts";
-export type { ConfigMap, EndpointSlice, Lease, Node, NodeEndpoints, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
+export type {
+  Condition,
+  ConfigMap,
+  EndpointSlice,
+  Lease,
+  Node,
+  ObjectMeta,
+  ObjectReference,
+  Pod,
+  Secret,
+  Service,
+} from "./objects.ts";
 export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
 export { type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";

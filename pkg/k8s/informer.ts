@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Alarm, backOff, type Clock, inTurns, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
+import { fields, text } from "#pkg/untrusted";
 import type { Api } from "./api.ts";
 import { ApiError, isExpired } from "./errors.ts";
 import { Deadline, type Request } from "./http.ts";
@@ -8,7 +9,6 @@ import { type Handlers, type Informer, type ObjectChange, type Scope, tellOf } f
 import type { ObjectMeta } from "./objects.ts";
 import { listPages } from "./pages.ts";
 import { projectMeta, type Resource } from "./resources.ts";
-import { fields, text } from "./untrusted.ts";
 import { WatchError, type WatchEvent, watchEvents } from "./watch-events.ts";
 
 const minWatchSeconds = 300;

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
-import type { ObjectMeta } from "./objects.ts";
-import type { Resource } from "./resources.ts";
+import type { ConfigMap, ObjectMeta } from "./objects.ts";
+import { type Resource, resources } from "./resources.ts";
 
 /** The objects of a resource to watch; absent fields mean all. Selectors are in the syntax of kubectl. */
 export interface Scope {
@@ -86,6 +86,12 @@ export class Informers implements Disposable {
     });
     this.#followed.push({ what, informer });
     return informer;
+  }
+
+  /** The one ConfigMap of that name. */
+  followConfigMap(namespace: string, name: string, changed: (now: ConfigMap | undefined) => void): void {
+    const what = `ConfigMap ${namespace}/${name}`;
+    this.follow(what, resources.configMaps, named(namespace, name), (_key, now) => changed(now));
   }
 
   /** In the order in which they are followed. */

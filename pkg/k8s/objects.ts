@@ -1,3 +1,5 @@
+import type { NodeEndpoints, ServiceFields } from "#pkg/service";
+
 /**
  * The kept part of each watched object: the fields in use, under the names that Kubernetes gives them, absent lists as empty
  * ones. `key` is `namespace/name`, or the name alone for objects without a namespace.
@@ -10,31 +12,30 @@ export interface ObjectMeta {
   readonly resourceVersion: string;
 }
 
-export interface Service extends ObjectMeta {
+/**
+ * Labels are kept only where they are asked for, of type LoadBalancer, and of no more than some thousand characters; of ports at most
+ * `maxPorts` and one more. A large selector is a digest, which tells it from others.
+ */
+export interface Service extends ObjectMeta, ServiceFields {
   /** `metadata.creationTimestamp` in seconds since 1970; 0 without one. */
   readonly created: number;
-  /** Kept only where they are asked for, of type LoadBalancer, and of no more than some thousand characters. */
-  readonly labels: Readonly<Record<string, string>> | undefined;
-  /** Only those that `pkg/service` reads, under their whole names. */
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly type: string;
-  /** Its load balancer class, or that it has none, is one that is served here. */
-  readonly isClaimed: boolean;
-  /** `spec.clusterIPs`, else `spec.clusterIP`; without `None` and empty ones. */
-  readonly clusterIPs: readonly string[];
-  /** At most `maxPorts` and one more. */
   readonly ports: readonly ServicePort[];
-  /** A large selector is a digest, which tells it from others. */
-  readonly selector: Readonly<Record<string, string>>;
-  readonly externalTrafficPolicy: "Cluster" | "Local";
-  /** `spec.loadBalancerIP`; empty when unset. */
-  readonly loadBalancerIP: string;
-  /** `ip` of each `status.loadBalancer.ingress`; entries with only a host name are left out. */
-  readonly ingress: readonly string[];
   /** Fields of entries besides the address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
   readonly ingressDetails: Readonly<Record<string, IngressDetails>>;
   /** There are entries with only a host name, which nobody here writes. */
   readonly hasHostnames: boolean;
+  /** Those of `status.conditions` whose type begins with `ingot.dev/`; kept only where labels are. */
+  readonly conditions: readonly Condition[];
+}
+
+/** One of `status.conditions`. */
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  /** `lastTransitionTime`. */
+  readonly since: string;
 }
 
 /** Fields of `status.loadBalancer.ingress[]` that nobody here sets, as the API has them. */
@@ -57,15 +58,6 @@ export interface EndpointSlice extends ObjectMeta {
   readonly endpoints: readonly NodeEndpoints[];
   /** How many there are that serve nothing. */
   readonly idle: number;
-}
-
-/** How many endpoints there are on one node, which may be unknown; at least one. */
-export interface NodeEndpoints {
-  readonly nodeName: string | undefined;
-  /** Also those of which the API does not say it. */
-  readonly ready: number;
-  /** They terminate, and serve until they are gone. */
-  readonly draining: number;
 }
 
 export interface Node extends ObjectMeta {

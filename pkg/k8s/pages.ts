@@ -1,5 +1,5 @@
+import { type Fields, fields, list, text } from "#pkg/untrusted";
 import { ApiError, isExpired } from "./errors.ts";
-import { type Fields, fields, list, text } from "./untrusted.ts";
 
 // A page of kubectl's 500 lives long enough to be moved among V8's old objects, which takes 12 MB more at 10,000 Services.
 const pageSize = 200;

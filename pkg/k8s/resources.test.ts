@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { classlessOnly } from "#pkg/service";
+import { fields } from "#pkg/untrusted";
 import type { ObjectMeta } from "./objects.ts";
 import { projectMeta, type Resource, resources, servicesOf } from "./resources.ts";
-import { fields } from "./untrusted.ts";
 
 const metadata = { namespace: "ns", name: "x", uid: "u", resourceVersion: "7", managedFields: [{ manager: "m" }] };
 const meta = { key: "ns/x", namespace: "ns", name: "x", uid: "u", resourceVersion: "7" };
@@ -53,6 +53,7 @@ test("a Service keeps what decides about it", () => {
     annotations: { "metallb.universe.tf/address-pool": "p" },
     type: "LoadBalancer",
     isClaimed: true,
+    otherClass: undefined,
     clusterIPs: ["10.0.0.1", "fd00::1"],
     ports: [
       { name: "http", protocol: "TCP", port: 80 },
@@ -64,6 +65,7 @@ test("a Service keeps what decides about it", () => {
     ingress: ["192.0.2.1"],
     ingressDetails: {},
     hasHostnames: true,
+    conditions: [],
   });
 });
 

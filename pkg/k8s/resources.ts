@@ -1,22 +1,31 @@
 import { createHash } from "node:crypto";
 import { remembered } from "#pkg/collections";
 import { parseAddress } from "#pkg/net";
-import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses, maxPorts } from "#pkg/service";
+import {
+  claimsClass,
+  classlessOnly,
+  isAnnotation,
+  type LoadBalancerClasses,
+  maxPorts,
+  type NodeEndpoints,
+  poolAnnotations,
+} from "#pkg/service";
+import { type Fields, fields, list, optionalText, text } from "#pkg/untrusted";
 import type {
+  Condition,
   ConfigMap,
   EndpointSlice,
   IngressDetails,
   Lease,
   Namespace,
   Node,
-  NodeEndpoints,
   ObjectMeta,
   Pod,
   Secret,
   Service,
   ServicePort,
 } from "./objects.ts";
-import { configMapAnnotations, type Fields, fields, flannelAnnotations, list, optionalText, text } from "./untrusted.ts";
+import { configMapAnnotations, flannelAnnotations } from "./untrusted.ts";
 
 /** A kind of object that can be watched: its path in the API, and the kept part of each object. */
 export interface Resource<V extends ObjectMeta> {
@@ -29,7 +38,7 @@ export interface Resource<V extends ObjectMeta> {
 
 /**
  * Services, each with whether it is of one of these load balancer classes.
- * @param labels that each keeps its labels, if it is of type LoadBalancer
+ * @param labels for the controller: each keeps its labels, if it is of type LoadBalancer, its conditions, and the annotations with its pool
  */
 export function servicesOf(classes: LoadBalancerClasses, labels?: "labels"): Resource<Service> {
   return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes, labels !== undefined) };
@@ -73,6 +82,8 @@ function projectService(
   isLabeled: boolean,
 ): Service {
   const spec = fields(raw.spec);
+  const lbClass = optionalText(spec.loadBalancerClass);
+  const isClaimed = claimsClass(classes, lbClass);
   const ingress = list(fields(fields(raw.status).loadBalancer).ingress)
     .slice(0, maxIngress)
     .map(fields);
@@ -84,9 +95,10 @@ function projectService(
     resourceVersion,
     created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
     labels: isLabeled && spec.type === "LoadBalancer" ? projectLabels(raw) : undefined,
-    annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
+    annotations: textMap(fields(raw.metadata).annotations, isLabeled ? isOfController : isAnnotation, short),
     type: text(spec.type),
-    isClaimed: claimsClass(classes, optionalText(spec.loadBalancerClass)),
+    isClaimed,
+    otherClass: isClaimed || lbClass === undefined ? undefined : short(lbClass),
     clusterIPs: clusterIPs(spec),
     ports: compact(
       list(spec.ports)
@@ -99,7 +111,33 @@ function projectService(
     ingress: texts(ingress.map(({ ip }) => ip)),
     ingressDetails: ingressDetails(ingress),
     hasHostnames: ingress.some(({ ip }) => text(ip) === ""),
+    conditions: isLabeled ? projectConditions(raw) : none,
   };
+}
+
+function isOfController(name: string): boolean {
+  return isAnnotation(name) || poolAnnotations.includes(name);
+}
+
+const none: readonly never[] = [];
+const maxConditions = 100; // The list is merged by type, so that nobody writes ours twice.
+/** Beginning of the types of our conditions. */
+const ofIngot = "ingot.dev/";
+
+function projectConditions(raw: Fields): readonly Condition[] {
+  const all = list(fields(raw.status).conditions).slice(0, maxConditions).map(fields);
+  const ours = all.filter(({ type }) => text(type).startsWith(ofIngot));
+  return compact(
+    ours.map(({ type, status, reason, message, lastTransitionTime }) => {
+      return {
+        type: short(text(type)),
+        status: short(text(status)),
+        reason: short(text(reason)),
+        message: short(text(message)),
+        since: short(text(lastTransitionTime)),
+      };
+    }),
+  );
 }
 
 function ingressDetails(entries: readonly Fields[]): Readonly<Record<string, IngressDetails>> {

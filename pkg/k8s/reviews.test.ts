@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, close, clusterAt, FakeApi } from "#pkg/k8s/testing";
 
 const limit = { timeout: 120_000 };

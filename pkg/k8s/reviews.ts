@@ -1,5 +1,5 @@
+import { type Fields, fields, list, optionalText } from "#pkg/untrusted";
 import type { Request } from "./http.ts";
-import { type Fields, fields, list, optionalText } from "./untrusted.ts";
 
 /** The user with a token, according to the API server (authentication.k8s.io/v1, UserInfo). */
 export interface TokenUser {

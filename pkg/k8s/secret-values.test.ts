@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { resources } from "./resources.ts";
 import { SecretValues, type SecretValuesOptions } from "./secret-values.ts";
 import { FakeCluster, secret } from "./testing/index.ts";

@@ -4,8 +4,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { atOnce } from "#pkg/clock";
 import { classlessOnly } from "#pkg/service";
+import { type Fields, fields } from "#pkg/untrusted";
 import { projectMeta, resources, servicesOf } from "./resources.ts";
-import { type Fields, fields, parseInSteps, parseJson } from "./untrusted.ts";
+import { parseInSteps, parseJson } from "./untrusted.ts";
 
 const padding = "x".repeat(70_000);
 const map = (keys: number) => Object.fromEntries(Array.from({ length: keys }, (_, i) => [`key-${i}`, `value-${i}`]));

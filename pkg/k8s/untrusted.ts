@@ -1,31 +1,6 @@
 import { createHash } from "node:crypto";
-import { annotationNames, maxPorts } from "#pkg/service";
-
-/**
- * Reading values of unknown shape. The API server checks what it stores, but an aggregated or a broken one may send anything,
- * and one bad object must not take down the view of all others: what has the wrong type reads as absent.
- */
-export type Fields = Readonly<Record<string, unknown>>;
-
-const noFields: Fields = Object.freeze({});
-const nothing: readonly unknown[] = Object.freeze([]);
-
-export function fields(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : noFields;
-}
-
-export function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : nothing;
-}
-
-export function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-/** Undefined also for the empty text, which Kubernetes uses for unset. */
-export function optionalText(value: unknown): string | undefined {
-  return text(value) || undefined;
-}
+import { annotationNames, maxPorts, poolAnnotations } from "#pkg/service";
+import { fields, parsed } from "#pkg/untrusted";
 
 // Annotations of flannel's subnet manager in Kubernetes, with its default prefix: other nodes send packets for this node's Pods to these
 // addresses.
@@ -33,15 +8,11 @@ export const flannelAnnotations = ["flannel.alpha.coreos.com/public-ip", "flanne
 /** All annotations of ConfigMaps that are read. */
 export const configMapAnnotations = ["ingot.dev/allow-renumber"];
 
-const readAnnotations = [...annotationNames, ...flannelAnnotations, ...configMapAnnotations];
+const readAnnotations = [...annotationNames, ...poolAnnotations, ...flannelAnnotations, ...configMapAnnotations];
 
 /** `managedFields` and most of long maps and lists are left out of long documents; see `withoutLongParts`. @returns undefined where the text is not JSON */
 export function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json.length < longText ? json : withoutLongParts(json));
-  } catch {
-    return undefined;
-  }
+  return parsed(json.length < longText ? json : withoutLongParts(json));
 }
 
 /**

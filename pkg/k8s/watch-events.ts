@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
+import { type Fields, fields, text } from "#pkg/untrusted";
 import { ApiError } from "./errors.ts";
 import { chunks } from "./http.ts";
 import { LineSplitter } from "./lines.ts";
-import { type Fields, fields, parseJson, text } from "./untrusted.ts";
+import { parseJson } from "./untrusted.ts";
 
 // etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
 const maxLineBytes = 16 << 20;

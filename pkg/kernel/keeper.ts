@@ -2,7 +2,7 @@ import { fstatSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { getSystemErrorName, isDeepStrictEqual } from "node:util";
-import { type Clock, type Millis, sleep } from "#pkg/clock";
+import { Alarm, type Clock, type Millis, sleep } from "#pkg/clock";
 import {
   decodeNetlink,
   EventFd,
@@ -67,7 +67,7 @@ export class KernelKeeper implements AsyncDisposable {
   #failure: string | undefined;
   #isChecked = false;
   #isFailureTold = false;
-  #retry: Disposable | undefined;
+  readonly #retry: Alarm;
   #problems: ReadonlyMap<string, string> = new Map();
   #pauseUntil: Millis = -Infinity;
   #isStopped = false;
@@ -80,6 +80,10 @@ export class KernelKeeper implements AsyncDisposable {
     this.#state = createKernelState(hasAddressMarks(release()));
     this.#record = new RecordFile(options);
     this.#reports = new KernelReports(options);
+    this.#retry = new Alarm(options.clock, "kernel", () => {
+      this.#failure = undefined;
+      this.#begin();
+    });
   }
 
   /** Why nothing can be placed; undefined when it can. */
@@ -156,7 +160,7 @@ export class KernelKeeper implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isLeaving && !this.#isStopped && this.#state.isComplete) await this.#keepOnly(() => false);
     this.#isStopped = true;
-    this.#retry?.[Symbol.dispose]();
+    this.#retry[Symbol.dispose]();
     this.#running?.wake.signal();
     await this.#running?.ended;
   }
@@ -186,11 +190,7 @@ export class KernelKeeper implements AsyncDisposable {
     if (!(error instanceof SystemCallError)) throw error;
     this.#fail(error.message);
     this.#logFailure(error.message);
-    const { clock } = this.#options;
-    this.#retry = clock.schedule("kernel", clock.now() + pauseAfterFailure, () => {
-      this.#failure = undefined;
-      this.#begin();
-    });
+    this.#retry.set(this.#options.clock.now() + pauseAfterFailure);
   }
 
   #recovered(): void {

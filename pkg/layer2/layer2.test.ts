@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
-import { SimulatedClock } from "#pkg/clock";
-import { silentLog } from "#pkg/log";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { Layer2 } from "./layer2.ts";
 

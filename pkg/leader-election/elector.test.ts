@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { ApiError, type Handlers, type Informer, type Lease, type Resource } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { LeaderElector } from "./elector.ts";
 
 const timings = { leaseMs: 4_000, renewDeadlineMs: 3_000, retryMs: 1_000 };
@@ -32,25 +32,22 @@ class FakeLease {
       if (refusal !== undefined) throw new ApiError("Cannot use the Lease: refused", refusal, "");
     };
     return {
-      readLease: async () => {
-        this.reads++;
-        check("read");
-        return this.lease;
-      },
-      writeLease: async (
-        _namespace: string,
-        name: string,
-        write: Omit<Lease, "resourceVersion">,
-        version: string | undefined,
-      ) => {
-        check("write");
-        if (this.lease?.resourceVersion !== version) return "conflict" as const;
-        const { holder, durationSeconds, transitions } = write;
-        const meta = { key: `ns/${name}`, namespace: "ns", name, uid: "1", resourceVersion: String(++this.#version) };
-        this.lease = { ...meta, holder, durationSeconds, transitions };
-        if (this.#mayWatch)
-          for (const { changed } of this.#watchers.keys()) setImmediate(() => changed(`ns/${name}`, this.lease, undefined));
-        return this.lease;
+      leases: {
+        read: async () => {
+          this.reads++;
+          check("read");
+          return this.lease;
+        },
+        write: async (_namespace: string, name: string, write: Omit<Lease, "resourceVersion">, version: string | undefined) => {
+          check("write");
+          if (this.lease?.resourceVersion !== version) return "conflict" as const;
+          const { holder, durationSeconds, transitions } = write;
+          const meta = { key: `ns/${name}`, namespace: "ns", name, uid: "1", resourceVersion: String(++this.#version) };
+          this.lease = { ...meta, holder, durationSeconds, transitions };
+          if (this.#mayWatch)
+            for (const { changed } of this.#watchers.keys()) setImmediate(() => changed(`ns/${name}`, this.lease, undefined));
+          return this.lease;
+        },
       },
       informer: (_resource: Resource<Lease>, _scope: object, handlers: Handlers<Lease>): Informer<Lease> => {
         let synced = false;

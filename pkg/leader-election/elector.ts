@@ -23,7 +23,7 @@ export interface ElectorHandlers {
 }
 
 export interface ElectorOptions {
-  readonly cluster: Pick<Cluster, "informer" | "readLease" | "writeLease">;
+  readonly cluster: Pick<Cluster, "informer"> & { readonly leases: Pick<Cluster["leases"], "read" | "write"> };
   readonly namespace: string;
   /** Name of the Lease. */
   readonly name: string;
@@ -180,12 +180,12 @@ export class LeaderElector implements AsyncDisposable {
 
   async #read(): Promise<ElectionEvent & { type: "read" }> {
     const { cluster, namespace, name, timings } = this.#options;
-    return { type: "read", lease: await cluster.readLease(namespace, name, timings.renewDeadlineMs) };
+    return { type: "read", lease: await cluster.leases.read(namespace, name, timings.renewDeadlineMs) };
   }
 
   async #write(record: LeaseRecord, resourceVersion: string | undefined): Promise<ElectionEvent> {
     const { cluster, namespace, name, timings } = this.#options;
-    const lease = await cluster.writeLease(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
+    const lease = await cluster.leases.write(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
     if (lease !== "conflict") return { type: "written", lease };
     // Not to be left to the watch: after the API was restored from a backup it waits for versions of the future.
     const found = await this.#read().catch((error: unknown) => {

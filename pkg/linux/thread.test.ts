@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { getPriority } from "node:os";
 import { test } from "node:test";
 import { SystemCallError } from "./libc.ts";
+import { cgroupWithoutRealTime, noCgroupWithoutRealTime } from "./testing/index.ts";
 import { EventFd, PollSet } from "./thread.ts";
 
 test("an event descriptor is ready from the first signal until it is cleared", () => {
@@ -88,19 +88,6 @@ test("a thread that may become urgent is, and one that may not stays as it is", 
   assert.deepEqual(seen("becomeUrgent", ordinary), { may: false, policy: 0, nice: getPriority() });
 });
 
-/** A cgroup as a container has it, of which no thread may be real-time (CONFIG_RT_GROUP_SCHED); undefined where this user cannot make one. */
-function cgroupWithoutRealTime(): (Disposable & { readonly launcher: readonly string[] }) | undefined {
-  const folder = `/sys/fs/cgroup/cpu/ingot-thread-test-${process.pid}`;
-  if (!existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")) return undefined;
-  try {
-    mkdirSync(folder);
-  } catch {
-    return undefined;
-  }
-  const launcher = ["sh", "-c", `echo $$ >${folder}/tasks && exec "$@"`, "sh"];
-  return { launcher, [Symbol.dispose]: () => rmdirSync(folder) };
-}
-
 test("a thread that is to be prompt is real-time, or as it was where it may not be", () => {
   assert.equal(seen("becomePrompt").policy, seen("becomeRealTime").policy);
   assert.deepEqual(seen("becomePrompt", ordinary), { may: false, policy: 0, nice: getPriority() });
@@ -109,7 +96,7 @@ test("a thread that is to be prompt is real-time, or as it was where it may not 
 test("a thread that is to be prompt is urgent in a cgroup without real time", (context) => {
   using cgroup = cgroupWithoutRealTime();
   if (cgroup === undefined) {
-    context.skip("needs root, and a kernel that gives real time by cgroups (CONFIG_RT_GROUP_SCHED, cgroup v1)");
+    context.skip(noCgroupWithoutRealTime); // It needs root.
     return;
   }
   assert.deepEqual(seen("becomePrompt", cgroup.launcher), { may: true, policy: 0, nice: -20 });

@@ -49,9 +49,8 @@ export class PollSet {
   }
 
   /**
-   * Blocks the thread for at most `timeoutMilliseconds`, to the microsecond; a signal ends it early. @returns the descriptors that are
-   * ready
-   * @throws {SystemCallError} also for a descriptor that is not open, which would be ready for ever
+   * Blocks the thread for at most `timeoutMilliseconds`, to the microsecond; a signal ends it early. @returns the ready descriptors
+   * @throws {SystemCallError} also for a descriptor that is not open: it would be ready for ever
    */
   wait(timeoutMilliseconds: number): number[] {
     this.#setTimeout(timeoutMilliseconds);
@@ -116,8 +115,8 @@ const setSchedulerNumber: Partial<Record<NodeJS.Architecture, number>> = { x64: 
 const nicest = -20;
 
 /**
- * Lets a thread, the caller or the thread of that number (gettid(2)), run before all that are not real-time (sched(7)), so that it is on
- * time on a machine without time to spare. For work that is bounded: nothing else gets the time that it takes.
+ * Lets a thread, the caller or the thread of that number (gettid(2)), run before all that are not real-time (sched(7)): it is on time on a
+ * machine without time to spare. For bounded work: nothing else gets that time.
  * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_RTPRIO), or in a cgroup without time for it (CONFIG_RT_GROUP_SCHED)
  */
 export function becomeRealTime(thread = caller): boolean {
@@ -139,8 +138,7 @@ export function becomePrompt(thread = caller): boolean {
 }
 
 /**
- * Does work that holds a lock for which a real-time thread may wait, and wakes that thread, as `MessagePort.postMessage` does: as real-time as
- * the other, where it may. Otherwise the woken thread would take this one's processor, and wait for the lock as long as this thread waits for
+ * Does work in real time, where it may: work that wakes a real-time thread while it holds a lock of both, as `MessagePort.postMessage` does. Otherwise the woken thread would take this one's processor, and wait for the lock as long as this thread waits for
  * a processor. To be called by a thread that is not real-time, for microseconds.
  */
 export function withoutInterruption(work: () => void): void {

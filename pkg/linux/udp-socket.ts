@@ -13,7 +13,7 @@ const optionsOfFamily = {
     { level: levelIp, name: 12, of: "on" }, // IP_RECVTTL
   ],
   IPv6: [
-    { level: levelIpv6, name: 26, of: "ipv6Only" }, // IPV6_V6ONLY
+    { level: levelIpv6, name: 26, of: "on" }, // IPV6_V6ONLY
     { level: levelIpv6, name: 67, of: "trafficClass" }, // IPV6_TCLASS
     { level: levelIpv6, name: 16, of: "ttl" }, // IPV6_UNICAST_HOPS
     { level: levelIpv6, name: 49, of: "on" }, // IPV6_RECVPKTINFO
@@ -34,8 +34,6 @@ export interface UdpSocketOptions {
   /** For a link-local `address`; 0 otherwise. */
   readonly interfaceIndex?: number | undefined;
   readonly port: number;
-  /** A socket of IPv6 is one of IPv4 too, whose addresses it sees mapped into IPv6. */
-  readonly dualStack?: boolean;
   /** Datagrams leave with this TTL or hop limit. */
   readonly ttl: number;
   /** The octet of DSCP and ECN of sent packets. */
@@ -55,11 +53,11 @@ export class UdpSocket implements Disposable {
    * @throws {SystemCallError} EADDRINUSE when another has the port; EADDRNOTAVAIL when the machine does not have the address;
    *   EAFNOSUPPORT without IPv6
    */
-  static open({ family, address, interfaceIndex = 0, port, dualStack = false, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
+  static open({ family, address, interfaceIndex = 0, port, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
     const attempted = `open UDP port ${port} for ${family}`;
     using stack = new DisposableStack();
     const socket = stack.use(new UdpSocket(openSocket(attempted, addressFamily[family], "datagram")));
-    const values = { on: 1, ipv6Only: Number(!dualStack), ttl, trafficClass };
+    const values = { on: 1, ttl, trafficClass };
     for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
     set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferSize, attempted);
     const local = socketAddress(address ?? new Uint8Array(family === "IPv4" ? 4 : 16), port, interfaceIndex);

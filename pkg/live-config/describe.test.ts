@@ -3,10 +3,9 @@ import { test } from "node:test";
 import { PoolIndex } from "#pkg/config";
 import { explain } from "#pkg/live-config";
 import { configOf } from "#pkg/live-config/testing";
-import type { Fields, Log } from "#pkg/log";
 import { Address } from "#pkg/net";
-import type { CandidateResult } from "./candidate.ts";
-import { logDecision } from "./describe.ts";
+import type { CandidateResult, InForce } from "./candidate.ts";
+import { decisionLines } from "./describe.ts";
 
 const error = (line: number) => ({ severity: "error", path: "peers[0]", line, column: 2, message: "is wrong" }) as const;
 const warning = { severity: "warning", path: "", line: 9, column: 1, message: "is odd" } as const;
@@ -29,26 +28,25 @@ const sentences: { name: string; verdict: Exclude<CandidateResult, { type: "acce
 ];
 for (const { name, verdict, want } of sentences) test(`explain: ${name}`, () => assert.equal(explain(verdict), want));
 
+const inForce = { text: "", config: configOf(""), pools: new PoolIndex([]) };
+
 /** The lines that a decision makes, as `level: what`. */
-function lines(verdict: CandidateResult, inForce: object | undefined): string[] {
-  const written: string[] = [];
-  const write = (level: string) => (message: string, fields?: Fields) =>
-    void written.push(`${level}: ${message}${fields?.service === undefined ? "" : ` ${fields.service} ${fields.ips}`}`);
-  const log: Log = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error"), with: () => log };
-  logDecision(log, { inForce, verdict });
-  return written;
+function lines(verdict: CandidateResult, inForce: InForce | undefined): string[] {
+  return decisionLines({ inForce, verdict }).map(
+    ({ level, message, fields }) =>
+      `${level}: ${message}${fields.service === undefined ? "" : ` ${fields.service} ${fields.ips}`}`,
+  );
 }
 
 test("every problem has a line of its own, and the decision is the last one", () => {
   const refused = "error: configuration refused, the previous one stays in force";
-  assert.deepEqual(lines({ type: "invalid", problems: [error(1), error(2)] }, {}), [
+  assert.deepEqual(lines({ type: "invalid", problems: [error(1), error(2)] }, inForce), [
     ...["error: configuration error", "error: configuration error", refused],
   ]);
-  assert.deepEqual(lines({ type: "strands", stranded: stranded(2) }, {}), [
+  assert.deepEqual(lines({ type: "strands", stranded: stranded(2) }, inForce), [
     ...["error: configuration leaves no pool for an address in use default/s0 0.0.0.0"],
     ...["error: configuration leaves no pool for an address in use default/s1 0.0.0.1", refused],
   ]);
-  const inForce = { text: "", config: configOf(""), pools: new PoolIndex([]) };
   assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning], stranded: new Map() }, inForce), [
     ...["warn: configuration warning", "info: configuration loaded"],
   ]);
@@ -58,5 +56,5 @@ test("every problem has a line of its own, and the decision is the last one", ()
 });
 
 test("thousands of stranded Services do not make thousands of lines", () => {
-  assert.equal(lines({ type: "strands", stranded: stranded(5000) }, {}).length, 101);
+  assert.equal(lines({ type: "strands", stranded: stranded(5000) }, inForce).length, 101);
 });

@@ -1,8 +1,10 @@
-import type { Problem } from "#pkg/config";
-import type { Log } from "#pkg/log";
+import type { Millis } from "#pkg/clock";
+import type { Config, Problem } from "#pkg/config";
+import type { Fields } from "#pkg/log";
 import { list } from "#pkg/text";
-import { type CauseOf, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { answer, type CauseOf, type Dated, type Fact, type Verdict, verdict } from "#pkg/verdict";
 import { type CandidateResult, configKey, type InForce, type Stranded } from "./candidate.ts";
+import { fingerprint } from "./fingerprint.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
 const maxLines = 100;
@@ -29,6 +31,25 @@ export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>)
   }
 }
 
+export interface ConfigStatus extends Dated<Millis> {
+  readonly inForce: Config | undefined;
+  /** Since when it is in force; undefined without a configuration. */
+  readonly inForceSince: Millis | undefined;
+  /** The version of the ConfigMap that was seen last; undefined where it is not there. */
+  readonly seen: string | undefined;
+}
+
+/** The part of an answer under `/v1/configuration` that all processes give. */
+export function configurationAnswer(status: ConfigStatus, dateOf: (at: Millis) => string) {
+  const { inForce, inForceSince, seen } = status;
+  return {
+    hash: inForce === undefined ? null : fingerprint(inForce),
+    inForceSince: inForceSince === undefined ? null : dateOf(inForceSince),
+    seen: seen ?? null,
+    verdict: answer(status, dateOf),
+  };
+}
+
 /** Services and their addresses, of many the first. */
 export function strandedText(stranded: Stranded): string {
   return list(Array.from(stranded, ([service, addresses]) => `${service} (${addresses.join(", ")})`).sort());
@@ -38,6 +59,13 @@ export function strandedText(stranded: Stranded): string {
 interface Decided {
   readonly inForce: InForce | undefined;
   readonly verdict: CandidateResult | undefined;
+}
+
+/** A line of the log. */
+export interface Line {
+  readonly level: "info" | "warn" | "error";
+  readonly message: string;
+  readonly fields: Fields;
 }
 
 type Refused = Exclude<CandidateResult, { type: "accepted" }>;
@@ -78,45 +106,47 @@ function factsOf(decided: Refused): Fact[] {
   }
 }
 
-/** Writes a decision to the log: a line for each problem, stranded Service or warning, then one for the decision. */
-export function logDecision(
-  log: Log,
-  { inForce, verdict }: { inForce: object | undefined; verdict: CandidateResult | undefined },
-): void {
-  if (verdict === undefined) return;
+/** Lines of the log about a decision: one for each problem, stranded Service or warning, then one for the decision. */
+export function decisionLines({ inForce, verdict }: Decided): Line[] {
+  if (verdict === undefined) return [];
   if (verdict.type === "accepted") {
-    for (const problem of verdict.warnings.slice(0, maxLines))
-      log.warn("configuration warning", { event: "configWarning", ...fields(problem) });
-    for (const [service, ips] of [...verdict.stranded].slice(0, maxLines))
-      log.warn("addresses in use have no pool any more, others are given in their place", {
-        event: "configRenumbers",
-        service,
-        ips,
-      });
-    log.info("configuration loaded", { event: "configLoaded" });
-    return;
+    const renumbers = "addresses in use have no pool any more, others are given in their place";
+    return [
+      ...problemLines("warn", "configuration warning", "configWarning", verdict.warnings),
+      ...strandedLines("warn", renumbers, "configRenumbers", verdict.stranded),
+      { level: "info", message: "configuration loaded", fields: { event: "configLoaded" } },
+    ];
   }
   if (verdict.type === "awaited") {
-    log.info("configuration waits for the controller, which has the labels of namespaces", { event: "configAwaited" });
-    return;
+    const message = "configuration waits for the controller, which has the labels of namespaces";
+    return [{ level: "info", message, fields: { event: "configAwaited" } }];
   }
-  if (verdict.type === "invalid")
-    for (const problem of errors(verdict.problems).slice(0, maxLines))
-      log.error("configuration error", { event: "configError", ...fields(problem) });
-  if (verdict.type === "strands")
-    for (const [service, ips] of [...verdict.stranded].slice(0, maxLines))
-      log.error("configuration leaves no pool for an address in use", { event: "configError", service, ips });
   const message =
     inForce === undefined
       ? "no configuration, no addresses are assigned or announced"
       : "configuration refused, the previous one stays in force";
-  log.error(message, { event: "configStale", error: explain(verdict) });
+  const why: readonly Line[] =
+    verdict.type === "invalid"
+      ? problemLines("error", "configuration error", "configError", errors(verdict.problems))
+      : verdict.type === "strands"
+        ? strandedLines("error", "configuration leaves no pool for an address in use", "configError", verdict.stranded)
+        : [];
+  return [...why, { level: "error", message, fields: { event: "configStale", error: explain(verdict) } }];
+}
+
+function problemLines(level: Line["level"], message: string, event: string, problems: readonly Problem[]): Line[] {
+  const first = problems.slice(0, maxLines);
+  return first.map(({ path, line, column, message: error }) => ({
+    level,
+    message,
+    fields: { event, path, line, column, error },
+  }));
+}
+
+function strandedLines(level: Line["level"], message: string, event: string, stranded: Stranded): Line[] {
+  return [...stranded].slice(0, maxLines).map(([service, ips]) => ({ level, message, fields: { event, service, ips } }));
 }
 
 function errors(problems: readonly Problem[]): readonly Problem[] {
   return problems.filter(({ severity }) => severity === "error");
-}
-
-function fields({ path, line, column, message }: Problem): Readonly<Record<string, unknown>> {
-  return { path, line, column, error: message };
 }

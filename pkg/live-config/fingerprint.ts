@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { atOnce } from "#pkg/clock";
-import type { Config } from "#pkg/config";
+import { atOnce, type Portions } from "#pkg/clock";
+import type { Config, ParsedConfig } from "#pkg/config";
 import { Address } from "#pkg/net";
 
 // Some milliseconds: what a configuration says has up to 150,000 values.
@@ -31,6 +31,23 @@ export function* fingerprinting(config: Config): Generator<undefined, string> {
   const found = hash.update(waiting).digest("hex").slice(0, 16);
   made.set(config, found);
   return found;
+}
+
+/** Reads a text, and prepares in portions what its configuration needs once it is in force. */
+export function readCandidate(
+  text: string,
+  reader: { read(text: string, done: (parsed: ParsedConfig) => void): void },
+  portions: Pick<Portions, "do">,
+  done: (parsed: ParsedConfig) => void,
+): void {
+  reader.read(text, (parsed) => {
+    const steps = parsed.config && fingerprinting(parsed.config);
+    const portion = (): void => {
+      if (steps === undefined || steps.next().done) done(parsed);
+      else portions.do(portion);
+    };
+    portion();
+  });
 }
 
 const made = new WeakMap<Config, string>(); // A configuration never changes.

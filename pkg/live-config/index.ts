@@ -2,7 +2,7 @@
  * Decides which configuration is in force. The ConfigMap's text is only a candidate: it has to be there, be valid, and leave a pool for
  * every address that Services hold from the configuration before it; otherwise that one stays. The last accepted text is kept in the
  * ConfigMap `ingot-status`, so that the same rule holds across restarts, and so that every process comes to the same decision from the same
- * cluster. Reads the texts itself. No I/O: the informers' objects go in, a callback and log lines come out. Writing `ingot-status`, events
+ * cluster. No I/O: the informers' objects and what was read of texts go in, decisions and effects come out. Writing `ingot-status`, events
  * and metrics are the callers'.
  */
 export {
@@ -11,11 +11,12 @@ export {
   type Holdings,
   lastGoodKey,
   mayRenumber,
+  type NamespaceLabels,
   renumberAnnotation,
   type Stranded,
   statusConfigMap,
   strandedBy,
 } from "./candidate.ts";
-export { configurationVerdict, explain, strandedText } from "./describe.ts";
-export { fingerprint } from "./fingerprint.ts";
-export { LiveConfig, type State } from "./live-config.ts";
+export { type ConfigStatus, configurationAnswer, configurationVerdict, explain, strandedText } from "./describe.ts";
+export { fingerprint, readCandidate } from "./fingerprint.ts";
+export { LiveConfig, type LiveConfigEffect, type LiveDecision } from "./live-config.ts";

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Portions, SimulatedClock } from "#pkg/clock";
+import { Portions } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { type ParsedConfig, parseConfig } from "#pkg/config";
-import { LiveConfig } from "#pkg/live-config";
+import { LiveConfig, type LiveConfigEffect, type LiveDecision, readCandidate } from "#pkg/live-config";
 import { configText } from "#pkg/live-config/testing";
-import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import type { NamespaceLabels } from "./candidate.ts";
 
 const wide = configText("a 10.0.0.0-10.0.0.9");
 const narrow = configText("a 10.0.0.5-10.0.0.9");
@@ -23,18 +22,23 @@ function setUp(
   const clock = new SimulatedClock();
   const read: string[] = []; // Texts.
   const reading: { readonly text: string; readonly finish: () => void }[] = [];
-  const labels: { of: NamespaceLabels } = { of: "known" };
-  const live = new LiveConfig({
-    reader: {
-      read(text: string, done: (parsed: ParsedConfig) => void) {
-        const finish = () => done(parseConfig(text));
-        read.push(text);
-        if (initial.later === undefined) finish();
-        else reading.push({ text, finish });
-      },
+  const reader = {
+    read(text: string, done: (parsed: ParsedConfig) => void) {
+      const finish = () => done(parseConfig(text));
+      read.push(text);
+      if (initial.later === undefined) finish();
+      else reading.push({ text, finish });
     },
-    portions: new Portions(clock, initial.later ? 1 : Infinity),
-    holdings: {
+  };
+  const portions = new Portions(clock, initial.later ? 1 : Infinity);
+  const carryOut = (effect: LiveConfigEffect) => {
+    if (effect.type === "readConfig")
+      readCandidate(effect.secretText, reader, portions, (parsed) => live.read(effect.secretText, parsed));
+    if (effect.type === "judgePortion") portions.do(() => decided(live.portion(effect.of)));
+  };
+  const live = new LiveConfig(
+    { now: 0, do: carryOut },
+    {
       services: () => holds.keys(),
       of: (service) =>
         (holds.get(service) ?? "").split(" or ").map((set) => ({
@@ -45,33 +49,34 @@ function setUp(
           mayHoldSeveral: false,
         })),
     },
-    log: silentLog,
-    namespaceLabels: () => labels.of,
-    changed: () => decisions.push(print()),
-  });
+    "known",
+    0,
+  );
+  const decided = (decision: LiveDecision | undefined) => decision && decisions.push(print());
   const print = () => {
     const { inForce, verdict } = live.state;
     const list = verdict?.type === "strands" ? ` ${[...verdict.stranded].map(([s, a]) => `${s}=${a.join("+")}`).join(" ")}` : "";
     return `${inForce?.text ?? "nothing"} | ${verdict?.type}${verdict?.type === "missing" ? ` ${verdict.what}` : list}`;
   };
-  const config = (text: string | undefined) => live.configMapChanged(text === undefined ? undefined : { config: text });
+  const config = (text: string | undefined, mayRenumber = false, missing: "configMap" | "key" = "configMap") =>
+    decided(live.configMapChanged(missing === "key" || text !== undefined ? { text, version: "" } : undefined, mayRenumber));
   const hold = (service: string, addresses: string | undefined) => {
     if (addresses === undefined) holds.delete(service);
     else holds.set(service, addresses);
-    live.serviceChanged(service);
+    decided(live.serviceChanged(service));
   };
   if (initial.lastGood !== undefined) live.lastGoodChanged(initial.lastGood);
   if (initial.config !== undefined) config(initial.config);
   if (initial.start !== false) live.start();
-  return { live, config, hold, decisions, clock, read, reading, labels };
+  return { live, config, hold, holds, decisions, clock, read, reading };
 }
 
 const byLabels = wide.replace("{name: a,", "{name: a, sharing: none, namespace-selectors: [{match-labels: {a: b}}],");
 const missing = { missing: "no right" };
 
 test("a configuration that asks for labels of namespaces is refused at that place while they cannot be had", () => {
-  const { live, config, decisions, labels } = setUp({ config: wide });
-  labels.of = missing;
+  const { live, config, decisions } = setUp({ config: wide });
+  live.namespaceLabelsChanged(missing);
   config(byLabels);
   const { inForce, verdict } = live.state;
   assert.equal(inForce?.text, wide);
@@ -80,25 +85,25 @@ test("a configuration that asks for labels of namespaces is refused at that plac
     verdict.problems.filter(({ severity }) => severity === "error"),
     [{ severity: "error", path: "address-pools[0].namespace-selectors", line: 2, column: 28, message: "no right" }],
   );
-  labels.of = "known";
-  live.namespaceLabelsChanged();
+  live.namespaceLabelsChanged("known");
   assert.equal(live.inForce?.text, byLabels);
-  labels.of = missing;
+  live.lastGoodChanged(byLabels);
+  live.namespaceLabelsChanged(missing);
   config(`${byLabels}\n#`);
   assert.equal(live.inForce?.text, byLabels);
   assert.equal(decisions.length, 4);
 });
 
 test("one that was accepted before a restart stays in force without the labels", () => {
-  const { live, labels } = setUp({ config: byLabels, lastGood: byLabels, start: false });
-  labels.of = missing;
+  const { live } = setUp({ config: byLabels, lastGood: byLabels, start: false });
+  live.namespaceLabelsChanged(missing);
   live.start();
   assert.deepEqual([live.inForce?.text, live.state.verdict?.type], [byLabels, "accepted"]);
 });
 
 test("a process that has no labels takes such a configuration as soon as it is on record", () => {
-  const { live, labels, config, decisions } = setUp({ config: wide, lastGood: wide });
-  labels.of = "awaited";
+  const { live, config, decisions } = setUp({ config: wide, lastGood: wide });
+  live.namespaceLabelsChanged("awaited");
   config(byLabels);
   assert.deepEqual([live.inForce?.text, live.state.verdict?.type], [wide, "awaited"]);
   assert.match(live.refused ?? "", /the controller has not put it in force yet/);
@@ -198,15 +203,15 @@ test("a refused change takes effect by itself when the last Service in its way g
 
 test("a permission counts for the text that it is given with, and not for the one before while that text is still being read", () => {
   const holds = { s: "10.0.0.1", t: "10.0.0.2" };
-  const { live, hold, decisions, clock, reading } = setUp({ config: wide, holds, later: true });
+  const { config, hold, decisions, clock, reading } = setUp({ config: wide, holds, later: true });
   const readNext = () => {
     reading.shift()?.finish();
     clock.advanceBy(0);
   };
   readNext();
-  live.configMapChanged({ config: narrow });
+  config(narrow);
   readNext();
-  live.configMapChanged({ config: other }, true);
+  config(other, true);
   hold("s", undefined);
   clock.advanceBy(0);
   assert.deepEqual(decisions.slice(1), [`${wide} | strands s=10.0.0.1 t=10.0.0.2`]);
@@ -233,10 +238,10 @@ test("a refused change that is taken back is accepted without having had an effe
 });
 
 test("a ConfigMap that is deleted, or loses its key, or turns invalid, changes nothing but the verdict", () => {
-  const { live, config, decisions } = setUp({ config: wide });
+  const { config, decisions } = setUp({ config: wide });
   decisions.length = 0;
   config(undefined);
-  live.configMapChanged({ "config.yaml": wide });
+  config(undefined, false, "key");
   config(invalid);
   config(`${invalid} `);
   assert.deepEqual(decisions, [`${wide} | missing configMap`, `${wide} | missing key`, `${wide} | invalid`, `${wide} | invalid`]);
@@ -328,16 +333,16 @@ test("while a text is being read, what is decided stays; of several that come me
 });
 
 test("the first decision waits for every text that was seen before it, and no deletion leaves it waiting", () => {
-  for (const config of [undefined, {}]) {
-    const { live, decisions, clock, reading } = setUp({ config: narrow, lastGood: wide, start: false, later: true });
+  for (const missing of ["configMap", "key"] as const) {
+    const { live, config, decisions, clock, reading } = setUp({ config: narrow, lastGood: wide, start: false, later: true });
     live.start();
     reading.shift()?.finish();
     clock.advanceBy(0);
     assert.deepEqual(decisions, []);
-    live.configMapChanged(config);
+    config(undefined, false, missing);
     reading.shift()?.finish();
     clock.advanceBy(0);
-    assert.deepEqual(decisions, [`${wide} | missing ${config === undefined ? "configMap" : "key"}`]);
+    assert.deepEqual(decisions, [`${wide} | missing ${missing}`]);
   }
 });
 
@@ -351,7 +356,7 @@ test("Services are looked at 500 at a time, and those that change meanwhile are 
   decisions.length = 0;
   config(narrow);
   reading.shift()?.finish();
-  for (let portion = 2; portion <= 4; portion++) {
+  for (let portion = 2; portion <= 3; portion++) {
     assert.deepEqual(decisions, []);
     clock.advanceToNext();
   }
@@ -422,4 +427,15 @@ test("however long texts and Services take, the decision in the end is the one t
     }),
     { numRuns: 500 },
   );
+});
+
+test("an address that went from one Service to another is in the way, also before the other one is heard of", () => {
+  const { live, config, hold, holds } = setUp({ config: wide, holds: { a: "10.0.0.1" } });
+  config(narrow);
+  assert.equal(live.state.verdict?.type, "strands");
+  holds.set("b", "10.0.0.1");
+  hold("a", undefined);
+  assert.equal(live.inForce?.text, wide);
+  hold("b", "10.0.0.7");
+  assert.equal(live.inForce?.text, narrow);
 });

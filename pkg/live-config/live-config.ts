@@ -1,13 +1,13 @@
-import type { Portions } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import type { Config, ParsedConfig } from "#pkg/config";
-import type { Log } from "#pkg/log";
+import { Part } from "#pkg/core";
+import type { Fields } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import {
   type Candidate,
   type CandidateResult,
   type CandidateText,
   candidateText,
-  configKey,
   type Holdings,
   type InForce,
   judge,
@@ -16,8 +16,7 @@ import {
   statusConfigMap,
   strandedBy,
 } from "./candidate.ts";
-import { explain, logDecision, problemText } from "./describe.ts";
-import { fingerprinting } from "./fingerprint.ts";
+import { type ConfigStatus, configurationVerdict, decisionLines, explain, type Line, problemText } from "./describe.ts";
 
 export interface State {
   /** Undefined while there has never been a usable configuration. */
@@ -26,86 +25,127 @@ export interface State {
   readonly verdict: CandidateResult | undefined;
 }
 
-export interface LiveConfigOptions {
-  /** Reads texts, one after another, each at once or later. */
-  readonly reader: { read(text: string, done: (parsed: ParsedConfig) => void): void };
-  /** Services are looked at in them, some in each. */
-  readonly portions: Pick<Portions, "do">;
-  readonly holdings: Holdings;
-  /** Gets every decision, with each thing that is wrong with a refused candidate. */
-  readonly log: Log;
-  /** Called when another configuration is in force, or the ConfigMap got another verdict. */
-  readonly changed: (now: State, before: State) => void;
-  /** For a configuration that asks for them, and is not on record as the last good one. */
-  readonly namespaceLabels: () => NamespaceLabels;
-  /** Called with every configuration that may come into force, before it does. */
-  readonly wasRead?: (config: Config) => void;
+/** Another configuration is in force, or the ConfigMap got another verdict. */
+export interface LiveDecision {
+  readonly now: State;
+  readonly before: State;
+  /** Another process put on record what came before: it has decided on the addresses that are in the way of what is in force now. */
+  readonly isFollowing: boolean;
+}
+
+export type LiveConfigEffect =
+  | ({ readonly type: "log" } & Line)
+  /** Read the text, with `readCandidate`, and deliver it by `read`. One text is read at a time. */
+  | { readonly type: "readConfig"; readonly secretText: string }
+  /** The configuration may come into force. */
+  | { readonly type: "prepareConfig"; readonly config: Config }
+  /** Call `portion` when the next portion of what concerns all Services is to be done. */
+  | { readonly type: "judgePortion"; readonly of: number };
+
+/** Gets effects, which are carried out at once or later. */
+export interface LiveConfigContext {
+  readonly now: Millis;
+  do(effect: LiveConfigEffect): void;
+}
+
+/** A look at all Services. */
+interface Judging {
+  readonly number: number;
+  readonly candidateChanged: boolean;
+  readonly services: readonly string[];
+  looked: number;
 }
 
 const servicesAtOnce = 500;
 
 /**
- * Keeps the decision up to date. Feed it the informers' objects, call `start` once each informer has seen everything, and go on feeding.
- * While a text is still being read, or Services are still being looked at, the former decision holds. A candidate that strands addresses is
- * judged again with every Service that changes, at a cost that does not depend on the number of Services, and takes effect by itself once
- * nothing is in its way.
+ * Keeps the decision up to date. Feed it the informers' objects, call `start` once each informer has seen everything, and go on feeding;
+ * each call may give another decision. While a text is still being read, or Services are still being looked at, the former decision holds.
+ * A candidate that strands addresses is judged again with every Service that changes, at a cost that does not depend on the number of
+ * Services. Once nothing is in its way, all Services are looked at again, and it takes effect by itself.
  */
-export class LiveConfig {
-  readonly #options: LiveConfigOptions;
-  #candidate: Candidate = { type: "missing", what: "configMap" };
-  #mayRenumber = false; // The candidate may strand addresses.
-  #lastGood: CandidateText | undefined;
+export class LiveConfig extends Part {
+  private readonly context: LiveConfigContext;
+  private readonly holdings: Holdings;
+  private labels: NamespaceLabels;
+  private readonly logFields: Fields;
+  private candidate: Candidate = { type: "missing", what: "configMap" };
+  private mayRenumber = false; // The candidate may strand addresses.
+  private lastGood: CandidateText | undefined;
   /** Texts that wait to be read, and their purposes. */
-  readonly #unread: { candidate?: { readonly text: string; readonly mayRenumber: boolean }; lastGood?: string } = {};
-  #isReading = false;
+  private unreadCandidate: { readonly text: string; readonly mayRenumber: boolean } | undefined;
+  private unreadLastGood: string | undefined;
+  private isReading = false;
   /** The configuration that the candidate would replace. */
-  #previous: InForce | undefined;
-  #stranded = new Map<string, readonly Address[]>(); // service key -> addresses in the candidate's way
-  /** The look at all Services that is under way. */
-  #judging: { readonly candidateChanged: boolean } | undefined;
-  #state: State = { inForce: undefined, verdict: undefined };
-  #started = false;
+  private previous: InForce | undefined;
+  private isFollowing = false; // That is on record by another process, and has not been in force here.
+  private stranded = new Map<string, readonly Address[]>(); // service key -> addresses in the candidate's way
+  private judging: Judging | undefined;
+  private judged = 0; // How often all Services were looked at.
+  private decided: State = { inForce: undefined, verdict: undefined };
+  private started = false;
+  private since: Millis; // Of the verdict.
+  private inForceSince: Millis | undefined;
+  private seen: string | undefined;
 
-  constructor(options: LiveConfigOptions) {
-    this.#options = options;
+  /** @param labels counts for a configuration that asks for them, and is not on record as the last good one @param logFields of each line */
+  constructor(context: LiveConfigContext, holdings: Holdings, labels: NamespaceLabels, since: Millis, logFields: Fields = {}) {
+    super();
+    this.context = context;
+    this.holdings = holdings;
+    this.labels = labels;
+    this.logFields = logFields;
+    this.since = since;
   }
 
   get state(): State {
-    return this.#state;
+    return this.decided;
   }
 
   get inForce(): InForce | undefined {
-    return this.#state.inForce;
+    return this.decided.inForce;
+  }
+
+  /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
+  get status(): ConfigStatus {
+    const { decided, inForceSince, seen, since } = this;
+    return { inForce: decided.inForce?.config, inForceSince, seen, verdict: configurationVerdict(decided), since };
   }
 
   /** In force or, before `start`, what will be as far as is known: the last good one. */
-  get known(): InForce | undefined {
-    return this.#state.inForce ?? this.#lastGood?.usable;
+  get known(): Config | undefined {
+    return (this.decided.inForce ?? this.lastGood?.usable)?.config;
   }
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before `start`. */
   get refused(): string | undefined {
-    const { verdict } = this.#state;
+    const { verdict } = this.decided;
     return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
   }
 
   /**
-   * The present ConfigMap: its data, or undefined if it does not exist.
+   * The present ConfigMap: the text under its key, if it has that, and its version; undefined if it does not exist.
    * @param mayRenumber it is accepted also where it leaves no pool for addresses in use. Only the process that writes the last good
    * configuration, and gives other addresses, may say so: all others follow the record
    */
-  configMapChanged(data: Readonly<Record<string, string>> | undefined, mayRenumber = false): void {
-    const text = data?.[configKey];
-    delete this.#unread.candidate;
-    if (text === undefined) this.#setCandidate({ type: "missing", what: data === undefined ? "configMap" : "key" }, false);
-    else if (this.#candidate.type !== "text" || text !== this.#candidate.text) {
-      this.#unread.candidate = { text, mayRenumber };
+  configMapChanged(
+    now: { readonly text: string | undefined; readonly version: string } | undefined,
+    mayRenumber = false,
+  ): LiveDecision | undefined {
+    let decision: LiveDecision | undefined;
+    const text = now?.text;
+    this.seen = now?.version;
+    this.unreadCandidate = undefined;
+    if (text === undefined) this.#setCandidate({ type: "missing", what: now === undefined ? "configMap" : "key" }, false);
+    else if (this.candidate.type !== "text" || text !== this.candidate.text) {
+      this.unreadCandidate = { text, mayRenumber };
       this.#read();
     } else {
-      this.#mayRenumber = mayRenumber;
-      if (mayRenumber && this.#state.verdict?.type === "strands" && this.#judging === undefined) this.#conclude(false);
+      this.mayRenumber = mayRenumber;
+      if (mayRenumber && this.decided.verdict?.type === "strands" && this.judging === undefined) decision = this.#conclude(false);
     }
     this.#decideFirst();
+    return decision;
   }
 
   /**
@@ -113,35 +153,61 @@ export class LiveConfig {
    * here. A text that cannot be read (any more) counts as absent.
    */
   lastGoodChanged(text: string | undefined): void {
-    delete this.#unread.lastGood;
-    if (text === this.#lastGood?.text) return;
+    this.unreadLastGood = undefined;
+    if (text === this.lastGood?.text) return;
     const known = text === undefined ? undefined : this.#known(text);
-    if (text === undefined) this.#lastGood = undefined;
+    if (text === undefined) this.lastGood = undefined;
     // A configuration that has just been accepted counts at once: the next candidate, which may be being read, is to replace it.
     else if (known !== undefined) this.#setLastGood(known);
     else {
-      this.#unread.lastGood = text;
+      this.unreadLastGood = text;
       this.#read();
     }
     this.#decideFirst();
   }
 
-  /** A Service appeared, changed or went, or holds other addresses. */
-  serviceChanged(service: string): void {
-    if (!mayStrand(this.#candidate, this.#previous) || (this.#judging === undefined && !this.#isOpen())) return;
-    this.#look(service);
-    if (this.#judging === undefined) this.#conclude(false);
+  /** A text was read. */
+  read(text: string, parsed: ParsedConfig): void {
+    this.isReading = false;
+    this.#take(candidateText(text, parsed));
   }
 
-  /** Labels of namespaces have changed. */
-  namespaceLabelsChanged(): void {
-    if (this.#candidate.type === "text" && this.#candidate.namespaceLabels !== undefined) this.#judge(false);
+  /** A Service appeared, changed or went, or holds other addresses. */
+  serviceChanged(service: string): LiveDecision | undefined {
+    if (!mayStrand(this.candidate, this.previous) || (this.judging === undefined && !this.#isOpen())) return undefined;
+    this.#look(service);
+    if (this.judging !== undefined) return undefined;
+    // Another Service may have by now what this one gave up, and be heard of later.
+    if (this.stranded.size > 0 || this.decided.verdict?.type !== "strands") return this.#conclude(false);
+    this.#judge(false);
+    return undefined;
+  }
+
+  /** Labels of namespaces are known from now on, or cannot be had. */
+  namespaceLabelsChanged(labels: NamespaceLabels): void {
+    this.labels = labels;
+    if (this.candidate.type === "text" && this.candidate.namespaceLabels !== undefined) this.#judge(false);
   }
 
   /** Everything has been seen once: makes the first decision. */
   start(): void {
-    this.#started = true;
+    this.started = true;
     this.#decideFirst();
+  }
+
+  /** Looks at some more of the Services. */
+  portion(of: number): LiveDecision | undefined {
+    const { judging } = this;
+    if (judging?.number !== of) return undefined;
+    const { services, looked } = judging;
+    for (const service of services.slice(looked, looked + servicesAtOnce)) this.#look(service);
+    judging.looked += servicesAtOnce;
+    if (judging.looked < services.length) {
+      this.context.do({ type: "judgePortion", of });
+      return undefined;
+    }
+    this.judging = undefined;
+    return this.#conclude(judging.candidateChanged);
   }
 
   /**
@@ -149,129 +215,109 @@ export class LiveConfig {
    * process that sees an address too late accepts too early, and has to come to the decision of the one that writes the record.
    */
   #isOpen(): boolean {
-    const { verdict, inForce } = this.#state;
+    const { verdict, inForce } = this.decided;
     if (verdict?.type === "strands") return true;
-    const lastGood = this.#lastGood?.usable;
+    const lastGood = this.lastGood?.usable;
     return verdict?.type === "accepted" && lastGood !== undefined && lastGood.text !== inForce?.text;
   }
 
   /** The first decision is on everything that has been seen until `start`. */
   get #canDecideFirst(): boolean {
-    return this.#started && this.#unread.candidate === undefined && this.#unread.lastGood === undefined;
+    return this.started && this.unreadCandidate === undefined && this.unreadLastGood === undefined;
   }
 
   #decideFirst(): void {
-    if (this.#state.verdict === undefined && this.#judging === undefined) this.#judge(true);
+    if (this.decided.verdict === undefined && this.judging === undefined) this.#judge(true);
   }
 
   /** Looks at all Services, then concludes. Services that change meanwhile are looked at when they do. */
   #judge(candidateChanged: boolean): void {
-    if (this.#state.verdict === undefined && !this.#canDecideFirst) return;
-    const judging = { candidateChanged: candidateChanged || (this.#judging?.candidateChanged ?? false) };
-    this.#judging = judging;
-    this.#stranded = new Map();
-    const { holdings, portions } = this.#options;
-    const services = mayStrand(this.#candidate, this.#previous) ? holdings.services()[Symbol.iterator]() : [].values();
-    const portion = (): void => {
-      for (let looked = 0; looked < servicesAtOnce; looked++) {
-        if (this.#judging !== judging) return;
-        const { done, value: service } = services.next();
-        if (done) {
-          this.#judging = undefined;
-          this.#conclude(judging.candidateChanged);
-          return;
-        }
-        this.#look(service);
-      }
-      portions.do(portion);
-    };
-    portions.do(portion);
+    if (this.decided.verdict === undefined && !this.#canDecideFirst) return;
+    const number = ++this.judged;
+    const services = mayStrand(this.candidate, this.previous) ? [...this.holdings.services()] : [];
+    const isOther = candidateChanged || (this.judging?.candidateChanged ?? false);
+    this.judging = { number, candidateChanged: isOther, services, looked: 0 };
+    this.stranded = new Map();
+    this.context.do({ type: "judgePortion", of: number });
   }
 
   #look(service: string): void {
-    const after = this.#candidate.type === "text" ? this.#candidate.usable : undefined;
-    if (after === undefined || this.#previous === undefined) return;
-    const stranded = strandedBy(this.#options.holdings.of(service), this.#previous.pools, after.pools);
-    if (stranded.length > 0) this.#stranded.set(service, stranded);
-    else this.#stranded.delete(service);
+    const after = this.candidate.type === "text" ? this.candidate.usable : undefined;
+    if (after === undefined || this.previous === undefined) return;
+    const stranded = strandedBy(this.holdings.of(service), this.previous.pools, after.pools);
+    if (stranded.length > 0) this.stranded.set(service, stranded);
+    else this.stranded.delete(service);
   }
 
-  #conclude(candidateChanged: boolean): void {
-    const before = this.#state;
-    const isOnRecord = this.#candidate.type === "text" && this.#candidate.text === this.#lastGood?.text;
-    const verdict = judge(
-      this.#candidate,
-      new Map(this.#stranded),
-      isOnRecord ? "known" : this.#options.namespaceLabels(),
-      this.#mayRenumber,
-    );
-    const inForce = verdict.type === "accepted" ? verdict.inForce : this.#previous;
+  #conclude(candidateChanged: boolean): LiveDecision | undefined {
+    const before = this.decided;
+    const isOnRecord = this.candidate.type === "text" && this.candidate.text === this.lastGood?.text;
+    const verdict = judge(this.candidate, new Map(this.stranded), isOnRecord ? "known" : this.labels, this.mayRenumber);
+    const inForce = verdict.type === "accepted" ? verdict.inForce : this.previous;
     const sameConfig = inForce?.text === before.inForce?.text;
     // The same text stays the same object, so that users may compare by identity.
-    this.#state = { inForce: sameConfig ? before.inForce : inForce, verdict };
-    if (sameConfig && !candidateChanged && verdict.type === before.verdict?.type) return;
-    logDecision(this.#options.log, this.#state);
-    this.#options.changed(this.#state, before);
+    this.decided = { inForce: sameConfig ? before.inForce : inForce, verdict };
+    const { isFollowing } = this;
+    if (!sameConfig) this.isFollowing = false;
+    if (sameConfig && !candidateChanged && verdict.type === before.verdict?.type) return undefined;
+    this.since = this.context.now;
+    if (!sameConfig) this.inForceSince = this.since;
+    for (const line of decisionLines(this.decided)) this.#log(line);
+    return { now: this.decided, before, isFollowing };
   }
 
   /** Reads what is unread, the newest of each kind, one after the other. */
   #read(): void {
-    const { candidate, lastGood } = this.#unread;
-    const text = candidate?.text ?? lastGood;
-    if (this.#isReading || text === undefined) return;
-    this.#isReading = true;
-    const done = (found: CandidateText): void => {
-      this.#isReading = false;
-      if (found.usable !== undefined) this.#options.wasRead?.(found.usable.config);
-      if (this.#unread.candidate?.text === text) this.#setCandidate(found, this.#unread.candidate.mayRenumber);
-      if (this.#unread.lastGood === text) this.#setLastGood(found);
-      this.#decideFirst();
-      this.#read();
-    };
+    const text = this.unreadCandidate?.text ?? this.unreadLastGood;
+    if (this.isReading || text === undefined) return;
     const known = this.#known(text);
-    if (known !== undefined) done(known);
-    else this.#options.reader.read(text, (parsed) => this.#prepare(candidateText(text, parsed), done));
+    if (known !== undefined) {
+      this.#take(known);
+      return;
+    }
+    this.isReading = true;
+    this.context.do({ type: "readConfig", secretText: text });
+  }
+
+  #take(found: CandidateText): void {
+    if (found.usable !== undefined) this.context.do({ type: "prepareConfig", config: found.usable.config });
+    if (this.unreadCandidate?.text === found.text) this.#setCandidate(found, this.unreadCandidate.mayRenumber);
+    if (this.unreadLastGood === found.text) this.#setLastGood(found);
+    this.#decideFirst();
+    this.#read();
   }
 
   /** The last good text and the candidate are mostly the same one. */
   #known(text: string): CandidateText | undefined {
-    if (this.#candidate.type === "text" && this.#candidate.text === text) return this.#candidate;
-    return this.#lastGood?.text === text ? this.#lastGood : undefined;
-  }
-
-  /** Prepares in portions what the configuration needs once it is in force. */
-  #prepare(found: CandidateText, done: (found: CandidateText) => void): void {
-    const steps = found.usable && fingerprinting(found.usable.config);
-    const portion = (): void => {
-      if (steps === undefined || steps.next().done) done(found);
-      else this.#options.portions.do(portion);
-    };
-    portion();
+    if (this.candidate.type === "text" && this.candidate.text === text) return this.candidate;
+    return this.lastGood?.text === text ? this.lastGood : undefined;
   }
 
   #setCandidate(candidate: Candidate, mayRenumber: boolean): void {
-    delete this.#unread.candidate;
-    this.#mayRenumber = mayRenumber;
-    if (isSame(candidate, this.#candidate)) return;
-    this.#candidate = candidate;
+    this.unreadCandidate = undefined;
+    this.mayRenumber = mayRenumber;
+    if (isSame(candidate, this.candidate)) return;
+    this.candidate = candidate;
     // The writer of the record may never have seen the change in force here, because the next one came at once.
-    this.#previous = this.#lastGood?.usable ?? this.#state.inForce;
+    this.previous = this.lastGood?.usable ?? this.decided.inForce;
     this.#judge(true);
   }
 
   #setLastGood(found: CandidateText): void {
-    delete this.#unread.lastGood;
-    this.#lastGood = found;
+    this.unreadLastGood = undefined;
+    this.lastGood = found;
     if (found.usable !== undefined) {
-      this.#previous = found.usable;
+      this.previous = found.usable;
+      this.isFollowing ||= this.decided.inForce !== undefined && this.decided.inForce.text !== found.text;
       this.#judge(false);
-    } else {
-      this.#options.log.error("last good configuration cannot be read", {
-        event: "lastGoodUnusable",
-        configMap: statusConfigMap,
-        problem: found.problems.map(problemText)[0],
-      });
+      return;
     }
+    const fields = { event: "lastGoodUnusable", configMap: statusConfigMap, problem: found.problems.map(problemText)[0] };
+    this.#log({ level: "error", message: "last good configuration cannot be read", fields });
+  }
+
+  #log({ level, message, fields }: Line): void {
+    this.context.do({ type: "log", level, message, fields: { ...this.logFields, ...fields } });
   }
 }
 

@@ -6,4 +6,4 @@
  * reported on standard error.
  */
 export type { Fields } from "./format.ts";
-export { createLog, type Log, type LogLevel, logLevels, logTo, lostLogLines, silentLog } from "./log.ts";
+export { createLog, type Log, type LogLevel, logLevels, logTo, lostLogLines } from "./log.ts";

@@ -104,12 +104,3 @@ export function logTo(write: (line: Line) => void, fields: Fields = {}): Log {
     with: (more) => logTo(write, { ...fields, ...more }),
   };
 }
-
-/** Drops everything; for tests that do not look at logs. */
-export const silentLog: Log = {
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  with: () => silentLog,
-};

@@ -13,9 +13,6 @@ export function newNetworkCounters() {
   return {
     packetsReceived: 0,
     packetsSent: 0,
-    /** Octets of packets, without the headers of UDP and IP. */
-    bytesReceived: 0,
-    bytesSent: 0,
     /** Packets of sources that are not known, beyond those that are looked at. */
     packetsDropped: 0,
     /** Packets that came before. */
@@ -25,7 +22,6 @@ export function newNetworkCounters() {
     streamsAccepted: 0,
     /** Streams closed to make room for others. */
     streamsEvicted: 0,
-    streamsDialled: 0,
     /** Pings answered directly and in time, and the milliseconds that all of them took. */
     roundTrips: 0,
     roundTripMillis: 0,
@@ -77,7 +73,7 @@ function unflatten(numbers: Float64Array): MemberlistCounters {
 }
 
 /** A member's counters in memory that its thread writes and the main thread reads, so that neither has to wake the other. */
-export class SharedCounters {
+export class CounterMemory {
   readonly memory: SharedArrayBuffer;
   readonly #numbers: Float64Array;
 
@@ -86,9 +82,9 @@ export class SharedCounters {
     this.#numbers = new Float64Array(memory);
   }
 
-  static create(): SharedCounters {
+  static create(): CounterMemory {
     const { length } = flatten({ ...newNetworkCounters(), ...newRingCounters() });
-    return new SharedCounters(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
+    return new CounterMemory(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
   }
 
   write(counters: MemberlistCounters): void {

@@ -32,7 +32,7 @@ export class FloodFilter {
   #since: Millis = -Infinity;
   #oneIn = 1;
 
-  /** @param nonceAt where in a packet its nonce begins; undefined where packets have none, or may have none */
+  /** @param nonceAt where in a packet its nonce begins; undefined where packets have none */
   constructor(nonceAt: number | undefined) {
     this.#nonceAt = nonceAt;
   }

@@ -1,4 +1,4 @@
-import type { Clock } from "#pkg/clock";
+import { Alarm, type Clock } from "#pkg/clock";
 import { decodeOffer, type GossipEntry, GossipStore, type OwnEntry } from "#pkg/gossip";
 import { decodeMetadata, MetadataKey } from "./codec/metadata.ts";
 import type { MemberView } from "./member-view.ts";
@@ -27,15 +27,16 @@ export interface GossipDelegateOptions {
 export class GossipDelegate implements Disposable {
   readonly #options: GossipDelegateOptions;
   readonly #store: GossipStore;
-  #expiry: Disposable | undefined;
+  readonly #expiry: Alarm;
 
   constructor(options: GossipDelegateOptions) {
     this.#options = options;
     this.#store = new GossipStore(options.node, options.life);
+    this.#expiry = new Alarm(options.clock, "forget gossip", () => this.#expire());
   }
 
   [Symbol.dispose](): void {
-    this.#expiry?.[Symbol.dispose]();
+    this.#expiry[Symbol.dispose]();
   }
 
   /** Sets own entries. */
@@ -86,15 +87,13 @@ export class GossipDelegate implements Disposable {
   }
 
   #setExpiry(): void {
-    const { clock, onExpired } = this.#options;
-    const at = this.#store.nextDeadline;
-    if (this.#expiry !== undefined || at === Infinity) return; // One that is set finds out when the next is due.
-    this.#expiry = clock.schedule("forget gossip", at, () => {
-      this.#expiry = undefined;
-      const nodes = this.#store.expire(clock.now());
-      if (nodes.length > 0) onExpired(nodes);
-      this.#setExpiry();
-    });
+    this.#expiry.setNoLater(this.#store.nextDeadline); // One that is set finds out when the next is due.
+  }
+
+  #expire(): void {
+    const nodes = this.#store.expire(this.#options.clock.now());
+    if (nodes.length > 0) this.#options.onExpired(nodes);
+    this.#setExpiry();
   }
 }
 

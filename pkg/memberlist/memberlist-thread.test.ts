@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { encodeOffer } from "#pkg/gossip";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "./codec/metadata.ts";
 import { MemberlistThread, type RingWorker } from "./memberlist-thread.ts";
 import { FakeNetwork } from "./testing/network.ts";

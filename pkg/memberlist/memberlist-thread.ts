@@ -6,10 +6,10 @@ import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
 import { Supervisor, type Thread, withOwnCompiler, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
-import { type MemberlistCounters, SharedCounters } from "./counters.ts";
+import { CounterMemory, type MemberlistCounters } from "./counters.ts";
 import type { MemberView } from "./member-view.ts";
 import type { JoinResult } from "./memberlist.ts";
-import { ownMetadata } from "./ring/ring.ts";
+import { ownMetadata } from "./ring/node-record.ts";
 import type { TimingName } from "./ring/timing.ts";
 import type { Command, Report, RingEvent, WorkerStart } from "./thread-messages.ts";
 import type { SocketAddress } from "./transport.ts";
@@ -58,7 +58,7 @@ export class MemberlistThread implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #supervisor: Supervisor<RingWorker>;
   readonly #rejoin: Alarm;
-  readonly #counters = SharedCounters.create();
+  readonly #counters = CounterMemory.create();
   readonly #listeners = new Set<(event: RingEvent) => void>();
   readonly #requests = new Map<number, (report: Report | undefined) => void>(); // request -> who waits; undefined: the thread died
   readonly #members = new Map<string, MemberView>(); // name -> member

@@ -1,18 +1,20 @@
+import { randomBytes } from "node:crypto";
 import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
 import { EventQueue } from "#pkg/collections";
 import { ConnectionGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import type { MemberlistError } from "./codec/memberlist-error.ts";
+import { type Keyring, Nonces } from "./codec/keyring.ts";
 import { type Endpoint, nodeName, nodeNameText } from "./codec/messages.ts";
 import type { MetadataFields } from "./codec/metadata.ts";
-import type { Wire } from "./codec/wire.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
+import type { MemberParts } from "./member-parts.ts";
 import { type EvidenceView, evidenceView, type MemberView, memberView } from "./member-view.ts";
-import { Outgoing } from "./outgoing.ts";
+import { exchange, send } from "./outgoing.ts";
 import { IncomingPackets } from "./packets.ts";
 import type { Effect, Event, MemberEvent } from "./ring/events.ts";
-import { isMember, type Ring } from "./ring/ring.ts";
+import { isMember } from "./ring/node-record.ts";
+import type { Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
 import type { TimingName } from "./ring/timing.ts";
 import { RingLog } from "./ring-log.ts";
@@ -29,12 +31,10 @@ import {
 export interface MemberlistOptions {
   /** Unique in the ring: the Kubernetes node's name. */
   readonly name: string;
-  /** IP address and port, of UDP and TCP; port 0 takes any. */
+  /** IP address, at which others reach this member, and port, of UDP and TCP; port 0 takes any. */
   readonly bind: SocketAddress;
-  /** IP address at which others reach this member. The bound one when unset, so that who binds to all addresses needs it. */
-  readonly advertiseAddress?: string | undefined;
-  /** Encryption and label, the same on all members. */
-  readonly wire: Wire;
+  /** The same on all members; undefined: no encryption. */
+  readonly keyring: Keyring | undefined;
   /** See `RingOptions`; 1 when unset. */
   readonly firstIncarnation?: number;
   /** The metadata of this member. */
@@ -90,11 +90,11 @@ export class Memberlist implements AsyncDisposable {
   readonly #options: MemberlistOptions;
   readonly #log: RingLog;
   readonly #counters = newNetworkCounters();
+  readonly #parts: MemberParts;
   readonly #alarm: Alarm;
   readonly #streams: IncomingStreams;
   readonly #packets: IncomingPackets;
   readonly #gate: ConnectionGate;
-  readonly #outgoing: Outgoing;
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
@@ -103,14 +103,13 @@ export class Memberlist implements AsyncDisposable {
   #metadata: MetadataFields;
   #running: Running | undefined;
 
-  /** @throws {RangeError} for an invalid address, and if the configuration leaves no address to advertise */
+  /** @throws {RangeError} for an invalid address, and for one that stands for all */
   constructor(options: MemberlistOptions) {
-    const { bind, advertiseAddress, wire, clock, log } = options;
-    const advertised = parseAddress(advertiseAddress ?? bind.address);
-    if (parseAddress(bind.address) === undefined || advertised === undefined)
-      throw new RangeError(`Cannot make a member: not IP addresses: ${bind.address}, ${advertiseAddress}`);
-    if (advertised.value === 0n)
-      throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address to advertise`);
+    const { bind, keyring, clock, log } = options;
+    const address = parseAddress(bind.address);
+    if (address === undefined) throw new RangeError(`Cannot make a member: not an IP address: ${bind.address}`);
+    if (address.value === 0n)
+      throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address at which others reach it`);
     this.#options = options;
     this.#metadata = options.metadata ?? new Map();
     this.#events = new EventQueue(
@@ -121,15 +120,10 @@ export class Memberlist implements AsyncDisposable {
       },
     );
     this.#log = new RingLog(log, clock);
+    const push = (event: Event): void => this.#events.push(event);
+    this.#parts = { keyring, nonces: new Nonces(randomBytes), clock, counters: this.#counters, log: this.#log, push };
     this.#alarm = new Alarm(clock, "memberlist", () => this.#events.push({ type: "timer" }));
-    this.#packets = new IncomingPackets({
-      wire,
-      clock,
-      counters: this.#counters,
-      onMessages: (from, messages) => this.#events.push({ type: "packet", from: endpoint(from), messages }),
-      onProblem: (from, error) => this.#refuse(from, "UDP", error),
-      onFlood: () => this.#log.flooded(),
-    });
+    this.#packets = new IncomingPackets(this.#parts);
     this.#gate = new ConnectionGate({
       clock,
       maxOfSource,
@@ -137,31 +131,12 @@ export class Memberlist implements AsyncDisposable {
       known: this.#packets.known,
       onRefused: (address) => this.#log.refusedConnections(address),
     });
-    this.#outgoing = new Outgoing({
-      wire,
-      clock,
-      counters: this.#counters,
-      onEvent: (event) => this.#events.push(event),
-      onNotSent: (to, error) => this.#log.notSent(to, error),
-      onProblem: (from, error) => this.#refuse(from, "TCP", error),
-    });
-    this.#streams = new IncomingStreams({
-      wire,
-      clock,
-      known: this.#packets.known,
-      encode: (message) => this.#outgoing.encode(message, "listener"),
-      onRequest: (stream, from, message) => this.#events.push({ type: "request", stream, from: endpoint(from), message }),
-      onProblem: (from, error) => this.#refuse(from, "TCP", error),
-      onEvicted: ({ address }) => {
-        this.#counters.streamsEvicted++;
-        this.#log.evicted(address);
-      },
-    });
+    this.#streams = new IncomingStreams(this.#parts, this.#packets.known);
   }
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, advertiseAddress, wire, firstIncarnation, timing, clock, random, openTransport } = this.#options;
+    const { name, bind, keyring, firstIncarnation, timing, clock, random, openTransport } = this.#options;
     const { userState, userDigest } = this.#options;
     const transport = await openTransport(bind, {
       packet: (bytes, from) => this.#packets.receive(bytes, from),
@@ -172,16 +147,13 @@ export class Memberlist implements AsyncDisposable {
       },
       problem: (error) => this.#log.socketFailed(error),
     });
-    const { address, port } = transport.local;
-    const self = endpoint({ address: advertiseAddress ?? address, port });
     const options = {
       node: nodeName(name),
-      endpoint: self,
-      wire,
+      endpoint: endpoint(transport.local),
+      isEncrypted: keyring !== undefined,
       metadata: this.#metadata,
       timing,
       firstIncarnation: firstIncarnation ?? 1,
-      deadNodeReclaim: 0,
       userState,
       userDigest,
       random,
@@ -328,10 +300,10 @@ export class Memberlist implements AsyncDisposable {
   #carryOut(effect: Effect, { ring, transport }: Running): void {
     switch (effect.type) {
       case "send":
-        this.#outgoing.send(effect, transport);
+        send(this.#parts, effect, transport);
         break;
       case "exchange":
-        void this.#outgoing.exchange(effect, transport);
+        void exchange(this.#parts, effect, transport);
         break;
       case "reply":
         this.#streams.reply(effect.stream, effect.message);
@@ -386,10 +358,5 @@ export class Memberlist implements AsyncDisposable {
 
   #emit(event: MemberlistEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
-  }
-
-  #refuse({ address }: SocketAddress, transport: "UDP" | "TCP", error: MemberlistError): void {
-    this.#counters.problems[error.reason]++;
-    this.#log.refused(address, transport, error);
   }
 }

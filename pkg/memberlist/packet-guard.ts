@@ -2,8 +2,6 @@ import { type Millis, perSecond, Tokens } from "#pkg/clock";
 import { RecentMap } from "#pkg/collections";
 import type { KnownSources } from "#pkg/connections";
 import { maxSealOverhead } from "./codec/keyring.ts";
-import { MessageType } from "./codec/messages.ts";
-import type { Wire } from "./codec/wire.ts";
 import { RecentNonces } from "./recent-nonces.ts";
 
 /** Packets a second to decrypt, to count and to log, from unknown sources or with implausible contents. */
@@ -23,20 +21,16 @@ const maxOthers = 512; // The number of other addresses that the caller asks for
  * that captured packets that are sent again do nothing.
  */
 export class PacketGuard implements KnownSources {
-  readonly #wire: Wire;
   readonly #members = new Set<string>(); // addresses
   readonly #others = new RecentMap<string, true>(maxSources); // addresses
-  /** Where in a packet its nonce begins; undefined where packets have none, or may have none. */
+  /** Where in a packet its nonce begins; undefined where packets have none. */
   readonly nonceAt: number | undefined;
   readonly #nonces = new RecentNonces();
   readonly #shares = new RecentMap<string, Tokens>(maxShares); // address of a source that is not known -> what is left of its share
   readonly #looks = new Tokens(looks, -Infinity);
 
-  constructor(wire: Wire) {
-    this.#wire = wire;
-    const { label, keyring, verifyIncoming } = wire;
-    const labelled = label.length === 0 ? 0 : 2 + label.length;
-    this.nonceAt = keyring !== undefined && verifyIncoming ? labelled + 1 : undefined; // Behind the version of the encryption.
+  constructor(isEncrypted: boolean) {
+    this.nonceAt = isEncrypted ? 1 : undefined; // Behind the version of the encryption.
   }
 
   /** All members now. */
@@ -90,11 +84,8 @@ export class PacketGuard implements KnownSources {
   }
 
   #isPlausible(packet: Uint8Array): boolean {
-    const { label } = this.#wire;
-    const at = label.length === 0 ? 0 : 2 + label.length;
-    if (at > 0 && (packet[0] !== MessageType.label || packet[1] !== label.length)) return false;
-    if (this.nonceAt === undefined) return packet.length > at;
-    const version = packet[at];
-    return (version === 0 || version === 1) && packet.length - at >= maxSealOverhead[version];
+    const [version] = packet;
+    if (this.nonceAt === undefined) return version !== undefined;
+    return (version === 0 || version === 1) && packet.length >= maxSealOverhead[version];
   }
 }

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nonceLength } from "#pkg/aes-gcm";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { Keyring, Nonces } from "./codec/keyring.ts";
 import { encodePacket } from "./codec/packet.ts";
-import { defaultWire } from "./codec/wire.ts";
 import { newNetworkCounters } from "./counters.ts";
 import { IncomingPackets } from "./packets.ts";
+import { silentRingLog } from "./testing/member-parts.ts";
 import { FakeNetwork } from "./testing/network.ts";
 
-const wire = { ...defaultWire, keyring: new Keyring([Buffer.alloc(16, 7)]) };
+const keyring = new Keyring([Buffer.alloc(16, 7)]);
 const here = { address: "192.0.2.1", port: 7946 };
 const member = { address: "192.0.2.2", port: 7946 };
 const elsewhere = { address: "198.51.100.7", port: 7946 };
@@ -18,7 +19,7 @@ const stranger = { address: "203.0.113.1", port: 7946 };
 /** A process of a member: each has nonces of its own. */
 function sender(process: number) {
   const nonces = new Nonces((length) => Buffer.alloc(length, process));
-  return () => encodePacket([{ type: "nack", sequence: 1 }], wire, { nonce: nonces.next(), checksum: false });
+  return () => encodePacket([{ type: "nack", sequence: 1 }], keyring, { nonce: nonces.next(), checksum: false });
 }
 
 /** A process of HashiCorp's, whose nonces are chance throughout. */
@@ -26,7 +27,7 @@ function hashicorpSender(seed: number) {
   const random = seededRandom(seed);
   return () => {
     const nonce = Uint8Array.from({ length: nonceLength }, () => 256 * random());
-    return encodePacket([{ type: "nack", sequence: 1 }], wire, { nonce, checksum: false });
+    return encodePacket([{ type: "nack", sequence: 1 }], keyring, { nonce, checksum: false });
   };
 }
 
@@ -36,14 +37,14 @@ async function listening() {
   const counters = newNetworkCounters();
   const seen = { messages: 0, floods: 0 };
   const packets = new IncomingPackets({
-    wire,
+    keyring,
+    nonces: new Nonces((length) => new Uint8Array(length)),
     clock,
     counters,
-    onMessages: (_from, messages) => {
-      seen.messages += messages.length;
+    log: { ...silentRingLog, flooded: () => seen.floods++ },
+    push: (event) => {
+      if (event.type === "packet") seen.messages += event.messages.length;
     },
-    onProblem: () => {},
-    onFlood: () => seen.floods++,
   });
   packets.start(
     await network.open(here, {
@@ -67,13 +68,13 @@ async function listening() {
         for (let each = 0; each < 40; each++) {
           const bytes = Buffer.alloc(60, 1);
           bytes.writeUInt32BE(++forged, 1);
-          network.send(bytes, from, here, () => {});
+          network.send(bytes, from, here);
         }
         clock.advanceBy(1);
       }
     },
     send(bytes: Uint8Array, from = member): void {
-      network.send(bytes, from, here, () => {});
+      network.send(bytes, from, here);
       clock.advanceBy(1);
     },
   };
@@ -172,7 +173,7 @@ test("when a flood is over all is read again", async () => {
   clock.advanceBy(3000);
   assert.equal(network.samples.size, 0);
   const before = counters.packetsReceived;
-  for (let index = 0; index < 100; index++) network.send(Buffer.alloc(60, 1), stranger, here, () => {});
+  for (let index = 0; index < 100; index++) network.send(Buffer.alloc(60, 1), stranger, here);
   clock.advanceBy(1);
   assert.equal(counters.packetsReceived - before, 100);
 });

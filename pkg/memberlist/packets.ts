@@ -1,38 +1,25 @@
-import { Alarm, type Clock } from "#pkg/clock";
+import { Alarm } from "#pkg/clock";
 import type { KnownSources } from "#pkg/connections";
-import type { MemberlistError } from "./codec/memberlist-error.ts";
-import type { PacketMessage } from "./codec/messages.ts";
 import { decodePacket } from "./codec/packet.ts";
-import type { Wire } from "./codec/wire.ts";
-import type { NetworkCounters } from "./counters.ts";
 import { FloodFilter, reviewEvery } from "./flood-filter.ts";
+import { type MemberParts, refuse } from "./member-parts.ts";
 import { PacketGuard } from "./packet-guard.ts";
-import type { SocketAddress, Transport } from "./transport.ts";
-
-export interface IncomingPacketsOptions {
-  readonly wire: Wire;
-  readonly clock: Clock;
-  readonly counters: NetworkCounters;
-  readonly onMessages: (from: SocketAddress, messages: readonly PacketMessage[]) => void;
-  readonly onProblem: (from: SocketAddress, error: MemberlistError) => void;
-  /** Called time and again while more arrives of hosts that are no members than is looked at. */
-  readonly onFlood: () => void;
-}
+import { endpoint, type SocketAddress, type Transport } from "./transport.ts";
 
 /** Packets that others sent: which of them are decoded, and while there are too many, which of them are read at all. */
 export class IncomingPackets implements Disposable {
-  readonly #options: IncomingPacketsOptions;
+  readonly #parts: MemberParts;
   readonly #guard: PacketGuard;
   readonly #flood: FloodFilter;
   readonly #review: Alarm;
   #transport: Transport | undefined;
   #dropped = 0; // By the transport, as it counts, when that was looked at last.
 
-  constructor(options: IncomingPacketsOptions) {
-    this.#options = options;
-    this.#guard = new PacketGuard(options.wire);
+  constructor(parts: MemberParts) {
+    this.#parts = parts;
+    this.#guard = new PacketGuard(parts.keyring !== undefined);
     this.#flood = new FloodFilter(this.#guard.nonceAt);
-    this.#review = new Alarm(options.clock, "memberlist flood", () => this.#reviewFlood());
+    this.#review = new Alarm(parts.clock, "memberlist flood", () => this.#reviewFlood());
   }
 
   /** @param transport source of the packets */
@@ -68,11 +55,10 @@ export class IncomingPackets implements Disposable {
   }
 
   receive(bytes: Uint8Array, from: SocketAddress): void {
-    const { wire, clock, counters, onMessages, onProblem, onFlood } = this.#options;
+    const { keyring, clock, counters, log, push } = this.#parts;
     counters.packetsReceived++;
-    counters.bytesReceived += bytes.length;
     if (!this.#guard.admits(bytes, from.address, clock.now())) {
-      if (counters.packetsDropped++ % 1024 === 0) onFlood();
+      if (counters.packetsDropped++ % 1024 === 0) log.flooded();
       this.#reject();
       if (this.#flood.passes(from.address)) this.#filter(); // It has used up its share.
       return;
@@ -81,24 +67,24 @@ export class IncomingPackets implements Disposable {
       counters.packetsReplayed++;
       return;
     }
-    const { messages, problems } = decodePacket(bytes, wire);
+    const { messages, problems } = decodePacket(bytes, keyring);
     if (messages.length > 0) {
       this.#guard.accept(bytes, from.address, clock.now());
       this.#flood.accept(bytes, from.address);
     } else this.#reject();
-    for (const problem of problems) onProblem(from, problem);
-    if (messages.length > 0) onMessages(from, messages);
+    for (const problem of problems) refuse(this.#parts, from, "UDP", problem);
+    if (messages.length > 0) push({ type: "packet", from: endpoint(from), messages });
   }
 
   #reject(): void {
-    if (this.#transport === undefined || !this.#flood.reject(this.#options.clock.now())) return;
-    this.#options.onFlood();
+    if (this.#transport === undefined || !this.#flood.reject(this.#parts.clock.now())) return;
+    this.#parts.log.flooded();
     this.#dropped = this.#transport.dropped();
     this.#filter();
   }
 
   #filter(): void {
-    const now = this.#options.clock.now();
+    const now = this.#parts.clock.now();
     this.#transport?.filter(this.#flood.sample(this.#guard.others, (address) => this.#guard.spares(address, now)));
     if (this.#flood.isOn) this.#review.setNoLater(now + reviewEvery);
   }
@@ -108,8 +94,8 @@ export class IncomingPackets implements Disposable {
     const counted = this.#transport.dropped();
     const dropped = (counted - this.#dropped) >>> 0;
     this.#dropped = counted;
-    this.#options.counters.packetsDropped += dropped;
-    this.#flood.review(this.#options.clock.now(), dropped);
+    this.#parts.counters.packetsDropped += dropped;
+    this.#flood.review(this.#parts.clock.now(), dropped);
     this.#filter();
   }
 }

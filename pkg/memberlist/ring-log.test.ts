@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
-import { type Fields, silentLog } from "#pkg/log";
+import { SimulatedClock } from "#pkg/clock/testing";
+import type { Fields } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { RateLimitedLog, RingLog } from "./ring-log.ts";
 
 const minute = 60_000;

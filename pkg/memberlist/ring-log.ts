@@ -142,7 +142,7 @@ const foreign = "check what runs there: it is no speaker";
 
 /** Remedies for an address that sends messages with such problems. */
 export const problemAdvice: Readonly<Record<MemberlistProblem, string>> = {
-  label: "give all speakers of one cluster the same label, and none to those of another",
+  label: "look what sends there: no ring of speakers has a label",
   plaintext: "give the sender the memberlist secret that this speaker has",
   encrypted: "give this speaker the memberlist secret that the sender has",
   wrongKey: "give both speakers the same memberlist secret; they read it when they start",

@@ -33,8 +33,8 @@ async function listening(
   return { transport, first };
 }
 
-function send(transport: Transport, to: SocketAddress): Promise<Error | null> {
-  return new Promise((resolve) => transport.send(Buffer.from("hello"), to, resolve));
+function send(transport: Transport, to: SocketAddress): Error | undefined {
+  return transport.send(Buffer.from("hello"), to);
 }
 
 for (const address of ["127.0.0.1", "::1"])
@@ -42,22 +42,9 @@ for (const address of ["127.0.0.1", "::1"])
     const receiver = await listening({ address, port: 0 });
     await using _receiving = receiver.transport;
     await using sender = await open({ address, port: 0 }, deaf);
-    assert.equal(await send(sender, receiver.transport.local), null);
+    assert.equal(send(sender, receiver.transport.local), undefined);
     assert.deepEqual(await receiver.first, { text: "hello", from: sender.local });
   });
-
-test("a member bound to all of IPv6 and one bound to IPv4 know each other by their IPv4 addresses", {
-  skip: noIpv6,
-}, async () => {
-  const four = await listening(loopback);
-  await using _four = four.transport;
-  const six = await listening({ address: "::", port: 0 });
-  await using _six = six.transport;
-  assert.equal(await send(six.transport, four.transport.local), null);
-  assert.deepEqual((await four.first).from, { address: "127.0.0.1", port: six.transport.local.port });
-  assert.equal(await send(four.transport, { address: "127.0.0.1", port: six.transport.local.port }), null);
-  assert.deepEqual((await six.first).from, four.transport.local);
-});
 
 for (const address of ["127.0.0.1", "::1"])
   test(`a filter lets through what is of a source or has a nonce, and counts the rest, at ${address}`, {
@@ -65,12 +52,11 @@ for (const address of ["127.0.0.1", "::1"])
   }, async () => {
     const texts: string[] = [];
     const events = { ...deaf, packet: (octets: Uint8Array) => texts.push(Buffer.from(octets).toString()) };
-    await using receiver = await open({ address: address === "::1" ? "::" : address, port: 0 }, events);
+    await using receiver = await open({ address, port: 0 }, events);
     await using sender = await open({ address, port: 0 }, deaf);
     const to = { address, port: receiver.local.port };
     const sendAll = async () => {
-      for (const text of ["?none", "?good", "?goodbye"])
-        assert.equal(await new Promise((resolve) => sender.send(Buffer.from(text), to, resolve)), null);
+      for (const text of ["?none", "?good", "?goodbye"]) assert.equal(sender.send(Buffer.from(text), to), undefined);
       await new Promise((resolve) => loop.schedule("arrived", loop.now() + 1, () => resolve(undefined)));
       return texts.splice(0);
     };
@@ -162,11 +148,10 @@ test("a connection that was reset before it is accepted has a source, and whoeve
 
 test("what cannot be sent is an error of that datagram alone", async () => {
   await using transport = await open(loopback, deaf);
-  assert.match(String(await send(transport, { address: "::1", port: 9 })), /of the other family/);
-  assert.match(String(await send(transport, { address: "127.0.0.1", port: 0 })), /port 0/);
-  const tooLarge = new Promise((resolve) => transport.send(new Uint8Array(70_000), transport.local, resolve));
-  assert.match(String(await tooLarge), /EMSGSIZE/);
-  assert.equal(await send(transport, transport.local), null);
+  assert.match(String(send(transport, { address: "::1", port: 9 })), /of the other family/);
+  assert.match(String(send(transport, { address: "127.0.0.1", port: 0 })), /port 0/);
+  assert.match(String(transport.send(new Uint8Array(70_000), transport.local)), /EMSGSIZE/);
+  assert.equal(send(transport, transport.local), undefined);
 });
 
 test("a taken port is an error that names address, port and protocol", async () => {
@@ -188,5 +173,5 @@ test("closing ends the streams that are open and refuses to send, and may be rep
   await transport[Symbol.asyncDispose]();
   await transport[Symbol.asyncDispose]();
   assert.equal(dialled.destroyed, true);
-  assert.match(String(await send(transport, transport.local)), /is closed/);
+  assert.match(String(send(transport, transport.local)), /is closed/);
 });

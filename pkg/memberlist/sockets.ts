@@ -15,7 +15,6 @@ import {
 } from "#pkg/linux";
 import { Address, type Family } from "#pkg/net";
 import type { PolledEventLoop } from "#pkg/threads";
-import type { WireAddress } from "./codec/messages.ts";
 import {
   endpoint,
   maxRemembered,
@@ -79,8 +78,17 @@ class Sockets implements Transport {
     this.#watchConnections();
   }
 
-  send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void {
-    done(this.#send(bytes, to));
+  send(bytes: Uint8Array, to: SocketAddress): Error | undefined {
+    if (!this.#open) return new Error(`Cannot send to ${to.address}: the socket is closed`);
+    const destination = remembered(this.#destinations, `${to.address} ${to.port}`, maxRemembered, () => this.#destination(to));
+    if (destination instanceof Error) return destination;
+    try {
+      const isSent = this.#udp.send(bytes, destination);
+      return isSent ? undefined : new Error(`Cannot send to ${to.address}: too much waits to be sent`);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return error;
+    }
   }
 
   filter(sample: PacketSample | undefined): void {
@@ -177,33 +185,14 @@ class Sockets implements Transport {
     }
   }
 
-  #send(bytes: Uint8Array, to: SocketAddress): Error | null {
-    if (!this.#open) return new Error(`Cannot send to ${to.address}: the socket is closed`);
-    const destination = remembered(this.#destinations, `${to.address} ${to.port}`, maxRemembered, () => this.#destination(to));
-    if (destination instanceof Error) return destination;
-    try {
-      const isSent = this.#udp.send(bytes, destination);
-      return isSent ? null : new Error(`Cannot send to ${to.address}: too much waits to be sent`);
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      return error;
-    }
-  }
-
   #destination(to: SocketAddress): Uint8Array | Error {
-    const address = this.#reachable(endpoint(to).address);
-    if (address === undefined)
+    const { address } = endpoint(to);
+    if (address.length !== endpoint(this.local).address.length)
       return new Error(
         `Cannot send to ${to.address}: this member is bound to ${this.local.address}, which is of the other family`,
       );
     if (to.port === 0) return new Error(`Cannot send to ${to.address}: port 0`);
     return systemAddress(address, to.port);
-  }
-
-  /** The address in the family of the UDP socket: one bound to IPv6 reaches IPv4 by mapped addresses. */
-  #reachable(address: WireAddress): WireAddress | undefined {
-    if (isIPv6(this.local.address)) return address.length === 16 ? address : Uint8Array.of(...mappedPrefix, ...address);
-    return address.length === 4 ? address : undefined;
   }
 }
 
@@ -220,12 +209,6 @@ function program({ nonceAt, words, sources, oneIn }: PacketSample): Uint8Array |
   });
 }
 
-const mappedPrefix: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]; // RFC 4291, section 2.5.5.2.
-
-function isIPv6(address: string): boolean {
-  return address.includes(":");
-}
-
 // Above what the receiver keeps: it decides which ones are closed.
 const maxConnectionsAtOnce = 2048;
 
@@ -240,7 +223,6 @@ function listenTcp(bind: SocketAddress): TcpSocket {
     using stack = new DisposableStack();
     const socket = stack.use(TcpSocket.open(familyOf(bind)));
     socket.reuseAddress();
-    if (isIPv6(bind.address)) socket.ipv6Only(false);
     socket.bind(Address.fromBytes(endpoint(bind).address), bind.port);
     socket.listen(backlog);
     stack.move();
@@ -251,7 +233,7 @@ function listenTcp(bind: SocketAddress): TcpSocket {
 }
 
 function familyOf({ address }: SocketAddress): Family {
-  return isIPv6(address) ? "IPv6" : "IPv4";
+  return address.includes(":") ? "IPv6" : "IPv4";
 }
 
 // A large ring changes all at once; what is more waits for the next turn. Only arriving data takes memory of the room for the longest
@@ -265,7 +247,7 @@ function openUdp({ address, port }: SocketAddress): UdpSocket {
   const bytes = endpoint({ address, port }).address;
   try {
     const family = familyOf({ address, port });
-    return UdpSocket.open({ family, address: bytes, port, dualStack: true, ttl: hops, trafficClass: 0 });
+    return UdpSocket.open({ family, address: bytes, port, ttl: hops, trafficClass: 0 });
   } catch (cause) {
     throw new Error(`Cannot listen for memberlist on ${address} port ${port} (UDP)`, { cause });
   }

@@ -3,38 +3,46 @@ import { once } from "node:events";
 import { type Duplex, duplexPair } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
-import { Keyring } from "./codec/keyring.ts";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { Keyring, Nonces } from "./codec/keyring.ts";
 import type { StreamMessage } from "./codec/messages.ts";
 import { encodeStream, StreamDecoder } from "./codec/stream.ts";
-import { defaultWire, type Wire } from "./codec/wire.ts";
-import { exchange, IncomingStreams } from "./streams.ts";
+import { newNetworkCounters } from "./counters.ts";
+import type { MemberParts } from "./member-parts.ts";
+import { replyTo } from "./outgoing.ts";
+import { IncomingStreams } from "./streams.ts";
+import { silentRingLog } from "./testing/member-parts.ts";
 
 const nonce = new Uint8Array(12);
-const encrypted: Wire = { ...defaultWire, keyring: new Keyring([new Uint8Array(16)]) };
+const encrypted = new Keyring([new Uint8Array(16)]);
 const ping: StreamMessage = { type: "ping", sequence: 7, node: "a", source: undefined };
 const ack: StreamMessage = { type: "ack", sequence: 7, payload: undefined };
 const from = { address: "192.0.2.7", port: 40_000 };
 
 /** Answers every ping, and closes on everything else. */
-function harness(wire: Wire, known: ReadonlySet<string> = new Set([from.address])) {
+function harness(keyring: Keyring | undefined, known: ReadonlySet<string> = new Set([from.address])) {
   const clock = new SimulatedClock();
   const problems: string[] = [];
   const requests: StreamMessage[] = [];
   const evicted: string[] = [];
-  const streams: IncomingStreams = new IncomingStreams({
-    wire,
+  const parts: MemberParts = {
+    keyring,
+    nonces: new Nonces((length) => new Uint8Array(length)),
     clock,
-    known,
-    onEvicted: ({ address }) => void evicted.push(address),
-    encode: (message) => encodeStream(message, wire, { from: "listener", nonce }),
-    onRequest: (stream, _from, message) => {
-      requests.push(message);
-      if (message.type === "ping") streams.reply(stream, ack);
-      else streams.close(stream);
+    counters: newNetworkCounters(),
+    log: {
+      ...silentRingLog,
+      evicted: (address) => evicted.push(address),
+      refused: (address, transport, { reason }) => problems.push(`${address} ${transport} ${reason}`),
     },
-    onProblem: (peer, { reason }) => problems.push(`${peer.address} ${reason}`),
-  });
+    push(event) {
+      assert.ok(event.type === "request");
+      requests.push(event.message);
+      if (event.message.type === "ping") streams.reply(event.stream, ack);
+      else streams.close(event.stream);
+    },
+  };
+  const streams = new IncomingStreams(parts, known);
   const dial = (source: { address: string; port: number } = from): Duplex => {
     const [near, far] = duplexPair({ allowHalfOpen: true });
     near.on("error", () => {});
@@ -46,69 +54,69 @@ function harness(wire: Wire, known: ReadonlySet<string> = new Set([from.address]
 }
 
 /** The answer until the other end closes. */
-async function answer(near: Duplex, wire: Wire): Promise<StreamMessage | undefined> {
-  const result = new StreamDecoder(wire, "listener").push(await buffer(near));
+async function answer(near: Duplex, keyring: Keyring | undefined): Promise<StreamMessage | undefined> {
+  const result = new StreamDecoder(keyring).push(await buffer(near));
   return result?.type === "message" ? result.message : undefined;
 }
 
-for (const [kind, wire] of [
-  ["plain", defaultWire],
+for (const [kind, keyring] of [
+  ["plain", undefined],
   ["sealed", encrypted],
 ] as const) {
-  const request = encodeStream(ping, wire, { from: "dialler", nonce });
+  const request = encodeStream(ping, keyring, nonce);
 
   test(`a ${kind} request is answered`, async () => {
-    const { dial, requests, problems } = harness(wire);
+    const { dial, requests, problems } = harness(keyring);
     const near = dial();
     near.write(request);
-    assert.deepEqual(await answer(near, wire), ack);
+    assert.deepEqual(await answer(near, keyring), ack);
     assert.deepEqual([requests, problems], [[ping], []]);
   });
 
   test(`a ${kind} request of one octet at a time whose sender then closes its half is answered`, async () => {
-    const { dial } = harness(wire);
+    const { dial } = harness(keyring);
     const near = dial();
     for (const octet of request) near.write(Uint8Array.of(octet));
     near.end();
-    assert.deepEqual(await answer(near, wire), ack);
+    assert.deepEqual(await answer(near, keyring), ack);
   });
 
   test(`a second ${kind} request on the same stream is not read`, async () => {
-    const { dial, requests, problems } = harness(wire);
+    const { dial, requests, problems } = harness(keyring);
     const near = dial();
     near.write(Buffer.concat([request, request]));
     near.end(request);
-    assert.deepEqual(await answer(near, wire), ack);
+    assert.deepEqual(await answer(near, keyring), ack);
     assert.deepEqual([requests.length, problems], [1, []]);
   });
 
   test(`a ${kind} request that breaks off is a problem`, async () => {
-    const { dial, problems } = harness(wire);
+    const { dial, problems } = harness(keyring);
     const near = dial();
     near.end(request.subarray(0, -1));
     await buffer(near);
-    assert.deepEqual(problems, ["192.0.2.7 malformed"]);
+    assert.deepEqual(problems, ["192.0.2.7 TCP malformed"]);
   });
 }
 
 test("plaintext where encryption is wanted is closed at its first byte, without a reply", async () => {
   const { dial, problems, requests } = harness(encrypted);
   const near = dial();
-  near.write(encodeStream(ping, defaultWire, { from: "dialler", nonce }).subarray(0, 1));
+  near.write(encodeStream(ping, undefined, nonce).subarray(0, 1));
   assert.equal((await buffer(near)).length, 0);
-  assert.deepEqual([problems, requests], [["192.0.2.7 plaintext"], []]);
+  assert.deepEqual([problems, requests], [["192.0.2.7 TCP plaintext"], []]);
 });
 
 test("what is no message is closed without a reply", async () => {
-  const { dial, problems } = harness(defaultWire);
+  const { dial, problems } = harness(undefined);
   const near = dial();
   near.write("GET / HTTP/1.1\r\n\r\n");
   assert.equal((await buffer(near)).length, 0);
-  assert.deepEqual(problems, ["192.0.2.7 unsupported"]);
+  assert.deepEqual(problems, ["192.0.2.7 TCP unsupported"]);
 });
 
 test("a connection that closes without a word is nothing to speak of", async () => {
-  const { dial, problems } = harness(defaultWire);
+  const { dial, problems } = harness(undefined);
   const near = dial();
   near.end();
   assert.equal((await buffer(near)).length, 0);
@@ -116,7 +124,7 @@ test("a connection that closes without a word is nothing to speak of", async () 
 });
 
 test("a connection that is reset is forgotten, and a reply to it goes nowhere", async () => {
-  const { clock, problems, streams } = harness(defaultWire);
+  const { clock, problems, streams } = harness(undefined);
   const [, far] = duplexPair();
   streams.accept(far, from);
   far.destroy(new Error("read ECONNRESET"));
@@ -126,7 +134,7 @@ test("a connection that is reset is forgotten, and a reply to it goes nowhere", 
 });
 
 test("who does not say all of it within 10 s is cut off", async () => {
-  const { clock, dial } = harness(defaultWire);
+  const { clock, dial } = harness(undefined);
   const near = dial();
   near.write(Uint8Array.of(0));
   const closed = once(near, "close");
@@ -138,10 +146,10 @@ test("who does not say all of it within 10 s is cut off", async () => {
 });
 
 test("who does not take the reply within another 10 s is cut off", async () => {
-  const { clock, dial } = harness(defaultWire);
+  const { clock, dial } = harness(undefined);
   const near = dial();
   clock.advanceBy(9_000);
-  near.write(encodeStream(ping, defaultWire, { from: "dialler", nonce }));
+  near.write(encodeStream(ping, undefined, nonce));
   await once(near, "data");
   clock.advanceBy(9_999);
   assert.equal(near.destroyed, false);
@@ -161,7 +169,7 @@ test("all streams together hold 64 MiB at most", async () => {
   const last = all[3] ?? assert.fail();
   last.write(frame);
   await Promise.race(all.map((near) => once(near, "close")));
-  assert.deepEqual(problems, ["192.0.2.7 tooLarge"]);
+  assert.deepEqual(problems, ["192.0.2.7 TCP tooLarge"]);
   assert.equal(all.filter(({ destroyed }) => destroyed).length, 1);
 });
 
@@ -176,7 +184,7 @@ test("a source that is not known has a second for its request, however slowly it
   await closed;
 });
 
-const request600 = encodeStream(ping, encrypted, { from: "dialler", nonce });
+const request600 = encodeStream(ping, encrypted, nonce);
 
 for (const [connections, sources] of [
   [600, 1],
@@ -244,13 +252,13 @@ test("of all sources together the 128 newest connections are read", async () => 
 });
 
 const request = Buffer.from("request");
-const reply = encodeStream(ack, defaultWire, { from: "listener", nonce });
+const reply = encodeStream(ack, undefined, nonce);
 
 function begin() {
   const clock = new SimulatedClock();
   const [near, far] = duplexPair({ allowHalfOpen: true });
   const options = { clock, deadline: 10_000 };
-  return { clock, near, far, answer: exchange(near, request, new StreamDecoder(defaultWire, "listener"), options) };
+  return { clock, near, far, answer: replyTo(request, near, new StreamDecoder(undefined), options) };
 }
 
 test("the request is sent and the reply taken, in pieces of any size; then the stream is closed", async () => {

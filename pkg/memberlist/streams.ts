@@ -1,11 +1,11 @@
 import type { Duplex } from "node:stream";
-import type { Clock, Millis } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import type { KnownSources } from "#pkg/connections";
 import { MemberlistError } from "./codec/memberlist-error.ts";
 import type { StreamMessage } from "./codec/messages.ts";
-import { StreamDecoder, type StreamResult } from "./codec/stream.ts";
-import type { Wire } from "./codec/wire.ts";
-import type { SocketAddress } from "./transport.ts";
+import { encodeStream, StreamDecoder, type StreamResult } from "./codec/stream.ts";
+import { type MemberParts, refuse } from "./member-parts.ts";
+import { endpoint, type SocketAddress } from "./transport.ts";
 
 /** For a whole request of a known source, and for a reply to be taken. */
 const timeout: Millis = 10_000;
@@ -20,20 +20,6 @@ const maxServedOfSource = 8;
 const maxOpen = 1024;
 // A frame is authentic only once it is complete, so anybody can make us keep that much: not on every connection at once.
 const maxHeld = 64 * 1024 * 1024;
-
-export interface IncomingStreamsOptions {
-  readonly wire: Wire;
-  readonly clock: Clock;
-  /** Members, and nodes that may become members: they have the reserve of streams, and more time. */
-  readonly known: Pick<KnownSources, "has">;
-  /** Encodes what is sent back. */
-  readonly encode: (message: StreamMessage) => Uint8Array;
-  /** To be answered by `reply` or `close` with the same number. */
-  readonly onRequest: (stream: number, from: SocketAddress, message: StreamMessage) => void;
-  readonly onProblem: (from: SocketAddress, error: MemberlistError) => void;
-  /** A stream was closed to make room for others, as there were far too many. */
-  readonly onEvicted: (from: SocketAddress) => void;
-}
 
 interface Incoming {
   readonly stream: Duplex;
@@ -52,28 +38,30 @@ interface Incoming {
 /**
  * Streams that others opened: each brings one request and takes one reply. A client may be an attacker until a request of it is complete.
  * Until then it has a second, few streams for each source, and no part in the reserve for known sources; the oldest such streams are no
- * longer read when new ones come.
+ * longer read when new ones come. A request is an event for the ring, which answers by `reply` or `close` with its number.
  */
 export class IncomingStreams {
-  readonly #options: IncomingStreamsOptions;
+  readonly #parts: MemberParts;
+  readonly #known: Pick<KnownSources, "has">;
   readonly #open = new Map<number, Incoming>(); // number -> stream, the oldest first
   #last = 0;
   #held = 0; // Bytes, by all that are open.
 
-  constructor(options: IncomingStreamsOptions) {
-    this.#options = options;
+  /** @param known members, and nodes that may become members: they have the reserve of streams, and more time */
+  constructor(parts: MemberParts, known: Pick<KnownSources, "has">) {
+    this.#parts = parts;
+    this.#known = known;
   }
 
   accept(stream: Duplex, from: SocketAddress): void {
     const number = ++this.#last;
-    const { wire } = this.#options;
-    const isKnown = this.#options.known.has(from.address);
+    const isKnown = this.#known.has(from.address);
     this.#makeRoom(from, isKnown);
     const incoming: Incoming = {
       stream,
       from,
       isKnown,
-      decoder: new StreamDecoder(wire, "dialler"),
+      decoder: new StreamDecoder(this.#parts.keyring),
       isServed: true,
       hasData: false,
       isComplete: false,
@@ -98,7 +86,8 @@ export class IncomingStreams {
     incoming.timer[Symbol.dispose]();
     incoming.timer = this.#deadline(incoming.stream, incoming.isComplete ? timeout : unknownTimeout);
     // Only this half, and what still arrives is read and dropped: to close with input unread would tear the reply away.
-    incoming.stream.end(this.#options.encode(message));
+    const { keyring, nonces } = this.#parts;
+    incoming.stream.end(encodeStream(message, keyring, nonces.next()));
   }
 
   close(number: number): void {
@@ -123,7 +112,8 @@ export class IncomingStreams {
     const [number, incoming] = entry;
     this.#forget(number, incoming);
     incoming.stream.destroy();
-    this.#options.onEvicted(incoming.from);
+    this.#parts.counters.streamsEvicted++;
+    this.#parts.log.evicted(incoming.from.address);
   }
 
   #take(number: number, incoming: Incoming, piece: Buffer): void {
@@ -143,7 +133,7 @@ export class IncomingStreams {
     if (largest === undefined) return;
     const [, { from }] = largest;
     const text = `Cannot read a stream: all of them together hold ${this.#held} bytes`;
-    this.#options.onProblem(from, new MemberlistError("tooLarge", text));
+    refuse(this.#parts, from, "TCP", new MemberlistError("tooLarge", text));
     this.#evict(largest);
   }
 
@@ -152,11 +142,11 @@ export class IncomingStreams {
     const { stream, from } = incoming;
     if (result.type === "message") {
       incoming.isComplete = true;
-      for (const problem of result.problems) this.#options.onProblem(from, problem);
-      this.#options.onRequest(number, from, result.message);
+      for (const problem of result.problems) refuse(this.#parts, from, "TCP", problem);
+      this.#parts.push({ type: "request", stream: number, from: endpoint(from), message: result.message });
       return;
     }
-    this.#options.onProblem(from, result.error);
+    refuse(this.#parts, from, "TCP", result.error);
     // A client that does not even encrypt gets no answer: it could not read the answer, and would keep its stream until it has it.
     if (result.answer && result.error.reason !== "plaintext") this.reply(number, { type: "error", message: result.error.reason });
     else stream.destroy();
@@ -168,7 +158,7 @@ export class IncomingStreams {
   }
 
   #deadline(stream: Duplex, after: Millis): Disposable {
-    const { clock } = this.#options;
+    const { clock } = this.#parts;
     return clock.schedule("incoming stream", clock.now() + after, () => stream.destroy());
   }
 }
@@ -177,39 +167,4 @@ function suspend(incoming: Incoming | undefined): void {
   if (incoming === undefined) return;
   incoming.isServed = false;
   incoming.stream.pause();
-}
-
-/**
- * Sends a request on a stream that was just dialled and takes the one reply. The stream is destroyed in the end.
- * @throws {MemberlistError} when the reply cannot be understood, {Error} when no reply arrives by `deadline`
- */
-export async function exchange(
-  stream: Duplex,
-  request: Uint8Array,
-  decoder: StreamDecoder,
-  { clock, deadline }: { readonly clock: Clock; readonly deadline: Millis },
-): Promise<Extract<StreamResult, { type: "message" }>> {
-  const { promise, resolve, reject } = Promise.withResolvers<Extract<StreamResult, { type: "message" }>>();
-  const settle = (result: StreamResult | undefined): void => {
-    if (result?.type === "message") resolve(result);
-    else if (result?.type === "error") reject(result.error);
-  };
-  let received = 0;
-  stream.on("data", (piece: Buffer) => {
-    received += piece.length;
-    settle(decoder.push(piece));
-  });
-  stream.on("end", () => {
-    if (received === 0) reject(new Error("it closed the connection without an answer"));
-    else settle(decoder.end());
-  });
-  stream.on("error", reject);
-  stream.on("close", () => reject(new Error("the connection was closed")));
-  using _timer = clock.schedule("exchange", deadline, () => reject(new Error("it did not answer in time")));
-  stream.write(request); // Node keeps it until the connection is there.
-  try {
-    return await promise;
-  } finally {
-    stream.destroy();
-  }
 }

@@ -4,10 +4,9 @@ import { readdirSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
 import type { Worker } from "node:worker_threads";
 import { UdpSocket } from "#pkg/linux";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { MemberlistThread } from "./memberlist-thread.ts";
 
 /** The ring with real threads and sockets, whose threads are ended from outside. */
@@ -62,6 +61,11 @@ function held(): Readonly<Record<string, number>> {
   };
 }
 
+/** What there is more of than before. A stream between two members, which ends by itself, is part of it for a moment. */
+function hasGrown(before: ReturnType<typeof held> = {}): string | undefined {
+  return Object.entries(held()).find(([kind, count]) => count > (before[kind] ?? 0))?.[0];
+}
+
 /** Commands that no thread understands, so that it throws. */
 const nonsense = { type: "entries", entries: 1 };
 
@@ -98,7 +102,7 @@ for (const [how, end] of [
       if (deaths > 0 && deaths < 19) continue;
       await sleep(1_000); // One-time timers are over.
       before ??= held();
-      assert.deepEqual(held(), before);
+      await until("streams between the two to end", () => hasGrown(before) === undefined);
     }
     assert.ok(lines.filter((line) => line.includes("died")).length <= 20);
     assert.ok(!lines.some((line) => line.includes("cannot open the port")), lines.join("\n"));
@@ -123,7 +127,7 @@ test("an address that goes and comes back is the ring's each time", async () => 
     );
     await sleep(600);
     before ??= held();
-    await until("streams between the two to end", () => isDeepStrictEqual(held(), before));
+    await until("streams between the two to end", () => hasGrown(before) === undefined);
   }
   assert.deepEqual(
     lines.filter((line) => !/^member/.test(line)),

@@ -3,8 +3,7 @@ import { decodeOffer } from "#pkg/gossip";
 import { logTo } from "#pkg/log";
 import { Keyring } from "./codec/keyring.ts";
 import { MetadataKey } from "./codec/metadata.ts";
-import { defaultWire } from "./codec/wire.ts";
-import { SharedCounters } from "./counters.ts";
+import { CounterMemory } from "./counters.ts";
 import { GossipDelegate } from "./gossip-delegate.ts";
 import { type JoinResult, Memberlist, type MemberlistEvent } from "./memberlist.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
@@ -28,7 +27,7 @@ export class ThreadMember implements AsyncDisposable {
   readonly #keyring: Keyring | undefined;
   readonly #member: Memberlist;
   readonly #delegate: GossipDelegate;
-  readonly #counters: SharedCounters;
+  readonly #counters: CounterMemory;
   #started = false;
   #countedAt: Millis = -Infinity;
 
@@ -36,12 +35,12 @@ export class ThreadMember implements AsyncDisposable {
     post({ type: "loaded" });
     this.#post = post;
     this.#clock = clock;
-    this.#counters = new SharedCounters(start.counters);
+    this.#counters = new CounterMemory(start.counters);
     this.#keyring = start.keys.length === 0 ? undefined : new Keyring(start.keys);
     this.#member = new Memberlist({
       name: start.name,
       bind: start.bind,
-      wire: { ...defaultWire, keyring: this.#keyring },
+      keyring: this.#keyring,
       firstIncarnation: start.firstIncarnation,
       metadata: start.metadata,
       timing: start.timing,

@@ -16,7 +16,7 @@ export interface WorkerStart {
   readonly metadata: MetadataFields;
   readonly timing: TimingName | "auto";
   readonly entries: readonly OwnEntry[];
-  /** See `SharedCounters`. */
+  /** See `CounterMemory`. */
   readonly counters: SharedArrayBuffer;
 }
 
@@ -48,8 +48,7 @@ export type Report =
   | { readonly type: "left"; readonly request: number; readonly done: boolean }
   | { readonly type: "roundTrips"; readonly request: number; readonly times: ReadonlyMap<string, Millis> }
   | RingEvent
-  /** See `MemberlistEvent`. */
-  | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
+  | Extract<MemberlistEvent, { readonly type: "packets" }>
   | {
       readonly type: "log";
       readonly level: "debug" | "info" | "warn" | "error";
@@ -59,8 +58,7 @@ export type Report =
 
 /** What happens in the ring. */
 export type RingEvent =
-  | Extract<MemberlistEvent, { readonly type: "member" }>
-  | { readonly type: "timing"; readonly timing: TimingName }
+  | Extract<MemberlistEvent, { readonly type: "member" | "timing" }>
   /** Entries of other nodes that changed. */
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }
   /** These nodes failed long ago, and their entries are forgotten. */

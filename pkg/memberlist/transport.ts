@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { remembered } from "#pkg/collections";
 import type { Refuser } from "#pkg/connections";
 import { Address, parseAddress } from "#pkg/net";
-import type { Endpoint, WireAddress } from "./codec/messages.ts";
+import type { AddressOctets, Endpoint } from "./codec/messages.ts";
 
 /** One end on the network: an IP address without zone, as text, and a port. */
 export interface SocketAddress {
@@ -38,8 +38,8 @@ export interface PacketSample {
 export interface Transport extends Refuser, AsyncDisposable {
   /** Where it is bound. */
   readonly local: SocketAddress;
-  /** Sends from the bound port; `done` is called once, maybe before this returns. */
-  send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void;
+  /** Sends from the bound port. @returns why it was not sent, if it was not */
+  send(bytes: Uint8Array, to: SocketAddress): Error | undefined;
   /** Has only these packets arrive from now on; undefined: all. It may pass more than that. */
   filter(sample: PacketSample | undefined): void;
   /** How many packets that were for this member did not arrive so far, for the filter or for lack of room, modulo 2^32. */
@@ -62,16 +62,16 @@ export function endpoint({ address, port }: SocketAddress): Endpoint {
 
 // Every packet comes from an address and names its sender by text, and most are of the same few.
 const texts = new Map<number, string>(); // an IPv4 address -> its text
-const parsed = new Map<string, WireAddress>(); // text -> address
+const parsed = new Map<string, AddressOctets>(); // text -> address
 export const maxRemembered = 4096;
 
-function textOf(address: WireAddress): string {
+function textOf(address: AddressOctets): string {
   if (address.length !== 4) return Address.fromBytes(address).toString();
   const [a = 0, b = 0, c = 0, d = 0] = address;
   return remembered(texts, (a << 24) | (b << 16) | (c << 8) | d, maxRemembered, () => address.join("."));
 }
 
-function parse(text: string): WireAddress {
+function parse(text: string): AddressOctets {
   const bytes = parseAddress(text)?.toBytes();
   if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${text}`);
   return bytes;

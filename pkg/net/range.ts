@@ -74,8 +74,8 @@ export class AddressRange {
   }
 
   /**
-   * The range in two halves: below the address where the highest bit in which both ends differ becomes 1, and the rest. Each half ends at a
-   * multiple of more than its own size, so that it is one prefix for each bit that is set in its size, the largest one at that address.
+   * The range in two halves: below the address where the highest bit in which both ends differ becomes 1, and the rest. Each half begins
+   * or ends at a multiple of more than its size. So each bit that is set in its size stands for one prefix, the largest one at that address.
    */
   get #halves(): { readonly middle: bigint; readonly below: bigint; readonly above: bigint } {
     const { value: first } = this.first;

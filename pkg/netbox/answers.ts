@@ -1,5 +1,6 @@
 import { type Address, parseAddress } from "#pkg/net";
 import { maskControls, quote } from "#pkg/text";
+import { fields, list, parsed, text } from "#pkg/untrusted";
 
 /** One IP address as NetBox has it. */
 export interface NetboxRecord {
@@ -21,12 +22,8 @@ export interface Page {
 
 /** A list or an object that is written as JSON; undefined for anything else. */
 export function readAnswer(said: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(said);
-    return typeof value === "object" && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parsed(said);
+  return typeof value === "object" && value !== null ? value : undefined;
 }
 
 /**
@@ -34,11 +31,11 @@ export function readAnswer(said: string): object | undefined {
  * @returns undefined for an answer that is no page
  */
 export function pageOf(answer: object): Page | undefined {
-  const { results, next } = answer as { readonly results?: unknown; readonly next?: unknown };
+  const { results, next } = fields(answer);
   if (!Array.isArray(results)) return undefined;
   const records = results.map(readRecord).filter((record) => record !== undefined);
   const ids = results.map((each) => {
-    const { id } = (each ?? {}) as { readonly id?: unknown };
+    const { id } = fields(each);
     return typeof id === "number" ? id : undefined;
   });
   return { records, ids, isLast: typeof next !== "string" || results.length === 0 };
@@ -46,16 +43,16 @@ export function pageOf(answer: object): Page | undefined {
 
 /** @returns undefined for a value that is no record of an address */
 export function readRecord(value: unknown): NetboxRecord | undefined {
-  const { id, address: text, status, description, tags } = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const address = typeof text === "string" ? parseAddress(text.split("/")[0] ?? "") : undefined;
+  const { id, address: at, status, description, tags } = fields(value);
+  const address = parseAddress(text(at).split("/")[0] ?? "");
   if (address === undefined || typeof id !== "number" || !Number.isSafeInteger(id)) return undefined;
-  const slugs = Array.isArray(tags) ? tags.map((tag) => (tag as { slug?: unknown } | null)?.slug) : [];
-  const state = typeof status === "object" ? (status as { value?: unknown } | null)?.value : status;
+  const slugs = list(tags).map((tag) => fields(tag).slug);
+  const state = typeof status === "object" ? fields(status).value : status;
   return {
     id,
     address,
-    status: typeof state === "string" ? state : "",
-    description: typeof description === "string" ? description : "",
+    status: text(state),
+    description: text(description),
     tags: slugs.filter((slug) => typeof slug === "string"),
   };
 }

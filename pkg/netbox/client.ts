@@ -1,5 +1,6 @@
 import type { Address, AddressRange, Prefix } from "#pkg/net";
 import { quote } from "#pkg/text";
+import { octetsUpTo } from "#pkg/untrusted";
 import { type NetboxRecord, pageOf, readAnswer, readRecord, sentence } from "./answers.ts";
 
 /** Fields to write into a record; a field that is left out stays as it is. */
@@ -239,15 +240,10 @@ function body({ status, description, tags, tenant, role }: RecordFields): object
 }
 
 async function text(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let [said, octets] = ["", 0];
-  for await (const chunk of response.body ?? []) {
-    octets += chunk.length;
-    if (octets > maxAnswerBytes)
-      throw new NetboxError(`NetBox answers with more than ${maxAnswerBytes >> 20} MiB`, { isUnclear: true });
-    said += decoder.decode(chunk, { stream: true });
-  }
-  return said + decoder.decode();
+  if (response.body === null) return "";
+  const octets = await octetsUpTo(response.body, maxAnswerBytes);
+  if (octets !== undefined) return new TextDecoder().decode(octets);
+  throw new NetboxError(`NetBox answers with more than ${maxAnswerBytes >> 20} MiB`, { isUnclear: true });
 }
 
 function recordOf(value: unknown, purpose: string): NetboxRecord {

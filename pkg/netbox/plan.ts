@@ -1,3 +1,4 @@
+import type { Netbox } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import type { NetboxRecord } from "./answers.ts";
 import type { RecordFields } from "./client.ts";
@@ -24,15 +25,7 @@ export interface Wish {
 }
 
 /** How NetBox is to be used for one pool. */
-export interface RecordRules {
-  /** NetBox chooses addresses, or is told which were chosen. */
-  readonly mode: "allocate" | "record";
-  /** Slugs, at least one. A record that carries all of them is this cluster's. */
-  readonly tags: readonly string[];
-  readonly tenant: string | undefined;
-  readonly role: string | undefined;
-  readonly onRelease: "delete" | "deprecate" | "keep";
-}
+export type RecordRules = Pick<Netbox, "mode" | "tags" | "tenant" | "role" | "onRelease">;
 
 /** The records that NetBox has, and the ones that it should have. */
 export interface Situation {

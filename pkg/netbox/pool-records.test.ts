@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { AddressRange, type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { NetboxClient } from "./client.ts";

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Millis } from "#pkg/clock";
+import { octetsUpTo } from "#pkg/untrusted";
 import { type KubeProxyConfiguration, readKubeProxyConfiguration } from "./rules/node-files.ts";
 
 // An `import` of node:http has Node load its `fetch`, which takes 14 MB.
@@ -20,16 +21,6 @@ export function askKubeProxy(port: number = address.port): Promise<KubeProxyConf
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let octets = 0;
-  try {
-    for await (const part of response) {
-      parts.push(part);
-      octets += part.length;
-      if (octets > maxOctets) return undefined; // Leaving the loop ends the connection.
-    }
-  } catch {
-    return undefined;
-  }
-  return response.statusCode === 200 ? Buffer.concat(parts).toString() : undefined;
+  const octets = await octetsUpTo(response, maxOctets).catch(() => undefined);
+  return response.statusCode === 200 ? octets?.toString() : undefined;
 }

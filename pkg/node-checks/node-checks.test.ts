@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
-import { type Fields, type Log, silentLog } from "#pkg/log";
+import type { Fields, Log } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { NodeChecks } from "./node-checks.ts";
 import type { Announced, Kept } from "./rules/facts.ts";
 import { describe } from "./rules/findings.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, Millis } from "#pkg/clock";
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { mayBeRealTime } from "#pkg/linux";
@@ -59,12 +59,13 @@ export class NodeChecks implements Disposable {
   #kubeProxy: KubeProxyConfiguration | undefined;
   #isStopped = false;
   #findings = new Map<string, Finding>(); // identity -> finding
-  #next: { readonly at: Millis; readonly timer: Disposable } | undefined;
+  readonly #next: Alarm;
   #failure: string | undefined;
   #portion: Disposable | undefined; // The next of the announcements, while they are looked at.
 
   constructor(options: NodeChecksOptions) {
     this.#options = options;
+    this.#next = new Alarm(options.clock, "node checks", () => this.#check());
     this.#read = options.read ?? readUnder("/proc");
     this.#readRun = options.readRun ?? readUnder("/run");
     this.#ask = options.askKubeProxy ?? (() => askKubeProxy());
@@ -76,29 +77,22 @@ export class NodeChecks implements Disposable {
   }
 
   start(): void {
-    this.#checkAt(this.#options.clock.now() + settleMs);
+    this.#next.set(this.#options.clock.now() + settleMs);
   }
 
   /** Interfaces, configuration or announcements may be different: looks soon. Does nothing before `start`. */
   changed(): void {
-    if (this.#next !== undefined) this.#checkAt(Math.min(this.#next.at, this.#options.clock.now() + settleMs));
+    if (this.#next.at < Infinity) this.#next.setNoLater(this.#options.clock.now() + settleMs);
   }
 
   [Symbol.dispose](): void {
     this.#isStopped = true;
-    this.#next?.timer[Symbol.dispose]();
-    this.#next = undefined;
+    this.#next[Symbol.dispose]();
     this.#portion?.[Symbol.dispose]();
   }
 
-  #checkAt(at: Millis): void {
-    if (this.#next?.at === at) return;
-    this.#next?.timer[Symbol.dispose]();
-    this.#next = { at, timer: this.#options.clock.schedule("node checks", at, () => this.#check()) };
-  }
-
   #check(): void {
-    this.#checkAt(this.#options.clock.now() + recheckMs);
+    this.#next.set(this.#options.clock.now() + recheckMs);
     this.#portion?.[Symbol.dispose]();
     this.#continue(this.#announcements());
   }

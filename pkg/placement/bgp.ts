@@ -1,6 +1,7 @@
 import { aggregationLength, type BgpAdvertisement, limits, type Peer, type Pool } from "#pkg/config";
 import { type Address, type Family, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
+import type { InterfaceNode } from "./interface.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
 
 /** A peer of this node, and what distinguishes it from the others. */
@@ -44,10 +45,7 @@ export interface Advertised {
 }
 
 /** What this node can do for the addresses of one pool with protocol `bgp`. */
-export interface PoolAdvertisements {
-  readonly pool: Pool;
-  readonly node: string;
-  readonly eligibility: Eligibility;
+export interface PoolAdvertisements extends InterfaceNode {
   readonly advertised: readonly Advertised[];
 }
 

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Address } from "#pkg/net";
+import { fnv1a } from "#pkg/text";
 
 /** The electable nodes of an address, and the elected one. The next election starts from it. */
 export interface Election {
@@ -46,14 +47,7 @@ function newcomers(now: readonly string[], before: readonly string[]): string[] 
  * use against an adversary, but a hundred times cheaper than the digests of an election, of which no other speaker has to know.
  */
 export function rank(node: string, address: string): number {
-  return mixed(seed(node) ^ Math.imul(seed(address), 0x9e3779b1));
-}
-
-/** FNV-1a. */
-function seed(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash;
+  return mixed(fnv1a(node) ^ Math.imul(fnv1a(address), 0x9e3779b1));
 }
 
 /** The finalizer of MurmurHash3: each bit of the outcome depends on each of the input. */

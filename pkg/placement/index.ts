@@ -36,6 +36,7 @@ export { type InterfacePlacement, isByInterface, isOnLan, placeOnInterface } fro
 export {
   type AddressPlacement,
   type Choose,
+  endpointsInUse,
   type Holder,
   heeded,
   type NotAnnounced,

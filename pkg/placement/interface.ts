@@ -15,8 +15,8 @@ export function isByInterface(placement: AddressPlacement): placement is Interfa
 
 /**
  * Whether an address of a pool of protocol `interface` is on the NIC of one node. With `placement: auto` it is there while any node that
- * may announce the pool reports a subnet with the address on an interface of the pool that has a carrier, or cannot report any. All nodes
- * know that of one another, and of themselves before anything else, so that no node routes an address whose neighbor it is.
+ * may announce the pool reports a subnet with the address on an interface of the pool that has a carrier, or cannot report any. Nodes tell
+ * one another. A node learns of its own subnets first, so that it never routes an address of theirs.
  */
 export function isOnLan(address: Address, nodes: PoolNodes): boolean {
   const { placement = "routed" } = nodes.pool.kernel ?? {};

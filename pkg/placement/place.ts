@@ -1,16 +1,8 @@
 import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
+import type { NodeEndpoints } from "#pkg/service";
 import { type Election, elect } from "./election.ts";
 import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes } from "./eligibility.ts";
-
-/** How many endpoints of a Service there are on one node. */
-export interface NodeEndpoints {
-  /** Undefined where it is not known. */
-  readonly nodeName: string | undefined;
-  readonly ready: number;
-  /** They terminate, and serve until they are gone. */
-  readonly draining: number;
-}
 
 /** A Service that has the address in its status. */
 export interface Holder {

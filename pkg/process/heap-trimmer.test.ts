@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { getHeapStatistics } from "node:v8";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { trimHeap } from "#pkg/threads";
 import { type Heap, HeapTrimmer } from "./heap-trimmer.ts";
 

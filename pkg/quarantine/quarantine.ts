@@ -1,4 +1,5 @@
 import { type Address, parseAddress } from "#pkg/net";
+import { fields, parsed, text } from "#pkg/untrusted";
 
 /** In the namespace of controller and speakers. */
 export const quarantineConfigMap = "ingot-conflicts";
@@ -46,20 +47,8 @@ export function decodeQuarantine(data: Readonly<Record<string, string>>): Map<st
 }
 
 function decodeOccupant(value: string): Occupant {
-  const { mac, node, interface: name, since } = fields(value);
-  return { mac: text(mac), node: text(node), interface: text(name), since: text(since) };
-}
-
-function fields(value: string): Partial<Record<keyof Occupant, unknown>> {
-  if (value.length > maxValue) return {};
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return typeof parsed === "object" && parsed !== null ? parsed : {};
-  } catch {
-    return {}; // Written by hand: the key is what counts.
-  }
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value.slice(0, maxText) : "";
+  // A value that was written by hand may be any text: the key is what counts.
+  const { mac, node, interface: name, since } = fields(value.length > maxValue ? undefined : parsed(value));
+  const cut = (field: unknown) => text(field).slice(0, maxText);
+  return { mac: cut(mac), node: cut(node), interface: cut(name), since: cut(since) };
 }

@@ -10,6 +10,12 @@ type Annotation = (typeof annotations)[keyof typeof annotations];
 const newNames = new Map<Annotation, string>(); // name -> the same with the newer prefix
 for (const name of Object.values(annotations)) newNames.set(name, name.replace("metallb.universe.tf/", "metallb.io/"));
 
+/** Written by MetalLB since 0.13.9, with the newer prefix since 0.14.9: the pool that gave the addresses. Nobody asks for anything by them. */
+export const poolAnnotations: readonly string[] = [
+  "metallb.universe.tf/ip-allocated-from-pool",
+  "metallb.io/ip-allocated-from-pool",
+];
+
 const known: ReadonlySet<string> = new Set([...newNames].flat());
 
 /** All annotations of Services that are read. */

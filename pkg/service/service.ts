@@ -1,24 +1,37 @@
 import { type Address, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 
-/** The fields of a Service object that are read; `pkg/k8s` keeps these fields and more. */
+/** The fields of a Service object that decisions read; `pkg/k8s` keeps these fields and more. */
 export interface ServiceFields {
   /** `namespace/name`. */
   readonly key: string;
   /** Undefined where they are not known. */
   readonly labels: Readonly<Record<string, string>> | undefined;
+  /** Those of `annotations`, under their whole names. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: string;
   /** Its `spec.loadBalancerClass`, or that it has none, is `claimsClass` of the classes that are served here. */
   readonly isClaimed: boolean;
+  /** The class of a Service that is not claimed; undefined where it has none. */
+  readonly otherClass?: string | undefined;
+  /** `spec.clusterIPs`, else `spec.clusterIP`; without `None` and empty ones. */
   readonly clusterIPs: readonly string[];
   readonly ports: readonly { readonly protocol: string; readonly port: number }[];
   readonly selector: Readonly<Record<string, string>>;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   /** `spec.loadBalancerIP`; empty when unset. */
   readonly loadBalancerIP: string;
-  /** `status.loadBalancer.ingress[].ip`. */
+  /** `ip` of each `status.loadBalancer.ingress`; entries with only a host name are left out. */
   readonly ingress: readonly string[];
+}
+
+/** How many endpoints of a Service there are on one node, which may be unknown; at least one. */
+export interface NodeEndpoints {
+  readonly nodeName: string | undefined;
+  /** Also those of which the API does not say it. */
+  readonly ready: number;
+  /** They terminate, and serve until they are gone. */
+  readonly draining: number;
 }
 
 /** Why a Service has no right to an address. The status of one with another load balancer class is not ours to write either. */

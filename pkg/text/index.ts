@@ -1,5 +1,5 @@
 /**
  * Text for people, in messages, logs and events: lists cut short, numbers of things, ages, and quoted texts of others, which can
- * neither flood a log nor pass for something else. Pure.
+ * neither flood a log nor pass for something else; and a hash of a text. Pure.
  */
-export { age, counted, escapeControls, list, listOf, maskControls, plural, quote, shorten, upTo } from "./text.ts";
+export { age, counted, escapeControls, fnv1a, list, listOf, maskControls, plural, quote, shorten, upTo } from "./text.ts";

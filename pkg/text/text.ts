@@ -66,3 +66,10 @@ export function age(since: string, now: Date, units: AgeUnits = kubectlUnits): s
   if (seconds < 7_200) return `${Math.floor(seconds / 60)}${minute}`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}${hour}` : `${Math.floor(seconds / 86_400)}${day}`;
 }
+
+/** A hash of 32 bits (FNV-1a), equal in all processes. Somebody can easily find two texts with one hash. */
+export function fnv1a(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  return hash >>> 0;
+}

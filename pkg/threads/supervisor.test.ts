@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
-import { silentLog } from "#pkg/log";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { silentLog } from "#pkg/log/testing";
 import { Supervisor } from "./supervisor.ts";
 
 /** A supervisor of threads that do as the test says, and its actions. */

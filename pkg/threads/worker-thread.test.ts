@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { WorkerThread, workerFile } from "./worker-thread.ts";
 
 test("the thread's file is beside the source in a checkout, and beside the bundle in an image", () => {
@@ -64,7 +64,7 @@ test("disposing ends a thread that waits for ever, also one that was never start
 });
 
 test("a process that exits does not wait for the thread", async () => {
-  const script = `Promise.all([import("#pkg/threads"), import("#pkg/log")]).then(([{ WorkerThread }, { silentLog }]) => {
+  const script = `Promise.all([import("#pkg/threads"), import("#pkg/log/testing")]).then(([{ WorkerThread }, { silentLog }]) => {
     const file = new URL(${JSON.stringify(new URL("./testing/echo-worker.ts", import.meta.url).href)});
     const common = { name: "echo", title: "the echo", op: "echo", log: silentLog, file, start: () => 0 };
     new WorkerThread({ ...common, onMessage: () => process.exit(7), onDeath: () => process.exit(8) }).start();

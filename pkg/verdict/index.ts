@@ -6,4 +6,14 @@
 export { type Cause, states } from "./cause.ts";
 export { type CauseOf, causes, type Kind, kinds } from "./causes.ts";
 export { answer, type BriefVerdict, brief, type VerdictAnswer, type VerdictEntry } from "./entry.ts";
-export { type Dated, type Fact, isProblem, sentence, type Verdict, type VerdictDetails, verdict, worst } from "./verdict.ts";
+export {
+  type Dated,
+  type Fact,
+  isProblem,
+  remedyFor,
+  sentence,
+  type Verdict,
+  type VerdictDetails,
+  verdict,
+  worst,
+} from "./verdict.ts";

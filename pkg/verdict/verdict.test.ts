@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Cause, causes, isProblem, kinds, sentence, states, verdict, worst } from "#pkg/verdict";
+import { type Cause, causes, isProblem, kinds, remedyFor, sentence, states, verdict, worst } from "#pkg/verdict";
 
 const root = join(import.meta.dirname, "../..");
 const rows = kinds.flatMap((kind) =>
@@ -66,4 +66,18 @@ test("of several verdicts the first of the worst counts", () => {
 
 test("a sentence without anything to do is the message", () => {
   assert.equal(sentence({ message: "all is well", next: "" }), "all is well");
+});
+
+test("a remedy becomes a command on the object at hand, and no name becomes one on something else", () => {
+  const get = { next: "kubectl -n NAMESPACE get service NAME" };
+  assert.equal(remedyFor(get, "service", "shop/web"), "kubectl -n shop get service web");
+  assert.equal(remedyFor({ next: "kubectl uncordon NODE" }, "node", "n1.example"), "kubectl uncordon n1.example");
+  for (const [kind, key] of [
+    ["service", "shop/web; rm -rf ."],
+    ["service", "shop/$(x)"],
+    ["service", "web"],
+    ["pool", "lan"],
+    ["node", ""],
+  ] as const)
+    assert.equal(remedyFor(get, kind, key), get.next);
 });

@@ -62,6 +62,18 @@ export function sentence({ message, next }: Pick<Verdict, "message" | "next">): 
   return next === "" ? message : `${message}; ${next}`;
 }
 
+/**
+ * The remedy as a command on this object: with its names in the place of NAMESPACE, NAME and NODE. Names that a shell could take for
+ * anything else stay out: a process may send any.
+ */
+export function remedyFor({ next }: Pick<Verdict, "next">, kind: string, key: string): string {
+  if (!/^[\w./-]+$/.test(key)) return next;
+  if (kind === "node") return next.replaceAll(/\bNODE\b/g, key);
+  const [namespace = "", name = ""] = key.split("/");
+  if (kind !== "service" || name === "") return next;
+  return next.replaceAll(/\b(?:NAMESPACE|NAME)\b/g, (word) => (word === "NAME" ? name : namespace));
+}
+
 /** Whether somebody has to do something, or to wait. */
 export function isProblem({ state }: Pick<Verdict, "state">): boolean {
   return state === "Pending" || state === "Degraded";

@@ -3,11 +3,7 @@ import { type Placed, type Placements, placeAll } from "./place-all.ts";
 import type { ClusterState } from "./state.ts";
 
 /** An address that other nodes announce than before. */
-export interface MovedAddress {
-  readonly address: string;
-  readonly pool: string | undefined;
-  readonly protocol: Placed["protocol"];
-  readonly services: readonly string[];
+export interface MovedAddress extends Pick<Placed, "address" | "pool" | "protocol" | "services"> {
   /** Nodes; those that stay among them. */
   readonly before: readonly string[];
   readonly after: readonly string[];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Bfd } from "#pkg/bfd";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import { parsePrefix } from "#pkg/net";
 import { bfdEnds, PeerBfd } from "./peer-bfd.ts";

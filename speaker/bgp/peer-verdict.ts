@@ -33,7 +33,7 @@ export function sessionVerdicts(key: string, { wait, view, bfd }: Omit<PeerFacts
   if (why === undefined) return [];
   const evidence = [...sessionFacts(view), ...(bfd === undefined ? [] : [bfdFact(bfd)])];
   const message = `BGP session with ${key} is not up: ${why.what}${sourceOf(why, view)}${alsoTold(why, view)}`;
-  const next = adviceOf(why);
+  const next = adviceOf(why, view);
   return [verdict("peer", causeOf(why), next === undefined ? { message, evidence } : { message, evidence, next })];
 }
 
@@ -92,12 +92,30 @@ const causes: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
 
 function causeOf(end: End): CauseOf<"peer"> {
   if (isBfdDown(end)) return "bfdFailed";
-  const { reason, notification } = end;
+  const { reason, notification, code: failed = "" } = end;
+  if (reason === "lost") return causeOfError[failed] ?? causes[reason];
   if (reason !== "received" || notification === undefined) return causes[reason];
   const { code, subcode } = notification;
   if (code === NotificationCode.updateMessage) return "routeRefused";
   return (code === NotificationCode.cease ? causeOfCease[subcode] : undefined) ?? causes[reason];
 }
+
+const causeOfError: Readonly<Record<string, CauseOf<"peer">>> = {
+  ECONNREFUSED: "connectionRefused",
+  EHOSTUNREACH: "routerUnreachable",
+  ENETUNREACH: "routerUnreachable",
+};
+
+const passFirewall = "let this node's firewall pass TCP to the router: nft list ruleset";
+
+/** Errors of this node alone. */
+const adviceOnError: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: "give this node the address, or correct source-address",
+  EPERM: passFirewall,
+  EACCES: passFirewall,
+  EAFNOSUPPORT: "give this node an address of the router's family",
+  ENOPROTOOPT: "take password or ttl-security off the peer, or run a kernel that can do both",
+};
 
 const causeOfCease: Readonly<Record<number, CauseOf<"peer">>> = {
   [Cease.maximumNumberOfPrefixesReached]: "prefixLimit",
@@ -117,17 +135,21 @@ function isPathOf({ reason, notification }: End): boolean {
 }
 
 /** The remedy for the router's statement, if it is known better than in general. */
-function adviceOf(end: End): string | undefined {
+function adviceOf(end: End, { myAsn, source }: PeerView): string | undefined {
+  if (end.peerAsn !== undefined) return `set peer-asn: ${end.peerAsn} (the router says so), or correct the router`;
   if (isPathOf(end))
     return "look for what drops packets from this node on the way to the router, large ones (MTU) too, and for a router that is overloaded";
+  if (end.reason === "lost") return adviceOnError[end.code ?? ""];
   if (end.reason !== "received" || end.notification?.code !== NotificationCode.openMessage) return undefined;
-  return adviceOfOpen[end.notification.subcode];
+  switch (end.notification.subcode) {
+    case OpenMessageError.badPeerAs:
+      return `on the router: neighbor ${source ?? "NODE"} remote-as ${myAsn}; or set my-asn to the number that it has for this node`;
+    case OpenMessageError.badBgpIdentifier:
+      return "give this node a router-id that no other neighbor of the router has";
+    default:
+      return undefined;
+  }
 }
-
-const adviceOfOpen: Readonly<Record<number, string>> = {
-  [OpenMessageError.badPeerAs]: "make my-asn of the peer and the AS number that the router has for this node the same",
-  [OpenMessageError.badBgpIdentifier]: "give this node a router-id that no other neighbor of the router has",
-};
 
 /** The verdict on the peer, and for how many seconds it holds. */
 export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: Verdict; readonly seconds: number } {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
 import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";

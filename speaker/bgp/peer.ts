@@ -141,6 +141,12 @@ export class BgpPeer {
     return this.#session?.established === true;
   }
 
+  /** Of the session, and of the path to the peer where it is watched. */
+  get states() {
+    const state = this.#session?.describe().state ?? ("idle" as const);
+    return { address: this.#peer.address, state, path: this.#bfd.status?.verdict };
+  }
+
   /** Obstacles that keep the peer from hearing of this node's addresses, in sentences. */
   get warnings(): readonly string[] {
     return sessionWarnings(this.key, { wait: this.#wait, view: this.#session?.describe(), bfd: this.#path });

@@ -52,7 +52,7 @@ const said: { code: number; subcode: number; want: string; next?: RegExp }[] = [
   { code: 6, subcode: 5, want: "sessionRefused" },
   { code: 6, subcode: 7, want: "notificationReceived" },
   { code: 3, subcode: 8, want: "routeRefused" },
-  { code: 2, subcode: 2, want: "notificationReceived", next: /^make my-asn/ },
+  { code: 2, subcode: 2, want: "notificationReceived", next: /^on the router: neighbor NODE remote-as \d+; or set my-asn/ },
   { code: 2, subcode: 3, want: "notificationReceived", next: /router-id/ },
 ];
 const ended = (reason: "received" | "sent", code: number, subcode: number) => ({
@@ -73,6 +73,22 @@ for (const { code, subcode, want, next } of said)
       if (next !== undefined) assert.match(of(view)?.next ?? "", next);
     }
     assert.equal(of({ lastDown: ended("sent", code, subcode) })?.cause, "notificationSent");
+  });
+
+const failures: { code: string | undefined; cause: string; next: RegExp }[] = [
+  { code: "ECONNREFUSED", cause: "connectionRefused", next: /^start BGP on the router/ },
+  { code: "EHOSTUNREACH", cause: "routerUnreachable", next: /^see that the router is up, that cables/ },
+  { code: "ENETUNREACH", cause: "routerUnreachable", next: /add a route to it$/ },
+  { code: "EADDRNOTAVAIL", cause: "connectionLost", next: /^give this node the address/ },
+  { code: "EPERM", cause: "connectionLost", next: /^let this node's firewall pass/ },
+  { code: "ECONNRESET", cause: "connectionLost", next: /^make this node a neighbor/ },
+  { code: undefined, cause: "connectionLost", next: /^make this node a neighbor/ },
+];
+for (const { code, cause, next } of failures)
+  test(`a connection that ends with ${code ?? "no error"} has the remedy for that`, () => {
+    const found = of({ lastFailure: { reason: "lost", what: "it failed", secondsAgo: 1, code } });
+    assert.equal(found?.cause, cause);
+    assert.match(`${found?.next}`, next);
   });
 
 test("a router that received nothing from this node has said enough for as long as it answers", () => {
@@ -121,6 +137,13 @@ test("a session that goes on without its new password works, and its peer is not
   const { verdict } = peerVerdict("K", { ...facts, wait, view: peerView({ state: "established" }) });
   assert.equal(verdict.state, "Degraded");
   assert.match(verdict.message, /^BGP session with K is established with its former settings, .*: there is no Secret a\/b$/);
+});
+
+test("a wrong AS number on either side has the line of configuration that mends it", () => {
+  const sent = { ...ended("sent", 2, 2), peerAsn: 64500 };
+  assert.equal(of({ lastFailure: sent })?.next, "set peer-asn: 64500 (the router says so), or correct the router");
+  const told = of({ lastFailure: ended("received", 2, 2), myAsn: 65001, source: address("192.0.2.9") });
+  assert.match(`${told?.next}`, /^on the router: neighbor 192\.0\.2\.9 remote-as 65001; or set my-asn/);
 });
 
 test("a peer that is passive says who is to connect, and where nobody can", () => {

@@ -1,3 +1,4 @@
+import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import type { OwnEntry } from "#pkg/gossip";
@@ -18,6 +19,15 @@ export type SpeakerEffect =
   /** Record a Kubernetes event on a Node. */
   | ({ readonly type: "recordNodeEvent"; readonly node: string } & EventText)
   | MeasuredEffect
+  /**
+   * Write into the ConfigMaps `ingot-announced-0` to `-7` whether these Services are announced; null for a Service without addresses. `isNew`:
+   * another speaker wrote the lines before, of which some may be of Services that are gone. Without a line: say that this speaker is there.
+   */
+  | {
+      readonly type: "writeAnnounced";
+      readonly lines: ReadonlyMap<string, AnnouncedLine | null>; // service key -> its line
+      readonly isNew: boolean;
+    }
   /** The others may count on this node from now on. */
   | { readonly type: "startMembers" }
   /** Decide which configuration is in force, then deliver `start`. */

@@ -1,11 +1,11 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, PoolIndex } from "#pkg/config";
 import type { TimerEvent } from "#pkg/core";
-import type { GossipEntry } from "#pkg/gossip";
+import type { Fault, GossipEntry } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -17,6 +17,10 @@ export type SpeakerEvent =
   | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address -> name of an interface
   /** Wanted entries that are missing in this node's kernel. */
   | ({ readonly type: "kernel" } & KernelProblems)
+  /** The established BGP sessions, whenever one begins, ends, or carries other families. */
+  | { readonly type: "sessions"; readonly carried: ReadonlyMap<string, readonly Family[]> } // key of a peer -> families of its routes
+  /** The faults of this node and its BGP sessions that last, and no others. */
+  | { readonly type: "faults"; readonly faults: readonly Fault[] }
   /** Another host uses, announces or probes an address that is announced or listened for, or proves that it announces it. */
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
@@ -34,7 +38,9 @@ export interface KernelProblems {
 /** The result of a test of an address that has an owner. */
 export interface TestedAddress {
   readonly address: Address;
+  /** The node that announces it. */
   readonly owner: string;
+  /** A TCP port of a Service that has the address; undefined for none. */
   readonly port: number | undefined;
   /** Interface of this node. */
   readonly interface: string;

@@ -21,6 +21,9 @@ function describe(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
       case "publishInterfaces": // The input says the same.
       case "followRoutes":
         break;
+      case "writeAnnounced": // The lines follow from the inputs, and may be thousands.
+        decisions.push({ type: effect.type, lines: effect.lines.size });
+        break;
       case "recordEvent":
         decisions.push(encode({ ...effect, service: effect.service.key }, hide));
         break;
@@ -67,7 +70,7 @@ function sha256(text: string): string {
 
 /** The speaker's core, as it is run, recorded and run again. */
 export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
-  format: 5,
+  format: 7,
   createState,
   step,
   nextDeadline,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { type CoreInput, CoreRunner } from "#pkg/core";
 import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerEvent } from "./events.ts";

@@ -1,10 +1,11 @@
+import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
 import type { Config, ConflictProbe, Pool, PoolIndex, Protocol } from "#pkg/config";
 import { Deadlines } from "#pkg/core";
-import { GossipState, type Reachability, type View } from "#pkg/gossip";
+import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
 import type { AddressItem } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import type {
   AddressPlacement,
   Eligibility,
@@ -16,7 +17,7 @@ import type {
 } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
-import type { ConflictDefense } from "./conflicts/conflict-defense.ts";
+import type { ConflictDefense } from "./conflicts/defense-state.ts";
 import type { KernelProblems } from "./events.ts";
 import { noServices, type Services } from "./services/services.ts";
 
@@ -51,6 +52,33 @@ export interface SpeakerState {
   /** What this node's tests of other nodes' addresses found. */
   readonly wireFaults: Map<string, WireFault>; // address -> what is wrong
   readonly status: AnnouncementStatus;
+  /** Of this node and its BGP sessions. */
+  faults: readonly Fault[];
+  readonly reporter: Reporter;
+}
+
+/** The one speaker that tells the controller which Services are announced; others keep nothing here. */
+export interface Reporter {
+  /** This node is the one. */
+  isHere: boolean;
+  readonly agenda: Set<string>; // keys of Services to look at
+  readonly written: Map<string, string>; // service key -> the gist of its line
+  readonly changed: Map<string, ChangedLine>; // service key -> another line than the written one
+  readonly failing: Map<string, Millis>; // Service that nobody announces -> since when
+  /** It has written no line yet. */
+  isNew: boolean;
+  /** When it says that it is there. */
+  aliveAt: Millis;
+  /** When a line is due, and before when none is written. */
+  dueAt: Millis;
+  notBefore: Millis;
+}
+
+export interface ChangedLine {
+  /** Null for a Service without addresses. */
+  readonly line: AnnouncedLine | null;
+  readonly gist: string;
+  readonly dueAt: Millis;
 }
 
 /** The fault of an address on the wire, as this node has found it. */
@@ -162,6 +190,10 @@ export interface BgpPools {
   peers: readonly NodePeer[];
   /** This node is cordoned or about to go. */
   isDraining: boolean;
+  /** Peers with a session, and the families of the routes that it carries. */
+  carried: ReadonlyMap<string, readonly Family[]>; // key of a peer -> families
+  /** How this node delivers the routes of each pool. */
+  deliveries: ReadonlyMap<string, Deliveries>; // pool -> state
 }
 
 /** Pools of protocol `interface`, as this node's kernel has them. */
@@ -299,7 +331,14 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     placements: new Map(),
     hadOwner: new Set(),
     sticky: { owners: undefined },
-    bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
+    bgp: {
+      advertisements: new Map(),
+      orders: new Map(),
+      peers: [],
+      isDraining: false,
+      carried: new Map(),
+      deliveries: new Map(),
+    },
     kernel: { eligibility: new Map(), found: { failure: undefined, problems: new Map() } },
     apiView: { lostSince: Infinity, view: "current", oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
     conflicts: {
@@ -317,6 +356,18 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     },
     wireFaults: new Map(),
     status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
+    faults: [],
+    reporter: {
+      isHere: false,
+      agenda: new Set(),
+      written: new Map(),
+      changed: new Map(),
+      failing: new Map(),
+      isNew: false,
+      aliveAt: Infinity,
+      dueAt: Infinity,
+      notBefore: -Infinity,
+    },
   };
 }
 

@@ -36,6 +36,7 @@ import {
   takeServices,
   touch,
   touchLocal,
+  touchPlaced,
   touchPools,
 } from "./placement/placements.ts";
 import {
@@ -48,10 +49,11 @@ import {
   stickyTimer,
 } from "./placement/sticky.ts";
 import { reportAnnounced } from "./protocols/announcers.ts";
-import { bgpConfigChanged, ownNodeChanged } from "./protocols/bgp.ts";
+import { bgpConfigChanged, ownNodeChanged, reportDeliveries } from "./protocols/bgp.ts";
 import { ownNodePools } from "./protocols/interface.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
+import { chooseReporter, lookAt, lookAtAll, lookAtSome, nextReportAt, reporterTimer } from "./services/reporter.ts";
 import { wireTested } from "./services/self-tests.ts";
 import { addressesOf, setService, setSlice } from "./services/services.ts";
 import type { SpeakerState } from "./state.ts";
@@ -70,6 +72,7 @@ export function nextDeadline(state: SpeakerState): Millis {
     nextCarrierAt(carriers),
     ofConflicts,
     apiView.dueAt,
+    nextReportAt(state),
   );
 }
 
@@ -81,6 +84,7 @@ export function nextDeadline(state: SpeakerState): Millis {
 export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): SpeakerEffect[] {
   const effects: SpeakerEffect[] = [];
   react(state, event, now, effects);
+  chooseReporter(state, event.type, now);
   if (!state.agenda.isAwake && hasWork(state)) {
     state.agenda.isAwake = true;
     effects.push({ type: "wake" });
@@ -117,8 +121,20 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "kernel":
       kernelChanged(state, event, now, effects);
       break;
+    case "sessions":
+      state.bgp.carried = event.carried;
+      reportDeliveries(state);
+      flush(state, effects);
+      break;
+    case "faults":
+      state.faults = event.faults;
+      state.members.gossip?.setFaults(event.faults);
+      lookAtAll(state);
+      flush(state, effects);
+      break;
     case "quarantine":
       setOccupants(state, event.data, now, effects);
+      lookAtAll(state);
       occupiedChanged(state, now, effects);
       break;
     case "sighting":
@@ -269,6 +285,7 @@ function membersChanged(
   nodesChanged(state, now, effects);
   touchPools(state, state.ownedPools); // Their owners depend on which nodes are active.
   if (state.apiView.isReporting) touchLocal(state);
+  lookAtAll(state);
   const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
   askedMembersChanged(state, now, effects);
@@ -298,26 +315,21 @@ function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], no
 
 function gossipChanged(
   state: SpeakerState,
-  { nodes, addresses, asked }: GossipChanges,
+  { nodes, addresses, asked, deliveries }: GossipChanges,
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
   for (const address of asked) reportAnnounced(state, address);
   announcersChanged(state, asked, now, effects);
-  touch(
-    state,
-    asked.filter((address) => state.placements.has(address.toString())),
-  );
+  if (deliveries || nodes) lookAtAll(state);
+  touchPlaced(state, asked);
   if (nodes) {
     noteOldViews(state, effects);
     nodesChanged(state, now, effects);
     viewsChanged(state);
     touchPools(state, state.ownedPools.filter(isSticky));
   }
-  touch(
-    state,
-    addresses.filter((address) => state.placements.has(address.toString())),
-  );
+  touchPlaced(state, addresses);
 }
 
 function timer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
@@ -331,6 +343,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
     viewsChanged(state);
   }
   pullAwaited(state, now, effects);
+  reporterTimer(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);
   if (now >= members.reclaimAt) {
     reclaimed(state, now, effects);
@@ -356,7 +369,9 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   for (const service of takeServices(state)) {
     reportService(state, service, pools, effects);
     noteSince(state, service, now);
+    lookAt(state, service, now);
   }
+  if (state.agenda.services.size === 0) lookAtSome(state, now);
 }
 
 function converged({ agenda }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
@@ -366,11 +381,7 @@ function converged({ agenda }: SpeakerState, now: Millis, effects: SpeakerEffect
 }
 
 function flush(state: SpeakerState, effects: SpeakerEffect[]): void {
-  const contested = flushGossip(state, effects);
-  touch(
-    state,
-    contested.filter((address) => state.placements.has(address.toString())),
-  );
+  touchPlaced(state, flushGossip(state, effects));
 }
 
 function touchAll(state: SpeakerState, now: Millis): void {

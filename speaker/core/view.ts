@@ -4,6 +4,7 @@ import type { Reachability } from "#pkg/gossip";
 import type { Address, Family } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
+import type { NodeEndpoints } from "#pkg/service";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
@@ -55,9 +56,27 @@ export class SpeakerView {
     return serviceView(this.#state, key, sessions);
   }
 
+  /** How many endpoints of a Service are ready, or drain, on each node. */
+  endpoints(key: string): readonly NodeEndpoints[] {
+    return endpointsOf(this.#state.services, key);
+  }
+
   /** What this node announces, by the keys of Services. */
   get announcements(): ReadonlyMap<string, readonly Announcement[]> {
     return this.#state.status.announcements;
+  }
+
+  /** Where this node announces the Service. */
+  announcedPlacements(key: string): readonly AddressPlacement[] {
+    const { status, placements } = this.#state;
+    return (status.announcements.get(key) ?? []).flatMap(({ protocol, addresses }) =>
+      addresses.flatMap((address) => (placements.get(address) ?? []).filter((one) => one.protocol === protocol)),
+    );
+  }
+
+  /** The members of the ring, where this speaker is the one that reports on all nodes. */
+  get reportedNodes(): readonly string[] | undefined {
+    return this.#state.reporter.isHere ? this.#state.members.active : undefined;
   }
 
   isAnnounced(placement: AddressPlacement): boolean {

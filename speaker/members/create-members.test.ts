@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { ringAddress } from "./create-members.ts";
 
 const own = ["127.0.0.1", "192.0.2.7", "2001:db8::7"];

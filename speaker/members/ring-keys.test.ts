@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import type { View } from "#pkg/gossip";
 import { resources } from "#pkg/k8s";
 import { FakeCluster, secret } from "#pkg/k8s/testing";
-import { type Log, silentLog } from "#pkg/log";
+import type { Log } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { metallbKey } from "#pkg/memberlist";
 import { RingKeys } from "./ring-keys.ts";
 

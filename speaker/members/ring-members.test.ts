@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Millis, SimulatedClock } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { CoreRunner } from "#pkg/core";
 import { encodeOffer, type GossipState } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import {
   encodeMetadata,
   GossipDelegate,

@@ -1,4 +1,4 @@
-import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import { Alarm, backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { GossipState, OwnEntry } from "#pkg/gossip";
 import type { Pod } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
@@ -87,12 +87,13 @@ export class RingMembers implements Members {
   #alone = notAlone;
   #stopped = false;
   #joining = false;
-  #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
+  readonly #nextJoin: Alarm;
   #active: readonly string[] = [];
   #withoutGossip: readonly string[] = [];
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
+    this.#nextJoin = new Alarm(options.clock, "memberlist join", () => void this.#join());
     this.#macs = options.metadata.get(MetadataKey.macs) ?? new Uint8Array();
     this.#publishedMacs = this.#macs;
     this.#address = new RingAddress(options, () => {
@@ -164,7 +165,7 @@ export class RingMembers implements Members {
     this.#stopped = true;
     this.#options.keys?.[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
-    this.#nextJoin?.timer[Symbol.dispose]();
+    this.#nextJoin[Symbol.dispose]();
     this.#address[Symbol.dispose]();
     this.#met?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
@@ -217,13 +218,7 @@ export class RingMembers implements Members {
 
   /** Joins at `at`, unless that is to happen sooner already. */
   #joinAt(at: Millis): void {
-    if (this.#stopped || (this.#nextJoin !== undefined && this.#nextJoin.at <= at)) return;
-    this.#nextJoin?.timer[Symbol.dispose]();
-    const timer = this.#options.clock.schedule("memberlist join", at, () => {
-      this.#nextJoin = undefined;
-      void this.#join();
-    });
-    this.#nextJoin = { at, timer };
+    if (!this.#stopped) this.#nextJoin.setNoLater(at);
   }
 
   async #join(): Promise<void> {

@@ -1,15 +1,13 @@
-import { SimulatedClock } from "#pkg/clock";
-import { CoreRunner } from "#pkg/core";
 import type { OwnEntry } from "#pkg/gossip";
 import { service } from "#pkg/k8s/testing";
 import type { AddressSighting } from "#pkg/layer2";
+import { silentLog } from "#pkg/log/testing";
 import { address, prefix } from "#pkg/net/testing";
 import { announceAddress } from "../core/conflicts/address-defender.ts";
-import type { SpeakerEffect } from "../core/effects.ts";
 import { learnMacs } from "../core/members/members.ts";
-import { speakerCore } from "../core/replay.ts";
 import { setService } from "../core/services/services.ts";
-import { createState, type Layer2Announcement, type SpeakerState } from "../core/state.ts";
+import type { Layer2Announcement } from "../core/state.ts";
+import { Bench } from "./speaker-bench.ts";
 
 export const x = address("192.0.2.1");
 
@@ -23,45 +21,36 @@ const notes: Readonly<Record<string, string>> = {
   addressOccupied: "occupied",
   addressWanted: "wanted",
 };
+const both = ["node1", "node2"];
 
 /** One speaker's core, and one address. The MAC address of a node is its name; `foreign` is no node's. */
-export class ConflictBench {
-  readonly clock = new SimulatedClock();
-  readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
-  readonly state: SpeakerState;
-  /** Frames and changes on the wire, a line each. */
-  readonly lines: string[] = [];
-  /** Log lines, with the host of each. */
-  readonly reported: string[] = [];
-  /** Kubernetes events, as `service: reason`. */
-  readonly recorded: string[] = [];
-  /** The addresses that were written as occupied, or as free. */
-  readonly written: string[] = [];
+export class ConflictBench extends Bench {
+  /** Log lines about conflicts, with the host of each. */
+  readonly noted: string[] = [];
   #peer: ConflictBench | undefined;
   readonly #gossip: OwnEntry[] = []; // Not sent yet.
   #version = 0;
 
-  constructor(node: string, active = ["node1", "node2"]) {
-    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
-    for (const other of ["node1", "node2"]) learnMacs(this.state.members.macs, other, [other]);
+  constructor(node: string, active = both) {
+    super(node, { hasRing: true, active, isSynced: true });
+    this.runner.onStep = undefined; // Frames make many steps, and nobody runs them again.
+    this.onGossip = (entries) => {
+      this.#gossip.push(...entries);
+      this.#send();
+    };
+    const note = (_message: string, { event, mac }: Readonly<Record<string, unknown>> = {}) => {
+      const word = notes[String(event)];
+      if (word !== undefined) this.noted.push(`${word} ${mac}`);
+    };
+    this.log = { ...silentLog, info: note, warn: note };
+    for (const other of both) learnMacs(this.state.members.macs, other, [other]);
     setService(this.state.services, "default/web", service("web", { ingress: [x.toString()] }));
-    this.runner.start(this.state, (effect) => this.#carryOut(effect));
-    for (const other of ["node1", "node2"]) this.setTaints(other);
+    for (const other of both) this.setTaints(other);
     this.setCarrier(true);
-    this.membersChanged(...active);
-    this.runner.dispatch({ type: "timer", chance: 0.5 });
   }
 
   announce(on: Layer2Announcement = later): void {
     this.run((effects) => announceAddress(this.state, x, on, this.clock.now(), effects));
-  }
-
-  /** Carries out what a part of the core does by itself. */
-  run(work: (effects: SpeakerEffect[]) => void): void {
-    const effects: SpeakerEffect[] = [];
-    work(effects);
-    for (const effect of effects) this.#carryOut(effect);
-    this.runner.dispatch({ type: "timer", chance: 0.5 }); // Deadlines may be others.
   }
 
   sight(mac: string, kind: AddressSighting["kind"] = "announces", address = x): void {
@@ -81,16 +70,15 @@ export class ConflictBench {
 
   /** Keys of the taints that a node has. */
   setTaints(name: string, taints: readonly string[] | "deleted" = []): void {
-    const fields = { labels: {}, unschedulable: false, deleting: false, flannelAddresses: [] };
-    const node = taints === "deleted" ? undefined : { ...fields, taints };
-    this.runner.dispatch({ type: "node", name, node });
+    if (taints === "deleted") this.setNode(name, undefined);
+    else this.setNode(name, {}, taints);
   }
 
   /** The gossip of this speaker goes to the other one, and back. */
   static connect(one: ConflictBench, other: ConflictBench): void {
     one.#peer = other;
     other.#peer = one;
-    for (const bench of [one, other]) bench.runner.dispatch({ type: "timer", chance: 0.5 });
+    for (const bench of [one, other]) bench.timer();
   }
 
   /** Each answers what the other has probed last, if it announces the address. */
@@ -112,7 +100,7 @@ export class ConflictBench {
     const reachability = { answers: hasCarrier, hasKernelAccess: true, interfaces };
     this.state.carriers.reachability = reachability;
     this.state.members.gossip?.setReachability(reachability);
-    this.runner.dispatch({ type: "timer", chance: 0.5 });
+    this.timer();
   }
 
   participate(): void {
@@ -122,26 +110,12 @@ export class ConflictBench {
   /** A member fails. */
   lose(node: string): void {
     this.runner.dispatch({ type: "member", change: "failed", node, incarnation: 1, life: 1, macs: undefined });
-    this.membersChanged(...this.state.members.active.filter((other) => other !== node));
-  }
-
-  membersChanged(...active: string[]): void {
-    this.runner.dispatch({ type: "members", active, withoutGossip: [], isSynced: true });
-  }
-
-  /** Members of another kind, which report nothing. */
-  setWithoutGossip(...withoutGossip: string[]): void {
-    const { active } = this.state.members;
-    this.runner.dispatch({ type: "members", active, withoutGossip, isSynced: true });
+    this.membersChanged(this.active.filter((other) => other !== node));
   }
 
   /** The ConfigMap's data. */
   setOccupants(data: Readonly<Record<string, string>>): void {
     this.runner.dispatch({ type: "quarantine", data });
-  }
-
-  take(): string[] {
-    return this.lines.splice(0);
   }
 
   #send(): void {
@@ -150,39 +124,5 @@ export class ConflictBench {
     const { node } = this.state;
     const entries = this.#gossip.splice(0).map(({ key, value }) => ({ node, key, value, version: ++this.#version, life: 1 }));
     if (entries.length > 0) peer.runner.dispatch({ type: "gossip", entries });
-  }
-
-  #carryOut(effect: SpeakerEffect): void {
-    switch (effect.type) {
-      case "announce":
-      case "listen":
-        this.lines.push(`${effect.type} ${effect.address}${effect.interfaces.length > 0 ? ` on ${effect.interfaces}` : ""}`);
-        break;
-      case "withdraw":
-      case "defend":
-      case "reannounce":
-        this.lines.push(`${effect.type} ${effect.address}`);
-        break;
-      case "probe":
-      case "challenge":
-        this.lines.push(`${effect.type} ${effect.to ?? "all"} for ${effect.address}`);
-        break;
-      case "writeOccupant":
-        this.written.push(`${effect.address} ${effect.occupant === undefined ? "free" : JSON.stringify(effect.occupant)}`);
-        break;
-      case "recordEvent":
-        this.recorded.push(`${effect.service.name}: ${effect.reason}`);
-        break;
-      case "setGossip":
-        this.#gossip.push(...effect.entries);
-        this.#send();
-        break;
-      case "log": {
-        const note = notes[String(effect.fields.event)];
-        if (note !== undefined) this.reported.push(`${note} ${effect.fields.mac}`);
-        break;
-      }
-      default: // Not about conflicts.
-    }
   }
 }

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import { CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
-import { type GossipState, GossipStore } from "#pkg/gossip";
+import { type GossipState, GossipStore, type OwnEntry } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
-import { type Log, silentLog } from "#pkg/log";
+import type { Log } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
@@ -39,19 +40,33 @@ export class Bench {
   isKernelComplete = false;
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
+  readonly told = new Map<string, string>(); // service key -> what the controller is told of it
+  tellings = 0; // How often lines were written.
+  beats = 0; // How often it said that it is there, without a line.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   readonly measured: MeasuredEffect[] = [];
+  readonly lines: string[] = []; // Frames and changes on the wire.
+  readonly recorded: string[] = []; // Kubernetes events of Services, as `service: reason`.
+  readonly written: string[] = []; // Addresses that were written as occupied, or as free.
+  onGossip = (_entries: readonly OwnEntry[]): void => {};
   log: Log = silentLog; // It gets lines of all levels.
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
   readonly recorder: Recorder;
   readonly state: SpeakerState;
-  active = nodes;
+  active: readonly string[];
   wakes = 0;
+  readonly #isSynced: boolean;
   readonly #slices = new Map<string, EndpointSlice>();
 
-  constructor(node: string, { ignoreExcludeLabel = false, hasRing = false, recorder = new Recorder() } = {}) {
+  /** @param options.isSynced it counts on all members at once */
+  constructor(
+    node: string,
+    { ignoreExcludeLabel = false, hasRing = false, recorder = new Recorder(), active = nodes, isSynced = false } = {},
+  ) {
     this.recorder = recorder;
+    this.active = active;
+    this.#isSynced = isSynced;
     this.state = createState({ node, ignoreExcludeLabel, hasRing });
     this.runner.onStep = ({ event, now }, effects) => this.recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
@@ -96,7 +111,7 @@ export class Bench {
   /** These are active now, or else those of `active`. */
   membersChanged(active = this.active, withoutGossip: readonly string[] = []): void {
     this.active = active;
-    this.runner.dispatch({ type: "members", active, withoutGossip, isSynced: false });
+    this.runner.dispatch({ type: "members", active, withoutGossip, isSynced: this.#isSynced });
   }
 
   setInterfaces(...interfaces: InterfaceState[]): void {
@@ -117,6 +132,23 @@ export class Bench {
     for (this.wakes = 1; this.wakes > 0; this.proceed()) this.wakes = 0;
   }
 
+  /** Carries out what a part of the core does by itself. */
+  run(work: (effects: SpeakerEffect[]) => void): void {
+    const effects: SpeakerEffect[] = [];
+    work(effects);
+    for (const effect of effects) this.#carryOut(effect);
+    this.timer(); // Deadlines may be others.
+  }
+
+  timer(): void {
+    this.runner.dispatch({ type: "timer", chance: 0.5 });
+  }
+
+  /** The lines on the wire since the last call. */
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+
   get onWire(): string[] {
     return [...this.wire.keys()].sort();
   }
@@ -129,18 +161,34 @@ export class Bench {
   #carryOut(effect: SpeakerEffect): void {
     switch (effect.type) {
       case "announce":
+        this.#sent(effect);
         this.wire.set(effect.address.toString(), effect.interfaces.join());
         if (effect.kernelAnswers) this.kernelAnswers.add(effect.address.toString());
         else this.kernelAnswers.delete(effect.address.toString());
         break;
+      case "listen":
+        this.#sent(effect);
+        break;
       case "withdraw":
+        this.lines.push(`withdraw ${effect.address}`);
         this.wire.delete(effect.address.toString());
         break;
       case "probe": // The first of three.
+        this.lines.push(`probe ${effect.to ?? "all"} for ${effect.address}`);
         this.firsts.push(effect.address.toString());
         break;
+      case "challenge":
+        this.lines.push(`challenge ${effect.to} for ${effect.address}`);
+        break;
+      case "defend":
       case "reannounce":
-        this.reported.push(`reannounced ${effect.address}`);
+        this.lines.push(`${effect.type} ${effect.address}`);
+        break;
+      case "writeOccupant":
+        this.written.push(`${effect.address} ${effect.occupant === undefined ? "free" : JSON.stringify(effect.occupant)}`);
+        break;
+      case "setGossip":
+        this.onGossip(effect.entries);
         break;
       case "setRoutes":
         this.#setRoutes(effect.address.toString(), effect.routes);
@@ -164,6 +212,7 @@ export class Bench {
           this.reported.push(`${effect.message} ${JSON.stringify(effect.fields)}`);
         break;
       case "recordEvent":
+        this.recorded.push(`${effect.service.name}: ${effect.reason}`);
         this.reported.push(
           effect.kind === "Normal"
             ? `${effect.reason} ${effect.service.key}`
@@ -172,6 +221,14 @@ export class Bench {
         break;
       case "recordNodeEvent":
         this.reported.push(`${effect.reason} Node ${effect.node} ${effect.message}`);
+        break;
+      case "writeAnnounced":
+        if (effect.lines.size > 0) this.tellings++;
+        else this.beats++;
+        if (effect.isNew) this.told.clear();
+        for (const [key, line] of effect.lines)
+          if (line === null) this.told.delete(key);
+          else this.told.set(key, `${line.cause}: ${line.message}`);
         break;
       case "tookOver":
       case "converged":
@@ -182,6 +239,10 @@ export class Bench {
         break;
       default: // Drivers' own affairs.
     }
+  }
+
+  #sent({ type, address, interfaces }: SpeakerEffect & { type: "announce" | "listen" }): void {
+    this.lines.push(`${type} ${address}${interfaces.length > 0 ? ` on ${interfaces}` : ""}`);
   }
 
   #setRoutes(address: string, routes: readonly BgpRoute[]): void {

@@ -47,12 +47,12 @@ export function setIpam(state: ControllerState, pools: readonly IpamPool[]): voi
   occupancy.ipam = pools;
   allocator.setIpam(pools);
   for (const pool of new Set([...before, ...pools].map((each) => each.pool))) verdicts.pools.changed(pool);
-  for (const { pool, foreign, granted, exhausted } of before) {
+  for (const { pool, foreign, granted, exhausted, problem } of before) {
     const now = pools.find((each) => each.pool === pool);
     for (const text of foreign.keys()) if (!now?.foreign.has(text)) freed(state, text);
     for (const [text, service] of granted) if (now?.granted.get(text) !== service) agenda.changed(service);
     for (const family of families)
-      if (exhausted.has(family) !== now?.exhausted.has(family))
+      if (exhausted.has(family) !== now?.exhausted.has(family) || problem !== now?.problem)
         for (const waiting of asked.waiting.changed(freeInPool(pool, family))) agenda.changed(waiting);
   }
   const known = new Map(before.map((each) => [each.pool, each]));

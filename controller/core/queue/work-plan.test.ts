@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Alarm, SimulatedClock } from "#pkg/clock";
+import { Alarm } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { type Outcome, WorkPlan } from "./work-plan.ts";
 
 /** A plan by which keys are begun as soon as they can be, and whose work ends when the test says so. */

@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { type Millis, sleep } from "#pkg/clock";
 import { ApiError } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
+import { causes } from "#pkg/verdict";
 import { configText, startWorld, type World } from "../../testing/world.ts";
 
 type Failure = (key: string) => ApiError | "unanswered" | undefined;
@@ -209,8 +210,10 @@ test("of a Service whose writes fail again and again an event says what was answ
       await scene.pass(others && failure !== "unanswered" ? 2_000 : 10_000);
       assert.deepEqual(scene.events().length, others && failure !== "unanswered" ? 1 : 0);
       await scene.pass(120_000);
-      assert.deepEqual(scene.events(), [`default/bad: Warning StatusUpdateFailed: The API server ${text}`]);
-      const [found] = scene.world.controller.services("default/bad");
+      assert.deepEqual(scene.events(), [
+        `default/bad: Warning StatusUpdateFailed: The API server ${text}; ${causes.service.statusRefused.next}`,
+      ]);
+      const [found] = scene.world.statuses("default/bad");
       assert.equal(found?.verdict.cause, "statusRefused");
     }
 });

@@ -9,8 +9,8 @@ const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs
 const refused = new ApiError("Cannot write: denied by policy x", 403, "Forbidden");
 
 /** The verdict on a Service. */
-function verdictOn({ controller }: Awaited<ReturnType<typeof startWorld>>, name: string): string {
-  const [status] = controller.services(`default/${name}`);
+function verdictOn(world: Awaited<ReturnType<typeof startWorld>>, name: string): string {
+  const [status] = world.statuses(`default/${name}`);
   return `${status?.verdict.cause}: ${status?.verdict.message}`;
 }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { ApiError } from "#pkg/k8s";
 import { annotations } from "#pkg/service";
+import { causes } from "#pkg/verdict";
 import { configText, startWorld, type World } from "../../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
@@ -27,7 +28,10 @@ for (const { name, error, isEvent } of refusals) {
       world.clock.advanceToNext();
     }
     const message = `The API server refuses the status with the assigned addresses: ${error.message}`;
-    assert.deepEqual(events, isEvent ? [`default/web: Warning StatusUpdateFailed: ${message}`] : []);
+    assert.deepEqual(
+      events,
+      isEvent ? [`default/web: Warning StatusUpdateFailed: ${message}; ${causes.service.statusRefused.next}`] : [],
+    );
     assert.equal(verdictOn(world), `Pending statusRefused: t${message.slice(1)}`);
     world.cluster.refused.clear();
     world.clock.advanceBy(60_000);
@@ -37,8 +41,23 @@ for (const { name, error, isEvent } of refusals) {
   });
 }
 
-function verdictOn({ controller }: World): string {
-  const [found] = controller.services("default/web");
+test("rights that the controller lacks for 30 s are told of in one event, and a rollout that brings them sooner in none", async () => {
+  for (const seconds of [25, 120]) {
+    const world = await startWorld(ten);
+    const message = 'Cannot write: User "u" cannot patch resource "services/status"';
+    world.cluster.refused.set("default/web", new ApiError(message, 403, "Forbidden"));
+    world.service("web");
+    const lines: string[] = [];
+    for (let second = 0; second < seconds; second++) {
+      world.clock.advanceBy(1_000);
+      lines.push(...(await world.settle()));
+    }
+    assert.equal(lines.filter((line) => line.includes("Warning StatusUpdateFailed")).length, seconds > 30 ? 1 : 0);
+  }
+});
+
+function verdictOn(world: World): string {
+  const [found] = world.statuses("default/web");
   return `${found?.verdict.state} ${found?.verdict.cause}: ${found?.verdict.message}`;
 }
 
@@ -75,6 +94,21 @@ test("what another writer sets beside an address is no reason to write the statu
     world.change("web", { ingress: ["10.0.0.0"], ingressDetails });
     assert.deepEqual(await world.settle(), []);
   }
+});
+
+test("an address that another controller insists on stays, although it would not be given, and nobody writes any more", async () => {
+  const world = await startWorld(`${ten}  reserved: [10.0.0.5]\n`, { web: {} });
+  await world.settle();
+  for (const stays of [false, true]) {
+    world.change("web", { ingress: ["10.0.0.5"] });
+    await world.settle();
+    assert.deepEqual(world.addresses("web"), [stays ? "web=10.0.0.5" : "web=10.0.0.0"]);
+  }
+  world.change("web", { ingress: [] });
+  await world.settle();
+  world.clock.advanceBy(300_000);
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.5"], "a status that is cleared gives nothing else");
 });
 
 test("a status that another controller overwrites without end is restored ever later, and events say so", async () => {

@@ -1,10 +1,11 @@
 import { quotedList } from "#pkg/assignment";
-import { backOff, type Millis } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
-import { type Dated, type Verdict, verdict } from "#pkg/verdict";
+import { type Dated, sentence, type Verdict, verdict } from "#pkg/verdict";
+import { type Contest, contested, contestMemoryMs } from "../contest.ts";
 import type { Context } from "../context.ts";
 import type { StatusWrite, WriteFailure } from "../events.ts";
 import type { Outcome } from "../queue/work-plan.ts";
@@ -12,18 +13,13 @@ import type { GivenUp } from "./given-up.ts";
 import { isOfController, isOfService, isUnanswered, isUnavailable, textOf } from "./write-failure.ts";
 
 /** A status that others overwrite again and again. */
-interface Contest {
-  /** How often it was overwritten, and when last. */
-  readonly count: number;
-  readonly at: Millis;
+interface StatusContest extends Contest {
   /** Since when it is more than a slip of the hand. */
   readonly since: Millis;
-  /** Not before then it is written again. */
-  readonly until: Millis;
 }
 
 /** Why the status was refused last. */
-interface Refusal extends Dated<Millis> {
+interface RefusedStatus extends Dated<Millis> {
   /** Whether an event has said so. */
   readonly isTold: boolean;
 }
@@ -41,12 +37,10 @@ interface Failures {
 const firstAnswerMs: Millis = 5_000;
 // From when on its owner is told of failures that may not be the Service's own: so long, or so many in a row while others were written.
 const lastingMs: Millis = 60_000;
+const forbiddenMs: Millis = 30_000; // RBAC keeps the controller from all Services: long enough for rights that are applied after it.
 const lastingFailures = 3;
-const minContestMs: Millis = 1_000;
-const maxContestMs: Millis = 300_000;
 // Until an address is looked at again that another status still has; it is looked at earlier when that status changes.
 const givenUpMs: Millis = 5_000;
-const contestMemoryMs: Millis = 600_000; // A status that was left alone for so long is contested from the start.
 
 /**
  * The wanted status of Services, and the results of writing it. It knows which statuses are on their way, so that it does not take a status
@@ -60,8 +54,8 @@ export class Statuses extends Part {
   private readonly writing = new Map<string, Service>(); // service -> as it was when the write under way began
   private readonly written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
   private readonly overwritten = new Set<string>(); // services whose status somebody else has replaced since
-  private readonly contests = new Map<string, Contest>(); // service -> contest
-  private readonly refusals = new Map<string, Refusal>(); // service -> refusal
+  private readonly contests = new Map<string, StatusContest>(); // service -> contest
+  private readonly refusals = new Map<string, RefusedStatus>(); // service -> refusal
   private readonly failures = new Map<string, Failures>(); // service -> failures
   private readonly awaited = new Map<string, Dated<Millis>>(); // service -> whose status has its address
   private writtenAt: Millis = -Infinity; // Any Service's status.
@@ -133,6 +127,12 @@ export class Statuses extends Part {
     return until > this.context.now ? { at: until } : this.#write(service, status);
   }
 
+  /** Somebody has overwritten the Service's status again since it was put right. Once may be a slip of the hand. */
+  isContested({ key }: Service): boolean {
+    const last = this.contests.get(key);
+    return this.overwritten.has(key) && last !== undefined && this.context.now - last.at <= contestMemoryMs;
+  }
+
   /** The problem of the Service's status, and since when. */
   problemOf(key: string, now: Millis): Dated<Millis> | undefined {
     const refused = this.refusals.get(key) ?? this.awaited.get(key);
@@ -166,12 +166,12 @@ export class Statuses extends Part {
   }
 
   #contest(service: Service, status: readonly string[]): void {
-    const { now, random } = this.context;
+    const { now } = this.context;
     const last = this.contests.get(service.key);
-    const count = last === undefined || now - last.at > contestMemoryMs ? 1 : last.count + 1;
-    const wait = count === 1 ? 0 : backOff(count - 2, minContestMs, maxContestMs, random);
-    const since = count > 2 && last !== undefined ? last.since : now;
-    this.contests.set(service.key, { count, at: now, since, until: now + wait });
+    const contest = contested(last, this.context);
+    const { count, until } = contest;
+    const wait = until - now;
+    this.contests.set(service.key, { ...contest, since: count > 2 && last !== undefined ? last.since : now });
     this.context.log("warn", "service status was overwritten", {
       op: "updateServiceStatus",
       service: service.key,
@@ -227,14 +227,16 @@ export class Statuses extends Part {
     const refused = `the API server ${refuses} the status with the assigned addresses: ${textOf(error)}`;
     const before = this.refusals.get(service.key);
     const isSame = before?.verdict.message === refused;
-    const isToTell = isOfService(error) || (isLasting && !isOfController(error));
+    const isForbiddenForLong = error.status === 403 && isOfController(error) && now - since >= forbiddenMs;
+    const isToTell = isOfService(error) || (isLasting && !isOfController(error)) || isForbiddenForLong;
+    const found = verdict("service", "statusRefused", { message: refused });
     this.refusals.set(service.key, {
-      verdict: verdict("service", "statusRefused", { message: refused }),
+      verdict: found,
       since: isSame ? before.since : now,
       isTold: isToTell || (isSame && before.isTold),
     });
     if (isToTell && !(isSame && before.isTold))
-      this.context.record(service, "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
+      this.context.record(service, "Warning", "StatusUpdateFailed", `T${sentence(found).slice(1)}`);
   }
 }
 

@@ -5,7 +5,7 @@ import { Part } from "#pkg/core";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 
-interface Entry {
+interface LastVerdict {
   readonly full: string; // Families that have no free address; another text where the pool's IPAM fails.
   readonly since: Millis;
 }
@@ -14,7 +14,7 @@ interface Entry {
 export class PoolVerdicts extends Part {
   private readonly allocator: Pick<Allocator, "usageOf">;
   private readonly context: Pick<Context, "now">;
-  private readonly entries = new Map<string, Entry>(); // pool -> entry
+  private readonly entries = new Map<string, LastVerdict>(); // pool -> entry
 
   constructor(allocator: Pick<Allocator, "usageOf">, context: Pick<Context, "now">) {
     super();
@@ -40,7 +40,7 @@ export class PoolVerdicts extends Part {
     return { verdict: describe(usage), since };
   }
 
-  #note({ pool, full, ipamProblem }: PoolUsage, before: Entry | undefined): void {
+  #note({ pool, full, ipamProblem }: PoolUsage, before: LastVerdict | undefined): void {
     const now = ipamProblem === undefined ? full.join() : "IPAM";
     if (before?.full !== now) this.entries.set(pool, { full: now, since: this.context.now });
     else this.entries.set(pool, before);

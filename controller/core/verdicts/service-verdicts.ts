@@ -3,10 +3,11 @@ import type { Millis } from "#pkg/clock";
 import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { whyNotOurs } from "#pkg/service";
-import { type Dated, type Verdict, verdict, worst } from "#pkg/verdict";
+import { quote } from "#pkg/text";
+import { type Dated, type Verdict, type VerdictDetails, verdict, worst } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 
-interface Entry {
+interface LastDecision {
   /** Undefined while nothing is wrong. */
   readonly problem: Verdict | undefined;
   readonly since: Millis;
@@ -18,7 +19,7 @@ interface Entry {
  */
 export class ServiceVerdicts extends Part {
   private readonly context: Pick<Context, "now">;
-  private readonly entries = new Map<string, Entry>(); // key of a Service of type LoadBalancer -> the last decision
+  private readonly entries = new Map<string, LastDecision>(); // key of a Service of type LoadBalancer -> the last decision
 
   constructor(context: Pick<Context, "now">) {
     super();
@@ -37,14 +38,30 @@ export class ServiceVerdicts extends Part {
     this.entries.set(key, { problem, since: isSame ? before.since : this.context.now });
   }
 
+  /** The fault of the Service; undefined for a Service without a fault, for which no words are made. Parameters as of `of`. */
+  problemOf(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Verdict | undefined {
+    const { problem } = this.entries.get(service.key) ?? { problem: undecided };
+    if (problem === undefined && ofStatus === undefined && allocation !== undefined && whyNotOurs(service) === undefined)
+      return undefined;
+    return this.of(service, allocation, ofStatus).verdict;
+  }
+
   /** @param allocation what it holds @param ofStatus what is wrong with its status */
   of(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Dated<Millis> {
     const { problem, since } = this.entries.get(service.key) ?? { problem: undecided, since: this.context.now };
     const why = whyNotOurs(service);
-    if (why !== undefined) return { verdict: verdict("service", why), since };
+    if (why !== undefined)
+      return { verdict: verdict("service", why, why === "otherLoadBalancerClass" ? classWords(service) : {}), since };
     const decided: Dated<Millis> = { verdict: problem ?? assigned(allocation), since };
     return ofStatus === undefined ? decided : { ...worstOf(decided, ofStatus) };
   }
+}
+
+/** For a Service of another class. */
+export function classWords({ otherClass }: Service): VerdictDetails & { readonly message: string } {
+  if (otherClass === undefined)
+    return { message: "the Service has no loadBalancerClass, and this controller serves only its own class" };
+  return { message: `the loadBalancerClass of the Service is ${quote(otherClass)}, which this controller does not serve` };
 }
 
 const undecided = verdict("service", "undecided");

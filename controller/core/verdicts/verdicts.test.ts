@@ -6,7 +6,7 @@ import { configText, startWorld, type World } from "../../testing/world.ts";
 /** `STATE CAUSE` of each Service that was asked for. */
 function verdicts(world: World, ...names: string[]): string[] {
   return names.map((name) => {
-    const [one] = world.controller.services(`default/${name}`);
+    const [one] = world.statuses(`default/${name}`);
     return one === undefined ? "none" : `${one.verdict.state} ${one.verdict.cause}`;
   });
 }
@@ -18,7 +18,7 @@ test("a Service has one verdict, with facts and what to do, and since when", asy
   world.service("three");
   await world.settle();
   assert.deepEqual(verdicts(world, "one", "two", "three"), ["Assigned assigned", "Assigned assigned", "Pending noPoolFits"]);
-  const [three] = world.controller.services("default/three");
+  const [three] = world.statuses("default/three");
   assert.ok(three);
   const { since, verdict } = three;
   assert.match(verdict.message, /^no pool can serve this Service: pool "a" has no free IPv4 address \(all 2 are in use\)$/);
@@ -30,11 +30,11 @@ test("a Service has one verdict, with facts and what to do, and since when", asy
   world.clock.advanceBy(60_000);
   world.change("three", { annotations: { note: "seen" } });
   await world.settle();
-  const [again] = world.controller.services("default/three");
+  const [again] = world.statuses("default/three");
   assert.equal(again?.since, since);
   world.delete("one");
   await world.settle();
-  const [served] = world.controller.services("default/three");
+  const [served] = world.statuses("default/three");
   assert.deepEqual([served?.verdict.cause, served?.since], ["assigned", since + 60_000]);
 });
 
@@ -65,11 +65,21 @@ test("a Service without a right to an address is not ours, and one of another ty
   ]);
 });
 
+test("a Service of another class is told its class, and one without a class that it has none", async () => {
+  const world = await startWorld(small, {
+    other: { isClaimed: false, otherClass: "example.com/lb" },
+    without: { isClaimed: false },
+  });
+  const said = (name: string) => [...world.statuses(`default/${name}`)][0]?.verdict.message;
+  assert.match(`${said("other")}`, /"example\.com\/lb", which this controller does not serve/);
+  assert.match(`${said("without")}`, /has no loadBalancerClass/);
+});
+
 test("without a configuration Services wait for it", async () => {
   const world = await startWorld(undefined, { one: {} });
   assert.deepEqual(verdicts(world, "one"), ["Pending noConfiguration"]);
   assert.deepEqual(
-    [world.controller.configuration.verdict.cause, world.controller.configuration.inForce],
+    [world.controller.view.configuration.verdict.cause, world.controller.view.configuration.inForce],
     ["configMapMissing", undefined],
   );
   world.config(small);
@@ -82,13 +92,13 @@ test("a configuration that is refused says so with its lines, and the last good 
   world.clock.advanceBy(1_000);
   world.config("address-pools:\n- nonsense: 1\n");
   await world.settle();
-  const { verdict, since, inForce } = world.controller.configuration;
+  const { verdict, since, inForce } = world.controller.view.configuration;
   assert.deepEqual([verdict.state, verdict.cause, since], ["Degraded", "invalid", 1_000]);
   assert.match(verdict.message, /the last good one stays in force: .*line 2, column 3/);
   assert.equal(inForce?.pools[0]?.name, "a");
   world.config(configText("b 10.9.0.0-10.9.0.1"));
   await world.settle();
-  const strands = world.controller.configuration.verdict;
+  const strands = world.controller.view.configuration.verdict;
   assert.deepEqual(
     [strands.cause, strands.evidence],
     ["strands", [{ name: "default/one", value: "10.0.0.0", source: "Services" }]],
@@ -97,7 +107,7 @@ test("a configuration that is refused says so with its lines, and the last good 
 
 test("a pool is full from its last assignment on, until one is freed", async () => {
   const world = await startWorld(small, { one: {} });
-  const pool = () => [...world.controller.pools()].map(({ verdict: { cause }, since }) => `${cause} ${since}`);
+  const pool = () => [...world.controller.view.pools()].map(({ verdict: { cause }, since }) => `${cause} ${since}`);
   assert.deepEqual(pool(), ["available 0"]);
   world.clock.advanceBy(5_000);
   world.service("two");
@@ -112,5 +122,5 @@ test("a pool is full from its last assignment on, until one is freed", async () 
 test("a controller that stands by gives no verdicts", async () => {
   const world = await startWorld(small, { one: {} });
   await world.restart();
-  assert.deepEqual([...world.controller.services()].length + [...world.controller.pools()].length, 0);
+  assert.deepEqual([...world.statuses()].length + [...world.controller.view.pools()].length, 0);
 });

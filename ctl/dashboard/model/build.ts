@@ -13,10 +13,12 @@ import type {
 } from "../../cluster/answers.ts";
 import { type MergedService, mergePools, mergeServices } from "../../cluster/merge.ts";
 import type { Answer, Target } from "../../cluster/processes.ts";
+import { findingsOf } from "../../doctor/findings.ts";
 import { keepRows } from "./changes.ts";
 import type {
   AddressRow,
   BfdRow,
+  CauseRow,
   Model,
   NodeRow,
   OccupiedRow,
@@ -50,8 +52,14 @@ export interface Heard {
  * The answers of all processes, as one model. Rows and tables that say the same as in `before` are the same objects; events are as they
  * were.
  * @param whole the list of all Services of one speaker; the others report problems only
+ * @param now ISO 8601
  */
-export function buildModel(before: Model, heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): Model {
+export function buildModel(
+  before: Model,
+  heard: readonly Heard[],
+  whole: Answer<SpeakerServices> | undefined,
+  { namespace, now }: { readonly namespace: string; readonly now: string },
+): Model {
   const speakers = heard.filter(({ target }) => target.program === "speaker");
   const services = mergeServices({
     controllers: answersOf(heard, (one) => one.controllerServices).filter(({ body }) => body.leader),
@@ -69,8 +77,38 @@ export function buildModel(before: Model, heard: readonly Heard[], whole: Answer
     peers: keepRows(before.peers, speakers.flatMap(peerRows)),
     bfd: keepRows(before.bfd, speakers.flatMap(bfdRows)),
     processes: keepRows(before.processes, heard.map(processRow)),
+    causes: keepRows(before.causes, causeRows(before, heard, services, namespace, now)),
     events: before.events,
+    trends: before.trends,
   };
+}
+
+/** The causes of all that is not well, as far as processes answer. Processes that have not been asked yet are none. */
+function causeRows(
+  before: Model,
+  heard: readonly Heard[],
+  services: readonly MergedService[],
+  namespace: string,
+  now: string,
+): CauseRow[] {
+  const answering = heard.filter(answers);
+  const findings = findingsOf({
+    namespace,
+    targets: heard.map(({ target }) => target),
+    unreachable: heard.flatMap(({ target, problem, silentSince }) =>
+      problem !== undefined && silentSince !== undefined ? [{ target, why: problem }] : [],
+    ),
+    configurations: answersOf(answering, (one) => one.configuration),
+    verdicts: answersOf(answering, (one) => one.verdicts),
+    members: answersOf(answering, (one) => one.members),
+    conflicts: answersOf(answering, (one) => one.conflicts),
+    services,
+    nodes: [], // Pods are all that is asked of the API server.
+  });
+  return findings.map((finding): CauseRow => {
+    const id = `${finding.check} ${finding.where} ${finding.services?.[0] ?? ""}`;
+    return Object.assign({}, finding, { id, since: finding.since ?? before.causes.get(id)?.since ?? now });
+  });
 }
 
 /** Whether what it said last is what it says now. */

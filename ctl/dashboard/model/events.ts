@@ -75,6 +75,21 @@ export function withEvents(
   return { events: new Map(all.map((one) => [one.id, one])), last: last + some.length };
 }
 
+// Silence that ends an incident.
+const apartMs = 30_000;
+
+/** Groups of changes that follow one another, each within half a minute of the next. @param events sorted, either way */
+export function incidentsOf(events: readonly EventRow[]): readonly (readonly EventRow[])[] {
+  const incidents: EventRow[][] = [];
+  for (const event of events) {
+    const incident = incidents.at(-1);
+    const before = incident?.at(-1);
+    if (before !== undefined && Math.abs(Date.parse(event.at) - Date.parse(before.at)) <= apartMs) incident?.push(event);
+    else incidents.push([event]);
+  }
+  return incidents;
+}
+
 function changed<Row, Found extends NewEvent>(
   before: Table<Row>,
   after: Table<Row>,

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AddressRange, parseAddress, parseRange } from "#pkg/net";
-import { cellsOf, marksOf } from "./cells.ts";
+import { cellsOf, marksOf, rangesOf, usageByFamily } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
-import { eventsBetween, maxEvents, withEvents } from "./events.ts";
+import { eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
 import { emptyModel, type Model, type PoolRow, type RowVerdict, type ServiceRow } from "./rows.ts";
+import { maxSamples, withSample } from "./trends.ts";
 
 const since = "2026-01-02T03:01:00.000Z";
 const good: RowVerdict = { state: "Announced", cause: "announced", message: "n announces it", since };
@@ -151,3 +152,43 @@ for (const text of [
     for (const [index, [first]] of ends.entries()) if (index > 0) assert.equal(first, (ends[index - 1]?.[1] ?? 0n) + 1n);
     assert.equal(cells.at(-1)?.marks[0]?.address.equals(parseAddress(`${whole.last}`) ?? whole.first), true);
   });
+
+test("a pool whose IPv4 addresses are all in use is seen beside its many free IPv6 addresses", () => {
+  const services = table(service("a/a", "10.0.0.1", "n1"), service("a/b", "10.0.0.1", "n1"), service("a/c", "fd00::1", "n1"));
+  const occupied = table({ id: "fd00::2", mac: "02:00:00:00:00:01", node: "n1", since });
+  const ranges = rangesOf(["10.0.0.1-10.0.0.1", "fd00::-fd00::ff", "fd00::1:0-fd00::1:ff"]);
+  assert.deepEqual(usageByFamily(ranges, marksOf(services, occupied)), [
+    { family: "IPv4", inUse: 1, total: 1 },
+    { family: "IPv6", inUse: 1, total: 512 },
+  ]);
+});
+
+test("changes within half a minute of one another are one incident, in either order", () => {
+  const at = [0, 10, 39, 70, 200].map((second) => new Date(Date.UTC(2026, 0, 2) + 1_000 * second).toISOString());
+  const events = at.map((at, index) => ({ id: `${index}`, at, subject: "a", what: "b", why: "", state: "Ready" }) as const);
+  const groups = (of: typeof events) => incidentsOf(of).map((incident) => incident.map(({ id }) => id).join(""));
+  assert.deepEqual(groups(events), ["012", "3", "4"]);
+  assert.deepEqual(groups(events.toReversed()), ["4", "3", "210"]);
+  assert.deepEqual(groups([]), []);
+});
+
+test("a trend counts addresses that moved since its last value, and keeps a quarter of an hour", () => {
+  const before = model({
+    services: table(service("d/a", "10.0.0.1", "n1"), service("d/b", "10.0.0.2", "n1"), service("d/c", "10.0.0.3")),
+  });
+  const after = model({
+    services: table(service("d/a", "10.0.0.1", "n2"), service("d/b", "10.0.0.2", "n1"), service("d/c", "10.0.0.3", "n2")),
+  });
+  const once = withSample(new Map(), before, after);
+  assert.deepEqual(
+    [...once.values()].map(({ id, values }) => [id, values]),
+    [
+      ["moved", [1]],
+      ["sessions", [null]],
+      ["roundTrip", [null]],
+    ],
+  );
+  let trends = once;
+  for (let i = 0; i < maxSamples; i++) trends = withSample(trends, after, after);
+  assert.deepEqual(trends.get("moved")?.values, Array(maxSamples).fill(0));
+});

@@ -1,5 +1,6 @@
 import type { Verdict } from "#pkg/verdict";
 import type { PoolAnswer } from "../../cluster/answers.ts";
+import type { Finding } from "../../doctor/finding.ts";
 
 /** The part of a verdict that is shown in a row; the rest comes with `explain`. */
 export interface RowVerdict extends Pick<Verdict, "state" | "cause" | "message"> {
@@ -100,6 +101,13 @@ export interface ProcessRow {
   readonly silentSince: string | undefined;
 }
 
+/** One cause of something that is not well, as `ingotctl doctor` has it. */
+export interface CauseRow extends Omit<Finding, "since"> {
+  readonly id: string;
+  /** Since when it is so, or was noticed. ISO 8601. */
+  readonly since: string;
+}
+
 /** A change. */
 export interface EventRow {
   /** A number that grows. */
@@ -113,6 +121,12 @@ export interface EventRow {
   readonly state: Verdict["state"];
 }
 
+/** Values in the course of time, the latest last; null: not known. */
+export interface TrendRow {
+  readonly id: "moved" | "sessions" | "roundTrip";
+  readonly values: readonly (number | null)[];
+}
+
 /** The cluster that is shown. */
 export interface AboutRow {
   readonly id: "about";
@@ -122,6 +136,8 @@ export interface AboutRow {
   readonly isComplete: boolean;
   /** Milliseconds between two questions to one process. */
   readonly everyMs: number;
+  /** When the program began to look, before which only processes know what happened. ISO 8601. */
+  readonly startedAt: string;
   /** While the API server does not answer, all rows are as they were before. */
   readonly outage: Outage | undefined;
 }
@@ -143,14 +159,28 @@ export interface Model {
   readonly peers: Table<PeerRow>;
   readonly bfd: Table<BfdRow>;
   readonly processes: Table<ProcessRow>;
+  readonly causes: Table<CauseRow>;
   readonly events: Table<EventRow>;
+  readonly trends: Table<TrendRow>;
 }
 
 export type Table<Row> = ReadonlyMap<string, Row>; // id -> row, in the order in which they are shown
 export type TableName = keyof Model;
 export type AnyRow = { readonly id: string };
 
-export const tableNames = ["about", "services", "pools", "occupied", "nodes", "peers", "bfd", "processes", "events"] as const;
+export const tableNames = [
+  "about",
+  "services",
+  "pools",
+  "occupied",
+  "nodes",
+  "peers",
+  "bfd",
+  "processes",
+  "causes",
+  "events",
+  "trends",
+] as const;
 
 export function emptyModel(): Model {
   return {
@@ -162,6 +192,8 @@ export function emptyModel(): Model {
     peers: new Map(),
     bfd: new Map(),
     processes: new Map(),
+    causes: new Map(),
     events: new Map(),
+    trends: new Map(),
   };
 }

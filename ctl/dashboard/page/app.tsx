@@ -22,7 +22,7 @@ const views = {
 type ViewName = keyof typeof views;
 
 export function App() {
-  const { model, connection } = useStream();
+  const { model, connection, at } = useStream();
   const place = usePlace();
   const now = useNow();
   const view: ViewName = Object.hasOwn(views, place.view) ? (place.view as ViewName) : "overview";
@@ -57,7 +57,12 @@ export function App() {
           <Theme />
           <Status connection={connection} about={about} />
         </header>
-        <main>
+        <main class={connection === "lost" || about?.outage !== undefined ? "old" : undefined}>
+          {connection === "lost" && at !== undefined && (
+            <p role="alert" class="warning">
+              ingotctl does not answer. This page shows what was known <Since since={at} /> ago.
+            </p>
+          )}
           {about?.outage !== undefined && (
             <p role="alert" class="warning">
               The API server does not answer: {plain(about.outage.why)}. This page shows what was known{" "}
@@ -70,9 +75,7 @@ export function App() {
             <Shown model={model} />
           )}
         </main>
-        {place.explain !== undefined && (
-          <ExplanationDialog key={place.explain} subject={place.explain} version={model.services} />
-        )}
+        {place.explain !== undefined && <ExplanationDialog key={place.explain} subject={place.explain} model={model} />}
       </Here.Provider>
     </Now.Provider>
   );

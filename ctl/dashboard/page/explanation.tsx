@@ -1,8 +1,10 @@
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import type { Explanation } from "../../cluster/answers.ts";
 import type { Moment } from "../../history/timeline.ts";
+import type { Model } from "../model/rows.ts";
 import { useAnswer } from "./ask.ts";
 import { Badge, Empty, Here, Now, Since } from "./parts.tsx";
+import { ServicePath } from "./path-picture.tsx";
 import { placeText } from "./store.ts";
 import { clockTime, plain } from "./text.ts";
 
@@ -10,17 +12,18 @@ interface HistoryAnswer {
   readonly moments: readonly Moment[];
 }
 
-/** State of one subject and remedy, as in `ingotctl explain`. The page asks again whenever `version` changes. */
-export function ExplanationDialog({ subject, version }: { readonly subject: string; readonly version: unknown }) {
+/** State of one subject and remedy, as in `ingotctl explain`. The page asks again whenever a Service changes. */
+export function ExplanationDialog({ subject, model }: { readonly subject: string; readonly model: Model }) {
   const here = useContext(Here);
   const dialog = useRef<HTMLDialogElement>(null);
-  const shown = useAnswer<Explanation>(`explain?subject=${encodeURIComponent(subject)}`, version);
+  const shown = useAnswer<Explanation>(`explain?subject=${encodeURIComponent(subject)}`, model.services);
   useEffect(() => {
     if (dialog.current?.open === false) dialog.current.showModal();
   }, []);
   const leave = () => {
     location.hash = placeText(Object.assign({}, here, { explain: undefined }));
   };
+  const row = subject.startsWith("svc/") ? model.services.get(subject.slice("svc/".length)) : undefined;
   const [, node] = /^node\/(.*)$/s.exec(subject) ?? [];
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: by keyboard it is Escape.
@@ -41,6 +44,9 @@ export function ExplanationDialog({ subject, version }: { readonly subject: stri
         </header>
         {shown.type === "asking" && <p role="status">Asking…</p>}
         {shown.type === "problem" && <p role="alert">{plain(shown.problem)}</p>}
+        {row !== undefined && (
+          <ServicePath row={row} endpoints={shown.type === "answer" ? shown.answer.endpoints : undefined} model={model} />
+        )}
         {shown.type === "answer" && <Verdicts answer={shown.answer} />}
         {hasHistory(subject) && <History subject={subject} />}
         {node !== undefined && (

@@ -44,7 +44,7 @@ export function Nodes({ model }: { readonly model: Model }) {
       )}
       <WideTable label="Nodes" heading={["Node", "State", "Announces", "Sees", "Round trips", "What is the case"]}>
         {nodes.map((node) => (
-          <tr key={node.id}>
+          <tr key={node.id} class={node.verdict.cause === "noAnswer" ? "old" : undefined}>
             <th scope="row">
               <Explain subject={`node/${node.id}`}>{plain(node.id)}</Explain>
             </th>
@@ -65,7 +65,7 @@ export function Nodes({ model }: { readonly model: Model }) {
       {hashes.size > 1 && <p class="warning">Not all have the same configuration in force.</p>}
       <WideTable label="Controllers and speakers" heading={["Pod", "Node", "Version", "Configuration", "What is the case"]}>
         {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, silentSince, configuration }) => (
-          <tr key={id}>
+          <tr key={id} class={silentSince === undefined ? undefined : "old"}>
             <th scope="row">{plain(id)}</th>
             <td>{plain(node)}</td>
             <td>{plain(version) || "–"}</td>

@@ -1,62 +1,143 @@
 import { isProblem } from "#pkg/verdict";
-import type { Model, RowVerdict } from "../model/rows.ts";
-import { Badge, Explain, Message } from "./parts.tsx";
-import { count, plain } from "./text.ts";
+import { marksOf } from "../model/cells.ts";
+import type { CauseRow, Model, RowVerdict } from "../model/rows.ts";
+import { Badge, Explain, Since } from "./parts.tsx";
+import { ClusterPath } from "./path-picture.tsx";
+import { Usage } from "./pools.tsx";
+import { placeText } from "./store.ts";
+import { count, counted, plain } from "./text.ts";
 import { Events } from "./timeline.tsx";
+import { Trends } from "./trends.tsx";
 
-const maxProblems = 50;
+const maxCauses = 50;
+const maxNames = 3;
 
 export function Overview({ model }: { readonly model: Model }) {
-  const problems = problemsOf(model);
+  const causes = [...model.causes.values()];
   const latest = [...model.events.values()].slice(-8).reverse();
-  const pools = [...model.pools.values()].sort((a, b) => a.place - b.place);
   return (
     <>
-      <h1>Overview</h1>
+      <Answer model={model} causes={causes.filter(({ severity }) => severity !== "note")} />
+      <ClusterPath model={model} />
+      <Trends model={model} />
       <div class="cards">
         <Counts title="Services" href="#/services" rows={model.services.values()} />
         <Counts title="Nodes" href="#/nodes" rows={model.nodes.values()} />
         <Counts title="BGP sessions" href="#/peers" rows={model.peers.values()} />
-        <section class="card">
-          <h2>
-            <a href="#/pools">Pools</a>
-          </h2>
-          <dl>
-            {pools.slice(0, 8).map(({ id, inUse = 0, total = 0 }) => (
-              <div key={id}>
-                <dt>{plain(id)}</dt>
-                <dd>
-                  {count(inUse)} of {count(total)}
-                </dd>
-              </div>
-            ))}
-            {pools.length > 8 && (
-              <div>
-                <dt>and {pools.length - 8} more</dt>
-                <dd />
-              </div>
-            )}
-          </dl>
-        </section>
+        <Pools model={model} />
       </div>
-      <h2>What is not well</h2>
-      {problems.length === 0 ? (
-        <p>Nothing is wrong.</p>
-      ) : (
-        <ul class="problems">
-          {problems.slice(0, maxProblems).map(({ subject, about, verdict }) => (
-            <li key={`${subject} ${about}`}>
-              <Badge state={verdict.state} /> <Explain subject={subject}>{plain(about)}</Explain> <Message verdict={verdict} />
-            </li>
-          ))}
-          {problems.length > maxProblems && <li>and {count(problems.length - maxProblems)} more</li>}
-        </ul>
-      )}
+      <Causes title="Worth knowing" causes={causes.filter(({ severity }) => severity === "note")} />
       <h2>
         <a href="#/timeline">Latest changes</a>
       </h2>
       <Events events={latest} />
     </>
+  );
+}
+
+/** Whether all is well, in words that are read in five seconds: how many Services are not, why, and since when. */
+function Answer({ model, causes }: { readonly model: Model; readonly causes: readonly CauseRow[] }) {
+  const services = [...model.services.values()];
+  const unwell = services.filter(({ verdict }) => isProblem(verdict));
+  const down = unwell.filter(({ verdict }) => verdict.state === "Pending").length;
+  const isError = causes.some(({ severity }) => severity === "error");
+  const answers = [...model.processes.values()].some(({ problem, version }) => problem === undefined && version !== "");
+  if (!answers) return <Headline look="bad" title="Nothing is known: no controller or speaker answers" causes={causes} />;
+  if (causes.length === 0 && unwell.length === 0) {
+    const what = services.length === 0 ? "There is no Service of type LoadBalancer." : `${counted(services.length, "Service")}.`;
+    return <Headline look="good" title="All is well" text={what} causes={[]} />;
+  }
+  const title =
+    down > 0 ? `${counted(down, "Service")} ${down === 1 ? "does" : "do"} not work` : "All Services work, but not all is well";
+  const text = unwell.length === 0 ? "" : `${count(unwell.length)} of ${counted(services.length, "Service")} not well`;
+  return <Headline look={isError ? "bad" : "poor"} title={title} text={text} causes={causes} />;
+}
+
+function Headline(props: {
+  readonly look: "good" | "poor" | "bad";
+  readonly title: string;
+  /** Beside the number of causes. */
+  readonly text?: string;
+  readonly causes: readonly CauseRow[];
+}) {
+  const { look, title, text = "", causes } = props;
+  const [since] = causes.map((one) => one.since).sort();
+  return (
+    <>
+      <section class={`answer ${look}`} aria-label="Is all well?">
+        <h1>{title}</h1>
+        <p>
+          {since !== undefined && (
+            <>
+              {counted(causes.length, "cause")} since <Since since={since} />
+              {text !== "" && "; "}
+            </>
+          )}
+          {text}
+        </p>
+      </section>
+      <Causes title="Why" causes={causes} />
+    </>
+  );
+}
+
+const states = { error: "bad", warning: "poor", note: "quiet" } as const;
+
+/** One entry for each cause, whatever number of nodes and Services suffer from it. */
+function Causes({ title, causes }: { readonly title: string; readonly causes: readonly CauseRow[] }) {
+  if (causes.length === 0) return null;
+  return (
+    <>
+      <h2>{title}</h2>
+      <ul class="problems">
+        {causes.slice(0, maxCauses).map(({ id, severity, where, found, fix, since, subject, services = [] }) => (
+          <li key={id}>
+            <span class={`badge ${states[severity]}`}>{severity}</span>{" "}
+            {subject === undefined ? <strong>{plain(where)}</strong> : <Explain subject={subject}>{plain(where)}</Explain>}{" "}
+            {plain(found)} <Since since={since} />
+            {fix !== "" && <p class="next">{plain(fix)}</p>}
+            {services.length > 0 && !where.startsWith("Service ") && <Suffering services={services} />}
+          </li>
+        ))}
+        {causes.length > maxCauses && <li>and {count(causes.length - maxCauses)} more</li>}
+      </ul>
+    </>
+  );
+}
+
+function Suffering({ services }: { readonly services: readonly string[] }) {
+  return (
+    <p>
+      {counted(services.length, "Service")}:{" "}
+      {services.slice(0, maxNames).map((service, index) => (
+        <span key={service}>
+          {index > 0 && ", "}
+          <Explain subject={`svc/${service}`}>{plain(service)}</Explain>
+        </span>
+      ))}
+      {services.length > maxNames && <a href={placeText({ view: "services" })}> and {count(services.length - maxNames)} more</a>}
+    </p>
+  );
+}
+
+const maxPools = 8;
+
+function Pools({ model }: { readonly model: Model }) {
+  const pools = [...model.pools.values()].sort((a, b) => a.place - b.place);
+  const marks = marksOf(model.services, model.occupied);
+  return (
+    <section class="card">
+      <h2>
+        <a href="#/pools">Pools</a>
+      </h2>
+      {pools.slice(0, maxPools).map((pool) => (
+        <div key={pool.id} class="pool">
+          {plain(pool.id)}
+          <Usage pool={pool} marks={marks} />
+        </div>
+      ))}
+      {pools.length > maxPools && <p>and {pools.length - maxPools} more</p>}
+    </section>
   );
 }
 
@@ -92,26 +173,4 @@ function Counts({ title, href, rows }: CountsProps) {
       </dl>
     </section>
   );
-}
-
-interface Problem {
-  readonly subject: string;
-  readonly about: string;
-  readonly verdict: RowVerdict;
-}
-
-/** Subjects that do not work come before subjects that work badly. */
-function problemsOf(model: Model): readonly Problem[] {
-  const problems: Problem[] = [];
-  const add = (subject: string, about: string, verdict: RowVerdict | undefined): void => {
-    if (verdict !== undefined && isProblem(verdict)) problems.push({ subject, about, verdict });
-  };
-  for (const { id, node, configuration } of model.processes.values())
-    add(`node/${node}`, `configuration of ${id}`, configuration);
-  for (const { id, verdict } of model.nodes.values()) add(`node/${id}`, `node ${id}`, verdict);
-  for (const { id, verdict } of model.pools.values()) add(`pool/${id}`, `pool ${id}`, verdict);
-  for (const { peer, node, verdict } of model.peers.values()) add(`peer/${peer}`, `peer ${peer} of ${node}`, verdict);
-  for (const { id, verdict } of model.services.values()) add(`svc/${id}`, id, verdict);
-  const isPending = ({ verdict }: Problem) => (verdict.state === "Pending" ? 0 : 1);
-  return problems.sort((a, b) => isPending(a) - isPending(b));
 }

@@ -1,5 +1,5 @@
 import { type ComponentChildren, createContext } from "preact";
-import { useContext } from "preact/hooks";
+import { useContext, useLayoutEffect, useRef } from "preact/hooks";
 import type { RowVerdict } from "../model/rows.ts";
 import { type PageLocation, placeText } from "./store.ts";
 import { age, plain } from "./text.ts";
@@ -54,17 +54,22 @@ export function Message({ verdict: { cause, message, since } }: { readonly verdi
   );
 }
 
-/** A table that scrolls by itself where it is wider than the page. Its children are the rows. */
+/** A table that scrolls by itself where it is wider than the page; on a narrow page each row is a list of its cells. Its children are the rows. */
 export function WideTable(props: {
   readonly label: string;
   readonly heading: readonly string[];
   readonly children: ComponentChildren;
 }) {
   const { label, heading, children } = props;
+  const table = useRef<HTMLTableElement>(null);
+  useLayoutEffect(() => {
+    for (const { cells } of table.current?.tBodies[0]?.rows ?? [])
+      for (const [index, cell] of [...cells].entries()) cell.dataset.label = heading[index] ?? "";
+  });
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard.
     <section class="wide" aria-label={label} tabIndex={0}>
-      <table>
+      <table ref={table}>
         <thead>
           <tr>
             {heading.map((column) => (

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 import type { AddressRange } from "#pkg/net";
-import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, uses } from "../model/cells.ts";
+import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, usageByFamily, uses } from "../model/cells.ts";
 import type { Model, PoolRow } from "../model/rows.ts";
 import { CellMap } from "./cell-map.tsx";
 import { Badge, Empty, Explain, Message } from "./parts.tsx";
@@ -35,7 +35,7 @@ function Legend() {
 
 function Pool({ pool, marks, isOpen }: { readonly pool: PoolRow; readonly marks: readonly Mark[]; readonly isOpen: boolean }) {
   const [open, setOpen] = useState(isOpen);
-  const { id, protocol, total, inUse, ranges, verdict } = pool;
+  const { id, protocol, ranges, verdict } = pool;
   return (
     <section class="card" aria-label={`Pool ${plain(id)}`}>
       <h2>
@@ -45,18 +45,7 @@ function Pool({ pool, marks, isOpen }: { readonly pool: PoolRow; readonly marks:
       <p>
         <Message verdict={verdict} />
       </p>
-      {total !== undefined && inUse !== undefined && (
-        <p class="usage">
-          <meter
-            min={0}
-            max={Math.max(total, 1)}
-            high={total * 0.9}
-            value={inUse}
-            aria-label={`Addresses of pool ${plain(id)} in use`}
-          />{" "}
-          {count(inUse)} of {count(total)} in use
-        </p>
-      )}
+      <Usage pool={pool} marks={marks} />
       {ranges === undefined ? (
         <p class="empty">No controller says which addresses it has.</p>
       ) : (
@@ -66,6 +55,34 @@ function Pool({ pool, marks, isOpen }: { readonly pool: PoolRow; readonly marks:
         </details>
       )}
     </section>
+  );
+}
+
+/** A bar for each family of which the pool has addresses. */
+export function Usage({
+  pool: { id, ranges = [], full = [] },
+  marks,
+}: {
+  readonly pool: PoolRow;
+  readonly marks: readonly Mark[];
+}) {
+  return (
+    <div class="usage">
+      {usageByFamily(rangesOf(ranges), marks).map(({ family, inUse, total }) => (
+        <p key={family}>
+          {family}{" "}
+          <meter
+            min={0}
+            max={total}
+            high={total * 0.9}
+            value={inUse}
+            aria-label={`${family} addresses of pool ${plain(id)} in use`}
+          />{" "}
+          {count(inUse)} of {count(total)}
+          {full.includes(family) && <span class="mark bad">full</span>}
+        </p>
+      ))}
+    </div>
   );
 }
 

@@ -1,8 +1,9 @@
 import { useMemo, useState } from "preact/hooks";
+import { isProblem } from "#pkg/verdict";
 import type { Model, ServiceRow } from "../model/rows.ts";
 import { Badge, Empty, Explain, Since } from "./parts.tsx";
 import { placeText } from "./store.ts";
-import { count, plain } from "./text.ts";
+import { count, plain, reason } from "./text.ts";
 import { type Column, VirtualGrid } from "./virtual-grid.tsx";
 
 const columns: readonly Column<ServiceRow>[] = [
@@ -22,9 +23,9 @@ const columns: readonly Column<ServiceRow>[] = [
   {
     name: "Reason",
     cell: ({ verdict }) => (
-      <>
-        <code>{plain(verdict.cause)}</code> {plain(verdict.message)}
-      </>
+      <span title={plain(verdict.message)}>
+        <code>{plain(verdict.cause)}</code> {isProblem(verdict) && plain(reason(verdict.message))}
+      </span>
     ),
   },
 ];
@@ -54,17 +55,59 @@ function textOf(row: ServiceRow): string {
   return text;
 }
 
+function namespaceOf({ id }: ServiceRow): string {
+  return id.slice(0, id.indexOf("/"));
+}
+
+function Choice(props: {
+  readonly label: string;
+  readonly value: string;
+  readonly values: readonly string[];
+  readonly choose: (value: string) => void;
+}) {
+  const { label, value, values, choose } = props;
+  return (
+    <label>
+      {label}{" "}
+      <select value={value} onChange={(event) => choose(event.currentTarget.value)}>
+        <option value="">all</option>
+        {values.map((one) => (
+          <option key={one} value={one}>
+            {plain(one)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 export function Services({ model }: { readonly model: Model }) {
   const [search, setSearch] = useState("");
   const [state, setState] = useState("");
+  const [namespace, setNamespace] = useState("");
+  const [pool, setPool] = useState("");
   const [sort, setSort] = useState<keyof typeof sorts>("worst first");
   const rows = useMemo(() => {
     const words = search.toLowerCase().split(/\s+/).filter(Boolean);
     return [...model.services.values()]
-      .filter((row) => (state === "" || row.verdict.state === state) && words.every((word) => textOf(row).includes(word)))
+      .filter(
+        (row) =>
+          (state === "" || row.verdict.state === state) &&
+          (namespace === "" || namespaceOf(row) === namespace) &&
+          (pool === "" || row.addresses.some((one) => one.pool === pool)) &&
+          words.every((word) => textOf(row).includes(word)),
+      )
       .sort(sorts[sort]);
-  }, [model.services, search, state, sort]);
-  const states = [...new Set([...model.services.values()].map(({ verdict }) => verdict.state))].sort();
+  }, [model.services, search, state, namespace, pool, sort]);
+  const [states, namespaces, pools] = useMemo(() => {
+    const all = [...model.services.values()];
+    const listed = (texts: readonly string[]) => [...new Set(texts)].sort(byName.compare);
+    return [
+      listed(all.map(({ verdict }) => verdict.state)),
+      listed(all.map(namespaceOf)),
+      listed(all.flatMap(({ addresses }) => addresses.flatMap((one) => one.pool ?? []))),
+    ];
+  }, [model.services]);
   return (
     <>
       <h1>Services</h1>
@@ -79,15 +122,9 @@ export function Services({ model }: { readonly model: Model }) {
             onInput={(event) => setSearch(event.currentTarget.value)}
           />
         </label>
-        <label>
-          State{" "}
-          <select value={state} onChange={(event) => setState(event.currentTarget.value)}>
-            <option value="">all</option>
-            {states.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Namespace" value={namespace} values={namespaces} choose={setNamespace} />
+        <Choice label="State" value={state} values={states} choose={setState} />
+        <Choice label="Pool" value={pool} values={pools} choose={setPool} />
         <label>
           Order{" "}
           <select value={sort} onChange={(event) => setSort(event.currentTarget.value as keyof typeof sorts)}>

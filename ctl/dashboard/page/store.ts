@@ -8,21 +8,23 @@ export type Connection = "opening" | "live" | "lost";
 export interface Shown {
   readonly model: Model;
   readonly connection: Connection;
+  /** ISO 8601, of the last data. */
+  readonly at: string | undefined;
 }
 
 /** The program's present data. */
 export function useStream(): Shown {
-  const [shown, setShown] = useState<Shown>({ model: emptyModel(), connection: "opening" });
+  const [shown, setShown] = useState<Shown>({ model: emptyModel(), connection: "opening", at: undefined });
   useEffect(() => {
     const source = new EventSource("stream");
     const on = (name: string, model: (before: Model, changes: Changes) => Model) =>
       source.addEventListener(name, ({ data }: MessageEvent<string>) => {
         const changes = JSON.parse(data) as Changes;
-        setShown((before) => ({ model: model(before.model, changes), connection: "live" }));
+        setShown((before) => ({ model: model(before.model, changes), connection: "live", at: new Date().toISOString() }));
       });
     on("model", (_, changes) => applyChanges(emptyModel(), changes));
     on("changes", applyChanges);
-    source.onerror = () => setShown(({ model }) => ({ model, connection: "lost" }));
+    source.onerror = () => setShown(({ model, at }) => ({ model, connection: "lost", at }));
     return () => source.close();
   }, []);
   return shown;

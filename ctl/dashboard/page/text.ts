@@ -3,6 +3,13 @@ import { age as ageIn, maskControls, plural } from "#pkg/text";
 /** Text of others, without characters that reorder or hide the text beside it. */
 export const plain = maskControls;
 
+/** A message on a Service without its beginning that other columns have too: in a narrow column, reasons differ where they are seen. */
+export function reason(message: string): string {
+  return message
+    .replace(/^[\da-f.:]+ of pool \S+ is announced by no node: /, "")
+    .replace(/^(no (?:ready )?endpoint[^,]*), so that .* is announced by no node$/, "$1");
+}
+
 /** An age such as `45 s`, `12 min`, `3 h` or `5 d`; empty for text that is no date. */
 export function age(since: string, now: Date): string {
   return ageIn(since, now, [" s", " min", " h", " d"]);

@@ -15,6 +15,10 @@ export interface FakeCluster {
   readonly services: readonly FakeService[];
   /** Speakers that do not answer: node -> why. */
   readonly silent: Readonly<Record<string, string>>;
+  /** How many more Services wait because the pool is full. */
+  readonly waiting?: number;
+  /** Why the API server does not answer. */
+  readonly outage?: string;
 }
 
 /** Services `default/web-N` with addresses of 10.0.0.0/8, one after another, owned by the nodes in turn. */
@@ -33,7 +37,7 @@ export function clusterProcesses(cluster: () => FakeCluster): Processes {
     targets,
     async get(target, path) {
       const now = cluster();
-      const why = target.program === "speaker" ? now.silent[target.node] : undefined;
+      const why = now.outage ?? (target.program === "speaker" ? now.silent[target.node] : undefined);
       if (why !== undefined) throw new Error(why);
       const answers = target.program === "controller" ? controllerAnswers(now) : speakerAnswers(now, target.node);
       return fakeProcesses({ [target.pod]: answers }).get(target, path);
@@ -46,7 +50,7 @@ function dated<K extends Kind>(kind: K, cause: CauseOf<K>, details: VerdictDetai
   return Object.assign(verdict(kind, cause, details), { since });
 }
 
-function controllerAnswers({ services }: FakeCluster): Answers {
+function controllerAnswers({ services, waiting = 0 }: FakeCluster): Answers {
   const self = { program: "controller", version: "1.0.0", leader: true };
   const pools = [
     {
@@ -54,10 +58,13 @@ function controllerAnswers({ services }: FakeCluster): Answers {
       protocol: "layer2",
       total: 2 ** 24,
       inUse: services.length,
-      full: [],
+      full: waiting > 0 ? ["IPv4"] : [],
       ranges: ["10.0.0.0-10.255.255.255"],
       avoidBuggyIPs: false,
-      verdict: dated("pool", "available", { message: `${services.length} are in use` }),
+      verdict:
+        waiting > 0
+          ? dated("pool", "full", { message: "pool lan has no free IPv4 address" })
+          : dated("pool", "available", { message: `${services.length} are in use` }),
     },
   ];
   const assigned = services.map(({ key, address }) => ({
@@ -66,10 +73,20 @@ function controllerAnswers({ services }: FakeCluster): Answers {
     addresses: [address],
     verdict: dated("service", "assigned"),
   }));
+  const evidence = [{ name: "pool", value: "lan", source: "allocator" }];
+  const refused = dated("service", "poolFull", { message: 'pool "lan" has no free IPv4 address', evidence });
+  const without = Array.from({ length: waiting }, (_, index) => ({
+    service: `team/late-${index}`,
+    pool: null,
+    addresses: [],
+    verdict: refused,
+  }));
+  const ofPools = pools.map(({ pool, verdict }) => ({ kind: "pool", name: pool, ...verdict }));
   return {
-    "/v1/verdicts": { ...self, verdicts: [] },
-    "/v1/services": { ...self, services: assigned },
+    "/v1/verdicts": { ...self, verdicts: ofPools },
+    "/v1/services": { ...self, services: [...assigned, ...without] },
     "/v1/pools": { ...self, pools },
+    "/v1/recorder": { ...self, found: [] },
     "/v1/configuration": { ...self, hash: "0123456789abcdef", missing: [], verdict: dated("configuration", "inForce") },
   };
 }
@@ -82,7 +99,7 @@ function speakerAnswers({ nodes, services, silent }: FakeCluster, node: string):
     const cause = owner === node ? "announced" : "notOwner";
     const verdict = dated("service", cause, { message: `${owner} announces ${address} of pool lan by layer 2` });
     const one = { address, pool: "lan", protocol: "layer2", owner, candidates: nodes, announced: owner === node, verdict };
-    return { service: key, addresses: [one], verdict };
+    return { service: key, addresses: [one], endpoints: [{ nodeName: owner, ready: 2, draining: 0 }], verdict };
   });
   const active = (other: string) => silent[other] === undefined;
   const members = nodes.filter(active).map((other) => ({
@@ -100,6 +117,9 @@ function speakerAnswers({ nodes, services, silent }: FakeCluster, node: string):
     prefixesAnnounced: 2,
     flaps: 1,
   };
+  const tookOver = { type: "tookOver", address: { "@ip": "10.0.0.1" }, from: "node9", cause: "failed", afterMs: 310 };
+  const at = new Date(Date.now() - 30 * 60_000).toISOString(); // Before the page's program began to look.
+  const found = node === nodes[0] ? [{ at, instant: 1_000, input: { type: "continue" }, decisions: [tookOver] }] : [];
   const bfd = { peer: "10.0.0.1", multihop: false, profile: "fast", verdict: "up", reason: "", session: { detectionMs: 150 } };
   return {
     "/v1/verdicts": { ...self, verdicts: [ready, peer] },
@@ -113,6 +133,7 @@ function speakerAnswers({ nodes, services, silent }: FakeCluster, node: string):
       conflicts: [],
       occupied: [{ address: "10.200.0.1", mac: "02:00:00:00:00:99", node, interface: "eth0", since }],
     },
+    "/v1/recorder": { ...self, found },
     "/v1/bgp/peers": [session],
     "/v1/bfd/sessions": [bfd],
   };

@@ -3,7 +3,8 @@ import { type Config, formatProblem, readInput } from "#pkg/config";
 import { resources } from "#pkg/k8s";
 import { claimsClass, type LoadBalancerClasses, readRequest, recordedAddresses } from "#pkg/service";
 import { list, maskControls, quote } from "#pkg/text";
-import { type ClusterView, fields, keyOf, metadata, type Raw, text } from "../view.ts";
+import { fields, text } from "#pkg/untrusted";
+import { type ClusterView, keyOf, metadata, type Raw } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 /** The ConfigMap's text, read as controller and speakers read it. */

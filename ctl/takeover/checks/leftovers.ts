@@ -1,10 +1,10 @@
 import { list, quote } from "#pkg/text";
+import { fields, parsed, text } from "#pkg/untrusted";
 import { flagOf } from "../../cluster/installation.ts";
 import {
   argumentsOf,
   type ClusterView,
   containersOf,
-  fields,
   helmReleaseOf,
   keyOf,
   listOf,
@@ -12,7 +12,6 @@ import {
   type Raw,
   runsIngot,
   templateOf,
-  text,
 } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
@@ -187,16 +186,8 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 /** `kubectl apply` removes what it applied before, by its annotation, and no container besides. */
 function frrContainersThatStay(workload: Raw): string[] {
   const names = (object: Raw) => containersOf(templateOf(object)).map(({ name }) => text(name));
-  const applied = new Set(names(parsed(text(fields(fields(workload.metadata).annotations)[lastApplied]))));
+  const applied = new Set(names(fields(parsed(text(fields(fields(workload.metadata).annotations)[lastApplied])))));
   return names(workload).filter((name) => frrNames.has(name) && !applied.has(name));
-}
-
-function parsed(json: string): Raw {
-  try {
-    return fields(JSON.parse(json));
-  } catch {
-    return {};
-  }
 }
 
 /** Arguments that the manifests give controller and speaker. */

@@ -1,10 +1,10 @@
 import { claimsClass, type LoadBalancerClasses } from "#pkg/service";
 import { counted, quote } from "#pkg/text";
+import { fields, text } from "#pkg/untrusted";
 import { flagOf, isSet, isTrue } from "../../cluster/installation.ts";
 import {
   type ClusterView,
   containersOf,
-  fields,
   isIngot,
   isMetallb,
   keyOf,
@@ -13,7 +13,6 @@ import {
   ownerOf,
   type Raw,
   templateOf,
-  text,
   wordsOf,
 } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";

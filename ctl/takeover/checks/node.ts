@@ -1,18 +1,8 @@
 import { type Config, Problems, parseManifest, textAt, valueAt } from "#pkg/config";
 import { list, plural } from "#pkg/text";
+import { fields, text } from "#pkg/untrusted";
 import { flagOf } from "../../cluster/installation.ts";
-import {
-  argumentsOf,
-  type ClusterView,
-  containersOf,
-  fields,
-  listOf,
-  metadata,
-  ownerOf,
-  type Raw,
-  templateOf,
-  text,
-} from "../view.ts";
+import { argumentsOf, type ClusterView, containersOf, listOf, metadata, ownerOf, type Raw, templateOf } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 /** Ports of a speaker on its node -> what they are for. */

@@ -1,5 +1,6 @@
 import { gunzipSync } from "node:zlib";
-import { type ClusterView, fields, helmReleaseOf, listOf, metadata, type Raw, text } from "../view.ts";
+import { fields, text } from "#pkg/untrusted";
+import { type ClusterView, helmReleaseOf, listOf, metadata, type Raw } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 const check = "pod-security-policy";

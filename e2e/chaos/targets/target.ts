@@ -176,7 +176,7 @@ export const shared: readonly What["type"][] = [
   "isolate",
   "unplug",
   "cutApi",
-  "cut",
+  "cutPair",
   "cutOneWay",
   "lose",
   "impair",

@@ -94,12 +94,10 @@ export class BorderRouter {
 export class ClientRouter {
   readonly #on: InstalledCluster;
   readonly #address: string;
-  readonly #daemons: readonly Daemon[];
 
-  private constructor(on: InstalledCluster, address: string, daemons: readonly Daemon[]) {
+  private constructor(on: InstalledCluster, address: string) {
     this.#on = on;
     this.#address = address;
-    this.#daemons = daemons;
   }
 
   /** @param address the only one that it takes routes to */
@@ -125,24 +123,19 @@ export class ClientRouter {
     ];
     const text = `${frrConfiguration({ asn: routerAsn, routerId: client.ipv4, neighbors, multipath: 16 })}${only.join("\n")}\n`;
     await client.run(["sh", "-ec", `mkdir -p ${folder}; cat > ${folder}/bgpd.conf; chown -R frr:frr ${folder}`], { input: text });
-    const daemons: Daemon[] = [];
     for (const program of ["zebra", "bfdd", "bgpd"]) {
       const files = ["-f", program === "bgpd" ? `${folder}/bgpd.conf` : "/dev/null", "-i", `${folder}/${program}.pid`];
       const sockets = ["-z", `${folder}/zserv.api`, "--vty_socket", folder, "-P", "0", "--log", "stdout"];
       const own = program === "bfdd" ? ["--bfdctl", `${folder}/bfdd.sock`] : [];
-      daemons.push(client.daemon(program, [...ownVarTmp, `/usr/lib/frr/${program}`, ...files, ...sockets, ...own]));
+      client.daemon(program, [...ownVarTmp, `/usr/lib/frr/${program}`, ...files, ...sockets, ...own]);
       const socket = `${folder}/${program === "zebra" ? "zserv.api" : `${program}.vty`}`;
       await waitFor(`${program} on the client`, () => client.run(["test", "-S", socket]).then(() => true), patience);
     }
-    return new ClientRouter(on, address, daemons);
+    return new ClientRouter(on, address);
   }
 
   kernelHops(): Promise<readonly string[]> {
     return kernelHops(this.#on.cluster.client, this.#address);
-  }
-
-  async stop(): Promise<void> {
-    for (const daemon of this.#daemons.toReversed()) await daemon.stop();
   }
 }
 

@@ -7,7 +7,7 @@ import { waitFor } from "#e2e/lab";
 import { frrConfiguration } from "#e2e/routers";
 import { bgpd } from "../requirements.ts";
 import { steps } from "../steps.ts";
-import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
+import { BorderRouter, nodeAsn, routerAsn, peer as routerPeer } from "./border-router.ts";
 import { config, InstalledCluster, namespace, routedPool } from "./installed.ts";
 
 // Each component of the manifests on a real API server, alone and on top of all others.
@@ -161,6 +161,75 @@ step("prometheus: what the monitors select is there, on the port that they name"
   );
   const board = await on.kubectl("-n", namespace, "get", "configmap", "ingot-dashboard", "-o", "jsonpath={.data.ingot\\.json}");
   assert.equal(JSON.parse(board).title, "Ingot");
+});
+
+const statusKinds = ["servicel2statuses", "servicebgpstatuses", "bgpsessionstates", "configurationstates"] as const;
+
+/** Lines of `kubectl get`, without names of objects and ages. */
+async function rows(on: InstalledCluster, kind: (typeof statusKinds)[number]): Promise<string[]> {
+  const table = await on.kubectl("get", kind, "-n", namespace, "--no-headers", "--ignore-not-found");
+  const lines = table.split("\n").filter((line) => line !== "");
+  return lines.map((line) => line.trim().split(/\s+/).slice(1).join(" ")).sort();
+}
+
+step(
+  "status-objects: kubectl shows owner, peers and sessions by node, and after the loss of a node nothing of it",
+  async (on) => {
+    await on.configure(`${routerPeer}${config}${routedPool}`);
+    await on.serve("far", { loadBalancerIP: "198.51.100.7" });
+    const address = await on.addressOf("web");
+    const shown = async (owner: string, nodes: readonly string[]) => {
+      const is = async () => {
+        const layer2 = await rows(on, "servicel2statuses");
+        assert.ok(layer2.includes(`${owner} web default ${address}`), `${layer2}`);
+        assert.deepEqual(
+          await rows(on, "servicebgpstatuses"),
+          nodes.map((node) => `${node} far default ["172.30.0.2:179"]`),
+        );
+        const sessions = await rows(on, "bgpsessionstates");
+        assert.deepEqual(
+          sessions,
+          nodes.map((node) => `${node} 172.30.0.2 Established N/A`),
+        );
+        const states = await rows(on, "configurationstates");
+        assert.equal(states.filter((line) => line.startsWith("Valid ")).length, nodes.length, `${states}`);
+        return true;
+      };
+      await waitFor(`status objects of ${nodes.join()} with ${owner} as the owner`, is, patience);
+    };
+    const owner = await on.owner(address);
+    await shown(owner, ["node1", "node2"]);
+    // Kubernetes deletes nothing while a node is silent.
+    const pod = await on.podOn(owner, "speaker");
+    await on.cluster.node(owner).kill("kubelet");
+    await on.killPod(pod);
+    const next = await on.ownerOtherThan(owner, address);
+    await shown(next, [next]);
+    await on.cluster.node(owner).revive("kubelet");
+    await on.rolledOut("daemonset/speaker");
+    await shown(await on.owner(address), ["node1", "node2"]);
+    await on.kubectl("delete", "service", "far");
+    await waitFor("no status by BGP", async () => (await rows(on, "servicebgpstatuses")).length === 0, patience);
+    await on.configure(config);
+  },
+);
+
+step("status-objects: without the component Kubernetes deletes what the Pods had", async (on) => {
+  await on.writeOverlay(all.filter((component) => component !== "status-objects"));
+  await on.kubectl("apply", "-k", on.cluster.directory);
+  await on.rolledOut("daemonset/speaker");
+  const none = async () => (await Promise.all(statusKinds.map((kind) => rows(on, kind)))).every((lines) => lines.length === 0);
+  await waitFor("the end of all status objects", none, patience);
+});
+
+step("--pool-annotations: the right to write the status is enough for the annotations", async (on) => {
+  const value = [{ op: "add", path: "/spec/template/spec/containers/0/args/-", value: "--pool-annotations" }];
+  await on.kubectl("-n", namespace, "patch", "deployment", "controller", "--type=json", "-p", JSON.stringify(value));
+  await on.rolledOut("deployment/controller");
+  const read =
+    "jsonpath={.metadata.annotations.metallb\\.io/ip-allocated-from-pool} {.metadata.annotations.metallb\\.universe\\.tf/ip-allocated-from-pool}";
+  const annotated = async () => (await on.kubectl("get", "service", "web", "-o", read)) === "lan lan";
+  await waitFor("the annotations of web", annotated, patience);
 });
 
 step("the API server refused nothing that controller and speakers asked for", async (on) => {

@@ -9,8 +9,8 @@ import { assertNothingLost, assertNothingLostBesidePods, print } from "./packets
 
 // Faults of the control plane and of our objects in it, and their effects on clients and a router.
 const all = ["node1", "node2"];
-/** How long the API server is away. Set INGOT_E2E_API_OUTAGE=300 for the five minutes that it is promised for. */
-const outageSeconds = Number(process.env.INGOT_E2E_API_OUTAGE ?? 15);
+/** How long the API server is away. Set API_OUTAGE=300 for the five minutes that it is promised for. */
+const outageSeconds = Number(process.env.API_OUTAGE ?? 15);
 
 let router: BorderRouter;
 let web: string;

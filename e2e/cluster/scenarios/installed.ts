@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { buildIngotImage, findKcp, ingotImage as image, patience, RealCluster, type RealClusterOptions } from "#e2e/cluster";
+import { findKcp, ingotImage as image, patience, RealCluster, type RealClusterOptions } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import type { Streamed, StreamedTo } from "./stream.ts";
 import { echoDeployment } from "./workload.ts";
@@ -68,11 +68,7 @@ export class InstalledCluster implements AsyncDisposable {
 
   /** Nothing of ours is installed yet: see `install` and `deploy`. */
   static async start(options: Omit<RealClusterOptions, "kcp">): Promise<InstalledCluster> {
-    await using stack = new AsyncDisposableStack();
-    const cluster = stack.use(await RealCluster.start({ ...options, kcp: await findKcp() }));
-    await cluster.loadImage(await buildIngotImage());
-    stack.move();
-    return new InstalledCluster(cluster);
+    return new InstalledCluster(await RealCluster.start({ ...options, kcp: await findKcp() }));
   }
 
   /** Applies the manifests, and components of them by name, and the ConfigMap; resolves when all is ready. */

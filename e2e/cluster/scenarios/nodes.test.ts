@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
-import { BorderRouter, ClientRouter, peer } from "./border-router.ts";
+import { BorderRouter, peer } from "./border-router.ts";
 import { config, InstalledCluster, namespace, routedPool } from "./installed.ts";
 import { assertNothingLost, assertNothingLostBesidePods, print } from "./packets.ts";
 
@@ -30,41 +30,6 @@ step("Services on layer 2 and by BGP are reached from outside, and the router kn
   await router.learns(far, all);
   for (const address of [web, local, far]) await on.answer(address);
   await on.answerOfOwner(local);
-});
-
-// BIRD refuses a node for a minute after what it takes for a failure; it takes the end of BFD for one, and so does FRR.
-step("rolling the DaemonSet costs no packet by BGP with BFD, beside BIRD and FRR", async (on) => {
-  const detection = { holdTimeSeconds: 20, bfd: { intervalMs: 300, multiplier: 3 } };
-  const profile = "bfd-profiles: [{name: fast, receive-interval: 300, transmit-interval: 300}]";
-  const watched = `${peer}    bfd-profile: fast\n`;
-  const toClient = watched.replace("peers:\n", "").replace("172.30.0.2\n", `${on.cluster.client.ipv4}\n`).trimStart();
-  await router.daemon.stop();
-  await on.configure(`${watched}  ${toClient}${profile}${config}${routedPool}`);
-  const byFrr = await on.serve("by-frr", { loadBalancerIP: "198.51.100.8" });
-  const bird = await BorderRouter.start(on, [11, 12, 13], { ...detection, errorWaitSeconds: 60 });
-  const frr = await ClientRouter.start(on, [11, 12, 13], byFrr, detection);
-  const settled = async () => {
-    for (const hops of [await bird.kernelHops(far), await frr.kernelHops()]) assert.equal(hops.length, all.length);
-    for (const { host } of on.cluster.nodes) {
-      const { body } = await host.get("http://127.0.0.1:7472/metrics");
-      assert.equal(body.match(/^metallb_bfd_session_up\{[^}]*\} 1$/gm)?.length, 2);
-    }
-    return true;
-  };
-  await waitFor("routes and BFD of all nodes", settled, patience);
-  const streamed = await on.streaming({ far, byFrr }, async () => {
-    await on.kubectl("-n", namespace, "rollout", "restart", "daemonset/speaker");
-    await on.rolledOut("daemonset/speaker");
-    await waitFor("routes and BFD of all nodes again", settled, patience);
-  });
-  print("rolled with BFD", streamed);
-  assertNothingLost(streamed);
-  await on.configure(`${peer}${config}${routedPool}`);
-  await frr.stop();
-  await on.kubectl("delete", "service", "by-frr");
-  await bird.daemon.stop();
-  router = await BorderRouter.start(on, [11, 12, 13, 31]);
-  await router.learns(far, all);
 });
 
 // Before any kubelet is killed: one that starts again may have its Pods as not ready once, and then packets are lost.

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { fields } from "#pkg/untrusted";
 import { LineSplitter } from "../../../pkg/k8s/lines.ts";
 import { projectMeta, resources, servicesOf } from "../../../pkg/k8s/resources.ts";
-import { fields, parseJson } from "../../../pkg/k8s/untrusted.ts";
+import { parseJson } from "../../../pkg/k8s/untrusted.ts";
 import { parseAddress } from "../../../pkg/net/index.ts";
 import { decodeQuarantine, encodeQuarantine, quarantineKey } from "../../../pkg/quarantine/index.ts";
 import { annotations, classlessOnly, maxAddresses, readRequest, recordedAddresses } from "../../../pkg/service/index.ts";

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { nonceLength } from "../../../pkg/aes-gcm/index.ts";
 import { decodeEntries, decodeOffer, encodeEntries } from "../../../pkg/gossip/codec/entry-codec.ts";
-import { decodePage, decodeSubnets, decodeSummary, interfaceOf, setOf } from "../../../pkg/gossip/codec/value-codec.ts";
+import {
+  decodeDeliveries,
+  decodePage,
+  decodeSubnets,
+  decodeSummary,
+  interfaceOf,
+  setOf,
+} from "../../../pkg/gossip/codec/value-codec.ts";
 import { decodeHeartbeat } from "../../../pkg/memberlist/codec/heartbeat.ts";
 import { Keyring, sealedLength } from "../../../pkg/memberlist/codec/keyring.ts";
 import { MemberlistError } from "../../../pkg/memberlist/codec/memberlist-error.ts";
@@ -10,17 +17,14 @@ import { MessageType, type PacketMessage, type StreamMessage } from "../../../pk
 import { decodeMetadata, encodeMetadata } from "../../../pkg/memberlist/codec/metadata.ts";
 import { decodePacket, encodePacket } from "../../../pkg/memberlist/codec/packet.ts";
 import { encodeStream, maxStreamLength, StreamDecoder } from "../../../pkg/memberlist/codec/stream.ts";
-import { defaultWire, type Wire } from "../../../pkg/memberlist/codec/wire.ts";
-import { decodeCompressed, encodeCompressed } from "../../../pkg/memberlist/codec/wrappers.ts";
+import { decodeCompressed } from "../../../pkg/memberlist/codec/wrappers.ts";
+import { encodeCompressed } from "../../../pkg/memberlist/testing/compress.ts";
 import { octets, vectors } from "../../../pkg/memberlist/testing/vectors.ts";
 import { fromHex, latin1, type Target } from "../target.ts";
 import { wordsIn } from "../words.ts";
 
 const keyring = new Keyring([Buffer.from("0123456789abcdef")]);
 const nonce = new Uint8Array(nonceLength);
-const plain: Wire = defaultWire;
-const sealed: Wire = { ...defaultWire, keyring };
-const labelled: Wire = { ...defaultWire, label: latin1("label") };
 
 const words = [
   ...[
@@ -60,13 +64,12 @@ const marks = [
 ].map(fromHex);
 
 /** The packet behind a first octet that names the settings with which it is read, or sealed first. */
-function withMode(wire: Wire, packet: Uint8Array): Uint8Array {
-  const mode = wire === sealed ? 1 : wire === labelled ? 2 : 0;
-  return new Uint8Array(Buffer.concat([Uint8Array.of(mode), packet]));
+function withMode(mode: "plain" | "sealed", packet: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.concat([Uint8Array.of(mode === "sealed" ? 1 : 0), packet]));
 }
 
-function wireOf(input: Uint8Array): Wire {
-  return [plain, sealed, labelled, plain][(input[0] ?? 0) & 3] ?? plain;
+function keyringOf(input: Uint8Array): Keyring | undefined {
+  return ((input[0] ?? 0) & 3) === 1 ? keyring : undefined;
 }
 
 /** One datagram. For a ring with a key, the content is fuzzed: nobody gets further without the key. */
@@ -87,7 +90,7 @@ export const packet: Target = {
     "crc",
     "label/packet",
     "malformed",
-  ).map((one) => withMode(plain, octets(one.hex))),
+  ).map((one) => withMode("plain", octets(one.hex))),
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
   isText: false,
   // A compressed packet of 64 KiB may stand for 256 KiB, of up to 1,024 parts.
@@ -99,12 +102,11 @@ export const packet: Target = {
     return copy;
   },
   run: (input) => {
-    const wire = wireOf(input);
+    const keyring = keyringOf(input);
     const body = input.subarray(1);
-    const datagram = wire === sealed ? keyring.seal(body, 1, nonce, new Uint8Array()) : body;
-    for (const message of decodePacket(datagram, wire).messages) {
+    for (const message of decodePacket(keyring?.seal(body, nonce) ?? body, keyring).messages) {
       readContent(message);
-      const again = decodePacket(encodePacket([message], plain, { nonce, checksum: true }), plain);
+      const again = decodePacket(encodePacket([message], undefined, { nonce, checksum: true }), undefined);
       assert.deepEqual(again, { messages: [message], problems: [] });
     }
   },
@@ -114,8 +116,8 @@ export const packet: Target = {
 function frame(body: Uint8Array): Uint8Array {
   const header = new Uint8Array(5);
   header[0] = MessageType.encrypt;
-  new DataView(header.buffer).setUint32(1, sealedLength(body.length, 1));
-  return new Uint8Array(Buffer.concat([header, keyring.seal(body, 1, nonce, header)]));
+  new DataView(header.buffer).setUint32(1, sealedLength(body.length));
+  return new Uint8Array(Buffer.concat([header, keyring.seal(body, nonce, header)]));
 }
 
 /** Compressed octets may stand for 40 MiB, of which each octet costs less than one of the stream. */
@@ -155,10 +157,10 @@ export const stream: Target = {
   maxLength: 8_192,
   seeds: [
     ...vectors("pushpull", "user/stream", "compress/pushpull", "err", "label/stream", "encrypt/stream", "ping", "ack").map(
-      (one) => withMode(plain, octets(one.hex)),
+      (one) => withMode("plain", octets(one.hex)),
     ),
-    ...vectors("pushpull", "user/stream", "compress/pushpull").map((one) => withMode(sealed, octets(one.hex))),
-    ...expanding.map((one) => withMode(plain, one)),
+    ...vectors("pushpull", "user/stream", "compress/pushpull").map((one) => withMode("sealed", octets(one.hex))),
+    ...expanding.map((one) => withMode("plain", one)),
     itemByItem,
   ],
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
@@ -167,21 +169,18 @@ export const stream: Target = {
   bounds: { work: 5_000, workPerOctet: 300, memory: 12, memoryPerOctet: 48, time: 25, timePerOctet: 0.006 },
   size: sizeOf,
   run: (input) => {
-    const wire = wireOf(input);
-    const body = wire === sealed ? frame(input.subarray(1)) : input.subarray(1);
+    const keyring = keyringOf(input);
+    const body = keyring === undefined ? input.subarray(1) : frame(input.subarray(1));
     const piece = 1 + ((input[0] ?? 0) >> 2) * 7;
-    for (const from of ["dialler", "listener"] as const) {
-      const decoder = new StreamDecoder(wire, from);
-      let result = undefined as ReturnType<StreamDecoder["push"]>;
-      for (let at = 0; at < body.length && result === undefined; at += piece)
-        result = decoder.push(body.subarray(at, at + piece));
-      result ??= decoder.end();
-      if (result?.type !== "message") continue;
-      readContent(result.message);
-      const again = new StreamDecoder(plain, "listener").push(encodeStream(result.message, plain, { from: "listener", nonce }));
-      assert.ok(again?.type === "message");
-      assert.deepEqual(again.message, result.message);
-    }
+    const decoder = new StreamDecoder(keyring);
+    let result = undefined as ReturnType<StreamDecoder["push"]>;
+    for (let at = 0; at < body.length && result === undefined; at += piece) result = decoder.push(body.subarray(at, at + piece));
+    result ??= decoder.end();
+    if (result?.type !== "message") return;
+    readContent(result.message);
+    const again = new StreamDecoder(undefined).push(encodeStream(result.message, undefined, nonce));
+    assert.ok(again?.type === "message");
+    assert.deepEqual(again.message, result.message);
   },
 };
 
@@ -226,6 +225,7 @@ function readPayload(payload: Uint8Array): void {
   for (const { key, value } of entries) {
     decodeSummary(value);
     decodeSubnets(value);
+    decodeDeliveries(value);
     interfaceOf(key);
     if (setOf(key) !== undefined) decodePage(key, value);
   }

@@ -46,7 +46,7 @@ export const addresses: readonly Break[] = [
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    before: "this.#updatesLeases = !this.#updatesLeases;",
+    before: "this.#updates = !this.#updates;",
     after: "",
     tests: ["pkg/k8s/cluster.test.ts"],
   },

@@ -5,6 +5,41 @@ const ringTests = ["speaker/members/ring-members.test.ts"];
 /** Promises 1, 2 and 4 where clusters change: terms of controllers, addresses of nodes, pools and quotas. */
 export const changes: readonly Break[] = [
   {
+    before: "if (isContested && live.refused !== undefined)",
+    after: "if (false)",
+    tests: ["controller/core/config-changes.test.ts"],
+  },
+  {
+    before: "decision.isFollowing || ",
+    after: "",
+    tests: ["controller/core/config-changes.test.ts"],
+  },
+  {
+    before: "service !== undefined && statuses.isContested(service)",
+    after: "false",
+    tests: ["controller/core/statuses/status-writer.test.ts"],
+  },
+  {
+    before: "if (isPart && recorded.length < addresses.length) return;",
+    after: "",
+    tests: ["controller/core/statuses/status-writer.test.ts"],
+  },
+  {
+    before: "return this.contest.count > 1;",
+    after: "return true;",
+    tests: ["controller/core/config-changes.test.ts"],
+  },
+  {
+    before: "this.due = Math.min(this.due, this.contest.until);",
+    after: "this.changed();",
+    tests: ["controller/core/config-changes.test.ts"],
+  },
+  {
+    before: "this.notBefore = Math.max(this.notBefore, this.contest.until);",
+    after: "",
+    tests: ["controller/status/summary-writer.test.ts"],
+  },
+  {
     before: " && this.#informers.lostSince === undefined",
     after: "",
     tests: ["controller/controller.test.ts"],
@@ -15,13 +50,13 @@ export const changes: readonly Break[] = [
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
-    before: `if (mayRenumber && this.#state.verdict?.type === "strands"`,
-    after: `if (false && this.#state.verdict?.type === "strands"`,
+    before: `if (mayRenumber && this.decided.verdict?.type === "strands"`,
+    after: `if (false && this.decided.verdict?.type === "strands"`,
     tests: ["pkg/live-config/live-config.test.ts", "controller/core/renumbering.test.ts"],
   },
   {
-    before: "this.#unread.candidate = { text, mayRenumber };",
-    after: "this.#mayRenumber = mayRenumber; this.#unread.candidate = { text, mayRenumber };",
+    before: "this.unreadCandidate = { text, mayRenumber };",
+    after: "this.mayRenumber = mayRenumber; this.unreadCandidate = { text, mayRenumber };",
     tests: ["pkg/live-config/live-config.test.ts"],
   },
   {
@@ -45,9 +80,19 @@ export const changes: readonly Break[] = [
     tests: ["controller/core/renumbering.test.ts"],
   },
   {
-    before: "if (mayRenumber) allocator.giveUp(service, address);",
-    after: "if (mayRenumber) continue;",
-    tests: ["controller/core/renumbering.test.ts"],
+    before: "if (now !== undefined && !services.has(key)) appearedInChange(state, key);",
+    after: "",
+    tests: ["controller/core/config-changes.test.ts"],
+  },
+  {
+    before: 'if (this.stranded.size > 0 || this.decided.verdict?.type !== "strands") return',
+    after: "if (true) return",
+    tests: ["pkg/live-config/live-config.test.ts"],
+  },
+  {
+    before: "givenUp.look(key, now);",
+    after: "",
+    tests: ["controller/core/restored.test.ts"],
   },
   {
     before: "if (needs === 0 || left + asked + needs <= limit) continue;",

@@ -87,7 +87,7 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/k8s/informer.test.ts"],
   },
   {
-    before: "if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;",
+    before: "if (isExpired(error) || isUnknownVersion(error) || error instanceof WatchError) this.#version = undefined;",
     after: "",
     tests: ["pkg/k8s/informer.test.ts"],
   },
@@ -97,7 +97,7 @@ export const inputs: readonly Break[] = [
     tests: ["controller/core/queue/work-plan.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },
   {
-    before: "this.#failed.clear();",
+    before: "this.failing.clear();",
     after: "",
     tests: ["controller/core/queue/work-plan.test.ts", "controller/core/statuses/failing-writes.test.ts"],
   },

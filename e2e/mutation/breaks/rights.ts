@@ -18,18 +18,18 @@ export const rights: readonly Break[] = [
     tests: aesGcmTests,
   },
   {
-    before: "if (!wire.verifyIncoming) return packet;",
-    after: "return packet;",
+    before: "if (looksPlain(packet))",
+    after: "if (looksPlain(packet)) return packet;\n    if (false)",
     tests: packetTests,
   },
   {
-    before: "if (wire.keyring !== undefined && wire.verifyIncoming)",
-    after: "if (false)",
+    before: 'if (keyring !== undefined) throw new MemberlistError("plaintext"',
+    after: 'if (false) throw new MemberlistError("plaintext"',
     tests: ["pkg/memberlist/codec/stream.test.ts"],
   },
   {
-    before: "if (Buffer.compare(label, expected) !== 0)",
-    after: "if (false)",
+    before: 'throw new MemberlistError("label"',
+    after: 'if (false) throw new MemberlistError("label"',
     tests: [...packetTests, "pkg/memberlist/codec/stream.test.ts"],
   },
   {

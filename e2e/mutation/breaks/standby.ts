@@ -16,7 +16,7 @@ export const standby: readonly Break[] = [
     tests: restored,
   },
   { before: 'isFirst ? "synced" : "relisted"', after: '"synced"', tests: ["pkg/k8s/informer.test.ts"] },
-  { before: "if (!controller().view.isWorking) return;", after: "", tests: tools },
+  { before: "if (!terms.controller.view.isWorking) return;", after: "", tests: tools },
   {
     before: "const working = answers.filter(({ body }) => body.leader !== false);",
     after: "const working = answers;",

@@ -1,8 +1,10 @@
+import type { Backup } from "#e2e/apiserver";
+import { describeFault, isFault } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
+import { nameOf } from "#pkg/memberlist/testing";
 import type { ApiConnection, ApiWeather } from "./api/api-connection.ts";
-import type { Backup } from "./api/kubernetes-api.ts";
 import type { ServiceSpec } from "./api/objects.ts";
-import type { Act, Client } from "./history.ts";
+import { type Act, type Client, withShorterHold } from "./history.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 
 /** The API's contents at one time, and people's wishes at that time. */
@@ -42,7 +44,7 @@ export class Acts {
   /** Lets it begin; what lasts ends by itself. */
   do(act: Act): void {
     const { cluster, weather } = this.#options;
-    cluster.note(JSON.stringify(act));
+    cluster.note(isFault(act) ? describeFault(act, nameOf) : JSON.stringify(act));
     const later = (length: Millis, fn: () => void) => cluster.time.schedule(cluster.now + length, fn);
     switch (act.type) {
       case "killSpeaker":
@@ -58,7 +60,7 @@ export class Acts {
         });
         break;
       }
-      case "earlierVersion":
+      case "otherVersion":
         this.#replace(act.node, () => cluster.earlier.add(act.node));
         later(act.length, () => this.#replace(act.node, () => cluster.earlier.delete(act.node)));
         break;
@@ -69,7 +71,7 @@ export class Acts {
         break;
       }
       case "setClock":
-        cluster.setClock(act.node, act.ahead);
+        cluster.setClock(act.node, act.seconds * 1000);
         break;
       case "changeMac":
         cluster.changeMac(act.node);
@@ -92,7 +94,7 @@ export class Acts {
       case "stallSpeaker":
         if (cluster.speakers.get(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
         break;
-      case "carrier":
+      case "unplug":
         cluster.setCarrier(act.node, false);
         later(act.length, () => cluster.setCarrier(act.node, true));
         break;
@@ -124,29 +126,30 @@ export class Acts {
       }
       case "removePeers": {
         const { config = "" } = cluster;
-        const [rest = "", peers] = config.split(/^(?=peers:)/m);
-        if (peers === undefined) break;
-        cluster.setConfig(rest, false);
-        later(act.length, () => cluster.config === rest && cluster.setConfig(config, false));
+        const [rest = ""] = config.split(/^(?=peers:)/m);
+        this.#configureFor(act.length, rest);
         break;
       }
+      case "changePeers":
+        this.#configureFor(act.length, withShorterHold(cluster.config ?? ""));
+        break;
       case "deleteLease":
         cluster.deleteLease();
         break;
       case "stopController":
-        cluster.stopController(act.index);
+        cluster.stopController(act.controller);
         later(act.length, () => {
-          cluster.killController(act.index);
-          cluster.startController(act.index);
+          cluster.killController(act.controller);
+          cluster.startController(act.controller);
         });
         break;
       case "stallController":
-        cluster.controllers.get(act.index)?.process.stall(act.length);
+        cluster.controllers.get(act.controller)?.process.stall(act.length);
         break;
       case "killController":
-        cluster.killController(act.index);
+        cluster.killController(act.controller);
         later(act.length, () => {
-          if (!cluster.controllers.get(act.index)?.process.isRunning) cluster.startController(act.index);
+          if (!cluster.controllers.get(act.controller)?.process.isRunning) cluster.startController(act.controller);
         });
         break;
       case "cut": {
@@ -165,8 +168,9 @@ export class Acts {
         cluster.lan.isWhole = false;
         later(act.length, () => cluster.ring.heal());
         break;
-      case "cutApi": {
-        const connection = this.#connection(act.of);
+      case "cutApi":
+      case "cutControllerApi": {
+        const connection = this.#connection("node" in act ? { speaker: act.node } : act);
         if (connection === undefined) break;
         connection.isCut = true;
         later(act.length, () => {
@@ -228,6 +232,15 @@ export class Acts {
       default:
         act satisfies never;
     }
+  }
+
+  /** Puts another text in force, and the present one again after so long, unless somebody changes it meanwhile. */
+  #configureFor(length: Millis, text: string): void {
+    const { cluster } = this.#options;
+    const { config } = cluster;
+    if (config === undefined || text === config) return;
+    cluster.setConfig(text, false);
+    cluster.time.schedule(cluster.now + length, () => cluster.config === text && cluster.setConfig(config, false));
   }
 
   #deleteNode({ node, isOff, moves, length }: Act & { type: "deleteNode" }): void {

@@ -1,9 +1,11 @@
 import { Recorder } from "#pkg/core";
+import type { Routes } from "#pkg/http";
 import { Cluster } from "#pkg/k8s/testing";
 import { LeaderElector } from "#pkg/leader-election";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { Registry } from "#pkg/metrics";
 import { classlessOnly } from "#pkg/service";
+import { controllerApi } from "../../../controller/api.ts";
 import { Controller } from "../../../controller/controller.ts";
 import { ControllerMetrics } from "../../../controller/metrics.ts";
 import { Terms } from "../../../controller/terms.ts";
@@ -21,6 +23,7 @@ export class ControllerProcess {
   readonly #terms: Terms;
   /** Its name in the Lease. */
   readonly identity: string;
+  readonly #recorder = new Recorder();
   #isStopping = false;
   #hasStopped = false;
 
@@ -30,8 +33,8 @@ export class ControllerProcess {
     const { clock, random } = process;
     const cluster = new Cluster({ [Symbol.dispose]: () => {} }, connection, { log: silentLog, clock, random });
     const events = {
-      record: (about: { namespace: string; name: string }, _type: string, reason: string, message: string) =>
-        process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${reason}: ${message}`),
+      record: (about: { namespace: string; name: string }, type: string, reason: string, message: string) =>
+        process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${type} ${reason}: ${message}`),
     };
     this.identity = `${process.name}_${Math.floor(random() * 2 ** 32).toString(16)}`; // Another one in each life.
     this.#elector = new LeaderElector({
@@ -44,14 +47,24 @@ export class ControllerProcess {
       clock,
     });
     const metrics = new ControllerMetrics(new Registry());
-    const mayWrite = () => this.#elector.mayWrite;
-    const fenced = { informer: cluster.informer.bind(cluster), ...cluster.fenced(mayWrite) };
-    const coreOptions = { seed: Math.trunc(random() * 2 ** 32) };
-    const recorder = new Recorder();
+    const elector = this.#elector;
+    const fenced = { informer: cluster.informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
+    const coreOptions = {
+      seed: Math.trunc(random() * 2 ** 32),
+      configMap: `${namespace}/config`,
+      hasConditions: true,
+      hasPoolAnnotations: false,
+    };
+    const recorder = this.#recorder;
     const common = { events, namespace, coreOptions, recorder, metrics, log: silentLog, clock, random, classes: classlessOnly };
-    this.#terms = new Terms(() => new Controller({ ...common, cluster: fenced, mayWrite, configMap: "config" }), silentLog);
+    this.#terms = new Terms(() => new Controller({ ...common, cluster: fenced, elector, configMap: "config" }), silentLog);
     this.#terms.start();
     this.#elector.start(this.#terms);
+  }
+
+  /** Its answers under `/v1`. */
+  get routes(): Routes {
+    return controllerApi({ terms: this.#terms, recorder: this.#recorder, clock: this.process.clock });
   }
 
   get isLeader(): boolean {

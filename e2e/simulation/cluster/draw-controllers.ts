@@ -1,8 +1,7 @@
+import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, bfdConfig, firstConfig, movedConfig } from "./history.ts";
-
-type Dated = { readonly at: Millis; readonly act: Act };
 
 export interface ControllerTroubles {
   readonly pick: (limit: number) => number;
@@ -12,18 +11,18 @@ export interface ControllerTroubles {
 const refusedConfig = firstConfig.slice(firstConfig.indexOf("peers:"));
 
 /** What happens to controllers at about the same time: each alone they bear. @param at when it begins */
-export function drawTroubles({ pick, service }: ControllerTroubles, at: Millis): Dated[] {
+export function drawTroubles({ pick, service }: ControllerTroubles, at: Millis): Timed<Act>[] {
   const index = pick(2);
   const soon = (): Millis => at + pick(pick(2) === 0 ? 30 : 3_000);
   const away: readonly (() => Act)[] = [
-    () => ({ type: "killController", index, length: pick(5_000) }),
-    () => ({ type: "stopController", index, length: pick(5_000) }),
-    () => ({ type: "stallController", index, length: pick(8_000) }),
-    () => ({ type: "cutApi", of: { controller: index }, length: pick(10_000) }),
+    () => ({ type: "killController", controller: index, length: pick(5_000) }),
+    () => ({ type: "stopController", controller: index, length: pick(5_000) }),
+    () => ({ type: "stallController", controller: index, length: pick(8_000) }),
+    () => ({ type: "cutControllerApi", controller: index, length: pick(10_000) }),
     () => ({ type: "breakWatches", of: { controller: index } }),
     () => ({ type: "restartApi" }),
   ];
-  const some = (acts: readonly (() => Act)[], count: number): Dated[] =>
+  const some = (acts: readonly (() => Act)[], count: number): Timed<Act>[] =>
     Array.from({ length: count }, () => ({ at: soon(), act: acts[pick(acts.length)]?.() ?? { type: "compact" } }));
   const edits = [() => ({ type: "service", name: `s${pick(9)}`, spec: pick(6) === 0 ? undefined : service() }) as const];
   const texts = [firstConfig, movedConfig, bfdConfig];

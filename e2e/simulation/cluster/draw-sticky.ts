@@ -1,3 +1,4 @@
+import type { Timed } from "#e2e/faults";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, fairWeather, type History, stickyConfig, stickySubnetConfig } from "./history.ts";
@@ -25,7 +26,7 @@ export function drawSticky(seed: number): History {
 class StickyDraw {
   readonly #random: Random;
   readonly #services = new Map<string, ServiceSpec>(); // As they are at the time of the next act.
-  readonly #acts: { at: Millis; act: Act }[] = [];
+  readonly #acts: Timed<Act>[] = [];
   #isLong: boolean;
   #nodes: readonly number[] = [];
   #at: Millis = 0;
@@ -75,7 +76,7 @@ class StickyDraw {
       () => this.#cut(),
       () => this.#cut(),
       () => this.#add({ type: "stallSpeaker", node, length: minMs + this.#pick(5_000) }),
-      () => this.#last({ type: "carrier", node, length: minMs + this.#pick(3_000) }),
+      () => this.#last({ type: "unplug", node, length: minMs + this.#pick(3_000) }),
       () => this.#loseApi(),
       () => this.#change(),
       () => this.#change(),
@@ -106,7 +107,7 @@ class StickyDraw {
   #loseApi(): void {
     const length = this.#pick(6) === 0 ? 60_000 + this.#pick(30_000) : minMs + this.#pick(10_000);
     this.#change(this.#pick(length));
-    for (const speaker of this.#some()) this.#add({ type: "cutApi", of: { speaker }, length });
+    for (const speaker of this.#some()) this.#add({ type: "cutApi", node: speaker, length });
     this.#at += length;
   }
 

@@ -1,3 +1,4 @@
+import type { Timed } from "#e2e/faults";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
@@ -25,6 +26,7 @@ const refusedConfigs = [
 
 // Beyond the seeds of histories.
 const removalSeeds = 2 ** 31;
+const changeSeeds = 2 ** 30;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -35,7 +37,7 @@ export function drawHistory(seed: number): History {
   const draw = new Draw(seededRandom(seed));
   const nodes = 2 + draw.pick(4);
   const services = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`s${i}`, draw.service(nodes)]));
-  const acts: { at: Millis; act: Act }[] = [];
+  const acts: Timed<Act>[] = [];
   let at = 0;
   for (let count = 3 + draw.pick(10); count > 0; count--) {
     at += draw.pick(3) === 0 ? draw.pick(15_000) : draw.pick(1_500);
@@ -47,16 +49,26 @@ export function drawHistory(seed: number): History {
   const troubles = { pick: (limit: number) => draw.pick(limit), service: () => draw.service(nodes) };
   for (let count = draw.pick(3); count > 0; count--) acts.push(...drawTroubles(troubles, draw.pick(at + 1)));
   acts.push(...drawRemovals(new Draw(seededRandom(seed + removalSeeds)), at));
+  acts.push(...drawChanges(new Draw(seededRandom(seed + changeSeeds)), at));
   acts.sort((a, b) => a.at - b.at);
   return { seed, nodes, loss, withoutNetAdmin, config, services, acts };
 }
 
 /** Peers that are removed and added again, at times in the same moment, in every third history. */
-function drawRemovals(draw: Draw, until: Millis): { at: Millis; act: Act }[] {
+function drawRemovals(draw: Draw, until: Millis): Timed<Act>[] {
   const removals = draw.pick(3) === 0 ? 1 + draw.pick(3) : 0;
   return Array.from({ length: removals }, () => ({
     at: draw.pick(until + 1),
     act: { type: "removePeers", length: draw.pick(draw.pick(2) === 0 ? 10 : 4_000) },
+  }));
+}
+
+/** Peers that get other settings and their former ones again, in every third history. */
+function drawChanges(draw: Draw, until: Millis): Timed<Act>[] {
+  const changes = draw.pick(3) === 0 ? 1 + draw.pick(3) : 0;
+  return Array.from({ length: changes }, () => ({
+    at: draw.pick(until + 1),
+    act: { type: "changePeers", length: draw.pick(4_000) },
   }));
 }
 
@@ -102,7 +114,7 @@ class Draw {
       () => ({ type: "powerOff", node, length: this.#away() }),
       () => ({ type: "stopSpeaker", node, length: 4_000 + this.pick(4_000) }),
       () => ({ type: "stallSpeaker", node, length: this.pick(this.pick(3) === 0 ? 20_000 : 4_000) }),
-      () => ({ type: "carrier", node, length: this.pick(4_000) }),
+      () => ({ type: "unplug", node, length: this.pick(4_000) }),
       () => ({ type: this.pick(2) === 0 ? "exclude" : "edge", node, length: this.pick(10_000) }),
       () => ({
         type: "deleteNode",
@@ -113,10 +125,10 @@ class Draw {
       }),
       () => ({ type: "restartSpeakers", nodes: this.two(nodes), inOrder: this.pick(2) === 0, length: this.#away() }),
       () => ({ type: "rollOut", length: nodes * 10_000 }),
-      () => ({ type: "stopController", index, length: this.pick(10_000) }),
+      () => ({ type: "stopController", controller: index, length: this.pick(10_000) }),
       () => ({ type: "deleteConfig", length: this.#length() }),
-      () => ({ type: "stallController", index, length: this.pick(20_000) }),
-      () => ({ type: "killController", index, length: this.pick(10_000) }),
+      () => ({ type: "stallController", controller: index, length: this.pick(20_000) }),
+      () => ({ type: "killController", controller: index, length: this.pick(10_000) }),
       () => ({
         type: "cut",
         parts: Array.from({ length: nodes }, () => this.pick(3)),
@@ -131,7 +143,10 @@ class Draw {
         length: this.#length(),
       }),
       () => ({ type: "cutOneWay", from: this.some(nodes), to: this.some(nodes), length: this.#length() }),
-      () => ({ type: "cutApi", of, length: this.pick(this.pick(3) === 0 ? 100_000 : 10_000) }),
+      () => ({
+        ...("speaker" in of ? { type: "cutApi", node: of.speaker } : { type: "cutControllerApi", controller: of.controller }),
+        length: this.pick(this.pick(3) === 0 ? 100_000 : 10_000),
+      }),
       () => ({ type: "breakWatches", of }),
       () => ({ type: this.pick(2) === 0 ? "restartApi" : "compact" }),
       () => (this.pick(3) === 0 ? { type: "restore", age: this.pick(20_000) } : { type: "breakWatches", of }),
@@ -158,11 +173,11 @@ class Draw {
         length: this.#length(),
       }),
       () => ({ type: "slowLan", delayMs: this.pick(500), duplication: this.pick(4) / 10, length: this.#length() }),
-      () => ({ type: this.pick(2) === 0 ? "earlierVersion" : "netAdmin", node, length: 5_000 + this.pick(20_000) }),
+      () => ({ type: this.pick(2) === 0 ? "otherVersion" : "netAdmin", node, length: 5_000 + this.pick(20_000) }),
       () => ({
         type: "setClock",
         node,
-        ahead: (this.pick(2) === 0 ? 1 : -1) * this.pick(this.pick(2) === 0 ? 5_000 : 3_600_000),
+        seconds: ((this.pick(2) === 0 ? 1 : -1) * this.pick(this.pick(2) === 0 ? 5_000 : 3_600_000)) / 1000,
       }),
       () => ({ type: "changeMac", node }),
       () => {

@@ -1,22 +1,21 @@
+import type { Fault, Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 
-/** Something that happens to a cluster. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
+/** Something that happens to a cluster: a fault, or an act that chaos does not have. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
 export type Act =
-  | { readonly type: "killSpeaker" | "stopSpeaker" | "powerOff"; readonly node: number; readonly length: Millis }
-  | { readonly type: "stallSpeaker" | "carrier" | "exclude" | "edge"; readonly node: number; readonly length: Millis }
+  | (Exclude<Fault, { readonly type: "setClock" }> & { readonly length: Millis })
+  /** Nobody sets the clock right again. */
+  | Extract<Fault, { readonly type: "setClock" }>
+  | { readonly type: "exclude" | "edge"; readonly node: number; readonly length: Millis }
   | { readonly type: "cutRouter"; readonly node: number; readonly cut: Cut; readonly length: Millis }
   /** The router ends, and runs again after so long. */
   | { readonly type: "restartRouter"; readonly how: RouterRestart; readonly length: Millis }
   /** The LAN delays each frame by up to so long, and carries some of them twice, of 1. */
   | { readonly type: "slowLan"; readonly delayMs: Millis; readonly duplication: number; readonly length: Millis }
-  /** The node's speaker is one whose formats are those of an earlier version. */
-  | { readonly type: "earlierVersion"; readonly node: number; readonly length: Millis }
   /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
-  /** The clock of the node's machine shows so much more than the time from now on. */
-  | { readonly type: "setClock"; readonly node: number; readonly ahead: Millis }
   /** The node has another network card. */
   | { readonly type: "changeMac"; readonly node: number }
   /**
@@ -39,8 +38,6 @@ export type Act =
   | { readonly type: "restartSpeakers"; readonly nodes: readonly number[]; readonly inOrder: boolean; readonly length: Millis }
   /** Each speaker is replaced in order once the one before is Ready. */
   | { readonly type: "rollOut"; readonly length: Millis }
-  /** One that is stopped gives the Lease back. */
-  | { readonly type: "stallController" | "killController" | "stopController"; readonly index: number; readonly length: Millis }
   /** Nodes reach those of their own part. Where the LAN is whole, IP alone is cut: ARP, NDP, challenges and proofs pass. */
   | { readonly type: "cut"; readonly parts: readonly number[]; readonly isLanWhole?: boolean; readonly length: Millis }
   /** A host on the LAN, beside one node, sends in the names of these, and holds back challenges and proofs for so long at most: see `Attacker`. */
@@ -51,8 +48,6 @@ export type Act =
       readonly holdMs: Millis;
       readonly length: Millis;
     }
-  | { readonly type: "cutOneWay"; readonly from: readonly number[]; readonly to: readonly number[]; readonly length: Millis }
-  | { readonly type: "cutApi"; readonly of: Client; readonly length: Millis }
   | { readonly type: "breakWatches"; readonly of: Client }
   | { readonly type: "restartApi" | "compact" }
   /** The API goes back to what it had so long ago. */
@@ -72,6 +67,8 @@ export type Act =
   | { readonly type: "deleteConfig"; readonly length: Millis }
   /** The configuration has no peers for so long. */
   | { readonly type: "removePeers"; readonly length: Millis }
+  /** They have another hold time for so long, for which it takes new sessions. */
+  | { readonly type: "changePeers"; readonly length: Millis }
   /** Undefined: it is deleted. */
   | { readonly type: "service"; readonly name: string; readonly spec: ServiceSpec | undefined };
 
@@ -97,7 +94,7 @@ export interface History {
   /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;
-  readonly acts: readonly { readonly at: Millis; readonly act: Act }[];
+  readonly acts: readonly Timed<Act>[];
 }
 
 const pools = `address-pools:
@@ -149,6 +146,11 @@ const peer = `peers:
 export const firstConfig = `${pools}${peer}`;
 /** The same with BFD. */
 export const bfdConfig = `${firstConfig}  bfd-profile: fast\nbfd-profiles: [{name: fast}]\n`;
+
+/** Peers of a configuration get another hold time. */
+export function withShorterHold(config: string): string {
+  return config.replace(`hold-time: ${holdSeconds}s`, "hold-time: 6s");
+}
 
 /** The addresses of one pool are others. */
 export const movedConfig = firstConfig.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");

@@ -81,7 +81,7 @@ export class PlacementScene {
   /** Writes the status of a Service, as another controller or a person would. */
   write(name: string, addresses: readonly string[]): void {
     const ingress = addresses.map((ip) => ({ ip }));
-    this.cluster.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } }, "status");
+    this.cluster.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } });
   }
 
   speaker(node: number): SpeakerProcess {

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { type Backup, type JsonObject, type KubeObject, LocalApi, type ObjectChange } from "#e2e/apiserver";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
@@ -6,7 +7,6 @@ import { renumberAnnotation } from "#pkg/live-config";
 import { addressOf, keyedCarrier, nameOf, Simulation } from "#pkg/memberlist/testing";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
-import { type Backup, type Change, KubernetesApi, type RawObject } from "./api/kubernetes-api.ts";
 import { NodeObjects } from "./api/node-objects.ts";
 import { keyOf, macOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./api/objects.ts";
 import { ControllerProcess } from "./controller-process.ts";
@@ -31,13 +31,12 @@ export interface SimulatedClusterOptions {
   /** The ConfigMap's text at the start. */
   readonly config: string;
   /** Called with each change in the API, and whether people made it. */
-  readonly onChange: (change: Change, byPeople: boolean) => void;
+  readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
   readonly watchCore?: ((node: string) => SpeakerRunner["onStep"]) | undefined;
 }
 
 const controllers = 2;
-const stepMs: Millis = 10;
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;
 const machineGoneMs: Millis = 40_000;
@@ -66,7 +65,7 @@ export interface Move {
  */
 export class SimulatedCluster {
   readonly ring: Simulation;
-  readonly api: KubernetesApi;
+  readonly api: LocalApi;
   readonly routing: Routing;
   readonly lan: Lan;
   readonly lanConditions: LanConditions;
@@ -105,7 +104,6 @@ export class SimulatedCluster {
       carrier: keyedCarrier,
       loss,
       onEffect: (node, effect) => {
-        this.#isBusy = true;
         const speaker = this.speakers.get(node);
         if (speaker?.process.isRunning) speaker.onRingEffect(effect);
       },
@@ -133,7 +131,11 @@ export class SimulatedCluster {
         };
       },
     };
-    this.api = new KubernetesApi((change) => onChange(change, this.#byPeople));
+    this.api = new LocalApi({
+      namespaces: ["default", namespace],
+      now: () => new Date(wallClockMs + ring.now),
+      onChange: (change) => onChange(change, this.#byPeople),
+    });
     const lan = { ring, time: this.time, random: this.#random };
     this.lanConditions = new LanConditions(lan);
     this.lan = new Lan({
@@ -171,15 +173,14 @@ export class SimulatedCluster {
     if (this.lines.length < maxLines) this.lines.push(`${(this.now / 1000).toFixed(3)} ${line}`);
   }
 
-  /** Lets time pass, and what was promised be done between its steps. */
+  /** Lets time pass. As in Node, what was promised in an event is done before the next event. */
   async pass(duration: Millis): Promise<void> {
     const end = this.now + duration;
-    while (this.now < end) {
-      this.ring.runFor(Math.min(stepMs, end - this.now));
-      if (!this.#isBusy) continue;
+    do {
+      if (this.#isBusy) await setImmediate();
       this.#isBusy = false;
-      await setImmediate();
-    }
+      this.ring.runFor(end - this.now, () => this.#isBusy);
+    } while (this.#isBusy || this.now < end);
   }
 
   startController(index: number): void {
@@ -340,7 +341,7 @@ export class SimulatedCluster {
     const metadata = { annotations: { [renumberAnnotation]: mayRenumber ? "true" : null } };
     this.#people(() => {
       if (this.config === undefined) this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: {} });
-      this.api.patch("configmaps", configKey, { metadata, data: { config: text } }, "all");
+      this.api.patch("configmaps", configKey, { metadata, data: { config: text } });
     });
   }
 
@@ -370,10 +371,11 @@ export class SimulatedCluster {
       }
       this.services.set(name, spec);
       const [service, slice] = [serviceObject(name, spec), sliceObject(name, spec.endpoints)];
+      if (!hasFirstFamilyOf(this.api.get("services", key), service)) this.api.remove("services", key);
       if (this.api.get("services", key) === undefined) this.api.create("services", "default", service);
-      else this.api.patch("services", key, service, "all");
+      else this.api.patch("services", key, service);
       if (this.api.get("endpointslices", key) === undefined) this.api.create("endpointslices", "default", slice);
-      else this.api.patch("endpointslices", key, slice, "all");
+      else this.api.patch("endpointslices", key, slice);
     });
   }
 
@@ -479,10 +481,18 @@ export class SimulatedCluster {
   }
 }
 
-const ingresses = new WeakMap<RawObject, readonly string[]>(); // Judges look at them all the time, and no object is changed in place.
+/** The first family of a Service cannot change: people have to delete it and make another. */
+function hasFirstFamilyOf(before: KubeObject | undefined, after: JsonObject): boolean {
+  const [one, other] = [before, after].map(
+    (service) => (service?.spec as { ipFamilies?: string[] } | undefined)?.ipFamilies?.[0],
+  );
+  return one === other;
+}
+
+const ingresses = new WeakMap<KubeObject, readonly string[]>(); // Judges look at them all the time, and no object is changed in place.
 
 /** The addresses in a Service's status. */
-export function ingressOf(service: RawObject | undefined): readonly string[] {
+export function ingressOf(service: KubeObject | undefined): readonly string[] {
   if (service === undefined) return [];
   const known = ingresses.get(service);
   if (known !== undefined) return known;

@@ -2,25 +2,32 @@ import type { Bfd } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import type { SimulatedNetwork } from "#pkg/bgp/testing";
 import { type Millis, Portions } from "#pkg/clock";
-import { CoreRunner } from "#pkg/core";
+import type { SessionSettings } from "#pkg/config";
+import { CoreRunner, Recorder } from "#pkg/core";
+import type { Routes } from "#pkg/http";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
 import type { AddressSighting, InterfaceState } from "#pkg/layer2";
 import { Proofs } from "#pkg/layer2/testing";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "#pkg/memberlist";
 import { addressOf, type Effect, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { Address, formatMac, parseMac } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
+import { speakerApi } from "../../../speaker/api.ts";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
+import { SessionWatch } from "../../../speaker/bgp/session-watch.ts";
 import { carryOut } from "../../../speaker/carry-out.ts";
+import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
+import { SpeakerView } from "../../../speaker/core/index.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { createState, type SpeakerState } from "../../../speaker/core/state.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
 import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
-import { OccupantsWriter } from "../../../speaker/occupants-writer.ts";
+import { ObjectVerdicts } from "../../../speaker/object-verdicts.ts";
+import { nodeFactsOf, whatIsMissing } from "../../../speaker/routes.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
@@ -96,10 +103,14 @@ export class SpeakerProcess {
   readonly #options: SpeakerProcessOptions;
   readonly #runner: SpeakerRunner;
   readonly #members: RingMembers;
+  readonly #sources: Sources;
+  #routes: Routes | undefined; // Few are asked.
   readonly #bgp: BgpSpeaker;
   readonly #nic: NicKeeper;
   readonly #proofs: Proofs;
   readonly #memberlist: SimulatedMemberlist;
+  /** By which it dialed last: others for each session that does not follow the one before. */
+  bgpSettings: SessionSettings | undefined;
   /** Octets of all user messages that it has made. */
   octetsBroadcast = 0;
   /** An address that it has told others it owns, while it did not announce it; undefined as long as there was none. */
@@ -110,7 +121,7 @@ export class SpeakerProcess {
   #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
-    const { index, process, connection, bgp: transport, bfd, life, isEarlier, record } = options;
+    const { index, process, connection, bgp, bfd, life, isEarlier, record } = options;
     this.#mac = options.mac;
     this.#otherNics = options.otherNics;
     this.#options = options;
@@ -168,7 +179,13 @@ export class SpeakerProcess {
           forwardingPreserved: true,
           clock,
           random,
-          transport,
+          transport: {
+            ...bgp,
+            dial: (peer, events) => {
+              this.bgpSettings = peer;
+              return bgp.dial(peer, events);
+            },
+          },
           portions,
           log,
         }),
@@ -178,7 +195,7 @@ export class SpeakerProcess {
       clock,
       log,
     });
-    const sources = new Sources({
+    this.#sources = new Sources({
       cluster,
       namespace,
       configMap: "config",
@@ -195,16 +212,16 @@ export class SpeakerProcess {
     const drivers = {
       runner: this.#runner,
       layer2: this.#layer2(),
-      occupants: new OccupantsWriter({ cluster, namespace, log, clock, random }),
+      configMaps: new ConfigMapWriter({ cluster, namespace, log, clock, random }),
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
       members: this.#members,
-      sources,
+      sources: this.#sources,
       checks: { changed: () => {} },
       events: {
-        record: (about: { namespace: string; name: string }, _type: string, reason: string, message: string) =>
-          process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${reason}: ${message}`),
+        record: (about: { namespace: string; name: string }, type: string, reason: string, message: string) =>
+          process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${type} ${reason}: ${message}`),
       },
       timings: registerTimings(new Registry()),
       log,
@@ -217,12 +234,24 @@ export class SpeakerProcess {
     });
     if (!this.hasNetAdmin) emit({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });
     this.#interfaceChanged();
-    sources.start(resources.endpointSlices);
+    this.#sources.start(resources.endpointSlices);
+    new SessionWatch({ bgp: this.#bgp, emit, clock }).start();
+  }
+
+  /** Its answers under `/v1`. */
+  get routes(): Routes {
+    this.#routes ??= this.#newRoutes();
+    return this.#routes;
   }
 
   /** Whether it may be counted on: as `/readyz` says. */
   get isReady(): boolean {
     return this.process.isRunning && this.state.isStarted && this.#members.problem === undefined;
+  }
+
+  /** Its formats on the ring are those of the version before. */
+  get isEarlier(): boolean {
+    return this.#options.isEarlier;
   }
 
   /** Why it waits for the other speakers; undefined where it does not. */
@@ -299,6 +328,29 @@ export class SpeakerProcess {
   /** An effect that this node's ring protocol emitted. */
   onRingEffect(effect: Effect): void {
     this.#memberlist.onEffect(effect);
+  }
+
+  #newRoutes(): Routes {
+    const { clock } = this.process;
+    const view = new SpeakerView(this.state);
+    const seen = { view, sources: this.#sources, members: this.#members };
+    const bfd = { warnings: () => [], describe: () => [] };
+    const viewAge = () => view.viewAgeSeconds(clock.now());
+    const nodeFacts = () => nodeFactsOf({ ...seen, failed: undefined, checks: { findings: [] }, bfd, viewAge });
+    const objects = new ObjectVerdicts({ view, nodeFacts, clock });
+    const kernel = { restored: 0, interfaces: () => [], status: function* () {} };
+    const missing = () => whatIsMissing(this.#sources, view, this.#members);
+    return speakerApi({
+      ...seen,
+      objects,
+      bgp: this.#bgp,
+      bfd,
+      kernel,
+      missing,
+      recorder: new Recorder(),
+      selfTest: { tried: 0 },
+      clock,
+    });
   }
 
   #interfaceChanged(): void {

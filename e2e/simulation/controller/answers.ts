@@ -18,12 +18,13 @@ export class Answers {
   #turn = 0;
 
   /** Every answer is JSON, and lists all objects. @param services the number of Services */
-  async check({ controller, recorder, clock }: World, services: number, about: string): Promise<void> {
-    const routes = controllerApi({ controller: () => controller, recorder, clock });
+  async check(world: World, services: number, about: string): Promise<void> {
+    const { controller, recorder, clock } = world;
+    const routes = controllerApi({ terms: { controller }, recorder, clock });
     const all = Object.entries(routes).flatMap(([path, route]) =>
       (path === "/v1/recorder" ? ["", `about=${about}`] : lists).map((query) => ({ path, route, query })),
     );
-    const kinds = kindsOf(controller).filter((kind) => !Answers.kinds.has(kind));
+    const kinds = kindsOf(world).filter((kind) => !Answers.kinds.has(kind));
     const next = (this.#turn++ / stepsPerAnswer) % all.length;
     const due = Number.isInteger(next) ? all.slice(next, next + 1) : [];
     for (const { path, route, query } of kinds.length > 0 ? all : due) {
@@ -39,10 +40,11 @@ export class Answers {
   }
 }
 
-function kindsOf(controller: World["controller"]): string[] {
-  const ofServices = Array.from(controller.services(), ({ verdict }) => `service ${verdict.cause}`);
-  const ofPools = Array.from(controller.pools(), ({ verdict }) => `pool ${verdict.cause}`);
-  return [...new Set([...ofServices, ...ofPools, `configuration ${controller.configuration.verdict.cause}`])];
+function kindsOf(world: World): string[] {
+  const { view } = world.controller;
+  const ofServices = Array.from(world.statuses(), ({ verdict }) => `service ${verdict.cause}`);
+  const ofPools = Array.from(view.pools(), ({ verdict }) => `pool ${verdict.cause}`);
+  return [...new Set([...ofServices, ...ofPools, `configuration ${view.configuration.verdict.cause}`])];
 }
 
 function hasKind({ verdicts }: { readonly verdicts: readonly Record<string, string>[] }, of: string): boolean {

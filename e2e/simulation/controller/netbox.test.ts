@@ -38,6 +38,18 @@ const poolLists: readonly (readonly ModelPool[])[] = [
     { name: "gold", addresses: block(1, 3, 2), netbox: "allocate", autoAssign: false },
     { name: "main", addresses: block(0, 2, 1) },
   ],
+  [
+    { name: "gold", addresses: block(1, 3, 2), netbox: "record", closed: true },
+    { name: "main", addresses: block(0, 1, 1), sharing: "none" },
+  ],
+  [
+    { name: "gold", addresses: block(1, 3, 2), netbox: "allocate", closed: true },
+    { name: "main", addresses: block(0, 1, 1) },
+  ],
+  [
+    { name: "gold", addresses: block(1, 3, 2), netbox: "allocate", namespaces: ["team"], sharing: "none" },
+    { name: "main", addresses: block(0, 2, 1) },
+  ],
   [{ name: "main", addresses: [...block(0, 3, 2), ...block(1, 3, 2)] }],
 ];
 const configurations: readonly Configuration[] = poolLists.flatMap((those) =>

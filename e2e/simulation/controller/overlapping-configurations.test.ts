@@ -54,7 +54,9 @@ class People {
 
   /** Checks that the Services have what the pools in force allow and demand. */
   #judge(): void {
-    const inForce = this.#world.controller.configuration.inForce?.pools.map(({ name, ranges }) => `${name} ${ranges[0]?.first}`);
+    const inForce = this.#world.controller.view.configuration.inForce?.pools.map(
+      ({ name, ranges }) => `${name} ${ranges[0]?.first}`,
+    );
     const pools = [block(0), block(1), block(2)].filter(({ name, addresses }) => inForce?.includes(`${name} ${addresses[0]}`));
     const services = names.flatMap((name) => {
       const service = this.#world.cluster.service(`default/${name}`);

@@ -95,8 +95,7 @@ export class Story {
     while (this.#random() < 0.2) {
       isHurried = true;
       for (let turns = 1 + Math.floor(this.#random() * 4); turns > 0; turns--) await this.#turn();
-      // Nobody releases the records of a pool that left the configuration once the controller has ended that saw it leave.
-      if (this.#random() < 0.3 && this.#scene.records === undefined) {
+      if (this.#random() < 0.3 && !this.#needsThisController(touched)) {
         await this.#world.handOver();
         // Where those on one address disagree, it goes by their age, and not by who changed.
         const changed = before.services.filter(({ key }) => touched.has(key)).flatMap(({ has }) => has);
@@ -124,10 +123,22 @@ export class Story {
       const was = before.services.find(({ key }) => key === now.key);
       // A Service that has what it asks for is not moved by others' actions, nor by a change that it meets as it is.
       if (was === undefined || excused.has(now.key) || !before.isMet(was) || !after.isMet({ ...now, has: was.has })) continue;
-      if (touched.has(now.key) && was.has.some((address) => isContested(after, now, address))) continue;
+      // In the middle of a step it was maybe contested by a Service that is gone by now.
+      const seen = isHurried ? [before, after] : [after];
+      if (touched.has(now.key) && was.has.some((address) => seen.some((model) => isContested(model, now, address)))) continue;
       // In the order in which it names them, which may be another one now.
       assert.deepEqual(now.has.toSorted(), was.has.toSorted(), `${now.key} was moved when ${[...touched]} changed`);
     }
+  }
+
+  /** Nobody releases the records of a pool that left the configuration once the controller has ended that saw it leave. */
+  #needsThisController(touched: ReadonlySet<string>): boolean {
+    const { pools } = this.#inForce;
+    const kept = pools.filter(({ netbox }) => netbox !== undefined).flatMap(({ addresses }) => addresses);
+    const records = this.#scene.records?.();
+    if (records === undefined) return false;
+    const mayLeave = touched.has("configuration") || this.#wanted !== this.#inForce;
+    return mayLeave || [...records.keys()].some((address) => !kept.includes(address));
   }
 
   /** Nobody gives an address up for a second family because of others. */
@@ -154,7 +165,7 @@ export class Story {
       cluster.remove("services", key);
       return key;
     }
-    const wish = this.#wish(key);
+    const wish = drawWish(this.#random, key, cluster.service(key)?.ingress ?? []);
     this.#wishes.set(key, wish);
     const ingress = cluster.service(key)?.ingress ?? [];
     const uid = cluster.service(key)?.uid ?? `uid-${this.#services++}`;
@@ -185,31 +196,35 @@ export class Story {
     return new Model(this.#inForce.pools, services, this.#inForce.quotas, this.#scene.records?.());
   }
 
-  #wish(key: string): Omit<ModelService, "has"> {
-    const before = this.#world.cluster.service(key)?.ingress ?? [];
-    const asked = ["10.0.0.0", "10.0.0.1", "10.0.1.0", "10.0.2.1", "192.0.2.1"];
-    const [one, other] = [this.#pick(asked), this.#pick(asked)];
-    // A move without a gap: the new address, then the one that it has.
-    const isMove = before.length === 1 && before[0]?.includes(".") && before[0] !== one && this.#random() < 0.5;
-    const lists = [[one], [one], isMove ? [one, `${before}`] : [...new Set([one, other])]];
-    const addresses = this.#random() < 0.25 ? this.#pick(lists) : [];
-    const families = addresses.length > 0 ? [4] : this.#pick([[4], [4], [6], [4, 6]]);
-    const names = ["main", "gold", "team", "none"];
-    const pools = this.#pick([[this.#pick(names)], [this.#pick(names)], [this.#pick(names), this.#pick(names)]]);
-    return {
-      key,
-      families: families as (4 | 6)[],
-      pools: addresses.length === 0 && this.#random() < 0.35 ? pools : [],
-      addresses,
-      sharingKey: this.#random() < 0.4 ? this.#pick(["k", "l"]) : "",
-      backend: this.#random() < 0.25 ? this.#pick(["app=x", "app=y"]) : "",
-      port: this.#pick([80, 81, 82]),
-    };
-  }
-
   #pick<T>(items: readonly T[]): T {
-    return items[Math.floor(this.#random() * items.length)] as T;
+    return pick(this.#random, items);
   }
+}
+
+function pick<T>(random: Random, items: readonly T[]): T {
+  return items[Math.floor(random() * items.length)] as T;
+}
+
+/** What somebody asks for. @param before what the Service has */
+export function drawWish(random: Random, key: string, before: readonly string[]): Omit<ModelService, "has"> {
+  const asked = ["10.0.0.0", "10.0.0.1", "10.0.1.0", "10.0.2.1", "192.0.2.1"];
+  const [one, other] = [pick(random, asked), pick(random, asked)];
+  // A move without a gap: the new address, then the one that it has.
+  const isMove = before.length === 1 && before[0]?.includes(".") && before[0] !== one && random() < 0.5;
+  const lists = [[one], [one], isMove ? [one, `${before}`] : [...new Set([one, other])]];
+  const addresses = random() < 0.25 ? pick(random, lists) : [];
+  const families = addresses.length > 0 ? [4] : pick(random, [[4], [4], [6], [4, 6]]);
+  const names = ["main", "gold", "team", "none"];
+  const pools = pick(random, [[pick(random, names)], [pick(random, names)], [pick(random, names), pick(random, names)]]);
+  return {
+    key,
+    families: families as (4 | 6)[],
+    pools: addresses.length === 0 && random() < 0.35 ? pools : [],
+    addresses,
+    sharingKey: random() < 0.4 ? pick(random, ["k", "l"]) : "",
+    backend: random() < 0.25 ? pick(random, ["app=x", "app=y"]) : "",
+    port: pick(random, [80, 81, 82]),
+  };
 }
 
 /** Whether the Service itself gave others a reason against it: by other terms of sharing. */
@@ -217,7 +232,8 @@ function isContested({ services }: Model, service: ModelService, address: string
   return services.some(({ key, has }) => key !== service.key && has.includes(address));
 }
 
-function serviceOf({ key, families, pools, addresses, sharingKey, backend, port }: Omit<ModelService, "has">): Service {
+/** The Service of somebody who asks for this. */
+export function serviceOf({ key, families, pools, addresses, sharingKey, backend, port }: Omit<ModelService, "has">): Service {
   return service(key, {
     clusterIPs: families.map((family) => (family === 4 ? "10.96.0.1" : "fd96::1")),
     annotations: {

@@ -64,13 +64,13 @@ class Trials {
   async #apply(text: string, warnings: readonly string[]): Promise<void> {
     const { cluster, controller } = this.#world;
     const before = new Map(keys.map((key) => [key, cluster.service(key)?.ingress.join()]));
-    const inForce = controller.configuration.inForce;
+    const inForce = controller.view.configuration.inForce;
     this.#world.config(text);
     await this.#world.settle();
     const isStranding = warnings.some((warning) => warning.startsWith("not used until"));
-    const isUsed = controller.configuration.verdict.cause === "inForce";
+    const isUsed = controller.view.configuration.verdict.cause === "inForce";
     assert.equal(isUsed, !isStranding, warnings.join("\n"));
-    if (!isUsed) assert.equal(controller.configuration.inForce, inForce);
+    if (!isUsed) assert.equal(controller.view.configuration.inForce, inForce);
     else this.#text = text;
     const moves = (isUsed ? warnings : []).filter((warning) => /addresses:|an address:/.test(warning)).join("\n");
     for (const [key, had] of before) {
@@ -92,8 +92,8 @@ class Trials {
       {
         namespace,
         configMap: "config",
-        parse: async (text) => parseConfig(text),
-        trial: (parsed, until) => controller.trial(parsed, until),
+        reader: { read: (text, done) => done(parseConfig(text)) },
+        terms: { controller },
       },
       { now: () => clock.now(), deadline: clock.now() + 2_000, nextTurn: () => setImmediate() },
     );

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import { type Address, isLinkLocal } from "#pkg/net";
-import { Diagnostic, type State } from "../codec/control-codec.ts";
+import { type ControlPacket, Diagnostic, type State } from "../codec/control-codec.ts";
 
 /** The configured parameters of a session. Intervals are at least 10 ms. */
 export interface Parameters {
@@ -19,17 +19,12 @@ export interface Parameters {
 }
 
 /** The contents of the peer's last packet. */
-export interface Remote {
-  readonly state: State;
-  readonly diagnostic: Diagnostic;
+export interface Remote
+  extends Pick<ControlPacket, "state" | "diagnostic" | "multiplier" | "desiredMinTx" | "demand" | "controlPlaneIndependent"> {
   /** 0: nothing was received for a detection time. */
   readonly discriminator: number;
-  readonly multiplier: number;
-  readonly desiredMinTx: Millis;
   readonly minRx: Millis;
   readonly minEchoRx: Millis;
-  readonly demand: boolean;
-  readonly controlPlaneIndependent: boolean;
 }
 
 /** The echo function on this side (RFC 5880, section 6.4). */

@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { parseConfig } from "#pkg/config";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { parseAddress } from "#pkg/net";
 import { type ControlPacket, encodeControl } from "../codec/control-codec.ts";
 import { Bfd, type BfdStatus } from "../index.ts";
@@ -212,7 +212,7 @@ test("disposing ends the thread and closes every socket", async () => {
 test("a process that exits without disposing does not hang on the thread", () => {
   const script = `(async () => {
     const [{ Bfd }, { silentLog }, { parseAddress }, { parseConfig }] =
-      await Promise.all(["bfd", "log", "net", "config"].map((name) => import("#pkg/" + name)));
+      await Promise.all(["bfd", "log/testing", "net", "config"].map((name) => import("#pkg/" + name)));
     const bfd = new Bfd({ log: silentLog, date: () => new Date(0) });
     const profile = parseConfig("bfd-profiles: [{name: p}]").config.bfdProfiles.get("p");
     bfd.watch({ peer: parseAddress("127.0.0.1"), multihop: false }, profile, () => process.exit(7));

@@ -33,7 +33,7 @@ export interface MultiprotocolRoutes {
 }
 
 /** The attributes of an UPDATE that are well-formed. */
-export interface Found {
+export interface FoundAttributes {
   origin?: PathAttributes["origin"];
   asPath?: readonly AsPathSegment[];
   as4Path?: readonly AsPathSegment[];
@@ -58,7 +58,7 @@ interface Rule {
   /** Says why such an attribute has no meaning in a session; it is discarded unread then. */
   readonly misplaced?: (session: UpdateSession) => string | undefined;
   /** @throws {NotificationError} for a malformed value: what RFC 4271 demands, before `malformed` is applied to it */
-  readonly read: (attribute: RawAttribute, found: Found, session: UpdateSession) => void;
+  readonly read: (attribute: RawAttribute, found: FoundAttributes, session: UpdateSession) => void;
 }
 
 const { wellKnown, optionalTransitive, optionalNonTransitive } = attributeFlags;
@@ -154,14 +154,14 @@ export const attributeRules: Readonly<Record<number, Rule>> = {
 
 const origins = ["igp", "egp", "incomplete"] as const;
 
-function readOrigin(attribute: RawAttribute, found: Found): void {
+function readOrigin(attribute: RawAttribute, found: FoundAttributes): void {
   const value = exactly(attribute, 1).u8();
   const origin = origins[value];
   if (origin === undefined) throw attribute.error(UpdateMessageError.invalidOriginAttribute, `the value ${value}, wanted 0 to 2`);
   found.origin = origin;
 }
 
-function readAsPath(attribute: RawAttribute, found: Found, session: UpdateSession): void {
+function readAsPath(attribute: RawAttribute, found: FoundAttributes, session: UpdateSession): void {
   const fault = (what: string) => attribute.error(UpdateMessageError.malformedAsPath, what);
   found.asPath = decodeAsPath(attribute.value, session.fourOctetAsn, fault);
   // RFC 5065, section 5: this side is in no confederation; one that a peer of the same AS is in is its own affair.
@@ -170,7 +170,7 @@ function readAsPath(attribute: RawAttribute, found: Found, session: UpdateSessio
 }
 
 /** Must be a valid host address (RFC 4271, section 6.3). */
-function readNextHop(attribute: RawAttribute, found: Found): void {
+function readNextHop(attribute: RawAttribute, found: FoundAttributes): void {
   const address = new Address("IPv4", BigInt(exactly(attribute, 4).u32()));
   const [first = 0] = attribute.value;
   if (first === 0 || first === 127 || first >= 224)
@@ -178,7 +178,7 @@ function readNextHop(attribute: RawAttribute, found: Found): void {
   found.nextHop = address;
 }
 
-function readAggregator(attribute: RawAttribute, found: Found, session: UpdateSession): void {
+function readAggregator(attribute: RawAttribute, found: FoundAttributes, session: UpdateSession): void {
   const reader = exactly(attribute, session.fourOctetAsn ? 8 : 6);
   const asn = session.fourOctetAsn ? reader.u32() : reader.u16();
   if (asn === 0) throw attribute.error(UpdateMessageError.optionalAttributeError, "AS number 0"); // RFC 7607
@@ -186,7 +186,7 @@ function readAggregator(attribute: RawAttribute, found: Found, session: UpdateSe
 }
 
 /** RFC 4760, section 3, with the next hops of RFC 2545, section 3, and RFC 8950, section 3. */
-function readMpReach(attribute: RawAttribute, found: Found, session: UpdateSession): void {
+function readMpReach(attribute: RawAttribute, found: FoundAttributes, session: UpdateSession): void {
   const fault = (what: string) => attribute.error(UpdateMessageError.optionalAttributeError, what);
   const reader = new Reader(attribute.value, fault);
   const family = { afi: reader.u16(), safi: reader.u8() };
@@ -200,7 +200,7 @@ function readMpReach(attribute: RawAttribute, found: Found, session: UpdateSessi
 }
 
 /** RFC 4760, section 4. */
-function readMpUnreach(attribute: RawAttribute, found: Found, session: UpdateSession): void {
+function readMpUnreach(attribute: RawAttribute, found: FoundAttributes, session: UpdateSession): void {
   const fault = (what: string) => attribute.error(UpdateMessageError.optionalAttributeError, what);
   const reader = new Reader(attribute.value, fault);
   const family = { afi: reader.u16(), safi: reader.u8() };

@@ -1,7 +1,7 @@
 import type { Address, Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
 import { asTrans, mergeAs4Path } from "./as-path.ts";
-import { attributeRules, type Found, type MultiprotocolRoutes, type UpdateSession } from "./attribute-rules.ts";
+import { attributeRules, type FoundAttributes, type MultiprotocolRoutes, type UpdateSession } from "./attribute-rules.ts";
 import { type AddressFamily, type PathAttributes, type Update, unicast } from "./messages.ts";
 import { NotificationError, UpdateMessageError } from "./notification-error.ts";
 import {
@@ -17,7 +17,7 @@ import { decodePrefixes } from "./prefixes.ts";
 
 /** The field of path attributes, read. */
 interface Attributes {
-  readonly found: Readonly<Found>;
+  readonly found: Readonly<FoundAttributes>;
   readonly types: ReadonlySet<number>;
   /** The first error for which the routes are treated as withdrawn. */
   readonly withdrawError: NotificationError | undefined;
@@ -65,7 +65,7 @@ function ipv4Prefixes(field: Uint8Array): Prefix[] {
 
 function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSession): Attributes {
   const { attributes, cut } = splitAttributes(field);
-  const found: Found = {};
+  const found: FoundAttributes = {};
   const types = new Set<number>();
   const errors: NotificationError[] = [];
   const forgiven: string[] = [];
@@ -96,7 +96,7 @@ function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSess
 function readAttribute(
   attribute: RawAttribute,
   session: UpdateSession,
-  found: Found,
+  found: FoundAttributes,
   errors: NotificationError[],
   forgiven: string[],
 ): void {
@@ -141,7 +141,7 @@ function hasOtherThanMpUnreach(types: ReadonlySet<number>): boolean {
   return types.size > (types.has(AttributeType.mpUnreachNlri) ? 1 : 0);
 }
 
-function pathAttributes(found: Readonly<Found>): PathAttributes {
+function pathAttributes(found: Readonly<FoundAttributes>): PathAttributes {
   const { origin = "incomplete", asPath = [], as4Path, aggregatorAsn, nextHop, announced } = found;
   // Somebody who knows two octets alone has aggregated since, so AS4_PATH is of another path (RFC 6793, section 4.2.3).
   const outdated = found.as4Aggregator === true && aggregatorAsn !== undefined && aggregatorAsn !== asTrans;

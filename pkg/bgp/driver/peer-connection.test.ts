@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { PeerConnection } from "./peer-connection.ts";
 import type { ConnectionEvents } from "./transport.ts";
 

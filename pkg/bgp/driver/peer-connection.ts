@@ -20,7 +20,7 @@ export class PeerConnection {
   #open = true;
   #isPaused = false;
   #unread: Uint8Array = new Uint8Array();
-  #closedBecause: string | undefined;
+  #closed: Parameters<ConnectionEvents["closed"]> | undefined; // The last event, until it is reported.
   /** Called when both sides have closed it, once this side wants that. */
   #onGone: () => void = () => {};
   #end: SocketEnd | undefined;
@@ -41,8 +41,8 @@ export class PeerConnection {
         this.#unread = isReading ? Buffer.concat([this.#unread, octets]) : octets;
         if (!isReading) this.#read();
       },
-      closed: (because) => {
-        this.#closedBecause = because;
+      closed: (...why) => {
+        this.#closed = why;
         this.#onGone();
         if (this.#unread.length === 0) this.#reportClosed();
       },
@@ -82,7 +82,7 @@ export class PeerConnection {
     }
     this.#events.received(slice);
     if (length > 0) return;
-    if (this.#closedBecause !== undefined) this.#reportClosed();
+    if (this.#closed !== undefined) this.#reportClosed();
     else if (this.#isPaused) this.#connection.resume();
     this.#isPaused = false;
   }
@@ -90,7 +90,7 @@ export class PeerConnection {
   #reportClosed(): void {
     const wasOpen = this.#open;
     this.#open = false;
-    if (wasOpen && this.#closedBecause !== undefined) this.#events.closed(this.#closedBecause);
+    if (wasOpen && this.#closed !== undefined) this.#events.closed(...this.#closed);
   }
 
   /** Sends what was written, then ends. @param onGone called when the peer has closed it too, or the time is over */
@@ -102,7 +102,7 @@ export class PeerConnection {
       if (this.#end === undefined) this.#connection.destroy();
       else this.#connection.end();
     }
-    if (this.#closedBecause !== undefined) {
+    if (this.#closed !== undefined) {
       onGone();
       return;
     }

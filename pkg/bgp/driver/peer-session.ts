@@ -271,9 +271,9 @@ export class PeerSession {
           this.#dispatch({ type: "connected", connection: id, routerId: this.#routerId(end) });
         },
         received: (octets) => this.#receive(id, connection, octets),
-        closed: (because) => {
+        closed: (because, code) => {
           this.#connections.delete(id);
-          this.#dispatch({ type: "lost", connection: id, because });
+          this.#dispatch({ type: "lost", connection: id, because, code });
         },
       },
       this.#options.clock,

@@ -20,6 +20,10 @@ export interface Ended extends Past {
   readonly reason: Reason["type"];
   /** The NOTIFICATION that was sent or received (RFC 4271, section 4.5). */
   readonly notification?: { readonly code: number; readonly subcode: number };
+  /** The system's code of the error that a connection ended with, such as ECONNREFUSED. */
+  readonly code?: string | undefined;
+  /** The router's AS number, where it is not the configured one. */
+  readonly peerAsn?: number;
 }
 
 /** A session as people see it; printed as JSON. */
@@ -136,9 +140,11 @@ function ended(ending: Ending | undefined, now: Millis): Ended | undefined {
   if (ending === undefined) return undefined;
   const { reason, at } = ending;
   const past = { reason: reason.type, what: describeReason(reason), secondsAgo: seconds(now - at) };
+  if (reason.type === "lost") return { ...past, code: reason.code };
   if (!("notification" in reason)) return past;
   const { code, subcode } = reason.notification;
-  return { ...past, notification: { code, subcode } };
+  const ended = { ...past, notification: { code, subcode } };
+  return "peerAsn" in reason ? { ...ended, peerAsn: reason.peerAsn } : ended;
 }
 
 export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined): SessionView | undefined {

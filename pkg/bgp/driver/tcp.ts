@@ -27,7 +27,7 @@ export const tcpTransport: Transport = {
       socket.connect({ host: name === undefined ? `${address}` : `${address}%${name}`, port });
       return connection;
     } catch (error) {
-      process.nextTick(() => events.closed(describeConnectionError(error, peer)));
+      process.nextTick(() => events.closed(describeConnectionError(error, peer), codeOf(error)));
       return stillborn;
     }
   },
@@ -132,6 +132,7 @@ export class TcpConnection implements Connection {
   constructor(socket: Socket, peer: SessionSettings, events: ConnectionEvents) {
     this.#socket = socket;
     let because = "this side closed the connection";
+    let code: string | undefined;
     // Node remembers the first answer: before it connects there is no address yet.
     let source = socket.remoteAddress === undefined ? undefined : socket.localAddress;
     socket.once("connectionAttempt", () =>
@@ -149,8 +150,9 @@ export class TcpConnection implements Connection {
     });
     socket.on("error", (error) => {
       because = describeConnectionError(error, peer);
+      code = codeOf(error);
     });
-    socket.on("close", () => events.closed(source === undefined ? because : `${because} (from ${source})`));
+    socket.on("close", () => events.closed(source === undefined ? because : `${because} (from ${source})`, code));
   }
 
   write(octets: Uint8Array, written: () => void): void {
@@ -201,7 +203,12 @@ export function md5Key({ password }: SessionSettings): Uint8Array | undefined {
   return password === undefined ? undefined : new TextEncoder().encode(password);
 }
 
-/** Why a connection failed or ended, in words and with a remedy. */
+function codeOf(error: unknown): string | undefined {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Why a connection failed or ended, in words. */
 export function describeConnectionError(error: unknown, { address, port, sourceAddress }: SessionSettings): string {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   switch (code) {

@@ -20,8 +20,11 @@ export interface ConnectionEvents {
   connected(end: SocketEnd): void;
   /** `octets` may be kept. */
   received(octets: Uint8Array): void;
-  /** Always the last event: the connection failed, the peer or the network ended it, or `end` or `destroy` did. In words. */
-  closed(because: string): void;
+  /**
+   * Always the last event: the connection failed, the peer or the network ended it, or `end` or `destroy` did. In words, and the system's code of an
+   * error, such as ECONNREFUSED.
+   */
+  closed(because: string, code?: string): void;
 }
 
 export interface Connection {

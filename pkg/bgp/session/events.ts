@@ -24,8 +24,8 @@ export type Event =
   | { readonly type: "connected"; readonly connection: number; readonly routerId: Address }
   /** 14, 17: the peer connected. Answered by one `adopt` or `refuse`. */
   | { readonly type: "accepted"; readonly routerId: Address }
-  /** 18: a connection failed or closed; `because` is in words. */
-  | { readonly type: "lost"; readonly connection: number; readonly because: string }
+  /** 18: a connection failed or closed; `because` is in words, `code` the system's, such as ECONNREFUSED. */
+  | { readonly type: "lost"; readonly connection: number; readonly because: string; readonly code?: string | undefined }
   /** 19, 24–27 and ROUTE-REFRESH; `octets` is the length of its body. */
   | { readonly type: "message"; readonly connection: number; readonly message: Message; readonly octets: number }
   /** 21, 22, 28: a message cannot be decoded; `notification` answers it. */

@@ -142,3 +142,33 @@ test("the table above the source has every state and event, and what the tests a
   ]);
   assert.deepEqual(written, [["", ...columns], ["---", ...columns.map(() => "---")], ...rows]);
 });
+
+const wrongAs = notification(2, 2);
+
+for (const [what, says] of [
+  ["the router's statement on the OPEN", message(wrongAs)],
+  ["the router's own AS number", message(theirOpen({ asn: 65099, capabilities: [] }))],
+] as const)
+  test(`${what} stays the reason while the router closes other connections without a word, until it is old`, () => {
+    const one = new LoneSession();
+    one.dispatch({ type: "start" });
+    const attempt = (last: Event) => {
+      while (one.state !== "connect") one.next();
+      const connection = one.session.lastConnection;
+      one.dispatch({ type: "connected", connection, routerId: ourId });
+      one.dispatch("connection" in last ? { ...last, connection } : last);
+      return one.session.lastFailure?.reason.type;
+    };
+    const told = attempt(says);
+    assert.ok(told === "received" || told === "sent", told);
+    const isOld = () => one.now - (toldAt ?? 0) >= 300_000;
+    const toldAt = one.session.lastFailure?.at;
+    const mute: Event = { type: "lost", connection: 0, because: "reset" };
+    let attempts = 0;
+    for (; ; attempts++) {
+      const reason = attempt(mute);
+      assert.equal(reason, isOld() ? "lost" : told);
+      if (isOld()) break;
+    }
+    assert.ok(attempts > 2, `${attempts}`);
+  });

@@ -96,7 +96,7 @@ function handle(transition: Transition, event: Event): void {
       accepted(transition, event.routerId);
       break;
     case "lost":
-      lost(transition, event.connection, event.because);
+      lost(transition, event);
       break;
     case "message":
       received(transition, event.connection, event.message, event.octets);
@@ -161,11 +161,11 @@ function applySettings(transition: Transition, settings: SessionSettings): void 
 }
 
 /** RFC 4271, section 8.2.2, TcpConnectionFails: 18. Before OPENs are exchanged the peer may connect at once instead. */
-function lost(transition: Transition, id: number, because: string): void {
+function lost(transition: Transition, { connection: id, because, code }: Extract<Event, { type: "lost" }>): void {
   const connection = connectionOf(transition, id);
   if (connection === undefined) return;
   const { state } = connection;
-  fail(transition, connection, { type: "lost", because, state }, isAgreed(connection) ? "idle" : "active");
+  fail(transition, connection, { type: "lost", because, state, code }, isAgreed(connection) ? "idle" : "active");
 }
 
 /** Runs the deadlines that are due: 9, 10, 11, 13. A late or repeated call is harmless. */

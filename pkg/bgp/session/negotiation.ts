@@ -43,6 +43,8 @@ function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session):
 export interface Disagreement {
   readonly notification: Notification;
   readonly because: string;
+  /** The AS number of the other side, where that is what they differ in. */
+  readonly peerAsn?: number;
 }
 
 /** The settings on which both OPENs agree, or why they do not agree (RFC 4271, section 6.2). */
@@ -53,7 +55,7 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
   const asn = asnOf(theirs);
   if (peerAsn === "external" ? asn === myAsn || asn === 0 : asn !== peerAsn) {
     const wanted = peerAsn === "external" ? "any but this side's" : peerAsn;
-    return disagree(OpenMessageError.badPeerAs, `its AS number is ${asn}, wanted ${wanted}`);
+    return { ...disagree(OpenMessageError.badPeerAs, `its AS number is ${asn}, wanted ${wanted}`), peerAsn: asn };
   }
   if (myAsn === asn && theirs.routerId.equals(ours.routerId))
     return disagree(

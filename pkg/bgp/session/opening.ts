@@ -78,8 +78,8 @@ function sendOpen(transition: Transition, connection: Opening): void {
 export function opened(transition: Transition, connection: Opening, open: Open): void {
   const agreement = negotiate(transition.session.settings, connection.open, open);
   if ("because" in agreement) {
-    const { notification, because } = agreement;
-    fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
+    const { notification } = agreement;
+    fail(transition, connection, { type: "sent", ...agreement }, "idle", notification);
     return;
   }
   if (!wins(transition, connection, open)) {

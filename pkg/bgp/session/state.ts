@@ -86,12 +86,14 @@ export interface Session {
 export type Reason =
   | { readonly type: "received"; readonly notification: Notification }
   | { readonly type: "sent"; readonly notification: Notification; readonly because: string }
+  /** The peer's OPEN has another AS number than the configuration. */
+  | { readonly type: "sent"; readonly notification: Notification; readonly because: string; readonly peerAsn: number }
   | { readonly type: "holdTimerExpired"; readonly seconds: number; readonly state: State }
   /** RFC 9687. */
   | { readonly type: "sendHoldTimerExpired"; readonly seconds: number }
   | { readonly type: "connectTimeout"; readonly seconds: number; readonly hint: string | undefined }
   /** The connection could not be had, or broke; `because` is in words. */
-  | { readonly type: "lost"; readonly because: string; readonly state: State }
+  | { readonly type: "lost"; readonly because: string; readonly state: State; readonly code?: string | undefined }
   /** RFC 4724, section 4.2: the peer opened a new session while this side took the former for established. */
   | { readonly type: "peerRestarted" };
 
@@ -100,11 +102,7 @@ export interface Ending {
   readonly at: Millis;
 }
 
-export interface SessionOptions {
-  readonly settings: SessionSettings;
-  readonly restarting: boolean;
-  readonly forwardingPreserved: boolean;
-}
+export type SessionOptions = Pick<Session, "settings" | "restarting" | "forwardingPreserved">;
 
 /** Idle, until it is started. */
 export function newSession(options: SessionOptions): Session {

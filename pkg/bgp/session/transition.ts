@@ -2,7 +2,7 @@ import { backOff, type Millis, type Random } from "#pkg/clock";
 import type { Notification } from "../codec/messages.ts";
 import { Cease, NotificationCode, OpenMessageError } from "../codec/notification-error.ts";
 import type { Effect } from "./events.ts";
-import { type Connection, isAgreed, type Reason, type Session } from "./state.ts";
+import { type Connection, type Ending, isAgreed, type Reason, type Session } from "./state.ts";
 
 /** One step under way: the session so far, and the effects so far. */
 export interface Transition {
@@ -84,8 +84,22 @@ export function end(transition: Transition, connection: Connection, reason: Reas
     return;
   }
   change(transition, { plainOpen: isPlainNext(transition, connection, reason) });
-  if (!transition.session.connections.some(isAgreed)) change(transition, { lastFailure: ending });
+  if (!transition.session.connections.some(isAgreed)) change(transition, { lastFailure: telling(transition.session, ending) });
   effects.push({ type: "failed", reason });
+}
+
+/** As long as a mute failure says less than the one before it: an attempt at a session that never was comes at least every two minutes. */
+const tellingFor: Millis = 300_000;
+
+/**
+ * A router that refuses the OPEN closes some of the next connections without a word, in Idle, so that the reason would come and go. The
+ * statement counts until it is old.
+ */
+function telling({ lastFailure }: Session, ending: Ending): Ending {
+  if (lastFailure === undefined || ending.reason.type !== "lost") return ending;
+  const { reason, at } = lastFailure;
+  const isOpen = "notification" in reason && reason.notification.code === NotificationCode.openMessage;
+  return isOpen && ending.at - at < tellingFor ? lastFailure : ending;
 }
 
 /**

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Clock, type Millis, Portions, SimulatedClock, seededRandom } from "#pkg/clock";
+import { type Clock, type Millis, Portions, seededRandom } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import type { SessionSettings } from "#pkg/config";
 import type { Fields, Log } from "#pkg/log";
 import { Address, Prefix } from "#pkg/net";

@@ -4,7 +4,7 @@ import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "../driver/transport.ts";
 
-const latency: Millis = 1;
+const usualLatency: Millis = 1;
 
 /** Faults that a test puts into a direction of a connection. */
 export interface Faults {
@@ -18,7 +18,7 @@ export interface Faults {
 
 const healthy: Faults = { breakAfter: Infinity, frozen: false, chunk: Infinity };
 
-/** A network in memory. Every packet takes a millisecond of the clock, and longer where who listens is slow; nothing happens at once. */
+/** A network in memory. Every packet takes a millisecond of the clock, or as long as the network takes, and longer where who listens is slow. */
 export class SimulatedNetwork {
   /** Connections cannot be had: nobody listens, or nothing answers. */
   refused = false;
@@ -27,15 +27,20 @@ export class SimulatedNetwork {
   readonly faults = new Map<string, Partial<Faults>>(); // sender's address -> faults
   readonly #clock: Clock;
   readonly #readDelay: () => Millis;
+  readonly #latency: () => Millis;
   readonly #listening = new Map<string, (incoming: Incoming) => void>(); // address -> who listens there
   readonly #pipes = new Set<Pipe>();
   /** Connections that there were. */
   count = 0;
 
-  /** @param readDelay how long who listens takes to read what has come; new connections are taken at once, as BIRD does */
-  constructor(clock: Clock, readDelay: () => Millis = () => 0) {
+  /**
+   * @param readDelay how long who listens takes to read what has come; new connections are taken at once, as BIRD does
+   * @param latency how long a packet is on its way now
+   */
+  constructor(clock: Clock, readDelay: () => Millis = () => 0, latency: () => Millis = () => usualLatency) {
     this.#clock = clock;
     this.#readDelay = readDelay;
+    this.#latency = latency;
   }
 
   /** Number of open connections. */
@@ -76,12 +81,16 @@ export class SimulatedNetwork {
   #dial(own: string, peer: SessionSettings, events: ConnectionEvents): Connection {
     const to = `${peer.address}`;
     const faults = (from: string): Faults => ({ ...healthy, ...this.faults.get(from) });
-    const pipe = new Pipe(this.#clock, { near: own, far: to }, faults, this.#readDelay);
+    const pipe = new Pipe(
+      { clock: this.#clock, readDelay: this.#readDelay, latency: this.#latency },
+      { near: own, far: to },
+      faults,
+    );
     this.#pipes.add(pipe);
     this.count++;
     pipe.onGone = () => this.#pipes.delete(pipe);
     const near = pipe.open("near", events);
-    this.#clock.schedule("connect", this.#clock.now() + latency, () => {
+    this.#clock.schedule("connect", this.#clock.now() + this.#latency(), () => {
       if (pipe.broken || this.silent) return;
       const accept = this.#listening.get(to);
       if (this.refused || accept === undefined) return pipe.close("near", "connection refused");
@@ -100,10 +109,17 @@ function endOf(text: string): SocketEnd {
 type Side = "near" | "far";
 const other = { near: "far", far: "near" } as const;
 
+/** What a connection goes by. */
+interface Way {
+  readonly clock: Clock;
+  readonly readDelay: () => Millis;
+  readonly latency: () => Millis;
+}
+
 /** Both directions of one connection. */
 class Pipe {
   onGone: () => void = () => {};
-  readonly #clock: Clock;
+  readonly #way: Way;
   readonly #names: Readonly<Record<Side, string>>;
   readonly #faults: Record<Side, Faults>;
   readonly #events: Partial<Record<Side, ConnectionEvents>> = {};
@@ -112,14 +128,12 @@ class Pipe {
   readonly #paused: Record<Side, boolean> = { near: false, far: false };
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
-  readonly #readDelay: () => Millis;
   #broken = false;
   /** The side that does not learn that the other side has closed the connection. */
   #unaware: Side | undefined;
 
-  constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults, readDelay: () => Millis) {
-    this.#clock = clock;
-    this.#readDelay = readDelay;
+  constructor(way: Way, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {
+    this.#way = way;
     this.#names = names;
     this.#faults = { near: faults(names.near), far: faults(names.far) };
   }
@@ -182,15 +196,17 @@ class Pipe {
     if (this.#unaware === undefined) this.onGone();
     const events = this.#events[side];
     delete this.#events[side];
-    if (events !== undefined) this.#clock.schedule("closed", this.#clock.now() + latency, () => events.closed(because));
+    const { clock, latency } = this.#way;
+    if (events !== undefined) clock.schedule("closed", clock.now() + latency(), () => events.closed(because));
   }
 
   /** Carries what a side has written to the other, one piece at a time. */
   #move(from: Side): void {
     if (this.#scheduled[from] || this.#broken) return;
     this.#scheduled[from] = true;
-    const delay = from === "near" ? this.#readDelay() : 0;
-    this.#clock.schedule("packet", this.#clock.now() + latency + delay, () => {
+    const { clock, latency, readDelay } = this.#way;
+    const delay = from === "near" ? readDelay() : 0;
+    clock.schedule("packet", clock.now() + latency() + delay, () => {
       this.#scheduled[from] = false;
       this.#arrive(from);
     });

@@ -1,4 +1,5 @@
-import type { Clock, Millis, SimulatedClock } from "#pkg/clock";
+import type { Clock, Millis } from "#pkg/clock";
+import type { SimulatedClock } from "#pkg/clock/testing";
 import type { Transport } from "../driver/transport.ts";
 
 interface Timer {

@@ -1,14 +1,13 @@
 import { type Address, type AddressRange, type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
-import { quote } from "#pkg/text";
 import type { BgpAdvertisement, Community } from "../config.ts";
-import { noSuchName, type Path, type Problems } from "../problems.ts";
+import { type Path, type Problems, readNames } from "../problems.ts";
 import type { RawAdvertisement, RawList } from "../shape/raw.ts";
 import { formatCommunity, readCommunities } from "./communities.ts";
 import { readAddress } from "./peer-path.ts";
 import { type Budget, canMeet, readSelectors } from "./selectors.ts";
 
 /** Names that advertisements may refer to. */
-export interface Known {
+export interface KnownNames {
   readonly communities: ReadonlyMap<string, Community>; // alias -> community
   /** Names. */
   readonly peers: ReadonlySet<string>;
@@ -18,7 +17,7 @@ export interface Known {
 export function readAdvertisements(
   raw: RawList<RawAdvertisement>,
   path: Path,
-  known: Known,
+  known: KnownNames,
   ranges: readonly AddressRange[],
   budget: Budget,
   problems: Problems,
@@ -50,7 +49,7 @@ export function readAdvertisements(
   return advertisements.size === 0 ? [readAdvertisement({}, path, known, problems)] : [...advertisements.values()];
 }
 
-function readAdvertisement(fields: RawAdvertisement, path: Path, known: Known, problems: Problems): BgpAdvertisement {
+function readAdvertisement(fields: RawAdvertisement, path: Path, known: KnownNames, problems: Problems): BgpAdvertisement {
   return {
     aggregationLength: fields["aggregation-length"] ?? 32,
     aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
@@ -58,25 +57,12 @@ function readAdvertisement(fields: RawAdvertisement, path: Path, known: Known, p
     communities: readCommunities(fields.communities ?? [], [...path, "communities"], known.communities, problems),
     med: fields.med,
     asPathPrepend: fields["as-path-prepend"] ?? 0,
-    peers: readPeerNames(fields.peers ?? [], [...path, "peers"], known.peers, problems),
+    peers: readNames(fields.peers, [...path, "peers"], "peers", known.peers, problems),
     nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], problems),
     nextHop: readNextHop(fields["next-hop"] || undefined, "IPv4", [...path, "next-hop"], problems),
     nextHopV6: readNextHop(fields["next-hop-v6"] || undefined, "IPv6", [...path, "next-hop-v6"], problems),
     weightByEndpoints: fields.weight === "endpoints",
   };
-}
-
-function readPeerNames(raw: RawList<string>, path: Path, known: ReadonlySet<string>, problems: Problems): string[] {
-  const names = new Map<string, number>(); // name -> index
-  for (const [index, name] of raw.entries()) {
-    if (name === undefined) continue;
-    const here = [...path, index];
-    const same = names.get(name);
-    if (same !== undefined) problems.error(here, `${quote(name)} is already listed as peers[${same}]`);
-    else names.set(name, index);
-    if (!known.has(name)) problems.error(here, () => noSuchName("peers", name, known));
-  }
-  return [...names.keys()];
 }
 
 function readNextHop(text: string | undefined, family: Family, path: Path, problems: Problems): Address | undefined {

@@ -1,6 +1,6 @@
 import { quote } from "#pkg/text";
 import type { Community } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import { type Path, type Problems, placesOf } from "../problems.ts";
 import type { RawConfig, RawList } from "../shape/raw.ts";
 
 /**
@@ -17,17 +17,9 @@ export function readCommunities(
   aliases: ReadonlyMap<string, Community>,
   problems: Problems,
 ): Community[] {
-  const texts = new Map<string, number>(); // as written -> index
   const communities = new Map<string, Community>(); // canonical text -> community
-  for (const [index, text] of raw.entries()) {
-    if (text === undefined) continue;
+  for (const [text, index] of placesOf(raw, path, problems)) {
     const here = [...path, index];
-    const same = texts.get(text);
-    if (same !== undefined) {
-      problems.error(here, `${quote(text)} is already listed as communities[${same}]`);
-      continue;
-    }
-    texts.set(text, index);
     const community = aliases.get(text) ?? parseCommunity(text);
     if (community === undefined) {
       problems.error(here, `must be an alias from bgp-communities, ${communityForms}; but is ${quote(text)}`);

@@ -2,7 +2,7 @@ import { type Address, type Family, families, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { BfdProfile, LabelSelector, Peer } from "../config.ts";
 import { limits } from "../limits.ts";
-import { noSuchName, type Path, type Problems } from "../problems.ts";
+import { noSuchName, type Path, type Problems, placesOf } from "../problems.ts";
 import type { RawBfdProfile, RawList, RawPeer } from "../shape/raw.ts";
 import { readPeerPath } from "./peer-path.ts";
 import { readSecretKey } from "./secret-key.ts";
@@ -83,10 +83,8 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
 
 /** In one order, so that peers which differ in it are the same. */
 function readFamilies(raw: RawList<"ipv4" | "ipv6">, path: Path, problems: Problems): readonly Family[] {
-  for (const [index, name] of raw.entries())
-    if (name !== undefined && raw.indexOf(name) < index)
-      problems.error([...path, index], `${quote(name)} is already listed as families[${raw.indexOf(name)}]`);
-  const named = families.filter((family) => raw.includes(family === "IPv4" ? "ipv4" : "ipv6"));
+  const listed = placesOf(raw, path, problems);
+  const named = families.filter((family) => listed.has(family === "IPv4" ? "ipv4" : "ipv6"));
   return named.length === 0 ? families : named;
 }
 

@@ -3,10 +3,10 @@ import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import { protocols as allProtocols, hasOwners, type Pool, type Protocol } from "../config.ts";
 import { limits } from "../limits.ts";
-import type { Path, Problems } from "../problems.ts";
+import { type Path, type Problems, placesOf } from "../problems.ts";
 import type { RawList, RawPool } from "../shape/raw.ts";
 import { type AddressEntry, checkOverlaps, type PlacedRange, readRanges } from "./addresses.ts";
-import { type Known, readAdvertisements } from "./advertisements.ts";
+import { type KnownNames, readAdvertisements } from "./advertisements.ts";
 import { readInterfaces } from "./interfaces.ts";
 import { readKernel } from "./kernel.ts";
 import { readNetbox } from "./netbox.ts";
@@ -14,7 +14,7 @@ import { type Budget, readPreferredNodes, readSelectors } from "./selectors.ts";
 import { readTenancy } from "./tenancy.ts";
 
 /** Reads `address-pools`. If a pool has a problem, the result has only its readable parts. */
-export function readPools(raw: RawList<RawPool>, known: Known, problems: Problems): Pool[] {
+export function readPools(raw: RawList<RawPool>, known: KnownNames, problems: Problems): Pool[] {
   const pools: Pool[] = [];
   const names = new Map<string, number>(); // name -> index
   const placed: PlacedRange[] = [];
@@ -35,11 +35,21 @@ export function readPools(raw: RawList<RawPool>, known: Known, problems: Problem
   return pools;
 }
 
+/** Says of pools by BGP alone that nobody is told of them. */
+export function warnOfNoPeers(pools: readonly Pool[], problems: Problems): void {
+  for (const [index, { protocols }] of pools.entries())
+    if (protocols.length === 1 && protocols[0] === "bgp")
+      problems.warn(
+        ["address-pools", index, "protocol"],
+        "no router hears of its addresses: there are no peers; add one under peers",
+      );
+}
+
 function readPool(
   fields: RawPool,
   path: Path,
   entries: readonly AddressEntry[],
-  known: Known,
+  known: KnownNames,
   budget: Budget & { cidrs: number },
   problems: Problems,
 ): Pool {
@@ -78,9 +88,7 @@ function readProtocols(raw: RawPool["protocol"], path: Path, problems: Problems)
   if (raw === undefined) return undefined;
   if (raw === "none") return [];
   const named = typeof raw === "string" ? [raw] : raw;
-  for (const [index, protocol] of named.entries())
-    if (protocol !== undefined && named.indexOf(protocol) < index)
-      problems.error([...path, index], `${quote(protocol)} is listed twice`);
+  placesOf(named, path, problems);
   return named.includes(undefined) ? undefined : allProtocols.filter((protocol) => named.includes(protocol));
 }
 

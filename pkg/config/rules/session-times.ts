@@ -1,15 +1,13 @@
 import { parseDuration } from "#pkg/clock";
 import { quote } from "#pkg/text";
+import type { Peer } from "../config.ts";
 import type { Path, Problems } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 
-export interface SessionTimes {
-  readonly holdTimeSeconds: number;
-  readonly keepaliveSeconds: number;
-  readonly connectTimeSeconds: number;
-  readonly gracefulRestartSeconds: number;
-  readonly gracefulShutdownSeconds: number;
-}
+export type SessionTimes = Pick<
+  Peer,
+  "holdTimeSeconds" | "keepaliveSeconds" | "connectTimeSeconds" | "gracefulRestartSeconds" | "gracefulShutdownSeconds"
+>;
 
 const second = 1e9; // in nanoseconds
 const duration = 'a duration such as "90s" or "1m30s"';

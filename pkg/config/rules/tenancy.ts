@@ -1,7 +1,7 @@
 import { AddressRange, Prefix, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import { type Path, type Problems, placesOf } from "../problems.ts";
 import type { RawList, RawPool, RawReservation, RawSelector } from "../shape/raw.ts";
 import { type AddressEntry, checkOverlaps, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
 import { readSelectors } from "./selectors.ts";
@@ -38,18 +38,12 @@ export function readNamespaces(
   path: Path,
   problems: Problems,
 ): NamespaceSet {
-  const places = new Map<string, number>(); // namespace -> index
-  for (const [index, name] of (fields.namespaces ?? []).entries()) {
-    if (name === undefined) continue;
-    const here = [...path, "namespaces", index];
-    const before = places.get(name);
-    if (!isLabel(name)) problems.error(here, notAName("namespace", name));
-    else if (before !== undefined) problems.error(here, `${quote(name)} is already namespaces[${before}]`);
-    else places.set(name, index);
-  }
+  const places = placesOf(fields.namespaces, [...path, "namespaces"], problems);
+  for (const [name, index] of places)
+    if (!isLabel(name)) problems.error([...path, "namespaces", index], notAName("namespace", name));
   const selecting = [...path, "namespace-selectors"];
   const namespaceSelectors = readSelectors(fields["namespace-selectors"] ?? [], selecting, problems);
-  return { namespaces: [...places.keys()], namespaceSelectors };
+  return { namespaces: [...places.keys()].filter(isLabel), namespaceSelectors };
 }
 
 function isFenced({ namespaces, namespaceSelectors }: NamespaceSet): boolean {

@@ -12,8 +12,8 @@ export function hideByKey(key: Uint8Array): Hide {
   return (secret) => `hidden-${createHmac("sha256", key).update(secret).digest("hex").slice(0, 12)}`;
 }
 
-/** Fields of this name have texts that nobody may see, wherever they are. */
-const secretField = "password";
+/** Fields of these names have texts that nobody may see, wherever they are. */
+const secretFields: ReadonlySet<string> = new Set(["password", "secretText"]);
 // Deeper than anything of ours; what is decoded may come from anywhere.
 export const maxDepth = 64;
 
@@ -70,7 +70,7 @@ export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<
     for (const [key, each] of Object.entries(value)) {
       if (each === undefined) continue;
       yield `${separator}${JSON.stringify(key)}:`;
-      if (key === secretField) yield JSON.stringify(encodeField(key, each, (inner) => encode(inner, hide), hide));
+      if (secretFields.has(key)) yield JSON.stringify(encodeField(key, each, (inner) => encode(inner, hide), hide));
       else yield* encodePieces(each, hide, depth + 1);
       separator = ",";
     }
@@ -84,7 +84,7 @@ function isRecord(value: object): boolean {
 }
 
 function encodeField(key: string, value: unknown, inner: (value: unknown) => Plain, hide: Hide): Plain {
-  return key === secretField && typeof value === "string" ? hide(value) : inner(value);
+  return secretFields.has(key) && typeof value === "string" ? hide(value) : inner(value);
 }
 
 function encodeObject(value: object, inner: (value: unknown) => Plain, hide: Hide): Plain {

@@ -1,3 +1,4 @@
+import { parsed } from "#pkg/untrusted";
 import { type Checkpoint, parseCheckpoint, readEntries } from "./checkpoint.ts";
 import { decode, maxDepth, type Plain } from "./codec.ts";
 import { type Entry, parseEntry, RecordingError } from "./entry.ts";
@@ -142,11 +143,7 @@ function readOptions(options: Plain): Plain {
 }
 
 function parseAnswer(text: string): Partial<Record<keyof RecordingAnswer, unknown>> {
-  try {
-    const answer: unknown = JSON.parse(text);
-    if (typeof answer === "object" && answer !== null) return answer;
-  } catch {
-    // The error for any other text that is no recording.
-  }
+  const answer = parsed(text);
+  if (typeof answer === "object" && answer !== null) return answer;
   throw new RecordingError("it is no answer of /v1/recorder");
 }

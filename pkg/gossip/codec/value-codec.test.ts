@@ -3,10 +3,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
+import { fnv1a } from "#pkg/text";
 import {
+  decodeDeliveries,
+  decodeFault,
   decodePage,
   decodeSubnets,
   decodeSummary,
+  encodeDeliveries,
+  encodeFault,
   encodePage,
   encodeSubnets,
   encodeSummary,
@@ -112,6 +117,41 @@ test("ownership: decoding undoes encoding, for few addresses and for many", () =
   );
 });
 
+const delivery = fc.constantFrom("carried", "noPeer", "noSession", "notCarried");
+const ofFamilies = fc.record({ IPv4: delivery, IPv6: delivery }, { noNullPrototype: true });
+test("deliveries: decoding gives each of a hundred pools its state, however they differ, in one entry", () => {
+  fc.assert(
+    fc.property(fc.array(ofFamilies, { maxLength: 100 }), (states) => {
+      const pools = new Map(states.map((state, index) => [`pool-${index}`, state]));
+      const encoded = encodeDeliveries(pools);
+      assert.ok(encoded.length <= 600);
+      const { usual, others } = decodeDeliveries(encoded) ?? assert.fail();
+      for (const [name, state] of pools) assert.deepEqual(others.get(fnv1a(name)) ?? usual, state);
+    }),
+  );
+});
+
+test("deliveries of a thousand pools that are alike have two octets, and of others than that as many as there is room for", () => {
+  const session = { IPv4: "carried", IPv6: "noPeer" } as const;
+  const pools = new Map(Array.from({ length: 1_000 }, (_, index) => [`pool-${index}`, session]));
+  assert.equal(hex(encodeDeliveries(pools)), "0104");
+  const mixed = new Map(
+    [...pools].map(([name], index) => [name, index < 400 ? ({ IPv4: "noSession", IPv6: "noPeer" } as const) : session]),
+  );
+  assert.ok(encodeDeliveries(mixed).length <= 600);
+});
+
+test("faults: decoding undoes encoding, and a long text is cut to what an entry has room for", () => {
+  const word = fc.stringMatching(/^[ -~]{1,40}$/);
+  fc.assert(
+    fc.property(fc.record({ cause: word, about: word, text: fc.stringMatching(/^[^\n]{1,100}$/u) }), (fault) => {
+      assert.deepEqual(decodeFault(encodeFault(fault)), { ...fault, text: fault.text.toWellFormed() });
+    }),
+  );
+  assert.equal(encodeFault({ cause: "rpFilter", about: "192.0.2.0/24", text: "é".repeat(1_000) }).length, 600);
+  assert.equal(decodeFault(new Uint8Array()), undefined);
+});
+
 test("arbitrary octets are decoded to something or nothing", () => {
   fc.assert(
     fc.property(
@@ -119,6 +159,8 @@ test("arbitrary octets are decoded to something or nothing", () => {
       fc.string({ unit: "binary-ascii", maxLength: 16 }),
       (octets, key) => {
         decodeSummary(octets);
+        decodeFault(octets);
+        for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeDeliveries(input);
         interfaceOf(key);
         for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
         for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])

@@ -1,4 +1,5 @@
 import { Address, canReachPrefix, type Family, Prefix, parseAddress } from "#pkg/net";
+import { fnv1a } from "#pkg/text";
 
 /** How a node sees what changes in the API: `behind`, it does not for some seconds; `old`, for long. */
 export type View = "current" | "behind" | "old";
@@ -150,4 +151,78 @@ function bitsOf(bitmap: Uint8Array): number[] {
 /** Other than `Address.fromBytes` it leaves an IPv4-mapped address in its family. @param octets as many as the family has */
 function addressOf(family: Family, octets: Uint8Array): Address {
   return new Address(family, BigInt(`0x${Buffer.from(octets).toString("hex")}`));
+}
+
+/** How a node delivers its routes of a pool and family to routers: `carried`, some session carries them. */
+export const deliveries = ["carried", "noPeer", "noSession", "notCarried"] as const;
+export type Delivery = (typeof deliveries)[number];
+export type Deliveries = Readonly<Record<Family, Delivery>>;
+
+/** The deliveries of all pools. The state that most pools have is said once. */
+export interface PoolDeliveries {
+  readonly usual: Deliveries;
+  readonly others: ReadonlyMap<number, Deliveries>; // hash of a pool's name -> its state
+}
+
+/** Something wrong with a node or one of its BGP sessions, as other nodes tell it. */
+export interface Fault {
+  /** The code of its verdict. */
+  readonly cause: string;
+  /** What suffers: prefixes with spaces between them, or one BGP peer. */
+  readonly about: string;
+  /** For people: the fault and the remedy. */
+  readonly text: string;
+}
+
+/** Keys of the faults of a node; more of them say little. */
+export const faultKeys: readonly string[] = ["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7"];
+const faultOctets = 600; // Limit of an entry.
+
+export function encodeFault({ cause, about, text }: Fault): Uint8Array {
+  return Buffer.from(`${cause}\n${about}\n${text}`).subarray(0, faultOctets);
+}
+
+/** Undefined for a value of something else. */
+export function decodeFault(value: Uint8Array): Fault | undefined {
+  const [cause = "", about = "", text = ""] = Buffer.from(value).toString("utf8").split("\n");
+  return text === "" ? undefined : { cause, about, text };
+}
+
+export const deliveriesKey = "d";
+const maxOtherPools = 110; // More have no room in an entry: they count as the usual ones.
+const poolOctets = 5;
+
+/** @param pools name -> state */
+export function encodeDeliveries(pools: ReadonlyMap<string, Deliveries>): Uint8Array {
+  const octets = new Map([...pools].map(([name, state]) => [fnv1a(name), octetOf(state)]));
+  const counts = Map.groupBy(octets.values(), (octet) => octet);
+  const [usual = 0] = [...counts.keys()].sort((a, b) => (counts.get(b)?.length ?? 0) - (counts.get(a)?.length ?? 0) || a - b);
+  const others = [...octets].filter(([, octet]) => octet !== usual).sort(([a], [b]) => a - b);
+  const value = Buffer.alloc(2 + poolOctets * Math.min(others.length, maxOtherPools));
+  value.writeUInt8(version, 0);
+  value.writeUInt8(usual, 1);
+  for (const [index, [hash, octet]] of others.slice(0, maxOtherPools).entries()) {
+    value.writeUInt32BE(hash, 2 + poolOctets * index);
+    value.writeUInt8(octet, 6 + poolOctets * index);
+  }
+  return value;
+}
+
+/** Undefined for a value of something else. */
+export function decodeDeliveries(value: Uint8Array): PoolDeliveries | undefined {
+  if (value[0] !== version || value.length < 2) return undefined;
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const others = new Map<number, Deliveries>();
+  for (let at = 2; at + poolOctets <= bytes.length; at += poolOctets)
+    others.set(bytes.readUInt32BE(at), deliveriesOf(bytes.readUInt8(at + 4)));
+  return { usual: deliveriesOf(bytes.readUInt8(1)), others };
+}
+
+function octetOf({ IPv4, IPv6 }: Deliveries): number {
+  return deliveries.indexOf(IPv4) | (deliveries.indexOf(IPv6) << 2);
+}
+
+function deliveriesOf(octet: number): Deliveries {
+  const of = (bits: number) => deliveries[bits & 3] ?? "noPeer";
+  return { IPv4: of(octet), IPv6: of(octet >> 2) };
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
-import type { StatusWriteOptions } from "../cluster.ts";
+import type { ConditionsWrite, StatusWriteOptions } from "../cluster.ts";
 import type { EventRecorder } from "../event-recorder.ts";
 import { type Scope, tellOf } from "../informers.ts";
 import type { Service } from "../objects.ts";
@@ -100,7 +100,9 @@ type Plural = "services" | "configmaps" | "namespaces" | "secrets";
  * The API as controller and speaker see it. A test either says what each informer sees (`of`), or stores objects, which informers
  * learn of when they are delivered. Every write and every event is a line of `transcript`.
  */
-export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">, Pick<EventRecorder, "record"> {
+export class FakeCluster
+  implements Pick<Cluster, "informer" | "writeIngress" | "writeConditions" | "writeConfigMap">, Pick<EventRecorder, "record">
+{
   readonly transcript: string[] = [];
   readonly informers: FakeInformer<ObjectMeta>[] = [];
   /** Writes fail as they do when the API server is away. */
@@ -210,9 +212,28 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     return this.beforeStatus === undefined ? write() : this.beforeStatus(service.key, answerWithin).then(write);
   }
 
-  writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>>): Promise<void> {
+  writeConditions(service: Service, { conditions, gone, annotations }: ConditionsWrite): Promise<void> {
+    return this.#write(`conditions of ${service.key}`, () => {
+      const refusal = this.refused.get(service.key);
+      if (refusal !== undefined) throw refusal;
+      const stored = this.service(service.key);
+      if (stored?.uid !== service.uid) throw new ApiError("Cannot write conditions", 409, "Conflict");
+      for (const { type, status, reason, message } of conditions)
+        this.transcript.push(`${service.key}: ${type}=${status} ${reason}: ${message}`);
+      for (const type of gone) this.transcript.push(`${service.key}: ${type} gone`);
+      for (const [name, value] of Object.entries(annotations))
+        this.transcript.push(`${service.key}: ${name} ${value === null ? "gone" : `= ${value}`}`);
+      const kept = Object.entries({ ...stored.annotations, ...annotations }).filter(([, value]) => value !== null);
+      const types = [...gone, ...conditions.map(({ type }) => type)];
+      const others = stored.conditions.filter(({ type }) => !types.includes(type));
+      const changed = { conditions: [...others, ...conditions], annotations: Object.fromEntries(kept) };
+      this.put("services", { ...stored, ...changed } as Service);
+    });
+  }
+
+  writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>> | null): Promise<void> {
     return this.#write(`ConfigMap ${name}`, () => {
-      this.transcript.push(`${namespace}/${name}: written ${Object.keys(data).join(", ")}`);
+      this.transcript.push(`${namespace}/${name}: written ${Object.keys(data ?? {}).join(", ")}`);
       const before = this.configMap(`${namespace}/${name}`);
       const merged = Object.entries<string | null>({ ...before?.data, ...data }).flatMap(([key, value]) =>
         value === null ? [] : [[key, value] as const],

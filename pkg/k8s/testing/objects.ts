@@ -23,6 +23,7 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
     ingressDetails: {},
     hasHostnames: false,
     ingress: [],
+    conditions: [],
     ...fields,
   };
 }

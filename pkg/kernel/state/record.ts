@@ -1,3 +1,4 @@
+import { fields, list, parsed } from "#pkg/untrusted";
 import type { KernelState } from "./state.ts";
 
 // More than any life uses: a file that says otherwise was written by somebody else.
@@ -14,23 +15,12 @@ export function recordText({ marks, tables, recorded }: Pick<KernelState, "marks
  * @returns whether there was anything
  */
 export function readRecord(state: Pick<KernelState, "marks" | "tables" | "recorded">, text: string): boolean {
-  let record: unknown;
-  try {
-    record = JSON.parse(text);
-  } catch {
-    return false;
-  }
-  if (typeof record !== "object" || record === null) return false;
-  const { protocols, tables, addresses } = record as Readonly<Record<string, unknown>>;
+  const { protocols, tables, addresses } = fields(parsed(text));
   const isNumber = (max: number) => (value: unknown) =>
     typeof value === "number" && Number.isInteger(value) && value > 0 && value <= max;
-  for (const one of list(protocols, isNumber(255)).slice(0, 255)) state.marks.add(one as number);
-  for (const one of list(tables, isNumber(0xffff_ffff)).slice(0, maxTables)) state.tables.add(one as number);
-  for (const one of list(addresses, (value) => typeof value === "string").slice(0, maxAddresses))
-    state.recorded.add(one as string);
+  for (const one of list(protocols).filter(isNumber(255)).slice(0, 255)) state.marks.add(one as number);
+  for (const one of list(tables).filter(isNumber(0xffff_ffff)).slice(0, maxTables)) state.tables.add(one as number);
+  const texts = list(addresses).filter((value) => typeof value === "string");
+  for (const one of texts.slice(0, maxAddresses)) state.recorded.add(one);
   return state.marks.size > 0;
-}
-
-function list(value: unknown, isRight: (one: unknown) => boolean): unknown[] {
-  return Array.isArray(value) ? value.filter(isRight) : [];
 }

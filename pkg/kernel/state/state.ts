@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { InterfaceAddress, KernelRequest } from "#pkg/linux";
+import type { InterfaceAddress, KernelRequest, NetworkInterface } from "#pkg/linux";
 import { type Item, isSameItem, itemKey } from "./items.ts";
 
 /**
@@ -58,11 +58,7 @@ export interface KernelEntry {
 
 export type Stray = Extract<KernelRequest, { readonly type: "deleteAddress" | "deleteRoute" }>;
 
-export interface Link {
-  readonly name: string;
-  readonly up: boolean;
-  readonly kind: string | undefined;
-}
+export type Link = Pick<NetworkInterface, "name" | "up" | "kind">;
 
 /** The interfaces of items, and those among them that are made where they are absent. */
 export interface Interfaces {

@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, SystemClock } from "#pkg/clock";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { address, prefix } from "#pkg/net/testing";
 import { KernelKeeper } from "../keeper.ts";
 import type { AddressItem, RouteItem } from "../state/items.ts";
@@ -257,7 +257,7 @@ test("IPv6 addresses wait for an interface on which IPv6 is on", async () => {
 });
 
 test("without the capability NET_ADMIN nothing is placed, and that is said before anything is wanted, once", () => {
-  const script = `Promise.all([import("#pkg/kernel"), import("#pkg/clock"), import("#pkg/log"), import("#pkg/net")]).then(
+  const script = `Promise.all([import("#pkg/kernel"), import("#pkg/clock"), import("#pkg/log/testing"), import("#pkg/net")]).then(
     ([{ KernelKeeper }, { SystemClock }, { silentLog }, { parseAddress }]) => {
       const onProblems = (_problems, failure) => console.log(failure);
       const options = { node: "none", folder: "/nowhere", log: silentLog, clock: new SystemClock(), onDisturbance() {}, onProblems };

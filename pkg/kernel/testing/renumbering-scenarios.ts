@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type Random, SystemClock, seededRandom } from "#pkg/clock";
 import { interfaceIndexOf, type KernelRequest, Rtnetlink } from "#pkg/linux";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { KernelKeeper } from "../keeper.ts";
 import type { AddressItem } from "../state/items.ts";

@@ -132,14 +132,14 @@ export function encodeNeighbor(frame: NeighborFrame, room: Uint8Array = new Uint
   return bytes;
 }
 
-interface Options {
+interface NdpOptions {
   /** An option of the wanted type exists, of any length. */
   readonly present: boolean;
   readonly linkLayerAddress: Mac | undefined;
 }
 
 /** @returns undefined for an option of length 0 or one that does not fit */
-function decodeOptions(view: DataView, end: number, wanted: number): Options | undefined {
+function decodeOptions(view: DataView, end: number, wanted: number): NdpOptions | undefined {
   let present = false;
   let linkLayerAddress: Mac | undefined;
   for (let at = optionsAt; at < end; ) {

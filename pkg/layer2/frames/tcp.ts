@@ -13,11 +13,7 @@ export interface SynFrame {
 }
 
 /** The reply to it. */
-export interface TcpReply {
-  readonly sourceMac: Mac;
-  readonly source: WireAddress;
-  readonly sourcePort: number;
-  readonly destinationPort: number;
+export interface TcpReply extends Pick<SynFrame, "sourceMac" | "source" | "sourcePort" | "destinationPort"> {
   /** The acknowledged number: the sequence number of the SYN and one. */
   readonly acknowledgment: number;
   readonly answer: "accepts" | "refuses";

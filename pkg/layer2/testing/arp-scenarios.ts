@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch } from "#pkg/linux";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { broadcastMac, formatMac, type Mac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../frames/arp.ts";
@@ -371,7 +371,7 @@ test("disposing ends the thread and closes every socket", async () => {
 test("without the right to open packet sockets, start says which capability is missing, and the interfaces are followed all the same", async () => {
   const script = `
     const { Layer2 } = await import(${JSON.stringify(new URL("../index.ts", import.meta.url).href)});
-    const { silentLog } = await import("#pkg/log");
+    const { silentLog } = await import("#pkg/log/testing");
     const onInterfaces = (all) => {
       const { status, error, addresses } = all.find(({ name }) => name === "lan0");
       console.log(status, error, addresses.filter((one) => one.includes(".")).join());

@@ -103,7 +103,7 @@ export const client = {
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
     let found: string | undefined;
     let sentAt = -Infinity;
-    for (const start = performance.now(); found === undefined && performance.now() < start + patienceMs; await sleep(10)) {
+    for (const start = performance.now(); found === undefined && performance.now() < start + patienceMs; await sleep(50)) {
       if (performance.now() >= sentAt + 1000) {
         socket.send("x", 9, address);
         sentAt = performance.now();

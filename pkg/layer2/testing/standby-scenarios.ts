@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { Layer2, type Layer2Options } from "../layer2.ts";
 import { ip, Lan } from "./lan.ts";
@@ -42,7 +42,7 @@ test("without an address there is no thread, and the interfaces are known as the
   assert.equal(workers, before);
 });
 
-/** All that is reported of interfaces from when the kernel has found each address to be the only one. */
+/** Every report about interfaces after the kernel has found that nobody else has their addresses. */
 async function reporting(): Promise<{ readonly layer2: Layer2; readonly reports: readonly string[] }> {
   const reports: string[] = [];
   const layer2 = await idle({ onInterfaces: (interfaces) => reports.push(JSON.stringify(interfaces)) });
@@ -165,7 +165,7 @@ for (const [name, then] of Object.entries({ "before the thread begins": "", "whe
   test(`a process that exits without disposing does not hang: ${name}`, () => {
     const script = `
     const { Layer2 } = await import(${JSON.stringify(new URL("../index.ts", import.meta.url).href)});
-    const { silentLog } = await import("#pkg/log");
+    const { silentLog } = await import("#pkg/log/testing");
     const layer2 = new Layer2({ log: silentLog });
     await layer2.start();
     ${then}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { silentLog } from "#pkg/log";
+import { silentLog } from "#pkg/log/testing";
 import { type Address, broadcastMac, type Mac, parseMac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { type ArpFrame, ArpOperation, decodeArp } from "../frames/arp.ts";

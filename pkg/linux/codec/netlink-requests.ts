@@ -1,4 +1,5 @@
 import type { Address, Prefix } from "#pkg/net";
+import type { InterfaceAddress } from "./netlink.ts";
 import {
   AddressAttribute,
   AddressFlag,
@@ -34,11 +35,7 @@ export type KernelRequest =
   /** When the first of several IPv4 addresses of one subnet goes, the others stay (promote_secondaries of ip-sysctl). */
   | { readonly type: "promoteSecondaries"; readonly interfaceIndex: number };
 
-export interface AddressPlace {
-  readonly interfaceIndex: number;
-  readonly address: Address;
-  readonly prefixLength: number;
-}
+export type AddressPlace = Pick<InterfaceAddress, "interfaceIndex" | "address" | "prefixLength">;
 
 export interface AddressTraits {
   /** The program that puts it there (IFA_PROTO), 1–255; kernels before 5.18 ignore it. */

@@ -90,12 +90,7 @@ const neighborHeaderLength = 12; // struct ndmsg
  * @throws {NetlinkError} for a length that does not fit, or an interface, an address or a route without what makes it one
  */
 export function decodeNetlink(datagram: Uint8Array): NetlinkMessage[] {
-  const messages: NetlinkMessage[] = [];
-  for (const message of messagesOf(datagram)) {
-    const decoded = decodeMessage(message);
-    if (decoded !== undefined) messages.push(decoded);
-  }
-  return messages;
+  return [...messagesOf(datagram)].flatMap((message) => decodeMessage(message) ?? []);
 }
 
 /** Asks the kernel for one neighbor on an interface (RTM_GETNEIGH). `address`: 4 or 16 octets in network order. */

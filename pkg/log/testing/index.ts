@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
-import { SimulatedClock } from "#pkg/clock";
-import { createLog, type LogLevel } from "#pkg/log";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { createLog, type Log, type LogLevel } from "#pkg/log";
 
 /** A log as the processes have it, in simulated time. */
 export class TimedLog {
@@ -19,3 +19,12 @@ export class TimedLog {
     return lines.map((line) => JSON.parse(line));
   }
 }
+
+/** Drops everything; for tests that do not look at logs. */
+export const silentLog: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  with: () => silentLog,
+};

@@ -3,19 +3,21 @@ import { type AesGcm, aesGcm, nonceLength, tagLength } from "#pkg/aes-gcm";
 import { equalBytes } from "#pkg/net";
 import { MemberlistError, Reader } from "./memberlist-error.ts";
 
-/** 0 pads the plaintext to blocks of 16 octets, 1 does not. */
-export type EncryptionVersion = 0 | 1;
+/** 0, which nodes that speak protocol 1 send, pads the plaintext to blocks of 16 octets; 1 does not. */
+type EncryptionVersion = 0 | 1;
 
 const blockLength = 16;
 const overhead = 1 + nonceLength + tagLength;
 
-/** The most octets that sealing adds, by version: also the fewest that anything sealed has. */
+/** The most octets that sealing adds, by version: also the fewest that anything sealed has. Only 1 is sent. */
 export const maxSealOverhead: Readonly<Record<EncryptionVersion, number>> = { 0: overhead + blockLength, 1: overhead };
 
 /** Octets of the sealed form of `length` octets. */
-export function sealedLength(length: number, version: EncryptionVersion): number {
-  return overhead + length + (version === 0 ? paddingLength(length) : 0);
+export function sealedLength(length: number): number {
+  return overhead + length;
 }
+
+const nothing: Uint8Array = new Uint8Array();
 
 /**
  * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
@@ -35,23 +37,23 @@ export class Keyring {
   }
 
   /**
-   * Version, nonce, ciphertext and tag.
+   * Version 1, nonce, ciphertext and tag.
    * @param nonce 12 octets that were never used with this key
    * @param associated what is authenticated along with it and not part of the result
    * @throws {RangeError} for a nonce of another length
    */
-  seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
-    const sealed = this.#keys[0].seal(nonce, associated, version === 0 ? padded(plaintext) : plaintext, 1 + nonceLength);
-    sealed[0] = version;
+  seal(plaintext: Uint8Array, nonce: Uint8Array, associated = nothing): Uint8Array {
+    const sealed = this.#keys[0].seal(nonce, associated, plaintext, 1 + nonceLength);
+    sealed[0] = 1;
     sealed.set(nonce, 1);
     return sealed;
   }
 
   /**
-   * What `seal` sealed, with any of the keys and in either version.
+   * The plaintext of octets that were sealed with any of the keys, in either version.
    * @throws {MemberlistError} `unknownVersion`, `malformed` when it is too short or its padding is wrong, `wrongKey`
    */
-  open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+  open(sealed: Uint8Array, associated = nothing): Uint8Array {
     const reader = new Reader(sealed);
     const version = reader.u8();
     if (version !== 0 && version !== 1)
@@ -89,18 +91,7 @@ export function metallbKey(secret: string): Uint8Array {
   return new Uint8Array(material.subarray(0, 16));
 }
 
-/** PKCS #7: fills the last block with octets whose value is their number; adds a whole block if the last one is full. */
-function padded(plaintext: Uint8Array): Uint8Array {
-  const missing = paddingLength(plaintext.length);
-  const whole = new Uint8Array(plaintext.length + missing).fill(missing, plaintext.length);
-  whole.set(plaintext);
-  return whole;
-}
-
-function paddingLength(length: number): number {
-  return blockLength - (length % blockLength);
-}
-
+/** PKCS #7: octets whose value is their number fill the last block, or a whole block more if the last one is full. */
 function unpad(plaintext: Uint8Array): Uint8Array {
   const padded = plaintext.at(-1) ?? 0;
   if (padded < 1 || padded > blockLength || padded > plaintext.length)

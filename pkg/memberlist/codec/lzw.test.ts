@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { compressLzw } from "../testing/compress.ts";
 import { hex, octets } from "../testing/vectors.ts";
-import { compressLzw, decompressLzw } from "./lzw.ts";
+import { decompressLzw } from "./lzw.ts";
 import { MemberlistError } from "./memberlist-error.ts";
 
 /** Codes as a stream, with the widths that a decoder expects. */

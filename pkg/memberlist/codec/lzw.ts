@@ -2,54 +2,17 @@ import { MemberlistError } from "./memberlist-error.ts";
 
 /**
  * LZW as Go's `compress/lzw` does it with bits LSB first and 8-bit literals: the variant of GIF, where codes widen when the next
- * one equals 2^width, not that of TIFF. Codes have 9 to 12 bits.
+ * one equals 2^width, not that of TIFF. Codes have 9 to 12 bits. Only peers compress: to compress a view of 50 members with their gossip
+ * takes longer than a timer of this thread may be late, and saves 16 KB every 20 seconds.
  */
 const clear = 256;
 const end = 257;
 const minWidth = 9;
 const maxWidth = 12;
-/** The last code that the encoder stores before it begins again. */
 const lastCode = (1 << maxWidth) - 1;
 
-/** Compresses any number of octets, also none. Noise grows by half. */
-export function compressLzw(octets: Uint8Array): Uint8Array {
-  const bits = new BitWriter();
-  const phrases = new PhraseTable();
-  let width = minWidth;
-  let last = end; // The code given away most recently, had each step given one.
-  bits.write(clear, width);
-  /** Counts a code that was written. @returns whether the dictionary is empty now, because it was full. */
-  const step = (): boolean => {
-    last += 1;
-    if (last === 1 << width) width += 1;
-    if (last < lastCode) return false;
-    bits.write(clear, width);
-    width = minWidth;
-    last = end;
-    phrases.clear();
-    return true;
-  };
-  let code: number | undefined; // Code of the phrase read so far.
-  for (const octet of octets) {
-    const longer = code === undefined ? octet : phrases.find(code, octet);
-    if (code === undefined || longer !== undefined) {
-      code = longer;
-      continue;
-    }
-    bits.write(code, width);
-    if (!step()) phrases.add(code, octet, last);
-    code = octet;
-  }
-  if (code !== undefined) {
-    bits.write(code, width);
-    step();
-  }
-  bits.write(end, width);
-  return bits.finish();
-}
-
 /**
- * Undoes `compressLzw`. Octets after the end code are ignored.
+ * Octets after the end code are ignored.
  * @param limit octets of the result; memory stays below twice that for any input
  * @throws {MemberlistError} `tooLarge` above the limit; `malformed` for a code that means nothing yet, and input without end code
  */
@@ -91,58 +54,7 @@ export function decompressLzw(octets: Uint8Array, limit: number): Uint8Array {
   }
 }
 
-/** The encoder's dictionary: a phrase's code and one octet more -> code. Open addressing, as it is looked up once an octet. */
-class PhraseTable {
-  static readonly #slots = 1 << 14; // Four times the phrases, so that chains stay short.
-  readonly #entries = new Uint32Array(PhraseTable.#slots); // Key in the upper 20 bits, code in the lower 12; 0 where empty.
-
-  find(code: number, octet: number): number | undefined {
-    const entry = this.#entries[this.#slot((code << 8) | octet)] ?? 0;
-    return entry === 0 ? undefined : entry & 0xfff;
-  }
-
-  add(code: number, octet: number, longer: number): void {
-    const key = (code << 8) | octet;
-    this.#entries[this.#slot(key)] = (key << 12) | longer;
-  }
-
-  clear(): void {
-    this.#entries.fill(0);
-  }
-
-  /** Where a key is, or would be. */
-  #slot(key: number): number {
-    let slot = ((key >>> 12) ^ key) & (PhraseTable.#slots - 1);
-    for (;;) {
-      const entry = this.#entries[slot] ?? 0;
-      if (entry === 0 || entry >>> 12 === key) return slot;
-      slot = (slot + 1) & (PhraseTable.#slots - 1);
-    }
-  }
-}
-
 /** The first bit is the lowest of the first octet. */
-class BitWriter {
-  readonly #octets: number[] = [];
-  #pending = 0;
-  #count = 0;
-
-  write(value: number, width: number): void {
-    this.#pending |= value << this.#count;
-    this.#count += width;
-    while (this.#count >= 8) {
-      this.#octets.push(this.#pending & 0xff);
-      this.#pending >>>= 8;
-      this.#count -= 8;
-    }
-  }
-
-  finish(): Uint8Array {
-    if (this.#count > 0) this.#octets.push(this.#pending);
-    return Uint8Array.from(this.#octets);
-  }
-}
-
 class BitReader {
   readonly #octets: Uint8Array;
   #offset = 0;

@@ -22,10 +22,10 @@ export function nodeNameText(name: NodeName): string {
 }
 
 /** Octets 4 or 16, as received: peers compare them byte for byte, so they are passed on unchanged. */
-export type WireAddress = Uint8Array;
+export type AddressOctets = Uint8Array;
 
 export interface Endpoint {
-  readonly address: WireAddress;
+  readonly address: AddressOctets;
   readonly port: number;
 }
 
@@ -34,7 +34,7 @@ export type Versions = readonly [number, number, number, number, number, number]
 
 /** Where an ack shall go, since v0.6.0; absent in older ones. */
 export interface Source {
-  readonly address: WireAddress;
+  readonly address: AddressOctets;
   readonly port: number;
   readonly node: NodeName;
 }
@@ -83,13 +83,8 @@ export interface Dead {
   readonly from: NodeName;
 }
 
-export interface Alive {
+export interface Alive extends Omit<MemberState, "status"> {
   readonly type: "alive";
-  readonly incarnation: number;
-  readonly node: NodeName;
-  readonly endpoint: Endpoint;
-  readonly meta: Uint8Array | undefined;
-  readonly versions: Versions;
 }
 
 export interface User {
@@ -126,8 +121,8 @@ export interface ErrorReply {
   readonly message: string;
 }
 
-/** Everything that a stream can carry once it is unwrapped: one each way. */
-export type StreamMessage = PushPull | Ping | Ack | User | ErrorReply;
+/** Everything that a stream can carry once it is unwrapped, but for user messages, which no speaker sends so: one each way. */
+export type StreamMessage = PushPull | Ping | Ack | ErrorReply;
 
 /** The first octet of a message, of a wrapper around messages, or of a stream's frame. */
 export const MessageType = {

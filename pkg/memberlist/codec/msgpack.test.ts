@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { hex, octets } from "../testing/vectors.ts";
+import { writeMap } from "../testing/write-map.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
-import { FieldNames, type FieldValue, readMap, scanItems, writeMap } from "./msgpack.ts";
+import { type FieldValue, readMap, scanItems } from "./msgpack.ts";
 
-const names = new FieldNames("A", "B");
+const names = ["A", "B"];
 const read = (octetsOfMap: string) => readMap(new Reader(octets(octetsOfMap)), names);
 const malformed = { name: "MemberlistError", reason: "malformed" };
 

@@ -8,10 +8,9 @@ import { MemberlistError, Reader, type Writer } from "./memberlist-error.ts";
 export type FieldValue = number | boolean | string | Uint8Array | undefined;
 
 /** Writes a map whose fields are in the order given, which peers want bytewise ascending; at most 15 fields, unsigned 32-bit integers. */
-export function writeMap(writer: Writer, fields: Readonly<Record<string, FieldValue>>): void {
-  const entries = Object.entries(fields);
-  writer.u8(0x80 + entries.length);
-  for (const [name, value] of entries) {
+export function writeFields(writer: Writer, fields: readonly (readonly [name: string, FieldValue])[]): void {
+  writer.u8(0x80 + fields.length);
+  for (const [name, value] of fields) {
     writeRawLength(writer, name.length);
     writer.latin1(name);
     writeValue(writer, value);
@@ -115,38 +114,6 @@ function inlineCount(first: number): number {
   return first >= 0xa0 && first < 0xc0 ? first & 0x1f : 0;
 }
 
-/** Names of fields that a reader asks for, told by their octets without a string for each that arrives. */
-export class FieldNames {
-  readonly #names: readonly string[];
-
-  /** @param names one octet a character */
-  constructor(...names: readonly string[]) {
-    this.#names = names;
-  }
-
-  get size(): number {
-    return this.#names.length;
-  }
-
-  /** @throws {RangeError} for a name that is not asked for */
-  placeOf(name: string): number {
-    const place = this.#names.indexOf(name);
-    if (place < 0) throw new RangeError(`Cannot tell the field ${name}: the fields are ${this.#names.join(", ")}`);
-    return place;
-  }
-
-  /** @returns the place of the name from `start` to `end`, or -1 */
-  find(octets: Uint8Array, start: number, end: number): number {
-    return this.#names.findIndex((name) => isAt(name, octets, start, end));
-  }
-}
-
-function isAt(name: string, octets: Uint8Array, start: number, end: number): boolean {
-  if (name.length !== end - start) return false;
-  for (let index = 0; index < name.length; index++) if (octets[start + index] !== name.charCodeAt(index)) return false;
-  return true;
-}
-
 /**
  * The fields of one map that its reader asked for, by their names. It behaves like HashiCorp's decoders: keys come in any order, unknown
  * keys are skipped, the last of repeated keys counts, nil and missing fields are zero values, and integers have any width and sign. All
@@ -154,11 +121,11 @@ function isAt(name: string, octets: Uint8Array, start: number, end: number): boo
  */
 export class Fields {
   readonly #octets: Uint8Array;
-  readonly #names: FieldNames;
+  readonly #names: readonly string[];
   readonly #offsets: readonly number[];
 
   /** @param offsets where the value of each name begins; 0 if the name is absent */
-  constructor(octets: Uint8Array, names: FieldNames, offsets: readonly number[]) {
+  constructor(octets: Uint8Array, names: readonly string[], offsets: readonly number[]) {
     this.#octets = octets;
     this.#names = names;
     this.#offsets = offsets;
@@ -200,19 +167,19 @@ export class Fields {
 
   /** A reader at the field's value; undefined if it is nil or missing. */
   #at(name: string): Reader | undefined {
-    const offset = this.#offsets[this.#names.placeOf(name)] ?? 0;
+    const offset = this.#offsets[this.#names.indexOf(name)] ?? 0;
     return offset === 0 || this.#octets[offset] === 0xc0 ? undefined : new Reader(this.#octets, offset);
   }
 }
 
 /** Reads one map and leaves the reader behind it. `names` are those of the fields to keep; all other values are only passed. */
-export function readMap(reader: Reader, names: FieldNames): Fields {
+export function readMap(reader: Reader, names: readonly string[]): Fields {
   const { octets } = reader;
-  const offsets = new Array<number>(names.size).fill(0);
+  const offsets = new Array<number>(names.length).fill(0);
   for (let entries = readMapLength(reader); entries > 0; entries--) {
     const length = readRawLength(reader, "a field's name");
     const start = reader.skip(length);
-    const place = names.find(octets, start, start + length);
+    const place = names.findIndex((name) => isAt(name, octets, start, length));
     if (place >= 0) offsets[place] = reader.offset;
     const cursor = { offset: reader.offset, pending: 1 };
     const needed = scanItems(octets, cursor);
@@ -220,6 +187,13 @@ export function readMap(reader: Reader, names: FieldNames): Fields {
     reader.offset = cursor.offset;
   }
   return new Fields(octets, names, offsets);
+}
+
+/** Whether a name, one octet a character, is there: it is told without a string for each that arrives. */
+function isAt(name: string, octets: Uint8Array, start: number, length: number): boolean {
+  if (name.length !== length) return false;
+  for (let index = 0; index < length; index++) if (octets[start + index] !== name.charCodeAt(index)) return false;
+  return true;
 }
 
 /** Whether an item that begins so is a map. */

@@ -1,38 +1,47 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { seededRandom } from "#pkg/clock";
 import { anyPacketMessage } from "../testing/arbitraries.ts";
+import { encodeCompressed } from "../testing/compress.ts";
+import { anyKeyring, key, nonce } from "../testing/keyrings.ts";
 import { hex, octets, vector } from "../testing/vectors.ts";
-import { anyWire, key, nonce } from "../testing/wires.ts";
+import { writeMap } from "../testing/write-map.ts";
 import { Keyring } from "./keyring.ts";
 import { MemberlistError, Writer } from "./memberlist-error.ts";
 import { encodeMessage } from "./message-codec.ts";
-import type { Nack, PacketMessage } from "./messages.ts";
-import { writeMap } from "./msgpack.ts";
-import { decodePacket, encodePacket, maxPacketDepth, maxPacketExpansion, maxPacketParts } from "./packet.ts";
-import { defaultWire, maxMessagesPerPacket, type Wire } from "./wire.ts";
-import { encodeChecksum, encodeCompound, encodeCompressed, writeLabel } from "./wrappers.ts";
+import type { Nack, PacketMessage, User } from "./messages.ts";
+import {
+  broadcastBudget,
+  broadcastOverhead,
+  decodePacket,
+  encodePacket,
+  maxPacketDepth,
+  maxPacketExpansion,
+  maxPacketParts,
+  packetSize,
+} from "./packet.ts";
+import { encodeChecksum, encodeCompound, maxMessagesPerPacket } from "./wrappers.ts";
 
 const options = { nonce, checksum: false };
-const sealed = { ...defaultWire, keyring: new Keyring([key]) };
-const otherKey = { ...defaultWire, keyring: new Keyring([Buffer.alloc(16, 9)]) };
-const labelled = { ...defaultWire, label: Buffer.from("blue") };
+const keyring = new Keyring([key]);
+const otherKeyring = new Keyring([Buffer.alloc(16, 9)]);
 const ack = octets(vector("ack/nil-payload").hex);
 const nack: Nack = { type: "nack", sequence: 42 };
 const nackOctets = encodeMessage(nack);
 
 /** Types of the messages, and reasons of the problems. */
-function outcome(packet: Uint8Array, wire: Wire = defaultWire): string {
-  const { messages, problems } = decodePacket(packet, wire);
+function outcome(packet: Uint8Array, keyring?: Keyring): string {
+  const { messages, problems } = decodePacket(packet, keyring);
   return [...messages.map(({ type }) => type), ...problems.map(({ reason }) => reason)].join(" ");
 }
 
 const batch = fc.array(anyPacketMessage, { minLength: 1, maxLength: 12 });
 
-test("property: decoding undoes encoding, whatever the ring's settings", () => {
+test("property: decoding undoes encoding, with and without keys", () => {
   fc.assert(
-    fc.property(batch, anyWire, fc.boolean(), (messages, wire, checksum) => {
-      assert.deepEqual(decodePacket(encodePacket(messages, wire, { nonce, checksum }), wire), { messages, problems: [] });
+    fc.property(batch, anyKeyring, fc.boolean(), (messages, keyring, checksum) => {
+      assert.deepEqual(decodePacket(encodePacket(messages, keyring, { nonce, checksum }), keyring), { messages, problems: [] });
     }),
   );
 });
@@ -41,18 +50,16 @@ test("property: decoding undoes encoding, whatever the ring's settings", () => {
 const damaged = fc
   .tuple(batch, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat())
   .map(([messages, changes, cut]) => {
-    const packet = encodePacket(messages, { ...defaultWire, compress: cut % 2 === 0 }, options);
+    const packet = cut % 2 === 0 ? encodePacket(messages, undefined, options) : encodeCompound(messages.map(encodeMessage));
     for (const [at, octet] of changes) packet[at % packet.length] = octet;
     return cut % 3 === 0 ? packet.subarray(0, cut % packet.length) : packet;
   });
 
 test("property: arbitrary and damaged octets are messages or problems, in plaintext and encrypted, and never thrown", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.uint8Array({ maxLength: 100, size: "max" }), damaged), anyWire, (packet, wire) => {
-      const sealed = wire.keyring?.seal(packet, wire.encryptionVersion, nonce, wire.label) ?? packet;
-      const label = wire.label.length === 0 ? new Writer() : writeLabel(new Writer(), wire.label);
-      for (const datagram of [packet, label.put(sealed).finish()]) {
-        const { messages, problems } = decodePacket(datagram, wire);
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 100, size: "max" }), damaged), anyKeyring, (packet, keyring) => {
+      for (const datagram of [packet, keyring?.seal(packet, nonce) ?? packet]) {
+        const { messages, problems } = decodePacket(datagram, keyring);
         for (const message of messages) assert.ok(encodeMessage(message).length > 0);
         for (const problem of problems) assert.ok(problem instanceof MemberlistError);
       }
@@ -63,34 +70,26 @@ test("property: arbitrary and damaged octets are messages or problems, in plaint
 
 test("the first message stays first", () => {
   const messages: PacketMessage[] = [nack, { type: "suspect", incarnation: 1, node: "b", from: "a" }, nack];
-  assert.deepEqual(decodePacket(encodePacket(messages, sealed, options), sealed).messages, messages);
+  assert.deepEqual(decodePacket(encodePacket(messages, keyring, options), keyring).messages, messages);
 });
 
-for (const { name, payload, compress, want } of [
-  { name: "long enough that it may pay, and shorter then", payload: new Uint8Array(255), compress: true, want: 9 },
-  { name: "one octet too short to try", payload: new Uint8Array(254), compress: true, want: 8 },
-  {
-    name: "noise, which would get longer",
-    payload: Uint8Array.from({ length: 1000 }, (_, i) => (i ** 3) >> 3),
-    compress: true,
-    want: 8,
-  },
-  { name: "in a ring that does not compress", payload: new Uint8Array(1000), compress: false, want: 8 },
-])
-  test(`a packet that is ${name}: its type is ${want}`, () => {
-    const packet = encodePacket([{ type: "user", payload }], { ...defaultWire, compress }, options);
-    assert.equal(packet[0], want);
-    assert.deepEqual(decodePacket(packet, defaultWire).messages, [{ type: "user", payload }]);
-  });
+test("a long packet is not compressed", () => {
+  assert.equal(encodePacket([{ type: "user", payload: new Uint8Array(1000) }], undefined, options)[0], 8);
+});
 
-test("a ring that does not encrypt yet sends plaintext although it has keys", () => {
-  assert.deepEqual(encodePacket([nack], { ...sealed, verifyOutgoing: false }, options), nackOctets);
+test("property: messages that a peer compressed are the same messages", () => {
+  fc.assert(
+    fc.property(batch, (messages) => {
+      const packet = encodeCompressed(encodePacket(messages, undefined, options));
+      assert.deepEqual(decodePacket(packet, undefined), { messages, problems: [] });
+    }),
+  );
 });
 
 test("encodePacket refuses no message and more than peers can read", () => {
-  assert.throws(() => encodePacket([], defaultWire, options), RangeError);
-  assert.throws(() => encodePacket(Array(maxMessagesPerPacket + 1).fill(nack), defaultWire, options), RangeError);
-  assert.equal(outcome(encodePacket(Array(maxMessagesPerPacket).fill(nack), defaultWire, options)).split(" ").length, 127);
+  assert.throws(() => encodePacket([], undefined, options), RangeError);
+  assert.throws(() => encodePacket(Array(maxMessagesPerPacket + 1).fill(nack), undefined, options), RangeError);
+  assert.equal(outcome(encodePacket(Array(maxMessagesPerPacket).fill(nack), undefined, options)).split(" ").length, 127);
 });
 
 const unsendable: { name: string; message: PacketMessage }[] = [
@@ -99,7 +98,7 @@ const unsendable: { name: string; message: PacketMessage }[] = [
   { name: "a name that did not go through nodeName", message: { type: "dead", incarnation: 1, node: "ā", from: "a" } },
 ];
 for (const { name, message } of unsendable)
-  test(`encodePacket refuses ${name}`, () => assert.throws(() => encodePacket([message], defaultWire, options), RangeError));
+  test(`encodePacket refuses ${name}`, () => assert.throws(() => encodePacket([message], undefined, options), RangeError));
 
 /** A message whose body has some fields replaced. */
 function withFields(type: number, fields: Record<string, Parameters<typeof writeMap>[1][string]>): Uint8Array {
@@ -159,7 +158,7 @@ const sources: { name: string; fields: Record<string, string | number | Uint8Arr
 ];
 for (const { name, fields, node } of sources)
   test(`a ping's source with ${name} ${node === undefined ? "does not count" : "counts"}`, () => {
-    const [ping] = decodePacket(withFields(0, { Node: "b", SeqNo: 1, ...fields }), defaultWire).messages;
+    const [ping] = decodePacket(withFields(0, { Node: "b", SeqNo: 1, ...fields }), undefined).messages;
     assert.ok(ping?.type === "ping");
     assert.equal(ping.source?.node, node);
   });
@@ -193,44 +192,31 @@ const wrappers: { name: string; packet: Uint8Array; want: string }[] = [
 for (const { name, packet, want } of wrappers)
   test(`decodePacket: ${name} is ${want || "nothing"}`, () => assert.equal(outcome(packet), want));
 
-const securities: { name: string; packet: Uint8Array; wire: Wire; want: string }[] = [
-  { name: "plaintext where keys are wanted", packet: ack, wire: sealed, want: "plaintext" },
+const securities: { name: string; packet: Uint8Array; keyring?: Keyring; want: string }[] = [
+  { name: "plaintext where keys are wanted", packet: ack, keyring, want: "plaintext" },
   ...["ping/with-source", "indirect-ping/nack", "alive", "compound", "user/packet", "crc/ack"].map((name) => ({
     name: `a plain ${name} where keys are wanted`,
     packet: octets(vector(name).hex),
-    wire: sealed,
+    keyring,
     want: "plaintext",
   })),
-  { name: "plaintext where keys are being introduced", packet: ack, wire: { ...sealed, verifyIncoming: false }, want: "ack" },
-  { name: "another key", packet: encodePacket([nack], otherKey, options), wire: sealed, want: "wrongKey" },
-  { name: "noise where keys are wanted", packet: octets("05fe").fill(0x99, 2), wire: sealed, want: "unknownVersion" },
-  { name: "encryption cut short", packet: octets("0199"), wire: sealed, want: "malformed" },
+  { name: "another key", packet: encodePacket([nack], otherKeyring, options), keyring, want: "wrongKey" },
+  { name: "noise where keys are wanted", packet: octets("05fe").fill(0x99, 2), keyring, want: "unknownVersion" },
+  { name: "encryption cut short", packet: octets("0199"), keyring, want: "malformed" },
   {
     name: "encryption of nothing",
-    packet: sealed.keyring.seal(new Uint8Array(), 1, nonce, new Uint8Array()),
-    wire: sealed,
+    packet: keyring.seal(new Uint8Array(), nonce),
+    keyring,
     want: "malformed",
   },
-  {
-    name: "encryption where there is no key",
-    packet: encodePacket([nack], sealed, options),
-    wire: defaultWire,
-    want: "encrypted",
-  },
-  { name: "a label where none is expected", packet: encodePacket([nack], labelled, options), wire: defaultWire, want: "label" },
-  { name: "no label where one is expected", packet: ack, wire: labelled, want: "label" },
-  {
-    name: "another label",
-    packet: encodePacket([nack], { ...labelled, label: Buffer.from("red") }, options),
-    wire: labelled,
-    want: "label",
-  },
-  { name: "an empty label", packet: octets("f400 0b81a55365714e6f2a"), wire: defaultWire, want: "malformed" },
-  { name: "a label cut short", packet: octets("f404626c"), wire: labelled, want: "malformed" },
-  { name: "a label alone", packet: octets("f404626c7565"), wire: labelled, want: "malformed" },
+  { name: "encryption where there is no key", packet: encodePacket([nack], keyring, options), want: "encrypted" },
+  { name: "a label", packet: Buffer.concat([octets("f404626c7565"), nackOctets]), want: "label" },
+  { name: "a label where keys are wanted", packet: Buffer.concat([octets("f404626c7565"), nackOctets]), keyring, want: "label" },
+  { name: "an empty label", packet: octets("f400 0b81a55365714e6f2a"), want: "malformed" },
+  { name: "a label cut short", packet: octets("f404626c"), want: "malformed" },
 ];
-for (const { name, packet, wire, want } of securities)
-  test(`decodePacket: ${name} is ${want}`, () => assert.equal(outcome(packet, wire), want));
+for (const { name, packet, keyring, want } of securities)
+  test(`decodePacket: ${name} is ${want}`, () => assert.equal(outcome(packet, keyring), want));
 
 test("wrappers may be nested up to a depth", () => {
   const nested = (depth: number): Uint8Array => (depth === 0 ? ack : encodeCompound([nested(depth - 1)]));
@@ -246,7 +232,7 @@ test("all compressed messages of a packet together may make only so much", () =>
 
 test("a packet may have only so many parts", () => {
   const packet = (parts: number) => encodeCompound([...Array(4).fill(empties(parts)), nackOctets]);
-  const problems = (parts: number) => decodePacket(packet(parts), defaultWire).problems.length;
+  const problems = (parts: number) => decodePacket(packet(parts), undefined).problems.length;
   assert.equal(problems(254), 4 * 254);
   assert.ok(problems(255) <= maxPacketParts + maxPacketDepth);
   assert.equal(outcome(packet(255)).replaceAll("malformed ", ""), "tooLarge");
@@ -254,11 +240,60 @@ test("a packet may have only so many parts", () => {
 
 test("what was decoded does not keep the packet", () => {
   const packet = octets(vector("alive/ipv6-meta").hex);
-  const { messages } = decodePacket(packet, defaultWire);
+  const { messages } = decodePacket(packet, undefined);
   const before = messages.map((message) => hex(encodeMessage(message)));
   packet.fill(0);
   assert.deepEqual(
     messages.map((message) => hex(encodeMessage(message))),
     before,
+  );
+});
+
+const budgets = [
+  { name: "gossip in plaintext has all but the compound's header", isEncrypted: false, want: 1398 },
+  { name: "a direct message counts without an entry of its own", isEncrypted: false, direct: 21, want: 1377 },
+  { name: "encryption takes 29", isEncrypted: true, want: 1369 },
+  { name: "a direct message that is too large leaves less than nothing", isEncrypted: false, direct: 1400, want: -2 },
+];
+for (const { name, isEncrypted, direct, want } of budgets)
+  test(`broadcastBudget: ${name}`, () => assert.equal(broadcastBudget(isEncrypted, direct), want));
+
+const random = seededRandom(1);
+const noise = Uint8Array.from({ length: 1400 }, () => 256 * random());
+
+/** A user message's type and its entry in the compound. */
+const userMessageOverhead = 1 + broadcastOverhead;
+
+/** User messages that use up a budget to the last octet. */
+function filling(budget: number): User[] {
+  const length = Math.floor(budget / 2) - userMessageOverhead;
+  const rest = budget - (length + userMessageOverhead) - userMessageOverhead;
+  return [noise.subarray(0, length), noise.subarray(length, length + rest)].map((payload) => ({ type: "user", payload }));
+}
+
+const maxima = [
+  { name: "gossip with checksum has 1405 octets", checksum: true, want: 1405 },
+  { name: "direct has 1402", direct: 21, checksum: false, want: 1402 },
+  { name: "direct with checksum has 1407", direct: 21, checksum: true, want: 1407 },
+];
+for (const { name, direct, checksum, want } of maxima)
+  test(`the largest packet of a budget, ${name}, as measured on peers`, () => {
+    const ping = { type: "ping", sequence: 42, node: "node-b", source: undefined } as const;
+    const messages = direct === undefined ? [] : [ping];
+    const packet = encodePacket([...messages, ...filling(broadcastBudget(true, direct))], keyring, { nonce, checksum });
+    assert.equal(packet.length, want);
+  });
+
+test("a broadcast costs the length of its encoding and its entry", () => {
+  const length = (count: number) => encodePacket(Array(count).fill(nack), keyring, options).length;
+  assert.equal(length(9) - length(8), encodeMessage(nack).length + broadcastOverhead);
+});
+
+test("property: a budget that is used up makes no packet larger than the packet size", () => {
+  fc.assert(
+    fc.property(anyKeyring, (keyring) => {
+      const packet = encodePacket(filling(broadcastBudget(keyring !== undefined)), keyring, options);
+      assert.ok(packet.length <= packetSize, `${packet.length} octets`);
+    }),
   );
 });

@@ -1,19 +1,24 @@
-import { maxSealOverhead } from "./keyring.ts";
-import { MemberlistError, Writer } from "./memberlist-error.ts";
+import { type Keyring, maxSealOverhead } from "./keyring.ts";
+import { MemberlistError } from "./memberlist-error.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 import { MessageType, type PacketMessage } from "./messages.ts";
 import { isMapHeader } from "./msgpack.ts";
-import { outgoingKeyring, type Wire } from "./wire.ts";
-import {
-  decodeCompressed,
-  encodeChecksum,
-  encodeCompound,
-  encodeCompressed,
-  splitCompound,
-  stripLabel,
-  verifyChecksum,
-  writeLabel,
-} from "./wrappers.ts";
+import { decodeCompressed, encodeChecksum, encodeCompound, refuseLabel, splitCompound, verifyChecksum } from "./wrappers.ts";
+
+/** Octets of a packet before the checksum, which the budget ignores as peers do. */
+export const packetSize = 1400;
+
+/** Octets that each broadcast costs of a packet's budget beyond its own. */
+export const broadcastOverhead = 2;
+
+/**
+ * Octets that broadcasts may use in one packet, each with its overhead. Negative when a direct message is too large to leave
+ * room; it is sent nevertheless.
+ * @param directLength octets of the message that they ride along with; 0 for gossip
+ */
+export function broadcastBudget(isEncrypted: boolean, directLength = 0): number {
+  return packetSize - directLength - 2 - (isEncrypted ? maxSealOverhead[1] : 0);
+}
 
 /** Wrappers inside wrappers, of which peers send two at most. */
 export const maxPacketDepth = 8;
@@ -21,12 +26,6 @@ export const maxPacketDepth = 8;
 export const maxPacketExpansion = 4 * 65_536;
 /** Parts of all compounds of one packet, however they are nested: four times what peers send. */
 export const maxPacketParts = 1024;
-/**
- * Shorter packets are not compressed, because trying costs as much as all else that is done to them: a ping or an ack never gets
- * shorter, and a few messages that are gossiped by 50 octets at most.
- */
-export const minCompressedPacket = 256;
-
 export interface PacketOptions {
   /** 12 octets, never used before with the same key. Not looked at without encryption. */
   readonly nonce: Uint8Array;
@@ -35,21 +34,18 @@ export interface PacketOptions {
 }
 
 /**
- * Encodes a packet: compound if there are several messages, compressed if it is long and that makes it shorter, checksum,
- * encryption, label.
- * @param messages 1 to `maxMessagesPerPacket`, the direct one first
+ * Encodes a packet: compound if there are several messages, checksum, encryption.
+ * @param keyring of a ring that encrypts @param messages 1 to `maxMessagesPerPacket`, the direct one first
  * @throws {RangeError} for another number of messages, and for messages that `encodeMessage` refuses
  */
-export function encodePacket(messages: readonly PacketMessage[], wire: Wire, options: PacketOptions): Uint8Array {
-  let packet = joinMessages(messages);
-  if (wire.compress && packet.length >= minCompressedPacket) {
-    const compressed = encodeCompressed(packet);
-    if (compressed.length < packet.length) packet = compressed;
-  }
-  if (options.checksum) packet = encodeChecksum(packet);
-  const keyring = outgoingKeyring(wire);
-  if (keyring !== undefined) packet = keyring.seal(packet, wire.encryptionVersion, options.nonce, wire.label);
-  return wire.label.length === 0 ? packet : writeLabel(new Writer(), wire.label).put(packet).finish();
+export function encodePacket(
+  messages: readonly PacketMessage[],
+  keyring: Keyring | undefined,
+  { nonce, checksum }: PacketOptions,
+): Uint8Array {
+  const joined = joinMessages(messages);
+  const packet = checksum ? encodeChecksum(joined) : joined;
+  return keyring === undefined ? packet : keyring.seal(packet, nonce);
 }
 
 function joinMessages(messages: readonly PacketMessage[]): Uint8Array {
@@ -69,23 +65,23 @@ export interface DecodedPacket {
  * Decodes a datagram of any length. Never throws: a packet that is refused whole has no messages and one problem. Compounds and
  * compressed messages may be nested; `maxPacketDepth`, `maxPacketExpansion` and `maxPacketParts` bound what a packet can cost.
  */
-export function decodePacket(datagram: Uint8Array, wire: Wire): DecodedPacket {
+export function decodePacket(datagram: Uint8Array, keyring: Keyring | undefined): DecodedPacket {
   const unwrapping = new Unwrapping();
-  unwrapping.attempt(() => unwrapping.unwrap(verifyChecksum(decrypt(stripLabel(datagram, wire.label), wire)), 0));
+  unwrapping.attempt(() => unwrapping.unwrap(verifyChecksum(decrypt(datagram, keyring)), 0));
   return { messages: unwrapping.messages, problems: unwrapping.problems };
 }
 
-function decrypt(packet: Uint8Array, wire: Wire): Uint8Array {
-  if (wire.keyring === undefined) {
+function decrypt(packet: Uint8Array, keyring: Keyring | undefined): Uint8Array {
+  refuseLabel(packet);
+  if (keyring === undefined) {
     if (looksSealed(packet))
       throw new MemberlistError("encrypted", "Cannot decode a packet: it is encrypted, and there is no key");
     return packet;
   }
   try {
-    return wire.keyring.open(packet, wire.label);
+    return keyring.open(packet);
   } catch (error) {
     if (!(error instanceof MemberlistError)) throw error;
-    if (!wire.verifyIncoming) return packet;
     if (looksPlain(packet))
       throw new MemberlistError("plaintext", "Cannot decode a packet: it is not encrypted", { cause: error });
     throw error;

@@ -1,5 +1,6 @@
+import { Body, boolean, isAddress, latin1, octets, unsigned, versions } from "./body.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
-import { encodeMessage, isAddress, readAck, readPing, readVersions } from "./message-codec.ts";
+import { bodies, encodeMessage } from "./message-codec.ts";
 import {
   type MemberState,
   type MemberStatus,
@@ -9,9 +10,9 @@ import {
   type PushPull,
   type StreamMessage,
 } from "./messages.ts";
-import { FieldNames, type Fields, readMap, scanItems, writeMap } from "./msgpack.ts";
+import { scanItems } from "./msgpack.ts";
 
-/** Octets of user state and of a user message, as v0.6.0 limits the first. */
+/** Octets of user state, as v0.6.0 limits it. */
 const maxUserBytes = 20 * 1024 * 1024;
 /** States in one exchange, as v0.6.0 limits them. */
 const maxNodes = 1_048_576;
@@ -26,20 +27,15 @@ export function encodeStreamMessage(message: StreamMessage): Uint8Array {
     case "ping":
     case "ack":
       return encodeMessage(message);
-    case "user": {
-      const writer = new Writer().u8(MessageType.user);
-      writeMap(writer, { UserMsgLen: message.payload.length });
-      return writer.put(message.payload).finish();
-    }
     case "error": {
       const writer = new Writer().u8(MessageType.error);
-      writeMap(writer, { Error: nodeName(message.message) });
+      errorBody.write(writer, { text: nodeName(message.message) });
       return writer.finish();
     }
     case "pushPull": {
       const { join, states, userState } = message;
       const writer = new Writer().put(encodePushPullHeader({ join, nodes: states.length, userStateLength: userState.length }));
-      for (const state of states) writer.put(encodeMemberState(state));
+      for (const state of states) writeMemberState(writer, state);
       return writer.put(userState).finish();
     }
     default:
@@ -54,25 +50,38 @@ interface PushPullHeader {
   readonly userStateLength: number;
 }
 
+const errorBody = new Body<{ text: string }>({ text: latin1("Error") });
+const headerBody = new Body<PushPullHeader>({
+  join: boolean("Join"),
+  nodes: unsigned("Nodes", maxNodes),
+  userStateLength: unsigned("UserStateLen", maxUserBytes),
+});
+
+interface StateBody extends Pick<MemberState, "node" | "incarnation" | "meta" | "versions"> {
+  readonly address: Uint8Array | undefined;
+  readonly port: number;
+  readonly status: number;
+}
+
+const stateBody = new Body<StateBody>({
+  address: octets("Addr"),
+  incarnation: unsigned("Incarnation"),
+  meta: octets("Meta"),
+  node: latin1("Name"),
+  port: unsigned("Port", 0xffff),
+  status: unsigned("State", Number.MAX_SAFE_INTEGER),
+  versions,
+});
+
 /** With the type's octet. Lengths are written as v0.1.7 does; v0.6.0 writes signed forms, and each reads both. */
-export function encodePushPullHeader({ join, nodes, userStateLength }: PushPullHeader): Uint8Array {
+export function encodePushPullHeader(header: PushPullHeader): Uint8Array {
   const writer = new Writer().u8(MessageType.pushPull);
-  writeMap(writer, { Join: join, Nodes: nodes, UserStateLen: userStateLength });
+  headerBody.write(writer, header);
   return writer.finish();
 }
 
-export function encodeMemberState(state: MemberState): Uint8Array {
-  const writer = new Writer();
-  writeMap(writer, {
-    Addr: state.endpoint.address,
-    Incarnation: state.incarnation,
-    Meta: state.meta,
-    Name: state.node,
-    Port: state.endpoint.port,
-    State: statuses.indexOf(state.status),
-    Vsn: Uint8Array.from(state.versions),
-  });
-  return writer.finish();
+export function writeMemberState(writer: Writer, { status, endpoint, ...state }: MemberState): void {
+  stateBody.write(writer, { ...state, ...endpoint, status: statuses.indexOf(status) });
 }
 
 /** Octets that arrive in pieces. */
@@ -101,20 +110,14 @@ export function* readStreamMessage(input: Input, offset: number): Generator<numb
   switch (type) {
     case MessageType.ping:
       yield* passItems(input, offset + 1, 1);
-      return { message: readPing(new Reader(input.octets, offset + 1)), problems: [] };
+      return { message: bodies.ping.read(new Reader(input.octets, offset + 1), { type: "ping" }), problems: [] };
     case MessageType.ack:
       yield* passItems(input, offset + 1, 1);
-      return { message: readAck(new Reader(input.octets, offset + 1)), problems: [] };
+      return { message: bodies.ack.read(new Reader(input.octets, offset + 1), { type: "ack" }), problems: [] };
     case MessageType.error: {
       yield* passItems(input, offset + 1, 1);
-      const text = readMap(new Reader(input.octets, offset + 1), errorNames).latin1("Error");
+      const { text } = errorBody.read(new Reader(input.octets, offset + 1), {});
       return { message: { type: "error", message: nodeNameText(text.slice(0, maxErrorText)) }, problems: [] };
-    }
-    case MessageType.user: {
-      const end = yield* passItems(input, offset + 1, 1);
-      const length = readMap(new Reader(input.octets, offset + 1), userNames).unsigned("UserMsgLen", maxUserBytes);
-      yield end + length;
-      return { message: { type: "user", payload: new Uint8Array(input.octets.subarray(end, end + length)) }, problems: [] };
     }
     case MessageType.pushPull:
       return yield* readPushPull(input, offset + 1);
@@ -123,26 +126,19 @@ export function* readStreamMessage(input: Input, offset: number): Generator<numb
   }
 }
 
-const errorNames = new FieldNames("Error");
-const userNames = new FieldNames("UserMsgLen");
-const headerNames = new FieldNames("Join", "Nodes", "UserStateLen");
-const stateNames = new FieldNames("Addr", "Incarnation", "Meta", "Name", "Port", "State", "Vsn");
-
 function* readPushPull(input: Input, offset: number): Generator<number, ReceivedMessage> {
   const statesAt = yield* passItems(input, offset, 1);
-  const header = readMap(new Reader(input.octets, offset), headerNames);
-  const nodes = header.unsigned("Nodes", maxNodes);
-  const userStateLength = header.unsigned("UserStateLen", maxUserBytes);
+  const { join, nodes, userStateLength } = headerBody.read(new Reader(input.octets, offset), {});
   const userStateAt = yield* passItems(input, statesAt, nodes);
   yield userStateAt + userStateLength;
   const reader = new Reader(input.octets, statesAt);
   const states: MemberState[] = [];
   for (let node = 0; node < nodes; node++) {
-    const state = memberState(readMap(reader, stateNames));
+    const state = memberStateOf(stateBody.read(reader, {}));
     if (state !== undefined) states.push(state);
   }
   const userState = reader.copy(userStateLength);
-  const message: PushPull = { type: "pushPull", join: header.boolean("Join"), states, userState };
+  const message: PushPull = { type: "pushPull", join, states, userState };
   const unusable = nodes - states.length;
   if (unusable === 0) return { message, problems: [] };
   const text = `Cannot use ${unusable} of ${nodes} states: a name, an address of 4 or 16 octets or a known status is missing`;
@@ -150,16 +146,10 @@ function* readPushPull(input: Input, offset: number): Generator<number, Received
 }
 
 /** Undefined for a state that no member can have. */
-function memberState(fields: Fields): MemberState | undefined {
-  const versions = readVersions(fields);
-  const node = fields.latin1("Name");
-  const address = fields.octets("Addr");
-  const status = statuses[fields.unsigned("State", Number.MAX_SAFE_INTEGER)];
-  const incarnation = fields.unsigned("Incarnation", 0xffff_ffff);
-  const port = fields.unsigned("Port", 0xffff);
-  const meta = fields.octets("Meta");
-  if (node === "" || address === undefined || !isAddress(address) || status === undefined) return undefined;
-  return { node, status, incarnation, endpoint: { address, port }, meta, versions };
+function memberStateOf({ address, port, status: number, ...state }: StateBody): MemberState | undefined {
+  const status = statuses[number];
+  if (state.node === "" || address === undefined || !isAddress(address) || status === undefined) return undefined;
+  return { ...state, status, endpoint: { address, port } };
 }
 
 /** Waits for items of MessagePack. @returns the offset behind them */

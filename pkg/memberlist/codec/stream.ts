@@ -1,9 +1,8 @@
-import { sealedLength } from "./keyring.ts";
+import { type Keyring, sealedLength } from "./keyring.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
 import { MessageType, type StreamMessage } from "./messages.ts";
 import { encodeStreamMessage, type Input, passItems, type ReceivedMessage, readStreamMessage } from "./stream-message.ts";
-import { outgoingKeyring, type Wire } from "./wire.ts";
-import { decodeCompressed, encodeCompressed, stripLabel, writeLabel } from "./wrappers.ts";
+import { decodeCompressed, refuseLabel } from "./wrappers.ts";
 
 /** Octets of an encrypted frame behind its header. */
 export const maxFrameLength = 20 * 1024 * 1024;
@@ -12,36 +11,17 @@ export const maxStreamLength = 40 * 1024 * 1024;
 
 const frameHeaderLength = 5;
 
-/** The end of the connection: the dialler opened it. Only the dialler sends the ring's label; both authenticate it. */
-export type StreamEnd = "dialler" | "listener";
-
-export interface StreamOptions {
-  readonly from: StreamEnd;
-  /** 12 octets, never used before with the same key. Not looked at without encryption. */
-  readonly nonce: Uint8Array;
-}
-
 /**
- * Encodes the one message that an end of a stream sends: compressed whenever the ring compresses, even if that is longer, encrypted
- * as one frame, and behind the label if it is the dialler's.
+ * Encodes the one message that an end of a stream sends, encrypted as one frame.
+ * @param keyring of a ring that encrypts
+ * @param nonce 12 octets, never used before with the same key; not looked at without encryption
  * @throws {RangeError} as `encodeMessage` does
  */
-export function encodeStream(message: StreamMessage, wire: Wire, { from, nonce }: StreamOptions): Uint8Array {
-  const plain = encodeStreamMessage(message);
-  const body = wire.compress ? encodeCompressed(plain) : plain;
-  const writer = new Writer();
-  if (from === "dialler" && wire.label.length > 0) writeLabel(writer, wire.label);
-  const keyring = outgoingKeyring(wire);
-  if (keyring === undefined) return writer.put(body).finish();
-  const header = new Writer().u8(MessageType.encrypt).u32(sealedLength(body.length, wire.encryptionVersion)).finish();
-  return writer
-    .put(header)
-    .put(keyring.seal(body, wire.encryptionVersion, nonce, associatedData(header, wire)))
-    .finish();
-}
-
-function associatedData(header: Uint8Array, wire: Wire): Uint8Array {
-  return Buffer.concat([header, wire.label]);
+export function encodeStream(message: StreamMessage, keyring: Keyring | undefined, nonce: Uint8Array): Uint8Array {
+  const body = encodeStreamMessage(message);
+  if (keyring === undefined) return body;
+  const header = new Writer().u8(MessageType.encrypt).u32(sealedLength(body.length)).finish();
+  return Buffer.concat([header, keyring.seal(body, nonce, header)]);
 }
 
 /** Final result of a stream. */
@@ -65,9 +45,8 @@ export class StreamDecoder {
   #answer = false;
   #ended = false;
 
-  /** @param from whose octets these are: the other end's */
-  constructor(wire: Wire, from: StreamEnd) {
-    this.#reading = this.#read(wire, from);
+  constructor(keyring: Keyring | undefined) {
+    this.#reading = this.#read(keyring);
   }
 
   /** The result, when this piece brings it. Undefined before, and for everything that follows: streams carry one message. */
@@ -121,54 +100,41 @@ export class StreamDecoder {
     return undefined;
   }
 
-  *#read(wire: Wire, from: StreamEnd): Generator<number, ReceivedMessage> {
-    const offset = from === "dialler" ? yield* readLabel(this.#input, wire) : 0;
-    yield offset + 1;
+  *#read(keyring: Keyring | undefined): Generator<number, ReceivedMessage> {
+    yield 1;
+    if (this.#input.octets[0] === MessageType.label) {
+      yield 2;
+      yield 2 + (this.#input.octets[1] ?? 0);
+      refuseLabel(this.#input.octets);
+    }
     this.#answer = true;
-    const body = yield* readBody(this.#input, offset, wire);
+    const body = yield* readBody(this.#input, keyring);
     this.#answer = false; // From here on peers only close.
-    return body === undefined ? yield* readStreamMessage(this.#input, offset) : readWhole(body);
+    return body === undefined ? yield* readStreamMessage(this.#input, 0) : readWhole(body);
   }
-}
-
-/** @returns the offset behind the label */
-function* readLabel(input: Input, wire: Wire): Generator<number, number> {
-  yield 1;
-  let length = 0;
-  if (input.octets[0] === MessageType.label) {
-    yield 2;
-    length = 2 + (input.octets[1] ?? 0);
-    yield length;
-  }
-  stripLabel(input.octets.subarray(0, length), wire.label);
-  return length;
 }
 
 /** Decrypts and decompresses, one layer of each. Undefined if there is neither: the message then has no length of its own. */
-function* readBody(input: Input, offset: number, wire: Wire): Generator<number, Uint8Array | undefined> {
-  if (input.octets[offset] === MessageType.encrypt) {
-    const plain = yield* readFrame(input, offset, wire);
+function* readBody(input: Input, keyring: Keyring | undefined): Generator<number, Uint8Array | undefined> {
+  if (input.octets[0] === MessageType.encrypt) {
+    const plain = yield* readFrame(input, keyring);
     return plain[0] === MessageType.compress ? decodeCompressed(plain, maxStreamLength) : plain;
   }
-  if (wire.keyring !== undefined && wire.verifyIncoming)
-    throw new MemberlistError("plaintext", "Cannot decode a stream: it is not encrypted");
-  if (input.octets[offset] !== MessageType.compress) return undefined;
-  const end = yield* passItems(input, offset + 1, 1);
-  return decodeCompressed(input.octets.subarray(offset, end), maxStreamLength);
+  if (keyring !== undefined) throw new MemberlistError("plaintext", "Cannot decode a stream: it is not encrypted");
+  if (input.octets[0] !== MessageType.compress) return undefined;
+  const end = yield* passItems(input, 1, 1);
+  return decodeCompressed(input.octets.subarray(0, end), maxStreamLength);
 }
 
-function* readFrame(input: Input, offset: number, wire: Wire): Generator<number, Uint8Array> {
-  const at = offset + frameHeaderLength;
+function* readFrame(input: Input, keyring: Keyring | undefined): Generator<number, Uint8Array> {
+  const at = frameHeaderLength;
   yield at;
-  const length = new Reader(input.octets, offset + 1).u32();
+  const length = new Reader(input.octets, 1).u32();
   if (length > maxFrameLength) throw new MemberlistError("tooLarge", `Cannot read a frame: its length is ${length}`);
-  if (wire.keyring === undefined)
+  if (keyring === undefined)
     throw new MemberlistError("encrypted", "Cannot decode a stream: it is encrypted, and there is no key");
   yield at + length;
-  const plain = wire.keyring.open(
-    input.octets.subarray(at, at + length),
-    associatedData(input.octets.subarray(offset, at), wire),
-  );
+  const plain = keyring.open(input.octets.subarray(at, at + length), input.octets.subarray(0, at));
   if (plain.length === 0) throw new MemberlistError("malformed", "Cannot decode a frame: there is nothing inside");
   return plain;
 }

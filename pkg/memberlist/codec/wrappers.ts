@@ -1,40 +1,23 @@
 import { crc32 } from "node:zlib";
-import { compressLzw, decompressLzw } from "./lzw.ts";
+import { decompressLzw } from "./lzw.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
 import { MessageType } from "./messages.ts";
-import { FieldNames, readMap, writeMap } from "./msgpack.ts";
-import { maxMessagesPerPacket } from "./wire.ts";
+import { readMap } from "./msgpack.ts";
 
-/** @param label 1 to 255 octets */
-export function writeLabel(writer: Writer, label: Uint8Array): Writer {
-  return writer.u8(MessageType.label).u8(label.length).put(label);
-}
+/** Messages in a packet: with 128 or more the oldest peers read each from the wrong place. */
+export const maxMessagesPerPacket = 127;
 
 /**
- * Strips the label header from the beginning of a packet or of a dialler's stream. The header may be missing if no label is
- * expected.
- * @param expected empty for no label
- * @throws {MemberlistError} `label` when the label is another one, is missing, or is not expected; `malformed` when it is cut
- * short
+ * The rings of MetalLB, and so ours, have no label: a packet or a stream that begins with one is from another ring.
+ * @throws {MemberlistError} `label` when there is one; `malformed` when it is cut short
  */
-export function stripLabel(octets: Uint8Array, expected: Uint8Array): Uint8Array {
-  if (expected.length === 0 && octets[0] !== MessageType.label) return octets;
-  const reader = new Reader(octets);
-  const label = octets[0] === MessageType.label ? readLabel(reader) : new Uint8Array();
-  if (Buffer.compare(label, expected) !== 0)
-    throw new MemberlistError("label", `Cannot accept the label ${text(label)}: it should be ${text(expected)}`);
-  return reader.rest();
-}
-
-function readLabel(reader: Reader): Uint8Array {
-  reader.u8();
+export function refuseLabel(octets: Uint8Array): void {
+  if (octets[0] !== MessageType.label) return;
+  const reader = new Reader(octets, 1);
   const label = reader.take(reader.u8());
   if (label.length === 0) throw new MemberlistError("malformed", "Cannot decode a label: its length is 0");
-  return label;
-}
-
-function text(label: Uint8Array): string {
-  return JSON.stringify(Buffer.from(label).toString("utf8"));
+  const text = JSON.stringify(Buffer.from(label).toString("utf8"));
+  throw new MemberlistError("label", `Cannot accept the label ${text}: this ring has none`);
 }
 
 const headerLength = 5;
@@ -64,15 +47,7 @@ function hex(value: number): string {
 
 /** LZW is the only algorithm. */
 const lzw = 0;
-const names = new FieldNames("Algo", "Buf");
-
-/** Wraps a message in a compress message, which may be longer. @throws {RangeError} for no octets: peers die of that */
-export function encodeCompressed(message: Uint8Array): Uint8Array {
-  if (message.length === 0) throw new RangeError("Cannot compress a message: it is empty");
-  const writer = new Writer().u8(MessageType.compress);
-  writeMap(writer, { Algo: lzw, Buf: compressLzw(message) });
-  return writer.finish();
-}
+const names = ["Algo", "Buf"];
 
 /**
  * The message inside a compress message, of which `octets` begins with the type.

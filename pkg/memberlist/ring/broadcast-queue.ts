@@ -1,6 +1,6 @@
 import { encodeMessage } from "../codec/message-codec.ts";
 import type { PacketMessage } from "../codec/messages.ts";
-import { broadcastOverhead } from "../codec/wire.ts";
+import { broadcastOverhead } from "../codec/packet.ts";
 
 /** Decides the order. */
 interface Rank {

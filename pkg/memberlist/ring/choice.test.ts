@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { endpointOf, versions } from "../testing/lone-ring.ts";
 import { chooseRandom, neighborOf, placeOf, shuffle } from "./choice.ts";
-import { type NodeRecord, newRecord } from "./ring.ts";
+import { type NodeRecord, newRecord } from "./node-record.ts";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 

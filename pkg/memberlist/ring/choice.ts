@@ -1,4 +1,5 @@
 import type { Random } from "#pkg/clock";
+import { fnv1a } from "#pkg/text";
 import type { NodeName } from "../codec/messages.ts";
 
 /** A whole number in [0, below). */
@@ -35,8 +36,7 @@ export function chooseRandom<T>(items: readonly T[], count: number, eligible: (i
  * often fail together, are not one another's neighbors. All members must agree on it.
  */
 export function placeOf(node: NodeName): number {
-  let hash = 0x811c_9dc5;
-  for (let i = 0; i < node.length; i++) hash = Math.imul(hash ^ node.charCodeAt(i), 0x0100_0193);
+  let hash = fnv1a(node);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   return (hash ^ (hash >>> 13)) >>> 0;
 }

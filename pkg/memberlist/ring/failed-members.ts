@@ -1,11 +1,9 @@
 import type { Millis } from "#pkg/clock";
 import type { Endpoint, NodeName } from "../codec/messages.ts";
+import type { NodeRecord } from "./node-record.ts";
 
 /** A member that failed: it may live behind a network that was cut, and is pinged now and then, also when its record is forgotten. */
-export interface FailedMember {
-  readonly node: NodeName;
-  readonly endpoint: Endpoint;
-  readonly since: Millis;
+export interface FailedMember extends Readonly<Pick<NodeRecord, "node" | "endpoint" | "since">> {
   /** Number of the last ping to it; undefined before the first. */
   sequence: number | undefined;
 }

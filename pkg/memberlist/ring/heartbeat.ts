@@ -2,7 +2,8 @@ import type { Millis } from "#pkg/clock";
 import { encodeHeartbeat, type Heartbeat } from "../codec/heartbeat.ts";
 import type { NodeName } from "../codec/messages.ts";
 import { neighborBefore, neighborOf } from "./choice.ts";
-import { isMember, maxU32, type NodeRecord, type Ring } from "./ring.ts";
+import { isMember, type NodeRecord } from "./node-record.ts";
+import { maxU32, type Ring } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
 
 /** How late a heartbeat may be. */

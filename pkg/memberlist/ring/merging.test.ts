@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Keyring } from "../codec/keyring.ts";
 import type { MemberState, PacketMessage } from "../codec/messages.ts";
 import { encodeMetadata } from "../codec/metadata.ts";
-import { defaultWire, type Wire } from "../codec/wire.ts";
 import { alive, at, dead, LoneRing, state, suspect, versions } from "../testing/lone-ring.ts";
-import { maxU32, newRing } from "./ring.ts";
+import { maxU32, Ring } from "./ring.ts";
 
 /** Words of the rules: `s` is the stored record, `inc` the message's incarnation. Each starts from `s` = alive 5, of four nodes. */
 function knowing(before: readonly PacketMessage[] = []): LoneRing {
@@ -84,7 +82,7 @@ test("alive: a view in which one that was forgotten lives brings nobody back", (
 });
 
 test("pings of two lives of a node have other numbers, for a million probes at least", () => {
-  const numberOf = (firstIncarnation: number) => newRing({ ...new LoneRing().ring.options, firstIncarnation }, 0).sequence;
+  const numberOf = (firstIncarnation: number) => new Ring({ ...new LoneRing().ring.options, firstIncarnation }, 0).sequence;
   const begun = 218_000_000; // Seconds since 2020.
   const numbers = Array.from({ length: 100 }, (_, life) => numberOf(begun + life)).toSorted((a, b) => a - b);
   const gaps = numbers.slice(1).map((number, i) => number - (numbers[i] ?? 0));
@@ -237,17 +235,6 @@ test("alive: a conflict says what is known and what is claimed", () => {
   assert.equal(lone.ring.counters.conflicts, 1);
 });
 
-test("alive: a dead node's name may be taken after the time set for it, not before", () => {
-  const lone = LoneRing.among("ab", { deadNodeReclaim: 10_000 });
-  lone.packet(dead("a", 1, "b"));
-  lone.advanceTo(10_000);
-  lone.packet(alive("a", 1, { endpoint: at(9) }));
-  assert.equal(lone.view("a"), "dead 1");
-  lone.now = 10_001;
-  lone.packet(alive("a", 1, { endpoint: at(9) }));
-  assert.deepEqual([lone.view("a"), lone.record("a").endpoint], ["alive 1", at(9)]);
-});
-
 test("alive: port 0 means our own", () => {
   const lone = new LoneRing();
   lone.quieten();
@@ -373,12 +360,11 @@ test("a suspect is notified directly before it is declared dead, once", () => {
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(97), messages: [suspect("a", 1, "self")], checksum: true }]);
 });
 
-const encrypted: Wire = { ...defaultWire, keyring: new Keyring([new Uint8Array(16)]) };
 const ours = encodeMetadata(new Map());
 
 /** A ring with keys in which a speaker of ours died, or left, at incarnation 5. */
 function without(gone: PacketMessage): LoneRing {
-  const lone = new LoneRing({ wire: encrypted });
+  const lone = new LoneRing({ isEncrypted: true });
   lone.meet(alive("a", 5, { meta: ours }));
   lone.packet(gone);
   lone.quieten();

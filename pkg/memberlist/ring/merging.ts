@@ -5,18 +5,8 @@ import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { Evidence, MemberEvent } from "./events.ts";
 import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
-import {
-  changeLocalHealth,
-  isMember,
-  maxU32,
-  memberOf,
-  type NodeRecord,
-  newRecord,
-  offersFast,
-  type Ring,
-  sameEndpoint,
-  withPort,
-} from "./ring.ts";
+import { isMember, memberOf, type NodeRecord, newRecord, offersFast } from "./node-record.ts";
+import { changeLocalHealth, maxU32, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
@@ -43,7 +33,7 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source
     record = newRecord(alive.node, endpoint, alive.versions, alive.meta, now);
     addRecord(ring, record);
   } else if (!sameEndpoint(record.endpoint, endpoint)) {
-    if (!isReplaceable(ring, record, alive, now)) {
+    if (!isReplaceable(ring, record, alive)) {
       if (isSuccessor(ring, record, alive)) record.successor = { ...alive, endpoint };
       ring.counters.conflicts++;
       ring.effects.push({ type: "conflict", node: record.node, known: record.endpoint, claimed: endpoint });
@@ -81,17 +71,14 @@ function addRecord(ring: Ring, record: NodeRecord): void {
  * Whether a node may come back at another address. One of ours whose incarnation is greater may at once when it is dead: the key proves
  * that it is a speaker, and its incarnation that it started later. One of ours whose incarnation is not may never: that was captured.
  */
-function isReplaceable(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): boolean {
-  const { deadNodeReclaim } = ring.options;
-  const { status, since, incarnation } = record;
+function isReplaceable(ring: Ring, record: NodeRecord, alive: Alive): boolean {
+  const { status, incarnation } = record;
   if (isOurs(record) && isOurs(alive) && alive.incarnation <= incarnation) return false;
-  if (status !== "dead") return status === "left";
-  if (isSuccessor(ring, record, alive)) return true;
-  return deadNodeReclaim > 0 && now - since > deadNodeReclaim;
+  return status === "left" || (status === "dead" && isSuccessor(ring, record, alive));
 }
 
-function isSuccessor({ options: { wire } }: Ring, { incarnation }: NodeRecord, alive: Alive): boolean {
-  return wire.keyring !== undefined && alive.incarnation > incarnation && isOurs(alive);
+function isSuccessor({ options: { isEncrypted } }: Ring, { incarnation }: NodeRecord, alive: Alive): boolean {
+  return isEncrypted && alive.incarnation > incarnation && isOurs(alive);
 }
 
 function isOurs({ meta }: Pick<NodeRecord, "meta">): boolean {
@@ -230,8 +217,8 @@ export function mergeStates(ring: Ring, states: readonly MemberState[], source: 
 }
 
 /**
- * Declares suspects dead whose time to refute is over. Each suspect is notified a little earlier: a suspect that has refuted already
- * repeats that to a node that missed it (see `correct`), and a suspect that did not know of the suspicion can still refute it.
+ * Declares suspects dead whose time to refute is over. Each suspect is notified a little earlier: it can still refute a
+ * suspicion that it had not heard of, and repeats a refutation that this node missed (see `correct`).
  */
 export function endSuspicions(ring: Ring, now: Millis): void {
   for (const [node, suspicion] of ring.suspicions) {

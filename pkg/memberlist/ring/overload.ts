@@ -43,7 +43,7 @@ const maxBackOff: Millis = 3_600_000;
 
 /**
  * Counts a stall. A back-off lasts three minutes, and is repeated while there is still too much stalled time. It lasts twice as long as the
- * previous one when that ended within the last hour, so that a process which keeps up only at the slow timing does not alternate.
+ * previous one when that ended within the last hour: a process that keeps up only at the slow timing must not alternate.
  */
 export function addStall(overload: Overload, late: Millis, now: Millis): Overload {
   const stalled = overload.stalled * Math.exp((overload.at - now) / memory) + Math.min(late, maxCounted);

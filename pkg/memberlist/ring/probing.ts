@@ -4,17 +4,8 @@ import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping }
 import { neighborOf, shuffle } from "./choice.ts";
 import { countedLateness, heartbeatInterval, onHeartbeat, sendHeartbeat, takeOverdue } from "./heartbeat.ts";
 import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
-import {
-  changeLocalHealth,
-  isMember,
-  type NodeRecord,
-  nextSequence,
-  ownPing,
-  type Probe,
-  type Ring,
-  sameEndpoint,
-  withPort,
-} from "./ring.ts";
+import { isMember, type NodeRecord } from "./node-record.ts";
+import { changeLocalHealth, nextSequence, ownPing, type Probe, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { pingOnStream, pingThroughOthers, sendDirect, sendToNode } from "./sending.ts";
 import { wantsAccuser } from "./suspicion.ts";
 
@@ -68,8 +59,7 @@ function tick(ring: Ring, now: Millis): void {
 
 /**
  * Sends the neighbor a heartbeat or probes it, and now and then probes the next node in the order: each node is heard of by somebody in
- * most intervals, and by everybody in the long run. Nodes that are being probed are passed over, so that a node that does not answer hides
- * nobody.
+ * most intervals, and by everybody in the long run. Nodes that are being probed are passed over, so that a silent node hides nobody.
  */
 function probeNext(ring: Ring, now: Millis): void {
   const { othersEvery, heartbeats } = ring.timing;
@@ -151,7 +141,6 @@ function probeIndirectly(ring: Ring, probe: Probe, now: Millis): void {
   probe.indirectAt = Infinity;
   // When this process ran late, the others still get their time.
   probe.verdictAt = Math.max(probe.verdictAt, now + probe.indirectTimeout);
-  ring.counters.indirectProbes++;
   const record = ring.records.get(probe.node);
   if (record === undefined) return;
   probe.nacksExpected = pingThroughOthers(ring, probe.sequence, record);
@@ -318,7 +307,7 @@ export function nextToCheck({ toCheck, suspicions, records, self }: Ring): NodeR
   return undefined;
 }
 
-/** A node did not answer this one for another: that confirms a suspicion that exists, or that follows soon. */
+/** A node did not answer a ping that this one sent for another. That confirms a suspicion, now or soon. */
 function noteUnanswered(ring: Ring, node: NodeName, now: Millis): void {
   const record = ring.records.get(node);
   if (record === undefined || !isMember(record)) return;

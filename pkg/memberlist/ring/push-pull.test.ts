@@ -65,7 +65,6 @@ for (const [name, message, answer] of [
   ["a ping for anybody", { type: "ping", sequence: 3, node: "", source: undefined }, "reply"],
   ["a ping for another", { type: "ping", sequence: 3, node: "other", source: undefined }, "close"],
   ["an ack", { type: "ack", sequence: 3, payload: undefined }, "close"],
-  ["a user message", { type: "user", payload: new Uint8Array() }, "close"],
   ["an error", { type: "error", message: "EOF" }, "close"],
 ] as const) {
   test(`a stream with ${name} gets one ${answer}`, () => {

@@ -2,17 +2,9 @@ import type { Millis } from "#pkg/clock";
 import type { Ack, Endpoint, MemberState, NodeName, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
 import { chooseRandom } from "./choice.ts";
 import { mergeStates, onNewcomerAck } from "./merging.ts";
+import { isMember, type NodeRecord, stateOf } from "./node-record.ts";
 import { onStreamAck } from "./probing.ts";
-import {
-  type ExchangePurpose,
-  isMember,
-  type NodeRecord,
-  nextSequence,
-  ownPing,
-  type Ring,
-  sameEndpoint,
-  stateOf,
-} from "./ring.ts";
+import { type ExchangePurpose, nextSequence, ownPing, type Ring, sameEndpoint } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
 import { pushPullInterval } from "./timing.ts";
 

@@ -2,14 +2,13 @@ import type { Millis, Random } from "#pkg/clock";
 import { RecentMap } from "#pkg/collections";
 import { equalBytes } from "#pkg/net";
 import type { Heartbeat } from "../codec/heartbeat.ts";
-import type { Alive, Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
-import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "../codec/metadata.ts";
-import type { Wire } from "../codec/wire.ts";
+import type { Alive, Endpoint, NodeName, Ping, Versions } from "../codec/messages.ts";
+import type { MetadataFields } from "../codec/metadata.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
-import { placeOf } from "./choice.ts";
-import type { Effect, Member } from "./events.ts";
+import type { Effect } from "./events.ts";
 import { FailedMembers } from "./failed-members.ts";
-import { noOverload, type Overload } from "./overload.ts";
+import { type NodeRecord, newRecord, ownMetadata } from "./node-record.ts";
+import { noOverload } from "./overload.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 
@@ -17,8 +16,8 @@ export interface RingOptions {
   readonly node: NodeName;
   /** Where others reach this node. Its port also stands for every port 0 that others claim. */
   readonly endpoint: Endpoint;
-  /** For the packet budget. */
-  readonly wire: Wire;
+  /** A key proves that messages are from members. */
+  readonly isEncrypted: boolean;
   /** The metadata of this node beside what the ring adds. */
   readonly metadata: MetadataFields;
   /**
@@ -32,34 +31,7 @@ export interface RingOptions {
   readonly userDigest?: (() => number) | undefined;
   /** Greater than the incarnation of any earlier life of this node, so that messages about an earlier life no longer count. */
   readonly firstIncarnation: number;
-  /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
-  readonly deadNodeReclaim: Millis;
   readonly random: Random;
-}
-
-/** A node as it is kept: one record per name, changed in place. */
-export interface NodeRecord {
-  readonly node: NodeName;
-  status: MemberStatus;
-  incarnation: number;
-  endpoint: Endpoint;
-  meta: Uint8Array | undefined;
-  versions: Versions;
-  since: Millis;
-  /** Whether its metadata offers the fast timing. */
-  offersFast: boolean;
-  /** Probes in a row, up to the last one, that took longer than the fast timing can do with. */
-  slowProbes: number;
-  /** Round-trip time of the last direct ping. */
-  roundTrip: Millis | undefined;
-  /** When a packet of its own arrived last: a ping, a heartbeat or a direct answer. */
-  heardAt: Millis | undefined;
-  /** Probes in a row, up to the last one, that it answered by way of others or on a stream, and not directly. */
-  lostPackets: number;
-  /** The last later life of it at another address that was announced while this one counted as alive. */
-  successor: Alive | undefined;
-  /** See `placeOf`. */
-  readonly place: number;
 }
 
 /** A node being probed. */
@@ -114,78 +86,17 @@ export type ExchangePurpose =
 /** How often things happened since the start. */
 export type RingCounters = ReturnType<typeof newRingCounters>;
 
-/**
- * The whole state of one node's view of its ring, which `step` changes in place: a copy for each event would cost a thousand
- * records in a ring of a thousand. All instants in it are deadlines or starts; nothing in it runs by itself.
- */
-export interface Ring {
-  readonly options: RingOptions;
-  readonly self: NodeRecord;
-  readonly records: Map<NodeName, NodeRecord>;
-  /** The same records, in the order in which they are probed. */
-  readonly order: NodeRecord[];
-  readonly suspicions: Map<NodeName, Suspicion>;
-  /** Suspects of others that this node is about to probe itself. */
-  readonly toCheck: Set<NodeName>;
-  readonly failed: FailedMembers;
-  /**
-   * Nodes that were gone for so long that the ring dropped their records, and their incarnations: messages up to these incarnations are
-   * old.
-   */
-  readonly forgotten: RecentMap<NodeName, number>;
-  readonly newcomers: RecentMap<NodeName, Newcomer>;
-  readonly broadcasts: BroadcastQueue;
-  /** Unanswered probes. */
-  readonly probes: Map<number, Probe>; // our sequence number -> probe
-  readonly relays: Map<number, Relay>; // our sequence number -> who waits for the ack
-  /** Nodes that did not answer this one when it pinged them for others: it confirms a suspicion without a probe of its own. */
-  readonly unanswered: Map<NodeName, Millis>; // node -> when
-  readonly exchanges: Map<number, ExchangePurpose>;
-  readonly joins: Map<number, Join>;
-  readonly counters: RingCounters;
-  /** The metadata of this node now, beside what the ring adds. */
-  metadata: MetadataFields;
-  timing: Timing;
-  /** Members or their metadata changed, so that the timing has to be chosen again. */
-  timingStale: boolean;
-  sequence: number;
-  exchange: number;
-  /** Health score of this node itself, 0 (well) to 7. */
-  localHealth: number;
-  /** Where in the order the next probe looks first. */
-  probeIndex: number;
-  probeAt: Millis;
-  readonly heartbeats: {
-    /** How many this node has sent. */
-    sent: number;
-    /** Whether this node is the first by place. */
-    leads: boolean;
-    /** Digest of all members and their incarnations. */
-    members: number;
-    /** Between the digest of the one whose neighbor this node is and its own, and how often it was seen in a row. */
-    difference: { readonly theirs: number; readonly ours: number; times: number } | undefined;
-    /** The member whose neighbor this node is, the last heartbeat from there, and the time when the next one is overdue. */
-    awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
-  };
-  /** Intervals until the next node in the order is probed, beside or instead of the neighbor. */
-  othersIn: number;
-  /** Infinity while there is nothing to gossip. */
-  gossipAt: Millis;
-  pushPullAt: Millis;
-  /** When the next failed member is pinged, in case it is back; Infinity while no member failed. */
-  reconnectAt: Millis;
-  /** When anything was received from another member last. */
-  lastContactAt: Millis;
-  /** Until when nothing was received for longer than is likely while others live: what this node declared before then is in doubt. */
-  cutOffUntil: Millis;
-  /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
-  resumeAt: Millis | undefined;
-  /** The last time that this process ran late: when it ran, and by how much. */
-  stall: { readonly at: Millis; readonly late: Millis } | undefined;
-  /** Overload of this process. */
-  overload: Overload;
-  leave: "none" | "announcing" | "announced";
-  effects: Effect[];
+interface Heartbeats {
+  /** How many this node has sent. */
+  sent: number;
+  /** Whether this node is the first by place. */
+  leads: boolean;
+  /** Digest of all members and their incarnations. */
+  members: number;
+  /** Between the digest of the one whose neighbor this node is and its own, and how often it was seen in a row. */
+  difference: { readonly theirs: number; readonly ours: number; times: number } | undefined;
+  /** The member whose neighbor this node is, the last heartbeat from there, and the time when the next one is overdue. */
+  awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
 }
 
 /** More than any cluster loses in the life of a process; who has the key could else fill the memory with names. */
@@ -197,52 +108,79 @@ const ownVersions: Versions = [1, 5, 2, 0, 0, 0];
 const healthLimit = 7;
 export const maxU32 = 0xffff_ffff;
 
-export function newRing(options: RingOptions, now: Millis): Ring {
-  const self = newRecord(
-    options.node,
-    options.endpoint,
-    ownVersions,
-    ownMetadata(options.metadata, options.timing !== "lan"),
-    now,
-  );
-  return {
-    options,
-    self,
-    records: new Map([[self.node, self]]),
-    order: [self],
-    suspicions: new Map(),
-    toCheck: new Set(),
-    failed: new FailedMembers(),
-    forgotten: new RecentMap(maxForgotten),
-    newcomers: new RecentMap(maxNewcomers),
-    broadcasts: new BroadcastQueue(),
-    probes: new Map(),
-    relays: new Map(),
-    unanswered: new Map(),
-    exchanges: new Map(),
-    joins: new Map(),
-    counters: newRingCounters(),
-    metadata: options.metadata,
-    timing: timings[options.timing === "auto" ? "fast" : options.timing], // Alone, so all members are as this one.
-    timingStale: false,
-    sequence: firstSequence(options),
-    exchange: 0,
-    localHealth: 0,
-    probeIndex: 0,
-    probeAt: Infinity,
-    heartbeats: { sent: 0, leads: true, members: 0, difference: undefined, awaited: undefined },
-    othersIn: 2,
-    gossipAt: Infinity,
-    pushPullAt: Infinity,
-    reconnectAt: Infinity,
-    lastContactAt: now,
-    cutOffUntil: -Infinity,
-    resumeAt: undefined,
-    stall: undefined,
-    overload: noOverload,
-    leave: "none",
-    effects: [],
-  };
+/**
+ * The whole state of one node's view of its ring, which `step` changes in place: a copy for each event would cost a thousand
+ * records in a ring of a thousand. All instants in it are deadlines or starts; nothing in it runs by itself.
+ */
+export class Ring {
+  readonly options: RingOptions;
+  readonly self: NodeRecord;
+  readonly records: Map<NodeName, NodeRecord>;
+  /** The same records, in the order in which they are probed. */
+  readonly order: NodeRecord[];
+  readonly suspicions = new Map<NodeName, Suspicion>();
+  /** Suspects of others that this node is about to probe itself. */
+  readonly toCheck = new Set<NodeName>();
+  readonly failed = new FailedMembers();
+  /**
+   * Nodes that were gone for so long that the ring dropped their records, and their incarnations: messages up to these incarnations are
+   * old.
+   */
+  readonly forgotten = new RecentMap<NodeName, number>(maxForgotten);
+  readonly newcomers = new RecentMap<NodeName, Newcomer>(maxNewcomers);
+  readonly broadcasts = new BroadcastQueue();
+  /** Unanswered probes. */
+  readonly probes = new Map<number, Probe>(); // our sequence number -> probe
+  readonly relays = new Map<number, Relay>(); // our sequence number -> who waits for the ack
+  /** Nodes that did not answer this one when it pinged them for others: it confirms a suspicion without a probe of its own. */
+  readonly unanswered = new Map<NodeName, Millis>(); // node -> when
+  readonly exchanges = new Map<number, ExchangePurpose>();
+  readonly joins = new Map<number, Join>();
+  readonly counters = newRingCounters();
+  /** The metadata of this node now, beside what the ring adds. */
+  metadata: MetadataFields;
+  timing: Timing;
+  /** Members or their metadata changed, so that the timing has to be chosen again. */
+  timingStale = false;
+  sequence: number;
+  exchange = 0;
+  /** Health score of this node itself, 0 (well) to 7. */
+  localHealth = 0;
+  /** Where in the order the next probe looks first. */
+  probeIndex = 0;
+  probeAt: Millis = Infinity;
+  readonly heartbeats: Heartbeats = { sent: 0, leads: true, members: 0, difference: undefined, awaited: undefined };
+  /** Intervals until the next node in the order is probed, beside or instead of the neighbor. */
+  othersIn = 2;
+  /** Infinity while there is nothing to gossip. */
+  gossipAt: Millis = Infinity;
+  pushPullAt: Millis = Infinity;
+  /** When the next failed member is pinged, in case it is back; Infinity while no member failed. */
+  reconnectAt: Millis = Infinity;
+  /** When anything was received from another member last. */
+  lastContactAt: Millis;
+  /** Until when nothing was received for longer than is likely while others live: what this node declared before then is in doubt. */
+  cutOffUntil: Millis = -Infinity;
+  /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
+  resumeAt: Millis | undefined;
+  /** The last time that this process ran late: when it ran, and by how much. */
+  stall: { readonly at: Millis; readonly late: Millis } | undefined;
+  /** Overload of this process. */
+  overload = noOverload;
+  leave: "none" | "announcing" | "announced" = "none";
+  effects: Effect[] = [];
+
+  constructor(options: RingOptions, now: Millis) {
+    const { node, endpoint, metadata, timing } = options;
+    this.options = options;
+    this.self = newRecord(node, endpoint, ownVersions, ownMetadata(metadata, timing !== "lan"), now);
+    this.records = new Map([[node, this.self]]);
+    this.order = [this.self];
+    this.metadata = metadata;
+    this.timing = timings[timing === "auto" ? "fast" : timing]; // Alone, so all members are as this one.
+    this.sequence = firstSequence(options);
+    this.lastContactAt = now;
+  }
 }
 
 /** Far from those of lives of this node before: what was answered then, and captured, is no answer now. */
@@ -253,8 +191,6 @@ function firstSequence({ firstIncarnation }: RingOptions): number {
 export function newRingCounters() {
   return {
     probes: 0,
-    /** Probes whose direct ping was not answered in time. */
-    indirectProbes: 0,
     failedProbes: 0,
     /** Suspicions of others that began here. */
     suspicions: 0,
@@ -272,59 +208,6 @@ export function newRingCounters() {
     /** Times that this process ran so late that it gave waiting packets precedence. */
     stalls: 0,
   };
-}
-
-/** A record before anybody vouched for the node: dead, with incarnation 0. */
-export function newRecord(
-  node: NodeName,
-  endpoint: Endpoint,
-  versions: Versions,
-  meta: Uint8Array | undefined,
-  now: Millis,
-): NodeRecord {
-  return {
-    node,
-    status: "dead",
-    incarnation: 0,
-    endpoint,
-    meta,
-    versions,
-    since: now,
-    offersFast: offersFast(meta),
-    slowProbes: 0,
-    roundTrip: undefined,
-    heardAt: undefined,
-    lostPackets: 0,
-    successor: undefined,
-    place: placeOf(node),
-  };
-}
-
-/** The second one is twice as fast as the first; the third has heartbeats. */
-const timingVersion = 3;
-
-export function ownMetadata(fields: MetadataFields, offer: boolean): Uint8Array {
-  return encodeMetadata(offer ? new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]) : fields);
-}
-
-export function offersFast(meta: Uint8Array | undefined): boolean {
-  const [version = 0] = decodeMetadata(meta)?.get(MetadataKey.timing) ?? [];
-  return version >= timingVersion;
-}
-
-export function isMember({ status }: NodeRecord): boolean {
-  return status === "alive" || status === "suspect";
-}
-
-/** The current values, for a caller that keeps them. */
-export function memberOf(record: NodeRecord): Member {
-  const { node, status, incarnation, endpoint, meta, versions, since } = record;
-  return { node, status, incarnation, endpoint, meta, versions, since };
-}
-
-export function stateOf(record: NodeRecord): MemberState {
-  const { since, ...state } = memberOf(record);
-  return state;
 }
 
 /** Never 0, which is that of heartbeats. */

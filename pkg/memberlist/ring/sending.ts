@@ -1,9 +1,10 @@
 import type { Millis } from "#pkg/clock";
 import { encodeMessage } from "../codec/message-codec.ts";
 import type { Endpoint, NodeName, PacketMessage } from "../codec/messages.ts";
-import { broadcastBudget } from "../codec/wire.ts";
+import { broadcastBudget } from "../codec/packet.ts";
 import { chooseRandom, randomIndex } from "./choice.ts";
-import { type NodeRecord, ownPing, type Ring, sourceOf } from "./ring.ts";
+import type { NodeRecord } from "./node-record.ts";
+import { ownPing, type Ring, sourceOf } from "./ring.ts";
 import { retransmitLimit } from "./timing.ts";
 
 /** Sends a message at once; what is to be passed on rides along as far as it fits. */
@@ -52,7 +53,7 @@ export function pingOnStream(
   ring.effects.push({ type: "exchange", exchange, to: endpoint, message: ownPing(ring, sequence, node), deadline });
 }
 
-/** Octets of a user message: the most that fit into a packet beside the longest label and any encryption. */
+/** Octets of a user message: the most that fit into a packet beside the encryption. */
 export const maxUserBytes = 1000;
 
 /** Queues what others shall hear; it replaces what is queued about the same node. */
@@ -89,7 +90,7 @@ export function gossip(ring: Ring, now: Millis): void {
 
 /** Never more than a packet may have: even the shortest take 31 of its 1400 bytes each. */
 function takeBroadcasts(ring: Ring, directLength: number): PacketMessage[] {
-  const budget = broadcastBudget(ring.options.wire, directLength);
+  const budget = broadcastBudget(ring.options.isEncrypted, directLength);
   const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length));
   if (ring.leave === "announcing" && !ring.broadcasts.has(ring.self.node)) finishLeave(ring);
   return taken;

@@ -16,10 +16,11 @@ import {
   onNewcomerAck,
 } from "./merging.ts";
 import { askAgain, askAgainAt } from "./newcomers.ts";
+import { isMember, memberOf, type NodeRecord, ownMetadata } from "./node-record.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
-import { isMember, memberOf, type NodeRecord, newRing, ownMetadata, type Ring, type RingOptions, sameEndpoint } from "./ring.ts";
+import { Ring, type RingOptions, sameEndpoint } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, type TimingName, timings } from "./timing.ts";
@@ -31,7 +32,7 @@ const stallGrace: Millis = 20;
 
 /** A ring of this node alone. @throws {RangeError} when `encodeMetadata` does */
 export function startRing(options: RingOptions, now: Millis): [Ring, Effect[]] {
-  const ring = newRing(options, now);
+  const ring = new Ring(options, now);
   const { timing } = ring;
   ring.probeAt = now + timing.probeInterval;
   ring.pushPullAt = now + options.random() * timing.pushPullInterval + pushPullInterval(timing, 1);

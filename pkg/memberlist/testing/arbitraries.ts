@@ -72,7 +72,6 @@ const status = fc.constantFrom<MemberStatus>("alive", "suspect", "dead", "left")
 export const anyStreamMessage: fc.Arbitrary<StreamMessage> = fc.oneof(
   ping,
   ack,
-  user,
   message<PushPull>({
     type: fc.constant("pushPull"),
     join: fc.boolean(),

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type Millis, seededRandom } from "#pkg/clock";
 import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, PushPull, Versions } from "../codec/messages.ts";
-import { defaultWire } from "../codec/wire.ts";
 import type { Effect, Event, Send } from "../ring/events.ts";
-import type { NodeRecord, Probe, Ring, RingOptions } from "../ring/ring.ts";
+import type { NodeRecord } from "../ring/node-record.ts";
+import type { Probe, Ring, RingOptions } from "../ring/ring.ts";
 import { nextDeadline, startRing, step } from "../ring/step.ts";
 
 export const versions: Versions = [1, 5, 2, 0, 0, 0];
@@ -49,11 +49,10 @@ export class LoneRing {
     const defaults = {
       node: "self",
       endpoint: at(1),
-      wire: defaultWire,
+      isEncrypted: false,
       metadata: new Map(),
       timing: "lan",
       firstIncarnation: 1,
-      deadNodeReclaim: 0,
     } as const;
     [this.ring, this.effects] = startRing({ ...defaults, random: seededRandom(1), ...options }, 0);
     this.ring.sequence = 0; // For numbers that can be read.

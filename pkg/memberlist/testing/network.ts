@@ -31,7 +31,7 @@ export class FakeNetwork {
     this.#hosts.set(key, events);
     const transport: Transport = {
       local,
-      send: (bytes, to, done) => this.send(bytes, local, to, done),
+      send: (bytes, to) => this.send(bytes, local, to),
       filter: (sample) => (sample === undefined ? this.samples.delete(key) : this.samples.set(key, sample)),
       dropped: () => this.#dropped.get(key) ?? 0,
       refuse: (refusal) => (refusal === undefined ? this.refusals.delete(key) : this.refusals.set(key, refusal)),
@@ -41,12 +41,12 @@ export class FakeNetwork {
     return transport;
   };
 
-  send(bytes: Uint8Array, from: SocketAddress, to: SocketAddress, done: (error: Error | null) => void): void {
-    const refused = this.unreachable.has(to.address);
+  send(bytes: Uint8Array, from: SocketAddress, to: SocketAddress): Error | undefined {
+    if (this.unreachable.has(to.address)) return new Error("send ENETUNREACH");
     this.#clock.schedule("packet", this.#clock.now() + latency, () => {
-      done(refused ? new Error("send ENETUNREACH") : null);
-      if (!refused && this.#passes(bytes, from, keyOf(to))) this.#hostAt(to)?.packet(bytes, from);
+      if (this.#passes(bytes, from, keyOf(to))) this.#hostAt(to)?.packet(bytes, from);
     });
+    return undefined;
   }
 
   /** Decides as the kernel does; of all others each `oneIn`-th passes. */

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { Keyring } from "../codec/keyring.ts";
-import { defaultWire } from "../codec/wire.ts";
 import type { Effect } from "../ring/events.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
@@ -512,7 +511,7 @@ test("metadata reaches all", () => {
 
 test("messages pass as octets, encrypted and compressed, what happens to a ring besides", () => {
   const keyring = new Keyring([new Uint8Array(16).fill(7)]);
-  const ring = ringOf(12, { seed: 1, carrier: encodedCarrier({ ...defaultWire, keyring }) });
+  const ring = ringOf(12, { seed: 1, carrier: encodedCarrier(keyring) });
   assert.ok(timeToDetect(ring, 5, 10_000) <= 1000);
   ring.start(5);
   ring.join(5, [0]);

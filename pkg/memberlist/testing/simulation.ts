@@ -100,11 +100,10 @@ export class Simulation {
       {
         node: nameOf(index),
         endpoint: endpointOf(node.host),
-        wire: this.#carrier.wire,
+        isEncrypted: this.#carrier.isEncrypted,
         metadata: new Map(),
         timing: "auto",
         firstIncarnation: 1,
-        deadNodeReclaim: 0,
         random: this.#random,
         ...options,
       },
@@ -212,8 +211,15 @@ export class Simulation {
     this.#lossy.clear();
   }
 
-  runFor(duration: Millis): void {
-    this.#runTo(this.#now + duration);
+  /** @param isOver asked after each event: whether it ends with this one */
+  runFor(duration: Millis, isOver = () => false): void {
+    const end = this.#now + duration;
+    while (this.#events.next <= end) {
+      this.#now = this.#events.next;
+      this.#events.take()();
+      if (isOver()) return;
+    }
+    this.#now = end;
   }
 
   /** Runs until the condition holds, which is looked at every 10 ms. @returns false when it does not within `limit` */
@@ -221,7 +227,7 @@ export class Simulation {
     const end = this.#now + limit;
     while (!condition()) {
       if (this.#now >= end) return false;
-      this.#runTo(Math.min(end, this.#now + 10));
+      this.runFor(Math.min(end - this.#now, 10));
     }
     return true;
   }
@@ -244,14 +250,6 @@ export class Simulation {
   describe(): string {
     const views = this.running.map((index) => `${nameOf(index)} sees ${members(this.ring(index)).map(({ node }) => node)}`);
     return [`at ${this.#now} ms`, ...views.slice(0, 10)].join("\n");
-  }
-
-  #runTo(end: Millis): void {
-    while (this.#events.next <= end) {
-      this.#now = this.#events.next;
-      this.#events.take()();
-    }
-    this.#now = end;
   }
 
   #node(index: number): SimulatedNode {
@@ -303,7 +301,7 @@ export class Simulation {
         this.#exchange(node, effect);
         break;
       case "reply":
-        this.#answer(effect.stream, this.#carrier.stream(effect.message, "listener"));
+        this.#answer(effect.stream, this.#carrier.stream(effect.message));
         break;
       case "close":
         this.#answer(effect.stream, undefined);
@@ -357,7 +355,7 @@ export class Simulation {
       if (this.#streams.has(stream)) fail("no answer in time");
     });
     if (other?.ring === undefined || !isBound(node) || !this.#reaches(node, other)) return;
-    const request = this.#carrier.stream(message, "dialler");
+    const request = this.#carrier.stream(message);
     this.#events.add(this.#now + 3 * this.conditions.latency, () => {
       if (isBound(other)) this.#deliver(other, { type: "request", stream, from: endpointOf(node.bound), message: request });
     });

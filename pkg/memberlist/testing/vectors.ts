@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Keyring } from "../codec/keyring.ts";
 import type { MemberState, MemberStatus, PacketMessage, Source, StreamMessage, Versions } from "../codec/messages.ts";
-import { defaultWire, type Wire } from "../codec/wire.ts";
 
 type Body = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -72,14 +71,9 @@ export function hex(octets: Uint8Array): string {
   return Buffer.from(octets).toString("hex");
 }
 
-/** The settings of the ring that a vector is from. */
-export function wireOf({ key, label, decoded }: Vector): Wire {
-  return {
-    ...defaultWire,
-    keyring: key === undefined ? undefined : new Keyring([octets(key)]),
-    encryptionVersion: decoded.encryptionVersion ?? 1,
-    label: new TextEncoder().encode(label ?? ""),
-  };
+/** The keys of the ring that a vector is from. */
+export function keyringOf({ key }: Vector): Keyring | undefined {
+  return key === undefined ? undefined : new Keyring([octets(key)]);
 }
 
 /** Inside all wrappers. */
@@ -124,7 +118,7 @@ export function streamMessage(decoded: Decoded): StreamMessage {
   if (type === "pushPull")
     return { type, join: header.Join === true, states: states.map(memberState), userState: octets(userState) };
   const message = packetMessage(decoded);
-  assert.ok(message.type === "ping" || message.type === "ack" || message.type === "user");
+  assert.ok(message.type === "ping" || message.type === "ack");
   return message;
 }
 

@@ -109,6 +109,34 @@ export function identity(finding: Finding): string {
   }
 }
 
+const maxSufferers = 8;
+
+/**
+ * What suffers from it: prefixes of addresses with spaces between them, or packets of a family that the node passes on to others. Empty where no
+ * traffic suffers for certain.
+ */
+export function sufferers(finding: Finding): string {
+  switch (finding.check) {
+    case "rpFilter":
+      return `${finding.subnet}`;
+    case "strictArp":
+      return "0.0.0.0/0";
+    case "addressBound":
+    case "flannelAddress":
+      return prefixOf(finding.address);
+    case "ipv6Disabled":
+      return "::/0";
+    case "outsideSubnets":
+      return finding.addresses.slice(0, maxSufferers).map(prefixOf).join(" ");
+    case "forwardingOff":
+      return `forwarded ${finding.family}`;
+    default:
+      return "";
+  }
+}
+
+const prefixOf = (address: Address): string => `${address}/${address.bits}`;
+
 /** One line for an operator: the trouble and its place, the consequence, and the remedy. */
 export function describe(finding: Finding): string {
   return sentence(findingVerdict(finding));
@@ -166,7 +194,7 @@ function wordsOf(finding: Finding): Words {
       const { interface: name, pool } = finding;
       return {
         message: `IPv6 is off on ${name}, and pool ${pool} has IPv6 addresses: packets for them are dropped`,
-        next: `set ${setting("ipv6", name, "disable_ipv6", 0)}`,
+        next: `sysctl -w ${setting("ipv6", name, "disable_ipv6", 0)}`,
       };
     }
     case "outsideSubnets":
@@ -197,7 +225,7 @@ function wordsOf(finding: Finding): Words {
         message:
           `promote_secondaries is 0 on ${finding.interface}: when the first address of a subnet goes, ` +
           "the kernel removes the subnet's other addresses with it, and they are missing until they are put back",
-        next: `set ${setting("ipv4", finding.interface, "promote_secondaries", 1)}`,
+        next: `sysctl -w ${setting("ipv4", finding.interface, "promote_secondaries", 1)}`,
       };
     case "flannelAddress":
       return {
@@ -236,7 +264,7 @@ function describeRpFilter({ interface: name, subnet, clients, leavesBy }: Findin
     message:
       `rp_filter is strict on ${name}, and replies to clients ${clients} ${subnet} leave by ${leavesBy}: ` +
       `what these clients send to ${name} is dropped`,
-    next: `set ${setting("ipv4", name, "rp_filter", 2)}`,
+    next: `sysctl -w ${setting("ipv4", name, "rp_filter", 2)}`,
   };
 }
 
@@ -252,21 +280,19 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Findin
   const where = list(interfaces.map(({ name, value }) => `${value} on ${name}`));
   return {
     message: `${holder} holds addresses of Services, and ${name} is ${where}: ${trouble}`,
-    next: `set ${settings}${kubeProxy}`,
+    next: `sysctl -w ${settings}${kubeProxy}`,
   };
 }
 
-function describeForwarding({ family, service }: FindingOf<"forwardingOff">): Words {
+function describeForwarding({ family }: FindingOf<"forwardingOff">): Words {
   // A kernel that forwards ignores router advertisements unless it is configured otherwise, and its default route would expire.
   const [name, aside] =
     family === "IPv4"
       ? ["net.ipv4.ip_forward", ""]
       : ["net.ipv6.conf.all.forwarding", ", with accept_ra=2 on an interface that has its routes from router advertisements"];
   return {
-    message:
-      `${name} is 0, and Service ${service}, which is announced from here, has endpoints on other nodes: ` +
-      "packets for them are dropped",
-    next: `set ${name}=1${aside}`,
+    message: `${name} is 0, and Services that are announced from here have endpoints on other nodes: packets for them are dropped`,
+    next: `sysctl -w ${name}=1${aside}`,
   };
 }
 

@@ -77,7 +77,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     facts: { ...poolOnSecond, interfaces: twoLinks(1), routes: twoNetworks },
     want: [
       "rp_filter is strict on eth1, and replies to clients beyond 10.1.0.0/24 leave by eth0: what these clients send to eth1 is " +
-        "dropped; set net.ipv4.conf.eth1.rp_filter=2",
+        "dropped; sysctl -w net.ipv4.conf.eth1.rp_filter=2",
     ],
   },
   { name: "the same with a loose filter", facts: { ...poolOnSecond, interfaces: twoLinks(2), routes: twoNetworks }, want: [] },
@@ -109,7 +109,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     },
     want: [
       "rp_filter is strict on eth1, and replies to clients inside 10.0.0.0/24 leave by eth0: what these clients send to eth1 is " +
-        "dropped; set net.ipv4.conf.eth1.rp_filter=2",
+        "dropped; sysctl -w net.ipv4.conf.eth1.rp_filter=2",
     ],
   },
   {
@@ -126,7 +126,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     },
     want: [
       "rp_filter is strict on eth0.7, and replies to clients beyond 10.1.0.0/24 leave by eth0: what these clients send to eth0.7 is " +
-        "dropped; set net.ipv4.conf.eth0/7.rp_filter=2",
+        "dropped; sysctl -w net.ipv4.conf.eth0/7.rp_filter=2",
     ],
   },
 
@@ -135,10 +135,10 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     facts: { interfaces: [...ordinary.interfaces, link("eth1", ["10.9.0.1/24"]), hidden("kube-ipvs0")] },
     want: [
       "kube-ipvs0 holds addresses of Services, and arp_ignore is 0 on eth0, 0 on eth1: the kernel answers ARP for these whichever " +
-        "node announces them; set net.ipv4.conf.all.arp_ignore=1 (strictARP: true in kube-proxy's configuration)",
+        "node announces them; sysctl -w net.ipv4.conf.all.arp_ignore=1 (strictARP: true in kube-proxy's configuration)",
       "kube-ipvs0 holds addresses of Services, and arp_announce is 0 on eth0, 0 on eth1: the kernel sends ARP requests in their name, " +
         "and hosts then take this node for the one that announces them; " +
-        "set net.ipv4.conf.all.arp_announce=2 (strictARP: true in kube-proxy's configuration)",
+        "sysctl -w net.ipv4.conf.all.arp_announce=2 (strictARP: true in kube-proxy's configuration)",
     ],
   },
   {
@@ -151,7 +151,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     facts: { interfaces: [link("eth0", ["10.0.0.1/24", "fd00::1/64"], { ...strict, arpIgnore: 3 }), hidden("kube-ipvs0")] },
     want: [
       "kube-ipvs0 holds addresses of Services, and arp_ignore is 3 on eth0: the kernel answers ARP for these whichever node announces " +
-        "them; set net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.eth0.arp_ignore=1 (strictARP: true in kube-proxy's configuration)",
+        "them; sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.eth0.arp_ignore=1 (strictARP: true in kube-proxy's configuration)",
     ],
   },
   {
@@ -184,7 +184,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     },
     want: [
       "lo holds addresses of Services, and arp_ignore is 0 on eth0: the kernel answers ARP for these whichever node announces them; " +
-        "set net.ipv4.conf.all.arp_ignore=1",
+        "sysctl -w net.ipv4.conf.all.arp_ignore=1",
     ],
   },
   {
@@ -210,10 +210,10 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     name: "families that are not forwarded although they have to be",
     facts: { notForwarded: { IPv4: "default/web", IPv6: "default/six" } },
     want: [
-      "net.ipv4.ip_forward is 0, and Service default/web, which is announced from here, has endpoints on other nodes: packets for them " +
-        "are dropped; set net.ipv4.ip_forward=1",
-      "net.ipv6.conf.all.forwarding is 0, and Service default/six, which is announced from here, has endpoints on other nodes: packets " +
-        "for them are dropped; set net.ipv6.conf.all.forwarding=1, with accept_ra=2 on an interface that has its routes from router " +
+      "net.ipv4.ip_forward is 0, and Services that are announced from here have endpoints on other nodes: packets for them " +
+        "are dropped; sysctl -w net.ipv4.ip_forward=1",
+      "net.ipv6.conf.all.forwarding is 0, and Services that are announced from here have endpoints on other nodes: packets " +
+        "for them are dropped; sysctl -w net.ipv6.conf.all.forwarding=1, with accept_ra=2 on an interface that has its routes from router " +
         "advertisements",
     ],
   },
@@ -230,8 +230,8 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       announced: announced("default", "10.0.0.200"),
     },
     want: [
-      "IPv6 is off on eth0, and pool default has IPv6 addresses: packets for them are dropped; set net.ipv6.conf.eth0.disable_ipv6=0",
-      "IPv6 is off on eth1, and pool default has IPv6 addresses: packets for them are dropped; set net.ipv6.conf.eth1.disable_ipv6=0",
+      "IPv6 is off on eth0, and pool default has IPv6 addresses: packets for them are dropped; sysctl -w net.ipv6.conf.eth0.disable_ipv6=0",
+      "IPv6 is off on eth1, and pool default has IPv6 addresses: packets for them are dropped; sysctl -w net.ipv6.conf.eth1.disable_ipv6=0",
     ],
   },
   {

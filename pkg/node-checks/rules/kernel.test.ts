@@ -54,11 +54,11 @@ interface Case {
 }
 
 const nodePorts = (where: string) =>
-  `addresses of pool routed are on kube-lb0, and kube-proxy serves NodePorts at ${where}: NodePorts of other Services can be reached at the pool's addresses; set nodePortAddresses: [primary] in kube-proxy's configuration, or carrier: route for the pool`;
+  `addresses of pool routed are on kube-lb0, and kube-proxy serves NodePorts at ${where}: NodePorts of other Services can be reached at the pool's addresses; kubectl -n kube-system edit configmap kube-proxy: nodePortAddresses: [primary]; or carrier: route for the pool`;
 const strictEth1 =
-  "rp_filter is strict on eth1, and replies to clients beyond 10.1.0.0/24 leave by eth0: what these clients send to eth1 is dropped; set net.ipv4.conf.eth1.rp_filter=2";
+  "rp_filter is strict on eth1, and replies to clients beyond 10.1.0.0/24 leave by eth0: what these clients send to eth1 is dropped; sysctl -w net.ipv4.conf.eth1.rp_filter=2";
 const answered = (holder: string, setting: string, value: number, trouble: string, next: string) =>
-  `${holder} holds addresses of Services, and ${setting} is ${value} on eth0: ${trouble}; set ${next}`;
+  `${holder} holds addresses of Services, and ${setting} is ${value} on eth0: ${trouble}; sysctl -w ${next}`;
 const answers = "the kernel answers ARP for these whichever node announces them";
 const asks = "the kernel sends ARP requests in their name, and hosts then take this node for the one that announces them";
 
@@ -119,7 +119,7 @@ const cases: readonly Case[] = [
     name: "subnets on an interface that drops them with their first address",
     kept: { hasSubnets: true },
     want: [
-      "promote_secondaries is 0 on kube-lb0: when the first address of a subnet goes, the kernel removes the subnet's other addresses with it, and they are missing until they are put back; set net.ipv4.conf.kube-lb0.promote_secondaries=1",
+      "promote_secondaries is 0 on kube-lb0: when the first address of a subnet goes, the kernel removes the subnet's other addresses with it, and they are missing until they are put back; sysctl -w net.ipv4.conf.kube-lb0.promote_secondaries=1",
     ],
   },
   { name: "or does not", kept: { hasSubnets: true, promoteSecondaries: 1 }, want: [] },
@@ -128,7 +128,7 @@ const cases: readonly Case[] = [
     name: "IPv6 is off on the dummy",
     kept: { disableIpv6: 1 },
     want: [
-      "IPv6 is off on kube-lb0, and pool routed has IPv6 addresses: packets for them are dropped; set net.ipv6.conf.kube-lb0.disable_ipv6=0",
+      "IPv6 is off on kube-lb0, and pool routed has IPv6 addresses: packets for them are dropped; sysctl -w net.ipv6.conf.kube-lb0.disable_ipv6=0",
     ],
   },
   { name: "and the pool has none", pools: near, interfaces: [link("eth0", "10.9.0.1/24")], kept: { disableIpv6: 1 }, want: [] },

@@ -8,8 +8,8 @@ const restMs: Millis = 5 * 60_000;
 /** How readily addresses that stay where they are go to other nodes. */
 export type RebalancePolicy =
   /**
-   * Leaves addresses alone that another node has had, which is about to own them, and addresses that may go to nodes that are
-   * about to participate.
+   * Leaves alone the addresses of nodes that are about to own them again, and addresses that may go to nodes that are about to
+   * participate.
    */
   | "hold"
   /** Gives away what this node has beyond two shares. */

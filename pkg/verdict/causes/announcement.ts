@@ -2,12 +2,20 @@ import type { Cause } from "../cause.ts";
 
 const isPending = ["Pending"] as const;
 
+const toCluster = `kubectl -n NAMESPACE patch service NAME -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'`;
+
 /** Causes by speakers. */
 const announcement = {
   announced: {
     states: ["Announced"],
     means: "The node announces the address.",
     next: "",
+  },
+  announcedWithFault: {
+    states: ["Degraded"],
+    means:
+      "The node announces the address, and has a fault from which the traffic for the address suffers. The controller says so by conditions and Events.",
+    next: "ingotctl explain svc/NAME -n NAMESPACE",
   },
   notOwner: {
     states: ["Announced"],
@@ -28,32 +36,32 @@ const announcement = {
     states: isPending,
     means:
       "The address in the status is in no pool, or not in the pool of the Service's first one, or an older Service has it for other backends.",
-    next: "see the controller's verdict, and who writes the status",
+    next: "kubectl -n NAMESPACE get service NAME -o yaml --show-managed-fields: see who writes the status",
   },
   noReadyEndpoint: {
     states: isPending,
     means: "No endpoint of the Service is ready.",
-    next: "see why its Pods are not ready, and whether its selector matches them",
+    next: "kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=NAME, and see why its Pods are not ready",
   },
   noReadyEndpointOnActiveNode: {
     states: isPending,
     means: "No node with a running speaker has a ready endpoint, and externalTrafficPolicy is Local.",
-    next: "run a speaker on a node of its Pods, or set externalTrafficPolicy to Cluster",
+    next: `run a speaker on a node of its Pods, or ${toCluster}`,
   },
   noActiveSpeaker: {
     states: isPending,
     means: "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service.",
-    next: "see why the Pods of the speakers are not Ready: their log and /readyz have it",
+    next: "kubectl -n metallb-system get pods -o wide; the log and /readyz of a speaker say why it is not Ready",
   },
   noNodeSelected: {
     states: isPending,
     means: "The pool's node-selectors match no node that could announce the address.",
-    next: "change them or the labels of nodes",
+    next: "kubectl get nodes --show-labels, and change the node-selectors of the pool or the labels",
   },
   nodeExcluded: {
     states: isPending,
     means: "The nodes that could announce the address are excluded from load balancers by a label.",
-    next: "remove it from one of them, or run the speakers with --ignore-exclude-lb",
+    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   noInterface: {
     states: isPending,
@@ -78,7 +86,7 @@ const announcement = {
   noReadyEndpointOnOwner: {
     states: ["Degraded"],
     means: "The Service shares the address, and the node that announces it has none of its endpoints (Local).",
-    next: "let a Pod of the Service run there, or set externalTrafficPolicy to Cluster",
+    next: `let a Pod of the Service run there, or ${toCluster}`,
   },
   noReadyEndpointOnNode: {
     states: isPending,
@@ -89,23 +97,23 @@ const announcement = {
   apiViewOld: {
     states: isPending,
     means: "By BGP and under Local, a node that does not reach the API leaves the address to nodes that do.",
-    next: "see the verdict on the node",
+    next: "ingotctl nodes",
   },
   noPeer: {
     states: isPending,
     means: "By BGP each node speaks for itself: this one has no peer for an advertisement of the pool.",
-    next: "see node-selectors of peers and advertisements, and the peers that advertisements name",
+    next: "add a peer under peers, or see the node-selectors of peers and advertisements, and the peers that advertisements name",
   },
   noSession: {
     states: ["Pending", "Degraded"],
     means:
       "The node has routes for the address, and no session with any router that should have them. Degraded where other nodes announce it.",
-    next: "see the verdicts on the peers",
+    next: "ingotctl peers",
   },
   someSessionsDown: {
     states: ["Degraded"],
     means: "Some of the routers that should have the node's routes for the address have no session.",
-    next: "see the verdicts on the peers",
+    next: "ingotctl peers",
   },
   routeNotCarried: {
     states: ["Degraded", "Pending"],

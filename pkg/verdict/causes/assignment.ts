@@ -16,7 +16,7 @@ const withoutAddress = {
   otherLoadBalancerClass: {
     states: isNotOurs,
     means: "By its `spec.loadBalancerClass`, or because it has none, the Service is for another implementation.",
-    next: "if it is to be served here, see --lb-class and --lb-class-default",
+    next: "if it is to be served here: create it again without a loadBalancerClass, which cannot be changed, or see --lb-class and --lb-class-default",
   },
   noClusterIPs: {
     states: isNotOurs,
@@ -204,7 +204,7 @@ const assignment = {
   noConfiguration: {
     states: isPending,
     means: "There is no configuration, and so no pool.",
-    next: "see the verdict on the configuration",
+    next: "ingotctl explain config",
   },
   malformedRequest: {
     states: isUnmet,

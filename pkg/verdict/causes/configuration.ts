@@ -18,7 +18,7 @@ export const configurationCauses = {
   configMapMissing: {
     states: isRefused,
     means: "The ConfigMap does not exist.",
-    next: "create it",
+    next: "kubectl -n metallb-system create configmap config --from-file=config=FILE",
   },
   keyMissing: {
     states: isRefused,
@@ -28,7 +28,7 @@ export const configurationCauses = {
   invalid: {
     states: isRefused,
     means: "The text has errors, which the message lists with line and column. The last good configuration stays in force.",
-    next: "correct them; ingotctl validate lists all",
+    next: "kubectl -n metallb-system get configmap config -o yaml | ingotctl validate - lists all: correct them",
   },
   strands: {
     states: isRefused,

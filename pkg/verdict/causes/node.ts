@@ -13,7 +13,7 @@ export const nodeCauses = {
     states: ["Pending"],
     means:
       "The speaker has not seen everything that announcements depend on, and announces nothing, or it has lost the ring of the other speakers, and the nodes may announce the same addresses.",
-    next: "see its log; if it waits for the other speakers, open the ring's port between the nodes",
+    next: "see its log; if it waits for the other speakers, open the ring's port between the nodes, or, where no key fits, give it their key (Secret memberlist)",
   },
   layer2Unavailable: {
     states: ["Pending"],
@@ -39,12 +39,12 @@ export const nodeCauses = {
   draining: {
     states: isDegraded,
     means: "The node is cordoned or about to go. Peers with drain-when-cordoned prefer other nodes.",
-    next: "kubectl uncordon, when the node is to be used again",
+    next: "kubectl uncordon NODE, when the node is to be used again",
   },
   excluded: {
     states: isDegraded,
     means: "A label excludes the node from load balancers: it announces nothing.",
-    next: "remove the label node.kubernetes.io/exclude-from-external-load-balancers, or run the speakers with --ignore-exclude-lb",
+    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   outOfService: {
     states: isDegraded,
@@ -64,27 +64,27 @@ export const nodeCauses = {
   rpFilter: {
     states: isDegraded,
     means: "The kernel drops packets of clients, because its route to them leaves by another interface (reverse path filter).",
-    next: "set rp_filter of the interface to 2",
+    next: "sysctl -w net.ipv4.conf.INTERFACE.rp_filter=2",
   },
   strictArp: {
     states: isDegraded,
     means: "The kernel answers ARP for addresses that kube-proxy holds on the node, whoever announces them.",
-    next: "set strictARP: true for kube-proxy, or arp_ignore and arp_announce as the message says",
+    next: "kubectl -n kube-system edit configmap kube-proxy: strictARP: true; or sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2",
   },
   addressBound: {
     states: isDegraded,
     means: "An address of a pool is on an interface of the node, whose kernel answers for it.",
-    next: "remove the address from the interface, or take it out of the pool",
+    next: "ip addr del ADDRESS dev INTERFACE, or take the address out of the pool",
   },
   forwardingOff: {
     states: isDegraded,
     means: "The kernel does not forward packets, and a Service that is announced from the node has endpoints on other nodes.",
-    next: "set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to 1",
+    next: "sysctl -w net.ipv4.ip_forward=1, or net.ipv6.conf.all.forwarding=1",
   },
   ipv6Disabled: {
     states: isDegraded,
     means: "The kernel drops all IPv6 packets on an interface, while a pool has IPv6 addresses.",
-    next: "set disable_ipv6 of the interface to 0",
+    next: "sysctl -w net.ipv6.conf.INTERFACE.disable_ipv6=0",
   },
   outsideSubnets: {
     states: isDegraded,
@@ -99,7 +99,7 @@ export const nodeCauses = {
   nodePorts: {
     states: isDegraded,
     means: "The node's kube-proxy serves NodePorts at all addresses of the node, addresses of a pool among them.",
-    next: "set nodePortAddresses: [primary] in kube-proxy's configuration, or carrier: route for the pool",
+    next: "kubectl -n kube-system edit configmap kube-proxy: nodePortAddresses: [primary]; or carrier: route for the pool",
   },
   interfaceManaged: {
     states: isDegraded,
@@ -110,7 +110,7 @@ export const nodeCauses = {
   promoteSecondaries: {
     states: isDegraded,
     means: "With the first address of a subnet on an interface, the kernel removes the subnet's other addresses.",
-    next: "set promote_secondaries of the interface to 1",
+    next: "sysctl -w net.ipv4.conf.INTERFACE.promote_secondaries=1",
   },
   flannelAddress: {
     states: isDegraded,

@@ -20,7 +20,7 @@ export const peerCauses = {
   waitsForPassword: {
     states: isEither,
     means: "The speaker cannot get the password of the session from its Secret.",
-    next: "create the Secret that password-secret names, with a password under that key",
+    next: "kubectl -n metallb-system create secret generic NAME --from-literal=password=…, then kubectl -n metallb-system label secret NAME ingot-use=bgp-password",
   },
   waitsForSource: {
     states: isPending,
@@ -50,7 +50,7 @@ export const peerCauses = {
   sessionRefused: {
     states: isPending,
     means: "The router does not want the session: the neighbor is shut down there, not configured any more, or not accepted.",
-    next: "enable this node as a neighbor on the router, or take the peer out of the configuration",
+    next: "enable this node as a neighbor on the router (ingotctl router-config --for=ROUTER prints its side), or take the peer out of the configuration",
   },
   notificationSent: {
     states: isPending,
@@ -70,12 +70,22 @@ export const peerCauses = {
   connectTimeout: {
     states: isPending,
     means: "The router does not answer attempts to connect. A wrong password looks the same.",
-    next: "check that the router runs, firewalls (TCP 179), and password and ttl-security on both sides",
+    next: "see that the router runs, that firewalls pass TCP 179, and that password and ttl-security are the same on both sides: ingotctl router-config --for=ROUTER prints its side",
+  },
+  connectionRefused: {
+    states: isPending,
+    means: "The router's host answers, and accepts no TCP connection of this node on the port.",
+    next: "start BGP on the router, let it listen on peer-port (179 by default), and make this node a neighbor there: ingotctl router-config --for=ROUTER prints its side",
+  },
+  routerUnreachable: {
+    states: isPending,
+    means: "The router does not answer on its link, or this node has no route to it.",
+    next: "see that the router is up, that cables and VLANs lead there, and that peer-address is right; if it is not on this node's link, add a route to it",
   },
   connectionLost: {
     states: isPending,
-    means: "The TCP connection to the router could not be opened, or broke.",
-    next: "check that the router runs BGP and has this node as a neighbor, and the path to it",
+    means: "The TCP connection to the router broke, or the router closed it before its OPEN.",
+    next: "make this node a neighbor on the router: ingotctl router-config --for=ROUTER prints its side; and see that BGP runs there",
   },
   peerRestarted: {
     states: isPending,
@@ -97,7 +107,7 @@ export const peerCauses = {
   leaving: {
     states: isDegraded,
     means: "The node is cordoned or its speaker stops: the router is told to prefer every other path (RFC 8326).",
-    next: "kubectl uncordon, when the node is to be used again",
+    next: "kubectl uncordon NODE, when the node is to be used again",
   },
   bfdUnknown: {
     states: isDegraded,

@@ -22,17 +22,17 @@ export const poolCauses = {
     states: ["Pending", "NotOurs"],
     means:
       "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service. By BGP, or in their kernels, each node says this of itself.",
-    next: "see why the Pods of the speakers are not Ready: their log and /readyz have it",
+    next: "kubectl -n metallb-system get pods -o wide; the log and /readyz of a speaker say why it is not Ready",
   },
   noNodeSelected: {
     states: ["Pending", "NotOurs"],
     means: "The pool's node-selectors match no node with a running speaker.",
-    next: "change them or the labels of nodes",
+    next: "kubectl get nodes --show-labels, and change the node-selectors of the pool or the labels",
   },
   nodeExcluded: {
     states: ["Pending", "NotOurs"],
     means: "The nodes that the pool selects are excluded from load balancers by a label.",
-    next: "remove it from one of them, or run the speakers with --ignore-exclude-lb",
+    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   noInterface: {
     states: ["Pending"],
@@ -43,7 +43,7 @@ export const poolCauses = {
     states: ["NotOurs", "Pending"],
     means:
       "The node has no peer for an advertisement of this pool of protocol bgp; where that is so of all nodes, nobody announces it.",
-    next: "see node-selectors of peers and advertisements, if this node is to announce the pool",
+    next: "if this node is to announce the pool: add a peer under peers, or see the node-selectors of peers and advertisements",
   },
   noKernelAccess: {
     states: ["Pending"],

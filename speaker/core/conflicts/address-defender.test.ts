@@ -37,7 +37,7 @@ test("an address that is not free is reported and never announced", () => {
   bench.announce(first);
   bench.sight("foreign", "uses");
   bench.clock.advanceBy(60_000);
-  assert.deepEqual(bench.reported, ["occupied foreign"]);
+  assert.deepEqual(bench.noted, ["occupied foreign"]);
   assert.ok(!bench.take().includes(`announce ${x}`));
 });
 
@@ -80,7 +80,7 @@ test("a host that answers every probe keeps three addresses from being announced
     announced.sort(),
     addresses.slice(3).map((one) => `announce ${one}`),
   );
-  assert.deepEqual(bench.reported, [...Array(3).fill("occupied foreign"), ...Array(5).fill("began foreign")]);
+  assert.deepEqual(bench.noted, [...Array(3).fill("occupied foreign"), ...Array(5).fill("began foreign")]);
   const [conflict] = currentConflicts(bench.state).map(describeConflict);
   assert.deepEqual(conflict?.other, { mac: "foreign", answersForMany: true });
 });
@@ -95,7 +95,7 @@ test("of two nodes that do not see each other one stops answering, the other doe
     bench.announce();
     bench.clock.advanceBy(10_000);
     bench.sightFrom(other);
-    assert.deepEqual(bench.reported, [`began ${other}`]);
+    assert.deepEqual(bench.noted, [`began ${other}`]);
   }
   assert.ok(!wins.take().includes(`listen ${x}`));
   assert.ok(loses.take().includes(`listen ${x}`));
@@ -105,10 +105,10 @@ test("of two nodes that do not see each other one stops answering, the other doe
   );
   loses.run((effects) => reannounceAddress(loses.state, x, effects));
   assert.deepEqual(loses.take(), [], "a yielded address stays so");
-  loses.membersChanged("node1", "node2");
+  loses.membersChanged(["node1", "node2"]);
   loses.clock.advanceBy(500);
   assert.deepEqual(loses.take().at(-1), `announce ${x}`);
-  assert.deepEqual(loses.reported.at(-1), `ended ${winner}`);
+  assert.deepEqual(loses.noted.at(-1), `ended ${winner}`);
 });
 
 test("an address that is withdrawn is forgotten with its conflicts", () => {
@@ -116,7 +116,7 @@ test("an address that is withdrawn is forgotten with its conflicts", () => {
   bench.announce();
   bench.sight("foreign");
   bench.run((effects) => withdrawAddress(bench.state, x, effects));
-  assert.deepEqual(bench.reported, ["began foreign", "ended foreign"]);
+  assert.deepEqual(bench.noted, ["began foreign", "ended foreign"]);
   const { defended, deadlines } = bench.state.conflicts;
   assert.deepEqual([currentConflicts(bench.state), defended.size, deadlines.next], [[], 0, Infinity]);
   assert.deepEqual(bench.take().at(-1), `withdraw ${x}`);
@@ -134,7 +134,7 @@ test("a node that leaves defends nothing", () => {
   bench.announce();
   bench.runner[Symbol.dispose]();
   bench.sight("foreign");
-  assert.deepEqual(bench.reported, []);
+  assert.deepEqual(bench.noted, []);
 });
 
 const frames = fc.array(
@@ -186,14 +186,14 @@ test("property: nor do frames while members leave, join again, and are of anothe
   const happenings: Readonly<Record<string, (bench: ConflictBench) => void>> = {
     leave: (bench) => {
       bench.runner.dispatch({ type: "member", change: "left", node: winner, incarnation: 1, life: 1, macs: undefined });
-      bench.membersChanged(loser);
+      bench.membersChanged([loser]);
     },
     join: (bench) => {
       bench.runner.dispatch({ type: "member", change: "joined", node: winner, incarnation: 2, life: 2, macs: [winner] });
-      bench.membersChanged("node1", "node2");
+      bench.membersChanged(["node1", "node2"]);
     },
-    "MetalLB's comes": (bench) => bench.setWithoutGossip("node3"),
-    "MetalLB's goes": (bench) => bench.setWithoutGossip(),
+    "MetalLB's comes": (bench) => bench.membersChanged(undefined, ["node3"]),
+    "MetalLB's goes": (bench) => bench.membersChanged(),
     "another has the MAC address": (bench) => learnMacs(bench.state.members.macs, "node3", [winner]),
   };
   const names = fc.constantFrom(...Object.keys(happenings));
@@ -337,28 +337,28 @@ test("two members that both announce an address agree over the ring, and the one
 
 test("addresses that move to this node from a MetalLB speaker are no conflicts, and one that such a speaker keeps is", () => {
   const bench = new ConflictBench("node1");
-  bench.setWithoutGossip("node3");
+  bench.membersChanged(undefined, ["node3"]);
   const addresses = Array.from({ length: 300 }, (_, i) => address(`198.51.${100 + Math.floor(i / 200)}.${i % 200}`));
   for (const one of addresses) {
     bench.run((effects) => announceAddress(bench.state, one, first, bench.clock.now(), effects));
     bench.sight("foreign", "announces", one); // Until it has learned of it.
   }
   bench.clock.advanceBy(60_000);
-  assert.deepEqual([bench.reported, bench.written], [[], []]);
+  assert.deepEqual([bench.noted, bench.written], [[], []]);
   bench.announce();
   bench.sightFrom("foreign");
-  assert.deepEqual(bench.reported, ["began foreign"]);
+  assert.deepEqual(bench.noted, ["began foreign"]);
 });
 
 test("a MetalLB speaker that has left the ring and still answers for some seconds is no conflict, and one that goes on is", () => {
   const bench = new ConflictBench("node1");
-  bench.setWithoutGossip("node3");
+  bench.membersChanged(undefined, ["node3"]);
   bench.announce();
-  bench.setWithoutGossip();
+  bench.membersChanged();
   bench.sight("foreign", "uses");
-  assert.deepEqual(bench.reported, [], "it has just left");
+  assert.deepEqual(bench.noted, [], "it has just left");
   bench.clock.advanceBy(60_000);
-  assert.deepEqual(bench.reported, [], "it was not seen again");
+  assert.deepEqual(bench.noted, [], "it was not seen again");
   bench.sightFrom("foreign");
-  assert.deepEqual(bench.reported, ["began foreign"]);
+  assert.deepEqual(bench.noted, ["began foreign"]);
 });

@@ -10,16 +10,9 @@ import { nodeOfMac } from "../members/members.ts";
 import { isReady } from "../members/nodes.ts";
 import { reportAnnounced } from "../protocols/announcers.ts";
 import { type DefendedAddress, type Layer2Announcement, ownedPlacement, type SpeakerState } from "../state.ts";
-import {
-  type Beginning,
-  conflictsOf,
-  createDefense,
-  type DefenseEffect,
-  type DefenseEvent,
-  nextDefenseAt,
-  stepDefense,
-} from "./conflict-defense.ts";
+import { type DefenseEvent, stepDefense } from "./conflict-defense.ts";
 import { reportBegan, reportEnded, reportOccupied, reportWanted } from "./conflict-reports.ts";
+import { type Beginning, conflictsOf, createDefense, type DefenseEffect, nextDefenseAt } from "./defense-state.ts";
 import { answersForMany, noteHeldBack } from "./held-back.ts";
 import { quarantine } from "./quarantine.ts";
 import type { OtherSpeaker, Rival } from "./rivals.ts";

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
+import { type DefenseEvent, stepDefense } from "./conflict-defense.ts";
 import {
   type Beginning,
   type ConflictDefense,
   conflictsOf,
   createDefense,
   type DefenseEffect,
-  type DefenseEvent,
   nextDefenseAt,
-  stepDefense,
-} from "./conflict-defense.ts";
+} from "./defense-state.ts";
 import type { OtherSpeaker, Sighting } from "./rivals.ts";
 
 const foreign = "02:00:00:00:00:99";

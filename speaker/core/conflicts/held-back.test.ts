@@ -58,12 +58,12 @@ test("hosts with ever other MAC addresses keep sixteen addresses of a pool from 
     bench.sight(`host${Math.floor(i / 3)}`, "uses", one);
   }
   assert.deepEqual(heldBack(bench, addresses), addresses.slice(0, maxOfPool));
-  assert.equal(bench.reported.filter((line) => line.startsWith("occupied ")).length, maxOfPool);
-  assert.equal(bench.reported.filter((line) => line.startsWith("began ")).length, addresses.length - maxOfPool);
+  assert.equal(bench.noted.filter((line) => line.startsWith("occupied ")).length, maxOfPool);
+  assert.equal(bench.noted.filter((line) => line.startsWith("began ")).length, addresses.length - maxOfPool);
   for (let i = 0; i < 2; i++) {
     const causes = currentConflicts(bench.state).map((conflict) => describeConflict(conflict).other.answersForMany);
     assert.deepEqual(causes, Array(addresses.length - maxOfPool).fill(true));
-    bench.sight("host9", "announces", lan(37)); // What was said of it stays.
+    bench.sight("host9", "announces", lan(37)); // Its report stays.
   }
 });
 

@@ -139,7 +139,7 @@ test("beyond 1,000 entries an address is kept back on this node alone, and annou
   bench.announce(first);
   bench.sight("foreign", "uses");
   bench.clock.advanceBy(59_000);
-  assert.deepEqual([bench.reported, bench.written], [["occupied foreign"], []]);
+  assert.deepEqual([bench.noted, bench.written], [["occupied foreign"], []]);
   assert.ok(!bench.take().includes(`announce ${x}`));
   bench.clock.advanceBy(5_000);
   assert.ok(bench.take().includes(`announce ${x}`));
@@ -158,6 +158,6 @@ test("an address whose entry somebody prunes is probed at once, and announced un
     bench.clock.advanceBy(10_000);
     assert.equal(bench.take().includes(`announce ${x}`), !answers);
     // The controller and people have to know that the host is still there; it was reported before.
-    assert.deepEqual([bench.written.length, bench.reported], [answers ? 2 : 1, ["occupied foreign"]]);
+    assert.deepEqual([bench.written.length, bench.noted], [answers ? 2 : 1, ["occupied foreign"]]);
   }
 });

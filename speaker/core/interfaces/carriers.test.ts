@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { eth0 } from "../../testing/speaker-bench.ts";
 import type { Carriers } from "../state.ts";

@@ -22,7 +22,7 @@ test("each member that fails makes the view less certain, until some time after 
   for (const node of ["a", "b"]) happen("failed", node);
   happen("joined", "a");
   clock.advanceBy(9_000);
-  happen("joined", "b"); // Begins the wait anew: the cut may heal in parts.
+  happen("joined", "b"); // The wait begins again: the cut may heal in parts.
   clock.advanceBy(9_000);
   assert.equal(viewUncertainty(state.members), 2);
   clock.advanceBy(1_000);

@@ -13,12 +13,12 @@ const maxLostUncertainty = 0x7fff;
 const reclaimEveryMs: Millis = 5_000;
 // Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodesOfMacs = 5_000;
-// A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow that.
+// A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow the report.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
 // MetalLB's manifests give a speaker that has left the ring 2 s; a busy node takes longer to end it.
 const leavingMs: Millis = 10_000;
-const noChanges: GossipChanges = { nodes: false, addresses: [], asked: [] };
+const noChanges: GossipChanges = { nodes: false, addresses: [], asked: [], deliveries: false };
 
 type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
 

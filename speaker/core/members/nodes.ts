@@ -12,6 +12,7 @@ import {
   poolNodes,
   preferenceWeight,
 } from "#pkg/placement";
+import { list, listOf } from "#pkg/text";
 import type { NodeFields } from "../events.ts";
 import { ownedPlacement, type SpeakerState } from "../state.ts";
 
@@ -114,9 +115,26 @@ export function isReady({ nodes }: Pick<SpeakerState, "nodes">, node: string): b
 }
 
 /** Where the node can announce, as far as it has reported. */
-export function reachabilityOf({ members: { gossip, withoutGossip } }: SpeakerState, node: string): KnownReachability {
+export function reachabilityOf(
+  { members: { gossip, withoutGossip } }: Pick<SpeakerState, "members">,
+  node: string,
+): KnownReachability {
   if (gossip === undefined || withoutGossip.includes(node)) return "notReported";
   return gossip.reachability(node) ?? "pending";
+}
+
+/** The names of interfaces that the pool asks for, and those that these nodes have; empty where it asks for none. */
+export function interfacesText(
+  { members }: Pick<SpeakerState, "members">,
+  pool: Pool | undefined,
+  nodes: readonly string[],
+): string {
+  if (pool === undefined || pool.interfaces.length === 0) return "";
+  const each = listOf(nodes, (node) => {
+    const reachability = reachabilityOf({ members }, node);
+    return `${node} has ${typeof reachability === "string" ? "not said" : [...reachability.interfaces.keys()].join(" ") || "none"}`;
+  });
+  return ` (it asks for ${list(pool.interfaces)}; ${each})`;
 }
 
 /** Whether any node but this one can answer, as far as they have reported. */

@@ -27,6 +27,11 @@ export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): v
   for (const address of addresses) agenda.addresses.set(address.toString(), address);
 }
 
+/** The same for those of the addresses that are placed. */
+export function touchPlaced(state: SpeakerState, addresses: readonly Address[]): void {
+  for (const address of addresses) if (state.placements.has(address.toString())) touch(state, [address]);
+}
+
 export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
   if (pools.length === 0) return;
   const names = new Set(pools.map(({ name }) => name));
@@ -42,9 +47,9 @@ export function touchLocal(state: SpeakerState): void {
 
 /** Whether there is something to do, and it can be done. */
 export function hasWork(state: SpeakerState): boolean {
-  const { agenda, isStarted, config } = state;
+  const { agenda, isStarted, config, reporter } = state;
   if (!isStarted || config === undefined) return false;
-  return !agenda.isSettled || agenda.addresses.size + agenda.services.size > 0 || isStickyUnsettled(state);
+  return !agenda.isSettled || agenda.addresses.size + agenda.services.size + reporter.agenda.size > 0 || isStickyUnsettled(state);
 }
 
 /** Places some of the addresses on the agenda, and takes each off as it comes. Consequences may put addresses on the agenda again. */

@@ -1,9 +1,11 @@
 import { type Config, limits, type Pool } from "#pkg/config";
-import { families } from "#pkg/net";
+import type { Deliveries, Delivery } from "#pkg/gossip";
+import { type Family, families } from "#pkg/net";
 import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements } from "#pkg/placement";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf } from "../members/nodes.ts";
+import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
 import type { Protocol } from "./protocol.ts";
@@ -41,6 +43,7 @@ export function bgpConfigChanged(state: SpeakerState, config: Config, effects: S
     order += pool.advertisements.length;
   }
   setPeers(state, config, "removedFromConfig", effects);
+  reportDeliveries(state);
 }
 
 /** This node is another than before. @returns the pools for which its labels make a difference */
@@ -59,7 +62,34 @@ export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined,
   // Routes know the advertisement that they come from: an equal one would be another for all addresses.
   const same = [...before].filter(([pool, advertisements]) => isSame(advertisements, advertisementsOf(state, pool)));
   for (const [pool, advertisements] of same) bgp.advertisements.set(pool, advertisements);
+  reportDeliveries(state);
   return [...before.keys()].filter((pool) => bgp.advertisements.get(pool) !== before.get(pool));
+}
+
+/** Tells the others how this node delivers its routes of each pool, where that is different now. */
+export function reportDeliveries(state: SpeakerState): void {
+  const { bgp, config, members } = state;
+  const before = bgp.deliveries;
+  const pools = (config?.config.pools ?? []).filter(({ protocols }) => protocols.includes("bgp"));
+  const now = new Map(pools.map((pool) => [pool.name, deliveriesOf(state, pool)]));
+  const isSameState = ([name, { IPv4, IPv6 }]: [string, Deliveries]) =>
+    before.get(name)?.IPv4 === IPv4 && before.get(name)?.IPv6 === IPv6;
+  if (now.size === before.size && now.entries().every(isSameState)) return;
+  bgp.deliveries = now;
+  members.gossip?.setDeliveries(now);
+  lookAtAll(state);
+}
+
+function deliveriesOf(state: SpeakerState, pool: Pool): Deliveries {
+  const { eligibility, advertised } = advertisementsOf(state, pool);
+  const { carried } = state.bgp;
+  const of = (family: Family): Delivery => {
+    const peers = eligibility === "eligible" ? advertised.flatMap((one) => one.peers[family]) : [];
+    if (peers.length === 0) return "noPeer";
+    if (peers.some((peer) => carried.get(peer)?.includes(family))) return "carried";
+    return peers.some((peer) => carried.has(peer)) ? "notCarried" : "noSession";
+  };
+  return { IPv4: of("IPv4"), IPv6: of("IPv6") };
 }
 
 function setPeers(

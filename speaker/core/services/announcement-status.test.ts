@@ -118,7 +118,7 @@ test("that no node may announce a Service is said once, by one of the speakers, 
   for (const node of nodes) each((bench) => bench.setNode(node, excluded));
   const message =
     `${x} of pool lan is announced by no node: every candidate has the label ${excludeLabel} (node1, node2, node3); ` +
-    "remove it from one of them, or run the speakers with --ignore-exclude-lb";
+    "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb";
   assert.deepEqual(said(), [`nodeExcluded default/web ${message}`]);
   each((bench) => bench.serve("default/web", [x], { resourceVersion: "2" }));
   each((bench) => {
@@ -167,16 +167,16 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     policy: "Cluster",
     want:
       "192.0.2.1 of pool lan is announced by no node: every candidate has the label " +
-      "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, and 2 more); remove it from one of them, or run the " +
-      "speakers with --ignore-exclude-lb",
+      "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, and 2 more); " +
+      "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   {
     name: "none is selected",
     obstacle: { announced: false, reason: "noNodeSelected" },
     policy: "Cluster",
     want:
-      "192.0.2.1 of pool lan is announced by no node: the pool's node-selectors match none that has a running speaker; change them " +
-      "or the labels of nodes",
+      "192.0.2.1 of pool lan is announced by no node: the pool's node-selectors match none that has a running speaker; " +
+      "kubectl get nodes --show-labels, and change the node-selectors of the pool or the labels",
   },
   {
     name: "none is selected that has an endpoint, as Local wants",
@@ -184,7 +184,7 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     policy: "Local",
     want:
       "192.0.2.1 of pool lan is announced by no node: the pool's node-selectors match none that has a running speaker and, for " +
-      "externalTrafficPolicy Local, a ready endpoint; change them or the labels of nodes",
+      "externalTrafficPolicy Local, a ready endpoint; kubectl get nodes --show-labels, and change the node-selectors of the pool or the labels",
   },
   {
     name: "none has an interface of the pool",
@@ -212,7 +212,10 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
 ];
 for (const { name, obstacle, policy, want } of cases)
   test(`obstacleVerdict: ${name}`, () =>
-    assert.equal(sentence(obstacleVerdict({ config: undefined }, placement, obstacle, policy)), want));
+    assert.equal(
+      sentence(obstacleVerdict({ config: undefined, members: Bench.announcing().state.members }, placement, obstacle, policy)),
+      want,
+    ));
 
 test("a tenant's edits write 1,000 lines to a speaker's log, and those of another tenant are all there", () => {
   const bench = Bench.announcing();

@@ -1,21 +1,14 @@
 import type { Millis } from "#pkg/clock";
-import type { Address } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { type CauseOf, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { type CauseOf, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import type { TestedAddress } from "../events.ts";
 import { ownedPlacement, type SpeakerState, type WireFault } from "../state.ts";
 import { holderKeys } from "./services.ts";
 
 /** An address that another node announces, and that this one is to try on the wire. */
-export interface WireTest {
-  readonly address: Address;
-  /** The node that announces it. */
-  readonly owner: string;
-  /** A TCP port of a Service that has the address; undefined for none. */
-  readonly port: number | undefined;
-}
+export type WireTest = Pick<TestedAddress, "address" | "owner" | "port">;
 
 /**
  * Whether this node is to try the address: one of the nodes that see the owner's link, in the address's subnet, does. The choice follows
@@ -68,7 +61,14 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
   effects.push({ type: "log", level: "warn", message, fields });
   for (const holder of holderKeys(state.services, address.toString())) {
     const service = state.services.rows.get(holder)?.service;
-    if (service !== undefined) effects.push({ type: "recordEvent", service, kind: "Warning", reason: "selfTestFailed", message });
+    if (service !== undefined)
+      effects.push({
+        type: "recordEvent",
+        service,
+        kind: "Warning",
+        reason: "selfTestFailed",
+        message: sentence({ ...found, next: remedyFor(found, "service", holder) }),
+      });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AsksFor } from "#pkg/config";
-import type { EndpointSlice, NodeEndpoints, Service } from "#pkg/k8s";
+import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import type { Holder } from "#pkg/placement";
 import {
@@ -7,6 +7,7 @@ import {
   backendKeyOf,
   mayHoldSeveral,
   type NoAddresses,
+  type NodeEndpoints,
   olderFirst,
   recordedAddresses,
   whyNoAddresses,
@@ -181,4 +182,8 @@ function placeOf({ rows }: Services, keys: readonly string[], key: string): numb
 function put<T>(lists: Map<string, readonly T[]>, key: string, list: readonly T[]): void {
   if (list.length === 0) lists.delete(key);
   else lists.set(key, list);
+}
+
+export function policyOf({ services }: { readonly services: Services }, key: string): "Cluster" | "Local" {
+  return services.rows.get(key)?.service.externalTrafficPolicy ?? "Cluster";
 }

@@ -5,8 +5,8 @@ import { type AddressPlacement, type BgpRoute, type InterfacePlacement, isByBgp,
 import { list } from "#pkg/text";
 import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { ownedItems } from "../conflicts/address-defender.ts";
-import { conflictsOf } from "../conflicts/conflict-defense.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
+import { conflictsOf } from "../conflicts/defense-state.ts";
 import { type NotHere, whyNotHere } from "../members/nodes.ts";
 import { wireFault } from "../services/self-tests.ts";
 import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services/services.ts";

@@ -2,7 +2,7 @@ import type { Pool, Protocol } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
 import { counted, list } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
-import { nodesOf } from "../members/nodes.ts";
+import { interfacesText, nodesOf } from "../members/nodes.ts";
 import { placementProblem } from "../placement/placement-warning.ts";
 import { advertisementsOf } from "../protocols/bgp.ts";
 import { ownEligibility } from "../protocols/interface.ts";
@@ -57,7 +57,8 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
   const message = isAlone
     ? `${state.node}, which sees no other speaker, does not announce pool ${name}${how}: ${whyNone[cause].own}`
     : `no node may announce pool ${name}${how}: ${whyNone[cause].all}`;
-  return verdict("pool", cause, { message, evidence });
+  const interfaces = cause === "noInterface" ? interfacesText(state, pool, isAlone ? [state.node] : withoutInterface) : "";
+  return verdict("pool", cause, { message: `${message}${interfaces}`, evidence });
 }
 
 const whyNone = {

@@ -3,7 +3,7 @@ import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
-import { outOfServiceNodes } from "../members/nodes.ts";
+import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
 import type { ObstacleReason, SpeakerState } from "../state.ts";
 
 type State = Pick<SpeakerState, "node" | "config" | "members" | "nodes">;
@@ -95,7 +95,10 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
 
 function unreadyVerdict(address: string, idle: number): Verdict {
   const message = `no endpoint is ready (the Service has ${idle || "none"}), so that ${address} is announced by no node`;
-  const next = idle === 0 ? "see whether its selector matches Pods, and whether these run" : "see why its Pods are not ready";
+  const next =
+    idle === 0
+      ? "kubectl -n NAMESPACE get service NAME -o wide, and see whether its selector matches Pods that run"
+      : causes.service.noReadyEndpoint.next;
   return verdict("service", "noReadyEndpoint", { message, next });
 }
 
@@ -123,12 +126,13 @@ function taintFacts(nodes: readonly string[]): Fact[] {
 
 /** For the owner of the Service: what is not announced, and why no node may. */
 export function obstacleVerdict(
-  { config }: Pick<State, "config">,
+  state: Pick<State, "config" | "members">,
   { address, pool: name, protocol }: Pick<AddressPlacement, "address" | "pool" | "protocol">,
   obstacle: Obstacle,
   policy: Policy,
 ): Verdict {
-  const isOneOfSeveral = (config?.pools.find(address)?.protocols.length ?? 1) > 1;
+  const pool = state.config?.pools.find(address);
+  const isOneOfSeveral = (pool?.protocols.length ?? 1) > 1;
   const isOnNic = protocol === "interface";
   const by = isOnNic ? " with the address on a NIC" : " on layer 2";
   const start = `${address} of pool ${name} is announced by no node${isOneOfSeveral ? by : ""}`;
@@ -140,7 +144,7 @@ export function obstacleVerdict(
       });
     case "noInterface":
       return verdict("service", obstacle.reason, {
-        message: `${start}: no candidate has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)})`,
+        message: `${start}: no candidate has an interface for the pool that is up and has a carrier${interfacesText(state, pool, obstacle.nodes) || ` (${list(obstacle.nodes)})`}`,
         evidence: nodeFacts(obstacle.nodes, "ring"),
       });
     case "noKernelAccess":

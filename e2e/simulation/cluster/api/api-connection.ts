@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
+import { type LocalApi, ApiError as Refusal, type WatchResponse } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { ApiError } from "#pkg/k8s";
 import type { HttpClient, Request } from "#pkg/k8s/testing";
 import type { SimulatedProcess, Time } from "../simulated-process.ts";
-import type { Change, Given, KubernetesApi, RawObject, Selection } from "./kubernetes-api.ts";
 
 /** Faults between processes and the API. Probabilities are between 0 and 1. */
 export interface ApiWeather {
@@ -34,7 +34,7 @@ const bookmarkMs: Millis = 60_000;
  * without an answer.
  */
 export class ApiConnection implements HttpClient {
-  readonly #api: KubernetesApi;
+  readonly #api: LocalApi;
   readonly #process: SimulatedProcess;
   readonly #time: Time;
   readonly #weather: ApiWeather;
@@ -42,7 +42,7 @@ export class ApiConnection implements HttpClient {
   #isCut = false;
   #cuts = 0;
 
-  constructor(api: KubernetesApi, process: SimulatedProcess, time: Time, weather: ApiWeather) {
+  constructor(api: LocalApi, process: SimulatedProcess, time: Time, weather: ApiWeather) {
     this.#api = api;
     this.#process = process;
     this.#time = time;
@@ -89,7 +89,7 @@ export class ApiConnection implements HttpClient {
   }
 
   json(request: Request, signal: AbortSignal): Promise<Answer> {
-    return this.#exchange(request, signal, () => this.#answer(request));
+    return this.#exchange(request, signal, () => this.#api.answer(this.#dated(request)));
   }
 
   open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
@@ -113,7 +113,8 @@ export class ApiConnection implements HttpClient {
           const value = serve();
           answer = () => resolve(value);
         } catch (error) {
-          answer = () => reject(error);
+          if (!(error instanceof Refusal)) throw error;
+          answer = () => reject(new ApiError(`Cannot ${request.purpose}: ${error.message}`, error.code, error.reason));
         }
       if (request.method !== "GET" && this.#chance(this.#weather.lostAnswers)) return giveUp();
       this.#process.at(this.#time.now + this.#latency(), () => (this.#isCut ? giveUp() : answer()));
@@ -122,62 +123,46 @@ export class ApiConnection implements HttpClient {
   }
 
   /** The status with which nothing is done. */
-  #refusal({ method, path }: Request): number | undefined {
+  #refusal(request: Request): number | undefined {
     const { forbidden, refusals, refusesStatus } = this.#weather;
+    const { method } = request;
     if (this.#chance(refusals)) return [429, 500, 503][Math.floor(this.#process.random() * 3)];
-    const { selection, subresource } = parsePath(path);
-    if (refusesStatus && method === "PATCH" && selection.plural === "services" && subresource === "status") return 503;
-    const isForbidden = forbidden === "leases" ? selection.plural === "leases" : forbidden && method !== "GET";
+    const { plural, subresource } = this.#api.locate(request).target;
+    if (refusesStatus && method === "PATCH" && plural === "services" && subresource === "status") return 503;
+    const isForbidden = forbidden === "leases" ? plural === "leases" : forbidden && method !== "GET";
     return isForbidden ? 403 : undefined;
   }
 
-  #answer({ method, path, body }: Request): Answer {
-    const { selection, subresource } = parsePath(path);
-    const { plural, namespace, name } = selection;
-    const key = namespace === undefined ? `${name}` : `${namespace}/${name}`;
-    const given = (body ?? {}) as Given;
-    if (method === "POST") return this.#api.create(plural, namespace, given);
-    if (method === "PUT") return this.#api.update(plural, key, given);
-    if (method === "PATCH") return this.#api.patch(plural, key, given, subresource === "status" ? "status" : "all");
-    if (method !== "GET") throw new Error(`Cannot answer ${method} ${path}: nobody is expected to ask for that`);
-    if (name !== undefined && !path.includes("fieldSelector=")) {
-      const found = this.#api.get(plural, key);
-      if (found === undefined) throw new ApiError(`${plural} ${key} not found`, 404, "NotFound");
-      return found;
-    }
-    return { metadata: { resourceVersion: `${this.#api.version}` }, items: this.#api.list(selection) };
+  /** Processes read the date of this machine for the Lease alone. Here it is the simulated date, so that each renewal is a change. */
+  #dated(request: Request): Request {
+    const body = (request.body ?? {}) as Readonly<Record<string, object>>;
+    if (this.#api.locate(request).target.plural !== "leases" || body.spec === undefined) return request;
+    return { ...request, body: { ...body, spec: { ...body.spec, renewTime: `${this.#time.now}` } } };
   }
 
   #watch({ path }: Request, signal: AbortSignal): IncomingMessage {
-    const { selection, query } = parsePath(path);
+    const { target, query } = this.#api.locate({ method: "GET", path });
     const lag = this.#process.random() * this.#weather.watchLagMs;
     const deliver = (fn: () => void) => this.#process.at(this.#time.now + this.#latency() + lag, fn);
     const stream = new WatchStream(
-      selection.plural,
+      target.plural,
       lag,
       deliver,
       () => this.#isCut,
       () => this.#streams.delete(stream),
     );
-    const after = Number(query.get("resourceVersion"));
-    const watch = this.#api.watch(
-      selection,
-      after,
-      (change) => stream.send(lineOf(change)),
-      () => stream.end(),
-    );
     this.#streams.add(stream);
+    const watch = this.#api.watch(path, stream);
     stream.response.on("close", () => {
-      watch[Symbol.dispose]();
       this.#streams.delete(stream);
+      watch.end();
     });
     signal.addEventListener("abort", () => stream.response.destroy(signal.reason as Error), { once: true });
     const endsAt = this.#time.now + Number(query.get("timeoutSeconds")) * 1000;
-    this.#time.schedule(endsAt, () => stream.end());
+    this.#time.schedule(endsAt, () => watch.end());
     const bookmark = () => {
       if (!this.#streams.has(stream)) return;
-      // One that waits for a version of the future gets none.
-      if (after <= this.#api.version) stream.send(bookmarkLine(this.#api.version));
+      watch.bookmark();
       this.#time.schedule(this.#time.now + bookmarkMs, bookmark);
     };
     this.#time.schedule(this.#time.now + bookmarkMs, bookmark);
@@ -194,7 +179,7 @@ export class ApiConnection implements HttpClient {
 }
 
 /** The lines of a watch on their way: in order, and late. */
-class WatchStream {
+class WatchStream implements WatchResponse {
   readonly response: IncomingMessage;
   readonly plural: string;
   readonly lag: Millis;
@@ -216,16 +201,31 @@ class WatchStream {
     this.#gone = gone;
   }
 
-  send(line: string): void {
+  readonly writableLength = 0;
+
+  get writableEnded(): boolean {
+    return this.#isOver;
+  }
+
+  writeHead(): void {}
+
+  flushHeaders(): void {}
+
+  write(line: string | Uint8Array): void {
     this.#add(() => this.#readable.push(line));
   }
 
-  end(): void {
+  end(line?: string): void {
+    if (line !== undefined) this.write(line);
     this.#add(() => {
       this.#readable.push(null);
       this.#gone();
     });
     this.#isOver = true;
+  }
+
+  destroy(): void {
+    this.#readable.destroy();
   }
 
   break(): void {
@@ -245,7 +245,7 @@ class WatchStream {
   }
 
   #add(fn: () => void): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#readable.destroyed) return;
     this.#waiting.push(fn);
     this.#deliver(() => this.#work());
   }
@@ -254,26 +254,4 @@ class WatchStream {
     if (this.#isCut()) return;
     for (const fn of this.#waiting.splice(0)) if (!this.#readable.destroyed) fn();
   }
-}
-
-function lineOf({ type, object }: Change): string {
-  return `${JSON.stringify({ type, object })}\n`;
-}
-
-function bookmarkLine(version: number): string {
-  const object: RawObject = { metadata: { name: "", uid: "", resourceVersion: `${version}` } };
-  return `${JSON.stringify({ type: "BOOKMARK", object })}\n`;
-}
-
-function parsePath(path: string): { selection: Selection; subresource: string | undefined; query: URLSearchParams } {
-  const [pathname = "", search = ""] = path.split("?");
-  const query = new URLSearchParams(search);
-  const parts = pathname
-    .split("/")
-    .slice(pathname.startsWith("/api/") ? 3 : 4)
-    .map(decodeURIComponent);
-  const namespace = parts[0] === "namespaces" ? parts[1] : undefined;
-  const [plural = "", name, subresource] = namespace === undefined ? parts : parts.slice(2);
-  const selected = query.get("fieldSelector")?.replace("metadata.name=", "");
-  return { selection: { plural, namespace, name: name ?? selected }, subresource, query };
 }

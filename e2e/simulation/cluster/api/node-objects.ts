@@ -1,12 +1,12 @@
+import type { LocalApi } from "#e2e/apiserver";
 import { addressOf, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { excludeLabel } from "#pkg/placement";
-import type { KubernetesApi } from "./kubernetes-api.ts";
 import { namespace, podObject, podStatus } from "./objects.ts";
 
 export const edgeLabel = "edge";
 
 export interface NodeObjectsOptions {
-  readonly api: KubernetesApi;
+  readonly api: LocalApi;
   readonly ring: Simulation;
   /** Runs what changes the API for other reasons than what is tested. */
   readonly people: (act: () => void) => void;
@@ -80,7 +80,7 @@ export class NodeObjects {
   setReady(node: number, ready: boolean): void {
     const { api, ring, people } = this.#options;
     if (api.get("pods", podKey(node)) === undefined) return;
-    people(() => api.patch("pods", podKey(node), { status: podStatus(ready, addressOf(ring.hostOf(node))) }, "all"));
+    people(() => api.patch("pods", podKey(node), { status: podStatus(ready, addressOf(ring.hostOf(node))) }));
   }
 
   #hasLabel(node: number, label: string): boolean {
@@ -90,7 +90,7 @@ export class NodeObjects {
   #setLabel(node: number, label: string, isThere: boolean): void {
     const { api, people } = this.#options;
     const labels = { [label]: isThere ? "true" : null };
-    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { labels } }, "all"));
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { labels } }));
   }
 }
 

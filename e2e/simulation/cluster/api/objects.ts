@@ -1,5 +1,5 @@
+import type { JsonObject } from "#e2e/apiserver";
 import { nameOf } from "#pkg/memberlist/testing";
-import type { Given } from "./kubernetes-api.ts";
 
 export const namespace = "metallb-system";
 
@@ -24,11 +24,11 @@ export const keyOf = (name: string) => `default/${name}`;
 export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)}:${octet(index)}`;
 const octet = (value: number) => value.toString(16).padStart(2, "0");
 
-export function serviceObject(name: string, { pool, isDual, wanted, sharing, port, isLocal }: ServiceSpec): Given {
+export function serviceObject(name: string, { pool, isDual, wanted, sharing, port, isLocal }: ServiceSpec): JsonObject {
   const isList = wanted?.includes(",");
-  const clusterIPs = [
-    ...(isDual || (wanted?.includes(".") ?? true) ? ["10.96.0.1"] : []),
-    ...(isDual || wanted?.includes(":") ? ["fd00::1"] : []),
+  const ipFamilies = [
+    ...(isDual || (wanted?.includes(".") ?? true) ? ["IPv4"] : []),
+    ...(isDual || wanted?.includes(":") ? ["IPv6"] : []),
   ];
   return {
     metadata: {
@@ -41,7 +41,9 @@ export function serviceObject(name: string, { pool, isDual, wanted, sharing, por
     },
     spec: {
       type: "LoadBalancer",
-      clusterIPs,
+      ipFamilies,
+      ipFamilyPolicy: ipFamilies.length > 1 ? "RequireDualStack" : "SingleStack",
+      allocateLoadBalancerNodePorts: false,
       externalTrafficPolicy: isLocal ? "Local" : "Cluster",
       loadBalancerIP: isList ? null : (wanted ?? null),
       ports: [{ name: "p", protocol: "TCP", port }],
@@ -50,23 +52,24 @@ export function serviceObject(name: string, { pool, isDual, wanted, sharing, por
   };
 }
 
-export function sliceObject(service: string, nodes: readonly number[]): Given {
+export function sliceObject(service: string, nodes: readonly number[]): JsonObject {
   return {
     metadata: { name: service, labels: { "kubernetes.io/service-name": service } },
-    endpoints: nodes.map((node) => ({ nodeName: nameOf(node), conditions: { ready: true } })),
+    addressType: "IPv4",
+    endpoints: nodes.map((node) => ({ addresses: [`10.244.${node}.2`], nodeName: nameOf(node), conditions: { ready: true } })),
   };
 }
 
 /** A Pod that is not Ready yet. @param address the node's; `podIPs` keep it for as long as the Pod is there */
-export function podObject(node: number, address: string): Given {
+export function podObject(node: number, address: string): JsonObject {
   return {
     metadata: { name: `speaker-${node}`, labels: { app: "metallb", component: "speaker" } },
-    spec: { nodeName: nameOf(node), hostNetwork: true },
+    spec: { nodeName: nameOf(node), hostNetwork: true, containers: [{ name: "speaker", image: "ingot" }] },
     status: { ...podStatus(false, address), podIPs: [{ ip: address }] },
   };
 }
 
 /** The changing part of its status. @param address the node's now */
-export function podStatus(ready: boolean, address: string): Given {
+export function podStatus(ready: boolean, address: string): JsonObject {
   return { hostIP: address, conditions: [{ type: "Ready", status: ready ? "True" : "False" }] };
 }

@@ -1,6 +1,6 @@
+import type { KubeObject, ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
-import type { Change, RawObject } from "../api/kubernetes-api.ts";
 import { namespace, type ServiceSpec } from "../api/objects.ts";
 import { movedConfig } from "../history.ts";
 import { ingressOf, type SimulatedCluster } from "../simulated-cluster.ts";
@@ -36,7 +36,7 @@ export class AddressChanges {
   }
 
   /** For the API's changes, in their order. @returns what is wrong */
-  changed(cluster: SimulatedCluster, change: Change, byPeople: boolean): string | undefined {
+  changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): string | undefined {
     const { plural, key, type, object, before } = change;
     if (plural === "configmaps") this.#noteConfig(cluster, change, byPeople);
     if (plural !== "services") return undefined;
@@ -101,7 +101,7 @@ export class AddressChanges {
    * A text counts from when it is put in place: until another one that may strand addresses as well is there, or until another one is on record as
    * the last good one, since a refused one, or none at all, leaves it in force.
    */
-  #noteConfig({ api, now }: SimulatedCluster, { type, key, object }: Change, byPeople: boolean): void {
+  #noteConfig({ api, now }: SimulatedCluster, { type, key, object }: ObjectChange, byPeople: boolean): void {
     const text = fieldOf(object.data, "config");
     if (byPeople && type !== "DELETED" && text !== undefined && mayRenumber(object)) this.#stranding.set(text, Infinity);
     const inPlace = api.get("configmaps", `${namespace}/config`);
@@ -130,7 +130,7 @@ function hasPool(text: string, address: string): boolean {
   return pool !== (text === movedConfig ? "lan" : "moved");
 }
 
-function mayRenumber({ metadata }: RawObject): boolean {
+function mayRenumber({ metadata }: KubeObject): boolean {
   return fieldOf(metadata.annotations, renumberAnnotation) === "true";
 }
 

@@ -1,6 +1,6 @@
+import type { ObjectChange } from "#e2e/apiserver";
 import { LastingWrongs, OwnershipChecker } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
-import type { Change } from "../api/kubernetes-api.ts";
 import { lifetimeMs } from "../network/nic-addresses.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
@@ -11,6 +11,7 @@ import { Leadership } from "./leadership.ts";
 import { Moves } from "./moves.ts";
 import { Occupied } from "./occupied.ts";
 import { type Known, sampleOf } from "./ownership-sample.ts";
+import { hasWrongFamilies } from "./promised.ts";
 import { wrongAtRest } from "./rest.ts";
 import { Routes } from "./routes.ts";
 
@@ -18,6 +19,12 @@ import { Routes } from "./routes.ts";
 const handOverMs: Millis = 6_000;
 // The router looks at its hold timers every second.
 const noticeMs: Millis = 1_500;
+
+/** Whether all that have it have addresses of families that they do not ask for, as until a controller has seen that they ask for others. */
+function isOnlyRefused(cluster: SimulatedCluster, address: string): boolean {
+  const holders = [...cluster.services].filter(([name]) => cluster.status(name).includes(address));
+  return holders.every(([name, spec]) => hasWrongFamilies(spec, cluster.status(name)));
+}
 
 /**
  * The promises, watched while a history runs. Problems are sentences for people.
@@ -43,7 +50,7 @@ export class Invariants implements Judge {
   readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
 
   /** For the API's changes, in their order. */
-  changed(cluster: SimulatedCluster, change: Change, byPeople: boolean): void {
+  changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): void {
     if (change.plural === "pods") this.#noteNewcomers(cluster);
     const problem = this.#addresses.changed(cluster, change, byPeople);
     if (problem !== undefined) this.#found(cluster, problem);
@@ -82,7 +89,10 @@ export class Invariants implements Judge {
     const sample = sampleOf(
       cluster,
       this.#known,
-      (address) => this.#occupied.isHeldBack(cluster, address) || this.#addresses.isStranded(cluster, [address]),
+      (address) =>
+        this.#occupied.isHeldBack(cluster, address) ||
+        this.#addresses.isStranded(cluster, [address]) ||
+        isOnlyRefused(cluster, address),
     );
     for (const { address, since, what } of this.#ownership.add(sample))
       this.#found(cluster, `${address}: ${what}, since ${since} ms`);

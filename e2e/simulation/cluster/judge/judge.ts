@@ -1,11 +1,11 @@
-import type { Change } from "../api/kubernetes-api.ts";
+import type { ObjectChange } from "#e2e/apiserver";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 
 /** Watches a cluster. Problems are sentences for people. */
 export interface Judge {
   readonly problem: string | undefined;
   /** For the API's changes, in their order. */
-  changed(cluster: SimulatedCluster, change: Change, byPeople: boolean): void;
+  changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): void;
   /** Called every 100 ms. */
   check(cluster: SimulatedCluster): void;
   /** Whether what is to be seen at rest has been seen. */

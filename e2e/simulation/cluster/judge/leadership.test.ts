@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ApiError } from "#pkg/k8s";
+import { ApiError } from "#e2e/apiserver";
 import { Invariants } from "./invariants.ts";
 import { Scene } from "./scene.ts";
 
@@ -24,11 +24,11 @@ test("a controller that ends in order gives the Lease back, and another one has 
     const { api, controllers } = scene.cluster;
     const leader = [...controllers.keys()].find((index) => controllers.get(index)?.isLeader) ?? -1;
     await scene.pass(5_000);
-    const patch = api.patch.bind(api);
-    api.patch = (plural, key, given, part) => {
-      const { holderIdentity } = (given.spec ?? {}) as { readonly holderIdentity?: string };
-      if (plural === "leases" && refuses(`${holderIdentity}`)) throw new ApiError("Cannot write the Lease: refused", 500, "");
-      return patch(plural, key, given, part);
+    const answer = api.answer.bind(api);
+    api.answer = (request) => {
+      const { holderIdentity } = (request.body as { readonly spec?: { readonly holderIdentity?: string } })?.spec ?? {};
+      if (holderIdentity !== undefined && refuses(holderIdentity)) throw new ApiError(500, "", "refused");
+      return answer(request);
     };
     scene.cluster.stopController(leader);
     await scene.pass(1_500);

@@ -12,8 +12,8 @@ export type Known = WeakMap<SpeakerProcess, Set<string>>;
 
 /**
  * The state of a simulated cluster at this moment. A node may announce an address that the API gives it, once it knows so itself. A node
- * that has lost the API knows neither new nor ended assignments, and does not name owners. Addresses that kernels answer for beyond their
- * speakers are left out.
+ * that has lost the API knows neither new nor ended assignments, and does not name owners. Meanwhile a speaker of the version before names it, because
+ * it does not know what the others leave to it. Addresses that kernels answer for beyond their speakers are left out.
  * @param mayBeNobodys whether nobody has to answer for an address now
  */
 export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: (address: string) => boolean): Sample {
@@ -35,6 +35,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
         lan.passes(node, other) &&
         lan.passes(other, node),
     );
+  const isApiLost = running.some(([, { hasLostApi }]) => hasLostApi);
   const nodes = ableNodes(cluster);
   const able = new Map<string, readonly number[]>(); // address -> nodes that may announce it, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
@@ -67,7 +68,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
       else if (isOnLan(node) && !isLeftToOther(node, address))
         candidates.set(address, [...(candidates.get(address) ?? []), name]);
     }
-    if (!speaker.hasLostApi) owners.set(name, views);
+    if (!speaker.hasLostApi && !(speaker.isEarlier && isApiLost)) owners.set(name, views);
   }
   const answers = new Map<string, string[]>();
   for (const [address, nodes] of answering) answers.set(address, nodes.filter((node) => isBySpeaker(node, address)).map(nameOf));

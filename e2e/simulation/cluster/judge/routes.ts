@@ -1,5 +1,6 @@
 import { LastingWrongs } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import { isByBgp } from "#pkg/placement";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
@@ -12,7 +13,7 @@ const returnMs: Millis = 15_000;
 /** Promise 3: the router has no route through a node that is gone, and has one through each that can carry it, also while speakers are replaced. */
 export class Routes {
   readonly #missing = new LastingWrongs(); // Which routes.
-  readonly #established = new WeakSet<SpeakerProcess>(); // that have had a session: others try more and more seldom, up to every two minutes
+  readonly #established = new WeakSet<SessionSettings>(); // of sessions that there were: others are tried more and more seldom, up to every two minutes
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
@@ -31,8 +32,10 @@ export class Routes {
       const neighbor = cluster.neighborOf(node);
       const wanted = advertisedBy(speaker);
       // A router may have routes of the process before.
-      if (wanted.some((prefix) => router.isFresh(prefix, neighbor))) this.#established.add(speaker);
-      if (!this.#established.has(speaker) || !cluster.reachesRouter(node)) continue;
+      const { bgpSettings } = speaker;
+      if (bgpSettings === undefined) continue;
+      if (wanted.some((prefix) => router.isFresh(prefix, neighbor))) this.#established.add(bgpSettings);
+      if (!this.#established.has(bgpSettings) || !cluster.reachesRouter(node)) continue;
       for (const prefix of wanted) if (!routes.get(prefix)?.includes(neighbor)) missing.push(`${prefix} through ${neighbor}`);
     }
     for (const [route, { since, lasted }] of this.#missing.at(now, missing))

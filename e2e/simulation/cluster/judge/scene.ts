@@ -61,7 +61,7 @@ export class Scene {
   /** Writes a status as a controller would. */
   write(name: string, ...addresses: string[]): void {
     const ingress = addresses.map((ip) => ({ ip }));
-    this.cluster.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } }, "status");
+    this.cluster.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } });
   }
 
   speaker(node: number) {

@@ -1,7 +1,7 @@
+import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
-import type { Change } from "../api/kubernetes-api.ts";
-import type { SimulatedCluster } from "../simulated-cluster.ts";
+import type { Move, SimulatedCluster } from "../simulated-cluster.ts";
 import type { Judge } from "./judge.ts";
 import { ableNodes, candidatesOf, servicesOn } from "./ownership-sample.ts";
 import { wrongAtRest } from "./rest.ts";
@@ -10,15 +10,17 @@ import { wrongAtRest } from "./rest.ts";
 const handOverMs: Millis = 5_000;
 // So long it is watched at rest in the end.
 const stillMs: Millis = 2_000;
-// Speakers begin to give away what they have too much of once nodes have been the same for some minutes.
-const restMs: Millis = 120_000;
+// Speakers begin to give away what they have too much of once nodes have been the same for five minutes, counted by each speaker for itself.
+const sameMs: Millis = 240_000;
+// Then an address goes to a node with room, and once more if the first address of its Service did so at the same time.
+const maxMovesToNodesWithRoom = 2;
 // A change is on its way to a speaker for so long at most, besides the lag of its watch.
 const requestMs: Millis = 100;
 
 /**
  * Promise 2 for sticky addresses in a calm cluster: the network is whole, no process stands still, each speaker has seen what the API has, and the
- * members agree. Within 5 s of that each address is at one node that may announce it. From then on no address moves, as long as the cluster is calm.
- * No speaker tells others that it owns an address which it does not announce.
+ * members agree. Within 5 s of that each address is at one node that may announce it. From then on no address moves, as long as the cluster is
+ * calm, but to nodes that have room, after nodes have been the same for minutes. No speaker tells others that it owns an address which it does not announce.
  */
 export class StickyOwnership implements Judge {
   problem: string | undefined;
@@ -26,12 +28,15 @@ export class StickyOwnership implements Judge {
   #calmSince: Millis = 0;
   /** From then on all speakers know that all participate. Each gives addresses away until it has its share. */
   #completeSince: Millis = 0;
+  /** From then on nodes are the same. A watch of the API that ends and begins again changes no node. */
+  #sameSince: Millis = 0;
+  readonly #movesToRoom = new Map<string, number>(); // address -> how often it moved since
   /** Until when a speaker may not have seen what the API has. */
   #settledAt: Millis = 0;
   #judgedMoves = 0;
 
   /** For the API's changes. */
-  changed({ now, weather }: SimulatedCluster, { plural }: Change): void {
+  changed({ now, weather }: SimulatedCluster, { plural }: ObjectChange): void {
     if (plural === "services" || plural === "endpointslices") this.#settledAt = now + weather.watchLagMs + requestMs;
   }
 
@@ -59,7 +64,9 @@ export class StickyOwnership implements Judge {
     const participate = (node: number) =>
       running.every(([, { state }]) => state.members.gossip?.isParticipating(nameOf(node)) !== false);
     if (!running.every(([node]) => participate(node))) this.#completeSince = now;
-    const move = moves.slice(this.#judgedMoves).find(({ at }) => at > this.#restSince && at < this.#restSince + restMs);
+    if (!this.#isWhole(cluster)) this.#sameSince = now;
+    if (now <= this.#restSince) this.#movesToRoom.clear();
+    const move = moves.slice(this.#judgedMoves).find((each) => this.#isWithoutCause(each));
     this.#judgedMoves = moves.length;
     if (move !== undefined)
       return `${move.address} moved at ${move.at} ms, while nothing happened\n${explain(cluster, move.address)}`;
@@ -72,9 +79,22 @@ export class StickyOwnership implements Judge {
     return Math.max(this.#calmSince, this.#completeSince) + handOverMs;
   }
 
-  #isCalm({ now, ring, speakers, withoutCarrier }: SimulatedCluster): boolean {
+  #isWithoutCause({ at, address, on }: Move): boolean {
+    if (at <= this.#restSince) return false;
+    if (at < Math.max(this.#sameSince, this.#completeSince) + sameMs) return true;
+    const moves = (this.#movesToRoom.get(address) ?? 0) + Number(on);
+    this.#movesToRoom.set(address, moves);
+    return moves > maxMovesToNodesWithRoom;
+  }
+
+  #isCalm(cluster: SimulatedCluster): boolean {
+    const { now, speakers, withoutCarrier } = cluster;
+    if (now < this.#settledAt || withoutCarrier.size > 0) return false;
+    return this.#isWhole(cluster) && ![...speakers].some(([, { process }]) => process.isRunning && process.isStalled);
+  }
+
+  #isWhole({ ring, speakers }: SimulatedCluster): boolean {
     const running = [...speakers].filter(([, { process }]) => process.isRunning);
-    if (now < this.#settledAt || withoutCarrier.size > 0 || running.some(([, { process }]) => process.isStalled)) return false;
     return running.every(([one]) => running.every(([other]) => ring.reaches(one, other))) && ring.isConverged();
   }
 

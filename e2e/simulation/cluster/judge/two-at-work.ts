@@ -1,5 +1,5 @@
+import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
-import type { Change } from "../api/kubernetes-api.ts";
 import { ingressOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { Judge } from "./judge.ts";
 import { wrongAtRest } from "./rest.ts";
@@ -26,7 +26,7 @@ export class TwoAtWork implements Judge {
     this.#endOfActs = endOfActs;
   }
 
-  changed(cluster: SimulatedCluster, { plural, key, object, before }: Change, byPeople: boolean): void {
+  changed(cluster: SimulatedCluster, { plural, key, object, before }: ObjectChange, byPeople: boolean): void {
     if (plural !== "services" || ingressOf(before).join() === ingressOf(object).join()) return;
     cluster.note(`${key} has ${ingressOf(object).join(" and ") || "no address"}`);
     this.#changedAt = cluster.now;

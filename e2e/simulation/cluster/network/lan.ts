@@ -36,6 +36,11 @@ export class LanConditions {
     this.#options.ring.conditions = { ...this.#calm, ...slower };
   }
 
+  /** How late a frame is on average. */
+  get meanDelayMs(): Millis {
+    return this.#delayMs / 2;
+  }
+
   /** Lets a frame arrive, maybe twice. @param latency what it takes in any case */
   carry(receive: () => void, latency: Millis): void {
     const { time, random } = this.#options;

@@ -16,7 +16,7 @@ const routerParameters: Parameters = {
   echoMs: undefined,
   echoReceiveMs: 0,
 };
-const bfdLatencyMs: Millis = 1;
+const latencyMs: Millis = 1;
 // A router reads so late while it is busy, which it is every fourth time.
 const maxReadDelayMs: Millis = 200;
 
@@ -166,8 +166,9 @@ export class RouterLink {
   }
 
   #newNetwork(): SimulatedNetwork {
-    const { clock, readDelay } = this.#options;
-    return new SimulatedNetwork(clock, () => (readDelay() < 0.25 ? Math.floor(readDelay() * maxReadDelayMs) : 0));
+    const { clock, readDelay, lan } = this.#options;
+    const readMs = () => (readDelay() < 0.25 ? Math.floor(readDelay() * maxReadDelayMs) : 0);
+    return new SimulatedNetwork(clock, readMs, () => latencyMs + lan.meanDelayMs);
   }
 
   #newNear(parameters: Parameters, clock: Clock): NearEnd {
@@ -210,6 +211,6 @@ export class RouterLink {
     if (this.#cut === "both" || this.#cut === way || this.#isBfdGone) return;
     const { lan } = this.#options;
     const receive = () => (way === "toRouter" ? this.#far : this.#near?.session)?.receive(octets);
-    lan.carry(receive, bfdLatencyMs);
+    lan.carry(receive, latencyMs);
   }
 }

@@ -1,0 +1,57 @@
+import type { Portions } from "#pkg/clock";
+import { ConfigReader } from "#pkg/config-reader";
+import { ApiError, type Cluster } from "#pkg/k8s";
+import { lastGoodKey, readCandidate, statusConfigMap } from "#pkg/live-config";
+import type { Log } from "#pkg/log";
+import type { ControllerRunner } from "../core/index.ts";
+import { maxSummaryBytes, noSummary, roomBeside } from "../status/summary.ts";
+import type { Namespaces } from "./namespaces.ts";
+
+export interface ConfigDriverOptions {
+  readonly cluster: Pick<Cluster, "writeConfigMap">;
+  readonly namespace: string;
+  readonly namespaces: Pick<Namespaces, "whenKnown">;
+  readonly runner: Pick<ControllerRunner, "dispatch">;
+  readonly portions: Pick<Portions, "do">;
+  readonly log: Log;
+}
+
+/** Reads configurations, and writes the last good one into `ingot-status`. */
+export class ConfigDriver implements Disposable {
+  readonly #options: ConfigDriverOptions;
+  readonly #reader: ConfigReader;
+
+  constructor(options: ConfigDriverOptions) {
+    this.#options = options;
+    this.#reader = new ConfigReader(options.log);
+  }
+
+  /** Also looks what namespaces there are, where the configuration asks for it. */
+  read(secretText: string): void {
+    const { namespaces, portions, runner } = this.#options;
+    readCandidate(secretText, this.#reader, portions, (parsed) => {
+      const done = () => runner.dispatch({ type: "configRead", secretText, parsed });
+      if (parsed.namespaceLabels === undefined) done();
+      else namespaces.whenKnown(done);
+    });
+  }
+
+  async write(secretText: string): Promise<void> {
+    const { cluster, namespace, runner, log } = this.#options;
+    const ended = (isWritten: boolean) => runner.dispatch({ type: "lastGoodWritten", secretText, isWritten });
+    try {
+      // The record comes first: a summary that leaves it no room goes, and is written again when it fits.
+      const others = roomBeside(Buffer.byteLength(secretText)) < maxSummaryBytes ? noSummary : {};
+      await cluster.writeConfigMap(namespace, statusConfigMap, { ...others, [lastGoodKey]: secretText });
+      ended(true);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      log.error("failed to save the last good configuration", { op: "writeStatus", configMap: statusConfigMap, error });
+      ended(false);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#reader[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,184 @@
+import { type AnnouncedLine, subjectOf } from "#pkg/announced";
+import type { Millis } from "#pkg/clock";
+import { Deadlines, Part } from "#pkg/core";
+import type { Condition, Service } from "#pkg/k8s";
+import { isAnnotation, isOurs } from "#pkg/service";
+import { type CauseOf, causes, type Verdict } from "#pkg/verdict";
+import type { Context } from "../context.ts";
+import type { SourceEvent } from "../events.ts";
+import { classWords } from "../verdicts/service-verdicts.ts";
+import { announcedType, isAnnounced } from "./desired.ts";
+
+// A common fault is not told of in thousands of Events; the metrics have them all.
+const maxAtOnce = 500;
+const oneEachMs: Millis = 2_000;
+const otherClassMs: Millis = 30_000;
+// Two signs of life of a speaker may get lost.
+const silentMs: Millis = 5 * 60_000;
+// Lines may come before their Services do. A writer of the ConfigMaps could make many more up.
+const maxUnknown = 10_000;
+
+/** Speakers record Events of these at once. */
+const toldBySpeakers: ReadonlySet<string> = new Set<CauseOf<"service">>([
+  "noNodeSelected",
+  "nodeExcluded",
+  "noInterface",
+  "noKernelAccess",
+  "notInSubnet",
+  "addressOccupied",
+]);
+
+/**
+ * The speakers' lines about Services, and the Events about them: one when nobody announces a Service, one when it is well again. A line that is
+ * gone says nothing. The condition of a Service tells the next controller that there was an Event; without conditions it takes all for told.
+ */
+export class Announcements extends Part {
+  private readonly context: Context;
+  private readonly hasConditions: boolean;
+  private readonly lines = new Map<string, AnnouncedLine>(); // service -> its last line
+  private readonly told = new Map<string, string>(); // service -> see `toTell` of what the last Event said
+  private readonly strays = new Deadlines(); // by Service of another class with annotations of ours: when that is told
+  private readonly toldStrays = new Set<string>();
+  private isWorking = false;
+  /** No speaker says any more who announces what; its last lines do not hold. */
+  isSilent = false;
+  private alive: string | undefined; // the last sign of life
+  private heardAt: Millis = Infinity;
+  private left = maxAtOnce;
+  private leftAt: Millis = -Infinity;
+
+  constructor(context: Context, hasConditions: boolean) {
+    super();
+    this.context = context;
+    this.hasConditions = hasConditions;
+  }
+
+  get nextDeadline(): Millis {
+    return Math.min(this.strays.next, this.isWorking && !this.isSilent ? this.heardAt + silentMs : Infinity);
+  }
+
+  of(service: Service): AnnouncedLine | undefined {
+    const line = this.lines.get(service.key);
+    return line?.subject === subjectOf(service) && !this.isSilent ? line : undefined;
+  }
+
+  /** @returns the Services with another line than before */
+  seen(
+    { lines, alive = this.alive }: Pick<SourceEvent & { type: "announced" }, "lines" | "alive">,
+    services: ReadonlyMap<string, Service>,
+  ): readonly string[] {
+    const isBack = this.isSilent && this.alive !== undefined && alive !== this.alive;
+    if (alive !== this.alive) this.heardAt = this.context.now;
+    this.alive = alive;
+    if (isBack) this.isSilent = false;
+    const changed: string[] = isBack ? [...services.keys()] : [];
+    for (const [key, line] of lines) {
+      const before = this.lines.get(key);
+      if (before?.cause === line.cause && before.message === line.message && before.subject === line.subject) continue;
+      this.lines.set(key, line);
+      changed.push(key);
+      this.#tell(services.get(key));
+    }
+    if (changed.length > 0 && this.heardAt < Infinity) this.heardAt = this.context.now;
+    if (this.lines.size > services.size + maxUnknown)
+      for (const key of this.lines.keys()) if (!services.has(key)) this.lines.delete(key);
+    return changed;
+  }
+
+  /** This controller works from now on. */
+  begin(services: ReadonlyMap<string, Service>): void {
+    this.isWorking = true;
+    this.isSilent = services.values().some(({ conditions }) => conditions.some(isOfSilence));
+    for (const service of services.values()) {
+      const line = this.of(service);
+      if (!this.hasConditions && line !== undefined) this.told.set(service.key, toTell(line));
+      this.#tell(service);
+    }
+  }
+
+  /** @param isCurrent what changes in the API is seen @returns whether no speaker is heard from now on */
+  fallsSilent(isCurrent: boolean): boolean {
+    if (!this.isWorking || this.isSilent || this.context.now < this.heardAt + silentMs) return false;
+    if (isCurrent) this.isSilent = true;
+    else this.heardAt = this.context.now;
+    return isCurrent;
+  }
+
+  /** The Service is another one than before, or gone. @param isOther it has only the name of the Service before it */
+  serviceChanged(key: string, service: Service | undefined, isOther: boolean): void {
+    if (isOther) this.told.delete(key);
+    const isToTell = this.isWorking && service !== undefined && isStray(service);
+    if (isOther || !isToTell) {
+      this.strays.set(key, Infinity);
+      this.toldStrays.delete(key);
+    }
+    if (isToTell && !this.strays.has(key) && !this.toldStrays.has(key)) this.strays.set(key, this.context.now + otherClassMs);
+    this.#tell(service);
+  }
+
+  /** Says so where the class of a Service looks like a mistake. */
+  tellStrays(services: ReadonlyMap<string, Service>): void {
+    const { next } = causes.service.otherLoadBalancerClass;
+    for (let key = this.#due(); key !== undefined; key = this.#due()) {
+      const service = services.get(key);
+      this.toldStrays.add(key);
+      if (service === undefined) continue;
+      const message = `nobody gives the Service an address: ${classWords(service).message}; ${next}`;
+      this.context.record(service, "Warning", "otherLoadBalancerClass", message);
+    }
+  }
+
+  #due(): string | undefined {
+    return this.strays.takeDue(this.context.now);
+  }
+
+  #tell(service: Service | undefined): void {
+    if (!this.isWorking || service === undefined || !isOurs(service) || service.ingress.length === 0) return;
+    const line = this.of(service);
+    if (line === undefined || stateOf(line).state === "NotOurs") return;
+    const now = toTell(line);
+    if (now === (this.told.get(service.key) ?? toldByCondition(service))) return;
+    this.told.set(service.key, now);
+    if ((now === "notAnnounced" && toldBySpeakers.has(line.cause)) || !this.#takeOne()) return;
+    if (now === "") this.context.record(service, "Normal", "announcedAgain", line.message);
+    else this.context.record(service, "Warning", now === "notAnnounced" ? now : "announcedWithFault", line.message);
+  }
+
+  #takeOne(): boolean {
+    const { now } = this.context;
+    this.left = Math.min(maxAtOnce, this.left + (now - this.leftAt) / oneEachMs);
+    this.leftAt = now;
+    if (this.left < 1) return false;
+    this.left--;
+    return true;
+  }
+}
+
+/** State and cause of what speakers say: nobody announces the Service, where it is `Pending`. */
+export function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["state"]; readonly cause: string } {
+  const [state] = causes.service[cause].states;
+  return { state: isAnnounced(cause) || state === "NotOurs" ? state : "Pending", cause };
+}
+
+/** Empty where all is well; another fault is told of anew, another reason for which nobody announces the Service is not. */
+function toTell({ cause, message }: AnnouncedLine): string {
+  if (cause === "announcedWithFault") return message;
+  return isAnnounced(cause) ? "" : "notAnnounced";
+}
+
+function isOfSilence({ type, status, reason }: Condition): boolean {
+  return type === announcedType && status === "Unknown" && reason === "NoActiveSpeaker";
+}
+
+function toldByCondition({ conditions }: Service): string {
+  const found = conditions.find(({ type }) => type === announcedType);
+  if (found?.reason === "AnnouncedWithFault") return found.message;
+  return found?.status === "False" && found.reason !== "NotAssigned" ? "notAnnounced" : "";
+}
+
+/** Another implementation's, by its class, and nobody serves it, although its annotations or its class are ours by their name. */
+function isStray({ type, isClaimed, annotations, otherClass = "", ingress, hasHostnames }: Service): boolean {
+  const isUnserved = type === "LoadBalancer" && !isClaimed && ingress.length === 0 && !hasHostnames;
+  const isNamedOurs = /^([\w-]+\.)*(ingot\.dev|metallb\.[\w.]+)\//.test(otherClass);
+  return isUnserved && (isNamedOurs || Object.keys(annotations).some(isAnnotation));
+}

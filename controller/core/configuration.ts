@@ -1,0 +1,78 @@
+import {
+  configurationVerdict,
+  explain,
+  type LiveDecision,
+  renumberAnnotation,
+  type Stranded,
+  strandedText,
+} from "#pkg/live-config";
+import { configure, unconfigure } from "./configure.ts";
+import type { SourceEvent } from "./events.ts";
+import type { ControllerState } from "./state.ts";
+
+export function configMapSeen(state: ControllerState, { now }: Extract<SourceEvent, { type: "configMap" }>): void {
+  const { configuration, context } = state;
+  context.configMap = now?.about ?? context.configMap;
+  const seen = now && { text: now.secretText, version: now.about.resourceVersion ?? "" };
+  decided(state, configuration.live.configMapChanged(seen, now?.mayRenumber));
+}
+
+/**
+ * `ingot-status` changed. This process starts from the last good configuration in it. At work it follows another controller that insists on
+ * another one, as where none may use the Lease, while it refuses the ConfigMap's itself: else the two would give the same Services addresses of
+ * different pools for ever.
+ */
+export function lastGoodSeen({ configuration, context, isWorking }: ControllerState, text: string | undefined): void {
+  const { live, record } = configuration;
+  const isContested = record.saw(text);
+  if (!isWorking) {
+    live.lastGoodChanged(text);
+    // On a standby: alerts on a configuration that is not loaded are for the controller at work.
+    context.do({ type: "showConfig", loaded: text !== undefined, stale: false });
+  } else if (isContested && live.refused !== undefined) live.lastGoodChanged(text);
+}
+
+/** Judges the ConfigMap with Services that changed in this step, and has the last good configuration written. */
+export function endStep(state: ControllerState): void {
+  const { live, record, touched } = state.configuration;
+  for (const service of touched) decided(state, live.serviceChanged(service));
+  touched.clear();
+  record.work(live.inForce?.text);
+}
+
+/** Another configuration is in force, or the ConfigMap got another verdict. */
+export function decided(state: ControllerState, decision: LiveDecision | undefined): void {
+  const { configuration, options, context, summary } = state;
+  const { live, record } = configuration;
+  const { inForce, verdict } = decision?.now ?? {};
+  if (decision === undefined || verdict === undefined) return;
+  const { before } = decision;
+  context.do({ type: "showConfig", loaded: inForce !== undefined, stale: verdict.type !== "accepted" });
+  if (verdict.type === "accepted") {
+    // A configuration that was in force before this process started is no news.
+    if (before.verdict !== undefined || verdict.inForce.text !== record.text)
+      context.recordConfigEvent("Normal", "ConfigLoaded", `configuration loaded${givenUp(verdict.stranded)}`);
+    live.lastGoodChanged(verdict.inForce.text);
+  } else {
+    const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
+    const deleted = verdict.type === "missing" && inForce !== undefined ? ". Deleting the configuration turns nothing off" : "";
+    const { next } = configurationVerdict(decision.now);
+    context.recordConfigEvent(
+      "Warning",
+      "ConfigStale",
+      `configuration not used, ${stays}: ${explain(verdict)}; ${next}${deleted}`,
+    );
+    if (inForce === undefined) unconfigure(state, `${explain(verdict)} (${options.configMap})`);
+  }
+  record.changed();
+  if (inForce !== undefined && inForce !== before.inForce) {
+    // Not by the ConfigMap, which may be a later one.
+    configure(state, inForce.config, decision.isFollowing || (verdict.type === "accepted" && verdict.stranded.size > 0));
+    context.do({ type: "keepRecords", pools: inForce.config.pools });
+  }
+  summary.changed();
+}
+
+function givenUp(stranded: Stranded): string {
+  return stranded.size === 0 ? "" : `; these get other addresses, as ${renumberAnnotation} allows: ${strandedText(stranded)}`;
+}

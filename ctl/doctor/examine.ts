@@ -1,0 +1,68 @@
+import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswer } from "../cluster/answers.ts";
+import type { Api, ApiAnswer } from "../cluster/api.ts";
+import { askServicesAndProblems } from "../cluster/ask-services.ts";
+import type { MergedService } from "../cluster/merge.ts";
+import { type Answer, askAll, eachOnce, isOtherVersion, type Processes, type Unreachable } from "../cluster/processes.ts";
+
+/** Answers of all processes and of the API server. */
+export interface Examined {
+  readonly namespace: string;
+  readonly targets: Processes["targets"];
+  /** The speaker of one node alone was asked. */
+  readonly isNodeLocal?: boolean;
+  readonly unreachable: readonly Unreachable[];
+  readonly configurations: readonly Answer<ConfigurationAnswer>[];
+  readonly verdicts: readonly Answer<VerdictsAnswer>[];
+  readonly members: readonly Answer<MembersAnswer>[];
+  readonly conflicts: readonly Answer<ConflictsAnswer>[];
+  readonly services: readonly MergedService[];
+  /** Names of the nodes that are Ready, or why they cannot be listed. */
+  readonly nodes: readonly string[] | { readonly unread: string };
+}
+
+export async function examine(processes: Processes, api: Api | undefined, namespace: string): Promise<Examined> {
+  const [configurations, verdicts, members, conflicts, asked, nodes] = await Promise.all([
+    askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
+    askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
+    askAll<MembersAnswer>(processes, "/v1/members", "speaker"),
+    askAll<ConflictsAnswer>(processes, "/v1/conflicts", "speaker"),
+    askServicesAndProblems(processes),
+    api?.list("/api/v1/nodes"),
+  ]);
+  return {
+    namespace,
+    targets: processes.targets,
+    isNodeLocal: processes.isNodeLocal === true,
+    unreachable: eachOnce([
+      ...configurations.unreachable,
+      // Earlier versions do not have all of these.
+      ...[verdicts, members, conflicts, asked].flatMap((each) => each.unreachable.filter(({ why }) => !isOtherVersion(why))),
+    ]),
+    configurations: configurations.answers,
+    verdicts: verdicts.answers,
+    members: members.answers,
+    conflicts: conflicts.answers,
+    services: asked.services,
+    nodes: nodesOf(nodes),
+  };
+}
+
+function nodesOf(nodes: ApiAnswer | undefined): Examined["nodes"] {
+  if (nodes === undefined) return [];
+  return nodes.type === "found"
+    ? (nodes.value as readonly RawNode[]).filter(isReady).map(nameOf)
+    : { unread: nodes.type === "unread" ? nodes.why : "there are none" };
+}
+
+interface RawNode {
+  readonly metadata?: { readonly name?: string };
+  readonly status?: { readonly conditions?: readonly { readonly type?: string; readonly status?: string }[] };
+}
+
+function isReady({ status }: RawNode): boolean {
+  return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
+}
+
+function nameOf({ metadata }: RawNode): string {
+  return metadata?.name ?? "";
+}

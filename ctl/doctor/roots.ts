@@ -1,0 +1,206 @@
+import { counted, list } from "#pkg/text";
+import { type CauseOf, isProblem, remedyFor, type VerdictAnswer, type VerdictEntry } from "#pkg/verdict";
+import { titleOf } from "../cluster/answers.ts";
+import type { MergedService } from "../cluster/merge.ts";
+import type { Examined } from "./examine.ts";
+import type { CheckName, Finding } from "./finding.ts";
+
+type Kind = VerdictEntry["kind"];
+
+/** Statements with one cause: of several processes on one pool or peer, on several nodes, or on several Services. */
+interface Group {
+  readonly kind: Kind;
+  readonly verdict: VerdictAnswer;
+  /** Names of the pools, peers, nodes or Services. */
+  readonly names: Set<string>;
+  /** The first name, for people. */
+  readonly title: string;
+  /** Nodes whose speakers say it. */
+  readonly by: Set<string>;
+  readonly messages: Set<string>;
+  /** Since when each of them is so. */
+  readonly since: Set<string>;
+  /** Of kind `service`: the members. */
+  readonly services: MergedService[];
+}
+
+/** Problems that processes report themselves, one finding for each root cause, with the Services that do not work because of it. */
+export function verdictFindings({ verdicts, services, targets }: Pick<Examined, "verdicts" | "services" | "targets">): Finding[] {
+  const reported = verdicts.flatMap(({ target, body }) =>
+    body.verdicts.filter(isProblem).map((entry) => ({ entry, node: target.program === "speaker" ? target.node : "" })),
+  );
+  const troubled = services.filter(({ verdict }) => isProblem(verdict));
+  const names = new Set([
+    ...targets.map(({ node }) => node),
+    ...troubled.flatMap(({ service, addresses }) => [service, ...addresses.map(({ address }) => address)]),
+  ]);
+  const groups = new Map<string, Group>();
+  const add = (key: string, one: Pick<Group, "kind" | "title" | "verdict">, name: string): Group => {
+    const known = groups.get(key) ?? {
+      ...one,
+      names: new Set(),
+      by: new Set(),
+      messages: new Set(),
+      since: new Set(),
+      services: [],
+    };
+    groups.set(key, known);
+    known.names.add(name);
+    known.messages.add(one.verdict.message);
+    known.since.add(one.verdict.since);
+    return known;
+  };
+  for (const { entry, node } of reported) {
+    const { kind, name, cause, message } = entry;
+    const of = kind === "pool" || kind === "peer" ? name : "";
+    const text = plain(message.replace(/ \(from [^()]*\)/, ""), names); // Each node connects from an address of its own.
+    add([kind, of, cause, text].join("\n"), { kind, title: titleOf(entry), verdict: entry }, name).by.add(node);
+  }
+  joinConnecting(groups);
+  const roots = [...groups.values()];
+  const affected = new Map<Group, string[]>();
+  for (const one of troubled) {
+    const root = roots.find((group) => follows(one, group));
+    if (root !== undefined) affected.set(root, [...(affected.get(root) ?? []), one.service]);
+    else {
+      const { verdict, service } = one;
+      const key = ["service", verdict.cause, poolsOf(one).join(), plain(verdict.message, names)].join("\n");
+      add(key, { kind: "service", title: service, verdict }, service).services.push(one);
+    }
+  }
+  const pending = new Set(troubled.filter(({ verdict }) => verdict.state === "Pending").map(({ service }) => service));
+  return fewer([...groups.values()]).map((group) => findingOf(group, affected.get(group) ?? [], pending));
+}
+
+/** A speaker that tries a session again gives no reason for a moment: another speaker's reason for the same router is taken for it. */
+function joinConnecting(groups: Map<string, Group>): void {
+  for (const [key, { kind, verdict, title, by, since }] of groups) {
+    if (kind !== "peer" || verdict.cause !== "connecting") continue;
+    const isSame = (one: Group) => one.kind === kind && one.title === title && one.verdict.state === "Pending";
+    const other = [...groups.values()].find((one) => isSame(one) && one.verdict.cause !== "connecting");
+    if (other === undefined) continue;
+    for (const node of by) other.by.add(node);
+    for (const one of since) other.since.add(one);
+    groups.delete(key);
+  }
+}
+
+const maxAlike = 8;
+
+/** Groups of Services with one cause, of which there are too many to be read, are one: texts of others stand in some messages. */
+function fewer(groups: readonly Group[]): Group[] {
+  const isService = ({ kind }: Group) => kind === "service";
+  const byCause = Map.groupBy(groups.filter(isService), ({ verdict }) => verdict.cause);
+  return [
+    ...groups.filter((group) => !isService(group)),
+    ...[...byCause.values()].flatMap((alike) => {
+      const [first] = alike;
+      if (first === undefined || alike.length <= maxAlike) return alike;
+      const names = new Set(alike.flatMap((each) => [...each.names]));
+      const messages = new Set(alike.flatMap((each) => [...each.messages]));
+      const since = new Set(alike.flatMap((each) => [...each.since]));
+      return [{ ...first, names, messages, since, services: alike.flatMap((each) => each.services) }];
+    }),
+  ];
+}
+
+/** The message without what differs from case to case: names of nodes, Services and their addresses, and numbers. */
+function plain(message: string, names: ReadonlySet<string>): string {
+  return message.replaceAll(/[\p{L}\d_][\p{L}\d_.:/-]*/gu, (text) => {
+    const word = text.replace(/[.:]+$/, "");
+    return names.has(word) || /^\d+$/.test(word) ? "…" : word;
+  });
+}
+
+type ServiceCause = CauseOf<"service">;
+
+/** Causes of Services that follow from a problem of a pool with the given cause. */
+const followsFromPool: Readonly<Partial<Record<CauseOf<"pool">, readonly ServiceCause[]>>> = {
+  full: ["poolFull", "noPoolFits"],
+  ipamFailing: ["awaitsIpam"],
+  noActiveSpeaker: ["noActiveSpeaker"],
+  noNodeSelected: ["noNodeSelected"],
+  nodeExcluded: ["nodeExcluded"],
+  noInterface: ["noInterface"],
+  noPeer: ["noPeer"],
+  noKernelAccess: ["noKernelAccess", "notInKernel"],
+};
+const followsFromPeer: readonly string[] = ["noSession", "someSessionsDown", "routeNotCarried"] satisfies ServiceCause[];
+const followsFromConfiguration: readonly string[] = ["noConfiguration", "noPools"] satisfies ServiceCause[];
+
+/** Whether the Service is not well because of this problem. */
+function follows(one: MergedService, { kind, verdict: { cause }, names, title }: Group): boolean {
+  const { verdict } = one;
+  const [name = ""] = names;
+  switch (kind) {
+    case "pool":
+      return (
+        followsFromPool[cause as CauseOf<"pool">]?.some((code) => code === verdict.cause) === true && poolsOf(one).includes(name)
+      );
+    case "peer": {
+      if (!followsFromPeer.includes(verdict.cause)) return false;
+      const said = [verdict.message, ...verdict.evidence.flatMap(({ name: of, value }) => [of, value])]
+        .join(" ")
+        .split(/[\s,;()]+/);
+      return said.includes(name) || said.includes(title);
+    }
+    case "configuration":
+      return followsFromConfiguration.includes(verdict.cause);
+    default:
+      return false;
+  }
+}
+
+/** The pools of its addresses, or those that the reason names why it has none. */
+function poolsOf({ addresses, verdict }: MergedService): string[] {
+  const named = verdict.evidence.flatMap(({ name, value }) => (name === "pool" ? [/"([^"]+)"/.exec(value)?.[1] ?? value] : []));
+  return [...new Set([...addresses.flatMap(({ pool }) => pool ?? []), ...named])];
+}
+
+const checks: Readonly<Record<Kind, CheckName>> = {
+  configuration: "configuration",
+  node: "nodes",
+  peer: "peers",
+  pool: "pools",
+  service: "Services",
+  address: "Services",
+};
+
+/** Causes that a test on the wire finds. */
+const onTheWire: readonly string[] = [
+  "notAnswered",
+  "answeredByTwo",
+  "answeredByAnother",
+  "notConnected",
+] satisfies ServiceCause[];
+
+function findingOf(group: Group, affected: readonly string[], pending: ReadonlySet<string>): Finding {
+  const { kind, verdict, names, messages, since } = group;
+  const [name = ""] = names;
+  const own = kind === "service" ? [...names] : affected;
+  const isError = verdict.state === "Pending" || affected.some((service) => pending.has(service));
+  const isFirst = messages.size > 1 && names.size > 1;
+  return {
+    check: onTheWire.includes(verdict.cause) && kind === "service" ? "self-test" : checks[kind],
+    severity: isError ? "error" : "warning",
+    where: whereOf(group),
+    found: `${verdict.message} (${verdict.cause}${isFirst ? "; of the first one" : ""})`,
+    fix: remedyFor(verdict, kind, [...names][0] ?? ""),
+    services: own,
+    subject: kind === "configuration" ? "config" : `${kind === "service" ? "svc" : kind}/${name}`,
+    since: [...since].sort()[0] ?? "",
+  };
+}
+
+function whereOf({ kind, names, title, by }: Group): string {
+  switch (kind) {
+    case "configuration":
+      return kind;
+    case "peer":
+      return `peer ${title}${by.size === 1 ? ` of ${list([...by])}` : `, seen by ${counted(by.size, "node")}: ${list([...by])}`}`;
+    case "service":
+      return `Service ${list([...names])}`;
+    default:
+      return `${kind} ${list([...names])}`;
+  }
+}

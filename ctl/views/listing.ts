@@ -1,0 +1,93 @@
+import { list, maskControls } from "#pkg/text";
+import type { BriefVerdict } from "#pkg/verdict";
+import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
+import { table } from "../cluster/output.ts";
+import type { Unreachable } from "../cluster/processes.ts";
+import { type Options, UsageError, type Values } from "../command.ts";
+
+/** Options of the commands that list things with a verdict. */
+export const listOptions = {
+  state: { value: "STATE", help: "only with this state, or one of several with commas between them" },
+  cause: { value: "CAUSE", help: "only with this cause, likewise" },
+  "sort-by": { value: "COLUMN", help: "a column of the table, in place of the usual order" },
+} as const satisfies Options;
+
+export const poolOption = { pool: { value: "POOL", help: "only of this pool, likewise" } } as const satisfies Options;
+export const nodeOption = { node: { value: "NODE", help: "only on this node, likewise" } } as const satisfies Options;
+
+/** A column of the table of things `T`. */
+export interface Column<T> {
+  readonly heading: string;
+  readonly cell: (one: T, now: Date) => string;
+  /** Where the cells do not have the order of the things. */
+  readonly key?: (one: T) => string | number;
+  readonly isWide?: boolean;
+}
+
+interface Listing<T> {
+  /** The field of the output for programs. */
+  readonly kind: string;
+  readonly all: readonly T[];
+  readonly columns: readonly Column<T>[];
+  /** How a person names it. */
+  readonly isNamed: (one: T, name: string) => boolean;
+  readonly verdicts: (one: T) => readonly BriefVerdict[];
+  readonly pools?: (one: T) => readonly (string | null)[];
+  readonly nodes?: (one: T) => readonly string[];
+  /** The text where there is nothing. */
+  readonly none: string;
+  readonly unreachable: readonly Unreachable[];
+}
+
+type Filters = Values<typeof listOptions> & Values<typeof poolOption> & Values<typeof nodeOption>;
+
+/** The things that were asked for by name and by option, in order. @throws {UsageError} for a column that is not there */
+export function listing<T>(
+  { args, format, screen, now }: Pick<CommandInput, "args" | "format" | "screen" | "now">,
+  { state, cause, pool, node, "sort-by": sortBy }: Filters,
+  { kind, all, columns, isNamed, verdicts, pools, nodes, none, unreachable }: Listing<T>,
+): CommandResult {
+  const isAmong = (wanted: string | undefined, found: readonly (string | null)[] = []) =>
+    wanted === undefined ||
+    wanted.split(",").some((one) => found.some((each) => each?.toLowerCase() === one.trim().toLowerCase()));
+  const named = args.length === 0 ? all : all.filter((one) => args.some((name) => isNamed(one, name)));
+  const chosen = named.filter(
+    (one) =>
+      verdicts(one).some((verdict) => isAmong(state, [verdict.state]) && isAmong(cause, [verdict.cause])) &&
+      isAmong(pool, pools?.(one)) &&
+      isAmong(node, nodes?.(one)),
+  );
+  const sorted = sortBy === undefined ? chosen : chosen.toSorted(orderBy(sortBy, columns, now));
+  const shown = columns.filter(({ isWide = false }) => format === "wide" || !isWide);
+  const rows = sorted.map((one) => shown.map(({ cell }) => cell(one, now)));
+  const missing = args.filter((name) => !all.some((one) => isNamed(one, name)));
+  const isFiltered = args.length > 0 || [state, cause, pool, node].some((option) => option !== undefined);
+  const nothing = isFiltered && all.length > 0 ? "nothing has what is asked for" : none;
+  return {
+    value: { [kind]: sorted },
+    text:
+      sorted.length === 0
+        ? `${maskControls(nothing)}\n`
+        : table(
+            shown.map(({ heading }) => heading),
+            rows,
+            screen,
+          ),
+    unreachable,
+    isMissing: missing.length > 0,
+    ...(missing.length > 0 && { note: `there is no ${list(missing)} among the ${kind}` }),
+  };
+}
+
+function orderBy<T>(sortBy: string, columns: readonly Column<T>[], now: Date): (one: T, other: T) => number {
+  const column = columns.find(({ heading }) => heading.toLowerCase() === sortBy.toLowerCase());
+  if (column === undefined)
+    throw new UsageError(
+      `--sort-by is one of ${columns.map(({ heading }) => heading).join(", ")}, not ${JSON.stringify(sortBy)}`,
+    );
+  const { cell, key = (one: T) => cell(one, now) } = column;
+  return (one, other) => {
+    const [a, b] = [key(one), key(other)];
+    return typeof a === "number" && typeof b === "number" ? a - b : `${a}`.localeCompare(`${b}`, "en", { numeric: true });
+  };
+}

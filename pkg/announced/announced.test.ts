@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  announcedConfigMap,
+  announcedConfigMaps,
+  announcedKey,
+  decodeAnnounced,
+  encodeAnnounced,
+  subjectOf,
+} from "./announced.ts";
+
+const decode = (data: Record<string, string>) => decodeAnnounced({ name: "ingot-announced-0", data });
+const name = fc.stringMatching(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/);
+
+test("property: a line is read as it was written, under a key that a ConfigMap may have", () => {
+  fc.assert(
+    fc.property(name, name, fc.uuid(), fc.string({ maxLength: 600 }), (namespace, service, uid, text) => {
+      const subject = subjectOf({ uid, ingress: ["192.0.2.1", "2001:db8::1"] });
+      const key = announcedKey(`${namespace}/${service}`);
+      assert.match(key, /^[-._a-zA-Z0-9]{1,253}$/);
+      const message = text.replaceAll(/[^ -~]/g, "");
+      const read = decode({ [key]: encodeAnnounced({ cause: "noReadyEndpoint", subject, message }) });
+      assert.deepEqual([...read], [[`${namespace}/${service}`, { cause: "noReadyEndpoint", subject, message }]]);
+      assert.ok(announcedConfigMaps.includes(announcedConfigMap(`${namespace}/${service}`)));
+    }),
+  );
+});
+
+test("property: any data is read without an error, and only causes of the table are believed", () => {
+  assert.equal(decodeAnnounced({ name: "config", data: { "default.web": "announced x" } }).size, 0);
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.string()), (data) => void decode(data)));
+  for (const text of [
+    "",
+    "announced",
+    "announced a",
+    "toString a x",
+    " announced a x",
+    "Announced a x",
+    "__proto__ a x",
+    "announced 12345678 x",
+  ])
+    assert.equal(decode({ "default.web": text }).size, 0, text);
+});
+
+test("another Service of the same name, and other addresses, are another subject", () => {
+  const services = [
+    { uid: "a", ingress: [] },
+    { uid: "a", ingress: ["192.0.2.1"] },
+    { uid: "b", ingress: ["192.0.2.1"] },
+    { uid: "a", ingress: ["192.0.2.1", "192.0.2.2"] },
+  ];
+  assert.equal(new Set(services.map(subjectOf)).size, services.length);
+});
+
+test("of what somebody made up no more is read than a line has, and no control character", () => {
+  const lines = decode({ "default.web": `noSession a \u001b[31m${"x".repeat(100_000)}` });
+  const { message = "" } = lines.get("default/web") ?? {};
+  assert.ok(message.length < 700);
+  assert.doesNotMatch(message, /\p{Cc}/u);
+  const many = Object.fromEntries(Array.from({ length: 30_000 }, (_, index) => [`a.b${index}`, "announced a x"]));
+  assert.equal(decode(many).size, 10_000);
+});
+
+test("the lines of 10,000 Services have room in the ConfigMaps, also where none is announced and no line could be longer", () => {
+  const octets = new Map<string, number>();
+  for (let index = 0; index < 10_000; index++) {
+    const service = `${"n".repeat(58)}${index}/${"s".repeat(58)}${index}`;
+    const line = encodeAnnounced({ cause: "noReadyEndpointOnActiveNode", subject: "1z141z3", message: "x".repeat(1_000) });
+    const configMap = announcedConfigMap(service);
+    octets.set(configMap, (octets.get(configMap) ?? 0) + announcedKey(service).length + line.length);
+  }
+  assert.equal(octets.size, announcedConfigMaps.length);
+  for (const sum of octets.values()) assert.ok(sum < 1 << 20, `${sum} octets`);
+});

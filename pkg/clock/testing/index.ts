@@ -1,0 +1,2 @@
+/** Time for tests. */
+export { SimulatedClock } from "./simulated.ts";

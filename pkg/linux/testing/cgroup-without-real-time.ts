@@ -1,0 +1,24 @@
+import { existsSync, mkdirSync, rmdirSync } from "node:fs";
+
+/** A cgroup as a container has it, of which no thread may be real-time. */
+export interface CgroupWithoutRealTime extends Disposable {
+  /** The command that runs another one there. */
+  readonly launcher: readonly string[];
+}
+
+/** What a cgroup without real time takes. */
+export const noCgroupWithoutRealTime =
+  "needs root, and a kernel that gives real time by cgroups (CONFIG_RT_GROUP_SCHED, cgroup v1)";
+
+/** @returns undefined where this user cannot make one, or the kernel has none; what runs there has to end before it is disposed of */
+export function cgroupWithoutRealTime(): CgroupWithoutRealTime | undefined {
+  const folder = `/sys/fs/cgroup/cpu/ingot-test-${process.pid}`;
+  if (!existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")) return undefined;
+  try {
+    mkdirSync(folder);
+  } catch {
+    return undefined;
+  }
+  const launcher = ["sh", "-c", `echo $$ >${folder}/tasks && exec "$@"`, "sh"];
+  return { launcher, [Symbol.dispose]: () => rmdirSync(folder) };
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { ApiError } from "#pkg/k8s";
+import { silentLog } from "#pkg/log/testing";
+import { ConfigMapWriter } from "./config-map-writer.ts";
+
+function bench() {
+  const clock = new SimulatedClock();
+  const writes: [string, Readonly<Record<string, string | null>> | null][] = [];
+  const api = { isAway: false };
+  const logged: string[] = [];
+  const writer = new ConfigMapWriter({
+    cluster: {
+      writeConfigMap: async (_namespace, name, data) => {
+        if (api.isAway) throw new ApiError("Cannot write", 0, "Unreachable");
+        writes.push([name, data]);
+      },
+    },
+    namespace: "metallb-system",
+    log: { ...silentLog, error: (message) => logged.push(message) },
+    clock,
+    random: () => 0.5,
+  });
+  return { clock, writes, api, writer, logged };
+}
+
+test("what is found is written for all, again and again until it succeeds, and logged once", async () => {
+  const { clock, writes, api, writer, logged } = bench();
+  api.isAway = true;
+  writer.write("one", [["a", "1"]]);
+  await setImmediate();
+  clock.advanceBy(1000);
+  await setImmediate();
+  assert.deepEqual([writes, logged.length], [[], 1]);
+  api.isAway = false;
+  clock.advanceBy(2000);
+  await setImmediate();
+  assert.deepEqual(writes, [["one", { a: "1" }]]);
+});
+
+test("what is found while another write is under way is written after it, and what nobody has any more is taken out", async () => {
+  const { writes, writer } = bench();
+  writer.write("one", [["b", null]]);
+  writer.write("one", [["a", "1"]]);
+  writer.write("two", [["a", "2"]]);
+  writer.write("one", [["a", null]]);
+  await setImmediate();
+  assert.deepEqual(writes, [
+    ["one", { b: null }],
+    ["two", { a: "2" }],
+    ["one", { a: null }],
+  ]);
+});
+
+test("a ConfigMap of another writer is emptied first, and what waits for that is not written before", async () => {
+  const { clock, writes, api, writer } = bench();
+  api.isAway = true;
+  writer.write("one", [["old", "1"]]);
+  await setImmediate();
+  writer.write("one", [["new", "2"]], true);
+  api.isAway = false;
+  clock.advanceBy(1000);
+  await setImmediate();
+  assert.deepEqual(writes, [
+    ["one", null],
+    ["one", { new: "2" }],
+  ]);
+});
+
+test("a ConfigMap that could not be emptied is emptied later, also when nothing is to be written into it", async () => {
+  const { clock, writes, api, writer } = bench();
+  api.isAway = true;
+  writer.write("one", [], true);
+  await setImmediate();
+  api.isAway = false;
+  clock.advanceBy(1000);
+  await setImmediate();
+  assert.deepEqual(writes, [["one", null]]);
+});

@@ -1,0 +1,72 @@
+import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import { ApiError, type Cluster } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+
+export interface ConfigMapWriterOptions {
+  readonly cluster: Pick<Cluster, "writeConfigMap">;
+  readonly namespace: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Keys that one ConfigMap is to get. */
+interface Writes {
+  readonly data: Map<string, string | null>; // key -> what it shall be
+  /** All other keys are to go. */
+  isCleared: boolean;
+  isWriting: boolean;
+  failures: number;
+}
+
+const firstRetryMs: Millis = 500;
+const maxRetryMs: Millis = 30_000;
+
+/** Writes keys of ConfigMaps, such as who has an address, again and again until it is done. */
+export class ConfigMapWriter implements Disposable {
+  readonly #options: ConfigMapWriterOptions;
+  readonly #writes = new Map<string, Writes>(); // ConfigMap -> what it is to get
+  #isDisposed = false;
+
+  constructor(options: ConfigMapWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Null takes a key away. @param isCleared keys that were written before this are to go */
+  write(configMap: string, data: Iterable<readonly [string, string | null]>, isCleared = false): void {
+    const writes = this.#writes.get(configMap) ?? { data: new Map(), isCleared: false, isWriting: false, failures: 0 };
+    this.#writes.set(configMap, writes);
+    if (isCleared) {
+      writes.isCleared = true;
+      writes.data.clear();
+    }
+    for (const [key, value] of data) writes.data.set(key, value);
+    if (!writes.isWriting) void this.#flush(configMap, writes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+  }
+
+  async #flush(configMap: string, writes: Writes): Promise<void> {
+    const { cluster, namespace, log, clock, random } = this.#options;
+    writes.isWriting = true;
+    try {
+      if (writes.isCleared) {
+        await cluster.writeConfigMap(namespace, configMap, null);
+        writes.isCleared = false;
+      }
+      const data = Object.fromEntries(writes.data);
+      if (writes.data.size > 0) await cluster.writeConfigMap(namespace, configMap, data);
+      for (const [key, value] of Object.entries(data)) if (writes.data.get(key) === value) writes.data.delete(key);
+      writes.failures = 0;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const level = writes.failures === 0 ? "error" : "debug"; // It may be refused for long.
+      log[level]("cannot write a ConfigMap, trying again", { op: "writeConfigMap", configMap, error });
+      await sleep(clock, "ConfigMap write", backOff(writes.failures++, firstRetryMs, maxRetryMs, random));
+    }
+    writes.isWriting = false;
+    if ((writes.isCleared || writes.data.size > 0) && !this.#isDisposed) void this.#flush(configMap, writes);
+  }
+}

@@ -1,0 +1,147 @@
+import { type AnnouncedLine, subjectOf } from "#pkg/announced";
+import type { Delivery } from "#pkg/gossip";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, endpointsInUse, isByBgp, type PlacementRefusal } from "#pkg/placement";
+import { list } from "#pkg/text";
+import { type CauseOf, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
+import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
+import { eligibilityOf } from "../members/nodes.ts";
+import type { SpeakerState } from "../state.ts";
+import { refusalVerdict } from "../verdicts/refusals.ts";
+import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
+import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
+
+/** Whether a Service is announced by any node, as all that one speaker knows of the others says. */
+export interface Outcome {
+  readonly line: AnnouncedLine;
+  /** Cause, owner, remedy and addresses: a line with another gist is written. */
+  readonly gist: string;
+}
+
+/** One address by one protocol. `fault`: what Services on the address suffer from, or why it is not announced. */
+type Found =
+  | { readonly how: string; readonly fault: FaultOf | undefined }
+  | { readonly verdict: Verdict; readonly fault?: FaultOf | undefined }
+  | "unknown";
+
+/**
+ * Undefined for a Service without addresses. `unknown`: not yet placed; or by BGP, where nodes do not report what their sessions carry,
+ * as speakers of MetalLB and nodes without a ring do not.
+ */
+export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown" | undefined {
+  const service = state.services.rows.get(key)?.service;
+  const addresses = addressesOf(state.services, key);
+  if (service === undefined || addresses.length === 0) return undefined;
+  const subject = subjectOf(service);
+  const owners = new Map<string, Address[]>(); // who announces, in words -> addresses
+  let isUnknown = false;
+  let fault: FaultOf | undefined;
+  for (const address of addresses) {
+    const all = (state.placements.get(address.toString()) ?? []).map((placement) => found(state, key, placement));
+    const announced = all.find((one) => typeof one === "object" && "how" in one);
+    const failing = all.find((one) => typeof one === "object" && "verdict" in one);
+    if (announced !== undefined) {
+      owners.set(announced.how, [...(owners.get(announced.how) ?? []), address]);
+      fault ??= announced.fault;
+    } else if (failing === undefined || all.includes("unknown")) isUnknown = true;
+    else {
+      const { verdict: wrong, fault: why } = failing;
+      const message = sentence(
+        why === undefined ? { ...wrong, next: remedyFor(wrong, "service", key) } : { ...wrong, next: textOf(why) },
+      );
+      const line = { cause: wrong.cause as CauseOf<"service">, subject, message };
+      return { line, gist: `${subject} ${wrong.cause} ${gistOf(why) ?? wrong.next}` };
+    }
+  }
+  if (isUnknown) return "unknown";
+  const message = Array.from(
+    owners,
+    ([how, those]) => `${list(those)} ${those.length === 1 ? "is" : "are"} announced ${how}`,
+  ).join("; ");
+  if (fault === undefined) return { line: { cause: "announced", subject, message }, gist: `${subject} ${message}` };
+  const line = { cause: "announcedWithFault", subject, message: `${message}; ${textOf(fault)}` } as const;
+  return { line, gist: `${subject} ${message} ${gistOf(fault)}` };
+}
+
+function found(state: SpeakerState, key: string, placement: AddressPlacement): Found {
+  const { address, isOwned, owner } = placement;
+  const result = placement.verdicts.get(key);
+  if (result === undefined) return "unknown";
+  const own = result.announced ? undefined : refused(state, key, placement, result);
+  if (!isOwned) return own !== undefined && isCommon(result) ? { verdict: own } : byAnyNode(state, key, placement, own);
+  if (own !== undefined) return { verdict: own };
+  if (owner === undefined)
+    return { verdict: verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` }) };
+  const occupant = state.conflicts.occupants.get(address.toString());
+  if (occupant?.node === owner)
+    return { verdict: occupiedVerdict(state, { address, mac: occupant.mac, interface: occupant.interface }) };
+  return { how: `by ${owner}`, fault: faultOf(state, owner, (about) => suffers(state, key, address, owner, about)) };
+}
+
+function refused(state: SpeakerState, key: string, placement: AddressPlacement, refusal: PlacementRefusal): Verdict {
+  const policy = policyOf(state, key);
+  return refusalVerdict(state, placement, refusal, { policy, idle: idleEndpointsOf(state.services, key) });
+}
+
+/** Whether all nodes refuse it for this reason, where each speaks for itself. */
+function isCommon(refusal: PlacementRefusal | { readonly announced: true }): boolean {
+  const common: readonly string[] = ["ipNotAllowed", "noReadyEndpoint", "sharedByTooMany", "protocolNone"];
+  return !refusal.announced && common.includes(refusal.reason);
+}
+
+/** By BGP, or in the kernels of nodes: each node announces by itself. @param own why this node does not */
+function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement, own: Verdict | undefined): Found {
+  const { address, pool } = placement;
+  const isLocal = policyOf(state, key) === "Local";
+  const ready = isLocal ? endpointsInUse(endpointsOf(state.services, key)).map(({ nodeName }) => nodeName) : [];
+  const nodes = isLocal ? state.members.active.filter((node) => ready.includes(node)) : state.members.active;
+  const states = new Map<Delivery | undefined, string[]>();
+  for (const node of nodes) {
+    const delivery = deliveryOf(state, node, placement);
+    if (delivery === "carried" && !isByBgp(placement)) return { how: "by the kernels of nodes", fault: undefined };
+    if (delivery === "carried") return { how: "by BGP", fault: sessionFault(state, [node], placement, "path") };
+    const those = states.get(delivery) ?? [];
+    states.set(delivery, those);
+    those.push(node);
+  }
+  if (nodes.length === 0)
+    return {
+      verdict: refused(state, key, placement, {
+        announced: false,
+        reason: isLocal ? "noReadyEndpointOnActiveNode" : "noActiveSpeaker",
+      }),
+    };
+  if (states.has(undefined)) return "unknown";
+  const where = `${address} of pool ${pool}`;
+  const notCarried = states.get("notCarried");
+  if (notCarried !== undefined) {
+    const message = `sessions are established, and none carries the route for ${where}: ${list(notCarried)}`;
+    const fault = sessionFault(state, notCarried, placement, "path");
+    return { verdict: verdict("service", "routeNotCarried", { state: "Pending", message }), fault };
+  }
+  const noSession = states.get("noSession");
+  if (noSession !== undefined) {
+    const message = `no node has a BGP session with a router for ${where}: ${list(noSession)}`;
+    const next = "run ingotctl peers, which names the fault of each session";
+    return {
+      verdict: verdict("service", "noSession", { message, next }),
+      fault: sessionFault(state, noSession, placement, "peer"),
+    };
+  }
+  if (!isByBgp(placement)) return own === undefined ? "unknown" : { verdict: own };
+  const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
+  return { verdict: verdict("service", "noPeer", { message }) };
+}
+
+/** How the node delivers the address; undefined where it does not report that. */
+function deliveryOf(state: SpeakerState, node: string, placement: AddressPlacement): Delivery | undefined {
+  const { members, bgp, config } = state;
+  const { address, pool = "" } = placement;
+  if (isByBgp(placement))
+    return (node === state.node ? bgp.deliveries.get(pool) : members.gossip?.deliveries(node, pool))?.[address.family];
+  const { nodeSelectors = [] } = config?.pools.find(address) ?? {};
+  if (eligibilityOf(state, nodeSelectors, node) !== "eligible") return "noPeer";
+  const isAble =
+    node === state.node ? state.kernel.found.failure === undefined : members.gossip?.reachability(node)?.hasKernelAccess;
+  return isAble === undefined ? undefined : isAble ? "carried" : "noPeer";
+}

@@ -1,0 +1,316 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parsePrefix } from "#pkg/net";
+import { amongOthers, type Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+
+const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
+const routed = "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}";
+const peer = "{my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1}";
+const first = nodes[0] ?? "";
+const carried = { IPv4: "carried", IPv6: "carried" } as const;
+const noSession = { IPv4: "noSession", IPv6: "noSession" } as const;
+const notCarried = { IPv4: "notCarried", IPv6: "notCarried" } as const;
+
+function advance(bench: Bench, ms: number): void {
+  for (let at = 0; at < ms; at += 1_000) {
+    bench.clock.advanceBy(1_000);
+    bench.settle();
+  }
+}
+
+const said = (bench: Bench) => bench.told.get("default/web");
+
+test("the first speaker by name tells the controller who announces a Service, and no other one does", () => {
+  for (const node of nodes) {
+    const { bench } = amongOthers(node, lan);
+    advance(bench, 60_000);
+    assert.equal(said(bench), node === first ? `announced: ${x} is announced by ${owner}` : undefined, node);
+    assert.equal(bench.tellings, node === first ? 1 : 0, "and once");
+  }
+});
+
+const causes: {
+  name: string;
+  text?: string;
+  peers?: string;
+  plant: (ring: ReturnType<typeof amongOthers>) => void;
+  says: RegExp;
+}[] = [
+  {
+    name: "no endpoint",
+    plant: ({ bench }) => bench.endpoints("default/web", {}),
+    says: /^noReadyEndpoint: .*none.*see whether its selector/,
+  },
+  {
+    name: "none ready",
+    plant: ({ bench }) => bench.endpoints("default/web", { node1: false }),
+    says: /^noReadyEndpoint: .*see why its Pods are not ready$/,
+  },
+  {
+    name: "Local without one at a speaker",
+    plant: ({ bench }) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node9: true }),
+    says: /^noReadyEndpointOnActiveNode: /,
+  },
+  {
+    name: "outside all subnets",
+    text: lan.replace("}", ", l2-placement: subnet}"),
+    plant: ({ bench, others, hear }) => {
+      const subnet = parsePrefix("198.51.100.0/24") ?? assert.fail();
+      for (const { state } of others)
+        state.setReachability({ answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", [subnet]]]) });
+      hear();
+      bench.setInterfaces({ ...eth0, addresses: ["198.51.100.1/24"] });
+    },
+    says: /^notInSubnet: /,
+  },
+  {
+    name: "no session",
+    text: routed,
+    peers: peer,
+    plant: ({ others, hear }) => {
+      for (const { state } of others) state.setDeliveries(new Map([["lan", noSession]]));
+      hear();
+    },
+    says: /^noSession: no node has a BGP session .*: node1, node2, node3; run ingotctl peers/,
+  },
+  {
+    name: "routes that no session carries",
+    text: routed,
+    peers: peer,
+    plant: ({ others, hear }) => {
+      others[0]?.state.setDeliveries(new Map([["lan", noSession]]));
+      others[1]?.state.setDeliveries(new Map([["lan", notCarried]]));
+      hear();
+    },
+    says: /^routeNotCarried: .*: node3; /,
+  },
+  {
+    name: "no peer",
+    text: routed,
+    plant: ({ others, hear }) => {
+      for (const { state } of others) state.setDeliveries(new Map([["lan", { IPv4: "noPeer", IPv6: "noPeer" }]]));
+      hear();
+    },
+    says: /^noPeer: no node has a BGP peer/,
+  },
+  {
+    name: "Local by BGP, and the node of its endpoint without a session",
+    text: routed,
+    peers: peer,
+    plant: ({ bench, others, hear }) => {
+      bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node2: true });
+      others[0]?.state.setDeliveries(new Map([["lan", noSession]]));
+      others[1]?.state.setDeliveries(new Map([["lan", carried]]));
+      hear();
+    },
+    says: /^noSession: .*: node2; /,
+  },
+];
+for (const { name, text = lan, peers, plant, says } of causes)
+  test(`a Service that nobody announces is told of after 30 s: ${name}`, () => {
+    const ring = amongOthers(first, text, peers);
+    plant(ring);
+    advance(ring.bench, 29_000);
+    assert.ok(said(ring.bench)?.startsWith("announced") ?? true, said(ring.bench));
+    advance(ring.bench, 8_000);
+    assert.match(said(ring.bench) ?? "", says);
+    ring.bench.setService("default/web", undefined);
+    advance(ring.bench, 10_000);
+    assert.equal(said(ring.bench), undefined);
+  });
+
+const asn = { cause: "notificationSent", about: "peer 10.0.0.1:179", text: "its AS number is 64502; set peer-asn: 64502" };
+const asnText = "its AS number is 64502; set peer-asn: 64502";
+const forwarding = { cause: "forwardingOff", about: "forwarded IPv4", text: "net.ipv4.ip_forward is 0" };
+const arp = { cause: "strictArp", about: "0.0.0.0/0", text: "arp_ignore is 0 on eth0" };
+const otherPeer = { ...asn, about: "peer 10.0.0.9:179" };
+const bfd = { cause: "bfdUnknown", about: "path 10.0.0.1:179", text: "BFD is not up" };
+const toldFaults: {
+  name: string;
+  text?: string;
+  /** How the nodes deliver their routes; absent for layer 2. */
+  delivers?: "carried" | "noSession";
+  /** What the owner reports on layer 2, and each of the other nodes by BGP. */
+  faults: readonly (typeof asn)[];
+  ready?: Record<string, boolean>;
+  says: RegExp;
+}[] = [
+  {
+    name: "a session without which nobody announces it",
+    delivers: "noSession",
+    faults: [asn],
+    says: new RegExp(`^noSession: no node has .*: node1, node2, node3; on node2: ${asnText}$`),
+  },
+  { name: "a session with another pool's router", delivers: "noSession", faults: [otherPeer], says: /; run ingotctl peers/ },
+  {
+    name: "several faults of one node",
+    delivers: "noSession",
+    faults: [asn, otherPeer, { ...asn, cause: "connectTimeout" }],
+    says: /64502 \(1 other fault there: ingotctl explain\)$/,
+  },
+  {
+    name: "a session that is up without BFD",
+    delivers: "carried",
+    faults: [bfd],
+    says: /^announcedWithFault: .* by BGP; on node2: BFD is not up$/,
+  },
+  {
+    name: "a session beside another that carries the route",
+    delivers: "carried",
+    faults: [asn],
+    says: /^announced: .* is announced by BGP$/,
+  },
+  {
+    name: "a setting of the owner",
+    faults: [arp],
+    says: new RegExp(`^announcedWithFault: ${x} is announced by ${owner}; on ${owner}: arp_ignore`),
+  },
+  { name: "a subnet that the address is not in", faults: [{ ...arp, about: "198.51.100.0/24" }], says: /^announced: / },
+  { name: "words that are no prefix", faults: [{ ...arp, about: "x" }], says: /^announced: / },
+  { name: "packets of another family", faults: [{ ...forwarding, about: "forwarded IPv6" }], says: /^announced: / },
+  { name: "packets that stay on the owner", faults: [forwarding], ready: { [owner]: true }, says: /^announced: / },
+  {
+    name: "packets for another node",
+    faults: [forwarding],
+    ready: { [loser]: true },
+    says: /^announcedWithFault: .*ip_forward is 0$/,
+  },
+];
+for (const { name, text = lan, delivers, faults, ready = { node1: true }, says } of toldFaults)
+  test(`of a fault that a node reports its Services are told, and no others: ${name}`, () => {
+    const { bench, others, hear } = amongOthers(first, delivers === undefined ? text : routed, peer);
+    bench.endpoints("default/web", ready);
+    if (delivers !== undefined && delivers === "carried") bench.endpoints("default/web", { node2: true });
+    for (const { name: node, state } of others) {
+      if (delivers !== undefined) state.setDeliveries(new Map([["lan", { IPv4: delivers, IPv6: delivers }]]));
+      if (delivers !== undefined || node === owner) state.setFaults(faults);
+    }
+    if (owner === first && delivers === undefined) bench.runner.dispatch({ type: "faults", faults });
+    hear();
+    advance(bench, 40_000);
+    assert.match(said(bench) ?? "", says);
+    for (const { state } of others) state.setFaults([]);
+    bench.runner.dispatch({ type: "faults", faults: [] });
+    hear();
+    advance(bench, 10_000);
+    assert.doesNotMatch(said(bench) ?? "", /on node\d: /);
+  });
+
+test("another wording of a fault is no other line", () => {
+  const { bench, others, hear } = amongOthers(first, lan);
+  const tell = (text: string) => {
+    if (owner === first) bench.runner.dispatch({ type: "faults", faults: [{ ...arp, text }] });
+    for (const { name, state } of others) if (name === owner) state.setFaults([{ ...arp, text }]);
+    hear();
+    advance(bench, 20_000);
+  };
+  tell("arp_ignore is 0 on eth0");
+  const { tellings } = bench;
+  for (let i = 1; i < 5; i++) tell(`arp_ignore is 0 on ${i} interfaces`);
+  assert.equal(bench.tellings, tellings);
+  assert.match(said(bench) ?? "", /on eth0$/);
+});
+
+test("one session that carries the route is enough, on whichever node it is", () => {
+  const { bench, others, hear } = amongOthers(first, routed, peer);
+  for (const { state } of others) state.setDeliveries(new Map([["lan", noSession]]));
+  hear();
+  advance(bench, 40_000);
+  assert.match(said(bench) ?? "", /^noSession/);
+  others[1]?.state.setDeliveries(new Map([["lan", carried]]));
+  hear();
+  advance(bench, 10_000);
+  assert.equal(said(bench), `announced: ${x} is announced by BGP`);
+  others[1]?.state.setDeliveries(new Map([["lan", noSession]]));
+  hear();
+  bench.runner.dispatch({ type: "sessions", carried: new Map([["10.0.0.1:179", ["IPv4"]]]) });
+  advance(bench, 60_000);
+  assert.equal(said(bench), `announced: ${x} is announced by BGP`);
+  assert.deepEqual(bench.gossip.deliveries(first, "lan"), { IPv4: "carried", IPv6: "notCarried" });
+});
+
+test("nothing is said of sessions while a node does not report its own", () => {
+  const { bench, others, hear } = amongOthers(first, routed, peer);
+  others[0]?.state.setDeliveries(new Map([["lan", noSession]]));
+  hear();
+  advance(bench, 90_000);
+  assert.equal(said(bench), undefined);
+});
+
+test("a rollout, and a failover, write an owner and no fault", () => {
+  const { bench } = amongOthers(first, lan);
+  advance(bench, 10_000);
+  const lines = new Set<string | undefined>();
+  for (let round = 0; round < 10; round++) {
+    bench.endpoints("default/web", { node1: round % 2 === 1 });
+    advance(bench, 20_000);
+    lines.add(said(bench));
+  }
+  bench.membersChanged(nodes.filter((node) => node !== owner));
+  advance(bench, 10_000);
+  lines.add(said(bench));
+  assert.deepEqual(
+    [...lines].map((line) => line?.split(":")[0]),
+    ["announced", "announced"],
+  );
+  assert.equal(bench.tellings, 2);
+});
+
+test("who tells of Services says every two minutes that it is there, and no other one does", () => {
+  for (const node of nodes) {
+    const { bench } = amongOthers(node, lan);
+    advance(bench, 3_605_000);
+    assert.equal(bench.beats, node === first ? 30 : 0, node);
+  }
+});
+
+test("the next speaker tells all anew when the first is gone or loses the API, and that one forgets what it wrote", () => {
+  const second = amongOthers(nodes[1] ?? "", lan).bench;
+  second.membersChanged(nodes.slice(1));
+  advance(second, 10_000);
+  assert.match(said(second) ?? "", /^announced/);
+  const { bench } = amongOthers(first, lan);
+  advance(bench, 10_000);
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  advance(bench, 10_000);
+  assert.equal(bench.state.reporter.isHere, false);
+  assert.equal(bench.state.reporter.written.size, 0);
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  advance(bench, 10_000);
+  assert.equal(bench.tellings, 2);
+});
+
+test("600 of 2,000 Services that nobody announces are told of in few writes, and a churn of them in one each 5 s", () => {
+  const { bench } = amongOthers(first, "{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}");
+  bench.serve("default/web", []);
+  const key = (i: number) => `default/s${i}`;
+  for (let i = 0; i < 2_000; i++) bench.serve(key(i), [`10.0.${i >> 8}.${i & 255}`]);
+  bench.settle();
+  advance(bench, 10_000);
+  assert.equal(bench.told.size, 2_000);
+  bench.tellings = 0;
+  for (let i = 0; i < 600; i++) bench.endpoints(key(i), {});
+  advance(bench, 45_000);
+  assert.equal(bench.tellings, 1);
+  assert.equal(
+    bench.told
+      .values()
+      .filter((line) => line.startsWith("noReadyEndpoint"))
+      .toArray().length,
+    600,
+  );
+  bench.tellings = 0;
+  for (let second = 0; second < 60; second++) {
+    for (let i = 0; i < 100; i++) bench.endpoints(key((second * 100 + i) % 2_000), { node1: second % 2 === 0 });
+    advance(bench, 1_000);
+  }
+  assert.ok(bench.tellings <= 60 / 5 + 1, `${bench.tellings} writes`);
+});
+
+test("a Service gets its line by whichever configuration is in force", () => {
+  const { bench } = amongOthers(first, lan);
+  advance(bench, 10_000);
+  bench.setConfig(pools(lan.replace("layer2", "none")));
+  advance(bench, 10_000);
+  assert.match(said(bench) ?? "", /^protocolNone: /);
+});

@@ -1,0 +1,106 @@
+import type { AnnouncedLine } from "#pkg/announced";
+import type { Millis } from "#pkg/clock";
+import type { CauseOf } from "#pkg/verdict";
+import type { SpeakerEffect } from "../effects.ts";
+import type { SpeakerEvent } from "../events.ts";
+import type { SpeakerState } from "../state.ts";
+import { outcomeOf } from "./outcome.ts";
+
+// Longer than a rollout, a failover or the restart of a Pod leaves a Service without an announcement.
+const failingMs: Millis = 30_000;
+// Changes within this time are written together.
+const gatherMs: Millis = 2_000;
+const betweenWritesMs: Millis = 5_000;
+const maxAtOnce = 100;
+const aliveEveryMs: Millis = 120_000;
+// Events after which the same speaker is the first, and of which there are many.
+const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
+  "service",
+  "slice",
+  "sighting",
+  "continue",
+  "wireTested",
+  "kernel",
+]);
+
+const unfailing: ReadonlySet<string> = new Set<CauseOf<"service">>(["announced", "announcedWithFault", "protocolNone"]);
+
+/**
+ * The first speaker by name that sees the API tells the controller which Services are announced. It knows the owner of each address as the others
+ * do, and by gossip whether their BGP sessions carry routes. For a moment two speakers may do this: the same line twice is harmless.
+ */
+export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"], now: Millis): void {
+  if (inPassing.has(after)) return;
+  const { node, members, apiView, reporter, isStarted } = state;
+  const { gossip, active } = members;
+  const seesApi = (other: string) => gossip?.isParticipating(other) && gossip.view(other) === "current";
+  const first = gossip === undefined ? active[0] : active.find(seesApi);
+  const isHere = isStarted && first === node && apiView.view === "current";
+  if (isHere === reporter.isHere) return;
+  reporter.isHere = isHere;
+  for (const known of [reporter.agenda, reporter.written, reporter.changed, reporter.failing]) known.clear();
+  reporter.isNew = isHere;
+  reporter.dueAt = Infinity;
+  reporter.aliveAt = isHere ? now + aliveEveryMs : Infinity;
+  lookAtAll(state);
+}
+
+/** Something changed that concerns many Services. */
+export function lookAtAll({ reporter, services }: SpeakerState): void {
+  if (!reporter.isHere) return;
+  for (const key of services.rows.keys()) reporter.agenda.add(key);
+}
+
+/** Looks at some of them. */
+export function lookAtSome(state: SpeakerState, now: Millis): void {
+  const { reporter } = state;
+  for (const key of reporter.agenda.values().take(maxAtOnce)) lookAt(state, key, now);
+}
+
+/** The Service may be announced otherwise than before. */
+export function lookAt(state: SpeakerState, key: string, now: Millis): void {
+  const { reporter } = state;
+  if (!reporter.isHere) return;
+  reporter.agenda.delete(key);
+  const { written, changed, failing } = reporter;
+  const outcome = outcomeOf(state, key);
+  if (outcome === "unknown") return;
+  const isFailing = outcome !== undefined && !unfailing.has(outcome.line.cause);
+  if (!isFailing) failing.delete(key);
+  else if (!failing.has(key)) failing.set(key, now);
+  const gist = outcome?.gist ?? "";
+  if (gist === (written.get(key) ?? "")) changed.delete(key);
+  else if (gist !== changed.get(key)?.gist) {
+    const dueAt = isFailing ? Math.max((failing.get(key) ?? now) + failingMs, now) : now + gatherMs;
+    changed.set(key, { line: outcome?.line ?? null, gist, dueAt });
+    reporter.dueAt = Math.min(reporter.dueAt, dueAt);
+  }
+}
+
+/** When lines are written next. */
+export function nextReportAt({ reporter: { dueAt, aliveAt, notBefore } }: SpeakerState): Millis {
+  return Math.max(Math.min(dueAt, aliveAt), notBefore);
+}
+
+export function reporterTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const { reporter } = state;
+  const { written, changed } = reporter;
+  if (now < nextReportAt(state)) return;
+  const lines = new Map<string, AnnouncedLine | null>();
+  reporter.dueAt = Infinity;
+  for (const [key, { line, gist, dueAt }] of changed) {
+    if (dueAt > now) {
+      reporter.dueAt = Math.min(reporter.dueAt, dueAt);
+      continue;
+    }
+    lines.set(key, line);
+    changed.delete(key);
+    if (line === null) written.delete(key);
+    else written.set(key, gist);
+  }
+  if (lines.size === 0 && now < reporter.aliveAt) return;
+  if (lines.size === 0 || reporter.isNew) reporter.aliveAt = now + aliveEveryMs;
+  reporter.notBefore = now + betweenWritesMs;
+  effects.push({ type: "writeAnnounced", lines, isNew: reporter.isNew });
+  reporter.isNew = false;
+}
