@@ -26,8 +26,8 @@ export interface ClusterView {
   readonly pods: readonly Raw[];
   readonly workloads: readonly Raw[];
   readonly kubeProxy: Raw | undefined;
-  /** Names of API groups. */
-  readonly groups: ReadonlySet<string>;
+  /** Whether the API has the custom resources that configure MetalLB from 0.13 on; those of its status say nothing, since Ingot can write them, too. */
+  readonly hasCustomResources: boolean;
   readonly webhooks: readonly Raw[];
   readonly podSecurityPolicies: readonly Raw[];
   /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */
@@ -42,6 +42,16 @@ export interface ClusterView {
   readonly ciliumConfig: Raw | undefined;
   readonly unread: readonly Unread[];
 }
+
+const configurationResources: ReadonlySet<string> = new Set([
+  "addresspools",
+  "bfdprofiles",
+  "bgpadvertisements",
+  "bgppeers",
+  "communities",
+  "ipaddresspools",
+  "l2advertisements",
+]);
 
 /** Reads everything that the checks look at, each part by itself, so that a missing right hides only one part. */
 export async function readView(api: ReadApi, namespace: string): Promise<ClusterView> {
@@ -60,6 +70,11 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
   const apis = listOf(fields(await one("API groups", "/apis")).groups);
   const groups = new Set(apis.map(({ name }) => text(name)));
   const versions = apis.flatMap((group) => listOf(group.versions).map(({ groupVersion }) => text(groupVersion)));
+  const resources: string[] = [];
+  for (const version of versions.filter((name) => name.startsWith("metallb.io/"))) {
+    const found = await one(`resources of ${version}`, `/apis/${version}`);
+    resources.push(...listOf(found?.resources).map(({ name }) => text(name)));
+  }
   const inNamespace = (kind: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${kind}`;
   const deployments = await all("Deployments", "/apis/apps/v1/deployments");
   const daemonSets = await all("DaemonSets", "/apis/apps/v1/daemonsets");
@@ -111,7 +126,7 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
       ...daemonSets.map((object) => ({ ...object, kind: "DaemonSet" })),
     ],
     kubeProxy: await one("ConfigMap kube-system/kube-proxy", "/api/v1/namespaces/kube-system/configmaps/kube-proxy"),
-    groups,
+    hasCustomResources: resources.some((name) => configurationResources.has(name)),
     webhooks: await all(
       "ValidatingWebhookConfigurations",
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",

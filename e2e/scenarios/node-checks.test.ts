@@ -127,7 +127,7 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
       const values = await Promise.all(cluster.nodes.map(announced));
       return cluster.nodes[values.indexOf(1)];
     });
-    await obey(await warned("forwardingOff", /^net\.ipv4\.ip_forward is 0, and Service default\/remote,/));
+    await obey(await warned("forwardingOff", /^net\.ipv4\.ip_forward is 0, and Services that are announced from here/));
     await resolved("forwardingOff");
     for (const other of cluster.nodes) if (other !== node) assert.deepEqual(logged(other, "forwardingOff"), []);
     await service.delete();

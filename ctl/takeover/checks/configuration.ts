@@ -19,14 +19,14 @@ export function checkConfiguration(view: ClusterView): {
   if (view.configMap === undefined || source === "") {
     if (!view.unread.some(({ what }) => what === where))
       findings.push({
-        severity: view.groups.has("metallb.io") ? "note" : "error",
+        severity: view.hasCustomResources ? "note" : "error",
         check: "configuration",
         found:
           view.configMap === undefined
             ? "there is no ConfigMap with a configuration"
             : 'the ConfigMap has nothing under the key "config"',
         where,
-        advice: view.groups.has("metallb.io")
+        advice: view.hasCustomResources
           ? "convert the custom resources first"
           : "Services keep their addresses, but get none; create it before you install",
       });

@@ -6,6 +6,12 @@ import { checkAlerts, checkLeftovers, checkWorkloads, metrics } from "./leftover
 
 const groups = (...names: string[]) => ({ "/apis": { groups: names.map((name) => ({ name })) } });
 
+/** An API that has these resources of the group metallb.io. */
+const metallb = (...names: string[]) => ({
+  "/apis": { groups: [{ name: "apps" }, { name: "metallb.io", versions: [{ groupVersion: "metallb.io/v1beta1" }] }] },
+  "/apis/metallb.io/v1beta1": { resources: names.map((name) => ({ name })) },
+});
+
 test("the metrics with MetalLB's prefix are those of the page", () => {
   const page = readFileSync(new URL("../../../docs/operations.md", import.meta.url), "utf8");
   assert.deepEqual([...metrics].sort(), [...new Set(page.match(/\bmetallb_[a-z0-9_]+/g))].sort());
@@ -33,7 +39,7 @@ test("custom resources and webhooks of MetalLB's are found, and convert is named
   const webhook = (name: string, group: string) => ({ metadata: { name }, webhooks: [{ rules: [{ apiGroups: [group] }] }] });
   const findings = checkLeftovers(
     await view({
-      ...groups("metallb.io", "apps"),
+      ...metallb("servicel2statuses", "ipaddresspools"),
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": [
         webhook("metallb-webhook-configuration", "metallb.io"),
         webhook("other", "apps"),
@@ -45,6 +51,10 @@ test("custom resources and webhooks of MetalLB's are found, and convert is named
     ["error API group metallb.io", "error ValidatingWebhookConfiguration metallb-webhook-configuration"],
   );
   assert.match(findings[0]?.advice ?? "", /ingotctl convert/);
+});
+
+test("resources of MetalLB's status, which Ingot can write, too, are none that configure it", async () => {
+  assert.deepEqual(checkLeftovers(await view(metallb("servicel2statuses", "servicebgpstatuses", "configurationstates"))), []);
 });
 
 test("objects of any shape do no harm", async () => {

@@ -65,7 +65,7 @@ export function checkAlerts({ prometheusRules }: ClusterView): TakeoverFinding[]
 /** What MetalLB 0.13 and later leave in the API, and what current Kubernetes does not know any more. */
 export function checkLeftovers(view: ClusterView): TakeoverFinding[] {
   const findings: TakeoverFinding[] = [];
-  if (view.groups.has("metallb.io"))
+  if (view.hasCustomResources)
     findings.push({
       severity: view.isTakenOver ? "note" : "error",
       check: "custom-resources",
