@@ -1,4 +1,4 @@
-import { aliveKey, announcedConfigMap, announcedConfigMaps, announcedKey, encodeAnnounced } from "#pkg/announced";
+import { aliveKey, announcedConfigMap, announcedConfigMaps, announcedKey, encodeAnnounced, reporterKey } from "#pkg/announced";
 import { wallClock } from "#pkg/clock";
 import type { EventRecorder } from "#pkg/k8s";
 import { nodeReference, report } from "#pkg/k8s";
@@ -8,8 +8,8 @@ import type { Log } from "#pkg/log";
 import type { NodeChecks } from "#pkg/node-checks";
 import { encodeQuarantine, quarantineConfigMap, quarantineKey } from "#pkg/quarantine";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
-import type { ConfigMapWriter } from "./config-map-writer.ts";
-import type { SpeakerEffect, SpeakerRunner } from "./core/index.ts";
+import type { ConfigMapWriter, ConfigMapWriterOptions } from "./config-map-writer.ts";
+import type { SpeakerEffect, SpeakerEvent, SpeakerRunner } from "./core/index.ts";
 import type { FollowedRoutes } from "./followed-routes.ts";
 import type { Members } from "./members/members.ts";
 import type { SpeakerTimings } from "./metrics.ts";
@@ -132,7 +132,7 @@ function occupantText({ occupant }: Extract<SpeakerEffect, { type: "writeOccupan
 
 function writeAnnounced(
   configMaps: Drivers["configMaps"],
-  { lines, isNew }: Extract<SpeakerEffect, { type: "writeAnnounced" }>,
+  { lines, isNew, reporter }: Extract<SpeakerEffect, { type: "writeAnnounced" }>,
 ): void {
   const byConfigMap = Map.groupBy(lines, ([service]) => announcedConfigMap(service));
   for (const name of isNew ? announcedConfigMaps : byConfigMap.keys()) {
@@ -141,5 +141,13 @@ function writeAnnounced(
     configMaps.write(name, data, isNew);
   }
   const [first = ""] = announcedConfigMaps;
+  if (isNew) configMaps.write(first, [[reporterKey, reporter]]);
   if (isNew || lines.size === 0) configMaps.write(first, [[aliveKey, wallClock().toISOString()]]);
+}
+
+/** Delivers what a ConfigMap has, after this node wrote into it. */
+export function written(node: string, emit: (event: SpeakerEvent) => void): ConfigMapWriterOptions["onWritten"] {
+  return (configMap, data) => {
+    if (configMap === announcedConfigMaps[0] && data[reporterKey] !== node) emit({ type: "linesReplaced" });
+  };
 }

@@ -11,19 +11,22 @@ function bench() {
   const writes: [string, Readonly<Record<string, string | null>> | null][] = [];
   const api = { isAway: false };
   const logged: string[] = [];
+  const read: unknown[] = [];
   const writer = new ConfigMapWriter({
     cluster: {
       writeConfigMap: async (_namespace, name, data) => {
         if (api.isAway) throw new ApiError("Cannot write", 0, "Unreachable");
         writes.push([name, data]);
+        return { all: "data" };
       },
     },
     namespace: "metallb-system",
+    onWritten: (name, data) => read.push([name, data]),
     log: { ...silentLog, error: (message) => logged.push(message) },
     clock,
     random: () => 0.5,
   });
-  return { clock, writes, api, writer, logged };
+  return { clock, writes, read, api, writer, logged };
 }
 
 test("what is found is written for all, again and again until it succeeds, and logged once", async () => {
@@ -41,7 +44,7 @@ test("what is found is written for all, again and again until it succeeds, and l
 });
 
 test("what is found while another write is under way is written after it, and what nobody has any more is taken out", async () => {
-  const { writes, writer } = bench();
+  const { writes, read, writer } = bench();
   writer.write("one", [["b", null]]);
   writer.write("one", [["a", "1"]]);
   writer.write("two", [["a", "2"]]);
@@ -52,6 +55,11 @@ test("what is found while another write is under way is written after it, and wh
     ["two", { a: "2" }],
     ["one", { a: null }],
   ]);
+  assert.deepEqual(
+    read,
+    ["one", "two", "one"].map((name) => [name, { all: "data" }]),
+    "each answer is passed on",
+  );
 });
 
 test("a ConfigMap of another writer is emptied first, and what waits for that is not written before", async () => {

@@ -1,11 +1,13 @@
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import { ApiError, type Cluster } from "#pkg/k8s";
+import { ApiError, type Cluster, type ConfigMap } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 
 export interface ConfigMapWriterOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
   readonly namespace: string;
   readonly log: Log;
+  /** All data of a ConfigMap, after some was written into it. */
+  readonly onWritten: (configMap: string, data: ConfigMap["data"]) => void;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -49,7 +51,7 @@ export class ConfigMapWriter implements Disposable {
   }
 
   async #flush(configMap: string, writes: Writes): Promise<void> {
-    const { cluster, namespace, log, clock, random } = this.#options;
+    const { cluster, namespace, log, onWritten, clock, random } = this.#options;
     writes.isWriting = true;
     try {
       if (writes.isCleared) {
@@ -57,7 +59,7 @@ export class ConfigMapWriter implements Disposable {
         writes.isCleared = false;
       }
       const data = Object.fromEntries(writes.data);
-      if (writes.data.size > 0) await cluster.writeConfigMap(namespace, configMap, data);
+      if (writes.data.size > 0) onWritten(configMap, await cluster.writeConfigMap(namespace, configMap, data));
       for (const [key, value] of Object.entries(data)) if (writes.data.get(key) === value) writes.data.delete(key);
       writes.failures = 0;
     } catch (error) {

@@ -13,7 +13,7 @@ import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
 import { SessionWatch } from "./bgp/session-watch.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
-import { carryOut } from "./carry-out.ts";
+import { carryOut, written } from "./carry-out.ts";
 import { ConfigMapWriter } from "./config-map-writer.ts";
 import { createState, SpeakerView, speakerCore } from "./core/index.ts";
 import { followEndpoints } from "./endpoints.ts";
@@ -64,7 +64,7 @@ await runDaemon({
     );
     const failed = await startLayer2(layer2, log);
     const { bgp, bfd } = stack.use(await startBgp({ ...common, port: values["bgp-port"] }));
-    const configMaps = stack.use(new ConfigMapWriter(common));
+    const configMaps = stack.use(new ConfigMapWriter({ ...common, onWritten: written(node, emit) }));
     const noRing = whyNoRing(values, failed, log);
     // Members of the ring are joined by what they have told the core.
     const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };

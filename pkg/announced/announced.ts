@@ -33,6 +33,9 @@ export function announcedConfigMap(service: string): string {
 /** In the first ConfigMap: its value is another one every two minutes, while a speaker writes lines or has none to write. */
 export const aliveKey = "_alive";
 
+/** In the first ConfigMap: the node that wrote all lines last. */
+export const reporterKey = "_reporter";
+
 /** Neither a namespace nor the name of a Service has a dot. */
 export function announcedKey(service: string): string {
   return service.replace("/", ".");

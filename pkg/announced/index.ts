@@ -11,5 +11,6 @@ export {
   announcedLabels,
   decodeAnnounced,
   encodeAnnounced,
+  reporterKey,
   subjectOf,
 } from "./announced.ts";

@@ -294,8 +294,8 @@ test("a ConfigMap is merged into", limit, async () => {
   const request = await s.api.next();
   assert.equal(`${request.method} ${request.path}`, "PATCH /api/v1/namespaces/ns/configmaps/status");
   assert.deepEqual(request.body, { data: { a: "1" } });
-  request.reply(200, {});
-  await writing;
+  request.reply(200, { data: { a: "1", b: "2", odd: 3 } });
+  assert.deepEqual({ ...(await writing) }, { a: "1", b: "2" });
 });
 
 test("a ConfigMap that is missing is made, and merged into when somebody else makes it at the same moment", limit, async () => {

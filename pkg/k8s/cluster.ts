@@ -9,8 +9,8 @@ import { Http, type HttpClient, mergePatch } from "./http.ts";
 import { ListWatch } from "./informer.ts";
 import type { Handlers, Informer, Scope } from "./informers.ts";
 import { Leases } from "./leases.ts";
-import type { Condition, ObjectMeta, Service } from "./objects.ts";
-import type { Resource } from "./resources.ts";
+import type { Condition, ConfigMap, ObjectMeta, Service } from "./objects.ts";
+import { type Resource, textMap } from "./resources.ts";
 import { isAllowed, pathReview, reviewedUser, type TokenUser, tokenReview } from "./reviews.ts";
 
 export interface ConnectOptions {
@@ -173,12 +173,13 @@ export class Cluster implements AsyncDisposable {
     name: string,
     data: Readonly<Record<string, string | null>> | null,
     permitted?: () => boolean,
-  ): Promise<void> {
+  ): Promise<ConfigMap["data"]> {
     const purpose = `write ConfigMap ${namespace}/${name}`;
     const path = namespaced(namespace, "configmaps", name);
     const fence = permitted && { permitted };
     const patch = { method: "PATCH", path, purpose, contentType: mergePatch, body: { data }, ...fence } as const;
-    if ((await unless(404, this.#api.call(patch))) !== undefined) return;
+    const patched = await unless(404, this.#api.call(patch));
+    if (patched !== undefined) return textMap(fields(patched).data);
     const create = {
       method: "POST",
       path: namespaced(namespace, "configmaps"),
@@ -186,9 +187,9 @@ export class Cluster implements AsyncDisposable {
       body: { metadata: { name }, data: Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => value !== null)) },
       ...fence,
     } as const;
-    const created = await unless(409, this.#api.call(create));
-    // Somebody made it in between.
-    if (created === undefined) await this.#api.call(patch);
+    // Refused where somebody made it in between.
+    const written = (await unless(409, this.#api.call(create))) ?? (await this.#api.call(patch));
+    return textMap(fields(written).data);
   }
 
   /**

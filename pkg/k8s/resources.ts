@@ -311,7 +311,7 @@ function shortMap(map: Readonly<Record<string, string>>): Readonly<Record<string
   return { sha256: createHash("sha256").update(sorted.join()).digest("hex") };
 }
 
-function textMap(
+export function textMap(
   raw: unknown,
   wanted: (name: string) => boolean = () => true,
   keep: (value: string) => string = (value) => value,

@@ -27,6 +27,8 @@ export type SpeakerEffect =
       readonly type: "writeAnnounced";
       readonly lines: ReadonlyMap<string, AnnouncedLine | null>; // service key -> its line
       readonly isNew: boolean;
+      /** This node, which the driver tells from others that wrote lines. */
+      readonly reporter: string;
     }
   /** The others may count on this node from now on. */
   | { readonly type: "startMembers" }

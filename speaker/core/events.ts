@@ -25,6 +25,8 @@ export type SpeakerEvent =
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
+  /** This node wrote lines about Services, and another node wrote all of them since it did, or somebody took them away. */
+  | { readonly type: "linesReplaced" }
   | TimerEvent
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };

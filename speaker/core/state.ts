@@ -67,6 +67,8 @@ export interface Reporter {
   readonly failing: Map<string, Millis>; // Service that nobody announces -> since when
   /** It has written no line yet. */
   isNew: boolean;
+  /** When it became the one, or began anew. */
+  begunAt: Millis;
   /** When it says that it is there. */
   aliveAt: Millis;
   /** When a line is due, and before when none is written. */
@@ -364,6 +366,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       changed: new Map(),
       failing: new Map(),
       isNew: false,
+      begunAt: -Infinity,
       aliveAt: Infinity,
       dueAt: Infinity,
       notBefore: -Infinity,

@@ -145,6 +145,8 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "wireTested":
       wireTested(state, event.tested, now, effects);
       break;
+    case "linesReplaced": // It concerns the reporter alone.
+      break;
     case "apiLost":
       apiLost(state, event.since, now, effects);
       viewsChanged(state);

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
-import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
+import { ApiError, type Cluster, type ConfigMap, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { ConditionsWrite, StatusWriteOptions } from "../cluster.ts";
 import type { EventRecorder } from "../event-recorder.ts";
 import { type Scope, tellOf } from "../informers.ts";
@@ -231,14 +231,20 @@ export class FakeCluster
     });
   }
 
-  writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>> | null): Promise<void> {
+  writeConfigMap(
+    namespace: string,
+    name: string,
+    data: Readonly<Record<string, string | null>> | null,
+  ): Promise<ConfigMap["data"]> {
     return this.#write(`ConfigMap ${name}`, () => {
       this.transcript.push(`${namespace}/${name}: written ${Object.keys(data ?? {}).join(", ")}`);
       const before = this.configMap(`${namespace}/${name}`);
       const merged = Object.entries<string | null>({ ...before?.data, ...data }).flatMap(([key, value]) =>
         value === null ? [] : [[key, value] as const],
       );
-      this.put("configmaps", configMap(`${namespace}/${name}`, Object.fromEntries(merged)));
+      const written = configMap(`${namespace}/${name}`, Object.fromEntries(merged));
+      this.put("configmaps", written);
+      return written.data;
     });
   }
 

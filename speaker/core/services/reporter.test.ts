@@ -264,6 +264,32 @@ test("who tells of Services says every two minutes that it is there, and no othe
   }
 });
 
+test("lines that another node wrote meanwhile are written anew, soon after it has joined again, and once a minute at most", () => {
+  const { bench } = amongOthers(first, lan);
+  advance(bench, 130_000);
+  const { tellings, beats } = bench;
+  bench.membersChanged(nodes.slice(0, 2));
+  bench.membersChanged(nodes);
+  advance(bench, 12_000);
+  assert.equal(bench.beats, beats + 1, "a write, whose answer tells who wrote last");
+  bench.told.clear();
+  for (let i = 0; i < 50; i++) {
+    bench.runner.dispatch({ type: "linesReplaced" });
+    advance(bench, 1_000);
+  }
+  assert.match(said(bench) ?? "", /^announced/);
+  assert.equal(bench.tellings, tellings + 1);
+  advance(bench, 60_000);
+  bench.runner.dispatch({ type: "linesReplaced" });
+  advance(bench, 5_000);
+  assert.equal(bench.tellings, tellings + 2);
+  const other = amongOthers(nodes[1] ?? "", lan).bench;
+  other.membersChanged(nodes);
+  other.runner.dispatch({ type: "linesReplaced" });
+  advance(other, 200_000);
+  assert.deepEqual([other.tellings, other.beats], [0, 0], "who does not tell says nothing");
+});
+
 test("the next speaker tells all anew when the first is gone or loses the API, and that one forgets what it wrote", () => {
   const second = amongOthers(nodes[1] ?? "", lan).bench;
   second.membersChanged(nodes.slice(1));

@@ -13,6 +13,8 @@ const gatherMs: Millis = 2_000;
 const betweenWritesMs: Millis = 5_000;
 const maxAtOnce = 100;
 const aliveEveryMs: Millis = 120_000;
+const betweenBeginsMs: Millis = 60_000;
+const joinedMs: Millis = 10_000;
 // Events after which the same speaker is the first, and of which there are many.
 const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
   "service",
@@ -36,8 +38,26 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
   const seesApi = (other: string) => gossip?.isParticipating(other) && gossip.view(other) === "current";
   const first = gossip === undefined ? active[0] : active.find(seesApi);
   const isHere = isStarted && first === node && apiView.view === "current";
-  if (isHere === reporter.isHere) return;
+  if (isHere !== reporter.isHere) begin(state, isHere, now);
+  else if (after === "linesReplaced") linesReplaced(state, now);
+  // One that is active again may have written lines: the answer to the next write tells this node.
+  else if (isHere && after === "members") reporter.aliveAt = Math.min(reporter.aliveAt, now + joinedMs);
+}
+
+/** Two nodes that did not see one another may both have written lines, each of which then takes its own for those that stand. */
+function linesReplaced(state: SpeakerState, now: Millis): void {
+  const { reporter } = state;
+  if (!reporter.isHere || reporter.isNew) return;
+  // While they do not see one another, each would take the lines for its own all the time.
+  const notBefore = reporter.begunAt + betweenBeginsMs;
+  if (now >= notBefore) begin(state, true, now);
+  else reporter.aliveAt = Math.min(reporter.aliveAt, notBefore);
+}
+
+function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
+  const { reporter } = state;
   reporter.isHere = isHere;
+  reporter.begunAt = now;
   for (const known of [reporter.agenda, reporter.written, reporter.changed, reporter.failing]) known.clear();
   reporter.isNew = isHere;
   reporter.dueAt = Infinity;
@@ -101,6 +121,6 @@ export function reporterTimer(state: SpeakerState, now: Millis, effects: Speaker
   if (lines.size === 0 && now < reporter.aliveAt) return;
   if (lines.size === 0 || reporter.isNew) reporter.aliveAt = now + aliveEveryMs;
   reporter.notBefore = now + betweenWritesMs;
-  effects.push({ type: "writeAnnounced", lines, isNew: reporter.isNew });
+  effects.push({ type: "writeAnnounced", lines, isNew: reporter.isNew, reporter: state.node });
   reporter.isNew = false;
 }

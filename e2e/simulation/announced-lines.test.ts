@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { announcedConfigMaps, decodeAnnounced } from "#pkg/announced";
+import { fields } from "#pkg/untrusted";
+import { namespace } from "./cluster/api/objects.ts";
+import { firstConfig } from "./cluster/history.ts";
+import { Scene, spec } from "./cluster/judge/scene.ts";
+
+/** What the controller is told of each Service on the LAN. */
+function told({ cluster }: Scene): ReadonlyMap<string, string> {
+  const lines = new Map<string, string>();
+  for (const name of announcedConfigMaps) {
+    const data = fields(cluster.api.get("configmaps", `${namespace}/${name}`)?.data) as Record<string, string>;
+    for (const [service, { message }] of decodeAnnounced({ name, data })) lines.set(service, message);
+  }
+  return lines;
+}
+
+// No node is preferred.
+const config = firstConfig.replaceAll(/ {2}preferred-nodes.*\n/g, "");
+const services = ["a", "b", "c", "d", "e", "f"];
+
+/** Each of the two nodes has some of these. */
+async function atRest(): Promise<Scene> {
+  const scene = await Scene.atRest(config);
+  for (const service of services) scene.cluster.setService(service, spec);
+  await scene.pass(10_000);
+  assert.equal(new Set([...scene.cluster.owners().values()].map(String)).size, 2);
+  return scene;
+}
+
+/** Compares it with who answers for the addresses. */
+function compare(scene: Scene): void {
+  const owners = scene.cluster.owners();
+  for (const service of services) {
+    const [address = ""] = scene.cluster.status(service);
+    const line = told(scene).get(`default/${service}`) ?? "no line";
+    assert.match(line, new RegExp(`is announced by node-${owners.get(address)?.join()}$`), `${service}: ${line}`);
+  }
+}
+
+for (const cutMs of [20_000, 300_000])
+  test(`after a ring that was cut for ${cutMs / 1_000} s has healed, the lines name the present owners within a minute`, async () => {
+    const scene = await atRest();
+    compare(scene);
+    for (let round = 0; round < 3; round++) {
+      scene.cluster.ring.cutOff([round % 2]);
+      scene.cluster.lan.isWhole = false;
+      await scene.pass(cutMs);
+      scene.cluster.ring.heal();
+      await scene.pass(75_000);
+      compare(scene);
+    }
+  });
+
+test("lines that somebody took away come again", async () => {
+  const scene = await atRest();
+  await scene.pass(70_000);
+  for (const name of announcedConfigMaps) scene.cluster.api.remove("configmaps", `${namespace}/${name}`);
+  await scene.pass(130_000);
+  compare(scene);
+});
