@@ -161,7 +161,7 @@ test("a Secret that is missing, or has no token, is named, however long, and use
   assert.match(problem() ?? "", /has no key "token", but other/);
   world.cluster.put("secrets", tokenOf(netbox));
   await pass(world, 1_000);
-  assert.match(problem() ?? "", /0 of 8 addresses of pool dc1 are in use/);
+  assert.match(problem() ?? "", /0 of 8 IPv4 addresses of pool dc1 are in use/);
 });
 
 test("a Service that waits for NetBox is told what NetBox lacks, also where that changes while it waits", async () => {

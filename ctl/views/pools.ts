@@ -1,4 +1,5 @@
-import { age } from "#pkg/text";
+import type { Family } from "#pkg/net";
+import { age, count } from "#pkg/text";
 import type { PoolAnswer, PoolsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { mergePools } from "../cluster/merge.ts";
@@ -12,11 +13,24 @@ export async function askPools(
   return { pools: mergePools(answers), unreachable };
 }
 
+/** How many of a pool's addresses of a family are in use: one family may be full while the other has billions. */
+function usage(heading: string, family: Family): Column<PoolAnswer> {
+  const of = ({ families = [] }: PoolAnswer) => families.find((one) => one.family === family);
+  return {
+    heading,
+    cell: (pool) => {
+      const found = of(pool);
+      return found === undefined ? "-" : `${count(found.inUse)}/${count(found.total)}`;
+    },
+    key: (pool) => of(pool)?.inUse ?? -1,
+  };
+}
+
 const columns: readonly Column<PoolAnswer>[] = [
   { heading: "POOL", cell: ({ pool }) => pool },
   { heading: "PROTOCOL", cell: ({ protocol }) => protocol },
-  { heading: "IN-USE", cell: ({ inUse }) => `${inUse ?? "-"}`, key: ({ inUse }) => Number(inUse ?? -1) },
-  { heading: "TOTAL", cell: ({ total }) => `${total ?? "-"}`, key: ({ total }) => Number(total ?? -1) },
+  usage("IPV4", "IPv4"),
+  usage("IPV6", "IPv6"),
   { heading: "STATE", cell: ({ verdict }) => verdict.state },
   { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
   { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
@@ -31,7 +45,7 @@ export const pools = clusterCommand({
   completes: "pool",
   options: listOptions,
   help: "Lists the pools of the configuration in force, in its order. The worst verdict of controller and speakers is shown.",
-  examples: ["ingotctl pools", "ingotctl pools lan -o wide", "ingotctl pools --cause=full --sort-by=in-use"],
+  examples: ["ingotctl pools", "ingotctl pools lan -o wide", "ingotctl pools --cause=full --sort-by=ipv4"],
   async find(question, filters) {
     const { pools: all, unreachable } = await askPools(question.processes);
     return listing(question, filters, {

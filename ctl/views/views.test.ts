@@ -54,6 +54,10 @@ const controller: Answers = {
         protocol: "layer2",
         total: 2,
         inUse: 2,
+        families: [
+          { family: "IPv4", total: 2, inUse: 2 },
+          { family: "IPv6", total: 2 ** 64, inUse: 0 },
+        ],
         full: ["IPv4"],
         verdict: { ...verdict("pool", "full", { message: "pool lan is full" }), since },
       },
@@ -197,7 +201,7 @@ const golden: { args: string; out: string[]; err?: string; status?: number }[] =
   },
   {
     args: "pools",
-    out: ["POOL  PROTOCOL  IN-USE  TOTAL  STATE     SINCE  CAUSE", "lan   layer2    2       2      Degraded  3m     full"],
+    out: ["POOL  PROTOCOL  IPV4  IPV6    STATE     SINCE  CAUSE", "lan   layer2    2/2   0/2^64  Degraded  3m     full"],
   },
   {
     args: "nodes",

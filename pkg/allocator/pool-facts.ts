@@ -6,7 +6,7 @@ import type { PoolUsage } from "./types.ts";
  * The facts about a pool that are shown: the controller answers with them under `/v1`, and `ingotctl` and the dashboard use
  * them unchanged.
  */
-export interface PoolFacts extends Pick<PoolUsage, "pool" | "total" | "inUse"> {
+export interface PoolFacts extends Pick<PoolUsage, "pool" | "total" | "inUse" | "families"> {
   /** In one text. */
   readonly protocol: string;
   /** Families of which it has addresses, and none that is free. */
@@ -27,12 +27,13 @@ export interface ReservedFacts {
 }
 
 /** @param usage of the same pool */
-export function poolFacts(pool: Pool, { total, inUse, full }: PoolUsage): PoolFacts {
+export function poolFacts(pool: Pool, { total, inUse, full, families }: PoolUsage): PoolFacts {
   return {
     pool: pool.name,
     protocol: formatProtocols(pool.protocols),
     total,
     inUse,
+    families,
     full,
     ranges: pool.ranges.map(String),
     reserved: pool.reservations.map(({ ranges, holder }) => ({ ranges: ranges.map(String), ...keptFor(holder) })),

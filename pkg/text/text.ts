@@ -27,6 +27,13 @@ export function upTo(text: string, length: number): string {
   return text.slice(0, isHalf ? length - 1 : length);
 }
 
+/** A number such as `1,234`, or `2^64` if nobody counts that far. */
+export function count(number: number): string {
+  if (number < 1e9) return number.toLocaleString("en");
+  const power = Math.log2(number);
+  return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
+}
+
 const maxListed = 5; // Kubernetes takes 1024 characters in an event.
 
 /**

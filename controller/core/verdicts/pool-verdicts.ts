@@ -2,6 +2,7 @@ import type { Allocator, PoolUsage } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { Part } from "#pkg/core";
+import { count } from "#pkg/text";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 
@@ -47,14 +48,15 @@ export class PoolVerdicts extends Part {
   }
 }
 
-function describe({ pool, total, inUse, full, ipamProblem }: PoolUsage) {
+function describe({ pool, total, inUse, families, full, ipamProblem }: PoolUsage) {
   const evidence: Fact[] = [
     { name: "total", value: `${total}`, source: "configuration" },
     { name: "in use", value: `${inUse}`, source: "allocator" },
   ];
   if (ipamProblem !== undefined) return verdict("pool", "ipamFailing", { message: `pool ${pool}: ${ipamProblem}`, evidence });
+  const used = families.map((one) => `${count(one.inUse)} of ${count(one.total)} ${one.family}`).join(" and ");
   if (full.length === 0)
-    return verdict("pool", "available", { message: `${inUse} of ${total} addresses of pool ${pool} are in use`, evidence });
-  const message = `pool ${pool} has no free ${full.join(" and no free ")} address: ${inUse} of ${total} are in use`;
+    return verdict("pool", "available", { message: `${used} addresses of pool ${pool} are in use`, evidence });
+  const message = `pool ${pool} has no free ${full.join(" and no free ")} address: ${used} are in use`;
   return verdict("pool", "full", { message, evidence });
 }

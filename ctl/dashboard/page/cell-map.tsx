@@ -1,6 +1,7 @@
 import { useRef, useState } from "preact/hooks";
+import { count } from "#pkg/text";
 import type { Cell } from "../model/cells.ts";
-import { count, plain } from "./text.ts";
+import { plain } from "./text.ts";
 
 interface Props {
   readonly label: string;

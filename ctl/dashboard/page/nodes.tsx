@@ -1,9 +1,10 @@
 import { useContext } from "preact/hooks";
+import { count } from "#pkg/text";
 import type { Model, NodeRow } from "../model/rows.ts";
 import { Badge, Empty, Explain, Here, Message, Since, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
 import { placeText } from "./store.ts";
-import { count, counted, plain } from "./text.ts";
+import { counted, plain } from "./text.ts";
 import { WhatIf } from "./what-if.tsx";
 
 // A matrix of more is no longer read.

@@ -1,3 +1,4 @@
+import { count } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import { marksOf } from "../model/cells.ts";
 import type { CauseRow, Model, RowVerdict } from "../model/rows.ts";
@@ -5,7 +6,7 @@ import { Badge, Explain, Since } from "./parts.tsx";
 import { ClusterPath } from "./path-picture.tsx";
 import { Usage } from "./pools.tsx";
 import { placeText } from "./store.ts";
-import { count, counted, plain } from "./text.ts";
+import { counted, plain } from "./text.ts";
 import { Events } from "./timeline.tsx";
 import { Trends } from "./trends.tsx";
 

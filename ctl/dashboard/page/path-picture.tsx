@@ -1,9 +1,10 @@
 import type { ComponentChildren } from "preact";
+import { count } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { EndpointsOnNode } from "../../cluster/answers.ts";
 import type { Model, PeerRow, ServiceRow } from "../model/rows.ts";
 import { Explain } from "./parts.tsx";
-import { count, counted, plain } from "./text.ts";
+import { counted, plain } from "./text.ts";
 
 type Look = "good" | "poor" | "bad" | "quiet";
 

@@ -1,7 +1,7 @@
-import { plural } from "#pkg/text";
+import { count, plural } from "#pkg/text";
 import type { BfdRow, Model, PeerRow } from "../model/rows.ts";
 import { Badge, Empty, Explain, Since, WideTable } from "./parts.tsx";
-import { count, counted, plain } from "./text.ts";
+import { counted, plain } from "./text.ts";
 
 export function Peers({ model }: { readonly model: Model }) {
   const rows = [...model.peers.values()];

@@ -1,10 +1,11 @@
 import { useMemo, useState } from "preact/hooks";
 import type { AddressRange } from "#pkg/net";
+import { count } from "#pkg/text";
 import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, usageByFamily, uses } from "../model/cells.ts";
 import type { Model, PoolRow } from "../model/rows.ts";
 import { CellMap } from "./cell-map.tsx";
 import { Badge, Empty, Explain, Message } from "./parts.tsx";
-import { count, plain } from "./text.ts";
+import { plain } from "./text.ts";
 
 export function Pools({ model }: { readonly model: Model }) {
   const marks = useMemo(() => marksOf(model.services, model.occupied), [model.services, model.occupied]);

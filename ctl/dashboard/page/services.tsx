@@ -1,9 +1,10 @@
 import { useMemo, useState } from "preact/hooks";
+import { count } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { Model, ServiceRow } from "../model/rows.ts";
 import { Badge, Empty, Explain, Since } from "./parts.tsx";
 import { placeText } from "./store.ts";
-import { count, plain, reason } from "./text.ts";
+import { plain, reason } from "./text.ts";
 import { type Column, VirtualGrid } from "./virtual-grid.tsx";
 
 const columns: readonly Column<ServiceRow>[] = [

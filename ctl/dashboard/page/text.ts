@@ -1,4 +1,4 @@
-import { age as ageIn, maskControls, plural } from "#pkg/text";
+import { age as ageIn, count, maskControls, plural } from "#pkg/text";
 
 /** Text of others, without characters that reorder or hide the text beside it. */
 export const plain = maskControls;
@@ -13,13 +13,6 @@ export function reason(message: string): string {
 /** An age such as `45 s`, `12 min`, `3 h` or `5 d`; empty for text that is no date. */
 export function age(since: string, now: Date): string {
   return ageIn(since, now, [" s", " min", " h", " d"]);
-}
-
-/** A number such as `1,234`, or `2^64` if nobody counts that far. */
-export function count(number: number): string {
-  if (number < 1e9) return number.toLocaleString("en");
-  const power = Math.log2(number);
-  return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
 }
 
 /** `1 node`, `1,234 nodes`. */

@@ -1,6 +1,6 @@
+import { count } from "#pkg/text";
 import type { Model, TrendRow } from "../model/rows.ts";
 import { maxSamples } from "../model/trends.ts";
-import { count } from "./text.ts";
 
 const shown: readonly { readonly id: TrendRow["id"]; readonly title: string; readonly text: (value: number) => string }[] = [
   { id: "moved", title: "Addresses moved", text: count },

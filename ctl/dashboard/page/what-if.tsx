@@ -1,10 +1,11 @@
 import type { ComponentChildren } from "preact";
+import { count } from "#pkg/text";
 import type { NodesSimulation, UnknownNodes } from "../../change/simulate.ts";
 import type { NodeRow } from "../model/rows.ts";
 import { useAnswer } from "./ask.ts";
 import { Explain, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
-import { count, counted, plain } from "./text.ts";
+import { counted, plain } from "./text.ts";
 
 // Limit of rows: the first addresses of a node with thousands tell where they would go.
 const maxShown = 200;
