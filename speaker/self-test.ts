@@ -1,4 +1,5 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { selfTestInterval } from "#pkg/config";
 import { type Asker, type InterfaceState, type Layer2, maxQuestions, sourceFor } from "#pkg/layer2";
 import { SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
@@ -20,7 +21,7 @@ const turnMs: Millis = 1_000;
 const maxLooked = 2_000;
 
 /**
- * Tries addresses of pools with `self-test` that other nodes announce, those that this node is to try: a part of them each second, so that
+ * Tries addresses of pools with a self-test that other nodes announce, those that this node is to try: a part of them each second, so that
  * each has its turn once in the pool's interval. With more than 100 a second the interval becomes longer. A failed test is repeated in the
  * next turn.
  */
@@ -63,7 +64,7 @@ export class SelfTest implements Disposable {
 
   #due(): readonly WireTest[] {
     const { view } = this.#options;
-    const interval = Math.min(...view.pools.map(({ selfTestMs = Infinity }) => selfTestMs));
+    const interval = Math.min(...view.pools.map(selfTestInterval));
     if (interval === Infinity) return [];
     const tests = new Map(view.openFaults().map((test) => [test.address.toString(), test]));
     this.#share = Math.min(this.#share + view.placedCount / (interval / turnMs), maxLooked);

@@ -51,7 +51,7 @@ export interface Pool {
   readonly l2Placement: L2Placement;
   /** The reaction when a host of the network already answers for an address. Without effect where addresses have no owner. */
   readonly conflictProbe: ConflictProbe;
-  /** How often another node tries each announced address, in milliseconds. Absent: never, as always for a `bgp` pool. */
+  /** How often another node is to try each announced address, in milliseconds; 0: never. Absent: as `selfTestInterval` says. */
   readonly selfTestMs?: number;
   /** How the addresses are put into the nodes' kernels; undefined without protocol `interface`. */
   readonly kernel: KernelPlacement | undefined;
@@ -60,6 +60,22 @@ export interface Pool {
 /** Whether of all nodes one may announce an address of the pool, its owner: on layer 2, or with the address on a NIC. */
 export function hasOwners({ protocols, kernel }: Pick<Pool, "protocols" | "kernel">): boolean {
   return protocols.includes("layer2") || (kernel !== undefined && kernel.placement !== "routed");
+}
+
+// A request, its answer, a SYN, its answer and a reset for each address: 256 of them are 21 packets a second in all.
+const maxTriedByDefault = 256;
+const triedByDefaultMs = 60_000;
+
+/** How often another node tries each announced address, in milliseconds; Infinity: never. Small pools are tried unless they say otherwise. */
+export function selfTestInterval(pool: Pick<Pool, "protocols" | "kernel" | "ranges" | "selfTestMs">): number {
+  if (!hasOwners(pool) || pool.selfTestMs === 0) return Infinity;
+  if (pool.selfTestMs !== undefined) return pool.selfTestMs;
+  let size = 0n;
+  for (const range of pool.ranges) {
+    size += range.size;
+    if (size > maxTriedByDefault) return Infinity;
+  }
+  return triedByDefaultMs;
 }
 
 /** Whether the pool gives no address that another host has, as speakers report. */

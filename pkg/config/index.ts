@@ -26,6 +26,7 @@ export {
   type Reservation,
   type ReservationHolder,
   type SecretKey,
+  selfTestInterval,
 } from "./config.ts";
 export { limits } from "./limits.ts";
 export { type Input, parseManifest, readInput } from "./manifest.ts";

@@ -481,7 +481,7 @@ const accepted: { name: string; text: string; get: (of: ReturnType<typeof parts>
     name: "self-test is a duration, and 0s none",
     text: `${pool("  self-test: 1m30s\n")}- {name: b, protocol: layer2, addresses: [192.0.3.0/24], self-test: 0s}`,
     get: ({ config }) => config?.pools.map(({ selfTestMs }) => selfTestMs),
-    want: [90_000, undefined],
+    want: [90_000, 0],
   },
   {
     name: "off is the word where a word is wanted",

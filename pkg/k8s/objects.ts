@@ -20,6 +20,8 @@ export interface Service extends ObjectMeta, ServiceFields {
   /** `metadata.creationTimestamp` in seconds since 1970; 0 without one. */
   readonly created: number;
   readonly ports: readonly ServicePort[];
+  /** `spec.loadBalancerSourceRanges` says who may connect. */
+  readonly isForSome: boolean;
   /** Fields of entries besides the address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
   readonly ingressDetails: Readonly<Record<string, IngressDetails>>;
   /** There are entries with only a host name, which nobody here writes. */

@@ -43,6 +43,7 @@ test("a Service keeps what decides about it", () => {
       selector: { app: "x" },
       externalTrafficPolicy: "Local",
       loadBalancerIP: "192.0.2.9",
+      loadBalancerSourceRanges: ["198.51.100.0/24"],
     },
     status: { loadBalancer: { ingress: [{ ip: "192.0.2.1", ipMode: "VIP" }, { hostname: "h" }] } },
   };
@@ -64,6 +65,7 @@ test("a Service keeps what decides about it", () => {
     loadBalancerIP: "192.0.2.9",
     ingress: ["192.0.2.1"],
     ingressDetails: {},
+    isForSome: true,
     hasHostnames: true,
     conditions: [],
   });

@@ -105,6 +105,7 @@ function projectService(
         .slice(0, maxPorts + 1)
         .flatMap(projectPort),
     ),
+    isForSome: list(spec.loadBalancerSourceRanges).length > 0,
     selector: shortMap(textMap(spec.selector)),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     loadBalancerIP: short(text(spec.loadBalancerIP)),

@@ -47,7 +47,7 @@ function parseItem(json: string): unknown {
 // An object of that length is made to keep those busy who follow it, or it is a page of a list.
 const longText = 64 << 10;
 // Anybody may fill these lists of a Service with 100,000 entries, and nobody here asks for them.
-const unusedLists = ["finalizers", "ownerReferences", "loadBalancerSourceRanges", "externalIPs"];
+const unusedLists = ["finalizers", "ownerReferences", "externalIPs"];
 
 /** A map or list that may be long, and its short form. */
 interface LongPart {
@@ -64,6 +64,8 @@ const longParts: readonly LongPart[] = [
   { opening: '"labels":{', end: endOfMap, shortened: () => "null" }, // Labels that nobody knows; see `projectLabels`.
   { opening: '"annotations":{', end: endOfValue, shortened: onlyRead },
   ...unusedLists.map((name) => ({ opening: `"${name}":[`, end: endOfValue, shortened: () => "[]" })),
+  // Whether it has entries counts, and a long one has.
+  { opening: '"loadBalancerSourceRanges":[', end: endOfValue, shortened: () => "[0]" },
   { opening: '"ports":[', end: endOfValue, shortened: (value) => firstObjects(value, maxPorts + 1) },
   { opening: '"selector":{', end: endOfMap, shortened: digest },
 ];

@@ -137,12 +137,13 @@ function whyWithoutOwners(protocols: OwnedPool["protocols"], kernel: Pool["kerne
 }
 
 function readSelfTest(text: string | undefined, path: Path, problems: Problems): Pick<Pool, "selfTestMs"> {
-  const time = text === undefined ? 0 : parseDuration(text);
+  if (text === undefined) return {};
+  const time = parseDuration(text);
   const selfTestMs = (time ?? 0) / 1e6;
-  if (time === undefined) problems.error(path, `must be a duration such as "30s", but is ${quote(text ?? "")}`);
+  if (time === undefined) problems.error(path, `must be a duration such as "30s", but is ${quote(text)}`);
   else if (time !== 0 && (selfTestMs < 10_000 || selfTestMs > 3_600_000))
-    problems.error(path, `must be 0s, or 10s to 1h, but is ${quote(text ?? "")}`);
-  return selfTestMs === 0 ? {} : { selfTestMs };
+    problems.error(path, `must be 0s, or 10s to 1h, but is ${quote(text)}`);
+  return { selfTestMs };
 }
 
 /** A list that pools with one of some protocols may have; none, with the reason reported, where the pool is known to be without them. */

@@ -17,6 +17,7 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
     isClaimed: true,
     clusterIPs: ["10.96.0.1"],
     ports: [{ name: "", protocol: "TCP", port: 80 }],
+    isForSome: false,
     selector: {},
     externalTrafficPolicy: "Cluster",
     loadBalancerIP: "",

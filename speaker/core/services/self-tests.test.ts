@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PoolIndex, parseConfig } from "#pkg/config";
+import { PoolIndex, parseConfig, selfTestInterval } from "#pkg/config";
 import { service } from "#pkg/k8s/testing";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -67,12 +67,27 @@ test("of the nodes on the owner's link one tries an address, and the owner never
   assert.deepEqual(wireTest(stateOf("node3"), placed(stateOf("node3"))), { address: ip, owner, port: 80 });
 });
 
-test("without self-test in its pool, and alone on its link, no address is tried", () => {
-  const without = stateOf("node3", "auto-assign: true");
+test("where its pool has none, or alone on its link, no address is tried", () => {
+  const without = stateOf("node3", "self-test: 0s");
   assert.equal(wireTest(without, placed(without)), undefined);
   const alone = stateOf("node3");
   alone.members.active = [owner, "far"];
   assert.equal(wireTest(alone, placed(alone)), undefined);
+});
+
+test("a pool of 256 addresses has a self-test unless it says otherwise, and one of more has none", () => {
+  const small = stateOf("node3", "auto-assign: true");
+  assert.deepEqual(wireTest(small, placed(small)), { address: ip, owner, port: 80 });
+  const { pools } =
+    parseConfig("address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/24, 192.0.3.1/32]}]").config ?? {};
+  assert.deepEqual(pools?.map(selfTestInterval), [Infinity]);
+});
+
+test("no connection is tried to a Service that takes them from some sources alone", () => {
+  const state = stateOf("node3");
+  const { service: web } = state.services.rows.get("default/web") ?? assert.fail();
+  setService(state.services, "default/web", { ...web, isForSome: true });
+  assert.deepEqual(wireTest(state, placed(state)), { address: ip, owner, port: undefined });
 });
 
 const answers: {

@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { selfTestInterval } from "#pkg/config";
 import type { AddressPlacement } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type CauseOf, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
@@ -18,7 +19,8 @@ export function wireTest(state: SpeakerState, { address, isOwned, owner, verdict
   const { node, members, config } = state;
   const { gossip } = members;
   if (!isOwned || owner === undefined || owner === node || gossip === undefined) return undefined;
-  if (config?.pools.find(address)?.selfTestMs === undefined) return undefined;
+  const pool = config?.pools.find(address);
+  if (pool === undefined || selfTestInterval(pool) === Infinity) return undefined;
   const testers = members.active.filter((one) => {
     if (one === owner) return false;
     const { interfaces } = gossip.reachability(one) ?? {};
@@ -26,7 +28,9 @@ export function wireTest(state: SpeakerState, { address, isOwned, owner, verdict
   });
   if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;
   const announced = [...verdicts].filter(([, found]) => found.announced).map(([service]) => service);
-  const ports = announced.flatMap((service) => state.services.rows.get(service)?.service.ports ?? []);
+  const services = announced.flatMap((service) => state.services.rows.get(service)?.service ?? []);
+  // One that takes connections from some sources alone may drop this node's.
+  const ports = services.filter(({ isForSome }) => !isForSome).flatMap((service) => service.ports);
   return { address, owner, port: ports.find(({ protocol }) => protocol === "TCP")?.port };
 }
 
