@@ -229,8 +229,13 @@ test("a process that is refused everything leads alone when that was so for half
   assert.deepEqual(new Set(before.kinds), new Set(["read"]));
   const alone = refusedUntil(62_000);
   assert.deepEqual([alone.election.role, alone.kinds.slice(-5)], ["alone", ["lead", "read", "read", "read", "read"]]);
-  const refused = (at: number) => step(before.election, { type: "forbidden" }, at)[0];
-  assert.equal(refused(before.now + 60_000).role, "standby", "it stood still, and the answer is an old one");
+  const [refused, effects] = step(before.election, { type: "forbidden" }, before.now + 60_000);
+  assert.equal(refused.role, "standby", "it stood still, and the answer is an old one");
+  assert.deepEqual(
+    effects.filter(({ type }) => type === "lead"),
+    [],
+    "not for a moment either",
+  );
   const [failed] = step(before.election, { type: "failed" }, before.now);
   const [again] = step(failed, { type: "timer" }, 60_000);
   assert.equal(step(again, { type: "forbidden" }, 60_010)[0].role, "standby", "there was another answer in between");
