@@ -19,6 +19,7 @@ import { nodes } from "./views/nodes.ts";
 import { owner } from "./views/owner.ts";
 import { peers } from "./views/peers.ts";
 import { pools } from "./views/pools.ts";
+import { probe } from "./views/probe.ts";
 import { services } from "./views/services.ts";
 import { status } from "./views/status.ts";
 import { version } from "./views/version.ts";
@@ -29,6 +30,7 @@ const others: readonly Command[] = [
   explain,
   check,
   doctor,
+  probe,
   pools,
   nodes,
   peers,

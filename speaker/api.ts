@@ -5,6 +5,7 @@ import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
 import type { KernelKeeper } from "#pkg/kernel";
 import { configurationAnswer } from "#pkg/live-config";
+import { parseAddress } from "#pkg/net";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
@@ -26,7 +27,7 @@ export interface ApiOptions {
   /** Resources that have to be seen before anything is announced; empty once they have been. */
   readonly missing: () => readonly string[];
   readonly recorder: Recorder;
-  readonly selfTest: Pick<SelfTest, "tried">;
+  readonly selfTest: Pick<SelfTest, "tried" | "probe">;
   readonly clock: Clock;
 }
 
@@ -130,6 +131,19 @@ export function speakerApi(options: ApiOptions): Routes {
     return { ...self(), options: view.options, epoch: date(0), ...entries };
   };
 
+  const probe = async ({ query }: RouteRequest) => {
+    const address = parseAddress(query.get("address") ?? "");
+    const found = address === undefined ? { why: "address= has to be an IP address" } : await selfTest.probe(address);
+    if (!("tested" in found)) return { ...self(), why: found.why };
+    const { owner, port = null, interface: link, answer: heard } = found.tested;
+    const fault = view.wireVerdict(found.tested);
+    const verdict = fault === undefined ? null : answer({ verdict: fault, since: clock.now() }, date);
+    return {
+      ...self(),
+      tried: { owner, interface: link, port, macs: heard.macs, connection: heard.connection ?? null, verdict },
+    };
+  };
+
   return {
     "/v1/verdicts": json((asked) => ({ ...self(), selfTested: selfTest.tried, verdicts: verdicts(asked) })),
     "/v1/services": json((asked) => ({
@@ -148,6 +162,7 @@ export function speakerApi(options: ApiOptions): Routes {
     "/v1/bfd/sessions": json(() => bfd.describe()),
     "/v1/recorder": json((asked) => recording(asked)),
     "/v1/kernel": json(() => ({ ...self(), ...describeKernel(view, kernel, clock) })),
+    "/v1/probe": json((asked) => probe(asked)),
     "/v1/conflicts": json(() => ({
       conflicts: view.describeConflicts(),
       occupied: Array.from(view.occupants, ([address, occupant]) => ({ address, ...occupant })),

@@ -52,6 +52,21 @@ export interface PoolAnswer extends Pick<PoolFacts, "pool" | "protocol">, Partia
   readonly verdict: VerdictAnswer;
 }
 
+/** How one node found an address on the wire, or why it did not try. */
+export interface ProbeAnswer {
+  readonly node: string;
+  readonly why?: string;
+  readonly tried?: {
+    readonly owner: string;
+    readonly interface: string;
+    readonly port: number | null;
+    readonly macs: readonly string[];
+    readonly connection: "accepts" | "refuses" | "silent" | null;
+    /** Null where nothing is wrong. */
+    readonly verdict: VerdictAnswer | null;
+  };
+}
+
 export interface PoolsAnswer {
   readonly leader?: boolean;
   readonly pools: readonly PoolAnswer[];

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { eventOf, metric, owner, startCluster } from "./observe.ts";
+import { ingotctl } from "../../ctl/testing/ingotctl.ts";
+import { eventOf, metric, owner, processesOf, startCluster } from "./observe.ts";
 
 const configuration = demoConfiguration.replace(
   "protocol: layer2\n",
@@ -38,6 +39,7 @@ suite("another node tries announced addresses on the wire, and says what is wron
     return found.message;
   }
 
+  const probe = () => ingotctl("probe svc/web", { processes: processesOf(cluster) });
   const well = () => waitFor("the address to be well", async () => (await faults()).length === 0);
 
   test("an address that is well has no other verdict", async () => {
@@ -46,6 +48,14 @@ suite("another node tries announced addresses on the wire, and says what is wron
     const before = await asked();
     await waitFor("another node to ask for the address", async () => (await asked()) > before);
     assert.deepEqual([await tried(), await faults()], [cluster.nodes.map(() => 0), []]);
+  });
+
+  test("whoever asks has every other node try the address at once", async () => {
+    const { status, out, err } = await probe();
+    assert.equal(status, 0, `${out}${err}`);
+    assert.match(out, new RegExp(`\\n  ${node.name}: not tried: this node announces it\\n`));
+    for (const { name } of cluster.nodes.filter((one) => one !== node))
+      assert.match(out, new RegExp(`\\n  ${name}: answered by [0-9a-f:]{17} on eth0; TCP port 80 accepts a connection\\n`));
   });
 
   test("an address that is announced, and that nobody answers for", async () => {
@@ -69,6 +79,9 @@ suite("another node tries announced addresses on the wire, and says what is wron
     const { stdout } = await thief.run(["ip", "-json", "link", "show", "dev", "eth0"]);
     const [{ address: mac }] = JSON.parse(stdout);
     assert.match(await fault("answeredByTwo"), new RegExp(mac));
+    const found = await probe();
+    assert.equal(found.status, 3);
+    assert.match(found.out, new RegExp(`2 hosts answer for it, as node\\d finds on eth0: .*${mac}`));
     await thief.run(["ip", "address", "flush", "dev", "eth0"]);
     await well();
   });

@@ -3,7 +3,7 @@
  * `SpeakerEffect`s; readers of the state use `SpeakerView`. Times are `Clock` milliseconds.
  */
 export type { BgpPeers, SpeakerEffect } from "./effects.ts";
-export type { ClusterEvent, MemberEvents, SpeakerEvent } from "./events.ts";
+export type { ClusterEvent, MemberEvents, SpeakerEvent, TestedAddress } from "./events.ts";
 export { commonInputs, type SpeakerRunner, speakerCore } from "./replay.ts";
 export type { WireTest } from "./services/self-tests.ts";
 export { createState } from "./state.ts";

@@ -8,10 +8,10 @@ import type { NodeEndpoints } from "#pkg/service";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
-import type { KernelProblems } from "./events.ts";
+import type { KernelProblems, TestedAddress } from "./events.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
-import { countWireFaults, openFaults, type WireTest, wireTest } from "./services/self-tests.ts";
+import { countWireFaults, faultOf, openFaults, probeOf, type WireTest, wireTest } from "./services/self-tests.ts";
 import { endpointsOf } from "./services/services.ts";
 import type { Announcement, SpeakerOptions, SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
@@ -177,6 +177,16 @@ export class SpeakerView {
   /** Hosts that use quarantined addresses, by address. */
   get occupants(): ReadonlyMap<string, Occupant> {
     return this.#state.conflicts.occupants;
+  }
+
+  /** How this node tries an address when somebody asks; a text: why it cannot. */
+  probeOf(address: Address): WireTest | string {
+    return probeOf(this.#state, address);
+  }
+
+  /** What is wrong with an address that was tried; undefined for nothing. */
+  wireVerdict(tested: TestedAddress): Verdict | undefined {
+    return faultOf(this.#state, tested);
   }
 
   /** What this node is to try on the wire of one address; undefined for nothing. */

@@ -348,7 +348,7 @@ export class SpeakerProcess {
       kernel,
       missing,
       recorder: new Recorder(),
-      selfTest: { tried: 0 },
+      selfTest: { tried: 0, probe: async () => ({ why: "there is no wire" }) },
       clock,
     });
   }

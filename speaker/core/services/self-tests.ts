@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { selfTestInterval } from "#pkg/config";
+import type { Address } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type CauseOf, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
@@ -27,11 +28,24 @@ export function wireTest(state: SpeakerState, { address, isOwned, owner, verdict
     return interfaces?.values().some((subnets) => subnets.some((subnet) => subnet.contains(address)));
   });
   if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;
+  return { address, owner, port: portOf(state, verdicts) };
+}
+
+/** How this node would try the address when somebody asks for that, whatever the pool says; a text: why it cannot. */
+export function probeOf(state: SpeakerState, address: Address): WireTest | string {
+  const { owner, verdicts } = ownedPlacement(state, address.toString()) ?? {};
+  if (owner === undefined || verdicts === undefined) return "no node announces it by layer 2 or on a NIC";
+  if (owner === state.node) return "this node announces it";
+  return { address, owner, port: portOf(state, verdicts) };
+}
+
+/** A TCP port that clients can connect to. */
+function portOf(state: SpeakerState, verdicts: AddressPlacement["verdicts"]): number | undefined {
   const announced = [...verdicts].filter(([, found]) => found.announced).map(([service]) => service);
   const services = announced.flatMap((service) => state.services.rows.get(service)?.service ?? []);
   // One that takes connections from some sources alone may drop this node's.
   const ports = services.filter(({ isForSome }) => !isForSome).flatMap((service) => service.ports);
-  return { address, owner, port: ports.find(({ protocol }) => protocol === "TCP")?.port };
+  return ports.find(({ protocol }) => protocol === "TCP")?.port;
 }
 
 /** A test came to an end. Its result for an address that has moved meanwhile is worth nothing. */
@@ -99,7 +113,11 @@ export function countWireFaults(state: SpeakerState): number {
   }, 0);
 }
 
-function faultOf(state: SpeakerState, { address, owner, port, interface: name, answer }: TestedAddress): Verdict | undefined {
+/** What is wrong with an address by the answers on the wire. */
+export function faultOf(
+  state: SpeakerState,
+  { address, owner, port, interface: name, answer }: TestedAddress,
+): Verdict | undefined {
   const { macs, connection } = answer;
   const own = state.members.macs.macs.get(owner) ?? [];
   const others = own.length === 0 ? [] : macs.filter((mac) => !own.includes(mac)); // Nobody knows whose they are.
