@@ -61,75 +61,84 @@ suite("one command names cause and remedy of a fault, where decisions show it", 
     });
 });
 
+/** Plants these faults in a cluster of their own, one after another, and some more beside a router. */
+function inCluster(name: string, faults: typeof scenes, atRouter: typeof scenes = {}): void {
+  suite(name, { concurrency: 1 }, () => {
+    let cluster: DemoCluster;
+    let tool: Tool;
+    let address: string;
+    before(async () => {
+      cluster = await startCluster({ forwarding: true, netAdmin: true });
+      tool = new Tool(cluster);
+      address = await (await cluster.expose("web", ["node1", "node2"])).address();
+      await isWell();
+    });
+    after(async () => {
+      tool?.[Symbol.dispose]();
+      await cluster?.[Symbol.asyncDispose]();
+    });
+
+    async function isWell(): Promise<void> {
+      await tool.explains("svc/web", /^Service default\/web: Announced \(announced\)/);
+      await tool.explains("config", /Ready \(inForce\)/);
+      for (const node of cluster.nodes) await tool.explains(`node/${node.name}`, /Ready \(ready\)/);
+    }
+
+    /** The Events that an object has, and how often each came. */
+    const known = async (subject: string) => new Set((await shown(subject)).split("\n"));
+
+    /** The Events of an object, but for these: `kubectl describe` shows no conditions of a Service. */
+    async function shown(subject: string, before: ReadonlySet<string> = new Set()): Promise<string> {
+      const [kind = "", name = ""] = subject.split("/");
+      const apiKind = kinds[kind] ?? "ConfigMap";
+      const namespace = apiKind === "ConfigMap" ? "metallb-system" : "default";
+      const events = await eventsOf(cluster, apiKind, name, namespace);
+      const counted = events.map(({ type, reason, message, count }) => `${count} x ${type} ${reason}: ${message}`);
+      return counted.filter((line) => !before.has(line)).join("\n");
+    }
+
+    function plants(faults: typeof scenes): void {
+      for (const [name, fault] of Object.entries(faults))
+        test(`${name}: ${fault.symptom}`, async () => {
+          const args = fault.find.split(" ");
+          const isSaid = async () => sum(found((await tool.run(...args)).out, fault)) === 2;
+          assert.ok(!(await isSaid()), "said before it is planted");
+          const subject = subjectOf(fault);
+          const before = await known(subject);
+          const mend = await fault.plant(cluster, address);
+          try {
+            if (Object.hasOwn(unfound, name)) await tool.prints(args, /: Announced/);
+            else await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0]}`, isSaid, { timeout: 120_000, every: 100 });
+            const isShown = async () => undescribed.has(name) || sum(described(await shown(subject, before), fault)) === 2;
+            await waitFor(`kubectl describe ${subject} to show it`, isShown, { timeout: 90_000, every: 500 });
+            judge(name, fault, (await tool.run(...args)).out, await shown(subject, before));
+          } finally {
+            await mend();
+          }
+          await isWell();
+        });
+    }
+
+    plants(faults);
+    if (Object.keys(atRouter).length === 0) return;
+    suite("at a router", { skip: noRouter }, () => {
+      let router: Router;
+      before(async () => {
+        router = await startFaultRouter(cluster);
+      });
+      after(() => router?.[Symbol.asyncDispose]());
+      plants(atRouter);
+    });
+  });
+}
+
+// Most of the time they wait for what lasts.
 suite("one command names cause and remedy of a fault, where kernels, wires or processes decide", {
   skip: await Lab.refusal(),
+  concurrency: 2,
 }, () => {
-  let cluster: DemoCluster;
-  let tool: Tool;
-  let address: string;
-  before(async () => {
-    cluster = await startCluster({ forwarding: true, netAdmin: true });
-    tool = new Tool(cluster);
-    address = await (await cluster.expose("web", ["node1", "node2"])).address();
-    await isWell();
-  });
-  after(async () => {
-    tool?.[Symbol.dispose]();
-    await cluster?.[Symbol.asyncDispose]();
-  });
-
-  async function isWell(): Promise<void> {
-    await tool.explains("svc/web", /^Service default\/web: Announced \(announced\)/);
-    await tool.explains("config", /Ready \(inForce\)/);
-    for (const node of cluster.nodes) await tool.explains(`node/${node.name}`, /Ready \(ready\)/);
-  }
-
-  /** The Events that an object has, and how often each came. */
-  const known = async (subject: string) => new Set((await shown(subject)).split("\n"));
-
-  /** The Events of an object, but for these: `kubectl describe` shows no conditions of a Service. */
-  async function shown(subject: string, before: ReadonlySet<string> = new Set()): Promise<string> {
-    const [kind = "", name = ""] = subject.split("/");
-    const apiKind = kinds[kind] ?? "ConfigMap";
-    const namespace = apiKind === "ConfigMap" ? "metallb-system" : "default";
-    const events = await eventsOf(cluster, apiKind, name, namespace);
-    const counted = events.map(({ type, reason, message, count }) => `${count} x ${type} ${reason}: ${message}`);
-    return counted.filter((line) => !before.has(line)).join("\n");
-  }
-
-  function plants(faults: typeof scenes): void {
-    for (const [name, fault] of Object.entries(faults))
-      test(`${name}: ${fault.symptom}`, async () => {
-        const args = fault.find.split(" ");
-        const isSaid = async () => sum(found((await tool.run(...args)).out, fault)) === 2;
-        assert.ok(!(await isSaid()), "said before it is planted");
-        const subject = subjectOf(fault);
-        const before = await known(subject);
-        const mend = await fault.plant(cluster, address);
-        try {
-          if (Object.hasOwn(unfound, name)) await tool.prints(args, /: Announced/);
-          else await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0]}`, isSaid, { timeout: 120_000, every: 100 });
-          const isShown = async () => undescribed.has(name) || sum(described(await shown(subject, before), fault)) === 2;
-          await waitFor(`kubectl describe ${subject} to show it`, isShown, { timeout: 90_000, every: 500 });
-          judge(name, fault, (await tool.run(...args)).out, await shown(subject, before));
-        } finally {
-          await mend();
-        }
-        await isWell();
-      });
-  }
-
-  plants(scenes);
-  plants(clusterFaults);
-
-  suite("at a router", { skip: noRouter }, () => {
-    let router: Router;
-    before(async () => {
-      router = await startFaultRouter(cluster);
-    });
-    after(() => router?.[Symbol.asyncDispose]());
-    plants(routerFaults);
-  });
+  inCluster("scenes of the guided tour", scenes);
+  inCluster("others", clusterFaults, routerFaults);
 });
 
 after(() => {

@@ -107,7 +107,7 @@ const waitingAtOnce: Readonly<Record<Selection, number>> = {
   scenarios: processors + 1,
   root: processors,
   computing: 0,
-  waiting: processors + 1,
+  waiting: processors + 2,
   kubernetes: processors,
   nightly: processors,
 };
