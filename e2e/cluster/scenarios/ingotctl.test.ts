@@ -143,7 +143,7 @@ step("owner and services name the node whose MAC address answers", async (on) =>
 });
 
 step("pools, nodes, peers and members say what there is", async (on) => {
-  assert.match((await ingotctl(on, ["pools"])).out, /\nlan +layer2 +1 +1 +Degraded +\S+ +full\n/);
+  assert.match((await ingotctl(on, ["pools"])).out, /\nlan +layer2 +1\/1 +- +Degraded +\S+ +full\n/);
   const nodes = await ingotctl(on, ["nodes"]);
   for (const node of ["node1", "node2"]) assert.match(nodes.out, new RegExp(`^${node} +`, "m"), nodes.err);
   assert.equal((await ingotctl(on, ["peers"])).out, "no node has a BGP peer\n");
