@@ -53,6 +53,9 @@ const kinds: Readonly<Record<Exclude<Origin, "configmap">, readonly Kind[]>> = {
   purelb: [purelb("ServiceGroup", "servicegroups"), purelb("LBNodeAgent", "lbnodeagents")],
 };
 
+/** Names of the resources that configure MetalLB from 0.13 on. */
+export const metallbResources: ReadonlySet<string> = new Set(kinds.metallb.map(({ plural }) => plural));
+
 /** Settings that people give MetalLB's FRR besides, in any namespace. */
 const frrConfiguration: Kind = {
   kind: "FRRConfiguration",

@@ -3,7 +3,7 @@ import { SystemClock } from "#pkg/clock";
 import { simulateNodes } from "../change/simulate.ts";
 import { connectionOptions } from "../cluster/cluster-command.ts";
 import { command, Exit, UsageError, type Values } from "../command.ts";
-import { askHistory, readSubject } from "../history/history.ts";
+import { askHistory } from "../history/history.ts";
 import { askRecent } from "../history/recent.ts";
 import type { Io } from "../io.ts";
 import { explainSubject } from "../views/explain.ts";
@@ -54,7 +54,7 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
     date: io.now,
   });
   const explain: PageQuestion = (query) => explainSubject(collector.processes, query.get("subject") ?? "", namespace);
-  const history: PageQuestion = (query) => askHistory(collector.processes, readSubject(query.get("subject") ?? "", namespace));
+  const history: PageQuestion = (query) => askHistory(collector.processes, query.get("subject") ?? "", namespace);
   const asked = { processes: collector.processes, api: () => io.cluster.api(cluster), systemNamespace };
   const simulate: PageQuestion = (query) => {
     const what = query.has("drain") ? "drain" : "lose";

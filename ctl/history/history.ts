@@ -1,9 +1,8 @@
-import { parseAddress } from "#pkg/net";
 import { maskControls } from "#pkg/text";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import { asFarAsKnown, askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
-import { UsageError } from "../command.ts";
+import { readSubject } from "../cluster/subject.ts";
 import { type Moment, type RecorderAnswer, timeline } from "./timeline.ts";
 
 // More than a Service holds at a time; it may have held others before.
@@ -20,8 +19,7 @@ export const history = clusterCommand({
 the nodes that announced it, when, and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
   examples: ["ingotctl history 192.0.2.1", "ingotctl history svc web -n shop"],
   async find({ processes, args, namespace, screen }) {
-    const about = readSubject(args.join("/"), namespace);
-    const { moments, unreachable } = await askHistory(processes, about);
+    const { about, moments, unreachable } = await askHistory(processes, args.join("/"), namespace);
     const rows = moments.map(({ at, program, node, what, why }) => [
       at,
       node === "" ? program : node,
@@ -35,28 +33,21 @@ the nodes that announced it, when, and why it moved. Each process remembers its 
   },
 });
 
-/** @returns an address, or a Service as `namespace/name` @throws {UsageError} for any other subject */
-export function readSubject(subject: string, namespace: string): string {
-  const [, name] = /^(?:svc|services?)\/(.+)$/.exec(subject) ?? [];
-  if (name !== undefined) return name.includes("/") ? name : `${namespace}/${name}`;
-  const address = parseAddress(subject);
-  if (address === undefined)
-    throw new UsageError(`there is no history of ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME`);
-  return address.toString();
-}
-
 /**
- * For a Service also the history of the addresses that it has, or had as far as anybody remembers. @param about an address, or
- * `namespace/name`
+ * For a Service also the history of the addresses that it has, or had as far as anybody remembers.
+ * @returns `about`: the address, or the Service as `namespace/name`
+ * @throws {UsageError} for any other subject
  */
 export async function askHistory(
   processes: Processes,
-  about: string,
-): Promise<{ readonly moments: readonly Moment[]; readonly unreachable: readonly Unreachable[] }> {
+  subject: string,
+  namespace: string,
+): Promise<{ readonly about: string; readonly moments: readonly Moment[]; readonly unreachable: readonly Unreachable[] }> {
+  const about = readSubject(subject, namespace, "there is no history of");
   const first = await ask(processes, about);
   const addresses = about.includes("/") ? addressesIn(first.answers) : [];
   const more = await Promise.all(addresses.map((address) => ask(processes, address)));
-  return { moments: timeline(merged([first, ...more].flatMap(({ answers }) => answers))), unreachable: first.unreachable };
+  return { about, moments: timeline(merged([first, ...more].flatMap(({ answers }) => answers))), unreachable: first.unreachable };
 }
 
 interface RecorderAnswers {

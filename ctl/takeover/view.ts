@@ -1,6 +1,7 @@
 import { type Fields, fields, list, text } from "#pkg/untrusted";
 import type { ApiAnswer, ReadApi } from "../cluster/api.ts";
 import { flagOf } from "../cluster/installation.ts";
+import { metallbResources } from "../convert/from-cluster.ts";
 
 /** Any object of the API: nothing of its shape is known before it is looked at. */
 export type Raw = Fields;
@@ -42,16 +43,6 @@ export interface ClusterView {
   readonly ciliumConfig: Raw | undefined;
   readonly unread: readonly Unread[];
 }
-
-const configurationResources: ReadonlySet<string> = new Set([
-  "addresspools",
-  "bfdprofiles",
-  "bgpadvertisements",
-  "bgppeers",
-  "communities",
-  "ipaddresspools",
-  "l2advertisements",
-]);
 
 /** Reads everything that the checks look at, each part by itself, so that a missing right hides only one part. */
 export async function readView(api: ReadApi, namespace: string): Promise<ClusterView> {
@@ -126,7 +117,7 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
       ...daemonSets.map((object) => ({ ...object, kind: "DaemonSet" })),
     ],
     kubeProxy: await one("ConfigMap kube-system/kube-proxy", "/api/v1/namespaces/kube-system/configmaps/kube-proxy"),
-    hasCustomResources: resources.some((name) => configurationResources.has(name)),
+    hasCustomResources: resources.some((name) => metallbResources.has(name)),
     webhooks: await all(
       "ValidatingWebhookConfigurations",
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",

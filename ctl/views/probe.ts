@@ -1,11 +1,10 @@
-import { parseAddress } from "#pkg/net";
 import { list, maskControls } from "#pkg/text";
 import type { ProbeAnswer } from "../cluster/answers.ts";
 import { askService } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { coloured } from "../cluster/output.ts";
 import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
-import { UsageError } from "../command.ts";
+import { readSubject } from "../cluster/subject.ts";
 import type { Screen } from "../io.ts";
 
 /** The answers of all speakers about one address. */
@@ -51,18 +50,14 @@ announce them, cannot be tried from a node: its own kernel would answer.`,
 });
 
 async function addressesOf(processes: Processes, subject: string, namespace: string) {
-  const address = parseAddress(subject)?.toString();
-  if (address !== undefined) return { addresses: [address], unreachable: [], none: "" };
-  const [word = "", ...rest] = subject.split("/");
-  if (!["svc", "service", "services"].includes(word) || rest.length === 0)
-    throw new UsageError(`cannot probe ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME`);
-  const service = rest.length === 1 ? `${namespace}/${rest[0]}` : rest.join("/");
-  const { services, unreachable } = await askService(processes, service);
+  const about = readSubject(subject, namespace, "cannot probe");
+  if (!about.includes("/")) return { addresses: [about], unreachable: [], none: "" };
+  const { services, unreachable } = await askService(processes, about);
   const addresses = [...new Set(services.flatMap((one) => one.addresses.map((each) => each.address)))];
   return {
     addresses,
     unreachable,
-    none: `no Service ${service} of type LoadBalancer with an address is known; see ingotctl explain`,
+    none: `no Service ${about} of type LoadBalancer with an address is known; see ingotctl explain`,
   };
 }
 

@@ -10,7 +10,6 @@ import {
 } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 import { urlHost } from "#pkg/net";
-import type { Processes } from "../../ctl/cluster/processes.ts";
 
 /** A demo cluster whose speakers are all ready. */
 export async function startCluster(options?: DemoClusterOptions): Promise<DemoCluster> {
@@ -132,22 +131,4 @@ export async function says(process: Workload, cause: string, kind: string, name:
     if (/^(Pending|Degraded)$/.test(said.state)) assert.notEqual(said.next, "", JSON.stringify(said));
     return said;
   });
-}
-
-/** The processes of the cluster, as `ingotctl` sees them. */
-export function processesOf(cluster: DemoCluster): Processes {
-  const nodes = new Map(cluster.nodes.map(({ name, speaker }) => [speaker.name, name])); // Pod -> node
-  const workloads = new Map([cluster.controller, ...cluster.nodes.map(({ speaker }) => speaker)].map((one) => [one.name, one])); // Pod -> process
-  return {
-    targets: [...workloads.keys()].map((pod) => ({
-      program: nodes.has(pod) ? "speaker" : "controller",
-      pod,
-      node: nodes.get(pod) ?? "control-plane",
-      notRunning: undefined,
-    })),
-    async get({ pod }, path) {
-      return JSON.parse((await (workloads.get(pod) as Workload).get(path)).body);
-    },
-    async [Symbol.asyncDispose]() {},
-  };
 }

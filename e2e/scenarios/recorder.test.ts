@@ -4,8 +4,9 @@ import { after, before, suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { type DemoCluster, type DemoNode, demoConfiguration, type Workload } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
+import type { Processes } from "../../ctl/cluster/processes.ts";
 import { ingotctl } from "../../ctl/testing/ingotctl.ts";
-import { owner, processesOf, startCluster } from "./observe.ts";
+import { owner, startCluster } from "./observe.ts";
 
 const planted = "planted-in-the-configuration";
 const configuration = `peers:
@@ -38,6 +39,24 @@ suite("what processes recorded of a failover tells its history, and is decided a
     ...cluster.nodes.filter((node) => node !== first).map(({ speaker }) => speaker),
   ];
 
+  /** The processes as `ingotctl` sees them. */
+  function processes(): Processes {
+    const nodes = new Map(cluster.nodes.map(({ name, speaker }) => [speaker.name, { name, speaker }])); // Pod -> node
+    const workloads = new Map([cluster.controller, ...cluster.nodes.map(({ speaker }) => speaker)].map((one) => [one.name, one])); // Pod -> process
+    return {
+      targets: [...workloads.keys()].map((pod) => ({
+        program: nodes.has(pod) ? "speaker" : "controller",
+        pod,
+        node: nodes.get(pod)?.name ?? "control-plane",
+        notRunning: undefined,
+      })),
+      async get({ pod }, path) {
+        return JSON.parse((await (workloads.get(pod) as Workload).get(path)).body);
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+
   test("each recording is decided again alike, and has no password", async () => {
     for (const workload of living()) {
       const { body } = await workload.get("/v1/recorder");
@@ -53,7 +72,7 @@ suite("what processes recorded of a failover tells its history, and is decided a
 
   test("the history of the address tells who had it, who took it over and why", async () => {
     for (const subject of [address, "svc/web"]) {
-      const { out, err } = await ingotctl(`history ${subject}`, { processes: processesOf(cluster) });
+      const { out, err } = await ingotctl(`history ${subject}`, { processes: processes() });
       const failed = new RegExp(`${second.name} +sees that node ${first.name} failed`);
       const took = new RegExp(
         `${second.name} +took ${address} over from node ${first.name}: it stopped answering [0-9]+ ms before`,
@@ -64,7 +83,7 @@ suite("what processes recorded of a failover tells its history, and is decided a
       assert.ok(out.search(failed) < out.search(took), out);
       assert.match(err, new RegExp(`${first.speaker.name} on ${first.name} is not among these`));
     }
-    const { out } = await ingotctl("history 192.0.2.1", { processes: processesOf(cluster) });
+    const { out } = await ingotctl("history 192.0.2.1", { processes: processes() });
     assert.equal(out, "nothing is recorded of 192.0.2.1, as far as there are answers\n");
   });
 

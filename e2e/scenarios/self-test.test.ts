@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { ingotctl } from "../../ctl/testing/ingotctl.ts";
-import { eventOf, metric, owner, processesOf, startCluster } from "./observe.ts";
+import { eventOf, metric, owner, startCluster } from "./observe.ts";
+import { Tool } from "./tool.ts";
 
 const configuration = demoConfiguration.replace(
   "protocol: layer2\n",
@@ -11,10 +11,12 @@ const configuration = demoConfiguration.replace(
 );
 suite("another node tries announced addresses on the wire, and says what is wrong", { skip: await Lab.refusal() }, () => {
   let cluster: DemoCluster;
+  let tool: Tool;
   let node: DemoNode; // The node that announces the address.
   let address = "";
   before(async () => {
     cluster = await startCluster({ configuration });
+    tool = new Tool(cluster);
     const service = await cluster.expose(
       "web",
       cluster.nodes.map(({ name }) => name),
@@ -22,7 +24,10 @@ suite("another node tries announced addresses on the wire, and says what is wron
     address = (await waitFor("an address", async () => (await service.addresses())[0])) ?? "";
     node = await owner(cluster, address);
   });
-  after(() => cluster?.[Symbol.asyncDispose]());
+  after(async () => {
+    tool?.[Symbol.dispose]();
+    await cluster?.[Symbol.asyncDispose]();
+  });
 
   /** Problems of the address that the other nodes report. */
   async function faults(): Promise<readonly { cause: string; message: string }[]> {
@@ -39,7 +44,7 @@ suite("another node tries announced addresses on the wire, and says what is wron
     return found.message;
   }
 
-  const probe = () => ingotctl("probe svc/web", { processes: processesOf(cluster) });
+  const probe = () => tool.run("probe", "svc/web");
   const well = () => waitFor("the address to be well", async () => (await faults()).length === 0);
 
   test("an address that is well has no other verdict", async () => {

@@ -11,7 +11,7 @@ import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
-import { countWireFaults, faultOf, openFaults, probeOf, type WireTest, wireTest } from "./services/self-tests.ts";
+import { countWireFaults, openFaults, probeOf, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
 import { endpointsOf } from "./services/services.ts";
 import type { Announcement, SpeakerOptions, SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
@@ -186,7 +186,7 @@ export class SpeakerView {
 
   /** What is wrong with an address that was tried; undefined for nothing. */
   wireVerdict(tested: TestedAddress): Verdict | undefined {
-    return faultOf(this.#state, tested);
+    return wireVerdict(this.#state, tested);
   }
 
   /** What this node is to try on the wire of one address; undefined for nothing. */

@@ -57,7 +57,7 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
     if (ownedPlacement(state, other)?.owner !== fault.owner) state.wireFaults.delete(other);
   const before = state.wireFaults.get(key);
   const [service] = holderKeys(state.services, key);
-  const found = ownedPlacement(state, key)?.owner === owner ? faultOf(state, tested) : undefined;
+  const found = ownedPlacement(state, key)?.owner === owner ? wireVerdict(state, tested) : undefined;
   if (found === undefined) {
     state.wireFaults.delete(key);
     if (before?.isConfirmed === true) {
@@ -114,7 +114,7 @@ export function countWireFaults(state: SpeakerState): number {
 }
 
 /** What is wrong with an address by the answers on the wire. */
-export function faultOf(
+export function wireVerdict(
   state: SpeakerState,
   { address, owner, port, interface: name, answer }: TestedAddress,
 ): Verdict | undefined {
