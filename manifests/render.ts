@@ -24,8 +24,8 @@ export interface ImageName {
 /**
  * Renders the manifests with components, as `kubectl apply -k` would apply them. Takes `kubectl` from the search path, or from the
  * environment variable `KUBECTL`.
- * @param components names of folders in `components/`, in the order in which they are applied
- * @throws {Error} with what kustomize says, or that there is no kubectl
+ * @param components names of folders in `components/`, the first to be applied first
+ * @throws {Error} with the message of kustomize, or where there is no kubectl
  */
 export async function render(components: readonly string[], image: ImageName): Promise<string> {
   const kubectl = process.env.KUBECTL || "kubectl";

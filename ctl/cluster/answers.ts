@@ -99,7 +99,7 @@ interface Reachability {
 export interface VerdictsAnswer {
   readonly version?: string;
   readonly node?: string;
-  /** Of a speaker: how often it tried an address on the wire. Undefined in answers of earlier versions. */
+  /** How often the speaker tried an address on the wire. Controllers and earlier versions do not say it. */
   readonly selfTested?: number;
   readonly verdicts: readonly VerdictEntry[];
 }
@@ -169,6 +169,6 @@ export interface Explanation {
   readonly none: string;
   /** An address that no Service has, and why. */
   readonly address?: UnusedAddress;
-  /** Of a Service; undefined where no speaker says it. */
+  /** The endpoints of the Service, where a speaker says them. */
   readonly endpoints?: readonly EndpointsOnNode[] | undefined;
 }

@@ -66,7 +66,7 @@ const leastFirst = [
   "POD",
 ];
 
-/** The widths of the columns, 0 for those that are left out, so that a line has this many characters as far as that is possible. */
+/** The widths of the columns for a line of this many characters, if that is possible; 0 for a column that is left out. */
 function fitting(heading: readonly string[], natural: readonly number[], columns: number): number[] {
   const widths = [...natural];
   const tooMuch = () => widths.reduce((sum, width) => (width === 0 ? sum : sum + width + 2), -2) - columns;

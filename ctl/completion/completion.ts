@@ -17,7 +17,7 @@ Names of Services, nodes, peers and pools are completed, too: the code asks the 
 
 The exit status is 0, or 2 for another shell.`;
 
-/** What shells offer for arguments, one a line: `svc/default/web`, or of one kind the bare names. Without a cluster it is nothing. */
+/** Prints the arguments that shells offer, one a line: `svc/default/web`, or the bare names of one kind. Without a cluster it prints nothing. */
 async function printNames(kind: string | undefined, io: Io): Promise<number> {
   const options = { kubeconfig: undefined, context: undefined, systemNamespace: "metallb-system" };
   try {

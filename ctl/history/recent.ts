@@ -2,7 +2,7 @@ import { counted } from "#pkg/text";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { type Moment, type RecorderAnswer, timeline } from "./timeline.ts";
 
-/** What happened to addresses, and to the nodes and the API around them. */
+/** Recent changes of addresses, of nodes and of the API. */
 export interface Recent {
   readonly moments: readonly Moment[];
   readonly unreachable: readonly Unreachable[];
@@ -15,7 +15,7 @@ const togetherMs = 5_000;
 /** How many are returned; the oldest are left out. */
 const maxMoments = 500;
 
-/** What all processes recorded since then, as far as they remember. */
+/** Asks all processes for their records since then, as far as they remember. */
 export async function askRecent(processes: Processes, since: Date): Promise<Recent> {
   const asked = await Promise.all(words.map((word) => askAll<RecorderAnswer>(processes, `/v1/recorder?about=${word}`)));
   const moments = timeline(asked.flatMap(({ answers }) => answers.map(({ body }) => body)));

@@ -9,7 +9,7 @@ import type { SpeakerProcess } from "./speaker-process.ts";
 export interface PlacementSceneOptions {
   readonly seed: number;
   readonly nodes: number;
-  /** Of the ring's packets, of 1; none where absent. */
+  /** Which part of the ring's packets is lost, from 0 to 1; 0 where absent. */
   readonly loss?: number;
   readonly config: string;
   /** Addresses that each Service asks for; it is named for the first of them, and has ready endpoints everywhere. */

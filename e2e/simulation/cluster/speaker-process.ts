@@ -113,7 +113,7 @@ export class SpeakerProcess {
   bgpSettings: SessionSettings | undefined;
   /** Octets of all user messages that it has made. */
   octetsBroadcast = 0;
-  /** An address that it has told others it owns, while it did not announce it; undefined as long as there was none. */
+  /** An address of which it told others that it owns it, while it did not announce it. */
   falselyOwned: string | undefined;
   #mac: string;
   #hasCarrier = true;

@@ -205,7 +205,7 @@ function pick<T>(random: Random, items: readonly T[]): T {
   return items[Math.floor(random() * items.length)] as T;
 }
 
-/** What somebody asks for. @param before what the Service has */
+/** Draws a Service that somebody asks for. @param before the addresses that it has */
 export function drawWish(random: Random, key: string, before: readonly string[]): Omit<ModelService, "has"> {
   const asked = ["10.0.0.0", "10.0.0.1", "10.0.1.0", "10.0.2.1", "192.0.2.1"];
   const [one, other] = [pick(random, asked), pick(random, asked)];
