@@ -128,7 +128,7 @@ const texts = Array.from({ length: serviceCount }, (_, i) => nodes.map((node) =>
 const bound = median(
   () => {},
   () => {
-    for (const text of texts) hash("sha256", text, "buffer");
+    for (const text of texts) hash("sha256", text, "hex");
   },
 );
 console.log(`${serviceCount} Services, ${nodes.length} nodes; bound: SHA-256 of ${texts.length} texts`);
@@ -203,6 +203,22 @@ for (const policy of ["Cluster", "Local"] as const) {
     crowd.members(active);
   });
   console.log(`  the endpoints of one change ${change}, a member leaves and joins ${leave}`);
+}
+
+for (const count of [500, 1_000]) {
+  const many = named(count).sort(); // As members are.
+  const big = new Bench(ownAddress, serviceCount, { active: many });
+  const cpuOf = (act: () => void): string => {
+    big.longestCpu = 0;
+    const before = process.cpuUsage();
+    act();
+    const { user, system } = process.cpuUsage(before);
+    return `${((user + system) / 1000).toFixed(0)} ms of the processor, longest turn ${big.longestCpu.toFixed(1)} ms`;
+  };
+  console.log(`${serviceCount} Services, ${count} nodes:`);
+  console.log(`  start ${cpuOf(() => big.start())}`);
+  console.log(`  another member leaves ${cpuOf(() => big.members(many.filter((node) => node !== "node-07")))}`);
+  console.log(`  another member joins ${cpuOf(() => big.members(many))}`);
 }
 
 // The extra time of the flight recorder, which every speaker has: the same inputs without it and with it, in turn.

@@ -17,29 +17,39 @@ export interface Election {
  * @returns undefined without contenders
  */
 export function elect(contenders: readonly string[], address: Address, before?: Election): string | undefined {
-  if (before?.owner === undefined || !before.electionAddress.equals(address) || !contenders.includes(before.owner))
-    return smallest(contenders, address);
-  const others = newcomers(contenders, before.contenders);
-  return others.length === 0 ? before.owner : smallest([before.owner, ...others], address);
+  if (before?.owner === undefined || !before.electionAddress.equals(address)) return smallest(contenders, address);
+  const { came, gone } = difference(before.contenders, contenders);
+  if (gone.has(before.owner)) return smallest(contenders, address);
+  return came.length === 0 ? before.owner : smallest([before.owner, ...came], address);
 }
 
+/** Digests are compared as hexadecimal text, in which they have the order of their bytes: a buffer for each takes five times as long. */
 function smallest(nodes: readonly string[], address: Address): string | undefined {
+  const end = `#${address}`;
   let winner: string | undefined;
-  let lowest: Buffer | undefined;
+  let lowest: string | undefined;
   for (const node of nodes) {
-    const digest = hash("sha256", `${node}#${address}`, "buffer");
-    if (lowest === undefined || digest.compare(lowest) < 0) [winner, lowest] = [node, digest];
+    const digest = hash("sha256", node + end, "hex");
+    if (lowest === undefined || digest < lowest) [winner, lowest] = [node, digest];
   }
   return winner;
 }
 
-/** Nodes in `now` that are not in `before`; if the two are not both sorted, also some that are in both. */
-function newcomers(now: readonly string[], before: readonly string[]): string[] {
-  let next = 0;
-  return now.filter((node) => {
-    while ((before[next] ?? node) < node) next++;
-    return before[next] !== node;
-  });
+interface Difference {
+  readonly before: readonly string[];
+  readonly now: readonly string[];
+  readonly came: readonly string[];
+  readonly gone: ReadonlySet<string>;
+}
+
+// When a member leaves a large ring, thousands of addresses ask for the same one in turn.
+let lastDifference: Difference | undefined;
+
+function difference(before: readonly string[], now: readonly string[]): Difference {
+  if (lastDifference?.before === before && lastDifference.now === now) return lastDifference;
+  const [those, these] = [new Set(before), new Set(now)];
+  lastDifference = { before, now, came: now.filter((node) => !those.has(node)), gone: those.difference(these) };
+  return lastDifference;
 }
 
 /**

@@ -7,12 +7,12 @@ const defenseTests = ["speaker/core/conflicts/conflict-defense.test.ts"];
 /** Promise 2: one node answers for an address. */
 export const ownership: readonly Break[] = [
   {
-    before: "digest.compare(lowest) < 0",
-    after: "digest.compare(lowest) > 0",
+    before: "digest < lowest",
+    after: "digest > lowest",
     tests: ["pkg/placement/place.test.ts"],
   },
   {
-    before: "!contenders.includes(before.owner)",
+    before: "gone.has(before.owner)",
     after: "false",
     tests: ["pkg/placement/place.test.ts"],
   },

@@ -15,8 +15,10 @@ export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp
 const all = Object.values(protocols);
 const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
-// With 50 members about 10 ms of hashing. The first elections for 10,000 addresses take a second: at a stretch that would delay all else.
+// Some milliseconds. The first elections for 10,000 addresses take long: at a stretch they would delay all else.
 const maxAtOnce = 100;
+// An election hashes the name of each node: some 10 ms.
+const maxHashesAtOnce = 40_000;
 // An address has a route to each peer, of which a node may have some hundred.
 const maxRoutesAtOnce = 2_000;
 // With 100 nodes some 10 ms, where each Service has endpoints on all of them.
@@ -54,9 +56,13 @@ export function hasWork(state: SpeakerState): boolean {
 
 /** Places some of the addresses on the agenda, and takes each off as it comes. Consequences may put addresses on the agenda again. */
 export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
-  const { agenda, bgp, services } = state;
+  const { agenda, bgp, members, services } = state;
   let holders = 0;
-  const atOnce = Math.min(maxAtOnce, Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)));
+  const atOnce = Math.min(
+    maxAtOnce,
+    Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)),
+    Math.ceil(maxHashesAtOnce / Math.max(1, members.active.length)),
+  );
   for (const [key, address] of agenda.addresses.entries().take(atOnce)) {
     holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
     if (holders > maxHoldersAtOnce) break; // One address has no more.
