@@ -65,7 +65,7 @@ export class Carrier {
         netbox.decided(effect.service, effect.unmet);
         break;
       case "collectSummary":
-        void summary.collect(effect.lastGoodBytes);
+        void summary.collect();
         break;
       case "writeSummary":
         void summary.write();

@@ -1,11 +1,11 @@
 import { aliveKey, announcedLabels, decodeAnnounced } from "#pkg/announced";
 import { type Cluster, type ConfigMap, configMapReference, Informers, resources, servicesOf } from "#pkg/k8s";
-import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
+import { configKey, lastGoodKey, mayRenumber, statusConfigMap, summaryConfigMap } from "#pkg/live-config";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import type { LoadBalancerClasses } from "#pkg/service";
 import { Namespaces } from "./configuration/namespaces.ts";
 import type { ControllerRunner, ServiceChange } from "./core/index.ts";
-import { summarySeen } from "./status/summary.ts";
+import { summaryHash } from "./status/summary.ts";
 
 export interface SourcesOptions {
   readonly cluster: Pick<Cluster, "informer">;
@@ -44,8 +44,12 @@ export class Sources implements Disposable {
       if (now !== undefined) emit({ type: "announced", lines: decodeAnnounced(now), alive: now.data[aliveKey]?.slice(0, 64) });
     });
     this.#informers.followConfigMap(namespace, configMap, (now) => emit({ type: "configMap", now: now && configMapSeen(now) }));
-    this.#informers.followConfigMap(namespace, statusConfigMap, (now) =>
-      emit({ type: "statusMap", secretText: now?.data[lastGoodKey], summary: summarySeen(now?.data ?? {}) }),
+    this.#informers.followConfigMap(namespace, statusConfigMap, (now) => {
+      const data = now?.data ?? {};
+      emit({ type: "statusMap", secretText: data[lastGoodKey], hasSummary: summaryHash(data) !== "" });
+    });
+    this.#informers.followConfigMap(namespace, summaryConfigMap, (now) =>
+      emit({ type: "summaryMap", hash: summaryHash(now?.data ?? {}) }),
     );
     this.#informers.followConfigMap(namespace, quarantineConfigMap, (now) =>
       emit({ type: "occupied", reported: decodeQuarantine(now?.data ?? {}) }),

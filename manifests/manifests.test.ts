@@ -203,7 +203,7 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "list configmaps metallb-system",
       "watch configmaps metallb-system",
       "create configmaps metallb-system",
-      "patch configmaps metallb-system ingot-status",
+      ...["ingot-status", "ingot-summary"].map((name) => `patch configmaps metallb-system ${name}`),
       "patch secrets metallb-system memberlist",
       "create coordination.k8s.io/leases metallb-system",
       ...["get", "list", "watch", "patch"].map((verb) => `${verb} coordination.k8s.io/leases metallb-system ingot-controller`),

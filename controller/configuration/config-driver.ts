@@ -4,7 +4,7 @@ import { ApiError, type Cluster } from "#pkg/k8s";
 import { lastGoodKey, readCandidate, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { ControllerRunner } from "../core/index.ts";
-import { maxSummaryBytes, noSummary, roomBeside } from "../status/summary.ts";
+import { summaryKeys } from "../status/summary.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 export interface ConfigDriverOptions {
@@ -15,6 +15,9 @@ export interface ConfigDriverOptions {
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;
 }
+
+// Version 0.1.0 had the summary in the same ConfigMap.
+const formerSummary = Object.fromEntries(summaryKeys.map((key) => [key, null]));
 
 /** Reads configurations, and writes the last good one into `ingot-status`. */
 export class ConfigDriver implements Disposable {
@@ -40,9 +43,7 @@ export class ConfigDriver implements Disposable {
     const { cluster, namespace, runner, log } = this.#options;
     const ended = (isWritten: boolean) => runner.dispatch({ type: "lastGoodWritten", secretText, isWritten });
     try {
-      // The record comes first: a summary that leaves it no room goes, and is written again when it fits.
-      const others = roomBeside(Buffer.byteLength(secretText)) < maxSummaryBytes ? noSummary : {};
-      await cluster.writeConfigMap(namespace, statusConfigMap, { ...others, [lastGoodKey]: secretText });
+      await cluster.writeConfigMap(namespace, statusConfigMap, { ...formerSummary, [lastGoodKey]: secretText });
       ended(true);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -22,9 +22,12 @@ export function configMapSeen(state: ControllerState, { now }: Extract<SourceEve
  * another one, as where none may use the Lease, while it refuses the ConfigMap's itself: else the two would give the same Services addresses of
  * different pools for ever.
  */
-export function lastGoodSeen({ configuration, context, isWorking }: ControllerState, text: string | undefined): void {
+export function lastGoodSeen(
+  { configuration, context, isWorking }: ControllerState,
+  { secretText: text, hasSummary }: Extract<SourceEvent, { type: "statusMap" }>,
+): void {
   const { live, record } = configuration;
-  const isContested = record.saw(text);
+  const isContested = record.saw(text, hasSummary);
   if (!isWorking) {
     live.lastGoodChanged(text);
     // On a standby: alerts on a configuration that is not loaded are for the controller at work.

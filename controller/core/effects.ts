@@ -35,8 +35,8 @@ export type KeeperEffect =
   /** It was decided on a Service, and this is why it did not get what it asks for. */
   | { readonly type: "decided"; readonly service: string; readonly unmet: Refusal | undefined }
   /** Collect the summary of the cluster's state, then deliver `summaryCollected`. */
-  | { readonly type: "collectSummary"; readonly lastGoodBytes: number }
-  /** Write what was collected last into `ingot-status`, then deliver `summaryWritten`. */
+  | { readonly type: "collectSummary" }
+  /** Write what was collected last into `ingot-summary`, then deliver `summaryWritten`. */
   | { readonly type: "writeSummary" };
 
 export type MeasuredEffect =

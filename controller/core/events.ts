@@ -18,8 +18,8 @@ export type ControllerEvent =
   | { readonly type: "lead" }
   /** A Service's status was written, or was not. */
   | ({ readonly type: "statusWritten"; readonly key: string; readonly addresses: readonly string[] } & StatusWrite)
-  /** The summary was collected. `hash` is undefined where there is no room for it. */
-  | { readonly type: "summaryCollected"; readonly hash: string | undefined }
+  /** The summary was collected. */
+  | { readonly type: "summaryCollected"; readonly hash: string }
   /** The summary was written; undefined if it was not. */
   | { readonly type: "summaryWritten"; readonly written: { readonly hash: string; readonly bytes: number } | undefined }
   /** A Service's conditions were written, or why they were not. */
@@ -52,8 +52,10 @@ export type SourceEvent =
         | { readonly about: ObjectReference; readonly secretText: string | undefined; readonly mayRenumber: boolean }
         | undefined;
     }
-  /** The ConfigMap `ingot-status`, with the text of the last good configuration. */
-  | { readonly type: "statusMap"; readonly secretText: string | undefined; readonly summary: SummarySeen }
+  /** The ConfigMap `ingot-status`, with the text of the last good configuration. `hasSummary`: version 0.1.0 wrote its summary there. */
+  | { readonly type: "statusMap"; readonly secretText: string | undefined; readonly hasSummary: boolean }
+  /** The ConfigMap `ingot-summary`. `hash` tells one summary from another; it is empty without a summary. */
+  | { readonly type: "summaryMap"; readonly hash: string }
   /** Other hosts of the network have these addresses, and no others, as speakers report. */
   | { readonly type: "occupied"; readonly reported: ReadonlyMap<string, Occupant> } // address -> the host
   /** Lines about Services, as a speaker writes them. `alive` is another one as long as there is such a speaker. */
@@ -73,14 +75,6 @@ export type SourceEvent =
     }
   /** Namespaces have been seen for the first time, or the server refuses to show them from now on. */
   | { readonly type: "namespacesKnown"; readonly labels: NamespaceLabels };
-
-/** The data of `ingot-status`, in short. */
-export interface SummarySeen {
-  /** Tells one summary from another; empty without a summary. */
-  readonly hash: string;
-  /** How long the last good configuration beside it is. */
-  readonly lastGoodBytes: number;
-}
 
 export interface ServiceChange {
   readonly key: string;

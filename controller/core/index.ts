@@ -9,7 +9,6 @@ export type {
   ServiceChange,
   SourceEvent,
   StatusWrite,
-  SummarySeen,
   WriteFailure,
 } from "./events.ts";
 export { type ControllerRunner, commonInputs, controllerCore } from "./replay.ts";

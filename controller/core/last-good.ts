@@ -59,6 +59,7 @@ export class LastGoodRecord extends Part {
   private failures = 0; // In a row.
   private contest: Contest | undefined;
   private due: Millis = Infinity;
+  private hasSummary = false; // One of version 0.1.0 is beside the text, and goes.
 
   constructor(context: Context) {
     super();
@@ -75,7 +76,9 @@ export class LastGoodRecord extends Part {
   }
 
   /** The ConfigMap was seen. @returns whether another process insists on the text: it has overwritten this one's before, so it is no edit of a person */
-  saw(text: string | undefined): boolean {
+  saw(text: string | undefined, hasSummary: boolean): boolean {
+    if (hasSummary && !this.hasSummary) this.changed();
+    this.hasSummary = hasSummary;
     const heard = this.unheard.indexOf(text ?? "");
     this.unheard.splice(0, heard + 1);
     const isOurs = heard >= 0 || text === this.text;
@@ -94,7 +97,7 @@ export class LastGoodRecord extends Part {
   work(inForce: string | undefined): void {
     if (this.isWriting || this.isStopped || this.due > this.context.now) return;
     this.due = Infinity;
-    if (inForce === undefined || inForce === this.text) return;
+    if (inForce === undefined || (inForce === this.text && !this.hasSummary)) return;
     this.isWriting = true;
     if (this.unheard.push(inForce) > maxUnheard) this.unheard.shift();
     this.context.do({ type: "writeLastGood", secretText: inForce });
@@ -104,7 +107,7 @@ export class LastGoodRecord extends Part {
   ended(text: string, isWritten: boolean): void {
     const { now, random } = this.context;
     this.isWriting = false;
-    if (isWritten) this.text = text;
+    if (isWritten) Object.assign(this, { text, hasSummary: false });
     this.failures = isWritten ? 0 : this.failures + 1;
     if (!isWritten && this.due === Infinity) this.due = now + backOff(this.failures - 1, minRetryMs, maxRetryMs, random);
   }

@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 11, shape: "ae62d9f1c652" },
+    { format: 12, shape: "30fd35334f99" },
     "raise the format, and put the shape here",
   );
 });

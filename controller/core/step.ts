@@ -61,8 +61,10 @@ function react(state: ControllerState, event: ControllerEvent): void {
       configMapSeen(state, event);
       break;
     case "statusMap":
-      lastGoodSeen(state, event.secretText);
-      state.summary.saw(event.summary, state.isWorking);
+      lastGoodSeen(state, event);
+      break;
+    case "summaryMap":
+      state.summary.saw(event.hash, state.isWorking);
       break;
     case "occupied":
       setOccupied(state, event.reported);

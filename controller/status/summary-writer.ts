@@ -1,10 +1,10 @@
 import { type Clock, dateOf, inPortions, type Millis, type Portions } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
-import { statusConfigMap } from "#pkg/live-config";
+import { summaryConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import { isProblem } from "#pkg/verdict";
 import type { ControllerRunner, ControllerView } from "../core/index.ts";
-import { maxProblems, type Problem, roomBeside, type Summary, summarize, summarySeen } from "./summary.ts";
+import { maxProblems, type Problem, type Summary, summarize, summaryHash } from "./summary.ts";
 
 export interface SummaryWriterOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
@@ -19,7 +19,7 @@ export interface SummaryWriterOptions {
 
 const servicesAtOnce = 500;
 
-/** Collects a summary of the cluster's state, and writes it into the ConfigMap `ingot-status`. */
+/** Collects a summary of the cluster's state, and writes it into the ConfigMap `ingot-summary`. */
 export class SummaryWriter {
   readonly #options: SummaryWriterOptions;
   #summary: Summary | undefined; // The last one that was collected.
@@ -28,27 +28,26 @@ export class SummaryWriter {
     this.#options = options;
   }
 
-  /** @param lastGoodBytes how long the last good configuration beside it is */
-  async collect(lastGoodBytes: number): Promise<void> {
+  async collect(): Promise<void> {
     const { view, runner, portions, clock } = this.#options;
     const found = await inPortions(portions, this.#problems());
     const { configuration } = view;
     const pools = view.pools();
     const dateOfSecond = (at: Millis) => `${dateOf(clock, at).slice(0, 19)}Z`;
-    this.#summary = summarize({ configuration, pools, ...found, dateOf: dateOfSecond }, roomBeside(lastGoodBytes));
-    runner.dispatch({ type: "summaryCollected", hash: this.#summary && summarySeen(this.#summary).hash });
+    this.#summary = summarize({ configuration, pools, ...found, dateOf: dateOfSecond });
+    runner.dispatch({ type: "summaryCollected", hash: summaryHash(this.#summary) });
   }
 
   async write(): Promise<void> {
     const { cluster, namespace, runner, log } = this.#options;
     if (this.#summary === undefined) return;
     try {
-      await cluster.writeConfigMap(namespace, statusConfigMap, this.#summary);
+      await cluster.writeConfigMap(namespace, summaryConfigMap, this.#summary);
       const bytes = Object.values(this.#summary).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-      runner.dispatch({ type: "summaryWritten", written: { hash: summarySeen(this.#summary).hash, bytes } });
+      runner.dispatch({ type: "summaryWritten", written: { hash: summaryHash(this.#summary), bytes } });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      log.warn("cannot write the summary of the status", { op: "writeStatus", configMap: statusConfigMap, error });
+      log.warn("cannot write the summary of the status", { op: "writeStatus", configMap: summaryConfigMap, error });
       runner.dispatch({ type: "summaryWritten", written: undefined });
     }
   }

@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto";
 import type { PoolFacts } from "#pkg/allocator";
 import type { Config, Peer } from "#pkg/config";
-import { fingerprint, lastGoodKey } from "#pkg/live-config";
+import { fingerprint } from "#pkg/live-config";
 import { escapeControls } from "#pkg/text";
 import { type Dated, isProblem, type Verdict } from "#pkg/verdict";
-import type { SummarySeen } from "../core/index.ts";
 
-// Limit of all texts together. A ConfigMap may have 1 MiB of data, and the last good configuration is in the same one.
+/** Limit of all texts together. Configuration, pools and peers take less than that. */
 export const maxSummaryBytes = 256 << 10;
-const maxDataBytes = (1 << 20) - (8 << 10);
 /** Limit of Services; the summary says how many more there are. */
 export const maxProblems = 1_000;
 const maxPools = 200;
@@ -36,31 +34,21 @@ export interface Summarized {
   readonly dateOf: (at: number) => string;
 }
 
-/** Keys of `ingot-status`, beside the last good configuration. */
+/** Keys of `ingot-summary`. */
 export const summaryKeys = ["configuration", "pools", "peers", "problems"] as const;
 export type Summary = Readonly<Record<(typeof summaryKeys)[number], string>>;
 
-/** In place of one that there is no room for. */
-export const noSummary: Readonly<Record<keyof Summary, null>> = { configuration: null, pools: null, peers: null, problems: null };
-
-/** How many octets a summary may have beside a last good configuration of this length. */
-export function roomBeside(lastGoodBytes: number): number {
-  return Math.max(0, Math.min(maxSummaryBytes, maxDataBytes - lastGoodBytes));
-}
-
-/** The data of `ingot-status`, in short. */
-export function summarySeen(data: Readonly<Record<string, string>>): SummarySeen {
+/** Tells the summary in a ConfigMap from others; empty without one. */
+export function summaryHash(data: Readonly<Record<string, string>>): string {
   const texts = summaryKeys.map((key) => data[key]);
-  const hash = texts.some((text) => text !== undefined) ? createHash("sha256").update(JSON.stringify(texts)).digest("hex") : "";
-  return { hash, lastGoodBytes: Buffer.byteLength(data[lastGoodKey] ?? "") };
+  return texts.some((text) => text !== undefined) ? createHash("sha256").update(JSON.stringify(texts)).digest("hex") : "";
 }
 
 /**
- * State of the cluster as the controller sees it, for people who read `kubectl get configmap ingot-status -o yaml`: each text is YAML.
- * Lists are cut where they get long, the Services with problems where all would have more than `maxBytes`.
- * @returns undefined where there is no room even for the rest
+ * State of the cluster as the controller sees it, for people who read `kubectl get configmap ingot-summary -o yaml`: each text is YAML.
+ * Lists are cut where they get long, the Services with problems where all would have more than `maxSummaryBytes`.
  */
-export function summarize(of: Summarized, maxBytes: number): Summary | undefined {
+export function summarize(of: Summarized): Summary {
   const { configuration, pools, problems, problemCount, dateOf } = of;
   const { inForce } = configuration;
   const first = {
@@ -74,7 +62,7 @@ export function summarize(of: Summarized, maxBytes: number): Summary | undefined
     }),
     peers: listed(inForce?.peers ?? [], inForce?.peers.length ?? 0, maxPeers, describePeer),
   };
-  let left = maxBytes - Object.values(first).reduce((sum, text) => sum + Buffer.byteLength(text), 0) - 100;
+  let left = maxSummaryBytes - Object.values(first).reduce((sum, text) => sum + Buffer.byteLength(text), 0) - 100;
   const items: string[] = [];
   for (const { service, ...dated } of [...problems].sort((a, b) => (a.service < b.service ? -1 : 1))) {
     const item = `- ${indented(entry({ service, ...said(dated, dateOf) }))}`;
@@ -82,8 +70,7 @@ export function summarize(of: Summarized, maxBytes: number): Summary | undefined
     if (left < 0) break;
     items.push(item);
   }
-  const summary = { ...first, problems: closed(items, problemCount) };
-  return left < 0 && items.length === 0 ? undefined : summary;
+  return { ...first, problems: closed(items, problemCount) };
 }
 
 function said({ verdict, since }: Dated<number>, dateOf: (at: number) => string) {

@@ -1,13 +1,18 @@
 import { announcedConfigMaps } from "#pkg/announced";
 import { redactConfig } from "#pkg/config";
-import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { configKey, lastGoodKey, statusConfigMap, summaryConfigMap } from "#pkg/live-config";
 import { quarantineConfigMap } from "#pkg/quarantine";
 
 const mark = "REDACTED";
 // All texts are full of shorter ones.
 const minSecretLength = 4;
 // ConfigMaps that controller and speakers write; except for configurations in them, they have no passwords.
-const ownConfigMaps: ReadonlySet<string> = new Set([statusConfigMap, quarantineConfigMap, ...announcedConfigMaps]);
+const ownConfigMaps: ReadonlySet<string> = new Set([
+  statusConfigMap,
+  summaryConfigMap,
+  quarantineConfigMap,
+  ...announcedConfigMaps,
+]);
 const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 
 // Such as `https://user:password@host`. A password that has an @ ends at the last one.

@@ -192,7 +192,11 @@ step(
         "name",
       );
       const own = names.split("\n").filter((name) => name !== "" && !/kube-root-ca|serviceaccount\/default/.test(name));
-      assert.deepEqual(own.sort(), ["configmap/ingot-status", "lease.coordination.k8s.io/ingot-controller"]);
+      assert.deepEqual(own.sort(), [
+        "configmap/ingot-status",
+        "configmap/ingot-summary",
+        "lease.coordination.k8s.io/ingot-controller",
+      ]);
       return true;
     };
     await waitFor("Kubernetes to collect what belonged to the release", left, patience);

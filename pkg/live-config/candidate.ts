@@ -5,6 +5,8 @@ import type { Address } from "#pkg/net";
 export const configKey = "config";
 /** The ConfigMap beside it in which the controller keeps data that have to survive a restart. */
 export const statusConfigMap = "ingot-status";
+/** The ConfigMap with the state of the cluster, for people; speakers do not follow it. */
+export const summaryConfigMap = "ingot-summary";
 /** Under this key of `ingot-status` is the text of the last configuration that was accepted. */
 export const lastGoodKey = "last-good-config";
 

@@ -16,6 +16,7 @@ export {
   type Stranded,
   statusConfigMap,
   strandedBy,
+  summaryConfigMap,
 } from "./candidate.ts";
 export { type ConfigStatus, configurationAnswer, configurationVerdict, explain, strandedText } from "./describe.ts";
 export { fingerprint, readCandidate } from "./fingerprint.ts";

@@ -2,23 +2,22 @@ import { backOff, type Millis } from "#pkg/clock";
 import { Part } from "#pkg/core";
 import { type Contest, contested } from "../contest.ts";
 import type { Context } from "../context.ts";
-import type { SummarySeen } from "../events.ts";
 
 // Changes within this time are written together.
 const gatherMs: Millis = 3_000;
-// Every speaker follows this ConfigMap: a long summary is sent to all of them each time.
+// Everybody who follows this ConfigMap gets all of it each time.
 const msPerKiB: Millis = 100;
 const minRetryMs: Millis = 5_000;
 const maxRetryMs: Millis = 300_000;
 
-/** When the summary of the cluster's state is written into the ConfigMap `ingot-status`: some seconds after a change. */
+/** When the summary of the cluster's state is written into the ConfigMap `ingot-summary`: some seconds after a change. */
 export class SummaryPlan extends Part {
   private readonly context: Context;
   private phase: "idle" | "collecting" | "writing" | "stopped" = "idle";
   private due: Millis = Infinity;
   private notBefore: Millis = -Infinity;
   private hasChanged = false; // Since it was collected last.
-  private seen: SummarySeen = { hash: "", lastGoodBytes: 0 };
+  private seen = ""; // The hash of the summary that is there.
   private failures = 0;
   private written: string | undefined; // The hash of the summary that was collected last to be written.
   private contest: Contest | undefined;
@@ -39,9 +38,9 @@ export class SummaryPlan extends Part {
   }
 
   /** The ConfigMap was seen: somebody else may have written into it. */
-  saw(seen: SummarySeen, isWorking: boolean): void {
-    const isSame = seen.hash === this.seen.hash || seen.hash === this.written;
-    this.seen = seen;
+  saw(hash: string, isWorking: boolean): void {
+    const isSame = hash === this.seen || hash === this.written;
+    this.seen = hash;
     if (isSame || !isWorking) return;
     this.contest = contested(this.contest, this.context);
     this.notBefore = Math.max(this.notBefore, this.contest.until);
@@ -52,13 +51,13 @@ export class SummaryPlan extends Part {
   work(): void {
     if (this.due > this.context.now) return;
     Object.assign(this, { phase: "collecting", due: Infinity, hasChanged: false });
-    this.context.do({ type: "collectSummary", lastGoodBytes: this.seen.lastGoodBytes });
+    this.context.do({ type: "collectSummary" });
   }
 
-  /** The summary was collected. @param hash undefined where there is no room for it */
-  collected(hash: string | undefined): void {
+  /** The summary was collected. */
+  collected(hash: string): void {
     if (this.phase !== "collecting") return;
-    if (hash !== undefined && hash !== this.seen.hash) {
+    if (hash !== this.seen) {
       this.phase = "writing";
       this.written = hash;
       this.context.do({ type: "writeSummary" });
@@ -76,8 +75,8 @@ export class SummaryPlan extends Part {
       this.notBefore = now + backOff(this.failures++, minRetryMs, maxRetryMs, random);
       this.hasChanged = true;
     } else {
-      this.seen = { ...this.seen, hash: write.hash };
-      this.notBefore = now + gatherMs + (write.bytes >> 10) * msPerKiB;
+      this.seen = write.hash;
+      this.notBefore = Math.max(now + gatherMs + (write.bytes >> 10) * msPerKiB, this.contest?.until ?? now);
       this.failures = 0;
     }
     this.#end();
