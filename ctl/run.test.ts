@@ -191,6 +191,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           gracefulRestartSeconds: 120,
           gracefulShutdownSeconds: 2,
           drainWhenCordoned: false,
+          addPath: false,
           nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],
         },
       ],

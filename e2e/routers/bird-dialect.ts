@@ -72,7 +72,8 @@ function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
     ...familiesOf(neighbor).map((family) => {
       const next = extendedNextHop && family === "IPv4" ? " extended next hop on;" : "";
       const limit = maxPrefixes === undefined ? "" : ` import limit ${maxPrefixes} action disable;`;
-      return `${channels[family]} { import ${accepts ? "all" : "none"};${limit} export where proto = "networks_${channels[family]}";${next} }`;
+      const paths = neighbor.addPath ? " add paths rx;" : "";
+      return `${channels[family]} { import ${accepts ? "all" : "none"};${limit} export where proto = "networks_${channels[family]}";${next}${paths} }`;
     }),
   ];
   const text = lines.filter((line) => typeof line === "string").map((line) => `  ${line};\n`);

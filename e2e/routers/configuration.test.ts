@@ -95,6 +95,16 @@ const renderings: readonly {
     },
   },
   {
+    what: "several paths to a prefix",
+    neighbor: { addPath: true },
+    lines: { FRR: [], BIRD: ["add paths rx;"], GoBGP: ["receive = true"], OpenBGPD: ["announce add-path recv yes"] },
+  },
+  {
+    what: "one path to a prefix",
+    neighbor: { addPath: false },
+    lines: { FRR: ["disable-addpath-rx"], BIRD: [], GoBGP: [], OpenBGPD: [] },
+  },
+  {
     what: "BFD",
     neighbor: { bfd: { intervalMs: 50, multiplier: 3 } },
     lines: { FRR: ["bfd 3 50 50"], BIRD: ["bfd { interval 50 ms; multiplier 3; };"], GoBGP: /no BFD/, OpenBGPD: /no BFD/ },

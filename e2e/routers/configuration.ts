@@ -36,6 +36,8 @@ export interface Neighbor {
   readonly families?: readonly Family[];
   /** IPv4 prefixes may have IPv6 next hops (RFC 8950). */
   readonly extendedNextHop?: boolean;
+  /** Receives several paths to a prefix (RFC 7911), of all families; unset as the router has it by itself, which FRR does. */
+  readonly addPath?: boolean;
   /** False: as a router that only knows AS numbers of two octets. */
   readonly fourOctetAsn?: boolean;
   /** Keeps routes while the neighbor restarts (RFC 4724); true when unset. */

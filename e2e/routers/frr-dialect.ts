@@ -41,7 +41,7 @@ export function frrConfiguration(configuration: RouterConfiguration): string {
 /** The lines, inside `router bgp`, that make a neighbor. */
 export function frrNeighbor(neighbor: Neighbor): string[] {
   const { asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbor;
-  const { gracefulRestart = true, maxPrefixes } = neighbor;
+  const { gracefulRestart = true, maxPrefixes, addPath } = neighbor;
   if (!fourOctetAsn) throw new RangeError(`Cannot configure ${neighbor.address}: FRR always offers AS numbers of four octets`);
   if (password?.includes(" ")) throw new RangeError(`Cannot configure ${neighbor.address}: FRR's passwords have no blanks`);
   const { ip, interfaceName } = scoped(neighbor.address);
@@ -65,6 +65,7 @@ export function frrNeighbor(neighbor: Neighbor): string[] {
     ...familiesOf(neighbor).flatMap((family) => [
       ` address-family ${names[family]} unicast`,
       `  neighbor ${ip} activate`,
+      ...(addPath === false ? [`  neighbor ${ip} disable-addpath-rx`] : []),
       ...(maxPrefixes === undefined ? [] : [`  neighbor ${ip} maximum-prefix ${maxPrefixes}`]),
       " exit-address-family",
     ]),

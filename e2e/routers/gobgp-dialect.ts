@@ -40,6 +40,7 @@ function tables(neighbor: Neighbor): string[] {
     ...familiesOf(neighbor).flatMap((family) => [
       ...["[[neighbors.afi-safis]]", "[neighbors.afi-safis.config]", `afi-safi-name = "${gobgpFamily[family]}-unicast"`],
       ...["[neighbors.afi-safis.mp-graceful-restart.config]", `enabled = ${gracefulRestart}`],
+      ...(neighbor.addPath ? ["[neighbors.afi-safis.add-paths.config]", "receive = true"] : []),
     ]),
   ];
 }

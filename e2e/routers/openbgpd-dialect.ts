@@ -38,6 +38,7 @@ function block(neighbor: Neighbor): string[] {
     `announce IPv6 ${families.includes("IPv6") ? "unicast" : "none"}`,
     `announce as-4byte ${fourOctetAsn ? "yes" : "no"}`,
     `announce restart ${gracefulRestart ? "yes" : "no"}`,
+    neighbor.addPath && "announce add-path recv yes",
   ];
   return [
     `neighbor ${address} {`,

@@ -248,6 +248,8 @@ export interface Peer {
   readonly gracefulShutdownSeconds: number;
   /** While the node is cordoned or being removed, its routes carry the community graceful-shutdown. */
   readonly drainWhenCordoned: boolean;
+  /** The router is offered several paths to a prefix (RFC 7911). */
+  readonly addPath: boolean;
 }
 
 /** One value of a Secret in the namespace of the configuration. */

@@ -129,6 +129,7 @@ peers:
   graceful-restart-time: 5m
   graceful-shutdown-time: 10s
   drain-when-cordoned: true
+  add-path: true
   node-selectors:
   - match-labels: {rack: a}
     match-expressions:
@@ -267,6 +268,7 @@ address-pools:
       gracefulRestartSeconds: 300,
       gracefulShutdownSeconds: 10,
       drainWhenCordoned: true,
+      addPath: true,
     },
   );
   assert.deepEqual(config.bfdProfiles.get("fast"), {
@@ -312,6 +314,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     gracefulRestartSeconds: 120,
     gracefulShutdownSeconds: 2,
     drainWhenCordoned: false,
+    addPath: false,
   });
   assert.deepEqual(config.pools[0]?.advertisements, [
     {

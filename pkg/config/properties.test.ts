@@ -208,6 +208,7 @@ const peer = (index: number) =>
       "graceful-restart-time": seconds(0, 4095),
       "graceful-shutdown-time": seconds(0, 600),
       "drain-when-cordoned": fc.boolean(),
+      "add-path": fc.boolean(),
       "my-asn": fc.constant(64512),
       "peer-asn": fc.integer({ min: 64513, max: 4294967295 }),
       "peer-address": fc.constantFrom(`192.0.2.${index}`, `2001:db8::${index + 1}`),
@@ -334,6 +335,7 @@ function render(config: Config) {
       "graceful-restart-time": `${peer.gracefulRestartSeconds}s`,
       "graceful-shutdown-time": `${peer.gracefulShutdownSeconds}s`,
       "drain-when-cordoned": peer.drainWhenCordoned,
+      "add-path": peer.addPath,
       "node-selectors": peer.nodeSelectors.map(renderSelector),
     })),
     "bfd-profiles": [...config.bfdProfiles.values()].map(({ name, receiveIntervalMs }) => ({

@@ -28,6 +28,7 @@ const changes: readonly [Partial<SessionSettings>, boolean][] = [
   [{ ttl: 5 }, true],
   [{ ttlSecurityHops: 1 }, true],
   [{ gracefulRestartSeconds: 0 }, true],
+  [{ addPath: true }, true],
 ];
 
 for (const [fields, want] of changes)

@@ -19,6 +19,7 @@ const takesEffect = {
   connectTimeSeconds: "at once",
   gracefulRestartSeconds: "in a new session",
   password: "in a new session",
+  addPath: "in a new session",
 } as const satisfies Partial<Record<keyof Peer, "at once" | "in a new session">>;
 const names = Object.keys(takesEffect) as (keyof typeof takesEffect)[];
 

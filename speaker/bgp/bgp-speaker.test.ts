@@ -99,6 +99,7 @@ class FakeSession implements BgpSession {
         ...flags,
         extendedNextHop: false,
         gracefulRestart: true,
+        addPath: new Set(),
       },
       { asn: 64512, internal: false, addresses: new Map([["IPv4", address]]), linkLocal: undefined },
     );

@@ -166,6 +166,7 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
       verdict: verdict("peer", "leaving", { message: `${up}, marked with GRACEFUL_SHUTDOWN`, evidence }),
       seconds: leavingSeconds,
     };
+  if (view.prefixesNarrowed > 0) return { verdict: narrowedVerdict(key, view, evidence), seconds: since };
   if (bfd === undefined || bfd.verdict === "up")
     return {
       verdict: verdict("peer", "established", { message: up, evidence }),
@@ -223,6 +224,13 @@ function unsendableVerdict(key: string, { family, reason, prefixes }: Unsendable
     default:
       return reason satisfies never;
   }
+}
+
+/** The remedy is the router's, unless this side does not offer the capability. */
+function narrowedVerdict(key: string, { prefixesNarrowed }: PeerView, evidence: readonly Fact[]): Verdict {
+  const what = counted(prefixesNarrowed, "prefix");
+  const message = `BGP session with ${key} carries one path to each prefix, but ${what} ${prefixesNarrowed === 1 ? "has" : "have"} several`;
+  return verdict("peer", "addPathNotNegotiated", { message, evidence });
 }
 
 function bfdFact({ reason, seconds }: PathStatus): Fact {

@@ -122,6 +122,7 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
     [up, { bfd: failed }, "bfdFailed", 9],
     [up, { leavingSeconds: 3 }, "leaving", 3],
     [{ ...up, unsendable }, {}, "noNextHop", 4],
+    [{ ...up, prefixesNarrowed: 2 }, {}, "addPathNotNegotiated", 50],
     [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
     [{}, { wait: { for: "source", what: "w", seconds: 7 } }, "waitsForSource", 7],
   ];

@@ -14,6 +14,13 @@ const maxPiece = 100;
 
 const sessions: readonly UpdateSession[] = [
   { internal: false, families: new Set(["IPv4", "IPv6"]), fourOctetAsn: true, extendedNextHop: true },
+  {
+    internal: false,
+    families: new Set(["IPv4", "IPv6"]),
+    fourOctetAsn: true,
+    extendedNextHop: true,
+    pathsReceived: new Set(["IPv4", "IPv6"]),
+  },
   { internal: true, families: new Set(["IPv4"]), fourOctetAsn: false, extendedNextHop: false },
 ];
 
@@ -46,6 +53,7 @@ export const bgp: Target = {
         "00020001",
         "0206",
         "4104",
+        "4504",
         "4002",
         "0200",
         "0600",

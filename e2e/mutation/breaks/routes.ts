@@ -36,6 +36,16 @@ export const routes: readonly Break[] = [
     after: "",
     tests: ["pkg/bgp/routes/routes-out.test.ts"],
   },
+  {
+    before: "path === 0 ? paths === undefined || !format",
+    after: "path === 0 ? !format",
+    tests: ["pkg/bgp/routes/paths.test.ts"],
+  },
+  {
+    before: 'hasAddPath(theirs, family, "receive")',
+    after: 'hasAddPath(theirs, family, "send")',
+    tests: ["pkg/bgp/session/negotiation.test.ts"],
+  },
   { before: "const silent = now >= session.detectAt;", after: "const silent = false;", tests: bfdTests },
   { before: "if (late > punctual && !excused) {", after: "if (late > punctual) {", tests: bfdTests },
   {

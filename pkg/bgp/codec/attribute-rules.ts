@@ -20,6 +20,8 @@ export interface UpdateSession {
   readonly families: ReadonlySet<Family>;
   readonly fourOctetAsn: boolean;
   readonly extendedNextHop: boolean;
+  /** Families in which the peer's prefixes have path identifiers (RFC 7911). This side asks no peer for that. */
+  readonly pathsReceived?: ReadonlySet<Family>;
 }
 
 /** Routes that an attribute announces or withdraws. */
@@ -28,6 +30,8 @@ export interface MultiprotocolRoutes {
   readonly nextHops: readonly Address[];
   /** Undefined where the session does not carry the family. */
   readonly prefixes: readonly Prefix[] | undefined;
+  /** Their path identifiers; empty where they have none. */
+  readonly paths: readonly number[];
   /** The message has no routes of any family. */
   readonly empty: boolean;
 }
@@ -195,8 +199,7 @@ function readMpReach(attribute: RawAttribute, found: FoundAttributes, session: U
   const carried = carriedFamily(family, session);
   const nextHops = carried === undefined ? [] : decodeNextHops(nextHop, family.afi, session, fault);
   const nlri = reader.rest();
-  const prefixes = carried && decodePrefixes(carried, nlri, fault);
-  found.announced = { family, nextHops, prefixes, empty: nlri.length === 0 };
+  found.announced = { family, nextHops, ...readNlri(carried, nlri, session, fault), empty: nlri.length === 0 };
 }
 
 /** RFC 4760, section 4. */
@@ -206,8 +209,19 @@ function readMpUnreach(attribute: RawAttribute, found: FoundAttributes, session:
   const family = { afi: reader.u16(), safi: reader.u8() };
   const carried = carriedFamily(family, session);
   const nlri = reader.rest();
-  const prefixes = carried && decodePrefixes(carried, nlri, fault);
-  found.withdrawn = { family, nextHops: [], prefixes, empty: nlri.length === 0 };
+  found.withdrawn = { family, nextHops: [], ...readNlri(carried, nlri, session, fault), empty: nlri.length === 0 };
+}
+
+/** Prefixes to the end of a field, and their path identifiers where the peer sends them. @param family undefined where it is not carried */
+export function readNlri(
+  family: Family | undefined,
+  field: Uint8Array,
+  { pathsReceived }: UpdateSession,
+  fault: (found: string) => Error,
+): Pick<MultiprotocolRoutes, "prefixes" | "paths"> {
+  if (family === undefined) return { prefixes: undefined, paths: [] };
+  const paths: number[] = [];
+  return { prefixes: decodePrefixes(family, field, fault, pathsReceived?.has(family) ? paths : undefined), paths };
 }
 
 function carriedFamily(family: AddressFamily, { families }: UpdateSession): Family | undefined {

@@ -33,6 +33,8 @@ export type Capability =
   /** RFC 8950: prefixes of the first family may have next hops of the second's AFI. */
   | { readonly type: "extendedNextHop"; readonly families: readonly (AddressFamily & { readonly nextHopAfi: number })[] }
   | GracefulRestart
+  /** RFC 7911: several paths to a prefix may be received, or are sent. */
+  | { readonly type: "addPath"; readonly families: readonly AddPathFamily[] }
   | { readonly type: "unknown"; readonly code: number; readonly value: Uint8Array };
 
 /** RFC 4724, section 3; `notification` is the N bit of RFC 8538. */
@@ -44,12 +46,19 @@ export interface GracefulRestart {
   readonly families: readonly (AddressFamily & { readonly forwardingPreserved: boolean })[];
 }
 
+export interface AddPathFamily extends AddressFamily {
+  readonly direction: "receive" | "send" | "both";
+}
+
 /** An UPDATE as it was received, with all that RFC 7606 makes of its errors already done. */
 export interface Update {
   readonly type: "update";
   /** Prefixes of all families; prefixes that RFC 7606 treats as withdrawn are here too. */
   readonly withdrawn: readonly Prefix[];
   readonly announced: readonly Prefix[];
+  /** Path identifiers of `withdrawn` and `announced`, in the same order; empty in a session in which the peer sends none (RFC 7911). */
+  readonly withdrawnPaths: readonly number[];
+  readonly announcedPaths: readonly number[];
   /** Undefined where nothing is announced. */
   readonly attributes: PathAttributes | undefined;
   /** RFC 4724, section 2: this message only marks the family as complete. */

@@ -70,6 +70,21 @@ const accepted: { name: string; parameters: string; want: Capability[] }[] = [
     want: [{ type: "extendedNextHop", families: [{ afi: 1, safi: 1, nextHopAfi: 2 }] }],
   },
   {
+    name: "ADD-PATH of each direction (RFC 7911); one without a meaning is passed over",
+    parameters: "14 02 12 4510 0001 01 01 0002 01 02 0001 02 03 0002 02 04",
+    want: [
+      {
+        type: "addPath",
+        families: [
+          { afi: 1, safi: 1, direction: "receive" },
+          { afi: 2, safi: 1, direction: "send" },
+          { afi: 1, safi: 2, direction: "both" },
+        ],
+      },
+    ],
+  },
+  { name: "ADD-PATH of nothing", parameters: "04 02 02 4500", want: [{ type: "addPath", families: [] }] },
+  {
     name: "the others without a value, and four-octet AS numbers",
     parameters: "0c 02 0a 06 00 46 00 41 04 fa56ea01",
     want: [{ type: "extendedMessage" }, { type: "enhancedRouteRefresh" }, { type: "fourOctetAsn", asn: 4_200_000_001 }],
@@ -97,6 +112,7 @@ const refused: { name: string; parameters: string; codes: string }[] = [
   { name: "a four-octet AS number of 2", parameters: "06 02 04 4102 fde9", codes: "2/0" },
   { name: "extended next hop of 5 octets", parameters: "09 02 07 0505 0001 0001 00", codes: "2/0" },
   { name: "graceful restart of 1 octet", parameters: "05 02 03 4001 00", codes: "2/0" },
+  { name: "ADD-PATH of 3 octets", parameters: "07 02 05 4503 0001 01", codes: "2/0" },
   { name: "graceful restart of 5 octets", parameters: "09 02 07 4005 0078 0001 01", codes: "2/0" },
 ];
 for (const { name, parameters, codes } of refused)

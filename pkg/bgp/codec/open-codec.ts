@@ -1,6 +1,7 @@
 import { Address } from "#pkg/net";
 import { Reader, Writer } from "#pkg/octets";
 import {
+  type AddPathFamily,
   type AddressFamily,
   type Capability,
   encodeFrame,
@@ -104,6 +105,7 @@ const CapabilityCode = {
   extendedMessage: 6,
   gracefulRestart: 64,
   fourOctetAsn: 65,
+  addPath: 69,
   enhancedRouteRefresh: 70,
 } as const;
 
@@ -111,6 +113,9 @@ const CapabilityCode = {
 const RestartFlag = { restarting: 0x8000, notification: 0x4000 } as const;
 const maxRestartTimeSeconds = 0xfff;
 const forwardingPreserved = 0x80;
+
+/** RFC 7911, section 4, from 1 on. */
+const addPathDirections = ["receive", "send", "both"] as const satisfies readonly AddPathFamily["direction"][];
 
 /** Writes one capability (RFC 5492, section 4). @throws {RangeError} for a number that its field does not hold, and above 255 octets */
 export function writeCapability(writer: Writer, capability: Capability): void {
@@ -140,6 +145,13 @@ function writeValue(value: Writer, capability: Capability): number {
     case "gracefulRestart":
       writeGracefulRestart(value, capability);
       return CapabilityCode.gracefulRestart;
+    case "addPath":
+      for (const { afi, safi, direction } of capability.families)
+        value
+          .u16(afi)
+          .u8(safi)
+          .u8(addPathDirections.indexOf(direction) + 1);
+      return CapabilityCode.addPath;
     case "unknown":
       value.put(capability.value);
       return capability.code;
@@ -203,6 +215,9 @@ function decodeValue(code: number, octets: Uint8Array, fault: (found: string) =>
     case CapabilityCode.gracefulRestart:
       wants(octets.length % 4 === 2, "2 and a multiple of 4");
       return decodeGracefulRestart(value);
+    case CapabilityCode.addPath:
+      wants(octets.length % 4 === 0, "a multiple of 4");
+      return { type: "addPath", families: untilEnd(value, () => readAddPath(value)).filter((one) => one !== undefined) };
     default:
       return { type: "unknown", code, value: octets.slice() };
   }
@@ -220,6 +235,13 @@ function decodeGracefulRestart(value: Reader): GracefulRestart {
       forwardingPreserved: (value.u8() & forwardingPreserved) !== 0,
     })),
   };
+}
+
+/** @returns undefined for a direction without a meaning: the family counts as not named (RFC 7911, section 4) */
+function readAddPath(value: Reader): AddPathFamily | undefined {
+  const family = readFamily(value, () => value.u8());
+  const direction = addPathDirections[value.u8() - 1];
+  return direction && { ...family, direction };
 }
 
 /** The width of a SAFI differs from capability to capability. */

@@ -1,7 +1,13 @@
-import type { Address, Prefix } from "#pkg/net";
+import type { Address } from "#pkg/net";
 import { Reader } from "#pkg/octets";
 import { asTrans, mergeAs4Path } from "./as-path.ts";
-import { attributeRules, type FoundAttributes, type MultiprotocolRoutes, type UpdateSession } from "./attribute-rules.ts";
+import {
+  attributeRules,
+  type FoundAttributes,
+  type MultiprotocolRoutes,
+  readNlri,
+  type UpdateSession,
+} from "./attribute-rules.ts";
 import { type AddressFamily, type PathAttributes, type Update, unicast } from "./messages.ts";
 import { NotificationError, UpdateMessageError } from "./notification-error.ts";
 import {
@@ -13,7 +19,6 @@ import {
   splitAttributes,
   updateError,
 } from "./path-attributes.ts";
-import { decodePrefixes } from "./prefixes.ts";
 
 /** The field of path attributes, read. */
 interface Attributes {
@@ -35,32 +40,41 @@ export function decodeUpdate(body: Uint8Array, session: UpdateSession): Update {
   const withdrawnField = reader.take(reader.u16());
   const field = reader.take(reader.u16());
   const nlri = reader.rest();
-  const withdrawn = ipv4Prefixes(withdrawnField);
-  const announced = ipv4Prefixes(nlri);
+  const withdrawn = ipv4Routes(withdrawnField, session);
+  const announced = ipv4Routes(nlri, session);
   const { found, types, withdrawError, forgiven } = readAttributes(field, nlri.length > 0, session);
   const reachable = nlri.length > 0 || found.announced?.empty === false;
   if (withdrawError !== undefined && !reachable && hasOtherThanMpUnreach(types)) throw withdrawError;
 
   const ignored: AddressFamily[] = [];
   const carriesIpv4 = session.families.has("IPv4");
-  if (!carriesIpv4 && withdrawn.length + announced.length > 0) ignored.push(unicast.IPv4);
+  if (!carriesIpv4 && withdrawnField.length + nlri.length > 0) ignored.push(unicast.IPv4);
   for (const routes of [found.withdrawn, found.announced])
     if (routes !== undefined && routes.prefixes === undefined) ignored.push(routes.family);
-  const goes = [...(carriesIpv4 ? withdrawn : []), ...(found.withdrawn?.prefixes ?? [])];
-  const comes = [...(carriesIpv4 ? announced : []), ...(found.announced?.prefixes ?? [])];
+  const goes = together(carriesIpv4 ? withdrawn : undefined, found.withdrawn);
+  const comes = together(carriesIpv4 ? announced : undefined, found.announced);
+  const isWithdrawn = withdrawError !== undefined;
   return {
     type: "update",
-    withdrawn: withdrawError === undefined ? goes : [...goes, ...comes],
-    announced: withdrawError === undefined ? comes : [],
-    attributes: withdrawError === undefined && comes.length > 0 ? pathAttributes(found) : undefined,
+    withdrawn: isWithdrawn ? [...goes.prefixes, ...comes.prefixes] : goes.prefixes,
+    withdrawnPaths: isWithdrawn ? [...goes.paths, ...comes.paths] : goes.paths,
+    announced: isWithdrawn ? [] : comes.prefixes,
+    announcedPaths: isWithdrawn ? [] : comes.paths,
+    attributes: !isWithdrawn && comes.prefixes.length > 0 ? pathAttributes(found) : undefined,
     endOfRib: withdrawnField.length + nlri.length === 0 ? endOfRib(field, found.withdrawn, types) : undefined,
     ignored,
     forgiven,
   };
 }
 
-function ipv4Prefixes(field: Uint8Array): Prefix[] {
-  return decodePrefixes("IPv4", field, (found) => updateError(UpdateMessageError.invalidNetworkField, found));
+type Routes = Pick<MultiprotocolRoutes, "prefixes" | "paths">;
+
+function ipv4Routes(field: Uint8Array, session: UpdateSession): Routes {
+  return readNlri("IPv4", field, session, (found) => updateError(UpdateMessageError.invalidNetworkField, found));
+}
+
+function together(...all: readonly (Routes | undefined)[]) {
+  return { prefixes: all.flatMap((one) => one?.prefixes ?? []), paths: all.flatMap((one) => one?.paths ?? []) };
 }
 
 function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSession): Attributes {

@@ -1,9 +1,9 @@
-import type { Address, Family, Prefix } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import { Writer } from "#pkg/octets";
 import { encodeAsPath, isOutsideConfederation, maxTwoOctetAsn } from "./as-path.ts";
 import { type AsPathSegment, encodeFrame, headerLength, MessageType, type PathAttributes, unicast } from "./messages.ts";
 import { AttributeFlag, AttributeType, attributeFlags } from "./path-attributes.ts";
-import { packPrefixes } from "./prefixes.ts";
+import { type Nlri, packPrefixes } from "./prefixes.ts";
 
 const origins = { igp: 0, egp: 1, incomplete: 2 } as const;
 const none = new Uint8Array();
@@ -37,50 +37,59 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
   return writer.finish();
 }
 
+/** What the messages of a session may be. */
+export interface UpdateFormat {
+  /** Of the whole message. */
+  readonly maxLength: number;
+  /** Families whose prefixes have path identifiers (RFC 7911). */
+  readonly addPath: ReadonlySet<Family>;
+}
+
 /**
- * An UPDATE that announces as many of `prefixes` as fit, at least one; it takes no more than these. IPv4 prefixes with an IPv4 next hop are
+ * An UPDATE that announces as many of `nlri` as fit, at least one; it takes no more than these. IPv4 prefixes with an IPv4 next hop are
  * in the NLRI field, others in MP_REACH_NLRI, which is the first attribute (RFC 7606, section 5.1); IPv4 prefixes with IPv6 next hops need
  * the peer's consent (RFC 8950).
  * @param attributes of `encodeAttributes`
  * @param nextHops one; or a global and a link-local IPv6 address (RFC 2545, section 3)
- * @param maxLength of the whole message
  * @throws {RangeError} when there is no prefix, or no room for one beside the attributes; for any other next hops
  */
 export function encodeAnnouncement(
   attributes: Uint8Array,
   nextHops: readonly Address[],
   family: Family,
-  prefixes: Iterator<Prefix>,
-  maxLength: number,
+  nlri: Iterator<Nlri>,
+  format: UpdateFormat,
 ): Uint8Array {
   const hops = new Writer();
   for (const hop of nextHops) hops.put(hop.toBytes());
   const nextHop = hops.finish();
-  const room = maxLength - headerLength - 4 - attributes.length;
+  const room = format.maxLength - headerLength - 4 - attributes.length;
+  const withPaths = format.addPath.has(family);
   if (family === "IPv4" && nextHop.length === 4) {
     const withNextHop = insertNextHop(attributes, nextHop);
-    const nlri = pack(family, prefixes, room - (withNextHop.length - attributes.length));
-    return encodeUpdate(none, [withNextHop], nlri);
+    const field = pack(family, nlri, room - (withNextHop.length - attributes.length), withPaths);
+    return encodeUpdate(none, [withNextHop], field);
   }
   if (nextHop.length !== 16 && nextHop.length !== 32)
     throw new RangeError(`Cannot encode an UPDATE: next hops of ${family} prefixes are ${nextHops.join(" and ") || "none"}`);
   const { afi, safi } = unicast[family];
   const mpReach = new Writer().u16(afi).u8(safi).u8(nextHop.length).put(nextHop).u8(0);
-  mpReach.put(pack(family, prefixes, room - 4 - mpReach.length));
+  mpReach.put(pack(family, nlri, room - 4 - mpReach.length, withPaths));
   return encodeUpdate(none, [mpAttribute(AttributeType.mpReachNlri, mpReach.finish()), attributes], none);
 }
 
 /**
- * An UPDATE that withdraws as many of `prefixes` as fit, at least one; it takes no more than these. IPv4 prefixes go into the field for
+ * An UPDATE that withdraws as many of `nlri` as fit, at least one; it takes no more than these. IPv4 prefixes go into the field for
  * withdrawn routes, with any next hop.
  * @throws {RangeError} when there is no prefix: the message would be an End-of-RIB
  */
-export function encodeWithdrawal(family: Family, prefixes: Iterator<Prefix>, maxLength: number): Uint8Array {
-  const room = maxLength - headerLength - 4;
-  if (family === "IPv4") return encodeUpdate(pack(family, prefixes, room), [], none);
+export function encodeWithdrawal(family: Family, nlri: Iterator<Nlri>, format: UpdateFormat): Uint8Array {
+  const room = format.maxLength - headerLength - 4;
+  const withPaths = format.addPath.has(family);
+  if (family === "IPv4") return encodeUpdate(pack(family, nlri, room, withPaths), [], none);
   const { afi, safi } = unicast[family];
   const mpUnreach = new Writer().u16(afi).u8(safi);
-  mpUnreach.put(pack(family, prefixes, room - 4 - mpUnreach.length));
+  mpUnreach.put(pack(family, nlri, room - 4 - mpUnreach.length, withPaths));
   return encodeUpdate(none, [mpAttribute(AttributeType.mpUnreachNlri, mpUnreach.finish())], none);
 }
 
@@ -91,11 +100,11 @@ export function encodeEndOfRib(family: Family): Uint8Array {
   return encodeUpdate(none, [mpAttribute(AttributeType.mpUnreachNlri, new Writer().u16(afi).u8(safi).finish())], none);
 }
 
-function pack(family: Family, prefixes: Iterator<Prefix>, room: number): Uint8Array {
-  const nlri = packPrefixes(family, prefixes, Math.max(0, room));
-  if (nlri.length === 0)
+function pack(family: Family, nlri: Iterator<Nlri>, room: number, withPaths: boolean): Uint8Array {
+  const field = packPrefixes(family, nlri, Math.max(0, room), withPaths);
+  if (field.length === 0)
     throw new RangeError(`Cannot encode an UPDATE: no ${family} prefix is left, or fits into ${room} octets`);
-  return nlri;
+  return field;
 }
 
 function encodeUpdate(withdrawn: Uint8Array, attributes: readonly Uint8Array[], nlri: Uint8Array): Uint8Array {

@@ -59,6 +59,8 @@ export interface PeerView {
   /** Prefixes that the peer has been sent, and those that it has yet to be. */
   readonly prefixesAnnounced: number;
   readonly prefixesPending: number;
+  /** Prefixes with several paths, of which the session carries one, because the router does not take more. */
+  readonly prefixesNarrowed: number;
   /** Announced by the peer in this session, and dropped. */
   readonly prefixesReceived: number;
   /** With for how long, as far as it was looked at. */
@@ -68,11 +70,12 @@ export interface PeerView {
   readonly holdTimerExpirations: number;
 }
 
-export interface SessionView extends Omit<Negotiated, "peerAsn" | "families"> {
+export interface SessionView extends Omit<Negotiated, "peerAsn" | "families" | "addPath"> {
   readonly localAddress: Address;
   readonly localInterface: string | undefined;
   readonly routerId: Address;
   readonly families: readonly Family[];
+  readonly addPath: readonly Family[];
   /** Families whose End-of-RIB has arrived (RFC 4724). */
   readonly endOfRibReceived: readonly Family[];
 }
@@ -92,7 +95,7 @@ export interface PeerFacts {
   /** This side's end of the last connection. */
   readonly lastEnd: SocketEnd | undefined;
   readonly counters: PeerCounters;
-  readonly routes: Pick<RoutesOut, "advertised" | "pending" | "unsendable">;
+  readonly routes: Pick<RoutesOut, "advertised" | "pending" | "narrowed" | "unsendable">;
 }
 
 export function peerView(facts: PeerFacts, now: Millis): PeerView {
@@ -122,6 +125,7 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
     messagesSent: { ...sent },
     prefixesAnnounced: routes.advertised,
     prefixesPending: routes.pending,
+    prefixesNarrowed: routes.narrowed,
     prefixesReceived: up?.prefixesReceived ?? 0,
     unsendable: routes.unsendable().map((one) => {
       return { ...one, seconds: seconds(now - (unsendableSince.get(unsendableKey(one)) ?? now)) };
@@ -150,13 +154,14 @@ function ended(ending: Ending | undefined, now: Millis): Ended | undefined {
 export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined): SessionView | undefined {
   const connection = connections.find(({ id }) => id === up?.connection);
   if (up === undefined || connection === undefined || !isAgreed(connection) || end === undefined) return undefined;
-  const { peerAsn: _, families, ...agreed } = connection.negotiated;
+  const { peerAsn: _, families, addPath, ...agreed } = connection.negotiated;
   return {
     localAddress: end.address,
     localInterface: end.interface,
     routerId: connection.open.routerId,
     ...agreed,
     families: [...families],
+    addPath: [...addPath],
     endOfRibReceived: [...up.complete],
   };
 }

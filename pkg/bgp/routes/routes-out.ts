@@ -1,22 +1,17 @@
 import { type Address, type Family, families, type Prefix } from "#pkg/net";
 import { encodeRouteRefresh } from "../codec/message-codec.ts";
 import { maxExtendedMessageLength, maxMessageLength } from "../codec/messages.ts";
-import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal } from "../codec/update-encoder.ts";
+import type { Nlri } from "../codec/prefixes.ts";
+import {
+  encodeAnnouncement,
+  encodeAttributes,
+  encodeEndOfRib,
+  encodeWithdrawal,
+  type UpdateFormat,
+} from "../codec/update-encoder.ts";
 import type { Negotiated } from "../session/state.ts";
 import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from "./route.ts";
-
-/** One prefix: the route wanted, and the one advertised. */
-interface PrefixState {
-  readonly prefix: Prefix;
-  wanted: RouteAttributes | undefined;
-  /** The session that the other fields are about. */
-  session: number;
-  advertised: RouteAttributes | undefined;
-  /** The queue in which it waits. */
-  queue: Set<PrefixState> | undefined;
-  /** It is wanted, but the session cannot carry it. */
-  unsendable: boolean;
-}
+import { anew, type PrefixState, WantedRoutes } from "./wanted-routes.ts";
 
 /** The routes that a family still has to send in a session. */
 interface FamilyQueue {
@@ -33,7 +28,7 @@ interface FamilyQueue {
 interface Session {
   readonly negotiated: Negotiated;
   readonly end: LocalEnd;
-  readonly maxLength: number;
+  readonly format: UpdateFormat;
   readonly queues: ReadonlyMap<Family, FamilyQueue>; // the families that both sides speak
   encoded: WeakMap<RouteAttributes, Uint8Array>;
 }
@@ -46,9 +41,6 @@ interface Sweep {
   /** Routes of these that are advertised are to be sent once more. */
   readonly readvertise: ReadonlySet<Family>;
 }
-
-/** The state of an entry when a session begins. */
-const anew = { advertised: undefined, queue: undefined, unsendable: false };
 
 // Entries that a sweep comes to between two messages: enough to fill one.
 const entriesAtOnce = 1_000;
@@ -77,19 +69,19 @@ export type RouteStanding =
   | { readonly state: "waits" | Unsendable["reason"] };
 
 /**
- * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): the wanted routes, and the difference to those advertised. Nothing is
+ * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): the wanted routes, and the difference to those advertised. A prefix has one route, or
+ * several paths, all of which a session with ADD-PATH is sent, and any other session one (RFC 7911). Nothing is
  * encoded before `next` pulls it, so what was superseded while the connection was slow is never sent. Announcements with the same
  * attributes travel together, and withdrawals before any of them. The cost of a change does not depend on how many prefixes there are;
  * what concerns all of them is found out while messages are pulled, some for each.
  */
 export class RoutesOut {
-  readonly #entries = new Map<string, PrefixState>(); // prefix -> entry
+  readonly #wanted = new WantedRoutes((entry) => this.#enqueue(entry));
   readonly #entriesAtOnce: number;
   #session: Session | undefined;
   #sessions = 0; // Sessions that have ended.
   #sweep: Sweep | undefined;
   #leaving = false;
-  #wanted = 0;
   #advertised = 0;
   #queued = 0;
   readonly #unsendable: Record<Family, number> = { IPv4: 0, IPv6: 0 };
@@ -99,26 +91,21 @@ export class RoutesOut {
     this.#entriesAtOnce = options.entriesAtOnce ?? entriesAtOnce;
   }
 
-  /** The last call for a prefix counts. */
+  /** The only route to a prefix. The last call for a prefix counts. */
   advertise(prefix: Prefix, attributes: RouteAttributes): void {
-    const key = prefix.toString();
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = { prefix, wanted: undefined, session: this.#sessions, ...anew };
-      this.#entries.set(key, entry);
-    }
-    if (entry.wanted === attributes) return;
-    if (entry.wanted === undefined) this.#wanted++;
-    entry.wanted = attributes;
-    this.#enqueue(entry);
+    this.#wanted.advertise(prefix, attributes);
+  }
+
+  /**
+   * All paths to a prefix, by path identifiers from 1 on; each has a next hop. A session without ADD-PATH is sent one of them. The last call for a
+   * prefix counts.
+   */
+  advertisePaths(prefix: Prefix, paths: ReadonlyMap<number, RouteAttributes>): void {
+    this.#wanted.advertisePaths(prefix, paths);
   }
 
   withdraw(prefix: Prefix): void {
-    const entry = this.#entries.get(prefix.toString());
-    if (entry?.wanted === undefined) return;
-    this.#wanted--;
-    entry.wanted = undefined;
-    this.#enqueue(entry);
+    this.#wanted.withdraw(prefix);
   }
 
   /** From now on every route carries the community GRACEFUL_SHUTDOWN and, on iBGP, the lowest preference (RFC 8326); or no longer. */
@@ -142,7 +129,8 @@ export class RoutesOut {
     });
     const queues = new Map(families.filter((family) => negotiated.families.has(family)).map((family) => [family, queue()]));
     const maxLength = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
-    this.#session = { negotiated, end, maxLength, queues, encoded: new WeakMap() };
+    const format = { maxLength, addPath: negotiated.addPath };
+    this.#session = { negotiated, end, format, queues, encoded: new WeakMap() };
     this.#startSweep([]);
   }
 
@@ -184,7 +172,7 @@ export class RoutesOut {
     if (session === undefined) return undefined;
     if (this.#queued < this.#entriesAtOnce) this.#sweepSome();
     for (const [family, { withdrawals }] of session.queues)
-      if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.maxLength);
+      if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.format);
     for (const [family, queue] of session.queues) {
       const message = this.#nextOf(family, queue, session);
       if (message !== undefined) return message;
@@ -197,15 +185,24 @@ export class RoutesOut {
    * wanted.
    */
   get pending(): number {
-    return this.#session === undefined ? this.#wanted : this.#queued + (this.#sweep?.left ?? 0);
+    return this.#session === undefined ? this.wanted : this.#queued + (this.#sweep?.left ?? 0);
   }
 
-  /** Prefixes that should be advertised. */
+  /** Prefixes that should be advertised; in a session with ADD-PATH, paths to them. */
   get wanted(): number {
-    return this.#wanted;
+    const addPath = this.#session?.format.addPath;
+    return families.reduce((sum, family) => sum + this.#wanted.count(family, addPath?.has(family) ?? false), 0);
   }
 
-  /** Prefixes that are advertised. */
+  /** Prefixes to which there are several paths, and the session carries one. */
+  get narrowed(): number {
+    const session = this.#session;
+    if (session === undefined) return 0;
+    const narrow = families.filter((family) => session.queues.has(family) && !session.format.addPath.has(family));
+    return narrow.reduce((sum, family) => sum + this.#wanted.several(family), 0);
+  }
+
+  /** Prefixes that are advertised, or paths to them. */
   get advertised(): number {
     return this.#advertised;
   }
@@ -213,14 +210,16 @@ export class RoutesOut {
   /** Undefined for a route that is not wanted, and without a session. */
   standing(prefix: Prefix): RouteStanding | undefined {
     const session = this.#session;
-    const entry = this.#entries.get(prefix.toString());
+    const entry = this.#wanted.get(prefix);
     if (session === undefined || entry === undefined) return undefined;
-    const { wanted, advertised, unsendable } = this.#current(entry);
+    const { wanted, paths } = this.#current(entry);
     if (wanted === undefined) return undefined;
-    if (unsendable) return { state: this.#whyUnsendable(prefix.family) };
-    if (advertised !== wanted) return { state: "waits" };
+    const sent = isFor(entry, session) ? [entry] : [...(paths?.values() ?? [])].map((path) => this.#current(path));
+    if (sent.some(({ unsendable }) => unsendable)) return { state: this.#whyUnsendable(prefix.family) };
     const { end, negotiated } = session;
-    return { state: "sent", nextHops: nextHops(wanted, prefix.family, end, negotiated.extendedNextHop) };
+    const hops = (route: RouteAttributes) => nextHops(route, prefix.family, end, negotiated.extendedNextHop);
+    const all = sent.flatMap((path) => (path.wanted === path.advertised && path.wanted !== undefined ? [hops(path.wanted)] : []));
+    return all.length < sent.length ? { state: "waits" } : { state: "sent", nextHops: all.flat() };
   }
 
   /** What this session cannot carry; empty without one. */
@@ -245,10 +244,10 @@ export class RoutesOut {
         queue.announcements.delete(attributes);
         continue;
       }
-      const { end, negotiated, maxLength } = session;
+      const { end, negotiated, format } = session;
       const hops = nextHops(attributes, family, end, negotiated.extendedNextHop);
       if (hops.length > 0)
-        return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), maxLength);
+        return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), format);
       // This side has lost its address while they waited, and the sweep that looks for that has not come to them.
       for (const entry of entries.values().take(this.#entriesAtOnce)) this.#enqueue(entry);
       return undefined;
@@ -279,32 +278,32 @@ export class RoutesOut {
     return octets;
   }
 
-  /** The prefixes of a queue; each one yielded counts as advertised. */
-  *#announced(queue: Set<PrefixState>): Generator<Prefix> {
+  /** The routes of a queue; each one yielded counts as advertised. */
+  *#announced(queue: Set<PrefixState>): Generator<Nlri> {
     for (const entry of queue) {
       this.#put(entry, undefined);
       if (entry.advertised === undefined) this.#advertised++;
       entry.advertised = entry.wanted;
-      yield entry.prefix;
+      yield entry;
     }
   }
 
-  /** The prefixes of a queue; each one yielded counts as withdrawn. */
-  *#withdrawn(queue: Set<PrefixState>): Generator<Prefix> {
+  /** The routes of a queue; each one yielded counts as withdrawn. */
+  *#withdrawn(queue: Set<PrefixState>): Generator<Nlri> {
     for (const entry of queue) {
       this.#put(entry, undefined);
       this.#advertised--;
       entry.advertised = undefined;
-      if (entry.wanted === undefined) this.#entries.delete(entry.prefix.toString());
-      yield entry.prefix;
+      if (entry.wanted === undefined) this.#wanted.forget(entry);
+      yield entry;
     }
   }
 
   /** This sweep also does the work that an earlier sweep did not come to. */
   #startSweep(readvertise: readonly Family[]): void {
-    const { size } = this.#entries;
+    const { size } = this.#wanted;
     const both = new Set([...(this.#sweep?.readvertise ?? []), ...readvertise]);
-    this.#sweep = size === 0 ? undefined : { entries: this.#entries.values(), left: size, readvertise: both };
+    this.#sweep = size === 0 ? undefined : { entries: this.#wanted.values(), left: size, readvertise: both };
   }
 
   #sweepSome(): void {
@@ -325,15 +324,16 @@ export class RoutesOut {
 
   /** Puts an entry into the queue that its wanted and advertised routes ask for. */
   #enqueue(entry: PrefixState): void {
-    const { wanted, advertised, prefix } = this.#current(entry);
+    const { advertised, prefix } = this.#current(entry);
     const session = this.#session;
+    const wanted = session === undefined || isFor(entry, session) ? entry.wanted : undefined;
     const carried = session !== undefined && wanted !== undefined && sendable(prefix.family, wanted, session);
     this.#setUnsendable(entry, session !== undefined && wanted !== undefined && !carried);
     const withdrawals = session?.queues.get(prefix.family)?.withdrawals;
     if (withdrawals === undefined || wanted === advertised) this.#put(entry, undefined);
     else if (carried) this.#put(entry, this.#queueOf(entry, wanted));
     else this.#put(entry, advertised === undefined ? undefined : withdrawals);
-    if (entry.wanted === undefined && entry.advertised === undefined) this.#entries.delete(prefix.toString());
+    if (entry.wanted === undefined && entry.advertised === undefined) this.#wanted.forget(entry);
   }
 
   /** State of an earlier session is void. */
@@ -366,6 +366,11 @@ export class RoutesOut {
     queue.add(entry);
     this.#queued++;
   }
+}
+
+/** Whether the session carries it: of a prefix with several paths each in a session with ADD-PATH, in others the one that is chosen. */
+function isFor({ prefix, path, paths }: PrefixState, { format }: Session): boolean {
+  return path === 0 ? paths === undefined || !format.addPath.has(prefix.family) : format.addPath.has(prefix.family);
 }
 
 function sendable(family: Family, route: RouteAttributes, { queues, end, negotiated }: Session): boolean {

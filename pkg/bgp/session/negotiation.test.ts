@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
-import type { Capability, Open } from "../codec/messages.ts";
+import type { AddPathFamily, Capability, Open } from "../codec/messages.ts";
 import { ourId, theirCapabilities, theirId, theirOpen } from "../testing/lone-session.ts";
 import { settings } from "../testing/settings.ts";
 import { keepalive, negotiate, offer } from "./negotiation.ts";
@@ -18,6 +18,7 @@ function ours(fields: Partial<SessionSettings> = {}): Open {
 
 const ipv4: Capability = { type: "multiprotocol", afi: 1, safi: 1 };
 const ipv6: Capability = { type: "multiprotocol", afi: 2, safi: 1 };
+const paths = (afi: number, direction: AddPathFamily["direction"]): AddPathFamily => ({ afi, safi: 1, direction });
 const nextHop = (afi: number, nextHopAfi: number): Capability => ({
   type: "extendedNextHop",
   families: [{ afi, safi: 1, nextHopAfi }],
@@ -74,6 +75,13 @@ test("RFC 8950: IPv6 next hops for IPv4 are offered where the session itself is 
   const types = (fields: Partial<SessionSettings>) => ours(fields).capabilities.map(({ type }) => type);
   assert.ok(types({ address: address("2001:db8::2") }).includes("extendedNextHop"));
   assert.ok(!types({}).includes("extendedNextHop"));
+});
+
+test("RFC 7911: this side only sends several paths, of its families, and only where it is configured", () => {
+  const offered = (fields: Partial<SessionSettings>) => ours(fields).capabilities.find(({ type }) => type === "addPath");
+  assert.equal(offered({}), undefined);
+  assert.deepEqual(offered({ addPath: true }), { type: "addPath", families: [paths(1, "send"), paths(2, "send")] });
+  assert.deepEqual(offered({ addPath: true, families: ["IPv6"] }), { type: "addPath", families: [paths(2, "send")] });
 });
 
 test("RFC 4724: nothing is said of graceful restart when its time is 0", () => {
@@ -164,13 +172,43 @@ const agreements: readonly { name: string; fields?: Partial<SessionSettings>; op
     open: { capabilities: [{ type: "gracefulRestart", restarting: false, notification: false, timeSeconds: 120, families: [] }] },
     want: { gracefulRestart: false },
   },
+  {
+    name: "several paths to each prefix of a family that the peer receives so (RFC 7911)",
+    fields: { addPath: true },
+    open: { capabilities: [ipv4, ipv6, { type: "addPath", families: [paths(1, "receive"), paths(2, "send")] }] },
+    want: { addPath: ["IPv4"] },
+  },
+  {
+    name: "several paths where the peer also sends them; the last mention of a family counts",
+    fields: { addPath: true },
+    open: {
+      capabilities: [
+        ipv4,
+        ipv6,
+        { type: "addPath", families: [paths(1, "receive"), paths(2, "both")] },
+        { type: "addPath", families: [paths(1, "send")] },
+      ],
+    },
+    want: { addPath: ["IPv6"] },
+  },
+  {
+    name: "one path in a family that the session does not carry",
+    fields: { addPath: true },
+    open: { capabilities: [ipv4, { type: "addPath", families: [paths(1, "both"), paths(2, "both")] }] },
+    want: { addPath: ["IPv4"] },
+  },
+  {
+    name: "one path where this side offers no more, whatever the peer receives",
+    open: { capabilities: [ipv4, { type: "addPath", families: [paths(1, "both")] }] },
+    want: { addPath: [] },
+  },
 ];
 
 for (const { name, fields, open, want } of agreements)
   test(`agreed on: ${name}`, () => {
     const result = negotiate(settings(fields), ours(fields), theirOpen(open));
     assert.ok(!("because" in result), JSON.stringify(result));
-    const found = { ...result, families: [...result.families] };
+    const found = { ...result, families: [...result.families], addPath: [...result.addPath] };
     assert.deepEqual(Object.fromEntries(Object.keys(want).map((key) => [key, found[key as keyof typeof found]])), want);
   });
 

@@ -16,7 +16,7 @@ export function offer(session: Session, routerId: Address): Open {
 }
 
 function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session): Capability[] {
-  const { myAsn, address, families, gracefulRestartSeconds } = settings;
+  const { myAsn, address, families, gracefulRestartSeconds, addPath } = settings;
   const capabilities: Capability[] = [
     ...families.map((family) => ({ type: "multiprotocol" as const, ...unicast[family] })),
     { type: "routeRefresh" },
@@ -36,6 +36,8 @@ function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session):
       timeSeconds: gracefulRestartSeconds,
       families: families.map((family) => ({ ...unicast[family], forwardingPreserved })),
     });
+  if (addPath)
+    capabilities.push({ type: "addPath", families: families.map((family) => ({ ...unicast[family], direction: "send" })) });
   return capabilities;
 }
 
@@ -81,6 +83,7 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
     enhancedRouteRefresh: both("enhancedRouteRefresh"),
     extendedNextHop: takesIpv6NextHops(ours) && takesIpv6NextHops(theirs),
     gracefulRestart: both("gracefulRestart"),
+    addPath: new Set(common.filter((family) => hasAddPath(ours, family, "send") && hasAddPath(theirs, family, "receive"))),
   };
 }
 
@@ -112,6 +115,13 @@ function takesIpv6NextHops({ capabilities }: Open): boolean {
       one.type === "extendedNextHop" &&
       one.families.some((each) => unicastFamily(each) === "IPv4" && each.nextHopAfi === Afi.ipv6),
   );
+}
+
+/** The last mention of a family counts (RFC 7911, section 4). */
+function hasAddPath({ capabilities }: Open, family: Family, direction: "send" | "receive"): boolean {
+  const all = capabilities.flatMap((one) => (one.type === "addPath" ? one.families : []));
+  const last = all.findLast((one) => unicastFamily(one) === family);
+  return last !== undefined && (last.direction === direction || last.direction === "both");
 }
 
 /** RFC 5492, section 5: the capabilities without which there is no session, encoded as in an OPEN. */

@@ -167,4 +167,6 @@ export interface Negotiated {
   readonly extendedNextHop: boolean;
   /** The peer keeps this side's routes while it restarts (RFC 4724), for as long as this side has asked. */
   readonly gracefulRestart: boolean;
+  /** Families in which this side sends all paths to a prefix, each with an identifier (RFC 7911). */
+  readonly addPath: ReadonlySet<Family>;
 }

@@ -40,6 +40,8 @@ export const update: Update = {
   type: "update",
   withdrawn: [],
   announced: [],
+  withdrawnPaths: [],
+  announcedPaths: [],
   attributes: undefined,
   endOfRib: undefined,
   ignored: [],

@@ -21,6 +21,7 @@ export function settings(fields: Partial<SessionSettings> = {}): SessionSettings
     ttl: undefined,
     ttlSecurityHops: undefined,
     gracefulRestartSeconds: 120,
+    addPath: false,
     ...fields,
   };
 }

@@ -72,6 +72,7 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
     passive: fields.passive ?? false,
     disabled: fields.disabled ?? false,
     drainWhenCordoned: fields["drain-when-cordoned"] ?? false,
+    addPath: fields["add-path"] ?? false,
   };
   if (rest.passive)
     problems.warn(

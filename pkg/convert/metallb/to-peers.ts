@@ -75,6 +75,7 @@ function tellLosses(peer: Peer, what: string, report: Report): void {
     [peer.ttl !== undefined, `ebgp-multihop-ttl ${peer.ttl}`],
     [peer.passive, "passive"],
     [peer.drainWhenCordoned, "drain-when-cordoned"],
+    [peer.addPath, "add-path"],
     [
       peer.gracefulRestartSeconds > 0 && peer.gracefulRestartSeconds !== 120,
       `graceful-restart-time ${peer.gracefulRestartSeconds}s (it is on, with FRR's 120s)`,

@@ -104,6 +104,12 @@ export const peerCauses = {
       "The session is established, and the interface has no address of a family that there are routes of, to be their next hop.",
     next: "give the interface an address of the family, or the advertisement a next-hop or next-hop-v6",
   },
+  addPathNotNegotiated: {
+    states: isDegraded,
+    means:
+      "The session is established, and addresses have several next hops, of which the router takes one each, because it does not offer to receive more (ADD-PATH, RFC 7911).",
+    next: "enable receiving of additional paths (add-path) for this neighbor on the router, and set add-path: true on the peer",
+  },
   leaving: {
     states: isDegraded,
     means: "The node is cordoned or its speaker stops: the router is told to prefer every other path (RFC 8326).",

@@ -25,6 +25,7 @@ export function peerView(differences: Partial<PeerView>): PeerView {
     messagesSent: messages,
     prefixesAnnounced: 0,
     prefixesPending: 0,
+    prefixesNarrowed: 0,
     prefixesReceived: 0,
     unsendable: [],
     flaps: 0,

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { Address, type Family, Prefix } from "#pkg/net";
 import type { AsPathSegment, Capability, LargeCommunity, Open, PathAttributes } from "../messages.ts";
+import type { Nlri } from "../prefixes.ts";
 
 /** Objects with a prototype, like literals. */
 const record = <Shape>(model: { [Key in keyof Shape]: fc.Arbitrary<Shape[Key]> }) => fc.record(model, { noNullPrototype: true });
@@ -19,6 +20,10 @@ export function anyPrefix(family: Family): fc.Arbitrary<Prefix> {
   return fc
     .tuple(anyAddress(family), fc.integer({ min: 0, max: family === "IPv4" ? 32 : 128 }))
     .map(([address, length]) => new Prefix(address, length));
+}
+
+export function anyNlri(family: Family): fc.Arbitrary<Nlri> {
+  return record({ prefix: anyPrefix(family), path: unsigned(32) });
 }
 
 export const anyAsPath: fc.Arbitrary<AsPathSegment[]> = fc.array(
@@ -61,6 +66,10 @@ export const anyCapability: fc.Arbitrary<Capability> = fc.oneof(
     notification: fc.boolean(),
     timeSeconds: unsigned(12),
     families: families(record({ ...family, forwardingPreserved: fc.boolean() })),
+  }),
+  record({
+    type: fc.constant("addPath"),
+    families: families(record({ ...family, direction: fc.constantFrom("receive", "send", "both") })),
   }),
   record({
     type: fc.constant("unknown"),

@@ -29,6 +29,7 @@ export function negotiated(differences: Partial<Negotiated> = {}): Negotiated {
     enhancedRouteRefresh: false,
     extendedNextHop: false,
     gracefulRestart: false,
+    addPath: new Set(),
     ...differences,
   };
 }

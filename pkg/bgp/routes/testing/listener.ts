@@ -7,7 +7,7 @@ import type { RoutesOut } from "../routes-out.ts";
 
 /** The other end of a session: keeps received routes as a router does, marks of RFC 7313 and End-of-RIB included. */
 export class Listener {
-  readonly table = new Map<string, PathAttributes>(); // prefix -> the last attributes
+  readonly table = new Map<string, PathAttributes>(); // prefix, with the path identifier where there is one -> the last attributes
   /** One line for each message. */
   readonly received: string[] = [];
   readonly #negotiated: Negotiated;
@@ -34,18 +34,21 @@ export class Listener {
     reader.push(octets);
     const frame = reader.next(extendedMessage);
     if (frame === undefined || reader.next(extendedMessage) !== undefined) throw new Error("Not one whole message");
-    const message = decodeMessage(frame, { ...this.#negotiated, internal: false });
+    const message = decodeMessage(frame, { ...this.#negotiated, internal: false, pathsReceived: this.#negotiated.addPath });
     if (message.type === "routeRefresh") this.#refresh(message);
     else if (message.type === "update") this.#update(message);
     else throw new Error(`A ${message.type} is no route`);
   }
 
-  #update({ withdrawn, announced, attributes, endOfRib, forgiven }: Update): void {
+  #update(update: Update): void {
+    const { attributes, endOfRib, forgiven } = update;
     if (forgiven.length > 0) throw new Error(forgiven.join("; "));
-    for (const prefix of withdrawn) if (!this.table.delete(prefix.toString())) this.received.push(`unknown ${prefix}`);
-    for (const prefix of announced) {
-      if (attributes !== undefined) this.table.set(prefix.toString(), attributes);
-      this.#stale.delete(prefix.toString());
+    const withdrawn = keys(update.withdrawn, update.withdrawnPaths);
+    const announced = keys(update.announced, update.announcedPaths);
+    for (const key of withdrawn) if (!this.table.delete(key)) this.received.push(`unknown ${key}`);
+    for (const key of announced) {
+      if (attributes !== undefined) this.table.set(key, attributes);
+      this.#stale.delete(key);
     }
     if (withdrawn.length > 0) this.received.push(`withdraw ${withdrawn.join(" ")}`);
     if (announced.length > 0) this.received.push(`announce ${announced.join(" ")}`);
@@ -59,6 +62,11 @@ export class Listener {
     if (subtype === "end") for (const prefix of this.#stale) this.table.delete(prefix);
     if (subtype === "end") this.#stale.clear();
   }
+}
+
+/** Prefixes; with path identifiers `10.0.0.0/8#1`. */
+function keys(prefixes: Update["announced"], paths: readonly number[]): string[] {
+  return prefixes.map((prefix, index) => (paths.length === 0 ? `${prefix}` : `${prefix}#${paths[index]}`));
 }
 
 function family(afi: number): Family {
