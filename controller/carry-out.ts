@@ -1,10 +1,11 @@
 import { type Clock, dateOf, forOneTurn, type Millis, type Portions } from "#pkg/clock";
-import { ApiError, type Cluster, type EventRecorder, report, type Service } from "#pkg/k8s";
+import { ApiError, type Cluster, type EventRecorder, type ObjectReference, report, type Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { ConfigDriver } from "./configuration/config-driver.ts";
 import type { ControllerEffect, ControllerRunner, WriteFailure } from "./core/index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { NetboxKeeper } from "./netbox/netbox-keeper.ts";
+import type { Sources } from "./sources.ts";
 import type { SummaryWriter } from "./status/summary-writer.ts";
 
 /** The drivers that carry out the core's effects. */
@@ -12,6 +13,7 @@ export interface Drivers {
   readonly runner: Pick<ControllerRunner, "dispatch">;
   readonly cluster: Pick<Cluster, "writeIngress" | "writeConditions">;
   readonly events: Pick<EventRecorder, "record">;
+  readonly sources: Pick<Sources, "referenceOf">;
   readonly config: Pick<ConfigDriver, "read" | "write">;
   readonly netbox: Pick<NetboxKeeper, "configure" | "decided">;
   readonly summary: Pick<SummaryWriter, "collect" | "write">;
@@ -75,7 +77,7 @@ export class Carrier {
         report(effect, events, log);
         break;
       case "recordConfigEvent":
-        events.record(effect.about, effect.kind, effect.reason, effect.message);
+        events.record(this.#aboutOf(effect), effect.kind, effect.reason, effect.message);
         break;
       case "showConfig":
         metrics.showConfig(effect);
@@ -89,6 +91,10 @@ export class Carrier {
       default:
         effect satisfies never;
     }
+  }
+
+  #aboutOf({ about, object }: Extract<ControllerEffect, { type: "recordConfigEvent" }>): ObjectReference {
+    return (object === undefined ? undefined : this.#drivers.sources.referenceOf(object)) ?? about;
   }
 
   /** Resolves when nothing is being written any more, or at `deadline`. */

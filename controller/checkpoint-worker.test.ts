@@ -27,7 +27,7 @@ test("a thread makes checkpoints of what a controller recorded, from which it is
     if (effect.type === "readConfig") runner.dispatch({ type: "configRead", secretText, parsed: parseConfig(secretText) });
   });
   runner.dispatch({ type: "begin" });
-  runner.dispatch({ type: "configMap", now: { about, secretText, mayRenumber: false } });
+  runner.dispatch({ type: "configMap", now: { about, version: "1", secretText, mayRenumber: false } });
   runner.dispatch({ type: "lead" });
   runner.dispatch({ type: "seen", isCurrent: true });
   let round = 0;

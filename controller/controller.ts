@@ -16,13 +16,15 @@ import { SummaryWriter } from "./status/summary-writer.ts";
 import type { Trial } from "./webhook/review.ts";
 
 export interface ControllerOptions {
-  readonly cluster: Pick<Cluster, "informer" | "writeIngress" | "writeConditions" | "writeConfigMap">;
+  readonly cluster: Pick<Cluster, "informer" | "servedResources" | "writeIngress" | "writeConditions" | "writeConfigMap">;
   /** Knows whether no other controller can lead yet. `cluster` asks it before each write by itself. */
   readonly elector: Pick<LeaderElector, "mayWrite">;
   readonly events: Pick<EventRecorder, "record">;
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
+  /** `crds`: MetalLB's custom resources are the configuration in its place. */
+  readonly configSource: "configmap" | "crds";
   readonly classes: LoadBalancerClasses;
   /** With which the core is made. */
   readonly coreOptions: CoreOptions;
@@ -70,7 +72,7 @@ export class Controller implements AsyncDisposable {
     this.#config = new ConfigDriver(shared);
     this.#netbox = new NetboxKeeper(shared);
     const summary = new SummaryWriter(shared);
-    this.#carrier = new Carrier({ ...shared, config: this.#config, netbox: this.#netbox, summary });
+    this.#carrier = new Carrier({ ...shared, sources: this.#sources, config: this.#config, netbox: this.#netbox, summary });
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));
     this.#runner.dispatch({ type: "begin" });
   }

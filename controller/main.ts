@@ -31,13 +31,14 @@ await runDaemon({
     const random = systemRandom;
     const namespace = podNamespace(values.namespace);
     const classes = readClasses(values["lb-class"], values["lb-class-default"]);
-    log.info("controller starting", { op: "startup", namespace, configMap: values.config, node: process.version });
+    const configSource = values["config-source"];
+    log.info("controller starting", { op: "startup", namespace, configSource, configMap: values.config, node: process.version });
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
     const coreOptions = {
       seed: Math.trunc(random() * 2 ** 32),
-      configMap: `${namespace}/${values.config}`,
+      configMap: configSource === "crds" ? `custom resources in ${namespace}` : `${namespace}/${values.config}`,
       hasConditions: values["service-conditions"],
       hasPoolAnnotations: values["pool-annotations"],
     };
@@ -57,10 +58,14 @@ await runDaemon({
       : alone;
     const metrics = new ControllerMetrics(registry);
     const common = { events, namespace, coreOptions, recorder, metrics, log, clock, random };
-    const { informer } = cluster;
-    const fenced = { informer: informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
+    const { informer, servedResources } = cluster;
+    const reads = { informer: informer.bind(cluster), servedResources: servedResources.bind(cluster) };
+    const fenced = { ...reads, ...cluster.fenced(() => elector.mayWrite) };
     const terms = stack.use(
-      new Terms(() => new Controller({ ...common, cluster: fenced, elector, configMap: values.config, classes }), log),
+      new Terms(
+        () => new Controller({ ...common, cluster: fenced, elector, configMap: values.config, configSource, classes }),
+        log,
+      ),
     );
     registerUsage(registry, terms, elector, clock);
     const tokens = new TokenAccess({ cluster, clock, log });

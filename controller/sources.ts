@@ -1,6 +1,17 @@
 import { aliveKey, announcedLabels, decodeAnnounced } from "#pkg/announced";
-import { type Cluster, type ConfigMap, configMapReference, Informers, resources, servicesOf } from "#pkg/k8s";
+import type { Clock, Millis, Random } from "#pkg/clock";
+import { CustomResources } from "#pkg/custom-resources";
+import {
+  type Cluster,
+  type ConfigMap,
+  configMapReference,
+  Informers,
+  type ObjectReference,
+  resources,
+  servicesOf,
+} from "#pkg/k8s";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap, summaryConfigMap } from "#pkg/live-config";
+import type { Log } from "#pkg/log";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import type { LoadBalancerClasses } from "#pkg/service";
 import { Namespaces } from "./configuration/namespaces.ts";
@@ -8,22 +19,29 @@ import type { ControllerRunner, ServiceChange } from "./core/index.ts";
 import { summaryHash } from "./status/summary.ts";
 
 export interface SourcesOptions {
-  readonly cluster: Pick<Cluster, "informer">;
+  readonly cluster: Pick<Cluster, "informer" | "servedResources">;
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   readonly classes: LoadBalancerClasses;
+  /** In place of the ConfigMap, the configuration is MetalLB's custom resources. */
+  readonly configSource: "configmap" | "crds";
   readonly runner: Pick<ControllerRunner, "dispatch">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
 }
 
 /** Follows objects of the Kubernetes API and delivers them to the core. */
 export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #announced: Informers;
+  readonly #customResources: CustomResources | undefined;
   readonly #runner: SourcesOptions["runner"];
   readonly namespaces: Namespaces;
 
-  constructor({ cluster, namespace, configMap, classes, runner }: SourcesOptions) {
+  constructor(options: SourcesOptions) {
+    const { cluster, namespace, configMap, classes, configSource, runner } = options;
     this.#runner = runner;
     const emit = runner.dispatch;
     const seen = () => this.#seen();
@@ -43,7 +61,14 @@ export class Sources implements Disposable {
     this.#announced.follow("announced Services", resources.configMaps, announced, (_key, now) => {
       if (now !== undefined) emit({ type: "announced", lines: decodeAnnounced(now), alive: now.data[aliveKey]?.slice(0, 64) });
     });
-    this.#informers.followConfigMap(namespace, configMap, (now) => emit({ type: "configMap", now: now && configMapSeen(now) }));
+    if (configSource === "crds")
+      this.#customResources = new CustomResources({
+        ...options,
+        offered: ({ text, ...offer }) => emit({ type: "configMap", now: { ...offer, secretText: text } }),
+        reached: seen,
+      });
+    else
+      this.#informers.followConfigMap(namespace, configMap, (now) => emit({ type: "configMap", now: now && configMapSeen(now) }));
     this.#informers.followConfigMap(namespace, statusConfigMap, (now) => {
       const data = now?.data ?? {};
       emit({ type: "statusMap", secretText: data[lastGoodKey], hasSummary: summaryHash(data) !== "" });
@@ -58,25 +83,41 @@ export class Sources implements Disposable {
 
   start(): void {
     this.#informers.start();
+    this.#customResources?.start();
     this.#announced.start();
+  }
+
+  /** An object of the configuration, by the name that problems give it. */
+  referenceOf(object: string): ObjectReference | undefined {
+    return this.#customResources?.referenceOf(object);
   }
 
   /** Resources that have to be seen before the work begins; empty once it can begin. */
   get missing(): readonly string[] {
-    return this.#informers.missing;
+    return [...this.#informers.missing, ...(this.#customResources?.missing ?? [])];
   }
 
   [Symbol.dispose](): void {
     this.#informers[Symbol.dispose]();
+    this.#customResources?.[Symbol.dispose]();
     this.#announced[Symbol.dispose]();
     this.namespaces[Symbol.dispose]();
   }
 
+  get #lostSince(): Millis | undefined {
+    return this.#informers.lostSince ?? this.#customResources?.lostSince;
+  }
+
   #seen(): void {
-    this.#runner.dispatch({ type: "seen", isCurrent: this.missing.length === 0 && this.#informers.lostSince === undefined });
+    this.#runner.dispatch({ type: "seen", isCurrent: this.missing.length === 0 && this.#lostSince === undefined });
   }
 }
 
 function configMapSeen(now: ConfigMap) {
-  return { about: configMapReference(now), secretText: now.data[configKey], mayRenumber: mayRenumber(now.annotations) };
+  return {
+    about: configMapReference(now),
+    version: now.resourceVersion,
+    secretText: now.data[configKey],
+    mayRenumber: mayRenumber(now.annotations),
+  };
 }

@@ -1,10 +1,16 @@
-import { formatProblem, type Problem } from "#pkg/config";
+import { formatProblem, type Input, type Problem, readInput } from "#pkg/config";
+import { hasCustomResources, parseCustomResources } from "#pkg/convert";
 import { maskControls } from "#pkg/text";
 import type { Io } from "./io.ts";
 
 /** Reads a file, or standard input for `-`. @returns its text, and its name in messages @throws {UsageError} */
 export async function readInputText(file: string, io: Io): Promise<{ readonly name: string; readonly text: string }> {
   return file === "-" ? { name: "<stdin>", text: await io.readStdin() } : { name: file, text: await io.readFile(file) };
+}
+
+/** Reads a configuration: its text, a ConfigMap with it, or MetalLB's custom resources. */
+export function readConfiguration(text: string): Input {
+  return hasCustomResources(text) ? { ...parseCustomResources(text), text } : readInput(text);
 }
 
 const maxLine = 160;

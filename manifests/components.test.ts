@@ -62,6 +62,10 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
     has(objects, "ClusterRoleBinding", "metallb-system:api-auth") &&
     ["api-reader", "metrics-reader"].every((name) => has(objects, "ClusterRole", `metallb-system:${name}`)),
   "bgp-passwords": (objects) => has(objects, "Role", "bgp-passwords") && has(objects, "RoleBinding", "bgp-passwords"),
+  crds: (objects) =>
+    (["controller", "speaker"] as const).every((name) => podOf(objects, name).container.args.includes("--config-source=crds")) &&
+    ["Role", "RoleBinding"].every((kind) => has(objects, kind, "custom-resources")) &&
+    has(objects, "ValidatingWebhookConfiguration", "metallb-webhook-configuration"),
   "frr-alongside": (objects) => podOf(objects, "speaker").container.args.includes("--bgp-port=1179"),
   ha: (objects) =>
     podOf(objects, "controller").replicas === 2 &&

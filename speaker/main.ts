@@ -25,7 +25,6 @@ import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
-import { Prober } from "./prober.ts";
 import { nodeFactsOf, speakerRoutes, whatIsMissing } from "./routes.ts";
 import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
@@ -44,7 +43,8 @@ await runDaemon({
     const node = values["node-name"];
     if (node === "") throw new Error("Cannot tell which node this is: give --node-name or METALLB_NODE_NAME");
     const classes = readClasses(values["lb-class"], values["lb-class-default"]);
-    log.info("speaker starting", { op: "startup", namespace, configMap: values.config, node });
+    const configSource = values["config-source"];
+    log.info("speaker starting", { op: "startup", namespace, configSource, configMap: values.config, node });
     if (whyDescriptorsStay !== undefined)
       log.warn("sockets of a thread that is terminated stay open until the speaker ends", { error: whyDescriptorsStay });
 
@@ -86,12 +86,10 @@ await runDaemon({
     const hide = hideByKey(randomBytes(32));
     runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     const checks = stack.use(createChecks({ view, layer2, kernel, clock, log }));
-    const asker = new Asker(clock, random);
-    const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
-    const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
+    const selfTest = stack.use(new SelfTest({ view, layer2, asker: new Asker(clock, random), emit, clock, log }));
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
-    const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
+    const sources = stack.use(new Sources({ ...common, configMap: values.config, configSource, classes, metrics, emit }));
     const sessions = stack.use(new SessionWatch({ bgp, emit, clock }));
     const nodeFacts = () => nodeFactsOf({ sources, view, members, failed, checks, bfd, viewAge });
     const missing = () => whatIsMissing(sources, view, members);
@@ -100,7 +98,7 @@ await runDaemon({
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       ...speakerRoutes({ registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge }),
-      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, prober, clock }),
+      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, clock }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 

@@ -44,6 +44,7 @@ class Bench {
     cluster: this.cluster,
     namespace,
     configMap: "config",
+    configSource: "configmap",
     classes: classlessOnly,
     emit: (event) => {
       if (event.type === "quarantine") this.occupied.push(event.data);
@@ -53,6 +54,7 @@ class Bench {
     },
     metrics: new KubernetesMetrics(this.registry),
     clock: this.clock,
+    random: () => 0.5,
     log: silentLog,
   });
   readonly services = this.cluster.of(resources.services);

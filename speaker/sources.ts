@@ -1,5 +1,6 @@
-import { type Clock, Portions } from "#pkg/clock";
+import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
 import { ConfigReader } from "#pkg/config-reader";
+import { CustomResources } from "#pkg/custom-resources";
 import {
   type Cluster,
   type EndpointSlice,
@@ -19,6 +20,7 @@ import {
   type LiveDecision,
   lastGoodKey,
   readCandidate,
+  type SeenConfig,
   statusConfigMap,
 } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
@@ -28,14 +30,17 @@ import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } 
 import type { ClusterEvent } from "./core/index.ts";
 
 export interface SourcesOptions {
-  readonly cluster: Pick<Cluster, "informer">;
+  readonly cluster: Pick<Cluster, "informer" | "servedResources">;
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
+  /** `crds`: MetalLB's custom resources are the configuration in its place. */
+  readonly configSource: "configmap" | "crds";
   readonly classes: LoadBalancerClasses;
   readonly emit: (event: ClusterEvent) => void;
   readonly metrics: KubernetesMetrics;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
 }
 
@@ -50,25 +55,33 @@ export class Sources implements Disposable {
   readonly #portions: Portions;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
+  readonly #customResources: CustomResources | undefined;
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
     this.#options = options;
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
-    this.#informers = new Informers(
-      cluster,
-      () => this.#check(),
-      () => emit({ type: "apiLost", since: this.#informers.lostSince ?? Infinity }),
-    );
+    const reached = (): void => emit({ type: "apiLost", since: this.#lostSince });
+    this.#informers = new Informers(cluster, () => this.#check(), reached);
     this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (key, now) => this.#serviceChanged(key, now));
     this.#informers.follow("Nodes", resources.nodes, {}, (name, node) => {
       metrics.updates.inc();
       emit({ type: "node", name, node });
     });
-    this.#informers.followConfigMap(namespace, options.configMap, (now) => {
-      const seen = now && { text: now.data[configKey], version: now.resourceVersion };
-      this.#decided(this.#live.configMapChanged(seen));
-    });
+    const seen = (now: SeenConfig | undefined): void => this.#decided(this.#live.configMapChanged(now));
+    if (options.configSource === "crds")
+      this.#customResources = new CustomResources({
+        ...options,
+        offered: seen,
+        reached: () => {
+          reached();
+          this.#check();
+        },
+      });
+    else
+      this.#informers.followConfigMap(namespace, options.configMap, (now) =>
+        seen(now && { text: now.data[configKey], version: now.resourceVersion }),
+      );
     this.#informers.followConfigMap(namespace, statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
     this.#informers.followConfigMap(namespace, quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#reader = new ConfigReader(log);
@@ -93,6 +106,7 @@ export class Sources implements Disposable {
       emit({ type: "slice", key, now, before });
     });
     this.#informers.start();
+    this.#customResources?.start();
   }
 
   /** Everything has been seen, the members among it: makes the first decision. */
@@ -103,7 +117,7 @@ export class Sources implements Disposable {
 
   /** Resources that have not been seen; nothing is announced before the list is empty. */
   get missing(): readonly string[] {
-    return this.#phase === "new" ? ["the API"] : this.#informers.missing;
+    return this.#phase === "new" ? ["the API"] : [...this.#informers.missing, ...(this.#customResources?.missing ?? [])];
   }
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */
@@ -119,12 +133,17 @@ export class Sources implements Disposable {
   [Symbol.dispose](): void {
     this.#phase = "disposed";
     this.#informers[Symbol.dispose]();
+    this.#customResources?.[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
   }
 
+  get #lostSince(): Millis {
+    return Math.min(this.#informers.lostSince ?? Infinity, this.#customResources?.lostSince ?? Infinity);
+  }
+
   #check(): void {
-    if (this.#phase !== "started" || this.#informers.missing.length > 0) return;
+    if (this.#phase !== "started" || this.missing.length > 0) return;
     this.#phase = "synced";
     this.#options.emit({ type: "clusterSynced" });
   }

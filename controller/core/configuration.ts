@@ -1,11 +1,14 @@
+import type { Problem } from "#pkg/config";
 import {
   configurationVerdict,
   explain,
   type LiveDecision,
+  problemText,
   renumberAnnotation,
   type Stranded,
   strandedText,
 } from "#pkg/live-config";
+import { list } from "#pkg/text";
 import { configure, unconfigure } from "./configure.ts";
 import type { SourceEvent } from "./events.ts";
 import type { ControllerState } from "./state.ts";
@@ -13,7 +16,7 @@ import type { ControllerState } from "./state.ts";
 export function configMapSeen(state: ControllerState, { now }: Extract<SourceEvent, { type: "configMap" }>): void {
   const { configuration, context } = state;
   context.configMap = now?.about ?? context.configMap;
-  const seen = now && { text: now.secretText, version: now.about.resourceVersion ?? "" };
+  const seen = now && { text: now.secretText, missing: now.missing, version: now.version };
   decided(state, configuration.live.configMapChanged(seen, now?.mayRenumber));
 }
 
@@ -60,11 +63,11 @@ export function decided(state: ControllerState, decision: LiveDecision | undefin
     const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
     const deleted = verdict.type === "missing" && inForce !== undefined ? ". Deleting the configuration turns nothing off" : "";
     const { next } = configurationVerdict(decision.now);
-    context.recordConfigEvent(
-      "Warning",
-      "ConfigStale",
-      `configuration not used, ${stays}: ${explain(verdict)}; ${next}${deleted}`,
-    );
+    const record = (why: string, object?: string) =>
+      context.recordConfigEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${why}; ${next}${deleted}`, object);
+    const objects = verdict.type === "invalid" ? objectsAtFault(verdict.problems) : [];
+    for (const [object, why] of objects) record(why, object);
+    if (objects.length === 0) record(explain(verdict));
     if (inForce === undefined) unconfigure(state, `${explain(verdict)} (${options.configMap})`);
   }
   record.changed();
@@ -74,6 +77,17 @@ export function decided(state: ControllerState, decision: LiveDecision | undefin
     context.do({ type: "keepRecords", pools: inForce.config.pools });
   }
   summary.changed();
+}
+
+const maxObjects = 20; // More events help nobody who looks for the first mistake.
+
+/** Objects with errors, and the errors of each; none where the configuration is a ConfigMap's. */
+function objectsAtFault(problems: readonly Problem[]): (readonly [string, string])[] {
+  const errors = problems.filter(({ severity }) => severity === "error");
+  const found = [...Map.groupBy(errors, ({ object }) => object)].slice(0, maxObjects);
+  return found.flatMap(([object, those]) =>
+    object === undefined ? [] : [[object, list(those.map(problemText), "; ")] as const],
+  );
 }
 
 function givenUp(stranded: Stranded): string {

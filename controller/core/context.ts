@@ -8,7 +8,7 @@ import type { ControllerEffect } from "./effects.ts";
 export class Context extends Part {
   /** Time of the step, or of the last one. */
   now: Millis = 0;
-  /** The ConfigMap with the configuration, or when it is gone, what it last was. */
+  /** The ConfigMap with the configuration, or the custom resource that changed last; when it is gone, what it last was. */
   configMap: ObjectReference | undefined;
   private seed: number;
   private effects: ControllerEffect[] = [];
@@ -45,8 +45,10 @@ export class Context extends Part {
     this.do({ type: "recordEvent", service, kind, reason, message });
   }
 
-  /** A Kubernetes event on the ConfigMap with the configuration. */
-  recordConfigEvent(kind: "Normal" | "Warning", reason: EventReason, message: string): void {
-    if (this.configMap !== undefined) this.do({ type: "recordConfigEvent", about: this.configMap, kind, reason, message });
+  /** A Kubernetes event on the ConfigMap with the configuration, or on one of the objects that are it. @param object such as `IPAddressPool a/b` */
+  recordConfigEvent(kind: "Normal" | "Warning", reason: EventReason, message: string, object?: string): void {
+    const { configMap: about } = this;
+    if (about !== undefined)
+      this.do({ type: "recordConfigEvent", about, ...(object !== undefined && { object }), kind, reason, message });
   }
 }

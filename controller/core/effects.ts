@@ -10,8 +10,8 @@ export type ControllerEffect =
   | ReportEffect
   | LiveConfigEffect
   | MeasuredEffect
-  /** Record a Kubernetes event on the ConfigMap with the configuration. */
-  | ({ readonly type: "recordConfigEvent"; readonly about: ObjectReference } & EventText)
+  /** Record a Kubernetes event on this object of the configuration, where it is one and still there; else on the ConfigMap with it. */
+  | ({ readonly type: "recordConfigEvent"; readonly about: ObjectReference; readonly object?: string } & EventText)
   /** Write the status of the Service, then deliver `statusWritten`. */
   | {
       readonly type: "writeStatus";

@@ -4,7 +4,7 @@ import type { Millis } from "#pkg/clock";
 import type { ParsedConfig } from "#pkg/config";
 import type { TimerEvent } from "#pkg/core";
 import type { ObjectReference, Service } from "#pkg/k8s";
-import type { NamespaceLabels } from "#pkg/live-config";
+import type { Missing, NamespaceLabels } from "#pkg/live-config";
 import type { Occupant } from "#pkg/quarantine";
 
 /** Events that drivers deliver. */
@@ -45,11 +45,17 @@ export type SourceEvent =
   | { readonly type: "service"; readonly key: string }
   /** All Services were listed again. */
   | { readonly type: "relisted" }
-  /** The ConfigMap with the configuration. */
+  /** The ConfigMap with the configuration, or the custom resources in its place; `about`: the ConfigMap, or the object that changed last. */
   | {
       readonly type: "configMap";
       readonly now:
-        | { readonly about: ObjectReference; readonly secretText: string | undefined; readonly mayRenumber: boolean }
+        | {
+            readonly about: ObjectReference | undefined;
+            readonly version: string;
+            readonly secretText: string | undefined;
+            readonly missing?: Missing | undefined;
+            readonly mayRenumber: boolean;
+          }
         | undefined;
     }
   /** The ConfigMap `ingot-status`, with the text of the last good configuration. `hasSummary`: version 0.1.0 wrote its summary there. */

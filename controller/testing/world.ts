@@ -160,6 +160,7 @@ export class World {
       events: this.cluster,
       namespace,
       configMap: "config",
+      configSource: "configmap",
       classes: classlessOnly,
       coreOptions: { ...coreOptions, hasConditions: this.#hasConditions, hasPoolAnnotations: this.#hasPoolAnnotations },
       recorder,

@@ -1,12 +1,12 @@
-import { type Input, readInput } from "#pkg/config";
+import type { Input } from "#pkg/config";
 import { structured } from "../cluster/output.ts";
 import { command, Exit, outputOption, UsageError } from "../command.ts";
-import { problemsText, readInputText } from "../input.ts";
+import { problemsText, readConfiguration, readInputText } from "../input.ts";
 import type { Io, Screen } from "../io.ts";
 import { summarize, summaryText } from "./summary.ts";
 
 const help = `Checks a configuration, and lists every problem with line and column. FILE is the text itself, or a manifest in YAML or
-JSON with one ConfigMap that holds it. Without FILE, or with "-", standard input is read. The cluster is not contacted.`;
+JSON with one ConfigMap that holds it, or with MetalLB's custom resources. Without FILE, or with "-", standard input is read. The cluster is not contacted.`;
 
 const notes = `The exit status is 0 if the configuration is valid, 1 if it is not, and 2 if it could not be read.
 Warnings do not make it invalid.
@@ -14,7 +14,7 @@ Warnings do not make it invalid.
 The JSON is one object:
 
   {"valid": BOOL,
-   "problems": [{"severity": "error"|"warning", "path", "line", "column", "message"}],
+   "problems": [{"severity": "error"|"warning", "path", "object", "line", "column", "message"}],
    "summary": {"pools": [{"name", "protocol", "cidrs", "autoAssign", "avoidBuggyIPs", "addresses", "namespaces",
                           "namespaceSelectors", "serviceSelectors", "priority", "closed", "sharing",
                           "reserved": [{"addresses", "service", "namespace"}], "nodeSelectors",
@@ -33,7 +33,7 @@ The JSON is one object:
                           "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
-Lines and columns count from 1. "addresses" is the number of addresses that can be assigned: a number up to 2^53-1, above that a
+Lines and columns count from 1. "object" is there for custom resources alone. "addresses" is the number of addresses that can be assigned: a number up to 2^53-1, above that a
 decimal string. A setting that is not there, or a lifetime without an end, is null. "peerAsn" is a number or "external". "summary"
 is null if the configuration is not valid.`;
 
@@ -52,7 +52,7 @@ export const validate = command({
 async function run(file: string | undefined, output: "text" | "json" | undefined, io: Io): Promise<number> {
   if (file === undefined && io.stdinIsTerminal) throw new UsageError(`name a file, or pipe it in; see "ingotctl help validate"`);
   const { name, text } = await readInputText(file ?? "-", io);
-  const input = readInput(text);
+  const input = readConfiguration(text);
   io.out(output === "json" ? json(input) : report(name, text, input, io.screen));
   return input.config === undefined ? Exit.invalid : Exit.ok;
 }

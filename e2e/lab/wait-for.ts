@@ -4,15 +4,11 @@ import { inspect } from "node:util";
 export interface WaitOptions {
   /** Milliseconds until it fails; 120,000 when unset, which only a failure takes, on a machine of any speed. */
   readonly timeout?: number;
-  /**
-   * Milliseconds between attempts; 20 when unset. Others get more time, up to 500: three times as long as an attempt took, or a twentieth of the
-   * wait so far.
-   */
+  /** Milliseconds between attempts; 20 when unset. Three times as long as an attempt takes, up to 500, where that is more: others get that time. */
   readonly every?: number;
 }
 
 const maxRest = 500;
-const partOfWait = 1 / 20;
 
 type Falsy = false | 0 | 0n | "" | null | undefined;
 
@@ -26,8 +22,7 @@ export async function waitFor<T>(
   attempt: () => T | Promise<T>,
   { timeout = 120_000, every = 20 }: WaitOptions = {},
 ): Promise<Exclude<T, Falsy>> {
-  const start = performance.now();
-  const deadline = start + timeout;
+  const deadline = performance.now() + timeout;
   for (;;) {
     let last: string;
     let cause: unknown;
@@ -43,6 +38,6 @@ export async function waitFor<T>(
     const now = performance.now();
     if (now >= deadline)
       throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, cause === undefined ? {} : { cause });
-    await sleep(Math.max(every, Math.min(Math.max(3 * (now - began), partOfWait * (now - start)), maxRest)));
+    await sleep(Math.max(every, Math.min(3 * (now - began), maxRest)));
   }
 }

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
-import { Assembly, type ParsedConfig, parseConfig, type Token } from "#pkg/config";
+import { Assembly, type ParsedConfig, type Token } from "#pkg/config";
+import { parseConfiguration } from "#pkg/convert";
 import type { Log } from "#pkg/log";
 
 // Some twenty-five pools in block style. Any text of this length takes 15 ms at most when the code has not been compiled yet: `{},` over
@@ -20,11 +21,11 @@ export class ConfigReader implements Disposable {
   }
 
   /**
-   * Calls `done` with what `parseConfig` says of the text: at once where that takes no time, else later, unless it is disposed before. To be
+   * Calls `done` with what `parseConfiguration` says of the text: at once where that takes no time, else later, unless it is disposed before. To be
    * called again only then.
    */
   read(text: string, done: (parsed: ParsedConfig) => void): void {
-    if (text.length <= maxAtOnce && !text.includes("*")) done(parseConfig(text));
+    if (text.length <= maxAtOnce && !text.includes("*")) done(parseConfiguration(text));
     else this.#readInThread(text, done);
   }
 
@@ -46,7 +47,7 @@ export class ConfigReader implements Disposable {
         op: "readConfig",
         error,
       });
-      end(parseConfig(text));
+      end(parseConfiguration(text));
     };
     try {
       const worker = new Worker(this.#file, { name: "configuration", workerData: text });

@@ -287,8 +287,10 @@ export interface BfdProfile {
 export interface Problem {
   /** An error refuses the configuration; a warning does not. */
   readonly severity: "error" | "warning";
-  /** Where in the configuration, such as `address-pools[0].addresses[1]`; empty for the whole. */
+  /** Where in the configuration, such as `address-pools[0].addresses[1]`; empty for the whole. Of an object, where in it. */
   readonly path: string;
+  /** The object of Kubernetes that it is in, such as `IPAddressPool metallb-system/a`; absent for a configuration in a ConfigMap. */
+  readonly object?: string;
   readonly line: number;
   readonly column: number;
   /** The value found and the values allowed. */
@@ -299,6 +301,6 @@ export interface Problem {
 export interface ParsedConfig {
   readonly config?: Config;
   /** Where it first asks for labels of namespaces, if it does. */
-  readonly namespaceLabels?: Pick<Problem, "path" | "line" | "column">;
+  readonly namespaceLabels?: Pick<Problem, "path" | "object" | "line" | "column">;
   readonly problems: readonly Problem[];
 }

@@ -100,7 +100,8 @@ export class Problems {
 
 /** `line:column: severity: path: message`, as compilers write it; without the path if it is empty. */
 export function formatProblem(problem: Problem): string {
-  const path = problem.path === "" ? "" : `${problem.path}: `;
+  const object = problem.object === undefined ? "" : `${problem.object}: `;
+  const path = `${object}${problem.path === "" ? "" : `${problem.path}: `}`;
   return `${problem.line}:${problem.column}: ${problem.severity}: ${path}${problem.message}`;
 }
 

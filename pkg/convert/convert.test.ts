@@ -168,7 +168,21 @@ ${[
     match-labels:
       edge: x
 `,
-    losses: [/^IPAddressPool "a": its L2Advertisements prefer different nodes/],
+  },
+  {
+    name: "weights of advertisements for different nodes count for their nodes alone",
+    text: `${pool("a", "192.0.2.0/28")}${metallb("L2Advertisement", "l2", "{nodeSelectors: [{matchLabels: {rack: r1}}], preferredNodeSelectors: [{weight: 2, preference: {matchLabels: {edge: x}}}]}")}${metallb("L2Advertisement", "l3", "{}")}`,
+    want: `address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+  preferred-nodes:
+  - weight: 2
+    match-labels:
+      edge: x
+      rack: r1
+`,
   },
   {
     name: "a pool that is announced in both ways keeps both",

@@ -7,7 +7,8 @@ import { toMetallb } from "./metallb/to-metallb.ts";
 import { type ManifestObject, readObjects, readSpec } from "./objects.ts";
 import { fromOpenelb } from "./openelb.ts";
 import { fromPurelb } from "./purelb.ts";
-import { type Conversion, Report, type Source, SourceText } from "./report.ts";
+import { type Conversion, Report } from "./report.ts";
+import { type Source, SourceText } from "./source-text.ts";
 
 export type ConvertOptions = FromMetallbOptions;
 

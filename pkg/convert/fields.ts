@@ -1,6 +1,6 @@
 import type { YamlNode } from "#pkg/config";
 import { quote } from "#pkg/text";
-import type { SourceText } from "./report.ts";
+import type { SourceText } from "./source-text.ts";
 
 /** The part of OpenAPI 3 that the schemas of custom resources here use. */
 export interface Schema {
@@ -69,7 +69,7 @@ type Path = readonly Step[];
 export interface Reading {
   readonly source: SourceText;
   /** Is told of each field that the schema does not have: of a newer release, or misspelt. */
-  readonly unknown: (path: Path) => void;
+  readonly unknown: (path: Path, value: YamlNode) => void;
 }
 
 /**
@@ -117,7 +117,7 @@ function readObject(node: YamlNode & { kind: "mapping" }, schema: Schema, path: 
       properties === undefined ? additionalProperties : Object.hasOwn(properties, name) ? properties[name] : undefined;
     const read = known === undefined ? undefined : readValue(value, known, [...path, name], reading);
     if (read !== undefined) fields[name] = read;
-    if (known === undefined && properties !== undefined) reading.unknown([...path, name]);
+    if (known === undefined && properties !== undefined) reading.unknown([...path, name], value);
   }
   for (const name of required)
     if (!node.entries.has(name)) reading.source.problems.errorAt(node.offset, [...path, name], "required, but missing");

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { dump, loadAll } from "js-yaml";
 import { type BgpAdvertisement, type Config, formatCommunity, matchesSelector, type Pool, readInput } from "#pkg/config";
-import { convert } from "./index.ts";
+import { convert, liveObjectText, liveText, parseCustomResources } from "./index.ts";
+import type { LiveObject } from "./live.ts";
 import type { Spec, schemas } from "./metallb/schemas.ts";
 import { anyMatches, type Selector } from "./selectors.ts";
 
@@ -322,10 +323,21 @@ const poolOf = (index: number) => {
   );
 };
 
+/** The objects as the API has them, in an order that the seed gives. */
+function liveOf(manifests: string, seed: number): string {
+  const texts = (loadAll(manifests) as LiveObject[]).map(liveObjectText);
+  return liveText(
+    texts
+      .map((text, index) => ({ text, at: (index * 7919 + seed) % 97 }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ text }) => text),
+  );
+}
+
 test("ConfigMap, custom resources and ConfigMap again is the same configuration, on what both can say", () => {
   const given = fc.tuple(fc.array(peer, { minLength: 1, maxLength: 3 }), profile, poolOf(1), poolOf(2));
   fc.assert(
-    fc.property(given, ([peers, profile, ...pools]) => {
+    fc.property(given, fc.integer(), ([peers, profile, ...pools], order) => {
       const text = dump({
         peers: peers.map((fields, index) => ({
           name: `peer${index}`,
@@ -342,6 +354,12 @@ test("ConfigMap, custom resources and ConfigMap again is the same configuration,
       const back = convert([{ name: "there", text: there.text ?? "" }], options);
       assert.deepEqual(back.losses, []);
       assert.deepEqual(essence(configOf(back.text ?? "")), essence(configOf(text)));
+      const live = parseCustomResources(liveOf(there.text ?? "", order));
+      assert.deepEqual(
+        live.problems.filter(({ severity }) => severity === "error"),
+        [],
+      );
+      assert.deepEqual(live.config && essence(live.config), essence(configOf(text)));
     }),
     { numRuns: 300 },
   );

@@ -1,7 +1,7 @@
 import { parseManifest, textAt, type YamlMapping, type YamlNode } from "#pkg/config";
 import { list, quote } from "#pkg/text";
 import { type Fitting, object, readValue, type Schema, text, textMap } from "./fields.ts";
-import type { Report, SourceText } from "./report.ts";
+import type { SourceText } from "./source-text.ts";
 
 /** One object of a manifest. */
 export interface ManifestObject {
@@ -15,6 +15,13 @@ export interface ManifestObject {
   readonly annotations: Readonly<Record<string, string>>;
   readonly node: YamlMapping;
   readonly source: SourceText;
+}
+
+/** `Report`, as far as objects need it. */
+interface ObjectReport {
+  lose(what: ManifestObject, message: string, path?: Path): void;
+  approximate(what: ManifestObject, message: string, path?: Path): void;
+  note(message: string): void;
 }
 
 /** How messages name an object. */
@@ -75,19 +82,42 @@ function objectIn(
 }
 
 /** The object's `spec`, as the schema says. Fields that the schema does not have are losses. */
-export function readSpec<S extends Schema>(of: ManifestObject, schema: S, report: Report): Partial<Fitting<S>> {
+export function readSpec<S extends Schema>(of: ManifestObject, schema: S, report: ObjectReport): Partial<Fitting<S>> {
   const { node, source } = of;
   const spec = node.entries.get("spec")?.value;
   if (spec === undefined) {
     if (schema.required?.length) source.problems.errorAt(node.offset, ["spec"], "required, but missing");
     return {};
   }
-  const unknown = (path: readonly (string | number)[]) => report.lose(title(of), `${path.join(".")} is not known here`);
+  const unknown = (path: Path, value: YamlNode) =>
+    (isUnset(value) ? report.approximate : report.lose).call(report, of, `${path.join(".")} is not known here`, path);
   return (readValue(spec, schema, ["spec"], { source, unknown }) ?? {}) as Partial<Fitting<S>>;
 }
 
+/** Whether the value is one that means as much as its absence: a newer release's default, which the API server fills in. */
+function isUnset(node: YamlNode): boolean {
+  if (node.kind === "scalar") return node.value === null || node.value === false || node.value === 0 || node.text === "";
+  return node.kind === "list" ? node.items.length === 0 : [...node.entries.values()].every(({ value }) => isUnset(value));
+}
+
+export type Path = readonly (string | number)[];
+
 /** Refuses the object's field, with its place. */
-export function refuse(object: ManifestObject, path: readonly (string | number)[], message: string): void {
+export function refuse(object: ManifestObject, path: Path, message: string): void {
+  object.source.problems.errorAt(offsetOf(object, path), path, `${title(object)}: ${message}`);
+}
+
+/** The same as a warning. */
+export function warn(object: ManifestObject, path: Path, message: string): void {
+  object.source.problems.warnAt(offsetOf(object, path), path, `${title(object)}: ${message}`);
+}
+
+function offsetOf(object: ManifestObject, path: Path): number {
+  return nodeAt(object, path).offset;
+}
+
+/** The object's field, or what there is around it. */
+export function nodeAt(object: ManifestObject, path: Path): YamlNode {
   let node: YamlNode = object.node;
   for (const step of path) {
     const next: YamlNode | undefined =
@@ -99,7 +129,7 @@ export function refuse(object: ManifestObject, path: readonly (string | number)[
     if (next === undefined) break;
     node = next;
   }
-  object.source.problems.errorAt(node.offset, path, `${title(object)}: ${message}`);
+  return node;
 }
 
 /**
@@ -109,7 +139,7 @@ export function refuse(object: ManifestObject, path: readonly (string | number)[
 export function ofOneNamespace(
   objects: readonly ManifestObject[],
   wanted: string | undefined,
-  report: Report,
+  report: ObjectReport,
 ): { readonly namespace: string; readonly objects: readonly ManifestObject[] } {
   const namespaces = [...new Set(objects.map(({ namespace }) => namespace).filter((name) => name !== ""))];
   const namespace = wanted ?? namespaces[0] ?? "metallb-system";

@@ -1,16 +1,6 @@
-import { LineIndex, type Problem, Problems } from "#pkg/config";
 import { escapeControls } from "#pkg/text";
-
-/** One text that is read, under the name by which people know it: a file, or a cluster. */
-export interface Source {
-  readonly name: string;
-  readonly text: string;
-}
-
-export interface SourceProblem extends Problem {
-  /** The `name` of the source. */
-  readonly source: string;
-}
+import { type ManifestObject, type Path, refuse, title, warn } from "./objects.ts";
+import type { SourceProblem } from "./source-text.ts";
 
 /** The result of a conversion. */
 export interface Conversion {
@@ -23,33 +13,43 @@ export interface Conversion {
   readonly problems: readonly SourceProblem[];
 }
 
-/** A source while it is read. */
-export class SourceText {
-  readonly name: string;
-  readonly text: string;
-  readonly problems = new Problems();
-
-  constructor({ name, text }: Source) {
-    this.name = name;
-    this.text = text;
-  }
-
-  list(): SourceProblem[] {
-    const lines = new LineIndex(this.text);
-    return this.problems.list((offset) => lines.position(offset)).map((problem) => ({ source: this.name, ...problem }));
-  }
-}
-
 const maxLines = 1000; // Lines of each kind: a comment that nobody reads to its end helps nobody.
 
-/** Collects what a conversion has to tell. The same sentence twice is one. */
+/**
+ * Collects what a conversion has to tell. The same sentence twice is one. Where the objects are live, nobody reads a comment: a loss refuses its
+ * object, and what is done almost as asked is a warning.
+ */
 export class Report {
   readonly #losses = new Set<string>();
   readonly #notes = new Set<string>();
+  readonly #isLive: boolean;
+  readonly origins = new WeakMap<object, readonly ManifestObject[]>(); // part of the result -> the objects that it is made from
 
-  /** @param what such as `BGPPeer "rack-a"`, or with a field behind it */
-  lose(what: string, message: string): void {
-    this.#losses.add(oneLine(`${what}: ${message}`));
+  constructor({ isLive = false } = {}) {
+    this.#isLive = isLive;
+  }
+
+  /** The result cannot express it. @param what an object, or such as `pool "a"` @param path the object's field */
+  lose(what: string | ManifestObject, message: string, path: Path = []): void {
+    if (this.#isLive && typeof what !== "string") refuse(what, path, message);
+    else this.#losses.add(oneLine(`${typeof what === "string" ? what : title(what)}: ${message}`));
+  }
+
+  /** The result is close to it, and harmless. */
+  approximate(what: ManifestObject, message: string, path: Path = []): void {
+    if (this.#isLive) warn(what, path, message);
+    else this.lose(what, message, path);
+  }
+
+  /** People may want to know it. */
+  remark(what: ManifestObject, message: string, path: Path = []): void {
+    if (this.#isLive) warn(what, path, message);
+    else this.note(`${title(what)}: ${message}`);
+  }
+
+  /** Part of the result, such as a pool, is made from these objects; of several that have a field, the first counts. */
+  origin(part: object, objects: readonly ManifestObject[]): void {
+    this.origins.set(part, objects);
   }
 
   note(message: string): void {

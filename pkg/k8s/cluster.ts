@@ -3,7 +3,6 @@ import type { Log } from "#pkg/log";
 import { fields, list, text } from "#pkg/untrusted";
 import { findAccess } from "./access.ts";
 import { Api } from "./api.ts";
-import { type Backend, type BackendsWanted, backendsOf } from "./backends.ts";
 import { Credentials } from "./credentials.ts";
 import { isStatus, unless } from "./errors.ts";
 import { Http, type HttpClient, mergePatch } from "./http.ts";
@@ -73,8 +72,6 @@ export interface ConditionsWrite {
 }
 
 const reviewMs: Millis = 5_000; // Somebody waits for the answer.
-const askedMs: Millis = 1_000; // Somebody waits for much more than this answer.
-const maxSlices = 10;
 
 /**
  * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away, unless it
@@ -108,6 +105,20 @@ export class Cluster implements AsyncDisposable {
     const request = { method: "GET", path: "/apis/discovery.k8s.io/v1", purpose: "look for EndpointSlices" } as const;
     const group = await unless(404, this.#api.call(request));
     return list(group?.resources).some((entry) => fields(entry).name === "endpointslices");
+  }
+
+  /**
+   * Resources of an API group that the API serves, and lets people make: plural -> versions. One attempt. A definition that is being deleted
+   * does not count. @throws {ApiError}
+   */
+  async servedResources(group: string): Promise<ReadonlyMap<string, readonly string[]>> {
+    const get = (path: string) =>
+      unless(404, this.#api.call({ method: "GET", path, purpose: `look what ${group} has` }, "background", 1));
+    const found = new Map<string, string[]>();
+    for (const version of list((await get(`/apis/${group}`))?.versions).map((each) => text(fields(each).version)))
+      for (const { name, verbs } of list((await get(`/apis/${group}/${version}`))?.resources).map(fields))
+        if (list(verbs).includes("create")) found.set(text(name), [...(found.get(text(name)) ?? []), version]);
+    return found;
   }
 
   /**
@@ -264,14 +275,6 @@ export class Cluster implements AsyncDisposable {
       contentType: "application/strategic-merge-patch+json", // It changes the webhooks with these names.
       body: { webhooks: webhooks.map((webhook) => ({ name: webhook, clientConfig })) },
     });
-  }
-
-  /** Ready endpoints of a Service, as the API has them now; one attempt. @param key `namespace/name` */
-  async backends(key: string, wanted: BackendsWanted): Promise<readonly Backend[]> {
-    const [namespace = "", name = ""] = key.split("/");
-    const selector = encodeURIComponent(`kubernetes.io/service-name=${name}`);
-    const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices?labelSelector=${selector}&limit=${maxSlices}`;
-    return backendsOf(await this.#api.once({ method: "GET", path, purpose: `read the endpoints of ${key}` }, askedMs), wanted);
   }
 
   /** For `EventRecorder`: creates a core/v1 Event, giving way to all other calls. */

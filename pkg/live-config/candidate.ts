@@ -10,16 +10,19 @@ export const summaryConfigMap = "ingot-summary";
 /** Under this key of `ingot-status` is the text of the last configuration that was accepted. */
 export const lastGoodKey = "last-good-config";
 
-/** On the ConfigMap: `"true"` lets a configuration leave no pool for addresses in use, whose Services then get others. */
+/** On the ConfigMap, or on any of the custom resources: `"true"` lets a configuration leave no pool for addresses in use, whose Services then get others. */
 export const renumberAnnotation = "ingot.dev/allow-renumber";
 
-/** @param annotations of the ConfigMap */
+/** @param annotations of one of these */
 export function mayRenumber(annotations: Readonly<Record<string, unknown>> | undefined): boolean {
   return annotations?.[renumberAnnotation] === "true";
 }
 
-/** The configuration that the ConfigMap offers. */
-export type Candidate = { readonly type: "missing"; readonly what: "configMap" | "key" } | CandidateText;
+/** The configuration that the ConfigMap offers, or that MetalLB's custom resources are. */
+export type Candidate = { readonly type: "missing"; readonly what: Missing } | CandidateText;
+
+/** What is not there: the ConfigMap or the key in it; of custom resources any object, or some of their definitions. */
+export type Missing = "configMap" | "key" | "objects" | "definitions";
 
 export interface CandidateText {
   readonly type: "text";
@@ -67,7 +70,7 @@ export type CandidateResult =
       readonly warnings: readonly Problem[];
       readonly stranded: Stranded;
     }
-  | { readonly type: "missing"; readonly what: "configMap" | "key" }
+  | { readonly type: "missing"; readonly what: Missing }
   | { readonly type: "invalid"; readonly problems: readonly Problem[] }
   | { readonly type: "strands"; readonly stranded: Stranded }
   /** It asks for labels of namespaces, which only the process that writes the record has: it is accepted as soon as it is on record. */

@@ -10,8 +10,9 @@ import { fingerprint } from "./fingerprint.ts";
 const maxLines = 100;
 const maxFacts = 20;
 
-/** Such as `address-pools[0].protocol at line 4, column 15: unknown protocol "layer3"`. */
-export function problemText({ path, line, column, message }: Problem): string {
+/** Such as `address-pools[0].protocol at line 4, column 15: unknown protocol "layer3"`, or `IPAddressPool a/b, spec.addresses[0]: …`. */
+export function problemText({ object, path, line, column, message }: Problem): string {
+  if (object !== undefined) return `${object}${path === "" ? "" : `, ${path}`}: ${message}`;
   return `${path === "" ? "" : `${path} at `}line ${line}, column ${column}: ${message}`;
 }
 
@@ -19,7 +20,7 @@ export function problemText({ path, line, column, message }: Problem): string {
 export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>): string {
   switch (verdict.type) {
     case "missing":
-      return verdict.what === "configMap" ? "the ConfigMap does not exist" : `the ConfigMap has no key "${configKey}"`;
+      return missingText[verdict.what];
     case "invalid":
       return list(errors(verdict.problems).map(problemText), "; ");
     case "strands":
@@ -30,6 +31,20 @@ export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>)
       return verdict satisfies never;
   }
 }
+
+const missingText = {
+  configMap: "the ConfigMap does not exist",
+  key: `the ConfigMap has no key "${configKey}"`,
+  objects: "there are no custom resources of MetalLB in the namespace",
+  definitions: "the definitions of MetalLB's custom resources (group metallb.io) are not all installed",
+} as const;
+
+const missingCause = {
+  configMap: "configMapMissing",
+  key: "keyMissing",
+  objects: "objectsMissing",
+  definitions: "definitionsMissing",
+} as const;
 
 export interface ConfigStatus extends Dated<Millis> {
   readonly inForce: Config | undefined;
@@ -74,7 +89,11 @@ type Refused = Exclude<CandidateResult, { type: "accepted" }>;
 export function configurationVerdict({ inForce, verdict: decided }: Decided): Verdict {
   if (decided === undefined) return verdict("configuration", "undecided");
   if (decided.type === "accepted") {
-    const evidence = decided.warnings.map((problem) => ({ name: "warning", value: problemText(problem), source: "ConfigMap" }));
+    const evidence = decided.warnings.map((problem) => ({
+      name: "warning",
+      value: problemText(problem),
+      source: problem.object ?? "ConfigMap",
+    }));
     return verdict("configuration", "inForce", { evidence: evidence.slice(0, maxFacts) });
   }
   const state = inForce === undefined ? "Pending" : "Degraded";
@@ -84,8 +103,7 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided): Ve
 }
 
 function causeOf(decided: Refused): CauseOf<"configuration"> {
-  if (decided.type !== "missing") return decided.type;
-  return decided.what === "configMap" ? "configMapMissing" : "keyMissing";
+  return decided.type === "missing" ? missingCause[decided.what] : decided.type;
 }
 
 function factsOf(decided: Refused): Fact[] {
@@ -95,7 +113,7 @@ function factsOf(decided: Refused): Fact[] {
       return [];
     case "invalid": {
       const found = errors(decided.problems).slice(0, maxFacts);
-      return found.map((problem) => ({ name: "error", value: problemText(problem), source: "ConfigMap" }));
+      return found.map((problem) => ({ name: "error", value: problemText(problem), source: problem.object ?? "ConfigMap" }));
     }
     case "strands": {
       const holders = [...decided.stranded].slice(0, maxFacts);
@@ -136,10 +154,10 @@ export function decisionLines({ inForce, verdict }: Decided): Line[] {
 
 function problemLines(level: Line["level"], message: string, event: string, problems: readonly Problem[]): Line[] {
   const first = problems.slice(0, maxLines);
-  return first.map(({ path, line, column, message: error }) => ({
+  return first.map(({ object, path, line, column, message: error }) => ({
     level,
     message,
-    fields: { event, path, line, column, error },
+    fields: { event, ...(object === undefined ? { path, line, column } : { object, path }), error },
   }));
 }
 

@@ -10,6 +10,7 @@ export {
   type HeldTogether,
   type Holdings,
   lastGoodKey,
+  type Missing,
   mayRenumber,
   type NamespaceLabels,
   renumberAnnotation,
@@ -18,6 +19,6 @@ export {
   strandedBy,
   summaryConfigMap,
 } from "./candidate.ts";
-export { type ConfigStatus, configurationAnswer, configurationVerdict, explain, strandedText } from "./describe.ts";
+export { type ConfigStatus, configurationAnswer, configurationVerdict, explain, problemText, strandedText } from "./describe.ts";
 export { fingerprint, readCandidate } from "./fingerprint.ts";
-export { LiveConfig, type LiveConfigEffect, type LiveDecision } from "./live-config.ts";
+export { LiveConfig, type LiveConfigEffect, type LiveDecision, type SeenConfig } from "./live-config.ts";

@@ -11,6 +11,7 @@ import {
   type Holdings,
   type InForce,
   judge,
+  type Missing,
   mayStrand,
   type NamespaceLabels,
   statusConfigMap,
@@ -31,6 +32,14 @@ export interface LiveDecision {
   readonly before: State;
   /** Another process put on record what came before: it has decided on the addresses that are in the way of what is in force now. */
   readonly isFollowing: boolean;
+}
+
+/** The source of the configuration, as it is now. */
+export interface SeenConfig {
+  /** Undefined where there is none, for the reason in `missing`, or else since the ConfigMap does not have the key. */
+  readonly text: string | undefined;
+  readonly missing?: Missing | undefined;
+  readonly version: string;
 }
 
 export type LiveConfigEffect =
@@ -128,15 +137,13 @@ export class LiveConfig extends Part {
    * @param mayRenumber it is accepted also where it leaves no pool for addresses in use. Only the process that writes the last good
    * configuration, and gives other addresses, may say so: all others follow the record
    */
-  configMapChanged(
-    now: { readonly text: string | undefined; readonly version: string } | undefined,
-    mayRenumber = false,
-  ): LiveDecision | undefined {
+  configMapChanged(now: SeenConfig | undefined, mayRenumber = false): LiveDecision | undefined {
     let decision: LiveDecision | undefined;
     const text = now?.text;
     this.seen = now?.version;
     this.unreadCandidate = undefined;
-    if (text === undefined) this.#setCandidate({ type: "missing", what: now === undefined ? "configMap" : "key" }, false);
+    if (text === undefined)
+      this.#setCandidate({ type: "missing", what: now === undefined ? "configMap" : (now.missing ?? "key") }, false);
     else if (this.candidate.type !== "text" || text !== this.candidate.text) {
       this.unreadCandidate = { text, mayRenumber };
       this.#read();

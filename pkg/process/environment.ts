@@ -6,6 +6,11 @@ import { logLevels } from "#pkg/log";
 /** Flags of both daemons. */
 export const commonFlags = {
   config: flag.text({ help: "name of the ConfigMap that holds the configuration", fallback: "config" }),
+  "config-source": flag.choice({
+    help: "where the configuration is: in the ConfigMap of --config, or in MetalLB's custom resources (crds); the same for controller and speakers",
+    fallback: "configmap",
+    choices: ["configmap", "crds"] as const,
+  }),
   namespace: flag.text({
     help: "namespace of the ConfigMap, the Secrets and the speaker Pods; default: that of this Pod",
     env: "METALLB_NAMESPACE",

@@ -48,7 +48,8 @@ export class ControllerProcess {
     });
     const metrics = new ControllerMetrics(new Registry());
     const elector = this.#elector;
-    const fenced = { informer: cluster.informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
+    const reads = { informer: cluster.informer.bind(cluster), servedResources: cluster.servedResources.bind(cluster) };
+    const fenced = { ...reads, ...cluster.fenced(() => elector.mayWrite) };
     const coreOptions = {
       seed: Math.trunc(random() * 2 ** 32),
       configMap: `${namespace}/config`,
@@ -57,7 +58,10 @@ export class ControllerProcess {
     };
     const recorder = this.#recorder;
     const common = { events, namespace, coreOptions, recorder, metrics, log: silentLog, clock, random, classes: classlessOnly };
-    this.#terms = new Terms(() => new Controller({ ...common, cluster: fenced, elector, configMap: "config" }), silentLog);
+    this.#terms = new Terms(
+      () => new Controller({ ...common, cluster: fenced, elector, configMap: "config", configSource: "configmap" }),
+      silentLog,
+    );
     this.#terms.start();
     this.#elector.start(this.#terms);
   }

@@ -199,6 +199,7 @@ export class SpeakerProcess {
       cluster,
       namespace,
       configMap: "config",
+      configSource: "configmap",
       classes: classlessOnly,
       metrics: new KubernetesMetrics(new Registry()),
       emit: (event) => {
@@ -207,6 +208,7 @@ export class SpeakerProcess {
         if (event.type !== "apiLost" || !isEarlier) emit(event);
       },
       clock,
+      random,
       log,
     });
     const drivers = {
@@ -348,12 +350,7 @@ export class SpeakerProcess {
       kernel,
       missing,
       recorder: new Recorder(),
-      selfTest: { tried: 0 },
-      prober: {
-        isBusy: false,
-        probe: async () => ({ attempts: [], own: undefined, isHere: false, why: "there is no wire" }),
-        round: async () => ({ attempts: [], next: undefined }),
-      },
+      selfTest: { tried: 0, probe: async () => ({ why: "there is no wire" }) },
       clock,
     });
   }

@@ -141,6 +141,7 @@ class Pair {
       events: cluster,
       namespace,
       configMap: "config",
+      configSource: "configmap",
       classes: classlessOnly,
       coreOptions: {
         seed: Math.floor(this.#random() * 2 ** 31),

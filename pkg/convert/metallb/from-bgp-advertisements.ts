@@ -1,4 +1,5 @@
 import { list, quote } from "#pkg/text";
+import { type ManifestObject, title } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { allNodes, intersect, isSame, type Nodes, toConfigSelectors, unite } from "../selectors.ts";
 import type { ConvertedPeer } from "./from-peers.ts";
@@ -7,8 +8,7 @@ import type { Spec } from "./schemas.ts";
 /** A BGPAdvertisement of one pool. */
 export interface BgpAdvertisement
   extends Pick<Spec<"BGPAdvertisement">, "aggregationLength" | "aggregationLengthV6" | "localPref"> {
-  /** Its name in messages. */
-  readonly what: string;
+  readonly object: ManifestObject;
   readonly communities: readonly string[];
   /** Undefined for all. */
   readonly peers: readonly string[] | undefined;
@@ -47,9 +47,14 @@ export function convertBgpAdvertisements(
       same.names.push(name);
       byPeers.set(key, same);
     }
-    for (const { what, peers: named = [] } of group)
-      for (const name of named)
-        if (!known.has(name)) report.lose(what, `spec.peers names ${quote(name)}, which is no BGPPeer; it is left out`);
+    for (const { object, peers: named = [] } of group)
+      for (const [index, name] of named.entries())
+        if (!known.has(name))
+          report.approximate(object, `spec.peers names ${quote(name)}, which is no BGPPeer; it is left out`, [
+            "spec",
+            "peers",
+            index,
+          ]);
     if (known.size === 0) return combine(group, undefined, report);
     return [...byPeers.values()].flatMap(({ together, names }) => {
       const isForAll = names.length === there.length && together.some(({ peers }) => peers === undefined);
@@ -68,15 +73,18 @@ function lengthsKey(
 
 function warnOfOverlap(groups: readonly (readonly BgpAdvertisement[])[], { ipv4, ipv6 }: PoolFamilies, report: Report): void {
   if (!ipv4 || !ipv6) return;
-  for (const [index, [a]] of groups.entries())
-    for (const [b] of groups.slice(index + 1)) {
+  for (const [index, as] of groups.entries())
+    for (const bs of groups.slice(index + 1)) {
+      const [[a], [b]] = [as, bs];
       if (a === undefined || b === undefined) continue;
+      const wants = new Set([...as, ...bs].map((each) => JSON.stringify([attributes([each]), each.nodes, each.peers])));
+      if (wants.size === 1) continue;
       const same4 = (a.aggregationLength ?? 32) === (b.aggregationLength ?? 32);
       const same6 = (a.aggregationLengthV6 ?? 128) === (b.aggregationLengthV6 ?? 128);
       if (same4 || same6)
         report.lose(
-          b.what,
-          `makes the same ${same4 ? "IPv4" : "IPv6"} prefixes as ${a.what}, but others of the other family: for the same ones it counts alone`,
+          b.object,
+          `makes the same ${same4 ? "IPv4" : "IPv6"} prefixes as ${title(a.object)}, but others of the other family: for the same ones it counts alone`,
         );
     }
 }
@@ -100,11 +108,13 @@ function combine(together: readonly BgpAdvertisement[], peers: readonly string[]
 }
 
 function tooMany(together: readonly BgpAdvertisement[], peers: readonly string[] | undefined, report: Report): object {
-  const names = list(together.map(({ what }) => what));
-  report.lose(
-    names,
-    "too many of them have node selectors of their own: every node that any of them selects makes the route of all",
-  );
+  const [first] = together;
+  if (first !== undefined)
+    report.lose(
+      first.object,
+      `${others(together)} have too many node selectors of their own: every node that any of them selects makes the route of all`,
+      ["spec", "nodeSelectors"],
+    );
   return entryOf(together, peers, unite(...together.map(({ nodes }) => nodes)), report);
 }
 
@@ -128,14 +138,18 @@ function entryOf(
   nodes: Nodes,
   report: Report,
 ): object {
-  const [{ aggregationLength = 32, aggregationLengthV6 = 128 } = {}] = together;
+  const [first] = together;
+  const { aggregationLength = 32, aggregationLengthV6 = 128 } = first ?? {};
   const preferences = [...new Set(together.flatMap(({ localPref }) => localPref || []))];
   const localPref = preferences.length === 0 ? undefined : Math.max(...preferences);
-  if (preferences.length > 1)
-    report.lose(list(together.map(({ what }) => what)), `spec.localPref differs for the same prefixes; ${localPref} is taken`);
+  if (preferences.length > 1 && first !== undefined)
+    report.lose(first.object, `spec.localPref differs for the same prefixes in ${others(together)}; ${localPref} is taken`, [
+      "spec",
+      "localPref",
+    ]);
   const communities = communitiesOf(together);
   const selectors = toConfigSelectors(nodes);
-  return {
+  const entry = {
     ...(aggregationLength !== 32 && { "aggregation-length": aggregationLength }),
     ...(aggregationLengthV6 !== 128 && { "aggregation-length-v6": aggregationLengthV6 }),
     ...(localPref !== undefined && { localpref: localPref }),
@@ -143,4 +157,13 @@ function entryOf(
     ...(peers !== undefined && { peers }),
     ...(selectors !== undefined && { "node-selectors": selectors }),
   };
+  report.origin(
+    entry,
+    together.map(({ object }) => object),
+  );
+  return entry;
+}
+
+function others(together: readonly BgpAdvertisement[]): string {
+  return `this and ${list(together.slice(1).map(({ object }) => title(object)))}`;
 }

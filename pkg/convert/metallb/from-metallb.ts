@@ -1,6 +1,6 @@
 import { textAt } from "#pkg/config";
 import { quote } from "#pkg/text";
-import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "../objects.ts";
+import { type ManifestObject, ofOneNamespace, readSpec, refuse } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { convertBfdProfile, convertPeer } from "./from-peers.ts";
 import { convertPools, type PoolOptions } from "./from-pools.ts";
@@ -26,19 +26,27 @@ export function fromMetallb(
   const { namespace, objects } = ofOneNamespace(all, wanted, report);
   for (const object of objects)
     if (!Object.hasOwn(schemas, object.kind) && !statusKinds.has(object.kind))
-      report.lose(title(object), "this kind is not known here");
+      report.approximate(object, "this kind is not known here");
   tellFrr(beside, namespace, report);
   const peers = objects.filter(({ kind }) => kind === "BGPPeer").map((object) => convertPeer(object, report));
   const profiles = objects.filter(({ kind }) => kind === "BFDProfile").map((object) => convertBfdProfile(object, report));
+  for (const { object, bfdProfile } of peers)
+    if (bfdProfile !== undefined && !objects.some(({ kind, name }) => kind === "BFDProfile" && name === bfdProfile))
+      refuse(object, ["spec", "bfdProfile"], `there is no BFDProfile ${quote(bfdProfile)}`);
   const communities = aliases(objects, report);
   const pools = convertPools(objects, { prefer, peers }, report);
   const entries = peers.flatMap(({ entry }) => entry ?? []);
+  const named = Object.fromEntries(communities);
+  report.origin(
+    named,
+    objects.filter(({ kind }) => kind === "Community"),
+  );
   return {
     namespace,
     config: {
       ...(entries.length > 0 && { peers: entries }),
       ...(profiles.length > 0 && { "bfd-profiles": profiles }),
-      ...(communities.size > 0 && { "bgp-communities": Object.fromEntries(communities) }),
+      ...(communities.size > 0 && { "bgp-communities": named }),
       ...(pools.length > 0 && { "address-pools": pools }),
     },
   };
@@ -50,9 +58,9 @@ export const bgpExtras = "bgpextras";
 /** Reports settings that people give FRR past MetalLB's own kinds; FRR-K8s' objects of every namespace count. */
 function tellFrr(beside: readonly ManifestObject[], namespace: string, report: Report): void {
   for (const object of beside)
-    if (isBgpExtras(object, namespace)) report.lose(title(object), "lines for FRR, which is not there: nothing reads them");
+    if (isBgpExtras(object, namespace)) report.lose(object, "lines for FRR, which is not there: nothing reads them");
     else if (object.group === "frrk8s.metallb.io" && object.kind === "FRRConfiguration" && !isOfSpeaker(object))
-      report.lose(title(object), "is for FRR, which is not there: its peers, prefixes and filters are not taken over");
+      report.lose(object, "is for FRR, which is not there: its peers, prefixes and filters are not taken over");
 }
 
 function isBgpExtras({ group, kind, name, namespace, node }: ManifestObject, wanted: string): boolean {

@@ -9,8 +9,10 @@ import { type Spec, schemas } from "./schemas.ts";
 /** A BGPPeer as an entry of `peers`. */
 export interface ConvertedPeer {
   readonly name: string;
+  readonly object: ManifestObject;
   /** Undefined if no entry is possible: `peers` of advertisements then leave it out. */
   readonly entry: object | undefined;
+  readonly bfdProfile: string | undefined;
   /** It is not known whether MetalLB sends routes of this family too: that depends on its release. */
   readonly uncertain: Family | undefined;
 }
@@ -18,13 +20,14 @@ export interface ConvertedPeer {
 export function convertPeer(object: ManifestObject, report: Report): ConvertedPeer {
   const spec = readSpec(object, schemas.BGPPeer, report);
   const what = title(object);
-  const none = { name: object.name, entry: undefined, uncertain: undefined };
+  const none = { name: object.name, object, entry: undefined, bfdProfile: undefined, uncertain: undefined };
   const address = parseAddress(spec.peerAddress ?? "");
   if (!spec.peerAddress) {
     if (spec.interface)
       report.lose(
-        what,
+        object,
         `spec.interface ${quote(spec.interface)}: a session without an address of the router (unnumbered) is not supported; the peer is left out`,
+        ["spec", "interface"],
       );
     else refuse(object, ["spec", "peerAddress"], "needs a peerAddress");
     return none;
@@ -35,8 +38,9 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
   }
   if (isLinkLocal(address)) {
     report.lose(
-      what,
+      object,
       `spec.peerAddress ${address}: a link-local address needs the router's interface, which MetalLB does not know; the peer is left out`,
+      ["spec", "peerAddress"],
     );
     return none;
   }
@@ -56,11 +60,11 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
     ...(spec.routerID && { "router-id": spec.routerID }),
     ...selected(spec),
     ...(spec.password && { password: spec.password }),
-    ...secret(what, spec, report),
+    ...secret(object, spec, report),
     ...(spec.bfdProfile && { "bfd-profile": spec.bfdProfile }),
     ...(spec.ebgpMultiHop && { "ebgp-multihop": true }),
     ...(spec.enableGracefulRestart !== true && { "graceful-restart-time": "0s" }),
-    ...disabled(what, spec, report),
+    ...disabled(object, spec, report),
   };
   if (spec.localASN !== undefined)
     report.note(`${what}: localASN ${spec.localASN} is my-asn here; myASN ${spec.myASN} is not needed.`);
@@ -68,7 +72,8 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
     report.note(
       "Peers without enableGracefulRestart have graceful-restart-time: 0s. Without that line routers keep routes while a speaker restarts.",
     );
-  return { name: object.name, entry, uncertain };
+  report.origin(entry, [object]);
+  return { name: object.name, object, entry, bfdProfile: spec.bfdProfile || undefined, uncertain };
 }
 
 /**
@@ -84,7 +89,6 @@ function familiesOf({ dualStackAddressFamily, disableMP }: Spec<"BGPPeer">, own:
 }
 
 function times(object: ManifestObject, { holdTime, keepaliveTime, connectTime }: Spec<"BGPPeer">, report: Report): object {
-  const what = title(object);
   const fields: Record<string, string> = {};
   const keepalive = keepaliveTime ? parseDuration(keepaliveTime) : undefined;
   if (holdTime) fields["hold-time"] = holdTime;
@@ -96,7 +100,8 @@ function times(object: ManifestObject, { holdTime, keepaliveTime, connectTime }:
     refuse(object, ["spec", "connectTime"], `must be a duration from 1s, but is ${quote(connectTime ?? "")}`);
   else if (seconds !== undefined) {
     fields["connect-time"] = `${Math.min(120, Math.ceil(seconds))}s`;
-    if (seconds > 120) report.lose(what, `spec.connectTime ${quote(connectTime ?? "")} is cut to 120s`);
+    if (seconds > 120)
+      report.approximate(object, `spec.connectTime ${quote(connectTime ?? "")} is cut to 120s`, ["spec", "connectTime"]);
   }
   return fields;
 }
@@ -106,16 +111,28 @@ function selected({ nodeSelectors }: Spec<"BGPPeer">): object {
   return selectors === undefined ? {} : { "node-selectors": selectors };
 }
 
-function secret(what: string, { passwordSecret }: Spec<"BGPPeer">, report: Report): object {
+function secret(object: ManifestObject, { passwordSecret }: Spec<"BGPPeer">, report: Report): object {
   if (!passwordSecret?.name) return {};
-  const { name } = passwordSecret;
-  report.note(`${what}: Secret ${name} needs the label ingot-use=bgp-password, and the component bgp-passwords its name.`);
+  const { name, namespace = "" } = passwordSecret;
+  if (namespace !== "" && namespace !== object.namespace && object.namespace !== "")
+    report.lose(
+      object,
+      `spec.passwordSecret.namespace ${quote(namespace)}: only Secrets in the namespace of the peer itself are read`,
+      ["spec", "passwordSecret", "namespace"],
+    );
+  report.note(
+    `${title(object)}: Secret ${name} needs the label ingot-use=bgp-password, and the component bgp-passwords its name.`,
+  );
   return { "password-secret": { name } };
 }
 
-function disabled(what: string, { vrf }: Spec<"BGPPeer">, report: Report): object {
+function disabled(object: ManifestObject, { vrf }: Spec<"BGPPeer">, report: Report): object {
   if (!vrf) return {};
-  report.lose(what, `spec.vrf ${quote(vrf)} is not supported: the peer is disabled, so that no session begins outside the VRF`);
+  report.lose(
+    object,
+    `spec.vrf ${quote(vrf)} is not supported: the peer is disabled, so that no session begins outside the VRF`,
+    ["spec", "vrf"],
+  );
   return { disabled: true };
 }
 
@@ -134,5 +151,7 @@ export function convertBfdProfile(object: ManifestObject, report: Report): objec
     const value = spec[field as keyof Spec<"BFDProfile">];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return { name: object.name, ...Object.fromEntries(fields) };
+  const entry = { name: object.name, ...Object.fromEntries(fields) };
+  report.origin(entry, [object]);
+  return entry;
 }

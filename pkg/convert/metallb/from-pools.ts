@@ -1,7 +1,7 @@
 import { quote } from "#pkg/text";
-import { type ManifestObject, readSpec, title } from "../objects.ts";
+import { type ManifestObject, readSpec, refuse } from "../objects.ts";
 import type { Report } from "../report.ts";
-import { anyMatches, isSame, type Nodes, nodesOf, toConfigSelectors, unite } from "../selectors.ts";
+import { allNodes, anyMatches, intersect, isSame, type Nodes, nodesOf, toConfigSelectors, unite } from "../selectors.ts";
 import { type BgpAdvertisement, convertBgpAdvertisements } from "./from-bgp-advertisements.ts";
 import type { ConvertedPeer } from "./from-peers.ts";
 import { type Spec, schemas } from "./schemas.ts";
@@ -11,6 +11,9 @@ export interface PoolOptions {
   readonly prefer: "layer2" | "bgp" | undefined;
   readonly peers: readonly ConvertedPeer[];
 }
+
+/** Each pair of them is compared. A pool has a few. */
+const maxAdvertisements = 100;
 
 interface Advertisement<Kind extends "L2Advertisement" | "BGPAdvertisement" = "L2Advertisement" | "BGPAdvertisement"> {
   readonly object: ManifestObject;
@@ -35,13 +38,13 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
   warnOfNames([...l2, ...bgp], new Set(pools.map(({ object }) => object.name)), report);
   for (const { object, spec } of pools) tellPriority(object, spec, report);
   const old = objects.filter(({ kind }) => kind === "AddressPool").map((object) => convertOldPool(object, options.peers, report));
-  return [
-    ...pools.map(({ object, spec }) => ({
-      ...allocation(object, spec),
-      ...announcement(object, spec, l2.filter(isFor(object)), bgp.filter(isFor(object)), options, report),
-    })),
-    ...old,
-  ];
+  const entries = pools.map(({ object, spec }) => {
+    const [byLayer2, byBgp] = [l2.filter(isFor(object)), bgp.filter(isFor(object))];
+    const entry = { ...allocation(object, spec), ...announcement(object, spec, byLayer2, byBgp, options, report) };
+    report.origin(entry, [object, ...[...byLayer2, ...byBgp].map((each) => each.object)]);
+    return entry;
+  });
+  return [...entries, ...old];
 }
 
 /** Whether MetalLB tries it before those that it has for everybody. */
@@ -59,9 +62,10 @@ function tellPriority(
   report: Report,
 ) {
   if (priority < 0)
-    report.lose(
-      title(object),
+    report.approximate(
+      object,
       `spec.serviceAllocation.priority ${priority}: MetalLB tries such pools in no certain order; here it is one without a priority`,
+      ["spec", "serviceAllocation", "priority"],
     );
 }
 
@@ -75,8 +79,9 @@ function isFor({ name, labels }: ManifestObject): (advertisement: Advertisement)
 
 function warnOfNames(advertisements: readonly Advertisement[], pools: ReadonlySet<string>, report: Report): void {
   for (const { object, spec } of advertisements)
-    for (const name of spec.ipAddressPools ?? [])
-      if (!pools.has(name)) report.note(`${title(object)} names the pool ${quote(name)}, which is not there.`);
+    for (const [index, name] of (spec.ipAddressPools ?? []).entries())
+      if (!pools.has(name))
+        report.remark(object, `it names the pool ${quote(name)}, which is not there.`, ["spec", "ipAddressPools", index]);
 }
 
 function allocation(object: ManifestObject, spec: Spec<"IPAddressPool">): object {
@@ -117,13 +122,13 @@ function announcement(
 ): object {
   const isBoth = l2.length > 0 && bgp.length > 0;
   if (isBoth && prefer !== undefined)
-    report.lose(title(object), `is announced by layer 2 and by BGP; here by ${prefer === "bgp" ? "BGP" : "layer 2"} alone`);
+    report.lose(object, `is announced by layer 2 and by BGP; here by ${prefer === "bgp" ? "BGP" : "layer 2"} alone`);
   const byLayer2 = l2.length > 0 && !(isBoth && prefer === "bgp") ? layer2(object, l2, report) : undefined;
   const byBgp = bgp.length > 0 && !(isBoth && prefer === "layer2") ? routes(object, spec, bgp, peers, report) : undefined;
   if (byLayer2 !== undefined && byBgp !== undefined) return { protocol: ["layer2", "bgp"], ...byLayer2, ...byBgp };
   if (byLayer2 !== undefined) return { protocol: "layer2", ...byLayer2 };
   if (byBgp !== undefined) return { protocol: "bgp", ...byBgp };
-  report.note(`${title(object)}: nothing announces it. Its addresses are assigned, and no speaker announces them.`);
+  report.remark(object, "nothing announces it. Its addresses are assigned, and no speaker announces them.");
   return { protocol: "none" };
 }
 
@@ -135,6 +140,11 @@ function routes(
   peers: readonly ConvertedPeer[],
   report: Report,
 ): object | undefined {
+  if (bgp.length > maxAdvertisements) {
+    const found = `${bgp.length} BGPAdvertisements are for it, but at most ${maxAdvertisements} are taken together`;
+    refuse(object, [], found);
+    return undefined;
+  }
   const advertisements = convertBgpAdvertisements(
     bgp.map((each) => bgpAdvertisement(each, report)),
     familiesOf(spec.addresses),
@@ -159,7 +169,7 @@ function bgpAdvertisement({ object, spec }: Advertisement<"BGPAdvertisement">, r
   forAllServices(object, spec, report);
   const { communities = [], peers = [], nodeSelectors, aggregationLength, aggregationLengthV6, localPref } = spec;
   return {
-    what: title(object),
+    object,
     communities,
     peers: peers.length === 0 ? undefined : peers,
     nodes: nodesOf(nodeSelectors),
@@ -172,8 +182,9 @@ function bgpAdvertisement({ object, spec }: Advertisement<"BGPAdvertisement">, r
 function forAllServices(object: ManifestObject, { serviceSelectors = [] }: Advertisement["spec"], report: Report): void {
   if (serviceSelectors.length > 0)
     report.lose(
-      title(object),
+      object,
       "spec.serviceSelectors: it is made for all Services of the pool here; give Services that are to differ a pool of their own",
+      ["spec", "serviceSelectors"],
     );
 }
 
@@ -185,11 +196,11 @@ function warnOfFamilies(
   peers: readonly ConvertedPeer[],
   report: Report,
 ): void {
-  for (const { name, uncertain } of peers) {
+  for (const { name, object, uncertain } of peers) {
     const hears = advertisements.some(({ spec }) => !spec.peers?.length || spec.peers.includes(name));
     if (hears && uncertain !== undefined && (uncertain === "IPv4" ? ipv4 : ipv6))
-      report.lose(
-        `BGPPeer ${quote(name)}`,
+      report.approximate(
+        object,
         `is not told the ${uncertain} addresses of pool ${quote(pool.name)}, as by MetalLB from 0.15 on; if yours is older and told it, remove its line "families"`,
       );
   }
@@ -210,7 +221,7 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<"L2
   if (coversAll) return preferred;
   if (!sameNodes && !sameInterfaces)
     report.lose(
-      title(pool),
+      pool,
       "its L2Advertisements have different interfaces for different nodes: here every node that any of them selects uses the interfaces of all",
     );
   const nodes: Nodes = unite(...all.map((each) => each.nodes));
@@ -219,22 +230,26 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<"L2
   return { ...(selectors && { "node-selectors": selectors }), ...preferred, ...(interfaces.length > 0 && { interfaces }) };
 }
 
-/** A selector that matches every node, or no node, makes no difference. */
+/** MetalLB adds up what all of them say. A selector that matches every node, or no node, makes no difference. */
 function preferredNodes(
   pool: ManifestObject,
   advertisements: readonly Advertisement<"L2Advertisement">[],
   report: Report,
 ): object {
-  const lists = advertisements.map(({ spec: { preferredNodeSelectors = [] } }) =>
+  const [first] = advertisements;
+  const sameNodes = advertisements.every(({ spec }) => isSame(nodesOf(spec.nodeSelectors), nodesOf(first?.spec.nodeSelectors)));
+  const lists = advertisements.map(({ spec: { nodeSelectors, preferredNodeSelectors = [] } }) =>
     preferredNodeSelectors.flatMap(({ weight = 1, preference = {} }) => {
-      const nodes = nodesOf([preference]);
-      return nodes.length === 0 ? [] : (toConfigSelectors(nodes) ?? []).map((selector) => ({ weight, ...selector }));
+      const own = sameNodes ? allNodes : nodesOf(nodeSelectors); // It says nothing of other nodes.
+      const nodes = intersect(own, nodesOf([preference])) ?? [];
+      if (nodes.length === 0) return [];
+      if (own.length > 1)
+        report.lose(pool, "several L2Advertisements with several node selectors each prefer nodes: give each of them one");
+      return (toConfigSelectors(nodes) ?? []).map((selector) => ({ weight, ...selector }));
     }),
   );
-  const different = [...new Map(lists.map((list) => [JSON.stringify(list), list])).values()];
-  if (different.length > 1)
-    report.lose(title(pool), "its L2Advertisements prefer different nodes: here each node has the weights of all of them");
-  const all = different.flat();
+  const isOneList = new Set(lists.map((list) => JSON.stringify(list))).size === 1;
+  const all = isOneList ? (lists[0] ?? []) : lists.flat();
   return all.length === 0 ? {} : { "preferred-nodes": all };
 }
 
@@ -242,11 +257,13 @@ function convertOldPool(object: ManifestObject, peers: readonly ConvertedPeer[],
   const { protocol, addresses = [], autoAssign, bgpAdvertisements = [] } = readSpec(object, schemas.AddressPool, report);
   const made = bgpAdvertisements.map((spec) => bgpAdvertisement({ object, spec }, report));
   const advertisements = made.length === 0 ? [] : convertBgpAdvertisements(made, familiesOf(addresses), peers, report);
-  return {
+  const entry = {
     name: object.name,
     protocol,
     addresses,
     ...(autoAssign === false && { "auto-assign": false }),
     ...(protocol === "bgp" && advertisements.length > 0 && { "bgp-advertisements": advertisements }),
   };
+  report.origin(entry, [object]);
+  return entry;
 }

@@ -101,12 +101,16 @@ type Plural = "services" | "configmaps" | "namespaces" | "secrets";
  * learn of when they are delivered. Every write and every event is a line of `transcript`.
  */
 export class FakeCluster
-  implements Pick<Cluster, "informer" | "writeIngress" | "writeConditions" | "writeConfigMap">, Pick<EventRecorder, "record">
+  implements
+    Pick<Cluster, "informer" | "servedResources" | "writeIngress" | "writeConditions" | "writeConfigMap">,
+    Pick<EventRecorder, "record">
 {
   readonly transcript: string[] = [];
   readonly informers: FakeInformer<ObjectMeta>[] = [];
   /** Writes fail as they do when the API server is away. */
   away = false;
+  /** Resources of definitions: plural -> versions. */
+  readonly served = new Map<string, readonly string[]>();
   /** Writes about these objects fail: key -> error. */
   readonly refused = new Map<string, ApiError>();
   /** A write of a Service's status waits for this, and fails if it fails. @param within how long the answer may take */
@@ -125,6 +129,10 @@ export class FakeCluster
     const informer = new FakeInformer(resource, scope, handlers);
     this.informers.push(informer as unknown as FakeInformer<ObjectMeta>);
     return informer;
+  }
+
+  servedResources(): Promise<ReadonlyMap<string, readonly string[]>> {
+    return this.away ? Promise.reject(new ApiError("Cannot look", 0, "Unreachable")) : Promise.resolve(new Map(this.served));
   }
 
   /** The one informer of a resource, or that of the one object with that name. */

@@ -25,9 +25,22 @@ export const configurationCauses = {
     means: "The ConfigMap has no key `config`.",
     next: "name the key config",
   },
+  objectsMissing: {
+    states: isRefused,
+    means:
+      "With `--config-source=crds`: none of MetalLB's custom resources is there. The last good configuration stays in force.",
+    next: "apply IPAddressPools and their advertisements into the namespace of the controller",
+  },
+  definitionsMissing: {
+    states: isRefused,
+    means:
+      "With `--config-source=crds`: some CustomResourceDefinitions of MetalLB are not installed, or are being deleted. The last good configuration stays in force.",
+    next: "kubectl get crd | grep metallb.io; install those of your release of MetalLB, which are then found within a minute",
+  },
   invalid: {
     states: isRefused,
-    means: "The text has errors, which the message lists with line and column. The last good configuration stays in force.",
+    means:
+      "The configuration has errors, which the message lists with line and column, or with object and field. The last good configuration stays in force.",
     next: "kubectl -n metallb-system get configmap config -o yaml | ingotctl validate - lists all: correct them",
   },
   strands: {

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { patience } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import { steps } from "../steps.ts";
+import { InstalledCluster, namespace } from "./installed.ts";
+
+// MetalLB's custom resources as the configuration, on a real API server, with definitions of our own that have the same names.
+const step = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 2 });
+  await on.deploy(2);
+  return on;
+});
+
+const kinds = {
+  IPAddressPool: ["v1beta1"],
+  L2Advertisement: ["v1beta1"],
+  BGPAdvertisement: ["v1beta1"],
+  BGPPeer: ["v1beta1", "v1beta2"],
+  BFDProfile: ["v1beta1"],
+  Community: ["v1beta1"],
+} as const;
+type Kind = keyof typeof kinds;
+
+const pluralOf = (kind: Kind) => (kind === "Community" ? "communities" : `${kind.toLowerCase()}s`);
+
+/** A definition that takes any spec. */
+function definition(kind: Kind): object {
+  const plural = pluralOf(kind);
+  const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+  const schema = { openAPIV3Schema: { type: "object", properties: { spec: anything, status: anything } } };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.metallb.io` },
+    spec: {
+      group: "metallb.io",
+      scope: "Namespaced",
+      names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase() },
+      versions: kinds[kind].map((name, index) => ({ name, served: true, storage: index === 0, schema })),
+    },
+  };
+}
+
+async function make(on: InstalledCluster, kind: Kind, name: string, spec: object, metadata: object = {}): Promise<void> {
+  await on.apply({ apiVersion: "metallb.io/v1beta1", kind, metadata: { name, namespace, ...metadata }, spec });
+}
+
+async function remove(on: InstalledCluster, kind: Kind, name: string): Promise<void> {
+  await on.kubectl("-n", namespace, "delete", `${pluralOf(kind)}.metallb.io`, name);
+}
+
+/** Waits until an event on the object says so. */
+async function told(on: InstalledCluster, kind: Kind, name: string, what: RegExp): Promise<void> {
+  const selector = `involvedObject.kind=${kind},involvedObject.name=${name},reason=ConfigStale`;
+  const is = async () => {
+    const events = await on.kubectl(
+      "-n",
+      namespace,
+      "get",
+      "events",
+      `--field-selector=${selector}`,
+      "-o",
+      "jsonpath={.items[*].message}",
+    );
+    return what.test(events);
+  };
+  await waitFor(`an event on ${kind} ${name}`, is, patience);
+}
+
+step("without definitions the controller says so, and waits", async (on) => {
+  await on.install(undefined, ["crds"]);
+  const ready = async () => {
+    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+    const path = `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy/readyz`;
+    return /are not all installed/.test(await on.kubectl("get", "--raw", path));
+  };
+  await waitFor("the controller to say what is missing", ready, patience);
+});
+
+step("definitions that come later are picked up, and their objects give an address that answers", async (on) => {
+  for (const kind of Object.keys(kinds) as Kind[]) await on.apply(definition(kind));
+  const names = (Object.keys(kinds) as Kind[]).map((kind) => `crd/${pluralOf(kind)}.metallb.io`);
+  await on.kubectl("wait", "--for=condition=Established", "--timeout=5m", ...names);
+  await make(on, "IPAddressPool", "lan", { addresses: ["172.30.0.200-172.30.0.219"] });
+  await make(on, "L2Advertisement", "lan", { ipAddressPools: ["lan"] });
+  const address = await on.serve("web");
+  assert.match(address, /^172\.30\.0\.2[01]\d$/);
+  await on.answer(address);
+});
+
+step("two pools that overlap are refused with both names, on the object at fault, and nothing changes", async (on) => {
+  await make(on, "IPAddressPool", "second", { addresses: ["172.30.0.210/32"] });
+  await told(
+    on,
+    "IPAddressPool",
+    "second",
+    /"172\.30\.0\.210\/32" shares addresses with .* in pool "lan" \(IPAddressPool metallb-system\/lan\)/,
+  );
+  await on.answer(await on.addressOf("web"));
+  await remove(on, "IPAddressPool", "second");
+});
+
+step("a Community that is missing is named, and counts when it comes", async (on) => {
+  const peer = { myASN: 64512, peerASN: 64513, peerAddress: "172.30.0.2" };
+  await make(on, "BGPPeer", "tor", peer);
+  await make(on, "BGPAdvertisement", "named", { ipAddressPools: ["far"], communities: ["customers"] });
+  await make(on, "IPAddressPool", "far", { addresses: ["198.51.100.0/24"], autoAssign: false });
+  await told(on, "BGPAdvertisement", "named", /spec\.communities\[0\]: must be a name from a Community/);
+  await make(on, "Community", "names", { communities: [{ name: "customers", value: "64512:7" }] });
+  const far = await on.serve("far", { loadBalancerIP: "198.51.100.7" });
+  assert.equal(far, "198.51.100.7");
+});
+
+step("a definition that is deleted with its objects turns nothing off", async (on) => {
+  await on.kubectl("delete", "crd", "l2advertisements.metallb.io");
+  const ready = async () => {
+    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+    const path = `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy/readyz`;
+    return /are not all installed/.test(await on.kubectl("get", "--raw", path));
+  };
+  await waitFor("the controller to say what is missing", ready, patience);
+  const address = await on.addressOf("web");
+  await on.answer(address);
+  await on.owner(address);
+  await on.apply(definition("L2Advertisement"));
+  await on.kubectl("wait", "--for=condition=Established", "--timeout=5m", "crd/l2advertisements.metallb.io");
+  await make(on, "L2Advertisement", "lan", { ipAddressPools: ["lan"] });
+  const inForce = async () => !(await ready());
+  await waitFor("the configuration to be in force again", inForce, patience);
+  await on.answer(address);
+});
+
+step("a Service whose pool goes keeps its address until an object allows others", async (on) => {
+  const address = await on.addressOf("far");
+  await remove(on, "IPAddressPool", "far");
+  await make(on, "IPAddressPool", "farther", { addresses: ["203.0.113.0/24"], autoAssign: false });
+  const stale = async () => {
+    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+    const path = `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy/readyz`;
+    return /no pool would be left for addresses in use by default\/far/.test(await on.kubectl("get", "--raw", path));
+  };
+  await waitFor("the refusal", stale, patience);
+  assert.equal(await on.addressOf("far"), address);
+  const annotations = { "ingot.dev/allow-renumber": "true" };
+  await make(on, "IPAddressPool", "farther", { addresses: ["203.0.113.0/24"], autoAssign: false }, { annotations });
+  await waitFor("the address to go", async () => (await on.addressOf("far")) !== address, patience);
+});
+
+step(
+  "controller and speakers may read these objects and write none, and the API server refused nothing that they asked for",
+  async (on) => {
+    for (const account of ["controller", "speaker"])
+      for (const [verb, may] of [
+        ["list", "yes"],
+        ["watch", "yes"],
+        ["patch", "no"],
+        ["delete", "no"],
+      ] as const) {
+        const asked = [
+          "auth",
+          "can-i",
+          verb,
+          "ipaddresspools.metallb.io",
+          "-n",
+          namespace,
+          `--as=system:serviceaccount:${namespace}:${account}`,
+        ];
+        const answer = await on.kubectl(...asked).catch(String);
+        assert.equal(/^yes/.test(answer.trim()) ? "yes" : "no", may, `${account} ${verb}`);
+      }
+    const own = (await on.cluster.requests()).filter(({ user }) => user.startsWith(`system:serviceaccount:${namespace}:`));
+    assert.ok(own.some(({ status }) => status === 200));
+    assert.deepEqual(
+      own.filter(({ status }) => status === 401 || status === 403),
+      [],
+    );
+  },
+);

@@ -1,0 +1,183 @@
+import { dump } from "js-yaml";
+import { limits, type ParsedConfig, type Problem, parseConfig, textAt } from "#pkg/config";
+import { fromMetallb } from "./metallb/from-metallb.ts";
+import { schemas } from "./metallb/schemas.ts";
+import { type ManifestObject, nodeAt, type Path, readObjects, refuse, title, warn } from "./objects.ts";
+import { Report } from "./report.ts";
+import { SourceText } from "./source-text.ts";
+
+/** The kinds of MetalLB that are a configuration, by their plural in the API. The first version that the API serves is read. */
+export const configurationKinds = [
+  { plural: "ipaddresspools", kind: "IPAddressPool", versions: ["v1beta1"] },
+  { plural: "l2advertisements", kind: "L2Advertisement", versions: ["v1beta1"] },
+  { plural: "bgpadvertisements", kind: "BGPAdvertisement", versions: ["v1beta1"] },
+  { plural: "bgppeers", kind: "BGPPeer", versions: ["v1beta2", "v1beta1"] },
+  { plural: "bfdprofiles", kind: "BFDProfile", versions: ["v1beta1"] },
+  { plural: "communities", kind: "Community", versions: ["v1beta1"] },
+  { plural: "addresspools", kind: "AddressPool", versions: ["v1beta1"] },
+] as const;
+
+/** The part of an object that a configuration depends on. */
+export interface LiveObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    /** Of pools, which advertisements select by them. */
+    readonly labels?: Readonly<Record<string, unknown>>;
+  };
+  readonly spec?: unknown;
+}
+
+const group = "metallb.io";
+const firstLine = "# MetalLB's custom resources\n";
+
+/** An object as it stands in the text of a configuration. Equal objects have equal texts. */
+export function liveObjectText({ apiVersion, kind, metadata: { namespace, name, labels }, spec }: LiveObject): string {
+  const metadata = { namespace, name, ...(kind === "IPAddressPool" && labels !== undefined && { labels }) };
+  return `---\n${dump({ apiVersion, kind, metadata, spec }, { lineWidth: -1, noRefs: true, seqNoIndent: true, sortKeys: true })}`;
+}
+
+/** The text of a configuration of these objects, whatever the order in which they arrived. @param texts as `liveObjectText` writes them */
+export function liveText(texts: Iterable<string>): string {
+  return `${firstLine}${[...texts].sort().join("")}`;
+}
+
+/**
+ * Reads a configuration's text: what a ConfigMap has under its key, or MetalLB's custom resources as `liveText` writes them. Problems of
+ * custom resources name the object, and the field in it.
+ */
+export function parseConfiguration(text: string): ParsedConfig {
+  return text.startsWith(firstLine) ? parseCustomResources(text) : parseConfig(text);
+}
+
+/** Whether the documents of a manifest are such objects; what else is among them does not matter. */
+export function hasCustomResources(text: string): boolean {
+  return /^\s*"?apiVersion"?:\s*"?metallb\.io\//m.test(text);
+}
+
+/** The configuration that MetalLB's custom resources are. An object counts until it is gone, also while it is being deleted. Never throws. */
+export function parseCustomResources(text: string): ParsedConfig {
+  const source = new SourceText({ name: "", text });
+  if (text.length > limits.textLength)
+    source.problems.errorAt(0, [], `the objects have ${text.length} characters, but at most ${limits.textLength} are read`);
+  const objects = source.hasErrors ? [] : readObjects([source]).filter((object) => object.group === group);
+  const report = new Report({ isLive: true });
+  const { config } = fromMetallb(objects, [], { namespace: undefined, prefer: undefined }, report);
+  if (source.hasErrors) return { problems: problemsOf(source, objects) };
+  const parsed = parseConfig(dump(config, { lineWidth: -1, noRefs: true }));
+  const reworded = (message: string) =>
+    message
+      .replaceAll(/\b(address-pools|peers)\[\d+\][\w.[\]-]*/g, (path) => nameOf(originOf(config, path, report)?.object) ?? path)
+      .replaceAll(/\ban alias from bgp-communities\b/g, "a name from a Community");
+  for (const { severity, path, message } of parsed.problems) {
+    const { object, field } = originOf(config, path, report) ?? {};
+    if (object === undefined) source.problems[severity === "error" ? "errorAt" : "warnAt"](0, [], reworded(message));
+    else (severity === "error" ? refuse : warn)(object, field ?? [], reworded(message));
+  }
+  const problems = problemsOf(source, objects);
+  if (parsed.config === undefined || source.hasErrors) return { problems };
+  const asking = parsed.namespaceLabels && originOf(config, parsed.namespaceLabels.path, report);
+  return {
+    config: parsed.config,
+    problems,
+    ...(asking && { namespaceLabels: placeOf(source, asking) }),
+  };
+}
+
+interface Origin {
+  readonly object: ManifestObject;
+  readonly field: Path;
+}
+
+/** Each with the object that it is in: the last one that begins before it. */
+function problemsOf(source: SourceText, objects: readonly ManifestObject[]): Problem[] {
+  const places = objects.map((object) => ({ object, ...source.position(object.node.offset) }));
+  return source.list().map(({ source: _, ...problem }) => {
+    const isBefore = ({ line, column }: Pick<Problem, "line" | "column">) =>
+      line < problem.line || (line === problem.line && column <= problem.column);
+    const object = places.findLast(isBefore)?.object;
+    if (object === undefined || (problem.line === 1 && problem.column === 1)) return problem;
+    const message = problem.message.startsWith(`${title(object)}: `)
+      ? problem.message.slice(title(object).length + 2)
+      : problem.message;
+    return { ...problem, message, object: nameOf(object) };
+  });
+}
+
+/** Such as `IPAddressPool metallb-system/a`. */
+function nameOf(object: ManifestObject): string;
+function nameOf(object: ManifestObject | undefined): string | undefined;
+function nameOf(object: ManifestObject | undefined): string | undefined {
+  if (object === undefined) return undefined;
+  const { kind, namespace, name } = object;
+  return `${kind} ${namespace === "" ? "" : `${namespace}/`}${name}`;
+}
+
+function placeOf(source: SourceText, { object, field }: Origin): NonNullable<ParsedConfig["namespaceLabels"]> {
+  const node = nodeAt(object, field);
+  return { path: field.join("."), object: nameOf(object), ...source.position(node.offset) };
+}
+
+/** The object's field from which a field of the made configuration comes. */
+function originOf(config: object, path: string, report: Report): Origin | undefined {
+  let value: unknown = config;
+  let found: { readonly objects: readonly ManifestObject[]; readonly rest: (string | number)[] } | undefined;
+  for (const step of stepsOf(path)) {
+    value = (value as Record<string | number, unknown> | undefined)?.[step];
+    found?.rest.push(step);
+    const objects = typeof value === "object" && value !== null ? report.origins.get(value) : undefined;
+    if (objects !== undefined) found = { objects, rest: [] };
+  }
+  const [first] = found?.objects ?? [];
+  if (found === undefined || first === undefined) return undefined;
+  const { objects, rest } = found;
+  const [name, ...within] = rest;
+  if (first.kind === "Community") return communityOf(objects, String(name));
+  if (name === undefined) return { object: first, field: [] };
+  for (const object of objects)
+    for (const field of fieldsOf(object, String(name))) {
+      const node = nodeAt(object, field);
+      if (node === object.node) continue;
+      // The members of merged lists are in another order there.
+      const at = node.kind === "list" ? node.items.findIndex((item) => item.kind === "scalar" && item.text === value) : -1;
+      if (at >= 0) return { object, field: [...field, at] };
+      if (typeof value !== "string" || typeof within[0] !== "number") return { object, field: [...field, ...within] };
+    }
+  return { object: first, field: fieldsOf(first, String(name))[0] ?? [] };
+}
+
+function communityOf(objects: readonly ManifestObject[], name: string): Origin | undefined {
+  for (const object of objects) {
+    const list = nodeAt(object, ["spec", "communities"]);
+    const index = list.kind === "list" ? list.items.findIndex((item) => textAt(item, "name") === name) : -1;
+    if (index >= 0) return { object, field: ["spec", "communities", index, "value"] };
+  }
+  return undefined;
+}
+
+/** `address-pools[0].addresses[1]`, apart. */
+function stepsOf(path: string): (string | number)[] {
+  return [...path.matchAll(/([^.[\]]+)|\[(\d+)\]/g)].map(([, name, index]) =>
+    index === undefined ? (name ?? "") : Number(index),
+  );
+}
+
+const otherNames: Readonly<Record<string, string>> = {
+  "my-asn": "myASN",
+  "peer-asn": "peerASN",
+  "router-id": "routerID",
+  "ebgp-multihop": "ebgpMultiHop",
+  "avoid-buggy-ips": "avoidBuggyIPs",
+  localpref: "localPref",
+};
+
+/** Where the object may have what a field of the made configuration comes from. */
+function fieldsOf({ kind }: ManifestObject, name: string): Path[] {
+  const camel = otherNames[name] ?? name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const fence = ["namespaces", "namespaceSelectors", "serviceSelectors", "priority"];
+  if (kind === "IPAddressPool" && fence.includes(camel)) return [["spec", "serviceAllocation", camel]];
+  const properties: object = schemas[kind as keyof typeof schemas]?.properties ?? {};
+  return Object.hasOwn(properties, camel) ? [["spec", camel]] : [];
+}

@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { parseConfiguration } from "#pkg/convert";
+import type { ObjectMeta } from "#pkg/k8s";
+import { FakeCluster } from "#pkg/k8s/testing";
+import { silentLog } from "#pkg/log/testing";
+import { CustomResources, type Offer } from "./custom-resources.ts";
+import { Settling } from "./settling.ts";
+
+const namespace = "metallb-system";
+const installed = {
+  ipaddresspools: ["v1beta1"],
+  l2advertisements: ["v1beta1"],
+  bgpadvertisements: ["v1beta1"],
+  bgppeers: ["v1beta2", "v1beta1"],
+  bfdprofiles: ["v1beta1"],
+  communities: ["v1beta1"],
+};
+
+class Bench {
+  readonly cluster = new FakeCluster();
+  readonly clock = new SimulatedClock();
+  readonly offers: Offer[] = [];
+  readonly logged: string[] = [];
+  readonly source = new CustomResources({
+    cluster: this.cluster,
+    namespace,
+    offered: (offer) => {
+      assert.deepEqual(this.source.missing, [], "an offer comes once everything has been seen");
+      this.offers.push(offer);
+    },
+    reached: () => {},
+    clock: this.clock,
+    random: () => 0.5,
+    log: { ...silentLog, warn: (message) => this.logged.push(message) },
+  });
+
+  /** All definitions are there, and no object. */
+  static async start(served: Readonly<Record<string, readonly string[]>> = installed): Promise<Bench> {
+    const bench = new Bench();
+    bench.install(served);
+    bench.source.start();
+    await bench.wait(0);
+    return bench;
+  }
+
+  install(served: Readonly<Record<string, readonly string[]>>): void {
+    this.cluster.served.clear();
+    for (const [plural, versions] of Object.entries(served)) this.cluster.served.set(plural, versions);
+  }
+
+  get followed() {
+    return this.cluster.informers.filter(({ started, disposed }) => started && !disposed);
+  }
+
+  of(plural: string) {
+    const found = this.followed.find(({ resource }) => resource.plural === plural);
+    assert.ok(found, `nobody follows ${plural}`);
+    return found;
+  }
+
+  sync(): void {
+    for (const informer of this.followed) if (!informer.synced) informer.sync();
+  }
+
+  see(plural: string, name: string, spec: object, more: object = {}): void {
+    const informer = this.of(plural);
+    const meta: ObjectMeta = { key: `${namespace}/${name}`, namespace, name, uid: `uid-${name}`, resourceVersion: "1" };
+    informer.see(informer.resource.project({ metadata: { ...meta, ...more }, spec }, meta));
+  }
+
+  pool(index: number): void {
+    this.see("ipaddresspools", `pool-${index}`, { addresses: [`10.${index >> 8}.${index & 255}.0/24`] });
+  }
+
+  async wait(ms: number): Promise<void> {
+    for (let left = ms; ; left -= 50) {
+      await setImmediate();
+      this.clock.advanceBy(Math.min(50, Math.max(0, left)));
+      await setImmediate();
+      if (left <= 0) return;
+    }
+  }
+
+  get pools(): readonly string[] | undefined {
+    const text = this.offers.at(-1)?.text;
+    return text === undefined ? undefined : parseConfiguration(text).config?.pools.map(({ name }) => name);
+  }
+}
+
+test("nothing is offered before each kind has been seen, and then all at once", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  for (const informer of bench.followed.slice(1)) informer.sync();
+  assert.deepEqual(bench.source.missing, ["objects of kind IPAddressPool (metallb.io/v1beta1)"]);
+  assert.deepEqual(bench.offers, []);
+  bench.sync();
+  assert.deepEqual(bench.pools, ["pool-1"]);
+  assert.equal(bench.offers.length, 1);
+});
+
+test("1,000 objects of one apply are one change", async () => {
+  const bench = await Bench.start();
+  bench.sync();
+  assert.equal(bench.offers.length, 1); // That there is none.
+  bench.see("l2advertisements", "all", {});
+  for (let index = 0; index < 1_000; index++) bench.pool(index);
+  await bench.wait(1_000);
+  assert.equal(bench.pools?.length, 1_000);
+  assert.equal(bench.offers.length, 2);
+});
+
+test("changes that never end count after two seconds at the latest", async () => {
+  const bench = await Bench.start();
+  bench.sync();
+  for (let index = 0; index < 100; index++) {
+    bench.pool(index);
+    await bench.wait(50);
+  }
+  const times = bench.offers.length - 1;
+  assert.ok(times >= 2 && times <= 4, `${times} offers in 5 s`);
+});
+
+test("Settling: quiet for 200 ms, 2 s at most, and each change of its own afterwards", () => {
+  const settling = new Settling();
+  assert.equal(settling.deadline, Infinity);
+  settling.changed(1_000);
+  settling.changed(1_150);
+  assert.equal(settling.deadline, 1_350);
+  for (let at = 1_150; at < 3_000; at += 100) settling.changed(at);
+  assert.equal(settling.deadline, 3_000);
+  settling.done();
+  assert.equal(settling.deadline, Infinity);
+  settling.changed(9_000);
+  assert.equal(settling.deadline, 9_200);
+});
+
+test("a status, labels of anything but pools, and managers change nothing", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  bench.see("l2advertisements", "all", {}, { labels: { a: "b" }, managedFields: [{}], resourceVersion: "7" });
+  await bench.wait(500);
+  assert.equal(bench.offers.length, 1);
+  bench.see("ipaddresspools", "pool-1", { addresses: ["10.0.1.0/24"] }, { labels: { a: "b" } });
+  await bench.wait(500);
+  assert.equal(bench.offers.length, 2);
+});
+
+test("an object that is being deleted counts until it is gone", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.pool(2);
+  bench.sync();
+  bench.see(
+    "ipaddresspools",
+    "pool-1",
+    { addresses: ["10.0.1.0/24"] },
+    { deletionTimestamp: "2026-01-01T00:00:00Z", finalizers: ["x"] },
+  );
+  await bench.wait(500);
+  assert.deepEqual(bench.pools, ["pool-1", "pool-2"]);
+  bench.of("ipaddresspools").forget(`${namespace}/pool-1`);
+  await bench.wait(500);
+  assert.deepEqual(bench.pools, ["pool-2"]);
+});
+
+test("without definitions that is said, nothing is followed, and they are picked up when they come", async () => {
+  const bench = await Bench.start({});
+  assert.deepEqual(bench.followed, []);
+  assert.deepEqual(bench.source.missing, []);
+  assert.deepEqual(
+    bench.offers.map(({ missing }) => missing),
+    ["definitions"],
+  );
+  assert.deepEqual(bench.logged, ["definitions of custom resources are not installed"]);
+  bench.install({ ipaddresspools: ["v1beta1"] });
+  await bench.wait(40_000);
+  assert.deepEqual(bench.followed, []); // A pool without its advertisements is not meant.
+  bench.install(installed);
+  await bench.wait(40_000);
+  bench.pool(1);
+  bench.sync();
+  assert.deepEqual(bench.pools, ["pool-1"]);
+});
+
+test("a definition that goes takes nothing away: its objects are gone first", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  const { l2advertisements: _, ...others } = installed;
+  bench.install(others);
+  bench.of("l2advertisements").forget(`${namespace}/all`);
+  await bench.wait(500);
+  assert.deepEqual(
+    bench.offers.map(({ missing }) => missing),
+    [undefined, "definitions"],
+  );
+  assert.deepEqual(bench.followed, []);
+  bench.install(installed);
+  await bench.wait(40_000);
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  assert.deepEqual(bench.pools, ["pool-1"]);
+});
+
+test("the last object of a kind that stays installed may be deleted, also where the API cannot be asked at once", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  bench.cluster.away = true;
+  bench.of("l2advertisements").forget(`${namespace}/all`);
+  await bench.wait(5_000);
+  assert.equal(bench.offers.length, 1);
+  bench.cluster.away = false;
+  await bench.wait(5_000);
+  assert.equal(bench.offers.length, 2);
+  assert.deepEqual(parseConfiguration(bench.offers[1]?.text ?? "").config?.pools[0]?.protocols, []);
+});
+
+test("all objects gone is no configuration, so that nothing is turned off", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.sync();
+  bench.of("ipaddresspools").forget(`${namespace}/pool-1`);
+  await bench.wait(500);
+  assert.deepEqual(bench.offers.at(-1)?.missing, "objects");
+});
+
+test("peers are read as v1beta1 where that is all there is, and anew when another version is served", async () => {
+  const bench = await Bench.start({ ...installed, bgppeers: ["v1beta1"] });
+  assert.equal(bench.of("bgppeers").resource.api, "/apis/metallb.io/v1beta1");
+  bench.pool(1);
+  bench.sync();
+  bench.install(installed);
+  await bench.wait(40_000);
+  assert.equal(bench.of("bgppeers").resource.api, "/apis/metallb.io/v1beta2");
+  assert.deepEqual(bench.source.missing, ["objects of kind BGPPeer (metallb.io/v1beta2)"]);
+  bench.pool(2);
+  await bench.wait(500);
+  assert.deepEqual(bench.pools, ["pool-1"]); // Not without the peers.
+  bench.sync();
+  assert.deepEqual(bench.pools, ["pool-1", "pool-2"]);
+});
+
+test("where the API does not answer, it is asked again, and that is said once", async () => {
+  const bench = new Bench();
+  bench.install(installed);
+  bench.cluster.away = true;
+  bench.source.start();
+  await bench.wait(10_000);
+  assert.deepEqual(bench.source.missing, ["the kinds of metallb.io"]);
+  assert.deepEqual(bench.logged, ["cannot ask which custom resources there are"]);
+  bench.cluster.away = false;
+  await bench.wait(3_000);
+  bench.pool(1);
+  bench.sync();
+  assert.deepEqual(bench.pools, ["pool-1"]);
+});
+
+test("any object may allow to renumber, and an object at fault is found by its name", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.sync();
+  assert.equal(bench.offers.at(-1)?.mayRenumber, false);
+  bench.see("communities", "names", { communities: [] }, { annotations: { "ingot.dev/allow-renumber": "true" } });
+  await bench.wait(500);
+  assert.equal(bench.offers.at(-1)?.mayRenumber, true);
+  assert.equal(bench.offers.at(-1)?.about?.name, "names");
+  const { apiVersion, kind, uid } = bench.source.referenceOf(`IPAddressPool ${namespace}/pool-1`) ?? assert.fail();
+  assert.deepEqual([apiVersion, kind, uid], ["metallb.io/v1beta1", "IPAddressPool", "uid-pool-1"]);
+  assert.equal(bench.source.referenceOf("IPAddressPool elsewhere/pool-1"), undefined);
+});
+
+test("nothing happens after disposal", async () => {
+  const bench = await Bench.start();
+  bench.sync();
+  bench.pool(1);
+  bench.source[Symbol.dispose]();
+  await bench.wait(60_000);
+  assert.equal(bench.offers.length, 1);
+  assert.deepEqual(bench.followed, []);
+});

@@ -1,0 +1,239 @@
+import { createHash } from "node:crypto";
+import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import { configurationKinds, liveObjectText, liveText } from "#pkg/convert";
+import { ApiError, type Cluster, type Informer, type ObjectMeta, type ObjectReference, type Resource } from "#pkg/k8s";
+import { mayRenumber } from "#pkg/live-config";
+import type { Log } from "#pkg/log";
+import { list } from "#pkg/text";
+import { fields } from "#pkg/untrusted";
+import { Settling } from "./settling.ts";
+
+/** The configuration that the objects are. */
+export interface Offer {
+  /** Undefined where nothing is offered, for the reason in `missing`. */
+  readonly text: string | undefined;
+  readonly missing?: "objects" | "definitions";
+  /** The same for equal objects. */
+  readonly version: string;
+  /** One of the objects allows that Services get other addresses. */
+  readonly mayRenumber: boolean;
+  /** The object that changed last; undefined where it is gone. */
+  readonly about: ObjectReference | undefined;
+}
+
+export interface CustomResourcesOptions {
+  readonly cluster: Pick<Cluster, "informer" | "servedResources">;
+  readonly namespace: string;
+  /** Called with each change, once all objects have been seen. */
+  readonly offered: (offer: Offer) => void;
+  /** What is `missing`, or since when the API is lost, may be another. */
+  readonly reached: () => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** An object as the configuration has it. */
+interface Kept extends ObjectMeta {
+  readonly text: string;
+  readonly mayRenumber: boolean;
+}
+
+/** A kind whose objects are followed. */
+interface Followed {
+  readonly kind: string;
+  readonly version: string;
+  readonly informer: Informer<Kept>;
+  /** It had objects when all were offered last. */
+  hadObjects: boolean;
+}
+
+const group = "metallb.io";
+// Speakers of thousands of nodes ask, for as long as definitions are not there.
+const lookEveryMs: Millis = 30_000;
+const retryMs: Millis = 2_000;
+
+/**
+ * Follows MetalLB's custom resources of one namespace, as far as their definitions are installed, and offers the configuration that they are.
+ * Changes count once they have settled. Without all definitions nothing is offered, and nothing is followed or kept: with one of them gone, its
+ * objects are gone too, and nobody meant that.
+ */
+export class CustomResources implements Disposable {
+  readonly #options: CustomResourcesOptions;
+  readonly #stop = new AbortController();
+  readonly #alarm: Alarm;
+  readonly #settling = new Settling();
+  readonly #followed = new Map<string, Followed>(); // plural -> kind
+  #lacking: readonly string[] | undefined; // Kinds that the API does not serve; undefined before it was asked.
+  #about: ObjectReference | undefined;
+  #offered: string | undefined; // What was offered last, in short.
+  #isLooking = false;
+  #isWarned = false;
+
+  constructor(options: CustomResourcesOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm(options.clock, "custom resources settle", () => void this.#settled());
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  /** What has not been seen yet; nothing is offered before the list is empty. */
+  get missing(): readonly string[] {
+    if (this.#lacking === undefined) return [`the kinds of ${group}`];
+    const unseen = [...this.#followed.values()].filter(({ informer }) => !informer.synced);
+    return unseen.map(({ kind, version }) => `objects of kind ${kind} (${group}/${version})`);
+  }
+
+  /** Since when some have not been seen as they change; undefined while all are. */
+  get lostSince(): Millis | undefined {
+    const lost = [...this.#followed.values()].flatMap(({ informer }) => informer.lostSince ?? []);
+    return lost.length === 0 ? undefined : Math.min(...lost);
+  }
+
+  /** @param object as problems name it, such as `IPAddressPool metallb-system/a` */
+  referenceOf(object: string): ObjectReference | undefined {
+    const [kind, key = ""] = object.split(" ");
+    const followed = [...this.#followed.values()].find((each) => each.kind === kind);
+    const found = followed?.informer.get(key);
+    return followed && found && reference(followed, found);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort();
+    this.#alarm[Symbol.dispose]();
+    for (const { informer } of this.#followed.values()) informer[Symbol.dispose]();
+  }
+
+  /** Looks for definitions that come later, and for those that go. */
+  async #run(): Promise<void> {
+    const { clock, random } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      const isKnown = await this.#look();
+      const wait = isKnown ? lookEveryMs : retryMs;
+      await sleep(clock, "definitions", wait * (0.75 + random() / 2), this.#stop.signal);
+    }
+  }
+
+  /** @returns whether the API answered */
+  async #look(): Promise<boolean> {
+    const { cluster, log, reached } = this.#options;
+    let served: Awaited<ReturnType<Cluster["servedResources"]>>;
+    try {
+      served = await cluster.servedResources(group);
+      this.#isWarned = false;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!this.#isWarned && !this.#stop.signal.aborted)
+        log.warn("cannot ask which custom resources there are", { group, error });
+      this.#isWarned = true;
+      return false;
+    }
+    if (this.#stop.signal.aborted) return false;
+    const found = configurationKinds.map(({ plural, kind, versions }) => ({
+      plural,
+      kind,
+      version: versions.find((version) => served.get(plural)?.includes(version)),
+    }));
+    const lacking = found.filter(({ plural, version }) => version === undefined && plural !== "addresspools");
+    const names = lacking.map(({ plural }) => `${plural}.${group}`);
+    if (names.join() !== this.#lacking?.join() && names.length > 0)
+      log.warn("definitions of custom resources are not installed", { event: "definitionsMissing", missing: list(names) });
+    this.#lacking = names;
+    for (const { plural, kind, version } of found) this.#follow(plural, kind, names.length > 0 ? undefined : version);
+    if (names.length > 0) this.#offer();
+    reached();
+    return true;
+  }
+
+  #follow(plural: string, kind: string, version: string | undefined): void {
+    const before = this.#followed.get(plural);
+    if (before?.version === version) return;
+    before?.informer[Symbol.dispose]();
+    this.#followed.delete(plural);
+    if (version === undefined) return;
+    const { cluster, namespace, reached } = this.#options;
+    const informer = cluster.informer(
+      resourceOf(plural, kind, version),
+      { namespace },
+      {
+        changed: (_key, now, past) => {
+          if (now?.text === past?.text && now?.mayRenumber === past?.mayRenumber) return; // Its status changed, or its managers.
+          this.#about = now && reference({ kind, version }, now);
+          this.#changed();
+        },
+        synced: () => {
+          this.#offer(); // First, so that whoever begins once nothing is missing has it.
+          reached();
+        },
+        reached,
+      },
+    );
+    this.#followed.set(plural, { kind, version, informer, hadObjects: before?.hadObjects ?? false });
+    informer.start();
+  }
+
+  #changed(): void {
+    this.#settling.changed(this.#options.clock.now());
+    this.#alarm.set(this.#settling.deadline);
+  }
+
+  /** With the last object of a kind its definition may be going: the API deletes the objects first. */
+  async #settled(): Promise<void> {
+    this.#settling.done();
+    const isSuspect = [...this.#followed.values()].some(({ hadObjects, informer }) => hadObjects && informer.size === 0);
+    if (!isSuspect) {
+      this.#offer();
+      return;
+    }
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const isKnown = await this.#look();
+    this.#isLooking = false;
+    if (this.#stop.signal.aborted) return;
+    if (isKnown) this.#offer();
+    else {
+      await sleep(this.#options.clock, "definitions", retryMs, this.#stop.signal);
+      this.#changed();
+    }
+  }
+
+  #offer(): void {
+    if (this.#lacking === undefined || this.missing.length > 0) return;
+    const objects = [...this.#followed.values()].flatMap(({ informer }) => [...informer.values()]);
+    for (const followed of this.#followed.values()) followed.hadObjects = followed.informer.size > 0;
+    const text = liveText(objects.map((object) => object.text));
+    const mayRenumber = objects.some((object) => object.mayRenumber);
+    const missing = this.#lacking.length > 0 ? "definitions" : objects.length === 0 ? "objects" : undefined;
+    const version = createHash("sha256").update(text).digest("hex").slice(0, 16);
+    const offered = [missing, mayRenumber, version].join();
+    if (offered === this.#offered) return;
+    this.#offered = offered;
+    const about = this.#about;
+    this.#options.offered(
+      missing === undefined
+        ? { text, version, mayRenumber, about }
+        : { text: undefined, missing, version, mayRenumber: false, about },
+    );
+  }
+}
+
+function resourceOf(plural: string, kind: string, version: string): Resource<Kept> {
+  return {
+    api: `/apis/${group}/${version}`,
+    plural,
+    project: (raw, meta) => {
+      const { namespace, name } = meta;
+      const { labels, annotations } = fields(raw.metadata);
+      const metadata = { namespace, name, ...(labels !== undefined && { labels: fields(labels) }) };
+      const text = liveObjectText({ apiVersion: `${group}/${version}`, kind, metadata, spec: raw.spec });
+      return { ...meta, text, mayRenumber: mayRenumber(fields(annotations)) };
+    },
+  };
+}
+
+function reference({ kind, version }: Pick<Followed, "kind" | "version">, object: ObjectMeta): ObjectReference {
+  const { namespace, name, uid, resourceVersion } = object;
+  return { apiVersion: `${group}/${version}`, kind, namespace, name, uid, resourceVersion };
+}
