@@ -37,6 +37,7 @@ function speaker(bench: Bench): Routes {
     view: undefined,
     bfd: undefined,
     leavingSeconds: undefined,
+    otherRouters: [],
   });
   const common = { users: 1, by: undefined, since: 0, error: undefined, restored: 1 };
   const route = { type: "route", interface: "kube-lb0", prefix: prefix("192.0.2.0/28"), table: 198, protocol: 248 } as const;

@@ -40,6 +40,8 @@ const pure = [
   "pkg/bgp/codec/",
   "pkg/bgp/session/",
   "pkg/bgp/routes/",
+  "pkg/router-discovery/codec/",
+  "pkg/router-discovery/engine/",
   "pkg/leader-election/protocol/",
   "speaker/bgp/routes/",
   "speaker/core/",

@@ -30,7 +30,7 @@ const order = [
     "netbox",
     "process",
   ],
-  ["node-checks", "what-if"],
+  ["node-checks", "router-discovery", "what-if"],
 ] as const satisfies readonly (readonly string[])[];
 
 // No file is longer, so that each can be read as a whole.

@@ -64,7 +64,9 @@ await runDaemon({
       }),
     );
     const failed = await startLayer2(layer2, log);
-    const { bgp, bfd } = stack.use(await startBgp({ ...common, port: values["bgp-port"] }));
+    const { bgp, bfd } = stack.use(
+      await startBgp({ ...common, interfaces: () => layer2.interfaces(), port: values["bgp-port"] }),
+    );
     const configMaps = stack.use(new ConfigMapWriter({ ...common, onWritten: written(node, emit) }));
     const noRing = whyNoRing(values, failed, log);
     // Members of the ring are joined by what they have told the core.

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { PoolFacts } from "#pkg/allocator";
-import type { Config, Peer } from "#pkg/config";
+import { type Config, describeRouter, type Peer } from "#pkg/config";
 import { fingerprint } from "#pkg/live-config";
 import { escapeControls } from "#pkg/text";
 import { type Dated, isProblem, type Verdict } from "#pkg/verdict";
@@ -78,8 +78,9 @@ function said({ verdict, since }: Dated<number>, dateOf: (at: number) => string)
   return { state, cause, since: dateOf(since), message, ...(next !== "" && { next }) };
 }
 
-function describePeer({ name, address, peerAsn, disabled }: Peer) {
-  return { ...(name !== undefined && { name }), address: address.toString(), asn: peerAsn, ...(disabled && { disabled }) };
+function describePeer(peer: Peer) {
+  const { name, peerAsn, disabled } = peer;
+  return { ...(name !== undefined && { name }), address: describeRouter(peer), asn: peerAsn, ...(disabled && { disabled }) };
 }
 
 /** @param count how many items there are, of which only the first `max` are asked for */

@@ -1,4 +1,4 @@
-import { type BfdProfile, type Config, matchesSelector, type Peer } from "#pkg/config";
+import { type BfdProfile, type Config, describeRouter, matchesSelector, type Peer } from "#pkg/config";
 import { type Address, type Family, isLinkLocal, type Prefix, parseAddress } from "#pkg/net";
 
 /** A node as the configuration of a router needs it. */
@@ -51,17 +51,17 @@ export function routerSides(
   nodes: readonly ClusterNode[],
   { asn, wanted }: { readonly asn: number | undefined; readonly wanted: string | undefined },
 ): RouterSides {
-  const isWanted = ({ name, address }: Peer): boolean => wanted === undefined || wanted === name || wanted === `${address}`;
+  const isWanted = (peer: Peer): boolean => wanted === undefined || wanted === peer.name || wanted === describeRouter(peer);
   if (!peers.some(isWanted)) throw new RangeError(whyNone(wanted, peers));
   const sides: RouterSide[] = [];
   const losses: string[] = [];
   for (const [index, peer] of peers.entries()) {
     if (!isWanted(peer)) continue;
-    const what = `peer ${peer.name ?? peer.address}`;
+    const what = `peer ${peer.name ?? describeRouter(peer)}`;
     const routerAsn = peer.peerAsn === "external" ? asn : peer.peerAsn;
     const found = neighborsOf(peer, nodes);
     const why = whyNot(peer, routerAsn, found.length);
-    if (why !== undefined || routerAsn === undefined) {
+    if (why !== undefined || routerAsn === undefined || peer.address === undefined) {
       losses.push(`${what}: ${why}`);
       continue;
     }
@@ -87,16 +87,21 @@ export function routerSides(
 
 function whyNone(wanted: string | undefined, peers: readonly Peer[]): string {
   if (peers.length === 0) return "the configuration has no peers";
-  return `there is no peer ${JSON.stringify(wanted)}; there are ${peers.map(({ name, address }) => name ?? `${address}`).join(", ")}`;
+  return `there is no peer ${JSON.stringify(wanted)}; there are ${peers.map((peer) => peer.name ?? describeRouter(peer)).join(", ")}`;
 }
 
 function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string | undefined {
-  if (isLinkLocal(peer.address)) return "the nodes' link-local addresses are not known here: configure it as unnumbered";
+  if (peer.discovery !== undefined) return unnumbered;
+  if (peer.address !== undefined && isLinkLocal(peer.address))
+    return "the nodes' link-local addresses are not known here: configure it as unnumbered";
   if (peer.disabled) return "it is disabled";
   if (asn === undefined) return "it says peer-asn: external; give the router's AS number with --asn";
-  if (neighbors === 0) return `no node that its node-selectors match has an ${peer.address.family} address`;
+  if (neighbors === 0) return `no node that its node-selectors match has an ${peer.address?.family} address`;
   return undefined;
 }
+
+const unnumbered =
+  'the router\'s interfaces to the nodes are not known here; the page on BGP has the lines for each of them, under "Unnumbered"';
 
 /** Nodes with the address from which each of them connects. */
 function neighborsOf({ nodeSelectors, address, sourceAddress }: Peer, nodes: readonly ClusterNode[]): RouterSide["nodes"] {
@@ -104,7 +109,7 @@ function neighborsOf({ nodeSelectors, address, sourceAddress }: Peer, nodes: rea
     ({ labels }) => nodeSelectors.length === 0 || nodeSelectors.some((selector) => matchesSelector(selector, labels)),
   );
   return selected.flatMap(({ name, addresses }) => {
-    const own = sourceAddress ?? addresses.find(({ family }) => family === address.family);
+    const own = sourceAddress ?? addresses.find(({ family }) => family === address?.family);
     return own === undefined ? [] : [{ name, address: own }];
   });
 }

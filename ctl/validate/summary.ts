@@ -1,4 +1,12 @@
-import { type Config, countUsable, formatCommunity, formatProtocols, hasOwners, type LabelSelector } from "#pkg/config";
+import {
+  type Config,
+  countUsable,
+  describeRouter,
+  formatCommunity,
+  formatProtocols,
+  hasOwners,
+  type LabelSelector,
+} from "#pkg/config";
 import { Address, AddressRange, Prefix } from "#pkg/net";
 import { table } from "../cluster/output.ts";
 import type { Screen } from "../io.ts";
@@ -49,7 +57,7 @@ export function summaryText(config: Config, screen: Screen): string {
   ]);
   const peers = config.peers.map((peer) => [
     peer.name ?? "-",
-    peer.address.toString(),
+    describeRouter(peer),
     String(peer.port),
     `${peer.myAsn} -> ${peer.peerAsn}`,
     `${peer.holdTimeSeconds}s`,

@@ -5,6 +5,7 @@
 import { PeerSession, type RouteAttributes, RoutesOut, tcpTransport } from "#pkg/bgp";
 import { Portions, SystemClock, systemRandom } from "#pkg/clock";
 import { parseConfig, sessionSettings } from "#pkg/config";
+import { reached } from "#pkg/config/testing";
 import { createLog } from "#pkg/log";
 import { type Address, parseAddress, parsePrefix } from "#pkg/net";
 
@@ -42,7 +43,7 @@ for (const peer of config?.peers ?? []) {
   const routes = new RoutesOut();
   announce(routes, [1, 2, 3]);
   const session = new PeerSession({
-    settings: sessionSettings(peer, undefined),
+    settings: sessionSettings(reached(peer), undefined),
     routes,
     node: "announcer",
     restarting: false,

@@ -213,9 +213,12 @@ export interface Peer {
   readonly peerAsn: number | "external";
   /** The families of routes that the session carries; one or two. */
   readonly families: readonly Family[];
-  readonly address: Address;
+  /** Undefined where each node finds its routers by itself. */
+  readonly address: Address | undefined;
   /** The interface behind which a link-local `address` is; undefined for any other address. */
   readonly interface: string | undefined;
+  /** There exactly if the configuration does not have the router's address. */
+  readonly discovery: RouterDiscovery | undefined;
   readonly sourceAddress: Address | undefined;
   /** The interface whose address is to be the source. At most one of it and `sourceAddress` is there. */
   readonly sourceInterface: string | undefined;
@@ -251,6 +254,11 @@ export interface Peer {
   /** The router is offered several paths to a prefix (RFC 7911). */
   readonly addPath: boolean;
 }
+
+/** How each node finds its routers by itself. `interfaces` are names with wildcards, as `matchesInterface` takes them. */
+export type RouterDiscovery =
+  /** By their router advertisements (RFC 4861), one router on each of these interfaces. */
+  { readonly by: "advertisements"; readonly interfaces: readonly string[] };
 
 /** One value of a Secret in the namespace of the configuration. */
 export interface SecretKey {

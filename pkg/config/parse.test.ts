@@ -94,6 +94,39 @@ test("parseConfig: addresses of NICs have owners as those of layer 2 do, always 
   assert.deepEqual(lifetimes("placement: auto, carrier: route, route-table: 7, address-lifetime: 60s"), ["auto", 60, 60]);
 });
 
+test("parseConfig: a peer without an address finds its routers on interfaces", () => {
+  const of = (fields: string) => configOf(`peers: [{my-asn: 1, peer-asn: external, ${fields}}]`).peers[0];
+  for (const [fields, interfaces] of [
+    ["interface: eth0", ["eth0"]],
+    ["interface: [eth0, 'ens?']", ["eth0", "ens?"]],
+    ["interface: 'ens*', peer-address: ''", ["ens*"]],
+  ] as const) {
+    const peer = of(fields);
+    assert.deepEqual(
+      [peer?.address, peer?.interface, peer?.discovery],
+      [undefined, undefined, { by: "advertisements", interfaces }],
+    );
+  }
+  assert.equal(of("interface: [eth0], peer-address: 'fe80::1'")?.interface, "eth0");
+});
+
+const wrongDiscoveries: [fields: string, error: RegExp][] = [
+  ["interface: []", /interface: must not be an empty list/],
+  ["interface: [eth0, eth0]", /interface\[1\]: "eth0" is already listed as interface\[0\]/],
+  ["interface: a-name-that-is-too-long", /interface: no interface has a name like/],
+  ["interface: eth0, source-address: 192.0.2.1", /source-address: not without peer-address/],
+  ["interface: eth0, source-interface: eth1", /source-interface: not without peer-address/],
+  ["interface: eth0, ebgp-multihop: true", /ebgp-multihop: not without peer-address/],
+  ["interface: [eth0, eth1], peer-address: 'fe80::1'", /interface: must be one interface/],
+  ["interface: 'eth*', peer-address: 'fe80::1'", /interface: no interface is named "eth\*"/],
+];
+for (const [fields, error] of wrongDiscoveries)
+  test(`parseConfig refuses a peer with ${fields}`, () => {
+    const { config, problems } = parseConfig(`peers: [{my-asn: 1, peer-asn: 2, ${fields}}]`);
+    assert.equal(config, undefined);
+    assert.match(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"), error);
+  });
+
 test("parseConfig: an interface is named by what it leads to, with the address as it is written elsewhere", () => {
   const of = (names: string) =>
     parseConfig(`address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24], interfaces: [${names}]}]`);
@@ -240,6 +273,7 @@ address-pools:
       families: ["IPv6"],
       address: "2001:db8::1",
       interface: undefined,
+      discovery: undefined,
       sourceAddress: "2001:db8::2",
       sourceInterface: undefined,
       port: 1179,
@@ -294,6 +328,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     families: ["IPv4", "IPv6"],
     address: "",
     interface: undefined,
+    discovery: undefined,
     sourceAddress: undefined,
     sourceInterface: undefined,
     port: 179,
@@ -966,7 +1001,11 @@ const refused: { name: string; text: string; want: string[] }[] = [
   {
     name: "a peer without anything",
     text: "peers: [{}]",
-    want: ["my-asn", "peer-asn", "peer-address"].map((field) => `1:9: error: peers[0].${field}: required, but missing`),
+    want: [
+      "1:9: error: peers[0].my-asn: required, but missing",
+      "1:9: error: peers[0].peer-asn: required, but missing",
+      "1:9: error: peers[0].peer-address: required, but missing: an address, or an interface on which to find the router",
+    ],
   },
   {
     name: "AS 0 and beyond 32 bits",

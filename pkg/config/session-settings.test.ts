@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { address } from "#pkg/net/testing";
 import { parseConfig } from "./parse.ts";
 import { needsRestart, type SessionSettings, sessionSettings } from "./session-settings.ts";
+import { reached } from "./testing/index.ts";
 
-const [peer] = parseConfig("peers: [{my-asn: 65001, peer-asn: 65002, peer-address: 192.0.2.2}]").config?.peers ?? [];
-assert.ok(peer);
-const base = sessionSettings(peer, undefined);
+const { config } = parseConfig("peers: [{my-asn: 65001, peer-asn: 65002, peer-address: 192.0.2.2}]");
+const base = sessionSettings(reached(config?.peers[0]), undefined);
 const settings = (fields: Partial<SessionSettings> = {}): SessionSettings => ({ ...base, ...fields });
 
 const changes: readonly [Partial<SessionSettings>, boolean][] = [
@@ -17,6 +17,7 @@ const changes: readonly [Partial<SessionSettings>, boolean][] = [
   [{ address: address("192.0.2.9") }, true],
   [{ port: 1179 }, true],
   [{ interface: "eth0" }, true],
+  [{ discovery: { by: "advertisements", interfaces: ["eth0"] } }, true],
   [{ sourceAddress: address("192.0.2.1") }, true],
   [{ password: "secret" }, true],
   [{ password: "null" }, true],

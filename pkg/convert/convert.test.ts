@@ -264,9 +264,14 @@ bfd-profiles:
     losses: [/^BGPPeer "tor": spec\.vrf "red" is not supported/],
   },
   {
-    name: "a peer without an address is left out, and out of advertisements",
+    name: "a peer without an address finds the router on its interface, for both families; one that does not exist is left out of advertisements",
     text: `${metallb("BGPPeer", "un", "{myASN: 1, peerASN: 2, interface: eth0}")}${peer("")}${pool("a", "192.0.2.0/28")}${metallb("BGPAdvertisement", "bgp", "{peers: [un, tor, nobody]}")}`,
     want: `peers:
+- name: un
+  my-asn: 1
+  peer-asn: 2
+  interface: eth0
+  graceful-restart-time: 0s
 - name: tor
   my-asn: 64512
   peer-asn: 64513
@@ -279,9 +284,10 @@ address-pools:
   protocol: bgp
   bgp-advertisements:
   - peers:
+    - un
     - tor
 `,
-    losses: [/^BGPPeer "un": .*the peer is left out$/, /^BGPAdvertisement "bgp": spec\.peers names "nobody"/],
+    losses: [/^BGPAdvertisement "bgp": spec\.peers names "nobody"/],
   },
   {
     name: "the form of 0.13, and communities by name",

@@ -232,3 +232,15 @@ test("nodePeers: of more peers than a node has sessions with the first 256 that 
   assert.deepEqual([found.length, found[0]?.peer.name, found.at(-1)?.peer.name], [256, "p0", "p510"]);
   assert.equal(peersFor(peers, { rack: "a" }).length, 300);
 });
+
+test("a peer without an address is a peer for each interface that its names mean, and one where nobody knows the node's interfaces", () => {
+  const { peers } =
+    parseConfig(
+      "peers: [{name: tors, my-asn: 1, peer-asn: external, interface: [eth0, 'ens*']}, {my-asn: 1, peer-asn: 2, interface: ens1}]",
+    ).config ?? assert.fail();
+  const keys = (around?: readonly string[]) =>
+    nodePeers(peers, {}, around && { interfaces: around }).map(({ key, peer }) => `${key} ${peer.interface} ${peer.peerAsn}`);
+  assert.deepEqual(keys(["lo0", "ens2", "ens1"]), ["eth0:179 eth0 external", "ens1:179 ens1 external", "ens2:179 ens2 external"]);
+  assert.deepEqual(keys([]), ["eth0:179 eth0 external", "ens1:179 ens1 2"]);
+  assert.deepEqual(keys(), ["router on eth0, ens*:179 undefined external", "router on ens1:179 undefined 2"]);
+});

@@ -1,35 +1,61 @@
-import { aggregationLength, type BgpAdvertisement, limits, type Peer, type Pool } from "#pkg/config";
-import { type Address, type Family, Prefix } from "#pkg/net";
+import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool } from "#pkg/config";
+import { type Address, type Family, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import type { InterfaceNode } from "./interface.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
 
 /** A peer of this node, and what distinguishes it from the others. */
 export interface NodePeer {
-  /** `address:port` as MetalLB labels its metrics; with the interface and the source where they are configured. */
+  /**
+   * `address:port` as MetalLB labels its metrics, with the interface and the source where they are configured; `interface:port` for a router
+   * that is found there.
+   */
   readonly key: string;
+  /** As it is for this node: with `discovery` by advertisements its `interface` is the one on which the router is looked for. */
   readonly peer: Peer;
+}
+
+/** What a node knows of the routers around it. */
+export interface Surroundings {
+  /** Names of its Ethernet interfaces. */
+  readonly interfaces: readonly string[];
 }
 
 /**
  * The peers that a node has sessions with, in the order of the file. Among several peers with the same key, which one router cannot
  * distinguish, it is the first; peers beyond `limits.peersOfNode` have no session. @param labels see `eligibility`
+ * @param around undefined for a node of which that is not known: an entry that finds its routers is one peer then
  */
-export function nodePeers(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
-  return peersFor(peers, labels).slice(0, limits.peersOfNode);
+export function nodePeers(peers: readonly Peer[], labels: Labels | undefined, around?: Surroundings): readonly NodePeer[] {
+  return peersFor(peers, labels, around).slice(0, limits.peersOfNode);
 }
 
 /** All peers that are meant for a node, in the same order. */
-export function peersFor(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
+export function peersFor(peers: readonly Peer[], labels: Labels | undefined, around?: Surroundings): readonly NodePeer[] {
   const found = new Map<string, NodePeer>(); // key -> peer
-  for (const peer of peers) {
-    const key = peerKey(peer);
-    if (!peer.disabled && isSelected(peer.nodeSelectors, labels) && !found.has(key)) found.set(key, { key, peer });
+  for (const entry of peers) {
+    if (entry.disabled || !isSelected(entry.nodeSelectors, labels)) continue;
+    for (const peer of foundBy(entry, around)) {
+      const key = peerKey(peer);
+      if (!found.has(key)) found.set(key, { key, peer });
+    }
   }
   return [...found.values()];
 }
 
-function peerKey({ address, interface: device, port, sourceAddress, sourceInterface }: Peer): string {
+/** The entry as it is for each router that it means. */
+function foundBy(entry: Peer, around: Surroundings | undefined): readonly Peer[] {
+  const { discovery } = entry;
+  if (discovery === undefined || around === undefined) return [entry];
+  return discovery.interfaces
+    .flatMap((name) => (/[*?]/.test(name) ? around.interfaces.filter((each) => matchesInterface([name], each)).sort() : [name]))
+    .map((name): Peer => ({ ...entry, interface: name, discovery: { ...discovery, interfaces: [name] } }));
+}
+
+/** See `NodePeer`. */
+export function peerKey(peer: Peer): string {
+  const { address, interface: device, port, sourceAddress, sourceInterface } = peer;
+  if (address === undefined) return `${device ?? describeRouter(peer)}:${port}`;
   const host = address.family === "IPv6" ? `[${address}${device === undefined ? "" : `%${device}`}]` : `${address}`;
   const source = sourceAddress ?? sourceInterface;
   return `${host}:${port}${source === undefined ? "" : ` from ${source}`}`;

@@ -12,9 +12,11 @@ export {
   type NodePeer,
   nodePeers,
   type PoolAdvertisements,
+  peerKey,
   peersFor,
   placeBgp,
   poolAdvertisements,
+  type Surroundings,
 } from "./bgp.ts";
 export { elect } from "./election.ts";
 export {

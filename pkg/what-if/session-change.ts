@@ -1,4 +1,4 @@
-import { type BfdProfile, needsRestart, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
+import { type BfdProfile, needsRestart, type Peer, sessionSettings } from "#pkg/config";
 import { peersOf } from "./place-all.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -68,9 +68,11 @@ function compare(
   return [...found.values()].sort((a, b) => (`${a.peer} ${a.change}` < `${b.peer} ${b.change}` ? -1 : 1));
 }
 
+type Settings = Parameters<typeof needsRestart>[0];
+
 /** Names of those that take a new session. */
-function changedSettings(before: SessionSettings, after: SessionSettings): string[] {
-  const names = Object.keys(after) as (keyof SessionSettings)[];
+function changedSettings(before: Settings, after: Settings): string[] {
+  const names = Object.keys(after) as (keyof Settings)[];
   return names.filter((name) => needsRestart(before, { ...before, [name]: after[name] }));
 }
 

@@ -101,7 +101,7 @@ class FakeSession implements BgpSession {
         gracefulRestart: true,
         addPath: new Set(),
       },
-      { asn: 64512, internal: false, addresses: new Map([["IPv4", address]]), linkLocal: undefined },
+      { asn: 64512, internal: false, addresses: new Map([["IPv4", address]]), linkLocal: undefined, unnumbered: false },
     );
     this.take();
   }
@@ -132,6 +132,8 @@ class Bench {
   #isDraining = false;
   readonly logged: string[] = [];
   readonly watched: string[] = [];
+  searched: readonly string[] = [];
+  readonly routers = new Map<string, Address>(); // interface -> router on it
   watchBfd: Bfd["watch"] = () => assert.fail("no peer has a BFD profile here");
   gone: () => Promise<void> = async () => {};
   secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
@@ -145,6 +147,13 @@ class Bench {
       );
       this.sessions.set(key, [...before, session]);
       return session;
+    },
+    discovery: {
+      watch: (names) => {
+        this.searched = [...names];
+      },
+      on: (name) => ({ router: this.routers.get(name) ?? { missing: `nobody was heard on ${name}` }, others: [] }),
+      interfacesChanged: () => {},
     },
     secrets: {
       watch: (names) => this.watched.push([...names].join()),
@@ -172,7 +181,7 @@ class Bench {
   }
 
   #setPeers(whyRemoved: BgpPeers["whyRemoved"]): void {
-    const peers = nodePeers(this.#config?.peers ?? [], this.#labels);
+    const peers = nodePeers(this.#config?.peers ?? [], this.#labels, { interfaces: [] });
     this.bgp.setPeers({ peers, bfdProfiles: this.#config?.bfdProfiles ?? new Map(), isDraining: this.#isDraining, whyRemoved });
   }
 
@@ -528,4 +537,30 @@ test("whatever changes while a peer gets its routes, it has in the end those tha
     }),
     { numRuns: 30 },
   );
+});
+
+test("a peer without an address waits for the router on its interface, keeps its routes when another one takes its place, and ends with the interface", () => {
+  const bench = new Bench();
+  const link = (name: string) => `{my-asn: 64512, peer-asn: external, interface: ${name}}`;
+  bench.configure(link("eth0"), link("eth1"));
+  const at = (name: string) => bench.bgp.peers.find(({ key }) => key === `${name}:179`) ?? assert.fail(name);
+  bench.bgp.flush(true);
+  assert.deepEqual(bench.searched, ["eth0", "eth1"]);
+  assert.equal(at("eth0").waitsFor, "nobody was heard on eth0");
+  assert.equal(at("eth0").verdict.verdict.cause, "waitsForRouter");
+  bench.routers.set("eth0", ip("fe80::1"));
+  bench.bgp.routersChanged();
+  const [session] = bench.sessions.get("eth0:179") ?? [];
+  const last = () => session?.settings.at(-1);
+  assert.deepEqual([session?.started, `${last()?.address}`, last()?.interface], [true, "fe80::1", "eth0"]);
+  assert.equal(bench.sessions.get("eth1:179"), undefined);
+  bench.routers.set("eth0", ip("fe80::2"));
+  bench.bgp.routersChanged();
+  assert.equal(`${last()?.address}`, "fe80::2");
+  bench.routers.delete("eth0");
+  bench.bgp.routersChanged();
+  assert.deepEqual(session?.closes, ["otherConfigurationChange nobody was heard on eth0"]);
+  assert.equal(at("eth0").waitsFor, "nobody was heard on eth0");
+  bench.configure(link("eth1"));
+  assert.deepEqual([bench.keys, bench.searched], [["eth1:179"], ["eth1"]]);
 });

@@ -6,6 +6,7 @@ import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
+import type { RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
 import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
@@ -20,6 +21,7 @@ export interface BgpSpeakerOptions {
   readonly newSession: (session: NewSession) => BgpSession;
   readonly secrets: Pick<SecretValues, "watch" | "get">;
   readonly bfd: Pick<Bfd, "watch">;
+  readonly discovery: Pick<RouterDiscovery, "watch" | "on" | "interfacesChanged">;
   /** Work on all routes of a peer is done in portions of some routes. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
@@ -79,6 +81,17 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   addressesChanged(): void {
     forgetInterfaces();
     for (const peer of this.#peers.values()) peer.addressesChanged();
+    this.#options.discovery.interfacesChanged();
+  }
+
+  /** Other routers were found on interfaces of this node. */
+  routersChanged(): void {
+    for (const peer of this.#peers.values()) peer.routersChanged();
+  }
+
+  /** Whether there is a session with the router that was found on this interface. */
+  hasSessionOn(name: string): boolean {
+    return this.#peers.values().some((peer) => peer.searched === name && peer.isEstablished);
   }
 
   flush(complete: boolean): void {
@@ -150,8 +163,10 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   #apply(whyRemoved: BgpPeers["whyRemoved"]): void {
     if (!this.#started || this.#stopping) return;
-    const { secrets } = this.#options;
+    const { secrets, discovery } = this.#options;
     const wanted = this.#wanted;
+    const isSearched = ({ address, interface: device }: Peer) => (address === undefined && device !== undefined ? [device] : []);
+    discovery.watch(new Set([...wanted.values()].flatMap(isSearched)));
     secrets.watch(new Set([...wanted.values()].flatMap(({ passwordSecret }) => passwordSecret?.name ?? [])));
     for (const peer of this.#peers.values()) if (!wanted.has(peer.key)) this.#remove(peer, whyRemoved);
     for (const [key, settings] of wanted) {
@@ -174,12 +189,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   #add(key: string, settings: Peer): BgpPeer {
-    const { newSession, bfd, clock, log } = this.#options;
+    const { newSession, bfd, discovery, clock, log } = this.#options;
     log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
     const restarting = this.#restarting;
     const peer = new BgpPeer(settings, {
       key,
       bfd,
+      routerOn: (name) => discovery.on(name),
       clock,
       newSession: (session) => newSession({ key, restarting, ...session }),
     });

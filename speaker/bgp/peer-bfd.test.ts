@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Bfd } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
+import { reached } from "#pkg/config/testing";
 import { parsePrefix } from "#pkg/net";
 import { bfdEnds, PeerBfd } from "./peer-bfd.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
@@ -22,8 +23,7 @@ const cases = [
 for (const { name, peer, multihop } of cases)
   test(`bfdEnds: ${name}`, () => {
     const { config } = parseConfig(`peers: [{my-asn: 1, ${peer}, source-address: 192.0.2.9}]`);
-    const [parsed] = config?.peers ?? [];
-    assert.ok(parsed);
+    const parsed = reached(config?.peers[0]);
     const ends = bfdEnds(parsed, subnets);
     assert.deepEqual(ends, { peer: parsed.address, local: parsed.sourceAddress, interface: undefined, multihop });
   });
@@ -31,9 +31,9 @@ for (const { name, peer, multihop } of cases)
 for (const isBgpEstablished of [true, false])
   test(`what is known of a path begins when its peer gets a profile; BGP is ${isBgpEstablished ? "" : "not "}established`, () => {
     const { config } = parseConfig("peers: [{my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}]\nbfd-profiles: [{name: p}]");
-    const [peer] = config?.peers ?? [];
+    const peer = reached(config?.peers[0]);
     const profile = config?.bfdProfiles.get("p");
-    assert.ok(peer && profile);
+    assert.ok(profile);
     const clock = new SimulatedClock();
     const watch: Bfd["watch"] = () => ({ status: { verdict: "unknown", reason: "" }, configure() {}, [Symbol.dispose]() {} });
     const bfd = new PeerBfd({ watch }, clock, () => {});
@@ -48,9 +48,9 @@ test("a session moves to other ends when the node has other addresses", async (t
   const { config } = parseConfig(
     "peers: [{my-asn: 1, peer-asn: 1, peer-address: 192.0.2.1, bfd-strict: true, bfd-profile: p}]\nbfd-profiles: [{name: p}]",
   );
-  const [peer] = config?.peers ?? [];
+  const peer = reached(config?.peers[0]);
   const profile = config?.bfdProfiles.get("p");
-  assert.ok(peer && profile);
+  assert.ok(profile);
   const interfaces = new NodeInterfaces(t);
   await interfaces.set([]);
   const calls: string[] = [];

@@ -1,7 +1,7 @@
 import type { Bfd, BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
 import { interfacesNow } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
-import type { BfdProfile, Peer } from "#pkg/config";
+import type { BfdProfile, ReachedPeer } from "#pkg/config";
 import { type Prefix, parsePrefix } from "#pkg/net";
 
 /**
@@ -12,7 +12,7 @@ export class PeerBfd {
   readonly #bfd: Pick<Bfd, "watch">;
   readonly #clock: Clock;
   readonly #onChange: (status: BfdStatus) => void;
-  #wanted: { readonly peer: Peer; readonly profile: BfdProfile } | undefined;
+  #wanted: { readonly peer: ReachedPeer; readonly profile: BfdProfile } | undefined;
   #ends = "";
   #watch: BfdWatch | undefined;
   /** When the verdict of `status` became what it is. */
@@ -36,12 +36,12 @@ export class PeerBfd {
   }
 
   /** Whether these settings give up a session that is up. */
-  isGivenUp(peer: Peer, profile: BfdProfile | undefined): boolean {
+  isGivenUp(peer: ReachedPeer, profile: BfdProfile | undefined): boolean {
     return this.#watch?.status.verdict === "up" && (profile === undefined || endsOf(peer).text !== this.#ends);
   }
 
   /** Goes on with other settings in the same session, unless it is between other ends. */
-  configure(peer: Peer, profile: BfdProfile | undefined, isBgpEstablished: boolean): void {
+  configure(peer: ReachedPeer, profile: BfdProfile | undefined, isBgpEstablished: boolean): void {
     if (this.#wanted === undefined) this.#changedAt = this.#clock.now();
     this.#wanted = profile && { peer, profile };
     if (profile === undefined) this.#unwatch();
@@ -86,7 +86,7 @@ export class PeerBfd {
   }
 }
 
-function endsOf(peer: Peer): { readonly ends: BfdEnds; readonly text: string } {
+function endsOf(peer: ReachedPeer): { readonly ends: BfdEnds; readonly text: string } {
   const ends = bfdEnds(peer, nodeSubnets());
   return { ends, text: JSON.stringify(ends) };
 }
@@ -97,7 +97,7 @@ const notStarted: BfdStatus = { verdict: "unknown", reason: "BFD starts when the
  * The ends of the BFD session with a peer. It is multihop where the BGP session may be: as configured for eBGP, and
  * for iBGP with an address that is on none of the node's subnets.
  */
-export function bfdEnds(peer: Peer, subnets: readonly Prefix[]): BfdEnds {
+export function bfdEnds(peer: ReachedPeer, subnets: readonly Prefix[]): BfdEnds {
   const { address, sourceAddress, interface: device, ebgpMultihop, ttlSecurityHops = 1, myAsn, peerAsn } = peer;
   const distant = device === undefined && !subnets.some((subnet) => subnet.contains(address));
   const multihop = ebgpMultihop || ttlSecurityHops > 1 || (myAsn === peerAsn && distant);

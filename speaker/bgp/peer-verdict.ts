@@ -1,11 +1,12 @@
 import type { BfdStatus } from "#pkg/bfd";
 import { Cease, NotificationCode, OpenMessageError, type PeerView, type Unsendable } from "#pkg/bgp";
+import type { Address } from "#pkg/net";
 import { counted } from "#pkg/text";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 
 /** The condition that a session waits for before it starts, in words. */
 export interface PeerWait {
-  readonly for: "password" | "source" | "bfd";
+  readonly for: "password" | "source" | "router" | "bfd";
   readonly what: string;
   readonly seconds: number;
 }
@@ -22,10 +23,12 @@ export interface PeerFacts {
   readonly bfd: PathStatus | undefined;
   /** For how many seconds the peer has been told to prefer every other path; undefined where it is not. */
   readonly leavingSeconds: number | undefined;
+  /** Routers that advertise themselves on the peer's interface beside the one that the session is with. */
+  readonly otherRouters: readonly Address[];
 }
 
 /** Obstacles that keep one peer from hearing of this node's addresses; empty if none is known. */
-export function sessionVerdicts(key: string, { wait, view, bfd }: Omit<PeerFacts, "leavingSeconds">): Verdict[] {
+export function sessionVerdicts(key: string, { wait, view, bfd }: Omit<PeerFacts, "leavingSeconds" | "otherRouters">): Verdict[] {
   if (wait !== undefined) return [waitVerdict(key, wait, view)];
   if (view === undefined) return [];
   if (view.state === "established") return view.unsendable.map((one) => unsendableVerdict(key, one, view));
@@ -45,6 +48,7 @@ export function sessionWarnings(...of: Parameters<typeof sessionVerdicts>): stri
 const causeOfWait: Readonly<Record<PeerWait["for"], CauseOf<"peer">>> = {
   password: "waitsForPassword",
   source: "waitsForSource",
+  router: "waitsForRouter",
   bfd: "waitsForBfd",
 };
 
@@ -153,7 +157,7 @@ function adviceOf(end: End, { myAsn, source }: PeerView): string | undefined {
 
 /** The verdict on the peer, and for how many seconds it holds. */
 export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: Verdict; readonly seconds: number } {
-  const { wait, view, bfd, leavingSeconds } = facts;
+  const { wait, view, bfd, leavingSeconds, otherRouters } = facts;
   const [worst] = sessionVerdicts(key, facts);
   const since = view?.sinceSeconds ?? 0;
   if (worst !== undefined) return { verdict: worst, seconds: wait?.seconds ?? view?.unsendable[0]?.seconds ?? since };
@@ -167,6 +171,11 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
       seconds: leavingSeconds,
     };
   if (view.prefixesNarrowed > 0) return { verdict: narrowedVerdict(key, view, evidence), seconds: since };
+  if (otherRouters.length > 0) {
+    const others = otherRouters.slice(0, maxNamed).join(", ");
+    const message = `${up}, but other routers advertise themselves on that interface: ${others}; the session stays with the first one, ${view.router}`;
+    return { verdict: verdict("peer", "severalRouters", { message, evidence }), seconds: since };
+  }
   if (bfd === undefined || bfd.verdict === "up")
     return {
       verdict: verdict("peer", "established", { message: up, evidence }),
@@ -178,6 +187,8 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
     seconds: bfd.seconds,
   };
 }
+
+const maxNamed = 3;
 
 function connectingVerdict(key: string, view: PeerView | undefined, evidence: readonly Fact[]): Verdict {
   if (!view?.passive) return verdict("peer", "connecting", { message: `BGP session with ${key} is not up yet`, evidence });

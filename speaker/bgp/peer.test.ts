@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
+import type { FoundRouter } from "#pkg/router-discovery";
 import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
@@ -20,6 +21,8 @@ class Bench {
   readonly #peer: BgpPeer;
   #isEstablished = false;
   #source: string | undefined;
+  /** The router that is found, for a peer without an address. */
+  router: FoundRouter["router"] = { missing: "nobody was heard" };
   /** The router closes its side of closed connections; until then no connection is closed. */
   letClose: () => void = () => {};
 
@@ -78,7 +81,13 @@ class Bench {
       this.#established = () => onEstablished?.();
       return session;
     };
-    this.#peer = new BgpPeer(peer, { key: "r", newSession, bfd: { watch }, clock: new SimulatedClock() });
+    this.#peer = new BgpPeer(peer, {
+      key: "r",
+      newSession,
+      bfd: { watch },
+      routerOn: () => ({ router: this.router, others: [] }),
+      clock: new SimulatedClock(),
+    });
     this.configure(fields);
   }
 

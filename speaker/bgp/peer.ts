@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
 import { type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut, sourceNow } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
-import { type BfdProfile, needsRestart, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
+import { type BfdProfile, needsRestart, type Peer, type ReachedPeer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
+import type { FoundRouter } from "#pkg/router-discovery";
 import { PeerBfd } from "./peer-bfd.ts";
 import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
 
@@ -31,6 +32,8 @@ export interface BgpPeerOptions {
   readonly key: string;
   readonly newSession: (session: NewPeerSession) => BgpSession;
   readonly bfd: Pick<Bfd, "watch">;
+  /** The router on an interface, for a peer without an address. */
+  readonly routerOn: (name: string) => FoundRouter;
   readonly clock: Clock;
 }
 
@@ -51,7 +54,8 @@ export class BgpPeer {
   #begun = false;
   /** Beside the peer; undefined before the first, and after the end. */
   #configured: { readonly password: string | NoValue | undefined; readonly profile: BfdProfile | undefined } | undefined;
-  #waitsForSource: { readonly what: string; readonly since: Millis } | undefined;
+  /** The router, or this side's address, is not there yet. */
+  #waitsForEnd: { readonly for: "source" | "router"; readonly what: string; readonly since: Millis } | undefined;
   #waitsForPassword: { readonly what: string; readonly since: Millis } | undefined;
   /** Since when the peer is to prefer every other path; undefined where it need not. */
   #leavingSince: Millis | undefined;
@@ -79,7 +83,7 @@ export class BgpPeer {
 
   /** A session that waits for BFD may need it between other ends by now. */
   awaitBfd(): void {
-    if (this.#begun || this.#session === undefined || this.#waitsForSource !== undefined) return;
+    if (this.#begun || this.#session === undefined || this.#waitsForEnd !== undefined) return;
     this.#bfd.start();
     this.#begin(); // Another peer may have these watched already, and they are up.
   }
@@ -89,6 +93,16 @@ export class BgpPeer {
     if (this.#peer.sourceInterface !== undefined) this.#apply();
     this.awaitBfd();
     this.#session?.addressesChanged();
+  }
+
+  /** Another router may be the one on the interface of a peer without an address. */
+  routersChanged(): void {
+    if (this.#peer.address === undefined) this.#apply();
+  }
+
+  /** The interface on which the router is looked for. */
+  get searched(): string | undefined {
+    return this.#peer.address === undefined ? this.#peer.interface : undefined;
   }
 
   /** Its name in the configuration. */
@@ -111,9 +125,9 @@ export class BgpPeer {
       const { what, since } = this.#waitsForPassword;
       return { for: "password", what, seconds: this.#secondsSince(since) };
     }
-    if (this.#waitsForSource !== undefined) {
-      const { what, since } = this.#waitsForSource;
-      return { for: "source", what, seconds: this.#secondsSince(since) };
+    if (this.#waitsForEnd !== undefined) {
+      const { since, ...wait } = this.#waitsForEnd;
+      return { ...wait, seconds: this.#secondsSince(since) };
     }
     if (this.#session === undefined || this.#begun) return undefined;
     const what = `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
@@ -129,7 +143,8 @@ export class BgpPeer {
   get verdict(): ReturnType<typeof peerVerdict> {
     const view = this.#session?.describe();
     const leavingSeconds = this.#leavingSince === undefined ? undefined : this.#secondsSince(this.#leavingSince);
-    return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#path, leavingSeconds });
+    const otherRouters = this.#found?.others ?? [];
+    return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#path, leavingSeconds, otherRouters });
   }
 
   /** Routes of this node that the session cannot carry, and for how long. */
@@ -144,7 +159,8 @@ export class BgpPeer {
   /** Of the session, and of the path to the peer where it is watched. */
   get states() {
     const state = this.#session?.describe().state ?? ("idle" as const);
-    return { address: this.#peer.address, state, path: this.#bfd.status?.verdict };
+    const router = this.#peer.address ?? this.#peer.interface ?? "";
+    return { router, state, path: this.#bfd.status?.verdict };
   }
 
   /** Obstacles that keep the peer from hearing of this node's addresses, in sentences. */
@@ -205,14 +221,19 @@ export class BgpPeer {
   #apply(): void {
     if (this.#configured === undefined) return;
     const { password, profile } = this.#configured;
-    const sourceAddress = this.#sourceAddress;
-    if (sourceAddress !== undefined && "missing" in sourceAddress) {
-      this.#awaitSource(sourceAddress.missing);
+    const address = this.#address;
+    if ("missing" in address) {
+      this.#awaitEnd("router", address.missing);
       return;
     }
-    this.#waitsForSource = undefined;
-    const peer = { ...this.#peer, sourceAddress };
-    const known = this.#settings && { ...this.#settings, sourceAddress };
+    const sourceAddress = this.#sourceAddressTo(address);
+    if (sourceAddress !== undefined && "missing" in sourceAddress) {
+      this.#awaitEnd("source", sourceAddress.missing);
+      return;
+    }
+    this.#waitsForEnd = undefined;
+    const peer: ReachedPeer = { ...this.#peer, address, sourceAddress };
+    const known = this.#settings && { ...this.#settings, address, sourceAddress };
     const settings = typeof password === "object" ? known : sessionSettings(peer, password);
     const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
     if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
@@ -220,15 +241,25 @@ export class BgpPeer {
     this.#begin();
   }
 
-  get #sourceAddress(): Address | NoValue | undefined {
-    const { address, sourceAddress, sourceInterface } = this.#peer;
+  /** The router's, as far as it is known by now. */
+  get #address(): Address | NoValue {
+    return this.#peer.address ?? this.#found?.router ?? { missing: "the router's address" };
+  }
+
+  get #found(): FoundRouter | undefined {
+    const { discovery, interface: device } = this.#peer;
+    return discovery === undefined || device === undefined ? undefined : this.#options.routerOn(device);
+  }
+
+  #sourceAddressTo(address: Address): Address | NoValue | undefined {
+    const { sourceAddress, sourceInterface } = this.#peer;
     if (sourceInterface === undefined) return sourceAddress;
     return sourceNow(sourceInterface, address, this.#begun ? this.#settings?.sourceAddress : undefined);
   }
 
-  /** Ends the session, whose connection has no address any more, until there is another one. */
-  #awaitSource(what: string): void {
-    this.#waitsForSource = { what, since: this.#waitsForSource?.since ?? this.#options.clock.now() };
+  /** Ends the session, whose connection lacks an end now, until there is another one. */
+  #awaitEnd(which: "source" | "router", what: string): void {
+    this.#waitsForEnd = { for: which, what, since: this.#waitsForEnd?.since ?? this.#options.clock.now() };
     const closed = this.#begun ? this.#session?.close("otherConfigurationChange", what) : undefined;
     this.#begun = false;
     this.#bfd.end(closed);
@@ -253,7 +284,7 @@ export class BgpPeer {
   /** Starts the session, unless it is to wait for BFD (draft-ietf-idr-bgp-bfd-strict-mode, without its capability). */
   #begin(): void {
     const { status } = this.#bfd;
-    if (this.#begun || this.#session === undefined || this.#waitsForSource !== undefined) return;
+    if (this.#begun || this.#session === undefined || this.#waitsForEnd !== undefined) return;
     if (this.#peer.bfdStrict && status !== undefined && status.verdict !== "up") return;
     this.#begun = true;
     this.#session.start();

@@ -3,6 +3,7 @@ import { Bfd } from "#pkg/bfd";
 import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
 import { Portions, wallClock } from "#pkg/clock";
 import { SecretValues, type SecretValuesOptions } from "#pkg/k8s";
+import { RouterDiscovery, type RouterDiscoveryOptions } from "#pkg/router-discovery";
 import { BgpSpeaker, type NewSession } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 
@@ -17,10 +18,12 @@ export interface RunningBgp extends AsyncDisposable {
 
 /** Listens where peers may connect. No session starts before there are routes. */
 export async function startBgp(
-  options: Omit<BgpSessionsOptions, "portions"> & Omit<SecretValuesOptions, "use" | "changed">,
+  options: Omit<BgpSessionsOptions, "portions"> &
+    Omit<SecretValuesOptions, "use" | "changed"> &
+    Pick<RouterDiscoveryOptions, "interfaces">,
 ): Promise<RunningBgp> {
   await using stack = new AsyncDisposableStack();
-  const { cluster, namespace, clock, log } = options;
+  const { cluster, namespace, interfaces, clock, random, log } = options;
   const portions = stack.use(new Portions(clock, portionsPerTurn));
   const sessions = stack.use(new BgpSessions({ ...options, portions }));
   await sessions.start();
@@ -29,7 +32,17 @@ export async function startBgp(
   );
   const bfd = stack.use(new Bfd({ log, date: wallClock }));
   const newSession = (session: NewSession) => sessions.open(session);
-  const bgp = stack.use(new BgpSpeaker({ newSession, secrets, bfd, portions, clock, log }));
+  const discovery = stack.use(
+    new RouterDiscovery({
+      interfaces,
+      isEstablished: (name) => bgp.hasSessionOn(name),
+      onChange: () => bgp.routersChanged(),
+      clock,
+      random,
+      log,
+    }),
+  );
+  const bgp: BgpSpeaker = stack.use(new BgpSpeaker({ newSession, secrets, bfd, discovery, portions, clock, log }));
   const running = stack.move();
   return { bgp, bfd, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

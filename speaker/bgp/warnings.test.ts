@@ -109,7 +109,7 @@ test("a session that either side ended because of BFD is down for that, until BF
   }
 });
 
-const facts = { wait: undefined, bfd: undefined, leavingSeconds: undefined };
+const facts = { wait: undefined, bfd: undefined, leavingSeconds: undefined, otherRouters: [] };
 
 test("a peer's verdict is as old as what it says, whatever attempts there were meanwhile", () => {
   const up = { state: "established", stateSeconds: 50, sinceSeconds: 50 } as const;
@@ -121,10 +121,12 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
     [up, { bfd: { ...failed, verdict: "up" } }, "established", 9],
     [up, { bfd: failed }, "bfdFailed", 9],
     [up, { leavingSeconds: 3 }, "leaving", 3],
+    [up, { otherRouters: [address("fe80::2")] }, "severalRouters", 50],
     [{ ...up, unsendable }, {}, "noNextHop", 4],
     [{ ...up, prefixesNarrowed: 2 }, {}, "addPathNotNegotiated", 50],
     [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
     [{}, { wait: { for: "source", what: "w", seconds: 7 } }, "waitsForSource", 7],
+    [{}, { wait: { for: "router", what: "w", seconds: 8 } }, "waitsForRouter", 8],
   ];
   for (const [view, more, cause, age] of ages) {
     const { verdict, seconds } = peerVerdict("K", { ...facts, view: peerView(view), ...more });

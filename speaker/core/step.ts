@@ -49,7 +49,7 @@ import {
   stickyTimer,
 } from "./placement/sticky.ts";
 import { reportAnnounced } from "./protocols/announcers.ts";
-import { bgpConfigChanged, ownNodeChanged, reportDeliveries } from "./protocols/bgp.ts";
+import { bgpConfigChanged, bgpInterfacesChanged, ownNodeChanged, reportDeliveries } from "./protocols/bgp.ts";
 import { ownNodePools } from "./protocols/interface.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
@@ -163,6 +163,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "interfaces":
       state.carriers.interfaces = event.interfaces;
+      touchPools(state, bgpInterfacesChanged(state, effects));
       effects.push({ type: "publishInterfaces", interfaces: withoutServices(state, event.interfaces) }, { type: "checkNode" });
       interfacesChanged(state, now, effects);
       break;

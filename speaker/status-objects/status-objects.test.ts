@@ -128,7 +128,7 @@ class Speaker {
   readonly peers: {
     key: string;
     name: string | undefined;
-    states: { address: ReturnType<typeof address>; state: string; path?: "up" | "failed" };
+    states: { router: ReturnType<typeof address> | string; state: string; path?: "up" | "failed" };
   }[] = [];
   readonly log = new LogLines();
   members: readonly string[] | undefined;
@@ -202,9 +202,9 @@ test("a node says which Services it owns, which peers it tells and how its sessi
   speaker.peers.push({
     key: "10.0.0.1:179",
     name: "tor",
-    states: { address: address("10.0.0.1"), state: "established", path: "up" },
+    states: { router: address("10.0.0.1"), state: "established", path: "up" },
   });
-  speaker.peers.push({ key: "[fd00::1]:179", name: undefined, states: { address: address("fd00::1"), state: "openSent" } });
+  speaker.peers.push({ key: "[fd00::1]:179", name: undefined, states: { router: address("fd00::1"), state: "openSent" } });
   await world.pass(30);
   const of = { node: "n1", serviceNamespace: "shop" };
   assert.deepEqual(world.api.statuses(layer2), [{ ...of, serviceName: "web", interfaces: [{ name: "eth1" }] }]);
@@ -290,7 +290,7 @@ test("a process that starts again deletes what its Service or peer left, and its
   const before = new Speaker(world, "n1");
   for (const name of ["stays", "goes"])
     before.announced.set(`shop/${name}`, [owned(name === "stays" ? "192.0.2.1" : "192.0.2.2")]);
-  before.peers.push({ key: "10.0.0.1:179", name: undefined, states: { address: address("10.0.0.1"), state: "idle" } });
+  before.peers.push({ key: "10.0.0.1:179", name: undefined, states: { router: address("10.0.0.1"), state: "idle" } });
   await world.pass(30);
   before.objects[Symbol.dispose]();
   const after = new Speaker(world, "n1", "speaker-next");

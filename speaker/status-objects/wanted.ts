@@ -61,14 +61,18 @@ export function bgpObject(
 export function sessionObject(
   node: string,
   key: string,
-  { address, state, path }: { readonly address: Address; readonly state: string; readonly path: BfdVerdict | undefined },
+  { router, state, path }: { readonly router: Address | string; readonly state: string; readonly path: BfdVerdict | undefined },
 ): StatusObject {
-  const hex = Buffer.from(address.toBytes()).toString("hex");
-  const peer = address.family === "IPv4" ? `${address}` : hex.replace(/.{4}(?!$)/g, "$&-");
+  const peer = typeof router === "string" ? router : peerText(router);
   const labels = { "frrk8s.metallb.io/node": labelValue(node), "frrk8s.metallb.io/peer": peer, "frrk8s.metallb.io/vrf": "" };
   const bgpStatus = state.charAt(0).toUpperCase() + state.slice(1);
   const bfdStatus = path === undefined ? "N/A" : path === "up" ? "up" : "down";
   return { name: `session-${digest(node, key)}`, labels, status: { node, peer, vrf: "", bgpStatus, bfdStatus } };
+}
+
+function peerText(address: Address): string {
+  const hex = Buffer.from(address.toBytes()).toString("hex");
+  return address.family === "IPv4" ? `${address}` : hex.replace(/.{4}(?!$)/g, "$&-");
 }
 
 const maxSummary = 1_000;

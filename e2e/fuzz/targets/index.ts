@@ -4,6 +4,7 @@ import type { Target } from "../target.ts";
 // not run, so that with all modules there would be a third of the inputs in the same time.
 const modules: readonly (readonly [names: readonly string[], load: () => Promise<Readonly<Record<string, Target>>>])[] = [
   [["arp", "ndp", "layer2-proof"], () => import("./layer2.ts")],
+  [["router-advertisements"], () => import("./router-discovery.ts")],
   [["bgp"], () => import("./bgp.ts")],
   [["bfd"], () => import("./bfd.ts")],
   [["memberlist-packet", "memberlist-stream", "gossip"], () => import("./memberlist.ts")],

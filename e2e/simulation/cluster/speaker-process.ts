@@ -190,6 +190,11 @@ export class SpeakerProcess {
           log,
         }),
       secrets: { watch: () => {}, get: () => ({ missing: "there are no Secrets" }) },
+      discovery: {
+        watch: () => {},
+        on: (name) => ({ router: { missing: `no router is simulated on ${name}` }, others: [] }),
+        interfacesChanged: () => {},
+      },
       bfd,
       portions,
       clock,

@@ -31,6 +31,8 @@ export interface PeerView {
   /** Address and port: the label `peer` of metrics. */
   readonly peer: string;
   readonly interface: string | undefined;
+  /** The router's address. */
+  readonly router: Address;
   readonly myAsn: number;
   /** The configured AS number; for `external`, the agreed number once there is a session. */
   readonly peerAsn: number | "external";
@@ -107,6 +109,7 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
   return {
     peer: `${settings.address}:${settings.port}`,
     interface: settings.interface,
+    router: settings.address,
     myAsn: settings.myAsn,
     peerAsn: session.connections.find(isAgreed)?.negotiated.peerAsn ?? settings.peerAsn,
     passive: settings.passive,

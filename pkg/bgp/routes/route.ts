@@ -32,6 +32,8 @@ export interface LocalEnd {
   readonly addresses: ReadonlyMap<Family, Address>; // family -> next hop
   /** For IPv6 next hops on a link that both sides share (RFC 2545, section 3). */
   readonly linkLocal: Address | undefined;
+  /** The sides share the link and nothing else: this side's IPv4 addresses may mean nothing to the other. */
+  readonly unnumbered: boolean;
 }
 
 /** RFC 8326, section 5: the receiver prefers every other path. */
@@ -68,7 +70,7 @@ export function nextHops(
 ): readonly Address[] {
   if (route.nextHop?.family === family) return [route.nextHop];
   const own = end.addresses.get(family);
-  if (own !== undefined && family === "IPv4") return [own];
+  if (own !== undefined && family === "IPv4" && !(extended && end.unnumbered)) return [own];
   if (family === "IPv4" && !extended) return [];
   const global = end.addresses.get("IPv6");
   return [global, end.linkLocal].filter((address) => address !== undefined);

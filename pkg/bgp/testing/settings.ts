@@ -11,6 +11,7 @@ export function settings(fields: Partial<SessionSettings> = {}): SessionSettings
     address: address("192.0.2.2"),
     port: 179,
     interface: undefined,
+    discovery: undefined,
     sourceAddress: undefined,
     password: undefined,
     holdTimeSeconds: 90,

@@ -14,11 +14,21 @@ export function readInterfaces(raw: RawList<string>, path: Path, problems: Probl
       else names.push(`${canReachPrefix}${address}`);
       continue;
     }
-    if (!canMatch(name)) problems.error([...path, index], notAName(name));
-    else if (otherWildcards.test(name)) problems.warn([...path, index], asItStands(name));
+    checkName(name, [...path, index], problems);
     names.push(name);
   }
   return names;
+}
+
+/** Reads the interfaces of a peer: as `readInterfaces`, without addresses to reach. */
+export function readInterfaceNames(names: readonly string[], path: Path, problems: Problems): readonly string[] {
+  for (const name of names) checkName(name, path, problems);
+  return names;
+}
+
+function checkName(name: string, path: Path, problems: Problems): void {
+  if (!canMatch(name)) problems.error(path, notAName(name));
+  else if (otherWildcards.test(name)) problems.warn(path, asItStands(name));
 }
 
 /** Whether it names one interface: without characters that stand for others. */

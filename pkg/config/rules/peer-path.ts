@@ -1,16 +1,27 @@
 import { type Address, isLinkLocal, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { Peer } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import type { Peer, RouterDiscovery } from "../config.ts";
+import { type Path, type Problems, placesOf } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
-import { isInterfaceName, notAnInterface } from "./interfaces.ts";
+import { isInterfaceName, notAnInterface, readInterfaceNames } from "./interfaces.ts";
 
-type PeerPath = Pick<Peer, "interface" | "sourceAddress" | "sourceInterface" | "ebgpMultihop" | "ttl" | "ttlSecurityHops"> & {
-  readonly address: Address | undefined;
-};
+type PeerPath = Pick<
+  Peer,
+  "address" | "discovery" | "interface" | "sourceAddress" | "sourceInterface" | "ebgpMultihop" | "ttl" | "ttlSecurityHops"
+>;
 
 /** Reads how a peer is reached: addresses, interface, and how far away it is. */
 export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): PeerPath {
+  const discovery = readDiscovery(fields, path, problems);
+  if (discovery !== undefined)
+    return {
+      address: undefined,
+      discovery,
+      interface: undefined,
+      sourceAddress: undefined,
+      sourceInterface: undefined,
+      ...readDistance(fields, path, problems),
+    };
   const address = readPeerAddress(fields["peer-address"], [...path, "peer-address"], problems);
   const sourceAddress = readAddress(fields["source-address"] || undefined, [...path, "source-address"], problems);
   if (address !== undefined && sourceAddress !== undefined && address.family !== sourceAddress.family)
@@ -21,6 +32,7 @@ export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): P
   const device = readInterface(fields, address, path, problems);
   return {
     address,
+    discovery: undefined,
     sourceAddress,
     sourceInterface: readSourceInterface(fields, device, path, problems),
     interface: device,
@@ -44,9 +56,31 @@ function readPeerAddress(text: string | undefined, path: Path, problems: Problem
   return undefined;
 }
 
-function readInterface(fields: RawPeer, address: Address | undefined, path: Path, problems: Problems): string | undefined {
-  const name = fields.interface || undefined;
+/** @returns undefined where the peer has an address, or should have */
+function readDiscovery(fields: RawPeer, path: Path, problems: Problems): RouterDiscovery | undefined {
   const here = [...path, "interface"];
+  if (fields["peer-address"] || !fields.interface) {
+    if (fields["peer-address"] === undefined)
+      problems.error([...path, "peer-address"], "required, but missing: an address, or an interface on which to find the router");
+    return undefined;
+  }
+  for (const field of ["source-address", "source-interface"] as const)
+    if (fields[field])
+      problems.errorAtKey(
+        [...path, field],
+        "not without peer-address: the session is between the link-local addresses of one interface",
+      );
+  if (fields["ebgp-multihop"])
+    problems.errorAtKey([...path, "ebgp-multihop"], "not without peer-address: the router is on the link of its interface");
+  const raw = typeof fields.interface === "string" ? [fields.interface] : fields.interface;
+  const names = [...placesOf(raw, here, problems).keys()];
+  return { by: "advertisements", interfaces: readInterfaceNames(names, here, problems) };
+}
+
+function readInterface(fields: RawPeer, address: Address | undefined, path: Path, problems: Problems): string | undefined {
+  const here = [...path, "interface"];
+  const [name, ...others] = typeof fields.interface === "string" ? [fields.interface || undefined] : (fields.interface ?? []);
+  if (others.length > 0) problems.error(here, "must be one interface: the router of a peer-address is behind one");
   if (name !== undefined && !isInterfaceName(name)) problems.error(here, notAnInterface(name));
   if (address === undefined) return name;
   if (name === undefined && isLinkLocal(address))

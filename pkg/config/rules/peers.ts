@@ -35,13 +35,14 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
     if (peer.disabled) continue;
     if (peer.nodeSelectors.length === 0 && ++ofAllNodes === limits.peersOfNode + 1)
       problems.error(path, `more than ${limits.peersOfNode} peers are for all nodes, and no node has sessions with so many`);
-    const ends = `${peer.sourceAddress ?? peer.sourceInterface ?? ""} ${peer.address}%${peer.interface ?? ""} ${peer.port}`;
+    const router = peer.address === undefined ? JSON.stringify(peer.discovery) : `${peer.address}%${peer.interface ?? ""}`;
+    const ends = `${peer.sourceAddress ?? peer.sourceInterface ?? ""} ${router} ${peer.port}`;
     const others = byEnds.get(ends) ?? [];
     const other = others.find((one) => canBeSelectedByBoth(one.peer.nodeSelectors, peer.nodeSelectors, budget));
     if (other !== undefined && same === undefined)
       problems.warn(
         path,
-        `has the same ${peer.address} as peers[${other.index}]: a node that both select has that session alone`,
+        `has the same ${describeRouter(peer)} as peers[${other.index}]: a node that both select has that session alone`,
       );
     others.push({ peer, index });
     byEnds.set(ends, others);
@@ -58,7 +59,7 @@ export function peerNames(raw: RawList<RawPeer>): ReadonlySet<string> {
 function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, BfdProfile>, problems: Problems): Peer | undefined {
   const myAsn = fields["my-asn"];
   const peerAsn = fields["peer-asn"] === "internal" ? myAsn : fields["peer-asn"];
-  const { address, ...way } = readPeerPath(fields, path, problems);
+  const way = readPeerPath(fields, path, problems);
   const rest = {
     name: fields.name,
     port: fields["peer-port"] || 179,
@@ -79,7 +80,13 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
       [...path, "passive"],
       "the router has to connect to the speakers, which listen only when started with --bgp-port",
     );
-  return myAsn === undefined || peerAsn === undefined || address === undefined ? undefined : { myAsn, peerAsn, address, ...rest };
+  const isWhole = myAsn !== undefined && peerAsn !== undefined && (way.address ?? way.discovery) !== undefined;
+  return isWhole ? { myAsn, peerAsn, ...rest } : undefined;
+}
+
+/** The router's address, or how it is found, in a few words. */
+export function describeRouter({ address, discovery }: Pick<Peer, "address" | "discovery">): string {
+  return address === undefined ? `router on ${discovery?.interfaces.join(", ")}` : address.toString();
 }
 
 /** In one order, so that peers which differ in it are the same. */

@@ -21,22 +21,18 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
   const spec = readSpec(object, schemas.BGPPeer, report);
   const what = title(object);
   const none = { name: object.name, object, entry: undefined, bfdProfile: undefined, uncertain: undefined };
-  const address = parseAddress(spec.peerAddress ?? "");
-  if (!spec.peerAddress) {
-    if (spec.interface)
-      report.lose(
-        object,
-        `spec.interface ${quote(spec.interface)}: a session without an address of the router (unnumbered) is not supported; the peer is left out`,
-        ["spec", "interface"],
-      );
-    else refuse(object, ["spec", "peerAddress"], "needs a peerAddress");
+  const address = spec.peerAddress ? parseAddress(spec.peerAddress) : undefined;
+  if (!spec.peerAddress && !spec.interface) {
+    refuse(object, ["spec", "peerAddress"], "needs a peerAddress, or an interface");
     return none;
   }
-  if (address === undefined) {
+  if (spec.peerAddress && address === undefined) {
     refuse(object, ["spec", "peerAddress"], `must be an IP address, but is ${quote(spec.peerAddress)}`);
     return none;
   }
-  if (isLinkLocal(address)) {
+  if (spec.peerAddress && spec.interface)
+    refuse(object, ["spec", "interface"], "has an interface and a peerAddress; which one is meant?");
+  if (address !== undefined && isLinkLocal(address)) {
     report.lose(
       object,
       `spec.peerAddress ${address}: a link-local address needs the router's interface, which MetalLB does not know; the peer is left out`,
@@ -47,14 +43,19 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
   if (spec.peerASN && spec.dynamicASN !== undefined)
     refuse(object, ["spec", "dynamicASN"], "has peerASN and dynamicASN; which one is meant?");
   if (!spec.peerASN && spec.dynamicASN === undefined) refuse(object, ["spec"], "needs a peerASN or a dynamicASN");
-  const { families, uncertain } = familiesOf(spec, address.family);
+  if (address === undefined && (spec.sourceAddress || spec.ebgpMultiHop))
+    report.lose(object, "spec.sourceAddress and spec.ebgpMultiHop: the router on an interface is one hop away; they are left out", [
+      "spec",
+      "interface",
+    ]);
+  const { families, uncertain } = familiesOf(spec, address?.family);
   const entry = {
     name: object.name,
     "my-asn": spec.localASN ?? spec.myASN,
     "peer-asn": spec.dynamicASN ?? spec.peerASN,
-    "peer-address": spec.peerAddress,
+    ...(address === undefined ? { interface: spec.interface } : { "peer-address": spec.peerAddress }),
     ...(families.length < 2 && { families: families.map((family) => family.toLowerCase()) }),
-    ...(spec.sourceAddress && { "source-address": spec.sourceAddress }),
+    ...(spec.sourceAddress && address !== undefined && { "source-address": spec.sourceAddress }),
     ...(spec.peerPort && spec.peerPort !== 179 && { "peer-port": spec.peerPort }),
     ...times(object, spec, report),
     ...(spec.routerID && { "router-id": spec.routerID }),
@@ -62,7 +63,7 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
     ...(spec.password && { password: spec.password }),
     ...secret(object, spec, report),
     ...(spec.bfdProfile && { "bfd-profile": spec.bfdProfile }),
-    ...(spec.ebgpMultiHop && { "ebgp-multihop": true }),
+    ...(spec.ebgpMultiHop && address !== undefined && { "ebgp-multihop": true }),
     ...(spec.enableGracefulRestart !== true && { "graceful-restart-time": "0s" }),
     ...disabled(object, spec, report),
   };
@@ -79,10 +80,11 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
 /**
  * The families that MetalLB activates in the session. The API server fills in `dualStackAddressFamily` from 0.15 on, where only the
  * session's own family is active without it, and `disableMP` from 0.14.4 on, where both are; in a file that a person wrote neither may be.
+ * @param own undefined for a session without addresses (unnumbered), where both always are
  */
-function familiesOf({ dualStackAddressFamily, disableMP }: Spec<"BGPPeer">, own: Family) {
+function familiesOf({ dualStackAddressFamily, disableMP }: Spec<"BGPPeer">, own: Family | undefined) {
   const both: Family[] = ["IPv4", "IPv6"];
-  if (dualStackAddressFamily === true) return { families: both, uncertain: undefined };
+  if (dualStackAddressFamily === true || own === undefined) return { families: both, uncertain: undefined };
   if (dualStackAddressFamily === false || disableMP === true) return { families: [own], uncertain: undefined };
   if (disableMP === false) return { families: both, uncertain: undefined };
   return { families: [own], uncertain: both.find((family) => family !== own) };

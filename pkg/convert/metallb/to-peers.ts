@@ -1,4 +1,5 @@
-import type { BfdProfile, Peer } from "#pkg/config";
+import { type BfdProfile, describeRouter, type Peer } from "#pkg/config";
+import type { Family } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
 import { nodesOfConfig, toSelectors } from "../selectors.ts";
@@ -28,10 +29,15 @@ export function peerSpec(
     report.lose(what, `peer-port ${peer.port}: MetalLB takes at most 16384; the peer is left out`);
     return undefined;
   }
+  if (peer.discovery !== undefined && !isOneInterface(peer.discovery.interfaces)) {
+    report.lose(what, `${describeRouter(peer)}: MetalLB takes the name of one interface in each BGPPeer; the peer is left out`);
+    return undefined;
+  }
   const spec: PeerSpec = { myASN: peer.myAsn };
   if (written["peer-asn"] === "internal" || written["peer-asn"] === "external") spec.dynamicASN = written["peer-asn"];
   else if (peer.peerAsn !== "external") spec.peerASN = peer.peerAsn;
-  if (peer.interface === undefined) spec.peerAddress = `${peer.address}`;
+  if (peer.discovery !== undefined) spec.interface = peer.discovery.interfaces[0] ?? "";
+  else if (peer.interface === undefined) spec.peerAddress = `${peer.address}`;
   else {
     spec.interface = peer.interface;
     report.lose(
@@ -58,6 +64,15 @@ export function peerSpec(
   return spec;
 }
 
+function isOneInterface(names: readonly string[]): boolean {
+  return names.length === 1 && !/[*?]/.test(names[0] ?? "");
+}
+
+/** A session without addresses in the configuration is between link-local ones. */
+function familyOfSession({ address }: Peer): Family {
+  return address?.family ?? "IPv6";
+}
+
 function secretOf({ name, key }: NonNullable<Peer["passwordSecret"]>, namespace: string, what: string, report: Report) {
   if (key !== "password")
     report.lose(what, `password-secret.key ${quote(key)}: MetalLB reads the key "password"; copy the value there`);
@@ -82,12 +97,12 @@ function tellLosses(peer: Peer, what: string, report: Report): void {
     ],
     [peer.gracefulShutdownSeconds !== 2, `graceful-shutdown-time ${peer.gracefulShutdownSeconds}s`],
     [
-      peer.families.length === 1 && peer.families[0] !== peer.address.family,
-      `families: only ${peer.families} in a session over ${peer.address.family}`,
+      peer.families.length === 1 && peer.families[0] !== familyOfSession(peer),
+      `families: only ${peer.families} in a session over ${familyOfSession(peer)}`,
     ],
   ];
   for (const [isLost, field] of lost) if (isLost) report.lose(what, `${field}: MetalLB has nothing like it`);
-  if (peer.families.length === 1 && peer.families[0] === peer.address.family)
+  if (peer.families.length === 1 && peer.families[0] === familyOfSession(peer))
     report.note(`${what}: MetalLB before 0.15 carries the other family too, unless the peer has disableMP: true.`);
 }
 

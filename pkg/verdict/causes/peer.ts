@@ -27,6 +27,11 @@ export const peerCauses = {
     means: "The interface that source-interface names is not there, is down, or has no address of the router's family.",
     next: "give the node the interface, bring it up, and give it an address of that family; or correct source-interface",
   },
+  waitsForRouter: {
+    states: isPending,
+    means: "The peer has no peer-address, and no router was found on its interface.",
+    next: "give the node the interface and bring it up; on the router, enable IPv6 and router advertisements on the interface to this node, as FRR does for neighbor eth0 interface",
+  },
   waitsForBfd: {
     states: isPending,
     means: "The peer has bfd-strict, and BFD is not up.",
@@ -109,6 +114,12 @@ export const peerCauses = {
     means:
       "The session is established, and addresses have several next hops, of which the router takes one each, because it does not offer to receive more (ADD-PATH, RFC 7911).",
     next: "enable receiving of additional paths (add-path) for this neighbor on the router, and set add-path: true on the peer",
+  },
+  severalRouters: {
+    states: isDegraded,
+    means:
+      "The peer has no peer-address, and several hosts on its interface send router advertisements. The session stays with the first one that was heard.",
+    next: "look what the other host is: a router that needs an entry of its own in peers, or a host that is no router; on a link with other hosts, set a password",
   },
   leaving: {
     states: isDegraded,

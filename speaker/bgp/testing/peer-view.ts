@@ -1,4 +1,5 @@
 import type { PeerView } from "#pkg/bgp";
+import { address } from "#pkg/net/testing";
 
 const messages = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 };
 
@@ -7,6 +8,7 @@ export function peerView(differences: Partial<PeerView>): PeerView {
   return {
     peer: "192.0.2.1:179",
     interface: undefined,
+    router: address("192.0.2.1"),
     myAsn: 1,
     peerAsn: 2,
     passive: false,

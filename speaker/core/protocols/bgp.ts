@@ -1,7 +1,8 @@
 import { type Config, limits, type Pool } from "#pkg/config";
 import type { Deliveries, Delivery } from "#pkg/gossip";
+import type { InterfaceState } from "#pkg/layer2";
 import { type Family, families } from "#pkg/net";
-import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements } from "#pkg/placement";
+import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements, type Surroundings } from "#pkg/placement";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf } from "../members/nodes.ts";
@@ -55,8 +56,23 @@ export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined,
     effects.push({ type: "log", level: "info", message, fields: { event: "nodeChanged", draining: isDraining } });
   }
   bgp.isDraining = isDraining;
-  if (config === undefined) return [];
-  setPeers(state, config.config, "filteredByNodeSelector", effects);
+  return config === undefined ? [] : peersChanged(state, config.config, effects);
+}
+
+/** Other interfaces are there than before. @returns the pools for which they make a difference */
+export function bgpInterfacesChanged(state: SpeakerState, effects: SpeakerEffect[]): Pool[] {
+  const { config, bgp } = state;
+  if (config?.config.peers.some(({ discovery }) => discovery !== undefined) !== true) return [];
+  const { labels } = state.nodes;
+  const meant = peersFor(config.config.peers, labels.get(state.node), surroundingsOf(state)).slice(0, limits.peersOfNode);
+  const isSame = meant.length === bgp.peers.length && meant.every(({ key }, index) => key === bgp.peers[index]?.key);
+  return isSame ? [] : peersChanged(state, config.config, effects);
+}
+
+/** The peers of this node may be others. @returns the pools for which they are */
+function peersChanged(state: SpeakerState, config: Config, effects: SpeakerEffect[]): Pool[] {
+  const { bgp } = state;
+  setPeers(state, config, "filteredByNodeSelector", effects);
   const before = new Map(bgp.advertisements);
   bgp.advertisements.clear();
   // Routes know the advertisement that they come from: an equal one would be another for all addresses.
@@ -92,13 +108,20 @@ function deliveriesOf(state: SpeakerState, pool: Pool): Deliveries {
   return { IPv4: of("IPv4"), IPv6: of("IPv6") };
 }
 
+const noEthernet: ReadonlySet<InterfaceState["status"]> = new Set(["loopback", "notEthernet"]);
+
+function surroundingsOf({ carriers }: SpeakerState): Surroundings {
+  return { interfaces: carriers.interfaces.filter(({ status }) => !noEthernet.has(status)).map(({ name }) => name) };
+}
+
 function setPeers(
-  { node, nodes, bgp }: SpeakerState,
+  state: SpeakerState,
   { peers, bfdProfiles }: Pick<Config, "peers" | "bfdProfiles">,
   whyRemoved: BgpPeers["whyRemoved"],
   effects: SpeakerEffect[],
 ): void {
-  const meant = peersFor(peers, nodes.labels.get(node));
+  const { node, nodes, bgp } = state;
+  const meant = peersFor(peers, nodes.labels.get(node), surroundingsOf(state));
   const first = meant[limits.peersOfNode];
   if (first !== undefined && (whyRemoved === "removedFromConfig" || bgp.peers.length < limits.peersOfNode)) {
     const message = "more BGP peers than one node has sessions with: those beyond the first ones in the configuration get none";

@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Fault } from "#pkg/gossip";
 import { type Address, type Family, parsePrefix } from "#pkg/net";
-import { type AddressPlacement, nodePeers, poolAdvertisements } from "#pkg/placement";
+import { type AddressPlacement, nodePeers, peerKey, poolAdvertisements } from "#pkg/placement";
 import { counted } from "#pkg/text";
 import { eligibilityOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
@@ -44,11 +44,18 @@ export function sessionFault(state: SpeakerState, nodes: readonly string[], { ad
     const found = faultOf(state, node, (about) => {
       if (!about.startsWith(`${of} `)) return false;
       peers ??= pool && peersOf(state, node, pool, address.family);
-      return peers?.includes(about.slice(of.length + 1)) ?? false;
+      return peers?.some((peer) => isMeant(state, peer, about.slice(of.length + 1))) ?? false;
     });
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Whether a fault is of one of these peers: the keys of peers that another node finds by itself are not known here. */
+function isMeant({ config }: SpeakerState, peer: string, key: string): boolean {
+  if (peer === key) return true;
+  const typed = (config?.config.peers ?? []).filter(({ discovery }) => discovery === undefined).map(peerKey);
+  return !typed.includes(peer) && !typed.includes(key);
 }
 
 function peersOf(state: SpeakerState, node: string, pool: Pool, family: Family): readonly string[] {

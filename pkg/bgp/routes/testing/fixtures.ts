@@ -40,5 +40,5 @@ export function localEnd(differences: Partial<LocalEnd> = {}): LocalEnd {
     ["IPv4", address("192.0.2.10")],
     ["IPv6", address("2001:db8::10")],
   ]);
-  return { asn: 64_500, internal: false, addresses, linkLocal: undefined, ...differences };
+  return { asn: 64_500, internal: false, addresses, linkLocal: undefined, unnumbered: false, ...differences };
 }
