@@ -169,6 +169,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
         {
           name: null,
           address: "::1",
+          discovery: null,
           interface: null,
           port: 179,
           myAsn: 1,

@@ -74,7 +74,7 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       bgp.flush(effect.complete);
       break;
     case "followRoutes":
-      followedRoutes.follow(effect.addresses);
+      followedRoutes.follow(effect);
       break;
     case "setKernel":
       kernel.want(effect.address.toString(), effect.items);

@@ -3,8 +3,9 @@ import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import type { Layer2 } from "#pkg/layer2";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import type { Address } from "#pkg/net";
-import type { SpeakerEvent } from "./core/index.ts";
+import type { Address, Family } from "#pkg/net";
+import type { DefaultGateway, Surroundings } from "#pkg/placement";
+import type { SpeakerEffect, SpeakerEvent } from "./core/index.ts";
 
 export interface FollowedRoutesOptions {
   readonly layer2: Pick<Layer2, "interfaces">;
@@ -16,11 +17,16 @@ export interface FollowedRoutesOptions {
 // The kernel is asked again and again, because rules of policy routing, too, decide on a route, and no notification tells of all of that.
 const everyMs: Millis = 1_000;
 
-/** Tells by which interfaces this node reaches some addresses, for pools that name an interface so. Nothing is opened before one does. */
+/**
+ * Tells by which interfaces this node reaches some addresses, for pools that name an interface so, and the next hops of its default routes, for
+ * peers that are its gateways. Nothing is opened before one of them does.
+ */
 export class FollowedRoutes implements Disposable {
   readonly #options: FollowedRoutesOptions;
   readonly #alarm: Alarm;
   #addresses: readonly Address[] = [];
+  #followsGateways = false;
+  #gateways: Surroundings["gateways"] = { IPv4: [], IPv6: [] };
   #told: ReadonlyMap<string, string> = new Map(); // address -> name of an interface
   #kernel: Rtnetlink | undefined;
 
@@ -30,9 +36,10 @@ export class FollowedRoutes implements Disposable {
   }
 
   /** These, and no others. */
-  follow(addresses: readonly Address[]): void {
+  follow({ addresses, gateways }: Omit<Extract<SpeakerEffect, { type: "followRoutes" }>, "type">): void {
     this.#addresses = addresses;
-    if (addresses.length > 0 || this.#told.size > 0) this.#alarm.set(this.#options.clock.now());
+    this.#followsGateways = gateways;
+    if (addresses.length > 0 || gateways || this.#told.size > 0) this.#alarm.set(this.#options.clock.now());
   }
 
   [Symbol.dispose](): void {
@@ -47,7 +54,32 @@ export class FollowedRoutes implements Disposable {
       this.#told = found;
       emit({ type: "routes", interfaces: found });
     }
-    if (this.#addresses.length > 0) this.#alarm.set(clock.now() + everyMs);
+    const gateways = this.#findGateways();
+    if (!isDeepStrictEqual(gateways, this.#gateways)) {
+      this.#gateways = gateways;
+      emit({ type: "gateways", gateways });
+    }
+    if (this.#addresses.length > 0 || this.#followsGateways) this.#alarm.set(clock.now() + everyMs);
+  }
+
+  #findGateways(): Surroundings["gateways"] {
+    const { layer2, log } = this.#options;
+    if (!this.#followsGateways) return { IPv4: [], IPv6: [] };
+    const names = new Map(layer2.interfaces().map(({ index, name }) => [index, name]));
+    try {
+      this.#kernel ??= new Rtnetlink();
+      const kernel = this.#kernel;
+      const of = (family: Family): readonly DefaultGateway[] =>
+        kernel.gateways(family).flatMap(({ address, interfaceIndex, metric }) => {
+          const name = names.get(interfaceIndex);
+          return name === undefined ? [] : [{ address, interface: name, metric }];
+        });
+      return { IPv4: of("IPv4"), IPv6: of("IPv6") };
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      log.error("the kernel does not say which default routes it has, retrying", { op: "routes", error });
+      return this.#gateways;
+    }
   }
 
   #find(): ReadonlyMap<string, string> {

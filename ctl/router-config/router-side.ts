@@ -91,6 +91,8 @@ function whyNone(wanted: string | undefined, peers: readonly Peer[]): string {
 }
 
 function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string | undefined {
+  if (peer.discovery?.by === "gateway")
+    return "each node finds its gateway itself; with --peer and a configuration that has the gateway's address, it is written";
   if (peer.discovery !== undefined) return unnumbered;
   if (peer.address !== undefined && isLinkLocal(peer.address))
     return "the nodes' link-local addresses are not known here: configure it as unnumbered";

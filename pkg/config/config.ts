@@ -258,7 +258,17 @@ export interface Peer {
 /** How each node finds its routers by itself. `interfaces` are names with wildcards, as `matchesInterface` takes them. */
 export type RouterDiscovery =
   /** By their router advertisements (RFC 4861), one router on each of these interfaces. */
-  { readonly by: "advertisements"; readonly interfaces: readonly string[] };
+  | { readonly by: "advertisements"; readonly interfaces: readonly string[] }
+  /**
+   * The next hops of its default routes of these families, by these interfaces; by any where there are none. `hasBoth`: the configuration
+   * names no families, so that a session carries the family of its gateway alone.
+   */
+  | {
+      readonly by: "gateway";
+      readonly families: readonly Family[];
+      readonly interfaces: readonly string[];
+      readonly hasBoth: boolean;
+    };
 
 /** One value of a Secret in the namespace of the configuration. */
 export interface SecretKey {

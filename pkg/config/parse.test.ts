@@ -108,15 +108,22 @@ test("parseConfig: a peer without an address finds its routers on interfaces", (
     );
   }
   assert.equal(of("interface: [eth0], peer-address: 'fe80::1'")?.interface, "eth0");
+  const gateway = of("peer-address: gateway, interface: eth0");
+  const both = ["IPv4", "IPv6"];
+  assert.deepEqual(gateway?.discovery, { by: "gateway", families: both, interfaces: ["eth0"], hasBoth: true });
+  const one = { by: "gateway", families: ["IPv6"], interfaces: [], hasBoth: false };
+  assert.deepEqual(of("peer-address: gateway-v6, interface: ''")?.discovery, one);
+  assert.deepEqual(of("peer-address: gateway, families: [ipv4]")?.families, ["IPv4"]);
 });
 
 const wrongDiscoveries: [fields: string, error: RegExp][] = [
   ["interface: []", /interface: must not be an empty list/],
   ["interface: [eth0, eth0]", /interface\[1\]: "eth0" is already listed as interface\[0\]/],
   ["interface: a-name-that-is-too-long", /interface: no interface has a name like/],
-  ["interface: eth0, source-address: 192.0.2.1", /source-address: not without peer-address/],
-  ["interface: eth0, source-interface: eth1", /source-interface: not without peer-address/],
-  ["interface: eth0, ebgp-multihop: true", /ebgp-multihop: not without peer-address/],
+  ["interface: eth0, source-address: 192.0.2.1", /source-address: not where the node finds the router itself/],
+  ["peer-address: gateway, source-address: 192.0.2.1", /source-address: not where the node finds the router itself/],
+  ["interface: eth0, source-interface: eth1", /source-interface: not where the node finds the router itself/],
+  ["interface: eth0, ebgp-multihop: true", /ebgp-multihop: not where the node finds the router itself/],
   ["interface: [eth0, eth1], peer-address: 'fe80::1'", /interface: must be one interface/],
   ["interface: 'eth*', peer-address: 'fe80::1'", /interface: no interface is named "eth\*"/],
 ];
@@ -1067,7 +1074,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
   {
     name: "an empty peer address",
     text: `peers: [{my-asn: 1, peer-asn: 2, peer-address: ""}]`,
-    want: ['1:48: error: peers[0].peer-address: must be an IP address, but is ""'],
+    want: ['1:48: error: peers[0].peer-address: must be "gateway", "gateway-v4", "gateway-v6", or an IP address, but is ""'],
   },
   ...["90", "1d", "x"].map((time) => ({
     name: `hold time ${time}`,

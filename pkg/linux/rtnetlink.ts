@@ -1,4 +1,5 @@
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
+import { decodeDefaultRoutes, type Gateway } from "./codec/default-routes.ts";
 import { decodeNetlink, type NetlinkMessage } from "./codec/netlink.ts";
 import { type DumpRequest, encodeDump, encodeRequest, encodeRouteTo, type KernelRequest } from "./codec/netlink-requests.ts";
 import { NetlinkError } from "./codec/netlink-wire.ts";
@@ -9,6 +10,7 @@ import { NetlinkSocket } from "./netlink-socket.ts";
 const maxAtOnce = 64;
 // A dump during which something changed is repeated at once this many times; then its reader has to come back.
 const maxDumps = 3;
+const mainTable = 254; // RT_TABLE_MAIN
 const errnoNotFound = 2; // ENOENT: there is no such table, so it has no routes.
 
 /** A whole dump. `complete` is false when something changed meanwhile, so that the dump may lack a part (NLM_F_DUMP_INTR). */
@@ -65,6 +67,19 @@ export class Rtnetlink implements Disposable {
     let found: number | undefined;
     for (const message of this.#receive())
       if (message.sequence === sequence && message.type === "routeSet") found = message.route.interfaceIndex;
+    return found;
+  }
+
+  /** The next hops of the default routes in the kernel's main table. @throws {SystemCallError} */
+  gateways(family: Family): Gateway[] {
+    const sequence = ++this.#sequence;
+    this.#socket.send(encodeDump({ type: "routes", family, table: mainTable, protocol: 0 }, sequence));
+    const found: Gateway[] = [];
+    for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive()) {
+      const some = decodeDefaultRoutes(datagram, sequence);
+      if (some === undefined) break;
+      found.push(...some);
+    }
     return found;
   }
 

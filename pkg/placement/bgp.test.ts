@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Config, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import {
   eligibility,
   excludeLabel,
@@ -239,8 +240,52 @@ test("a peer without an address is a peer for each interface that its names mean
       "peers: [{name: tors, my-asn: 1, peer-asn: external, interface: [eth0, 'ens*']}, {my-asn: 1, peer-asn: 2, interface: ens1}]",
     ).config ?? assert.fail();
   const keys = (around?: readonly string[]) =>
-    nodePeers(peers, {}, around && { interfaces: around }).map(({ key, peer }) => `${key} ${peer.interface} ${peer.peerAsn}`);
+    nodePeers(peers, {}, around && { interfaces: around, gateways: { IPv4: [], IPv6: [] } }).map(
+      ({ key, peer }) => `${key} ${peer.interface} ${peer.peerAsn}`,
+    );
   assert.deepEqual(keys(["lo0", "ens2", "ens1"]), ["eth0:179 eth0 external", "ens1:179 ens1 external", "ens2:179 ens2 external"]);
   assert.deepEqual(keys([]), ["eth0:179 eth0 external", "ens1:179 ens1 2"]);
+  assert.deepEqual(
+    nodePeers(
+      parseConfig("peers: [{my-asn: 1, peer-asn: 2, interface: 'ens*'}]").config?.peers ?? [],
+      {},
+      {
+        interfaces: ["eth0"],
+        gateways: { IPv4: [], IPv6: [] },
+      },
+    ).map(({ key }) => key),
+    ["router on ens*:179"],
+    "so that a verdict can say what is missing",
+  );
   assert.deepEqual(keys(), ["router on eth0, ens*:179 undefined external", "router on ens1:179 undefined 2"]);
+});
+
+test("gateways are the next hops of the best default route of each family, several where it has several, and by the interfaces that are meant", () => {
+  const via = (text: string, name: string, metric: number) => ({ address: address(text), interface: name, metric });
+  const gateways = {
+    IPv4: [
+      via("10.0.1.1", "eth1", 100),
+      via("10.0.0.1", "eth0", 100),
+      via("10.9.0.1", "wlan0", 50),
+      via("10.0.2.1", "eth2", 200),
+    ],
+    IPv6: [via("fe80::1", "eth0", 1024)],
+  };
+  const found = (fields: string, around = { interfaces: [], gateways }) => {
+    const { config, problems } = parseConfig(`peers: [{my-asn: 1, peer-asn: 2, ${fields}}]`);
+    return nodePeers(config?.peers ?? assert.fail(JSON.stringify(problems)), {}, around).map(
+      ({ key, peer }) => `${key} ${peer.families}`,
+    );
+  };
+  assert.deepEqual(found("peer-address: gateway"), ["10.9.0.1:179 IPv4", "[fe80::1%eth0]:179 IPv6"]);
+  assert.deepEqual(found("peer-address: gateway, families: [ipv4, ipv6]"), [
+    "10.9.0.1:179 IPv4,IPv6",
+    "[fe80::1%eth0]:179 IPv4,IPv6",
+  ]);
+  assert.deepEqual(found("peer-address: gateway-v4, interface: 'eth*'"), ["10.0.0.1:179 IPv4,IPv6", "10.0.1.1:179 IPv4,IPv6"]);
+  assert.deepEqual(found("peer-address: gateway-v4, interface: [eth2], peer-port: 1179"), ["10.0.2.1:1179 IPv4,IPv6"]);
+  assert.deepEqual(found("peer-address: gateway-v6, interface: eth1"), ["gateway-v6 on eth1:179 IPv4,IPv6"]);
+  assert.deepEqual(found("peer-address: gateway", { interfaces: [], gateways: { IPv4: [], IPv6: [] } }), [
+    "gateway:179 IPv4,IPv6",
+  ]);
 });

@@ -1,5 +1,5 @@
 import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool } from "#pkg/config";
-import { type Address, type Family, matchesInterface, Prefix } from "#pkg/net";
+import { type Address, type Family, isLinkLocal, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import type { InterfaceNode } from "./interface.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
@@ -19,6 +19,16 @@ export interface NodePeer {
 export interface Surroundings {
   /** Names of its Ethernet interfaces. */
   readonly interfaces: readonly string[];
+  /** The next hops of its default routes, by the family of the route. */
+  readonly gateways: Readonly<Record<Family, readonly DefaultGateway[]>>;
+}
+
+export interface DefaultGateway {
+  readonly address: Address;
+  /** Name. */
+  readonly interface: string;
+  /** Of the route: the lowest counts. */
+  readonly metric: number;
 }
 
 /**
@@ -47,9 +57,32 @@ export function peersFor(peers: readonly Peer[], labels: Labels | undefined, aro
 function foundBy(entry: Peer, around: Surroundings | undefined): readonly Peer[] {
   const { discovery } = entry;
   if (discovery === undefined || around === undefined) return [entry];
+  const found = discovery.by === "gateway" ? byGateway(entry, discovery, around) : byInterface(entry, discovery, around);
+  return found.length === 0 ? [entry] : found;
+}
+
+type By<How> = Extract<NonNullable<Peer["discovery"]>, { by: How }>;
+
+function byInterface(entry: Peer, discovery: By<"advertisements">, { interfaces }: Surroundings): readonly Peer[] {
   return discovery.interfaces
-    .flatMap((name) => (/[*?]/.test(name) ? around.interfaces.filter((each) => matchesInterface([name], each)).sort() : [name]))
-    .map((name): Peer => ({ ...entry, interface: name, discovery: { ...discovery, interfaces: [name] } }));
+    .flatMap((name) => (/[*?]/.test(name) ? interfaces.filter((each) => matchesInterface([name], each)).sort() : [name]))
+    .map((name) => ({ ...entry, interface: name, discovery: { ...discovery, interfaces: [name] } }));
+}
+
+/** Several where the best default route has several next hops (ECMP). */
+function byGateway(entry: Peer, discovery: By<"gateway">, { gateways }: Surroundings): readonly Peer[] {
+  return discovery.families.flatMap((family) => {
+    const those = gateways[family].filter((one) => matchesInterface(discovery.interfaces, one.interface));
+    const metric = Math.min(...those.map((one) => one.metric));
+    const best = those.filter((one) => one.metric === metric).sort((a, b) => (`${a.address}` < `${b.address}` ? -1 : 1));
+    return best.map(({ address, interface: device }) => ({
+      ...entry,
+      address,
+      interface: isLinkLocal(address) ? device : undefined,
+      families: discovery.hasBoth ? [family] : entry.families,
+      discovery: { ...discovery, families: [family], interfaces: [] },
+    }));
+  });
 }
 
 /** See `NodePeer`. */

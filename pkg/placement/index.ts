@@ -8,6 +8,7 @@
 export {
   type Advertised,
   type BgpRoute,
+  type DefaultGateway,
   isByBgp,
   type NodePeer,
   nodePeers,

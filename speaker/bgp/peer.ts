@@ -100,6 +100,12 @@ export class BgpPeer {
     if (this.#peer.address === undefined) this.#apply();
   }
 
+  /** The peer, as messages name it. */
+  get #title(): string {
+    const isGateway = this.#peer.discovery?.by === "gateway" && this.#peer.address !== undefined;
+    return isGateway ? `${this.key}, the gateway of this node,` : this.key;
+  }
+
   /** The interface on which the router is looked for. */
   get searched(): string | undefined {
     return this.#peer.address === undefined ? this.#peer.interface : undefined;
@@ -144,7 +150,7 @@ export class BgpPeer {
     const view = this.#session?.describe();
     const leavingSeconds = this.#leavingSince === undefined ? undefined : this.#secondsSince(this.#leavingSince);
     const otherRouters = this.#found?.others ?? [];
-    return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#path, leavingSeconds, otherRouters });
+    return peerVerdict(this.#title, { wait: this.#wait, view, bfd: this.#path, leavingSeconds, otherRouters });
   }
 
   /** Routes of this node that the session cannot carry, and for how long. */
@@ -165,7 +171,7 @@ export class BgpPeer {
 
   /** Obstacles that keep the peer from hearing of this node's addresses, in sentences. */
   get warnings(): readonly string[] {
-    return sessionWarnings(this.key, { wait: this.#wait, view: this.#session?.describe(), bfd: this.#path });
+    return sessionWarnings(this.#title, { wait: this.#wait, view: this.#session?.describe(), bfd: this.#path });
   }
 
   /** For people and programs; printed as JSON. */
@@ -243,12 +249,12 @@ export class BgpPeer {
 
   /** The router's, as far as it is known by now. */
   get #address(): Address | NoValue {
-    return this.#peer.address ?? this.#found?.router ?? { missing: "the router's address" };
+    return this.#peer.address ?? this.#found?.router ?? { missing: whyNotFound(this.#peer) };
   }
 
   get #found(): FoundRouter | undefined {
     const { discovery, interface: device } = this.#peer;
-    return discovery === undefined || device === undefined ? undefined : this.#options.routerOn(device);
+    return discovery?.by !== "advertisements" || device === undefined ? undefined : this.#options.routerOn(device);
   }
 
   #sourceAddressTo(address: Address): Address | NoValue | undefined {
@@ -319,4 +325,12 @@ export class BgpPeer {
     clock.schedule("BGP withdraw", clock.now() + ms, resolve);
     return promise;
   }
+}
+
+/** Why the node has no router for a peer that is to find it. */
+function whyNotFound({ discovery }: Peer): string {
+  if (discovery?.by === "advertisements") return `no interface of this node is named ${discovery.interfaces.join(", ")}`;
+  const only = discovery?.families.length === 1 ? `${discovery.families} ` : "";
+  const by = discovery?.interfaces.length ? ` by ${discovery.interfaces.join(", ")}` : "";
+  return `this node has no ${only}default route${by} whose next hop is a router`;
 }

@@ -36,8 +36,11 @@ export type SpeakerEffect =
   | { readonly type: "startConfig" }
   /** All interfaces of this node, without addresses of Services, whenever something about one of them changed: the others know its MAC addresses. */
   | { readonly type: "publishInterfaces"; readonly interfaces: readonly InterfaceState[] }
-  /** Tell by which interfaces this node reaches these, and no others, now and whenever that changes. */
-  | { readonly type: "followRoutes"; readonly addresses: readonly Address[] }
+  /**
+   * Tell by which interfaces this node reaches these, and no others, now and whenever that changes. `gateways`: and the next hops of its default
+   * routes.
+   */
+  | { readonly type: "followRoutes"; readonly addresses: readonly Address[]; readonly gateways: boolean }
   /** The inputs of this node's checks may have changed: interfaces, configuration or announcements. */
   | { readonly type: "checkNode" }
   /** Deliver `continue` soon, after what else waits. */

@@ -6,6 +6,7 @@ import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
 import type { Address, Family } from "#pkg/net";
+import type { Surroundings } from "#pkg/placement";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -15,6 +16,8 @@ export type SpeakerEvent =
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
   /** By which interfaces this node reaches the addresses of `followRoutes`, whenever that is different. */
   | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address -> name of an interface
+  /** The next hops of this node's default routes, whenever they are others. */
+  | { readonly type: "gateways"; readonly gateways: Surroundings["gateways"] }
   /** Wanted entries that are missing in this node's kernel. */
   | ({ readonly type: "kernel" } & KernelProblems)
   /** The established BGP sessions, whenever one begins, ends, or carries other families. */

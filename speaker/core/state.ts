@@ -14,6 +14,7 @@ import type {
   PoolAdvertisements,
   PoolNodes,
   StickyOwners,
+  Surroundings,
 } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
@@ -190,6 +191,8 @@ export interface BgpPools {
   readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
   /** Peers of this node. */
   peers: readonly NodePeer[];
+  /** Next hops of this node's default routes. */
+  gateways: Surroundings["gateways"];
   /** This node is cordoned or about to go. */
   isDraining: boolean;
   /** Peers with a session, and the families of the routes that it carries. */
@@ -337,6 +340,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       advertisements: new Map(),
       orders: new Map(),
       peers: [],
+      gateways: { IPv4: [], IPv6: [] },
       isDraining: false,
       carried: new Map(),
       deliveries: new Map(),

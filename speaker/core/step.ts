@@ -13,7 +13,7 @@ import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from 
 import type { SpeakerEffect } from "./effects.ts";
 import type { KernelProblems, NodeFields, SpeakerEvent } from "./events.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
-import { interfacesHere, reachedAddresses, updateReachability, withoutServices } from "./interfaces/nics.ts";
+import { interfacesHere, routesToFollow, updateReachability, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import {
   flushGossip,
@@ -49,7 +49,7 @@ import {
   stickyTimer,
 } from "./placement/sticky.ts";
 import { reportAnnounced } from "./protocols/announcers.ts";
-import { bgpConfigChanged, bgpInterfacesChanged, ownNodeChanged, reportDeliveries } from "./protocols/bgp.ts";
+import { bgpConfigChanged, bgpSurroundingsChanged, gatewaysChanged, ownNodeChanged, reportDeliveries } from "./protocols/bgp.ts";
 import { ownNodePools } from "./protocols/interface.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
@@ -118,6 +118,9 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
         state.ownedPools.filter((pool) => interfacesHere(state, pool) !== pool.interfaces),
       );
       break;
+    case "gateways":
+      touchPools(state, gatewaysChanged(state, event.gateways, effects));
+      break;
     case "kernel":
       kernelChanged(state, event, now, effects);
       break;
@@ -163,7 +166,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "interfaces":
       state.carriers.interfaces = event.interfaces;
-      touchPools(state, bgpInterfacesChanged(state, effects));
+      touchPools(state, bgpSurroundingsChanged(state, effects));
       effects.push({ type: "publishInterfaces", interfaces: withoutServices(state, event.interfaces) }, { type: "checkNode" });
       interfacesChanged(state, now, effects);
       break;
@@ -220,7 +223,7 @@ function configChanged(
 ): void {
   state.config = { config, pools };
   state.ownedPools = config.pools.filter(hasOwners);
-  effects.push({ type: "followRoutes", addresses: reachedAddresses(state) });
+  effects.push(routesToFollow(state, config));
   bgpConfigChanged(state, config, effects);
   state.kernel.eligibility.clear();
   state.nodes.pools.clear();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { decodeDefaultRoutes } from "../../../pkg/linux/codec/default-routes.ts";
 import { decodeNeighbor, decodeNetlink } from "../../../pkg/linux/codec/netlink.ts";
 import { NetlinkError } from "../../../pkg/linux/codec/netlink-wire.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError } from "../../../pkg/node-checks/rules/route-codec.ts";
@@ -18,6 +19,7 @@ export const netlink: Target = {
   ),
   words: [
     ...wordsIn("pkg/linux/codec/netlink*.ts"),
+    ...wordsIn("pkg/linux/codec/default-routes.ts"),
     ...["10000200", "10001100", "14001400", "14001500", "1c001c00", "03000100", "0800", "0a00", "1200", "0000000001000000"].map(
       fromHex,
     ),
@@ -38,6 +40,7 @@ export const netlink: Target = {
   },
   run: (input) => {
     tolerating(NetlinkError, () => decodeNetlink(input));
+    tolerating(NetlinkError, () => decodeDefaultRoutes(input, 1));
     const address = decodeNeighbor(input, 1);
     assert.ok(address === undefined || address.length <= input.length);
   },

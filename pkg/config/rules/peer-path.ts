@@ -1,4 +1,4 @@
-import { type Address, isLinkLocal, parseAddress } from "#pkg/net";
+import { type Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Peer, RouterDiscovery } from "../config.ts";
 import { type Path, type Problems, placesOf } from "../problems.ts";
@@ -40,26 +40,35 @@ export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): P
   };
 }
 
-export function readAddress(text: string | undefined, path: Path, problems: Problems): Address | undefined {
+/** @param other what is allowed besides, in words */
+export function readAddress(text: string | undefined, path: Path, problems: Problems, other = ""): Address | undefined {
   if (text === undefined) return undefined;
   const address = parseAddress(text);
-  if (address === undefined) problems.error(path, `must be an IP address, but is ${quote(text)}`);
+  if (address === undefined) problems.error(path, `must be ${other}an IP address, but is ${quote(text)}`);
   return address;
 }
 
 function readPeerAddress(text: string | undefined, path: Path, problems: Problems): Address | undefined {
   const [beforeZone, zone, ...more] = text?.split("%") ?? [];
   if (zone === undefined || more.length > 0 || parseAddress(beforeZone ?? "") === undefined)
-    return readAddress(text, path, problems);
+    return readAddress(text, path, problems, '"gateway", "gateway-v4", "gateway-v6", or ');
   const advice = `write ${quote(`${beforeZone}`)}, and the interface in the field "interface"`;
   problems.error(path, `must be an IP address without a zone, but is ${quote(`${text}`)}; ${advice}`);
   return undefined;
 }
 
+/** Words in the place of an address -> families of the default routes whose next hops are meant. */
+const gateways = new Map<string, readonly Family[]>([
+  ["gateway", families],
+  ["gateway-v4", ["IPv4"]],
+  ["gateway-v6", ["IPv6"]],
+]);
+
 /** @returns undefined where the peer has an address, or should have */
 function readDiscovery(fields: RawPeer, path: Path, problems: Problems): RouterDiscovery | undefined {
   const here = [...path, "interface"];
-  if (fields["peer-address"] || !fields.interface) {
+  const ofGateway = gateways.get(fields["peer-address"] ?? "");
+  if (ofGateway === undefined && (fields["peer-address"] || !fields.interface)) {
     if (fields["peer-address"] === undefined)
       problems.error([...path, "peer-address"], "required, but missing: an address, or an interface on which to find the router");
     return undefined;
@@ -68,13 +77,18 @@ function readDiscovery(fields: RawPeer, path: Path, problems: Problems): RouterD
     if (fields[field])
       problems.errorAtKey(
         [...path, field],
-        "not without peer-address: the session is between the link-local addresses of one interface",
+        "not where the node finds the router itself: the session comes from the interface that leads to it",
       );
   if (fields["ebgp-multihop"])
-    problems.errorAtKey([...path, "ebgp-multihop"], "not without peer-address: the router is on the link of its interface");
-  const raw = typeof fields.interface === "string" ? [fields.interface] : fields.interface;
+    problems.errorAtKey(
+      [...path, "ebgp-multihop"],
+      "not where the node finds the router itself: the router is on the link of its interface",
+    );
+  const raw = typeof fields.interface === "string" ? [fields.interface].filter((name) => name !== "") : fields.interface;
   const names = [...placesOf(raw, here, problems).keys()];
-  return { by: "advertisements", interfaces: readInterfaceNames(names, here, problems) };
+  const interfaces = readInterfaceNames(names, here, problems);
+  if (ofGateway === undefined) return { by: "advertisements", interfaces };
+  return { by: "gateway", families: ofGateway, interfaces, hasBoth: ofGateway.length > 1 && !fields.families?.length };
 }
 
 function readInterface(fields: RawPeer, address: Address | undefined, path: Path, problems: Problems): string | undefined {

@@ -86,7 +86,12 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
 
 /** The router's address, or how it is found, in a few words. */
 export function describeRouter({ address, discovery }: Pick<Peer, "address" | "discovery">): string {
-  return address === undefined ? `router on ${discovery?.interfaces.join(", ")}` : address.toString();
+  if (address !== undefined || discovery === undefined) return `${address}`;
+  const { by, interfaces } = discovery;
+  const on = interfaces.length === 0 ? "" : ` on ${interfaces.join(", ")}`;
+  if (by === "advertisements") return `router${on}`;
+  const [only, ...others] = discovery.families;
+  return `${others.length > 0 ? "gateway" : only === "IPv4" ? "gateway-v4" : "gateway-v6"}${on}`;
 }
 
 /** In one order, so that peers which differ in it are the same. */

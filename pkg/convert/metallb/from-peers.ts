@@ -44,10 +44,11 @@ export function convertPeer(object: ManifestObject, report: Report): ConvertedPe
     refuse(object, ["spec", "dynamicASN"], "has peerASN and dynamicASN; which one is meant?");
   if (!spec.peerASN && spec.dynamicASN === undefined) refuse(object, ["spec"], "needs a peerASN or a dynamicASN");
   if (address === undefined && (spec.sourceAddress || spec.ebgpMultiHop))
-    report.lose(object, "spec.sourceAddress and spec.ebgpMultiHop: the router on an interface is one hop away; they are left out", [
-      "spec",
-      "interface",
-    ]);
+    report.lose(
+      object,
+      "spec.sourceAddress and spec.ebgpMultiHop: the router on an interface is one hop away; they are left out",
+      ["spec", "interface"],
+    );
   const { families, uncertain } = familiesOf(spec, address?.family);
   const entry = {
     name: object.name,

@@ -23,7 +23,15 @@ export const LinkAttribute = { address: 1, name: 3, master: 10, linkInfo: 18, ad
 export const InfoAttribute = { kind: 1, masterKind: 4 } as const; // IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND
 export const AddressAttribute = { address: 1, local: 2, lifetimes: 6, flags: 8, protocol: 11 } as const;
 export const AddressFlag = { noDad: 0x02, deprecated: 0x20, tentative: 0x40, permanent: 0x80, noPrefixRoute: 0x200 } as const;
-export const RouteAttribute = { destination: 1, outInterface: 4, priority: 6, table: 15 } as const;
+export const RouteAttribute = {
+  destination: 1,
+  outInterface: 4,
+  gateway: 5,
+  priority: 6,
+  multipath: 9,
+  table: 15,
+  via: 18,
+} as const;
 export const flagRequest = 1; // NLM_F_REQUEST
 export const headerLength = 16;
 export const linkHeaderLength = 16; // struct ifinfomsg

@@ -29,8 +29,9 @@ export const peerCauses = {
   },
   waitsForRouter: {
     states: isPending,
-    means: "The peer has no peer-address, and no router was found on its interface.",
-    next: "give the node the interface and bring it up; on the router, enable IPv6 and router advertisements on the interface to this node, as FRR does for neighbor eth0 interface",
+    means:
+      "The node is to find the router itself, and has found none: nobody advertises itself on the interface, or there is no default route.",
+    next: "give the node the interface, bring it up, and have the router send router advertisements there, as FRR does for neighbor eth0 interface; for a gateway, give the node a default route",
   },
   waitsForBfd: {
     states: isPending,

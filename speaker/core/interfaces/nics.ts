@@ -1,8 +1,9 @@
 import type { Millis } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
+import type { Config, Pool } from "#pkg/config";
 import type { AddressItem } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Address, canReachPrefix, matchesInterface, parseAddress } from "#pkg/net";
+import type { SpeakerEffect } from "../effects.ts";
 import { canOthersAnswer } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { countedInterfaces, ownReachability } from "./carriers.ts";
@@ -27,7 +28,7 @@ export function updateReachability(state: SpeakerState, now: Millis): boolean {
 }
 
 /** Addresses by which pools name the interfaces that lead to them. */
-export function reachedAddresses({ ownedPools }: SpeakerState): Address[] {
+function reachedAddresses({ ownedPools }: SpeakerState): Address[] {
   const globs = new Set(ownedPools.flatMap(({ interfaces }) => interfaces.filter((glob) => glob.startsWith(canReachPrefix))));
   return [...globs].flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []);
 }
@@ -62,4 +63,13 @@ export function nicItem({ carriers }: SpeakerState, address: Address, pool: Pool
 
 function subnetsText(interfaces: SpeakerState["carriers"]["reachability"]["interfaces"]): string {
   return [...interfaces].map(([name, subnets]) => `${name} ${subnets.join(" ")}`).join();
+}
+
+/** What the configuration needs to know of this node's routes. */
+export function routesToFollow(
+  state: SpeakerState,
+  { peers }: Pick<Config, "peers">,
+): Extract<SpeakerEffect, { type: "followRoutes" }> {
+  const gateways = peers.some(({ discovery, disabled }) => discovery?.by === "gateway" && !disabled);
+  return { type: "followRoutes", addresses: reachedAddresses(state), gateways };
 }

@@ -59,14 +59,20 @@ export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined,
   return config === undefined ? [] : peersChanged(state, config.config, effects);
 }
 
-/** Other interfaces are there than before. @returns the pools for which they make a difference */
-export function bgpInterfacesChanged(state: SpeakerState, effects: SpeakerEffect[]): Pool[] {
+/** Other interfaces or gateways are there than before. @returns the pools for which they make a difference */
+export function bgpSurroundingsChanged(state: SpeakerState, effects: SpeakerEffect[]): Pool[] {
   const { config, bgp } = state;
   if (config?.config.peers.some(({ discovery }) => discovery !== undefined) !== true) return [];
   const { labels } = state.nodes;
   const meant = peersFor(config.config.peers, labels.get(state.node), surroundingsOf(state)).slice(0, limits.peersOfNode);
   const isSame = meant.length === bgp.peers.length && meant.every(({ key }, index) => key === bgp.peers[index]?.key);
   return isSame ? [] : peersChanged(state, config.config, effects);
+}
+
+/** @returns as `bgpSurroundingsChanged` */
+export function gatewaysChanged(state: SpeakerState, now: Surroundings["gateways"], effects: SpeakerEffect[]): Pool[] {
+  state.bgp.gateways = now;
+  return bgpSurroundingsChanged(state, effects);
 }
 
 /** The peers of this node may be others. @returns the pools for which they are */
@@ -110,8 +116,8 @@ function deliveriesOf(state: SpeakerState, pool: Pool): Deliveries {
 
 const noEthernet: ReadonlySet<InterfaceState["status"]> = new Set(["loopback", "notEthernet"]);
 
-function surroundingsOf({ carriers }: SpeakerState): Surroundings {
-  return { interfaces: carriers.interfaces.filter(({ status }) => !noEthernet.has(status)).map(({ name }) => name) };
+function surroundingsOf({ carriers, bgp: { gateways } }: SpeakerState): Surroundings {
+  return { interfaces: carriers.interfaces.filter(({ status }) => !noEthernet.has(status)).map(({ name }) => name), gateways };
 }
 
 function setPeers(

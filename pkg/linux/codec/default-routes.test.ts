@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { decodeDefaultRoutes } from "./default-routes.ts";
+import { encodeAttribute, encodeMessage, MessageType, NetlinkError, RouteAttribute } from "./netlink-wire.ts";
+
+const u32 = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);
+const v4 = (last: number) => Uint8Array.of(10, 0, 0, last);
+const v6 = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+
+function header({ family = 2, length = 0, type = 1, flags = 0 } = {}): Uint8Array {
+  return Uint8Array.of(family, length, 0, 0, 254, 3, 0, type, flags, 0, 0, 0);
+}
+
+function route(head: Uint8Array, ...attributes: Uint8Array[]): Uint8Array {
+  return encodeMessage(MessageType.newRoute, 0, 7, head, ...attributes);
+}
+
+const by = (index: number) => encodeAttribute(RouteAttribute.outInterface, u32(index));
+const gateway = (octets: Uint8Array) => encodeAttribute(RouteAttribute.gateway, octets);
+const metric = (value: number) => encodeAttribute(RouteAttribute.priority, u32(value));
+const via = encodeAttribute(RouteAttribute.via, Uint8Array.of(10, 0, ...v6));
+
+function hop(index: number, flags: number, attribute: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(8 + attribute.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, bytes.length, true);
+  view.setUint8(2, flags);
+  view.setInt32(4, index, true);
+  bytes.set(attribute, 8);
+  return bytes;
+}
+
+const several = (...hops: Uint8Array[]) => encodeAttribute(RouteAttribute.multipath, Buffer.concat(hops));
+
+const cases: { name: string; bytes: Uint8Array; want: string[] }[] = [
+  { name: "one next hop", bytes: route(header(), by(2), gateway(v4(1)), metric(100)), want: ["10.0.0.1 2 100"] },
+  { name: "without a metric", bytes: route(header(), by(2), gateway(v4(1))), want: ["10.0.0.1 2 0"] },
+  { name: "IPv4 by IPv6", bytes: route(header(), by(2), via), want: ["fe80::1 2 0"] },
+  {
+    name: "several, of which one is down",
+    bytes: route(
+      header(),
+      several(hop(2, 0, gateway(v4(1))), hop(3, 0x10, gateway(v4(2))), hop(4, 0, gateway(v4(3)))),
+      metric(5),
+    ),
+    want: ["10.0.0.1 2 5", "10.0.0.3 4 5"],
+  },
+  { name: "a next hop whose link is down", bytes: route(header({ flags: 0x10 }), by(2), gateway(v4(1))), want: [] },
+  { name: "a point-to-point link", bytes: route(header(), by(2)), want: [] },
+  { name: "another prefix", bytes: route(header({ length: 8 }), by(2), gateway(v4(1))), want: [] },
+  { name: "a blackhole", bytes: route(header({ type: 6 }), gateway(v4(1))), want: [] },
+  { name: "another request's", bytes: encodeMessage(MessageType.newRoute, 0, 8, header(), by(2), gateway(v4(1))), want: [] },
+];
+for (const { name, bytes, want } of cases)
+  test(`decodeDefaultRoutes: ${name}`, () => {
+    const found = decodeDefaultRoutes(bytes, 7) ?? assert.fail();
+    assert.deepEqual(
+      found.map(({ address, interfaceIndex, metric }) => `${address} ${interfaceIndex} ${metric}`),
+      want,
+    );
+  });
+
+test("the end of a dump is one, and a length that does not fit is refused", () => {
+  assert.equal(decodeDefaultRoutes(encodeMessage(MessageType.done, 0, 7, u32(0)), 7), undefined);
+  assert.throws(() => decodeDefaultRoutes(route(header(), several(hop(2, 0, gateway(v4(1))).fill(0xff, 0, 2))), 7), NetlinkError);
+});
+
+test("arbitrary attributes raise nothing but a NetlinkError", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), (octets) => {
+      try {
+        decodeDefaultRoutes(route(header(), octets), 7);
+      } catch (error) {
+        assert.ok(error instanceof NetlinkError);
+      }
+    }),
+  );
+});

@@ -1,0 +1,74 @@
+import { Address } from "#pkg/net";
+import {
+  decodeAttributes,
+  fixed,
+  MessageType,
+  messagesOf,
+  NetlinkError,
+  RouteAttribute,
+  routeHeaderLength,
+} from "./netlink-wire.ts";
+import { addressLength } from "./socket-address.ts";
+
+/** A next hop of a default route. */
+export interface Gateway {
+  readonly address: Address;
+  readonly interfaceIndex: number;
+  /** The route's metric: the kernel takes the lowest. */
+  readonly metric: number;
+}
+
+const unicast = 1; // RTN_UNICAST
+const nextHopLength = 8; // struct rtnexthop
+const nextHopDown = 0x01 | 0x10; // RTNH_F_DEAD, RTNH_F_LINKDOWN
+
+/**
+ * Decodes the default routes of a datagram of a dump (rtnetlink(7)); other routes are passed over unread, of which there may be many. A next hop
+ * that is dead or whose link is down is left out, and so is one without an address, as on a point-to-point link.
+ * @returns undefined when the datagram ends the dump
+ * @throws {NetlinkError} for a length that does not fit
+ */
+export function decodeDefaultRoutes(datagram: Uint8Array, sequence: number): Gateway[] | undefined {
+  const found: Gateway[] = [];
+  for (const { type, sequence: of, body } of messagesOf(datagram)) {
+    if (of !== sequence) continue;
+    if (type === MessageType.done || type === MessageType.error) return found.length > 0 ? found : undefined;
+    if (type === MessageType.newRoute && body[1] === 0) found.push(...gatewaysOf(body));
+  }
+  return found;
+}
+
+function gatewaysOf(body: Uint8Array): Gateway[] {
+  const header = fixed(body, routeHeaderLength, "route");
+  if (header.getUint8(7) !== unicast || addressLength(header.getUint8(0)) === undefined) return [];
+  const attributes = decodeAttributes(body.subarray(routeHeaderLength));
+  const priority = attributes.get(RouteAttribute.priority);
+  const metric = priority === undefined ? 0 : fixed(priority, 4, "metric").getUint32(0, true);
+  const several = attributes.get(RouteAttribute.multipath);
+  if (several !== undefined) return nextHopsOf(several, metric);
+  const outInterface = attributes.get(RouteAttribute.outInterface);
+  const isDown = (header.getUint32(8, true) & nextHopDown) !== 0;
+  if (outInterface === undefined || isDown) return [];
+  return gateway(attributes, fixed(outInterface, 4, "interface").getUint32(0, true), metric);
+}
+
+function nextHopsOf(bytes: Uint8Array, metric: number): Gateway[] {
+  const found: Gateway[] = [];
+  for (let rest = bytes; rest.length >= nextHopLength; ) {
+    const header = fixed(rest, nextHopLength, "next hop");
+    const length = header.getUint16(0, true);
+    if (length < nextHopLength || length > rest.length)
+      throw new NetlinkError(`Cannot decode next hop: length is ${length}, with ${rest.length} octets left`);
+    const isDown = (header.getUint8(2) & nextHopDown) !== 0;
+    if (!isDown) found.push(...gateway(decodeAttributes(rest.subarray(nextHopLength, length)), header.getInt32(4, true), metric));
+    rest = rest.subarray((length + 3) & ~3);
+  }
+  return found;
+}
+
+function gateway(attributes: ReadonlyMap<number, Uint8Array>, interfaceIndex: number, metric: number): Gateway[] {
+  // RTA_VIA: the family in two octets, then an address of it, as for IPv4 over an IPv6 gateway.
+  const octets = attributes.get(RouteAttribute.gateway) ?? attributes.get(RouteAttribute.via)?.subarray(2);
+  if (octets?.length !== 4 && octets?.length !== 16) return [];
+  return [{ address: Address.fromBytes(octets), interfaceIndex, metric }];
+}
