@@ -1,16 +1,16 @@
 import { join, resolve } from "node:path";
-import { parseConfig } from "#pkg/config";
+import { configurationKinds, parseConfiguration } from "#pkg/convert";
 import { configKey, fingerprint } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
-import { type Installation, readInstallation } from "../cluster/installation.ts";
+import { type Installation, optional, readInstallation } from "../cluster/installation.ts";
 import { type Options, readSeconds, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { notValid } from "./diff.ts";
 import { type InForce, watchUntilInForce } from "./in-force.ts";
-import { tryConfiguration } from "./trial.ts";
+import { type Trial, tryConfiguration } from "./trial.ts";
 
 const applyOptions = {
   yes: { short: "y", help: "do not ask" },
@@ -28,7 +28,8 @@ export const apply = clusterCommand({
   help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. The
 former ConfigMap is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end
 whether to keep the new configuration, and it is changed back otherwise. A configuration that would be refused is not written. Somebody else's change in
-the meantime is not overwritten.
+the meantime is not overwritten. Where the configuration is MetalLB's custom resources, the objects of FILE are made or changed, one after the
+other, and no others; their former state is kept in the file too.
 
 Besides the rights for "ingotctl diff" it needs the right to update the ConfigMap, or to create it.`,
   examples: ["ingotctl apply config.yaml", "ingotctl apply config.yaml --yes --timeout=120"],
@@ -50,10 +51,15 @@ Besides the rights for "ingotctl diff" it needs the right to update the ConfigMa
     io.err(changeText(change, doubts, screen));
     const value = changeValue(change);
     if (!change.isAccepted) return { value, text: "", unreachable, isMissing: true };
-    if (installation.text === wanted.text) return { value, text: "The ConfigMap has this configuration already.\n", unreachable };
+    if (installation.text === wanted.text) return { value, text: "The cluster has this configuration already.\n", unreachable };
     if (!(await confirmed(io, yes === true, hurts(change))))
       return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
     const way = await keepFormer(question, backup, installation);
+    if (installation.source === "crds") {
+      for (const object of wanted.objects) await writeObject(client, object);
+      const outcome = await watchUntilInForce(processes, wanted.hash, timeoutMs, io);
+      return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
+    }
     await writeConfiguration(client, installation, wanted.text);
     const outcome = await watchUntilInForce(processes, wanted.hash, timeoutMs, io);
     return finish(question, { yes, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
@@ -103,6 +109,30 @@ async function writeConfiguration(api: Api, { configMapPath, configMap }: Instal
   throw new UsageError(`cannot write the ConfigMap: ${why}${/^409/.test(why) ? "; somebody changed it: try again" : ""}`);
 }
 
+/** Makes the object, or gives the one that is there this spec, labels and annotations. @throws {UsageError} */
+async function writeObject(api: Api, object: NewObject): Promise<void> {
+  const { kind, apiVersion, metadata } = object;
+  const { plural } = configurationKinds.find((each) => each.kind === kind) ?? {};
+  const what = `${kind} ${metadata.namespace}/${metadata.name}`;
+  if (plural === undefined) throw new UsageError(`${what} is of no kind that is a configuration: apply it by kubectl`);
+  const collection = `/apis/${apiVersion}/namespaces/${encodeURIComponent(metadata.namespace)}/${plural}`;
+  const path = `${collection}/${encodeURIComponent(metadata.name)}`;
+  const found = (await optional(api.read(path), what)) as NewObject | undefined;
+  const { labels, annotations } = found?.metadata ?? {};
+  const merged = {
+    ...metadata,
+    ...found?.metadata,
+    labels: { ...labels, ...metadata.labels },
+    annotations: { ...annotations, ...metadata.annotations },
+  };
+  const wanted = { ...found, ...object, metadata: merged };
+  const answer = await (found === undefined ? api.write("POST", collection, wanted) : api.write("PUT", path, wanted));
+  if (answer.type !== "found")
+    throw new UsageError(`cannot write ${what}: ${answer.type === "absent" ? "it is gone" : answer.why}`);
+}
+
+type NewObject = Trial["wanted"]["objects"][number];
+
 interface Applied {
   readonly yes: boolean | undefined;
   readonly timeoutMs: number;
@@ -137,7 +167,7 @@ async function finish(question: CommandInput, applied: Applied): Promise<Command
       `somebody changed the ConfigMap meanwhile, so it is left as it is; the former configuration is in ${way}`,
     );
   await writeConfiguration(client, now, installation.text);
-  const former = parseConfig(installation.text).config;
+  const former = parseConfiguration(installation.text).config;
   if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
   const again = await watchUntilInForce(processes, fingerprint(former), timeoutMs, io);
   return {

@@ -10,7 +10,8 @@ export const diff = clusterCommand({
   usage: "FILE",
   takes: 1,
   help: `Tries a configuration on the present cluster, by the decisions of controller and speakers themselves, and changes nothing. FILE
-is the text itself or a ConfigMap with it; "-" reads standard input. Shown are: why it would be refused; Services that gain, lose or
+is the text itself or a ConfigMap with it; where the configuration is MetalLB's custom resources, some of these, which are put in the place of the
+objects of the same names in the cluster. "-" reads standard input. Shown are: why it would be refused; Services that gain, lose or
 change an address (pool: the same one, from another pool; refused: not what they ask for); pools; BGP sessions that start, end or
 restart; BFD sessions that do, or change; prefixes that routers get, lose or get with other attributes; addresses that other nodes announce.
 The annotation ingot.dev/allow-renumber of the ConfigMap in the cluster allows Services to be moved to other addresses.

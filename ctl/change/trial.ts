@@ -1,17 +1,21 @@
-import { type Config, readInput } from "#pkg/config";
-import { fingerprint } from "#pkg/live-config";
+import type { Config, ParsedConfig } from "#pkg/config";
+import { hasCustomResources, type LiveObject, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
+import { fingerprint, problemText } from "#pkg/live-config";
+import { maskControls } from "#pkg/text";
 import { type ConfigChange, configChange } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
 import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
 import { takePicture } from "../cluster/cluster-state.ts";
 import { type Installation, readInstallation } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
-import { problemsText, readInputText } from "../input.ts";
+import { problemsText, readConfiguration, readInputText } from "../input.ts";
 import type { Io } from "../io.ts";
 
 /** A configuration that somebody wants, as a file has it. */
 interface NewConfiguration {
   readonly text: string;
+  /** Objects of the file, where the configuration is custom resources. */
+  readonly objects: readonly LiveObject[];
   readonly config: Config;
   /** The hash that processes give for their configuration in force. */
   readonly hash: string;
@@ -34,19 +38,60 @@ export async function tryConfiguration(
   file: string,
 ): Promise<Trial | undefined> {
   if (file === "-" && io.stdinIsTerminal) throw new UsageError("name a file, or pipe it in");
-  const wanted = await readNewConfiguration(file, io);
-  if (wanted === undefined) return undefined;
+  const input = await readInputText(file, io);
+  const isOfObjects = hasCustomResources(input.text);
+  const alone = isOfObjects ? undefined : readAlone(input, io);
+  if (!isOfObjects && alone === undefined) return undefined;
   const client = await api();
   const installation = await readInstallation(client, systemNamespace);
+  if (isOfObjects !== (installation.source === "crds"))
+    throw new UsageError(
+      isOfObjects
+        ? "these are custom resources, and the cluster has its configuration in a ConfigMap: see ingotctl convert"
+        : "the cluster has its configuration in MetalLB's custom resources: name a manifest of those",
+    );
+  const wanted = alone ?? readOverlay(input, installation, io);
+  if (wanted === undefined) return undefined;
   const { state, unreachable, doubts } = await takePicture(client, processes, installation);
   return { wanted, change: configChange(state, wanted.config), doubts, unreachable, client, installation };
 }
 
-async function readNewConfiguration(file: string, io: Io): Promise<NewConfiguration | undefined> {
-  const input = await readInputText(file, io);
-  const { config, text, problems } = readInput(input.text);
-  io.err(problemsText(input.name, problems, input.text));
-  if (config !== undefined && text !== undefined) return { text, config, hash: fingerprint(config) };
-  io.err(`${input.name}: not valid\n`);
+interface Named {
+  readonly name: string;
+  readonly text: string;
+}
+
+function readAlone({ name, text: whole }: Named, io: Io): NewConfiguration | undefined {
+  const { config, text, problems } = readConfiguration(whole);
+  io.err(problemsText(name, problems, whole));
+  if (config !== undefined && text !== undefined) return { text, objects: [], config, hash: fingerprint(config) };
+  io.err(`${name}: not valid\n`);
   return undefined;
+}
+
+/** The cluster's objects with those of the file in their place, as `kubectl apply` makes them. */
+function readOverlay(
+  { name, text: manifests }: Named,
+  { namespace, objects: there }: Installation,
+  io: Io,
+): NewConfiguration | undefined {
+  const objects = objectsOf(name, manifests, namespace);
+  const all = [...there, ...objects].map(
+    (object) => [`${object.kind}/${object.metadata.namespace}/${object.metadata.name}`, object] as const,
+  );
+  const text = liveText([...new Map(all).values()].map(liveObjectText));
+  const { config, problems }: ParsedConfig = parseConfiguration(text);
+  for (const problem of problems) io.err(`${name}: ${problem.severity}: ${maskControls(problemText(problem))}\n`);
+  if (config !== undefined) return { text, objects, config, hash: fingerprint(config) };
+  io.err(`${name}: not valid, together with the objects in the cluster\n`);
+  return undefined;
+}
+
+/** @throws {UsageError} */
+function objectsOf(name: string, manifests: string, namespace: string): LiveObject[] {
+  try {
+    return liveObjectsIn(manifests, namespace);
+  } catch (error) {
+    throw new UsageError(`${name} is not valid YAML: ${(error as Error).message}`, { cause: error });
+  }
 }

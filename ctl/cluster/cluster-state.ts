@@ -1,6 +1,6 @@
-import { type Config, parseConfig } from "#pkg/config";
+import type { Config } from "#pkg/config";
+import { parseConfiguration } from "#pkg/convert";
 import { type EndpointSlice, type Node, type ObjectMeta, type Resource, resources, type Service, servicesOf } from "#pkg/k8s";
-import { mayRenumber } from "#pkg/live-config";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import type { KnownReachability } from "#pkg/placement";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
@@ -57,7 +57,7 @@ export async function takePicture(api: Api, processes: Processes, installation: 
   const held = new Set(asked.services.flatMap(({ addresses }) => addresses.map(({ address }) => address)));
   const state: ClusterState = {
     config,
-    mayRenumber: mayRenumber(installation.configMap?.metadata.annotations),
+    mayRenumber: installation.mayRenumber,
     services: services.map((raw): Service => project(servicesOf(classes, "labels"), raw)),
     slices: readSlices(rawSlices),
     nodes: nodes.map((raw): Node => project(resources.nodes, raw)),
@@ -105,7 +105,7 @@ const noConfig: Config = { pools: [], peers: [], bfdProfiles: new Map(), quotas:
 function inForce({ text, lastGood }: Installation): { readonly config: Config; readonly doubts: readonly string[] } {
   const texts = [lastGood, text].filter((one) => one !== undefined);
   for (const one of texts) {
-    const { config } = parseConfig(one);
+    const { config } = parseConfiguration(one);
     if (config === undefined) continue;
     const doubts =
       text === undefined || one === text ? [] : ["the ConfigMap's configuration is not in force: the last good one is"];

@@ -1,4 +1,5 @@
-import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { configurationKinds, type LiveObject, liveObjectText, liveText } from "#pkg/convert";
+import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
 import { type LoadBalancerClasses, readClasses } from "#pkg/service";
 import { UsageError } from "../command.ts";
 import type { Api, ApiAnswer } from "./api.ts";
@@ -10,8 +11,14 @@ export interface Installation {
   readonly configMapPath: string;
   /** The ConfigMap, as the API has it; undefined if it does not exist. */
   readonly configMap: ConfigMapObject | undefined;
+  /** Where controller and speakers have the configuration. */
+  readonly source: "configmap" | "crds";
+  /** The custom resources that are the configuration, where they are. */
+  readonly objects: readonly LiveObject[];
   /** The text of the configuration; undefined if it does not exist. */
   readonly text: string | undefined;
+  /** It may leave no pool for addresses in use. */
+  readonly mayRenumber: boolean;
   /** The text that is in force, as the controller recorded it; undefined where it has recorded none. */
   readonly lastGood: string | undefined;
   readonly classes: LoadBalancerClasses;
@@ -51,15 +58,36 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
   const configMapPath = `${core}/configmaps/${encodeURIComponent(name)}`;
   const configMap = (await optional(api.read(configMapPath), `ConfigMap ${namespace}/${name}`)) as ConfigMapObject | undefined;
   const status = await optional(api.read(`${core}/configmaps/${statusConfigMap}`), `ConfigMap ${namespace}/${statusConfigMap}`);
+  const isOfObjects = (flagOf(controller, "config-source") ?? flagOf(speaker, "config-source")) === "crds";
+  const objects = isOfObjects ? await readObjects(api, namespace) : [];
+  const text = objects.length > 0 ? liveText(objects.map(liveObjectText)) : undefined;
   return {
     namespace,
     configMapPath,
     configMap,
-    text: configMap?.data?.[configKey],
+    source: isOfObjects ? "crds" : "configmap",
+    objects,
+    text: isOfObjects ? text : configMap?.data?.[configKey],
+    mayRenumber: (isOfObjects ? objects : [configMap]).some((each) => mayRenumber(each?.metadata.annotations)),
     lastGood: (status as ConfigMapObject | undefined)?.data?.[lastGoodKey],
     classes: readClasses(flagOf(controller, "lb-class") ?? "", isSet(controller, "lb-class-default")),
     ignoreExcludeLabel: isSet(speaker, "ignore-exclude-lb"),
   };
+}
+
+/** MetalLB's custom resources in the namespace. @throws {UsageError} for objects that may not be read */
+async function readObjects(api: Api, namespace: string): Promise<LiveObject[]> {
+  const found: LiveObject[] = [];
+  for (const { plural, kind, versions } of configurationKinds)
+    for (const version of versions) {
+      const apiVersion = `metallb.io/${version}`;
+      const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+      const items = await optional(api.list(path), `${plural}.metallb.io`);
+      if (items === undefined) continue;
+      found.push(...(items as readonly LiveObject[]).map((item) => ({ ...item, apiVersion, kind })));
+      break;
+    }
+  return found;
 }
 
 /** The program of a Pod, by the labels of our manifests, or of the chart. */

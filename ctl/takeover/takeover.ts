@@ -6,6 +6,7 @@ import { structured } from "../cluster/output.ts";
 import { command, Exit, type Options, outputOption, UsageError, type Values } from "../command.ts";
 import type { Io } from "../io.ts";
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
+import { checkDefinitions } from "./checks/definitions.ts";
 import type { TakeoverFinding } from "./checks/finding.ts";
 import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.ts";
 import { checkOtherLoadBalancers } from "./checks/load-balancers.ts";
@@ -83,6 +84,7 @@ async function check(api: ReadApi, namespace: string, lbClass: string, isDefault
     ...checkServices(view, config, classes),
     ...checkWorkloads(view),
     ...checkLeftovers(view),
+    ...checkDefinitions(view),
     ...checkPodSecurityPolicies(view),
     ...checkPorts(view, config),
     ...checkKubeProxy(view, config),

@@ -29,6 +29,10 @@ export interface ClusterView {
   readonly kubeProxy: Raw | undefined;
   /** Whether the API has the custom resources that configure MetalLB from 0.13 on; those of its status say nothing, since Ingot can write them, too. */
   readonly hasCustomResources: boolean;
+  /** The definitions of these resources. */
+  readonly definitions: readonly Raw[];
+  /** Objects of FRR-K8s in all namespaces, each of which configures FRR. */
+  readonly frrConfigurations: readonly Raw[];
   readonly webhooks: readonly Raw[];
   readonly podSecurityPolicies: readonly Raw[];
   /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */
@@ -65,6 +69,12 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
   for (const version of versions.filter((name) => name.startsWith("metallb.io/"))) {
     const found = await one(`resources of ${version}`, `/apis/${version}`);
     resources.push(...listOf(found?.resources).map(({ name }) => text(name)));
+  }
+  const definitions: Raw[] = [];
+  for (const name of resources.filter((each) => metallbResources.has(each))) {
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}.metallb.io`;
+    const definition = await one(`CustomResourceDefinition ${name}.metallb.io`, path);
+    if (definition !== undefined) definitions.push(definition);
   }
   const inNamespace = (kind: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${kind}`;
   const deployments = await all("Deployments", "/apis/apps/v1/deployments");
@@ -118,6 +128,10 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     ],
     kubeProxy: await one("ConfigMap kube-system/kube-proxy", "/api/v1/namespaces/kube-system/configmaps/kube-proxy"),
     hasCustomResources: resources.some((name) => metallbResources.has(name)),
+    definitions,
+    frrConfigurations: versions.includes("frrk8s.metallb.io/v1beta1")
+      ? await all("FRRConfigurations", "/apis/frrk8s.metallb.io/v1beta1/frrconfigurations")
+      : [],
     webhooks: await all(
       "ValidatingWebhookConfigurations",
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",

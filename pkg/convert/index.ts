@@ -10,6 +10,8 @@ export { convert } from "./convert.ts";
 export {
   configurationKinds,
   hasCustomResources,
+  type LiveObject,
+  liveObjectsIn,
   liveObjectText,
   liveText,
   parseConfiguration,

@@ -1,4 +1,4 @@
-import { dump } from "js-yaml";
+import { dump, loadAll } from "js-yaml";
 import { limits, type ParsedConfig, type Problem, parseConfig, textAt } from "#pkg/config";
 import { fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
@@ -26,6 +26,7 @@ export interface LiveObject {
     readonly name: string;
     /** Of pools, which advertisements select by them. */
     readonly labels?: Readonly<Record<string, unknown>>;
+    readonly annotations?: Readonly<Record<string, unknown>>;
   };
   readonly spec?: unknown;
 }
@@ -52,9 +53,22 @@ export function parseConfiguration(text: string): ParsedConfig {
   return text.startsWith(firstLine) ? parseCustomResources(text) : parseConfig(text);
 }
 
+/** The objects of this group in manifests, of which Lists are followed. @param namespace of those that name none @throws for text that is no YAML */
+export function liveObjectsIn(manifests: string, namespace: string): LiveObject[] {
+  const flat = (value: unknown): LiveObject[] => {
+    const { items, ...object } = (value ?? {}) as Partial<LiveObject> & { readonly items?: readonly unknown[] };
+    if (Array.isArray(items))
+      return items.flatMap((item) => flat({ apiVersion: object.apiVersion, kind: object.kind?.replace(/List$/, ""), ...item }));
+    const { apiVersion = "", kind = "", metadata } = object;
+    if (!apiVersion.startsWith(`${group}/`) || metadata === undefined) return [];
+    return [{ ...object, apiVersion, kind, metadata: { ...metadata, namespace: metadata.namespace || namespace } }];
+  };
+  return (loadAll(manifests) as unknown[]).flatMap(flat);
+}
+
 /** Whether the documents of a manifest are such objects; what else is among them does not matter. */
 export function hasCustomResources(text: string): boolean {
-  return /^\s*"?apiVersion"?:\s*"?metallb\.io\//m.test(text);
+  return /(^|[\s{,])"?apiVersion"?:\s*["']?metallb\.io\//m.test(text);
 }
 
 /** The configuration that MetalLB's custom resources are. An object counts until it is gone, also while it is being deleted. Never throws. */

@@ -72,8 +72,8 @@ export function checkLeftovers(view: ClusterView): TakeoverFinding[] {
       found: "MetalLB's custom resources are installed, which its releases from 0.13 on are configured by",
       where: "API group metallb.io",
       advice: view.isTakenOver
-        ? "nothing: Ingot does not read them; delete the definitions when you stay"
-        : "convert them with ingotctl convert, and go by docs/migrate-from-metallb.md, from MetalLB 0.13 and later; or delete the definitions if they are left over",
+        ? "nothing, where Ingot runs with --config-source=crds, and reads them; else delete the definitions when you stay"
+        : "convert them with ingotctl convert, or have Ingot read them (component crds), and go by docs/migrate-from-metallb.md, from MetalLB 0.13 and later; or delete the definitions if they are left over",
     });
   for (const webhook of view.webhooks.filter(isMetallbs))
     findings.push({

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { dump } from "js-yaml";
+import { type LiveObject, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
+import { fingerprint } from "#pkg/live-config";
+import type { Processes } from "../cluster/processes.ts";
+import { Exit } from "../command.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { smallCluster } from "../testing/small-cluster.ts";
+
+const namespace = "metallb-system";
+const path = (plural: string, version = "v1beta1") => `/apis/metallb.io/${version}/namespaces/${namespace}/${plural}`;
+const object = (kind: string, name: string, spec: object): LiveObject => ({
+  apiVersion: kind === "BGPPeer" ? "metallb.io/v1beta2" : "metallb.io/v1beta1",
+  kind,
+  metadata: { namespace, name },
+  spec,
+});
+
+const there = {
+  ipaddresspools: [
+    object("IPAddressPool", "lan", { addresses: ["192.0.2.1-192.0.2.2"] }),
+    object("IPAddressPool", "far", { addresses: ["203.0.113.0/24"], autoAssign: false }),
+  ],
+  l2advertisements: [object("L2Advertisement", "lan", { ipAddressPools: ["lan"] })],
+  bgpadvertisements: [object("BGPAdvertisement", "far", { ipAddressPools: ["far"] })],
+};
+const peer = object("BGPPeer", "tor", { myASN: 65000, peerASN: 65001, peerAddress: "10.0.0.1" });
+const bigger = object("IPAddressPool", "lan", { addresses: ["192.0.2.1-192.0.2.4"] });
+
+const files = {
+  "bigger.yaml": dump({ ...bigger, metadata: { name: "lan" } }),
+  "list.yaml": dump({ apiVersion: "v1", kind: "List", items: [bigger, object("Community", "c", { communities: [] })] }),
+  "smaller.yaml": dump(object("IPAddressPool", "lan", { addresses: ["192.0.2.2/32"] })),
+  "wrong.yaml": dump(object("IPAddressPool", "more", { addresses: ["203.0.113.7/32"] })),
+  "broken.yaml": 'apiVersion: metallb.io/v1beta1\nkind: "\n',
+  "config.yaml": "address-pools: []\n",
+};
+
+/** The small cluster, with the same configuration as custom resources. */
+function cluster() {
+  const { api, processes: others } = smallCluster();
+  const pods = api.stored[`/api/v1/namespaces/${namespace}/pods`] as { spec: { containers: { args: string[] }[] } }[];
+  for (const { spec } of pods) spec.containers[0]?.args.push("--config-source=crds");
+  for (const [plural, objects] of Object.entries(there)) {
+    api.stored[path(plural)] = objects;
+    for (const each of objects) api.stored[`${path(plural)}/${each.metadata.name}`] = each;
+  }
+  api.stored[path("bgppeers", "v1beta2")] = [peer];
+  const text = () => {
+    const stored = Object.entries(api.stored).filter(([key]) => /^\/apis\/metallb\.io\/[^/]+\/namespaces(\/[^/]+){3}$/.test(key));
+    return liveText([...stored.map(([, each]) => each as LiveObject), peer].map(liveObjectText));
+  };
+  const processes: Processes = {
+    ...others,
+    async get(target, asked) {
+      const answer = (await others.get(target, asked)) as object;
+      if (asked !== "/v1/configuration") return answer;
+      const { config } = parseConfiguration(text());
+      return { ...answer, hash: config && fingerprint(config) };
+    },
+  };
+  return { api, processes, files };
+}
+
+test("diff: objects of a file take the place of those of the same names, and all others stay", async () => {
+  const { status, out } = await ingotctl("diff bigger.yaml", cluster());
+  assert.equal(status, Exit.ok);
+  assert.match(out, /default\/late +gains +- +192\.0\.2\.3/);
+  assert.match(out, /3 Services keep what they have/);
+  const same = await ingotctl("simulate config list.yaml", cluster());
+  assert.equal(same.out, out);
+});
+
+test("diff: a pool that loses addresses in use would be refused", async () => {
+  const { status, out } = await ingotctl("diff smaller.yaml", cluster());
+  assert.equal(status, Exit.invalid);
+  assert.match(out, /no pool would be left for addresses in use/);
+});
+
+test("diff: what contradicts an object in the cluster is named, both of them", async () => {
+  const { status, err } = await ingotctl("diff wrong.yaml", cluster());
+  assert.equal(status, Exit.invalid);
+  assert.match(
+    err,
+    /^wrong\.yaml: error: IPAddressPool metallb-system\/more, spec\.addresses\[0\]: .*\(IPAddressPool metallb-system\/far\)\nwrong\.yaml: not valid, together/m,
+  );
+});
+
+test("diff: a file of the other kind, and one that is no YAML, are refused in words", async () => {
+  const other = await ingotctl("diff config.yaml", cluster());
+  assert.equal(other.status, Exit.usage);
+  assert.match(other.err, /has its configuration in MetalLB's custom resources: name a manifest/);
+  const resources = await ingotctl("diff bigger.yaml", { ...smallCluster(), files });
+  assert.equal(resources.status, Exit.usage);
+  assert.match(resources.err, /has its configuration in a ConfigMap: see ingotctl convert/);
+  const broken = await ingotctl("diff broken.yaml", cluster());
+  assert.equal(broken.status, Exit.usage);
+  assert.match(broken.err, /broken\.yaml is not valid YAML/);
+});
+
+test("apply: makes and changes the objects of the file alone, keeps the former ones, and waits until all have them", async () => {
+  const given = cluster();
+  const { status, out, written } = await ingotctl("apply list.yaml --yes --backup old.yaml", given);
+  assert.equal(status, Exit.ok, out);
+  assert.match(out, /^In force in all 3 processes/);
+  const { stored } = given.api;
+  assert.deepEqual((stored[`${path("ipaddresspools")}/lan`] as LiveObject).spec, bigger.spec);
+  assert.equal((stored[`${path("communities")}/c`] as LiveObject).kind, "Community");
+  assert.equal(stored[`${path("ipaddresspools")}/far`], there.ipaddresspools[1]);
+  const old = String(written["old.yaml"]);
+  assert.match(old, /192\.0\.2\.1-192\.0\.2\.2/);
+  const back = await ingotctl("apply old.yaml --yes --backup newer.yaml", { ...given, files: { "old.yaml": old } });
+  assert.equal(back.status, Exit.ok, back.err);
+});
+
+test("apply: nothing is written that the cluster has already", async () => {
+  const given = cluster();
+  const { out } = await ingotctl("apply same.yaml --yes", { ...given, files: { "same.yaml": dump(peer) } });
+  assert.equal(out, "The cluster has this configuration already.\n");
+});

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { view } from "../testing/view.ts";
+import { checkDefinitions } from "./definitions.ts";
+
+const api = (...names: string[]) => ({
+  "/apis": {
+    groups: [
+      { name: "metallb.io", versions: [{ groupVersion: "metallb.io/v1beta1" }] },
+      { name: "frrk8s.metallb.io", versions: [{ groupVersion: "frrk8s.metallb.io/v1beta1" }] },
+    ],
+  },
+  "/apis/metallb.io/v1beta1": { resources: names.map((name) => ({ name })) },
+});
+const path = (name: string) => `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}.metallb.io`;
+const found = async (given: object) =>
+  checkDefinitions(await view(given as Parameters<typeof view>[0])).map(({ severity, where }) => `${severity} ${where}`);
+
+test("definitions that Helm would delete with their objects are found, unless it is told to keep them", async () => {
+  const definition = (annotations: object, labels: object = {}) => ({
+    metadata: { name: "bgppeers.metallb.io", annotations, labels },
+  });
+  const release = { "meta.helm.sh/release-name": "metallb" };
+  const error = ["error CustomResourceDefinitions of metallb.io"];
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition(release) }), error);
+  const byLabel = definition({}, { "app.kubernetes.io/managed-by": "Helm" });
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: byLabel }), error);
+  const kept = definition({ ...release, "helm.sh/resource-policy": "keep" });
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: kept }), []);
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition({}) }), []);
+});
+
+test("a definition whose objects may need MetalLB's webhook to be read is found", async () => {
+  const definition = (strategy: string, storedVersions: readonly string[]) => ({
+    metadata: { name: "bgppeers.metallb.io" },
+    spec: { conversion: { strategy } },
+    status: { storedVersions },
+  });
+  const warning = ["warning CustomResourceDefinition bgppeers.metallb.io"];
+  const both = ["v1beta1", "v1beta2"];
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", both) }), warning);
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("None", both) }), []);
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", ["v1beta2"]) }), []);
+});
+
+test("FRR-K8s is found, and what others give FRR", async () => {
+  const configuration = (name: string, host: string) => ({
+    metadata: { namespace: "metallb-system", name },
+    spec: { nodeSelector: { matchLabels: { "kubernetes.io/hostname": host } } },
+  });
+  const given = {
+    ...api(),
+    "/apis/apps/v1/daemonsets": [
+      { metadata: { namespace: "metallb-system", name: "frr-k8s-daemon" } },
+      { metadata: { name: "other" } },
+    ],
+    "/apis/frrk8s.metallb.io/v1beta1/frrconfigurations": [configuration("metallb-n1", "n1"), configuration("mine", "n1")],
+  };
+  assert.deepEqual(await found(given), [
+    "error DaemonSet metallb-system/frr-k8s-daemon",
+    "warning FRRConfiguration metallb-system/mine",
+  ]);
+});
+
+test("objects of any shape do no harm", async () => {
+  for (const junk of [null, 1, "x", [], { spec: 7, status: [], metadata: null }])
+    assert.deepEqual(
+      await found({
+        ...api("bgppeers"),
+        [path("bgppeers")]: junk,
+        "/apis/apps/v1/daemonsets": [junk],
+        "/apis/frrk8s.metallb.io/v1beta1/frrconfigurations": [],
+      }),
+      [],
+    );
+});
