@@ -48,6 +48,18 @@ function speaker(bench: Bench): Routes {
     { ...common, item: held, place: "held" as const, by: "eth0", error: "EACCES" },
   ];
   const peer = { key: "10.0.0.1:179", isEstablished: false, verdict };
+  const silent = { macs: ["02:00:00:00:00:09"], connection: "silent", largest: { octets: 1_500, arrives: true } } as const;
+  const tested = {
+    address: address("192.0.2.1"),
+    owner: "n2",
+    port: 80,
+    interface: "eth0",
+    isRouted: true,
+    answer: silent,
+  } as const;
+  const attempt = { tested };
+  const endpoint = { address: "10.244.0.2", port: 8080, node: "n1", connection: "accepts" } as const;
+  const own = { service: "default/web", port: 80, connection: "refuses", endpoints: [endpoint] } as const;
   return speakerApi({
     view,
     sources: {
@@ -60,7 +72,12 @@ function speaker(bench: Bench): Routes {
     members: { describe: async () => ({ source: "pods", members: [] }) },
     missing: () => [],
     recorder,
-    selfTest: { tried: 1, probe: async () => ({ why: "this node announces it" }) },
+    selfTest: { tried: 1 },
+    prober: {
+      isBusy: false,
+      probe: async () => ({ attempts: [attempt, { owner: "n3", why: "it is down" }], own, isHere: true, why: "" }),
+      round: async () => ({ attempts: [attempt], next: 100 }),
+    },
     clock,
   });
 }
@@ -69,7 +86,16 @@ const programs = { controller: await controller(), speaker: speaker(Bench.announ
 
 for (const [program, routes] of Object.entries(programs))
   for (const [path, handler] of Object.entries(routes))
-    for (const query of ["", "problems", "brief", "service=default/one", "service=default/web&problems", "about=192.0.2.1"])
+    for (const query of [
+      "",
+      "problems",
+      "brief",
+      "service=default/one",
+      "service=default/web&problems",
+      "about=192.0.2.1",
+      "address=192.0.2.1",
+      "from=0",
+    ])
       test(`${path}?${query} of the ${program} is as docs/openapi.yaml says`, async () => {
         const found = await handler(asked(query));
         assert.equal(found.status, 200);

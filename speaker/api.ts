@@ -13,6 +13,7 @@ import { type AddressView, commonInputs, type SessionState, type SpeakerView } f
 import { describeKernel } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { ObjectVerdicts } from "./object-verdicts.ts";
+import type { Attempt, Prober } from "./prober.ts";
 import type { SelfTest } from "./self-test.ts";
 import type { Sources } from "./sources.ts";
 
@@ -27,7 +28,8 @@ export interface ApiOptions {
   /** Resources that have to be seen before anything is announced; empty once they have been. */
   readonly missing: () => readonly string[];
   readonly recorder: Recorder;
-  readonly selfTest: Pick<SelfTest, "tried" | "probe">;
+  readonly selfTest: Pick<SelfTest, "tried">;
+  readonly prober: Pick<Prober, "probe" | "round" | "isBusy">;
   readonly clock: Clock;
 }
 
@@ -36,7 +38,7 @@ export interface ApiOptions {
  * `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
  */
 export function speakerApi(options: ApiOptions): Routes {
-  const { view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, clock } = options;
+  const { view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, prober, clock } = options;
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: view.node });
 
@@ -131,17 +133,30 @@ export function speakerApi(options: ApiOptions): Routes {
     return { ...self(), options: view.options, epoch: date(0), ...entries };
   };
 
-  const probe = async ({ query }: RouteRequest) => {
-    const address = parseAddress(query.get("address") ?? "");
-    const found = address === undefined ? { why: "address= has to be an IP address" } : await selfTest.probe(address);
-    if (!("tested" in found)) return { ...self(), why: found.why };
-    const { owner, port = null, interface: link, answer: heard } = found.tested;
-    const fault = view.wireVerdict(found.tested);
+  const attempt = (one: Attempt) => {
+    if ("why" in one) return one;
+    const { address, owner, port = null, interface: link, isRouted = false, answer: heard } = one.tested;
+    const { macs, connection = null, largest = null } = heard;
+    const fault = view.wireVerdict(one.tested);
     const verdict = fault === undefined ? null : answer({ verdict: fault, since: clock.now() }, date);
-    return {
-      ...self(),
-      tried: { owner, interface: link, port, macs: heard.macs, connection: heard.connection ?? null, verdict },
-    };
+    const answeredBy = macs.map((mac) => ({ mac, node: view.nodeOfMac(mac) ?? null }));
+    return { address: address.toString(), owner, isRouted, interface: link, port, answeredBy, connection, largest, verdict };
+  };
+
+  /** `?address=` tries one at once; `?from=` a part of all. */
+  const probe = async ({ query }: RouteRequest) => {
+    const [address, from] = [parseAddress(query.get("address") ?? ""), Number(query.get("from") ?? Number.NaN)];
+    const isRound = Number.isInteger(from) && from >= 0;
+    const refused = prober.isBusy ? "another question is being answered: ask again" : "address= has to be an IP address";
+    if (prober.isBusy || (address === undefined && !isRound)) return { ...self(), why: refused };
+    if (address !== undefined) {
+      const { attempts, own, isHere, why } = await prober.probe(address);
+      return { ...self(), attempts: attempts.map(attempt), isHere, own: own ?? null, ...(why !== "" && { why }) };
+    }
+    const { attempts, next = null } = await prober.round(from);
+    const all = attempts.map(attempt);
+    const faults = all.filter((one) => "verdict" in one && one.verdict !== null);
+    return { ...self(), tried: all.filter((one) => "verdict" in one).length, faults, next, of: view.placedCount };
   };
 
   return {

@@ -25,6 +25,7 @@ import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
+import { Prober } from "./prober.ts";
 import { nodeFactsOf, speakerRoutes, whatIsMissing } from "./routes.ts";
 import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
@@ -88,7 +89,9 @@ await runDaemon({
     const hide = hideByKey(randomBytes(32));
     runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     const checks = stack.use(createChecks({ view, layer2, kernel, clock, log }));
-    const selfTest = stack.use(new SelfTest({ view, layer2, asker: new Asker(clock, random), emit, clock, log }));
+    const asker = new Asker(clock, random);
+    const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
+    const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, configSource, classes, metrics, emit }));
@@ -100,7 +103,7 @@ await runDaemon({
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       ...speakerRoutes({ registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge }),
-      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, clock }),
+      ...speakerApi({ view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, prober, clock }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 

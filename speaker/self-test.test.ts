@@ -52,7 +52,7 @@ async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 
     async ask(_link: InterfaceState, questions: readonly WireQuestion[]) {
       most = Math.max(most, questions.length);
       for (const { address } of questions) asked.set(address.toString(), (asked.get(address.toString()) ?? 0) + 1);
-      return new Map(questions.map(({ address }) => [address.toString(), answer]));
+      return new Map(questions.map((question) => [question, answer]));
     },
   };
   const emit = (event: SpeakerEvent) => void step(state, event, clock.now());
@@ -74,38 +74,6 @@ async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 
 }
 
 const well: WireAnswer = { macs: ["02:00:00:00:00:01"], connection: undefined };
-
-test("whoever asks has one address tried at a time, or is told why not", async () => {
-  const clock = new SimulatedClock();
-  const state = createState({ node: "node2", ignoreExcludeLabel: false, hasRing: true });
-  const ip = address("10.1.0.1");
-  const common = { address: ip, isOwned: true, electionAddress: ip, pool: "lan", protocol: "layer2" } as const;
-  state.placements.set("10.1.0.1", [{ ...common, candidates: [], contenders: [], owner: "node1", verdicts: new Map() }]);
-  let links = [link];
-  const { promise, resolve } = Promise.withResolvers<void>();
-  using trying = new SelfTest({
-    view: new SpeakerView(state),
-    layer2: { interfaces: () => links },
-    asker: {
-      async ask() {
-        await promise;
-        return new Map([["10.1.0.1", well]]);
-      },
-    },
-    emit: () => assert.fail("the core is told nothing"),
-    clock,
-    log: silentLog,
-  });
-  assert.deepEqual(await trying.probe(address("10.1.0.2")), { why: "no node announces it by layer 2 or on a NIC" });
-  const first = trying.probe(ip);
-  for (let i = 0; i < 100; i++) assert.deepEqual(await trying.probe(ip), { why: "another address is being tried: ask again" });
-  resolve();
-  const tested = { address: ip, owner: "node1", port: undefined, interface: "eth0", answer: well };
-  assert.deepEqual(await first, { tested });
-  assert.deepEqual(await trying.probe(ip), { tested });
-  links = [{ ...link, addresses: ["192.0.2.1/24"] }];
-  assert.deepEqual(await trying.probe(ip), { why: "no interface of this node has an address in its subnet" });
-});
 
 test("each address has its turn about once in the interval, few as well as many", async () => {
   for (const count of [1, 10, 1_000]) {

@@ -3,9 +3,9 @@ import { selfTestInterval } from "#pkg/config";
 import { type Asker, type InterfaceState, type Layer2, maxQuestions, sourceFor } from "#pkg/layer2";
 import { SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Address, matchesInterface } from "#pkg/net";
+import { matchesInterface } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
-import type { SpeakerEvent, SpeakerView, TestedAddress, WireTest } from "./core/index.ts";
+import type { SpeakerEvent, SpeakerView, WireTest } from "./core/index.ts";
 
 export interface SelfTestOptions {
   readonly view: SpeakerView;
@@ -15,9 +15,6 @@ export interface SelfTestOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** The answers to one attempt to reach an address, or why there was none. */
-export type Probe = { readonly tested: TestedAddress } | { readonly why: string };
 
 const turnMs: Millis = 1_000;
 // Limit of placements in one turn, which takes a millisecond or two.
@@ -35,7 +32,6 @@ export class SelfTest implements Disposable {
   #share = 0; // Number of placements to look at now; a fraction, because it grows with time.
   #hasFailed = false;
   #isDisposed = false;
-  #isProbing = false;
   #tried = 0;
 
   constructor(options: SelfTestOptions) {
@@ -50,26 +46,6 @@ export class SelfTest implements Disposable {
   /** How often an address was tried since the start. */
   get tried(): number {
     return this.#tried;
-  }
-
-  /** Tries an address at once, for somebody who asks. One at a time, so that nobody floods the LAN from here. */
-  async probe(address: Address): Promise<Probe> {
-    const test = this.#options.view.probeOf(address);
-    if (typeof test === "string") return { why: test };
-    const link = this.#linkFor(test);
-    if (link === undefined) return { why: "no interface of this node has an address in its subnet" };
-    if (this.#isProbing) return { why: "another address is being tried: ask again" };
-    this.#isProbing = true;
-    try {
-      const answer = (await this.#options.asker.ask(link, [test])).get(address.toString());
-      if (answer === undefined) return { why: `${link.name} has just changed: ask again` };
-      return { tested: { ...test, interface: link.name, answer } };
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      return { why: error.message };
-    } finally {
-      this.#isProbing = false;
-    }
   }
 
   /** A turn under way ends without effect. */
@@ -112,11 +88,11 @@ export class SelfTest implements Disposable {
       try {
         const answers = await asker.ask(link, those);
         if (this.#isDisposed) return;
-        for (const { address, owner, port } of those) {
-          const answer = answers.get(address.toString());
+        for (const test of those) {
+          const answer = answers.get(test);
           if (answer === undefined) continue;
           this.#tried++;
-          emit({ type: "wireTested", tested: { address, owner, port, interface: link.name, answer } });
+          emit({ type: "wireTested", tested: { ...test, interface: link.name, answer } });
         }
         this.#hasFailed = false;
       } catch (error) {

@@ -52,19 +52,55 @@ export interface PoolAnswer extends Pick<PoolFacts, "pool" | "protocol">, Partia
   readonly verdict: VerdictAnswer;
 }
 
-/** How one node found an address on the wire, or why it did not try. */
+/** How one node found an address on the wire and on itself, or why it did not try. */
 export interface ProbeAnswer {
   readonly node: string;
   readonly why?: string;
-  readonly tried?: {
-    readonly owner: string;
-    readonly interface: string;
-    readonly port: number | null;
-    readonly macs: readonly string[];
-    readonly connection: "accepts" | "refuses" | "silent" | null;
-    /** Null where nothing is wrong. */
-    readonly verdict: VerdictAnswer | null;
-  };
+  readonly attempts?: readonly ProbeAttempt[];
+  /** Whether the node announces it. */
+  readonly isHere?: boolean;
+  /** What an announcing node finds on itself; null for nothing to connect to. */
+  readonly own?: {
+    readonly service: string;
+    readonly port: number;
+    readonly connection: Connected;
+    /** Absent where the API does not say them. */
+    readonly endpoints?: readonly {
+      readonly address: string;
+      readonly port: number;
+      readonly node?: string;
+      readonly connection: Connected;
+    }[];
+  } | null;
+}
+
+type Connected = "accepts" | "refuses" | "unreachable" | "silent";
+
+/** An attempt at one address through the node that announces it. */
+export interface ProbeAttempt {
+  readonly owner: string;
+  /** Why there was none; all other fields are absent then. */
+  readonly why?: string;
+  readonly address?: string;
+  /** The node passes packets on that come to an address of its own, as a router sends them. */
+  readonly isRouted?: boolean;
+  readonly interface?: string;
+  readonly port?: number | null;
+  readonly answeredBy?: readonly { readonly mac: string; readonly node: string | null }[];
+  readonly connection?: Connected | null;
+  readonly largest?: { readonly octets: number; readonly arrives: boolean } | null;
+  /** Null where nothing is wrong. */
+  readonly verdict?: VerdictAnswer | null;
+}
+
+/** A part of a round through all addresses that one node is to try. */
+export interface ProbeRoundAnswer {
+  readonly node: string;
+  readonly why?: string;
+  readonly tried?: number;
+  readonly faults?: readonly ProbeAttempt[];
+  /** Null at the end. */
+  readonly next?: number | null;
 }
 
 export interface PoolsAnswer {

@@ -23,7 +23,7 @@ if (import.meta.main) {
   for (;;) {
     const at = performance.now();
     const answers = await asker.ask(link, questions);
-    const macs = Object.fromEntries([...answers].map(([address, { macs }]) => [address, macs]));
+    const macs = Object.fromEntries([...answers].map(([{ address }, { macs }]) => [address.toString(), macs]));
     console.log(JSON.stringify({ at, macs } satisfies Answered));
   }
 }

@@ -3,6 +3,7 @@ import type { Log } from "#pkg/log";
 import { fields, list, text } from "#pkg/untrusted";
 import { findAccess } from "./access.ts";
 import { Api } from "./api.ts";
+import { type Backend, type BackendsWanted, backendsOf } from "./backends.ts";
 import { Credentials } from "./credentials.ts";
 import { isStatus, unless } from "./errors.ts";
 import { Http, type HttpClient, mergePatch } from "./http.ts";
@@ -72,6 +73,8 @@ export interface ConditionsWrite {
 }
 
 const reviewMs: Millis = 5_000; // Somebody waits for the answer.
+const askedMs: Millis = 1_000; // Somebody waits for much more than this answer.
+const maxSlices = 10;
 
 /**
  * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away, unless it
@@ -275,6 +278,14 @@ export class Cluster implements AsyncDisposable {
       contentType: "application/strategic-merge-patch+json", // It changes the webhooks with these names.
       body: { webhooks: webhooks.map((webhook) => ({ name: webhook, clientConfig })) },
     });
+  }
+
+  /** Ready endpoints of a Service, as the API has them now; one attempt. @param key `namespace/name` */
+  async backends(key: string, wanted: BackendsWanted): Promise<readonly Backend[]> {
+    const [namespace = "", name = ""] = key.split("/");
+    const selector = encodeURIComponent(`kubernetes.io/service-name=${name}`);
+    const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices?labelSelector=${selector}&limit=${maxSlices}`;
+    return backendsOf(await this.#api.once({ method: "GET", path, purpose: `read the endpoints of ${key}` }, askedMs), wanted);
   }
 
   /** For `EventRecorder`: creates a core/v1 Event, giving way to all other calls. */

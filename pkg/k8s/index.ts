@@ -8,6 +8,7 @@
  *
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */
+export type { Backend } from "./backends.ts";
 export { type Cluster, type ConditionsWrite, type CustomResource, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";

@@ -40,7 +40,7 @@ export interface KernelProblems {
   readonly problems: ReadonlyMap<string, string>; // address -> why the kernel does not have it, or not from us
 }
 
-/** The result of a test of an address that has an owner. */
+/** The result of a test of an address that another node announces. */
 export interface TestedAddress {
   readonly address: Address;
   /** The node that announces it. */
@@ -50,6 +50,8 @@ export interface TestedAddress {
   /** Interface of this node. */
   readonly interface: string;
   readonly answer: WireAnswer;
+  /** The node has routes to it, and passes packets on that come to an address of its own. */
+  readonly isRouted?: true;
 }
 
 /** Objects of the Kubernetes API. */

@@ -10,8 +10,10 @@ import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
+import { nodeOfMac } from "./members/members.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
-import { countWireFaults, openFaults, probeOf, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
+import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
+import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
 import { endpointsOf } from "./services/services.ts";
 import type { Announcement, SpeakerOptions, SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
@@ -89,7 +91,7 @@ export class SpeakerView {
   }
 
   /** Each address as each protocol places it. */
-  placements(): Iterator<readonly AddressPlacement[], undefined> {
+  placements(): IteratorObject<readonly AddressPlacement[], undefined> {
     return this.#state.placements.values();
   }
 
@@ -179,9 +181,19 @@ export class SpeakerView {
     return this.#state.conflicts.occupants;
   }
 
-  /** How this node tries an address when somebody asks; a text: why it cannot. */
-  probeOf(address: Address): WireTest | string {
-    return probeOf(this.#state, address);
+  /** How this node tries an address when somebody asks. */
+  probePlan(address: Address): ProbePlan {
+    return probePlan(this.#state, address);
+  }
+
+  /** What this node is to try of one address in a round through all; undefined for nothing. */
+  roundTest(placement: AddressPlacement): WireTest | undefined {
+    return roundTest(this.#state, placement);
+  }
+
+  /** The node with this MAC address; undefined for another host. */
+  nodeOfMac(mac: string): string | undefined {
+    return nodeOfMac(this.#state.members.macs, mac);
   }
 
   /** What is wrong with an address that was tried; undefined for nothing. */

@@ -355,7 +355,12 @@ export class SpeakerProcess {
       kernel,
       missing,
       recorder: new Recorder(),
-      selfTest: { tried: 0, probe: async () => ({ why: "there is no wire" }) },
+      selfTest: { tried: 0 },
+      prober: {
+        isBusy: false,
+        probe: async () => ({ attempts: [], own: undefined, isHere: false, why: "there is no wire" }),
+        round: async () => ({ attempts: [], next: undefined }),
+      },
       clock,
     });
   }

@@ -39,6 +39,32 @@ test("a SYN over IPv6 has its headers and right checksum", () => {
   assert.equal(sum(frame, 22, 6 + 20), 0xffff);
 });
 
+test("a SYN with data says how much, and its checksums are right", () => {
+  const [four, six] = [encodeSyn({ ...v4, data: 1_460 }), encodeSyn({ ...v6, data: 1_441 })];
+  assert.deepEqual([four.length, six.length], [14 + 1_500, 14 + 1_501]);
+  assert.deepEqual([four.subarray(16, 18), six.subarray(18, 20)], [hex("05dc"), hex("05b5")]);
+  assert.equal(sum(four.subarray(0, 34), 14), 0xffff);
+  assert.equal(sum(four, 26, 6 + 1_480), 0xffff);
+  assert.equal(sum(Uint8Array.of(...six, 0), 22, 6 + 1_461), 0xffff);
+});
+
+const options: { name: string; hex: string; want: number | undefined }[] = [
+  { name: "first", hex: "020405b4 0402080a", want: 1_460 },
+  { name: "after others", hex: "01010402 020405b4", want: 1_460 },
+  { name: "after the end", hex: "00000000 020405b4", want: undefined },
+  { name: "of another length", hex: "020305b4 01010101", want: undefined },
+  { name: "behind one of no length", hex: "08000000 020405b4", want: undefined },
+  { name: "cut short", hex: "01010101 01010204", want: undefined },
+];
+for (const { name, hex: text, want } of options)
+  test(`how much data a segment may have: ${name}`, () => {
+    const frame = Uint8Array.of(...reply("12"), ...hex(text));
+    frame[46] = 0x70; // Two words of options.
+    assert.equal(decodeTcpReply(frame)?.maxSegment, want);
+    frame[46] = 0xf0; // More than there are.
+    assert.equal(decodeTcpReply(frame)?.maxSegment, want);
+  });
+
 const reply = (flags: string) =>
   hex(
     `020000000002 020000000001 0800 45000028000040004006b66a c0000201 c0000264 0050 ee48 00000000 01020305 50${flags} ffff 0000 0000`,
@@ -63,6 +89,7 @@ for (const { name, frame, want } of replies)
         destinationPort: 61_000,
         acknowledgment: 0x0102_0305,
         answer: want,
+        maxSegment: undefined,
       });
   });
 

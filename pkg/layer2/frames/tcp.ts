@@ -10,6 +10,8 @@ export interface SynFrame {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly sequence: number;
+  /** Octets of data, all zero. The receiver need not take them; none where absent. */
+  readonly data?: number;
 }
 
 /** The reply to it. */
@@ -17,9 +19,11 @@ export interface TcpReply extends Pick<SynFrame, "sourceMac" | "source" | "sourc
   /** The acknowledged number: the sequence number of the SYN and one. */
   readonly acknowledgment: number;
   readonly answer: "accepts" | "refuses";
+  /** How much data of a segment the other end takes (RFC 9293, section 3.7.1); undefined where it does not say. */
+  readonly maxSegment: number | undefined;
 }
 
-/** Octets of the longest frame that `encodeSyn` makes, and of a reply as far as it is read, but for options of IPv4. */
+/** Octets of the longest frame without data that `encodeSyn` makes. */
 export const tcpFrameLength = 74;
 
 const etherTypeIpv4 = 0x0800;
@@ -32,13 +36,17 @@ const flagRst = 0x04;
 const flagAck = 0x10;
 const hopLimit = 64;
 const window = 0xffff;
+const optionEnd = 0;
+const optionNone = 1;
+const optionMaxSegment = 2;
 
 /** Encodes a frame, without padding. It offers no options, so that a reply is short, and a window, so that nobody takes it for an odd one. */
 export function encodeSyn(frame: SynFrame): Uint8Array {
-  const { source, destination } = frame;
+  const { source, destination, data = 0 } = frame;
   const isIpv6 = typeof source === "bigint";
   const tcpAt = headerAt + (isIpv6 ? 40 : 20);
-  const bytes = new Uint8Array(tcpAt + tcpLength);
+  const segment = tcpLength + data;
+  const bytes = new Uint8Array(tcpAt + segment + (segment % 2)); // The checksum is one of pairs.
   const view = new DataView(bytes.buffer);
   setMac(view, 0, frame.destinationMac);
   setMac(view, 6, frame.sourceMac);
@@ -46,14 +54,14 @@ export function encodeSyn(frame: SynFrame): Uint8Array {
   const addressesAt = isIpv6 ? headerAt + 8 : headerAt + 12;
   if (isIpv6) {
     view.setUint32(headerAt, 6 << 28);
-    view.setUint16(headerAt + 4, tcpLength);
+    view.setUint16(headerAt + 4, segment);
     view.setUint8(headerAt + 6, protocolTcp);
     view.setUint8(headerAt + 7, hopLimit);
     setIpv6(view, addressesAt, source);
     setIpv6(view, addressesAt + 16, destination as bigint);
   } else {
     view.setUint8(headerAt, 0x45);
-    view.setUint16(headerAt + 2, 20 + tcpLength);
+    view.setUint16(headerAt + 2, 20 + segment);
     view.setUint16(headerAt + 6, 0x4000); // Not to be fragmented.
     view.setUint8(headerAt + 8, hopLimit);
     view.setUint8(headerAt + 9, protocolTcp);
@@ -68,8 +76,8 @@ export function encodeSyn(frame: SynFrame): Uint8Array {
   view.setUint8(tcpAt + 13, flagSyn);
   view.setUint16(tcpAt + 14, window);
   // The addresses stand directly before the segment: they are most of its pseudo-header.
-  view.setUint16(tcpAt + 16, internetChecksum(view, addressesAt, bytes.length, protocolTcp + tcpLength));
-  return bytes;
+  view.setUint16(tcpAt + 16, internetChecksum(view, addressesAt, bytes.length, protocolTcp + segment));
+  return bytes.subarray(0, tcpAt + segment);
 }
 
 /** @returns undefined for a frame cut short, and for any that does not accept or refuse a connection; an IPv6 extension header is no TCP */
@@ -94,5 +102,20 @@ export function decodeTcpReply(bytes: Uint8Array): TcpReply | undefined {
     destinationPort: view.getUint16(tcpAt + 2),
     acknowledgment: view.getUint32(tcpAt + 8),
     answer: isAccepted ? "accepts" : "refuses",
+    maxSegment: maxSegment(view, tcpAt + tcpLength, tcpAt + (view.getUint8(tcpAt + 12) >> 4) * 4),
   };
+}
+
+/** Reads the options from `at` to `end`, as far as the frame has them. */
+function maxSegment(view: DataView, at: number, end: number): number | undefined {
+  const last = Math.min(end, view.byteLength);
+  for (let next = at; next < last; ) {
+    const kind = view.getUint8(next);
+    if (kind === optionEnd) return undefined;
+    const length = kind === optionNone ? 1 : next + 1 < last ? view.getUint8(next + 1) : 0;
+    if (length < 1 || next + length > last || (kind !== optionNone && length < 2)) return undefined;
+    if (kind === optionMaxSegment) return length === 4 ? view.getUint16(next + 2) : undefined;
+    next += length;
+  }
+  return undefined;
 }

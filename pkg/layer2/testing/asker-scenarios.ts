@@ -25,12 +25,15 @@ before(async () => {
 
 after(() => lan[Symbol.dispose]());
 
-async function ask(...questions: [text: string, port?: number][]): Promise<Record<string, WireAnswer>> {
+type More = Pick<WireQuestion, "via" | "isSized">;
+
+async function ask(...questions: [text: string, port?: number, more?: More][]): Promise<Record<string, WireAnswer>> {
   await using layer2 = await started();
   const link = layer2.interfaces().find(({ name }) => name === "lan0");
   assert.ok(link);
-  const asked = questions.map(([text, port]): WireQuestion => ({ address: address(text), port }));
-  return Object.fromEntries(await new Asker(new SystemClock(), seededRandom(1)).ask(link, asked));
+  const asked = questions.map(([text, port, more]): WireQuestion => ({ address: address(text), port, ...more }));
+  const answers = await new Asker(new SystemClock(), seededRandom(1)).ask(link, asked);
+  return Object.fromEntries([...answers].map(([{ address }, answer]) => [address.toString(), answer]));
 }
 
 test("a host answers for its addresses of both families, and accepts or refuses connections", async () => {
@@ -50,6 +53,36 @@ test("without a port no connection is tried, and one that is dropped is silence"
     "203.0.113.8": { macs: [other], connection: undefined },
   });
   await lan.call("run", "ip", "route", "del", "blackhole", "203.0.113.1/32");
+});
+
+test("a connection goes to an address behind another one, as a router has it", async () => {
+  await lan.call("run", "ip", "address", "add", "198.51.100.7/32", "dev", "host0");
+  await lan.call("run", "ip", "address", "add", "2001:db8:9::7/128", "dev", "host0", "nodad");
+  const via = address("203.0.113.7");
+  assert.deepEqual(await ask(["198.51.100.7", 80, { via }], ["2001:db8:9::7", 80, { via }], ["198.51.100.8", 80, { via }]), {
+    "198.51.100.7": { macs: [other], connection: "accepts" },
+    "2001:db8:9::7": { macs: [other], connection: "accepts" },
+    "198.51.100.8": { macs: [other], connection: "silent" },
+  });
+});
+
+test("packets as large as the other end takes arrive, or are lost on the way", async () => {
+  const both = () => ask(["203.0.113.7", 80, { isSized: true }], ["2001:db8::7", 80, { isSized: true }]);
+  const largest = { octets: 1_500, arrives: true };
+  const well = { macs: [other], connection: "accepts", largest };
+  assert.deepEqual(await both(), { "203.0.113.7": well, "2001:db8::7": well });
+  await lan.call(
+    "run",
+    "nft",
+    "add table netdev small { chain in { type filter hook ingress device host0 priority 0; meta length > 1400 drop; }; }",
+  );
+  const lost = { ...well, largest: { octets: 1_500, arrives: false } };
+  assert.deepEqual(await both(), { "203.0.113.7": lost, "2001:db8::7": lost });
+  await lan.call("run", "nft", "delete table netdev small");
+  ip("link set lan0 mtu 1450");
+  const less = { ...well, largest: { octets: 1_450, arrives: true } };
+  assert.deepEqual(await both(), { "203.0.113.7": less, "2001:db8::7": less });
+  ip("link set lan0 mtu 1500");
 });
 
 test("two that answer are both told", async () => {

@@ -133,6 +133,11 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   return { verdict: verdict("service", "noPeer", { message }) };
 }
 
+/** The nodes that announce an address without an owner, each by itself. */
+export function announcersOf(state: SpeakerState, placement: AddressPlacement): readonly string[] {
+  return placement.isOwned ? [] : state.members.active.filter((node) => deliveryOf(state, node, placement) === "carried");
+}
+
 /** How the node delivers the address; undefined where it does not report that. */
 function deliveryOf(state: SpeakerState, node: string, placement: AddressPlacement): Delivery | undefined {
   const { members, bgp, config } = state;

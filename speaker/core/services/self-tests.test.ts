@@ -8,7 +8,7 @@ import type { AddressPlacement } from "#pkg/placement";
 import type { TestedAddress } from "../events.ts";
 import { createState, type SpeakerState } from "../state.ts";
 import { step } from "../step.ts";
-import { countWireFaults, openFaults, probeOf, wireFault, wireTest } from "./self-tests.ts";
+import { countWireFaults, openFaults, wireFault, wireTest } from "./self-tests.ts";
 import { setService } from "./services.ts";
 
 const owner = "node1";
@@ -88,13 +88,6 @@ test("no connection is tried to a Service that takes them from some sources alon
   const { service: web } = state.services.rows.get("default/web") ?? assert.fail();
   setService(state.services, "default/web", { ...web, isForSome: true });
   assert.deepEqual(wireTest(state, placed(state)), { address: ip, owner, port: undefined });
-});
-
-test("whoever asks has any address tried, except by the node that announces it", () => {
-  for (const node of ["node2", "node3"])
-    assert.deepEqual(probeOf(stateOf(node, "self-test: 0s"), ip), { address: ip, owner, port: 80 }, node);
-  assert.equal(probeOf(stateOf(owner), ip), "this node announces it");
-  assert.equal(probeOf(stateOf("node3"), address("192.0.2.9")), "no node announces it by layer 2 or on a NIC");
 });
 
 const answers: {

@@ -10,7 +10,14 @@ import { ownedPlacement, type SpeakerState, type WireFault } from "../state.ts";
 import { holderKeys } from "./services.ts";
 
 /** An address that another node announces, and that this one is to try on the wire. */
-export type WireTest = Pick<TestedAddress, "address" | "owner" | "port">;
+export type WireTest = Pick<TestedAddress, "address" | "owner" | "port" | "isRouted">;
+
+/** A Service with a TCP port that clients can connect to. */
+export interface ProbedService {
+  readonly key: string;
+  readonly port: number;
+  readonly portName: string;
+}
 
 /**
  * Whether this node is to try the address: one of the nodes that see the owner's link, in the address's subnet, does. The choice follows
@@ -18,34 +25,39 @@ export type WireTest = Pick<TestedAddress, "address" | "owner" | "port">;
  */
 export function wireTest(state: SpeakerState, { address, isOwned, owner, verdicts }: AddressPlacement): WireTest | undefined {
   const { node, members, config } = state;
-  const { gossip } = members;
-  if (!isOwned || owner === undefined || owner === node || gossip === undefined) return undefined;
+  if (!isOwned || owner === undefined || owner === node || members.gossip === undefined) return undefined;
   const pool = config?.pools.find(address);
   if (pool === undefined || selfTestInterval(pool) === Infinity) return undefined;
-  const testers = members.active.filter((one) => {
+  const testers = testersOf(state, address, owner);
+  if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;
+  const announced = [...verdicts].filter(([, found]) => found.announced).map(([service]) => service);
+  return { address, owner, port: portOf(state, announced)?.port };
+}
+
+/** Nodes that see the owner's link, in the address's subnet. */
+export function testersOf({ members }: SpeakerState, address: Address, owner: string): readonly string[] {
+  return members.active.filter((one) => {
     if (one === owner) return false;
-    const { interfaces } = gossip.reachability(one) ?? {};
+    const { interfaces } = members.gossip?.reachability(one) ?? {};
     return interfaces?.values().some((subnets) => subnets.some((subnet) => subnet.contains(address)));
   });
-  if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;
-  return { address, owner, port: portOf(state, verdicts) };
 }
 
-/** How this node would try the address when somebody asks for that, whatever the pool says; a text: why it cannot. */
-export function probeOf(state: SpeakerState, address: Address): WireTest | string {
-  const { owner, verdicts } = ownedPlacement(state, address.toString()) ?? {};
-  if (owner === undefined || verdicts === undefined) return "no node announces it by layer 2 or on a NIC";
-  if (owner === state.node) return "this node announces it";
-  return { address, owner, port: portOf(state, verdicts) };
+/** Whether two nodes have a subnet in common. */
+export function sharesLink({ members: { gossip } }: SpeakerState, one: string, other: string): boolean {
+  const subnetsOf = (node: string) => [...(gossip?.reachability(node)?.interfaces.values() ?? [])].flat().map(String);
+  const own = new Set(subnetsOf(one));
+  return subnetsOf(other).some((subnet) => own.has(subnet));
 }
 
-/** A TCP port that clients can connect to. */
-function portOf(state: SpeakerState, verdicts: AddressPlacement["verdicts"]): number | undefined {
-  const announced = [...verdicts].filter(([, found]) => found.announced).map(([service]) => service);
-  const services = announced.flatMap((service) => state.services.rows.get(service)?.service ?? []);
-  // One that takes connections from some sources alone may drop this node's.
-  const ports = services.filter(({ isForSome }) => !isForSome).flatMap((service) => service.ports);
-  return ports.find(({ protocol }) => protocol === "TCP")?.port;
+/** The first of these Services with a TCP port that takes connections from everywhere: another one may drop this node's. */
+export function portOf({ services }: SpeakerState, keys: readonly string[]): ProbedService | undefined {
+  for (const key of keys) {
+    const { service } = services.rows.get(key) ?? {};
+    const found = service?.isForSome === true ? undefined : service?.ports.find(({ protocol }) => protocol === "TCP");
+    if (found !== undefined) return { key, port: found.port, portName: found.name };
+  }
+  return undefined;
 }
 
 /** A test came to an end. Its result for an address that has moved meanwhile is worth nothing. */
@@ -116,7 +128,7 @@ export function countWireFaults(state: SpeakerState): number {
 /** What is wrong with an address by the answers on the wire. */
 export function wireVerdict(
   state: SpeakerState,
-  { address, owner, port, interface: name, answer }: TestedAddress,
+  { address, owner, port, interface: name, answer, isRouted }: TestedAddress,
 ): Verdict | undefined {
   const { macs, connection } = answer;
   const own = state.members.macs.macs.get(owner) ?? [];
@@ -130,6 +142,14 @@ export function wireVerdict(
     evidence.push({ name: `TCP port ${port}`, value: connectionTexts[connection], source: "self-test" });
   const fault = (cause: CauseOf<"service">, message: string) => verdict("service", cause, { message, evidence });
   const where = `as ${state.node} finds on ${name}`;
+  if (isRouted) {
+    // Who answers for the node's own address is no matter of this one.
+    if (connection !== "silent") return undefined;
+    return fault(
+      "notConnected",
+      `what comes for ${address} by way of ${owner} gets no answer: TCP port ${port} neither accepts nor refuses a connection, ${where}`,
+    );
+  }
   if (macs.length === 0) return fault("notAnswered", `${owner} announces ${address}, and nobody answers for it, ${where}`);
   if (macs.length > 1 && (own.length === 0 || others.length > 0))
     return fault(
