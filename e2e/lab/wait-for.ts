@@ -4,11 +4,15 @@ import { inspect } from "node:util";
 export interface WaitOptions {
   /** Milliseconds until it fails; 120,000 when unset, which only a failure takes, on a machine of any speed. */
   readonly timeout?: number;
-  /** Milliseconds between attempts; 20 when unset. Three times as long as an attempt takes, up to 500, where that is more: others get that time. */
+  /**
+   * Milliseconds between attempts; 20 when unset. Others get more time, up to 500: three times as long as an attempt took, or a twentieth of the
+   * wait so far.
+   */
   readonly every?: number;
 }
 
 const maxRest = 500;
+const partOfWait = 1 / 20;
 
 type Falsy = false | 0 | 0n | "" | null | undefined;
 
@@ -22,7 +26,8 @@ export async function waitFor<T>(
   attempt: () => T | Promise<T>,
   { timeout = 120_000, every = 20 }: WaitOptions = {},
 ): Promise<Exclude<T, Falsy>> {
-  const deadline = performance.now() + timeout;
+  const start = performance.now();
+  const deadline = start + timeout;
   for (;;) {
     let last: string;
     let cause: unknown;
@@ -38,6 +43,6 @@ export async function waitFor<T>(
     const now = performance.now();
     if (now >= deadline)
       throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, cause === undefined ? {} : { cause });
-    await sleep(Math.max(every, Math.min(3 * (now - began), maxRest)));
+    await sleep(Math.max(every, Math.min(Math.max(3 * (now - began), partOfWait * (now - start)), maxRest)));
   }
 }

@@ -1,3 +1,4 @@
+// Long: routers wait before they take a session again.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,3 +1,4 @@
+// Long: many faults show only once they last.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, eventsOf, type Fault, scenes } from "#e2e/demo-cluster";
@@ -61,19 +62,22 @@ suite("one command names cause and remedy of a fault, where decisions show it", 
     });
 });
 
-/** Plants these faults in a cluster of their own, one after another, and some more beside a router. */
-function inCluster(name: string, faults: typeof scenes, atRouter: typeof scenes = {}): void {
-  suite(name, { concurrency: 1 }, () => {
+/** Plants these faults in a cluster of their own, one after another. @param beside starts what else they take */
+function inCluster(name: string, faults: typeof scenes, skip: string | false = false, beside?: typeof startFaultRouter): void {
+  suite(name, { concurrency: 1, skip }, () => {
     let cluster: DemoCluster;
     let tool: Tool;
+    let router: Router | undefined;
     let address: string;
     before(async () => {
       cluster = await startCluster({ forwarding: true, netAdmin: true });
       tool = new Tool(cluster);
       address = await (await cluster.expose("web", ["node1", "node2"])).address();
       await isWell();
+      router = await beside?.(cluster);
     });
     after(async () => {
+      await router?.[Symbol.asyncDispose]();
       tool?.[Symbol.dispose]();
       await cluster?.[Symbol.asyncDispose]();
     });
@@ -97,48 +101,36 @@ function inCluster(name: string, faults: typeof scenes, atRouter: typeof scenes 
       return counted.filter((line) => !before.has(line)).join("\n");
     }
 
-    function plants(faults: typeof scenes): void {
-      for (const [name, fault] of Object.entries(faults))
-        test(`${name}: ${fault.symptom}`, async () => {
-          const args = fault.find.split(" ");
-          const isSaid = async () => sum(found((await tool.run(...args)).out, fault)) === 2;
-          assert.ok(!(await isSaid()), "said before it is planted");
-          const subject = subjectOf(fault);
-          const before = await known(subject);
-          const mend = await fault.plant(cluster, address);
-          try {
-            if (Object.hasOwn(unfound, name)) await tool.prints(args, /: Announced/);
-            else await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0]}`, isSaid, { timeout: 120_000, every: 100 });
-            const isShown = async () => undescribed.has(name) || sum(described(await shown(subject, before), fault)) === 2;
-            await waitFor(`kubectl describe ${subject} to show it`, isShown, { timeout: 90_000, every: 500 });
-            judge(name, fault, (await tool.run(...args)).out, await shown(subject, before));
-          } finally {
-            await mend();
-          }
-          await isWell();
-        });
-    }
-
-    plants(faults);
-    if (Object.keys(atRouter).length === 0) return;
-    suite("at a router", { skip: noRouter }, () => {
-      let router: Router;
-      before(async () => {
-        router = await startFaultRouter(cluster);
+    for (const [name, fault] of Object.entries(faults))
+      test(`${name}: ${fault.symptom}`, async () => {
+        const args = fault.find.split(" ");
+        const isSaid = async () => sum(found((await tool.run(...args)).out, fault)) === 2;
+        assert.ok(!(await isSaid()), "said before it is planted");
+        const subject = subjectOf(fault);
+        const before = await known(subject);
+        const mend = await fault.plant(cluster, address);
+        try {
+          if (Object.hasOwn(unfound, name)) await tool.prints(args, /: Announced/);
+          else await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0]}`, isSaid, { timeout: 120_000, every: 100 });
+          const isShown = async () => undescribed.has(name) || sum(described(await shown(subject, before), fault)) === 2;
+          await waitFor(`kubectl describe ${subject} to show it`, isShown, { timeout: 90_000, every: 500 });
+          judge(name, fault, (await tool.run(...args)).out, await shown(subject, before));
+        } finally {
+          await mend();
+        }
+        await isWell();
       });
-      after(() => router?.[Symbol.asyncDispose]());
-      plants(atRouter);
-    });
   });
 }
 
 // Most of the time they wait for what lasts.
 suite("one command names cause and remedy of a fault, where kernels, wires or processes decide", {
   skip: await Lab.refusal(),
-  concurrency: 2,
+  concurrency: 3,
 }, () => {
   inCluster("scenes of the guided tour", scenes);
-  inCluster("others", clusterFaults, routerFaults);
+  inCluster("others", clusterFaults);
+  inCluster("at a router", routerFaults, noRouter, startFaultRouter);
 });
 
 after(() => {

@@ -21,6 +21,8 @@ export interface TestFile {
   readonly computes: boolean;
   /** It has a process of its own: it changes or measures what is shared in one, or has hooks that there would be everybody's. */
   readonly alone: boolean;
+  /** It takes so long that others should not be over before it begins: `// Long: why`. */
+  readonly long: boolean;
   /** An ordinary user skips some of it. */
   readonly root: boolean;
 }
@@ -46,12 +48,14 @@ function read(path: string): TestFile {
   const text = readFileSync(path, "utf8");
   const isScenario = scenario.test(text);
   const isPure = /^(?:pkg|controller|speaker|ctl)\//.test(path) && !waits.test(text);
+  const isLong = long.test(text);
   const isKubernetes = kubernetes.test(path);
   const later = isScenario && !smoke.test(text) ? "scenarios" : "test";
   return {
     path,
-    tier: nightly.test(text) ? "nightly" : isKubernetes ? "kubernetes" : isPure && !long.test(text) ? "quick" : later,
+    tier: nightly.test(text) ? "nightly" : isKubernetes ? "kubernetes" : isPure && !isLong ? "quick" : later,
     computes: (isPure && !isScenario) || /^e2e\/simulation\//.test(path),
+    long: isLong,
     alone: isKubernetes || isScenario || alone.test(text),
     root: !isKubernetes && root.test(text),
   };
