@@ -38,6 +38,7 @@ export class StatusKeeper implements Disposable {
   readonly #options: StatusKeeperOptions;
   readonly #informer: Informer<Found>;
   readonly #stop = new AbortController();
+  readonly #written = new Map<string, string>(); // name -> the version that was there when it was written last, and as what
   #failures = 0; // in a row
 
   constructor(options: StatusKeeperOptions) {
@@ -88,36 +89,54 @@ export class StatusKeeper implements Disposable {
     const names = new Set<string>();
     const other: StatusObject[] = [];
     for (const object of this.#options.wanted()) {
-      if (object !== undefined) names.add(object.name);
-      if (object !== undefined && !(this.#hasHead(object) && this.#found(object)?.status === textOf(object.status)))
-        other.push(object);
+      if (object !== undefined) {
+        names.add(object.name);
+        const isRight = this.#hasHead(object) && this.#hasStatus(object);
+        if (isRight) this.#written.delete(object.name);
+        // A definition of another version drops fields that it does not know: the same write again would change nothing.
+        else if (this.#found(object) === undefined || this.#written.get(object.name) !== this.#attempt(object))
+          other.push(object);
+      }
       yield;
     }
+    for (const name of this.#written.keys()) if (!names.has(name)) this.#written.delete(name);
     return { gone: [...this.#informer.values()].filter(({ name }) => !names.has(name)), other };
   }
 
   async #write(object: StatusObject): Promise<void> {
     const { cluster, kind, namespace } = this.#options;
+    const attempt = this.#attempt(object);
     try {
-      await this.#apply(object, this.#hasHead(object));
+      await this.#apply(object, !this.#hasHead(object), !this.#hasStatus(object));
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 422) throw error;
       // MetalLB's definition lets no status name another node: the new owner's object is another one.
       await cluster.deleteObject(kind, { namespace, name: object.name });
-      await this.#apply(object, false);
+      await this.#apply(object, true, true);
     }
+    this.#written.set(object.name, attempt);
   }
 
-  async #apply({ name, labels, address, status }: StatusObject, hasHead: boolean): Promise<void> {
+  async #apply({ name, labels, address, status }: StatusObject, isHeadOther: boolean, isStatusOther: boolean): Promise<void> {
     const { cluster, kind, namespace, owner } = this.#options;
     const annotations = address === undefined ? {} : { [addressAnnotation]: address };
     const ownerReferences = [{ apiVersion: "v1", kind: "Pod", ...owner }];
-    if (!hasHead) await cluster.applyObject(kind, { name, namespace, labels, annotations, ownerReferences });
-    await cluster.applyObject(kind, { name, namespace }, status);
+    if (isHeadOther) await cluster.applyObject(kind, { name, namespace, labels, annotations, ownerReferences });
+    if (isStatusOther) await cluster.applyObject(kind, { name, namespace }, status);
+  }
+
+  /** Of a write now: what it would find, and what it would make of that. */
+  #attempt(object: StatusObject): string {
+    const { labels, address, status } = object;
+    return textOf({ version: this.#found(object)?.resourceVersion, labels: textOf(labels), address, status: textOf(status) });
   }
 
   #found({ name }: StatusObject): Found | undefined {
     return this.#informer.get(`${this.#options.namespace}/${name}`);
+  }
+
+  #hasStatus(object: StatusObject): boolean {
+    return this.#found(object)?.status === textOf(object.status);
   }
 
   #hasHead(object: StatusObject): boolean {
