@@ -49,7 +49,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
 const minWidth = 8;
 
 /** Never cut or left out: a part of one says something else than the whole. */
-const whole: ReadonlySet<string> = new Set(["STATE", "ADDRESS", "ADDRESSES"]);
+const whole: ReadonlySet<string> = new Set(["STATE", "ADDRESS", "ADDRESSES", "IPV4", "IPV6"]);
 /** Left out first to last; columns that are not listed stay. */
 const leastFirst = [
   "MESSAGE",

@@ -14,7 +14,8 @@ import { build } from "../../build.ts";
 import { quantile } from "./measure.ts";
 
 const count = 10_000;
-const runs = 9;
+const broken = 3_000;
+const runs = Number(process.env.RUNS ?? 9);
 const atOnce = 16;
 const configuration = "address-pools: [{name: many, protocol: layer2, addresses: [10.64.0.0/16]}]";
 const run = promisify(execFile);
@@ -55,16 +56,37 @@ try {
     "ingotctl simulate lose node1": [...ctl, "simulate", "lose", "node1", "--kubeconfig", kubeconfig],
   };
   console.log(`\n${"command".padEnd(34)} least  median  most  (s, of ${runs})   MB printed`);
-  for (const [name, command] of Object.entries(commands)) {
-    const results = [];
-    for (let index = 0; index < runs; index++) results.push(await timed(command));
-    const seconds = results.map((one) => one.seconds);
-    const [least, median, most] = [0, 0.5, 1].map((part) => quantile(seconds, part).toFixed(2));
-    const printed = ((results[0]?.stdout.length ?? 0) / 1e6).toFixed(1);
-    console.log(`${name.padEnd(34)} ${least}   ${median}    ${most}                   ${printed}`);
-  }
+  for (const [name, command] of Object.entries(commands)) await measure(name, command);
+  const status = commands["ingotctl status"] ?? [];
+  await breakSome(cluster);
+  const isBroken = async () => (await timed(status)).stdout.includes(`${count - broken} Announced`);
+  await waitFor("some to be not well", isBroken, { timeout: 120_000, every: 2_000 });
+  await measure(`status, ${broken} not well`, status);
+  const [{ speaker } = cluster.node("node1")] = cluster.nodes;
+  speaker.process.kill("SIGSTOP");
+  await measure("status, and a speaker that hangs", status);
+  speaker.process.kill("SIGCONT");
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+async function measure(name: string, command: readonly string[]): Promise<void> {
+  const results = [];
+  for (let index = 0; index < runs; index++) results.push(await timed(command));
+  const seconds = results.map((one) => one.seconds);
+  const [least, median, most] = [0, 0.5, 1].map((part) => quantile(seconds, part).toFixed(2));
+  const printed = ((results[0]?.stdout.length ?? 0) / 1e6).toFixed(1);
+  console.log(`${name.padEnd(34)} ${least}   ${median}    ${most}                   ${printed}`);
+}
+
+/** Takes the endpoints of some Services away. */
+async function breakSome({ api }: DemoCluster): Promise<void> {
+  const names = Array.from({ length: broken }, (_, index) => `many-${index}`).values();
+  const work = async (): Promise<void> => {
+    for (const name of names)
+      await api.delete({ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", metadata: { name, namespace: "default" } });
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
 }
 
 /** Runs a command to its end, with any exit status. */
