@@ -70,7 +70,12 @@ function reasonOf({ lastDown, lastFailure }: PeerView, bfd: BfdStatus | undefine
   const isSilent = lastFailure.reason === "lost" || lastFailure.reason === "connectTimeout";
   const isPath = isBfdDown(lastDown) || isPathOf(lastDown);
   const isLasting = isPath ? bfd?.verdict === "failed" : lastDown.reason === "received";
-  return isSilent && isLasting ? { ...lastDown, what: `${lastDown.what}; since then: ${lastFailure.what}` } : lastFailure;
+  return isSilent && isLasting ? { ...lastDown, what: `${lastDown.what}; since then: ${bare(lastFailure.what)}` } : lastFailure;
+}
+
+/** What failed, without the source and guesses at the reason, which is known. */
+function bare(what: string): string {
+  return what.replace(/ \(from [^)]*\)/, "").replace(/: .*/s, "");
 }
 
 /** This node's address, by which the router knows it, where `what` does not name it. */

@@ -97,6 +97,14 @@ test("a router that received nothing from this node has said enough for as long 
   assert.equal(of({ lastDown: end, lastFailure: silent })?.cause, "connectTimeout");
 });
 
+test("once the router has said why, silence since then is told without guesses at the reason", () => {
+  const what = "the peer closed the connection (from 10.0.0.2) before its OPEN: it may not have this node as a neighbor";
+  const found = of({ lastDown: ended("received", 6, 1), lastFailure: { reason: "lost", what, secondsAgo: 1 } });
+  assert.equal(found?.cause, "prefixLimit");
+  const since = "since then: the peer closed the connection before its OPEN";
+  assert.equal(found?.message, `BGP session with K is not up: it said so; ${since}`);
+});
+
 test("a session that either side ended because of BFD is down for that, until BFD is up again", () => {
   for (const reason of ["received", "sent"] as const) {
     const end = ended(reason, 6, 10);
