@@ -197,7 +197,7 @@ function whereOf({ kind, names, title, by }: Group): string {
     case "configuration":
       return kind;
     case "peer":
-      return `peer ${title}${by.size === 1 ? ` of ${list([...by])}` : `, seen by ${counted(by.size, "node")}: ${list([...by])}`}`;
+      return `peer ${title}${by.size === 1 ? ` of ${list([...by])}` : `, seen by ${counted(by.size, "node")}: ${list([...by].sort())}`}`;
     case "service":
       return `Service ${list([...names])}`;
     default:

@@ -1,5 +1,5 @@
 import type { ReservedFacts } from "#pkg/allocator";
-import { Address, AddressRange, type Family, parseAddress, parseRange } from "#pkg/net";
+import { Address, AddressRange, parseAddress, parseRange } from "#pkg/net";
 import type { OccupiedRow, PoolRow, ServiceRow, Table } from "./rows.ts";
 
 /** An address of which there is something to say. */
@@ -43,26 +43,6 @@ export function marksOf(services: Table<ServiceRow>, occupied: Table<OccupiedRow
 /** Ranges as the answers have them; other texts are left out. */
 export function rangesOf(texts: readonly string[]): readonly AddressRange[] {
   return texts.map((text) => parseRange(text)).filter((range) => range instanceof AddressRange);
-}
-
-/** Use of a pool by one family. Both are numbers of addresses. */
-export interface FamilyUsage {
-  readonly family: Family;
-  readonly inUse: number;
-  readonly total: number;
-}
-
-/** A full family beside one that is empty is seen by this alone. @param marks sorted, of any addresses */
-export function usageByFamily(ranges: readonly AddressRange[], marks: readonly Mark[]): readonly FamilyUsage[] {
-  return [...Map.groupBy(ranges, ({ family }) => family)].map(([family, those]) => ({
-    family,
-    inUse: sum(those.map((range) => marksIn(marks, range).filter(({ services }) => services.length > 0).length)),
-    total: sum(those.map(({ first, last }) => Number(last.value - first.value + 1n))),
-  }));
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((one, other) => one + other, 0);
 }
 
 /** Marks in the range, from a sorted list. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AddressRange, parseAddress, parseRange } from "#pkg/net";
-import { cellsOf, marksOf, rangesOf, usageByFamily } from "./cells.ts";
+import { cellsOf, marksOf } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
 import { eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
 import { emptyModel, type Model, type PoolRow, type RowVerdict, type ServiceRow } from "./rows.ts";
@@ -152,16 +152,6 @@ for (const text of [
     for (const [index, [first]] of ends.entries()) if (index > 0) assert.equal(first, (ends[index - 1]?.[1] ?? 0n) + 1n);
     assert.equal(cells.at(-1)?.marks[0]?.address.equals(parseAddress(`${whole.last}`) ?? whole.first), true);
   });
-
-test("a pool whose IPv4 addresses are all in use is seen beside its many free IPv6 addresses", () => {
-  const services = table(service("a/a", "10.0.0.1", "n1"), service("a/b", "10.0.0.1", "n1"), service("a/c", "fd00::1", "n1"));
-  const occupied = table({ id: "fd00::2", mac: "02:00:00:00:00:01", node: "n1", since });
-  const ranges = rangesOf(["10.0.0.1-10.0.0.1", "fd00::-fd00::ff", "fd00::1:0-fd00::1:ff"]);
-  assert.deepEqual(usageByFamily(ranges, marksOf(services, occupied)), [
-    { family: "IPv4", inUse: 1, total: 1 },
-    { family: "IPv6", inUse: 1, total: 512 },
-  ]);
-});
 
 test("changes within half a minute of one another are one incident, in either order", () => {
   const at = [0, 10, 39, 70, 200].map((second) => new Date(Date.UTC(2026, 0, 2) + 1_000 * second).toISOString());

@@ -1,6 +1,5 @@
 import { count } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
-import { marksOf } from "../model/cells.ts";
 import type { CauseRow, Model, RowVerdict } from "../model/rows.ts";
 import { Badge, Explain, Since } from "./parts.tsx";
 import { ClusterPath } from "./path-picture.tsx";
@@ -125,7 +124,6 @@ const maxPools = 8;
 
 function Pools({ model }: { readonly model: Model }) {
   const pools = [...model.pools.values()].sort((a, b) => a.place - b.place);
-  const marks = marksOf(model.services, model.occupied);
   return (
     <section class="card">
       <h2>
@@ -134,7 +132,7 @@ function Pools({ model }: { readonly model: Model }) {
       {pools.slice(0, maxPools).map((pool) => (
         <div key={pool.id} class="pool">
           {plain(pool.id)}
-          <Usage pool={pool} marks={marks} />
+          <Usage pool={pool} />
         </div>
       ))}
       {pools.length > maxPools && <p>and {pools.length - maxPools} more</p>}

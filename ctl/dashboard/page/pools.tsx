@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { AddressRange } from "#pkg/net";
 import { count } from "#pkg/text";
-import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, usageByFamily, uses } from "../model/cells.ts";
+import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, uses } from "../model/cells.ts";
 import type { Model, PoolRow } from "../model/rows.ts";
 import { CellMap } from "./cell-map.tsx";
 import { Badge, Empty, Explain, Message } from "./parts.tsx";
@@ -46,7 +46,7 @@ function Pool({ pool, marks, isOpen }: { readonly pool: PoolRow; readonly marks:
       <p>
         <Message verdict={verdict} />
       </p>
-      <Usage pool={pool} marks={marks} />
+      <Usage pool={pool} />
       {ranges === undefined ? (
         <p class="empty">No controller says which addresses it has.</p>
       ) : (
@@ -60,16 +60,10 @@ function Pool({ pool, marks, isOpen }: { readonly pool: PoolRow; readonly marks:
 }
 
 /** A bar for each family of which the pool has addresses. */
-export function Usage({
-  pool: { id, ranges = [], full = [] },
-  marks,
-}: {
-  readonly pool: PoolRow;
-  readonly marks: readonly Mark[];
-}) {
+export function Usage({ pool: { id, families = [], full = [] } }: { readonly pool: PoolRow }) {
   return (
     <div class="usage">
-      {usageByFamily(rangesOf(ranges), marks).map(({ family, inUse, total }) => (
+      {families.map(({ family, inUse, total }) => (
         <p key={family}>
           {family}{" "}
           <meter

@@ -27,7 +27,7 @@ interface Placed {
 export function RingPicture({ nodes, change }: { readonly nodes: readonly NodeRow[]; readonly change: NodeChange | undefined }) {
   const here = useContext(Here);
   const { what, nodes: chosen } = here;
-  const then = new Map(change?.load.map(({ node, after }) => [node, after]));
+  const loads = new Map(change?.load.map((load) => [load.node, load]));
   const placed = nodes.map((node, index): Placed => {
     const angle = (2 * Math.PI * index) / nodes.length - Math.PI / 2;
     return { node, x: width / 2 + Math.cos(angle) * 240, y: height / 2 - 10 + Math.sin(angle) * 105 };
@@ -54,7 +54,7 @@ export function RingPicture({ nodes, change }: { readonly nodes: readonly NodeRo
           const title = `${plain(node.id)} is ${node.verdict.state} and announces ${counted(node.announces, "address")}`;
           const toggled = isChosen ? chosen.filter((one) => one !== node.id) : [...chosen, node.id];
           const place = what === undefined ? { explain: `node/${node.id}` } : { nodes: toggled };
-          const after = then.get(node.id);
+          const load = what === undefined ? undefined : loads.get(node.id);
           const look = isChosen || node.verdict.state === "Pending" ? "bad" : node.verdict.state === "Ready" ? "good" : "poor";
           return (
             <a key={node.id} href={placeText(Object.assign({}, here, place))} class={`node ${look}`}>
@@ -62,7 +62,7 @@ export function RingPicture({ nodes, change }: { readonly nodes: readonly NodeRo
               <circle cx={x} cy={y} r={radius} />
               {largest >= leastWithNumber && (
                 <text class="number" x={x} y={y + 5}>
-                  {after === undefined || what === undefined ? node.announces : `${node.announces} → ${after}`}
+                  {load === undefined ? node.announces : `${load.before} → ${load.after}`}
                 </text>
               )}
               {nodes.length <= maxLabelled && (
@@ -78,8 +78,8 @@ export function RingPicture({ nodes, change }: { readonly nodes: readonly NodeRo
         {what === undefined
           ? "The number is that of addresses which a node announces."
           : what === "lose"
-            ? "Choose nodes that fail. The number is that of addresses which a node announces now, and by layer 2 then."
-            : "Choose nodes to be drained. The number is that of addresses which a node announces now, and by layer 2 then."}
+            ? "Choose nodes that fail. The numbers are those of addresses which a node announces by layer 2, now and then."
+            : "Choose nodes to be drained. The numbers are those of addresses which a node announces by layer 2, now and then."}
       </figcaption>
     </figure>
   );

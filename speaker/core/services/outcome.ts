@@ -99,7 +99,11 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   for (const node of nodes) {
     const delivery = deliveryOf(state, node, placement);
     if (delivery === "carried" && !isByBgp(placement)) return { how: "by the kernels of nodes", fault: undefined };
-    if (delivery === "carried") return { how: "by BGP", fault: sessionFault(state, [node], placement, "path") };
+    if (delivery === "carried")
+      return {
+        how: "by BGP",
+        fault: sessionFault(state, [node], placement, "path") ?? forwardingFault(state, nodes, key, placement),
+      };
     const those = states.get(delivery) ?? [];
     states.set(delivery, those);
     those.push(node);
@@ -131,6 +135,22 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   if (!isByBgp(placement)) return own === undefined ? "unknown" : { verdict: own };
   const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
   return { verdict: verdict("service", "noPeer", { message }) };
+}
+
+/** Routers share packets out among all nodes with routes, so that each of these has to pass on what it gets. */
+function forwardingFault(
+  state: SpeakerState,
+  nodes: readonly string[],
+  key: string,
+  placement: AddressPlacement,
+): FaultOf | undefined {
+  const { address } = placement;
+  for (const node of nodes) {
+    const isAbout = (about: string) => about === `forwarded ${address.family}` && suffers(state, key, address, node, about);
+    const fault = faultOf(state, node, isAbout);
+    if (fault !== undefined && deliveryOf(state, node, placement) === "carried") return fault;
+  }
+  return undefined;
 }
 
 /** The nodes that announce an address without an owner, each by itself. */

@@ -175,6 +175,19 @@ const toldFaults: {
     ready: { [loser]: true },
     says: /^announcedWithFault: .*ip_forward is 0$/,
   },
+  {
+    name: "by BGP, packets for another node, at any node with routes, and not at that of the endpoint, node2",
+    delivers: "carried",
+    faults: [forwarding],
+    says: /^announcedWithFault: .* by BGP; on node3: net\.ipv4\.ip_forward is 0$/,
+  },
+  {
+    name: "by BGP, packets for another node, at nodes without routes",
+    delivers: "noSession",
+    faults: [forwarding],
+    says: /^noSession: (?!.*ip_forward)/,
+  },
+  { name: "by BGP, a setting that matters on layer 2", delivers: "carried", faults: [arp], says: /^announced: / },
 ];
 for (const { name, text = lan, delivers, faults, ready = { node1: true }, says } of toldFaults)
   test(`of a fault that a node reports its Services are told, and no others: ${name}`, () => {
