@@ -1,7 +1,7 @@
 import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
 import type { ControllerServices, EndpointsOnNode, SpeakerServices } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
-import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Unreachable } from "./processes.ts";
+import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Target, type Unreachable } from "./processes.ts";
 
 export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
   readonly services: readonly MergedService<V>[];
@@ -97,10 +97,14 @@ async function askAllServices<V extends BriefVerdict>(
   paths: { readonly all: string; readonly problems: string },
 ): Promise<AskedServices<V>> {
   const speakers = processes.targets.filter(({ program }) => program === "speaker");
-  const [first] = speakers.filter(({ notRunning }) => notRunning === undefined);
-  const [controllers, asked, others] = await Promise.all([
+  const [first, second] = speakers.filter(({ notRunning }) => notRunning === undefined);
+  const askForAll = (target: Target | undefined) =>
+    askAll<SpeakerServices<V>>(only(processes, target === undefined ? [] : [target]), paths.all);
+  const asking = askForAll(first);
+  const [controllers, asked, instead, others] = await Promise.all([
     askAll<ControllerServices<V>>(processes, paths.all, "controller"),
-    askAll<SpeakerServices<V>>(only(processes, first === undefined ? [] : [first]), paths.all),
+    asking,
+    isSlow(asking).then((isSlow) => askForAll(isSlow ? second : undefined)),
     askAll<SpeakerServices<V>>(
       only(
         processes,
@@ -110,20 +114,33 @@ async function askAllServices<V extends BriefVerdict>(
     ),
   ]);
   const starting = [...asked.answers, ...others.answers].filter(isStarting);
-  const whole = asked.answers.filter((one) => !isStarting(one));
+  const [whole = []] = [asked, instead]
+    .map(({ answers }) => answers.filter((one) => !isStarting(one)))
+    .filter(({ length }) => length > 0);
   for (const { target } of others.answers.filter((one) => !isStarting(one))) {
     if (whole.length > 0) break;
-    whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [target]), paths.all)).answers);
+    whole.push(...(await askForAll(target)).answers);
   }
   const [better] = others.answers
     .filter((other) => whole[0] !== undefined && other.target !== whole[0].target && knowsMore(other, whole[0]))
     .sort((a, b) => a.body.services.length - b.body.services.length);
-  if (better !== undefined)
-    whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [better.target]), paths.all)).answers);
+  if (better !== undefined) whole.push(...(await askForAll(better.target)).answers);
   const all = new Set([...starting, ...others.answers]);
   const problems = [...all].filter(({ target }) => !whole.some((one) => one.target === target));
   const services = mergeServices({ controllers: leaders(controllers.answers), whole, problems });
   return { services, unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable] };
+}
+
+// A speaker that works has made a list of 10,000 Services by then.
+const slowMs = 1_000;
+
+/** Whether it takes long. One that hangs is known by its silence alone, and another one is asked meanwhile. */
+async function isSlow(asking: Promise<unknown>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, slowMs, true);
+  const result = await Promise.race([asking.then(() => false), promise]);
+  clearTimeout(timer);
+  return result;
 }
 
 /** These processes alone, over the same connections. */
