@@ -58,6 +58,7 @@ function controllerAnswers({ services, waiting = 0 }: FakeCluster): Answers {
       protocol: "layer2",
       total: 2 ** 24,
       inUse: services.length,
+      families: [{ family: "IPv4", total: 2 ** 24, inUse: services.length }],
       full: waiting > 0 ? ["IPv4"] : [],
       ranges: ["10.0.0.0-10.255.255.255"],
       avoidBuggyIPs: false,
