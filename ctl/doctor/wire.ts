@@ -1,4 +1,5 @@
 import { counted, list } from "#pkg/text";
+import { remedyFor } from "#pkg/verdict";
 import type { ProbeAttempt, ProbeRoundAnswer } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { isOtherVersion, type Processes, type Target } from "../cluster/processes.ts";
@@ -67,12 +68,10 @@ async function findingsOf(
   if (first?.address === undefined || first.verdict == null) return [];
   const addresses = [...new Set(group.flatMap(({ address = "" }) => address))];
   const { probed } = await probeAddress(processes, first.address);
-  // It may be well again, or not tell what it was.
-  const causes =
-    probed.conclusions.length > 0
-      ? probed.conclusions
-      : [{ what: "once", found: first.verdict.message, fix: first.verdict.next }];
   const held = services.filter((one) => one.addresses.some(({ address }) => addresses.includes(address)));
+  const once = { what: "once", found: first.verdict.message, fix: remedyFor(first.verdict, "service", held[0]?.service ?? "") };
+  // It may be well again, or not tell what it was.
+  const causes = probed.conclusions.length > 0 ? probed.conclusions : [once];
   return causes.map(({ what, found, fix }) => ({
     check: "self-test",
     severity: "error",

@@ -52,7 +52,9 @@ function ofAttempt(address: string, tester: string, { owner, port, connection, v
       `${fails}, nor does ${owner} itself connect there, and its endpoints accept connections (${listOf(endpoints, textOf)}): nothing on ${owner} forwards the address to them`,
       `see kube-proxy on ${owner}: kubectl -n kube-system get pods -o wide --field-selector spec.nodeName=${owner}`,
     );
-  return verdict == null ? undefined : conclusion("not told apart", verdict.message, verdict.next);
+  if (verdict == null) return undefined;
+  const fix = `see kube-proxy on ${owner}, firewalls on the way there, and the Service's endpoints`;
+  return conclusion("not told apart", verdict.message, fix);
 }
 
 function ofSize(address: string, { owner, interface: link, largest }: ProbeAttempt): Conclusion | undefined {

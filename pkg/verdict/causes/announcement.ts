@@ -182,7 +182,7 @@ const onTheWire = {
   notConnected: {
     states: ["Degraded"],
     means: "The node answers for the address, and what is sent to the Service's TCP port gets no answer.",
-    next: "see kube-proxy on that node, firewalls between the nodes, and the Service's endpoints",
+    next: "see kube-proxy on that node, firewalls between the nodes, and the Service's endpoints: ingotctl probe svc/NAME -n NAMESPACE tells which it is",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
