@@ -52,9 +52,10 @@ function measureWait({ asked, pools, context }: ControllerState, key: string, no
   }
 }
 
-/** All Services were listed again: a status that was written, and that is not there, is written once more. */
-export function relisted({ statuses, agenda }: Pick<ControllerState, "statuses" | "agenda">): void {
+/** All Services were listed again: a status that was written, and that is not there, is written once more, and so are conditions. */
+export function relisted({ statuses, agenda, conditions }: Pick<ControllerState, "statuses" | "agenda" | "conditions">): void {
   for (const key of statuses.unseen) agenda.changed(key);
+  conditions.relisted();
 }
 
 /**

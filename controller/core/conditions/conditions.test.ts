@@ -209,6 +209,44 @@ test("conditions that somebody undoes before they were seen in place are written
   assert.equal(cluster.service("default/web")?.conditions.length, 1);
 });
 
+test("conditions that a restore of the API takes away before they were seen in place are written again", async () => {
+  const world = await begin({ web: {} });
+  const { cluster } = world;
+  const write = cluster.writeConditions.bind(cluster);
+  const backup = cluster.backup();
+  let writes = 0;
+  cluster.writeConditions = async (...args) => {
+    await write(...args);
+    if (++writes === 1) cluster.restore(backup);
+  };
+  await pass(world, 60_000);
+  assert.equal(writes, 2);
+  assert.equal(cluster.service("default/web")?.conditions.length, 1);
+});
+
+test("conditions that the API server fails to write are written later, each time later, and refused ones once", async () => {
+  for (const { status, message, attempts } of [
+    { status: 500, message: "etcdserver: request timed out", attempts: 5 },
+    { status: 422, message: "invalid", attempts: 1 },
+  ]) {
+    const world = await begin({});
+    const { cluster } = world;
+    const write = cluster.writeConditions.bind(cluster);
+    let writes = 0;
+    cluster.writeConditions = async (...args) => {
+      if (++writes < 5) throw new ApiError(`Cannot write: ${message}`, status, "");
+      await write(...args);
+    };
+    world.service("web");
+    world.service("other");
+    await pass(world, 50_000);
+    assert.ok(writes < attempts + 2, `${writes} writes`);
+    await pass(world, 150_000);
+    const has = ["web", "other"].map((name) => cluster.service(`default/${name}`)?.conditions.length);
+    assert.deepEqual(has, status === 500 ? [1, 1] : [0, 0], message);
+  }
+});
+
 test("one Event says that nobody announces a Service, and one that it is announced again, also across controllers", async () => {
   const world = await begin({ web: {} });
   const events = async (ms = 15_000) =>

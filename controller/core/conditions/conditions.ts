@@ -4,7 +4,7 @@ import type { Condition, ConditionsWrite, Service } from "#pkg/k8s";
 import { fnv1a } from "#pkg/text";
 import type { Context } from "../context.ts";
 import type { WriteFailure } from "../events.ts";
-import { isOfController, isUnavailable, textOf } from "../statuses/write-failure.ts";
+import { isOfController, isOfService, isUnavailable, textOf } from "../statuses/write-failure.ts";
 import { assignedType, ownTypes } from "./desired.ts";
 
 // Changes of a Service within this time are one write.
@@ -20,8 +20,8 @@ const maxRetryMs: Millis = 600_000;
 interface Written {
   /** Hash of what was written. */
   readonly what: number;
-  /** The Service's version before it. */
-  readonly version: string;
+  /** The Service's version before it; empty where a Service of that version may lack it for another reason. */
+  version: string;
   readonly at: Millis;
   /** It was seen in place. */
   isSeen: boolean;
@@ -60,6 +60,15 @@ export class Conditions extends Part {
   /** The conditions of the Service may be others. */
   touch(key: string): void {
     if (!this.deadlines.has(key)) this.deadlines.set(key, this.context.now + gatherMs);
+  }
+
+  /** All Services were listed again. After a restore of the API one may be in the version of before a write again, and without what was written. */
+  relisted(): void {
+    for (const [key, last] of this.written)
+      if (!last.isSeen) {
+        last.version = "";
+        this.touch(key);
+      }
   }
 
   forget(key: string): void {
@@ -117,9 +126,11 @@ export class Conditions extends Part {
     this.touch(key);
   }
 
-  /** A refusal of this Service alone ends with its next change. Where the fault is not its own, all wait. */
+  /** A refusal of this Service alone ends with its next change. Where the fault is of the server, it is tried again; where it concerns all, all wait. */
   #failed(key: string, failure: WriteFailure): void {
     const { now, random } = this.context;
+    const last = this.written.get(key);
+    if (last !== undefined && !isOfService(failure)) last.version = "";
     if (isUnavailable(failure) || isOfController(failure)) {
       this.written.delete(key);
       this.notBefore = now + backOff(this.failures++, minRetryMs, maxRetryMs, random);
