@@ -266,6 +266,14 @@ test("occupied addresses are told as they are, also before anything is announced
   assert.deepEqual(bench.occupied, [{ "192.0.2.1": "" }, {}]);
 });
 
+test("Services that are listed again may be of before, and so may lines about them", () => {
+  const bench = Bench.synced(lan, undefined);
+  const { reporter } = bench.state;
+  reporter.isNew = false;
+  bench.services.relist();
+  assert.ok(reporter.anewAt < Infinity);
+});
+
 test("the view is as old as what has been followed for the longest time without seeing what changes", () => {
   const bench = new Bench();
   const lostSince = () => bench.state.apiView.lostSince;

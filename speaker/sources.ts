@@ -63,7 +63,10 @@ export class Sources implements Disposable {
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     const reached = (): void => emit({ type: "apiLost", since: this.#lostSince });
     this.#informers = new Informers(cluster, () => this.#check(), reached);
-    this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (key, now) => this.#serviceChanged(key, now));
+    this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (key, now) => this.#serviceChanged(key, now), {
+      // An API that was restored from a backup has the lines of then.
+      relisted: () => emit({ type: "linesReplaced" }),
+    });
     this.#informers.follow("Nodes", resources.nodes, {}, (name, node) => {
       metrics.updates.inc();
       emit({ type: "node", name, node });

@@ -28,8 +28,6 @@ export type SpeakerEvent =
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
-  /** This node wrote lines about Services, and another node wrote all of them since it did, or somebody took them away. */
-  | { readonly type: "linesReplaced" }
   | TimerEvent
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };
@@ -73,6 +71,8 @@ export type ClusterEvent =
   | { readonly type: "quarantine"; readonly data: Readonly<Record<string, string>> }
   /** Since when changes in the API are not seen, or Infinity when they are. */
   | { readonly type: "apiLost"; readonly since: Millis }
+  /** This node wrote lines about Services, and another node wrote all of them since it did, somebody took them away, or the API may be of before. */
+  | { readonly type: "linesReplaced" }
   /** All of this has been seen once. */
   | { readonly type: "clusterSynced" }
   /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */

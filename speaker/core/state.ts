@@ -72,6 +72,8 @@ export interface Reporter {
   begunAt: Millis;
   /** When it says that it is there. */
   aliveAt: Millis;
+  /** When it begins anew. */
+  anewAt: Millis;
   /** When a line is due, and before when none is written. */
   dueAt: Millis;
   notBefore: Millis;
@@ -372,6 +374,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       isNew: false,
       begunAt: -Infinity,
       aliveAt: Infinity,
+      anewAt: Infinity,
       dueAt: Infinity,
       notBefore: -Infinity,
     },

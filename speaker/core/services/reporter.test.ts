@@ -303,6 +303,18 @@ test("lines that another node wrote meanwhile are written anew, soon after it ha
   assert.deepEqual([other.tellings, other.beats], [0, 0], "who does not tell says nothing");
 });
 
+test("who begins to tell looks soon whether another one told as well, and who tells anew still knows for how long nobody announces a Service", () => {
+  const { bench } = amongOthers(first, lan);
+  bench.endpoints("default/web", {});
+  advance(bench, 65_000);
+  assert.match(said(bench) ?? "", /^noReadyEndpoint/);
+  assert.equal(bench.beats, 1, "20 s after its first line");
+  bench.told.clear();
+  bench.runner.dispatch({ type: "linesReplaced" });
+  advance(bench, 10_000);
+  assert.match(said(bench) ?? "", /^noReadyEndpoint/, "at once");
+});
+
 test("the next speaker tells all anew when the first is gone or loses the API, and that one forgets what it wrote", () => {
   const second = amongOthers(nodes[1] ?? "", lan).bench;
   second.membersChanged(nodes.slice(1));

@@ -15,6 +15,8 @@ const maxAtOnce = 100;
 const aliveEveryMs: Millis = 120_000;
 const betweenBeginsMs: Millis = 60_000;
 const joinedMs: Millis = 10_000;
+// Another speaker that took itself for the first has written its lines by then.
+const confirmMs: Millis = 20_000;
 // Events after which the same speaker is the first, and of which there are many.
 const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
   "service",
@@ -44,23 +46,23 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
   else if (isHere && after === "members") reporter.aliveAt = Math.min(reporter.aliveAt, now + joinedMs);
 }
 
-/** Two nodes that did not see one another may both have written lines, each of which then takes its own for those that stand. */
-function linesReplaced(state: SpeakerState, now: Millis): void {
-  const { reporter } = state;
-  if (!reporter.isHere || reporter.isNew) return;
-  // While they do not see one another, each would take the lines for its own all the time.
-  const notBefore = reporter.begunAt + betweenBeginsMs;
-  if (now >= notBefore) begin(state, true, now);
-  else reporter.aliveAt = Math.min(reporter.aliveAt, notBefore);
+/**
+ * Two nodes that did not see one another may both have written lines, each of which then takes its own for those that stand. All are written
+ * anew once a minute at most: while the two do not see one another, each would take the lines for its own all the time.
+ */
+function linesReplaced({ reporter }: SpeakerState, now: Millis): void {
+  if (reporter.isHere && !reporter.isNew) reporter.anewAt = Math.max(now, reporter.begunAt + betweenBeginsMs);
 }
 
 function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
   const { reporter } = state;
+  if (!isHere || !reporter.isHere) reporter.failing.clear();
   reporter.isHere = isHere;
   reporter.begunAt = now;
-  for (const known of [reporter.agenda, reporter.written, reporter.changed, reporter.failing]) known.clear();
+  for (const known of [reporter.agenda, reporter.written, reporter.changed]) known.clear();
   reporter.isNew = isHere;
   reporter.dueAt = Infinity;
+  reporter.anewAt = Infinity;
   reporter.aliveAt = isHere ? now + aliveEveryMs : Infinity;
   lookAtAll(state);
 }
@@ -98,14 +100,15 @@ export function lookAt(state: SpeakerState, key: string, now: Millis): void {
 }
 
 /** When lines are written next. */
-export function nextReportAt({ reporter: { dueAt, aliveAt, notBefore } }: SpeakerState): Millis {
-  return Math.max(Math.min(dueAt, aliveAt), notBefore);
+export function nextReportAt({ reporter: { dueAt, aliveAt, anewAt, notBefore } }: SpeakerState): Millis {
+  return Math.max(Math.min(dueAt, aliveAt, anewAt), notBefore);
 }
 
 export function reporterTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { reporter } = state;
   const { written, changed } = reporter;
   if (now < nextReportAt(state)) return;
+  if (now >= reporter.anewAt) begin(state, true, now);
   const lines = new Map<string, AnnouncedLine | null>();
   reporter.dueAt = Infinity;
   for (const [key, { line, gist, dueAt }] of changed) {
@@ -119,7 +122,8 @@ export function reporterTimer(state: SpeakerState, now: Millis, effects: Speaker
     else written.set(key, gist);
   }
   if (lines.size === 0 && now < reporter.aliveAt) return;
-  if (lines.size === 0 || reporter.isNew) reporter.aliveAt = now + aliveEveryMs;
+  if (reporter.isNew) reporter.aliveAt = now + confirmMs;
+  else if (lines.size === 0) reporter.aliveAt = now + aliveEveryMs;
   reporter.notBefore = now + betweenWritesMs;
   effects.push({ type: "writeAnnounced", lines, isNew: reporter.isNew, reporter: state.node });
   reporter.isNew = false;
