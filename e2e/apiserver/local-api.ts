@@ -1,6 +1,6 @@
 import { parsePrefix } from "#pkg/net";
 import { unknownPath } from "./api-error.ts";
-import type { Json, JsonObject } from "./json.ts";
+import { asObject, type Json, type JsonObject } from "./json.ts";
 import { selectionFor } from "./listing.ts";
 import type { KubeObject } from "./objects.ts";
 import { mergePatch } from "./patch.ts";
@@ -11,6 +11,7 @@ import type { Resource } from "./resource.ts";
 import { namespaces, resourceAt, resources, services } from "./resources.ts";
 import { ServiceAddresses } from "./service-addresses.ts";
 import { type Backup, type ChangeType, objectKey, Store } from "./store.ts";
+import { strategicMergePatch } from "./strategic-merge.ts";
 import { Watch, type WatchResponse } from "./watch.ts";
 
 /** A write, as `LocalApi` tells of it. */
@@ -28,6 +29,8 @@ export interface LocalRequest {
   /** From the root of the API, with its query. */
   readonly path: string;
   readonly body?: unknown;
+  /** Of a patch; a merge patch (RFC 7396) where absent. */
+  readonly contentType?: string;
 }
 
 export interface LocalApiOptions {
@@ -44,7 +47,7 @@ const clusterCidrs = ["10.96.0.0/12", "fd00:10:96::/112"].flatMap((text) => pars
 
 /**
  * A Kubernetes API without HTTP and users, for simulations: it answers within the call. Objects, their rules and watches are those of `ApiServer`;
- * patches are merge patches. `ApiError`s are thrown as the API would answer them.
+ * patches are merge patches, plain or strategic. `ApiError`s are thrown as the API would answer them.
  */
 export class LocalApi {
   readonly #store = new Store(Infinity);
@@ -95,7 +98,7 @@ export class LocalApi {
   }
 
   /** Carries a request out; not a watch. */
-  answer({ method, path, body }: LocalRequest): JsonObject {
+  answer({ method, path, body, contentType }: LocalRequest): JsonObject {
     const { target, resource, query } = this.locate({ method, path });
     const { namespace, name = "", subresource, verb } = target;
     const options = { scope: subresource === "status" ? "status" : "spec" } as const;
@@ -112,7 +115,13 @@ export class LocalApi {
       case "update":
         return this.#registry.update(resource, namespace, name, toJson(body), options);
       case "patch":
-        return this.#registry.modify(resource, namespace, name, (current) => mergePatch(current, toJson(body)), options);
+        return this.#registry.modify(
+          resource,
+          namespace,
+          name,
+          (current) => patched(resource, current, body, contentType),
+          options,
+        );
       default:
         throw unknownPath();
     }
@@ -170,6 +179,13 @@ export class LocalApi {
     if (target.type === "path" || resource === undefined) throw unknownPath();
     return { target, resource, query };
   }
+}
+
+function patched({ kind }: Resource, current: KubeObject, body: unknown, contentType: string | undefined): Json {
+  const patch = toJson(body);
+  return contentType?.startsWith("application/strategic-merge-patch")
+    ? strategicMergePatch(kind, current, asObject(patch))
+    : mergePatch(current, patch);
 }
 
 function resourceOf(plural: string): Resource {

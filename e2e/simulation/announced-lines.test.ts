@@ -1,20 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { announcedConfigMaps, decodeAnnounced } from "#pkg/announced";
-import { fields } from "#pkg/untrusted";
+import { announcedConfigMaps } from "#pkg/announced";
 import { namespace } from "./cluster/api/objects.ts";
 import { firstConfig } from "./cluster/history.ts";
 import { Scene, spec } from "./cluster/judge/scene.ts";
-
-/** What the controller is told of each Service on the LAN. */
-function told({ cluster }: Scene): ReadonlyMap<string, string> {
-  const lines = new Map<string, string>();
-  for (const name of announcedConfigMaps) {
-    const data = fields(cluster.api.get("configmaps", `${namespace}/${name}`)?.data) as Record<string, string>;
-    for (const [service, { message }] of decodeAnnounced({ name, data })) lines.set(service, message);
-  }
-  return lines;
-}
+import { linesOf } from "./cluster/judge/told.ts";
 
 // No node is preferred.
 const config = firstConfig.replaceAll(/ {2}preferred-nodes.*\n/g, "");
@@ -34,7 +24,7 @@ function compare(scene: Scene): void {
   const owners = scene.cluster.owners();
   for (const service of services) {
     const [address = ""] = scene.cluster.status(service);
-    const line = told(scene).get(`default/${service}`) ?? "no line";
+    const line = linesOf(scene.cluster).get(`default/${service}`)?.message ?? "no line";
     assert.match(line, new RegExp(`is announced by node-${owners.get(address)?.join()}$`), `${service}: ${line}`);
   }
 }
@@ -56,7 +46,8 @@ for (const cutMs of [20_000, 300_000])
 test("lines that somebody took away come again", async () => {
   const scene = await atRest();
   await scene.pass(70_000);
-  for (const name of announcedConfigMaps) scene.cluster.api.remove("configmaps", `${namespace}/${name}`);
+  for (const name of announcedConfigMaps) scene.cluster.api.patch("configmaps", `${namespace}/${name}`, { data: null });
+  assert.equal(linesOf(scene.cluster).size, 0);
   await scene.pass(130_000);
   compare(scene);
 });

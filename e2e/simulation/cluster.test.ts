@@ -108,6 +108,26 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 1_011, act: { type: "stallSpeaker", node: 0, length: 14_000 } },
     ],
   },
+  "a speaker that is killed while it ends in order ends BFD no more": {
+    seeds: [905030],
+    nodes: 4,
+    loss: 0.1,
+    withoutNetAdmin: [3],
+    config: bfdConfig,
+    services: { s8: { ...spec, pool: "routed", wanted: "198.51.100.3" } },
+    acts: [
+      { at: 1_356, act: { type: "rollOut", length: 40_000 } },
+      { at: 3_470, act: { type: "killSpeaker", node: 0, length: 35_329 } },
+    ],
+  },
+  "after the API was restored from a backup, speakers and controllers tell anew what it lacks": {
+    seeds: [4],
+    nodes: 2,
+    loss: 0,
+    config: firstConfig,
+    services: { a: { ...spec, pool: "lan", endpoints: [] }, b: { ...spec, pool: "sticky" } },
+    acts: [{ at: 25_000, act: { type: "restore", age: 5_000 } }],
+  },
   "a peer that was removed and added again while its router restarts is tried more and more seldom": {
     seeds: [700004],
     nodes: 4,

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type Backup, type JsonObject, type KubeObject, LocalApi, type ObjectChange } from "#e2e/apiserver";
+import { announcedConfigMaps } from "#pkg/announced";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
@@ -150,6 +151,8 @@ export class SimulatedCluster {
     this.routing = new Routing({ clock: this.#clock, random: this.#random, readDelay, lan: this.lanConditions });
     this.#people(() => {
       this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
+      for (const name of announcedConfigMaps)
+        this.api.create("configmaps", namespace, { metadata: { name, labels: { "ingot-use": "announced" } } });
     });
     this.nodes = new NodeObjects({ api: this.api, ring, people: (act) => this.#people(act) });
     this.nodes.makeMissing(options.nodes);

@@ -22,6 +22,14 @@ export interface ApiWeather {
   refusesStatus?: boolean;
 }
 
+/** As the API server says it. */
+const refusals: Readonly<Record<number, string>> = {
+  403: "the user cannot patch resource, nor create or update it",
+  429: "too many requests",
+  500: "etcdserver: request timed out",
+  503: "the server is currently unable to handle the request",
+};
+
 type Answer = Awaited<ReturnType<HttpClient["json"]>>;
 
 const connectTimeoutMs: Millis = 30_000;
@@ -107,7 +115,8 @@ export class ApiConnection implements HttpClient {
       if (this.#isCut) return giveUp();
       const refusal = this.#refusal(request);
       let answer: () => void;
-      if (refusal !== undefined) answer = () => reject(new ApiError(`Cannot ${request.purpose}: refused`, refusal, ""));
+      if (refusal !== undefined)
+        answer = () => reject(new ApiError(`Cannot ${request.purpose}: ${refusals[refusal]}`, refusal, ""));
       else
         try {
           const value = serve();

@@ -14,6 +14,7 @@ import { type Known, sampleOf } from "./ownership-sample.ts";
 import { hasWrongFamilies } from "./promised.ts";
 import { wrongAtRest } from "./rest.ts";
 import { Routes } from "./routes.ts";
+import { wronglyTold } from "./told.ts";
 
 // From when the two nodes hear one another and agree on the members: so long two may answer for an address.
 const handOverMs: Millis = 6_000;
@@ -82,7 +83,7 @@ export class Invariants implements Judge {
 
   /** Faults that remain once nothing has happened for long enough. */
   checkAtRest(cluster: SimulatedCluster): string | undefined {
-    return this.problem ?? wrongAtRest(cluster);
+    return this.problem ?? wrongAtRest(cluster) ?? wronglyTold(cluster);
   }
 
   #checkOwners(cluster: SimulatedCluster): void {

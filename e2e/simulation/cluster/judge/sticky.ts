@@ -1,7 +1,7 @@
-import type { ObjectChange } from "#e2e/apiserver";
+import type { KubeObject, ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
-import type { Move, SimulatedCluster } from "../simulated-cluster.ts";
+import { ingressOf, type Move, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { Judge } from "./judge.ts";
 import { ableNodes, candidatesOf, servicesOn } from "./ownership-sample.ts";
 import { wrongAtRest } from "./rest.ts";
@@ -36,8 +36,9 @@ export class StickyOwnership implements Judge {
   #judgedMoves = 0;
 
   /** For the API's changes. */
-  changed({ now, weather }: SimulatedCluster, { plural }: ObjectChange): void {
-    if (plural === "services" || plural === "endpointslices") this.#settledAt = now + weather.watchLagMs + requestMs;
+  changed({ now, weather }: SimulatedCluster, { plural, object, before }: ObjectChange): void {
+    if ((plural === "services" && isOther(object, before)) || plural === "endpointslices")
+      this.#settledAt = now + weather.watchLagMs + requestMs;
   }
 
   isAtRest({ now }: SimulatedCluster): boolean {
@@ -132,4 +133,10 @@ function explain({ speakers }: SimulatedCluster, address: string): string {
     return `node-${node} ${is}, owners ${owners}, active ${active}, of these not participating ${waiting}, candidates ${placement?.candidates}, at ${placement?.owner}`;
   });
   return lines.join("\n");
+}
+
+/** Whether it is another Service to speakers than before: their conditions are written all the time. */
+function isOther(object: KubeObject, before: KubeObject | undefined): boolean {
+  const facts = (service: KubeObject) => JSON.stringify([service.spec, service.metadata.annotations, ingressOf(service)]);
+  return before === undefined || facts(object) !== facts(before);
 }

@@ -101,6 +101,7 @@ export class RouterLink {
 
   /** The speaker has ended, and with it the machine or not: only then its kernel closes the connections. */
   end(isMachineOff: boolean): void {
+    this.#near = undefined; // First: what the kernel closes reaches nobody who could still end BFD in order.
     if (!isMachineOff && this.#cut === undefined) this.#network.breakAll();
     this.#isOff = true;
     this.#update();

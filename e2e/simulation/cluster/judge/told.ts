@@ -1,0 +1,59 @@
+import { type AnnouncedLine, announcedConfigMaps, decodeAnnounced, subjectOf } from "#pkg/announced";
+import type { Condition } from "#pkg/k8s";
+import { fields } from "#pkg/untrusted";
+import { keyOf, namespace } from "../api/objects.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
+import { candidatesOf } from "./ownership-sample.ts";
+import { poolOf } from "./promised.ts";
+
+/** What speakers tell the controller of each Service. */
+export function linesOf({ api }: SimulatedCluster): ReadonlyMap<string, AnnouncedLine> {
+  const lines = new Map<string, AnnouncedLine>();
+  for (const name of announcedConfigMaps) {
+    const data = fields(api.get("configmaps", `${namespace}/${name}`)?.data) as Record<string, string>;
+    for (const [service, line] of decodeAnnounced({ name, data })) lines.set(service, line);
+  }
+  return lines;
+}
+
+/** In what lines of speakers and conditions of Services differ from who announces what, in a cluster to which nothing has happened for long enough. */
+export function wronglyTold(cluster: SimulatedCluster): string | undefined {
+  const owners = cluster.owners();
+  const routes = new Set([...cluster.router.routes().keys()].map((prefix) => prefix.slice(0, prefix.indexOf("/"))));
+  const lines = linesOf(cluster);
+  for (const [name, spec] of cluster.services) {
+    const addresses = cluster.status(name);
+    const object = cluster.api.get("services", keyOf(name));
+    const { conditions = [] } = (object?.status ?? {}) as { readonly conditions?: readonly Condition[] };
+    const uid = object?.metadata.uid ?? "";
+    if (addresses.length === 0) continue;
+    const line = lines.get(keyOf(name));
+    if (line === undefined) return `no line tells of ${name}`;
+    const said = `the line of ${name} says ${line.cause}: ${line.message}`;
+    if (line.subject !== subjectOf({ uid, ingress: addresses })) return `${said}, which is of another Service or other addresses`;
+    // Not by another one's endpoints, which shares the address.
+    const isAnnounced =
+      candidatesOf(cluster, [spec]).length > 0 &&
+      addresses.every((address) => poolOf(address) !== "given" && (owners.has(address) || routes.has(address)));
+    if (/^announced/.test(line.cause) !== isAnnounced) return `${said}, and ${isAnnounced ? "it is announced" : "it is not"}`;
+    for (const address of isAnnounced ? addresses : []) {
+      const [clause = ""] = line.message.split("; ").filter((each) => each.split(/[ ,]+/).includes(address));
+      const by = /announced by (\S+)/.exec(clause)?.[1];
+      if (
+        by === "BGP"
+          ? !routes.has(address)
+          : owners
+              .get(address)
+              ?.map((node) => `node-${node}`)
+              .join() !== by
+      )
+        return `${said}, and ${address} is at node-${owners.get(address)?.join()}`;
+    }
+    const announced = conditions.find(({ type }) => type === "ingot.dev/Announced");
+    if (announced === undefined || !announced.message.startsWith(line.message))
+      return `${said}, and its condition says ${announced?.reason}: ${announced?.message}`;
+    if (!conditions.some(({ type, status }) => type === "ingot.dev/Assigned" && status === "True"))
+      return `${name} has addresses, and its condition says that it has none`;
+  }
+  return undefined;
+}
