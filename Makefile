@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -168,6 +168,9 @@ churn: node_modules ## Delete and make 10,000 Services for MINUTES=8, and see th
 
 soak-bfd: node_modules ## Keep 100 BFD sessions for MINUTES=10 beside a busy main thread
 	node e2e/bfd/soak.ts --minutes=$(or $(MINUTES),10)
+
+soak-memory: node_modules ## See that the memory of a speaker with BFD and of a controller comes to rest in MINUTES=100 (needs the package bird2)
+	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node e2e/bench/memory-soak.ts --minutes=$(or $(MINUTES),100)
 
 soak: node_modules ## Run the speakers' ring for MINUTES=20 under loss and stalls
 	node e2e/memberlist/soak.ts --minutes=$(or $(MINUTES),20)
