@@ -67,6 +67,9 @@ function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
     // Most tests do not wait for the minute that BIRD gives a neighbor to think about its errors.
     ...["connect delay time 1", "connect retry time 1", `error wait time ${errorWaitSeconds}, ${errorWaitSeconds}`],
     `graceful restart ${gracefulRestart ? "on" : "off"}`,
+    neighbor.role !== undefined && `local role ${neighbor.role.own}`,
+    neighbor.role?.strict && "require roles on",
+    neighbor.longLived && "long lived graceful restart on",
     !fourOctetAsn && "enable as4 off",
     bfd !== undefined && `bfd { interval ${bfd.intervalMs} ms; multiplier ${bfd.multiplier}; }`,
     ...familiesOf(neighbor).map((family) => {

@@ -36,6 +36,10 @@ export interface Neighbor {
   readonly families?: readonly Family[];
   /** IPv4 prefixes may have IPv6 next hops (RFC 8950). */
   readonly extendedNextHop?: boolean;
+  /** Its own role towards the neighbor, and whether it wants one of it (RFC 9234). */
+  readonly role?: { readonly own: "provider" | "customer" | "peer"; readonly strict: boolean };
+  /** Keeps routes longer than graceful restart does, if the neighbor asks for that (RFC 9494). */
+  readonly longLived?: boolean;
   /** Receives several paths to a prefix (RFC 7911), of all families; unset as the router has it by itself, which FRR does. */
   readonly addPath?: boolean;
   /** False: as a router that only knows AS numbers of two octets. */

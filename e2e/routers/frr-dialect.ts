@@ -57,6 +57,7 @@ export function frrNeighbor(neighbor: Neighbor): string[] {
     "timers connect 1",
     "advertisement-interval 0",
     extendedNextHop && "capability extended-nexthop",
+    neighbor.role !== undefined && `local-role ${neighbor.role.own}${neighbor.role.strict ? " strict-mode" : ""}`,
     !gracefulRestart && "graceful-restart-disable", // A helper by itself.
     bfd !== undefined && `bfd ${bfd.multiplier} ${bfd.intervalMs} ${bfd.intervalMs}`,
   ];

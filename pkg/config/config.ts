@@ -251,6 +251,14 @@ export interface Peer {
   readonly gracefulShutdownSeconds: number;
   /** While the node is cordoned or being removed, its routes carry the community graceful-shutdown. */
   readonly drainWhenCordoned: boolean;
+  /** This side's role towards the router (RFC 9234); undefined for none. */
+  readonly role: BgpRole | undefined;
+  /** There is no session with a router that has no role. */
+  readonly roleStrict: boolean;
+  /** The router keeps routes after a NOTIFICATION and its hold timer, too (RFC 8538). */
+  readonly gracefulRestartNotification: boolean;
+  /** For how long it keeps them beyond `gracefulRestartSeconds`, as the last resort (RFC 9494); 0 is not at all. */
+  readonly longLivedStaleSeconds: number;
   /** The router is offered several paths to a prefix (RFC 7911). */
   readonly addPath: boolean;
 }
@@ -269,6 +277,9 @@ export type RouterDiscovery =
       readonly interfaces: readonly string[];
       readonly hasBoth: boolean;
     };
+
+/** RFC 9234, section 4.1. */
+export type BgpRole = "provider" | "rs-server" | "rs-client" | "customer" | "peer";
 
 /** One value of a Secret in the namespace of the configuration. */
 export interface SecretKey {

@@ -7,6 +7,7 @@
 export {
   type BfdProfile,
   type BgpAdvertisement,
+  type BgpRole,
   type Config,
   type ConflictProbe,
   type Fence,

@@ -170,6 +170,10 @@ peers:
   graceful-shutdown-time: 10s
   drain-when-cordoned: true
   add-path: true
+  graceful-restart-notification: true
+  long-lived-stale-time: 1h
+  role: customer
+  role-strict: true
   node-selectors:
   - match-labels: {rack: a}
     match-expressions:
@@ -310,6 +314,10 @@ address-pools:
       gracefulShutdownSeconds: 10,
       drainWhenCordoned: true,
       addPath: true,
+      gracefulRestartNotification: true,
+      longLivedStaleSeconds: 3600,
+      role: "customer",
+      roleStrict: true,
     },
   );
   assert.deepEqual(config.bfdProfiles.get("fast"), {
@@ -357,6 +365,10 @@ test("parseConfig: what is absent has the documented defaults", () => {
     gracefulShutdownSeconds: 2,
     drainWhenCordoned: false,
     addPath: false,
+    gracefulRestartNotification: false,
+    longLivedStaleSeconds: 0,
+    role: undefined,
+    roleStrict: false,
   });
   assert.deepEqual(config.pools[0]?.advertisements, [
     {

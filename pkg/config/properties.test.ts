@@ -209,6 +209,8 @@ const peer = (index: number) =>
       "graceful-shutdown-time": seconds(0, 600),
       "drain-when-cordoned": fc.boolean(),
       "add-path": fc.boolean(),
+      "graceful-restart-notification": fc.boolean(),
+      role: fc.constantFrom("provider", "customer", "rs-client", "peer"),
       "my-asn": fc.constant(64512),
       "peer-asn": fc.integer({ min: 64513, max: 4294967295 }),
       "peer-address": fc.constantFrom(`192.0.2.${index}`, `2001:db8::${index + 1}`),
@@ -336,6 +338,8 @@ function render(config: Config) {
       "graceful-shutdown-time": `${peer.gracefulShutdownSeconds}s`,
       "drain-when-cordoned": peer.drainWhenCordoned,
       "add-path": peer.addPath,
+      "graceful-restart-notification": peer.gracefulRestartNotification,
+      ...(peer.role === undefined ? {} : { role: peer.role }),
       "node-selectors": peer.nodeSelectors.map(renderSelector),
     })),
     "bfd-profiles": [...config.bfdProfiles.values()].map(({ name, receiveIntervalMs }) => ({

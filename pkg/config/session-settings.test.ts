@@ -30,6 +30,10 @@ const changes: readonly [Partial<SessionSettings>, boolean][] = [
   [{ ttlSecurityHops: 1 }, true],
   [{ gracefulRestartSeconds: 0 }, true],
   [{ addPath: true }, true],
+  [{ role: "customer" }, true],
+  [{ roleStrict: true }, true],
+  [{ gracefulRestartNotification: true }, true],
+  [{ longLivedStaleSeconds: 3_600 }, true],
 ];
 
 for (const [fields, want] of changes)

@@ -25,6 +25,10 @@ const takesEffect = {
   gracefulRestartSeconds: "in a new session",
   password: "in a new session",
   addPath: "in a new session",
+  role: "in a new session",
+  roleStrict: "in a new session",
+  gracefulRestartNotification: "in a new session",
+  longLivedStaleSeconds: "in a new session",
 } as const satisfies Partial<Record<keyof Peer, "at once" | "in a new session">>;
 const names = Object.keys(takesEffect) as (keyof typeof takesEffect)[];
 

@@ -102,6 +102,8 @@ const causes: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
 function causeOf(end: End): CauseOf<"peer"> {
   if (isBfdDown(end)) return "bfdFailed";
   const { reason, notification, code: failed = "" } = end;
+  const { code: told, subcode: detail } = notification ?? {};
+  if (told === NotificationCode.openMessage && detail === OpenMessageError.roleMismatch) return "roleMismatch";
   if (reason === "lost") return causeOfError[failed] ?? causes[reason];
   if (reason !== "received" || notification === undefined) return causes[reason];
   const { code, subcode } = notification;
@@ -143,9 +145,20 @@ function isPathOf({ reason, notification }: End): boolean {
   return reason === "received" && notification?.code === NotificationCode.holdTimerExpired;
 }
 
+/** The router's role -> this node's (RFC 9234, section 4.2). */
+const roleFor = {
+  provider: "customer",
+  customer: "provider",
+  "rs-server": "rs-client",
+  "rs-client": "rs-server",
+  peer: "peer",
+} as const satisfies Record<NonNullable<End["peerRole"]>, string>;
+
 /** The remedy for the router's statement, if it is known better than in general. */
 function adviceOf(end: End, { myAsn, source }: PeerView): string | undefined {
   if (end.peerAsn !== undefined) return `set peer-asn: ${end.peerAsn} (the router says so), or correct the router`;
+  if (end.peerRole !== undefined)
+    return `set role: ${roleFor[end.peerRole]} (the router is ${end.peerRole}), or correct the router`;
   if (isPathOf(end))
     return "look for what drops packets from this node on the way to the router, large ones (MTU) too, and for a router that is overloaded";
   if (end.reason === "lost") return adviceOnError[end.code ?? ""];

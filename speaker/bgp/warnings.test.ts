@@ -50,6 +50,7 @@ const said: { code: number; subcode: number; want: string; next?: RegExp }[] = [
   { code: 6, subcode: 2, want: "sessionRefused" },
   { code: 6, subcode: 3, want: "sessionRefused" },
   { code: 6, subcode: 5, want: "sessionRefused" },
+  { code: 2, subcode: 11, want: "roleMismatch", next: /^set role on the peer/ },
   { code: 6, subcode: 7, want: "notificationReceived" },
   { code: 3, subcode: 8, want: "routeRefused" },
   { code: 2, subcode: 2, want: "notificationReceived", next: /^on the router: neighbor NODE remote-as \d+; or set my-asn/ },
@@ -72,8 +73,14 @@ for (const { code, subcode, want, next } of said)
       assert.equal(of(view)?.cause, want);
       if (next !== undefined) assert.match(of(view)?.next ?? "", next);
     }
-    assert.equal(of({ lastDown: ended("sent", code, subcode) })?.cause, "notificationSent");
+    const ours = want === "roleMismatch" ? want : "notificationSent";
+    assert.equal(of({ lastDown: ended("sent", code, subcode) })?.cause, ours);
   });
+
+test("a router whose role does not go with this node's is named with the role that would", () => {
+  const end = { ...ended("sent", 2, 11), peerRole: "provider" } as const;
+  assert.match(of({ lastFailure: end })?.next ?? "", /^set role: customer \(the router is provider\)/);
+});
 
 const failures: { code: string | undefined; cause: string; next: RegExp }[] = [
   { code: "ECONNREFUSED", cause: "connectionRefused", next: /^start BGP on the router/ },

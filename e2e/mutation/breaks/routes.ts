@@ -46,6 +46,16 @@ export const routes: readonly Break[] = [
     after: 'hasAddPath(theirs, family, "send")',
     tests: ["pkg/bgp/session/negotiation.test.ts"],
   },
+  {
+    before: "if (peerRole === counterpart[role]) return { peerRole };",
+    after: "return { peerRole };",
+    tests: ["pkg/bgp/session/negotiation.test.ts"],
+  },
+  {
+    before: "connection.negotiated.gracefulNotification ? hardReset(notification) : notification;",
+    after: "false ? hardReset(notification) : notification;",
+    tests: ["pkg/bgp/session/rfc8538.test.ts"],
+  },
   { before: "const silent = now >= session.detectAt;", after: "const silent = false;", tests: bfdTests },
   { before: "if (late > punctual && !excused) {", after: "if (late > punctual) {", tests: bfdTests },
   {

@@ -49,6 +49,7 @@ export interface FoundAttributes {
   communities?: readonly number[];
   extendedCommunities?: readonly bigint[];
   largeCommunities?: readonly LargeCommunity[];
+  onlyToCustomer?: number;
   announced?: MultiprotocolRoutes;
   withdrawn?: MultiprotocolRoutes;
 }
@@ -152,6 +153,13 @@ export const attributeRules: Readonly<Record<number, Rule>> = {
       found.largeCommunities = items(attribute, 12, (reader) => {
         return { globalAdministrator: reader.u32(), localData1: reader.u32(), localData2: reader.u32() };
       });
+    },
+  },
+  [AttributeType.onlyToCustomer]: {
+    flags: optionalTransitive,
+    malformed: "treatAsWithdraw",
+    read: (attribute, found) => {
+      found.onlyToCustomer = exactly(attribute, 4).u32();
     },
   },
 };

@@ -1,3 +1,4 @@
+import type { BgpRole } from "#pkg/config";
 import type { Address, Family, Prefix } from "#pkg/net";
 
 /** RFC 4271, section 4.1, and RFC 2918. */
@@ -35,6 +36,9 @@ export type Capability =
   | GracefulRestart
   /** RFC 7911: several paths to a prefix may be received, or are sent. */
   | { readonly type: "addPath"; readonly families: readonly AddPathFamily[] }
+  /** RFC 9234: the sender's role towards the receiver. */
+  | { readonly type: "role"; readonly role: BgpRole }
+  | LongLivedGracefulRestart
   | { readonly type: "unknown"; readonly code: number; readonly value: Uint8Array };
 
 /** RFC 4724, section 3; `notification` is the N bit of RFC 8538. */
@@ -44,6 +48,12 @@ export interface GracefulRestart {
   readonly notification: boolean;
   readonly timeSeconds: number;
   readonly families: readonly (AddressFamily & { readonly forwardingPreserved: boolean })[];
+}
+
+/** RFC 9494, section 3.1: for how long routes of a family are kept when the time of graceful restart is over. */
+export interface LongLivedGracefulRestart {
+  readonly type: "longLivedGracefulRestart";
+  readonly families: readonly (AddressFamily & { readonly forwardingPreserved: boolean; readonly staleSeconds: number })[];
 }
 
 export interface AddPathFamily extends AddressFamily {
@@ -85,6 +95,8 @@ export interface PathAttributes {
   /** RFC 4360, each as 64 bits. */
   readonly extendedCommunities?: readonly bigint[] | undefined;
   readonly largeCommunities?: readonly LargeCommunity[] | undefined;
+  /** OTC: no AS but customers of this one may hear of the route (RFC 9234, section 5). */
+  readonly onlyToCustomer?: number | undefined;
 }
 
 export interface AsPathSegment {

@@ -54,12 +54,19 @@ export function hardReset({ code, subcode, data }: Notification): Notification {
   };
 }
 
+/** The reason inside of a hard reset; any other NOTIFICATION as it is. Not further: a peer does not choose how deep this goes. */
+export function reasonInside(notification: Notification): Notification {
+  const { code, subcode, data } = notification;
+  return code === NotificationCode.cease && subcode === Cease.hardReset && data.length >= 2
+    ? decodeNotification(data)
+    : notification;
+}
+
 /** In words, for people: `Cease/Administrative Shutdown (6/2): "maintenance until noon"`. Other data is hexadecimal. */
 export function describeNotification(notification: Notification): string {
-  const { code, subcode, data } = notification;
-  if (code !== NotificationCode.cease || subcode !== Cease.hardReset || data.length < 2) return describeOne(notification);
-  // The reason inside is shown as it is, were it a hard reset again: a peer does not choose how deep this goes.
-  return `${notificationName(code, subcode)}: ${describeOne(decodeNotification(data))}`;
+  const inside = reasonInside(notification);
+  if (inside === notification) return describeOne(notification);
+  return `${notificationName(notification.code, notification.subcode)}: ${describeOne(inside)}`;
 }
 
 function describeOne({ code, subcode, data }: Notification): string {

@@ -27,6 +27,7 @@ export const OpenMessageError = {
   unsupportedOptionalParameter: 4,
   unacceptableHoldTime: 6,
   unsupportedCapability: 7,
+  roleMismatch: 11,
 } as const;
 
 /** RFC 4271, section 6.3. */

@@ -85,6 +85,27 @@ const accepted: { name: string; parameters: string; want: Capability[] }[] = [
   },
   { name: "ADD-PATH of nothing", parameters: "04 02 02 4500", want: [{ type: "addPath", families: [] }] },
   {
+    name: "roles (RFC 9234); one without a meaning is not known",
+    parameters: "08 02 06 0901 03 0901 05",
+    want: [
+      { type: "role", role: "customer" },
+      { type: "unknown", code: 9, value: octets("05") },
+    ],
+  },
+  {
+    name: "long-lived graceful restart, of 24 bits of seconds (RFC 9494)",
+    parameters: "12 02 10 470e 0001 01 80 ffffff 0002 01 00 000e10",
+    want: [
+      {
+        type: "longLivedGracefulRestart",
+        families: [
+          { afi: 1, safi: 1, forwardingPreserved: true, staleSeconds: 16_777_215 },
+          { afi: 2, safi: 1, forwardingPreserved: false, staleSeconds: 3_600 },
+        ],
+      },
+    ],
+  },
+  {
     name: "the others without a value, and four-octet AS numbers",
     parameters: "0c 02 0a 06 00 46 00 41 04 fa56ea01",
     want: [{ type: "extendedMessage" }, { type: "enhancedRouteRefresh" }, { type: "fourOctetAsn", asn: 4_200_000_001 }],
@@ -112,6 +133,9 @@ const refused: { name: string; parameters: string; codes: string }[] = [
   { name: "a four-octet AS number of 2", parameters: "06 02 04 4102 fde9", codes: "2/0" },
   { name: "extended next hop of 5 octets", parameters: "09 02 07 0505 0001 0001 00", codes: "2/0" },
   { name: "graceful restart of 1 octet", parameters: "05 02 03 4001 00", codes: "2/0" },
+  { name: "a role of 2 octets", parameters: "06 02 04 0902 0003", codes: "2/0" },
+  { name: "a role of none", parameters: "04 02 02 0900", codes: "2/0" },
+  { name: "long-lived graceful restart of 6 octets", parameters: "0a 02 08 4706 0001 01 00 0000", codes: "2/0" },
   { name: "ADD-PATH of 3 octets", parameters: "07 02 05 4503 0001 01", codes: "2/0" },
   { name: "graceful restart of 5 octets", parameters: "09 02 07 4005 0078 0001 01", codes: "2/0" },
 ];

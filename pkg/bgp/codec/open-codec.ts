@@ -1,3 +1,4 @@
+import type { BgpRole } from "#pkg/config";
 import { Address } from "#pkg/net";
 import { Reader, Writer } from "#pkg/octets";
 import {
@@ -7,6 +8,7 @@ import {
   encodeFrame,
   type GracefulRestart,
   headerLength,
+  type LongLivedGracefulRestart,
   MessageType,
   maxMessageLength,
   type Open,
@@ -103,16 +105,21 @@ const CapabilityCode = {
   routeRefresh: 2,
   extendedNextHop: 5,
   extendedMessage: 6,
+  role: 9,
   gracefulRestart: 64,
   fourOctetAsn: 65,
   addPath: 69,
   enhancedRouteRefresh: 70,
+  longLivedGracefulRestart: 71,
 } as const;
 
 /** RFC 4724, section 3, and RFC 8538, section 2: two flags above the 12 bits of the time, in seconds. */
 const RestartFlag = { restarting: 0x8000, notification: 0x4000 } as const;
 const maxRestartTimeSeconds = 0xfff;
 const forwardingPreserved = 0x80;
+
+/** RFC 9234, section 4.1, from 0 on. */
+const roles = ["provider", "rs-server", "rs-client", "customer", "peer"] as const satisfies readonly BgpRole[];
 
 /** RFC 7911, section 4, from 1 on. */
 const addPathDirections = ["receive", "send", "both"] as const satisfies readonly AddPathFamily["direction"][];
@@ -152,6 +159,12 @@ function writeValue(value: Writer, capability: Capability): number {
           .u8(safi)
           .u8(addPathDirections.indexOf(direction) + 1);
       return CapabilityCode.addPath;
+    case "role":
+      value.u8(roles.indexOf(capability.role));
+      return CapabilityCode.role;
+    case "longLivedGracefulRestart":
+      for (const family of capability.families) writeLongLived(value, family);
+      return CapabilityCode.longLivedGracefulRestart;
     case "unknown":
       value.put(capability.value);
       return capability.code;
@@ -167,6 +180,15 @@ function writeGracefulRestart(value: Writer, { restarting, notification, timeSec
       .u16(family.afi)
       .u8(family.safi)
       .u8(family.forwardingPreserved ? forwardingPreserved : 0);
+}
+
+function writeLongLived(value: Writer, family: LongLivedGracefulRestart["families"][number]): void {
+  const { afi, safi, staleSeconds } = family;
+  value
+    .u16(afi)
+    .u8(safi)
+    .u8(family.forwardingPreserved ? forwardingPreserved : 0);
+  value.u8(staleSeconds >>> 16).u16(staleSeconds & 0xffff);
 }
 
 /**
@@ -218,6 +240,14 @@ function decodeValue(code: number, octets: Uint8Array, fault: (found: string) =>
     case CapabilityCode.addPath:
       wants(octets.length % 4 === 0, "a multiple of 4");
       return { type: "addPath", families: untilEnd(value, () => readAddPath(value)).filter((one) => one !== undefined) };
+    case CapabilityCode.role: {
+      wants(octets.length === 1, "1");
+      const role = roles[octets[0] ?? 0];
+      return role === undefined ? { type: "unknown", code, value: octets.slice() } : { type: "role", role };
+    }
+    case CapabilityCode.longLivedGracefulRestart:
+      wants(octets.length % 7 === 0, "a multiple of 7");
+      return { type: "longLivedGracefulRestart", families: untilEnd(value, () => readLongLived(value)) };
     default:
       return { type: "unknown", code, value: octets.slice() };
   }
@@ -235,6 +265,12 @@ function decodeGracefulRestart(value: Reader): GracefulRestart {
       forwardingPreserved: (value.u8() & forwardingPreserved) !== 0,
     })),
   };
+}
+
+function readLongLived(value: Reader): LongLivedGracefulRestart["families"][number] {
+  const family = readFamily(value, () => value.u8());
+  const preserved = (value.u8() & forwardingPreserved) !== 0;
+  return { ...family, forwardingPreserved: preserved, staleSeconds: value.u8() * 65_536 + value.u16() };
 }
 
 /** @returns undefined for a direction without a meaning: the family counts as not named (RFC 7911, section 4) */

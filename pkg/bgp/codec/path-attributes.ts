@@ -22,6 +22,7 @@ export const AttributeType = {
   as4Aggregator: 18,
   ipv6ExtendedCommunities: 25,
   largeCommunities: 32,
+  onlyToCustomer: 35,
 } as const;
 
 const names = new Map<number, string>(

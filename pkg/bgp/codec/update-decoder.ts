@@ -169,6 +169,7 @@ function pathAttributes(found: Readonly<FoundAttributes>): PathAttributes {
     communities: found.communities,
     extendedCommunities: found.extendedCommunities,
     largeCommunities: found.largeCommunities,
+    onlyToCustomer: found.onlyToCustomer,
   };
 }
 

@@ -48,6 +48,7 @@ const attributes: { name: string; said: Partial<PathAttributes>; want: string }[
     said: { largeCommunities: [{ globalAdministrator: 1, localData1: 2, localData2: 0xffff_ffff }] },
     want: `${bareOctets} c0200c 00000001 00000002 ffffffff`,
   },
+  { name: "OTC (RFC 9234)", said: { onlyToCustomer: 65_001 }, want: `${bareOctets} c02304 0000fde9` },
   {
     name: "a length of two octets where one does not do",
     said: { communities: new Array<number>(64).fill(1) },

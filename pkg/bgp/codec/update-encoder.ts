@@ -15,7 +15,7 @@ const none = new Uint8Array();
  * @throws {RangeError} for a number that its field does not hold, and a segment of more than 255 AS numbers
  */
 export function encodeAttributes(attributes: PathAttributes, session: { readonly fourOctetAsn: boolean }): Uint8Array {
-  const { asPath, med, localPref, communities, extendedCommunities, largeCommunities } = attributes;
+  const { asPath, med, localPref, communities, extendedCommunities, largeCommunities, onlyToCustomer } = attributes;
   const { wellKnown, optionalTransitive, optionalNonTransitive } = attributeFlags;
   const writer = new Writer();
   const put = (flags: number, type: number, value: Uint8Array) => putAttribute(writer, flags, type, value);
@@ -34,6 +34,7 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
     const parts = largeCommunities.flatMap((one) => [one.globalAdministrator, one.localData1, one.localData2]);
     put(optionalTransitive, AttributeType.largeCommunities, numbers(parts));
   }
+  if (onlyToCustomer !== undefined) put(optionalTransitive, AttributeType.onlyToCustomer, numbers([onlyToCustomer]));
   return writer.finish();
 }
 

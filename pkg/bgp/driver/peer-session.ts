@@ -348,10 +348,10 @@ export class PeerSession {
     const end = this.#connections.get(connection)?.end;
     if (end === undefined) return; // It broke: `lost` comes next.
     const { addresses, linkLocal } = end;
-    const { myAsn, peerAsn, discovery } = this.#session.settings;
+    const { myAsn, peerAsn, role, discovery } = this.#session.settings;
     this.#up = { connection, sending: false, prefixesReceived: 0, complete: new Set() };
-    const unnumbered = discovery?.by === "advertisements";
-    this.#options.routes.start(negotiated, { asn: myAsn, internal: myAsn === peerAsn, addresses, linkLocal, unnumbered });
+    const local = { asn: myAsn, internal: myAsn === peerAsn, role, addresses, linkLocal };
+    this.#options.routes.start(negotiated, { ...local, unnumbered: discovery?.by === "advertisements" });
     this.#pump();
     this.#options.onEstablished?.();
   }

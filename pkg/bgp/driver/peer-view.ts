@@ -1,7 +1,8 @@
 import type { Millis } from "#pkg/clock";
+import type { BgpRole } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import type { Message, Notification } from "../codec/messages.ts";
-import { describeNotification } from "../codec/notification-codec.ts";
+import { describeNotification, reasonInside } from "../codec/notification-codec.ts";
 import type { RoutesOut, Unsendable } from "../routes/routes-out.ts";
 import { describeReason } from "../session/reason.ts";
 import { type Ending, isAgreed, type Negotiated, type Reason, type Session, type State, stateOf } from "../session/state.ts";
@@ -24,6 +25,8 @@ export interface Ended extends Past {
   readonly code?: string | undefined;
   /** The router's AS number, where it is not the configured one. */
   readonly peerAsn?: number;
+  /** The router's role, where it does not go with the configured one (RFC 9234). */
+  readonly peerRole?: BgpRole;
 }
 
 /** A session as people see it; printed as JSON. */
@@ -149,8 +152,9 @@ function ended(ending: Ending | undefined, now: Millis): Ended | undefined {
   const past = { reason: reason.type, what: describeReason(reason), secondsAgo: seconds(now - at) };
   if (reason.type === "lost") return { ...past, code: reason.code };
   if (!("notification" in reason)) return past;
-  const { code, subcode } = reason.notification;
+  const { code, subcode } = reasonInside(reason.notification);
   const ended = { ...past, notification: { code, subcode } };
+  if ("peerRole" in reason) return { ...ended, peerRole: reason.peerRole };
   return "peerAsn" in reason ? { ...ended, peerAsn: reason.peerAsn } : ended;
 }
 

@@ -2,8 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Address, Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { nextHops, resolveAttributes } from "./route.ts";
+import { type LocalEnd, nextHops, resolveAttributes } from "./route.ts";
 import { localEnd, route } from "./testing/fixtures.ts";
+
+test("RFC 9234, section 5: who is above or beside the peer marks a route for customers alone", () => {
+  const marks = (role: LocalEnd["role"]) => resolveAttributes(route(), localEnd({ role }), false).onlyToCustomer;
+  for (const role of ["provider", "rs-server", "peer"] as const) assert.equal(marks(role), 64_500, role);
+  for (const role of ["customer", "rs-client", undefined] as const) assert.equal(marks(role), undefined, role);
+});
 
 test("an eBGP session sends the own AS number and no preference", () => {
   const sent = resolveAttributes(route({ localPref: 300 }), localEnd(), false);

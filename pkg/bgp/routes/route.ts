@@ -1,3 +1,4 @@
+import type { BgpRole } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
 import type { LargeCommunity, PathAttributes } from "../codec/messages.ts";
@@ -30,11 +31,16 @@ export interface LocalEnd {
   readonly internal: boolean;
   /** This side's address in the session and an address of the other family on the same interface, if there is one. */
   readonly addresses: ReadonlyMap<Family, Address>; // family -> next hop
+  /** Of this side towards the peer (RFC 9234). */
+  readonly role?: BgpRole | undefined;
   /** For IPv6 next hops on a link that both sides share (RFC 2545, section 3). */
   readonly linkLocal: Address | undefined;
   /** The sides share the link and nothing else: this side's IPv4 addresses may mean nothing to the other. */
   readonly unnumbered: boolean;
 }
+
+/** Roles of those who mark a route, so that it goes to customers alone from there (RFC 9234, section 5). */
+const isDownhill: ReadonlySet<BgpRole | undefined> = new Set(["provider", "rs-server", "peer"]);
 
 /** RFC 8326, section 5: the receiver prefers every other path. */
 const gracefulShutdown = 0xffff_0000;
@@ -55,6 +61,7 @@ export function resolveAttributes(route: RouteAttributes, end: LocalEnd, leaving
     communities: communities.length > 0 ? communities : undefined,
     extendedCommunities: linkBandwidth === undefined ? undefined : [linkBandwidthCommunity(end.asn, linkBandwidth)],
     largeCommunities: largeCommunities.length > 0 ? largeCommunities : undefined,
+    onlyToCustomer: isDownhill.has(end.role) ? end.asn : undefined,
   };
 }
 

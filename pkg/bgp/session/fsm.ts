@@ -1,6 +1,7 @@
 import type { Millis, Random } from "#pkg/clock";
 import { needsRestart, type SessionSettings } from "#pkg/config";
 import type { Notification } from "../codec/messages.ts";
+import { hardReset } from "../codec/notification-codec.ts";
 import { Cease, NotificationCode } from "../codec/notification-error.ts";
 import type { Effect, Event } from "./events.ts";
 import { keepalive } from "./negotiation.ts";
@@ -74,7 +75,7 @@ function handle(transition: Transition, event: Event): void {
       start(transition);
       break;
     case "stop":
-      endAll(transition, event.notification, event.because);
+      endAll(transition, event.notification, event.because, true);
       change(transition, { running: false, idleHold: false, retryAt: Infinity });
       break;
     case "reset":
@@ -120,17 +121,27 @@ function start(transition: Transition): void {
   begin(transition);
 }
 
-/** Ends all connections on purpose. One that was not established does not count as a failure. */
-function endAll(transition: Transition, notification: Notification, because: string): void {
+/** Ends all connections on purpose. One that was not established does not count as a failure. @param forGood the peer is to keep no routes */
+function endAll(transition: Transition, notification: Notification, because: string, forGood: boolean): void {
   for (const connection of transition.session.connections)
-    if (connection.state === "established") end(transition, connection, { type: "sent", notification, because }, notification);
-    else drop(transition, connection, notification);
+    if (connection.state === "established") {
+      const told = forGood ? final(connection, notification) : notification;
+      end(transition, connection, { type: "sent", notification, because }, told);
+    } else drop(transition, connection, notification);
 }
 
+/** The routes go with it where the path has failed (RFC 9384, section 3). */
 function reset(transition: Transition, notification: Notification, because: string): void {
-  for (const connection of transition.session.connections)
-    if (connection.state !== "connect")
-      fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
+  for (const connection of transition.session.connections) {
+    if (connection.state === "connect") continue;
+    const told = notification.subcode === Cease.bfdDown ? final(connection, notification) : notification;
+    fail(transition, connection, { type: "sent", notification, because }, "idle", told);
+  }
+}
+
+/** After which the peer keeps no routes, also one that would keep them after any other NOTIFICATION (RFC 8538, section 3). */
+function final(connection: Opening | Agreed, notification: Notification): Notification {
+  return isAgreed(connection) && connection.negotiated.gracefulNotification ? hardReset(notification) : notification;
 }
 
 /** Ends the back-off: there is a reason to believe that the peer answers again. */
@@ -145,7 +156,12 @@ function applySettings(transition: Transition, settings: SessionSettings): void 
   const { settings: before, running, connections, retryAt } = transition.session;
   change(transition, { settings });
   if (needsRestart(before, settings)) {
-    endAll(transition, cease(Cease.otherConfigurationChange), "the configuration of the peer changed");
+    endAll(
+      transition,
+      cease(Cease.otherConfigurationChange),
+      "the configuration of the peer changed",
+      `${before.sourceAddress}` !== `${settings.sourceAddress}`,
+    );
     change(transition, { failures: 0, flaps: 0, hasBeenUp: false, plainOpen: false });
     if (running) begin(transition);
     return;

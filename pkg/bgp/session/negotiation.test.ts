@@ -84,6 +84,19 @@ test("RFC 7911: this side only sends several paths, of its families, and only wh
   assert.deepEqual(offered({ addPath: true, families: ["IPv6"] }), { type: "addPath", families: [paths(2, "send")] });
 });
 
+test("RFC 8538, RFC 9494, RFC 9234: what is configured is offered", () => {
+  const offered = (fields: Partial<SessionSettings>, wanted: Capability["type"]) =>
+    ours(fields).capabilities.find(({ type }) => type === wanted);
+  assert.deepEqual(offered({ role: "customer" }, "role"), { type: "role", role: "customer" });
+  assert.equal(offered({}, "role"), undefined);
+  const restart = ours({ gracefulRestartNotification: true }).capabilities.find((one) => one.type === "gracefulRestart");
+  assert.equal(restart?.notification, true);
+  const kept = { safi: 1, forwardingPreserved: true, staleSeconds: 3_600 };
+  const longLived = { type: "longLivedGracefulRestart", families: [1, 2].map((afi) => ({ afi, ...kept })) };
+  assert.deepEqual(offered({ longLivedStaleSeconds: 3_600 }, "longLivedGracefulRestart"), longLived);
+  assert.equal(offered({}, "longLivedGracefulRestart"), undefined);
+});
+
 test("RFC 4724: nothing is said of graceful restart when its time is 0", () => {
   assert.ok(ours({ gracefulRestartSeconds: 0 }).capabilities.every(({ type }) => type !== "gracefulRestart"));
 });
@@ -173,6 +186,40 @@ const agreements: readonly { name: string; fields?: Partial<SessionSettings>; op
     want: { gracefulRestart: false },
   },
   {
+    name: "a role that goes with this side's (RFC 9234)",
+    fields: { role: "customer", roleStrict: true },
+    open: { capabilities: [ipv4, { type: "role", role: "provider" }, { type: "role", role: "provider" }] },
+    want: { peerRole: "provider" },
+  },
+  {
+    name: "no role of the peer, where this side is not strict",
+    fields: { role: "customer" },
+    open: { capabilities: [ipv4] },
+    want: { peerRole: undefined },
+  },
+  {
+    name: "any role of the peer, where this side has none",
+    open: { capabilities: [ipv4, { type: "role", role: "provider" }, { type: "role", role: "peer" }] },
+    want: { peerRole: undefined },
+  },
+  {
+    name: "graceful restart after NOTIFICATIONs, too, which both want (RFC 8538)",
+    fields: { gracefulRestartNotification: true },
+    open: { capabilities: [{ type: "gracefulRestart", restarting: false, notification: true, timeSeconds: 0, families: [] }] },
+    want: { gracefulNotification: true },
+  },
+  {
+    name: "no graceful restart after NOTIFICATIONs, which the peer alone wants",
+    open: { capabilities: [{ type: "gracefulRestart", restarting: false, notification: true, timeSeconds: 0, families: [] }] },
+    want: { gracefulNotification: false },
+  },
+  {
+    name: "long-lived graceful restart only beside graceful restart (RFC 9494)",
+    fields: { longLivedStaleSeconds: 60 },
+    open: { capabilities: [{ type: "longLivedGracefulRestart", families: [] }] },
+    want: { longLivedGracefulRestart: false },
+  },
+  {
     name: "several paths to each prefix of a family that the peer receives so (RFC 7911)",
     fields: { addPath: true },
     open: { capabilities: [ipv4, ipv6, { type: "addPath", families: [paths(1, "receive"), paths(2, "send")] }] },
@@ -257,6 +304,27 @@ const refusals: readonly {
     open: { capabilities: [{ type: "fourOctetAsn", asn: 0 }] },
     subcode: 2,
     because: "its AS number is 0, wanted any but this side's",
+  },
+  {
+    name: "a role that does not go with this side's (RFC 9234)",
+    fields: { role: "customer" },
+    open: { capabilities: [ipv4, { type: "role", role: "customer" }] },
+    subcode: 11,
+    because: "its role is customer, wanted provider, because this side's is customer",
+  },
+  {
+    name: "no role, where this side is strict",
+    fields: { role: "peer", roleStrict: true },
+    open: { capabilities: [ipv4] },
+    subcode: 11,
+    because: "it has no role, wanted peer",
+  },
+  {
+    name: "several roles",
+    fields: { role: "peer" },
+    open: { capabilities: [ipv4, { type: "role", role: "peer" }, { type: "role", role: "customer" }] },
+    subcode: 11,
+    because: "it has several roles: peer, customer",
   },
   {
     name: "a family that this side has not chosen alone",

@@ -1,4 +1,4 @@
-import type { SessionSettings } from "#pkg/config";
+import type { BgpRole, SessionSettings } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
 import { Afi, type Capability, type Notification, type Open, unicast, unicastFamily } from "../codec/messages.ts";
@@ -16,7 +16,8 @@ export function offer(session: Session, routerId: Address): Open {
 }
 
 function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session): Capability[] {
-  const { myAsn, address, families, gracefulRestartSeconds, addPath } = settings;
+  const { myAsn, address, families, gracefulRestartSeconds, gracefulRestartNotification, longLivedStaleSeconds, addPath, role } =
+    settings;
   const capabilities: Capability[] = [
     ...families.map((family) => ({ type: "multiprotocol" as const, ...unicast[family] })),
     { type: "routeRefresh" },
@@ -29,13 +30,20 @@ function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session):
     capabilities.push({ type: "extendedNextHop", families: [{ ...unicast.IPv4, nextHopAfi: Afi.ipv6 }] });
   if (gracefulRestartSeconds > 0)
     capabilities.push({
-      // Without the N bit of RFC 8538 any NOTIFICATION ends the routes at once, which is what closing is to do.
       type: "gracefulRestart",
       restarting,
-      notification: false,
+      notification: gracefulRestartNotification,
       timeSeconds: gracefulRestartSeconds,
       families: families.map((family) => ({ ...unicast[family], forwardingPreserved })),
     });
+  if (gracefulRestartSeconds > 0 && longLivedStaleSeconds > 0) {
+    const kept = { forwardingPreserved, staleSeconds: longLivedStaleSeconds };
+    capabilities.push({
+      type: "longLivedGracefulRestart",
+      families: families.map((family) => ({ ...unicast[family], ...kept })),
+    });
+  }
+  if (role !== undefined) capabilities.push({ type: "role", role });
   if (addPath)
     capabilities.push({ type: "addPath", families: families.map((family) => ({ ...unicast[family], direction: "send" })) });
   return capabilities;
@@ -47,6 +55,8 @@ export interface Disagreement {
   readonly because: string;
   /** The AS number of the other side, where that is what they differ in. */
   readonly peerAsn?: number;
+  /** The role of the other side, where that does not go with this side's. */
+  readonly peerRole?: BgpRole;
 }
 
 /** The settings on which both OPENs agree, or why they do not agree (RFC 4271, section 6.2). */
@@ -70,6 +80,8 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
       families.length > 1 ? "it offers neither IPv4 nor IPv6 unicast" : `it does not offer ${families.join()} unicast`;
     return disagree(OpenMessageError.unsupportedCapability, because, wanted(families));
   }
+  const roles = agreeOnRoles(settings, ours, theirs);
+  if ("because" in roles) return roles;
   const holdTimeSeconds = Math.min(ours.holdTimeSeconds, theirs.holdTimeSeconds);
   return {
     peerAsn: asn,
@@ -83,8 +95,40 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
     enhancedRouteRefresh: both("enhancedRouteRefresh"),
     extendedNextHop: takesIpv6NextHops(ours) && takesIpv6NextHops(theirs),
     gracefulRestart: both("gracefulRestart"),
+    gracefulNotification: hasNotification(ours) && hasNotification(theirs),
+    longLivedGracefulRestart: both("longLivedGracefulRestart") && both("gracefulRestart"),
+    peerRole: roles.peerRole,
     addPath: new Set(common.filter((family) => hasAddPath(ours, family, "send") && hasAddPath(theirs, family, "receive"))),
   };
+}
+
+/** This side's role -> the peer's (RFC 9234, section 4.2). */
+const counterpart: Readonly<Record<BgpRole, BgpRole>> = {
+  provider: "customer",
+  customer: "provider",
+  "rs-server": "rs-client",
+  "rs-client": "rs-server",
+  peer: "peer",
+};
+
+/** Without a role of its own, a side does not look at the other's (RFC 9234, section 4.2). */
+function agreeOnRoles(
+  { role, roleStrict }: SessionSettings,
+  ours: Open,
+  theirs: Open,
+): { readonly peerRole: BgpRole | undefined } | Disagreement {
+  if (role === undefined || find(ours, "role") === undefined) return { peerRole: undefined };
+  const said = new Set(theirs.capabilities.flatMap((one) => (one.type === "role" ? [one.role] : [])));
+  const mismatch = (because: string) => disagree(OpenMessageError.roleMismatch, because);
+  const [peerRole] = said;
+  if (said.size > 1) return mismatch(`it has several roles: ${[...said].join(", ")}`);
+  if (peerRole === undefined) return roleStrict ? mismatch(`it has no role, wanted ${counterpart[role]}`) : { peerRole };
+  if (peerRole === counterpart[role]) return { peerRole };
+  return { ...mismatch(`its role is ${peerRole}, wanted ${counterpart[role]}, because this side's is ${role}`), peerRole };
+}
+
+function hasNotification(open: Open): boolean {
+  return find(open, "gracefulRestart")?.notification ?? false;
 }
 
 /** RFC 6793, section 4.1. */

@@ -1,5 +1,5 @@
 import type { Notification } from "../codec/messages.ts";
-import { describeNotification } from "../codec/notification-codec.ts";
+import { describeNotification, reasonInside } from "../codec/notification-codec.ts";
 import { notificationName } from "../codec/notification-error.ts";
 import type { Reason, State } from "./state.ts";
 
@@ -35,13 +35,15 @@ const missing: Partial<Record<State, string>> = {
 /** The meaning of a peer's NOTIFICATION for the configuration, by code and subcode. */
 const hints: Readonly<Record<string, string>> = {
   "2/2": "it has another AS number for this node than my-asn",
+  "2/11": "its role for this session does not go with this node's role, or it wants one",
   "2/3": "it has the same router identifier, or another neighbor has",
   "4/0": "it received nothing from this node within its hold time",
   "6/3": "this node is not its neighbor any more",
   "6/5": "it accepts no session with this node now",
 };
 
-function hint({ code, subcode }: Notification): string {
+function hint(notification: Notification): string {
+  const { code, subcode } = reasonInside(notification);
   const text = hints[`${code}/${subcode}`];
   return text === undefined ? "" : `; ${text}`;
 }

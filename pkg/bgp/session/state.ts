@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { SessionSettings } from "#pkg/config";
+import type { BgpRole, SessionSettings } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import type { Notification, Open } from "../codec/messages.ts";
 
@@ -88,6 +88,8 @@ export type Reason =
   | { readonly type: "sent"; readonly notification: Notification; readonly because: string }
   /** The peer's OPEN has another AS number than the configuration. */
   | { readonly type: "sent"; readonly notification: Notification; readonly because: string; readonly peerAsn: number }
+  /** The peer's role does not go with the configured one (RFC 9234). */
+  | { readonly type: "sent"; readonly notification: Notification; readonly because: string; readonly peerRole: BgpRole }
   | { readonly type: "holdTimerExpired"; readonly seconds: number; readonly state: State }
   /** RFC 9687. */
   | { readonly type: "sendHoldTimerExpired"; readonly seconds: number }
@@ -167,6 +169,12 @@ export interface Negotiated {
   readonly extendedNextHop: boolean;
   /** The peer keeps this side's routes while it restarts (RFC 4724), for as long as this side has asked. */
   readonly gracefulRestart: boolean;
+  /** The peer keeps them after a NOTIFICATION and after its hold timer, too; a hard reset ends that (RFC 8538). */
+  readonly gracefulNotification: boolean;
+  /** The peer keeps them longer, as the last resort (RFC 9494). */
+  readonly longLivedGracefulRestart: boolean;
+  /** The peer's role (RFC 9234); undefined where it has not said one, or this side has none. */
+  readonly peerRole: BgpRole | undefined;
   /** Families in which this side sends all paths to a prefix, each with an identifier (RFC 7911). */
   readonly addPath: ReadonlySet<Family>;
 }

@@ -23,6 +23,10 @@ export function settings(fields: Partial<SessionSettings> = {}): SessionSettings
     ttlSecurityHops: undefined,
     gracefulRestartSeconds: 120,
     addPath: false,
+    role: undefined,
+    roleStrict: false,
+    gracefulRestartNotification: false,
+    longLivedStaleSeconds: 0,
     ...fields,
   };
 }

@@ -74,6 +74,8 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
     disabled: fields.disabled ?? false,
     drainWhenCordoned: fields["drain-when-cordoned"] ?? false,
     addPath: fields["add-path"] ?? false,
+    gracefulRestartNotification: fields["graceful-restart-notification"] ?? false,
+    ...readRole(fields, peerAsn, path, problems),
   };
   if (rest.passive)
     problems.warn(
@@ -92,6 +94,19 @@ export function describeRouter({ address, discovery }: Pick<Peer, "address" | "d
   if (by === "advertisements") return `router${on}`;
   const [only, ...others] = discovery.families;
   return `${others.length > 0 ? "gateway" : only === "IPv4" ? "gateway-v4" : "gateway-v6"}${on}`;
+}
+
+/** Roles are of eBGP alone (RFC 9234, section 4). */
+function readRole(
+  { role, "role-strict": roleStrict = false, "my-asn": myAsn }: RawPeer,
+  peerAsn: number | "external" | undefined,
+  path: Path,
+  problems: Problems,
+): Pick<Peer, "role" | "roleStrict"> {
+  if (role !== undefined && peerAsn === myAsn && myAsn !== undefined)
+    problems.error([...path, "role"], "is for routers of another AS, and peer-asn is my-asn (RFC 9234)");
+  if (roleStrict && role === undefined) problems.error([...path, "role-strict"], "needs a role of this side");
+  return { role, roleStrict };
 }
 
 /** In one order, so that peers which differ in it are the same. */

@@ -6,7 +6,12 @@ import type { RawPeer } from "../shape/raw.ts";
 
 export type SessionTimes = Pick<
   Peer,
-  "holdTimeSeconds" | "keepaliveSeconds" | "connectTimeSeconds" | "gracefulRestartSeconds" | "gracefulShutdownSeconds"
+  | "holdTimeSeconds"
+  | "keepaliveSeconds"
+  | "connectTimeSeconds"
+  | "gracefulRestartSeconds"
+  | "longLivedStaleSeconds"
+  | "gracefulShutdownSeconds"
 >;
 
 const second = 1e9; // in nanoseconds
@@ -16,10 +21,18 @@ const duration = 'a duration such as "90s" or "1m30s"';
 export function readSessionTimes(fields: RawPeer, path: Path, problems: Problems): SessionTimes {
   const seconds = (field: TimeField, fallback: number, allowed: Allowed) =>
     readSeconds(fields[field], fallback, allowed, [...path, field], problems);
+  const gracefulRestartSeconds = seconds("graceful-restart-time", 120, { zero: true, from: 1, to: 4095 }); // 12 bits: RFC 4724, section 3.
+  const longLivedStaleSeconds = seconds("long-lived-stale-time", 0, { zero: true, from: 1, to: 0xff_ffff }); // 24 bits: RFC 9494, section 3.1.
+  if (gracefulRestartSeconds === 0 && longLivedStaleSeconds > 0)
+    problems.error(
+      [...path, "long-lived-stale-time"],
+      "needs graceful restart, which graceful-restart-time: 0s turns off (RFC 9494)",
+    );
   return {
     ...readHoldAndKeepalive(fields, path, problems),
     connectTimeSeconds: seconds("connect-time", 1, { from: 1, to: 120 }),
-    gracefulRestartSeconds: seconds("graceful-restart-time", 120, { zero: true, from: 1, to: 4095 }), // 12 bits: RFC 4724, section 3.
+    gracefulRestartSeconds,
+    longLivedStaleSeconds,
     gracefulShutdownSeconds: seconds("graceful-shutdown-time", 2, { from: 0, to: 600 }),
   };
 }
@@ -61,7 +74,7 @@ function readKeepalive(text: string, holdTimeSeconds: number, path: Path, proble
   return seconds;
 }
 
-type TimeField = "connect-time" | "graceful-restart-time" | "graceful-shutdown-time";
+type TimeField = "connect-time" | "graceful-restart-time" | "long-lived-stale-time" | "graceful-shutdown-time";
 
 /** From and to are seconds; `zero` allows 0 too. */
 interface Allowed {

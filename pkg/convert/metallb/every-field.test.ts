@@ -90,6 +90,8 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
   "peers[].bfd-strict": { beside: { "bfd-profile": "fast" } },
   "peers[].ebgp-multihop-ttl": { beside: { "ebgp-multihop": true } },
   "peers[].graceful-restart-time": { value: "60s" },
+  "peers[].long-lived-stale-time": { value: "1h" },
+  "peers[].role-strict": { beside: { role: "customer" } },
   "peers[].graceful-shutdown-time": { value: "5s" },
 };
 

@@ -95,6 +95,10 @@ function tellLosses(peer: Peer, what: string, report: Report): void {
     [peer.passive, "passive"],
     [peer.drainWhenCordoned, "drain-when-cordoned"],
     [peer.addPath, "add-path"],
+    [peer.role !== undefined, `role ${peer.role}`],
+    [peer.roleStrict, "role-strict"],
+    [peer.gracefulRestartNotification, "graceful-restart-notification"],
+    [peer.longLivedStaleSeconds > 0, `long-lived-stale-time ${peer.longLivedStaleSeconds}s`],
     [
       peer.gracefulRestartSeconds > 0 && peer.gracefulRestartSeconds !== 120,
       `graceful-restart-time ${peer.gracefulRestartSeconds}s (it is on, with FRR's 120s)`,

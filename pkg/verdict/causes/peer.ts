@@ -110,6 +110,11 @@ export const peerCauses = {
       "The session is established, and the interface has no address of a family that there are routes of, to be their next hop.",
     next: "give the interface an address of the family, or the advertisement a next-hop or next-hop-v6",
   },
+  roleMismatch: {
+    states: isPending,
+    means: "The roles of both sides do not go together, or a side that is strict misses the other's role (RFC 9234).",
+    next: "set role on the peer to what goes with the router's: customer with provider, rs-client with rs-server, peer with peer; or correct the router's local role",
+  },
   addPathNotNegotiated: {
     states: isDegraded,
     means:

@@ -47,6 +47,7 @@ export const anyAttributes: fc.Arbitrary<PathAttributes> = record({
   communities: fc.option(some(unsigned(32)), { nil: undefined }),
   extendedCommunities: fc.option(some(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })), { nil: undefined }),
   largeCommunities: fc.option(some(largeCommunity), { nil: undefined }),
+  onlyToCustomer: fc.option(unsigned(32), { nil: undefined }),
 });
 
 const family = { afi: unsigned(16), safi: unsigned(8) };
@@ -71,9 +72,14 @@ export const anyCapability: fc.Arbitrary<Capability> = fc.oneof(
     type: fc.constant("addPath"),
     families: families(record({ ...family, direction: fc.constantFrom("receive", "send", "both") })),
   }),
+  record({ type: fc.constant("role"), role: fc.constantFrom("provider", "rs-server", "rs-client", "customer", "peer") }),
+  record({
+    type: fc.constant("longLivedGracefulRestart"),
+    families: families(record({ ...family, forwardingPreserved: fc.boolean(), staleSeconds: unsigned(24) })),
+  }),
   record({
     type: fc.constant("unknown"),
-    code: fc.integer({ min: 71, max: 255 }),
+    code: fc.integer({ min: 72, max: 255 }),
     value: fc.uint8Array({ maxLength: 40, size: "max" }),
   }),
 );

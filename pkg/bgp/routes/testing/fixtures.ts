@@ -29,6 +29,9 @@ export function negotiated(differences: Partial<Negotiated> = {}): Negotiated {
     enhancedRouteRefresh: false,
     extendedNextHop: false,
     gracefulRestart: false,
+    gracefulNotification: false,
+    longLivedGracefulRestart: false,
+    peerRole: undefined,
     addPath: new Set(),
     ...differences,
   };

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { type Host, Lab, type LabProcess, waitFor } from "#e2e/lab";
+import { type Neighbor, type Router, type RouterConfiguration, type RouterKind, routerRefusal, startRouter } from "./index.ts";
+
+const kinds: readonly RouterKind[] = ["frr", "bird"];
+const refusals = new Map(await Promise.all(kinds.map(async (kind) => [kind, await routerRefusal(kind)] as const)));
+const program = fileURLToPath(new URL("path-announcer.ts", import.meta.url));
+const prefix = "198.51.100.1/32";
+
+/** A router and a speaker of BGP on one switch. */
+class Scene implements AsyncDisposable {
+  readonly router: Router;
+  readonly #speaker: Host;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(router: Router, speaker: Host, stack: AsyncDisposableStack) {
+    this.router = router;
+    this.#speaker = speaker;
+    this.#stack = stack;
+  }
+
+  static async start(kind: RouterKind, neighbor: Partial<Neighbor>): Promise<Scene> {
+    await using stack = new AsyncDisposableStack();
+    const lab = stack.use(await Lab.start());
+    const lan = await lab.switch("lan");
+    const [left, right] = [await lab.host("router"), await lab.host("speaker")];
+    await left.attach(lan, { addresses: ["10.0.0.1/24", "fd00::1/64"] });
+    await right.attach(lan, { addresses: ["10.0.0.2/24", "fd00::2/64"] });
+    const configuration: RouterConfiguration = {
+      asn: 65001,
+      routerId: "10.0.0.1",
+      neighbors: [{ address: "10.0.0.2", asn: 65002, holdTimeSeconds: 9, ...neighbor }],
+    };
+    const router = stack.use(await startRouter(kind, { lab, host: left }, configuration));
+    return new Scene(router, right, stack.move());
+  }
+
+  /** @param fields of the peer, more of them */
+  speak(fields: string): Promise<LabProcess> {
+    const config = `peers: [{my-asn: 65002, peer-asn: 65001, peer-address: 10.0.0.1, connect-time: 1s, ${fields}}]`;
+    return this.#speaker.spawn("announcer", ["node", program, config]);
+  }
+
+  async route() {
+    return (await this.router.routes()).find((route) => route.prefix === prefix);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack[Symbol.asyncDispose]();
+  }
+}
+
+suite("RFC 9234: a router that wants a role takes the one that goes with its own, and no other", { concurrency: true }, () => {
+  for (const kind of kinds)
+    test(kind, { skip: refusals.get(kind) ?? false }, async () => {
+      await using scene = await Scene.start(kind, { role: { own: "provider", strict: true } });
+      const without = await scene.speak("graceful-restart-time: 0s");
+      await without.waitForLine(/Role Mismatch \(2\/11\)/, { timeout: 60_000 });
+      await without.stop();
+      const wrong = await scene.speak("graceful-restart-time: 0s, role: provider");
+      await wrong.waitForLine(/Role Mismatch \(2\/11\)/, { timeout: 60_000 });
+      await wrong.stop();
+      assert.equal(await scene.route(), undefined);
+      await scene.speak("graceful-restart-time: 0s, role: customer, role-strict: true");
+      await waitFor(`${kind} to have a route`, () => scene.route(), { timeout: 90_000 });
+    });
+});
+
+suite("RFC 9494: a router keeps routes of a speaker that is gone as the last resort", () => {
+  test("bird", { skip: refusals.get("bird") ?? false }, async () => {
+    await using scene = await Scene.start("bird", { longLived: true });
+    const speaker = await scene.speak("graceful-restart-time: 1s, long-lived-stale-time: 1h");
+    await waitFor("a route", () => scene.route());
+    speaker.kill("SIGKILL");
+    const isStale = async () => (await scene.route())?.communities.includes("65535:6");
+    await waitFor("the route to be marked LLGR_STALE", isStale, { timeout: 60_000 });
+    await scene.speak("graceful-restart-time: 1s, long-lived-stale-time: 1h");
+    const isFresh = async () => (await scene.route())?.communities.length === 0;
+    await waitFor("the route to be fresh again", isFresh, { timeout: 60_000 });
+  });
+});
