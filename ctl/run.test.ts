@@ -170,6 +170,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           name: null,
           address: "::1",
           discovery: null,
+          fromNode: null,
           interface: null,
           port: 179,
           myAsn: 1,

@@ -43,6 +43,7 @@ class Bench {
   readonly sources = new Sources({
     cluster: this.cluster,
     namespace,
+    node: "node1",
     configMap: "config",
     configSource: "configmap",
     classes: classlessOnly,

@@ -6,8 +6,8 @@ import {
   type EndpointSlice,
   type Informer,
   Informers,
+  nodesOf,
   type Resource,
-  resources,
   type Service,
   servicesOf,
 } from "#pkg/k8s";
@@ -32,6 +32,8 @@ import type { ClusterEvent } from "./core/index.ts";
 export interface SourcesOptions {
   readonly cluster: Pick<Cluster, "informer" | "servedResources">;
   readonly namespace: string;
+  /** This node's name. */
+  readonly node: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   /** `crds`: MetalLB's custom resources are the configuration in its place. */
@@ -67,7 +69,7 @@ export class Sources implements Disposable {
       // An API that was restored from a backup has the lines of then.
       relisted: () => emit({ type: "linesReplaced" }),
     });
-    this.#informers.follow("Nodes", resources.nodes, {}, (name, node) => {
+    this.#informers.follow("Nodes", nodesOf(options.node), {}, (name, node) => {
       metrics.updates.inc();
       emit({ type: "node", name, node });
     });

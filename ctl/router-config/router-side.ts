@@ -91,6 +91,7 @@ function whyNone(wanted: string | undefined, peers: readonly Peer[]): string {
 }
 
 function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string | undefined {
+  if (peer.fromNode !== undefined) return "each node has its own values, from labels and annotations of its Node object";
   if (peer.discovery?.by === "gateway")
     return "each node finds its gateway itself; with --peer and a configuration that has the gateway's address, it is written";
   if (peer.discovery !== undefined) return unnumbered;

@@ -30,7 +30,11 @@ export function summarize({ pools, quotas, peers }: Config) {
       };
     }),
     quotas,
-    peers: peers.map(({ password: _, ...peer }) => peer),
+    // The fields of an entry with values of nodes may have a password.
+    peers: peers.map(({ password: _, fromNode, ...peer }) => ({
+      ...peer,
+      fromNode: fromNode && Object.fromEntries([...fromNode.values].map(([field, { kind, name }]) => [field, { [kind]: name }])),
+    })),
   });
 }
 

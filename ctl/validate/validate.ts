@@ -28,7 +28,7 @@ The JSON is one object:
                                               "med", "asPathPrepend", "peers", "nodeSelectors", "nextHop", "nextHopV6",
                                               "weightByEndpoints"}]}],
                "quotas": [{"namespaces", "namespaceSelectors", "pools", "together", "ipv4", "ipv6", "services"}],
-               "peers": [{"name", "address", "interface", "port", "myAsn", "peerAsn", "families", "sourceAddress",
+               "peers": [{"name", "address", "interface", "discovery", "fromNode", "port", "myAsn", "peerAsn", "families", "sourceAddress",
                           "sourceInterface", "routerId", "holdTimeSeconds", "keepaliveSeconds", "connectTimeSeconds", "passwordSecret", "bfdProfile",
                           "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "addPath", "role", "roleStrict",

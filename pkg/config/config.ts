@@ -1,4 +1,5 @@
 import type { Address, AddressRange, Family } from "#pkg/net";
+import type { RawPeer } from "./shape/raw.ts";
 
 /** A whole, checked configuration: everything in it can be used as it stands. Lists are in the order of the file. */
 export interface Config {
@@ -217,8 +218,10 @@ export interface Peer {
   readonly address: Address | undefined;
   /** The interface behind which a link-local `address` is; undefined for any other address. */
   readonly interface: string | undefined;
-  /** There exactly if the configuration does not have the router's address. */
+  /** There exactly if the configuration does not have the router's address, nor a node's label or annotation. */
   readonly discovery: RouterDiscovery | undefined;
+  /** Undefined where all values are those of the configuration. Fields that it names have none here: AS numbers are 0. */
+  readonly fromNode: NodeValues | undefined;
   readonly sourceAddress: Address | undefined;
   /** The interface whose address is to be the source. At most one of it and `sourceAddress` is there. */
   readonly sourceInterface: string | undefined;
@@ -261,6 +264,23 @@ export interface Peer {
   readonly longLivedStaleSeconds: number;
   /** The router is offered several paths to a prefix (RFC 7911). */
   readonly addPath: boolean;
+}
+
+/** Fields of a peer whose values are each node's own. */
+export interface NodeValues {
+  readonly values: ReadonlyMap<NodeField, NodeValue>;
+  /** The entry as it is written, besides these. */
+  readonly fields: RawPeer;
+  /** Why a node has no such peer, in words; undefined where that was not looked at. */
+  readonly refusal?: string;
+}
+
+export type NodeField = "peer-address" | "my-asn" | "peer-asn" | "router-id" | "source-address" | "password-secret-key";
+
+/** The label or annotation of a Node with this name. */
+export interface NodeValue {
+  readonly kind: "label" | "annotation";
+  readonly name: string;
 }
 
 /** How each node finds its routers by itself. `interfaces` are names with wildcards, as `matchesInterface` takes them. */

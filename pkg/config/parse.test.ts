@@ -116,6 +116,35 @@ test("parseConfig: a peer without an address finds its routers on interfaces", (
   assert.deepEqual(of("peer-address: gateway, families: [ipv4]")?.families, ["IPv4"]);
 });
 
+test("parseConfig: values that are each node's own are named by a label or an annotation", () => {
+  const peer = configOf(
+    "peers: [{peer-asn: 2, password: p, from-node: {my-asn: {label: asn}, peer-address: {annotation: example.com/tor}}}]",
+  ).peers[0];
+  assert.deepEqual(
+    [...(peer?.fromNode?.values ?? [])],
+    [
+      ["peer-address", { kind: "annotation", name: "example.com/tor" }],
+      ["my-asn", { kind: "label", name: "asn" }],
+    ],
+  );
+  assert.deepEqual([peer?.address, peer?.discovery, peer?.myAsn, peer?.peerAsn], [undefined, undefined, 0, 2]);
+});
+
+const wrongNodeValues: [fields: string, error: RegExp][] = [
+  ["my-asn: 1, peer-asn: 2, from-node: {peer-address: {}}", /peer-address: must name either a label or an annotation/],
+  ["my-asn: 1, peer-asn: 2, from-node: {peer-address: {label: a, annotation: b}}", /must name either a label or an annotation/],
+  ["my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, from-node: {my-asn: {label: a}}", /my-asn: not together with my-asn/],
+  ["my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, from-node: {password-secret-key: {label: a}}", /needs a password-secret/],
+  ["my-asn: 1, peer-address: 192.0.2.1, from-node: {router-id: {label: a}}", /peer-asn: required, but missing/],
+  ["my-asn: 1, peer-asn: 2, hold-time: 1s, from-node: {peer-address: {label: a}}", /hold-time/],
+];
+for (const [fields, error] of wrongNodeValues)
+  test(`parseConfig refuses a peer with ${fields}`, () => {
+    const { config, problems } = parseConfig(`peers: [{${fields}}]`);
+    assert.equal(config, undefined);
+    assert.match(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"), error);
+  });
+
 const wrongDiscoveries: [fields: string, error: RegExp][] = [
   ["interface: []", /interface: must not be an empty list/],
   ["interface: [eth0, eth0]", /interface\[1\]: "eth0" is already listed as interface\[0\]/],
@@ -285,6 +314,7 @@ address-pools:
       address: "2001:db8::1",
       interface: undefined,
       discovery: undefined,
+      fromNode: undefined,
       sourceAddress: "2001:db8::2",
       sourceInterface: undefined,
       port: 1179,
@@ -344,6 +374,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     address: "",
     interface: undefined,
     discovery: undefined,
+    fromNode: undefined,
     sourceAddress: undefined,
     sourceInterface: undefined,
     port: 179,

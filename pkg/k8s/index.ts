@@ -26,6 +26,6 @@ export type {
   Service,
 } from "./objects.ts";
 export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
-export { type Resource, resources, servicesOf } from "./resources.ts";
+export { nodesOf, type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";
 export { type NoValue, SecretValues, type SecretValuesOptions } from "./secret-values.ts";

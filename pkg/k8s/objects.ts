@@ -64,6 +64,8 @@ export interface EndpointSlice extends ObjectMeta {
 
 export interface Node extends ObjectMeta {
   readonly labels: Readonly<Record<string, string>>;
+  /** Those of at most 253 characters, kept for the node that they are asked for of; absent for others. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** No new Pods are to be placed on it: `kubectl cordon`. */
   readonly unschedulable: boolean;
   /** It is being deleted. */

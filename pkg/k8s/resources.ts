@@ -56,6 +56,19 @@ export const resources = {
   leases: { api: "/apis/coordination.k8s.io/v1", plural: "leases", project: projectLease },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
+const maxAnnotation = 253;
+
+/** Nodes, of which the one of this name has its annotations. */
+export function nodesOf(own: string): Resource<Node> {
+  const project = (raw: Fields, meta: ObjectMeta): Node => {
+    const node = projectNode(raw, meta);
+    if (meta.name !== own) return node;
+    const all = Object.entries(textMap(fields(raw.metadata).annotations));
+    return { ...node, annotations: Object.fromEntries(all.filter(([, value]) => value.length <= maxAnnotation)) };
+  };
+  return { ...resources.nodes, project };
+}
+
 // There are many Services and slices, so each is made with all its fields named: `...meta` would put the following fields into a
 // separate store with room for more.
 

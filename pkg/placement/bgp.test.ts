@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { type Config, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -240,7 +241,7 @@ test("a peer without an address is a peer for each interface that its names mean
       "peers: [{name: tors, my-asn: 1, peer-asn: external, interface: [eth0, 'ens*']}, {my-asn: 1, peer-asn: 2, interface: ens1}]",
     ).config ?? assert.fail();
   const keys = (around?: readonly string[]) =>
-    nodePeers(peers, {}, around && { interfaces: around, gateways: { IPv4: [], IPv6: [] } }).map(
+    nodePeers(peers, {}, around && { node: "n", annotations: {}, interfaces: around, gateways: { IPv4: [], IPv6: [] } }).map(
       ({ key, peer }) => `${key} ${peer.interface} ${peer.peerAsn}`,
     );
   assert.deepEqual(keys(["lo0", "ens2", "ens1"]), ["eth0:179 eth0 external", "ens1:179 ens1 external", "ens2:179 ens2 external"]);
@@ -250,6 +251,8 @@ test("a peer without an address is a peer for each interface that its names mean
       parseConfig("peers: [{my-asn: 1, peer-asn: 2, interface: 'ens*'}]").config?.peers ?? [],
       {},
       {
+        node: "n",
+        annotations: {},
         interfaces: ["eth0"],
         gateways: { IPv4: [], IPv6: [] },
       },
@@ -271,7 +274,7 @@ test("gateways are the next hops of the best default route of each family, sever
     ],
     IPv6: [via("fe80::1", "eth0", 1024)],
   };
-  const found = (fields: string, around = { interfaces: [], gateways }) => {
+  const found = (fields: string, around = { node: "n", annotations: {}, interfaces: [], gateways }) => {
     const { config, problems } = parseConfig(`peers: [{my-asn: 1, peer-asn: 2, ${fields}}]`);
     return nodePeers(config?.peers ?? assert.fail(JSON.stringify(problems)), {}, around).map(
       ({ key, peer }) => `${key} ${peer.families}`,
@@ -285,7 +288,88 @@ test("gateways are the next hops of the best default route of each family, sever
   assert.deepEqual(found("peer-address: gateway-v4, interface: 'eth*'"), ["10.0.0.1:179 IPv4,IPv6", "10.0.1.1:179 IPv4,IPv6"]);
   assert.deepEqual(found("peer-address: gateway-v4, interface: [eth2], peer-port: 1179"), ["10.0.2.1:1179 IPv4,IPv6"]);
   assert.deepEqual(found("peer-address: gateway-v6, interface: eth1"), ["gateway-v6 on eth1:179 IPv4,IPv6"]);
-  assert.deepEqual(found("peer-address: gateway", { interfaces: [], gateways: { IPv4: [], IPv6: [] } }), [
-    "gateway:179 IPv4,IPv6",
-  ]);
+  assert.deepEqual(
+    found("peer-address: gateway", { node: "n", annotations: {}, interfaces: [], gateways: { IPv4: [], IPv6: [] } }),
+    ["gateway:179 IPv4,IPv6"],
+  );
+});
+
+const ofNodes = `peers: [{name: tors, my-asn: 64512, interface: eth0, families: [ipv6], password-secret: {name: s}, from-node: {
+  peer-address: {annotation: example.com/tor}, peer-asn: {label: tor-asn}, router-id: {annotation: id}, password-secret-key: {label: rack}}},
+  {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.9}]`;
+
+function ofRack(labels: Labels, annotations: Readonly<Record<string, string>>) {
+  const around = { node: "node7", annotations, interfaces: [], gateways: { IPv4: [], IPv6: [] } };
+  const [first, other, ...more] = nodePeers(configOf(ofNodes).peers, labels, around);
+  assert.ok(first && other?.key === "192.0.2.9:179" && more.length === 0, "other peers are untouched");
+  return first;
+}
+
+test("a peer has the values of its node's labels and annotations", () => {
+  const { key, peer } = ofRack({ "tor-asn": "4200000001", rack: "r1" }, { "example.com/tor": " fe80::1 ", id: "10.0.0.7" });
+  assert.equal(key, "[fe80::1%eth0]:179");
+  assert.deepEqual(
+    [peer.name, peer.myAsn, peer.peerAsn, `${peer.routerId}`, peer.families, peer.passwordSecret, peer.fromNode],
+    ["tors", 64512, 4_200_000_001, "10.0.0.7", ["IPv6"], { name: "s", key: "r1" }, undefined],
+  );
+});
+
+const good = { labels: { "tor-asn": "1", rack: "r1" }, annotations: { "example.com/tor": "fe80::1", id: "10.0.0.7" } };
+const refusedValues: { name: string; labels?: Labels; annotations?: Readonly<Record<string, string>>; why: RegExp }[] = [
+  {
+    name: "no annotation",
+    annotations: { "example.com/tor": "fe80::1" },
+    why: /it has no annotation "id", from which router-id/,
+  },
+  { name: "no label", labels: {}, why: /it has no label "tor-asn"/ },
+  { name: "an inherited name", labels: Object.create({ "tor-asn": "1", rack: "r1" }), why: /it has no label "tor-asn"/ },
+  {
+    name: "an AS number that is none",
+    labels: { "tor-asn": "65.1", rack: "r" },
+    why: /its label "tor-asn" cannot be peer-asn: "65.1"/,
+  },
+  { name: "an AS number of 0", labels: { "tor-asn": "0", rack: "r" }, why: /cannot be peer-asn: "0"/ },
+  { name: "an AS number beyond all", labels: { "tor-asn": "4294967296", rack: "r" }, why: /cannot be peer-asn/ },
+  { name: "an empty annotation", annotations: { "example.com/tor": "", id: "10.0.0.7" }, why: /cannot be peer-address: ""/ },
+  {
+    name: "no address",
+    annotations: { "example.com/tor": "tor1", id: "10.0.0.7" },
+    why: /peer-address: must be .*an IP address, but is "tor1"/,
+  },
+  {
+    name: "a router-id of IPv6",
+    annotations: { "example.com/tor": "fe80::1", id: "::1" },
+    why: /router-id: must be an IPv4 address/,
+  },
+  {
+    name: "a key that no Secret has",
+    labels: { "tor-asn": "1", rack: "a/b" },
+    why: /password-secret.key: no Secret has a key "a\/b"/,
+  },
+  {
+    name: "an address that the interface forbids",
+    annotations: { "example.com/tor": "192.0.2.1", id: "1.1.1.1" },
+    why: /interface: only for a link-local/,
+  },
+];
+for (const { name, labels = good.labels, annotations = good.annotations, why } of refusedValues)
+  test(`a peer whose node has ${name} is refused, with the node's name`, () => {
+    const { key, peer } = ofRack(labels, annotations);
+    assert.equal(key, "router by annotation example.com/tor:179");
+    assert.match(peer.fromNode?.refusal ?? "", /^Node node7 gives this peer no values: /);
+    assert.match(peer.fromNode?.refusal ?? "", why);
+    assert.equal(peer.address, undefined);
+  });
+
+test("whatever a node's labels and annotations are, a peer is whole, or refused in one short line", () => {
+  const texts = fc.oneof(fc.string({ maxLength: 300 }), fc.constantFrom("1", "fe80::1", "external", "10.0.0.1", "gateway"));
+  fc.assert(
+    fc.property(texts, texts, texts, texts, (asn, tor, id, key) => {
+      const { peer } = ofRack({ "tor-asn": asn, rack: key }, { "example.com/tor": tor, id });
+      const refusal = peer.fromNode?.refusal;
+      if (refusal === undefined)
+        assert.ok((peer.address ?? peer.discovery) !== undefined && peer.myAsn === 64512 && peer.fromNode === undefined);
+      else assert.ok(refusal.length < 500 && !/[\n\r]/.test(refusal), refusal);
+    }),
+  );
 });

@@ -1,4 +1,4 @@
-import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool } from "#pkg/config";
+import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool, peerOfNode } from "#pkg/config";
 import { type Address, type Family, isLinkLocal, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import type { InterfaceNode } from "./interface.ts";
@@ -15,8 +15,11 @@ export interface NodePeer {
   readonly peer: Peer;
 }
 
-/** What a node knows of the routers around it. */
+/** What a node knows of the routers around it, and of itself. */
 export interface Surroundings {
+  /** The node's name. */
+  readonly node: string;
+  readonly annotations: Readonly<Record<string, string>>;
   /** Names of its Ethernet interfaces. */
   readonly interfaces: readonly string[];
   /** The next hops of its default routes, by the family of the route. */
@@ -45,7 +48,7 @@ export function peersFor(peers: readonly Peer[], labels: Labels | undefined, aro
   const found = new Map<string, NodePeer>(); // key -> peer
   for (const entry of peers) {
     if (entry.disabled || !isSelected(entry.nodeSelectors, labels)) continue;
-    for (const peer of foundBy(entry, around)) {
+    for (const peer of foundBy(entry, labels ?? {}, around)) {
       const key = peerKey(peer);
       if (!found.has(key)) found.set(key, { key, peer });
     }
@@ -54,9 +57,15 @@ export function peersFor(peers: readonly Peer[], labels: Labels | undefined, aro
 }
 
 /** The entry as it is for each router that it means. */
-function foundBy(entry: Peer, around: Surroundings | undefined): readonly Peer[] {
+function foundBy(given: Peer, labels: Labels, around: Surroundings | undefined): readonly Peer[] {
+  if (around === undefined) return [given];
+  const entry = peerOfNode(given, { labels, annotations: around.annotations });
+  if (typeof entry === "string") {
+    const refusal = `Node ${around.node} gives this peer no values: ${entry}`;
+    return [{ ...given, fromNode: given.fromNode && { ...given.fromNode, refusal } }];
+  }
   const { discovery } = entry;
-  if (discovery === undefined || around === undefined) return [entry];
+  if (discovery === undefined) return [entry];
   const found = discovery.by === "gateway" ? byGateway(entry, discovery, around) : byInterface(entry, discovery, around);
   return found.length === 0 ? [entry] : found;
 }

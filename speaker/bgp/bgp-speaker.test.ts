@@ -184,7 +184,12 @@ class Bench {
   }
 
   #setPeers(whyRemoved: BgpPeers["whyRemoved"]): void {
-    const peers = nodePeers(this.#config?.peers ?? [], this.#labels, { interfaces: [], gateways: { IPv4: [], IPv6: [] } });
+    const peers = nodePeers(this.#config?.peers ?? [], this.#labels, {
+      node: "n",
+      annotations: {},
+      interfaces: [],
+      gateways: { IPv4: [], IPv6: [] },
+    });
     this.bgp.setPeers({ peers, bfdProfiles: this.#config?.bfdProfiles ?? new Map(), isDraining: this.#isDraining, whyRemoved });
   }
 

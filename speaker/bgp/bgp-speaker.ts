@@ -165,7 +165,8 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     if (!this.#started || this.#stopping) return;
     const { secrets, discovery } = this.#options;
     const wanted = this.#wanted;
-    const isSearched = ({ address, interface: device }: Peer) => (address === undefined && device !== undefined ? [device] : []);
+    const isSearched = ({ discovery, interface: device }: Peer) =>
+      discovery?.by === "advertisements" && device !== undefined ? [device] : [];
     discovery.watch(new Set([...wanted.values()].flatMap(isSearched)));
     secrets.watch(new Set([...wanted.values()].flatMap(({ passwordSecret }) => passwordSecret?.name ?? [])));
     for (const peer of this.#peers.values()) if (!wanted.has(peer.key)) this.#remove(peer, whyRemoved);

@@ -6,7 +6,7 @@ import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/v
 
 /** The condition that a session waits for before it starts, in words. */
 export interface PeerWait {
-  readonly for: "password" | "source" | "router" | "bfd";
+  readonly for: "password" | "source" | "router" | "node" | "bfd";
   readonly what: string;
   readonly seconds: number;
 }
@@ -49,6 +49,7 @@ const causeOfWait: Readonly<Record<PeerWait["for"], CauseOf<"peer">>> = {
   password: "waitsForPassword",
   source: "waitsForSource",
   router: "waitsForRouter",
+  node: "nodeValueRefused",
   bfd: "waitsForBfd",
 };
 

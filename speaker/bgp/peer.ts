@@ -55,7 +55,7 @@ export class BgpPeer {
   /** Beside the peer; undefined before the first, and after the end. */
   #configured: { readonly password: string | NoValue | undefined; readonly profile: BfdProfile | undefined } | undefined;
   /** The router, or this side's address, is not there yet. */
-  #waitsForEnd: { readonly for: "source" | "router"; readonly what: string; readonly since: Millis } | undefined;
+  #waitsForEnd: { readonly for: "source" | "router" | "node"; readonly what: string; readonly since: Millis } | undefined;
   #waitsForPassword: { readonly what: string; readonly since: Millis } | undefined;
   /** Since when the peer is to prefer every other path; undefined where it need not. */
   #leavingSince: Millis | undefined;
@@ -108,7 +108,7 @@ export class BgpPeer {
 
   /** The interface on which the router is looked for. */
   get searched(): string | undefined {
-    return this.#peer.address === undefined ? this.#peer.interface : undefined;
+    return this.#peer.discovery?.by === "advertisements" ? this.#peer.interface : undefined;
   }
 
   /** Its name in the configuration. */
@@ -227,6 +227,11 @@ export class BgpPeer {
   #apply(): void {
     if (this.#configured === undefined) return;
     const { password, profile } = this.#configured;
+    const refusal = this.#peer.fromNode?.refusal;
+    if (refusal !== undefined) {
+      this.#awaitEnd("node", refusal);
+      return;
+    }
     const address = this.#address;
     if ("missing" in address) {
       this.#awaitEnd("router", address.missing);
@@ -264,7 +269,7 @@ export class BgpPeer {
   }
 
   /** Ends the session, whose connection lacks an end now, until there is another one. */
-  #awaitEnd(which: "source" | "router", what: string): void {
+  #awaitEnd(which: "source" | "router" | "node", what: string): void {
     this.#waitsForEnd = { for: which, what, since: this.#waitsForEnd?.since ?? this.#options.clock.now() };
     const closed = this.#begun ? this.#session?.close("otherConfigurationChange", what) : undefined;
     this.#begun = false;

@@ -78,7 +78,7 @@ export type ClusterEvent =
   /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */
   | { readonly type: "start" };
 
-export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting" | "taints" | "flannelAddresses">;
+export type NodeFields = Pick<Node, "labels" | "annotations" | "unschedulable" | "deleting" | "taints" | "flannelAddresses">;
 
 /** The speakers, by their ring or by the readiness of their Pods, and their reports about themselves. */
 export type MemberEvents =

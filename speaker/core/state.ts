@@ -113,6 +113,8 @@ export interface ApiView {
 export interface Nodes {
   readonly labels: Map<string, Labels>; // node -> its labels
   readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
+  /** Of this node. */
+  annotations: Readonly<Record<string, string>>;
   /** Addresses that flannel takes for this node's own. */
   flannelAddresses: readonly string[];
   readonly pools: Map<Pool, PoolNodes>; // those that were asked for
@@ -309,7 +311,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     config: undefined,
     ownedPools: [],
     services: noServices(),
-    nodes: { labels: new Map(), taints: new Map(), flannelAddresses: [], pools: new Map() },
+    nodes: { labels: new Map(), taints: new Map(), annotations: {}, flannelAddresses: [], pools: new Map() },
     members: {
       active: [],
       withoutGossip: [],

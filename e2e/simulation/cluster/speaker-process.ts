@@ -203,6 +203,7 @@ export class SpeakerProcess {
     this.#sources = new Sources({
       cluster,
       namespace,
+      node,
       configMap: "config",
       configSource: "configmap",
       classes: classlessOnly,

@@ -42,6 +42,10 @@ const netbox = { url: "https://netbox.example.com", tags: ["k8s"] };
 const around: Readonly<Record<string, (fields: object) => object>> = {
   "": (fields) => ({ ...base, ...fields }),
   "peers[]": withPeer,
+  "peers[].from-node": (fields) => {
+    const others = Object.entries({ ...peer, "password-secret": { name: "s" } }).filter(([name]) => !(name in fields));
+    return { ...base, peers: [{ ...Object.fromEntries(others), "from-node": fields }] };
+  },
   "peers[].password-secret": (fields) => withPeer({ "password-secret": { name: "s", ...fields } }),
   "bfd-profiles[]": (fields) => ({ ...base, "bfd-profiles": [{ name: "fast", ...fields }] }),
   "address-pools[]": withPool,
@@ -77,6 +81,15 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
   "address-pools[].netbox.token-secret.key": { value: "k" },
   "quotas[].pools": { value: ["a"] },
   "peers[].name": { value: "other" },
+  "peers[].from-node.peer-address": { value: { label: "x" } },
+  "peers[].from-node.my-asn": { value: { label: "x" } },
+  "peers[].from-node.peer-asn": { value: { label: "x" } },
+  "peers[].from-node.router-id": { value: { label: "x" } },
+  "peers[].from-node.source-address": { value: { label: "x" } },
+  "peers[].from-node.password-secret-key": { value: { label: "x" } },
+  "peers[].from-node": { value: { "router-id": { label: "x" } } },
+  "peers[].my-asn": { value: 64519 },
+  "peers[].peer-asn": { value: "external" },
   "peers[].peer-address": { value: "192.0.2.7" },
   "peers[].interface": { value: "eth0", beside: { "peer-address": "fe80::1" } },
   "peers[].source-address": { value: "192.0.2.9" },

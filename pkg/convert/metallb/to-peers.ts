@@ -29,6 +29,10 @@ export function peerSpec(
     report.lose(what, `peer-port ${peer.port}: MetalLB takes at most 16384; the peer is left out`);
     return undefined;
   }
+  if (peer.fromNode !== undefined) {
+    report.lose(what, "from-node: MetalLB takes no values from nodes; the peer is left out");
+    return undefined;
+  }
   if (peer.discovery?.by === "gateway") {
     report.lose(what, `peer-address ${describeRouter(peer)}: MetalLB has nothing like it; the peer is left out`);
     return undefined;

@@ -33,6 +33,12 @@ export const peerCauses = {
       "The node is to find the router itself, and has found none: nobody advertises itself on the interface, or there is no default route.",
     next: "give the node the interface, bring it up, and have the router send router advertisements there, as FRR does for neighbor eth0 interface; for a gateway, give the node a default route",
   },
+  nodeValueRefused: {
+    states: isPending,
+    means:
+      "Values of the peer come from the node (from-node), and the node lacks a label or annotation, or has one that the field may not have.",
+    next: "set the label or annotation that the message names: kubectl annotate node NODE NAME=VALUE --overwrite; or exclude the node by node-selectors of the peer",
+  },
   waitsForBfd: {
     states: isPending,
     means: "The peer has bfd-strict, and BFD is not up.",

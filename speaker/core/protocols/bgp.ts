@@ -56,6 +56,7 @@ export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined,
     effects.push({ type: "log", level: "info", message, fields: { event: "nodeChanged", draining: isDraining } });
   }
   bgp.isDraining = isDraining;
+  state.nodes.annotations = now?.annotations ?? {};
   return config === undefined ? [] : peersChanged(state, config.config, effects);
 }
 
@@ -116,8 +117,13 @@ function deliveriesOf(state: SpeakerState, pool: Pool): Deliveries {
 
 const noEthernet: ReadonlySet<InterfaceState["status"]> = new Set(["loopback", "notEthernet"]);
 
-function surroundingsOf({ carriers, bgp: { gateways } }: SpeakerState): Surroundings {
-  return { interfaces: carriers.interfaces.filter(({ status }) => !noEthernet.has(status)).map(({ name }) => name), gateways };
+function surroundingsOf({ node, nodes: { annotations }, carriers, bgp: { gateways } }: SpeakerState): Surroundings {
+  return {
+    interfaces: carriers.interfaces.filter(({ status }) => !noEthernet.has(status)).map(({ name }) => name),
+    gateways,
+    node,
+    annotations,
+  };
 }
 
 function setPeers(

@@ -54,7 +54,9 @@ export function sessionFault(state: SpeakerState, nodes: readonly string[], { ad
 /** Whether a fault is of one of these peers: the keys of peers that another node finds by itself are not known here. */
 function isMeant({ config }: SpeakerState, peer: string, key: string): boolean {
   if (peer === key) return true;
-  const typed = (config?.config.peers ?? []).filter(({ discovery }) => discovery === undefined).map(peerKey);
+  const typed = (config?.config.peers ?? [])
+    .filter(({ discovery, fromNode }) => discovery === undefined && fromNode === undefined)
+    .map(peerKey);
   return !typed.includes(peer) && !typed.includes(key);
 }
 

@@ -1,0 +1,81 @@
+import { quote } from "#pkg/text";
+import type { NodeField, NodeValue, Peer } from "../config.ts";
+import { type Path, Problems } from "../problems.ts";
+import type { RawPeer } from "../shape/raw.ts";
+import { readPeer } from "./peer.ts";
+
+const nodeFields = ["peer-address", "my-asn", "peer-asn", "router-id", "source-address", "password-secret-key"] as const;
+
+/** A value that is longer is none of these fields'. */
+const maxValue = 253;
+
+/** The configuration was read with the profiles that it has. */
+const anyProfile: Parameters<typeof readPeer>[2] = { has: () => true, keys: () => [].values() };
+
+/** The labels and annotations of one node. */
+export interface NodeTexts {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Reads `from-node`: field -> where its value stands. Undefined without any. */
+export function readNodeValues(fields: RawPeer, path: Path, problems: Problems): ReadonlyMap<NodeField, NodeValue> | undefined {
+  const values = new Map<NodeField, NodeValue>();
+  for (const field of nodeFields) {
+    const from = fields["from-node"]?.[field];
+    if (from === undefined) continue;
+    const here = [...path, "from-node", field];
+    const { label, annotation } = from;
+    if ((label === undefined) === (annotation === undefined)) problems.error(here, "must name either a label or an annotation");
+    const isSecretKey = field === "password-secret-key";
+    const isTwice = isSecretKey ? fields["password-secret"]?.key !== undefined : fields[field] !== undefined;
+    if (isTwice) problems.errorAtKey(here, `not together with ${isSecretKey ? "password-secret.key" : field}`);
+    if (isSecretKey && fields["password-secret"] === undefined) problems.error(here, "needs a password-secret");
+    if (label !== undefined) values.set(field, { kind: "label", name: label });
+    else if (annotation !== undefined) values.set(field, { kind: "annotation", name: annotation });
+  }
+  return values.size === 0 ? undefined : values;
+}
+
+/** The fields with values that stand for those of nodes, so that all others can be read. */
+export function withStandIns(fields: RawPeer, values: ReadonlyMap<NodeField, NodeValue>): RawPeer {
+  const standIns: Record<string, unknown> = {};
+  if (values.has("peer-address")) standIns["peer-address"] = fields.interface ? "fe80::1" : "192.0.2.1";
+  if (values.has("my-asn")) standIns["my-asn"] = fields["peer-asn"] === 1 ? 2 : 1;
+  if (values.has("peer-asn")) standIns["peer-asn"] = "external";
+  return { ...fields, ...standIns };
+}
+
+/**
+ * The peer as it is for one node: with the values of the node's labels and annotations, which are held to the rules of the configuration.
+ * @returns why it is none: the label or annotation, and what is wrong
+ */
+export function peerOfNode(entry: Peer, node: NodeTexts): Peer | string {
+  const { fromNode } = entry;
+  if (fromNode === undefined) return entry;
+  const found: Record<string, unknown> = {};
+  for (const [field, { kind, name }] of fromNode.values) {
+    const texts = kind === "label" ? node.labels : node.annotations;
+    const text = Object.hasOwn(texts, name) ? texts[name]?.trim() : undefined;
+    if (text === undefined) return `it has no ${kind} ${quote(name)}, from which ${field} is to come`;
+    const value = readValue(field, text);
+    if (value === undefined) return `its ${kind} ${quote(name)} cannot be ${field}: ${quote(text)}`;
+    found[field] = value;
+  }
+  const { "from-node": _, ...fields } = fromNode.fields;
+  const { "password-secret-key": key, ...others } = found;
+  const secret = key === undefined ? {} : { "password-secret": { ...fields["password-secret"], key } };
+  const problems = new Problems();
+  const peer = readPeer({ ...fields, ...others, ...secret } as RawPeer, [], anyProfile, problems);
+  const wrong = problems.list(() => ({ line: 1, column: 1 })).find(({ severity }) => severity === "error");
+  if (wrong === undefined && peer !== undefined) return peer;
+  return `its labels and annotations make no peer: ${wrong?.path ?? ""}: ${wrong?.message ?? ""}`;
+}
+
+function readValue(field: NodeField, text: string): string | number | undefined {
+  if (text === "" || text.length > maxValue) return undefined;
+  if (field === "peer-asn" && (text === "external" || text === "internal")) return text;
+  if (field !== "my-asn" && field !== "peer-asn") return text;
+  const asn = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  return asn >= 1 && asn <= 0xffff_ffff ? asn : undefined;
+}
