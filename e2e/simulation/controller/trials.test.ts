@@ -17,6 +17,7 @@ const of = (labels: string) => `[{match-labels: {tenant: ${labels}}}]`;
 const pool = (name: string, addresses: string, more = "") =>
   `- {name: ${name}, protocol: layer2, addresses: [${addresses}]${more}}\n`;
 const lan = pool("lan", "10.0.0.0/31");
+const both = (four: string, six: string) => `${four}, "${six}"`;
 // The first ask for nothing but the ConfigMap; others for labels of namespaces, or for what speakers say of the network, or for both.
 const texts = [
   lan,
@@ -27,8 +28,12 @@ const texts = [
   `${pool("strict", "10.2.0.0/31", `, conflict-probe: strict, namespace-selectors: ${of("y")}`)}${pool("lan", "10.0.0.0/30")}`,
   `${lan}quotas:\n- {namespace-selectors: ${of("x")}, pools: [lan], ipv4: 1}\n`,
   pool("other", "10.9.0.0/30"),
+  pool("lan", both("10.0.0.0/31", "fd00:a0::/127")),
+  pool("lan", both("10.0.0.0/30", "fd00:a0::/127"), ", sharing: none"),
+  `${lan}${pool("strict", both("10.2.0.0/31", "fd00:a2::/127"), ", conflict-probe: strict")}`,
+  `${pool("lan", both("10.0.0.0/31", "fd00:a0::/127"), ", sharing: namespace")}quotas:\n- {namespace-selectors: ${of("x")}, pools: [lan], ipv6: 1}\n`,
 ].map((text) => `address-pools:\n${text}`);
-const occupiable = ["10.0.0.1", "10.0.0.2", "10.2.0.0"];
+const occupiable = ["10.0.0.1", "10.0.0.2", "10.2.0.0", "fd00:a2::"];
 
 /** Somebody changes the cluster, then has a configuration tried, by the controller at work and by one that stands by and has decided nothing. */
 class Trials {
@@ -63,7 +68,7 @@ class Trials {
   /** Puts it in place: what was said is what happens. */
   async #apply(text: string, warnings: readonly string[]): Promise<void> {
     const { cluster, controller } = this.#world;
-    const before = new Map(keys.map((key) => [key, cluster.service(key)?.ingress.join()]));
+    const before = new Map(keys.map((key) => [key, cluster.service(key)?.ingress.join(", ")]));
     const inForce = controller.view.configuration.inForce;
     this.#world.config(text);
     await this.#world.settle();
@@ -74,7 +79,7 @@ class Trials {
     else this.#text = text;
     const moves = (isUsed ? warnings : []).filter((warning) => /addresses:|an address:/.test(warning)).join("\n");
     for (const [key, had] of before) {
-      const has = cluster.service(key)?.ingress.join();
+      const has = cluster.service(key)?.ingress.join(", ");
       const move = had && has ? `${had} to ${has}` : had || has;
       if (has !== had) assert.ok(moves.includes(`${key} (${move})`), `${key} had ${had} and has ${has}; said was: ${moves}`);
       else assert.ok(!moves.includes(key), `${key} has ${has} still; said was: ${moves}`);
@@ -112,10 +117,17 @@ class Trials {
     else if (dice < 0.35) this.#world.occupied(...occupiable.filter(() => this.#random() < 0.4));
     else if (dice < 0.5) cluster.remove("services", key);
     else {
-      const { ingress = [], uid = key, created = Math.floor(this.#random() * 3) } = cluster.service(key) ?? {};
-      const wanted = this.#random() < 0.25 ? this.#pick(["10.0.0.0", "10.0.0.1", "10.2.0.0"]) : "";
+      const before = cluster.service(key);
+      const { ingress = [], uid = key, created = Math.floor(this.#random() * 3) } = before ?? {};
+      // The first family of a Service cannot change.
+      const clusterIPs = before?.clusterIPs ?? this.#pick([["10.96.0.1"], ["10.96.0.1"], ["fd96::1"], ["10.96.0.1", "fd96::1"]]);
+      const shared = this.#random() < 0.4 ? { [annotations.sharing]: this.#pick(["k", "l"]) } : {};
+      const ports = [{ name: "", protocol: "TCP" as const, port: this.#pick([80, 81, 82]) }];
+      const mayWant = clusterIPs.join() === "10.96.0.1";
+      const wanted = mayWant && this.#random() < 0.25 ? this.#pick(["10.0.0.0", "10.0.0.1", "10.2.0.0"]) : "";
       const named = wanted === "" && this.#random() < 0.3 ? { [annotations.pool]: this.#pick(["lan", "strict", "tenants"]) } : {};
-      cluster.put("services", service(key, { ingress, uid, created, loadBalancerIP: wanted, annotations: named }));
+      const asked = { loadBalancerIP: wanted, annotations: { ...named, ...shared }, clusterIPs, ports };
+      cluster.put("services", service(key, { ingress, uid, created, ...asked }));
     }
   }
 
