@@ -115,6 +115,17 @@ test("where another controller overwrites it again and again it is put right eve
   assert.ok(written >= 3 && written <= 15, `${written} times`);
 });
 
+test("so it is where another controller overwrites it a while after each write", async () => {
+  const world = await startWorld(small, { one: {} });
+  await pass(world, 10_000);
+  let written = 0;
+  for (let i = 0; i < 150; i++) {
+    overwrite(world);
+    written += await pass(world, 4_000);
+  }
+  assert.ok(written >= 3 && written <= 15, `${written} times`);
+});
+
 test("the summary that version 0.1.0 wrote beside the last good configuration goes", async () => {
   const world = await startWorld(small, { one: {} });
   const key = `${namespace}/${statusConfigMap}`;

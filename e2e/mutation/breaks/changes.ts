@@ -35,12 +35,12 @@ export const changes: readonly Break[] = [
     tests: ["controller/core/config-changes.test.ts"],
   },
   {
-    before: "this.notBefore = Math.max(this.notBefore, this.contest.until);",
-    after: "",
+    before: "* msPerKiB, this.contest?.until ?? now);",
+    after: "* msPerKiB, now);",
     tests: ["controller/status/summary-writer.test.ts"],
   },
   {
-    before: " && this.#informers.lostSince === undefined",
+    before: " && this.#lostSince === undefined",
     after: "",
     tests: ["controller/controller.test.ts"],
   },

@@ -37,8 +37,8 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/k8s/untrusted.test.ts"],
   },
   {
-    before: "if (length === 0 || at + length > end) return undefined;",
-    after: "if (at + length > end) return undefined;",
+    before: "if (length === 0 || at + length > end) return undefined;\n    if (view.getUint8(at) === wanted) {",
+    after: "if (at + length > end) return undefined;\n    if (view.getUint8(at) === wanted) {",
     tests: ["pkg/layer2/frames/ndp.test.ts"],
   },
   {
