@@ -132,6 +132,7 @@ bench-bfd: node_modules ## Measure how soon BFD finds a cut path, beside FRR (ne
 
 bench-bgp: node_modules ## Measure routes on their way to a router, beside BIRD (needs the package bird2)
 	node e2e/bench/bgp.bench.ts
+	node e2e/bench/paths.bench.ts
 
 bench-conditions: node_modules ## Count the writes of the conditions of 10,000 Services in an hour
 	node e2e/bench/conditions.bench.ts
