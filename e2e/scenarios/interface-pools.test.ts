@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { waitFor } from "#e2e/lab";
+import { type Host, waitFor } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
 import { address, type FrrProgram, InterfaceNetwork, pool, type RouterKind, v4, v6 } from "./interface-network.ts";
 
@@ -36,6 +36,16 @@ const cases: Case[] = [
   { heading: "BIRD: BGP", router: "bgp", prefixes: [v4], fields: route, fromTable: true },
 ];
 
+/** What the daemons announce is on the node in a way that it sends nothing from it: IPv4 with scope host, IPv6 with preferred lifetime 0. */
+async function assertNeverSource(host: Host): Promise<void> {
+  const shown: { addr_info: { local: string; scope: string; preferred_life_time: number }[] }[] = JSON.parse(
+    await host.output(["ip", "-json", "address", "show", "dev", "kube-lb0"]),
+  );
+  const found = shown.flatMap(({ addr_info: all }) => all);
+  assert.equal(found.find(({ local }) => `${local}/32` === v4)?.scope, "host");
+  assert.equal(found.find(({ local }) => `${local}/128` === v6)?.preferred_life_time, 0);
+}
+
 suite("routing daemons announce what is in the nodes' kernels", { skip: await routerRefusal("frr", "bird") }, () => {
   let network: InterfaceNetwork;
 
@@ -55,6 +65,7 @@ suite("routing daemons announce what is in the nodes' kernels", { skip: await ro
       await network.startDaemons(heading, router, { programs, fromTable });
       try {
         for (const prefix of prefixes) await network.spreadOver(prefix, nextHops);
+        if (fields === undefined) for (const { host } of network.cluster.nodes) await assertNeverSource(host);
         const answers = new Set<string>();
         for (let i = 0; i < 20; i++) answers.add((await network.client.get(`http://${address}/`)).body);
         assert.ok(answers.size >= Math.min(2, nextHops), [...answers].join());
