@@ -14,6 +14,7 @@ const pure = [
   "pkg/assignment/",
   "pkg/collections/",
   "pkg/gossip/",
+  "pkg/handover/state/",
   "pkg/kernel/state/",
   "pkg/linux/codec/",
   "pkg/node-checks/rules/",

@@ -1,6 +1,6 @@
 /**
  * What Node lacks of Linux: packet sockets, UDP with the TTL, destination and interface of each datagram, options of TCP sockets,
- * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), eventfd, poll, the priority of threads, and
+ * memberships in multicast groups, rtnetlink (to read, to hear of changes, and to change), tables of the packet filter and tracked connections, eventfd, poll, the priority of threads, and
  * memory given back, through FFI (koffi), for little-endian 64-bit machines. System calls never block, except those of `PollSet`; a failed one throws
  * `SystemCallError`. Codecs, packet filters and the table of interfaces are pure (`codec/`). Everything acts on the network namespace of
  * the process, independent of the mounted /sys and /proc. A descriptor is closed with the thread that opened it, however the thread ends.
@@ -26,6 +26,7 @@ export {
 } from "./codec/netlink.ts";
 export type { KernelRequest } from "./codec/netlink-requests.ts";
 export { NetlinkError } from "./codec/netlink-wire.ts";
+export type { FilterChange, FilterElement, FilterExpression, FilterQuery, FilterTable } from "./codec/nf-tables.ts";
 export { socketAddress } from "./codec/socket-address.ts";
 export { whyDescriptorsStay } from "./descriptors.ts";
 export { SystemCallError } from "./libc.ts";
@@ -38,6 +39,7 @@ export {
   SendBatch,
 } from "./message-batches.ts";
 export { MulticastMemberships } from "./multicast-memberships.ts";
+export { Netfilter } from "./netfilter.ts";
 export { interfaceIndexOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netlink-socket.ts";
 export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts";
 export { Rtnetlink } from "./rtnetlink.ts";

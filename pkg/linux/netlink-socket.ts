@@ -3,7 +3,7 @@ import { close, openSocket } from "./descriptors.ts";
 import { attachFilter, check, checkNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
 
 const familyNetlink = 16; // AF_NETLINK
-const protocolRoute = 0; // NETLINK_ROUTE
+const protocols = { route: 0, netfilter: 12 } as const; // NETLINK_ROUTE, NETLINK_NETFILTER
 const levelNetlink = 270; // SOL_NETLINK
 const optionAddMembership = 1; // NETLINK_ADD_MEMBERSHIP
 const optionShortAnswers = 10; // NETLINK_CAP_ACK: the answer to a request does not repeat it.
@@ -20,6 +20,8 @@ const bufferSize = 1 << 16;
 const receiveBufferSize = 1 << 20;
 
 interface NetlinkSocketOptions {
+  /** rtnetlink when unset. */
+  readonly protocol?: keyof typeof protocols;
   /** Groups of links and addresses when unset. */
   readonly groups?: readonly number[];
   /** The kernel leaves other routes out of dumps of routes. */
@@ -30,7 +32,7 @@ interface NetlinkSocketOptions {
   readonly receiveBuffer?: number;
 }
 
-/** Talks rtnetlink (rtnetlink(7)), and hears of what its groups tell. Never blocks for an answer. */
+/** Talks netlink (netlink(7)), and hears of what its groups tell. Never blocks for an answer. */
 export class NetlinkSocket implements Disposable {
   readonly fd: number;
   readonly #buffer = new Uint8Array(bufferSize);
@@ -42,10 +44,11 @@ export class NetlinkSocket implements Disposable {
   }
 
   /** @throws {SystemCallError} */
-  static open({ groups = linkGroups, strict = false, filter, receiveBuffer }: NetlinkSocketOptions = {}): NetlinkSocket {
-    const attempted = "open an rtnetlink socket";
+  static open(options: NetlinkSocketOptions = {}): NetlinkSocket {
+    const { protocol = "route", groups = linkGroups, strict = false, filter, receiveBuffer } = options;
+    const attempted = `open a netlink socket for ${protocol}`;
     using stack = new DisposableStack();
-    const socket = stack.use(new NetlinkSocket(openSocket(attempted, familyNetlink, "raw", protocolRoute)));
+    const socket = stack.use(new NetlinkSocket(openSocket(attempted, familyNetlink, "raw", protocols[protocol])));
     const { fd } = socket;
     const address = new Uint8Array(addressLength);
     address[0] = familyNetlink;
@@ -63,7 +66,7 @@ export class NetlinkSocket implements Disposable {
 
   /** Sends a request. The kernel works on it before this returns, and may wait there for its own lock on links. @throws {SystemCallError} */
   send(request: Uint8Array): void {
-    checkNonBlocking("send", "send an rtnetlink request", libc.send(this.fd, request, request.length, 0));
+    checkNonBlocking("send", "send a netlink request", libc.send(this.fd, request, request.length, 0));
   }
 
   /**
@@ -74,7 +77,7 @@ export class NetlinkSocket implements Disposable {
     for (;;) {
       this.#addressLength[0] = addressLength;
       const result = libc.recvfrom(this.fd, this.#buffer, bufferSize, flagTruncate, this.#address, this.#addressLength);
-      const length = checkNonBlocking("recvfrom", "receive an rtnetlink message", result);
+      const length = checkNonBlocking("recvfrom", "receive a netlink message", result);
       if (length === undefined) return undefined;
       const sender = new DataView(this.#address.buffer).getUint32(senderOffset, true);
       if (sender !== 0) continue; // Not the kernel: a privileged process may send to anyone.

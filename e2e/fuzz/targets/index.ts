@@ -10,7 +10,7 @@ const modules: readonly (readonly [names: readonly string[], load: () => Promise
   [["memberlist-packet", "memberlist-stream", "gossip"], () => import("./memberlist.ts")],
   [["yaml", "manifest", "convert"], () => import("./configuration.ts")],
   [["annotations", "kubernetes"], () => import("./kubernetes.ts")],
-  [["netlink", "routes"], () => import("./linux.ts")],
+  [["netlink", "netfilter", "routes"], () => import("./linux.ts")],
   [["http"], () => import("./http.ts")],
   [["netbox", "recording", "admission", "kernel-record"], () => import("./json.ts")],
 ];

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { decodeConntrack } from "../../../pkg/linux/codec/conntrack.ts";
 import { decodeDefaultRoutes } from "../../../pkg/linux/codec/default-routes.ts";
 import { decodeNeighbor, decodeNetlink } from "../../../pkg/linux/codec/netlink.ts";
 import { NetlinkError } from "../../../pkg/linux/codec/netlink-wire.ts";
+import { decodeFilter } from "../../../pkg/linux/codec/nf-tables.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError } from "../../../pkg/node-checks/rules/route-codec.ts";
 import { fromHex, octetsOf, packetBounds, type Target, textOf } from "../target.ts";
 import { wordsIn } from "../words.ts";
@@ -26,23 +28,33 @@ export const netlink: Target = {
   ],
   isText: false,
   bounds: { ...packetBounds, memory: 16 },
-  repair: (input) => {
-    if (input.length < 16) return input;
-    const datagram = input.slice();
-    const view = new DataView(datagram.buffer);
-    for (let at = 0; at + 16 <= datagram.length; ) {
-      const given = view.getUint32(at, true);
-      const length = given < 16 || at + given > datagram.length ? datagram.length - at : given;
-      view.setUint32(at, length, true);
-      at += (length + 3) & ~3;
-    }
-    return datagram;
-  },
+  repair: withLengths,
   run: (input) => {
     tolerating(NetlinkError, () => decodeNetlink(input));
     tolerating(NetlinkError, () => decodeDefaultRoutes(input, 1));
     const address = decodeNeighbor(input, 1);
     assert.ok(address === undefined || address.length <= input.length);
+  },
+};
+
+/** Datagrams of nf_tables and of the tracking of connections. */
+export const netfilter: Target = {
+  name: "netfilter",
+  maxLength: 2_048,
+  seeds: readFileSync(new URL("../../../pkg/linux/testdata/handover-table.hex", import.meta.url), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => fromHex(line).slice(0, 2_048)),
+  words: [
+    ...wordsIn("pkg/linux/codec/{nf-tables,conntrack,netfilter-wire}.ts"),
+    ...["000a", "060a", "0c0a", "0001", "0180", "0280", "0380", "0480", "636f756e74657200"].map(fromHex),
+  ],
+  isText: false,
+  bounds: { ...packetBounds, memory: 16 },
+  repair: withLengths,
+  run: (input) => {
+    tolerating(NetlinkError, () => decodeFilter(input));
+    tolerating(NetlinkError, () => [...decodeConntrack(input)]);
   },
 };
 
@@ -65,6 +77,20 @@ export const routes: Target = {
     tolerating(FactsError, () => decodeIpv6Routes(textOf(input)));
   },
 };
+
+/** The lengths of messages as they fit. */
+function withLengths(input: Uint8Array): Uint8Array {
+  if (input.length < 16) return input;
+  const datagram = input.slice();
+  const view = new DataView(datagram.buffer);
+  for (let at = 0; at + 16 <= datagram.length; ) {
+    const given = view.getUint32(at, true);
+    const length = given < 16 || at + given > datagram.length ? datagram.length - at : given;
+    view.setUint32(at, length, true);
+    at += (length + 3) & ~3;
+  }
+  return datagram;
+}
 
 function tolerating(kind: new (...args: never[]) => Error, parse: () => unknown): void {
   try {

@@ -1,0 +1,71 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import { type Address, families } from "#pkg/net";
+
+const everyMs: Millis = 5_000;
+// Of the time, this part may go into counting: a node with a million connections counts them less often.
+const restForEachMs = 50;
+
+export interface FlowCounterOptions {
+  /** Called with the open connections to each of the addresses, after each count. */
+  readonly onCounts: (counts: ReadonlyMap<string, number>) => void;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Counts open TCP connections to addresses, as the kernel tracks them: in portions, while there is something to count. */
+export class FlowCounter implements Disposable {
+  readonly #options: FlowCounterOptions;
+  readonly #addresses = new Map<string, Address>(); // text -> address
+  readonly #alarm: Alarm;
+  #isCounting = false;
+  #isStopped = false;
+
+  constructor(options: FlowCounterOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm(options.clock, "open connections", () => void this.#count());
+  }
+
+  /** Counts connections to the address from now on, or no longer. */
+  want(address: Address, isWanted: boolean): void {
+    if (isWanted) this.#addresses.set(address.toString(), address);
+    else this.#addresses.delete(address.toString());
+    if (!this.#isCounting) this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + everyMs : Infinity);
+  }
+
+  [Symbol.dispose](): void {
+    this.#isStopped = true;
+    this.#alarm[Symbol.dispose]();
+  }
+
+  async #count(): Promise<void> {
+    const { clock, log, onCounts } = this.#options;
+    const counts = new Map([...this.#addresses.keys()].map((key) => [key, 0]));
+    const begin = clock.now();
+    this.#isCounting = true;
+    try {
+      using netfilter = new Netfilter();
+      const wanted = families.filter((family) => this.#addresses.values().some((address) => address.family === family));
+      for (const family of wanted)
+        for (const portion of netfilter.connections(family)) {
+          for (const address of portion) {
+            const key = address.toString();
+            const count = counts.get(key);
+            if (count !== undefined) counts.set(key, count + 1);
+          }
+          await nextTurn();
+          if (this.#isStopped) return;
+        }
+      onCounts(counts);
+    } catch (error) {
+      if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
+      log.warn("open connections cannot be counted", { op: "handover", error: error.message });
+    } finally {
+      this.#isCounting = false;
+    }
+    const now = clock.now();
+    if (this.#addresses.size > 0) this.#alarm.set(now + Math.max(everyMs, restForEachMs * (now - begin)));
+  }
+}

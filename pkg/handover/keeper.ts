@@ -1,0 +1,275 @@
+import { readFileSync } from "node:fs";
+import { getSystemErrorName } from "node:util";
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import { type Family, families } from "#pkg/net";
+import {
+  chainName,
+  type Handover,
+  isOurs,
+  ruleMarks,
+  type SetName,
+  setNames,
+  shapeOf,
+  tableMark,
+  tableName,
+} from "./state/shape.ts";
+import {
+  apply,
+  createTable,
+  type Elements,
+  hex,
+  isWanted,
+  noElements,
+  plan,
+  type TableState,
+  want,
+  wantSpeakers,
+} from "./state/state.ts";
+
+// A turn of the main thread; the kernel takes some microseconds for each.
+const maxElementsAtOnce = 500;
+const betweenLooks: Millis = 2_000;
+// Thousands of elements take the main thread some milliseconds to read: seldom, and not for more.
+const betweenComparisons: Millis = 60_000;
+const maxCompared = 2_000;
+// Whoever takes our table away again and again gets it back this often at the least.
+const maxPause: Millis = 60_000;
+const looksUntilCalm = 30;
+const pauseAfterFailure: Millis = 60_000;
+const errnoNotFound = 2; // ENOENT
+const looseFile = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
+
+/** Why this node cannot hand over packets of a family. */
+export type HandoverFailures = ReadonlyMap<Family, string>;
+
+export interface HandoverKeeperOptions {
+  /** Called with all failures whenever they change. */
+  readonly onFailures: (failures: HandoverFailures) => void;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+interface Kept {
+  readonly table: TableState;
+  /** The rules and elements were read, so that `found` holds. */
+  isRead: boolean;
+  lookAt: Millis;
+  compareAt: Millis;
+  /** Nothing is changed before. */
+  pausedUntil: Millis;
+  /** The time between a loss and putting back, and how many looks in a row found everything in place. */
+  pause: Millis;
+  calmLooks: number;
+  /** Of the rules as they were read last, and of those before that are gone. */
+  packets: bigint;
+  formerPackets: bigint;
+}
+
+/**
+ * Keeps handovers in this node's packet filter (see the index). Nothing is opened before a pool asks for it, or an earlier life left
+ * something. All work is done in short turns of the main thread.
+ */
+export class HandoverKeeper implements Disposable {
+  readonly #options: HandoverKeeperOptions;
+  readonly #kept: Record<Family, Kept>;
+  readonly #alarm: Alarm;
+  #netfilter: Netfilter | undefined;
+  #failures = new Map<Family, string>();
+  #isChecked = false;
+  #restored = 0;
+
+  constructor(options: HandoverKeeperOptions) {
+    this.#options = options;
+    this.#kept = { IPv4: nothingKept("IPv4"), IPv6: nothingKept("IPv6") };
+    this.#alarm = new Alarm(options.clock, "handovers", () => this.#turn());
+  }
+
+  /** How often the table was put back that somebody had taken away. */
+  get restored(): number {
+    return this.#restored;
+  }
+
+  /** Packets that were handed over so far. */
+  get packets(): number {
+    return families.reduce((sum, family) => sum + Number(this.#kept[family].packets + this.#kept[family].formerPackets), 0);
+  }
+
+  /** Finds out whether this node could hand over packets. Leaves nothing behind. */
+  check(): void {
+    if (this.#isChecked) return;
+    this.#isChecked = true;
+    this.#failures = new Map(
+      families.flatMap((family) => {
+        const failure = this.#whyNot(family);
+        return failure === undefined ? [] : [[family, failure] as const];
+      }),
+    );
+    for (const [family, error] of this.#failures)
+      this.#options.log.warn("connections break when addresses move", { op: "handover", family, error });
+    this.#options.onFailures(this.#failures);
+  }
+
+  /** From now on this is the handover of the address; undefined for none. */
+  want(address: { readonly family: Family; toString(): string }, handover: Handover | undefined): void {
+    const { table } = this.#kept[address.family];
+    if (handover === undefined && !table.handovers.has(address.toString())) return;
+    want(table, address.toString(), handover);
+    this.#soon();
+  }
+
+  /** From now on these are the MAC addresses of all other speakers. */
+  wantSpeakers(macs: readonly string[]): void {
+    for (const family of families) wantSpeakers(this.#kept[family].table, macs);
+    if (families.some((family) => isWanted(this.#kept[family].table))) this.#soon();
+  }
+
+  /** The caller has named all handovers: remains of an earlier life that are none of these go. */
+  complete(): void {
+    if (this.#kept.IPv4.table.isComplete) return;
+    for (const family of families) this.#kept[family].table.isComplete = true;
+    this.#soon();
+  }
+
+  /** Leaves what is there: the kernel ends it in its time. */
+  [Symbol.dispose](): void {
+    this.#alarm[Symbol.dispose]();
+    this.#netfilter?.[Symbol.dispose]();
+  }
+
+  #soon(): void {
+    this.#alarm.setNoLater(this.#options.clock.now());
+  }
+
+  #turn(): void {
+    const now = this.#options.clock.now();
+    const due = families.map((family) => this.#keep(family, now));
+    this.#alarm.set(Math.min(...due));
+  }
+
+  /** @returns when there is something to do again */
+  #keep(family: Family, now: Millis): Millis {
+    const kept = this.#kept[family];
+    if (this.#failures.has(family)) return Infinity;
+    if (now < kept.pausedUntil) return kept.pausedUntil;
+    try {
+      if (!kept.isRead || now >= kept.lookAt) this.#look(family, kept, now);
+      if (now < kept.pausedUntil) return kept.pausedUntil;
+      const changes = plan(kept.table, now, maxElementsAtOnce);
+      if (changes.length === 0) return isWanted(kept.table) ? kept.lookAt : Infinity;
+      const errno = this.#open().change(nameOf(family), changes);
+      if (errno === 0) apply(kept.table, changes);
+      else {
+        kept.isRead = false;
+        if (errno !== errnoNotFound) throw new SystemCallError("netlink", errno, "change the packet filter");
+      }
+      return now + 1; // There may be more.
+    } catch (error) {
+      if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
+      this.#options.log.error("the packet filter could not be read or changed", { op: "handover", family, error: error.message });
+      kept.isRead = false;
+      kept.pausedUntil = now + pauseAfterFailure;
+      return kept.pausedUntil;
+    }
+  }
+
+  /** Reads what the kernel has, and finds out whether somebody took something away. */
+  #look(family: Family, kept: Kept, now: Millis): void {
+    const { table } = kept;
+    const had = kept.isRead && table.found !== undefined;
+    const isThorough = !kept.isRead || (now >= kept.compareAt && table.handovers.size <= maxCompared);
+    const marks = this.#open().query(nameOf(family), { type: "table" });
+    const mark = marks?.find((one) => one.type === "table")?.mark;
+    kept.lookAt = now + betweenLooks;
+    if (isThorough) kept.compareAt = now + betweenComparisons;
+    if (marks !== undefined && !isOurs(mark)) {
+      this.#options.log.error("the packet filter has a table of our name that is not ours", { op: "handover", family });
+      kept.pausedUntil = now + pauseAfterFailure;
+      kept.isRead = false;
+      return;
+    }
+    const isWhole = mark === tableMark && this.#readRules(family, kept);
+    const found = isWhole ? (isThorough ? this.#readElements(family) : table.found) : undefined;
+    if (marks !== undefined && found === undefined) this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
+    table.found = found;
+    kept.isRead = true;
+    const isLost = had && (found === undefined || isThorough) && plan(table, now, 1).length > 0;
+    if (!isLost) {
+      if (++kept.calmLooks >= looksUntilCalm) kept.pause = betweenLooks;
+      return;
+    }
+    this.#restored++;
+    this.#options.log.warn("somebody changed the packet filter's table ingot, putting back", { op: "handover", family });
+    kept.calmLooks = 0;
+    kept.pausedUntil = this.#restored === 1 ? now : now + kept.pause;
+    kept.pause = Math.min(maxPause, 2 * kept.pause);
+  }
+
+  /** @returns whether the rules are those that belong there */
+  #readRules(family: Family, kept: Kept): boolean {
+    const rules = (this.#open().query(nameOf(family), { type: "rules", chain: chainName }) ?? []).filter(
+      (one) => one.type === "rule",
+    );
+    const packets = rules.reduce((sum, one) => sum + one.packets, 0n);
+    if (packets < kept.packets) kept.formerPackets += kept.packets;
+    kept.packets = packets;
+    return rules.length === ruleMarks.length && rules.every(({ mark }, index) => mark === ruleMarks[index]);
+  }
+
+  #readElements(family: Family): Elements | undefined {
+    const found = noElements();
+    for (const set of setNames) {
+      const messages = this.#open().query(nameOf(family), { type: "elements", set });
+      if (messages === undefined) return undefined;
+      for (const message of messages)
+        for (const one of message.type === "elements" ? message.elements : [])
+          found[set satisfies SetName].set(hex(one.key), { ...one, until: Infinity });
+    }
+    return found;
+  }
+
+  /** Makes a table, and takes it away in the same change. */
+  #whyNot(family: Family): string | undefined {
+    try {
+      if (readFileSync(looseFile, "utf8").trim() === "0")
+        return "net.netfilter.nf_conntrack_tcp_loose is 0, by which the kernel drops what is to be handed over";
+    } catch {
+      // The kernel has not loaded the tracking of connections yet.
+    }
+    const table = { family, table: `${tableName}-try` };
+    try {
+      const errno = this.#open().change(table, [...shapeOf(family), { type: "deleteTable" }]);
+      if (errno === 0) return undefined;
+      const name = getSystemErrorName(-errno);
+      if (name === "EPERM") return "the process needs the capability NET_ADMIN";
+      return `this kernel lacks a part of nf_tables that it takes, such as nft_ct or nft_dup_${family.toLowerCase()} (${name})`;
+    } catch (error) {
+      if (error instanceof SystemCallError || error instanceof NetlinkError) return error.message;
+      throw error;
+    }
+  }
+
+  #open(): Netfilter {
+    this.#netfilter ??= new Netfilter();
+    return this.#netfilter;
+  }
+}
+
+function nameOf(family: Family) {
+  return { family, table: tableName };
+}
+
+function nothingKept(family: Family): Kept {
+  return {
+    table: createTable(family),
+    isRead: false,
+    lookAt: -Infinity,
+    compareAt: -Infinity,
+    pausedUntil: -Infinity,
+    pause: betweenLooks,
+    calmLooks: 0,
+    packets: 0n,
+    formerPackets: 0n,
+  };
+}

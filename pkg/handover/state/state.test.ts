@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { address } from "#pkg/net/testing";
+import type { Handover } from "./shape.ts";
+import { apply, createTable, type Elements, hex, noElements, plan, type TableState, want, wantSpeakers } from "./state.ts";
+
+const far = 600_000;
+
+function handover(n: number, to = 2, from?: readonly string[]): Handover {
+  return { address: address(`192.0.2.${n}`), to: address(`10.0.0.${to}`), interfaceIndex: 3, from, until: far };
+}
+
+/** Plans and carries out until nothing is left. @returns how many changes that took */
+function settle(table: TableState, atOnce = 100): number {
+  for (let turns = 0; ; turns++) {
+    const changes = plan(table, 0, atOnce);
+    if (changes.length === 0) return turns;
+    assert.ok(turns < 1_000, "it comes to an end");
+    apply(table, changes);
+  }
+}
+
+function keys(elements: Elements | undefined): Record<string, string[]> {
+  const of = (set: keyof Elements) =>
+    [...(elements?.[set] ?? [])].map(([key, { value }]) => `${key} ${value ? hex(value) : ""}`).sort();
+  return { speakers: of("speakers"), links: of("links"), owned: of("owned"), passed: of("passed") };
+}
+
+test("the speakers are known in the change that hands anything over: else a packet could come back", () => {
+  const table = createTable("IPv4");
+  wantSpeakers(table, ["02:00:00:00:00:01", "no MAC address"]);
+  want(table, "192.0.2.1", handover(1));
+  const sets = plan(table, 0, 100).flatMap((change) => (change.type === "addElements" ? [change.set] : []));
+  assert.deepEqual(sets, ["speakers", "links", "owned"]);
+});
+
+test("what this node no longer owns it takes from the node that has it now, and from no other", () => {
+  const table = createTable("IPv4");
+  want(table, "192.0.2.1", handover(1, 2, ["02:00:00:00:00:05"]));
+  settle(table);
+  assert.deepEqual(keys(table.found), {
+    speakers: [],
+    links: ["c0000201 03000000"],
+    owned: [],
+    passed: ["0200000000050000c0000201 0a000002"],
+  });
+});
+
+test("what an earlier life left stays until all is known, then goes with the table", () => {
+  const table = createTable("IPv4");
+  table.found = noElements();
+  table.found.owned.set("c0000201", { key: Uint8Array.of(192, 0, 2, 1), value: Uint8Array.of(10, 0, 0, 2), until: Infinity });
+  assert.deepEqual(plan(table, 0, 100), []);
+  table.isComplete = true;
+  assert.deepEqual(plan(table, 0, 100), [{ type: "deleteTable" }]);
+});
+
+test("what is over is not put there", () => {
+  const table = createTable("IPv4");
+  want(table, "192.0.2.1", handover(1));
+  apply(table, plan(table, far, 100));
+  assert.equal(table.found?.owned.size, 0);
+});
+
+test("property: from whatever the kernel has, portions lead to what is wanted, and then nothing is left to do", () => {
+  const one = fc.record({
+    n: fc.integer({ min: 1, max: 40 }),
+    to: fc.integer({ min: 2, max: 5 }),
+    from: fc.option(fc.subarray(["02:00:00:00:00:01", "02:00:00:00:00:02"], { minLength: 1 }), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(fc.array(one), fc.array(one, { minLength: 1 }), fc.integer({ min: 1, max: 30 }), (before, after, atOnce) => {
+      const table = createTable("IPv4");
+      table.isComplete = true;
+      for (const each of [before, after]) {
+        for (const key of [...table.handovers.keys()]) want(table, key, undefined);
+        for (const { n, to, from } of each) want(table, `192.0.2.${n}`, handover(n, to, from));
+        settle(table, atOnce);
+      }
+      assert.deepEqual(keys(table.found), keys(table.wanted));
+    }),
+  );
+});

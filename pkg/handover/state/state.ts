@@ -1,0 +1,133 @@
+import type { Millis } from "#pkg/clock";
+import type { FilterChange, FilterElement } from "#pkg/linux";
+import type { Family } from "#pkg/net";
+import { elementsOf, type Handover, type SetName, setNames, shapeOf, speakerElement } from "./shape.ts";
+
+// A message of this many elements is below 64 KiB, the most that an attribute has room for.
+const maxElements = 250;
+const minTimeout: Millis = 1_000;
+
+/** Elements by set and key. */
+export type Elements = Readonly<Record<SetName, Map<string, Element>>>; // key in hexadecimal -> the element
+
+export interface Element extends FilterElement {
+  /** Infinity for one that stays. */
+  readonly until: Millis;
+}
+
+/** The table of one family, as it is to be and as the kernel has it. */
+export interface TableState {
+  readonly family: Family;
+  readonly wanted: Elements;
+  /** Address -> its handover. */
+  readonly handovers: Map<string, Handover>;
+  /** All that is wanted is known: remains of an earlier life may go. */
+  isComplete: boolean;
+  /** Undefined while the kernel has no such table; set by who reads it. */
+  found: Elements | undefined;
+}
+
+export function createTable(family: Family): TableState {
+  return { family, wanted: noElements(), handovers: new Map(), isComplete: false, found: undefined };
+}
+
+export function noElements(): Elements {
+  return { speakers: new Map(), links: new Map(), owned: new Map(), passed: new Map() };
+}
+
+/** From now on this is the handover of the address; undefined for none. */
+export function want({ wanted, handovers }: TableState, address: string, handover: Handover | undefined): void {
+  const before = handovers.get(address);
+  for (const { set, element } of before === undefined ? [] : elementsOf(before)) wanted[set].delete(hex(element.key));
+  if (handover === undefined) handovers.delete(address);
+  else {
+    handovers.set(address, handover);
+    const { until } = handover;
+    for (const { set, element } of elementsOf(handover)) wanted[set].set(hex(element.key), { ...element, until });
+  }
+}
+
+/** From now on these are the MAC addresses of all other speakers. */
+export function wantSpeakers({ wanted: { speakers } }: TableState, macs: Iterable<string>): void {
+  speakers.clear();
+  for (const mac of macs) {
+    const element = speakerElement(mac);
+    if (element !== undefined) speakers.set(hex(element.key), { ...element, until: Infinity });
+  }
+}
+
+/** Whether the kernel is to have the table. */
+export function isWanted({ handovers }: TableState): boolean {
+  return handovers.size > 0;
+}
+
+/**
+ * The next changes, all of which the kernel makes together; none when it has all. Speakers come first: without them a packet could come
+ * back. @param atOnce how many elements at most
+ */
+export function plan(table: TableState, now: Millis, atOnce: number): FilterChange[] {
+  const { family, wanted, found, isComplete } = table;
+  if (!isWanted(table)) return found !== undefined && isComplete ? [{ type: "deleteTable" }] : [];
+  const changes = found === undefined ? shapeOf(family) : [];
+  let left = atOnce;
+  for (const set of setNames) {
+    const here = found?.[set] ?? new Map<string, Element>();
+    const isGone = ([key, one]: [string, Element]) => {
+      const other = wanted[set].get(key);
+      return other === undefined ? isComplete : !isSame(other, one);
+    };
+    const gone = here.entries().filter(isGone).take(left).toArray();
+    left -= gone.length;
+    const goneKeys = new Set(gone.map(([key]) => key));
+    const isMissing = ([key, { until }]: [string, Element]) => until > now && (!here.has(key) || goneKeys.has(key));
+    const missing = wanted[set].entries().filter(isMissing).take(left).toArray();
+    left -= missing.length;
+    changes.push(
+      ...inMessages(
+        "deleteElements",
+        set,
+        gone.map(([, { key }]) => ({ key })),
+      ),
+    );
+    changes.push(
+      ...inMessages(
+        "addElements",
+        set,
+        missing.map(([, one]) => asRequested(one, now)),
+      ),
+    );
+  }
+  return changes;
+}
+
+/** The kernel has made the changes. */
+export function apply(table: TableState, changes: readonly FilterChange[]): void {
+  for (const change of changes) {
+    if (change.type === "addTable") table.found = noElements();
+    else if (change.type === "deleteTable") table.found = undefined;
+    else if (change.type === "deleteElements")
+      for (const { key } of change.elements) table.found?.[change.set as SetName].delete(hex(key));
+    else if (change.type === "addElements")
+      for (const one of change.elements) table.found?.[change.set as SetName].set(hex(one.key), { ...one, until: Infinity });
+  }
+}
+
+export function hex(key: Uint8Array): string {
+  return Buffer.from(key).toString("hex");
+}
+
+function inMessages(type: "addElements" | "deleteElements", set: SetName, elements: readonly FilterElement[]): FilterChange[] {
+  const messages: FilterChange[] = [];
+  for (let from = 0; from < elements.length; from += maxElements)
+    messages.push({ type, set, elements: elements.slice(from, from + maxElements) });
+  return messages;
+}
+
+function asRequested({ key, value, until }: Element, now: Millis): FilterElement {
+  const timeout = until === Infinity ? {} : { timeoutMs: Math.ceil(Math.max(minTimeout, until - now)) };
+  return { key, ...(value && { value }), ...timeout };
+}
+
+function isSame(a: FilterElement, b: FilterElement): boolean {
+  return hex(a.value ?? new Uint8Array()) === hex(b.value ?? new Uint8Array());
+}

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SystemClock } from "#pkg/clock";
+import { silentLog } from "#pkg/log/testing";
+import { address } from "#pkg/net/testing";
+import { HandoverKeeper } from "../keeper.ts";
+import type { Handover } from "../state/shape.ts";
+
+// Run in a network namespace of its own, by `keeper.test.ts`.
+const clock = new SystemClock();
+const speakers = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
+const [mac = ""] = speakers;
+const started: HandoverKeeper[] = [];
+after(() => {
+  for (const one of started) one[Symbol.dispose]();
+});
+
+function start(): HandoverKeeper {
+  const keeper = new HandoverKeeper({ log: silentLog, clock, onFailures: (failures) => assert.deepEqual([...failures], []) });
+  started.push(keeper);
+  keeper.check();
+  keeper.wantSpeakers(speakers);
+  return keeper;
+}
+
+function nft(...words: string[]): string {
+  return execFileSync("nft", words, { encoding: "utf8", stdio: "pipe", maxBuffer: 16 << 20 });
+}
+
+function hand(keeper: HandoverKeeper, text: string, more: Partial<Handover> = {}): void {
+  const to = address(text.includes(":") ? "fe80::2" : "10.0.0.2");
+  const until = clock.now() + 300_000;
+  keeper.want(address(text), { address: address(text), to, interfaceIndex: 1, from: undefined, until, ...more });
+}
+
+/** What the kernel has, without counters, time and foreign tables. */
+function table(family: "ip" | "ip6" = "ip"): string {
+  if (!nft("list", "tables", family).includes(`table ${family} ingot\n`)) return "";
+  return nft("list", "table", family, "ingot")
+    .replaceAll(/ timeout \S+ expires \S+/g, "")
+    .replaceAll(/\s+/g, " ");
+}
+
+async function until(condition: () => boolean, every = 5): Promise<void> {
+  for (const end = clock.now() + 60_000; !condition(); await sleep(every))
+    if (clock.now() > end) assert.fail(`not within a minute: ${condition}\n${table().slice(0, 4_000)}`);
+}
+
+async function drop(keeper: HandoverKeeper, ...texts: string[]): Promise<void> {
+  for (const text of texts) keeper.want(address(text), undefined);
+  keeper.complete();
+  await until(() => table() === "" && table("ip6") === "");
+}
+
+test("trying leaves nothing behind, and nothing is there before something is handed over", async () => {
+  const keeper = start();
+  keeper.complete();
+  await sleep(100);
+  assert.equal(nft("list", "ruleset"), "");
+});
+
+test("the table is what people read, and nft loads what it shows", async () => {
+  const keeper = start();
+  hand(keeper, "192.0.2.1");
+  hand(keeper, "192.0.2.2", { from: [mac] });
+  hand(keeper, "2001:db8::1");
+  await until(() => table().includes("192.0.2.2") && table("ip6").includes("2001:db8::1"));
+  const shown = table();
+  assert.match(shown, /set speakers \{ type ether_addr elements = \{ 02:00:00:00:00:01, 02:00:00:00:00:02 \}/);
+  assert.match(shown, /map owned \{ type ipv4_addr : ipv4_addr flags timeout elements = \{ 192\.0\.2\.1 : 10\.0\.0\.2 \}/);
+  assert.match(shown, /map passed \{ .* elements = \{ 02:00:00:00:00:01 \. 192\.0\.2\.2 : 10\.0\.0\.2 \}/);
+  assert.match(shown, /hook prerouting priority mangle/);
+  const unknown = "tcp flags ! syn,rst ct state new";
+  const out = (key: string, set: string) =>
+    `${key} @${set} counter packets 0 bytes 0 dup to ${key} map @${set} device ip daddr map @links drop`;
+  assert.ok(shown.includes(`${unknown} ether saddr != @speakers ${out("ip daddr", "owned")}`), shown);
+  assert.ok(shown.includes(`${unknown} ${out("ether saddr . ip daddr", "passed")}`), shown);
+  assert.match(table("ip6"), /2001:db8::1 : fe80::2/);
+  const saved = nft("list", "ruleset");
+  nft("delete", "table", "ip", "ingot");
+  nft("delete", "table", "ip6", "ingot");
+  execFileSync("nft", ["-f", "-"], { input: saved });
+  assert.equal(table(), shown);
+  await drop(keeper, "192.0.2.1", "192.0.2.2", "2001:db8::1");
+});
+
+test("another former owner takes the place of the one before, and what ends goes", async () => {
+  const keeper = start();
+  hand(keeper, "192.0.2.1");
+  hand(keeper, "192.0.2.2");
+  await until(() => table().includes("192.0.2.2 : 10.0.0.2"));
+  hand(keeper, "192.0.2.1", { to: address("10.0.0.3") });
+  keeper.complete();
+  keeper.want(address("192.0.2.2"), undefined);
+  await until(() => table().includes("192.0.2.1 : 10.0.0.3") && !table().includes("192.0.2.2"));
+  await drop(keeper, "192.0.2.1");
+});
+
+for (const [what, words] of [
+  ["flushes all", ["flush", "ruleset"]],
+  ["flushes the rules of the table", ["flush", "table", "ip", "ingot"]],
+  ["deletes the table", ["delete", "table", "ip", "ingot"]],
+] as const)
+  test(`an administrator who ${what} gets it back`, async () => {
+    const keeper = start();
+    hand(keeper, "192.0.2.1");
+    await until(() => table().includes("192.0.2.1"));
+    const before = table();
+    nft(...words);
+    await until(() => table() === before);
+    assert.equal(keeper.restored, 1);
+    await drop(keeper, "192.0.2.1");
+  });
+
+test("who takes it away all the time gets it back more and more seldom", async () => {
+  const keeper = start();
+  hand(keeper, "192.0.2.1");
+  await until(() => table().includes("192.0.2.1"));
+  for (const end = clock.now() + 9_000; clock.now() < end; await sleep(20)) if (table() !== "") nft("flush", "ruleset");
+  assert.ok(keeper.restored >= 2 && keeper.restored <= 4, `${keeper.restored} times`);
+  await until(() => table().includes("192.0.2.1"));
+  await drop(keeper, "192.0.2.1");
+});
+
+test("a table of that name that is not ours stays as it is", async () => {
+  execFileSync("nft", ["-f", "-"], { input: 'table ip ingot { comment "mine"; chain c { tcp dport 1 accept; }; }' });
+  const before = table();
+  const keeper = start();
+  hand(keeper, "192.0.2.1");
+  hand(keeper, "2001:db8::1");
+  keeper.complete();
+  await until(() => table("ip6").includes("2001:db8::1"));
+  assert.equal(table(), before);
+  keeper.want(address("192.0.2.1"), undefined);
+  keeper.want(address("2001:db8::1"), undefined);
+  await until(() => table("ip6") === "");
+  assert.equal(table(), before);
+  nft("delete", "table", "ip", "ingot");
+});
+
+test("what a killed speaker left goes on where the next life wants it, and the rest goes when all is known", async () => {
+  const killed = start();
+  hand(killed, "192.0.2.1");
+  hand(killed, "192.0.2.9");
+  await until(() => table().includes("192.0.2.9"));
+  const before = table();
+  killed[Symbol.dispose]();
+  const next = start();
+  await sleep(100);
+  assert.equal(table(), before, "nothing is known yet");
+  hand(next, "192.0.2.1");
+  await sleep(200);
+  assert.equal(table(), before);
+  next.complete();
+  await until(() => !table().includes("192.0.2.9"));
+  assert.ok(table().includes("192.0.2.1 : 10.0.0.2"));
+  await drop(next, "192.0.2.1");
+});
+
+test("a next life that wants nothing removes what was left", async () => {
+  const killed = start();
+  hand(killed, "192.0.2.1");
+  await until(() => table().includes("192.0.2.1"));
+  killed[Symbol.dispose]();
+  await drop(start());
+});
+
+test("the kernel ends a handover by itself when its time is over", async () => {
+  const keeper = start();
+  hand(keeper, "192.0.2.1", { until: clock.now() + 1_200 });
+  hand(keeper, "192.0.2.2");
+  await until(() => table().includes("192.0.2.1"));
+  keeper[Symbol.dispose](); // Its process is gone.
+  await until(() => table().includes("192.0.2.2") && !table().includes("192.0.2.1"));
+  await drop(start());
+});
+
+test("ten thousand addresses are handed over at once", async () => {
+  const keeper = start();
+  for (let i = 0; i < 10_000; i++) hand(keeper, `198.18.${i >> 8}.${i & 255}`);
+  await until(() => (table().match(/198\.18\.\d+\.\d+ : 10/g) ?? []).length === 10_000, 500); // Listing takes nft a second.
+  await drop(keeper, ...Array.from({ length: 10_000 }, (_, i) => `198.18.${i >> 8}.${i & 255}`));
+});
