@@ -22,6 +22,7 @@ const order = [
     "bfd",
     "bgp",
     "custom-resources",
+    "handover",
     "kernel",
     "layer2",
     "leader-election",

@@ -1,5 +1,6 @@
 import { aliveKey, announcedConfigMap, announcedConfigMaps, announcedKey, encodeAnnounced, reporterKey } from "#pkg/announced";
 import { wallClock } from "#pkg/clock";
+import type { FlowCounter, HandoverKeeper } from "#pkg/handover";
 import type { EventRecorder } from "#pkg/k8s";
 import { nodeReference, report } from "#pkg/k8s";
 import type { KernelKeeper } from "#pkg/kernel";
@@ -23,6 +24,8 @@ export interface Drivers {
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
   readonly kernel: Pick<KernelKeeper, "want" | "complete">;
+  readonly handovers: Pick<HandoverKeeper, "check" | "want" | "wantSpeakers" | "complete">;
+  readonly flowCounter: Pick<FlowCounter, "want">;
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   readonly sources: Pick<Sources, "startConfig">;
   readonly checks: Pick<NodeChecks, "changed">;
@@ -32,7 +35,22 @@ export interface Drivers {
 }
 
 export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
-  const { runner, layer2, configMaps, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log } = drivers;
+  const {
+    runner,
+    layer2,
+    configMaps,
+    bgp,
+    followedRoutes,
+    kernel,
+    handovers,
+    flowCounter,
+    members,
+    sources,
+    checks,
+    events,
+    timings,
+    log,
+  } = drivers;
   switch (effect.type) {
     case "prepareLayer2":
       void layer2.begin();
@@ -81,6 +99,19 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "completeKernel":
       kernel.complete();
+      handovers.complete();
+      break;
+    case "prepareHandovers":
+      handovers.check();
+      break;
+    case "setHandover":
+      handovers.want(effect.address, effect.handover);
+      break;
+    case "setSpeakers":
+      handovers.wantSpeakers(effect.macs);
+      break;
+    case "countFlows":
+      flowCounter.want(effect.address, effect.isCounted);
       break;
     case "setGossip":
       members.setGossip(effect.entries);

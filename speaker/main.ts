@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
+import { FlowCounter, type HandoverFailures, HandoverKeeper } from "#pkg/handover";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
@@ -56,6 +57,9 @@ await runDaemon({
     const common = { cluster, namespace, node, clock, random, log };
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
     const kernel = stack.use(createKernel({ ...common, events, emit }));
+    const onFailures = (failures: HandoverFailures) => emit({ type: "handoverFailures", failures });
+    const handovers = stack.use(new HandoverKeeper({ onFailures, log, clock }));
+    const flowCounter = stack.use(new FlowCounter({ onCounts: (counts) => emit({ type: "flows", counts }), log, clock }));
     const layer2 = stack.use(
       new Layer2({
         log,
@@ -93,7 +97,17 @@ await runDaemon({
     const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
     const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
     const viewAge = () => view.viewAgeSeconds(clock.now());
-    const { registry, metrics, timings } = speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
+    const { registry, metrics, timings } = speakerMetrics({
+      view,
+      layer2,
+      bgp,
+      bfd,
+      kernel,
+      handovers,
+      memberlist,
+      checks,
+      viewAge,
+    });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, configSource, classes, metrics, emit }));
     const sessions = stack.use(new SessionWatch({ bgp, emit, clock }));
     const nodeFacts = () => nodeFactsOf({ sources, view, members, failed, checks, bfd, viewAge });
@@ -108,7 +122,22 @@ await runDaemon({
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 
     const followedRoutes = stack.use(new FollowedRoutes({ layer2, emit, clock, log }));
-    const drivers = { runner, layer2, configMaps, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log };
+    const drivers = {
+      runner,
+      layer2,
+      configMaps,
+      bgp,
+      followedRoutes,
+      kernel,
+      handovers,
+      flowCounter,
+      members,
+      sources,
+      checks,
+      events,
+      timings,
+      log,
+    };
     runner.start(state, (effect) => carryOut(drivers, effect));
     kernel.check();
     checks.start();

@@ -1,4 +1,5 @@
 import type { Bfd } from "#pkg/bfd";
+import type { HandoverKeeper } from "#pkg/handover";
 import type { KernelKeeper } from "#pkg/kernel";
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import type { MemberlistThread } from "#pkg/memberlist";
@@ -24,6 +25,7 @@ export interface MetricsSources {
   readonly bgp: BgpSpeaker;
   readonly bfd: Bfd;
   readonly kernel: Pick<KernelKeeper, "restored">;
+  readonly handovers: Pick<HandoverKeeper, "restored" | "packets">;
   readonly memberlist: MemberlistThread | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
   /** See `viewAgeSeconds`. */
@@ -38,7 +40,7 @@ export interface SpeakerTimings {
 }
 
 /** All metrics of a speaker. */
-export function speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, checks, viewAge }: MetricsSources) {
+export function speakerMetrics({ view, layer2, bgp, bfd, kernel, handovers, memberlist, checks, viewAge }: MetricsSources) {
   const registry = createRegistry();
   const metrics = new KubernetesMetrics(registry);
   registerAnnouncements(registry, view);
@@ -50,6 +52,7 @@ export function speakerMetrics({ view, layer2, bgp, bfd, kernel, memberlist, che
   registerSelfTests(registry, view);
   registerApiView(registry, viewAge);
   registerKernel(registry, kernel);
+  registerHandovers(registry, view, handovers);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
   return { registry, metrics, timings: registerTimings(registry) };
 }
@@ -110,6 +113,34 @@ export function registerKernel(registry: Registry, kernel: Pick<KernelKeeper, "r
     name: "ingot_kernel_restored_total",
     help: "Addresses and routes of protocol interface that something else removed from this node's kernel, and that were put back.",
     collect: (add) => add({}, kernel.restored),
+  });
+}
+
+/** Connections that go on after their address has moved, of pools with `keep-connections`. */
+export function registerHandovers(
+  registry: Registry,
+  view: Pick<SpeakerView, "handovers" | "servedConnections">,
+  keeper: Pick<HandoverKeeper, "restored" | "packets">,
+): void {
+  pullCounter(registry, {
+    name: "ingot_handover_packets_total",
+    help: "Packets of connections that this node does not know, handed to the former owner of their address.",
+    collect: (add) => add({}, keeper.packets),
+  });
+  pullCounter(registry, {
+    name: "ingot_handover_restored_total",
+    help: "How often the table ingot of this node's packet filter was put back, which something else had changed.",
+    collect: (add) => add({}, keeper.restored),
+  });
+  pullGauge(registry, {
+    name: "ingot_handovers",
+    help: "Addresses of which this node hands packets of unknown connections to the former owner.",
+    collect: (add) => add({}, view.handovers.length),
+  });
+  pullGauge(registry, {
+    name: "ingot_handover_served_connections",
+    help: "Open connections of this node to addresses that another node owns now, where they are kept.",
+    collect: (add) => add({}, view.servedConnections),
   });
 }
 

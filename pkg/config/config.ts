@@ -54,6 +54,8 @@ export interface Pool {
   readonly conflictProbe: ConflictProbe;
   /** How often another node is to try each announced address, in milliseconds; 0: never. Absent: as `selfTestInterval` says. */
   readonly selfTestMs?: number;
+  /** Established connections go on when an address moves. Never where addresses have no owner. */
+  readonly keepConnections: boolean;
   /** How the addresses are put into the nodes' kernels; undefined without protocol `interface`. */
   readonly kernel: KernelPlacement | undefined;
 }

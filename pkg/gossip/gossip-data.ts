@@ -1,5 +1,6 @@
 import type { Address, Prefix } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
+import type { Link } from "./codec/link-codec.ts";
 import type { AddressSetName, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
 
 /** Where a node can announce addresses that have one owner, as it reports itself. */
@@ -31,6 +32,7 @@ export interface ReportedNode {
 export interface GossipData {
   readonly nodes: Map<string, ReportedNode>; // node -> what it reports
   readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
+  readonly links: Map<string, readonly Link[]>; // node -> its interfaces; also of nodes that left
   readonly sets: Readonly<Record<AddressSetName, AddressSets>>;
   readonly entries: Map<string, Uint8Array>; // key -> value; of this node, and not taken yet
   readonly changedPages: Set<string>; // Pages of this node that are not among the entries yet.
@@ -48,7 +50,14 @@ export function nothingReported(): GossipData {
   return {
     nodes: new Map(),
     since: new Map(),
-    sets: { owned: new AddressSets(), asked: new AddressSets(), announced: new AddressSets(), advertised: new AddressSets() },
+    sets: {
+      owned: new AddressSets(),
+      asked: new AddressSets(),
+      announced: new AddressSets(),
+      advertised: new AddressSets(),
+      serving: new AddressSets(),
+    },
+    links: new Map(),
     entries: new Map(),
     changedPages: new Set(),
     repeated: new Set(),

@@ -2,6 +2,7 @@ import type { Address } from "#pkg/net";
 import { fnv1a } from "#pkg/text";
 import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
+import { encodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
 import {
   type AddressSetName,
   type Deliveries,
@@ -98,6 +99,16 @@ export class GossipState {
     return this.#participantsWith("advertised", address);
   }
 
+  /** Nodes that participate and have open connections to an address that another node owns now. */
+  servers(address: string): readonly string[] {
+    return this.#participantsWith("serving", address);
+  }
+
+  /** Interfaces by which others send to the node itself; the last that it reported, also where it left since. */
+  links(node: string): readonly Link[] {
+    return this.#at.links.get(node) ?? [];
+  }
+
   /** The view uncertainty that a participating node has reported (`setViewUncertainty`). */
   viewUncertainty(node: string): number {
     return this.isParticipating(node) ? (this.#at.nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
@@ -185,6 +196,17 @@ export class GossipState {
   /** Reports that this node advertises the address by BGP, or no longer: see `advertisers`. */
   setAdvertised(address: Address, isAdvertised: boolean): void {
     this.#put("advertised", address, isAdvertised);
+  }
+
+  /** Reports that this node has open connections to an address that another node owns now, or none any more. */
+  setServing(address: Address, isServing: boolean): void {
+    this.#put("serving", address, isServing);
+  }
+
+  /** Interfaces by which others send to this node itself; none where nobody has to know. */
+  setLinks(links: readonly Link[]): void {
+    this.#at.links.set(this.#node, links);
+    this.#at.entries.set(linksKey, links.length === 0 ? new Uint8Array() : encodeLinks(links));
   }
 
   /** Reports once more whether this node owns the address, since another node may not know. */

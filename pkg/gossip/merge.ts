@@ -1,5 +1,6 @@
 import type { Address } from "#pkg/net";
 import type { GossipEntry } from "./codec/entry-codec.ts";
+import { decodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
 import {
   type AddressSetName,
   decodeDeliveries,
@@ -26,16 +27,23 @@ export interface GossipChanges {
   readonly asked: readonly Address[];
   /** Whether a node delivers routes otherwise than before, or reports other faults. */
   readonly deliveries: boolean;
+  /** Whether a node has other links than before, or serves other addresses that it does not own. */
+  readonly handovers: boolean;
 }
 
 /** Collects changes while entries are merged. */
 export class ChangesBuilder {
   nodes = false;
   deliveries = false;
+  handovers = false;
   readonly #addresses = new Map<string, Address>(); // text -> address
   readonly #asked = new Map<string, Address>(); // text -> address
 
   touch(set: AddressSetName, addresses: Iterable<Address>): void {
+    if (set === "serving") {
+      this.handovers = true;
+      return;
+    }
     const touched = set === "owned" ? this.#addresses : this.#asked;
     for (const address of addresses) touched.set(address.toString(), address);
   }
@@ -46,6 +54,7 @@ export class ChangesBuilder {
       addresses: [...this.#addresses.values()],
       asked: [...this.#asked.values()],
       deliveries: this.deliveries,
+      handovers: this.handovers,
     };
   }
 }
@@ -61,6 +70,9 @@ export function mergeEntry(data: GossipData, { node, life, key, value }: GossipE
   else if (key === deliveriesKey) {
     reported.deliveries = decodeDeliveries(value);
     changes.deliveries = true;
+  } else if (key === linksKey) {
+    setLinks(data, node, decodeLinks(value));
+    changes.handovers = true;
   } else if (faultKeys.includes(key)) {
     const fault = decodeFault(value);
     if (fault === undefined) reported.faults.delete(key);
@@ -74,6 +86,17 @@ export function mergeEntry(data: GossipData, { node, life, key, value }: GossipE
     changes.nodes = true;
   }
   checkAnnounced(data, node, changes);
+}
+
+// Nodes come and go with autoscaling. Links of a node that left count for a minute.
+const maxNodesOfLinks = 5_000;
+
+/** The latest is the last. */
+function setLinks({ links }: GossipData, node: string, its: readonly Link[] | undefined): void {
+  links.delete(node);
+  if (its !== undefined) links.set(node, its);
+  const [oldest] = links.keys();
+  if (links.size > maxNodesOfLinks && oldest !== undefined) links.delete(oldest);
 }
 
 function setSummary(

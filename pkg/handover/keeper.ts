@@ -111,12 +111,13 @@ export class HandoverKeeper implements Disposable {
     this.#options.onFailures(this.#failures);
   }
 
-  /** From now on this is the handover of the address; undefined for none. */
+  /** From now on this is the handover of the address; undefined for none. The kernel has it when this returns, unless it refuses. */
   want(address: { readonly family: Family; toString(): string }, handover: Handover | undefined): void {
     const { table } = this.#kept[address.family];
     if (handover === undefined && !table.handovers.has(address.toString())) return;
     want(table, address.toString(), handover);
-    this.#soon();
+    // At once: hosts send to this node as soon as it announces the address, and a packet that comes before this is answered by a reset.
+    this.#alarm.setNoLater(this.#keep(address.family, this.#options.clock.now()));
   }
 
   /** From now on these are the MAC addresses of all other speakers. */

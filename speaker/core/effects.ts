@@ -2,6 +2,7 @@ import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import type { OwnEntry } from "#pkg/gossip";
+import type { Handover } from "#pkg/handover";
 import type { EventText, ReportEffect } from "#pkg/k8s";
 import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
@@ -14,6 +15,7 @@ export type SpeakerEffect =
   | Layer2Effect
   | BgpEffect
   | KernelEffect
+  | HandoverEffect
   | GossipEffect
   | ReportEffect
   /** Record a Kubernetes event on a Node. */
@@ -87,6 +89,16 @@ export type KernelEffect =
   | { readonly type: "setKernel"; readonly address: Address; readonly items: readonly Item[] }
   /** All known addresses have been placed: unwanted entries of an earlier life in the kernel may go. */
   | { readonly type: "completeKernel" };
+
+export type HandoverEffect =
+  /** Find out whether this node can hand packets over. */
+  | { readonly type: "prepareHandovers" }
+  /** To whom packets of unknown connections to the address go; undefined for nobody. */
+  | { readonly type: "setHandover"; readonly address: Address; readonly handover: Handover | undefined }
+  /** These are the MAC addresses of all other speakers, and no others: what comes from them is not handed over again. */
+  | { readonly type: "setSpeakers"; readonly macs: readonly string[] }
+  /** Count this node's open connections to the address from now on, or no longer. */
+  | { readonly type: "countFlows"; readonly address: Address; readonly isCounted: boolean };
 
 export interface BgpPeers {
   readonly peers: readonly NodePeer[];

@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Config, PoolIndex } from "#pkg/config";
 import type { TimerEvent } from "#pkg/core";
 import type { Fault, GossipEntry } from "#pkg/gossip";
+import type { HandoverFailures } from "#pkg/handover";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
@@ -20,6 +21,10 @@ export type SpeakerEvent =
   | { readonly type: "gateways"; readonly gateways: Surroundings["gateways"] }
   /** Wanted entries that are missing in this node's kernel. */
   | ({ readonly type: "kernel" } & KernelProblems)
+  /** Why this node cannot hand packets over to former owners, by family. */
+  | { readonly type: "handoverFailures"; readonly failures: HandoverFailures }
+  /** Open connections of this node to addresses of `countFlows`. */
+  | { readonly type: "flows"; readonly counts: ReadonlyMap<string, number> } // address -> how many
   /** The established BGP sessions, whenever one begins, ends, or carries other families. */
   | { readonly type: "sessions"; readonly carried: ReadonlyMap<string, readonly Family[]> } // key of a peer -> families of its routes
   /** The faults of this node and its BGP sessions that last, and no others. */

@@ -20,6 +20,7 @@ function describe(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
       case "completeKernel":
       case "publishInterfaces": // The input says the same.
       case "followRoutes":
+      case "setSpeakers":
         break;
       case "writeAnnounced": // The lines follow from the inputs, and may be thousands.
         decisions.push({ type: effect.type, lines: effect.lines.size });
@@ -70,7 +71,7 @@ function sha256(text: string): string {
 
 /** The speaker's core, as it is run, recorded and run again. */
 export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
-  format: 11,
+  format: 12,
   createState,
   step,
   nextDeadline,

@@ -20,6 +20,7 @@ import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
 import type { ConflictDefense } from "./conflicts/defense-state.ts";
 import type { KernelProblems } from "./events.ts";
+import { type Handovers, noHandovers } from "./handovers/handovers.ts";
 import { noServices, type Services } from "./services/services.ts";
 
 /**
@@ -49,6 +50,7 @@ export interface SpeakerState {
   readonly bgp: BgpPools;
   readonly kernel: Kernel;
   readonly conflicts: Conflicts;
+  readonly handovers: Handovers;
   readonly apiView: ApiView;
   /** What this node's tests of other nodes' addresses found. */
   readonly wireFaults: Map<string, WireFault>; // address -> what is wrong
@@ -364,6 +366,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
       inspectAt: -Infinity,
     },
+    handovers: noHandovers(),
     wireFaults: new Map(),
     status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
     faults: [],

@@ -12,6 +12,7 @@ import {
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { KernelProblems, NodeFields, SpeakerEvent } from "./events.ts";
+import { flowsCounted, handoversChanged, handoversConfigured, handoverTimer, reportLinks } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesHere, routesToFollow, updateReachability, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
@@ -72,6 +73,7 @@ export function nextDeadline(state: SpeakerState): Millis {
     nextCarrierAt(carriers),
     ofConflicts,
     apiView.dueAt,
+    state.handovers.dueAt,
     nextReportAt(state),
   );
 }
@@ -123,6 +125,13 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "kernel":
       kernelChanged(state, event, now, effects);
+      break;
+    case "handoverFailures":
+      state.handovers.failures = event.failures;
+      break;
+    case "flows":
+      flowsCounted(state, event.counts, effects);
+      flush(state, effects);
       break;
     case "sessions":
       state.bgp.carried = event.carried;
@@ -177,6 +186,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       gossipChanged(state, memberChanged(state, event, now), now, effects);
       if (event.change === "failed" || event.change === "left") forgetDeleted(state, event.node, effects);
       askedMembersChanged(state, now, effects);
+      handoversChanged(state, now, effects);
       flush(state, effects);
       break;
     case "gossip":
@@ -225,6 +235,7 @@ function configChanged(
   state.ownedPools = config.pools.filter(hasOwners);
   effects.push(routesToFollow(state, config));
   bgpConfigChanged(state, config, effects);
+  handoversConfigured(state, now, effects);
   state.kernel.eligibility.clear();
   state.nodes.pools.clear();
   interfacesChanged(state, now, effects); // Pools ask for interfaces by name.
@@ -258,6 +269,8 @@ function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEff
   if (updateReachability(state, now)) touchPools(state, withNics(state));
   if (gossip === undefined) return;
   gossip.setReachability(state.carriers.reachability);
+  reportLinks(state);
+  handoversChanged(state, now, effects);
   flush(state, effects);
   touchPools(state, reachabilityChanged(state));
 }
@@ -292,6 +305,7 @@ function membersChanged(
   touchPools(state, state.ownedPools); // Their owners depend on which nodes are active.
   if (state.apiView.isReporting) touchLocal(state);
   lookAtAll(state);
+  handoversChanged(state, now, effects);
   const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
   askedMembersChanged(state, now, effects);
@@ -321,13 +335,14 @@ function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], no
 
 function gossipChanged(
   state: SpeakerState,
-  { nodes, addresses, asked, deliveries }: GossipChanges,
+  { nodes, addresses, asked, deliveries, handovers }: GossipChanges,
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
   for (const address of asked) reportAnnounced(state, address);
   announcersChanged(state, asked, now, effects);
   if (deliveries || nodes) lookAtAll(state);
+  if (handovers || nodes) handoversChanged(state, now, effects);
   touchPlaced(state, asked);
   if (nodes) {
     noteOldViews(state, effects);
@@ -344,6 +359,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
   defenseTimer(state, now, effects);
   inspectionTimer(state, now, chance, effects);
+  handoverTimer(state, now, effects);
   if (now >= state.apiView.dueAt) {
     apiViewTimer(state, now, effects);
     viewsChanged(state);

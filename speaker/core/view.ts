@@ -9,6 +9,7 @@ import type { Verdict } from "#pkg/verdict";
 import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
+import { endOf } from "./handovers/handovers.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
@@ -74,6 +75,30 @@ export class SpeakerView {
     return (status.announcements.get(key) ?? []).flatMap(({ protocol, addresses }) =>
       addresses.flatMap((address) => (placements.get(address) ?? []).filter((one) => one.protocol === protocol)),
     );
+  }
+
+  /** To whom this node hands packets of connections that it does not know, and until when at the latest. */
+  get handovers(): readonly {
+    readonly address: string;
+    readonly from: string;
+    readonly isActive: boolean;
+    readonly until: Millis;
+  }[] {
+    return [...this.#state.handovers.current].map(([address, current]) => ({
+      address,
+      from: current.from,
+      isActive: current.told !== undefined,
+      until: endOf(this.#state, current),
+    }));
+  }
+
+  /** Open connections to addresses that another node owns now. */
+  get served(): readonly { readonly address: string; readonly flows: number | undefined; readonly until: Millis }[] {
+    return [...this.#state.handovers.served].map(([address, { flows, until }]) => ({ address, flows, until }));
+  }
+
+  get servedConnections(): number {
+    return this.served.reduce((sum, { flows = 0 }) => sum + flows, 0);
   }
 
   /** The members of the ring, where this speaker is the one that reports on all nodes. */

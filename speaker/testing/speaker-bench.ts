@@ -4,6 +4,7 @@ import { PoolIndex, parseConfig } from "#pkg/config";
 import { CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
 import { type GossipState, GossipStore, type OwnEntry } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
+import type { Handover } from "#pkg/handover";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { Item } from "#pkg/kernel";
@@ -15,6 +16,7 @@ import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement"
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
 import { speakerCore } from "../core/replay.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
+import { SpeakerView } from "../core/view.ts";
 
 const hide = hideByKey(new Uint8Array(32));
 export const nodes = ["node1", "node2", "node3"];
@@ -35,6 +37,9 @@ export class Bench {
   readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
   readonly routes = new Map<string, string>(); // address -> its routes and the peers that they are advertised to
   readonly kernel = new Map<string, readonly Item[]>(); // address -> what this node's kernel is to have for it
+  readonly handovers = new Map<string, Handover>(); // address -> to whom its packets go
+  readonly counted = new Set<string>(); // Addresses that connections are counted for.
+  speakers: readonly string[] = []; // MAC addresses.
   readonly kernelAnswers = new Set<string>(); // Addresses on the wire that the kernel answers for.
   followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
   isKernelComplete = false;
@@ -149,6 +154,10 @@ export class Bench {
     return this.lines.splice(0);
   }
 
+  get view(): SpeakerView {
+    return new SpeakerView(this.state);
+  }
+
   get onWire(): string[] {
     return [...this.wire.keys()].sort();
   }
@@ -196,6 +205,17 @@ export class Bench {
       case "setKernel":
         if (effect.items.length === 0) this.kernel.delete(effect.address.toString());
         else this.kernel.set(effect.address.toString(), effect.items);
+        break;
+      case "setHandover":
+        if (effect.handover === undefined) this.handovers.delete(effect.address.toString());
+        else this.handovers.set(effect.address.toString(), effect.handover);
+        break;
+      case "countFlows":
+        if (effect.isCounted) this.counted.add(effect.address.toString());
+        else this.counted.delete(effect.address.toString());
+        break;
+      case "setSpeakers":
+        this.speakers = effect.macs;
         break;
       case "followRoutes":
         this.followed = effect.addresses.map(String);

@@ -224,6 +224,8 @@ export class SpeakerProcess {
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
+      handovers: { check: () => {}, want: () => {}, wantSpeakers: () => {}, complete: () => {} },
+      flowCounter: { want: () => {} },
       members: this.#members,
       sources: this.#sources,
       checks: { changed: () => {} },

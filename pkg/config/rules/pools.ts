@@ -100,11 +100,11 @@ interface OwnedPool extends Pick<Pool, "kernel"> {
   readonly problems: Problems;
 }
 
-type OwnerFields = Pick<Pool, "l2Placement" | "conflictProbe" | "selfTestMs">;
+type OwnerFields = Pick<Pool, "l2Placement" | "conflictProbe" | "selfTestMs" | "keepConnections">;
 
 function readOwners(fields: RawPool, { protocols, kernel, path, problems }: OwnedPool): OwnerFields {
   const reason = whyWithoutOwners(protocols, kernel);
-  for (const field of ["l2-placement", "conflict-probe", "self-test"] as const)
+  for (const field of ["l2-placement", "conflict-probe", "self-test", "keep-connections"] as const)
     if (fields[field] !== undefined && reason !== undefined)
       problems.errorAtKey([...path, field], `only ${reason} can have this`);
   const placement = fields["l2-placement"] ?? "hash";
@@ -112,6 +112,7 @@ function readOwners(fields: RawPool, { protocols, kernel, path, problems }: Owne
   return {
     l2Placement: { subnet: isOnNic || placement.endsWith("subnet"), sticky: placement.startsWith("sticky") },
     conflictProbe: fields["conflict-probe"] ?? "report",
+    keepConnections: reason === undefined && fields["keep-connections"] === true,
     ...readSelfTest(fields["self-test"], [...path, "self-test"], problems),
   };
 }

@@ -26,6 +26,7 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     preferredNodes: [],
     interfaces: [],
     l2Placement: { subnet: false, sticky: false },
+    keepConnections: false,
     conflictProbe: "report",
     kernel: undefined,
     ...rest,

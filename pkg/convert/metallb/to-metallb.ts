@@ -129,7 +129,10 @@ function layer2Spec({ name, nodeSelectors, preferredNodes, interfaces }: Pool, p
   };
 }
 
-function tellLosses({ name, protocols, l2Placement, conflictProbe, selfTestMs, ...pool }: Pool, report: Report): void {
+function tellLosses(
+  { name, protocols, l2Placement, conflictProbe, selfTestMs, keepConnections, ...pool }: Pool,
+  report: Report,
+): void {
   const lose = (what: string) => report.lose(`pool ${quote(name)}`, what);
   if (pool.closed) lose("closed: MetalLB gives addresses to Services that ask for them; it has autoAssign: false there");
   if (pool.sharing !== "cluster")
@@ -145,6 +148,7 @@ function tellLosses({ name, protocols, l2Placement, conflictProbe, selfTestMs, .
   if (!protocols.includes("layer2")) return;
   const placement = [...(l2Placement.sticky ? ["sticky"] : []), ...(l2Placement.subnet ? ["subnet"] : [])].join("-");
   if (placement !== "") lose(`l2-placement ${placement}: MetalLB chooses nodes by hash alone`);
+  if (keepConnections) lose("keep-connections: with MetalLB connections break when an address moves");
   if (selfTestMs !== undefined && selfTestMs !== 0) lose("self-test: MetalLB does not try addresses");
   if (conflictProbe !== "report") lose(`conflict-probe ${conflictProbe}: MetalLB does not probe`);
 }

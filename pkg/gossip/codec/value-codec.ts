@@ -104,12 +104,18 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
 
 /**
  * The reports of a node about addresses: it owns them, asks who announces them, or announces them, while somebody asks. `announced`: as
- * their owner or, where their pool has no owners, by BGP; `advertised`: by BGP where the pool has owners. Versions that do not know
- * `advertised` ignore it.
+ * their owner or, where their pool has no owners, by BGP; `advertised`: by BGP where the pool has owners; `serving`: another node owns the
+ * address now, and this one has open connections to it. Versions that do not know one of the last two ignore it.
  */
-export type AddressSetName = "owned" | "asked" | "announced" | "advertised";
+export type AddressSetName = "owned" | "asked" | "announced" | "advertised" | "serving";
 
-const setPrefixes: Readonly<Record<AddressSetName, string>> = { owned: "", asked: "q", announced: "a", advertised: "b" };
+const setPrefixes: Readonly<Record<AddressSetName, string>> = {
+  owned: "",
+  asked: "q",
+  announced: "a",
+  advertised: "b",
+  serving: "c",
+};
 const prefixedSets = new Map((Object.keys(setPrefixes) as AddressSetName[]).map((set) => [setPrefixes[set], set]));
 
 /** The key of the page of a set that an address is on: the family, and the address's octets but for the last, one per character. */

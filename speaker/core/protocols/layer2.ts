@@ -3,6 +3,7 @@ import type { Address } from "#pkg/net";
 import { type AddressPlacement, place } from "#pkg/placement";
 import { announceAddress, reannounceAddress, withdrawAddress } from "../conflicts/address-defender.ts";
 import type { MeasuredEffect, SpeakerEffect } from "../effects.ts";
+import { handOver } from "../handovers/handovers.ts";
 import { interfacesHere, nicItem } from "../interfaces/nics.ts";
 import { nodesOf } from "../members/nodes.ts";
 import { notePlaced, settleSticky, stickyRule } from "../placement/sticky.ts";
@@ -39,6 +40,7 @@ export function applyOwner(state: SpeakerState, change: PlacementChange, now: Mi
   // An address of a NIC needs one in whose subnet it is; without, this node may be the owner for a moment, or where there is no ring.
   const canHave = item !== undefined && state.kernel.found.failure === undefined;
   const isHere = placed?.owner === node && (placed.protocol === "layer2" || canHave);
+  handOver(state, change, now, effects); // Before hosts send to this node.
   if (isHere && pool !== undefined) {
     const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
     announceAddress(state, address, { interfaces, conflictProbe: pool.conflictProbe, isFirst, item }, now, effects);

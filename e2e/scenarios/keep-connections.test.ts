@@ -1,0 +1,106 @@
+// Scenario: what kernels do with packets of connections when an address moves.
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
+import { Lab, type LabProcess, waitFor } from "#e2e/lab";
+import { excludeLabel } from "#pkg/placement";
+import { answered, assigned, owner, startCluster } from "./observe.ts";
+import type { TcpFlows } from "./tcp-flows.ts";
+
+const configuration = `address-pools:
+- name: kept
+  protocol: layer2
+  keep-connections: true
+  addresses: [172.30.0.200-172.30.0.201, "fd00:30::200-fd00:30::201"]
+- name: unkept
+  protocol: layer2
+  auto-assign: false
+  addresses: [172.30.0.210-172.30.0.211]
+`;
+const flows = 25;
+const port = 81;
+const podPort = 8081;
+const program = new URL("./tcp-flows.ts", import.meta.url).pathname;
+const podOf = (node: number, family: "ip" | "ip6") => (family === "ip" ? `10.244.${node}.1` : `fd00:244:${node}::1`);
+
+suite("established connections go on when an address moves", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let v4: string;
+  let v6: string;
+  let unkept: string;
+
+  before(async () => {
+    cluster = await startCluster({ nodes: 3, configuration, forwarding: true, netAdmin: true, honourExcludeLabel: true });
+    await cluster.expose("web", ["node1", "node2", "node3"], { families: ["IPv4", "IPv6"] });
+    [v4 = "", v6 = ""] = await assigned(cluster, "web");
+    await cluster.expose("other", ["node1"], { spec: { loadBalancerIP: "172.30.0.210" } });
+    [unkept = ""] = await assigned(cluster, "other");
+    await Promise.all(cluster.nodes.map((node) => translate(node, [v4, v6, unkept])));
+    for (const [index, { host }] of cluster.nodes.entries()) {
+      const pods = [podOf(index + 1, "ip"), podOf(index + 1, "ip6")];
+      await host.spawn(`echo-${host.name}`, [process.execPath, program, "serve", `${podPort}`, ...pods]);
+    }
+    await Promise.all([v4, v6, unkept].map((address) => answered(cluster, address, /./)));
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  /** Has the node's kernel translate the destination as kube-proxy's rules do, each connection to another Pod. */
+  async function translate({ host }: DemoNode, addresses: readonly string[]): Promise<void> {
+    for (const family of ["ip", "ip6"] as const) {
+      const own = addresses.filter((address) => address.includes(":") === (family === "ip6"));
+      const pods = [1, 2, 3].map((node) => `${podOf(node, family)} . ${podPort}`);
+      const rules = own.map((to) => {
+        const map = `numgen inc mod 3 map { ${pods.map((pod, index) => `${index} : ${pod}`).join(", ")} }`;
+        return `add rule ${family} proxy pre ${family} daddr ${to} tcp dport ${port} dnat to ${map}`;
+      });
+      const script = [
+        `add table ${family} proxy`,
+        `add chain ${family} proxy pre { type nat hook prerouting priority dstnat; }`,
+        `add chain ${family} proxy post { type nat hook postrouting priority srcnat; }`,
+        ...rules,
+        `add rule ${family} proxy post ct status dnat masquerade`,
+      ];
+      for (const line of script) await host.output(["nft", line]);
+    }
+  }
+
+  const isExcluded = (node: DemoNode, value: boolean) =>
+    cluster.api.patch(
+      { apiVersion: "v1", kind: "Node", metadata: { name: node.name } },
+      { metadata: { labels: { [excludeLabel]: value ? "" : null } } },
+    );
+
+  async function open(address: string): Promise<LabProcess> {
+    const client = await cluster.client.spawn(`flows-${address}`, [process.execPath, program, address, `${port}`, `${flows}`]);
+    await client.waitForLine(/^connected$/);
+    return client;
+  }
+
+  /** Until every connection answers, or has ended. */
+  async function seen(client: LabProcess): Promise<TcpFlows> {
+    const soon = client.lines.length + 7; // What is answered by then was asked since.
+    return waitFor("connections that answer or are broken", () => {
+      const line = client.lines.length < soon ? undefined : client.lines.at(-1);
+      const now = line === undefined ? undefined : (JSON.parse(line) as TcpFlows);
+      return now !== undefined && now.answering + now.broken === flows ? now : undefined;
+    });
+  }
+
+  async function moveFrom(address: string): Promise<DemoNode> {
+    const before = await owner(cluster, address);
+    await isExcluded(before, true);
+    await waitFor("another owner", async () => (await owner(cluster, address)).name !== before.name);
+    return before;
+  }
+
+  test("IPv4 and IPv6", async () => {
+    for (const address of [v4, v6]) {
+      const client = await open(address);
+      assert.equal((await seen(client)).answering, flows);
+      const before = await moveFrom(address);
+      assert.equal((await seen(client)).answering, flows, address);
+      await isExcluded(before, false);
+      await client.stop();
+    }
+  });
+});

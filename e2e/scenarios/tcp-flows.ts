@@ -1,0 +1,68 @@
+/**
+ * A client with long TCP connections: `tcp-flows.ts ADDRESS PORT COUNT`. Opens so many, one after the other, and asks over each every 100 ms.
+ * Prints `connected` when all are open, and every 200 ms a line of JSON. `tcp-flows.ts serve PORT ADDRESS…` is its server: it echoes.
+ */
+import { connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface TcpFlows {
+  /** Of how many there are, those that were reset or closed. */
+  readonly broken: number;
+  /** Answered within the last second. */
+  readonly answering: number;
+  /** The longest time between two answers on one that is not broken, in ms, since the line before. */
+  readonly silence: number;
+}
+
+interface Flow {
+  isBroken: boolean;
+  answeredAt: number;
+  silence: number;
+}
+
+const everyMs = 100;
+
+function serve(port: number, addresses: readonly string[]): void {
+  for (const address of addresses)
+    createServer((socket) => {
+      socket.on("error", () => {}); // A client that is gone.
+      socket.pipe(socket);
+    }).listen(port, address);
+}
+
+async function ask(address: string, port: number, count: number): Promise<never> {
+  const flows: Flow[] = [];
+  for (let i = 0; i < count; i++) {
+    const socket = connect({ host: address, port });
+    const flow: Flow = { isBroken: false, answeredAt: performance.now(), silence: 0 };
+    socket.on("data", () => {
+      flow.silence = Math.max(flow.silence, performance.now() - flow.answeredAt);
+      flow.answeredAt = performance.now();
+    });
+    for (const event of ["error", "close"]) socket.on(event, () => (flow.isBroken = true));
+    await new Promise<void>((resolve) => {
+      socket.once("connect", () => resolve());
+      socket.once("close", () => resolve());
+    });
+    setInterval(() => flow.isBroken || socket.write("x"), everyMs);
+    flows.push(flow);
+  }
+  console.log("connected");
+  for (;;) {
+    await sleep(200);
+    const whole = flows.filter(({ isBroken }) => !isBroken);
+    const line: TcpFlows = {
+      broken: flows.length - whole.length,
+      answering: whole.filter(({ answeredAt }) => performance.now() - answeredAt < 1_000).length,
+      silence: Math.round(Math.max(0, ...whole.map(({ silence }) => silence))),
+    };
+    for (const flow of flows) flow.silence = 0;
+    console.log(JSON.stringify(line));
+  }
+}
+
+if (import.meta.main) {
+  const [first = "", port, ...more] = process.argv.slice(2);
+  if (first === "serve") serve(Number(port), more);
+  else await ask(first, Number(port), Number(more[0]));
+}
