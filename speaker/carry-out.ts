@@ -24,7 +24,7 @@ export interface Drivers {
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
   readonly kernel: Pick<KernelKeeper, "want" | "complete">;
-  readonly handovers: Pick<HandoverKeeper, "check" | "want" | "wantSpeakers" | "complete">;
+  readonly handovers: Pick<HandoverKeeper, "check" | "want" | "flush" | "wantSpeakers" | "complete">;
   readonly flowCounter: Pick<FlowCounter, "want">;
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   readonly sources: Pick<Sources, "startConfig">;
@@ -56,6 +56,7 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       void layer2.begin();
       break;
     case "announce":
+      handovers.flush();
       layer2.announce(effect.address, { interfaces: effect.interfaces, answers: !effect.kernelAnswers });
       break;
     case "listen":

@@ -21,7 +21,9 @@ import {
   type Elements,
   hex,
   isWanted,
+  type Keys,
   noElements,
+  noKeys,
   plan,
   type TableState,
   want,
@@ -55,6 +57,10 @@ interface Kept {
   readonly table: TableState;
   /** The rules and elements were read, so that `found` holds. */
   isRead: boolean;
+  /** The kernel has all that was wanted, so that only what is wanted otherwise since then is left to do. */
+  isWhole: boolean;
+  /** Elements that may be others since then. */
+  pending: Keys;
   lookAt: Millis;
   compareAt: Millis;
   /** Nothing is changed before. */
@@ -111,13 +117,26 @@ export class HandoverKeeper implements Disposable {
     this.#options.onFailures(this.#failures);
   }
 
-  /** From now on this is the handover of the address; undefined for none. The kernel has it when this returns, unless it refuses. */
+  /** From now on this is the handover of the address; undefined for none. The kernel gets it soon, or with `flush`. */
   want(address: { readonly family: Family; toString(): string }, handover: Handover | undefined): void {
-    const { table } = this.#kept[address.family];
+    const { table, pending } = this.#kept[address.family];
     if (handover === undefined && !table.handovers.has(address.toString())) return;
-    want(table, address.toString(), handover);
-    // At once: hosts send to this node as soon as it announces the address, and a packet that comes before this is answered by a reset.
-    this.#alarm.setNoLater(this.#keep(address.family, this.#options.clock.now()));
+    for (const [set, keys] of want(table, address.toString(), handover))
+      for (const { element } of keys) pending[set].add(hex(element.key));
+    this.#soon();
+  }
+
+  /**
+   * The kernel has all handovers when this returns, unless it refuses them: to be called before this node announces an address. Hosts send to it
+   * at once, and a packet that comes before is answered by a reset. All that was wanted since the last call is one change, which takes the
+   * kernel some milliseconds.
+   */
+  flush(): void {
+    for (const family of families) {
+      const { pending } = this.#kept[family];
+      if (setNames.every((set) => pending[set].size === 0)) continue;
+      this.#alarm.setNoLater(this.#keep(family, this.#options.clock.now(), true));
+    }
   }
 
   /** From now on these are the MAC addresses of all other speakers. */
@@ -150,26 +169,29 @@ export class HandoverKeeper implements Disposable {
   }
 
   /** @returns when there is something to do again */
-  #keep(family: Family, now: Millis): Millis {
+  #keep(family: Family, now: Millis, isFlush = false): Millis {
     const kept = this.#kept[family];
     if (this.#failures.has(family)) return Infinity;
     if (now < kept.pausedUntil) return kept.pausedUntil;
     try {
-      if (!kept.isRead || now >= kept.lookAt) this.#look(family, kept, now);
+      const only = isFlush && kept.isRead && kept.isWhole ? kept.pending : undefined;
+      if (!kept.isRead || (now >= kept.lookAt && !isFlush)) this.#look(family, kept, now);
       if (now < kept.pausedUntil) return kept.pausedUntil;
-      const changes = plan(kept.table, now, maxElementsAtOnce);
+      const changes = plan(kept.table, now, maxElementsAtOnce, only);
+      if (only === undefined) kept.isWhole = changes.length === 0;
       if (changes.length === 0) return isWanted(kept.table) ? kept.lookAt : Infinity;
       const errno = this.#open().change(nameOf(family), changes);
+      kept.pending = noKeys();
       if (errno === 0) apply(kept.table, changes);
       else {
-        kept.isRead = false;
+        kept.isRead = kept.isWhole = false;
         if (errno !== errnoNotFound) throw new SystemCallError("netlink", errno, "change the packet filter");
       }
-      return now + 1; // There may be more.
+      return only === undefined ? now + 1 : kept.lookAt; // There may be more.
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       this.#options.log.error("the packet filter could not be read or changed", { op: "handover", family, error: error.message });
-      kept.isRead = false;
+      kept.isRead = kept.isWhole = false;
       kept.pausedUntil = now + pauseAfterFailure;
       return kept.pausedUntil;
     }
@@ -265,6 +287,8 @@ function nothingKept(family: Family): Kept {
   return {
     table: createTable(family),
     isRead: false,
+    isWhole: false,
+    pending: noKeys(),
     lookAt: -Infinity,
     compareAt: -Infinity,
     pausedUntil: -Infinity,

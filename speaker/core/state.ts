@@ -20,7 +20,7 @@ import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
 import type { ConflictDefense } from "./conflicts/defense-state.ts";
 import type { KernelProblems } from "./events.ts";
-import { type Handovers, noHandovers } from "./handovers/handovers.ts";
+import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { noServices, type Services } from "./services/services.ts";
 
 /**

@@ -224,7 +224,7 @@ export class SpeakerProcess {
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
-      handovers: { check: () => {}, want: () => {}, wantSpeakers: () => {}, complete: () => {} },
+      handovers: { check: () => {}, want: () => {}, flush: () => {}, wantSpeakers: () => {}, complete: () => {} },
       flowCounter: { want: () => {} },
       members: this.#members,
       sources: this.#sources,

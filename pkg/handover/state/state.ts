@@ -15,6 +15,13 @@ export interface Element extends FilterElement {
   readonly until: Millis;
 }
 
+/** Keys of elements to look at, by set. */
+export type Keys = Readonly<Record<SetName, Set<string>>>;
+
+export function noKeys(): Keys {
+  return { speakers: new Set(), links: new Set(), owned: new Set(), passed: new Set() };
+}
+
 /** The table of one family, as it is to be and as the kernel has it. */
 export interface TableState {
   readonly family: Family;
@@ -35,9 +42,10 @@ export function noElements(): Elements {
   return { speakers: new Map(), links: new Map(), owned: new Map(), passed: new Map() };
 }
 
-/** From now on this is the handover of the address; undefined for none. */
-export function want({ wanted, handovers }: TableState, address: string, handover: Handover | undefined): void {
+/** From now on this is the handover of the address; undefined for none. @returns the keys of the elements that may be others now */
+export function want({ wanted, handovers }: TableState, address: string, handover: Handover | undefined) {
   const before = handovers.get(address);
+  const each = [before, handover].flatMap((one) => (one === undefined ? [] : elementsOf(one)));
   for (const { set, element } of before === undefined ? [] : elementsOf(before)) wanted[set].delete(hex(element.key));
   if (handover === undefined) handovers.delete(address);
   else {
@@ -45,6 +53,7 @@ export function want({ wanted, handovers }: TableState, address: string, handove
     const { until } = handover;
     for (const { set, element } of elementsOf(handover)) wanted[set].set(hex(element.key), { ...element, until });
   }
+  return Map.groupBy(each, ({ set }) => set);
 }
 
 /** From now on these are the MAC addresses of all other speakers. */
@@ -63,15 +72,16 @@ export function isWanted({ handovers }: TableState): boolean {
 
 /**
  * The next changes, all of which the kernel makes together; none when it has all. Speakers come first: without them a packet could come
- * back. @param atOnce how many elements at most
+ * back. @param atOnce how many elements at most @param only these, where the kernel has all others
  */
-export function plan(table: TableState, now: Millis, atOnce: number): FilterChange[] {
+export function plan(table: TableState, now: Millis, atOnce: number, only?: Keys): FilterChange[] {
   const { family, wanted, found, isComplete } = table;
   if (!isWanted(table)) return found !== undefined && isComplete ? [{ type: "deleteTable" }] : [];
   const changes = found === undefined ? shapeOf(family) : [];
   let left = atOnce;
   for (const set of setNames) {
-    const here = found?.[set] ?? new Map<string, Element>();
+    const keys = only?.[set];
+    const here = among(found?.[set] ?? new Map<string, Element>(), keys);
     const isGone = ([key, one]: [string, Element]) => {
       const other = wanted[set].get(key);
       return other === undefined ? isComplete : !isSame(other, one);
@@ -80,7 +90,7 @@ export function plan(table: TableState, now: Millis, atOnce: number): FilterChan
     left -= gone.length;
     const goneKeys = new Set(gone.map(([key]) => key));
     const isMissing = ([key, { until }]: [string, Element]) => until > now && (!here.has(key) || goneKeys.has(key));
-    const missing = wanted[set].entries().filter(isMissing).take(left).toArray();
+    const missing = among(wanted[set], keys).entries().filter(isMissing).take(left).toArray();
     left -= missing.length;
     changes.push(
       ...inMessages(
@@ -121,6 +131,17 @@ function inMessages(type: "addElements" | "deleteElements", set: SetName, elemen
   for (let from = 0; from < elements.length; from += maxElements)
     messages.push({ type, set, elements: elements.slice(from, from + maxElements) });
   return messages;
+}
+
+/** Those with these keys; all without keys. */
+function among(elements: ReadonlyMap<string, Element>, keys: ReadonlySet<string> | undefined): ReadonlyMap<string, Element> {
+  if (keys === undefined) return elements;
+  return new Map(
+    [...keys].flatMap((key) => {
+      const element = elements.get(key);
+      return element === undefined ? [] : [[key, element] as const];
+    }),
+  );
 }
 
 function asRequested({ key, value, until }: Element, now: Millis): FilterElement {

@@ -7,51 +7,11 @@ import type { SpeakerEffect } from "../effects.ts";
 import { interfacesHere, withoutServices } from "../interfaces/nics.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
 import type { SpeakerState } from "../state.ts";
+import type { CurrentHandover } from "./handover-state.ts";
 
 // Connections that go on when an address moves. A node that takes an address over hands packets of TCP connections that it does not know to the
 // former owner; when it loses the address itself, it goes on for its successor, and for no other node. So packets follow the owners back, and
 // come twice to no node. It ends when the former owner has no open connection any more, when it is gone, or after ten minutes.
-
-/** This node hands packets to the node that owned the address before. */
-export interface CurrentHandover {
-  readonly address: Address;
-  /** The former owner. */
-  readonly from: string;
-  readonly since: Millis;
-  /** Where it is to; undefined while the former owner cannot be reached on the link. */
-  told: Handover | undefined;
-  /** The node that owns the address in place of this one; undefined while this node does. */
-  successor: string | undefined;
-  /** Since when the former owner, which lives, reports no open connections; Infinity while it does. */
-  idleSince: Millis;
-}
-
-/** Another node owns an address that this one may have open connections to. */
-export interface ServedAddress {
-  readonly address: Address;
-  /** The number of connections; undefined until they have been counted. */
-  flows: number | undefined;
-  readonly until: Millis;
-}
-
-export interface Handovers {
-  /** Address -> to whom this node hands packets. */
-  readonly current: Map<string, CurrentHandover>;
-  /** Address -> the connections that this node still serves. */
-  readonly served: Map<string, ServedAddress>;
-  /** Address -> the other node that owned it last. */
-  readonly lastOwners: Map<string, string>;
-  /** Whether a pool of the configuration keeps connections. */
-  isWanted: boolean;
-  /** Why this node cannot hand over; by family. */
-  failures: ReadonlyMap<string, string>;
-  /** MAC addresses of all other speakers, as they were told last. */
-  speakers: string;
-  /** When this process first saw a pool that keeps connections. */
-  begunAt: Millis;
-  /** When the next one ends, or may. */
-  dueAt: Millis;
-}
 
 // A tenant, or a node that lies about its connections, cannot keep packets going over another node for longer.
 const maxMs: Millis = 600_000;
@@ -61,19 +21,6 @@ const awayMs: Millis = 60_000;
 const idleMs: Millis = 20_000;
 // Until then all that an earlier process of this node may have owned has been placed.
 const beginningMs: Millis = 30_000;
-
-export function noHandovers(): Handovers {
-  return {
-    current: new Map(),
-    served: new Map(),
-    lastOwners: new Map(),
-    isWanted: false,
-    failures: new Map(),
-    speakers: "",
-    begunAt: Infinity,
-    dueAt: Infinity,
-  };
-}
 
 /** The configuration asks for other pools. */
 export function handoversConfigured(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {

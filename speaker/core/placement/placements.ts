@@ -63,12 +63,16 @@ export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, ef
     Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)),
     Math.ceil(maxHashesAtOnce / Math.max(1, members.active.length)),
   );
+  const placed: SpeakerEffect[] = [];
   for (const [key, address] of agenda.addresses.entries().take(atOnce)) {
     holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
     if (holders > maxHoldersAtOnce) break; // One address has no more.
     agenda.addresses.delete(key);
-    placeAddress(state, key, address, pools, now, effects);
+    placeAddress(state, key, address, pools, now, placed);
   }
+  // The kernel takes all handovers of a turn in one change, before the first of the addresses is announced.
+  const isHandover = ({ type }: SpeakerEffect) => type === "setHandover";
+  effects.push(...placed.filter(isHandover), ...placed.filter((effect) => !isHandover(effect)));
   if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state, now));
 }
 
