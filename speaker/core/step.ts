@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { hasOwners, type Pool } from "#pkg/config";
+import { hasOwners } from "#pkg/config";
 import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import {
   announcersChanged,
@@ -12,9 +12,9 @@ import {
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { KernelProblems, NodeFields, SpeakerEvent } from "./events.ts";
-import { flowsCounted, handoversChanged, handoversConfigured, handoverTimer, reportLinks } from "./handovers/handovers.ts";
+import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, reportLinks } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
-import { interfacesHere, routesToFollow, updateReachability, withoutServices } from "./interfaces/nics.ts";
+import { interfacesHere, routesToFollow, updateReachability, withNics, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import {
   flushGossip,
@@ -31,6 +31,7 @@ import { reachabilityChanged, setNode } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
 import {
   announcedHere,
+  converged,
   flushPlaced,
   hasWork,
   placeSome,
@@ -127,10 +128,8 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       kernelChanged(state, event, now, effects);
       break;
     case "handoverFailures":
-      state.handovers.failures = event.failures;
-      break;
     case "flows":
-      flowsCounted(state, event.counts, effects);
+      handoverEvent(state, event, effects);
       flush(state, effects);
       break;
     case "sessions":
@@ -284,11 +283,6 @@ function kernelChanged(state: SpeakerState, { failure, problems }: KernelProblem
   interfacesChanged(state, now, effects);
 }
 
-/** Pools whose addresses may be on NICs of this node. */
-function withNics({ ownedPools }: SpeakerState): readonly Pool[] {
-  return ownedPools.filter(({ kernel }) => kernel !== undefined);
-}
-
 function membersChanged(
   state: SpeakerState,
   { active, withoutGossip, isSynced }: Pick<SpeakerState["members"], "active" | "withoutGossip" | "isSynced">,
@@ -394,12 +388,6 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
     lookAt(state, service, now);
   }
   if (state.agenda.services.size === 0) lookAtSome(state, now);
-}
-
-function converged({ agenda }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  if (agenda.configuredAt === Infinity) return;
-  effects.push({ type: "converged", afterMs: now - agenda.configuredAt });
-  agenda.configuredAt = Infinity;
 }
 
 function flush(state: SpeakerState, effects: SpeakerEffect[]): void {

@@ -4,6 +4,7 @@ import type { Link } from "#pkg/gossip";
 import type { Handover } from "#pkg/handover";
 import { type Address, isLinkLocal, matchesInterface, parseAddress, parsePrefix } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
+import type { SpeakerEvent } from "../events.ts";
 import { interfacesHere, withoutServices } from "../interfaces/nics.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
 import type { SpeakerState } from "../state.ts";
@@ -106,8 +107,15 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
   plan(state, now);
 }
 
-/** This node's open connections were counted. */
-export function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, effects: SpeakerEffect[]): void {
+type HandoverEvent = Extract<SpeakerEvent, { readonly type: "flows" | "handoverFailures" }>;
+
+/** This node's open connections were counted, or it is known whether it can hand packets over. */
+export function handoverEvent(state: SpeakerState, event: HandoverEvent, effects: SpeakerEffect[]): void {
+  if (event.type === "handoverFailures") state.handovers.failures = event.failures;
+  else flowsCounted(state, event.counts, effects);
+}
+
+function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, effects: SpeakerEffect[]): void {
   for (const [key, served] of state.handovers.served) {
     const flows = counts.get(key);
     if (flows === undefined) continue; // It moved while they were counted.

@@ -73,3 +73,8 @@ export function routesToFollow(
   const gateways = peers.some(({ discovery, disabled }) => discovery?.by === "gateway" && !disabled);
   return { type: "followRoutes", addresses: reachedAddresses(state), gateways };
 }
+
+/** Pools whose addresses may be on NICs of this node. */
+export function withNics({ ownedPools }: SpeakerState): readonly Pool[] {
+  return ownedPools.filter(({ kernel }) => kernel !== undefined);
+}

@@ -160,3 +160,10 @@ const isOwned = (placement: AddressPlacement) => placement.isOwned;
 function by(protocol: ProtocolName, placements: readonly AddressPlacement[]): AddressPlacement | undefined {
   return placements.find((placement) => placement.protocol === protocol);
 }
+
+/** All addresses are placed; if that was for another configuration, it is measured how long it took. */
+export function converged({ agenda }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  if (agenda.configuredAt === Infinity) return;
+  effects.push({ type: "converged", afterMs: now - agenda.configuredAt });
+  agenda.configuredAt = Infinity;
+}
