@@ -41,7 +41,7 @@ export class ChangesBuilder {
 
   touch(set: AddressSetName, addresses: Iterable<Address>): void {
     if (set === "serving") {
-      this.handovers = true;
+      this.handovers ||= [...addresses].length > 0;
       return;
     }
     const touched = set === "owned" ? this.#addresses : this.#asked;

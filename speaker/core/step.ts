@@ -322,8 +322,7 @@ function nodesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]
 
 function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], now: Millis, effects: SpeakerEffect[]): void {
   const { gossip } = state.members;
-  if (gossip === undefined) return;
-  gossipChanged(state, gossip.merge(entries), now, effects);
+  if (gossip !== undefined) gossipChanged(state, gossip.merge(entries), now, effects);
   flush(state, effects);
 }
 
