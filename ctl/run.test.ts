@@ -97,6 +97,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     ...open,
     l2Placement: { subnet: false, sticky: false },
     conflictProbe: "report",
+    keepConnections: false,
     selfTestMs: null,
     kernel: null,
     netbox: null,

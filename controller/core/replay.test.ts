@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 12, shape: "30fd35334f99" },
+    { format: 13, shape: "67295fcf1e3c" },
     "raise the format, and put the shape here",
   );
 });

@@ -127,11 +127,6 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "kernel":
       kernelChanged(state, event, now, effects);
       break;
-    case "handoverFailures":
-    case "flows":
-      handoverEvent(state, event, effects);
-      flush(state, effects);
-      break;
     case "sessions":
       state.bgp.carried = event.carried;
       reportDeliveries(state);
@@ -157,6 +152,10 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       wireTested(state, event.tested, now, effects);
       break;
     case "linesReplaced": // It concerns the reporter alone.
+      break;
+    case "handoverFailures":
+    case "flows":
+      flush(state, handoverEvent(state, event, effects));
       break;
     case "apiLost":
       apiLost(state, event.since, now, effects);

@@ -110,9 +110,10 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
 type HandoverEvent = Extract<SpeakerEvent, { readonly type: "flows" | "handoverFailures" }>;
 
 /** This node's open connections were counted, or it is known whether it can hand packets over. */
-export function handoverEvent(state: SpeakerState, event: HandoverEvent, effects: SpeakerEffect[]): void {
+export function handoverEvent(state: SpeakerState, event: HandoverEvent, effects: SpeakerEffect[]): SpeakerEffect[] {
   if (event.type === "handoverFailures") state.handovers.failures = event.failures;
   else flowsCounted(state, event.counts, effects);
+  return effects;
 }
 
 function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, effects: SpeakerEffect[]): void {
