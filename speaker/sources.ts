@@ -8,6 +8,7 @@ import {
   Informers,
   nodesOf,
   type Resource,
+  type Scope,
   type Service,
   servicesOf,
 } from "#pkg/k8s";
@@ -46,6 +47,10 @@ export interface SourcesOptions {
   readonly log: Log;
 }
 
+// A Service of another type counts as deleted: nothing is announced for it. The controller follows all of them, and empties their statuses.
+const loadBalancers: Scope = { fieldSelector: "spec.type=LoadBalancer", isSelectorOptional: true };
+// A Service of type LoadBalancer has an address in the cluster.
+const withHeads: Scope = { labelSelector: "!service.kubernetes.io/headless" };
 // Each looks at some hundred Services, which takes 2 ms at most.
 const portionsPerTurn = 2;
 
@@ -65,10 +70,16 @@ export class Sources implements Disposable {
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     const reached = (): void => emit({ type: "apiLost", since: this.#lostSince });
     this.#informers = new Informers(cluster, () => this.#check(), reached);
-    this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (key, now) => this.#serviceChanged(key, now), {
-      // An API that was restored from a backup has the lines of then.
-      relisted: () => emit({ type: "linesReplaced" }),
-    });
+    this.#services = this.#informers.follow(
+      "Services",
+      servicesOf(classes),
+      loadBalancers,
+      (key, now) => this.#serviceChanged(key, now),
+      {
+        // An API that was restored from a backup has the lines of then.
+        relisted: () => emit({ type: "linesReplaced" }),
+      },
+    );
     this.#informers.follow("Nodes", nodesOf(options.node), {}, (name, node) => {
       metrics.updates.inc();
       emit({ type: "node", name, node });
@@ -106,7 +117,7 @@ export class Sources implements Disposable {
     if (this.#phase !== "new") return;
     this.#phase = "started";
     const { metrics, emit } = this.#options;
-    this.#informers.follow("endpoints", endpoints, {}, (key, now, before) => {
+    this.#informers.follow("endpoints", endpoints, withHeads, (key, now, before) => {
       metrics.updates.inc();
       emit({ type: "slice", key, now, before });
     });

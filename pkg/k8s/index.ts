@@ -12,7 +12,7 @@ export type { Backend } from "./backends.ts";
 export { type Cluster, type ConditionsWrite, type CustomResource, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
-export { type Handlers, type Informer, Informers, named } from "./informers.ts";
+export { type Handlers, type Informer, Informers, named, type Scope } from "./informers.ts";
 export type {
   Condition,
   ConfigMap,

@@ -118,6 +118,23 @@ test("a list is read page by page, then watched from its version", limit, async 
   );
 });
 
+for (const message of [
+  'Unable to find "/v1, Resource=services" that match label selector "", field selector "spec.x=y": field label not supported: spec.x',
+  '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
+])
+  test(`a server that does not know the field of an optional selector is asked for all objects: ${message}`, limit, async () => {
+    await using scene = await Scene.open({ fieldSelector: "spec.x=y", isSelectorOptional: true, labelSelector: "a=b" });
+    const first = await scene.api.next();
+    assert.equal(first.query.fieldSelector, "spec.x=y");
+    first.reply(400, { kind: "Status", message, reason: "BadRequest", code: 400 });
+    const second = await scene.api.next();
+    assert.deepEqual(second.query, { labelSelector: "a=b", limit: "200" });
+    second.reply(200, listOf("7", [configMap("a", "1")]));
+    const watch = await scene.api.next();
+    assert.equal(watch.query.fieldSelector, undefined);
+    await scene.saw("ns/a ->1", "synced");
+  });
+
 test("a page whose objects take long to read and to keep is seen in several turns", limit, async () => {
   const api = await FakeApi.start();
   const clock = new SimulatedClock();

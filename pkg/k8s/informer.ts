@@ -45,7 +45,8 @@ export interface InformerOptions {
 export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   readonly #resource: Resource<V>;
   readonly #path: string;
-  readonly #selectors: Readonly<Record<string, string>>;
+  #selectors: Readonly<Record<string, string>>;
+  #isSelectorOptional: boolean;
   readonly #handlers: Handlers<V>;
   readonly #api: Api;
   readonly #log: Log;
@@ -71,6 +72,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       ...(scope.fieldSelector !== undefined && { fieldSelector: scope.fieldSelector }),
       ...(scope.labelSelector !== undefined && { labelSelector: scope.labelSelector }),
     };
+    this.#isSelectorOptional = scope.isSelectorOptional === true;
     this.#handlers = handlers;
     this.#api = options.api;
     this.#disposed = options.disposed;
@@ -124,6 +126,13 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         await this.#watch(this.#version);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
+        if (this.#isSelectorOptional && isUnknownField(error)) {
+          const { fieldSelector, ...others } = this.#selectors;
+          this.#selectors = others;
+          this.#isSelectorOptional = false;
+          this.#log.debug("the API server does not know the field, listing all objects", { fieldSelector });
+          continue;
+        }
         retryAfter = error.retryAfterMs ?? 0;
         this.#failed(error);
       }
@@ -331,6 +340,11 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const query = new URLSearchParams({ ...this.#selectors, ...more });
     return { method: "GET", path: `${this.#path}?${query}`, purpose: `${verb} ${this.#resource.plural}` };
   }
+}
+
+/** The server cannot select by the field: Kubernetes selects Services by type from 1.31 on. */
+function isUnknownField(error: ApiError): boolean {
+  return error.status === 400 && /field label not supported|not a known field selector/i.test(error.message);
 }
 
 /** The server cannot make anything of the version, for example because it lies in its future. */

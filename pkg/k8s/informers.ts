@@ -6,6 +6,8 @@ import { type Resource, resources } from "./resources.ts";
 export interface Scope {
   readonly namespace?: string;
   readonly fieldSelector?: string;
+  /** Whether a server that does not know a field of `fieldSelector` (400) is asked for all objects instead, from then on. */
+  readonly isSelectorOptional?: true;
   readonly labelSelector?: string;
 }
 

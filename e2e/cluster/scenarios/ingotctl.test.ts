@@ -170,6 +170,19 @@ step("diff tells beforehand what apply then does, and apply waits until it is in
   await explains(on, "svc/late", /^Service default\/late: Pending \(noReadyEndpoint\)/);
 });
 
+step("a Service that becomes one of another type is announced no longer, and again when it is back", async (on) => {
+  const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ port: 80 }] };
+  await on.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "turncoat", namespace: "default" }, spec });
+  const announced = /^Service default\/turncoat: Announced/;
+  await explains(on, "svc/turncoat", announced);
+  await on.kubectl("patch", "service", "turncoat", "--patch", '{"spec": {"type": "ClusterIP"}}');
+  const isNamed = async () => (await ingotctl(on, ["services"])).out.includes("default/turncoat");
+  await waitFor("no process to know it", async () => !(await isNamed()) || undefined, patience);
+  await on.kubectl("patch", "service", "turncoat", "--patch", '{"spec": {"type": "LoadBalancer"}}');
+  await explains(on, "svc/turncoat", announced);
+  await on.kubectl("delete", "service", "turncoat");
+});
+
 step("diff refuses what would strand a Service, as the controller does", async (on) => {
   const file = join(on.cluster.directory, "other.yaml");
   await writeFile(file, config.replace("172.30.0.200-172.30.0.219", "172.30.0.210-172.30.0.219"));

@@ -137,10 +137,10 @@ export class FakeCluster
 
   /** The one informer of a resource, or that of the one object with that name. */
   of<V extends ObjectMeta>(resource: Resource<V>, name?: string): FakeInformer<V> {
-    const fieldSelector = name === undefined ? undefined : `metadata.name=${name}`;
-    const found = this.informers.find(
-      (one) => one.resource.plural === resource.plural && one.scope.fieldSelector === fieldSelector,
-    );
+    const found = this.informers.find(({ resource: { plural }, scope }) => {
+      const isOfOne = scope.fieldSelector?.startsWith("metadata.name=") === true;
+      return plural === resource.plural && (name === undefined ? !isOfOne : scope.fieldSelector === `metadata.name=${name}`);
+    });
     if (found === undefined) throw new Error(`Cannot find the informer of ${resource.plural} ${name ?? ""}: there is none`);
     return found as unknown as FakeInformer<V>;
   }
@@ -274,11 +274,16 @@ export class FakeCluster
 
   #matching({ resource, scope }: FakeInformer<ObjectMeta>): Map<string, ObjectMeta> {
     const matches = [...this.#stored].filter(
-      ([key, { namespace, name }]) =>
+      ([key, object]) =>
         key.startsWith(`${resource.plural} `) &&
-        (scope.namespace === undefined || scope.namespace === namespace) &&
-        (scope.fieldSelector === undefined || scope.fieldSelector === `metadata.name=${name}`),
+        (scope.namespace === undefined || scope.namespace === object.namespace) &&
+        (scope.fieldSelector === undefined || selectable(object).includes(scope.fieldSelector)),
     );
     return new Map(matches.map(([, object]) => [object.key, object]));
   }
+}
+
+/** The field selectors that match the object. */
+function selectable(object: ObjectMeta & { readonly type?: string }): readonly string[] {
+  return [`metadata.name=${object.name}`, `spec.type=${object.type}`];
 }
