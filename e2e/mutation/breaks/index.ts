@@ -3,6 +3,7 @@ import { addresses } from "./addresses.ts";
 import { changes } from "./changes.ts";
 import { elsewhere } from "./elsewhere.ts";
 import { inputs } from "./inputs.ts";
+import { onTheWire } from "./on-the-wire.ts";
 import { ownership } from "./ownership.ts";
 import { rights } from "./rights.ts";
 import { routes } from "./routes.ts";
@@ -10,6 +11,7 @@ import { standby } from "./standby.ts";
 
 export const breaks: readonly Break[] = [
   ...addresses,
+  ...onTheWire,
   ...ownership,
   ...routes,
   ...changes,
