@@ -93,6 +93,16 @@ for (const { name, frame, want } of replies)
       });
   });
 
+test("a reply over IPv6 is one, and a fragment over IPv4 that is not the first is none", () => {
+  const ends = { ...v6, source: v6.destination, destination: v6.source, sourcePort: 80, destinationPort: 61_000 };
+  const frame = encodeSyn(ends);
+  frame[67] = 0x12; // SYN and ACK.
+  assert.deepEqual([decodeTcpReply(frame)?.answer, decodeTcpReply(frame)?.source], ["accepts", v6.destination]);
+  const fragment = reply("12");
+  fragment[21] = 1;
+  assert.equal(decodeTcpReply(fragment), undefined);
+});
+
 test("arbitrary octets are a reply or none", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), fc.constantFrom("0800", "86dd"), (bytes, type) => {
