@@ -18,10 +18,10 @@ export interface ProberOptions {
 /** The result of a connection from the node's own kernel. */
 export type Connected = "accepts" | "refuses" | "unreachable" | "silent";
 
-/** One attempt to reach an address, or why there was none. */
+/** One attempt to reach an address, or the reason for making no attempt. */
 export type Attempt = { readonly tested: TestedAddress } | { readonly owner: string; readonly why: string };
 
-/** What a node that announces an address finds on itself: behind the address, and past it. */
+/** The findings of an announcing node about itself: behind the address, and past it. */
 export interface OwnFindings {
   readonly service: string;
   readonly port: number;

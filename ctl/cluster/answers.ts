@@ -59,7 +59,7 @@ export interface ProbeAnswer {
   readonly attempts?: readonly ProbeAttempt[];
   /** Whether the node announces it. */
   readonly isHere?: boolean;
-  /** What an announcing node finds on itself; null for nothing to connect to. */
+  /** The findings of an announcing node about itself; null where it has nothing to connect to. */
   readonly own?: {
     readonly service: string;
     readonly port: number;

@@ -6,7 +6,7 @@ import { isOtherVersion, type Processes, type Target } from "../cluster/processe
 import { probeAddress } from "../probe/probe.ts";
 import type { Finding } from "./finding.ts";
 
-/** What a round on the wire through all addresses found. */
+/** The result of a round on the wire through all addresses. */
 export interface WireRound {
   readonly tried: number;
   readonly findings: readonly Finding[];

@@ -1,7 +1,7 @@
 import { list, listOf } from "#pkg/text";
 import type { ProbeAnswer, ProbeAttempt } from "../cluster/answers.ts";
 
-/** What is wrong with an address, by all that nodes found on the wire and on themselves. */
+/** The fault of an address, from all findings of nodes on the wire and on themselves. */
 export interface Conclusion {
   readonly what: "silence" | "duplicate" | "firewall" | "kube-proxy" | "endpoint" | "packet size" | "not told apart";
   readonly found: string;

@@ -13,7 +13,7 @@ const { values } = parseArgs({ options: { minutes: { type: "string", default: "1
 const minutes = Number(values.minutes);
 const routerAsn = 65010;
 const scrapesAMinute = 4; // As Prometheus asks where nobody says otherwise.
-/** Of the mean of a fifth of the time, in MB. */
+/** Limit of growth between the means of two fifths of the time, in MB. */
 const noise = 1.5;
 
 /** Anonymous memory by purpose, in MB: malloc's heaps, code that V8 made, and all else, which is V8's heaps and stacks. */

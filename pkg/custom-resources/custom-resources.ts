@@ -26,7 +26,7 @@ export interface CustomResourcesOptions {
   readonly namespace: string;
   /** Called with each change, once all objects have been seen. */
   readonly offered: (offer: Offer) => void;
-  /** What is `missing`, or since when the API is lost, may be another. */
+  /** Called when `missing`, or the time since which the API is lost, may have changed. */
   readonly reached: () => void;
   readonly clock: Clock;
   readonly random: Random;
@@ -66,7 +66,7 @@ export class CustomResources implements Disposable {
   readonly #followed = new Map<string, Followed>(); // plural -> kind
   #lacking: readonly string[] | undefined; // Kinds that the API does not serve; undefined before it was asked.
   #about: ObjectReference | undefined;
-  #offered: string | undefined; // What was offered last, in short.
+  #offered: string | undefined; // The configuration that was offered last, in short.
   #isLooking = false;
   #isWarned = false;
 
@@ -79,7 +79,7 @@ export class CustomResources implements Disposable {
     void this.#run();
   }
 
-  /** What has not been seen yet; nothing is offered before the list is empty. */
+  /** Kinds that have not been seen yet; nothing is offered before the list is empty. */
   get missing(): readonly string[] {
     if (this.#lacking === undefined) return [`the kinds of ${group}`];
     const unseen = [...this.#followed.values()].filter(({ informer }) => !informer.synced);

@@ -198,7 +198,7 @@ export class GossipState {
     this.#put("advertised", address, isAdvertised);
   }
 
-  /** Reports that this node has open connections to an address that another node owns now, or none any more. */
+  /** Reports whether this node still has open connections to an address that another node owns now. */
   setServing(address: Address, isServing: boolean): void {
     this.#put("serving", address, isServing);
   }

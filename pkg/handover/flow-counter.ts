@@ -5,7 +5,7 @@ import type { Log } from "#pkg/log";
 import { type Address, families } from "#pkg/net";
 
 const everyMs: Millis = 5_000;
-// Of the time, this part may go into counting: a node with a million connections counts them less often.
+// Counting may take this share of the time: a node with a million connections counts them less often.
 const restForEachMs = 50;
 
 export interface FlowCounterOptions {

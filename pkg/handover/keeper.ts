@@ -36,7 +36,7 @@ const betweenLooks: Millis = 2_000;
 // Thousands of elements take the main thread some milliseconds to read: seldom, and not for more.
 const betweenComparisons: Millis = 60_000;
 const maxCompared = 2_000;
-// Whoever takes our table away again and again gets it back this often at the least.
+// A program that removes the table again and again finds it back at least this often.
 const maxPause: Millis = 60_000;
 const looksUntilCalm = 30;
 const pauseAfterFailure: Millis = 60_000;
@@ -68,7 +68,7 @@ interface Kept {
   /** The time between a loss and putting back, and how many looks in a row found everything in place. */
   pause: Millis;
   calmLooks: number;
-  /** Of the rules as they were read last, and of those before that are gone. */
+  /** Packets counted by the present rules when they were read last, and by former rules. */
   packets: bigint;
   formerPackets: bigint;
 }

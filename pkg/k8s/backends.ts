@@ -13,7 +13,7 @@ export interface BackendsWanted {
   readonly family: "IPv4" | "IPv6";
 }
 
-// Whoever asks tries a few.
+// A caller tries a few of them.
 const maxBackends = 100;
 
 /** The ready endpoints for TCP in a list of EndpointSlices, at most 100, those of other families left out. */

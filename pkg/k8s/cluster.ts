@@ -306,7 +306,7 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Has the metadata of an object be as it is here, and makes the object where it is missing; with a status, has the status be so instead. In
-   * one attempt, giving way to all other calls. What others have added stays, and a field that another speaker wrote is taken over.
+   * one attempt, giving way to all other calls. Fields of others stay, and a field that another speaker wrote is taken over.
    */
   async applyObject(kind: CustomResource, metadata: ObjectMetadata, status?: object): Promise<void> {
     const { namespace, name } = metadata;

@@ -34,7 +34,7 @@ export interface LiveDecision {
   readonly isFollowing: boolean;
 }
 
-/** The source of the configuration, as it is now. */
+/** The present source of the configuration. */
 export interface SeenConfig {
   /** Undefined where there is none, for the reason in `missing`, or else since the ConfigMap does not have the key. */
   readonly text: string | undefined;

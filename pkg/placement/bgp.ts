@@ -15,7 +15,7 @@ export interface NodePeer {
   readonly peer: Peer;
 }
 
-/** What a node knows of the routers around it, and of itself. */
+/** A node's own facts, and those about the routers around it. */
 export interface Surroundings {
   /** The node's name. */
   readonly node: string;

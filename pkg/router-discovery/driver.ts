@@ -23,7 +23,7 @@ import {
 import { type Link, type LinkEvent, newLink, nextDeadline, otherRouters, step } from "./engine/link.ts";
 
 export interface RouterDiscoveryOptions {
-  /** All interfaces of this node, as they are now. */
+  /** All present interfaces of this node. */
   readonly interfaces: () => readonly Pick<InterfaceState, "index" | "name" | "mac" | "running" | "addresses" | "unfit">[];
   /** Whether there is a BGP session with the router on this interface. */
   readonly isEstablished: (name: string) => boolean;
@@ -210,11 +210,11 @@ export class RouterDiscovery implements Disposable {
     this.#toSend ??= new SendBatch(1, routerFrameLength);
     this.#toSend.clear();
     this.#toSend.push(encodeRouterFrame({ ...ends, type, lifetimeSeconds: 0, linkLayerAddress: mac }));
-    socket.send(this.#toSend); // What is lost is sent again.
+    socket.send(this.#toSend); // A lost message is sent again.
   }
 }
 
-/** What can be said on the interface and from where; or why nothing can. */
+/** What this node can send on the interface, and from which address; or why it can send nothing. */
 function usableNow(
   name: string,
   found: ReturnType<RouterDiscoveryOptions["interfaces"]>[number] | undefined,

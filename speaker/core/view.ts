@@ -221,7 +221,7 @@ export class SpeakerView {
     return nodeOfMac(this.#state.members.macs, mac);
   }
 
-  /** What is wrong with an address that was tried; undefined for nothing. */
+  /** The fault of an address that was tried; undefined without one. */
   wireVerdict(tested: TestedAddress): Verdict | undefined {
     return wireVerdict(this.#state, tested);
   }

@@ -13,7 +13,7 @@ import { config, InstalledCluster, namespace, routedPool } from "./installed.ts"
 // Each component of the manifests on a real API server, alone and on top of all others.
 const manifests = resolve(import.meta.dirname, "../../../manifests");
 const every = readdirSync(join(manifests, "components")).sort();
-/** All that can be together with a configuration in a ConfigMap. */
+/** The components that go together with a configuration in a ConfigMap. */
 const all = every.filter((component) => component !== "crds");
 
 /** Definitions of the Prometheus Operator, as far as our objects use them; a field that is not here is refused. */

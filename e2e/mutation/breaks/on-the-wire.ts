@@ -1,6 +1,6 @@
 import type { Break } from "../break.ts";
 
-/** What nodes find on the wire, and what is told of it. */
+/** Findings of nodes on the wire, and the verdicts from them. */
 export const onTheWire: readonly Break[] = [
   {
     before: "return inTurn.find((node) => node !== announcer && sharesLink(state, node, announcer));",

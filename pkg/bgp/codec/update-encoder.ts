@@ -38,9 +38,9 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
   return writer.finish();
 }
 
-/** What the messages of a session may be. */
+/** The form of the messages in a session. */
 export interface UpdateFormat {
-  /** Of the whole message. */
+  /** Length of a whole message. */
   readonly maxLength: number;
   /** Families whose prefixes have path identifiers (RFC 7911). */
   readonly addPath: ReadonlySet<Family>;

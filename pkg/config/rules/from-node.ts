@@ -6,7 +6,7 @@ import { readPeer } from "./peer.ts";
 
 const nodeFields = ["peer-address", "my-asn", "peer-asn", "router-id", "source-address", "password-secret-key"] as const;
 
-/** A value that is longer is none of these fields'. */
+/** No field takes a longer value. */
 const maxValue = 253;
 
 /** The configuration was read with the profiles that it has. */

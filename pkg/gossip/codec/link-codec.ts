@@ -3,7 +3,7 @@ import { Address, formatMac, macBytes, macLength, parseMac } from "#pkg/net";
 /** An interface of a node, by which others of the LAN send to the node itself. */
 export interface Link {
   readonly mac: string;
-  /** Of the node, not of Services; link-local ones among them. */
+  /** The node's addresses, without those of Services, with link-local ones. */
   readonly addresses: readonly Address[];
 }
 

@@ -28,9 +28,9 @@ export interface TableState {
   readonly wanted: Elements;
   /** Address -> its handover. */
   readonly handovers: Map<string, Handover>;
-  /** All that is wanted is known: remains of an earlier life may go. */
+  /** The caller has named all handovers: remains of an earlier life may go. */
   isComplete: boolean;
-  /** Undefined while the kernel has no such table; set by who reads it. */
+  /** Undefined while the kernel has no such table; the keeper sets it when it reads the table. */
   found: Elements | undefined;
 }
 

@@ -35,7 +35,7 @@ function hand(keeper: HandoverKeeper, text: string, more: Partial<Handover> = {}
   keeper.want(address(text), { address: address(text), to, interfaceIndex: 1, from: undefined, until, ...more });
 }
 
-/** What the kernel has, without counters, time and foreign tables. */
+/** The kernel's tables, without counters, time and foreign tables. */
 function table(family: "ip" | "ip6" = "ip"): string {
   if (!nft("list", "tables", family).includes(`table ${family} ingot\n`)) return "";
   return nft("list", "table", family, "ingot")

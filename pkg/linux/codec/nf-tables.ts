@@ -335,7 +335,7 @@ function decodeElement(bytes: Uint8Array): Pick<FilterElement, "key" | "value"> 
   return { key: Uint8Array.from(key), ...(value && { value: Uint8Array.from(value) }) };
 }
 
-/** What the first counter of a rule has counted. */
+/** The packets of a rule's first counter. */
 function packetsOf(expressions: Uint8Array | undefined): bigint {
   for (const bytes of listOf(expressions)) {
     const expression = decodeAttributes(bytes);

@@ -176,7 +176,7 @@ function timer(before: Link, now: Millis, chance: number): [Link, LinkEffect[]] 
   return [link, effects];
 }
 
-/** Chooses the router anew, by who has answered. */
+/** Chooses the router again, among those that answered. */
 function judge(link: Link, { beganAt, isRotating }: RollCall, now: Millis): Link {
   const { router, others } = link;
   const over = { ...link, rollCall: undefined, solicitAt: router === undefined ? link.solicitAt : Infinity };

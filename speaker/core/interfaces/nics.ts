@@ -65,7 +65,7 @@ function subnetsText(interfaces: SpeakerState["carriers"]["reachability"]["inter
   return [...interfaces].map(([name, subnets]) => `${name} ${subnets.join(" ")}`).join();
 }
 
-/** What the configuration needs to know of this node's routes. */
+/** Facts about this node's routes that the configuration asks for. */
 export function routesToFollow(
   state: SpeakerState,
   { peers }: Pick<Config, "peers">,

@@ -7,7 +7,7 @@ import { endpointsOf, holderKeys, policyOf } from "./services.ts";
 
 /** What this node can do when somebody asks it to try an address. */
 export interface ProbePlan {
-  /** What it sends to other nodes. */
+  /** Tests that other nodes carry out. */
   readonly tests: readonly WireTest[];
   /** The Service that clients connect to where this node announces the address. */
   readonly own: ProbedService | undefined;

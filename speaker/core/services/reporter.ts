@@ -47,8 +47,7 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
 }
 
 /**
- * Two nodes that did not see one another may both have written lines, each of which then takes its own for those that stand. All are written
- * anew once a minute at most: while the two do not see one another, each would take the lines for its own all the time.
+ * Two nodes that did not see one another may both have written lines, each of which then takes its own for those that stand. It writes all lines again once a minute at most: two speakers that do not see one another would overwrite each other all the time.
  */
 function linesReplaced({ reporter }: SpeakerState, now: Millis): void {
   if (reporter.isHere && !reporter.isNew) reporter.anewAt = Math.max(now, reporter.begunAt + betweenBeginsMs);

@@ -125,7 +125,7 @@ export function countWireFaults(state: SpeakerState): number {
   }, 0);
 }
 
-/** What is wrong with an address by the answers on the wire. */
+/** The fault of an address, from the answers on the wire. */
 export function wireVerdict(
   state: SpeakerState,
   { address, owner, port, interface: name, answer, isRouted }: TestedAddress,

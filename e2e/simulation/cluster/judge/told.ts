@@ -6,7 +6,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { candidatesOf } from "./ownership-sample.ts";
 import { poolOf } from "./promised.ts";
 
-/** What speakers tell the controller of each Service. */
+/** The lines that speakers write about each Service. */
 export function linesOf({ api }: SimulatedCluster): ReadonlyMap<string, AnnouncedLine> {
   const lines = new Map<string, AnnouncedLine>();
   for (const name of announcedConfigMaps) {
