@@ -43,6 +43,7 @@ export class SummaryPlan extends Part {
     this.seen = hash;
     if (isSame || !isWorking) return;
     this.contest = contested(this.contest, this.context);
+    this.notBefore = Math.max(this.notBefore, this.contest.until);
     this.changed();
   }
 

@@ -35,6 +35,11 @@ export const changes: readonly Break[] = [
     tests: ["controller/core/config-changes.test.ts"],
   },
   {
+    before: "this.notBefore = Math.max(this.notBefore, this.contest.until);",
+    after: "",
+    tests: ["e2e/simulation/controller/two-controllers.test.ts"],
+  },
+  {
     before: "* msPerKiB, this.contest?.until ?? now);",
     after: "* msPerKiB, now);",
     tests: ["controller/status/summary-writer.test.ts"],

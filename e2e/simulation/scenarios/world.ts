@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { JsonObject } from "#e2e/apiserver";
-import { announcedConfigMaps } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
 import { asked, textOf } from "#pkg/http/testing";
 import { nameOf } from "#pkg/memberlist/testing";
@@ -65,8 +64,6 @@ export class World {
   static async start(config: string | undefined, options: WorldOptions = {}): Promise<World> {
     const world = new World(config, options);
     if (config === undefined) world.cluster.deleteConfig();
-    const labels = { "ingot-use": "announced" };
-    for (const name of announcedConfigMaps) world.cluster.api.create("configmaps", namespace, { metadata: { name, labels } });
     await world.cluster.pass(startMs);
     return world;
   }
