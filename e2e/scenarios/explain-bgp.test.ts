@@ -12,6 +12,7 @@ suite("ingotctl explains what routers do", { skip: await routerRefusal("bird") }
   let plain: PlacedRouter;
   let secret: PlacedRouter;
   let limited: PlacedRouter;
+  let provider: PlacedRouter;
   before(async () => {
     network = await BgpNetwork.start({ nodes: 1 });
     tool = new Tool(network.cluster);
@@ -21,6 +22,8 @@ suite("ingotctl explains what routers do", { skip: await routerRefusal("bird") }
     plain = await network.router("bird", 1, { asn: routerAsn, neighbors: [neighbor] });
     secret = await network.router("bird", 2, { asn: routerAsn, neighbors: [{ ...neighbor, password: "right" }] });
     limited = await network.router("bird", 3, { asn: routerAsn, neighbors: [{ ...neighbor, maxPrefixes: 1 }] });
+    const role = { own: "provider", strict: true } as const;
+    provider = await network.router("bird", 4, { asn: routerAsn, neighbors: [{ ...neighbor, role }] });
     await configure(plain.v4);
     await network.cluster.expose("web", ["node1"]);
     await established(plain);
@@ -64,6 +67,15 @@ bfd-profiles: [{name: fast}]
   test("a router that expects another AS number", async () => {
     await configureAll([`peer-address: ${plain.v4}`], nodeAsn + 1);
     await tool.explains(`peer/${plain.v4}`, [/Pending \(notificationReceived\)/, /Bad Peer AS/]);
+    await configure(plain.v4);
+    await tool.explains(`peer/${plain.v4}`, /Ready \(established\)/);
+  });
+
+  test("a router that wants a customer, and is told another role", async () => {
+    await configure(provider.v4, ", role: peer");
+    await tool.explains(`peer/${provider.v4}`, [/Pending \(roleMismatch\)/, /To do: set role/]);
+    await configure(provider.v4, ", role: customer");
+    await tool.explains(`peer/${provider.v4}`, /Ready \(established\)/);
     await configure(plain.v4);
     await tool.explains(`peer/${plain.v4}`, /Ready \(established\)/);
   });

@@ -190,8 +190,14 @@ export class HandoverKeeper implements Disposable {
       return only === undefined ? now + 1 : kept.lookAt; // There may be more.
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
-      this.#options.log.error("the packet filter could not be read or changed", { op: "handover", family, error: error.message });
       kept.isRead = kept.isWhole = false;
+      const fields = { op: "handover", family, error: error.message };
+      if (!isWanted(kept.table)) {
+        // Most speakers may not read the packet filter, and have no use for it.
+        this.#options.log.debug("the packet filter could not be read", fields);
+        return Infinity;
+      }
+      this.#options.log.error("the packet filter could not be read or changed", fields);
       kept.pausedUntil = now + pauseAfterFailure;
       return kept.pausedUntil;
     }

@@ -67,20 +67,28 @@ async function told(on: InstalledCluster, kind: Kind, name: string, what: RegExp
   await waitFor(`an event on ${kind} ${name}`, is, patience);
 }
 
+/** What the controller answers. */
+async function controllerSays(on: InstalledCluster, path: string): Promise<string> {
+  const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+  return on.kubectl("get", "--raw", `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy${path}`);
+}
+
+/** Whether the verdict on the configuration has this cause. */
+function isConfiguration(on: InstalledCluster, cause: "definitionsMissing" | "objectsMissing"): () => Promise<boolean> {
+  return async () => (await controllerSays(on, "/v1/configuration")).includes(`"cause":"${cause}"`);
+}
+
 step("without definitions the controller says so, and waits", async (on) => {
   await on.install(undefined, ["crds"]);
-  const ready = async () => {
-    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
-    const path = `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy/readyz`;
-    return /are not all installed/.test(await on.kubectl("get", "--raw", path));
-  };
-  await waitFor("the controller to say what is missing", ready, patience);
+  await waitFor("the controller to say what is missing", isConfiguration(on, "definitionsMissing"), patience);
+  assert.match(await controllerSays(on, "/readyz"), /are not all installed/);
 });
 
 step("definitions that come later are picked up, and their objects give an address that answers", async (on) => {
   for (const kind of Object.keys(kinds) as Kind[]) await on.apply(definition(kind));
   const names = (Object.keys(kinds) as Kind[]).map((kind) => `crd/${pluralOf(kind)}.metallb.io`);
   await on.kubectl("wait", "--for=condition=Established", "--timeout=5m", ...names);
+  await waitFor("the controller to say that there are no objects", isConfiguration(on, "objectsMissing"), patience);
   await make(on, "IPAddressPool", "lan", { addresses: ["172.30.0.200-172.30.0.219"] });
   await make(on, "L2Advertisement", "lan", { ipAddressPools: ["lan"] });
   const address = await on.serve("web");
@@ -113,19 +121,15 @@ step("a Community that is missing is named, and counts when it comes", async (on
 
 step("a definition that is deleted with its objects turns nothing off", async (on) => {
   await on.kubectl("delete", "crd", "l2advertisements.metallb.io");
-  const ready = async () => {
-    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
-    const path = `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy/readyz`;
-    return /are not all installed/.test(await on.kubectl("get", "--raw", path));
-  };
-  await waitFor("the controller to say what is missing", ready, patience);
+  const isMissing = isConfiguration(on, "definitionsMissing");
+  await waitFor("the controller to say what is missing", isMissing, patience);
   const address = await on.addressOf("web");
   await on.answer(address);
   await on.owner(address);
   await on.apply(definition("L2Advertisement"));
   await on.kubectl("wait", "--for=condition=Established", "--timeout=5m", "crd/l2advertisements.metallb.io");
   await make(on, "L2Advertisement", "lan", { ipAddressPools: ["lan"] });
-  const inForce = async () => !(await ready());
+  const inForce = async () => !(await isMissing());
   await waitFor("the configuration to be in force again", inForce, patience);
   await on.answer(address);
 });
