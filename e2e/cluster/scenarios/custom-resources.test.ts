@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { patience } from "#e2e/cluster";
-import { waitFor } from "#e2e/lab";
+import { programFile, waitFor } from "#e2e/lab";
+import type { CommandError } from "../command.ts";
 import { steps } from "../steps.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
 
@@ -67,21 +68,18 @@ async function told(on: InstalledCluster, kind: Kind, name: string, what: RegExp
   await waitFor(`an event on ${kind} ${name}`, is, patience);
 }
 
-/** What the controller answers. */
-async function controllerSays(on: InstalledCluster, path: string): Promise<string> {
-  const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
-  return on.kubectl("get", "--raw", `/api/v1/namespaces/${namespace}/pods/${pods[0]?.metadata.name}:7472/proxy${path}`);
-}
-
-/** Whether the verdict on the configuration has this cause. */
+/** Whether `ingotctl explain config` names this cause. */
 function isConfiguration(on: InstalledCluster, cause: "definitionsMissing" | "objectsMissing"): () => Promise<boolean> {
-  return async () => (await controllerSays(on, "/v1/configuration")).includes(`"cause":"${cause}"`);
+  const command = [process.execPath, programFile("ingotctl"), "explain", "config", "--kubeconfig", on.cluster.kubeconfig];
+  return async () => {
+    const printed = await on.cluster.client.run(command).catch((error: CommandError) => error.stdout);
+    return printed.includes(` (${cause}) `);
+  };
 }
 
 step("without definitions the controller says so, and waits", async (on) => {
   await on.install(undefined, ["crds"]);
   await waitFor("the controller to say what is missing", isConfiguration(on, "definitionsMissing"), patience);
-  assert.match(await controllerSays(on, "/readyz"), /are not all installed/);
 });
 
 step("definitions that come later are picked up, and their objects give an address that answers", async (on) => {
