@@ -1,3 +1,4 @@
+// Long: what another host announces has to last before somebody yields.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, suite, test } from "node:test";

@@ -54,9 +54,12 @@ export function encodeValue(value: unknown, inner: (value: unknown) => Plain, hi
 // Depth of an event, its configuration, the list of pools, one pool, and its lists.
 const maxPieceDepth = 5;
 
+// A piece has at most so many values: one of a Service has some forty.
+const maxPieceValues = 100;
+
 /** The JSON of `encode(value)`, in pieces, for values of any size that do not change meanwhile. */
 export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<string, void> {
-  const isDivided = depth < maxPieceDepth && typeof value === "object" && value !== null;
+  const isDivided = depth < maxPieceDepth && roomBeside(value, maxPieceValues) < 0;
   if (isDivided && Array.isArray(value)) {
     let separator = "[";
     for (const each of value) {
@@ -65,7 +68,13 @@ export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<
       separator = ",";
     }
     yield value.length === 0 ? "[]" : "]";
-  } else if (isDivided && isRecord(value) && !Object.keys(value).some((key) => key.startsWith("@"))) {
+  } else if (
+    isDivided &&
+    typeof value === "object" &&
+    value !== null &&
+    isRecord(value) &&
+    !Object.keys(value).some((key) => key.startsWith("@"))
+  ) {
     let separator = "{";
     for (const [key, each] of Object.entries(value)) {
       if (each === undefined) continue;
@@ -78,7 +87,18 @@ export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<
   } else yield JSON.stringify(encode(value, hide));
 }
 
-function isRecord(value: object): boolean {
+/** How many more values there is room for beside a value and those inside it; negative if there is no room for them. */
+function roomBeside(value: unknown, room: number): number {
+  let left = room - 1;
+  if (typeof value !== "object" || value === null || !(Array.isArray(value) || isRecord(value))) return left;
+  for (const key in value) {
+    if (left < 0) return left;
+    left = roomBeside((value as Record<string, unknown>)[key], left);
+  }
+  return left;
+}
+
+function isRecord(value: object): value is Record<string, unknown> {
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
