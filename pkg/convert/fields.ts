@@ -14,6 +14,8 @@ export interface Schema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
+  /** What is wrong with an object whose fields fit, and in which of them. */
+  readonly check?: (value: object) => { readonly field: string; readonly message: string } | undefined;
 }
 
 type Properties = Readonly<Record<string, Schema>>; // field -> its schema
@@ -121,5 +123,10 @@ function readObject(node: YamlNode & { kind: "mapping" }, schema: Schema, path: 
   }
   for (const name of required)
     if (!node.entries.has(name)) reading.source.problems.errorAt(node.offset, [...path, name], "required, but missing");
+  const wrong = schema.check?.(fields);
+  if (wrong !== undefined) {
+    const offset = node.entries.get(wrong.field)?.value.offset ?? node.offset;
+    reading.source.problems.errorAt(offset, [...path, wrong.field], wrong.message);
+  }
   return fields;
 }

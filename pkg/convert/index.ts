@@ -8,7 +8,6 @@
  */
 export { convert } from "./convert.ts";
 export {
-  configurationKinds,
   hasCustomResources,
   type LiveObject,
   liveObjectsIn,
@@ -17,5 +16,6 @@ export {
   parseConfiguration,
   parseCustomResources,
 } from "./live.ts";
+export { configurationKinds } from "./metallb/schemas.ts";
 export type { Conversion } from "./report.ts";
 export type { Source } from "./source-text.ts";

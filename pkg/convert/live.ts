@@ -6,17 +6,6 @@ import { type ManifestObject, nodeAt, type Path, readObjects, refuse, title, war
 import { Report } from "./report.ts";
 import { SourceText } from "./source-text.ts";
 
-/** The kinds of MetalLB that are a configuration, by their plural in the API. The first version that the API serves is read. */
-export const configurationKinds = [
-  { plural: "ipaddresspools", kind: "IPAddressPool", versions: ["v1beta1"] },
-  { plural: "l2advertisements", kind: "L2Advertisement", versions: ["v1beta1"] },
-  { plural: "bgpadvertisements", kind: "BGPAdvertisement", versions: ["v1beta1"] },
-  { plural: "bgppeers", kind: "BGPPeer", versions: ["v1beta2", "v1beta1"] },
-  { plural: "bfdprofiles", kind: "BFDProfile", versions: ["v1beta1"] },
-  { plural: "communities", kind: "Community", versions: ["v1beta1"] },
-  { plural: "addresspools", kind: "AddressPool", versions: ["v1beta1"] },
-] as const;
-
 /** The part of an object that a configuration depends on. */
 export interface LiveObject {
   readonly apiVersion: string;
@@ -84,7 +73,8 @@ export function parseCustomResources(text: string): ParsedConfig {
   const reworded = (message: string) =>
     message
       .replaceAll(/\b(address-pools|peers)\[\d+\][\w.[\]-]*/g, (path) => nameOf(originOf(config, path, report)?.object) ?? path)
-      .replaceAll(/\ban alias from bgp-communities\b/g, "a name from a Community");
+      .replaceAll(/\ban alias from bgp-communities\b/g, "a name from a Community")
+      .replaceAll(ownFields, camelOf);
   for (const { severity, path, message } of parsed.problems) {
     const { object, field } = originOf(config, path, report) ?? {};
     if (object === undefined) source.problems[severity === "error" ? "errorAt" : "warnAt"](0, [], reworded(message));
@@ -113,11 +103,14 @@ function problemsOf(source: SourceText, objects: readonly ManifestObject[]): Pro
       line < problem.line || (line === problem.line && column <= problem.column);
     const object = places.findLast(isBefore)?.object;
     if (object === undefined || (problem.line === 1 && problem.column === 1)) return problem;
-    const message = problem.message.startsWith(`${title(object)}: `)
-      ? problem.message.slice(title(object).length + 2)
-      : problem.message;
-    return { ...problem, message, object: nameOf(object) };
+    const own = withoutStart(problem.message, `${title(object)}: `);
+    const message = withoutStart(own, problem.path.replace(/\[\d+\]$/, "")).replace(/^[: ]+/, "");
+    return { ...problem, path: problem.path.replaceAll(ownFields, camelOf), message, object: nameOf(object) };
   });
+}
+
+function withoutStart(text: string, start: string): string {
+  return text.startsWith(start) ? text.slice(start.length) : text;
 }
 
 /** Such as `IPAddressPool metallb-system/a`. */
@@ -178,6 +171,14 @@ function stepsOf(path: string): (string | number)[] {
   );
 }
 
+/** Names of the ConfigMap's fields in messages and paths -> the objects' names. */
+function camelOf(name: string): string {
+  return otherNames[name] ?? name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+const ownFields =
+  /\b((my|peer)-asn|router-id|ebgp-multihop|(hold|keepalive|connect)-time|(peer|source)-address|bfd-profile|(namespace|service|node)-selectors|match-(labels|expressions)|aggregation-length(-v6)?)\b/g;
+
 const otherNames: Readonly<Record<string, string>> = {
   "my-asn": "myASN",
   "peer-asn": "peerASN",
@@ -189,7 +190,7 @@ const otherNames: Readonly<Record<string, string>> = {
 
 /** Where the object may have what a field of the made configuration comes from. */
 function fieldsOf({ kind }: ManifestObject, name: string): Path[] {
-  const camel = otherNames[name] ?? name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const camel = camelOf(name);
   const fence = ["namespaces", "namespaceSelectors", "serviceSelectors", "priority"];
   if (kind === "IPAddressPool" && fence.includes(camel)) return [["spec", "serviceAllocation", camel]];
   const properties: object = schemas[kind as keyof typeof schemas]?.properties ?? {};

@@ -1,11 +1,17 @@
 import { type LabelSelector, matchesSelector } from "#pkg/config";
 import { array, type Fitting, object, oneOf, text, textMap } from "./fields.ts";
 
-const expression = object(
-  { key: text, operator: oneOf("In", "NotIn", "Exists", "DoesNotExist"), values: array(text) },
-  "key",
-  "operator",
-);
+const expression = {
+  ...object({ key: text, operator: oneOf("In", "NotIn", "Exists", "DoesNotExist"), values: array(text) }, "key", "operator"),
+  /** As by the API's own rule: such a condition was meant otherwise, and might select everything. */
+  check: ({ operator, values = [] }: { readonly operator?: string; readonly values?: readonly string[] }) => {
+    if ((operator === "In" || operator === "NotIn") && values.length === 0)
+      return { field: "values", message: `must have a value, as the operator is ${operator}` };
+    if ((operator === "Exists" || operator === "DoesNotExist") && values.length > 0)
+      return { field: "values", message: `must have no value, as the operator is ${operator}` };
+    return undefined;
+  },
+};
 
 /** A label selector, by the API server's schema. */
 export const labelSelector = object({ matchLabels: textMap, matchExpressions: array(expression) });

@@ -1,10 +1,10 @@
 import { textAt } from "#pkg/config";
-import { quote } from "#pkg/text";
+import { list, quote } from "#pkg/text";
 import { type ManifestObject, ofOneNamespace, readSpec, refuse } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { convertBfdProfile, convertPeer } from "./from-peers.ts";
 import { convertPools, type PoolOptions } from "./from-pools.ts";
-import { schemas } from "./schemas.ts";
+import { configurationKinds, schemas } from "./schemas.ts";
 
 /** Kinds of MetalLB's group that only report what it does. */
 const statusKinds: ReadonlySet<string> = new Set(["ConfigurationState", "ServiceL2Status", "ServiceBGPStatus"]);
@@ -25,8 +25,9 @@ export function fromMetallb(
 ): { readonly namespace: string; readonly config: object } {
   const { namespace, objects } = ofOneNamespace(all, wanted, report);
   for (const object of objects)
-    if (!Object.hasOwn(schemas, object.kind) && !statusKinds.has(object.kind))
-      report.approximate(object, "this kind is not known here");
+    if (statusKinds.has(object.kind)) continue;
+    else if (!Object.hasOwn(schemas, object.kind)) report.approximate(object, "this kind is not known here");
+    else tellVersion(object, report);
   tellFrr(beside, namespace, report);
   const peers = objects.filter(({ kind }) => kind === "BGPPeer").map((object) => convertPeer(object, report));
   const profiles = objects.filter(({ kind }) => kind === "BFDProfile").map((object) => convertBfdProfile(object, report));
@@ -50,6 +51,13 @@ export function fromMetallb(
       ...(pools.length > 0 && { "address-pools": pools }),
     },
   };
+}
+
+/** A version that nobody knows may mean something else by the same fields. */
+function tellVersion(object: ManifestObject, report: Report): void {
+  const versions: readonly string[] = configurationKinds.find(({ kind }) => kind === object.kind)?.versions ?? [];
+  if (!versions.includes(object.version))
+    report.lose(object, `version ${quote(object.version)} is not known here, but ${list(versions.map(quote))}`, ["apiVersion"]);
 }
 
 /** The ConfigMap with lines for MetalLB's FRR, which is no configuration of pools. */

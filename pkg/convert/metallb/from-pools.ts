@@ -208,7 +208,16 @@ function warnOfFamilies(
 
 /** MetalLB announces from a node that any advertisement allows, on the interfaces of all that allow it. */
 function layer2(pool: ManifestObject, advertisements: readonly Advertisement<"L2Advertisement">[], report: Report): object {
-  for (const { object, spec } of advertisements) forAllServices(object, spec, report);
+  for (const { object, spec } of advertisements) {
+    forAllServices(object, spec, report);
+    for (const [index, name] of (spec.interfaces ?? []).entries())
+      if (/[*?]|^can_reach:/.test(name))
+        report.lose(object, `spec.interfaces: ${quote(name)} is no interface's whole name, which MetalLB takes it for`, [
+          "spec",
+          "interfaces",
+          index,
+        ]);
+  }
   const all = advertisements.map(({ spec }) => ({
     nodes: nodesOf(spec.nodeSelectors),
     interfaces: [...(spec.interfaces ?? [])].sort(),

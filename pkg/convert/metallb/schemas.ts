@@ -1,10 +1,20 @@
 import { array, type Fitting, flag, integer, object, oneOf, type Schema, text } from "../fields.ts";
 import { labelSelector } from "../selectors.ts";
 
+/** The kinds of MetalLB that are a configuration, by their plural in the API. The first version that the API serves is read. */
+export const configurationKinds = [
+  { plural: "ipaddresspools", kind: "IPAddressPool", versions: ["v1beta1"] },
+  { plural: "l2advertisements", kind: "L2Advertisement", versions: ["v1beta1"] },
+  { plural: "bgpadvertisements", kind: "BGPAdvertisement", versions: ["v1beta1"] },
+  { plural: "bgppeers", kind: "BGPPeer", versions: ["v1beta2", "v1beta1"] },
+  { plural: "bfdprofiles", kind: "BFDProfile", versions: ["v1beta1"] },
+  { plural: "communities", kind: "Community", versions: ["v1beta1"] },
+  { plural: "addresspools", kind: "AddressPool", versions: ["v1beta1"] },
+] as const;
+
 const texts = array(text);
 const selectors = array(labelSelector);
 const maxAsn = 4294967295;
-const length = integer(1);
 const interval = integer(10, 60000);
 
 /** Fields of both kinds of advertisements. */
@@ -16,8 +26,8 @@ const advertisement = {
 } as const;
 
 const bgpAttributes = {
-  aggregationLength: length,
-  aggregationLengthV6: length,
+  aggregationLength: integer(1, 32),
+  aggregationLengthV6: integer(1, 128),
   localPref: integer(0, 4294967295),
   communities: texts,
 } as const;
