@@ -98,6 +98,7 @@ test("parseConfig: a peer without an address finds its routers on interfaces", (
   const of = (fields: string) => configOf(`peers: [{my-asn: 1, peer-asn: external, ${fields}}]`).peers[0];
   for (const [fields, interfaces] of [
     ["interface: eth0", ["eth0"]],
+    ["interface: bond0.100", ["bond0.100"]],
     ["interface: [eth0, 'ens?']", ["eth0", "ens?"]],
     ["interface: 'ens*', peer-address: ''", ["ens*"]],
   ] as const) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { Problems, parseConfig, parseManifest, readFields, readInput, type YamlNode } from "../../../pkg/config/index.ts";
 import { limits } from "../../../pkg/config/limits.ts";
-import { convert } from "../../../pkg/convert/index.ts";
+import { convert, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "../../../pkg/convert/index.ts";
 import { type Bounds, octetsOf, type Target, textOf } from "../target.ts";
 import { wordsIn } from "../words.ts";
 
@@ -273,3 +273,31 @@ export const converter: Target = {
     );
   },
 };
+
+/** MetalLB's custom resources of any shape, as a live source. */
+export const customResources: Target = {
+  ...converter,
+  name: "custom-resources",
+  seeds: [metallb].map(octetsOf),
+  // Each object is written anew, and the configuration of all once more.
+  bounds: { ...bounds, workPerOctet: 600 },
+  run: (input) => {
+    const objects = objectsIn(textOf(input));
+    if (objects === undefined) return;
+    const texts = objects.map(liveObjectText);
+    const { config, problems } = parseConfiguration(liveText(texts));
+    assert.equal(
+      config === undefined,
+      problems.some(({ severity }) => severity === "error"),
+    );
+    assert.deepEqual(parseConfiguration(liveText(texts.toReversed())).config, config);
+  },
+};
+
+function objectsIn(text: string): ReturnType<typeof liveObjectsIn> | undefined {
+  try {
+    return liveObjectsIn(text, "n");
+  } catch {
+    return undefined; // No YAML: the API has no such object.
+  }
+}

@@ -89,8 +89,8 @@ function isEmpty(node: YamlNode): boolean {
 function scalar(node: YamlScalar, schema: FieldSchema): unknown {
   if (takes(schema, "string")) return node.text;
   // A number with a point is not taken for an integer even where it is one, because `1.0` as an AS number may mean 65536.
-  if (takes(schema, "integer") || schema.anyOf !== undefined) return node.text.includes(".") ? null : node.value;
-  return node.value;
+  const mayBeNumber = takes(schema, "integer") || schema.anyOf !== undefined;
+  return mayBeNumber && typeof node.value === "number" && node.text.includes(".") ? null : node.value;
 }
 
 /** One value: in the text, in the schema, and in the result, where it is `holder[key]`. */
