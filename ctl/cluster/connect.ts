@@ -29,7 +29,10 @@ export async function connect(options: ClusterOptions, before?: Processes): Prom
   const pods = await api.list(`/api/v1/namespaces/${encodeURIComponent(systemNamespace)}/pods`);
   if (pods.type !== "found") {
     const why = pods.type === "unread" ? pods.why : "it has no Pods";
-    throw new UsageError(`cannot ask the API server ${api.server} for the Pods of namespace ${systemNamespace}: ${why}`);
+    const onNode = "on a node, --node-local asks its speaker without the API";
+    throw new UsageError(
+      `cannot ask the API server ${api.server} for the Pods of namespace ${systemNamespace}: ${why}; ${onNode}`,
+    );
   }
   const earlier = before instanceof ForwardedProcesses ? before.takeAgents() : undefined;
   return new ForwardedProcesses(api.kubeconfig, systemNamespace, pods.value as V1Pod[], earlier);

@@ -57,9 +57,12 @@ export class KubeApi implements Api {
         headers: { ...options.headers, accept: "application/json", "content-type": "application/json" },
         timeout: this.#silenceMs,
       });
-      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${this.#silenceMs / 1000} s`)));
+      const giveUp = () => sent.destroy(new Error(`no answer within ${this.#silenceMs / 1000} s`));
+      sent.on("timeout", giveUp);
       sent.end(content);
-      const [response] = (await once(sent, "response")) as [IncomingMessage];
+      // Node begins the time anew once TCP is connected: an API server that stands still in the handshake would take twice as long.
+      const silence = setTimeout(giveUp, this.#silenceMs);
+      const [response] = (await once(sent, "response").finally(() => clearTimeout(silence))) as [IncomingMessage];
       return answer(response.statusCode ?? 0, await body(response));
     } catch (error) {
       return { type: "unread", why: oneLine((error as Error).message || String(error)) };

@@ -85,7 +85,9 @@ async function look(connection: Connection, cluster: ClusterOptions, io: Io): Pr
 function unreachable(why: string, namespace: string): Line[] {
   const isRefused = /: 40[13] /.test(why); // It answers, and does not tell this person.
   const failed = isRefused ? "rights" : "API server";
-  const fix = isRefused ? `kubectl auth can-i list pods -n ${namespace}` : "kubectl cluster-info";
+  const fix = isRefused
+    ? `kubectl auth can-i list pods -n ${namespace}`
+    : "kubectl cluster-info; on a node: ingotctl doctor --node-local";
   const finding: Finding = { check: failed, severity: "error", where: failed, found: why, fix };
   return names.map((check): Line => {
     if (check === failed) return { check, state: "failed", says: "", findings: [finding] };

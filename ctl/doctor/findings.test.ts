@@ -176,6 +176,23 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     ],
   },
   {
+    name: "one cause on several nodes, of which each names addresses of its own, once for each pool",
+    of: {
+      verdicts: ["n1", "n2", "n3"].map((node, index) => {
+        const [pool, more] = [node === "n3" ? "far" : "lan", index === 0 ? ", and 7 more" : ""];
+        const addresses = Array.from({ length: index === 0 ? 5 : 2 }, (_, last) => `10.${index}.0.${last}`);
+        const message = `addresses ${addresses.join(", ")}${more} of pool ${pool} lie in no subnet of ${node} (172.30.0.0/24)`;
+        const evidence = [{ name: "addresses", value: addresses.join(", "), source: "node" }];
+        const found = verdict("node", "outsideSubnets", { message, evidence });
+        return { target: target(`speaker-${node}`), body: { node, verdicts: [problem("node", node, found)] } };
+      }),
+    },
+    want: [
+      "warning: node n1, n2: addresses 10.0.0.0, 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, and 7 more of pool lan lie in no subnet of n1 (172.30.0.0/24) (outsideSubnets; of the first one)",
+      "warning: node n3: addresses 10.2.0.0, 10.2.0.1 of pool far lie in no subnet of n3 (172.30.0.0/24) (outsideSubnets)",
+    ],
+  },
+  {
     name: "one cause with other names, addresses and numbers in its words once, and two with one code twice",
     of: {
       services: [

@@ -51,9 +51,12 @@ export function verdictFindings({ verdicts, services, targets }: Pick<Examined, 
     return known;
   };
   for (const { entry, node } of reported) {
-    const { kind, name, cause, message } = entry;
+    const { kind, name, cause, message, evidence } = entry;
     const of = kind === "pool" || kind === "peer" ? name : "";
-    const text = plain(message.replace(/ \(from [^()]*\)/, ""), names); // Each node connects from an address of its own.
+    // Each node has addresses of its own.
+    const addresses = evidence.flatMap((fact) => (fact.name === "addresses" ? fact.value.split(/[\s,]+/) : []));
+    const said = message.replace(/ \(from [^()]*\)/, ""); // Each node connects from an address of its own.
+    const text = plain(said, new Set([...names, ...addresses])).replaceAll(/…(?:, …)*(?:, and … more)?/g, "…");
     add([kind, of, cause, text].join("\n"), { kind, title: titleOf(entry), verdict: entry }, name).by.add(node);
   }
   joinConnecting(groups);

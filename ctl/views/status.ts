@@ -8,13 +8,14 @@ import { type Answer, asFarAsKnown, askAll, eachOnce } from "../cluster/processe
 import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
+const maxAlike = 5; // Services of one cause: thousands that lack the same would hide all other problems.
 
 export const status = clusterCommand({
   name: "status",
   summary: "All processes, their configurations, and problems",
   takes: 0,
   help: `Lists the processes, each with a hash of its configuration in force and its date, and names processes that lag behind: all should
-have the same. Then it counts Services by state, and lists problems, at most ${maxProblems}.`,
+have the same. Then it counts Services by state, and lists problems, at most ${maxProblems}, of them ${maxAlike} Services for each cause.`,
   examples: ["ingotctl status", "ingotctl status --watch", "ingotctl status -o json"],
   async find({ processes, screen, now }) {
     const [{ answers, unreachable: silent }, others, asked] = await Promise.all([
@@ -92,9 +93,21 @@ function worstFirst(problems: readonly Explained[]): Explained[] {
 
 function problemsText(problems: readonly Explained[], doubt: string, screen: Parameters<typeof table>[2]): string {
   if (problems.length === 0) return `\nNothing is wrong${doubt}.\n`;
-  const rows = problems
-    .slice(0, maxProblems)
-    .map(({ about, verdict: { state, cause, message } }) => [about, state, cause, message]);
-  const more = problems.length > maxProblems ? `and ${problems.length - maxProblems} more\n` : "";
-  return `\n${table(["PROBLEM", "STATE", "CAUSE", "MESSAGE"], rows, screen)}${more}`;
+  const rows = alikeOnce(problems).map(({ about, verdict: { state, cause, message } }) => [about, state, cause, message]);
+  const more = rows.length > maxProblems ? `and ${rows.length - maxProblems} more\n` : "";
+  return `\n${table(["PROBLEM", "STATE", "CAUSE", "MESSAGE"], rows.slice(0, maxProblems), screen)}${more}`;
+}
+
+/** Of many Services with one cause the first ones, and how many more there are. */
+function alikeOnce(problems: readonly Explained[]): Explained[] {
+  const alike = Map.groupBy(problems, ({ about, verdict: { state, cause } }) =>
+    about.startsWith("svc ") ? `${state} ${cause}` : about,
+  );
+  return [...alike.values()].flatMap((those) => {
+    const [first] = those;
+    if (first === undefined || !first.about.startsWith("svc ") || those.length <= maxAlike + 1) return those;
+    const message = `ingotctl services -A --state=${first.verdict.state} --cause=${first.verdict.cause}`;
+    const rest = { about: `svc, ${those.length - maxAlike} more`, verdict: { ...first.verdict, message } };
+    return [...those.slice(0, maxAlike), rest];
+  });
 }

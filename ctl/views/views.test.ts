@@ -330,6 +330,22 @@ test("status asks for less than all verdicts, and shows the whole of each proble
   assert.match(out, /svc default\/full +Pending +poolFull +pool "lan" has no free IPv4 address/);
 });
 
+test("status lists some of many Services with one cause, so that they hide no other problem", async () => {
+  const waiting = Array.from({ length: 3_000 }, (_, index) => ({
+    service: `default/full${index}`,
+    pool: null,
+    addresses: [],
+    verdict: { ...verdict("service", "poolFull"), since },
+  }));
+  const crowded = { ...controller, "/v1/services": self("controller", { leader: true, services: waiting }) };
+  const processes = fakeProcesses({ "controller-n1": crowded, "speaker-n1": speaker("n1"), "speaker-n2": speaker("n2") });
+  const { out } = await ingotctl("status", { processes });
+  assert.match(out, /svc default\/full0 +Pending +poolFull/);
+  assert.match(out, /svc, 2995 more +Pending +poolFull +ingotctl services -A --state=Pending --cause=poolFull/);
+  assert.match(out, /node n1 +Degraded +rpFilter/);
+  assert.equal(JSON.parse((await ingotctl("status -o json", { processes })).out).problems.length, 3_004);
+});
+
 for (const columns of [20, 40, 60, 80])
   test(`on a terminal of ${columns} columns no address and no state is cut`, async () => {
     for (const args of ["services -A", "pools", "nodes", "peers", "status", "members"]) {
