@@ -1,4 +1,5 @@
 import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
+import { checkedAnswer } from "./answer-shape.ts";
 import type { ControllerServices, EndpointsOnNode, SpeakerServices } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
 import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Target, type Unreachable } from "./processes.ts";
@@ -70,10 +71,8 @@ function wholeProblems(processes: Processes): Processes {
     targets: processes.targets,
     async get(target, path) {
       if (path !== "/v1/services?brief") return processes.get(target, path);
-      const [all, problems] = (await Promise.all([
-        processes.get(target, path),
-        processes.get(target, "/v1/services?problems"),
-      ])) as [Listed, Listed];
+      const ask = async (one: string) => checkedAnswer(target.program, one, await processes.get(target, one));
+      const [all, problems] = (await Promise.all([ask(path), ask("/v1/services?problems")])) as [Listed, Listed];
       const whole = new Map(problems.services.map((one) => [one.service, one]));
       return { ...all, services: all.services.map((one) => whole.get(one.service) ?? wholeOf(one)) };
     },

@@ -1,3 +1,5 @@
+import { checkedAnswer } from "./answer-shape.ts";
+
 /** One controller or speaker: a Pod. */
 export interface Target {
   readonly program: "controller" | "speaker";
@@ -44,17 +46,27 @@ export interface Answers<T> {
 // Each is a connection to the API server; kubectl opens as many at a time as people have patience for.
 const atOnce = 16;
 
-/** Asks those of one program, or all, some at a time. A process that does not answer delays no other. */
-export async function askAll<T>(processes: Processes, path: string, program?: Target["program"]): Promise<Answers<T>> {
+/** Asks those of one program, or all, some at a time. A process that does not answer delays no other, and what is no answer counts as none. */
+export function askAll<T>(processes: Processes, path: string, program?: Target["program"]): Promise<Answers<T>> {
+  return askAny(processes, path, program, checkedAnswer) as Promise<Answers<T>>;
+}
+
+/** The same for any answers, of programs of any version. */
+export async function askAny(
+  processes: Processes,
+  path: string,
+  program?: Target["program"],
+  check: typeof checkedAnswer = (_program, _path, body) => body,
+): Promise<Answers<unknown>> {
   const waiting = processes.targets.filter((target) => program === undefined || target.program === program);
-  const answers: Answer<T>[] = [];
+  const answers: Answer<unknown>[] = [];
   const unreachable: Unreachable[] = [];
   const work = async (): Promise<void> => {
     for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
       if (target.notRunning !== undefined) unreachable.push({ target, why: target.notRunning });
       else
         try {
-          answers.push({ target, body: (await processes.get(target, path)) as T });
+          answers.push({ target, body: check(target.program, path, await processes.get(target, path)) });
         } catch (error) {
           unreachable.push({ target, why: (error as Error).message });
         }

@@ -20,10 +20,13 @@ const own = {
 
 test("a round goes on to its end, and failures of one cause at one node are one finding", async () => {
   const processes = fakeProcesses({
-    "speaker-n1": { "/v1/probe?from=0": { tried: 1, faults: [], next: null }, "/v1/probe": { node: "n1", isHere: true, own } },
+    "speaker-n1": {
+      "/v1/probe?from=0": { node: "n", tried: 1, faults: [], next: null },
+      "/v1/probe": { node: "n1", isHere: true, own },
+    },
     "speaker-n2": {
-      "/v1/probe?from=0": { tried: 100, faults: [fault("192.0.2.1")], next: 100 },
-      "/v1/probe?from=100": { tried: 40, faults: [fault("192.0.2.2")], next: null },
+      "/v1/probe?from=0": { node: "n", tried: 100, faults: [fault("192.0.2.1")], next: 100 },
+      "/v1/probe?from=100": { node: "n", tried: 40, faults: [fault("192.0.2.2")], next: null },
       "/v1/probe": { node: "n2", attempts: [fault("192.0.2.1")] },
     },
   });
@@ -38,7 +41,7 @@ test("a round goes on to its end, and failures of one cause at one node are one 
 test("one that is well again when it is tried once more is told as it was found", async () => {
   const processes = fakeProcesses({
     "speaker-n2": {
-      "/v1/probe?from=0": { tried: 1, faults: [fault("192.0.2.3")], next: null },
+      "/v1/probe?from=0": { node: "n", tried: 1, faults: [fault("192.0.2.3")], next: null },
       "/v1/probe": { node: "n2", attempts: [] },
     },
   });

@@ -1,5 +1,6 @@
 import { counted, list } from "#pkg/text";
 import { remedyFor } from "#pkg/verdict";
+import { checkedAnswer } from "../cluster/answer-shape.ts";
 import type { ProbeAttempt, ProbeRoundAnswer } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { isOtherVersion, type Processes, type Target } from "../cluster/processes.ts";
@@ -44,7 +45,8 @@ async function roundOf(processes: Processes, target: Target) {
   let tried = 0;
   for (let from: number | null = 0; from !== null; ) {
     try {
-      const part = (await processes.get(target, `/v1/probe?from=${from}`)) as ProbeRoundAnswer;
+      const path = `/v1/probe?from=${from}`;
+      const part = checkedAnswer(target.program, path, await processes.get(target, path)) as ProbeRoundAnswer;
       if (part.tried === undefined) throw new Error(part.why ?? "it does not say what it tried");
       tried += part.tried;
       faults.push(...(part.faults ?? []));

@@ -2,7 +2,7 @@ import { dump } from "js-yaml";
 import { isAnnotation } from "#pkg/service";
 import type { Api, ApiAnswer } from "../cluster/api.ts";
 import { programOf, type RawPod } from "../cluster/installation.ts";
-import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { askAny, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
 
 /** A file of the bundle. */
@@ -96,7 +96,7 @@ async function askProcesses(
   const said: ProcessAnswer[] = [];
   const unreachable: Unreachable[] = [];
   for (const path of [...commonPaths, ...speakerPaths]) {
-    const asked = await askAll(processes, path, speakerPaths.includes(path) ? "speaker" : undefined);
+    const asked = await askAny(processes, path, speakerPaths.includes(path) ? "speaker" : undefined);
     const file = path.replace("/", "").replaceAll("/", "-");
     said.push(...asked.answers.map(({ target, body }) => ({ name: `processes/${target.pod}/${file}`, body })));
     unreachable.push(...asked.unreachable.map(({ target, why }) => ({ target, why: target.notRunning ?? `${path}: ${why}` })));
