@@ -1,11 +1,21 @@
 import { type Clock, type Random, sleep } from "#pkg/clock";
 import { EtherType, etherTypeFilter, icmpv6Filter, PacketSocket, ReceiveBatch, SendBatch, tcpPortFilter } from "#pkg/linux";
-import { type Address, broadcastMac, formatMac, isLinkLocal, type Mac, parseAddress, parseMac, parsePrefix } from "#pkg/net";
+import {
+  type Address,
+  broadcastMac,
+  formatMac,
+  isLinkLocal,
+  type Mac,
+  multicastMac,
+  parseAddress,
+  parseMac,
+  parsePrefix,
+} from "#pkg/net";
 import { wireAddress } from "./announced-addresses.ts";
 import type { InterfaceState } from "./engine/interface-state.ts";
 import { solicitationFrom } from "./frames/announcements.ts";
 import { ArpOperation, arpFrameLength, decodeArp, encodeArp, type WireAddress } from "./frames/arp.ts";
-import { decodeNeighbor, multicastMac, NeighborType, neighborFrameLength, solicitedNodeGroup } from "./frames/ndp.ts";
+import { decodeNeighbor, NeighborType, neighborFrameLength, solicitedNodeGroup } from "./frames/ndp.ts";
 import { decodeTcpReply, encodeSyn, type TcpReply, tcpFrameLength } from "./frames/tcp.ts";
 
 /** A question on the wire. */

@@ -10,16 +10,8 @@ import {
   SystemCallError,
 } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Address, isLinkLocal, type Mac, parseAddress, parseMac } from "#pkg/net";
-import {
-  allNodes,
-  allRouters,
-  decodeRouterFrame,
-  encodeRouterFrame,
-  macOfGroup,
-  RouterMessage,
-  routerFrameLength,
-} from "./codec/router-frames.ts";
+import { Address, allNodesGroup, isLinkLocal, type Mac, multicastMac, parseAddress, parseMac } from "#pkg/net";
+import { allRouters, decodeRouterFrame, encodeRouterFrame, RouterMessage, routerFrameLength } from "./codec/router-frames.ts";
 import { type Link, type LinkEvent, newLink, nextDeadline, otherRouters, step } from "./engine/link.ts";
 
 export interface RouterDiscoveryOptions {
@@ -204,9 +196,9 @@ export class RouterDiscovery implements Disposable {
 
   #send({ mac, address, socket }: Port, what: "advertise" | "solicit"): void {
     const isAdvertisement = what === "advertise";
-    const destination = isAdvertisement ? allNodes : allRouters;
+    const destination = isAdvertisement ? allNodesGroup : allRouters;
     const type = isAdvertisement ? RouterMessage.advertisement : RouterMessage.solicitation;
-    const ends = { destinationMac: macOfGroup(destination), sourceMac: mac, source: address, destination };
+    const ends = { destinationMac: multicastMac(destination), sourceMac: mac, source: address, destination };
     this.#toSend ??= new SendBatch(1, routerFrameLength);
     this.#toSend.clear();
     this.#toSend.push(encodeRouterFrame({ ...ends, type, lifetimeSeconds: 0, linkLayerAddress: mac }));

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { internetChecksum } from "#pkg/net";
+import { allNodesGroup, internetChecksum } from "#pkg/net";
 import {
-  allNodes,
   allRouters,
   decodeRouterFrame,
   encodeRouterFrame,
@@ -21,7 +20,7 @@ export const routerAdvertisements: Target = {
   name: "router-advertisements",
   maxLength: 256,
   seeds: [
-    encodeRouterFrame({ ...common, destination: allNodes, type: RouterMessage.advertisement, linkLayerAddress: mac }),
+    encodeRouterFrame({ ...common, destination: allNodesGroup, type: RouterMessage.advertisement, linkLayerAddress: mac }),
     encodeRouterFrame({ ...common, destination: allRouters, type: RouterMessage.solicitation, linkLayerAddress: undefined }),
   ],
   words: [

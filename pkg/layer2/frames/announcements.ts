@@ -1,7 +1,7 @@
-import { broadcastMac, type Mac } from "#pkg/net";
+import { broadcastMac, type Mac, multicastMac, unspecifiedAddress } from "#pkg/net";
 import { unsolicited } from "./answers.ts";
 import { ArpOperation, encodeArp, type WireAddress } from "./arp.ts";
-import { encodeNeighbor, multicastMac, NeighborType, solicitedNodeGroup, unspecifiedAddress } from "./ndp.ts";
+import { encodeNeighbor, NeighborType, solicitedNodeGroup } from "./ndp.ts";
 
 /** The frames that make every host on the link use `mac` for `address`. */
 export function gratuitousFrames(mac: Mac, address: WireAddress): Uint8Array[] {

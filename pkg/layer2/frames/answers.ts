@@ -1,15 +1,7 @@
 import type { Arrival } from "#pkg/linux";
-import { broadcastMac, isUnicastMac, type Mac } from "#pkg/net";
+import { allNodesGroup, broadcastMac, isUnicastMac, type Mac, multicastMac, unspecifiedAddress } from "#pkg/net";
 import { type ArpFrame, ArpOperation, encodeArp } from "./arp.ts";
-import {
-  allNodesGroup,
-  encodeNeighbor,
-  isMulticast,
-  multicastMac,
-  type NeighborFrame,
-  NeighborType,
-  unspecifiedAddress,
-} from "./ndp.ts";
+import { encodeNeighbor, isMulticast, type NeighborFrame, NeighborType } from "./ndp.ts";
 
 /**
  * Why a frame is not answered. `own`: this machine sent it. `notForUs`: sent to another host, to a group of others, or in a

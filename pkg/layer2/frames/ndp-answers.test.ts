@@ -2,18 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Arrival } from "#pkg/linux";
-import { broadcastMac } from "#pkg/net";
+import { allNodesGroup, broadcastMac, unspecifiedAddress } from "#pkg/net";
 import { capturedFrame, clientAddress6, clientMac, ourAddress6, ourMac, solicitation } from "../testing/frames.ts";
 import { answerNeighbor, type IgnoredReason, ignoredReasons, unsolicited } from "./answers.ts";
-import {
-  allNodesGroup,
-  decodeNeighbor,
-  encodeNeighbor,
-  isMulticast,
-  type NeighborFrame,
-  NeighborType,
-  unspecifiedAddress,
-} from "./ndp.ts";
+import { decodeNeighbor, encodeNeighbor, isMulticast, type NeighborFrame, NeighborType } from "./ndp.ts";
 
 const announced = new Map([[ourAddress6, "ours"]]);
 const otherMac = 0x020000000009;

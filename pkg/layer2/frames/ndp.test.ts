@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { broadcastMac } from "#pkg/net";
+import { allNodesGroup, broadcastMac, multicastMac, unspecifiedAddress } from "#pkg/net";
 import { capturedFrame, clientAddress6, clientMac, ourAddress6, ourMac, solicitation } from "../testing/frames.ts";
-import {
-  allNodesGroup,
-  decodeNeighbor,
-  encodeNeighbor,
-  isMulticast,
-  multicastMac,
-  type NeighborFrame,
-  NeighborType,
-  solicitedNodeGroup,
-  unspecifiedAddress,
-} from "./ndp.ts";
+import { decodeNeighbor, encodeNeighbor, isMulticast, type NeighborFrame, NeighborType, solicitedNodeGroup } from "./ndp.ts";
 
 const linkLocal = 0xfe80_0000_0000_0000_d0cb_02ff_fe3c_7b97n;
 const probe = { source: unspecifiedAddress, linkLayerAddress: undefined };

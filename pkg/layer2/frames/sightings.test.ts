@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { broadcastMac, isUnicastMac } from "#pkg/net";
+import { broadcastMac, isUnicastMac, unspecifiedAddress } from "#pkg/net";
 import {
   capturedFrame,
   clientAddress,
@@ -14,7 +14,7 @@ import {
 } from "../testing/frames.ts";
 import { probeFrame, solicitationFrom } from "./announcements.ts";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "./arp.ts";
-import { decodeNeighbor, type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp.ts";
+import { decodeNeighbor, type NeighborFrame, NeighborType } from "./ndp.ts";
 import { type IgnoredSighting, type Sighting, sightingInArp, sightingInNeighbor } from "./sightings.ts";
 
 const other = 0x020000000009;

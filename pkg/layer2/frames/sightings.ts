@@ -1,6 +1,6 @@
-import { isUnicastMac, type Mac } from "#pkg/net";
+import { isUnicastMac, type Mac, unspecifiedAddress } from "#pkg/net";
 import { type ArpFrame, ArpOperation, type WireAddress } from "./arp.ts";
-import { type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp.ts";
+import { type NeighborFrame, NeighborType } from "./ndp.ts";
 
 /**
  * The evidence of a frame about its sender and an address. `announces`: the sender has the address, and says so to everyone unasked;

@@ -4,15 +4,9 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, PacketSocket, PollSet, ReceiveBatch, SendBatch, SystemCallError } from "#pkg/linux";
+import { allNodesGroup, unspecifiedAddress } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../frames/arp.ts";
-import {
-  allNodesGroup,
-  decodeNeighbor,
-  encodeNeighbor,
-  type NeighborFrame,
-  NeighborType,
-  unspecifiedAddress,
-} from "../frames/ndp.ts";
+import { decodeNeighbor, encodeNeighbor, type NeighborFrame, NeighborType } from "../frames/ndp.ts";
 
 /** A host of the LAN, a process in a network namespace of its own: does what `lan.ts` calls, one thing at a time, and may block. */
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { broadcastMac } from "#pkg/net";
+import { broadcastMac, multicastMac } from "#pkg/net";
 import { type ArpFrame, ArpOperation, encodeArp } from "../frames/arp.ts";
-import { multicastMac, type NeighborFrame, NeighborType, solicitedNodeGroup } from "../frames/ndp.ts";
+import { type NeighborFrame, NeighborType, solicitedNodeGroup } from "../frames/ndp.ts";
 
 /** Shared by the tests of this package. */
 

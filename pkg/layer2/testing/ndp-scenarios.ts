@@ -2,19 +2,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatMac, type Mac } from "#pkg/net";
+import { allNodesGroup, formatMac, type Mac, multicastMac, unspecifiedAddress } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { unsolicited } from "../frames/answers.ts";
-import {
-  allNodesGroup,
-  decodeNeighbor,
-  encodeNeighbor,
-  multicastMac,
-  type NeighborFrame,
-  NeighborType,
-  solicitedNodeGroup,
-  unspecifiedAddress,
-} from "../frames/ndp.ts";
+import { decodeNeighbor, encodeNeighbor, type NeighborFrame, NeighborType, solicitedNodeGroup } from "../frames/ndp.ts";
 import type { AddressSighting } from "../index.ts";
 import { ip, Lan } from "./lan.ts";
 import { assertTurns, clientMac, mac, macText, started, statusOf, until } from "./support.ts";

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { internetChecksum } from "#pkg/net";
-import { allNodes, decodeRouterFrame, encodeRouterFrame, macOfGroup, type RouterFrame, RouterMessage } from "./router-frames.ts";
+import { allNodesGroup, internetChecksum, multicastMac } from "#pkg/net";
+import { decodeRouterFrame, encodeRouterFrame, type RouterFrame, RouterMessage } from "./router-frames.ts";
 
 const linkLocal = 0xfe80_0000_0000_0000_0000_00ff_fe00_0001n;
 const mac = 0x0200_0000_0001;
 
 function frame(differences: Partial<RouterFrame> = {}): RouterFrame {
   return {
-    destinationMac: macOfGroup(allNodes),
+    destinationMac: multicastMac(allNodesGroup),
     sourceMac: mac,
     source: linkLocal,
-    destination: allNodes,
+    destination: allNodesGroup,
     type: RouterMessage.advertisement,
     lifetimeSeconds: 0,
     linkLayerAddress: mac,
