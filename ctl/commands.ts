@@ -1,5 +1,6 @@
 import { apply } from "./change/apply.ts";
 import { diff } from "./change/diff.ts";
+import { drain, uncordon } from "./change/drain.ts";
 import { simulate } from "./change/simulate.ts";
 import type { Command } from "./command.ts";
 import { completion } from "./completion/completion.ts";
@@ -41,6 +42,8 @@ const others: readonly Command[] = [
   dashboard,
   diff,
   apply,
+  drain,
+  uncordon,
   simulate,
   validate,
   replay,

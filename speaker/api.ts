@@ -133,6 +133,12 @@ export function speakerApi(options: ApiOptions): Routes {
     return { ...self(), options: view.options, epoch: date(0), ...entries };
   };
 
+  const handovers = () => ({
+    failures: Object.fromEntries(view.handoverFailures),
+    current: view.handovers.map((one) => ({ ...one, since: date(one.since), until: date(one.until) })),
+    served: view.served.map(({ address, flows = null, until }) => ({ address, connections: flows, until: date(until) })),
+  });
+
   const attempt = (one: Attempt) => {
     if ("why" in one) return one;
     const { address, owner, port = null, interface: link, isRouted = false, answer: heard } = one.tested;
@@ -178,6 +184,7 @@ export function speakerApi(options: ApiOptions): Routes {
     "/v1/recorder": json((asked) => recording(asked)),
     "/v1/kernel": json(() => ({ ...self(), ...describeKernel(view, kernel, clock) })),
     "/v1/probe": json((asked) => probe(asked)),
+    "/v1/handovers": json(() => ({ ...self(), ...handovers() })),
     "/v1/conflicts": json(() => ({
       conflicts: view.describeConflicts(),
       occupied: Array.from(view.occupants, ([address, occupant]) => ({ address, ...occupant })),

@@ -36,6 +36,7 @@ const ofNodeMs: Millis = 30_000;
 /** Somebody wants these, or Events about them are recorded elsewhere. */
 const untold: ReadonlySet<string> = new Set<CauseOf<"node">>([
   "draining",
+  "drained",
   "excluded",
   "outOfService",
   "apiViewOld",

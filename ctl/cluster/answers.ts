@@ -185,6 +185,13 @@ export interface ConflictsAnswer {
   }[];
 }
 
+export interface HandoversAnswer {
+  /** To whom the node hands packets of connections that it does not know. */
+  readonly current: readonly { readonly address: string; readonly from: string; readonly until: string }[];
+  /** Open connections to addresses that another node owns now; null until they have been counted. */
+  readonly served: readonly { readonly address: string; readonly connections: number | null; readonly until: string }[];
+}
+
 /** A verdict, and on what. */
 export interface Explained {
   readonly about: string;

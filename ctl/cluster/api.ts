@@ -10,8 +10,8 @@ export type ApiAnswer =
 export interface Api extends ReadApi {
   /** Such as `https://192.0.2.1:6443`. */
   readonly server: string;
-  /** Creates (POST, to the path of the kind) or replaces (PUT, to that of the object). */
-  write(method: "POST" | "PUT", path: string, object: object): Promise<ApiAnswer>;
+  /** Creates (POST, to the path of the kind), replaces (PUT, to that of the object) or merges into it (PATCH, RFC 7386). */
+  write(method: "POST" | "PUT" | "PATCH", path: string, object: object): Promise<ApiAnswer>;
 }
 
 export interface ReadApi {

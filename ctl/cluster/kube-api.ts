@@ -41,7 +41,7 @@ export class KubeApi implements Api {
     return this.#send("GET", path);
   }
 
-  write(method: "POST" | "PUT", path: string, object: object): Promise<ApiAnswer> {
+  write(method: "POST" | "PUT" | "PATCH", path: string, object: object): Promise<ApiAnswer> {
     return this.#send(method, path, JSON.stringify(object));
   }
 
@@ -50,11 +50,12 @@ export class KubeApi implements Api {
       const options: RequestOptions = {};
       await this.kubeconfig.applyToHTTPSOptions(options);
       const base = this.#server.pathname.replace(/\/$/, "");
+      const contentType = method === "PATCH" ? "application/merge-patch+json" : "application/json";
       const send = this.#server.protocol === "http:" ? plainRequest : request;
       const sent = send(new URL(base + path, this.#server), {
         ...options,
         method,
-        headers: { ...options.headers, accept: "application/json", "content-type": "application/json" },
+        headers: { ...options.headers, accept: "application/json", "content-type": contentType },
         timeout: this.#silenceMs,
       });
       const giveUp = () => sent.destroy(new Error(`no answer within ${this.#silenceMs / 1000} s`));

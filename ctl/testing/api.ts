@@ -1,3 +1,4 @@
+import { type Fields, fields } from "#pkg/untrusted";
 import type { Api, ApiAnswer } from "../cluster/api.ts";
 
 /** Contents of an API server: path -> an object, a list, or why it may not be read. */
@@ -19,6 +20,13 @@ export function fakeApi(stored: Stored): Api & { readonly stored: Stored } {
       return found.type === "absent" ? { type: "found", value: [] } : found;
     },
     async write(method, path, object) {
+      if (method === "PATCH") {
+        const found = answer(path);
+        if (found.type !== "found") return found;
+        const merged = merge(found.value as Fields, object as Fields);
+        stored[path] = merged;
+        return { type: "found", value: merged };
+      }
       const { metadata } = object as { metadata: { name: string } };
       const at = method === "POST" ? `${path}/${metadata.name}` : path;
       if (stored[at] instanceof Error) return answer(at);
@@ -26,4 +34,13 @@ export function fakeApi(stored: Stored): Api & { readonly stored: Stored } {
       return { type: "found", value: object };
     },
   };
+}
+
+/** RFC 7386, section 2. */
+function merge(target: Fields, patch: Fields): Fields {
+  const merged: Record<string, unknown> = { ...target };
+  for (const [name, value] of Object.entries(patch))
+    if (value === null) delete merged[name];
+    else merged[name] = typeof value === "object" ? merge(fields(merged[name]), fields(value)) : value;
+  return merged;
 }

@@ -120,6 +120,11 @@ export class GossipState {
     return reported?.isAnnouncedKnown && this.isParticipating(node) ? (reported.summary?.view ?? "current") : "current";
   }
 
+  /** False for a node that leaves no addresses of drained nodes to others, because its version knows nothing of it. */
+  knowsDrain(node: string): boolean {
+    return this.#at.nodes.get(node)?.summary?.knowsDrain ?? true;
+  }
+
   /** How a node that participates delivers its routes of a pool; undefined where it does not report that. */
   deliveries(node: string, pool: string): Deliveries | undefined {
     const reported = this.isParticipating(node) ? this.#at.nodes.get(node)?.deliveries : undefined;
@@ -327,6 +332,7 @@ export class GossipState {
       answers: this.#at.answers,
       hasKernelAccess: this.#at.hasKernelAccess,
       view: this.#at.view,
+      knowsDrain: true,
       announced: this.#at.view === "current" ? 0 : this.#at.sets.announced.size(this.#node) & 0xffff,
       viewUncertainty: this.#at.viewUncertainty,
       incarnation: this.#at.incarnation,

@@ -112,7 +112,10 @@ function setSummary(
   const now = isParticipating(data, node) ? summary : undefined;
   if (before?.view !== now?.view) touchAnnounced(data, node, changes);
   const isSame =
-    before?.answers === now?.answers && before?.hasKernelAccess === now?.hasKernelAccess && before?.view === now?.view;
+    before?.answers === now?.answers &&
+    before?.hasKernelAccess === now?.hasKernelAccess &&
+    before?.view === now?.view &&
+    before?.knowsDrain === now?.knowsDrain;
   if (!isSame) changes.nodes = true;
   else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", contestedBy(data, node));
 }

@@ -14,6 +14,20 @@ export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balan
 export const outOfServiceTaint = "node.kubernetes.io/out-of-service";
 
 /**
+ * A node with this label gives its addresses and routes to other nodes, as far as others can have them. With the value `when-cordoned` it does so
+ * while it is cordoned, so that `kubectl drain` is enough; with `false` never.
+ */
+export const drainLabel = "ingot.dev/drain";
+// Kubernetes' node lifecycle controller adds it to a cordoned node.
+const cordonTaint = "node.kubernetes.io/unschedulable";
+
+/** @param labels see `eligibility` @param taints their keys */
+export function isDrained(labels: Labels | undefined, taints: readonly string[] = []): boolean {
+  if (labels === undefined || !Object.hasOwn(labels, drainLabel) || labels[drainLabel] === "false") return false;
+  return labels[drainLabel] !== "when-cordoned" || taints.includes(cordonTaint);
+}
+
+/**
  * Whether a node may announce addresses by a protocol for which `selectors` choose the nodes. `outOfService`: it has the taint; else `notSelected`: no selector matches it; else
  * `excluded`: it has the label.
  */
@@ -59,6 +73,8 @@ export interface PoolNodes {
   readonly behind: readonly string[];
   /** Nodes among them whose view is old. */
   readonly outdated: readonly string[];
+  /** Eligible nodes that are drained. They have what no other node can have. */
+  readonly drained: readonly string[];
   /** How much each of them is preferred; none where the pool prefers none. */
   readonly weights: ReadonlyMap<string, number>; // node -> sum of the weights of what matches it
   /** The subnets of those with an interface that report theirs, where the pool asks for these; else empty. */
@@ -72,6 +88,7 @@ export function poolNodes(
   reachabilityOf: (node: string) => KnownReachability,
   viewOf: (node: string) => View,
   weightOf: (node: string) => number,
+  isDrained: (node: string) => boolean,
 ): PoolNodes {
   const eligibilities = new Map(active.map((node) => [node, eligibilityOf(node)])); // node -> eligibility
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
@@ -91,7 +108,9 @@ export function poolNodes(
   const outdated = behind.filter((node) => viewOf(node) === "old");
   const weights = new Map(pool.preferredNodes.length === 0 ? [] : eligible.map((node) => [node, weightOf(node)]));
   const without = { withoutInterface, withoutKernelAccess };
-  return { pool, active, inService, eligible, excluded: those("excluded"), ...without, behind, outdated, weights, subnets };
+  const drained = eligible.filter(isDrained);
+  const views = { behind, outdated };
+  return { pool, active, inService, eligible, excluded: those("excluded"), ...without, ...views, drained, weights, subnets };
 }
 
 /** The sum of the weights of all entries of `preferred-nodes` that match a node. @param labels see `eligibility` */
@@ -107,6 +126,21 @@ export function mostPreferred(nodes: readonly string[], weights: PoolNodes["weig
   const highest = Math.max(...nodes.map((node) => weights.get(node) ?? 0));
   const preferred = nodes.filter((node) => (weights.get(node) ?? 0) === highest);
   return preferred.length === nodes.length ? nodes : preferred; // Addresses are to share a list.
+}
+
+// Thousands of addresses with the same candidates are to share a list.
+let lastStaying:
+  | { readonly of: readonly string[]; readonly drained: readonly string[]; readonly staying: readonly string[] }
+  | undefined;
+
+/** The candidates but for drained nodes, unless no other is left. */
+export function withoutDrained(candidates: readonly string[], { drained }: Pick<PoolNodes, "drained">): readonly string[] {
+  if (drained.length === 0) return candidates;
+  if (lastStaying?.of === candidates && lastStaying.drained === drained) return lastStaying.staying;
+  const left = candidates.filter((node) => !drained.includes(node));
+  const staying = left.length === 0 || left.length === candidates.length ? candidates : left;
+  lastStaying = { of: candidates, drained, staying };
+  return staying;
 }
 
 /** The eligible nodes that have the address in a subnet, or do not report theirs; all of them where the pool does not ask for that. */

@@ -22,11 +22,13 @@ export {
 export { elect } from "./election.ts";
 export {
   canHaveOnNics,
+  drainLabel,
   type Eligibility,
   eligibility,
   eligibleFor,
   excludeLabel,
   hasInterface,
+  isDrained,
   type KnownReachability,
   type Labels,
   outOfServiceTaint,

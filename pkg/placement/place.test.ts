@@ -10,6 +10,7 @@ import {
   eligibility,
   excludeLabel,
   type Holder,
+  isDrained,
   type KnownReachability,
   type Labels,
   outOfServiceTaint,
@@ -77,6 +78,7 @@ function on(
     (node) => reachability[node] ?? "notReported",
     () => "current",
     (node) => preferenceWeight(pool, labels[node]),
+    (node) => isDrained(labels[node]),
   );
 }
 function holder({

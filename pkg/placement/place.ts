@@ -2,7 +2,7 @@ import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import type { NodeEndpoints } from "#pkg/service";
 import { type Election, elect } from "./election.ts";
-import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes } from "./eligibility.ts";
+import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes, withoutDrained } from "./eligibility.ts";
 
 /** A Service that has the address in its status. */
 export interface Holder {
@@ -145,7 +145,8 @@ export function place(
 ): AddressPlacement {
   const within = eligibleFor(nodes, address);
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(address, holder, nodes, within, reported)])); // service key -> nodes or refusal
-  const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
+  const suiting = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
+  const candidates = withoutDrained(suiting, nodes);
   const first = electionAddress(address, holders);
   const chosen = choose !== undefined;
   const contenders = mostPreferred(candidates, nodes.weights);

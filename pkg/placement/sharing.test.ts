@@ -51,6 +51,7 @@ function placements(all: readonly Holder[]): readonly AddressPlacement[] {
     () => "notReported",
     () => "current",
     () => 0,
+    () => false,
   );
   const ofNodes = nodes.flatMap((node) => {
     const advertisements = poolAdvertisements({

@@ -6,6 +6,7 @@ import {
   type Choose,
   eligibility,
   isByBgp,
+  isDrained,
   isOnLan,
   type NodePeer,
   nodePeers,
@@ -160,6 +161,7 @@ class Owned {
       (node) => reachability.get(node) ?? "notReported",
       () => "current",
       (node) => preferenceWeight(pool, labels.get(node)),
+      (node) => isDrained(labels.get(node), this.#state.nodes.find(({ name }) => name === node)?.taints),
     );
     this.#nodes.set(pool, nodes);
     return nodes;

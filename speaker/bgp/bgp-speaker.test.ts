@@ -133,6 +133,7 @@ class Bench {
   #config: Config | undefined;
   #labels: Labels | undefined;
   #isDraining = false;
+  isLeaving = false;
   readonly logged: string[] = [];
   readonly watched: string[] = [];
   searched: readonly string[] = [];
@@ -190,7 +191,8 @@ class Bench {
       interfaces: [],
       gateways: { IPv4: [], IPv6: [] },
     });
-    this.bgp.setPeers({ peers, bfdProfiles: this.#config?.bfdProfiles ?? new Map(), isDraining: this.#isDraining, whyRemoved });
+    const bfdProfiles = this.#config?.bfdProfiles ?? new Map();
+    this.bgp.setPeers({ peers, bfdProfiles, isDraining: this.#isDraining, isLeaving: this.isLeaving, whyRemoved });
   }
 
   configure(...peers: string[]): void {
@@ -409,6 +411,20 @@ test("while the node is cordoned or being deleted, peers that ask for it prefer 
   assert.deepEqual(sent(true, true), [0, 0]);
   assert.deepEqual(sent(false, false), [1, 0]);
   assert.deepEqual(sent(false, true), [1, 0]);
+});
+
+test("a node that leaves has all peers prefer other nodes, whatever they ask for", () => {
+  const bench = Bench.started([router(1), router(2)], [1, 2]);
+  for (const host of [1, 2]) bench.session(host).establish();
+  const sent = (isLeaving: boolean) => {
+    for (const host of [1, 2]) bench.session(host).established = false; // It takes nothing by itself.
+    bench.isLeaving = isLeaving;
+    bench.setNode({ labels: {}, unschedulable: false, deleting: false });
+    return [1, 2].map((host) => bench.session(host).take());
+  };
+  assert.deepEqual(sent(true), [1, 1]);
+  assert.deepEqual(sent(true), [0, 0]);
+  assert.deepEqual(sent(false), [1, 1]);
 });
 
 test("leaving takes traffic away first, then the routes, then the session", async () => {

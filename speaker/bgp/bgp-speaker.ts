@@ -52,6 +52,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
   #isDraining = false;
+  #isLeaving = false;
   #started = false;
   #restarting = true;
   #stopping = false;
@@ -61,10 +62,11 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   /** The peers of this node, and no others. */
-  setPeers({ peers, bfdProfiles, isDraining, whyRemoved }: BgpPeers): void {
+  setPeers({ peers, bfdProfiles, isDraining, isLeaving, whyRemoved }: BgpPeers): void {
     this.#wanted = new Map(peers.map(({ key, peer }) => [key, peer]));
     this.#bfdProfiles = bfdProfiles;
     this.#isDraining = isDraining;
+    this.#isLeaving = isLeaving;
     this.#apply(whyRemoved);
   }
 
@@ -184,7 +186,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
         peer: peer.key,
         reason: password.missing,
       });
-    peer.setLeaving(this.#isDraining && settings.drainWhenCordoned);
+    peer.setLeaving(this.#isLeaving || (this.#isDraining && settings.drainWhenCordoned));
     const { bfdProfile } = settings;
     peer.configure(settings, password, bfdProfile === undefined ? undefined : this.#bfdProfiles.get(bfdProfile));
   }

@@ -105,6 +105,8 @@ export interface BgpPeers {
   readonly bfdProfiles: ReadonlyMap<string, BfdProfile>; // name -> profile
   /** The node is cordoned or about to go. */
   readonly isDraining: boolean;
+  /** Its routes are about to go, so that all peers are to prefer others. */
+  readonly isLeaving: boolean;
   /** Why a peer no longer belongs to this node. */
   readonly whyRemoved: "removedFromConfig" | "filteredByNodeSelector";
 }

@@ -201,6 +201,8 @@ export interface BgpPools {
   gateways: Surroundings["gateways"];
   /** This node is cordoned or about to go. */
   isDraining: boolean;
+  /** The node's labels give its routes to other nodes: they are marked until `goneAt`, and go then. Undefined: they stay. */
+  leaving: { readonly goneAt: Millis; isGone: boolean } | undefined;
   /** Peers with a session, and the families of the routes that it carries. */
   carried: ReadonlyMap<string, readonly Family[]>; // key of a peer -> families
   /** How this node delivers the routes of each pool. */
@@ -348,6 +350,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       peers: [],
       gateways: { IPv4: [], IPv6: [] },
       isDraining: false,
+      leaving: undefined,
       carried: new Map(),
       deliveries: new Map(),
     },

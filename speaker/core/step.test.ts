@@ -91,7 +91,8 @@ test("a node that is excluded from load balancers announces nothing by BGP, and 
   const bench = Bench.announcing(owner);
   bench.setConfig(pools(routed, router));
   bench.setNode(owner, excluded);
-  bench.proceed();
+  bench.clock.advanceBy(2_000); // Until then they are marked with GRACEFUL_SHUTDOWN.
+  bench.settle();
   assert.deepEqual([...bench.routes], []);
   assert.deepEqual(
     bench.reported.filter((line) => line.startsWith("nodeExcluded")),

@@ -11,7 +11,7 @@ import {
 } from "./conflicts/address-defender.ts";
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import type { KernelProblems, NodeFields, SpeakerEvent } from "./events.ts";
+import type { KernelProblems, SpeakerEvent } from "./events.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, reportLinks } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesHere, routesToFollow, updateReachability, withNics, withoutServices } from "./interfaces/nics.ts";
@@ -19,7 +19,6 @@ import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import {
   flushGossip,
   forgetDeleted,
-  forgetNode,
   memberChanged,
   membersSettled,
   nextPullAt,
@@ -27,7 +26,8 @@ import {
   pullAwaited,
   reclaimed,
 } from "./members/members.ts";
-import { reachabilityChanged, setNode } from "./members/nodes.ts";
+import { nodeChanged } from "./members/node-changes.ts";
+import { reachabilityChanged } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
 import {
   announcedHere,
@@ -51,8 +51,15 @@ import {
   stickyTimer,
 } from "./placement/sticky.ts";
 import { reportAnnounced } from "./protocols/announcers.ts";
-import { bgpConfigChanged, bgpSurroundingsChanged, gatewaysChanged, ownNodeChanged, reportDeliveries } from "./protocols/bgp.ts";
-import { ownNodePools } from "./protocols/interface.ts";
+import {
+  bgpConfigChanged,
+  bgpSurroundingsChanged,
+  gatewaysChanged,
+  leavingTimer,
+  nextLeavingAt,
+  othersChanged,
+  reportDeliveries,
+} from "./protocols/bgp.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
 import { chooseReporter, lookAt, lookAtAll, lookAtSome, nextReportAt, reporterTimer } from "./services/reporter.ts";
@@ -75,6 +82,7 @@ export function nextDeadline(state: SpeakerState): Millis {
     ofConflicts,
     apiView.dueAt,
     state.handovers.dueAt,
+    nextLeavingAt(state),
     nextReportAt(state),
   );
 }
@@ -105,7 +113,8 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       touch(state, setSlice(state.services, event.key, event.now, event.before));
       break;
     case "node":
-      nodeChanged(state, event.name, event.node, effects);
+      nodeChanged(state, event.name, event.node, now, effects);
+      flush(state, effects);
       break;
     case "configRead":
       if (event.config.pools.some(hasOwners)) effects.push({ type: "prepareLayer2" });
@@ -243,23 +252,6 @@ function configChanged(
   effects.push({ type: "checkNode" });
 }
 
-function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | undefined, effects: SpeakerEffect[]): void {
-  if (fields === undefined) forgetNode(state, node, effects);
-  else state.members.deleted.delete(node);
-  const changed = setNode(state, node, fields);
-  if (node === state.node) {
-    changed.push(...ownNodeChanged(state, fields, effects), ...ownNodePools(state));
-    state.nodes.flannelAddresses = fields?.flannelAddresses ?? [];
-    effects.push({ type: "checkNode" });
-  }
-  if (changed.length > 0) {
-    const fields = { event: "nodeChanged", node, pools: changed.map(({ name }) => name) };
-    effects.push({ type: "log", level: "info", message: "pools that a node may announce have changed", fields });
-    touchPools(state, changed);
-  }
-  flush(state, effects);
-}
-
 /** This node may be able to answer on other interfaces than before. The others are informed at once. */
 function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { gossip } = state.members;
@@ -296,6 +288,7 @@ function membersChanged(
   effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
   nodesChanged(state, now, effects);
   touchPools(state, state.ownedPools); // Their owners depend on which nodes are active.
+  touchPools(state, othersChanged(state, now, effects));
   if (state.apiView.isReporting) touchLocal(state);
   lookAtAll(state);
   handoversChanged(state, now, effects);
@@ -333,7 +326,10 @@ function gossipChanged(
 ): void {
   for (const address of asked) reportAnnounced(state, address);
   announcersChanged(state, asked, now, effects);
-  if (deliveries || nodes) lookAtAll(state);
+  if (deliveries || nodes) {
+    lookAtAll(state);
+    touchPools(state, othersChanged(state, now, effects));
+  }
   if (handovers || nodes) handoversChanged(state, now, effects);
   touchPlaced(state, asked);
   if (nodes) {
@@ -352,6 +348,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   defenseTimer(state, now, effects);
   inspectionTimer(state, now, chance, effects);
   handoverTimer(state, now, effects);
+  touchPools(state, leavingTimer(state, now));
   if (now >= state.apiView.dueAt) {
     apiViewTimer(state, now, effects);
     viewsChanged(state);

@@ -82,14 +82,21 @@ export class SpeakerView {
     readonly address: string;
     readonly from: string;
     readonly isActive: boolean;
+    readonly since: Millis;
     readonly until: Millis;
   }[] {
     return [...this.#state.handovers.current].map(([address, current]) => ({
       address,
       from: current.from,
       isActive: current.told !== undefined,
+      since: current.since,
       until: endOf(this.#state, current),
     }));
+  }
+
+  /** Why this node cannot hand packets over, by family. */
+  get handoverFailures(): ReadonlyMap<string, string> {
+    return this.#state.handovers.failures;
   }
 
   /** Open connections to addresses that another node owns now. */

@@ -40,6 +40,7 @@ export class Bench {
   readonly handovers = new Map<string, Handover>(); // address -> to whom its packets go
   readonly counted = new Set<string>(); // Addresses that connections are counted for.
   speakers: readonly string[] = []; // MAC addresses.
+  isLeaving = false; // Peers are to prefer others.
   readonly kernelAnswers = new Set<string>(); // Addresses on the wire that the kernel answers for.
   followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
   isKernelComplete = false;
@@ -201,6 +202,9 @@ export class Bench {
         break;
       case "setRoutes":
         this.#setRoutes(effect.address.toString(), effect.routes);
+        break;
+      case "setPeers":
+        this.isLeaving = effect.peers.isLeaving;
         break;
       case "setKernel":
         if (effect.items.length === 0) this.kernel.delete(effect.address.toString());

@@ -98,6 +98,10 @@ export class Acts {
         cluster.setCarrier(act.node, false);
         later(act.length, () => cluster.setCarrier(act.node, true));
         break;
+      case "drain":
+        cluster.nodes.setDrained(act.node, true);
+        later(act.length, () => cluster.nodes.setDrained(act.node, false));
+        break;
       case "exclude":
         cluster.nodes.setExcluded(act.node, true);
         later(act.length, () => cluster.nodes.setExcluded(act.node, false));

@@ -115,7 +115,7 @@ class Draw {
       () => ({ type: "stopSpeaker", node, length: 4_000 + this.pick(4_000) }),
       () => ({ type: "stallSpeaker", node, length: this.pick(this.pick(3) === 0 ? 20_000 : 4_000) }),
       () => ({ type: "unplug", node, length: this.pick(4_000) }),
-      () => ({ type: this.pick(2) === 0 ? "exclude" : "edge", node, length: this.pick(10_000) }),
+      () => ({ type: (["exclude", "drain", "edge"] as const)[this.pick(3)] ?? "edge", node, length: this.pick(10_000) }),
       () => ({
         type: "deleteNode",
         node,

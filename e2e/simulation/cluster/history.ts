@@ -8,7 +8,7 @@ export type Act =
   | (Exclude<Fault, { readonly type: "setClock" }> & { readonly length: Millis })
   /** Nobody sets the clock right again. */
   | Extract<Fault, { readonly type: "setClock" }>
-  | { readonly type: "exclude" | "edge"; readonly node: number; readonly length: Millis }
+  | { readonly type: "exclude" | "drain" | "edge"; readonly node: number; readonly length: Millis }
   | { readonly type: "cutRouter"; readonly node: number; readonly cut: Cut; readonly length: Millis }
   /** The router ends, and runs again after so long. */
   | { readonly type: "restartRouter"; readonly how: RouterRestart; readonly length: Millis }

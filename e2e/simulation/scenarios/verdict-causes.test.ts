@@ -117,6 +117,9 @@ suite("each cause of a verdict that a person can bring about is what ingotctl sa
     world.patchNode(1, { spec: { unschedulable: true } });
     await world.explains("node/node-1", /\(draining\)/);
     world.patchNode(1, { spec: { unschedulable: null } });
+    world.patchNode(1, { metadata: { labels: { "ingot.dev/drain": "" } } });
+    await world.explains("node/node-1", [/\(drained\)/, /others take over its addresses and routes/]);
+    world.patchNode(1, { metadata: { labels: { "ingot.dev/drain": null } } });
     world.patchNode(1, { spec: { taints: [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }] } });
     await world.explains("node/node-1", /\(outOfService\)/);
     world.patchNode(1, { spec: { taints: [] } });

@@ -35,22 +35,47 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
         answers: true,
         hasKernelAccess: true,
         view: "current",
+        knowsDrain: true,
         announced: 0,
         viewUncertainty: 0x8003,
         incarnation: 0xfedcba98,
       }),
     ),
-    "01018003fedcba980000",
+    "01118003fedcba980000",
   );
   const summaries: readonly NodeSummary[] = [
-    { answers: false, hasKernelAccess: true, view: "behind", announced: 300, viewUncertainty: 7, incarnation: 0 },
-    { answers: true, hasKernelAccess: true, view: "old", announced: 0xffff, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
+    {
+      answers: false,
+      hasKernelAccess: true,
+      view: "behind",
+      knowsDrain: true,
+      announced: 300,
+      viewUncertainty: 7,
+      incarnation: 0,
+    },
+    {
+      answers: true,
+      hasKernelAccess: true,
+      view: "old",
+      knowsDrain: false,
+      announced: 0xffff,
+      viewUncertainty: 0xffff,
+      incarnation: 0xffff_ffff,
+    },
   ];
   for (const summary of summaries) assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
   assert.deepEqual(
     decodeSummary(later),
-    { answers: true, hasKernelAccess: true, view: "current", announced: 0, viewUncertainty: 0, incarnation: 3 },
+    {
+      answers: true,
+      hasKernelAccess: true,
+      view: "current",
+      knowsDrain: false,
+      announced: 0,
+      viewUncertainty: 0,
+      incarnation: 3,
+    },
     "a later version has more, an earlier one less",
   );
   assert.equal(decodeSummary(Uint8Array.of(1, 3, 0, 0, 0, 0, 0, 3))?.view, "old");
@@ -59,9 +84,9 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
 });
 
 test("a summary of a version that says nothing of the kernel is of a node that may change it, and one without access stays readable for it", () => {
-  const summary = { answers: true, view: "behind", announced: 0, viewUncertainty: 1, incarnation: 2 } as const;
+  const summary = { answers: true, view: "behind", knowsDrain: true, announced: 0, viewUncertainty: 1, incarnation: 2 } as const;
   assert.equal(decodeSummary(Uint8Array.of(1, 5, 0, 1, 0, 0, 0, 2))?.hasKernelAccess, true);
-  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "010d0001000000020000");
+  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d0001000000020000");
   assert.deepEqual(decodeSummary(encodeSummary({ ...summary, hasKernelAccess: false })), { ...summary, hasKernelAccess: false });
 });
 

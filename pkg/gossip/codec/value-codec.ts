@@ -11,6 +11,8 @@ export interface NodeSummary {
   /** See `Reachability`. */
   readonly hasKernelAccess: boolean;
   readonly view: View;
+  /** It leaves addresses of drained nodes to others. Earlier versions do not, and say nothing of it. */
+  readonly knowsDrain: boolean;
   /** How many addresses it reports that it announces, while its view is not current: 0 to 65535, of more the remainder. */
   readonly announced: number;
   /** How uncertain its view of the others is; see `GossipState.setViewUncertainty`. 0 to 65535. */
@@ -27,15 +29,17 @@ const answersBit = 1;
 const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
 const allViewBits = 6;
 const noKernelAccessBit = 8; // Earlier versions say nothing of it: they count as having it, as they count each other.
+const knowsDrainBit = 16;
 const maxSubnets = 32; // Subnets of one interface. This many fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
 const v4Octets = 3;
 
-export function encodeSummary({ answers, hasKernelAccess, view, announced, ...more }: NodeSummary): Uint8Array {
+export function encodeSummary({ answers, hasKernelAccess, view, knowsDrain, announced, ...more }: NodeSummary): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
   summary.writeUInt8(version, 0);
-  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view] | (hasKernelAccess ? 0 : noKernelAccessBit), 1);
+  const access = hasKernelAccess ? 0 : noKernelAccessBit;
+  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view] | access | (knowsDrain ? knowsDrainBit : 0), 1);
   summary.writeUInt16BE(more.viewUncertainty, 2);
   summary.writeUInt32BE(more.incarnation, 4);
   summary.writeUInt16BE(announced & 0xffff, 8);
@@ -52,6 +56,7 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
     answers: (bits & answersBit) !== 0,
     hasKernelAccess: (bits & noKernelAccessBit) === 0,
     view: viewOf(bits & allViewBits),
+    knowsDrain: (bits & knowsDrainBit) !== 0,
     announced: summary.length < summaryOctets ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),

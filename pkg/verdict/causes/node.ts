@@ -41,6 +41,11 @@ export const nodeCauses = {
     means: "The node is cordoned or about to go. Peers with drain-when-cordoned prefer other nodes.",
     next: "kubectl uncordon NODE, when the node is to be used again",
   },
+  drained: {
+    states: isDegraded,
+    means: "The label ingot.dev/drain gives the node's addresses and routes to other nodes, as far as others can have them.",
+    next: "ingotctl drain NODE --wait says when the node can go; ingotctl uncordon NODE takes it into use again",
+  },
   excluded: {
     states: isDegraded,
     means: "A label excludes the node from load balancers: it announces nothing.",

@@ -6,6 +6,7 @@ import {
   eligibility,
   eligibleFor,
   hasInterface,
+  isDrained,
   type KnownReachability,
   outOfServiceTaint,
   type PoolNodes,
@@ -21,6 +22,7 @@ export type NotHere =
   | "notOwner"
   | "nodeExcluded"
   | "nodeOutOfService"
+  | "nodeDrained"
   /** The pool's node selectors match other nodes, and not this one. */
   | "nodeNotSelected"
   /** The pool prefers the node that does. */
@@ -84,6 +86,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     (node) => reachabilityOf(state, node),
     (node) => state.members.gossip?.view(node) ?? "current",
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
+    (node) => isDrainedNode(state, node),
   );
   state.nodes.pools.set(pool, nodes);
   return nodes;
@@ -91,7 +94,15 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
 
 /** The part of a pool's layer 2 that depends on the node's labels and taints. */
 function standing(state: SpeakerState, pool: Pool, node: string): string {
-  return `${eligibilityOf(state, pool.nodeSelectors, node)} ${preferenceWeight(pool, state.nodes.labels.get(node))}`;
+  const isAway = isDrainedNode(state, node);
+  return `${eligibilityOf(state, pool.nodeSelectors, node)} ${preferenceWeight(pool, state.nodes.labels.get(node))} ${isAway}`;
+}
+
+/** Whether the node leaves its addresses to others, which have to know of it: else nobody would announce them. */
+export function isDrainedNode({ nodes, members }: Pick<SpeakerState, "nodes" | "members">, node: string): boolean {
+  if (!isDrained(nodes.labels.get(node), nodes.taints.get(node))) return false;
+  const { active, gossip, withoutGossip } = members;
+  return withoutGossip.length === 0 && active.every((other) => gossip?.knowsDrain(other) !== false);
 }
 
 /** @param selectors choose the nodes; none: all */
@@ -153,6 +164,7 @@ export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): N
   const nodes = nodesOf(state, pool);
   if (nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node)) return "notInSubnet";
   const owner = ownedPlacement(state, address.toString())?.owner ?? node;
+  if (nodes.drained.includes(node) && !nodes.drained.includes(owner)) return "nodeDrained";
   return (nodes.weights.get(node) ?? 0) < (nodes.weights.get(owner) ?? 0) ? "nodeNotPreferred" : "notOwner";
 }
 
@@ -166,6 +178,7 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
     equalTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
     equalTexts(a.behind, b.behind) &&
     equalTexts(a.outdated, b.outdated) &&
+    equalTexts(a.drained, b.drained) &&
     a.weights.size === b.weights.size &&
     a.weights.entries().every(([node, weight]) => b.weights.get(node) === weight) &&
     a.subnets.size === b.subnets.size &&

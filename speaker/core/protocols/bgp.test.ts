@@ -34,7 +34,7 @@ test("a node has sessions with the first 256 of its peers, and says how many get
   const label = (labels: Record<string, string>) => {
     const effects: SpeakerEffect[] = [];
     state.nodes.labels.set("n1", labels);
-    ownNodeChanged(state, undefined, effects);
+    ownNodeChanged(state, undefined, 0, effects);
     return said(effects);
   };
   label({});

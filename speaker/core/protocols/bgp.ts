@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import { type Config, limits, type Pool } from "#pkg/config";
 import type { Deliveries, Delivery } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
@@ -5,17 +6,20 @@ import { type Family, families } from "#pkg/net";
 import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements, type Surroundings } from "#pkg/placement";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
-import { eligibilityOf } from "../members/nodes.ts";
+import { eligibilityOf, isDrainedNode } from "../members/nodes.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
-import type { Protocol } from "./protocol.ts";
+import type { Placing, Protocol } from "./protocol.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
 export const bgp: Protocol = {
   place(state, placing) {
     const { address, holders, pool } = placing;
-    return placeBgp(address, holders, advertisementsOf(state, pool), isAdvertisedByCurrent(state, placing));
+    const made = advertisementsOf(state, pool);
+    // A drained node keeps the routes of what no other node delivers.
+    const advertisements = isGone(state, placing) ? { ...made, eligibility: "excluded" as const } : made;
+    return placeBgp(address, holders, advertisements, isAdvertisedByCurrent(state, placing));
   },
 
   apply(state, { address, before, placed }, _now, effects) {
@@ -48,16 +52,70 @@ export function bgpConfigChanged(state: SpeakerState, config: Config, effects: S
 }
 
 /** This node is another than before. @returns the pools for which its labels make a difference */
-export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined, effects: SpeakerEffect[]): Pool[] {
+export function ownNodeChanged(
+  state: SpeakerState,
+  fields: NodeFields | undefined,
+  now: Millis,
+  effects: SpeakerEffect[],
+): Pool[] {
   const { bgp, config } = state;
-  const isDraining = now?.unschedulable === true || now?.deleting === true;
+  const isDraining = fields?.unschedulable === true || fields?.deleting === true;
   if (isDraining !== bgp.isDraining) {
     const message = isDraining ? "node is being drained" : "node is in use again";
     effects.push({ type: "log", level: "info", message, fields: { event: "nodeChanged", draining: isDraining } });
   }
   bgp.isDraining = isDraining;
-  state.nodes.annotations = now?.annotations ?? {};
-  return config === undefined ? [] : peersChanged(state, config.config, effects);
+  state.nodes.annotations = fields?.annotations ?? {};
+  const isNew = noteLeaving(state, now);
+  if (config === undefined) return [];
+  const changed = peersChanged(state, config.config, effects);
+  return isNew ? [...new Set([...changed, ...bgpPools(config.config)])] : changed;
+}
+
+/** Which members know of drained nodes, or deliver routes, may be different. @returns the pools for which it is */
+export function othersChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): Pool[] {
+  const { bgp, config } = state;
+  const isNew = noteLeaving(state, now);
+  if (config === undefined || !(isNew || bgp.leaving)) return [];
+  if (isNew) peersChanged(state, config.config, effects);
+  return bgpPools(config.config);
+}
+
+/** The marked routes of a node that leaves are due to go. @returns their pools */
+export function leavingTimer({ bgp, config }: SpeakerState, now: Millis): Pool[] {
+  if (now < nextLeavingAt({ bgp }) || bgp.leaving === undefined) return [];
+  bgp.leaving.isGone = true;
+  bgp.advertisements.clear();
+  return config === undefined ? [] : bgpPools(config.config);
+}
+
+export function nextLeavingAt({ bgp: { leaving } }: Pick<SpeakerState, "bgp">): Millis {
+  return leaving === undefined || leaving.isGone ? Infinity : leaving.goneAt;
+}
+
+/** @returns whether the node leaves, or stays, as it did not before */
+function noteLeaving(state: SpeakerState, now: Millis): boolean {
+  const { bgp, isStarted } = state;
+  const isLeaving = isDrainedNode(state, state.node) || eligibilityOf(state, [], state.node) === "excluded";
+  if (isLeaving === (bgp.leaving !== undefined)) return false;
+  // Where no session has begun, no router sends by routes of this node.
+  const waits = isStarted ? bgp.peers.map(({ peer }) => 1000 * peer.gracefulShutdownSeconds) : [];
+  const goneAt = now + Math.max(0, ...waits);
+  bgp.leaving = isLeaving ? { goneAt, isGone: goneAt <= now } : undefined;
+  return true;
+}
+
+function bgpPools({ pools }: Config): Pool[] {
+  return pools.filter(({ protocols }) => protocols.includes("bgp"));
+}
+
+/** Whether routes for the address are to go from a drained node: others deliver it. With policy Local they go with the node's last endpoint. */
+function isGone(state: SpeakerState, { address, holders, pool }: Placing): boolean {
+  const { node, bgp, members } = state;
+  if (bgp.leaving?.isGone !== true || !isDrainedNode(state, node)) return false;
+  const delivers = (other: string) => members.gossip?.deliveries(other, pool.name)?.[address.family] === "carried";
+  const isElsewhere = members.active.some((other) => other !== node && !isDrainedNode(state, other) && delivers(other));
+  return isElsewhere && holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
 }
 
 /** Other interfaces or gateways are there than before. @returns the pools for which they make a difference */
@@ -142,7 +200,10 @@ function setPeers(
     effects.push({ type: "log", level: "error", message, fields });
   }
   bgp.peers = meant.slice(0, limits.peersOfNode);
-  effects.push({ type: "setPeers", peers: { peers: bgp.peers, bfdProfiles, isDraining: bgp.isDraining, whyRemoved } });
+  effects.push({
+    type: "setPeers",
+    peers: { peers: bgp.peers, bfdProfiles, isDraining: bgp.isDraining, isLeaving: bgp.leaving !== undefined, whyRemoved },
+  });
 }
 
 /** What this node can do for a pool with protocol `bgp`. Its `node-selectors` are for layer 2: advertisements have their own. */
@@ -150,12 +211,13 @@ export function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertise
   const { node, nodes, bgp } = state;
   const known = bgp.advertisements.get(pool);
   if (known !== undefined) return known;
+  const eligibility = eligibilityOf(state, [], node);
   const advertisements = poolAdvertisements({
     pool,
     order: bgp.orders.get(pool) ?? 0,
     node,
     labels: nodes.labels.get(node),
-    eligibility: eligibilityOf(state, [], node),
+    eligibility: eligibility === "excluded" && bgp.leaving?.isGone === false ? "eligible" : eligibility,
     peers: bgp.peers,
   });
   bgp.advertisements.set(pool, advertisements);

@@ -1,7 +1,14 @@
 import type { RouteStanding, Unsendable } from "#pkg/bgp";
 import type { Millis } from "#pkg/clock";
 import type { Address, Family, Prefix } from "#pkg/net";
-import { type AddressPlacement, type BgpRoute, type InterfacePlacement, isByBgp, isByInterface } from "#pkg/placement";
+import {
+  type AddressPlacement,
+  type BgpRoute,
+  drainLabel,
+  type InterfacePlacement,
+  isByBgp,
+  isByInterface,
+} from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { ownedItems } from "../conflicts/address-defender.ts";
@@ -142,6 +149,7 @@ const notHere: Readonly<Record<NotHere, string>> = {
   notOwner: "it could announce the address, and is not its owner",
   nodeExcluded: "it is excluded from load balancers by its label",
   nodeOutOfService: "it has the taint of a node that is out of service",
+  nodeDrained: `it is drained by its label ${drainLabel}`,
   nodeNotSelected: "the pool's node-selectors do not match it",
   nodeNotPreferred: "it could announce the address, and the pool prefers its owner",
   noInterface: "it has no interface for the pool that is up and has a carrier",

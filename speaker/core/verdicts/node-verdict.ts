@@ -1,8 +1,9 @@
-import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, excludeLabel, isDrained, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type Verdict, verdict } from "#pkg/verdict";
 import { withoutCarrier } from "../interfaces/carriers.ts";
 import { isOutdated } from "../members/api-view.ts";
+import { isDrainedNode } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 
 /** Facts about a node besides the core's state. */
@@ -47,6 +48,13 @@ export function nodeVerdicts(
     found.push(
       verdict("node", "outOfService", { message: `${node} has the taint ${outOfServiceTaint}: others take over its addresses` }),
     );
+  if (isDrained(nodes.labels.get(node), nodes.taints.get(node))) {
+    const isKnown = isDrainedNode(state, node);
+    const until =
+      "its addresses stay until all speakers know of drained nodes, which those of MetalLB and of earlier versions do not";
+    const message = `${node} is drained by its label ${drainLabel}: ${isKnown ? "others take over its addresses and routes" : until}`;
+    found.push(verdict("node", "drained", { message }));
+  }
   if (bgp.isDraining) found.push(verdict("node", "draining", { message: `${node} is cordoned or about to go` }));
   found.push(...findings);
   for (const message of bfdWarnings) found.push(verdict("node", "bfd", { message }));

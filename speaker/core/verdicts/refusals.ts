@@ -1,6 +1,6 @@
 import { limits } from "#pkg/config";
 import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
-import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
@@ -77,7 +77,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
     case "nodeExcluded":
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {
-        message: `${node} has the label ${excludeLabel}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
+        message: `${node} has the label ${excludeLabel} or ${drainLabel}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
       });
     case "noNodeSelected":
     case "noInterface":

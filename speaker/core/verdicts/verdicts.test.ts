@@ -4,7 +4,7 @@ import type { RouteStanding } from "#pkg/bgp";
 import type { AddressSighting } from "#pkg/layer2";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { verdict } from "#pkg/verdict";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
 import { type SessionState, type Sessions, serviceView } from "./address-verdict.ts";
@@ -48,6 +48,11 @@ const notHere: { name: string; text?: string; of?: (ring: ReturnType<typeof amon
     name: "its label excludes it",
     of: ({ bench }) => bench.setNode(loser, excluded),
     says: "it is excluded from load balancers by its label",
+  },
+  {
+    name: "it is drained",
+    of: ({ bench }) => bench.setNode(loser, { [drainLabel]: "" }),
+    says: "it is drained by its label ingot.dev/drain",
   },
   {
     name: "its taint has it out of service",

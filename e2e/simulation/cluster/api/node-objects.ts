@@ -1,6 +1,6 @@
 import type { LocalApi } from "#e2e/apiserver";
 import { addressOf, nameOf, type Simulation } from "#pkg/memberlist/testing";
-import { excludeLabel } from "#pkg/placement";
+import { drainLabel, excludeLabel } from "#pkg/placement";
 import { namespace, podObject, podStatus } from "./objects.ts";
 
 export const edgeLabel = "edge";
@@ -60,6 +60,14 @@ export class NodeObjects {
 
   setExcluded(node: number, isExcluded: boolean): void {
     this.#setLabel(node, excludeLabel, isExcluded);
+  }
+
+  isDrained(node: number): boolean {
+    return this.#hasLabel(node, drainLabel);
+  }
+
+  setDrained(node: number, isDrained: boolean): void {
+    this.#setLabel(node, drainLabel, isDrained);
   }
 
   /** Whether it has the label that some pools prefer. */

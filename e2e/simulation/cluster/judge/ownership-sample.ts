@@ -81,9 +81,11 @@ export function candidatesOf(
   sharers: readonly ServiceSpec[],
   able: readonly number[] = ableNodes(cluster),
 ): number[] {
-  return able.filter((node) =>
+  const suiting = able.filter((node) =>
     sharers.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
   );
+  const staying = suiting.filter((node) => !cluster.nodes.isDrained(node));
+  return staying.length > 0 ? staying : suiting;
 }
 
 /** Nodes that run and are not excluded, sorted. */

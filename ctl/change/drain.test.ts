@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { verdict } from "#pkg/verdict";
+import { fakeApi } from "../testing/api.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { type Answers, fakeProcesses } from "../testing/processes.ts";
+
+const since = "2026-01-02T03:01:00.000Z";
+const now = new Date("2026-01-02T03:04:00.000Z");
+const label = "ingot.dev/drain";
+const path = "/api/v1/nodes/n1";
+const message = "n1 is drained by its label: others take over";
+const announced = { ...verdict("service", "announced", { message: "" }), since };
+
+interface At {
+  readonly owner?: string;
+  /** Open connections to what another node owns now. */
+  readonly connections?: number | null;
+}
+
+/** A cluster with nodes n1 and n2, an address, and a Node n1 with these labels, which has been drained where `isSeen` says so. */
+function cluster({ owner = "n2", connections }: At, labels: Record<string, string> = {}, isSeen = true) {
+  const api = fakeApi({ [path]: { metadata: { name: "n1", labels: { disk: "ssd", ...labels } } } });
+  const speaker = (node: string): Answers => {
+    const placed = {
+      address: "192.0.2.1",
+      pool: "lan",
+      protocol: "layer2",
+      owner,
+      announced: owner === node,
+      verdict: announced,
+    };
+    const verdicts = node === "n1" && isSeen ? [{ ...verdict("node", "drained", { message }), since }] : [];
+    const served = connections === undefined ? [] : [{ address: "192.0.2.1", connections, until: "2026-01-02T03:05:30.000Z" }];
+    return {
+      "/v1/services": { node, services: [{ service: "default/web", addresses: [placed], verdict: announced }] },
+      "/v1/node": { node, verdicts },
+      "/v1/handovers": { current: [], served: node === "n1" ? served : [] },
+    };
+  };
+  const processes = fakeProcesses({
+    controller: { "/v1/services": { leader: true, services: [] } },
+    "speaker-n1": speaker("n1"),
+    "speaker-n2": speaker("n2"),
+  });
+  const labelled = () => (api.stored[path] as { metadata: { labels: object } }).metadata.labels;
+  return { api, processes, now, labelled };
+}
+
+const cases: { name: string; at: At; isSeen?: boolean; status: number; says: RegExp }[] = [
+  { name: "a node without addresses and connections can go", at: {}, status: 0, says: /^n1 can go/ },
+  { name: "no open connection is left", at: { connections: 0 }, status: 0, says: /^n1 can go/ },
+  {
+    name: "connections keep it",
+    at: { connections: 12 },
+    status: 3,
+    says: /192\.0\.2\.1 +12 open connections, kept for 90 s at most\nn1 cannot go yet/,
+  },
+  { name: "so do connections that were not counted", at: { connections: null }, status: 3, says: /are being counted/ },
+  {
+    name: "so does an address, and why it stays is said",
+    at: { owner: "n1" },
+    status: 3,
+    says: /announced by layer2 for default\/web\nn1 cannot go yet: n1 is drained by its label: others take over/,
+  },
+  { name: "so does a speaker that has not seen the label", at: {}, isSeen: false, status: 3, says: /cannot go yet/ },
+];
+for (const { name, at, isSeen, status, says } of cases)
+  test(`drain: ${name}`, async () => {
+    const given = cluster(at, {}, isSeen);
+    const { status: ended, out } = await ingotctl("drain n1", given);
+    assert.deepEqual([ended, given.labelled()], [status, { disk: "ssd", [label]: "" }]);
+    assert.match(out, says);
+  });
+
+test("drain --wait ends with the time at the latest, and says what is left", async () => {
+  const { status, out } = await ingotctl("drain n1 --wait --timeout=60", cluster({ connections: 1 }));
+  assert.equal(status, 3);
+  assert.match(out, /1 open connection, kept for/);
+});
+
+test("drain: a speaker that does not answer leaves open whether its node can go", async () => {
+  const { api, processes } = cluster({});
+  const silent = {
+    ...processes,
+    get: async (...[target, asked]: Parameters<typeof processes.get>) => {
+      if (target.pod === "speaker-n1") throw new Error("no answer");
+      return processes.get(target, asked);
+    },
+  };
+  const { status, out, err } = await ingotctl("drain n1", { api, processes: silent, now });
+  assert.deepEqual([status, out], [3, "n1 cannot go yet\n"]);
+  assert.match(err, /speaker-n1 on n1 is not among these: no answer/);
+});
+
+test("drain and uncordon: a Node that is not there, or that may not be changed", async () => {
+  for (const command of ["drain", "uncordon"]) {
+    const { status, err } = await ingotctl(`${command} n9`, cluster({}));
+    assert.deepEqual([status, err], [1, "ingotctl: there is no node n9\n"]);
+    const api = fakeApi({ [path]: new Error("403 forbidden") });
+    const refused = await ingotctl(`${command} n1`, { ...cluster({}), api });
+    assert.deepEqual([refused.status, refused.err], [2, "ingotctl: cannot read Node n1: 403 forbidden\n"]);
+  }
+});
+
+const uncordoned: { labels: Record<string, string>; after: Record<string, string>; says: string }[] = [
+  { labels: { [label]: "" }, after: {}, says: "n1 may announce addresses\n" },
+  { labels: {}, after: {}, says: "n1 may announce addresses\n" },
+  {
+    labels: { [label]: "when-cordoned" },
+    after: { [label]: "when-cordoned" },
+    says: "n1 is drained while it is cordoned: kubectl uncordon n1\n",
+  },
+];
+for (const { labels, after, says } of uncordoned)
+  test(`uncordon: ${JSON.stringify(labels)}`, async () => {
+    const given = cluster({}, labels);
+    const { status, out } = await ingotctl("uncordon n1", given);
+    assert.deepEqual([status, out, given.labelled()], [0, says, { disk: "ssd", ...after }]);
+  });
+
+test("drain leaves a node alone that is to be drained when it is cordoned", async () => {
+  const given = cluster({ owner: "n1" }, { [label]: "when-cordoned" }, false);
+  const { status, out } = await ingotctl("drain n1", given);
+  assert.equal(status, 3);
+  assert.match(out, /n1 cannot go yet: it is drained when it is cordoned: kubectl cordon n1/);
+  assert.deepEqual(given.labelled(), { disk: "ssd", [label]: "when-cordoned" });
+});

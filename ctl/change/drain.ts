@@ -1,0 +1,158 @@
+import { drainLabel } from "#pkg/placement";
+import { maskControls, plural } from "#pkg/text";
+import { fields } from "#pkg/untrusted";
+import type { HandoversAnswer, NodeAnswer } from "../cluster/answers.ts";
+import { askServicesBriefly } from "../cluster/ask-services.ts";
+import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
+import { table } from "../cluster/output.ts";
+import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { type Options, readSeconds, UsageError } from "../command.ts";
+
+const everyMs = 2_000;
+const whenCordoned = "when-cordoned";
+
+const drainOptions = {
+  wait: { help: "until the node can go" },
+  timeout: { value: "SECONDS", help: "how long to wait; 660 by default, after which no connection is kept any more" },
+} satisfies Options;
+
+export const drain = clusterCommand({
+  name: "drain",
+  summary: "Move a node's addresses and routes to other nodes, and say when it can go",
+  usage: "NODE",
+  takes: 1,
+  completes: "node",
+  isOnce: true,
+  options: drainOptions,
+  help: `Sets the label ${drainLabel} on the node. Other nodes take over its addresses; routers are asked to prefer other nodes, and then its
+routes go. Addresses that no other node can have stay. It lists what the node announces and its open connections to addresses that went to other
+nodes, as far as their pools keep connections. The node can go when neither is left. Pods are not touched: kubectl drain does that, before or after.
+
+Besides the rights that all commands need it takes the right to get and patch the Node.`,
+  examples: ["ingotctl drain node1", "ingotctl drain node1 --wait --timeout=120"],
+  exits: "3 also means that the node cannot go yet.",
+  async find(question, { wait, timeout }) {
+    const { args, processes, io } = question;
+    const [node = ""] = args;
+    const timeoutMs = readSeconds(timeout ?? "660");
+    const had = await labelOf(question, node);
+    if (had === undefined) return noNode(node);
+    if (had !== whenCordoned && (had === null || had === "false")) await setLabel(question, node, "");
+    const end = io.now().getTime() + timeoutMs;
+    for (;;) {
+      const found = await progressOf(processes, node, had === whenCordoned);
+      if (found.canGo || wait !== true || io.now().getTime() >= end)
+        return { ...result(found, question), unreachable: found.unreachable };
+      io.progress(`${found.announced.length} addresses and ${found.connections ?? "uncounted"} connections at ${node}`);
+      await io.sleep(everyMs);
+    }
+  },
+});
+
+export const uncordon = clusterCommand({
+  name: "uncordon",
+  summary: "Take a drained node into use again",
+  usage: "NODE",
+  takes: 1,
+  completes: "node",
+  isOnce: true,
+  help: `Takes the label ${drainLabel} off the node: it may announce addresses and routes again. A label with the value ${whenCordoned} stays. "kubectl
+uncordon" lets Pods come back.`,
+  examples: ["ingotctl uncordon node1"],
+  async find(question) {
+    const [node = ""] = question.args;
+    const had = await labelOf(question, node);
+    if (had === undefined) return noNode(node);
+    const isWaiting = had === whenCordoned;
+    if (had !== null && !isWaiting) await setLabel(question, node, null);
+    const next = isWaiting ? `is drained while it is cordoned: kubectl uncordon ${node}` : "may announce addresses";
+    return { value: { node, drained: false }, text: `${node} ${next}\n`, unreachable: [] };
+  },
+});
+
+interface Progress {
+  readonly node: string;
+  readonly announced: readonly { readonly address: string; readonly protocol: string; readonly service: string }[];
+  readonly served: HandoversAnswer["served"];
+  /** Undefined while they have not all been counted, or the node's speaker does not answer. */
+  readonly connections: number | undefined;
+  /** Why addresses stay, although the label is there. */
+  readonly obstacle: string | undefined;
+  readonly canGo: boolean;
+  readonly unreachable: readonly Unreachable[];
+}
+
+async function progressOf(all: Processes, node: string, isWaiting: boolean): Promise<Progress> {
+  const own: Processes = {
+    ...all,
+    targets: all.targets.filter((target) => target.node === node),
+    get: (...of) => all.get(...of),
+  };
+  const [services, handovers, facts] = await Promise.all([
+    askServicesBriefly(all),
+    askAll<HandoversAnswer>(own, "/v1/handovers", "speaker"),
+    askAll<NodeAnswer>(own, "/v1/node", "speaker"),
+  ]);
+  const announced = services.services.flatMap(({ service, addresses }) =>
+    addresses.flatMap(({ address, protocol, nodes }) =>
+      nodes.includes(node) ? [{ address, protocol: protocol ?? "", service }] : [],
+    ),
+  );
+  const [answer] = handovers.answers;
+  const served = answer?.body.served ?? [];
+  const isCounted = answer !== undefined && served.every(({ connections }) => connections !== null);
+  const connections = isCounted ? served.reduce((sum, one) => sum + (one.connections ?? 0), 0) : undefined;
+  const verdict = facts.answers[0]?.body.verdicts.find(({ cause }) => cause === "drained");
+  const cordon = isWaiting ? `it is drained when it is cordoned: kubectl cordon ${node}` : undefined;
+  const obstacle = verdict === undefined ? cordon : announced.length > 0 ? verdict.message : undefined;
+  const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable]);
+  // A speaker that does not answer may announce what nobody else knows of; without one there is nothing to ask.
+  const isKnown = unreachable.every(({ target }) => target.node !== node);
+  const canGo = isKnown && verdict !== undefined && announced.length === 0 && connections === 0;
+  return { node, announced, served, connections, obstacle, canGo, unreachable };
+}
+
+function result(
+  { node, announced, served, connections, obstacle, canGo }: Progress,
+  { screen, now }: CommandInput,
+): Omit<CommandResult, "unreachable"> {
+  const rows = [
+    ...announced.map(({ address, protocol, service }) => [address, `announced by ${protocol} for ${service}`]),
+    ...served.map(({ address, connections, until }) => {
+      const left = Math.max(0, Math.ceil((Date.parse(until) - now.getTime()) / 1000));
+      const count = connections === null ? "connections are being counted" : plural(connections, "open connection");
+      return [address, `${connections === null ? "" : `${connections} `}${count}, kept for ${left} s at most`];
+    }),
+  ].map((row) => row.map(maskControls));
+  const list = rows.length === 0 ? "" : table([`AT ${maskControls(node)}`, ""], rows, screen);
+  const name = maskControls(node);
+  const why = obstacle === undefined ? "" : `: ${maskControls(obstacle)}`;
+  const text = canGo
+    ? `${name} can go: it announces nothing, and no kept connection goes through it\n`
+    : `${list}${name} cannot go yet${why}\n`;
+  return { value: { node, canGo, connections: connections ?? null, announced, served }, text, isLossy: !canGo };
+}
+
+function nodePath(node: string): string {
+  return `/api/v1/nodes/${encodeURIComponent(node)}`;
+}
+
+/** @returns the value of the label, null without it; undefined where there is no such node @throws {UsageError} */
+async function labelOf(question: CommandInput, node: string): Promise<string | null | undefined> {
+  const answer = await (await question.api()).read(nodePath(node));
+  if (answer.type === "unread") throw new UsageError(`cannot read Node ${node}: ${answer.why}`);
+  if (answer.type === "absent") return undefined;
+  const value = fields(fields(fields(answer.value).metadata).labels)[drainLabel];
+  return typeof value === "string" ? value : null;
+}
+
+/** Changes this label alone. @throws {UsageError} */
+async function setLabel(question: CommandInput, node: string, value: string | null): Promise<void> {
+  const answer = await (await question.api()).write("PATCH", nodePath(node), { metadata: { labels: { [drainLabel]: value } } });
+  if (answer.type !== "found")
+    throw new UsageError(`cannot patch Node ${node}: ${answer.type === "absent" ? "it is gone" : answer.why}`);
+}
+
+function noNode(node: string): CommandResult {
+  return { value: { node }, text: "", note: `there is no node ${node}`, unreachable: [], isMissing: true };
+}
