@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -154,6 +154,9 @@ bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's
 
 bench-memory: node_modules ## Measure memory and processor time of controller and speaker at rest, as the image runs them
 	node e2e/bench/memory.bench.ts
+
+bench-nodes: node_modules ## Measure what a speaker costs with NODES=500 nodes, and extrapolate to all of them (needs root and what e2e needs)
+	node e2e/bench/nodes.bench.ts $(or $(NODES),500)
 
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts

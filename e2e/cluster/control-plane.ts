@@ -16,6 +16,8 @@ export interface ApiRequest {
   readonly verb: string;
   /** Such as `services/status`; or the path, where it is not about objects. */
   readonly resource: string;
+  /** Path and query. */
+  readonly uri: string;
   /** That of the object, where there is one. */
   readonly name: string | undefined;
   readonly status: number;
@@ -57,6 +59,7 @@ export async function readAuditLog(directory: string): Promise<ApiRequest[]> {
       user: user.username,
       verb,
       resource: resource ?? requestURI,
+      uri: requestURI,
       name: objectRef?.name,
       status: responseStatus?.code ?? 0,
     };

@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
+import { pipeline, type Readable } from "node:stream";
 import { urlToHttpOptions } from "node:url";
 import { type Clock, inTurns, type Millis, wallClock } from "#pkg/clock";
 import { type Fields, fields, text } from "#pkg/untrusted";
@@ -21,6 +22,8 @@ export interface Request {
   readonly contentType?: string;
   /** The answer of a success is not read; for a write it is the whole object. */
   readonly ignoreAnswer?: boolean;
+  /** The answer may come compressed: an API server does that with more than 128 KiB. */
+  readonly mayBeCompressed?: boolean;
   /** How long an answer may take to begin; 30 s unless said otherwise. */
   readonly answerWithin?: Millis | undefined;
   /** Asked before each attempt: false ends the call, because another process may be at work now. */
@@ -124,6 +127,7 @@ export class Http {
     const headers: OutgoingHttpHeaders = {
       ...identity.headers,
       accept: "application/json",
+      ...(request.mayBeCompressed && { "accept-encoding": "gzip" }),
       "user-agent": this.#userAgent,
       ...(body !== "" && {
         "content-type": request.contentType ?? "application/json",
@@ -149,8 +153,16 @@ async function answer(outgoing: ClientRequest, signal: AbortSignal): Promise<Inc
   });
 }
 
+/** Loaded with the first such answer: small clusters have none. */
+function decoded(response: IncomingMessage): Readable {
+  if (response.headers["content-encoding"] !== "gzip") return response;
+  const gunzip = process.getBuiltinModule("node:zlib").createGunzip();
+  // The reader sees an error of either as one of what it reads. Where it stops, both are destroyed.
+  return pipeline(response, gunzip, () => {});
+}
+
 /** The chunks of an answer as they arrive. @throws {ApiError} when it breaks off */
-export async function* chunks(response: IncomingMessage, purpose: string): AsyncGenerator<Buffer> {
+export async function* chunks(response: Readable, purpose: string): AsyncGenerator<Buffer> {
   try {
     yield* response;
   } catch (cause) {
@@ -183,11 +195,11 @@ function discard(response: IncomingMessage, purpose: string): Promise<Fields> {
   return promise;
 }
 
-/** Reads until `maxBytes`. */
+/** Reads until `maxBytes`, counted as they are when decoded. */
 async function read(response: IncomingMessage, purpose: string, maxBytes: number): Promise<{ text: string; whole: boolean }> {
   const pieces: Buffer[] = [];
   let size = 0;
-  for await (const chunk of chunks(response, purpose)) {
+  for await (const chunk of chunks(decoded(response), purpose)) {
     pieces.push(chunk);
     size += chunk.length;
     if (size > maxBytes) break;

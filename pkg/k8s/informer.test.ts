@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
@@ -205,6 +206,37 @@ test("a page that is too large is asked for again in smaller ones, and later one
     ["4", "c"],
   ]);
   assert.equal((await scene.api.next()).query.watch, "true");
+});
+
+test("a list may come compressed, and a watch may not", limit, async () => {
+  await using scene = await Scene.open();
+  const list = await scene.api.next();
+  assert.equal(list.headers["accept-encoding"], "gzip");
+  list.compressed(gzipSync(JSON.stringify(listOf("100", [configMap("a", "1", "x".repeat(500_000))]))));
+  await scene.saw("ns/a ->1", "synced");
+  assert.equal((await scene.api.next()).headers["accept-encoding"], undefined);
+  assert.equal(scene.informer.get("ns/a")?.data.value?.length, 500_000);
+});
+
+const whole = gzipSync(JSON.stringify(listOf("100", [configMap("a", "1", "abcdef".repeat(50_000))])));
+for (const [what, octets] of [
+  ["is cut short", whole.subarray(0, -20)],
+  ["has changed on its way", Buffer.from(whole).fill(0xff, 100, 200)],
+  ["is not compressed", Buffer.from(JSON.stringify(listOf("100", [])))],
+] as const)
+  test(`a compressed list that ${what} is asked for again`, limit, async () => {
+    await using scene = await Scene.open();
+    (await scene.api.next()).compressed(octets);
+    (await scene.retry()).compressed(whole);
+    await scene.saw("ns/a ->1", "synced");
+    assert.deepEqual(scene.log.lines.slice(0, 1), ["warn cannot watch the API, retrying"]);
+  });
+
+test("a small answer that is too large when decompressed is given up as one", limit, async () => {
+  await using scene = await Scene.open();
+  const list = await scene.api.next();
+  list.compressed(gzipSync(Buffer.alloc(64 << 20, 0x20), { level: 1 }));
+  assert.equal((await scene.api.next()).query.limit, "25"); // As of any page that is too large.
 });
 
 test("one object that is larger than a page is read all the same", limit, async () => {

@@ -338,7 +338,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
 
   #request(verb: "list" | "watch", more: Readonly<Record<string, string>>): Request {
     const query = new URLSearchParams({ ...this.#selectors, ...more });
-    return { method: "GET", path: `${this.#path}?${query}`, purpose: `${verb} ${this.#resource.plural}` };
+    return {
+      method: "GET",
+      path: `${this.#path}?${query}`,
+      purpose: `${verb} ${this.#resource.plural}`,
+      mayBeCompressed: verb === "list",
+    };
   }
 }
 

@@ -91,6 +91,11 @@ export class Exchange {
     this.response.writeHead(status, headers).end(typeof body === "string" ? body : JSON.stringify(body));
   }
 
+  /** Answers with octets that are said to be compressed. */
+  compressed(octets: Uint8Array): void {
+    this.response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(octets);
+  }
+
   refuse(status: number, reason: string, headers: Readonly<Record<string, string>> = {}): void {
     this.reply(status, { kind: "Status", code: status, reason, message: `${reason} for the test` }, headers);
   }
