@@ -1,6 +1,6 @@
 import { fields } from "#pkg/untrusted";
 
-/** What an answer has to be like, so that code that reads it finds what it looks for. A `?` after a field's name: it may be absent, or null. `*`: each field. */
+/** What an answer has to be like, so that code that reads it finds what it looks for. A field `name?` may be absent, `name~` absent or null, and `*` is each field. */
 type Shape = "text" | "number" | "boolean" | readonly [Shape] | { readonly [field: string]: Shape };
 
 const brief: Shape = { state: "text", cause: "text" };
@@ -15,7 +15,7 @@ const entries: Shape = [{ kind: "text", name: "text", "peerName?": "text", ...ve
 
 const services = (one: Shape) =>
   ({
-    controller: { leader: "boolean", services: [{ service: "text", "pool?": "text", addresses: ["text"], verdict: one }] },
+    controller: { leader: "boolean", services: [{ service: "text", "pool~": "text", addresses: ["text"], verdict: one }] },
     speaker: {
       node: "text",
       "missing?": ["text"],
@@ -25,7 +25,7 @@ const services = (one: Shape) =>
           verdict: one,
           "endpoints?": [{ "nodeName?": "text", ready: "number", draining: "number" }],
           addresses: [
-            { address: "text", "pool?": "text", "protocol?": "text", "owner?": "text", "announced?": "boolean", verdict: one },
+            { address: "text", "pool~": "text", "protocol~": "text", "owner~": "text", "announced?": "boolean", verdict: one },
           ],
         },
       ],
@@ -39,16 +39,16 @@ const attempt: Shape = {
   "address?": "text",
   "isRouted?": "boolean",
   "interface?": "text",
-  "port?": "number",
-  "answeredBy?": [{ mac: "text", "node?": "text" }],
-  "connection?": "text",
-  "largest?": { octets: "number", arrives: "boolean" },
-  "verdict?": verdict,
+  "port~": "number",
+  "answeredBy?": [{ mac: "text", "node~": "text" }],
+  "connection~": "text",
+  "largest~": { octets: "number", arrives: "boolean" },
+  "verdict~": verdict,
 };
 
 /** The fields of each answer that are read: path -> shape. */
 const shapes: Readonly<Record<string, Shape>> = {
-  "/v1/configuration": { version: "text", "leader?": "boolean", "hash?": "text", "inForceSince?": "text", verdict },
+  "/v1/configuration": { version: "text", "leader?": "boolean", "hash~": "text", "inForceSince~": "text", verdict },
   "/v1/verdicts": { "version?": "text", "node?": "text", "selfTested?": "number", verdicts: entries },
   "/v1/pools": {
     "leader?": "boolean",
@@ -56,7 +56,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   "/v1/node": {
     node: "text",
-    "reachability?": { answers: "boolean", "hasKernelAccess?": "boolean", interfaces: { "*": ["text"] } },
+    "reachability~": { answers: "boolean", "hasKernelAccess?": "boolean", interfaces: { "*": ["text"] } },
     verdicts: [verdict],
   },
   "/v1/members": { source: "text", "timing?": "text", members: [{ node: "text", status: "text", active: "boolean" }] },
@@ -69,8 +69,8 @@ const shapes: Readonly<Record<string, Shape>> = {
     "attempts?": [attempt],
     "faults?": [attempt],
     "tried?": "number",
-    "next?": "number",
-    "own?": {
+    "next~": "number",
+    "own~": {
       service: "text",
       port: "number",
       connection: "text",
@@ -109,10 +109,10 @@ function differing(value: unknown, shape: Shape, at: string): string | undefined
   const every = shape["*"];
   const wanted = every === undefined ? Object.entries(shape) : Object.keys(value).map((field) => [field, every] as const);
   for (const [field, of] of wanted) {
-    const isOptional = every === undefined && field.endsWith("?");
-    const name = isOptional ? field.slice(0, -1) : field;
-    const found = fields(value)[name] ?? undefined;
-    const wrong = isOptional && found === undefined ? undefined : differing(found, of, at === "" ? name : `${at}.${name}`);
+    const [, name = field, mark = ""] = (every === undefined && /^(\w+)([?~])$/.exec(field)) || [];
+    const found = fields(value)[name];
+    const isLeftOut = (mark !== "" && found === undefined) || (mark === "~" && found === null);
+    const wrong = isLeftOut ? undefined : differing(found, of, at === "" ? name : `${at}.${name}`);
     if (wrong !== undefined) return wrong;
   }
   return undefined;

@@ -53,11 +53,10 @@ function stepsOf({ program, node = "", found }: RecorderAnswer): Step[] {
       if (last !== undefined && last.what === what && last.why === why) return;
       steps.push({ at, program, node, what, why, isContext });
     };
-    const event = fieldsOf(input);
-    const seen = program === "speaker" ? inputText(event) : undefined;
+    const seen = program === "speaker" ? readable(input, inputText) : undefined;
     if (seen !== undefined) add(seen.what, "", seen.isContext);
     for (const decision of decisions) {
-      const text = decisionText(fieldsOf(decision));
+      const text = readable(decision, decisionText);
       if (text !== undefined) add(text.what, text.why ?? "");
     }
   }
@@ -210,14 +209,10 @@ function logText({ message, fields: more }: Fields): { readonly what: string; re
   return { what: String(message), why: facts.join(", ") };
 }
 
-function fieldsOf(plain: Plain): Fields {
-  return fields(decodeOrNothing(plain));
-}
-
 /** Another version may record what this one cannot read. */
-function decodeOrNothing(plain: Plain): unknown {
+function readable<T>(plain: Plain, read: (fields: Fields) => T): T | undefined {
   try {
-    return decode(plain);
+    return read(fields(decode(plain)));
   } catch {
     return undefined;
   }
