@@ -102,6 +102,7 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
       .getByText(/The API server does not answer: connection refused\. This page shows what was known \d+ s ago/)
       .waitFor();
     assert.equal(await page.locator("main.old").count(), 1);
+    await page.getByRole("heading", { name: "Last known: All is well" }).waitFor();
     await viewer.assertAccessible("an outage");
     await viewer.assertFits("an outage");
     dashboard.cluster = cluster(50);
@@ -183,6 +184,9 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
   test("on a phone no column of a table is cut, and each value has its heading", async () => {
     await using dashboard = await FakeDashboard.start(cluster(3));
     await using viewer = await Viewer.start({ width: 360 });
+    await viewer.page.goto(dashboard.url);
+    const header = await viewer.page.locator("header.top").boundingBox();
+    assert.ok((header?.height ?? Infinity) < 150, `the header takes ${header?.height} pixels`);
     for (const view of ["nodes", "peers"]) {
       await viewer.page.goto(`${dashboard.url}#/${view}`);
       await viewer.page.locator(".wide td").first().waitFor();
