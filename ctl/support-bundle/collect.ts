@@ -1,7 +1,9 @@
 import { dump } from "js-yaml";
 import { isAnnotation } from "#pkg/service";
+import { maskControls } from "#pkg/text";
 import type { Api, ApiAnswer } from "../cluster/api.ts";
 import { programOf, type RawPod } from "../cluster/installation.ts";
+import { structured } from "../cluster/output.ts";
 import { askAny, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
 
@@ -65,12 +67,15 @@ export async function collect(api: Api, processes: Processes, namespace: string)
   };
   const asked = await askProcesses(processes);
   const files = [
-    // Texts as they are meant: once they are written, each format has its own ways to quote them.
-    ...Object.entries(objects).map(([name, value]) => ({ name: `${name}.yaml`, text: yaml(redaction.value(value)) })),
+    // Redacted as they are meant: once they are written, each format has its own ways to quote them. Nothing in a file steers a terminal.
+    ...Object.entries(objects).map(([name, value]) => ({
+      name: `${name}.yaml`,
+      text: masked(yaml(redaction.value(value))),
+    })),
     ...asked.answers.map(({ name, body }) =>
       typeof body === "string"
-        ? { name: `${name}.txt`, text: redaction.text(body) }
-        : { name: `${name}.json`, text: `${JSON.stringify(redaction.value(body), undefined, 1)}\n` },
+        ? { name: `${name}.txt`, text: masked(redaction.text(body)) }
+        : { name: `${name}.json`, text: structured("json", redaction.value(body)) },
     ),
     ...(unread.length > 0 ? [{ name: "unread.txt", text: redaction.text(`${unread.join("\n")}\n`) }] : []),
   ];
@@ -163,4 +168,8 @@ function describeEvent(event: RawObject) {
 
 function yaml(value: unknown): string {
   return dump(JSON.parse(JSON.stringify(value)), { lineWidth: -1, noRefs: true });
+}
+
+function masked(text: string): string {
+  return text.split("\n").map(maskControls).join("\n");
 }

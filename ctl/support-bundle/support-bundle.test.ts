@@ -148,6 +148,21 @@ test("a bundle has what tells of the cluster, and nothing that nobody may see", 
   assert.match(out, /^\/tmp\/a\.tar\.gz: \d+ files\n$/);
 });
 
+test("nothing in a bundle can steer the terminal that shows it", async () => {
+  const evil = "\u001b]0;owned\u0007\u001b[2J\u202e\r\u009b31m";
+  const event = { metadata: meta("evil"), reason: "Told", message: evil, involvedObject: { name: evil } };
+  const api = apiWith();
+  const list: Api["list"] = async (path) => (path === "/api/v1/events" ? { type: "found", value: [event] } : api.list(path));
+  const answers = { "/v1/verdicts": { verdicts: [{ message: evil }] }, "/metrics": `up 1\n# ${evil}`, "/readyz": evil };
+  const asked = fakeProcesses({ "speaker-n1": answers as never });
+  const { written } = await ingotctl("support-bundle /tmp/a.tar.gz", { api: { ...api, list }, processes: asked });
+  const files = await unpacked(written["/tmp/a.tar.gz"]);
+  assert.deepEqual(JSON.parse(files.get("a/processes/speaker-n1/v1-verdicts.json") ?? ""), answers["/v1/verdicts"]);
+  assert.match(files.get("a/processes/speaker-n1/metrics.txt") ?? "", /^up 1\n# ·\]0;owned/);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+  for (const [name, text] of files) assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/, name);
+});
+
 test("what may not be read is told in the bundle and by the command, and the rest is there", async () => {
   const api = apiWith(["/api/v1/nodes"]);
   const { status, out, written } = await ingotctl("support-bundle a.tgz", { api, processes: processes() });

@@ -3,6 +3,7 @@ import { syncBuiltinESMExports } from "node:module";
 import perfHooks from "node:perf_hooks";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { Route } from "#pkg/http";
 import {
@@ -41,6 +42,26 @@ test("a scrape is text as Prometheus reads it, with the process's own metrics", 
   const text = textOf(body);
   assert.match(text, /^process_resident_memory_bytes \d+$/m);
   assert.ok(text.endsWith("\n"));
+});
+
+test("property: labels are what somebody wrote, each on one line, and add no series", async () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 20 }),
+    fc.constantFrom('"} 1\nup{a="', "\\", "\\n", '\\"', "a\r\nup 1", "{}"),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(text, { minLength: 1, maxLength: 5 }), async (names) => {
+      const registry = new Registry();
+      const collect = (add: (labels: { pool: string }, value: number) => void) => {
+        for (const pool of names) add({ pool }, 1);
+      };
+      pullGauge(registry, { name: "used", help: "A gauge.", labelNames: ["pool"], collect });
+      const lines = (await registry.metrics()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+      const read = lines.map((line) => /^used\{pool="((?:[^"\\]|\\[\\n"])*)"\} 1$/s.exec(line)?.[1]);
+      const meant = (label = "") => label.replaceAll(/\\(.)/g, (_, character) => (character === "n" ? "\n" : character));
+      assert.deepEqual(read.map(meant), names, lines.join("\n"));
+    }),
+  );
 });
 
 test("the lag of the event loop has the library's names, each once, and is what a timer was late since the last scrape", async (t) => {
