@@ -46,6 +46,7 @@ const pure = [
   "pkg/leader-election/protocol/",
   "speaker/bgp/routes/",
   "speaker/core/",
+  "speaker/members/ring/",
   "controller/core/",
   "pkg/http/codec/",
   "ctl/dashboard/model/",

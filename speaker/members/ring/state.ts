@@ -1,0 +1,103 @@
+import type { Millis, Random } from "#pkg/clock";
+import type { InterfaceState } from "#pkg/layer2";
+import type { Fields } from "#pkg/log";
+import type { JoinResult, MemberView } from "#pkg/memberlist";
+import { type Alone, notAlone } from "./alone.ts";
+import { type Home, newHome } from "./home.ts";
+
+/** The Pod of another speaker. */
+export interface SpeakerPod {
+  /** Empty until the Pod has a node. */
+  readonly node: string;
+  readonly isReady: boolean;
+}
+
+/** The Pods of the other speakers, by the addresses at which they are joined. */
+export type SpeakerPods = ReadonlyMap<string, SpeakerPod>;
+
+/** What this node knows of its ring, and when it looks again. */
+export interface RingState {
+  /** This node. */
+  readonly node: string;
+  /** The ring's port is open. */
+  isBound: boolean;
+  isStopped: boolean;
+  bindAttempts: number;
+  /** Why the port could not be opened the last time. */
+  bindProblem: string | undefined;
+  pods: SpeakerPods;
+  /** The API has named all Pods. */
+  arePodsComplete: boolean;
+  members: readonly MemberView[];
+  /** Names of all members, this one included. */
+  active: readonly string[];
+  /** Names of members of another kind. */
+  withoutGossip: readonly string[];
+  /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
+  isSynced: boolean;
+  isJoining: boolean;
+  /** To join, since the ring last changed for the worse. */
+  joinAttempts: number;
+  readonly unreachable: Map<string, string>; // address that could not be joined the last time -> why
+  /** Why this node is not synced. */
+  problem: string | undefined;
+  alone: Alone;
+  home: Home;
+  // When there is something to do; Infinity for never.
+  bindAt: Millis;
+  joinAt: Millis;
+  /** A member that was met by then counts. */
+  metAt: Millis;
+}
+
+export type RingEvent =
+  | { readonly type: "start" | "bound" | "timer" | "stop" }
+  | { readonly type: "bindFailed"; readonly problem: string | undefined; readonly error: unknown }
+  | { readonly type: "pods"; readonly pods: SpeakerPods; readonly areComplete: boolean }
+  | { readonly type: "members"; readonly members: readonly MemberView[]; readonly withoutGossip: readonly string[] }
+  /** A member may participate now. */
+  | { readonly type: "gossip" }
+  | { readonly type: "joined"; readonly wanted: SpeakerPods; readonly failures: JoinResult["failures"] }
+  /** @param address the ring's, of this node */
+  | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[]; readonly address: string };
+
+export type RingEffect =
+  | { readonly type: "bind" }
+  | { readonly type: "join"; readonly wanted: SpeakerPods }
+  | { readonly type: "move"; readonly address: string }
+  /** The members, or whether they count, have changed. */
+  | { readonly type: "members" }
+  | { readonly type: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: Fields };
+
+/** What an event meets. */
+export interface Moment {
+  readonly now: Millis;
+  readonly random: Random;
+  /** Whether a node reports gossip, and may own addresses. */
+  readonly isParticipating: (node: string) => boolean;
+}
+
+export function newRingState(node: string): RingState {
+  return {
+    node,
+    isBound: false,
+    isStopped: false,
+    bindAttempts: 0,
+    bindProblem: undefined,
+    pods: new Map(),
+    arePodsComplete: false,
+    members: [],
+    active: [],
+    withoutGossip: [],
+    isSynced: false,
+    isJoining: false,
+    joinAttempts: 0,
+    unreachable: new Map(),
+    problem: undefined,
+    alone: notAlone,
+    home: newHome,
+    bindAt: Infinity,
+    joinAt: Infinity,
+    metAt: Infinity,
+  };
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { MemberView } from "#pkg/memberlist";
+import { type Moment, newRingState, type RingEffect, type RingEvent, type RingState, type SpeakerPods } from "./state.ts";
+import { nextDeadline, problemOf, step } from "./step.ts";
+
+const names = ["node2", "node3", "node4"];
+
+function moment(now: number, participating: readonly string[] = []): Moment {
+  return { now, random: () => 0.5, isParticipating: (node) => participating.includes(node) };
+}
+
+function memberOf(name: string, status: MemberView["status"] = "alive"): MemberView {
+  return {
+    name,
+    address: `192.0.2.${name.slice(4)}`,
+    port: 7946,
+    status,
+    incarnation: 1,
+    meta: undefined,
+    self: name === "node1",
+  };
+}
+
+function podsOf(nodes: readonly string[], isReady: boolean): SpeakerPods {
+  return new Map(nodes.map((node) => [`192.0.2.${node.slice(4)}`, { node, isReady }]));
+}
+
+function membersOf(others: readonly string[], withoutGossip: readonly string[] = []): RingEvent {
+  return { type: "members", members: ["node1", ...others].map((name) => memberOf(name)), withoutGossip };
+}
+
+const event: fc.Arbitrary<RingEvent> = fc.oneof(
+  fc.constantFrom<RingEvent>({ type: "bound" }, { type: "gossip" }, { type: "start" }),
+  fc.record({
+    type: fc.constant("bindFailed" as const),
+    problem: fc.constantFrom("in use", undefined),
+    error: fc.constant("in use"),
+  }),
+  fc.tuple(fc.subarray(names), fc.boolean(), fc.boolean()).map(([nodes, isReady, areComplete]): RingEvent => {
+    return { type: "pods", pods: podsOf(nodes, isReady), areComplete };
+  }),
+  fc.tuple(fc.subarray(names), fc.subarray(names)).map(([others, withoutGossip]) => membersOf(others, withoutGossip)),
+  fc.tuple(fc.subarray(names), fc.boolean()).map(([nodes, hasFailed]): RingEvent => {
+    const wanted = podsOf(nodes, true);
+    const failures = hasFailed ? [...wanted.keys()].map((address) => ({ address, reason: "refused" })) : [];
+    return { type: "joined", wanted, failures };
+  }),
+  fc.subarray(["192.0.2.1/24", "192.0.2.9/24", "192.0.2.7/32"]).map((addresses): RingEvent => {
+    const eth0 = { index: 2, name: "eth0", mac: "02:00:00:00:00:09", status: "answering", running: true, addresses } as const;
+    return { type: "interfaces", interfaces: [eth0], address: "192.0.2.1" };
+  }),
+);
+
+test("whatever comes in whatever order, a timer that ran has nothing left to do at that time, and a deadline is never behind", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(event, fc.nat(20_000), fc.subarray(names)), { maxLength: 40 }), (events) => {
+      const state = newRingState("node1");
+      let now = 0;
+      const run = (next: RingEvent, participating: readonly string[]) => step(state, next, moment(now, participating));
+      for (const [next, passing, participating] of events) {
+        run(next, participating);
+        const end = now + passing;
+        for (let at = nextDeadline(state); at <= end; at = nextDeadline(state)) {
+          assert.ok(at >= now, `${at} is before ${now}`);
+          now = at;
+          run({ type: "timer" }, participating);
+          assert.ok(nextDeadline(state) > now, `something is due again at ${now}`);
+        }
+        now = end;
+      }
+    }),
+  );
+});
+
+test("nobody counts on a node that reached none of those that are Ready, and that has met nobody", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(event, fc.nat(20_000)), { maxLength: 40 }), (events) => {
+      const state = newRingState("node1");
+      const pods: RingEvent = { type: "pods", pods: podsOf(names, true), areComplete: true };
+      let now = 0;
+      const effects: RingEffect[] = [];
+      for (const next of [pods, { type: "bound" } as const, membersOf([])]) effects.push(...step(state, next, moment(now)));
+      for (const [next, passing] of events) {
+        if (next.type === "pods" || next.type === "members") continue;
+        effects.push(...step(state, next, moment(now)));
+        now += passing;
+        effects.push(...step(state, { type: "timer" }, moment(now)));
+      }
+      assert.equal(state.isSynced, false);
+    }),
+  );
+});
+
+/** A node that was in a ring with node2, and has just lost it. */
+function lost(): RingState {
+  const state = newRingState("node1");
+  const pods: RingEvent = { type: "pods", pods: podsOf(["node2"], true), areComplete: true };
+  for (const next of [pods, { type: "bound" } as const, membersOf(["node2"])]) step(state, next, moment(0, ["node2"]));
+  step(state, { type: "timer" }, moment(500, ["node2"]));
+  step(state, membersOf([]), moment(1_000));
+  return state;
+}
+
+test("a node that was alone is so no more when gossip says that a member participates", () => {
+  const state = lost();
+  step(state, membersOf(["node2"]), moment(2_000));
+  step(state, membersOf([]), moment(2_000));
+  assert.match(problemOf(state, moment(12_000)) ?? "", /alone in its ring/);
+  step(state, { type: "members", members: [memberOf("node1"), memberOf("node2")], withoutGossip: [] }, moment(12_000));
+  step(state, { type: "gossip" }, moment(12_001, ["node2"]));
+  assert.equal(problemOf(state, moment(20_000, ["node2"])), undefined);
+});
+
+test("a Pod that is gone is forgotten, also why it could not be joined", () => {
+  const state = lost();
+  const wanted = podsOf(["node2"], true);
+  step(state, { type: "joined", wanted, failures: [{ address: "192.0.2.2", reason: "refused" }] }, moment(1_000));
+  assert.equal(state.unreachable.size, 1);
+  step(state, { type: "pods", pods: new Map(), areComplete: true }, moment(1_000));
+  assert.equal(state.unreachable.size, 0);
+});
+
+test("a node that has stopped answers nothing, and has nothing to do", () => {
+  const state = lost();
+  step(state, { type: "stop" }, moment(1_000));
+  assert.equal(nextDeadline(state), Infinity);
+  for (const next of [{ type: "timer" } as const, { type: "bound" } as const, membersOf(["node3"])])
+    assert.deepEqual(step(state, next, moment(100_000)), []);
+});
