@@ -143,7 +143,7 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     },
     find: "explain node/foreign",
     causes: ["waiting"],
-    cause: /none of 1 keys fits/,
+    cause: /none of 2 keys fits/,
     remedy: /where no key fits, give it their key \(Secret memberlist\)/,
   },
   "dead-kube-proxy": {

@@ -4,17 +4,17 @@ import type { FlagValues } from "#pkg/flags";
 import { encodeOffer } from "#pkg/gossip";
 import type { InterfaceState, Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { MemberlistThread, MetadataKey, metallbKey } from "#pkg/memberlist";
+import { MemberlistThread, MetadataKey } from "#pkg/memberlist";
 import type { flags } from "../flags.ts";
 import { macsOf } from "./macs.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
-import { RingKeys } from "./ring-keys.ts";
+import { proofKeys, RingKeys, ringKeys } from "./ring-keys.ts";
 import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
 type RingFlags = Pick<
   FlagValues<typeof flags>,
-  "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
+  "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-key-length" | "ml-secret-name" | "ml-timing"
 >;
 
 export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
@@ -39,12 +39,12 @@ export function createMembers(options: MembersOptions): { members: Members; memb
     [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
     [MetadataKey.macs, macsOf(interfaces)],
   ]);
-  const first = [metallbKey(secret)];
-  layer2.setKeys(first);
+  const keyLength = values["ml-key-length"] === "32" ? 32 : 16;
+  layer2.setKeys(proofKeys([secret]));
   const memberlist = new MemberlistThread({
     name: node,
     bind,
-    keys: first,
+    keys: ringKeys([secret], keyLength),
     metadata,
     timing: values["ml-timing"],
     log,
@@ -53,7 +53,18 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   const keys =
     secretName === ""
       ? undefined
-      : new RingKeys({ memberlist, layer2, gossip, first: secret, cluster, namespace, secret: secretName, log, clock });
+      : new RingKeys({
+          memberlist,
+          layer2,
+          gossip,
+          first: secret,
+          keyLength,
+          cluster,
+          namespace,
+          secret: secretName,
+          log,
+          clock,
+        });
   const common = { cluster, namespace, labels, node, gossip, emit, log, clock, random };
   const members = new RingMembers({ ...common, memberlist, keys, metadata });
   return { memberlist, members };

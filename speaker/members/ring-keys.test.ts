@@ -6,8 +6,8 @@ import { resources } from "#pkg/k8s";
 import { FakeCluster, secret } from "#pkg/k8s/testing";
 import type { Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
-import { metallbKey } from "#pkg/memberlist";
-import { RingKeys } from "./ring-keys.ts";
+import { Keyring, metallbKey } from "#pkg/memberlist";
+import { proofKeys, RingKeys, ringKeys } from "./ring-keys.ts";
 
 const hour = 60 * 60_000;
 const member = { address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1, meta: undefined } as const;
@@ -16,7 +16,8 @@ function bench() {
   const cluster = new FakeCluster();
   const clock = new SimulatedClock();
   const logged: string[] = [];
-  const names = new Map(["first", "second", "third", "fourth"].map((text) => [metallbKey(text).join(), text]));
+  const texts = ["first", "second", "third", "fourth", ...Array.from({ length: 100 }, (_, i) => `key ${i}`)];
+  const names = new Map(texts.map((text) => [metallbKey(text).join(), text]));
   /** The keys that the ring has, the one in use first. */
   let ring: readonly string[] = ["first"];
   let ofProofs = ring;
@@ -34,7 +35,12 @@ function bench() {
       members: () => [...views.keys()].map((name) => ({ ...member, name, self: name === "self" })),
       setKeys: (now) => {
         changes++;
-        ring = now.map((key) => names.get(key.join()) ?? "unknown");
+        // Each text by both lengths, the one that seals first.
+        ring = now.flatMap((key, index) => (index % 2 === 0 ? (names.get(key.join()) ?? "unknown") : []));
+        assert.deepEqual(
+          now.filter((_, index) => index % 2 === 1),
+          ring.map((text) => metallbKey(text, 32)),
+        );
       },
     },
     layer2: {
@@ -44,6 +50,7 @@ function bench() {
     },
     gossip: { view: (node) => views.get(node) ?? "current" },
     first: "first",
+    keyLength: 16,
     cluster,
     namespace: "metallb-system",
     secret: "memberlist",
@@ -143,4 +150,25 @@ test("texts whose first 16 bytes are the same are one key", () => {
   const { see, changes } = bench();
   see({ secretkey: "first", "secretkey-old": "first" });
   assert.equal(changes(), 0);
+});
+
+test("speakers that seal by either length of key understand each other, and MetalLB's of before and after 0.14", () => {
+  const text = "a secret of the ring that is longer than any key";
+  const [ofOld, ofNew] = [new Keyring([metallbKey(text, 16)]), new Keyring([metallbKey(text, 32)])];
+  const nonce = new Uint8Array(12);
+  const hello = new TextEncoder().encode("hello");
+  for (const [length, theirs] of [
+    [16, ofOld],
+    [32, ofNew],
+  ] as const) {
+    const ours = new Keyring(ringKeys([text, "", "another"], length));
+    assert.deepEqual(new Uint8Array(theirs.open(ours.seal(hello, nonce))), hello);
+    for (const each of [ofOld, ofNew]) assert.deepEqual(new Uint8Array(ours.open(each.seal(hello, nonce))), hello);
+  }
+});
+
+test("a text that is shorter than a key has each key once, and no text has none", () => {
+  assert.deepEqual(ringKeys([""], 32), []);
+  assert.equal(ringKeys(["short", "short"], 32).length, 2);
+  assert.deepEqual(proofKeys(["short", "", "short"]), [metallbKey("short")]);
 });

@@ -3,7 +3,7 @@ import type { GossipState } from "#pkg/gossip";
 import { type Cluster, type Informer, named, resources, type Secret } from "#pkg/k8s";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { type MemberlistThread, metallbKey } from "#pkg/memberlist";
+import { type MemberlistThread, type MetallbKeyLength, metallbKey } from "#pkg/memberlist";
 
 export interface RingKeysOptions {
   readonly memberlist: Pick<MemberlistThread, "setKeys" | "members">;
@@ -13,6 +13,8 @@ export interface RingKeysOptions {
   readonly gossip: Pick<GossipState, "view"> | undefined;
   /** The key that this process was started with, as the Secret had it then. */
   readonly first: string;
+  /** Of the keys that seal. */
+  readonly keyLength: MetallbKeyLength;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Name of the Secret. */
@@ -62,7 +64,7 @@ export class RingKeys implements Disposable {
     const { first, cluster, namespace, secret, clock } = options;
     this.#options = options;
     this.#used = first;
-    this.#set = ringKeys([first]).join();
+    this.#set = proofKeys([first]).join();
     this.#alarm = new Alarm(clock, "ring keys", () => this.#settle());
     this.#informer = cluster.informer(resources.secrets, named(namespace, secret), {
       changed: (_key, now) => this.#changed(now?.data ?? {}),
@@ -99,10 +101,11 @@ export class RingKeys implements Disposable {
     if (this.#next !== undefined && now >= this.#next.at) this.#useOrAwait(this.#next, now);
     for (const [key, until] of this.#replaced) if (until <= now || key === this.#used) this.#replaced.delete(key);
     for (const oldest of [...this.#replaced.keys()].slice(0, -maxReplaced)) this.#replaced.delete(oldest);
-    const keys = ringKeys([this.#used, this.#next?.key ?? "", this.#alsoAccepted, ...this.#replaced.keys()]);
+    const texts = [this.#used, this.#next?.key ?? "", this.#alsoAccepted, ...this.#replaced.keys()];
+    const keys = proofKeys(texts);
     if (keys.join() !== this.#set) {
       this.#set = keys.join();
-      memberlist.setKeys(keys);
+      memberlist.setKeys(ringKeys(texts, this.#options.keyLength));
       layer2.setKeys(keys);
     }
     this.#alarm.set(Math.min(this.#next?.at ?? Infinity, ...this.#replaced.values()));
@@ -129,9 +132,17 @@ export class RingKeys implements Disposable {
   }
 }
 
-/** The keys of these texts, each once: the first 16 bytes of a text count. Empty texts are no keys. */
-function ringKeys(texts: readonly string[]): Uint8Array[] {
-  const keys = new Map<string, Uint8Array>(); // as text -> key
-  for (const text of texts) if (text !== "") keys.set(metallbKey(text).join(), metallbKey(text));
-  return [...keys.values()];
+/** Keys that open the ring's messages, the one that seals them first: of each text by both lengths, so that speakers of either are one ring. */
+export function ringKeys(texts: readonly string[], length: MetallbKeyLength): Uint8Array[] {
+  const other = length === 16 ? 32 : 16;
+  return distinct(texts.flatMap((text) => [metallbKey(text, length), metallbKey(text, other)].filter(() => text !== "")));
+}
+
+/** Keys that prove announcements on layer 2, which MetalLB does not know: the first 16 octets of each text. Empty texts are no keys. */
+export function proofKeys(texts: readonly string[]): Uint8Array[] {
+  return distinct(texts.filter((text) => text !== "").map((text) => metallbKey(text)));
+}
+
+function distinct(keys: readonly Uint8Array[]): Uint8Array[] {
+  return [...new Map(keys.map((key) => [key.join(), key])).values()];
 }

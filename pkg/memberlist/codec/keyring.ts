@@ -81,14 +81,17 @@ function checked(keys: readonly Uint8Array[]): readonly [AesGcm, ...AesGcm[]] {
   return [primary, ...others];
 }
 
+/** Octets of the key that MetalLB derives from its secret: 16 up to 0.13, for AES-128; 32 from 0.14 on, for AES-256. */
+export type MetallbKeyLength = 16 | 32;
+
 /**
- * The AES-128 key that MetalLB derives from its secret: not a hash of it, but its first 16 octets, filled up with the beginning of
+ * The key that MetalLB derives from its secret: not a hash of it, but its first octets, filled up with the beginning of
  * the SHA-256 of nothing. The text is used as given, without trimming or decoding. (MetalLB does not
  * encrypt at all if it is empty.)
  */
-export function metallbKey(secret: string): Uint8Array {
+export function metallbKey(secret: string, length: MetallbKeyLength = 16): Uint8Array {
   const material = Buffer.concat([Buffer.from(secret, "utf8"), createHash("sha256").digest()]);
-  return new Uint8Array(material.subarray(0, 16));
+  return new Uint8Array(material.subarray(0, length));
 }
 
 /** PKCS #7: octets whose value is their number fill the last block, or a whole block more if the last one is full. */
