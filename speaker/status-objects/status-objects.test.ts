@@ -221,7 +221,8 @@ test("a node says which Services it owns, which peers it tells and how its sessi
     { node: "n1", peer: "10.0.0.1", vrf: "", bgpStatus: "Established", bfdStatus: "up" },
     { node: "n1", peer: "fd00-0000-0000-0000-0000-0000-0000-0001", vrf: "", bgpStatus: "OpenSent", bfdStatus: "N/A" },
   ]);
-  assert.deepEqual(world.api.statuses("configurationstates"), [{ result: "Valid" }]);
+  const [{ result, conditions } = {}] = world.api.statuses("configurationstates");
+  assert.deepEqual([result, (conditions as { status: string }[])[0]?.status], ["Valid", "True"]);
   const [[, object] = assert.fail()] = [...world.api.stored].filter(([key]) => key.startsWith(layer2));
   assert.deepEqual(object.metadata.labels, {
     "metallb.io/node": "n1",
@@ -244,8 +245,12 @@ test("a refused configuration is named, and terminals are safe from it", async (
     message: `line 1: \u001b[31m${"x".repeat(5_000)}`,
   });
   assert.deepEqual(await world.pass(30), ["status configurationstates"]);
-  const [{ result, errorSummary } = {}] = world.api.statuses("configurationstates");
+  const [{ result, errorSummary, conditions } = {}] = world.api.statuses("configurationstates");
   assert.equal(result, "Invalid");
+  const [{ lastTransitionTime, ...condition } = { lastTransitionTime: "" }] = conditions as { lastTransitionTime: string }[];
+  const found = { type: "configReconcilerValid", status: "False", reason: "ConfigurationError", message: errorSummary };
+  assert.deepEqual(condition, found);
+  assert.match(lastTransitionTime, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assert.ok(`${errorSummary}`.length <= 1_100 && !`${errorSummary}`.includes("\u001b"), `${errorSummary}`);
 });
 
@@ -438,7 +443,9 @@ test("of an object only the part is written that is another", async () => {
   before.objects[Symbol.dispose]();
   const after = new Speaker(world, "n1", "speaker-next");
   after.announced.set("shop/web", [routed("198.51.100.1", "10.0.0.2:179")]);
-  assert.deepEqual((await world.pass(30)).toSorted(), ["apply configurationstates", "apply servicebgpstatuses"]);
+  // This process has its configuration since another instant, and everything else is as it was.
+  const written = ["apply configurationstates", "apply servicebgpstatuses", "status configurationstates"];
+  assert.deepEqual((await world.pass(30)).toSorted(), written);
 });
 
 test("names of nodes are bounded to what a label takes, and stay different", () => {

@@ -1,4 +1,4 @@
-import { Alarm, type Millis } from "#pkg/clock";
+import { Alarm, dateOf, type Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Informer, type ObjectMeta } from "#pkg/k8s";
 import { type Address, matchesInterface } from "#pkg/net";
 import { type Fields, fields, text } from "#pkg/untrusted";
@@ -54,7 +54,13 @@ export class StatusObjects implements Disposable {
       for (const service of view.announcements.keys()) yield bgpObject(node, service, view.announcedPlacements(service), nameOf);
     }
     const sessions = () => bgp.peers.map(({ key, states }) => sessionObject(node, key, states));
-    const configuration = () => [configurationObject(node, sources.configuration)];
+    // The date of an instant may differ by the clock's corrections: each instant keeps its first one.
+    const dates = { since: Number.NaN, date: "" };
+    const configuration = () => {
+      const { since } = sources.configuration;
+      if (since !== dates.since) Object.assign(dates, { since, date: secondOf(dateOf(options.clock, since)) });
+      return [configurationObject(node, sources.configuration, dates.date)];
+    };
     const wanted = {
       ServiceL2Status: layer2,
       ServiceBGPStatus: byBgp,
@@ -116,4 +122,9 @@ export class StatusObjects implements Disposable {
       this.#missed.set(node, 0); // Once more.
     }
   }
+}
+
+/** The API has no fractions of seconds in conditions. */
+function secondOf(date: string): string {
+  return date.replace(/\.\d+/, "");
 }

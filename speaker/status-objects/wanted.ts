@@ -77,11 +77,21 @@ function peerText(address: Address): string {
 
 const maxSummary = 1_000;
 
-export function configurationObject(node: string, { verdict }: Pick<ConfigStatus, "verdict">): StatusObject {
+/** In MetalLB's words, which its tools look for. */
+const outcomes = {
+  Valid: { status: "True", reason: "Reconciled" },
+  Invalid: { status: "False", reason: "ConfigurationError" },
+  Unknown: { status: "Unknown", reason: "UnknownError" },
+} as const;
+
+/** @param since when the verdict became this one, in the API's form */
+export function configurationObject(node: string, { verdict }: Pick<ConfigStatus, "verdict">, since: string): StatusObject {
   const labels = { "metallb.io/component-type": "speaker", "metallb.io/node-name": labelValue(node) };
   const result = verdict.cause === "inForce" ? "Valid" : verdict.cause === "undecided" ? "Unknown" : "Invalid";
-  const errorSummary = result === "Invalid" ? { errorSummary: escapeControls(upTo(sentence(verdict), maxSummary)) } : {};
-  return { name: `speaker-${labelValue(node)}`, labels, status: { result, ...errorSummary } };
+  const message = result === "Invalid" ? escapeControls(upTo(sentence(verdict), maxSummary)) : "";
+  const condition = { type: "configReconcilerValid", ...outcomes[result], message, lastTransitionTime: since };
+  const errorSummary = message === "" ? {} : { errorSummary: message };
+  return { name: `speaker-${labelValue(node)}`, labels, status: { result, ...errorSummary, conditions: [condition] } };
 }
 
 const maxLabel = 63;
