@@ -132,17 +132,21 @@ function objects(): object[] {
  * @param binaries a directory with its `controller` and `speaker`, linked statically
  */
 export async function installMetallb(on: InstalledCluster, binaries: string, configuration: string): Promise<void> {
+  await loadMetallb(on, binaries, (name) => `quay.io/metallb/${name}:${version}`);
+  for (const object of objects()) await on.apply(object);
+  await on.configure(configuration);
+  await on.rolledOut("deployment/controller", "daemonset/speaker");
+}
+
+/** Makes images of MetalLB's programs, and loads them into every node. @param imageOf the name of each */
+export async function loadMetallb(on: InstalledCluster, binaries: string, imageOf: (name: string) => string): Promise<void> {
   for (const name of ["controller", "speaker"]) {
     const root = join(on.cluster.directory, `metallb-${name}`);
     await mkdir(root);
     await copyFile(join(binaries, name), join(root, name));
     const architecture = architectures.find((each) => nodeArchitecture(each) === process.arch) ?? "amd64";
     const platform = { architecture, layers: [root], config: { Entrypoint: [`/${name}`] } };
-    const image = `quay.io/metallb/${name}:${version}`;
-    await writeArchive(`${root}.tar`, { name: image, platforms: [platform], createdSeconds: 0, compression: "none" });
+    await writeArchive(`${root}.tar`, { name: imageOf(name), platforms: [platform], createdSeconds: 0, compression: "none" });
     await on.cluster.loadImage(`${root}.tar`);
   }
-  for (const object of objects()) await on.apply(object);
-  await on.configure(configuration);
-  await on.rolledOut("deployment/controller", "daemonset/speaker");
 }

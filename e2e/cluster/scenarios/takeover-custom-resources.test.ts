@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { patience } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import { steps } from "../steps.ts";
+import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
+import { InstalledCluster, namespace } from "./installed.ts";
+import { loadMetallb } from "./metallb.ts";
+import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
+import type { Streamed } from "./stream.ts";
+
+// The steps of docs/migrate-from-metallb.md for MetalLB 0.14 to 0.16 with its custom resources kept, and the way back, on a cluster where MetalLB
+// itself runs in native mode.
+const directory = process.env.METALLB_CRDS;
+const all = ["node1", "node2", "node3"];
+const workloads = ["deployment/controller", "daemonset/speaker"];
+
+if (directory === undefined)
+  test("MetalLB with custom resources is replaced while it runs", {
+    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.14 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`",
+  });
+else takeOver(directory);
+
+function takeOver(directory: string): void {
+  let addresses: Readonly<Record<string, string>> = {};
+  let router: BorderRouter;
+  const targets = async (on: InstalledCluster) => ({ ...addresses, control: await clusterAddress(on) });
+
+  const step = steps(async () => {
+    const on = await InstalledCluster.start({ nodes: 3 });
+    await on.cluster.routeServices();
+    router = await BorderRouter.start(on, [11, 12, 13]);
+    await on.deploy(3);
+    await installMetallb(on, directory);
+    return on;
+  });
+
+  step("MetalLB serves", async (on) => {
+    const make = (kind: string, name: string, spec: object) => {
+      const apiVersion = `metallb.io/${kind === "BGPPeer" ? "v1beta2" : "v1beta1"}`;
+      return on.apply({ apiVersion, kind, metadata: { name, namespace }, spec });
+    };
+    const lan = { addresses: ["172.30.0.200-172.30.0.219", "fd00:30::200-fd00:30::219"] };
+    await waitFor("MetalLB's webhook", () => make("IPAddressPool", "lan", lan).then(() => true), patience);
+    await make("IPAddressPool", "routed", { addresses: ["198.51.100.0/24"], autoAssign: false });
+    await make("L2Advertisement", "lan", { ipAddressPools: ["lan"] });
+    await make("BGPAdvertisement", "routed", { ipAddressPools: ["routed"] });
+    await make("BGPPeer", "border", { myASN: nodeAsn, peerASN: routerAsn, peerAddress: "172.30.0.2", holdTime: "20s" });
+    for (let count = 0; count < 4; count++) await on.serve(`web${count}`);
+    await on.serve("local", { externalTrafficPolicy: "Local" });
+    const far = await on.serve("far", { annotations: { "metallb.universe.tf/loadBalancerIPs": "198.51.100.7" } });
+    await on.serve("dual", { ipFamilyPolicy: "RequireDualStack" });
+    await router.learns(far, all);
+    addresses = Object.fromEntries(Object.entries(await on.addresses()).map(([name, ips]) => [name, ips.split(" ")[0] ?? ""]));
+    for (const address of Object.values(addresses)) await on.answer(address);
+    print("before", await on.streaming(await targets(on), () => sleep(5_000)));
+  });
+
+  step("controller and speakers are replaced node by node under a client, and each address keeps one owner", async (on) => {
+    await on.writeOverlay(["crds"]);
+    const rendered = join(on.cluster.directory, "ingot.yaml");
+    await writeFile(rendered, await on.kubectl("kustomize", on.cluster.directory));
+    const streamed = await on.streaming(await targets(on), async () => {
+      await on.kubectl("apply", "-f", rendered);
+      await on.rolledOut(...workloads);
+    });
+    print("taken over", streamed);
+    await assertKept(on, streamed);
+    assert.match(await images(on), /^(localhost\/ingot:e2e ?)+$/);
+  });
+
+  step("objects of MetalLB may be changed without its webhook", async (on) => {
+    await on.kubectl("-n", namespace, "patch", "ipaddresspool", "lan", "--type=merge", "-p", '{"metadata":{"labels":{"a":"b"}}}');
+    await on.kubectl("-n", namespace, "get", "bgppeers");
+  });
+
+  step("and back, by MetalLB's manifest", async (on) => {
+    const streamed = await on.streaming(await targets(on), async () => {
+      await on.kubectl("apply", "-f", join(directory, "metallb-native.yaml"));
+      await on.rolledOut(...workloads);
+    });
+    print("taken back", streamed);
+    await assertKept(on, streamed);
+    assert.match(await images(on), /^(quay\.io\/metallb\/\w+:v0\.\d+\.\d+ ?)+$/);
+  });
+
+  async function assertKept(on: InstalledCluster, streamed: Streamed): Promise<void> {
+    const now = await on.addresses();
+    for (const [name, address] of Object.entries(addresses)) assert.equal(now[name]?.split(" ")[0], address);
+    await router.learns(String(addresses.far), all);
+    for (const [name, address] of Object.entries(addresses)) {
+      if (name !== "far") await on.owner(address);
+      await on.answer(address);
+    }
+    for (const name of Object.keys(addresses)) assert.deepEqual(await on.events("Service", name, "addressConflict"), []);
+    assertNothingLostBesideHandOvers(streamed);
+  }
+}
+
+/** The Service's address inside the cluster, behind node1: what is lost there, no load balancer loses. */
+async function clusterAddress(on: InstalledCluster): Promise<string> {
+  const ip = await on.kubectl("get", "service", "web0", "-o", "jsonpath={.spec.clusterIP}");
+  await on.cluster.client.run(["ip", "route", "replace", `${ip}/32`, "via", on.cluster.node("node1").host.ipv4]);
+  return ip;
+}
+
+/** From MetalLB's own manifest. */
+async function installMetallb(on: InstalledCluster, directory: string): Promise<void> {
+  const manifest = join(directory, "metallb-native.yaml");
+  const text = await readFile(manifest, "utf8");
+  await loadMetallb(on, directory, (name) => text.match(new RegExp(`quay\\.io/metallb/${name}:v[\\d.]+`))?.[0] ?? name);
+  await on.kubectl("apply", "-f", manifest);
+  await on.rolledOut(...workloads);
+}
+
+function images(on: InstalledCluster): Promise<string> {
+  return on.kubectl("-n", namespace, "get", "pods", "-o", "jsonpath={.items[*].spec.containers[*].image}");
+}
