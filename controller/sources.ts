@@ -6,6 +6,7 @@ import {
   type ConfigMap,
   configMapReference,
   Informers,
+  NamespaceLabels,
   type ObjectReference,
   resources,
   servicesOf,
@@ -14,7 +15,6 @@ import { configKey, lastGoodKey, mayRenumber, statusConfigMap, summaryConfigMap 
 import type { Log } from "#pkg/log";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import type { LoadBalancerClasses } from "#pkg/service";
-import { Namespaces } from "./configuration/namespaces.ts";
 import type { ControllerRunner, ServiceChange } from "./core/index.ts";
 import { summaryHash } from "./status/summary.ts";
 
@@ -38,7 +38,7 @@ export class Sources implements Disposable {
   readonly #announced: Informers;
   readonly #customResources: CustomResources | undefined;
   readonly #runner: SourcesOptions["runner"];
-  readonly namespaces: Namespaces;
+  readonly namespaces: NamespaceLabels;
 
   constructor(options: SourcesOptions) {
     const { cluster, namespace, configMap, classes, configSource, runner } = options;
@@ -46,7 +46,14 @@ export class Sources implements Disposable {
     const emit = runner.dispatch;
     const seen = () => this.#seen();
     this.#informers = new Informers(cluster, seen, seen);
-    this.namespaces = new Namespaces({ cluster, runner });
+    this.namespaces = new NamespaceLabels({
+      cluster,
+      onChange: (name, labels, isNews) => emit({ type: "namespace", name, labels, isNews }),
+      onKnown: (state) => {
+        const labels = state === "known" ? state : { missing: NamespaceLabels.missing("controller") };
+        emit({ type: "namespacesKnown", labels });
+      },
+    });
     const servicesChanged = (changed: readonly ServiceChange[]) => {
       emit({ type: "services", changed: changed.map(({ key, now }) => ({ key, now })) });
       for (const { key } of changed) emit({ type: "service", key });

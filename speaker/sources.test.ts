@@ -271,8 +271,42 @@ test("Services that are listed again may be of before, and so may lines about th
   const bench = Bench.synced(lan, undefined);
   const { reporter } = bench.state;
   reporter.isNew = false;
-  bench.services.relist();
+  bench.services.listAgain();
   assert.ok(reporter.anewAt < Infinity);
+});
+
+test("a configuration that asks for texts of Services and labels of namespaces comes into force once these are known", () => {
+  const entry =
+    "{service-selectors: [{match-labels: {a: b}}], namespace-selectors: [{match-labels: {c: d}}], med-from: {annotation: m, min: 1, max: 2}}";
+  const routed = `{address-pools: [{name: r, protocol: bgp, addresses: [198.51.100.0/24], bgp-advertisements: [${entry}]}]}`;
+  const kept = (bench: Bench) => {
+    const metadata = { name: "s", uid: "u", resourceVersion: "1", labels: { a: "b", z: "z" }, annotations: { m: "1", z: "z" } };
+    const raw = { metadata, spec: { type: "LoadBalancer" } };
+    const { labels, annotations } = bench.services.resource.project(raw, {
+      key: "s",
+      namespace: "",
+      name: "s",
+      uid: "u",
+      resourceVersion: "1",
+    });
+    return [labels, annotations];
+  };
+  const bench = Bench.synced(lan, undefined);
+  assert.deepEqual(kept(bench), [undefined, {}]);
+  assert.equal(bench.cluster.informers.filter(({ resource }) => resource.plural === "namespaces").length, 0);
+  bench.status.see(configMap(`${namespace}/${statusConfigMap}`, { [lastGoodKey]: routed }));
+  bench.config.see(configMap(`${namespace}/config`, { [configKey]: routed }));
+  bench.clock.advanceBy(1_000);
+  assert.deepEqual(kept(bench), [{ a: "b" }, { m: "1" }]);
+  assert.equal(bench.services.isToList, true);
+  assert.equal(bench.configured.length, 1);
+  bench.services.listAgain();
+  assert.equal(bench.configured.length, 1, "labels of namespaces are not known yet");
+  bench.cluster.of(resources.namespaces).forbid();
+  assert.deepEqual(bench.configured.slice(1), ["198.51.100.0/24"], "without the right to read them, too");
+  bench.config.see(configMap(`${namespace}/config`, { [configKey]: `${routed} # the same` }));
+  bench.clock.advanceBy(1_000);
+  assert.equal(bench.services.isToList, false, "nothing more is asked for");
 });
 
 test("the view is as old as what has been followed for the longest time without seeing what changes", () => {

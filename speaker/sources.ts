@@ -16,6 +16,7 @@ import {
   type ConfigStatus,
   configKey,
   type HeldTogether,
+  type InForce,
   LiveConfig,
   type LiveConfigEffect,
   type LiveDecision,
@@ -29,6 +30,7 @@ import type { KubernetesMetrics } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import type { ClusterEvent } from "./core/index.ts";
+import { PolicySources } from "./policy-sources.ts";
 
 export interface SourcesOptions {
   readonly cluster: Pick<Cluster, "informer" | "servedResources">;
@@ -63,6 +65,8 @@ export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
   readonly #customResources: CustomResources | undefined;
+  readonly #policy: PolicySources;
+  #next: InForce | undefined; // In force as soon as all is known that it asks for.
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
@@ -70,14 +74,19 @@ export class Sources implements Disposable {
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     const reached = (): void => emit({ type: "apiLost", since: this.#lostSince });
     this.#informers = new Informers(cluster, () => this.#check(), reached);
+    const onKnown = (): void => this.#emitNext();
+    this.#policy = new PolicySources({ cluster, emit, relist: () => this.#services.relist(), onKnown, log });
     this.#services = this.#informers.follow(
       "Services",
-      servicesOf(classes),
+      servicesOf(classes, this.#policy.kept),
       loadBalancers,
       (key, now) => this.#serviceChanged(key, now),
       {
         // An API that was restored from a backup has the lines of then.
-        relisted: () => emit({ type: "linesReplaced" }),
+        relisted: () => {
+          emit({ type: "linesReplaced" });
+          this.#policy.servicesListed();
+        },
       },
     );
     this.#informers.follow("Nodes", nodesOf(options.node), {}, (name, node) => {
@@ -149,6 +158,7 @@ export class Sources implements Disposable {
   [Symbol.dispose](): void {
     this.#phase = "disposed";
     this.#informers[Symbol.dispose]();
+    this.#policy[Symbol.dispose]();
     this.#customResources?.[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
@@ -180,6 +190,7 @@ export class Sources implements Disposable {
         readCandidate(effect.secretText, this.#reader, this.#portions, (parsed) => this.#live.read(effect.secretText, parsed));
         break;
       case "prepareConfig":
+        this.#policy.follow(effect.config);
         emit({ type: "configRead", config: effect.config });
         break;
       case "judgePortion":
@@ -194,13 +205,23 @@ export class Sources implements Disposable {
     if (decision === undefined) return;
     const { before } = decision;
     const { inForce, verdict } = decision.now;
-    const { metrics, emit } = this.#options;
+    const { metrics } = this.#options;
     const accepted = verdict?.type === "accepted";
     metrics.updates.inc();
     if (!accepted) metrics.updateErrors.inc();
     metrics.showConfig({ loaded: inForce !== undefined, stale: !accepted });
     if (inForce === undefined || inForce === before.inForce) return;
-    emit({ type: "config", config: inForce.config, pools: inForce.pools });
+    this.#policy.follow(inForce.config);
+    this.#next = inForce;
+    this.#emitNext();
+  }
+
+  /** Nothing is announced to the wrong routers, or without what a Service asks for, because that is not known yet. */
+  #emitNext(): void {
+    if (this.#phase === "disposed" || !this.#policy.isKnown) return;
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) this.#options.emit({ type: "config", config: next.config, pools: next.pools });
   }
 
   *#serviceKeys(): Iterable<string> {

@@ -1,16 +1,15 @@
 import type { Portions } from "#pkg/clock";
 import { ConfigReader } from "#pkg/config-reader";
-import { ApiError, type Cluster } from "#pkg/k8s";
+import { ApiError, type Cluster, type NamespaceLabels } from "#pkg/k8s";
 import { lastGoodKey, readCandidate, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { ControllerRunner } from "../core/index.ts";
 import { summaryKeys } from "../status/summary.ts";
-import type { Namespaces } from "./namespaces.ts";
 
 export interface ConfigDriverOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
   readonly namespace: string;
-  readonly namespaces: Pick<Namespaces, "whenKnown">;
+  readonly namespaces: Pick<NamespaceLabels, "whenKnown">;
   readonly runner: Pick<ControllerRunner, "dispatch">;
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;

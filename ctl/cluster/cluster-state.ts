@@ -58,7 +58,7 @@ export async function takePicture(api: Api, processes: Processes, installation: 
   const state: ClusterState = {
     config,
     mayRenumber: installation.mayRenumber,
-    services: services.map((raw): Service => project(servicesOf(classes, "labels"), raw)),
+    services: services.map((raw): Service => project(servicesOf(classes, "texts"), raw)),
     slices: readSlices(rawSlices),
     nodes: nodes.map((raw): Node => project(resources.nodes, raw)),
     namespaces: labelsOf(namespaces.type === "found" ? (namespaces.value as readonly RawObject[]) : []),

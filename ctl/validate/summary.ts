@@ -26,7 +26,12 @@ export function summarize({ pools, quotas, peers }: Config) {
         reserved: reservations.map(({ ranges, holder: { type: _, ...holder } }) => {
           return { addresses: ranges, service: undefined, namespace: undefined, ...holder };
         }),
-        advertisements: advertisements.map((one) => ({ ...one, communities: one.communities.map(formatCommunity) })),
+        advertisements: advertisements.map(({ services, communitiesFrom: asked, ...one }) => ({
+          ...one,
+          ...services,
+          communities: one.communities.map(formatCommunity),
+          communitiesFrom: asked && { ...asked, allowed: [...asked.allowed.values()].map(formatCommunity) },
+        })),
       };
     }),
     quotas,

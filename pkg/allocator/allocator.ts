@@ -1,10 +1,10 @@
 import { atOnce } from "#pkg/clock";
-import type { Pool, Quota } from "#pkg/config";
+import type { NamespaceLabels, Pool, Quota } from "#pkg/config";
 import { type Address, families } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
 import { type Elsewhere, nothingElsewhere, outOfUse } from "./elsewhere.ts";
-import { type Labels, type NamespaceLabels, OpenScopes } from "./fences.ts";
+import { type Labels, OpenScopes } from "./fences.ts";
 import type { Rules } from "./filling.ts";
 import type { ReservedFor } from "./holders.ts";
 import { holdingOf, put, wishesOf } from "./holding.ts";

@@ -1,30 +1,16 @@
 import { remembered } from "#pkg/collections";
-import { type LabelSelector, matchesSelector, type NamespaceSet, type Pool } from "#pkg/config";
+import { anyMatches, isIn, type LabelSelector, type NamespaceLabels, type NamespaceSet, type Pool } from "#pkg/config";
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Scope } from "./layout.ts";
 import type { Refusal } from "./types.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** The labels of namespaces by their names. No selector matches one that is not there: a fence that knows nothing is closed. */
-export type NamespaceLabels = ReadonlyMap<string, Labels>;
-
 /** The Service that asks. */
 export type Tenant = Pick<AddressRequest, "service" | "labels">;
 
 // Tenants choose the labels of their Services, and with them how many answers there are to be remembered.
 const maxRemembered = 10_000;
-
-/** Whether the namespace is one of the set. */
-export function isIn(set: NamespaceSet, namespace: string, labels: NamespaceLabels): boolean {
-  const { namespaces, namespaceSelectors } = set;
-  if (namespaces.length === 0 && namespaceSelectors.length === 0) return true;
-  return namespaces.includes(namespace) || anyMatches(namespaceSelectors, labels.get(namespace));
-}
-
-function anyMatches(selectors: readonly LabelSelector[], labels: Labels | undefined): boolean {
-  return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
-}
 
 /** Why a Service is outside the pool's fence; undefined where it is not. */
 export function fenceRefusal({ service, labels }: Tenant, { name, fence }: Pool, known: NamespaceLabels): Refusal | undefined {

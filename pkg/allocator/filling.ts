@@ -1,7 +1,7 @@
-import type { Pool } from "#pkg/config";
+import type { NamespaceLabels, Pool } from "#pkg/config";
 import type { Family } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
-import { fenceRefusal, type NamespaceLabels, type OpenScopes } from "./fences.ts";
+import { fenceRefusal, type OpenScopes } from "./fences.ts";
 import { holdersOf } from "./holders.ts";
 import { type Ipam, isChosenElsewhere } from "./ipam.ts";
 import type { Layout, Span } from "./layout.ts";

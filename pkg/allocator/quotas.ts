@@ -1,7 +1,6 @@
 import { remembered } from "#pkg/collections";
-import type { Quota } from "#pkg/config";
+import { isIn, type NamespaceLabels, type Quota } from "#pkg/config";
 import { namespaceOf } from "#pkg/service";
-import { isIn, type NamespaceLabels } from "./fences.ts";
 import type { Occupancy } from "./occupancy.ts";
 import type { Ask, QuotaUsage, Refusal } from "./types.ts";
 

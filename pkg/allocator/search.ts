@@ -1,7 +1,7 @@
-import type { AsksFor, Pool } from "#pkg/config";
+import { type AsksFor, isIn, type Pool } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, maxAddresses, namespaceOf } from "#pkg/service";
-import { fenceRefusal, isIn } from "./fences.ts";
+import { fenceRefusal } from "./fences.ts";
 import { Filling, type Rules } from "./filling.ts";
 import { holdersOf, isFor } from "./holders.ts";
 import { isChosenElsewhere } from "./ipam.ts";

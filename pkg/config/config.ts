@@ -201,6 +201,25 @@ export interface BgpAdvertisement {
   readonly nextHopV6: Address | undefined;
   /** Routes say how many endpoints the node has, so that routers share traffic out in proportion. */
   readonly weightByEndpoints: boolean;
+  /** The Services that it is made for. */
+  readonly services: Fence;
+  /** Attributes that a Service may ask for; undefined where it has no say. Communities are besides those of the entry. */
+  readonly communitiesFrom: AskedCommunities | undefined;
+  readonly medFrom: AskedNumber | undefined;
+  readonly localPrefFrom: AskedNumber | undefined;
+}
+
+/** Communities that a Service may ask for, by a list in one of its texts. */
+export interface AskedCommunities {
+  readonly from: ObjectText;
+  readonly allowed: ReadonlyMap<string, Community>; // as the entry names it -> community
+}
+
+/** A number from `min` to `max` that a Service may ask for. */
+export interface AskedNumber {
+  readonly from: ObjectText;
+  readonly min: number;
+  readonly max: number;
 }
 
 /** RFC 1997 as one 32-bit number, or RFC 8092 as three. */
@@ -270,7 +289,7 @@ export interface Peer {
 
 /** Fields of a peer whose values are each node's own. */
 export interface NodeValues {
-  readonly values: ReadonlyMap<NodeField, NodeValue>;
+  readonly values: ReadonlyMap<NodeField, ObjectText>;
   /** The entry as it is written, besides these. */
   readonly fields: RawPeer;
   /** Why a node has no such peer, in words; undefined where that was not looked at. */
@@ -279,8 +298,8 @@ export interface NodeValues {
 
 export type NodeField = "peer-address" | "my-asn" | "peer-asn" | "router-id" | "source-address" | "password-secret-key";
 
-/** The label or annotation of a Node with this name. */
-export interface NodeValue {
+/** The label or annotation of an object with this name. */
+export interface ObjectText {
   readonly kind: "label" | "annotation";
   readonly name: string;
 }

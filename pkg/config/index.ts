@@ -49,6 +49,14 @@ export { formatCommunity } from "./rules/communities.ts";
 export { peerOfNode } from "./rules/from-node.ts";
 export { describeRouter } from "./rules/peer.ts";
 export { matchesSelector } from "./rules/selectors.ts";
+export {
+  advertisementsFor,
+  advertisesByNamespace,
+  differByService,
+  type ServiceAdvertisements,
+  textsOfServices,
+} from "./rules/service-policy.ts";
+export { anyMatches, isIn, type NamespaceLabels } from "./rules/tenancy.ts";
 export { needsRestart, type ReachedPeer, type SessionSettings, sessionSettings } from "./session-settings.ts";
 export type { RawConfig } from "./shape/raw.ts";
 export { Assembly, type Token, takeApart } from "./tokens.ts";

@@ -249,6 +249,12 @@ address-pools:
     next-hop: 192.0.2.50
     next-hop-v6: 2001:db8::50
     weight: endpoints
+    namespaces: [team]
+    namespace-selectors: [{match-labels: {tier: gold}}]
+    service-selectors: [{match-labels: {a: b}}]
+    communities-from: {annotation: example.com/c, allowed: [no-export]}
+    med-from: {label: med, min: 1, max: 2}
+    localpref-from: {label: pref, min: 0, max: 9}
 - name: back
   protocol: layer2
   addresses: [192.0.2.7/24]
@@ -289,6 +295,17 @@ address-pools:
         nodeSelectors: [{ matchLabels: new Map([["rack", "b"]]), matchExpressions: [] }],
         nextHops: "192.0.2.50 2001:db8::50",
         weightByEndpoints: true,
+        services: {
+          namespaces: ["team"],
+          namespaceSelectors: [{ matchLabels: new Map([["tier", "gold"]]), matchExpressions: [] }],
+          serviceSelectors: [{ matchLabels: new Map([["a", "b"]]), matchExpressions: [] }],
+        },
+        communitiesFrom: {
+          from: { kind: "annotation", name: "example.com/c" },
+          allowed: new Map([["no-export", { type: "standard", value: 0xffffff01 }]]),
+        },
+        medFrom: { from: { kind: "label", name: "med" }, min: 1, max: 2 },
+        localPrefFrom: { from: { kind: "label", name: "pref" }, min: 0, max: 9 },
       },
     ],
   );
@@ -415,6 +432,10 @@ test("parseConfig: what is absent has the documented defaults", () => {
       nextHop: undefined,
       nextHopV6: undefined,
       weightByEndpoints: false,
+      services: { namespaces: [], namespaceSelectors: [], serviceSelectors: [] },
+      communitiesFrom: undefined,
+      medFrom: undefined,
+      localPrefFrom: undefined,
     },
   ]);
   assert.deepEqual([config.pools[0]?.nodeSelectors, config.pools[0]?.interfaces], [[], []]);

@@ -30,6 +30,10 @@ export function parseConfig(text: string): ParsedConfig {
 function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | undefined {
   const pool = pools.findIndex(({ fence }) => fence.namespaceSelectors.length > 0);
   if (pool >= 0) return ["address-pools", pool, "namespace-selectors"];
+  for (const [index, { advertisements }] of pools.entries()) {
+    const asking = advertisements.findIndex(({ services }) => services.namespaceSelectors.length > 0);
+    if (asking >= 0) return ["address-pools", index, "bgp-advertisements", asking, "namespace-selectors"];
+  }
   const quota = quotas.findIndex(({ namespaceSelectors }) => namespaceSelectors.length > 0);
   return quota < 0 ? undefined : ["quotas", quota, "namespace-selectors"];
 }

@@ -26,6 +26,8 @@ const nodes: readonly Labels[] = [
   { rack: "a", zone: "x" },
   { rack: "c", zone: "y" },
 ];
+/** Labels of a node, and of a Service. */
+const everybody = nodes.flatMap((node) => nodes.slice(0, 5).map((service) => [node, service] as const));
 const peerNames = ["p1", "p2", "p3"];
 
 function converted(text: string): string {
@@ -40,17 +42,19 @@ function configOf(text: string): Config {
   return config;
 }
 
-/** peer, family and length -> the route's attributes, on a node with these labels; MetalLB unites all advertisements that apply. */
+/** peer, family and length -> the route's attributes for a Service, on a node with these labels; MetalLB unites all advertisements that apply. */
 function toldByMetallb(
   objects: readonly Resource<"BGPAdvertisement">[],
   pool: Resource<"IPAddressPool">,
   labels: Labels,
+  ofService: Labels,
 ): Map<string, string> {
   const told = new Map<string, { communities: Set<string>; localPref: number }>();
   const families = familiesOf(pool.spec.addresses ?? []);
   for (const { kind, spec } of objects) {
     if (kind !== "BGPAdvertisement" || !isFor(spec, pool)) continue;
     if (spec.nodeSelectors?.length && !anyMatches(spec.nodeSelectors, labels)) continue;
+    if (spec.serviceSelectors?.length && !anyMatches(spec.serviceSelectors, ofService)) continue;
     for (const peer of spec.peers?.length ? spec.peers : peerNames)
       for (const family of families) {
         const length = family === "IPv4" ? (spec.aggregationLength ?? 32) : (spec.aggregationLengthV6 ?? 128);
@@ -64,7 +68,7 @@ function toldByMetallb(
 }
 
 /** The same here, where the last entry that applies counts alone. */
-function toldByConfig(pool: Pool | undefined, labels: Labels): Map<string, string> {
+function toldByConfig(pool: Pool | undefined, labels: Labels, ofService: Labels): Map<string, string> {
   const told = new Map<string, string>();
   if (pool === undefined || !pool.protocols.includes("bgp")) return told;
   for (const {
@@ -74,7 +78,9 @@ function toldByConfig(pool: Pool | undefined, labels: Labels): Map<string, strin
     localPref = 0,
     peers,
     nodeSelectors,
+    services: { serviceSelectors },
   } of pool.advertisements) {
+    if (serviceSelectors.length > 0 && !serviceSelectors.some((one) => matchesSelector(one, ofService))) continue;
     if (nodeSelectors.length > 0 && !nodeSelectors.some((selector) => matchesSelector(selector, labels))) continue;
     for (const peer of peers.length > 0 ? peers : peerNames)
       for (const family of new Set(pool.ranges.map((range) => range.family))) {
@@ -133,27 +139,27 @@ const peers = peerNames.map((name, index) =>
   }),
 );
 
-const bgpAdvertisement = fc
-  .record({ lengths, communities, peers: some(peerNames), nodeSelectors: selectors, by: fc.nat(3) })
-  .map((given) => {
-    const { ipv4, ipv6, localPref } = given.lengths;
-    const reach = [
-      { ipAddressPools: ["main"] },
-      { ipAddressPoolSelectors: [{ matchLabels: { of: "main" } }] },
-      {},
-      { ipAddressPools: ["other"] },
-    ];
-    const { communities, peers, nodeSelectors } = given;
-    return {
-      aggregationLength: ipv4,
-      aggregationLengthV6: ipv6,
-      localPref,
-      communities,
-      peers,
-      nodeSelectors,
-      ...reach[given.by],
-    };
-  });
+const fields = { lengths, communities, peers: some(peerNames), nodeSelectors: selectors, serviceSelectors: selectors };
+const bgpAdvertisement = fc.record({ ...fields, by: fc.nat(3) }).map((given) => {
+  const { ipv4, ipv6, localPref } = given.lengths;
+  const reach = [
+    { ipAddressPools: ["main"] },
+    { ipAddressPoolSelectors: [{ matchLabels: { of: "main" } }] },
+    {},
+    { ipAddressPools: ["other"] },
+  ];
+  const { communities, peers, nodeSelectors, serviceSelectors } = given;
+  return {
+    aggregationLength: ipv4,
+    aggregationLengthV6: ipv6,
+    localPref,
+    communities,
+    peers,
+    nodeSelectors,
+    serviceSelectors,
+    ...reach[given.by],
+  };
+});
 
 test("peers are told by the ConfigMap what MetalLB's BGPAdvertisements together told them", () => {
   fc.assert(
@@ -161,27 +167,31 @@ test("peers are told by the ConfigMap what MetalLB's BGPAdvertisements together 
       const pool = object("IPAddressPool", "v1beta1", "main", { addresses }, { of: "main" });
       const advertisements = specs.map((spec, index) => object("BGPAdvertisement", "v1beta1", `adv${index}`, spec));
       const config = configOf(converted([...peers, pool, ...advertisements].map((each) => dump(each)).join("---\n")));
-      for (const labels of nodes)
+      const resources = advertisements as Resource<"BGPAdvertisement">[];
+      for (const [labels, ofService] of everybody)
         assert.deepEqual(
-          sorted(toldByConfig(config.pools[0], labels)),
-          sorted(toldByMetallb(advertisements as Resource<"BGPAdvertisement">[], pool as Resource<"IPAddressPool">, labels)),
-          JSON.stringify(labels),
+          sorted(toldByConfig(config.pools[0], labels, ofService)),
+          sorted(toldByMetallb(resources, pool as Resource<"IPAddressPool">, labels, ofService)),
+          JSON.stringify([labels, ofService]),
         );
     }),
     { numRuns: 300 },
   );
 });
 
-const entry = fc.record({ lengths, communities, peers: some(peerNames), nodeSelectors: selectors }).map((given) => ({
+const toConfig = (all: readonly Selector[]) =>
+  all.map(({ matchLabels = {}, matchExpressions = [] }) => ({
+    "match-labels": matchLabels,
+    "match-expressions": matchExpressions,
+  }));
+const entry = fc.record(fields).map((given) => ({
   "aggregation-length": given.lengths.ipv4,
   "aggregation-length-v6": given.lengths.ipv6,
   ...(given.lengths.localPref > 0 && { localpref: given.lengths.localPref }),
   communities: given.communities,
   peers: given.peers,
-  "node-selectors": given.nodeSelectors.map(({ matchLabels = {}, matchExpressions = [] }) => ({
-    "match-labels": matchLabels,
-    "match-expressions": matchExpressions,
-  })),
+  "node-selectors": toConfig(given.nodeSelectors),
+  "service-selectors": toConfig(given.serviceSelectors),
 }));
 
 test("peers are told by BGPAdvertisements what the last entry of the ConfigMap told them", () => {
@@ -196,11 +206,12 @@ test("peers are told by BGPAdvertisements what the last entry of the ConfigMap t
         if (readInput(text).config === undefined) return; // The same advertisement twice.
         const objects = loadAll(converted(text)) as Resource<"IPAddressPool" | "BGPAdvertisement">[];
         const made = objects.find(({ kind }) => kind === "IPAddressPool") as Resource<"IPAddressPool">;
-        for (const labels of nodes)
+        const [given] = configOf(text).pools;
+        for (const [labels, ofService] of everybody)
           assert.deepEqual(
-            sorted(toldByMetallb(objects as Resource<"BGPAdvertisement">[], made, labels)),
-            sorted(toldByConfig(configOf(text).pools[0], labels)),
-            JSON.stringify(labels),
+            sorted(toldByMetallb(objects as Resource<"BGPAdvertisement">[], made, labels, ofService)),
+            sorted(toldByConfig(given, labels, ofService)),
+            JSON.stringify([labels, ofService]),
           );
       },
     ),

@@ -13,6 +13,7 @@ export { type Cluster, type ConditionsWrite, type CustomResource, connect, type 
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
 export { type Handlers, type Informer, Informers, named, type Scope } from "./informers.ts";
+export { NamespaceLabels } from "./namespace-labels.ts";
 export type {
   Condition,
   ConfigMap,
@@ -26,6 +27,6 @@ export type {
   Service,
 } from "./objects.ts";
 export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
-export { nodesOf, type Resource, resources, servicesOf } from "./resources.ts";
+export { type KeptTexts, nodesOf, type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";
 export { type NoValue, SecretValues, type SecretValuesOptions } from "./secret-values.ts";

@@ -89,6 +89,27 @@ class Scene implements AsyncDisposable {
   }
 }
 
+test("relist: the watch ends, all objects are listed again, and nothing counts as lost", limit, async () => {
+  const [scene, watch] = await Scene.watching([configMap("a", "1", "x")]);
+  await using _ = scene;
+  await scene.saw("ns/a ->1", "synced");
+  watch.stream();
+  scene.informer.relist();
+  scene.informer.relist();
+  await until(() => scene.clock.pending().includes("configmaps retry") || scene.api.waiting > 0);
+  if (scene.api.waiting === 0) advanceUntilRun(scene.clock, "configmaps retry");
+  const list = await scene.api.next();
+  assert.equal(list.query.watch, undefined);
+  scene.informer.relist(); // More is asked for while the answer is on its way.
+  list.reply(200, listOf("101", [configMap("a", "1", "y")]));
+  const again = await scene.api.next();
+  assert.equal(again.query.watch, undefined);
+  again.reply(200, listOf("102", [configMap("a", "2", "y")]));
+  await scene.saw("ns/a 1>1", "ns/a 1>2", "relisted");
+  assert.equal((await scene.api.next()).query.resourceVersion, "102");
+  assert.deepEqual(scene.reached, []);
+});
+
 test("a list is read page by page, then watched from its version", limit, async () => {
   await using scene = await Scene.open({ namespace: "ns", fieldSelector: "metadata.name!=x", labelSelector: "a in (b,c)" });
   const first = await scene.api.next();

@@ -62,6 +62,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #failures = 0; // since the last success
   readonly #warned = new Set<number | undefined>(); // statuses of this streak of failures; undefined where there was no answer
   #lostSince: Millis | undefined;
+  #relisting = new AbortController(); // Ends the present watch.
   readonly #disposed: (() => void) | undefined;
 
   constructor(resource: Resource<V>, scope: Scope, handlers: Handlers<V>, options: InformerOptions) {
@@ -108,6 +109,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     void this.#run();
   }
 
+  relist(): void {
+    this.#relisting.abort(new Error("all objects are listed again"));
+  }
+
   [Symbol.dispose](): void {
     this.#stop.abort(new Error("the informer was disposed"));
     this.#disposed?.();
@@ -121,11 +126,17 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     while (!this.#stopped) {
       let retryAfter: Millis = 0;
       try {
+        if (this.#relisting.signal.aborted) {
+          this.#relisting = new AbortController();
+          this.#version = undefined;
+        }
         if (this.#lostSince !== undefined && this.#clock.now() - this.#lostSince >= maxLostMs) this.#version = undefined;
         this.#version ??= await this.#list();
+        if (this.#relisting.signal.aborted) continue;
         await this.#watch(this.#version);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
+        if (this.#relisting.signal.aborted && !this.#stopped) continue;
         if (this.#isSelectorOptional && isUnknownField(error)) {
           const { fieldSelector, ...others } = this.#selectors;
           this.#selectors = others;
@@ -236,7 +247,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (!this.#stopped) tellOf(this.#handlers, changes);
     const isFirst = !this.#synced;
     this.#synced = true;
-    if (!this.#stopped) this.#handlers[isFirst ? "synced" : "relisted"]?.();
+    const isOfBefore = !isFirst && this.#relisting.signal.aborted; // Another list follows, of which more is kept.
+    if (!this.#stopped && !isOfBefore) this.#handlers[isFirst ? "synced" : "relisted"]?.();
   }
 
   async #watch(version: string): Promise<void> {
@@ -249,7 +261,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     });
     const followsCut = this.#wasCutShort;
     this.#wasCutShort = true;
-    using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
+    const relisting = this.#relisting.signal;
+    const ending = AbortSignal.any([this.#stop.signal, relisting]);
+    using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", ending);
     const response = await this.#soon(() => this.#api.open(request, deadline.signal));
     if (followsCut && (await this.#hasGoneBack(version))) {
       this.#version = undefined;
@@ -273,7 +287,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     using _ = this.#clock.schedule(`${this.#resource.plural} healthy`, this.#clock.now() + healthyAfterMs, succeed);
     try {
       for await (const event of watchEvents(response, this.#resource.plural)) {
-        if (this.#stopped) return;
+        if (this.#stopped || relisting.aborted) return;
         lastEventAt = this.#clock.now();
         isEmpty = false;
         this.#apply(event);

@@ -44,6 +44,8 @@ export function tellOf<V>(handlers: Pick<Handlers<V>, "changed" | "replaced">, c
 /** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
 export interface Informer<V> extends Disposable {
   start(): void;
+  /** Lists all objects again: another part of them is kept from now on. `relisted` says when that is done. */
+  relist(): void;
   readonly synced: boolean;
   /** Since when it has not seen what changes, because the API is out of reach; undefined while it does. */
   readonly lostSince: Millis | undefined;
@@ -54,7 +56,7 @@ export interface Informer<V> extends Disposable {
 }
 
 /** A `Cluster`, as far as informers need it. */
-interface Source {
+export interface Source {
   informer<V extends ObjectMeta>(resource: Resource<V>, scope: Scope, handlers: Handlers<V>): Informer<V>;
 }
 

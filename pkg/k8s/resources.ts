@@ -36,13 +36,24 @@ export interface Resource<V extends ObjectMeta> {
   project(raw: Fields, meta: ObjectMeta): V;
 }
 
+type Kept = "labels" | "texts" | KeptTexts;
+
+/** Names of labels and annotations that are kept besides those that are read anyway. May grow; objects that are there stay as they are. */
+export interface KeptTexts {
+  readonly labels: ReadonlySet<string>;
+  readonly annotations: ReadonlySet<string>;
+}
+
 /**
  * Services, each with whether it is of one of these load balancer classes.
- * @param labels for the controller: each keeps its labels, if it is of type LoadBalancer, its conditions, and the annotations with its pool
+ * @param keep `labels` for the controller: each keeps its labels, if it is of type LoadBalancer, its conditions, and the annotations with its
+ * pool; `texts` the same with all annotations
  */
-export function servicesOf(classes: LoadBalancerClasses, labels?: "labels"): Resource<Service> {
-  return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes, labels !== undefined) };
+export function servicesOf(classes: LoadBalancerClasses, keep: Kept = noTextsKept): Resource<Service> {
+  return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes, keep) };
 }
+
+const noTextsKept: KeptTexts = { labels: new Set(), annotations: new Set() };
 
 export const resources = {
   services: servicesOf(classlessOnly),
@@ -92,8 +103,9 @@ function projectService(
   raw: Fields,
   { key, namespace, name, uid, resourceVersion }: ObjectMeta,
   classes: LoadBalancerClasses,
-  isLabeled: boolean,
+  keep: Kept,
 ): Service {
+  const isLabeled = typeof keep === "string";
   const spec = fields(raw.spec);
   const lbClass = optionalText(spec.loadBalancerClass);
   const isClaimed = claimsClass(classes, lbClass);
@@ -107,8 +119,8 @@ function projectService(
     uid,
     resourceVersion,
     created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
-    labels: isLabeled && spec.type === "LoadBalancer" ? projectLabels(raw) : undefined,
-    annotations: textMap(fields(raw.metadata).annotations, isLabeled ? isOfController : isAnnotation, short),
+    labels: spec.type === "LoadBalancer" ? keptLabels(raw, keep) : undefined,
+    annotations: textMap(fields(raw.metadata).annotations, isKept(keep), short),
     type: text(spec.type),
     isClaimed,
     otherClass: isClaimed || lbClass === undefined ? undefined : short(lbClass),
@@ -127,6 +139,19 @@ function projectService(
     hasHostnames: ingress.some(({ ip }) => text(ip) === ""),
     conditions: isLabeled ? projectConditions(raw) : none,
   };
+}
+
+function keptLabels(raw: Fields, keep: Kept): Service["labels"] {
+  if (typeof keep === "object" && keep.labels.size === 0) return undefined;
+  const all = projectLabels(raw);
+  if (typeof keep === "string" || all === undefined) return all;
+  return textMap(all, (name) => keep.labels.has(name));
+}
+
+function isKept(keep: Kept): (name: string) => boolean {
+  if (keep === "texts") return () => true;
+  if (keep === "labels") return isOfController;
+  return keep.annotations.size === 0 ? isAnnotation : (name) => isAnnotation(name) || keep.annotations.has(name);
 }
 
 function isOfController(name: string): boolean {

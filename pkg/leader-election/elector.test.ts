@@ -67,6 +67,7 @@ class FakeLease {
             this.#watchers.set(handlers, ask);
             setImmediate(ask);
           },
+          relist: () => {},
           get lostSince() {
             return lostSince;
           },

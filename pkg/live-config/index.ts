@@ -9,6 +9,7 @@ export {
   configKey,
   type HeldTogether,
   type Holdings,
+  type InForce,
   lastGoodKey,
   type Missing,
   mayRenumber,

@@ -112,8 +112,10 @@ export interface Advertised {
   readonly order: number;
 }
 
-/** What this node can do for the addresses of one pool with protocol `bgp`. */
+/** What this node can do for the addresses of one pool with protocol `bgp`, or for those of some Services. */
 export interface PoolAdvertisements extends InterfaceNode {
+  /** The pool's, in order; undefined in the place of one that is for other Services. */
+  readonly entries: readonly (BgpAdvertisement | undefined)[];
   readonly advertised: readonly Advertised[];
 }
 
@@ -149,6 +151,8 @@ export interface PoolAdvertisementsOptions {
   readonly eligibility: Eligibility;
   /** Peers of the node. */
   readonly peers: readonly NodePeer[];
+  /** See `PoolAdvertisements`; absent for all of the pool's as they are. */
+  readonly entries?: PoolAdvertisements["entries"];
 }
 
 export function poolAdvertisements({
@@ -158,15 +162,16 @@ export function poolAdvertisements({
   labels,
   eligibility,
   peers,
+  entries = pool.advertisements,
 }: PoolAdvertisementsOptions): PoolAdvertisements {
   const recipients = new Recipients(peers);
   const advertised: Advertised[] = [];
-  for (const [index, advertisement] of [...pool.advertisements.entries()].reverse()) {
-    if (!isSelected(advertisement.nodeSelectors, labels)) continue;
+  for (const [index, advertisement] of [...entries.entries()].reverse()) {
+    if (advertisement === undefined || !isSelected(advertisement.nodeSelectors, labels)) continue;
     const peers = recipients.take(advertisement);
     if (peers.IPv4.length > 0 || peers.IPv6.length > 0) advertised.push({ advertisement, peers, order: order + index });
   }
-  return { pool, node, eligibility, advertised: advertised.reverse() };
+  return { pool, node, eligibility, entries, advertised: advertised.reverse() };
 }
 
 /**
@@ -261,12 +266,13 @@ function isFor(family: Family): (advertised: Advertised) => boolean {
 function judge(
   family: Family,
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
-  { node, eligibility, advertised }: PoolAdvertisements,
+  { node, eligibility, entries, advertised }: PoolAdvertisements,
   isLocalElsewhere: boolean,
 ): PlacementResult {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
+  if (entries.every((entry) => entry === undefined)) return { announced: false, reason: "notAdvertised" };
   if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (!advertised.some(isFor(family))) return { announced: false, reason: "noPeer" };

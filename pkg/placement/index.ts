@@ -45,6 +45,7 @@ export {
   type Holder,
   heeded,
   type NotAnnounced,
+  oldestOf,
   type PlacementRefusal,
   type PlacementResult,
   place,

@@ -47,6 +47,8 @@ export type NotAnnounced =
   | "sharedByTooMany"
   /** With protocol `bgp`: this node has no ready endpoint, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
+  /** With protocol `bgp`: the selectors of all the pool's advertisements leave out the oldest Service on the address. */
+  | "notAdvertised"
   /** With protocol `bgp`: no advertisement of this node for the pool has a peer. */
   | "noPeer"
   /** With protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
@@ -78,7 +80,7 @@ export function heeded(holders: readonly Holder[]): readonly Holder[] {
 }
 
 /** The oldest holder that may have the address; the first of several that are equally old. */
-function oldestOf(holders: readonly Holder[]): Holder | undefined {
+export function oldestOf(holders: readonly Holder[]): Holder | undefined {
   let oldest: Holder | undefined;
   for (const holder of holders) if (holder.isAllowed && !(holder.created >= (oldest?.created ?? Infinity))) oldest = holder;
   return oldest;

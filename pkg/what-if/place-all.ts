@@ -1,4 +1,14 @@
-import { formatCommunity, hasOwners, type LabelSelector, type Pool, PoolIndex, type Protocol } from "#pkg/config";
+import {
+  advertisementsFor,
+  differByService,
+  formatCommunity,
+  hasOwners,
+  type LabelSelector,
+  type Pool,
+  PoolIndex,
+  type Protocol,
+} from "#pkg/config";
+import type { Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import {
   type AddressPlacement,
@@ -10,6 +20,7 @@ import {
   isOnLan,
   type NodePeer,
   nodePeers,
+  oldestOf,
   type PlacementRefusal,
   type PoolAdvertisements,
   type PoolNodes,
@@ -172,15 +183,19 @@ class Bgp {
   readonly routes = new Map<string, Route>();
   readonly #state: ClusterState;
   readonly #peers: ReadonlyMap<string, readonly NodePeer[]>; // node -> its peers
-  readonly #advertisements = new Map<Pool, readonly PoolAdvertisements[]>(); // pool -> those of each node
+  readonly #advertisements = new Map<Pool, Map<string, readonly PoolAdvertisements[]>>(); // pool -> for Services with equal ones -> those of each node
+  readonly #services: ReadonlyMap<string, Service>;
 
   constructor(state: ClusterState) {
     this.#state = state;
     this.#peers = peersOf(state);
+    this.#services = new Map(state.services.map((service) => [service.key, service]));
   }
 
   place(held: HeldAddress, pool: Pool): Placed {
-    const each = this.#advertisementsOf(pool).map((advertisements) => placeBgp(held.address, held.holders, advertisements));
+    const each = this.#advertisementsOf(pool, oldestOf(held.holders)?.service).map((advertisements) =>
+      placeBgp(held.address, held.holders, advertisements),
+    );
     const nodes: string[] = [];
     for (const [index, placement] of each.entries()) {
       const node = this.#state.active[index] as string;
@@ -201,8 +216,12 @@ class Bgp {
     }
   }
 
-  #advertisementsOf(pool: Pool): readonly PoolAdvertisements[] {
-    const known = this.#advertisements.get(pool);
+  #advertisementsOf(pool: Pool, key: string | undefined): readonly PoolAdvertisements[] {
+    const service = differByService(pool) && key !== undefined ? this.#services.get(key) : undefined;
+    const own = service && advertisementsFor(pool, service, this.#state.namespaces);
+    const byKey = this.#advertisements.get(pool) ?? new Map<string, readonly PoolAdvertisements[]>();
+    this.#advertisements.set(pool, byKey);
+    const known = byKey.get(own?.key ?? "");
     if (known !== undefined) return known;
     const labels = labelsOf(this.#state);
     const all = this.#state.active.map((node) =>
@@ -213,9 +232,10 @@ class Bgp {
         labels: labels.get(node),
         eligibility: eligibilityOf(this.#state, [], node),
         peers: this.#peers.get(node) ?? [],
+        ...(own !== undefined && { entries: own.advertisements }),
       }),
     );
-    this.#advertisements.set(pool, all);
+    byKey.set(own?.key ?? "", all);
     return all;
   }
 }

@@ -172,6 +172,13 @@ test("configChange: prefixes that routers get, lose, or get with other attribute
   assert.deepEqual(changes(more("communities: ['65000:1'], localpref: 50")), [
     "10.1.0.7/32 changed () (local-pref 50, communities 65000:1) n1,n2,n3",
   ]);
+  assert.deepEqual(changes(more("service-selectors: [{match-labels: {a: b}}]")), ["10.1.0.7/32 withdrawn () () n1,n2,n3"]);
+  const asking = { ...inFar("10.1.0.7"), labels: { med: "7" } };
+  const more7 = config(lan + more("med: 1, med-from: {label: med, min: 5, max: 9}"), router);
+  assert.deepEqual(
+    configChange(cluster(config(lan + far, router), { web: asking }), more7).prefixes.map(({ after }) => after),
+    ["med 7"],
+  );
 });
 
 test("configChange: an address that is kept may be announced by another node", () => {

@@ -7,7 +7,7 @@ import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
 import type { Address, Family } from "#pkg/net";
-import type { Surroundings } from "#pkg/placement";
+import type { Labels, Surroundings } from "#pkg/placement";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -68,6 +68,8 @@ export type ClusterEvent =
     }
   /** Undefined when there is no such node. */
   | { readonly type: "node"; readonly name: string; readonly node: NodeFields | undefined }
+  /** The labels of a namespace, once a configuration asks for them; undefined for none. */
+  | { readonly type: "namespace"; readonly name: string; readonly labels: Labels | undefined }
   /** A configuration was read that may come into force. */
   | { readonly type: "configRead"; readonly config: Config }
   /** Another configuration is in force. */

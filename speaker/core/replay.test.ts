@@ -14,7 +14,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = speakerCore;
   assert.deepEqual(
     { format, shape: shapeOf(core.save()) },
-    { format: 13, shape: "f8a091e0077b" },
+    { format: 14, shape: "f8a091e0077b" },
     "raise the format, and put the shape here",
   );
 });

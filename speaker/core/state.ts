@@ -193,7 +193,7 @@ export interface Sticky {
 
 /** What this node can do for each pool with protocol `bgp`; kept until its peers, its labels or the pools are others. */
 export interface BgpPools {
-  readonly advertisements: Map<Pool, PoolAdvertisements>; // those that were asked for
+  readonly advertisements: Map<Pool, Map<string, PoolAdvertisements>>; // those that were asked for, for Services with equal ones
   readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
   /** Peers of this node. */
   peers: readonly NodePeer[];

@@ -37,19 +37,13 @@ import {
   placeSome,
   takeServices,
   touch,
+  touchAll,
   touchLocal,
   touchPlaced,
   touchPools,
+  viewsChanged,
 } from "./placement/placements.ts";
-import {
-  holdSticky,
-  isSticky,
-  isStickyInForce,
-  nextStickyAt,
-  stickyNodesChanged,
-  stickyPulls,
-  stickyTimer,
-} from "./placement/sticky.ts";
+import { isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./placement/sticky.ts";
 import { reportAnnounced } from "./protocols/announcers.ts";
 import {
   bgpConfigChanged,
@@ -62,6 +56,7 @@ import {
 } from "./protocols/bgp.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
+import { namespaceChanged } from "./services/policy.ts";
 import { chooseReporter, lookAt, lookAtAll, lookAtSome, nextReportAt, reporterTimer } from "./services/reporter.ts";
 import { wireTested } from "./services/self-tests.ts";
 import { addressesOf, setService, setSlice } from "./services/services.ts";
@@ -115,6 +110,9 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "node":
       nodeChanged(state, event.name, event.node, now, effects);
       flush(state, effects);
+      break;
+    case "namespace":
+      touch(state, namespaceChanged(state, event.name, event.labels));
       break;
     case "configRead":
       if (event.config.pools.some(hasOwners)) effects.push({ type: "prepareLayer2" });
@@ -300,12 +298,6 @@ function membersChanged(
   if (!wasSynced) beginWhenSynced(state, effects);
 }
 
-/** This node, or another one, sees what changes in the API, or no longer, or can answer elsewhere than before. */
-function viewsChanged(state: SpeakerState): void {
-  touchPools(state, reachabilityChanged(state));
-  if (state.apiView.isReporting) touchLocal(state);
-}
-
 /** Others are active or participate than before, or the configuration asks for something else. */
 function nodesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   stickyNodesChanged(state, now);
@@ -387,10 +379,4 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
 
 function flush(state: SpeakerState, effects: SpeakerEffect[]): void {
   touchPlaced(state, flushGossip(state, effects));
-}
-
-function touchAll(state: SpeakerState, now: Millis): void {
-  holdSticky(state, now);
-  state.agenda.isSettled = false;
-  for (const service of state.services.rows.keys()) touch(state, addressesOf(state.services, service));
 }

@@ -157,6 +157,7 @@ class Bench {
     const pods = () => this.#pods;
     return {
       start: () => this.did.push("follow Pods"),
+      relist: () => {},
       synced: true,
       lostSince: undefined,
       get: (key) => pods().get(key),

@@ -139,7 +139,7 @@ step("bgp-passwords, namespaces, netbox, prometheus: each account may what it ha
   const prometheus = "monitoring:prometheus-k8s";
   assert.equal(await may(speaker, "watch", "secrets/router-passwords", "-n", namespace), true);
   assert.equal(await may(speaker, "watch", "secrets", "-n", namespace), false);
-  assert.equal(await may(speaker, "watch", "namespaces"), false);
+  assert.equal(await may(speaker, "watch", "namespaces"), true);
   assert.equal(await may(`${namespace}:controller`, "list", "namespaces"), true);
   assert.equal(await may(speaker, "delete", "namespaces"), false);
   assert.equal(await may(`${namespace}:controller`, "watch", "secrets/netbox", "-n", namespace), true);

@@ -5,6 +5,7 @@ import type { RawAdvertisement, RawList } from "../shape/raw.ts";
 import { formatCommunity, readCommunities } from "./communities.ts";
 import { readAddress } from "./peer-path.ts";
 import { type Budget, canMeet, readSelectors } from "./selectors.ts";
+import { isForSome, readServicePolicy } from "./service-policy.ts";
 
 /** Names that advertisements may refer to. */
 export interface KnownNames {
@@ -62,6 +63,7 @@ function readAdvertisement(fields: RawAdvertisement, path: Path, known: KnownNam
     nextHop: readNextHop(fields["next-hop"] || undefined, "IPv4", [...path, "next-hop"], problems),
     nextHopV6: readNextHop(fields["next-hop-v6"] || undefined, "IPv6", [...path, "next-hop-v6"], problems),
     weightByEndpoints: fields.weight === "endpoints",
+    ...readServicePolicy(fields, path, known.communities, problems),
   };
 }
 
@@ -115,7 +117,8 @@ export function warnOfRepeatedPrefixes(
     const length = aggregationLength(advertisement, family);
     const attributes = attributesOf(advertisement, family);
     const others = earlier.get(length) ?? [];
-    const other = lastThatMeets(others, attributes, advertisement, budget);
+    // One for some Services is meant to take the place of others.
+    const other = isForSome(advertisement) ? undefined : lastThatMeets(others, attributes, advertisement, budget);
     if (other !== undefined) {
       const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool`;
       problems.warn([...path, index], `${what}, with other attributes; the last one wins`);
@@ -143,7 +146,10 @@ function lastThatMeets(
 function attributesOf(advertisement: BgpAdvertisement, family: Family): string {
   const { localPref, communities, med, asPathPrepend, nextHop, nextHopV6, weightByEndpoints } = advertisement;
   const next = family === "IPv4" ? nextHop : nextHopV6;
-  return JSON.stringify([localPref ?? 0, communities.map(formatCommunity).sort(), med, asPathPrepend, next, weightByEndpoints]);
+  const asked = [advertisement.communitiesFrom, advertisement.medFrom, advertisement.localPrefFrom];
+  const names = [...(advertisement.communitiesFrom?.allowed.keys() ?? [])];
+  const own = [localPref ?? 0, communities.map(formatCommunity).sort(), med, asPathPrepend, next, weightByEndpoints];
+  return JSON.stringify([...own, asked, names]);
 }
 
 /** How long the announced prefixes of a family are. */

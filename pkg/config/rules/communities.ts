@@ -10,23 +10,29 @@ import type { RawConfig, RawList } from "../shape/raw.ts";
  */
 const room = 4096 - 192;
 
-/** Reads `communities` of one advertisement: aliases first, then literals and well-known names. */
+/**
+ * Reads `communities` of one advertisement: aliases first, then literals and well-known names.
+ * @param check `room`: they were read before, and it is asked only whether there is room for all
+ */
 export function readCommunities(
   raw: RawList<string>,
   path: Path,
   aliases: ReadonlyMap<string, Community>,
   problems: Problems,
+  check: "all" | "room" = "all",
 ): Community[] {
   const communities = new Map<string, Community>(); // canonical text -> community
   for (const [text, index] of placesOf(raw, path, problems)) {
     const here = [...path, index];
     const community = aliases.get(text) ?? parseCommunity(text);
     if (community === undefined) {
+      if (check === "room") continue;
       problems.error(here, `must be an alias from bgp-communities, ${communityForms}; but is ${quote(text)}`);
       continue;
     }
     const canonical = formatCommunity(community);
-    if (communities.has(canonical)) problems.warn(here, `${quote(text)} is ${canonical}, which is already listed`);
+    if (communities.has(canonical) && check === "all")
+      problems.warn(here, `${quote(text)} is ${canonical}, which is already listed`);
     communities.set(canonical, community);
   }
   const all = [...communities.values()];

@@ -1,5 +1,5 @@
 import { quote } from "#pkg/text";
-import type { NodeField, NodeValue, Peer } from "../config.ts";
+import type { NodeField, ObjectText, Peer } from "../config.ts";
 import { type Path, Problems } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 import { readPeer } from "./peer.ts";
@@ -19,8 +19,8 @@ export interface NodeTexts {
 }
 
 /** Reads `from-node`: field -> where its value stands. Undefined without any. */
-export function readNodeValues(fields: RawPeer, path: Path, problems: Problems): ReadonlyMap<NodeField, NodeValue> | undefined {
-  const values = new Map<NodeField, NodeValue>();
+export function readNodeValues(fields: RawPeer, path: Path, problems: Problems): ReadonlyMap<NodeField, ObjectText> | undefined {
+  const values = new Map<NodeField, ObjectText>();
   for (const field of nodeFields) {
     const from = fields["from-node"]?.[field];
     if (from === undefined) continue;
@@ -38,7 +38,7 @@ export function readNodeValues(fields: RawPeer, path: Path, problems: Problems):
 }
 
 /** The fields with values that stand for those of nodes, so that all others can be read. */
-export function withStandIns(fields: RawPeer, values: ReadonlyMap<NodeField, NodeValue>): RawPeer {
+export function withStandIns(fields: RawPeer, values: ReadonlyMap<NodeField, ObjectText>): RawPeer {
   const standIns: Record<string, unknown> = {};
   if (values.has("peer-address")) standIns["peer-address"] = fields.interface ? "fe80::1" : "192.0.2.1";
   if (values.has("my-asn")) standIns["my-asn"] = fields["peer-asn"] === 1 ? 2 : 1;

@@ -60,7 +60,8 @@ function readExpression(fields: RawExpression, path: Path, problems: Problems): 
 const word = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const domain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 
-function isLabelKey(key: string): boolean {
+/** Whether labels may have this name; annotations have names of the same form. */
+export function isLabelKey(key: string): boolean {
   const slash = key.lastIndexOf("/");
   const prefix = slash < 0 ? undefined : key.slice(0, slash);
   return word.test(key.slice(slash + 1)) && (prefix === undefined || (prefix.length <= 253 && domain.test(prefix)));

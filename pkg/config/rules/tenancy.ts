@@ -1,10 +1,10 @@
 import { AddressRange, Prefix, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
+import type { LabelSelector, NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
 import { type Path, type Problems, placesOf } from "../problems.ts";
 import type { RawList, RawPool, RawReservation, RawSelector } from "../shape/raw.ts";
 import { type AddressEntry, checkOverlaps, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
-import { readSelectors } from "./selectors.ts";
+import { matchesSelector, readSelectors } from "./selectors.ts";
 
 type Tenancy = Pick<Pool, "fence" | "priority" | "closed" | "sharing" | "reservations">;
 
@@ -32,7 +32,7 @@ export function readTenancy(fields: RawPool, path: Path, ranges: readonly Addres
   };
 }
 
-/** Reads `namespaces` and `namespace-selectors`, of a pool or a quota. */
+/** Reads `namespaces` and `namespace-selectors`, of a pool, an advertisement or a quota. */
 export function readNamespaces(
   fields: { readonly namespaces?: RawList<string>; readonly "namespace-selectors"?: RawList<RawSelector> },
   path: Path,
@@ -44,6 +44,23 @@ export function readNamespaces(
   const selecting = [...path, "namespace-selectors"];
   const namespaceSelectors = readSelectors(fields["namespace-selectors"] ?? [], selecting, problems);
   return { namespaces: [...places.keys()].filter(isLabel), namespaceSelectors };
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** The labels of namespaces by their names. No selector matches one that is not there: a fence that knows nothing is closed. */
+export type NamespaceLabels = ReadonlyMap<string, Labels>;
+
+/** Whether the namespace is one of the set. */
+export function isIn(set: NamespaceSet, namespace: string, labels: NamespaceLabels): boolean {
+  const { namespaces, namespaceSelectors } = set;
+  if (namespaces.length === 0 && namespaceSelectors.length === 0) return true;
+  return namespaces.includes(namespace) || anyMatches(namespaceSelectors, labels.get(namespace));
+}
+
+/** No selector matches labels that are not known. */
+export function anyMatches(selectors: readonly LabelSelector[], labels: Labels | undefined): boolean {
+  return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
 }
 
 function isFenced({ namespaces, namespaceSelectors }: NamespaceSet): boolean {

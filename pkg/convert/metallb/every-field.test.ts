@@ -50,6 +50,10 @@ const around: Readonly<Record<string, (fields: object) => object>> = {
   "bfd-profiles[]": (fields) => ({ ...base, "bfd-profiles": [{ name: "fast", ...fields }] }),
   "address-pools[]": withPool,
   "address-pools[].bgp-advertisements[]": (fields) => withPool({ protocol: "bgp", "bgp-advertisements": [fields] }),
+  "address-pools[].bgp-advertisements[].communities-from": (fields) => {
+    const from = { ...("annotation" in fields ? {} : { label: "x" }), allowed: ["64512:1"], ...fields };
+    return withPool({ protocol: "bgp", "bgp-advertisements": [{ "communities-from": from }] });
+  },
   "address-pools[].reserved[]": (fields) => withPool({ reserved: [{ addresses: ["198.51.100.1"], ...fields }] }),
   "address-pools[].netbox": (fields) => withPool({ netbox: { ...netbox, "token-secret": { name: "t" }, ...fields } }),
   "address-pools[].netbox.token-secret": (fields) =>
@@ -57,6 +61,7 @@ const around: Readonly<Record<string, (fields: object) => object>> = {
   "quotas[]": (fields) => ({ ...base, quotas: [{ ipv4: 1, ...fields }] }),
 };
 
+const number = { label: "x", min: 1, max: 2 };
 const ofKernel = { protocol: "interface" };
 
 /** The fields whose value does not follow from the schema, and the fields required beside them. */
@@ -77,6 +82,9 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
   "address-pools[].address-lifetime": { value: "60s", beside: ofKernel },
   "address-pools[].bgp-advertisements": { value: [{ localpref: 7 }], beside: { protocol: "bgp" } },
   "address-pools[].bgp-advertisements[].peers": { value: ["tor"] },
+  "address-pools[].bgp-advertisements[].communities-from": { value: { label: "x", allowed: ["64512:1"] } },
+  "address-pools[].bgp-advertisements[].med-from": { value: number },
+  "address-pools[].bgp-advertisements[].localpref-from": { value: number },
   "address-pools[].netbox.prefix": { beside: { mode: "allocate" } },
   "address-pools[].netbox.token-secret.key": { value: "k" },
   "quotas[].pools": { value: ["a"] },
@@ -112,6 +120,7 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
 const wholes: readonly { readonly fields: RegExp; readonly loss: RegExp }[] = [
   { fields: /^quotas\[\]/, loss: /^quotas: / },
   { fields: /^address-pools\[\]\.reserved\[\]/, loss: /^pool "a": reserved: / },
+  { fields: /communities-from/, loss: /^pool "a", bgp-advertisements\[0\]: communities-from: / },
   { fields: /^address-pools\[\]\.netbox\./, loss: /^pool "a": netbox: / },
   {
     fields:

@@ -13,6 +13,8 @@ export interface BgpAdvertisement
   /** Undefined for all. */
   readonly peers: readonly string[] | undefined;
   readonly nodes: Nodes;
+  /** Those that it is made for. */
+  readonly services: Nodes;
 }
 
 /** The families of the pool's addresses. */
@@ -77,7 +79,9 @@ function warnOfOverlap(groups: readonly (readonly BgpAdvertisement[])[], { ipv4,
     for (const bs of groups.slice(index + 1)) {
       const [[a], [b]] = [as, bs];
       if (a === undefined || b === undefined) continue;
-      const wants = new Set([...as, ...bs].map((each) => JSON.stringify([attributes([each]), each.nodes, each.peers])));
+      const wants = new Set(
+        [...as, ...bs].map((each) => JSON.stringify([attributes([each]), each.nodes, each.services, each.peers])),
+      );
       if (wants.size === 1) continue;
       const same4 = (a.aggregationLength ?? 32) === (b.aggregationLength ?? 32);
       const same6 = (a.aggregationLengthV6 ?? 128) === (b.aggregationLengthV6 ?? 128);
@@ -95,14 +99,18 @@ function combine(together: readonly BgpAdvertisement[], peers: readonly string[]
   if (first === undefined) return [];
   const isAlike = together.every((each) => attributes([each]) === attributes([first]));
   const hasSameNodes = together.every(({ nodes }) => isSame(nodes, first.nodes));
-  if (isAlike || hasSameNodes) return [entryOf(together, peers, unite(...together.map(({ nodes }) => nodes)), report)];
+  const hasSameServices = together.every(({ services }) => isSame(services, first.services));
+  const areInOne = [isAlike, hasSameNodes, hasSameServices].filter(Boolean).length > 1;
+  if (areInOne) return [entryOf(together, peers, unitedReach(together), report)];
   if (together.length > maxCombined) return [tooMany(together, peers, report)];
-  const entries = new Map<string, object>(); // nodes as text -> entry; of equal ones the later counts
+  const entries = new Map<string, object>(); // nodes and services as text -> entry; of equal ones the later counts
   for (const subset of combinations(together)) {
-    const nodes = subset.reduce<Nodes | undefined>((all, each) => all && intersect(all, each.nodes), allNodes);
-    if (nodes === undefined) return [tooMany(together, peers, report)];
-    entries.delete(JSON.stringify(nodes));
-    if (nodes.length > 0) entries.set(JSON.stringify(nodes), entryOf(subset, peers, nodes, report));
+    const nodes = intersectAll(subset.map((each) => each.nodes));
+    const services = intersectAll(subset.map((each) => each.services));
+    if (nodes === undefined || services === undefined) return [tooMany(together, peers, report)];
+    const key = JSON.stringify([nodes, services]);
+    entries.delete(key);
+    if (nodes.length > 0 && services.length > 0) entries.set(key, entryOf(subset, peers, { nodes, services }, report));
   }
   return [...entries.values()];
 }
@@ -112,10 +120,22 @@ function tooMany(together: readonly BgpAdvertisement[], peers: readonly string[]
   if (first !== undefined)
     report.lose(
       first.object,
-      `${others(together)} have too many node selectors of their own: every node that any of them selects makes the route of all`,
+      `${others(together)} have too many selectors of their own: every node and every Service that any of them selects counts for all`,
       ["spec", "nodeSelectors"],
     );
-  return entryOf(together, peers, unite(...together.map(({ nodes }) => nodes)), report);
+  return entryOf(together, peers, unitedReach(together), report);
+}
+
+/** The nodes that make a route, and the Services that it is made for. */
+type Reach = Pick<BgpAdvertisement, "nodes" | "services">;
+
+function unitedReach(together: readonly BgpAdvertisement[]): Reach {
+  const [nodes, services] = [together.map((each) => each.nodes), together.map((each) => each.services)];
+  return { nodes: unite(...nodes), services: unite(...services) };
+}
+
+function intersectAll(sets: readonly Nodes[]): Nodes | undefined {
+  return sets.reduce<Nodes | undefined>((all, each) => all && intersect(all, each), allNodes);
 }
 
 /** All combinations but the empty one, smaller ones first. */
@@ -135,7 +155,7 @@ function communitiesOf(together: readonly BgpAdvertisement[]): string[] {
 function entryOf(
   together: readonly BgpAdvertisement[],
   peers: readonly string[] | undefined,
-  nodes: Nodes,
+  { nodes, services }: Reach,
   report: Report,
 ): object {
   const [first] = together;
@@ -149,6 +169,7 @@ function entryOf(
     ]);
   const communities = communitiesOf(together);
   const selectors = toConfigSelectors(nodes);
+  const serviceSelectors = toConfigSelectors(services);
   const entry = {
     ...(aggregationLength !== 32 && { "aggregation-length": aggregationLength }),
     ...(aggregationLengthV6 !== 128 && { "aggregation-length-v6": aggregationLengthV6 }),
@@ -156,6 +177,7 @@ function entryOf(
     ...(communities.length > 0 && { communities }),
     ...(peers !== undefined && { peers }),
     ...(selectors !== undefined && { "node-selectors": selectors }),
+    ...(serviceSelectors !== undefined && { "service-selectors": serviceSelectors }),
   };
   report.origin(
     entry,

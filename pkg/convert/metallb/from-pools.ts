@@ -145,12 +145,7 @@ function routes(
     refuse(object, [], found);
     return undefined;
   }
-  const advertisements = convertBgpAdvertisements(
-    bgp.map((each) => bgpAdvertisement(each, report)),
-    familiesOf(spec.addresses),
-    peers,
-    report,
-  );
+  const advertisements = convertBgpAdvertisements(bgp.map(bgpAdvertisement), familiesOf(spec.addresses), peers, report);
   warnOfFamilies(object, familiesOf(spec.addresses), bgp, peers, report);
   if (advertisements.length === 0) return undefined;
   return isDefault(advertisements) ? {} : { "bgp-advertisements": advertisements };
@@ -165,14 +160,22 @@ function familiesOf(addresses: readonly string[] = []): PoolFamilies {
 }
 type PoolFamilies = Parameters<typeof convertBgpAdvertisements>[1];
 
-function bgpAdvertisement({ object, spec }: Advertisement<"BGPAdvertisement">, report: Report): BgpAdvertisement {
-  forAllServices(object, spec, report);
-  const { communities = [], peers = [], nodeSelectors, aggregationLength, aggregationLengthV6, localPref } = spec;
+function bgpAdvertisement({ object, spec }: Advertisement<"BGPAdvertisement">): BgpAdvertisement {
+  const {
+    communities = [],
+    peers = [],
+    nodeSelectors,
+    serviceSelectors,
+    aggregationLength,
+    aggregationLengthV6,
+    localPref,
+  } = spec;
   return {
     object,
     communities,
     peers: peers.length === 0 ? undefined : peers,
     nodes: nodesOf(nodeSelectors),
+    services: nodesOf(serviceSelectors),
     ...(aggregationLength !== undefined && { aggregationLength }),
     ...(aggregationLengthV6 !== undefined && { aggregationLengthV6 }),
     ...(localPref !== undefined && { localPref }),
@@ -264,7 +267,7 @@ function preferredNodes(
 
 function convertOldPool(object: ManifestObject, peers: readonly ConvertedPeer[], report: Report): object {
   const { protocol, addresses = [], autoAssign, bgpAdvertisements = [] } = readSpec(object, schemas.AddressPool, report);
-  const made = bgpAdvertisements.map((spec) => bgpAdvertisement({ object, spec }, report));
+  const made = bgpAdvertisements.map((spec) => bgpAdvertisement({ object, spec }));
   const advertisements = made.length === 0 ? [] : convertBgpAdvertisements(made, familiesOf(addresses), peers, report);
   const entry = {
     name: object.name,

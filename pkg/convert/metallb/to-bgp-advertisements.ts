@@ -2,7 +2,7 @@ import { type BgpAdvertisement, formatCommunity, type Pool } from "#pkg/config";
 import type { Family } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
-import { complement, intersect, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
+import { allNodes, complement, intersect, isSame, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
 import type { Spec } from "./schemas.ts";
 
 /** An advertisement as the text writes it, besides its meaning. */
@@ -13,7 +13,13 @@ export interface WrittenAdvertisement {
 /** An advertisement for some peers; undefined for all. */
 interface Part {
   readonly peers: readonly string[] | undefined;
+  readonly reach: Reach;
+}
+
+/** The nodes that make a route, and the Services that it is made for. */
+interface Reach {
   readonly nodes: Nodes;
+  readonly services: Nodes;
 }
 
 /**
@@ -39,8 +45,9 @@ export function bgpSpecs(
     tellLosses(advertisement, what, report);
     const later = pool.advertisements.slice(index + 1).filter((other) => overlaps(families, advertisement, other, what, report));
     const communities = communitiesOf(advertisement, written[index]);
-    return partsOf(advertisement, later, peers, what, report).map(({ peers: names, nodes }) => {
-      const selectors = toSelectors(nodes);
+    return partsOf(advertisement, later, peers, what, report).map(({ peers: names, reach }) => {
+      const selectors = toSelectors(reach.nodes);
+      const serviceSelectors = toSelectors(reach.services);
       return {
         ipAddressPools: [poolName],
         ...(advertisement.aggregationLength !== 32 && { aggregationLength: advertisement.aggregationLength }),
@@ -49,6 +56,7 @@ export function bgpSpecs(
         ...(communities.length > 0 && { communities }),
         ...(names !== undefined && { peers: names.map((name) => peers.get(name) ?? name) }),
         ...(selectors !== undefined && { nodeSelectors: selectors }),
+        ...(serviceSelectors !== undefined && { serviceSelectors }),
       };
     });
   });
@@ -91,62 +99,90 @@ function overlaps(
 }
 
 function partsOf(
-  { peers: named, nodeSelectors }: BgpAdvertisement,
+  advertisement: BgpAdvertisement,
   later: readonly BgpAdvertisement[],
   known: ReadonlyMap<string, string>,
   what: string,
   report: Report,
 ): Part[] {
-  const own = nodesOfConfig(nodeSelectors);
+  const { peers: named } = advertisement;
+  const own = reachOf(advertisement);
   const names = named.length === 0 ? [...known.keys()] : named.filter((name) => known.has(name));
   if (named.length > 0 && names.length === 0) {
     report.lose(what, "none of its peers is there; it is left out");
     return [];
   }
-  if (names.length === 0) return [{ peers: undefined, nodes: own }];
-  const byNodes = new Map<string, { readonly nodes: Nodes; readonly names: string[] }>(); // nodes as text -> peers
+  if (names.length === 0) return [{ peers: undefined, reach: own }];
+  const byReach = new Map<string, { readonly reach: Reach; readonly names: string[] }>(); // reach as text -> peers
   for (const name of names) {
-    const nodes = nodesLeft(
+    const left = reachLeft(
       own,
       later.filter(({ peers }) => peers.length === 0 || peers.includes(name)),
     );
-    if (nodes === undefined)
-      report.lose(what, `too many selectors exclude nodes for peer ${quote(name)}: it counts together with later entries`);
-    const key = JSON.stringify(nodes ?? own);
-    const same = byNodes.get(key) ?? { nodes: nodes ?? own, names: [] };
-    same.names.push(name);
-    byNodes.set(key, same);
+    if (left === undefined)
+      report.lose(
+        what,
+        `too many selectors exclude nodes or Services for peer ${quote(name)}: it counts together with later entries`,
+      );
+    for (const reach of left ?? [own]) {
+      const key = JSON.stringify(reach);
+      const same = byReach.get(key) ?? { reach, names: [] };
+      same.names.push(name);
+      byReach.set(key, same);
+    }
   }
-  return [...byNodes.values()]
-    .filter(({ nodes }) => nodes.length > 0)
-    .map((part) => ({
-      nodes: part.nodes,
-      peers: named.length === 0 && part.names.length === known.size ? undefined : part.names,
-    }));
+  return [...byReach.values()].map((part) => ({
+    reach: part.reach,
+    peers: named.length === 0 && part.names.length === known.size ? undefined : part.names,
+  }));
 }
 
-const maxLater = 64; // Entries that one has to give way to: more make selectors that nobody reads.
+function reachOf({ nodeSelectors, services }: BgpAdvertisement): Reach {
+  return { nodes: nodesOfConfig(nodeSelectors), services: nodesOfConfig(services.serviceSelectors) };
+}
 
-/** The nodes of an entry for which no later entry counts. @returns undefined when that takes too many selectors */
-function nodesLeft(own: Nodes, later: readonly BgpAdvertisement[]): Nodes | undefined {
-  if (later.some(({ nodeSelectors }) => nodeSelectors.length === 0)) return [];
+// Entries that one has to give way to, and what is left of it then: more make selectors that nobody reads.
+const maxLater = 64;
+const maxReaches = 16;
+
+/** What is left of an entry where no later entry counts. @returns undefined when that takes too many selectors */
+function reachLeft(own: Reach, later: readonly BgpAdvertisement[]): readonly Reach[] | undefined {
+  const reaches = later.map(reachOf);
+  const isAll = (selected: Nodes) => isSame(selected, allNodes);
+  if (reaches.some(({ nodes, services }) => isAll(nodes) && isAll(services))) return [];
   if (later.length > maxLater) return undefined;
-  let left: Nodes | undefined = own;
-  for (const { nodeSelectors } of later) {
-    const others = complement(nodesOfConfig(nodeSelectors));
-    left = left && others && intersect(left, others);
+  let left: readonly Reach[] = [own];
+  for (const { nodes, services } of reaches) {
+    const [otherNodes, otherServices] = [complement(nodes), complement(services)];
+    if (otherNodes === undefined || otherServices === undefined) return undefined;
+    const parts = left.flatMap((each) => [
+      { nodes: intersect(each.nodes, otherNodes), services: each.services },
+      { nodes: each.nodes, services: intersect(each.services, otherServices) },
+    ]);
+    const next: Reach[] = [];
+    for (const part of parts) {
+      if (part.nodes === undefined || part.services === undefined) return undefined;
+      if (part.nodes.length > 0 && part.services.length > 0) next.push({ nodes: part.nodes, services: part.services });
+    }
+    if (next.length > maxReaches) return undefined;
+    left = next;
   }
   return left;
 }
 
 function tellLosses(advertisement: BgpAdvertisement, what: string, report: Report): void {
-  const { med, asPathPrepend, nextHop, nextHopV6, weightByEndpoints } = advertisement;
+  const { med, asPathPrepend, nextHop, nextHopV6, weightByEndpoints, services } = advertisement;
   const lost: [boolean, string][] = [
     [med !== undefined, `med ${med}`],
     [asPathPrepend > 0, `as-path-prepend ${asPathPrepend}`],
     [nextHop !== undefined, `next-hop ${nextHop}`],
     [nextHopV6 !== undefined, `next-hop-v6 ${nextHopV6}`],
     [weightByEndpoints, "weight: endpoints"],
+    [services.namespaces.length > 0, "namespaces"],
+    [services.namespaceSelectors.length > 0, "namespace-selectors"],
+    [advertisement.communitiesFrom !== undefined, "communities-from"],
+    [advertisement.medFrom !== undefined, "med-from"],
+    [advertisement.localPrefFrom !== undefined, "localpref-from"],
   ];
   for (const [isLost, field] of lost) if (isLost) report.lose(what, `${field}: MetalLB has nothing like it`);
 }

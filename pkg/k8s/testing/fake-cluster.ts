@@ -32,6 +32,10 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.started = true;
   }
 
+  relist(): void {
+    this.isToList = true;
+  }
+
   get(key: string): V | undefined {
     return this.#objects.get(key);
   }
@@ -82,7 +86,8 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.#handlers.forbidden?.();
   }
 
-  relist(): void {
+  /** A later list is complete. */
+  listAgain(): void {
     this.isToList = false;
     this.#handlers.relisted?.();
   }
@@ -193,7 +198,7 @@ export class FakeCluster
       for (const { key } of [...informer.values()]) if (!current.has(key)) informer.forget(key);
       informer.seeAtOnce([...current.values()].filter((object) => informer.get(object.key) !== object));
       if (!synced) informer.sync();
-      else if (informer.isToList) informer.relist();
+      else if (informer.isToList) informer.listAgain();
       informer.caughtUpWith = version;
     }
   }

@@ -104,6 +104,18 @@ const announcement = {
     means: "By BGP each node speaks for itself: this one has no peer for an advertisement of the pool.",
     next: "add a peer under peers, or see the node-selectors of peers and advertisements, and the peers that advertisements name",
   },
+  notAdvertised: {
+    states: isPending,
+    means:
+      "By BGP each advertisement of the pool is for other Services: its namespaces, namespace-selectors or service-selectors leave this one out.",
+    next: "give the Service a label that an advertisement's service-selectors ask for, or ask the operator for an advertisement",
+  },
+  attributesRefused: {
+    states: ["Degraded"],
+    means:
+      "The address is announced by BGP, and the Service asks for communities, a MED or a LOCAL_PREF that the pool does not allow: the routes are without them.",
+    next: "ask for what the message lists, by the label or annotation of the Service that it names",
+  },
   noSession: {
     states: ["Pending", "Degraded"],
     means:

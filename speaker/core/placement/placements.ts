@@ -3,13 +3,14 @@ import { limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, heeded, isByBgp, type PlacementResult, placeNowhere } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
+import { reachabilityChanged } from "../members/nodes.ts";
 import { bgp } from "../protocols/bgp.ts";
 import { byInterface } from "../protocols/interface.ts";
 import { applyOwner, layer2 } from "../protocols/layer2.ts";
 import type { Protocol } from "../protocols/protocol.ts";
-import { holderKeys, holdersWith } from "../services/services.ts";
+import { addressesOf, holderKeys, holdersWith } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
-import { isStickyUnsettled } from "./sticky.ts";
+import { holdSticky, isStickyUnsettled } from "./sticky.ts";
 
 export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp, interface: byInterface };
 const all = Object.values(protocols);
@@ -29,6 +30,13 @@ export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): v
   for (const address of addresses) agenda.addresses.set(address.toString(), address);
 }
 
+/** The same for all addresses. */
+export function touchAll(state: SpeakerState, now: Millis): void {
+  holdSticky(state, now);
+  state.agenda.isSettled = false;
+  for (const service of state.services.rows.keys()) touch(state, addressesOf(state.services, service));
+}
+
 /** The same for those of the addresses that are placed. */
 export function touchPlaced(state: SpeakerState, addresses: readonly Address[]): void {
   for (const address of addresses) if (state.placements.has(address.toString())) touch(state, [address]);
@@ -45,6 +53,12 @@ export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
 export function touchLocal(state: SpeakerState): void {
   for (const placement of allPlacements(state))
     if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(placement.address.toString(), placement.address);
+}
+
+/** This node, or another one, sees what changes in the API, or no longer, or can answer elsewhere than before. */
+export function viewsChanged(state: SpeakerState): void {
+  touchPools(state, reachabilityChanged(state));
+  if (state.apiView.isReporting) touchLocal(state);
 }
 
 /** Whether there is something to do, and it can be done. */

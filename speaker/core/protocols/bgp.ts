@@ -1,12 +1,22 @@
 import type { Millis } from "#pkg/clock";
-import { type Config, limits, type Pool } from "#pkg/config";
+import { remembered } from "#pkg/collections";
+import { type Config, limits, type Pool, type ServiceAdvertisements } from "#pkg/config";
 import type { Deliveries, Delivery } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Family, families } from "#pkg/net";
-import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements, type Surroundings } from "#pkg/placement";
+import {
+  isByBgp,
+  oldestOf,
+  type PoolAdvertisements,
+  peersFor,
+  placeBgp,
+  poolAdvertisements,
+  type Surroundings,
+} from "#pkg/placement";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf, isDrainedNode } from "../members/nodes.ts";
+import { serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
@@ -16,7 +26,8 @@ import type { Placing, Protocol } from "./protocol.ts";
 export const bgp: Protocol = {
   place(state, placing) {
     const { address, holders, pool } = placing;
-    const made = advertisementsOf(state, pool);
+    const first = oldestOf(holders)?.service;
+    const made = advertisementsOf(state, pool, first === undefined ? undefined : serviceAdvertisements(state, first, pool));
     // A drained node keeps the routes of what no other node delivers.
     const advertisements = isGone(state, placing) ? { ...made, eligibility: "excluded" as const } : made;
     return placeBgp(address, holders, advertisements, isAdvertisedByCurrent(state, placing));
@@ -138,13 +149,17 @@ export function gatewaysChanged(state: SpeakerState, now: Surroundings["gateways
 function peersChanged(state: SpeakerState, config: Config, effects: SpeakerEffect[]): Pool[] {
   const { bgp } = state;
   setPeers(state, config, "filteredByNodeSelector", effects);
-  const before = new Map(bgp.advertisements);
-  bgp.advertisements.clear();
-  // Routes know the advertisement that they come from: an equal one would be another for all addresses.
-  const same = [...before].filter(([pool, advertisements]) => isSame(advertisements, advertisementsOf(state, pool)));
-  for (const [pool, advertisements] of same) bgp.advertisements.set(pool, advertisements);
+  const changed = new Set<Pool>();
+  for (const [pool, known] of bgp.advertisements)
+    for (const [key, before] of known) {
+      const now = makeAdvertisements(state, pool, before.entries);
+      // Routes know the advertisement that they come from: an equal one would be another for all addresses.
+      if (isSame(before, now)) continue;
+      known.set(key, now);
+      changed.add(pool);
+    }
   reportDeliveries(state);
-  return [...before.keys()].filter((pool) => bgp.advertisements.get(pool) !== before.get(pool));
+  return [...changed];
 }
 
 /** Tells the others how this node delivers its routes of each pool, where that is different now. */
@@ -206,22 +221,33 @@ function setPeers(
   });
 }
 
-/** What this node can do for a pool with protocol `bgp`. Its `node-selectors` are for layer 2: advertisements have their own. */
-export function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
+// A tenant that writes other values all the time makes no more than these; those that are dropped are made anew.
+const maxVariants = 10_000;
+
+/**
+ * What this node can do for a pool with protocol `bgp`. Its `node-selectors` are for layer 2: advertisements have their own.
+ * @param own those for one Service; undefined for all of the pool's as they are
+ */
+export function advertisementsOf(state: SpeakerState, pool: Pool, own?: ServiceAdvertisements): PoolAdvertisements {
+  const { advertisements } = state.bgp;
+  const known = advertisements.get(pool) ?? new Map<string, PoolAdvertisements>();
+  advertisements.set(pool, known);
+  const entries = own?.advertisements ?? pool.advertisements;
+  return remembered(known, own?.key ?? "", maxVariants, () => makeAdvertisements(state, pool, entries));
+}
+
+function makeAdvertisements(state: SpeakerState, pool: Pool, entries: PoolAdvertisements["entries"]): PoolAdvertisements {
   const { node, nodes, bgp } = state;
-  const known = bgp.advertisements.get(pool);
-  if (known !== undefined) return known;
   const eligibility = eligibilityOf(state, [], node);
-  const advertisements = poolAdvertisements({
+  return poolAdvertisements({
     pool,
     order: bgp.orders.get(pool) ?? 0,
     node,
     labels: nodes.labels.get(node),
     eligibility: eligibility === "excluded" && bgp.leaving?.isGone === false ? "eligible" : eligibility,
     peers: bgp.peers,
+    entries,
   });
-  bgp.advertisements.set(pool, advertisements);
-  return advertisements;
 }
 
 function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {

@@ -9,6 +9,7 @@ import { eligibilityOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { refusalVerdict } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
+import { notGranted } from "./policy.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
 
 /** Whether a Service is announced by any node, as all that one speaker knows of the others says. */
@@ -20,7 +21,7 @@ export interface Outcome {
 
 /** One address by one protocol. `fault`: what Services on the address suffer from, or why it is not announced. */
 type Found =
-  | { readonly how: string; readonly fault: FaultOf | undefined }
+  | { readonly how: string; readonly fault: FaultOf | undefined; readonly notGranted?: string | undefined }
   | { readonly verdict: Verdict; readonly fault?: FaultOf | undefined }
   | "unknown";
 
@@ -36,6 +37,7 @@ export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown"
   const owners = new Map<string, Address[]>(); // who announces, in words -> addresses
   let isUnknown = false;
   let fault: FaultOf | undefined;
+  let missing: string | undefined;
   for (const address of addresses) {
     const all = (state.placements.get(address.toString()) ?? []).map((placement) => found(state, key, placement));
     const announced = all.find((one) => typeof one === "object" && "how" in one);
@@ -43,6 +45,7 @@ export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown"
     if (announced !== undefined) {
       owners.set(announced.how, [...(owners.get(announced.how) ?? []), address]);
       fault ??= announced.fault;
+      missing ??= announced.notGranted;
     } else if (failing === undefined || all.includes("unknown")) isUnknown = true;
     else {
       const { verdict: wrong, fault: why } = failing;
@@ -58,6 +61,10 @@ export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown"
     owners,
     ([how, those]) => `${list(those)} ${those.length === 1 ? "is" : "are"} announced ${how}`,
   ).join("; ");
+  if (fault === undefined && missing !== undefined) {
+    const line = { cause: "announcedWithFault", subject, message: `${message}; ${missing}` } as const;
+    return { line, gist: `${subject} ${message} ${missing}` };
+  }
   if (fault === undefined) return { line: { cause: "announced", subject, message }, gist: `${subject} ${message}` };
   const line = { cause: "announcedWithFault", subject, message: `${message}; ${textOf(fault)}` } as const;
   return { line, gist: `${subject} ${message} ${gistOf(fault)}` };
@@ -85,7 +92,7 @@ function refused(state: SpeakerState, key: string, placement: AddressPlacement, 
 
 /** Whether all nodes refuse it for this reason, where each speaks for itself. */
 function isCommon(refusal: PlacementRefusal | { readonly announced: true }): boolean {
-  const common: readonly string[] = ["ipNotAllowed", "noReadyEndpoint", "sharedByTooMany", "protocolNone"];
+  const common: readonly string[] = ["ipNotAllowed", "noReadyEndpoint", "notAdvertised", "sharedByTooMany", "protocolNone"];
   return !refusal.announced && common.includes(refusal.reason);
 }
 
@@ -103,6 +110,7 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
       return {
         how: "by BGP",
         fault: sessionFault(state, [node], placement, "path") ?? forwardingFault(state, nodes, key, placement),
+        notGranted: notGranted(state, key, placement),
       };
     const those = states.get(delivery) ?? [];
     states.set(delivery, those);

@@ -1,7 +1,7 @@
 import type { AsksFor } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
-import type { Holder } from "#pkg/placement";
+import type { Holder, Labels } from "#pkg/placement";
 import {
   asksFor,
   backendKeyOf,
@@ -21,6 +21,7 @@ export interface Services {
   readonly rows: Map<string, ServiceRow>; // service key -> Service
   readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, the oldest first
   readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
+  readonly namespaces: Map<string, Labels>; // namespace -> its labels; empty unless the configuration asks for them
   /** For Services with several slices, all of them together: service key -> node, undefined for the unknown one -> endpoints. */
   readonly merged: Map<string, Map<string | undefined, NodeEndpoints>>;
 }
@@ -40,7 +41,7 @@ export interface ServiceOnAddress extends Omit<Holder, "isAllowed" | "goesWith">
 }
 
 export function noServices(): Services {
-  return { rows: new Map(), holders: new Map(), slices: new Map(), merged: new Map() };
+  return { rows: new Map(), holders: new Map(), slices: new Map(), namespaces: new Map(), merged: new Map() };
 }
 
 /** The Service as the API has it; undefined when it is gone. @returns the addresses whose placement may have changed */

@@ -15,6 +15,7 @@ import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { conflictsOf } from "../conflicts/defense-state.ts";
 import { type NotHere, whyNotHere } from "../members/nodes.ts";
+import { notGranted } from "../services/policy.ts";
 import { wireFault } from "../services/self-tests.ts";
 import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services/services.ts";
 import type { DefendedAddress, SpeakerState } from "../state.ts";
@@ -118,7 +119,7 @@ function addressVerdict(
   if (placement === undefined || found === undefined) return notPlaced;
   const policy = state.services.rows.get(key)?.service.externalTrafficPolicy ?? "Cluster";
   if (!found.announced) return refusalVerdict(state, placement, found, { policy, idle: idleEndpointsOf(state.services, key) });
-  if (isByBgp(placement)) return routesVerdict(state, placement, sessions);
+  if (isByBgp(placement)) return routesVerdict(state, key, placement, sessions);
   if (isByInterface(placement)) return routedVerdict(state, placement);
   if (placement.owner === undefined)
     return verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` });
@@ -195,10 +196,13 @@ function conflictOf(state: SpeakerState, { address, defense }: DefendedAddress):
 }
 
 function routesVerdict(
-  { node }: SpeakerState,
-  { address, pool, routes }: AddressPlacement & { readonly routes: readonly BgpRoute[] },
+  state: SpeakerState,
+  key: string,
+  placement: AddressPlacement & { readonly routes: readonly BgpRoute[] },
   sessions: Sessions,
 ): Verdict {
+  const { node } = state;
+  const { address, pool, routes } = placement;
   const peers = [...new Set(routes.flatMap(({ via }) => via.peers[address.family]))];
   const up = peers.filter((peer) => sessions.get(peer)?.established);
   const evidence: Fact[] = [
@@ -230,10 +234,10 @@ function routesVerdict(
       evidence,
     });
   }
-  return verdict("service", "announced", {
-    message: `${node} announces ${address} of pool ${pool} by BGP to ${list(up)}`,
-    evidence,
-  });
+  const message = `${node} announces ${address} of pool ${pool} by BGP to ${list(up)}`;
+  const missing = notGranted(state, key, placement);
+  if (missing === undefined) return verdict("service", "announced", { message, evidence });
+  return verdict("service", "attributesRefused", { message: `${message}; ${missing}`, evidence });
 }
 
 const maxFacts = 8; // Limit of sessions: more tell people nothing.

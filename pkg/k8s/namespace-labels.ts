@@ -1,25 +1,32 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Cluster, resources } from "#pkg/k8s";
-import type { ControllerRunner } from "../core/index.ts";
+import type { Source } from "./informers.ts";
+import type { Namespace } from "./objects.ts";
+import { resources } from "./resources.ts";
 
-export interface NamespacesOptions {
-  readonly cluster: Pick<Cluster, "informer">;
-  readonly runner: Pick<ControllerRunner, "dispatch">;
+export interface NamespaceLabelsOptions {
+  readonly cluster: Source;
+  /** @param isNews not part of the first list */
+  readonly onChange: (name: string, labels: Namespace["labels"], isNews: boolean) => void;
+  readonly onKnown: (state: "known" | "forbidden") => void;
 }
 
-const missing =
-  "the controller may not read the labels of Namespaces: its service account needs a ClusterRole with the rule " +
-  'apiGroups [""], resources [namespaces], verbs [list, watch], as the component manifests/components/namespaces adds it';
-
 /** The labels of namespaces, which are followed from when a configuration first asks for them. */
-export class Namespaces implements Disposable {
-  readonly #options: NamespacesOptions;
+export class NamespaceLabels implements Disposable {
+  readonly #options: NamespaceLabelsOptions;
   #informer: Disposable | undefined;
   #state: "unknown" | "known" | "forbidden" = "unknown";
   #waiting: (() => void)[] = [];
 
-  constructor(options: NamespacesOptions) {
+  constructor(options: NamespaceLabelsOptions) {
     this.#options = options;
+  }
+
+  /** Why they may not be read, for people. @param who has no right to */
+  static missing(who: "controller" | "speaker"): string {
+    return (
+      `the ${who} may not read the labels of Namespaces: its service account needs a ClusterRole with the rule ` +
+      'apiGroups [""], resources [namespaces], verbs [list, watch], as the component manifests/components/namespaces adds it'
+    );
   }
 
   /** Begins to follow them. @param done called once it is known what labels there are, or that they may not be read */
@@ -30,14 +37,13 @@ export class Namespaces implements Disposable {
     }
     this.#waiting.push(done);
     if (this.#informer !== undefined) return;
-    const { cluster, runner } = this.#options;
+    const { cluster, onChange } = this.#options;
     const informer = cluster.informer(
       resources.namespaces,
       {},
       {
         changed: (name, now, before) => {
-          if (isDeepStrictEqual(now?.labels, before?.labels)) return;
-          runner.dispatch({ type: "namespace", name, labels: now?.labels, isNews: this.#state === "known" });
+          if (!isDeepStrictEqual(now?.labels, before?.labels)) onChange(name, now?.labels, this.#state === "known");
         },
         synced: () => this.#found("known"),
         forbidden: () => this.#found("forbidden"),
@@ -56,7 +62,7 @@ export class Namespaces implements Disposable {
   #found(state: "known" | "forbidden"): void {
     if (this.#state === state || this.#state === "known") return;
     this.#state = state;
-    this.#options.runner.dispatch({ type: "namespacesKnown", labels: state === "known" ? "known" : { missing } });
+    this.#options.onKnown(state);
     for (const done of this.#waiting.splice(0)) done();
   }
 }

@@ -1,0 +1,188 @@
+import { list, quote } from "#pkg/text";
+import type { AskedCommunities, AskedNumber, BgpAdvertisement, Community, Config, ObjectText, Pool } from "../config.ts";
+import type { Path, Problems } from "../problems.ts";
+import type { RawAdvertisement } from "../shape/raw.ts";
+import { formatCommunity, parseCommunity, readCommunities } from "./communities.ts";
+import { isLabelKey, readSelectors } from "./selectors.ts";
+import { anyMatches, isIn, type NamespaceLabels, readNamespaces } from "./tenancy.ts";
+
+type ServicePolicy = Pick<BgpAdvertisement, "services" | "communitiesFrom" | "medFrom" | "localPrefFrom">;
+
+/** Reads which Services an advertisement is for, and what a Service may ask for. @param fixed the entry's own communities */
+export function readServicePolicy(
+  fields: RawAdvertisement,
+  path: Path,
+  aliases: ReadonlyMap<string, Community>,
+  problems: Problems,
+): ServicePolicy {
+  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);
+  return {
+    services: { ...readNamespaces(fields, path, problems), serviceSelectors },
+    communitiesFrom: readAskedCommunities(fields, [...path, "communities-from"], aliases, problems),
+    medFrom: readAskedNumber(fields["med-from"], [...path, "med-from"], problems),
+    localPrefFrom: readAskedNumber(fields["localpref-from"], [...path, "localpref-from"], problems),
+  };
+}
+
+function readAskedCommunities(
+  { communities = [], "communities-from": fields }: RawAdvertisement,
+  path: Path,
+  aliases: ReadonlyMap<string, Community>,
+  problems: Problems,
+): AskedCommunities | undefined {
+  if (fields === undefined) return undefined;
+  const from = readText(fields, path, problems);
+  const names = (fields.allowed ?? []).filter((name) => name !== undefined);
+  const here = [...path, "allowed"];
+  readCommunities(fields.allowed ?? [], here, aliases, problems);
+  // A Service may ask for all of them: there has to be room beside the entry's own.
+  if (communities.length > 0) readCommunities([...new Set([...names, ...communities])], here, aliases, problems, "room");
+  const allowed = names.flatMap((name): [string, Community][] => {
+    const community = aliases.get(name) ?? parseCommunity(name);
+    return community === undefined ? [] : [[name, community]];
+  });
+  return from && { from, allowed: new Map(allowed) };
+}
+
+function readAskedNumber(fields: RawAdvertisement["med-from"], path: Path, problems: Problems): AskedNumber | undefined {
+  if (fields === undefined) return undefined;
+  const { min = 0, max = 0 } = fields;
+  if (fields.min !== undefined && fields.max !== undefined && min > max)
+    problems.error([...path, "max"], `must not be below "min", which is ${min}`);
+  const from = readText(fields, path, problems);
+  return from && { from, min, max };
+}
+
+function readText(
+  { label, annotation }: { readonly label?: string; readonly annotation?: string },
+  path: Path,
+  problems: Problems,
+): ObjectText | undefined {
+  const name = label ?? annotation;
+  if (name === undefined || (label !== undefined && annotation !== undefined)) {
+    problems.error(path, "must name either a label or an annotation");
+    return undefined;
+  }
+  const kind = label === undefined ? "annotation" : "label";
+  if (!isLabelKey(name)) problems.error([...path, kind], `no ${kind} is named ${quote(name)}`);
+  return { kind, name };
+}
+
+/** Whether the advertisement is for some Services alone. */
+export function isForSome({ services }: Pick<BgpAdvertisement, "services">): boolean {
+  const { namespaces, namespaceSelectors, serviceSelectors } = services;
+  return namespaces.length + namespaceSelectors.length + serviceSelectors.length > 0;
+}
+
+/** Whether Services of the pool have advertisements of their own: by selectors, or because they may ask for attributes. */
+export function differByService({ advertisements }: Pick<Pool, "advertisements">): boolean {
+  return advertisements.some((one) => isForSome(one) || textsOf(one).length > 0);
+}
+
+/** Whether an advertisement asks for labels of namespaces. */
+export function advertisesByNamespace({ pools }: Pick<Config, "pools">): boolean {
+  return pools.some(({ advertisements }) => advertisements.some(({ services }) => services.namespaceSelectors.length > 0));
+}
+
+/** The names of the Services' labels and annotations that advertisements are about. */
+export function textsOfServices({ pools }: Pick<Config, "pools">): Readonly<Record<ObjectText["kind"], ReadonlySet<string>>> {
+  const found = { label: new Set<string>(), annotation: new Set<string>() };
+  for (const advertisement of pools.flatMap(({ advertisements }) => advertisements)) {
+    for (const { matchLabels, matchExpressions } of advertisement.services.serviceSelectors)
+      for (const key of [...matchLabels.keys(), ...matchExpressions.map((one) => one.key)]) found.label.add(key);
+    for (const { kind, name } of textsOf(advertisement)) found[kind].add(name);
+  }
+  return found;
+}
+
+function textsOf({ communitiesFrom, medFrom, localPrefFrom }: BgpAdvertisement): ObjectText[] {
+  return [communitiesFrom, medFrom, localPrefFrom].flatMap((asked) => asked?.from ?? []);
+}
+
+/** A Service, as far as its advertisements depend on it. */
+export interface ServiceTexts {
+  readonly namespace: string;
+  /** Undefined where they are not known: no selector matches these. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A pool's advertisements for one Service. */
+export interface ServiceAdvertisements {
+  /** Equal for Services with equal ones. */
+  readonly key: string;
+  /** In the pool's order: with what the Service asked for and may have, or undefined where one is for others. */
+  readonly advertisements: readonly (BgpAdvertisement | undefined)[];
+  /** What it asked for and did not get, each in words. */
+  readonly notGranted: readonly string[];
+}
+
+export function advertisementsFor(pool: Pool, service: ServiceTexts, namespaces: NamespaceLabels): ServiceAdvertisements {
+  const keys: unknown[] = [];
+  const notGranted = new Set<string>();
+  const advertisements = pool.advertisements.map((entry) => {
+    const { services, communitiesFrom, medFrom, localPrefFrom } = entry;
+    const { serviceSelectors } = services;
+    const isSelected = serviceSelectors.length === 0 || anyMatches(serviceSelectors, service.labels);
+    if (!isSelected || !isIn(services, service.namespace, namespaces)) {
+      keys.push(0);
+      return undefined;
+    }
+    const asked = communitiesFrom && askedCommunities(communitiesFrom, service, notGranted);
+    const med = medFrom && askedNumber("a MED", medFrom, service, notGranted);
+    const localPref = localPrefFrom && askedNumber("a LOCAL_PREF", localPrefFrom, service, notGranted);
+    const more = asked === undefined ? [] : [...asked.keys()].sort();
+    keys.push([more, med, localPref]);
+    if (more.length === 0 && med === undefined && localPref === undefined) return entry;
+    const communities = new Map([...entry.communities.map((one) => [formatCommunity(one), one] as const), ...(asked ?? [])]);
+    return {
+      ...entry,
+      communities: [...communities.values()],
+      med: med ?? entry.med,
+      localPref: localPref ?? entry.localPref,
+    };
+  });
+  return { key: JSON.stringify(keys), advertisements, notGranted: [...notGranted] };
+}
+
+/** @returns undefined where it has no such text */
+function textOf({ kind, name }: ObjectText, { labels, annotations }: ServiceTexts): string | undefined {
+  const texts = kind === "label" ? labels : annotations;
+  return texts !== undefined && Object.hasOwn(texts, name) ? texts[name] : undefined;
+}
+
+function askedCommunities(
+  { from, allowed }: AskedCommunities,
+  service: ServiceTexts,
+  notGranted: Set<string>,
+): ReadonlyMap<string, Community> {
+  const found = new Map<string, Community>(); // canonical text -> community
+  const others: string[] = [];
+  const known = new Set([...allowed.values()].map(formatCommunity));
+  const texts = (textOf(from, service) ?? "").split(",").map((part) => part.trim());
+  for (const text of texts.filter((one) => one !== "")) {
+    const community = allowed.get(text) ?? parseCommunity(text);
+    const canonical = community === undefined ? "" : formatCommunity(community);
+    if (community !== undefined && known.has(canonical)) found.set(canonical, community);
+    else others.push(quote(text));
+  }
+  if (others.length > 0)
+    notGranted.add(
+      `its ${from.kind} ${from.name} asks for ${list(others)}, and the pool allows the communities ${list([...allowed.keys()])}`,
+    );
+  return found;
+}
+
+function askedNumber(
+  what: string,
+  { from, min, max }: AskedNumber,
+  service: ServiceTexts,
+  notGranted: Set<string>,
+): number | undefined {
+  const text = textOf(from, service)?.trim();
+  if (text === undefined) return undefined;
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : -1;
+  if (value >= min && value <= max) return value;
+  notGranted.add(`its ${from.kind} ${from.name} asks for ${quote(text)}, and the pool allows ${what} from ${min} to ${max}`);
+  return undefined;
+}
