@@ -12,6 +12,7 @@ import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { ConfigMapWriter, ConfigMapWriterOptions } from "./config-map-writer.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerRunner } from "./core/index.ts";
 import type { FollowedRoutes } from "./followed-routes.ts";
+import type { FastPath } from "./members/fast-path.ts";
 import type { Members } from "./members/members.ts";
 import type { SpeakerTimings } from "./metrics.ts";
 import type { Sources } from "./sources.ts";
@@ -27,6 +28,8 @@ export interface Drivers {
   readonly handovers: Pick<HandoverKeeper, "check" | "want" | "flush" | "wantSpeakers" | "complete">;
   readonly flowCounter: Pick<FlowCounter, "want">;
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
+  /** Undefined without a ring. */
+  readonly fastPath: Pick<FastPath, "configure"> | undefined;
   readonly sources: Pick<Sources, "startConfig">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
@@ -45,6 +48,7 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
     handovers,
     flowCounter,
     members,
+    fastPath,
     sources,
     checks,
     events,
@@ -119,6 +123,9 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "forgetGossip":
       members.forgetGossip(effect.node);
+      break;
+    case "keepPaths":
+      fastPath?.configure(effect.intervalMs);
       break;
     case "pullGossip":
       members.pullGossip(effect.node);

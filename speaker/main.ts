@@ -23,6 +23,7 @@ import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
 import { createKernel, withoutKept } from "./kernel.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
+import { FastPath } from "./members/fast-path.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
@@ -81,6 +82,7 @@ await runDaemon({
     const ofRing = { values, noRing, interfaces: layer2.interfaces(), layer2, gossip, emit };
     const { members, memberlist } = createMembers({ ...common, ...ofRing });
     stack.use(members);
+    const fastPath = memberlist && stack.use(new FastPath({ memberlist, bfd }));
     stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 
     // The core, and what looks at it.
@@ -132,6 +134,7 @@ await runDaemon({
       handovers,
       flowCounter,
       members,
+      fastPath,
       sources,
       checks,
       events,

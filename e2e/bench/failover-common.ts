@@ -23,6 +23,20 @@ export async function allKnowAll({ nodes }: DemoCluster): Promise<void> {
     );
 }
 
+/** Waits until BFD between each speaker and all those that it watches is up. */
+export async function allPathsUp({ nodes }: DemoCluster): Promise<void> {
+  const watched = Math.min(nodes.length - 1, 6);
+  for (const { speaker } of nodes)
+    await waitFor(
+      `the BFD sessions of ${speaker.name} to be up`,
+      async () => {
+        const sessions: readonly { readonly verdict: string }[] = JSON.parse((await speaker.get("/v1/bfd/sessions")).body);
+        return sessions.filter(({ verdict }) => verdict === "up").length === watched;
+      },
+      { timeout: paceMs, every: 50 },
+    );
+}
+
 /** Ends the speaker of a node, and waits until it has. */
 export async function end({ speaker }: DemoNode, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
   speaker.process.kill(signal);

@@ -1,12 +1,12 @@
 /** One address whose owner fails in several ways; see `failover.bench.ts`. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { DemoCluster, type DemoNode, learned } from "#e2e/demo-cluster";
+import { DemoCluster, type DemoNode, demoConfiguration, learned } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { urlHost } from "#pkg/net";
 import { monotonicNow } from "./arp-asker.ts";
 import type { Line } from "./failover-client.ts";
-import { allKnowAll, end, linesOf, printRow, spread } from "./failover-common.ts";
+import { allKnowAll, allPathsUp, end, linesOf, printRow, spread } from "./failover-common.ts";
 
 export interface Kind {
   readonly name: string;
@@ -52,14 +52,14 @@ export const kinds: readonly Kind[] = [
 
 /** The one that answers for an address: the speaker, or the kernel of the node that has it on its NIC. */
 export const ways = {
-  "layer 2": undefined,
+  "layer 2": demoConfiguration,
   "on a NIC": `address-pools:
 - name: nics
   protocol: interface
   placement: lan
   addresses: [172.30.0.200-172.30.0.250, "fd00:30::200-fd00:30::2ff"]
 `,
-} as const satisfies Readonly<Record<string, string | undefined>>;
+} as const satisfies Readonly<Record<string, string>>;
 export type Way = keyof typeof ways;
 
 const tailMs = 300; // For which the stream is watched after both addresses have moved, and the process has ended.
@@ -83,18 +83,20 @@ class Bench implements AsyncDisposable {
   readonly #owner: DemoNode;
   readonly #mac: string;
   readonly #addresses: readonly string[];
+  readonly #hasPaths: boolean;
 
-  private constructor(cluster: DemoCluster, owner: DemoNode, mac: string, addresses: readonly string[]) {
+  private constructor(cluster: DemoCluster, owner: DemoNode, mac: string, addresses: readonly string[], hasPaths: boolean) {
+    this.#hasPaths = hasPaths;
     this.#cluster = cluster;
     this.#owner = owner;
     this.#mac = mac;
     this.#addresses = addresses;
   }
 
-  static async start(nodes: number, way: Way): Promise<Bench> {
+  static async start({ nodes, way, interval }: Setting): Promise<Bench> {
     await using stack = new AsyncDisposableStack();
-    const configuration = ways[way];
-    const cluster = stack.use(await DemoCluster.start(configuration === undefined ? { nodes } : { nodes, configuration }));
+    const configuration = `${ways[way]}${interval === "" ? "" : `failover: {interval: ${interval}}\n`}`;
+    const cluster = stack.use(await DemoCluster.start({ nodes, configuration }));
     const service = await cluster.expose("web", ["node1"], { protocols: ["TCP", "UDP"], families: ["IPv4", "IPv6"] });
     await service.address();
     const addresses = await service.addresses();
@@ -103,12 +105,13 @@ class Bench implements AsyncDisposable {
     if (owner === undefined) throw new Error("Cannot measure: the Service has no address");
     if (owner.node.name === "node1") await service.serveFrom(await cluster.startBackends("other", ["node2"]));
     stack.move();
-    return new Bench(cluster, owner.node, owner.mac, addresses);
+    return new Bench(cluster, owner.node, owner.mac, addresses, interval !== "");
   }
 
   async run({ fail, mend }: Kind): Promise<Run> {
     const [cluster, owner] = [this.#cluster, this.#owner];
     const client = await this.#client();
+    if (this.#hasPaths) await allPathsUp(cluster);
     await sleep(Math.random() * 100); // At any moment of the ring's probes.
     const failedAt = monotonicNow();
     await fail(cluster, owner);
@@ -182,9 +185,17 @@ const columns = [
   { column: "lostBack", title: "lost going back" },
 ] as const;
 
+export interface Setting {
+  readonly nodes: number;
+  readonly way: Way;
+  /** Between two packets of BFD between speakers; empty: without. */
+  readonly interval: string;
+}
+
 /** Prints a row for each kind. MetalLB answers on layer 2 alone. */
-export async function failovers(nodes: number, way: Way, runs: number, chosen: readonly Kind[]): Promise<void> {
-  await using bench = await Bench.start(nodes, way);
+export async function failovers(setting: Setting, runs: number, chosen: readonly Kind[]): Promise<void> {
+  await using bench = await Bench.start(setting);
+  const { nodes, way } = setting;
   printRow([`${nodes}, ${way}`, ...columns.map(({ title }) => title), "MetalLB 0.12.1 moved"]);
   for (const kind of chosen) {
     const measured: Run[] = [];

@@ -6,6 +6,7 @@
  * - packets lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node;
  * - requests in vain of a host that asks for the address by ARP every 5 ms;
  * - from the mend, which may be the start of a process, until the client has the owner's MAC address again.
+ * `--interval=10ms`: speakers watch one another by BFD that often, as `failover` in the configuration says.
  * Then, with `--services` (1,000) on 3 nodes, until others have announced the first and the last address of a speaker that is
  * killed, or stopped, and requests in vain of a host that asks for one of all addresses each millisecond. Needs no root; run it
  * with `node e2e/bench/failover.bench.ts`. Times are milliseconds: least / median / 99th percentile / most.
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: {
     nodes: { type: "string", multiple: true, default: ["3", "10"] },
     runs: { type: "string", default: "20" },
+    interval: { type: "string", default: "" },
     way: { type: "string", multiple: true, default: Object.keys(ways) },
     kind: { type: "string", multiple: true, default: kinds.map(({ name }) => name) },
     services: { type: "string", default: "1000" },
@@ -34,6 +36,7 @@ const chosen = kinds.filter(({ name }) => values.kind.includes(name));
 const isWay = (text: string): text is Way => Object.hasOwn(ways, text);
 if (chosen.length > 0)
   for (const nodes of values.nodes)
-    for (const way of values.way.filter(isWay)) await failovers(Number(nodes), way, Number(values.runs), chosen);
+    for (const way of values.way.filter(isWay))
+      await failovers({ nodes: Number(nodes), way, interval: values.interval }, Number(values.runs), chosen);
 if (Number(values.services) > 0) await manyAddresses(Number(values.services), Number(values["services-runs"]));
 console.log(load());

@@ -7,6 +7,12 @@ export interface Config {
   readonly quotas: readonly Quota[];
   readonly peers: readonly Peer[];
   readonly bfdProfiles: ReadonlyMap<string, BfdProfile>; // name -> profile
+  readonly failover?: Failover;
+}
+
+/** Speakers watch one another by BFD. */
+export interface Failover {
+  readonly intervalMs: number;
 }
 
 /** All protocols, in the order in which lists have them. */

@@ -71,7 +71,7 @@ const refused: { name: string; text: string; want: string }[] = [
   {
     name: "aliases where nothing is known",
     text: `a: &a [${"x,".repeat(100)}]\nb: &b [${"*a,".repeat(100)}]\nc: [${"*b,".repeat(100)}]`,
-    want: '1:1: error: a: unknown field "a"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
+    want: '1:1: error: a: unknown field "a"; the fields here are address-pools, quotas, peers, failover, bgp-communities, bfd-profiles',
   },
   {
     name: "aliases of a long text",
@@ -102,7 +102,7 @@ const refused: { name: string; text: string; want: string }[] = [
   {
     name: "a long name of a field",
     text: `${"a".repeat(1_000_000)}: 1`,
-    want: `1:1: error: ["${"a".repeat(60)}…"]: unknown field "${"a".repeat(60)}…"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles`,
+    want: `1:1: error: ["${"a".repeat(60)}…"]: unknown field "${"a".repeat(60)}…"; the fields here are address-pools, quotas, peers, failover, bgp-communities, bfd-profiles`,
   },
   {
     name: "a long duration",

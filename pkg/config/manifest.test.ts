@@ -7,7 +7,7 @@ import { readInput } from "./manifest.ts";
 
 const header = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: config\n  namespace: metallb-system\n";
 const problemsOf = (text: string) => readInput(text).problems.map(formatProblem);
-const nope = 'unknown field "nope"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles';
+const nope = 'unknown field "nope"; the fields here are address-pools, quotas, peers, failover, bgp-communities, bfd-profiles';
 
 test("readInput: bare text is read like parseConfig", () => {
   const { config, configMap } = readInput("address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24]}\n");

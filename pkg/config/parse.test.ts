@@ -726,7 +726,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
     name: "an unknown field even if it is empty",
     text: "pools:",
     want: [
-      '1:1: error: pools: unknown field "pools"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
+      '1:1: error: pools: unknown field "pools"; the fields here are address-pools, quotas, peers, failover, bgp-communities, bfd-profiles',
     ],
   },
   {
@@ -738,8 +738,8 @@ const refused: { name: string; text: string; want: string[] }[] = [
     name: "a field named like a property of every object",
     text: "__proto__: 1\nconstructor: 2",
     want: [
-      '1:1: error: __proto__: unknown field "__proto__"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
-      '2:1: error: constructor: unknown field "constructor"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
+      '1:1: error: __proto__: unknown field "__proto__"; the fields here are address-pools, quotas, peers, failover, bgp-communities, bfd-profiles',
+      '2:1: error: constructor: unknown field "constructor"; the fields here are address-pools, quotas, peers, failover, bgp-communities, bfd-profiles',
     ],
   },
   {

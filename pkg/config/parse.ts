@@ -2,6 +2,7 @@ import type { Config, ParsedConfig } from "./config.ts";
 import { limits, TooLarge } from "./limits.ts";
 import { type Path, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
+import { readFailover } from "./rules/failover.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
 import { readPools, warnOfNoPeers } from "./rules/pools.ts";
 import { readQuotas } from "./rules/quotas.ts";
@@ -78,7 +79,8 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
     const known = { communities: aliases, peers: peerNames(raw.peers ?? []) };
     const pools = readPools(raw["address-pools"] ?? [], known, problems);
     if ((raw.peers ?? []).length === 0) warnOfNoPeers(pools, problems);
-    return { pools, quotas: readQuotas(raw.quotas ?? [], pools, problems), peers, bfdProfiles };
+    const quotas = readQuotas(raw.quotas ?? [], pools, problems);
+    return { pools, quotas, peers, bfdProfiles, ...readFailover(raw.failover, problems) };
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     problems.errorAt(error.offset, [], error.message);

@@ -14,9 +14,10 @@ export {
   Memberlist,
   type MemberlistEvent,
   type MemberlistOptions,
+  type PathEnd,
 } from "./memberlist.ts";
 export { MemberlistThread } from "./memberlist-thread.ts";
-export type { MemberEvent } from "./ring/events.ts";
+export type { MemberEvent, PathVerdict } from "./ring/events.ts";
 export { maxUserBytes } from "./ring/sending.ts";
 export { openSockets } from "./sockets.ts";
 export type { RingEvent } from "./thread-messages.ts";

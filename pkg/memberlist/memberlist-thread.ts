@@ -7,8 +7,10 @@ import { urlHost } from "#pkg/net";
 import { Supervisor, type Thread, withOwnCompiler, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { CounterMemory, type MemberlistCounters } from "./counters.ts";
+import { incarnationAt } from "./first-incarnation.ts";
 import type { MemberView } from "./member-view.ts";
 import type { JoinResult } from "./memberlist.ts";
+import type { PathVerdict } from "./ring/events.ts";
 import { ownMetadata } from "./ring/node-record.ts";
 import type { TimingName } from "./ring/timing.ts";
 import type { Command, Report, RingEvent, WorkerStart } from "./thread-messages.ts";
@@ -45,9 +47,6 @@ const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64
 const startRetryMs: Millis = 500;
 // From when a member was met until all that it knows of are members here too.
 const metMs: Millis = 500;
-const incarnationEpoch = Date.UTC(2020, 0, 1);
-// Below the maximum of 32 bits, so that there is room to refute suspicions.
-const maxFirstIncarnation = 0xffff_0000;
 
 /**
  * One member of a ring in a thread of its own, with its gossip: it answers pings and push/pulls while this thread is busy. Its properties
@@ -67,6 +66,7 @@ export class MemberlistThread implements AsyncDisposable {
   #bind: SocketAddress;
   #metadata: MetadataFields;
   #keys: readonly Uint8Array[];
+  #arePathsKept = false;
   #lastRequest = 0;
   #local: SocketAddress | undefined;
   #timing: TimingName;
@@ -205,6 +205,17 @@ export class MemberlistThread implements AsyncDisposable {
     this.#send({ type: "pull", node });
   }
 
+  /** See `Memberlist`. */
+  keepPaths(areKept: boolean): void {
+    this.#arePathsKept = areKept;
+    this.#send({ type: "keepPaths", areKept });
+  }
+
+  /** See `Memberlist`. */
+  pathChanged(name: string, verdict: PathVerdict): void {
+    this.#send({ type: "path", name, verdict });
+  }
+
   /** Encrypts with the first of these from now on, and decrypts with all. Not for a ring without encryption. */
   setKeys(keys: readonly Uint8Array[]): void {
     this.#keys = keys;
@@ -252,6 +263,7 @@ export class MemberlistThread implements AsyncDisposable {
     this.#isLoaded = false;
     this.#isEnding = false;
     worker.on("message", (report) => this.#take(report));
+    if (this.#arePathsKept) worker.postMessage({ type: "keepPaths", areKept: true });
     this.#abandonRequests();
     this.#lossy.clear();
     if (this.#local !== undefined) {
@@ -338,6 +350,8 @@ export class MemberlistThread implements AsyncDisposable {
         break;
       case "gossip":
       case "gossipExpired":
+      case "watchPaths":
+      case "pathDistrusted":
         this.#emit(report);
         break;
       case "log":
@@ -376,16 +390,6 @@ export class MemberlistThread implements AsyncDisposable {
   #emit(event: RingEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
   }
-}
-
-/**
- * The incarnation with which a life of this node begins: the seconds since 2020, so that captured messages of an earlier life are about a
- * lower incarnation, until 2156. A node whose clock is before 2020, because its battery is empty and it has not found the time yet, begins
- * with 1.
- */
-function incarnationAt(date: Date): number {
-  const seconds = Math.floor((date.getTime() - incarnationEpoch) / 1000);
-  return Math.min(Math.max(seconds, 1), maxFirstIncarnation);
 }
 
 function spawnWorker(start: WorkerStart): RingWorker {

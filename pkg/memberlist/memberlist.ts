@@ -12,7 +12,7 @@ import type { MemberParts } from "./member-parts.ts";
 import { type EvidenceView, evidenceView, type MemberView, memberView } from "./member-view.ts";
 import { exchange, send } from "./outgoing.ts";
 import { IncomingPackets } from "./packets.ts";
-import type { Effect, Event, MemberEvent } from "./ring/events.ts";
+import type { Effect, Event, MemberEvent, PathVerdict } from "./ring/events.ts";
 import { isMember } from "./ring/node-record.ts";
 import type { Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
@@ -64,8 +64,17 @@ export type MemberlistEvent =
   | { readonly type: "timing"; readonly timing: TimingName }
   /** Packets between this member and another are lost, while it is reached otherwise, or are so no longer. */
   | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
+  /** To keep paths to these members, and to no others. */
+  | { readonly type: "watchPaths"; readonly members: readonly PathEnd[] }
+  /** The path to this member made it count as dead here, and it lives: for this long there is none. */
+  | { readonly type: "pathDistrusted"; readonly member: string; readonly backOff: Millis }
   /** A user message, or user state that came with a view. */
   | { readonly type: "user"; readonly payload: Uint8Array };
+
+/** A member to which a path is kept. */
+export interface PathEnd extends SocketAddress {
+  readonly name: string;
+}
 
 export interface JoinResult {
   /** How many of the addresses are in one ring with this member now. */
@@ -102,6 +111,7 @@ export class Memberlist implements AsyncDisposable {
   #lastJoin = 0;
   #metadata: MetadataFields;
   #running: Running | undefined;
+  #arePathsKept = false;
 
   /** @throws {RangeError} for an invalid address, and for one that stands for all */
   constructor(options: MemberlistOptions) {
@@ -163,6 +173,7 @@ export class Memberlist implements AsyncDisposable {
     this.#packets.start(transport);
     this.#gate.start(transport);
     for (const effect of effects) this.#carryOut(effect, this.#running);
+    this.keepPaths(this.#arePathsKept);
     this.#arm();
   }
 
@@ -256,6 +267,17 @@ export class Memberlist implements AsyncDisposable {
     this.#events.push({ type: "pull", node: nodeName(name) });
   }
 
+  /** Keeps paths to members from now on, or no longer: `watchPaths` says to which. */
+  keepPaths(areKept: boolean): void {
+    this.#arePathsKept = areKept;
+    this.#events.push({ type: "keepPaths", areKept });
+  }
+
+  /** The path to a member has another verdict. */
+  pathChanged(name: string, verdict: PathVerdict): void {
+    this.#events.push({ type: "path", node: nodeName(name), verdict });
+  }
+
   /**
    * Broadcasts that this member leaves. It answers the others until it is disposed.
    * @returns whether that was sent often enough before `timeout` milliseconds were over
@@ -345,6 +367,17 @@ export class Memberlist implements AsyncDisposable {
         const name = nodeNameText(effect.node);
         if (effect.type === "packetsLost") this.#log.packetsLost(name);
         this.#emit({ type: "packets", member: name, areLost: effect.type === "packetsLost" });
+        break;
+      }
+      case "watchPaths": {
+        const members = effect.members.map(({ node, endpoint }) => ({ name: nodeNameText(node), ...socketAddress(endpoint) }));
+        this.#emit({ type: "watchPaths", members });
+        break;
+      }
+      case "pathDistrusted": {
+        const name = nodeNameText(effect.node);
+        this.#log.pathDistrusted(name, effect.backOff);
+        this.#emit({ type: "pathDistrusted", member: name, backOff: effect.backOff });
         break;
       }
       case "conflict":

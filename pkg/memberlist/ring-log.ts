@@ -61,6 +61,12 @@ export class RingLog {
     this.#limited.warn("member answers over TCP or other members alone", member, { member, advice });
   }
 
+  /** A path made this member declare another dead that lives. */
+  pathDistrusted(member: string, backOff: Millis): void {
+    const fields = { member, seconds: backOff / 1000 };
+    this.#log.warn("member lives that BFD took for gone: for a while the ring alone watches it", fields);
+  }
+
   /** Something arrived from `peer` and could not be understood. */
   refused(peer: string, transport: "UDP" | "TCP", error: MemberlistError): void {
     const { reason } = error;

@@ -93,6 +93,12 @@ export class ThreadMember implements AsyncDisposable {
       case "pull":
         if (this.#member.running) this.#member.pull(command.node);
         break;
+      case "keepPaths":
+        this.#member.keepPaths(command.areKept);
+        break;
+      case "path":
+        this.#member.pathChanged(command.name, command.verdict);
+        break;
       case "keys":
         this.#keyring?.replace(command.keys);
         break;

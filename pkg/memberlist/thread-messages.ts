@@ -4,6 +4,7 @@ import type { Fields } from "#pkg/log";
 import type { MetadataFields } from "./codec/metadata.ts";
 import type { MemberView } from "./member-view.ts";
 import type { JoinResult, MemberlistEvent } from "./memberlist.ts";
+import type { PathVerdict } from "./ring/events.ts";
 import type { TimingName } from "./ring/timing.ts";
 import type { SocketAddress } from "./transport.ts";
 
@@ -30,6 +31,8 @@ export type Command =
   | { readonly type: "entries"; readonly entries: readonly OwnEntry[] }
   | { readonly type: "forget"; readonly node: string }
   | { readonly type: "pull"; readonly node: string }
+  | { readonly type: "keepPaths"; readonly areKept: boolean }
+  | { readonly type: "path"; readonly name: string; readonly verdict: PathVerdict }
   | { readonly type: "keys"; readonly keys: readonly Uint8Array[] };
 
 /** From the ring's thread to the main thread, in the order in which things happened. */
@@ -58,7 +61,7 @@ export type Report =
 
 /** What happens in the ring. */
 export type RingEvent =
-  | Extract<MemberlistEvent, { readonly type: "member" | "timing" }>
+  | Extract<MemberlistEvent, { readonly type: "member" | "timing" | "watchPaths" | "pathDistrusted" }>
   /** Entries of other nodes that changed. */
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }
   /** These nodes failed long ago, and their entries are forgotten. */

@@ -116,6 +116,8 @@ export type GossipEffect =
   | { readonly type: "setGossip"; readonly entries: readonly OwnEntry[] }
   /** The node's reports are of no use any more. */
   | { readonly type: "forgetGossip"; readonly node: string }
+  /** Keep BFD sessions with members, a packet each way in every interval; undefined: none. */
+  | { readonly type: "keepPaths"; readonly intervalMs: Millis | undefined }
   /** Some reports of the member may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };
 

@@ -238,7 +238,7 @@ function configChanged(
 ): void {
   state.config = { config, pools };
   state.ownedPools = config.pools.filter(hasOwners);
-  effects.push(routesToFollow(state, config));
+  effects.push(routesToFollow(state, config), { type: "keepPaths", intervalMs: config.failover?.intervalMs });
   bgpConfigChanged(state, config, effects);
   handoversConfigured(state, now, effects);
   state.kernel.eligibility.clear();

@@ -7,6 +7,16 @@ const counters = [
   { name: "suspicions", help: "Members that this node suspected.", field: "suspicions" },
   { name: "refuted_suspicions", help: "Suspicions by this node that were refuted.", field: "refuted" },
   { name: "refutations", help: "Suspicions of this node that it had to refute.", field: "refutations" },
+  {
+    name: "path_failures",
+    help: "Members that this node declared failed because BFD sessions between speakers went down.",
+    field: "pathFailures",
+  },
+  {
+    name: "path_failures_false",
+    help: "Members that this node declared failed for that reason, and that lived.",
+    field: "falsePathFailures",
+  },
   { name: "failures", help: "Members that failed.", field: "failures" },
   { name: "packets_received", help: "Packets of the ring that were received.", field: "packetsReceived" },
   { name: "packets_sent", help: "Packets of the ring that were sent.", field: "packetsSent" },

@@ -196,7 +196,7 @@ export class RingMembers implements Members {
       if (this.#state.isStopped) return;
       if (event.type === "member") this.#memberChanged(event.change, event.member, event.evidence);
       else {
-        if (event.type !== "timing") emit(event);
+        if (event.type === "gossip" || event.type === "gossipExpired") emit(event);
         this.#step({ type: "gossip" });
       }
     });

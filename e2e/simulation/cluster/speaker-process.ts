@@ -227,6 +227,7 @@ export class SpeakerProcess {
       handovers: { check: () => {}, want: () => {}, flush: () => {}, wantSpeakers: () => {}, complete: () => {} },
       flowCounter: { want: () => {} },
       members: this.#members,
+      fastPath: undefined,
       sources: this.#sources,
       checks: { changed: () => {} },
       events: {

@@ -21,6 +21,10 @@ export type Event =
   | { readonly type: "pull"; readonly node: NodeName }
   /** Followed by `leaveFinished`, once for all that came before it. The ring goes on answering until it is dropped. */
   | { readonly type: "leave" }
+  /** Whether paths to members are kept: see `paths.ts`. Answered by `watchPaths` where that changes which. */
+  | { readonly type: "keepPaths"; readonly areKept: boolean }
+  /** A path to one of them has another verdict. */
+  | { readonly type: "path"; readonly node: NodeName; readonly verdict: PathVerdict }
   /** Our own metadata changes. `step` throws a RangeError when `encodeMetadata` does. */
   | { readonly type: "metadata"; readonly fields: MetadataFields }
   /**
@@ -29,6 +33,9 @@ export type Event =
    * cannot judge.
    */
   | { readonly type: "broadcast"; readonly topic: string; readonly payload: Uint8Array };
+
+/** `up`: packets arrive both ways; `down`: they did, and no longer do; `unknown`: all else. */
+export type PathVerdict = "unknown" | "up" | "down";
 
 /** Actions that a ring wants, in this order. */
 export type Effect =
@@ -74,6 +81,10 @@ export type Effect =
    */
   | { readonly type: "packetsLost"; readonly node: NodeName }
   | { readonly type: "packetsArrive"; readonly node: NodeName }
+  /** To keep paths to these members, and to no others. */
+  | { readonly type: "watchPaths"; readonly members: readonly { readonly node: NodeName; readonly endpoint: Endpoint }[] }
+  /** The path to this node made it count as dead here, and it lives: for this long there is none. */
+  | { readonly type: "pathDistrusted"; readonly node: NodeName; readonly backOff: Millis }
   /** An exchange that this node began failed. Failures of a join are in `joinFinished`, failures of a probe in no effect. */
   | { readonly type: "exchangeProblem"; readonly with: Endpoint; readonly reason: string };
 

@@ -6,6 +6,7 @@ import { randomIndex, swap } from "./choice.ts";
 import type { Evidence, MemberEvent } from "./events.ts";
 import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
 import { isMember, memberOf, type NodeRecord, newRecord, offersFast } from "./node-record.ts";
+import { noteAccuser, noteDeath, noteReturn } from "./paths.ts";
 import { changeLocalHealth, maxU32, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
@@ -109,6 +110,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   if (before === "dead" || before === "left") {
     // One that failed may have been taken for dead because it is slow: reset, that would be found out never, and it would fail again and again.
     if (before === "left") record.slowProbes = 0;
+    else noteReturn(ring, record, now);
     ring.failed.delete(record.node);
     ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));
     emitChange(ring, "joined", record);
@@ -125,6 +127,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
 export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   const record = ring.records.get(suspect.node);
   if (record === undefined || suspect.incarnation < record.incarnation) return;
+  noteAccuser(ring, suspect, now);
   const suspicion = ring.suspicions.get(suspect.node);
   if (suspicion !== undefined) {
     const confirmed = confirmSuspicion(suspicion, suspect.from, now);
@@ -189,6 +192,7 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   setStatus(record, dead.node === dead.from ? "left" : "dead", now);
   if (record.status === "dead") {
     ring.counters.failures++;
+    noteDeath(ring, record, now);
     ring.failed.add(record.node, record.endpoint, now);
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }

@@ -9,6 +9,7 @@ import type { Effect } from "./events.ts";
 import { FailedMembers } from "./failed-members.ts";
 import { type NodeRecord, newRecord, ownMetadata } from "./node-record.ts";
 import { noOverload } from "./overload.ts";
+import { noPaths } from "./paths.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 
@@ -165,6 +166,7 @@ export class Ring {
   resumeAt: Millis | undefined;
   /** The last time that this process ran late: when it ran, and by how much. */
   stall: { readonly at: Millis; readonly late: Millis } | undefined;
+  readonly paths = noPaths();
   /** Overload of this process. */
   overload = noOverload;
   leave: "none" | "announcing" | "announced" = "none";
@@ -200,6 +202,10 @@ export function newRingCounters() {
     refutations: 0,
     /** Members that failed. */
     failures: 0,
+    /** Those that failed by their paths, here first. */
+    pathFailures: 0,
+    /** Those of them that lived. */
+    falsePathFailures: 0,
     conflicts: 0,
     /** Push/pulls merged, begun by either side. */
     pushPulls: 0,

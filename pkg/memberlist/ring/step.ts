@@ -18,6 +18,8 @@ import {
 import { askAgain, askAgainAt } from "./newcomers.ts";
 import { isMember, memberOf, type NodeRecord, ownMetadata } from "./node-record.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
+import { judgePaths, pathChanged } from "./path-failures.ts";
+import { choosePaths, endDistrust, pathsDueAt } from "./paths.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
 import { Ring, type RingOptions, sameEndpoint } from "./ring.ts";
@@ -77,6 +79,13 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
     case "leave":
       leave(ring, now);
       break;
+    case "keepPaths":
+      ring.paths.areKept = event.areKept;
+      ring.timingStale = true;
+      break;
+    case "path":
+      pathChanged(ring, event.node, event.verdict, now);
+      break;
     case "metadata":
       ownMetadata(event.fields, ring.options.timing !== "lan"); // Throws also when they fit only as long as the ring adds nothing.
       ring.metadata = event.fields;
@@ -94,7 +103,15 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 /** When the next `timer` event is due; it may be in the past. */
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
-  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.reconnectAt, ring.overload.watchAt, askAgainAt(ring));
+  let next = Math.min(
+    ring.probeAt,
+    ring.gossipAt,
+    ring.pushPullAt,
+    ring.reconnectAt,
+    ring.overload.watchAt,
+    askAgainAt(ring),
+    pathsDueAt(ring),
+  );
   next = Math.min(next, ring.heartbeats.awaited?.dueAt ?? Infinity);
   for (const { indirectAt, verdictAt } of ring.probes.values()) next = Math.min(next, indirectAt, verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
@@ -123,6 +140,8 @@ function onTimer(ring: Ring, now: Millis): void {
   setOverload(ring, continueBackOff(ring.overload, now));
   doProbing(ring, now);
   endSuspicions(ring, now);
+  judgePaths(ring, now);
+  endDistrust(ring, now);
   askAgain(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
   if (now >= ring.pushPullAt) periodicPushPull(ring, now);
@@ -234,6 +253,7 @@ function chooseTiming(ring: Ring, now: Millis): void {
   const name: TimingName = wanted !== "auto" ? wanted : because === undefined ? "fast" : "lan";
   if (name !== ring.timing.name) changeTiming(ring, name, because, now);
   awaitHeartbeats(ring, now);
+  choosePaths(ring);
 }
 
 function changeTiming(ring: Ring, name: TimingName, because: NodeName | undefined, now: Millis): void {

@@ -3,4 +3,5 @@ export { nodeNameText } from "../codec/messages.ts";
 export type { Effect, Member } from "../ring/events.ts";
 export { members } from "../ring/step.ts";
 export { keyedCarrier } from "./carrier.ts";
-export { addressOf, nameOf, Simulation } from "./simulation.ts";
+export { addressOf, nameOf } from "./simulated-addresses.ts";
+export { Simulation } from "./simulation.ts";

@@ -7,7 +7,8 @@ import type { Effect } from "../ring/events.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
 import { encodedCarrier, keyedCarrier } from "./carrier.ts";
-import { nameOf, type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
+import { nameOf } from "./simulated-addresses.ts";
+import { type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
 
 // Each course of events is a subtest named by its seed; the seed alone is enough to run it again.
 

@@ -5,6 +5,7 @@ import type { Ring, RingOptions } from "../ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "../ring/step.ts";
 import { type Carrier, valueCarrier } from "./carrier.ts";
 import { EventHeap } from "./event-heap.ts";
+import { endpointOf, hostOfEndpoint, indexOf, nameOf } from "./simulated-addresses.ts";
 
 /** The network's effect on packets. Streams are not lost, but do not pass a cut. */
 export interface Conditions {
@@ -200,6 +201,17 @@ export class Simulation {
     this.#lossy.add(`${one} ${other}`).add(`${other} ${one}`);
   }
 
+  /** Something happens to a node that others have no part in. */
+  happen(index: number, event: Event): void {
+    this.#deliver(this.#node(index), event);
+  }
+
+  /** Whether it runs, and does not stand still. */
+  isAwake(index: number): boolean {
+    const { ring, stalled } = this.#node(index);
+    return ring !== undefined && !stalled;
+  }
+
   /** Whether frames of one node arrive at the other. */
   reaches(from: number, to: number): boolean {
     return this.#reaches(this.#node(from), this.#node(to));
@@ -370,27 +382,6 @@ export class Simulation {
   }
 }
 
-export function nameOf(index: number): string {
-  return `node-${index}`;
-}
-
-function indexOf(name: string): number {
-  return Number(name.slice("node-".length));
-}
-
-/** The address with this number, in text. A node that was not given another has its own number. */
-export function addressOf(host: number): string {
-  return endpointOf(host).address.join(".");
-}
-
-export function endpointOf(host: number): Endpoint {
-  return { address: Uint8Array.of(10, 0, host >> 8, host & 255), port: 7946 };
-}
-
 function isBound({ host, bound }: SimulatedNode): boolean {
   return host === bound;
-}
-
-function hostOfEndpoint({ address: [, , high = 0, low = 0] }: Endpoint): number {
-  return high * 256 + low;
 }

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "#pkg/clock";
+import { nameOf } from "../testing/simulated-addresses.ts";
+import { SimulatedPaths } from "../testing/simulated-paths.ts";
+import { type Observation, Simulation, type SimulationOptions } from "../testing/simulation.ts";
+import { members } from "./step.ts";
+
+interface World {
+  readonly ring: Simulation;
+  readonly paths: SimulatedPaths;
+}
+
+/** A ring of `count` whose members keep paths, all of which are up. */
+function ringOf(count: number, options: SimulationOptions, intervalMs = 10): World {
+  let paths: SimulatedPaths | undefined;
+  const ring = new Simulation({ ...options, onEffect: (node, effect) => paths?.onEffect(node, effect) });
+  paths = new SimulatedPaths(ring, intervalMs, seededRandom(options.seed));
+  ring.startAll(count, { timing: "auto" });
+  for (const node of ring.running) ring.happen(node, { type: "keepPaths", areKept: true });
+  assert.ok(
+    ring.runUntil(() => areUp({ ring, paths }), 20_000),
+    "the paths do not come up",
+  );
+  ring.observations.length = 0;
+  return { ring, paths };
+}
+
+function areUp({ ring, paths }: World): boolean {
+  const { running } = ring;
+  const count = Math.min(running.length - 1, 6);
+  return running.every((node) => {
+    const watched = paths.watchedBy(node);
+    return watched.length === count && watched.every((other) => paths.verdict(node, other) === "up");
+  });
+}
+
+function failed({ ring }: World, about?: number): readonly Observation[] {
+  return ring.observations.filter((one) => one.change === "failed" && (about === undefined || one.about === about));
+}
+
+/** @returns how long it took until all others had declared these dead */
+function timeToDetect(world: World, victims: readonly number[], limit: number): number {
+  const { ring } = world;
+  const start = ring.now;
+  for (const victim of victims) ring.kill(victim);
+  const others = ring.running.length;
+  const areDead = () => victims.every((victim) => failed(world, victim).length >= others);
+  assert.ok(ring.runUntil(areDead, limit), `${victims} are not dead to all after ${limit} ms, ${ring.describe()}`);
+  return Math.max(...failed(world).map(({ at }) => at)) - start;
+}
+
+for (const nodes of [2, 3, 4, 10, 40])
+  test(`a node that dies among ${nodes} with paths of 10 ms is dead to all within 60 ms`, () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const world = ringOf(nodes, { seed });
+      world.ring.runFor(seed * 37);
+      const time = timeToDetect(world, [nodes - 1], 1_000);
+      assert.ok(time <= 60, `seed ${seed}: ${time} ms`);
+      assert.deepEqual([...new Set(world.ring.observations.map(({ about }) => about))], [nodes - 1]);
+    }
+  });
+
+test("each node of a large ring keeps six paths, and each path is kept at both ends", () => {
+  const { paths, ring } = ringOf(30, { seed: 1 });
+  for (const node of ring.running) {
+    assert.equal(paths.watchedBy(node).length, 6);
+    for (const other of paths.watchedBy(node)) assert.ok(paths.watchedBy(other).includes(node));
+  }
+});
+
+test("a node whose path to one other fails, both ways or one way, takes nobody out of the ring", () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = ringOf(5, { seed });
+    const { ring } = world;
+    ring.losePackets(0, 1);
+    for (const [node, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const)
+      ring.happen(node, { type: "path", node: nameOf(other), verdict: "down" });
+    ring.runFor(500);
+    assert.deepEqual(failed(world), []);
+  }
+});
+
+test("forged packets that take all paths down at once take nobody out of the ring", () => {
+  const world = ringOf(5, { seed: 1 });
+  for (let round = 0; round < 100; round++) {
+    for (const node of world.ring.running)
+      for (const other of world.paths.watchedBy(node)) {
+        world.ring.happen(node, { type: "path", node: nameOf(other), verdict: "down" });
+        world.ring.happen(node, { type: "path", node: nameOf(other), verdict: "up" });
+      }
+    world.ring.runFor(10);
+  }
+  assert.deepEqual(failed(world), []);
+});
+
+test("a node that stands still for longer than paths allow is a member again within 100 ms, and the ring alone watches it then", () => {
+  for (const nodes of [2, 3, 10])
+    for (let seed = 1; seed <= 5; seed++) {
+      const world = ringOf(nodes, { seed });
+      const { ring, paths } = world;
+      ring.runFor(seed * 13);
+      ring.stall(0, 90);
+      ring.runFor(90);
+      assert.ok(failed(world, 0).length > 0, "the stall was not noticed");
+      assert.ok(
+        ring.runUntil(() => ring.running.every((node) => members(ring.ring(node)).length === nodes), 100),
+        ring.describe(),
+      );
+      assert.deepEqual([...new Set(failed(world).map(({ about }) => about))], [0]);
+      const isWatched = () => ring.running.some((node) => node !== 0 && paths.watchedBy(node).includes(0));
+      ring.runFor(1_000);
+      assert.ok(!isWatched(), "it is still watched by those that it misled");
+      assert.ok(ring.runUntil(isWatched, 70_000), "nobody watches it again");
+    }
+});
+
+test("those that are behind a cut take one another for gone, and are one ring again afterwards", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const world = ringOf(7, { seed });
+    const { ring } = world;
+    ring.cutOff([0, 1]);
+    ring.cutOff([2, 3, 4]);
+    ring.runFor(seed * 700);
+    ring.heal();
+    assert.ok(
+      ring.runUntil(() => ring.isConverged(), 20_000),
+      ring.describe(),
+    );
+    assert.ok(
+      ring.runUntil(() => areUp(world), 120_000),
+      "the paths do not come back",
+    );
+  }
+});
+
+test("several that die together are dead to all, as soon as without paths at the latest", () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = ringOf(10, { seed, loss: 0.02 });
+    assert.ok(timeToDetect(world, [1, 4, 7, 8], 2_000) <= 1_500);
+  }
+});
+
+test("there are no paths in a ring that is not fast, and none once nobody keeps them", () => {
+  const { ring, paths } = ringOf(3, { seed: 1 });
+  ring.start(3, { timing: "lan" });
+  ring.join(3, [0]);
+  ring.runFor(2_000);
+  for (const node of [0, 1, 2]) assert.deepEqual(paths.watchedBy(node), []);
+  ring.kill(3);
+  assert.ok(ring.runUntil(() => areUp({ ring, paths }), 120_000));
+  for (const node of ring.running) ring.happen(node, { type: "keepPaths", areKept: false });
+  for (const node of ring.running) assert.deepEqual(paths.watchedBy(node), []);
+});

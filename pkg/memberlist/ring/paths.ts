@@ -1,0 +1,143 @@
+import type { Millis } from "#pkg/clock";
+import { RecentMap } from "#pkg/collections";
+import type { NodeName, Suspect } from "../codec/messages.ts";
+import type { PathVerdict } from "./events.ts";
+import { isMember, type NodeRecord } from "./node-record.ts";
+import type { Ring } from "./ring.ts";
+
+/**
+ * Paths are the fastest way to find a failure: BFD (RFC 5880) between this node and the members next to it, kept outside of the ring. A path
+ * that goes down proves nothing alone: it takes the word of the ring's members, sealed by its key, that theirs to that node are down, too. So
+ * one lossy path, and who forges BFD, take nobody out of the ring.
+ */
+export interface Paths {
+  /** Whether somebody keeps them. */
+  areKept: boolean;
+  /** Those that are kept now. */
+  readonly watched: Map<NodeName, Path>;
+  /** Members that failed while this node's path to them was down. */
+  readonly ended: RecentMap<NodeName, { readonly incarnation: number; readonly at: Millis }>;
+  readonly distrusted: RecentMap<NodeName, Distrust>;
+}
+
+export interface Path {
+  verdict: PathVerdict;
+  /** When the node may be declared dead next; Infinity while the path is not down, or the node has answered. */
+  judgeAt: Millis;
+  /** It has had the time to answer. */
+  hasHadTime: boolean;
+  /** Members that accused the node: name -> of which incarnation. */
+  readonly accusers: Map<NodeName, number>;
+}
+
+/** The path to a member is not kept, because it was down while the member lived, and made others count it as dead. */
+interface Distrust {
+  /** Infinity once that is over. */
+  readonly until: Millis;
+  readonly endedAt: Millis;
+  readonly backOff: Millis;
+}
+
+/**
+ * Members by place on either side to which a node keeps paths: in rings of up to 7 these are all, and in larger ones each node still has six
+ * that watch it, each of which has two or more of the others beside it.
+ */
+const watchedEachSide = 3;
+const minBackOff: Millis = 60_000;
+const maxBackOff: Millis = 3_600_000;
+/** A node that lives outbids what was said of it by one. A later life of it begins far above. */
+const maxOutbid = 8;
+/** After which the ring alone would have declared it dead, too. */
+const ringNeeds: Millis = 350;
+/** More than a cluster has. */
+const maxRemembered = 5_000;
+
+export function noPaths(): Paths {
+  return {
+    areKept: false,
+    watched: new Map(),
+    ended: new RecentMap(maxRemembered),
+    distrusted: new RecentMap(maxRemembered),
+  };
+}
+
+/** Chooses the paths to keep, and says where these are others; to be called when anything about members or the timing has changed. */
+export function choosePaths(ring: Ring): void {
+  const { paths, timing } = ring;
+  const wanted = paths.areKept && timing.heartbeats ? watchedBy(ring, ring.self) : [];
+  const trusted = wanted.filter(({ node }) => (paths.distrusted.get(node)?.until ?? Infinity) === Infinity);
+  const names = new Set(trusted.map(({ node }) => node));
+  const isSame = names.size === paths.watched.size && names.values().every((node) => paths.watched.has(node));
+  if (isSame) return;
+  for (const node of paths.watched.keys()) if (!names.has(node)) paths.watched.delete(node);
+  for (const node of names)
+    if (!paths.watched.has(node))
+      paths.watched.set(node, { verdict: "unknown", judgeAt: Infinity, hasHadTime: false, accusers: new Map() });
+  ring.effects.push({ type: "watchPaths", members: trusted.map(({ node, endpoint }) => ({ node, endpoint })) });
+}
+
+/** Members to which a node keeps paths; the same both ways. */
+function watchedBy({ order }: Ring, whose: NodeRecord): readonly NodeRecord[] {
+  const others = order.filter((record) => record !== whose && isMember(record));
+  if (others.length <= 2 * watchedEachSide) return others;
+  const sorted = others.sort((a, b) => distance(whose, a) - distance(whose, b));
+  return [...sorted.slice(0, watchedEachSide), ...sorted.slice(-watchedEachSide)];
+}
+
+function distance(from: NodeRecord, to: NodeRecord): number {
+  return (to.place - from.place) >>> 0;
+}
+
+/** Members whose path to the node is down, too, if it failed: those that keep one, and whom this node hears by its own. */
+export function witnessesOf(ring: Ring, about: NodeRecord): readonly NodeRecord[] {
+  const { watched } = ring.paths;
+  return watchedBy(ring, about).filter((record) => record !== ring.self && watched.get(record.node)?.verdict === "up");
+}
+
+/** A member accuses another. */
+export function noteAccuser({ paths }: Ring, { node, from, incarnation }: Suspect, now: Millis): void {
+  const path = paths.watched.get(node);
+  if (path === undefined) return;
+  path.accusers.set(from, incarnation);
+  if (path.judgeAt !== Infinity && path.hasHadTime) path.judgeAt = now;
+}
+
+/** When a path is judged, or one is trusted again. */
+export function pathsDueAt({ paths: { watched, distrusted } }: Ring): Millis {
+  let next = Infinity;
+  for (const { judgeAt } of watched.values()) next = Math.min(next, judgeAt);
+  for (const { until } of distrusted.values()) next = Math.min(next, until);
+  return next;
+}
+
+/** Paths that were distrusted for long enough are chosen again. */
+export function endDistrust(ring: Ring, now: Millis): void {
+  const { distrusted } = ring.paths;
+  for (const [node, distrust] of [...distrusted]) {
+    if (now < distrust.until) continue;
+    distrusted.set(node, { ...distrust, until: Infinity, endedAt: now });
+    ring.timingStale = true;
+  }
+}
+
+/** A member is dead to this node. */
+export function noteDeath({ paths }: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
+  if (paths.watched.get(node)?.verdict === "down") paths.ended.set(node, { incarnation, at: now });
+}
+
+/**
+ * A node that was dead is alive. Where it has been heard so soon that the ring alone would not have missed it, the path to it failed for
+ * another reason, and may do so again.
+ */
+export function noteReturn(ring: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
+  const { ended, distrusted } = ring.paths;
+  const end = ended.get(node);
+  ended.delete(node);
+  if (end === undefined || incarnation > end.incarnation + maxOutbid || now > end.at + ringNeeds) return;
+  const before = distrusted.get(node);
+  const isAgain = before !== undefined && now - before.endedAt < maxBackOff;
+  const backOff = isAgain ? Math.min(maxBackOff, 2 * before.backOff) : minBackOff;
+  distrusted.set(node, { until: now + backOff, endedAt: Infinity, backOff });
+  ring.counters.falsePathFailures++;
+  ring.effects.push({ type: "pathDistrusted", node, backOff });
+}
