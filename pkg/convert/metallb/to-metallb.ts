@@ -47,6 +47,7 @@ export function toMetallb(config: Config, raw: RawConfig, namespace: string, rep
         add("BGPAdvertisement", "v1beta1", advertisementNames.fresh(name), spec);
   }
   if (config.quotas.length > 0) report.lose("quotas", "MetalLB has none: namespaces get as much as they ask for");
+  if (config.failover !== undefined) report.lose("failover", "MetalLB's speakers need some 5 s to find that a node is gone");
   if (config.pools.filter(({ autoAssign, closed, priority }) => autoAssign && !closed && priority === undefined).length > 1)
     report.note(
       "MetalLB tries pools in no certain order; spec.serviceAllocation.priority gives them one, and keeps them to the Services that it names.",

@@ -3,7 +3,8 @@ import type { Dead, NodeName, Suspect } from "../codec/messages.ts";
 import type { PathVerdict } from "./events.ts";
 import { mergeDead, mergeSuspect } from "./merging.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
-import { type Path, witnessesOf } from "./paths.ts";
+import type { Path } from "./path-state.ts";
+import { witnessesOf } from "./paths.ts";
 import type { Ring } from "./ring.ts";
 import { sendToNode } from "./sending.ts";
 

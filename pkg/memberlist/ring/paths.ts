@@ -1,42 +1,8 @@
 import type { Millis } from "#pkg/clock";
-import { RecentMap } from "#pkg/collections";
 import type { NodeName, Suspect } from "../codec/messages.ts";
-import type { PathVerdict } from "./events.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
+import type { Path } from "./path-state.ts";
 import type { Ring } from "./ring.ts";
-
-/**
- * Paths are the fastest way to find a failure: BFD (RFC 5880) between this node and the members next to it, kept outside of the ring. A path
- * that goes down proves nothing alone: it takes the word of the ring's members, sealed by its key, that theirs to that node are down, too. So
- * one lossy path, and who forges BFD, take nobody out of the ring.
- */
-export interface Paths {
-  /** Whether somebody keeps them. */
-  areKept: boolean;
-  /** Those that are kept now. */
-  readonly watched: Map<NodeName, Path>;
-  /** Members that failed while this node's path to them was down. */
-  readonly ended: RecentMap<NodeName, { readonly incarnation: number; readonly at: Millis }>;
-  readonly distrusted: RecentMap<NodeName, Distrust>;
-}
-
-export interface Path {
-  verdict: PathVerdict;
-  /** When the node may be declared dead next; Infinity while the path is not down, or the node has answered. */
-  judgeAt: Millis;
-  /** It has had the time to answer. */
-  hasHadTime: boolean;
-  /** Members that accused the node: name -> of which incarnation. */
-  readonly accusers: Map<NodeName, number>;
-}
-
-/** The path to a member is not kept, because it was down while the member lived, and made others count it as dead. */
-interface Distrust {
-  /** Infinity once that is over. */
-  readonly until: Millis;
-  readonly endedAt: Millis;
-  readonly backOff: Millis;
-}
 
 /**
  * Members by place on either side to which a node keeps paths: in rings of up to 7 these are all, and in larger ones each node still has six
@@ -49,17 +15,6 @@ const maxBackOff: Millis = 3_600_000;
 const maxOutbid = 8;
 /** After which the ring alone would have declared it dead, too. */
 const ringNeeds: Millis = 350;
-/** More than a cluster has. */
-const maxRemembered = 5_000;
-
-export function noPaths(): Paths {
-  return {
-    areKept: false,
-    watched: new Map(),
-    ended: new RecentMap(maxRemembered),
-    distrusted: new RecentMap(maxRemembered),
-  };
-}
 
 /** Chooses the paths to keep, and says where these are others; to be called when anything about members or the timing has changed. */
 export function choosePaths(ring: Ring): void {

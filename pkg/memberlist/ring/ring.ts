@@ -9,7 +9,7 @@ import type { Effect } from "./events.ts";
 import { FailedMembers } from "./failed-members.ts";
 import { type NodeRecord, newRecord, ownMetadata } from "./node-record.ts";
 import { noOverload } from "./overload.ts";
-import { noPaths } from "./paths.ts";
+import { noPaths } from "./path-state.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 

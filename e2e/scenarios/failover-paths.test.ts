@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
+import { metric, owner, startCluster } from "./observe.ts";
+
+interface Session {
+  readonly peer: string;
+  readonly verdict: string;
+}
+
+suite("speakers that watch one another by BFD", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let address: string;
+  before(async () => {
+    cluster = await startCluster({ configuration: `${demoConfiguration}failover: {interval: 50ms}\n` });
+    const service = await cluster.expose("web", ["node1", "node2", "node3"]);
+    address = await service.address();
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  async function sessionsOf({ speaker }: DemoNode): Promise<readonly Session[]> {
+    return JSON.parse((await speaker.get("/v1/bfd/sessions")).body);
+  }
+
+  /** Waits until each of these speakers has a session with each of the others. */
+  async function areUp(nodes: readonly DemoNode[]): Promise<void> {
+    for (const node of nodes)
+      await waitFor(`the sessions of ${node.name} to be up`, async () => {
+        const up = (await sessionsOf(node)).filter(({ verdict }) => verdict === "up");
+        return up.length === nodes.length - 1;
+      });
+  }
+
+  const ended = (nodes: readonly DemoNode[]) =>
+    Promise.all(nodes.map(({ speaker }) => metric(speaker, "ingot_memberlist_path_failures_total", {})));
+
+  test("have sessions with all others, and an address goes to another node by them when a speaker is killed", async () => {
+    await areUp(cluster.nodes);
+    const before = await owner(cluster, address);
+    const others = cluster.nodes.filter((node) => node !== before);
+    before.speaker.process.kill("SIGKILL");
+    await before.speaker.process.exited;
+    await waitFor(`another node to answer for ${address}`, async () => (await owner(cluster, address)) !== before);
+    assert.ok(
+      (await ended(others)).some((count) => (count ?? 0) > 0),
+      "the ring found the failure before BFD did",
+    );
+    await areUp(others);
+    await before.speaker.start();
+    await areUp(cluster.nodes);
+  });
+
+  test("take nobody's address where BFD alone is lost between two nodes, and say nothing of a failure", async () => {
+    const [one, other] = cluster.nodes as [DemoNode, DemoNode];
+    const before = await Promise.all([owner(cluster, address), ended(cluster.nodes)]);
+    await one.host.run(["nft", "add table inet lost; add chain inet lost out { type filter hook output priority 0; }"]);
+    await one.host.run(["nft", `add rule inet lost out ip daddr ${other.addresses[0]} udp dport 3784 drop`]);
+    await waitFor("BFD between the two to fail", async () =>
+      (await sessionsOf(other)).some(({ peer, verdict }) => peer === one.addresses[0] && verdict === "failed"),
+    );
+    assert.deepEqual(await Promise.all([owner(cluster, address), ended(cluster.nodes)]), before);
+    await one.host.run(["nft", "delete table inet lost"]);
+    await areUp(cluster.nodes);
+  });
+
+  test("have no sessions once the configuration does not ask for them", async () => {
+    await cluster.configure(demoConfiguration);
+    for (const node of cluster.nodes)
+      await waitFor(`the sessions of ${node.name} to end`, async () => (await sessionsOf(node)).length === 0);
+  });
+});

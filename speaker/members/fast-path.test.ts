@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BfdEnds, BfdStatus, BfdVerdict } from "#pkg/bfd";
+import type { BfdProfile } from "#pkg/config";
+import type { RingEvent } from "../../pkg/memberlist/thread-messages.ts";
+import { FastPath } from "./fast-path.ts";
+
+interface Session {
+  readonly peer: string;
+  profile: BfdProfile;
+  change: (verdict: BfdVerdict) => void;
+}
+
+class Bench {
+  readonly sessions = new Map<string, Session>(); // peer -> what is kept
+  readonly told: string[] = [];
+  readonly path: FastPath;
+  #listener: (event: RingEvent) => void = () => {};
+
+  constructor() {
+    this.path = new FastPath({
+      memberlist: {
+        keepPaths: (areKept) => this.told.push(`keep ${areKept}`),
+        pathChanged: (name, verdict) => this.told.push(`${name} ${verdict}`),
+        onEvent: (listener) => {
+          this.#listener = listener;
+          return { [Symbol.dispose]: () => {} };
+        },
+      },
+      bfd: { watch: (ends, profile, onChange) => this.#keep(ends, profile, onChange) },
+    });
+  }
+
+  /** The ring asks for paths to these, by the last number in their addresses. */
+  watch(...members: number[]): void {
+    this.#listener({
+      type: "watchPaths",
+      members: members.map((one) => ({ name: `node${one}`, address: `192.0.2.${one}`, port: 7946 })),
+    });
+  }
+
+  #keep({ peer, multihop }: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) {
+    assert.equal(multihop, false);
+    const watch = { status: { verdict: "unknown", reason: "" } as BfdStatus };
+    const change = (verdict: BfdVerdict) => {
+      watch.status = { verdict, reason: "" };
+      onChange(watch.status);
+    };
+    const session: Session = { peer: peer.toString(), profile, change };
+    this.sessions.set(session.peer, session);
+    return Object.assign(watch, {
+      configure: (changed: BfdProfile) => {
+        session.profile = changed;
+      },
+      [Symbol.dispose]: () => void this.sessions.delete(session.peer),
+    });
+  }
+}
+
+test("paths are kept to the members that the ring names, at the interval of the configuration", () => {
+  const bench = new Bench();
+  bench.path.configure(10);
+  bench.watch(1, 2);
+  assert.deepEqual([...bench.sessions.keys()], ["192.0.2.1", "192.0.2.2"]);
+  assert.equal(bench.sessions.get("192.0.2.1")?.profile.transmitIntervalMs, 10);
+  bench.path.configure(50);
+  assert.equal(bench.sessions.get("192.0.2.1")?.profile.receiveIntervalMs, 50);
+  bench.watch(2, 3);
+  assert.deepEqual([...bench.sessions.keys()], ["192.0.2.2", "192.0.2.3"]);
+});
+
+test("the ring hears what each path says, and again when it asks anew", () => {
+  const bench = new Bench();
+  bench.path.configure(10);
+  bench.watch(1);
+  for (const verdict of ["up", "failed", "adminDown"] as const) bench.sessions.get("192.0.2.1")?.change(verdict);
+  bench.sessions.get("192.0.2.1")?.change("up");
+  bench.watch(1);
+  assert.deepEqual(bench.told, ["keep true", "node1 unknown", "node1 up", "node1 down", "node1 unknown", "node1 up", "node1 up"]);
+});
+
+test("without an interval there are no paths, and none are left at the end", () => {
+  const bench = new Bench();
+  bench.path.configure(undefined);
+  bench.watch(1);
+  assert.equal(bench.sessions.size, 0);
+  bench.path.configure(10);
+  assert.equal(bench.sessions.size, 1);
+  bench.path.configure(undefined);
+  assert.equal(bench.sessions.size, 0);
+  bench.path.configure(10);
+  bench.path[Symbol.dispose]();
+  assert.equal(bench.sessions.size, 0);
+});
