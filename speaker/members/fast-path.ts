@@ -65,7 +65,7 @@ export class FastPath implements Disposable {
     const tell = ({ verdict }: BfdWatch["status"]) => memberlist.pathChanged(member, verdicts[verdict]);
     const watch = kept?.watch ?? bfd.watch({ peer, multihop: false }, profile, tell);
     if (kept === undefined) this.#kept.set(member, { address: peer.toString(), watch });
-    tell(watch.status); // The ring may have begun anew.
+    tell(watch.status); // The ring may have started again.
   }
 
   #drop(member: string): void {

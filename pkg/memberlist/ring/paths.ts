@@ -1,7 +1,6 @@
 import type { Millis } from "#pkg/clock";
-import type { NodeName, Suspect } from "../codec/messages.ts";
+import type { Suspect } from "../codec/messages.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
-import type { Path } from "./path-state.ts";
 import type { Ring } from "./ring.ts";
 
 /**
