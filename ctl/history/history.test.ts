@@ -66,6 +66,13 @@ test("history is one time line of what all processes recorded, with reasons, and
   assert.equal(status, Exit.ok);
 });
 
+test("on a narrow terminal nothing of it is cut", async () => {
+  const processes = fakeProcesses(speakers("/v1/recorder?about=192.0.2.1"));
+  const { out } = await ingotctl("history 192.0.2.1", { processes, columns: 40 });
+  assert.match(out, /^2026-01-02\n {2}\d\d:\d\d:\d\d n1: announces 192\.0\.2\.1 by layer 2\n/);
+  assert.match(out, /n2: took 192\.0\.2\.1 over from node n1: it stopped answering \d+ ms before\n/);
+});
+
 test("the history of a Service is that of the addresses which decisions on it name, too", async () => {
   const ofService = "/v1/recorder?about=default%2Fweb";
   const ofAddress = "/v1/recorder?about=192.0.2.1";

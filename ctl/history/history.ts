@@ -7,6 +7,8 @@ import { type Moment, type RecorderAnswer, timeline } from "./timeline.ts";
 
 // More than a Service holds at a time; it may have held others before.
 const maxAddresses = 8;
+// On a narrower terminal a table would cut what happened to a few words.
+const minTableColumns = 100;
 
 export const history = clusterCommand({
   name: "history",
@@ -28,10 +30,22 @@ the nodes that announced it, when, and why it moved. Each process remembers its 
     const text =
       rows.length === 0
         ? `${maskControls(`nothing is recorded of ${about}${asFarAsKnown(unreachable)}`)}\n`
-        : table(["TIME", "BY", "WHAT"], rows, screen);
+        : screen.columns !== undefined && screen.columns < minTableColumns
+          ? narrow(rows)
+          : table(["TIME", "BY", "WHAT"], rows, screen);
     return { value: { about, history: moments }, text, unreachable, isMissing: rows.length === 0 };
   },
 });
+
+/** A heading for each day, and lines that the terminal breaks. */
+function narrow(rows: readonly (readonly string[])[]): string {
+  const days = Map.groupBy(rows, ([at = ""]) => at.slice(0, 10));
+  const lines = [...days].flatMap(([day, those]) => [
+    day,
+    ...those.map(([at = "", by, what]) => `  ${at.slice(11, 19)} ${by}: ${what}`),
+  ]);
+  return `${lines.map(maskControls).join("\n")}\n`;
+}
 
 /**
  * For a Service also the history of the addresses that it has, or had as far as anybody remembers.
