@@ -170,6 +170,76 @@ step("diff tells beforehand what apply then does, and apply waits until it is in
   await explains(on, "svc/late", /^Service default\/late: Pending \(noReadyEndpoint\)/);
 });
 
+step("probe has the other node try an address through kube-proxy, and tells a firewall on the owner", async (on) => {
+  const answering = await on.owner(address);
+  const [other] = ["node1", "node2"].filter((node) => node !== answering);
+  const probed = async (status: number, wanted: RegExp) => {
+    const found = await ingotctl(on, ["probe", "svc/web"]);
+    assert.deepEqual([found.status, wanted.test(found.out)], [status, true], found.out + found.err);
+    return found.out;
+  };
+  const accepts = new RegExp(`^  ${other}: answered by \\S+ \\(${answering}\\) on eth0; TCP port 80 accepts`, "m");
+  const out = await waitFor("the port to answer", () => probed(0, accepts), patience);
+  assert.match(out, new RegExp(`^  ${answering}: announces it; from there port 80 accepts; \\S+ port 8080 accepts`, "m"));
+  const { host } = on.cluster.node(answering);
+  const chain =
+    "table inet planted { chain outside { type filter hook prerouting priority raw; iifname eth0 tcp dport 80 drop; }; }";
+  await host.run(["nft", "-f", "-"], { input: chain });
+  try {
+    await probed(3, /^firewall: TCP port 80 of /m);
+  } finally {
+    await host.run(["nft", "delete", "table", "inet", "planted"]);
+  }
+  await probed(0, accepts);
+});
+
+step("an admission policy that refuses conditions keeps no address from a Service, and is told", async (on) => {
+  const name = "no-conditions";
+  const admission = { apiVersion: "admissionregistration.k8s.io/v1", metadata: { name } };
+  const rule = { apiGroups: [""], apiVersions: ["v1"], operations: ["UPDATE"], resources: ["services/status"] };
+  const expression = "!has(object.status.conditions) || !object.status.conditions.exists(c, c.type.startsWith('ingot.dev/'))";
+  const validations = [{ expression, message: "conditions of others are not wanted" }];
+  const spec = { failurePolicy: "Fail", matchConstraints: { resourceRules: [rule] }, validations };
+  await on.apply({ ...admission, kind: "ValidatingAdmissionPolicy", spec });
+  const binding = { policyName: name, validationActions: ["Deny"] };
+  await on.apply({ ...admission, kind: "ValidatingAdmissionPolicyBinding", spec: binding });
+  const condition = {
+    type: "ingot.dev/Tried",
+    status: "True",
+    reason: "tried",
+    message: "",
+    lastTransitionTime: "2026-01-02T03:04:05Z",
+  };
+  const tried = ["patch", "service", "kubernetes", "--subresource=status", "--type=merge", "--dry-run=server"];
+  const isRefused = () =>
+    on.kubectl(...tried, "--patch", JSON.stringify({ status: { conditions: [condition] } })).then(
+      () => undefined,
+      (error: Error) => /not wanted/.test(error.message),
+    );
+  await waitFor("the policy", isRefused, patience);
+  const metrics = async () => {
+    const [pod] = await on.get("pods", "-n", namespace, "-l", "component=controller");
+    return on.kubectl("get", "--raw", `/api/v1/namespaces/${namespace}/pods/${pod?.metadata.name}:7472/proxy/metrics`);
+  };
+  const conditions = (service: string) => on.kubectl("get", "service", service, "-o", "jsonpath={.status.conditions[*].type}");
+  assert.notEqual(await on.serve("refused"), "");
+  await waitFor("the refusal", async () => /^ingot_conditions_refused 1$/m.test(await metrics()) || undefined, patience);
+  assert.equal(await conditions("refused"), "");
+  const log = await on.kubectl("-n", namespace, "logs", "deployment/controller");
+  assert.match(log, /conditions of a Service are not written.*conditions of others are not wanted/);
+  await explains(on, "svc/refused", /^Service default\/refused: Announced/);
+  await on.kubectl("delete", `validatingadmissionpolicybinding/${name}`, `validatingadmissionpolicy/${name}`);
+  await on.serve("welcome");
+  const both = async () => (await conditions("welcome")).split(" ").sort().join(" ") === "ingot.dev/Announced ingot.dev/Assigned";
+  await waitFor("conditions of a Service that came later", async () => (await both()) || undefined, patience);
+  await waitFor(
+    "the end of the refusal",
+    async () => /^ingot_conditions_refused 0$/m.test(await metrics()) || undefined,
+    patience,
+  );
+  await on.kubectl("delete", "service", "refused", "welcome");
+});
+
 step("a Service that becomes one of another type is announced no longer, and again when it is back", async (on) => {
   const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ port: 80 }] };
   await on.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "turncoat", namespace: "default" }, spec });
