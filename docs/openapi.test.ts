@@ -6,6 +6,7 @@ import { address, prefix } from "#pkg/net/testing";
 import { states } from "#pkg/verdict";
 import { controllerApi } from "../controller/api.ts";
 import { configText, startWorld } from "../controller/testing/world.ts";
+import { checkedAnswer } from "../ctl/cluster/answer-shape.ts";
 import { assertDescribed, describedPaths } from "../e2e/demo-cluster/openapi.ts";
 import { speakerApi } from "../speaker/api.ts";
 import { peerVerdict } from "../speaker/bgp/peer-verdict.ts";
@@ -96,10 +97,12 @@ for (const [program, routes] of Object.entries(programs))
       "address=192.0.2.1",
       "from=0",
     ])
-      test(`${path}?${query} of the ${program} is as docs/openapi.yaml says`, async () => {
+      test(`${path}?${query} of the ${program} is as docs/openapi.yaml says, and as ingotctl takes it`, async () => {
         const found = await handler(asked(query));
         assert.equal(found.status, 200);
         assertDescribed(path, textOf(found));
+        const isAsked = path !== "/v1/recorder" || query.startsWith("about="); // A whole recording is for `ingotctl replay`.
+        if (isAsked) checkedAnswer(program as keyof typeof programs, `${path}?${query}`, JSON.parse(textOf(found)));
       });
 
 test("docs/openapi.yaml describes every path that is answered, and no other", () => {
