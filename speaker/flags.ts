@@ -50,6 +50,10 @@ export const flags = {
     help: "how often gratuitous announcements of each address are repeated, give or take a quarter; 0: never",
     fallback: "60s",
   }),
+  "connection-grace": flag.duration({
+    help: "how long a speaker that stops on a node that goes stays while kept connections go on through the node; others keep them for 60s",
+    fallback: "30s",
+  }),
   "ignore-exclude-lb": flag.boolean({
     help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers",
   }),

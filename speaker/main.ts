@@ -22,6 +22,7 @@ import { Faults } from "./faults.ts";
 import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
 import { createKernel, withoutKept } from "./kernel.ts";
+import { lastConnections } from "./last-connections.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { FastPath } from "./members/fast-path.ts";
 import { speakerMetrics } from "./metrics.ts";
@@ -152,6 +153,8 @@ await runDaemon({
     faults.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);
     // Our own routes go before the addresses do, which still take what is on its way.
-    return Object.assign(stack.move(), { leave: () => bgp.leave().then(() => kernel.stop()) });
+    const leave = () => bgp.leave().then(() => kernel.stop());
+    const linger = () => lastConnections({ view, graceMs: values["connection-grace"], clock, log });
+    return Object.assign(stack.move(), { leave, linger });
   },
 });

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
-import { excludeLabel } from "#pkg/placement";
+import { drainLabel, excludeLabel } from "#pkg/placement";
+import type { HandoversAnswer } from "../../ctl/cluster/answers.ts";
 import { answered, assigned, owner, startCluster } from "./observe.ts";
 import type { TcpFlows } from "./tcp-flows.ts";
 
@@ -103,4 +104,60 @@ suite("established connections go on when an address moves", { skip: await Lab.r
       await client.stop();
     }
   });
+
+  const cordon = (node: DemoNode, unschedulable: boolean | null) =>
+    cluster.api.patch({ apiVersion: "v1", kind: "Node", metadata: { name: node.name } }, { spec: { unschedulable } });
+
+  test("a speaker that stops ends at once where its node stays, and with the last connection where it goes", async () => {
+    for (const isCordoned of [false, true]) {
+      const client = await open(v4);
+      assert.equal((await seen(client)).answering, flows);
+      const node = await owner(cluster, v4);
+      await cordon(node, isCordoned || null);
+      if (isCordoned) await drains(node);
+      const { lines } = node.speaker.process;
+      const stopped = node.speaker.process.stop({ grace: 60_000 });
+      if (isCordoned)
+        await waitFor("the speaker to wait", () => lines.some((line) => line.includes("waiting for kept connections")));
+      else assert.deepEqual(await stopped, { code: 0, signal: null });
+      assert.equal((await seen(client)).answering, flows, `the node ${isCordoned ? "goes" : "stays"}`);
+      assert.notEqual((await owner(cluster, v4)).name, node.name);
+      await client.stop();
+      assert.deepEqual(await stopped, { code: 0, signal: null });
+      assert.equal(
+        lines.some((line) => line.includes('"kept connections are over"')),
+        isCordoned,
+        lines.slice(-4).join("\n"),
+      );
+      await cordon(node, null);
+      await node.speaker.start();
+      await waitFor("the speaker to be ready", () => node.speaker.ready());
+    }
+  });
+
+  test("connections go on when their node is drained, and the speaker counts them until they end", async () => {
+    const client = await open(v4);
+    const node = await owner(cluster, v4);
+    await drained(node, "");
+    await waitFor("another owner", async () => (await owner(cluster, v4)).name !== node.name);
+    assert.equal((await seen(client)).answering, flows);
+    const counted = async () => {
+      const { served } = JSON.parse((await node.speaker.get("/v1/handovers")).body) as HandoversAnswer;
+      return served.find(({ address }) => address === v4)?.connections ?? 0;
+    };
+    await waitFor("the connections to be counted", async () => (await counted()) >= flows);
+    await client.stop();
+    await waitFor("no connection to be left", async () => (await counted()) === 0);
+    await drained(node, null);
+  });
+
+  async function drains(node: DemoNode): Promise<void> {
+    await waitFor("the speaker to know of it", async () => (await node.speaker.get("/v1/node")).body.includes('"draining"'));
+  }
+
+  const drained = (node: DemoNode, value: string | null) =>
+    cluster.api.patch(
+      { apiVersion: "v1", kind: "Node", metadata: { name: node.name } },
+      { metadata: { labels: { [drainLabel]: value } } },
+    );
 });

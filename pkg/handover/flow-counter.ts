@@ -4,13 +4,17 @@ import { Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Address, families } from "#pkg/net";
 
-const everyMs: Millis = 5_000;
+const usuallyEveryMs: Millis = 5_000;
 // Counting may take this share of the time: a node with a million connections counts them less often.
 const restForEachMs = 50;
+// A busy machine makes a count look long. Those who wait for the last connection to end are to hear of it nevertheless.
+const maxRest = 10;
 
 export interface FlowCounterOptions {
   /** Called with the open connections to each of the addresses, after each count. */
   readonly onCounts: (counts: ReadonlyMap<string, number>) => void;
+  /** 5 s when unset. */
+  readonly everyMs?: Millis;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -32,12 +36,17 @@ export class FlowCounter implements Disposable {
   want(address: Address, isWanted: boolean): void {
     if (isWanted) this.#addresses.set(address.toString(), address);
     else this.#addresses.delete(address.toString());
-    if (!this.#isCounting) this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + everyMs : Infinity);
+    if (!this.#isCounting)
+      this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + this.#everyMs : Infinity);
   }
 
   [Symbol.dispose](): void {
     this.#isStopped = true;
     this.#alarm[Symbol.dispose]();
+  }
+
+  get #everyMs(): Millis {
+    return this.#options.everyMs ?? usuallyEveryMs;
   }
 
   async #count(): Promise<void> {
@@ -66,6 +75,7 @@ export class FlowCounter implements Disposable {
       this.#isCounting = false;
     }
     const now = clock.now();
-    if (this.#addresses.size > 0) this.#alarm.set(now + Math.max(everyMs, restForEachMs * (now - begin)));
+    if (this.#addresses.size > 0)
+      this.#alarm.set(now + Math.min(maxRest * this.#everyMs, Math.max(this.#everyMs, restForEachMs * (now - begin))));
   }
 }

@@ -8,6 +8,8 @@ import { inSource } from "./source-maps.ts";
 export interface Running extends AsyncDisposable {
   /** The first step when the daemon is to stop, while everything else still runs. Ends by itself: no timeout ends it. */
   leave?(): Promise<void>;
+  /** The last step, when everything was disposed: no timeout ends it either. */
+  linger?(): Promise<void>;
 }
 
 export interface Daemon<S extends FlagSet> {
@@ -70,6 +72,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   }, daemon.stopTimeoutMs);
   await running[Symbol.asyncDispose]();
   clearTimeout(timeout);
+  await running.linger?.();
   log.info("stopped", { op: "shutdown" });
   process.exit(0);
 }

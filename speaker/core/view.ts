@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { Address, Family } from "#pkg/net";
-import type { AddressPlacement } from "#pkg/placement";
+import { type AddressPlacement, isDrained } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
 import type { NodeEndpoints } from "#pkg/service";
 import type { Verdict } from "#pkg/verdict";
@@ -12,6 +12,7 @@ import type { KernelProblems, TestedAddress } from "./events.ts";
 import { endOf } from "./handovers/handovers.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";
+import { isReady } from "./members/nodes.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
@@ -94,6 +95,19 @@ export class SpeakerView {
     }));
   }
 
+  /** Whether the node itself is about to go, as far as the API says, and not this process alone. */
+  get isNodeLeaving(): boolean {
+    const { node, bgp, nodes } = this.#state;
+    return bgp.isDraining || isDrained(nodes.labels.get(node), nodes.taints.get(node)) || !isReady(this.#state, node);
+  }
+
+  /** Addresses to which this node may have connections that others keep when it goes. */
+  get keptAddresses(): readonly Address[] {
+    const served = this.#state.handovers.served.values().map(({ address }) => address);
+    const own = this.announcedAsOwner().flatMap((one) => (one && this.poolOf(one.address)?.keepConnections ? [one.address] : []));
+    return [...served, ...own];
+  }
+
   /** Why this node cannot hand packets over, by family. */
   get handoverFailures(): ReadonlyMap<string, string> {
     return this.#state.handovers.failures;
@@ -128,7 +142,7 @@ export class SpeakerView {
   }
 
   /** The addresses of which this node is the owner, with their pools; undefined for each other one, so that the caller can pause. */
-  *announcedAsOwner(): Iterable<{ readonly address: Address; readonly pool: string } | undefined> {
+  *announcedAsOwner(): Generator<{ readonly address: Address; readonly pool: string } | undefined, undefined> {
     for (const placement of allPlacements(this.#state)) {
       const { address, pool, isOwned } = placement;
       yield isOwned && pool !== undefined && this.isAnnounced(placement) ? { address, pool } : undefined;

@@ -20,11 +20,11 @@ export interface Handover {
 /** Names in the table, and its mark. A table with the mark of another version is replaced; a table without a mark is not ours. */
 export const tableName = "ingot";
 const markOfAll = "Ingot ";
-export const tableMark = "Ingot 1: hands packets of moved connections to former owners";
+export const tableMark = "Ingot 2: hands packets of moved connections to former owners";
 export const chainName = "handover";
 export const setNames = ["speakers", "links", "owned", "passed"] as const;
 export type SetName = (typeof setNames)[number];
-export const ruleMarks = ["owned addresses", "addresses passed on"] as const;
+export const ruleMarks = ["owned addresses", "addresses passed on", "ends to owned", "ends passed on"] as const;
 
 export function isOurs(mark: string | undefined): boolean {
   return mark?.startsWith(markOfAll) === true;
@@ -35,7 +35,10 @@ const priority = -150;
 const tcp = 6;
 const ethernet = 1; // ARPHRD_ETHER
 const synOrReset = 0x06;
-const stateNew = 8; // NFT_CT_STATE's bit of a connection that no packet was accepted of.
+const finOrReset = 0x05;
+// NFT_CT_STATE's bits of a connection that no packet was accepted of, and of a packet that cannot begin one.
+const stateNew = 8;
+const stateInvalid = 1;
 // Of 16 octets each; the second word of 4 octets begins at 16 for the third.
 const register = { address: 1, interfaceIndex: 2, key: 3, thirdWordOfKey: 18 } as const;
 const macLength = 8; // In a key a MAC address is padded.
@@ -61,7 +64,8 @@ export function shapeOf(family: Family): FilterChange[] {
     { type: "duplicate", address: register.address, interfaceIndex: register.interfaceIndex },
     { type: "drop" },
   ];
-  const rules = [[...ofOthers, ...handOver("owned", [loadAddress(register.key)])], handOver("passed", pairKey)];
+  const ways = [[...ofOthers, ...handOver("owned", [loadAddress(register.key)])], handOver("passed", pairKey)];
+  const rules = [unknownConnections, unknownEnds].flatMap((packets) => ways.map((way) => [...packets, ...way]));
   const value = { valueType: type, valueLength: length, hasTimeouts: true } as const;
   return [
     { type: "addTable", mark: tableMark },
@@ -85,24 +89,44 @@ export function shapeOf(family: Family): FilterChange[] {
           type: "addRule",
           chain: chainName,
           mark: ruleMarks[index] ?? "",
-          expressions: [...unknownConnections, ...expressions],
+          expressions,
         }) as const,
     ),
   ];
 }
 
-const unknownConnections: readonly FilterExpression[] = [
-  { type: "meta", key: "layer4Protocol", to: register.key },
-  { type: "compare", register: register.key, value: Uint8Array.of(tcp) },
-  { type: "payload", base: "transport", offset: 13, length: 1, to: register.key },
+const unknownConnections = unknown([
   { type: "mask", register: register.key, mask: Uint8Array.of(synOrReset) },
   { type: "compare", register: register.key, value: Uint8Array.of(0) },
-  { type: "connectionState", to: register.key },
-  { type: "mask", register: register.key, mask: hostOrder(stateNew) },
-  { type: "compare", register: register.key, not: true, value: hostOrder(0) },
-  { type: "meta", key: "interfaceType", to: register.key },
-  { type: "compare", register: register.key, value: Uint8Array.of(ethernet, 0) },
-];
+  ...inState(stateNew),
+]);
+// With FIN or RST no connection begins, so that these packets are invalid where it is unknown. Without them the Pod would wait for its client,
+// and the connection count as open.
+const unknownEnds = unknown([
+  { type: "mask", register: register.key, mask: Uint8Array.of(finOrReset) },
+  { type: "compare", register: register.key, not: true, value: Uint8Array.of(0) },
+  ...inState(stateInvalid),
+]);
+
+/** @param ofFlags look at the flags of TCP, and change the register of the key */
+function unknown(ofFlags: readonly FilterExpression[]): readonly FilterExpression[] {
+  return [
+    { type: "meta", key: "layer4Protocol", to: register.key },
+    { type: "compare", register: register.key, value: Uint8Array.of(tcp) },
+    { type: "payload", base: "transport", offset: 13, length: 1, to: register.key },
+    ...ofFlags,
+    { type: "meta", key: "interfaceType", to: register.key },
+    { type: "compare", register: register.key, value: Uint8Array.of(ethernet, 0) },
+  ];
+}
+
+function inState(state: number): readonly FilterExpression[] {
+  return [
+    { type: "connectionState", to: register.key },
+    { type: "mask", register: register.key, mask: hostOrder(state) },
+    { type: "compare", register: register.key, not: true, value: hostOrder(0) },
+  ];
+}
 
 /** The elements of a handover, and their sets. */
 export function elementsOf({

@@ -73,10 +73,13 @@ test("the table is what people read, and nft loads what it shows", async () => {
   assert.match(shown, /map passed \{ .* elements = \{ 02:00:00:00:00:01 \. 192\.0\.2\.2 : 10\.0\.0\.2 \}/);
   assert.match(shown, /hook prerouting priority mangle/);
   const unknown = "tcp flags ! syn,rst ct state new";
+  const ends = "tcp flags fin,rst ct state invalid";
   const out = (key: string, set: string) =>
     `${key} @${set} counter packets 0 bytes 0 dup to ${key} map @${set} device ip daddr map @links drop`;
-  assert.ok(shown.includes(`${unknown} ether saddr != @speakers ${out("ip daddr", "owned")}`), shown);
-  assert.ok(shown.includes(`${unknown} ${out("ether saddr . ip daddr", "passed")}`), shown);
+  for (const packets of [unknown, ends]) {
+    assert.ok(shown.includes(`${packets} ether saddr != @speakers ${out("ip daddr", "owned")}`), shown);
+    assert.ok(shown.includes(`${packets} ${out("ether saddr . ip daddr", "passed")}`), shown);
+  }
   assert.match(table("ip6"), /2001:db8::1 : fe80::2/);
   const saved = nft("list", "ruleset");
   nft("delete", "table", "ip", "ingot");
