@@ -27,6 +27,7 @@ const refusedConfigs = [
 // Beyond the seeds of histories.
 const removalSeeds = 2 ** 31;
 const changeSeeds = 2 ** 30;
+const failoverSeeds = 2 ** 29;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -51,7 +52,8 @@ export function drawHistory(seed: number): History {
   acts.push(...drawRemovals(new Draw(seededRandom(seed + removalSeeds)), at));
   acts.push(...drawChanges(new Draw(seededRandom(seed + changeSeeds)), at));
   acts.sort((a, b) => a.at - b.at);
-  return { seed, nodes, loss, withoutNetAdmin, config, services, acts };
+  const failoverMs = [undefined, undefined, 10, 50][new Draw(seededRandom(seed + failoverSeeds)).pick(4)];
+  return { seed, nodes, loss, withoutNetAdmin, failoverMs, config, services, acts };
 }
 
 /** Peers that are removed and added again, at times in the same moment, in every third history. */

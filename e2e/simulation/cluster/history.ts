@@ -91,6 +91,8 @@ export interface History {
   readonly maxTurnMs?: Millis;
   /** The weather between processes and the API until an act changes it; fair where absent. */
   readonly weather?: ApiWeather;
+  /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
+  readonly failoverMs?: Millis | undefined;
   /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;

@@ -5,7 +5,7 @@ import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
 import { renumberAnnotation } from "#pkg/live-config";
-import { addressOf, keyedCarrier, nameOf, Simulation } from "#pkg/memberlist/testing";
+import { addressOf, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { NodeObjects } from "./api/node-objects.ts";
@@ -29,6 +29,8 @@ export interface SimulatedClusterOptions {
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
   readonly weather: ApiWeather;
+  /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
+  readonly failoverMs?: Millis | undefined;
   /** The ConfigMap's text at the start. */
   readonly config: string;
   /** Called with each change in the API, and whether people made it. */
@@ -84,6 +86,7 @@ export class SimulatedCluster {
   restoredAt: Millis = -Infinity;
   readonly time: Time;
   readonly #options: SimulatedClusterOptions;
+  readonly #paths: SimulatedPaths | undefined;
   readonly #random: Random;
   readonly #nics = new Map<number, NicAddresses>(); // node -> what its machine's NIC has for Services
   readonly #otherNics = new Map<number, readonly InterfaceState[]>(); // node -> its machine's NICs beside the one on the LAN
@@ -105,11 +108,13 @@ export class SimulatedCluster {
       carrier: keyedCarrier,
       loss,
       onEffect: (node, effect) => {
+        this.#paths?.onEffect(node, effect);
         const speaker = this.speakers.get(node);
         if (speaker?.process.isRunning) speaker.onRingEffect(effect);
       },
     });
     const { ring } = this;
+    if (options.failoverMs !== undefined) this.#paths = new SimulatedPaths(ring, options.failoverMs, seededRandom(seed + 2));
     this.time = {
       get now() {
         return ring.now;
@@ -210,6 +215,7 @@ export class SimulatedCluster {
       process,
       connection: this.#connect(process),
       ring: this.ring,
+      keepsPaths: this.#paths !== undefined,
       nicAddresses: this.#nic(node),
       time: this.time,
       bgp: {

@@ -46,6 +46,7 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
   #before: readonly MemberView[] = []; // Members of the thread before this one of which this one has not heard.
   #met: PromiseWithResolvers<void> | undefined; // It resolves some time after this thread has met a member.
   #moves = 0;
+  #arePathsKept = false;
 
   constructor(options: SimulatedMemberlistOptions) {
     const { simulation, index, life } = options;
@@ -79,6 +80,13 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
     const common = { metadata, firstIncarnation: life + this.#moves, userState: () => this.#delegate.state() };
     if (isEarlier) simulation.start(index, { ...common, timing: "lan" });
     else simulation.start(index, { ...common, userDigest: () => this.#delegate.digest() });
+    this.keepPaths(this.#arePathsKept);
+  }
+
+  keepPaths(areKept: boolean): void {
+    const { simulation, index, isEarlier } = this.#options;
+    this.#arePathsKept = areKept;
+    if (isEarlier !== true) simulation.happen(index, { type: "keepPaths", areKept });
   }
 
   join(addresses: readonly string[]): Promise<Join> {

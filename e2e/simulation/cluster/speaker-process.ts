@@ -67,6 +67,8 @@ export interface SpeakerProcessOptions {
   readonly isEarlier: boolean;
   /** It may put addresses on its machine's NIC. */
   readonly hasNetAdmin: boolean;
+  /** Its ring watches others by BFD: the configurations say nothing of that. */
+  readonly keepsPaths: boolean;
   /** The longest that its main thread takes between two turns of work. */
   readonly maxTurnMs: Millis;
   /** Its machine's NICs beside the one on the LAN. */
@@ -227,7 +229,7 @@ export class SpeakerProcess {
       handovers: { check: () => {}, want: () => {}, flush: () => {}, wantSpeakers: () => {}, complete: () => {} },
       flowCounter: { want: () => {} },
       members: this.#members,
-      fastPath: undefined,
+      fastPath: { configure: () => this.#memberlist.keepPaths(options.keepsPaths) },
       sources: this.#sources,
       checks: { changed: () => {} },
       events: {

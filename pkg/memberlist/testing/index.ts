@@ -4,4 +4,5 @@ export type { Effect, Member } from "../ring/events.ts";
 export { members } from "../ring/step.ts";
 export { keyedCarrier } from "./carrier.ts";
 export { addressOf, nameOf } from "./simulated-addresses.ts";
+export { SimulatedPaths } from "./simulated-paths.ts";
 export { Simulation } from "./simulation.ts";

@@ -53,6 +53,8 @@ export class SimulatedPaths {
   #tick(): void {
     const ring = this.#ring;
     const { now } = ring;
+    const running = new Set(ring.running);
+    for (const node of this.#watched.keys()) if (!running.has(node)) this.#watched.delete(node); // Another life begins without any.
     for (const [node, paths] of this.#watched)
       for (const [other, path] of paths) {
         const isSent = ring.isAwake(other) && this.#watched.get(other)?.has(node) && ring.reaches(other, node);
