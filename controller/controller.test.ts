@@ -283,6 +283,8 @@ test("pools are measured as they are", async () => {
   const pool = { pool: "main" };
   assert.equal(await world.metric("metallb_allocator_addresses_total", pool), 2);
   assert.equal(await world.metric("metallb_allocator_addresses_in_use_total", pool), 1);
+  assert.equal(await world.metric("metallb_allocator_ipv4_addresses_in_use_total", pool), 1);
+  assert.equal(await world.metric("metallb_allocator_ipv6_addresses_in_use_total", pool), 0);
   world.config(configText("renamed 10.0.0.0-10.0.0.9"));
   await world.settle();
   assert.equal(await world.metric("metallb_allocator_addresses_total", pool), undefined);

@@ -1,5 +1,7 @@
+import type { PoolUsage } from "#pkg/allocator";
 import type { Clock } from "#pkg/clock";
 import { Histogram, KubernetesMetrics, pullGauge, pullSeries, type Registry } from "#pkg/metrics";
+import type { Family } from "#pkg/net";
 import type { ControllerView } from "./core/index.ts";
 
 /** Metrics that are asked for when they are read. */
@@ -28,22 +30,18 @@ export function registerUsage(
     help: "1 on the controller that works, 0 on controllers that stand by.",
     collect: (add) => add({}, elector.isLeader ? 1 : 0),
   });
-  pullSeries(registry, "gauge", {
-    name: "metallb_allocator_addresses_total",
-    help: "Addresses that can be assigned, by pool.",
-    labelNames: ["pool"],
-    *series() {
-      for (const { pool, total } of terms.controller.view.usage.usage()) yield [{ pool }, total];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "metallb_allocator_addresses_in_use_total",
-    help: "Addresses that are assigned, by pool.",
-    labelNames: ["pool"],
-    *series() {
-      for (const { pool, inUse } of terms.controller.view.usage.usage()) yield [{ pool }, inUse];
-    },
-  });
+  for (const { name, help, of } of poolGauges)
+    pullSeries(registry, "gauge", {
+      name,
+      help,
+      labelNames: ["pool"],
+      *series() {
+        for (const facts of terms.controller.view.usage.usage()) {
+          const value = of(facts);
+          if (value !== undefined) yield [{ pool: facts.pool }, value];
+        }
+      },
+    });
   pullSeries(registry, "gauge", {
     name: "ingot_allocator_family_addresses",
     help: "Addresses that can be assigned, by pool and family.",
@@ -60,30 +58,6 @@ export function registerUsage(
     *series() {
       for (const { pool, families } of terms.controller.view.usage.usage())
         for (const { family, inUse } of families) yield [{ pool, family }, inUse];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_allocator_ipam_failing",
-    help: "1 for a pool whose records in NetBox cannot be kept.",
-    labelNames: ["pool"],
-    *series() {
-      for (const { pool, ipamProblem } of terms.controller.view.usage.usage()) if (ipamProblem !== undefined) yield [{ pool }, 1];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_allocator_addresses_reserved",
-    help: "Addresses that are reserved for Services or namespaces, by pool. They are among those that can be assigned.",
-    labelNames: ["pool"],
-    *series() {
-      for (const { pool, reserved } of terms.controller.view.usage.usage()) if (reserved > 0) yield [{ pool }, reserved];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_allocator_addresses_not_allowed",
-    help: "Addresses that Services keep although the configuration would not give them now, by pool.",
-    labelNames: ["pool"],
-    *series() {
-      for (const { pool, notAllowed } of terms.controller.view.usage.usage()) yield [{ pool }, notAllowed];
     },
   });
   pullSeries(registry, "gauge", {
@@ -114,6 +88,45 @@ export function registerUsage(
     },
   });
 }
+
+const ofFamily = (facts: PoolUsage, family: Family) => facts.families.find((each) => each.family === family);
+
+/** One series for each pool that has a value. */
+const poolGauges: readonly {
+  readonly name: string;
+  readonly help: string;
+  readonly of: (facts: PoolUsage) => number | undefined;
+}[] = [
+  { name: "metallb_allocator_addresses_total", help: "Addresses that can be assigned, by pool.", of: ({ total }) => total },
+  { name: "metallb_allocator_addresses_in_use_total", help: "Addresses that are assigned, by pool.", of: ({ inUse }) => inUse },
+  ...(["IPv4", "IPv6"] as const).flatMap((family) => [
+    {
+      name: `metallb_allocator_${family.toLowerCase()}_addresses_total`,
+      help: `${family} addresses that can be assigned, by pool; as MetalLB has it from 0.14 on.`,
+      of: (facts: PoolUsage) => ofFamily(facts, family)?.total ?? 0,
+    },
+    {
+      name: `metallb_allocator_${family.toLowerCase()}_addresses_in_use_total`,
+      help: `${family} addresses that are assigned, by pool; as MetalLB has it from 0.14 on.`,
+      of: (facts: PoolUsage) => ofFamily(facts, family)?.inUse ?? 0,
+    },
+  ]),
+  {
+    name: "ingot_allocator_ipam_failing",
+    help: "1 for a pool whose records in NetBox cannot be kept.",
+    of: ({ ipamProblem }) => (ipamProblem === undefined ? undefined : 1),
+  },
+  {
+    name: "ingot_allocator_addresses_reserved",
+    help: "Addresses that are reserved for Services or namespaces, by pool. They are among those that can be assigned.",
+    of: ({ reserved }) => (reserved > 0 ? reserved : undefined),
+  },
+  {
+    name: "ingot_allocator_addresses_not_allowed",
+    help: "Addresses that Services keep although the configuration would not give them now, by pool.",
+    of: ({ notAllowed }) => notAllowed,
+  },
+];
 
 /** Metrics that the controller counts and measures as it works. */
 export class ControllerMetrics extends KubernetesMetrics {
