@@ -26,11 +26,6 @@ export const flags = {
     help: "key of the speakers' ring; empty: no ring, the nodes with a Ready speaker Pod are active",
     env: "METALLB_ML_SECRET_KEY",
   }),
-  "ml-key-length": flag.choice({
-    help: "octets of that key which seal messages, as by MetalLB: 16 up to 0.13, 32 from 0.14 on; messages by either are accepted",
-    fallback: "16",
-    choices: ["16", "32"] as const,
-  }),
   "ml-secret-name": flag.text({
     help: "name of the Secret with that key; the speaker follows its changes; empty: only a restart reads the key again",
     env: "METALLB_ML_SECRET_NAME",

@@ -4,7 +4,7 @@
  * node: what the main thread does delays nothing there. Inside, `codec/` turns messages into packets and streams and
  * back, and `ring/` is the protocol; neither does I/O. Instants and durations are `Millis`.
  */
-export { Keyring, type MetallbKeyLength, metallbKey } from "./codec/keyring.ts";
+export { Keyring, metallbKey, metallbKeys } from "./codec/keyring.ts";
 export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./codec/metadata.ts";
 export { type MemberlistCounters, roundTripBounds } from "./counters.ts";
 export { GossipDelegate, lifeOf } from "./gossip-delegate.ts";

@@ -14,7 +14,7 @@ import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
 type RingFlags = Pick<
   FlagValues<typeof flags>,
-  "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-key-length" | "ml-secret-name" | "ml-timing"
+  "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
 >;
 
 export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
@@ -39,12 +39,11 @@ export function createMembers(options: MembersOptions): { members: Members; memb
     [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
     [MetadataKey.macs, macsOf(interfaces)],
   ]);
-  const keyLength = values["ml-key-length"] === "32" ? 32 : 16;
   layer2.setKeys(proofKeys([secret]));
   const memberlist = new MemberlistThread({
     name: node,
     bind,
-    keys: ringKeys([secret], keyLength),
+    keys: ringKeys([secret]),
     metadata,
     timing: values["ml-timing"],
     log,
@@ -58,7 +57,6 @@ export function createMembers(options: MembersOptions): { members: Members; memb
           layer2,
           gossip,
           first: secret,
-          keyLength,
           cluster,
           namespace,
           secret: secretName,

@@ -6,7 +6,7 @@ import { resources } from "#pkg/k8s";
 import { FakeCluster, secret } from "#pkg/k8s/testing";
 import type { Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
-import { Keyring, metallbKey } from "#pkg/memberlist";
+import { Keyring, metallbKey, metallbKeys } from "#pkg/memberlist";
 import { proofKeys, RingKeys, ringKeys } from "./ring-keys.ts";
 
 const hour = 60 * 60_000;
@@ -39,7 +39,7 @@ function bench() {
         ring = now.flatMap((key, index) => (index % 2 === 0 ? (names.get(key.join()) ?? "unknown") : []));
         assert.deepEqual(
           now.filter((_, index) => index % 2 === 1),
-          ring.map((text) => metallbKey(text, 32)),
+          ring.map((text) => metallbKeys(text)[1]),
         );
       },
     },
@@ -50,7 +50,6 @@ function bench() {
     },
     gossip: { view: (node) => views.get(node) ?? "current" },
     first: "first",
-    keyLength: 16,
     cluster,
     namespace: "metallb-system",
     secret: "memberlist",
@@ -152,23 +151,29 @@ test("texts whose first 16 bytes are the same are one key", () => {
   assert.equal(changes(), 0);
 });
 
-test("speakers that seal by either length of key understand each other, and MetalLB's of before and after 0.14", () => {
+test("the ring of MetalLB before 0.14 is understood, and that from 0.14 on, once one of its messages was seen", () => {
   const text = "a secret of the ring that is longer than any key";
-  const [ofOld, ofNew] = [new Keyring([metallbKey(text, 16)]), new Keyring([metallbKey(text, 32)])];
+  const [ofOld, ofNew] = metallbKeys(text).map((key) => new Keyring([key])) as [Keyring, Keyring];
   const nonce = new Uint8Array(12);
   const hello = new TextEncoder().encode("hello");
-  for (const [length, theirs] of [
-    [16, ofOld],
-    [32, ofNew],
-  ] as const) {
-    const ours = new Keyring(ringKeys([text, "", "another"], length));
-    assert.deepEqual(new Uint8Array(theirs.open(ours.seal(hello, nonce))), hello);
-    for (const each of [ofOld, ofNew]) assert.deepEqual(new Uint8Array(ours.open(each.seal(hello, nonce))), hello);
-  }
+  const says = (from: Keyring, to: Keyring) => new Uint8Array(to.open(from.seal(hello, nonce)));
+  const [ours, another] = [new Keyring(ringKeys([text, "", "other"])), new Keyring(ringKeys([text]))];
+  assert.deepEqual(says(ours, ofOld), hello);
+  assert.deepEqual(says(ofOld, ours), hello);
+  assert.deepEqual(says(ours, ofOld), hello, "what the old one says changes nothing");
+  assert.throws(() => says(ours, ofNew), /none of 1 keys fits/);
+  assert.deepEqual(says(ofNew, ours), hello);
+  assert.deepEqual(says(ours, ofNew), hello);
+  assert.deepEqual(says(another, ours), hello, "speakers of ours understand each other before");
+  assert.deepEqual(says(ours, another), hello);
+  assert.deepEqual(says(another, ofNew), hello, "and one tells the other");
+  const newer = "a new secret of the ring, which is as long";
+  ours.replace(ringKeys([newer, text]));
+  assert.deepEqual(says(ours, new Keyring([metallbKeys(newer)[1]])), hello, "also after a rotation");
 });
 
 test("a text that is shorter than a key has each key once, and no text has none", () => {
-  assert.deepEqual(ringKeys([""], 32), []);
-  assert.equal(ringKeys(["short", "short"], 32).length, 2);
+  assert.deepEqual(ringKeys([""]), []);
+  assert.equal(ringKeys(["short", "short"]).length, 2);
   assert.deepEqual(proofKeys(["short", "", "short"]), [metallbKey("short")]);
 });

@@ -3,7 +3,7 @@ import type { GossipState } from "#pkg/gossip";
 import { type Cluster, type Informer, named, resources, type Secret } from "#pkg/k8s";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { type MemberlistThread, type MetallbKeyLength, metallbKey } from "#pkg/memberlist";
+import { type MemberlistThread, metallbKey, metallbKeys } from "#pkg/memberlist";
 
 export interface RingKeysOptions {
   readonly memberlist: Pick<MemberlistThread, "setKeys" | "members">;
@@ -13,8 +13,6 @@ export interface RingKeysOptions {
   readonly gossip: Pick<GossipState, "view"> | undefined;
   /** The key that this process was started with, as the Secret had it then. */
   readonly first: string;
-  /** Of the keys that seal. */
-  readonly keyLength: MetallbKeyLength;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Name of the Secret. */
@@ -105,7 +103,7 @@ export class RingKeys implements Disposable {
     const keys = proofKeys(texts);
     if (keys.join() !== this.#set) {
       this.#set = keys.join();
-      memberlist.setKeys(ringKeys(texts, this.#options.keyLength));
+      memberlist.setKeys(ringKeys(texts));
       layer2.setKeys(keys);
     }
     this.#alarm.set(Math.min(this.#next?.at ?? Infinity, ...this.#replaced.values()));
@@ -132,10 +130,9 @@ export class RingKeys implements Disposable {
   }
 }
 
-/** Keys that open the ring's messages, the one that seals them first: of each text by both lengths, so that speakers of either are one ring. */
-export function ringKeys(texts: readonly string[], length: MetallbKeyLength): Uint8Array[] {
-  const other = length === 16 ? 32 : 16;
-  return distinct(texts.flatMap((text) => [metallbKey(text, length), metallbKey(text, other)].filter(() => text !== "")));
+/** Keys that open the ring's messages, the one that seals them first: of each text those of both generations of MetalLB. */
+export function ringKeys(texts: readonly string[]): Uint8Array[] {
+  return distinct(texts.filter((text) => text !== "").flatMap(metallbKeys));
 }
 
 /** Keys that prove announcements on layer 2, which MetalLB does not know: the first 16 octets of each text. Empty texts are no keys. */

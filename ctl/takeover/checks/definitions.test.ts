@@ -74,23 +74,3 @@ test("objects of any shape do no harm", async () => {
       [],
     );
 });
-
-test("the key of the ring that a release of MetalLB seals with is told", async () => {
-  const speaker = (image: string) => ({
-    ...api(),
-    "/apis/apps/v1/daemonsets": [
-      {
-        metadata: { namespace: "metallb-system", name: "speaker", labels: { app: "metallb", component: "speaker" } },
-        spec: {
-          selector: { matchLabels: { app: "metallb", component: "speaker" } },
-          template: { metadata: {}, spec: { containers: [{ name: "speaker", image }] } },
-        },
-      },
-    ],
-  });
-  const where = "DaemonSet metallb-system/speaker";
-  assert.deepEqual(await found(speaker("quay.io/metallb/speaker:v0.13.12")), [`warning ${where}`]);
-  assert.deepEqual(await found(speaker("quay.io/metallb/speaker:v0.16.1")), [`note ${where}`]);
-  assert.deepEqual(await found(speaker("quay.io/metallb/speaker:v0.12.1")), []);
-  assert.deepEqual(await found(speaker("quay.io/metallb/speaker@sha256:0")), []);
-});

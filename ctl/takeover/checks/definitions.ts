@@ -1,6 +1,6 @@
 import { list as listed } from "#pkg/text";
 import { fields, list, text } from "#pkg/untrusted";
-import { type ClusterView, containersOf, isIngot, keyOf, metadata, type Raw, templateOf } from "../view.ts";
+import { type ClusterView, keyOf, metadata, type Raw } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 /** What can take MetalLB's custom resources away, or keep them from being read, where Ingot is to read them; and FRR-K8s, which came with them. */
@@ -41,39 +41,7 @@ export function checkDefinitions(view: ClusterView): TakeoverFinding[] {
       where: `FRRConfiguration ${keyOf(configuration)}`,
       advice: "see what of its peers, prefixes and filters BGPPeers have to have",
     });
-  return [...findings, ...view.speakers.flatMap(checkRingKey)];
-}
-
-/** MetalLB's releases from 0.14 on seal the ring's messages with a longer key of the same secret: a speaker with the other one is alone. */
-function checkRingKey(speaker: Raw): TakeoverFinding[] {
-  const where = `DaemonSet ${keyOf(speaker)}`;
-  const images = containersOf(templateOf(speaker)).filter((container) => !isIngot(container));
-  const [, minor] =
-    list(images.map(({ image }) => text(image)))
-      .join(" ")
-      .match(/speaker:v?0\.(\d+)\./) ?? [];
-  if (minor === "13")
-    return [
-      {
-        severity: "warning",
-        check: "ring-key",
-        found: "MetalLB 0.13 seals messages of the speakers' ring with 16 octets of its key, later releases with 32",
-        where,
-        advice:
-          "have --ml-key-length=16 until no speaker of MetalLB is left; the component crds, and the chart with configSource crds, have 32",
-      },
-    ];
-  if (Number(minor) < 14 || minor === undefined) return [];
-  return [
-    {
-      severity: "note",
-      check: "ring-key",
-      found: "MetalLB from 0.14 on seals messages of the speakers' ring with 32 octets of its key",
-      where,
-      advice:
-        "have --ml-key-length=32, as in the component crds and in the chart with configSource crds: speakers of both are one ring",
-    },
-  ];
+  return findings;
 }
 
 /** Helm looks at this annotation of the object itself. */

@@ -19,6 +19,10 @@ import type { TakeoverFinding } from "./finding.ts";
 export const metrics: ReadonlySet<string> = new Set([
   "metallb_allocator_addresses_in_use_total",
   "metallb_allocator_addresses_total",
+  "metallb_allocator_ipv4_addresses_in_use_total",
+  "metallb_allocator_ipv4_addresses_total",
+  "metallb_allocator_ipv6_addresses_in_use_total",
+  "metallb_allocator_ipv6_addresses_total",
   "metallb_bfd_control_packet_input",
   "metallb_bfd_control_packet_output",
   "metallb_bfd_echo_packet_input",

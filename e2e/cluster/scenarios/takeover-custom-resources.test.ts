@@ -12,7 +12,7 @@ import { loadMetallb } from "./metallb.ts";
 import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
 import type { Streamed } from "./stream.ts";
 
-// The steps of docs/migrate-from-metallb.md for MetalLB 0.14 to 0.16 with its custom resources kept, and the way back, on a cluster where MetalLB
+// The steps of docs/migrate-from-metallb.md for MetalLB 0.13 to 0.16 with its custom resources kept, and the way back, on a cluster where MetalLB
 // itself runs in native mode.
 const directory = process.env.METALLB_CRDS;
 const all = ["node1", "node2", "node3"];
@@ -20,7 +20,7 @@ const workloads = ["deployment/controller", "daemonset/speaker"];
 
 if (directory === undefined)
   test("MetalLB with custom resources is replaced while it runs", {
-    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.14 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`",
+    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`",
   });
 else takeOver(directory);
 

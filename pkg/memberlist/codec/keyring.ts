@@ -19,12 +19,22 @@ export function sealedLength(length: number): number {
 
 const nothing: Uint8Array = new Uint8Array();
 
+interface Key {
+  readonly octets: Uint8Array;
+  readonly cipher: AesGcm;
+}
+type Keys = readonly [Key, ...Key[]];
+
 /**
  * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
  * rotation is three sets of keys on every node, one after the other: with the new key last, with it first, without the old one.
+ *
+ * MetalLB makes keys of two lengths from one secret: see `metallbKeys`. Once a message was sealed with a longer key that begins as the first one does,
+ * longer ones seal, for good: who sends it understands nothing else, and everybody who has both keys understands it.
  */
 export class Keyring {
-  #keys: readonly [AesGcm, ...AesGcm[]];
+  #keys: Keys;
+  #prefersLonger = false;
 
   /** @throws {RangeError} for a key of another length, the same key twice, and no key at all */
   constructor(keys: readonly Uint8Array[]) {
@@ -34,6 +44,7 @@ export class Keyring {
   /** Uses these keys from now on. @throws {RangeError} as the constructor does; then the keys stay as they were */
   replace(keys: readonly Uint8Array[]): void {
     this.#keys = checked(keys);
+    if (this.#prefersLonger) this.#sealWithLonger();
   }
 
   /**
@@ -43,7 +54,7 @@ export class Keyring {
    * @throws {RangeError} for a nonce of another length
    */
   seal(plaintext: Uint8Array, nonce: Uint8Array, associated = nothing): Uint8Array {
-    const sealed = this.#keys[0].seal(nonce, associated, plaintext, 1 + nonceLength);
+    const sealed = this.#keys[0].cipher.seal(nonce, associated, plaintext, 1 + nonceLength);
     sealed[0] = 1;
     sealed.set(nonce, 1);
     return sealed;
@@ -66,30 +77,51 @@ export class Keyring {
     const nonce = reader.take(nonceLength);
     const encrypted = reader.rest();
     for (const key of this.#keys) {
-      const plaintext = key.open(nonce, associated, encrypted);
-      if (plaintext !== undefined) return version === 0 ? unpad(plaintext) : plaintext;
+      const plaintext = key.cipher.open(nonce, associated, encrypted);
+      if (plaintext === undefined) continue;
+      if (continues(key, this.#keys[0])) {
+        this.#prefersLonger = true;
+        this.#sealWithLonger();
+      }
+      return version === 0 ? unpad(plaintext) : plaintext;
     }
     throw new MemberlistError("wrongKey", `Cannot decrypt: none of ${this.#keys.length} keys fits`);
   }
+
+  #sealWithLonger(): void {
+    const longer = this.#keys.find((key) => continues(key, this.#keys[0]));
+    if (longer !== undefined) this.#keys = [longer, ...this.#keys.filter((key) => key !== longer)];
+  }
 }
 
-function checked(keys: readonly Uint8Array[]): readonly [AesGcm, ...AesGcm[]] {
+function continues({ octets }: Key, shorter: Key): boolean {
+  const { length } = shorter.octets;
+  return octets.length > length && equalBytes(octets.subarray(0, length), shorter.octets);
+}
+
+function checked(keys: readonly Uint8Array[]): Keys {
   const isTwice = keys.some((key, index) => keys.findIndex((other) => equalBytes(other, key)) !== index);
   if (isTwice) throw new RangeError("Cannot make a keyring: a key is there twice");
-  const [primary, ...others] = keys.map((key) => aesGcm(key));
+  const [primary, ...others] = keys.map((octets) => ({ octets, cipher: aesGcm(octets) }));
   if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
   return [primary, ...others];
 }
 
-/** Octets of the key that MetalLB derives from its secret: 16 up to 0.13, for AES-128; 32 from 0.14 on, for AES-256. */
-export type MetallbKeyLength = 16 | 32;
-
 /**
- * The key that MetalLB derives from its secret: not a hash of it, but its first octets, filled up with the beginning of
+ * The AES-128 key that MetalLB derives from its secret up to 0.13: not a hash of it, but its first 16 octets, filled up with the beginning of
  * the SHA-256 of nothing. The text is used as given, without trimming or decoding. (MetalLB does not
  * encrypt at all if it is empty.)
  */
-export function metallbKey(secret: string, length: MetallbKeyLength = 16): Uint8Array {
+export function metallbKey(secret: string): Uint8Array {
+  return keyOf(secret, 16);
+}
+
+/** That key, and the one of AES-256 that MetalLB derives from 0.14 on: its first 32 octets. */
+export function metallbKeys(secret: string): readonly [Uint8Array, Uint8Array] {
+  return [keyOf(secret, 16), keyOf(secret, 32)];
+}
+
+function keyOf(secret: string, length: number): Uint8Array {
   const material = Buffer.concat([Buffer.from(secret, "utf8"), createHash("sha256").digest()]);
   return new Uint8Array(material.subarray(0, length));
 }
