@@ -250,6 +250,42 @@ test("peers are read as v1beta1 where that is all there is, and anew when anothe
   assert.deepEqual(bench.pools, ["pool-1", "pool-2"]);
 });
 
+test("a kind that cannot be read, as without MetalLB's webhook for its conversion, is named, and nothing counts without it", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  for (const informer of bench.followed) if (informer.resource.plural !== "bgppeers") informer.sync();
+  await bench.wait(60_000);
+  assert.deepEqual(bench.source.missing, ["objects of kind BGPPeer (metallb.io/v1beta2)"]);
+  assert.deepEqual(bench.offers, []);
+  bench.sync();
+  assert.deepEqual(bench.pools, ["pool-1"]);
+});
+
+test("a kind that cannot be read any more counts as it was, and others go on changing", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("bgppeers", "tor", { myASN: 64512, peerASN: 64513, peerAddress: "192.0.2.1" });
+  bench.sync();
+  bench.of("bgppeers").lose(bench.clock.now());
+  assert.equal(bench.source.lostSince, bench.clock.now());
+  bench.pool(2);
+  await bench.wait(500);
+  assert.deepEqual(bench.pools, ["pool-1", "pool-2"]);
+  assert.equal(parseConfiguration(bench.offers.at(-1)?.text ?? "").config?.peers.length, 1);
+});
+
+test("objects that contradict one another for a moment are judged when they have settled", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.sync();
+  bench.see("ipaddresspools", "renamed", { addresses: ["10.0.1.0/24"] }); // The same addresses, before the other object is gone.
+  await bench.wait(150);
+  bench.of("ipaddresspools").forget(`${namespace}/pool-1`);
+  await bench.wait(500);
+  assert.deepEqual(bench.pools, ["renamed"]);
+  assert.equal(bench.offers.length, 2);
+});
+
 test("where the API does not answer, it is asked again, and that is said once", async () => {
   const bench = new Bench();
   bench.install(installed);
