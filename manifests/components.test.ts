@@ -64,6 +64,8 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
   "bgp-passwords": (objects) => has(objects, "Role", "bgp-passwords") && has(objects, "RoleBinding", "bgp-passwords"),
   crds: (objects) =>
     (["controller", "speaker"] as const).every((name) => podOf(objects, name).container.args.includes("--config-source=crds")) &&
+    podOf(objects, "speaker").container.args.findLast((each) => /^--ignore-exclude-lb/.test(each)) ===
+      "--ignore-exclude-lb=false" &&
     ["Role", "RoleBinding"].every((kind) => has(objects, kind, "custom-resources")) &&
     has(objects, "ValidatingWebhookConfiguration", "metallb-webhook-configuration"),
   "frr-alongside": (objects) => podOf(objects, "speaker").container.args.includes("--bgp-port=1179"),
