@@ -66,12 +66,15 @@ function print(text: string, io: Io): number {
   return Exit.ok;
 }
 
+const helpSummary = "Show this list, or with a command its own help";
+
 function overview(): string {
-  const lines = [...commands].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
+  const all = [...[...commands].map(([name, { summary }]) => [name, summary] as const), ["help", helpSummary] as const];
+  const width = Math.max(...all.map(([name]) => name.length));
+  const lines = all.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`);
   return `Usage: ingotctl COMMAND [ARGUMENTS]
 
 ${lines.join("\n")}
-  help       Show this list, or with a command its own help
 
   --version  Show the version
 `;
