@@ -101,6 +101,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     selfTestMs: null,
     kernel: null,
     netbox: null,
+    nextHopSlots: [],
   };
   const { status, out } = await ingotctl("validate -o json", {
     stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0'], bgp-advertisements: [{communities: [no-export]}]}\n${selective}${peer}`,

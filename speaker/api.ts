@@ -89,8 +89,11 @@ export function speakerApi(options: ApiOptions): Routes {
   }
 
   function* pools() {
-    for (const { pool, ...dated } of objects.pools())
-      yield { pool: pool.name, protocol: formatProtocols(pool.protocols), verdict: answer(dated, date) };
+    for (const { pool, ...dated } of objects.pools()) {
+      const slots = view.ownSlots(pool).map((slot) => ({ address: slot.toString(), node: view.node }));
+      const own = { pool: pool.name, protocol: formatProtocols(pool.protocols), verdict: answer(dated, date) };
+      yield pool.nextHopSlots.length === 0 ? own : { ...own, slots };
+    }
   }
 
   const peers = () =>

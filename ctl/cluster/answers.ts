@@ -50,6 +50,8 @@ export interface EndpointsOnNode {
 /** Speakers say only of some facts what they are. */
 export interface PoolAnswer extends Pick<PoolFacts, "pool" | "protocol">, Partial<Omit<PoolFacts, "pool" | "protocol">> {
   readonly verdict: VerdictAnswer;
+  /** Its next-hop slots that nodes answer for; undefined where it has none, and of the controller. */
+  readonly slots?: readonly { readonly address: string; readonly node: string }[];
 }
 
 /** How one node found an address on the wire and on itself, or why it did not try. */
@@ -200,7 +202,7 @@ export interface Explained {
 
 export interface UnusedAddress {
   /** `foreign`: in no pool; `occupied`: another host has it; `avoided`: never given, because of avoid-buggy-ips. */
-  readonly is: "free" | "reserved" | "occupied" | "avoided" | "foreign";
+  readonly is: "free" | "reserved" | "occupied" | "avoided" | "slot" | "foreign";
   readonly pool: string | null;
 }
 

@@ -213,7 +213,13 @@ export function mergePools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[
     const [first, ...rest] = all;
     if (first === undefined) return [];
     const verdict = worst([first.verdict, ...rest.map((one) => one.verdict), ...nobody(pool, ordered)]);
-    return [{ ...(all.find((one) => one.total !== undefined) ?? first), verdict }];
+    const merged = { ...(all.find((one) => one.total !== undefined) ?? first), verdict };
+    const slots = all.some((one) => one.slots !== undefined) && all.flatMap((one) => one.slots ?? []);
+    return [
+      slots === false
+        ? merged
+        : { ...merged, slots: slots.toSorted((a, b) => a.address.localeCompare(b.address, "en", { numeric: true })) },
+    ];
   });
 }
 

@@ -1,6 +1,6 @@
 import { parseAddress, parseRange } from "#pkg/net";
-import { age, maskControls } from "#pkg/text";
-import { remedyFor, type VerdictAnswer } from "#pkg/verdict";
+import { age, listOf, maskControls } from "#pkg/text";
+import { type Fact, remedyFor, type VerdictAnswer } from "#pkg/verdict";
 import {
   type ConfigurationAnswer,
   type ConflictsAnswer,
@@ -149,6 +149,10 @@ function unusedAddress(
   occupied: ConflictsAnswer["occupied"],
 ): UnusedAddress & { readonly words: string } {
   const has = (ranges: readonly string[] = []) => ranges.some((range) => isIn(text, range));
+  for (const { pool, slots = [] } of pools) {
+    const slot = slots.find(({ address }) => address === text);
+    if (slot !== undefined) return { is: "slot", pool, words: `it is a next-hop slot of pool ${pool}, and ${slot.node} has it` };
+  }
   const found = pools.find(({ ranges }) => has(ranges));
   if (found === undefined) return { is: "foreign", pool: null, words: "it is in no pool, so that no Service gets it" };
   const { pool, reserved = [], avoidBuggyIPs = false } = found;
@@ -198,8 +202,22 @@ async function explainPeer(processes: Processes, name: string): Promise<Explanat
 
 async function explainPool(processes: Processes, name: string): Promise<Explanation> {
   const { pools, unreachable } = await askPools(processes);
-  const explained = pools.filter(({ pool }) => pool === name).map(({ verdict }) => ({ about: `Pool ${name}`, verdict }));
+  const explained = pools.flatMap(({ pool, verdict, slots }) => {
+    if (pool !== name) return [];
+    const evidence = slots === undefined ? verdict.evidence : [...verdict.evidence, ownersOf(slots)];
+    return [{ about: `Pool ${name}`, verdict: { ...verdict, evidence } }];
+  });
   return { explained, unreachable, none: `there is no pool ${name}${asFarAsKnown(unreachable)}` };
+}
+
+/** How many next-hop slots each node has. */
+function ownersOf(slots: NonNullable<PoolAnswer["slots"]>): Fact {
+  const byNode = [...Map.groupBy(slots, ({ node }) => node)].toSorted(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+  return {
+    name: "next-hop slots",
+    value: listOf(byNode, ([node, own]) => `${node} ${own.length}`) || "none",
+    source: "speakers",
+  };
 }
 
 async function explainConfiguration(processes: Processes): Promise<Explanation> {

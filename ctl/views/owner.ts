@@ -5,6 +5,7 @@ import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { UsageError } from "../command.ts";
+import { askPools } from "./pools.ts";
 
 /** @throws {UsageError} for text that is no address */
 export function readAddress(text: string): string {
@@ -26,7 +27,7 @@ export const owner = clusterCommand({
   summary: "Nodes that announce an address",
   usage: "ADDRESS",
   takes: 1,
-  help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node. If no node does, it prints nothing, and says
+  help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node, as for a next-hop slot. If no node does, it prints nothing, and says
 why on standard error.`,
   examples: ["ingotctl owner 192.0.2.1"],
   exits: "1 also means that no node announces the address.",
@@ -35,7 +36,10 @@ why on standard error.`,
     const { services, unreachable } = await askServicesBriefly(processes);
     const holders = services.filter(({ addresses }) => addresses.some((one) => one.address === address));
     const found = holders.flatMap(({ addresses }) => addresses.filter((one) => one.address === address));
-    const nodes = [...new Set(found.flatMap((one) => one.nodes))].sort();
+    // A next-hop slot is a pool's own.
+    const slots = holders.length > 0 ? [] : (await askPools(processes)).pools.flatMap((pool) => pool.slots ?? []);
+    const ofSlot = slots.flatMap((slot) => (slot.address === address ? [slot.node] : []));
+    const nodes = [...new Set([...found.flatMap((one) => one.nodes), ...ofSlot])].sort();
     const printed = nodes.map((node) => `${maskControls(node)}\n`).join("");
     const isMissing = nodes.length === 0;
     const note = isMissing ? whyNobody(address, holders, unreachable.length === 0) : undefined;

@@ -422,6 +422,7 @@ const unused: { address: string; says: string; is: string }[] = [
     says: "it is in pool lan, and the host with MAC address 02:00:00:00:00:09, seen from n2, has it",
   },
   { address: "192.0.2.255", is: "avoided", says: "it is in pool lan, whose avoid-buggy-ips keeps it from all Services" },
+  { address: "198.51.100.225", is: "slot", says: "it is a next-hop slot of pool lan, and n2 has it" },
   { address: "198.51.100.1", is: "foreign", says: "it is in no pool, so that no Service gets it" },
 ];
 for (const { address, is, says } of unused)
@@ -436,8 +437,13 @@ for (const { address, is, says } of unused)
     const processes = fakeProcesses({
       ...cluster,
       "controller-n1": { ...controller, "/v1/pools": self("controller", { leader: true, pools: [{ ...lan, ...facts }] }) },
-      "speaker-n2": { ...cluster["speaker-n2"], "/v1/conflicts": { occupied } },
+      "speaker-n2": {
+        ...cluster["speaker-n2"],
+        "/v1/conflicts": { occupied },
+        "/v1/pools": self("speaker", { pools: [{ ...lan, slots: [{ address: "198.51.100.225", node: "n2" }] }] }),
+      },
     });
+    if (is === "slot") assert.equal((await ingotctl(`owner ${address}`, { processes })).out, "n2\n");
     const { status, out } = await ingotctl(`explain ${address}`, { processes });
     assert.deepEqual([status, out], [Exit.invalid, `no Service has the address ${address}: ${says}\n`]);
     const { address: known } = JSON.parse((await ingotctl(`explain ${address} -o json`, { processes })).out);

@@ -5,15 +5,19 @@ import { startCluster } from "./observe.ts";
 
 export const nodeAsn = 65001;
 
-/** A router on the cluster's LAN, and its name there. */
-export interface PlacedRouter {
-  readonly router: Router;
+/** A host on the cluster's LAN that passes packets on, and its addresses there. */
+export interface Gateway {
   readonly host: Host;
   readonly number: number;
   readonly v4: string;
   readonly v6: string;
   /** Without the interface. */
   readonly linkLocal: string;
+}
+
+/** One with a routing daemon. */
+export interface PlacedRouter extends Gateway {
+  readonly router: Router;
 }
 
 /**
@@ -49,18 +53,26 @@ export class BgpNetwork implements AsyncDisposable {
     number: number,
     configuration: Pick<RouterConfiguration, "asn" | "neighbors" | "confederation" | "multipath" | "networks" | "text">,
   ): Promise<PlacedRouter> {
+    const { lab } = this.cluster;
+    const gateway = await this.gateway(`${kind}${number}`, number);
+    const { host, v4 } = gateway;
+    const router = this.#stack.use(await startRouter(kind, { lab, host }, { ...configuration, routerId: v4 }));
+    return { router, ...gateway };
+  }
+
+  /** A host with this number that forwards, with no routing daemon. */
+  async gateway(name: string, number: number): Promise<Gateway> {
     const { lab, lan } = this.cluster;
-    const host = await lab.host(`${kind}${number}`, { forwarding: true });
+    const host = await lab.host(name, { forwarding: true });
     const [v4, v6] = [`172.30.0.${240 + number}`, `fd00:30::${240 + number}`];
     await host.attach(lan, { addresses: [`${v4}/24`, `${v6}/64`], mac: `02:00:00:00:ff:0${number}` });
     // The path of a packet depends on its ports, too.
     await host.sysctl({ "net.ipv4.fib_multipath_hash_policy": 1, "net.ipv6.fib_multipath_hash_policy": 1 });
-    const router = this.#stack.use(await startRouter(kind, { lab, host }, { ...configuration, routerId: v4 }));
-    return { router, host, number, v4, v6, linkLocal: `fe80::ff:fe00:ff0${number}` };
+    return { host, number, v4, v6, linkLocal: `fe80::ff:fe00:ff0${number}` };
   }
 
   /** A host behind a router, 172.31.N.100 and fd00:31:N::100 for router N; the nodes know the way back. */
-  async outside({ host: router, number, v4, v6 }: PlacedRouter): Promise<Host> {
+  async outside({ host: router, number, v4, v6 }: Gateway): Promise<Host> {
     const { lab, nodes } = this.cluster;
     const wan: Switch = await lab.switch(`wan${number}`);
     const [prefix4, prefix6] = [`172.31.${number}`, `fd00:31:${number}:`];

@@ -6,7 +6,6 @@ import { causes } from "#pkg/verdict";
 
 /** Causes that no scenario brings about for long enough to see them, and why. */
 const fleeting: Readonly<Record<string, string>> = {
-  addPathNotNegotiated: "no pool gives an address several next hops",
   addressGivenUp: "until the status of the other Service is written",
   autoAssignOff: "said of one pool among those that noPoolFits names",
   awaited: "until the controller has decided, which takes it milliseconds",

@@ -1,4 +1,4 @@
-import type { Address, AddressRange, Family } from "#pkg/net";
+import type { Address, AddressRange, Family, Prefix } from "#pkg/net";
 import type { RawPeer } from "./shape/raw.ts";
 
 /** A whole, checked configuration: everything in it can be used as it stands. Lists are in the order of the file. */
@@ -39,7 +39,9 @@ export interface Pool {
   readonly netbox: Netbox | undefined;
   /** Never empty with protocol `bgp`, always empty without. */
   readonly advertisements: readonly BgpAdvertisement[];
-  /** Only nodes that any of these matches announce the addresses on layer 2, or have them in their kernels; empty means all nodes. Always empty with `bgp` alone. */
+  /** Next hops of its routes in place of the nodes: none, or a prefix of a family or of each; none without `bgp`. Pools may have the same ones. */
+  readonly nextHopSlots: readonly Prefix[];
+  /** Only nodes that any of these matches announce the addresses on layer 2, have them in their kernels, or own its slots; empty means all nodes. Always empty with `bgp` alone and without slots. */
   readonly nodeSelectors: readonly LabelSelector[];
   /**
    * Only the nodes with the highest sum of weights, among the nodes that may own an address, own it. Always empty where addresses have no
@@ -47,8 +49,8 @@ export interface Pool {
    */
   readonly preferredNodes: readonly PreferredNodes[];
   /**
-   * Names with wildcards, as `matchesInterface` takes them: the interfaces on which the addresses are answered for, or that may have them.
-   * Always empty where addresses have no owner.
+   * Names with wildcards, as `matchesInterface` takes them: the interfaces on which the addresses, or slots, are answered for, or that may
+   * have them. Always empty where neither have an owner.
    */
   readonly interfaces: readonly string[];
   /**

@@ -59,6 +59,7 @@ export {
 export { anyMatches, isIn, type NamespaceLabels } from "./rules/tenancy.ts";
 export { needsRestart, type ReachedPeer, type SessionSettings, sessionSettings } from "./session-settings.ts";
 export type { RawConfig } from "./shape/raw.ts";
+export { isSlotPool, type SlotPool, slotPools } from "./slots.ts";
 export { Assembly, type Token, takeApart } from "./tokens.ts";
 export { textAt, valueAt, type YamlMapping, type YamlNode } from "./yaml/node.ts";
 export { LineIndex } from "./yaml/offsets.ts";

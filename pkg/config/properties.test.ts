@@ -178,6 +178,11 @@ const pool = (index: number) => {
       selector: (a) => JSON.stringify(Object.entries(a).sort()),
     }),
   };
+  const withSlots = {
+    ...common,
+    protocol: fc.constant("bgp"),
+    "next-hop-slots": fc.constantFrom("192.168.0.224/28", ["2001:db8:ffff::/122", "192.168.0.224/28"]),
+  };
   const layer2 = {
     ...common,
     protocol: fc.constantFrom("layer2", ["layer2"]),
@@ -193,7 +198,13 @@ const pool = (index: number) => {
   const both = { ...layer2, ...bgp, protocol: fc.constantFrom(["layer2", "bgp"], ["bgp", "layer2"]) };
   const none = { ...common, protocol: fc.constant("none") };
   const required: (keyof typeof none)[] = ["name", "protocol", "addresses"];
-  return fc.oneof(optional(bgp, required), optional(layer2, required), optional(both, required), optional(none, required));
+  return fc.oneof(
+    optional(bgp, required),
+    optional(withSlots, required),
+    optional(layer2, required),
+    optional(both, required),
+    optional(none, required),
+  );
 };
 const seconds = (min: number, max: number) => fc.integer({ min, max }).map((count) => `${count}s`);
 const peer = (index: number) =>
@@ -308,6 +319,7 @@ function render(config: Config) {
         "next-hop-v6": `${advertisement.nextHopV6 ?? ""}`,
         ...(advertisement.weightByEndpoints ? { weight: "endpoints" } : {}),
       })),
+      ...(pool.nextHopSlots.length > 0 && { "next-hop-slots": pool.nextHopSlots.map(String) }),
       "node-selectors": pool.nodeSelectors.map(renderSelector),
       "preferred-nodes": pool.preferredNodes.map(({ weight, selector }) => ({ weight, ...renderSelector(selector) })),
       interfaces: pool.interfaces,

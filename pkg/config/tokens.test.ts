@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Assembly, parseConfig, type Token, takeApart } from "#pkg/config";
-import { Address, AddressRange } from "#pkg/net";
+import { Address, AddressRange, Prefix } from "#pkg/net";
 
 /** A value as it arrives in another thread. */
 function sent(value: unknown, length: number): unknown {
@@ -25,6 +25,7 @@ test("what is put together is what was taken apart, wherever it was cut", () => 
       fc.string(),
       address,
       address.map((one) => new AddressRange(one, one)),
+      address.map((one) => new Prefix(one, one.family === "IPv4" ? 28 : 124)),
       fc.array(tie("value"), { maxLength: 5 }),
       fc.dictionary(fc.constantFrom("a", "b", "c"), tie("value"), { noNullPrototype: true }),
       fc.array(fc.tuple(fc.string(), tie("value")), { maxLength: 5 }).map((entries) => new Map(entries)),

@@ -1,12 +1,12 @@
-import { Address, AddressRange, type Family } from "#pkg/net";
+import { Address, AddressRange, type Family, Prefix } from "#pkg/net";
 
 /** Values that a message between threads may hold as they are, and in pieces of any size. */
 export type Token = string | number | bigint | boolean | undefined;
 
-const op = { token: 0, list: 1, map: 2, object: 3, known: 4, address: 5, range: 6 } as const;
+const op = { token: 0, list: 1, map: 2, object: 3, known: 4, address: 5, range: 6, prefix: 7 } as const;
 
 /**
- * Takes a parsed configuration apart, for another thread: a list of values, maps, plain objects, addresses and ranges as pieces
+ * Takes a parsed configuration apart, for another thread: a list of values, maps, plain objects, addresses, ranges and prefixes as pieces
  * of tokens, none of them much longer than `length`. A structured clone would lose the classes, and has to be taken in one go.
  * @throws {TypeError} for a value of another kind
  */
@@ -18,6 +18,7 @@ export function* takeApart(value: unknown, length: number): Generator<Token[]> {
     const next = waiting.pop();
     if (typeof next !== "object" || next === null) piece.push(op.token, tokenOf(next));
     else if (next instanceof Address) piece.push(op.address, next.family, next.value);
+    else if (next instanceof Prefix) piece.push(op.prefix, next.family, next.address.value, next.length);
     else if (next instanceof AddressRange) piece.push(op.range, next.family, next.first.value, next.last.value);
     else if (Array.isArray(next)) {
       piece.push(op.list, next.length);
@@ -82,6 +83,10 @@ export class Assembly {
           break;
         case op.range:
           this.#put(new AddressRange(new Address(a as Family, b as bigint), new Address(a as Family, c as bigint)));
+          at += 4;
+          break;
+        case op.prefix:
+          this.#put(new Prefix(new Address(a as Family, b as bigint), c as number));
           at += 4;
           break;
         case op.list:

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { atOnce, type Portions } from "#pkg/clock";
 import type { Config, ParsedConfig } from "#pkg/config";
-import { Address } from "#pkg/net";
+import { Address, Prefix } from "#pkg/net";
 
 // Some milliseconds: what a configuration says has up to 150,000 values.
 const valuesAtOnce = 5_000;
@@ -74,5 +74,5 @@ function* jsonOf(value: unknown): Generator<string, void> {
 function plainOf(value: unknown): unknown {
   if (typeof value === "bigint") return value.toString();
   if (value instanceof Map) return [...value];
-  return value instanceof Address ? value.toJSON() : value;
+  return value instanceof Address || value instanceof Prefix ? value.toJSON() : value;
 }

@@ -110,13 +110,28 @@ export interface Advertised {
   readonly peers: Readonly<Record<Family, readonly string[]>>;
   /** Its place among all advertisements of the configuration: of several for one prefix and peer, the last one counts. */
   readonly order: number;
+  /** Next hops in place of this node. */
+  readonly slots: SlotPaths;
 }
+
+/** One of several paths of a route (RFC 7911). */
+export interface NextHopPath {
+  /** 1 or more: the path identifier. */
+  readonly path: number;
+  readonly nextHop: Address;
+  /** This node owns the next hop. */
+  readonly isOwn: boolean;
+}
+
+/** Next-hop slots that this node gives to its routers, by family; a family without slots of its own in the pool is absent. */
+export type SlotPaths = ReadonlyMap<Family, readonly NextHopPath[]>;
 
 /** What this node can do for the addresses of one pool with protocol `bgp`, or for those of some Services. */
 export interface PoolAdvertisements extends InterfaceNode {
   /** The pool's, in order; undefined in the place of one that is for other Services. */
   readonly entries: readonly (BgpAdvertisement | undefined)[];
   readonly advertised: readonly Advertised[];
+  readonly slots: SlotPaths;
 }
 
 /** One route for an address. */
@@ -153,7 +168,11 @@ export interface PoolAdvertisementsOptions {
   readonly peers: readonly NodePeer[];
   /** See `PoolAdvertisements`; absent for all of the pool's as they are. */
   readonly entries?: PoolAdvertisements["entries"];
+  /** None where it does not matter which next hops the routes have. */
+  readonly slots?: SlotPaths;
 }
+
+const noSlots: SlotPaths = new Map();
 
 export function poolAdvertisements({
   pool,
@@ -163,15 +182,16 @@ export function poolAdvertisements({
   eligibility,
   peers,
   entries = pool.advertisements,
+  slots = noSlots,
 }: PoolAdvertisementsOptions): PoolAdvertisements {
   const recipients = new Recipients(peers);
   const advertised: Advertised[] = [];
   for (const [index, advertisement] of [...entries.entries()].reverse()) {
     if (advertisement === undefined || !isSelected(advertisement.nodeSelectors, labels)) continue;
     const peers = recipients.take(advertisement);
-    if (peers.IPv4.length > 0 || peers.IPv6.length > 0) advertised.push({ advertisement, peers, order: order + index });
+    if (peers.IPv4.length > 0 || peers.IPv6.length > 0) advertised.push({ advertisement, peers, order: order + index, slots });
   }
-  return { pool, node, eligibility, entries, advertised: advertised.reverse() };
+  return { pool, node, eligibility, entries, advertised: advertised.reverse(), slots };
 }
 
 /**
@@ -251,8 +271,10 @@ export function placeBgp(
 // One for all of the many addresses of a speaker, which keeps the verdicts for each.
 const none: readonly never[] = [];
 const announced: PlacementResult = { announced: true };
+const localBySlots: PlacementResult = { announced: false, reason: "localBySlots" };
 
-function routes(address: Address, weight: number, { advertised }: PoolAdvertisements): readonly BgpRoute[] {
+function routes(address: Address, weight: number, { advertised, slots }: PoolAdvertisements): readonly BgpRoute[] {
+  if (slots.get(address.family)?.length === 0) return none; // Other nodes have the slots.
   return advertised.filter(isFor(address.family)).map((via) => {
     const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
     return { prefix, via, weight };
@@ -266,7 +288,7 @@ function isFor(family: Family): (advertised: Advertised) => boolean {
 function judge(
   family: Family,
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
-  { node, eligibility, entries, advertised }: PoolAdvertisements,
+  { node, eligibility, entries, advertised, slots }: PoolAdvertisements,
   isLocalElsewhere: boolean,
 ): PlacementResult {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
@@ -275,6 +297,7 @@ function judge(
   if (entries.every((entry) => entry === undefined)) return { announced: false, reason: "notAdvertised" };
   if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
+  if (slots.has(family)) return externalTrafficPolicy === "Local" ? localBySlots : announced; // Routes to slots may be static.
   if (!advertised.some(isFor(family))) return { announced: false, reason: "noPeer" };
   if (externalTrafficPolicy === "Cluster") return announced;
   if (!ready.some(({ nodeName }) => nodeName === node)) return { announced: false, reason: "noReadyEndpointOnNode" };

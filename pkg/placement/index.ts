@@ -10,6 +10,7 @@ export {
   type BgpRoute,
   type DefaultGateway,
   isByBgp,
+  type NextHopPath,
   type NodePeer,
   nodePeers,
   type PoolAdvertisements,
@@ -17,9 +18,10 @@ export {
   peersFor,
   placeBgp,
   poolAdvertisements,
+  type SlotPaths,
   type Surroundings,
 } from "./bgp.ts";
-export { elect } from "./election.ts";
+export { compareRank, elect } from "./election.ts";
 export {
   canHaveOnNics,
   drainLabel,
@@ -50,6 +52,7 @@ export {
   type PlacementResult,
   place,
   placeNowhere,
+  placeSlot,
   type ReportedAnnouncers,
 } from "./place.ts";
 export { StickyOwners, stickyClasses } from "./sticky/sticky-owners.ts";

@@ -53,6 +53,8 @@ export type NotAnnounced =
   | "noPeer"
   /** With protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
   | "apiViewOld"
+  /** With protocol `bgp` and `Local`: routers send traffic to the pool's next-hop slots, which any node may own. */
+  | "localBySlots"
   /** The pool has `protocol: none`: no speaker announces its addresses. */
   | "protocolNone";
 
@@ -119,6 +121,8 @@ export interface AddressPlacement extends Election {
   /** The owner was not elected, so that the next election cannot start from it. */
   readonly chosen?: boolean;
   readonly verdicts: ReadonlyMap<string, PlacementResult>; // service key -> what is true of it
+  /** Of a next-hop slot, which the pool itself holds: whether a node may own it. */
+  readonly slot?: PlacementResult;
 }
 
 /** An address that no protocol announces: of a pool with `protocol: none`, or of none when `pool` is undefined. */
@@ -167,6 +171,29 @@ export function place(
     protocol: nodes.pool.protocols.includes("layer2") ? "layer2" : "interface",
     verdicts,
   };
+}
+
+/** Any node takes packets to it: the pool holds it, as a Service holds an address that all nodes serve. */
+const slotHolder = {
+  service: "",
+  isAllowed: true,
+  created: 0,
+  backendKey: "",
+  externalTrafficPolicy: "Cluster",
+  endpoints: [{ nodeName: undefined, ready: 1, draining: 0 }],
+} as const;
+
+/** Places a next-hop slot among the nodes that may own those of its pool. @param holders Services that have its address, and may not */
+export function placeSlot(
+  address: Address,
+  holders: readonly Holder[],
+  nodes: PoolNodes,
+  before?: AddressPlacement,
+  choose?: Choose,
+): AddressPlacement {
+  const { verdicts, ...placed } = place(address, [{ ...slotHolder, goesWith: address }], nodes, before, choose);
+  const slot = verdicts.get(slotHolder.service) ?? refusal("noActiveSpeaker");
+  return { ...placed, slot, verdicts: new Map(holders.map(({ service }) => [service, refusal("ipNotAllowed")])) };
 }
 
 /**

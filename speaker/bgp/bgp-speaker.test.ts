@@ -216,7 +216,12 @@ class Bench {
       parseConfig("address-pools: [{name: a, protocol: bgp, addresses: [198.51.100.0/24]}]").config?.pools[0]?.advertisements ??
       [];
     assert.ok(advertisement);
-    const via: Advertised = { advertisement, peers: { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] }, order: 0 };
+    const via: Advertised = {
+      advertisement,
+      peers: { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] },
+      order: 0,
+      slots: new Map(),
+    };
     this.bgp.setRoutes(a, hosts.length === 0 ? [] : [{ prefix: new Prefix(a, 32), via, weight: 1 }]);
   }
 
@@ -464,7 +469,7 @@ function advertise(bench: Bench, index: number, hosts: readonly number[], med = 
   const address = ip(`10.0.${index >> 8}.${index & 255}`);
   const advertisement = metrics.get(med) ?? assert.fail(`no advertisement of ${med}`);
   const peers = { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] };
-  const via: Advertised = { advertisement, peers, order: 0 };
+  const via: Advertised = { advertisement, peers, order: 0, slots: new Map() };
   bench.bgp.setRoutes(address, hosts.length === 0 ? [] : [{ prefix: new Prefix(address, 32), via, weight: 1 }]);
 }
 const metrics = new Map(

@@ -9,7 +9,7 @@ import type { BgpRoute } from "#pkg/placement";
 import type { RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
 import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
-import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
+import { DesiredRoutes, type Paths, type RouteSink, tell } from "./routes/desired-routes.ts";
 
 export interface NewSession extends NewPeerSession {
   readonly key: string;
@@ -113,6 +113,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#changed.add(peer);
   }
 
+  advertisePaths(key: string, prefix: Prefix, paths: Paths): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || this.#stopping) return;
+    peer.routes.advertisePaths(prefix, paths.all, paths.only);
+    this.#changed.add(peer);
+  }
+
   withdraw(key: string, prefix: Prefix): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
@@ -146,7 +153,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   /** Visits the routes that a peer should have, in portions, also those that are new meanwhile; unless it is removed. */
-  #walk(peer: BgpPeer, visit: (prefix: Prefix, attributes: RouteAttributes) => void, done: () => void): void {
+  #walk(peer: BgpPeer, visit: (prefix: Prefix, route: RouteAttributes | Paths) => void, done: () => void): void {
     const routes = this.#desired.of(peer.key)[Symbol.iterator]();
     const portion = (): void => {
       if (this.#peers.get(peer.key) !== peer) return;
@@ -204,7 +211,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     });
     this.#peers.set(key, peer);
     this.#filling.add(peer);
-    const fill = (prefix: Prefix, attributes: RouteAttributes) => peer.routes.advertise(prefix, attributes);
+    const fill = (prefix: Prefix, route: RouteAttributes | Paths) => tell(this, key, prefix, route);
     const begin = (): void => {
       if (this.#peers.get(key) !== peer) return;
       this.#filling.delete(peer);

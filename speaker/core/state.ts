@@ -1,9 +1,7 @@
 import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
-import type { Config, ConflictProbe, Pool, PoolIndex, Protocol } from "#pkg/config";
-import { Deadlines } from "#pkg/core";
+import { type Config, type Pool, PoolIndex, type Protocol, type SlotPool } from "#pkg/config";
 import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
-import type { AddressItem } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address, Family } from "#pkg/net";
 import type {
@@ -16,9 +14,8 @@ import type {
   StickyOwners,
   Surroundings,
 } from "#pkg/placement";
-import type { Occupant } from "#pkg/quarantine";
 import type { Verdict } from "#pkg/verdict";
-import type { ConflictDefense } from "./conflicts/defense-state.ts";
+import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { noServices, type Services } from "./services/services.ts";
@@ -37,7 +34,7 @@ export interface SpeakerState {
   /** Everything that announcements depend on has been seen. */
   isStarted: boolean;
   config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
-  /** Pools of the configuration whose addresses have owners. */
+  /** Pools of the configuration whose addresses have owners, and sets of next-hop slots. */
   ownedPools: readonly Pool[];
   readonly services: Services;
   readonly nodes: Nodes;
@@ -47,6 +44,7 @@ export interface SpeakerState {
   readonly placements: Map<string, readonly AddressPlacement[]>; // address that a Service has -> where it is announced, by each protocol
   readonly hadOwner: Set<string>; // addresses of Services that some node has announced
   readonly sticky: Sticky;
+  readonly slots: Slots;
   readonly bgp: BgpPools;
   readonly kernel: Kernel;
   readonly conflicts: Conflicts;
@@ -191,6 +189,15 @@ export interface Sticky {
   owners: StickyOwners | undefined;
 }
 
+/** The next-hop slots of pools. */
+export interface Slots {
+  pools: readonly SlotPool[];
+  index: PoolIndex;
+  readonly owners: Map<string, StickyOwners>; // name of a set -> its owners, which stay, and have the same number or one more
+  /** Something is different that decides which node advertises slots. */
+  isTouched: boolean;
+}
+
 /** What this node can do for each pool with protocol `bgp`; kept until its peers, its labels or the pools are others. */
 export interface BgpPools {
   readonly advertisements: Map<Pool, Map<string, PoolAdvertisements>>; // those that were asked for, for Services with equal ones
@@ -213,69 +220,6 @@ export interface BgpPools {
 export interface Kernel {
   readonly eligibility: Map<Pool, Eligibility>; // those that were asked for
   found: KernelProblems;
-}
-
-/** Other hosts that have addresses of pools. */
-export interface Conflicts {
-  readonly defended: Map<string, DefendedAddress>; // address that this node is to announce -> how it is
-  readonly deadlines: Deadlines; // of their defenses, by address
-  /** How many addresses this node leaves to other speakers. */
-  yielded: number;
-  /** Addresses that the members are asked about, because one of them may announce it too. */
-  readonly asked: Map<string, Address>; // address as text -> address
-  /** Entries that this node has written, until they are among the occupants. */
-  readonly written: Map<string, string>; // address -> MAC address of its occupant
-  /** Quarantined addresses. */
-  occupants: ReadonlyMap<string, Occupant>; // address -> who has it
-  /** The quarantine was read since this speaker started. */
-  isQuarantineRead: boolean;
-  /** Addresses that were kept from being announced lately, oldest first. */
-  readonly heldBack: Map<string, HeldBack>; // address -> since when
-  readonly inspected: Map<string, Inspection>; // address -> how far it is probed whether somebody still has it
-  readonly reports: ConflictReports;
-  /** When the next inspection of quarantined addresses begins; -Infinity while that is not set, which the first timer does. */
-  inspectAt: Millis;
-}
-
-/** Logs and events about conflicts so far. */
-export interface ConflictReports {
-  /** How many more may be at `at`; not whole, because it grows with time. */
-  left: number;
-  at: Millis;
-  /** It was said that there are more. */
-  isExhausted: boolean;
-  readonly began: Set<string>; // address and MAC address of those that were reported, and did not end
-}
-
-/** How an address that this node owns is to be announced. */
-export interface Layer2Announcement {
-  /** Globs for names of interfaces; none means all. */
-  readonly interfaces: readonly string[];
-  readonly conflictProbe: ConflictProbe;
-  /** No node has announced it since a Service got it. */
-  readonly isFirst: boolean;
-  /** The kernel's entry while the address is announced, if the kernel answers; undefined if this speaker answers. */
-  readonly item: AddressItem | undefined;
-}
-
-export interface DefendedAddress {
-  readonly address: Address;
-  on: Layer2Announcement;
-  readonly defense: ConflictDefense;
-  /** Otherwise this node only listens. */
-  isAnnounced: boolean;
-}
-
-export interface HeldBack {
-  /** Its name; undefined without one. */
-  readonly pool: string | undefined;
-  readonly at: Millis;
-}
-
-export interface Inspection {
-  readonly address: Address;
-  probes: number;
-  dueAt: Millis;
 }
 
 /** Reports about Services so far. */
@@ -344,6 +288,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     placements: new Map(),
     hadOwner: new Set(),
     sticky: { owners: undefined },
+    slots: { pools: [], index: new PoolIndex([]), owners: new Map(), isTouched: false },
     bgp: {
       advertisements: new Map(),
       orders: new Map(),
@@ -356,19 +301,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     },
     kernel: { eligibility: new Map(), found: { failure: undefined, problems: new Map() } },
     apiView: { lostSince: Infinity, view: "current", oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
-    conflicts: {
-      defended: new Map(),
-      deadlines: new Deadlines(),
-      yielded: 0,
-      asked: new Map(),
-      written: new Map(),
-      occupants: new Map(),
-      isQuarantineRead: false,
-      heldBack: new Map(),
-      inspected: new Map(),
-      reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
-      inspectAt: -Infinity,
-    },
+    conflicts: noConflicts(),
     handovers: noHandovers(),
     wireFaults: new Map(),
     status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
@@ -387,6 +320,11 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       notBefore: -Infinity,
     },
   };
+}
+
+/** The pool of an address, or the set of next-hop slots that it is in. */
+export function poolAt({ config, slots }: Pick<SpeakerState, "config" | "slots">, address: Address): Pool | undefined {
+  return config?.pools.find(address) ?? slots.index.find(address);
 }
 
 /** The placement of an address that has an owner, with any protocol. @param address as text */

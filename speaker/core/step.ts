@@ -43,6 +43,7 @@ import {
   touchPools,
   viewsChanged,
 } from "./placement/placements.ts";
+import { setSlots, slotAddresses, touchSlots } from "./placement/slots.ts";
 import { isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./placement/sticky.ts";
 import { reportAnnounced } from "./protocols/announcers.ts";
 import {
@@ -115,7 +116,8 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       touch(state, namespaceChanged(state, event.name, event.labels));
       break;
     case "configRead":
-      if (event.config.pools.some(hasOwners)) effects.push({ type: "prepareLayer2" });
+      if (event.config.pools.some((pool) => hasOwners(pool) || pool.nextHopSlots.length > 0))
+        effects.push({ type: "prepareLayer2" });
       break;
     case "config":
       configChanged(state, event, now, effects);
@@ -149,6 +151,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       setOccupants(state, event.data, now, effects);
       lookAtAll(state);
       occupiedChanged(state, now, effects);
+      touchSlots(state);
       break;
     case "sighting":
       inspectSighted(state, event.sighting, effects);
@@ -224,6 +227,7 @@ function start(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void
   state.isStarted = true;
   for (const service of state.services.rows.keys())
     for (const address of addressesOf(state.services, service)) state.hadOwner.add(address.toString());
+  for (const slot of slotAddresses(state)) state.hadOwner.add(slot.toString());
   state.members.gossip?.participate();
   interfacesChanged(state, now, effects);
   nodesChanged(state, now, effects);
@@ -237,7 +241,8 @@ function configChanged(
   effects: SpeakerEffect[],
 ): void {
   state.config = { config, pools };
-  state.ownedPools = config.pools.filter(hasOwners);
+  touch(state, setSlots(state, config));
+  state.ownedPools = [...config.pools.filter(hasOwners), ...state.slots.pools];
   effects.push(routesToFollow(state, config), { type: "keepPaths", intervalMs: config.failover?.intervalMs });
   bgpConfigChanged(state, config, effects);
   handoversConfigured(state, now, effects);
@@ -323,6 +328,7 @@ function gossipChanged(
     touchPools(state, othersChanged(state, now, effects));
   }
   if (handovers || nodes) handoversChanged(state, now, effects);
+  if (deliveries) touchSlots(state);
   touchPlaced(state, asked);
   if (nodes) {
     noteOldViews(state, effects);

@@ -14,6 +14,7 @@ import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";
 import { isReady } from "./members/nodes.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
+import { ownSlots } from "./placement/slots.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
 import { endpointsOf } from "./services/services.ts";
@@ -210,6 +211,11 @@ export class SpeakerView {
 
   poolVerdict(pool: Pool): Verdict {
     return poolVerdict(this.#state, pool);
+  }
+
+  /** The next-hop slots of the pool that this node answers for. */
+  ownSlots(pool: Pool): readonly Address[] {
+    return ownSlots(this.#state, pool);
   }
 
   /** Conflicts of addresses that this node announces, as `/v1/conflicts` shows them. */

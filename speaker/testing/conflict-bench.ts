@@ -4,9 +4,9 @@ import type { AddressSighting } from "#pkg/layer2";
 import { silentLog } from "#pkg/log/testing";
 import { address, prefix } from "#pkg/net/testing";
 import { announceAddress } from "../core/conflicts/address-defender.ts";
+import type { Layer2Announcement } from "../core/conflicts/conflict-state.ts";
 import { learnMacs } from "../core/members/members.ts";
 import { setService } from "../core/services/services.ts";
-import type { Layer2Announcement } from "../core/state.ts";
 import { Bench } from "./speaker-bench.ts";
 
 export const x = address("192.0.2.1");

@@ -166,6 +166,16 @@ export const stickyConfig = `address-pools:
 `;
 /** The same among the nodes that have a subnet with the address. */
 export const stickySubnetConfig = stickyConfig.replace("l2-placement: sticky", "l2-placement: sticky-subnet");
+
+const routedPool = `address-pools:
+- name: routed
+  protocol: bgp
+  addresses: [198.51.100.0/28, "2001:db8:1::/124"]
+`;
+/** A pool with next-hop slots of both families, and a router. */
+export const slotsConfig = `${routedPool}  next-hop-slots: [192.0.2.224/28, "2001:db8::e0/124"]\n${peer}`;
+/** The same without slots. */
+export const withoutSlotsConfig = `${routedPool}${peer}`;
 /** Conditions of an undisturbed API. */
 export const fairWeather: ApiWeather = { latencyMs: 10, watchLagMs: 20, refusals: 0, lostAnswers: 0 };
 

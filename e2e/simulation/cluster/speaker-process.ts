@@ -117,6 +117,8 @@ export class SpeakerProcess {
   octetsBroadcast = 0;
   /** An address of which it told others that it owns it, while it did not announce it. */
   falselyOwned: string | undefined;
+  /** It ends in an orderly way. */
+  isStopping = false;
   #mac: string;
   #hasCarrier = true;
   #otherNics: readonly InterfaceState[];
@@ -330,6 +332,7 @@ export class SpeakerProcess {
 
   /** Ends as on SIGTERM; answers until its successors do. */
   async stop(): Promise<void> {
+    this.isStopping = true;
     await this.#bgp.leave();
     await this.#members[Symbol.asyncDispose]();
     for (const address of [...this.announced]) this.#silence(address);
@@ -391,7 +394,8 @@ export class SpeakerProcess {
     const { conflicts, members, placements } = this.state;
     const node = nameOf(this.#options.index);
     for (const address of placements.keys()) {
-      if (this.announced.has(address) || conflicts.defended.get(address)?.defense.stage === "yielded") continue;
+      const stage = conflicts.defended.get(address)?.defense.stage;
+      if (this.announced.has(address) || stage === "yielded" || stage === "probing") continue;
       if (members.gossip?.owners(address).includes(node)) this.falselyOwned ??= address;
     }
   }

@@ -99,9 +99,10 @@ export class RoutesOut {
   /**
    * All paths to a prefix, by path identifiers from 1 on; each has a next hop. A session without ADD-PATH is sent one of them. The last call for a
    * prefix counts.
+   * @param only the one for such a session; any where absent
    */
-  advertisePaths(prefix: Prefix, paths: ReadonlyMap<number, RouteAttributes>): void {
-    this.#wanted.advertisePaths(prefix, paths);
+  advertisePaths(prefix: Prefix, paths: ReadonlyMap<number, RouteAttributes>, only?: RouteAttributes): void {
+    this.#wanted.advertisePaths(prefix, paths, only);
   }
 
   withdraw(prefix: Prefix): void {

@@ -51,14 +51,18 @@ export class WantedRoutes {
     this.#want(this.#entryOf(prefix, 0), attributes, undefined);
   }
 
-  advertisePaths(prefix: Prefix, paths: ReadonlyMap<number, RouteAttributes>): void {
+  advertisePaths(
+    prefix: Prefix,
+    paths: ReadonlyMap<number, RouteAttributes>,
+    only: RouteAttributes | undefined = choosePath(prefix, paths),
+  ): void {
     const entries = new Map<number, PrefixState>();
     for (const [path, attributes] of paths) {
       const entry = this.#entryOf(prefix, path);
       entries.set(path, entry);
       this.#want(entry, attributes, undefined);
     }
-    this.#want(this.#entryOf(prefix, 0), choosePath(prefix, paths), entries);
+    this.#want(this.#entryOf(prefix, 0), only, entries);
   }
 
   withdraw(prefix: Prefix): void {

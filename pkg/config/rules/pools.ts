@@ -11,6 +11,7 @@ import { readInterfaces } from "./interfaces.ts";
 import { readKernel } from "./kernel.ts";
 import { readNetbox } from "./netbox.ts";
 import { type Budget, readPreferredNodes, readSelectors } from "./selectors.ts";
+import { checkSlots, type PlacedSlots, readSlots } from "./slots.ts";
 import { readTenancy } from "./tenancy.ts";
 
 /** Reads `address-pools`. If a pool has a problem, the result has only its readable parts. */
@@ -18,6 +19,7 @@ export function readPools(raw: RawList<RawPool>, known: KnownNames, problems: Pr
   const pools: Pool[] = [];
   const names = new Map<string, number>(); // name -> index
   const placed: PlacedRange[] = [];
+  const slots: PlacedSlots[] = [];
   const budget = { cidrs: limits.cidrs, comparisons: limits.comparisons };
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
@@ -29,16 +31,18 @@ export function readPools(raw: RawList<RawPool>, known: KnownNames, problems: Pr
     else names.set(name, index);
     const entries = readRanges(fields.addresses ?? [], [...path, "addresses"], problems);
     for (const entry of entries) placed.push({ ...entry, pool: name, order: placed.length });
-    pools.push(readPool(fields, path, entries, known, budget, problems));
+    const pool = readPool(fields, path, entries, known, budget, problems);
+    pools.push(pool);
+    if (pool.nextHopSlots.length > 0) slots.push({ pool, path: [...path, "next-hop-slots"] });
   }
-  checkOverlaps(placed, problems);
+  checkOverlaps([...placed, ...checkSlots(slots, placed.length, problems)], problems);
   return pools;
 }
 
-/** Says of pools by BGP alone that nobody is told of them. */
+/** Says of pools by BGP alone that nobody is told of them; routes to slots may be static. */
 export function warnOfNoPeers(pools: readonly Pool[], problems: Problems): void {
-  for (const [index, { protocols }] of pools.entries())
-    if (protocols.length === 1 && protocols[0] === "bgp")
+  for (const [index, { protocols, nextHopSlots }] of pools.entries())
+    if (protocols.length === 1 && protocols[0] === "bgp" && nextHopSlots.length === 0)
       problems.warn(
         ["address-pools", index, "protocol"],
         "no router hears of its addresses: there are no peers; add one under peers",
@@ -60,10 +64,19 @@ function readPool(
   const raw = onlyFor(["bgp"], protocols, fields["bgp-advertisements"] ?? [], advertised, problems);
   const advertisements =
     protocols?.includes("bgp") === false ? [] : readAdvertisements(raw, advertised, known, ranges, budget, problems);
+  const nextHopSlots = readSlots(fields["next-hop-slots"], protocols, [...path, "next-hop-slots"], problems);
   const selecting = [...path, "node-selectors"];
-  const selectors = onlyFor(["layer2", "interface"], protocols, fields["node-selectors"] ?? [], selecting, problems);
+  const hasSlots = nextHopSlots.length > 0;
+  const selectors = onlyFor(
+    hasSlots ? allProtocols : ["layer2", "interface"],
+    protocols,
+    fields["node-selectors"] ?? [],
+    selecting,
+    problems,
+  );
   const kernel = readKernel(fields, protocols, path, ranges, problems);
   const owned = { protocols, kernel, path, problems };
+  const answers = hasSlots ? (fields.interfaces ?? []) : listOfOwners(fields, "interfaces", owned);
   const preferring = [...path, "preferred-nodes"];
   const answering = [...path, "interfaces"];
   return {
@@ -75,9 +88,10 @@ function readPool(
     ...readTenancy(fields, path, entries, problems),
     netbox: fields.netbox && readNetbox(fields, fields.netbox, [...path, "netbox"], entries, problems),
     advertisements,
+    nextHopSlots,
     nodeSelectors: readSelectors(selectors, selecting, problems),
     preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring, problems),
-    interfaces: readInterfaces(listOfOwners(fields, "interfaces", owned), answering, problems),
+    interfaces: readInterfaces(answers, answering, problems),
     ...readOwners(fields, owned),
     kernel,
   };

@@ -87,10 +87,11 @@ function isEmpty(node: YamlNode): boolean {
 }
 
 function scalar(node: YamlScalar, schema: FieldSchema): unknown {
-  if (takes(schema, "string")) return node.text;
+  const alternatives = schema.anyOf ?? [schema];
+  const isNumber = alternatives.some((one) => takes(one, "integer"));
+  if (!isNumber && alternatives.some((one) => takes(one, "string"))) return node.text;
   // A number with a point is not taken for an integer even where it is one, because `1.0` as an AS number may mean 65536.
-  const mayBeNumber = takes(schema, "integer") || schema.anyOf !== undefined;
-  return mayBeNumber && typeof node.value === "number" && node.text.includes(".") ? null : node.value;
+  return isNumber && typeof node.value === "number" && node.text.includes(".") ? null : node.value;
 }
 
 /** One value: in the text, in the schema, and in the result, where it is `holder[key]`. */

@@ -22,6 +22,7 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     reservations: [],
     netbox: undefined,
     advertisements: [],
+    nextHopSlots: [],
     nodeSelectors: [],
     preferredNodes: [],
     interfaces: [],

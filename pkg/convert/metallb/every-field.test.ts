@@ -81,6 +81,7 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
   "address-pools[].route-protocol": { beside: ofKernel },
   "address-pools[].address-lifetime": { value: "60s", beside: ofKernel },
   "address-pools[].bgp-advertisements": { value: [{ localpref: 7 }], beside: { protocol: "bgp" } },
+  "address-pools[].next-hop-slots": { beside: { protocol: "bgp" } },
   "address-pools[].bgp-advertisements[].peers": { value: ["tor"] },
   "address-pools[].bgp-advertisements[].communities-from": { value: { label: "x", allowed: ["64512:1"] } },
   "address-pools[].bgp-advertisements[].med-from": { value: number },

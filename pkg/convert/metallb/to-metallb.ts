@@ -145,6 +145,8 @@ function tellLosses(
         ? "netbox: MetalLB chooses addresses itself, and records them nowhere"
         : "netbox: MetalLB records nowhere which addresses Services hold",
     );
+  if (pool.nextHopSlots.length > 0)
+    lose(`next-hop-slots ${pool.nextHopSlots.join(", ")}: MetalLB's nodes are the next hops themselves`);
   if (protocols.includes("interface")) lose("protocol interface: MetalLB puts no addresses into the nodes' kernels");
   if (!protocols.includes("layer2")) return;
   const placement = [...(l2Placement.sticky ? ["sticky"] : []), ...(l2Placement.subnet ? ["subnet"] : [])].join("-");

@@ -54,6 +54,13 @@ export function choose(
     ? [chosenForFirst ?? at.units.get(first)?.keeper]
     : [...(at.followers.get(key) ?? [])].map(({ keeper }) => keeper);
   for (const node of together) if (node !== undefined && preferred.includes(node)) return node;
+  if (at.isEven) {
+    const least = Math.min(...preferred.map((node) => held.get(node) ?? 0));
+    return lowest(
+      first,
+      preferred.filter((node) => (held.get(node) ?? 0) === least),
+    );
+  }
   const share = shareOf(at, preferred);
   const withRoom = isFollower(unit) ? preferred : preferred.filter((node) => (held.get(node) ?? 0) < share);
   return lowest(first, withRoom.length > 0 ? withRoom : preferred);
@@ -62,6 +69,18 @@ export function choose(
 /** How many addresses each of the nodes has where all have the same number, rounded up. */
 export function shareOf({ firsts }: StickyData, nodes: readonly string[]): number {
   return Math.ceil(firsts.size / nodes.length);
+}
+
+/**
+ * How many addresses a node keeps once the nodes have been the same for long. Where all have the same number, or one more, those that have most
+ * now have that one, so that no address moves for it.
+ */
+export function restShare(at: StickyData, node: string, nodes: readonly string[]): number {
+  if (!at.isEven) return shareOf(at, nodes) + 1;
+  const sizeOf = (one: string) => at.kept.get(one)?.size ?? 0;
+  const before = nodes.filter((one) => sizeOf(one) > sizeOf(node) || (sizeOf(one) === sizeOf(node) && one < node)).length;
+  const rest = at.firsts.size % nodes.length;
+  return Math.floor(at.firsts.size / nodes.length) + (before < rest ? 1 : 0);
 }
 
 /** How long this node waits for others to take what nobody keeps. @param node this one */

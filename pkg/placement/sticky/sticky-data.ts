@@ -5,6 +5,8 @@ import { isFollower, type Unit } from "./sticky-unit.ts";
 
 /** Everything that `StickyOwners` knows, except others' gossip. */
 export interface StickyData {
+  /** Nodes are to have the same number of addresses, or one more. */
+  readonly isEven: boolean;
   readonly pace: StickyPace;
   readonly units: Map<string, Unit>; // address -> unit
   readonly open: Set<Unit>; // those without a keeper
@@ -20,8 +22,9 @@ export interface StickyData {
   nextDueAt: Millis;
 }
 
-export function newStickyData(): StickyData {
+export function newStickyData(isEven = false): StickyData {
   return {
+    isEven,
     pace: new StickyPace(),
     units: new Map(),
     open: new Set(),

@@ -13,15 +13,15 @@ const [x = new Address("IPv4", 0n), y = x] = addresses;
 class Bench {
   readonly name: string;
   readonly gossip: GossipNode;
-  readonly sticky: StickyOwners;
+  sticky: StickyOwners;
   weights: ReadonlyMap<string, number> = new Map();
   now: Millis = 0;
 
-  constructor(name: string) {
+  constructor(name: string, isEven = false) {
     this.name = name;
     this.gossip = new GossipNode(name);
     this.gossip.state.participate();
-    this.sticky = new StickyOwners(name, this.gossip.state);
+    this.sticky = isEven ? StickyOwners.even(name, this.gossip.state) : new StickyOwners(name, this.gossip.state);
   }
 
   /** Places all that the map names, and settles; then places what that changed. */
@@ -63,7 +63,10 @@ class Bench {
 
 /** Nodes whose gossip reaches one another when `exchange` is called. */
 function nodes(...names: string[]) {
-  const all = names.map((name) => new Bench(name));
+  return network(names.map((name) => new Bench(name)));
+}
+
+function network(all: readonly Bench[]) {
   const gossips = all.map(({ gossip }) => gossip);
   for (const one of gossips) one.join(...gossips.filter((other) => other !== one));
   const exchange = () => {
@@ -324,6 +327,58 @@ test("what a node takes comes first of what is to be placed again", () => {
   assert.equal(changed.length, addresses.length);
   a.place(["a", "b"], changed.slice(0, 10));
   assert.equal(a.owned().length, 10);
+});
+
+test("spread evenly, nodes have the same number or one more; a death moves the dead node's alone, and a return as few as can be", () => {
+  const scenario = fc.tuple(fc.integer({ min: 2, max: 7 }), fc.integer({ min: 1, max: 20 }), fc.nat(6));
+  fc.assert(
+    fc.property(scenario, ([count, slots, index]) => {
+      const names = Array.from({ length: count }, (_, i) => `n${i}`);
+      const { all, exchange } = network(names.map((name) => new Bench(name, true)));
+      const which = addresses.slice(0, slots);
+      const round = (active: readonly string[], duration = 0): (string | undefined)[] => {
+        const those = all.filter(({ name }) => active.includes(name));
+        for (let i = 0; i < 3; i++) {
+          for (const one of those) one.wait(i === 0 ? duration : 0, active, which);
+          exchange();
+        }
+        const placed = those.map((one) => one.place(active, which));
+        for (const other of placed) assert.deepEqual(other, placed[0]);
+        return placed[0] ?? [];
+      };
+      const assertEven = (owners: readonly (string | undefined)[], active: readonly string[]) => {
+        const counts = active.map((name) => owners.filter((owner) => owner === name).length);
+        assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, `${counts}`);
+        assert.equal(
+          counts.reduce((sum, one) => sum + one, 0),
+          slots,
+        );
+      };
+      const first = round(names);
+      assertEven(first, names);
+      const dead = names[index % count] ?? assert.fail();
+      const rest = names.filter((name) => name !== dead);
+      const others = all.filter(({ name }) => name !== dead);
+      for (const { gossip, sticky, now } of others) {
+        gossip.state.failed(dead);
+        sticky.nodesChanged(now);
+      }
+      const after = round(rest);
+      assertEven(after, rest);
+      for (const [i, owner] of first.entries()) if (owner !== dead) assert.equal(after[i], owner);
+      const back = all.find(({ name }) => name === dead) ?? assert.fail();
+      for (const address of back.owned()) back.gossip.state.release(address);
+      back.sticky = StickyOwners.even(dead, back.gossip.state);
+      exchange();
+      for (const { gossip } of others) gossip.state.joined(dead, 0, 0);
+      for (const { sticky, now } of all) sticky.nodesChanged(now);
+      assert.deepEqual(round(names), after, "nothing moves at once");
+      const rested = round(names, 5 * 60_000);
+      assertEven(rested, names);
+      const moved = rested.filter((owner, i) => owner !== after[i]);
+      assert.ok(moved.every((owner) => owner === dead) && moved.length <= Math.ceil(slots / count), `${moved}`);
+    }),
+  );
 });
 
 /** Nodes that prefer the first one, of which the first has been away: the others have its addresses. */

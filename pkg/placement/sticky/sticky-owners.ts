@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
 import { rank } from "../election.ts";
 import { mostPreferred, type PoolNodes } from "../eligibility.ts";
-import { choose, graceMs, keeperOf, type OwnershipGossip, shareOf, waitMs } from "./sticky-choice.ts";
+import { choose, graceMs, keeperOf, type OwnershipGossip, restShare, shareOf, waitMs } from "./sticky-choice.ts";
 import { index, isSplit, newStickyData, type StickyData, unindex } from "./sticky-data.ts";
 import { StickyPace } from "./sticky-pace.ts";
 import { firstRepeatMs, isFollower, newUnit, type Unit } from "./sticky-unit.ts";
@@ -44,12 +44,20 @@ const maxShares = 2;
  *   more when the nodes have been the same for long, then also what other nodes are preferred for, and a second address of a Service whose
  *   first one another node keeps. It releases such an address, and announces it until another node owns it, or owns it again when none
  *   does.
+ *
+ * `isEven` is for few addresses that are to be spread evenly: of those that may take one that nobody owns, the node with the fewest does; and
+ * when the nodes have been the same for long, each has a share or one less.
  */
 export class StickyOwners {
   readonly #node: string;
   readonly #gossip: OwnershipGossip;
   readonly #at: StickyData;
   #participants = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that participate
+
+  /** @param node this one */
+  static even(node: string, gossip: OwnershipGossip): StickyOwners {
+    return new StickyOwners(node, gossip, newStickyData(true));
+  }
 
   /** @param node this one */
   constructor(node: string, gossip: OwnershipGossip, at = newStickyData()) {
@@ -131,9 +139,14 @@ export class StickyOwners {
     return unit.announcer;
   }
 
-  /** The address is placed by another rule, or not at all. This node does not own it. */
+  /** The address is not placed at all. This node does not own it. */
   remove(address: Address): void {
     this.#gossip.release(address);
+    this.forget(address);
+  }
+
+  /** The address is placed by another rule, which decides whether this node owns it. */
+  forget(address: Address): void {
     const unit = this.#at.units.get(address.toString());
     if (unit === undefined) return;
     unindex(this.#at, unit);
@@ -245,10 +258,16 @@ export class StickyOwners {
   #giveAway(now: Millis): void {
     const own = this.#at.kept.get(this.#node);
     if (own === undefined) return;
+    // Others give away at the same time: how many each is to keep is seen again when these have been taken.
+    if (this.#at.isEven && this.#at.open.values().some(({ isGivenAway }) => isGivenAway)) return;
+    const isRested = this.#at.pace.policy === "even";
+    const most = new Map<readonly string[], number>(); // nodes -> how many of the addresses that may be at these this one keeps
     const isTooMuch = ({ preferred }: Unit) => {
       if (!preferred.includes(this.#node)) return false; // It goes to those that are, in its time.
-      const share = shareOf(this.#at, preferred);
-      return own.size > (this.#at.pace.policy === "even" ? share + 1 : maxShares * share);
+      const max =
+        most.get(preferred) ?? (isRested ? restShare(this.#at, this.#node, preferred) : maxShares * shareOf(this.#at, preferred));
+      most.set(preferred, max);
+      return own.size > max;
     };
     const ranked = [...own].filter(isTooMuch).map((unit) => ({ unit, rank: rank(this.#node, unit.key) }));
     for (const { unit } of ranked.sort((a, b) => b.rank - a.rank)) {

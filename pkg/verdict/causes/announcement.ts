@@ -94,6 +94,12 @@ const announcement = {
       "By BGP, or in its kernel, each node announces by itself: this one has no ready endpoint, and externalTrafficPolicy is Local.",
     next: "see the other nodes; if none announces it, see why its Pods are not ready",
   },
+  localBySlots: {
+    states: isPending,
+    means:
+      "Routers send packets to next-hop slots of the pool, and any node may own a slot. Under externalTrafficPolicy Local most of these nodes have no endpoint.",
+    next: `${toCluster}, or let the Service have an address of a pool without next-hop-slots`,
+  },
   apiViewOld: {
     states: isPending,
     means: "By BGP and under Local, a node that does not reach the API leaves the address to nodes that do.",

@@ -60,6 +60,17 @@ export const poolCauses = {
     means: "The l2-placement of the pool is without effect, because the speakers have no ring.",
     next: "give the speakers its key (METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR)",
   },
+  slotsOccupied: {
+    states: ["Degraded"],
+    means:
+      "Another host has some of the pool's next-hop slots. No node answers for these, and no router is told of them; static routes lose what they send there.",
+    next: "give that host another address, or choose another prefix in next-hop-slots: ingotctl conflicts names the host",
+  },
+  slotsUnowned: {
+    states: ["Degraded"],
+    means: "No node may own some of the pool's next-hop slots, so that no router is told of them.",
+    next: "choose a prefix in the nodes' subnet; see node-selectors and interfaces of the pool",
+  },
   otherSpeakers: {
     states: ["Degraded"],
     means:

@@ -5,8 +5,8 @@ import type { RouteAttributes } from "#pkg/bgp";
 import { type Config, parseConfig } from "#pkg/config";
 import { type Prefix, parseAddress, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import type { Advertised, BgpRoute } from "#pkg/placement";
-import { DesiredRoutes } from "./desired-routes.ts";
+import type { Advertised, BgpRoute, SlotPaths } from "#pkg/placement";
+import { DesiredRoutes, type Paths } from "./desired-routes.ts";
 
 const names = ["x", "y", "z"];
 function advertisementsOf(texts: readonly string[]) {
@@ -16,10 +16,10 @@ function advertisementsOf(texts: readonly string[]) {
   assert.ok(config);
   return config.pools[0]?.advertisements ?? [];
 }
-function via(text: string, peers: readonly string[], order = 0): Advertised {
+function via(text: string, peers: readonly string[], order = 0, slots: SlotPaths = new Map()): Advertised {
   const [advertisement] = advertisementsOf([text]);
   assert.ok(advertisement);
-  return { advertisement, peers: { IPv4: peers, IPv6: peers }, order };
+  return { advertisement, peers: { IPv4: peers, IPv6: peers }, order, slots };
 }
 function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
   const found = parsePrefix(prefix);
@@ -30,12 +30,19 @@ function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
 /** The peers' knowledge, and the changes since the last call. */
 class Peers {
   readonly known = new Map<string, RouteAttributes>(); // peer and prefix -> attributes
+  readonly paths: Paths[] = [];
   readonly #changes: string[] = [];
 
   advertise(peer: string, prefix: Prefix, attributes: RouteAttributes): void {
     const { localPref, med, linkBandwidth } = attributes;
     this.known.set(`${peer} ${prefix}`, attributes);
     this.#changes.push(`${peer} + ${prefix} ${localPref ?? "-"} ${med ?? "-"} ${(linkBandwidth ?? 0) / 125e6}`);
+  }
+
+  advertisePaths(peer: string, prefix: Prefix, paths: Paths): void {
+    if (paths.only !== undefined) this.known.set(`${peer} ${prefix}`, paths.only);
+    this.#changes.push(`${peer} + ${prefix} ${[...paths.all].map(([path, { nextHop }]) => `${path}:${nextHop}`).join(" ")}`);
+    this.paths.push(paths);
   }
 
   withdraw(peer: string, prefix: Prefix): void {
@@ -118,6 +125,44 @@ test("DesiredRoutes: an equal configuration changes nothing", () => {
     largeCommunities: [{ globalAdministrator: 1, localData1: 2, localData2: 3 }],
     nextHop: parseAddress("192.0.2.7"),
   });
+});
+
+test("DesiredRoutes: a route to slots has a path for each, and prefixes of the same slot have one object", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const slots = (...paths: number[]): SlotPaths =>
+    new Map([["IPv4", paths.map((path) => ({ path, nextHop: address(`10.0.0.${path}`), isOwn: path < 10 }))]]);
+  const before = via("{med: 1}", ["x"], 0, slots(1, 2));
+  desired.set(a, [route("198.51.100.1/32", before)]);
+  desired.set(b, [route("198.51.100.2/32", before)]);
+  assert.deepEqual(peers.changes(), ["x + 198.51.100.1/32 1:10.0.0.1 2:10.0.0.2", "x + 198.51.100.2/32 1:10.0.0.1 2:10.0.0.2"]);
+  const [one, other] = peers.paths;
+  assert.equal(one?.all.get(2), other?.all.get(2));
+  desired.set(a, [route("198.51.100.1/32", via("{med: 1}", ["x"], 0, slots(1, 2)))]);
+  assert.deepEqual(peers.changes(), [], "other objects that say the same");
+  desired.set(a, [route("198.51.100.1/32", via("{med: 1}", ["x"], 0, slots(2, 3)))]);
+  assert.deepEqual(peers.changes(), ["x + 198.51.100.1/32 2:10.0.0.2 3:10.0.0.3"]);
+  assert.equal(peers.paths.at(-1)?.all.get(2), other?.all.get(2), "it is not sent again");
+  desired.set(a, [route("198.51.100.1/32", via("{med: 1}", ["x"]))]);
+  desired.set(b, []);
+  assert.deepEqual(peers.changes(), ["x + 198.51.100.1/32 - 1 0", "x - 198.51.100.2/32"]);
+});
+
+test("DesiredRoutes: a router that takes one path gets one to a slot of this node, the same as long as it is", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const only = (...paths: number[]): string => {
+    const slots: SlotPaths = new Map([
+      ["IPv4", paths.map((path) => ({ path, nextHop: address(`10.0.0.${path}`), isOwn: path < 10 }))],
+    ]);
+    desired.set(a, [route("198.51.100.1/32", via("{med: 1}", ["x"], 0, slots))]);
+    return `${peers.paths.at(-1)?.only?.nextHop}`;
+  };
+  for (let own = 1; own < 10; own++) assert.equal(only(own, 10, 11, 12), `10.0.0.${own}`);
+  assert.equal(only(1, 2, 3, 4, 5, 6, 7, 8, 9, 10), "10.0.0.9");
+  assert.equal(only(9, 10), "10.0.0.9");
+  assert.match(only(1, 2, 10), /^10\.0\.0\.[12]$/);
+  assert.match(only(10, 11), /^10\.0\.0\.1[01]$/, "one of others before none");
 });
 
 test("DesiredRoutes: each family has its next hop", () => {

@@ -1,4 +1,4 @@
-import type { RouteAttributes } from "#pkg/bgp";
+import { choosePath, type RouteAttributes } from "#pkg/bgp";
 import type { Address, Prefix } from "#pkg/net";
 import type { Advertised, BgpRoute } from "#pkg/placement";
 import { Attributes } from "./attributes.ts";
@@ -6,7 +6,15 @@ import { Attributes } from "./attributes.ts";
 /** Receives the routes of each peer, by its key. Only changes are passed on: attributes that are equal are the same object. */
 export interface RouteSink {
   advertise(peer: string, prefix: Prefix, attributes: RouteAttributes): void;
+  /** All paths to the prefix, by their identifiers (RFC 7911). */
+  advertisePaths(peer: string, prefix: Prefix, paths: Paths): void;
   withdraw(peer: string, prefix: Prefix): void;
+}
+
+export interface Paths {
+  readonly all: ReadonlyMap<number, RouteAttributes>; // path identifier -> attributes
+  /** The one for a router that takes one path: to a slot of this node, so that those of several nodes lead to several, and the same as long as it is. */
+  readonly only: RouteAttributes | undefined;
 }
 
 /** An advertisement within one prefix, and the weights of all addresses that it is made for. */
@@ -18,7 +26,7 @@ interface Share {
 /** Peers that get the same route of a prefix. */
 interface Advertisement {
   readonly peers: readonly string[];
-  readonly attributes: RouteAttributes;
+  readonly route: RouteAttributes | Paths;
 }
 
 interface Row {
@@ -58,9 +66,9 @@ export class DesiredRoutes {
   }
 
   /** The routes of a peer. */
-  *of(peer: string): Iterable<readonly [Prefix, RouteAttributes]> {
+  *of(peer: string): Iterable<readonly [Prefix, RouteAttributes | Paths]> {
     for (const { prefix, advertised } of this.#rows.values())
-      for (const { peers, attributes } of advertised) if (peers.includes(peer)) yield [prefix, attributes];
+      for (const { peers, route } of advertised) if (peers.includes(peer)) yield [prefix, route];
   }
 
   #count({ prefix, via, weight }: BgpRoute, sign: 1 | -1): Row {
@@ -79,13 +87,14 @@ export class DesiredRoutes {
 
   #settle(row: Row): void {
     const before = row.advertised;
-    row.advertised = this.#resolve(row).slice(); // An array of just its size: `flatMap` leaves room for 16 more.
+    row.advertised = this.#resolve(row, before).slice(); // An array of just its size: `flatMap` leaves room for 16 more.
     this.#pass(row.prefix, row.advertised, before);
-    for (const { attributes } of before) this.#attributes.release(attributes);
+    for (const { route } of before)
+      for (const attributes of isPaths(route) ? route.all.values() : [route]) this.#attributes.release(attributes);
     if (row.shares.length === 0) this.#rows.delete(row.prefix.toString());
   }
 
-  #resolve({ prefix, shares }: Row): readonly Advertisement[] {
+  #resolve({ prefix, shares }: Row, before: readonly Advertisement[]): readonly Advertisement[] {
     const last = new Map<string, Advertised>(); // peer -> the advertisement that counts
     const inOrder = shares.toSorted((a, b) => a.via.order - b.via.order);
     for (const { via } of inOrder) for (const peer of via.peers[prefix.family]) last.set(peer, via);
@@ -93,19 +102,51 @@ export class DesiredRoutes {
       const all = via.peers[prefix.family];
       const peers = all.every((peer) => last.get(peer) === via) ? all : all.filter((peer) => last.get(peer) === via);
       if (peers.length === 0) return [];
-      return [{ peers, attributes: this.#attributes.acquire(via.advertisement, prefix.family, weight) }];
+      return [{ peers, route: this.#routeOf(via, prefix, weight, before) }];
     });
   }
 
+  #routeOf({ advertisement, slots }: Advertised, prefix: Prefix, weight: number, before: readonly Advertisement[]) {
+    const { family } = prefix;
+    const paths = slots.get(family);
+    if (paths === undefined) return this.#attributes.acquire(advertisement, family, weight);
+    const acquire = (nextHop: Address) => this.#attributes.acquire(advertisement, family, weight, nextHop);
+    const all = new Map(paths.map(({ path, nextHop }) => [path, acquire(nextHop)]));
+    const own = new Map([...all].filter((_, index) => paths[index]?.isOwn));
+    const used = before.flatMap(({ route }) => (isPaths(route) ? [route.only?.nextHop?.toString()] : []));
+    const same = own.values().find(({ nextHop }) => used.includes(nextHop?.toString()));
+    return { all, only: same ?? choosePath(prefix, own.size > 0 ? own : all) };
+  }
+
   #pass(prefix: Prefix, now: readonly Advertisement[], before: readonly Advertisement[]): void {
-    const known = new Map(before.flatMap(({ peers, attributes }) => peers.map((peer) => [peer, attributes] as const)));
-    for (const { peers, attributes } of now)
+    const known = new Map(before.flatMap(({ peers, route }) => peers.map((peer) => [peer, route] as const)));
+    for (const { peers, route } of now)
       for (const peer of peers) {
-        if (known.get(peer) !== attributes) this.#sink.advertise(peer, prefix, attributes);
+        if (!isEqual(known.get(peer), route)) tell(this.#sink, peer, prefix, route);
         known.delete(peer);
       }
     for (const peer of known.keys()) this.#sink.withdraw(peer, prefix);
   }
+}
+
+/** Tells a peer of a route, or of all paths of one. */
+export function tell(sink: RouteSink, peer: string, prefix: Prefix, route: RouteAttributes | Paths): void {
+  if (isPaths(route)) sink.advertisePaths(peer, prefix, route);
+  else sink.advertise(peer, prefix, route);
+}
+
+function isPaths(route: RouteAttributes | Paths): route is Paths {
+  return "all" in route;
+}
+
+/** Equal attributes are one object. */
+function isEqual(one: RouteAttributes | Paths | undefined, other: RouteAttributes | Paths): boolean {
+  if (one === undefined || one === other || !isPaths(one) || !isPaths(other)) return one === other;
+  return (
+    one.only === other.only &&
+    one.all.size === other.all.size &&
+    one.all.entries().every(([path, attributes]) => other.all.get(path) === attributes)
+  );
 }
 
 function isSame(one: BgpRoute, other: BgpRoute | undefined): boolean {

@@ -8,10 +8,12 @@ import { maxOccupants } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members/members.ts";
 import { isReady } from "../members/nodes.ts";
+import { touchSlots } from "../placement/slots.ts";
 import { reportAnnounced } from "../protocols/announcers.ts";
-import { type DefendedAddress, type Layer2Announcement, ownedPlacement, type SpeakerState } from "../state.ts";
+import { ownedPlacement, type SpeakerState } from "../state.ts";
 import { type DefenseEvent, stepDefense } from "./conflict-defense.ts";
 import { reportBegan, reportEnded, reportOccupied, reportWanted } from "./conflict-reports.ts";
+import type { DefendedAddress, Layer2Announcement } from "./conflict-state.ts";
 import { type Beginning, conflictsOf, createDefense, type DefenseEffect, nextDefenseAt } from "./defense-state.ts";
 import { answersForMany, noteHeldBack } from "./held-back.ts";
 import { quarantine } from "./quarantine.ts";
@@ -147,6 +149,7 @@ function advance(state: SpeakerState, entry: DefendedAddress, event: DefenseEven
   const its = stepDefense(defense, event, now, probeEvery);
   if (before === "yielded") conflicts.yielded--;
   if (defense.stage === "yielded") conflicts.yielded++;
+  if ((defense.stage === "occupied") !== (before === "occupied")) touchSlots(state);
   for (const effect of its) translate(state, entry, effect, now, effects);
   conflicts.deadlines.set(address.toString(), nextDefenseAt(defense));
 }

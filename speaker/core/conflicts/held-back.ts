@@ -2,7 +2,8 @@ import type { Millis } from "#pkg/clock";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
-import type { DefendedAddress, SpeakerState } from "../state.ts";
+import { poolAt, type SpeakerState } from "../state.ts";
+import type { DefendedAddress } from "./conflict-state.ts";
 
 // How many addresses answers can keep from being announced. Nobody proves who answers: one host can answer for a whole pool, and under another
 // MAC address each time. Real hosts that have addresses of a pool are few, and seldom new ones.
@@ -39,30 +40,32 @@ export function noteHeldBackElsewhere(
   occupants: ReadonlyMap<string, Occupant>,
   now: Millis,
 ): void {
-  const { node: self, members, config } = state;
+  const { node: self, members } = state;
   for (const [text, { node }] of occupants) {
     if (before.has(text) || node === self || !members.active.includes(node)) continue;
     const address = parseAddress(text);
-    if (address !== undefined && config?.pools.find(address) !== undefined && mayHoldBack(state, address, now))
+    if (address !== undefined && poolAt(state, address) !== undefined && mayHoldBack(state, address, now))
       enter(state, address, now);
   }
 }
 
-function mayHoldBack({ conflicts: { heldBack }, config }: SpeakerState, address: Address, now: Millis): boolean {
+function mayHoldBack(state: SpeakerState, address: Address, now: Millis): boolean {
+  const { heldBack } = state.conflicts;
   for (const [key, { at }] of heldBack) {
     if (now < at + window) break; // Oldest first.
     heldBack.delete(key);
   }
   if (heldBack.has(address.toString())) return true;
-  const pool = config?.pools.find(address)?.name;
+  const pool = poolAt(state, address)?.name;
   let count = 0;
   for (const one of heldBack.values()) if (one.pool === pool) count++;
   return count < maxOfPool;
 }
 
-function enter({ conflicts: { heldBack }, config }: SpeakerState, address: Address, now: Millis): void {
+function enter(state: SpeakerState, address: Address, now: Millis): void {
+  const { heldBack } = state.conflicts;
   const key = address.toString();
-  if (!heldBack.has(key)) heldBack.set(key, { pool: config?.pools.find(address)?.name, at: now });
+  if (!heldBack.has(key)) heldBack.set(key, { pool: poolAt(state, address)?.name, at: now });
 }
 
 function isOccupantOfMany({ conflicts }: SpeakerState, address: Address, mac: string): boolean {

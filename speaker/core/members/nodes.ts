@@ -1,4 +1,4 @@
-import type { LabelSelector, Pool } from "#pkg/config";
+import { isSlotPool, type LabelSelector, type Pool } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import {
   canHaveOnNics,
@@ -82,7 +82,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
   const nodes = poolNodes(
     pool,
     active,
-    (node) => eligibilityOf(state, pool.nodeSelectors, node),
+    (node) => standingOf(state, pool, node),
     (node) => reachabilityOf(state, node),
     (node) => state.members.gossip?.view(node) ?? "current",
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
@@ -90,6 +90,12 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
   );
   state.nodes.pools.set(pool, nodes);
   return nodes;
+}
+
+/** A speaker of another kind knows of no slots. */
+function standingOf(state: SpeakerState, pool: Pool, node: string): Eligibility {
+  if (isSlotPool(pool) && state.members.withoutGossip.includes(node)) return "notSelected";
+  return eligibilityOf(state, pool.nodeSelectors, node);
 }
 
 /** The part of a pool's layer 2 that depends on the node's labels and taints. */

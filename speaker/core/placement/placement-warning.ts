@@ -1,4 +1,4 @@
-import type { Pool } from "#pkg/config";
+import { isSlotPool, type Pool } from "#pkg/config";
 import { list } from "#pkg/text";
 import { sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
@@ -36,7 +36,7 @@ export function placementProblem(
     const message = `l2-placement of ${list(names)} is without effect: it needs the speakers' ring`;
     return verdict("pool", "placementNeedsRing", { message });
   }
-  const names = asking(({ sticky }) => sticky);
+  const names = pools.filter((pool) => pool.l2Placement.sticky && !isSlotPool(pool)).map(({ name }) => name); // Others own no slots.
   if (names.length === 0 || withoutGossip.length === 0) return undefined;
   const others = list(withoutGossip);
   return verdict("pool", "otherSpeakers", {

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from "#pkg/config";
+import { isSlotPool, limits, type Pool, type PoolIndex, type Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, heeded, isByBgp, type PlacementResult, placeNowhere } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
@@ -9,7 +9,8 @@ import { byInterface } from "../protocols/interface.ts";
 import { applyOwner, layer2 } from "../protocols/layer2.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { addressesOf, holderKeys, holdersWith } from "../services/services.ts";
-import type { SpeakerState } from "../state.ts";
+import { poolAt, type SpeakerState } from "../state.ts";
+import { placeOneSlot, slotAddresses, touchSlots } from "./slots.ts";
 import { holdSticky, isStickyUnsettled } from "./sticky.ts";
 
 export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp, interface: byInterface };
@@ -34,6 +35,7 @@ export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): v
 export function touchAll(state: SpeakerState, now: Millis): void {
   holdSticky(state, now);
   state.agenda.isSettled = false;
+  touch(state, slotAddresses(state));
   for (const service of state.services.rows.keys()) touch(state, addressesOf(state.services, service));
 }
 
@@ -129,7 +131,7 @@ function placeAddress(
   effects: SpeakerEffect[],
 ): void {
   const { placements, services, agenda } = state;
-  const pool = pools.find(address);
+  const pool = poolAt(state, address);
   const before = placements.get(key) ?? none;
   const keys = holderKeys(services, key);
   const onAddress = holdersWith(services, keys.slice(0, limits.holdersOfAddress)).map(
@@ -141,18 +143,21 @@ function placeAddress(
     }),
   );
   const holders = heeded(onAddress);
-  const within =
-    pool === undefined || pool.protocols.length === 0
+  const isSlot = isSlotPool(pool);
+  const within = isSlot
+    ? [placeOneSlot(state, pool, { address, holders, before: before.find(isOwned) }, now)]
+    : pool === undefined || pool.protocols.length === 0
       ? [placeNowhere(address, holders, pool?.name)]
       : pool.protocols.map((name) => protocols[name].place(state, { address, holders, pool, before: by(name, before) }, now));
   const placed = withRefused(within, keys.slice(limits.holdersOfAddress));
-  const isHeld = holders.length > 0;
+  const isHeld = isSlot || holders.length > 0;
   if (isHeld) placements.set(key, placed);
   else placements.delete(key);
   applyOwner(state, { address, pool, isHeld, before: before.find(isOwned), placed: placed.find(isOwned) }, now, effects);
   for (const [name, protocol] of byName)
     protocol.apply(state, { address, pool, isHeld, before: by(name, before), placed: by(name, placed) }, now, effects);
   for (const each of [...before, ...placed]) for (const service of each.verdicts.keys()) agenda.services.add(service);
+  if (isSlot) touchSlots(state);
 }
 
 const none: readonly never[] = [];

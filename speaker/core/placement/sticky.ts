@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
+import { isSlotPool, type Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type Choose, StickyOwners } from "#pkg/placement";
 import type { PlacementChange, Placing } from "../protocols/protocol.ts";
@@ -10,44 +10,59 @@ export function isSticky(pool: Pool | undefined): boolean {
   return pool?.l2Placement.sticky === true;
 }
 
+function ownersOf({ sticky, slots }: SpeakerState, pool: Pool | undefined): StickyOwners | undefined {
+  if (!isSticky(pool)) return undefined;
+  return isSlotPool(pool) ? slots.owners.get(pool.name) : sticky.owners;
+}
+
+function allOwners({ sticky, slots }: SpeakerState): readonly StickyOwners[] {
+  return sticky.owners === undefined ? [...slots.owners.values()] : [sticky.owners, ...slots.owners.values()];
+}
+
 /** Other nodes are active or participate than before, or the configuration asks for something else. */
-export function stickyNodesChanged({ node, members, sticky }: SpeakerState, now: Millis): void {
+export function stickyNodesChanged(state: SpeakerState, now: Millis): void {
+  const { node, members, sticky, slots } = state;
   const { gossip, withoutGossip } = members;
   if (gossip === undefined || withoutGossip.length > 0) sticky.owners = undefined;
   else sticky.owners ??= new StickyOwners(node, gossip);
-  sticky.owners?.nodesChanged(now);
+  // Speakers without gossip own no slots.
+  for (const name of slots.owners.keys()) if (!slots.pools.some((pool) => pool.name === name)) slots.owners.delete(name);
+  if (gossip !== undefined)
+    for (const { name } of slots.pools) if (!slots.owners.has(name)) slots.owners.set(name, StickyOwners.even(node, gossip));
+  for (const owners of allOwners(state)) owners.nodesChanged(now);
 }
 
 /** Leaves what nobody owns alone for a while. */
-export function holdSticky({ sticky }: SpeakerState, now: Millis): void {
-  sticky.owners?.hold(now);
+export function holdSticky(state: SpeakerState, now: Millis): void {
+  for (const owners of allOwners(state)) owners.hold(now);
 }
 
-export function nextStickyAt({ sticky }: SpeakerState): Millis {
-  return sticky.owners?.nextDeadline ?? Infinity;
+export function nextStickyAt(state: SpeakerState): Millis {
+  return Math.min(...allOwners(state).map(({ nextDeadline }) => nextDeadline), Infinity);
 }
 
-export function stickyTimer({ sticky }: SpeakerState, now: Millis): void {
-  sticky.owners?.timer(now);
+export function stickyTimer(state: SpeakerState, now: Millis): void {
+  for (const owners of allOwners(state)) owners.timer(now);
 }
 
 /** Whether `settleSticky` has something to do. */
-export function isStickyUnsettled({ sticky }: SpeakerState): boolean {
-  return sticky.owners?.isSettled === false;
+export function isStickyUnsettled(state: SpeakerState): boolean {
+  return allOwners(state).some(({ isSettled }) => !isSettled);
 }
 
 /** Whether addresses of the pool stay where they are now. */
-export function isStickyInForce({ sticky }: SpeakerState, pool: Pool | undefined): boolean {
-  return sticky.owners !== undefined && isSticky(pool);
+export function isStickyInForce(state: SpeakerState, pool: Pool | undefined): boolean {
+  return ownersOf(state, pool) !== undefined;
 }
 
 /** How the announcer of an address is chosen; undefined for the election. */
 export function stickyRule(
-  { sticky: { owners } }: SpeakerState,
-  { address, pool, before }: Placing,
+  state: SpeakerState,
+  { address, pool, before }: Pick<Placing, "address" | "pool" | "before">,
   now: Millis,
 ): Choose | undefined {
-  if (owners === undefined || !isSticky(pool)) return undefined;
+  const owners = ownersOf(state, pool);
+  if (owners === undefined) return undefined;
   return (candidates, first, weights) => owners.place({ address, first, candidates, weights, before: before?.owner }, now);
 }
 
@@ -55,30 +70,29 @@ export function stickyRule(
  * The address was placed. What this node has of what stays where it is it owns, also while other speakers have it elected.
  * @returns addresses that are to be reannounced
  */
-export function notePlaced(
-  { node, members: { gossip }, sticky: { owners } }: SpeakerState,
-  { address, pool, placed }: PlacementChange,
-): readonly Address[] {
+export function notePlaced(state: SpeakerState, { address, pool, placed }: PlacementChange): readonly Address[] {
+  const { node } = state;
+  const { gossip } = state.members;
   if (gossip === undefined) return [];
-  if (placed === undefined || !isSticky(pool)) {
-    owners?.remove(address);
-    gossip.release(address);
-  } else if (owners === undefined) {
+  const owners = ownersOf(state, pool);
+  for (const other of allOwners(state)) if (other !== owners || placed === undefined) other.forget(address);
+  if (placed === undefined || !isSticky(pool)) gossip.release(address);
+  else if (owners === undefined) {
     if (placed.owner === node) gossip.own(address);
     else gossip.release(address);
   }
-  return owners?.takeRegained() ?? [];
+  return allOwners(state).flatMap((one) => one.takeRegained());
 }
 
 /**
  * To be called when all is placed: which nodes have room for more depends on that.
  * @returns the addresses that another node announces now, to be placed again
  */
-export function settleSticky({ sticky }: SpeakerState, now: Millis): readonly Address[] {
-  return sticky.owners?.settle(now) ?? [];
+export function settleSticky(state: SpeakerState, now: Millis): readonly Address[] {
+  return allOwners(state).flatMap((owners) => owners.settle(now));
 }
 
 /** Nodes whose gossip may not have arrived here. */
-export function stickyPulls({ sticky }: SpeakerState): readonly string[] {
-  return sticky.owners?.takePulls() ?? [];
+export function stickyPulls(state: SpeakerState): readonly string[] {
+  return allOwners(state).flatMap((owners) => owners.takePulls());
 }

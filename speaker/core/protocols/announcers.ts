@@ -1,7 +1,7 @@
 import { hasOwners } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { isByBgp, type ReportedAnnouncers } from "#pkg/placement";
-import type { SpeakerState } from "../state.ts";
+import { poolAt, type SpeakerState } from "../state.ts";
 import type { Placing } from "./protocol.ts";
 
 // Nodes' reports on the ring about their announcements, each protocol by itself: a node that advertises an address by BGP does not answer
@@ -9,7 +9,7 @@ import type { Placing } from "./protocol.ts";
 
 /** Reports whether this node announces the address, while another one asks, or announces it without a current view, or this one has none. */
 export function reportAnnounced(state: SpeakerState, address: Address): void {
-  const { node, members, apiView, conflicts, config } = state;
+  const { node, members, apiView, conflicts } = state;
   const { gossip } = members;
   if (gossip === undefined) return;
   const key = address.toString();
@@ -18,7 +18,7 @@ export function reportAnnounced(state: SpeakerState, address: Address): void {
     apiView.isReporting || announcers.some((other) => other !== node && gossip.view(other) !== "current");
   const isOwner = conflicts.defended.get(key)?.isAnnounced === true;
   const isByRoute = isRoutedForLocal(state, key);
-  const pool = config?.pools.find(address);
+  const pool = poolAt(state, address);
   const isBesideOwner = pool !== undefined && hasOwners(pool);
   gossip.setAnnounced(address, (isAsked || isDue(gossip.announcers(key))) && (isOwner || (isByRoute && !isBesideOwner)));
   gossip.setAdvertised(address, isDue(gossip.advertisers(key)) && isByRoute && isBesideOwner);

@@ -3,7 +3,7 @@ import { remembered } from "#pkg/collections";
 import { type Config, limits, type Pool, type ServiceAdvertisements } from "#pkg/config";
 import type { Deliveries, Delivery } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
-import { type Family, families } from "#pkg/net";
+import { type Address, type Family, families } from "#pkg/net";
 import {
   isByBgp,
   oldestOf,
@@ -11,11 +11,13 @@ import {
   peersFor,
   placeBgp,
   poolAdvertisements,
+  type SlotPaths,
   type Surroundings,
 } from "#pkg/placement";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf, isDrainedNode } from "../members/nodes.ts";
+import { slotPaths, touchSlots } from "../placement/slots.ts";
 import { serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
@@ -41,12 +43,29 @@ export const bgp: Protocol = {
 
   isAnnounced: (_state, { verdicts }) => verdicts.values().some(({ announced }) => announced),
 
-  settle: () => [],
+  settle: settleSlots,
 
   flush(complete, effects) {
     effects.push({ type: "flushRoutes", complete });
   },
 };
+
+/** Routes to slots follow from where these are. @returns the addresses of pools with other next hops than before */
+function settleSlots(state: SpeakerState): readonly Address[] {
+  const { bgp, slots, placements } = state;
+  if (!slots.isTouched) return [];
+  slots.isTouched = false;
+  const changed = [...bgp.advertisements].filter(([pool, variants]) => {
+    if (pool.nextHopSlots.length === 0) return false;
+    const now = slotPaths(state, pool);
+    return variants.values().some(({ slots: used }) => !areSamePaths(used, now));
+  });
+  if (changed.length === 0) return [];
+  for (const [pool] of changed) bgp.advertisements.delete(pool);
+  const names = new Set(changed.map(([{ name }]) => name));
+  const firsts = placements.values().flatMap(([first]) => (first?.pool !== undefined && names.has(first.pool) ? [first] : []));
+  return [...firsts.map(({ address }) => address)];
+}
 
 /** Another configuration is in force. */
 export function bgpConfigChanged(state: SpeakerState, config: Config, effects: SpeakerEffect[]): void {
@@ -172,6 +191,7 @@ export function reportDeliveries(state: SpeakerState): void {
     before.get(name)?.IPv4 === IPv4 && before.get(name)?.IPv6 === IPv6;
   if (now.size === before.size && now.entries().every(isSameState)) return;
   bgp.deliveries = now;
+  touchSlots(state);
   members.gossip?.setDeliveries(now);
   lookAtAll(state);
 }
@@ -247,12 +267,23 @@ function makeAdvertisements(state: SpeakerState, pool: Pool, entries: PoolAdvert
     eligibility: eligibility === "excluded" && bgp.leaving?.isGone === false ? "eligible" : eligibility,
     peers: bgp.peers,
     entries,
+    slots: slotPaths(state, pool),
   });
+}
+
+function areSamePaths(one: SlotPaths, other: SlotPaths): boolean {
+  const text = (slots: SlotPaths, family: Family) =>
+    slots
+      .get(family)
+      ?.map(({ path, isOwn }) => `${path} ${isOwn}`)
+      .join();
+  return families.every((family) => text(one, family) === text(other, family));
 }
 
 function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {
   return (
     a.eligibility === b.eligibility &&
+    areSamePaths(a.slots, b.slots) &&
     a.advertised.length === b.advertised.length &&
     a.advertised.every((one, index) => {
       const other = b.advertised[index];

@@ -6,7 +6,7 @@ import { list } from "#pkg/text";
 import { type CauseOf, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import type { TestedAddress } from "../events.ts";
-import { ownedPlacement, type SpeakerState, type WireFault } from "../state.ts";
+import { ownedPlacement, poolAt, type SpeakerState, type WireFault } from "../state.ts";
 import { holderKeys } from "./services.ts";
 
 /** An address that another node announces, and that this one is to try on the wire. */
@@ -24,9 +24,9 @@ export interface ProbedService {
  * from common knowledge, so that it is one node, and nothing breaks if for a moment two nodes or no node try.
  */
 export function wireTest(state: SpeakerState, { address, isOwned, owner, verdicts }: AddressPlacement): WireTest | undefined {
-  const { node, members, config } = state;
+  const { node, members } = state;
   if (!isOwned || owner === undefined || owner === node || members.gossip === undefined) return undefined;
-  const pool = config?.pools.find(address);
+  const pool = poolAt(state, address);
   if (pool === undefined || selfTestInterval(pool) === Infinity) return undefined;
   const testers = testersOf(state, address, owner);
   if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;

@@ -13,12 +13,13 @@ import { list } from "#pkg/text";
 import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
+import type { DefendedAddress } from "../conflicts/conflict-state.ts";
 import { conflictsOf } from "../conflicts/defense-state.ts";
 import { type NotHere, whyNotHere } from "../members/nodes.ts";
 import { notGranted } from "../services/policy.ts";
 import { wireFault } from "../services/self-tests.ts";
 import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services/services.ts";
-import type { DefendedAddress, SpeakerState } from "../state.ts";
+import type { SpeakerState } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
 
 export interface SessionState {

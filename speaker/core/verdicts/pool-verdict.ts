@@ -1,9 +1,10 @@
-import type { Pool, Protocol } from "#pkg/config";
+import type { Pool, Protocol, SlotPool } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
-import { counted, list } from "#pkg/text";
+import { counted, list, listOf } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { interfacesText, nodesOf } from "../members/nodes.ts";
 import { placementProblem } from "../placement/placement-warning.ts";
+import { slotCounts, slotPoolsOf } from "../placement/slots.ts";
 import { advertisementsOf } from "../protocols/bgp.ts";
 import { ownEligibility } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
@@ -84,13 +85,44 @@ function bgpPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const { node } = state;
   const { name } = pool;
   const { eligibility, advertised } = advertisementsOf(state, pool);
+  const sets = slotPoolsOf(state, pool).map((set) => slotsVerdict(state, pool, set));
+  const [first, ...more] = sets;
   if (eligibility !== "eligible") return notEligibleVerdict(state, pool, eligibility);
   const peers = [...new Set(advertised.flatMap(({ peers: of }) => [...of.IPv4, ...of.IPv6]))];
+  if (peers.length === 0 && first !== undefined) return worst([first, ...more]); // Routes to them may be static.
   if (peers.length === 0)
     return verdict("pool", "noPeer", { message: `${node} has no peer for an advertisement of pool ${name}` });
-  return verdict("pool", "available", {
+  const found = verdict("pool", "available", {
     message: `${node} may announce pool ${name} by BGP to ${list(peers)}`,
-    evidence: [{ name: "peers", value: list(peers), source: "configuration" }],
+    evidence: [{ name: "peers", value: list(peers), source: "configuration" }, ...sets.flatMap(({ evidence }) => evidence)],
+  });
+  return worst([found, ...sets]);
+}
+
+/** Whether nodes own all slots of one of a pool's sets. */
+function slotsVerdict(state: SpeakerState, { name }: Pool, set: SlotPool): Verdict {
+  const problem = placementProblem([set], state.members.gossip !== undefined, state.members.withoutGossip);
+  if (problem !== undefined) return problem;
+  const { owned, occupied, unowned } = slotCounts(state, set);
+  const owners = [...owned].toSorted().map(([node, count]) => `${node} ${count}`);
+  const evidence = [{ name: `next-hop slots ${set.slots}`, value: list(owners) || "none", source: "ring" as const }];
+  if (occupied.length > 0)
+    return verdict("pool", "slotsOccupied", {
+      message: `other hosts have ${counted(occupied.length, "next-hop slot")} of pool ${name}: ${list(occupied.map(String))}`,
+      evidence,
+    });
+  if (unowned.length > 0) {
+    const { eligible, subnets } = nodesOf(state, set);
+    const where = listOf(eligible, (node) => `${node}: ${subnets.get(node)?.join(" ") || "none"}`);
+    const why = eligible.length === 0 ? "no node may own any" : `no node has an address in their subnet (${where})`;
+    return verdict("pool", "slotsUnowned", {
+      message: `${counted(unowned.length, "next-hop slot")} of pool ${name}, ${unowned[0]} to ${unowned.at(-1)}, have no owner: ${why}`,
+      evidence,
+    });
+  }
+  return verdict("pool", "available", {
+    message: `nodes own the next-hop slots ${set.slots} of pool ${name}: ${list(owners)}`,
+    evidence,
   });
 }
 

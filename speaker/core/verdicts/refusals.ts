@@ -74,6 +74,10 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       return verdict("service", refusal.reason, {
         message: `no bgp-advertisements entry of pool ${placed.pool} is for this Service, or for the oldest one on ${address}`,
       });
+    case "localBySlots":
+      return verdict("service", refusal.reason, {
+        message: `routers send packets for ${address} to the next-hop slots of pool ${placed.pool}, which any node may own, and externalTrafficPolicy is Local: no node announces it`,
+      });
     case "apiViewOld":
       return verdict("service", refusal.reason, {
         message: `${node} has an old view of the API, and leaves ${address} to nodes that reach it (externalTrafficPolicy Local)`,

@@ -24,6 +24,7 @@ const requestMs: Millis = 100;
  */
 export class StickyOwnership implements Judge {
   problem: string | undefined;
+  readonly #addresses: (cluster: SimulatedCluster) => Placeable;
   readonly #wrongSince = new Map<string, Millis>(); // address -> since when it is not where it should be
   #calmSince: Millis = 0;
   /** From then on all speakers know that all participate. Each gives addresses away until it has its share. */
@@ -35,9 +36,15 @@ export class StickyOwnership implements Judge {
   #settledAt: Millis = 0;
   #judgedMoves = 0;
 
+  /** @param addresses those that are to be somewhere; of Services where absent */
+  constructor(addresses: (cluster: SimulatedCluster) => Placeable = ofServices) {
+    this.#addresses = addresses;
+  }
+
   /** For the API's changes. */
   changed({ now, weather }: SimulatedCluster, { plural, object, before }: ObjectChange): void {
-    if ((plural === "services" && isOther(object, before)) || plural === "endpointslices")
+    const isConfig = plural === "configmaps" && object.metadata.name === "config";
+    if ((plural === "services" && isOther(object, before)) || plural === "endpointslices" || isConfig)
       this.#settledAt = now + weather.watchLagMs + requestMs;
   }
 
@@ -76,6 +83,7 @@ export class StickyOwnership implements Judge {
     return this.#misplaced(cluster);
   }
 
+  /** The cluster has been calm, and speakers have known one another, for as long as hand-overs take by then. */
   get #restSince(): Millis {
     return Math.max(this.#calmSince, this.#completeSince) + handOverMs;
   }
@@ -102,11 +110,7 @@ export class StickyOwnership implements Judge {
   #misplaced(cluster: SimulatedCluster): string | undefined {
     const { now } = cluster;
     const owners = cluster.owners();
-    const able = ableNodes(cluster);
-    const addresses = [...cluster.services.keys()].flatMap((name) => cluster.status(name));
-    const should = new Map(
-      addresses.map((address) => [address, candidatesOf(cluster, servicesOn(cluster, address), able)] as const),
-    );
+    const should = this.#addresses(cluster);
     for (const address of new Set([...owners.keys(), ...should.keys()])) {
       const may = should.get(address) ?? [];
       const [owner, ...more] = owners.get(address) ?? [];
@@ -119,6 +123,15 @@ export class StickyOwnership implements Judge {
     }
     return undefined;
   }
+}
+
+/** Address -> the nodes that may announce it. */
+export type Placeable = ReadonlyMap<string, readonly number[]>;
+
+function ofServices(cluster: SimulatedCluster): Placeable {
+  const able = ableNodes(cluster);
+  const addresses = [...cluster.services.keys()].flatMap((name) => cluster.status(name));
+  return new Map(addresses.map((address) => [address, candidatesOf(cluster, servicesOn(cluster, address), able)]));
 }
 
 /** Each speaker's view of an address. */

@@ -1,0 +1,230 @@
+// Scenario: what kernels and routing daemons do with flows when a node with next-hop slots dies.
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import type { DemoNode } from "#e2e/demo-cluster";
+import { type Host, type LabProcess, waitFor } from "#e2e/lab";
+import { type KernelRoute, kernelRoute, type RouterKind, routerRefusal } from "#e2e/routers";
+import { BgpNetwork, established, type Gateway, nodeAsn, type PlacedRouter } from "./bgp-network.ts";
+import { says } from "./observe.ts";
+import type { TcpFlows } from "./tcp-flows.ts";
+
+const kinds = ["frr", "bird"] as const satisfies readonly RouterKind[];
+const routerAsn = 65010;
+const slots = Array.from({ length: 16 }, (_, index) => `172.30.0.${192 + index}`);
+const slots6 = Array.from({ length: 16 }, (_, index) => `fd00:30::${(0xc0 + index).toString(16)}`);
+const flows = 64;
+const port = 81;
+const podPort = 8081;
+const program = new URL("./tcp-flows.ts", import.meta.url).pathname;
+
+/** Connections of one client to one address. */
+interface Stream {
+  readonly name: string;
+  readonly address: string;
+  readonly gateway: Gateway;
+  readonly client: LabProcess;
+}
+
+suite("next-hop slots: a node that dies takes its own connections and no others", { skip: await routerRefusal(...kinds) }, () => {
+  let network: BgpNetwork;
+  let nodes: readonly DemoNode[];
+  let v4: string;
+  let v6: string;
+  let routers: readonly PlacedRouter[] = [];
+  let narrow: readonly PlacedRouter[] = []; // Without ADD-PATH.
+  const gateways = new Map<string, Gateway>(); // name -> router
+  const clients = new Map<string, Host>(); // name of its router -> client
+
+  before(async () => {
+    network = await BgpNetwork.start({ nodes: 4 });
+    nodes = network.cluster.nodes;
+    const neighbors = nodes.map(({ addresses: [address] }) => ({
+      address,
+      asn: nodeAsn,
+      addPath: true,
+      families: ["IPv4", "IPv6"] as const,
+      bfd: { intervalMs: 500, multiplier: 3 },
+    }));
+    routers = await Promise.all(
+      kinds.map((kind, index) => network.router(kind, index + 1, { asn: routerAsn, multipath: 64, neighbors })),
+    );
+    const narrowed = neighbors.map((neighbor) => ({ ...neighbor, addPath: false }));
+    narrow = await Promise.all(
+      kinds.map((kind, index) => network.router(kind, index + 4, { asn: routerAsn, multipath: 64, neighbors: narrowed })),
+    );
+    const still = await network.gateway("static", 3);
+    for (const [prefix, hops] of [["198.51.100.0/24", slots] as const, ["2001:db8:1::/64", slots6] as const])
+      await still.host.output(["ip", "route", "add", prefix, ...hops.flatMap((hop) => ["nexthop", "via", hop])]);
+    for (const gateway of [...routers, still]) {
+      gateways.set(gateway.host.name, gateway);
+      clients.set(gateway.host.name, await network.outside(gateway));
+    }
+    const peers = [...routers, ...narrow].map(
+      ({ v4 }) =>
+        `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, families: [ipv4, ipv6], add-path: true, bfd-profile: fast}\n`,
+    );
+    await network.cluster.configure(`bfd-profiles: [{name: fast, receive-interval: 500, transmit-interval: 500}]
+peers:
+${peers.join("")}address-pools:
+- name: main
+  protocol: bgp
+  addresses: [198.51.100.0/24, "2001:db8:1::1-2001:db8:1::ff"]
+  next-hop-slots: [172.30.0.192/28, "fd00:30::c0/124"]
+`);
+    for (const router of [...routers, ...narrow]) await established(router);
+    const service = await network.cluster.expose("web", [], { families: ["IPv4", "IPv6"] });
+    await service.serveFrom(
+      await network.cluster.startBackends(
+        "web",
+        nodes.map(({ name }) => name),
+      ),
+    );
+    [v4 = "", v6 = ""] = await waitFor("its addresses", async () => {
+      const addresses = await service.addresses();
+      return addresses.length === 2 && addresses;
+    });
+    await Promise.all(nodes.map((node, index) => serve(node, index + 1)));
+  });
+  after(() => network[Symbol.asyncDispose]());
+
+  /** Has the node's kernel translate the destination as kube-proxy's rules do, to a Pod of the node itself. */
+  async function serve({ host, name }: DemoNode, number: number): Promise<void> {
+    for (const [family, to, pod] of [["ip", v4, `10.244.${number}.1`] as const, ["ip6", v6, `fd00:244:${number}::1`] as const])
+      for (const line of [
+        `add table ${family} proxy`,
+        `add chain ${family} proxy pre { type nat hook prerouting priority dstnat; }`,
+        `add rule ${family} proxy pre ${family} daddr ${to} tcp dport ${port} dnat to ${family === "ip" ? pod : `[${pod}]`}:${podPort}`,
+      ])
+        await host.output(["nft", line]);
+    const pods = [`10.244.${number}.1`, `fd00:244:${number}::1`];
+    await host.spawn(`echo-${name}`, [process.execPath, program, "serve", `${podPort}`, ...pods]);
+  }
+
+  /** The next hops of an address in the kernel of a router. */
+  async function hops({ host, number }: Gateway, address: string): Promise<readonly string[]> {
+    const [single, wide] = address.includes(":") ? [`${address}/128`, "2001:db8:1::/64"] : [`${address}/32`, "198.51.100.0/24"];
+    const route: KernelRoute | undefined = await kernelRoute(host, number === 3 ? wide : single);
+    return (route?.nextHops ?? []).map(({ address }) => address);
+  }
+
+  async function open(name: string, address: string): Promise<Stream> {
+    const [gateway, host] = [gateways.get(name) ?? assert.fail(), clients.get(name) ?? assert.fail()];
+    const client = await host.spawn(`flows-${name}-${address}`, [process.execPath, program, address, `${port}`, `${flows}`]);
+    await client.waitForLine(/^connected$/);
+    return { name: `${name} ${address}`, address, gateway, client };
+  }
+
+  /** How many of a client's connections each node has. */
+  async function perNode({ gateway: { number }, address }: Stream): Promise<readonly number[]> {
+    const from = address.includes(":") ? `[fd00:31:${number}::100]` : `172.31.${number}.100`;
+    const filter = ["ss", "-Htn", "state", "established", "sport", "=", `:${podPort}`, "and", "dst", "=", from];
+    return Promise.all(
+      nodes.map(async ({ host }) => (await host.output(filter)).split("\n").filter((line) => line.trim() !== "").length),
+    );
+  }
+
+  async function reaches({ client }: Stream, answering: number): Promise<TcpFlows> {
+    const soon = client.lines.length + 7; // What is answered by then was asked since.
+    return waitFor(`${answering} connections that answer`, () => {
+      const line = client.lines.length < soon ? undefined : client.lines.at(-1);
+      if (line === undefined) return undefined;
+      const now = JSON.parse(line) as TcpFlows;
+      if (now.answering !== answering) throw new Error(line);
+      return now;
+    });
+  }
+
+  /** The next hops in the kernel of a router that takes one path of each node, but for those of nodes that are not among these. */
+  async function hopsFrom(router: PlacedRouter, from: readonly DemoNode[]): Promise<readonly string[]> {
+    const names = from.map(({ addresses: [address] }) => address);
+    const routes = await router.router.routes();
+    const of = routes.filter(({ prefix, from }) => prefix === `${v4}/32` && names.includes(from));
+    return of.flatMap(({ nextHops }) => nextHops).sort();
+  }
+
+  test("a router that takes one path of each node has one to a slot of its own from each", async () => {
+    for (const router of narrow)
+      await waitFor(`${router.host.name} to have as many next hops as there are nodes`, async () => {
+        const found = await hops(router, v4);
+        assert.deepEqual([found.length, found.every((hop) => slots.includes(hop))], [nodes.length, true]);
+        return true;
+      });
+    const { speaker } = nodes[0] ?? assert.fail();
+    await says(speaker, "addPathNotNegotiated", "peer", `${narrow[0]?.v4}:179`);
+  });
+
+  test("a Service under policy Local is refused, with the reason", async () => {
+    await network.cluster.expose("local", ["node1"], { policy: "Local" });
+    await Promise.all(nodes.map(({ speaker }) => says(speaker, "localBySlots", "service", "default/local")));
+  });
+
+  test("by ADD-PATH to FRR and BIRD, and by static routes; IPv4 and IPv6", async () => {
+    for (const gateway of gateways.values())
+      for (const [address, all] of [[v4, slots] as const, [v6, slots6] as const])
+        await waitFor(`${gateway.host.name} to have all slots as next hops of ${address}`, async () => {
+          assert.deepEqual(await hops(gateway, address), all);
+          return true;
+        });
+    const streams: Stream[] = [];
+    for (const name of gateways.keys()) for (const address of [v4, v6]) streams.push(await open(name, address));
+    const before = new Map<Stream, readonly number[]>();
+    for (const stream of streams) {
+      await reaches(stream, flows);
+      const counts = await perNode(stream);
+      before.set(stream, counts);
+      assert.equal(
+        counts.reduce((sum, one) => sum + one, 0),
+        flows,
+        stream.name,
+      );
+      for (const count of counts) assert.ok(count >= 4, `${stream.name}: ${counts}`);
+    }
+    const monitors = await Promise.all(
+      [...gateways.values()].map(async ({ host }) => host.spawn(`monitor-${host.name}`, ["ip", "monitor", "route"])),
+    );
+    const [dead, ...others] = nodes as [DemoNode, ...DemoNode[]];
+    const ofOthers = await Promise.all(narrow.map((router) => hopsFrom(router, others)));
+    await network.cluster.lan.isolate(dead.host);
+    for (const stream of streams) {
+      const [ofDead = 0] = before.get(stream) ?? [];
+      await reaches(stream, flows - ofDead);
+    }
+    for (const { router } of [...routers, ...narrow])
+      await waitFor("the router to notice", async () => (await router.neighbors()).some(({ state }) => state !== "established"));
+    for (const gateway of gateways.values())
+      for (const [address, all] of [[v4, slots] as const, [v6, slots6] as const])
+        assert.deepEqual(await hops(gateway, address), all, gateway.host.name);
+    for (const [index, router] of narrow.entries()) assert.deepEqual(await hops(router, v4), ofOthers[index], router.host.name);
+    // A daemon may write it again, the same. FRR takes an IPv6 route away and adds it again at once.
+    for (const monitor of monitors)
+      for (const [address, all] of [
+        [v4, slots],
+        [v6, slots6],
+      ] as const) {
+        const shown = changesOf(monitor.lines, address);
+        assert.deepEqual(
+          shown.filter((hops) => hops !== all.join(" ") && !(hops === "Deleted" && address === v6)),
+          [],
+          monitor.name,
+        );
+      }
+    await network.cluster.lan.rejoin(dead.host);
+    for (const router of [...routers, ...narrow]) await established(router);
+    for (const stream of streams) {
+      const [ofDead = 0] = before.get(stream) ?? [];
+      await reaches(stream, flows - ofDead);
+    }
+  });
+});
+
+/** The next hops that a kernel's route to an address had after each change, as `ip monitor route` says; "Deleted" where it went. */
+function changesOf(lines: readonly string[], address: string): readonly string[] {
+  const changes: { readonly route: string; readonly hops: string[] }[] = [];
+  for (const line of lines) {
+    const hop = /^\s+nexthop via (\S+)/.exec(line)?.[1];
+    if (hop === undefined) changes.push({ route: line, hops: /via (\S+)/.exec(line)?.slice(1) ?? [] });
+    else changes.at(-1)?.hops.push(hop);
+  }
+  const own = changes.filter(({ route }) => route.includes(`${address} `));
+  return own.map(({ route, hops }) => (route.startsWith("Deleted") ? "Deleted" : hops.toSorted().join(" ")));
+}
