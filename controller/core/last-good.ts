@@ -103,7 +103,6 @@ export class LastGoodRecord extends Part {
     this.context.do({ type: "writeLastGood", secretText: inForce });
   }
 
-  /** The write ended. */
   ended(text: string, isWritten: boolean): void {
     const { now, random } = this.context;
     this.isWriting = false;

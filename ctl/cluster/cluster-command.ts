@@ -16,7 +16,6 @@ import type { Api } from "./api.ts";
 import { type Format, structured } from "./output.ts";
 import type { ClusterOptions, Processes, Unreachable } from "./processes.ts";
 
-/** The result of a command. */
 export interface CommandResult {
   /** For programs. */
   readonly value: object;
@@ -31,7 +30,6 @@ export interface CommandResult {
   readonly isLossy?: boolean;
 }
 
-/** The input of a command. */
 export interface CommandInput {
   readonly processes: Processes;
   readonly args: readonly string[];

@@ -7,7 +7,6 @@ import type { Api, ApiAnswer } from "./api.ts";
 /** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
 export interface Installation {
   readonly namespace: string;
-  /** Path of the ConfigMap with the configuration. */
   readonly configMapPath: string;
   /** The ConfigMap, as the API has it; undefined if it does not exist. */
   readonly configMap: ConfigMapObject | undefined;

@@ -7,7 +7,6 @@ import { structured } from "../cluster/output.ts";
 import { askAny, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
 
-/** A file of the bundle. */
 export interface BundleFile {
   readonly name: string;
   readonly text: string;
@@ -88,7 +87,6 @@ function note(path: string, answer: ApiAnswer, unread: string[]): unknown {
   return undefined;
 }
 
-/** An answer of a process. */
 interface ProcessAnswer {
   /** Name of its file, without the ending. */
   readonly name: string;

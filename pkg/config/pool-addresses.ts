@@ -61,7 +61,6 @@ export interface PlacedAddresses {
   readonly refused: readonly {
     readonly address: Address;
     readonly reason: "outsidePools" | "buggyAddress" | "severalPools";
-    /** The pool that it is in. */
     readonly pool: Pool | undefined;
   }[];
 }

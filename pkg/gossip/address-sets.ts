@@ -60,7 +60,6 @@ export class AddressSets {
     else this.#holders.set(key, others);
   }
 
-  /** The addresses of a page of a node. */
   page(node: string, page: string): ReadonlyMap<string, Address> {
     return this.#pages.get(node)?.get(page) ?? new Map();
   }

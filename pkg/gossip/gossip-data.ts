@@ -13,7 +13,6 @@ export interface Reachability {
   readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
 }
 
-/** The report of one node. */
 export interface ReportedNode {
   /** See `GossipStore`. */
   life: number;

@@ -193,7 +193,6 @@ export class Statuses extends Part {
     this.context.do({ type: "writeStatus", service, addresses, answerWithin: isPatient ? undefined : firstAnswerMs });
   }
 
-  /** The write of a status ended. */
   ended(key: string, addresses: readonly string[], write: StatusWrite): Outcome {
     const service = this.writing.get(key);
     if (service === undefined) return "done";

@@ -3,7 +3,6 @@ import type { Address, Prefix } from "#pkg/net";
 /** Something that the node's kernel is to have. */
 export type Item = AddressItem | RouteItem;
 
-/** An address on an interface. */
 export interface AddressItem {
   readonly type: "address";
   readonly interface: string;

@@ -45,7 +45,6 @@ export interface NetworkInterface {
   readonly masterKind: string | undefined;
 }
 
-/** An address of an interface. */
 export interface InterfaceAddress {
   readonly interfaceIndex: number;
   readonly address: Address;

@@ -18,7 +18,6 @@ import { pullSoon } from "./timing.ts";
  */
 type Source = "message" | "view" | "itself";
 
-/** Merges an alive message. */
 export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source = "message"): void {
   if (alive.node === ring.self.node && ring.leave !== "none") return;
   const [min, max] = alive.versions;
