@@ -61,8 +61,6 @@ const homes: Record<string, readonly string[]> = {
   esbuild: ["ctl/dashboard/"],
   "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/", "ctl/"],
   "prom-client": ["pkg/metrics/"],
-  winston: ["pkg/log/"],
-  "winston-transport": ["pkg/log/"],
 };
 
 interface Import {

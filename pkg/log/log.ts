@@ -1,5 +1,3 @@
-import { createLogger } from "winston";
-import Transport from "winston-transport";
 import { type Clock, SystemClock } from "#pkg/clock";
 import { type Fields, format, type Severity, severities } from "./format.ts";
 import { type LineStream, LineWriter } from "./line-writer.ts";
@@ -30,11 +28,10 @@ const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
 /** Writes to standard output, or to `stream`. Failed writes end or stop nothing. */
 export function createLog(level: LogLevel, stream?: LineStream, clock: Clock = new SystemClock()): Log {
   const output = stream === undefined ? standardOutput() : lineWriter(stream);
-  const logger = createLogger({ level: "debug", transports: [new LineTransport(output)] });
-  const limit = new NamespaceLimit(clock, (message, fields) => void logger.log({ level: "warn", message, fields }));
-  // Winston looks at the level last, which costs more than the line.
+  const write = ({ level, message, fields }: Line) => output.write(format(level, message, fields));
+  const limit = new NamespaceLimit(clock, (message, fields) => write({ level: "warn", message, fields }));
   return logTo((line) => {
-    if (shown[level].includes(line.level) && limit.take(line.level, line.fields)) logger.log(line);
+    if (shown[level].includes(line.level) && limit.take(line.level, line.fields)) write(line);
   });
 }
 
@@ -67,24 +64,6 @@ function complain(line: string): void {
   if (complainedAt === -Infinity) process.stderr.on("error", () => {}); // Without a listener an error ends the process.
   complainedAt = now;
   process.stderr.write(`${line}\n`);
-}
-
-/**
- * winston's own transports keep unwritten lines without a bound, and with ten thousand Services as many lines come at once. Ours
- * passes each line on before the call returns.
- */
-class LineTransport extends Transport {
-  readonly #output: LineWriter;
-
-  constructor(output: LineWriter) {
-    super();
-    this.#output = output;
-  }
-
-  override log({ level, message, fields }: Line, done: () => void): void {
-    this.#output.write(format(level, message, fields));
-    done();
-  }
 }
 
 interface Line {
