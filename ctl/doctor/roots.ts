@@ -56,7 +56,7 @@ export function verdictFindings({ verdicts, services, targets }: Pick<Examined, 
     // Each node has addresses of its own.
     const addresses = evidence.flatMap((fact) => (fact.name === "addresses" ? fact.value.split(/[\s,]+/) : []));
     const said = message.replace(/ \(from [^()]*\)/, ""); // Each node connects from an address of its own.
-    const text = plain(said, new Set([...names, ...addresses])).replaceAll(/…(?:, …)*(?:, and … more)?/g, "…");
+    const text = plain(said, new Set([...names, ...addresses])).replaceAll(/\u2026(?:, \u2026)*(?:, and \u2026 more)?/g, "…");
     add([kind, of, cause, text].join("\n"), { kind, title: titleOf(entry), verdict: entry }, name).by.add(node);
   }
   joinConnecting(groups);
