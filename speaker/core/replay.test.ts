@@ -14,7 +14,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = speakerCore;
   assert.deepEqual(
     { format, shape: shapeOf(core.save()) },
-    { format: 14, shape: "ca99520e2000" },
+    { format: 15, shape: "ca99520e2000" },
     "raise the format, and put the shape here",
   );
 });
