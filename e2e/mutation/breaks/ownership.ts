@@ -96,7 +96,7 @@ export const ownership: readonly Break[] = [
   },
   {
     before: `if (before === "left") record.slowProbes = 0;`,
-    after: "record.slowProbes = 0;",
+    after: `record.slowProbes = 0; if (before === "left") ring.timingStale = true;`,
     tests: ["pkg/memberlist/ring/step.test.ts", "pkg/memberlist/testing/simulation.test.ts"],
   },
   {
