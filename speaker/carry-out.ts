@@ -30,7 +30,7 @@ export interface Drivers {
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   /** Undefined without a ring. */
   readonly fastPath: Pick<FastPath, "configure"> | undefined;
-  readonly sources: Pick<Sources, "startConfig">;
+  readonly sources: Pick<Sources, "startConfig" | "followNodes">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
   readonly timings: SpeakerTimings;
@@ -149,6 +149,9 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "startConfig":
       sources.startConfig();
+      break;
+    case "followNodes":
+      sources.followNodes(effect.names);
       break;
     case "publishInterfaces":
       members.setInterfaces(effect.interfaces);

@@ -77,6 +77,18 @@ test("a ConfigMap of another writer is emptied first, and what waits for that is
   ]);
 });
 
+test("a text that is being written when all is to be written anew is written again", async () => {
+  const { writes, writer } = bench();
+  writer.write("one", [["a", "1"]]);
+  writer.write("one", [["a", "1"]], true); // The write before has not ended.
+  await setImmediate();
+  assert.deepEqual(writes, [
+    ["one", { a: "1" }],
+    ["one", null],
+    ["one", { a: "1" }],
+  ]);
+});
+
 test("a ConfigMap that could not be emptied is emptied later, also when nothing is to be written into it", async () => {
   const { clock, writes, api, writer } = bench();
   api.isAway = true;

@@ -60,7 +60,9 @@ export class ConfigMapWriter implements Disposable {
       }
       const data = Object.fromEntries(writes.data);
       if (writes.data.size > 0) onWritten(configMap, await cluster.writeConfigMap(namespace, configMap, data));
-      for (const [key, value] of Object.entries(data)) if (writes.data.get(key) === value) writes.data.delete(key);
+      // Where all is to be cleared by now, the same text is to be written once more.
+      for (const [key, value] of Object.entries(data))
+        if (!writes.isCleared && writes.data.get(key) === value) writes.data.delete(key);
       writes.failures = 0;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -139,16 +139,36 @@ test("layer 2 is begun as soon as a configuration with a pool of its own is read
   assert.deepEqual([bench.layer2Prepared, bench.membersStarted], [1, false]);
 });
 
+test("other Nodes are followed when the core asks for that, and nothing is missing meanwhile", () => {
+  const bench = Bench.synced(lan, undefined);
+  const before = bench.nodes;
+  bench.state.nodes.followed.isWhole = false; // As the core does where it follows others.
+  bench.sources.followNodes(["node1", "node2"]);
+  assert.ok(before.disposed);
+  assert.deepEqual(bench.missing, []);
+  const [one, two] = ["node1", "node2"].map((name) => bench.cluster.of(resources.nodes, name));
+  assert.ok(one && two);
+  one.see(node("node1"));
+  two.see(node("node2"));
+  assert.deepEqual([...bench.state.nodes.followed.seen], ["node1", "node2"]);
+  one.sync();
+  assert.ok(!bench.state.nodes.followed.isWhole);
+  two.sync();
+  assert.ok(bench.state.nodes.followed.isWhole);
+  bench.sources.followNodes("all");
+  assert.ok(one.disposed && two.disposed);
+});
+
 test("what is missing is named as people know it", () => {
   const bench = new Bench();
   bench.sources.start(resources.endpointSlices);
   assert.deepEqual(bench.missing, [
     "Services",
-    "Nodes",
     "ConfigMap metallb-system/config",
     "ConfigMap metallb-system/ingot-status",
     "ConfigMap metallb-system/ingot-conflicts",
     "endpoints",
+    "Nodes",
     "the other speakers",
   ]);
 });

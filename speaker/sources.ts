@@ -6,7 +6,6 @@ import {
   type EndpointSlice,
   type Informer,
   Informers,
-  nodesOf,
   type Resource,
   type Scope,
   type Service,
@@ -30,6 +29,7 @@ import type { KubernetesMetrics } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import type { ClusterEvent } from "./core/index.ts";
+import { NodeInformers } from "./node-informers.ts";
 import { PolicySources } from "./policy-sources.ts";
 
 export interface SourcesOptions {
@@ -64,6 +64,7 @@ export class Sources implements Disposable {
   readonly #portions: Portions;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
+  readonly #nodes: NodeInformers;
   readonly #customResources: CustomResources | undefined;
   readonly #policy: PolicySources;
   #next: InForce | undefined; // In force as soon as all is known that it asks for.
@@ -89,9 +90,11 @@ export class Sources implements Disposable {
         },
       },
     );
-    this.#informers.follow("Nodes", nodesOf(options.node), {}, (name, node) => {
-      metrics.updates.inc();
-      emit({ type: "node", name, node });
+    this.#nodes = new NodeInformers({
+      ...options,
+      changed: () => metrics.updates.inc(),
+      synced: () => this.#check(),
+      reached,
     });
     const seen = (now: SeenConfig | undefined): void => this.#decided(this.#live.configMapChanged(now));
     if (options.configSource === "crds")
@@ -131,7 +134,13 @@ export class Sources implements Disposable {
       emit({ type: "slice", key, now, before });
     });
     this.#informers.start();
+    this.#nodes.start();
     this.#customResources?.start();
+  }
+
+  /** Follows these Nodes from now on, in place of those before; all of them at the start. */
+  followNodes(names: "all" | readonly string[]): void {
+    if (this.#phase !== "disposed") this.#nodes.follow(names);
   }
 
   /** Everything has been seen, the members among it: makes the first decision. */
@@ -142,7 +151,9 @@ export class Sources implements Disposable {
 
   /** Resources that have not been seen; nothing is announced before the list is empty. */
   get missing(): readonly string[] {
-    return this.#phase === "new" ? ["the API"] : [...this.#informers.missing, ...(this.#customResources?.missing ?? [])];
+    if (this.#phase === "new") return ["the API"];
+    const nodes = this.#phase === "started" ? this.#nodes.missing : []; // Later others tell of those that are not seen.
+    return [...this.#informers.missing, ...nodes, ...(this.#customResources?.missing ?? [])];
   }
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */
@@ -159,13 +170,15 @@ export class Sources implements Disposable {
     this.#phase = "disposed";
     this.#informers[Symbol.dispose]();
     this.#policy[Symbol.dispose]();
+    this.#nodes[Symbol.dispose]();
     this.#customResources?.[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
   }
 
   get #lostSince(): Millis {
-    return Math.min(this.#informers.lostSince ?? Infinity, this.#customResources?.lostSince ?? Infinity);
+    const ofObjects = Math.min(this.#informers.lostSince ?? Infinity, this.#nodes.lostSince ?? Infinity);
+    return Math.min(ofObjects, this.#customResources?.lostSince ?? Infinity);
   }
 
   #check(): void {

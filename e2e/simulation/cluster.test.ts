@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { type Millis, seededRandom } from "#pkg/clock";
 import { entryLine, type Plain, recordStep } from "#pkg/core";
 import { assertReplays } from "#pkg/core/testing";
+import { nameOf } from "#pkg/memberlist/testing";
 import { speakerCore } from "../../speaker/core/replay.ts";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawHistory } from "./cluster/draw.ts";
@@ -39,9 +40,9 @@ test("what speakers recorded of what happened to them is decided again alike, fr
   for (const history of [...drawn, drawSticky(longAbsence), drawSticky(bySubnet)]) {
     const recordings: { readonly options: Plain; readonly lines: string[] }[] = [];
     await run(history, {
-      watchCore: (node) => {
+      watchCore: (node, ownNode) => {
         const lines: string[] = [];
-        recordings.push({ options: { node, ignoreExcludeLabel: false, hasRing: true }, lines });
+        recordings.push({ options: { node, ignoreExcludeLabel: false, hasRing: true, ownNode: { ...ownNode } }, lines });
         return ({ event, now }, effects) => lines.push(entryLine(recordStep(speakerCore, { event, now }, effects, String)));
       },
     });
@@ -292,4 +293,32 @@ test("where the ring's port is blocked between all nodes, one of them is Ready, 
   const history = { seed: 1, nodes: 3, loss: 0, config: firstConfig, services: {}, acts: [{ at: 1_000, act: cut }] };
   assert.equal((await run(history, { observe })).problem, undefined);
   assert.deepEqual([...seen.keys()], ["0"]);
+});
+
+test("where members tell their labels, a speaker hears of its own Node alone, and addresses follow labels all the same", async () => {
+  const fromOthers: string[] = [];
+  const follows = new Set<string>();
+  const watchCore: NonNullable<Parameters<typeof run>[1]>["watchCore"] = (self, { fromMembers }) => {
+    assert.equal(fromMembers, 2, "this seed's speakers follow their own Node alone");
+    let isAlone = false;
+    return ({ event }, effects) => {
+      if (isAlone && event.type === "node" && event.name !== self) fromOthers.push(`${self} heard of ${event.name}`);
+      for (const effect of effects)
+        if (effect.type === "followNodes") {
+          isAlone = effect.names.toString() === self;
+          follows.add(`${self}: ${effect.names}`);
+        }
+    };
+  };
+  const services = Object.fromEntries(["s0", "s1", "s2"].map((name) => [name, { ...spec, pool: "lan" }]));
+  const acts = [0, 1, 2, 3].map((node) => ({ at: 20_000 + 9_000 * node, act: { type: "edge", node, length: 20_000 } as const }));
+  const history = { seed: 1, nodes: 4, loss: 0.1, config: firstConfig, services, acts };
+  const moves = new Set<string>();
+  const observe = (cluster: SimulatedCluster) => {
+    for (const { node, on } of cluster.moves) if (on) moves.add(nameOf(node));
+  };
+  assert.equal((await run(history, { watchCore, observe })).problem, undefined);
+  assert.deepEqual(fromOthers, []);
+  assert.deepEqual([...follows].sort(), ["node-0: node-0", "node-1: node-1", "node-2: node-2", "node-3: node-3"]);
+  assert.ok(moves.size > 1, "addresses went where the label was");
 });

@@ -1,6 +1,7 @@
 import type { Address, Prefix } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
 import type { Link } from "./codec/link-codec.ts";
+import type { Traits } from "./codec/traits-codec.ts";
 import type { AddressSetName, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
 
 /** Where a node can announce addresses that have one owner, as it reports itself. */
@@ -23,6 +24,8 @@ export interface ReportedNode {
   /** Undefined for a node that does not report it, as one of an earlier version. */
   deliveries: PoolDeliveries | undefined;
   readonly faults: Map<string, Fault>; // key of its entry -> fault
+  /** Undefined for a node that does not tell them, as one of an earlier version. */
+  traits: Traits | undefined;
   /** Made of summary and interfaces when it is asked for. */
   reachability: Reachability | undefined;
 }
@@ -88,6 +91,7 @@ export function newReport(life: number): ReportedNode {
     interfaces: new Map(),
     deliveries: undefined,
     faults: new Map(),
+    traits: undefined,
     reachability: undefined,
   };
 }

@@ -3,6 +3,7 @@ import { fnv1a } from "#pkg/text";
 import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import { encodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
+import { encodeTraits, type Traits, traitsKey } from "./codec/traits-codec.ts";
 import {
   type AddressSetName,
   type Deliveries,
@@ -149,6 +150,16 @@ export class GossipState {
       const fault = faults[index];
       this.#at.entries.set(key, fault === undefined ? new Uint8Array() : encodeFault(fault));
     }
+  }
+
+  /** The last traits that the node told in this life, also before it participates; undefined where it tells none. */
+  traits(node: string): Traits | undefined {
+    return this.#at.nodes.get(node)?.traits;
+  }
+
+  /** The traits of this node. Where it has too many labels, it tells none. */
+  setTraits(traits: Traits): void {
+    this.#at.entries.set(traitsKey, encodeTraits(traits) ?? new Uint8Array());
   }
 
   /** This node participates from now on. */

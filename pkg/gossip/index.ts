@@ -10,6 +10,7 @@
  */
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export type { Link } from "./codec/link-codec.ts";
+export { labelHash, type Traits } from "./codec/traits-codec.ts";
 export type { Deliveries, Delivery, Fault, View } from "./codec/value-codec.ts";
 export type { Reachability } from "./gossip-data.ts";
 export { GossipState, gossipClasses, type OwnEntry } from "./gossip-state.ts";

@@ -1,6 +1,7 @@
 import type { Address } from "#pkg/net";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import { decodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
+import { decodeTraits, traitsKey } from "./codec/traits-codec.ts";
 import {
   type AddressSetName,
   decodeDeliveries,
@@ -29,6 +30,8 @@ export interface GossipChanges {
   readonly deliveries: boolean;
   /** Whether a node has other links than before, or serves other addresses that it does not own. */
   readonly handovers: boolean;
+  /** Nodes that tell other traits than before, or none. */
+  readonly traits: readonly string[];
 }
 
 /** Collects changes while entries are merged. */
@@ -36,6 +39,7 @@ export class ChangesBuilder {
   nodes = false;
   deliveries = false;
   handovers = false;
+  readonly traits = new Set<string>();
   readonly #addresses = new Map<string, Address>(); // text -> address
   readonly #asked = new Map<string, Address>(); // text -> address
 
@@ -55,6 +59,7 @@ export class ChangesBuilder {
       asked: [...this.#asked.values()],
       deliveries: this.deliveries,
       handovers: this.handovers,
+      traits: [...this.traits],
     };
   }
 }
@@ -73,6 +78,9 @@ export function mergeEntry(data: GossipData, { node, life, key, value }: GossipE
   } else if (key === linksKey) {
     setLinks(data, node, decodeLinks(value));
     changes.handovers = true;
+  } else if (key === traitsKey) {
+    reported.traits = decodeTraits(value);
+    changes.traits.add(node);
   } else if (faultKeys.includes(key)) {
     const fault = decodeFault(value);
     if (fault === undefined) reported.faults.delete(key);
@@ -141,6 +149,7 @@ export function startLife(data: GossipData, node: string, life: number, changes:
   const reported = reportOf(data, node);
   if (reported.summary !== undefined) changes.nodes = true;
   if (reported.deliveries !== undefined || reported.faults.size > 0) changes.deliveries = true;
+  if (reported.traits !== undefined) changes.traits.add(node);
   for (const name of Object.keys(data.sets) as AddressSetName[]) {
     changes.touch(name, data.sets[name].by(node));
     data.sets[name].clear(node);

@@ -19,7 +19,7 @@ export const outOfServiceTaint = "node.kubernetes.io/out-of-service";
  */
 export const drainLabel = "ingot.dev/drain";
 // Kubernetes' node lifecycle controller adds it to a cordoned node.
-const cordonTaint = "node.kubernetes.io/unschedulable";
+export const cordonTaint = "node.kubernetes.io/unschedulable";
 
 /** @param labels see `eligibility` @param taints their keys */
 export function isDrained(labels: Labels | undefined, taints: readonly string[] = []): boolean {

@@ -24,6 +24,7 @@ export {
 export { compareRank, elect } from "./election.ts";
 export {
   canHaveOnNics,
+  cordonTaint,
   drainLabel,
   type Eligibility,
   eligibility,

@@ -34,6 +34,8 @@ export type SpeakerEffect =
     }
   /** The others may count on this node from now on. */
   | { readonly type: "startMembers" }
+  /** Follow these Nodes in the API from now on, in place of those before. */
+  | { readonly type: "followNodes"; readonly names: "all" | readonly string[] }
   /** Decide which configuration is in force, then deliver `start`. */
   | { readonly type: "startConfig" }
   /** All interfaces of this node, without addresses of Services, whenever something about one of them changed: the others know its MAC addresses. */

@@ -70,6 +70,8 @@ export type ClusterEvent =
   | { readonly type: "node"; readonly name: string; readonly node: NodeFields | undefined }
   /** The labels of a namespace, once a configuration asks for them; undefined for none. */
   | { readonly type: "namespace"; readonly name: string; readonly labels: Labels | undefined }
+  /** All Nodes that are followed have been seen, those that are there. */
+  | { readonly type: "nodesListed" }
   /** A configuration was read that may come into force. */
   | { readonly type: "configRead"; readonly config: Config }
   /** Another configuration is in force. */

@@ -14,7 +14,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = speakerCore;
   assert.deepEqual(
     { format, shape: shapeOf(core.save()) },
-    { format: 15, shape: "ca99520e2000" },
+    { format: 16, shape: "da40f8f136f6" },
     "raise the format, and put the shape here",
   );
 });

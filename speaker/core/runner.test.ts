@@ -24,11 +24,11 @@ test("what drivers deliver before the start waits for it, and what they deliver 
   start();
   assert.deepEqual(
     effects.map(({ type }) => type),
-    ["startMembers"],
+    ["setGossip", "startMembers"],
   );
   runner[Symbol.dispose]();
   runner.dispatch({ type: "members", active: ["node1"], withoutGossip: [], isSynced: true });
-  assert.equal(effects.length, 1);
+  assert.equal(effects.length, 2);
 });
 
 test("an event that an effect sets off is handled after all effects of the one before", () => {
@@ -41,7 +41,7 @@ test("an event that an effect sets off is handled after all effects of the one b
   runner.dispatch({ type: "members", active: ["node1"], withoutGossip: [], isSynced: true });
   order.length = 0;
   runner.dispatch({ type: "clusterSynced" });
-  assert.deepEqual(order, ["startMembers", "log", "startConfig", "setGossip"]);
+  assert.deepEqual(order, ["setGossip", "startMembers", "log", "startConfig", "setGossip"]);
 });
 
 test("a timer comes when the next deadline is over", () => {

@@ -4,20 +4,12 @@ import { type Config, type Pool, PoolIndex, type Protocol, type SlotPool } from 
 import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address, Family } from "#pkg/net";
-import type {
-  AddressPlacement,
-  Eligibility,
-  Labels,
-  NodePeer,
-  PoolAdvertisements,
-  PoolNodes,
-  StickyOwners,
-  Surroundings,
-} from "#pkg/placement";
+import type { AddressPlacement, Eligibility, NodePeer, PoolAdvertisements, StickyOwners, Surroundings } from "#pkg/placement";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
+import { type Nodes, noNodes, type OwnNodeRule, ownNodeRule } from "./members/node-state.ts";
 import { noServices, type Services } from "./services/services.ts";
 
 /**
@@ -107,17 +99,6 @@ export interface ApiView {
   isReporting: boolean;
   /** When the next of these is decided. */
   dueAt: Millis;
-}
-
-/** Labels and taints of all nodes, and what follows from them and from where nodes can answer; kept until any of it changes. */
-export interface Nodes {
-  readonly labels: Map<string, Labels>; // node -> its labels
-  readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
-  /** Of this node. */
-  annotations: Readonly<Record<string, string>>;
-  /** Addresses that flannel takes for this node's own. */
-  flannelAddresses: readonly string[];
-  readonly pools: Map<Pool, PoolNodes>; // those that were asked for
 }
 
 /** The speakers of all nodes. */
@@ -247,10 +228,12 @@ export interface SpeakerOptions {
   readonly ignoreExcludeLabel: boolean;
   /** Whether there is a ring over which speakers report of themselves. */
   readonly hasRing: boolean;
+  /** When it follows its own Node alone; `ownNodeRule` unless said otherwise. */
+  readonly ownNode?: OwnNodeRule;
 }
 
 /** A speaker that has seen nothing. */
-export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOptions): SpeakerState {
+export function createState({ node, ignoreExcludeLabel, hasRing, ownNode = ownNodeRule }: SpeakerOptions): SpeakerState {
   return {
     node,
     ignoreExcludeLabel,
@@ -259,7 +242,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     config: undefined,
     ownedPools: [],
     services: noServices(),
-    nodes: { labels: new Map(), taints: new Map(), annotations: {}, flannelAddresses: [], pools: new Map() },
+    nodes: noNodes(ownNode),
     members: {
       active: [],
       withoutGossip: [],

@@ -16,6 +16,7 @@ import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, re
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesHere, routesToFollow, updateReachability, withNics, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
+import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import {
   flushGossip,
   forgetDeleted,
@@ -26,7 +27,7 @@ import {
   pullAwaited,
   reclaimed,
 } from "./members/members.ts";
-import { nodeChanged } from "./members/node-changes.ts";
+import { nodeEvent, nodesTold } from "./members/node-changes.ts";
 import { reachabilityChanged } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
 import {
@@ -77,6 +78,7 @@ export function nextDeadline(state: SpeakerState): Millis {
     nextCarrierAt(carriers),
     ofConflicts,
     apiView.dueAt,
+    state.nodes.followed.dueAt,
     state.handovers.dueAt,
     nextLeavingAt(state),
     nextReportAt(state),
@@ -109,7 +111,8 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       touch(state, setSlice(state.services, event.key, event.now, event.before));
       break;
     case "node":
-      nodeChanged(state, event.name, event.node, now, effects);
+    case "nodesListed":
+      nodeEvent(state, event, now, effects);
       flush(state, effects);
       break;
     case "namespace":
@@ -174,6 +177,8 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "clusterSynced":
       state.isClusterSynced = true;
+      tellOwnNode(state);
+      flush(state, effects);
       // Not before: to the other members this node counts as one that can take addresses over.
       effects.push({ type: "startMembers" });
       beginWhenSynced(state, effects);
@@ -202,6 +207,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "gossipExpired":
       for (const node of event.nodes) state.members.gossip?.forget(node);
+      forgetTold(state, event.nodes);
       break;
     case "timer":
       timer(state, now, event.chance, effects);
@@ -243,6 +249,7 @@ function configChanged(
   state.config = { config, pools };
   touch(state, setSlots(state, config));
   state.ownedPools = [...config.pools.filter(hasOwners), ...state.slots.pools];
+  takeTold(state); // It may ask for other labels.
   effects.push(routesToFollow(state, config), { type: "keepPaths", intervalMs: config.failover?.intervalMs });
   bgpConfigChanged(state, config, effects);
   handoversConfigured(state, now, effects);
@@ -305,6 +312,7 @@ function membersChanged(
 
 /** Others are active or participate than before, or the configuration asks for something else. */
 function nodesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  reconsiderNodes(state, now);
   stickyNodesChanged(state, now);
   checkPlacement(state, effects);
 }
@@ -317,10 +325,11 @@ function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], no
 
 function gossipChanged(
   state: SpeakerState,
-  { nodes, addresses, asked, deliveries, handovers }: GossipChanges,
+  { nodes, addresses, asked, deliveries, handovers, traits }: GossipChanges,
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
+  nodesTold(state, traits, now, effects);
   for (const address of asked) reportAnnounced(state, address);
   announcersChanged(state, asked, now, effects);
   if (deliveries || nodes) {
@@ -342,6 +351,7 @@ function gossipChanged(
 function timer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
   const { members, carriers, config } = state;
   stickyTimer(state, now);
+  if (followTimer(state, now, effects)) touchPools(state, reachabilityChanged(state));
   if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
   defenseTimer(state, now, effects);
   inspectionTimer(state, now, chance, effects);

@@ -14,6 +14,7 @@ import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
+import { ownNodeRule } from "../core/members/node-state.ts";
 import { speakerCore } from "../core/replay.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
 import { SpeakerView } from "../core/view.ts";
@@ -43,6 +44,7 @@ export class Bench {
   isLeaving = false; // Peers are to prefer others.
   readonly kernelAnswers = new Set<string>(); // Addresses on the wire that the kernel answers for.
   followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
+  readonly nodesFollowed: ("all" | readonly string[])[] = []; // Names of the Nodes, each time.
   isKernelComplete = false;
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
@@ -68,12 +70,19 @@ export class Bench {
   /** @param options.isSynced it counts on all members at once */
   constructor(
     node: string,
-    { ignoreExcludeLabel = false, hasRing = false, recorder = new Recorder(), active = nodes, isSynced = false } = {},
+    {
+      ignoreExcludeLabel = false,
+      hasRing = false,
+      recorder = new Recorder(),
+      active = nodes,
+      isSynced = false,
+      ownNode = ownNodeRule,
+    } = {},
   ) {
     this.recorder = recorder;
     this.active = active;
     this.#isSynced = isSynced;
-    this.state = createState({ node, ignoreExcludeLabel, hasRing });
+    this.state = createState({ node, ignoreExcludeLabel, hasRing, ownNode });
     this.runner.onStep = ({ event, now }, effects) => this.recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
     this.membersChanged();
@@ -196,6 +205,9 @@ export class Bench {
         break;
       case "writeOccupant":
         this.written.push(`${effect.address} ${effect.occupant === undefined ? "free" : JSON.stringify(effect.occupant)}`);
+        break;
+      case "followNodes":
+        this.nodesFollowed.push(effect.names);
         break;
       case "setGossip":
         this.onGossip(effect.entries);

@@ -6,6 +6,7 @@ import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
 import { renumberAnnotation } from "#pkg/live-config";
 import { addressOf, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
+import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { NodeObjects } from "./api/node-objects.ts";
@@ -36,10 +37,16 @@ export interface SimulatedClusterOptions {
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
-  readonly watchCore?: ((node: string) => SpeakerRunner["onStep"]) | undefined;
+  readonly watchCore?: ((node: string, ownNode: OwnNodeRule) => SpeakerRunner["onStep"]) | undefined;
 }
 
 const controllers = 2;
+/** By the seed: speakers follow all Nodes, or as in a cluster of thousands, where they follow those that tell nothing one by one, or all. */
+const ownNodeRules: readonly OwnNodeRule[] = [
+  ownNodeRule,
+  { fromMembers: 2, maxUntold: 8, afterMs: 500, jitterMs: 1_000 },
+  { fromMembers: 3, maxUntold: 0, afterMs: 500, jitterMs: 1_000 },
+];
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;
 const machineGoneMs: Millis = 40_000;
@@ -208,6 +215,9 @@ export class SimulatedCluster {
 
   startSpeaker(node: number): void {
     const process = this.#process(nameOf(node));
+    const ownNode = this.earlier.has(node)
+      ? ownNodeRule
+      : (ownNodeRules[this.#options.seed % ownNodeRules.length] ?? ownNodeRule);
     this.#link(node).begin();
     this.#update(node, true);
     const speaker = new SpeakerProcess({
@@ -230,13 +240,14 @@ export class SimulatedCluster {
       // As the incarnations of real ones, which begin with the clock.
       life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
+      ownNode,
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
       otherNics: this.#otherNics.get(node) ?? [],
       lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
-      onStep: this.#options.watchCore?.(nameOf(node)),
+      onStep: this.#options.watchCore?.(nameOf(node), ownNode),
     });
     this.speakers.set(node, speaker);
     this.#isBusy = true;

@@ -116,7 +116,7 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
   }
 
   setEntries(entries: Entries): void {
-    const own = this.#options.isEarlier ? [...entries].map(earlierEntry) : entries;
+    const own = this.#options.isEarlier ? [...entries].flatMap(earlierEntry) : entries;
     for (const entry of own) this.#entries.set(entry.key, entry);
     this.#delegate.set(own);
   }
@@ -221,7 +221,7 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
         onBroadcast?.(payload.length);
         simulation.broadcast(index, topic, payload);
       },
-      onEntries: (entries) => this.#emit({ type: "gossip", entries: isEarlier ? entries.map(earlierEntry) : entries }),
+      onEntries: (entries) => this.#emit({ type: "gossip", entries: isEarlier ? entries.flatMap(earlierEntry) : entries }),
       onExpired: (nodes) => this.#emit({ type: "gossipExpired", nodes }),
     });
   }
@@ -234,16 +234,18 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
 }
 
 const summaryKey = "h";
+const traitsKey = "t";
 const earlierSummaryOctets = 8; // Without what is announced while the view of the API is not current.
 const bitsOctet = 1;
 const laterBits = 14; // Of views, and of kernels that a speaker may not change.
 
-/** The same as a version wrote it that knew neither of views nor of kernels that a speaker may not change. */
-function earlierEntry<Entry extends { readonly key: string; readonly value: Uint8Array }>(entry: Entry): Entry {
-  if (entry.key !== summaryKey) return entry;
+/** The same as a version wrote it that knew neither of views, nor of kernels that a speaker may not change, nor of traits. */
+function earlierEntry<Entry extends { readonly key: string; readonly value: Uint8Array }>(entry: Entry): Entry[] {
+  if (entry.key === traitsKey) return [];
+  if (entry.key !== summaryKey) return [entry];
   const value = entry.value.slice(0, earlierSummaryOctets);
   value[bitsOctet] = (value[bitsOctet] ?? 0) & ~laterBits;
-  return { ...entry, value };
+  return [{ ...entry, value }];
 }
 
 function viewOf({ node, endpoint, status, incarnation, meta }: Member, self: number): MemberView {

@@ -21,6 +21,7 @@ import { SessionWatch } from "../../../speaker/bgp/session-watch.ts";
 import { carryOut, written } from "../../../speaker/carry-out.ts";
 import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
 import { SpeakerView } from "../../../speaker/core/index.ts";
+import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { createState, type SpeakerState } from "../../../speaker/core/state.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
@@ -65,6 +66,8 @@ export interface SpeakerProcessOptions {
   readonly life: number;
   /** Its formats on the ring are those of the version before heartbeats and views of the API. */
   readonly isEarlier: boolean;
+  /** When it follows its own Node alone. */
+  readonly ownNode: OwnNodeRule;
   /** It may put addresses on its machine's NIC. */
   readonly hasNetAdmin: boolean;
   /** Its ring watches others by BFD: the configurations say nothing of that. */
@@ -144,7 +147,7 @@ export class SpeakerProcess {
       process.at(options.ring.now, () => this.#interfaceChanged()),
     );
     this.#runner.onStep = options.onStep;
-    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
+    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true, ownNode: options.ownNode });
     const portions = new Portions(clock, 4);
     const emit = this.#runner.dispatch;
     // Reports of the ring's thread wait for the main thread, which may stand still.

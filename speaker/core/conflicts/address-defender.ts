@@ -6,6 +6,7 @@ import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { maxOccupants } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
+import { askForNode } from "../members/followed-nodes.ts";
 import { nodeOfMac } from "../members/members.ts";
 import { isReady } from "../members/nodes.ts";
 import { touchSlots } from "../placement/slots.ts";
@@ -75,6 +76,7 @@ export function reannounceAddress({ conflicts }: SpeakerState, address: Address,
 export function defendSighted(state: SpeakerState, sighting: AddressSighting, now: Millis, effects: SpeakerEffect[]): void {
   const entry = state.conflicts.defended.get(sighting.address.toString());
   if (entry === undefined) return;
+  askForNode(state, nodeOfMac(state.members.macs, sighting.mac), now);
   const by = speakerOf(state, sighting, now);
   const isForMany = answersForMany(state, entry, sighting, now);
   advance(state, entry, { type: "sighting", sighting: { ...sighting, by, answersForMany: isForMany } }, now, effects);

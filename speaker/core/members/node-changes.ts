@@ -1,15 +1,38 @@
 import type { Millis } from "#pkg/clock";
 import type { SpeakerEffect } from "../effects.ts";
-import type { NodeFields } from "../events.ts";
+import type { ClusterEvent, NodeFields } from "../events.ts";
 import { touchPools } from "../placement/placements.ts";
 import { ownNodeChanged } from "../protocols/bgp.ts";
 import { ownNodePools } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
+import { isTold, nodesListed, reconsiderNodes, tellOwnNode, toldNode } from "./followed-nodes.ts";
 import { forgetNode } from "./members.ts";
 import { setNode } from "./nodes.ts";
 
+type NodeEvent = Extract<ClusterEvent, { readonly type: "node" | "nodesListed" }>;
+
+/** The API has a Node, or no longer, or has been asked for all that are followed. */
+export function nodeEvent(state: SpeakerState, event: NodeEvent, now: Millis, effects: SpeakerEffect[]): void {
+  const { seen } = state.nodes.followed;
+  if (event.type === "nodesListed") for (const node of nodesListed(state)) nodeChanged(state, node, undefined, now, effects);
+  else {
+    if (event.node === undefined) seen.delete(event.name);
+    else seen.add(event.name);
+    nodeChanged(state, event.name, event.node, now, effects);
+  }
+}
+
+/** These nodes' speakers tell something else. Where the API is not asked, that counts; a speaker that starts again counts by its last word. */
+export function nodesTold(state: SpeakerState, nodes: readonly string[], now: Millis, effects: SpeakerEffect[]): void {
+  for (const node of nodes) {
+    const traits = isTold(state, node) ? state.members.gossip?.traits(node) : undefined;
+    if (traits !== undefined) nodeChanged(state, node, toldNode(state, traits), now, effects);
+  }
+  if (nodes.length > 0) reconsiderNodes(state, now);
+}
+
 /** A Node is another than before; undefined: there is none. */
-export function nodeChanged(
+function nodeChanged(
   state: SpeakerState,
   node: string,
   fields: NodeFields | undefined,
@@ -22,6 +45,7 @@ export function nodeChanged(
   if (node === state.node) {
     changed.push(...ownNodeChanged(state, fields, now, effects), ...ownNodePools(state));
     state.nodes.flannelAddresses = fields?.flannelAddresses ?? [];
+    tellOwnNode(state);
     effects.push({ type: "checkNode" });
   }
   if (changed.length === 0) return;

@@ -16,6 +16,7 @@ import {
 import { list, listOf } from "#pkg/text";
 import type { NodeFields } from "../events.ts";
 import { ownedPlacement, type SpeakerState } from "../state.ts";
+import { isHeard } from "./followed-nodes.ts";
 
 /** Why a node does not announce what another one does. */
 export type NotHere =
@@ -30,13 +31,6 @@ export type NotHere =
   | "noInterface"
   | "noKernelAccess"
   | "notInSubnet";
-
-// Kubernetes' node lifecycle controller adds them, 40 s after the kubelet's last word by default.
-const notReadyTaints: ReadonlySet<string> = new Set([
-  "node.kubernetes.io/not-ready",
-  "node.kubernetes.io/unreachable",
-  outOfServiceTaint,
-]);
 
 const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
   excluded: "nodeExcluded",
@@ -128,7 +122,7 @@ export function outOfServiceNodes({ members, nodes }: Pick<SpeakerState, "member
 /** Whether Kubernetes has the node, and hears from its kubelet. */
 export function isReady({ nodes }: Pick<SpeakerState, "nodes">, node: string): boolean {
   const taints = nodes.taints.get(node);
-  return taints !== undefined && !taints.some((taint) => notReadyTaints.has(taint));
+  return taints !== undefined && isHeard(taints);
 }
 
 /** Where the node can announce, as far as it has reported. */

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { labelHash } from "#pkg/gossip";
+import { GossipNode } from "#pkg/gossip/testing";
+import { address } from "#pkg/net/testing";
+import {
+  cordonTaint,
+  drainLabel,
+  elect,
+  eligibleFor,
+  excludeLabel,
+  isDrained as hasDrained,
+  outOfServiceTaint,
+} from "#pkg/placement";
+import { fnv1a } from "#pkg/text";
+import { Bench, eth0, pools, ssd, x } from "../../testing/speaker-bench.ts";
+import { learnMacs } from "./members.ts";
+import { nodesOf } from "./nodes.ts";
+
+const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, jitterMs: 1 };
+const all = ["node1", "node2", "node3", "node4"];
+
+/** Node `node1` of a ring of four, where three are as many as thousands, with a pool for nodes that are labelled `disk: ssd`. */
+class Scene extends Bench {
+  readonly others = new Map(all.slice(1).map((name) => [name, new GossipNode(name)]));
+
+  constructor(pool = ssd) {
+    super("node1", { hasRing: true, active: all, isSynced: true, ownNode: rule });
+    for (const name of this.others.keys())
+      this.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1, macs: undefined });
+    this.setConfig(pools(pool));
+    this.setInterfaces(eth0);
+    this.setNode("node1", { disk: "ssd" });
+    for (const name of this.others.keys()) this.setNode(name, { disk: "hdd" });
+    this.runner.dispatch({ type: "nodesListed" });
+    this.start();
+  }
+
+  /** What the node's speaker tells, and the others pass on. */
+  tell(name: string, labels: Record<string, string> | undefined, taint?: string): void {
+    const one = this.others.get(name);
+    assert.ok(one);
+    one.state.setTraits({
+      exists: labels !== undefined,
+      isOutOfService: taint === outOfServiceTaint,
+      isCordoned: taint === cordonTaint,
+      isNotReady: false,
+      labels: new Map(Object.entries(labels ?? {}).map(([label, value]) => [labelHash(label), fnv1a(value)])),
+    });
+    const store = new GossipNode("node1").store;
+    for (const other of all) store.joined(other, 1);
+    this.runner.dispatch({ type: "gossip", entries: store.merge(one.payload(), 0) });
+  }
+
+  /** All tell the labels that the API has. */
+  tellAll(): void {
+    for (const name of this.others.keys()) this.tell(name, { disk: "hdd" });
+    this.clock.advanceBy(2_000);
+  }
+
+  get follows(): "all" | readonly string[] {
+    return this.state.nodes.followed.names;
+  }
+
+  get eligible(): readonly string[] {
+    const [pool] = this.state.config?.config.pools ?? [];
+    assert.ok(pool);
+    return eligibleFor(nodesOf(this.state, pool), address(x));
+  }
+}
+
+test("a speaker follows its own Node alone once enough members tell their labels", () => {
+  const scene = new Scene();
+  assert.equal(scene.follows, "all");
+  for (const name of ["node2", "node3", "node4"]) scene.tell(name, { disk: "hdd" });
+  scene.clock.advanceBy(500);
+  assert.equal(scene.follows, "all", "not before that has held for a while");
+  scene.clock.advanceBy(1_000);
+  assert.deepEqual(scene.follows, ["node1"]);
+  assert.deepEqual(scene.nodesFollowed, [["node1"]]);
+  assert.deepEqual(scene.eligible, ["node1"]);
+});
+
+test("what a member tells of its labels decides as what the API says does", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  scene.tell("node3", { disk: "ssd" });
+  assert.deepEqual(scene.eligible, ["node1", "node3"]);
+  scene.tell("node3", { disk: "ssd", [excludeLabel]: "" });
+  assert.deepEqual(scene.eligible, ["node1"]);
+  scene.tell("node3", { disk: "ssd" }, outOfServiceTaint);
+  assert.deepEqual(scene.eligible, ["node1"]);
+  assert.deepEqual(scene.state.nodes.taints.get("node3"), [outOfServiceTaint]);
+  for (const [drain, taint, isDrained] of [
+    ["", undefined, true],
+    ["true", undefined, true],
+    ["false", cordonTaint, false],
+    ["when-cordoned", undefined, false],
+    ["when-cordoned", cordonTaint, true],
+  ] as const) {
+    scene.tell("node3", { disk: "ssd", [drainLabel]: drain }, taint);
+    const { labels, taints } = scene.state.nodes;
+    assert.equal(hasDrained(labels.get("node3"), taints.get("node3")), isDrained, `${drain} ${taint}`);
+  }
+  scene.tell("node3", undefined);
+  assert.deepEqual(scene.eligible, ["node1"], "without a Node object nobody knows whether a selector matches");
+});
+
+test("another configuration may ask for labels that were told before", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  scene.tell("node2", { disk: "hdd", rack: "7", other: "x" });
+  for (const [selector, want] of [
+    ["match-labels: {rack: '7'}", ["node2"]],
+    ["match-labels: {rack: '8'}", []],
+    ["match-expressions: [{key: rack, operator: DoesNotExist}]", ["node1", "node3", "node4"]],
+    ["match-expressions: [{key: rack, operator: Exists}]", ["node2"]],
+    ["match-expressions: [{key: disk, operator: NotIn, values: [ssd]}]", ["node2", "node3", "node4"]],
+    ["match-expressions: [{key: disk, operator: In, values: [nvme, hdd]}]", ["node2", "node3", "node4"]],
+  ] as const) {
+    scene.setConfig(pools(ssd.replace("match-labels: {disk: ssd}", selector)));
+    assert.deepEqual(scene.eligible, want, selector);
+  }
+});
+
+test("while the API is asked for a Node, its word counts and not its speaker's", () => {
+  const scene = new Scene();
+  scene.tell("node3", { disk: "ssd" });
+  assert.deepEqual(scene.eligible, ["node1"]);
+});
+
+test("a member that tells nothing is followed by itself, and more than a few as all Nodes", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  const begin = (node: string, life: number) =>
+    scene.runner.dispatch({ type: "member", change: "updated", node, incarnation: 1, life, macs: undefined });
+  scene.tell("node2", { disk: "ssd" });
+  begin("node2", 2);
+  scene.clock.advanceBy(4_000);
+  assert.deepEqual([scene.follows, scene.eligible], [["node1"], ["node1", "node2"]], "its last word counts for a while");
+  scene.clock.advanceBy(2_000);
+  assert.deepEqual(scene.follows, ["node1", "node2"]);
+  scene.setNode("node2", { disk: "hdd" });
+  assert.deepEqual(scene.eligible, ["node1"]);
+  begin("node3", 2);
+  scene.clock.advanceBy(6_000);
+  assert.equal(scene.follows, "all");
+});
+
+test("in a small ring, or without one, all Nodes are followed", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  scene.membersChanged(["node1", "node2"]);
+  scene.clock.advanceBy(6_000);
+  assert.equal(scene.follows, "all");
+  const alone = new Bench("node1", { ownNode: { ...rule, fromMembers: 1 } });
+  alone.start();
+  alone.clock.advanceBy(100_000);
+  assert.equal(alone.state.nodes.followed.names, "all");
+});
+
+test("a Node that is gone when all are listed again counts as gone", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  scene.tell("node2", { disk: "ssd" });
+  scene.membersChanged(["node1", "node2"]);
+  scene.clock.advanceBy(6_000);
+  assert.deepEqual(scene.eligible, ["node1", "node2"], "until the API has been asked");
+  scene.setNode("node1", { disk: "ssd" });
+  scene.runner.dispatch({ type: "nodesListed" });
+  assert.deepEqual(scene.eligible, ["node1"]);
+});
+
+test("a node that failed and is seen on the wire is followed until it is back: Kubernetes knows whether it is cut off", () => {
+  const scene = new Scene("{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  learnMacs(scene.state.members.macs, "node2", ["02:00:00:00:00:02"]);
+  scene.tellAll();
+  const rest = ["node1", "node3", "node4"];
+  const mine = Array.from({ length: 14 }, (_, i) => `192.0.2.${i}`).find((ip) => elect(rest, address(ip)) === "node1") ?? "";
+  scene.serve("default/web", [mine]);
+  scene.runner.dispatch({ type: "member", change: "failed", node: "node2", incarnation: 0, life: 1, macs: undefined });
+  scene.membersChanged(rest);
+  scene.settle();
+  const sighting = { address: address(mine), mac: "02:00:00:00:00:02", interface: "eth0", ownMac: "02:00:00:00:00:01" };
+  scene.runner.dispatch({ type: "sighting", sighting: { ...sighting, kind: "announces" } });
+  scene.clock.advanceBy(1);
+  assert.deepEqual(scene.follows, ["node1", "node2"]);
+  scene.runner.dispatch({ type: "member", change: "left", node: "node2", incarnation: 0, life: 1, macs: undefined });
+  scene.membersChanged(rest);
+  scene.clock.advanceBy(6_000);
+  assert.deepEqual(scene.follows, ["node1"]);
+});
+
+test("labels of nodes that left for good are forgotten", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  scene.runner.dispatch({ type: "gossipExpired", nodes: ["node4"] });
+  assert.deepEqual([...scene.state.nodes.labels.keys()], ["node1", "node2", "node3"]);
+});

@@ -1,0 +1,186 @@
+import type { Millis } from "#pkg/clock";
+import type { Config, LabelSelector } from "#pkg/config";
+import { labelHash, type Traits } from "#pkg/gossip";
+import { cordonTaint, drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { fnv1a, list } from "#pkg/text";
+import type { SpeakerEffect } from "../effects.ts";
+import type { NodeFields } from "../events.ts";
+import type { SpeakerState } from "../state.ts";
+import type { FollowedNodes } from "./node-state.ts";
+
+// A member that starts again tells its traits at once. Until then its last ones count.
+const untoldMs: Millis = 5_000;
+// Taints of Kubernetes' node lifecycle controller, 40 s after the kubelet's last word by default.
+const [notReadyTaint, unreachableTaint] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] as const;
+/** Stands for a value that no selector names. */
+const otherValue = "?";
+
+/** Whether Kubernetes hears from the kubelet, by the node's taints. */
+export function isHeard(taints: readonly string[]): boolean {
+  return ![notReadyTaint, unreachableTaint, outOfServiceTaint].some((taint) => taints.includes(taint));
+}
+
+/** Tells the others what the API has of this node. */
+export function tellOwnNode({ node, nodes, members: { gossip } }: SpeakerState): void {
+  const labels = nodes.labels.get(node);
+  const taints = nodes.taints.get(node) ?? [];
+  gossip?.setTraits({
+    exists: labels !== undefined,
+    isOutOfService: taints.includes(outOfServiceTaint),
+    isCordoned: taints.includes(cordonTaint),
+    isNotReady: taints.includes(notReadyTaint) || taints.includes(unreachableTaint),
+    labels: new Map(Object.entries(labels ?? {}).map(([label, value]) => [labelHash(label), fnv1a(value)])),
+  });
+}
+
+/** Whether what the node's speaker tells counts. */
+export function isTold({ node, nodes: { followed } }: SpeakerState, other: string): boolean {
+  if (other === node) return false;
+  if (followed.names !== "all" && !followed.names.includes(other)) return true;
+  return !followed.isWhole && !followed.seen.has(other); // Until the API has been asked.
+}
+
+/** What the API has of a node, as far as the configuration asks for it, by the words of its speaker; undefined: no such node. */
+export function toldNode(
+  state: SpeakerState,
+  { exists, isOutOfService, isCordoned, isNotReady, labels }: Traits,
+): NodeFields | undefined {
+  if (!exists) return undefined;
+  const known: Record<string, string> = {};
+  for (const [label, values] of labelsAskedFor(state.config?.config)) {
+    const hash = labels.get(labelHash(label));
+    if (hash === undefined) continue;
+    known[label] = [...values].find((value) => fnv1a(value) === hash) ?? otherValue;
+  }
+  const told = [
+    [isOutOfService, outOfServiceTaint],
+    [isCordoned, cordonTaint],
+    [isNotReady, notReadyTaint],
+  ] as const;
+  const taints = told.flatMap(([has, taint]) => (has ? [taint] : []));
+  return { labels: known, unschedulable: false, deleting: false, taints, flannelAddresses: [] };
+}
+
+/** Other labels count, or the words of other speakers: takes over what all of these tell. */
+export function takeTold(state: SpeakerState): void {
+  const { members, nodes } = state;
+  for (const node of members.active) {
+    const traits = isTold(state, node) ? members.gossip?.traits(node) : undefined;
+    if (traits === undefined) continue;
+    const told = toldNode(state, traits);
+    if (told === undefined) forgetTold(state, [node]);
+    else {
+      nodes.labels.set(node, told.labels);
+      nodes.taints.set(node, told.taints);
+    }
+  }
+}
+
+/** Nobody tells of these nodes any more. */
+export function forgetTold(state: SpeakerState, gone: readonly string[]): void {
+  for (const node of gone.filter((one) => isTold(state, one))) {
+    state.nodes.labels.delete(node);
+    state.nodes.taints.delete(node);
+  }
+}
+
+/** A failed member may be cut off; Kubernetes knows whether its kubelet is. */
+export function askForNode({ members, nodes: { followed } }: SpeakerState, node: string | undefined, now: Millis): void {
+  if (node === undefined || followed.names === "all" || !members.lost.has(node) || followed.asked.has(node)) return;
+  followed.asked.add(node);
+  followed.dueAt = now;
+}
+
+/** The members, what they tell, or how they see the API has changed. */
+export function reconsiderNodes(state: SpeakerState, now: Millis): void {
+  const { node, isStarted } = state;
+  const { followed } = state.nodes;
+  const wanted = isStarted ? nodesToFollow(state) : "all";
+  if (isSame(wanted, followed.names)) followed.dueAt = Infinity;
+  else if (followed.dueAt === Infinity) {
+    const { afterMs, jitterMs } = followed.rule;
+    followed.dueAt = now + (followed.names === "all" ? afterMs : untoldMs) + (fnv1a(node) % jitterMs);
+  }
+}
+
+/** @returns whether others are followed from now on */
+export function followTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
+  const { followed, labels, taints } = state.nodes;
+  if (now < followed.dueAt) return false;
+  followed.dueAt = Infinity;
+  const names = nodesToFollow(state);
+  if (isSame(names, followed.names)) return false;
+  followed.names = names;
+  followed.seen.clear();
+  followed.isWhole = false;
+  if (names !== "all") {
+    const kept = new Set([...names, ...state.members.active, ...state.members.lost]);
+    for (const node of [...labels.keys(), ...taints.keys()]) {
+      if (kept.has(node)) continue;
+      labels.delete(node);
+      taints.delete(node);
+    }
+  }
+  takeTold(state);
+  const others = names === "all" ? names : names.filter((name) => name !== state.node);
+  const message =
+    names === "all" ? "following the Nodes of all members" : "following this Node alone: the other members tell their labels";
+  const fields = { event: "nodesFollowed", members: state.members.active.length, besides: list(others === "all" ? [] : others) };
+  effects.push({ type: "followNodes", names }, { type: "log", level: "info", message, fields });
+  return true;
+}
+
+/** The API has been asked for all Nodes that are followed. @returns nodes that are not there, but were so far */
+export function nodesListed({ node, nodes: { followed, labels } }: SpeakerState): readonly string[] {
+  followed.isWhole = true;
+  const names = followed.names === "all" ? [...labels.keys()] : followed.names;
+  return names.filter((name) => name !== node && labels.has(name) && !followed.seen.has(name));
+}
+
+/** This node, and members without a word about themselves, or with an old one; all Nodes where that is simpler. */
+function nodesToFollow(state: SpeakerState): FollowedNodes["names"] {
+  const { node, members, nodes } = state;
+  const { gossip, active, lost } = members;
+  const { rule, asked } = nodes.followed;
+  if (gossip === undefined || active.length < rule.fromMembers) return "all";
+  for (const name of asked) if (!lost.has(name)) asked.delete(name);
+  const untold = active.filter((other) => other !== node && (gossip.traits(other) === undefined || gossip.view(other) === "old"));
+  const names = new Set([node, ...untold, ...asked]);
+  return names.size > rule.maxUntold + 1 ? "all" : [...names].sort();
+}
+
+function isSame(a: FollowedNodes["names"], b: FollowedNodes["names"]): boolean {
+  return a === b || (a !== "all" && b !== "all" && a.join() === b.join());
+}
+
+const asked = new WeakMap<Config, ReadonlyMap<string, ReadonlySet<string>>>(); // configuration -> its labels of nodes
+
+/** Labels of nodes that a configuration asks for, with the values that it names. */
+function labelsAskedFor(config: Config | undefined): ReadonlyMap<string, ReadonlySet<string>> {
+  const known = config && asked.get(config);
+  if (known !== undefined) return known;
+  const labels = new Map<string, Set<string>>([
+    [excludeLabel, new Set()],
+    [drainLabel, new Set(["false", "when-cordoned"])],
+  ]);
+  const ask = (label: string, values: Iterable<string>): void => {
+    const those = labels.get(label) ?? new Set();
+    for (const value of values) those.add(value);
+    labels.set(label, those);
+  };
+  for (const { matchLabels, matchExpressions } of selectorsOf(config)) {
+    for (const [label, value] of matchLabels) ask(label, [value]);
+    for (const { key, values } of matchExpressions) ask(key, values);
+  }
+  if (config !== undefined) asked.set(config, labels);
+  return labels;
+}
+
+function* selectorsOf(config: Config | undefined): Generator<LabelSelector> {
+  for (const { nodeSelectors } of config?.peers ?? []) yield* nodeSelectors;
+  for (const { nodeSelectors, preferredNodes, advertisements } of config?.pools ?? []) {
+    yield* nodeSelectors;
+    for (const { selector } of preferredNodes) yield selector;
+    for (const { nodeSelectors } of advertisements) yield* nodeSelectors;
+  }
+}

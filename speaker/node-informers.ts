@@ -1,0 +1,66 @@
+import type { Millis } from "#pkg/clock";
+import { type Cluster, Informers, nodesOf } from "#pkg/k8s";
+import type { ClusterEvent } from "./core/index.ts";
+
+export interface NodeInformersOptions {
+  readonly cluster: Pick<Cluster, "informer">;
+  /** This node's name. */
+  readonly node: string;
+  readonly emit: (event: ClusterEvent) => void;
+  /** Something was seen, or all of it. */
+  readonly changed: () => void;
+  readonly synced: () => void;
+  readonly reached: () => void;
+}
+
+/** Follows all Nodes, or some by their names, and others when it is told. */
+export class NodeInformers implements Disposable {
+  readonly #options: NodeInformersOptions;
+  #informers: Informers;
+
+  constructor(options: NodeInformersOptions) {
+    this.#options = options;
+    this.#informers = this.#follow("all");
+  }
+
+  start(): void {
+    this.#informers.start();
+  }
+
+  /** Follows these in place of those before. */
+  follow(names: "all" | readonly string[]): void {
+    this.#informers[Symbol.dispose]();
+    this.#informers = this.#follow(names);
+    this.#informers.start();
+    this.#options.reached(); // The ones before may have been out of reach.
+  }
+
+  get missing(): readonly string[] {
+    return this.#informers.missing;
+  }
+
+  get lostSince(): Millis | undefined {
+    return this.#informers.lostSince;
+  }
+
+  [Symbol.dispose](): void {
+    this.#informers[Symbol.dispose]();
+  }
+
+  #follow(names: "all" | readonly string[]): Informers {
+    const { cluster, node, emit, changed, synced, reached } = this.#options;
+    const isSynced = (): void => {
+      if (informers.missing.length === 0) emit({ type: "nodesListed" });
+      synced();
+    };
+    const informers = new Informers(cluster, isSynced, reached);
+    for (const name of names === "all" ? [undefined] : names) {
+      const scope = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+      informers.follow("Nodes", nodesOf(node), scope, (key, now) => {
+        changed();
+        emit({ type: "node", name: key, node: now });
+      });
+    }
+    return informers;
+  }
+}
