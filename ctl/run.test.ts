@@ -204,6 +204,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           addPath: false,
           gracefulRestartNotification: false,
           longLivedStaleSeconds: 0,
+          maximumPrefix: null,
           role: null,
           roleStrict: false,
           nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],

@@ -33,7 +33,7 @@ The JSON is one object:
                "peers": [{"name", "address", "interface", "discovery", "fromNode", "port", "myAsn", "peerAsn", "families", "sourceAddress",
                           "sourceInterface", "routerId", "holdTimeSeconds", "keepaliveSeconds", "connectTimeSeconds", "passwordSecret", "bfdProfile",
                           "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
-                          "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "addPath", "role", "roleStrict",
+                          "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "maximumPrefix", "addPath", "role", "roleStrict",
                           "gracefulRestartNotification", "longLivedStaleSeconds", "nodeSelectors"}]}}
 
 Lines and columns count from 1. "object" is there for custom resources alone. "addresses" is the number of addresses that can be assigned: a number up to 2^53-1, above that a

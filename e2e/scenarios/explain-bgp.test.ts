@@ -111,4 +111,14 @@ bfd-profiles: [{name: fast}]
       /To do: raise the router's limit of prefixes for this neighbor/,
     ]);
   });
+
+  test("a router that has a limit, before it is reached: by the configuration", async () => {
+    await configure(plain.v4, ", maximum-prefix: 2");
+    await tool.explains(`peer/${plain.v4}`, [
+      /Degraded \(prefixLimitNear\)/,
+      /carries 2 of 2 IPv4 prefixes that the router takes \(maximum-prefix\)/,
+    ]);
+    await configure(plain.v4, ", maximum-prefix: 3");
+    await tool.explains(`peer/${plain.v4}`, /Ready \(established\)/);
+  });
 });

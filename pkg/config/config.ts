@@ -291,6 +291,8 @@ export interface Peer {
   readonly gracefulRestartNotification: boolean;
   /** For how long it keeps them beyond `gracefulRestartSeconds`, as the last resort (RFC 9494); 0 is not at all. */
   readonly longLivedStaleSeconds: number;
+  /** How many prefixes of each family the router takes; undefined where that is not said. */
+  readonly maximumPrefix: number | undefined;
   /** The router is offered several paths to a prefix (RFC 7911). */
   readonly addPath: boolean;
 }

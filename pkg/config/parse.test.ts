@@ -196,6 +196,7 @@ peers:
   ebgp-multihop: true
   ebgp-multihop-ttl: 3
   disabled: true
+  maximum-prefix: 1000
   graceful-restart-time: 5m
   graceful-shutdown-time: 10s
   drain-when-cordoned: true
@@ -364,6 +365,7 @@ address-pools:
       addPath: true,
       gracefulRestartNotification: true,
       longLivedStaleSeconds: 3600,
+      maximumPrefix: 1000,
       role: "customer",
       roleStrict: true,
     },
@@ -416,6 +418,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     addPath: false,
     gracefulRestartNotification: false,
     longLivedStaleSeconds: 0,
+    maximumPrefix: undefined,
     role: undefined,
     roleStrict: false,
   });

@@ -34,6 +34,7 @@ const changes: readonly [Partial<SessionSettings>, boolean][] = [
   [{ roleStrict: true }, true],
   [{ gracefulRestartNotification: true }, true],
   [{ longLivedStaleSeconds: 3_600 }, true],
+  [{ maximumPrefix: 9 }, false],
 ];
 
 for (const [fields, want] of changes)

@@ -29,6 +29,7 @@ const takesEffect = {
   roleStrict: "in a new session",
   gracefulRestartNotification: "in a new session",
   longLivedStaleSeconds: "in a new session",
+  maximumPrefix: "at once",
 } as const satisfies Partial<Record<keyof Peer, "at once" | "in a new session">>;
 const names = Object.keys(takesEffect) as (keyof typeof takesEffect)[];
 

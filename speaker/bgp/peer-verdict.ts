@@ -189,6 +189,13 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
       verdict: verdict("peer", "leaving", { message: `${up}, marked with GRACEFUL_SHUTDOWN`, evidence }),
       seconds: leavingSeconds,
     };
+  if (view.prefixLimitsNear.length > 0) {
+    const near = view.prefixLimitsNear.map(({ family, prefixes, announced, from }) => {
+      return `${announced} of ${prefixes} ${family} prefixes that the router takes (${from === "router" ? "as it said when it ended a session" : "maximum-prefix"})`;
+    });
+    const message = `BGP session with ${key} is established and carries ${near.join(", and ")}`;
+    return { verdict: verdict("peer", "prefixLimitNear", { message, evidence }), seconds: since };
+  }
   if (view.prefixesNarrowed > 0) return { verdict: narrowedVerdict(key, view, evidence), seconds: since };
   if (otherRouters.length > 0) {
     const others = otherRouters.slice(0, maxNamed).join(", ");

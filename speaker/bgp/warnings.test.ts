@@ -129,6 +129,7 @@ const facts = { wait: undefined, bfd: undefined, leavingSeconds: undefined, othe
 test("a peer's verdict is as old as what it says, whatever attempts there were meanwhile", () => {
   const up = { state: "established", stateSeconds: 50, sinceSeconds: 50 } as const;
   const unsendable = [{ family: "IPv6", reason: "noNextHop", prefixes: 1, seconds: 4 }] as const;
+  const near = { family: "IPv4", prefixes: 10, announced: 8, from: "router" } as const;
   const ages: [Partial<PeerView>, Partial<Parameters<typeof peerVerdict>[1]>, string, number][] = [
     [{ sinceSeconds: 700, stateSeconds: 2, lastFailure: silent }, {}, "connectTimeout", 700],
     [{ sinceSeconds: 5 }, {}, "connecting", 5],
@@ -138,6 +139,7 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
     [up, { leavingSeconds: 3 }, "leaving", 3],
     [up, { otherRouters: [address("fe80::2")] }, "severalRouters", 50],
     [{ ...up, unsendable }, {}, "noNextHop", 4],
+    [{ ...up, prefixLimitsNear: [near] }, {}, "prefixLimitNear", 50],
     [{ ...up, prefixesNarrowed: 2 }, {}, "addPathNotNegotiated", 50],
     [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
     [{}, { wait: { for: "source", what: "w", seconds: 7 } }, "waitsForSource", 7],

@@ -1,6 +1,7 @@
+import type { Family } from "#pkg/net";
 import { Reader } from "#pkg/octets";
 import { escapeControls } from "#pkg/text";
-import { encodeFrame, headerLength, MessageType, maxMessageLength, type Notification } from "./messages.ts";
+import { encodeFrame, headerLength, MessageType, maxMessageLength, type Notification, unicastFamily } from "./messages.ts";
 import { Cease, MessageHeaderError, NotificationCode, NotificationError, notificationName } from "./notification-error.ts";
 
 /** The maximum octets of text in a Cease (RFC 9003, section 2). */
@@ -62,6 +63,20 @@ export function reasonInside(notification: Notification): Notification {
     : notification;
 }
 
+export interface PrefixLimit {
+  readonly family: Family;
+  readonly prefixes: number;
+}
+
+/** The limit that a router says was reached (RFC 4486, section 4); undefined where it says none, or one of another family. */
+export function prefixLimitOf(notification: Notification): PrefixLimit | undefined {
+  const { code, subcode, data } = reasonInside(notification);
+  if (code !== NotificationCode.cease || subcode !== Cease.maximumNumberOfPrefixesReached || data.length !== 7) return undefined;
+  const fields = new DataView(data.buffer, data.byteOffset, data.length);
+  const family = unicastFamily({ afi: fields.getUint16(0), safi: fields.getUint8(2) });
+  return family && { family, prefixes: fields.getUint32(3) };
+}
+
 /** In words, for people: `Cease/Administrative Shutdown (6/2): "maintenance until noon"`. Other data is hexadecimal. */
 export function describeNotification(notification: Notification): string {
   const inside = reasonInside(notification);
@@ -69,8 +84,11 @@ export function describeNotification(notification: Notification): string {
   return `${notificationName(notification.code, notification.subcode)}: ${describeOne(inside)}`;
 }
 
-function describeOne({ code, subcode, data }: Notification): string {
+function describeOne(notification: Notification): string {
+  const { code, subcode, data } = notification;
   const name = notificationName(code, subcode);
+  const limit = prefixLimitOf(notification);
+  if (limit !== undefined) return `${name}: ${limit.prefixes} of ${limit.family}`;
   const text = carriesText(code, subcode) ? decodeShutdownCommunication(data) : undefined;
   if (text !== undefined) return `${name}: ${escapeControls(JSON.stringify(text))}`;
   if (data.length === 0) return name;

@@ -1,8 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import type { BgpRole } from "#pkg/config";
-import type { Address, Family } from "#pkg/net";
+import { type Address, type Family, families } from "#pkg/net";
 import type { Message, Notification } from "../codec/messages.ts";
-import { describeNotification, reasonInside } from "../codec/notification-codec.ts";
+import { describeNotification, type PrefixLimit, reasonInside } from "../codec/notification-codec.ts";
 import type { RoutesOut, Unsendable } from "../routes/routes-out.ts";
 import { describeReason } from "../session/reason.ts";
 import { type Ending, isAgreed, type Negotiated, type Reason, type Session, type State, stateOf } from "../session/state.ts";
@@ -66,6 +66,8 @@ export interface PeerView {
   readonly prefixesPending: number;
   /** Prefixes with several paths, of which the session carries one, because the router does not take more. */
   readonly prefixesNarrowed: number;
+  /** Limits of the router that the session has nearly reached. */
+  readonly prefixLimitsNear: readonly NearLimit[];
   /** Announced by the peer in this session, and dropped. */
   readonly prefixesReceived: number;
   /** With for how long, as far as it was looked at. */
@@ -73,6 +75,13 @@ export interface PeerView {
   /** How often an established session ended. */
   readonly flaps: number;
   readonly holdTimerExpirations: number;
+}
+
+/** A limit of a router's, and how many prefixes of the family it has been sent. */
+export interface NearLimit extends PrefixLimit {
+  readonly announced: number;
+  /** Who says so: the router, when it ended a session for that, or `maximum-prefix`. */
+  readonly from: "router" | "configuration";
 }
 
 export interface SessionView extends Omit<Negotiated, "peerAsn" | "families" | "addPath"> {
@@ -100,7 +109,7 @@ export interface PeerFacts {
   /** This side's end of the last connection. */
   readonly lastEnd: SocketEnd | undefined;
   readonly counters: PeerCounters;
-  readonly routes: Pick<RoutesOut, "advertised" | "pending" | "narrowed" | "unsendable">;
+  readonly routes: Pick<RoutesOut, "advertised" | "advertisedOf" | "pending" | "narrowed" | "unsendable">;
 }
 
 export function peerView(facts: PeerFacts, now: Millis): PeerView {
@@ -132,6 +141,8 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
     prefixesAnnounced: routes.advertised,
     prefixesPending: routes.pending,
     prefixesNarrowed: routes.narrowed,
+    prefixLimitsNear:
+      up === undefined ? [] : families.flatMap((family) => nearLimit(session, family, routes.advertisedOf(family)) ?? []),
     prefixesReceived: up?.prefixesReceived ?? 0,
     unsendable: routes.unsendable().map((one) => {
       return { ...one, seconds: seconds(now - (unsendableSince.get(unsendableKey(one)) ?? now)) };
@@ -139,6 +150,18 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
     flaps,
     holdTimerExpirations,
   };
+}
+
+// Routers warn from 75 % on, most of them.
+const nearShare = 0.8;
+
+/** What a router said once holds until it takes more than that. */
+function nearLimit({ prefixLimits, settings }: Session, family: Family, announced: number): NearLimit | undefined {
+  const told = prefixLimits[family];
+  const isTold = told !== undefined && announced <= told;
+  const prefixes = isTold ? told : settings.maximumPrefix;
+  if (prefixes === undefined || announced === 0 || announced < nearShare * prefixes) return undefined;
+  return { family, prefixes, announced, from: isTold ? "router" : "configuration" };
 }
 
 /** The part that stays the same while more or fewer prefixes cannot be sent for the same reason. */

@@ -82,7 +82,7 @@ export class RoutesOut {
   #sessions = 0; // Sessions that have ended.
   #sweep: Sweep | undefined;
   #leaving = false;
-  #advertised = 0;
+  #advertised: Record<Family, number> = { IPv4: 0, IPv6: 0 };
   #queued = 0;
   readonly #unsendable: Record<Family, number> = { IPv4: 0, IPv6: 0 };
 
@@ -153,7 +153,7 @@ export class RoutesOut {
     this.#session = undefined;
     this.#sessions++;
     this.#sweep = undefined;
-    this.#advertised = 0;
+    this.#advertised = { IPv4: 0, IPv6: 0 };
     this.#queued = 0;
     for (const family of families) this.#unsendable[family] = 0;
   }
@@ -205,7 +205,12 @@ export class RoutesOut {
 
   /** Prefixes that are advertised, or paths to them. */
   get advertised(): number {
-    return this.#advertised;
+    return this.#advertised.IPv4 + this.#advertised.IPv6;
+  }
+
+  /** The same of a family. */
+  advertisedOf(family: Family): number {
+    return this.#advertised[family];
   }
 
   /** Undefined for a route that is not wanted, and without a session. */
@@ -283,7 +288,7 @@ export class RoutesOut {
   *#announced(queue: Set<PrefixState>): Generator<Nlri> {
     for (const entry of queue) {
       this.#put(entry, undefined);
-      if (entry.advertised === undefined) this.#advertised++;
+      if (entry.advertised === undefined) this.#advertised[entry.prefix.family]++;
       entry.advertised = entry.wanted;
       yield entry;
     }
@@ -293,7 +298,7 @@ export class RoutesOut {
   *#withdrawn(queue: Set<PrefixState>): Generator<Nlri> {
     for (const entry of queue) {
       this.#put(entry, undefined);
-      this.#advertised--;
+      this.#advertised[entry.prefix.family]--;
       entry.advertised = undefined;
       if (entry.wanted === undefined) this.#wanted.forget(entry);
       yield entry;

@@ -13,6 +13,10 @@ const cases: readonly [Reason, string][] = [
     "peer closed with OPEN Message Error/Bad Peer AS (2/2): data fde9; it has another AS number for this node than my-asn",
   ],
   [
+    { type: "received", notification: notification(3, 11) },
+    "peer closed with UPDATE Message Error/Malformed AS_PATH (3/11); it does not take the AS path, as a router does that counts this node in its confederation (RFC 5065), which speakers cannot be members of: take my-asn off its list of confederation peers",
+  ],
+  [
     { type: "sent", notification: maintenance, because: "maintenance" },
     "this node closed with Cease/Administrative Shutdown (6/2): maintenance",
   ],

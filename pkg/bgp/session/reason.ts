@@ -37,6 +37,8 @@ const hints: Readonly<Record<string, string>> = {
   "2/2": "it has another AS number for this node than my-asn",
   "2/11": "its role for this session does not go with this node's role, or it wants one",
   "2/3": "it has the same router identifier, or another neighbor has",
+  "3/11":
+    "it does not take the AS path, as a router does that counts this node in its confederation (RFC 5065), which speakers cannot be members of: take my-asn off its list of confederation peers",
   "4/0": "it received nothing from this node within its hold time",
   "6/3": "this node is not its neighbor any more",
   "6/5": "it accepts no session with this node now",

@@ -1,10 +1,11 @@
 import type { Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
 import { type Message, MessageType, type Notification, unicastFamily } from "../codec/messages.ts";
+import { prefixLimitOf } from "../codec/notification-codec.ts";
 import { Cease, FiniteStateMachineError, NotificationCode } from "../codec/notification-error.ts";
 import { opened } from "./opening.ts";
 import type { Agreed, Opening } from "./state.ts";
-import { cease, change, connectionOf, drop, fail, replace, type Transition } from "./transition.ts";
+import { cease, change, connectionOf, drop, fail, isOverLimit, replace, type Transition } from "./transition.ts";
 
 /** A message of the peer, in order of RFC 4271, section 8.2.2: OpenSent, OpenConfirm, Established. */
 export function received(transition: Transition, id: number, message: Message, octets: number): void {
@@ -27,13 +28,20 @@ export function received(transition: Transition, id: number, message: Message, o
 /** 24, 25. */
 function receiveNotification(transition: Transition, connection: Opening | Agreed, notification: Notification): void {
   const { code, subcode } = notification;
+  const limit = prefixLimitOf(notification);
+  if (limit !== undefined) {
+    const { prefixLimits } = transition.session;
+    change(transition, { prefixLimits: { ...prefixLimits, [limit.family]: limit.prefixes } });
+  }
   const collided = code === NotificationCode.cease && subcode === Cease.connectionCollisionResolution;
   const rejected = code === NotificationCode.cease && subcode === Cease.connectionRejected;
   if (collided && transition.session.connections.length > 1)
     drop(transition, connection); // The peer keeps the other connection.
   // Two sides that both hold in Idle would reject each other's attempts for ever; in Active one lets the other in. A session that there was is no attempt.
   else {
-    const next = rejected && connection.state !== "established" ? "active" : "idle";
+    // A router whose limit was raised connects by itself.
+    const isRouters = isOverLimit(notification) || (rejected && connection.state !== "established");
+    const next = isRouters ? "active" : "idle";
     fail(transition, connection, { type: "received", notification }, next);
   }
 }

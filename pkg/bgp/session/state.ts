@@ -76,6 +76,8 @@ export interface Session {
   readonly staleUntil: Millis;
   /** Forwarding went on while the process was down (RFC 4724, the F bit). */
   readonly forwardingPreserved: boolean;
+  /** How many prefixes of a family the router takes, as it said when it ended a session for that (RFC 4486). */
+  readonly prefixLimits: Readonly<Partial<Record<Family, number>>>;
   /** Why the last established session ended. */
   readonly lastDown: Ending | undefined;
   /** Why the last attempt failed, since the last established session. */
@@ -120,6 +122,7 @@ export function newSession(options: SessionOptions): Session {
     hasBeenUp: false,
     staleUntil: -Infinity,
     plainOpen: false,
+    prefixLimits: {},
     lastDown: undefined,
     lastFailure: undefined,
   };

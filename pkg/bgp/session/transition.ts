@@ -1,5 +1,6 @@
 import { backOff, type Millis, type Random } from "#pkg/clock";
 import type { Notification } from "../codec/messages.ts";
+import { reasonInside } from "../codec/notification-codec.ts";
 import { Cease, NotificationCode, OpenMessageError } from "../codec/notification-error.ts";
 import type { Effect } from "./events.ts";
 import { type Connection, type Ending, isAgreed, type Reason, type Session } from "./state.ts";
@@ -129,7 +130,9 @@ export function fail(
 function retryDelay({ failures, hasBeenUp, staleUntil, settings }: Session, reason: Reason, now: Millis, random: Random): Millis {
   const connectTime = settings.connectTimeSeconds * 1000;
   const isExpected = hasBeenUp || now < staleUntil;
-  if (!isExpected || reason.type === "sent") return backOff(failures, connectTime, maxBackOff, random);
+  // The next session would end for the same routes as this one.
+  const isFutile = reason.type === "received" && isOverLimit(reason.notification);
+  if (!isExpected || isFutile || reason.type === "sent") return backOff(failures, connectTime, maxBackOff, random);
   // A router that changes its configuration does not listen in that moment.
   const isChanging = reason.type === "received" && isOtherConfigurationChange(reason.notification);
   const endedByOthers = reason.type === "received" || reason.type === "lost" || reason.type === "peerRestarted";
@@ -145,6 +148,12 @@ function isPlainNext({ session }: Transition, connection: Connection, reason: Re
   if (reason.type !== "received" || reason.notification.code !== NotificationCode.openMessage) return session.plainOpen;
   const { unsupportedOptionalParameter, unsupportedCapability } = OpenMessageError;
   return [unsupportedOptionalParameter, unsupportedCapability].some((subcode) => subcode === reason.notification.subcode);
+}
+
+/** The router takes fewer prefixes than it was sent (RFC 4486). */
+export function isOverLimit(notification: Notification): boolean {
+  const { code, subcode } = reasonInside(notification);
+  return code === NotificationCode.cease && subcode === Cease.maximumNumberOfPrefixesReached;
 }
 
 function isOtherConfigurationChange({ code, subcode }: Notification): boolean {

@@ -27,6 +27,7 @@ export function settings(fields: Partial<SessionSettings> = {}): SessionSettings
     roleStrict: false,
     gracefulRestartNotification: false,
     longLivedStaleSeconds: 0,
+    maximumPrefix: undefined,
     ...fields,
   };
 }

@@ -33,6 +33,7 @@ export function readPeer(
     passive: fields.passive ?? false,
     disabled: fields.disabled ?? false,
     drainWhenCordoned: fields["drain-when-cordoned"] ?? false,
+    maximumPrefix: fields["maximum-prefix"],
     addPath: fields["add-path"] ?? false,
     gracefulRestartNotification: fields["graceful-restart-notification"] ?? false,
     ...readRole(fields, peerAsn, path, problems),

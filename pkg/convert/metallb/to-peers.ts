@@ -98,6 +98,7 @@ function tellLosses(peer: Peer, what: string, report: Report): void {
     [peer.ttl !== undefined, `ebgp-multihop-ttl ${peer.ttl}`],
     [peer.passive, "passive"],
     [peer.drainWhenCordoned, "drain-when-cordoned"],
+    [peer.maximumPrefix !== undefined, `maximum-prefix ${peer.maximumPrefix}`],
     [peer.addPath, "add-path"],
     [peer.role !== undefined, `role ${peer.role}`],
     [peer.roleStrict, "role-strict"],

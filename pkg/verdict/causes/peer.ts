@@ -54,6 +54,12 @@ export const peerCauses = {
     means: "The router takes fewer prefixes than this node announces, and ended the session for that.",
     next: "raise the router's limit of prefixes for this neighbor, or announce fewer: aggregation-length, node-selectors",
   },
+  prefixLimitNear: {
+    states: isDegraded,
+    means:
+      "The session is established, and carries 80 % or more of the prefixes that the router takes, as the router said once, or as maximum-prefix has it: with some more it ends.",
+    next: "raise the router's limit of prefixes for this neighbor, and maximum-prefix where it is set; or announce fewer: aggregation-length, node-selectors",
+  },
   routeRefused: {
     states: isPending,
     means: "The router ended the session because of a route whose attributes it does not take, such as its AS path or next hop.",

@@ -28,6 +28,7 @@ export function peerView(differences: Partial<PeerView>): PeerView {
     prefixesAnnounced: 0,
     prefixesPending: 0,
     prefixesNarrowed: 0,
+    prefixLimitsNear: [],
     prefixesReceived: 0,
     unsendable: [],
     flaps: 0,
