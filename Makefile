@@ -140,6 +140,9 @@ bench-slots: node_modules ## Measure how many flows move when a node dies, with 
 bench-conditions: node_modules ## Count the writes of the conditions of 10,000 Services in an hour
 	node e2e/bench/conditions.bench.ts
 
+bench-connections: node_modules ## Count connections that break when addresses move, with and without keep-connections
+	node e2e/bench/connections.bench.ts
+
 bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a bare client (needs root and what e2e needs)
 	node e2e/bench/controller.bench.ts
 

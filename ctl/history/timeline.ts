@@ -172,6 +172,13 @@ function decisionText(decision: Fields): { readonly what: string; readonly why?:
         what: count === 0 ? `withdraws its routes to ${ip}` : `advertises ${ip} by BGP in ${counted(count, "route")}`,
       };
     }
+    case "setHandover":
+      return {
+        what:
+          decision.handover === undefined
+            ? `hands no packets of connections to ${ip} over any more`
+            : `hands packets of connections to ${ip} that it does not know to ${fields(decision.handover).to}`,
+      };
     case "tookOver":
       return { what: `took ${ip} over from node ${decision.from}`, why: takeoverReason(decision) };
     case "log":

@@ -388,6 +388,14 @@ test("an address that nobody who answers announces may be announced by who does 
   assert.equal(status, Exit.invalid);
 });
 
+test("owner names the nodes that still have connections to the address", async () => {
+  const served = [{ address: "192.0.2.1", connections: 12, until: "2026-01-02T03:14:00.000Z" }];
+  const keeps = { ...cluster, "speaker-n1": { ...cluster["speaker-n1"], "/v1/handovers": { current: [], served } } };
+  const { out, err } = await ingotctl("owner 192.0.2.1", { processes: fakeProcesses(keeps) });
+  assert.equal(out, "n2\n");
+  assert.match(err, /open connections to 192\.0\.2\.1 go on at n1 \(12, until 2026-01-02T03:14:00\.000Z at most\)/);
+});
+
 test("a speaker that is cut off and sees no owner does not hide who announces an address", async () => {
   const noInterface = dated("noInterface", { message: "192.0.2.1 is announced by no node" });
   const lost = { ...placed("192.0.2.1", "n2", "n1"), owner: null, announced: false, verdict: noInterface };

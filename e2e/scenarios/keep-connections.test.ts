@@ -5,77 +5,25 @@ import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { drainLabel, excludeLabel } from "#pkg/placement";
 import type { HandoversAnswer } from "../../ctl/cluster/answers.ts";
-import { answered, assigned, owner, startCluster } from "./observe.ts";
+import { KeptFlows } from "./kept-flows.ts";
+import { owner } from "./observe.ts";
 import type { TcpFlows } from "./tcp-flows.ts";
 
-const configuration = `address-pools:
-- name: kept
-  protocol: layer2
-  keep-connections: true
-  addresses: [172.30.0.200-172.30.0.201, "fd00:30::200-fd00:30::201"]
-- name: unkept
-  protocol: layer2
-  auto-assign: false
-  addresses: [172.30.0.210-172.30.0.211]
-`;
 const flows = 25;
-const port = 81;
-const podPort = 8081;
-const program = new URL("./tcp-flows.ts", import.meta.url).pathname;
-const podOf = (node: number, family: "ip" | "ip6") => (family === "ip" ? `10.244.${node}.1` : `fd00:244:${node}::1`);
-
 suite("established connections go on when an address moves", { skip: await Lab.refusal() }, () => {
+  let kept: KeptFlows;
   let cluster: DemoCluster;
   let v4: string;
   let v6: string;
-  let unkept: string;
 
   before(async () => {
-    cluster = await startCluster({ nodes: 3, configuration, forwarding: true, netAdmin: true, honourExcludeLabel: true });
-    await cluster.expose("web", ["node1", "node2", "node3"], { families: ["IPv4", "IPv6"] });
-    [v4 = "", v6 = ""] = await assigned(cluster, "web");
-    await cluster.expose("other", ["node1"], { spec: { loadBalancerIP: "172.30.0.210" } });
-    [unkept = ""] = await assigned(cluster, "other");
-    await Promise.all(cluster.nodes.map((node) => translate(node, [v4, v6, unkept])));
-    for (const [index, { host }] of cluster.nodes.entries()) {
-      const pods = [podOf(index + 1, "ip"), podOf(index + 1, "ip6")];
-      await host.spawn(`echo-${host.name}`, [process.execPath, program, "serve", `${podPort}`, ...pods]);
-    }
-    await Promise.all([v4, v6, unkept].map((address) => answered(cluster, address, /./)));
+    kept = await KeptFlows.start();
+    ({ cluster, v4, v6 } = kept);
   });
-  after(() => cluster[Symbol.asyncDispose]());
+  after(() => kept[Symbol.asyncDispose]());
 
-  /** Has the node's kernel translate the destination as kube-proxy's rules do, each connection to another Pod. */
-  async function translate({ host }: DemoNode, addresses: readonly string[]): Promise<void> {
-    for (const family of ["ip", "ip6"] as const) {
-      const own = addresses.filter((address) => address.includes(":") === (family === "ip6"));
-      const pods = [1, 2, 3].map((node) => `${podOf(node, family)} . ${podPort}`);
-      const rules = own.map((to) => {
-        const map = `numgen inc mod 3 map { ${pods.map((pod, index) => `${index} : ${pod}`).join(", ")} }`;
-        return `add rule ${family} proxy pre ${family} daddr ${to} tcp dport ${port} dnat to ${map}`;
-      });
-      const script = [
-        `add table ${family} proxy`,
-        `add chain ${family} proxy pre { type nat hook prerouting priority dstnat; }`,
-        `add chain ${family} proxy post { type nat hook postrouting priority srcnat; }`,
-        ...rules,
-        `add rule ${family} proxy post ct status dnat masquerade`,
-      ];
-      for (const line of script) await host.output(["nft", line]);
-    }
-  }
-
-  const isExcluded = (node: DemoNode, value: boolean) =>
-    cluster.api.patch(
-      { apiVersion: "v1", kind: "Node", metadata: { name: node.name } },
-      { metadata: { labels: { [excludeLabel]: value ? "" : null } } },
-    );
-
-  async function open(address: string): Promise<LabProcess> {
-    const client = await cluster.client.spawn(`flows-${address}`, [process.execPath, program, address, `${port}`, `${flows}`]);
-    await client.waitForLine(/^connected$/);
-    return client;
-  }
+  const isExcluded = (node: DemoNode, value: boolean) => kept.label(node, excludeLabel, value ? "" : null);
+  const open = (address: string) => kept.open(address, flows);
 
   /** Until every connection answers, or has ended. */
   async function seen(client: LabProcess): Promise<TcpFlows> {
@@ -155,9 +103,5 @@ suite("established connections go on when an address moves", { skip: await Lab.r
     await waitFor("the speaker to know of it", async () => (await node.speaker.get("/v1/node")).body.includes('"draining"'));
   }
 
-  const drained = (node: DemoNode, value: string | null) =>
-    cluster.api.patch(
-      { apiVersion: "v1", kind: "Node", metadata: { name: node.name } },
-      { metadata: { labels: { [drainLabel]: value } } },
-    );
+  const drained = (node: DemoNode, value: string | null) => kept.label(node, drainLabel, value);
 });

@@ -1,6 +1,7 @@
 /**
- * A client with long TCP connections: `tcp-flows.ts ADDRESS PORT COUNT`. Opens so many, one after the other, and asks over each every 100 ms.
- * Prints `connected` when all are open, and every 200 ms a line of JSON. `tcp-flows.ts serve PORT ADDRESS…` is its server: it echoes.
+ * Clients and a server of TCP connections. `tcp-flows.ts long ADDRESS PORT COUNT` opens so many, one after the other, and asks over each every 200
+ * ms; it prints `connected` when all are open, and every 200 ms a line of JSON. `new ADDRESS PORT COUNT` opens so many each second, asks once over
+ * each and closes it, with a line of JSON every 200 ms. `serve PORT ADDRESS…` echoes.
  */
 import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,13 +15,20 @@ export interface TcpFlows {
   readonly silence: number;
 }
 
+export interface NewFlows {
+  readonly opened: number;
+  /** Those that had no answer within 2 s. */
+  readonly lost: number;
+}
+
 interface Flow {
   isBroken: boolean;
   answeredAt: number;
   silence: number;
 }
 
-const everyMs = 100;
+const everyMs = 200;
+const answerMs = 2_000;
 
 function serve(port: number, addresses: readonly string[]): void {
   for (const address of addresses)
@@ -61,8 +69,35 @@ async function ask(address: string, port: number, count: number): Promise<never>
   }
 }
 
+async function openNew(address: string, port: number, perSecond: number): Promise<never> {
+  let opened = 0;
+  let lost = 0;
+  const openOne = () => {
+    opened++;
+    const socket = connect({ host: address, port });
+    const timeout = setTimeout(() => socket.destroy(), answerMs);
+    let isAnswered = false;
+    socket.on("connect", () => socket.write("x"));
+    socket.on("data", () => {
+      isAnswered = true;
+      socket.end();
+    });
+    socket.on("error", () => {}); // `close` follows.
+    socket.on("close", () => {
+      clearTimeout(timeout);
+      if (!isAnswered) lost++;
+    });
+  };
+  setInterval(openOne, 1000 / perSecond);
+  for (;;) {
+    await sleep(200);
+    const line: NewFlows = { opened, lost };
+    console.log(JSON.stringify(line));
+  }
+}
+
 if (import.meta.main) {
-  const [first = "", port, ...more] = process.argv.slice(2);
-  if (first === "serve") serve(Number(port), more);
-  else await ask(first, Number(port), Number(more[0]));
+  const [mode, first = "", second = "", ...more] = process.argv.slice(2);
+  if (mode === "serve") serve(Number(first), [second, ...more]);
+  else await (mode === "new" ? openNew : ask)(first, Number(second), Number(more[0]));
 }

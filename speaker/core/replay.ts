@@ -29,8 +29,8 @@ function describe(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
         decisions.push(encode({ ...effect, service: effect.service.key }, hide));
         break;
       case "setPeers": {
-        const { peers, isDraining, whyRemoved } = effect.peers;
-        decisions.push(encode({ type: effect.type, peers: peers.map(({ key }) => key), isDraining, whyRemoved }, hide));
+        const { bfdProfiles: _, peers, ...rest } = effect.peers;
+        decisions.push(encode({ type: effect.type, peers: peers.map(({ key }) => key), ...rest }, hide));
         break;
       }
       case "setRoutes": {

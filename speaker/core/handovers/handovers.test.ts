@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "#pkg/net/testing";
 import { amongOthers, type Bench, eth0, excluded, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
+import { serviceView } from "../verdicts/address-verdict.ts";
 
 const kept = "{name: lan, protocol: layer2, keep-connections: true, addresses: [192.0.2.0/28]}";
 const here = { ...eth0, addresses: ["192.0.2.101/24", "fe80::1/64"] };
@@ -50,6 +51,21 @@ test("the new owner hands to the former one, which lives", () => {
   assert.deepEqual(handedOver(bench), []);
   exclude(bench, owner, true);
   assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)}`]);
+});
+
+test("the verdict on the address says where connections go on, at both nodes", () => {
+  const facts = ({ state }: Bench) =>
+    serviceView(state, "default/web", new Map())?.addresses.flatMap(({ verdict }) =>
+      verdict.evidence.flatMap(({ name, value }) => (/connections/.test(name) ? [`${name}: ${value}`] : [])),
+    );
+  const { bench } = onLan(next);
+  exclude(bench, owner, true);
+  assert.deepEqual(facts(bench), [`packets of unknown connections go to: ${owner}`]);
+  const former = onLan(owner).bench;
+  exclude(former, owner, true);
+  assert.deepEqual(facts(former), [`connections kept by ${owner}: not counted yet`]);
+  former.runner.dispatch({ type: "flows", counts: new Map([[x, 12]]) });
+  assert.deepEqual(facts(former), [`connections kept by ${owner}: 12`]);
 });
 
 test("no pool, no handover", () => {

@@ -144,6 +144,9 @@ function elsewhere(state: SpeakerState, placement: AddressPlacement, owner: stri
   const evidence = ownerFacts(placement, owner);
   if (pool !== undefined)
     evidence.push({ name: state.node, value: notHere[whyNotHere(state, pool, address)], source: "placement" });
+  const served = state.handovers.served.get(address.toString());
+  if (served !== undefined)
+    evidence.push({ name: `connections kept by ${state.node}`, value: `${served.flows ?? "not counted yet"}`, source: "kernel" });
   return verdict("service", "notOwner", { message: `${owner} announces ${address}`, evidence });
 }
 
@@ -164,6 +167,9 @@ function ownVerdict(state: SpeakerState, placement: AddressPlacement): Verdict {
   const { address, pool } = placement;
   const entry = state.conflicts.defended.get(address.toString());
   const evidence = ownerFacts(placement, state.node);
+  const current = state.handovers.current.get(address.toString());
+  if (current?.told !== undefined)
+    evidence.push({ name: "packets of unknown connections go to", value: current.from, source: "placement" });
   const isOnNic = placement.protocol === "interface";
   if (entry === undefined) return isOnNic ? nicVerdict(state, placement, evidence) : notPlaced;
   const conflict = conflictOf(state, entry);
