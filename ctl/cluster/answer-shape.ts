@@ -60,6 +60,10 @@ const shapes: Readonly<Record<string, Shape>> = {
     verdicts: [verdict],
   },
   "/v1/members": { source: "text", "timing?": "text", members: [{ node: "text", status: "text", active: "boolean" }] },
+  "/v1/handovers": {
+    current: [{ address: "text", from: "text", until: "text" }],
+    served: [{ address: "text", "connections~": "number", until: "text" }],
+  },
   "/v1/conflicts": { occupied: [{ address: "text", mac: "text", node: "text", since: "text" }] },
   "/v1/recorder": { program: "text", "node?": "text", found: [{ instant: "number", at: "text", input: {}, decisions: [{}] }] },
   "/v1/probe": {
