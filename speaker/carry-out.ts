@@ -187,6 +187,11 @@ function writeAnnounced(
   if (isNew || lines.size === 0) configMaps.write(first, [[aliveKey, wallClock().toISOString()]]);
 }
 
+/** Lines about Services are the reporter's: a late one of the reporter before would take the place of its own. */
+export function mayWrite({ reporter }: { readonly reporter: { readonly isHere: boolean } }): ConfigMapWriterOptions["mayWrite"] {
+  return (configMap) => reporter.isHere || !announcedConfigMaps.includes(configMap);
+}
+
 /** Delivers what a ConfigMap has, after this node wrote into it. */
 export function written(node: string, emit: (event: SpeakerEvent) => void): ConfigMapWriterOptions["onWritten"] {
   return (configMap, data) => {

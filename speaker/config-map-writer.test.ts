@@ -9,7 +9,7 @@ import { ConfigMapWriter } from "./config-map-writer.ts";
 function bench() {
   const clock = new SimulatedClock();
   const writes: [string, Readonly<Record<string, string | null>> | null][] = [];
-  const api = { isAway: false };
+  const api = { isAway: false, isOurs: true };
   const logged: string[] = [];
   const read: unknown[] = [];
   const writer = new ConfigMapWriter({
@@ -21,6 +21,7 @@ function bench() {
       },
     },
     namespace: "metallb-system",
+    mayWrite: () => api.isOurs,
     onWritten: (name, data) => read.push([name, data]),
     log: { ...silentLog, error: (message) => logged.push(message) },
     clock,
@@ -87,6 +88,23 @@ test("a text that is being written when all is to be written anew is written aga
     ["one", null],
     ["one", { a: "1" }],
   ]);
+});
+
+test("what waits to be written is dropped once another process writes it, and what comes later is not", async () => {
+  const { clock, writes, api, writer } = bench();
+  api.isAway = true;
+  writer.write("one", [["old", "1"]], true);
+  await setImmediate();
+  api.isOurs = false;
+  clock.advanceBy(1000);
+  await setImmediate();
+  Object.assign(api, { isAway: false, isOurs: true });
+  clock.advanceBy(60_000);
+  await setImmediate();
+  assert.deepEqual(writes, []);
+  writer.write("one", [["new", "2"]]);
+  await setImmediate();
+  assert.deepEqual(writes, [["one", { new: "2" }]]);
 });
 
 test("a ConfigMap that could not be emptied is emptied later, also when nothing is to be written into it", async () => {

@@ -6,6 +6,8 @@ export interface ConfigMapWriterOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
   readonly namespace: string;
   readonly log: Log;
+  /** Asked before each attempt. Where not, what waits is dropped: another process writes it. */
+  readonly mayWrite: (configMap: string) => boolean;
   /** All data of a ConfigMap, after some was written into it. */
   readonly onWritten: (configMap: string, data: ConfigMap["data"]) => void;
   readonly clock: Clock;
@@ -51,21 +53,26 @@ export class ConfigMapWriter implements Disposable {
   }
 
   async #flush(configMap: string, writes: Writes): Promise<void> {
-    const { cluster, namespace, log, onWritten, clock, random } = this.#options;
+    const { cluster, namespace, log, mayWrite, onWritten, clock, random } = this.#options;
+    const permitted = () => mayWrite(configMap);
     writes.isWriting = true;
     try {
       if (writes.isCleared) {
-        await cluster.writeConfigMap(namespace, configMap, null);
+        await cluster.writeConfigMap(namespace, configMap, null, permitted);
         writes.isCleared = false;
       }
       const data = Object.fromEntries(writes.data);
-      if (writes.data.size > 0) onWritten(configMap, await cluster.writeConfigMap(namespace, configMap, data));
+      if (writes.data.size > 0) onWritten(configMap, await cluster.writeConfigMap(namespace, configMap, data, permitted));
       // Where all is to be cleared by now, the same text is to be written once more.
       for (const [key, value] of Object.entries(data))
         if (!writes.isCleared && writes.data.get(key) === value) writes.data.delete(key);
       writes.failures = 0;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (!permitted()) {
+        this.#writes.delete(configMap);
+        return;
+      }
       const level = writes.failures === 0 ? "error" : "debug"; // It may be refused for long.
       log[level]("cannot write a ConfigMap, trying again", { op: "writeConfigMap", configMap, error });
       await sleep(clock, "ConfigMap write", backOff(writes.failures++, firstRetryMs, maxRetryMs, random));

@@ -14,7 +14,7 @@ import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
 import { SessionWatch } from "./bgp/session-watch.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
-import { carryOut, written } from "./carry-out.ts";
+import { carryOut, mayWrite, written } from "./carry-out.ts";
 import { ConfigMapWriter } from "./config-map-writer.ts";
 import { createState, SpeakerView, speakerCore } from "./core/index.ts";
 import { followEndpoints } from "./endpoints.ts";
@@ -74,11 +74,11 @@ await runDaemon({
     const { bgp, bfd } = stack.use(
       await startBgp({ ...common, interfaces: () => layer2.interfaces(), port: values["bgp-port"] }),
     );
-    const configMaps = stack.use(new ConfigMapWriter({ ...common, onWritten: written(node, emit) }));
     const noRing = whyNoRing(values, failed, log);
     // Members of the ring are joined by what they have told the core.
     const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
     const state = createState(options);
+    const configMaps = stack.use(new ConfigMapWriter({ ...common, mayWrite: mayWrite(state), onWritten: written(node, emit) }));
     const { gossip } = state.members;
     const ofRing = { values, noRing, interfaces: layer2.interfaces(), layer2, gossip, emit };
     const { members, memberlist } = createMembers({ ...common, ...ofRing });

@@ -18,7 +18,7 @@ import { classlessOnly } from "#pkg/service";
 import { speakerApi } from "../../../speaker/api.ts";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
 import { SessionWatch } from "../../../speaker/bgp/session-watch.ts";
-import { carryOut, written } from "../../../speaker/carry-out.ts";
+import { carryOut, mayWrite, written } from "../../../speaker/carry-out.ts";
 import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
 import { SpeakerView } from "../../../speaker/core/index.ts";
 import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
@@ -227,7 +227,15 @@ export class SpeakerProcess {
     const drivers = {
       runner: this.#runner,
       layer2: this.#layer2(),
-      configMaps: new ConfigMapWriter({ cluster, namespace, log, onWritten: written(process.name, emit), clock, random }),
+      configMaps: new ConfigMapWriter({
+        cluster,
+        namespace,
+        log,
+        mayWrite: mayWrite(this.state),
+        onWritten: written(process.name, emit),
+        clock,
+        random,
+      }),
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
