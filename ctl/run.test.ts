@@ -98,6 +98,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     l2Placement: { subnet: false, sticky: false },
     conflictProbe: "report",
     keepConnections: false,
+    announceWhen: "delivering",
     selfTestMs: null,
     kernel: null,
     netbox: null,

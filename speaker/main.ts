@@ -17,6 +17,7 @@ import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut, mayWrite, written } from "./carry-out.ts";
 import { ConfigMapWriter } from "./config-map-writer.ts";
 import { createState, SpeakerView, speakerCore } from "./core/index.ts";
+import { DataPath } from "./data-path.ts";
 import { followEndpoints } from "./endpoints.ts";
 import { Faults } from "./faults.ts";
 import { flags } from "./flags.ts";
@@ -98,6 +99,8 @@ await runDaemon({
     const checks = stack.use(createChecks({ view, layer2, kernel, clock, log }));
     const asker = new Asker(clock, random);
     const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
+    const api = { host: process.env.KUBERNETES_SERVICE_HOST ?? "", port: Number(process.env.KUBERNETES_SERVICE_PORT) };
+    const dataPath = stack.use(new DataPath({ view, emit, clock, log, api: api.host === "" ? undefined : api }));
     const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({
@@ -148,6 +151,7 @@ await runDaemon({
     objects.start();
     sessions.start();
     selfTest.start();
+    dataPath.start();
     const [name = "", uid] = values["status-objects"].split("/");
     if (uid !== undefined) stack.use(new StatusObjects({ ...common, owner: { name, uid }, view, bgp, sources })).start();
     faults.start();

@@ -16,7 +16,7 @@ import {
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
-import type { SpeakerView } from "./core/index.ts";
+import { pathFaultNames, type SpeakerView } from "./core/index.ts";
 import { registerMemberlist } from "./members/metrics.ts";
 
 export interface MetricsSources {
@@ -50,11 +50,24 @@ export function speakerMetrics({ view, layer2, bgp, bfd, kernel, handovers, memb
   registerConflicts(registry, view);
   registerNodeWarnings(registry, checks);
   registerSelfTests(registry, view);
+  registerDataPath(registry, view);
   registerApiView(registry, viewAge);
   registerKernel(registry, kernel);
   registerHandovers(registry, view, handovers);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
   return { registry, metrics, timings: registerTimings(registry) };
+}
+
+/** Why others take over from this node. */
+export function registerDataPath(registry: Registry, view: Pick<SpeakerView, "pathFaults">): void {
+  pullGauge(registry, {
+    name: "ingot_data_path_fault",
+    help: "Signs for which this node counts as unable to deliver to Pods, so that others take over its addresses.",
+    labelNames: ["sign"],
+    collect: (add) => {
+      for (const sign of pathFaultNames) add({ sign }, view.pathFaults.includes(sign) ? 1 : 0);
+    },
+  });
 }
 
 export function registerTimings(registry: Registry): SpeakerTimings {

@@ -19,7 +19,7 @@ The JSON is one object:
                           "namespaceSelectors", "serviceSelectors", "priority", "closed", "sharing",
                           "reserved": [{"addresses", "service", "namespace"}], "nodeSelectors",
                           "preferredNodes": [{"weight", "matchLabels", "matchExpressions"}],
-                          "interfaces", "l2Placement": {"subnet", "sticky"}, "conflictProbe", "keepConnections", "selfTestMs",
+                          "interfaces", "l2Placement": {"subnet", "sticky"}, "conflictProbe", "keepConnections", "announceWhen", "selfTestMs",
                           "kernel": {"placement", "carrier", "dummyInterface", "aggregationLength", "aggregationLengthV6",
                                      "routeTable", "routeProtocol", "addressLifetimeSeconds", "lanLifetimeSeconds"},
                           "netbox": {"url", "token": {"name", "key"}, "mode", "ranges", "tags", "tenant", "role",

@@ -19,6 +19,9 @@ export interface Failover {
 export const protocols = ["layer2", "bgp", "interface"] as const;
 export type Protocol = (typeof protocols)[number];
 
+/** `delivering`: nodes announce addresses only while their own kernel brings packets to Pods, unless that is so of no node. `alive`: always. */
+export type AnnounceWhen = "alive" | "delivering";
+
 export interface Pool {
   readonly name: string;
   /** By which speakers announce the addresses, each once; empty where somebody else announces them. */
@@ -64,6 +67,8 @@ export interface Pool {
   readonly selfTestMs?: number;
   /** Established connections go on when an address moves. Never where addresses have no owner. */
   readonly keepConnections: boolean;
+  /** Whether nodes that cannot deliver to Pods leave the addresses to others: see `AnnounceWhen`. */
+  readonly announceWhen: AnnounceWhen;
   /** How the addresses are put into the nodes' kernels; undefined without protocol `interface`. */
   readonly kernel: KernelPlacement | undefined;
 }

@@ -44,6 +44,7 @@ export interface GossipData {
   hasKernelAccess: boolean;
   viewUncertainty: number;
   view: View;
+  isDataPathBroken: boolean;
   incarnation: number;
   isParticipating: boolean;
 }
@@ -68,6 +69,7 @@ export function nothingReported(): GossipData {
     hasKernelAccess: true,
     viewUncertainty: 0,
     view: "current",
+    isDataPathBroken: false,
     incarnation: 0,
     isParticipating: false,
   };

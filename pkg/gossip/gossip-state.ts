@@ -126,6 +126,23 @@ export class GossipState {
     return this.#at.nodes.get(node)?.summary?.knowsDrain ?? true;
   }
 
+  /**
+   * Those of these nodes that report that they cannot deliver to Pods; none while any of them does not take that into account, because all have to
+   * choose owners among the same nodes. A node that does not participate yet is about to say which it is.
+   */
+  undelivering(nodes: readonly string[]): readonly string[] {
+    const reportOf = (node: string) => (this.isParticipating(node) ? this.#at.nodes.get(node)?.summary?.dataPath : undefined);
+    if (nodes.some((node) => reportOf(node) === "unknown")) return [];
+    return nodes.filter((node) => reportOf(node) === "broken");
+  }
+
+  /** Reports whether this node cannot deliver to Pods. */
+  setDataPathBroken(isBroken: boolean): void {
+    if (isBroken === this.#at.isDataPathBroken) return;
+    this.#at.isDataPathBroken = isBroken;
+    this.#reportSummary();
+  }
+
   /** How a node that participates delivers its routes of a pool; undefined where it does not report that. */
   deliveries(node: string, pool: string): Deliveries | undefined {
     const reported = this.isParticipating(node) ? this.#at.nodes.get(node)?.deliveries : undefined;
@@ -344,6 +361,7 @@ export class GossipState {
       hasKernelAccess: this.#at.hasKernelAccess,
       view: this.#at.view,
       knowsDrain: true,
+      dataPath: this.#at.isDataPathBroken ? "broken" : "delivers",
       announced: this.#at.view === "current" ? 0 : this.#at.sets.announced.size(this.#node) & 0xffff,
       viewUncertainty: this.#at.viewUncertainty,
       incarnation: this.#at.incarnation,

@@ -119,11 +119,8 @@ function setSummary(
   reported.reachability = undefined;
   const now = isParticipating(data, node) ? summary : undefined;
   if (before?.view !== now?.view) touchAnnounced(data, node, changes);
-  const isSame =
-    before?.answers === now?.answers &&
-    before?.hasKernelAccess === now?.hasKernelAccess &&
-    before?.view === now?.view &&
-    before?.knowsDrain === now?.knowsDrain;
+  const fields = ["answers", "hasKernelAccess", "view", "knowsDrain", "dataPath"] as const;
+  const isSame = fields.every((field) => before?.[field] === now?.[field]);
   if (!isSame) changes.nodes = true;
   else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", contestedBy(data, node));
 }

@@ -254,11 +254,15 @@ function endpointsByNode(endpoints: readonly FoundEndpoint[]): readonly NodeEndp
   );
 }
 
+const maxPodCIDRs = 2; // One of each family.
+
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
   const metadata = fields(raw.metadata);
   const spec = fields(raw.spec);
+  const podCIDRs = texts(list(spec.podCIDRs)).slice(0, maxPodCIDRs).map(short);
   return {
     ...meta,
+    ...(podCIDRs.length > 0 && { podCIDRs }),
     labels: textMap(metadata.labels),
     unschedulable: spec.unschedulable === true,
     deleting: isDeleting(metadata),

@@ -232,23 +232,34 @@ function keysOf(peers: readonly NodePeer[], family: Family): ReadonlySet<string>
   return new Set(peers.flatMap(({ key, peer }) => (peer.families.includes(family) ? [key] : [])));
 }
 
+/** Nodes that serve an address in this node's stead. */
+export interface Elsewhere {
+  /**
+   * This node's view of the API is old, and nodes with a current one announce the address: these know where endpoints are. A route of this node
+   * could lead to none, where routers share traffic between nodes.
+   */
+  readonly isLocalElsewhere: boolean;
+  /** They deliver to Pods and have routes, and this node does not deliver; else none. */
+  readonly delivering: readonly string[];
+}
+
+const nowhereElse: Elsewhere = { isLocalElsewhere: false, delivering: [] };
+
 /**
  * This node's announcements by BGP for one address: under `Cluster` when any endpoint is ready, under `Local` when this node has a ready
  * endpoint; other nodes do not matter. The route is there while any of the Services on the address wants it.
- * @param isLocalElsewhere this node's view of the API is old, and nodes with a current one announce the address: these know where endpoints
- * are. A route of this node could lead to none, where routers share traffic between nodes
  */
 export function placeBgp(
   address: Address,
   holders: readonly Holder[],
   advertisements: PoolAdvertisements,
-  isLocalElsewhere = false,
+  elsewhere = nowhereElse,
 ): BgpPlacement {
   const verdicts = new Map<string, PlacementResult>();
   let weight = 0;
   let isLocalHere = false;
   for (const holder of holders) {
-    const verdict = judge(address.family, holder, advertisements, isLocalElsewhere);
+    const verdict = judge(address.family, holder, advertisements, elsewhere);
     verdicts.set(holder.service, verdict);
     if (verdict.announced) weight += weightOf(holder, advertisements.node);
     if (verdict.announced || verdict.reason === "apiViewOld") isLocalHere ||= holder.externalTrafficPolicy === "Local";
@@ -289,7 +300,7 @@ function judge(
   family: Family,
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
   { node, eligibility, entries, advertised, slots }: PoolAdvertisements,
-  isLocalElsewhere: boolean,
+  { isLocalElsewhere, delivering }: Elsewhere,
 ): PlacementResult {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
@@ -299,7 +310,10 @@ function judge(
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (slots.has(family)) return externalTrafficPolicy === "Local" ? localBySlots : announced; // Routes to slots may be static.
   if (!advertised.some(isFor(family))) return { announced: false, reason: "noPeer" };
-  if (externalTrafficPolicy === "Cluster") return announced;
+  const isLocal = externalTrafficPolicy === "Local";
+  if (delivering.some((other) => !isLocal || ready.some(({ nodeName }) => nodeName === other)))
+    return { announced: false, reason: "cannotDeliver" };
+  if (!isLocal) return announced;
   if (!ready.some(({ nodeName }) => nodeName === node)) return { announced: false, reason: "noReadyEndpointOnNode" };
   return isLocalElsewhere ? { announced: false, reason: "apiViewOld" } : announced;
 }

@@ -75,6 +75,8 @@ export interface PoolNodes {
   readonly outdated: readonly string[];
   /** Eligible nodes that are drained. They have what no other node can have. */
   readonly drained: readonly string[];
+  /** Eligible nodes that cannot deliver to Pods; none where the pool does not mind, and none where that is so of all of them. */
+  readonly undelivering: readonly string[];
   /** How much each of them is preferred; none where the pool prefers none. */
   readonly weights: ReadonlyMap<string, number>; // node -> sum of the weights of what matches it
   /** The subnets of those with an interface that report theirs, where the pool asks for these; else empty. */
@@ -87,6 +89,7 @@ export function poolNodes(
   eligibilityOf: (node: string) => Eligibility,
   reachabilityOf: (node: string) => KnownReachability,
   viewOf: (node: string) => View,
+  undelivering: readonly string[],
   weightOf: (node: string) => number,
   isDrained: (node: string) => boolean,
 ): PoolNodes {
@@ -108,9 +111,10 @@ export function poolNodes(
   const outdated = behind.filter((node) => viewOf(node) === "old");
   const weights = new Map(pool.preferredNodes.length === 0 ? [] : eligible.map((node) => [node, weightOf(node)]));
   const without = { withoutInterface, withoutKernelAccess };
-  const drained = eligible.filter(isDrained);
-  const views = { behind, outdated };
-  return { pool, active, inService, eligible, excluded: those("excluded"), ...without, ...views, drained, weights, subnets };
+  const unable = eligible.filter((node) => undelivering.includes(node));
+  const failing = unable.length < eligible.length ? unable : [];
+  const ofNodes = { undelivering: failing, behind, outdated, drained: eligible.filter(isDrained) };
+  return { pool, active, inService, eligible, excluded: those("excluded"), ...without, ...ofNodes, weights, subnets };
 }
 
 /** The sum of the weights of all entries of `preferred-nodes` that match a node. @param labels see `eligibility` */

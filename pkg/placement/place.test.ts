@@ -70,6 +70,7 @@ function on(
   labels: Readonly<Record<string, Labels>> = {},
   reachability: Readonly<Record<string, KnownReachability>> = {},
   gone: readonly string[] = [],
+  undelivering: readonly string[] = [],
 ) {
   return poolNodes(
     pool,
@@ -77,6 +78,7 @@ function on(
     (node) => eligibility(pool.nodeSelectors, labels[node], false, gone.includes(node) ? [outOfServiceTaint] : []),
     (node) => reachability[node] ?? "notReported",
     () => "current",
+    undelivering,
     (node) => preferenceWeight(pool, labels[node]),
     (node) => isDrained(labels[node]),
   );

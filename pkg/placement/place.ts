@@ -55,6 +55,8 @@ export type NotAnnounced =
   | "apiViewOld"
   /** With protocol `bgp` and `Local`: routers send traffic to the pool's next-hop slots, which any node may own. */
   | "localBySlots"
+  /** With protocol `bgp`: this node does not deliver to Pods, and others do, which have routes for it. */
+  | "cannotDeliver"
   /** The pool has `protocol: none`: no speaker announces its addresses. */
   | "protocolNone";
 
@@ -243,7 +245,7 @@ function suitableNodes(
   const local = holder.externalTrafficPolicy === "Local" ? nodesInUse(holder.endpoints, inUse) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
-  if (suitable.length > 0) return withoutUnaware(suitable, nodes, local !== undefined, reported);
+  if (suitable.length > 0) return withoutUnaware(withoutUndelivering(suitable, nodes), nodes, local !== undefined, reported);
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const powerless = among(withoutKernelAccess).filter((node) => isInSubnet(nodes, node, address));
   if (powerless.length > 0) return { announced: false, reason: "noKernelAccess", nodes: powerless };
@@ -252,6 +254,13 @@ function suitableNodes(
   for (const [reason, those] of [["noInterface", among(withoutInterface)] as const, ["nodeExcluded", among(excluded)] as const])
     if (those.length > 0) return { announced: false, reason, nodes: those };
   return refusal("noNodeSelected");
+}
+
+/** Nodes that cannot deliver to Pods leave the address to others, where there are any. */
+function withoutUndelivering(suitable: readonly string[], { undelivering }: Pick<PoolNodes, "undelivering">): readonly string[] {
+  if (undelivering.length === 0) return suitable;
+  const able = suitable.filter((node) => !undelivering.includes(node));
+  return able.length > 0 ? able : suitable;
 }
 
 /**

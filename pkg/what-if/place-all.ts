@@ -171,6 +171,7 @@ class Owned {
       (node) => eligibilityOf(this.#state, pool.nodeSelectors, node),
       (node) => reachability.get(node) ?? "notReported",
       () => "current",
+      [],
       (node) => preferenceWeight(pool, labels.get(node)),
       (node) => isDrained(labels.get(node), this.#state.nodes.find(({ name }) => name === node)?.taints),
     );

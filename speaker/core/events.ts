@@ -8,6 +8,7 @@ import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
 import type { Address, Family } from "#pkg/net";
 import type { Labels, Surroundings } from "#pkg/placement";
+import type { ConnectionResult, ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -33,6 +34,10 @@ export type SpeakerEvent =
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
+  /** Signs that this node cannot deliver to Pods, whenever they are others. */
+  | { readonly type: "dataPath"; readonly faults: readonly PathFault[] }
+  /** This node tried a connection to a Service. */
+  | { readonly type: "connected"; readonly test: ConnectionTest; readonly result: ConnectionResult }
   | TimerEvent
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };
@@ -87,7 +92,10 @@ export type ClusterEvent =
   /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */
   | { readonly type: "start" };
 
-export type NodeFields = Pick<Node, "labels" | "annotations" | "unschedulable" | "deleting" | "taints" | "flannelAddresses">;
+export type NodeFields = Pick<
+  Node,
+  "labels" | "annotations" | "unschedulable" | "deleting" | "taints" | "flannelAddresses" | "podCIDRs"
+>;
 
 /** The speakers, by their ring or by the readiness of their Pods, and their reports about themselves. */
 export type MemberEvents =

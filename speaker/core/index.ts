@@ -2,6 +2,7 @@
  * Decides what a speaker announces, and why: one state machine, run by `CoreRunner`. Drivers deliver `SpeakerEvent`s and carry out
  * `SpeakerEffect`s; readers of the state use `SpeakerView`. Times are `Clock` milliseconds.
  */
+export { type ConnectionResult, type PathFault, pathFaultNames } from "./data-path/data-path-state.ts";
 export type { BgpPeers, SpeakerEffect } from "./effects.ts";
 export type { ClusterEvent, MemberEvents, SpeakerEvent, TestedAddress } from "./events.ts";
 export { commonInputs, type SpeakerRunner, speakerCore } from "./replay.ts";

@@ -1,4 +1,3 @@
-import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
 import { type Config, type Pool, PoolIndex, type Protocol, type SlotPool } from "#pkg/config";
 import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
@@ -7,9 +6,11 @@ import type { Address, Family } from "#pkg/net";
 import type { AddressPlacement, Eligibility, NodePeer, PoolAdvertisements, StickyOwners, Surroundings } from "#pkg/placement";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
+import { type DataPath, noDataPath } from "./data-path/data-path-state.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { type Nodes, noNodes, type OwnNodeRule, ownNodeRule } from "./members/node-state.ts";
+import { notReporting, type Reporter } from "./services/reporter-state.ts";
 import { noServices, type Services } from "./services/services.ts";
 
 /**
@@ -41,6 +42,7 @@ export interface SpeakerState {
   readonly kernel: Kernel;
   readonly conflicts: Conflicts;
   readonly handovers: Handovers;
+  readonly dataPath: DataPath;
   readonly apiView: ApiView;
   /** What this node's tests of other nodes' addresses found. */
   readonly wireFaults: Map<string, WireFault>; // address -> what is wrong
@@ -48,34 +50,6 @@ export interface SpeakerState {
   /** Of this node and its BGP sessions. */
   faults: readonly Fault[];
   readonly reporter: Reporter;
-}
-
-/** The one speaker that tells the controller which Services are announced; others keep nothing here. */
-export interface Reporter {
-  /** This node is the one. */
-  isHere: boolean;
-  readonly agenda: Set<string>; // keys of Services to look at
-  readonly written: Map<string, string>; // service key -> the gist of its line
-  readonly changed: Map<string, ChangedLine>; // service key -> another line than the written one
-  readonly failing: Map<string, Millis>; // Service that nobody announces -> since when
-  /** It has written no line yet. */
-  isNew: boolean;
-  /** When it became the one, or began anew. */
-  begunAt: Millis;
-  /** When it says that it is there. */
-  aliveAt: Millis;
-  /** When it begins anew. */
-  anewAt: Millis;
-  /** When a line is due, and before when none is written. */
-  dueAt: Millis;
-  notBefore: Millis;
-}
-
-export interface ChangedLine {
-  /** Null for a Service without addresses. */
-  readonly line: AnnouncedLine | null;
-  readonly gist: string;
-  readonly dueAt: Millis;
 }
 
 /** The fault of an address on the wire, as this node has found it. */
@@ -286,22 +260,11 @@ export function createState({ node, ignoreExcludeLabel, hasRing, ownNode = ownNo
     apiView: { lostSince: Infinity, view: "current", oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
     conflicts: noConflicts(),
     handovers: noHandovers(),
+    dataPath: noDataPath(),
     wireFaults: new Map(),
     status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
     faults: [],
-    reporter: {
-      isHere: false,
-      agenda: new Set(),
-      written: new Map(),
-      changed: new Map(),
-      failing: new Map(),
-      isNew: false,
-      begunAt: -Infinity,
-      aliveAt: Infinity,
-      anewAt: Infinity,
-      dueAt: Infinity,
-      notBefore: -Infinity,
-    },
+    reporter: notReporting(),
   };
 }
 

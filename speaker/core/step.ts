@@ -10,15 +10,16 @@ import {
   occupiedChanged,
 } from "./conflicts/address-defender.ts";
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
+import { dataPathEvent } from "./data-path/data-path.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import type { KernelProblems, SpeakerEvent } from "./events.ts";
-import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, reportLinks } from "./handovers/handovers.ts";
+import type { SpeakerEvent } from "./events.ts";
+import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
-import { interfacesHere, routesToFollow, updateReachability, withNics, withoutServices } from "./interfaces/nics.ts";
+import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
+import { interfacesHere, routesToFollow, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import {
-  flushGossip,
   forgetDeleted,
   memberChanged,
   membersSettled,
@@ -33,6 +34,7 @@ import { checkPlacement } from "./placement/placement-warning.ts";
 import {
   announcedHere,
   converged,
+  flush,
   flushPlaced,
   hasWork,
   placeSome,
@@ -81,6 +83,7 @@ export function nextDeadline(state: SpeakerState): Millis {
     state.nodes.followed.dueAt,
     state.handovers.dueAt,
     nextLeavingAt(state),
+    state.dataPath.dueAt,
     nextReportAt(state),
   );
 }
@@ -163,6 +166,13 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "wireTested":
       wireTested(state, event.tested, now, effects);
+      break;
+    case "dataPath":
+    case "connected":
+      dataPathEvent(state, event, now, effects);
+      touchPools(state, othersChanged(state, now, effects));
+      viewsChanged(state);
+      flush(state, effects);
       break;
     case "linesReplaced": // It concerns the reporter alone.
       break;
@@ -257,31 +267,10 @@ function configChanged(
   state.nodes.pools.clear();
   interfacesChanged(state, now, effects); // Pools ask for interfaces by name.
   nodesChanged(state, now, effects);
+  touchPools(state, othersChanged(state, now, effects));
   touchAll(state, now);
   if (state.isStarted) state.agenda.configuredAt = Math.min(state.agenda.configuredAt, now);
   effects.push({ type: "checkNode" });
-}
-
-/** This node may be able to answer on other interfaces than before. The others are informed at once. */
-function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { gossip } = state.members;
-  if (!state.isStarted) return;
-  if (updateReachability(state, now)) touchPools(state, withNics(state));
-  if (gossip === undefined) return;
-  gossip.setReachability(state.carriers.reachability);
-  reportLinks(state);
-  handoversChanged(state, now, effects);
-  flush(state, effects);
-  touchPools(state, reachabilityChanged(state));
-}
-
-/** What this node's kernel does not have is announced by another node, or by none. */
-function kernelChanged(state: SpeakerState, { failure, problems }: KernelProblems, now: Millis, effects: SpeakerEffect[]): void {
-  const isSame = failure === state.kernel.found.failure;
-  state.kernel.found = { failure, problems };
-  if (isSame) return;
-  touchPools(state, withNics(state));
-  interfacesChanged(state, now, effects);
 }
 
 function membersChanged(
@@ -361,6 +350,11 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
     apiViewTimer(state, now, effects);
     viewsChanged(state);
   }
+  if (now >= state.dataPath.dueAt) {
+    dataPathEvent(state, { type: "timer", chance }, now, effects);
+    touchPools(state, othersChanged(state, now, effects));
+    viewsChanged(state);
+  }
   pullAwaited(state, now, effects);
   reporterTimer(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);
@@ -391,8 +385,4 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
     lookAt(state, service, now);
   }
   if (state.agenda.services.size === 0) lookAtSome(state, now);
-}
-
-function flush(state: SpeakerState, effects: SpeakerEffect[]): void {
-  touchPlaced(state, flushGossip(state, effects));
 }

@@ -8,6 +8,8 @@ import type { NodeEndpoints } from "#pkg/service";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
+import { nextTest } from "./data-path/connection-tests.ts";
+import type { ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
 import { endOf } from "./handovers/handovers.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
@@ -190,6 +192,11 @@ export class SpeakerView {
     return this.#state.nodes.flannelAddresses;
   }
 
+  /** Networks of this node's Pods. */
+  get podCIDRs(): readonly string[] {
+    return this.#state.nodes.podCIDRs;
+  }
+
   get kernel(): KernelProblems {
     return this.#state.kernel.found;
   }
@@ -202,6 +209,16 @@ export class SpeakerView {
   /** For how long the API was not seen, in seconds; 0 while it is. */
   viewAgeSeconds(now: Millis): number {
     return viewAgeSeconds(this.#state, now);
+  }
+
+  /** The signs for which this node counts as unable to deliver to Pods; none while it counts as able. */
+  get pathFaults(): readonly PathFault[] {
+    return this.#state.dataPath.broken;
+  }
+
+  /** The connection that this node tries next. */
+  nextConnectionTest(now: Millis): ConnectionTest | undefined {
+    return nextTest(this.#state, now);
   }
 
   /** All verdicts on this node, the worst first. */

@@ -102,6 +102,10 @@ export class Acts {
         cluster.nodes.setDrained(act.node, true);
         later(act.length, () => cluster.nodes.setDrained(act.node, false));
         break;
+      case "breakPath":
+        cluster.setPath(act.node, false);
+        later(act.length, () => cluster.setPath(act.node, true));
+        break;
       case "exclude":
         cluster.nodes.setExcluded(act.node, true);
         later(act.length, () => cluster.nodes.setExcluded(act.node, false));

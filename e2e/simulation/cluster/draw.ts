@@ -28,6 +28,7 @@ const refusedConfigs = [
 const removalSeeds = 2 ** 31;
 const changeSeeds = 2 ** 30;
 const failoverSeeds = 2 ** 29;
+const pathSeeds = 2 ** 28;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -51,6 +52,7 @@ export function drawHistory(seed: number): History {
   for (let count = draw.pick(3); count > 0; count--) acts.push(...drawTroubles(troubles, draw.pick(at + 1)));
   acts.push(...drawRemovals(new Draw(seededRandom(seed + removalSeeds)), at));
   acts.push(...drawChanges(new Draw(seededRandom(seed + changeSeeds)), at));
+  acts.push(...drawPaths(new Draw(seededRandom(seed + pathSeeds)), at, nodes));
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, undefined, 10, 50][new Draw(seededRandom(seed + failoverSeeds)).pick(4)];
   return { seed, nodes, loss, withoutNetAdmin, failoverMs, config, services, acts };
@@ -71,6 +73,24 @@ function drawChanges(draw: Draw, until: Millis): Timed<Act>[] {
   return Array.from({ length: changes }, () => ({
     at: draw.pick(until + 1),
     act: { type: "changePeers", length: draw.pick(4_000) },
+  }));
+}
+
+/** Nodes that cannot deliver to Pods for some time, in half of all histories; at times all at once. */
+function drawPaths(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
+  const at = draw.pick(until + 1);
+  const length = () => draw.pick(draw.pick(2) === 0 ? 4_000 : 40_000);
+  const broken = [
+    [],
+    [],
+    [draw.pick(nodes)],
+    draw.two(nodes),
+    draw.some(nodes),
+    Array.from({ length: nodes }, (_, node) => node),
+  ];
+  return (broken[draw.pick(broken.length)] ?? []).map((node) => ({
+    at: at + draw.pick(3_000),
+    act: { type: "breakPath", node, length: length() },
   }));
 }
 

@@ -16,6 +16,8 @@ export type Act =
   | { readonly type: "slowLan"; readonly delayMs: Millis; readonly duplication: number; readonly length: Millis }
   /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
+  /** The node's kernel brings no packets to Pods for so long. */
+  | { readonly type: "breakPath"; readonly node: number; readonly length: Millis }
   /** The node has another network card. */
   | { readonly type: "changeMac"; readonly node: number }
   /**

@@ -86,6 +86,7 @@ export class SimulatedCluster {
   readonly lines: string[] = [];
   readonly moves: Move[] = [];
   readonly withoutCarrier = new Set<number>();
+  readonly withoutPath = new Set<number>(); // nodes whose kernels bring no packets to Pods
   readonly nodes: NodeObjects;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
@@ -252,6 +253,7 @@ export class SimulatedCluster {
     this.speakers.set(node, speaker);
     this.#isBusy = true;
     if (this.withoutCarrier.has(node)) speaker.setCarrier(false);
+    speaker.setPath(!this.withoutPath.has(node));
     let failures = maxProbeFailures; // A container that has just started is not ready until a probe says so.
     const probe = () => {
       if (this.speakers.get(node) !== speaker || !process.isRunning) return;
@@ -342,6 +344,14 @@ export class SimulatedCluster {
     else this.withoutCarrier.add(node);
     const speaker = this.speakers.get(node);
     if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setCarrier(running));
+  }
+
+  /** Its kernel brings packets to Pods, or no longer. */
+  setPath(node: number, delivers: boolean): void {
+    if (delivers) this.withoutPath.delete(node);
+    else this.withoutPath.add(node);
+    const speaker = this.speakers.get(node);
+    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setPath(delivers));
   }
 
   /** The machine has these NICs beside the one on the LAN. */

@@ -237,7 +237,7 @@ const summaryKey = "h";
 const traitsKey = "t";
 const earlierSummaryOctets = 8; // Without what is announced while the view of the API is not current.
 const bitsOctet = 1;
-const laterBits = 14; // Of views, and of kernels that a speaker may not change.
+const laterBits = 126; // Of views, of kernels that a speaker may not change, of drained nodes, and of data paths.
 
 /** The same as a version wrote it that knew neither of views, nor of kernels that a speaker may not change, nor of traits. */
 function earlierEntry<Entry extends { readonly key: string; readonly value: Uint8Array }>(entry: Entry): Entry[] {

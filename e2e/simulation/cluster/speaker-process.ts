@@ -264,6 +264,11 @@ export class SpeakerProcess {
     new SessionWatch({ bgp: this.#bgp, emit, clock }).start();
   }
 
+  /** What the node's settings say. */
+  setPath(delivers: boolean): void {
+    this.#runner.dispatch({ type: "dataPath", faults: delivers ? [] : ["noPodRoute"] });
+  }
+
   /** Its answers under `/v1`. */
   get routes(): Routes {
     this.#routes ??= this.#newRoutes();

@@ -93,6 +93,7 @@ function readPool(
     preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring, problems),
     interfaces: readInterfaces(answers, answering, problems),
     ...readOwners(fields, owned),
+    announceWhen: fields["announce-when"] ?? "delivering",
     kernel,
   };
 }

@@ -28,6 +28,7 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     interfaces: [],
     l2Placement: { subnet: false, sticky: false },
     keepConnections: false,
+    announceWhen: "delivering",
     conflictProbe: "report",
     kernel: undefined,
     ...rest,

@@ -131,7 +131,7 @@ function layer2Spec({ name, nodeSelectors, preferredNodes, interfaces }: Pool, p
 }
 
 function tellLosses(
-  { name, protocols, l2Placement, conflictProbe, selfTestMs, keepConnections, ...pool }: Pool,
+  { name, protocols, l2Placement, conflictProbe, selfTestMs, keepConnections, announceWhen, ...pool }: Pool,
   report: Report,
 ): void {
   const lose = (what: string) => report.lose(`pool ${quote(name)}`, what);
@@ -147,6 +147,7 @@ function tellLosses(
     );
   if (pool.nextHopSlots.length > 0)
     lose(`next-hop-slots ${pool.nextHopSlots.join(", ")}: MetalLB's nodes are the next hops themselves`);
+  if (announceWhen === "alive") lose("announce-when: MetalLB has no such field, and announces all pools while its speakers work");
   if (protocols.includes("interface")) lose("protocol interface: MetalLB puts no addresses into the nodes' kernels");
   if (!protocols.includes("layer2")) return;
   const placement = [...(l2Placement.sticky ? ["sticky"] : []), ...(l2Placement.subnet ? ["subnet"] : [])].join("-");

@@ -36,6 +36,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
         hasKernelAccess: true,
         view: "current",
         knowsDrain: true,
+        dataPath: "unknown",
         announced: 0,
         viewUncertainty: 0x8003,
         incarnation: 0xfedcba98,
@@ -49,6 +50,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       hasKernelAccess: true,
       view: "behind",
       knowsDrain: true,
+      dataPath: "delivers",
       announced: 300,
       viewUncertainty: 7,
       incarnation: 0,
@@ -58,6 +60,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       hasKernelAccess: true,
       view: "old",
       knowsDrain: false,
+      dataPath: "broken",
       announced: 0xffff,
       viewUncertainty: 0xffff,
       incarnation: 0xffff_ffff,
@@ -72,6 +75,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       hasKernelAccess: true,
       view: "current",
       knowsDrain: false,
+      dataPath: "unknown",
       announced: 0,
       viewUncertainty: 0,
       incarnation: 3,
@@ -84,7 +88,15 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
 });
 
 test("a summary of a version that says nothing of the kernel is of a node that may change it, and one without access stays readable for it", () => {
-  const summary = { answers: true, view: "behind", knowsDrain: true, announced: 0, viewUncertainty: 1, incarnation: 2 } as const;
+  const summary = {
+    answers: true,
+    view: "behind",
+    knowsDrain: true,
+    dataPath: "unknown",
+    announced: 0,
+    viewUncertainty: 1,
+    incarnation: 2,
+  } as const;
   assert.equal(decodeSummary(Uint8Array.of(1, 5, 0, 1, 0, 0, 0, 2))?.hasKernelAccess, true);
   assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d0001000000020000");
   assert.deepEqual(decodeSummary(encodeSummary({ ...summary, hasKernelAccess: false })), { ...summary, hasKernelAccess: false });

@@ -4,6 +4,12 @@ import { fnv1a } from "#pkg/text";
 /** How a node sees what changes in the API: `behind`, it does not for some seconds; `old`, for long. */
 export type View = "current" | "behind" | "old";
 
+/**
+ * Whether the node's own kernel brings packets to the Pods of Services, as it reports itself; `unknown` is one of an earlier version, which does
+ * not know that others cannot.
+ */
+export type DataPathReport = "delivers" | "broken" | "unknown";
+
 /** Says that a node participates, and facts about the whole node. */
 export interface NodeSummary {
   /** See `Reachability`. */
@@ -13,6 +19,8 @@ export interface NodeSummary {
   readonly view: View;
   /** It leaves addresses of drained nodes to others. Earlier versions do not, and say nothing of it. */
   readonly knowsDrain: boolean;
+  /** See `DataPathReport`. */
+  readonly dataPath: DataPathReport;
   /** How many addresses it reports that it announces, while its view is not current: 0 to 65535, of more the remainder. */
   readonly announced: number;
   /** How uncertain its view of the others is; see `GossipState.setViewUncertainty`. 0 to 65535. */
@@ -30,16 +38,26 @@ const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6
 const allViewBits = 6;
 const noKernelAccessBit = 8; // Earlier versions say nothing of it: they count as having it, as they count each other.
 const knowsDrainBit = 16;
+const knowsDataPathsBit = 32; // Earlier versions take all nodes for able to deliver.
+const dataPathBrokenBit = 64;
 const maxSubnets = 32; // Subnets of one interface. This many fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
 const v4Octets = 3;
 
-export function encodeSummary({ answers, hasKernelAccess, view, knowsDrain, announced, ...more }: NodeSummary): Uint8Array {
+export function encodeSummary({
+  answers,
+  hasKernelAccess,
+  view,
+  knowsDrain,
+  dataPath,
+  announced,
+  ...more
+}: NodeSummary): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
   summary.writeUInt8(version, 0);
-  const access = hasKernelAccess ? 0 : noKernelAccessBit;
-  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view] | access | (knowsDrain ? knowsDrainBit : 0), 1);
+  const ofKernel = (hasKernelAccess ? 0 : noKernelAccessBit) | dataPathBits[dataPath];
+  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view] | (knowsDrain ? knowsDrainBit : 0) | ofKernel, 1);
   summary.writeUInt16BE(more.viewUncertainty, 2);
   summary.writeUInt32BE(more.incarnation, 4);
   summary.writeUInt16BE(announced & 0xffff, 8);
@@ -57,10 +75,22 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
     hasKernelAccess: (bits & noKernelAccessBit) === 0,
     view: viewOf(bits & allViewBits),
     knowsDrain: (bits & knowsDrainBit) !== 0,
+    dataPath: dataPathOf(bits),
     announced: summary.length < summaryOctets ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
   };
+}
+
+const dataPathBits: Readonly<Record<DataPathReport, number>> = {
+  unknown: 0,
+  delivers: knowsDataPathsBit,
+  broken: knowsDataPathsBit | dataPathBrokenBit,
+};
+
+function dataPathOf(bits: number): DataPathReport {
+  if ((bits & knowsDataPathsBit) === 0) return "unknown";
+  return (bits & dataPathBrokenBit) === 0 ? "delivers" : "broken";
 }
 
 function viewOf(bits: number): View {

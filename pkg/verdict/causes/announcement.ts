@@ -48,6 +48,11 @@ const announcement = {
     means: "No node with a running speaker has a ready endpoint, and externalTrafficPolicy is Local.",
     next: `run a speaker on a node of its Pods, or ${toCluster}`,
   },
+  cannotDeliver: {
+    states: ["NotOurs"],
+    means: "The node's kernel does not bring packets to Pods, and other nodes that do announce the address by BGP.",
+    next: "ingotctl status, and do what the verdict on the node says",
+  },
   noActiveSpeaker: {
     states: isPending,
     means: "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service.",

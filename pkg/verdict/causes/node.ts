@@ -20,6 +20,17 @@ export const nodeCauses = {
     means: "The speaker cannot announce on layer 2, and leaves that to other nodes. Its BGP announcements go on.",
     next: "where NET_RAW is missing, add it to the capabilities of the speakers' container; else the speaker's log has what failed; a speaker tries again when it starts again",
   },
+  cannotDeliver: {
+    states: ["Pending"],
+    means:
+      "The node's kernel does not bring packets to the Pods of Services, for the reason in the message. Nodes that can have taken its addresses over; it gets addresses again after 30 s of health, or after up to 10 min where that happens again and again.",
+    next: "kubectl -n kube-system get pods -o wide: see whether kube-proxy and the network plugin run on the node; sysctl net.ipv4.ip_forward net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+  },
+  nobodyDelivers: {
+    states: isDegraded,
+    means: "No node of the cluster brings packets to Pods, so that all nodes go on announcing as if they did.",
+    next: "look at what the nodes have in common: kube-proxy and its configuration, the network plugin, the API server",
+  },
   noCarrier: {
     states: ["Pending"],
     means: "An interface of the node, in whose subnet addresses of a pool are, is down or has no carrier.",

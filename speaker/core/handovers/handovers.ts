@@ -131,8 +131,12 @@ export function endOf(state: SpeakerState, { from, since, idleSince }: CurrentHa
   return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from));
 }
 
-/** -Infinity for a node that failed: its connections are gone, and their clients are to hear of it at once. */
+/**
+ * -Infinity for a node that failed: its connections are gone, and their clients are to hear of it at once. For one that cannot deliver to Pods,
+ * too: packets of connections would end there.
+ */
 function livesUntil({ members }: SpeakerState, node: string): Millis {
+  if (members.gossip?.undelivering([node]).includes(node)) return -Infinity;
   if (members.active.includes(node) || members.awaited.has(node)) return Infinity;
   const missing = members.missing.get(node);
   return missing?.cause === "left" ? missing.since + awayMs : -Infinity;

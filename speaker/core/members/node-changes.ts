@@ -45,6 +45,7 @@ function nodeChanged(
   if (node === state.node) {
     changed.push(...ownNodeChanged(state, fields, now, effects), ...ownNodePools(state));
     state.nodes.flannelAddresses = fields?.flannelAddresses ?? [];
+    state.nodes.podCIDRs = fields?.podCIDRs ?? [];
     tellOwnNode(state);
     effects.push({ type: "checkNode" });
   }

@@ -24,6 +24,8 @@ export interface Nodes {
   annotations: Readonly<Record<string, string>>;
   /** Addresses that flannel takes for this node's own. */
   flannelAddresses: readonly string[];
+  /** Networks of this node's Pods. */
+  podCIDRs: readonly string[];
   readonly followed: FollowedNodes;
   readonly pools: Map<Pool, PoolNodes>; // those that were asked for
 }
@@ -49,6 +51,7 @@ export function noNodes(rule: OwnNodeRule): Nodes {
     taints: new Map(),
     annotations: {},
     flannelAddresses: [],
+    podCIDRs: [],
     followed: { rule, names: "all", seen: new Set(), isWhole: false, asked: new Set(), dueAt: Infinity },
     pools: new Map(),
   };

@@ -79,6 +79,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     (node) => standingOf(state, pool, node),
     (node) => reachabilityOf(state, node),
     (node) => state.members.gossip?.view(node) ?? "current",
+    undeliveringFor(state, pool),
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
     (node) => isDrainedNode(state, node),
   );
@@ -90,6 +91,13 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
 function standingOf(state: SpeakerState, pool: Pool, node: string): Eligibility {
   if (isSlotPool(pool) && state.members.withoutGossip.includes(node)) return "notSelected";
   return eligibilityOf(state, pool.nodeSelectors, node);
+}
+
+/** Active nodes that cannot deliver to Pods, where the pool asks for that and all active nodes take it into account. */
+export function undeliveringFor({ members }: Pick<SpeakerState, "members">, { announceWhen }: Pool): readonly string[] {
+  const { active, gossip, withoutGossip } = members;
+  if (announceWhen === "alive" || gossip === undefined || withoutGossip.length > 0) return [];
+  return gossip.undelivering(active);
 }
 
 /** The part of a pool's layer 2 that depends on the node's labels and taints. */
@@ -176,6 +184,7 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
     equalTexts(a.excluded, b.excluded) &&
     equalTexts(a.withoutInterface, b.withoutInterface) &&
     equalTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
+    equalTexts(a.undelivering, b.undelivering) &&
     equalTexts(a.behind, b.behind) &&
     equalTexts(a.outdated, b.outdated) &&
     equalTexts(a.drained, b.drained) &&

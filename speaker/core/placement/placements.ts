@@ -3,6 +3,7 @@ import { isSlotPool, limits, type Pool, type PoolIndex, type Protocol as Protoco
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, heeded, isByBgp, type PlacementResult, placeNowhere } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
+import { flushGossip } from "../members/members.ts";
 import { reachabilityChanged } from "../members/nodes.ts";
 import { bgp } from "../protocols/bgp.ts";
 import { byInterface } from "../protocols/interface.ts";
@@ -57,10 +58,15 @@ export function touchLocal(state: SpeakerState): void {
     if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(placement.address.toString(), placement.address);
 }
 
-/** This node, or another one, sees what changes in the API, or no longer, or can answer elsewhere than before. */
+/** This node, or another one, sees what changes in the API or delivers to Pods, or no longer, or can answer elsewhere than before. */
 export function viewsChanged(state: SpeakerState): void {
   touchPools(state, reachabilityChanged(state));
   if (state.apiView.isReporting) touchLocal(state);
+}
+
+/** Tells the others what is different, which may decide on owners. */
+export function flush(state: SpeakerState, effects: SpeakerEffect[]): void {
+  touchPlaced(state, flushGossip(state, effects));
 }
 
 /** Whether there is something to do, and it can be done. */

@@ -14,9 +14,10 @@ import {
   type SlotPaths,
   type Surroundings,
 } from "#pkg/placement";
+import { isUndelivering } from "../data-path/data-path.ts";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
-import { eligibilityOf, isDrainedNode } from "../members/nodes.ts";
+import { eligibilityOf, isDrainedNode, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths, touchSlots } from "../placement/slots.ts";
 import { serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
@@ -32,7 +33,8 @@ export const bgp: Protocol = {
     const made = advertisementsOf(state, pool, first === undefined ? undefined : serviceAdvertisements(state, first, pool));
     // A drained node keeps the routes of what no other node delivers.
     const advertisements = isGone(state, placing) ? { ...made, eligibility: "excluded" as const } : made;
-    return placeBgp(address, holders, advertisements, isAdvertisedByCurrent(state, placing));
+    const isLocalElsewhere = isAdvertisedByCurrent(state, placing);
+    return placeBgp(address, holders, advertisements, { isLocalElsewhere, delivering: delivering(state, address, pool) });
   },
 
   apply(state, { address, before, placed }, _now, effects) {
@@ -126,7 +128,8 @@ export function nextLeavingAt({ bgp: { leaving } }: Pick<SpeakerState, "bgp">): 
 /** @returns whether the node leaves, or stays, as it did not before */
 function noteLeaving(state: SpeakerState, now: Millis): boolean {
   const { bgp, isStarted } = state;
-  const isLeaving = isDrainedNode(state, state.node) || eligibilityOf(state, [], state.node) === "excluded";
+  const isExcluded = eligibilityOf(state, [], state.node) === "excluded";
+  const isLeaving = isDrainedNode(state, state.node) || isExcluded || isUndelivering(state);
   if (isLeaving === (bgp.leaving !== undefined)) return false;
   // Where no session has begun, no router sends by routes of this node.
   const waits = isStarted ? bgp.peers.map(({ peer }) => 1000 * peer.gracefulShutdownSeconds) : [];
@@ -143,9 +146,21 @@ function bgpPools({ pools }: Config): Pool[] {
 function isGone(state: SpeakerState, { address, holders, pool }: Placing): boolean {
   const { node, bgp, members } = state;
   if (bgp.leaving?.isGone !== true || !isDrainedNode(state, node)) return false;
-  const delivers = (other: string) => members.gossip?.deliveries(other, pool.name)?.[address.family] === "carried";
-  const isElsewhere = members.active.some((other) => other !== node && !isDrainedNode(state, other) && delivers(other));
+  const isElsewhere = members.active.some((other) => other !== node && carries(state, other, address, pool));
   return isElsewhere && holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
+}
+
+/** Nodes that bring what comes for the address to Pods in this node's stead; none while this node does so, or its routes are still being marked. */
+function delivering(state: SpeakerState, address: Address, pool: Pool): readonly string[] {
+  const { node, bgp, members } = state;
+  const unable = undeliveringFor(state, pool);
+  if (bgp.leaving?.isGone !== true || !unable.includes(node)) return [];
+  return members.active.filter((other) => !unable.includes(other) && carries(state, other, address, pool));
+}
+
+/** Whether routers have routes for the address from a node that is to have traffic. */
+function carries(state: SpeakerState, node: string, { family }: Address, { name }: Pool): boolean {
+  return !isDrainedNode(state, node) && state.members.gossip?.deliveries(node, name)?.[family] === "carried";
 }
 
 /** Other interfaces or gateways are there than before. @returns the pools for which they make a difference */

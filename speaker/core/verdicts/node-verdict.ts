@@ -1,6 +1,8 @@
 import { drainLabel, excludeLabel, isDrained, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type Verdict, verdict } from "#pkg/verdict";
+import { nobodyDelivers } from "../data-path/data-path.ts";
+import type { PathFault } from "../data-path/data-path-state.ts";
 import { withoutCarrier } from "../interfaces/carriers.ts";
 import { isOutdated } from "../members/api-view.ts";
 import { isDrainedNode } from "../members/nodes.ts";
@@ -27,7 +29,10 @@ export const minOldSeconds = 60;
 
 /** All verdicts on this node, the worst first; one verdict at least. */
 export function nodeVerdicts(
-  state: Pick<SpeakerState, "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config">,
+  state: Pick<
+    SpeakerState,
+    "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config" | "dataPath"
+  >,
   facts: NodeFacts,
 ): readonly [Verdict, ...Verdict[]] {
   const { node, nodes, bgp, ignoreExcludeLabel } = state;
@@ -39,6 +44,7 @@ export function nodeVerdicts(
   }
   if (failed !== undefined)
     found.push(verdict("node", "layer2Unavailable", { message: `the speaker on ${node} cannot announce on layer 2: ${failed}` }));
+  if (state.dataPath.broken.length > 0) found.push(deliveryVerdict(state));
   for (const { name } of withoutCarrier(state.carriers, state.config?.config.pools ?? []))
     found.push(verdict("node", "noCarrier", { message: `interface ${name} of ${node} is down or has no carrier` }));
   if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), viewAge));
@@ -62,6 +68,26 @@ export function nodeVerdicts(
   const worstFirst = [...found.filter(({ state }) => state === "Pending"), ...found.filter(({ state }) => state !== "Pending")];
   const [first, ...rest] = worstFirst;
   return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];
+}
+
+const pathFaults: Readonly<Record<PathFault, string>> = {
+  forwardingOff: "its kernel does not forward IPv4 packets",
+  conntrackFull: "its kernel drops packets, because its table of connections is full",
+  noPodRoute: "its kernel has no route to its Pods any more",
+  proxySilent: "kube-proxy does not say that it is healthy, and no Service answers",
+  noConnection: "Services that answered before do not answer its own connections to their cluster IPs",
+};
+
+function deliveryVerdict(state: Pick<SpeakerState, "node" | "members" | "dataPath">): Verdict {
+  const { node, dataPath } = state;
+  const why = list(dataPath.broken.map((fault) => pathFaults[fault]));
+  const evidence = dataPath.broken.map((value) => ({ name: "sign", value, source: "node" }));
+  if (nobodyDelivers(state))
+    return verdict("node", "nobodyDelivers", {
+      message: `${node} cannot deliver to Pods, and no other node can: ${why}`,
+      evidence,
+    });
+  return verdict("node", "cannotDeliver", { message: `${node} cannot deliver to Pods: ${why}`, evidence });
 }
 
 /** One sentence at most, for all nodes. */

@@ -82,6 +82,10 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       return verdict("service", refusal.reason, {
         message: `${node} has an old view of the API, and leaves ${address} to nodes that reach it (externalTrafficPolicy Local)`,
       });
+    case "cannotDeliver":
+      return verdict("service", refusal.reason, {
+        message: `${node} cannot deliver to Pods, and leaves ${address} to nodes that can`,
+      });
     case "nodeExcluded":
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {

@@ -1,0 +1,70 @@
+// Scenario: many seeds.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import "../../pkg/clock/testing/untracked-promises.ts";
+import { type Act, firstConfig, type History } from "./cluster/history.ts";
+import { run } from "./cluster/run.ts";
+import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
+
+const spec = { isDual: false, wanted: undefined, sharing: undefined, port: 80, endpoints: [0, 1, 2], isLocal: false };
+const services = {
+  a: { ...spec, pool: "lan" },
+  b: { ...spec, pool: "sticky" },
+  c: { ...spec, pool: "both" },
+  d: { ...spec, pool: "nic" },
+  e: { ...spec, pool: "strict" },
+};
+/** When a scene looks: the beginning takes 8 s. */
+const beginning = 8_000;
+
+/** Nodes that answer for anything, at these times after the beginning. */
+async function answering(acts: History["acts"], times: readonly number[], more: Partial<History> = {}): Promise<number[][]> {
+  const found = new Map<number, number[]>();
+  const observe = (cluster: SimulatedCluster) => {
+    for (const time of times)
+      if (cluster.now >= beginning + time && !found.has(time))
+        found.set(time, [...new Set([...cluster.owners().values()].flat())].sort());
+  };
+  const { problem } = await run({ seed: 7, nodes: 3, loss: 0, config: firstConfig, services, acts, ...more }, { observe });
+  assert.equal(problem, undefined);
+  return times.map((time) => found.get(time) ?? []);
+}
+
+const broken = (node: number, length: number): Act => ({ type: "breakPath", node, length });
+
+test("a node that cannot deliver has no address 2 s later, and has its own again after 30 s of health", async () => {
+  const [before, after, during, held, back] = await answering(
+    [{ at: 1_000, act: broken(0, 20_000) }],
+    [500, 3_000, 20_000, 45_000, 60_000],
+  );
+  assert.ok(before?.includes(0));
+  for (const nodes of [after, during, held]) assert.ok(!nodes?.includes(0) && nodes?.length === 2);
+  assert.ok(back?.includes(0));
+});
+
+test("where all nodes fail at once nothing stops, and the first that is well again has all", async () => {
+  const acts = [0, 1, 2].map((node) => ({ at: 1_000, act: broken(node, node === 1 ? 5_000 : 60_000) }));
+  const [before, all, one] = await answering(acts, [500, 5_000, 50_000]);
+  assert.deepEqual([before, all, one], [[0, 1, 2], [0, 1, 2], [1]]);
+});
+
+test("beside a speaker of an earlier version all is as if every node could deliver", async () => {
+  const acts = [
+    { at: 0, act: { type: "otherVersion", node: 2, length: 60_000 } },
+    { at: 20_000, act: broken(0, 20_000) },
+  ] as const;
+  const [during] = await answering(acts, [30_000]);
+  assert.deepEqual(during, [0, 1, 2]);
+});
+
+test("with loss, stalls, a cut in three and a node that is killed, each address has one owner all the same", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const acts: History["acts"] = [
+      { at: 1_000, act: broken(seed % 3, 30_000) },
+      { at: 1_000 + 400 * seed, act: { type: "stallSpeaker", node: (seed + 1) % 3, length: 3_000 } },
+      { at: 9_000, act: { type: "cut", parts: [0, 1, 2], length: 5_000 } },
+      { at: 20_000, act: { type: "killSpeaker", node: (seed + 2) % 3, length: 2_000 } },
+    ];
+    await answering(acts, [], { seed, loss: [0, 0.05, 0.1][seed % 3] ?? 0 });
+  }
+});
