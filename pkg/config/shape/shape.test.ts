@@ -15,13 +15,10 @@ const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true 
 
 /** Values for a place in the configuration that mostly fit, and otherwise are beyond a bound or of another type. */
 function values(schema: FieldSchema): fc.Arbitrary<unknown> {
-  const other = fc.constantFrom<unknown>(
-    {},
-    [],
-    { name: "x" },
-    ["x"],
-    ...(takes(schema, "string") ? [] : ["x", "", 7, 1e300, true]),
-  );
+  const alternatives = schema.anyOf ?? [schema];
+  const has = (type: "string" | "integer") => alternatives.some((one) => takes(one, type));
+  const isText = has("string") && !has("integer"); // Whatever is written there is text.
+  const other = fc.constantFrom<unknown>({}, [], { name: "x" }, ["x"], ...(isText ? [] : ["x", "", 7, 1e300, true]));
   return fc.oneof({ arbitrary: fitting(schema), weight: 12 }, { arbitrary: other, weight: 1 });
 }
 
