@@ -109,7 +109,14 @@ ${peers.join("")}address-pools:
 
   async function open(name: string, address: string): Promise<Stream> {
     const [gateway, host] = [gateways.get(name) ?? assert.fail(), clients.get(name) ?? assert.fail()];
-    const client = await host.spawn(`flows-${name}-${address}`, [process.execPath, program, address, `${port}`, `${flows}`]);
+    const client = await host.spawn(`flows-${name}-${address}`, [
+      process.execPath,
+      program,
+      "long",
+      address,
+      `${port}`,
+      `${flows}`,
+    ]);
     await client.waitForLine(/^connected$/);
     return { name: `${name} ${address}`, address, gateway, client };
   }

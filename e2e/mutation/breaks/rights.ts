@@ -127,5 +127,5 @@ export const rights: readonly Break[] = [
   { before: "return count < maxOfPool;", after: "return true;", tests: heldBackTests },
   { before: "if (now < at + window) break;", after: "break;", tests: heldBackTests },
   { before: "const isHeldBack = defense.isQuarantined ||", after: "const isHeldBack =", tests: heldBackTests },
-  { before: "|| !members.active.includes(node)", after: "|| true", tests: heldBackTests },
+  { before: "node === self || !members.active.includes(node)", after: "true", tests: heldBackTests },
 ];

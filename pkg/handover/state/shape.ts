@@ -13,6 +13,8 @@ export interface Handover {
    * while it owns the address: of all but speakers. So no packet comes twice to a node, whatever the nodes believe of one another.
    */
   readonly from: readonly string[] | undefined;
+  /** Of all but speakers, too: clients may not have heard of the present owner yet. */
+  readonly lingers: boolean;
   /** When the kernel removes it. */
   readonly until: Millis;
 }
@@ -134,13 +136,17 @@ export function elementsOf({
   to,
   interfaceIndex,
   from,
+  lingers,
 }: Handover): { readonly set: SetName; readonly element: FilterElement }[] {
   const key = address.toBytes();
   const value = to.toBytes();
   const device = { set: "links", element: { key, value: hostOrder(interfaceIndex) } } as const;
-  if (from === undefined) return [device, { set: "owned", element: { key, value } }];
-  const macs = from.flatMap((text) => parseMac(text) ?? []);
-  return [device, ...macs.map((mac) => ({ set: "passed", element: { key: pairKeyOf(mac, key), value } }) as const)];
+  const macs = (from ?? []).flatMap((text) => parseMac(text) ?? []);
+  return [
+    device,
+    ...(from === undefined || lingers ? [{ set: "owned", element: { key, value } } as const] : []),
+    ...macs.map((mac) => ({ set: "passed", element: { key: pairKeyOf(mac, key), value } }) as const),
+  ];
 }
 
 function pairKeyOf(mac: Mac, address: Uint8Array): Uint8Array {

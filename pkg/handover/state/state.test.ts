@@ -7,8 +7,8 @@ import { apply, createTable, type Elements, hex, noElements, plan, type TableSta
 
 const far = 600_000;
 
-function handover(n: number, to = 2, from?: readonly string[]): Handover {
-  return { address: address(`192.0.2.${n}`), to: address(`10.0.0.${to}`), interfaceIndex: 3, from, until: far };
+function handover(n: number, to = 2, from?: readonly string[], lingers = false): Handover {
+  return { address: address(`192.0.2.${n}`), to: address(`10.0.0.${to}`), interfaceIndex: 3, from, lingers, until: far };
 }
 
 /** Plans and carries out until nothing is left. @returns how many changes that took */
@@ -67,6 +67,7 @@ test("property: from whatever the kernel has, portions lead to what is wanted, a
   const one = fc.record({
     n: fc.integer({ min: 1, max: 40 }),
     to: fc.integer({ min: 2, max: 5 }),
+    lingers: fc.boolean(),
     from: fc.option(fc.subarray(["02:00:00:00:00:01", "02:00:00:00:00:02"], { minLength: 1 }), { nil: undefined }),
   });
   fc.assert(
@@ -75,7 +76,7 @@ test("property: from whatever the kernel has, portions lead to what is wanted, a
       table.isComplete = true;
       for (const each of [before, after]) {
         for (const key of [...table.handovers.keys()]) want(table, key, undefined);
-        for (const { n, to, from } of each) want(table, `192.0.2.${n}`, handover(n, to, from));
+        for (const { n, to, from, lingers } of each) want(table, `192.0.2.${n}`, handover(n, to, from, lingers));
         settle(table, atOnce);
       }
       assert.deepEqual(keys(table.found), keys(table.wanted));

@@ -32,7 +32,7 @@ function nft(...words: string[]): string {
 function hand(keeper: HandoverKeeper, text: string, more: Partial<Handover> = {}): void {
   const to = address(text.includes(":") ? "fe80::2" : "10.0.0.2");
   const until = clock.now() + 300_000;
-  keeper.want(address(text), { address: address(text), to, interfaceIndex: 1, from: undefined, until, ...more });
+  keeper.want(address(text), { address: address(text), to, interfaceIndex: 1, from: undefined, lingers: false, until, ...more });
 }
 
 /** The kernel's tables, without counters, time and foreign tables. */

@@ -12,6 +12,8 @@ export interface CurrentHandover {
   told: Handover | undefined;
   /** The node that owns the address in place of this one; undefined while this node does. */
   successor: string | undefined;
+  /** Until when clients may not have heard of the successor; undefined afterwards, and while there is none. */
+  lingersUntil: Millis | undefined;
   /** Since when the former owner, which lives, reports no open connections; Infinity while it does. */
   idleSince: Millis;
 }

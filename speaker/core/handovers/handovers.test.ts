@@ -29,7 +29,10 @@ function exclude(bench: Bench, node: string, isExcluded: boolean): void {
 
 /** What the kernel is to do, as `address to former owner`, with the one node that it takes packets from. */
 function handedOver({ handovers }: Bench): string[] {
-  return [...handovers].map(([key, { to, from }]) => `${key} to ${to}${from === undefined ? "" : ` from ${from}`}`);
+  return [...handovers].map(([key, { to, from, lingers }]) => {
+    const also = lingers ? " and clients" : "";
+    return `${key} to ${to}${from === undefined ? "" : ` from ${from}${also}`}`;
+  });
 }
 
 /** The node that is the owner where `owner` may not be. */
@@ -143,6 +146,8 @@ test("three owners in a row: the one in the middle passes on what its successor 
   exclude(bench, owner, true);
   exclude(bench, next, true);
   assert.deepEqual(bench.onWire, []);
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)} and clients`]);
+  bench.clock.advanceBy(10_000); // By then clients have heard of the owner.
   assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)}`]);
 });
 

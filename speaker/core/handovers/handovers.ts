@@ -11,8 +11,8 @@ import type { SpeakerState } from "../state.ts";
 import type { CurrentHandover } from "./handover-state.ts";
 
 // Connections that go on when an address moves. A node that takes an address over hands packets of TCP connections that it does not know to the
-// former owner; when it loses the address itself, it goes on for its successor, and for no other node. So packets follow the owners back, and
-// come twice to no node. It ends when the former owner has no open connection any more, when it is gone, or after ten minutes.
+// former owner; when it loses the address itself, it goes on for its successor, for clients that have not heard of that yet, and for no other
+// node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is gone, or after ten minutes.
 
 // A tenant, or a node that lies about its connections, cannot keep packets going over another node for longer.
 const maxMs: Millis = 600_000;
@@ -20,6 +20,8 @@ const maxMs: Millis = 600_000;
 const awayMs: Millis = 60_000;
 // The former owner counts its connections every 5 s, and tells the others.
 const idleMs: Millis = 20_000;
+// By then clients have heard who answers instead of this node: its announcements are repeated for some seconds.
+const lingerMs: Millis = 10_000;
 // Until then all that an earlier process of this node may have owned has been placed.
 const beginningMs: Millis = 30_000;
 
@@ -64,7 +66,15 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     stopServing(state, key, effects);
     const from = before?.owner ?? last;
     if (from === undefined || livesUntil(state, from) <= now) return;
-    handovers.current.set(key, { address, from, since: now, told: undefined, successor: undefined, idleSince: Infinity });
+    handovers.current.set(key, {
+      address,
+      from,
+      since: now,
+      told: undefined,
+      successor: undefined,
+      lingersUntil: undefined,
+      idleSince: Infinity,
+    });
     tell(state, key, pool, effects);
     plan(state, now);
     return;
@@ -75,7 +85,9 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   } else if (before === undefined && now < state.handovers.begunAt + beginningMs) serve(state, address, now, effects); // An earlier process of this node may have had it.
   if (current !== undefined && current.successor === undefined && owner !== undefined) {
     current.successor = owner;
+    current.lingersUntil = now + lingerMs;
     tell(state, key, pool, effects);
+    plan(state, now);
   }
 }
 
@@ -102,7 +114,14 @@ export function handoversChanged(state: SpeakerState, now: Millis, effects: Spea
 export function handoverTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { handovers } = state;
   if (now < handovers.dueAt) return;
-  for (const [key, current] of handovers.current) if (endOf(state, current) <= now) endHandover(state, key, effects);
+  for (const [key, current] of handovers.current) {
+    const { lingersUntil = Infinity, address } = current;
+    if (endOf(state, current) <= now) endHandover(state, key, effects);
+    else if (lingersUntil <= now) {
+      current.lingersUntil = undefined;
+      tell(state, key, state.config?.pools.find(address), effects);
+    }
+  }
   for (const [key, { until }] of handovers.served) if (until <= now) stopServing(state, key, effects);
   plan(state, now);
 }
@@ -168,7 +187,8 @@ function endHandover(state: SpeakerState, key: string, effects: SpeakerEffect[])
 function plan(state: SpeakerState, now: Millis): void {
   const { handovers } = state;
   let dueAt = Infinity;
-  for (const current of handovers.current.values()) dueAt = Math.min(dueAt, endOf(state, current));
+  for (const current of handovers.current.values())
+    dueAt = Math.min(dueAt, endOf(state, current), current.lingersUntil ?? Infinity);
   for (const { until } of handovers.served.values()) dueAt = Math.min(dueAt, until);
   handovers.dueAt = Math.max(dueAt, now);
 }
@@ -185,19 +205,20 @@ function tell(state: SpeakerState, key: string, pool: Pool | undefined, effects:
 
 function handoverOf(state: SpeakerState, current: CurrentHandover, pool: Pool): Handover | undefined {
   const { address, from, since, successor } = current;
+  const lingers = current.lingersUntil !== undefined;
   const { gossip } = state.members;
   if (gossip === undefined) return undefined;
   const names = interfacesHere(state, pool);
   const own = ownLinks(state).filter(({ name }) => names.length === 0 || matchesInterface(names, name));
   const macs = successor === undefined ? undefined : gossip.links(successor).map(({ mac }) => mac);
-  if (macs?.length === 0) return undefined;
+  if (macs?.length === 0 && !lingers) return undefined;
   for (const { index, subnets } of own)
     for (const link of gossip.links(from)) {
       const isHere = (one: Address) => subnets.some((subnet) => subnet.contains(one));
       if (!link.addresses.some(isHere)) continue;
       const ofFamily = link.addresses.filter(({ family }) => family === address.family);
       const to = ofFamily.find(isHere) ?? ofFamily.find(isLinkLocal);
-      if (to !== undefined) return { address, to, interfaceIndex: index, from: macs, until: since + maxMs };
+      if (to !== undefined) return { address, to, interfaceIndex: index, from: macs, lingers, until: since + maxMs };
     }
   return undefined;
 }
@@ -219,5 +240,7 @@ function ownLinks(state: SpeakerState) {
 
 function isSame(a: Handover | undefined, b: Handover | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.to.equals(b.to) && a.interfaceIndex === b.interfaceIndex && a.from?.join() === b.from?.join();
+  return (
+    a.to.equals(b.to) && a.interfaceIndex === b.interfaceIndex && a.lingers === b.lingers && a.from?.join() === b.from?.join()
+  );
 }
