@@ -107,7 +107,7 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     symptom: "Service web answers sometimes.",
     plant: setting("net.ipv4.ip_forward", 0),
     find: "explain svc/web",
-    causes: ["forwardingOff"],
+    causes: ["forwardingOff", "nobodyDelivers"], // It is on no node.
     cause: /net\.ipv4\.ip_forward is 0/,
     remedy: /sysctl -w net\.ipv4\.ip_forward=1/,
   },
