@@ -28,6 +28,8 @@ interface Said {
 }
 
 export interface WorldOptions {
+  /** 1 when unset; in every third one speakers follow all Nodes, in the others their own alone. */
+  readonly seed?: number;
   /** Two where absent. */
   readonly nodes?: number;
 }
@@ -43,14 +45,14 @@ export class World {
 
   readonly #withdrawals: { readonly node: string; readonly service: string; readonly reason: string }[] = [];
 
-  private constructor(config: string | undefined, { nodes = 2 }: WorldOptions) {
+  private constructor(config: string | undefined, { nodes = 2, seed = 1 }: WorldOptions) {
     const watchCore: SimulatedClusterOptions["watchCore"] = (node) => (_input, effects) => {
       for (const effect of effects)
         if (effect.type === "log" && effect.fields.event === "serviceWithdrawn")
           this.#withdrawals.push({ node, service: `${effect.fields.service}`, reason: `${effect.fields.reason}` });
     };
     this.cluster = new SimulatedCluster({
-      seed: 1,
+      seed,
       nodes,
       loss: 0,
       weather: this.weather,
