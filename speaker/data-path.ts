@@ -23,6 +23,8 @@ const connectMs: Millis = 600;
 // After so much more this process stood still, and an answer may wait in the socket.
 const lateMs: Millis = 300;
 const healthMs: Millis = 900;
+// A minute of silence counts, and a request costs more than all else here.
+const healthEveryTurns = 5;
 const proxyHealth = "http://127.0.0.1:10256/healthz";
 const enoughUsed = 0.9;
 
@@ -34,6 +36,8 @@ export class DataPath implements Disposable {
   #conntrack: Conntrack | undefined;
   #kernel: Rtnetlink | undefined;
   #isDisposed = false;
+  #turns = 0;
+  #isHealthy = false;
   #tried = 0;
 
   constructor(options: DataPathOptions) {
@@ -65,7 +69,7 @@ export class DataPath implements Disposable {
   }
 
   async #look(): Promise<void> {
-    const isHealthy = await isProxyHealthy();
+    if (this.#turns++ % healthEveryTurns === 0) this.#isHealthy = await isProxyHealthy();
     if (this.#isDisposed) return;
     const before = this.#conntrack;
     this.#conntrack = readConntrack(before, (path) => readFileSync(path, "utf8"));
@@ -73,7 +77,7 @@ export class DataPath implements Disposable {
     if (read("/proc/sys/net/ipv4/ip_forward") === "0") faults.push("forwardingOff");
     if (this.#conntrack?.isFull === true) faults.push("conntrackFull");
     if (!this.#hasPodRoute()) faults.push("noPodRoute");
-    if (!isHealthy) faults.push("proxySilent");
+    if (!this.#isHealthy) faults.push("proxySilent");
     const told = faults.join();
     if (told === this.#told) return;
     this.#told = told;
