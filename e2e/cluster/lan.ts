@@ -47,8 +47,8 @@ export class Host {
   }
 
   /** Starts what runs until the cluster goes. Its output is kept with the cluster's logs. */
-  daemon(name: string, command: readonly string[]): Daemon {
-    return this.#sandbox.daemon(this.name, name, command);
+  daemon(name: string, command: readonly string[], startsAgain = false): Daemon {
+    return this.#sandbox.daemon(this.name, name, command, startsAgain);
   }
 
   /** Gives it the addresses of that number instead of its own. Its routes, and those by way of it, are gone then: see `setRoutes`. */

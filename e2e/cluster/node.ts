@@ -141,7 +141,8 @@ export class ClusterNode {
   }
 
   #daemon(program: NodeProgram, command: readonly string[]): void {
-    this.#daemons.set(program, this.host.daemon(`${this.name}-${program}`, command));
+    // Kubelets of one machine share the socket of their device plugins: of two that start at once, one may end.
+    this.#daemons.set(program, this.host.daemon(`${this.name}-${program}`, command, program === "kubelet"));
   }
 
   async #answers(): Promise<void> {

@@ -84,8 +84,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** Starts what runs until the sandbox goes, in the network namespace named `host`, or in the sandbox's own; its output is in `directory`, in a file of that name with `.log`. */
-  daemon(host: string | undefined, name: string, command: readonly string[]): Daemon {
-    const daemon = new Daemon(join(this.directory, `${name}.log`), ["nsenter", ...this.#enter(host), ...command]);
+  daemon(host: string | undefined, name: string, command: readonly string[], startsAgain = false): Daemon {
+    const daemon = new Daemon(join(this.directory, `${name}.log`), ["nsenter", ...this.#enter(host), ...command], startsAgain);
     daemon.start();
     return daemon;
   }
