@@ -191,7 +191,10 @@ ${peers.join("")}address-pools:
     );
     const [dead, ...others] = nodes as [DemoNode, ...DemoNode[]];
     const ofOthers = await Promise.all(narrow.map((router) => hopsFrom(router, others)));
+    // As where its power is cut. One that is only cut off would believe for a moment after its return that it has its slots still.
     await network.cluster.lan.isolate(dead.host);
+    dead.speaker.process.kill("SIGKILL");
+    await dead.speaker.process.exited;
     for (const stream of streams) {
       const [ofDead = 0] = before.get(stream) ?? [];
       await reaches(stream, flows - ofDead);
@@ -216,6 +219,7 @@ ${peers.join("")}address-pools:
         );
       }
     await network.cluster.lan.rejoin(dead.host);
+    await dead.speaker.start();
     for (const router of [...routers, ...narrow]) await established(router);
     for (const stream of streams) {
       const [ofDead = 0] = before.get(stream) ?? [];
