@@ -38,7 +38,6 @@ export class DataPath implements Disposable {
   #isDisposed = false;
   #turns = 0;
   #isHealthy = false;
-  #tried = 0;
 
   constructor(options: DataPathOptions) {
     this.#options = options;
@@ -47,11 +46,6 @@ export class DataPath implements Disposable {
 
   start(): void {
     this.#alarm.set(this.#options.clock.now() + everyMs);
-  }
-
-  /** How many connections were tried. */
-  get tried(): number {
-    return this.#tried;
   }
 
   [Symbol.dispose](): void {
@@ -109,7 +103,6 @@ export class DataPath implements Disposable {
     const to = test.service === undefined ? api : { host: test.service.address, port: test.service.port };
     const result = to === undefined ? "untried" : await tryConnection(to.host, to.port, clock);
     if (this.#isDisposed) return;
-    this.#tried++;
     emit({ type: "connected", test, result });
   }
 }

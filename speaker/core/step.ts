@@ -169,10 +169,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "dataPath":
     case "connected":
-      dataPathEvent(state, event, now, effects);
-      touchPools(state, othersChanged(state, now, effects));
-      viewsChanged(state);
-      flush(state, effects);
+      dataPathStep(state, event, now, effects);
       break;
     case "linesReplaced": // It concerns the reporter alone.
       break;
@@ -337,6 +334,19 @@ function gossipChanged(
   touchPlaced(state, addresses);
 }
 
+/** The driver looks and tries once a second: only another answer changes anything. */
+function dataPathStep(
+  state: SpeakerState,
+  event: Parameters<typeof dataPathEvent>[1],
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
+  if (!dataPathEvent(state, event, now, effects)) return;
+  touchPools(state, othersChanged(state, now, effects));
+  viewsChanged(state);
+  flush(state, effects);
+}
+
 function timer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
   const { members, carriers, config } = state;
   stickyTimer(state, now);
@@ -350,11 +360,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
     apiViewTimer(state, now, effects);
     viewsChanged(state);
   }
-  if (now >= state.dataPath.dueAt) {
-    dataPathEvent(state, { type: "timer", chance }, now, effects);
-    touchPools(state, othersChanged(state, now, effects));
-    viewsChanged(state);
-  }
+  if (now >= state.dataPath.dueAt) dataPathStep(state, { type: "timer", chance }, now, effects);
   pullAwaited(state, now, effects);
   reporterTimer(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);

@@ -73,7 +73,7 @@ function targetOf(state: SpeakerState, key: string): ConnectionTest["service"] {
   const found = portOf(state, [key]);
   const [address] = row?.service.clusterIPs ?? [];
   if (found === undefined || address === undefined || row?.addresses.length === 0 || !isAlive(state, key)) return undefined;
-  return { key, namespace: namespaceOf(key), address, port: found.port };
+  return { key, address, port: found.port };
 }
 
 function isAlive({ services, members }: SpeakerState, key: string): boolean {
@@ -96,7 +96,7 @@ export function connectionTried(
   const answeredAt = result === "answered" ? now : (before?.answeredAt ?? -Infinity);
   const tried = { triedAt: now, answeredAt };
   if (service === undefined) tests.api = tried;
-  else if (isKnown || result === "answered") tests.sample.set(key, { namespace: service.namespace, ...tried });
+  else if (isKnown || result === "answered") tests.sample.set(key, tried);
   else tests.sample.delete(key);
   if (before === undefined) tests.freshAt = now;
   if (result === "silent" && isKnown && !tests.silent.some((other) => namespaceOf(other) === namespaceOf(key))) {

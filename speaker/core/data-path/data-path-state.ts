@@ -55,9 +55,7 @@ export function noDataPath(): DataPath {
 /** A connection to try: to a Service, or to the API's. */
 export interface ConnectionTest {
   /** Undefined for the API's. */
-  readonly service:
-    | { readonly key: string; readonly namespace: string; readonly address: string; readonly port: number }
-    | undefined;
+  readonly service: { readonly key: string; readonly address: string; readonly port: number } | undefined;
   /** Which Service is looked at next as one to try. */
   readonly scan: number;
 }
@@ -66,7 +64,6 @@ export interface ConnectionTest {
 export type ConnectionResult = "answered" | "silent" | "untried";
 
 interface Known {
-  readonly namespace: string;
   readonly triedAt: Millis;
   readonly answeredAt: Millis;
 }
@@ -77,7 +74,7 @@ export interface ConnectionTests {
   silent: readonly string[];
   silentSince: Millis;
   /** The API's Service. */
-  api: Omit<Known, "namespace">;
+  api: Known;
   /** When any Service answered last. */
   answeredAt: Millis;
   scan: number;

@@ -24,13 +24,14 @@ const answeredMs: Millis = 10_000;
 
 type DataPathEvent = Extract<SpeakerEvent, { readonly type: "dataPath" | "connected" | "timer" }>;
 
-/** Signs were looked for, a connection was tried, or a deadline is over. */
-export function dataPathEvent(state: SpeakerState, event: DataPathEvent, now: Millis, effects: SpeakerEffect[]): void {
-  const { since, tests } = state.dataPath;
+/** Signs were looked for, a connection was tried, or a deadline is over. @returns whether the node counts as able, or as unable, since then */
+export function dataPathEvent(state: SpeakerState, event: DataPathEvent, now: Millis, effects: SpeakerEffect[]): boolean {
+  const { since, tests, broken } = state.dataPath;
   if (event.type === "connected") connectionTried(tests, event, now);
   const signs = event.type === "dataPath" ? believed(state.dataPath, event.faults) : [...since.keys()];
   const others = signs.filter((fault) => fault !== "noConnection");
   judge(state, nobodyAnswers(state) ? [...others, "noConnection"] : others, now, effects);
+  return broken.length > 0 !== state.dataPath.broken.length > 0;
 }
 
 /** A sign counts once the node was seen without it. */
