@@ -4,7 +4,7 @@ import { configKey, fingerprint } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
 import type { Api } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
-import { type Installation, optional, readInstallation } from "../cluster/installation.ts";
+import { done, type Installation, optional, readInstallation } from "../cluster/installation.ts";
 import { type Options, readSeconds, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
@@ -100,13 +100,11 @@ async function writeConfiguration(api: Api, { configMapPath, configMap }: Instal
   const [collection = "", name = ""] = /^(.*)\/([^/]+)$/.exec(configMapPath)?.slice(1) ?? [];
   const data = { ...configMap?.data, [configKey]: text };
   const kind = { apiVersion: "v1", kind: "ConfigMap" };
-  const answer =
+  const written =
     configMap === undefined
-      ? await api.write("POST", collection, { ...kind, metadata: { name: decodeURIComponent(name) }, data })
-      : await api.write("PUT", configMapPath, { ...configMap, ...kind, data });
-  if (answer.type === "found") return;
-  const why = answer.type === "absent" ? "it is gone" : answer.why;
-  throw new UsageError(`cannot write the ConfigMap: ${why}${/^409/.test(why) ? "; somebody changed it: try again" : ""}`);
+      ? api.write("POST", collection, { ...kind, metadata: { name: decodeURIComponent(name) }, data })
+      : api.write("PUT", configMapPath, { ...configMap, ...kind, data });
+  await done(written, "write the ConfigMap");
 }
 
 /** Makes the object, or gives the one that is there this spec, labels and annotations. @throws {UsageError} */
@@ -126,9 +124,7 @@ async function writeObject(api: Api, object: NewObject): Promise<void> {
     annotations: { ...annotations, ...metadata.annotations },
   };
   const wanted = { ...found, ...object, metadata: merged };
-  const answer = await (found === undefined ? api.write("POST", collection, wanted) : api.write("PUT", path, wanted));
-  if (answer.type !== "found")
-    throw new UsageError(`cannot write ${what}: ${answer.type === "absent" ? "it is gone" : answer.why}`);
+  await done(found === undefined ? api.write("POST", collection, wanted) : api.write("PUT", path, wanted), `write ${what}`);
 }
 
 type NewObject = Trial["wanted"]["objects"][number];

@@ -4,9 +4,10 @@ import { fields } from "#pkg/untrusted";
 import type { HandoversAnswer, NodeAnswer } from "../cluster/answers.ts";
 import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
+import { done, optional } from "../cluster/installation.ts";
 import { table } from "../cluster/output.ts";
 import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
-import { type Options, readSeconds, UsageError } from "../command.ts";
+import { type Options, readSeconds } from "../command.ts";
 
 const everyMs = 2_000;
 const whenCordoned = "when-cordoned";
@@ -139,18 +140,16 @@ function nodePath(node: string): string {
 
 /** @returns the value of the label, null without it; undefined where there is no such node @throws {UsageError} */
 async function labelOf(question: CommandInput, node: string): Promise<string | null | undefined> {
-  const answer = await (await question.api()).read(nodePath(node));
-  if (answer.type === "unread") throw new UsageError(`cannot read Node ${node}: ${answer.why}`);
-  if (answer.type === "absent") return undefined;
-  const value = fields(fields(fields(answer.value).metadata).labels)[drainLabel];
+  const found = await optional((await question.api()).read(nodePath(node)), `Node ${node}`);
+  if (found === undefined) return undefined;
+  const value = fields(fields(fields(found).metadata).labels)[drainLabel];
   return typeof value === "string" ? value : null;
 }
 
 /** Changes this label alone. @throws {UsageError} */
 async function setLabel(question: CommandInput, node: string, value: string | null): Promise<void> {
-  const answer = await (await question.api()).write("PATCH", nodePath(node), { metadata: { labels: { [drainLabel]: value } } });
-  if (answer.type !== "found")
-    throw new UsageError(`cannot patch Node ${node}: ${answer.type === "absent" ? "it is gone" : answer.why}`);
+  const change = { metadata: { labels: { [drainLabel]: value } } };
+  await done((await question.api()).write("PATCH", nodePath(node), change), `patch Node ${node}`);
 }
 
 function noNode(node: string): CommandResult {

@@ -135,6 +135,14 @@ export async function needed(asked: Promise<ApiAnswer>, what: string): Promise<u
   throw new UsageError(`cannot read ${what}: ${answer.type === "absent" ? "there is none" : answer.why}`);
 }
 
+/** Waits for a write. @param what what is done, such as `patch Node node1` @throws {UsageError} saying why it is not done */
+export async function done(asked: Promise<ApiAnswer>, what: string): Promise<void> {
+  const answer = await asked;
+  if (answer.type === "found") return;
+  const why = answer.type === "absent" ? "it is gone" : answer.why;
+  throw new UsageError(`cannot ${what}: ${why}${/^409/.test(why) ? "; somebody changed it: try again" : ""}`);
+}
+
 /** @returns undefined if the object does not exist @throws {UsageError} if it may not be read */
 export async function optional(asked: Promise<ApiAnswer>, what: string): Promise<unknown> {
   const answer = await asked;
