@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Address } from "#pkg/net";
+import { noChanges } from "./merge.ts";
 import { GossipNode } from "./testing/index.ts";
 
 const x = new Address("IPv4", 0xc0000201n);
@@ -31,14 +32,7 @@ test("what a node that failed owned does not count until it participates as the 
   assert.deepEqual(seen(), [[], false]);
   b.merge(a.payload()); // The state knew these already.
   assert.deepEqual(seen(), [[], false]);
-  assert.deepEqual(b.state.joined("a", 6, 1), {
-    nodes: false,
-    addresses: [],
-    asked: [],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
+  assert.deepEqual(b.state.joined("a", 6, 1), noChanges);
   a.state.setIncarnation(6);
   exchange();
   assert.deepEqual(seen(), [["a"], true]);
@@ -46,14 +40,7 @@ test("what a node that failed owned does not count until it participates as the 
   a.state.setIncarnation(7);
   exchange();
   assert.deepEqual(seen(), [[], false], "it is not back");
-  assert.deepEqual(b.state.joined("a", 7, 1), {
-    nodes: true,
-    addresses: [],
-    asked: [],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
+  assert.deepEqual(b.state.joined("a", 7, 1), { ...noChanges, nodes: true });
   assert.deepEqual(seen(), [["a"], true]);
 });
 
@@ -73,9 +60,7 @@ test("a node that starts again participates as soon as it reports that, and owns
   assert.deepEqual(b.state.owners(x.toString()), ["a"]);
   b.state.failed("a");
   const second = life(2, 1); // The ring has forgotten it meanwhile.
-  assert.deepEqual(b.join({ name: "a", incarnation: 1, life: 2 }), [
-    { nodes: true, addresses: [x], asked: [], deliveries: false, handovers: false, traits: [] },
-  ]);
+  assert.deepEqual(b.join({ name: "a", incarnation: 1, life: 2 }), [{ ...noChanges, nodes: true, addresses: [x] }]);
   b.merge(first.payload());
   assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [false, []]);
   second.state.own(y);
@@ -89,22 +74,8 @@ test("a member that starts again before it failed owns nothing until it reports 
   a.state.participate();
   a.state.own(x);
   b.merge(a.payload());
-  assert.deepEqual(b.state.restarted("a", 1), {
-    nodes: false,
-    addresses: [],
-    asked: [],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
-  assert.deepEqual(b.state.restarted("a", 2), {
-    nodes: true,
-    addresses: [x],
-    asked: [],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
+  assert.deepEqual(b.state.restarted("a", 1), noChanges);
+  assert.deepEqual(b.state.restarted("a", 2), { ...noChanges, nodes: true, addresses: [x] });
   assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [false, []]);
 });
 
@@ -116,14 +87,7 @@ test("what a node owned in an earlier life is void from the first entry of the n
   first.state.own(x);
   b.merge(first.payload());
   second.state.participate();
-  assert.deepEqual(b.merge(second.payload()), {
-    nodes: true,
-    addresses: [x],
-    asked: [],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
+  assert.deepEqual(b.merge(second.payload()), { ...noChanges, nodes: true, addresses: [x] });
   assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [true, []]);
   b.merge(first.payload());
   assert.deepEqual(b.state.owners(x.toString()), []);
@@ -135,24 +99,10 @@ test("a node that asks who announces an address receives it from those that do, 
   b.join(a);
   for (const { state } of [a, b]) state.participate();
   assert.equal(a.state.ask(x, true), true);
-  assert.deepEqual(b.merge(a.payload()), {
-    nodes: true,
-    addresses: [],
-    asked: [x],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
+  assert.deepEqual(b.merge(a.payload()), { ...noChanges, nodes: true, asked: [x] });
   assert.deepEqual(b.state.askers(x.toString()), ["a"]);
   b.state.setAnnounced(x, true);
-  assert.deepEqual(a.merge(b.payload()), {
-    nodes: true,
-    addresses: [],
-    asked: [x],
-    deliveries: false,
-    handovers: false,
-    traits: [],
-  });
+  assert.deepEqual(a.merge(b.payload()), { ...noChanges, nodes: true, asked: [x] });
   assert.deepEqual([a.state.announcers(x.toString()), a.state.owners(x.toString())], [["b"], []]);
   b.state.setAdvertised(x, true);
   assert.deepEqual(a.merge(b.payload()).asked, [x]);

@@ -15,4 +15,4 @@ export type { Deliveries, Delivery, Fault, View } from "./codec/value-codec.ts";
 export type { Reachability } from "./gossip-data.ts";
 export { GossipState, gossipClasses, type OwnEntry } from "./gossip-state.ts";
 export { GossipStore } from "./gossip-store.ts";
-export type { GossipChanges } from "./merge.ts";
+export { type GossipChanges, noChanges } from "./merge.ts";

@@ -34,6 +34,15 @@ export interface GossipChanges {
   readonly traits: readonly string[];
 }
 
+export const noChanges: GossipChanges = {
+  nodes: false,
+  addresses: [],
+  asked: [],
+  deliveries: false,
+  handovers: false,
+  traits: [],
+};
+
 /** Collects changes while entries are merged. */
 export class ChangesBuilder {
   nodes = false;

@@ -16,6 +16,8 @@ export interface Paths {
   /** Members that failed while this node's path to them was down. */
   readonly ended: RecentMap<NodeName, { readonly incarnation: number; readonly at: Millis }>;
   readonly distrusted: RecentMap<NodeName, Distrust>;
+  /** When the next of them is trusted again; Infinity for never. */
+  trustAt: Millis;
 }
 
 export interface Path {
@@ -45,5 +47,6 @@ export function noPaths(): Paths {
     watched: new Map(),
     ended: new RecentMap(maxRemembered),
     distrusted: new RecentMap(maxRemembered),
+    trustAt: Infinity,
   };
 }

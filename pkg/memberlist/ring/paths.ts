@@ -57,21 +57,22 @@ export function noteAccuser({ paths }: Ring, { node, from, incarnation }: Suspec
 }
 
 /** When a path is judged, or one is trusted again. */
-export function pathsDueAt({ paths: { watched, distrusted } }: Ring): Millis {
-  let next = Infinity;
+export function pathsDueAt({ paths: { watched, trustAt } }: Ring): Millis {
+  let next = trustAt;
   for (const { judgeAt } of watched.values()) next = Math.min(next, judgeAt);
-  for (const { until } of distrusted.values()) next = Math.min(next, until);
   return next;
 }
 
 /** Paths that were distrusted for long enough are chosen again. */
 export function endDistrust(ring: Ring, now: Millis): void {
-  const { distrusted } = ring.paths;
-  for (const [node, distrust] of [...distrusted]) {
-    if (now < distrust.until) continue;
-    distrusted.set(node, { ...distrust, until: Infinity, endedAt: now });
-    ring.timingStale = true;
+  const { paths } = ring;
+  if (now < paths.trustAt) return;
+  paths.trustAt = Infinity;
+  for (const [node, distrust] of [...paths.distrusted]) {
+    if (now < distrust.until) paths.trustAt = Math.min(paths.trustAt, distrust.until);
+    else paths.distrusted.set(node, { ...distrust, until: Infinity, endedAt: now });
   }
+  ring.timingStale = true;
 }
 
 /** A member is dead to this node. */
@@ -84,7 +85,8 @@ export function noteDeath({ paths }: Ring, { node, incarnation }: NodeRecord, no
  * another reason, and may do so again.
  */
 export function noteReturn(ring: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
-  const { ended, distrusted } = ring.paths;
+  const { paths } = ring;
+  const { ended, distrusted } = paths;
   const end = ended.get(node);
   ended.delete(node);
   if (end === undefined || incarnation > end.incarnation + maxOutbid || now > end.at + ringNeeds) return;
@@ -92,6 +94,7 @@ export function noteReturn(ring: Ring, { node, incarnation }: NodeRecord, now: M
   const isAgain = before !== undefined && now - before.endedAt < maxBackOff;
   const backOff = isAgain ? Math.min(maxBackOff, 2 * before.backOff) : minBackOff;
   distrusted.set(node, { until: now + backOff, endedAt: Infinity, backOff });
+  paths.trustAt = Math.min(paths.trustAt, now + backOff);
   ring.counters.falsePathFailures++;
   ring.effects.push({ type: "pathDistrusted", node, backOff });
 }

@@ -202,9 +202,9 @@ export function newRingCounters() {
     refutations: 0,
     /** Members that failed. */
     failures: 0,
-    /** Those that failed by their paths, here first. */
+    /** Members that this node declared failed by their paths, before another did. */
     pathFailures: 0,
-    /** Those of them that lived. */
+    /** Members among them that lived. */
     falsePathFailures: 0,
     conflicts: 0,
     /** Push/pulls merged, begun by either side. */

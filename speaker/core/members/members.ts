@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { GossipChanges } from "#pkg/gossip";
+import { type GossipChanges, noChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { MemberEvents } from "../events.ts";
@@ -18,7 +18,6 @@ const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
 // MetalLB's manifests give a speaker that has left the ring 2 s; a busy node takes longer to end it.
 const leavingMs: Millis = 10_000;
-const noChanges: GossipChanges = { nodes: false, addresses: [], asked: [], deliveries: false, handovers: false, traits: [] };
 
 type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
 

@@ -200,7 +200,7 @@ function peersChanged(state: SpeakerState, config: Config, effects: SpeakerEffec
 export function reportDeliveries(state: SpeakerState): void {
   const { bgp, config, members } = state;
   const before = bgp.deliveries;
-  const pools = (config?.config.pools ?? []).filter(({ protocols }) => protocols.includes("bgp"));
+  const pools = config === undefined ? [] : bgpPools(config.config);
   const now = new Map(pools.map((pool) => [pool.name, deliveriesOf(state, pool)]));
   const isSameState = ([name, { IPv4, IPv6 }]: [string, Deliveries]) =>
     before.get(name)?.IPv4 === IPv4 && before.get(name)?.IPv6 === IPv6;
