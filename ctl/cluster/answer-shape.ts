@@ -1,6 +1,6 @@
 import { fields } from "#pkg/untrusted";
 
-/** What an answer has to be like, so that code that reads it finds what it looks for. A field `name?` may be absent, `name~` absent or null, and `*` is each field. */
+/** The form of an answer on which the code that reads it relies. A field `name?` may be absent, `name~` absent or null, and `*` is each field. */
 type Shape = "text" | "number" | "boolean" | readonly [Shape] | { readonly [field: string]: Shape };
 
 const brief: Shape = { state: "text", cause: "text" };

@@ -17,8 +17,8 @@ export interface WireRound {
 const maxTold = 20;
 
 /**
- * Has the speakers try all addresses, each by one other node, all speakers at a time. Of those that fail for one reason at one node the first
- * is tried again by all, which tells what is in the way.
+ * Has the speakers try all addresses, each by one other node, all speakers at a time. Where several fail for one reason at one node, all speakers
+ * try the first of them again, which tells what is in the way.
  */
 export async function wireRound(processes: Processes, services: readonly MergedService[]): Promise<WireRound> {
   const speakers = processes.targets.filter(({ program, notRunning }) => program === "speaker" && notRunning === undefined);

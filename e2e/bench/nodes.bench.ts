@@ -101,7 +101,7 @@ async function fill(client: BareClient, nodes: number): Promise<void> {
   });
 }
 
-/** What kubelets write, and the endpoints that change. */
+/** Writes as kubelets do, and changes endpoints. */
 class Churn implements Disposable {
   readonly #client: BareClient;
   readonly #nodes: number;

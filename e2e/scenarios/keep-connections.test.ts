@@ -27,7 +27,7 @@ suite("established connections go on when an address moves", { skip: await Lab.r
 
   /** Until every connection answers, or has ended. */
   async function seen(client: LabProcess): Promise<TcpFlows> {
-    const soon = client.lines.length + 7; // What is answered by then was asked since.
+    const soon = client.lines.length + 7; // By then all answers are to questions asked since.
     return waitFor("connections that answer or are broken", () => {
       const line = client.lines.length < soon ? undefined : client.lines.at(-1);
       const now = line === undefined ? undefined : (JSON.parse(line) as TcpFlows);

@@ -264,7 +264,7 @@ export class SpeakerProcess {
     new SessionWatch({ bgp: this.#bgp, emit, clock }).start();
   }
 
-  /** What the node's settings say. */
+  /** The node's kernel brings packets to Pods, as its settings say, or it does not. */
   setPath(delivers: boolean): void {
     this.#runner.dispatch({ type: "dataPath", faults: delivers ? [] : ["noPodRoute"] });
   }

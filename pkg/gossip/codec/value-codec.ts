@@ -209,7 +209,7 @@ export interface PoolDeliveries {
 export interface Fault {
   /** The code of its verdict. */
   readonly cause: string;
-  /** What suffers: prefixes with spaces between them, or one BGP peer. */
+  /** The prefixes that suffer, with spaces between them, or the BGP peer. */
   readonly about: string;
   /** For people: the fault and the remedy. */
   readonly text: string;

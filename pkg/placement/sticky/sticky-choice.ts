@@ -72,8 +72,8 @@ export function shareOf({ firsts }: StickyData, nodes: readonly string[]): numbe
 }
 
 /**
- * How many addresses a node keeps once the nodes have been the same for long. Where all have the same number, or one more, those that have most
- * now have that one, so that no address moves for it.
+ * How many addresses a node keeps once the nodes have been the same for long. Where numbers cannot be equal, the nodes that
+ * have most addresses now keep the one more, so that no address moves for it.
  */
 export function restShare(at: StickyData, node: string, nodes: readonly string[]): number {
   if (!at.isEven) return shareOf(at, nodes) + 1;

@@ -11,7 +11,7 @@ export interface Reporter {
   readonly failing: Map<string, Millis>; // Service that nobody announces -> since when
   /** It has written no line yet. */
   isNew: boolean;
-  /** When it became the one, or began anew. */
+  /** When it became the one, or started over. */
   begunAt: Millis;
   /** When it says that it is there. */
   aliveAt: Millis;
