@@ -59,7 +59,7 @@ why on standard error. There it also says which nodes still have connections to 
   exits: "1 also means that no node announces the address.",
   async find({ processes, args: [text = ""] }) {
     const address = readAddress(text);
-    const { services, unreachable } = await askServicesBriefly(processes);
+    const [{ services, unreachable }, kept] = await Promise.all([askServicesBriefly(processes), keptOf(processes, address)]);
     const holders = services.filter(({ addresses }) => addresses.some((one) => one.address === address));
     const found = holders.flatMap(({ addresses }) => addresses.filter((one) => one.address === address));
     // A next-hop slot is a pool's own.
@@ -68,7 +68,6 @@ why on standard error. There it also says which nodes still have connections to 
     const nodes = [...new Set([...found.flatMap((one) => one.nodes), ...ofSlot])].sort();
     const printed = nodes.map((node) => `${maskControls(node)}\n`).join("");
     const isMissing = nodes.length === 0;
-    const kept = await keptOf(processes, address);
     const note = isMissing ? whyNobody(address, holders, unreachable.length === 0) : keptText(kept, address);
     return { value: { address, nodes, kept }, text: printed, note, unreachable, isMissing };
   },
