@@ -13,7 +13,7 @@ const services = ["a", "b", "c", "d", "e", "f"];
 /** Each of the two nodes has some of these. */
 async function atRest(): Promise<Scene> {
   const scene = await Scene.atRest(config);
-  for (const service of services) scene.cluster.setService(service, spec);
+  for (const service of services) scene.cluster.people.setService(service, spec);
   await scene.pass(10_000);
   assert.equal(new Set([...scene.cluster.owners().values()].map(String)).size, 2);
   return scene;
@@ -23,7 +23,7 @@ async function atRest(): Promise<Scene> {
 function compare(scene: Scene): void {
   const owners = scene.cluster.owners();
   for (const service of services) {
-    const [address = ""] = scene.cluster.status(service);
+    const [address = ""] = scene.cluster.people.status(service);
     const line = linesOf(scene.cluster).get(`default/${service}`)?.message ?? "no line";
     assert.match(line, new RegExp(`is announced by node-${owners.get(address)?.join()}$`), `${service}: ${line}`);
   }

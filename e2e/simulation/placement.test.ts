@@ -134,7 +134,7 @@ for (const seed of seeds) {
     const before = four.owner();
     for (const index of [0, 1]) four.cluster.killController(index); // Ours keeps the order.
     for (let round = 0; round < 3; round++) {
-      for (const name of four.cluster.services.keys()) four.write(name, four.cluster.status(name).toReversed());
+      for (const name of four.cluster.people.services.keys()) four.write(name, four.cluster.people.status(name).toReversed());
       await four.pass(2_000);
     }
     await four.pass(8_000);

@@ -126,23 +126,23 @@ export class Acts {
         this.#rollOut(0, cluster.now + act.length);
         break;
       case "deleteConfig": {
-        const { config } = cluster;
+        const { config } = cluster.people;
         if (config === undefined) break;
-        cluster.deleteConfig();
-        later(act.length, () => cluster.config === undefined && cluster.setConfig(config, false));
+        cluster.people.deleteConfig();
+        later(act.length, () => cluster.people.config === undefined && cluster.people.setConfig(config, false));
         break;
       }
       case "removePeers": {
-        const { config = "" } = cluster;
+        const { config = "" } = cluster.people;
         const [rest = ""] = config.split(/^(?=peers:)/m);
         this.#configureFor(act.length, rest);
         break;
       }
       case "changePeers":
-        this.#configureFor(act.length, withShorterHold(cluster.config ?? ""));
+        this.#configureFor(act.length, withShorterHold(cluster.people.config ?? ""));
         break;
       case "deleteLease":
-        cluster.deleteLease();
+        cluster.people.deleteLease();
         break;
       case "stopController":
         cluster.stopController(act.controller);
@@ -232,10 +232,10 @@ export class Acts {
         });
         break;
       case "config":
-        cluster.setConfig(act.text, act.mayRenumber ?? false);
+        cluster.people.setConfig(act.text, act.mayRenumber ?? false);
         break;
       case "service":
-        cluster.setService(act.name, act.spec);
+        cluster.people.setService(act.name, act.spec);
         break;
       default:
         act satisfies never;
@@ -245,10 +245,10 @@ export class Acts {
   /** Puts another text in force, and the present one again after so long, unless somebody changes it meanwhile. */
   #configureFor(length: Millis, text: string): void {
     const { cluster } = this.#options;
-    const { config } = cluster;
+    const { config } = cluster.people;
     if (config === undefined || text === config) return;
-    cluster.setConfig(text, false);
-    cluster.time.schedule(cluster.now + length, () => cluster.config === text && cluster.setConfig(config, false));
+    cluster.people.setConfig(text, false);
+    cluster.time.schedule(cluster.now + length, () => cluster.people.config === text && cluster.people.setConfig(config, false));
   }
 
   #deleteNode({ node, isOff, moves, length }: Act & { type: "deleteNode" }): void {

@@ -61,7 +61,7 @@ export class PlacementScene {
 
   /** Makes a Service that asks for these addresses, or changes it. */
   serve(wanted: readonly string[], spec: Partial<ServiceSpec>, name = nameFor(wanted[0] ?? "")): void {
-    this.cluster.setService(name, {
+    this.cluster.people.setService(name, {
       pool: "lan",
       isDual: false,
       wanted: wanted.join(),
@@ -97,15 +97,15 @@ export class PlacementScene {
 
   /** Who announces each address that a Service has. */
   owners(): Map<string, number[]> {
-    const addresses = [...this.cluster.services.keys()].flatMap((name) => this.cluster.status(name));
+    const addresses = [...this.cluster.people.services.keys()].flatMap((name) => this.cluster.people.status(name));
     const owners = this.cluster.owners();
     return new Map(addresses.map((address) => [address, (owners.get(address) ?? []).toSorted()]));
   }
 
   /** The one that announces each address. @throws {AssertionError} where it is not one, or a Service lacks an address */
   owner(): Map<string, number> {
-    for (const [name, { wanted = "" }] of this.cluster.services)
-      assert.deepEqual(this.cluster.status(name).toSorted(), wanted.split(",").sort(), `status of ${name}`);
+    for (const [name, { wanted = "" }] of this.cluster.people.services)
+      assert.deepEqual(this.cluster.people.status(name).toSorted(), wanted.split(",").sort(), `status of ${name}`);
     const entries = [...this.owners()].map(([address, nodes]) => {
       assert.equal(nodes.length, 1, `${address} is at nodes ${nodes} (seed ${this.#seed}, at ${this.cluster.now} ms)`);
       return [address, nodes[0] ?? -1] as const;

@@ -62,7 +62,7 @@ class Course {
   async run(): Promise<string | undefined> {
     const { cluster } = this;
     const history = this.#history;
-    for (const [name, spec] of Object.entries(history.services)) cluster.setService(name, spec);
+    for (const [name, spec] of Object.entries(history.services)) cluster.people.setService(name, spec);
     await this.#pass(startMs);
     const began = cluster.now;
     const acts = new Acts({ cluster, weather: this.#weather, backups: this.#backups });
@@ -90,7 +90,7 @@ class Course {
       this.#judge.check(cluster);
       this.#observe(cluster);
       if (cluster.now % 1000 < checkMs)
-        this.#backups.push({ at: cluster.now, backup: cluster.api.backup(), services: new Map(cluster.services) });
+        this.#backups.push({ at: cluster.now, backup: cluster.api.backup(), services: new Map(cluster.people.services) });
     }
   }
 }

@@ -1,16 +1,16 @@
 import { setImmediate } from "node:timers/promises";
-import { type Backup, type JsonObject, type KubeObject, LocalApi, type ObjectChange } from "#e2e/apiserver";
+import { type Backup, LocalApi, type ObjectChange } from "#e2e/apiserver";
 import { announcedConfigMaps } from "#pkg/announced";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
-import { renumberAnnotation } from "#pkg/live-config";
 import { addressOf, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { NodeObjects } from "./api/node-objects.ts";
-import { keyOf, macOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./api/objects.ts";
+import { macOf, namespace, type ServiceSpec } from "./api/objects.ts";
+import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
 import type { Cut, RouterRestart } from "./history.ts";
 import { Lan, LanConditions } from "./network/lan.ts";
@@ -57,7 +57,6 @@ const maxProbeFailures = 3;
 const kubeletMs: Millis = 10_000;
 const firstNewHost = 0x100;
 const maxLines = 100_000;
-const configKey = `${namespace}/config`;
 // The machines' clocks at the beginning: a clock that is set back is still after the beginning of their time.
 const wallClockMs: Millis = 100_000_000;
 
@@ -81,7 +80,7 @@ export class SimulatedCluster {
   readonly lanConditions: LanConditions;
   readonly speakers = new Map<number, SpeakerProcess>(); // node -> its speaker, ended ones too
   readonly controllers = new Map<number, ControllerProcess>();
-  readonly services = new Map<string, ServiceSpec>(); // name -> what people want
+  readonly people: People;
   /** Events, for people: `seconds what`. */
   readonly lines: string[] = [];
   readonly moves: Move[] = [];
@@ -102,7 +101,6 @@ export class SimulatedCluster {
   readonly #cards = new Map<number, number>(); // node -> which network card it has
   readonly #clock: Clock;
   #isBusy = false; // Promises may wait for what happened.
-  #byPeople = false;
   #starts = 0;
   #newHosts = 0; // Addresses that were given besides those of the beginning.
 
@@ -148,8 +146,9 @@ export class SimulatedCluster {
     this.api = new LocalApi({
       namespaces: ["default", namespace],
       now: () => new Date(wallClockMs + ring.now),
-      onChange: (change) => onChange(change, this.#byPeople),
+      onChange: (change) => onChange(change, this.people.areActing),
     });
+    this.people = new People(this.api);
     const lan = { ring, time: this.time, random: this.#random };
     this.lanConditions = new LanConditions(lan);
     this.lan = new Lan({
@@ -162,12 +161,12 @@ export class SimulatedCluster {
     });
     const readDelay = seededRandom(seed + 2);
     this.routing = new Routing({ clock: this.#clock, random: this.#random, readDelay, lan: this.lanConditions });
-    this.#people(() => {
+    this.people.act(() => {
       this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
       for (const name of announcedConfigMaps)
         this.api.create("configmaps", namespace, { metadata: { name, labels: { "ingot-use": "announced" } } });
     });
-    this.nodes = new NodeObjects({ api: this.api, ring, people: (act) => this.#people(act) });
+    this.nodes = new NodeObjects({ api: this.api, ring, people: (act) => this.people.act(act) });
     this.nodes.makeMissing(options.nodes);
     for (let i = 0; i < controllers; i++) this.startController(i);
     for (let node = 0; node < options.nodes; node++) this.startSpeaker(node);
@@ -367,48 +366,6 @@ export class SimulatedCluster {
     else this.withoutNetAdmin.add(node);
   }
 
-  setConfig(text: string, mayRenumber: boolean): void {
-    const metadata = { annotations: { [renumberAnnotation]: mayRenumber ? "true" : null } };
-    this.#people(() => {
-      if (this.config === undefined) this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: {} });
-      this.api.patch("configmaps", configKey, { metadata, data: { config: text } });
-    });
-  }
-
-  deleteConfig(): void {
-    this.#people(() => this.api.remove("configmaps", configKey));
-  }
-
-  deleteLease(): void {
-    this.#people(() => this.api.remove("leases", `${namespace}/controller`));
-  }
-
-  /** The ConfigMap's text; undefined where there is no ConfigMap. */
-  get config(): string | undefined {
-    const { config } = (this.api.get("configmaps", configKey)?.data ?? {}) as { readonly config?: string };
-    return config;
-  }
-
-  /** Makes, changes, or, where undefined, deletes a Service and its slice. */
-  setService(name: string, spec: ServiceSpec | undefined): void {
-    const key = keyOf(name);
-    this.#people(() => {
-      if (spec === undefined) {
-        this.services.delete(name);
-        this.api.remove("endpointslices", key);
-        this.api.remove("services", key);
-        return;
-      }
-      this.services.set(name, spec);
-      const [service, slice] = [serviceObject(name, spec), sliceObject(name, spec.endpoints)];
-      if (!hasFirstFamilyOf(this.api.get("services", key), service)) this.api.remove("services", key);
-      if (this.api.get("services", key) === undefined) this.api.create("services", "default", service);
-      else this.api.patch("services", key, service);
-      if (this.api.get("endpointslices", key) === undefined) this.api.create("endpointslices", "default", slice);
-      else this.api.patch("endpointslices", key, slice);
-    });
-  }
-
   /** @param length until it runs again */
   restartRouter(how: RouterRestart, length: Millis): void {
     if (!this.routing.isRunning) return;
@@ -419,17 +376,10 @@ export class SimulatedCluster {
   /** Everything in the API is as it was then, and so is what people want. */
   restore(backup: Backup, services: ReadonlyMap<string, ServiceSpec>, bump: boolean): void {
     this.restoredAt = this.now;
-    this.services.clear();
-    for (const [name, spec] of services) this.services.set(name, spec);
-    this.#people(() => this.api.restore(backup, bump));
+    this.people.restore(backup, services, bump);
     for (const [node, speaker] of this.speakers) this.nodes.setReady(node, speaker.isReady);
     this.time.schedule(this.now + kubeletMs, () => this.nodes.makeMissing(this.#options.nodes));
     this.#isBusy = true;
-  }
-
-  /** The addresses in the status of a Service. */
-  status(name: string): readonly string[] {
-    return ingressOf(this.api.get("services", keyOf(name)));
   }
 
   /** The nodes that answer for each address. */
@@ -492,15 +442,6 @@ export class SimulatedCluster {
     return macOf(node, this.#cards.get(node) ?? 0);
   }
 
-  #people(act: () => void): void {
-    this.#byPeople = true;
-    try {
-      act();
-    } finally {
-      this.#byPeople = false;
-    }
-  }
-
   #process(name: string): SimulatedProcess {
     const seed = Math.floor(this.#random() * 2 ** 31);
     return new SimulatedProcess(name, this.time, seededRandom(seed), -Math.floor(this.#random() * 1e6));
@@ -509,27 +450,6 @@ export class SimulatedCluster {
   #connect(process: SimulatedProcess): ApiConnection {
     return new ApiConnection(this.api, process, this.time, this.#options.weather);
   }
-}
-
-/** The first family of a Service cannot change: people have to delete it and make another. */
-function hasFirstFamilyOf(before: KubeObject | undefined, after: JsonObject): boolean {
-  const [one, other] = [before, after].map(
-    (service) => (service?.spec as { ipFamilies?: string[] } | undefined)?.ipFamilies?.[0],
-  );
-  return one === other;
-}
-
-const ingresses = new WeakMap<KubeObject, readonly string[]>(); // Judges look at them all the time, and no object is changed in place.
-
-/** The addresses in a Service's status. */
-export function ingressOf(service: KubeObject | undefined): readonly string[] {
-  if (service === undefined) return [];
-  const known = ingresses.get(service);
-  if (known !== undefined) return known;
-  const status = (service.status ?? {}) as { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
-  const ingress = (status.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
-  ingresses.set(service, ingress);
-  return ingress;
 }
 
 export function prefixOf(address: string): string {

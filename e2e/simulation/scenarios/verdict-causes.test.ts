@@ -129,7 +129,7 @@ suite("each cause of a verdict that a person can bring about is what ingotctl sa
   test("of the configuration: no pools, no key and no ConfigMap", async () => {
     world.cluster.api.patch("configmaps", "metallb-system/config", { data: { config: null, other: configuration } });
     await world.explains("config", [/Degraded \(keyMissing\)/, /has-plain|stays in force|last good/]);
-    world.cluster.deleteConfig();
+    world.cluster.people.deleteConfig();
     await world.explains("config", /Degraded \(configMapMissing\)/);
     await world.explains("svc/has-plain", /: Pending \(noReadyEndpoint\)/);
   });

@@ -65,13 +65,13 @@ export class World {
   /** A cluster that has started. @param config the ConfigMap's text; undefined: there is no ConfigMap */
   static async start(config: string | undefined, options: WorldOptions = {}): Promise<World> {
     const world = new World(config, options);
-    if (config === undefined) world.cluster.deleteConfig();
+    if (config === undefined) world.cluster.people.deleteConfig();
     await world.cluster.pass(startMs);
     return world;
   }
 
   configure(text: string): void {
-    this.cluster.setConfig(text, false);
+    this.cluster.people.setConfig(text, false);
   }
 
   /** Makes or changes a Service of type LoadBalancer, which needs no endpoints. */
@@ -99,7 +99,7 @@ export class World {
   }
 
   addresses(name: string): readonly string[] {
-    return this.cluster.status(name);
+    return this.cluster.people.status(name);
   }
 
   /** Writes the status of a Service, as another controller or a person would. */

@@ -6,20 +6,20 @@ import { Scene, spec } from "./scene.ts";
 
 test("an address that two Services have, and one that changes by itself, are found", async () => {
   const scene = await Scene.atRest();
-  scene.write("b", ...scene.cluster.status("a"));
+  scene.write("b", ...scene.cluster.people.status("a"));
   assert.match(scene.found ?? "", /default\/b had 192\.0\.2\.\d and has 192\.0\.2\.\d, although nobody asked for that/);
   const other = await Scene.atRest();
-  other.cluster.setService("c", { ...spec, endpoints: [0] });
-  other.write("c", ...other.cluster.status("a"));
+  other.cluster.people.setService("c", { ...spec, endpoints: [0] });
+  other.write("c", ...other.cluster.people.status("a"));
   assert.match(other.found ?? "", /c got 192\.0\.2\.\d, which a has and may not share/);
 });
 
 test("a change of what a Service asks for may change its address", async () => {
   const scene = await Scene.atRest();
-  scene.cluster.setService("a", { ...spec, pool: "sticky" });
+  scene.cluster.people.setService("a", { ...spec, pool: "sticky" });
   await scene.pass(10_000);
   assert.equal(scene.found, undefined);
-  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.3\d$/);
+  assert.match(scene.cluster.people.status("a").join(), /^192\.0\.2\.3\d$/);
 });
 
 test("an address that changes after an edit is found where what the Service has is what it asks for, however soon after the edit", async () => {
@@ -33,12 +33,12 @@ test("an address that changes after an edit is found where what the Service has 
   ];
   for (const [what, edit] of edits) {
     const scene = await Scene.atRest();
-    scene.cluster.setService("a", { ...spec, ...edit });
+    scene.cluster.people.setService("a", { ...spec, ...edit });
     scene.write("a", "192.0.2.7");
     assert.match(scene.invariants.problem ?? "", /a had 192\.0\.2\.0 and has 192\.0\.2\.7, although nobody asked for that/, what);
   }
   const other = await Scene.atRest();
-  other.cluster.setService("a", { ...spec, pool: "sticky" });
+  other.cluster.people.setService("a", { ...spec, pool: "sticky" });
   other.write("a", "192.0.2.7");
   assert.match(
     other.invariants.problem ?? "",
@@ -46,7 +46,7 @@ test("an address that changes after an edit is found where what the Service has 
     "it asks for another pool, and got another address of the same",
   );
   const wish = await Scene.atRest();
-  wish.cluster.setService("a", { ...spec, wanted: "192.0.2.1" });
+  wish.cluster.people.setService("a", { ...spec, wanted: "192.0.2.1" });
   wish.write("a", "192.0.2.1");
   assert.match(wish.invariants.problem ?? "", /a got 192\.0\.2\.1, which b has and may not share/);
 });
@@ -54,13 +54,13 @@ test("an address that changes after an edit is found where what the Service has 
 test("of Services that may no longer share an address one may get another one, and no other Service, nor one that did so before", async () => {
   const shared = { ...spec, wanted: "192.0.2.5", sharing: "k" };
   const scene = await Scene.atRest();
-  scene.cluster.setService("c", { ...shared, port: 81 });
-  scene.cluster.setService("d", { ...shared, port: 82 });
+  scene.cluster.people.setService("c", { ...shared, port: 81 });
+  scene.cluster.people.setService("d", { ...shared, port: 82 });
   await scene.pass(5_000);
-  assert.deepEqual([scene.cluster.status("c"), scene.found], [scene.cluster.status("d"), undefined]);
-  scene.cluster.setService("c", { ...spec, sharing: "other", port: 81 });
+  assert.deepEqual([scene.cluster.people.status("c"), scene.found], [scene.cluster.people.status("d"), undefined]);
+  scene.cluster.people.setService("c", { ...spec, sharing: "other", port: 81 });
   await scene.pass(5_000);
-  assert.notDeepEqual(scene.cluster.status("c"), scene.cluster.status("d"));
+  assert.notDeepEqual(scene.cluster.people.status("c"), scene.cluster.people.status("d"));
   assert.equal(scene.found, undefined);
   scene.write("c", "192.0.2.9");
   assert.match(scene.invariants.problem ?? "", /c had 192\.0\.2\.\d and has 192\.0\.2\.9, although nobody asked for that/);
@@ -68,21 +68,21 @@ test("of Services that may no longer share an address one may get another one, a
 
 test("addresses are moved only by people that allow it", async () => {
   const scene = await Scene.atRest();
-  scene.cluster.setConfig(movedConfig, false);
+  scene.cluster.people.setConfig(movedConfig, false);
   await scene.pass(5_000);
-  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.\d$/);
-  scene.cluster.setConfig(movedConfig, true);
+  assert.match(scene.cluster.people.status("a").join(), /^192\.0\.2\.\d$/);
+  scene.cluster.people.setConfig(movedConfig, true);
   await scene.pass(5_000);
-  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.1\d\d$/);
-  scene.cluster.setConfig(firstConfig, true);
+  assert.match(scene.cluster.people.status("a").join(), /^192\.0\.2\.1\d\d$/);
+  scene.cluster.people.setConfig(firstConfig, true);
   await scene.pass(5_000);
-  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.\d$/);
+  assert.match(scene.cluster.people.status("a").join(), /^192\.0\.2\.\d$/);
   assert.equal(scene.found, undefined);
 });
 
 test("without its ConfigMap a cluster goes on with the last good configuration, also where its controllers and speakers restart meanwhile", async () => {
   const scene = await Scene.atRest();
-  scene.cluster.deleteConfig();
+  scene.cluster.people.deleteConfig();
   for (const index of [0, 1]) {
     scene.cluster.killController(index);
     scene.cluster.startController(index);
@@ -91,8 +91,8 @@ test("without its ConfigMap a cluster goes on with the last good configuration, 
     scene.cluster.startSpeaker(index);
     await scene.pass(20_000);
   }
-  scene.cluster.setService("late", spec);
+  scene.cluster.people.setService("late", spec);
   await scene.pass(5_000);
-  assert.match(scene.cluster.status("late").join(), /^192\.0\.2\.\d$/);
+  assert.match(scene.cluster.people.status("late").join(), /^192\.0\.2\.\d$/);
   assert.equal(scene.found, undefined);
 });

@@ -2,8 +2,9 @@ import type { KubeObject, ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
 import { namespace, type ServiceSpec } from "../api/objects.ts";
+import { ingressOf } from "../api/people.ts";
 import { movedConfig } from "../history.ts";
-import { ingressOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { Occupied } from "./occupied.ts";
 import { asksForOther, hasWrongFamilies, holdersOf, mayShare, poolOf } from "./promised.ts";
 
@@ -51,7 +52,7 @@ export class AddressChanges {
 
   #judge(cluster: SimulatedCluster, name: string, was: readonly string[], is: readonly string[]): string | undefined {
     cluster.note(`default/${name} has ${is.join(" and ") || "no address"}`);
-    const spec = cluster.services.get(name);
+    const spec = cluster.people.services.get(name);
     if (spec === undefined) return undefined; // People delete it just now.
     const isMeant = hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is));
     const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now;
@@ -67,7 +68,7 @@ export class AddressChanges {
   }
 
   /** Whether a Service may share an address with another one as far as a controller may know. */
-  #mightShare({ services, now }: SimulatedCluster, spec: ServiceSpec, other: string): boolean {
+  #mightShare({ people: { services }, now }: SimulatedCluster, spec: ServiceSpec, other: string): boolean {
     const known = (this.#before.get(other) ?? []).filter(({ until }) => until >= now).map((each) => each.spec);
     return [...known, services.get(other)].some((each) => each !== undefined && mayShare(spec, each));
   }
@@ -77,7 +78,7 @@ export class AddressChanges {
     return [...this.#stranding].some(([text, until]) => until >= now && addresses.some((address) => !hasPool(text, address)));
   }
 
-  #noteWanted({ services, now }: SimulatedCluster): void {
+  #noteWanted({ people: { services }, now }: SimulatedCluster): void {
     for (const [name, spec] of this.#wanted)
       if (services.get(name) !== spec) {
         const before = (this.#before.get(name) ?? []).filter(({ until }) => until >= now);
@@ -88,7 +89,7 @@ export class AddressChanges {
 
   /** Where a controller has parted them, it knows; where people did, it may not know yet. */
   #notePartings(cluster: SimulatedCluster, byPeople: boolean): void {
-    const parting = new Set(cluster.services.keys().filter((name) => mustPart(cluster, name)));
+    const parting = new Set(cluster.people.services.keys().filter((name) => mustPart(cluster, name)));
     for (const name of parting) this.#parting.set(name, Infinity);
     for (const [name, until] of this.#parting)
       if (until === Infinity && !parting.has(name)) {
@@ -116,11 +117,11 @@ export class AddressChanges {
 }
 
 function mustPart(cluster: SimulatedCluster, name: string): boolean {
-  const spec = cluster.services.get(name);
+  const spec = cluster.people.services.get(name);
   if (spec === undefined) return false;
-  const others = cluster.status(name).flatMap((address) => holdersOf(cluster, address).filter((other) => other !== name));
+  const others = cluster.people.status(name).flatMap((address) => holdersOf(cluster, address).filter((other) => other !== name));
   return others.some((other) => {
-    const theirs = cluster.services.get(other);
+    const theirs = cluster.people.services.get(other);
     return theirs !== undefined && !mayShare(spec, theirs);
   });
 }

@@ -4,20 +4,20 @@ import { Scene, spec } from "./scene.ts";
 
 test("an address that two nodes answer for is found after the time of a hand-over, and one of nobody at rest", async () => {
   const scene = await Scene.atRest();
-  const [address = ""] = scene.cluster.status("a");
+  const [address = ""] = scene.cluster.people.status("a");
   for (const node of [0, 1]) scene.speaker(node).announced.add(address);
   await scene.pass(5_000);
   assert.equal(scene.invariants.problem, undefined);
   await scene.pass(5_000);
   assert.match(scene.found ?? "", /: node-0 and node-1 answer, since/);
   const other = await Scene.atRest();
-  for (const node of [0, 1]) other.speaker(node).announced.delete(other.cluster.status("a")[0] ?? "");
+  for (const node of [0, 1]) other.speaker(node).announced.delete(other.cluster.people.status("a")[0] ?? "");
   assert.match(other.found ?? "", /of a is at nobody, of node-1/);
 });
 
 test("an address that moves all the time is found, though no two have it for long", async () => {
   const scene = await Scene.atRest();
-  const [address = ""] = scene.cluster.status("a");
+  const [address = ""] = scene.cluster.people.status("a");
   for (let i = 0; i < 45; i++) {
     scene.speaker(i % 2).announced.add(address);
     scene.speaker(1 - (i % 2)).announced.delete(address);
@@ -28,7 +28,7 @@ test("an address that moves all the time is found, though no two have it for lon
 
 test("an address of nobody for more than 8 s is found, and two owners of which one stops for a moment again and again", async () => {
   const nobody = await Scene.atRest();
-  const [address = ""] = nobody.cluster.status("a");
+  const [address = ""] = nobody.cluster.people.status("a");
   for (const node of [0, 1]) nobody.speaker(node).announced.delete(address);
   await nobody.pass(8_000);
   assert.equal(nobody.invariants.problem, undefined);
@@ -50,7 +50,7 @@ test("an address of nobody for more than 8 s is found, and two owners of which o
 test("a node that names another owner than the one that answers is found, but for one that has lost the API", async () => {
   for (const hasLostApi of [false, true]) {
     const scene = await Scene.atRest();
-    const [address = ""] = scene.cluster.status("a");
+    const [address = ""] = scene.cluster.people.status("a");
     scene.speaker(0).connection.isCut = hasLostApi;
     const { placements } = scene.speaker(0).state;
     const [placement] = placements.get(address) ?? [];
@@ -102,9 +102,9 @@ test("a kernel that goes on answering after its speaker was killed has the addre
   const all = [false, true].flatMap((isRenewed) => [false, true].map((isBack) => ({ isRenewed, isBack })));
   for (const { isRenewed, isBack } of all) {
     const scene = await Scene.atRest();
-    scene.cluster.setService("n", { ...spec, pool: "nic" });
+    scene.cluster.people.setService("n", { ...spec, pool: "nic" });
     await scene.pass(5_000);
-    const [address = ""] = scene.cluster.status("n");
+    const [address = ""] = scene.cluster.people.status("n");
     const [owner = -1, ...more] = scene.cluster.owners().get(address) ?? [];
     assert.ok(owner >= 0 && more.length === 0, `${address} is at ${owner},${more}`);
     const { nicAddresses } = scene.speaker(owner);
@@ -126,9 +126,9 @@ test("a kernel that goes on answering after its speaker was killed has the addre
 
 test("an address of a NIC is at a node whose speaker may put it there, or at none; a speaker that announces one and may not is found", async () => {
   const scene = await Scene.atRest();
-  scene.cluster.setService("n", { ...spec, pool: "nic" });
+  scene.cluster.people.setService("n", { ...spec, pool: "nic" });
   await scene.pass(5_000);
-  const [address = ""] = scene.cluster.status("n");
+  const [address = ""] = scene.cluster.people.status("n");
   const ownersOf = () => scene.cluster.owners().get(address) ?? [];
   const [owner = -1] = ownersOf();
   const other = 1 - owner;
@@ -152,9 +152,9 @@ test("an address of a NIC is at a node whose speaker may put it there, or at non
 test("addresses that speakers forget while a Node or the ConfigMap is gone are found, and those that stay are right", async () => {
   for (const what of ["Node", "ConfigMap"]) {
     const scene = await Scene.atRest();
-    const [address = ""] = scene.cluster.status("a");
+    const [address = ""] = scene.cluster.people.status("a");
     if (what === "Node") scene.cluster.nodes.delete(1);
-    else scene.cluster.deleteConfig();
+    else scene.cluster.people.deleteConfig();
     await scene.pass(10_000);
     assert.equal(scene.invariants.problem, undefined, what);
     for (const node of [0, 1]) {
@@ -168,7 +168,7 @@ test("addresses that speakers forget while a Node or the ConfigMap is gone are f
 
 test("a Node that is deleted, and made again without what its speaker was preferred for, has the addresses that it may have", async () => {
   const scene = await Scene.atRest();
-  const [address = ""] = scene.cluster.status("a");
+  const [address = ""] = scene.cluster.people.status("a");
   assert.deepEqual(scene.cluster.owners().get(address), [1], "the node with the label");
   scene.cluster.nodes.delete(1);
   await scene.pass(10_000);

@@ -23,8 +23,8 @@ const noticeMs: Millis = 1_500;
 
 /** Whether all that have it have addresses of families that they do not ask for, as until a controller has seen that they ask for others. */
 function isOnlyRefused(cluster: SimulatedCluster, address: string): boolean {
-  const holders = [...cluster.services].filter(([name]) => cluster.status(name).includes(address));
-  return holders.every(([name, spec]) => hasWrongFamilies(spec, cluster.status(name)));
+  const holders = [...cluster.people.services].filter(([name]) => cluster.people.status(name).includes(address));
+  return holders.every(([name, spec]) => hasWrongFamilies(spec, cluster.people.status(name)));
 }
 
 /**

@@ -95,5 +95,5 @@ export function ableNodes({ speakers, nodes }: SimulatedCluster): number[] {
 }
 
 export function servicesOn(cluster: SimulatedCluster, address: string): ServiceSpec[] {
-  return [...cluster.services].flatMap(([name, spec]) => (cluster.status(name).includes(address) ? [spec] : []));
+  return [...cluster.people.services].flatMap(([name, spec]) => (cluster.people.status(name).includes(address) ? [spec] : []));
 }

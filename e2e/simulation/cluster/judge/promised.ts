@@ -46,5 +46,5 @@ export function poolOf(address: string): string {
 
 /** The names of the Services that have an address in their status. */
 export function holdersOf(cluster: SimulatedCluster, address: string): string[] {
-  return [...cluster.services.keys()].filter((name) => cluster.status(name).includes(address));
+  return [...cluster.people.services.keys()].filter((name) => cluster.people.status(name).includes(address));
 }

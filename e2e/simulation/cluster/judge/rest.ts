@@ -11,13 +11,15 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
   const owners = cluster.owners();
   const routes = cluster.router.routes();
   const expected = new Set<string>();
-  for (const [name, spec] of cluster.services) {
-    const addresses = cluster.status(name);
+  for (const [name, spec] of cluster.people.services) {
+    const addresses = cluster.people.status(name);
     const missing = unmet(cluster, name, spec, addresses);
     if (missing !== undefined) return missing;
     for (const address of addresses) {
       expected.add(address);
-      const sharers = [...cluster.services].filter(([other]) => cluster.status(other).includes(address)).map(([, each]) => each);
+      const sharers = [...cluster.people.services]
+        .filter(([other]) => cluster.people.status(other).includes(address))
+        .map(([, each]) => each);
       const candidates = candidatesOf(cluster, sharers);
       const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
       if (announced !== undefined) return `${address} of ${name} ${announced}`;
@@ -36,10 +38,10 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
 }
 
 function wronglyShared(cluster: SimulatedCluster): string | undefined {
-  for (const [name, spec] of cluster.services)
-    for (const address of cluster.status(name))
+  for (const [name, spec] of cluster.people.services)
+    for (const address of cluster.people.status(name))
       for (const other of holdersOf(cluster, address)) {
-        const theirs = cluster.services.get(other);
+        const theirs = cluster.people.services.get(other);
         if (other !== name && theirs !== undefined && !mayShare(spec, theirs))
           return `${address} is at ${name} and ${other}, which may not share it`;
       }

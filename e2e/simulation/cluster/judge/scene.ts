@@ -36,9 +36,9 @@ export class Scene {
       config,
       onChange: changed,
     });
-    this.cluster.setService("a", spec);
-    this.cluster.setService("b", spec);
-    this.cluster.setService("r", { ...spec, pool: "routed" });
+    this.cluster.people.setService("a", spec);
+    this.cluster.people.setService("b", spec);
+    this.cluster.people.setService("r", { ...spec, pool: "routed" });
   }
 
   static async atRest(config = firstConfig): Promise<Scene> {

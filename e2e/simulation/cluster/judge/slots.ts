@@ -84,7 +84,7 @@ function isAtWork({ process, isStopping }: SpeakerProcess): boolean {
 /** Slots of the configuration, whose owners may be all nodes. */
 function placeable(cluster: SimulatedCluster): Placeable {
   const able = ableNodes(cluster);
-  return new Map(cluster.config?.includes("next-hop-slots") ? slots.map((slot) => [slot, able]) : []);
+  return new Map(cluster.people.config?.includes("next-hop-slots") ? slots.map((slot) => [slot, able]) : []);
 }
 
 /** The paths that a speaker has for an address of the pool; those of all its addresses are the same. */

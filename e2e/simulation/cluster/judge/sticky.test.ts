@@ -25,7 +25,7 @@ class StickyScene {
       },
     });
     const spec = { pool: "sticky", isDual: false, wanted: address, sharing: undefined, port: 80, isLocal: false };
-    this.cluster.setService("a", { ...spec, endpoints: [0, 1, 2] });
+    this.cluster.people.setService("a", { ...spec, endpoints: [0, 1, 2] });
   }
 
   static async atRest(): Promise<StickyScene> {
@@ -84,9 +84,9 @@ test("an address that nobody answers for is found, and one that is at a node wit
 
   const wrong = await StickyScene.atRest();
   const before = wrong.cluster.owners();
-  const spec = wrong.cluster.services.get("a");
+  const spec = wrong.cluster.people.services.get("a");
   assert.ok(spec);
-  wrong.cluster.setService("a", { ...spec, isLocal: true, endpoints: [(wrong.owner + 1) % 3] });
+  wrong.cluster.people.setService("a", { ...spec, isLocal: true, endpoints: [(wrong.owner + 1) % 3] });
   wrong.cluster.owners = () => before;
   await wrong.pass(6_500);
   assert.match(wrong.judge.problem ?? "", /192\.0\.2\.32 is at (\d) of (?!\1)\d since/);
@@ -96,9 +96,9 @@ test("a speaker that says it owns an address, and does not announce it, is found
   const scene = await StickyScene.atRest();
   const { owner } = scene;
   scene.answers(owner).delete(address);
-  const spec = scene.cluster.services.get("a");
+  const spec = scene.cluster.people.services.get("a");
   assert.ok(spec);
-  scene.cluster.setService("b", { ...spec, wanted: "192.0.2.33", isLocal: true, endpoints: [owner] }); // The owner broadcasts that it owns it.
+  scene.cluster.people.setService("b", { ...spec, wanted: "192.0.2.33", isLocal: true, endpoints: [owner] }); // The owner broadcasts that it owns it.
   await scene.pass(3_000);
   assert.match(
     scene.judge.problem ?? "",

@@ -1,7 +1,8 @@
 import type { KubeObject, ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
-import { ingressOf, type Move, type SimulatedCluster } from "../simulated-cluster.ts";
+import { ingressOf } from "../api/people.ts";
+import type { Move, SimulatedCluster } from "../simulated-cluster.ts";
 import type { Judge } from "./judge.ts";
 import { ableNodes, candidatesOf, servicesOn } from "./ownership-sample.ts";
 import { wrongAtRest } from "./rest.ts";
@@ -130,7 +131,7 @@ export type Placeable = ReadonlyMap<string, readonly number[]>;
 
 function ofServices(cluster: SimulatedCluster): Placeable {
   const able = ableNodes(cluster);
-  const addresses = [...cluster.services.keys()].flatMap((name) => cluster.status(name));
+  const addresses = [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
   return new Map(addresses.map((address) => [address, candidatesOf(cluster, servicesOn(cluster, address), able)]));
 }
 

@@ -8,14 +8,14 @@ import { linesOf, wronglyTold } from "./told.ts";
 test("a line and a condition that are not as the cluster is are found, and those of addresses of all kinds are right", async () => {
   const scene = await Scene.atRest();
   const { cluster } = scene;
-  cluster.setService("c", { ...spec, pool: "both,given" });
-  cluster.setService("d", { ...spec, pool: "lan", isDual: true });
-  cluster.setService("e", { ...spec, pool: "nic,routed" });
-  cluster.setService("f", { ...spec, endpoints: [] });
+  cluster.people.setService("c", { ...spec, pool: "both,given" });
+  cluster.people.setService("d", { ...spec, pool: "lan", isDual: true });
+  cluster.people.setService("e", { ...spec, pool: "nic,routed" });
+  cluster.people.setService("f", { ...spec, endpoints: [] });
   await scene.pass(60_000);
   assert.equal(wronglyTold(cluster), undefined);
 
-  const [service, [address = ""]] = [keyOf("a"), cluster.status("a")];
+  const [service, [address = ""]] = [keyOf("a"), cluster.people.status("a")];
   const { uid = "" } = cluster.api.get("services", service)?.metadata ?? {};
   const right = linesOf(cluster).get(service);
   assert.ok(right);

@@ -21,8 +21,8 @@ export function wronglyTold(cluster: SimulatedCluster): string | undefined {
   const owners = cluster.owners();
   const routes = new Set([...cluster.router.routes().keys()].map((prefix) => prefix.slice(0, prefix.indexOf("/"))));
   const lines = linesOf(cluster);
-  for (const [name, spec] of cluster.services) {
-    const addresses = cluster.status(name);
+  for (const [name, spec] of cluster.people.services) {
+    const addresses = cluster.people.status(name);
     const object = cluster.api.get("services", keyOf(name));
     const { conditions = [] } = (object?.status ?? {}) as { readonly conditions?: readonly Condition[] };
     const uid = object?.metadata.uid ?? "";

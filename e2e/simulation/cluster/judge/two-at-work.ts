@@ -1,6 +1,7 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
-import { ingressOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import { ingressOf } from "../api/people.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { Judge } from "./judge.ts";
 import { wrongAtRest } from "./rest.ts";
 

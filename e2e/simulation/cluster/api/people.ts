@@ -1,0 +1,105 @@
+import type { Backup, JsonObject, KubeObject, LocalApi } from "#e2e/apiserver";
+import { renumberAnnotation } from "#pkg/live-config";
+import { keyOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
+
+const configKey = `${namespace}/config`;
+
+/** The people of a simulated cluster, who write Services and the configuration, and read addresses. */
+export class People {
+  readonly services = new Map<string, ServiceSpec>(); // name -> what they want
+  readonly #api: LocalApi;
+  #areActing = false;
+
+  constructor(api: LocalApi) {
+    this.#api = api;
+  }
+
+  /** Whether they are the ones who change the API now. */
+  get areActing(): boolean {
+    return this.#areActing;
+  }
+
+  act(change: () => void): void {
+    this.#areActing = true;
+    try {
+      change();
+    } finally {
+      this.#areActing = false;
+    }
+  }
+
+  setConfig(text: string, mayRenumber: boolean): void {
+    const metadata = { annotations: { [renumberAnnotation]: mayRenumber ? "true" : null } };
+    this.act(() => {
+      if (this.config === undefined) this.#api.create("configmaps", namespace, { metadata: { name: "config" }, data: {} });
+      this.#api.patch("configmaps", configKey, { metadata, data: { config: text } });
+    });
+  }
+
+  deleteConfig(): void {
+    this.act(() => this.#api.remove("configmaps", configKey));
+  }
+
+  deleteLease(): void {
+    this.act(() => this.#api.remove("leases", `${namespace}/controller`));
+  }
+
+  /** The ConfigMap's text; undefined where there is no ConfigMap. */
+  get config(): string | undefined {
+    const { config } = (this.#api.get("configmaps", configKey)?.data ?? {}) as { readonly config?: string };
+    return config;
+  }
+
+  /** Makes, changes, or, where undefined, deletes a Service and its slice. */
+  setService(name: string, spec: ServiceSpec | undefined): void {
+    const key = keyOf(name);
+    this.act(() => {
+      if (spec === undefined) {
+        this.services.delete(name);
+        this.#api.remove("endpointslices", key);
+        this.#api.remove("services", key);
+        return;
+      }
+      this.services.set(name, spec);
+      const [service, slice] = [serviceObject(name, spec), sliceObject(name, spec.endpoints)];
+      if (!hasFirstFamilyOf(this.#api.get("services", key), service)) this.#api.remove("services", key);
+      if (this.#api.get("services", key) === undefined) this.#api.create("services", "default", service);
+      else this.#api.patch("services", key, service);
+      if (this.#api.get("endpointslices", key) === undefined) this.#api.create("endpointslices", "default", slice);
+      else this.#api.patch("endpointslices", key, slice);
+    });
+  }
+
+  /** The addresses in the status of a Service. */
+  status(name: string): readonly string[] {
+    return ingressOf(this.#api.get("services", keyOf(name)));
+  }
+
+  /** Everything in the API is as it was then, and so is what they want. */
+  restore(backup: Backup, services: ReadonlyMap<string, ServiceSpec>, bump: boolean): void {
+    this.services.clear();
+    for (const [name, spec] of services) this.services.set(name, spec);
+    this.act(() => this.#api.restore(backup, bump));
+  }
+}
+
+/** The first family of a Service cannot change: people have to delete it and make another. */
+function hasFirstFamilyOf(before: KubeObject | undefined, after: JsonObject): boolean {
+  const [one, other] = [before, after].map(
+    (service) => (service?.spec as { ipFamilies?: string[] } | undefined)?.ipFamilies?.[0],
+  );
+  return one === other;
+}
+
+const ingresses = new WeakMap<KubeObject, readonly string[]>(); // Judges look at them all the time, and no object is changed in place.
+
+/** The addresses in a Service's status. */
+export function ingressOf(service: KubeObject | undefined): readonly string[] {
+  if (service === undefined) return [];
+  const known = ingresses.get(service);
+  if (known !== undefined) return known;
+  const status = (service.status ?? {}) as { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
+  const ingress = (status.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+  ingresses.set(service, ingress);
+  return ingress;
+}
