@@ -1,4 +1,5 @@
 import { type Clock, dateOf, forOneTurn, type Millis, type Portions } from "#pkg/clock";
+import { type ByKind, dispatchByKind } from "#pkg/collections";
 import { ApiError, type Cluster, type EventRecorder, type ObjectReference, report, type Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { ConfigDriver } from "./configuration/config-driver.ts";
@@ -36,62 +37,32 @@ export class Carrier {
   }
 
   carryOut(effect: ControllerEffect): void {
-    const { runner, events, config, netbox, summary, portions, metrics, log } = this.#drivers;
-    switch (effect.type) {
-      case "writeStatus":
-        void this.#until(this.#write(effect.service, effect.addresses, effect.answerWithin));
-        break;
-      case "writeConditions":
-        void this.#writeConditions(effect);
-        break;
-      case "wake":
-        this.#isAwake = true;
-        if (!this.#isInTurn) this.#awaitTurn();
-        break;
-      case "portion":
-      case "judgePortion":
-        portions.do(() => runner.dispatch(effect));
-        break;
-      case "readConfig":
-        config.read(effect.secretText);
-        break;
-      case "prepareConfig":
-        break; // Nothing is prepared here.
-      case "writeLastGood":
-        void this.#until(config.write(effect.secretText));
-        break;
-      case "keepRecords":
-        netbox.configure(effect.pools);
-        break;
-      case "decided":
-        netbox.decided(effect.service, effect.unmet);
-        break;
-      case "collectSummary":
-        void summary.collect();
-        break;
-      case "writeSummary":
-        void summary.write();
-        break;
-      case "log":
-      case "recordEvent":
-        report(effect, events, log);
-        break;
-      case "recordConfigEvent":
-        events.record(this.#aboutOf(effect), effect.kind, effect.reason, effect.message);
-        break;
-      case "showConfig":
-        metrics.showConfig(effect);
-        break;
-      case "updated":
-        metrics.updates.inc();
-        break;
-      case "allocated":
-        metrics.allocation.observe(effect.afterMs / 1000);
-        break;
-      default:
-        effect satisfies never;
-    }
+    dispatchByKind(this.#carriers, "type", effect, this.#drivers);
   }
+
+  readonly #carriers: ByKind<ControllerEffect, "type", [Drivers], void> = {
+    writeStatus: ({ service, addresses, answerWithin }) => void this.#until(this.#write(service, addresses, answerWithin)),
+    writeConditions: (effect) => void this.#writeConditions(effect),
+    wake: () => {
+      this.#isAwake = true;
+      if (!this.#isInTurn) this.#awaitTurn();
+    },
+    portion: (effect, { portions, runner }) => portions.do(() => runner.dispatch(effect)),
+    judgePortion: (effect, { portions, runner }) => portions.do(() => runner.dispatch(effect)),
+    readConfig: ({ secretText }, { config }) => config.read(secretText),
+    prepareConfig: () => {}, // Nothing is prepared here.
+    writeLastGood: ({ secretText }, { config }) => void this.#until(config.write(secretText)),
+    keepRecords: ({ pools }, { netbox }) => netbox.configure(pools),
+    decided: ({ service, unmet }, { netbox }) => netbox.decided(service, unmet),
+    collectSummary: (_, { summary }) => void summary.collect(),
+    writeSummary: (_, { summary }) => void summary.write(),
+    log: (effect, { events, log }) => report(effect, events, log),
+    recordEvent: (effect, { events, log }) => report(effect, events, log),
+    recordConfigEvent: (effect, { events }) => events.record(this.#aboutOf(effect), effect.kind, effect.reason, effect.message),
+    showConfig: (effect, { metrics }) => metrics.showConfig(effect),
+    updated: (_, { metrics }) => metrics.updates.inc(),
+    allocated: ({ afterMs }, { metrics }) => metrics.allocation.observe(afterMs / 1000),
+  };
 
   #aboutOf({ about, object }: Extract<ControllerEffect, { type: "recordConfigEvent" }>): ObjectReference {
     return (object === undefined ? undefined : this.#drivers.sources.referenceOf(object)) ?? about;

@@ -1,5 +1,6 @@
 import { aliveKey, announcedConfigMap, announcedConfigMaps, announcedKey, encodeAnnounced, reporterKey } from "#pkg/announced";
 import { wallClock } from "#pkg/clock";
+import { type ByKind, dispatchByKind } from "#pkg/collections";
 import type { FlowCounter, HandoverKeeper } from "#pkg/handover";
 import type { EventRecorder } from "#pkg/k8s";
 import { nodeReference, report } from "#pkg/k8s";
@@ -38,135 +39,59 @@ export interface Drivers {
 }
 
 export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
-  const {
-    runner,
-    layer2,
-    configMaps,
-    bgp,
-    followedRoutes,
-    kernel,
-    handovers,
-    flowCounter,
-    members,
-    fastPath,
-    sources,
-    checks,
-    events,
-    timings,
-    log,
-  } = drivers;
-  switch (effect.type) {
-    case "prepareLayer2":
-      void layer2.begin();
-      break;
-    case "announce":
-      handovers.flush();
-      layer2.announce(effect.address, { interfaces: effect.interfaces, answers: !effect.kernelAnswers });
-      break;
-    case "listen":
-      layer2.listen(effect.address, effect);
-      break;
-    case "withdraw":
-      layer2.withdraw(effect.address);
-      break;
-    case "reannounce":
-      layer2.reannounce(effect.address);
-      break;
-    case "defend":
-      layer2.defend(effect.address);
-      break;
-    case "probe":
-      layer2.probe(effect.address, effect);
-      break;
-    case "challenge":
-      layer2.challenge(effect.address, effect.to);
-      break;
-    case "writeOccupant":
-      configMaps.write(quarantineConfigMap, [[quarantineKey(effect.address), occupantText(effect)]]);
-      break;
-    case "writeAnnounced":
-      writeAnnounced(configMaps, effect);
-      break;
-    case "setPeers":
-      bgp.setPeers(effect.peers);
-      break;
-    case "setRoutes":
-      bgp.setRoutes(effect.address, effect.routes);
-      break;
-    case "flushRoutes":
-      bgp.flush(effect.complete);
-      break;
-    case "followRoutes":
-      followedRoutes.follow(effect);
-      break;
-    case "setKernel":
-      kernel.want(effect.address.toString(), effect.items);
-      break;
-    case "completeKernel":
-      kernel.complete();
-      handovers.complete();
-      break;
-    case "prepareHandovers":
-      handovers.check();
-      break;
-    case "setHandover":
-      handovers.want(effect.address, effect.handover);
-      break;
-    case "setSpeakers":
-      handovers.wantSpeakers(effect.macs);
-      break;
-    case "countFlows":
-      flowCounter.want(effect.address, effect.isCounted);
-      break;
-    case "setGossip":
-      members.setGossip(effect.entries);
-      break;
-    case "forgetGossip":
-      members.forgetGossip(effect.node);
-      break;
-    case "keepPaths":
-      fastPath?.configure(effect.intervalMs);
-      break;
-    case "pullGossip":
-      members.pullGossip(effect.node);
-      break;
-    case "log":
-    case "recordEvent":
-      report(effect, events, log);
-      break;
-    case "recordNodeEvent":
-      events.record(nodeReference(effect.node), effect.kind, effect.reason, effect.message);
-      break;
-    case "tookOver":
-      timings.takeovers.inc({ cause: effect.cause });
-      if (effect.cause === "failed") timings.failover.observe(effect.afterMs / 1000);
-      break;
-    case "converged":
-      timings.convergence.observe(effect.afterMs / 1000);
-      break;
-    case "startMembers":
-      members.start();
-      break;
-    case "startConfig":
-      sources.startConfig();
-      break;
-    case "followNodes":
-      sources.followNodes(effect.names);
-      break;
-    case "publishInterfaces":
-      members.setInterfaces(effect.interfaces);
-      bgp.addressesChanged();
-      break;
-    case "checkNode":
-      checks.changed();
-      break;
-    case "wake":
-      setImmediate(() => runner.dispatch({ type: "continue" }));
-      break;
-    default:
-      effect satisfies never;
-  }
+  dispatchByKind(carriers, "type", effect, drivers);
 }
+
+const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
+  prepareLayer2: (_, { layer2 }) => void layer2.begin(),
+  announce({ address, interfaces, kernelAnswers }, { handovers, layer2 }) {
+    handovers.flush();
+    layer2.announce(address, { interfaces, answers: !kernelAnswers });
+  },
+  listen: (effect, { layer2 }) => layer2.listen(effect.address, effect),
+  withdraw: ({ address }, { layer2 }) => layer2.withdraw(address),
+  reannounce: ({ address }, { layer2 }) => layer2.reannounce(address),
+  defend: ({ address }, { layer2 }) => layer2.defend(address),
+  probe: (effect, { layer2 }) => layer2.probe(effect.address, effect),
+  challenge: ({ address, to }, { layer2 }) => layer2.challenge(address, to),
+  writeOccupant: (effect, { configMaps }) =>
+    configMaps.write(quarantineConfigMap, [[quarantineKey(effect.address), occupantText(effect)]]),
+  writeAnnounced: (effect, { configMaps }) => writeAnnounced(configMaps, effect),
+  setPeers: ({ peers }, { bgp }) => bgp.setPeers(peers),
+  setRoutes: ({ address, routes }, { bgp }) => bgp.setRoutes(address, routes),
+  flushRoutes: ({ complete }, { bgp }) => bgp.flush(complete),
+  followRoutes: (effect, { followedRoutes }) => followedRoutes.follow(effect),
+  setKernel: ({ address, items }, { kernel }) => kernel.want(address.toString(), items),
+  completeKernel(_, { kernel, handovers }) {
+    kernel.complete();
+    handovers.complete();
+  },
+  prepareHandovers: (_, { handovers }) => handovers.check(),
+  setHandover: ({ address, handover }, { handovers }) => handovers.want(address, handover),
+  setSpeakers: ({ macs }, { handovers }) => handovers.wantSpeakers(macs),
+  countFlows: ({ address, isCounted }, { flowCounter }) => flowCounter.want(address, isCounted),
+  setGossip: ({ entries }, { members }) => members.setGossip(entries),
+  forgetGossip: ({ node }, { members }) => members.forgetGossip(node),
+  keepPaths: ({ intervalMs }, { fastPath }) => fastPath?.configure(intervalMs),
+  pullGossip: ({ node }, { members }) => members.pullGossip(node),
+  log: (effect, { events, log }) => report(effect, events, log),
+  recordEvent: (effect, { events, log }) => report(effect, events, log),
+  recordNodeEvent: ({ node, kind, reason, message }, { events }) => events.record(nodeReference(node), kind, reason, message),
+  tookOver(effect, { timings }) {
+    timings.takeovers.inc({ cause: effect.cause });
+    if (effect.cause === "failed") timings.failover.observe(effect.afterMs / 1000);
+  },
+  converged: ({ afterMs }, { timings }) => timings.convergence.observe(afterMs / 1000),
+  startMembers: (_, { members }) => members.start(),
+  startConfig: (_, { sources }) => sources.startConfig(),
+  followNodes: ({ names }, { sources }) => sources.followNodes(names),
+  publishInterfaces({ interfaces }, { members, bgp }) {
+    members.setInterfaces(interfaces);
+    bgp.addressesChanged();
+  },
+  checkNode: (_, { checks }) => checks.changed(),
+  wake: (_, { runner }) => void setImmediate(() => runner.dispatch({ type: "continue" })),
+};
 
 function occupantText({ occupant }: Extract<SpeakerEffect, { type: "writeOccupant" }>): string | null {
   return occupant === undefined ? null : encodeQuarantine({ ...occupant, since: wallClock().toISOString() });

@@ -1,3 +1,4 @@
+import { type ByKind, dispatchByKind } from "#pkg/collections";
 import type { Address, Family } from "#pkg/net";
 import type { Port } from "#pkg/service";
 import { listOf, plural, quote } from "#pkg/text";
@@ -24,70 +25,55 @@ const helpedByAddresses: ReadonlySet<Refusal["reason"]> = new Set(["poolFull", "
 
 /** The first half of `describe`: what was found. */
 export function finding(refusal: Refusal): string {
-  switch (refusal.reason) {
-    case "noPools":
-      return "the configuration has no address pools";
-    case "unknownPool":
-      return `there is no pool ${quote(refusal.pool)}, only ${listOf(refusal.known, quote, refusal.known.length + refusal.more)}`;
-    case "poolFull":
-      if (refusal.total === 0)
-        return `pool ${quote(refusal.pool)} has no ${refusal.family} address besides those that are reserved or that avoid-buggy-ips excludes`;
-      return `pool ${quote(refusal.pool)} has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
-    case "reservedInUse":
-      return `no ${refusal.family} address of pool ${quote(refusal.pool)} that is reserved for this Service is free`;
-    case "poolLacksFamily":
-      return `pool ${quote(refusal.pool)} has no ${refusal.family} addresses`;
-    case "noPoolFits":
-      return `no pool can serve this Service: ${noneOf(refusal)}`;
-    case "notForNamespace":
-      return `pool ${quote(refusal.pool)} is not for namespace ${quote(refusal.namespace)}`;
-    case "notForService":
-      return `pool ${quote(refusal.pool)} is for Services with other labels`;
-    case "poolClosed":
-      return `pool ${quote(refusal.pool)} is closed: no new address of it is given`;
-    case "reserved":
-      return `address ${refusal.address} of pool ${quote(refusal.pool)} is reserved`;
-    case "sharingOff":
-      return `address ${refusal.address} is in use, and no two Services share an address of pool ${quote(refusal.pool)}`;
-    case "sharedByTooMany":
-      return `address ${refusal.address} is shared by ${refusal.limit} Services already, and no more may`;
-    case "quotaExceeded":
-      return quotaFinding(refusal);
-    case "awaitsIpam":
-      if (refusal.exhausted) return `NetBox has no free ${refusal.family} address left for pool ${quote(refusal.pool)}`;
-      return `NetBox has not chosen an ${refusal.family} address of pool ${quote(refusal.pool)} for this Service yet${refusal.problem === undefined ? "" : `: ${refusal.problem}`}`;
-    case "notGranted":
-      return `NetBox chooses the addresses of pool ${quote(refusal.pool)}, and has not chosen ${refusal.address} for this Service`;
-    case "recordedElsewhere":
-      return `address ${refusal.address} of pool ${quote(refusal.pool)} is somebody else's in NetBox (${quote(refusal.by)})`;
-    case "autoAssignOff":
-      return `pool ${quote(refusal.pool)} is only for Services that request it (auto-assign is false)`;
-    case "outsidePools":
-      return `address ${refusal.address} is in no pool`;
-    case "buggyAddress":
-      return `address ${refusal.address} ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool ${quote(refusal.pool)}`;
-    case "wrongPool":
-      return `address ${refusal.address} is in pool ${quote(refusal.pool)}, not in the requested pool ${quote(refusal.wanted)}`;
-    case "severalPools":
-      return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quote).join(" and ")})`;
-    case "familyMismatch":
-      return `the Service is ${familyNames(refusal.wanted)}, but the requested addresses are ${familyNames(refusal.found)}`;
-    case "tooManyAddresses":
-      return `the Service asks for ${refusal.addresses} addresses, and may have ${refusal.limit} at most`;
-    case "occupied":
-      return `another host uses address ${refusal.address} (${refusal.by})`;
-    case "inUse":
-      return `address ${refusal.address} is in use${refusal.holder === undefined ? "" : ` by ${refusal.holder}`}`;
-    case "sharingKeyMismatch":
-      return `address ${refusal.address} is in use by ${refusal.holder} under sharing key ${quote(refusal.holderKey)}, not ${quote(refusal.key)}`;
-    case "backendKeyMismatch":
-      return `address ${refusal.address} is in use by ${refusal.holder} for ${backend(refusal.holderKey)}, not for ${backend(refusal.key)}`;
-    case "portClash":
-      return `address ${refusal.address} is in use by ${refusal.holder}, which has port ${portText(refusal.port)} there too`;
-    default:
-      return refusal satisfies never;
-  }
+  return dispatchByKind(findings, "reason", refusal);
 }
+
+const findings: ByKind<Refusal, "reason", [], string> = {
+  noPools: () => "the configuration has no address pools",
+  unknownPool: ({ pool, known, more }) => `there is no pool ${quote(pool)}, only ${listOf(known, quote, known.length + more)}`,
+  poolFull({ total, pool, family }) {
+    if (total === 0)
+      return `pool ${quote(pool)} has no ${family} address besides those that are reserved or that avoid-buggy-ips excludes`;
+    return `pool ${quote(pool)} has no free ${family} address (${allOf(total)} in use)`;
+  },
+  reservedInUse: ({ family, pool }) => `no ${family} address of pool ${quote(pool)} that is reserved for this Service is free`,
+  poolLacksFamily: ({ pool, family }) => `pool ${quote(pool)} has no ${family} addresses`,
+  noPoolFits: (refusal) => `no pool can serve this Service: ${noneOf(refusal)}`,
+  notForNamespace: ({ pool, namespace }) => `pool ${quote(pool)} is not for namespace ${quote(namespace)}`,
+  notForService: ({ pool }) => `pool ${quote(pool)} is for Services with other labels`,
+  poolClosed: ({ pool }) => `pool ${quote(pool)} is closed: no new address of it is given`,
+  reserved: ({ address, pool }) => `address ${address} of pool ${quote(pool)} is reserved`,
+  sharingOff: ({ address, pool }) => `address ${address} is in use, and no two Services share an address of pool ${quote(pool)}`,
+  sharedByTooMany: ({ address, limit }) => `address ${address} is shared by ${limit} Services already, and no more may`,
+  quotaExceeded: quotaFinding,
+  awaitsIpam({ exhausted, family, pool, problem }) {
+    if (exhausted) return `NetBox has no free ${family} address left for pool ${quote(pool)}`;
+    return `NetBox has not chosen an ${family} address of pool ${quote(pool)} for this Service yet${problem === undefined ? "" : `: ${problem}`}`;
+  },
+  notGranted: ({ pool, address }) =>
+    `NetBox chooses the addresses of pool ${quote(pool)}, and has not chosen ${address} for this Service`,
+  recordedElsewhere: ({ address, pool, by }) =>
+    `address ${address} of pool ${quote(pool)} is somebody else's in NetBox (${quote(by)})`,
+  autoAssignOff: ({ pool }) => `pool ${quote(pool)} is only for Services that request it (auto-assign is false)`,
+  outsidePools: ({ address }) => `address ${address} is in no pool`,
+  buggyAddress: ({ address, pool }) =>
+    `address ${address} ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool ${quote(pool)}`,
+  wrongPool: ({ address, pool, wanted }) =>
+    `address ${address} is in pool ${quote(pool)}, not in the requested pool ${quote(wanted)}`,
+  severalPools: ({ addresses, pools }) =>
+    `addresses ${addresses.join(" and ")} are in different pools (${pools.map(quote).join(" and ")})`,
+  familyMismatch: ({ wanted, found }) =>
+    `the Service is ${familyNames(wanted)}, but the requested addresses are ${familyNames(found)}`,
+  tooManyAddresses: ({ addresses, limit }) => `the Service asks for ${addresses} addresses, and may have ${limit} at most`,
+  occupied: ({ address, by }) => `another host uses address ${address} (${by})`,
+  inUse: ({ address, holder }) => `address ${address} is in use${holder === undefined ? "" : ` by ${holder}`}`,
+  sharingKeyMismatch: ({ address, holder, holderKey, key }) =>
+    `address ${address} is in use by ${holder} under sharing key ${quote(holderKey)}, not ${quote(key)}`,
+  backendKeyMismatch: ({ address, holder, holderKey, key }) =>
+    `address ${address} is in use by ${holder} for ${backend(holderKey)}, not for ${backend(key)}`,
+  portClash: ({ address, holder, port }) =>
+    `address ${address} is in use by ${holder}, which has port ${portText(port)} there too`,
+};
 
 /** A refusal as facts, by the names of its fields; of many pools only the first. */
 export function facts(refusal: Refusal): Fact[] {

@@ -1,6 +1,6 @@
 import type { Config, ParsedConfig } from "./config.ts";
 import { limits, TooLarge } from "./limits.ts";
-import { type Path, Problems } from "./problems.ts";
+import { type Path, Place, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { readFailover } from "./rules/failover.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
@@ -73,14 +73,15 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
   problems.read(root);
   try {
     const raw = readShape(root, problems);
-    const aliases = readAliases(raw["bgp-communities"], problems);
-    const bfdProfiles = readBfdProfiles(raw["bfd-profiles"] ?? [], problems);
-    const peers = readPeers(raw.peers ?? [], bfdProfiles, problems);
+    const at = new Place(problems);
+    const aliases = readAliases(raw["bgp-communities"], at.in("bgp-communities"));
+    const bfdProfiles = readBfdProfiles(raw["bfd-profiles"], at.in("bfd-profiles"));
+    const peers = readPeers(raw.peers, at.in("peers"), bfdProfiles);
     const known = { communities: aliases, peers: peerNames(raw.peers ?? []) };
-    const pools = readPools(raw["address-pools"] ?? [], known, problems);
-    if ((raw.peers ?? []).length === 0) warnOfNoPeers(pools, problems);
-    const quotas = readQuotas(raw.quotas ?? [], pools, problems);
-    return { pools, quotas, peers, bfdProfiles, ...readFailover(raw.failover, problems) };
+    const pools = readPools(raw["address-pools"], at.in("address-pools"), known);
+    if ((raw.peers ?? []).length === 0) warnOfNoPeers(pools, at.in("address-pools"));
+    const quotas = readQuotas(raw.quotas, at.in("quotas"), pools);
+    return { pools, quotas, peers, bfdProfiles, ...readFailover(raw.failover, at.in("failover")) };
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     problems.errorAt(error.offset, [], error.message);

@@ -119,28 +119,70 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** Each text of a list -> the index of its first place. Refuses all further places of a text. */
-export function placesOf<Text extends string>(raw: RawList<Text> = [], path: Path, problems: Problems): Map<Text, number> {
-  const places = new Map<Text, number>();
-  for (const [index, text] of raw.entries()) {
-    if (text === undefined) continue;
+/** A place in the text, and what is wrong there. */
+export class Place {
+  readonly path: Path;
+  readonly #problems: Problems;
+
+  constructor(problems: Problems, path: Path = []) {
+    this.#problems = problems;
+    this.path = path;
+  }
+
+  /** A place inside this one. */
+  in(...steps: Path): Place {
+    return new Place(this.#problems, [...this.path, ...steps]);
+  }
+
+  /** The entries of the list here, and their places and positions. Those that cannot be read are left out: they are refused already. */
+  *each<Entry>(raw: RawList<Entry> = []): Generator<[entry: Entry, at: Place, index: number], void> {
+    for (const [index, entry] of raw.entries()) if (entry !== undefined) yield [entry, this.in(index), index];
+  }
+
+  /** See `Problems`. */
+  error(message: Message): void {
+    this.#problems.error(this.path, message);
+  }
+
+  errorAtKey(message: Message): void {
+    this.#problems.errorAtKey(this.path, message);
+  }
+
+  warn(message: Message): void {
+    this.#problems.warn(this.path, message);
+  }
+
+  toString(): string {
+    return formatPath(this.path);
+  }
+}
+
+/** Each text of a list -> its first place. Refuses all further places of a text. */
+export function placesOf<Text extends string>(raw: RawList<Text> | undefined, at: Place): Map<Text, Place> {
+  const places = new Map<Text, Place>();
+  for (const [text, here] of at.each(raw)) {
     const before = places.get(text);
-    if (before === undefined) places.set(text, index);
-    else problems.error([...path, index], `${quote(text)} is already listed as ${path.at(-1)}[${before}]`);
+    if (before === undefined) places.set(text, here);
+    else here.error(`${quote(text)} is already listed as ${formatPath(before.path.slice(-2))}`);
   }
   return places;
 }
 
+/** Refuses each further entry of a name. */
+export class Names {
+  readonly #places = new Map<string, Place>();
+
+  add(name: string, at: Place): void {
+    const before = this.#places.get(name);
+    if (before !== undefined) at.in("name").error(`${quote(name)} is already the name of ${before}`);
+    else this.#places.set(name, at);
+  }
+}
+
 /** Names of entries of `list`, each once. */
-export function readNames(
-  raw: RawList<string> | undefined,
-  path: Path,
-  list: string,
-  known: ReadonlySet<string>,
-  problems: Problems,
-): string[] {
-  const places = placesOf(raw, path, problems);
-  for (const [name, index] of places) if (!known.has(name)) problems.error([...path, index], () => noSuchName(list, name, known));
+export function readNames(raw: RawList<string> | undefined, at: Place, list: string, known: ReadonlySet<string>): string[] {
+  const places = placesOf(raw, at);
+  for (const [name, here] of places) if (!known.has(name)) here.error(() => noSuchName(list, name, known));
   return [...places.keys()];
 }
 

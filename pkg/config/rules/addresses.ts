@@ -1,23 +1,22 @@
 import { AddressRange, parseAddress, parsePrefix, parseRange } from "#pkg/net";
 import { quote } from "#pkg/text";
-import { formatPath, type Path, type Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawList } from "../shape/raw.ts";
 
 /** One entry of a list of addresses. */
 export interface AddressEntry {
   readonly range: AddressRange;
   readonly text: string;
-  readonly path: Path;
+  readonly at: Place;
 }
 
 /** @param parse what is wrong with an entry, where it cannot be read */
-export function readRanges(raw: RawList<string>, path: Path, problems: Problems, parse = parseAddresses): AddressEntry[] {
+export function readRanges(raw: RawList<string>, at: Place, parse = parseAddresses): AddressEntry[] {
   const ranges: AddressEntry[] = [];
-  for (const [index, text] of raw.entries()) {
-    if (text === undefined) continue;
+  for (const [text, here] of at.each(raw)) {
     const range = parse(text);
-    if (typeof range === "string") problems.error([...path, index], range);
-    else ranges.push({ range, text, path: [...path, index] });
+    if (typeof range === "string") here.error(range);
+    else ranges.push({ range, text, at: here });
   }
   return ranges;
 }
@@ -55,13 +54,13 @@ export interface PlacedRange {
   /** The entry as it is written. */
   readonly text: string;
   readonly pool: string;
-  readonly path: Path;
+  readonly at: Place;
   /** Its place among all entries of the text. */
   readonly order: number;
 }
 
 /** Refuses every entry that shares addresses with one above it, naming one such entry. Takes n log n time. */
-export function checkOverlaps(entries: readonly PlacedRange[], problems: Problems): void {
+export function checkOverlaps(entries: readonly PlacedRange[]): void {
   const sorted = entries.toSorted((a, b) => a.range.first.compare(b.range.first) || a.order - b.order);
   const refused = new Set<PlacedRange>();
   let furthest: PlacedRange | undefined; // The entry so far that ends last: an overlap always shows against it.
@@ -69,8 +68,8 @@ export function checkOverlaps(entries: readonly PlacedRange[], problems: Problem
     if (furthest?.range.overlaps(entry.range)) {
       const [above, below] = furthest.order < entry.order ? [furthest, entry] : [entry, furthest];
       if (!refused.has(below)) {
-        const other = `${quote(above.text)} in pool ${quote(above.pool)} (${formatPath(above.path)})`;
-        problems.error(below.path, `${quote(below.text)} shares addresses with ${other}`);
+        const other = `${quote(above.text)} in pool ${quote(above.pool)} (${above.at})`;
+        below.at.error(`${quote(below.text)} shares addresses with ${other}`);
         refused.add(below);
       }
     }

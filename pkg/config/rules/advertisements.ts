@@ -1,6 +1,6 @@
 import { type Address, type AddressRange, type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
 import type { BgpAdvertisement, Community } from "../config.ts";
-import { type Path, type Problems, readNames } from "../problems.ts";
+import { type Place, readNames } from "../problems.ts";
 import type { RawAdvertisement, RawList } from "../shape/raw.ts";
 import { formatCommunity, readCommunities } from "./communities.ts";
 import { readAddress } from "./peer-path.ts";
@@ -17,64 +17,59 @@ export interface KnownNames {
 /** Reads `bgp-advertisements` of one pool; `ranges` are its addresses. None is one with the defaults. */
 export function readAdvertisements(
   raw: RawList<RawAdvertisement>,
-  path: Path,
+  at: Place,
   known: KnownNames,
   ranges: readonly AddressRange[],
   budget: Budget,
-  problems: Problems,
 ): readonly BgpAdvertisement[] {
   const advertisements = new Map<number, BgpAdvertisement>(); // index -> advertisement
   const narrowest = new Map(families.map((family) => [family, narrowestEntry(ranges, family)])); // These entries bound the lengths.
   const seen = new Map<string, number>(); // text of the fields -> index
-  for (const [index, fields] of raw.entries()) {
-    if (fields === undefined) continue;
-    const here = [...path, index];
+  for (const [fields, here, index] of at.each(raw)) {
     const text = JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
     const same = seen.get(text);
-    if (same !== undefined) problems.error(here, `repeats bgp-advertisements[${same}] of this pool`);
+    if (same !== undefined) here.error(`repeats bgp-advertisements[${same}] of this pool`);
     else seen.set(text, index);
-    const advertisement = readAdvertisement(fields, here, known, problems);
+    const advertisement = readAdvertisement(fields, here, known);
     advertisements.set(index, advertisement);
     for (const family of families) {
       const bound = narrowest.get(family);
       const length = aggregationLength(advertisement, family);
       if (bound !== undefined && length < bound.length)
-        problems.error(
-          [...here, family === "IPv4" ? "aggregation-length" : "aggregation-length-v6"],
-          `/${length} would announce more than the pool holds, whose entry ${bound} allows no shorter one`,
-        );
+        here
+          .in(family === "IPv4" ? "aggregation-length" : "aggregation-length-v6")
+          .error(`/${length} would announce more than the pool holds, whose entry ${bound} allows no shorter one`);
     }
   }
   const held = families.filter((family) => narrowest.get(family) !== undefined);
-  for (const family of held) warnOfRepeatedPrefixes(family, advertisements, path, budget, problems);
-  return advertisements.size === 0 ? [readAdvertisement({}, path, known, problems)] : [...advertisements.values()];
+  for (const family of held) warnOfRepeatedPrefixes(family, advertisements, at, budget);
+  return advertisements.size === 0 ? [readAdvertisement({}, at, known)] : [...advertisements.values()];
 }
 
-function readAdvertisement(fields: RawAdvertisement, path: Path, known: KnownNames, problems: Problems): BgpAdvertisement {
+function readAdvertisement(fields: RawAdvertisement, at: Place, known: KnownNames): BgpAdvertisement {
   return {
     aggregationLength: fields["aggregation-length"] ?? 32,
     aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
     localPref: fields.localpref,
-    communities: readCommunities(fields.communities ?? [], [...path, "communities"], known.communities, problems),
+    communities: readCommunities(fields.communities ?? [], at.in("communities"), known.communities),
     med: fields.med,
     asPathPrepend: fields["as-path-prepend"] ?? 0,
-    peers: readNames(fields.peers, [...path, "peers"], "peers", known.peers, problems),
-    nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], problems),
-    nextHop: readNextHop(fields["next-hop"] || undefined, "IPv4", [...path, "next-hop"], problems),
-    nextHopV6: readNextHop(fields["next-hop-v6"] || undefined, "IPv6", [...path, "next-hop-v6"], problems),
+    peers: readNames(fields.peers, at.in("peers"), "peers", known.peers),
+    nodeSelectors: readSelectors(fields["node-selectors"] ?? [], at.in("node-selectors")),
+    nextHop: readNextHop(fields["next-hop"] || undefined, "IPv4", at.in("next-hop")),
+    nextHopV6: readNextHop(fields["next-hop-v6"] || undefined, "IPv6", at.in("next-hop-v6")),
     weightByEndpoints: fields.weight === "endpoints",
-    ...readServicePolicy(fields, path, known.communities, problems),
+    ...readServicePolicy(fields, at, known.communities),
   };
 }
 
-function readNextHop(text: string | undefined, family: Family, path: Path, problems: Problems): Address | undefined {
-  const address = readAddress(text, path, problems);
+function readNextHop(text: string | undefined, family: Family, at: Place): Address | undefined {
+  const address = readAddress(text, at);
   if (address === undefined) return undefined;
   const other = family === "IPv4" ? "next-hop-v6" : "next-hop";
-  if (address.family !== family)
-    problems.error(path, `must be an ${family} address, but is ${address}, which belongs in ${other}`);
+  if (address.family !== family) at.error(`must be an ${family} address, but is ${address}, which belongs in ${other}`);
   else if (!canBeNextHop(address))
-    problems.error(path, `${address} cannot be a next hop: it must be the address of one router, valid on any link`);
+    at.error(`${address} cannot be a next hop: it must be the address of one router, valid on any link`);
   else return address;
   return undefined;
 }
@@ -108,9 +103,8 @@ interface Announced {
 export function warnOfRepeatedPrefixes(
   family: Family,
   advertisements: ReadonlyMap<number, BgpAdvertisement>, // index -> advertisement
-  path: Path,
+  at: Place,
   budget: Budget,
-  problems: Problems,
 ): void {
   const earlier = new Map<number, Announced[]>(); // length -> in order
   for (const [index, advertisement] of advertisements) {
@@ -121,7 +115,7 @@ export function warnOfRepeatedPrefixes(
     const other = isForSome(advertisement) ? undefined : lastThatMeets(others, attributes, advertisement, budget);
     if (other !== undefined) {
       const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool`;
-      problems.warn([...path, index], `${what}, with other attributes; the last one wins`);
+      at.in(index).warn(`${what}, with other attributes; the last one wins`);
     }
     others.push({ index, attributes, advertisement });
     earlier.set(length, others);

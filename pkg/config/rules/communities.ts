@@ -1,6 +1,6 @@
 import { quote } from "#pkg/text";
 import type { Community } from "../config.ts";
-import { type Path, type Problems, placesOf } from "../problems.ts";
+import { type Place, placesOf } from "../problems.ts";
 import type { RawConfig, RawList } from "../shape/raw.ts";
 
 /**
@@ -16,30 +16,26 @@ const room = 4096 - 192;
  */
 export function readCommunities(
   raw: RawList<string>,
-  path: Path,
+  at: Place,
   aliases: ReadonlyMap<string, Community>,
-  problems: Problems,
   check: "all" | "room" = "all",
 ): Community[] {
   const communities = new Map<string, Community>(); // canonical text -> community
-  for (const [text, index] of placesOf(raw, path, problems)) {
-    const here = [...path, index];
+  for (const [text, here] of placesOf(raw, at)) {
     const community = aliases.get(text) ?? parseCommunity(text);
     if (community === undefined) {
       if (check === "room") continue;
-      problems.error(here, `must be an alias from bgp-communities, ${communityForms}; but is ${quote(text)}`);
+      here.error(`must be an alias from bgp-communities, ${communityForms}; but is ${quote(text)}`);
       continue;
     }
     const canonical = formatCommunity(community);
-    if (communities.has(canonical) && check === "all")
-      problems.warn(here, `${quote(text)} is ${canonical}, which is already listed`);
+    if (communities.has(canonical) && check === "all") here.warn(`${quote(text)} is ${canonical}, which is already listed`);
     communities.set(canonical, community);
   }
   const all = [...communities.values()];
   const large = all.filter(({ type }) => type === "large").length;
   const octets = attributeLength(all.length - large, 4) + attributeLength(large, 12);
-  if (octets > room)
-    problems.error(path, `these ${all.length} communities take ${octets} octets, but a BGP UPDATE has room for ${room}`);
+  if (octets > room) at.error(`these ${all.length} communities take ${octets} octets, but a BGP UPDATE has room for ${room}`);
   return all;
 }
 
@@ -51,20 +47,20 @@ function attributeLength(values: number, size: number): number {
 }
 
 /** Reads `bgp-communities`: alias -> community. An alias may take a well-known name, or look like a literal, and then wins. */
-export function readAliases(raw: RawConfig["bgp-communities"], problems: Problems): ReadonlyMap<string, Community> {
+export function readAliases(raw: RawConfig["bgp-communities"], places: Place): ReadonlyMap<string, Community> {
   const aliases = new Map<string, Community>();
   for (const [alias, text] of Object.entries(raw ?? {})) {
     if (text === undefined) continue;
-    const path = ["bgp-communities", alias];
+    const at = places.in(alias);
     const community = parseCommunity(text);
     if (community === undefined) {
-      problems.error(path, `must be ${communityForms}; but is ${quote(text)}`);
+      at.error(`must be ${communityForms}; but is ${quote(text)}`);
       continue;
     }
     aliases.set(alias, community);
     const usual = parseCommunity(alias);
     if (usual === undefined || formatCommunity(usual) === formatCommunity(community)) continue;
-    problems.warn(path, `makes ${quote(alias)} mean ${formatCommunity(community)} instead of ${formatCommunity(usual)}`);
+    at.warn(`makes ${quote(alias)} mean ${formatCommunity(community)} instead of ${formatCommunity(usual)}`);
   }
   return aliases;
 }

@@ -1,6 +1,6 @@
 import { quote } from "#pkg/text";
 import type { NodeField, ObjectText, Peer } from "../config.ts";
-import { type Path, Problems } from "../problems.ts";
+import { Place, Problems } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 import { readPeer } from "./peer.ts";
 
@@ -19,18 +19,18 @@ export interface NodeTexts {
 }
 
 /** Reads `from-node`: field -> where its value stands. Undefined without any. */
-export function readNodeValues(fields: RawPeer, path: Path, problems: Problems): ReadonlyMap<NodeField, ObjectText> | undefined {
+export function readNodeValues(fields: RawPeer, at: Place): ReadonlyMap<NodeField, ObjectText> | undefined {
   const values = new Map<NodeField, ObjectText>();
   for (const field of nodeFields) {
     const from = fields["from-node"]?.[field];
     if (from === undefined) continue;
-    const here = [...path, "from-node", field];
+    const here = at.in("from-node", field);
     const { label, annotation } = from;
-    if ((label === undefined) === (annotation === undefined)) problems.error(here, "must name either a label or an annotation");
+    if ((label === undefined) === (annotation === undefined)) here.error("must name either a label or an annotation");
     const isSecretKey = field === "password-secret-key";
     const isTwice = isSecretKey ? fields["password-secret"]?.key !== undefined : fields[field] !== undefined;
-    if (isTwice) problems.errorAtKey(here, `not together with ${isSecretKey ? "password-secret.key" : field}`);
-    if (isSecretKey && fields["password-secret"] === undefined) problems.error(here, "needs a password-secret");
+    if (isTwice) here.errorAtKey(`not together with ${isSecretKey ? "password-secret.key" : field}`);
+    if (isSecretKey && fields["password-secret"] === undefined) here.error("needs a password-secret");
     if (label !== undefined) values.set(field, { kind: "label", name: label });
     else if (annotation !== undefined) values.set(field, { kind: "annotation", name: annotation });
   }
@@ -66,7 +66,7 @@ export function peerOfNode(entry: Peer, node: NodeTexts): Peer | string {
   const { "password-secret-key": key, ...others } = found;
   const secret = key === undefined ? {} : { "password-secret": { ...fields["password-secret"], key } };
   const problems = new Problems();
-  const peer = readPeer({ ...fields, ...others, ...secret } as RawPeer, [], anyProfile, problems);
+  const peer = readPeer({ ...fields, ...others, ...secret } as RawPeer, new Place(problems), anyProfile);
   const wrong = problems.list(() => ({ line: 1, column: 1 })).find(({ severity }) => severity === "error");
   if (wrong === undefined && peer !== undefined) return peer;
   return `its labels and annotations make no peer: ${wrong?.path ?? ""}: ${wrong?.message ?? ""}`;

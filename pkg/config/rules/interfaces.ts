@@ -1,34 +1,33 @@
 import { canReachPrefix, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { Path, Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawList } from "../shape/raw.ts";
 
 /** Reads `interfaces`: names in which `*` and `?` stand for characters, or `can_reach:` before an address. */
-export function readInterfaces(raw: RawList<string>, path: Path, problems: Problems): string[] {
+export function readInterfaces(raw: RawList<string>, at: Place): string[] {
   const names: string[] = [];
-  for (const [index, name] of raw.entries()) {
-    if (name === undefined) continue;
+  for (const [name, here] of at.each(raw)) {
     if (name.startsWith(canReachPrefix)) {
       const address = parseAddress(name.slice(canReachPrefix.length));
-      if (address === undefined) problems.error([...path, index], notReachable(name));
+      if (address === undefined) here.error(notReachable(name));
       else names.push(`${canReachPrefix}${address}`);
       continue;
     }
-    checkName(name, [...path, index], problems);
+    checkName(name, here);
     names.push(name);
   }
   return names;
 }
 
 /** Reads the interfaces of a peer: as `readInterfaces`, without addresses to reach. */
-export function readInterfaceNames(names: readonly string[], path: Path, problems: Problems): readonly string[] {
-  for (const name of names) checkName(name, path, problems);
+export function readInterfaceNames(names: readonly string[], at: Place): readonly string[] {
+  for (const name of names) checkName(name, at);
   return names;
 }
 
-function checkName(name: string, path: Path, problems: Problems): void {
-  if (!canMatch(name)) problems.error(path, notAName(name));
-  else if (otherWildcards.test(name)) problems.warn(path, asItStands(name));
+function checkName(name: string, at: Place): void {
+  if (!canMatch(name)) at.error(notAName(name));
+  else if (otherWildcards.test(name)) at.warn(asItStands(name));
 }
 
 /** Whether it names one interface: without characters that stand for others. */

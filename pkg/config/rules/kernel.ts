@@ -2,7 +2,7 @@ import { parseDuration } from "#pkg/clock";
 import { type AddressRange, families } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { KernelPlacement, Protocol } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawPool } from "../shape/raw.ts";
 import { narrowestEntry } from "./advertisements.ts";
 import { isInterfaceName, notAnInterface } from "./interfaces.ts";
@@ -34,61 +34,56 @@ const takenProtocols: readonly (readonly [first: number, last: number])[] = [
 export function readKernel(
   fields: RawPool,
   protocols: readonly Protocol[] | undefined,
-  path: Path,
+  at: Place,
   ranges: readonly AddressRange[],
-  problems: Problems,
 ): KernelPlacement | undefined {
   if (protocols?.includes("interface") !== true) {
     const found = protocols === undefined ? [] : ownFields.filter((field) => fields[field] !== undefined);
-    for (const field of found) problems.errorAtKey([...path, field], 'only a pool with "protocol: interface" can have this');
+    for (const field of found) at.in(field).errorAtKey('only a pool with "protocol: interface" can have this');
     return undefined;
   }
   const placement = fields.placement ?? "routed";
   const carrier = fields.carrier ?? "address";
-  if (placement === "lan") checkLan(fields, path, problems);
-  else checkCarrier(fields, carrier, placement, path, problems);
+  if (placement === "lan") checkLan(fields, at);
+  else checkCarrier(fields, carrier, placement, at);
   if (protocols.includes("layer2") && placement !== "routed")
-    problems.error(
-      [...path, "protocol"],
+    at.in("protocol").error(
       `with "placement: ${placement}" the kernel of one node answers ARP and NDP for an address, which "layer2" would do as well: take one of the two out of the list`,
     );
   else if (protocols.includes("layer2") && carrier === "address")
-    problems.error(
-      [...path, "protocol"],
+    at.in("protocol").error(
       'with "carrier: address" the kernel of every node answers ARP and NDP for the addresses, not the owner alone: take "layer2" out of the list, or use "carrier: route"',
     );
   const dummyInterface = fields["dummy-interface"] ?? "kube-lb0";
-  if (!isInterfaceName(dummyInterface)) problems.error([...path, "dummy-interface"], notAnInterface(dummyInterface));
+  if (!isInterfaceName(dummyInterface)) at.in("dummy-interface").error(notAnInterface(dummyInterface));
   const lengths = { IPv4: fields["aggregation-length"] ?? 32, IPv6: fields["aggregation-length-v6"] ?? 128 };
   for (const family of families) {
     const bound = narrowestEntry(ranges, family);
     if (bound !== undefined && lengths[family] < bound.length)
-      problems.error(
-        [...path, family === "IPv4" ? "aggregation-length" : "aggregation-length-v6"],
+      at.in(family === "IPv4" ? "aggregation-length" : "aggregation-length-v6").error(
         `/${lengths[family]} would announce more than the pool holds, whose entry ${bound} allows no shorter one`,
       );
   }
   const lifetime = fields["address-lifetime"] || undefined;
-  const lifetimeSeconds = readLifetime(lifetime ?? "0s", [...path, "address-lifetime"], problems);
+  const lifetimeSeconds = readLifetime(lifetime ?? "0s", at.in("address-lifetime"));
   return {
     placement,
     carrier,
     dummyInterface,
     aggregationLength: lengths.IPv4,
     aggregationLengthV6: lengths.IPv6,
-    routeTable: readTable(fields["route-table"] ?? 198, [...path, "route-table"], problems),
-    routeProtocol: readProtocol(fields["route-protocol"] ?? 248, [...path, "route-protocol"], problems),
+    routeTable: readTable(fields["route-table"] ?? 198, at.in("route-table")),
+    routeProtocol: readProtocol(fields["route-protocol"] ?? 248, at.in("route-protocol")),
     addressLifetimeSeconds: lifetimeSeconds,
     lanLifetimeSeconds: lifetime === undefined ? undefined : lifetimeSeconds,
   };
 }
 
 /** Refuses fields for addresses outside every subnet. */
-function checkLan(fields: RawPool, path: Path, problems: Problems): void {
+function checkLan(fields: RawPool, at: Place): void {
   for (const field of ["carrier", "dummy-interface", "aggregation-length", "aggregation-length-v6", "route-table"] as const)
     if (fields[field] !== undefined)
-      problems.errorAtKey(
-        [...path, field],
+      at.in(field).errorAtKey(
         'with "placement: lan" an address is on a NIC, with the length of its subnet: this is for "placement: routed" and "auto"',
       );
 }
@@ -97,33 +92,29 @@ function checkCarrier(
   fields: RawPool,
   carrier: KernelPlacement["carrier"],
   placement: KernelPlacement["placement"],
-  path: Path,
-  problems: Problems,
+  at: Place,
 ): void {
   const [field, needed] =
     carrier === "address" ? (["route-table", "route"] as const) : (["address-lifetime", "address"] as const);
   if (field === "address-lifetime" && placement === "auto") return; // It is that of the addresses on NICs.
-  if (fields[field] !== undefined) problems.errorAtKey([...path, field], `only a pool with "carrier: ${needed}" can have this`);
+  if (fields[field] !== undefined) at.in(field).errorAtKey(`only a pool with "carrier: ${needed}" can have this`);
 }
 
-function readTable(table: number, path: Path, problems: Problems): number {
+function readTable(table: number, at: Place): number {
   if (table >= 253 && table <= 255)
-    problems.error(path, `must not be 253 to 255, the kernel's own tables default, main and local, but is ${table}`);
+    at.error(`must not be 253 to 255, the kernel's own tables default, main and local, but is ${table}`);
   return table;
 }
 
-function readProtocol(protocol: number, path: Path, problems: Problems): number {
+function readProtocol(protocol: number, at: Place): number {
   if (takenProtocols.some(([first, last]) => protocol >= first && protocol <= last))
-    problems.error(
-      path,
-      `${protocol} is the number of the kernel or of another routing daemon, which would take routes with it for its own`,
-    );
+    at.error(`${protocol} is the number of the kernel or of another routing daemon, which would take routes with it for its own`);
   return protocol;
 }
 
-function readLifetime(text: string, path: Path, problems: Problems): number {
+function readLifetime(text: string, at: Place): number {
   const seconds = (parseDuration(text) ?? Number.NaN) / 1e9;
   if (seconds === 0) return Infinity;
-  if (!(seconds >= 60 && seconds <= 86_400)) problems.error(path, `must be 0s, or 60s to 24h, but is ${quote(text)}`);
+  if (!(seconds >= 60 && seconds <= 86_400)) at.error(`must be 0s, or 60s to 24h, but is ${quote(text)}`);
   return Math.trunc(seconds);
 }

@@ -1,7 +1,7 @@
 import { type Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Peer, RouterDiscovery } from "../config.ts";
-import { type Path, type Problems, placesOf } from "../problems.ts";
+import { type Place, placesOf } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 import { isInterfaceName, notAnInterface, readInterfaceNames } from "./interfaces.ts";
 
@@ -11,8 +11,8 @@ type PeerPath = Pick<
 >;
 
 /** Reads how a peer is reached: addresses, interface, and how far away it is. */
-export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): PeerPath {
-  const discovery = readDiscovery(fields, path, problems);
+export function readPeerPath(fields: RawPeer, at: Place): PeerPath {
+  const discovery = readDiscovery(fields, at);
   if (discovery !== undefined)
     return {
       address: undefined,
@@ -20,40 +20,39 @@ export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): P
       interface: undefined,
       sourceAddress: undefined,
       sourceInterface: undefined,
-      ...readDistance(fields, path, problems),
+      ...readDistance(fields, at),
     };
-  const address = readPeerAddress(fields["peer-address"], [...path, "peer-address"], problems);
-  const sourceAddress = readAddress(fields["source-address"] || undefined, [...path, "source-address"], problems);
+  const address = readPeerAddress(fields["peer-address"], at.in("peer-address"));
+  const sourceAddress = readAddress(fields["source-address"] || undefined, at.in("source-address"));
   if (address !== undefined && sourceAddress !== undefined && address.family !== sourceAddress.family)
-    problems.warn(
-      [...path, "source-address"],
+    at.in("source-address").warn(
       `${sourceAddress} cannot reach the ${address.family} peer ${address}: the session will not come up`,
     );
-  const device = readInterface(fields, address, path, problems);
+  const device = readInterface(fields, address, at);
   return {
     address,
     discovery: undefined,
     sourceAddress,
-    sourceInterface: readSourceInterface(fields, device, path, problems),
+    sourceInterface: readSourceInterface(fields, device, at),
     interface: device,
-    ...readDistance(fields, path, problems),
+    ...readDistance(fields, at),
   };
 }
 
 /** @param other what is allowed besides, in words */
-export function readAddress(text: string | undefined, path: Path, problems: Problems, other = ""): Address | undefined {
+export function readAddress(text: string | undefined, at: Place, other = ""): Address | undefined {
   if (text === undefined) return undefined;
   const address = parseAddress(text);
-  if (address === undefined) problems.error(path, `must be ${other}an IP address, but is ${quote(text)}`);
+  if (address === undefined) at.error(`must be ${other}an IP address, but is ${quote(text)}`);
   return address;
 }
 
-function readPeerAddress(text: string | undefined, path: Path, problems: Problems): Address | undefined {
+function readPeerAddress(text: string | undefined, at: Place): Address | undefined {
   const [beforeZone, zone, ...more] = text?.split("%") ?? [];
   if (zone === undefined || more.length > 0 || parseAddress(beforeZone ?? "") === undefined)
-    return readAddress(text, path, problems, '"gateway", "gateway-v4", "gateway-v6", or ');
+    return readAddress(text, at, '"gateway", "gateway-v4", "gateway-v6", or ');
   const advice = `write ${quote(`${beforeZone}`)}, and the interface in the field "interface"`;
-  problems.error(path, `must be an IP address without a zone, but is ${quote(`${text}`)}; ${advice}`);
+  at.error(`must be an IP address without a zone, but is ${quote(`${text}`)}; ${advice}`);
   return undefined;
 }
 
@@ -65,72 +64,64 @@ const gateways = new Map<string, readonly Family[]>([
 ]);
 
 /** @returns undefined where the peer has an address, or should have */
-function readDiscovery(fields: RawPeer, path: Path, problems: Problems): RouterDiscovery | undefined {
-  const here = [...path, "interface"];
+function readDiscovery(fields: RawPeer, at: Place): RouterDiscovery | undefined {
+  const here = at.in("interface");
   const ofGateway = gateways.get(fields["peer-address"] ?? "");
   if (ofGateway === undefined && (fields["peer-address"] || !fields.interface)) {
     if (fields["peer-address"] === undefined)
-      problems.error([...path, "peer-address"], "required, but missing: an address, or an interface on which to find the router");
+      at.in("peer-address").error("required, but missing: an address, or an interface on which to find the router");
     return undefined;
   }
   for (const field of ["source-address", "source-interface"] as const)
     if (fields[field])
-      problems.errorAtKey(
-        [...path, field],
+      at.in(field).errorAtKey(
         "not where the node finds the router itself: the session comes from the interface that leads to it",
       );
   if (fields["ebgp-multihop"])
-    problems.errorAtKey(
-      [...path, "ebgp-multihop"],
-      "not where the node finds the router itself: the router is on the link of its interface",
-    );
+    at.in("ebgp-multihop").errorAtKey("not where the node finds the router itself: the router is on the link of its interface");
   const raw = typeof fields.interface === "string" ? [fields.interface].filter((name) => name !== "") : fields.interface;
-  const names = [...placesOf(raw, here, problems).keys()];
-  const interfaces = readInterfaceNames(names, here, problems);
+  const names = [...placesOf(raw, here).keys()];
+  const interfaces = readInterfaceNames(names, here);
   if (ofGateway === undefined) return { by: "advertisements", interfaces };
   return { by: "gateway", families: ofGateway, interfaces, hasBoth: ofGateway.length > 1 && !fields.families?.length };
 }
 
-function readInterface(fields: RawPeer, address: Address | undefined, path: Path, problems: Problems): string | undefined {
-  const here = [...path, "interface"];
+function readInterface(fields: RawPeer, address: Address | undefined, at: Place): string | undefined {
+  const here = at.in("interface");
   const [name, ...others] = typeof fields.interface === "string" ? [fields.interface || undefined] : (fields.interface ?? []);
-  if (others.length > 0) problems.error(here, "must be one interface: the router of a peer-address is behind one");
-  if (name !== undefined && !isInterfaceName(name)) problems.error(here, notAnInterface(name));
+  if (others.length > 0) here.error("must be one interface: the router of a peer-address is behind one");
+  if (name !== undefined && !isInterfaceName(name)) here.error(notAnInterface(name));
   if (address === undefined) return name;
   if (name === undefined && isLinkLocal(address))
-    problems.error(here, `required, but missing: the link-local ${address} may be behind any interface`);
+    here.error(`required, but missing: the link-local ${address} may be behind any interface`);
   if (name !== undefined && !isLinkLocal(address))
-    problems.errorAtKey(here, `only for a link-local peer-address, but that is ${address}, which routing finds`);
+    here.errorAtKey(`only for a link-local peer-address, but that is ${address}, which routing finds`);
   return name;
 }
 
 /** @param device behind which the peer is, where it is link-local */
-function readSourceInterface(fields: RawPeer, device: string | undefined, path: Path, problems: Problems): string | undefined {
+function readSourceInterface(fields: RawPeer, device: string | undefined, at: Place): string | undefined {
   const name = fields["source-interface"] || undefined;
-  const here = [...path, "source-interface"];
+  const here = at.in("source-interface");
   if (name === undefined) return undefined;
-  if (!isInterfaceName(name)) problems.error(here, notAnInterface(name));
-  if (fields["source-address"]) problems.errorAtKey(here, "not together with source-address: which of both would it be?");
+  if (!isInterfaceName(name)) here.error(notAnInterface(name));
+  if (fields["source-address"]) here.errorAtKey("not together with source-address: which of both would it be?");
   if (device !== undefined && device !== name)
-    problems.error(here, `must be ${quote(device)}, the interface of the link-local peer-address, but is ${quote(name)}`);
+    here.error(`must be ${quote(device)}, the interface of the link-local peer-address, but is ${quote(name)}`);
   return name;
 }
 
-function readDistance(fields: RawPeer, path: Path, problems: Problems): Pick<Peer, "ebgpMultihop" | "ttl" | "ttlSecurityHops"> {
+function readDistance(fields: RawPeer, at: Place): Pick<Peer, "ebgpMultihop" | "ttl" | "ttlSecurityHops"> {
   const ebgpMultihop = fields["ebgp-multihop"] ?? false;
   const ttl = fields["ebgp-multihop-ttl"];
   const ttlSecurityHops = fields["ttl-security"];
   const asn = fields["my-asn"];
   const peerAsn = fields["peer-asn"];
   if (ebgpMultihop && asn !== undefined && asn === peerAsn)
-    problems.error([...path, "ebgp-multihop"], `only for eBGP, but my-asn and peer-asn are both ${asn}`);
-  if (ebgpMultihop && peerAsn === "internal")
-    problems.error([...path, "ebgp-multihop"], "only for eBGP, but peer-asn is internal");
-  if (ttl !== undefined && !ebgpMultihop) problems.errorAtKey([...path, "ebgp-multihop-ttl"], `needs "ebgp-multihop: true"`);
+    at.in("ebgp-multihop").error(`only for eBGP, but my-asn and peer-asn are both ${asn}`);
+  if (ebgpMultihop && peerAsn === "internal") at.in("ebgp-multihop").error("only for eBGP, but peer-asn is internal");
+  if (ttl !== undefined && !ebgpMultihop) at.in("ebgp-multihop-ttl").errorAtKey(`needs "ebgp-multihop: true"`);
   if (ttlSecurityHops !== undefined && ebgpMultihop)
-    problems.errorAtKey(
-      [...path, "ttl-security"],
-      "not together with ebgp-multihop: it says itself how far away the router may be",
-    );
+    at.in("ttl-security").errorAtKey("not together with ebgp-multihop: it says itself how far away the router may be");
   return { ebgpMultihop, ttl, ttlSecurityHops };
 }

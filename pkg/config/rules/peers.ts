@@ -1,38 +1,31 @@
-import { quote } from "#pkg/text";
 import type { BfdProfile, LabelSelector, Peer } from "../config.ts";
 import { limits } from "../limits.ts";
-import type { Path, Problems } from "../problems.ts";
+import { Names, type Place } from "../problems.ts";
 import type { RawBfdProfile, RawList, RawPeer } from "../shape/raw.ts";
 import { readNodeValues, withStandIns } from "./from-node.ts";
 import { describeRouter, readPeer } from "./peer.ts";
 import { canBeSelectedByBoth } from "./selectors.ts";
 
 /** Reads `peers`. Empty text in an optional field is as if the field were absent. */
-export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, BfdProfile>, problems: Problems): Peer[] {
+export function readPeers(raw: RawList<RawPeer> | undefined, places: Place, profiles: ReadonlyMap<string, BfdProfile>): Peer[] {
   const peers: Peer[] = [];
-  const names = new Map<string, number>(); // name -> index
+  const names = new Names();
   const seen = new Map<string, number>(); // all that a peer says -> index
   const byEnds = new Map<string, { peer: Peer; index: number }[]>(); // both ends of the session -> peers
   const budget = { comparisons: limits.comparisons };
   let ofAllNodes = 0;
-  for (const [index, fields] of raw.entries()) {
-    if (fields === undefined) continue;
-    const path = ["peers", index];
-    if (fields.name !== undefined) {
-      const same = names.get(fields.name);
-      if (same !== undefined) problems.error([...path, "name"], `${quote(fields.name)} is already the name of peers[${same}]`);
-      names.set(fields.name, index);
-    }
-    const peer = readEntry(fields, path, profiles, problems);
+  for (const [fields, at, index] of places.each(raw)) {
+    if (fields.name !== undefined) names.add(fields.name, at);
+    const peer = readEntry(fields, at, profiles);
     if (peer === undefined) continue;
     peers.push(peer);
     const text = identity(peer);
     const same = seen.get(text);
-    if (same !== undefined) problems.error(path, `repeats peers[${same}]`);
+    if (same !== undefined) at.error(`repeats peers[${same}]`);
     seen.set(text, index);
     if (peer.disabled) continue;
     if (peer.nodeSelectors.length === 0 && ++ofAllNodes === limits.peersOfNode + 1)
-      problems.error(path, `more than ${limits.peersOfNode} peers are for all nodes, and no node has sessions with so many`);
+      at.error(`more than ${limits.peersOfNode} peers are for all nodes, and no node has sessions with so many`);
     const router =
       peer.address === undefined
         ? `${describeRouter(peer)} ${JSON.stringify(peer.discovery)}`
@@ -41,10 +34,7 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
     const others = byEnds.get(ends) ?? [];
     const other = others.find((one) => canBeSelectedByBoth(one.peer.nodeSelectors, peer.nodeSelectors, budget));
     if (other !== undefined && same === undefined)
-      problems.warn(
-        path,
-        `has the same ${describeRouter(peer)} as peers[${other.index}]: a node that both select has that session alone`,
-      );
+      at.warn(`has the same ${describeRouter(peer)} as peers[${other.index}]: a node that both select has that session alone`);
     others.push({ peer, index });
     byEnds.set(ends, others);
   }
@@ -57,10 +47,10 @@ export function peerNames(raw: RawList<RawPeer>): ReadonlySet<string> {
 }
 
 /** An entry, of which some values may be each node's own. */
-function readEntry(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, BfdProfile>, problems: Problems): Peer | undefined {
-  const values = readNodeValues(fields, path, problems);
-  if (values === undefined) return readPeer(fields, path, profiles, problems);
-  const peer = readPeer(withStandIns(fields, values), path, profiles, problems);
+function readEntry(fields: RawPeer, at: Place, profiles: ReadonlyMap<string, BfdProfile>): Peer | undefined {
+  const values = readNodeValues(fields, at);
+  if (values === undefined) return readPeer(fields, at, profiles);
+  const peer = readPeer(withStandIns(fields, values), at, profiles);
   if (peer === undefined) return undefined;
   return {
     ...peer,
@@ -82,16 +72,13 @@ function identity(peer: Peer): string {
 }
 
 /** Reads `bfd-profiles`: name -> profile. */
-export function readBfdProfiles(raw: RawList<RawBfdProfile>, problems: Problems): ReadonlyMap<string, BfdProfile> {
+export function readBfdProfiles(raw: RawList<RawBfdProfile> | undefined, places: Place): ReadonlyMap<string, BfdProfile> {
   const profiles = new Map<string, BfdProfile>();
-  const places = new Map<string, number>(); // name -> index
-  for (const [index, fields] of raw.entries()) {
-    if (fields?.name === undefined) continue;
+  const names = new Names();
+  for (const [fields, at] of places.each(raw)) {
     const { name } = fields;
-    const same = places.get(name);
-    if (same !== undefined)
-      problems.error(["bfd-profiles", index, "name"], `${quote(name)} is already the name of bfd-profiles[${same}]`);
-    else places.set(name, index);
+    if (name === undefined) continue;
+    names.add(name, at);
     profiles.set(name, {
       name,
       receiveIntervalMs: fields["receive-interval"] ?? 300,

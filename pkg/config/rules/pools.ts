@@ -3,7 +3,7 @@ import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import { protocols as allProtocols, hasOwners, type Pool, type Protocol } from "../config.ts";
 import { limits } from "../limits.ts";
-import { type Path, type Problems, placesOf } from "../problems.ts";
+import { Names, type Place, placesOf } from "../problems.ts";
 import type { RawList, RawPool } from "../shape/raw.ts";
 import { type AddressEntry, checkOverlaps, type PlacedRange, readRanges } from "./addresses.ts";
 import { type KnownNames, readAdvertisements } from "./advertisements.ts";
@@ -15,83 +15,72 @@ import { checkSlots, type PlacedSlots, readSlots } from "./slots.ts";
 import { readTenancy } from "./tenancy.ts";
 
 /** Reads `address-pools`. If a pool has a problem, the result has only its readable parts. */
-export function readPools(raw: RawList<RawPool>, known: KnownNames, problems: Problems): Pool[] {
+export function readPools(raw: RawList<RawPool> | undefined, places: Place, known: KnownNames): Pool[] {
   const pools: Pool[] = [];
-  const names = new Map<string, number>(); // name -> index
+  const names = new Names();
   const placed: PlacedRange[] = [];
   const slots: PlacedSlots[] = [];
   const budget = { cidrs: limits.cidrs, comparisons: limits.comparisons };
-  for (const [index, fields] of raw.entries()) {
-    if (fields === undefined) continue;
-    const path = ["address-pools", index];
-    const name = fields.name ?? "";
-    const same = names.get(name);
-    if (same !== undefined && name !== "")
-      problems.error([...path, "name"], `${quote(name)} is already the name of address-pools[${same}]`);
-    else names.set(name, index);
-    const entries = readRanges(fields.addresses ?? [], [...path, "addresses"], problems);
+  for (const [fields, at] of places.each(raw)) {
+    const { name = "" } = fields;
+    if (name !== "") names.add(name, at);
+    const entries = readRanges(fields.addresses ?? [], at.in("addresses"));
     for (const entry of entries) placed.push({ ...entry, pool: name, order: placed.length });
-    const pool = readPool(fields, path, entries, known, budget, problems);
+    const pool = readPool(fields, at, entries, known, budget);
     pools.push(pool);
-    if (pool.nextHopSlots.length > 0) slots.push({ pool, path: [...path, "next-hop-slots"] });
+    if (pool.nextHopSlots.length > 0) slots.push({ pool, at: at.in("next-hop-slots") });
   }
-  checkOverlaps([...placed, ...checkSlots(slots, placed.length, problems)], problems);
+  checkOverlaps([...placed, ...checkSlots(slots, placed.length)]);
   return pools;
 }
 
 /** Says of pools by BGP alone that nobody is told of them; routes to slots may be static. */
-export function warnOfNoPeers(pools: readonly Pool[], problems: Problems): void {
+export function warnOfNoPeers(pools: readonly Pool[], at: Place): void {
   for (const [index, { protocols, nextHopSlots }] of pools.entries())
     if (protocols.length === 1 && protocols[0] === "bgp" && nextHopSlots.length === 0)
-      problems.warn(
-        ["address-pools", index, "protocol"],
-        "no router hears of its addresses: there are no peers; add one under peers",
-      );
+      at.in(index, "protocol").warn("no router hears of its addresses: there are no peers; add one under peers");
 }
 
 function readPool(
   fields: RawPool,
-  path: Path,
+  at: Place,
   entries: readonly AddressEntry[],
   known: KnownNames,
   budget: Budget & { cidrs: number },
-  problems: Problems,
 ): Pool {
-  const protocols = readProtocols(fields.protocol, [...path, "protocol"], problems);
-  for (const { range, path } of entries) spend(range, path, budget, problems);
+  const protocols = readProtocols(fields.protocol, at.in("protocol"));
+  for (const { range, at } of entries) spend(range, at, budget);
   const ranges = entries.map(({ range }) => range);
-  const advertised = [...path, "bgp-advertisements"];
-  const raw = onlyFor(["bgp"], protocols, fields["bgp-advertisements"] ?? [], advertised, problems);
-  const advertisements =
-    protocols?.includes("bgp") === false ? [] : readAdvertisements(raw, advertised, known, ranges, budget, problems);
-  const nextHopSlots = readSlots(fields["next-hop-slots"], protocols, [...path, "next-hop-slots"], problems);
-  const selecting = [...path, "node-selectors"];
+  const advertised = at.in("bgp-advertisements");
+  const raw = onlyFor(["bgp"], protocols, fields["bgp-advertisements"] ?? [], advertised);
+  const advertisements = protocols?.includes("bgp") === false ? [] : readAdvertisements(raw, advertised, known, ranges, budget);
+  const nextHopSlots = readSlots(fields["next-hop-slots"], protocols, at.in("next-hop-slots"));
+  const selecting = at.in("node-selectors");
   const hasSlots = nextHopSlots.length > 0;
   const selectors = onlyFor(
     hasSlots ? allProtocols : ["layer2", "interface"],
     protocols,
     fields["node-selectors"] ?? [],
     selecting,
-    problems,
   );
-  const kernel = readKernel(fields, protocols, path, ranges, problems);
-  const owned = { protocols, kernel, path, problems };
+  const kernel = readKernel(fields, protocols, at, ranges);
+  const owned = { protocols, kernel, at };
   const answers = hasSlots ? (fields.interfaces ?? []) : listOfOwners(fields, "interfaces", owned);
-  const preferring = [...path, "preferred-nodes"];
-  const answering = [...path, "interfaces"];
+  const preferring = at.in("preferred-nodes");
+  const answering = at.in("interfaces");
   return {
     name: fields.name ?? "",
     protocols: protocols ?? ["layer2"],
     ranges,
     autoAssign: fields["auto-assign"] ?? true,
     avoidBuggyIPs: fields["avoid-buggy-ips"] ?? false,
-    ...readTenancy(fields, path, entries, problems),
-    netbox: fields.netbox && readNetbox(fields, fields.netbox, [...path, "netbox"], entries, problems),
+    ...readTenancy(fields, at, entries),
+    netbox: fields.netbox && readNetbox(fields, fields.netbox, at.in("netbox"), entries),
     advertisements,
     nextHopSlots,
-    nodeSelectors: readSelectors(selectors, selecting, problems),
-    preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring, problems),
-    interfaces: readInterfaces(answers, answering, problems),
+    nodeSelectors: readSelectors(selectors, selecting),
+    preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring),
+    interfaces: readInterfaces(answers, answering),
     ...readOwners(fields, owned),
     announceWhen: fields["announce-when"] ?? "delivering",
     kernel,
@@ -99,11 +88,11 @@ function readPool(
 }
 
 /** In the order of `protocols`; undefined where they cannot be read. */
-function readProtocols(raw: RawPool["protocol"], path: Path, problems: Problems): readonly Protocol[] | undefined {
+function readProtocols(raw: RawPool["protocol"], at: Place): readonly Protocol[] | undefined {
   if (raw === undefined) return undefined;
   if (raw === "none") return [];
   const named = typeof raw === "string" ? [raw] : raw;
-  placesOf(named, path, problems);
+  placesOf(named, at);
   return named.includes(undefined) ? undefined : allProtocols.filter((protocol) => named.includes(protocol));
 }
 
@@ -111,24 +100,22 @@ function readProtocols(raw: RawPool["protocol"], path: Path, problems: Problems)
 interface OwnedPool extends Pick<Pool, "kernel"> {
   /** Undefined where they could not be read. */
   readonly protocols: readonly Protocol[] | undefined;
-  readonly path: Path;
-  readonly problems: Problems;
+  readonly at: Place;
 }
 
 type OwnerFields = Pick<Pool, "l2Placement" | "conflictProbe" | "selfTestMs" | "keepConnections">;
 
-function readOwners(fields: RawPool, { protocols, kernel, path, problems }: OwnedPool): OwnerFields {
+function readOwners(fields: RawPool, { protocols, kernel, at }: OwnedPool): OwnerFields {
   const reason = whyWithoutOwners(protocols, kernel);
   for (const field of ["l2-placement", "conflict-probe", "self-test", "keep-connections"] as const)
-    if (fields[field] !== undefined && reason !== undefined)
-      problems.errorAtKey([...path, field], `only ${reason} can have this`);
+    if (fields[field] !== undefined && reason !== undefined) at.in(field).errorAtKey(`only ${reason} can have this`);
   const placement = fields["l2-placement"] ?? "hash";
   const isOnNic = kernel !== undefined && kernel.placement !== "routed";
   return {
     l2Placement: { subnet: isOnNic || placement.endsWith("subnet"), sticky: placement.startsWith("sticky") },
     conflictProbe: fields["conflict-probe"] ?? "report",
     keepConnections: reason === undefined && fields["keep-connections"] === true,
-    ...readSelfTest(fields["self-test"], [...path, "self-test"], problems),
+    ...readSelfTest(fields["self-test"], at.in("self-test")),
   };
 }
 
@@ -136,12 +123,12 @@ function readOwners(fields: RawPool, { protocols, kernel, path, problems }: Owne
 function listOfOwners<Field extends "preferred-nodes" | "interfaces">(
   fields: RawPool,
   field: Field,
-  { protocols, kernel, path, problems }: OwnedPool,
+  { protocols, kernel, at }: OwnedPool,
 ): NonNullable<RawPool[Field]> | readonly never[] {
   const list = fields[field] ?? [];
   const reason = whyWithoutOwners(protocols, kernel);
   if (list.length === 0 || reason === undefined) return list;
-  problems.errorAtKey([...path, field], `only ${reason} can have these`);
+  at.in(field).errorAtKey(`only ${reason} can have these`);
   return [];
 }
 
@@ -152,13 +139,13 @@ function whyWithoutOwners(protocols: OwnedPool["protocols"], kernel: Pool["kerne
   return `a pool with "protocol: layer2"${orOnNic}`;
 }
 
-function readSelfTest(text: string | undefined, path: Path, problems: Problems): Pick<Pool, "selfTestMs"> {
+function readSelfTest(text: string | undefined, at: Place): Pick<Pool, "selfTestMs"> {
   if (text === undefined) return {};
   const time = parseDuration(text);
   const selfTestMs = (time ?? 0) / 1e6;
-  if (time === undefined) problems.error(path, `must be a duration such as "30s", but is ${quote(text)}`);
+  if (time === undefined) at.error(`must be a duration such as "30s", but is ${quote(text)}`);
   else if (time !== 0 && (selfTestMs < 10_000 || selfTestMs > 3_600_000))
-    problems.error(path, `must be 0s, or 10s to 1h, but is ${quote(text)}`);
+    at.error(`must be 0s, or 10s to 1h, but is ${quote(text)}`);
   return { selfTestMs };
 }
 
@@ -167,18 +154,17 @@ function onlyFor<T>(
   needed: readonly Protocol[],
   actual: readonly Protocol[] | undefined,
   list: RawList<T>,
-  path: Path,
-  problems: Problems,
+  at: Place,
 ): RawList<T> {
   if (actual === undefined || list.length === 0 || needed.some((protocol) => actual.includes(protocol))) return list;
   const protocols = needed.map((protocol) => `"protocol: ${protocol}"`).join(" or ");
-  problems.errorAtKey(path, `only a pool with ${protocols} can have these`);
+  at.errorAtKey(`only a pool with ${protocols} can have these`);
   return [];
 }
 
 /** Refuses the range with which all together need more CIDRs than is sensible. */
-function spend(range: AddressRange, path: Path, budget: { cidrs: number }, problems: Problems): void {
+function spend(range: AddressRange, at: Place, budget: { cidrs: number }): void {
   if (budget.cidrs < 0) return;
   budget.cidrs -= range.prefixCount;
-  if (budget.cidrs < 0) problems.error(path, `the addresses up to here need more than ${limits.cidrs} CIDRs`);
+  if (budget.cidrs < 0) at.error(`the addresses up to here need more than ${limits.cidrs} CIDRs`);
 }

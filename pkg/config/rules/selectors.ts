@@ -1,59 +1,48 @@
 import { quote } from "#pkg/text";
 import type { BgpAdvertisement, LabelExpression, LabelSelector, PreferredNodes } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawExpression, RawList, RawPreferredNode, RawSelector } from "../shape/raw.ts";
 
 /** Reads `node-selectors` of a peer or a pool, with the rules of Kubernetes for label selectors. */
-export function readSelectors(raw: RawList<RawSelector>, path: Path, problems: Problems): LabelSelector[] {
-  const selectors: LabelSelector[] = [];
-  for (const [index, fields] of raw.entries())
-    if (fields !== undefined) selectors.push(readSelector(fields, [...path, index], problems));
-  return selectors;
+export function readSelectors(raw: RawList<RawSelector>, at: Place): LabelSelector[] {
+  return Array.from(at.each(raw), ([fields, here]) => readSelector(fields, here));
 }
 
 /** Reads `preferred-nodes` of a pool. */
-export function readPreferredNodes(raw: RawList<RawPreferredNode>, path: Path, problems: Problems): PreferredNodes[] {
-  const preferred: PreferredNodes[] = [];
-  for (const [index, fields] of raw.entries()) {
-    if (fields === undefined) continue;
-    const here = [...path, index];
-    const selector = readSelector(fields, here, problems);
+export function readPreferredNodes(raw: RawList<RawPreferredNode>, at: Place): PreferredNodes[] {
+  return Array.from(at.each(raw), ([fields, here]) => {
+    const selector = readSelector(fields, here);
     if (selector.matchLabels.size + selector.matchExpressions.length === 0)
-      problems.warn(here, "it matches every node, so that it prefers none");
-    preferred.push({ weight: fields.weight ?? 1, selector });
-  }
-  return preferred;
+      here.warn("it matches every node, so that it prefers none");
+    return { weight: fields.weight ?? 1, selector };
+  });
 }
 
-function readSelector(fields: RawSelector, path: Path, problems: Problems): LabelSelector {
+function readSelector(fields: RawSelector, at: Place): LabelSelector {
   const matchLabels = new Map<string, string>();
   for (const [key, value] of Object.entries(fields["match-labels"] ?? {})) {
-    const here = [...path, "match-labels", key];
-    if (!isLabelKey(key)) problems.errorAtKey(here, notALabelKey(key));
+    const here = at.in("match-labels", key);
+    if (!isLabelKey(key)) here.errorAtKey(notALabelKey(key));
     if (value === undefined) continue;
-    checkValue(value, here, problems);
+    checkValue(value, here);
     matchLabels.set(key, value);
   }
-  const matchExpressions: LabelExpression[] = [];
-  for (const [index, expression] of (fields["match-expressions"] ?? []).entries())
-    if (expression !== undefined)
-      matchExpressions.push(readExpression(expression, [...path, "match-expressions", index], problems));
-  return { matchLabels, matchExpressions };
+  const expressions = at.in("match-expressions").each(fields["match-expressions"]);
+  return { matchLabels, matchExpressions: Array.from(expressions, ([expression, here]) => readExpression(expression, here)) };
 }
 
-function readExpression(fields: RawExpression, path: Path, problems: Problems): LabelExpression {
+function readExpression(fields: RawExpression, at: Place): LabelExpression {
   const { key = "", operator = "Exists" } = fields;
-  if (fields.key !== undefined && !isLabelKey(key)) problems.error([...path, "key"], notALabelKey(key));
+  if (fields.key !== undefined && !isLabelKey(key)) at.in("key").error(notALabelKey(key));
   const values: string[] = [];
-  for (const [index, value] of (fields.values ?? []).entries()) {
-    if (value === undefined) continue;
-    checkValue(value, [...path, "values", index], problems);
+  for (const [value, here] of at.in("values").each(fields.values)) {
+    checkValue(value, here);
     values.push(value);
   }
   const takesValues = operator === "In" || operator === "NotIn";
   const given = fields.values !== undefined && fields.values.length > 0;
   if (fields.operator !== undefined && takesValues !== given)
-    problems.error([...path, "values"], takesValues ? `${operator} needs at least one value` : `${operator} takes no values`);
+    at.in("values").error(takesValues ? `${operator} needs at least one value` : `${operator} takes no values`);
   return { key, operator, values };
 }
 
@@ -71,10 +60,9 @@ function notALabelKey(key: string): string {
   return `${quote(key)} is not a label: at most 63 letters, digits, "-", "_" or ".", after an optional domain and "/"`;
 }
 
-function checkValue(value: string, path: Path, problems: Problems): void {
+function checkValue(value: string, at: Place): void {
   if (value === "" || word.test(value)) return;
-  problems.error(
-    path,
+  at.error(
     `no label has the value ${quote(value)}: at most 63 letters, digits, "-", "_" or ".", beginning and ending with one of the first two`,
   );
 }

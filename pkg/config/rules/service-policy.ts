@@ -1,6 +1,6 @@
 import { list, quote } from "#pkg/text";
 import type { AskedCommunities, AskedNumber, BgpAdvertisement, Community, Config, ObjectText, Pool } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawAdvertisement } from "../shape/raw.ts";
 import { formatCommunity, parseCommunity, readCommunities } from "./communities.ts";
 import { isLabelKey, readSelectors } from "./selectors.ts";
@@ -9,34 +9,28 @@ import { anyMatches, isIn, type NamespaceLabels, readNamespaces } from "./tenanc
 type ServicePolicy = Pick<BgpAdvertisement, "services" | "communitiesFrom" | "medFrom" | "localPrefFrom">;
 
 /** Reads which Services an advertisement is for, and what a Service may ask for. @param fixed the entry's own communities */
-export function readServicePolicy(
-  fields: RawAdvertisement,
-  path: Path,
-  aliases: ReadonlyMap<string, Community>,
-  problems: Problems,
-): ServicePolicy {
-  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);
+export function readServicePolicy(fields: RawAdvertisement, at: Place, aliases: ReadonlyMap<string, Community>): ServicePolicy {
+  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], at.in("service-selectors"));
   return {
-    services: { ...readNamespaces(fields, path, problems), serviceSelectors },
-    communitiesFrom: readAskedCommunities(fields, [...path, "communities-from"], aliases, problems),
-    medFrom: readAskedNumber(fields["med-from"], [...path, "med-from"], problems),
-    localPrefFrom: readAskedNumber(fields["localpref-from"], [...path, "localpref-from"], problems),
+    services: { ...readNamespaces(fields, at), serviceSelectors },
+    communitiesFrom: readAskedCommunities(fields, at.in("communities-from"), aliases),
+    medFrom: readAskedNumber(fields["med-from"], at.in("med-from")),
+    localPrefFrom: readAskedNumber(fields["localpref-from"], at.in("localpref-from")),
   };
 }
 
 function readAskedCommunities(
   { communities = [], "communities-from": fields }: RawAdvertisement,
-  path: Path,
+  at: Place,
   aliases: ReadonlyMap<string, Community>,
-  problems: Problems,
 ): AskedCommunities | undefined {
   if (fields === undefined) return undefined;
-  const from = readText(fields, path, problems);
+  const from = readText(fields, at);
   const names = (fields.allowed ?? []).filter((name) => name !== undefined);
-  const here = [...path, "allowed"];
-  readCommunities(fields.allowed ?? [], here, aliases, problems);
+  const here = at.in("allowed");
+  readCommunities(fields.allowed ?? [], here, aliases);
   // A Service may ask for all of them: there has to be room beside the entry's own.
-  if (communities.length > 0) readCommunities([...new Set([...names, ...communities])], here, aliases, problems, "room");
+  if (communities.length > 0) readCommunities([...new Set([...names, ...communities])], here, aliases, "room");
   const allowed = names.flatMap((name): [string, Community][] => {
     const community = aliases.get(name) ?? parseCommunity(name);
     return community === undefined ? [] : [[name, community]];
@@ -44,27 +38,26 @@ function readAskedCommunities(
   return from && { from, allowed: new Map(allowed) };
 }
 
-function readAskedNumber(fields: RawAdvertisement["med-from"], path: Path, problems: Problems): AskedNumber | undefined {
+function readAskedNumber(fields: RawAdvertisement["med-from"], at: Place): AskedNumber | undefined {
   if (fields === undefined) return undefined;
   const { min = 0, max = 0 } = fields;
   if (fields.min !== undefined && fields.max !== undefined && min > max)
-    problems.error([...path, "max"], `must not be below "min", which is ${min}`);
-  const from = readText(fields, path, problems);
+    at.in("max").error(`must not be below "min", which is ${min}`);
+  const from = readText(fields, at);
   return from && { from, min, max };
 }
 
 function readText(
   { label, annotation }: { readonly label?: string; readonly annotation?: string },
-  path: Path,
-  problems: Problems,
+  at: Place,
 ): ObjectText | undefined {
   const name = label ?? annotation;
   if (name === undefined || (label !== undefined && annotation !== undefined)) {
-    problems.error(path, "must name either a label or an annotation");
+    at.error("must name either a label or an annotation");
     return undefined;
   }
   const kind = label === undefined ? "annotation" : "label";
-  if (!isLabelKey(name)) problems.error([...path, kind], `no ${kind} is named ${quote(name)}`);
+  if (!isLabelKey(name)) at.in(kind).error(`no ${kind} is named ${quote(name)}`);
   return { kind, name };
 }
 

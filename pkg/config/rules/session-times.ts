@@ -1,7 +1,7 @@
 import { parseDuration } from "#pkg/clock";
 import { quote } from "#pkg/text";
 import type { Peer } from "../config.ts";
-import type { Path, Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 
 export type SessionTimes = Pick<
@@ -18,18 +18,15 @@ const second = 1e9; // in nanoseconds
 const duration = 'a duration such as "90s" or "1m30s"';
 
 /** Reads all durations of a peer. */
-export function readSessionTimes(fields: RawPeer, path: Path, problems: Problems): SessionTimes {
+export function readSessionTimes(fields: RawPeer, at: Place): SessionTimes {
   const seconds = (field: TimeField, fallback: number, allowed: Allowed) =>
-    readSeconds(fields[field], fallback, allowed, [...path, field], problems);
+    readSeconds(fields[field], fallback, allowed, at.in(field));
   const gracefulRestartSeconds = seconds("graceful-restart-time", 120, { zero: true, from: 1, to: 4095 }); // 12 bits: RFC 4724, section 3.
   const longLivedStaleSeconds = seconds("long-lived-stale-time", 0, { zero: true, from: 1, to: 0xff_ffff }); // 24 bits: RFC 9494, section 3.1.
   if (gracefulRestartSeconds === 0 && longLivedStaleSeconds > 0)
-    problems.error(
-      [...path, "long-lived-stale-time"],
-      "needs graceful restart, which graceful-restart-time: 0s turns off (RFC 9494)",
-    );
+    at.in("long-lived-stale-time").error("needs graceful restart, which graceful-restart-time: 0s turns off (RFC 9494)");
   return {
-    ...readHoldAndKeepalive(fields, path, problems),
+    ...readHoldAndKeepalive(fields, at),
     connectTimeSeconds: seconds("connect-time", 1, { from: 1, to: 120 }),
     gracefulRestartSeconds,
     longLivedStaleSeconds,
@@ -38,37 +35,33 @@ export function readSessionTimes(fields: RawPeer, path: Path, problems: Problems
 }
 
 /** `hold-time` and `keepalive-time` (RFC 4271, section 4.2 and 4.4): what is below a second is cut off, as MetalLB does. */
-function readHoldAndKeepalive(fields: RawPeer, path: Path, problems: Problems) {
-  const holdTimeSeconds = readHoldTime(fields["hold-time"] || "90s", [...path, "hold-time"], problems);
+function readHoldAndKeepalive(fields: RawPeer, at: Place) {
+  const holdTimeSeconds = readHoldTime(fields["hold-time"] || "90s", at.in("hold-time"));
   const text = fields["keepalive-time"];
   if (text === undefined || text === "") return { holdTimeSeconds, keepaliveSeconds: Math.floor(holdTimeSeconds / 3) };
-  return { holdTimeSeconds, keepaliveSeconds: readKeepalive(text, holdTimeSeconds, [...path, "keepalive-time"], problems) };
+  return { holdTimeSeconds, keepaliveSeconds: readKeepalive(text, holdTimeSeconds, at.in("keepalive-time")) };
 }
 
-function readHoldTime(text: string, path: Path, problems: Problems): number {
+function readHoldTime(text: string, at: Place): number {
   const time = parseDuration(text);
   const seconds = Math.trunc((time ?? 0) / second);
-  if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
-  else if (time !== 0 && (seconds < 3 || seconds > 65535))
-    problems.error(path, `must be 0s, or 3s to 65535s, but is ${quote(text)}`);
+  if (time === undefined) at.error(`must be ${duration}, but is ${quote(text)}`);
+  else if (time !== 0 && (seconds < 3 || seconds > 65535)) at.error(`must be 0s, or 3s to 65535s, but is ${quote(text)}`);
   else return seconds;
   return 65535; // Refused already: not also a cause to refuse the keepalive time.
 }
 
-function readKeepalive(text: string, holdTimeSeconds: number, path: Path, problems: Problems): number {
+function readKeepalive(text: string, holdTimeSeconds: number, at: Place): number {
   const time = parseDuration(text);
   const seconds = Math.trunc((time ?? 0) / second);
-  if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
+  if (time === undefined) at.error(`must be ${duration}, but is ${quote(text)}`);
   else if (seconds > holdTimeSeconds)
-    problems.error(path, `must not be above hold-time, which is ${holdTimeSeconds}s, but is ${quote(text)}`);
-  else if (seconds < 0) problems.error(path, `must not be negative, but is ${quote(text)}`);
+    at.error(`must not be above hold-time, which is ${holdTimeSeconds}s, but is ${quote(text)}`);
+  else if (seconds < 0) at.error(`must not be negative, but is ${quote(text)}`);
   else if (seconds === 0 && holdTimeSeconds > 0) {
     // MetalLB takes it with FRR, so it is no reason to refuse the configuration of a whole cluster.
     const third = Math.floor(holdTimeSeconds / 3);
-    problems.warn(
-      path,
-      `${quote(text)} would end the session whenever hold-time has passed: keepalives are sent every ${third}s`,
-    );
+    at.warn(`${quote(text)} would end the session whenever hold-time has passed: keepalives are sent every ${third}s`);
     return third;
   }
   return seconds;
@@ -83,19 +76,13 @@ interface Allowed {
   readonly to: number;
 }
 
-function readSeconds(
-  text: string | undefined,
-  fallback: number,
-  { zero, from, to }: Allowed,
-  path: Path,
-  problems: Problems,
-): number {
+function readSeconds(text: string | undefined, fallback: number, { zero, from, to }: Allowed, at: Place): number {
   if (text === undefined || text === "") return fallback;
   const time = parseDuration(text);
   const seconds = (time ?? 0) / second;
-  if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
+  if (time === undefined) at.error(`must be ${duration}, but is ${quote(text)}`);
   else if (!Number.isInteger(seconds) || !((seconds >= from && seconds <= to) || (zero === true && seconds === 0)))
-    problems.error(path, `must be whole seconds from ${from}s to ${to}s${zero ? ", or 0s" : ""}, but is ${quote(text)}`);
+    at.error(`must be whole seconds from ${from}s to ${to}s${zero ? ", or 0s" : ""}, but is ${quote(text)}`);
   else return seconds;
   return fallback;
 }

@@ -1,7 +1,7 @@
 import { AddressRange, families, type Prefix, parsePrefix } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Pool, Protocol } from "../config.ts";
-import { formatPath, type Path, type Problems } from "../problems.ts";
+import type { Place } from "../problems.ts";
 import type { RawPool } from "../shape/raw.ts";
 import type { PlacedRange } from "./addresses.ts";
 
@@ -13,24 +13,19 @@ const maxSlots = 64;
 export function readSlots(
   raw: RawPool["next-hop-slots"],
   protocols: readonly Protocol[] | undefined,
-  path: Path,
-  problems: Problems,
+  at: Place,
 ): readonly Prefix[] {
   if (raw === undefined) return [];
   if (protocols?.includes("bgp") === false) {
-    problems.errorAtKey(path, 'only a pool with "protocol: bgp" can have these');
+    at.errorAtKey('only a pool with "protocol: bgp" can have these');
     return [];
   }
-  const texts = typeof raw === "string" ? [raw] : raw;
   const found: Prefix[] = [];
-  for (const [index, text] of texts.entries()) {
-    if (text === undefined) continue;
+  for (const [text, here] of typeof raw === "string" ? [[raw, at] as const] : at.each(raw)) {
     const slots = parseSlots(text);
     const same = typeof slots === "string" ? undefined : found.find(({ family }) => family === slots.family);
-    const place = typeof raw === "string" ? path : [...path, index];
-    if (typeof slots === "string") problems.error(place, slots);
-    else if (same !== undefined)
-      problems.error(place, `${same} holds the ${same.family} slots of this pool already: write one prefix`);
+    if (typeof slots === "string") here.error(slots);
+    else if (same !== undefined) here.error(`${same} holds the ${same.family} slots of this pool already: write one prefix`);
     else found.push(slots);
   }
   return found;
@@ -48,32 +43,31 @@ function parseSlots(text: string): Prefix | string {
 /** A pool with slots, and where they stand. */
 export interface PlacedSlots {
   readonly pool: Pool;
-  readonly path: Path;
+  readonly at: Place;
 }
 
 /**
  * Refuses what contradicts the slots of pools, and pools that share slots and select other nodes or interfaces for them.
  * @returns the slots, each once, to be compared with all other addresses
  */
-export function checkSlots(all: readonly PlacedSlots[], order: number, problems: Problems): PlacedRange[] {
+export function checkSlots(all: readonly PlacedSlots[], order: number): PlacedRange[] {
   const first = new Map<string, PlacedSlots>(); // prefix -> the first pool that names it
   const placed: PlacedRange[] = [];
   for (const one of all) {
-    const { pool, path } = one;
+    const { pool, at } = one;
     for (const slots of pool.nextHopSlots) {
       const text = `${slots}`;
       const above = first.get(text);
       if (above === undefined) {
         first.set(text, one);
-        placed.push({ range: AddressRange.ofPrefix(slots), text, pool: pool.name, path, order: order + placed.length });
+        placed.push({ range: AddressRange.ofPrefix(slots), text, pool: pool.name, at, order: order + placed.length });
       } else if (ownersText(above.pool) !== ownersText(pool))
-        problems.error(
-          path,
-          `${text} are the slots of pool ${quote(above.pool.name)} as well (${formatPath(above.path)}): both must have the same node-selectors and interfaces`,
+        at.error(
+          `${text} are the slots of pool ${quote(above.pool.name)} as well (${above.at}): both must have the same node-selectors and interfaces`,
         );
     }
-    checkNextHops(one, problems);
-    warnOfMissingFamily(one, problems);
+    checkNextHops(one);
+    warnOfMissingFamily(one);
   }
   return placed;
 }
@@ -82,21 +76,15 @@ function ownersText({ nodeSelectors, interfaces }: Pool): string {
   return JSON.stringify([nodeSelectors, interfaces]);
 }
 
-function checkNextHops({ pool, path }: PlacedSlots, problems: Problems): void {
+function checkNextHops({ pool, at }: PlacedSlots): void {
   for (const { nextHop, nextHopV6 } of pool.advertisements)
     for (const hop of [nextHop, nextHopV6])
       if (hop !== undefined && pool.nextHopSlots.some(({ family }) => family === hop.family))
-        problems.error(
-          path,
-          `an advertisement of the pool has the next hop ${hop}, and slots are next hops too: take one of the two away`,
-        );
+        at.error(`an advertisement of the pool has the next hop ${hop}, and slots are next hops too: take one of the two away`);
 }
 
-function warnOfMissingFamily({ pool, path }: PlacedSlots, problems: Problems): void {
+function warnOfMissingFamily({ pool, at }: PlacedSlots): void {
   for (const family of families)
     if (pool.ranges.some((range) => range.family === family) && !pool.nextHopSlots.some((slots) => slots.family === family))
-      problems.warn(
-        path,
-        `has no ${family} prefix: the next hop of the pool's ${family} routes is the node that advertises them`,
-      );
+      at.warn(`has no ${family} prefix: the next hop of the pool's ${family} routes is the node that advertises them`);
 }

@@ -1,7 +1,7 @@
 import { AddressRange, Prefix, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { LabelSelector, NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
-import { type Path, type Problems, placesOf } from "../problems.ts";
+import { type Place, placesOf } from "../problems.ts";
 import type { RawList, RawPool, RawReservation, RawSelector } from "../shape/raw.ts";
 import { type AddressEntry, checkOverlaps, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
 import { matchesSelector, readSelectors } from "./selectors.ts";
@@ -9,18 +9,16 @@ import { matchesSelector, readSelectors } from "./selectors.ts";
 type Tenancy = Pick<Pool, "fence" | "priority" | "closed" | "sharing" | "reservations">;
 
 /** Reads which Services may have addresses of a pool, which may share them, and the reservations. */
-export function readTenancy(fields: RawPool, path: Path, ranges: readonly AddressEntry[], problems: Problems): Tenancy {
-  const namespaces = readNamespaces(fields, path, problems);
-  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);
+export function readTenancy(fields: RawPool, at: Place, ranges: readonly AddressEntry[]): Tenancy {
+  const namespaces = readNamespaces(fields, at);
+  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], at.in("service-selectors"));
   if (serviceSelectors.length > 0 && !isFenced(namespaces))
-    problems.warn(
-      [...path, "service-selectors"],
+    at.in("service-selectors").warn(
       "whoever makes a Service chooses its labels: this sorts Services, and keeps nobody out; namespaces or namespace-selectors do",
     );
   const isForOne = namespaces.namespaces.length === 1 && namespaces.namespaceSelectors.length === 0;
   if (isFenced(namespaces) && !isForOne && fields.sharing === undefined)
-    problems.warn(
-      [...path, "name"],
+    at.in("name").warn(
       'Services of different namespaces may share addresses of this pool; with "sharing: namespace" only those of one may, "sharing: cluster" says that it is meant so',
     );
   return {
@@ -28,21 +26,19 @@ export function readTenancy(fields: RawPool, path: Path, ranges: readonly Addres
     priority: fields.priority,
     closed: fields.closed ?? false,
     sharing: fields.sharing ?? "cluster",
-    reservations: readReservations(fields, path, ranges, namespaces, problems),
+    reservations: readReservations(fields, at, ranges, namespaces),
   };
 }
 
 /** Reads `namespaces` and `namespace-selectors`, of a pool, an advertisement or a quota. */
 export function readNamespaces(
   fields: { readonly namespaces?: RawList<string>; readonly "namespace-selectors"?: RawList<RawSelector> },
-  path: Path,
-  problems: Problems,
+  at: Place,
 ): NamespaceSet {
-  const places = placesOf(fields.namespaces, [...path, "namespaces"], problems);
-  for (const [name, index] of places)
-    if (!isLabel(name)) problems.error([...path, "namespaces", index], notAName("namespace", name));
-  const selecting = [...path, "namespace-selectors"];
-  const namespaceSelectors = readSelectors(fields["namespace-selectors"] ?? [], selecting, problems);
+  const places = placesOf(fields.namespaces, at.in("namespaces"));
+  for (const [name, here] of places) if (!isLabel(name)) here.error(notAName("namespace", name));
+  const selecting = at.in("namespace-selectors");
+  const namespaceSelectors = readSelectors(fields["namespace-selectors"] ?? [], selecting);
   return { namespaces: [...places.keys()].filter(isLabel), namespaceSelectors };
 }
 
@@ -69,62 +65,58 @@ function isFenced({ namespaces, namespaceSelectors }: NamespaceSet): boolean {
 
 function readReservations(
   { name = "", reserved = [] }: RawPool,
-  path: Path,
+  at: Place,
   ranges: readonly AddressEntry[],
   fence: NamespaceSet,
-  problems: Problems,
 ): Reservation[] {
   const reservations: Reservation[] = [];
   const placed: PlacedRange[] = [];
   const allowed = new Set(fence.namespaces);
   const pool = joined(ranges.map(({ range }) => range));
-  for (const [index, entry] of reserved.entries()) {
-    if (entry === undefined) continue;
-    const here = [...path, "reserved", index];
+  for (const [entry, here] of at.in("reserved").each(reserved)) {
     const entries =
       typeof entry === "string"
-        ? readRanges([entry], [...path, "reserved"], problems, parseReserved).map((found) => ({ ...found, path: here }))
-        : readRanges(entry.addresses ?? [], [...here, "addresses"], problems, parseReserved);
+        ? readRanges([entry], at.in("reserved"), parseReserved).map((found) => ({ ...found, at: here }))
+        : readRanges(entry.addresses ?? [], here.in("addresses"), parseReserved);
     for (const found of entries) {
-      if (!covers(pool, found.range)) problems.error(found.path, `${quote(found.text)} is not inside the pool's addresses`);
+      if (!covers(pool, found.range)) found.at.error(`${quote(found.text)} is not inside the pool's addresses`);
       placed.push({ ...found, pool: name, order: placed.length });
     }
-    const holder = typeof entry === "string" ? nobody : readHolder(entry, here, problems);
-    checkHolder(holder, here, fence, allowed, problems);
+    const holder = typeof entry === "string" ? nobody : readHolder(entry, here);
+    checkHolder(holder, here, fence, allowed);
     reservations.push({ ranges: entries.map(({ range }) => range), holder });
   }
-  checkOverlaps(placed, problems);
+  checkOverlaps(placed);
   return reservations;
 }
 
 const nobody: ReservationHolder = { type: "nobody" };
 
-function readHolder({ service, namespace }: RawReservation, path: Path, problems: Problems): ReservationHolder {
+function readHolder({ service, namespace }: RawReservation, at: Place): ReservationHolder {
   if (service !== undefined && namespace !== undefined)
-    problems.errorAtKey([...path, "namespace"], 'not together with "service", which says the namespace, too');
+    at.in("namespace").errorAtKey('not together with "service", which says the namespace, too');
   if (service !== undefined) {
     const parts = service.split("/");
     if (parts.length !== 2 || !parts.every(isLabel))
-      problems.error([...path, "service"], `must be a Service as "namespace/name", but is ${quote(service)}`);
+      at.in("service").error(`must be a Service as "namespace/name", but is ${quote(service)}`);
     return { type: "service", service };
   }
   if (namespace === undefined) return nobody;
-  if (!isLabel(namespace)) problems.error([...path, "namespace"], notAName("namespace", namespace));
+  if (!isLabel(namespace)) at.in("namespace").error(notAName("namespace", namespace));
   return { type: "namespace", namespace };
 }
 
 /** A fence by labels may let the holder in; one by names alone says whether it does. */
 function checkHolder(
   holder: ReservationHolder,
-  path: Path,
+  at: Place,
   { namespaceSelectors }: NamespaceSet,
   allowed: ReadonlySet<string>,
-  problems: Problems,
 ): void {
   if (holder.type === "nobody" || allowed.size === 0 || namespaceSelectors.length > 0) return;
   const namespace = holder.type === "service" ? (holder.service.split("/")[0] ?? "") : holder.namespace;
   if (!allowed.has(namespace))
-    problems.error([...path, holder.type], `the pool is not for namespace ${quote(namespace)}: "namespaces" does not list it`);
+    at.in(holder.type).error(`the pool is not for namespace ${quote(namespace)}: "namespaces" does not list it`);
 }
 
 /** Like `parseAddresses`, and takes a single address too. */

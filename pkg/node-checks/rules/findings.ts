@@ -3,22 +3,6 @@ import { list } from "#pkg/text";
 import { causes, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { Manager } from "./facts.ts";
 
-/** Every check there is, in the order in which findings are listed. */
-export const checkNames = [
-  "rpFilter",
-  "strictArp",
-  "addressBound",
-  "forwardingOff",
-  "ipv6Disabled",
-  "outsideSubnets",
-  "noInterface",
-  "nodePorts",
-  "interfaceManaged",
-  "promoteSecondaries",
-  "flannelAddress",
-  "realTimeRefused",
-] as const;
-
 /** The facts of a finding of each check. */
 interface FindingFacts {
   /** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
@@ -76,66 +60,127 @@ interface FindingFacts {
   readonly realTimeRefused: unknown;
 }
 
+type CheckName = keyof FindingFacts;
+
 /** A finding of one check. */
-export type FindingOf<Check extends (typeof checkNames)[number]> = { readonly check: Check } & FindingFacts[Check];
+export type FindingOf<Check extends CheckName> = { readonly check: Check } & FindingFacts[Check];
 
 /** Something to be warned of. */
-export type Finding = { readonly [Check in keyof FindingFacts]: FindingOf<Check> }[keyof FindingFacts];
+export type Finding = { readonly [Check in CheckName]: FindingOf<Check> }[CheckName];
 
-/** Identifies the trouble, while numbers and examples in the finding change. */
-export function identity(finding: Finding): string {
-  switch (finding.check) {
-    case "rpFilter":
-    case "ipv6Disabled":
-    case "interfaceManaged":
-    case "promoteSecondaries":
-      return `${finding.check} ${finding.interface}`;
-    case "strictArp":
-      return `${finding.check} ${finding.holder} ${finding.setting}`;
-    case "addressBound":
-      return `${finding.check} ${finding.interface} ${finding.address}`;
-    case "flannelAddress":
-      return `${finding.check} ${finding.address}`;
-    case "forwardingOff":
-      return `${finding.check} ${finding.family}`;
-    case "outsideSubnets":
-    case "noInterface":
-    case "nodePorts":
-      return `${finding.check} ${finding.pool}`;
-    case "realTimeRefused":
-      return finding.check;
-    default:
-      return finding satisfies never;
-  }
+/** `message`: the trouble, its place and its consequence; `next`: the remedy. */
+type Words = Pick<Verdict, "message" | "next">;
+
+interface Check<Found> {
+  /** Tells the trouble from others that the check finds, while numbers and examples in the finding change. */
+  readonly identity: (finding: Found) => string;
+  readonly words: (finding: Found) => Words;
+  /** See the function of this name; nothing for certain where it is absent. */
+  readonly sufferers?: (finding: Found) => string;
+  /** Where it was found, where that is not the kernel. */
+  readonly source?: string;
 }
 
+const ofInterface = ({ interface: name }: { readonly interface: string }) => name;
+const ofPool = ({ pool }: { readonly pool: string }) => pool;
+
 const maxSufferers = 8;
+const prefixOf = (address: Address): string => `${address}/${address.bits}`;
+
+/** Every check there is, in the order in which findings are listed. */
+const checks: { readonly [Name in CheckName]: Check<FindingOf<Name>> } = {
+  rpFilter: { identity: ofInterface, words: describeRpFilter, sufferers: ({ subnet }) => `${subnet}` },
+  strictArp: {
+    identity: ({ holder, setting }) => `${holder} ${setting}`,
+    words: describeStrictArp,
+    sufferers: () => "0.0.0.0/0",
+  },
+  addressBound: {
+    identity: ({ interface: name, address }) => `${name} ${address}`,
+    words: ({ address, prefixLength, pool, interface: name }) => ({
+      message: `${address} of pool ${pool} is bound to ${name}: the kernel answers for it whichever node announces it`,
+      next: `ip addr del ${address}/${prefixLength} dev ${name}, or take the address out of the pool`,
+    }),
+    sufferers: ({ address }) => prefixOf(address),
+  },
+  forwardingOff: {
+    identity: ({ family }) => family,
+    words: describeForwarding,
+    sufferers: ({ family }) => `forwarded ${family}`,
+  },
+  ipv6Disabled: {
+    identity: ofInterface,
+    words: ({ interface: name, pool }) => ({
+      message: `IPv6 is off on ${name}, and pool ${pool} has IPv6 addresses: packets for them are dropped`,
+      next: `sysctl -w ${setting("ipv6", name, "disable_ipv6", 0)}`,
+    }),
+    sufferers: () => "::/0",
+  },
+  outsideSubnets: {
+    identity: ofPool,
+    words: describeOutside,
+    sufferers: ({ addresses }) => addresses.slice(0, maxSufferers).map(prefixOf).join(" "),
+  },
+  noInterface: {
+    identity: ofPool,
+    words: ({ node, pool, wanted, interfaces }) => ({
+      message:
+        `the interfaces of pool ${pool} (${list(wanted)}) match none of ${node} that can announce (${list(interfaces) || "it has none"}): ` +
+        "its addresses are not announced",
+      next: causes.node.noInterface.next,
+    }),
+  },
+  nodePorts: { identity: ofPool, words: describeNodePorts, source: "kube-proxy" },
+  interfaceManaged: { identity: ofInterface, words: describeManager, source: "/run of the node" },
+  promoteSecondaries: {
+    identity: ofInterface,
+    words: ({ interface: name }) => ({
+      message:
+        `promote_secondaries is 0 on ${name}: when the first address of a subnet goes, ` +
+        "the kernel removes the subnet's other addresses with it, and they are missing until they are put back",
+      next: `sysctl -w ${setting("ipv4", name, "promote_secondaries", 1)}`,
+    }),
+  },
+  flannelAddress: {
+    identity: ({ address }) => `${address}`,
+    words: ({ address, pool }) => ({
+      message:
+        `flannel takes ${address} of pool ${pool} for this node's own address: ` +
+        "other nodes send packets for its Pods there, wherever the address is",
+      next: causes.node.flannelAddress.next,
+    }),
+    sufferers: ({ address }) => prefixOf(address),
+    source: "annotations of the Node",
+  },
+  realTimeRefused: {
+    identity: () => "",
+    words: () => ({
+      message:
+        "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: " +
+        "on a busy node ARP, BFD and the ring may be late, at nice -20",
+      next: causes.node.realTimeRefused.next,
+    }),
+  },
+};
+
+export const checkNames = Object.keys(checks) as readonly CheckName[];
+
+function checkOf({ check }: Finding): Check<Finding> {
+  return checks[check] as Check<Finding>;
+}
+
+/** Identifies the trouble. */
+export function identity(finding: Finding): string {
+  return `${finding.check} ${checkOf(finding).identity(finding)}`.trimEnd();
+}
 
 /**
  * What suffers from it: prefixes of addresses with spaces between them, or packets of a family that the node passes on to others. Empty where no
  * traffic suffers for certain.
  */
 export function sufferers(finding: Finding): string {
-  switch (finding.check) {
-    case "rpFilter":
-      return `${finding.subnet}`;
-    case "strictArp":
-      return "0.0.0.0/0";
-    case "addressBound":
-    case "flannelAddress":
-      return prefixOf(finding.address);
-    case "ipv6Disabled":
-      return "::/0";
-    case "outsideSubnets":
-      return finding.addresses.slice(0, maxSufferers).map(prefixOf).join(" ");
-    case "forwardingOff":
-      return `forwarded ${finding.family}`;
-    default:
-      return "";
-  }
+  return checkOf(finding).sufferers?.(finding) ?? "";
 }
-
-const prefixOf = (address: Address): string => `${address}/${address.bits}`;
 
 /** One line for an operator: the trouble and its place, the consequence, and the remedy. */
 export function describe(finding: Finding): string {
@@ -143,20 +188,12 @@ export function describe(finding: Finding): string {
 }
 
 export function findingVerdict(finding: Finding): Verdict {
-  const { check } = finding;
-  const source = sources[check] ?? "kernel of the node";
+  const { source = "kernel of the node", words } = checkOf(finding);
   const evidence = Object.entries(finding)
     .filter(([name]) => name !== "check" && name !== "isDummy")
     .map(([name, value]) => ({ name, value: factText(value), source }));
-  return verdict("node", check, { ...wordsOf(finding), evidence });
+  return verdict("node", finding.check, { ...words(finding), evidence });
 }
-
-/** Where it was found, where that is not the kernel. */
-const sources: Readonly<Partial<Record<Finding["check"], string>>> = {
-  flannelAddress: "annotations of the Node",
-  interfaceManaged: "/run of the node",
-  nodePorts: "kube-proxy",
-};
 
 type FactValue = string | number | Address | Prefix | readonly (string | Address | Prefix | InterfaceSetting)[];
 type InterfaceSetting = FindingOf<"strictArp">["interfaces"][number];
@@ -172,78 +209,14 @@ function isSetting(one: string | Address | Prefix | InterfaceSetting): one is In
   return typeof one === "object" && "value" in one && "name" in one;
 }
 
-/** `message`: the trouble, its place and its consequence; `next`: the remedy. */
-type Words = Pick<Verdict, "message" | "next">;
-
-function wordsOf(finding: Finding): Words {
-  switch (finding.check) {
-    case "rpFilter":
-      return describeRpFilter(finding);
-    case "strictArp":
-      return describeStrictArp(finding);
-    case "addressBound": {
-      const { address, prefixLength, pool, interface: name } = finding;
-      return {
-        message: `${address} of pool ${pool} is bound to ${name}: the kernel answers for it whichever node announces it`,
-        next: `ip addr del ${address}/${prefixLength} dev ${name}, or take the address out of the pool`,
-      };
-    }
-    case "forwardingOff":
-      return describeForwarding(finding);
-    case "ipv6Disabled": {
-      const { interface: name, pool } = finding;
-      return {
-        message: `IPv6 is off on ${name}, and pool ${pool} has IPv6 addresses: packets for them are dropped`,
-        next: `sysctl -w ${setting("ipv6", name, "disable_ipv6", 0)}`,
-      };
-    }
-    case "outsideSubnets":
-      return describeOutside(finding);
-    case "noInterface": {
-      const { node, pool, wanted, interfaces } = finding;
-      return {
-        message:
-          `the interfaces of pool ${pool} (${list(wanted)}) match none of ${node} that can announce (${list(interfaces) || "it has none"}): ` +
-          "its addresses are not announced",
-        next: causes.node.noInterface.next,
-      };
-    }
-    case "nodePorts": {
-      const { pool, interface: name, nodePortAddresses } = finding;
-      const where = nodePortAddresses.length === 0 ? "all addresses of the node" : list(nodePortAddresses);
-      return {
-        message:
-          `addresses of pool ${pool} are on ${name}, and kube-proxy serves NodePorts at ${where}: ` +
-          "NodePorts of other Services can be reached at the pool's addresses",
-        next: causes.node.nodePorts.next,
-      };
-    }
-    case "interfaceManaged":
-      return describeManager(finding);
-    case "promoteSecondaries":
-      return {
-        message:
-          `promote_secondaries is 0 on ${finding.interface}: when the first address of a subnet goes, ` +
-          "the kernel removes the subnet's other addresses with it, and they are missing until they are put back",
-        next: `sysctl -w ${setting("ipv4", finding.interface, "promote_secondaries", 1)}`,
-      };
-    case "flannelAddress":
-      return {
-        message:
-          `flannel takes ${finding.address} of pool ${finding.pool} for this node's own address: ` +
-          "other nodes send packets for its Pods there, wherever the address is",
-        next: causes.node.flannelAddress.next,
-      };
-    case "realTimeRefused":
-      return {
-        message:
-          "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: " +
-          "on a busy node ARP, BFD and the ring may be late, at nice -20",
-        next: causes.node.realTimeRefused.next,
-      };
-    default:
-      return finding satisfies never;
-  }
+function describeNodePorts({ pool, interface: name, nodePortAddresses }: FindingOf<"nodePorts">): Words {
+  const where = nodePortAddresses.length === 0 ? "all addresses of the node" : list(nodePortAddresses);
+  return {
+    message:
+      `addresses of pool ${pool} are on ${name}, and kube-proxy serves NodePorts at ${where}: ` +
+      "NodePorts of other Services can be reached at the pool's addresses",
+    next: causes.node.nodePorts.next,
+  };
 }
 
 function describeManager({ interface: name, manager, isDummy }: FindingOf<"interfaceManaged">): Words {
