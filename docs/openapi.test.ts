@@ -31,6 +31,7 @@ function speaker(bench: Bench): Routes {
     findings: [],
     bfdWarnings: ["a port is in use"],
     lossy: [],
+    pathProblems: [],
     viewAge: 0,
   });
   const verdict = peerVerdict("10.0.0.1:179", {

@@ -143,7 +143,7 @@ test("a Service that waits and one that nobody announces have each its alert, by
   const named = (alert: string) =>
     /cause[!=]~"([^"]*)"/.exec(rules.find((rule) => rule.alert === alert)?.expr ?? "")?.[1]?.split("|");
   const pending = Object.entries(announcementCauses).filter(
-    ([code]) => !["announced", "announcedWithFault", "notOwner", "protocolNone"].includes(code),
+    ([code]) => !["announced", "announcedWithFault", "failedOverFast", "notOwner", "protocolNone"].includes(code),
   );
   assert.deepEqual(
     named("IngotServiceNotAnnounced"),

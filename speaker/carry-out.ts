@@ -79,7 +79,7 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   recordNodeEvent: ({ node, kind, reason, message }, { events }) => events.record(nodeReference(node), kind, reason, message),
   tookOver(effect, { timings }) {
     timings.takeovers.inc({ cause: effect.cause });
-    if (effect.cause === "failed") timings.failover.observe(effect.afterMs / 1000);
+    if (effect.cause !== "moved") timings.failover.observe({ cause: effect.cause }, effect.afterMs / 1000);
   },
   converged: ({ afterMs }, { timings }) => timings.convergence.observe(afterMs / 1000),
   startMembers: (_, { members }) => members.start(),

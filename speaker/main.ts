@@ -84,7 +84,7 @@ await runDaemon({
     const ofRing = { values, noRing, interfaces: layer2.interfaces(), layer2, gossip, emit };
     const { members, memberlist } = createMembers({ ...common, ...ofRing });
     stack.use(members);
-    const fastPath = memberlist && stack.use(new FastPath({ memberlist, bfd }));
+    const fastPath = memberlist && stack.use(new FastPath({ memberlist, bfd, clock }));
     stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 
     // The core, and what looks at it.
@@ -116,7 +116,7 @@ await runDaemon({
     });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, configSource, classes, metrics, emit }));
     const sessions = stack.use(new SessionWatch({ bgp, emit, clock }));
-    const nodeFacts = () => nodeFactsOf({ sources, view, members, failed, checks, bfd, viewAge });
+    const nodeFacts = () => nodeFactsOf({ sources, view, members, fastPath, failed, checks, bfd, viewAge });
     const missing = () => whatIsMissing(sources, view, members);
     const objects = stack.use(new ObjectVerdicts({ view, nodeFacts, clock }));
     const faults = stack.use(new Faults({ node, bgp, checks, objects, events, emit, clock }));

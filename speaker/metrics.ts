@@ -74,15 +74,16 @@ export function registerTimings(registry: Registry): SpeakerTimings {
   const registers = [registry];
   const takeovers = new Counter({
     name: "ingot_layer2_takeovers_total",
-    help: "Addresses that this node took over from another node: it failed, left, or lives and the address moved.",
+    help: "Addresses that this node took over from another node: it failed, BFD found that it failed, it left, or lives and the address moved.",
     labelNames: ["cause"],
     registers,
   });
-  for (const cause of ["failed", "left", "moved"]) takeovers.inc({ cause }, 0); // So that the first one is an increase.
+  for (const cause of ["failed", "failedFast", "left", "moved"]) takeovers.inc({ cause }, 0); // So that the first one is an increase.
   const failover = new Histogram({
     name: "ingot_layer2_failover_seconds",
-    help: "Time from the first suspicion of a failed node until this node announces one of its addresses.",
-    buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30],
+    help: "Time from the first suspicion of a failed node, or from the message of one that leaves, until this node announces one of its addresses, by cause.",
+    labelNames: ["cause"],
+    buckets: [0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30],
     registers,
   });
   const convergence = new Histogram({

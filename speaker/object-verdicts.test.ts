@@ -14,7 +14,7 @@ function looking() {
   const rounds: number[] = []; // When each ended.
   const nodeFacts = (): NodeFacts => {
     rounds.push(clock.now());
-    return { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], viewAge: 0 };
+    return { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], pathProblems: [], viewAge: 0 };
   };
   return { clock, state, rounds, objects: new ObjectVerdicts({ view: new SpeakerView(state), clock, nodeFacts }) };
 }

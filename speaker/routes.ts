@@ -7,6 +7,7 @@ import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { lossyWarnings, minOldSeconds, type NodeFacts, type SpeakerView } from "./core/index.ts";
 import { kernelWarnings } from "./kernel.ts";
+import type { FastPath } from "./members/fast-path.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
 
@@ -21,6 +22,8 @@ export interface RoutesOptions {
   readonly bfd: Pick<Bfd, "warnings">;
   readonly kernel: Pick<KernelKeeper, "interfaces">;
   readonly members: Pick<Members, "problem" | "lossy">;
+  /** Undefined without a ring. */
+  readonly fastPath: Pick<FastPath, "problems"> | undefined;
   /** See `viewAgeSeconds`. */
   readonly viewAge: () => number;
 }
@@ -41,7 +44,7 @@ function outdated({ isOutdated }: RoutesOptions["view"], viewAge: number): reado
 }
 
 /** Paths that everybody may ask a speaker for: its health, and its metrics. */
-export function speakerRoutes(options: RoutesOptions): Routes {
+export function speakerRoutes(options: Omit<RoutesOptions, "fastPath">): Routes {
   const { registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge } = options;
   const warnings = () => [
     ...checks.findings.map(describe),
@@ -68,13 +71,14 @@ export function speakerRoutes(options: RoutesOptions): Routes {
 
 /** The same for the verdict on this node. */
 export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp" | "kernel">): NodeFacts {
-  const { sources, view, members, failed, checks, bfd, viewAge } = options;
+  const { sources, view, members, fastPath, failed, checks, bfd, viewAge } = options;
   return {
     missing: whatIsMissing(sources, view, members),
     failed,
     findings: checks.findings.map(findingVerdict),
     bfdWarnings: bfd.warnings(),
     lossy: members.lossy,
+    pathProblems: fastPath?.problems(),
     viewAge: viewAge(),
   };
 }

@@ -128,12 +128,13 @@ const memberChanges: Readonly<Record<string, string>> = {
 };
 
 /** The ring's evidence against a member: see `EvidenceView`. Earlier versions record none. */
-function evidenceText({ accusers, suspectedMs, silentMs, lateMs, lateAgoMs }: Fields): string {
+function evidenceText({ accusers, suspectedMs, silentMs, byBfd, lateMs, lateAgoMs }: Fields): string {
   if (!Array.isArray(accusers)) return "";
   const parts = [
     ...(accusers.length > 0 ? [`accused by ${accusers.join(", ")}`] : []),
     ...(suspectedMs === undefined ? [] : [`suspected for ${suspectedMs} ms`]),
     ...(silentMs === undefined ? [] : [`last heard ${silentMs} ms before`]),
+    ...(byBfd === true ? ["found by BFD"] : []),
     ...(lateMs === undefined ? [] : [`this node itself was ${lateMs} ms late ${lateAgoMs} ms before`]),
   ];
   return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
@@ -194,9 +195,11 @@ function takeoverReason({ cause, afterMs }: Fields): string {
   const since = typeof afterMs === "number" ? ` ${Math.round(afterMs)} ms before` : "";
   return cause === "failed"
     ? `it stopped answering${since}`
-    : cause === "left"
-      ? `it left the ring${since}`
-      : "it may not announce it any more, or another node is preferred";
+    : cause === "failedFast"
+      ? `BFD found that it failed${since}`
+      : cause === "left"
+        ? `it left the ring${since}`
+        : "it may not announce it any more, or another node is preferred";
 }
 
 /** Lines of the log that say more than the decisions beside them. */

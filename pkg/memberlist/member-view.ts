@@ -21,18 +21,21 @@ export interface EvidenceView {
   readonly accusers: readonly string[];
   readonly suspectedMs: number | undefined;
   readonly silentMs: number | undefined;
+  /** BFD found that it failed, before the ring alone would have. */
+  readonly byBfd?: true;
   /** By how much this node itself ran late the last time... */
   readonly lateMs: number | undefined;
   /** ...and how long ago that was. */
   readonly lateAgoMs: number | undefined;
 }
 
-export function evidenceView({ accusers, suspectedFor, silentFor, stall }: Evidence): EvidenceView {
+export function evidenceView({ accusers, suspectedFor, silentFor, isByPaths, stall }: Evidence): EvidenceView {
   const whole = (duration: Millis | undefined) => duration && Math.round(duration);
   return {
     accusers: accusers.map(nodeNameText),
     suspectedMs: whole(suspectedFor),
     silentMs: whole(silentFor),
+    ...(isByPaths && { byBfd: true as const }),
     lateMs: whole(stall?.late),
     lateAgoMs: whole(stall?.ago),
   };

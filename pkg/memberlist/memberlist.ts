@@ -61,7 +61,8 @@ export type MemberlistEvent =
       readonly member: MemberView;
       readonly evidence?: EvidenceView | undefined;
     }
-  | { readonly type: "timing"; readonly timing: TimingName }
+  /** `because`: see the ring's `timingChanged`. */
+  | { readonly type: "timing"; readonly timing: TimingName; readonly because: string | undefined }
   /** Packets between this member and another are lost, while it is reached otherwise, or are so no longer. */
   | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
   /** To keep paths to these members, and to no others. */
@@ -351,9 +352,10 @@ export class Memberlist implements AsyncDisposable {
         this.#left.resolve();
         break;
       case "timingChanged": {
-        const { timing, because } = effect;
-        this.#log.timingChanged(timing, because === undefined ? undefined : nodeNameText(because), because === ring.self.node);
-        this.#emit({ type: "timing", timing });
+        const { timing } = effect;
+        const because = effect.because && nodeNameText(effect.because);
+        this.#log.timingChanged(timing, because, effect.because === ring.self.node);
+        this.#emit({ type: "timing", timing, because });
         break;
       }
       case "user":

@@ -123,17 +123,20 @@ export type GossipEffect =
   /** Some reports of the member may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };
 
+/** `failedFast`: BFD found that the member failed. */
+export type LossCause = "failed" | "failedFast" | "left";
+
 /** How long something took, as this node has seen it. */
 export type MeasuredEffect =
   /**
-   * This node announces an address that `from` owned. `failed`: `afterMs` since that one was suspected first; `left`: since it said
-   * that it goes; `moved`: it lives, and the address is placed otherwise for another reason.
+   * This node announces an address that `from` owned. `failed`: `afterMs` since that one was suspected first; `failedFast`: the same, and BFD
+   * found it; `left`: since it said that it goes; `moved`: it lives, and the address is placed otherwise for another reason.
    */
   | {
       readonly type: "tookOver";
       readonly address: Address;
       readonly from: string;
-      readonly cause: "failed" | "left";
+      readonly cause: LossCause;
       readonly afterMs: Millis;
     }
   | { readonly type: "tookOver"; readonly address: Address; readonly from: string; readonly cause: "moved" }

@@ -118,7 +118,7 @@ export type MemberEvents =
       readonly life: number | undefined;
       /** MAC addresses of its interfaces that announce; undefined for a member that does not publish them. */
       readonly macs: readonly string[] | undefined;
-      /** Why it was suspected or failed, as the ring has it; what is recorded tells it. Decides nothing. */
+      /** Why it was suspected or failed, as the ring has it. Decides only what is said and counted. */
       readonly evidence?: EvidenceView | undefined;
     }
   /** New reports of other nodes about themselves. */

@@ -7,6 +7,7 @@ import type { AddressPlacement, Eligibility, NodePeer, PoolAdvertisements, Stick
 import type { Verdict } from "#pkg/verdict";
 import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
 import { type DataPath, noDataPath } from "./data-path/data-path-state.ts";
+import type { LossCause } from "./effects.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { type Nodes, noNodes, type OwnNodeRule, ownNodeRule } from "./members/node-state.ts";
@@ -106,7 +107,7 @@ export interface Members {
 export interface MissingMember {
   /** When it was suspected first, or left. */
   readonly since: Millis;
-  readonly cause: "failed" | "left";
+  readonly cause: LossCause;
 }
 
 /** The node whose speaker a MAC address belongs to, as the members of the ring have published it; also of former members. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BfdEnds, BfdStatus, BfdVerdict } from "#pkg/bfd";
+import { SimulatedClock } from "#pkg/clock/testing";
 import type { BfdProfile } from "#pkg/config";
 import type { RingEvent } from "../../pkg/memberlist/thread-messages.ts";
 import { FastPath } from "./fast-path.ts";
@@ -15,11 +16,18 @@ class Bench {
   readonly sessions = new Map<string, Session>(); // peer -> what is kept
   readonly told: string[] = [];
   readonly path: FastPath;
+  readonly clock = new SimulatedClock();
+  timing: "fast" | "lan" = "fast";
   #listener: (event: RingEvent) => void = () => {};
 
   constructor() {
+    const bench = this;
     this.path = new FastPath({
+      clock: this.clock,
       memberlist: {
+        get timing() {
+          return bench.timing;
+        },
         keepPaths: (areKept) => this.told.push(`keep ${areKept}`),
         pathChanged: (name, verdict) => this.told.push(`${name} ${verdict}`),
         onEvent: (listener) => {
@@ -37,6 +45,10 @@ class Bench {
       type: "watchPaths",
       members: members.map((one) => ({ name: `node${one}`, address: `192.0.2.${one}`, port: 7946 })),
     });
+  }
+
+  happen(event: RingEvent): void {
+    this.#listener(event);
   }
 
   #keep({ peer, multihop }: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) {
@@ -77,6 +89,31 @@ test("the ring hears what each path says, and again when it asks anew", () => {
   bench.sessions.get("192.0.2.1")?.change("up");
   bench.watch(1);
   assert.deepEqual(bench.told, ["keep true", "node1 unknown", "node1 up", "node1 down", "node1 unknown", "node1 up", "node1 up"]);
+});
+
+test("a session that does not come up, a path that misled, and a ring that is slow are problems while they last", () => {
+  const bench = new Bench();
+  const { path, clock } = bench;
+  assert.deepEqual(path.problems(), [], "nobody asks for paths");
+  path.configure(10);
+  bench.watch(1, 2);
+  bench.sessions.get("192.0.2.1")?.change("up");
+  clock.advanceBy(14_999);
+  assert.deepEqual(path.problems(), [], "it may still come up");
+  clock.advanceBy(1);
+  assert.deepEqual(path.problems(), ["there is no BFD session with node2"]);
+  bench.sessions.get("192.0.2.2")?.change("up");
+  bench.happen({ type: "pathDistrusted", member: "node1", backOff: 60_000 });
+  bench.watch(2);
+  clock.advanceBy(100);
+  assert.deepEqual(path.problems(), ["BFD took node1 for gone while it lived, and is used again in 60 s"]);
+  bench.timing = "lan";
+  assert.deepEqual(path.problems(), ["the ring is not at the fast pace"]);
+  bench.happen({ type: "timing", timing: "lan", because: "node3" });
+  assert.match(path.problems().join(), /^the ring is not at the fast pace, because node3 is of another kind or/);
+  bench.timing = "fast";
+  clock.advanceBy(60_000);
+  assert.deepEqual(path.problems(), []);
 });
 
 test("without an interval there are no paths, and none are left at the end", () => {

@@ -365,7 +365,8 @@ export class SpeakerProcess {
   #newRoutes(): Routes {
     const { clock } = this.process;
     const view = new SpeakerView(this.state);
-    const seen = { view, sources: this.#sources, members: this.#members };
+    const fastPath = { problems: () => [] }; // The ring's paths are simulated, BFD is not.
+    const seen = { view, sources: this.#sources, members: this.#members, fastPath };
     const bfd = { warnings: () => [], describe: () => [] };
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const nodeFacts = () => nodeFactsOf({ ...seen, failed: undefined, checks: { findings: [] }, bfd, viewAge });

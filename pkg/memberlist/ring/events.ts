@@ -127,6 +127,8 @@ export interface Evidence {
   readonly suspectedFor: Millis | undefined;
   /** Since when nothing came from it directly; undefined where nothing ever did, and of this node itself. */
   readonly silentFor: Millis | undefined;
+  /** Paths found that it failed: the ring alone would have given it more time to answer. */
+  readonly isByPaths: boolean;
   /** By how much this node itself ran late the last time, and how long ago that was; undefined where it never did. */
   readonly stall: { readonly late: Millis; readonly ago: Millis } | undefined;
 }

@@ -20,10 +20,22 @@ test("a failure tells who accused the member, for how long, and since when nothi
   lone.packet({ type: "ping", sequence: 1, node: "self", source: { ...at(97), node: "a" } }, at(97));
   lone.now = 1_100;
   lone.packet(suspect("a", 1, "b"), at(98));
-  assert.deepEqual(evidence("suspected"), { accusers: ["b"], suspectedFor: 0, silentFor: 100, stall: undefined });
+  assert.deepEqual(evidence("suspected"), {
+    accusers: ["b"],
+    suspectedFor: 0,
+    silentFor: 100,
+    isByPaths: false,
+    stall: undefined,
+  });
   lone.now = 1_200;
   lone.packet({ type: "dead", node: "a", incarnation: 1, from: "b" }, at(98));
-  assert.deepEqual(evidence("failed"), { accusers: ["b"], suspectedFor: 100, silentFor: 200, stall: undefined });
+  assert.deepEqual(evidence("failed"), {
+    accusers: ["b"],
+    suspectedFor: 100,
+    silentFor: 200,
+    isByPaths: false,
+    stall: undefined,
+  });
 });
 
 test("a refutation tells who was wrong and for how long, of another member as of this node itself", () => {
@@ -32,7 +44,13 @@ test("a refutation tells who was wrong and for how long, of another member as of
   lone.packet(suspect("a", 1, "b"), at(98));
   lone.now = 1_040;
   lone.packet(alive("a", 2), at(97));
-  assert.deepEqual(evidence("refuted"), { accusers: ["b"], suspectedFor: 40, silentFor: undefined, stall: undefined });
+  assert.deepEqual(evidence("refuted"), {
+    accusers: ["b"],
+    suspectedFor: 40,
+    silentFor: undefined,
+    isByPaths: false,
+    stall: undefined,
+  });
   lone.packet(suspect("self", 1, "a"), at(97));
   assert.deepEqual(evidence("refuted")?.accusers, ["a"]);
 });

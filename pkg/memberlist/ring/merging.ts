@@ -6,7 +6,7 @@ import { randomIndex, swap } from "./choice.ts";
 import type { Evidence, MemberEvent } from "./events.ts";
 import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
 import { isMember, memberOf, type NodeRecord, newRecord, offersFast } from "./node-record.ts";
-import { noteAccuser, noteDeath, noteReturn } from "./paths.ts";
+import { isFoundByPaths, noteAccuser, noteDeath, noteReturn } from "./paths.ts";
 import { changeLocalHealth, maxU32, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
@@ -177,7 +177,8 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     return;
   }
   if (dead.incarnation < record.incarnation) return;
-  const evidence = evidenceOf(ring, record, dead.from, now);
+  const seen = evidenceOf(ring, record, dead.from, now);
+  const evidence = { ...seen, isByPaths: isFoundByPaths(ring, seen.suspectedFor) };
   ring.suspicions.delete(dead.node);
   ring.unanswered.delete(dead.node);
   if (!isMember(record)) return;
@@ -317,6 +318,7 @@ function evidenceOf(
     accusers: [...new Set([...(suspicion?.accusers ?? []), ...(accuser === undefined ? [] : [accuser])])],
     suspectedFor: suspicion && now - suspicion.startedAt,
     silentFor: heardAt && now - heardAt,
+    isByPaths: false,
     stall: stall && { late: stall.late, ago: now - stall.at },
   };
 }

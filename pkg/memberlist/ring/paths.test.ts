@@ -58,6 +58,7 @@ for (const nodes of [2, 3, 4, 10, 40])
       const time = timeToDetect(world, [nodes - 1], 1_000);
       assert.ok(time <= 60, `seed ${seed}: ${time} ms`);
       assert.deepEqual([...new Set(world.ring.observations.map(({ about }) => about))], [nodes - 1]);
+      assert.deepEqual([...new Set(failed(world).map(({ isByPaths }) => isByPaths))], [true]);
     }
   });
 

@@ -75,6 +75,11 @@ export function endDistrust(ring: Ring, now: Millis): void {
   ring.timingStale = true;
 }
 
+/** Whether a member is dead by somebody's paths: sooner after its suspicion than the ring alone says so. */
+export function isFoundByPaths({ paths, timing }: Ring, suspectedFor: Millis | undefined): boolean {
+  return paths.watched.size > 0 && (suspectedFor ?? 0) < timing.suspicionFloor;
+}
+
 /** A member is dead to this node. */
 export function noteDeath({ paths }: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
   if (paths.watched.get(node)?.verdict === "down") paths.ended.set(node, { incarnation, at: now });

@@ -34,6 +34,7 @@ export interface Observation {
   readonly observer: number;
   readonly change: MemberEvent["change"];
   readonly about: number;
+  readonly isByPaths: boolean;
 }
 
 interface SimulatedNode {
@@ -324,6 +325,7 @@ export class Simulation {
           observer: node.index,
           change: effect.change,
           about: indexOf(effect.member.node),
+          isByPaths: effect.evidence?.isByPaths ?? false,
         });
         break;
       default: // Effects that a driver would log or count.

@@ -17,6 +17,11 @@ const announcement = {
       "The node announces the address, and has a fault from which the traffic for the address suffers. The controller says so by conditions and Events.",
     next: "ingotctl explain svc/NAME -n NAMESPACE",
   },
+  failedOverFast: {
+    states: ["Announced"],
+    means: "The node announces the address since BFD found that the node which had it failed, and that one is not back.",
+    next: "ingotctl nodes: see why that node failed",
+  },
   notOwner: {
     states: ["Announced"],
     means: "Another node announces the address on layer 2, as this one sees it.",

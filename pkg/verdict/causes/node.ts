@@ -77,6 +77,12 @@ export const nodeCauses = {
     means: "UDP of the speakers' ring is lost between the node and another, while TCP or other nodes pass what it sends.",
     next: "let firewalls and network policies pass UDP 7946 between the two nodes, in both directions",
   },
+  fastPathOff: {
+    states: isDegraded,
+    means:
+      "The configuration has failover, and the node finds failures of others by the ring alone, so within 0.35 s at the fast pace, for the reason in the message.",
+    next: "ingotctl members: replace speakers of MetalLB and of earlier versions; let UDP 3784 pass between nodes of one subnet; give nodes that BFD took for gone more processor time, or failover a longer interval",
+  },
   rpFilter: {
     states: isDegraded,
     means: "The kernel drops packets of clients, because its route to them leaves by another interface (reverse path filter).",

@@ -51,7 +51,7 @@ export function announceAddress(
   }
   const beginning = on.isFirst ? beginnings[on.conflictProbe] : "announce";
   const defense = createDefense(beginning, now, state.conflicts.occupants.has(address.toString()));
-  const entry: DefendedAddress = { address, on, defense, isAnnounced: false };
+  const entry: DefendedAddress = { address, on, defense, isAnnounced: false, takenOver: undefined };
   defended.set(address.toString(), entry);
   advance(state, entry, { type: "timer" }, now, effects);
 }

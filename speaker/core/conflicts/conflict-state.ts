@@ -4,6 +4,7 @@ import { Deadlines } from "#pkg/core";
 import type { AddressItem } from "#pkg/kernel";
 import type { Address } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
+import type { LossCause, MeasuredEffect } from "../effects.ts";
 import type { ConflictDefense } from "./defense-state.ts";
 
 /** Other hosts that have addresses of pools. */
@@ -55,6 +56,8 @@ export interface DefendedAddress {
   readonly defense: ConflictDefense;
   /** Otherwise this node only listens. */
   isAnnounced: boolean;
+  /** How it came to this node the last time, where its owner before failed or left. */
+  takenOver: Extract<MeasuredEffect, { readonly cause: LossCause }> | undefined;
 }
 
 export interface HeldBack {

@@ -143,6 +143,7 @@ test("where no node can deliver all go on, and a pool with announce-when: alive 
     findings: [],
     bfdWarnings: [],
     lossy: [],
+    pathProblems: [],
     viewAge: 0,
   });
   assert.equal(worst?.cause, "nobodyDelivers");

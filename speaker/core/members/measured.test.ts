@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { EvidenceView } from "#pkg/memberlist";
 import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
 import { amongOthers, excluded, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import type { MemberEvents } from "../events.ts";
+import { serviceView } from "../verdicts/address-verdict.ts";
 
 // The core's measurements of itself, for histograms.
 type Change = Extract<MemberEvents, { readonly type: "member" }>["change"];
@@ -20,8 +22,8 @@ function successor() {
   const { bench } = amongOthers(heir, lan);
   bench.settle();
   bench.measured.length = 0;
-  const happen = (change: Change, node = owner) =>
-    bench.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
+  const happen = (change: Change, node = owner, evidence?: EvidenceView) =>
+    bench.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined, evidence });
   const without = (node: string) => {
     bench.membersChanged(nodes.filter((one) => one !== node));
     bench.settle();
@@ -41,6 +43,20 @@ test("a failover is measured from the first suspicion, however often that is rep
     [bench.onWire, bench.measured],
     [[x], [{ type: "tookOver", address: address(x), from: owner, cause: "failed", afterMs: 300 }]],
   );
+});
+
+test("an address that BFD brought here says so until the node that had it is back", () => {
+  const { bench, happen, without } = successor();
+  const causeOf = () => serviceView(bench.state, "default/web", new Map())?.verdict.cause;
+  const evidence = { accusers: [], suspectedMs: 12, silentMs: 45, byBfd: true, lateMs: undefined, lateAgoMs: undefined } as const;
+  happen("suspected");
+  bench.clock.advanceBy(12);
+  happen("failed", owner, evidence);
+  without(owner);
+  assert.deepEqual(bench.measured, [{ type: "tookOver", address: address(x), from: owner, cause: "failedFast", afterMs: 12 }]);
+  assert.equal(causeOf(), "failedOverFast");
+  happen("joined");
+  assert.equal(causeOf(), "announced");
 });
 
 test("a suspicion that was refuted does not count for a later one", () => {

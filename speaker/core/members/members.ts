@@ -26,11 +26,11 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   const { members } = state;
   const { gossip } = members;
   if (gossip === undefined) return noChanges;
-  const { change, node, incarnation, life, macs } = event;
+  const { change, node, incarnation, life, macs, evidence } = event;
   const isSelf = node === state.node;
   if (!isSelf && macs !== undefined) learnMacs(members.macs, node, macs);
   noteUncertainty(state, change, node, now);
-  noteMissing(members.missing, change, node, now);
+  noteMissing(members.missing, change, node, now, evidence?.byBfd ?? false);
   if (isSelf) {
     // Others that took this node for dead wait for gossip of this incarnation.
     gossip.setIncarnation(incarnation);
@@ -73,10 +73,17 @@ export function forgetDeleted(state: SpeakerState, node: string, effects: Speake
 }
 
 /** Since when a member that may lose its addresses has not been heard of. */
-function noteMissing(missing: Map<string, MissingMember>, change: MemberChange["change"], node: string, now: Millis): void {
+function noteMissing(
+  missing: Map<string, MissingMember>,
+  change: MemberChange["change"],
+  node: string,
+  now: Millis,
+  isByBfd: boolean,
+): void {
   if (change === "left") missing.set(node, { since: now, cause: "left" });
   else if (change !== "suspected" && change !== "failed") missing.delete(node);
-  else if (!missing.has(node)) missing.set(node, { since: now, cause: "failed" });
+  else if (!missing.has(node) || isByBfd)
+    missing.set(node, { since: missing.get(node)?.since ?? now, cause: isByBfd ? "failedFast" : "failed" });
 }
 
 /** These are the members that send no gossip now. */

@@ -44,12 +44,22 @@ export function applyOwner(state: SpeakerState, change: PlacementChange, now: Mi
   if (isHere && pool !== undefined) {
     const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
     announceAddress(state, address, { interfaces, conflictProbe: pool.conflictProbe, isFirst, item }, now, effects);
-    if (before?.owner !== undefined && before.owner !== node) effects.push(takenOver(state, address, before.owner, now));
+    if (before?.owner !== undefined && before.owner !== node) {
+      const how = takenOver(state, address, before.owner, now);
+      const entry = state.conflicts.defended.get(address.toString());
+      if (entry !== undefined) entry.takenOver = how.cause === "moved" ? undefined : how;
+      effects.push(how);
+    }
   } else withdrawAddress(state, address, effects);
   for (const regained of notePlaced(state, change)) reannounceAddress(state, regained, effects);
 }
 
-function takenOver({ members }: SpeakerState, address: Address, from: string, now: Millis): MeasuredEffect {
+function takenOver(
+  { members }: SpeakerState,
+  address: Address,
+  from: string,
+  now: Millis,
+): Extract<MeasuredEffect, { readonly type: "tookOver" }> {
   const missing = members.missing.get(from);
   if (missing === undefined || members.active.includes(from)) return { type: "tookOver", address, from, cause: "moved" };
   return { type: "tookOver", address, from, cause: missing.cause, afterMs: now - missing.since };

@@ -171,25 +171,46 @@ function ownVerdict(state: SpeakerState, placement: AddressPlacement): Verdict {
   if (current?.told !== undefined)
     evidence.push({ name: "packets of unknown connections go to", value: current.from, source: "placement" });
   const isOnNic = placement.protocol === "interface";
-  if (entry === undefined) return isOnNic ? nicVerdict(state, placement, evidence) : notPlaced;
+  if (entry === undefined) return isOnNic ? nicVerdict(state, placement, undefined, evidence) : notPlaced;
   const conflict = conflictOf(state, entry);
   if (conflict !== undefined) return conflict;
   if (entry.defense.stage === "probing")
     return verdict("service", "probing", {
       message: `before ${state.node} announces ${address}, it asks whether another host has it`,
     });
-  if (isOnNic) return nicVerdict(state, placement, evidence);
-  return verdict("service", "announced", { message: `${state.node} announces ${address} of pool ${pool} by layer 2`, evidence });
+  if (isOnNic) return nicVerdict(state, placement, entry, evidence);
+  return announcedVerdict(state, entry, `${state.node} announces ${address} of pool ${pool} by layer 2`, evidence);
 }
 
 /** The verdict on an address that this node has on a NIC. */
-function nicVerdict(state: SpeakerState, { address, pool }: AddressPlacement, evidence: readonly Fact[]): Verdict {
+function nicVerdict(
+  state: SpeakerState,
+  { address, pool }: AddressPlacement,
+  entry: DefendedAddress | undefined,
+  evidence: readonly Fact[],
+): Verdict {
   const why = whyNotInKernel(state, address);
   const [item] = ownedItems(state, address);
   if (why !== undefined || item === undefined) return notInKernel(state, address, pool, why ?? "no interface is in its subnet");
   const message = `${state.node} has ${address} of pool ${pool} in its kernel (interface ${item.interface})`;
   const length = { name: "prefix length", value: `${item.prefixLength}`, source: "interfaces" };
-  return verdict("service", "announced", { message, evidence: [...evidence, length] });
+  return announcedVerdict(state, entry, message, [...evidence, length]);
+}
+
+/** The verdict on an address that this node announces; how it came here, as long as the node that had it is gone. */
+function announcedVerdict(
+  { members }: SpeakerState,
+  entry: DefendedAddress | undefined,
+  message: string,
+  evidence: readonly Fact[],
+): Verdict {
+  const how = entry?.takenOver;
+  if (how?.cause !== "failedFast" || members.missing.get(how.from)?.cause !== "failedFast")
+    return verdict("service", "announced", { message, evidence });
+  return verdict("service", "failedOverFast", {
+    message: `${message}; BFD found that ${how.from} failed, and this node took over ${Math.round(how.afterMs)} ms later`,
+    evidence,
+  });
 }
 
 function conflictOf(state: SpeakerState, { address, defense }: DefendedAddress): Verdict | undefined {

@@ -20,6 +20,8 @@ export interface NodeFacts {
   readonly bfdWarnings: readonly string[];
   /** Nodes between which and this one UDP of the ring is lost. */
   readonly lossy: readonly string[];
+  /** Why failures of other nodes are found by the ring alone, although `failover` asks for BFD; undefined without a ring. */
+  readonly pathProblems: readonly string[] | undefined;
   /** See `viewAgeSeconds`. */
   readonly viewAge: number;
 }
@@ -36,7 +38,7 @@ export function nodeVerdicts(
   facts: NodeFacts,
 ): readonly [Verdict, ...Verdict[]] {
   const { node, nodes, bgp, ignoreExcludeLabel } = state;
-  const { missing, failed, findings, bfdWarnings, lossy, viewAge } = facts;
+  const { missing, failed, findings, bfdWarnings, lossy, pathProblems, viewAge } = facts;
   const found: Verdict[] = [];
   if (missing.length > 0) {
     const evidence = missing.map((value) => ({ name: "waits for", value, source: "speaker" }));
@@ -65,6 +67,10 @@ export function nodeVerdicts(
   found.push(...findings);
   for (const message of bfdWarnings) found.push(verdict("node", "bfd", { message }));
   for (const message of lossyWarnings(node, lossy)) found.push(verdict("node", "ringPacketsLost", { message }));
+  const withoutRing = state.config?.config.failover === undefined ? [] : ["the speakers have no ring"];
+  const slow = pathProblems ?? withoutRing;
+  if (slow.length > 0)
+    found.push(verdict("node", "fastPathOff", { message: `${node} finds failures of nodes without BFD: ${slow.join("; ")}` }));
   const worstFirst = [...found.filter(({ state }) => state === "Pending"), ...found.filter(({ state }) => state !== "Pending")];
   const [first, ...rest] = worstFirst;
   return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];

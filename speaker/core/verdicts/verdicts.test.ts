@@ -316,7 +316,15 @@ test("a pool is available where some node may announce it", () => {
 });
 
 test("of all that is the case with a node the worst comes first", () => {
-  const well: NodeFacts = { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], viewAge: 0 };
+  const well: NodeFacts = {
+    missing: [],
+    failed: undefined,
+    findings: [],
+    bfdWarnings: [],
+    lossy: [],
+    pathProblems: [],
+    viewAge: 0,
+  };
   const bench = Bench.announcing("node1");
   const causes = (facts: Partial<NodeFacts>) => nodeVerdicts(bench.state, { ...well, ...facts }).map(({ cause }) => cause);
   assert.deepEqual(causes({}), ["ready"]);
@@ -329,6 +337,13 @@ test("of all that is the case with a node the worst comes first", () => {
   assert.deepEqual(causes({ lossy: ["node2", "node3"] }), ["ringPacketsLost"]);
   const [{ message }] = nodeVerdicts(bench.state, { ...well, lossy: ["node2", "node3"] });
   assert.match(message, /between node1 and node2, node3, which/);
+  const pathProblems = ["there is no BFD session with node2", "BFD took node3 for gone"];
+  assert.deepEqual(causes({ pathProblems }), ["fastPathOff"]);
+  assert.match(
+    nodeVerdicts(bench.state, { ...well, pathProblems })[0].message,
+    /without BFD: there is no .* node2; BFD took node3/,
+  );
+  assert.deepEqual(causes({ pathProblems: undefined }), ["ready"], "nothing asks for BFD");
   const nic = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: false } as const;
   bench.setInterfaces({ ...nic, addresses: ["192.0.2.100/24"] });
   assert.deepEqual(causes({ missing: ["the ring"] }), ["waiting", "noCarrier"]);
