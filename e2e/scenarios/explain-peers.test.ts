@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { waitFor } from "#e2e/lab";
 import { type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, nodeAsn } from "./bgp-network.ts";
 import { type Said, says } from "./observe.ts";
@@ -83,8 +84,12 @@ for (const kind of ["bird", "frr"] as const satisfies readonly RouterKind[])
       const [node] = network.cluster.nodes;
       assert.ok(node);
       for (const [index, { what, cause, says: pattern }] of mistakes.entries()) {
-        const said = await says(node.speaker, cause, "peer", key(index));
-        assert.match(`${said.message}; ${said.next}`, pattern, what);
+        // A router that has just started may first end sessions for reasons of its own.
+        await waitFor(`the verdict to tell that ${what}`, async () => {
+          const said = await says(node.speaker, cause, "peer", key(index));
+          assert.match(`${said.message}; ${said.next}`, pattern, what);
+          return true;
+        });
       }
       const seen = mistakes.map(() => new Set<string>());
       for (let sample = 0; sample < samples; sample++, await sleep(everyMs)) {

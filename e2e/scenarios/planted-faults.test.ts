@@ -104,7 +104,11 @@ function inCluster(name: string, faults: typeof scenes, skip: string | false = f
     for (const [name, fault] of Object.entries(faults))
       test(`${name}: ${fault.symptom}`, async () => {
         const args = fault.find.split(" ");
-        const isSaid = async () => sum(found((await tool.run(...args)).out, fault)) === 2;
+        let out = "";
+        const isSaid = async () => {
+          ({ out } = await tool.run(...args));
+          return sum(found(out, fault)) === 2;
+        };
         assert.ok(!(await isSaid()), "said before it is planted");
         const subject = subjectOf(fault);
         const before = await known(subject);
@@ -114,7 +118,10 @@ function inCluster(name: string, faults: typeof scenes, skip: string | false = f
           else await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0]}`, isSaid, { timeout: 120_000, every: 100 });
           const isShown = async () => undescribed.has(name) || sum(described(await shown(subject, before), fault)) === 2;
           await waitFor(`kubectl describe ${subject} to show it`, isShown, { timeout: 90_000, every: 500 });
-          judge(name, fault, (await tool.run(...args)).out, await shown(subject, before));
+          // A busy machine may keep a process from answering in time once; what is then missing is said.
+          if (Object.hasOwn(unfound, name)) ({ out } = await tool.run(...args));
+          else await waitFor(`ingotctl ${fault.find} to go on naming it`, isSaid, { timeout: 30_000, every: 100 });
+          judge(name, fault, out, await shown(subject, before));
         } finally {
           await mend();
         }

@@ -3,7 +3,8 @@
  * ms; it prints `connected` when all are open, and every 200 ms a line of JSON. `new ADDRESS PORT COUNT` opens so many each second, asks once over
  * each and closes it, with a line of JSON every 200 ms. `serve PORT ADDRESS…` echoes.
  */
-import { connect, createServer } from "node:net";
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface TcpFlows {
@@ -40,8 +41,11 @@ function serve(port: number, addresses: readonly string[]): void {
 
 async function ask(address: string, port: number, count: number): Promise<never> {
   const flows: Flow[] = [];
+  const sockets: Socket[] = [];
+  process.once("SIGTERM", () => void closed(sockets).finally(() => process.exit()));
   for (let i = 0; i < count; i++) {
     const socket = connect({ host: address, port });
+    sockets.push(socket);
     const flow: Flow = { isBroken: false, answeredAt: performance.now(), silence: 0 };
     socket.on("data", () => {
       flow.silence = Math.max(flow.silence, performance.now() - flow.answeredAt);
@@ -52,7 +56,7 @@ async function ask(address: string, port: number, count: number): Promise<never>
       socket.once("connect", () => resolve());
       socket.once("close", () => resolve());
     });
-    setInterval(() => flow.isBroken || socket.write("x"), everyMs);
+    setInterval(() => flow.isBroken || socket.writableEnded || socket.write("x"), everyMs);
     flows.push(flow);
   }
   console.log("connected");
@@ -67,6 +71,12 @@ async function ask(address: string, port: number, count: number): Promise<never>
     for (const flow of flows) flow.silence = 0;
     console.log(JSON.stringify(line));
   }
+}
+
+/** Ends connections by FIN, which is sent again if it is lost. A process that just ends may send RST, which is sent once. */
+async function closed(sockets: readonly Socket[]): Promise<void> {
+  const ends = sockets.filter(({ destroyed }) => !destroyed).map((socket) => once(socket.end(), "close"));
+  await Promise.race([Promise.all(ends), sleep(5_000)]);
 }
 
 async function openNew(address: string, port: number, perSecond: number): Promise<never> {
