@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -22,9 +22,24 @@ for (const name of ["controller", "speaker", "ingotctl"]) {
   test(`the bundle ${name}.js runs with nothing around it but what was built`, () => {
     const output = execFileSync(process.execPath, [`${name}.js`, "--help"], { cwd: directory, encoding: "utf8" });
     assert.match(output, /ingot/);
-    assert.ok(existsSync(join(directory, `${name}.js.map`)));
+    assert.ok(existsSync(join(directory, name === "ingotctl" ? "ingotctl-program.js.map" : `${name}.js.map`)));
   });
 }
+
+test("under a Node that is too old ingotctl says which one it takes, and ends with status 2", () => {
+  // Node knows no other version of itself here: the file is read as that Node reads it, which has to know all of its words.
+  const text = readFileSync(join(directory, "ingotctl.js"), "utf8");
+  assert.doesNotMatch(text, /\b(?:using|require)\b|^import /m);
+  const old = `Object.defineProperty(process, "versions", { value: { node: "20.20.2" } });`;
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", `data:text/javascript,${encodeURIComponent(old)}`, "ingotctl.js", "--version"],
+    { cwd: directory, encoding: "utf8" },
+  );
+  assert.equal(stdout, "");
+  assert.match(stderr, /^ingotctl: this takes Node 24 or later, and \S+ is Node 20\.20\.2; .*\n$/);
+  assert.equal(status, 2);
+});
 
 test("the bundled ingotctl has the page of its dashboard inside", async () => {
   const pod = { metadata: { name: "controller", labels: { app: "metallb", component: "controller" } }, spec: {}, status: {} };

@@ -10,7 +10,7 @@ const project = import.meta.dirname;
 const entries: Readonly<Record<string, string>> = {
   controller: "controller/main.ts",
   speaker: "speaker/main.ts",
-  ingotctl: "ctl/main.ts",
+  "ingotctl-program": "ctl/main.ts",
   // Controller and speaker start these as threads, from files beside their own.
   "controller-checkpoint-worker": "controller/checkpoint-worker.ts",
   "speaker-checkpoint-worker": "speaker/checkpoint-worker.ts",
@@ -19,6 +19,15 @@ const entries: Readonly<Record<string, string>> = {
   "bfd-worker": "pkg/bfd/worker.ts",
   "memberlist-worker": "pkg/memberlist/worker.ts",
 };
+
+// An older Node cannot even read the program, and people start this file with whatever Node they have.
+const ingotctl = `const { execPath, versions } = process;
+if (parseInt(versions.node) >= 24) await import("./ingotctl-program.js");
+else {
+  console.error("ingotctl: this takes Node 24 or later, and " + execPath + " is Node " + versions.node + "; the ingotctl of a release needs no Node");
+  process.exitCode = 2;
+}
+`;
 
 /**
  * Makes a new `directory`: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle. It
@@ -57,6 +66,7 @@ export async function build(
     logLevel: "warning",
   });
   for (const { path, contents } of outputFiles) await writeFile(join(directory, basename(path)), contents);
+  await writeFile(join(directory, "ingotctl.js"), ingotctl);
   await writeFile(join(directory, "package.json"), '{ "type": "module" }\n'); // Else a package.json above it would decide.
   await copyKoffi(modules, join(directory, "node_modules"));
 }

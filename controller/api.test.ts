@@ -39,6 +39,19 @@ test("/v1/verdicts has all that the controller decides on, and the problems alon
   });
 });
 
+test("/v1/services leaves details of verdicts out where these are not asked for, with brief=well those of what is well alone", async () => {
+  const world = await startWorld(configText("a 10.0.0.0/32"), { one: {} });
+  world.service("two");
+  await world.settle();
+  const fields = async (query: string) =>
+    ((await ask(world, `/v1/services?${query}`)).services as { verdict: object }[]).map(
+      ({ verdict }) => Object.keys(verdict).length,
+    );
+  assert.deepEqual(await fields(""), [6, 6]);
+  assert.deepEqual(await fields("brief"), [3, 3]);
+  assert.deepEqual(await fields("brief=well"), [3, 6]);
+});
+
 test("/v1/pools says how full each is, and which addresses it has", async () => {
   const world = await startWorld(configText("a 10.0.0.0-10.0.0.1", "b 10.1.0.0/32"), { one: {} });
   const pools = (await ask(world, "/v1/pools")).pools as Record<string, unknown>[];

@@ -3,7 +3,7 @@ import { type Clock, dateOf } from "#pkg/clock";
 import { describeRecording, findEntries, type Recorder } from "#pkg/core";
 import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
 import { configurationAnswer } from "#pkg/live-config";
-import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
+import { answer, brief, isProblem, staysWhole, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { Controller } from "./controller.ts";
 import { commonInputs } from "./core/index.ts";
@@ -19,7 +19,8 @@ export interface ApiOptions {
 
 /**
  * Answers of a controller under `/v1`. A standby has decided nothing: it says so, and lists nothing. `?problems` leaves out what is
- * well, `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
+ * well, `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show, with `=well` of those that
+ * are well.
  */
 export function controllerApi({ terms, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);
@@ -41,7 +42,8 @@ export function controllerApi({ terms, recorder, clock }: ApiOptions): Routes {
   }
 
   function* briefServices(asked: RouteRequest) {
-    for (const one of services(asked)) yield one && new OneLine({ ...one, verdict: brief(one.verdict) });
+    for (const one of services(asked))
+      yield one && new OneLine(staysWhole(asked.query, one.verdict) ? one : { ...one, verdict: brief(one.verdict) });
   }
 
   function* pools() {

@@ -92,6 +92,7 @@ for (const [program, routes] of Object.entries(programs))
       "",
       "problems",
       "brief",
+      "brief=well",
       "service=default/one",
       "service=default/web&problems",
       "about=192.0.2.1",

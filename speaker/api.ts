@@ -6,7 +6,7 @@ import { json, OneLine, type RouteRequest, type Routes } from "#pkg/http";
 import type { KernelKeeper } from "#pkg/kernel";
 import { configurationAnswer } from "#pkg/live-config";
 import { parseAddress } from "#pkg/net";
-import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
+import { answer, brief, isProblem, staysWhole, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { type AddressView, commonInputs, type SessionState, type SpeakerView } from "./core/index.ts";
@@ -35,7 +35,7 @@ export interface ApiOptions {
 
 /**
  * Answers of a speaker under `/v1`: the cluster as this node sees it, and its own work. `?problems` leaves out what is well,
- * `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show.
+ * `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show, with `=well` of those that are well.
  */
 export function speakerApi(options: ApiOptions): Routes {
   const { view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, prober, clock } = options;
@@ -58,13 +58,14 @@ export function speakerApi(options: ApiOptions): Routes {
   }
 
   function* briefServices(asked: RouteRequest) {
-    for (const one of services(asked))
-      yield one &&
-        new OneLine({
-          ...one,
-          addresses: one.addresses.map(({ candidates: _, ...each }) => ({ ...each, verdict: brief(each.verdict) })),
-          verdict: brief(one.verdict),
-        });
+    for (const one of services(asked)) {
+      if (one === undefined || staysWhole(asked.query, one.verdict)) {
+        yield one && new OneLine(one);
+        continue;
+      }
+      const addresses = one.addresses.map(({ candidates: _, ...each }) => ({ ...each, verdict: brief(each.verdict) }));
+      yield new OneLine({ ...one, addresses, verdict: brief(one.verdict) });
+    }
   }
 
   function sessionOf(peer: BgpSpeaker["peers"][number]): SessionState {

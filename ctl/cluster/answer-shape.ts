@@ -3,14 +3,10 @@ import { fields } from "#pkg/untrusted";
 /** The form of an answer on which the code that reads it relies. A field `name?` may be absent, `name~` absent or null, and `*` is each field. */
 type Shape = "text" | "number" | "boolean" | readonly [Shape] | { readonly [field: string]: Shape };
 
-const brief: Shape = { state: "text", cause: "text" };
-const verdict: Shape = {
-  ...brief,
-  message: "text",
-  next: "text",
-  "since?": "text",
-  evidence: [{ name: "text", value: "text", "source?": "text" }],
-};
+const kind: Shape = { state: "text", cause: "text", "since?": "text" };
+const evidence: Shape = [{ name: "text", value: "text", "source?": "text" }];
+const verdict: Shape = { ...kind, message: "text", next: "text", evidence };
+const brief: Shape = { ...kind, "message?": "text", "next?": "text", "evidence?": evidence };
 const entries: Shape = [{ kind: "text", name: "text", "peerName?": "text", ...verdict }];
 
 const services = (one: Shape) =>
@@ -92,34 +88,62 @@ export function checkedAnswer(program: "controller" | "speaker", path: string, b
   const [name = "", query = ""] = path.split("?");
   const isBrief = new URLSearchParams(query).has("brief");
   const shape = name === "/v1/services" ? (isBrief ? briefServices : wholeServices)[program] : shapes[name];
-  const wrong = shape && differing(body, shape, "");
-  if (wrong !== undefined) throw new Error(`its answer to ${name} is not one of Ingot: ${wrong}`);
+  const wrong = shape && differing(body, shape);
+  if (wrong !== undefined) {
+    const where = wrong.at.replace(/^\./, "") || "it";
+    throw new Error(`its answer to ${name} is not one of Ingot: ${where} is no ${wrong.is}`);
+  }
   return body;
 }
 
-/** The first difference, in words. */
-function differing(value: unknown, shape: Shape, at: string): string | undefined {
+interface Difference {
+  /** Such as `.members[].active`. */
+  readonly at: string;
+  readonly is: string;
+}
+
+/** The first difference. Of 10,000 Services 200,000 fields are looked at: no text is made for one that is as it should be. */
+function differing(value: unknown, shape: Shape): Difference | undefined {
   if (typeof shape === "string")
-    return typeof value === (shape === "text" ? "string" : shape) ? undefined : `${at || "it"} is no ${shape}`;
+    return typeof value === (shape === "text" ? "string" : shape) ? undefined : { at: "", is: shape };
   if (isList(shape)) {
-    if (!Array.isArray(value)) return `${at || "it"} is no list`;
+    if (!Array.isArray(value)) return { at: "", is: "list" };
+    const [each] = shape;
     for (const one of value) {
-      const wrong = differing(one, shape[0], `${at}[]`);
-      if (wrong !== undefined) return wrong;
+      const wrong = differing(one, each);
+      if (wrong !== undefined) return { ...wrong, at: `[]${wrong.at}` };
     }
     return undefined;
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return `${at || "it"} is no object`;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return { at: "", is: "object" };
   const every = shape["*"];
-  const wanted = every === undefined ? Object.entries(shape) : Object.keys(value).map((field) => [field, every] as const);
-  for (const [field, of] of wanted) {
-    const [, name = field, mark = ""] = (every === undefined && /^(\w+)([?~])$/.exec(field)) || [];
-    const found = fields(value)[name];
-    const isLeftOut = (mark !== "" && found === undefined) || (mark === "~" && found === null);
-    const wrong = isLeftOut ? undefined : differing(found, of, at === "" ? name : `${at}.${name}`);
-    if (wrong !== undefined) return wrong;
+  const wanted = every === undefined ? fieldsOf(shape) : Object.keys(value).map((name) => ({ name, mark: "", shape: every }));
+  for (const field of wanted) {
+    const found = fields(value)[field.name];
+    if ((field.mark !== "" && found === undefined) || (field.mark === "~" && found === null)) continue;
+    const wrong = differing(found, field.shape);
+    if (wrong !== undefined) return { ...wrong, at: `.${field.name}${wrong.at}` };
   }
   return undefined;
+}
+
+interface Field {
+  readonly name: string;
+  readonly mark: string;
+  readonly shape: Shape;
+}
+
+const read = new Map<object, readonly Field[]>(); // shape -> its fields
+
+function fieldsOf(shape: Exclude<Shape, string | readonly [Shape]>): readonly Field[] {
+  const known = read.get(shape);
+  if (known !== undefined) return known;
+  const all = Object.entries(shape).map(([field, of]) => {
+    const [, name = field, mark = ""] = /^(\w+)([?~])$/.exec(field) ?? [];
+    return { name, mark, shape: of };
+  });
+  read.set(shape, all);
+  return all;
 }
 
 function isList(shape: Exclude<Shape, string>): shape is readonly [Shape] {

@@ -1,8 +1,16 @@
 import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
-import { checkedAnswer } from "./answer-shape.ts";
 import type { ControllerServices, EndpointsOnNode, SpeakerServices } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
-import { type Answer, type Answers, askAll, isOtherVersion, type Processes, type Target, type Unreachable } from "./processes.ts";
+import {
+  type Answer,
+  type Answers,
+  askAll,
+  isOtherVersion,
+  only,
+  type Processes,
+  type Target,
+  type Unreachable,
+} from "./processes.ts";
 
 export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
   readonly services: readonly MergedService<V>[];
@@ -52,39 +60,16 @@ export function askServicesBriefly(processes: Processes): Promise<AskedServices<
   return askAllServices(processes, { all: "/v1/services?brief", problems: "/v1/services?brief&problems" });
 }
 
-/** The same with whole verdicts where something is wrong; those of what is well have no message. */
-export function askServicesAndProblems(processes: Processes): Promise<AskedServices> {
-  return askAllServices(wholeProblems(processes), { all: "/v1/services?brief", problems: "/v1/services?problems" });
+/** The same with whole verdicts where something is wrong; those of what is well have no message. Earlier versions leave all without. */
+export async function askServicesAndProblems(processes: Processes): Promise<AskedServices> {
+  const asked = await askAllServices(processes, { all: "/v1/services?brief=well", problems: "/v1/services?problems" });
+  return { ...asked, services: asked.services.map(wholeOf) };
 }
 
-interface Listed {
-  readonly services: readonly {
-    readonly service: string;
-    readonly verdict: BriefVerdict;
-    readonly addresses: readonly (string | { readonly verdict: BriefVerdict })[];
-  }[];
-}
-
-/** Processes whose brief lists have the whole of each problem: two small answers instead of a large one. */
-function wholeProblems(processes: Processes): Processes {
-  return {
-    targets: processes.targets,
-    async get(target, path) {
-      if (path !== "/v1/services?brief") return processes.get(target, path);
-      const ask = async (one: string) => checkedAnswer(target.program, one, await processes.get(target, one));
-      const [all, problems] = (await Promise.all([ask(path), ask("/v1/services?problems")])) as [Listed, Listed];
-      const whole = new Map(problems.services.map((one) => [one.service, one]));
-      return { ...all, services: all.services.map((one) => whole.get(one.service) ?? wholeOf(one)) };
-    },
-    async [Symbol.asyncDispose]() {},
-  };
-}
-
-/** With the fields of whole verdicts: a process may have changed its mind between two answers. */
-function wholeOf(one: Listed["services"][number]) {
-  const whole = (verdict: BriefVerdict) => ({ message: "", next: "", evidence: [], ...verdict });
-  const addresses = one.addresses.map((each) => (typeof each === "string" ? each : { ...each, verdict: whole(each.verdict) }));
-  return { ...one, verdict: whole(one.verdict), addresses };
+/** With the fields of whole verdicts. */
+function wholeOf({ service, verdict, addresses }: MergedService<BriefVerdict>): MergedService {
+  const whole = (some: BriefVerdict) => ({ message: "", next: "", evidence: [], ...some });
+  return { service, addresses: addresses.map((one) => ({ ...one, verdict: whole(one.verdict) })), verdict: whole(verdict) };
 }
 
 /**
@@ -98,17 +83,17 @@ async function askAllServices<V extends BriefVerdict>(
   const speakers = processes.targets.filter(({ program }) => program === "speaker");
   const [first, second] = speakers.filter(({ notRunning }) => notRunning === undefined);
   const askForAll = (target: Target | undefined) =>
-    askAll<SpeakerServices<V>>(only(processes, target === undefined ? [] : [target]), paths.all);
+    askAll<SpeakerServices<V>>(
+      only(processes, (one) => one === target),
+      paths.all,
+    );
   const asking = askForAll(first);
   const [controllers, asked, instead, others] = await Promise.all([
     askAll<ControllerServices<V>>(processes, paths.all, "controller"),
     asking,
     isSlow(asking).then((isSlow) => askForAll(isSlow ? second : undefined)),
     askAll<SpeakerServices<V>>(
-      only(
-        processes,
-        speakers.filter((target) => target !== first),
-      ),
+      only(processes, (target) => target.program === "speaker" && target !== first),
       paths.problems,
     ),
   ]);
@@ -140,11 +125,6 @@ async function isSlow(asking: Promise<unknown>): Promise<boolean> {
   const result = await Promise.race([asking.then(() => false), promise]);
   clearTimeout(timer);
   return result;
-}
-
-/** These processes alone, over the same connections. */
-function only(processes: Processes, targets: Processes["targets"]): Processes {
-  return { targets, get: processes.get.bind(processes), async [Symbol.asyncDispose]() {} };
 }
 
 function leaders<V extends BriefVerdict>(

@@ -79,6 +79,15 @@ export async function askAny(
   return { answers: answers.sort(byPlace), unreachable: unreachable.sort(byPlace) };
 }
 
+/** Those of them alone, over the same connections. */
+export function only(processes: Processes, isWanted: (target: Target) => boolean): Processes {
+  return {
+    targets: processes.targets.filter(isWanted),
+    get: processes.get.bind(processes),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
 /** Each process once, with the first reason that it gave. */
 export function eachOnce(unreachable: readonly Unreachable[]): readonly Unreachable[] {
   return [...new Map([...unreachable].reverse().map((one) => [one.target, one])).values()].reverse();

@@ -15,7 +15,7 @@ import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
 import { coloured } from "../cluster/output.ts";
-import { asFarAsKnown, askAll, type Processes } from "../cluster/processes.ts";
+import { asFarAsKnown, askAll, only, type Processes } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import type { Screen } from "../io.ts";
 import { askPeers, isPeer } from "./peers.ts";
@@ -181,11 +181,10 @@ function isIn(text: string, range: string): boolean {
 }
 
 async function explainNode(processes: Processes, node: string): Promise<Explanation> {
-  const { answers, unreachable } = await askAll<NodeAnswer>(processes, "/v1/node", "speaker");
-  const those = answers.filter(({ body }) => body.node === node);
-  const explained = those.flatMap(({ body }) => body.verdicts.map((verdict) => ({ about: `Node ${node}`, verdict })));
-  const ofNode = unreachable.filter(({ target }) => target.node === node);
-  return { explained, unreachable: ofNode, none: `no speaker answers for node ${node}` };
+  const own = only(processes, (target) => target.node === node);
+  const { answers, unreachable } = await askAll<NodeAnswer>(own, "/v1/node", "speaker");
+  const explained = answers.flatMap(({ body }) => body.verdicts.map((verdict) => ({ about: `Node ${node}`, verdict })));
+  return { explained, unreachable, none: `no speaker answers for node ${node}` };
 }
 
 /** @param name as the configuration has it, or the peer's address with or without its port */

@@ -1,5 +1,5 @@
 import type { Kind } from "./causes.ts";
-import type { Dated, Verdict } from "./verdict.ts";
+import { type Dated, isProblem, type Verdict } from "./verdict.ts";
 
 /** A verdict as `/v1` has it. */
 export interface VerdictAnswer extends Verdict {
@@ -23,6 +23,11 @@ export interface VerdictEntry extends VerdictAnswer {
 
 export function answer<Instant>({ verdict, since }: Dated<Instant>, dateOf: (since: Instant) => string): VerdictAnswer {
   return { ...verdict, since: dateOf(since) };
+}
+
+/** Whether a list of this query keeps the whole verdict: `?brief=well` shortens what is well alone. */
+export function staysWhole(query: URLSearchParams, verdict: VerdictAnswer): boolean {
+  return query.get("brief") === "well" && isProblem(verdict);
 }
 
 export function brief({ state, cause, since }: VerdictAnswer): BriefVerdict {

@@ -3,7 +3,7 @@ import { asked, textOf } from "#pkg/http/testing";
 import { controllerApi } from "../../../controller/api.ts";
 import type { World } from "../../../controller/testing/world.ts";
 
-const lists = ["", "problems", "brief", "brief&problems"];
+const lists = ["", "problems", "brief", "brief=well", "brief&problems"];
 
 // An answer costs as much as a step of the story.
 const stepsPerAnswer = 4;

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { duplexPair } from "node:stream";
+import { suite, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { Exit } from "../command.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { smallCluster } from "../testing/small-cluster.ts";
+import { PodAgent } from "./connect.ts";
+
+const commands = [
+  ...["status", "check", "doctor", "doctor --wire", "services -A", "pools", "nodes", "peers", "members", "version"],
+  ...["owner 192.0.2.1", "owner 192.0.2.9", "history 192.0.2.1", "history svc/web", "probe 192.0.2.1", "simulate lose n1"],
+  ...["svc/web", "192.0.2.1", "192.0.2.9", "node/n2", "peer/10.0.0.1", "pool/lan", "config"].map(
+    (subject) => `explain ${subject}`,
+  ),
+];
+const timeoutMs = 2_500;
+const stepMs = 500;
+const turns = 50; // For everything that follows from an answer to happen before the next step of time.
+
+/** The small cluster, in which the process of one Pod takes connections and answers nothing; and what it was asked. */
+function withHung(pod: string) {
+  const { api, processes } = smallCluster();
+  const questions: string[] = [];
+  const agent = new PodAgent(async () => {
+    const [ours, theirs] = duplexPair();
+    theirs.setEncoding("latin1").on("data", (text: string) => questions.push(...(text.match(/(?<=^GET )\S+/gm) ?? [])));
+    return ours;
+  });
+  const asked = {
+    ...processes,
+    async get(target: (typeof processes.targets)[number], path: string): Promise<unknown> {
+      return target.pod === pod ? agent.get(path, asked) : processes.get(target, path);
+    },
+  };
+  return { api, processes: asked, questions, [Symbol.dispose]: () => agent.destroy() };
+}
+
+suite("a process that hangs", () => {
+  for (const pod of ["controller", "speaker-n1", "speaker-n2"])
+    for (const command of commands)
+      test(`${pod} is asked one question by ${command}, which waits for one time-out`, async (context) => {
+        using cluster = withHung(pod);
+        context.mock.timers.enable({ apis: ["setTimeout"] });
+        let isDone = false;
+        const done = ingotctl(command, cluster).finally(() => {
+          isDone = true;
+        });
+        let waitedMs = 0;
+        for (; !isDone && waitedMs < 10 * timeoutMs; waitedMs += stepMs) {
+          for (let turn = 0; turn < turns && !isDone; turn++) await setImmediate();
+          if (!isDone) context.mock.timers.tick(stepMs);
+        }
+        const { status, err } = await done;
+        assert.ok(cluster.questions.length <= 1, cluster.questions.join(" "));
+        assert.ok(waitedMs <= timeoutMs + stepMs, `${waitedMs} ms`);
+        if (cluster.questions.length > 0 && !/^(check|doctor)/.test(command)) {
+          assert.match(err, new RegExp(`^ingotctl: ${pod}\\b.*no answer within 2\\.5 s$`, "m"));
+          assert.notEqual(status, Exit.ok);
+        }
+      });
+});
