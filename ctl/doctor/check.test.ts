@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import fc from "fast-check";
+import { maskControls } from "#pkg/text";
 import { verdict } from "#pkg/verdict";
 import { anchors, page } from "../../docs/generate/markdown.ts";
 import type { Processes } from "../cluster/processes.ts";
@@ -191,6 +193,74 @@ test("-o junit has a case for each line, and text of others stays text", async (
   assert.match(xml, new RegExp(`<testsuite name="ingotctl check" tests="${names.length}" failures="1" skipped="1">`));
   assert.ok(xml.includes("&lt;/failure&gt;&lt;testcase name=&quot;forged&quot;/&gt;]]&gt;&amp;·\ufffd"), xml);
   assert.equal((await ingotctl("check -o xml")).status, Exit.usage);
+});
+
+interface Element {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly inside: Element[];
+  text: string;
+}
+
+const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"' };
+
+/** Reads as XML 1.0 wants it, as far as such a report goes. @throws {AssertionError} for anything else */
+function parseXml(xml: string): Element {
+  assert.match(xml, /^[\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]*$/u, "a character that XML has not");
+  const plain = (text: string) => {
+    assert.doesNotMatch(text, /<|\]\]>|&(?!(?:amp|lt|gt|quot);)/);
+    return text.replaceAll(/&(\w+);/g, (_, name: string) => entities[name] ?? "");
+  };
+  const root: Element = { name: "", attributes: {}, inside: [], text: "" };
+  const open = [root];
+  const [head = ""] = /^<\?xml version="1\.0" encoding="UTF-8"\?>\n/.exec(xml) ?? [];
+  assert.notEqual(head, "");
+  for (const [, tag = "", text = ""] of xml.slice(head.length).matchAll(/<([^<>]*)>|([^<]+)/g)) {
+    const last = open.at(-1) ?? assert.fail("behind the end");
+    if (tag === "") last.text += plain(text);
+    else if (tag.startsWith("/")) assert.equal(open.pop()?.name, tag.slice(1));
+    else {
+      const [, name = "", rest = "", end] = /^([\w-]+)((?: \w+="[^"]*")*)(\/?)$/.exec(tag) ?? assert.fail(tag);
+      const attributes = [...rest.matchAll(/ (\w+)="([^"]*)"/g)].map(([, key, value = ""]) => [key, plain(value)]);
+      const element: Element = { name, attributes: Object.fromEntries(attributes), inside: [], text: "" };
+      last.inside.push(element);
+      if (end === "") open.push(element);
+    }
+  }
+  assert.equal(open.length, 1);
+  return root.inside[0] ?? assert.fail("nothing");
+}
+
+test("property: whatever processes and Pods are called and say, the report is XML with the same cases, and the text is in it", async () => {
+  const [evil, short] = [{ maxLength: 40 }, { minLength: 1, maxLength: 10 }].map((length) =>
+    fc.oneof(
+      fc.string({ unit: "binary", ...length }),
+      fc.string({
+        unit: fc.constantFrom("]]>", "<", "&", '"', "'", "<![CDATA[", "-->", "\n", "|", "`", "\ud800", "\udc00", "\uffff"),
+        ...length,
+      }),
+    ),
+  ) as [fc.Arbitrary<string>, fc.Arbitrary<string>];
+  await fc.assert(
+    fc.asyncProperty(evil, short, async (why, pod) => {
+      const { api, processes } = cluster("speaker-n2", "/", new Error(why));
+      const targets = processes.targets.map((one) => (one.pod === "speaker-n2" ? { ...one, node: pod } : one));
+      const { out } = await ingotctl("check -o junit", { api, processes: { ...processes, targets } });
+      const [suite] = parseXml(out).inside;
+      assert.deepEqual(
+        suite?.inside.map(({ attributes }) => attributes.name),
+        names,
+      );
+      const said = JSON.stringify(suite);
+      for (const text of [why, pod]) {
+        const shown = maskControls(text)
+          .toWellFormed()
+          .replaceAll(/[\ufffe\uffff]/g, "·");
+        assert.ok(said.includes(JSON.stringify(shown).slice(1, -1)), said);
+      }
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test("each check names a heading of a page that is there", () => {
