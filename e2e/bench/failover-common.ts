@@ -37,8 +37,8 @@ export async function allPathsUp({ nodes }: DemoCluster): Promise<void> {
     );
 }
 
-/** Ends the speaker of a node, and waits until it has. */
-export async function end({ speaker }: DemoNode, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+/** Ends a speaker, and waits until it has. */
+export async function end(speaker: DemoNode["speaker"], signal: "SIGKILL" | "SIGTERM"): Promise<void> {
   speaker.process.kill(signal);
   await speaker.process.exited;
 }

@@ -55,7 +55,7 @@ async function fail(
   signal: "SIGKILL" | "SIGTERM",
 ): Promise<Run> {
   const failedAt = monotonicNow();
-  await end(owner, signal);
+  await end(owner.speaker, signal);
   const isElsewhere = () => {
     const now = owners(client);
     return addresses.values().every((address) => now.get(address) !== mac);

@@ -1,52 +1,78 @@
-/** One address whose owner fails in several ways; see `failover.bench.ts`. */
+/** A Service's two addresses whose owner fails in several ways; see `failover.bench.ts`. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DemoCluster, type DemoNode, demoConfiguration, learned } from "#e2e/demo-cluster";
-import { type LabProcess, waitFor } from "#e2e/lab";
+import { type Host, type LabProcess, type Switch, waitFor } from "#e2e/lab";
 import { urlHost } from "#pkg/net";
 import { monotonicNow } from "./arp-asker.ts";
 import type { Line } from "./failover-client.ts";
 import { allKnowAll, allPathsUp, end, linesOf, printRow, spread } from "./failover-common.ts";
 
+/** What fails: a cluster, or what is to be compared with it. */
+export interface Subject extends AsyncDisposable {
+  readonly lan: Switch;
+  readonly client: Host;
+  /** Of both addresses. */
+  readonly owner: Owner;
+  readonly mac: string;
+  /** IPv4, then IPv6. */
+  readonly addresses: readonly string[];
+  /** Resolves when a failure can be measured... */
+  isReady(): Promise<unknown>;
+  /** ...and when the owner counts again. */
+  isMended(): Promise<unknown>;
+}
+
+type Owner = Pick<DemoNode, "host"> & Partial<Pick<DemoNode, "speaker">>;
+
 export interface Kind {
   readonly name: string;
+  readonly isOfSpeaker?: true;
   /** What MetalLB v0.12.1 needs on the reference machine until the client has the new MAC address, in seconds. */
   readonly metallb: string;
   /** A process that is to end has ended when this resolves. */
-  readonly fail: (cluster: DemoCluster, node: DemoNode) => Promise<unknown> | unknown;
-  readonly mend: (cluster: DemoCluster, node: DemoNode) => Promise<unknown> | unknown;
+  readonly fail: (subject: Subject) => Promise<unknown> | unknown;
+  readonly mend: (subject: Subject) => Promise<unknown> | unknown;
+}
+
+function speakerOf({ owner: { speaker } }: Subject): DemoNode["speaker"] {
+  if (speaker === undefined) throw new Error("Cannot fail a speaker: there is none");
+  return speaker;
 }
 
 export const kinds: readonly Kind[] = [
   {
     name: "cut silently",
     metallb: "5.2–5.8",
-    fail: ({ lan }, { host }) => lan.isolate(host),
-    mend: ({ lan }, { host }) => lan.rejoin(host),
+    fail: ({ lan, owner }) => lan.isolate(owner.host),
+    mend: ({ lan, owner }) => lan.rejoin(owner.host),
   },
   {
     name: "cable pulled",
     metallb: "5.2–5.8",
-    fail: ({ lan }, { host }) => lan.unplug(host),
-    mend: ({ lan }, { host }) => lan.plug(host),
+    fail: ({ lan, owner }) => lan.unplug(owner.host),
+    mend: ({ lan, owner }) => lan.plug(owner.host),
   },
   {
     name: "speaker killed",
+    isOfSpeaker: true,
     metallb: "3.2–6.6",
-    fail: (_, node) => end(node, "SIGKILL"),
-    mend: (_, { speaker }) => speaker.start(),
+    fail: (subject) => end(speakerOf(subject), "SIGKILL"),
+    mend: (subject) => speakerOf(subject).start(),
   },
   {
     name: "speaker frozen",
+    isOfSpeaker: true,
     metallb: "",
-    fail: (_, { speaker }) => speaker.process.kill("SIGSTOP"),
-    mend: (_, { speaker }) => speaker.process.kill("SIGCONT"),
+    fail: (subject) => speakerOf(subject).process.kill("SIGSTOP"),
+    mend: (subject) => speakerOf(subject).process.kill("SIGCONT"),
   },
   {
     name: "speaker stopped",
+    isOfSpeaker: true,
     metallb: "0.06–0.21",
-    fail: (_, node) => end(node, "SIGTERM"),
-    mend: (_, { speaker }) => speaker.start(),
+    fail: (subject) => end(speakerOf(subject), "SIGTERM"),
+    mend: (subject) => speakerOf(subject).start(),
   },
 ];
 
@@ -78,94 +104,78 @@ interface Run {
 }
 
 /** A cluster with a Service of both families, whose backend is not on the node that owns its addresses. */
-class Bench implements AsyncDisposable {
-  readonly #cluster: DemoCluster;
-  readonly #owner: DemoNode;
-  readonly #mac: string;
-  readonly #addresses: readonly string[];
-  readonly #hasPaths: boolean;
+export async function clusterSubject({ nodes, way, interval }: Setting): Promise<Subject> {
+  await using stack = new AsyncDisposableStack();
+  const configuration = `${ways[way]}${interval === "" ? "" : `failover: {interval: ${interval}}\n`}`;
+  const cluster = stack.use(await DemoCluster.start({ nodes, configuration }));
+  const service = await cluster.expose("web", ["node1"], { protocols: ["TCP", "UDP"], families: ["IPv4", "IPv6"] });
+  await service.address();
+  const addresses = await service.addresses();
+  await allKnowAll(cluster);
+  const [at] = await Promise.all(addresses.map((address) => reached(cluster, address)));
+  if (at === undefined) throw new Error("Cannot measure: the Service has no address");
+  if (at.node.name === "node1") await service.serveFrom(await cluster.startBackends("other", ["node2"]));
+  return Object.assign(stack.move(), {
+    lan: cluster.lan,
+    client: cluster.client,
+    owner: at.node,
+    mac: at.mac,
+    addresses,
+    isReady: async () => interval === "" || allPathsUp(cluster),
+    isMended: () => allKnowAll(cluster),
+  });
+}
 
-  private constructor(cluster: DemoCluster, owner: DemoNode, mac: string, addresses: readonly string[], hasPaths: boolean) {
-    this.#hasPaths = hasPaths;
-    this.#cluster = cluster;
-    this.#owner = owner;
-    this.#mac = mac;
-    this.#addresses = addresses;
-  }
+async function run(subject: Subject, { fail, mend }: Kind): Promise<Run> {
+  const client = await startClient(subject);
+  const isOwner = (mac: string) => mac === subject.mac;
+  await moves(subject, client, isOwner);
+  await subject.isReady();
+  await sleep(Math.random() * 100); // At any moment of the ring's probes.
+  const failedAt = monotonicNow();
+  await fail(subject);
+  const moved = await moves(subject, client, (mac) => !isOwner(mac));
+  await sleep(tailMs);
+  const mendedAt = monotonicNow();
+  await mend(subject);
+  await subject.isMended();
+  const back = await moves(subject, client, isOwner);
+  await sleep(settleMs);
+  await client.stop();
+  const [summary] = linesOf<Line, "summary">(client, "summary");
+  if (summary === undefined) throw new Error("Cannot count what was lost: the client ended without a word");
+  const [stream = []] = subject.addresses.map((address) => summary.lost[address] ?? []);
+  const lost = stream.filter((at) => at > failedAt && at < mendedAt);
+  const start = lost[0] ?? failedAt;
+  const [ipv4 = Number.NaN, ipv6 = Number.NaN] = moved.map((at) => at - start);
+  return {
+    ipv4,
+    ipv6,
+    lost: lost.length,
+    back: Math.max(...back) - mendedAt,
+    unanswered: summary.unanswered.filter((at) => at > failedAt && at < mendedAt).length,
+    lostBack: stream.filter((at) => at >= mendedAt).length,
+  };
+}
 
-  static async start({ nodes, way, interval }: Setting): Promise<Bench> {
-    await using stack = new AsyncDisposableStack();
-    const configuration = `${ways[way]}${interval === "" ? "" : `failover: {interval: ${interval}}\n`}`;
-    const cluster = stack.use(await DemoCluster.start({ nodes, configuration }));
-    const service = await cluster.expose("web", ["node1"], { protocols: ["TCP", "UDP"], families: ["IPv4", "IPv6"] });
-    await service.address();
-    const addresses = await service.addresses();
-    await allKnowAll(cluster);
-    const [owner] = await Promise.all(addresses.map((address) => reached(cluster, address)));
-    if (owner === undefined) throw new Error("Cannot measure: the Service has no address");
-    if (owner.node.name === "node1") await service.serveFrom(await cluster.startBackends("other", ["node2"]));
-    stack.move();
-    return new Bench(cluster, owner.node, owner.mac, addresses, interval !== "");
-  }
+async function startClient({ client, addresses }: Subject): Promise<LabProcess> {
+  const script = fileURLToPath(new URL("./failover-client.ts", import.meta.url));
+  const flags = addresses.flatMap((address) => ["--address", address]);
+  const started = await client.spawn("failover-client", ["node", script, "--port", "80", ...flags]);
+  await started.waitForLine(/"streaming"/);
+  return started;
+}
 
-  async run({ fail, mend }: Kind): Promise<Run> {
-    const [cluster, owner] = [this.#cluster, this.#owner];
-    const client = await this.#client();
-    if (this.#hasPaths) await allPathsUp(cluster);
-    await sleep(Math.random() * 100); // At any moment of the ring's probes.
-    const failedAt = monotonicNow();
-    await fail(cluster, owner);
-    const moved = await this.#moves(client, (mac) => mac !== this.#mac);
-    await sleep(tailMs);
-    const mendedAt = monotonicNow();
-    await mend(cluster, owner);
-    await allKnowAll(cluster);
-    const back = await this.#moves(client, (mac) => mac === this.#mac);
-    await sleep(settleMs);
-    await client.stop();
-    const [summary] = linesOf<Line, "summary">(client, "summary");
-    if (summary === undefined) throw new Error("Cannot count what was lost: the client ended without a word");
-    const [stream = []] = this.#addresses.map((address) => summary.lost[address] ?? []);
-    const lost = stream.filter((at) => at > failedAt && at < mendedAt);
-    const start = lost[0] ?? failedAt;
-    const [ipv4 = Number.NaN, ipv6 = Number.NaN] = moved.map((at) => at - start);
-    return {
-      ipv4,
-      ipv6,
-      lost: lost.length,
-      back: Math.max(...back) - mendedAt,
-      unanswered: summary.unanswered.filter((at) => at > failedAt && at < mendedAt).length,
-      lostBack: stream.filter((at) => at >= mendedAt).length,
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#cluster[Symbol.asyncDispose]();
-  }
-
-  async #client(): Promise<LabProcess> {
-    const script = fileURLToPath(new URL("./failover-client.ts", import.meta.url));
-    const flags = this.#addresses.flatMap((address) => ["--address", address]);
-    const client = await this.#cluster.client.spawn("failover-client", ["node", script, "--port", "80", ...flags]);
-    await client.waitForLine(/"streaming"/);
-    await this.#moves(client, (mac) => mac === this.#mac);
-    return client;
-  }
-
-  /** When the client's kernel learned the MAC address that it has for each address now, once that is one `wanted`. */
-  async #moves(client: LabProcess, wanted: (mac: string) => boolean): Promise<readonly number[]> {
-    const moves = this.#addresses.map((address) =>
-      waitFor(
-        `the client to learn where ${address} is`,
-        () => {
-          const now = linesOf<Line, "neighbor">(client, "neighbor").findLast((line) => line.address === address);
-          return now !== undefined && wanted(now.mac) && now.at;
-        },
-        { timeout: 120_000 },
-      ),
-    );
-    return Promise.all(moves);
-  }
+/** When the client's kernel learned the MAC address that it has for each address now, once that is one `wanted`. */
+async function moves({ addresses }: Subject, client: LabProcess, wanted: (mac: string) => boolean): Promise<readonly number[]> {
+  const learnedAt = (address: string) => {
+    const now = linesOf<Line, "neighbor">(client, "neighbor").findLast((line) => line.address === address);
+    return now !== undefined && wanted(now.mac) && now.at;
+  };
+  const learnedAll = addresses.map((address) =>
+    waitFor(`the client to learn where ${address} is`, () => learnedAt(address), { timeout: 120_000 }),
+  );
+  return Promise.all(learnedAll);
 }
 
 /** Waits until the client has learned which node an address is at. */
@@ -193,13 +203,12 @@ export interface Setting {
 }
 
 /** Prints a row for each kind. MetalLB answers on layer 2 alone. */
-export async function failovers(setting: Setting, runs: number, chosen: readonly Kind[]): Promise<void> {
-  await using bench = await Bench.start(setting);
-  const { nodes, way } = setting;
-  printRow([`${nodes}, ${way}`, ...columns.map(({ title }) => title), "MetalLB 0.12.1 moved"]);
+export async function failovers(title: string, started: Promise<Subject>, runs: number, chosen: readonly Kind[]): Promise<void> {
+  await using subject = await started;
+  printRow([title, ...columns.map(({ title: column }) => column), "MetalLB 0.12.1 moved"]);
   for (const kind of chosen) {
     const measured: Run[] = [];
-    for (let run = 0; run < runs; run++) measured.push(await bench.run(kind));
-    printRow([kind.name, ...columns.map(({ column }) => spread(measured.map((run) => run[column]))), kind.metallb]);
+    for (let count = 0; count < runs; count++) measured.push(await run(subject, kind));
+    printRow([kind.name, ...columns.map(({ column }) => spread(measured.map((one) => one[column]))), kind.metallb]);
   }
 }

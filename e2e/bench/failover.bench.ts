@@ -6,7 +6,9 @@
  * - packets lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node;
  * - requests in vain of a host that asks for the address by ARP every 5 ms;
  * - from the mend, which may be the start of a process, until the client has the owner's MAC address again.
- * `--interval=10ms`: speakers watch one another by BFD that often, as `failover` in the configuration says.
+ * `--interval=10ms`: speakers watch one another by BFD that often, as `failover` in the configuration says; several are measured in turn.
+ * Beside it, in the same run, Debian's keepalived by VRRPv3, with advertisements as often as `--keepalived` (10ms and 100ms) says: its owner is cut
+ * off, or its cable pulled. `--cuts=100`: cut off silently that often, and nothing else.
  * Then, with `--services` (1,000) on 3 nodes, until others have announced the first and the last address of a speaker that is
  * killed, or stopped, and requests in vain of a host that asks for one of all addresses each millisecond. Needs no root; run it
  * with `node e2e/bench/failover.bench.ts`. Times are milliseconds: least / median / 99th percentile / most.
@@ -14,13 +16,16 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { manyAddresses } from "./failover-many.ts";
-import { failovers, kinds, type Way, ways } from "./failover-runs.ts";
+import { clusterSubject, failovers, kinds, type Way, ways } from "./failover-runs.ts";
+import { hasKeepalived, keepalivedSubject } from "./keepalived.ts";
 
 const { values } = parseArgs({
   options: {
     nodes: { type: "string", multiple: true, default: ["3", "10"] },
     runs: { type: "string", default: "20" },
-    interval: { type: "string", default: "" },
+    interval: { type: "string", multiple: true, default: [""] },
+    keepalived: { type: "string", multiple: true, default: ["10ms", "100ms"] },
+    cuts: { type: "string" },
     way: { type: "string", multiple: true, default: Object.keys(ways) },
     kind: { type: "string", multiple: true, default: kinds.map(({ name }) => name) },
     services: { type: "string", default: "1000" },
@@ -31,12 +36,19 @@ const load = (): string =>
   `load average ${loadavg()
     .map((value) => value.toFixed(1))
     .join(" ")}`;
-console.log(`${values.runs} runs of each, ${load()}`);
-const chosen = kinds.filter(({ name }) => values.kind.includes(name));
+const runs = Number(values.cuts ?? values.runs);
+console.log(`${runs} runs of each, ${load()}`);
+const chosen = kinds.filter(({ name }) => (values.cuts === undefined ? values.kind.includes(name) : name === "cut silently"));
 const isWay = (text: string): text is Way => Object.hasOwn(ways, text);
-if (chosen.length > 0)
-  for (const nodes of values.nodes)
-    for (const way of values.way.filter(isWay))
-      await failovers({ nodes: Number(nodes), way, interval: values.interval }, Number(values.runs), chosen);
-if (Number(values.services) > 0) await manyAddresses(Number(values.services), Number(values["services-runs"]));
+if (!hasKeepalived) console.log("without keepalived, which is not installed");
+for (const nodes of chosen.length > 0 ? values.nodes.map(Number) : []) {
+  for (const way of values.way.filter(isWay))
+    for (const interval of values.interval)
+      await failovers(`${nodes}, ${way} ${interval}`, clusterSubject({ nodes, way, interval }), runs, chosen);
+  const ofHosts = chosen.filter(({ isOfSpeaker }) => !isOfSpeaker);
+  for (const interval of hasKeepalived && ofHosts.length > 0 ? values.keepalived : [])
+    await failovers(`${nodes}, VRRP ${interval}`, keepalivedSubject(nodes, Number.parseInt(interval, 10)), runs, ofHosts);
+}
+if (Number(values.services) > 0 && values.cuts === undefined)
+  await manyAddresses(Number(values.services), Number(values["services-runs"]));
 console.log(load());
