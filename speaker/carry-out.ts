@@ -102,12 +102,13 @@ function writeAnnounced(
   { lines, isNew, reporter }: Extract<SpeakerEffect, { type: "writeAnnounced" }>,
 ): void {
   const byConfigMap = Map.groupBy(lines, ([service]) => announcedConfigMap(service));
+  const [first = ""] = announcedConfigMaps;
+  // Who writes all lines anew says so first, so that no other reporter misses it where some of the writes fail.
   for (const name of isNew ? announcedConfigMaps : byConfigMap.keys()) {
     const those = byConfigMap.get(name) ?? [];
     const data = those.map(([service, line]) => [announcedKey(service), line && encodeAnnounced(line)] as const);
-    configMaps.write(name, data, isNew);
+    configMaps.write(name, data, isNew, isNew && name !== first ? first : undefined);
   }
-  const [first = ""] = announcedConfigMaps;
   if (isNew) configMaps.write(first, [[reporterKey, reporter]]);
   if (isNew || lines.size === 0) configMaps.write(first, [[aliveKey, wallClock().toISOString()]]);
 }

@@ -117,3 +117,31 @@ test("a ConfigMap that could not be emptied is emptied later, also when nothing 
   await setImmediate();
   assert.deepEqual(writes, [["one", null]]);
 });
+
+test("a ConfigMap that is to come after another one waits for it, is written or dropped with it, and comes by itself then", async () => {
+  for (const isOurs of [true, false]) {
+    const { clock, writes, api, writer } = bench();
+    api.isAway = true;
+    writer.write("one", [["a", "1"]], true);
+    api.isAway = false;
+    writer.write("two", [["b", "2"]], true, "one");
+    await setImmediate();
+    assert.equal(writes.length, 0);
+    api.isOurs = isOurs;
+    api.isAway = !isOurs;
+    clock.advanceBy(1_000);
+    await setImmediate();
+    await setImmediate();
+    const both = ["one", "two"].flatMap((name) => [name, name]);
+    assert.deepEqual(
+      writes.map(([name]) => name),
+      isOurs ? both : [],
+    );
+    api.isAway = false;
+    api.isOurs = true;
+    writes.length = 0;
+    writer.write("two", [["b", "3"]]);
+    await setImmediate();
+    assert.deepEqual(writes, [["two", { b: "3" }]]);
+  }
+});

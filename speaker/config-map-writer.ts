@@ -19,6 +19,8 @@ interface Writes {
   readonly data: Map<string, string | null>; // key -> what it shall be
   /** All other keys are to go. */
   isCleared: boolean;
+  /** Nothing is written before what waits for this ConfigMap is. */
+  after: string | undefined;
   isWriting: boolean;
   failures: number;
 }
@@ -36,26 +38,39 @@ export class ConfigMapWriter implements Disposable {
     this.#options = options;
   }
 
-  /** Null takes a key away. @param isCleared keys that were written before this are to go */
-  write(configMap: string, data: Iterable<readonly [string, string | null]>, isCleared = false): void {
-    const writes = this.#writes.get(configMap) ?? { data: new Map(), isCleared: false, isWriting: false, failures: 0 };
+  /**
+   * Null takes a key away.
+   * @param isCleared keys that were written before this are to go
+   * @param after a ConfigMap that is written first
+   */
+  write(configMap: string, data: Iterable<readonly [string, string | null]>, isCleared = false, after?: string): void {
+    const none = { data: new Map(), isCleared: false, after: undefined, isWriting: false, failures: 0 };
+    const writes: Writes = this.#writes.get(configMap) ?? none;
     this.#writes.set(configMap, writes);
+    writes.after = after ?? writes.after;
     if (isCleared) {
       writes.isCleared = true;
       writes.data.clear();
     }
     for (const [key, value] of data) writes.data.set(key, value);
-    if (!writes.isWriting) void this.#flush(configMap, writes);
+    this.#proceed(configMap, writes);
   }
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
   }
 
+  #proceed(configMap: string, writes: Writes): void {
+    if (writes.isWriting || !isPending(writes) || this.#isDisposed) return;
+    const before = writes.after === undefined ? undefined : this.#writes.get(writes.after);
+    if (before === undefined || !isPending(before)) void this.#flush(configMap, writes);
+  }
+
   async #flush(configMap: string, writes: Writes): Promise<void> {
     const { cluster, namespace, log, mayWrite, onWritten, clock, random } = this.#options;
     const permitted = () => mayWrite(configMap);
     writes.isWriting = true;
+    writes.after = undefined;
     try {
       if (writes.isCleared) {
         await cluster.writeConfigMap(namespace, configMap, null, permitted);
@@ -69,15 +84,21 @@ export class ConfigMapWriter implements Disposable {
       writes.failures = 0;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!permitted()) {
-        this.#writes.delete(configMap);
-        return;
+      if (permitted()) {
+        const level = writes.failures === 0 ? "error" : "debug"; // It may be refused for long.
+        log[level]("cannot write a ConfigMap, trying again", { op: "writeConfigMap", configMap, error });
+        await sleep(clock, "ConfigMap write", backOff(writes.failures++, firstRetryMs, maxRetryMs, random));
+      } else {
+        writes.isCleared = false;
+        writes.data.clear();
       }
-      const level = writes.failures === 0 ? "error" : "debug"; // It may be refused for long.
-      log[level]("cannot write a ConfigMap, trying again", { op: "writeConfigMap", configMap, error });
-      await sleep(clock, "ConfigMap write", backOff(writes.failures++, firstRetryMs, maxRetryMs, random));
     }
     writes.isWriting = false;
-    if ((writes.isCleared || writes.data.size > 0) && !this.#isDisposed) void this.#flush(configMap, writes);
+    this.#proceed(configMap, writes);
+    if (!isPending(writes)) for (const [other, its] of this.#writes) if (its.after === configMap) this.#proceed(other, its);
   }
+}
+
+function isPending({ isCleared, data }: Writes): boolean {
+  return isCleared || data.size > 0;
 }

@@ -192,7 +192,7 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   setStatus(record, dead.node === dead.from ? "left" : "dead", now);
   if (record.status === "dead") {
     ring.counters.failures++;
-    noteDeath(ring, record, now);
+    if (evidence.isByPaths) noteDeath(ring, record, now);
     ring.failed.add(record.node, record.endpoint, now);
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }

@@ -138,6 +138,20 @@ test("those that are behind a cut take one another for gone, and are one ring ag
   }
 });
 
+test("a node that is cut off for half a second distrusts nobody, and is watched again at once", () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = ringOf(3 + (seed % 3), { seed });
+    const { ring } = world;
+    ring.cutOff([0]);
+    ring.runFor(400 + seed * 20);
+    ring.heal();
+    assert.ok(
+      ring.runUntil(() => ring.isConverged() && areUp(world), 5_000),
+      `seed ${seed}: ${ring.describe()}`,
+    );
+  }
+});
+
 test("several that die together are dead to all, as soon as without paths at the latest", () => {
   for (let seed = 1; seed <= 10; seed++) {
     const world = ringOf(10, { seed, loss: 0.02 });

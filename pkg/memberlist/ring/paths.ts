@@ -80,7 +80,7 @@ export function isFoundByPaths({ paths, timing }: Ring, suspectedFor: Millis | u
   return paths.watched.size > 0 && (suspectedFor ?? 0) < timing.suspicionFloor;
 }
 
-/** A member is dead to this node. */
+/** A member is dead to this node, by paths. */
 export function noteDeath({ paths }: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
   if (paths.watched.get(node)?.verdict === "down") paths.ended.set(node, { incarnation, at: now });
 }

@@ -43,6 +43,10 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
     able.set(address, found);
     return found;
   };
+  // Also while it stands still: it has not seen what the API gives it anew.
+  for (const [node, speaker] of cluster.speakers)
+    for (const address of known.get(speaker) ?? [])
+      if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) known.get(speaker)?.delete(address);
   const hears = new Map<string, string[]>();
   const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
