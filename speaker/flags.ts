@@ -35,6 +35,11 @@ export const flags = {
     fallback: "auto",
     choices: ["auto", "lan", "fast"] as const,
   }),
+  "announce-for": flag.choice({
+    help: "node: the node that it runs on; all: by BGP for all nodes, as a central speaker; node-without-bgp: central speakers have the BGP sessions",
+    fallback: "node",
+    choices: ["node", "node-without-bgp", "all"] as const,
+  }),
   "bgp-port": flag.integer({
     help: "port on which BGP peers may connect, normally 179; 0: no peer may, and passive peers never have a session",
     fallback: 0,

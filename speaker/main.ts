@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
+import { centralName } from "#pkg/gossip";
 import { FlowCounter, type HandoverFailures, HandoverKeeper } from "#pkg/handover";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
@@ -47,6 +48,9 @@ await runDaemon({
     const namespace = podNamespace(values.namespace);
     const node = values["node-name"];
     if (node === "") throw new Error("Cannot tell which node this is: give --node-name or METALLB_NODE_NAME");
+    const announceFor = values["announce-for"];
+    const isCentral = announceFor === "all";
+    const member = isCentral ? centralName(node) : node;
     const classes = readClasses(values["lb-class"], values["lb-class-default"]);
     const configSource = values["config-source"];
     log.info("speaker starting", { op: "startup", namespace, configSource, configMap: values.config, node });
@@ -57,7 +61,7 @@ await runDaemon({
     const runner = new CoreRunner(speakerCore, clock, random);
     const emit = runner.dispatch;
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
-    const common = { cluster, namespace, node, clock, random, log };
+    const common = { cluster, namespace, node: member, clock, random, log };
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
     const kernel = stack.use(createKernel({ ...common, events, emit }));
     const onFailures = (failures: HandoverFailures) => emit({ type: "handoverFailures", failures });
@@ -71,20 +75,20 @@ await runDaemon({
         onSighting: (sighting) => emit({ type: "sighting", sighting }),
       }),
     );
-    const failed = await startLayer2(layer2, log);
+    const failed = await startLayer2(layer2, announceFor, log);
     const { bgp, bfd } = stack.use(
       await startBgp({ ...common, interfaces: () => layer2.interfaces(), port: values["bgp-port"] }),
     );
     const noRing = whyNoRing(values, failed, log);
     // Members of the ring are joined by what they have told the core.
-    const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
+    const options = { node: member, announceFor, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
     const state = createState(options);
-    const configMaps = stack.use(new ConfigMapWriter({ ...common, mayWrite: mayWrite(state), onWritten: written(node, emit) }));
+    const configMaps = stack.use(new ConfigMapWriter({ ...common, mayWrite: mayWrite(state), onWritten: written(member, emit) }));
     const { gossip } = state.members;
     const ofRing = { values, noRing, interfaces: layer2.interfaces(), layer2, gossip, emit };
     const { members, memberlist } = createMembers({ ...common, ...ofRing });
     stack.use(members);
-    const fastPath = memberlist && stack.use(new FastPath({ memberlist, bfd, clock }));
+    const fastPath = memberlist && !isCentral ? stack.use(new FastPath({ memberlist, bfd, clock })) : undefined;
     stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 
     // The core, and what looks at it.
@@ -114,7 +118,9 @@ await runDaemon({
       checks,
       viewAge,
     });
-    const sources = stack.use(new Sources({ ...common, configMap: values.config, configSource, classes, metrics, emit }));
+    const sources = stack.use(
+      new Sources({ ...common, hasNodeAddresses: isCentral, configMap: values.config, configSource, classes, metrics, emit }),
+    );
     const sessions = stack.use(new SessionWatch({ bgp, emit, clock }));
     const nodeFacts = () => nodeFactsOf({ sources, view, members, fastPath, failed, checks, bfd, viewAge });
     const missing = () => whatIsMissing(sources, view, members);
@@ -146,12 +152,14 @@ await runDaemon({
       log,
     };
     runner.start(state, (effect) => carryOut(drivers, effect));
-    kernel.check();
-    checks.start();
     objects.start();
     sessions.start();
-    selfTest.start();
-    dataPath.start();
+    if (!isCentral) {
+      kernel.check();
+      checks.start();
+      selfTest.start();
+      dataPath.start();
+    }
     const [name = "", uid] = values["status-objects"].split("/");
     if (uid !== undefined) stack.use(new StatusObjects({ ...common, owner: { name, uid }, view, bgp, sources })).start();
     faults.start();

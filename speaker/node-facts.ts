@@ -4,7 +4,7 @@ import { type Layer2, Layer2Error } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { type Kept, NodeChecks } from "#pkg/node-checks";
-import type { SpeakerView } from "./core/index.ts";
+import type { AnnounceFor, SpeakerView } from "./core/index.ts";
 
 export interface ChecksOptions {
   readonly view: SpeakerView;
@@ -49,12 +49,17 @@ export function keptBy(kernel: Pick<KernelKeeper, "interfaces" | "status">): Kep
 }
 
 /** @returns why this node cannot announce on layer 2: other protocols do without it, and this node is no candidate */
-export async function startLayer2(layer2: Pick<Layer2, "start">, log: Log): Promise<string | undefined> {
+export async function startLayer2(
+  layer2: Pick<Layer2, "start">,
+  announceFor: AnnounceFor,
+  log: Log,
+): Promise<string | undefined> {
   try {
     await layer2.start();
     return undefined;
   } catch (error) {
     if (!(error instanceof Layer2Error)) throw error;
+    if (announceFor === "all") return undefined; // It watches the interfaces all the same.
     log.error("layer 2 is not available on this node", { op: "startup", error });
     return error.reason;
   }

@@ -6,6 +6,8 @@ export interface NodeInformersOptions {
   readonly cluster: Pick<Cluster, "informer">;
   /** This node's name. */
   readonly node: string;
+  /** Their addresses are asked for, too. */
+  readonly hasNodeAddresses?: boolean;
   readonly emit: (event: ClusterEvent) => void;
   /** Something was seen, or all of it. */
   readonly changed: () => void;
@@ -48,7 +50,7 @@ export class NodeInformers implements Disposable {
   }
 
   #follow(names: "all" | readonly string[]): Informers {
-    const { cluster, node, emit, changed, synced, reached } = this.#options;
+    const { cluster, node, hasNodeAddresses, emit, changed, synced, reached } = this.#options;
     const isSynced = (): void => {
       if (informers.missing.length === 0) emit({ type: "nodesListed" });
       synced();
@@ -56,7 +58,7 @@ export class NodeInformers implements Disposable {
     const informers = new Informers(cluster, isSynced, reached);
     for (const name of names === "all" ? [undefined] : names) {
       const scope = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
-      informers.follow("Nodes", nodesOf(node), scope, (key, now) => {
+      informers.follow("Nodes", nodesOf(node, hasNodeAddresses), scope, (key, now) => {
         changed();
         emit({ type: "node", name: key, node: now });
       });

@@ -37,6 +37,8 @@ export interface SourcesOptions {
   readonly namespace: string;
   /** This node's name. */
   readonly node: string;
+  /** See `NodeInformers`. */
+  readonly hasNodeAddresses?: boolean;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   /** `crds`: MetalLB's custom resources are the configuration in its place. */

@@ -12,7 +12,7 @@ import {
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
-import { baseManifests, changed, podTemplate } from "./manifests.ts";
+import { baseManifests, changed, manifestsOf, podTemplate } from "./manifests.ts";
 import { Workload } from "./workload.ts";
 
 export interface DemoClusterOptions {
@@ -34,6 +34,8 @@ export interface DemoClusterOptions {
   readonly controllerArguments?: readonly string[];
   /** For the speakers, beyond those of the manifests. */
   readonly speakerArguments?: readonly string[];
+  /** How many nodes, the first ones, also have a central speaker, as the component has it; none when unset. */
+  readonly centralSpeakers?: number;
   /** For Node, before the speakers' program. */
   readonly speakerNodeArguments?: readonly string[];
   /** Folder with bundles, as they are in the image; what `programFile` has when unset. */
@@ -65,7 +67,10 @@ const lan4 = "172.30.0";
 const lan6 = "fd00:30";
 const firstNode = 11; // The last part of its addresses.
 
-type Parts = Pick<DemoCluster, "lab" | "lan" | "controlPlane" | "client" | "nodes" | "api" | "controllers" | "kubeconfig">;
+type Parts = Pick<
+  DemoCluster,
+  "lab" | "lan" | "controlPlane" | "client" | "nodes" | "centralSpeakers" | "api" | "controllers" | "kubeconfig"
+>;
 
 /**
  * The demo's network: a switch (172.30.0.0/24 and fd00:30::/64) with a control plane (.1), nodes (.11, .12, …) and a client (.100).
@@ -79,6 +84,7 @@ export class DemoCluster implements AsyncDisposable {
   readonly controlPlane: Host;
   readonly client: Host;
   readonly nodes: readonly DemoNode[];
+  readonly centralSpeakers: readonly Workload[];
   readonly api: ApiClient;
   /** The one on the control plane first. */
   readonly controllers: readonly [Workload, ...Workload[]];
@@ -93,6 +99,7 @@ export class DemoCluster implements AsyncDisposable {
     this.controlPlane = parts.controlPlane;
     this.client = parts.client;
     this.nodes = parts.nodes;
+    this.centralSpeakers = parts.centralSpeakers;
     this.api = parts.api;
     this.controllers = parts.controllers;
     this.kubeconfig = parts.kubeconfig;
@@ -111,6 +118,7 @@ export class DemoCluster implements AsyncDisposable {
     controllerArguments = [],
     speakerArguments = [],
     speakerNodeArguments = [],
+    centralSpeakers: centralCount = 0,
     bundles = programBundles,
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
@@ -132,8 +140,13 @@ export class DemoCluster implements AsyncDisposable {
     for (const manifest of manifests) await api.apply(manifest);
     if (configuration !== null) await configure(api, configuration);
 
-    const workloads = async (kind: string, component: "controller" | "speaker", more: readonly string[] = []) => {
-      const base = podTemplate(manifests, kind, component);
+    const workloads = async (
+      kind: string,
+      component: "controller" | "speaker",
+      more: readonly string[] = [],
+      name: string = component,
+    ) => {
+      const base = podTemplate(name === component ? manifests : manifestsOf("components/central-speakers"), kind, name);
       const template = changed(base, {
         more,
         ...(!ring && { variable: "METALLB_ML_SECRET_KEY" }),
@@ -154,7 +167,8 @@ export class DemoCluster implements AsyncDisposable {
     for (let number = 2; number <= controllerCount; number++)
       controllers.push(controllerOn(`controller${number}`, await attached(`standby${number}`, number), number));
     for (const controller of controllers) await controller.start();
-    const speakerOn = await workloads("DaemonSet", "speaker", speakerArguments);
+    const without = centralCount === 0 ? [] : ["--announce-for=node-without-bgp"];
+    const speakerOn = await workloads("DaemonSet", "speaker", [...speakerArguments, ...without]);
     const nodes = await Promise.all(
       hosts.map(async (host, index): Promise<DemoNode> => {
         const { name } = host;
@@ -170,7 +184,15 @@ export class DemoCluster implements AsyncDisposable {
     );
     // Together: each stays for a second after it has left the ring.
     stack.defer(async () => void (await Promise.all(nodes.map(({ speaker }) => speaker[Symbol.asyncDispose]()))));
-    return new DemoCluster({ lab, lan, controlPlane, client, nodes, api, controllers, kubeconfig }, stack.move());
+    const centralOn = await workloads("Deployment", "speaker", [], "central-speaker");
+    const centralSpeakers = hosts
+      .slice(0, centralCount)
+      .map((host, index) => centralOn(`central-speaker-${host.name}`, host, firstNode + index));
+    for (const central of centralSpeakers) await central.start();
+    return new DemoCluster(
+      { lab, lan, controlPlane, client, nodes, centralSpeakers, api, controllers, kubeconfig },
+      stack.move(),
+    );
   }
 
   /** The one on the control plane. */

@@ -36,14 +36,18 @@ export interface PodTemplate {
   };
 }
 
-const folders = ["base", "components/bgp-passwords"].map((folder) => new URL(`../../manifests/${folder}/`, import.meta.url));
+const parts = ["base", "components/bgp-passwords"];
 
 /** All objects of `manifests/base` and of the component for BGP passwords, in the order in which they can be created. */
 export function baseManifests(): readonly ApiObject[] {
-  return folders.flatMap((folder) => {
-    const { resources } = load(readFileSync(new URL("kustomization.yaml", folder), "utf8")) as { resources: string[] };
-    return resources.flatMap((file) => loadAll(readFileSync(new URL(file, folder), "utf8")) as ApiObject[]);
-  });
+  return parts.flatMap(manifestsOf);
+}
+
+/** The objects of a folder of `manifests`. */
+export function manifestsOf(part: string): readonly ApiObject[] {
+  const folder = new URL(`../../manifests/${part}/`, import.meta.url);
+  const { resources } = load(readFileSync(new URL("kustomization.yaml", folder), "utf8")) as { resources: string[] };
+  return resources.flatMap((file) => loadAll(readFileSync(new URL(file, folder), "utf8")) as ApiObject[]);
 }
 
 /** The Pod template of a Deployment or DaemonSet among them. */

@@ -26,7 +26,6 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 // A kubelet asks once in the manifest's 5 s. A ready process is asked so seldom that the questions do not count in its cost at rest.
 const probeEveryMs = { whileUnready: 250, whileReady: 1000 };
 const probeTimeoutMs = 1_000; // A kubelet's default.
-const metricsPort = 7472;
 
 /**
  * A Pod of ours as a process on a host, with a kubelet's work for it: its environment is the one that the manifest asks for, and its
@@ -125,7 +124,9 @@ export class Workload implements AsyncDisposable {
    * docs/openapi.yaml says.
    */
   async get(path: string, timeout = 30_000): Promise<{ status: number; body: string }> {
-    const answer = await this.#options.host.get(`http://127.0.0.1:${metricsPort}${path}`, { timeout });
+    const { args = [] } = this.#options.template.spec.containers[0];
+    const port = args.findLast((one) => one.startsWith("--port="))?.slice("--port=".length);
+    const answer = await this.#options.host.get(`http://127.0.0.1:${port}${path}`, { timeout });
     if (path.startsWith("/v1/") && answer.status === 200) assertDescribed(path, answer.body);
     return answer;
   }

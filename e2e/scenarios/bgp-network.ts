@@ -40,6 +40,7 @@ export class BgpNetwork implements AsyncDisposable {
     readonly netAdmin?: boolean;
     readonly speakerArguments?: readonly string[];
     readonly speakerNodeArguments?: readonly string[];
+    readonly centralSpeakers?: number;
     readonly logs?: string;
   }): Promise<BgpNetwork> {
     await using stack = new AsyncDisposableStack();

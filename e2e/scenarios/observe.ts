@@ -15,7 +15,8 @@ import { urlHost } from "#pkg/net";
 export async function startCluster(options?: DemoClusterOptions): Promise<DemoCluster> {
   const cluster = await DemoCluster.start(options);
   try {
-    for (const { speaker } of cluster.nodes) await waitFor(`${speaker.name} to be ready`, () => speaker.ready());
+    for (const speaker of [...cluster.nodes.map((node) => node.speaker), ...cluster.centralSpeakers])
+      await waitFor(`${speaker.name} to be ready`, () => speaker.ready());
   } catch (error) {
     await cluster[Symbol.asyncDispose]();
     throw error;

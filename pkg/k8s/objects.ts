@@ -74,6 +74,8 @@ export interface Node extends ObjectMeta {
   readonly taints: readonly string[];
   /** Addresses that flannel takes for the node's own, according to its annotations; empty without flannel. */
   readonly flannelAddresses: readonly string[];
+  /** Its addresses of type InternalIP, where they are asked for. */
+  readonly internalIPs?: readonly string[];
   /** The networks of its Pods, where Kubernetes gives them out; absent where it does not. */
   readonly podCIDRs?: readonly string[];
 }

@@ -69,10 +69,11 @@ export const resources = {
 
 const maxAnnotation = 253;
 
-/** Nodes, of which the one of this name has its annotations. */
-export function nodesOf(own: string): Resource<Node> {
+/** Nodes, of which the one of this name has its annotations; with their addresses where asked for. */
+export function nodesOf(own: string, hasAddresses = false): Resource<Node> {
   const project = (raw: Fields, meta: ObjectMeta): Node => {
-    const node = projectNode(raw, meta);
+    const bare = projectNode(raw, meta);
+    const node = hasAddresses ? { ...bare, internalIPs: internalIPsOf(raw) } : bare;
     if (meta.name !== own) return node;
     const all = Object.entries(textMap(fields(raw.metadata).annotations));
     return { ...node, annotations: Object.fromEntries(all.filter(([, value]) => value.length <= maxAnnotation)) };
@@ -269,6 +270,14 @@ function projectNode(raw: Fields, meta: ObjectMeta): Node {
     taints: texts(list(spec.taints).map((taint) => fields(taint).key)),
     flannelAddresses: texts(flannelAnnotations.map((name) => short(text(fields(metadata.annotations)[name])))),
   };
+}
+
+const maxInternalIPs = 16; // Most have one of each family.
+
+function internalIPsOf(raw: Fields): readonly string[] {
+  const addresses = list(fields(raw.status).addresses).map(fields);
+  const internal = addresses.filter(({ type }) => type === "InternalIP").slice(0, maxInternalIPs);
+  return texts(internal.map(({ address }) => short(text(address))));
 }
 
 function projectNamespace(raw: Fields, meta: ObjectMeta): Namespace {

@@ -112,6 +112,8 @@ export interface Advertised {
   readonly order: number;
   /** Next hops in place of this node. */
   readonly slots: SlotPaths;
+  /** Of a central speaker: the one node that it leads to, where routes weigh nodes. */
+  readonly node?: string | undefined;
 }
 
 /** One of several paths of a route (RFC 7911). */

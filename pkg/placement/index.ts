@@ -21,6 +21,15 @@ export {
   type SlotPaths,
   type Surroundings,
 } from "./bgp.ts";
+export {
+  advertisedBy,
+  type CentralAdvertisements,
+  centralPeers,
+  centralSessions,
+  pathIdentifiers,
+  placeCentral,
+  type ServedNode,
+} from "./central.ts";
 export { compareRank, elect } from "./election.ts";
 export {
   canHaveOnNics,

@@ -51,6 +51,8 @@ export type NotAnnounced =
   | "notAdvertised"
   /** With protocol `bgp`: no advertisement of this node for the pool has a peer. */
   | "noPeer"
+  /** By a central speaker: no node that may have traffic has an address of the family. */
+  | "noNextHop"
   /** With protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
   | "apiViewOld"
   /** With protocol `bgp` and `Local`: routers send traffic to the pool's next-hop slots, which any node may own. */

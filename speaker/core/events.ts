@@ -94,14 +94,14 @@ export type ClusterEvent =
 
 export type NodeFields = Pick<
   Node,
-  "labels" | "annotations" | "unschedulable" | "deleting" | "taints" | "flannelAddresses" | "podCIDRs"
+  "labels" | "annotations" | "unschedulable" | "deleting" | "taints" | "flannelAddresses" | "podCIDRs" | "internalIPs"
 >;
 
 /** The speakers, by their ring or by the readiness of their Pods, and their reports about themselves. */
 export type MemberEvents =
   | {
       readonly type: "members";
-      /** Nodes with a working speaker, each once, sorted. */
+      /** Nodes with a working speaker, and central speakers in the ring, each once, sorted. */
       readonly active: readonly string[];
       /** Speakers of another kind, which send no gossip; sorted. */
       readonly withoutGossip: readonly string[];

@@ -7,7 +7,7 @@ export type { BgpPeers, SpeakerEffect } from "./effects.ts";
 export type { ClusterEvent, MemberEvents, SpeakerEvent, TestedAddress } from "./events.ts";
 export { commonInputs, type SpeakerRunner, speakerCore } from "./replay.ts";
 export type { WireTest } from "./services/self-tests.ts";
-export { createState } from "./state.ts";
+export { type AnnounceFor, createState } from "./state.ts";
 export type { AddressView, SessionState } from "./verdicts/address-verdict.ts";
 export { lossyWarnings, minOldSeconds, type NodeFacts } from "./verdicts/node-verdict.ts";
 export { SpeakerView } from "./view.ts";

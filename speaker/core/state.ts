@@ -3,7 +3,15 @@ import { type Config, type Pool, PoolIndex, type Protocol, type SlotPool } from 
 import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address, Family } from "#pkg/net";
-import type { AddressPlacement, Eligibility, NodePeer, PoolAdvertisements, StickyOwners, Surroundings } from "#pkg/placement";
+import type {
+  AddressPlacement,
+  CentralAdvertisements,
+  Eligibility,
+  NodePeer,
+  PoolAdvertisements,
+  StickyOwners,
+  Surroundings,
+} from "#pkg/placement";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
 import { type DataPath, noDataPath } from "./data-path/data-path-state.ts";
@@ -11,6 +19,7 @@ import type { LossCause } from "./effects.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { type Nodes, noNodes, type OwnNodeRule, ownNodeRule } from "./members/node-state.ts";
+import type { Served } from "./protocols/central.ts";
 import { notReporting, type Reporter } from "./services/reporter-state.ts";
 import { noServices, type Services } from "./services/services.ts";
 
@@ -23,6 +32,9 @@ export interface SpeakerState {
   readonly node: string;
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
+  readonly announceFor: AnnounceFor;
+  /** Of a central speaker. */
+  served: Served;
   /** All objects of the API have been seen once. */
   isClusterSynced: boolean;
   /** Everything that announcements depend on has been seen. */
@@ -80,6 +92,8 @@ export interface ApiView {
 export interface Members {
   /** Nodes with a working speaker, each once, sorted. */
   active: readonly string[];
+  /** Central speakers, which are no nodes. */
+  central: readonly string[];
   /** Speakers of another kind, which send no gossip; sorted. */
   withoutGossip: readonly string[];
   /** Until when a host that nobody knows may be the speaker of one that has just left: MetalLB's leaves before it stops answering. */
@@ -156,7 +170,7 @@ export interface Slots {
 
 /** What this node can do for each pool with protocol `bgp`; kept until its peers, its labels or the pools are others. */
 export interface BgpPools {
-  readonly advertisements: Map<Pool, Map<string, PoolAdvertisements>>; // those that were asked for, for Services with equal ones
+  readonly advertisements: Map<Pool, Map<string, PoolAdvertisements | CentralAdvertisements>>; // those that were asked for, for Services with equal ones
   readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
   /** Peers of this node. */
   peers: readonly NodePeer[];
@@ -198,9 +212,18 @@ export interface Announcement {
   readonly addresses: readonly string[];
 }
 
+/**
+ * `node`: a speaker announces from its own node. `all`: it is a central one, which announces for all nodes by BGP, and nothing by other protocols.
+ * `node-without-bgp`: central speakers have the sessions with the routers, and it does the rest.
+ */
+export type AnnounceFor = "node" | "node-without-bgp" | "all";
+
 export interface SpeakerOptions {
+  /** Of a central speaker: `centralName` of its node. */
   readonly node: string;
   readonly ignoreExcludeLabel: boolean;
+  /** `node` unless said otherwise. */
+  readonly announceFor?: AnnounceFor;
   /** Whether there is a ring over which speakers report of themselves. */
   readonly hasRing: boolean;
   /** When it follows its own Node alone; `ownNodeRule` unless said otherwise. */
@@ -208,18 +231,23 @@ export interface SpeakerOptions {
 }
 
 /** A speaker that has seen nothing. */
-export function createState({ node, ignoreExcludeLabel, hasRing, ownNode = ownNodeRule }: SpeakerOptions): SpeakerState {
+export function createState(options: SpeakerOptions): SpeakerState {
+  const { node, ignoreExcludeLabel, hasRing, announceFor = "node", ownNode = ownNodeRule } = options;
   return {
     node,
     ignoreExcludeLabel,
+    announceFor,
+    served: { nodes: new Map(), drained: new Set(), facts: "" },
     isClusterSynced: false,
     isStarted: false,
     config: undefined,
     ownedPools: [],
     services: noServices(),
-    nodes: noNodes(ownNode),
+    // A central speaker needs the addresses of all nodes.
+    nodes: noNodes(announceFor === "all" ? { ...ownNode, fromMembers: Infinity } : ownNode),
     members: {
       active: [],
+      central: announceFor === "all" ? [node] : [],
       withoutGossip: [],
       strangersUntil: -Infinity,
       gossip: hasRing ? new GossipState(node) : undefined,

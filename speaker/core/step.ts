@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { hasOwners } from "#pkg/config";
-import type { GossipChanges, GossipEntry } from "#pkg/gossip";
+import { type GossipChanges, type GossipEntry, isCentral } from "#pkg/gossip";
 import {
   announcersChanged,
   askedMembersChanged,
@@ -57,11 +57,12 @@ import {
   nextLeavingAt,
   othersChanged,
   reportDeliveries,
+  servedChanged,
 } from "./protocols/bgp.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
 import { namespaceChanged } from "./services/policy.ts";
-import { chooseReporter, lookAt, lookAtAll, lookAtSome, nextReportAt, reporterTimer } from "./services/reporter.ts";
+import { chooseReporter, inPassing, lookAt, lookAtAll, lookAtSome, nextReportAt, reporterTimer } from "./services/reporter.ts";
 import { wireTested } from "./services/self-tests.ts";
 import { addressesOf, setService, setSlice } from "./services/services.ts";
 import type { SpeakerState } from "./state.ts";
@@ -96,6 +97,7 @@ export function nextDeadline(state: SpeakerState): Millis {
 export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): SpeakerEffect[] {
   const effects: SpeakerEffect[] = [];
   react(state, event, now, effects);
+  if (!inPassing.has(event.type)) touchPools(state, servedChanged(state));
   chooseReporter(state, event.type, now);
   if (!state.agenda.isAwake && hasWork(state)) {
     state.agenda.isAwake = true;
@@ -122,7 +124,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       touch(state, namespaceChanged(state, event.name, event.labels));
       break;
     case "configRead":
-      if (event.config.pools.some((pool) => hasOwners(pool) || pool.nextHopSlots.length > 0))
+      if (state.announceFor !== "all" && event.config.pools.some((pool) => hasOwners(pool) || pool.nextHopSlots.length > 0))
         effects.push({ type: "prepareLayer2" });
       break;
     case "config":
@@ -277,7 +279,8 @@ function membersChanged(
   effects: SpeakerEffect[],
 ): void {
   const before = new Set(state.members.active);
-  state.members.active = active;
+  state.members.central = active.filter(isCentral);
+  state.members.active = active.filter((node) => !isCentral(node));
   noteStrangers(state, withoutGossip, now);
   state.members.withoutGossip = withoutGossip;
   const fields = { event: "membersChanged", nodes: active };

@@ -14,7 +14,7 @@ import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
 type RingFlags = Pick<
   FlagValues<typeof flags>,
-  "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
+  "announce-for" | "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
 >;
 
 export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
@@ -32,12 +32,14 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   const { values, cluster, namespace, node, noRing, interfaces, layer2, gossip, emit, log, clock, random } = options;
   const secret = values["ml-secret-key"];
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
-  const bind = { address: ringAddress(values, own, log), port: values["ml-bindport"] };
+  const port = values["ml-bindport"];
+  const isBeside = values["announce-for"] === "all"; // The speaker of the same node has the port.
+  const bind = { address: ringAddress(values, own, log), port: isBeside ? port + 1 : port };
   const labels = values["ml-labels"];
   if (noRing !== undefined) return { members: new PodMembers({ cluster, namespace, labels, emit }) };
   const metadata = new Map([
     [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
-    [MetadataKey.macs, macsOf(interfaces)],
+    [MetadataKey.macs, macsOf(isBeside ? [] : interfaces)],
   ]);
   layer2.setKeys(proofKeys([secret]));
   const memberlist = new MemberlistThread({
@@ -64,7 +66,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
           clock,
         });
   const common = { cluster, namespace, labels, node, gossip, emit, log, clock, random };
-  const members = new RingMembers({ ...common, memberlist, keys, metadata });
+  const members = new RingMembers({ ...common, joinPort: isBeside ? port : undefined, memberlist, keys, metadata });
   return { memberlist, members };
 }
 

@@ -1,5 +1,5 @@
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import type { GossipState, OwnEntry } from "#pkg/gossip";
+import { type GossipState, isCentral, type OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -52,6 +52,8 @@ export interface RingMembersOptions {
   readonly metadata: MetadataFields;
   /** The core's state of the gossip that was emitted: see `SpeakerState`. */
   readonly gossip: Pick<GossipState, "isParticipating" | "view"> | undefined;
+  /** The port at which others are joined; this member's own where undefined. */
+  readonly joinPort?: number | undefined;
   /** Undefined where the key stays what it was at the start. */
   readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
   readonly emit: (event: MemberEvents) => void;
@@ -107,7 +109,7 @@ export class RingMembers implements Members {
   }
 
   setInterfaces(interfaces: readonly InterfaceState[]): void {
-    this.#macs = macsOf(interfaces);
+    this.#macs = macsOf(isCentral(this.#options.node) ? [] : interfaces);
     this.#publishMacs();
     this.#step({ type: "interfaces", interfaces, address: this.#options.memberlist.address });
   }
@@ -205,7 +207,9 @@ export class RingMembers implements Members {
   }
 
   async #join(wanted: SpeakerPods): Promise<void> {
-    const { failures } = await this.#options.memberlist.join([...wanted.keys()].sort());
+    const { memberlist, joinPort } = this.#options;
+    const at = (address: string) => (joinPort === undefined ? address : `[${address}]:${joinPort}`);
+    const { failures } = await memberlist.join([...wanted.keys()].sort().map(at));
     this.#step({ type: "joined", wanted, failures });
   }
 

@@ -16,7 +16,7 @@ import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement"
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
 import { ownNodeRule } from "../core/members/node-state.ts";
 import { speakerCore } from "../core/replay.ts";
-import { createState, type SpeakerState } from "../core/state.ts";
+import { type AnnounceFor, createState, type SpeakerState } from "../core/state.ts";
 import { SpeakerView } from "../core/view.ts";
 
 const hide = hideByKey(new Uint8Array(32));
@@ -77,12 +77,13 @@ export class Bench {
       active = nodes,
       isSynced = false,
       ownNode = ownNodeRule,
+      announceFor = "node" as AnnounceFor,
     } = {},
   ) {
     this.recorder = recorder;
     this.active = active;
     this.#isSynced = isSynced;
-    this.state = createState({ node, ignoreExcludeLabel, hasRing, ownNode });
+    this.state = createState({ node, ignoreExcludeLabel, hasRing, ownNode, announceFor });
     this.runner.onStep = ({ event, now }, effects) => this.recorder.add(recordLine(speakerCore, { event, now }, effects, hide));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
     this.membersChanged();
@@ -118,8 +119,8 @@ export class Bench {
     this.#slices.set(now.key, now);
   }
 
-  setNode(name: string, labels: Labels | undefined, taints: readonly string[] = []): void {
-    const node = labels && { labels, unschedulable: false, deleting: false, taints, flannelAddresses: [] };
+  setNode(name: string, labels: Labels | undefined, taints: readonly string[] = [], internalIPs: readonly string[] = []): void {
+    const node = labels && { labels, unschedulable: false, deleting: false, taints, flannelAddresses: [], internalIPs };
     this.runner.dispatch({ type: "node", name, node });
   }
 

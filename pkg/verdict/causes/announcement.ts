@@ -110,6 +110,12 @@ const announcement = {
       "Routers send packets to next-hop slots of the pool, and any node may own a slot. Under externalTrafficPolicy Local most of these nodes have no endpoint.",
     next: `${toCluster}, or let the Service have an address of a pool without next-hop-slots`,
   },
+  noNextHop: {
+    states: isPending,
+    means:
+      "A central speaker has no node to send traffic to: none that lives has an InternalIP of the address's family and is not excluded.",
+    next: "kubectl get nodes -o wide, and see whether nodes have an InternalIP of that family, are Ready, and lack the label of excluded nodes",
+  },
   apiViewOld: {
     states: isPending,
     means: "By BGP and under Local, a node that does not reach the API leaves the address to nodes that do.",

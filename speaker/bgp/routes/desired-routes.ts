@@ -1,6 +1,6 @@
 import { choosePath, type RouteAttributes } from "#pkg/bgp";
 import type { Address, Prefix } from "#pkg/net";
-import type { Advertised, BgpRoute } from "#pkg/placement";
+import type { Advertised, BgpRoute, NextHopPath } from "#pkg/placement";
 import { Attributes } from "./attributes.ts";
 
 /** Receives the routes of each peer, by its key. Only changes are passed on: attributes that are equal are the same object. */
@@ -102,17 +102,26 @@ export class DesiredRoutes {
       const all = via.peers[prefix.family];
       const peers = all.every((peer) => last.get(peer) === via) ? all : all.filter((peer) => last.get(peer) === via);
       if (peers.length === 0) return [];
-      return [{ peers, route: this.#routeOf(via, prefix, weight, before) }];
+      const beside = inOrder.filter((one) => one.via !== via && one.via.order === via.order);
+      const groups = beside.length === 0 ? [{ peers, with: [] }] : groupedBy(peers, beside, prefix);
+      return groups.map((group) => ({
+        peers: group.peers,
+        route: this.#routeOf([...group.with, { via, weight }], prefix, before),
+      }));
     });
   }
 
-  #routeOf({ advertisement, slots }: Advertised, prefix: Prefix, weight: number, before: readonly Advertisement[]) {
+  /** @param shares of one advertisement; the last one counts, and others may add paths */
+  #routeOf(shares: readonly Share[], prefix: Prefix, before: readonly Advertisement[]): RouteAttributes | Paths {
     const { family } = prefix;
-    const paths = slots.get(family);
-    if (paths === undefined) return this.#attributes.acquire(advertisement, family, weight);
-    const acquire = (nextHop: Address) => this.#attributes.acquire(advertisement, family, weight, nextHop);
-    const all = new Map(paths.map(({ path, nextHop }) => [path, acquire(nextHop)]));
-    const own = new Map([...all].filter((_, index) => paths[index]?.isOwn));
+    const paths = new Map<number, { readonly path: NextHopPath; readonly share: Share }>();
+    for (const share of shares) for (const path of share.via.slots.get(family) ?? []) paths.set(path.path, { path, share });
+    const acquire = ({ via, weight }: Share, nextHop?: Address) =>
+      this.#attributes.acquire(via.advertisement, family, weight, nextHop);
+    const last = shares.at(-1);
+    if (last === undefined || last.via.slots.get(family) === undefined) return acquire(last as Share);
+    const all = new Map([...paths].map(([id, { path, share }]) => [id, acquire(share, path.nextHop)]));
+    const own = new Map([...all].filter(([id]) => paths.get(id)?.path.isOwn));
     const used = before.flatMap(({ route }) => (isPaths(route) ? [route.only?.nextHop?.toString()] : []));
     const same = own.values().find(({ nextHop }) => used.includes(nextHop?.toString()));
     return { all, only: same ?? choosePath(prefix, own.size > 0 ? own : all) };
@@ -127,6 +136,17 @@ export class DesiredRoutes {
       }
     for (const peer of known.keys()) this.#sink.withdraw(peer, prefix);
   }
+}
+
+/** Peers by the other shares of the same advertisement that they get: those of a central speaker have the paths of different nodes. */
+function groupedBy(peers: readonly string[], shares: readonly Share[], { family }: Prefix) {
+  const withOf = (peer: string) => shares.filter(({ via }) => via.peers[family].includes(peer));
+  const groups = Map.groupBy(peers, (peer) =>
+    withOf(peer)
+      .map((share) => shares.indexOf(share))
+      .join(),
+  );
+  return [...groups.values()].map((group) => ({ peers: group, with: withOf(group[0] ?? "") }));
 }
 
 /** Tells a peer of a route, or of all paths of one. */

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, LabelSelector } from "#pkg/config";
-import { labelHash, type Traits } from "#pkg/gossip";
+import { isCentral, labelHash, type Traits } from "#pkg/gossip";
 import { cordonTaint, drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { fnv1a, list } from "#pkg/text";
 import type { SpeakerEffect } from "../effects.ts";
@@ -22,6 +22,7 @@ export function isHeard(taints: readonly string[]): boolean {
 
 /** Tells the others what the API has of this node. */
 export function tellOwnNode({ node, nodes, members: { gossip } }: SpeakerState): void {
+  if (isCentral(node)) return;
   const labels = nodes.labels.get(node);
   const taints = nodes.taints.get(node) ?? [];
   gossip?.setTraits({

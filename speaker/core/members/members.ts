@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { type GossipChanges, noChanges } from "#pkg/gossip";
+import { type GossipChanges, isCentral, noChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { MemberEvents } from "../events.ts";
@@ -29,8 +29,10 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   const { change, node, incarnation, life, macs, evidence } = event;
   const isSelf = node === state.node;
   if (!isSelf && macs !== undefined) learnMacs(members.macs, node, macs);
-  noteUncertainty(state, change, node, now);
-  noteMissing(members.missing, change, node, now, evidence?.byBfd ?? false);
+  if (!isCentral(node)) {
+    noteUncertainty(state, change, node, now);
+    noteMissing(members.missing, change, node, now, evidence?.byBfd ?? false);
+  }
   if (isSelf) {
     // Others that took this node for dead wait for gossip of this incarnation.
     gossip.setIncarnation(incarnation);

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
+import type { Address } from "#pkg/net";
 import type { Labels, PoolNodes } from "#pkg/placement";
 
 /** When a speaker leaves it to the others to tell their labels and taints. */
@@ -20,6 +21,7 @@ export const ownNodeRule: OwnNodeRule = { fromMembers: 100, maxUntold: 8, afterM
 export interface Nodes {
   readonly labels: Map<string, Labels>; // node -> its labels
   readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
+  readonly addresses: Map<string, readonly Address[]>; // node -> its InternalIPs, where the API was asked for them
   /** Of this node. */
   annotations: Readonly<Record<string, string>>;
   /** Addresses that flannel takes for this node's own. */
@@ -49,6 +51,7 @@ export function noNodes(rule: OwnNodeRule): Nodes {
   return {
     labels: new Map(),
     taints: new Map(),
+    addresses: new Map(),
     annotations: {},
     flannelAddresses: [],
     podCIDRs: [],

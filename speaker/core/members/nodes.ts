@@ -1,5 +1,6 @@
 import { isSlotPool, type LabelSelector, type Pool } from "#pkg/config";
-import type { Address, Prefix } from "#pkg/net";
+import { isCentral } from "#pkg/gossip";
+import { type Address, type Prefix, parseAddress } from "#pkg/net";
 import {
   canHaveOnNics,
   type Eligibility,
@@ -46,9 +47,16 @@ export function setNode(state: SpeakerState, node: string, fields: NodeFields | 
   if (fields === undefined) {
     nodes.labels.delete(node);
     nodes.taints.delete(node);
+    nodes.addresses.delete(node);
   } else {
     nodes.labels.set(node, fields.labels);
     nodes.taints.set(node, fields.taints);
+    const { internalIPs } = fields;
+    if (internalIPs !== undefined)
+      nodes.addresses.set(
+        node,
+        internalIPs.flatMap((text) => parseAddress(text) ?? []),
+      );
   }
   const changed = pools.filter((pool, index) => standing(state, pool, node) !== before[index]);
   for (const pool of changed) nodes.pools.delete(pool);
@@ -119,6 +127,7 @@ export function eligibilityOf(
   selectors: readonly LabelSelector[],
   node: string,
 ): Eligibility {
+  if (isCentral(node)) return "notSelected"; // It is no node.
   return eligibility(selectors, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
 }
 

@@ -53,6 +53,7 @@ function pathsOf(state: SpeakerState, pool: Pool, prefix: Prefix): readonly Next
     const placement = ownedPlacement(state, nextHop.toString());
     if (placement === undefined || isOccupied(state, nextHop)) return [];
     const { candidates, owner } = placement;
+    if (state.announceFor === "all") return owner === undefined ? [] : [{ path: index + 1, nextHop, isOwn: false }];
     const able = carrying.get(candidates) ?? withSession(state, pool, prefix.family, candidates);
     carrying.set(candidates, able);
     const isOwn = owner === state.node;

@@ -5,11 +5,15 @@ import type { Deliveries, Delivery } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Address, type Family, families } from "#pkg/net";
 import {
+  type CentralAdvertisements,
+  centralSessions,
   isByBgp,
+  type NodePeer,
   oldestOf,
   type PoolAdvertisements,
   peersFor,
   placeBgp,
+  placeCentral,
   poolAdvertisements,
   type SlotPaths,
   type Surroundings,
@@ -23,6 +27,7 @@ import { serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
+import { centralAdvertisements, serveNodes } from "./central.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
@@ -31,6 +36,7 @@ export const bgp: Protocol = {
     const { address, holders, pool } = placing;
     const first = oldestOf(holders)?.service;
     const made = advertisementsOf(state, pool, first === undefined ? undefined : serviceAdvertisements(state, first, pool));
+    if ("nodes" in made) return placeCentral(address, holders, made);
     // A drained node keeps the routes of what no other node delivers.
     const advertisements = isGone(state, placing) ? { ...made, eligibility: "excluded" as const } : made;
     const isLocalElsewhere = isAdvertisedByCurrent(state, placing);
@@ -167,8 +173,7 @@ function carries(state: SpeakerState, node: string, { family }: Address, { name 
 export function bgpSurroundingsChanged(state: SpeakerState, effects: SpeakerEffect[]): Pool[] {
   const { config, bgp } = state;
   if (config?.config.peers.some(({ discovery }) => discovery !== undefined) !== true) return [];
-  const { labels } = state.nodes;
-  const meant = peersFor(config.config.peers, labels.get(state.node), surroundingsOf(state)).slice(0, limits.peersOfNode);
+  const meant = peersMeant(state, config.config.peers).slice(0, limits.peersOfNode);
   const isSame = meant.length === bgp.peers.length && meant.every(({ key }, index) => key === bgp.peers[index]?.key);
   return isSame ? [] : peersChanged(state, config.config, effects);
 }
@@ -234,14 +239,27 @@ function surroundingsOf({ node, nodes: { annotations }, carriers, bgp: { gateway
   };
 }
 
+function peersMeant(state: SpeakerState, peers: Config["peers"]): readonly NodePeer[] {
+  const { node, nodes, announceFor } = state;
+  if (announceFor === "node") return peersFor(peers, nodes.labels.get(node), surroundingsOf(state));
+  return announceFor === "all" ? centralSessions(peers) : [];
+}
+
+/** Nodes that a central speaker serves may be others. @returns the pools for which they are */
+export function servedChanged(state: SpeakerState): Pool[] {
+  if (state.announceFor !== "all" || !serveNodes(state)) return [];
+  reportDeliveries(state);
+  return state.config === undefined ? [] : bgpPools(state.config.config);
+}
+
 function setPeers(
   state: SpeakerState,
   { peers, bfdProfiles }: Pick<Config, "peers" | "bfdProfiles">,
   whyRemoved: BgpPeers["whyRemoved"],
   effects: SpeakerEffect[],
 ): void {
-  const { node, nodes, bgp } = state;
-  const meant = peersFor(peers, nodes.labels.get(node), surroundingsOf(state));
+  const { bgp } = state;
+  const meant = peersMeant(state, peers);
   const first = meant[limits.peersOfNode];
   if (first !== undefined && (whyRemoved === "removedFromConfig" || bgp.peers.length < limits.peersOfNode)) {
     const message = "more BGP peers than one node has sessions with: those beyond the first ones in the configuration get none";
@@ -263,16 +281,25 @@ const maxVariants = 10_000;
  * What this node can do for a pool with protocol `bgp`. Its `node-selectors` are for layer 2: advertisements have their own.
  * @param own those for one Service; undefined for all of the pool's as they are
  */
-export function advertisementsOf(state: SpeakerState, pool: Pool, own?: ServiceAdvertisements): PoolAdvertisements {
+export function advertisementsOf(
+  state: SpeakerState,
+  pool: Pool,
+  own?: ServiceAdvertisements,
+): PoolAdvertisements | CentralAdvertisements {
   const { advertisements } = state.bgp;
-  const known = advertisements.get(pool) ?? new Map<string, PoolAdvertisements>();
+  const known: NonNullable<ReturnType<typeof advertisements.get>> = advertisements.get(pool) ?? new Map();
   advertisements.set(pool, known);
   const entries = own?.advertisements ?? pool.advertisements;
   return remembered(known, own?.key ?? "", maxVariants, () => makeAdvertisements(state, pool, entries));
 }
 
-function makeAdvertisements(state: SpeakerState, pool: Pool, entries: PoolAdvertisements["entries"]): PoolAdvertisements {
+function makeAdvertisements(
+  state: SpeakerState,
+  pool: Pool,
+  entries: PoolAdvertisements["entries"],
+): PoolAdvertisements | CentralAdvertisements {
   const { node, nodes, bgp } = state;
+  if (state.announceFor === "all") return centralAdvertisements(state, pool, entries);
   const eligibility = eligibilityOf(state, [], node);
   return poolAdvertisements({
     pool,

@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
-import type { Fault } from "#pkg/gossip";
+import { type Fault, isCentral } from "#pkg/gossip";
 import { type Address, type Family, parsePrefix } from "#pkg/net";
-import { type AddressPlacement, nodePeers, peerKey, poolAdvertisements } from "#pkg/placement";
+import { type AddressPlacement, centralSessions, nodePeers, peerKey, poolAdvertisements } from "#pkg/placement";
 import { counted } from "#pkg/text";
 import { eligibilityOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
@@ -62,7 +62,8 @@ function isMeant({ config }: SpeakerState, peer: string, key: string): boolean {
 
 function peersOf(state: SpeakerState, node: string, pool: Pool, family: Family): readonly string[] {
   const labels = state.nodes.labels.get(node);
-  const peers = nodePeers(state.config?.config.peers ?? [], labels);
+  const configured = state.config?.config.peers ?? [];
+  const peers = isCentral(node) ? centralSessions(configured) : nodePeers(configured, labels);
   const eligibility = eligibilityOf(state, [], node);
   const { advertised } = poolAdvertisements({ pool, order: 0, node, labels, eligibility, peers });
   return advertised.flatMap((one) => one.peers[family]);

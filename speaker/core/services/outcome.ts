@@ -1,5 +1,5 @@
 import { type AnnouncedLine, subjectOf } from "#pkg/announced";
-import type { Delivery } from "#pkg/gossip";
+import { type Delivery, isCentral } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, endpointsInUse, isByBgp, type PlacementRefusal } from "#pkg/placement";
 import { list } from "#pkg/text";
@@ -101,9 +101,12 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   const { address, pool } = placement;
   const isLocal = policyOf(state, key) === "Local";
   const ready = isLocal ? endpointsInUse(endpointsOf(state.services, key)).map(({ nodeName }) => nodeName) : [];
-  const nodes = isLocal ? state.members.active.filter((node) => ready.includes(node)) : state.members.active;
+  const { active, central } = state.members;
+  const nodes = isLocal ? active.filter((node) => ready.includes(node)) : active;
+  const announcers = isByBgp(placement) ? [...nodes, ...central] : nodes;
+  if (isCentral(state.node) && own !== undefined) return { verdict: own };
   const states = new Map<Delivery | undefined, string[]>();
-  for (const node of nodes) {
+  for (const node of announcers) {
     const delivery = deliveryOf(state, node, placement);
     if (delivery === "carried" && !isByBgp(placement)) return { how: "by the kernels of nodes", fault: undefined };
     if (delivery === "carried")
@@ -116,7 +119,7 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
     states.set(delivery, those);
     those.push(node);
   }
-  if (nodes.length === 0)
+  if (nodes.length === 0 && !isCentral(state.node))
     return {
       verdict: refused(state, key, placement, {
         announced: false,
@@ -163,7 +166,8 @@ function forwardingFault(
 
 /** The nodes that announce an address without an owner, each by itself. */
 export function announcersOf(state: SpeakerState, placement: AddressPlacement): readonly string[] {
-  return placement.isOwned ? [] : state.members.active.filter((node) => deliveryOf(state, node, placement) === "carried");
+  const { active, central } = state.members;
+  return placement.isOwned ? [] : [...active, ...central].filter((node) => deliveryOf(state, node, placement) === "carried");
 }
 
 /** How the node delivers the address; undefined where it does not report that. */

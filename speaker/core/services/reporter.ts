@@ -18,7 +18,7 @@ const joinedMs: Millis = 10_000;
 // Another speaker that took itself for the first has written its lines by then.
 const confirmMs: Millis = 20_000;
 // Events after which the same speaker is the first, and of which there are many.
-const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
+export const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
   "service",
   "slice",
   "sighting",
@@ -36,9 +36,10 @@ const unfailing: ReadonlySet<string> = new Set<CauseOf<"service">>(["announced",
 export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"], now: Millis): void {
   if (inPassing.has(after)) return;
   const { node, members, apiView, reporter, isStarted } = state;
-  const { gossip, active } = members;
+  const { gossip, active, central } = members;
   const seesApi = (other: string) => gossip?.isParticipating(other) && gossip.view(other) === "current";
-  const first = gossip === undefined ? active[0] : active.find(seesApi);
+  const speakers = [...active, ...central];
+  const first = gossip === undefined ? speakers[0] : speakers.find(seesApi);
   const isHere = isStarted && first === node && apiView.view === "current";
   if (isHere !== reporter.isHere) begin(state, isHere, now);
   else if (after === "linesReplaced") linesReplaced(state, now);

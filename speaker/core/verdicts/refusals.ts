@@ -70,6 +70,10 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       return verdict("service", refusal.reason, {
         message: `${node} has no peer for an advertisement of pool ${placed.pool}: it does not announce ${address}`,
       });
+    case "noNextHop":
+      return verdict("service", refusal.reason, {
+        message: `no node that lives and may have traffic has an InternalIP of the family of ${address}: ${node} has no next hop for it`,
+      });
     case "notAdvertised":
       return verdict("service", refusal.reason, {
         message: `no bgp-advertisements entry of pool ${placed.pool} is for this Service, or for the oldest one on ${address}`,

@@ -1,4 +1,5 @@
 import { backOff, type Millis } from "#pkg/clock";
+import { isCentral } from "#pkg/gossip";
 import type { MemberView } from "#pkg/memberlist";
 import { list } from "#pkg/text";
 import { isLongAlone, notAlone, noteAlone } from "./alone.ts";
@@ -76,8 +77,9 @@ class Turn {
         this.#consider();
         return;
       case "members":
-        state.members = event.members;
-        this.#update(event.withoutGossip);
+        // Central speakers announce no addresses that nodes own, and are beside the speakers of their nodes.
+        state.members = event.members.filter(({ name, self }) => self || !isCentral(name));
+        this.#update(event);
         this.#consider();
         return;
       case "gossip":
@@ -138,7 +140,7 @@ class Turn {
   #join(): void {
     const state = this.#state;
     if (state.isJoining || !state.isBound || !state.arePodsComplete) return;
-    const known = new Set(state.members.map(({ address }) => address));
+    const known = new Set(state.members.flatMap(({ self, address }) => (self ? [] : [address])));
     const wanted = new Map([...state.pods].filter(([address]) => !known.has(address)));
     if (wanted.size === 0) this.#joined({ wanted, failures: [] });
     else {
@@ -214,9 +216,9 @@ class Turn {
     this.effects.push({ type: "members" });
   }
 
-  #update(withoutGossip: readonly string[]): void {
+  #update({ members, withoutGossip }: Extract<RingEvent, { type: "members" }>): void {
     const state = this.#state;
-    const active = state.members.map(({ name }) => name).sort();
+    const active = members.map(({ name }) => name).sort();
     if (active.join() === state.active.join() && withoutGossip.join() === state.withoutGossip.join()) return;
     state.active = active;
     state.withoutGossip = withoutGossip;

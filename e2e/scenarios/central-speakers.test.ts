@@ -1,0 +1,162 @@
+// Scenario: what routing daemons and kernels make of paths that two speakers announce for all nodes.
+// Long: routers wait before they take a session again.
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { DemoNode, DemoService, Workload } from "#e2e/demo-cluster";
+import { type Host, waitFor } from "#e2e/lab";
+import { kernelRoute, type RouterKind, routerRefusal } from "#e2e/routers";
+import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "./bgp-network.ts";
+import { says } from "./observe.ts";
+import type { Flows } from "./udp-flows.ts";
+
+const kinds = ["frr", "bird"] as const satisfies readonly RouterKind[];
+const routerAsn = 65010;
+/** Packets that were under way as routes changed. */
+const maxLost = 5;
+
+suite("two central speakers announce for all nodes", { skip: await routerRefusal(...kinds) }, () => {
+  let network: BgpNetwork;
+  let nodes: readonly DemoNode[];
+  let centrals: readonly Workload[];
+  let service: DemoService;
+  let v4: string;
+  let v6: string;
+  let routers: readonly PlacedRouter[] = [];
+  let narrow: PlacedRouter; // Without ADD-PATH.
+  const clients = new Map<PlacedRouter, Host>(); // router -> host behind it
+
+  before(async () => {
+    network = await BgpNetwork.start({ nodes: 4, centralSpeakers: 2 });
+    nodes = network.cluster.nodes;
+    centrals = network.cluster.centralSpeakers;
+    const neighbors = nodes.slice(0, 2).map(({ addresses: [address] }) => ({
+      address,
+      asn: nodeAsn,
+      addPath: true,
+      families: ["IPv4", "IPv6"] as const,
+    }));
+    const common = { asn: routerAsn, multipath: 16 };
+    routers = await Promise.all(kinds.map((kind, index) => network.router(kind, index + 1, { ...common, neighbors })));
+    const narrowed = neighbors.map((neighbor) => ({ ...neighbor, addPath: false }));
+    narrow = await network.router("frr", 3, { ...common, neighbors: narrowed });
+    for (const router of [...routers, narrow]) clients.set(router, await network.outside(router));
+    const peers = [...routers, narrow].map(
+      ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, families: [ipv4, ipv6], add-path: true}\n`,
+    );
+    await network.cluster.configure(`peers:
+${peers.join("")}address-pools:
+- {name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [198.51.100.0/24, "2001:db8:1::1-2001:db8:1::ff"]}
+`);
+    for (const router of [...routers, narrow]) await established(router);
+    service = await network.cluster.expose("web", ["node1", "node2", "node3", "node4"], {
+      families: ["IPv4", "IPv6"],
+      protocols: ["UDP"],
+    });
+    [v4 = "", v6 = ""] = await waitFor("its addresses", async () => {
+      const addresses = await service.addresses();
+      return addresses.length === 2 && addresses;
+    });
+  });
+  after(() => network?.[Symbol.asyncDispose]());
+
+  async function hops({ host }: PlacedRouter, address: string): Promise<readonly string[]> {
+    const route = await kernelRoute(host, `${address}/${address.includes(":") ? 128 : 32}`);
+    return (route?.nextHops ?? []).map(({ address }) => address).sort();
+  }
+
+  /** Waits until the kernels of these routers lead to these nodes, and to no others. */
+  async function leadTo(wanted: readonly DemoNode[]): Promise<void> {
+    for (const router of routers)
+      for (const [address, family] of [[v4, 0] as const, [v6, 1] as const])
+        await waitFor(`${router.host.name} to lead to ${wanted.map(({ name }) => name)} for ${address}`, async () => {
+          assert.deepEqual(await hops(router, address), wanted.map(({ addresses }) => addresses[family]).sort());
+          return true;
+        });
+  }
+
+  async function stream(router: PlacedRouter, address: string): Promise<{ stop(): Promise<Flows> }> {
+    const script = fileURLToPath(new URL("udp-flows.ts", import.meta.url));
+    const host = clients.get(router) ?? assert.fail();
+    const process = await host.spawn(`flows-${host.name}-${address}`, ["node", script, address, "80"]);
+    await process.waitForLine(/^answered$/);
+    return {
+      async stop() {
+        await process.stop();
+        return JSON.parse(await process.waitForLine(/^\{/));
+      },
+    };
+  }
+
+  test("routers with ADD-PATH have each node as a next hop, of both families, and no node has a session", async () => {
+    await leadTo(nodes);
+    for (const { speaker } of nodes) assert.deepEqual(JSON.parse((await speaker.get("/v1/bgp/peers")).body), []);
+    for (const router of routers)
+      for (const address of [v4, v6]) {
+        const { nodes: reached } = await (await stream(router, address)).stop();
+        assert.ok(Object.keys(reached).length >= 2, `${router.host.name}: ${JSON.stringify(reached)}`);
+      }
+  });
+
+  test("a router without ADD-PATH has one next hop, the same from both, and the verdict says so", async () => {
+    await waitFor("one next hop", async () => {
+      assert.equal((await hops(narrow, v4)).length, 1);
+      return true;
+    });
+    for (const central of centrals) await says(central, "addPathNotNegotiated", "peer", `${narrow.v4}:179`);
+    const { lost, sent } = await (await stream(narrow, v4)).stop();
+    assert.ok(lost.length <= maxLost, `${lost.length} of ${sent}`);
+  });
+
+  test("either central speaker is replaced, or dies, and no route changes while the other lives", async () => {
+    const streams = await Promise.all([...routers, narrow].map(async (router) => [router, await stream(router, v4)] as const));
+    const monitors = await Promise.all(
+      [...routers, narrow].map(({ host }) => host.spawn(`monitor-${host.name}`, ["ip", "-4", "monitor", "route"])),
+    );
+    for (const [index, central] of centrals.entries()) {
+      if (index === 0) await central.stop();
+      else {
+        central.process.kill("SIGKILL");
+        await central.process.exited;
+      }
+      await central.start();
+      await waitFor(`${central.name} to be ready`, () => central.ready());
+      for (const router of [...routers, narrow]) await established(router);
+    }
+    for (const [router, each] of streams) {
+      const { lost, sent } = await each.stop();
+      assert.ok(lost.length <= maxLost, `${router.host.name}: ${lost.length} of ${sent}`);
+    }
+    await leadTo(nodes);
+    for (const monitor of monitors) {
+      const gone = monitor.lines.filter((line) => line.startsWith("Deleted") && line.includes(v4));
+      assert.deepEqual(gone, [], monitor.name);
+    }
+  });
+
+  test("a node that dies goes, and comes back with its speaker", async () => {
+    const [, , , last] = nodes as [DemoNode, DemoNode, DemoNode, DemoNode];
+    last.speaker.process.kill("SIGKILL");
+    await last.speaker.process.exited;
+    await leadTo(nodes.filter((node) => node !== last));
+    await last.speaker.start();
+    await leadTo(nodes);
+  });
+
+  test("drained and excluded nodes have no traffic, and a Local Service has the nodes with an endpoint", async () => {
+    const label = (name: string, labels: Readonly<Record<string, string | null>>) =>
+      network.cluster.api.patch({ apiVersion: "v1", kind: "Node", metadata: { name } }, { metadata: { labels } });
+    const [first, second] = nodes as [DemoNode, DemoNode];
+    await label("node1", { "ingot.dev/drain": "" });
+    await leadTo(nodes.filter((node) => node !== first));
+    await label("node1", { "ingot.dev/drain": null });
+    await leadTo(nodes);
+    const local = await network.cluster.expose("local", ["node2"], { policy: "Local" });
+    const address = await local.address();
+    for (const router of routers)
+      await waitFor(`${router.host.name} to lead to node2 alone`, async () => {
+        assert.deepEqual(await hops(router, address), [second.addresses[0]]);
+        return true;
+      });
+  });
+});

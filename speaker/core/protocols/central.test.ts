@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { centralName } from "#pkg/gossip";
+import { GossipNode } from "#pkg/gossip/testing";
+import type { Labels } from "#pkg/placement";
+import { isByBgp } from "#pkg/placement";
+import { drainLabel, excludeLabel } from "../../../pkg/placement/eligibility.ts";
+import { DesiredRoutes, type Paths } from "../../bgp/routes/desired-routes.ts";
+import { Bench, pools } from "../../testing/speaker-bench.ts";
+
+const self = centralName("node1");
+const nodes = ["node1", "node2", "node3"];
+const ready = { node1: true, node2: true };
+const pool = '{name: routed, protocol: bgp, addresses: [192.0.2.0/28, "2001:db8::/124"]}';
+const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254}";
+const unreachable = "node.kubernetes.io/unreachable";
+
+function ipsOf(node: string): readonly string[] {
+  const number = node.slice(-1);
+  return [`10.0.0.${number}`, `fd00::${number}`];
+}
+
+/** A central speaker that has all nodes and a Service. */
+function central({ hasRing = true, text = pool, peers = router, active = nodes } = {}): Bench {
+  const bench = new Bench(self, { hasRing, announceFor: "all", active: [...active, self] });
+  for (const node of nodes) bench.setNode(node, {}, [], ipsOf(node));
+  bench.setConfig(pools(text, peers));
+  bench.serve("default/web", ["192.0.2.1"], {}, ready);
+  bench.start();
+  bench.settle();
+  return bench;
+}
+
+/** The next hops that each peer gets for an address, as its paths. */
+function paths(bench: Bench, ...of: readonly string[]): Record<string, readonly string[]> {
+  const found: Record<string, readonly string[]> = {};
+  const told = new DesiredRoutes({
+    advertise: (peer) => {
+      found[peer] = ["itself"];
+    },
+    advertisePaths: (peer, _prefix, { all }: Paths) => {
+      found[peer] = [...all.values()].map(
+        ({ nextHop, linkBandwidth }) => `${nextHop}${linkBandwidth === undefined ? "" : ` ${linkBandwidth}`}`,
+      );
+    },
+    withdraw: () => {},
+  });
+  for (const key of of.length > 0 ? of : ["192.0.2.1"]) {
+    const [placement] = bench.state.placements.get(key) ?? [];
+    if (placement !== undefined && isByBgp(placement)) told.set(placement.address, placement.routes);
+  }
+  return found;
+}
+
+const key = "10.0.0.254:179";
+const label = (bench: Bench, node: string, labels: Labels, taints: readonly string[] = []) => {
+  bench.setNode(node, labels, taints, ipsOf(node));
+  bench.settle();
+};
+
+test("a central speaker has sessions with all routers, and announces a path to each node that lives", () => {
+  const bench = central();
+  assert.deepEqual(
+    bench.state.bgp.peers.map((peer) => peer.key),
+    [key],
+  );
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
+  bench.membersChanged(["node1", "node3", self]);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("both families have the nodes' addresses of that family", () => {
+  const bench = central();
+  bench.serve("default/six", ["2001:db8::1"], {}, ready);
+  bench.settle();
+  assert.deepEqual(paths(bench, "2001:db8::1"), { [key]: ["fd00::1", "fd00::2", "fd00::3"] });
+  bench.setNode("node2", {}, [], ["10.0.0.2"]);
+  bench.settle();
+  assert.deepEqual(paths(bench, "2001:db8::1"), { [key]: ["fd00::1", "fd00::3"] });
+  for (const node of nodes) bench.setNode(node, {}, [], ["10.0.0.2"]);
+  bench.settle();
+  assert.deepEqual(bench.state.placements.get("2001:db8::1")?.[0]?.verdicts.get("default/six"), {
+    announced: false,
+    reason: "noNextHop",
+  });
+});
+
+test("under Local the nodes with a ready endpoint are next hops", () => {
+  const bench = central();
+  bench.serve("default/web", ["192.0.2.1"], { externalTrafficPolicy: "Local" }, { node1: true, node2: false, node3: true });
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+  label(bench, "node1", { [excludeLabel]: "" });
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.3"] });
+  bench.membersChanged(["node1", "node2", self]);
+  bench.settle();
+  assert.deepEqual(bench.state.placements.get("192.0.2.1")?.[0]?.verdicts.get("default/web"), {
+    announced: false,
+    reason: "noReadyEndpointOnActiveNode",
+  });
+});
+
+test("drained nodes go while others are left, excluded and shut down ones go at once", () => {
+  const bench = central({ hasRing: false });
+  label(bench, "node1", { [drainLabel]: "" });
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.2", "10.0.0.3"] });
+  label(bench, "node2", { [excludeLabel]: "" });
+  label(bench, "node3", {}, ["node.kubernetes.io/out-of-service"]);
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] });
+});
+
+test("a node that cannot deliver goes while another can", () => {
+  const bench = central();
+  const own = new GossipNode(self);
+  for (const name of nodes) {
+    const other = new GossipNode(name);
+    other.state.participate();
+    other.state.setDataPathBroken(name === "node2");
+    bench.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1, macs: [] });
+    own.join({ name });
+    bench.runner.dispatch({ type: "gossip", entries: own.store.merge(other.payload(), 0) });
+  }
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("peers with node-selectors get paths to these nodes, and advertisements with them lead to theirs", () => {
+  const rack = (name: string, address: string) =>
+    `{name: ${name}, my-asn: 64512, peer-asn: 64513, peer-address: ${address}, node-selectors: [{match-labels: {rack: ${name}}}]}`;
+  const bench = central({ peers: [router, rack("a", "10.0.1.1"), rack("b", "10.0.2.1")].join() });
+  label(bench, "node1", { rack: "a" });
+  label(bench, "node2", { rack: "b" });
+  assert.deepEqual(paths(bench), {
+    [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+    "10.0.1.1:179": ["10.0.0.1"],
+    "10.0.2.1:179": ["10.0.0.2"],
+  });
+  const advertisements = "[{node-selectors: [{match-labels: {rack: a}}]}]";
+  bench.setConfig(pools(pool.replace("}", `, bgp-advertisements: ${advertisements}}`), router));
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] });
+});
+
+test("with weight: endpoints each path has the endpoints of its node", () => {
+  const bench = central({ text: pool.replace("}", ", bgp-advertisements: [{weight: endpoints}]}") });
+  bench.serve("default/web", ["192.0.2.1"], { externalTrafficPolicy: "Local" }, { node1: true, node3: true });
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1 125000000", "10.0.0.3 125000000"] });
+});
+
+test("an aggregated prefix has the paths of all addresses in it", () => {
+  const bench = central({ text: pool.replace("}", ", bgp-advertisements: [{aggregation-length: 28}]}") });
+  const local = { externalTrafficPolicy: "Local" } as const;
+  bench.serve("default/web", ["192.0.2.1"], local, { node1: true });
+  bench.serve("default/other", ["192.0.2.2"], local, { node3: true });
+  bench.settle();
+  assert.deepEqual(paths(bench, "192.0.2.1", "192.0.2.2"), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("without the ring, and without a member in it, nodes live that the API hears of", () => {
+  for (const bench of [central({ hasRing: false }), central({ active: [] })]) {
+    label(bench, "node2", {}, [unreachable]);
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+    for (const node of nodes) label(bench, node, {}, [unreachable]);
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] }, "the API is cut off from all of them");
+  }
+});
+
+test("a speaker on the smaller side of a cut keeps the nodes that the API hears of", () => {
+  const bench = central();
+  const lose = (node: string) =>
+    bench.runner.dispatch({ type: "member", change: "failed", node, incarnation: 0, life: 1, macs: undefined });
+  lose("node1");
+  bench.membersChanged(["node2", "node3", self]);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.2", "10.0.0.3"] }, "one of three died");
+  lose("node2");
+  bench.membersChanged(["node3", self]);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
+  label(bench, "node2", {}, [unreachable]);
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("it owns nothing on layer 2, puts nothing into the kernel, and is no node to the others", () => {
+  const more = [
+    "{name: lan, protocol: layer2, addresses: [10.0.9.0/28]}",
+    "{name: kernel, protocol: interface, addresses: [10.0.8.0/28]}",
+  ];
+  const bench = central({ text: [pool, ...more].join() });
+  bench.serve("default/lan", ["10.0.9.1"], {}, ready);
+  bench.serve("default/kernel", ["10.0.8.1"], {}, ready);
+  bench.settle();
+  assert.deepEqual([bench.onWire, bench.kernel.get("10.0.8.1") ?? []], [[], []]);
+  const node = new Bench("node1", { hasRing: true, announceFor: "node-without-bgp", active: ["node1", self] });
+  node.setConfig(pools(pool, router));
+  node.serve("default/web", ["192.0.2.1"], {}, ready);
+  node.start();
+  node.settle();
+  assert.deepEqual([node.state.members.active, node.state.members.central], [["node1"], [self]]);
+  assert.deepEqual([node.state.bgp.peers, paths(node)], [[], {}]);
+});
