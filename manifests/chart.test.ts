@@ -81,6 +81,16 @@ const choices: readonly { readonly name: string; readonly components: readonly s
     values: { configSource: "crds", prometheus: { scrapeAnnotations: true } },
   },
   {
+    name: "the component central-speakers",
+    components: ["central-speakers", "api-auth", "crds"],
+    values: {
+      centralSpeakers: { enabled: true },
+      apiAuth: "token",
+      configSource: "crds",
+      prometheus: { scrapeAnnotations: true },
+    },
+  },
+  {
     name: "all others",
     components: [
       "ha",
@@ -297,7 +307,7 @@ function renamed(value: unknown): unknown {
   const { "app.kubernetes.io/name": name, "app.kubernetes.io/instance": instance, ...rest } = value as Record<string, unknown>;
   if (name !== undefined && instance !== undefined) {
     const { "app.kubernetes.io/component": component, ...others } = rest;
-    return { app: name, component, ...others };
+    return { app: name, ...(component !== undefined && { component }), ...others };
   }
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, renamed(inner)]));
 }
@@ -308,6 +318,7 @@ function renamedText(text: string): string {
     .replace(/^metallb:/, "metallb-system:")
     .replace(/^request\.name == 'metallb'$/, "request.name == 'config'")
     .replace(/^metallb-(?!system)/, "")
+    .replace(/^app\.kubernetes\.io\/component$/, "component")
     .replace(/^--config=metallb$/, "--config=config")
     .replace(/^app\.kubernetes\.io\/name=metallb,app\.kubernetes\.io\/component=/, "app=metallb,component=");
 }

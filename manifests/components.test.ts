@@ -45,9 +45,9 @@ const skip = spawnSync(kubectl, ["kustomize", "--help"]).status !== 0 && "kubect
 const has = (objects: Objects, kind: string, name: string) =>
   objects.some((object) => object.kind === kind && object.metadata.name === name);
 
-function podOf(objects: Objects, name: "controller" | "speaker") {
+function podOf(objects: Objects, name: "controller" | "speaker" | "central-speaker") {
   const workload = objects.find(({ kind, metadata }) => /^(Deployment|DaemonSet)$/.test(kind) && metadata.name === name);
-  assert.ok(workload?.spec);
+  assert.ok(workload?.spec, `there is no ${name}`);
   const { template, replicas } = workload.spec;
   return { template, replicas, container: template.spec.containers[0] };
 }
@@ -62,6 +62,10 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
     has(objects, "ClusterRoleBinding", "metallb-system:api-auth") &&
     ["api-reader", "metrics-reader"].every((name) => has(objects, "ClusterRole", `metallb-system:${name}`)),
   "bgp-passwords": (objects) => has(objects, "Role", "bgp-passwords") && has(objects, "RoleBinding", "bgp-passwords"),
+  "central-speakers": (objects) =>
+    podOf(objects, "speaker").container.args.includes("--announce-for=node-without-bgp") &&
+    podOf(objects, "central-speaker").container.args.includes("--announce-for=all") &&
+    has(objects, "PodDisruptionBudget", "central-speaker"),
   crds: (objects) =>
     (["controller", "speaker"] as const).every((name) => podOf(objects, name).container.args.includes("--config-source=crds")) &&
     podOf(objects, "speaker").container.args.findLast((each) => /^--ignore-exclude-lb/.test(each)) ===

@@ -4,7 +4,7 @@ import { type Duplex, duplexPair } from "node:stream";
 import { type KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/collections";
 import { UsageError } from "../command.ts";
-import { argumentsOf, flagOf, programOf } from "./installation.ts";
+import { argumentsOf, flagOf, memberOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
@@ -61,7 +61,7 @@ class ForwardedProcesses implements Processes {
       if (program === undefined || name === undefined) return [];
       this.#ports.set(name, portOf(pod));
       this.#uids.set(name, pod.metadata?.uid ?? name);
-      return [{ program, pod: name, node: pod.spec?.nodeName ?? "", notRunning: notRunning(pod) }];
+      return [{ program, pod: name, node: memberOf(pod, pod.spec?.nodeName ?? ""), notRunning: notRunning(pod) }];
     });
     this.targets = targets.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
     const uids = new Set(this.#uids.values());

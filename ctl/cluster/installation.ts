@@ -1,4 +1,5 @@
 import { configurationKinds, type LiveObject, liveObjectText, liveText } from "#pkg/convert";
+import { centralName } from "#pkg/gossip";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
 import { type LoadBalancerClasses, readClasses } from "#pkg/service";
 import { UsageError } from "../command.ts";
@@ -93,7 +94,17 @@ async function readObjects(api: Api, namespace: string): Promise<LiveObject[]> {
 export function programOf({ metadata }: RawPod): "controller" | "speaker" | undefined {
   const { app, component, ...labels } = metadata?.labels ?? {};
   const program = labels["app.kubernetes.io/component"] ?? (app === "metallb" ? component : undefined);
+  if (program === centralComponent) return "speaker";
   return program === "controller" || program === "speaker" ? program : undefined;
+}
+
+const centralComponent = "central-speaker";
+
+/** The name by which the process in a Pod goes: that of its node, or of a central speaker there. */
+export function memberOf({ metadata }: RawPod, node: string): string {
+  const labels = metadata?.labels ?? {};
+  const isOne = [labels["app.kubernetes.io/component"], labels.component].includes(centralComponent);
+  return isOne ? centralName(node) : node;
 }
 
 /**

@@ -6,6 +6,7 @@ import { type Host, type LabProcess, waitFor } from "#e2e/lab";
 import { type KernelRoute, kernelRoute, type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, established, type Gateway, nodeAsn, type PlacedRouter } from "./bgp-network.ts";
 import { says } from "./observe.ts";
+import { routeChanges } from "./route-changes.ts";
 import type { TcpFlows } from "./tcp-flows.ts";
 
 const kinds = ["frr", "bird"] as const satisfies readonly RouterKind[];
@@ -211,7 +212,7 @@ ${peers.join("")}address-pools:
         [v4, slots],
         [v6, slots6],
       ] as const) {
-        const shown = changesOf(monitor.lines, address);
+        const shown = routeChanges(monitor.lines, address);
         assert.deepEqual(
           shown.filter((hops) => hops !== all.join(" ") && !(hops === "Deleted" && address === v6)),
           [],
@@ -227,15 +228,3 @@ ${peers.join("")}address-pools:
     }
   });
 });
-
-/** The next hops that a kernel's route to an address had after each change, as `ip monitor route` says; "Deleted" where it went. */
-function changesOf(lines: readonly string[], address: string): readonly string[] {
-  const changes: { readonly route: string; readonly hops: string[] }[] = [];
-  for (const line of lines) {
-    const hop = /^\s+nexthop via (\S+)/.exec(line)?.[1];
-    if (hop === undefined) changes.push({ route: line, hops: /via (\S+)/.exec(line)?.slice(1) ?? [] });
-    else changes.at(-1)?.hops.push(hop);
-  }
-  const own = changes.filter(({ route }) => route.includes(`${address} `));
-  return own.map(({ route, hops }) => (route.startsWith("Deleted") ? "Deleted" : hops.toSorted().join(" ")));
-}
