@@ -26,6 +26,14 @@ export interface ServedNode {
   readonly paths: ReadonlyMap<Family, NextHopPath>;
 }
 
+/** All such nodes, as a speaker knows them now. */
+export interface ServedNodes {
+  readonly nodes: ReadonlyMap<string, ServedNode>; // name -> node
+  readonly drained: ReadonlySet<string>;
+  /** All that routes depend on, as text: another one is another set. */
+  readonly facts: string;
+}
+
 /** What a central speaker can do for the addresses of one pool, or for those of some Services. */
 export interface CentralAdvertisements extends PoolAdvertisements {
   /** How many advertisements the pools before it have. */

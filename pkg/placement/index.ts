@@ -29,6 +29,7 @@ export {
   pathIdentifiers,
   placeCentral,
   type ServedNode,
+  type ServedNodes,
 } from "./central.ts";
 export { compareRank, elect } from "./election.ts";
 export {

@@ -9,6 +9,7 @@ import type {
   Eligibility,
   NodePeer,
   PoolAdvertisements,
+  ServedNodes,
   StickyOwners,
   Surroundings,
 } from "#pkg/placement";
@@ -19,7 +20,6 @@ import type { LossCause } from "./effects.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { type Nodes, noNodes, type OwnNodeRule, ownNodeRule } from "./members/node-state.ts";
-import type { Served } from "./protocols/central.ts";
 import { notReporting, type Reporter } from "./services/reporter-state.ts";
 import { noServices, type Services } from "./services/services.ts";
 
@@ -34,7 +34,7 @@ export interface SpeakerState {
   readonly ignoreExcludeLabel: boolean;
   readonly announceFor: AnnounceFor;
   /** Of a central speaker. */
-  served: Served;
+  served: ServedNodes;
   /** All objects of the API have been seen once. */
   isClusterSynced: boolean;
   /** Everything that announcements depend on has been seen. */

@@ -10,14 +10,6 @@ import type { SpeakerState } from "../state.ts";
 // What a central speaker knows of the nodes that it announces for. The ring says which of them live. It says so sooner than the API does, and it may
 // be cut: of a node that this speaker lost with most others, or where it sees no member at all, the API's word counts.
 
-/** Nodes that may have traffic of load balancers, as the speaker knows them now. */
-export interface Served {
-  readonly nodes: ReadonlyMap<string, ServedNode>; // name -> node
-  readonly drained: ReadonlySet<string>;
-  /** All that routes depend on, as text: another one is another set. */
-  readonly facts: string;
-}
-
 /** Looks at the nodes again. @returns whether routes may be others */
 export function serveNodes(state: SpeakerState): boolean {
   const { nodes, members, served } = state;
