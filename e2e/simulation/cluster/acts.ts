@@ -1,7 +1,7 @@
 import type { Backup } from "#e2e/apiserver";
 import { describeFault, isFault } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
-import { nameOf } from "#pkg/memberlist/testing";
+import { firstCentral, nameOf } from "#pkg/memberlist/testing";
 import type { ApiConnection, ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, type Client, withShorterHold } from "./history.ts";
@@ -50,13 +50,13 @@ export class Acts {
       case "killSpeaker":
       case "powerOff":
       case "stopSpeaker": {
-        const speaker = cluster.speakers.get(act.node);
+        const speaker = cluster.speakerOf(act.node);
         if (!speaker?.process.isRunning) break;
         if (act.type === "stopSpeaker") void cluster.stopSpeaker(act.node);
         else cluster[act.type](act.node);
         later(act.length, () => {
-          if (act.type === "stopSpeaker" && cluster.speakers.get(act.node) === speaker) cluster.killSpeaker(act.node);
-          if (!cluster.speakers.get(act.node)?.process.isRunning) cluster.startSpeaker(act.node);
+          if (act.type === "stopSpeaker" && cluster.speakerOf(act.node) === speaker) cluster.killSpeaker(act.node);
+          if (!cluster.speakerOf(act.node)?.process.isRunning) cluster.startSpeaker(act.node);
         });
         break;
       }
@@ -92,7 +92,7 @@ export class Acts {
         later(act.length, () => cluster.lanConditions.set(0, 0));
         break;
       case "stallSpeaker":
-        if (cluster.speakers.get(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
+        if (cluster.speakerOf(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
         break;
       case "unplug":
         cluster.setCarrier(act.node, false);
@@ -161,8 +161,12 @@ export class Acts {
         });
         break;
       case "cut": {
-        const parts = [...new Set(act.parts)].filter((part) => part !== 0);
-        for (const part of parts) cluster.ring.cutOff(act.parts.flatMap((of, node) => (of === part ? [node] : [])));
+        const { centralParts = [] } = act;
+        const parts = [...new Set([...act.parts, ...centralParts])].filter((part) => part !== 0);
+        const within = (all: readonly number[], part: number, first: number) =>
+          all.flatMap((of, index) => (of === part ? [first + index] : []));
+        for (const part of parts)
+          cluster.ring.cutOff([...within(act.parts, part, 0), ...within(centralParts, part, firstCentral)]);
         cluster.lan.isWhole = act.isLanWhole === true;
         later(act.length, () => cluster.ring.heal());
         break;
@@ -291,7 +295,7 @@ export class Acts {
   }
 
   #connection(of: Client): ApiConnection | undefined {
-    if ("speaker" in of) return this.#options.cluster.speakers.get(of.speaker)?.connection;
+    if ("speaker" in of) return this.#options.cluster.speakerOf(of.speaker)?.connection;
     return this.#options.cluster.controllers.get(of.controller)?.connection;
   }
 }

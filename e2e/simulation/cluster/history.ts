@@ -41,7 +41,13 @@ export type Act =
   /** Each speaker is replaced in order once the one before is Ready. */
   | { readonly type: "rollOut"; readonly length: Millis }
   /** Nodes reach those of their own part. Where the LAN is whole, IP alone is cut: ARP, NDP, challenges and proofs pass. */
-  | { readonly type: "cut"; readonly parts: readonly number[]; readonly isLanWhole?: boolean; readonly length: Millis }
+  | {
+      readonly type: "cut";
+      readonly parts: readonly number[];
+      readonly centralParts?: readonly number[];
+      readonly isLanWhole?: boolean;
+      readonly length: Millis;
+    }
   /** A host on the LAN, beside one node, sends in the names of these, and holds back challenges and proofs for so long at most: see `Attacker`. */
   | {
       readonly type: "attack";
@@ -95,6 +101,8 @@ export interface History {
   readonly weather?: ApiWeather;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
+  /** How many central speakers there are, on machines of their own, by which the nodes have no sessions; none where absent. Acts name them from `firstCentral` on. */
+  readonly centralSpeakers?: number;
   /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;
@@ -176,6 +184,12 @@ const routedPool = `address-pools:
 `;
 /** A pool with next-hop slots of both families, and a router. */
 export const slotsConfig = `${routedPool}  next-hop-slots: [192.0.2.224/28, "2001:db8::e0/124"]\n${peer}`;
+/** A pool that central speakers announce, and one on layer 2. */
+export const centralConfig = `${routedPool}- name: lan
+  protocol: layer2
+  addresses: [192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"]
+${peer}  add-path: true
+`;
 /** The same without slots. */
 export const withoutSlotsConfig = `${routedPool}${peer}`;
 /** Conditions of an undisturbed API. */

@@ -4,7 +4,7 @@ import { announcedConfigMaps } from "#pkg/announced";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
-import { addressOf, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
+import { addressOf, firstCentral, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
@@ -30,6 +30,8 @@ export interface SimulatedClusterOptions {
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
   readonly weather: ApiWeather;
+  /** How many central speakers there are; none where absent. */
+  readonly centralSpeakers?: number;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
   /** The ConfigMap's text at the start. */
@@ -79,6 +81,7 @@ export class SimulatedCluster {
   readonly lan: Lan;
   readonly lanConditions: LanConditions;
   readonly speakers = new Map<number, SpeakerProcess>(); // node -> its speaker, ended ones too
+  readonly centralSpeakers = new Map<number, SpeakerProcess>(); // from `firstCentral` on -> the same
   readonly controllers = new Map<number, ControllerProcess>();
   readonly people: People;
   /** Events, for people: `seconds what`. */
@@ -115,7 +118,7 @@ export class SimulatedCluster {
       loss,
       onEffect: (node, effect) => {
         this.#paths?.onEffect(node, effect);
-        const speaker = this.speakers.get(node);
+        const speaker = this.speakerOf(node);
         if (speaker?.process.isRunning) speaker.onRingEffect(effect);
       },
     });
@@ -160,7 +163,13 @@ export class SimulatedCluster {
       macOf: (node) => this.#macOf(node),
     });
     const readDelay = seededRandom(seed + 2);
-    this.routing = new Routing({ clock: this.#clock, random: this.#random, readDelay, lan: this.lanConditions });
+    this.routing = new Routing({
+      clock: this.#clock,
+      random: this.#random,
+      readDelay,
+      lan: this.lanConditions,
+      addPath: options.config.includes("add-path"),
+    });
     this.people.act(() => {
       this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
       for (const name of announcedConfigMaps)
@@ -170,6 +179,16 @@ export class SimulatedCluster {
     this.nodes.makeMissing(options.nodes);
     for (let i = 0; i < controllers; i++) this.startController(i);
     for (let node = 0; node < options.nodes; node++) this.startSpeaker(node);
+    for (let one = 0; one < this.#centralCount; one++) this.startSpeaker(firstCentral + one);
+  }
+
+  get #centralCount(): number {
+    return this.#options.centralSpeakers ?? 0;
+  }
+
+  /** The speaker of a node, or a central one. */
+  speakerOf(index: number): SpeakerProcess | undefined {
+    return (index < firstCentral ? this.speakers : this.centralSpeakers).get(index);
   }
 
   get router(): SimulatedRouter {
@@ -248,14 +267,15 @@ export class SimulatedCluster {
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
       onStep: this.#options.watchCore?.(nameOf(node), ownNode),
+      announceFor: node >= firstCentral ? "all" : this.#centralCount > 0 ? "node-without-bgp" : "node",
     });
-    this.speakers.set(node, speaker);
+    (node < firstCentral ? this.speakers : this.centralSpeakers).set(node, speaker);
     this.#isBusy = true;
     if (this.withoutCarrier.has(node)) speaker.setCarrier(false);
     speaker.setPath(!this.withoutPath.has(node));
     let failures = maxProbeFailures; // A container that has just started is not ready until a probe says so.
     const probe = () => {
-      if (this.speakers.get(node) !== speaker || !process.isRunning) return;
+      if (this.speakerOf(node) !== speaker || !process.isRunning) return;
       const { isReady } = speaker;
       failures = isReady ? 0 : failures + 1;
       const isTold = isReady || failures >= maxProbeFailures;
@@ -279,14 +299,14 @@ export class SimulatedCluster {
   }
 
   async stopSpeaker(node: number): Promise<void> {
-    const speaker = this.speakers.get(node);
+    const speaker = this.speakerOf(node);
     this.nodes.setReady(node, false);
     await speaker?.stop();
-    if (this.speakers.get(node) === speaker && speaker?.process.isRunning) this.#end(node, containerGoneMs);
+    if (this.speakerOf(node) === speaker && speaker?.process.isRunning) this.#end(node, containerGoneMs);
   }
 
   stallSpeaker(node: number, duration: Millis): void {
-    this.speakers.get(node)?.process.stall(duration);
+    this.speakerOf(node)?.process.stall(duration);
     this.ring.stall(node, duration);
     const link = this.#link(node);
     link.isStalled = true;
@@ -297,7 +317,7 @@ export class SimulatedCluster {
 
   /** Packets between the node and the router get lost, or none do. */
   cutRouter(node: number, cut: Cut | undefined): void {
-    this.routing.cut(this.ring.hostOf(node), cut, this.speakers.get(node)?.process.isRunning === true);
+    this.routing.cut(this.ring.hostOf(node), cut, this.speakerOf(node)?.process.isRunning === true);
   }
 
   /** The clock of its machine shows so much more than the time. Processes look at it when they start. */
@@ -406,13 +426,13 @@ export class SimulatedCluster {
   }
 
   #end(node: number, noticedAfter: Millis): void {
-    const speaker = this.speakers.get(node);
+    const speaker = this.speakerOf(node);
     if (speaker === undefined || !speaker.process.isRunning) return;
     speaker.process.kill();
     this.ring.kill(node);
     this.#update(node, false);
     this.time.schedule(this.now + noticedAfter, () => {
-      if (this.speakers.get(node) === speaker) this.nodes.setReady(node, false);
+      if (this.speakerOf(node) === speaker) this.nodes.setReady(node, false);
     });
   }
 

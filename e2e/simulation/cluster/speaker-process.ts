@@ -4,6 +4,7 @@ import type { SimulatedNetwork } from "#pkg/bgp/testing";
 import { type Millis, Portions } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { CoreRunner, Recorder } from "#pkg/core";
+import { isCentral } from "#pkg/gossip";
 import type { Routes } from "#pkg/http";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
@@ -23,7 +24,7 @@ import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
 import { SpeakerView } from "../../../speaker/core/index.ts";
 import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
-import { createState, type SpeakerState } from "../../../speaker/core/state.ts";
+import { type AnnounceFor, createState, type SpeakerState } from "../../../speaker/core/state.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
 import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
@@ -81,6 +82,7 @@ export interface SpeakerProcessOptions {
   readonly onMove: (address: string, on: boolean) => void;
   /** Told what its core gets and answers. */
   readonly onStep: SpeakerRunner["onStep"];
+  readonly announceFor: AnnounceFor;
 }
 
 const ringKey = new TextEncoder().encode("the ring's key");
@@ -128,7 +130,7 @@ export class SpeakerProcess {
   #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
-    const { index, process, connection, bgp, bfd, life, isEarlier, record } = options;
+    const { index, process, connection, bgp, bfd, life, isEarlier, announceFor, record } = options;
     this.#mac = options.mac;
     this.#otherNics = options.otherNics;
     this.#options = options;
@@ -147,7 +149,7 @@ export class SpeakerProcess {
       process.at(options.ring.now, () => this.#interfaceChanged()),
     );
     this.#runner.onStep = options.onStep;
-    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true, ownNode: options.ownNode });
+    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true, ownNode: options.ownNode, announceFor });
     const portions = new Portions(clock, 4);
     const emit = this.#runner.dispatch;
     // Reports of the ring's thread wait for the main thread, which may stand still.
@@ -157,7 +159,7 @@ export class SpeakerProcess {
       life,
       isEarlier,
       clock,
-      metadata: new Map([[MetadataKey.macs, macsOf([this.#interface])]]),
+      metadata: new Map([[MetadataKey.macs, macsOf(announceFor === "all" ? [] : [this.#interface])]]),
       onMainThread: (fn) => process.at(options.ring.now, fn),
       onBroadcast: (octets) => {
         this.octetsBroadcast += octets;
@@ -211,6 +213,7 @@ export class SpeakerProcess {
       cluster,
       namespace,
       node,
+      hasNodeAddresses: announceFor === "all",
       configMap: "config",
       configSource: "configmap",
       classes: classlessOnly,
@@ -397,7 +400,7 @@ export class SpeakerProcess {
 
   get #interface(): InterfaceState {
     const { index, ring, nicAddresses } = this.#options;
-    const lan = [`192.0.2.${200 + index}/24`, `2001:db8::${200 + index}/64`];
+    const lan = isCentral(nameOf(index)) ? [] : [`192.0.2.${200 + index}/24`, `2001:db8::${200 + index}/64`];
     const addresses = [`${addressOf(ring.hostOf(index))}/16`, ...lan, ...nicAddresses.all.map((address) => `${address}/24`)];
     return { index: 2, name: "eth0", mac: this.#mac, status: "answering", running: this.#hasCarrier, addresses };
   }

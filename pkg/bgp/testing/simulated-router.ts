@@ -8,7 +8,15 @@ import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
 
 const asn = 65002;
-const session = { internal: false, families: new Set(["IPv4", "IPv6"] as const), fourOctetAsn: true, extendedNextHop: false };
+const both = new Set(["IPv4", "IPv6"] as const);
+const session = { internal: false, families: both, fourOctetAsn: true, extendedNextHop: false };
+
+/** One of the paths to a prefix. */
+interface Path {
+  readonly prefix: string;
+  readonly nextHop: string;
+  isStale: boolean;
+}
 
 /** A router's record of one neighbor. */
 interface Neighbor {
@@ -22,7 +30,9 @@ interface Neighbor {
   staleUntil: Millis;
   /** It may have no session before. */
   heldUntil: Millis;
-  readonly routes: Map<string, boolean>; // prefix -> whether it is stale
+  readonly routes: Map<string, Path>; // prefix, with the path identifier where there is one -> path
+  /** In this session prefixes have path identifiers (RFC 7911). */
+  hasPaths: boolean;
 }
 
 /**
@@ -36,8 +46,12 @@ export class SimulatedRouter {
   /** It has restarted and forwards by what it learned before: how long its neighbors may take to come back, and until when. */
   #restart: { readonly timeMs: Millis; readonly until: Millis } = { timeMs: 0, until: -Infinity };
 
-  constructor(clock: Clock) {
+  readonly #addPath: boolean;
+
+  /** @param addPath it takes several paths to a prefix from neighbors that offer them */
+  constructor(clock: Clock, addPath = false) {
     this.#clock = clock;
+    this.#addPath = addPath;
   }
 
   /** Takes connections that come over this network. @param name of the neighbor at its other end @param own this end's address */
@@ -61,7 +75,11 @@ export class SimulatedRouter {
           neighbor.lastHeard = this.#clock.now();
           reader.push(octets);
           for (let frame = reader.next(false); frame !== undefined; frame = reader.next(false))
-            this.#receive(neighbor, connection, decodeMessage(frame, session));
+            this.#receive(
+              neighbor,
+              connection,
+              decodeMessage(frame, { ...session, ...(neighbor.hasPaths && { pathsReceived: both }) }),
+            );
         },
         closed: () => this.#lost(neighbor, connection),
       });
@@ -76,13 +94,22 @@ export class SimulatedRouter {
   routes(): Map<string, string[]> {
     const routes = new Map<string, string[]>();
     for (const [name, neighbor] of this.#neighbors)
-      for (const prefix of neighbor.routes.keys()) routes.set(prefix, [...(routes.get(prefix) ?? []), name].sort());
+      for (const prefix of new Set([...neighbor.routes.values()].map((path) => path.prefix)))
+        routes.set(prefix, [...(routes.get(prefix) ?? []), name].sort());
     return routes;
+  }
+
+  /** Prefix -> the next hops of all paths to it; those that are stale count. */
+  nextHops(): Map<string, ReadonlySet<string>> {
+    const paths = [...this.#neighbors.values()].flatMap(({ routes }) => [...routes.values()]);
+    const byPrefix = Map.groupBy(paths, ({ prefix }) => prefix);
+    return new Map([...byPrefix].map(([prefix, those]) => [prefix, new Set(those.map(({ nextHop }) => nextHop))]));
   }
 
   /** Whether the neighbor has announced it in the present or the last session. */
   isFresh(prefix: string, name: string): boolean {
-    return this.#neighbors.get(name)?.routes.get(prefix) === false;
+    const paths = this.#neighbors.get(name)?.routes.values();
+    return paths?.some((path) => path.prefix === prefix && !path.isStale) ?? false;
   }
 
   /**
@@ -96,7 +123,7 @@ export class SimulatedRouter {
       neighbor.isUp = false;
       neighbor.staleUntil = Infinity;
       if (!keepsRoutes) routes.clear();
-      for (const prefix of routes.keys()) routes.set(prefix, true);
+      for (const path of routes.values()) path.isStale = true;
       connection?.destroy();
     }
   }
@@ -132,7 +159,7 @@ export class SimulatedRouter {
     const found = this.#neighbors.get(name);
     if (found !== undefined) return found;
     const deadlines = { holdMs: 9_000, restartMs: 0, staleUntil: Infinity, heldUntil: -Infinity };
-    const added = { connection: undefined, isUp: false, lastHeard: 0, ...deadlines, routes: new Map() };
+    const added = { connection: undefined, isUp: false, lastHeard: 0, ...deadlines, routes: new Map(), hasPaths: false };
     this.#neighbors.set(name, added);
     return added;
   }
@@ -142,14 +169,21 @@ export class SimulatedRouter {
       case "open": {
         const restart = message.capabilities.find(({ type }) => type === "gracefulRestart");
         neighbor.restartMs = restart?.type === "gracefulRestart" ? restart.timeSeconds * 1000 : 0;
+        neighbor.hasPaths = this.#addPath && message.capabilities.some(({ type }) => type === "addPath");
         neighbor.holdMs = message.holdTimeSeconds * 1000;
         neighbor.staleUntil = Infinity;
         connection.write(encodeMessage({ type: "keepalive" }), () => {});
         break;
       }
       case "update":
-        for (const prefix of message.withdrawn) neighbor.routes.delete(`${prefix}`);
-        for (const prefix of message.announced) neighbor.routes.set(`${prefix}`, false);
+        for (const [index, prefix] of message.withdrawn.entries())
+          neighbor.routes.delete(`${prefix} ${message.withdrawnPaths[index]}`);
+        for (const [index, prefix] of message.announced.entries())
+          neighbor.routes.set(`${prefix} ${message.announcedPaths[index]}`, {
+            prefix: `${prefix}`,
+            nextHop: `${message.attributes?.nextHops[0]}`,
+            isStale: false,
+          });
         if (message.endOfRib !== undefined) dropStale(neighbor, message.endOfRib.afi === 1 ? "IPv4" : "IPv6");
         break;
       case "notification":
@@ -184,7 +218,7 @@ export class SimulatedRouter {
     if (neighbor.connection !== connection) return;
     neighbor.connection = undefined;
     if (neighbor.restartMs === 0) forget(neighbor);
-    for (const prefix of neighbor.routes.keys()) neighbor.routes.set(prefix, true);
+    for (const path of neighbor.routes.values()) path.isStale = true;
     this.#keepUntil(neighbor, this.#clock.now() + neighbor.restartMs);
   }
 
@@ -197,8 +231,9 @@ export class SimulatedRouter {
   }
 
   #open(): Open {
+    const open = this.#addPath ? { ...ownOpen, capabilities: [...ownOpen.capabilities, receivesPaths] } : ownOpen;
     const { timeMs, until } = this.#restart;
-    if (this.#clock.now() >= until) return ownOpen;
+    if (this.#clock.now() >= until) return open;
     const families = [1, 2].map((afi) => ({ afi, safi: 1, forwardingPreserved: true }));
     const restart = {
       type: "gracefulRestart",
@@ -207,7 +242,7 @@ export class SimulatedRouter {
       timeSeconds: timeMs / 1000,
       families,
     } as const;
-    return { ...ownOpen, capabilities: [...ownOpen.capabilities.filter(({ type }) => type !== restart.type), restart] };
+    return { ...open, capabilities: [...open.capabilities.filter(({ type }) => type !== restart.type), restart] };
   }
 
   #close(neighbor: Neighbor, connection: Connection): void {
@@ -222,12 +257,16 @@ function forget(neighbor: Neighbor): void {
 }
 
 function dropStale(neighbor: Neighbor, family: "IPv4" | "IPv6"): void {
-  for (const [prefix, isStale] of neighbor.routes)
-    if (isStale && prefix.includes(":") === (family === "IPv6")) neighbor.routes.delete(prefix);
+  for (const [key, { prefix, isStale }] of neighbor.routes)
+    if (isStale && prefix.includes(":") === (family === "IPv6")) neighbor.routes.delete(key);
 }
 
 const errorWait: Millis = 60_000; // BIRD's after the first error.
 const bfdDown: Notification = { type: "notification", code: 6, subcode: 10, data: new Uint8Array() };
+const receivesPaths = {
+  type: "addPath",
+  families: [1, 2].map((afi) => ({ afi, safi: 1, direction: "receive" as const })),
+} as const;
 const ownOpen: Open = {
   type: "open",
   version: 4,

@@ -3,6 +3,6 @@ export { nodeNameText } from "../codec/messages.ts";
 export type { Effect, Member } from "../ring/events.ts";
 export { members } from "../ring/step.ts";
 export { keyedCarrier } from "./carrier.ts";
-export { addressOf, nameOf } from "./simulated-addresses.ts";
+export { addressOf, firstCentral, nameOf } from "./simulated-addresses.ts";
 export { SimulatedPaths } from "./simulated-paths.ts";
 export { Simulation } from "./simulation.ts";

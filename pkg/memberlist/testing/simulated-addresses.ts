@@ -1,12 +1,16 @@
 import type { Endpoint } from "../codec/messages.ts";
 
+/** From this index on nodes are no nodes, but central speakers, as their names say. */
+export const firstCentral = 10_000;
+const central = "central/";
+
 /** The name of a simulated node. */
 export function nameOf(index: number): string {
-  return `node-${index}`;
+  return index < firstCentral ? `node-${index}` : `${central}node-${index - firstCentral}`;
 }
 
 export function indexOf(name: string): number {
-  return Number(name.slice("node-".length));
+  return name.startsWith(central) ? firstCentral + indexOf(name.slice(central.length)) : Number(name.slice("node-".length));
 }
 
 /** The address with this number, in text. A node that was not given another has its own number. */

@@ -27,7 +27,9 @@ export class NodeObjects {
     this.#deleted.delete(node);
     people(() => {
       const labels = node % 2 === 0 ? {} : { [edgeLabel]: "true" };
-      if (!this.has(node)) api.create("nodes", undefined, { metadata: { name: nameOf(node), labels }, spec: {} });
+      const addresses = [addressOf(ring.hostOf(node)), nodeAddress6(node)].map((address) => ({ type: "InternalIP", address }));
+      const status = { addresses };
+      if (!this.has(node)) api.create("nodes", undefined, { metadata: { name: nameOf(node), labels }, spec: {}, status });
       if (api.get("pods", podKey(node)) === undefined)
         api.create("pods", namespace, podObject(node, addressOf(ring.hostOf(node))));
     });
@@ -100,6 +102,10 @@ export class NodeObjects {
     const labels = { [label]: isThere ? "true" : null };
     if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { labels } }));
   }
+}
+
+export function nodeAddress6(node: number): string {
+  return `fd00::${(node + 1).toString(16)}`;
 }
 
 interface PodStatus {

@@ -22,7 +22,7 @@ export interface ServiceSpec {
 export const keyOf = (name: string) => `default/${name}`;
 /** @param card which of the node's network cards, one after another */
 export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)}:${octet(index)}`;
-const octet = (value: number) => value.toString(16).padStart(2, "0");
+const octet = (value: number) => (value % 256).toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, { pool, isDual, wanted, sharing, port, isLocal }: ServiceSpec): JsonObject {
   const isList = wanted?.includes(",");

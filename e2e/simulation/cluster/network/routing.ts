@@ -17,6 +17,8 @@ export interface RoutingOptions {
   /** For how late the router reads. */
   readonly readDelay: Random;
   readonly lan: LanConditions;
+  /** The router takes several paths to a prefix (RFC 7911). */
+  readonly addPath: boolean;
 }
 
 /** The router, the ways between it and whoever has an address, and whom it can reach. */
@@ -32,7 +34,7 @@ export class Routing {
 
   constructor(options: RoutingOptions) {
     this.#options = options;
-    this.router = new SimulatedRouter(options.clock);
+    this.router = new SimulatedRouter(options.clock, options.addPath);
   }
 
   get isRunning(): boolean {

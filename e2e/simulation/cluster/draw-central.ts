@@ -1,0 +1,81 @@
+import type { Timed } from "#e2e/faults";
+import { type Millis, seededRandom } from "#pkg/clock";
+import { firstCentral } from "#pkg/memberlist/testing";
+import type { ServiceSpec } from "./api/objects.ts";
+import { type Act, centralConfig, fairWeather, type History } from "./history.ts";
+
+const maxNodes = 6;
+const rounds = 4;
+// Longer than until a session that ended is tried again, and all routes are sent.
+const pauseMs: Millis = 20_000;
+
+const service = (pool: string, endpoints: readonly number[], isLocal = false): ServiceSpec => ({
+  pool,
+  isDual: true,
+  wanted: undefined,
+  sharing: undefined,
+  port: 80,
+  endpoints,
+  isLocal,
+});
+
+/**
+ * A history of a cluster with one or two central speakers, drawn by its seed. Where the seed is a multiple of three: there are two, of which one at a time
+ * ends and comes back, and nothing else happens. Else anything befalls nodes and central speakers, and the ring is cut between any of them.
+ */
+export function drawCentral(seed: number): History {
+  const random = seededRandom(seed);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  const some = <T>(all: readonly T[]): T => all[pick(all.length)] as T;
+  const nodes = 3 + pick(maxNodes - 2);
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const isOnlyDeaths = seed % 3 === 0;
+  const centralSpeakers = isOnlyDeaths ? 2 : 1 + pick(2);
+  const acts: Timed<Act>[] = [];
+  let at = pauseMs;
+  const end = (node: number, length: Millis): Act => ({
+    type: some(["killSpeaker", "powerOff", "stopSpeaker"] as const),
+    node,
+    length,
+  });
+  for (let round = 0; round < rounds; round++) {
+    const central = firstCentral + pick(centralSpeakers);
+    if (isOnlyDeaths) {
+      const length = pick(2) === 0 ? pick(3_000) : pick(40_000);
+      acts.push({ at, act: end(central, length) });
+      at += length + pauseMs;
+      continue;
+    }
+    for (let count = 1 + pick(3); count > 0; count--) {
+      const [node, length] = [pick(nodes), 200 + pick(pick(3) === 0 ? 30_000 : 6_000)];
+      const parts = all.map(() => pick(3));
+      const centralParts = Array.from({ length: centralSpeakers }, () => pick(3));
+      const act = some<Act>([
+        end(node, length),
+        end(node, length),
+        end(central, length),
+        { type: "stallSpeaker", node: some([node, central]), length: Math.min(length, 6_000) },
+        { type: "cut", parts, centralParts, length },
+        { type: "cutRouter", node: central, cut: some(["both", "toRouter", "toNode"] as const), length },
+        { type: "cutApi", node: some([node, central]), length },
+        { type: some(["drain", "exclude", "breakPath"] as const), node, length },
+        { type: "restartRouter", how: some(["graceful", "processes", "machine"] as const), length: Math.min(length, 6_000) },
+        {
+          type: "service",
+          name: "local",
+          spec: service(
+            "routed",
+            all.filter(() => pick(2) === 0),
+            true,
+          ),
+        },
+      ]);
+      acts.push({ at, act });
+      at += pick(2) === 0 ? pick(1_000) : pick(length);
+    }
+    at += pauseMs;
+  }
+  const services = { web: service("routed", all), local: service("routed", [0, 1], true), lan: service("lan", all) };
+  const loss = isOnlyDeaths ? 0 : some([0, 0.05]);
+  return { seed, nodes, centralSpeakers, loss, weather: fairWeather, config: centralConfig, services, acts };
+}
