@@ -129,4 +129,24 @@ export const routes: readonly Break[] = [
     after: "connection.since > other.enteredAt;",
     tests: ["pkg/bgp/session/rfc4271.test.ts"],
   },
+  {
+    before: "if (gone.length <= active.length) return active;",
+    after: "return active;",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: "const preferred = serving.filter((node) => !spared[externalTrafficPolicy].has(node));",
+    after: "const preferred = serving;",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: "this.#routeOf([...group.with, { via, weight }], prefix, before)",
+    after: "this.#routeOf([{ via, weight }], prefix, before)",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: "state.members = event.members.filter(({ name, self }) => self || !isCentral(name));",
+    after: "state.members = event.members;",
+    tests: ["speaker/members/ring/step.test.ts"],
+  },
 ];

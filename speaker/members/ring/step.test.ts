@@ -129,3 +129,14 @@ test("a node that has stopped answers nothing, and has nothing to do", () => {
   for (const next of [{ type: "timer" } as const, { type: "bound" } as const, membersOf(["node3"])])
     assert.deepEqual(step(state, next, moment(100_000)), []);
 });
+
+test("a central speaker announces no address that nodes own: it is no ring to be in, and the speaker of its node is joined", () => {
+  const state = newRingState("node1");
+  const central: MemberView = { ...memberOf("node2"), name: "central/node2", port: 7947 };
+  const pods: RingEvent = { type: "pods", pods: podsOf(["node2"], true), areComplete: true };
+  const members: RingEvent = { type: "members", members: [memberOf("node1"), central], withoutGossip: [] };
+  for (const next of [pods, { type: "bound" } as const, members]) step(state, next, moment(0, [central.name]));
+  const effects = step(state, { type: "timer" }, moment(1_000, [central.name]));
+  assert.deepEqual(effects, [{ type: "join", wanted: podsOf(["node2"], true) }]);
+  assert.deepEqual([state.isSynced, state.active], [false, ["central/node2", "node1"]]);
+});
