@@ -30,8 +30,12 @@ function shared(files: readonly TestFile[], count: number): Job[] {
 /** The longest first, so that all end at about the same time: files that say so, then processes of many files. */
 function jobsOf(files: readonly TestFile[], count: number): Job[] {
   const alone = (isLong: boolean) => files.filter(({ alone, long }) => alone && long === isLong).map((file) => [file]);
-  const together = files.filter(({ alone }) => !alone);
-  return [...alone(true), ...shared(together, count), ...alone(false)];
+  const together = (isUntracked: boolean) =>
+    shared(
+      files.filter(({ alone, untracked }) => !alone && untracked === isUntracked),
+      count,
+    );
+  return [...alone(true), ...together(true), ...together(false), ...alone(false)];
 }
 
 const computing = jobsOf(
@@ -55,13 +59,9 @@ let started = 0;
 /** Runs a job, and prints failures. @param by a command before that of Node */
 async function run(job: Job, by: readonly string[]): Promise<void> {
   const report = join(reports, `${started++}`);
-  const options = [
-    "--test",
-    "--test-isolation=none",
-    "--test-reporter=./e2e/tiers/reporter.ts",
-    `--test-reporter-destination=${report}`,
-  ];
-  const [program = "", ...argv] = [...by, process.execPath, ...preloads, ...options, ...job.map(({ path }) => path)];
+  const untracked = job.some((file) => file.untracked) ? ["--import=./pkg/clock/testing/untracked-promises.ts"] : [];
+  const tests = ["e2e/tiers/in-one-process.ts", report, ...job.map(({ path }) => path)];
+  const [program = "", ...argv] = [...by, process.execPath, ...preloads, ...untracked, ...tests];
   const child = spawn(program, argv, { stdio: ["ignore", "pipe", "pipe"] });
   const [out, err, [status, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   const lines = existsSync(report) ? readFileSync(report, "utf8").split("\n").filter(Boolean) : [];

@@ -23,6 +23,8 @@ export interface TestFile {
   readonly alone: boolean;
   /** It takes so long that others should not be over before it begins: `// Long: why`. */
   readonly long: boolean;
+  /** It simulates clusters, with too many promises for `node:test` to follow them to their tests. */
+  readonly untracked: boolean;
   /** An ordinary user skips some of it. */
   readonly root: boolean;
 }
@@ -57,6 +59,7 @@ function read(path: string): TestFile {
     computes: (isPure && !isScenario) || /^e2e\/simulation\//.test(path),
     long: isLong,
     alone: isKubernetes || isScenario || alone.test(text),
+    untracked: /^e2e\/simulation\//.test(path),
     root: !isKubernetes && root.test(text),
   };
 }

@@ -37,9 +37,9 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
     );
   const isApiLost = running.some(([, { hasLostApi }]) => hasLostApi);
   const nodes = ableNodes(cluster);
-  const able = new Map<string, readonly number[]>(); // address -> nodes that may announce it, as the API has it
+  const able = new Map<string, readonly number[]>(); // address that somebody has to answer for -> nodes that may, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
-    const found = able.get(address) ?? candidatesOf(cluster, servicesOn(cluster, address), nodes);
+    const found = able.get(address) ?? (mayBeNobodys(address) ? [] : candidatesOf(cluster, servicesOn(cluster, address), nodes));
     able.set(address, found);
     return found;
   };
@@ -68,7 +68,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
         if (placement.candidates.includes(name)) knows.add(address);
       }
     for (const address of knows) {
-      if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) knows.delete(address);
+      if (!mayAnnounce(address).includes(node)) knows.delete(address);
       else if (isOnLan(node) && !isLeftToOther(node, address))
         candidates.set(address, [...(candidates.get(address) ?? []), name]);
     }
