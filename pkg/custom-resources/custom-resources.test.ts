@@ -113,6 +113,21 @@ test("1,000 objects of one apply are one change", async () => {
   assert.equal(bench.offers.length, 2);
 });
 
+test("1,000 objects that go one after the other are read again and again, but a seventh of the time at most goes into that", async () => {
+  const bench = await Bench.start();
+  for (let index = 0; index < 1_000; index++) bench.pool(index);
+  bench.sync();
+  const begin = bench.clock.now();
+  for (let index = 1; index < 200; index++) {
+    bench.of("ipaddresspools").forget(`${namespace}/pool-${index}`);
+    await bench.wait(250); // Each would be a change of its own.
+  }
+  const seconds = (bench.clock.now() - begin) / 1_000;
+  assert.ok(seconds > 45 && bench.offers.length - 1 < seconds / 2.5, `${bench.offers.length - 1} offers in ${seconds} s`);
+  await bench.wait(4_000);
+  assert.equal(bench.pools?.length, 801);
+});
+
 test("changes that never end count after two seconds at the latest", async () => {
   const bench = await Bench.start();
   bench.sync();
@@ -136,6 +151,15 @@ test("Settling: quiet for 200 ms, 2 s at most, and each change of its own afterw
   assert.equal(settling.deadline, Infinity);
   settling.changed(9_000);
   assert.equal(settling.deadline, 9_200);
+  settling.done();
+  settling.offered(9_200, 170_000); // Some 1,000 objects: the next reading begins 3.4 s later, whatever happens.
+  settling.changed(9_300);
+  assert.equal(settling.deadline, 12_600);
+  settling.changed(12_590);
+  assert.equal(settling.deadline, 12_600);
+  settling.done();
+  settling.changed(13_000);
+  assert.equal(settling.deadline, 13_200);
 });
 
 test("a status, labels of anything but pools, and managers change nothing", async () => {

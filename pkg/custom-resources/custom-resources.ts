@@ -210,6 +210,7 @@ export class CustomResources implements Disposable {
     const offered = [missing, mayRenumber, version].join();
     if (offered === this.#offered) return;
     this.#offered = offered;
+    this.#settling.offered(this.#options.clock.now(), text.length);
     const about = this.#about;
     this.#options.offered(
       missing === undefined

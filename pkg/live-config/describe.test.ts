@@ -55,6 +55,17 @@ test("every problem has a line of its own, and the decision is the last one", ()
   ]);
 });
 
+test("a warning that the configuration before had as well is no news", () => {
+  const accepted = (...warnings: (typeof warning)[]) =>
+    ({ type: "accepted", inForce, warnings, stranded: new Map() }) satisfies CandidateResult;
+  const other = { ...warning, message: "is odd, too" as const } as unknown as typeof warning;
+  const said = decisionLines({ inForce, verdict: accepted(warning, other) }, accepted(warning));
+  assert.deepEqual(
+    said.map(({ fields }) => fields.error ?? fields.event),
+    ["is odd, too", "configLoaded"],
+  );
+});
+
 test("thousands of stranded Services do not make thousands of lines", () => {
   assert.equal(lines({ type: "strands", stranded: stranded(5000) }, inForce).length, 101);
 });

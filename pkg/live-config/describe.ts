@@ -124,13 +124,13 @@ function factsOf(decided: Refused): Fact[] {
   }
 }
 
-/** Lines of the log about a decision: one for each problem, stranded Service or warning, then one for the decision. */
-export function decisionLines({ inForce, verdict }: Decided): Line[] {
+/** Lines of the log about a decision: one for each problem, stranded Service or warning that is new, then one for the decision. */
+export function decisionLines({ inForce, verdict }: Decided, before?: CandidateResult): Line[] {
   if (verdict === undefined) return [];
   if (verdict.type === "accepted") {
     const renumbers = "addresses in use have no pool any more, others are given in their place";
     return [
-      ...problemLines("warn", "configuration warning", "configWarning", verdict.warnings),
+      ...problemLines("warn", "configuration warning", "configWarning", newWarnings(verdict.warnings, before)),
       ...strandedLines("warn", renumbers, "configRenumbers", verdict.stranded),
       { level: "info", message: "configuration loaded", fields: { event: "configLoaded" } },
     ];
@@ -150,6 +150,13 @@ export function decisionLines({ inForce, verdict }: Decided): Line[] {
         ? strandedLines("error", "configuration leaves no pool for an address in use", "configError", verdict.stranded)
         : [];
   return [...why, { level: "error", message, fields: { event: "configStale", error: explain(verdict) } }];
+}
+
+/** Of a thousand objects, one changed: whatever was amiss with the others has been said. */
+function newWarnings(warnings: readonly Problem[], before: CandidateResult | undefined): readonly Problem[] {
+  if (before?.type !== "accepted") return warnings;
+  const said = new Set(before.warnings.map(problemText));
+  return warnings.filter((warning) => !said.has(problemText(warning)));
 }
 
 function problemLines(level: Line["level"], message: string, event: string, problems: readonly Problem[]): Line[] {

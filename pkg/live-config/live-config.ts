@@ -269,7 +269,7 @@ export class LiveConfig extends Part {
     if (sameConfig && !candidateChanged && verdict.type === before.verdict?.type) return undefined;
     this.since = this.context.now;
     if (!sameConfig) this.inForceSince = this.since;
-    for (const line of decisionLines(this.decided)) this.#log(line);
+    for (const line of decisionLines(this.decided, before.verdict)) this.#log(line);
     return { now: this.decided, before, isFollowing };
   }
 
