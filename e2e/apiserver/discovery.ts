@@ -33,7 +33,9 @@ const reviews: readonly DiscoveredResource[] = [
 ];
 
 const discovered: readonly DiscoveredResource[] = [
-  ...resources.map((resource) => ({ ...resource, verbs: allVerbs, subresources: subresources(resource) })),
+  ...resources
+    .filter(({ isUnlisted }) => !isUnlisted)
+    .map((resource) => ({ ...resource, verbs: allVerbs, subresources: subresources(resource) })),
   ...reviews,
 ];
 

@@ -80,6 +80,11 @@ export class LocalApi {
     return this.#store.get(resourceOf(plural), key);
   }
 
+  /** `namespace/name` of each object of a kind. */
+  keys(plural: string): string[] {
+    return this.#store.entries(resourceOf(plural)).map(({ object }) => objectKey(object));
+  }
+
   /** Creates an object, its status included. Fields that are null are left out. */
   create(plural: string, namespace: string | undefined, object: JsonObject): void {
     this.#registry.create(resourceOf(plural), namespace, mergePatch({}, object), { scope: "all" });

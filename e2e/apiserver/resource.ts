@@ -33,6 +33,8 @@ export interface Resource {
   readonly hasScale: boolean;
   /** Counts changes of its spec in `metadata.generation`. */
   readonly hasGeneration: boolean;
+  /** Discovery does not name it: an administrator has not installed its definition. */
+  readonly isUnlisted: boolean;
   /** Answers a deletion with the object; the others do with a Status. */
   readonly returnsDeleted: boolean;
   /** Fields that field selectors may name besides `metadata.name` and `metadata.namespace`, as text. */

@@ -1,3 +1,4 @@
+import { configurationKinds } from "#pkg/convert";
 import { asText, at, type JsonObject } from "./json.ts";
 import { namespaceColumns, nodeColumns, prepareNamespace } from "./kinds/cluster.ts";
 import { ageColumn, column, nameColumn } from "./kinds/columns.ts";
@@ -213,6 +214,9 @@ export const resources: readonly Resource[] = [
   // Of MetalLB, as its definitions make them known.
   ...["ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"].map((kind) => statusResource("metallb.io", kind)),
   statusResource("frrk8s.metallb.io", "BGPSessionState"),
+  ...configurationKinds.map(({ kind, plural, versions: [version = ""] }) =>
+    define({ group: "metallb.io", version, kind, plural, hasGeneration: true, isUnlisted: true }),
+  ),
 ];
 
 /** @returns undefined for a kind that is not served */
@@ -243,6 +247,7 @@ function define(given: Partial<Resource> & Pick<Resource, "kind" | "plural">): R
     keepsInitialStatus: false,
     hasScale: false,
     hasGeneration: false,
+    isUnlisted: false,
     returnsDeleted: false,
     fields: {},
     columns: [nameColumn, ageColumn],

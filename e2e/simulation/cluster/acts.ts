@@ -134,7 +134,7 @@ export class Acts {
       }
       case "removePeers": {
         const { config = "" } = cluster.people;
-        const [rest = ""] = config.split(/^(?=peers:)/m);
+        const [rest = ""] = config.split(/^(?=peers:|---\n.*\nkind: BGPPeer)/m);
         this.#configureFor(act.length, rest);
         break;
       }

@@ -11,6 +11,7 @@ import { ControllerMetrics } from "../../../controller/metrics.ts";
 import { Terms } from "../../../controller/terms.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
+import type { ConfigSource } from "./history.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
 const leaseMs = 4_000;
@@ -27,7 +28,12 @@ export class ControllerProcess {
   #isStopping = false;
   #hasStopped = false;
 
-  constructor(process: SimulatedProcess, connection: ApiConnection, record: (line: string) => void) {
+  constructor(
+    process: SimulatedProcess,
+    connection: ApiConnection,
+    configSource: ConfigSource = "configmap",
+    record: (line: string) => void,
+  ) {
     this.process = process;
     this.connection = connection;
     const { clock, random } = process;
@@ -59,7 +65,7 @@ export class ControllerProcess {
     const recorder = this.#recorder;
     const common = { events, namespace, coreOptions, recorder, metrics, log: silentLog, clock, random, classes: classlessOnly };
     this.#terms = new Terms(
-      () => new Controller({ ...common, cluster: fenced, elector, configMap: "config", configSource: "configmap" }),
+      () => new Controller({ ...common, cluster: fenced, elector, configMap: "config", configSource }),
       silentLog,
     );
     this.#terms.start();

@@ -3,7 +3,18 @@ import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 import { drawTroubles } from "./draw-controllers.ts";
-import { type Act, bfdConfig, fairWeather, firstConfig, type History, movedConfig } from "./history.ts";
+import {
+  type Act,
+  bfdConfig,
+  fairWeather,
+  firstConfig,
+  firstResources,
+  type History,
+  moreResources,
+  movedConfig,
+  movedResources,
+  refusedResources,
+} from "./history.ts";
 
 /** Where each pool's addresses begin. */
 const bases = {
@@ -29,6 +40,7 @@ const removalSeeds = 2 ** 31;
 const changeSeeds = 2 ** 30;
 const failoverSeeds = 2 ** 29;
 const pathSeeds = 2 ** 28;
+const resourceSeeds = 2 ** 27;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -104,6 +116,37 @@ export function drawWithoutLease(seed: number): History {
   acts.sort((a, b) => a.at - b.at);
   const weather: ApiWeather = { ...fairWeather, watchLagMs: [20, 1_000, 3_000][draw.pick(3)] ?? 20, forbidden: "leases" };
   return { seed, nodes, loss: 0, weather, config: firstConfig, services, acts };
+}
+
+/** A history whose configuration is MetalLB's custom resources, with the pools that these can express. */
+export function drawOfResources(seed: number): History {
+  const draw = new Draw(seededRandom(seed + resourceSeeds));
+  const { acts, services, failoverMs: _, ...history } = drawHistory(seed);
+  const texts: readonly string[] = [firstResources, moreResources, ...refusedResources];
+  const edits = Array.from({ length: 1 + draw.pick(4) }, (): Timed<Act> => {
+    const mayRenumber = draw.pick(3) === 0;
+    const text = mayRenumber ? movedResources : (texts[draw.pick(texts.length)] ?? "");
+    return { at: draw.pick(30_000), act: { type: "config", text, mayRenumber } };
+  });
+  const others = acts.flatMap(({ at, act }): Timed<Act>[] => {
+    if (act.type === "config" || act.type === "occupy" || act.type === "otherVersion") return [];
+    return [{ at, act: act.type === "service" && act.spec !== undefined ? { ...act, spec: inResources(act.spec) } : act }];
+  });
+  return {
+    ...history,
+    config: firstResources,
+    configSource: "crds",
+    services: Object.fromEntries(Object.entries(services).map(([name, spec]) => [name, inResources(spec)])),
+    acts: [...others, ...edits].sort((a, b) => a.at - b.at),
+  };
+}
+
+/** The same of the pool `lan` in place of those that custom resources cannot express. */
+function inResources(spec: ServiceSpec): ServiceSpec {
+  const wanted = spec.wanted
+    ?.replace(/^192\.0\.2\.(32|112|160)/, "192.0.2.0")
+    .replace(/^192\.0\.2\.(3|11|16)(\d)$/, "192.0.2.$2");
+  return { ...spec, pool: spec.pool.replaceAll(/\b(sticky|nic|strict)\b/g, "lan"), wanted };
 }
 
 class Draw {

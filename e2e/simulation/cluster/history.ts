@@ -105,9 +105,14 @@ export interface History {
   readonly centralSpeakers?: number;
   /** The configuration in force at the start, which is put in force again at the end. */
   readonly config: string;
+  /** The configuration is custom resources, and texts are their manifests. */
+  readonly configSource?: ConfigSource;
   readonly services: Readonly<Record<string, ServiceSpec>>;
   readonly acts: readonly Timed<Act>[];
 }
+
+/** Where daemons read the configuration. */
+export type ConfigSource = "configmap" | "crds";
 
 const pools = `address-pools:
 - name: lan
@@ -161,11 +166,45 @@ export const bfdConfig = `${firstConfig}  bfd-profile: fast\nbfd-profiles: [{nam
 
 /** Peers of a configuration get another hold time. */
 export function withShorterHold(config: string): string {
-  return config.replace(`hold-time: ${holdSeconds}s`, "hold-time: 6s");
+  return config.replace(`hold-time: ${holdSeconds}s`, "hold-time: 6s").replace(`holdTime: ${holdSeconds}s`, "holdTime: 6s");
 }
 
 /** The addresses of one pool are others. */
 export const movedConfig = firstConfig.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");
+
+const resource = (kind: string, name: string, spec: string) =>
+  `---\napiVersion: metallb.io/${kind === "BGPPeer" ? "v1beta2" : "v1beta1"}\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+/** The pools that MetalLB's custom resources can express, as them, and the router. */
+export const firstResources = [
+  resource("IPAddressPool", "lan", '{addresses: [192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"]}'),
+  resource("IPAddressPool", "routed", "{addresses: [198.51.100.0/28]}"),
+  resource("IPAddressPool", "both", "{addresses: [192.0.2.96/28]}"),
+  resource("IPAddressPool", "given", "{addresses: [203.0.113.0/28]}"),
+  resource(
+    "L2Advertisement",
+    "lan",
+    '{ipAddressPools: [lan], preferredNodeSelectors: [{weight: 100, preference: {matchLabels: {edge: "true"}}}]}',
+  ),
+  resource("L2Advertisement", "both", "{ipAddressPools: [both]}"),
+  resource("BGPAdvertisement", "routed", "{ipAddressPools: [routed, both]}"),
+  resource("BGPPeer", "router", `{myASN: 65001, peerASN: 65002, peerAddress: ${routerAddress}, holdTime: ${holdSeconds}s}`),
+].join("");
+/** The addresses of one pool are others. */
+export const movedResources = firstResources.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");
+/** Further ones beside them. */
+export const moreResources = [
+  firstResources.replace("holdTime", "bfdProfile: fast, holdTime"),
+  resource("BFDProfile", "fast", "{}"),
+  resource("IPAddressPool", "more", "{addresses: [192.0.2.64/28]}"),
+  resource("L2Advertisement", "more", "{ipAddressPools: [more]}"),
+].join("");
+/** Refused: an address that is none, a Community that is missing, two pools that overlap; and pools in use are gone. */
+export const refusedResources = [
+  `${firstResources}${resource("IPAddressPool", "more", "{addresses: [nonsense]}")}`,
+  `${firstResources}${resource("BGPAdvertisement", "more", "{ipAddressPools: [given], communities: [none]}")}`,
+  `${firstResources}${resource("IPAddressPool", "more", "{addresses: [192.0.2.8/30]}")}`,
+  firstResources.slice(firstResources.indexOf("---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement")),
+];
 
 /** One pool of sticky addresses, and no router. */
 export const stickyConfig = `address-pools:

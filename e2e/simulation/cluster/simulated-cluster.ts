@@ -8,11 +8,12 @@ import { addressOf, firstCentral, keyedCarrier, nameOf, SimulatedPaths, Simulati
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
+import { ConfigurationObjects } from "./api/configuration-objects.ts";
 import { NodeObjects } from "./api/node-objects.ts";
 import { macOf, namespace, type ServiceSpec } from "./api/objects.ts";
 import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
-import type { Cut, RouterRestart } from "./history.ts";
+import type { ConfigSource, Cut, RouterRestart } from "./history.ts";
 import { Lan, LanConditions } from "./network/lan.ts";
 import { NicAddresses } from "./network/nic-addresses.ts";
 import type { RouterLink } from "./network/router-link.ts";
@@ -34,8 +35,10 @@ export interface SimulatedClusterOptions {
   readonly centralSpeakers?: number;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
-  /** The ConfigMap's text at the start. */
+  /** The ConfigMap's text at the start, or the manifests of custom resources. */
   readonly config: string;
+  /** `configmap` where absent. */
+  readonly configSource?: ConfigSource | undefined;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
@@ -151,7 +154,9 @@ export class SimulatedCluster {
       now: () => new Date(wallClockMs + ring.now),
       onChange: (change) => onChange(change, this.people.areActing),
     });
-    this.people = new People(this.api);
+    const isOfObjects = options.configSource === "crds";
+    const objects = isOfObjects ? new ConfigurationObjects(this.api, this.time, seededRandom(seed + 3)) : undefined;
+    this.people = new People(this.api, objects);
     const lan = { ring, time: this.time, random: this.#random };
     this.lanConditions = new LanConditions(lan);
     this.lan = new Lan({
@@ -170,8 +175,8 @@ export class SimulatedCluster {
       lan: this.lanConditions,
       addPath: options.config.includes("add-path"),
     });
+    this.people.setConfig(options.config, false);
     this.people.act(() => {
-      this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
       for (const name of announcedConfigMaps)
         this.api.create("configmaps", namespace, { metadata: { name, labels: { "ingot-use": "announced" } } });
     });
@@ -219,7 +224,10 @@ export class SimulatedCluster {
 
   startController(index: number): void {
     const process = this.#process(`controller-${index}`);
-    this.controllers.set(index, new ControllerProcess(process, this.#connect(process), (line) => this.note(line)));
+    this.controllers.set(
+      index,
+      new ControllerProcess(process, this.#connect(process), this.#options.configSource, (line) => this.note(line)),
+    );
     this.#isBusy = true;
   }
 
@@ -260,6 +268,7 @@ export class SimulatedCluster {
       life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
       ownNode,
+      configSource: this.#options.configSource,
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
       otherNics: this.#otherNics.get(node) ?? [],

@@ -33,6 +33,7 @@ import { nodeFactsOf, whatIsMissing } from "../../../speaker/routes.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
+import type { ConfigSource } from "./history.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
 import { SimulatedMemberlist } from "./simulated-memberlist.ts";
 import type { SimulatedProcess, Time } from "./simulated-process.ts";
@@ -67,6 +68,7 @@ export interface SpeakerProcessOptions {
   readonly life: number;
   /** Its formats on the ring are those of the version before heartbeats and views of the API. */
   readonly isEarlier: boolean;
+  readonly configSource: ConfigSource | undefined;
   /** When it follows its own Node alone. */
   readonly ownNode: OwnNodeRule;
   /** It may put addresses on its machine's NIC. */
@@ -215,7 +217,7 @@ export class SpeakerProcess {
       node,
       hasNodeAddresses: announceFor === "all",
       configMap: "config",
-      configSource: "configmap",
+      configSource: options.configSource ?? "configmap",
       classes: classlessOnly,
       metrics: new KubernetesMetrics(new Registry()),
       emit: (event) => {

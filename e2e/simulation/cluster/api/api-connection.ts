@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import { type LocalApi, ApiError as Refusal, type WatchResponse } from "#e2e/apiserver";
+import { type JsonObject, type LocalApi, ApiError as Refusal, type WatchResponse } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
+import { configurationKinds } from "#pkg/convert";
 import { ApiError } from "#pkg/k8s";
 import type { HttpClient, Request } from "#pkg/k8s/testing";
 import type { SimulatedProcess, Time } from "../simulated-process.ts";
@@ -97,7 +98,8 @@ export class ApiConnection implements HttpClient {
   }
 
   json(request: Request, signal: AbortSignal): Promise<Answer> {
-    return this.#exchange(request, signal, () => this.#api.answer(this.#dated(request)));
+    const found = discovery(request.path);
+    return this.#exchange(request, signal, () => found ?? this.#api.answer(this.#dated(request)));
   }
 
   open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
@@ -136,6 +138,7 @@ export class ApiConnection implements HttpClient {
     const { forbidden, refusals, refusesStatus } = this.#weather;
     const { method } = request;
     if (this.#chance(refusals)) return [429, 500, 503][Math.floor(this.#process.random() * 3)];
+    if (discovery(request.path) !== undefined) return undefined;
     const { plural, subresource } = this.#api.locate(request).target;
     if (refusesStatus && method === "PATCH" && plural === "services" && subresource === "status") return 503;
     const isForbidden = forbidden === "leases" ? plural === "leases" : forbidden && method !== "GET";
@@ -185,6 +188,16 @@ export class ApiConnection implements HttpClient {
   #chance(of: number): boolean {
     return of > 0 && this.#process.random() < of;
   }
+}
+
+/** What the API has of MetalLB's custom resources, where somebody asks for that. */
+function discovery(path: string): JsonObject | undefined {
+  const version = /^\/apis\/metallb\.io(?:\/(\w+))?$/.exec(path);
+  if (version === null) return undefined;
+  const all = configurationKinds.map(({ plural, versions }) => ({ name: plural, version: versions[0] ?? "" }));
+  if (version[1] === undefined)
+    return { versions: [...new Set(all.map((each) => each.version))].map((each) => ({ version: each })) };
+  return { resources: all.filter((each) => each.version === version[1]).map(({ name }) => ({ name, verbs: ["create"] })) };
 }
 
 /** The lines of a watch on their way: in order, and late. */

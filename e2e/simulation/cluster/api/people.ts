@@ -1,5 +1,6 @@
 import type { Backup, JsonObject, KubeObject, LocalApi } from "#e2e/apiserver";
 import { renumberAnnotation } from "#pkg/live-config";
+import type { ConfigurationObjects } from "./configuration-objects.ts";
 import { keyOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
 
 const configKey = `${namespace}/config`;
@@ -8,10 +9,13 @@ const configKey = `${namespace}/config`;
 export class People {
   readonly services = new Map<string, ServiceSpec>(); // name -> what they want
   readonly #api: LocalApi;
+  readonly #objects: ConfigurationObjects | undefined;
   #areActing = false;
 
-  constructor(api: LocalApi) {
+  /** @param objects where the configuration is custom resources: a ConfigMap then only notes what people want, and nobody else reads it */
+  constructor(api: LocalApi, objects?: ConfigurationObjects) {
     this.#api = api;
+    this.#objects = objects;
   }
 
   /** Whether they are the ones who change the API now. */
@@ -29,15 +33,18 @@ export class People {
   }
 
   setConfig(text: string, mayRenumber: boolean): void {
-    const metadata = { annotations: { [renumberAnnotation]: mayRenumber ? "true" : null } };
+    const isAllowed = mayRenumber || this.#objects?.mayRenumber;
+    const metadata = { annotations: { [renumberAnnotation]: isAllowed ? "true" : null } };
     this.act(() => {
       if (this.config === undefined) this.#api.create("configmaps", namespace, { metadata: { name: "config" }, data: {} });
       this.#api.patch("configmaps", configKey, { metadata, data: { config: text } });
     });
+    this.#objects?.write(text, mayRenumber);
   }
 
   deleteConfig(): void {
     this.act(() => this.#api.remove("configmaps", configKey));
+    this.#objects?.write("", false);
   }
 
   deleteLease(): void {
@@ -79,6 +86,7 @@ export class People {
   restore(backup: Backup, services: ReadonlyMap<string, ServiceSpec>, bump: boolean): void {
     this.services.clear();
     for (const [name, spec] of services) this.services.set(name, spec);
+    this.#objects?.giveUp();
     this.act(() => this.#api.restore(backup, bump));
   }
 }

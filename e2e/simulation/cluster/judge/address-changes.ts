@@ -111,7 +111,7 @@ export class AddressChanges {
     const onRecord = !byPeople && key === `${namespace}/${statusConfigMap}` ? fieldOf(object.data, lastGoodKey) : undefined;
     for (const [each, until] of this.#stranding) {
       if (until < Infinity || each === textInPlace) continue;
-      if (isReplaced || (onRecord !== undefined && onRecord !== each)) this.#stranding.set(each, now + unseenMs);
+      if (isReplaced || (onRecord !== undefined && isOther(onRecord, each))) this.#stranding.set(each, now + unseenMs);
     }
   }
 }
@@ -128,7 +128,16 @@ function mustPart(cluster: SimulatedCluster, name: string): boolean {
 
 function hasPool(text: string, address: string): boolean {
   const pool = poolOf(address);
-  return pool !== (text === movedConfig ? "lan" : "moved");
+  return pool !== (isMoved(text) ? "lan" : "moved");
+}
+
+/** Also of custom resources, which are on record as another text. */
+function isMoved(text: string): boolean {
+  return text === movedConfig || (text.includes("kind: IPAddressPool") && text.includes("192.0.2.128-192.0.2.147"));
+}
+
+function isOther(one: string, other: string): boolean {
+  return one.includes("kind: IPAddressPool") ? isMoved(one) !== isMoved(other) : one !== other;
 }
 
 function mayRenumber({ metadata }: KubeObject): boolean {
