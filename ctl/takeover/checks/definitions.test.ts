@@ -30,10 +30,10 @@ test("definitions that Helm would delete with their objects are found, unless it
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition({}) }), []);
 });
 
-test("a definition whose objects may need MetalLB's webhook to be read is found", async () => {
-  const definition = (strategy: string, storedVersions: readonly string[]) => ({
+test("a definition whose objects may need MetalLB's webhook to be read or written is found", async () => {
+  const definition = (strategy: string, storedVersions: readonly string[], served: readonly string[] = []) => ({
     metadata: { name: "bgppeers.metallb.io" },
-    spec: { conversion: { strategy } },
+    spec: { conversion: { strategy }, versions: served.map((name) => ({ name, served: true })) },
     status: { storedVersions },
   });
   const warning = ["warning CustomResourceDefinition bgppeers.metallb.io"];
@@ -41,6 +41,8 @@ test("a definition whose objects may need MetalLB's webhook to be read is found"
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", both) }), warning);
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("None", both) }), []);
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", ["v1beta2"]) }), []);
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", ["v1beta2"], both) }), warning);
+  assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("None", ["v1beta2"], both) }), []);
 });
 
 test("FRR-K8s is found, and what others give FRR", async () => {

@@ -20,7 +20,7 @@ export function checkDefinitions(view: ClusterView): TakeoverFinding[] {
       severity: "warning",
       check: "definitions",
       found:
-        "some objects may be stored as another version, which a webhook of MetalLB's converts: without its controller they cannot be read",
+        "a webhook of MetalLB's converts between its versions: without its controller, objects of another version than the stored one can be neither read nor written",
       where: `CustomResourceDefinition ${metadata(definition).name}`,
       advice: `kubectl patch crd ${metadata(definition).name} --type merge -p '{"spec":{"conversion":{"strategy":"None","webhook":null}}}'`,
     });
@@ -54,7 +54,9 @@ function isDeletedByHelm(definition: Raw): boolean {
 }
 
 function isConverted({ spec, status }: Raw): boolean {
-  return fields(fields(spec).conversion).strategy === "Webhook" && list(fields(status).storedVersions).length > 1;
+  const served = list(fields(spec).versions).filter((version) => fields(version).served === true);
+  const isMany = served.length > 1 || list(fields(status).storedVersions).length > 1;
+  return isMany && fields(fields(spec).conversion).strategy === "Webhook";
 }
 
 function isFrrK8s(workload: Raw): boolean {

@@ -205,10 +205,10 @@ step(
     await on.kubectl(...patch, conversion({ strategy: "Webhook", webhook }));
     await on.kubectl("-n", namespace, "rollout", "restart", "deployment/controller");
     const named = async () => {
-      for (const { metadata } of await on.get("pods", "-n", namespace, "-l", "component=controller")) {
-        const path = `/api/v1/namespaces/${namespace}/pods/${metadata.name}:7472/proxy/readyz`;
-        // Not ready is an answer with an error.
-        if (/BGPPeer/.test(await on.kubectl("get", "--raw", path).catch(String))) return true;
+      for (const { status } of await on.get("pods", "-n", namespace, "-l", "component=controller")) {
+        // From a node: through the API server, an answer with an error has no text.
+        const { body } = await on.cluster.node("node1").host.get(`http://${status?.podIP}:7472/readyz`);
+        if (/BGPPeer/.test(body)) return true;
       }
       return false;
     };

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { architectures } from "../../../release/debian.ts";
+import type { ImageConfig } from "../../../release/dockerfile.ts";
 import { nodeArchitecture } from "../../../release/modules.ts";
 import { writeArchive } from "../../../release/oci.ts";
 import { type InstalledCluster, namespace } from "./installed.ts";
@@ -143,10 +145,20 @@ export async function loadMetallb(on: InstalledCluster, binaries: string, imageO
   for (const name of ["controller", "speaker"]) {
     const root = join(on.cluster.directory, `metallb-${name}`);
     await mkdir(root);
-    await copyFile(join(binaries, name), join(root, name));
-    const architecture = architectures.find((each) => nodeArchitecture(each) === process.arch) ?? "amd64";
-    const platform = { architecture, layers: [root], config: { Entrypoint: [`/${name}`] } };
-    await writeArchive(`${root}.tar`, { name: imageOf(name), platforms: [platform], createdSeconds: 0, compression: "none" });
-    await on.cluster.loadImage(`${root}.tar`);
+    for (const file of [name, ...(name === "speaker" ? frrTools : [])])
+      if (file === name || existsSync(join(binaries, file))) await copyFile(join(binaries, file), join(root, file));
+    await loadRoot(on, root, imageOf(name), { Entrypoint: [`/${name}`] });
   }
+}
+
+/** What MetalLB's speaker brings for the containers of FRR mode. */
+const frrTools = ["cp-tool", "frr-metrics", "frr-reloader.sh"];
+
+/** Makes an image of a folder, and loads it into every node. */
+export async function loadRoot(on: InstalledCluster, root: string, name: string, config: ImageConfig): Promise<void> {
+  const architecture = architectures.find((each) => nodeArchitecture(each) === process.arch) ?? "amd64";
+  const archive = join(on.cluster.directory, `${basename(root)}.tar`);
+  const platforms = [{ architecture, layers: [root], config }];
+  await writeArchive(archive, { name, platforms, createdSeconds: 0, compression: "none" });
+  await on.cluster.loadImage(archive);
 }

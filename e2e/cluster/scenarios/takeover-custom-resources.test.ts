@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,23 +9,24 @@ import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
 import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
-import { loadMetallb } from "./metallb.ts";
+import { loadMetallb, loadRoot } from "./metallb.ts";
 import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
 import type { Streamed } from "./stream.ts";
 
 // The steps of docs/migrate-from-metallb.md for MetalLB 0.13 to 0.16 with its custom resources kept, and the way back, on a cluster where MetalLB
-// itself runs in native mode.
+// itself runs, in native or in FRR mode.
 const directory = process.env.METALLB_CRDS;
 const all = ["node1", "node2", "node3"];
 const workloads = ["deployment/controller", "daemonset/speaker"];
 
 if (directory === undefined)
   test("MetalLB with custom resources is replaced while it runs", {
-    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`",
+    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`; or its `metallb-frr.yaml`, with `cp-tool`, `frr-metrics`, `frr-reloader.sh` and a folder `frr`, a root file system with FRR",
   });
 else takeOver(directory);
 
 function takeOver(directory: string): void {
+  const manifest = ["metallb-native.yaml", "metallb-frr.yaml"].map((name) => join(directory, name)).find(existsSync) ?? "";
   let addresses: Readonly<Record<string, string>> = {};
   let router: BorderRouter;
   const targets = async (on: InstalledCluster) => ({ ...addresses, control: await clusterAddress(on) });
@@ -34,7 +36,7 @@ function takeOver(directory: string): void {
     await on.cluster.routeServices();
     router = await BorderRouter.start(on, [11, 12, 13]);
     await on.deploy(3);
-    await installMetallb(on, directory);
+    await installMetallb(on, directory, manifest);
     return on;
   });
 
@@ -43,7 +45,9 @@ function takeOver(directory: string): void {
       const apiVersion = `metallb.io/${kind === "BGPPeer" ? "v1beta2" : "v1beta1"}`;
       return on.apply({ apiVersion, kind, metadata: { name, namespace }, spec });
     };
-    const lan = { addresses: ["172.30.0.200-172.30.0.219", "fd00:30::200-fd00:30::219"] };
+    // MetalLB 0.13 has no IPv6 beside BGP in native mode.
+    const hasIpv6 = !(await readFile(manifest, "utf8")).includes("metallb/speaker:v0.13.");
+    const lan = { addresses: ["172.30.0.200-172.30.0.219", ...(hasIpv6 ? ["fd00:30::200-fd00:30::219"] : [])] };
     await waitFor("MetalLB's webhook", () => make("IPAddressPool", "lan", lan).then(() => true), patience);
     await make("IPAddressPool", "routed", { addresses: ["198.51.100.0/24"], autoAssign: false });
     await make("L2Advertisement", "lan", { ipAddressPools: ["lan"] });
@@ -52,7 +56,7 @@ function takeOver(directory: string): void {
     for (let count = 0; count < 4; count++) await on.serve(`web${count}`);
     await on.serve("local", { externalTrafficPolicy: "Local" });
     const far = await on.serve("far", { annotations: { "metallb.universe.tf/loadBalancerIPs": "198.51.100.7" } });
-    await on.serve("dual", { ipFamilyPolicy: "RequireDualStack" });
+    if (hasIpv6) await on.serve("dual", { ipFamilyPolicy: "RequireDualStack" });
     await router.learns(far, all);
     addresses = Object.fromEntries(Object.entries(await on.addresses()).map(([name, ips]) => [name, ips.split(" ")[0] ?? ""]));
     for (const address of Object.values(addresses)) await on.answer(address);
@@ -72,19 +76,42 @@ function takeOver(directory: string): void {
     assert.match(await images(on), /^(localhost\/ingot:e2e ?)+$/);
   });
 
-  step("objects of MetalLB may be changed without its webhook", async (on) => {
+  step("of FRR nothing is left in the Pods, and no webhook stands in the way of the API", async (on) => {
+    const [speaker] = await on.get("daemonset", "-n", namespace);
+    const { spec } = (speaker?.spec?.template ?? {}) as { spec: Readonly<Record<string, unknown>> };
+    const { containers, initContainers, volumes, shareProcessNamespace } = spec;
+    assert.deepEqual([(containers as unknown[]).length, initContainers, shareProcessNamespace], [1, undefined, undefined]);
+    assert.deepEqual(
+      ((volumes ?? []) as { name: string }[]).filter(({ name }) => /frr|reloader|metrics|memberlist/.test(name)),
+      [],
+    );
     await on.kubectl("-n", namespace, "patch", "ipaddresspool", "lan", "--type=merge", "-p", '{"metadata":{"labels":{"a":"b"}}}');
-    await on.kubectl("-n", namespace, "get", "bgppeers");
+    await on.kubectl(
+      "patch",
+      "crd",
+      "bgppeers.metallb.io",
+      "--type=merge",
+      "-p",
+      '{"spec":{"conversion":{"strategy":"None","webhook":null}}}',
+    );
+    const peer = {
+      metadata: { name: "old", namespace },
+      spec: { myASN: nodeAsn, peerASN: routerAsn, peerAddress: "172.30.0.99" },
+    };
+    for (const version of ["v1beta1", "v1beta2"])
+      await on.apply({ apiVersion: `metallb.io/${version}`, kind: "BGPPeer", ...peer });
+    await on.kubectl("-n", namespace, "get", "bgppeers.v1beta1.metallb.io", "border");
+    await on.kubectl("-n", namespace, "delete", "bgppeer", "old");
   });
 
   step("and back, by MetalLB's manifest", async (on) => {
     const streamed = await on.streaming(await targets(on), async () => {
-      await on.kubectl("apply", "-f", join(directory, "metallb-native.yaml"));
+      await on.kubectl("apply", "-f", manifest);
       await on.rolledOut(...workloads);
     });
     print("taken back", streamed);
     await assertKept(on, streamed);
-    assert.match(await images(on), /^(quay\.io\/metallb\/\w+:v0\.\d+\.\d+ ?)+$/);
+    assert.match(await images(on), /^(quay\.io\/\w+\/\w+:v?[\d.]+ ?)+$/);
   });
 
   async function assertKept(on: InstalledCluster, streamed: Streamed): Promise<void> {
@@ -110,10 +137,11 @@ async function clusterAddress(on: InstalledCluster): Promise<string> {
 }
 
 /** From MetalLB's own manifest. */
-async function installMetallb(on: InstalledCluster, directory: string): Promise<void> {
-  const manifest = join(directory, "metallb-native.yaml");
+async function installMetallb(on: InstalledCluster, directory: string, manifest: string): Promise<void> {
   const text = await readFile(manifest, "utf8");
   await loadMetallb(on, directory, (name) => text.match(new RegExp(`quay\\.io/metallb/${name}:v[\\d.]+`))?.[0] ?? name);
+  const [frr] = text.match(/quay\.io\/frrouting\/frr:[\d.]+/) ?? [];
+  if (frr !== undefined) await loadRoot(on, join(directory, "frr"), frr, {});
   await on.kubectl("apply", "-f", manifest);
   await on.rolledOut(...workloads);
 }
