@@ -43,8 +43,17 @@ test("BGP has MetalLB's names and ours, one series a peer, and none for peers th
     'ingot_bgp_unsendable_prefixes{peer="K"} 11',
     'ingot_bgp_unsent_prefixes{peer="K"} 8',
     'metallb_bgp_announced_prefixes_total{peer="K"} 6',
+    'metallb_bgp_keepalives_received{peer="K"} 0',
+    'metallb_bgp_keepalives_sent{peer="K"} 3',
+    'metallb_bgp_notifications_sent{peer="K"} 0',
+    'metallb_bgp_opens_received{peer="K"} 0',
+    'metallb_bgp_opens_sent{peer="K"} 1',
     'metallb_bgp_pending_prefixes_total{peer="K"} 7',
+    'metallb_bgp_route_refresh_sent{peer="K"} 0',
     'metallb_bgp_session_up{peer="K"} 0',
+    'metallb_bgp_total_received{peer="K"} 0',
+    'metallb_bgp_total_sent{peer="K"} 6',
+    'metallb_bgp_updates_total_received{peer="K"} 0',
     'metallb_bgp_updates_total{peer="K"} 2',
   ]);
   peers = [];

@@ -4,6 +4,24 @@ import { pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 import type { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpPeer } from "./peer.ts";
 
+/** Under MetalLB's names in both of its modes. */
+const ofMessages: readonly (readonly [name: string, help: string, read: (view: PeerView) => number])[] = [
+  ["updates_total", "UPDATE messages sent to the peer.", ({ messagesSent }) => messagesSent.update],
+  ["updates_total_received", "UPDATE messages received from the peer.", ({ messagesReceived }) => messagesReceived.update],
+  ["opens_sent", "OPEN messages sent to the peer.", ({ messagesSent }) => messagesSent.open],
+  ["opens_received", "OPEN messages received from the peer.", ({ messagesReceived }) => messagesReceived.open],
+  ["notifications_sent", "NOTIFICATION messages sent to the peer.", ({ messagesSent }) => messagesSent.notification],
+  ["keepalives_sent", "KEEPALIVE messages sent to the peer.", ({ messagesSent }) => messagesSent.keepalive],
+  ["keepalives_received", "KEEPALIVE messages received from the peer.", ({ messagesReceived }) => messagesReceived.keepalive],
+  ["route_refresh_sent", "ROUTE-REFRESH messages sent to the peer.", ({ messagesSent }) => messagesSent.routeRefresh],
+  ["total_sent", "Messages sent to the peer.", ({ messagesSent }) => total(messagesSent)],
+  ["total_received", "Messages received from the peer.", ({ messagesReceived }) => total(messagesReceived)],
+];
+
+function total(counts: PeerView["messagesSent"]): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
 /** The peers of this node under MetalLB's names, read when they are scraped, so that no series outlives its peer. */
 export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">): void {
   const gauges: { name: string; help: string; read: (peer: BgpPeer) => number }[] = [
@@ -38,22 +56,8 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       read: ({ routes }) => routes.unsendable().reduce((sum, { prefixes }) => sum + prefixes, 0),
     },
   ];
-  for (const { name, help, read } of gauges) {
-    pullGauge(registry, {
-      name,
-      help,
-      labelNames: ["peer"],
-      collect(add) {
-        for (const peer of bgp.peers) add({ peer: label(peer.key) }, read(peer));
-      },
-    });
-  }
   const counters: { name: string; help: string; read: (view: PeerView) => number }[] = [
-    {
-      name: "metallb_bgp_updates_total",
-      help: "UPDATE messages sent to the peer.",
-      read: ({ messagesSent }) => messagesSent.update,
-    },
+    ...ofMessages.map(([name, help, read]) => ({ name: `metallb_bgp_${name}`, help, read })),
     { name: "ingot_bgp_session_flaps_total", help: "Established sessions that ended.", read: ({ flaps }) => flaps },
     {
       name: "ingot_bgp_hold_timer_expirations_total",
@@ -61,15 +65,20 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       read: ({ holdTimerExpirations }) => holdTimerExpirations,
     },
   ];
-  for (const { name, help, read } of counters)
-    pullCounter(registry, {
-      name,
-      help,
-      labelNames: ["peer"],
-      collect(add) {
-        for (const { key, session } of bgp.peers) add({ peer: label(key) }, session === undefined ? 0 : read(session.describe()));
-      },
-    });
+  const rows = [
+    ...gauges.map((row) => ({ ...row, pull: pullGauge })),
+    ...counters.map(({ read, ...row }) => ({
+      ...row,
+      pull: pullCounter,
+      read: ({ session }: BgpPeer) => (session === undefined ? 0 : read(session.describe())),
+    })),
+  ];
+  for (const { pull, name, help, read } of rows) {
+    const collect = (add: (labels: { peer: string }, value: number) => void) => {
+      for (const peer of bgp.peers) add({ peer: label(peer.key) }, read(peer));
+    };
+    pull(registry, { name, help, labelNames: ["peer"], collect });
+  }
   pullGauge(registry, {
     name: "ingot_bgp_session_state",
     help: "1 for the state that the session is in (RFC 4271, section 8.2.2), 0 for the others; all 0 without a session.",

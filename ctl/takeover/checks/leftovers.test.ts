@@ -24,14 +24,14 @@ test("rules that ask for metrics that there are not are found", async () => {
   });
   const rules = [
     rule("good", "metallb_bgp_session_up == 0"),
-    rule("bad", "metallb_bgp_opens_sent > 1 and metallb_bgp_session_up"),
+    rule("bad", "metallb_speaker_unknown > 1 and metallb_bgp_session_up"),
   ];
   const findings = checkAlerts(
     await view({ ...groups("monitoring.coreos.com"), "/apis/monitoring.coreos.com/v1/prometheusrules": rules }),
   );
   assert.deepEqual(
     findings.map(({ where, found }) => [where, found]),
-    [["PrometheusRule monitoring/bad", "asks for metrics that there are not: metallb_bgp_opens_sent"]],
+    [["PrometheusRule monitoring/bad", "asks for metrics that there are not: metallb_speaker_unknown"]],
   );
 });
 
