@@ -26,6 +26,10 @@ export const flags = {
     help: "key of the speakers' ring; empty: no ring, the nodes with a Ready speaker Pod are active",
     env: "METALLB_ML_SECRET_KEY",
   }),
+  "ml-secret-key-path": flag.text({
+    help: "folder with that key in the file secretkey, as MetalLB's manifests mount it from 0.13 on; --ml-secret-key goes first",
+    env: "METALLB_ML_SECRET_KEY_PATH",
+  }),
   "ml-secret-name": flag.text({
     help: "name of the Secret with that key; the speaker follows its changes; empty: only a restart reads the key again",
     env: "METALLB_ML_SECRET_NAME",

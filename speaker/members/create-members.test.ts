@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { silentLog } from "#pkg/log/testing";
-import { ringAddress } from "./create-members.ts";
+import { ringAddress, ringSecret } from "./create-members.ts";
 
 const own = ["127.0.0.1", "192.0.2.7", "2001:db8::7"];
 
@@ -18,3 +21,17 @@ for (const { name, given, host, want } of cases)
   test(`the ring's port is opened at ${name}`, () => {
     assert.equal(ringAddress({ "ml-bindaddr": given, host }, own, silentLog), want);
   });
+
+test("the ring's key is the flag's, or that of the mounted Secret, and a file that cannot be read is no ring without a key", () => {
+  const folder = mkdtempSync(join(tmpdir(), "ingot-ring-secret-"));
+  try {
+    const secret = (given: string, path: string) => ringSecret({ "ml-secret-key": given, "ml-secret-key-path": path });
+    assert.equal(secret("", ""), "");
+    assert.equal(secret("of the flag", folder), "of the flag");
+    assert.throws(() => secret("", folder), /ENOENT.*secretkey/);
+    writeFileSync(join(folder, "secretkey"), "of the file\n");
+    assert.equal(secret("", folder), "of the file\n", "as it stands there, as MetalLB takes it");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { wallClock } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import { encodeOffer } from "#pkg/gossip";
@@ -14,7 +16,15 @@ import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
 type RingFlags = Pick<
   FlagValues<typeof flags>,
-  "announce-for" | "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
+  | "announce-for"
+  | "host"
+  | "ml-bindaddr"
+  | "ml-bindport"
+  | "ml-labels"
+  | "ml-secret-key"
+  | "ml-secret-key-path"
+  | "ml-secret-name"
+  | "ml-timing"
 >;
 
 export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
@@ -30,7 +40,7 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
 /** The speakers' ring, or the readiness of their Pods without a ring. */
 export function createMembers(options: MembersOptions): { members: Members; memberlist?: MemberlistThread } {
   const { values, cluster, namespace, node, noRing, interfaces, layer2, gossip, emit, log, clock, random } = options;
-  const secret = values["ml-secret-key"];
+  const secret = ringSecret(values);
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
   const port = values["ml-bindport"];
   const isBeside = values["announce-for"] === "all"; // The speaker of the same node has the port.
@@ -70,6 +80,12 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   return { memberlist, members };
 }
 
+/** The text of which the ring's keys are made; empty where there is none. @throws where the file cannot be read: a ring without its key would be another one */
+export function ringSecret(values: Pick<RingFlags, "ml-secret-key" | "ml-secret-key-path">): string {
+  const { "ml-secret-key": given, "ml-secret-key-path": folder } = values;
+  return given !== "" || folder === "" ? given : readFileSync(join(folder, "secretkey"), "utf8");
+}
+
 /**
  * Where the ring's port is opened. A container that is started again after its node got another address is still given the one that the Pod had
  * when it was new; only the node's, at which it serves HTTP, is that of now.
@@ -98,7 +114,7 @@ export function whyNoRing(values: RingFlags, failed: string | undefined, log: Lo
 }
 
 function reasonWithout(values: RingFlags, canAnnounce: boolean): string | undefined {
-  if (values["ml-secret-key"] === "") return "there is no memberlist secret (--ml-secret-key, METALLB_ML_SECRET_KEY)";
+  if (ringSecret(values) === "") return "there is no memberlist secret (--ml-secret-key, METALLB_ML_SECRET_KEY)";
   if (values["ml-bindaddr"] === "") return "there is no address for the ring (--ml-bindaddr, METALLB_ML_BIND_ADDR)";
   return canAnnounce ? undefined : "this node cannot answer on layer 2";
 }
