@@ -183,7 +183,7 @@ export interface BgpPools {
   /** Peers with a session, and the families of the routes that it carries. */
   carried: ReadonlyMap<string, readonly Family[]>; // key of a peer -> families
   /** How this node delivers the routes of each pool. */
-  deliveries: ReadonlyMap<string, Deliveries>; // pool -> state
+  deliveries: ReadonlyMap<string, Deliveries>; // pool, or an entry of one: see `entryName` -> state
 }
 
 /** Pools of protocol `interface`, as this node's kernel has them. */

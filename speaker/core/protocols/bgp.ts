@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { remembered } from "#pkg/collections";
-import { type Config, limits, type Pool, type ServiceAdvertisements } from "#pkg/config";
+import { type Config, differByService, limits, type Pool, type ServiceAdvertisements } from "#pkg/config";
 import type { Deliveries, Delivery } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Address, type Family, families } from "#pkg/net";
@@ -23,7 +23,7 @@ import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf, isDrainedNode, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths, touchSlots } from "../placement/slots.ts";
-import { serviceAdvertisements } from "../services/policy.ts";
+import { deliveryOf, entryName, serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
@@ -40,7 +40,7 @@ export const bgp: Protocol = {
     // A drained node keeps the routes of what no other node delivers.
     const advertisements = isGone(state, placing) ? { ...made, eligibility: "excluded" as const } : made;
     const isLocalElsewhere = isAdvertisedByCurrent(state, placing);
-    return placeBgp(address, holders, advertisements, { isLocalElsewhere, delivering: delivering(state, address, pool) });
+    return placeBgp(address, holders, advertisements, { isLocalElsewhere, delivering: delivering(state, placing) });
   },
 
   apply(state, { address, before, placed }, _now, effects) {
@@ -149,24 +149,26 @@ function bgpPools({ pools }: Config): Pool[] {
 }
 
 /** Whether routes for the address are to go from a drained node: others deliver it. With policy Local they go with the node's last endpoint. */
-function isGone(state: SpeakerState, { address, holders, pool }: Placing): boolean {
+function isGone(state: SpeakerState, placing: Placing): boolean {
   const { node, bgp, members } = state;
+  const { holders } = placing;
   if (bgp.leaving?.isGone !== true || !isDrainedNode(state, node)) return false;
-  const isElsewhere = members.active.some((other) => other !== node && carries(state, other, address, pool));
+  const isElsewhere = members.active.some((other) => other !== node && carries(state, other, placing));
   return isElsewhere && holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
 }
 
 /** Nodes that bring what comes for the address to Pods in this node's stead; none while this node does so, or its routes are still being marked. */
-function delivering(state: SpeakerState, address: Address, pool: Pool): readonly string[] {
+function delivering(state: SpeakerState, placing: Placing): readonly string[] {
   const { node, bgp, members } = state;
-  const unable = undeliveringFor(state, pool);
+  const unable = undeliveringFor(state, placing.pool);
   if (bgp.leaving?.isGone !== true || !unable.includes(node)) return [];
-  return members.active.filter((other) => !unable.includes(other) && carries(state, other, address, pool));
+  return members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
 }
 
 /** Whether routers have routes for the address from a node that is to have traffic. */
-function carries(state: SpeakerState, node: string, { family }: Address, { name }: Pool): boolean {
-  return !isDrainedNode(state, node) && state.members.gossip?.deliveries(node, name)?.[family] === "carried";
+function carries(state: SpeakerState, node: string, { address, pool, holders }: Placing): boolean {
+  const { family } = address;
+  return !isDrainedNode(state, node) && deliveryOf(state, node, pool, family, oldestOf(holders)?.service) === "carried";
 }
 
 /** Other interfaces or gateways are there than before. @returns the pools for which they make a difference */
@@ -206,7 +208,14 @@ export function reportDeliveries(state: SpeakerState): void {
   const { bgp, config, members } = state;
   const before = bgp.deliveries;
   const pools = config === undefined ? [] : bgpPools(config.config);
-  const now = new Map(pools.map((pool) => [pool.name, deliveriesOf(state, pool)]));
+  const ofEntries = pools.filter(differByService).flatMap((pool) =>
+    pool.advertisements.map((_, index) => {
+      const entry = pool.advertisements.map((each, at) => (at === index ? each : undefined));
+      return [entryName(pool, index), deliveriesOf(state, makeAdvertisements(state, pool, entry))] as const;
+    }),
+  );
+  const ofPools = pools.map((pool) => [pool.name, deliveriesOf(state, advertisementsOf(state, pool))] as const);
+  const now = new Map([...ofPools, ...ofEntries]);
   const isSameState = ([name, { IPv4, IPv6 }]: [string, Deliveries]) =>
     before.get(name)?.IPv4 === IPv4 && before.get(name)?.IPv6 === IPv6;
   if (now.size === before.size && now.entries().every(isSameState)) return;
@@ -216,8 +225,7 @@ export function reportDeliveries(state: SpeakerState): void {
   lookAtAll(state);
 }
 
-function deliveriesOf(state: SpeakerState, pool: Pool): Deliveries {
-  const { eligibility, advertised } = advertisementsOf(state, pool);
+function deliveriesOf(state: SpeakerState, { eligibility, advertised }: PoolAdvertisements): Deliveries {
   const { carried } = state.bgp;
   const of = (family: Family): Delivery => {
     const peers = eligibility === "eligible" ? advertised.flatMap((one) => one.peers[family]) : [];

@@ -9,7 +9,7 @@ import { eligibilityOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { refusalVerdict } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
-import { notGranted } from "./policy.ts";
+import { deliveryOf as bgpDelivery, notGranted } from "./policy.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
 
 /** Whether a Service is announced by any node, as all that one speaker knows of the others says. */
@@ -172,11 +172,12 @@ export function announcersOf(state: SpeakerState, placement: AddressPlacement): 
 
 /** How the node delivers the address; undefined where it does not report that. */
 function deliveryOf(state: SpeakerState, node: string, placement: AddressPlacement): Delivery | undefined {
-  const { members, bgp, config } = state;
-  const { address, pool = "" } = placement;
-  if (isByBgp(placement))
-    return (node === state.node ? bgp.deliveries.get(pool) : members.gossip?.deliveries(node, pool))?.[address.family];
-  const { nodeSelectors = [] } = config?.pools.find(address) ?? {};
+  const { members, config } = state;
+  const { address } = placement;
+  const pool = config?.pools.find(address);
+  const [first] = placement.verdicts.entries().find(([, { announced }]) => announced) ?? [];
+  if (isByBgp(placement)) return pool && bgpDelivery(state, node, pool, address.family, first);
+  const { nodeSelectors = [] } = pool ?? {};
   if (eligibilityOf(state, nodeSelectors, node) !== "eligible") return "noPeer";
   const isAble =
     node === state.node ? state.kernel.found.failure === undefined : members.gossip?.reachability(node)?.hasKernelAccess;

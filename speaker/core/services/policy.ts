@@ -1,5 +1,5 @@
 import { advertisementsFor, advertisesByNamespace, differByService, type Pool, type ServiceAdvertisements } from "#pkg/config";
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import type { AddressPlacement, Labels } from "#pkg/placement";
 import { namespaceOf } from "#pkg/service";
 import type { SpeakerState } from "../state.ts";
@@ -22,6 +22,26 @@ export function notGranted(state: SpeakerState, key: string, { address, verdicts
   if (pool === undefined || first !== key) return undefined;
   const { notGranted: found = [] } = serviceAdvertisements(state, key, pool) ?? {};
   return found.length === 0 ? undefined : found.join("; ");
+}
+
+/** The name under which a node reports how it delivers the routes of one entry of a pool whose Services have different ones. */
+export function entryName({ name }: Pool, index: number): string {
+  return `${name}\n${index}`;
+}
+
+/**
+ * How a node delivers the routes of a Service to routers; undefined where the node does not report that.
+ * @param key undefined for the pool's routes
+ */
+export function deliveryOf(state: SpeakerState, node: string, pool: Pool, family: Family, key: string | undefined) {
+  const { bgp, members } = state;
+  const entries = key === undefined ? undefined : serviceAdvertisements(state, key, pool)?.advertisements;
+  const own = entries?.flatMap((entry, index) => (entry === undefined ? [] : [entryName(pool, index)]));
+  const reported = (own ?? [pool.name]).map(
+    (name) => (node === state.node ? bgp.deliveries.get(name) : members.gossip?.deliveries(node, name))?.[family],
+  );
+  if (reported.includes(undefined)) return undefined;
+  return (["carried", "notCarried", "noSession"] as const).find((each) => reported.includes(each)) ?? "noPeer";
 }
 
 /** The labels of a namespace are others. @returns the addresses for which they may matter */

@@ -242,6 +242,25 @@ test("one session that carries the route is enough, on whichever node it is", ()
   assert.deepEqual(bench.gossip.deliveries(first, "lan"), { IPv4: "carried", IPv6: "notCarried" });
 });
 
+test("a Service whose entries have no session is not announced, whatever the pool's others have", () => {
+  const entryFor = (peer: string) => `{peers: [${peer}], service-selectors: [{match-labels: {for: ${peer}}}]}`;
+  const text = `{name: lan, protocol: bgp, addresses: [192.0.2.0/28], bgp-advertisements: [${["in", "out"].map(entryFor).join()}]}`;
+  const peers = ["in", "out"].map((name, index) => `{name: ${name}, my-asn: 1, peer-asn: 2, peer-address: 10.0.0.${index + 1}}`);
+  const { bench, others, hear } = amongOthers(first, text, peers.join());
+  for (const { state } of others) state.setDeliveries(new Map([["lan", noSession]]));
+  hear();
+  bench.serve("default/web", [x], { labels: { for: "in" } });
+  bench.serve("default/other", ["192.0.2.2"], { labels: { for: "out" } });
+  bench.runner.dispatch({ type: "sessions", carried: new Map([["10.0.0.1:179", ["IPv4"]]]) });
+  advance(bench, 60_000);
+  assert.equal(bench.gossip.deliveries(first, "lan")?.IPv4, "carried");
+  assert.match(bench.told.get("default/web") ?? "", /^announced: /);
+  assert.match(bench.told.get("default/other") ?? "", /^noSession: /);
+  bench.serve("default/other", ["192.0.2.2"], { labels: { for: "in" } });
+  advance(bench, 60_000);
+  assert.match(bench.told.get("default/other") ?? "", /^announced: /);
+});
+
 test("nothing is said of sessions while a node does not report its own", () => {
   const { bench, others, hear } = amongOthers(first, routed, peer);
   others[0]?.state.setDeliveries(new Map([["lan", noSession]]));
