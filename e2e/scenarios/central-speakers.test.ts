@@ -9,6 +9,7 @@ import { kernelRoute, type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "./bgp-network.ts";
 import { says } from "./observe.ts";
 import { routeChanges } from "./route-changes.ts";
+import { Tool } from "./tool.ts";
 import type { Flows } from "./udp-flows.ts";
 
 const kinds = ["frr", "bird"] as const satisfies readonly RouterKind[];
@@ -91,6 +92,11 @@ ${peers.join("")}address-pools:
 
   test("routers with ADD-PATH have each node as a next hop, of both families, and no node has a session", async () => {
     await leadTo(nodes);
+    using tool = new Tool(network.cluster);
+    await tool.explains("svc/web", [
+      /^Service default\/web: Announced/,
+      /\/32 to 172\.30\.0\.241:179: sent, with next hop 172\.30\.0\.11 and 172\.30\.0\.12 and 172\.30\.0\.13 and 172\.30\.0\.14 /,
+    ]);
     for (const { speaker } of nodes) assert.deepEqual(JSON.parse((await speaker.get("/v1/bgp/peers")).body), []);
     for (const router of routers)
       for (const address of [v4, v6]) {
