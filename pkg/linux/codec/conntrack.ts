@@ -1,6 +1,6 @@
 import { Address, type Family } from "#pkg/net";
 import { encodeFilterMessage, filterAttributes, filterFamily, Subsystem } from "./netfilter-wire.ts";
-import { decodeAttributes, fixed, flagRequest, MessageType, messagesOf } from "./netlink-wire.ts";
+import { decodeAttributes, flagRequest, messagesOf, resultOf } from "./netlink-wire.ts";
 
 /** A message of a dump of tracked connections (linux/netfilter/nfnetlink_conntrack.h). */
 export type ConntrackMessage = {
@@ -29,11 +29,11 @@ export function encodeConntrackDump(family: Family, sequence: number): Uint8Arra
 
 /** The messages of a datagram; connections of other protocols, and closed ones, are left out. @throws {NetlinkError} for a length that does not fit */
 export function* decodeConntrack(datagram: Uint8Array): Iterable<ConntrackMessage> {
-  for (const { type, sequence, body } of messagesOf(datagram)) {
-    if (type === MessageType.error || type === MessageType.done) {
-      const errno = type === MessageType.done && body.length < 4 ? 0 : -fixed(body, 4, "answer").getInt32(0, true);
-      yield { sequence, type: type === MessageType.error ? "error" : "done", errno };
-    } else if (type === ((Subsystem.conntrack << 8) | Message.new)) {
+  for (const message of messagesOf(datagram)) {
+    const { type, sequence, body } = message;
+    const result = resultOf(message);
+    if (result !== undefined) yield { sequence, ...result };
+    else if (type === ((Subsystem.conntrack << 8) | Message.new)) {
       const to = openConnectionTo(filterAttributes(body));
       if (to !== undefined) yield { sequence, type: "connection", to };
     }

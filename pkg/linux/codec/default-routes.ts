@@ -4,8 +4,8 @@ import {
   fixed,
   MessageType,
   messagesOf,
-  NetlinkError,
   RouteAttribute,
+  recordsOf,
   routeHeaderLength,
 } from "./netlink-wire.ts";
 import { addressLength } from "./socket-address.ts";
@@ -53,17 +53,11 @@ function gatewaysOf(body: Uint8Array): Gateway[] {
 }
 
 function nextHopsOf(bytes: Uint8Array, metric: number): Gateway[] {
-  const found: Gateway[] = [];
-  for (let rest = bytes; rest.length >= nextHopLength; ) {
-    const header = fixed(rest, nextHopLength, "next hop");
-    const length = header.getUint16(0, true);
-    if (length < nextHopLength || length > rest.length)
-      throw new NetlinkError(`Cannot decode next hop: length is ${length}, with ${rest.length} octets left`);
+  return Array.from(recordsOf(bytes, nextHopLength, "next hop")).flatMap((record) => {
+    const header = fixed(record, nextHopLength, "next hop");
     const isDown = (header.getUint8(2) & nextHopDown) !== 0;
-    if (!isDown) found.push(...gateway(decodeAttributes(rest.subarray(nextHopLength, length)), header.getInt32(4, true), metric));
-    rest = rest.subarray((length + 3) & ~3);
-  }
-  return found;
+    return isDown ? [] : gateway(decodeAttributes(record.subarray(nextHopLength)), header.getInt32(4, true), metric);
+  });
 }
 
 function gateway(attributes: ReadonlyMap<number, Uint8Array>, interfaceIndex: number, metric: number): Gateway[] {

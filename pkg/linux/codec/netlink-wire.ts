@@ -69,18 +69,34 @@ export function* messagesOf(datagram: Uint8Array): Iterable<Message> {
   }
 }
 
+/** The kernel's result: as the answer to a request, or at the end of a dump. `errno` is positive, or 0. @returns undefined for another message */
+export function resultOf({ type, body }: Message): { readonly type: "done" | "error"; readonly errno: number } | undefined {
+  if (type === MessageType.error) return { type: "error", errno: 0 - fixed(body, 4, "error").getInt32(0, true) };
+  if (type !== MessageType.done) return undefined;
+  // Older kernels end a dump without a number for success.
+  return { type: "done", errno: body.length < 4 ? 0 : 0 - fixed(body, 4, "done").getInt32(0, true) };
+}
+
+/**
+ * Views of records that follow one another, each of which begins with its length in 16 bits and ends with its padding to four octets.
+ * @param least octets of a record @throws {NetlinkError} for a length that does not fit
+ */
+export function* recordsOf(bytes: Uint8Array, least: number, what: string): Iterable<Uint8Array> {
+  for (let rest = bytes; rest.length >= least; ) {
+    const length = (rest[0] ?? 0) | ((rest[1] ?? 0) << 8);
+    if (length < least || length > rest.length)
+      throw new NetlinkError(`Cannot decode ${what}: length is ${length}, with ${rest.length} octets left`);
+    yield rest.subarray(0, length);
+    rest = rest.subarray(align(length));
+  }
+}
+
 /** attribute type -> value, a view. The last of a type counts. @throws {NetlinkError} for a length that does not fit */
 export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
   const attributes = new Map<number, Uint8Array>();
-  let rest = bytes;
-  while (rest.length >= attributeHeaderLength) {
-    const header = new DataView(rest.buffer, rest.byteOffset, attributeHeaderLength);
-    const length = header.getUint16(0, true);
-    if (length < attributeHeaderLength || length > rest.length)
-      throw new NetlinkError(`Cannot decode attribute: length is ${length}, with ${rest.length} octets left`);
-    // Without the flags for nesting and byte order.
-    attributes.set(header.getUint16(2, true) & 0x3fff, rest.subarray(attributeHeaderLength, length));
-    rest = rest.subarray(align(length));
+  for (const record of recordsOf(bytes, attributeHeaderLength, "attribute")) {
+    const type = (record[2] ?? 0) | ((record[3] ?? 0) << 8);
+    attributes.set(type & 0x3fff, record.subarray(attributeHeaderLength)); // Without the flags for nesting and byte order.
   }
   return attributes;
 }

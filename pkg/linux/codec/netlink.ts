@@ -18,6 +18,7 @@ import {
   messagesOf,
   NetlinkError,
   RouteAttribute,
+  resultOf,
   routeHeaderLength,
   text,
 } from "./netlink-wire.ts";
@@ -117,13 +118,12 @@ export function decodeNeighbor(bytes: Uint8Array, sequence: number): Uint8Array 
   return undefined;
 }
 
-function decodeMessage({ type, flags, sequence, body }: Message): NetlinkMessage | undefined {
+function decodeMessage(message: Message): NetlinkMessage | undefined {
+  const { type, flags, sequence, body } = message;
   const common = { sequence, interrupted: (flags & flagDumpInterrupted) !== 0 };
+  const result = resultOf(message);
+  if (result !== undefined) return { ...common, ...result };
   switch (type) {
-    case MessageType.error:
-      return { ...common, type: "error", errno: 0 - fixed(body, 4, "error").getInt32(0, true) };
-    case MessageType.done: // Without its number, what older kernels send for success.
-      return { ...common, type: "done", errno: body.length < 4 ? 0 : 0 - fixed(body, 4, "done").getInt32(0, true) };
     case MessageType.newLink:
     case MessageType.deleteLink: {
       const networkInterface = decodeInterface(body);

@@ -14,11 +14,11 @@ import {
   attributeHeaderLength,
   decodeAttributes,
   encodeAttribute,
-  fixed,
   flagRequest,
-  MessageType,
   messagesOf,
   NetlinkError,
+  recordsOf,
+  resultOf,
   text,
 } from "./netlink-wire.ts";
 
@@ -297,15 +297,10 @@ function encodeExpression(expression: FilterExpression): Uint8Array {
 export function decodeFilter(datagram: Uint8Array): FilterMessage[] {
   return [...messagesOf(datagram)].flatMap((message) => {
     const { type, flags, sequence, body } = message;
-    const interrupted = (flags & flagDumpInterrupted) !== 0;
-    const common = { sequence, interrupted };
+    const common = { sequence, interrupted: (flags & flagDumpInterrupted) !== 0 };
+    const result = resultOf(message);
+    if (result !== undefined) return { ...common, ...result };
     switch (type) {
-      case MessageType.error:
-      case MessageType.done: {
-        // A dump's end may come without a number.
-        const errno = type === MessageType.done && body.length < 4 ? 0 : -fixed(body, 4, "answer").getInt32(0, true);
-        return { ...common, type: type === MessageType.error ? "error" : "done", errno } as const;
-      }
       case typeOf(Message.newTable):
         return { ...common, type: "table", mark: commentOf(filterAttributes(body).get(Table.userData)) } as const;
       case typeOf(Message.newRule): {
@@ -348,16 +343,7 @@ function packetsOf(expressions: Uint8Array | undefined): bigint {
 
 /** The members of a list, all of which have one type. */
 function listOf(bytes: Uint8Array = new Uint8Array()): Uint8Array[] {
-  const members: Uint8Array[] = [];
-  let rest = bytes;
-  while (rest.length >= attributeHeaderLength) {
-    const length = new DataView(rest.buffer, rest.byteOffset, 2).getUint16(0, true);
-    if (length < attributeHeaderLength || length > rest.length)
-      throw new NetlinkError(`Cannot decode list: length is ${length}, with ${rest.length} octets left`);
-    members.push(rest.subarray(attributeHeaderLength, length));
-    rest = rest.subarray((length + 3) & ~3);
-  }
-  return members;
+  return Array.from(recordsOf(bytes, attributeHeaderLength, "list"), (record) => record.subarray(attributeHeaderLength));
 }
 
 /** User data of libnftnl: for each its type, its length and the octets. */

@@ -32,15 +32,43 @@ export function isObstacle(refusal: PlacementRefusal): refusal is Obstacle {
   return obstacleReasons.some((reason) => reason === refusal.reason);
 }
 
+type Reason = PlacementRefusal["reason"];
+
+/** Reasons of which nothing has to be said but a sentence. */
+const messages: Readonly<
+  Record<
+    Exclude<
+      Reason,
+      ObstacleReason | "noReadyEndpoint" | "noReadyEndpointOnActiveNode" | "noReadyEndpointOnOwner" | "noActiveSpeaker"
+    >,
+    (node: string, placed: Placed) => string
+  >
+> = {
+  ipNotAllowed: (_, { address }) =>
+    `${address} is in no pool of the configuration in force, or not in the pool of the Service's first address, or an older Service on it has other backends`,
+  sharedByTooMany: (_, { address }) =>
+    `more than ${limits.holdersOfAddress} Services share ${address}, and this one is not among the oldest`,
+  noReadyEndpointOnNode: (node, { address }) =>
+    `${node} has no ready endpoint, and externalTrafficPolicy is Local: it does not announce ${address}`,
+  noPeer: (node, { address, pool }) =>
+    `${node} has no peer for an advertisement of pool ${pool}: it does not announce ${address}`,
+  noNextHop: (node, { address }) =>
+    `no node that lives and may have traffic has an InternalIP of the family of ${address}: ${node} has no next hop for it`,
+  notAdvertised: (_, { address, pool }) =>
+    `no bgp-advertisements entry of pool ${pool} is for this Service, or for the oldest one on ${address}`,
+  localBySlots: (_, { address, pool }) =>
+    `routers send packets for ${address} to the next-hop slots of pool ${pool}, which any node may own, and externalTrafficPolicy is Local: no node announces it`,
+  apiViewOld: (node, { address }) =>
+    `${node} has an old view of the API, and leaves ${address} to nodes that reach it (externalTrafficPolicy Local)`,
+  cannotDeliver: (node, { address }) => `${node} cannot deliver to Pods, and leaves ${address} to nodes that can`,
+  protocolNone: (_, { address, pool }) => `pool ${pool} has protocol: none, so that ${address} is announced by no speaker`,
+};
+
 /** Why the address is not announced for a Service. By BGP and in its kernel each node answers for itself. */
 export function refusalVerdict(state: State, placed: Placed, refusal: PlacementRefusal, { policy, idle }: Refused): Verdict {
   const { node } = state;
   const { address, isOwned, owner } = placed;
   switch (refusal.reason) {
-    case "ipNotAllowed":
-      return verdict("service", refusal.reason, {
-        message: `${address} is in no pool of the configuration in force, or not in the pool of the Service's first address, or an older Service on it has other backends`,
-      });
     case "noReadyEndpoint":
       return unreadyVerdict(`${address}`, idle);
     case "noReadyEndpointOnActiveNode": {
@@ -58,38 +86,6 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
         message: `${owner} announces ${address}, which the Service shares, and has none of its ready endpoints (externalTrafficPolicy Local)`,
         evidence: [{ name: "owner", value: `${owner}`, source: "placement" }],
       });
-    case "sharedByTooMany":
-      return verdict("service", refusal.reason, {
-        message: `more than ${limits.holdersOfAddress} Services share ${address}, and this one is not among the oldest`,
-      });
-    case "noReadyEndpointOnNode":
-      return verdict("service", refusal.reason, {
-        message: `${node} has no ready endpoint, and externalTrafficPolicy is Local: it does not announce ${address}`,
-      });
-    case "noPeer":
-      return verdict("service", refusal.reason, {
-        message: `${node} has no peer for an advertisement of pool ${placed.pool}: it does not announce ${address}`,
-      });
-    case "noNextHop":
-      return verdict("service", refusal.reason, {
-        message: `no node that lives and may have traffic has an InternalIP of the family of ${address}: ${node} has no next hop for it`,
-      });
-    case "notAdvertised":
-      return verdict("service", refusal.reason, {
-        message: `no bgp-advertisements entry of pool ${placed.pool} is for this Service, or for the oldest one on ${address}`,
-      });
-    case "localBySlots":
-      return verdict("service", refusal.reason, {
-        message: `routers send packets for ${address} to the next-hop slots of pool ${placed.pool}, which any node may own, and externalTrafficPolicy is Local: no node announces it`,
-      });
-    case "apiViewOld":
-      return verdict("service", refusal.reason, {
-        message: `${node} has an old view of the API, and leaves ${address} to nodes that reach it (externalTrafficPolicy Local)`,
-      });
-    case "cannotDeliver":
-      return verdict("service", refusal.reason, {
-        message: `${node} cannot deliver to Pods, and leaves ${address} to nodes that can`,
-      });
     case "nodeExcluded":
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {
@@ -100,12 +96,8 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
     case "noKernelAccess":
     case "notInSubnet":
       return obstacleVerdict(state, placed, refusal as Obstacle, policy);
-    case "protocolNone":
-      return verdict("service", refusal.reason, {
-        message: `pool ${placed.pool} has protocol: none, so that ${address} is announced by no speaker`,
-      });
     default:
-      return refusal satisfies never;
+      return verdict("service", refusal.reason, { message: messages[refusal.reason](node, placed) });
   }
 }
 
