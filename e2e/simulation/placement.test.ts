@@ -287,14 +287,14 @@ test("subnet: an address is at a node that has it in a subnet, and nowhere while
     const two = [...Array(20).keys()].map((i) => [`${i % 2 === 0 ? "198.51.100" : "203.0.113"}.${i}`]);
     const text = `address-pools:\n- {name: lan, protocol: layer2, l2-placement: ${placement}, addresses: [198.51.100.0/24, 203.0.113.0/24]}\n`;
     const four = await PlacementScene.begin({ nodes: 4, seed: 1, loss: 0.1, config: text, services: two }, ({ cluster }) => {
-      for (const node of [0, 1, 2, 3]) cluster.setOtherNics(node, other(node));
+      for (const node of [0, 1, 2, 3]) cluster.machines.setOtherNics(node, other(node));
     });
     for (const [address, node] of four.owner())
       assert.equal(node % 2, address.startsWith("198") ? 1 : 0, `${address} is at ${node}`);
-    four.cluster.setOtherNics(1, other(1, false));
+    four.cluster.machines.setOtherNics(1, other(1, false));
     await four.pass(500);
     for (const [address, node] of four.owner()) if (address.startsWith("198")) assert.equal(node, 3, address);
-    four.cluster.setOtherNics(3, other(3, false));
+    four.cluster.machines.setOtherNics(3, other(3, false));
     await four.pass(500);
     for (const [address, nodes] of four.owners()) assert.equal(nodes.length, address.startsWith("198") ? 0 : 1, address);
   }
@@ -304,12 +304,12 @@ test("an owner whose interface loses its carrier hands over at once; by hash it 
   for (const placement of ["hash", "sticky"]) {
     const three = await begin(3, 1, 0, { config: config(placement) });
     const before = three.owner();
-    three.cluster.setCarrier(1, false);
+    three.cluster.machines.setCarrier(1, false);
     await three.pass(200);
     const without = three.owner();
     for (const address of moved(before, without)) assert.equal(before.get(address), 1, address);
     assert.equal(three.loads().get(1), 0);
-    three.cluster.setCarrier(1, true);
+    three.cluster.machines.setCarrier(1, true);
     await three.pass(1_400);
     assert.deepEqual(moved(without, three.owner()), [], "not before its kernel has found the others again");
     await three.pass(1_500);

@@ -71,10 +71,10 @@ export class Acts {
         break;
       }
       case "setClock":
-        cluster.setClock(act.node, act.seconds * 1000);
+        cluster.machines.setClock(act.node, act.seconds * 1000);
         break;
       case "changeMac":
-        cluster.changeMac(act.node);
+        cluster.machines.changeMac(act.node);
         break;
       case "changeAddress":
         if (act.off !== undefined) this.do({ type: "powerOff", node: act.node, length: act.off });
@@ -95,16 +95,16 @@ export class Acts {
         if (cluster.speakerOf(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
         break;
       case "unplug":
-        cluster.setCarrier(act.node, false);
-        later(act.length, () => cluster.setCarrier(act.node, true));
+        cluster.machines.setCarrier(act.node, false);
+        later(act.length, () => cluster.machines.setCarrier(act.node, true));
         break;
       case "drain":
         cluster.nodes.setDrained(act.node, true);
         later(act.length, () => cluster.nodes.setDrained(act.node, false));
         break;
       case "breakPath":
-        cluster.setPath(act.node, false);
-        later(act.length, () => cluster.setPath(act.node, true));
+        cluster.machines.setPath(act.node, false);
+        later(act.length, () => cluster.machines.setPath(act.node, true));
         break;
       case "exclude":
         cluster.nodes.setExcluded(act.node, true);

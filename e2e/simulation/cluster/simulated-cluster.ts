@@ -3,19 +3,18 @@ import { type Backup, LocalApi, type ObjectChange } from "#e2e/apiserver";
 import { announcedConfigMaps } from "#pkg/announced";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
-import type { InterfaceState } from "#pkg/layer2";
 import { addressOf, firstCentral, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { ConfigurationObjects } from "./api/configuration-objects.ts";
 import { NodeObjects } from "./api/node-objects.ts";
-import { macOf, namespace, type ServiceSpec } from "./api/objects.ts";
+import { namespace, type ServiceSpec } from "./api/objects.ts";
 import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
 import type { ConfigSource, Cut, RouterRestart } from "./history.ts";
+import { Machines } from "./machines.ts";
 import { Lan, LanConditions } from "./network/lan.ts";
-import { NicAddresses } from "./network/nic-addresses.ts";
 import type { RouterLink } from "./network/router-link.ts";
 import { type Lost, neighborName, Routing } from "./network/routing.ts";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
@@ -90,8 +89,7 @@ export class SimulatedCluster {
   /** Events, for people: `seconds what`. */
   readonly lines: string[] = [];
   readonly moves: Move[] = [];
-  readonly withoutCarrier = new Set<number>();
-  readonly withoutPath = new Set<number>(); // nodes whose kernels bring no packets to Pods
+  readonly machines: Machines;
   readonly nodes: NodeObjects;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
@@ -101,10 +99,6 @@ export class SimulatedCluster {
   readonly #options: SimulatedClusterOptions;
   readonly #paths: SimulatedPaths | undefined;
   readonly #random: Random;
-  readonly #nics = new Map<number, NicAddresses>(); // node -> what its machine's NIC has for Services
-  readonly #otherNics = new Map<number, readonly InterfaceState[]>(); // node -> its machine's NICs beside the one on the LAN
-  readonly #ahead = new Map<number, Millis>(); // node -> what its machine's clock shows beyond the time
-  readonly #cards = new Map<number, number>(); // node -> which network card it has
   readonly #clock: Clock;
   #isBusy = false; // Promises may wait for what happened.
   #starts = 0;
@@ -157,15 +151,16 @@ export class SimulatedCluster {
     const isOfObjects = options.configSource === "crds";
     const objects = isOfObjects ? new ConfigurationObjects(this.api, this.time, seededRandom(seed + 3)) : undefined;
     this.people = new People(this.api, objects);
+    this.machines = new Machines(this.speakers, this.time);
     const lan = { ring, time: this.time, random: this.#random };
     this.lanConditions = new LanConditions(lan);
     this.lan = new Lan({
       ...lan,
       conditions: this.lanConditions,
       speakers: this.speakers,
-      withoutCarrier: this.withoutCarrier,
+      withoutCarrier: this.machines.withoutCarrier,
       answered: (node) => this.#answered(node),
-      macOf: (node) => this.#macOf(node),
+      macOf: (node) => this.machines.macOf(node),
     });
     const readDelay = seededRandom(seed + 2);
     this.routing = new Routing({
@@ -253,7 +248,7 @@ export class SimulatedCluster {
       connection: this.#connect(process),
       ring: this.ring,
       keepsPaths: this.#paths !== undefined,
-      nicAddresses: this.#nic(node),
+      nicAddresses: this.machines.nic(node),
       time: this.time,
       bgp: {
         dial: (peer, events) =>
@@ -263,15 +258,15 @@ export class SimulatedCluster {
         endNow: (end) => end,
       },
       bfd: { watch: (ends, profile, onChange) => this.#link(node).watch(ends, profile, onChange, process.clock) },
-      mac: this.#macOf(node),
+      mac: this.machines.macOf(node),
       // As the incarnations of real ones, which begin with the clock.
-      life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
+      life: Math.ceil(wallClockMs + this.now + this.machines.clockAhead(node)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
       ownNode,
       configSource: this.#options.configSource,
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
-      otherNics: this.#otherNics.get(node) ?? [],
+      otherNics: this.machines.otherNics(node),
       lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
@@ -280,8 +275,8 @@ export class SimulatedCluster {
     });
     (node < firstCentral ? this.speakers : this.centralSpeakers).set(node, speaker);
     this.#isBusy = true;
-    if (this.withoutCarrier.has(node)) speaker.setCarrier(false);
-    speaker.setPath(!this.withoutPath.has(node));
+    if (this.machines.withoutCarrier.has(node)) speaker.setCarrier(false);
+    speaker.setPath(!this.machines.withoutPath.has(node));
     let failures = maxProbeFailures; // A container that has just started is not ready until a probe says so.
     const probe = () => {
       if (this.speakerOf(node) !== speaker || !process.isRunning) return;
@@ -303,7 +298,7 @@ export class SimulatedCluster {
   /** The machine is gone without a word. */
   powerOff(node: number): void {
     this.#end(node, machineGoneMs);
-    this.#nic(node).clear();
+    this.machines.nic(node).clear();
     this.#link(node).end(true);
   }
 
@@ -327,11 +322,6 @@ export class SimulatedCluster {
   /** Packets between the node and the router get lost, or none do. */
   cutRouter(node: number, cut: Cut | undefined): void {
     this.routing.cut(this.ring.hostOf(node), cut, this.speakerOf(node)?.process.isRunning === true);
-  }
-
-  /** The clock of its machine shows so much more than the time. Processes look at it when they start. */
-  setClock(node: number, ahead: Millis): void {
-    this.#ahead.set(node, ahead);
   }
 
   /**
@@ -359,34 +349,6 @@ export class SimulatedCluster {
     link.cut = cut;
     this.#update(node, isRunning);
     this.time.schedule(this.now + kubeletMs, () => this.nodes.setReady(node, this.speakers.get(node)?.isReady === true));
-  }
-
-  changeMac(node: number): void {
-    this.#cards.set(node, (this.#cards.get(node) ?? 0) + 1);
-    const speaker = this.speakers.get(node);
-    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setMac(this.#macOf(node)));
-  }
-
-  setCarrier(node: number, running: boolean): void {
-    if (running) this.withoutCarrier.delete(node);
-    else this.withoutCarrier.add(node);
-    const speaker = this.speakers.get(node);
-    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setCarrier(running));
-  }
-
-  /** Its kernel brings packets to Pods, or no longer. */
-  setPath(node: number, delivers: boolean): void {
-    if (delivers) this.withoutPath.delete(node);
-    else this.withoutPath.add(node);
-    const speaker = this.speakers.get(node);
-    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setPath(delivers));
-  }
-
-  /** The machine has these NICs beside the one on the LAN. */
-  setOtherNics(node: number, nics: readonly InterfaceState[]): void {
-    this.#otherNics.set(node, nics);
-    const speaker = this.speakers.get(node);
-    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setOtherNics(nics));
   }
 
   /** From the next speaker on. */
@@ -448,14 +410,8 @@ export class SimulatedCluster {
   /** The addresses that a node answers for: its speaker, and its kernel. */
   #answered(node: number): ReadonlySet<string> {
     const speaker = this.speakers.get(node);
-    const byKernel = new Set(this.#nic(node).all);
+    const byKernel = new Set(this.machines.nic(node).all);
     return speaker?.process.isRunning ? speaker.announced.difference(speaker.leftToKernel).union(byKernel) : byKernel;
-  }
-
-  #nic(node: number): NicAddresses {
-    const nic = this.#nics.get(node) ?? new NicAddresses(this.time);
-    this.#nics.set(node, nic);
-    return nic;
   }
 
   #link(node: number): RouterLink {
@@ -465,10 +421,6 @@ export class SimulatedCluster {
   /** Notes whether the router can reach a node. */
   #update(node: number, canReach: boolean): void {
     this.routing.update(this.ring.hostOf(node), canReach);
-  }
-
-  #macOf(node: number): string {
-    return macOf(node, this.#cards.get(node) ?? 0);
   }
 
   #process(name: string): SimulatedProcess {

@@ -36,7 +36,13 @@ export class Occupied {
       this.#entryUntil.set(address, now);
       if (!lan.foreign.has(address)) continue;
       for (const [node, { process, announced, hasLostApi }] of cluster.speakers)
-        if (process.isRunning && !process.isStalled && !hasLostApi && !cluster.withoutCarrier.has(node) && announced.has(address))
+        if (
+          process.isRunning &&
+          !process.isStalled &&
+          !hasLostApi &&
+          !cluster.machines.withoutCarrier.has(node) &&
+          announced.has(address)
+        )
           wrongs.push(`${address} is in ingot-conflicts, and node-${node} announces it`);
     }
     for (const [wrong, { since, lasted }] of this.#announced.at(now, wrongs))

@@ -17,7 +17,8 @@ export type Known = WeakMap<SpeakerProcess, Set<string>>;
  * @param mayBeNobodys whether nobody has to answer for an address now
  */
 export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: (address: string) => boolean): Sample {
-  const { ring, now, withoutCarrier, lan } = cluster;
+  const { ring, now, lan } = cluster;
+  const { withoutCarrier } = cluster.machines;
   const running = [...cluster.speakers].filter(
     ([node, { process }]) => process.isRunning && !process.isStalled && ring.running.includes(node),
   );

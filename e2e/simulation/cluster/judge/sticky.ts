@@ -98,8 +98,8 @@ export class StickyOwnership implements Judge {
   }
 
   #isCalm(cluster: SimulatedCluster): boolean {
-    const { now, speakers, withoutCarrier } = cluster;
-    if (now < this.#settledAt || withoutCarrier.size > 0) return false;
+    const { now, speakers, machines } = cluster;
+    if (now < this.#settledAt || machines.withoutCarrier.size > 0) return false;
     return this.#isWhole(cluster) && ![...speakers].some(([, { process }]) => process.isRunning && process.isStalled);
   }
 

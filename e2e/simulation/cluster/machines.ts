@@ -1,0 +1,77 @@
+import type { Millis } from "#pkg/clock";
+import type { InterfaceState } from "#pkg/layer2";
+import { macOf } from "./api/objects.ts";
+import { NicAddresses } from "./network/nic-addresses.ts";
+import type { Time } from "./simulated-process.ts";
+import type { SpeakerProcess } from "./speaker-process.ts";
+
+/** The nodes' machines, which outlive their speakers: NICs, cards, carriers, clocks, and the kernels' way to Pods. */
+export class Machines {
+  readonly withoutCarrier = new Set<number>();
+  readonly withoutPath = new Set<number>(); // nodes whose kernels bring no packets to Pods
+  readonly #speakers: ReadonlyMap<number, SpeakerProcess>;
+  readonly #time: Time;
+  readonly #nics = new Map<number, NicAddresses>(); // node -> what its NIC on the LAN has for Services
+  readonly #otherNics = new Map<number, readonly InterfaceState[]>(); // node -> its other NICs
+  readonly #ahead = new Map<number, Millis>(); // node -> what its clock shows beyond the time
+  readonly #cards = new Map<number, number>(); // node -> which network card it has
+
+  constructor(speakers: ReadonlyMap<number, SpeakerProcess>, time: Time) {
+    this.#speakers = speakers;
+    this.#time = time;
+  }
+
+  /** What the NIC on the LAN has for Services. */
+  nic(node: number): NicAddresses {
+    const nic = this.#nics.get(node) ?? new NicAddresses(this.#time);
+    this.#nics.set(node, nic);
+    return nic;
+  }
+
+  macOf(node: number): string {
+    return macOf(node, this.#cards.get(node) ?? 0);
+  }
+
+  /** How much more than the time its clock shows. */
+  clockAhead(node: number): Millis {
+    return this.#ahead.get(node) ?? 0;
+  }
+
+  otherNics(node: number): readonly InterfaceState[] {
+    return this.#otherNics.get(node) ?? [];
+  }
+
+  /** Processes look at the clock when they start. */
+  setClock(node: number, ahead: Millis): void {
+    this.#ahead.set(node, ahead);
+  }
+
+  changeMac(node: number): void {
+    this.#cards.set(node, (this.#cards.get(node) ?? 0) + 1);
+    this.#tell(node, (speaker) => speaker.setMac(this.macOf(node)));
+  }
+
+  setCarrier(node: number, running: boolean): void {
+    if (running) this.withoutCarrier.delete(node);
+    else this.withoutCarrier.add(node);
+    this.#tell(node, (speaker) => speaker.setCarrier(running));
+  }
+
+  /** Its kernel brings packets to Pods, or no longer. */
+  setPath(node: number, delivers: boolean): void {
+    if (delivers) this.withoutPath.delete(node);
+    else this.withoutPath.add(node);
+    this.#tell(node, (speaker) => speaker.setPath(delivers));
+  }
+
+  /** It has these NICs beside the one on the LAN. */
+  setOtherNics(node: number, nics: readonly InterfaceState[]): void {
+    this.#otherNics.set(node, nics);
+    this.#tell(node, (speaker) => speaker.setOtherNics(nics));
+  }
+
+  #tell(node: number, change: (speaker: SpeakerProcess) => void): void {
+    const speaker = this.#speakers.get(node);
+    if (speaker?.process.isRunning) speaker.process.at(this.#time.now, () => change(speaker));
+  }
+}
