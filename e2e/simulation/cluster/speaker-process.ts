@@ -9,12 +9,10 @@ import type { Routes } from "#pkg/http";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
 import type { AddressSighting, InterfaceState } from "#pkg/layer2";
-import { Proofs } from "#pkg/layer2/testing";
 import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "#pkg/memberlist";
 import { addressOf, type Effect, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
-import { Address, formatMac, parseMac } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
 import { speakerApi } from "../../../speaker/api.ts";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
@@ -35,20 +33,9 @@ import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
 import type { ConfigSource } from "./history.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
+import { type LanActions, SimulatedLayer2 } from "./network/simulated-layer2.ts";
 import { SimulatedMemberlist } from "./simulated-memberlist.ts";
 import type { SimulatedProcess, Time } from "./simulated-process.ts";
-
-/** Actions of the speaker on its LAN. */
-export interface LanActions {
-  /** Sends a burst of gratuitous announcements. */
-  announce(address: string): void;
-  /** Sends one. */
-  defend(address: string): void;
-  /** @param to a MAC address; undefined for all */
-  probe(address: string, to: string | undefined): void;
-  /** Sends a challenge or a proof. */
-  send(frame: Uint8Array): void;
-}
 
 export interface SpeakerProcessOptions {
   readonly index: number;
@@ -87,9 +74,6 @@ export interface SpeakerProcessOptions {
   readonly announceFor: AnnounceFor;
 }
 
-const ringKey = new TextEncoder().encode("the ring's key");
-const nonceLength = 16;
-
 // The kernel of a speaker that lacks the capability NET_ADMIN: it fulfils no wishes.
 const noKernel = { want: () => {}, complete: () => {} };
 
@@ -102,11 +86,7 @@ export class SpeakerProcess {
   readonly process: SimulatedProcess;
   readonly connection: ApiConnection;
   readonly state: SpeakerState;
-  /** Addresses that it, or its kernel, answers for, and those that it only watches. */
-  readonly announced = new Set<string>();
-  /** Announced addresses that its kernel answers for. */
-  readonly leftToKernel = new Set<string>();
-  readonly watched = new Set<string>();
+  readonly layer2: SimulatedLayer2;
   readonly nicAddresses: NicAddresses;
   readonly hasNetAdmin: boolean;
   readonly #options: SpeakerProcessOptions;
@@ -116,7 +96,6 @@ export class SpeakerProcess {
   #routes: Routes | undefined; // Few are asked.
   readonly #bgp: BgpSpeaker;
   readonly #nic: NicKeeper;
-  readonly #proofs: Proofs;
   readonly #memberlist: SimulatedMemberlist;
   /** By which it dialed last: others for each session that does not follow the one before. */
   bgpSettings: SessionSettings | undefined;
@@ -143,8 +122,14 @@ export class SpeakerProcess {
     const { clock, random } = process;
     const node = nameOf(index);
     const log = silentLog;
-    this.#proofs = new Proofs(() => Uint8Array.from({ length: nonceLength }, () => Math.floor(random() * 256)), options.ring.now);
-    this.#proofs.setKeys([ringKey]);
+    this.layer2 = new SimulatedLayer2({
+      process,
+      ring: options.ring,
+      lan: options.lan,
+      mac: () => this.#mac,
+      onMove: options.onMove,
+      onSighting: (sighting) => this.see(sighting),
+    });
     const cluster = new Cluster({ [Symbol.dispose]: () => {} }, connection, { log, clock, random });
     this.#runner = new CoreRunner(speakerCore, clock, random);
     this.#nic = new NicKeeper(options.nicAddresses, process, options.time, () =>
@@ -231,7 +216,7 @@ export class SpeakerProcess {
     });
     const drivers = {
       runner: this.#runner,
-      layer2: this.#layer2(),
+      layer2: this.layer2,
       configMaps: new ConfigMapWriter({
         cluster,
         namespace,
@@ -267,6 +252,14 @@ export class SpeakerProcess {
     this.#interfaceChanged();
     this.#sources.start(resources.endpointSlices);
     new SessionWatch({ bgp: this.#bgp, emit, clock }).start();
+  }
+
+  get announced(): Set<string> {
+    return this.layer2.announced;
+  }
+
+  get leftToKernel(): Set<string> {
+    return this.layer2.leftToKernel;
   }
 
   /** The node's kernel brings packets to Pods, as its settings say, or it does not. */
@@ -334,18 +327,6 @@ export class SpeakerProcess {
     this.#interfaceChanged();
   }
 
-  /** A challenge or a proof has come. */
-  receive(frame: Uint8Array): void {
-    const { ring, lan } = this.#options;
-    this.process.at(ring.now, () => {
-      const isAnnounced = (address: number | bigint) => this.announced.has(`${addressFrom(address)}`);
-      const taken = this.#proofs.receive(frame, parseMac(this.#mac) ?? 0, ring.now, isAnnounced);
-      if (taken === undefined) return;
-      if ("answer" in taken) lan.send(taken.answer);
-      else this.see({ address: addressFrom(taken.proven.address), mac: formatMac(taken.proven.mac), kind: "proves" });
-    });
-  }
-
   see(sighting: Pick<AddressSighting, "address" | "mac" | "kind">): void {
     const own = { interface: "eth0", ownMac: this.#mac };
     this.process.at(this.#options.ring.now, () => this.#runner.dispatch({ type: "sighting", sighting: { ...sighting, ...own } }));
@@ -356,7 +337,7 @@ export class SpeakerProcess {
     this.isStopping = true;
     await this.#bgp.leave();
     await this.#members[Symbol.asyncDispose]();
-    for (const address of [...this.announced]) this.#silence(address);
+    this.layer2.end();
     this.#nic.stop();
     await this.#bgp[Symbol.asyncDispose]();
     this.#runner[Symbol.dispose]();
@@ -407,10 +388,6 @@ export class SpeakerProcess {
     return { index: 2, name: "eth0", mac: this.#mac, status: "answering", running: this.#hasCarrier, addresses };
   }
 
-  #silence(address: string): void {
-    if (this.announced.delete(address)) this.#options.onMove(address, false);
-  }
-
   /** One that left an address to another node, which was seen on the LAN, owns it until that node reports the same. */
   #noteFalselyOwned(): void {
     const { conflicts, members, placements } = this.state;
@@ -421,39 +398,4 @@ export class SpeakerProcess {
       if (members.gossip?.owners(address).includes(node)) this.falselyOwned ??= address;
     }
   }
-
-  #layer2() {
-    const { lan } = this.#options;
-    return {
-      begin: async () => {},
-      announce: (address: Address, { answers }: { readonly answers: boolean }) => {
-        this.watched.delete(`${address}`);
-        if (!this.announced.has(`${address}`)) this.#options.onMove(`${address}`, true);
-        this.announced.add(`${address}`);
-        if (answers) this.leftToKernel.delete(`${address}`);
-        else this.leftToKernel.add(`${address}`);
-        lan.announce(`${address}`);
-      },
-      listen: (address: Address) => {
-        this.#silence(`${address}`);
-        this.watched.add(`${address}`);
-      },
-      withdraw: (address: Address) => {
-        this.#silence(`${address}`);
-        this.watched.delete(`${address}`);
-      },
-      reannounce: (address: Address) => lan.announce(`${address}`),
-      defend: (address: Address) => lan.defend(`${address}`),
-      probe: (address: Address, { to }: { readonly to?: string }) => lan.probe(`${address}`, to),
-      challenge: ({ family, value }: Address, to: string) => {
-        const [mac, from] = [parseMac(to) ?? 0, parseMac(this.#mac) ?? 0];
-        const frames = this.#proofs.challenge(family === "IPv4" ? Number(value) : value, mac, [from], this.#options.ring.now);
-        for (const frame of frames) lan.send(frame);
-      },
-    };
-  }
-}
-
-function addressFrom(address: number | bigint): Address {
-  return new Address(typeof address === "bigint" ? "IPv6" : "IPv4", BigInt(address));
 }

@@ -31,7 +31,7 @@ test("of two nodes whose ring is cut one answers for each address, which the oth
 
 test("nodes that prove nothing, because their LAN carries no challenges, both answer", async () => {
   const scene = await Scene.atRest();
-  for (const node of [0, 1]) scene.speaker(node).receive = () => {};
+  for (const node of [0, 1]) scene.speaker(node).layer2.receive = () => {};
   scene.cluster.ring.cutOff([1]);
   scene.cluster.lan.isWhole = true;
   await scene.pass(30_000);

@@ -2,8 +2,9 @@ import type { Millis, Random } from "#pkg/clock";
 import type { Simulation } from "#pkg/memberlist/testing";
 import { getMac, parseAddress, parseMac } from "#pkg/net";
 import type { Time } from "../simulated-process.ts";
-import type { LanActions, SpeakerProcess } from "../speaker-process.ts";
+import type { SpeakerProcess } from "../speaker-process.ts";
 import { Attacker } from "./attacker.ts";
+import type { LanActions } from "./simulated-layer2.ts";
 
 export interface LanConditionsOptions {
   readonly ring: Simulation;
@@ -77,7 +78,7 @@ export class Lan {
     this.#options = options;
     const { speakers, macOf, time, random } = options;
     const wire = {
-      addresses: () => new Set([...speakers.values()].flatMap(({ announced, watched }) => [...announced, ...watched])),
+      addresses: () => new Set([...speakers.values()].flatMap(({ layer2 }) => [...layer2.announced, ...layer2.watched])),
       macOf,
       connects: (node: number, other: number) => this.#connects(node, other),
       forge: (at: number, address: string, mac: string, kind: "announces" | "uses") => {
@@ -160,7 +161,7 @@ export class Lan {
   }
 
   #cares(node: number, address: string): boolean {
-    const { announced, watched } = this.#options.speakers.get(node) ?? {};
+    const { announced, watched } = this.#options.speakers.get(node)?.layer2 ?? {};
     return announced?.has(address) === true || watched?.has(address) === true;
   }
 
@@ -170,7 +171,7 @@ export class Lan {
     const destination = getMac(new DataView(frame.buffer, frame.byteOffset), 0);
     for (const [to, { mac }] of speakers)
       if (parseMac(mac) === destination && !this.#options.withoutCarrier.has(to) && passes(to))
-        conditions.carry(() => speakers.get(to)?.receive(frame), after + random());
+        conditions.carry(() => speakers.get(to)?.layer2.receive(frame), after + random());
   }
 
   #connects(from: number, to: number): boolean {
