@@ -1,3 +1,4 @@
+import { remembered } from "#pkg/collections";
 import { aggregationLength, type Peer } from "#pkg/config";
 import { type Address, type Family, families, Prefix } from "#pkg/net";
 import { fnv1a } from "#pkg/text";
@@ -13,6 +14,7 @@ import {
   poolAdvertisements,
   type SlotPaths,
 } from "./bgp.ts";
+import { compareRank } from "./election.ts";
 import type { Labels } from "./eligibility.ts";
 import { endpointsInUse, type Holder, type PlacementRefusal, type PlacementResult } from "./place.ts";
 
@@ -46,6 +48,7 @@ export interface CentralAdvertisements extends PoolAdvertisements {
   /** The view of the API is old, and another central speaker has a current one. */
   readonly isOutdated: boolean;
   // Made when they are asked for.
+  readonly ofCluster: Map<string, readonly string[]>; // family and group of addresses -> nodes that serve under policy `Cluster`
   readonly ofNode: Map<string, readonly Advertised[]>; // node -> its advertisements
   readonly ofNodes: Map<string, readonly Advertised[]>; // names of nodes -> theirs, each with a path to all of them
 }
@@ -82,13 +85,13 @@ export function pathIdentifiers(nextHops: Iterable<Address>): ReadonlyMap<string
  */
 export function placeCentral(address: Address, holders: readonly Holder[], central: CentralAdvertisements): BgpPlacement {
   const verdicts = new Map<string, PlacementResult>();
-  const serving = new Set<string>();
+  let serving: readonly string[] = none;
   let isLocalHere = false;
   for (const holder of holders) {
-    const nodes = servedBy(address.family, holder, central);
+    const nodes = servedBy(address, holder, central);
     const isAnnounced = Array.isArray(nodes);
     verdicts.set(holder.service, isAnnounced ? { announced: true } : (nodes as PlacementRefusal));
-    if (isAnnounced) for (const node of nodes) serving.add(node);
+    if (isAnnounced) serving = serving.length === 0 ? nodes : [...new Set([...serving, ...nodes])];
     isLocalHere ||= isAnnounced && holder.externalTrafficPolicy === "Local";
   }
   return {
@@ -101,7 +104,7 @@ export function placeCentral(address: Address, holders: readonly Holder[], centr
     pool: central.pool.name,
     protocol: "bgp",
     verdicts,
-    routes: serving.size === 0 ? none : routes(address, holders, [...serving].sort(), central),
+    routes: serving.length === 0 ? none : routes(address, holders, serving, central),
     isLocalHere,
   };
 }
@@ -112,29 +115,54 @@ const refusal = (reason: PlacementRefusal["reason"]) => ({ announced: false, rea
 
 /** The nodes with paths for the holder's sake, or why there are none. */
 function servedBy(
-  family: Family,
+  address: Address,
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
   central: CentralAdvertisements,
 ): readonly string[] | PlacementRefusal {
-  const { entries, advertised, nodes, spared, slots, isOutdated } = central;
+  const { family } = address;
+  const { entries, advertised, nodes, slots, isOutdated } = central;
   if (!isAllowed) return refusal("ipNotAllowed");
-  const ready = new Set(endpointsInUse(endpoints).map(({ nodeName }) => nodeName));
-  if (ready.size === 0) return refusal("noReadyEndpoint");
+  const ready = endpointsInUse(endpoints);
+  if (ready.length === 0) return refusal("noReadyEndpoint");
   if (entries.every((entry) => entry === undefined)) return refusal("notAdvertised");
   const isLocal = externalTrafficPolicy === "Local";
   if (slots.has(family) && isLocal) return refusal("localBySlots");
-  const able = [...nodes.values()].filter(({ paths }) => slots.has(family) || paths.has(family)).map(({ name }) => name);
-  if (able.length === 0) return refusal("noNextHop");
+  const ofCluster = clusterNodes(family, central);
+  if (ofCluster.length === 0) return refusal("noNextHop");
   if (!advertised.some(({ peers }) => peers[family].length > 0)) return refusal("noPeer");
-  const serving = isLocal ? able.filter((node) => ready.has(node)) : able;
+  if (!isLocal) return ofCluster;
+  const names = new Set(ready.flatMap(({ nodeName }) => nodeName ?? []));
+  const serving = [...names].filter((name) => nodes.get(name)?.paths.has(family)).sort();
   if (serving.length === 0) return refusal("noReadyEndpointOnActiveNode");
-  if (isLocal && isOutdated) return refusal("apiViewOld");
-  const preferred = serving.filter((node) => !spared[externalTrafficPolicy].has(node));
-  return preferred.length > 0 ? preferred : serving;
+  return isOutdated ? refusal("apiViewOld") : preferred(serving, central, "Local");
 }
 
+/** One list for all addresses: with a thousand nodes, each of its own would take long. */
+function clusterNodes(family: Family, central: CentralAdvertisements): readonly string[] {
+  return remembered(central.ofCluster, family, families.length, () => {
+    const led = (node: ServedNode) => central.slots.has(family) || node.paths.has(family);
+    const able = [...central.nodes.values()].filter(led).map(({ name }) => name);
+    return preferred(able, central, "Cluster");
+  });
+}
+
+function preferred(nodes: readonly string[], { spared }: CentralAdvertisements, policy: Holder["externalTrafficPolicy"]) {
+  const left = nodes.filter((node) => !spared[policy].has(node));
+  return left.length > 0 ? left : nodes;
+}
+
+// Routers that spread flows take 64 next hops, or 128. Of more nodes each address has some, so that all nodes have traffic.
+const maxPaths = 64;
+// Addresses of a group have the same nodes.
+const groups = 32;
+
 function routes(address: Address, holders: readonly Holder[], nodes: readonly string[], central: CentralAdvertisements) {
-  return advertisedBy(central, nodes).flatMap((via): readonly BgpRoute[] => {
+  const isOfCluster = central.ofCluster.get(address.family) === nodes;
+  const group = nodes.length <= maxPaths ? 0 : fnv1a(address.toString()) % groups;
+  const made = remembered(central.ofNodes, `${isOfCluster ? address.family : nodes.join(" ")} ${group}`, maxSets, () =>
+    advertisedBy(central, nodes, group),
+  );
+  return made.flatMap((via): readonly BgpRoute[] => {
     if (via.peers[address.family].length === 0 || via.slots.get(address.family)?.length === 0) return none;
     const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
     return [{ prefix, via, weight: via.node === undefined ? 1 : weightOf(holders, via.node) }];
@@ -150,29 +178,24 @@ function weightOf(holders: readonly Holder[], node: string): number {
   return Math.max(sum, 1);
 }
 
-/** Advertisements with paths to all these nodes; those that weigh nodes have one node each. Peers that select other nodes have others. */
-export function advertisedBy(central: CentralAdvertisements, nodes: readonly string[]): readonly Advertised[] {
-  const key = nodes.join(" ");
-  const known = central.ofNodes.get(key);
-  if (known !== undefined) return known;
-  const groups = new Map<string, Advertised[]>(); // what they have in common -> advertisements of nodes
-  for (const name of nodes)
-    for (const one of advertisementsOf(central, name)) {
-      const { order, peers, node } = one;
-      const common = node ?? `${peers.IPv4.join()} ${peers.IPv6.join()}`;
-      const group = `${order} ${common}`;
-      groups.set(group, [...(groups.get(group) ?? []), one]);
-    }
-  const made = [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    if (first === undefined || group.length === 1) return group;
-    const pathsOf = (family: Family) => central.slots.get(family) ?? group.flatMap(({ slots }) => slots.get(family) ?? []);
-    const led = families.filter((family) => group.some(({ slots }) => slots.has(family)));
-    return [{ ...first, slots: new Map(led.map((family) => [family, pathsOf(family)])) }];
+/**
+ * Advertisements with paths to these nodes; those that weigh nodes have one node each. Peers that select other nodes have others. Of more than 64 nodes each
+ * group of addresses has some, the same at each speaker: where one goes, one other comes in its place (rendezvous hashing).
+ */
+export function advertisedBy(central: CentralAdvertisements, nodes: readonly string[], group = 0): readonly Advertised[] {
+  const all = nodes.flatMap((name) => advertisementsOf(central, name).map((one) => ({ name, one })));
+  const alike = Map.groupBy(all, ({ one: { order, peers } }) => `${order} ${peers.IPv4.join()} ${peers.IPv6.join()}`);
+  return [...alike.values()].flatMap((those) => {
+    const ranked =
+      those.length <= maxPaths
+        ? those
+        : those.toSorted((a, b) => compareRank(`group ${group}`, a.name, b.name)).slice(0, maxPaths);
+    const [first] = ranked;
+    if (first === undefined || first.one.node !== undefined) return ranked.map(({ one }) => one);
+    const pathsOf = (family: Family) => central.slots.get(family) ?? ranked.flatMap(({ one }) => one.slots.get(family) ?? []);
+    const led = families.filter((family) => ranked.some(({ one }) => one.slots.has(family)));
+    return [{ ...first.one, slots: new Map(led.map((family) => [family, pathsOf(family)])) }];
   });
-  if (central.ofNodes.size >= maxSets) central.ofNodes.clear();
-  central.ofNodes.set(key, made);
-  return made;
 }
 
 const noPaths: ServedNode["paths"] = new Map();

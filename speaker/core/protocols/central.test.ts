@@ -58,6 +58,10 @@ const label = (bench: Bench, node: string, labels: Labels, taints: readonly stri
   bench.settle();
 };
 
+/** A router of a rack. */
+const rack = (name: string, address: string) =>
+  `{name: ${name}, my-asn: 64512, peer-asn: 64513, peer-address: ${address}, node-selectors: [{match-labels: {rack: ${name}}}]}`;
+
 test("a central speaker has sessions with all routers, and announces a path to each node that lives", () => {
   const bench = central();
   assert.deepEqual(
@@ -126,8 +130,6 @@ test("a node that cannot deliver goes while another can", () => {
 });
 
 test("peers with node-selectors get paths to these nodes, and advertisements with them lead to theirs", () => {
-  const rack = (name: string, address: string) =>
-    `{name: ${name}, my-asn: 64512, peer-asn: 64513, peer-address: ${address}, node-selectors: [{match-labels: {rack: ${name}}}]}`;
   const bench = central({ peers: [router, rack("a", "10.0.1.1"), rack("b", "10.0.2.1")].join() });
   label(bench, "node1", { rack: "a" });
   label(bench, "node2", { rack: "b" });
@@ -181,6 +183,33 @@ test("a speaker on the smaller side of a cut keeps the nodes that the API hears 
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
   label(bench, "node2", {}, [unreachable]);
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("of 100 nodes each address has 64, all nodes have some, and one that dies takes one path of those that led to it", () => {
+  const many = Array.from({ length: 100 }, (_, index) => `n${index}`);
+  const bench = new Bench(self, { hasRing: true, announceFor: "all", active: [...many, self] });
+  for (const [index, node] of many.entries()) bench.setNode(node, {}, [], [`10.0.1.${index}`]);
+  bench.setConfig(pools("{name: routed, protocol: bgp, addresses: [192.0.2.0/25]}", router));
+  for (let i = 1; i < 100; i++) bench.serve(`default/s${i}`, [`192.0.2.${i}`], {}, { n0: true });
+  bench.start();
+  bench.settle();
+  const all = () => Array.from({ length: 99 }, (_, i) => new Set(paths(bench, `192.0.2.${i + 1}`)[key]));
+  const before = all();
+  assert.ok(before.every(({ size }) => size === 64));
+  assert.equal(before.reduce((union, one) => union.union(one)).size, 100);
+  bench.membersChanged([...many.slice(0, 99), self]);
+  bench.settle();
+  const after = all();
+  bench.setConfig(pools("{name: routed, protocol: bgp, addresses: [192.0.2.0/25]}", [router, rack("a", "10.0.1.1")].join()));
+  label(bench, "n3", { rack: "a" });
+  assert.ok(
+    Array.from({ length: 99 }, (_, i) => paths(bench, `192.0.2.${i + 1}`)["10.0.1.1:179"]).every((hops) => hops?.length === 1),
+    "a rack has the path to its node, whatever others have",
+  );
+  for (const [index, now] of after.entries()) {
+    const went = before[index]?.difference(now) ?? new Set();
+    assert.ok([...went].every((hop) => hop === "10.0.1.99") && now.size === 64, `${[...went]}`);
+  }
 });
 
 test("it owns nothing on layer 2, puts nothing into the kernel, and is no node to the others", () => {

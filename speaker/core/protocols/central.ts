@@ -74,6 +74,7 @@ export function centralAdvertisements(
     nodes: served.nodes,
     spared: { Cluster: served.drained.union(new Set(undelivering)), Local: new Set(undelivering) },
     isOutdated: isOutdated(state),
+    ofCluster: new Map(),
     ofNode: new Map(),
     ofNodes: new Map(),
   } as const;
