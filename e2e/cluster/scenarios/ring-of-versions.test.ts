@@ -48,7 +48,7 @@ function mix(releases: readonly string[]): void {
     for (const node of nodes) await on.kubectl("label", "node", node, `release=${node}`, "ingot-speaker=off");
     const read = async (release: string) => loadAll(await readFile(join(release, "metallb-native.yaml"), "utf8")) as Manifest[];
     const newest = await read(String(releases.at(-1)));
-    // Of the oldest release one more kind, which its speaker follows.
+    // The speaker of the oldest release follows one more kind.
     const definitions = [...(await read(String(releases[0]))), ...newest].filter(
       ({ kind }) => kind === "CustomResourceDefinition",
     );
@@ -139,12 +139,14 @@ async function assertOneOwner(on: InstalledCluster, names: readonly string[], no
   console.log(names.map((name, index) => `${name}: ${owners[index]}`).join(", "));
 }
 
-/** Nodes that answer for an IPv6 address. */
+/** Nodes that answer for an IPv6 address, on the wire: `ndisc6` itself takes no answer of MetalLB's. */
 async function ownersByNdp(on: InstalledCluster, address: string): Promise<string[]> {
-  const printed = await on.cluster.client.run(["sh", "-c", 'ndisc6 -m -r 3 -w 300 "$0" eth0 || true', address]);
-  const macs = new Set([...printed.matchAll(/link-layer address: ([0-9A-Fa-f:]{17})/g)].map(([, mac = ""]) => mac.toLowerCase()));
+  const ask = 'timeout 3 tcpdump -lnei eth0 icmp6 2>/dev/null & sleep 1; ndisc6 -m -r 3 -w 300 "$0" eth0 >/dev/null; wait; true';
+  const lines = (await on.cluster.client.run(["sh", "-c", ask, address])).split("\n");
+  const answers = lines.filter((line) => line.includes(`neighbor advertisement, tgt is ${address},`));
+  const macs = new Set(answers.map((line) => /([0-9a-f:]{17}) > /.exec(line)?.[1] ?? ""));
   const found: string[] = [];
   for (const node of on.cluster.nodes) if (macs.has(await node.host.mac())) found.push(node.name);
-  assert.equal(found.length, macs.size, printed);
+  assert.equal(found.length, macs.size, answers.join("\n"));
   return found;
 }
