@@ -2,15 +2,17 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { loadAll } from "js-yaml";
 import { findKcp, ingotImage, patience, RealCluster, releaseFiles } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page } from "../../docs/generate/markdown.ts";
 import { renderChoices } from "../../manifests/render.ts";
 
-// Types the commands of docs/migrate-from-metallb.md on a real cluster. An installation of ours stands in for MetalLB, with MetalLB's
+// Types the commands of docs/migrate-from-metallb.md, and of the page on 0.13 to 0.16 in place, on a real cluster. An installation of ours stands in for MetalLB, with MetalLB's
 // names, and definitions of its kinds that take anything. With MetalLB itself, and a client that sends: `scenarios/takeover.test.ts`.
 const namespace = "metallb-system";
 const project = resolve(import.meta.dirname, "../..");
+const inPlace = "docs/migrate-from-metallb-in-place.md";
 const kinds = ["IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "BFDProfile", "Community"];
 
 suite("the page on moving from MetalLB", () => {
@@ -93,10 +95,72 @@ suite("the page on moving from MetalLB", () => {
     assert.notEqual(await serve("new"), address);
   });
 
-  test("every command of the page has been run", () => {
-    const commands = blocks(page("docs/migrate-from-metallb.md")).filter(({ language }) => language === "sh");
+  test("in place: from native, FRR and FRR-K8s mode, from the operator, and back, and no address changes", async () => {
+    const image = `${ingotImage.name}:${ingotImage.tag}`;
+    await writeFile(
+      join(folder, "kustomization.yaml"),
+      JSON.stringify({
+        resources: ["ingot/manifests"],
+        components: ["ingot/manifests/components/crds"],
+        images: [{ name: "ingot", newName: ingotImage.name, newTag: ingotImage.tag }],
+      }),
+    );
+    const waits = { name: "frr", image, command: ["node", "-e", "setInterval(() => {}, 1e6)"] };
+    await writeStandIns(await run("kubectl kustomize . | sed s/--log-level=info/--log-level=debug/"), waits);
+    const speakers = () =>
+      run(`kubectl -n ${namespace} get daemonset speaker -o jsonpath='{.spec.template.spec.containers[*].args[2]}'`);
+    const rolledOut = () => run(`kubectl -n ${namespace} rollout status deployment/controller daemonset/speaker --timeout=5m`);
+    const address = await addressOf("web");
+    const isTaken = async (by: string) => {
+      assert.match(await speakers(), new RegExp(`^--log-level=${by} *$`));
+      assert.equal(await addressOf("web"), address);
+    };
+    await run("kubectl apply -f metallb-native.yaml");
+    await rolledOut();
+    await typeOf("## Before you begin");
+    await typeOf("## Native mode");
+    await isTaken("info");
+    await typeOf("### Way back from native mode");
+    await isTaken("debug");
+
+    const containers = () =>
+      run(`kubectl -n ${namespace} get daemonset speaker -o jsonpath='{.spec.template.spec.containers[*].name}'`);
+    await run("kubectl apply -f metallb-frr.yaml");
+    await rolledOut();
+    assert.equal(await containers(), "speaker frr");
+    await typeOf("## FRR mode");
+    await typeOf("## Native mode");
+    assert.equal(await containers(), "speaker");
+    await isTaken("info");
+    await typeOf("### Way back from FRR mode");
+    assert.equal(await containers(), "speaker frr");
+
+    await typeOf("### Way back from FRR-K8s mode");
+    assert.equal(await containers(), "speaker");
+    const frr = () => run(`kubectl -n ${namespace} get daemonset,deployment -o name | grep frr || true`);
+    assert.match(await frr(), /frr-k8s-daemon/);
+    await typeOf("## FRR-K8s mode");
+    assert.equal(await frr(), "");
+
+    await run("kubectl apply -f operator.yaml");
+    await typeOf("## MetalLB's operator");
+    const operators = () =>
+      run(`kubectl -n ${namespace} get deployment metallb-operator-controller-manager -o jsonpath='{.spec.replicas}'`);
+    assert.equal(await operators(), "0");
+    await typeOf("### Way back to the operator");
+    assert.equal(await operators(), "1");
+    await typeOf("## MetalLB's chart");
+    assert.match(await run("kubectl get crd bgppeers.metallb.io -o yaml"), /helm\.sh\/resource-policy: keep/);
+    assert.equal(await addressOf("web"), address);
+  });
+
+  test("every command of the pages has been run", () => {
+    const commands = ["docs/migrate-from-metallb.md", inPlace].flatMap((file) => blocks(page(file)));
     assert.deepEqual(
-      commands.filter(({ place }) => !done.has(place)).map(({ text }) => text),
+      commands
+        .filter(({ language }) => language === "sh")
+        .filter(({ place }) => !done.has(place))
+        .map(({ text }) => text),
       [],
     );
   });
@@ -109,6 +173,43 @@ suite("the page on moving from MetalLB", () => {
       await run(text.replaceAll("NODE", "node1"));
       done.add(place);
     }
+  }
+
+  /** Types the commands right under a heading of the page on 0.13 to 0.16. */
+  async function typeOf(heading: string): Promise<void> {
+    const one = page(inPlace);
+    const lines = one.text.split("\n");
+    const from = lines.indexOf(heading);
+    const next = lines.findIndex((line, index) => index > from && line.startsWith("#") && !line.startsWith("# "));
+    const within = ({ place }: Block) => Number(place.split(":")[1]) > from && (next < 0 || Number(place.split(":")[1]) <= next);
+    const commands = blocks(one).filter((block) => block.language === "sh" && within(block));
+    assert.ok(from >= 0 && commands.length > 0, `there are no commands under ${heading}`);
+    for (const { place, text } of commands) {
+      await run(text);
+      done.add(place);
+    }
+  }
+
+  /** Manifests that stand in for those of MetalLB: our own programs, with containers beside them that wait. */
+  async function writeStandIns(native: string, container: object): Promise<void> {
+    const objects = loadAll(native) as { kind: string; spec: { template: { spec: { containers: object[] } } } }[];
+    const write = (name: string, all: readonly object[]) =>
+      writeFile(join(folder, name), all.map((object) => JSON.stringify(object)).join("\n---\n"));
+    const workload = (kind: "DaemonSet" | "Deployment", name: string) => {
+      const labels = { stands: name };
+      const template = { metadata: { labels }, spec: { containers: [container], terminationGracePeriodSeconds: 0 } };
+      const spec = { selector: { matchLabels: labels }, template };
+      return { apiVersion: "apps/v1", kind, metadata: { namespace, name }, spec };
+    };
+    await write("metallb-native.yaml", objects);
+    await write("metallb-frr-k8s.yaml", [
+      ...objects,
+      workload("DaemonSet", "frr-k8s-daemon"),
+      workload("Deployment", "frr-k8s-statuscleaner"),
+    ]);
+    await write("operator.yaml", [workload("Deployment", "metallb-operator-controller-manager")]);
+    for (const { kind, spec } of objects) if (kind === "DaemonSet") spec.template.spec.containers.push(container);
+    await write("metallb-frr.yaml", objects);
   }
 
   /** Runs a script as an administrator on a host of the cluster's network. */
