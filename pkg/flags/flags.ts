@@ -4,12 +4,12 @@ import { parseDuration } from "#pkg/clock";
 export interface Flag<T> {
   readonly help: string;
   /** The environment variable that gives the default; the command line wins over it. */
-  readonly env: string | undefined;
+  readonly env?: string;
   readonly fallback: T;
   /** The fallback as people write it, where that is another text. */
   readonly standard?: string;
   /** A boolean flag needs no value. */
-  readonly isBoolean: boolean;
+  readonly isBoolean?: boolean;
   /** @returns the value, or undefined when the text is not one; `expects` says what would be */
   readonly read: (text: string) => T | undefined;
   readonly expects: string;
@@ -38,48 +38,37 @@ interface Limits {
 
 /** The kinds of flags. */
 export const flag = {
-  text: ({ help, env, fallback = "" }: Common & { fallback?: string }): Flag<string> => ({
-    help,
-    env,
+  text: ({ fallback = "", ...common }: Common & { fallback?: string }): Flag<string> => ({
+    ...common,
     fallback,
-    isBoolean: false,
     expects: "text",
     read: (text) => text,
   }),
-  integer: ({ help, env, fallback, min, max }: Common & { fallback: number; min: number; max: number }): Flag<number> => ({
-    help,
-    env,
-    fallback,
-    isBoolean: false,
+  integer: ({ min, max, ...common }: Common & { fallback: number; min: number; max: number }): Flag<number> => ({
+    ...common,
     expects: `a whole number from ${min} to ${max}`,
     read: (text) => (/^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
   }),
-  boolean: ({ help, env, fallback = false }: Common & { fallback?: boolean }): Flag<boolean> => ({
-    help,
-    env,
+  boolean: ({ fallback = false, ...common }: Common & { fallback?: boolean }): Flag<boolean> => ({
+    ...common,
     fallback,
     isBoolean: true,
     expects: "true or false",
     read: (text) => booleans[text],
   }),
   /** In milliseconds. The fallback is text, as the value, and so are the limits. */
-  duration: ({ help, env, fallback, limits }: Common & { fallback: string; limits?: Limits }): Flag<number> => ({
-    help,
-    env,
+  duration: ({ fallback, limits, ...common }: Common & { fallback: string; limits?: Limits }): Flag<number> => ({
+    ...common,
     fallback: readDuration(fallback) ?? 0,
     standard: fallback,
-    isBoolean: false,
     expects: `a time ${limits === undefined ? "such as 500ms, 90s, 1m30s or 2h, or 0" : `from ${limits.min} to ${limits.max}`}`,
     read: (text) => {
       const value = readDuration(text);
       return value === undefined || isWithin(value, limits) ? value : undefined;
     },
   }),
-  choice: <T extends string>({ help, env, fallback, choices }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
-    help,
-    env,
-    fallback,
-    isBoolean: false,
+  choice: <T extends string>({ choices, ...common }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
+    ...common,
     expects: `one of: ${choices.join(", ")}`,
     read: (text) => choices.find((choice) => choice === text),
   }),
@@ -143,7 +132,7 @@ export function parseFlags<S extends FlagSet>(
 }
 
 function helpText(usage: string, flags: FlagSet): string {
-  const rows = Object.entries(flags).map(([name, { help, env, fallback, standard: text, isBoolean, expects }]) => {
+  const rows = Object.entries(flags).map(([name, { help, env, fallback, standard: text, isBoolean = false, expects }]) => {
     const value = isBoolean ? "" : ` ${placeholder(expects)}`;
     const from = env === undefined ? "" : `; environment: ${env}`;
     const standard = fallback === "" || fallback === false ? "" : `; default: ${text ?? fallback}`;

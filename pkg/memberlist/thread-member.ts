@@ -1,4 +1,5 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
+import { type ByKind, dispatchByKind } from "#pkg/collections";
 import { decodeOffer } from "#pkg/gossip";
 import { logTo } from "#pkg/log";
 import { Keyring } from "./codec/keyring.ts";
@@ -66,46 +67,28 @@ export class ThreadMember implements AsyncDisposable {
   }
 
   receive(command: Command): void {
-    switch (command.type) {
-      case "start":
-        void this.#start(command.request);
-        break;
-      case "join":
-        void this.#join(command.addresses).then((result) => this.#post({ type: "joined", request: command.request, result }));
-        break;
-      case "leave":
-        void this.#leave(command.timeout).then((done) => this.#post({ type: "left", request: command.request, done }));
-        break;
-      case "roundTrips": {
-        const times = this.#member.running ? this.#member.roundTrips() : new Map();
-        this.#post({ type: "roundTrips", request: command.request, times });
-        break;
-      }
-      case "metadata":
-        this.#member.setMetadata(command.fields);
-        break;
-      case "entries":
-        this.#delegate.set(command.entries);
-        break;
-      case "forget":
-        this.#delegate.forget(command.node);
-        break;
-      case "pull":
-        if (this.#member.running) this.#member.pull(command.node);
-        break;
-      case "keepPaths":
-        this.#member.keepPaths(command.areKept);
-        break;
-      case "path":
-        this.#member.pathChanged(command.name, command.verdict);
-        break;
-      case "keys":
-        this.#keyring?.replace(command.keys);
-        break;
-      default:
-        command satisfies never;
-    }
+    dispatchByKind(this.#receivers, "type", command);
   }
+
+  readonly #receivers: ByKind<Command, "type", [], void> = {
+    start: ({ request }) => void this.#start(request),
+    join: ({ request, addresses }) =>
+      void this.#join(addresses).then((result) => this.#post({ type: "joined", request, result })),
+    leave: ({ request, timeout }) => void this.#leave(timeout).then((done) => this.#post({ type: "left", request, done })),
+    roundTrips: ({ request }) => {
+      const times = this.#member.running ? this.#member.roundTrips() : new Map();
+      this.#post({ type: "roundTrips", request, times });
+    },
+    metadata: ({ fields }) => this.#member.setMetadata(fields),
+    entries: ({ entries }) => this.#delegate.set(entries),
+    forget: ({ node }) => this.#delegate.forget(node),
+    pull: ({ node }) => {
+      if (this.#member.running) this.#member.pull(node);
+    },
+    keepPaths: ({ areKept }) => this.#member.keepPaths(areKept),
+    path: ({ name, verdict }) => this.#member.pathChanged(name, verdict),
+    keys: ({ keys }) => this.#keyring?.replace(keys),
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#delegate[Symbol.dispose]();
