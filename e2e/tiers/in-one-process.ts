@@ -11,7 +11,7 @@ const events = run({ isolation: "none", files });
 events.on("test:fail", () => {
   process.exitCode = 1;
 });
-// Of promises that are not followed nobody knows the test: what is said of an uncaught rejection is all that there is.
+// Without followed promises nobody knows the test of an uncaught rejection: its text is all that people get.
 events.on("test:diagnostic", ({ message, level }) => {
   if (level !== "info" || /^(?:Error|Warning): /.test(message)) process.stderr.write(`${message}\n`);
 });

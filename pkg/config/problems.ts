@@ -134,7 +134,7 @@ export class Place {
     return new Place(this.#problems, [...this.path, ...steps]);
   }
 
-  /** The entries of the list here, and their places and positions. Those that cannot be read are left out: they are refused already. */
+  /** The readable entries of the list here, with their places and positions. All others are refused already. */
   *each<Entry>(raw: RawList<Entry> = []): Generator<[entry: Entry, at: Place, index: number], void> {
     for (const [index, entry] of raw.entries()) if (entry !== undefined) yield [entry, this.in(index), index];
   }

@@ -21,7 +21,7 @@ export class Machines {
     this.#time = time;
   }
 
-  /** What the NIC on the LAN has for Services. */
+  /** Addresses of Services on the NIC that is on the LAN. */
   nic(node: number): NicAddresses {
     const nic = this.#nics.get(node) ?? new NicAddresses(this.#time);
     this.#nics.set(node, nic);
