@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-slots bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-failover soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-slots bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -181,6 +181,9 @@ soak-bfd: node_modules ## Keep 100 BFD sessions for MINUTES=10 beside a busy mai
 
 soak-memory: node_modules ## See that the memory of a speaker with BFD and of a controller comes to rest in MINUTES=100 (needs the package bird2)
 	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node e2e/bench/memory-soak.ts --minutes=$(or $(MINUTES),100)
+
+soak-failover: node_modules ## Count nodes that BFD between speakers takes for gone in MINUTES=60 although they live, beside BUSY=0 processes that never rest
+	node e2e/bench/failover-soak.ts --minutes=$(or $(MINUTES),60) --busy=$(or $(BUSY),0)
 
 soak: node_modules ## Run the speakers' ring for MINUTES=20 under loss and stalls
 	node e2e/memberlist/soak.ts --minutes=$(or $(MINUTES),20)

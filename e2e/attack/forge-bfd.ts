@@ -1,9 +1,9 @@
-/** Sends BFD packets that would end a session: `forge-bfd.ts FROM TO`, until it is stopped; then prints how many. */
+/** Sends BFD packets that would end a session: `forge-bfd.ts FROM TO…`, until it is stopped; then prints how many. */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type ControlPacket, encodeControl } from "#pkg/bfd/testing";
 
-const [from = "", to = ""] = process.argv.slice(2);
+const [from = "", ...ends] = process.argv.slice(2);
 const perTurn = 50;
 const socket = createSocket("udp4");
 socket.bind(49_152, from);
@@ -31,7 +31,8 @@ const forge = (): void => {
   for (let i = 0; i < perTurn; i++, sent++) {
     const state = i % 2 === 0 ? "down" : "adminDown";
     const yourDiscriminator = round % 4 === 2 ? any() : 0;
-    socket.send(encodeControl({ ...packet, state, myDiscriminator: any(), yourDiscriminator }), 3784, to);
+    const octets = encodeControl({ ...packet, state, myDiscriminator: any(), yourDiscriminator });
+    for (const to of ends) socket.send(octets, 3784, to);
   }
 };
 console.log("sending");

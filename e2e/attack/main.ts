@@ -10,6 +10,7 @@ import { arpForgedAfterFailure } from "./arp-forged-after-failure.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { clientsAndKill } from "./clients-and-kill.ts";
 import { configurationEditor } from "./configuration-editor.ts";
+import { failoverForged } from "./failover-forged.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
 import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
@@ -23,6 +24,7 @@ const scenes: readonly Scene[] = [
   routeRefresh,
   updateFlood,
   bfdForgedDown,
+  failoverForged,
   arpForged,
   arpForgedAfterFailure,
   ringIdleConnections,

@@ -39,6 +39,7 @@ try {
   const has = [
     ...(variant.hasBfd ? ["BFD"] : []),
     ...(variant.hasNics ? ["addresses on NICs"] : []),
+    ...(variant.failoverMs === undefined ? [] : [`speakers that watch one another by BFD every ${variant.failoverMs} ms`]),
     ...(beside ? [`programs of ${beside}`] : []),
   ];
   console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${has.length > 0 ? ` with ${has.join(", ")}` : ""}\n`);

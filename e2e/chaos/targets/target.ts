@@ -80,10 +80,12 @@ export interface Variant {
   readonly hasBfd: boolean;
   /** There is a pool whose addresses the speakers put on the nodes' NICs, and they may. */
   readonly hasNics: boolean;
+  /** Between two packets of BFD between speakers; undefined: they do without. */
+  readonly failoverMs: number | undefined;
 }
 
 export function variantOf(seed: number): Variant {
-  return { hasBfd: seed % 2 === 0, hasNics: seed % 4 < 2 };
+  return { hasBfd: seed % 2 === 0, hasNics: seed % 4 < 2, failoverMs: [undefined, 10, 30, 100][Math.floor(seed / 4) % 4] };
 }
 
 const pools: ReadonlyMap<string, string> = new Map([
@@ -112,11 +114,11 @@ export function detectionMs({ hasBfd }: Variant): Millis {
 /** The text of a configuration. */
 export function configurationFor(
   peer: { readonly address: string; readonly asn: number; readonly ownAsn: number },
-  { hasBfd, hasNics }: Variant,
+  { hasBfd, hasNics, failoverMs }: Variant,
   more = "",
 ): string {
   const times = `hold-time: ${holdTimeSeconds}s, graceful-restart-time: ${gracefulRestartSeconds}s`;
-  return `bfd-profiles:
+  return `${failoverMs === undefined ? "" : `failover: {interval: ${failoverMs}ms}\n`}bfd-profiles:
 - {name: fast, receive-interval: ${bfd.intervalMs}, transmit-interval: ${bfd.intervalMs}, detect-multiplier: ${bfd.multiplier}}
 peers:
 - {my-asn: ${peer.ownAsn}, peer-asn: ${peer.asn}, peer-address: ${peer.address}, ${times}${hasBfd ? ", bfd-profile: fast" : ""}}

@@ -1,0 +1,73 @@
+/**
+ * Counts nodes that are taken for gone while they live: a demo cluster of `--nodes` (3) for `--minutes` (60) with `failover` at `--interval`
+ * (10ms), in which nothing fails, beside `--busy` (0) processes that never rest. Prints every minute how often speakers took another for gone by
+ * BFD, and by the ring alone; how many addresses of two Services went to another node; and how long speakers did without BFD since then.
+ * Exits with 1 where a node was taken for gone although nothing is busy.
+ */
+import { spawn } from "node:child_process";
+import { loadavg } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { DemoCluster, demoConfiguration, type Workload } from "#e2e/demo-cluster";
+import { metric } from "../scenarios/observe.ts";
+import { allKnowAll, allPathsUp } from "./failover-common.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "60" },
+    nodes: { type: "string", default: "3" },
+    interval: { type: "string", default: "10ms" },
+    busy: { type: "string", default: "0" },
+  },
+});
+const busy = Number(values.busy);
+const lookEveryMs = 1_000;
+
+await using stack = new AsyncDisposableStack();
+const configuration = `${demoConfiguration}failover: {interval: ${values.interval}}\n`;
+const cluster = stack.use(await DemoCluster.start({ nodes: Number(values.nodes), configuration }));
+for (const name of ["web", "mail"]) await (await cluster.expose(name, ["node1", "node2"])).address();
+await allKnowAll(cluster);
+await allPathsUp(cluster);
+for (let count = 0; count < busy; count++) {
+  const child = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
+  stack.defer(() => void child.kill("SIGKILL"));
+}
+
+const speakers = cluster.nodes.map(({ speaker }) => speaker);
+const sum = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> => {
+  const counts = await Promise.all(speakers.map((speaker) => metric(speaker, name, labels)));
+  return counts.reduce<number>((total, count) => total + (count ?? 0), 0);
+};
+const counted = async () => ({
+  "by BFD": await sum("ingot_memberlist_path_failures_total"),
+  "by BFD, known to be wrong": await sum("ingot_memberlist_path_failures_false_total"),
+  "in all": await sum("ingot_memberlist_failures_total"),
+  "addresses moved by BFD": await sum("ingot_layer2_takeovers_total", { cause: "failedFast" }),
+});
+
+/** Whether a speaker does without BFD to another. */
+async function isOff(speaker: Workload): Promise<boolean> {
+  const { verdicts } = JSON.parse((await speaker.get("/v1/node")).body) as { verdicts?: readonly { cause: string }[] };
+  return verdicts?.some(({ cause }) => cause === "fastPathOff") ?? false;
+}
+
+const before = await counted();
+const since = async () => {
+  const now = await counted();
+  return Object.fromEntries(Object.entries(now).map(([name, count]) => [name, count - before[name as keyof typeof now]]));
+};
+let looks = 0;
+let off = 0;
+for (let minute = 1; minute <= Number(values.minutes); minute++) {
+  for (const end = performance.now() + 60_000; performance.now() < end; await sleep(lookEveryMs))
+    for (const speaker of speakers) {
+      looks++;
+      if (await isOff(speaker)) off++;
+    }
+  const words = Object.entries(await since()).map(([name, count]) => `${name} ${count}`);
+  const share = `without BFD ${((100 * off) / looks).toFixed(1)} % of the time`;
+  console.log(`${minute} min, load ${loadavg()[0]?.toFixed(1)}: ${[...words, share].join(", ")}`);
+}
+const { "in all": wrong = 0 } = await since();
+process.exitCode = busy === 0 && wrong > 0 ? 1 : 0;
