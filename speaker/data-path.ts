@@ -78,16 +78,16 @@ export class DataPath implements Disposable {
     this.#options.emit({ type: "dataPath", faults });
   }
 
-  /** Whether the route to each network of this node's Pods leads by another interface than default routes do; false also where that is not known. */
+  /** Whether the kernel has a route to each network of this node's Pods, and not just to a larger one; false also where these are not known. */
   #hasPodRoute(): boolean {
     const networks = this.#options.view.podCIDRs.flatMap((text) => parsePrefix(text) ?? []);
     if (networks.length === 0) return false;
     try {
       this.#kernel ??= new Rtnetlink();
       const kernel = this.#kernel;
-      return networks.every(({ family, address }) => {
-        const found = kernel.interfaceTo(new Address(family, address.value + 1n));
-        return found !== undefined && !kernel.gateways(family).some(({ interfaceIndex }) => interfaceIndex === found);
+      return networks.every(({ family, address, length }) => {
+        const found = kernel.prefixTo(new Address(family, address.value + 1n));
+        return found !== undefined && found.length >= length;
       });
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;

@@ -1,6 +1,6 @@
-import type { Address, Family } from "#pkg/net";
+import type { Address, Family, Prefix } from "#pkg/net";
 import { decodeDefaultRoutes, type Gateway } from "./codec/default-routes.ts";
-import { decodeNetlink, type NetlinkMessage } from "./codec/netlink.ts";
+import { decodeNetlink, type NetlinkMessage, type TableRoute } from "./codec/netlink.ts";
 import { type DumpRequest, encodeDump, encodeRequest, encodeRouteTo, type KernelRequest } from "./codec/netlink-requests.ts";
 import { NetlinkError } from "./codec/netlink-wire.ts";
 import { SystemCallError } from "./libc.ts";
@@ -62,12 +62,12 @@ export class Rtnetlink implements Disposable {
 
   /** The index of the interface by which the kernel sends to an address; undefined where it cannot. @throws {SystemCallError} */
   interfaceTo(address: Address): number | undefined {
-    const sequence = ++this.#sequence;
-    this.#socket.send(encodeRouteTo(address, sequence));
-    let found: number | undefined;
-    for (const message of this.#receive())
-      if (message.sequence === sequence && message.type === "routeSet") found = message.route.interfaceIndex;
-    return found;
+    return this.#routeTo(address, false)?.interfaceIndex;
+  }
+
+  /** The prefix of the route by which the kernel sends to an address; undefined where it cannot. @throws {SystemCallError} */
+  prefixTo(address: Address): Prefix | undefined {
+    return this.#routeTo(address, true)?.prefix;
   }
 
   /** The next hops of the default routes in the kernel's main table. @throws {SystemCallError} */
@@ -85,6 +85,15 @@ export class Rtnetlink implements Disposable {
 
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
+  }
+
+  #routeTo(address: Address, asInTable: boolean): TableRoute | undefined {
+    const sequence = ++this.#sequence;
+    this.#socket.send(encodeRouteTo(address, sequence, asInTable));
+    let found: TableRoute | undefined;
+    for (const message of this.#receive())
+      if (message.sequence === sequence && message.type === "routeSet") found = message.route;
+    return found;
   }
 
   #dumpOnce(request: DumpRequest): Dump {

@@ -60,6 +60,7 @@ export type DumpRequest =
   | { readonly type: "interfaces" | "addresses" }
   | { readonly type: "routes"; readonly family: "IPv4" | "IPv6"; readonly table: number; readonly protocol: number };
 
+const flagFibMatch = 0x2000; // RTM_F_FIB_MATCH
 const flagsChange = flagRequest | 0x4; // NLM_F_ACK
 const flagReplace = 0x100;
 const flagExclusive = 0x200;
@@ -135,9 +136,13 @@ export function encodeDump(request: DumpRequest, sequence: number): Uint8Array {
   }
 }
 
-/** Asks by which route the kernel sends to an address; the answer is that route, or why no route exists. */
-export function encodeRouteTo(address: Address, sequence: number): Uint8Array {
+/**
+ * Asks by which route the kernel sends to an address; the answer is that route, or why no route exists.
+ * @param asInTable the route as its table has it, with the prefix that matches; else the one that the kernel makes of it for the address
+ */
+export function encodeRouteTo(address: Address, sequence: number, asInTable = false): Uint8Array {
   const header = routeHeader(address.family, address.bits, 0, 0, 0, 0);
+  if (asInTable) new DataView(header.buffer).setUint32(8, flagFibMatch, true);
   const destination = encodeAttribute(RouteAttribute.destination, address.toBytes());
   return encodeMessage(MessageType.getRoute, flagRequest, sequence, header, destination);
 }

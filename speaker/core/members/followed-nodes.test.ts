@@ -191,6 +191,27 @@ test("a node that failed and is seen on the wire is followed until it is back: K
   assert.deepEqual(scene.follows, ["node1"]);
 });
 
+test("lies about labels decide on the members that they are about, and not on this node, Nodes that are followed, or strangers", () => {
+  const scene = new Scene();
+  scene.others.set("node1", new GossipNode("node1"));
+  scene.others.set("stranger", new GossipNode("stranger"));
+  for (const name of ["node2", "node3", "node4"]) scene.tell(name, { disk: "hdd" });
+  scene.clock.advanceBy(2_000);
+  scene.tell("node1", { disk: "hdd", [excludeLabel]: "" }, outOfServiceTaint);
+  scene.tell("node1", undefined);
+  assert.deepEqual(scene.eligible, ["node1"], "of itself a node believes the API alone");
+  scene.tell("stranger", { disk: "ssd" });
+  assert.deepEqual(scene.eligible, ["node1"]);
+  scene.runner.dispatch({ type: "member", change: "updated", node: "node2", incarnation: 1, life: 2, macs: undefined });
+  scene.clock.advanceBy(6_000);
+  assert.deepEqual(scene.follows, ["node1", "node2"]);
+  scene.setNode("node2", { disk: "hdd" });
+  scene.tell("node2", { disk: "ssd" });
+  assert.deepEqual(scene.eligible, ["node1"], "the API is asked for that Node");
+  scene.tell("node3", { disk: "ssd" });
+  assert.deepEqual(scene.eligible, ["node1", "node3"], "the holder of the key may bring a member into a pool");
+});
+
 test("labels of nodes that left for good are forgotten", () => {
   const scene = new Scene();
   scene.tellAll();
