@@ -2,7 +2,7 @@ import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type 
 import { type Address, type Family, isLinkLocal, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import type { InterfaceNode } from "./interface.ts";
-import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, type PlacementResult } from "./place.ts";
 
 /** A peer of this node, and what distinguishes it from the others. */
 export interface NodePeer {
@@ -312,10 +312,8 @@ function judge(
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (slots.has(family)) return externalTrafficPolicy === "Local" ? localBySlots : announced; // Routes to slots may be static.
   if (!advertised.some(isFor(family))) return { announced: false, reason: "noPeer" };
-  const isLocal = externalTrafficPolicy === "Local";
-  if (delivering.some((other) => !isLocal || ready.some(({ nodeName }) => nodeName === other)))
-    return { announced: false, reason: "cannotDeliver" };
-  if (!isLocal) return announced;
+  if (isServedBy(delivering, { externalTrafficPolicy }, ready)) return { announced: false, reason: "cannotDeliver" };
+  if (externalTrafficPolicy === "Cluster") return announced;
   if (!ready.some(({ nodeName }) => nodeName === node)) return { announced: false, reason: "noReadyEndpointOnNode" };
   return isLocalElsewhere ? { announced: false, reason: "apiViewOld" } : announced;
 }

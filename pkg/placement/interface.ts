@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type Eligibility, eligibleFor, type PoolNodes } from "./eligibility.ts";
-import { type AddressPlacement, endpointsInUse, type Holder, type PlacementResult } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, type PlacementResult } from "./place.ts";
 
 /** What this node's kernel has for one address that is routed. `owner`, `candidates` and `contenders` are empty: each node serves by itself. */
 export interface InterfacePlacement extends AddressPlacement {
@@ -31,14 +31,20 @@ export interface InterfaceNode {
 
 /**
  * Whether this node's kernel has an address of a pool of protocol `interface` that is routed: under `Cluster` when any endpoint is ready,
- * under `Local` when this node has a ready endpoint; other nodes do not matter. An aggregate comes from Services with `Cluster` alone:
+ * under `Local` when this node has a ready endpoint; other nodes matter only where they deliver in place of this one. An aggregate comes from Services with `Cluster` alone:
  * under `Local` it would draw the traffic of all its addresses to nodes that have the endpoints of one.
+ * @param delivering nodes that bring what comes for the address to Pods in this node's stead; none while this node does so
  */
-export function placeOnInterface(address: Address, holders: readonly Holder[], on: InterfaceNode): InterfacePlacement {
+export function placeOnInterface(
+  address: Address,
+  holders: readonly Holder[],
+  on: InterfaceNode,
+  delivering: readonly string[] = none,
+): InterfacePlacement {
   const verdicts = new Map<string, PlacementResult>();
   let prefixLength: number | undefined;
   for (const holder of holders) {
-    const verdict = judge(holder, on);
+    const verdict = judge(holder, on, delivering);
     verdicts.set(holder.service, verdict);
     if (verdict.announced) prefixLength = Math.min(prefixLength ?? address.bits, lengthFor(address, holder, on.pool));
   }
@@ -66,12 +72,17 @@ function lengthFor(address: Address, { externalTrafficPolicy }: Holder, { kernel
   return address.family === "IPv4" ? kernel.aggregationLength : kernel.aggregationLengthV6;
 }
 
-function judge({ isAllowed, endpoints, externalTrafficPolicy }: Holder, { node, eligibility }: InterfaceNode): PlacementResult {
+function judge(
+  { isAllowed, endpoints, externalTrafficPolicy }: Holder,
+  { node, eligibility }: InterfaceNode,
+  delivering: readonly string[],
+): PlacementResult {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
   if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
+  if (isServedBy(delivering, { externalTrafficPolicy }, ready)) return { announced: false, reason: "cannotDeliver" };
   if (externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node)) return announced;
   return { announced: false, reason: "noReadyEndpointOnNode" };
 }

@@ -210,6 +210,15 @@ export function endpointsInUse(endpoints: readonly NodeEndpoints[]): readonly En
   return endpoints.flatMap((each) => (each[state] > 0 ? [{ nodeName: each.nodeName, count: each[state] }] : []));
 }
 
+/** Whether one of these nodes brings what comes for the Service to its Pods. @param ready its endpoints in use */
+export function isServedBy(
+  nodes: readonly string[],
+  { externalTrafficPolicy }: Pick<Holder, "externalTrafficPolicy">,
+  ready: readonly EndpointsInUse[],
+): boolean {
+  return nodes.some((node) => externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node));
+}
+
 function stateInUse(endpoints: readonly NodeEndpoints[]): "ready" | "draining" | undefined {
   if (endpoints.some(({ ready }) => ready > 0)) return "ready";
   return endpoints.some(({ draining }) => draining > 0) ? "draining" : undefined;

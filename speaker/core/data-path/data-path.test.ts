@@ -150,6 +150,31 @@ test("where no node can deliver all go on, and a pool with announce-when: alive 
   assert.deepEqual(broken(owner, lan.replace("}", ", announce-when: alive}")).bench.onWire, [x]);
 });
 
+test("an address that each node has in its kernel goes from a node that cannot deliver, where another one of the pool does", () => {
+  const inKernel = "{name: lan, protocol: interface, addresses: [192.0.2.0/28], node-selectors: [{match-labels: {edge: yes}}]}";
+  const has = ({ bench }: Among) => [...bench.kernel.values()].flat().length > 0;
+  for (const [nodesOfPool, isKept] of [
+    [nodes, false],
+    [[owner], true],
+  ] as const) {
+    const one = amongOthers(owner, inKernel);
+    for (const name of nodes) one.bench.setNode(name, nodesOfPool.includes(name) ? { edge: "yes" } : {});
+    one.bench.settle();
+    look(one);
+    assert.equal(has(one), true);
+    look(one, "noPodRoute");
+    pass(one, 1_200);
+    assert.equal(has(one), isKept);
+    look(one);
+    pass(one, 30_000);
+    assert.equal(has(one), true);
+    one.bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [owner]: true });
+    look(one, "noPodRoute");
+    pass(one, 1_200);
+    assert.equal(has(one), true, "no other node has an endpoint");
+  }
+});
+
 test("a Local Service stays at a node that cannot deliver where no other has an endpoint", () => {
   const local = { externalTrafficPolicy: "Local" } as const;
   for (const [ready, wire] of [

@@ -15,8 +15,12 @@ import type { Protocol } from "./protocol.ts";
 export const byInterface: Protocol = {
   place(state, placing, now) {
     const { address, holders, pool } = placing;
-    if (hasOwners(pool) && isOnLan(address, nodesOf(state, pool))) return placeOwned(state, placing, now);
-    return placeOnInterface(address, holders, { pool, node: state.node, eligibility: ownEligibility(state, pool) });
+    const { node } = state;
+    const nodes = nodesOf(state, pool);
+    if (hasOwners(pool) && isOnLan(address, nodes)) return placeOwned(state, placing, now);
+    const { eligible, undelivering } = nodes;
+    const delivering = undelivering.includes(node) ? eligible.filter((other) => !undelivering.includes(other)) : [];
+    return placeOnInterface(address, holders, { pool, node, eligibility: ownEligibility(state, pool) }, delivering);
   },
 
   apply(state, { address, pool, before, placed }, _now, effects) {
