@@ -140,6 +140,18 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 9_893, act: { type: "restartRouter", how: "graceful", length: 27_354 } },
     ],
   },
+  "a new address is announced by a node that cannot deliver where the one that can has lost the API": {
+    nodes: 2,
+    loss: 0,
+    config: firstConfig,
+    services: {},
+    acts: [
+      { at: 3_000, act: { type: "cutApi", node: 1, length: 70_000 } },
+      { at: 11_000, act: { type: "breakPath", node: 0, length: 36_000 } },
+      { at: 17_000, act: { type: "service", name: "a", spec: { ...spec, pool: "both", endpoints: [0] } } },
+      { at: 19_000, act: { type: "cutOneWay", from: [0, 1], to: [0], length: 6_000 } },
+    ],
+  },
   "a speaker of the version before names an owner that has lost the API, and the others name another one": {
     seeds: [123],
     nodes: 5,

@@ -256,7 +256,8 @@ function suitableNodes(
   const local = holder.externalTrafficPolicy === "Local" ? nodesInUse(holder.endpoints, inUse) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
-  if (suitable.length > 0) return withoutUnaware(withoutUndelivering(suitable, nodes), nodes, local !== undefined, reported);
+  // One that delivers and does not know of the address helps nobody.
+  if (suitable.length > 0) return withoutUndelivering(withoutUnaware(suitable, nodes, local !== undefined, reported), nodes);
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const powerless = among(withoutKernelAccess).filter((node) => isInSubnet(nodes, node, address));
   if (powerless.length > 0) return { announced: false, reason: "noKernelAccess", nodes: powerless };
