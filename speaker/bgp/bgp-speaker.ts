@@ -48,7 +48,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
-  readonly #closing = new Map<string, Promise<unknown>>(); // key -> the end of sessions that are over
+  readonly #closing = new Set<Promise<void>>(); // The end of sessions that are over.
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
   #isDraining = false;
@@ -145,7 +145,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     for (const peer of this.peers) this.#close(peer, "administrativeShutdown", "the speaker of this node stops");
-    await Promise.all(this.#closing.values());
+    await Promise.all(this.#closing);
   }
 
   #withdrawAll(peer: BgpPeer): Promise<void> {
@@ -219,9 +219,9 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       if (wanted !== undefined && !this.#stopping) this.#configure(peer, wanted);
     };
     this.#walk(peer, fill, () => {
-      const closing = this.#closing.get(key); // A new connection that comes with the Cease is a restart to BIRD (see `ClosingConnections`).
-      if (closing === undefined) begin();
-      else void closing.then(begin);
+      // A new connection that comes with the Cease is a restart to BIRD (see `ClosingConnections`): one router may have had another key before.
+      if (this.#closing.size === 0) begin();
+      else void Promise.all(this.#closing).then(begin);
     });
     return peer;
   }
@@ -235,11 +235,8 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   #close(peer: BgpPeer, ...why: Parameters<BgpPeer["close"]>): void {
-    const { key } = peer;
-    const closing = Promise.all([this.#closing.get(key), peer.close(...why)]).then(() => {
-      if (this.#closing.get(key) === closing) this.#closing.delete(key);
-    });
-    this.#closing.set(key, closing);
+    const closing = peer.close(...why).then(() => void this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 
   #password({ passwordSecret }: Peer): string | NoValue | undefined {

@@ -96,9 +96,10 @@ export class Story {
       isHurried = true;
       for (let turns = 1 + Math.floor(this.#random() * 4); turns > 0; turns--) await this.#turn();
       if (this.#random() < 0.3 && !this.#needsThisController(touched)) {
+        const seen = [...before.services, ...this.#look().services];
         await this.#world.handOver();
         // Where those on one address disagree, it goes by their age, and not by who changed.
-        const changed = before.services.filter(({ key }) => touched.has(key)).flatMap(({ has }) => has);
+        const changed = seen.filter(({ key }) => touched.has(key)).flatMap(({ has }) => has);
         for (const { key, has } of before.services) if (has.some((address) => changed.includes(address))) excused.add(key);
       } else {
         const key = this.#act();
