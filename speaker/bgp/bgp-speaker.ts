@@ -48,7 +48,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
-  readonly #closing = new Set<Promise<void>>(); // The end of sessions that are over.
+  readonly #closing = new Map<Promise<void>, Address | undefined>(); // The end of sessions that are over -> their router, if it is known.
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
   #isDraining = false;
@@ -145,7 +145,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     for (const peer of this.peers) this.#close(peer, "administrativeShutdown", "the speaker of this node stops");
-    await Promise.all(this.#closing);
+    await Promise.all(this.#closing.keys());
   }
 
   #withdrawAll(peer: BgpPeer): Promise<void> {
@@ -219,9 +219,10 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       if (wanted !== undefined && !this.#stopping) this.#configure(peer, wanted);
     };
     this.#walk(peer, fill, () => {
-      // A new connection that comes with the Cease is a restart to BIRD (see `ClosingConnections`): one router may have had another key before.
-      if (this.#closing.size === 0) begin();
-      else void Promise.all(this.#closing).then(begin);
+      // A new connection that comes with the Cease is a restart to BIRD (see `ClosingConnections`).
+      const former = this.#closingTo(settings.address);
+      if (former.length === 0) begin();
+      else void Promise.all(former).then(begin);
     });
     return peer;
   }
@@ -235,8 +236,15 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   #close(peer: BgpPeer, ...why: Parameters<BgpPeer["close"]>): void {
+    const { address } = peer;
     const closing = peer.close(...why).then(() => void this.#closing.delete(closing));
-    this.#closing.add(closing);
+    this.#closing.set(closing, address);
+  }
+
+  /** Sessions that may be with this router, which may have had another key before. */
+  #closingTo(router: Address | undefined): Promise<void>[] {
+    const may = (former: Address | undefined) => router === undefined || (former?.equals(router) ?? true);
+    return [...this.#closing].flatMap(([closing, former]) => (may(former) ? [closing] : []));
   }
 
   #password({ passwordSecret }: Peer): string | NoValue | undefined {

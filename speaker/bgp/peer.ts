@@ -162,6 +162,11 @@ export class BgpPeer {
     return this.#session?.established === true;
   }
 
+  /** The router's, unless it is looked for on an interface: then it may be any. */
+  get address(): Address | undefined {
+    return this.#peer.address;
+  }
+
   /** Of the session, and of the path to the peer where it is watched. */
   get states() {
     const state = this.#session?.describe().state ?? ("idle" as const);

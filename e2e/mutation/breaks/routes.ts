@@ -135,8 +135,8 @@ export const routes: readonly Break[] = [
     tests: ["speaker/core/protocols/central.test.ts"],
   },
   {
-    before: "const preferred = serving.filter((node) => !spared[externalTrafficPolicy].has(node));",
-    after: "const preferred = serving;",
+    before: "const left = nodes.filter((node) => !spared[policy].has(node));",
+    after: "const left = nodes;",
     tests: ["speaker/core/protocols/central.test.ts"],
   },
   {
