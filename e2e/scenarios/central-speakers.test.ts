@@ -77,6 +77,15 @@ ${peers.join("")}address-pools:
         });
   }
 
+  /** Waits until a router has that many paths from each central speaker: one that has just begun may not know all nodes yet. */
+  async function hasPaths({ router }: PlacedRouter, count: number): Promise<void> {
+    await waitFor(`${router.kind} to have ${count} paths from both`, async () => {
+      const paths = (await router.routes()).filter(({ prefix }) => prefix === `${v4}/32`);
+      assert.equal(paths.length, centrals.length * count, JSON.stringify(paths));
+      return true;
+    });
+  }
+
   async function stream(router: PlacedRouter, address: string): Promise<{ stop(): Promise<Flows> }> {
     const script = fileURLToPath(new URL("udp-flows.ts", import.meta.url));
     const host = clients.get(router) ?? assert.fail();
@@ -128,7 +137,8 @@ ${peers.join("")}address-pools:
       }
       await central.start();
       await waitFor(`${central.name} to be ready`, () => central.ready());
-      for (const router of [...routers, narrow]) await established(router);
+      for (const router of routers) await hasPaths(router, nodes.length);
+      await hasPaths(narrow, 1);
     }
     for (const [router, each] of streams) {
       const { lost, sent } = await each.stop();
