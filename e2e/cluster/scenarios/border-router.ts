@@ -44,7 +44,7 @@ export class BorderRouter {
   static async start(
     on: InstalledCluster,
     hosts: readonly number[],
-    detection: Pick<Neighbor, "holdTimeSeconds" | "bfd" | "errorWaitSeconds"> = { holdTimeSeconds: 20 },
+    detection: Pick<Neighbor, "holdTimeSeconds" | "bfd" | "errorWaitSeconds" | "addPath"> = { holdTimeSeconds: 20 },
   ): Promise<BorderRouter> {
     const { router, directory } = on.cluster;
     const [file, control] = [join(directory, "bird.conf"), join(directory, "bird.ctl")];

@@ -13,8 +13,8 @@ import { config, InstalledCluster, namespace, routedPool } from "./installed.ts"
 // Each component of the manifests on a real API server, alone and on top of all others.
 const manifests = resolve(import.meta.dirname, "../../../manifests");
 const every = readdirSync(join(manifests, "components")).sort();
-/** The components that go together with a configuration in a ConfigMap. */
-const all = every.filter((component) => component !== "crds");
+/** The components that go together with a configuration in a ConfigMap and with the nodes' own sessions. */
+const all = every.filter((component) => component !== "crds" && component !== "central-speakers");
 
 /** Definitions of the Prometheus Operator, as far as our objects use them; a field that is not here is refused. */
 const monitoring = {
@@ -22,6 +22,8 @@ const monitoring = {
   PodMonitor: { selector: "object", podMetricsEndpoints: "list" },
   PrometheusRule: { groups: "list" },
 } as const;
+
+let router: BorderRouter;
 
 const step = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 2 });
@@ -107,7 +109,7 @@ step(
     const { host } = on.cluster.node("node1");
     const own = "172.30.0.61"; // FRR has the node's other address.
     await host.run(["ip", "addr", "add", `${own}/24`, "dev", "eth0"]);
-    const router = await BorderRouter.start(on, [11, 12, 61]);
+    router = await BorderRouter.start(on, [11, 12, 61], { holdTimeSeconds: 20, addPath: true });
     const file = join(on.cluster.directory, "bgpd.conf");
     const neighbors = [{ address: on.cluster.router.ipv4, asn: routerAsn, gracefulRestart: false }];
     await writeFile(file, frrConfiguration({ asn: nodeAsn, routerId: host.ipv4, neighbors, networks: ["203.0.113.0/32"] }));
@@ -232,6 +234,24 @@ step("--pool-annotations: the right to write the status is enough for the annota
     "jsonpath={.metadata.annotations.metallb\\.io/ip-allocated-from-pool} {.metadata.annotations.metallb\\.universe\\.tf/ip-allocated-from-pool}";
   const annotated = async () => (await on.kubectl("get", "service", "web", "-o", read)) === "lan lan";
   await waitFor("the annotations of web", annotated, patience);
+});
+
+step("central-speakers: they have all sessions, lead to every node, and have no capability", async (on) => {
+  await on.writeOverlay(["central-speakers", ...all]);
+  await on.kubectl("apply", "-k", on.cluster.directory);
+  await on.rolledOut("deployment/central-speaker");
+  await on.rolledOut("daemonset/speaker");
+  await on.configure(`${routerPeer}    add-path: true\n${config}${routedPool}`);
+  const far = await on.serve("far", { loadBalancerIP: "198.51.100.7" });
+  const nodes = [on.cluster.node("node1").host.ipv4, on.cluster.node("node2").host.ipv4];
+  await router.hears(far, [...nodes, ...nodes]); // Each of the two leads to both.
+  await on.answer(far);
+  const script = "process.stdout.write(/CapEff:\\s+(\\S+)/.exec(fs.readFileSync('/proc/1/status'))[1])";
+  const capabilities = await on.kubectl("-n", namespace, "exec", "deployment/central-speaker", "--", "node", "-e", script);
+  assert.equal(BigInt(`0x${capabilities}`), 0n);
+  await on.kubectl("delete", "service", "far");
+  await router.hears(far, []);
+  await on.configure(config);
 });
 
 step("the API server refused nothing that controller and speakers asked for", async (on) => {
