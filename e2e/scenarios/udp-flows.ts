@@ -1,8 +1,8 @@
 /**
  * A client of a UDP Service whose Pods echo: `udp-flows.ts ADDRESS PORT`. Sends a packet every 2 ms, in turn from 64 ports, so that a
- * router that shares out flows uses all its ways. Prints `answered` at the first answer and, on SIGTERM, a line of JSON.
+ * router that shares out flows uses all its ways. Prints `answered` once each port had an answer and, on SIGTERM, a line of JSON.
  */
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -24,6 +24,7 @@ if (import.meta.main) {
   const [address = "", port] = process.argv.slice(2);
   const unanswered = new Set<number>();
   const nodes: Record<string, number> = {};
+  const answered = new Set<Socket>();
   let sent = 0;
   let stopped = false;
   process.once("SIGTERM", () => {
@@ -34,7 +35,7 @@ if (import.meta.main) {
     socket.on("message", (data) => {
       const [, node = "", number] = / on (\S+) (\d+)$/.exec(data.toString()) ?? [];
       unanswered.delete(Number(number));
-      if (Object.keys(nodes).length === 0) console.log("answered");
+      if (answered.size < flows && answered.add(socket).size === flows) console.log("answered");
       nodes[node] = (nodes[node] ?? 0) + 1;
     });
     return socket;
