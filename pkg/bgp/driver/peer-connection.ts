@@ -2,8 +2,11 @@ import type { Clock, Millis } from "#pkg/clock";
 import { MessageReader } from "../codec/message-reader.ts";
 import type { Connection, ConnectionEvents, SocketEnd } from "./transport.ts";
 
-/** How long a connection that was ended has to send what was written to it. */
-const lingerTime: Millis = 1_000;
+/**
+ * How long a connection that was ended has to send what was written to it, and the peer to close it. A router whose disks are busy may need more than
+ * a second, and takes the end of BFD for a failure if it has not read the Cease by then.
+ */
+const lingerTime: Millis = 3_000;
 
 /** The most octets that are read in one turn of the event loop: 110 of the UPDATEs that take longest, at 25 µs each. */
 const maxTurnOctets = 1 << 13;
@@ -133,7 +136,7 @@ export class ClosingConnections {
     });
   }
 
-  /** Calls `next` once all are closed at both ends, or had a second for that; replaces an earlier `next`. */
+  /** Calls `next` once all are closed at both ends, or had 3 s for that; replaces an earlier `next`. */
   whenGone(next: () => void): void {
     this.#next = next;
     this.#proceed();

@@ -117,7 +117,7 @@ export class PeerSession {
 
   /**
    * Ends the session with a Cease (RFC 4486) until it is started again. The NOTIFICATION carries `text` (RFC 9003) where the subcode has room for
-   * it. Resolves when it is sent and the peer has closed its side too, at the latest after a second.
+   * it. Resolves when it is sent and the peer has closed its side too, at the latest after 3 s.
    */
   async close(cease: keyof typeof Cease, text: string): Promise<void> {
     this.#expecting?.[Symbol.dispose]();
