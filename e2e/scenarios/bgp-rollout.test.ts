@@ -11,7 +11,8 @@ import type { Flows } from "./udp-flows.ts";
 
 const kinds = ["frr", "bird"] as const;
 const routerAsn = 65010;
-const bfd = { intervalMs: 300, multiplier: 3 };
+/** So slow that a machine that stands still for a second or two is no failure. */
+const bfd = { intervalMs: 300, multiplier: 12 };
 /** BIRD's own: for so long it lets a neighbor have no session after what it takes for an error. Nothing here waits for as long. */
 const errorWaitSeconds = 300;
 /** Packets that were under way as routes changed. */
@@ -27,7 +28,7 @@ suite("what a speaker does on purpose is no failure to a router with BFD", { ski
 
   const configure = (of: readonly PlacedRouter[], fields = ", bfd-profile: fast"): Promise<unknown> => {
     const session = `my-asn: ${nodeAsn}, peer-asn: ${routerAsn}`;
-    return network.cluster.configure(`bfd-profiles: [{name: fast, transmit-interval: 300, receive-interval: 300}]
+    return network.cluster.configure(`bfd-profiles: [{name: fast, transmit-interval: 300, receive-interval: 300, detect-multiplier: 12}]
 peers: [${of.map(({ v4 }) => `{${session}, peer-address: ${v4}${fields}}`).join()}]
 address-pools: [{name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [198.51.100.0/24]}]
 `);
