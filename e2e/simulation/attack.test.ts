@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { documented, OwnershipChecker } from "#e2e/ownership";
 import { type Millis, seededRandom } from "#pkg/clock";
 import { type Act, firstConfig, type History } from "./cluster/history.ts";
-import { type Known, sampleOf } from "./cluster/judge/ownership-sample.ts";
+import { Known, sampleOf } from "./cluster/judge/ownership-sample.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
 import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
@@ -57,7 +57,7 @@ function drawAttack(seed: number): History {
 }
 
 async function judge(history: History) {
-  const known: Known = new WeakMap();
+  const known = new Known();
   const checker = new OwnershipChecker(bounds);
   let found: string | undefined;
   let leftAcrossCuts = 0;

@@ -121,6 +121,24 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 3_470, act: { type: "killSpeaker", node: 0, length: 35_329 } },
     ],
   },
+  "a Service that a restore brings back at once is gone for speakers all the same, which hear of both late": {
+    nodes: 2,
+    loss: 0,
+    config: firstConfig,
+    services: { a: { ...spec, pool: "lan" } },
+    acts: [
+      {
+        at: 776,
+        act: {
+          type: "weather",
+          weather: { latencyMs: 200, watchLagMs: 1_000, refusals: 0.6, lostAnswers: 0.2 },
+          length: 14_955,
+        },
+      },
+      { at: 9_043, act: { type: "service", name: "a", spec: undefined } },
+      { at: 9_055, act: { type: "restore", age: 1_215 } },
+    ],
+  },
   "after the API was restored from a backup, speakers and controllers tell anew what it lacks": {
     seeds: [4],
     nodes: 2,

@@ -10,7 +10,7 @@ import type { Judge } from "./judge.ts";
 import { Leadership } from "./leadership.ts";
 import { Moves } from "./moves.ts";
 import { Occupied } from "./occupied.ts";
-import { type Known, sampleOf } from "./ownership-sample.ts";
+import { Known, sampleOf } from "./ownership-sample.ts";
 import { hasWrongFamilies } from "./promised.ts";
 import { wrongAtRest } from "./rest.ts";
 import { Routes } from "./routes.ts";
@@ -46,13 +46,14 @@ export class Invariants implements Judge {
   readonly #moves = new Moves();
   readonly #acrossCuts = new AcrossCuts();
   readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
-  readonly #known: Known = new WeakMap();
+  readonly #known = new Known();
   readonly #ownership = new OwnershipChecker();
   readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
 
   /** For the API's changes, in their order. */
   changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): void {
     if (change.plural === "pods") this.#noteNewcomers(cluster);
+    this.#known.changed(cluster, change);
     const problem = this.#addresses.changed(cluster, change, byPeople);
     if (problem !== undefined) this.#found(cluster, problem);
   }

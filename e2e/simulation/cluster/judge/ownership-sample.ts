@@ -1,14 +1,51 @@
+import type { ObjectChange } from "#e2e/apiserver";
 import type { Sample } from "#e2e/ownership";
+import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
 import type { ServiceSpec } from "../api/objects.ts";
+import { ingressOf } from "../api/people.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 
+// A watch is late by less than that; a speaker that came to a list instead has not seen that the Service was gone.
+const unseenMs: Millis = 10_000;
+
 /**
- * Speaker -> the addresses that it has known it may announce, for as long as the API says so without a break: what it forgets of that, it forgets
+ * The addresses that each speaker has known it may announce, for as long as the API says so without a break: what it forgets of that, it forgets
  * without a reason.
  */
-export type Known = WeakMap<SpeakerProcess, Set<string>>;
+export class Known {
+  readonly #bySpeaker = new WeakMap<SpeakerProcess, Set<string>>();
+  /** Speaker -> address whose Service was gone for a moment -> until when the speaker may see just that. */
+  readonly #gone = new WeakMap<SpeakerProcess, Map<string, Millis>>();
+
+  of(speaker: SpeakerProcess): Set<string> {
+    const known = this.#bySpeaker.get(speaker) ?? new Set();
+    this.#bySpeaker.set(speaker, known);
+    return known;
+  }
+
+  /** For the API's changes, in their order: samples miss a Service that is back at once, as from a backup. */
+  changed({ speakers, now }: SimulatedCluster, { plural, type, object }: ObjectChange): void {
+    if (plural !== "services" || type !== "DELETED") return;
+    for (const speaker of speakers.values()) {
+      const gone = this.#gone.get(speaker) ?? new Map();
+      this.#gone.set(speaker, gone);
+      for (const address of ingressOf(object)) {
+        this.of(speaker).delete(address);
+        gone.set(address, now + unseenMs);
+      }
+    }
+  }
+
+  /** What a speaker may announce by its own view. */
+  sees(speaker: SpeakerProcess, addresses: ReadonlySet<string>, now: Millis): void {
+    const gone = this.#gone.get(speaker);
+    for (const [address, until] of gone ?? []) if (now > until || !addresses.has(address)) gone?.delete(address);
+    const known = this.of(speaker);
+    for (const address of addresses) if (gone?.has(address) !== true) known.add(address);
+  }
+}
 
 /**
  * The state of a simulated cluster at this moment. A node may announce an address that the API gives it, once it knows so itself. A node
@@ -46,8 +83,8 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   };
   // Also while it stands still: it has not seen what the API gives it anew.
   for (const [node, speaker] of cluster.speakers)
-    for (const address of known.get(speaker) ?? [])
-      if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) known.get(speaker)?.delete(address);
+    for (const address of known.of(speaker))
+      if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) known.of(speaker).delete(address);
   const hears = new Map<string, string[]>();
   const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
@@ -60,14 +97,15 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
     );
     ringMembers.set(name, speaker.members);
     const views = new Map<string, string | undefined>();
-    const knows = known.get(speaker) ?? new Set();
-    known.set(speaker, knows);
+    const seen = new Set<string>();
     for (const [address, placements] of speaker.state.placements)
       for (const placement of placements) {
         if (placement.protocol !== "layer2" || placement.candidates.length === 0) continue;
         views.set(address, placement.owner);
-        if (placement.candidates.includes(name)) knows.add(address);
+        if (placement.candidates.includes(name)) seen.add(address);
       }
+    known.sees(speaker, seen, now);
+    const knows = known.of(speaker);
     for (const address of knows) {
       if (!mayAnnounce(address).includes(node)) knows.delete(address);
       else if (isOnLan(node) && !isLeftToOther(node, address))
