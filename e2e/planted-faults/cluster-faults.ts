@@ -146,6 +146,20 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     cause: /none of 2 keys fits/,
     remedy: /where no key fits, give it their key \(Secret memberlist\)/,
   },
+  "hand-over-refused": {
+    symptom: "Downloads from Service kept break whenever a node is drained, although its pool has keep-connections.",
+    plant: async (cluster) => {
+      const { host } = cluster.node("node1");
+      await host.sysctl({ "net.netfilter.nf_conntrack_tcp_loose": 0 });
+      const more = "- {name: kept, protocol: layer2, auto-assign: false, keep-connections: true, addresses: [172.30.0.180/31]}\n";
+      const mend = await configure(cluster, demoConfiguration + more);
+      return both(await expose(cluster, "kept", "kept"), mend, () => host.sysctl({ "net.netfilter.nf_conntrack_tcp_loose": 1 }));
+    },
+    find: "explain node/node1",
+    causes: ["handoverUnavailable"],
+    cause: /cannot keep open connections when an address moves to it: IPv4: net\.netfilter\.nf_conntrack_tcp_loose is 0/,
+    remedy: /sysctl -w net\.netfilter\.nf_conntrack_tcp_loose=1; and then restart the node's speaker/,
+  },
   "dead-kube-proxy": {
     symptom: "arping gets an answer for the address of Service web, and curl times out.",
     plant: async (cluster) => {
@@ -294,6 +308,14 @@ export const routerFaults: Readonly<Record<string, Scene>> = {
     causes: ["noSession", "prefixLimit"],
     cause: /Maximum Number of Prefixes Reached/,
     remedy: /raise the router's limit of prefixes for this neighbor/,
+  },
+  "prefix-limit-near": {
+    symptom: "Nothing yet; the router ends the session when one more Service comes.",
+    plant: peering({ node: "node1", more: ", maximum-prefix: 1" }),
+    find: `explain peer/${routerAddress}`,
+    causes: ["prefixLimitNear"],
+    cause: /carries 1 of 1 IPv4 prefixes that the router takes \(maximum-prefix\)/,
+    remedy: /raise the router's limit of prefixes for this neighbor, and maximum-prefix where it is set/,
   },
   "bfd-down": {
     symptom: "A router that fails is noticed after a minute, although BFD is configured.",

@@ -21,4 +21,14 @@ export const unfound: Readonly<Record<string, string>> = {
 };
 
 /** Faults of which `kubectl describe` does not show both cause and remedy. */
-export const undescribed: ReadonlySet<string> = new Set(["no-controller", "api-out", "filtered-routes"]);
+export const undescribed: ReadonlySet<string> = new Set([
+  "no-controller",
+  "api-out",
+  "filtered-routes",
+  // Pools and peers are no objects that kubectl knows.
+  "slots-without-owner",
+  "prefix-limit-near",
+  // Events on Nodes are not simulated: speaker/faults.test.ts has them.
+  "dead-proxy-of-a-node",
+  "conntrack-full",
+]);

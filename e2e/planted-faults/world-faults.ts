@@ -13,6 +13,8 @@ export const worldConfiguration = `address-pools:
 quotas:
 - {pools: [few], ipv4: 1}
 `;
+const slots = `- {name: slotted, protocol: bgp, auto-assign: false, addresses: [203.0.113.0/28], next-hop-slots: [172.30.0.224/28], node-selectors: [{match-labels: {rack: "9"}}]}
+`;
 const pool = (name: string) => ({ "metallb.universe.tf/address-pool": name });
 const ip = (address: string) => ({ "metallb.universe.tf/loadBalancerIPs": address });
 const key = (text: string) => ({ "metallb.universe.tf/allow-shared-ip": text });
@@ -213,6 +215,30 @@ export const worldFaults: Readonly<Record<string, Fault<World, unknown>>> = {
     cause: /line 2, column \d+.*adresses.*did you mean "addresses"/s,
     remedy: /ingotctl validate - lists all: correct them/,
     describe: "configmap/config",
+  },
+  "dead-proxy-of-a-node": {
+    symptom: "Service web answered slowly for seconds, and node-0 announces nothing since; its speaker runs.",
+    plant: ({ cluster }) => cluster.machines.setPath(0, false, "proxySilent"),
+    find: "explain node/node-0",
+    causes: ["cannotDeliver"],
+    cause: /kube-proxy/,
+    remedy: /see whether kube-proxy and the network plugin run on the node/,
+  },
+  "conntrack-full": {
+    symptom: "New connections through node-0 fail now and then, and it announces nothing since.",
+    plant: ({ cluster }) => cluster.machines.setPath(0, false, "conntrackFull"),
+    find: "explain node/node-0",
+    causes: ["cannotDeliver"],
+    cause: /drops packets, because its table of connections is full/,
+    remedy: /sysctl net\.ipv4\.ip_forward net\.netfilter\.nf_conntrack_count net\.netfilter\.nf_conntrack_max/,
+  },
+  "slots-without-owner": {
+    symptom: "A static route to a next-hop slot leads nowhere since the nodes of rack 9 are gone.",
+    plant: (world) => world.configure(worldConfiguration.replace("quotas:", `${slots}quotas:`)),
+    find: "explain pool/slotted",
+    causes: ["slotsUnowned"],
+    cause: /16 next-hop slots of pool slotted, 172\.30\.0\.224 to 172\.30\.0\.239, have no owner/,
+    remedy: /see node-selectors and interfaces of the pool/,
   },
   "policy-refuses": {
     symptom: "Service late stays at <pending> since an admission policy came.",

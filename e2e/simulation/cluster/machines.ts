@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
+import type { PathFault } from "../../../speaker/core/index.ts";
 import { macOf } from "./api/objects.ts";
 import { NicAddresses } from "./network/nic-addresses.ts";
 import type { Time } from "./simulated-process.ts";
@@ -58,10 +59,10 @@ export class Machines {
   }
 
   /** Its kernel brings packets to Pods, or no longer. */
-  setPath(node: number, delivers: boolean): void {
+  setPath(node: number, delivers: boolean, fault?: PathFault): void {
     if (delivers) this.withoutPath.delete(node);
     else this.withoutPath.add(node);
-    this.#tell(node, (speaker) => speaker.setPath(delivers));
+    this.#tell(node, (speaker) => speaker.setPath(delivers, fault));
   }
 
   /** It has these NICs beside the one on the LAN. */

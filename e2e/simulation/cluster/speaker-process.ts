@@ -19,7 +19,7 @@ import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
 import { SessionWatch } from "../../../speaker/bgp/session-watch.ts";
 import { carryOut, mayWrite, written } from "../../../speaker/carry-out.ts";
 import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
-import { SpeakerView } from "../../../speaker/core/index.ts";
+import { type PathFault, SpeakerView } from "../../../speaker/core/index.ts";
 import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { type AnnounceFor, createState, type SpeakerState } from "../../../speaker/core/state.ts";
@@ -263,8 +263,8 @@ export class SpeakerProcess {
   }
 
   /** The node's kernel brings packets to Pods, as its settings say, or it does not. */
-  setPath(delivers: boolean): void {
-    this.#runner.dispatch({ type: "dataPath", faults: delivers ? [] : ["noPodRoute"] });
+  setPath(delivers: boolean, fault: PathFault = "noPodRoute"): void {
+    this.#runner.dispatch({ type: "dataPath", faults: delivers ? [] : [fault] });
   }
 
   /** Its answers under `/v1`. */

@@ -83,6 +83,12 @@ export const nodeCauses = {
       "The configuration has failover, and the node finds failures of others by the ring alone, so within 0.35 s at the fast pace, for the reason in the message.",
     next: "ingotctl members: replace speakers of MetalLB and of earlier versions; let UDP 3784 pass between nodes of one subnet; give nodes that BFD took for gone more processor time, or failover a longer interval",
   },
+  handoverUnavailable: {
+    states: isDegraded,
+    means:
+      "A pool has keep-connections, and the node cannot hand packets of open connections to the node that has them, for the reason in the message: connections break when an address moves to it.",
+    next: "give speakers the capability NET_ADMIN (kustomize component net-admin, or Helm's speaker.netAdmin: true); modprobe nf_tables nf_conntrack nft_ct; sysctl -w net.netfilter.nf_conntrack_tcp_loose=1; and then restart the node's speaker",
+  },
   rpFilter: {
     states: isDegraded,
     means: "The kernel drops packets of clients, because its route to them leaves by another interface (reverse path filter).",

@@ -33,7 +33,7 @@ export const minOldSeconds = 60;
 export function nodeVerdicts(
   state: Pick<
     SpeakerState,
-    "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config" | "dataPath"
+    "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config" | "dataPath" | "handovers"
   >,
   facts: NodeFacts,
 ): readonly [Verdict, ...Verdict[]] {
@@ -71,6 +71,11 @@ export function nodeVerdicts(
   const slow = pathProblems ?? withoutRing;
   if (slow.length > 0)
     found.push(verdict("node", "fastPathOff", { message: `${node} finds failures of nodes without BFD: ${slow.join("; ")}` }));
+  if (state.handovers.isWanted && state.handovers.failures.size > 0) {
+    const why = list([...state.handovers.failures].map(([family, failure]) => `${family}: ${failure}`));
+    const message = `${node} cannot keep open connections when an address moves to it: ${why}`;
+    found.push(verdict("node", "handoverUnavailable", { message }));
+  }
   const worstFirst = [...found.filter(({ state }) => state === "Pending"), ...found.filter(({ state }) => state !== "Pending")];
   const [first, ...rest] = worstFirst;
   return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];

@@ -344,6 +344,13 @@ test("of all that is the case with a node the worst comes first", () => {
     /without BFD: there is no .* node2; BFD took node3/,
   );
   assert.deepEqual(causes({ pathProblems: undefined }), ["ready"], "nothing asks for BFD");
+  const { handovers } = bench.state;
+  handovers.failures = new Map([["IPv6", "the process needs the capability NET_ADMIN"]]);
+  assert.deepEqual(causes({}), ["ready"], "no pool keeps connections");
+  handovers.isWanted = true;
+  assert.deepEqual(causes({}), ["handoverUnavailable"]);
+  assert.match(nodeVerdicts(bench.state, well)[0].message, /to it: IPv6: the process needs the capability NET_ADMIN$/);
+  handovers.isWanted = false;
   const nic = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: false } as const;
   bench.setInterfaces({ ...nic, addresses: ["192.0.2.100/24"] });
   assert.deepEqual(causes({ missing: ["the ring"] }), ["waiting", "noCarrier"]);
