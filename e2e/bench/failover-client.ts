@@ -21,12 +21,15 @@ export type Line =
       readonly lost: Readonly<Record<string, readonly number[]>>; // address -> instants
       /** When ARP was asked in vain. */
       readonly unanswered: readonly number[];
+      /** When this process went on after the machine had held it up, and for how long. */
+      readonly stalls: readonly (readonly [at: number, ms: number])[];
     };
 
 // IPv6 shows by its neighbor entry what there is to see; all packets pass through processes, which share this machine's processors.
 const packetEveryMs = { IPv4: 1, IPv6: 20 };
 const arpEveryMs = 5;
 const lateMs = 300;
+const stallMs = 10; // It is to work each millisecond.
 
 function print(line: Line): void {
   console.log(JSON.stringify(line));
@@ -94,7 +97,12 @@ if (import.meta.main) {
   const asked = values.address.filter((address) => !isIPv6(address));
   let streaming = false;
   let tick = 0;
+  let tickedAt = monotonicNow();
+  const stalls: [number, number][] = [];
   const timer = setInterval(() => {
+    const now = monotonicNow();
+    if (now - tickedAt > stallMs) stalls.push([now, now - tickedAt]);
+    tickedAt = now;
     for (const stream of streams) if (tick % stream.everyMs === 0) stream.send();
     if (tick++ % arpEveryMs === 0) for (const address of asked) asker.ask(address);
     asker.listen();
@@ -107,5 +115,5 @@ if (import.meta.main) {
   await sleep(lateMs);
   asker.listen();
   const lost = Object.fromEntries(streams.map(({ address, lost }) => [address, lost]));
-  print({ type: "summary", lost, unanswered: asker.takeUnanswered() });
+  print({ type: "summary", lost, unanswered: asker.takeUnanswered(), stalls });
 }

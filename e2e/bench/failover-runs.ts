@@ -98,6 +98,8 @@ interface Run {
   /** Packets of the stream, and requests of ARP, until the owner may return. */
   readonly lost: number;
   readonly unanswered: number;
+  /** The longest that the machine held the client up meanwhile: no other figure says anything about that time. */
+  readonly stalled: number;
   /** From the mend until both entries are the owner's again, and packets lost since then. */
   readonly back: number;
   readonly lostBack: number;
@@ -154,6 +156,7 @@ async function run(subject: Subject, { fail, mend }: Kind): Promise<Run> {
     lost: lost.length,
     back: Math.max(...back) - mendedAt,
     unanswered: summary.unanswered.filter((at) => at > failedAt && at < mendedAt).length,
+    stalled: Math.max(0, ...summary.stalls.flatMap(([at, ms]) => (at > failedAt && at < mendedAt ? [ms] : []))),
     lostBack: stream.filter((at) => at >= mendedAt).length,
   };
 }
@@ -191,6 +194,7 @@ const columns = [
   { column: "ipv6", title: "IPv6 moved" },
   { column: "lost", title: "packets lost" },
   { column: "unanswered", title: "ARP unanswered" },
+  { column: "stalled", title: "client held up" },
   { column: "back", title: "back" },
   { column: "lostBack", title: "lost going back" },
 ] as const;

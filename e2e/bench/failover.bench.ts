@@ -5,6 +5,7 @@
  * - until the client's neighbor entry has another MAC address, from the first packet that was lost or, where none is, from the signal;
  * - packets lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node;
  * - requests in vain of a host that asks for the address by ARP every 5 ms;
+ * - for how long the machine held the client up at most: a figure about as long says nothing;
  * - from the mend, which may be the start of a process, until the client has the owner's MAC address again.
  * `--interval=10ms`: speakers watch one another by BFD that often, as `failover` in the configuration says; several are measured in turn.
  * Beside it, in the same run, Debian's keepalived by VRRPv3, with advertisements as often as `--keepalived` (10ms and 100ms) says: its owner is cut
