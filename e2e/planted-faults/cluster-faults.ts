@@ -158,7 +158,7 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     find: "explain node/node1",
     causes: ["handoverUnavailable"],
     cause: /cannot keep open connections when an address moves to it: IPv4: net\.netfilter\.nf_conntrack_tcp_loose is 0/,
-    remedy: /sysctl -w net\.netfilter\.nf_conntrack_tcp_loose=1; and then restart the node's speaker/,
+    remedy: /sysctl -w net\.netfilter\.nf_conntrack_tcp_loose=1; the speaker looks again each minute/,
   },
   "dead-kube-proxy": {
     symptom: "arping gets an answer for the address of Service web, and curl times out.",

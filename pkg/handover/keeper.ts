@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { getSystemErrorName } from "node:util";
+import { getSystemErrorName, isDeepStrictEqual } from "node:util";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
@@ -40,6 +40,8 @@ const maxCompared = 2_000;
 const maxPause: Millis = 60_000;
 const looksUntilCalm = 30;
 const pauseAfterFailure: Millis = 60_000;
+// People mend a setting or load a module, and expect to see it.
+const betweenChecks: Millis = 60_000;
 const errnoNotFound = 2; // ENOENT
 const looseFile = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
 
@@ -81,8 +83,9 @@ export class HandoverKeeper implements Disposable {
   readonly #options: HandoverKeeperOptions;
   readonly #kept: Record<Family, Kept>;
   readonly #alarm: Alarm;
+  readonly #nextCheck: Alarm;
   #netfilter: Netfilter | undefined;
-  #failures = new Map<Family, string>();
+  #failures: HandoverFailures = new Map();
   #isChecked = false;
   #restored = 0;
 
@@ -90,6 +93,7 @@ export class HandoverKeeper implements Disposable {
     this.#options = options;
     this.#kept = { IPv4: nothingKept("IPv4"), IPv6: nothingKept("IPv6") };
     this.#alarm = new Alarm(options.clock, "handovers", () => this.#turn());
+    this.#nextCheck = new Alarm(options.clock, "handover check", () => this.#findFailures());
   }
 
   /** How often the table was put back that somebody had taken away. */
@@ -102,19 +106,11 @@ export class HandoverKeeper implements Disposable {
     return families.reduce((sum, family) => sum + Number(this.#kept[family].packets + this.#kept[family].formerPackets), 0);
   }
 
-  /** Finds out whether this node could hand over packets. Leaves nothing behind. */
+  /** Finds out whether this node could hand over packets, again and again while it could not. Leaves nothing behind. */
   check(): void {
     if (this.#isChecked) return;
     this.#isChecked = true;
-    this.#failures = new Map(
-      families.flatMap((family) => {
-        const failure = this.#whyNot(family);
-        return failure === undefined ? [] : [[family, failure] as const];
-      }),
-    );
-    for (const [family, error] of this.#failures)
-      this.#options.log.warn("connections break when addresses move", { op: "handover", family, error });
-    this.#options.onFailures(this.#failures);
+    this.#findFailures();
   }
 
   /** From now on this is the handover of the address; undefined for none. The kernel gets it soon, or with `flush`. */
@@ -155,6 +151,7 @@ export class HandoverKeeper implements Disposable {
   /** Leaves what is there: the kernel ends it in its time. */
   [Symbol.dispose](): void {
     this.#alarm[Symbol.dispose]();
+    this.#nextCheck[Symbol.dispose]();
     this.#netfilter?.[Symbol.dispose]();
   }
 
@@ -256,6 +253,22 @@ export class HandoverKeeper implements Disposable {
           found[set satisfies SetName].set(hex(one.key), { ...one, until: Infinity });
     }
     return found;
+  }
+
+  #findFailures(): void {
+    const failures = new Map(
+      families.flatMap((family) => {
+        const failure = this.#whyNot(family);
+        return failure === undefined ? [] : [[family, failure] as const];
+      }),
+    );
+    if (failures.size > 0) this.#nextCheck.set(this.#options.clock.now() + betweenChecks);
+    if (isDeepStrictEqual(failures, this.#failures)) return;
+    const { log, onFailures } = this.#options;
+    for (const [family, error] of failures) log.warn("connections break when addresses move", { op: "handover", family, error });
+    this.#failures = failures;
+    onFailures(failures);
+    this.#soon();
   }
 
   /** Makes a table, and takes it away in the same change. */

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SystemClock } from "#pkg/clock";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { HandoverKeeper } from "../keeper.ts";
@@ -53,6 +55,31 @@ async function drop(keeper: HandoverKeeper, ...texts: string[]): Promise<void> {
   keeper.complete();
   await until(() => table() === "" && table("ip6") === "");
 }
+
+test("a setting that somebody mends is found within a minute, and what is to be handed over is", async () => {
+  const file = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
+  const time = new SimulatedClock();
+  const seen: string[][] = [];
+  using keeper = new HandoverKeeper({ log: silentLog, clock: time, onFailures: (failures) => seen.push([...failures.keys()]) });
+  writeFileSync(file, "0");
+  try {
+    keeper.check();
+    keeper.complete();
+    hand(keeper, "192.0.2.9");
+    time.advanceBy(60_000);
+    assert.deepEqual(seen, [["IPv4", "IPv6"]], "it is said once");
+    assert.equal(table(), "");
+  } finally {
+    writeFileSync(file, "1");
+  }
+  time.advanceBy(60_000);
+  assert.deepEqual(seen, [["IPv4", "IPv6"], []]);
+  time.advanceBy(1);
+  assert.match(table(), /192\.0\.2\.9/);
+  keeper.want(address("192.0.2.9"), undefined);
+  time.advanceBy(1);
+  assert.equal(table(), "");
+});
 
 test("trying leaves nothing behind, and nothing is there before something is handed over", async () => {
   const keeper = start();
