@@ -311,7 +311,7 @@ export const routerFaults: Readonly<Record<string, Scene>> = {
   },
   "prefix-limit-near": {
     symptom: "Nothing yet; the router ends the session when one more Service comes.",
-    plant: peering({ node: "node1", more: ", maximum-prefix: 1" }),
+    plant: peering({ node: "node3", more: ", maximum-prefix: 1" }),
     find: `explain peer/${routerAddress}`,
     causes: ["prefixLimitNear"],
     cause: /carries 1 of 1 IPv4 prefixes that the router takes \(maximum-prefix\)/,
