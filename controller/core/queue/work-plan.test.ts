@@ -260,24 +260,30 @@ test("an instant that work asks for is waited for, unless the key is added befor
   assert.deepEqual(run(), ["a"]);
 });
 
-/** The time in µs that the thread spends on adding keys of this many namespaces again during an outage. */
+/** The time in ms that adding keys of this many namespaces again takes during an outage. */
 function costOfAddingAgain(namespaces: number): number {
   const { add, clock, run, end } = setUp(8);
   const keys = Array.from({ length: namespaces }, (_, index) => `${index}/a`);
   for (const key of keys) add(key);
   for (const key of run()) end(key, { unavailableUntil: clock.now() + 1_000 });
-  const before = process.threadCpuUsage();
+  const before = performance.now();
   for (const key of keys) add(key);
-  const { user, system } = process.threadCpuUsage(before);
-  return user + system;
+  return performance.now() - before;
 }
 
 test("in an outage a key that is added costs the same with thousands of namespaces as with hundreds", () => {
-  let among500 = 0;
-  for (let time = 0; time < 10; time++) among500 += costOfAddingAgain(500);
-  const among5000 = costOfAddingAgain(5_000);
+  // The least of several in turn: whatever else the thread does meanwhile, as collecting garbage or compiling, only adds to it.
+  let [among500, among5000] = [Infinity, Infinity];
+  for (let time = 0; time < 20; time++) {
+    const tenTimes500 = Array.from({ length: 10 }, () => costOfAddingAgain(500));
+    among500 = Math.min(
+      among500,
+      tenTimes500.reduce((sum, cost) => sum + cost),
+    );
+    among5000 = Math.min(among5000, costOfAddingAgain(5_000));
+  }
   // A look at all namespaces for each key would be ten times as much.
-  assert.ok(among5000 < 4 * among500, `${among5000} µs among 5,000, ${among500} among 500`);
+  assert.ok(among5000 < 4 * among500, `${among5000} ms among 5,000, ${among500} among 500`);
 });
 
 test("of namespaces that have keys of several kinds the one comes first that has waited longest, with its new key", () => {
