@@ -38,7 +38,7 @@ export class Known {
     }
   }
 
-  /** What a speaker may announce by its own view. */
+  /** A speaker sees these addresses as ones that it may announce. */
   sees(speaker: SpeakerProcess, addresses: ReadonlySet<string>, now: Millis): void {
     const gone = this.#gone.get(speaker);
     for (const [address, until] of gone ?? []) if (now > until || !addresses.has(address)) gone?.delete(address);
