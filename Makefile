@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-failover soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-slots bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-failover soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-growth bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-rings bench-slots bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -70,7 +70,7 @@ screenshots: node_modules ## Take the pictures of docs/dashboard.md anew (needs 
 simulate: SEEDS ?= 1000
 simulate: FROM ?= 1
 simulate: node_modules ## Simulate clusters and sticky placement under faults, and what people ask for, drawn by seeds (SEEDS=1000 FROM=1)
-	ATTACK_SEEDS=$$((($(SEEDS) + 39) / 40)) ATTACK_FROM=$(FROM) CLUSTER_SEEDS=$(SEEDS) CLUSTER_FROM=$(FROM) CENTRAL_SEEDS=$$((($(SEEDS) + 19) / 20)) CENTRAL_FROM=$(FROM) SLOTS_SEEDS=$$((($(SEEDS) + 19) / 20)) SLOTS_FROM=$(FROM) STICKY_SEEDS=$(SEEDS) STICKY_FROM=$(FROM) MODEL_SEEDS=$(SEEDS) MODEL_FROM=$(FROM) node --test 'e2e/simulation/*.test.ts' 'e2e/simulation/controller/*.test.ts'
+	ATTACK_SEEDS=$$((($(SEEDS) + 39) / 40)) ATTACK_FROM=$(FROM) CLUSTER_SEEDS=$(SEEDS) CLUSTER_FROM=$(FROM) CENTRAL_SEEDS=$$((($(SEEDS) + 19) / 20)) CENTRAL_FROM=$(FROM) CONNECTIONS_SEEDS=$$((($(SEEDS) + 19) / 20)) CONNECTIONS_FROM=$(FROM) DELIVERY_SEEDS=$$((($(SEEDS) + 3) / 4)) DELIVERY_FROM=$(FROM) SLOTS_SEEDS=$$((($(SEEDS) + 19) / 20)) SLOTS_FROM=$(FROM) STICKY_SEEDS=$(SEEDS) STICKY_FROM=$(FROM) MODEL_SEEDS=$(SEEDS) MODEL_FROM=$(FROM) node --test 'e2e/simulation/*.test.ts' 'e2e/simulation/controller/*.test.ts'
 
 fuzz: TIME ?= 60
 fuzz: node_modules ## Fuzz every parser for TIME=60 seconds of processor time, or one of them (TARGET=bgp)
@@ -149,6 +149,9 @@ bench-controller: node_modules ## Measure the controller at 10,000 Services, bes
 bench-failover: node_modules ## Measure failover on layer 2, and what it costs a stream of packets; by BFD, with INTERVAL=10ms, CUTS=100 times
 	node e2e/bench/failover.bench.ts $(if $(INTERVAL),--interval=$(INTERVAL)) $(if $(CUTS),--cuts=$(CUTS))
 
+bench-growth: node_modules ## Measure a speaker beside simulated members of a ring of NODES="50 500 1000 5000", beside bare hashing
+	node e2e/bench/growth.bench.ts $(NODES)
+
 bench-ingotctl: node_modules ## Measure ingotctl at 10,000 Services, beside kubectl get services (needs kubectl)
 	node e2e/bench/ingotctl.bench.ts
 
@@ -164,8 +167,12 @@ bench-memory: node_modules ## Measure memory and processor time of controller an
 bench-nodes: node_modules ## Measure what a speaker costs with NODES=500 nodes, and extrapolate to all of them (needs root and what e2e needs)
 	node e2e/bench/nodes.bench.ts $(or $(NODES),500)
 
-bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
+bench-rings: node_modules ## Simulate rings of NODES="50 200 1000" members with losses, deaths and a cut, at PACE=fast or lan, or both
+	node --max-old-space-size=12000 e2e/bench/rings.bench.ts $(or $(PACE),both) $(NODES)
+
+bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing, and turns of a central speaker
 	node e2e/bench/speaker.bench.ts
+	node e2e/bench/central.bench.ts
 
 bench-speaker-api: node_modules ## Measure what a speaker costs the API server (needs root and what e2e needs)
 	node e2e/bench/speaker-api.bench.ts

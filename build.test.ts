@@ -83,6 +83,11 @@ test("the threads are bundled beside the programs", () => {
     assert.ok(existsSync(join(directory, `${name}-worker.js`)), name);
 });
 
+test("no daemon and no thread imports node:http: Node would load its fetch, which takes 14 MB", () => {
+  for (const name of readdirSync(directory).filter((file) => file.endsWith(".js") && !file.startsWith("ingotctl")))
+    assert.doesNotMatch(readFileSync(join(directory, name), "utf8"), /from"node:http"/, name);
+});
+
 test("no bundle has a character that takes Node two octets of memory for each of all", () => {
   for (const name of readdirSync(directory).filter((file) => file.endsWith(".js")))
     assert.doesNotMatch(readFileSync(join(directory, name), "utf8"), /[\u0100-\uffff]/, name);

@@ -39,7 +39,7 @@ test("/v1/verdicts has all that the controller decides on, and the problems alon
   });
 });
 
-test("/v1/services leaves details of verdicts out where these are not asked for, with brief=well those of what is well alone", async () => {
+test("/v1/services leaves details of verdicts out where these are not asked for, with brief=names all but names of what is well", async () => {
   const world = await startWorld(configText("a 10.0.0.0/32"), { one: {} });
   world.service("two");
   await world.settle();
@@ -49,7 +49,8 @@ test("/v1/services leaves details of verdicts out where these are not asked for,
     );
   assert.deepEqual(await fields(""), [6, 6]);
   assert.deepEqual(await fields("brief"), [3, 3]);
-  assert.deepEqual(await fields("brief=well"), [3, 6]);
+  assert.deepEqual(await fields("brief=names"), [6]);
+  assert.deepEqual((await ask(world, "/v1/services?brief=names")).well, ["default/one"]);
 });
 
 test("/v1/pools says how full each is, and which addresses it has", async () => {

@@ -19,19 +19,25 @@ export interface ApiOptions {
 
 /**
  * Answers of a controller under `/v1`. A standby has decided nothing: it says so, and lists nothing. `?problems` leaves out what is
- * well, `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show, with `=well` of those that
- * are well.
+ * well, `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show; `=names` all but the names
+ * of those that are well.
  */
 export function controllerApi({ terms, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "controller", version: packageJson.version, leader: terms.controller.view.isWorking });
 
-  function* services({ query }: RouteRequest) {
+  /** @param well gets the names of Services that are listed by these alone */
+  function* services({ query }: RouteRequest, well?: string[]) {
     for (const { service, allocation, verdict, since } of terms.controller.view.statuses(
       query.get("service") ?? undefined,
       clock.now(),
     )) {
       if (query.has("problems") && !isProblem(verdict)) {
+        yield undefined;
+        continue;
+      }
+      if (well !== undefined && verdict.state === "Assigned") {
+        well.push(service.key);
         yield undefined;
         continue;
       }
@@ -41,8 +47,8 @@ export function controllerApi({ terms, recorder, clock }: ApiOptions): Routes {
     }
   }
 
-  function* briefServices(asked: RouteRequest) {
-    for (const one of services(asked))
+  function* briefServices(asked: RouteRequest, well?: string[]) {
+    for (const one of services(asked, well))
       yield one && new OneLine(staysWhole(asked.query, one.verdict) ? one : { ...one, verdict: brief(one.verdict) });
   }
 
@@ -70,10 +76,10 @@ export function controllerApi({ terms, recorder, clock }: ApiOptions): Routes {
   return {
     "/v1/recorder": json(recording),
     "/v1/verdicts": json((asked) => ({ ...self(), verdicts: verdicts(asked) })),
-    "/v1/services": json((asked) => ({
-      ...self(),
-      services: asked.query.has("brief") ? briefServices(asked) : services(asked),
-    })),
+    "/v1/services": json((asked) => {
+      const well: string[] | undefined = asked.query.get("brief") === "names" ? [] : undefined; // Filled while the others are read.
+      return { ...self(), services: asked.query.has("brief") ? briefServices(asked, well) : services(asked), well };
+    }),
     "/v1/pools": json(() => ({ ...self(), pools: pools() })),
     "/v1/configuration": json(() => ({ ...self(), missing: terms.controller.missing, ...configuration() })),
   };

@@ -3,7 +3,7 @@ import { type ByKind, dispatchByKind } from "#pkg/collections";
 import { ApiError, type Cluster, type EventRecorder, type ObjectReference, report, type Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { ConfigDriver } from "./configuration/config-driver.ts";
-import type { ControllerEffect, ControllerRunner, WriteFailure } from "./core/index.ts";
+import { type ControllerEffect, type ControllerRunner, failureOf, type WriteFailure } from "./core/index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { NetboxKeeper } from "./netbox/netbox-keeper.ts";
 import type { Sources } from "./sources.ts";
@@ -135,8 +135,4 @@ export class Carrier {
     }
     runner.dispatch({ type: "conditionsWritten", key: service.key, failure });
   }
-}
-
-function failureOf({ status, reason, message, cause, retryAfterMs }: ApiError): WriteFailure {
-  return { status, reason, message, cause: cause instanceof Error ? cause.message : undefined, retryAfterMs };
 }

@@ -6,6 +6,7 @@ import type { Cluster, EventRecorder } from "#pkg/k8s";
 import type { LeaderElector } from "#pkg/leader-election";
 import type { Log } from "#pkg/log";
 import type { LoadBalancerClasses } from "#pkg/service";
+import { configurationState, StatusKeeper, type StatusKeeperOptions, statusKinds } from "#pkg/status-objects";
 import { Carrier } from "./carry-out.ts";
 import { ConfigDriver } from "./configuration/config-driver.ts";
 import { type ControllerRunner, ControllerView, type CoreOptions, controllerCore } from "./core/index.ts";
@@ -26,6 +27,8 @@ export interface ControllerOptions {
   /** `crds`: MetalLB's custom resources are the configuration in its place. */
   readonly configSource: "configmap" | "crds";
   readonly classes: LoadBalancerClasses;
+  /** For the ConfigurationState of the controller that works; undefined: it writes none. Its writes need no fence: the next leader puts them right. */
+  readonly statusObject?: Pick<StatusKeeperOptions, "cluster" | "owner">;
   /** With which the core is made. */
   readonly coreOptions: CoreOptions;
   /** Gets each input of the core, and the decisions. */
@@ -54,6 +57,7 @@ export class Controller implements AsyncDisposable {
   readonly #config: ConfigDriver;
   readonly #netbox: NetboxKeeper;
   readonly #carrier: Carrier;
+  readonly #statusObject: StatusKeeper | undefined;
 
   constructor(options: ControllerOptions) {
     const { coreOptions, recorder, clock, random } = options;
@@ -73,6 +77,10 @@ export class Controller implements AsyncDisposable {
     this.#netbox = new NetboxKeeper(shared);
     const summary = new SummaryWriter(shared);
     this.#carrier = new Carrier({ ...shared, sources: this.#sources, config: this.#config, netbox: this.#netbox, summary });
+    const kind = statusKinds[3];
+    const wanted = configurationState({ type: "controller" }, () => this.view.configuration, clock);
+    const own = { kind, wanted, selector: "metallb.io/component-type=controller" };
+    this.#statusObject = options.statusObject && new StatusKeeper({ ...options, ...options.statusObject, ...own });
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));
     this.#runner.dispatch({ type: "begin" });
   }
@@ -84,6 +92,7 @@ export class Controller implements AsyncDisposable {
   /** Makes this controller the one that works. */
   lead(): void {
     this.#runner.dispatch({ type: "lead" });
+    this.#statusObject?.start();
   }
 
   /** Resources that have to be seen before the work begins; empty once it can begin. */
@@ -104,6 +113,7 @@ export class Controller implements AsyncDisposable {
 
   /** Stops deciding; writes under way get 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#statusObject?.[Symbol.dispose]();
     this.#sources[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
     this.#netbox[Symbol.dispose]();

@@ -6,8 +6,8 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import { configurationKinds, parseConfiguration } from "#pkg/convert";
 import { Recorder } from "#pkg/core";
 import type { ObjectMeta } from "#pkg/k8s";
-import { FakeCluster, service } from "#pkg/k8s/testing";
-import { statusConfigMap } from "#pkg/live-config";
+import { configMap, FakeCluster, service } from "#pkg/k8s/testing";
+import { configKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log/testing";
 import { Registry } from "#pkg/metrics";
 import { classlessOnly } from "#pkg/service";
@@ -15,6 +15,7 @@ import { Controller } from "./controller.ts";
 import { ControllerMetrics } from "./metrics.ts";
 
 const namespace = "metallb-system";
+type Source = "configmap" | "crds";
 
 /** A controller whose configuration is custom resources, with a Service in the cluster. */
 class World implements AsyncDisposable {
@@ -22,10 +23,10 @@ class World implements AsyncDisposable {
   readonly clock = new SimulatedClock();
   controller: Controller;
 
-  constructor(isInstalled = true) {
+  constructor(isInstalled = true, source: Source = "crds") {
     if (isInstalled) this.install();
     this.cluster.put("services", service("web"));
-    this.controller = this.#start();
+    this.controller = this.#start(source);
   }
 
   install(): void {
@@ -64,9 +65,9 @@ class World implements AsyncDisposable {
     return this.cluster.configMap(`${namespace}/${statusConfigMap}`)?.data["last-good-config"];
   }
 
-  async restart(): Promise<void> {
+  async restart(source: Source = "crds"): Promise<void> {
     await this.controller[Symbol.asyncDispose]();
-    this.controller = this.#start();
+    this.controller = this.#start(source);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,14 +82,14 @@ class World implements AsyncDisposable {
     return found;
   }
 
-  #start(): Controller {
+  #start(configSource: Source): Controller {
     const controller = new Controller({
       cluster: this.cluster,
       elector: { mayWrite: true },
       events: this.cluster,
       namespace,
       configMap: "config",
-      configSource: "crds",
+      configSource,
       classes: classlessOnly,
       coreOptions: { seed: 1, configMap: "custom resources", hasConditions: false, hasPoolAnnotations: false },
       recorder: new Recorder(),
@@ -170,3 +171,134 @@ test("without definitions a Service is told why it waits, and gets its address o
   world.sync();
   assert.match((await world.settle()).join("\n"), /default\/web: status 10\.0\.0\.0/);
 });
+
+test("the source is switched to custom resources and back while Services hold addresses, and none loses its own", async () => {
+  const text = "address-pools: [{name: main, protocol: layer2, addresses: [10.0.0.0/32]}]\n";
+  await using world = new World(true, "configmap");
+  world.cluster.put("configmaps", configMap(`${namespace}/config`, { [configKey]: text }));
+  assert.match((await world.settle()).join("\n"), /default\/web: status 10\.0\.0\.0/);
+  await world.restart();
+  await world.settle();
+  world.see("ipaddresspools", "other", { addresses: ["10.0.1.0/30"] });
+  world.see("l2advertisements", "all", {});
+  world.sync();
+  const lacking = (await world.settle()).join("\n");
+  assert.match(lacking, /ConfigStale: .*no pool would be left for addresses in use by default\/web \(10\.0\.0\.0\)/);
+  assert.equal(world.lastGood, text, "the ConfigMap's stays in force");
+  world.see("ipaddresspools", "main", { addresses: ["10.0.0.0/32"] });
+  assert.doesNotMatch((await world.settle()).join("\n"), /: status /);
+  assert.equal(parseConfiguration(world.lastGood ?? "").config?.pools.length, 2);
+  world.cluster.put("services", service("late"));
+  assert.match((await world.settle()).join("\n"), /default\/late: status 10\.0\.1\.0/);
+  await world.restart("configmap");
+  const back = (await world.settle()).join("\n");
+  assert.match(back, /ConfigStale: .*no pool would be left for addresses in use by default\/late \(10\.0\.1\.0\)/);
+  assert.doesNotMatch(back, /: status /);
+  assert.equal(parseConfiguration(world.lastGood ?? "").config?.pools.length, 2, "the objects' stays in force");
+});
+
+test("a pool that is renamed with its advertisement, in any order and at any pace, costs no Service its address", async () => {
+  const edits = {
+    advertised: (world: World) => world.see("l2advertisements", "lan", { ipAddressPools: ["b"] }),
+    made: (world: World) => world.see("ipaddresspools", "b", { addresses: ["10.0.0.0/30"] }),
+    removed: (world: World) => world.forget("ipaddresspools", "a"),
+  };
+  const names = Object.keys(edits) as (keyof typeof edits)[];
+  for (const first of names)
+    for (const second of names.filter((name) => name !== first))
+      for (const isSlow of [false, true]) {
+        const third = names.find((name) => name !== first && name !== second) ?? first;
+        await using world = new World();
+        await world.settle();
+        world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
+        world.see("l2advertisements", "lan", { ipAddressPools: ["a"] });
+        world.sync();
+        await world.settle();
+        const told: string[] = [];
+        for (const name of [first, second, third]) {
+          edits[name](world);
+          if (isSlow) told.push(...(await world.settle()));
+        }
+        told.push(...(await world.settle()));
+        const order = `${first}, ${second}, ${third}${isSlow ? ", slowly" : ""}`;
+        assert.doesNotMatch(told.join("\n"), /: status /, order);
+        const [pool] = parseConfiguration(world.lastGood ?? "").config?.pools ?? [];
+        assert.deepEqual([pool?.name, pool?.protocols], ["b", ["layer2"]], order);
+      }
+});
+
+// The rows of "The order of edits" in docs/custom-resources.md. All begin with pools `a` and `c`, of which `a` is in use.
+type Edit = readonly [plural: string, name: string, spec?: object];
+const shared = { addresses: ["10.0.0.0/30"] };
+const orders: { name: string; edits: readonly Edit[]; isOneApply?: boolean; after: Readonly<Record<string, string[]>> }[] = [
+  {
+    name: "another advertisement before the old one goes",
+    edits: [
+      ["l2advertisements", "new", {}],
+      ["l2advertisements", "lan"],
+    ],
+    after: { a: ["layer2"], c: ["layer2"] },
+  },
+  {
+    name: "a pool under another name",
+    edits: [
+      ["l2advertisements", "lan", { ipAddressPools: ["a", "b"] }],
+      ["ipaddresspools", "b", shared],
+      ["ipaddresspools", "a"],
+    ],
+    after: { b: ["layer2"], c: [] },
+  },
+  {
+    name: "addresses of one pool to another, at once, the larger pool first",
+    edits: [
+      ["ipaddresspools", "c", { addresses: ["10.0.0.0/29"] }],
+      ["ipaddresspools", "a"],
+    ],
+    isOneApply: true,
+    after: { c: ["layer2"] },
+  },
+  {
+    name: "the same, the smaller pool first",
+    edits: [
+      ["ipaddresspools", "a"],
+      ["ipaddresspools", "c", { addresses: ["10.0.0.0/29"] }],
+    ],
+    isOneApply: true,
+    after: { c: ["layer2"] },
+  },
+  {
+    name: "a Community and what names it, and neither again",
+    edits: [
+      ["communities", "names", { communities: [{ name: "customers", value: "64512:7" }] }],
+      ["bgpadvertisements", "far", { ipAddressPools: ["c"], communities: ["customers"] }],
+      ["bgpadvertisements", "far"],
+      ["communities", "names"],
+    ],
+    after: { a: ["layer2"], c: ["layer2"] },
+  },
+];
+for (const { name, edits, isOneApply, after } of orders)
+  test(`edits in the documented order leave addresses in use announced after each: ${name}`, async () => {
+    await using world = new World();
+    await world.settle();
+    world.see("ipaddresspools", "a", shared);
+    world.see("ipaddresspools", "c", { addresses: ["10.0.0.4/30"], autoAssign: false });
+    world.see("l2advertisements", "lan", {});
+    world.sync();
+    await world.settle();
+    for (const [index, [plural, name, spec]] of edits.entries()) {
+      if (spec === undefined) world.forget(plural, name);
+      else world.see(plural, name, spec);
+      if (isOneApply && index < edits.length - 1) continue;
+      assert.doesNotMatch((await world.settle()).join("\n"), /: status /, `edit ${index}`);
+      const { pools = [] } = parseConfiguration(world.lastGood ?? "").config ?? {};
+      const serving = pools.filter(({ ranges }) => ranges.some((range) => `${range}`.startsWith("10.0.0.0")));
+      assert.deepEqual(
+        serving.map(({ protocols }) => protocols),
+        [["layer2"]],
+        `edit ${index}`,
+      );
+    }
+    const { pools = [] } = parseConfiguration(world.lastGood ?? "").config ?? {};
+    assert.deepEqual(Object.fromEntries(pools.map(({ name, protocols }) => [name, protocols])), after);
+  });

@@ -12,6 +12,9 @@ export const flags = {
     help: "write the conditions ingot.dev/Assigned and ingot.dev/Announced into the status of Services",
     fallback: true,
   }),
+  "status-objects": flag.text({
+    help: "write the controller's ConfigurationState, MetalLB's object, as the Pod POD_NAME/POD_UID, which owns it; empty: write none",
+  }),
   "pool-annotations": flag.boolean({
     help: "annotate Services with the pool of their addresses, as MetalLB does: ip-allocated-from-pool under metallb.io/ and metallb.universe.tf/",
   }),

@@ -61,9 +61,20 @@ await runDaemon({
     const { informer, servedResources } = cluster;
     const reads = { informer: informer.bind(cluster), servedResources: servedResources.bind(cluster) };
     const fenced = { ...reads, ...cluster.fenced(() => elector.mayWrite) };
+    const [name = "", uid] = values["status-objects"].split("/");
+    const statusObject = uid === undefined ? {} : { statusObject: { cluster, owner: { name, uid } } };
     const terms = stack.use(
       new Terms(
-        () => new Controller({ ...common, cluster: fenced, elector, configMap: values.config, configSource, classes }),
+        () =>
+          new Controller({
+            ...common,
+            ...statusObject,
+            cluster: fenced,
+            elector,
+            configMap: values.config,
+            configSource,
+            classes,
+          }),
         log,
       ),
     );

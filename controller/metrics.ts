@@ -1,13 +1,17 @@
-import type { PoolUsage } from "#pkg/allocator";
+import type { PoolUsage, QuotaUsage } from "#pkg/allocator";
 import type { Clock } from "#pkg/clock";
-import { Histogram, KubernetesMetrics, pullGauge, pullSeries, type Registry } from "#pkg/metrics";
+import { Histogram, KubernetesMetrics, pullGauge, pullSeries, type Registry, registerRefusedReports } from "#pkg/metrics";
 import type { Family } from "#pkg/net";
 import type { ControllerView } from "./core/index.ts";
 
 /** Metrics that are asked for when they are read. */
 export function registerUsage(
   registry: Registry,
-  terms: { readonly controller: { readonly view: Pick<ControllerView, "usage" | "serviceCounts" | "conditionsRefused"> } },
+  terms: {
+    readonly controller: {
+      readonly view: Pick<ControllerView, "usage" | "serviceCounts" | "conditionsRefused" | "isSummaryRefused">;
+    };
+  },
   elector: { readonly isLeader: boolean },
   clock: Pick<Clock, "now">,
 ): void {
@@ -25,6 +29,7 @@ export function registerUsage(
     help: "1 while the API server refuses conditions of Services, or does not answer.",
     collect: (add) => add({}, terms.controller.view.conditionsRefused === undefined ? 0 : 1),
   });
+  registerRefusedReports(registry, () => Number(terms.controller.view.isSummaryRefused));
   pullGauge(registry, {
     name: "ingot_controller_leader",
     help: "1 on the controller that works, 0 on controllers that stand by.",
@@ -42,52 +47,50 @@ export function registerUsage(
         }
       },
     });
-  pullSeries(registry, "gauge", {
-    name: "ingot_allocator_family_addresses",
-    help: "Addresses that can be assigned, by pool and family.",
-    labelNames: ["pool", "family"],
-    *series() {
-      for (const { pool, families } of terms.controller.view.usage.usage())
-        for (const { family, total } of families) yield [{ pool, family }, total];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_allocator_family_addresses_in_use",
-    help: "Addresses that are assigned, by pool and family.",
-    labelNames: ["pool", "family"],
-    *series() {
-      for (const { pool, families } of terms.controller.view.usage.usage())
-        for (const { family, inUse } of families) yield [{ pool, family }, inUse];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_quota_used",
-    help: "Usage that counts towards a quota: ipv4 and ipv6 are addresses, services are Services. One series for each namespace that holds something; the namespace is empty where namespaces are counted together.",
-    labelNames: ["quota", "namespace", "resource"],
-    *series() {
-      for (const { quota, namespace = "", resource, used } of terms.controller.view.usage.quotaUsage())
-        yield [{ quota, namespace, resource }, used];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_quota_limit",
-    help: "Limit of a quota, for each namespace that holds something.",
-    labelNames: ["quota", "namespace", "resource"],
-    *series() {
-      for (const { quota, namespace = "", resource, limit } of terms.controller.view.usage.quotaUsage())
-        yield [{ quota, namespace, resource }, limit];
-    },
-  });
-  pullSeries(registry, "gauge", {
-    name: "ingot_quota_exceeded",
-    help: "1 where Services hold more than a quota allows, because they held it before. Nothing is taken away.",
-    labelNames: ["quota", "namespace", "resource"],
-    *series() {
-      for (const { quota, namespace = "", resource, used, limit } of terms.controller.view.usage.quotaUsage())
-        yield [{ quota, namespace, resource }, used > limit ? 1 : 0];
-    },
-  });
+  for (const [name, help, of] of familyGauges)
+    pullSeries(registry, "gauge", {
+      name,
+      help,
+      labelNames: ["pool", "family"],
+      *series() {
+        for (const { pool, families } of terms.controller.view.usage.usage())
+          for (const facts of families) yield [{ pool, family: facts.family }, of(facts)];
+      },
+    });
+  for (const [name, help, of] of quotaGauges)
+    pullSeries(registry, "gauge", {
+      name,
+      help,
+      labelNames: ["quota", "namespace", "resource"],
+      *series() {
+        for (const usage of terms.controller.view.usage.quotaUsage()) {
+          const { quota, namespace = "", resource } = usage;
+          yield [{ quota, namespace, resource }, of(usage)];
+        }
+      },
+    });
 }
+
+type Gauge<Facts> = readonly [name: string, help: string, of: (facts: Facts) => number];
+
+const familyGauges: readonly Gauge<PoolUsage["families"][number]>[] = [
+  ["ingot_allocator_family_addresses", "Addresses that can be assigned, by pool and family.", ({ total }) => total],
+  ["ingot_allocator_family_addresses_in_use", "Addresses that are assigned, by pool and family.", ({ inUse }) => inUse],
+];
+
+const quotaGauges: readonly Gauge<QuotaUsage>[] = [
+  [
+    "ingot_quota_used",
+    "Usage that counts towards a quota: ipv4 and ipv6 are addresses, services are Services. One series for each namespace that holds something; the namespace is empty where namespaces are counted together.",
+    ({ used }) => used,
+  ],
+  ["ingot_quota_limit", "Limit of a quota, for each namespace that holds something.", ({ limit }) => limit],
+  [
+    "ingot_quota_exceeded",
+    "1 where Services hold more than a quota allows, because they held it before. Nothing is taken away.",
+    ({ used, limit }) => Number(used > limit),
+  ],
+];
 
 const ofFamily = (facts: PoolUsage, family: Family) => facts.families.find((each) => each.family === family);
 

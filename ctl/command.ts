@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { nearestName } from "#pkg/config";
 import packageJson from "../package.json" with { type: "json" };
 import type { Io } from "./io.ts";
 
@@ -122,8 +123,15 @@ function parse<O extends Options>({ name, options, takes }: CommandDescription<O
       return parseArgs({ args: [...args], options: typesOf(options), allowPositionals: true });
     } catch (error) {
       const [, unknown] = /^Unknown option '(.+?)'/.exec((error as Error).message) ?? [];
-      const why = unknown === undefined ? (error as Error).message : `${name} has no option ${unknown}`;
-      throw new UsageError(`${why}; ${seeHelp}`, { cause: error });
+      const near =
+        unknown &&
+        nearestName(
+          unknown,
+          Object.keys(options).map((each) => `--${each}`),
+        );
+      const hint = near === undefined ? ";" : `, did you mean ${near}?`;
+      const why = unknown === undefined ? `${(error as Error).message};` : `${name} has no option ${unknown}${hint}`;
+      throw new UsageError(`${why} ${seeHelp}`, { cause: error });
     }
   })();
   for (const [option, { choices }] of Object.entries(options)) {

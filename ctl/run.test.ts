@@ -103,6 +103,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     kernel: null,
     netbox: null,
     nextHopSlots: [],
+    layer2Advertisements: [],
   };
   const { status, out } = await ingotctl("validate -o json", {
     stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0'], bgp-advertisements: [{communities: [no-export]}]}\n${selective}${peer}`,
@@ -141,6 +142,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
             {
               aggregationLength: 32,
               aggregationLengthV6: 128,
+              keepMoreSpecifics: false,
               localPref: null,
               communities: ["65535:65281"],
               med: null,

@@ -17,7 +17,7 @@ import { type Block, blocks, pages, read, root } from "./generate/markdown.ts";
 
 const all = pages().flatMap(blocks);
 
-const languages = new Set(["", "sh", "yaml", "json", "mermaid", "bird", "frr"]);
+const languages = new Set(["", "sh", "yaml", "json", "mermaid", "bird", "frr", "gobgp", "openbgpd"]);
 
 test("every block names a language that is known here, or none", () => {
   assert.deepEqual(

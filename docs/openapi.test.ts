@@ -6,7 +6,7 @@ import { address, prefix } from "#pkg/net/testing";
 import { states } from "#pkg/verdict";
 import { controllerApi } from "../controller/api.ts";
 import { configText, startWorld } from "../controller/testing/world.ts";
-import { checkedAnswer } from "../ctl/cluster/answer-shape.ts";
+import { checkedAnswer } from "../ctl/cluster/answers.ts";
 import { assertDescribed, describedPaths } from "../e2e/demo-cluster/openapi.ts";
 import { speakerApi } from "../speaker/api.ts";
 import { peerVerdict } from "../speaker/bgp/peer-verdict.ts";
@@ -32,6 +32,7 @@ function speaker(bench: Bench): Routes {
     bfdWarnings: ["a port is in use"],
     lossy: [],
     pathProblems: [],
+    refusedWrites: [],
     viewAge: 0,
   });
   const verdict = peerVerdict("10.0.0.1:179", {
@@ -77,7 +78,16 @@ function speaker(bench: Bench): Routes {
     selfTest: { tried: 1 },
     prober: {
       isBusy: false,
-      probe: async () => ({ attempts: [attempt, { owner: "n3", why: "it is down" }], own, isHere: true, why: "" }),
+      probe: async () => ({
+        attempts: [attempt, { owner: "n3", why: "it is down" }],
+        own,
+        isHere: true,
+        nextHops: [
+          { address: address("192.0.2.2"), node: "n1" },
+          { address: address("192.0.2.2"), node: undefined },
+        ],
+        why: "",
+      }),
       round: async () => ({ attempts: [attempt], next: 100 }),
     },
     clock,
@@ -92,7 +102,7 @@ for (const [program, routes] of Object.entries(programs))
       "",
       "problems",
       "brief",
-      "brief=well",
+      "brief=names",
       "service=default/one",
       "service=default/web&problems",
       "about=192.0.2.1",

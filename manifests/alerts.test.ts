@@ -109,6 +109,7 @@ const cases: Readonly<Record<string, Case>> = {
   IngotIpamFailing: { fires: { [`ingot_allocator_ipam_failing{${controller},pool="a"}`]: "1x90" }, silent: {} },
   IngotQuotaReached: { fires: quota(5), silent: quota(4) },
   IngotConditionsRefused: gauge("ingot_conditions_refused", 1, 0),
+  IngotReportsRefused: gauge("ingot_reports_refused", 1, 0),
 };
 
 test("there is a case for every alert, and each name is there once", () => {

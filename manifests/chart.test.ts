@@ -93,6 +93,7 @@ const choices: readonly { readonly name: string; readonly components: readonly s
   {
     name: "all others",
     components: [
+      "central-speakers",
       "ha",
       "net-admin",
       "restricted",
@@ -105,7 +106,7 @@ const choices: readonly { readonly name: string; readonly components: readonly s
       "validating-webhook",
       "status-objects",
     ],
-    values: everything,
+    values: { ...everything, centralSpeakers: { enabled: true } },
   },
 ];
 for (const { name, components, values } of choices) {

@@ -82,7 +82,8 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
   "net-admin": (objects) =>
     capability(objects, "NET_ADMIN") && podOf(objects, "speaker").template.spec.volumes?.[0]?.hostPath?.path === "/run/ingot",
   netbox: (objects) => has(objects, "Role", "netbox") && has(objects, "RoleBinding", "netbox"),
-  "network-policy": (objects) => has(objects, "NetworkPolicy", "controller") && has(objects, "NetworkPolicy", "speaker"),
+  "network-policy": (objects) =>
+    ["controller", "speaker", "central-speaker"].every((name) => has(objects, "NetworkPolicy", name)),
   prometheus: (objects) =>
     [
       "Service controller-metrics",
@@ -98,8 +99,10 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
     ["Service", "ValidatingWebhookConfiguration", "Role", "RoleBinding"].every((kind) => has(objects, kind, "ingot-webhook")) &&
     has(objects, "ClusterRole", "metallb-system:ingot-webhook"),
   "status-objects": (objects) =>
-    podOf(objects, "speaker").container.args.includes("--status-objects=$(POD_NAME)/$(POD_UID)") &&
-    ["Role", "RoleBinding"].every((kind) => has(objects, kind, "status-objects")) &&
+    (["controller", "speaker"] as const).every((of) =>
+      podOf(objects, of).container.args.includes("--status-objects=$(POD_NAME)/$(POD_UID)"),
+    ) &&
+    ["Role", "RoleBinding"].every((kind) => has(objects, kind, "status-objects") && has(objects, kind, "configuration-state")) &&
     ["servicel2statuses.metallb.io", "servicebgpstatuses.metallb.io", "configurationstates.metallb.io"].every((name) =>
       has(objects, "CustomResourceDefinition", name),
     ) &&

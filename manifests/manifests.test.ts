@@ -19,6 +19,7 @@ interface Container {
   readonly args: string[];
   readonly env: { name: string; value?: string; valueFrom?: { secretKeyRef?: object; fieldRef?: object } }[];
   readonly ports: { name: string; containerPort: number; protocol?: string }[];
+  readonly startupProbe: { httpGet: object };
   readonly livenessProbe: { httpGet: object };
   readonly readinessProbe: { httpGet: object };
   readonly resources: { requests: object; limits?: Record<string, string> };
@@ -63,8 +64,9 @@ function find(kind: string, name: string, among: readonly Manifest[] = manifests
   return found[0] as Manifest;
 }
 
-function workload(name: "controller" | "speaker") {
-  const { spec } = find(name === "controller" ? "Deployment" : "DaemonSet", name);
+function workload(name: "controller" | "speaker" | "central-speaker") {
+  const all = [...manifests, ...component("central-speakers")];
+  const { spec } = find(name === "speaker" ? "DaemonSet" : "Deployment", name, all);
   assert.ok(spec);
   const pod = spec.template.spec;
   return { spec, pod, container: pod.containers[0] };
@@ -120,19 +122,21 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(container.image, "ingot");
     const heap =
       name === "controller"
-        ? ["--max-semi-space-size=4", "--heap-growing-percent=20", "--no-separate-gc-phases"]
+        ? ["--no-node-snapshot", "--max-semi-space-size=4", "--heap-growing-percent=20", "--no-separate-gc-phases"]
         : [
+            "--no-node-snapshot",
             "--max-semi-space-size=2",
             "--no-separate-gc-phases",
             "--no-parallel-scavenge",
             "--no-concurrent-array-buffer-sweeping",
-            "--no-concurrent-sparkplug",
+            "--no-sparkplug",
           ];
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
     assert.deepEqual(container.command, [...Entrypoint, ...heap, `${WorkingDir}/${name}.js`]);
     const common = ["--port=7472", "--config=config", "--log-level=info"];
     assert.deepEqual(container.args, name === "speaker" ? [...common, "--ignore-exclude-lb"] : common);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });
+    assert.deepEqual(container.startupProbe.httpGet, { path: "/healthz", port: "monitoring" });
     assert.deepEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "monitoring" });
     assert.deepEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "monitoring" });
   });
@@ -295,7 +299,7 @@ test("the network policies name every port of the Pods, and let only routers and
     readonly podSelector: { matchLabels: object };
     readonly ingress: { from?: object[]; ports: { port: number; protocol?: string }[] }[];
   }
-  for (const name of ["controller", "speaker"] as const) {
+  for (const name of ["controller", "speaker", "central-speaker"] as const) {
     const { podSelector, ingress } = find("NetworkPolicy", name, component("network-policy")).spec as unknown as Policy;
     assert.deepEqual(podSelector.matchLabels, { app: "metallb", component: name });
     const text = ({ port, protocol = "TCP" }: { port: number; protocol?: string }) => `${protocol} ${port}`;
@@ -306,7 +310,7 @@ test("the network policies name every port of the Pods, and let only routers and
       ports.map(({ containerPort: port, protocol = "TCP" }) => text({ port, protocol })),
     );
     const open = ingress.filter(({ from }) => from === undefined).flatMap(({ ports }) => ports.map(text));
-    assert.deepEqual(open, name === "speaker" ? ["TCP 179", "TCP 1179", "UDP 3784", "UDP 3785", "UDP 4784"] : ["TCP 9443"]);
+    assert.deepEqual(open, name === "controller" ? ["TCP 9443"] : ["TCP 179", "TCP 1179", "UDP 3784", "UDP 3785", "UDP 4784"]);
   }
 });
 

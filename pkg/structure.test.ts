@@ -30,6 +30,7 @@ const order = [
     "metrics",
     "netbox",
     "process",
+    "status-objects",
   ],
   ["node-checks", "router-discovery", "what-if"],
 ] as const satisfies readonly (readonly string[])[];

@@ -9,7 +9,7 @@ import { parseAddress } from "#pkg/net";
 import { answer, brief, isProblem, staysWhole, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
-import { type AddressView, commonInputs, type SessionState, type SpeakerView } from "./core/index.ts";
+import { type AddressView, commonInputs, type ServiceView, type SessionState, type SpeakerView } from "./core/index.ts";
 import { describeKernel } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { ObjectVerdicts } from "./object-verdicts.ts";
@@ -35,19 +35,27 @@ export interface ApiOptions {
 
 /**
  * Answers of a speaker under `/v1`: the cluster as this node sees it, and its own work. `?problems` leaves out what is well,
- * `?service=NAMESPACE/NAME` all other Services, and `?brief` details of Services that a list does not show, with `=well` of those that are well.
+ * `?service=NAMESPACE/NAME` all other Services, with `?problems` and `?own` not those that no other speaker of a large ring says it announces, and `?brief` details of Services that a list does not show; `=names` all but the names of those
+ * that are well.
  */
 export function speakerApi(options: ApiOptions): Routes {
   const { view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, prober, clock } = options;
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: view.node });
 
-  function* services({ query }: RouteRequest) {
+  /** @param well gets the names of Services that are listed by these alone */
+  function* services({ query }: RouteRequest, well?: string[]) {
     const sessions = new Map(bgp.peers.map((peer) => [peer.key, sessionOf(peer)]));
     const only = query.get("service");
     for (const key of view.loadBalancers(only === null ? undefined : [only])) {
-      const found = key === undefined ? undefined : view.service(key, sessions);
-      if (key === undefined || found === undefined || (query.has("problems") && !isProblem(found.verdict))) {
+      const found = key === undefined ? undefined : view.service(key, sessions, only !== null);
+      if (key === undefined || found === undefined || !isAskedFor(query, found)) {
+        yield undefined;
+        continue;
+      }
+      const isWell = [found, ...found.addresses].every(({ verdict }) => verdict.state === "Announced");
+      if (well !== undefined && isWell) {
+        well.push(key);
         yield undefined;
         continue;
       }
@@ -57,8 +65,13 @@ export function speakerApi(options: ApiOptions): Routes {
     }
   }
 
-  function* briefServices(asked: RouteRequest) {
-    for (const one of services(asked)) {
+  const isAskedFor = (query: RouteRequest["query"], { verdict, addresses }: ServiceView): boolean =>
+    !query.has("problems") ||
+    isProblem(verdict) ||
+    (query.has("own") && view.isRingLarge && addresses.some(({ placement }) => placement?.owner === view.node));
+
+  function* briefServices(asked: RouteRequest, well?: string[]) {
+    for (const one of services(asked, well)) {
       if (one === undefined || staysWhole(asked.query, one.verdict)) {
         yield one && new OneLine(one);
         continue;
@@ -160,8 +173,10 @@ export function speakerApi(options: ApiOptions): Routes {
     const refused = prober.isBusy ? "another question is being answered: ask again" : "address= has to be an IP address";
     if (prober.isBusy || (address === undefined && !isRound)) return { ...self(), why: refused };
     if (address !== undefined) {
-      const { attempts, own, isHere, why } = await prober.probe(address);
-      return { ...self(), attempts: attempts.map(attempt), isHere, own: own ?? null, ...(why !== "" && { why }) };
+      const { attempts, own, isHere, nextHops, why } = await prober.probe(address);
+      const hops = nextHops.map((hop) => ({ address: `${hop.address}`, node: hop.node ?? null }));
+      const found = { attempts: attempts.map(attempt), isHere, nextHops: hops, own: own ?? null };
+      return { ...self(), ...found, ...(why !== "" && { why }) };
     }
     const { attempts, next = null } = await prober.round(from);
     const all = attempts.map(attempt);
@@ -171,11 +186,15 @@ export function speakerApi(options: ApiOptions): Routes {
 
   return {
     "/v1/verdicts": json((asked) => ({ ...self(), selfTested: selfTest.tried, verdicts: verdicts(asked) })),
-    "/v1/services": json((asked) => ({
-      ...self(),
-      missing: missing(),
-      services: asked.query.has("brief") ? briefServices(asked) : services(asked),
-    })),
+    "/v1/services": json((asked) => {
+      const well: string[] | undefined = asked.query.get("brief") === "names" ? [] : undefined; // Filled while the others are read.
+      return {
+        ...self(),
+        missing: missing(),
+        services: asked.query.has("brief") ? briefServices(asked, well) : services(asked),
+        well,
+      };
+    }),
     "/v1/pools": json(() => ({ ...self(), pools: pools() })),
     "/v1/node": json(() => {
       const verdicts = objects.node().map((dated) => answer(dated, date));

@@ -15,13 +15,17 @@ import type { SpeakerEffect, SpeakerEvent, SpeakerRunner } from "./core/index.ts
 import type { FollowedRoutes } from "./followed-routes.ts";
 import type { FastPath } from "./members/fast-path.ts";
 import type { Members } from "./members/members.ts";
+import type { NodePaths } from "./members/node-paths.ts";
 import type { SpeakerTimings } from "./metrics.ts";
 import type { Sources } from "./sources.ts";
 
 /** The drivers that carry out the core's effects. */
 export interface Drivers {
   readonly runner: Pick<SpeakerRunner, "dispatch">;
-  readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge">;
+  readonly layer2: Pick<
+    Layer2,
+    "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge" | "setAlone"
+  >;
   readonly configMaps: Pick<ConfigMapWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
@@ -29,8 +33,10 @@ export interface Drivers {
   readonly handovers: Pick<HandoverKeeper, "check" | "want" | "flush" | "wantSpeakers" | "complete">;
   readonly flowCounter: Pick<FlowCounter, "want">;
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
-  /** Undefined without a ring. */
+  /** Undefined where neither the ring nor a central speaker asks for paths. */
   readonly fastPath: Pick<FastPath, "configure"> | undefined;
+  /** Of a central speaker. */
+  readonly nodePaths: Pick<NodePaths, "watch"> | undefined;
   readonly sources: Pick<Sources, "startConfig" | "followNodes">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
@@ -45,15 +51,19 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
 const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   prepareLayer2: (_, { layer2 }) => void layer2.begin(),
   announce({ address, interfaces, kernelAnswers }, { handovers, layer2 }) {
-    handovers.flush();
+    handovers.flush(); // Hosts send to this node at once.
     layer2.announce(address, { interfaces, answers: !kernelAnswers });
   },
   listen: (effect, { layer2 }) => layer2.listen(effect.address, effect),
-  withdraw: ({ address }, { layer2 }) => layer2.withdraw(address),
+  withdraw({ address }, { handovers, layer2 }) {
+    handovers.flush(); // The next owner sends to this node when it hears of it.
+    layer2.withdraw(address);
+  },
   reannounce: ({ address }, { layer2 }) => layer2.reannounce(address),
   defend: ({ address }, { layer2 }) => layer2.defend(address),
   probe: (effect, { layer2 }) => layer2.probe(effect.address, effect),
   challenge: ({ address, to }, { layer2 }) => layer2.challenge(address, to),
+  setAlone: ({ isAlone }, { layer2 }) => layer2.setAlone(isAlone),
   writeOccupant: (effect, { configMaps }) =>
     configMaps.write(quarantineConfigMap, [[quarantineKey(effect.address), occupantText(effect)]]),
   writeAnnounced: (effect, { configMaps }) => writeAnnounced(configMaps, effect),
@@ -73,13 +83,14 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   setGossip: ({ entries }, { members }) => members.setGossip(entries),
   forgetGossip: ({ node }, { members }) => members.forgetGossip(node),
   keepPaths: ({ intervalMs }, { fastPath }) => fastPath?.configure(intervalMs),
+  watchNodes: ({ nodes }, { nodePaths }) => nodePaths?.watch(nodes),
   pullGossip: ({ node }, { members }) => members.pullGossip(node),
   log: (effect, { events, log }) => report(effect, events, log),
   recordEvent: (effect, { events, log }) => report(effect, events, log),
   recordNodeEvent: ({ node, kind, reason, message }, { events }) => events.record(nodeReference(node), kind, reason, message),
   tookOver(effect, { timings }) {
     timings.takeovers.inc({ cause: effect.cause });
-    if (effect.cause !== "moved") timings.failover.observe({ cause: effect.cause }, effect.afterMs / 1000);
+    if ("afterMs" in effect) timings.failover.observe({ cause: effect.cause }, effect.afterMs / 1000);
   },
   converged: ({ afterMs }, { timings }) => timings.convergence.observe(afterMs / 1000),
   startMembers: (_, { members }) => members.start(),

@@ -9,13 +9,14 @@ import { ConfigMapWriter } from "./config-map-writer.ts";
 function bench() {
   const clock = new SimulatedClock();
   const writes: [string, Readonly<Record<string, string | null>> | null][] = [];
-  const api = { isAway: false, isOurs: true };
+  const api = { isAway: false, isOurs: true, refuses: "" };
   const logged: string[] = [];
   const read: unknown[] = [];
   const writer = new ConfigMapWriter({
     cluster: {
       writeConfigMap: async (_namespace, name, data) => {
         if (api.isAway) throw new ApiError("Cannot write", 0, "Unreachable");
+        if (name === api.refuses) throw new ApiError(`Cannot write ${name}: denied`, 403, "Forbidden");
         writes.push([name, data]);
         return { all: "data" };
       },
@@ -144,4 +145,37 @@ test("a ConfigMap that is to come after another one waits for it, is written or 
     await setImmediate();
     assert.deepEqual(writes, [["two", { b: "3" }]]);
   }
+});
+
+test("a ConfigMap that the API server refuses again and again is named until it is written, or is no longer this process's", async () => {
+  const { clock, api, writer } = bench();
+  const pass = async (seconds: number) => {
+    for (let i = 0; i < seconds; i++) {
+      clock.advanceBy(1_000);
+      await setImmediate();
+    }
+  };
+  for (const ends of ["written", "another's"]) {
+    Object.assign(api, { refuses: "one", isOurs: true });
+    writer.write("one", [["a", ends]]);
+    writer.write("two", [["b", ends]]);
+    await pass(1);
+    assert.deepEqual(writer.refusals, [], "it may be over in a second");
+    await pass(20);
+    assert.deepEqual(writer.refusals, ["Cannot write one: denied"]);
+    Object.assign(api, { refuses: ends === "written" ? "" : "one", isOurs: ends === "written" });
+    await pass(40);
+    assert.deepEqual(writer.refusals, [], ends);
+  }
+});
+
+test("an API server that does not answer refuses nothing", async () => {
+  const { clock, api, writer } = bench();
+  api.isAway = true;
+  writer.write("one", [["a", "1"]]);
+  for (let i = 0; i < 60; i++) {
+    clock.advanceBy(1_000);
+    await setImmediate();
+  }
+  assert.deepEqual(writer.refusals, []);
 });

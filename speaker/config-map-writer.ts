@@ -23,10 +23,14 @@ interface Writes {
   after: string | undefined;
   isWriting: boolean;
   failures: number;
+  /** The last answer, where the API server refuses it. */
+  refusal: string | undefined;
 }
 
 const firstRetryMs: Millis = 500;
 const maxRetryMs: Millis = 30_000;
+const lastingFailures = 3;
+const maxRefusal = 400; // In characters.
 
 /** Writes keys of ConfigMaps, such as who has an address, again and again until it is done. */
 export class ConfigMapWriter implements Disposable {
@@ -44,7 +48,7 @@ export class ConfigMapWriter implements Disposable {
    * @param after a ConfigMap that is written first
    */
   write(configMap: string, data: Iterable<readonly [string, string | null]>, isCleared = false, after?: string): void {
-    const none = { data: new Map(), isCleared: false, after: undefined, isWriting: false, failures: 0 };
+    const none = { data: new Map(), isCleared: false, after: undefined, isWriting: false, failures: 0, refusal: undefined };
     const writes: Writes = this.#writes.get(configMap) ?? none;
     this.#writes.set(configMap, writes);
     writes.after = after ?? writes.after;
@@ -54,6 +58,13 @@ export class ConfigMapWriter implements Disposable {
     }
     for (const [key, value] of data) writes.data.set(key, value);
     this.#proceed(configMap, writes);
+  }
+
+  /** Why ConfigMaps are not written, where the API server refuses that for long. */
+  get refusals(): readonly string[] {
+    return [...this.#writes.values()].flatMap(({ failures, refusal }) =>
+      failures < lastingFailures || refusal === undefined ? [] : [refusal],
+    );
   }
 
   [Symbol.dispose](): void {
@@ -81,22 +92,34 @@ export class ConfigMapWriter implements Disposable {
       // Where all is to be cleared by now, the same text is to be written once more.
       for (const [key, value] of Object.entries(data))
         if (!writes.isCleared && writes.data.get(key) === value) writes.data.delete(key);
-      writes.failures = 0;
+      succeeded(writes);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (permitted()) {
         const level = writes.failures === 0 ? "error" : "debug"; // It may be refused for long.
+        writes.refusal = isUnanswered(error) ? undefined : error.message.slice(0, maxRefusal);
         log[level]("cannot write a ConfigMap, trying again", { op: "writeConfigMap", configMap, error });
         await sleep(clock, "ConfigMap write", backOff(writes.failures++, firstRetryMs, maxRetryMs, random));
       } else {
         writes.isCleared = false;
         writes.data.clear();
+        succeeded(writes); // There is nothing to write any more.
       }
     }
     writes.isWriting = false;
     this.#proceed(configMap, writes);
     if (!isPending(writes)) for (const [other, its] of this.#writes) if (its.after === configMap) this.#proceed(other, its);
   }
+}
+
+/** Whether nothing can be written, whatever it is: the node has a verdict on that. */
+function isUnanswered({ status, reason }: ApiError): boolean {
+  return reason === "Unreachable" || status === 429 || status === 503 || status === 504;
+}
+
+function succeeded(writes: Writes): void {
+  writes.failures = 0;
+  writes.refusal = undefined;
 }
 
 function isPending({ isCleared, data }: Writes): boolean {

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { type Conntrack, readConntrack } from "./data-path.ts";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { silentLog } from "#pkg/log/testing";
+import type { SpeakerEvent } from "./core/index.ts";
+import { type Conntrack, DataPath, readConntrack } from "./data-path.ts";
 
 const header = "entries  clashres found insert_failed drop early_drop";
 
@@ -39,4 +45,52 @@ test("a kernel without such a table, or with other columns, is not full", () => 
   assert.equal(readConntrack(undefined, missing), undefined);
   for (const text of ["", "entries\n", "a b c\n1 2\n"])
     assert.equal(readConntrack({ dropped: 0, isFull: false }, () => text)?.isFull ?? false, false);
+});
+
+test("kube-proxy is asked on the ports that the core names, and the core hears of what is not as before", async () => {
+  let status = 200;
+  let isQuiet = false;
+  await using server = createServer((_, response) => response.writeHead(status).end());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const clock = new SimulatedClock();
+  const heard: SpeakerEvent[] = [];
+  let turns = 0;
+  using dataPath = new DataPath({
+    view: {
+      isClusterSynced: true,
+      podCIDRs: [],
+      nextConnectionTest: () => undefined,
+      nextHealthPorts: (scan) => ({ ports: [{ key: "default/web", port }], scan: scan + ++turns, isQuiet }),
+    },
+    emit: (event) => void heard.push(event),
+    clock,
+    log: silentLog,
+    api: undefined,
+  });
+  dataPath.start();
+  const turn = async () => {
+    const before = turns;
+    for (const end = performance.now() + 30_000; turns === before && performance.now() < end; ) {
+      clock.advanceBy(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const next = async (wanted: number) => {
+    await turn(); // The one before is over then.
+    heard.length = 0;
+    await turn(); // So is this one.
+    const answers = heard.flatMap((event) => (event.type === "healthPorts" ? [...event.answers.values()] : []));
+    assert.ok(wanted === 0 ? answers.length === 0 : answers.length >= wanted, answers.join());
+    return answers[0];
+  };
+  assert.equal(await next(1), "serves");
+  isQuiet = true;
+  await next(0);
+  status = 503;
+  assert.equal(await next(1), "serves none");
+  isQuiet = false;
+  status = 404;
+  assert.equal(await next(0), undefined, "something else");
 });

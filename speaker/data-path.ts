@@ -1,15 +1,17 @@
 import { readFileSync } from "node:fs";
-import { get } from "node:http";
 import { connect } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Address, parsePrefix } from "#pkg/net";
-import type { ConnectionResult, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
+import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
+import type { ConnectionResult, HealthAnswer, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
+
+// An `import` of node:http has Node load its `fetch`, which takes 14 MB and 25 ms.
+const { get } = process.getBuiltinModule("node:http");
 
 export interface DataPathOptions {
-  readonly view: Pick<SpeakerView, "nextConnectionTest" | "podCIDRs">;
+  readonly view: Pick<SpeakerView, "isClusterSynced" | "nextConnectionTest" | "nextHealthPorts" | "podCIDRs">;
   readonly emit: (event: SpeakerEvent) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -18,6 +20,8 @@ export interface DataPathOptions {
 }
 
 const everyMs: Millis = 1_000;
+// Until the node's Pod networks are known. The first look is before the speaker announces.
+const waitMs: Millis = 50;
 // A SYN is answered by kernels, within some milliseconds; a second one would leave after 1 s.
 const connectMs: Millis = 600;
 // After so much more this process stood still, and an answer may wait in the socket.
@@ -25,7 +29,12 @@ const lateMs: Millis = 300;
 const healthMs: Millis = 900;
 // A minute of silence counts, and a request costs more than all else here.
 const healthEveryTurns = 5;
-const proxyHealth = "http://127.0.0.1:10256/healthz";
+/** Of kube-proxy, kube-router and Cilium's agent. */
+const healthPorts = [10256, 20244, 9879];
+const forwarding: Readonly<Record<Family, string>> = {
+  IPv4: "/proc/sys/net/ipv4/ip_forward",
+  IPv6: "/proc/sys/net/ipv6/conf/all/forwarding",
+};
 const enoughUsed = 0.9;
 
 /** Looks once a second whether this node's kernel brings packets to Pods, and tries one connection. It tells the core of each change. */
@@ -35,9 +44,12 @@ export class DataPath implements Disposable {
   #told: string | undefined;
   #conntrack: Conntrack | undefined;
   #kernel: Rtnetlink | undefined;
+  #hasPods = false;
   #isDisposed = false;
   #turns = 0;
-  #isHealthy = false;
+  #scan = 0; // The Service whose port is asked next.
+  /** Which of them are there. */
+  readonly #healthy = new Map<number, boolean>(); // port that was healthy -> whether it is
 
   constructor(options: DataPathOptions) {
     this.#options = options;
@@ -45,7 +57,7 @@ export class DataPath implements Disposable {
   }
 
   start(): void {
-    this.#alarm.set(this.#options.clock.now() + everyMs);
+    this.#alarm.set(this.#options.clock.now());
   }
 
   [Symbol.dispose](): void {
@@ -56,39 +68,62 @@ export class DataPath implements Disposable {
   }
 
   async #turn(): Promise<void> {
-    const { clock } = this.#options;
-    const next = clock.now() + everyMs;
-    await Promise.all([this.#look(), this.#connect()]);
+    const { clock, view } = this.#options;
+    const next = clock.now() + (view.isClusterSynced ? everyMs : waitMs);
+    if (view.isClusterSynced) await Promise.all([this.#look(), this.#connect(), this.#askServices()]);
     if (!this.#isDisposed) this.#alarm.set(Math.max(next, clock.now()));
   }
 
   async #look(): Promise<void> {
-    if (this.#turns++ % healthEveryTurns === 0) this.#isHealthy = await isProxyHealthy();
+    if (this.#turns++ % healthEveryTurns === 0) await this.#askHealth();
     if (this.#isDisposed) return;
     const before = this.#conntrack;
     this.#conntrack = readConntrack(before, (path) => readFileSync(path, "utf8"));
-    const faults: PathFault[] = [];
-    if (read("/proc/sys/net/ipv4/ip_forward") === "0") faults.push("forwardingOff");
-    if (this.#conntrack?.isFull === true) faults.push("conntrackFull");
-    if (!this.#hasPodRoute()) faults.push("noPodRoute");
-    if (!this.#isHealthy) faults.push("proxySilent");
-    const told = faults.join();
+    const faults = { IPv4: this.#faultsOf("IPv4"), IPv6: this.#faultsOf("IPv6") };
+    if (!this.#hasPods && families.some((family) => faults[family].includes("noPodRoute"))) this.#hasPods = this.#findPods();
+    const told = `${families.map((family) => faults[family].join()).join(" ")} ${this.#hasPods}`;
     if (told === this.#told) return;
     this.#told = told;
-    this.#options.emit({ type: "dataPath", faults });
+    this.#options.emit({ type: "dataPath", faults, hasPods: this.#hasPods });
   }
 
-  /** Whether the kernel has a route to each network of this node's Pods, and not just to a larger one; false also where these are not known. */
-  #hasPodRoute(): boolean {
-    const networks = this.#options.view.podCIDRs.flatMap((text) => parsePrefix(text) ?? []);
+  #faultsOf(family: Family): readonly PathFault[] {
+    const faults: PathFault[] = [];
+    if (read(forwarding[family]) === "0") faults.push("forwardingOff");
+    if (this.#conntrack?.isFull === true) faults.push("conntrackFull");
+    if (!this.#hasPodRoute(family)) faults.push("noPodRoute");
+    if (this.#healthy.size === 0 || this.#healthy.values().some((isHealthy) => !isHealthy)) faults.push("proxySilent");
+    return faults;
+  }
+
+  async #askHealth(): Promise<void> {
+    const answers = await Promise.all(healthPorts.map(async (port) => [port, (await healthOf(port)) === 200] as const));
+    for (const [port, isHealthy] of answers) if (isHealthy || this.#healthy.has(port)) this.#healthy.set(port, isHealthy);
+  }
+
+  /** What kube-proxy says of some Services. */
+  async #askServices(): Promise<void> {
+    const { view, emit, clock } = this.#options;
+    const { ports, scan, isQuiet } = view.nextHealthPorts(this.#scan, clock.now());
+    this.#scan = scan;
+    const answers = new Map<string, HealthAnswer>();
+    const asked = ports.map(async ({ key, port }) => {
+      const answer = answersByStatus.get(await healthOf(port));
+      if (answer !== undefined) answers.set(key, answer);
+    });
+    await Promise.all(asked);
+    const isSame = isQuiet && answers.values().every((answer) => answer === "serves");
+    if (!this.#isDisposed && !isSame && (answers.size > 0 || !isQuiet)) emit({ type: "healthPorts", answers });
+  }
+
+  /** Whether the kernel has a route to each network of this node's Pods; false also where these are not known. */
+  #hasPodRoute(of: Family): boolean {
+    const networks = this.#options.view.podCIDRs.flatMap((text) => parsePrefix(text) ?? []).filter(({ family }) => family === of);
     if (networks.length === 0) return false;
     try {
       this.#kernel ??= new Rtnetlink();
       const kernel = this.#kernel;
-      return networks.every(({ family, address, length }) => {
-        const found = kernel.prefixTo(new Address(family, address.value + 1n));
-        return found !== undefined && found.length >= length;
-      });
+      return networks.every((network) => kernel.hasRouteTo(network));
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       this.#options.log.debug("the kernel does not say where the route to Pods leads", { op: "dataPath", error });
@@ -96,11 +131,25 @@ export class DataPath implements Disposable {
     }
   }
 
+  /** Whether the node has interfaces to Pods. A node that is a container has one that looks alike. */
+  #findPods(): boolean {
+    try {
+      this.#kernel ??= new Rtnetlink();
+      const { messages } = this.#kernel.dump({ type: "interfaces" });
+      return messages.some((message) => message.type === "interfaceSet" && message.networkInterface.kind === "veth");
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return false;
+    }
+  }
+
   async #connect(): Promise<void> {
     const { view, emit, api, clock } = this.#options;
     const test = view.nextConnectionTest(clock.now());
     if (test === undefined) return;
-    const to = test.service === undefined ? api : { host: test.service.address, port: test.service.port };
+    const isOfFamily = api !== undefined && parseAddress(api.host)?.family === test.family;
+    const ofService = typeof test.to === "object" ? { host: test.to.address, port: test.to.port } : undefined;
+    const to = test.to === "api" && isOfFamily ? api : ofService;
     const result = to === undefined ? "untried" : await tryConnection(to.host, to.port, clock);
     if (this.#isDisposed) return;
     emit({ type: "connected", test, result });
@@ -132,14 +181,21 @@ function isAnswer(code: string | undefined): boolean {
   return code === "ECONNREFUSED" || code === "ECONNRESET";
 }
 
-function isProxyHealthy(): Promise<boolean> {
+/** What kube-proxy answers of a Service. */
+const answersByStatus: ReadonlyMap<number | undefined, HealthAnswer> = new Map([
+  [200, "serves"],
+  [503, "serves none"],
+]);
+
+/** The status; undefined without an answer. */
+function healthOf(port: number): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const request = get(proxyHealth, { agent: false, timeout: healthMs }, (response) => {
+    const request = get(`http://127.0.0.1:${port}/healthz`, { agent: false, timeout: healthMs }, (response) => {
       response.resume();
-      resolve(response.statusCode === 200);
+      resolve(response.statusCode);
     });
-    request.once("timeout", () => request.destroy(new Error("kube-proxy does not answer")));
-    request.once("error", () => resolve(false));
+    request.once("timeout", () => request.destroy(new Error(`Port ${port} does not answer`)));
+    request.once("error", () => resolve(undefined));
   });
 }
 

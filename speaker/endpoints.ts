@@ -10,14 +10,16 @@ export interface EndpointsChoice {
   readonly cluster: Pick<Cluster, "hasEndpointSlices">;
   /** Read Endpoints in any case. */
   readonly disableSlices: boolean;
+  /** Told of each error before the next attempt. */
+  readonly onFailure?: (error: ApiError) => void;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 /** Starts the sources once it is known where the API has endpoints. Until then the process is alive, and can be stopped. */
-export function followEndpoints(choice: EndpointsChoice, sources: Pick<Sources, "start">): void {
-  void chooseEndpoints(choice).then(
+export function followEndpoints(choice: EndpointsChoice, sources: Pick<Sources, "start" | "startFails">): void {
+  void chooseEndpoints({ ...choice, onFailure: (error) => sources.startFails(error) }).then(
     (endpoints) => sources.start(endpoints),
     (error: unknown) => {
       if (!(error instanceof ApiError)) throw error; // The cluster was disposed of.
@@ -32,6 +34,7 @@ export function followEndpoints(choice: EndpointsChoice, sources: Pick<Sources, 
 export async function chooseEndpoints({
   cluster,
   disableSlices,
+  onFailure,
   log,
   clock,
   random,
@@ -42,6 +45,7 @@ export async function chooseEndpoints({
       return (await cluster.hasEndpointSlices()) ? resources.endpointSlices : resources.endpoints;
     } catch (error) {
       if (!(error instanceof ApiError) || error.reason === "Closed") throw error;
+      onFailure?.(error);
       log.warn("cannot ask the API for EndpointSlices, trying again", { op: "startup", error });
       await sleep(clock, "endpoints choice", backOff(attempt, firstRetryMs, maxRetryMs, random));
     }

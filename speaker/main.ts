@@ -4,7 +4,7 @@ import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/core";
 import { centralName } from "#pkg/gossip";
-import { FlowCounter, type HandoverFailures, HandoverKeeper } from "#pkg/handover";
+import { FlowCounter, type HandoverFailures, HandoverKeeper, type Inherited } from "#pkg/handover";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
@@ -13,7 +13,7 @@ import { podNamespace, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
 import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
-import { SessionWatch } from "./bgp/session-watch.ts";
+import { watchSessions } from "./bgp/session-watch.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut, mayWrite, written } from "./carry-out.ts";
 import { ConfigMapWriter } from "./config-map-writer.ts";
@@ -27,6 +27,7 @@ import { createKernel, withoutKept } from "./kernel.ts";
 import { lastConnections } from "./last-connections.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { FastPath } from "./members/fast-path.ts";
+import { NodePaths } from "./members/node-paths.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
@@ -65,7 +66,8 @@ await runDaemon({
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
     const kernel = stack.use(createKernel({ ...common, events, emit }));
     const onFailures = (failures: HandoverFailures) => emit({ type: "handoverFailures", failures });
-    const handovers = stack.use(new HandoverKeeper({ onFailures, log, clock }));
+    const onInherited = (inherited: Inherited) => emit({ type: "inherited", inherited });
+    const handovers = stack.use(new HandoverKeeper({ onFailures, onInherited, log, clock }));
     const flowCounter = stack.use(new FlowCounter({ onCounts: (counts) => emit({ type: "flows", counts }), log, clock }));
     const layer2 = stack.use(
       new Layer2({
@@ -88,7 +90,9 @@ await runDaemon({
     const ofRing = { values, noRing, interfaces: layer2.interfaces(), layer2, gossip, emit };
     const { members, memberlist } = createMembers({ ...common, ...ofRing });
     stack.use(members);
-    const fastPath = memberlist && !isCentral ? stack.use(new FastPath({ memberlist, bfd, clock })) : undefined;
+    const nodePaths = isCentral ? new NodePaths(emit) : undefined;
+    const pathsFor = nodePaths ?? memberlist;
+    const fastPath = pathsFor && stack.use(new FastPath({ memberlist: pathsFor, bfd, clock }));
     stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 
     // The core, and what looks at it.
@@ -116,13 +120,13 @@ await runDaemon({
       handovers,
       memberlist,
       checks,
+      configMaps,
       viewAge,
     });
     const sources = stack.use(
       new Sources({ ...common, hasNodeAddresses: isCentral, configMap: values.config, configSource, classes, metrics, emit }),
     );
-    const sessions = stack.use(new SessionWatch({ bgp, emit, clock }));
-    const nodeFacts = () => nodeFactsOf({ sources, view, members, fastPath, failed, checks, bfd, viewAge });
+    const nodeFacts = () => nodeFactsOf({ sources, view, members, configMaps, fastPath, failed, checks, bfd, viewAge });
     const missing = () => whatIsMissing(sources, view, members);
     const objects = stack.use(new ObjectVerdicts({ view, nodeFacts, clock }));
     const faults = stack.use(new Faults({ node, bgp, checks, objects, events, emit, clock }));
@@ -145,6 +149,7 @@ await runDaemon({
       flowCounter,
       members,
       fastPath,
+      nodePaths,
       sources,
       checks,
       events,
@@ -153,7 +158,7 @@ await runDaemon({
     };
     runner.start(state, (effect) => carryOut(drivers, effect));
     objects.start();
-    sessions.start();
+    stack.use(watchSessions({ bgp, emit, clock }));
     if (!isCentral) {
       kernel.check();
       checks.start();
@@ -165,7 +170,11 @@ await runDaemon({
     faults.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);
     // Our own routes go before the addresses do, which still take what is on its way.
-    const leave = () => bgp.leave().then(() => kernel.stop());
+    const leave = async () => {
+      await bgp.leave();
+      await kernel.stop();
+      emit({ type: "leaving" });
+    };
     const linger = () => lastConnections({ view, graceMs: values["connection-grace"], clock, log });
     return Object.assign(stack.move(), { leave, linger });
   },

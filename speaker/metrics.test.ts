@@ -54,6 +54,7 @@ test("every check of the node is a series, also when it found nothing, and warni
     '{check="noInterface"} 0',
     '{check="nodePorts"} 0',
     '{check="outsideSubnets"} 0',
+    '{check="podNetwork"} 0',
     '{check="promoteSecondaries"} 0',
     '{check="realTimeRefused"} 0',
     '{check="rpFilter"} 0',

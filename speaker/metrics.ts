@@ -12,10 +12,13 @@ import {
   pullGauge,
   pullSeries,
   type Registry,
+  registerRefusedReports,
 } from "#pkg/metrics";
+import { families } from "#pkg/net";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
+import type { ConfigMapWriter } from "./config-map-writer.ts";
 import { pathFaultNames, type SpeakerView } from "./core/index.ts";
 import { registerMemberlist } from "./members/metrics.ts";
 
@@ -28,6 +31,7 @@ export interface MetricsSources {
   readonly handovers: Pick<HandoverKeeper, "restored" | "packets">;
   readonly memberlist: MemberlistThread | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
+  readonly configMaps: Pick<ConfigMapWriter, "refusals">;
   /** See `viewAgeSeconds`. */
   readonly viewAge: () => number;
 }
@@ -40,7 +44,18 @@ export interface SpeakerTimings {
 }
 
 /** All metrics of a speaker. */
-export function speakerMetrics({ view, layer2, bgp, bfd, kernel, handovers, memberlist, checks, viewAge }: MetricsSources) {
+export function speakerMetrics({
+  view,
+  layer2,
+  bgp,
+  bfd,
+  kernel,
+  handovers,
+  memberlist,
+  checks,
+  configMaps,
+  viewAge,
+}: MetricsSources) {
   const registry = createRegistry();
   const metrics = new KubernetesMetrics(registry);
   registerAnnouncements(registry, view);
@@ -49,6 +64,7 @@ export function speakerMetrics({ view, layer2, bgp, bfd, kernel, handovers, memb
   registerBfd(registry, bfd);
   registerConflicts(registry, view);
   registerNodeWarnings(registry, checks);
+  registerRefusedReports(registry, () => configMaps.refusals.length);
   registerSelfTests(registry, view);
   registerDataPath(registry, view);
   registerApiView(registry, viewAge);
@@ -63,9 +79,10 @@ export function registerDataPath(registry: Registry, view: Pick<SpeakerView, "pa
   pullGauge(registry, {
     name: "ingot_data_path_fault",
     help: "Signs for which this node counts as unable to deliver to Pods, so that others take over its addresses.",
-    labelNames: ["sign"],
+    labelNames: ["sign", "family"],
     collect: (add) => {
-      for (const sign of pathFaultNames) add({ sign }, view.pathFaults.includes(sign) ? 1 : 0);
+      for (const sign of pathFaultNames)
+        for (const family of families) add({ sign, family }, view.pathFaults(family).includes(sign) ? 1 : 0);
     },
   });
 }
@@ -74,11 +91,12 @@ export function registerTimings(registry: Registry): SpeakerTimings {
   const registers = [registry];
   const takeovers = new Counter({
     name: "ingot_layer2_takeovers_total",
-    help: "Addresses that this node took over from another node: it failed, BFD found that it failed, it left, or lives and the address moved.",
+    help: "Addresses that this node took over from another node: it failed, BFD found that it failed, it left, it lives and cannot deliver to Pods, or it lives and the address moved.",
     labelNames: ["cause"],
     registers,
   });
-  for (const cause of ["failed", "failedFast", "left", "moved"]) takeovers.inc({ cause }, 0); // So that the first one is an increase.
+  // So that the first one is an increase.
+  for (const cause of ["failed", "failedFast", "left", "cannotDeliver", "moved"]) takeovers.inc({ cause }, 0);
   const failover = new Histogram({
     name: "ingot_layer2_failover_seconds",
     help: "Time from the first suspicion of a failed node, or from the message of one that leaves, until this node announces one of its addresses, by cause.",

@@ -1,4 +1,5 @@
 import type { Clock } from "#pkg/clock";
+import { interfacesOfPool } from "#pkg/config";
 import type { KernelKeeper } from "#pkg/kernel";
 import { type Layer2, Layer2Error } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -21,12 +22,13 @@ export function createChecks({ view, layer2, kernel, clock, log }: ChecksOptions
     log,
     clock,
     interfaces: () => layer2.interfaces(),
-    pools: () => view.pools,
+    pools: () => view.pools.map((pool) => ({ ...pool, interfaces: interfacesOfPool(pool) })),
     announced: () => view.announcedAsOwner(),
     forwarded: (family) => view.servedElsewhere(family),
     kept: () => keptBy(kernel),
     placed: () => placedBy(kernel),
     flannelAddresses: () => view.flannelAddresses,
+    podCIDRs: () => view.podCIDRs,
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { type Cluster, Informers, nodesOf } from "#pkg/k8s";
+import { type Cluster, Informers, nodesOf, type Scope } from "#pkg/k8s";
 import type { ClusterEvent } from "./core/index.ts";
 
 export interface NodeInformersOptions {
@@ -45,6 +45,10 @@ export class NodeInformers implements Disposable {
     return this.#informers.lostSince;
   }
 
+  get failure(): Informers["failure"] {
+    return this.#informers.failure;
+  }
+
   [Symbol.dispose](): void {
     this.#informers[Symbol.dispose]();
   }
@@ -57,7 +61,7 @@ export class NodeInformers implements Disposable {
     };
     const informers = new Informers(cluster, isSynced, reached);
     for (const name of names === "all" ? [undefined] : names) {
-      const scope = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+      const scope: Scope = name === undefined ? { isForMany: true } : { fieldSelector: `metadata.name=${name}` };
       informers.follow("Nodes", nodesOf(node, hasNodeAddresses), scope, (key, now) => {
         changed();
         emit({ type: "node", name: key, node: now });

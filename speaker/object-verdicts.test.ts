@@ -14,7 +14,8 @@ function looking() {
   const rounds: number[] = []; // When each ended.
   const nodeFacts = (): NodeFacts => {
     rounds.push(clock.now());
-    return { missing: [], failed: undefined, findings: [], bfdWarnings: [], lossy: [], pathProblems: [], viewAge: 0 };
+    const none = { missing: [], findings: [], bfdWarnings: [], lossy: [], pathProblems: [], refusedWrites: [] };
+    return { ...none, failed: undefined, viewAge: 0 };
   };
   return { clock, state, rounds, objects: new ObjectVerdicts({ view: new SpeakerView(state), clock, nodeFacts }) };
 }

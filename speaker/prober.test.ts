@@ -26,7 +26,13 @@ function proberOf(given: Partial<ProberOptions["view"]> = {}, more: Partial<Prob
     view: {
       node: "node2",
       placedCount: 0,
-      probePlan: () => ({ tests: [{ address: ip, owner: "node1", port: 80 }], own: undefined, isHere: false, why: "" }),
+      probePlan: () => ({
+        tests: [{ address: ip, owner: "node1", port: 80 }],
+        own: undefined,
+        isHere: false,
+        nextHops: [],
+        why: "",
+      }),
       roundTest: () => undefined,
       placements: () => [].values() as IteratorObject<never, undefined>,
       poolOf: () => undefined,
@@ -67,7 +73,7 @@ test("an address of its own link is asked for, and a routed one by the address o
   assert.deepEqual((await prober.probe(ip)).attempts, [
     { tested: { address: ip, owner: "node1", port: 80, interface: "eth0", answer: well } },
   ]);
-  const routed = proberOf({ probePlan: () => ({ tests: [test], own: undefined, isHere: false, why: "" }) });
+  const routed = proberOf({ probePlan: () => ({ tests: [test], own: undefined, isHere: false, nextHops: [], why: "" }) });
   assert.deepEqual((await routed.prober.probe(ip)).attempts, [{ tested: { ...test, interface: "eth0", answer: well } }]);
   assert.deepEqual(
     [asked, routed.asked].flat().map(({ via, isSized }) => `${via} ${isSized}`),
@@ -79,11 +85,12 @@ test("what cannot be tried says why", async () => {
   const elsewhere = { layer2: { interfaces: () => [{ ...link, addresses: ["192.0.2.1/24"] }] } };
   const why = "no interface of this node has an address in its subnet";
   assert.deepEqual((await proberOf({}, elsewhere).prober.probe(ip)).attempts, [{ owner: "node1", why }]);
-  const plan = { tests: [], own: undefined, isHere: false, why: "no node announces it" };
+  const plan = { tests: [], own: undefined, isHere: false, nextHops: [], why: "no node announces it" };
   assert.deepEqual(await proberOf({ probePlan: () => plan }).prober.probe(ip), {
     attempts: [],
     own: undefined,
     isHere: false,
+    nextHops: [],
     why: plan.why,
   });
 });
@@ -100,7 +107,7 @@ test("a node that announces the address connects to it, and to some endpoints, i
     backend("127.0.0.1", "node2", 1),
   ];
   const own = { key: "default/web", port, portName: "http" };
-  const here = { probePlan: () => ({ tests: [], own, isHere: true, why: "" }) };
+  const here = { probePlan: () => ({ tests: [], own, isHere: true, nextHops: [], why: "" }) };
   const found = await proberOf(here, { cluster: { backends: async () => all } }).prober.probe(address("127.0.0.1"));
   assert.equal(found.own?.connection, "accepts");
   assert.deepEqual(

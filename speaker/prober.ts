@@ -4,7 +4,7 @@ import { ApiError, type Backend, type Cluster } from "#pkg/k8s";
 import { type Asker, type InterfaceState, type Layer2, maxQuestions, sourceFor, type WireQuestion } from "#pkg/layer2";
 import { SystemCallError } from "#pkg/linux";
 import { type Address, matchesInterface, parseAddress } from "#pkg/net";
-import type { SpeakerView, TestedAddress, WireTest } from "./core/index.ts";
+import type { NextHop, SpeakerView, TestedAddress, WireTest } from "./core/index.ts";
 import type { Members } from "./members/members.ts";
 
 export interface ProberOptions {
@@ -35,6 +35,7 @@ export interface Probed {
   readonly attempts: readonly Attempt[];
   readonly own: OwnFindings | undefined;
   readonly isHere: boolean;
+  readonly nextHops: readonly NextHop[];
   /** Why nothing was done; empty where something was. */
   readonly why: string;
 }
@@ -67,14 +68,14 @@ export class Prober {
 
   /** Tries one address through each node that this one is to try, and on this node where it announces the address. */
   async probe(address: Address): Promise<Probed> {
-    const { tests, own, isHere, why } = this.#options.view.probePlan(address);
-    if (why !== "") return { attempts: [], own: undefined, isHere, why };
+    const { tests, own, isHere, nextHops, why } = this.#options.view.probePlan(address);
+    if (why !== "") return { attempts: [], own: undefined, isHere, nextHops, why };
     return this.#alone(async () => {
       const [attempts, findings] = await Promise.all([
         this.#try(tests, true),
         own === undefined ? undefined : this.#lookHere(address, own),
       ]);
-      return { attempts, own: findings, isHere, why: "" };
+      return { attempts, own: findings, isHere, nextHops, why: "" };
     });
   }
 

@@ -19,7 +19,7 @@ function membersWith(problem: string | undefined): RoutesOptions["members"] {
 function ready(options: Partial<RoutesOptions>) {
   const route = speakerRoutes({
     registry: new Registry(),
-    sources: { missing: [], refused: undefined },
+    sources: { missing: [], refused: undefined, apiProblem: undefined },
     failed: undefined,
     checks: { findings: [] },
     view: seen(true),
@@ -48,12 +48,12 @@ function outdated(): SpeakerView {
 }
 
 const warnings = "warning: of pools\nwarning: of BFD\n";
-const refused = { sources: { missing: [], refused: "line 1" } };
-const others = { sources: { missing: ["Nodes"], refused: undefined }, view: seen(false) };
+const refused = { sources: { missing: [], refused: "line 1", apiProblem: undefined } };
+const others = { sources: { missing: ["Nodes"], refused: undefined, apiProblem: undefined }, view: seen(false) };
 const cases: { name: string; options: Partial<RoutesOptions>; want: [number, string] }[] = [
   {
     name: "before the API has answered",
-    options: { sources: { missing: ["the API"], refused: undefined }, view: seen(false) },
+    options: { sources: { missing: ["the API"], refused: undefined, apiProblem: undefined }, view: seen(false) },
     want: [503, "waiting for the API\nwaiting for the other speakers\n"],
   },
   { name: "before all has been seen", options: others, want: [503, "waiting for Nodes\nwaiting for the other speakers\n"] },

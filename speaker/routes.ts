@@ -5,6 +5,7 @@ import { metricsRoute, type Registry } from "#pkg/metrics";
 import { describe, findingVerdict, type NodeChecks } from "#pkg/node-checks";
 import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
+import type { ConfigMapWriter } from "./config-map-writer.ts";
 import { lossyWarnings, minOldSeconds, type NodeFacts, type SpeakerView } from "./core/index.ts";
 import { kernelWarnings } from "./kernel.ts";
 import type { FastPath } from "./members/fast-path.ts";
@@ -13,7 +14,7 @@ import type { Sources } from "./sources.ts";
 
 export interface RoutesOptions {
   readonly registry: Registry;
-  readonly sources: Pick<Sources, "missing" | "refused">;
+  readonly sources: Pick<Sources, "missing" | "refused" | "apiProblem">;
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
@@ -22,6 +23,7 @@ export interface RoutesOptions {
   readonly bfd: Pick<Bfd, "warnings">;
   readonly kernel: Pick<KernelKeeper, "interfaces">;
   readonly members: Pick<Members, "problem" | "lossy">;
+  readonly configMaps: Pick<ConfigMapWriter, "refusals">;
   /** Undefined without a ring. */
   readonly fastPath: Pick<FastPath, "problems"> | undefined;
   /** See `viewAgeSeconds`. */
@@ -44,7 +46,7 @@ function outdated({ isOutdated }: RoutesOptions["view"], viewAge: number): reado
 }
 
 /** Paths that everybody may ask a speaker for: its health, and its metrics. */
-export function speakerRoutes(options: Omit<RoutesOptions, "fastPath">): Routes {
+export function speakerRoutes(options: Omit<RoutesOptions, "fastPath" | "configMaps">): Routes {
   const { registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge } = options;
   const warnings = () => [
     ...checks.findings.map(describe),
@@ -71,14 +73,16 @@ export function speakerRoutes(options: Omit<RoutesOptions, "fastPath">): Routes 
 
 /** The same for the verdict on this node. */
 export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp" | "kernel">): NodeFacts {
-  const { sources, view, members, fastPath, failed, checks, bfd, viewAge } = options;
+  const { sources, view, members, configMaps, fastPath, failed, checks, bfd, viewAge } = options;
   return {
     missing: whatIsMissing(sources, view, members),
+    apiProblem: sources.apiProblem,
     failed,
     findings: checks.findings.map(findingVerdict),
     bfdWarnings: bfd.warnings(),
     lossy: members.lossy,
     pathProblems: fastPath?.problems(),
+    refusedWrites: configMaps.refusals,
     viewAge: viewAge(),
   };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { CoreRunner } from "#pkg/core";
-import { resources } from "#pkg/k8s";
+import { ApiError, resources } from "#pkg/k8s";
 import { configMap, endpointSlice, FakeCluster, node, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log/testing";
@@ -157,6 +157,29 @@ test("other Nodes are followed when the core asks for that, and nothing is missi
   assert.ok(bench.state.nodes.followed.isWhole);
   bench.sources.followNodes("all");
   assert.ok(one.disposed && two.disposed);
+});
+
+test("endpoints of a Service are asked for once it is one of ours, and dropped while it is not", () => {
+  const bench = Bench.synced(lan, undefined);
+  const { scope, wanted } = bench.endpoints;
+  const isWanted = (name: string) => scope.part?.isWanted(`default/${name}`);
+  assert.deepEqual([isWanted("web"), isWanted("nobody")], [true, false]);
+  wanted.splice(0);
+  for (const other of [service("cluster", { type: "ClusterIP" }), service("foreign", { isClaimed: false })]) {
+    bench.services.see(other);
+    assert.equal(isWanted(other.name), false);
+  }
+  assert.deepEqual(wanted, []);
+  bench.services.see(service("cluster"));
+  assert.deepEqual([wanted, isWanted("cluster")], [["default/cluster"], true]);
+  bench.services.forget("default/cluster");
+  assert.equal(isWanted("cluster"), false);
+});
+
+test("before Services have been seen, endpoints of any may be of ours", () => {
+  const bench = new Bench();
+  bench.sources.start(resources.endpointSlices);
+  assert.equal(bench.endpoints.scope.part?.isWanted("default/later"), true);
 });
 
 test("what is missing is named as people know it", () => {
@@ -338,4 +361,13 @@ test("the view is as old as what has been followed for the longest time without 
   assert.equal(lostSince(), 2000);
   bench.services.lose(undefined);
   assert.equal(lostSince(), Infinity);
+});
+
+test("why the API does not answer is known before anything is followed, and is over then", () => {
+  const bench = new Bench();
+  bench.sources.startFails(new ApiError("Cannot list EndpointSlices", 0, "Unreachable", { cause: new Error("ENOTFOUND api") }));
+  const { why } = bench.sources.apiProblem ?? assert.fail();
+  assert.equal(why, "Cannot list EndpointSlices: ENOTFOUND api");
+  bench.sources.start(resources.endpointSlices);
+  assert.equal(bench.sources.apiProblem, undefined);
 });

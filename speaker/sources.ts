@@ -2,14 +2,19 @@ import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
 import { ConfigReader } from "#pkg/config-reader";
 import { CustomResources } from "#pkg/custom-resources";
 import {
+  type ApiError,
+  type ApiProblem,
   type Cluster,
   type EndpointSlice,
   type Informer,
   Informers,
+  problemOf,
   type Resource,
+  resources,
   type Scope,
   type Service,
   servicesOf,
+  slicesOf,
 } from "#pkg/k8s";
 import {
   type ConfigStatus,
@@ -52,9 +57,9 @@ export interface SourcesOptions {
 }
 
 // A Service of another type counts as deleted: nothing is announced for it. The controller follows all of them, and empties their statuses.
-const loadBalancers: Scope = { fieldSelector: "spec.type=LoadBalancer", isSelectorOptional: true };
+const loadBalancers: Scope = { fieldSelector: "spec.type=LoadBalancer", isSelectorOptional: true, isForMany: true };
 // A Service of type LoadBalancer has an address in the cluster.
-const withHeads: Scope = { labelSelector: "!service.kubernetes.io/headless" };
+const withHeads: Scope = { labelSelector: "!service.kubernetes.io/headless", isForMany: true };
 // Each looks at some hundred Services, which takes 2 ms at most.
 const portionsPerTurn = 2;
 
@@ -66,10 +71,12 @@ export class Sources implements Disposable {
   readonly #portions: Portions;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
+  #endpoints: Informer<EndpointSlice> | undefined;
   readonly #nodes: NodeInformers;
   readonly #customResources: CustomResources | undefined;
   readonly #policy: PolicySources;
   #next: InForce | undefined; // In force as soon as all is known that it asks for.
+  #startFailure: ApiError | undefined; // Why it was not started yet.
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
@@ -131,13 +138,19 @@ export class Sources implements Disposable {
     if (this.#phase !== "new") return;
     this.#phase = "started";
     const { metrics, emit } = this.#options;
-    this.#informers.follow("endpoints", endpoints, withHeads, (key, now, before) => {
+    const part = endpoints === resources.endpointSlices ? { part: slicesOf((service) => this.#isOurs(service)) } : {};
+    this.#endpoints = this.#informers.follow("endpoints", endpoints, { ...withHeads, ...part }, (key, now, before) => {
       metrics.updates.inc();
       emit({ type: "slice", key, now, before });
     });
     this.#informers.start();
     this.#nodes.start();
     this.#customResources?.start();
+  }
+
+  /** The API does not even say where it has endpoints. */
+  startFails(error: ApiError): void {
+    this.#startFailure = error;
   }
 
   /** Follows these Nodes from now on, in place of those before; all of them at the start. */
@@ -156,6 +169,13 @@ export class Sources implements Disposable {
     if (this.#phase === "new") return ["the API"];
     const nodes = this.#phase === "started" ? this.#nodes.missing : []; // Later others tell of those that are not seen.
     return [...this.#informers.missing, ...nodes, ...(this.#customResources?.missing ?? [])];
+  }
+
+  /** Why the API is not reached, or refuses to show what announcements depend on, and the remedy; undefined where it does not. */
+  get apiProblem(): ApiProblem | undefined {
+    const ofStart = this.#phase === "new" ? this.#startFailure : undefined;
+    const failure = ofStart ?? this.#informers.failure ?? this.#nodes.failure;
+    return failure && problemOf(failure);
   }
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */
@@ -189,9 +209,16 @@ export class Sources implements Disposable {
     this.#options.emit({ type: "clusterSynced" });
   }
 
+  /** Whether the Service is one of ours, as far as Services are known. */
+  #isOurs(key: string): boolean {
+    const service = this.#services.get(key);
+    return service === undefined ? !this.#services.synced : service.type === "LoadBalancer" && service.isClaimed;
+  }
+
   #serviceChanged(key: string, service: Service | undefined): void {
     this.#options.metrics.updates.inc();
     this.#options.emit({ type: "service", key, service });
+    if (this.#isOurs(key)) this.#endpoints?.want(key);
     this.#decided(this.#live.serviceChanged(key));
   }
 

@@ -3,7 +3,7 @@ import { ConfigReader } from "#pkg/config-reader";
 import { ApiError, type Cluster, type NamespaceLabels } from "#pkg/k8s";
 import { lastGoodKey, readCandidate, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
-import type { ControllerRunner } from "../core/index.ts";
+import { type ControllerRunner, failureOf, type WriteFailure } from "../core/index.ts";
 import { summaryKeys } from "../status/summary.ts";
 
 export interface ConfigDriverOptions {
@@ -39,16 +39,15 @@ export class ConfigDriver implements Disposable {
   }
 
   async write(secretText: string): Promise<void> {
-    const { cluster, namespace, runner, log } = this.#options;
-    const ended = (isWritten: boolean) => runner.dispatch({ type: "lastGoodWritten", secretText, isWritten });
+    const { cluster, namespace, runner } = this.#options;
+    let failure: WriteFailure | undefined;
     try {
       await cluster.writeConfigMap(namespace, statusConfigMap, { ...formerSummary, [lastGoodKey]: secretText });
-      ended(true);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      log.error("failed to save the last good configuration", { op: "writeStatus", configMap: statusConfigMap, error });
-      ended(false);
+      failure = failureOf(error);
     }
+    runner.dispatch({ type: "lastGoodWritten", secretText, failure });
   }
 
   [Symbol.dispose](): void {

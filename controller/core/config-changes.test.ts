@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Allocator } from "#pkg/allocator";
+import { ApiError } from "#pkg/k8s";
 import { causes } from "#pkg/verdict";
 import { configText, startWorld, World } from "../testing/world.ts";
 
@@ -212,6 +213,28 @@ test("the record of the last good configuration is put right when someone else c
   world.service("a");
   await world.settle();
   assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"]);
+});
+
+test("a configuration that the API refuses to keep on record is in force, and has a verdict for as long", async () => {
+  const world = await startWorld(ten);
+  const refusal = new ApiError(`Cannot write ConfigMap ${status}: 422: field is immutable`, 422, "Invalid");
+  world.cluster.refused.set(status, refusal);
+  world.config(upper);
+  await world.settle();
+  const { configuration } = world.controller.view;
+  assert.equal(configuration.verdict.cause, "inForce", "it may be over in a second");
+  for (let second = 0; second < 60; second++) {
+    world.clock.advanceBy(1_000);
+    await world.settle();
+  }
+  const { verdict, since } = world.controller.view.configuration;
+  assert.deepEqual([verdict.state, verdict.cause], ["Degraded", "notSaved"]);
+  assert.match(verdict.message, /in force, but cannot be saved as the last good one: .*field is immutable/);
+  assert.ok(since >= configuration.since && since < world.clock.now() - 50_000);
+  world.cluster.refused.clear();
+  world.clock.advanceBy(30_000);
+  assert.deepEqual(await world.settle(), [`${status}: written`]);
+  assert.equal(world.controller.view.configuration.verdict.cause, "inForce");
 });
 
 test("where the ConfigMap's configuration is refused, the record that another controller insists on is followed", async () => {

@@ -20,16 +20,20 @@ export type ControllerEvent =
   | ({ readonly type: "statusWritten"; readonly key: string; readonly addresses: readonly string[] } & StatusWrite)
   /** The summary was collected. */
   | { readonly type: "summaryCollected"; readonly hash: string }
-  /** The summary was written; undefined if it was not. */
-  | { readonly type: "summaryWritten"; readonly written: { readonly hash: string; readonly bytes: number } | undefined }
+  /** The summary was written, or why it was not. */
+  | {
+      readonly type: "summaryWritten";
+      readonly written: { readonly hash: string; readonly bytes: number } | undefined;
+      readonly failure?: WriteFailure;
+    }
   /** A Service's conditions were written, or why they were not. */
   | { readonly type: "conditionsWritten"; readonly key: string; readonly failure: WriteFailure | undefined }
   /** Asked for by the effect `readConfig`: a text was read. */
   | { readonly type: "configRead"; readonly secretText: string; readonly parsed: ParsedConfig }
   /** Asked for by the effect `judgePortion`. */
   | { readonly type: "judgePortion"; readonly of: number }
-  /** The last good configuration was written, or was not. */
-  | { readonly type: "lastGoodWritten"; readonly secretText: string; readonly isWritten: boolean }
+  /** The last good configuration was written, or why it was not. */
+  | { readonly type: "lastGoodWritten"; readonly secretText: string; readonly failure: WriteFailure | undefined }
   /** Asked for by the effect `wake`: the next Service is to be decided on. */
   | { readonly type: "continue" }
   /** Asked for by the effect `portion`: some of the Services are to be looked at under the configuration of this number. */

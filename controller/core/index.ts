@@ -13,4 +13,5 @@ export type {
 } from "./events.ts";
 export { type ControllerRunner, commonInputs, controllerCore } from "./replay.ts";
 export type { ControllerOptions as CoreOptions } from "./state.ts";
+export { failureOf } from "./statuses/write-failure.ts";
 export { ControllerView } from "./view.ts";

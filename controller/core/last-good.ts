@@ -1,11 +1,13 @@
 import type { Allocator } from "#pkg/allocator";
 import { backOff, type Millis } from "#pkg/clock";
-import { Part } from "#pkg/core";
+import { Part, PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import type { HeldTogether, Holdings, LiveConfig } from "#pkg/live-config";
 import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import { type Contest, contested } from "./contest.ts";
 import type { Context } from "./context.ts";
+import type { WriteFailure } from "./events.ts";
+import { type Refusals, refusedAgain, textOf } from "./statuses/write-failure.ts";
 
 /** Which configuration is in force, and what became of the ConfigMap's. */
 export interface Configuration {
@@ -49,10 +51,11 @@ const maxRetryMs: Millis = 30_000;
 const maxUnheard = 4;
 
 /** The last good configuration in `ingot-status`: it is ours, and put right when somebody else changes it, later each time. */
-export class LastGoodRecord extends Part {
-  private readonly context: Context;
+export class LastGoodRecord extends PartOf<Context> {
   /** The text that is there. */
   text: string | undefined;
+  /** Why it is not written. */
+  refusals: Refusals | undefined;
   private readonly unheard: string[] = []; // Texts of the last writes, which the watch may tell of late.
   private isWriting = false;
   private isStopped = false;
@@ -60,11 +63,6 @@ export class LastGoodRecord extends Part {
   private contest: Contest | undefined;
   private due: Millis = Infinity;
   private hasSummary = false; // One of version 0.1.0 is beside the text, and goes.
-
-  constructor(context: Context) {
-    super();
-    this.context = context;
-  }
 
   get deadline(): Millis {
     return this.isWriting ? Infinity : this.due;
@@ -103,12 +101,18 @@ export class LastGoodRecord extends Part {
     this.context.do({ type: "writeLastGood", secretText: inForce });
   }
 
-  ended(text: string, isWritten: boolean): void {
+  ended(text: string, failure: WriteFailure | undefined): void {
     const { now, random } = this.context;
     this.isWriting = false;
-    if (isWritten) Object.assign(this, { text, hasSummary: false });
-    this.failures = isWritten ? 0 : this.failures + 1;
-    if (!isWritten && this.due === Infinity) this.due = now + backOff(this.failures - 1, minRetryMs, maxRetryMs, random);
+    if (failure === undefined) {
+      if (this.failures > 0) this.context.log("info", "the last good configuration is saved again", {});
+      Object.assign(this, { text, hasSummary: false, failures: 0, refusals: undefined });
+      return;
+    }
+    if (this.failures++ === 0)
+      this.context.log("error", "failed to save the last good configuration", { op: "writeStatus", error: textOf(failure) });
+    this.refusals = refusedAgain(this.refusals, failure, now);
+    if (this.due === Infinity) this.due = now + backOff(this.failures - 1, minRetryMs, maxRetryMs, random);
   }
 
   stop(): void {

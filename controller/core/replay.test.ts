@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 15, shape: "3f927c5ab24e" },
+    { format: 20, shape: "80de6f1020df" },
     "raise the format, and put the shape here",
   );
 });

@@ -11,6 +11,7 @@ import { Context } from "./context.ts";
 import type { ControllerEffect } from "./effects.ts";
 import type { ControllerEvent } from "./events.ts";
 import { HeldAddresses, LastGoodRecord } from "./last-good.ts";
+import { ExternalIPs } from "./occupancy/external-ips.ts";
 import { RecentAssignments } from "./occupancy/recent-assignments.ts";
 import { PoolsChange } from "./pools-change.ts";
 import { Outage } from "./queue/outage.ts";
@@ -39,7 +40,7 @@ function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
 
 /** The controller's core, as it is run, recorded and run again. */
 export const controllerCore = defineCore<ControllerState, ControllerEvent, ControllerEffect, ControllerOptions>({
-  format: 15,
+  format: 20,
   createState,
   step,
   nextDeadline,
@@ -55,6 +56,7 @@ export const controllerCore = defineCore<ControllerState, ControllerEvent, Contr
     Context,
     Deadlines,
     DistinctQueue,
+    ExternalIPs,
     GivenUp,
     HeldAddresses,
     LastGoodRecord,

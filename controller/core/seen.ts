@@ -1,4 +1,5 @@
 import type { Service } from "#pkg/k8s";
+import { parseAddress } from "#pkg/net";
 import { isOurs, recordedAddresses } from "#pkg/service";
 import { appearedInChange } from "./configure.ts";
 import { takeRecorded } from "./decide.ts";
@@ -21,7 +22,7 @@ export function servicesSeen(state: ControllerState, changed: readonly ServiceCh
 
 /** The change of a Service counts. */
 export function serviceChanged(state: ControllerState, key: string): void {
-  const { allocator, services, changing, statuses, pools, agenda, conditions, announcements } = state;
+  const { allocator, services, changing, statuses, pools, agenda, conditions, announcements, externalIPs } = state;
   const now = services.get(key);
   const before = changing.get(key);
   changing.delete(key);
@@ -30,8 +31,13 @@ export function serviceChanged(state: ControllerState, key: string): void {
   measureWait(state, key, now);
   const isOther = before?.uid !== now?.uid;
   if (isOther) conditions.forget(key);
-  if (now !== undefined) conditions.touch(key);
   announcements.serviceChanged(key, now, isOther);
+  if (isOther) externalIPs.forget(key);
+  const named = externalIPs.changed(key, now, before).flatMap((text) => parseAddress(text) ?? []);
+  for (const holder of [key, ...named.flatMap((address) => allocator.holders(address))]) {
+    if (services.has(holder)) conditions.touch(holder);
+    if (state.isWorking) externalIPs.tell(services.get(holder), services);
+  }
   // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
   if (now !== undefined && recordedAddresses(now).some((address) => !held.some((other) => other.equals(address)))) {
     if (pools.configuring !== undefined) pools.appeared.add(key);

@@ -5,11 +5,13 @@ import type { Config } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { LiveConfig, type NamespaceLabels } from "#pkg/live-config";
 import type { Occupant } from "#pkg/quarantine";
+import type { Dated } from "#pkg/verdict";
 import { Agenda } from "./agenda.ts";
 import { Announcements } from "./conditions/announcements.ts";
 import { Conditions } from "./conditions/conditions.ts";
 import { Context } from "./context.ts";
 import { type Configuration, HeldAddresses, LastGoodRecord } from "./last-good.ts";
+import { ExternalIPs } from "./occupancy/external-ips.ts";
 import { RecentAssignments } from "./occupancy/recent-assignments.ts";
 import type { PoolsChange } from "./pools-change.ts";
 import { GivenUp } from "./statuses/given-up.ts";
@@ -51,6 +53,7 @@ export interface ControllerState {
   readonly pools: Pools;
   readonly occupancy: Occupancy;
   readonly asked: Requests;
+  readonly externalIPs: ExternalIPs;
   readonly givenUp: GivenUp;
   readonly statuses: Statuses;
   readonly summary: SummaryPlan;
@@ -133,6 +136,7 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
       ipam: [],
     },
     asked: { waiting: new WaitList(), terms: new Map(), warnings: new Map(), kept: new Map(), since: new Map() },
+    externalIPs: new ExternalIPs(context),
     givenUp,
     statuses: new Statuses(context, givenUp),
     summary: new SummaryPlan(context),
@@ -140,4 +144,13 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
     conditions: new Conditions(context, options.hasConditions, options.hasPoolAnnotations),
     verdicts: { services: new ServiceVerdicts(context), pools: new PoolVerdicts(allocator, context) },
   };
+}
+
+/** What is wrong with a Service besides the last decision on it. */
+export function problemBeside(
+  { statuses, externalIPs, services }: ControllerState,
+  service: Service,
+  now: Millis,
+): Dated<Millis> | undefined {
+  return statuses.problemOf(service.key, now) ?? externalIPs.problemOf(service, services);
 }

@@ -7,7 +7,7 @@ import type { ControllerEffect } from "./effects.ts";
 import type { ControllerEvent, KeeperEvent } from "./events.ts";
 import { setIpam, setOccupied } from "./occupancy/occupancy.ts";
 import { namespaceChanged, relisted, serviceChanged, servicesSeen } from "./seen.ts";
-import { type ControllerState, createState } from "./state.ts";
+import { type ControllerState, createState, problemBeside } from "./state.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline({ isAwake, agenda, configuration, summary, conditions, announcements }: ControllerState): Millis {
@@ -29,7 +29,8 @@ export function step(state: ControllerState, event: ControllerEvent, now: Millis
   endStep(state);
   state.summary.work();
   state.announcements.tellStrays(state.services);
-  if (state.announcements.fallsSilent(state.isCurrent)) for (const key of state.services.keys()) state.conditions.touch(key);
+  if (state.announcements.fallsSilent(state.isCurrent, state.services))
+    for (const key of state.services.keys()) state.conditions.touch(key);
   lookAtConditions(state);
   if (!state.isAwake && agenda.plan.deadline <= now) {
     state.isAwake = true;
@@ -90,7 +91,8 @@ function react(state: ControllerState, event: ControllerEvent): void {
       decided(state, configuration.live.portion(event.of));
       break;
     case "lastGoodWritten":
-      configuration.record.ended(event.secretText, event.isWritten);
+      configuration.record.ended(event.secretText, event.failure);
+      state.summary.changed();
       break;
     case "ipam":
       setIpam(state, event.pools);
@@ -110,7 +112,7 @@ function react(state: ControllerState, event: ControllerEvent): void {
       state.summary.collected(event.hash);
       break;
     case "summaryWritten":
-      state.summary.wrote(event.written);
+      state.summary.wrote(event);
       break;
     case "continue":
       state.isAwake = false;
@@ -136,6 +138,7 @@ function beginWhenCurrent(state: ControllerState): void {
   if (isWorking || !isLeading || !isCurrent) return;
   state.isWorking = true;
   state.announcements.begin(services);
+  for (const service of services.values()) state.externalIPs.tell(service, services);
   context.log("info", "synced, assigning addresses", { event: "stateSynced", services: services.size });
   configuration.live.start();
 }
@@ -162,10 +165,11 @@ function lookAtConditions(state: ControllerState): void {
     const key = conditions.take();
     if (key === undefined) return;
     const service = services.get(key);
+    if (service === undefined) conditions.forget(key); // It was refused after it was gone.
     // A status on its way is seen soon.
     if (service === undefined || !state.isWorking || statuses.isUnderWay(key)) continue;
     const held = allocator.held(key);
-    const assigned = verdicts.services.of(service, held, statuses.problemOf(key, context.now));
+    const assigned = verdicts.services.of(service, held, problemBeside(state, service, context.now));
     const desired = desiredConditions(service, assigned.verdict, announcements.of(service), announcements.isSilent);
     conditions.put(service, desired, desiredAnnotations(service, assigned.verdict, held));
   }

@@ -8,7 +8,8 @@ import type { Dated } from "#pkg/verdict";
 import type { AddressState } from "#pkg/what-if";
 import { stateOf } from "./conditions/announcements.ts";
 import { heedReported } from "./occupancy/occupants.ts";
-import type { ControllerState } from "./state.ts";
+import { type ControllerState, problemBeside } from "./state.ts";
+import { isLasting, withRefusals } from "./statuses/write-failure.ts";
 
 export interface ServiceStatus extends Dated<Millis> {
   readonly service: Service;
@@ -43,7 +44,13 @@ export class ControllerView {
 
   /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
   get configuration(): ConfigStatus {
-    return this.#state.configuration.live.status;
+    const { configuration, conditions, summary } = this.#state;
+    const { live, record } = configuration;
+    return withRefusals(live.status, [
+      { cause: "notSaved", what: "cannot be saved as the last good one", refusals: record.refusals },
+      { cause: "notReported", what: "conditions of Services are not written", refusals: conditions.refusals },
+      { cause: "notReported", what: "the summary of the state is not written", refusals: summary.refusals },
+    ]);
   }
 
   /** The configuration in force here or, on a standby, at the leader as it recorded it. */
@@ -58,12 +65,12 @@ export class ControllerView {
 
   /** How many Services of type LoadBalancer there are by state and cause; none before the work begins. */
   *serviceCounts(now: Millis): Iterable<readonly [state: string, cause: string, count: number]> {
-    const { services, allocator, statuses, verdicts, announcements } = this.#state;
+    const { services, allocator, verdicts, announcements } = this.#state;
     const counts = new Map<string, number>();
     for (const service of this.isWorking ? services.values() : []) {
       if (service.type !== "LoadBalancer") continue;
       const { key } = service;
-      const problem = verdicts.services.problemOf(service, allocator.held(key), statuses.problemOf(key, now));
+      const problem = verdicts.services.problemOf(service, allocator.held(key), problemBeside(this.#state, service, now));
       const line = problem === undefined ? announcements.of(service) : undefined;
       const { state, cause } = problem ?? (line === undefined ? { state: "Assigned", cause: "assigned" } : stateOf(line));
       counts.set(`${state} ${cause}`, (counts.get(`${state} ${cause}`) ?? 0) + 1);
@@ -79,6 +86,10 @@ export class ControllerView {
     return this.#state.conditions.refused;
   }
 
+  get isSummaryRefused(): boolean {
+    return isLasting(this.#state.summary.refusals);
+  }
+
   /** How full pools are, and quotas. */
   get usage(): Pick<Allocator, "usage" | "quotaUsage"> {
     return this.#state.allocator;
@@ -86,14 +97,14 @@ export class ControllerView {
 
   /** Services of type LoadBalancer with their addresses and verdicts; one Service, or all. Empty before the work begins. */
   *statuses(only: string | undefined, now: Millis): Iterable<ServiceStatus> {
-    const { services, allocator, statuses, verdicts } = this.#state;
+    const { services, allocator, verdicts } = this.#state;
     const one = only === undefined ? undefined : services.get(only);
     const those = only === undefined ? services.values() : one === undefined ? [] : [one];
     if (!this.isWorking) return;
     for (const service of those) {
       if (service.type !== "LoadBalancer") continue;
       const allocation = allocator.held(service.key);
-      yield { service, allocation, ...verdicts.services.of(service, allocation, statuses.problemOf(service.key, now)) };
+      yield { service, allocation, ...verdicts.services.of(service, allocation, problemBeside(this.#state, service, now)) };
     }
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
+import { ApiError } from "#pkg/k8s";
 import { configMap } from "#pkg/k8s/testing";
 import { lastGoodKey, statusConfigMap, summaryConfigMap } from "#pkg/live-config";
 import { configText, namespace, startWorld, type World } from "../testing/world.ts";
@@ -166,4 +167,21 @@ test("of many pools a summary asks for no more than it has room for, and says ho
   const summary = summarize({ configuration, pools, problems: [], problemCount: 0, dateOf: String });
   assert.match(summary.pools, /\n# and 100 more\n$/);
   assert.equal(asked, 200);
+});
+
+test("a summary that the API refuses for long has a verdict, until it is written", async () => {
+  const world = await startWorld(small, { one: {} });
+  const name = `${namespace}/${summaryConfigMap}`;
+  world.cluster.refused.set(name, new ApiError(`Cannot write ConfigMap ${name}: 403 forbidden`, 403, "Forbidden"));
+  await pass(world, 5_000);
+  assert.equal(world.controller.view.configuration.verdict.cause, "inForce", "it may be over in a second");
+  await pass(world, 60_000);
+  const { verdict } = world.controller.view.configuration;
+  assert.deepEqual([verdict.state, verdict.cause], ["Degraded", "notReported"]);
+  assert.match(verdict.message, /in force, but the summary of the state is not written: .*403 forbidden/);
+  assert.equal(world.controller.view.isSummaryRefused, true);
+  world.cluster.refused.clear();
+  await pass(world, 60_000);
+  assert.equal(world.controller.view.configuration.verdict.cause, "inForce");
+  assert.equal(world.controller.view.isSummaryRefused, false);
 });

@@ -3,7 +3,7 @@ import { ApiError, type Cluster } from "#pkg/k8s";
 import { summaryConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import { isProblem } from "#pkg/verdict";
-import type { ControllerRunner, ControllerView } from "../core/index.ts";
+import { type ControllerRunner, type ControllerView, failureOf } from "../core/index.ts";
 import { maxProblems, type Problem, type Summary, summarize, summaryHash } from "./summary.ts";
 
 export interface SummaryWriterOptions {
@@ -48,7 +48,7 @@ export class SummaryWriter {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.warn("cannot write the summary of the status", { op: "writeStatus", configMap: summaryConfigMap, error });
-      runner.dispatch({ type: "summaryWritten", written: undefined });
+      runner.dispatch({ type: "summaryWritten", written: undefined, failure: failureOf(error) });
     }
   }
 

@@ -10,7 +10,7 @@ import { silentLog } from "#pkg/log/testing";
 import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
-import { Controller } from "../controller.ts";
+import { Controller, type ControllerOptions } from "../controller.ts";
 import { ControllerMetrics, registerUsage } from "../metrics.ts";
 import { summaryKeys } from "../status/summary.ts";
 
@@ -40,9 +40,17 @@ export class World {
   readonly #log: Log;
   readonly #hasConditions: boolean;
   readonly #hasPoolAnnotations: boolean;
+  readonly #statusObject: Pick<ControllerOptions, "statusObject">;
 
   /** @param options.isStandby its controllers do not lead */
-  constructor({ isStandby = false, hasConditions = false, hasPoolAnnotations = false, log = silentLog } = {}) {
+  constructor({
+    isStandby = false,
+    hasConditions = false,
+    hasPoolAnnotations = false,
+    log = silentLog,
+    statusObject = {} as Pick<ControllerOptions, "statusObject">,
+  } = {}) {
+    this.#statusObject = statusObject;
     this.#isStandby = isStandby;
     this.#log = log;
     this.#hasConditions = hasConditions;
@@ -156,6 +164,7 @@ export class World {
   #create(recorder: Recorder, registry: Registry): Controller {
     const controller = new Controller({
       cluster: this.cluster,
+      ...this.#statusObject,
       elector: { mayWrite: true },
       events: this.cluster,
       namespace,

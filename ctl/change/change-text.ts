@@ -9,7 +9,7 @@ const maxRows = 50;
 
 /** The effects of a configuration, for people. */
 export function changeText(change: ConfigChange, doubts: readonly string[], screen: Screen): string {
-  const { services, kept, pools, sessions, bfd, prefixes, owners } = change;
+  const { services, kept, pools, sessions, bfd, prefixes, owners, overLimits } = change;
   const parts = [
     strandedText(change, screen),
     rows(
@@ -49,7 +49,7 @@ export function changeText(change: ConfigChange, doubts: readonly string[], scre
     ),
     isNothing(change) ? "Nothing would change.\n" : "",
   ];
-  return sections(parts, doubts);
+  return sections(parts, [...overLimits, ...doubts]);
 }
 
 function strandedText({ stranded, isAccepted }: ConfigChange, screen: Screen): string {

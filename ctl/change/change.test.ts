@@ -18,6 +18,7 @@ const files = {
     "203.0.113.0/24], bgp-advertisements: [{aggregation-length: 24}]}",
   ),
   "bfd.yaml": `bfd-profiles: [{name: fast}]\n${configuration.replace("peer-asn: 65001}", "peer-asn: 65001, bfd-profile: fast}")}`,
+  "gateway.yaml": configuration.replace("peer-address: 10.0.0.1", "peer-address: gateway"),
   "tab.yaml": "address-pools:\n\t- name: lan\n",
 };
 const now = new Date("2026-01-02T03:04:05Z");
@@ -128,6 +129,72 @@ for (const { args, out: lines, status: want = Exit.ok } of golden)
     const { status, out, err } = await ingotctl(args, outside());
     assert.equal(out, lines.map((line) => `${line}\n`).join(""));
     assert.deepEqual([status, err], [want, ""]);
+  });
+
+const ofCentral = [
+  "Note: central/n1, central/n2 announce by BGP for all nodes, which are the next hops.",
+  "Note: without add-path each prefix has one of its nodes alone at 10.0.0.1:179.",
+];
+const withCentral: { args: string; out: string[]; status?: number }[] = [
+  {
+    args: "diff aggregated.yaml",
+    out: [
+      "3 Services keep what they have.",
+      "",
+      "PREFIX          PEER          CHANGE     NODES  BEFORE  AFTER",
+      "203.0.113.0/24  10.0.0.1:179  announced  n1,n2  -       -",
+      "203.0.113.7/32  10.0.0.1:179  withdrawn  n1,n2  -       -",
+      "",
+      ...ofCentral,
+    ],
+  },
+  {
+    args: "diff gateway.yaml",
+    out: [
+      "3 Services keep what they have.",
+      "",
+      "PEER          SESSION  NODES                  BECAUSE OF",
+      "10.0.0.1:179  ends     central/n1,central/n2",
+      "",
+      "PREFIX          PEER          CHANGE     NODES  BEFORE  AFTER",
+      "203.0.113.7/32  10.0.0.1:179  withdrawn  n1,n2  -       -",
+      "",
+      "ADDRESS      ANNOUNCED BY  THEN BY  SERVICES",
+      "203.0.113.7  n1,n2         -        default/far",
+      "",
+      ofCentral[0] ?? "",
+      "Note: nobody has a session with gateway:179: these are routers of each node's own.",
+    ],
+  },
+  {
+    args: "simulate lose n1",
+    status: Exit.losses,
+    out: [
+      "NOT ANNOUNCED  ADDRESS    WHY",
+      "default/cart   192.0.2.2  noReadyEndpoint",
+      "",
+      "ADDRESS      POOL  ANNOUNCED BY  THEN BY  SERVICES",
+      "203.0.113.7  far   n1,n2         n2       default/far",
+      "",
+      "1 address stays where it is.",
+      "",
+      "NODE  ADDRESSES BY LAYER 2  THEN",
+      "n1    1                     0",
+      "n2    1                     1",
+      "",
+      "PREFIX          PEER          BY NODES  THEN",
+      "203.0.113.7/32  10.0.0.1:179  2         1",
+      "",
+      "Note: central/n2 announces by BGP for all nodes, which are the next hops.",
+      ofCentral[1] ?? "",
+    ],
+  },
+];
+for (const { args, out: lines, status: want = Exit.ok } of withCentral)
+  test(`ingotctl ${args}, with central speakers`, async () => {
+    const { status, out } = await ingotctl(args, outside(smallCluster(() => true, ["n1", "n2"])));
+    assert.equal(out, lines.map((line) => `${line}\n`).join(""));
+    assert.equal(status, want);
   });
 
 const page = readFileSync(new URL("../../docs/ingotctl.md", import.meta.url), "utf8");

@@ -1,5 +1,5 @@
 import { maskControls } from "#pkg/text";
-import { type ClusterState, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
+import { type ClusterState, doubtsOfCentral, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { type Picture, type RawSlice, readSlices, takePicture } from "../cluster/cluster-state.ts";
@@ -60,11 +60,11 @@ export async function simulateNodes(
   const client = await api();
   const picture = await takePicture(client, processes, await readInstallation(client, systemNamespace));
   const { state, unreachable, doubts } = picture;
-  const known = new Set([...state.active, ...state.nodes.map(({ name }) => name)]);
+  const known = new Set([...state.active, ...state.central, ...state.nodes.map(({ name }) => name)]);
   const unknown = names.filter((name) => !known.has(name));
   if (unknown.length > 0) return { unknown, unreachable };
   const after = what === "lose" ? withoutNodes(state, new Set(names)) : await drain(client, picture, names);
-  return { change: nodeChange(state, after), doubts, unreachable };
+  return { change: nodeChange(state, after), doubts: [...doubts, ...doubtsOfCentral(after)], unreachable };
 }
 
 async function nodes(question: CommandInput, what: "lose" | "drain", names: readonly string[]): Promise<CommandResult> {

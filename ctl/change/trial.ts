@@ -2,7 +2,7 @@ import type { Config, ParsedConfig } from "#pkg/config";
 import { hasCustomResources, type LiveObject, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
 import { fingerprint, problemText } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
-import { type ConfigChange, configChange } from "#pkg/what-if";
+import { type ConfigChange, configChange, doubtsOfCentral } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
 import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
 import { takePicture } from "../cluster/cluster-state.ts";
@@ -53,7 +53,8 @@ export async function tryConfiguration(
   const wanted = alone ?? readOverlay(input, installation, io);
   if (wanted === undefined) return undefined;
   const { state, unreachable, doubts } = await takePicture(client, processes, installation);
-  return { wanted, change: configChange(state, wanted.config), doubts, unreachable, client, installation };
+  const all = [...doubts, ...doubtsOfCentral({ ...state, config: wanted.config })];
+  return { wanted, change: configChange(state, wanted.config), doubts: all, unreachable, client, installation };
 }
 
 interface Named {

@@ -1,6 +1,6 @@
-import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
+import { type BriefVerdict, type VerdictAnswer, verdict } from "#pkg/verdict";
 import type { ControllerServices, EndpointsOnNode, SpeakerServices } from "./answers.ts";
-import { isStarting, knowsMore, type MergedService, mergeServices } from "./merge.ts";
+import { isStarting, knowsMore, type MergedService, mergeServices, wellByName } from "./merge.ts";
 import {
   type Answer,
   type Answers,
@@ -34,13 +34,24 @@ export async function askService(processes: Processes, service: string): Promise
   const all = mergeServices({ controllers: leaders(controllers.answers), whole: speakers.answers, problems: [] });
   const services = all.filter((one) => one.service === service);
   return {
-    services,
+    services: isWithoutSpeakers(processes) ? services.map(withoutSpeakers) : services,
     undecided: processes.isNodeLocal === true ? undefined : whyUndecided(controllers),
     endpoints: speakers.answers
       .flatMap(({ body }) => body.services)
       .find((one) => one.service === service && one.endpoints !== undefined)?.endpoints,
     unreachable: [...controllers.unreachable, ...speakers.unreachable],
   };
+}
+
+function isWithoutSpeakers({ targets, isNodeLocal = false }: Processes): boolean {
+  return !isNodeLocal && !targets.some(({ program, notRunning }) => program === "speaker" && notRunning === undefined);
+}
+
+/** A Service with an address, which no process says it announces. */
+function withoutSpeakers(one: MergedService): MergedService {
+  if (one.verdict.state !== "Assigned") return one;
+  const message = "it has an address, and no speaker runs that could announce it";
+  return { ...one, verdict: { ...one.verdict, ...verdict("service", "noActiveSpeaker", { message }) } };
 }
 
 function whyUndecided({ answers, unreachable }: Answers<ControllerServices>): string | undefined {
@@ -50,20 +61,35 @@ function whyUndecided({ answers, unreachable }: Answers<ControllerServices>): st
   return unreachable.length > 0 ? "none answers" : "there is none";
 }
 
-/** All Services. */
+/** All Services. In a large ring each speaker says itself what it announces: the one that lists all does not know who else does. */
 export function askServices(processes: Processes): Promise<AskedServices> {
-  return askAllServices(processes, { all: "/v1/services", problems: "/v1/services?problems" });
+  return askAllServices(processes, { all: "/v1/services", problems: "/v1/services?problems&own" });
 }
 
 /** The same with no more than a list shows: of thousands of Services that is a tenth. Earlier versions answer all the same. */
 export function askServicesBriefly(processes: Processes): Promise<AskedServices<BriefVerdict>> {
-  return askAllServices(processes, { all: "/v1/services?brief", problems: "/v1/services?brief&problems" });
+  return askAllServices(processes, { all: "/v1/services?brief", problems: "/v1/services?brief&problems&own" });
 }
 
-/** The same with whole verdicts where something is wrong; those of what is well have no message. Earlier versions leave all without. */
-export async function askServicesAndProblems(processes: Processes): Promise<AskedServices> {
-  const asked = await askAllServices(processes, { all: "/v1/services?brief=well", problems: "/v1/services?problems" });
-  return { ...asked, services: asked.services.map(wholeOf) };
+export interface AskedProblems extends AskedServices {
+  /** How many Services there are, by their states; also those that are not listed. */
+  readonly states: Readonly<Record<string, number>>;
+}
+
+/**
+ * Services that are not well, with whole verdicts, and the number of all. Of those that are well processes say no more than the names: of 10,000
+ * that is a twentieth. Earlier versions list them all, and leave all verdicts without a message.
+ */
+export async function askProblems(processes: Processes): Promise<AskedProblems> {
+  const { names, ...asked } = await askAllServices(processes, {
+    all: "/v1/services?brief=names",
+    problems: "/v1/services?problems",
+  });
+  const services = asked.services.map(wholeOf);
+  for (const { service } of services) names.delete(service);
+  const states = [...services.map(({ verdict }) => verdict.state), ...names.values()];
+  const counts = [...Map.groupBy(states, (state) => state)].map(([state, those]) => [state, those.length]);
+  return { ...asked, services, states: Object.fromEntries(counts) };
 }
 
 /** With the fields of whole verdicts. */
@@ -79,7 +105,7 @@ function wholeOf({ service, verdict, addresses }: MergedService<BriefVerdict>): 
 async function askAllServices<V extends BriefVerdict>(
   processes: Processes,
   paths: { readonly all: string; readonly problems: string },
-): Promise<AskedServices<V>> {
+): Promise<AskedServices<V> & { readonly names: Map<string, BriefVerdict["state"]> }> {
   const speakers = processes.targets.filter(({ program }) => program === "speaker");
   const [first, second] = speakers.filter(({ notRunning }) => notRunning === undefined);
   const askForAll = (target: Target | undefined) =>
@@ -111,8 +137,13 @@ async function askAllServices<V extends BriefVerdict>(
   if (better !== undefined) whole.push(...(await askForAll(better.target)).answers);
   const all = new Set([...starting, ...others.answers]);
   const problems = [...all].filter(({ target }) => !whole.some((one) => one.target === target));
-  const services = mergeServices({ controllers: leaders(controllers.answers), whole, problems });
-  return { services, unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable] };
+  const said = { controllers: leaders(controllers.answers), whole, problems };
+  const services = mergeServices(said);
+  return {
+    services,
+    names: wellByName(said),
+    unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable],
+  };
 }
 
 // A speaker that works has made a list of 10,000 Services by then.

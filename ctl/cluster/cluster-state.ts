@@ -1,6 +1,16 @@
 import type { Config } from "#pkg/config";
 import { parseConfiguration } from "#pkg/convert";
-import { type EndpointSlice, type Node, type ObjectMeta, type Resource, resources, type Service, servicesOf } from "#pkg/k8s";
+import { isCentral } from "#pkg/gossip";
+import {
+  type EndpointSlice,
+  type Node,
+  nodesOf,
+  type ObjectMeta,
+  type Resource,
+  resources,
+  type Service,
+  servicesOf,
+} from "#pkg/k8s";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import type { KnownReachability } from "#pkg/placement";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
@@ -40,7 +50,7 @@ export async function takePicture(api: Api, processes: Processes, installation: 
   const [services, rawSlices, nodes, namespaces, quarantine, members, nodeAnswers, asked] = await Promise.all([
     objects(servicesOf(classes, "labels")),
     objects(resources.endpointSlices),
-    objects(resources.nodes),
+    objects(nodeObjects),
     api.list("/api/v1/namespaces"),
     api.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${quarantineConfigMap}`),
     askAll<MembersAnswer>(processes, "/v1/members", "speaker"),
@@ -60,9 +70,11 @@ export async function takePicture(api: Api, processes: Processes, installation: 
     mayRenumber: installation.mayRenumber,
     services: services.map((raw): Service => project(servicesOf(classes, "texts"), raw)),
     slices: readSlices(rawSlices),
-    nodes: nodes.map((raw): Node => project(resources.nodes, raw)),
+    nodes: nodes.map((raw): Node => project(nodeObjects, raw)),
     namespaces: labelsOf(namespaces.type === "found" ? (namespaces.value as readonly RawObject[]) : []),
-    active: active.nodes,
+    active: active.nodes.filter((member) => !isCentral(member)),
+    central: runningCentrals(processes),
+    nodesHaveBgp: installation.nodesHaveBgp,
     reachability: new Map(nodeAnswers.answers.map(({ body }) => [body.node, reachabilityOf(body)])),
     ignoreExcludeLabel: installation.ignoreExcludeLabel,
     owners: new Map(announced.flatMap(({ address, nodes: [node] }) => (node === undefined ? [] : [[address, node] as const]))),
@@ -78,6 +90,14 @@ export async function takePicture(api: Api, processes: Processes, installation: 
       ...(namespaces.type === "unread" ? [`Namespaces cannot be read: their labels count as unknown (${namespaces.why})`] : []),
     ],
   };
+}
+
+const nodeObjects = nodesOf("", true);
+
+/** Central speakers may be in no ring. */
+function runningCentrals({ targets }: Processes): readonly string[] {
+  const running = targets.filter(({ node, notRunning }) => isCentral(node) && notRunning === undefined);
+  return running.map(({ node }) => node).sort();
 }
 
 function labelsOf(namespaces: readonly RawObject[]): ClusterState["namespaces"] {

@@ -10,8 +10,10 @@ import { readKubeconfig } from "./kubeconfig.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
 
 const standardPort = 7472;
-// A process that hangs answers nothing. A command with one of them takes 3 s.
-const silenceMs = 2_500;
+// A process that hangs answers nothing, and its kernel still takes connections. A command with one of them takes 3 s.
+const silenceMs = 2_000;
+// Until the API server has a connection to the process, which may take it several ways to and fro.
+const openMs = 2_500;
 // One that has answered works: it makes a list of 10,000 Services before it sends the first octet, and is slow on a busy node.
 const busyMs = 15_000;
 const podListMs = 5_000;
@@ -200,10 +202,11 @@ class Silence extends Error {
 
 function getText(agent: Agent, path: string, ms: number): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
-    const silence = setTimeout(() => {
-      reject(new Silence(ms));
+    const giveUp = (after: number) => () => {
+      reject(new Silence(after));
       asked.destroy();
-    }, ms);
+    };
+    let silence = setTimeout(giveUp(openMs), openMs);
     const asked = request({ agent, path, host: "localhost" }, (answer) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -215,6 +218,10 @@ function getText(agent: Agent, path: string, ms: number): Promise<{ readonly sta
       });
       answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
       answer.on("error", reject);
+    });
+    asked.on("socket", () => {
+      clearTimeout(silence);
+      silence = setTimeout(giveUp(ms), ms);
     });
     asked.on("error", reject);
     asked.on("close", () => clearTimeout(silence));

@@ -3,7 +3,7 @@ import { centralName } from "#pkg/gossip";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
 import { type LoadBalancerClasses, readClasses } from "#pkg/service";
 import { UsageError } from "../command.ts";
-import type { Api, ApiAnswer } from "./api.ts";
+import type { Api, ApiAnswer, ReadApi } from "./api.ts";
 
 /** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
 export interface Installation {
@@ -23,6 +23,8 @@ export interface Installation {
   readonly lastGood: string | undefined;
   readonly classes: LoadBalancerClasses;
   readonly ignoreExcludeLabel: boolean;
+  /** The speakers of nodes have BGP sessions: central ones do not take these from them. */
+  readonly nodesHaveBgp: boolean;
 }
 
 export interface ConfigMapObject {
@@ -54,6 +56,7 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
   const pods = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawPod[];
   const args = (program: string) => pods.filter((pod) => programOf(pod) === program).flatMap(argumentsOf);
   const [controller, speaker] = [args("controller"), args("speaker")];
+  const ofNodes = pods.filter((pod) => programOf(pod) === "speaker" && !isCentralPod(pod)).map(argumentsOf);
   const name = flagOf(controller, "config") ?? flagOf(speaker, "config") ?? "config";
   const configMapPath = `${core}/configmaps/${encodeURIComponent(name)}`;
   const configMap = (await optional(api.read(configMapPath), `ConfigMap ${namespace}/${name}`)) as ConfigMapObject | undefined;
@@ -72,22 +75,45 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
     lastGood: (status as ConfigMapObject | undefined)?.data?.[lastGoodKey],
     classes: readClasses(flagOf(controller, "lb-class") ?? "", isSet(controller, "lb-class-default")),
     ignoreExcludeLabel: isSet(speaker, "ignore-exclude-lb"),
+    nodesHaveBgp: !ofNodes.some((each) => flagOf(each, "announce-for") === "node-without-bgp"),
   };
 }
 
 /** MetalLB's custom resources in the namespace. @throws {UsageError} for objects that may not be read */
 async function readObjects(api: Api, namespace: string): Promise<LiveObject[]> {
   const found: LiveObject[] = [];
-  for (const { plural, kind, versions } of configurationKinds)
-    for (const version of versions) {
-      const apiVersion = `metallb.io/${version}`;
-      const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
-      const items = await optional(api.list(path), `${plural}.metallb.io`);
-      if (items === undefined) continue;
-      found.push(...(items as readonly LiveObject[]).map((item) => ({ ...item, apiVersion, kind })));
-      break;
-    }
+  for (const one of configurationKinds) {
+    const { apiVersion = "", items = [] } = (await listFirstVersion(api, "metallb.io", one, namespace)) ?? {};
+    found.push(...(items as readonly LiveObject[]).map((item) => ({ ...item, apiVersion, kind: one.kind })));
+  }
   return found;
+}
+
+/** A kind of objects, as the API serves it. */
+export interface ApiKind {
+  readonly kind: string;
+  readonly plural: string;
+  /** From the newest. */
+  readonly versions: readonly string[];
+}
+
+/**
+ * All objects of a kind, in the first of its versions that the API serves.
+ * @param namespace undefined: every one @returns undefined where the kind is not installed @throws {UsageError} if they may not be read
+ */
+export async function listFirstVersion(
+  api: ReadApi,
+  group: string,
+  { plural, versions }: ApiKind,
+  namespace: string | undefined,
+): Promise<{ readonly apiVersion: string; readonly items: unknown } | undefined> {
+  const scope = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  for (const version of versions) {
+    const apiVersion = `${group}/${version}`;
+    const items = await optional(api.list(`/apis/${apiVersion}${scope}/${plural}`), `${plural}.${group}`);
+    if (items !== undefined) return { apiVersion, items };
+  }
+  return undefined;
 }
 
 /** The program of a Pod, by the labels of our manifests, or of the chart. */
@@ -101,10 +127,13 @@ export function programOf({ metadata }: RawPod): "controller" | "speaker" | unde
 const centralComponent = "central-speaker";
 
 /** The name by which the process in a Pod goes: that of its node, or of a central speaker there. */
-export function memberOf({ metadata }: RawPod, node: string): string {
+export function memberOf(pod: RawPod, node: string): string {
+  return isCentralPod(pod) ? centralName(node) : node;
+}
+
+function isCentralPod({ metadata }: RawPod): boolean {
   const labels = metadata?.labels ?? {};
-  const isOne = [labels["app.kubernetes.io/component"], labels.component].includes(centralComponent);
-  return isOne ? centralName(node) : node;
+  return [labels["app.kubernetes.io/component"], labels.component].includes(centralComponent);
 }
 
 /**

@@ -149,3 +149,16 @@ test("a pool with which no node has anything to do is announced by nobody", () =
   assert.equal(merged(verdict("pool", "protocolNone")), "Ready available");
   assert.equal(merged(), "Ready available");
 });
+
+test("in a large ring the owner of an address is the node that says so, whatever the one that lists all leaves out", () => {
+  const unnamed = { ...byLayer2("n2", "n1"), owner: null };
+  const [merged] = mergeServices({
+    controllers: [],
+    whole: [speaker("n1", unnamed)],
+    problems: [speaker("n2", byLayer2("n2", "n2"))],
+  });
+  assert.deepEqual(
+    merged?.addresses.map(({ nodes, verdict: { cause } }) => [nodes, cause]),
+    [[["n2"], "announced"]],
+  );
+});

@@ -60,17 +60,41 @@ export function mergeServices<V extends BriefVerdict>({ controllers, whole, prob
         known.addresses.set(one.address, [...(known.addresses.get(one.address) ?? []), { ...one, by: body.node }]);
     }
   const quiet = problems.filter((one) => !isStarting(one)).map(({ body }) => body.node);
+  for (const { body } of whole) for (const service of body.well ?? []) addWell(body.node, said.get(service));
+  const names = wellByName({ controllers, whole });
   const keys = new Set([...ofController.keys(), ...said.keys()]);
-  return [...keys].sort().map((service) => {
+  return [...keys].sort().flatMap((service) => {
     const decided = ofController.get(service);
     const known = said.get(service);
     const well = quiet.filter((node) => known?.nodes.has(node) !== true);
     const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) =>
       byProtocol(all).map((each) => mergeAddress(each, well)),
     );
+    if (decided === undefined && addresses.length === 0 && names.has(service)) return []; // A speaker has not seen its address yet.
     const verdict = mergeVerdict(decided?.verdict, addresses, known?.without);
     return { service, addresses: addresses.length > 0 ? addresses : unplaced(decided), verdict };
   });
+}
+
+/** A node that names the Service alone, which is well there, sees its addresses where others, who list it, see them. */
+function addWell<V extends BriefVerdict>(node: string, known: SaidOfService<V> | undefined): void {
+  known?.nodes.add(node);
+  for (const all of known?.addresses.values() ?? [])
+    for (const one of new Map(all.map((each) => [each.protocol, each])).values()) {
+      const announced = isByAnyNode(one) || one.owner === node;
+      const found = { ...one.verdict, ...verdict("service", announced ? "announced" : "notOwner") };
+      all.push({ ...one, announced, verdict: found, by: node });
+    }
+}
+
+/** Services that some process lists by their names alone: service -> state. */
+export function wellByName<V extends BriefVerdict>({
+  controllers,
+  whole,
+}: Pick<ServiceAnswers<V>, "controllers" | "whole">): Map<string, V["state"]> {
+  const of = (answers: readonly { readonly body: { readonly well?: readonly string[] } }[], state: V["state"]) =>
+    answers.flatMap(({ body: { well = [] } }) => well.map((service) => [service, state] as const));
+  return new Map([...of(controllers, "Assigned"), ...of(whole, "Announced")]);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { checkedAnswer } from "./answer-shape.ts";
+import { checkedAnswer } from "./answers.ts";
 
 /** One controller or speaker: a Pod. */
 export interface Target {

@@ -21,10 +21,10 @@ test("convert: what loses nothing is 0, and the result is all there is on standa
 });
 
 test("convert: a loss is 3, and said on standard error too", async () => {
-  const files = { "pool.yaml": pool, "l2.yaml": crd("L2Advertisement", "{serviceSelectors: [{matchLabels: {a: b}}]}") };
+  const files = { "pool.yaml": pool, "l2.yaml": crd("L2Advertisement", "{interfaces: ['eth*']}") };
   const { status, out, err } = await ingotctl("convert pool.yaml l2.yaml", { files });
   assert.deepEqual([status, err], [Exit.losses, "converted; one thing is lost: see the comment on top\n"]);
-  assert.match(out, /^# What this cannot say \(1\):\n# - L2Advertisement "a": spec\.serviceSelectors/m);
+  assert.match(out, /^# What this cannot say \(1\):\n# - L2Advertisement "a": spec\.interfaces/m);
 });
 
 test("convert: a problem is 1, with its place, and nothing on standard output", async () => {

@@ -1,69 +1,41 @@
-import type { Source } from "#pkg/convert";
+import { configurationKinds, type Source } from "#pkg/convert";
 import { list, quote } from "#pkg/text";
 import type { ReadApi } from "../cluster/api.ts";
-import { argumentsOf, flagOf, optional, programOf } from "../cluster/installation.ts";
+import { type ApiKind, argumentsOf, flagOf, listFirstVersion, optional, programOf } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
 
 /** Load balancers whose configuration can be read. */
 export const origins = ["metallb", "openelb", "purelb", "configmap"] as const;
 export type Origin = (typeof origins)[number];
 
-/** Where the API serves what one of these is configured by; `versions` from the newest. */
-interface Kind {
-  readonly kind: string;
+/** What the API serves of one of these. */
+interface Served {
   readonly group: string;
-  readonly versions: readonly string[];
-  readonly plural: string;
-  readonly namespaced: boolean;
+  readonly kinds: readonly ApiKind[];
 }
 
-const metallb = (kind: string, plural: string, versions = ["v1beta1"]): Kind => ({
-  kind,
-  plural,
-  versions,
-  group: "metallb.io",
-  namespaced: true,
-});
-const openelb = (kind: string, plural: string): Kind => ({
-  kind,
-  plural,
-  versions: ["v1alpha2"],
-  group: "network.kubesphere.io",
-  namespaced: false,
-});
-const purelb = (kind: string, plural: string): Kind => ({
-  kind,
-  plural,
-  versions: ["v2", "v1"],
-  group: "purelb.io",
-  namespaced: true,
-});
-
-const kinds: Readonly<Record<Exclude<Origin, "configmap">, readonly Kind[]>> = {
-  metallb: [
-    metallb("IPAddressPool", "ipaddresspools"),
-    metallb("L2Advertisement", "l2advertisements"),
-    metallb("BGPAdvertisement", "bgpadvertisements"),
-    metallb("BGPPeer", "bgppeers", ["v1beta2", "v1beta1"]),
-    metallb("BFDProfile", "bfdprofiles"),
-    metallb("Community", "communities"),
-    metallb("AddressPool", "addresspools"),
-  ],
-  openelb: [openelb("Eip", "eips"), openelb("BgpPeer", "bgppeers"), openelb("BgpConf", "bgpconfs")],
-  purelb: [purelb("ServiceGroup", "servicegroups"), purelb("LBNodeAgent", "lbnodeagents")],
+/** The kinds that each of these is configured by. */
+const configuredBy: Readonly<Record<Exclude<Origin, "configmap">, Served>> = {
+  metallb: { group: "metallb.io", kinds: configurationKinds },
+  openelb: {
+    group: "network.kubesphere.io",
+    kinds: [
+      { kind: "Eip", plural: "eips", versions: ["v1alpha2"] },
+      { kind: "BgpPeer", plural: "bgppeers", versions: ["v1alpha2"] },
+      { kind: "BgpConf", plural: "bgpconfs", versions: ["v1alpha2"] },
+    ],
+  },
+  purelb: {
+    group: "purelb.io",
+    kinds: [
+      { kind: "ServiceGroup", plural: "servicegroups", versions: ["v2", "v1"] },
+      { kind: "LBNodeAgent", plural: "lbnodeagents", versions: ["v2", "v1"] },
+    ],
+  },
 };
-
-/** Names of the resources that configure MetalLB from 0.13 on. */
-export const metallbResources: ReadonlySet<string> = new Set(kinds.metallb.map(({ plural }) => plural));
 
 /** Settings that people give MetalLB's FRR besides, in any namespace. */
-const frrConfiguration: Kind = {
-  kind: "FRRConfiguration",
-  plural: "frrconfigurations",
-  versions: ["v1beta1"],
-  group: "frrk8s.metallb.io",
-  namespaced: true,
-};
+const frrConfiguration: ApiKind = { kind: "FRRConfiguration", plural: "frrconfigurations", versions: ["v1beta1"] };
 
 const defaultNamespace = "metallb-system";
 
@@ -75,31 +47,24 @@ const defaultNamespace = "metallb-system";
  */
 export async function readFromCluster(api: ReadApi, origin: Origin, namespace: string | undefined): Promise<Source[]> {
   if (origin === "configmap") return await readConfiguration(api, namespace ?? defaultNamespace);
-  const scope = namespace ?? (origin === "purelb" ? undefined : defaultNamespace);
+  const { group, kinds } = configuredBy[origin];
+  const own = namespace ?? (origin === "purelb" ? undefined : defaultNamespace);
+  const scope = origin === "openelb" ? undefined : own; // Its objects are in no namespace.
   const sources: Source[] = [];
-  for (const kind of kinds[origin]) sources.push(...(await readKind(api, kind, scope)));
+  for (const kind of kinds) sources.push(...(await readKind(api, group, kind, scope)));
   if (sources.length === 0)
-    throw new UsageError(`the cluster has none of these kinds: ${kinds[origin].map(({ kind }) => kind).join(", ")}`);
+    throw new UsageError(`the cluster has none of these kinds: ${kinds.map(({ kind }) => kind).join(", ")}`);
   if (origin === "metallb") {
     sources.push(...(await readConfigMap(api, namespace ?? defaultNamespace, "bgpextras")));
-    sources.push(...(await readKind(api, frrConfiguration, undefined)));
+    sources.push(...(await readKind(api, "frrk8s.metallb.io", frrConfiguration, undefined)));
   }
   return sources;
 }
 
 /** @returns one List, or nothing where the kind is not installed */
-async function readKind(
-  api: ReadApi,
-  { kind, group, versions, plural, namespaced }: Kind,
-  namespace: string | undefined,
-): Promise<Source[]> {
-  for (const version of versions) {
-    const scope = namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-    const items = await optional(api.list(`/apis/${group}/${version}${scope}/${plural}`), `${plural}.${group}`);
-    if (items !== undefined)
-      return [sourceOf(`${plural}.${group}`, { apiVersion: `${group}/${version}`, kind: `${kind}List`, items })];
-  }
-  return [];
+async function readKind(api: ReadApi, group: string, one: ApiKind, namespace: string | undefined): Promise<Source[]> {
+  const { apiVersion, items } = (await listFirstVersion(api, group, one, namespace)) ?? {};
+  return items === undefined ? [] : [sourceOf(`${one.plural}.${group}`, { apiVersion, kind: `${one.kind}List`, items })];
 }
 
 interface Workload {

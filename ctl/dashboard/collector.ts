@@ -1,5 +1,5 @@
 import type { Clock, Millis } from "#pkg/clock";
-import type { SpeakerServices } from "../cluster/answers.ts";
+import { checkedAnswer, type SpeakerServices } from "../cluster/answers.ts";
 import { isStarting, knowsMore } from "../cluster/merge.ts";
 import { type Answer, isOtherVersion, type Processes, type Target } from "../cluster/processes.ts";
 import { buildModel, type Heard } from "./model/build.ts";
@@ -35,7 +35,6 @@ const settleMs: Millis = 100;
 // A speaker that lists all Services and is silent for longer is followed by another.
 const silentMs: Millis = 2_000;
 const atOnce = 16;
-const unreadable = "its answers cannot be read: it is of another version";
 
 interface FollowedProcess {
   readonly target: Target;
@@ -223,9 +222,9 @@ export class Collector implements AsyncDisposable {
     let answers = 0;
     const get = async <T>(path: string): Promise<T | undefined> => {
       try {
-        const body = (await this.#current.get(target, path)) as T;
+        const body = checkedAnswer(target.program, path, await this.#current.get(target, path));
         answers++;
-        return body;
+        return body as T;
       } catch (error) {
         if (answers === 0 && !isOtherVersion((error as Error).message)) throw error;
         problems.push((error as Error).message);
@@ -236,25 +235,28 @@ export class Collector implements AsyncDisposable {
     const isListing = !isController && this.#isToList(asked);
     const verdicts = await get<Heard["verdicts"]>("/v1/verdicts?service=-"); // No Service has this name: all else is what is asked for.
     const hasPeers = !isController && verdicts?.verdicts.some(({ kind }) => kind === "peer") === true;
-    const services = await get<unknown>(isController || isListing ? "/v1/services" : "/v1/services?problems");
-    const listed = isListing && services !== undefined ? { target, body: listOf(services) } : undefined;
+    const controllerServices = isController ? await get<Heard["controllerServices"]>("/v1/services") : undefined;
+    const path = isListing ? "/v1/services" : "/v1/services?problems&own";
+    const speakerServices = isController ? undefined : await get<SpeakerServices>(path);
+    const listed = isListing && speakerServices !== undefined ? { target, body: speakerServices } : undefined;
     const isWhole = listed !== undefined && !isStarting(listed);
     if (isWhole) this.#whole = listed;
     asked.heard = {
       target: asked.heard.target,
       verdicts,
-      controllerServices: isController ? (services as Heard["controllerServices"]) : undefined,
-      problemServices: isController || isWhole ? undefined : (services as SpeakerServices | undefined),
+      controllerServices,
+      problemServices: isWhole ? undefined : speakerServices,
       pools: await get("/v1/pools"),
       configuration: await get("/v1/configuration"),
       members: isController ? undefined : await get("/v1/members"),
       conflicts: isController ? undefined : await get("/v1/conflicts"),
+      handovers: isController ? undefined : await get("/v1/handovers"),
       peers: hasPeers ? await get("/v1/bgp/peers") : undefined,
       bfd: hasPeers ? await get("/v1/bfd/sessions") : undefined,
       problem: problems[0],
       silentSince: undefined,
     };
-    if (listed !== undefined && !isWhole) this.#replaceListing();
+    if (isListing && !isWhole) this.#replaceListing();
     const { problemServices } = asked.heard;
     if (problemServices !== undefined && this.#whole !== undefined && knowsMore({ target, body: problemServices }, this.#whole))
       this.#listing = target.pod; // From its next round on.
@@ -291,25 +293,11 @@ export class Collector implements AsyncDisposable {
     });
   }
 
-  /** A process with unreadable answers is shown as such, the others normally. */
-  #build(heard: readonly Heard[]): Model {
-    const build = (of: readonly Heard[]) =>
-      buildModel(this.#model, of, this.#whole, { namespace: this.#options.namespace, now: this.#now });
-    try {
-      return build(heard);
-    } catch {
-      if (!isReadable([], this.#whole)) this.#whole = undefined;
-      const other = ({ target }: Heard) => ({ target, problem: unreadable });
-      const readable = heard.map((one) => (isReadable([one], undefined) ? one : other(one)));
-      return build(readable);
-    }
-  }
-
   #publish(): void {
     const all = [...this.#asked.values()];
     const before = this.#model;
     const heard = all.map((one) => one.heard);
-    const built = this.#build(heard);
+    const built = buildModel(before, heard, this.#whole, { namespace: this.#options.namespace, now: this.#now });
     const isComplete = all.every(({ isDone }) => isDone);
     // Objects that exist at the beginning are no events.
     const about = this.#about(isComplete);
@@ -342,21 +330,5 @@ export class Collector implements AsyncDisposable {
       startedAt: this.#startedAt,
       outage: this.#outage,
     };
-  }
-}
-
-/** @throws {Error} if it is no list of Services, so that another speaker is asked for it */
-function listOf(answer: unknown): SpeakerServices {
-  if (!Array.isArray((answer as Partial<SpeakerServices> | null)?.services)) throw new Error(unreadable);
-  return answer as SpeakerServices;
-}
-
-/** Whether a model can be made of it: a process of another version, or a foreign one, may answer anything. */
-function isReadable(heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): boolean {
-  try {
-    buildModel(emptyModel(), heard, whole, { namespace: "", now: "" });
-    return true;
-  } catch {
-    return false;
   }
 }

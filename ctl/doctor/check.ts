@@ -119,7 +119,11 @@ function linesOf(examined: Examined, server: string): Line[] {
 }
 
 /** The words for a check that finds nothing wrong. */
-function wellText(check: CheckName, { targets, configurations, members, services }: Examined, server: string): string {
+function wellText(
+  check: CheckName,
+  { targets, configurations, members, services, serviceCount }: Examined,
+  server: string,
+): string {
   const those = (program: string) => counted(targets.filter((target) => target.program === program).length, program);
   const each = (of: (body: (typeof configurations)[number]["body"]) => string | null) =>
     list([...new Set(configurations.flatMap(({ body }) => (body.leader === false ? [] : (of(body) ?? []))))]);
@@ -137,8 +141,8 @@ function wellText(check: CheckName, { targets, configurations, members, services
     case "ring":
       return `${counted(members.length, "speaker")} in sight of each other`;
     case "Services": {
-      const well = services.filter(({ verdict }) => !isProblem(verdict)).length;
-      return `${well} of ${services.length} are well${well === services.length ? "" : "; the causes stand above"}`;
+      const well = serviceCount - services.filter(({ verdict }) => isProblem(verdict)).length;
+      return `${well} of ${serviceCount} are well${well === serviceCount ? "" : "; the causes stand above"}`;
     }
     case "nodes":
     case "peers":

@@ -19,12 +19,12 @@ also try every address that another node announces, 100 at a time on each node, 
   exits: "1 also means that there are errors, and 3 that there are warnings.",
   async find({ processes, api, systemNamespace, screen }, { wire = false }) {
     const examined = await examine(processes, processes.isNodeLocal === true ? undefined : await api(), systemNamespace);
-    const round = wire ? await wireRound(processes, examined.services) : undefined;
+    const round = wire ? await wireRound(processes) : undefined;
     const findings = worstFirst([...findingsOf(examined), ...(round?.findings ?? [])]);
     const value = {
       findings: findings.map(withPage),
       processes: examined.targets.length,
-      services: examined.services.length,
+      services: examined.serviceCount,
       ...(round !== undefined && { tried: round.tried }),
     };
     const has = (severity: Finding["severity"]) => findings.some((finding) => finding.severity === severity);
@@ -41,12 +41,12 @@ also try every address that another node announces, 100 at a time on each node, 
 
 function report(
   findings: readonly Finding[],
-  { targets, services }: Examined,
+  { targets, serviceCount }: Examined,
   screen: Screen,
   round: WireRound | undefined,
 ): string {
   const lines = findings.flatMap((finding) => findingLines(finding, screen));
   const tried = round === undefined ? "" : `, ${counted(round.tried, "address")} on the wire`;
-  const looked = `looked at: ${counted(targets.length, "process")}, ${counted(services.length, "Service")}${tried}`;
+  const looked = `looked at: ${counted(targets.length, "process")}, ${counted(serviceCount, "Service")}${tried}`;
   return `${[...lines, `${findings.length === 0 ? "Nothing is wrong" : sumOf(findings)}; ${looked}.`].join("\n")}\n`;
 }

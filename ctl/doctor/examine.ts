@@ -1,6 +1,6 @@
 import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import type { Api, ApiAnswer } from "../cluster/api.ts";
-import { askServicesAndProblems } from "../cluster/ask-services.ts";
+import { askProblems } from "../cluster/ask-services.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, eachOnce, isOtherVersion, type Processes, type Unreachable } from "../cluster/processes.ts";
 
@@ -15,7 +15,10 @@ export interface Examined {
   readonly verdicts: readonly Answer<VerdictsAnswer>[];
   readonly members: readonly Answer<MembersAnswer>[];
   readonly conflicts: readonly Answer<ConflictsAnswer>[];
+  /** Those that are not well, maybe with others. */
   readonly services: readonly MergedService[];
+  /** The number of all Services. */
+  readonly serviceCount: number;
   /** Names of the nodes that are Ready, or why they cannot be listed. */
   readonly nodes: readonly string[] | { readonly unread: string };
 }
@@ -26,7 +29,7 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
     askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
     askAll<MembersAnswer>(processes, "/v1/members", "speaker"),
     askAll<ConflictsAnswer>(processes, "/v1/conflicts", "speaker"),
-    askServicesAndProblems(processes),
+    askProblems(processes),
     api?.list("/api/v1/nodes"),
   ]);
   return {
@@ -43,6 +46,7 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
     members: members.answers,
     conflicts: conflicts.answers,
     services: asked.services,
+    serviceCount: Object.values(asked.states).reduce((sum, count) => sum + count, 0),
     nodes: nodesOf(nodes),
   };
 }

@@ -32,6 +32,7 @@ const well: Examined = {
   members: speakers.map((one) => ({ target: one, body: sees("n1", "n2", "n3") })),
   conflicts: [],
   services: [],
+  serviceCount: 0,
   nodes: ["n1", "n2", "n3"],
 };
 const problem = (kind: "node" | "peer" | "pool", name: string, of: Verdict) => ({ kind, name, ...of, since });

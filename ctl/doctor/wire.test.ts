@@ -8,9 +8,13 @@ const since = "2026-01-02T03:03:55.000Z";
 const silent = { ...verdict("service", "notConnected", { message: "port 80 is silent", next: "see kube-proxy" }), since };
 const fault = (address: string, owner = "n1") => ({ address, owner, port: 80, connection: "silent", verdict: silent });
 const announced = { ...verdict("service", "announced", { message: "m" }), since };
-const service = (name: string, address: string) =>
-  ({ service: name, addresses: [{ address }], verdict: announced }) as unknown as Parameters<typeof wireRound>[1][number];
+const service = (name: string, address: string) => ({
+  service: name,
+  addresses: [{ address, pool: "lan", protocol: "layer2", owner: "n1", announced: false, verdict: announced }],
+  verdict: announced,
+});
 const services = [service("shop/a", "192.0.2.1"), service("shop/b", "192.0.2.2"), service("shop/c", "192.0.2.3")];
+const listed = { "/v1/services": { node: "n", services } };
 const own = {
   service: "shop/a",
   port: 80,
@@ -21,16 +25,18 @@ const own = {
 test("a round goes on to its end, and failures of one cause at one node are one finding", async () => {
   const processes = fakeProcesses({
     "speaker-n1": {
+      ...listed,
       "/v1/probe?from=0": { node: "n", tried: 1, faults: [], next: null },
       "/v1/probe": { node: "n1", isHere: true, own },
     },
     "speaker-n2": {
+      ...listed,
       "/v1/probe?from=0": { node: "n", tried: 100, faults: [fault("192.0.2.1")], next: 100 },
       "/v1/probe?from=100": { node: "n", tried: 40, faults: [fault("192.0.2.2")], next: null },
       "/v1/probe": { node: "n2", attempts: [fault("192.0.2.1")] },
     },
   });
-  const { tried, findings } = await wireRound(processes, services);
+  const { tried, findings } = await wireRound(processes);
   assert.equal(tried, 141);
   assert.deepEqual(
     findings.map(({ where, found, services }) => [where, found.split(":")[0], services]),
@@ -41,11 +47,12 @@ test("a round goes on to its end, and failures of one cause at one node are one 
 test("one that is well again when it is tried once more is told as it was found", async () => {
   const processes = fakeProcesses({
     "speaker-n2": {
+      ...listed,
       "/v1/probe?from=0": { node: "n", tried: 1, faults: [fault("192.0.2.3")], next: null },
       "/v1/probe": { node: "n2", attempts: [] },
     },
   });
-  const { findings } = await wireRound(processes, services);
+  const { findings } = await wireRound(processes);
   assert.deepEqual(
     findings.map(({ severity, found, fix }) => [severity, found, fix]),
     [["error", "once: port 80 is silent", "see kube-proxy"]],
@@ -58,12 +65,12 @@ test("speakers that cannot are named, and that nothing was tried", async () => {
     "speaker-n2": { "/v1/probe": { node: "n2", why: "another question is being answered: ask again" } },
   });
   assert.deepEqual(
-    (await wireRound(old, [])).findings.map(({ severity, found }) => `${severity} ${found}`),
+    (await wireRound(old)).findings.map(({ severity, found }) => `${severity} ${found}`),
     [
       "note its version cannot try all addresses",
       "note it could not try all addresses: another question is being answered: ask again",
     ],
   );
   const nothing = fakeProcesses({ "speaker-n1": { "/v1/probe": { node: "n1", tried: 0, faults: [], next: null } } });
-  assert.match((await wireRound(nothing, [])).findings[0]?.found ?? "", /^no address could be tried/);
+  assert.match((await wireRound(nothing)).findings[0]?.found ?? "", /^no address could be tried/);
 });

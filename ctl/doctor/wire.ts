@@ -1,7 +1,7 @@
 import { counted, list } from "#pkg/text";
-import { remedyFor } from "#pkg/verdict";
-import { checkedAnswer } from "../cluster/answer-shape.ts";
-import type { ProbeAttempt, ProbeRoundAnswer } from "../cluster/answers.ts";
+import { type BriefVerdict, remedyFor } from "#pkg/verdict";
+import { checkedAnswer, type ProbeAttempt, type ProbeRoundAnswer } from "../cluster/answers.ts";
+import { askServicesBriefly } from "../cluster/ask-services.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { isOtherVersion, type Processes, type Target } from "../cluster/processes.ts";
 import { probeAddress } from "../probe/probe.ts";
@@ -20,13 +20,14 @@ const maxTold = 20;
  * Has the speakers try all addresses, each by one other node, all speakers at a time. Where several fail for one reason at one node, all speakers
  * try the first of them again, which tells what is in the way.
  */
-export async function wireRound(processes: Processes, services: readonly MergedService[]): Promise<WireRound> {
+export async function wireRound(processes: Processes): Promise<WireRound> {
   const speakers = processes.targets.filter(({ program, notRunning }) => program === "speaker" && notRunning === undefined);
   const rounds = await Promise.all(speakers.map((target) => roundOf(processes, target)));
   const tried = rounds.reduce((sum, round) => sum + round.tried, 0);
   const faults = rounds.flatMap((round) => round.faults);
   const groups = [...Map.groupBy(faults, ({ owner, verdict }) => `${owner} ${verdict?.cause}`).values()];
   const findings: Finding[] = rounds.flatMap(({ failed }) => failed);
+  const { services } = groups.length > 0 ? await askServicesBriefly(processes) : { services: [] };
   for (const group of groups.slice(0, maxTold)) findings.push(...(await findingsOf(processes, group, services)));
   if (groups.length > maxTold) {
     const found = `${counted(groups.length - maxTold, "other cause")} on the wire`;
@@ -64,7 +65,7 @@ async function roundOf(processes: Processes, target: Target) {
 async function findingsOf(
   processes: Processes,
   group: readonly ProbeAttempt[],
-  services: readonly MergedService[],
+  services: readonly MergedService<BriefVerdict>[],
 ): Promise<Finding[]> {
   const [first] = group;
   if (first?.address === undefined || first.verdict == null) return [];

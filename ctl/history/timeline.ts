@@ -199,7 +199,9 @@ function takeoverReason({ cause, afterMs }: Fields): string {
       ? `BFD found that it failed${since}`
       : cause === "left"
         ? `it left the ring${since}`
-        : "it may not announce it any more, or another node is preferred";
+        : cause === "cannotDeliver"
+          ? "it cannot deliver to Pods"
+          : "it may not announce it any more, or another node is preferred";
 }
 
 /** Lines of the log that say more than the decisions beside them. */

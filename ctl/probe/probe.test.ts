@@ -58,6 +58,35 @@ test("an address by BGP is tried through each node", async () => {
   assert.equal(lines[3], "  n2: by way of n1 on eth0; TCP port 80 accepts; packets of 1500 octets arrive");
 });
 
+test("an address of central speakers is tried through the nodes that they lead to, and they are named", async () => {
+  const hop = { ...tried({ owner: "n2", isRouted: true }), isHere: true, own };
+  const nextHops = [
+    { address: "10.0.0.1", node: "n1" },
+    { address: "10.0.0.9", node: null },
+  ];
+  const processes = fakeProcesses({
+    ...Object.fromEntries(
+      [
+        ["n1", hop],
+        ["n2", tried({ isRouted: true })],
+        ["central/n1", { attempts: [], isHere: true, own: null, nextHops }],
+      ].map(([node, probe]) => [
+        `speaker-${node}`,
+        { "/v1/node": { ...program, node, verdicts: [] }, "/v1/probe": { ...program, node, ...(probe as object) } },
+      ]),
+    ),
+  });
+  const { status, out } = await ingotctl(`probe ${at}`, { processes });
+  assert.equal(status, Exit.ok, out);
+  assert.deepEqual(out.split("\n").slice(1), [
+    "  n1: is a next hop for it; from there port 80 accepts; 10.244.0.5 port 8080 accepts",
+    "  n1: by way of n2 on eth0; TCP port 80 accepts; packets of 1500 octets arrive",
+    "  n2: by way of n1 on eth0; TCP port 80 accepts; packets of 1500 octets arrive",
+    "  central/n1: announces it by way of n1 (10.0.0.1), 10.0.0.9",
+    "",
+  ]);
+});
+
 test("a fault comes with its remedy, and its text steers no terminal", async () => {
   const fault = {
     ...verdict("service", "notAnswered", { message: "nobody \u001b[31manswers", next: "see the \u0007NIC" }),

@@ -25,8 +25,8 @@ export const probe = clusterCommand({
   isOnce: true,
   help: `SUBJECT is svc/NAME, svc/NAMESPACE/NAME or an IP address. On layer 2 and on NICs each node with an interface in the subnet asks by
 ARP or neighbor discovery who has the address, and sends a SYN to a TCP port of a Service on it, and packets as large as the other end
-takes. By BGP, and for routed addresses, a node beside each announcing node sends it that as a router would. The announcing nodes
-connect themselves, to the address and to some endpoints. So silence, a duplicate, a firewall, kube-proxy, endpoints and too large
+takes. By BGP, and for routed addresses, a node beside each announcing node sends it that as a router would; central speakers name the nodes
+that they lead to, which are tried in this way. The announcing nodes connect themselves, to the address and to some endpoints. So silence, a duplicate, a firewall, kube-proxy, endpoints and too large
 packets are told apart. Routers themselves, and what is behind them, are not tried.`,
   examples: ["ingotctl probe svc web -n shop", "ingotctl probe 192.0.2.1"],
   exits: "3 also means that something is wrong with an address, or that no node could try it.",
@@ -77,7 +77,10 @@ async function addressesOf(processes: Processes, subject: string, namespace: str
 const isTried = ({ attempts = [] }: ProbeAnswer) => attempts.some(({ why }) => why === undefined);
 
 function paragraph({ address, nodes, conclusions }: Probed, screen: Screen): string {
-  const lines = nodes.flatMap(linesOf).map((line) => `  ${maskControls(line)}\n`);
+  const led = new Set(nodes.flatMap(({ nextHops = [] }) => nextHops.flatMap(({ node }) => node ?? [])));
+  const lines = nodes
+    .flatMap((one) => linesOf(one, led.has(one.node) ? "is a next hop for it" : "announces it"))
+    .map((line) => `  ${maskControls(line)}\n`);
   const red = (text: string) => (screen.hasColor ? styleText("red", text, { validateStream: false }) : text);
   const found = conclusions.map(({ what, found, fix }) => `${red(what)}: ${maskControls(found)}\n  -> ${maskControls(fix)}\n`);
   const untried =
@@ -85,14 +88,19 @@ function paragraph({ address, nodes, conclusions }: Probed, screen: Screen): str
   return `${address}\n${lines.join("")}${found.join("")}${nodes.some(isTried) ? "" : untried}`;
 }
 
-function linesOf({ node, why, attempts = [], own, isHere = false }: ProbeAnswer): string[] {
+/** @param role what a node is to the address that has it */
+function linesOf({ node, why, attempts = [], own, isHere = false, nextHops = [] }: ProbeAnswer, role: string): string[] {
+  if (nextHops.length > 0)
+    return [
+      `${node}: announces it by way of ${listOf(nextHops, (hop) => (hop.node == null ? hop.address : `${hop.node} (${hop.address})`))}`,
+    ];
   if (why !== undefined) return [`${node}: not tried: ${why}`];
   const itself =
     own == null
       ? isHere
-        ? [`${node}: announces it${attempts.length === 0 ? ", and no Service on it has a TCP port that all may connect to" : ""}`]
+        ? [`${node}: ${role}${attempts.length === 0 ? ", and no Service on it has a TCP port that all may connect to" : ""}`]
         : []
-      : [`${node}: announces it; from there port ${own.port} ${words[own.connection]}${endpointsText(own)}`];
+      : [`${node}: ${role}; from there port ${own.port} ${words[own.connection]}${endpointsText(own)}`];
   return [...itself, ...attempts.map((attempt) => `${node}: ${attemptText(attempt)}`)];
 }
 

@@ -1,4 +1,4 @@
-import { type BfdProfile, type Config, describeRouter, matchesSelector, type Peer } from "#pkg/config";
+import { type BfdProfile, type Config, describeRouter, matchesSelector, mayAsk, type Peer } from "#pkg/config";
 import { type Address, type Family, isLinkLocal, type Prefix, parseAddress } from "#pkg/net";
 
 /** A node as the configuration of a router needs it. */
@@ -120,12 +120,14 @@ function neighborsOf({ nodeSelectors, address, sourceAddress }: Peer, nodes: rea
 function allowedRoutes(peer: Peer, pools: Config["pools"]): AllowedRoutes[] {
   const found = new Map<string, AllowedRoutes>(); // prefix and length -> routes
   for (const { ranges, advertisements } of pools) {
-    for (const { peers, aggregationLength, aggregationLengthV6 } of advertisements) {
+    for (const { peers, aggregationLength, aggregationLengthV6, ...entry } of advertisements) {
+      const isOwn = entry.keepMoreSpecifics || mayAsk(entry);
       if (peers.length > 0 && !(peer.name !== undefined && peers.includes(peer.name))) continue;
       for (const prefix of ranges.flatMap((range) => range.toPrefixes())) {
         const { family } = prefix.address;
-        const length = family === "IPv4" ? aggregationLength : aggregationLengthV6;
-        if (peer.families.includes(family)) found.set(`${prefix} ${length}`, { prefix, length });
+        const lengths = [family === "IPv4" ? aggregationLength : aggregationLengthV6, ...(isOwn ? [prefix.address.bits] : [])];
+        if (!peer.families.includes(family)) continue;
+        for (const length of lengths) found.set(`${prefix} ${length}`, { prefix, length });
       }
     }
   }

@@ -5,6 +5,7 @@ import { flagOf, isSet } from "../cluster/installation.ts";
 import { structured } from "../cluster/output.ts";
 import { command, Exit, type Options, outputOption, UsageError, type Values } from "../command.ts";
 import type { Io } from "../io.ts";
+import { checkComponents } from "./checks/components.ts";
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
 import { checkDefinitions } from "./checks/definitions.ts";
 import type { TakeoverFinding } from "./checks/finding.ts";
@@ -17,10 +18,12 @@ import { argumentsOf, type ClusterView, type Raw, readView, templateOf, type Unr
 const help = `Looks at a cluster with MetalLB, and lists differences and obstacles for Ingot in its place. It only reads, with your own
 rights; it names objects that it may not read, and leaves them out.`;
 
-const notes = `It looks at the ConfigMap (errors, and fields that mean something else than to MetalLB 0.12), Services (load balancer class,
-addresses that would not be kept), MetalLB's Deployment and DaemonSet, ports of other Pods on the nodes, kube-proxy, other
-load balancers for the classes that Ingot is going to serve, custom resources and webhooks of MetalLB's, PodSecurityPolicies,
-and Prometheus rules.
+const notes = `It looks at the configuration (errors, fields of the ConfigMap that mean something else than to MetalLB 0.12, and components
+that it needs), Secrets with passwords of BGPPeers (whether they have the label that they need, never at a password), Services
+(load balancer class, addresses that would not be kept), MetalLB's Deployment and DaemonSet, ports of other Pods on the nodes,
+kube-proxy, other load balancers for the classes that Ingot is going to serve, custom resources of MetalLB's, webhooks of
+MetalLB's and FRR-K8s', PodSecurityPolicies, and Prometheus rules. The configuration is the ConfigMap or, with MetalLB from 0.13
+on, its custom resources.
 
 The exit status is 0 if nothing needs your attention, 1 if there is an error, which you have to solve first, 3 if there are only
 warnings or something could not be read, and 2 if the arguments are wrong or the cluster cannot be reached.
@@ -78,10 +81,12 @@ async function check(api: ReadApi, namespace: string, lbClass: string, isDefault
   const view: ClusterView = await readView(api, namespace);
   const [controller] = view.controllers;
   const classes = lbClass === "" && view.isTakenOver && controller !== undefined ? classesOf(controller) : asked;
-  const { findings, config } = checkConfiguration(view);
+  const before = view.objects.length > 0 && !view.isTakenOver && controller !== undefined ? classesOf(controller) : undefined;
+  const { findings, config, namespaceLabels } = checkConfiguration(view);
   const all = [
     ...findings,
-    ...checkServices(view, config, classes),
+    ...checkComponents(view, namespaceLabels),
+    ...checkServices(view, config, classes, before),
     ...checkWorkloads(view),
     ...checkLeftovers(view),
     ...checkDefinitions(view),
@@ -95,7 +100,7 @@ async function check(api: ReadApi, namespace: string, lbClass: string, isDefault
   return { findings: all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)), unread: view.unread };
 }
 
-/** Classes that a running Ingot serves. */
+/** Classes that a controller serves. */
 function classesOf(controller: Raw) {
   const words = argumentsOf(templateOf(controller));
   return usable(() => readClasses(flagOf(words, "lb-class") ?? "", isSet(words, "lb-class-default")));

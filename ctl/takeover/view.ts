@@ -1,7 +1,7 @@
+import { configurationKinds, type LiveObject } from "#pkg/convert";
 import { type Fields, fields, list, text } from "#pkg/untrusted";
 import type { ApiAnswer, ReadApi } from "../cluster/api.ts";
 import { flagOf } from "../cluster/installation.ts";
-import { metallbResources } from "../convert/from-cluster.ts";
 
 /** Any object of the API: nothing of its shape is known before it is looked at. */
 export type Raw = Fields;
@@ -31,6 +31,11 @@ export interface ClusterView {
   readonly hasCustomResources: boolean;
   /** The definitions of these resources. */
   readonly definitions: readonly Raw[];
+  /** Their objects, each as one version has it, where they are the configuration: MetalLB has no ConfigMap, or Ingot reads them. */
+  readonly objects: readonly LiveObject[];
+  /** Names of the Secrets from which BGPPeers among them take passwords, and those that are there. */
+  readonly passwordSecrets: readonly string[];
+  readonly secrets: readonly Raw[];
   /** Objects of FRR-K8s in all namespaces, each of which configures FRR. */
   readonly frrConfigurations: readonly Raw[];
   readonly webhooks: readonly Raw[];
@@ -65,15 +70,21 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
   const apis = listOf(fields(await one("API groups", "/apis")).groups);
   const groups = new Set(apis.map(({ name }) => text(name)));
   const versions = apis.flatMap((group) => listOf(group.versions).map(({ groupVersion }) => text(groupVersion)));
-  const resources: string[] = [];
+  const resources = new Map<string, string>(); // name of a resource, with its version -> that version
   for (const version of versions.filter((name) => name.startsWith("metallb.io/"))) {
     const found = await one(`resources of ${version}`, `/apis/${version}`);
-    resources.push(...listOf(found?.resources).map(({ name }) => text(name)));
+    for (const { name } of listOf(found?.resources)) resources.set(`${version}/${text(name)}`, version);
   }
+  const configuring = configurationKinds.flatMap(({ plural, kind, versions }) => {
+    const apiVersion = versions
+      .map((version) => resources.get(`metallb.io/${version}/${plural}`))
+      .find((each) => each !== undefined);
+    return apiVersion === undefined ? [] : [{ plural, kind, apiVersion }];
+  });
   const definitions: Raw[] = [];
-  for (const name of resources.filter((each) => metallbResources.has(each))) {
-    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}.metallb.io`;
-    const definition = await one(`CustomResourceDefinition ${name}.metallb.io`, path);
+  for (const { plural } of configuring) {
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${plural}.metallb.io`;
+    const definition = await one(`CustomResourceDefinition ${plural}.metallb.io`, path);
     if (definition !== undefined) definitions.push(definition);
   }
   const inNamespace = (kind: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${kind}`;
@@ -107,7 +118,26 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     const asked = current.type === "absent" ? api.list(path("v2alpha1")) : Promise.resolve(current);
     return listOf(await value("CiliumLoadBalancerIPPools", asked));
   };
-  const configMapName = [...controllers, ...speakers].map(configMapNameOf).find((name) => name !== undefined) ?? "config";
+  const named = [...controllers, ...speakers].map(configMapNameOf).find((name) => name !== undefined);
+  const configMapName = named ?? "config";
+  const isOfObjects = controllers.some(runsIngot)
+    ? controllers.some((workload) => flagOf(argumentsOf(templateOf(workload)), "config-source") === "crds")
+    : named === undefined; // MetalLB up to 0.12 has the flag.
+  const objects: LiveObject[] = [];
+  for (const { plural, kind, apiVersion } of isOfObjects ? configuring : []) {
+    const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+    for (const object of await all(`${plural}.metallb.io`, path))
+      objects.push({ apiVersion, kind, metadata: metadata(object), spec: object.spec });
+  }
+  const peers = objects
+    .filter(({ kind }) => kind === "BGPPeer")
+    .map(({ spec }) => text(fields(fields(spec).passwordSecret).name));
+  const passwordSecrets = [...new Set(peers.filter((name) => name !== ""))];
+  const secrets: Raw[] = [];
+  for (const name of passwordSecrets) {
+    const found = await one(`Secret ${namespace}/${name}`, inNamespace(`secrets/${encodeURIComponent(name)}`));
+    if (found !== undefined) secrets.push({ metadata: found.metadata });
+  }
   return {
     namespace,
     configMapName,
@@ -127,8 +157,11 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
       ...daemonSets.map((object) => ({ ...object, kind: "DaemonSet" })),
     ],
     kubeProxy: await one("ConfigMap kube-system/kube-proxy", "/api/v1/namespaces/kube-system/configmaps/kube-proxy"),
-    hasCustomResources: resources.some((name) => metallbResources.has(name)),
+    hasCustomResources: configuring.length > 0,
     definitions,
+    objects,
+    passwordSecrets,
+    secrets,
     frrConfigurations: versions.includes("frrk8s.metallb.io/v1beta1")
       ? await all("FRRConfigurations", "/apis/frrk8s.metallb.io/v1beta1/frrconfigurations")
       : [],

@@ -1,4 +1,5 @@
 import { parseConfig } from "#pkg/config";
+import { centralName } from "#pkg/gossip";
 import { fingerprint } from "#pkg/live-config";
 import { verdict } from "#pkg/verdict";
 import type { Api } from "../cluster/api.ts";
@@ -22,9 +23,12 @@ const addresses: Readonly<Record<string, string>> = { web: "192.0.2.1", cart: "1
 
 /**
  * A cluster with nodes n1 and n2, on both of which all Services have ready endpoints but `cart`, which has one on n1. All processes have in
- * force what the ConfigMap has, as long as `obeys` says so.
+ * force what the ConfigMap has, as long as `obeys` says so. @param centralOn nodes with a central speaker
  */
-export function smallCluster(obeys: () => boolean = () => true): {
+export function smallCluster(
+  obeys: () => boolean = () => true,
+  centralOn: readonly string[] = [],
+): {
   readonly api: Api & { readonly stored: Stored };
   readonly processes: Processes;
 } {
@@ -42,10 +46,16 @@ export function smallCluster(obeys: () => boolean = () => true): {
       targetRef: { kind: "Pod", namespace: "default", name: `${service}-${nodeName}` },
     })),
   }));
-  const pods = ["controller", ...nodes.map((node) => `speaker-${node}`)].map((name) => ({
-    metadata: { name, labels: { app: "metallb", component: name.replace(/-.*/, "") } },
-    spec: { containers: [{ args: ["--port=7472", "--ignore-exclude-lb"] }] },
-  }));
+  const pod = (name: string, component: string, ...more: readonly string[]) => ({
+    metadata: { name, labels: { app: "metallb", component } },
+    spec: { containers: [{ args: ["--port=7472", "--ignore-exclude-lb", ...more] }] },
+  });
+  const withoutBgp = centralOn.length > 0 ? ["--announce-for=node-without-bgp"] : [];
+  const pods = [
+    pod("controller", "controller"),
+    ...nodes.map((node) => pod(`speaker-${node}`, "speaker", ...withoutBgp)),
+    ...centralOn.map((node) => pod(`central-${node}`, "central-speaker", "--announce-for=all")),
+  ];
   const api = fakeApi({
     [`${namespace}/pods`]: pods,
     [configMapPath]: { metadata: { name: "config", resourceVersion: "7" }, data: { config: configuration, other: "kept" } },
@@ -53,7 +63,10 @@ export function smallCluster(obeys: () => boolean = () => true): {
     "/apis/discovery.k8s.io/v1/endpointslices": slices,
     "/api/v1/nodes": nodes.map((name) => ({
       metadata: { name, labels: {} },
-      status: { conditions: [{ type: "Ready", status: "True" }] },
+      status: {
+        conditions: [{ type: "Ready", status: "True" }],
+        addresses: [{ type: "InternalIP", address: `10.0.0.1${name.slice(1)}` }],
+      },
     })),
     "/api/v1/pods": [{ metadata: { namespace: "default", name: "web-n1", ownerReferences: [{ kind: "DaemonSet" }] } }],
   });
@@ -66,7 +79,7 @@ export function smallCluster(obeys: () => boolean = () => true): {
     "/v1/members": {
       source: "memberlist",
       timing: "fast",
-      members: nodes.map((name) => ({ node: name, status: "alive", active: true })),
+      members: [...centralOn.map(centralName), ...nodes].map((name) => ({ node: name, status: "alive", active: true })),
     },
     "/v1/node": { node, verdicts: [], reachability: { answers: true, interfaces: { eth0: ["192.0.2.0/24"] } } },
     "/v1/services": { node, services: [] },
@@ -76,6 +89,7 @@ export function smallCluster(obeys: () => boolean = () => true): {
     controller: { "/v1/services": { leader: true, services: [] }, "/v1/verdicts": { version: "1.0.0", verdicts: [] } },
     "speaker-n1": speaker("n1"),
     "speaker-n2": speaker("n2"),
+    ...Object.fromEntries(centralOn.map(centralName).map((name) => [`speaker-${name}`, speaker(name)])),
   });
   const processes: Processes = {
     targets: fixed.targets,

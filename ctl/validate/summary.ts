@@ -6,6 +6,7 @@ import {
   formatProtocols,
   hasOwners,
   type LabelSelector,
+  type Pool,
 } from "#pkg/config";
 import { Address, AddressRange, Prefix } from "#pkg/net";
 import { table } from "../cluster/output.ts";
@@ -15,7 +16,7 @@ import type { Screen } from "../io.ts";
 export function summarize({ pools, quotas, peers }: Config) {
   return plain({
     pools: pools.map((pool) => {
-      const { protocols, ranges, fence, reservations, advertisements, ...rest } = pool;
+      const { protocols, ranges, fence, reservations, advertisements, layer2Advertisements, ...rest } = pool;
       return {
         selfTestMs: undefined,
         ...rest,
@@ -25,6 +26,9 @@ export function summarize({ pools, quotas, peers }: Config) {
         addresses: countUsable(pool),
         reserved: reservations.map(({ ranges, holder: { type: _, ...holder } }) => {
           return { addresses: ranges, service: undefined, namespace: undefined, ...holder };
+        }),
+        layer2Advertisements: layer2Advertisements.map(({ services, pool: { nodeSelectors, preferredNodes, interfaces } }) => {
+          return { ...services, nodeSelectors, preferredNodes, interfaces };
         }),
         advertisements: advertisements.map(({ services, communitiesFrom: asked, ...one }) => ({
           ...one,
@@ -61,7 +65,7 @@ export function summaryText(config: Config, screen: Screen): string {
     formatProtocols(pool.protocols),
     String(countUsable(pool)),
     pool.autoAssign ? "yes" : "no",
-    ...(hasOwners(pool) ? [nodes(pool.nodeSelectors), pool.interfaces.join(", ") || "all"] : ["-", "-"]),
+    ...whereText(pool),
     pool.ranges.map(String).join(", "),
   ]);
   const peers = config.peers.map((peer) => [
@@ -78,6 +82,13 @@ export function summaryText(config: Config, screen: Screen): string {
     { heading: ["NAME", "PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], rows: peers },
   ];
   return tables.map(({ heading, rows }) => (rows.length === 0 ? "" : `\n${table(heading, rows, screen)}`)).join("");
+}
+
+/** On which nodes and interfaces its addresses have owners. */
+function whereText(pool: Pool): readonly [string, string] {
+  if (!hasOwners(pool)) return ["-", "-"];
+  if (pool.layer2Advertisements.length > 0) return ["by Service", "by Service"];
+  return [nodes(pool.nodeSelectors), pool.interfaces.join(", ") || "all"];
 }
 
 function nodes(selectors: readonly LabelSelector[]): string {

@@ -4,18 +4,17 @@ import { type Fact, remedyFor, type VerdictAnswer } from "#pkg/verdict";
 import {
   type ConfigurationAnswer,
   type ConflictsAnswer,
+  type EndpointsOnNode,
   type Explained,
-  type Explanation,
   type NodeAnswer,
   type PoolAnswer,
   titleOf,
-  type UnusedAddress,
 } from "../cluster/answers.ts";
 import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
 import { coloured } from "../cluster/output.ts";
-import { asFarAsKnown, askAll, only, type Processes } from "../cluster/processes.ts";
+import { asFarAsKnown, askAll, only, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import type { Screen } from "../io.ts";
 import { askPeers, isPeer } from "./peers.ts";
@@ -74,6 +73,24 @@ export async function explainSubject(processes: Processes, subject: string, name
       `cannot explain ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME, node/NAME, peer/NAME, pool/NAME or config`,
     );
   return explainAddress(processes, address.toString());
+}
+
+interface UnusedAddress {
+  /** `foreign`: in no pool; `occupied`: another host has it; `avoided`: never given, because of avoid-buggy-ips. */
+  readonly is: "free" | "reserved" | "occupied" | "avoided" | "slot" | "foreign";
+  readonly pool: string | null;
+}
+
+/** All verdicts on one subject. */
+export interface Explanation {
+  readonly explained: readonly Explained[];
+  readonly unreachable: readonly Unreachable[];
+  /** The text if there are no verdicts. */
+  readonly none: string;
+  /** An address that no Service has, and why. */
+  readonly address?: UnusedAddress;
+  /** The endpoints of the Service, where a speaker says them. */
+  readonly endpoints?: readonly EndpointsOnNode[] | undefined;
 }
 
 /** Words that kubectl would take: word -> the one that is documented. */

@@ -1,5 +1,6 @@
-import { list, maskControls } from "#pkg/text";
-import type { BriefVerdict } from "#pkg/verdict";
+import { nearestName } from "#pkg/config";
+import { age, list, maskControls } from "#pkg/text";
+import { type BriefVerdict, causes, states } from "#pkg/verdict";
 import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import type { Unreachable } from "../cluster/processes.ts";
@@ -24,6 +25,12 @@ export interface Column<T> {
   readonly isWide?: boolean;
 }
 
+/** What each list says of a verdict besides its state. */
+export const sinceAndCause: readonly Column<{ readonly verdict: BriefVerdict }>[] = [
+  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
+  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+];
+
 interface Listing<T> {
   /** The field of the output for programs. */
   readonly kind: string;
@@ -41,12 +48,15 @@ interface Listing<T> {
 
 type Filters = Values<typeof listOptions> & Values<typeof poolOption> & Values<typeof nodeOption>;
 
-/** The things that were asked for by name and by option, in order. @throws {UsageError} for a column that is not there */
+/** The things that were asked for by name and by option, in order. @throws {UsageError} for a column, state or cause that is not there */
 export function listing<T>(
   { args, format, screen, now }: Pick<CommandInput, "args" | "format" | "screen" | "now">,
   { state, cause, pool, node, "sort-by": sortBy }: Filters,
   { kind, all, columns, isNamed, verdicts, pools, nodes, none, unreachable }: Listing<T>,
 ): CommandResult {
+  const said = all.flatMap(verdicts);
+  for (const one of state?.split(",") ?? []) known("state", one, [...said.map((each) => each.state), ...Object.keys(states)]);
+  for (const one of cause?.split(",") ?? []) known("cause", one, [...said.map((each) => each.cause), ...allCauses]);
   const isAmong = (wanted: string | undefined, found: readonly (string | null)[] = []) =>
     wanted === undefined ||
     wanted.split(",").some((one) => found.some((each) => each?.toLowerCase() === one.trim().toLowerCase()));
@@ -77,6 +87,18 @@ export function listing<T>(
     isMissing: missing.length > 0,
     ...(missing.length > 0 && { note: `there is no ${list(missing)} among the ${kind}` }),
   };
+}
+
+const allCauses = Object.values(causes).flatMap((each) => Object.keys(each));
+
+/** A misspelt state would look like good news: nothing has it. @throws {UsageError} for a name that is none of these */
+function known(what: string, given: string, names: readonly string[]): void {
+  const name = given.trim();
+  if (names.some((one) => one.toLowerCase() === name.toLowerCase())) return;
+  const alike = names.filter((one) => one.charAt(0).toLowerCase() === name.charAt(0).toLowerCase());
+  const near = nearestName(name, [...new Set(alike)]);
+  const hint = near === undefined ? "" : `, did you mean ${JSON.stringify(near)}?`;
+  throw new UsageError(`there is no ${what} ${JSON.stringify(name)}${hint || ";"} docs/verdicts.md lists them`);
 }
 
 function orderBy<T>(sortBy: string, columns: readonly Column<T>[], now: Date): (one: T, other: T) => number {

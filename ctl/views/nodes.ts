@@ -1,9 +1,8 @@
-import { age } from "#pkg/text";
 import type { VerdictAnswer } from "#pkg/verdict";
 import type { NodeAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { askAll } from "../cluster/processes.ts";
-import { type Column, listing, listOptions } from "./listing.ts";
+import { type Column, listing, listOptions, sinceAndCause } from "./listing.ts";
 
 interface NodeVerdict {
   readonly node: string;
@@ -13,8 +12,7 @@ interface NodeVerdict {
 const columns: readonly Column<NodeVerdict>[] = [
   { heading: "NODE", cell: ({ node }) => node },
   { heading: "STATE", cell: ({ verdict }) => verdict.state },
-  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
-  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+  ...sinceAndCause,
   { heading: "MESSAGE", cell: ({ verdict }) => verdict.message },
 ];
 

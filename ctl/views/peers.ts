@@ -1,9 +1,8 @@
-import { age } from "#pkg/text";
 import type { VerdictAnswer } from "#pkg/verdict";
 import { titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
-import { type Column, listing, listOptions, nodeOption } from "./listing.ts";
+import { asFarAsKnown, askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { type Column, listing, listOptions, nodeOption, sinceAndCause } from "./listing.ts";
 
 export interface NodePeer {
   readonly node: string;
@@ -31,8 +30,7 @@ const columns: readonly Column<NodePeer>[] = [
   { heading: "PEER", cell: ({ peer, name }) => titleOf({ name: peer, peerName: name }) },
   { heading: "NODE", cell: ({ node }) => node },
   { heading: "STATE", cell: ({ verdict }) => verdict.state },
-  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
-  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+  ...sinceAndCause,
   { heading: "MESSAGE", cell: ({ verdict }) => verdict.message },
 ];
 
@@ -59,7 +57,7 @@ export const peers = clusterCommand({
       isNamed: isPeer,
       verdicts: ({ verdict }) => [verdict],
       nodes: ({ node }) => [node],
-      none: "no node has a BGP peer",
+      none: `no node has a BGP peer${asFarAsKnown(unreachable)}`,
       unreachable,
     });
   },

@@ -1,10 +1,10 @@
 import type { Family } from "#pkg/net";
-import { age, count } from "#pkg/text";
+import { count } from "#pkg/text";
 import type { PoolAnswer, PoolsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { mergePools } from "../cluster/merge.ts";
-import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
-import { type Column, listing, listOptions } from "./listing.ts";
+import { asFarAsKnown, askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { type Column, listing, listOptions, sinceAndCause } from "./listing.ts";
 
 export async function askPools(
   processes: Processes,
@@ -32,8 +32,7 @@ const columns: readonly Column<PoolAnswer>[] = [
   usage("IPV4", "IPv4"),
   usage("IPV6", "IPv6"),
   { heading: "STATE", cell: ({ verdict }) => verdict.state },
-  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
-  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+  ...sinceAndCause,
   { heading: "MESSAGE", cell: ({ verdict }) => verdict.message, isWide: true },
 ];
 
@@ -54,7 +53,7 @@ export const pools = clusterCommand({
       columns,
       isNamed: ({ pool }, name) => pool === name,
       verdicts: ({ verdict }) => [verdict],
-      none: "there is no pool",
+      none: `there is no pool${asFarAsKnown(unreachable)}`,
       unreachable,
     });
   },

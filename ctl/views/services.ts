@@ -1,10 +1,9 @@
-import { age } from "#pkg/text";
 import { type BriefVerdict, isProblem } from "#pkg/verdict";
 import { askServices, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { asFarAsKnown } from "../cluster/processes.ts";
-import { type Column, listing, listOptions, nodeOption, poolOption } from "./listing.ts";
+import { type Column, listing, listOptions, nodeOption, poolOption, sinceAndCause } from "./listing.ts";
 
 export const services = clusterCommand({
   name: "services",
@@ -64,7 +63,6 @@ const columns: readonly Column<MergedService<BriefVerdict>>[] = [
       return nodes.length > 3 ? `${nodes.length} nodes` : nodes.join(",") || "-";
     },
   },
-  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
-  { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
+  ...sinceAndCause,
   { heading: "MESSAGE", cell: ({ verdict }) => ("message" in verdict ? String(verdict.message) : ""), isWide: true },
 ];

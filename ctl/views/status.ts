@@ -1,7 +1,7 @@
 import { age, list, maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import { type ConfigurationAnswer, type Explained, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
-import { askServicesAndProblems } from "../cluster/ask-services.ts";
+import { askProblems } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import { type Answer, asFarAsKnown, askAll, eachOnce } from "../cluster/processes.ts";
@@ -21,9 +21,9 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
     const [{ answers, unreachable: silent }, others, asked] = await Promise.all([
       askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
       askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
-      askServicesAndProblems(processes),
+      askProblems(processes),
     ]);
-    const { services } = asked;
+    const { services, states } = asked;
     const unreachable = eachOnce([...silent, ...others.unreachable, ...asked.unreachable]);
     const rows = answers.map(({ target: { program, node, pod }, body: { version, leader, hash, inForceSince, verdict } }) => [
       program,
@@ -34,8 +34,6 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
       age(inForceSince ?? verdict.since, now),
       leader === undefined ? verdict.state : leader ? `${verdict.state}, leads` : "stands by",
     ]);
-    const counts = Map.groupBy(services, ({ verdict }) => verdict.state);
-    const states = Object.fromEntries([...counts].map(([state, those]) => [state, those.length]));
     const problems = worstFirst([
       ...saidOnce(others.answers),
       ...services
@@ -43,7 +41,7 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
         .map(({ service, verdict }) => ({ about: `svc ${service}`, verdict })),
     ]);
     const behind = lagging(answers);
-    const text = [
+    const known = [
       table(["PROGRAM", "NODE", "POD", "VERSION", "CONFIGURATION", "SINCE", "STATE"], rows, screen),
       laggingText(behind),
       `\nServices: ${
@@ -53,6 +51,7 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
       }\n`,
       problemsText(problems, asFarAsKnown(unreachable), screen),
     ].join("");
+    const text = answers.length === 0 && unreachable.length > 0 ? "No process answers.\n" : known;
     const all = answers.map(({ target, body }) => Object.assign({}, target, body));
     const value = { processes: all, lagging: behind, services: states, problems };
     return { value, text, unreachable };

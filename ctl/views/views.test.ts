@@ -359,8 +359,7 @@ for (const columns of [20, 40, 60, 80])
         states(wide.out.replaceAll(/(no endpoint|pool "lan" has).*/g, "")).sort(),
         `${args}\n${out}`,
       );
-      if (columns >= 40 && args !== "status")
-        for (const line of out.split("\n")) assert.ok(line.length <= columns, `${args}: ${line}`);
+      if (columns >= 40) for (const line of out.split("\n")) assert.ok(line.length <= columns, `${args}: ${line}`);
     }
   });
 
@@ -402,7 +401,7 @@ test("a speaker that is cut off and sees no owner does not hide who announces an
   const cutOff = self("speaker", { node: "n1", services: [service("default/web", lost)] });
   const processes = fakeProcesses({
     ...cluster,
-    "speaker-n1": { ...cluster["speaker-n1"], "/v1/services": cutOff, "/v1/services?problems": cutOff },
+    "speaker-n1": { ...cluster["speaker-n1"], "/v1/services": cutOff },
   });
   const { out } = await ingotctl("owner 192.0.2.1", { processes });
   assert.equal(out, "n2\n");
@@ -415,7 +414,7 @@ test("a speaker that is starting, and knows of no Service yet, does not hide who
   const processes = fakeProcesses({
     ...cluster,
     "speaker-n1": { "/v1/services": starting },
-    "speaker-n2": { ...cluster["speaker-n2"], "/v1/services?problems": well, "/v1/services?brief&problems": well },
+    "speaker-n2": { ...cluster["speaker-n2"], "/v1/services?problems&own": well, "/v1/services?brief&problems&own": well },
   });
   assert.equal((await ingotctl("owner 192.0.2.1", { processes })).out, "n2\n");
   assert.match((await ingotctl("services", { processes })).out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
@@ -488,12 +487,14 @@ test("who does not answer is named, and the rest is shown", async () => {
 
 test("where nobody answers it is not said that something is not there, or well", async () => {
   const away = fakeProcesses({ "controller-n1": {}, "speaker-n1": {} });
-  for (const args of ["status", "services", "services --problems", "explain svc/web", "explain 192.0.2.1", "explain pool/lan"]) {
+  const subjects = ["svc/web", "192.0.2.1", "pool/lan", "peer/10.0.0.1"].map((subject) => `explain ${subject}`);
+  for (const args of ["services", "services --problems", "pools", "peers", ...subjects]) {
     const { status, out } = await ingotctl(args, { processes: away });
     assert.match(out, /, as far as there are answers\.?\n$/, args);
     assert.notEqual(status, Exit.ok, args);
   }
-  assert.match((await ingotctl("explain config", { processes: away })).out, /^no process answers\n$/);
+  for (const args of ["status", "explain config"])
+    assert.match((await ingotctl(args, { processes: away })).out, /^no process answers\.?\n$/i, args);
 });
 
 test("while no controller decides, explain does not send people to its verdict", async () => {
@@ -690,6 +691,13 @@ const misused: { args: string; says: RegExp }[] = [
   { args: "services -o table", says: /--output is one of wide, json, yaml, not "table"/ },
   { args: "pools --problems", says: /pools has no option --problems/ },
   { args: "members extra", says: /members takes no argument, not 1/ },
+  {
+    args: "services -A --state=Pendng",
+    says: /there is no state "Pendng", did you mean "Pending"\? docs\/verdicts\.md lists them/,
+  },
+  { args: "services -A --cause=poolFull,noReadyEndpiont", says: /no cause "noReadyEndpiont", did you mean "noReadyEndpoint"\?/ },
+  { args: "peers --cause=zzz", says: /there is no cause "zzz"; docs\/verdicts\.md lists them/ },
+  { args: "status --outptu=json", says: /status has no option --outptu, did you mean --output\? see "ingotctl help status"/ },
   { args: "services -A --sort-by=colour", says: /--sort-by is one of NAMESPACE, NAME, STATE, .* not "colour"/ },
 ];
 for (const { args, says } of misused)

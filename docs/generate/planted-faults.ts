@@ -3,7 +3,9 @@ import { plantedFaults, subjectOf, undescribed, unfound } from "#e2e/planted-fau
 /** Markdown: a row for each fault that a test plants. */
 export function faultsTable(): string {
   const rows = Object.entries(plantedFaults).map(([name, fault]) => {
-    const cause = Object.hasOwn(unfound, name) ? `nothing: ${unfound[name]}` : `\`${fault.causes[0]}\``;
+    const [code] = fault.causes;
+    const named = code === undefined ? "the process that does not answer" : `\`${code}\``;
+    const cause = Object.hasOwn(unfound, name) ? `nothing: ${unfound[name]}` : named;
     const shown = undescribed.has(name) ? "" : `\`kubectl describe ${subjectOf(fault)}\``;
     return `| ${fault.symptom.replaceAll("<pending>", "`<pending>`")} | \`ingotctl ${fault.find}\` | ${cause} | ${shown} |`;
   });

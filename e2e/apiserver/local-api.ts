@@ -137,12 +137,9 @@ export class LocalApi {
     const { target, resource, query } = this.locate({ method: "GET", path });
     const selection = selectionFor(resource, target.namespace, query);
     const rendering = renderingFor(resource, { accept: "", includeObject: "", now: this.#now });
-    const from = Number(query.get("resourceVersion"));
-    const watch = new Watch(
-      this.#store,
-      { resource, selection, rendering, from, bookmarks: true, markInitialEnd: false },
-      response,
-    );
+    const markInitialEnd = query.get("sendInitialEvents") === "true";
+    const from = markInitialEnd ? undefined : Number(query.get("resourceVersion"));
+    const watch = new Watch(this.#store, { resource, selection, rendering, from, bookmarks: true, markInitialEnd }, response);
     this.#watches.add(watch);
     watch.start();
     return {

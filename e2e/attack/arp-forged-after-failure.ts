@@ -36,7 +36,7 @@ export const arpForgedAfterFailure: Scene = {
     "a host on the LAN sends each speaker seven ARP and NDP frames a second for each address in the name of another node, answers challenges to that one with a key of its own, and goes on while its speaker is killed and started again",
   async run(logs) {
     await using cluster = await DemoCluster.start({ logs });
-    for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready(), { timeout: 20_000 });
+    for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready());
     const addresses: string[] = [];
     for (let i = 1; i <= services; i++) {
       const families = { families: ["IPv4", "IPv6"] as const };
@@ -49,7 +49,7 @@ export const arpForgedAfterFailure: Scene = {
     const rounds = () => asker.lines.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Answered] : []));
     const last = () => rounds().at(-1)?.macs ?? {};
     const isAnswered = (address: string) => last()[address]?.length === 1;
-    await waitFor("each address to be answered", () => addresses.every(isAnswered), { timeout: 20_000 });
+    await waitFor("each address to be answered", () => addresses.every(isAnswered));
     // The node with most addresses: a node that takes over from it would leave that to it.
     const had = macs.map((mac) => addresses.filter((address) => last()[address]?.includes(mac)));
     const node = had.indexOf(had.toSorted((a, b) => b.length - a.length)[0] ?? []);

@@ -23,7 +23,7 @@ export const arpForged: Scene = {
     await using cluster = await DemoCluster.start({ logs, nodes: 2 });
     const [owner, other] = cluster.nodes;
     if (owner === undefined || other === undefined) throw new Error("Cannot attack: the cluster has no two nodes");
-    for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready(), { timeout: 20_000 });
+    for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready());
     const addresses: string[] = [];
     for (let i = 1; i <= services; i++) {
       // Endpoints on one node alone, so that it owns all addresses, also those for which the other is preferred.

@@ -27,7 +27,7 @@ export const configurationEditor: Scene = {
     await using cluster = await DemoCluster.start({ logs, nodes: 1 });
     const [node] = cluster.nodes;
     if (node === undefined) throw new Error("Cannot attack: the cluster has no node");
-    await waitFor("the speaker to be ready", () => node.speaker.ready(), { timeout: 20_000 });
+    await waitFor("the speaker to be ready", () => node.speaker.ready());
     for (const component of ["netbox", "validating-webhook"]) await applyComponent(cluster, component);
     const metadata = { namespace, name: "netbox", labels: { "ingot-use": "netbox-token" } };
     const values = { token: "the-token-of-netbox", url: "http://172.30.0.1:9" };

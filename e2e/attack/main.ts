@@ -11,11 +11,13 @@ import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { clientsAndKill } from "./clients-and-kill.ts";
 import { configurationEditor } from "./configuration-editor.ts";
 import { failoverForged } from "./failover-forged.ts";
+import { handoverAbused } from "./handover-abused.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
 import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
 import { ringConnectionFlood, ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
+import { routersForged } from "./routers-forged.ts";
 import type { Scene } from "./scene.ts";
 import { sharedAddress } from "./shared-address.ts";
 import { updateFlood } from "./update-flood.ts";
@@ -27,12 +29,14 @@ const scenes: readonly Scene[] = [
   failoverForged,
   arpForged,
   arpForgedAfterFailure,
+  routersForged,
   ringIdleConnections,
   ringConnectionFlood,
   ringGarbage,
   ringReplay,
   configurationEditor,
   sharedAddress,
+  handoverAbused,
   http,
   httpConnectionFlood,
   bgpConnectionFlood,

@@ -44,7 +44,7 @@ export const overload: Scene = {
     const service = await cluster.expose("web", ["node1"]);
     await allKnowAll(cluster);
     const address = await service.address();
-    const mac = await waitFor("somebody to answer for the address", () => holder(cluster.client, address), { timeout: 20_000 });
+    const mac = await waitFor("somebody to answer for the address", () => holder(cluster.client, address));
     const macs = await Promise.all(cluster.nodes.map(({ host }) => host.link("eth0").mac()));
     const owner = cluster.nodes[macs.indexOf(mac)];
     if (owner === undefined) throw new Error(`Cannot attack: ${mac} is no node's`);

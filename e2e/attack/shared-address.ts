@@ -36,7 +36,7 @@ export const sharedAddress: Scene = {
     "a tenant makes Services with another namespace's sharing key and addresses: Local with the same selector and other nodes, Local without a selector, the second address alone, and turns a Cluster one into Local",
   async run(logs) {
     await using cluster = await DemoCluster.start({ logs, nodes: 3 });
-    for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready(), { timeout: 20_000 });
+    for (const { speaker } of cluster.nodes) await waitFor("the speaker to be ready", () => speaker.ready());
     const started = performance.now();
     const effects: string[] = [];
     for (const policy of ["Local", "Cluster"] as const) {

@@ -5,7 +5,8 @@
  * - from the last packet until it knows, less the detection time: how late the timer is;
  * - times that it took the peer for silent, without a cut, although a packet had come within the detection time; and times that it was
  *   down because none had, since bfdd at the other end has no real time on a busy machine, or because the peer signalled it.
- * Then what 100 sessions at 50 ms cost a processor, beside the bfdd at their other end. Needs root, since bfdd does; run it with
+ * Then what 100 sessions at 50 ms cost a processor, beside the bfdd at their other end, and what the six cost that a node has with other nodes where
+ * `failover` asks for them, however many nodes there are; `--runs 0` and `--sessions 0` leave out what is before. Needs root, since bfdd does; run it with
  * `node e2e/bench/bfd.bench.ts`. Times are milliseconds: least / median / most.
  */
 import { loadavg } from "node:os";
@@ -24,6 +25,9 @@ const intervals = [10, 50, 300] as const;
 const multiplier = 3;
 const settleMs = 1_500; // Until polls have ended and timers are fast.
 const costSeconds = 10;
+// To three nodes on either side in the ring.
+const pathsOfNode = 6;
+const failoverIntervals = [10, 30, 50, 100];
 
 /** Both ends of the session of an interval, by the last octet of the host. */
 const address = (interval: number, host: number): string => `10.0.${interval % 251}.${host}`;
@@ -204,11 +208,28 @@ async function cost(count: number): Promise<void> {
   }
 }
 
+/** Packets that a node sends for `failover`, and its processor time. */
+async function costOfFailover(): Promise<void> {
+  row(`${pathsOfNode} sessions between nodes`, "packets sent a second", "% of a processor");
+  for (const intervalMs of failoverIntervals) {
+    await using lab = await Lab.start();
+    const { ours } = await manySessions(lab, { count: pathsOfNode, intervalMs, peer: "ours", busy: false });
+    await sleep(settleMs);
+    const process = new ProcessUsage(ours.pid);
+    const sent = async () => (await ours.sessions.counters()).sessions.reduce((sum, { controlOut }) => sum + controlOut, 0);
+    const [packetsBefore, cpuBefore] = [await sent(), process.cpuSeconds];
+    await sleep(costSeconds * 1000);
+    const [packets, cpu] = [(await sent()) - packetsBefore, process.cpuSeconds - cpuBefore];
+    row(`  every ${intervalMs} ms`, (packets / costSeconds).toFixed(0), ((100 * cpu) / costSeconds).toFixed(1));
+  }
+}
+
 const load = (): string =>
   `load average ${loadavg()
     .map((value) => value.toFixed(1))
     .join(" ")}`;
 console.log(`${runs} cuts, ${load()}`);
-await detection();
-await cost(Number(values.sessions));
+if (runs > 0) await detection();
+if (Number(values.sessions) > 0) await cost(Number(values.sessions));
+await costOfFailover();
 console.log(load());

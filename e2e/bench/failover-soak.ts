@@ -1,16 +1,18 @@
 /**
  * Counts nodes that are taken for gone while they live: a demo cluster of `--nodes` (3) for `--minutes` (60) with `failover` at `--interval`
  * (10ms), in which nothing fails, beside `--busy` (0) processes that never rest. Prints every minute how often speakers took another for gone by
- * BFD, and by the ring alone; how many addresses of two Services went to another node; and how long speakers did without BFD since then.
- * Exits with 1 where a node was taken for gone although nothing is busy.
+ * BFD, and by the ring alone; how many addresses of two Services went to another node; how often, and for how long at most, two nodes answered for
+ * an address; and how long speakers did without BFD since then. Exits with 1 where a node was taken for gone although nothing is busy.
  */
 import { spawn } from "node:child_process";
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DemoCluster, demoConfiguration, type Workload } from "#e2e/demo-cluster";
 import { metric } from "../scenarios/observe.ts";
-import { allKnowAll, allPathsUp } from "./failover-common.ts";
+import type { Line } from "./answers-client.ts";
+import { allKnowAll, allPathsUp, linesOf } from "./failover-common.ts";
 
 const { values } = parseArgs({
   options: {
@@ -26,9 +28,13 @@ const lookEveryMs = 1_000;
 await using stack = new AsyncDisposableStack();
 const configuration = `${demoConfiguration}failover: {interval: ${values.interval}}\n`;
 const cluster = stack.use(await DemoCluster.start({ nodes: Number(values.nodes), configuration }));
-for (const name of ["web", "mail"]) await (await cluster.expose(name, ["node1", "node2"])).address();
+const addresses: string[] = [];
+for (const name of ["web", "mail"]) addresses.push(await (await cluster.expose(name, ["node1", "node2"])).address());
 await allKnowAll(cluster);
 await allPathsUp(cluster);
+const script = fileURLToPath(new URL("./answers-client.ts", import.meta.url));
+const asker = await cluster.client.spawn("answers", ["node", script, ...addresses.flatMap((address) => ["--address", address])]);
+await asker.waitForLine(/"asking"/);
 for (let count = 0; count < busy; count++) {
   const child = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
   stack.defer(() => void child.kill("SIGKILL"));
@@ -66,6 +72,8 @@ for (let minute = 1; minute <= Number(values.minutes); minute++) {
       if (await isOff(speaker)) off++;
     }
   const words = Object.entries(await since()).map(([name, count]) => `${name} ${count}`);
+  const doubles = linesOf<Line, "double">(asker, "double").map(({ ms }) => ms);
+  words.push(`two answered ${doubles.length}, for ${Math.max(0, ...doubles)} ms at most`);
   const share = `without BFD ${((100 * off) / looks).toFixed(1)} % of the time`;
   console.log(`${minute} min, load ${loadavg()[0]?.toFixed(1)}: ${[...words, share].join(", ")}`);
 }

@@ -30,6 +30,10 @@ export type OwnWhat =
       readonly how: Renumbering;
       readonly speaker: "runs" | "stands" | "killed";
     }
+  /** The node's kernel forwards no packets, so that it cannot deliver to Pods. */
+  | { readonly type: "breakPath"; readonly node: number }
+  /** Its kube-proxy is killed, and the rules are flushed; its bridge of Pods is down. */
+  | { readonly type: "flushRules" | "downBridge"; readonly node: number }
   | { readonly type: "otherControllerVersion"; readonly controller: number }
   /** The output of a speaker, or a controller, goes to a disk that is full from its start on. */
   | { readonly type: "fillDisk"; readonly node: number }
@@ -133,10 +137,20 @@ export function drawActs(seed: number, duration: Millis, nodes: number, can: Rea
     if (at > duration) return acts;
     if (at + length > duration) continue;
     const subject = subjectOf(what);
+    if (endsPath(what) && acts.filter(({ act }) => isSame(act, what)).length === maxBreaks) continue;
     if ((busyUntil.get(subject) ?? -Infinity) > at) continue;
     busyUntil.set(subject, at + length + (what.type === "rotateKey" ? keyRestMs : 2_000));
     acts.push({ at, act: { ...what, length } });
   }
+}
+
+function isSame(act: Act, what: What): boolean {
+  return endsPath(act) && subjectOf(act) === subjectOf(what);
+}
+
+/** Whether a node cannot deliver to Pods then. */
+export function endsPath(what: What): boolean {
+  return ["breakPath", "flushRules", "downBridge"].includes(what.type);
 }
 
 /** Some are over before anybody has found out, others not before everybody has, the router's graceful restart included. */
@@ -148,6 +162,8 @@ function drawLength(random: Random, what: What): Millis {
 
 /** One of which works. */
 export const controllers = 2;
+// Each time a node has to be healthy for twice as long before it counts as able again.
+const maxBreaks = 2;
 const longActs: ReadonlySet<What["type"]> = new Set(["otherVersion", "otherControllerVersion", "impair"]);
 // The delay in each direction: a host that asks by ARP waits for longer than twice that.
 const maxDelayMs: Millis = 300;
@@ -181,6 +197,8 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
     ...Array.from({ length: 4 }, (): What => ({ type: "impair", node, impairment: drawImpairment(random) })),
     ...Array.from({ length: 3 }, (): What => drawRenumbering(random, node)),
+    { type: "breakPath", node },
+    { type: "breakPath", node },
     { type: "killController", controller },
     { type: "stallController", controller },
     { type: "cutControllerApi", controller },
@@ -205,6 +223,9 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "killEtcd" },
     { type: "killEtcd" },
     { type: "scale", replicas: 1 + pick(random, 4) },
+    { type: "flushRules", node },
+    { type: "flushRules", node },
+    { type: "downBridge", node },
   ];
   const possible = choices.filter(({ type }) => can.has(type));
   return possible[pick(random, possible.length)] ?? { type: "killController", controller };

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
+import { parseConfig } from "#pkg/config";
 import { type Act, describeAct, drawActs, endsSpeaker, renumberings, subjectOf, type What } from "./acts.ts";
-import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
+import { type Done, gapsOf, spansOf, tellBroken, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
-import { shared } from "./targets/target.ts";
+import { configurationFor, shared, variantOf } from "./targets/target.ts";
 
 const can = new Set(shared);
 
@@ -73,6 +74,31 @@ test("nodes are renumbered in all ways, while their speakers run, stand still an
   assert.deepEqual([...texts].sort(), all.sort());
 });
 
+test("a node's path to Pods is broken only where that can be done, and twice at most", () => {
+  const isBreak = (what: Act) => what.type === "breakPath";
+  assert.ok(!drawn(7, 300_000).some(isBreak));
+  const texts = drawn(7, 3_000_000, "breakPath").filter(isBreak).map(describeAct);
+  assert.deepEqual(
+    texts.sort(),
+    [1, 1, 2, 2, 3, 3].map((node) => `breakPath node${node}`),
+  );
+});
+
+test("a seed also decides whether connections go on, with and without the rights for it", () => {
+  const variants = Array.from({ length: 12 }, (_, seed) => variantOf(seed));
+  const peer = { address: "172.30.0.241", asn: 65010, ownAsn: 65001 };
+  for (const hasNics of [true, false]) {
+    const keeping = variants.filter((one) => one.keepsConnections && one.hasNics === hasNics);
+    assert.ok(keeping.length > 0);
+    for (const variant of variants) {
+      const { config, problems } = parseConfig(configurationFor(peer, variant));
+      assert.ok(config, JSON.stringify(problems));
+      const kept = config.pools.filter(({ keepConnections }) => keepConnections).map(({ name }) => name);
+      assert.deepEqual(kept, variant.keepsConnections ? ["lan", "sticky"] : []);
+    }
+  }
+});
+
 test("cables are bad in all ways, and the act says in which", () => {
   const texts = drawn(7, 3_000_000).flatMap((act) => (act.type === "impair" ? [describeAct(act)] : []));
   for (const kind of [/up to \d+ ms late/, /% up to 3 s late/, /% lost/, /% twice/, /% corrupted/])
@@ -117,6 +143,16 @@ test("what cannot be the cause of a gap is none, though it was done then", () =>
   assert.deepEqual(causes({ type: "fillPool" }), []);
   assert.deepEqual(causes({ type: "cutApi", node: 0 }), ["cutApi node1"]);
   assert.deepEqual(causes({ type: "isolateControlPlane" }), ["isolateControlPlane"]);
+});
+
+test("connections that broke are counted by what was done then", () => {
+  const broken = [1_200, 2_000, 20_000].map((at) => ({ at }));
+  assert.deepEqual(tellBroken({ opened: 40, broken }, done), [
+    "3 of 40 kept connections broke, while this was done to the cluster or had just ended:",
+    "  2: killSpeaker",
+    "  1: nothing",
+  ]);
+  assert.deepEqual(tellBroken({ opened: 40, broken: [] }, done), ["0 of 40 kept connections broke"]);
 });
 
 test("what began after a gap did is not its cause", () => {

@@ -75,14 +75,32 @@ export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readon
   return [...spans].flatMap(([address, all]) =>
     all
       .filter(({ nodes }) => nodes.length === 0)
-      .map(({ from, to }) => {
-        const near = done.filter(
-          ({ act, from: began, to: ended = Infinity }) =>
-            !harmless.has(act.type) && began <= from + answerMs && ended + aftermathMs >= from,
-        );
-        return { address, from, to, causes: near.map(({ act }) => describeAct(act)) };
-      }),
+      .map(({ from, to }) => ({ address, from, to, causes: causesAt(from, done).map(describeAct) })),
   );
+}
+
+/** What was done to the cluster then, or had just ended. */
+function causesAt(at: Millis, done: readonly Done[]): readonly Act[] {
+  const near = done.filter(
+    ({ act, from, to = Infinity }) => !harmless.has(act.type) && from <= at + answerMs && to + aftermathMs >= at,
+  );
+  return near.map(({ act }) => act);
+}
+
+/** How many connections broke, and which kinds of acts were under way; one counts for each of them. */
+export function tellBroken(
+  { opened, broken }: { readonly opened: number; readonly broken: readonly { readonly at: Millis }[] },
+  done: readonly Done[],
+): string[] {
+  const kinds = broken.flatMap(({ at }) => {
+    const types = new Set(causesAt(at, done).map(({ type }): string => type));
+    return types.size === 0 ? ["nothing"] : [...types];
+  });
+  const byKind = [...Map.groupBy(kinds, (kind) => kind)].sort(([, a], [, b]) => b.length - a.length);
+  return [
+    `${broken.length} of ${counted(opened, "kept connection")} broke${broken.length === 0 ? "" : ", while this was done to the cluster or had just ended:"}`,
+    ...byKind.map(([kind, times]) => `  ${times.length}: ${kind}`),
+  ];
 }
 
 /** Another node answers in less, also on a busy machine. A bad cable causes many shorter times. */

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { type Act, endsSpeaker, subjectOf, type What } from "./acts.ts";
+import { type Act, endsPath, endsSpeaker, subjectOf, type What } from "./acts.ts";
 import type { Done } from "./chronicle.ts";
 import { gracefulRestartSeconds, holdTimeSeconds, type Target } from "./targets/target.ts";
 
@@ -34,8 +34,20 @@ const startMs: Millis = 10_000;
 
 // A speaker that starts asks for what these have.
 const mayTakeRoutes: ReadonlySet<string> = new Set(["router", "control plane", "configuration"]);
+// How long a node whose path was broken has to be healthy before it counts as able again: the first and the second time.
+const healthMs: readonly Millis[] = [30_000, 60_000];
 // Acts that a router does not take for a failure of the node.
-const inOrder: ReadonlySet<What["type"]> = new Set(["stopSpeaker", "otherVersion", "cutApi", "cutPair", "cutOneWay", "lose"]);
+const inOrder: ReadonlySet<What["type"]> = new Set([
+  "stopSpeaker",
+  "otherVersion",
+  "cutApi",
+  "cutPair",
+  "cutOneWay",
+  "lose",
+  "breakPath",
+  "flushRules",
+  "downBridge",
+]);
 
 /** Acts so far, and their consequences. */
 export class ActLog implements Known {
@@ -75,6 +87,7 @@ export class ActLog implements Known {
     const restart = this.done.findLast(({ act }) => act.type === "killRouter");
     const startedAt = restart === undefined ? -Infinity : (restart.to ?? Infinity);
     let since = Math.max(0, startedAt);
+    let breaks = 0;
     for (const one of this.done) {
       const { act, to = Infinity } = one;
       const subject = subjectOf(act);
@@ -82,7 +95,8 @@ export class ActLog implements Known {
       if (one === restart || to + startMs <= (restart?.from ?? 0) || !(isNodes || mayTakeRoutes.has(subject))) continue;
       // A speaker that started while there was no router tries less and less often.
       if (subject === "router" || (isNodes && (!inOrder.has(act.type) || to <= startedAt))) return undefined;
-      since = Math.max(since, to);
+      const health = isNodes && endsPath(act) ? (healthMs[breaks++] ?? Infinity) : 0;
+      since = Math.max(since, to + health);
     }
     return since === Infinity ? undefined : since;
   }

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { LabRefused } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
 import { drawActs } from "./acts.ts";
-import { gapsOf, seconds, spansOf, tellGap, tellGaps } from "./chronicle.ts";
+import { gapsOf, seconds, spansOf, tellBroken, tellGap, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { type Course, runChaos } from "./run.ts";
 import { startKubernetesTarget } from "./targets/kubernetes.ts";
@@ -40,6 +40,7 @@ try {
     ...(variant.hasBfd ? ["BFD"] : []),
     ...(variant.hasNics ? ["addresses on NICs"] : []),
     ...(variant.failoverMs === undefined ? [] : [`speakers that watch one another by BFD every ${variant.failoverMs} ms`]),
+    ...(variant.keepsConnections ? ["connections that go on when an address moves"] : []),
     ...(beside ? [`programs of ${beside}`] : []),
   ];
   console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${has.length > 0 ? ` with ${has.join(", ")}` : ""}\n`);
@@ -58,7 +59,7 @@ function startTarget(variant: Variant): Promise<Target> {
   return startLabTarget(nodes, variant, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
-function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; result: Judgement["result"] } {
+function tell({ done, observer, settledAfter, unsettled, flows, end }: Course): { lines: string[]; result: Judgement["result"] } {
   const { samples, faults, requests, looks } = observer;
   const spans = spansOf(samples, end);
   const gaps = gapsOf(spans, done);
@@ -82,6 +83,7 @@ function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines
     `Looks that failed although nothing was done to what they look at: ${[...looks].map(([what, { made, failed }]) => `${failed} of ${made} at ${what}`).join(", ")}`,
     ...[...requests].map(([name, { sent, failed }]) => `${name}: ${failed} of ${sent} requests failed`),
     "",
+    ...(flows === undefined ? [] : [...tellBroken(flows, done), ""]),
     ...tellGaps(gaps),
     "Each is in gaps.txt, and who answered when in timeline.svg.",
   ];

@@ -263,6 +263,25 @@ test("the router has routes by a node whose speaker was stopped and started in o
   assert.deepEqual(scene.observer.faults, [`76.0 s: ${fault}`]);
 });
 
+test("the router has routes by a node whose path to Pods was broken, once that is healthy for as long as it has to be", async () => {
+  const scene = new Scene();
+  const wrong = `the router has no route by node2 to ${far}, although nothing that it may take for a failure was done`;
+  for (const [index, health] of [30, 60].entries()) {
+    const broken = scene.begin({ type: "breakPath", node: 1 });
+    scene.hops = ["node1", "node3"];
+    await scene.pass(20);
+    scene.undo(broken);
+    await scene.pass(health + 15);
+    assert.deepEqual(scene.observer.faults, []);
+    if (index === 0) scene.hops = names;
+    await scene.pass(2);
+  }
+  assert.deepEqual(
+    scene.observer.faults.map((fault) => fault.replace(/^[\d.]+ s: /, "")),
+    [wrong],
+  );
+});
+
 for (const [what, act] of Object.entries({
   "was killed before": { type: "killSpeaker", node: 1 },
   "had another router before that stood still": { type: "freezeRouter" },

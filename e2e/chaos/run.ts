@@ -16,6 +16,8 @@ export interface Course {
   readonly settledAfter: Millis | undefined;
   /** The part that was not settled then. */
   readonly unsettled: string | undefined;
+  /** Of connections that a client kept open; undefined where no pool keeps connections. */
+  readonly flows: ReturnType<NonNullable<Target["flows"]>> | undefined;
   readonly end: Millis;
 }
 
@@ -48,7 +50,9 @@ export async function runChaos(target: Target, acts: readonly Timed<Act>[], prin
   const end = log.now();
   observer.stop();
   await watching;
-  return { done: log.done, observer, settledAfter: unsettled === undefined ? end - restFrom : undefined, unsettled, end };
+  const seen = target.flows?.();
+  const flows = seen && { opened: seen.opened, broken: seen.broken.map((one) => ({ ...one, at: one.at - beganAt })) };
+  return { done: log.done, observer, settledAfter: unsettled === undefined ? end - restFrom : undefined, unsettled, flows, end };
 }
 
 async function perform(target: Target, { at, act }: Timed<Act>, log: ActLog, print: (line: string) => void): Promise<void> {

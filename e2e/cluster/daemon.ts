@@ -38,7 +38,7 @@ export class Daemon {
       writeSync(output, `ended: ${signal ?? `exit status ${code}`}\n`);
       closeSync(output);
       const isEarly = this.#startsAgain && !this.#isStopping && performance.now() < startedAt + startMs;
-      if (isEarly && this.#attempts < maxAttempts) setTimeout(() => this.start(), againMs).unref();
+      if (isEarly && this.#attempts < maxAttempts) setTimeout(() => this.#isStopping || this.start(), againMs).unref();
     });
     child.unref();
     this.#child = child;
@@ -54,8 +54,8 @@ export class Daemon {
 
   /** Ends it and waits for that; nothing when it has ended. */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    this.#isStopping = true; // It may have ended by itself, and be about to start again.
     if (this.#child === undefined || !this.#isRunning) return;
-    this.#isStopping = true;
     const exited = once(this.#child, "exit");
     this.signal(signal);
     await exited;

@@ -151,6 +151,7 @@ suite("the page on moving from MetalLB", () => {
     assert.equal(await operators(), "1");
     await typeOf("## MetalLB's chart");
     assert.match(await run("kubectl get crd bgppeers.metallb.io -o yaml"), /helm\.sh\/resource-policy: keep/);
+    await typeOf("## When you stay");
     assert.equal(await addressOf("web"), address);
   });
 

@@ -59,7 +59,7 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     await using viewer = await Viewer.start();
     const { page } = viewer;
     const answer = await answerOf(viewer, dashboard.url, /3,000 Services do not work/);
-    assert.match(answer, /1 cause since \d+ d; 3,000 of 5,000 Services not well/);
+    assert.match(answer, /1 cause for \d+ d; 3,000 of 5,000 Services not well/);
     const causes = page.getByRole("list").first().getByRole("listitem");
     assert.equal(await causes.count(), 1);
     assert.match(await causes.innerText(), /error pool lan[\s\S]*no free IPv4 address[\s\S]*3,000 Services: team\/late-0/);
@@ -82,11 +82,11 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     await answerOf(viewer, dashboard.url, /All is well/);
     dashboard.cluster = { ...cluster(50), silent: { node3: "it does not answer within 3 s" } };
     const answer = page.getByRole("region", { name: "Is all well?" });
-    await answer.filter({ hasText: /1 cause since \d+ s/ }).waitFor();
+    await answer.filter({ hasText: /1 cause for \d+ s/ }).waitFor();
     await page.getByText("speaker speaker-node3 on node3").waitFor();
     await page.goto(`${dashboard.url}#/nodes`);
     const old = page.getByRole("region", { name: "Controllers and speakers" }).locator("tr.old");
-    assert.match(await old.innerText(), /speaker-node3[\s\S]*does not answer[\s\S]*\d+ s/);
+    assert.match(await old.innerText(), /speaker-node3[\s\S]*does not answer for \d+ s: it does not/);
     await viewer.assertAccessible("a speaker that hangs");
     dashboard.cluster = cluster(50);
     await old.waitFor({ state: "detached" });
@@ -132,6 +132,8 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
         ["and end at", "2 endpoints on node2"],
       ],
     );
+    dashboard.cluster = { ...cluster(4), waiting: 1, kept: 7 };
+    await way.filter({ hasText: "node1: 7 kept connections" }).waitFor();
     await page.goto(`${dashboard.url}#/services?explain=svc%2Fteam%2Flate-0`);
     await stations("The way to team/late-0").filter({ hasText: "no address" }).waitFor();
     assert.ok((await page.locator("dialog .path li.bad").count()) > 0);

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import {
   type Host,
   type HostOptions,
@@ -9,6 +10,7 @@ import {
   programFile,
   type Switch,
 } from "#e2e/lab";
+import { type Family, urlHost } from "#pkg/net";
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
@@ -18,6 +20,8 @@ import { Workload } from "./workload.ts";
 export interface DemoClusterOptions {
   /** How many nodes; 3 when unset, at most 80. */
   readonly nodes?: number;
+  /** Families of the network between hosts; both when unset. */
+  readonly families?: readonly Family[];
   /** The text of the configuration, `demoConfiguration` when unset; null makes no ConfigMap. */
   readonly configuration?: string | null;
   /** Whether nodes forward, as those with a kubelet do; what stands for kube-proxy here does without. */
@@ -55,7 +59,7 @@ export const demoConfiguration = `address-pools:
 export interface DemoNode {
   readonly name: string;
   readonly host: Host;
-  /** IPv4, then IPv6. */
+  /** IPv4, then IPv6; the second is missing where there is one family. */
   readonly addresses: readonly [string, string];
   readonly speaker: Workload;
   readonly proxy: LabProcess;
@@ -90,10 +94,11 @@ export class DemoCluster implements AsyncDisposable {
   readonly controllers: readonly [Workload, ...Workload[]];
   /** Kubeconfig of an administrator, for use outside the lab, for as long as this process lives. */
   readonly kubeconfig: string;
+  readonly #families: readonly Family[];
   readonly #stack: AsyncDisposableStack;
   readonly #backends = new Map<string, number>(); // node -> how many there have been
 
-  private constructor(parts: Parts, stack: AsyncDisposableStack) {
+  private constructor(parts: Parts, families: readonly Family[], stack: AsyncDisposableStack) {
     this.lab = parts.lab;
     this.lan = parts.lan;
     this.controlPlane = parts.controlPlane;
@@ -103,12 +108,14 @@ export class DemoCluster implements AsyncDisposable {
     this.api = parts.api;
     this.controllers = parts.controllers;
     this.kubeconfig = parts.kubeconfig;
+    this.#families = families;
     this.#stack = stack;
   }
 
   /** Resolves when controller and speakers run, which need not be ready yet. @throws {LabRefused} */
   static async start({
     nodes: count = 3,
+    families = ["IPv4", "IPv6"],
     configuration = demoConfiguration,
     forwarding = false,
     ring = true,
@@ -123,11 +130,13 @@ export class DemoCluster implements AsyncDisposable {
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
+    const addressesOf = (number: number) => hostAddresses(number, families);
     const lab = stack.use(await Lab.start(logs === undefined ? {} : { logs }));
     const lan = await lab.switch("lan");
     const attached = async (name: string, number: number, options: HostOptions = {}): Promise<Host> => {
       const host = await lab.host(name, options);
-      await host.attach(lan, { addresses: [`${lan4}.${number}/24`, `${lan6}::${number}/64`] });
+      const addresses = addressesOf(number).map((address) => `${address}/${isIPv6(address) ? 64 : 24}`);
+      await host.attach(lan, { addresses });
       return host;
     };
     const [controlPlane, client, ...hosts] = await Promise.all([
@@ -135,7 +144,7 @@ export class DemoCluster implements AsyncDisposable {
       attached("client", 100),
       ...Array.from({ length: count }, (_, index) => attached(`node${index + 1}`, firstNode + index, { forwarding })),
     ]);
-    const { api, kubeconfig } = await startApi(lab, controlPlane, stack);
+    const { api, kubeconfig } = await startApi(lab, controlPlane, addressesOf(1)[0], stack);
     const manifests = baseManifests();
     for (const manifest of manifests) await api.apply(manifest);
     if (configuration !== null) await configure(api, configuration);
@@ -152,7 +161,7 @@ export class DemoCluster implements AsyncDisposable {
         ...(!ring && { variable: "METALLB_ML_SECRET_KEY" }),
         ...(honourExcludeLabel && { argument: "--ignore-exclude-lb" }),
       });
-      const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
+      const file = await serviceAccountKubeconfig(lab, api, addressesOf(1)[0], kubeconfig, template.spec.serviceAccountName);
       const forNode = component === "speaker" ? speakerNodeArguments : [];
       const command = template.spec.containers[0].command ?? [];
       const program = bundles === undefined ? programFile(component) : `${bundles}/${component}.js`;
@@ -174,7 +183,7 @@ export class DemoCluster implements AsyncDisposable {
         const { name } = host;
         const addresses = addressesOf(firstNode + index);
         await registerNode(api, name, addresses);
-        await addPodRoutes(host, index, count);
+        await addPodRoutes(host, index, count, families);
         const proxy = await startProxy(host);
         const speaker = speakerOn(`speaker-${name}`, host, firstNode + index);
         await speaker.start();
@@ -191,6 +200,7 @@ export class DemoCluster implements AsyncDisposable {
     for (const central of centralSpeakers) await central.start();
     return new DemoCluster(
       { lab, lan, controlPlane, client, nodes, centralSpeakers, api, controllers, kubeconfig },
+      families,
       stack.move(),
     );
   }
@@ -214,7 +224,7 @@ export class DemoCluster implements AsyncDisposable {
   /** Gives the node its routes to the Pods of others again, as a network plugin does: the kernel drops them with the node's last address. */
   async routePods({ host }: Pick<DemoNode, "host">): Promise<void> {
     const own = this.nodes.findIndex((node) => node.host === host);
-    await addPodRoutes(host, own, this.nodes.length);
+    await addPodRoutes(host, own, this.nodes.length, this.#families);
   }
 
   /** Starts a Pod on each of these nodes (one may be named twice), each a web and UDP server. */
@@ -253,8 +263,12 @@ export async function startProxy(host: Host): Promise<LabProcess> {
 
 const adminKubeconfig = "/run/admin.conf"; // In the lab; its /run is gone with it.
 
-async function startApi(lab: Lab, host: Host, stack: AsyncDisposableStack): Promise<{ api: ApiClient; kubeconfig: string }> {
-  const [address] = addressesOf(1);
+async function startApi(
+  lab: Lab,
+  host: Host,
+  address: string,
+  stack: AsyncDisposableStack,
+): Promise<{ api: ApiClient; kubeconfig: string }> {
   const argv = [
     "--address",
     "::",
@@ -271,17 +285,23 @@ async function startApi(lab: Lab, host: Host, stack: AsyncDisposableStack): Prom
   await server.waitForLine(/^listening on /);
   const published: Published = stack.use(await host.publish(address, apiPort));
   const inside = readFileSync(lab.outside(adminKubeconfig), "utf8");
-  const kubeconfig = inside.replace(`${address}:${apiPort}`, `127.0.0.1:${published.port}`);
+  const kubeconfig = inside.replace(`${urlHost(address)}:${apiPort}`, `127.0.0.1:${published.port}`);
   return { api: stack.use(new ApiClient(kubeconfig, published.port)), kubeconfig };
 }
 
 /** Writes it into the lab's /run. @returns its name there */
-async function serviceAccountKubeconfig(lab: Lab, api: ApiClient, admin: string, account: string): Promise<string> {
+async function serviceAccountKubeconfig(
+  lab: Lab,
+  api: ApiClient,
+  server: string,
+  admin: string,
+  account: string,
+): Promise<string> {
   const file = `/run/${account}.conf`;
   const authority = /certificate-authority-data: .*/.exec(admin)?.[0];
   const text = `apiVersion: v1
 kind: Config
-clusters: [{name: demo, cluster: {server: "https://${addressesOf(1)[0]}:${apiPort}", ${authority}}}]
+clusters: [{name: demo, cluster: {server: "https://${urlHost(server)}:${apiPort}", ${authority}}}]
 users: [{name: demo, user: {token: ${await api.token(namespace, account)}}}]
 contexts: [{name: demo, context: {cluster: demo, user: demo}}]
 current-context: demo
@@ -307,16 +327,21 @@ async function registerNode(api: ApiClient, name: string, addresses: readonly st
 }
 
 /** Routes from one node to the Pods of all others, also where some are there already. */
-async function addPodRoutes(host: Host, own: number, count: number): Promise<void> {
+async function addPodRoutes(host: Host, own: number, count: number, families: readonly Family[]): Promise<void> {
   const others = Array.from({ length: count }, (_, index) => index).filter((index) => index !== own);
   await host.ip(
-    ...others.flatMap((index) => [
-      `route replace 10.244.${index + 1}.0/24 via ${lan4}.${firstNode + index}`,
-      `route replace fd00:244:${index + 1}::/64 via ${lan6}::${firstNode + index}`,
-    ]),
+    ...others.flatMap((index) =>
+      hostAddresses(firstNode + index, families).map((address) =>
+        isIPv6(address)
+          ? `route replace fd00:244:${index + 1}::/64 via ${address}`
+          : `route replace 10.244.${index + 1}.0/24 via ${address}`,
+      ),
+    ),
   );
 }
 
-function addressesOf(number: number): [string, string] {
-  return [`${lan4}.${number}`, `${lan6}::${number}`];
+function hostAddresses(number: number, families: readonly Family[]): [string, string] {
+  const [first, ...others] = families.map((family) => (family === "IPv4" ? `${lan4}.${number}` : `${lan6}::${number}`));
+  if (first === undefined) throw new RangeError("Cannot give hosts addresses: there is no family");
+  return [first, ...others] as [string, string];
 }

@@ -9,8 +9,8 @@ export interface Fault<Where, Planted> {
   readonly plant: (where: Where, address: string) => Planted;
   /** Arguments of `ingotctl`. */
   readonly find: string;
-  /** The causes of all problems that this command may name; the first one it has to name. */
-  readonly causes: readonly [string, ...string[]];
+  /** The causes of all problems that this command may name; the first one it has to name. None where a process says nothing any more. */
+  readonly causes: readonly string[];
   /** The command prints both as soon as the processes have noticed; `kubectl describe` should. */
   readonly cause: RegExp;
   readonly remedy: RegExp;

@@ -8,17 +8,17 @@ import {
   hostsOf,
   type Scene,
 } from "#e2e/demo-cluster";
-import { type Host, type LabProcess, programFile, waitFor } from "#e2e/lab";
-import { type Router, startRouter } from "#e2e/routers";
+import { type Host, waitFor } from "#e2e/lab";
 import { startProxy } from "../demo-cluster/demo-cluster.ts";
 
-type Mend = () => Promise<void>;
+export type Mend = () => Promise<void>;
 
 const pool = (name: string) => ({ "metallb.universe.tf/address-pool": name });
-const tried = demoConfiguration.replace("protocol: layer2\n", "protocol: layer2\n  self-test: 10s\n");
+/** Addresses are tried on the wire. */
+export const tried = demoConfiguration.replace("protocol: layer2\n", "protocol: layer2\n  self-test: 10s\n");
 
 /** Makes a Service with a Pod on each node, which asks for a pool. @returns what deletes it */
-async function expose(cluster: DemoCluster, name: string, poolName: string): Promise<Mend> {
+export async function expose(cluster: DemoCluster, name: string, poolName: string): Promise<Mend> {
   const nodes = cluster.nodes.map((node) => node.name);
   const service = await cluster.expose(name, nodes, { annotations: pool(poolName) });
   return () => service.delete();
@@ -41,30 +41,6 @@ const setting = (name: string, value: number) => async (cluster: DemoCluster) =>
 
 /** A chain of nftables that drops these packets of the speakers' ring, as they come in. */
 const ringFilter = (drops: readonly string[]) => `chain input { type filter hook input priority 0; ${drops.join(" ")} }`;
-
-/** A speaker with another key of the ring than all others, on a host `foreign`, and its Pod. */
-export async function foreignSpeaker({
-  lab,
-  lan,
-  api,
-}: DemoCluster): Promise<{ readonly speaker: LabProcess; readonly remove: Mend }> {
-  const address = "172.30.0.77";
-  const foreign = await lab.host("foreign");
-  await foreign.attach(lan, { addresses: [`${address}/24`] });
-  const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
-  const ring = [`--ml-bindaddr=${address}`, "--ml-secret-key=some other secret than theirs"];
-  const speaker = await foreign.spawn("foreign", [process.execPath, programFile("speaker"), ...flags, ...ring]);
-  await speaker.waitForLine(/cannot join a speaker/);
-  await waitFor("it to answer", () => foreign.get("http://127.0.0.1:7472/metrics"));
-  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-foreign", namespace: "metallb-system" } };
-  await api.apply({
-    ...pod,
-    metadata: { ...pod.metadata, labels: { app: "metallb", component: "speaker" } },
-    spec: { nodeName: "foreign", hostNetwork: true, containers: [{ name: "speaker", image: "process" }] },
-  });
-  await api.patch(pod, { status: { phase: "Running", hostIP: address, podIP: address } }, "status");
-  return { speaker, remove: async () => void (await api.delete(pod)) };
-}
 
 /** Faults of a cluster whose kernels, wires or processes decide. */
 export const clusterFaults: Readonly<Record<string, Scene>> = {
@@ -135,16 +111,17 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     cause: /lost between node1 and node2/,
     remedy: /let firewalls and network policies pass UDP 7946 between/,
   },
-  "ring-key": {
-    symptom: "The speaker of a new node never gets Ready.",
+  "failover-without-bfd": {
+    symptom: "Failover takes longer since a firewall was changed on node1, although the configuration has failover.",
     plant: async (cluster) => {
-      const { speaker, remove } = await foreignSpeaker(cluster);
-      return both(async () => void (await speaker.stop()), remove);
+      const drop = "chain input { type filter hook input priority 0; udp dport 3784 drop; }";
+      const mend = await filter([cluster.node("node1").host], "inet", [drop]);
+      return both(await configure(cluster, `${demoConfiguration}failover: {interval: 50ms}\n`), mend);
     },
-    find: "explain node/foreign",
-    causes: ["waiting"],
-    cause: /none of 2 keys fits/,
-    remedy: /where no key fits, give it their key \(Secret memberlist\)/,
+    find: "explain node/node1",
+    causes: ["fastPathOff"],
+    cause: /finds failures of nodes without BFD: there is no BFD session with node\d/,
+    remedy: /let UDP 3784 pass between nodes of one subnet/,
   },
   "hand-over-refused": {
     symptom: "Downloads from Service kept break whenever a node is drained, although its pool has keep-connections.",
@@ -191,7 +168,7 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
       );
     },
     find: "explain svc/late",
-    causes: ["statusRefused", "noIPAllocated"],
+    causes: ["statusRefused", "noIPAllocated", "notReported"],
     cause: /cannot patch resource "services\/status"/,
     remedy: /change the policy, the webhook or the rights that the message names/,
   },
@@ -210,127 +187,23 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
   },
 };
 
-const nodeAsn = 65001;
-const routerAsn = 65010;
-const routerAddress = "172.30.0.241";
-
-/** BIRD, which has node1 as a neighbor that may send one prefix, node2 with a password, and node3 by IPv4, whose routes it filters. */
-export async function startFaultRouter({ lab, lan, nodes }: DemoCluster): Promise<Router> {
-  const host = await lab.host("router", { forwarding: true });
-  await host.attach(lan, { addresses: [`${routerAddress}/24`, "fd00:30::241/64"] });
-  const [plain, secret, filtered] = nodes.map(({ addresses: [address] }) => ({ address, asn: nodeAsn, passive: true }));
-  if (plain === undefined || secret === undefined || filtered === undefined)
-    throw new Error("Cannot start a router: 3 nodes are needed");
-  const neighbors = [
-    { ...plain, maxPrefixes: 1 },
-    { ...secret, password: "right" },
-    { ...filtered, accepts: false },
-  ];
-  return startRouter("bird", { lab, host }, { asn: routerAsn, routerId: routerAddress, neighbors });
-}
-
-interface Side {
-  readonly node: string;
-  readonly mine?: number;
-  readonly theirs?: number;
-  readonly address?: string;
-  readonly more?: string;
-}
-
-/** One node has the router as its peer, and each of these Services is in a pool of protocol bgp. */
-const peering =
-  (
-    { node, mine = nodeAsn, theirs = routerAsn, address = routerAddress, more = "" }: Side,
-    services: readonly string[] = ["routed"],
-  ) =>
-  async (cluster: DemoCluster): Promise<Mend> => {
-    const selects = `node-selectors: [{match-labels: {kubernetes.io/hostname: ${node}}}]`;
-    const mend = await configure(
-      cluster,
-      `peers: [{my-asn: ${mine}, peer-asn: ${theirs}, peer-address: "${address}", ${selects}${more}}]
-bfd-profiles: [{name: fast}]
-${demoConfiguration}- {name: routed, protocol: bgp, auto-assign: false, addresses: [198.51.100.0/24, "2001:db8::/120"]}
-`,
-    );
-    const deletions: Mend[] = [];
-    for (const service of services) deletions.push(await expose(cluster, service, "routed"));
-    return both(...deletions, mend);
-  };
-
-const noRoute = "Service routed has an address, and the router has no route to it.";
-
-/** Faults between a node and the router of `startFaultRouter`. */
-export const routerFaults: Readonly<Record<string, Scene>> = {
-  "peer-asn": {
-    symptom: noRoute,
-    plant: peering({ node: "node1", theirs: routerAsn + 1 }),
-    find: "explain svc/routed",
-    causes: ["noSession", "notificationSent"],
-    cause: /its AS number is 65010/,
-    remedy: /peer-asn: 65010/,
-  },
-  "my-asn": {
-    symptom: noRoute,
-    plant: peering({ node: "node1", mine: nodeAsn + 1 }),
-    find: "explain svc/routed",
-    causes: ["noSession", "notificationReceived"],
-    cause: /it has another AS number for this node than my-asn/,
-    remedy: /my-asn/,
-  },
-  "password-here-only": {
-    symptom: noRoute,
-    plant: peering({ node: "node1", more: ", password: right" }),
-    find: "explain svc/routed",
-    causes: ["noSession", "connectTimeout"],
-    cause: /a password is configured, which may not be the peer's/,
-    remedy: /password/,
-  },
-  "wrong-password": {
-    symptom: noRoute,
-    plant: peering({ node: "node2", more: ", password: wrong" }),
-    find: "explain svc/routed",
-    causes: ["noSession", "connectTimeout"],
-    cause: /a password is configured, which may not be the peer's/,
-    remedy: /password/,
-  },
-  "no-neighbor": {
-    symptom: noRoute,
-    plant: peering({ node: "node3", address: "fd00:30::241" }),
-    find: "explain svc/routed",
-    causes: ["noSession", "connectionRefused", "sessionRefused"],
-    cause: /neighbor/,
-    remedy: /neighbor on the router|ingotctl router-config/,
-  },
-  "too-many-prefixes": {
-    symptom: "The router loses all routes to node1 when Service more is made.",
-    plant: peering({ node: "node1" }, ["routed", "more"]),
-    find: "explain svc/routed",
-    causes: ["noSession", "prefixLimit"],
-    cause: /Maximum Number of Prefixes Reached/,
-    remedy: /raise the router's limit of prefixes for this neighbor/,
-  },
-  "prefix-limit-near": {
-    symptom: "Nothing yet; the router ends the session when one more Service comes.",
-    plant: peering({ node: "node3", more: ", maximum-prefix: 1" }),
-    find: `explain peer/${routerAddress}`,
-    causes: ["prefixLimitNear"],
-    cause: /carries 1 of 1 IPv4 prefixes that the router takes \(maximum-prefix\)/,
-    remedy: /raise the router's limit of prefixes for this neighbor, and maximum-prefix where it is set/,
-  },
-  "bfd-down": {
-    symptom: "A router that fails is noticed after a minute, although BFD is configured.",
-    plant: peering({ node: "node3", more: ", bfd-profile: fast" }),
-    find: "explain svc/routed",
-    causes: ["bfdUnknown"],
-    cause: /BFD is not up/,
-    remedy: /enable BFD for this node on the router, and let UDP 3784/,
-  },
-  "filtered-routes": {
-    symptom: noRoute,
-    plant: peering({ node: "node3" }),
-    find: "explain svc/routed",
-    causes: ["routeFiltered"],
-    cause: /the router filters/,
-    remedy: /filter on the router/,
+/** Faults of a cluster with two central speakers. */
+export const centralFaults: Readonly<Record<string, Scene>> = {
+  "dead-central-speaker": {
+    symptom: "Routers have one session with the cluster where they had two; Services answer.",
+    plant: async ({ centralSpeakers: [central] }) => {
+      if (central === undefined) throw new Error("Cannot kill a central speaker: there is none");
+      central.process.kill("SIGKILL");
+      await central.process.exited;
+      return async () => {
+        await central.start();
+        await waitFor(`${central.name} to be ready`, () => central.ready());
+      };
+    },
+    find: "doctor",
+    causes: [],
+    cause: /speaker central-speaker-node1 on central\/node1: it does not answer: /,
+    remedy: /kubectl -n metallb-system describe pod central-speaker-node1; kubectl -n metallb-system logs central-speaker-node1/,
+    describe: "pod/central-speaker-node1",
   },
 };

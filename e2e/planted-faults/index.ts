@@ -4,16 +4,27 @@
  * or a router takes part.
  */
 import { scenes } from "#e2e/demo-cluster";
-import { clusterFaults, routerFaults } from "./cluster-faults.ts";
-import { worldFaults } from "./world-faults.ts";
+import { centralFaults, clusterFaults } from "./cluster-faults.ts";
+import { nodeFaults } from "./node-faults.ts";
+import { routerFaults } from "./router-faults.ts";
+import { objectFaults, worldFaults } from "./world-faults.ts";
 
-export { foreignSpeaker, startFaultRouter } from "./cluster-faults.ts";
+export { foreignSpeaker } from "./node-faults.ts";
 export { described, falselyNamed, found, type Points, subjectOf, sum } from "./points.ts";
-export { worldConfiguration } from "./world-faults.ts";
-export { clusterFaults, routerFaults, worldFaults };
+export { startFaultRouter } from "./router-faults.ts";
+export { objectsConfiguration, worldConfiguration } from "./world-faults.ts";
+export { centralFaults, clusterFaults, nodeFaults, objectFaults, routerFaults, worldFaults };
 
 /** All of them, by name. */
-export const plantedFaults = { ...scenes, ...worldFaults, ...clusterFaults, ...routerFaults } as const;
+export const plantedFaults = {
+  ...scenes,
+  ...worldFaults,
+  ...objectFaults,
+  ...clusterFaults,
+  ...nodeFaults,
+  ...centralFaults,
+  ...routerFaults,
+} as const;
 
 /** Faults of which no command names the cause, and why. */
 export const unfound: Readonly<Record<string, string>> = {
@@ -28,7 +39,19 @@ export const undescribed: ReadonlySet<string> = new Set([
   // Pools and peers are no objects that kubectl knows.
   "slots-without-owner",
   "prefix-limit-near",
-  // Events on Nodes are not simulated: speaker/faults.test.ts has them.
-  "dead-proxy-of-a-node",
-  "conntrack-full",
+  // The label is on the Node, because somebody wanted that.
+  "forgotten-drain",
+  // No Event tells of a ConfigMap that cannot be written.
+  "summary-refused",
+  // Five minutes later there is an Event: conditions.test.ts has it.
+  "no-speakers",
+  // A host that is no Node, and has no Events.
+  "api-name",
+  "api-certificate",
+  "api-token",
+  // Found when somebody asks.
+  "small-mtu",
+  "wrong-target-port",
+  // The kubelet tells of a process that ended; the lab has none.
+  "dead-central-speaker",
 ]);

@@ -10,7 +10,10 @@ type Wanted = Pick<Fault<never, unknown>, "cause" | "remedy" | "causes">;
 
 /** Whether `ingotctl` names the cause, also by its code, and the remedy. */
 export function found(out: string, { causes: [cause], ...wanted }: Wanted): Points {
-  return { cause: out.includes(`(${cause})`) && wanted.cause.test(out), remedy: wanted.remedy.test(out) };
+  return {
+    cause: (cause === undefined || out.includes(`(${cause})`)) && wanted.cause.test(out),
+    remedy: wanted.remedy.test(out),
+  };
 }
 
 /** Whether `kubectl describe` shows them. */
@@ -18,9 +21,11 @@ export function described(text: string, { cause, remedy }: Wanted): Points {
   return { cause: cause.test(text), remedy: remedy.test(text) };
 }
 
-/** Causes of problems that `ingotctl explain` names, although the fault does not have them. */
+/** Causes of problems that `ingotctl explain` or `doctor` names, although the fault does not have them. */
 export function falselyNamed(out: string, { causes }: Wanted): string[] {
-  const named = [...out.matchAll(/^\S.*: (?:Pending|Degraded) \((\w+)\)/gm)].map(([, cause = ""]) => cause);
+  const named = [...out.matchAll(/^\S.*: (?:Pending|Degraded) \((\w+)\)|^(?:error|warning): .*\((\w+)\)$/gm)].map(
+    ([, explained, found = ""]) => explained ?? found,
+  );
   return named.filter((cause) => !causes.includes(cause));
 }
 

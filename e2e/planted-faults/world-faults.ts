@@ -25,6 +25,34 @@ const cutFromApi = ({ cluster: { speakers } }: World) => {
   for (const { connection } of speakers.values()) connection.isCut = true;
 };
 
+/** The same for faults of custom resources, where these are the configuration. */
+export const objectsConfiguration = `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: lan, namespace: metallb-system}
+spec: {addresses: [172.30.0.200-172.30.0.209]}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: lan, namespace: metallb-system}
+spec: {ipAddressPools: [lan]}
+`;
+
+/** Faults of custom resources, each in a world of its own. */
+export const objectFaults: Readonly<Record<string, Fault<World, unknown>>> = {
+  "invalid-object": {
+    symptom: "An IPAddressPool was edited, and the new addresses are not used.",
+    plant: ({ cluster }) =>
+      cluster.api.patch("ipaddresspools", "metallb-system/lan", {
+        spec: { addresses: ["172.30.0.200-172.30.0.209", "172.30.1.0/33"] },
+      }),
+    find: "explain config",
+    causes: ["invalid"],
+    cause: /IPAddressPool metallb-system\/lan, spec\.addresses\[1\]: .*172\.30\.1\.0\/33/,
+    remedy: /kubectl -n metallb-system get ipaddresspools,\S+ -o yaml \| ingotctl validate - lists all: correct them/,
+    describe: "ipaddresspool/lan",
+  },
+};
+
 /** Faults that decisions of controller and speakers show, each in a world of its own. */
 export const worldFaults: Readonly<Record<string, Fault<World, unknown>>> = {
   "pool-of-others": {
@@ -230,7 +258,7 @@ export const worldFaults: Readonly<Record<string, Fault<World, unknown>>> = {
     find: "explain node/node-0",
     causes: ["cannotDeliver"],
     cause: /drops packets, because its table of connections is full/,
-    remedy: /sysctl net\.ipv4\.ip_forward net\.netfilter\.nf_conntrack_count net\.netfilter\.nf_conntrack_max/,
+    remedy: /sysctl net\.netfilter\.nf_conntrack_count net\.netfilter\.nf_conntrack_max/,
   },
   "slots-without-owner": {
     symptom: "A static route to a next-hop slot leads nowhere since the nodes of rack 9 are gone.",
@@ -239,6 +267,55 @@ export const worldFaults: Readonly<Record<string, Fault<World, unknown>>> = {
     causes: ["slotsUnowned"],
     cause: /16 next-hop slots of pool slotted, 172\.30\.0\.224 to 172\.30\.0\.239, have no owner/,
     remedy: /see node-selectors and interfaces of the pool/,
+  },
+  "reports-refused": {
+    symptom: "Service late has no condition ingot.dev/Announced, and kubectl wait waits for it for ever.",
+    plant: (world) => {
+      world.weather.forbidden = "reports";
+      world.expose("late", [0]);
+    },
+    find: "explain node/node-0",
+    causes: ["notReported"],
+    cause: /what node-0 reports for all nodes is refused: .*ingot-announced-\d: the user cannot patch resource/,
+    remedy: /change the policy, the webhook or the rights that the message names/,
+  },
+  "summary-refused": {
+    symptom: "kubectl get configmap ingot-summary shows what was the case yesterday.",
+    plant: (world) => {
+      world.weather.forbidden = "reports";
+      world.expose("late", [0]);
+    },
+    find: "explain config",
+    causes: ["notReported"],
+    cause: /in force, but the summary of the state is not written: .*ingot-summary: the user cannot patch resource/,
+    remedy: /change the policy, the webhook or the rights that the message names/,
+    describe: "configmap/config",
+  },
+  "no-speakers": {
+    symptom: "No Service answers, and the DaemonSet of the speakers has no Pods, because Pod Security refuses them.",
+    plant: ({ cluster }) => {
+      for (const node of [0, 1]) cluster.killSpeaker(node);
+    },
+    find: "explain svc/web",
+    causes: ["noActiveSpeaker"],
+    cause: /no speaker runs that could announce it|no speaker has said for minutes who announces the Service/,
+    remedy: /kubectl -n metallb-system get pods -o wide/,
+  },
+  "forgotten-drain": {
+    symptom: "node-0 is back since yesterday, and announces nothing.",
+    plant: (world) => world.patchNode(0, { metadata: { labels: { "ingot.dev/drain": "true" } } }),
+    find: "explain node/node-0",
+    causes: ["drained"],
+    cause: /node-0 is drained by its label ingot\.dev\/drain/,
+    remedy: /ingotctl uncordon node-0 takes it into use again/,
+  },
+  "external-ips": {
+    symptom: "Service web answers with the pages of another one.",
+    plant: (world, address) => world.apply("thief", { spec: { type: "ClusterIP", externalIPs: [address] } }),
+    find: "explain svc/web",
+    causes: ["externalIPs"],
+    cause: /Service default\/thief has 172\.30\.0\.200 among its spec\.externalIPs: .* TCP port 80/,
+    remedy: /kubectl get services -A \| grep 172\.30\.0\.200 names it: take the address out/,
   },
   "policy-refuses": {
     symptom: "Service late stays at <pending> since an admission policy came.",

@@ -1,14 +1,5 @@
 import type { Family } from "#pkg/net";
-import {
-  familiesOf,
-  familyOf,
-  holdTimeOf,
-  type Neighbor,
-  quoted,
-  type RouterConfiguration,
-  refuseConfederation,
-  scoped,
-} from "./configuration.ts";
+import { familiesOf, familyOf, holdTimeOf, type Neighbor, quoted, type RouterConfiguration, scoped } from "./configuration.ts";
 import { float32, isLinkBandwidth, type NeighborStatus, originOf, type Route, sessionState } from "./router.ts";
 
 /** The name of BIRD's protocol for the neighbor at this index, spelled as in the captures in testdata/. */
@@ -20,8 +11,7 @@ const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" 
 
 /** `bird.conf` of BIRD 2. BGP's routes go to the kernel; the kernel's own ones resolve next hops behind routers. */
 export function birdConfiguration(configuration: RouterConfiguration): string {
-  const { asn, routerId, neighbors, kernel = true, multipath = 1, networks = [] } = configuration;
-  refuseConfederation(configuration, "BIRD");
+  const { routerId, neighbors, kernel = true, multipath = 1, networks = [] } = configuration;
   const kernelTable = (family: Family): string => `protocol kernel {
   learn;
   merge paths on limit ${multipath};
@@ -42,12 +32,12 @@ ${routes.map((prefix) => `  route ${prefix} blackhole;\n`).join("")}}`;
     own("IPv4"),
     own("IPv6"),
     "protocol bfd {}",
-    ...neighbors.map((neighbor, index) => protocol(neighbor, birdProtocol(index), asn)),
+    ...neighbors.map((neighbor, index) => protocol(neighbor, birdProtocol(index), configuration)),
   ];
   return `${parts.join("\n")}\n`;
 }
 
-function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
+function protocol(neighbor: Neighbor, name: string, { asn: ownAsn, confederation }: RouterConfiguration): string {
   const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbor;
   const { ip, interfaceName } = scoped(address);
   const { hold, keepalive } = holdTimeOf(neighbor);
@@ -56,6 +46,8 @@ function protocol(neighbor: Neighbor, name: string, ownAsn: number): string {
   const hops = ttlSecurityHops ?? multihop;
   const lines = [
     `local as ${ownAsn}`,
+    confederation !== undefined && `confederation ${confederation.asn}`,
+    confederation?.members.includes(asn) && "confederation member yes",
     `neighbor ${ip} as ${asn}`,
     interfaceName !== undefined && `interface ${quoted(interfaceName)}`,
     hops === undefined || hops === 1 ? "direct" : `multihop ${hops}`,
@@ -102,7 +94,7 @@ export function parseBirdProtocols(text: string): BirdProtocol[] {
       name: field(/^(\S+)/) ?? "",
       state: sessionState(field(/^ +BGP state: +(\S+)/m) ?? ""),
       seconds: undefined, // It prints the time of day, of a clock that is not ours.
-      lastError: field(/^ +Last error: +(.+)/m),
+      lastError: [field(/^ +Last error: +(.+)/m), field(/^ +Message: +(.+)/m)].filter(Boolean).join(": ") || undefined,
       prefixes: imported.reduce((sum, [, count]) => sum + Number(count), 0),
       restarting: block.includes("Neighbor graceful restart active"),
     };

@@ -21,8 +21,8 @@ export class Bird extends Daemon {
     return protocols.map(({ name, restarting: _, ...status }) => ({ ...status, address: this.#address(name) }));
   }
 
-  async shut(address: string): Promise<void> {
-    await this.command(`disable ${this.#protocol(address)}`);
+  async shut(address: string, text?: string): Promise<void> {
+    await this.command(`disable ${this.#protocol(address)}${text === undefined ? "" : ` "${text}"`}`);
   }
 
   async unshut(address: string): Promise<void> {
@@ -43,7 +43,8 @@ export class Bird extends Daemon {
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
-    const file = this.write("bird.conf", birdConfiguration(configuration) + (configuration.text ?? ""));
+    const { whole, text = "" } = configuration;
+    const file = this.write("bird.conf", whole ?? birdConfiguration(configuration) + text);
     const flags = ["-f", "-c", file, "-s", this.inside("control"), "-P", this.inside("pid")];
     const bird = await this.host.spawn(this.name, ["bird", ...flags]);
     await this.answering(bird, () => this.command("show status"));

@@ -80,4 +80,38 @@ suite("RFC 9494: a router keeps routes of a speaker that is gone as the last res
     const isFresh = async () => (await scene.route())?.communities.length === 0;
     await waitFor("the route to be fresh again", isFresh, { timeout: 60_000 });
   });
+
+  test("a bird that was told nothing of it keeps none, also of a speaker that had it before", {
+    skip: refusals.get("bird") ?? false,
+  }, async () => {
+    await using scene = await Scene.start("bird", { longLived: true });
+    const before = await scene.speak("graceful-restart-time: 1s, long-lived-stale-time: 1h");
+    await waitFor("a route", () => scene.route());
+    before.kill("SIGKILL");
+    const isStale = async () => (await scene.route())?.communities.includes("65535:6");
+    await waitFor("the route to be marked LLGR_STALE", isStale, { timeout: 60_000 });
+    const speaker = await scene.speak("graceful-restart-time: 1s");
+    const isFresh = async () => (await scene.route())?.communities.length === 0;
+    await waitFor("the route to be fresh again", isFresh, { timeout: 60_000 });
+    speaker.kill("SIGKILL");
+    await waitFor("the route to go", async () => (await scene.route()) === undefined, { timeout: 60_000 });
+  });
+});
+
+suite("RFC 8538: a router keeps the routes of a speaker whose session it ended with a NOTIFICATION, if that has the N bit", () => {
+  test("frr", { skip: refusals.get("frr") ?? false }, async () => {
+    await using scene = await Scene.start("frr", {});
+    const speaker = await scene.speak("graceful-restart-time: 10m, graceful-restart-notification: true");
+    await waitFor("a route", () => scene.route(), { timeout: 60_000 });
+    speaker.kill("SIGSTOP"); // Its kernel acknowledges, and the router's hold timer expires.
+    await waitFor("the route to be stale", async () => (await scene.route())?.stale, { timeout: 60_000 });
+    speaker.kill("SIGCONT");
+    await waitFor("the route to be fresh again", async () => (await scene.route())?.stale === false, { timeout: 60_000 });
+    speaker.kill("SIGKILL");
+    await waitFor("the route to be stale again", async () => (await scene.route())?.stale, { timeout: 60_000 });
+    const without = await scene.speak("graceful-restart-time: 10m");
+    await waitFor("the route to be fresh once more", async () => (await scene.route())?.stale === false, { timeout: 60_000 });
+    without.kill("SIGSTOP");
+    await waitFor("the route to go", async () => (await scene.route()) === undefined, { timeout: 60_000 });
+  });
 });

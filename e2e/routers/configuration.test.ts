@@ -124,11 +124,12 @@ test("a password that a dialect cannot write is refused", () => {
     assert.throws(() => dialects[dialect]?.(withNeighbor({ password: 'a"b' })), /Cannot quote/);
 });
 
-test("GoBGP is part of a confederation, and no other", () => {
+test("all but OpenBGPD are part of a confederation", () => {
   const configuration = { ...withNeighbor({}), confederation: { asn: 64999, members: [65001, 65002] } };
   assert.match(gobgpConfiguration(configuration), /identifier = 64999\nmember-as-list = \[65001, 65002\]/);
-  for (const dialect of ["FRR", "BIRD", "OpenBGPD"])
-    assert.throws(() => dialects[dialect]?.(configuration), /a confederation is not written for/);
+  assert.match(frrConfiguration(configuration), / bgp confederation identifier 64999\n bgp confederation peers 65001 65002\n/);
+  assert.match(birdConfiguration(configuration), / confederation 64999;\n +confederation member yes;/);
+  assert.throws(() => dialects.OpenBGPD?.(configuration), /OpenBGPD has no confederations/);
 });
 
 test("networks are announced, and the kernel uses as many routes as asked", () => {

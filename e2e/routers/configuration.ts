@@ -16,6 +16,8 @@ export interface RouterConfiguration {
   readonly networks?: readonly string[];
   /** Besides, in its own language: neighbors of which nothing is said here. */
   readonly text?: string;
+  /** In its own language, the whole: nothing else of this counts but the AS. */
+  readonly whole?: string;
 }
 
 export interface Neighbor {
@@ -68,12 +70,6 @@ export function familiesOf({ address, families }: Neighbor): readonly Family[] {
 export function scoped(address: string): { readonly ip: string; readonly interfaceName: string | undefined } {
   const [ip = "", interfaceName] = address.split("%");
   return { ip, interfaceName };
-}
-
-/** @throws {RangeError} for a confederation */
-export function refuseConfederation({ confederation, routerId }: RouterConfiguration, name: string): void {
-  if (confederation !== undefined)
-    throw new RangeError(`Cannot configure ${routerId}: a confederation is not written for ${name}`);
 }
 
 export function holdTimeOf({ holdTimeSeconds = 90 }: Neighbor): { readonly hold: number; readonly keepalive: number } {

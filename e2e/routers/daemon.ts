@@ -26,7 +26,7 @@ export abstract class Daemon implements Router {
 
   abstract routes(): Promise<readonly Route[]>;
   abstract neighbors(): Promise<readonly NeighborStatus[]>;
-  abstract shut(address: string): Promise<void>;
+  abstract shut(address: string, text?: string): Promise<void>;
   abstract unshut(address: string): Promise<void>;
   abstract clear(address: string): Promise<void>;
   abstract refresh(address: string): Promise<void>;

@@ -1,21 +1,12 @@
 import type { Family } from "#pkg/net";
-import {
-  familiesOf,
-  familyOf,
-  holdTimeOf,
-  type Neighbor,
-  type RouterConfiguration,
-  refuseConfederation,
-  scoped,
-} from "./configuration.ts";
+import { familiesOf, familyOf, holdTimeOf, type Neighbor, type RouterConfiguration, scoped } from "./configuration.ts";
 import { communityText, type NeighborStatus, originOf, type Route, sessionState } from "./router.ts";
 
 const names: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 
 /** The configuration of FRR's bgpd. */
 export function frrConfiguration(configuration: RouterConfiguration): string {
-  const { asn, routerId, neighbors, multipath = 1, networks = [] } = configuration;
-  refuseConfederation(configuration, "FRR");
+  const { asn, routerId, neighbors, multipath = 1, networks = [], confederation } = configuration;
   const family = (which: Family): string[] => [
     ` address-family ${names[which]} unicast`,
     `  maximum-paths ${multipath}`,
@@ -27,6 +18,8 @@ export function frrConfiguration(configuration: RouterConfiguration): string {
     "frr defaults traditional",
     `router bgp ${asn}`,
     ` bgp router-id ${routerId}`,
+    ...(confederation === undefined ? [] : [` bgp confederation identifier ${confederation.asn}`]),
+    ...(confederation === undefined ? [] : [` bgp confederation peers ${confederation.members.join(" ")}`]),
     " no bgp ebgp-requires-policy",
     " no bgp default ipv4-unicast",
     " no bgp network import-check",
@@ -121,17 +114,22 @@ interface FrrNeighbor {
   readonly bgpTimerUpMsec?: number;
   readonly lastNotificationReason?: string;
   readonly lastResetDueTo?: string;
+  /** The text of the other side's shutdown (RFC 9003). */
+  readonly lastShutdownDescription?: string;
   readonly addressFamilyInfo?: Readonly<Record<string, { readonly acceptedPrefixCounter?: number }>>;
 }
 
 /** `show bgp neighbors json` */
 export function parseFrrNeighbors(json: string): NeighborStatus[] {
   const neighbors = Object.entries(JSON.parse(json) as Record<string, FrrNeighbor>).filter(([, value]) => value.bgpState);
-  return neighbors.map(([address, { bgpState, bgpTimerUpMsec, lastNotificationReason, lastResetDueTo, addressFamilyInfo }]) => ({
-    address,
-    state: sessionState(bgpState),
-    seconds: bgpTimerUpMsec === undefined ? undefined : Math.floor(bgpTimerUpMsec / 1000),
-    lastError: lastNotificationReason ?? lastResetDueTo,
-    prefixes: Object.values(addressFamilyInfo ?? {}).reduce((sum, family) => sum + (family.acceptedPrefixCounter ?? 0), 0),
-  }));
+  return neighbors.map(([address, { bgpState, bgpTimerUpMsec, addressFamilyInfo, ...last }]) => {
+    const why = [last.lastNotificationReason ?? last.lastResetDueTo, last.lastShutdownDescription];
+    return {
+      address,
+      state: sessionState(bgpState),
+      seconds: bgpTimerUpMsec === undefined ? undefined : Math.floor(bgpTimerUpMsec / 1000),
+      lastError: why.filter(Boolean).join(": ") || undefined,
+      prefixes: Object.values(addressFamilyInfo ?? {}).reduce((sum, family) => sum + (family.acceptedPrefixCounter ?? 0), 0),
+    };
+  });
 }

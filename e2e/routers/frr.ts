@@ -22,8 +22,8 @@ export class Frr extends Daemon {
     return neighbors.map((status) => ({ ...status, address: this.configured(status.address) }));
   }
 
-  async shut(address: string): Promise<void> {
-    await this.#configure([`neighbor ${scoped(address).ip} shutdown`]);
+  async shut(address: string, text?: string): Promise<void> {
+    await this.#configure([`neighbor ${scoped(address).ip} shutdown${text === undefined ? "" : ` message ${text}`}`]);
   }
 
   async unshut(address: string): Promise<void> {
@@ -46,14 +46,14 @@ export class Frr extends Daemon {
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
+    const { whole, text = "" } = configuration;
     const programs = this.#programs;
     let file = "";
     await programs.prepare(() => {
-      file = this.write("bgpd.conf", frrConfiguration(configuration));
+      file = this.write("bgpd.conf", whole ?? frrConfiguration(configuration));
     });
     const processes = [await programs.start("zebra")];
-    const { text = "" } = configuration;
-    const hasBfd = configuration.neighbors.some(({ bfd }) => bfd !== undefined) || /^bfd$/m.test(text);
+    const hasBfd = configuration.neighbors.some(({ bfd }) => bfd !== undefined) || /^bfd$/m.test(whole ?? text);
     if (hasBfd) processes.push(await programs.start("bfdd"));
     const flags = configuration.kernel === false ? ["--no_kernel"] : [];
     processes.push(await programs.start("bgpd", { file, flags }));

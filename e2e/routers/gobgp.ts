@@ -17,8 +17,8 @@ export class Gobgp extends Daemon {
     return parseGobgpNeighbors(await this.#ask("neighbor"), Math.floor(Date.now() / 1000));
   }
 
-  async shut(address: string): Promise<void> {
-    await this.#ask("neighbor", address, "shutdown");
+  async shut(address: string, text?: string): Promise<void> {
+    await this.#ask("neighbor", address, "shutdown", ...(text === undefined ? [] : [`--reason=${text}`]));
   }
 
   async unshut(address: string): Promise<void> {
@@ -35,7 +35,8 @@ export class Gobgp extends Daemon {
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
-    const file = this.write("gobgpd.toml", gobgpConfiguration(configuration) + (configuration.text ?? ""));
+    const { whole, text = "" } = configuration;
+    const file = this.write("gobgpd.toml", whole ?? gobgpConfiguration(configuration) + text);
     const gobgpd = await this.host.spawn(this.name, ["gobgpd", "-f", file, "--pprof-disable", "--log-plain"]);
     await this.answering(gobgpd, () => this.#ask("global"));
     for (const prefix of configuration.networks ?? [])

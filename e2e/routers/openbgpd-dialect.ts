@@ -1,10 +1,11 @@
-import { familiesOf, holdTimeOf, type Neighbor, quoted, type RouterConfiguration, refuseConfederation } from "./configuration.ts";
+import { familiesOf, holdTimeOf, type Neighbor, quoted, type RouterConfiguration } from "./configuration.ts";
 import { communityText, type NeighborStatus, originOf, type Route, sessionState } from "./router.ts";
 
 /** `bgpd.conf` of OpenBGPD, whose portable version has no part in the kernel's routes. @param socket for bgpctl */
 export function openbgpdConfiguration(configuration: RouterConfiguration, socket: string): string {
   const { asn, routerId, neighbors, networks = [] } = configuration;
-  refuseConfederation(configuration, "OpenBGPD");
+  if (configuration.confederation !== undefined)
+    throw new RangeError(`Cannot configure ${routerId}: OpenBGPD has no confederations`);
   const lines = [
     `AS ${asn}`,
     `router-id ${routerId}`,

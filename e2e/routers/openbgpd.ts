@@ -25,8 +25,8 @@ export class Openbgpd extends Daemon {
     return parseOpenbgpdNeighbors(await this.#ask("show", "neighbor"));
   }
 
-  async shut(address: string): Promise<void> {
-    await this.#ask("neighbor", address, "down");
+  async shut(address: string, text?: string): Promise<void> {
+    await this.#ask("neighbor", address, "down", ...(text === undefined ? [] : [text]));
   }
 
   async unshut(address: string): Promise<void> {
@@ -54,7 +54,12 @@ export class Openbgpd extends Daemon {
   }
 
   #write(configuration: RouterConfiguration): string {
-    return this.write("bgpd.conf", openbgpdConfiguration(configuration, this.inside("control")) + (configuration.text ?? ""));
+    const { whole, text = "" } = configuration;
+    const socket = this.inside("control"); // Its own default is one for all daemons of a lab.
+    return this.write(
+      "bgpd.conf",
+      whole === undefined ? openbgpdConfiguration(configuration, socket) + text : `socket "${socket}"\n${whole}`,
+    );
   }
 
   async #ask(...words: readonly string[]): Promise<string> {

@@ -49,8 +49,8 @@ export interface Router extends AsyncDisposable {
   neighbors(): Promise<readonly NeighborStatus[]>;
   /** The host kernel's route for this prefix, undefined without an entry for exactly it. */
   kernelRoute(prefix: string): Promise<KernelRoute | undefined>;
-  /** Ends the session for good, or lets it be again. */
-  shut(address: string): Promise<void>;
+  /** Ends the session for good, with a text for the neighbor (RFC 9003), or lets it be again. */
+  shut(address: string, text?: string): Promise<void>;
   unshut(address: string): Promise<void>;
   /** Ends the session; it comes back by itself. */
   clear(address: string): Promise<void>;

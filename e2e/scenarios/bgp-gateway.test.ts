@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoNode } from "#e2e/demo-cluster";
+import { waitFor } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
 import { BgpNetwork, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
 import { Tool } from "./tool.ts";
 
 const routerAsn = 65010;
+const bfd = { intervalMs: 300, multiplier: 3 };
 const prefixes = { v4: "198.51.100.1/32", v6: "2001:db8:1::/128" };
 
 suite("peers that are the gateways of the node", { skip: await routerRefusal("bird") }, () => {
@@ -25,14 +27,16 @@ suite("peers that are the gateways of the node", { skip: await routerRefusal("bi
         await network.router("bird", number, {
           asn: routerAsn,
           neighbors: [
-            { address: v4, asn: nodeAsn },
-            { address: v6, asn: nodeAsn },
+            { address: v4, asn: nodeAsn, bfd },
+            { address: v6, asn: nodeAsn, bfd },
           ],
         }),
       );
     for (const family of ["-4", "-6"]) await node.host.run(["ip", family, "route", "flush", "default"]);
     await network.cluster.configure(`peers:
-- {name: gateways, my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: gateway, hold-time: 3s, connect-time: 1s}
+- {name: gateways, my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: gateway, hold-time: 90s, connect-time: 1s, bfd-profile: slow}
+bfd-profiles:
+- {name: slow, transmit-interval: 300, receive-interval: 300}
 address-pools:
 - {name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [198.51.100.0/24, "2001:db8:1::/64"]}
 `);
@@ -75,6 +79,24 @@ address-pools:
     await route(1, 2);
     for (const number of [1, 2]) await has(number, true);
     for (const { v4 } of routers) await tool.explains(`peer/${v4}`, /Ready \(established\)/);
+  });
+
+  test("a gateway that dies is given up by BFD, and the session with the next one stands while the default route moves away from it, and back", async () => {
+    const [dead] = routers as [PlacedRouter];
+    await dead.host.link("eth0").down();
+    await tool.explains(`peer/${dead.v4}`, /(Pending|Degraded) \(/);
+    await has(2, true);
+    await route(2);
+    await waitFor(
+      "the dead gateway to be no peer",
+      async () => !(await node.speaker.get("/v1/bgp/peers")).body.includes(dead.v4),
+    );
+    await has(2, true);
+    await dead.host.link("eth0").up();
+    await dead.host.ip(`addr replace ${dead.v6}/64 dev eth0 nodad`);
+    await route(1);
+    await has(1, true);
+    await has(2, false);
   });
 
   test("a gateway that does not speak BGP has a verdict that calls it the gateway", async () => {

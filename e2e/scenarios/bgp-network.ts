@@ -1,6 +1,7 @@
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { type Host, type Switch, waitFor } from "#e2e/lab";
 import { type Route, type Router, type RouterConfiguration, type RouterKind, startRouter } from "#e2e/routers";
+import type { Family } from "#pkg/net";
 import { startCluster } from "./observe.ts";
 
 export const nodeAsn = 65001;
@@ -36,11 +37,14 @@ export class BgpNetwork implements AsyncDisposable {
   /** Without peers: routers are to be there before the speakers look for them. */
   static async start(options: {
     readonly nodes: number;
+    readonly families?: readonly Family[];
     readonly controllers?: number;
     readonly netAdmin?: boolean;
+    readonly forwarding?: boolean;
     readonly speakerArguments?: readonly string[];
     readonly speakerNodeArguments?: readonly string[];
     readonly centralSpeakers?: number;
+    readonly ring?: boolean;
     readonly logs?: string;
   }): Promise<BgpNetwork> {
     await using stack = new AsyncDisposableStack();
@@ -52,7 +56,7 @@ export class BgpNetwork implements AsyncDisposable {
   async router(
     kind: RouterKind,
     number: number,
-    configuration: Pick<RouterConfiguration, "asn" | "neighbors" | "confederation" | "multipath" | "networks" | "text">,
+    configuration: Pick<RouterConfiguration, "asn" | "neighbors" | "confederation" | "multipath" | "networks" | "text" | "whole">,
   ): Promise<PlacedRouter> {
     const { lab } = this.cluster;
     const gateway = await this.gateway(`${kind}${number}`, number);

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { loadAll } from "js-yaml";
@@ -15,6 +16,7 @@ suite("routes by Service, as a router gets them", { skip: await routerRefusal("b
   let tool: Tool;
   let router: PlacedRouter;
   let service: DemoService;
+  let other: DemoService;
   const stack = new AsyncDisposableStack();
 
   const configure = (entry: string) =>
@@ -40,7 +42,7 @@ address-pools:
     router = await network.router("bird", 1, { asn: 65010, neighbors });
     await configure(selected);
     service = await network.cluster.expose("web", ["node1"]);
-    await network.cluster.expose("other", ["node1"]);
+    other = await network.cluster.expose("other", ["node1"]);
   });
   after(() => stack.disposeAsync());
 
@@ -96,5 +98,20 @@ address-pools:
     await gets(["65001:1", "65001:7"], undefined);
     await network.cluster.api.patch(namespace, { metadata: { labels: { exposure: null } } });
     await routesFrom(router, `${await address()}/32`, []);
+  });
+
+  test("of an aggregate, Services that ask for attributes or have Local have routes of their own, and it goes with the last of the others", async () => {
+    await configure("aggregation-length: 28\n    keep-more-specifics: true");
+    await gets(["65001:1", "65001:7"], undefined);
+    const aggregate = (await routesTo(router, "198.51.100.0/28")).get(node());
+    assert.deepEqual(aggregate?.communities, ["65001:1"]);
+    const otherPrefix = `${await other.address()}/32`;
+    await routesFrom(router, otherPrefix, []);
+    await network.cluster.api.patch(
+      { apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name: "other" } },
+      { spec: { externalTrafficPolicy: "Local" } },
+    );
+    await routesFrom(router, otherPrefix, [node()]);
+    await routesFrom(router, "198.51.100.0/28", []);
   });
 });

@@ -97,7 +97,7 @@ suite("routers that are found by their router advertisements", { skip: await rou
   async function configure(...interfaces: string[]): Promise<void> {
     const peers = interfaces.map(
       (names) =>
-        `{my-asn: ${nodeAsn}, peer-asn: external, hold-time: 3s, connect-time: 1s, bfd-profile: fast, interface: ${names}}`,
+        `{my-asn: ${nodeAsn}, peer-asn: ${names.includes("eth3") ? "internal" : "external"}, hold-time: 3s, connect-time: 1s, bfd-profile: fast, interface: ${names}}`,
     );
     await network.cluster.configure(`bfd-profiles: [{name: fast}]
 peers: [${peers}]
@@ -153,6 +153,18 @@ address-pools:
     await configure("[eth1, eth2]");
   });
 
+  test("a cut that no carrier shows ends the session by BFD, and the router's advertisements bring it back", async () => {
+    const ended = /"BGP session down"(?=.*"peer":"eth1:179").*"reason":"this node closed with Cease\/BFD Down/;
+    const isOver = async () => node.speaker.process.lines.some((line) => ended.test(line));
+    await tool.explains("peer/eth1", /Ready \(established\)/);
+    await frr.link.isolate(frr.host);
+    await waitFor("BFD to end the session, before the hold time is over", isOver);
+    await frr.link.rejoin(frr.host);
+    await tool.explains("peer/eth1", /Ready \(established\)/);
+    await hasRoutes(frr);
+    await hasTraffic(frr);
+  });
+
   test("the session is back after the link was, with routes and traffic", async () => {
     await node.host.link("eth1").down();
     await tool.explains("peer/eth1", /(Pending|Degraded) \(/);
@@ -182,10 +194,33 @@ address-pools:
     await tool.explains("peer/eth1", /fe80::ff:fe00:fe03/);
   });
 
+  test("peers of the same AS, of which each opens the session itself", async () => {
+    const { lab } = network.cluster;
+    const links = [await lab.switch("link3"), await lab.switch("link4")] as const;
+    for (const link of links) await node.host.attach(link); // eth3 and eth4
+    const shown = await node.host.output(["ip", "-json", "-6", "addr", "show", "dev", "eth4", "scope", "link"]);
+    const own = (JSON.parse(shown) as { addr_info?: { local: string }[] }[])[0]?.addr_info?.[0]?.local ?? assert.fail(shown);
+    const internal = {
+      frr: texts.frr.replace("router bgp 65011", `router bgp ${nodeAsn}`).replace("external", "internal"),
+      bird: texts.bird
+        .replace("local as 65012", `local as ${nodeAsn}`)
+        .replace("neighbor range fe80::/10 external", `neighbor ${own} internal`)
+        .replace("hold time 3;", "direct; hold time 3; connect delay time 1; error wait time 1, 2;"),
+    };
+    await configure("[eth3, eth4], passive: true");
+    for (const [index, kind] of (["frr", "bird"] as const).entries()) {
+      const host = await lab.host(`internal-${kind}`, { forwarding: true });
+      await host.attach(links[index] ?? assert.fail(), { mac: `02:00:00:00:fe:1${index}` });
+      const configuration = { asn: nodeAsn, routerId: `10.255.0.1${index}`, neighbors: [], text: internal[kind] };
+      const router = stack.use(await startRouter(kind, { lab, host }, configuration));
+      await hasRoutes({ router });
+    }
+  });
+
   test("with the peer the sockets for advertisements go", async () => {
     const sockets = async () =>
       (await node.host.output(["cat", "/proc/net/packet"])).split("\n").filter((line) => / 86dd /.test(line));
-    assert.equal((await sockets()).length, 2); // eth1 and eth2
+    assert.equal((await sockets()).length, 2); // eth3 and eth4
     await configure();
     await waitFor("the sockets to be closed", async () => (await sockets()).length === 0);
   });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { DemoNode, DemoService, Workload } from "#e2e/demo-cluster";
+import { type DemoNode, type DemoService, filter, type Workload } from "#e2e/demo-cluster";
 import { type Host, waitFor } from "#e2e/lab";
 import { kernelRoute, type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "./bgp-network.ts";
@@ -43,13 +43,7 @@ suite("two central speakers announce for all nodes", { skip: await routerRefusal
     const narrowed = neighbors.map((neighbor) => ({ ...neighbor, addPath: false }));
     narrow = await network.router("frr", 3, { ...common, neighbors: narrowed });
     for (const router of [...routers, narrow]) clients.set(router, await network.outside(router));
-    const peers = [...routers, narrow].map(
-      ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, families: [ipv4, ipv6], add-path: true}\n`,
-    );
-    await network.cluster.configure(`peers:
-${peers.join("")}address-pools:
-- {name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [198.51.100.0/24, "2001:db8:1::1-2001:db8:1::ff"]}
-`);
+    await network.cluster.configure(configuration());
     for (const router of [...routers, narrow]) await established(router);
     service = await network.cluster.expose("web", ["node1", "node2", "node3", "node4"], {
       families: ["IPv4", "IPv6"],
@@ -61,6 +55,26 @@ ${peers.join("")}address-pools:
     });
   });
   after(() => network?.[Symbol.asyncDispose]());
+
+  function configuration(): string {
+    const peers = [...routers, narrow].map(
+      ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, families: [ipv4, ipv6], add-path: true}\n`,
+    );
+    return `peers:
+${peers.join("")}- {my-asn: ${nodeAsn}, peer-asn: external, peer-address: gateway}
+address-pools:
+- name: main
+  protocol: bgp
+  avoid-buggy-ips: true
+  addresses: [198.51.100.0/24, "2001:db8:1::1-2001:db8:1::ff"]
+  bgp-advertisements: [{}]
+- name: weighted
+  protocol: bgp
+  auto-assign: false
+  addresses: [203.0.113.1-203.0.113.9]
+  bgp-advertisements: [{weight: endpoints}]
+`;
+  }
 
   async function hops({ host }: PlacedRouter, address: string): Promise<readonly string[]> {
     const route = await kernelRoute(host, `${address}/${address.includes(":") ? 128 : 32}`);
@@ -120,6 +134,24 @@ ${peers.join("")}address-pools:
       }
   });
 
+  test("ingotctl tries the address through each node, and says what the loss of a node would change", async () => {
+    using tool = new Tool(network.cluster);
+    const { out } = await waitFor("the address to be tried", async () => {
+      const probed = await tool.run("probe", v4);
+      for (const { name, addresses } of nodes) {
+        assert.match(probed.out, new RegExp(`${name}: by way of node\\d on eth0`));
+        assert.match(probed.out, new RegExp(`central/node1: announces it by way of .*${name} \\(${addresses[0]}\\)`));
+      }
+      return probed;
+    });
+    assert.doesNotMatch(out, /not tried|Nobody could try it/);
+    const lost = await tool.run("simulate", "lose", "node1");
+    assert.match(lost.out, new RegExp(`${v4}/32 +172\\.30\\.0\\.241:179 +4 +3`));
+    assert.match(lost.out, /Note: central\/node2 announces by BGP for all nodes/);
+    const other = tool.file("other.yaml", configuration().replace("bgp-advertisements: [{}]", "bgp-advertisements: [{med: 7}]"));
+    assert.match((await tool.run("diff", other)).out, new RegExp(`${v4}/32 +172\\.30\\.0\\.241:179 +changed +4 nodes +- +med 7`));
+  });
+
   test("a router without ADD-PATH has one next hop, the same from both, and the verdict says so", async () => {
     await waitFor("one next hop", async () => {
       assert.equal((await hops(narrow, v4)).length, 1);
@@ -128,6 +160,10 @@ ${peers.join("")}address-pools:
     for (const central of centrals) await says(central, "addPathNotNegotiated", "peer", `${narrow.v4}:179`);
     const { lost, sent } = await (await stream(narrow, v4)).stop();
     assert.ok(lost.length <= maxLost, `${lost.length} of ${sent}`);
+  });
+
+  test("a router of each node's own has no session, and both say so", async () => {
+    for (const central of centrals) await says(central, "routerOfNode", "peer", "gateway:179");
   });
 
   test("either central speaker is replaced, or dies, and no route changes while the other lives", async () => {
@@ -167,6 +203,67 @@ ${peers.join("")}address-pools:
           );
         }
     }
+  });
+
+  test("where both are gone for a moment, routers keep the paths (graceful restart)", async () => {
+    const streams = await Promise.all(routers.map(async (router) => [router, await stream(router, v4)] as const));
+    for (const central of centrals) {
+      central.process.kill("SIGKILL");
+      await central.process.exited;
+    }
+    await leadTo(nodes);
+    for (const central of centrals) await central.start();
+    for (const router of routers) await hasPaths(router, nodes.length);
+    await leadTo(nodes);
+    for (const [router, each] of streams) {
+      const { lost, sent } = await each.stop();
+      assert.ok(lost.length <= maxLost, `${router.host.name}: ${lost.length} of ${sent}`);
+    }
+  });
+
+  test("two that do not see each other, and half of the nodes each, lead to all nodes together", async () => {
+    const sides = [0, 1].map((side) => nodes.filter((_, index) => index % 2 === side));
+    const mends: (() => Promise<void>)[] = [];
+    for (const [index, side] of sides.entries()) {
+      const others = sides[1 - index] ?? [];
+      const from = others.flatMap(({ addresses: [v4, v6] }) => [`ip saddr ${v4}`, `ip6 saddr ${v6}`]);
+      const drops = from.flatMap((each) => ["tcp", "udp"].map((kind) => `${each} ${kind} dport { 7946, 7947 } drop;`));
+      const hosts = side.map(({ host }) => host);
+      mends.push(await filter(hosts, "inet", [`chain in { type filter hook input priority 0; ${drops.join(" ")} }`]));
+    }
+    await waitFor("each to have paths to its half alone", async () => {
+      for (const router of routers) {
+        const paths = (await router.router.routes()).filter(({ prefix }) => prefix === `${v4}/32`);
+        assert.equal(paths.length, nodes.length, JSON.stringify(paths));
+      }
+      return true;
+    });
+    await leadTo(nodes);
+    for (const mend of mends) await mend();
+    for (const router of routers) await hasPaths(router, nodes.length);
+    await leadTo(nodes);
+  });
+
+  test("with weight: endpoints each path has its node's share", async () => {
+    const annotations = { "metallb.universe.tf/address-pool": "weighted" };
+    const weighted = await network.cluster.expose("weighted", ["node1", "node2", "node2", "node2"], {
+      policy: "Local",
+      annotations,
+    });
+    const address = await weighted.address();
+    const [frr = assert.fail()] = routers;
+    await waitFor("weights in the kernel", async () => {
+      const found = ((await frr.router.kernelRoute(`${address}/32`))?.nextHops ?? []).map(({ address, weight }) => ({
+        address,
+        weight,
+      }));
+      assert.deepEqual(
+        found.map(({ address }) => address),
+        nodes.slice(0, 2).map(({ addresses: [v4] }) => v4),
+      );
+      return Math.abs((found[1]?.weight ?? 0) / (found[0]?.weight ?? 1) - 3) < 0.1;
+    });
+    await weighted.delete();
   });
 
   test("a node that dies goes, and comes back with its speaker", async () => {

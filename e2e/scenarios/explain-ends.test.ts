@@ -3,7 +3,8 @@ import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { DemoNode } from "#e2e/demo-cluster";
-import { routerRefusal, startRouter } from "#e2e/routers";
+import { waitFor } from "#e2e/lab";
+import { Bird, type RouterKind, routerRefusal, startRouter } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "./bgp-network.ts";
 import { says } from "./observe.ts";
 import { Tool } from "./tool.ts";
@@ -44,12 +45,12 @@ address-pools:
   const well = ({ v4 }: PlacedRouter) => tool.explains(`peer/${v4}`, /: Ready \(established\)/);
 
   test("a neighbor that is shut down on the router, for as long as it is", async () => {
-    for (const each of routers) await each.router.shut(node.addresses[0]);
+    for (const each of routers) await each.router.shut(node.addresses[0], "until noon");
     for (const each of routers) {
       const first = await says(node.speaker, "sessionRefused", "peer", key(each));
       await tool.explains(`peer/${each.v4}`, [
         /Pending \(sessionRefused\).*; since then: /s,
-        /is not up: peer closed with Cease\/Administrative Shutdown \(6\/2\)/,
+        /is not up: peer closed with Cease\/Administrative Shutdown \(6\/2\): "until noon"/,
         /To do: enable this node as a neighbor on the router \(.*\), or take the peer out of the configuration/,
       ]);
       const { since } = await says(node.speaker, "sessionRefused", "peer", key(each));
@@ -57,6 +58,17 @@ address-pools:
     }
     await tool.explains("svc/web", /^Service default\/web: Pending \(noSession\)/);
     for (const each of routers) await each.router.unshut(node.addresses[0]);
+    for (const each of routers) await well(each);
+  });
+
+  test("the router has the speaker's reason, too", async () => {
+    await node.speaker.stop();
+    for (const { router } of routers)
+      await waitFor(`${router.kind} to say why`, async () => {
+        for (const { lastError } of await router.neighbors()) assert.match(lastError ?? "", /the speaker of this node stops/);
+        return true;
+      });
+    await node.speaker.start();
     for (const each of routers) await well(each);
   });
 
@@ -73,7 +85,7 @@ address-pools:
     for (const each of routers) await well(each);
   });
 
-  test("a router that refuses the attributes of routes: in its confederation the node does not act as a member", async () => {
+  test("a router that counts the node in its confederation, and refuses the attributes of its routes", async () => {
     const neighbors = [{ address: node.addresses[0], asn: nodeAsn }];
     const confederation = { asn: 64999, members: [nodeAsn] };
     const gobgp = await network.router("gobgp", 4, { asn: routerAsn, neighbors, confederation });
@@ -87,6 +99,23 @@ address-pools:
     const { lab } = network.cluster;
     await using _ = await startRouter("bird", { lab, host: gobgp.host }, { asn: routerAsn, routerId: gobgp.v4, neighbors });
     await well(gobgp);
+  });
+
+  /** As RFC 7606 has it. They send nothing that would tell the speaker: docs/bgp.md says so. */
+  test("FRR and BIRD with the node in their confederation keep the session, and take no route", async () => {
+    const neighbors = [{ address: node.addresses[0], asn: nodeAsn }];
+    const confederation = { asn: 64999, members: [nodeAsn] };
+    const make = (kind: RouterKind, index: number) =>
+      network.router(kind, 7 + index, { asn: routerAsn, neighbors, confederation });
+    const members = await Promise.all((["bird", "frr"] as const).map(make));
+    await configure(members.map(({ v4 }) => v4));
+    for (const each of members) {
+      await tool.explains(`peer/${each.v4}`, /Ready \(established\)[\s\S]*prefixes announced: 1/);
+      assert.deepEqual(await each.router.routes(), []);
+    }
+    const [{ router }] = members as [PlacedRouter, PlacedRouter];
+    assert.ok(router instanceof Bird);
+    await waitFor("BIRD to say why", async () => router.process.lines.some((line) => /missing initial AS_CONFED/.test(line)));
   });
 
   test("a router that comes back without having ended its session, and gets no further than its OPEN", async () => {

@@ -48,7 +48,7 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
       `node/${name}`,
       [
         unreachable,
-        new RegExp(`the speaker on ${name} has not reached the API for \\d+ s, and no other .*: it goes on announcing`),
+        new RegExp(`the speaker on ${name} has not reached the API for \\d+ s .*, and no other .*: it goes on announcing`),
         /To do: see whether the API server is up/,
       ],
       180_000,
@@ -73,9 +73,24 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
     ]);
     await tool.prints(["doctor"], new RegExp(`Service default/web: .*${other.mac}`));
   });
+
+  test("two clusters with one key, of which one joins a node of the other: no address goes to nodes of the other cluster", async () => {
+    const secret = await cluster.api.get({ apiVersion: "v1", kind: "Secret", metadata: { name: "memberlist", namespace } });
+    const { secretkey = "" } = (secret?.data ?? {}) as Record<string, string>;
+    const more = ["second", "third", "fourth", "fifth"]; // Some of them would go.
+    for (const name of more) await (await cluster.expose(name, ["node1"])).address();
+    const [node] = cluster.nodes as [DemoNode, ...DemoNode[]];
+    const key = Buffer.from(secretkey, "base64").toString();
+    await using _ = await OtherCluster.start(cluster, "172.30.0.150", { key, joins: node.addresses[0] });
+    const known = /beside is a member of the speakers' ring of node1, and not of this cluster/;
+    await tool.explains("node/node1", [/foreignMembers/, known]);
+    for (const service of ["web", ...more]) await tool.explains(`svc/${service}`, /node\d announces 172\.30\.0\.\d+ of pool/);
+  });
 });
 
-/** A second cluster of one node on the same LAN, whose Service has the same address. */
+const namespace = "metallb-system";
+
+/** A second cluster of one node on the same LAN, with a Service that has this address; maybe with the first one's key, and a Pod at an address of its. */
 class OtherCluster implements AsyncDisposable {
   readonly mac: string;
   readonly #stack: AsyncDisposableStack;
@@ -85,18 +100,23 @@ class OtherCluster implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async start({ lab, lan }: DemoCluster, address: string): Promise<OtherCluster> {
+  static async start(
+    { lab, lan }: DemoCluster,
+    address: string,
+    ring?: { readonly key: string; readonly joins: string },
+  ): Promise<OtherCluster> {
     await using stack = new AsyncDisposableStack();
-    const host = await lab.host("elsewhere");
-    await host.attach(lan, { addresses: ["172.30.0.88/24"] });
-    const kubeconfig = "/run/elsewhere.conf";
-    const listen = ["--address", "172.30.0.88", "--host", "172.30.0.88", "--kubeconfig", kubeconfig];
-    const server = stack.use(await host.spawn("elsewhere-api", ["node", programFile("apiserver"), ...listen]));
+    const [name, number] = ring === undefined ? ["elsewhere", 88] : ["beside", 89];
+    const own = `172.30.0.${number}`;
+    const host = await lab.host(name);
+    await host.attach(lan, { addresses: [`${own}/24`] });
+    const kubeconfig = `/run/${name}.conf`;
+    const listen = ["--address", own, "--host", own, "--kubeconfig", kubeconfig];
+    const server = stack.use(await host.spawn(`${name}-api`, ["node", programFile("apiserver"), ...listen]));
     await server.waitForLine(/^listening on /);
-    const published = stack.use(await host.publish("172.30.0.88", 6443));
-    const text = readFileSync(lab.outside(kubeconfig), "utf8").replace("172.30.0.88:6443", `127.0.0.1:${published.port}`);
+    const published = stack.use(await host.publish(own, 6443));
+    const text = readFileSync(lab.outside(kubeconfig), "utf8").replace(`${own}:6443`, `127.0.0.1:${published.port}`);
     const api = stack.use(new ApiClient(text, published.port));
-    const namespace = "metallb-system";
     await api.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
     await api.apply({
       apiVersion: "v1",
@@ -104,13 +124,15 @@ class OtherCluster implements AsyncDisposable {
       metadata: { name: "config", namespace },
       data: { config: configuration },
     });
-    await api.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "elsewhere" } });
-    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-1", namespace } };
+    await api.apply({ apiVersion: "v1", kind: "Node", metadata: { name } });
     const labels = { app: "metallb", component: "speaker" };
-    const spec = { nodeName: "elsewhere", containers: [{ name: "speaker", image: "process" }] };
-    await api.apply({ ...pod, metadata: { ...pod.metadata, labels }, spec });
     const conditions = [{ type: "Ready", status: "True" }];
-    await api.patch(pod, { status: { phase: "Running", podIP: "172.30.0.88", conditions } }, "status");
+    for (const [nodeName, podIP] of [[name, own], ...(ring === undefined ? [] : [["former", ring.joins]])]) {
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: `speaker-${nodeName}`, namespace } };
+      const spec = { nodeName, containers: [{ name: "speaker", image: "process" }] };
+      await api.apply({ ...pod, metadata: { ...pod.metadata, labels }, spec });
+      await api.patch(pod, { status: { phase: "Running", podIP, conditions } }, "status");
+    }
     const service = { apiVersion: "v1", kind: "Service", metadata: { name: "mail", namespace: "default" } };
     await api.apply({ ...service, spec: { type: "LoadBalancer", ports: [{ port: 25 }] } });
     await api.patch(service, { status: { loadBalancer: { ingress: [{ ip: address }] } } }, "status");
@@ -119,12 +141,14 @@ class OtherCluster implements AsyncDisposable {
       kind: "EndpointSlice",
       metadata: { name: "mail-1", namespace: "default", labels: { "kubernetes.io/service-name": "mail" } },
       addressType: "IPv4",
-      endpoints: [{ addresses: ["10.1.1.1"], nodeName: "elsewhere", conditions: { ready: true } }],
+      endpoints: [{ addresses: ["10.1.1.1"], nodeName: name, conditions: { ready: true } }],
       ports: [],
     });
-    const flags = [`--kubeconfig=${kubeconfig}`, `--namespace=${namespace}`, "--node-name=elsewhere"];
-    const speaker = stack.use(await host.spawn("elsewhere", ["node", programFile("speaker"), ...flags]));
-    await speaker.waitForLine(/"serviceAnnounced"/);
+    const flags = [`--kubeconfig=${kubeconfig}`, `--namespace=${namespace}`, `--node-name=${name}`];
+    const env =
+      ring === undefined ? {} : { METALLB_ML_SECRET_KEY: ring.key, METALLB_ML_BIND_ADDR: own, METALLB_ML_LABELS: "app=metallb" };
+    const speaker = stack.use(await host.spawn(name, ["node", programFile("speaker"), ...flags], { env }));
+    await speaker.waitForLine(ring === undefined ? /"serviceAnnounced"/ : /"synced, announcing addresses"/);
     return new OtherCluster(await host.link("eth0").mac(), stack.move());
   }
 

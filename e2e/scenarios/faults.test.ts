@@ -112,6 +112,47 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
     });
   });
 
+  test("hosts that know a node by its second interface on the LAN hear of the first when the second goes down", async () => {
+    const { host, speaker } = await owner(cluster, address);
+    const second = await host.attach(cluster.lan, { interface: "second0", addresses: ["172.30.0.91/24"] });
+    const [first, other] = [await host.link("eth0").mac(), await second.mac()];
+    const known = async (): Promise<string | undefined> => {
+      const [entry] = JSON.parse(await cluster.client.output(["ip", "-json", "neigh", "show", "to", address]));
+      return entry?.lladdr;
+    };
+    const sent = async () => (await metric(speaker, "metallb_layer2_gratuitous_sent", { ip: address })) ?? 0;
+    const isDone = async () => {
+      const before = await sent();
+      await sleep(2000); // Longer than the time between two announcements of an address that is new.
+      return before === (await sent());
+    };
+    await waitFor("the speaker to have announced there", isDone);
+    await cluster.client.ip(`neigh replace ${address} lladdr ${other} dev eth0 nud reachable`);
+    await second.down();
+    // Each address is announced again every minute.
+    await waitFor("the client to know the first", async () => (await known()) === first, { timeout: 30_000 });
+    await answered(cluster, address, /^web-[12] on node[12]$/);
+  });
+
+  test("a node that loses its own address, and goes on answering for others on the LAN, leaves them to one that can deliver", async () => {
+    const first = await owner(cluster, address);
+    const [own] = first.addresses;
+    await first.host.ip(`addr del ${own}/24 dev eth0`);
+    try {
+      // It proves that it announces the address, and keeps it, until it has noticed that it does not reach the API either.
+      await waitFor("the other node to answer, and alone, for two seconds", async () => {
+        for (let look = 0; look < 10; look++, await sleep(200))
+          if ((await owner(cluster, address)).name === first.name) return false;
+        return true;
+      });
+      await answered(cluster, address, /^web-[12] on/); // Some connections go to the Pod that is out of reach.
+    } finally {
+      await first.host.ip(`addr add ${own}/24 dev eth0`);
+      await cluster.routePods(first);
+    }
+    await waitFor("the node to be ready", () => first.speaker.ready());
+  });
+
   test("a node that loses its cable loses its addresses to another", async () => {
     const first = await owner(cluster, address);
     const rest = cluster.nodes.find(({ name }) => name !== first.name);

@@ -53,6 +53,22 @@ suite("established connections go on when an address moves", { skip: await Lab.r
     }
   });
 
+  test("on to a third node, and back to the second: connections that began at each of the three go on", async () => {
+    const clients: LabProcess[] = [];
+    const moved: DemoNode[] = [];
+    for (let count = 0; count < 3; count++) {
+      clients.push(await open(v4));
+      if (count < 2) moved.push(await moveFrom(v4));
+    }
+    const [first, second] = moved as [DemoNode, DemoNode];
+    await isExcluded(second, false);
+    await waitFor("the second node to have it again", async () => (await owner(cluster, v4)).name === second.name);
+    for (const [index, client] of clients.entries())
+      assert.equal((await seen(client)).answering, flows, `of those that began at owner ${index + 1}`);
+    await Promise.all(clients.map((client) => client.stop()));
+    await isExcluded(first, false);
+  });
+
   const cordon = (node: DemoNode, unschedulable: boolean | null) =>
     cluster.api.patch({ apiVersion: "v1", kind: "Node", metadata: { name: node.name } }, { spec: { unschedulable } });
 

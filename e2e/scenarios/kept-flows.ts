@@ -12,7 +12,8 @@ const configuration = `address-pools:
   auto-assign: false
   addresses: [172.30.0.210-172.30.0.211]
 `;
-const port = 81;
+/** Leads to the Pods that echo, on each of the addresses. */
+export const port = 81;
 const podPort = 8081;
 const program = new URL("./tcp-flows.ts", import.meta.url).pathname;
 const podOf = (node: number, family: "ip" | "ip6") => (family === "ip" ? `10.244.${node}.1` : `fd00:244:${node}::1`);
@@ -39,11 +40,7 @@ export class KeptFlows implements AsyncDisposable {
       await cluster.expose("other", ["node1"], { spec: { loadBalancerIP: "172.30.0.210" } });
       const unkept = await assigned(cluster, "other");
       const all = [...kept, ...unkept];
-      await Promise.all(cluster.nodes.map((node) => translate(node, all)));
-      for (const [index, { host }] of cluster.nodes.entries()) {
-        const pods = [podOf(index + 1, "ip"), podOf(index + 1, "ip6")];
-        await host.spawn(`echo-${host.name}`, [process.execPath, program, "serve", `${podPort}`, ...pods]);
-      }
+      await serveFlows(cluster, all);
       await Promise.all(all.map((address) => answered(cluster, address, /./)));
       return new KeptFlows(cluster, kept, unkept);
     } catch (error) {
@@ -78,6 +75,15 @@ export class KeptFlows implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+/** Has each node, of three, lead connections to a port of these addresses to Pods that echo, one on each node. */
+export async function serveFlows(cluster: DemoCluster, addresses: readonly string[]): Promise<void> {
+  await Promise.all(cluster.nodes.map((node) => translate(node, addresses)));
+  for (const [index, { host }] of cluster.nodes.entries()) {
+    const pods = [podOf(index + 1, "ip"), podOf(index + 1, "ip6")];
+    await host.spawn(`echo-${host.name}`, [process.execPath, program, "serve", `${podPort}`, ...pods]);
   }
 }
 

@@ -57,9 +57,11 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     await Promise.all(
       cluster.nodes.map((node) => waitFor("all to be known", async () => (await active(node)) === "node1,node2,node3")),
     );
+    // The lab's nodes do not forward. A speaker that ran late, as on a busy machine, is suspected for that.
+    const expected = /nodeWarning|this member was suspected by others.*"lateMs":[1-9]/;
     const warnings = cluster.nodes.flatMap(({ name, speaker }) =>
       speaker.process.lines
-        .filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes("nodeWarning")) // The lab's nodes do not forward.
+        .filter((line) => /"level":"(warn|error)"/.test(line) && !expected.test(line))
         .map((line) => `${name}: ${line}`),
     );
     assert.deepEqual(warnings, []);

@@ -4,10 +4,14 @@ import { after, before, suite, test } from "node:test";
 import { type DemoCluster, eventsOf, type Fault, scenes } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
 import {
+  centralFaults,
   clusterFaults,
   described,
   falselyNamed,
   found,
+  nodeFaults,
+  objectFaults,
+  objectsConfiguration,
   type Points,
   plantedFaults,
   routerFaults,
@@ -41,15 +45,20 @@ function judge(name: string, fault: Named, out: string, shown: string): void {
   if (!undescribed.has(name)) assert.equal(sum(given.describe), 2, `kubectl describe ${subjectOf(fault)} shows: ${shown}`);
 }
 
-test("there are 52 of them", () => {
-  assert.equal(Object.keys(plantedFaults).length, 52);
+test("there are 71 of them", () => {
+  assert.equal(Object.keys(plantedFaults).length, 71);
   for (const name of [...undescribed, ...Object.keys(unfound)]) assert.ok(Object.hasOwn(plantedFaults, name), name);
 });
 
 suite("one command names cause and remedy of a fault, where decisions show it", () => {
-  for (const [name, fault] of Object.entries(worldFaults))
+  const worlds = [
+    { faults: worldFaults, configuration: worldConfiguration, configSource: "configmap" },
+    { faults: objectFaults, configuration: objectsConfiguration, configSource: "crds" },
+  ] as const;
+  const planted = worlds.flatMap(({ faults, ...of }) => Object.entries(faults).map(([name, fault]) => ({ name, fault, ...of })));
+  for (const { name, fault, configuration, configSource } of planted)
     test(`${name}: ${fault.symptom}`, async () => {
-      const world = await World.start(worldConfiguration);
+      const world = await World.start(configuration, { configSource });
       world.expose("web", [0, 1]);
       const [address = ""] = await world.assigned("web");
       await world.explains("svc/web", /Announced/);
@@ -62,15 +71,22 @@ suite("one command names cause and remedy of a fault, where decisions show it", 
     });
 });
 
-/** Plants these faults in a cluster of their own, one after another. @param beside starts what else they take */
-function inCluster(name: string, faults: typeof scenes, skip: string | false = false, beside?: typeof startFaultRouter): void {
+interface Needs {
+  readonly skip?: string | false;
+  /** Starts what else they take. */
+  readonly beside?: typeof startFaultRouter;
+  readonly centralSpeakers?: number;
+}
+
+/** Plants these faults in a cluster of their own, one after another. */
+function inCluster(name: string, faults: typeof scenes, { skip = false, beside, centralSpeakers = 0 }: Needs = {}): void {
   suite(name, { concurrency: 1, skip }, () => {
     let cluster: DemoCluster;
     let tool: Tool;
     let router: Router | undefined;
     let address: string;
     before(async () => {
-      cluster = await startCluster({ forwarding: true, netAdmin: true });
+      cluster = await startCluster({ forwarding: true, netAdmin: true, centralSpeakers });
       tool = new Tool(cluster);
       address = await (await cluster.expose("web", ["node1", "node2"])).address();
       await isWell();
@@ -115,7 +131,11 @@ function inCluster(name: string, faults: typeof scenes, skip: string | false = f
         const mend = await fault.plant(cluster, address);
         try {
           if (Object.hasOwn(unfound, name)) await tool.prints(args, /: Announced/);
-          else await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0]}`, isSaid, { timeout: 120_000, every: 100 });
+          else
+            await waitFor(`ingotctl ${fault.find} to name ${fault.causes[0] ?? fault.cause}`, isSaid, {
+              timeout: 120_000,
+              every: 100,
+            });
           const isShown = async () => undescribed.has(name) || sum(described(await shown(subject, before), fault)) === 2;
           await waitFor(`kubectl describe ${subject} to show it`, isShown, { timeout: 90_000, every: 500 });
           // A busy machine may keep a process from answering in time once; what is then missing is said.
@@ -137,7 +157,9 @@ suite("one command names cause and remedy of a fault, where kernels, wires or pr
 }, () => {
   inCluster("scenes of the guided tour", scenes);
   inCluster("others", clusterFaults);
-  inCluster("at a router", routerFaults, noRouter, startFaultRouter);
+  inCluster("of one node, or around it", nodeFaults);
+  inCluster("at a router", routerFaults, { skip: noRouter, beside: startFaultRouter });
+  inCluster("with central speakers", centralFaults, { centralSpeakers: 2 });
 });
 
 after(() => {

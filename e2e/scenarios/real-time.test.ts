@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
 import { suite, test } from "node:test";
-import { Lab } from "#e2e/lab";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type DemoCluster, demoConfiguration } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
 import { cgroupWithoutRealTime, noCgroupWithoutRealTime } from "#pkg/linux/testing";
-import { startCluster } from "./observe.ts";
+import { metric, owner, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
 suite("real time that the kernel refuses", { skip: await Lab.refusal() }, () => {
@@ -29,4 +32,36 @@ suite("real time that the kernel refuses", { skip: await Lab.refusal() }, () => 
     await restart([]);
     await tool.explains("node/node1", /^Node node1: Ready \(ready\)/);
   });
+
+  test("speakers without it that watch one another by BFD answer one at a time, busy or not, and take over from one that is killed", async (context) => {
+    using cgroup = cgroupWithoutRealTime();
+    if (cgroup === undefined) {
+      context.skip(noCgroupWithoutRealTime);
+      return;
+    }
+    await using cluster = await startCluster({ configuration: `${demoConfiguration}failover: {interval: 10ms}\n` });
+    using tool = new Tool(cluster);
+    const address = await (await cluster.expose("web", ["node1", "node2", "node3"])).address();
+    for (const { speaker } of cluster.nodes) {
+      await speaker.stop();
+      speaker.within = cgroup.launcher;
+      await speaker.start();
+    }
+    await tool.explains("node/node1", /\(realTimeRefused\)/);
+    const busy = [1, 2, 3, 4].map(() => spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }));
+    await sleep(10_000);
+    for (const child of busy) child.kill("SIGKILL");
+    // What they took for gone meanwhile is theirs again: nodes are members of one another.
+    await waitFor("one node to announce it", async () => (await announcing(cluster, "default/web")) === 1);
+    const before = await owner(cluster, address);
+    before.speaker.process.kill("SIGKILL");
+    await before.speaker.process.exited;
+    await waitFor("another node to answer", async () => (await owner(cluster, address)) !== before);
+  });
 });
+
+/** How many nodes announce the Service. */
+async function announcing({ nodes }: DemoCluster, service: string): Promise<number> {
+  const counts = await Promise.all(nodes.map(({ speaker }) => metric(speaker, "metallb_speaker_announced", { service })));
+  return counts.filter((count) => count === 1).length;
+}

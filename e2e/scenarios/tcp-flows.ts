@@ -1,5 +1,5 @@
 /**
- * Clients and a server of TCP connections. `tcp-flows.ts long ADDRESS PORT COUNT` opens so many, one after the other, and asks over each every 200
+ * Clients and a server of TCP connections. `tcp-flows.ts long ADDRESS PORT COUNT` opens so many, and asks over each every 200
  * ms; it prints `connected` when all are open, and every 200 ms a line of JSON. `new ADDRESS PORT COUNT` opens so many each second, asks once over
  * each and closes it, with a line of JSON every 200 ms. `serve PORT ADDRESS…` echoes.
  */
@@ -30,6 +30,7 @@ interface Flow {
 
 const everyMs = 200;
 const answerMs = 2_000;
+const atOnce = 20;
 
 function serve(port: number, addresses: readonly string[]): void {
   for (const address of addresses)
@@ -43,7 +44,7 @@ async function ask(address: string, port: number, count: number): Promise<never>
   const flows: Flow[] = [];
   const sockets: Socket[] = [];
   process.once("SIGTERM", () => void closed(sockets).finally(() => process.exit()));
-  for (let i = 0; i < count; i++) {
+  const openOne = async () => {
     const socket = connect({ host: address, port });
     sockets.push(socket);
     const flow: Flow = { isBroken: false, answeredAt: performance.now(), silence: 0 };
@@ -58,7 +59,8 @@ async function ask(address: string, port: number, count: number): Promise<never>
     });
     setInterval(() => flow.isBroken || socket.writableEnded || socket.write("x"), everyMs);
     flows.push(flow);
-  }
+  };
+  for (let left = count; left > 0; left -= atOnce) await Promise.all(Array.from({ length: Math.min(left, atOnce) }, openOne));
   console.log("connected");
   for (;;) {
     await sleep(200);

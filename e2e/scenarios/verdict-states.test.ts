@@ -1,6 +1,6 @@
 import { after, before, suite, test } from "node:test";
 import type { DemoCluster } from "#e2e/demo-cluster";
-import { Lab } from "#e2e/lab";
+import { Lab, waitFor } from "#e2e/lab";
 import { applyService, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
@@ -40,6 +40,20 @@ suite("what is missing around the cluster is the cause of a verdict", {
     await applyService(cluster, "asks", { annotations: ip("172.30.0.211") });
     await tool.explains("svc/awaits", /Pending \(awaitsIpam\)/);
     await tool.explains("svc/asks", /Pending \(notGranted\)/);
+  });
+
+  test("a record of the last good configuration that takes no more", async () => {
+    const record = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "metallb-system", name: "ingot-status" } };
+    await waitFor("the record", () => cluster.api.get(record));
+    await cluster.api.patch(record, { immutable: true });
+    await cluster.configure(configuration.replace("211]", "212]"));
+    await tool.explains("config", [
+      /Degraded \(notSaved\)/,
+      /in force, but cannot be saved as the last good one: Cannot write ConfigMap metallb-system\/ingot-status: 422 .*immutable/,
+      /To do: .*kubectl -n metallb-system delete configmap ingot-status/,
+    ]);
+    await cluster.api.delete(record);
+    await tool.explains("config", /Ready \(inForce\)/);
   });
 
   test("a host that does not listen where a router is expected", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
+import { firstCentral } from "#pkg/memberlist/testing";
 import { drawCentral } from "./cluster/draw-central.ts";
 import type { History } from "./cluster/history.ts";
 import { CentralPaths } from "./cluster/judge/central.ts";
@@ -9,7 +10,7 @@ import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
 
 /** `make scenarios` has time for this many; `make nightly` has others. */
-const count = Number(process.env.CENTRAL_SEEDS ?? 20);
+const count = Number(process.env.CENTRAL_SEEDS ?? 6);
 const from = Number(process.env.CENTRAL_FROM ?? 1);
 
 const judge = (history: History) => run(history, { judge: new CentralPaths(history) });
@@ -21,4 +22,17 @@ test(`central speakers give the router a path to each node that lives, and no ro
     const { problem, transcript } = await judge(shortest);
     assert.fail(`seed ${seed}: ${problem}\n${JSON.stringify(shortest)}\n${transcript.join("\n")}`);
   }
+});
+
+test("a central speaker that starts while the ring is cut keeps the paths to nodes that it has not met", async () => {
+  const drawn = drawCentral(3);
+  const services = Object.fromEntries(
+    Object.entries(drawn.services).map(([name, spec]) => [name, { ...spec, endpoints: [0, 1, 2] }]),
+  );
+  const acts: History["acts"] = [
+    { at: 1_000, act: { type: "cut", parts: [0, 1, 1], centralParts: [0], length: 20_000 } },
+    { at: 4_000, act: { type: "killSpeaker", node: firstCentral, length: 500 } },
+  ];
+  const { problem, transcript } = await judge({ ...drawn, nodes: 3, centralSpeakers: 1, services, acts });
+  assert.equal(problem, undefined, transcript.join("\n"));
 });

@@ -2,9 +2,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
+import { drawDelivery } from "./cluster/draw-delivery.ts";
 import { type Act, firstConfig, type History } from "./cluster/history.ts";
 import { run } from "./cluster/run.ts";
+import { shrink } from "./cluster/shrink.ts";
 import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
+
+/** `make scenarios` has time for this many; `make nightly` has others. */
+const count = Number(process.env.DELIVERY_SEEDS ?? 12);
+const from = Number(process.env.DELIVERY_FROM ?? 1);
+
+test(`a node that cannot deliver leaves what it has to nodes that can, whatever else goes wrong (${count} seeds from ${from})`, async () => {
+  for (let seed = from; seed < from + count; seed++) {
+    if ((await run(drawDelivery(seed))).problem === undefined) continue;
+    const shortest = await shrink(drawDelivery(seed));
+    const { problem, transcript } = await run(shortest);
+    assert.fail(`seed ${seed}: ${problem}\n${JSON.stringify(shortest)}\n${transcript.join("\n")}`);
+  }
+});
 
 const spec = { isDual: false, wanted: undefined, sharing: undefined, port: 80, endpoints: [0, 1, 2], isLocal: false };
 const services = {
@@ -40,6 +55,29 @@ test("a node that cannot deliver has no address 2 s later, and has its own again
   assert.ok(before?.includes(0));
   for (const nodes of [after, during, held]) assert.ok(!nodes?.includes(0) && nodes?.length === 2);
   assert.ok(back?.includes(0));
+});
+
+test("a node that delivers IPv4 alone keeps what it has of IPv4, and IPv6 has another owner 2 s later", async () => {
+  const dual = { a: { ...spec, pool: "lan", isDual: true }, b: { ...spec, pool: "sticky", isDual: true } };
+  const seen = new Map<number, ReadonlyMap<string, readonly number[]>>();
+  const observe = (cluster: SimulatedCluster) => {
+    for (const time of [500, 4_000])
+      if (cluster.now >= beginning + time && !seen.has(time))
+        seen.set(time, new Map([...cluster.owners()].map(([a, all]) => [a, [...all]])));
+  };
+  for (const node of [0, 1, 2]) {
+    const act: Act = { type: "breakPath", node, of: ["IPv6"], length: 20_000 };
+    const history = { seed: 7, nodes: 3, loss: 0, config: firstConfig, services: dual, acts: [{ at: 1_000, act }] };
+    seen.clear();
+    assert.equal((await run(history, { observe })).problem, undefined);
+    const [before, after] = [seen.get(500), seen.get(4_000)];
+    assert.equal(before?.size, 4);
+    for (const [address, owners] of before ?? []) {
+      const stays = !address.includes(":") || !owners.includes(node);
+      if (stays) assert.deepEqual(after?.get(address), owners, `${address} with node ${node}`);
+      else assert.ok(!after?.get(address)?.includes(node) && after?.get(address)?.length === 1, `${address} with node ${node}`);
+    }
+  }
 });
 
 test("where all nodes fail at once nothing stops, and the first that is well again has all", async () => {

@@ -13,4 +13,13 @@ export { holdersOf, isFor, type ReservedFor } from "./holders.ts";
 export type { IpamPool } from "./ipam.ts";
 export { type PoolFacts, poolFacts, type ReservedFacts } from "./pool-facts.ts";
 export { counterText } from "./quotas.ts";
-export { type Allocation, awaitedOf, type PoolUsage, poolsOf, type Refusal, type Settlement, type Stranded } from "./types.ts";
+export {
+  type Allocation,
+  awaitedOf,
+  type PoolUsage,
+  poolsOf,
+  type QuotaUsage,
+  type Refusal,
+  type Settlement,
+  type Stranded,
+} from "./types.ts";

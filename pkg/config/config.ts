@@ -57,6 +57,11 @@ export interface Pool {
    */
   readonly interfaces: readonly string[];
   /**
+   * Where the addresses of Services are announced on layer 2. Of those that are for a Service the last one counts. Empty: all Services have
+   * the pool as it is; always so with protocol `interface` and with slots.
+   */
+  readonly layer2Advertisements: readonly Layer2Advertisement[];
+  /**
    * How the owner of an address is chosen. For a pool whose addresses are on NICs it is always by subnet; it has no effect where addresses
    * have no owner.
    */
@@ -197,9 +202,18 @@ export interface L2Placement {
 
 export type ConflictProbe = "off" | "report" | "strict";
 
+export interface Layer2Advertisement {
+  /** The Services that it is for. */
+  readonly services: Fence;
+  /** The pool as these have it: with their nodes and interfaces. */
+  readonly pool: Pool;
+}
+
 export interface BgpAdvertisement {
   readonly aggregationLength: number;
   readonly aggregationLengthV6: number;
+  /** Addresses with `Local` Services have routes of their own. */
+  readonly keepMoreSpecifics: boolean;
   readonly localPref: number | undefined;
   readonly communities: readonly Community[];
   readonly med: number | undefined;
@@ -256,6 +270,8 @@ export interface Peer {
   readonly discovery: RouterDiscovery | undefined;
   /** Undefined where all values are those of the configuration. Fields that it names have none here: AS numbers are 0. */
   readonly fromNode: NodeValues | undefined;
+  /** Why this speaker has no session with it; undefined where that was not looked at. */
+  readonly refusal?: PeerRefusal;
   readonly sourceAddress: Address | undefined;
   /** The interface whose address is to be the source. At most one of it and `sourceAddress` is there. */
   readonly sourceInterface: string | undefined;
@@ -307,8 +323,12 @@ export interface NodeValues {
   readonly values: ReadonlyMap<NodeField, ObjectText>;
   /** The entry as it is written, besides these. */
   readonly fields: RawPeer;
-  /** Why a node has no such peer, in words; undefined where that was not looked at. */
-  readonly refusal?: string;
+}
+
+/** `node`: the node has no values for the peer. `central`: a central speaker has no session with a router that is each node's own. */
+export interface PeerRefusal {
+  readonly by: "node" | "central";
+  readonly what: string; // In words.
 }
 
 export type NodeField = "peer-address" | "my-asn" | "peer-asn" | "router-id" | "source-address" | "password-secret-key";
@@ -366,26 +386,4 @@ export interface BfdProfile {
   readonly echoMode: boolean;
   readonly passiveMode: boolean;
   readonly minimumTtl: number;
-}
-
-/** One thing wrong in the text. Lines and columns count from 1, in the text that was given. */
-export interface Problem {
-  /** An error refuses the configuration; a warning does not. */
-  readonly severity: "error" | "warning";
-  /** Where in the configuration, such as `address-pools[0].addresses[1]`; empty for the whole. Of an object, where in it. */
-  readonly path: string;
-  /** The object of Kubernetes that it is in, such as `IPAddressPool metallb-system/a`; absent for a configuration in a ConfigMap. */
-  readonly object?: string;
-  readonly line: number;
-  readonly column: number;
-  /** The value found and the values allowed. */
-  readonly message: string;
-}
-
-/** `config` is absent if any problem is an error. */
-export interface ParsedConfig {
-  readonly config?: Config;
-  /** Where it first asks for labels of namespaces, if it does. */
-  readonly namespaceLabels?: Pick<Problem, "path" | "object" | "line" | "column">;
-  readonly problems: readonly Problem[];
 }

@@ -18,10 +18,8 @@ export {
   type LabelSelector,
   type NamespaceSet,
   type Netbox,
-  type ParsedConfig,
   type Peer,
   type Pool,
-  type Problem,
   type Protocol,
   type Quota,
   type Reservation,
@@ -31,7 +29,7 @@ export {
 } from "./config.ts";
 export { limits } from "./limits.ts";
 export { type Input, parseManifest, readInput } from "./manifest.ts";
-export { parseConfig, readFields } from "./parse.ts";
+export { parseConfig, readConfig, readFields } from "./parse.ts";
 export {
   type AsksFor,
   countUsable,
@@ -42,17 +40,22 @@ export {
   placeTogether,
   usableAt,
 } from "./pool-addresses.ts";
-export { formatProblem, nearestName, Problems } from "./problems.ts";
+export { formatProblem, nearestName, type ParsedConfig, type Problem, Problems } from "./problems.ts";
 export { redactConfig } from "./redact.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
 export { formatCommunity } from "./rules/communities.ts";
-export { peerOfNode } from "./rules/from-node.ts";
+export { peersOfNode } from "./rules/from-node.ts";
 export { describeRouter } from "./rules/peer.ts";
 export { matchesSelector } from "./rules/selectors.ts";
 export {
   advertisementsFor,
   advertisesByNamespace,
   differByService,
+  interfacesOfPool,
+  type Layer2Pool,
+  layer2PoolFor,
+  layer2PoolsOf,
+  mayAsk,
   type ServiceAdvertisements,
   textsOfServices,
 } from "./rules/service-policy.ts";

@@ -1,8 +1,7 @@
 import { quote } from "#pkg/text";
-import type { ParsedConfig, Problem } from "./config.ts";
 import { limits } from "./limits.ts";
 import { checkLength, parsed, readDocuments, readText } from "./parse.ts";
-import { Problems } from "./problems.ts";
+import { type ParsedConfig, type Problem, Problems } from "./problems.ts";
 import { textAt, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml/node.ts";
 import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
 import { parseYaml } from "./yaml/tree.ts";

@@ -288,6 +288,7 @@ address-pools:
       {
         aggregationLength: 31,
         aggregationLengthV6: 124,
+        keepMoreSpecifics: false,
         localPref: 150,
         communities: ["64512:7", "large:4200000000:1:2", "65535:65282", "64512:8", "65535:65281"],
         med: 7,
@@ -426,6 +427,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     {
       aggregationLength: 32,
       aggregationLengthV6: 128,
+      keepMoreSpecifics: false,
       localPref: undefined,
       communities: [],
       med: undefined,

@@ -1,6 +1,6 @@
-import type { Config, ParsedConfig } from "./config.ts";
+import type { BgpAdvertisement, Config } from "./config.ts";
 import { limits, TooLarge } from "./limits.ts";
-import { type Path, Place, Problems } from "./problems.ts";
+import { type ParsedConfig, type Path, Place, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { readFailover } from "./rules/failover.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
@@ -8,7 +8,7 @@ import { readPools, warnOfNoPeers } from "./rules/pools.ts";
 import { readQuotas } from "./rules/quotas.ts";
 import type { RawConfig } from "./shape/raw.ts";
 import { readShape } from "./shape/shape.ts";
-import type { YamlNode } from "./yaml/node.ts";
+import { nodeOf, type YamlNode } from "./yaml/node.ts";
 import { LineIndex } from "./yaml/offsets.ts";
 import { parseYaml } from "./yaml/tree.ts";
 
@@ -18,7 +18,16 @@ import { parseYaml } from "./yaml/tree.ts";
  */
 export function parseConfig(text: string): ParsedConfig {
   const problems = new Problems();
-  const config = readText(text, problems);
+  return checked(readText(text, problems), problems, text);
+}
+
+/** The same of the value that a text would have, without places in it: a text of many pools takes most of the time to write and to read again. */
+export function readConfig(value: object): ParsedConfig {
+  const problems = new Problems();
+  return checked(readDocuments([nodeOf(value)], problems), problems, "");
+}
+
+function checked(config: Config | undefined, problems: Problems, text: string): ParsedConfig {
   const lines = new LineIndex(text);
   const position = (offset: number) => lines.position(offset);
   const asking = config && pathOfNamespaceSelectors(config);
@@ -31,9 +40,11 @@ export function parseConfig(text: string): ParsedConfig {
 function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | undefined {
   const pool = pools.findIndex(({ fence }) => fence.namespaceSelectors.length > 0);
   if (pool >= 0) return ["address-pools", pool, "namespace-selectors"];
-  for (const [index, { advertisements }] of pools.entries()) {
-    const asking = advertisements.findIndex(({ services }) => services.namespaceSelectors.length > 0);
-    if (asking >= 0) return ["address-pools", index, "bgp-advertisements", asking, "namespace-selectors"];
+  for (const [index, { advertisements, layer2Advertisements }] of pools.entries()) {
+    const byBgp = firstAsking(advertisements);
+    if (byBgp >= 0) return ["address-pools", index, "bgp-advertisements", byBgp, "namespace-selectors"];
+    const onLayer2 = firstAsking(layer2Advertisements);
+    if (onLayer2 >= 0) return ["address-pools", index, "layer2-advertisements", onLayer2, "namespace-selectors"];
   }
   const quota = quotas.findIndex(({ namespaceSelectors }) => namespaceSelectors.length > 0);
   return quota < 0 ? undefined : ["quotas", quota, "namespace-selectors"];
@@ -87,4 +98,8 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
     problems.errorAt(error.offset, [], error.message);
     return undefined;
   }
+}
+
+function firstAsking(entries: readonly Pick<BgpAdvertisement, "services">[]): number {
+  return entries.findIndex(({ services }) => services.namespaceSelectors.length > 0);
 }

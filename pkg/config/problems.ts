@@ -1,9 +1,31 @@
 import { quote } from "#pkg/text";
-import type { Problem } from "./config.ts";
+import type { Config } from "./config.ts";
 import { limits } from "./limits.ts";
 import type { RawList } from "./shape/raw.ts";
 import type { YamlNode } from "./yaml/node.ts";
 import type { Position } from "./yaml/offsets.ts";
+
+/** One thing wrong in the text. Lines and columns count from 1, in the text that was given. */
+export interface Problem {
+  /** An error refuses the configuration; a warning does not. */
+  readonly severity: "error" | "warning";
+  /** Where in the configuration, such as `address-pools[0].addresses[1]`; empty for the whole. Of an object, where in it. */
+  readonly path: string;
+  /** The object of Kubernetes that it is in, such as `IPAddressPool metallb-system/a`; absent for a configuration in a ConfigMap. */
+  readonly object?: string;
+  readonly line: number;
+  readonly column: number;
+  /** The value found and the values allowed. */
+  readonly message: string;
+}
+
+/** `config` is absent if any problem is an error. */
+export interface ParsedConfig {
+  readonly config?: Config;
+  /** Where it first asks for labels of namespaces, if it does. */
+  readonly namespaceLabels?: Pick<Problem, "path" | "object" | "line" | "column">;
+  readonly problems: readonly Problem[];
+}
 
 interface RawProblem {
   readonly severity: Problem["severity"];

@@ -137,6 +137,7 @@ const advertisement = optional(
   {
     "aggregation-length": fc.integer({ min: 28, max: 32 }),
     "aggregation-length-v6": fc.integer({ min: 120, max: 128 }),
+    "keep-more-specifics": fc.boolean(),
     localpref: fc.nat(4294967295),
     communities: fc.uniqueArray(community, { maxLength: 4 }),
     med: fc.nat(4294967295),
@@ -192,6 +193,18 @@ const pool = (index: number) => {
       { maxLength: 2 },
     ),
     interfaces: fc.array(fc.constantFrom("eth0", "*", "?th*", "bond0.1??", "0x10"), { maxLength: 3 }),
+    "layer2-advertisements": fc.array(
+      optional(
+        {
+          namespaces: fc.constantFrom(["team-a"], ["team-a", "x"]),
+          "service-selectors": selectors,
+          "node-selectors": selectors,
+          interfaces: fc.constantFrom([], ["eth9"], ["can_reach:192.0.2.9", "bond*"]),
+        },
+        [],
+      ),
+      { maxLength: 3 },
+    ),
     "l2-placement": fc.constantFrom("hash", "subnet", "sticky", "sticky-subnet"),
     "conflict-probe": fc.constantFrom("off", "report", "strict"),
   };
@@ -309,6 +322,7 @@ function render(config: Config) {
       "bgp-advertisements": pool.advertisements.map((advertisement) => ({
         "aggregation-length": advertisement.aggregationLength,
         "aggregation-length-v6": advertisement.aggregationLengthV6,
+        "keep-more-specifics": advertisement.keepMoreSpecifics,
         ...(advertisement.localPref === undefined ? {} : { localpref: advertisement.localPref }),
         communities: advertisement.communities.map(formatCommunity),
         ...(advertisement.med === undefined ? {} : { med: advertisement.med }),
@@ -323,6 +337,15 @@ function render(config: Config) {
       "node-selectors": pool.nodeSelectors.map(renderSelector),
       "preferred-nodes": pool.preferredNodes.map(({ weight, selector }) => ({ weight, ...renderSelector(selector) })),
       interfaces: pool.interfaces,
+      ...(pool.layer2Advertisements.length > 0 && {
+        "layer2-advertisements": pool.layer2Advertisements.map(({ services, pool: own }) => ({
+          ...renderNamespaces(services),
+          "service-selectors": services.serviceSelectors.map(renderSelector),
+          "node-selectors": own.nodeSelectors.map(renderSelector),
+          "preferred-nodes": own.preferredNodes.map(({ weight, selector }) => ({ weight, ...renderSelector(selector) })),
+          interfaces: own.interfaces,
+        })),
+      }),
       ...(pool.protocols.includes("layer2") ? renderLayer2(pool) : {}),
     })),
     quotas: config.quotas.map(({ pools: _, namespaces, namespaceSelectors, ...limits }) => ({

@@ -119,9 +119,11 @@ const told: { name: string; text: string; want: RegExp[] }[] = [
     want: [/^error: BGPPeer metallb-system\/tor: spec\.ebgpMultiHop: only for eBGP, but peerASN is internal$/],
   },
   {
-    name: "what is for some Services of a pool",
-    text: `${pool("a", "192.0.2.0/28")}${metallb("L2Advertisement", "x", "{serviceSelectors: [{matchLabels: {a: b}}]}")}`,
-    want: [/^error: L2Advertisement metallb-system\/x: spec\.serviceSelectors: it is made for all Services of the pool here/],
+    name: "more selections of Services than are taken together",
+    text: `${pool("a", "192.0.2.0/28")}${["a", "b", "c", "d", "e"].map((name) => metallb("L2Advertisement", name, `{interfaces: [eth${name}], serviceSelectors: [{matchLabels: {a: ${name}}}]}`)).join("")}`,
+    want: [
+      /^error: IPAddressPool metallb-system\/a: : its L2Advertisements have too many serviceSelectors with nodes or interfaces of their own/,
+    ],
   },
   {
     name: "a BFD profile beyond its limits",

@@ -1,5 +1,5 @@
 import { dump, loadAll } from "js-yaml";
-import { limits, type ParsedConfig, type Problem, parseConfig, textAt } from "#pkg/config";
+import { limits, type ParsedConfig, type Problem, parseConfig, readConfig, textAt } from "#pkg/config";
 import { fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
 import { type ManifestObject, nodeAt, type Path, readObjects, refuse, title, warn } from "./objects.ts";
@@ -69,7 +69,7 @@ export function parseCustomResources(text: string): ParsedConfig {
   const report = new Report({ isLive: true });
   const { config } = fromMetallb(objects, [], { namespace: undefined, prefer: undefined }, report);
   if (source.hasErrors) return { problems: problemsOf(source, objects) };
-  const parsed = parseConfig(dump(config, { lineWidth: -1, noRefs: true }));
+  const parsed = readConfig(config);
   const reworded = (message: string) =>
     message
       .replaceAll(/\b(address-pools|peers)\[\d+\][\w.[\]-]*/g, (path) => nameOf(originOf(config, path, report)?.object) ?? path)

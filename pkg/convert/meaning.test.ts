@@ -166,13 +166,24 @@ test("peers are told by the ConfigMap what MetalLB's BGPAdvertisements together 
     fc.property(addresses, fc.array(bgpAdvertisement, { maxLength: 4 }), (addresses, specs) => {
       const pool = object("IPAddressPool", "v1beta1", "main", { addresses }, { of: "main" });
       const advertisements = specs.map((spec, index) => object("BGPAdvertisement", "v1beta1", `adv${index}`, spec));
-      const config = configOf(converted([...peers, pool, ...advertisements].map((each) => dump(each)).join("---\n")));
+      const text = converted([...peers, pool, ...advertisements].map((each) => dump(each)).join("---\n"));
+      const config = configOf(text);
       const resources = advertisements as Resource<"BGPAdvertisement">[];
+      const back = convert([{ name: "made", text }], options);
+      const again = loadAll(back.text ?? "") as Resource<"BGPAdvertisement">[];
+      const poolAgain = again.find(({ kind }) => kind === "IPAddressPool") as unknown as Resource<"IPAddressPool">;
       for (const [labels, ofService] of everybody)
         assert.deepEqual(
           sorted(toldByConfig(config.pools[0], labels, ofService)),
           sorted(toldByMetallb(resources, pool as Resource<"IPAddressPool">, labels, ofService)),
           JSON.stringify([labels, ofService]),
+        );
+      if (back.losses.length > 0) return;
+      for (const [labels, ofService] of everybody)
+        assert.deepEqual(
+          sorted(toldByMetallb(again, poolAgain, labels, ofService)),
+          sorted(toldByConfig(config.pools[0], labels, ofService)),
+          `and back: ${JSON.stringify([labels, ofService])}`,
         );
     }),
     { numRuns: 300 },
@@ -219,11 +230,38 @@ test("peers are told by BGPAdvertisements what the last entry of the ConfigMap t
   );
 });
 
-const l2Advertisement = fc.record({ nodeSelectors: selectors, interfaces: some(["eth0", "eth1"]) });
+const l2Advertisement = fc.record({
+  nodeSelectors: selectors,
+  interfaces: some(["eth0", "eth1"]),
+  serviceSelectors: selectors,
+});
 
-test("nodes and interfaces that announce a pool on layer 2 are the same, or it is said that they are not", () => {
+/** The interfaces by which a node with these labels announces a Service on layer 2; empty for none. MetalLB unites all advertisements that apply. */
+function announcedByMetallb(specs: readonly Spec<"L2Advertisement">[], labels: Labels, ofService: Labels): string {
+  const those = specs.filter(
+    ({ nodeSelectors = [], serviceSelectors = [] }) =>
+      (nodeSelectors.length === 0 || anyMatches(nodeSelectors, labels)) &&
+      (serviceSelectors.length === 0 || anyMatches(serviceSelectors, ofService)),
+  );
+  if (those.some(({ interfaces = [] }) => interfaces.length === 0)) return "all";
+  return [...new Set(those.flatMap(({ interfaces = [] }) => interfaces))].sort().join();
+}
+
+/** The same by the ConfigMap. */
+function announcedByConfig(pool: Pool, labels: Labels, ofService: Labels): string {
+  const entry = pool.layer2Advertisements.findLast(({ services: { serviceSelectors } }) => {
+    return serviceSelectors.length === 0 || serviceSelectors.some((each) => matchesSelector(each, ofService));
+  });
+  if (!pool.protocols.includes("layer2") || (entry === undefined && pool.layer2Advertisements.length > 0)) return "";
+  const { nodeSelectors, interfaces } = entry?.pool ?? pool;
+  const isSelected = nodeSelectors.length === 0 || nodeSelectors.some((each) => matchesSelector(each, labels));
+  return isSelected ? interfaces.toSorted().join() || "all" : "";
+}
+
+test("nodes and interfaces that announce a Service on layer 2 are the same, or it is said that they are not", () => {
+  let exact = 0;
   fc.assert(
-    fc.property(fc.array(l2Advertisement, { minLength: 1, maxLength: 3 }), (specs) => {
+    fc.property(fc.array(l2Advertisement, { minLength: 1, maxLength: 4 }), (specs) => {
       const pool = object("IPAddressPool", "v1beta1", "main", { addresses: ["192.0.2.0/24"] });
       const advertisements = specs.map((spec, index) => object("L2Advertisement", "v1beta1", `adv${index}`, spec));
       const text = [pool, ...advertisements].map((each) => dump(each)).join("---\n");
@@ -231,15 +269,49 @@ test("nodes and interfaces that announce a pool on layer 2 are the same, or it i
       const [found] = configOf(made ?? "").pools;
       assert.ok(found);
       if (losses.length > 0) return;
-      for (const labels of nodes) {
-        const those = specs.filter(({ nodeSelectors }) => nodeSelectors.length === 0 || anyMatches(nodeSelectors, labels));
-        const wanted = those.some(({ interfaces }) => interfaces.length === 0)
-          ? "all"
-          : [...new Set(those.flatMap((one) => one.interfaces))].sort().join();
-        const isSelected: boolean =
-          found.nodeSelectors.length === 0 || found.nodeSelectors.some((each) => matchesSelector(each, labels));
-        assert.equal(isSelected ? found.interfaces.toSorted().join() || "all" : "", wanted, JSON.stringify(labels));
+      exact++;
+      const back = convert([{ name: "made", text: made ?? "" }], options);
+      const again = loadAll(back.text ?? "") as Resource<"L2Advertisement">[];
+      const specsAgain = again.filter(({ kind }) => kind === "L2Advertisement").map(({ spec }) => spec);
+      for (const [labels, ofService] of everybody) {
+        const wanted = announcedByMetallb(specs, labels, ofService);
+        assert.equal(announcedByConfig(found, labels, ofService), wanted, JSON.stringify([labels, ofService]));
+        if (back.losses.length === 0)
+          assert.equal(
+            announcedByMetallb(specsAgain, labels, ofService),
+            wanted,
+            `and back: ${JSON.stringify([labels, ofService])}`,
+          );
       }
+    }),
+    { numRuns: 300 },
+  );
+  assert.notEqual(exact, 0, "none was converted without a loss");
+});
+
+const l2Entry = l2Advertisement.map(({ nodeSelectors, interfaces, serviceSelectors }) => ({
+  "node-selectors": toConfig(nodeSelectors),
+  interfaces,
+  "service-selectors": toConfig(serviceSelectors),
+}));
+
+test("nodes and interfaces that announce a Service on layer 2 are by L2Advertisements what the last entry of the ConfigMap says", () => {
+  fc.assert(
+    fc.property(fc.array(l2Entry, { minLength: 1, maxLength: 4 }), (entries) => {
+      const pool = { name: "main", protocol: "layer2", addresses: ["192.0.2.0/24"], "layer2-advertisements": entries };
+      const text = dump({ "address-pools": [pool] }, { noRefs: true });
+      const { text: made, losses } = convert([{ name: "given", text }], options);
+      assert.deepEqual(losses, []);
+      const objects = loadAll(made ?? "") as Resource<"L2Advertisement">[];
+      const specs = objects.filter(({ kind }) => kind === "L2Advertisement").map(({ spec }) => spec);
+      const [given] = configOf(text).pools;
+      assert.ok(given);
+      for (const [labels, ofService] of everybody)
+        assert.equal(
+          announcedByMetallb(specs, labels, ofService),
+          announcedByConfig(given, labels, ofService),
+          JSON.stringify([labels, ofService]),
+        );
     }),
     { numRuns: 300 },
   );
@@ -252,6 +324,15 @@ test("nodes and interfaces that announce a pool on layer 2 are the same, or it i
 function essence({ pools, peers, bfdProfiles }: Config): unknown {
   const nodes = (selectors: Pool["nodeSelectors"]) =>
     selectors.map(({ matchLabels, matchExpressions }) => JSON.stringify([[...matchLabels].sort(), matchExpressions])).sort();
+  const where = ({
+    nodeSelectors,
+    preferredNodes,
+    interfaces,
+  }: Pick<Pool, "nodeSelectors" | "preferredNodes" | "interfaces">) => [
+    preferredNodes.map(({ weight, selector }) => [weight, nodes([selector])]),
+    nodes(nodeSelectors),
+    interfaces.toSorted(),
+  ];
   const advertisement = ({ communities, nodeSelectors, peers, ...rest }: BgpAdvertisement) =>
     JSON.stringify({
       ...rest,
@@ -262,11 +343,11 @@ function essence({ pools, peers, bfdProfiles }: Config): unknown {
   return JSON.parse(
     JSON.stringify({
       pools: pools
-        .map(({ nodeSelectors, preferredNodes, advertisements, interfaces, ...rest }) => ({
+        .map(({ nodeSelectors, preferredNodes, advertisements, interfaces, layer2Advertisements, ...rest }) => ({
           ...rest,
-          preferred: preferredNodes.map(({ weight, selector }) => [weight, nodes([selector])]),
-          nodes: nodes(nodeSelectors),
-          interfaces: interfaces.toSorted(),
+          // Entries have all lists of their own here.
+          layer2: layer2Advertisements.length > 0 || where({ nodeSelectors, preferredNodes, interfaces }),
+          entries: layer2Advertisements.map(({ services, pool: own }) => [nodes(services.serviceSelectors), where(own)]),
           advertisements: advertisements.map(advertisement).sort(),
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -355,6 +436,15 @@ const poolOf = (index: number) => {
       ],
     ),
     interfaces: some(["eth0", "bond0.100"]),
+    "layer2-advertisements": fc.constantFrom<object[]>(
+      [],
+      [],
+      [{ "service-selectors": [{ "match-labels": { team: "a" } }], interfaces: ["eth1"] }],
+      [
+        { "service-selectors": [{ "match-labels": { team: "a" } }], "node-selectors": [{ "match-labels": { rack: "b" } }] },
+        { "service-selectors": [{ "match-labels": { team: "b" } }], interfaces: ["eth2"], "node-selectors": [] },
+      ],
+    ),
     "node-selectors": fc.constantFrom(
       [],
       [{ "match-labels": { rack: "a" } }, { "match-expressions": [{ key: "zone", operator: "Exists" }] }],
@@ -364,6 +454,7 @@ const poolOf = (index: number) => {
     "bgp-advertisements": fc.constantFrom(
       [],
       [{ communities: ["alias", "64512:7"], localpref: 5 }],
+      [{ "node-selectors": [{ "match-labels": { rack: "b" } }], "service-selectors": [{ "match-labels": { team: "b" } }] }],
       [{ peers: ["peer0"] }, { "aggregation-length": 26, "aggregation-length-v6": 120, communities: ["large:1:2:3"] }],
     ),
   };

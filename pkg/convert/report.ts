@@ -31,8 +31,9 @@ export class Report {
 
   /** The result cannot express it. @param what an object, or such as `pool "a"` @param path the object's field */
   lose(what: string | ManifestObject, message: string, path: Path = []): void {
-    if (this.#isLive && typeof what !== "string") refuse(what, path, message);
-    else this.#losses.add(oneLine(`${typeof what === "string" ? what : title(what)}: ${message}`));
+    const text = oneLine(`${typeof what === "string" ? what : title(what)}: ${message}`);
+    if (this.#isLive && typeof what !== "string" && !this.#losses.has(text)) refuse(what, path, message);
+    this.#losses.add(text);
   }
 
   /** The result is close to it, and harmless. */

@@ -102,6 +102,22 @@ test("nothing is offered before each kind has been seen, and then all at once", 
   assert.equal(bench.offers.length, 1);
 });
 
+for (const apart of [5, 90])
+  test(`1,000 objects, ${apart} ms apart, are in force within 2 s of the last one, and are read rarely before`, async () => {
+    const bench = await Bench.start();
+    bench.sync();
+    const begin = bench.clock.now();
+    for (let index = 0; index < 1_000; index++) {
+      bench.pool(index);
+      await bench.wait(apart);
+    }
+    const seconds = (bench.clock.now() - begin) / 1_000;
+    const before = bench.offers.length - 1;
+    assert.ok(before <= 4 + seconds / 4, `${before} offers in ${seconds} s`);
+    await bench.wait(2_000);
+    assert.equal(bench.pools?.length, 1_000);
+  });
+
 test("1,000 objects of one apply are one change", async () => {
   const bench = await Bench.start();
   bench.sync();
@@ -152,14 +168,18 @@ test("Settling: quiet for 200 ms, 2 s at most, and each change of its own afterw
   settling.changed(9_000);
   assert.equal(settling.deadline, 9_200);
   settling.done();
-  settling.offered(9_200, 170_000); // Some 1,000 objects: the next reading begins 3.4 s later, whatever happens.
+  settling.offered(9_200, 170_000); // Some 1,000 objects, which 3.4 s pay for.
   settling.changed(9_300);
-  assert.equal(settling.deadline, 12_600);
-  settling.changed(12_590);
-  assert.equal(settling.deadline, 12_600);
+  assert.equal(settling.deadline, 10_150, "a pause is longer among many, and what changes end with is read at once");
   settling.done();
-  settling.changed(13_000);
-  assert.equal(settling.deadline, 13_200);
+  settling.offered(10_150, 170_000);
+  settling.changed(10_200);
+  assert.equal(settling.deadline, 12_600, "once: the next one is paid for first");
+  for (let at = 10_200; at < 25_000; at += 500) settling.changed(at);
+  assert.equal(settling.deadline, 22_800, "without a pause, three times as rarely");
+  settling.done();
+  settling.changed(40_000);
+  assert.equal(settling.deadline, 40_850);
 });
 
 test("a status, labels of anything but pools, and managers change nothing", async () => {
@@ -232,6 +252,32 @@ test("a definition that goes takes nothing away: its objects are gone first", as
   bench.see("l2advertisements", "all", {});
   bench.sync();
   assert.deepEqual(bench.pools, ["pool-1"]);
+});
+
+test("a definition that comes back is awaited with its objects: others alone would turn announcements off", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  const { l2advertisements: _, ...others } = installed;
+  bench.install(others);
+  bench.of("l2advertisements").forget(`${namespace}/all`);
+  await bench.wait(500);
+  bench.install(installed);
+  await bench.wait(40_000);
+  bench.pool(1);
+  bench.sync();
+  await bench.wait(60_000);
+  assert.deepEqual(
+    bench.offers.map(({ missing }) => missing),
+    [undefined, "definitions", "objects"],
+  );
+  bench.see("l2advertisements", "all", {});
+  await bench.wait(500);
+  assert.deepEqual(bench.pools, ["pool-1"]);
+  bench.of("l2advertisements").forget(`${namespace}/all`); // With the definition there, that is meant.
+  await bench.wait(500);
+  assert.deepEqual(parseConfiguration(bench.offers.at(-1)?.text ?? "").config?.pools[0]?.protocols, []);
 });
 
 test("the last object of a kind that stays installed may be deleted, also where the API cannot be asked at once", async () => {

@@ -44,8 +44,6 @@ interface Followed {
   readonly kind: string;
   readonly version: string;
   readonly informer: Informer<Kept>;
-  /** It had objects when all were offered last. */
-  hadObjects: boolean;
 }
 
 const group = "metallb.io";
@@ -56,7 +54,7 @@ const retryMs: Millis = 2_000;
 /**
  * Follows MetalLB's custom resources of one namespace, as far as their definitions are installed, and offers the configuration that they are.
  * Changes count once they have settled. Without all definitions nothing is offered, and nothing is followed or kept: with one of them gone, its
- * objects are gone too, and nobody meant that.
+ * objects are gone too, and nobody meant that. Nor is anything offered when it is back, before the kind has objects again.
  */
 export class CustomResources implements Disposable {
   readonly #options: CustomResourcesOptions;
@@ -65,6 +63,8 @@ export class CustomResources implements Disposable {
   readonly #settling = new Settling();
   readonly #followed = new Map<string, Followed>(); // plural -> kind
   #lacking: readonly string[] | undefined; // Kinds that the API does not serve; undefined before it was asked.
+  #had: ReadonlySet<string> = new Set(); // Plurals of kinds that had objects in the configuration offered last.
+  #wasLacking = false; // Since then: objects that went with their definition are not back with it.
   #about: ObjectReference | undefined;
   #offered: string | undefined; // The configuration that was offered last, in short.
   #isLooking = false;
@@ -170,7 +170,7 @@ export class CustomResources implements Disposable {
         reached,
       },
     );
-    this.#followed.set(plural, { kind, version, informer, hadObjects: before?.hadObjects ?? false });
+    this.#followed.set(plural, { kind, version, informer });
     informer.start();
   }
 
@@ -182,8 +182,7 @@ export class CustomResources implements Disposable {
   /** With the last object of a kind its definition may be going: the API deletes the objects first. */
   async #settled(): Promise<void> {
     this.#settling.done();
-    const isSuspect = [...this.#followed.values()].some(({ hadObjects, informer }) => hadObjects && informer.size === 0);
-    if (!isSuspect) {
+    if (!this.#isKindGone) {
       this.#offer();
       return;
     }
@@ -199,13 +198,24 @@ export class CustomResources implements Disposable {
     }
   }
 
+  /** A kind has lost its last object. */
+  get #isKindGone(): boolean {
+    return [...this.#followed].some(([plural, { informer }]) => this.#had.has(plural) && informer.size === 0);
+  }
+
   #offer(): void {
     if (this.#lacking === undefined || this.missing.length > 0) return;
     const objects = [...this.#followed.values()].flatMap(({ informer }) => [...informer.values()]);
-    for (const followed of this.#followed.values()) followed.hadObjects = followed.informer.size > 0;
     const text = liveText(objects.map((object) => object.text));
     const mayRenumber = objects.some((object) => object.mayRenumber);
-    const missing = this.#lacking.length > 0 ? "definitions" : objects.length === 0 ? "objects" : undefined;
+    const isLacking = this.#lacking.length > 0;
+    if (isLacking) this.#wasLacking = true;
+    const areObjectsMissing = objects.length === 0 || (this.#wasLacking && this.#isKindGone);
+    const missing = isLacking ? "definitions" : areObjectsMissing ? "objects" : undefined;
+    if (missing === undefined) {
+      this.#wasLacking = false;
+      this.#had = new Set([...this.#followed].flatMap(([plural, { informer }]) => (informer.size > 0 ? [plural] : [])));
+    }
     const version = createHash("sha256").update(text).digest("hex").slice(0, 16);
     const offered = [missing, mayRenumber, version].join();
     if (offered === this.#offered) return;

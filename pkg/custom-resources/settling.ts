@@ -5,14 +5,20 @@ const quietMs: Millis = 200;
 // Somebody who changes objects over and over keeps no change from being used.
 const longestMs: Millis = 2_000;
 // 1,000 objects have 170,000 characters, and reading them takes half a second of a processor: a seventh of the time at most goes into it while
-// somebody deletes them one after the other.
+// somebody deletes them one after the other. Where a process gets a twentieth of a processor, what is read for nothing keeps it from all else.
 const msPerCharacter = 0.02;
+// The more objects there are, the longer a pause among them is waited for: on a busy machine `kubectl apply` makes pauses of its own.
+const quietMsPerCharacter = 0.005;
+const longestQuietMs: Millis = 1_000;
 
 /** When changes that come one after the other count as one. */
 export class Settling {
   #first: Millis = Infinity;
   #last: Millis = -Infinity;
-  #earliest: Millis = -Infinity;
+  /** Time that reading the last configuration is worth, and when all readings so far are paid for. */
+  #cost: Millis = 0;
+  #paid: Millis = -Infinity;
+  #quiet = quietMs;
 
   /** Something changed. */
   changed(now: Millis): void {
@@ -20,10 +26,15 @@ export class Settling {
     this.#last = now;
   }
 
-  /** When all that has changed counts; `Infinity` while nothing has. */
+  /**
+   * When all that has changed counts; `Infinity` while nothing has. What is read while changes go on is likely to be read again: one reading is
+   * left over for what they end with.
+   */
   get deadline(): Millis {
     if (this.#first === Infinity) return Infinity;
-    return Math.max(this.#earliest, Math.min(this.#last + quietMs, this.#first + longestMs));
+    const afterPause = Math.max(this.#last + this.#quiet, this.#paid - this.#cost);
+    const atLatest = Math.max(this.#first + longestMs, this.#paid + 2 * this.#cost);
+    return Math.min(afterPause, atLatest);
   }
 
   /** It counts. */
@@ -33,6 +44,8 @@ export class Settling {
 
   /** A configuration of that many characters is going to be read. */
   offered(now: Millis, length: number): void {
-    this.#earliest = now + length * msPerCharacter;
+    this.#cost = length * msPerCharacter;
+    this.#paid = Math.max(this.#paid, now) + this.#cost;
+    this.#quiet = Math.min(longestQuietMs, Math.max(quietMs, length * quietMsPerCharacter));
   }
 }

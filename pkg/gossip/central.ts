@@ -6,6 +6,11 @@ export function centralName(node: string): string {
   return `${prefix}${node}`;
 }
 
+/** The node that a central speaker runs on. */
+export function nodeOfCentral(name: string): string {
+  return name.slice(prefix.length);
+}
+
 export function isCentral(name: string): boolean {
   return name.startsWith(prefix);
 }

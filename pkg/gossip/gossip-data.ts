@@ -2,7 +2,7 @@ import type { Address, Prefix } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
 import type { Link } from "./codec/link-codec.ts";
 import type { Traits } from "./codec/traits-codec.ts";
-import type { AddressSetName, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
+import type { AddressSetName, DataPathReport, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
 
 /** Where a node can announce addresses that have one owner, as it reports itself. */
 export interface Reachability {
@@ -44,7 +44,8 @@ export interface GossipData {
   hasKernelAccess: boolean;
   viewUncertainty: number;
   view: View;
-  isDataPathBroken: boolean;
+  dataPath: DataPathReport;
+  seenWithout: number; // See `seenWithoutBits`.
   incarnation: number;
   isParticipating: boolean;
 }
@@ -59,6 +60,7 @@ export function nothingReported(): GossipData {
       announced: new AddressSets(),
       advertised: new AddressSets(),
       serving: new AddressSets(),
+      undelivered: new AddressSets(),
     },
     links: new Map(),
     entries: new Map(),
@@ -69,7 +71,8 @@ export function nothingReported(): GossipData {
     hasKernelAccess: true,
     viewUncertainty: 0,
     view: "current",
-    isDataPathBroken: false,
+    dataPath: "delivers",
+    seenWithout: 0,
     incarnation: 0,
     isParticipating: false,
   };

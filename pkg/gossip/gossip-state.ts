@@ -1,4 +1,4 @@
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import { fnv1a } from "#pkg/text";
 import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
@@ -6,7 +6,9 @@ import { encodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
 import { encodeTraits, type Traits, traitsKey } from "./codec/traits-codec.ts";
 import {
   type AddressSetName,
+  type DataPathReport,
   type Deliveries,
+  dataPathReport,
   decodeDeliveries,
   deliveriesKey,
   encodeDeliveries,
@@ -17,6 +19,7 @@ import {
   type Fault,
   faultKeys,
   interfaceKey,
+  isUndelivered,
   pageKey,
   setOf,
   summaryKey,
@@ -87,10 +90,7 @@ export class GossipState {
     return this.#participantsWith("asked", address);
   }
 
-  /**
-   * Nodes that participate and report that they announce the address, because another one asks, or a view of the API is not current: as its owner
-   * or, where its pool has no owners, by BGP.
-   */
+  /** Nodes that report that they announce it, as its owner or by BGP where it has none: another one asks, or a view of the API is not current. */
   announcers(address: string): readonly string[] {
     return this.#participantsWith("announced", address);
   }
@@ -127,20 +127,42 @@ export class GossipState {
   }
 
   /**
-   * Those of these nodes that report that they cannot deliver to Pods; none while any of them does not take that into account, because all have to
-   * choose owners among the same nodes. A node that does not participate yet is about to say which it is.
+   * Those of these nodes that report that they cannot deliver packets of a family to Pods; none while any of them does not take that into account,
+   * because all have to choose owners among the same nodes. A node that does not participate yet is about to say which it is.
    */
-  undelivering(nodes: readonly string[]): readonly string[] {
-    const reportOf = (node: string) => (this.isParticipating(node) ? this.#at.nodes.get(node)?.summary?.dataPath : undefined);
-    if (nodes.some((node) => reportOf(node) === "unknown")) return [];
-    return nodes.filter((node) => reportOf(node) === "broken");
+  undelivering(nodes: readonly string[], family: Family): readonly string[] {
+    if (nodes.some((node) => this.#dataPathOf(node) === "unknown")) return [];
+    return nodes.filter((node) => isUndelivered(this.#dataPathOf(node), family));
   }
 
-  /** Reports whether this node cannot deliver to Pods. */
-  setDataPathBroken(isBroken: boolean): void {
-    if (isBroken === this.#at.isDataPathBroken) return;
-    this.#at.isDataPathBroken = isBroken;
-    this.#reportSummary();
+  /** The signs that a node which participates was once without: see `seenWithoutBits`. */
+  seenWithout(node: string): number {
+    return this.isParticipating(node) ? (this.#at.nodes.get(node)?.summary?.seenWithout ?? 0) : 0;
+  }
+
+  setSeenWithout(bits: number): void {
+    this.#report("seenWithout", bits);
+  }
+
+  #dataPathOf(node: string): DataPathReport | undefined {
+    return this.isParticipating(node) ? this.#at.nodes.get(node)?.summary?.dataPath : undefined;
+  }
+
+  /** Those of these nodes that report that they cannot deliver packets for the address to Pods; see `undelivering`. */
+  undeliveringAt(nodes: readonly string[], address: Address): readonly string[] {
+    const all = this.#participantsWith("undelivered", address.toString());
+    if (all.length === 0 || nodes.some((node) => this.#dataPathOf(node) === "unknown")) return [];
+    return all.filter((node) => nodes.includes(node));
+  }
+
+  /** Reports whether this node cannot deliver packets for the address to Pods. Meant for few. */
+  setUndeliveredAt(address: Address, isUndelivered: boolean): void {
+    this.#put("undelivered", address, isUndelivered);
+  }
+
+  /** Reports which packets this node cannot deliver to Pods. */
+  setUndelivered(families: readonly Family[]): void {
+    this.#report("dataPath", dataPathReport(families));
   }
 
   /** How a node that participates delivers its routes of a pool; undefined where it does not report that. */
@@ -249,19 +271,15 @@ export class GossipState {
     this.#at.repeated.add(page).add(summaryKey);
   }
 
-  /**
-   * How uncertain this node's view of the others is, 0 to 65535: of two that own one address, the one with the more certain view keeps it.
-   * Reported when it makes a difference: with the next change of ownership, or when the others need a new summary of this node.
-   */
+  /** Of two that own one address, the one with the more certain view keeps it. Reported with the next change of ownership, or of the summary. 0 to 65535. */
   setViewUncertainty(uncertainty: number): void {
     this.#at.viewUncertainty = uncertainty;
     if (uncertainty === 0) this.#reportSummary();
   }
 
   /**
-   * Tells whether this node sees changes in the API. While its view is not current, the node keeps its announcements, which it has to
-   * report as well (`setAnnounced`); the others leave exactly these to it. Its reports of both are repeated, because all of them have to
-   * arrive.
+   * Tells whether this node sees changes in the API. While its view is not current, it keeps its announcements, and reports them (`setAnnounced`): the others
+   * leave exactly these to it. Its reports of both are repeated, because all of them have to arrive.
    */
   setView(view: View): void {
     if (view === this.#at.view) return;
@@ -276,9 +294,7 @@ export class GossipState {
 
   /** This node's in the ring. It is greater than before when others may have declared this node dead. */
   setIncarnation(incarnation: number): void {
-    if (incarnation === this.#at.incarnation) return;
-    this.#at.incarnation = incarnation;
-    this.#reportSummary();
+    this.#report("incarnation", incarnation);
   }
 
   /** A node failed. Its reports do not count until it has joined again. */
@@ -290,15 +306,14 @@ export class GossipState {
   joined(node: string, incarnation: number, life: number): GossipChanges {
     const before = this.isParticipating(node);
     const changes = new ChangesBuilder();
-    if (life > reportOf(this.#at, node).life) startLife(this.#at, node, life, changes);
+    this.restarted(node, life, changes);
     this.#at.since.set(node, incarnation);
     if (this.isParticipating(node) !== before) changes.nodes = true;
     return changes.build();
   }
 
   /** The process of a member is another one since it started again, so soon that it did not fail. */
-  restarted(node: string, life: number): GossipChanges {
-    const changes = new ChangesBuilder();
+  restarted(node: string, life: number, changes = new ChangesBuilder()): GossipChanges {
     if (life > reportOf(this.#at, node).life) startLife(this.#at, node, life, changes);
     return changes.build();
   }
@@ -352,6 +367,12 @@ export class GossipState {
     this.#at.changedPages.add(page);
   }
 
+  #report<Key extends "dataPath" | "seenWithout" | "incarnation">(key: Key, value: GossipData[Key]): void {
+    if (this.#at[key] === value) return;
+    this.#at[key] = value;
+    this.#reportSummary();
+  }
+
   #reportSummary(): void {
     if (!this.#at.isParticipating) return;
     if (this.viewUncertainty(this.#node) !== this.#at.viewUncertainty) this.#at.contested = contestedBy(this.#at, this.#node);
@@ -361,10 +382,11 @@ export class GossipState {
       hasKernelAccess: this.#at.hasKernelAccess,
       view: this.#at.view,
       knowsDrain: true,
-      dataPath: this.#at.isDataPathBroken ? "broken" : "delivers",
+      dataPath: this.#at.dataPath,
       announced: this.#at.view === "current" ? 0 : this.#at.sets.announced.size(this.#node) & 0xffff,
       viewUncertainty: this.#at.viewUncertainty,
       incarnation: this.#at.incarnation,
+      seenWithout: this.#at.seenWithout,
     };
     own.isAnnouncedKnown = true;
     own.reachability = undefined;

@@ -8,11 +8,20 @@
  * up to 600. Only messages pass between the two, so that the store may live in another thread: own entries down, arrived entries up. Both are
  * pure. Left out: membership, and the decision who announces an address.
  */
-export { centralName, isCentral } from "./central.ts";
+export { centralName, isCentral, nodeOfCentral } from "./central.ts";
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export type { Link } from "./codec/link-codec.ts";
 export { labelHash, type Traits } from "./codec/traits-codec.ts";
-export type { Deliveries, Delivery, Fault, View } from "./codec/value-codec.ts";
+export {
+  type Deliveries,
+  type Delivery,
+  type Fault,
+  type PathSign,
+  pathSigns,
+  seenWithoutBit,
+  seenWithoutBits,
+  type View,
+} from "./codec/value-codec.ts";
 export type { Reachability } from "./gossip-data.ts";
 export { GossipState, gossipClasses, type OwnEntry } from "./gossip-state.ts";
 export { GossipStore } from "./gossip-store.ts";

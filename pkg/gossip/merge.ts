@@ -22,16 +22,20 @@ import { type GossipData, isParticipating, newReport, type ReportedNode, reportO
 export interface GossipChanges {
   /** Whether the participating nodes have changed, or the interfaces on which they can answer. */
   readonly nodes: boolean;
-  /** Addresses with other owners than before, or whose owners have to be compared again. */
+  /** Addresses with other owners than before, that other nodes deliver, or whose owners have to be compared again. */
   readonly addresses: readonly Address[];
   /** Addresses that others ask about, or no longer, and addresses that a node reports to announce by any protocol, or no longer. */
   readonly asked: readonly Address[];
   /** Whether a node delivers routes otherwise than before, or reports other faults. */
   readonly deliveries: boolean;
-  /** Whether a node has other links than before, or serves other addresses that it does not own. */
-  readonly handovers: boolean;
+  /** Whether a node has other links than before. */
+  readonly links: boolean;
+  /** Addresses that a node serves and does not own, or no longer. */
+  readonly served: readonly Address[];
   /** Nodes that tell other traits than before, or none. */
   readonly traits: readonly string[];
+  /** Whether a node was seen without other signs than before. */
+  readonly signs: boolean;
 }
 
 export const noChanges: GossipChanges = {
@@ -39,25 +43,26 @@ export const noChanges: GossipChanges = {
   addresses: [],
   asked: [],
   deliveries: false,
-  handovers: false,
+  links: false,
+  served: [],
   traits: [],
+  signs: false,
 };
 
 /** Collects changes while entries are merged. */
 export class ChangesBuilder {
   nodes = false;
   deliveries = false;
-  handovers = false;
+  links = false;
+  signs = false;
   readonly traits = new Set<string>();
   readonly #addresses = new Map<string, Address>(); // text -> address
   readonly #asked = new Map<string, Address>(); // text -> address
+  readonly #served = new Map<string, Address>(); // text -> address
 
   touch(set: AddressSetName, addresses: Iterable<Address>): void {
-    if (set === "serving") {
-      this.handovers ||= [...addresses].length > 0;
-      return;
-    }
-    const touched = set === "owned" ? this.#addresses : this.#asked;
+    const placed = set === "owned" || set === "undelivered" ? this.#addresses : this.#asked;
+    const touched = set === "serving" ? this.#served : placed;
     for (const address of addresses) touched.set(address.toString(), address);
   }
 
@@ -67,8 +72,10 @@ export class ChangesBuilder {
       addresses: [...this.#addresses.values()],
       asked: [...this.#asked.values()],
       deliveries: this.deliveries,
-      handovers: this.handovers,
+      links: this.links,
+      served: [...this.#served.values()],
       traits: [...this.traits],
+      signs: this.signs,
     };
   }
 }
@@ -86,7 +93,7 @@ export function mergeEntry(data: GossipData, { node, life, key, value }: GossipE
     changes.deliveries = true;
   } else if (key === linksKey) {
     setLinks(data, node, decodeLinks(value));
-    changes.handovers = true;
+    changes.links = true;
   } else if (key === traitsKey) {
     reported.traits = decodeTraits(value);
     changes.traits.add(node);
@@ -129,6 +136,7 @@ function setSummary(
   const now = isParticipating(data, node) ? summary : undefined;
   if (before?.view !== now?.view) touchAnnounced(data, node, changes);
   const fields = ["answers", "hasKernelAccess", "view", "knowsDrain", "dataPath"] as const;
+  if ((before?.seenWithout ?? 0) !== (now?.seenWithout ?? 0)) changes.signs = true;
   const isSame = fields.every((field) => before?.[field] === now?.[field]);
   if (!isSame) changes.nodes = true;
   else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", contestedBy(data, node));

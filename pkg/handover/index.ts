@@ -6,5 +6,5 @@
  * again, and never touches a table that is not ours. `FlowCounter` counts the open connections to addresses. Left out: the decision which node hands packets to which. Needs the capability NET_ADMIN. Times are `Clock` milliseconds.
  */
 export { FlowCounter } from "./flow-counter.ts";
-export { type HandoverFailures, HandoverKeeper } from "./keeper.ts";
+export { type HandoverFailures, HandoverKeeper, type Inherited } from "./keeper.ts";
 export type { Handover } from "./state/shape.ts";

@@ -1,25 +1,18 @@
-import { readFileSync } from "node:fs";
-import { getSystemErrorName, isDeepStrictEqual } from "node:util";
+import { isDeepStrictEqual } from "node:util";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Family, families } from "#pkg/net";
-import {
-  chainName,
-  type Handover,
-  isOurs,
-  ruleMarks,
-  type SetName,
-  setNames,
-  shapeOf,
-  tableMark,
-  tableName,
-} from "./state/shape.ts";
+import { Address, type Family, families } from "#pkg/net";
+import { findObstacle, type ReadFile, readNow, tryTable } from "./obstacles.ts";
+import { chainName, type Handover, isOurs, ruleMarks, type SetName, setNames, tableMark, tableName } from "./state/shape.ts";
 import {
   apply,
   createTable,
   type Elements,
+  forgetEnded,
+  forgetInherited,
   hex,
+  inherit,
   isWanted,
   type Keys,
   noElements,
@@ -42,15 +35,32 @@ const looksUntilCalm = 30;
 const pauseAfterFailure: Millis = 60_000;
 // People mend a setting or load a module, and expect to see it.
 const betweenChecks: Millis = 60_000;
+// The most that a handover takes.
+const inheritedMs: Millis = 600_000;
 const errnoNotFound = 2; // ENOENT
-const looseFile = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
 
 /** Why this node cannot hand over packets of a family. */
 export type HandoverFailures = ReadonlyMap<Family, string>;
 
+export interface Inherited {
+  /** Addresses whose packets the kernel passes on: that life had lost them to another node. */
+  readonly addresses: readonly Address[];
+  /** Addresses that it owned, and whose packets it handed over, until it ended with no time to say so. */
+  readonly unfinished: readonly Address[];
+}
+
+/** What it does with the kernel. */
+export type PacketFilter = Pick<Netfilter, "change" | "query">;
+
 export interface HandoverKeeperOptions {
+  /** Simulations have another kernel than this machine's. */
+  readonly kernel?: PacketFilter;
+  /** This machine's files when unset. */
+  readonly read?: ReadFile;
   /** Called with all failures whenever they change. */
   readonly onFailures: (failures: HandoverFailures) => void;
+  /** Called where the kernel goes on with what an earlier life of the speaker began. */
+  readonly onInherited: (inherited: Inherited) => void;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -65,6 +75,8 @@ interface Kept {
   pending: Keys;
   lookAt: Millis;
   compareAt: Millis;
+  /** When the kernel has ended what an earlier life left; -Infinity until the table is read first. */
+  inheritedUntil: Millis;
   /** Nothing is changed before. */
   pausedUntil: Millis;
   /** The time between a loss and putting back, and how many looks in a row found everything in place. */
@@ -87,6 +99,7 @@ export class HandoverKeeper implements Disposable {
   #netfilter: Netfilter | undefined;
   #failures: HandoverFailures = new Map();
   #isChecked = false;
+  #hasTried = false;
   #restored = 0;
 
   constructor(options: HandoverKeeperOptions) {
@@ -106,11 +119,12 @@ export class HandoverKeeper implements Disposable {
     return families.reduce((sum, family) => sum + Number(this.#kept[family].packets + this.#kept[family].formerPackets), 0);
   }
 
-  /** Finds out whether this node could hand over packets, again and again while it could not. Leaves nothing behind. */
+  /** Finds out whether this node could hand over packets, now and each minute. Leaves nothing behind. */
   check(): void {
     if (this.#isChecked) return;
     this.#isChecked = true;
     this.#findFailures();
+    this.#turn(); // What an earlier life left is known before anything is placed.
   }
 
   /** From now on this is the handover of the address; undefined for none. The kernel gets it soon, or with `flush`. */
@@ -171,6 +185,7 @@ export class HandoverKeeper implements Disposable {
     if (this.#failures.has(family)) return Infinity;
     if (now < kept.pausedUntil) return kept.pausedUntil;
     try {
+      if (now >= kept.inheritedUntil) forgetInherited(kept.table, kept.table.inherited.keys());
       const only = isFlush && kept.isRead && kept.isWhole ? kept.pending : undefined;
       if (!kept.isRead || (now >= kept.lookAt && !isFlush)) this.#look(family, kept, now);
       if (now < kept.pausedUntil) return kept.pausedUntil;
@@ -220,6 +235,16 @@ export class HandoverKeeper implements Disposable {
     if (marks !== undefined && found === undefined) this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
     table.found = found;
     kept.isRead = true;
+    if (isThorough || found === undefined) forgetEnded(table);
+    if (kept.inheritedUntil === -Infinity) {
+      kept.inheritedUntil = now + inheritedMs;
+      inherit(table, kept.inheritedUntil);
+      const owned = [...(found?.owned.keys() ?? [])].filter((key) => !table.inherited.has(key));
+      const [addresses, unfinished] = [[...table.inherited.keys()], owned].map((keys) =>
+        keys.map((key) => Address.fromBytes(Buffer.from(key, "hex"))),
+      ) as [Address[], Address[]];
+      if (addresses.length + unfinished.length > 0) this.#options.onInherited({ addresses, unfinished });
+    }
     const isLost = had && (found === undefined || isThorough) && plan(table, now, 1).length > 0;
     if (!isLost) {
       if (++kept.calmLooks >= looksUntilCalm) kept.pause = betweenLooks;
@@ -256,43 +281,36 @@ export class HandoverKeeper implements Disposable {
   }
 
   #findFailures(): void {
+    const obstacle = findObstacle(this.#options.read ?? readNow);
+    const isToTry = (family: Family) => !this.#hasTried || this.#failures.has(family);
     const failures = new Map(
       families.flatMap((family) => {
-        const failure = this.#whyNot(family);
+        const failure = obstacle ?? (isToTry(family) ? tryTable(family, () => this.#open()) : undefined);
         return failure === undefined ? [] : [[family, failure] as const];
       }),
     );
-    if (failures.size > 0) this.#nextCheck.set(this.#options.clock.now() + betweenChecks);
+    this.#hasTried = true;
+    this.#nextCheck.set(this.#options.clock.now() + betweenChecks);
     if (isDeepStrictEqual(failures, this.#failures)) return;
     const { log, onFailures } = this.#options;
     for (const [family, error] of failures) log.warn("connections break when addresses move", { op: "handover", family, error });
+    for (const family of failures.keys()) this.#remove(family);
     this.#failures = failures;
     onFailures(failures);
     this.#soon();
   }
 
-  /** Makes a table, and takes it away in the same change. */
-  #whyNot(family: Family): string | undefined {
-    try {
-      if (readFileSync(looseFile, "utf8").trim() === "0")
-        return "net.netfilter.nf_conntrack_tcp_loose is 0, by which the kernel drops what is to be handed over";
-    } catch {
-      // The kernel has not loaded the tracking of connections yet.
-    }
-    const table = { family, table: `${tableName}-try` };
-    try {
-      const errno = this.#open().change(table, [...shapeOf(family), { type: "deleteTable" }]);
-      if (errno === 0) return undefined;
-      const name = getSystemErrorName(-errno);
-      if (name === "EPERM") return "the process needs the capability NET_ADMIN";
-      return `this kernel lacks a part of nf_tables that it takes, such as nft_ct or nft_dup_${family.toLowerCase()} (${name})`;
-    } catch (error) {
-      if (error instanceof SystemCallError || error instanceof NetlinkError) return error.message;
-      throw error;
-    }
+  /** It would be there in vain. */
+  #remove(family: Family): void {
+    const kept = this.#kept[family];
+    if (kept.table.found === undefined) return;
+    this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
+    kept.table.found = undefined;
+    kept.isRead = kept.isWhole = false;
   }
 
-  #open(): Netfilter {
+  #open(): PacketFilter {
+    if (this.#options.kernel !== undefined) return this.#options.kernel;
     this.#netfilter ??= new Netfilter();
     return this.#netfilter;
   }
@@ -310,6 +328,7 @@ function nothingKept(family: Family): Kept {
     pending: noKeys(),
     lookAt: -Infinity,
     compareAt: -Infinity,
+    inheritedUntil: -Infinity,
     pausedUntil: -Infinity,
     pause: betweenLooks,
     calmLooks: 0,

@@ -3,6 +3,8 @@ import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock
 import type { Fields } from "#pkg/untrusted";
 import { ApiError } from "./errors.ts";
 import { Deadline, type HttpClient, type Request } from "./http.ts";
+import type { ObjectMeta } from "./objects.ts";
+import type { Resource } from "./resources.ts";
 import { type Priority, Slots } from "./slots.ts";
 
 // A small part of the 200 writes that the API server takes at once by default, from everybody; at 10 ms each it is 3,200 a second,
@@ -17,6 +19,8 @@ const drainMs: Millis = 5_000;
 
 /** Calls of the API with the manners it asks for: few at once, repeated when the server is busy or away, and drained at the end. */
 export class Api implements AsyncDisposable {
+  /** Whether the server sends all objects by a watch, as far as is known. */
+  streamsLists = true;
   readonly #http: HttpClient;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -98,4 +102,14 @@ function notPermitted({ purpose }: Request): ApiError {
 
 function mayPass(error: ApiError): boolean {
   return error.reason === "Unreachable" || error.status === 429 || error.status >= 500;
+}
+
+/** Path of an object in the API; without a name, of all of its kind in the namespace. */
+export function objectPath(
+  { api, plural }: Pick<Resource<ObjectMeta>, "api" | "plural">,
+  namespace: string,
+  name?: string,
+): string {
+  const collection = `${api}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
 }

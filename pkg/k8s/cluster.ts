@@ -2,7 +2,7 @@ import type { Clock, Millis, Random } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { fields, list, text } from "#pkg/untrusted";
 import { findAccess } from "./access.ts";
-import { Api } from "./api.ts";
+import { Api, objectPath } from "./api.ts";
 import { type Backend, type BackendsWanted, backendsOf } from "./backends.ts";
 import { Credentials } from "./credentials.ts";
 import { isStatus, unless } from "./errors.ts";
@@ -311,7 +311,7 @@ export class Cluster implements AsyncDisposable {
   async applyObject(kind: CustomResource, metadata: ObjectMetadata, status?: object): Promise<void> {
     const { namespace, name } = metadata;
     const manager = status === undefined ? "ingot" : "ingot-status";
-    const path = `${customPath(kind, namespace, name)}${status === undefined ? "" : "/status"}?fieldManager=${manager}&force=true`;
+    const path = `${objectPath(kind, namespace, name)}${status === undefined ? "" : "/status"}?fieldManager=${manager}&force=true`;
     const body = { apiVersion: kind.api.slice("/apis/".length), kind: kind.kind, metadata, status };
     const contentType = "application/apply-patch+yaml";
     const purpose = `write ${kind.kind} ${namespace}/${name}`;
@@ -320,7 +320,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Deletes an object, in one attempt, giving way to all other calls; with a version, unless it has another one by now. */
   async deleteObject(kind: CustomResource, { namespace, name, resourceVersion }: ObjectMetadata): Promise<void> {
-    const path = customPath(kind, namespace, name);
+    const path = objectPath(kind, namespace, name);
     const purpose = `delete ${kind.kind} ${namespace}/${name}`;
     const body = { preconditions: { resourceVersion } };
     const request = { method: "DELETE", path, purpose, body, ignoreAnswer: true } as const;
@@ -329,7 +329,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Deletes the objects with these labels, in one attempt, giving way to all other calls. */
   async deleteObjects(kind: CustomResource, namespace: string, labelSelector: string): Promise<void> {
-    const path = `${customPath(kind, namespace)}?labelSelector=${encodeURIComponent(labelSelector)}`;
+    const path = `${objectPath(kind, namespace)}?labelSelector=${encodeURIComponent(labelSelector)}`;
     const purpose = `delete ${kind.plural} with ${labelSelector}`;
     await this.#api.call({ method: "DELETE", path, purpose, ignoreAnswer: true }, "background", 1);
   }
@@ -353,13 +353,7 @@ export class Cluster implements AsyncDisposable {
 }
 
 function namespaced(namespace: string, plural: string, name?: string): string {
-  const collection = `/api/v1/namespaces/${encodeURIComponent(namespace)}/${plural}`;
-  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
-}
-
-function customPath({ api, plural }: CustomResource, namespace: string, name?: string): string {
-  const collection = `${api}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
-  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+  return objectPath({ api: "/api/v1", plural }, namespace, name);
 }
 
 function webhookPath(name: string): string {

@@ -48,3 +48,24 @@ export async function unless<T>(status: number, call: Promise<T>): Promise<T | u
     throw error;
   }
 }
+
+/** The server cannot select by the field: Kubernetes selects Services by type from 1.31 on. */
+export function isUnknownField(error: ApiError): boolean {
+  return error.status === 400 && /field label not supported|not a known field selector/i.test(error.message);
+}
+
+/** The server cannot send all objects by a watch: it says so (Kubernetes from 1.19 on), or does not say where they end. */
+export function isNoStream(error: ApiError): boolean {
+  const isRefused =
+    (error.status === 400 || error.status === 422) && /sendInitialEvents|resourceVersionMatch/.test(error.message);
+  const { cause } = error;
+  const isSilent = cause instanceof Error && cause.message === noEndOfList;
+  return isRefused || isSilent || error.message === noEndOfList;
+}
+
+export const noEndOfList = "the watch does not say where the list of all objects ends";
+
+/** The server cannot make anything of the version, for example because it lies in its future. */
+export function isUnknownVersion(error: ApiError): boolean {
+  return error.status === 400 || /too large resource version/i.test(error.message);
+}

@@ -26,6 +26,7 @@ export const eventReasons = [
   "addressConflict",
   "addressConflictEnded",
   "addressOccupied",
+  "addressClaimed",
   "selfTestFailed",
   "notAnnounced",
   "announcedWithFault",

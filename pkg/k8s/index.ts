@@ -8,6 +8,8 @@
  *
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */
+
+export { type ApiProblem, problemOf } from "./api-problem.ts";
 export type { Backend } from "./backends.ts";
 export { type Cluster, type ConditionsWrite, type CustomResource, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
@@ -27,6 +29,7 @@ export type {
   Service,
 } from "./objects.ts";
 export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
+export { slicesOf } from "./part.ts";
 export { type KeptTexts, nodesOf, type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";
 export { type NoValue, SecretValues, type SecretValuesOptions } from "./secret-values.ts";

@@ -1,14 +1,15 @@
-import { isDeepStrictEqual } from "node:util";
 import { Alarm, backOff, type Clock, inTurns, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { fields, text } from "#pkg/untrusted";
 import type { Api } from "./api.ts";
-import { ApiError, isExpired } from "./errors.ts";
+import { ApiError, isExpired, isNoStream, isUnknownField, isUnknownVersion, noEndOfList } from "./errors.ts";
+import { FollowedObjects } from "./followed-objects.ts";
 import { Deadline, type Request } from "./http.ts";
-import { type Handlers, type Informer, type ObjectChange, type Scope, tellOf } from "./informers.ts";
+import type { Handlers, Informer, Scope } from "./informers.ts";
 import type { ObjectMeta } from "./objects.ts";
 import { listPages } from "./pages.ts";
-import { projectMeta, type Resource } from "./resources.ts";
+import { objectsOf, type Part, type PeekedEvent } from "./part.ts";
+import type { Resource } from "./resources.ts";
 import { WatchError, type WatchEvent, watchEvents } from "./watch-events.ts";
 
 const minWatchSeconds = 300;
@@ -23,6 +24,10 @@ const maxSilenceMs: Millis = 150_000;
 const slowAnswerMs: Millis = 2_000;
 // While out of reach for longer than that, the API may have been restored from a backup and have written as many versions as it lost.
 const maxLostMs: Millis = 60_000;
+// Servers before 1.19 send all objects, and no bookmark then.
+const maxListSilenceMs: Millis = 5_000;
+// After an outage 20,000 objects are listed again within 200 s, where all of 5,000 nodes may do it.
+const relistSpreadMs: Millis = 10;
 // A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
 const minRetryMs: Millis = 200;
@@ -40,7 +45,8 @@ export interface InformerOptions {
 /**
  * An informer that lists once and then watches, and lists again only when the server no longer has the versions in between.
  * Lists are consistent reads (no `resourceVersion`): a member of the API that lags behind could show a Service without the
- * address it was given, which then might be given away twice.
+ * address it was given, which then might be given away twice. Where each node follows many objects, the watch itself begins with all of
+ * them (KEP-3157): the server sends them from its memory, so that etcd does not read them for each node. The first time they may be old.
  */
 export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   readonly #resource: Resource<V>;
@@ -48,20 +54,24 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #selectors: Readonly<Record<string, string>>;
   #isSelectorOptional: boolean;
   readonly #handlers: Handlers<V>;
+  readonly #isForMany: boolean;
+  readonly #part: Part | undefined;
   readonly #api: Api;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #stop = new AbortController();
-  #objects = new Map<string, V>(); // key -> object
+  readonly #objects: FollowedObjects<V>;
   #started = false;
-  #synced = false;
   #version: string | undefined; // of the last event; undefined: list first
+  #isToRelist = false; // As soon as the API is within reach.
   #hasBookmarks = false; // This server sends them.
   #wasCutShort = false; // The last watch ended before its time.
   #failures = 0; // since the last success
   readonly #warned = new Set<number | undefined>(); // statuses of this streak of failures; undefined where there was no answer
   #lostSince: Millis | undefined;
+  /** See `Informer`. */
+  failure: ApiError | undefined;
   #relisting = new AbortController(); // Ends the present watch.
   readonly #disposed: (() => void) | undefined;
 
@@ -74,16 +84,19 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       ...(scope.labelSelector !== undefined && { labelSelector: scope.labelSelector }),
     };
     this.#isSelectorOptional = scope.isSelectorOptional === true;
+    this.#isForMany = scope.isForMany === true;
+    this.#part = scope.part;
     this.#handlers = handlers;
     this.#api = options.api;
     this.#disposed = options.disposed;
     this.#log = options.log.with({ resource: resource.plural });
+    this.#objects = new FollowedObjects(resource, scope.part, handlers, this.#log);
     this.#clock = options.clock;
     this.#random = options.random;
   }
 
   get synced(): boolean {
-    return this.#synced;
+    return this.#objects.isSynced;
   }
 
   get lostSince(): Millis | undefined {
@@ -91,15 +104,14 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   get size(): number {
-    return this.#objects.size;
+    return this.#objects.all.size;
   }
 
   get(key: string): V | undefined {
-    return this.#objects.get(key);
+    return this.#objects.all.get(key);
   }
-
   values(): IterableIterator<V> {
-    return this.#objects.values();
+    return this.#objects.all.values();
   }
 
   /** An error thrown by a handler is nobody's to handle, and ends the process. */
@@ -110,10 +122,16 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   relist(): void {
+    this.#objects.isAsked = true;
     this.#relisting.abort(new Error("all objects are listed again"));
   }
 
+  want(owner: string): void {
+    if (this.#part !== undefined && this.#objects.takeLeftOut(owner)) void this.#addLeftOut(owner, this.#part);
+  }
+
   [Symbol.dispose](): void {
+    this.#objects.dispose();
     this.#stop.abort(new Error("the informer was disposed"));
     this.#disposed?.();
   }
@@ -130,8 +148,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
           this.#relisting = new AbortController();
           this.#version = undefined;
         }
-        if (this.#lostSince !== undefined && this.#clock.now() - this.#lostSince >= maxLostMs) this.#version = undefined;
-        this.#version ??= await this.#list();
+        if (this.#lostSince !== undefined && this.#clock.now() - this.#lostSince >= maxLostMs) this.#isToRelist = true;
+        if (this.#isToRelist && !this.#isForMany) this.#version = undefined;
+        if (!this.#isForMany || !this.#api.streamsLists) this.#version ??= await this.#list();
         if (this.#relisting.signal.aborted) continue;
         await this.#watch(this.#version);
       } catch (error) {
@@ -142,6 +161,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
           this.#selectors = others;
           this.#isSelectorOptional = false;
           this.#log.debug("the API server does not know the field, listing all objects", { fieldSelector });
+          continue;
+        }
+        if (this.#version === undefined && this.#isForMany && this.#api.streamsLists && isNoStream(error)) {
+          this.#api.streamsLists = false;
+          this.#wasCutShort = false;
+          this.#log.debug("the API server sends no list by a watch, listing in pages", { error });
           continue;
         }
         retryAfter = error.retryAfterMs ?? 0;
@@ -170,6 +195,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const usual = isExpired(error) && this.#failures === 0;
     if (isExpired(error) || isUnknownVersion(error) || error instanceof WatchError) this.#version = undefined;
     this.#failures++;
+    this.failure = usual ? undefined : error;
     if (error.status === 403) this.#handlers.forbidden?.();
     if (!usual) this.#lost(this.#clock.now());
     if (usual || this.#warned.has(error.status)) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
@@ -189,74 +215,69 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (this.#warned.size > 0) this.#log.info("watching the API again", { failures: this.#failures });
     this.#warned.clear();
     this.#failures = 0;
+    this.failure = undefined;
+    if (this.#isToRelist) this.#relistLater();
     if (this.#lostSince === undefined) return;
     this.#lostSince = undefined;
     this.#handlers.reached?.();
   }
 
+  /** What changed since is known. That the API was restored meanwhile is rare, and thousands of nodes would ask for all objects at once. */
+  #relistLater(): void {
+    this.#isToRelist = false;
+    if (!this.#isForMany) return; // It has.
+    const at = this.#clock.now() + this.#random() * this.size * relistSpreadMs;
+    this.#clock.schedule(`${this.#resource.plural} relist`, at, () => this.relist());
+  }
+
   /** @returns the version of the whole list */
   async #list(): Promise<string> {
-    const listed = new Map<string, V>();
+    this.#objects.beginList();
     const pages = listPages(this.#resource.plural, (query, maxBytes) =>
       this.#api.get(this.#request("list", query), this.#stop.signal, maxBytes),
     );
     for (;;) {
       const { done, value } = await pages.next();
       if (done) {
-        this.#replace(listed);
+        this.#endList();
         return value;
       }
-      if (value !== "again") await inTurns(this.#clock, this.#takePage(value, listed));
+      if (value !== "again") await inTurns(this.#clock, this.#takePage(value));
       else {
-        this.#log.debug("list expired between pages, listing in one piece", { listed: listed.size });
-        listed.clear();
+        this.#log.debug("list expired between pages, listing in one piece");
+        this.#objects.beginList();
       }
     }
   }
 
   /** One object after another: what is kept of a large one may take milliseconds to find. */
-  *#takePage(items: readonly unknown[], listed: Map<string, V>): Generator<undefined, void> {
-    let malformed = 0;
+  *#takePage(items: readonly unknown[]): Generator<undefined, void> {
     for (const item of items) {
-      const meta = projectMeta(item);
-      if (meta === undefined) malformed++;
-      else {
-        const object = this.#unlessHeld(this.#resource.project(fields(item), meta));
-        listed.set(object.key, object);
-        if (!this.#synced) this.#takeEarly(object);
-      }
+      this.#objects.list(item);
       yield;
     }
-    if (malformed > 0) this.#log.warn("malformed objects skipped", { objects: malformed });
   }
 
-  // All of 10,000 Services at once were a turn of 0.25 s, and nobody decides before all are there. Removed objects go then.
-  #takeEarly(object: V): void {
-    const before = this.#objects.get(object.key);
-    this.#objects.set(object.key, object);
-    if (before !== object) this.#changed(object.key, object, before);
+  #endList(): void {
+    this.#objects.endList(!this.#relisting.signal.aborted); // Else another list follows, of which more is kept.
   }
 
-  /** Takes over a whole list; removals come before additions, so that resources of removed objects are free by then. */
-  #replace(listed: Map<string, V>): void {
-    const before = this.#objects;
-    this.#objects = listed;
-    const changes: ObjectChange<V>[] = [];
-    for (const [key, object] of before) if (!listed.has(key)) changes.push({ key, now: undefined, before: object });
-    for (const [key, now] of listed) if (before.get(key) !== now) changes.push({ key, now, before: before.get(key) });
-    if (!this.#stopped) tellOf(this.#handlers, changes);
-    const isFirst = !this.#synced;
-    this.#synced = true;
-    const isOfBefore = !isFirst && this.#relisting.signal.aborted; // Another list follows, of which more is kept.
-    if (!this.#stopped && !isOfBefore) this.#handlers[isFirst ? "synced" : "relisted"]?.();
+  async #addLeftOut(owner: string, part: Part): Promise<void> {
+    const { labelSelector } = this.#selectors;
+    const asked = { api: this.#api, clock: this.#clock, random: this.#random, log: this.#log, stop: this.#stop.signal };
+    const found = await objectsOf(owner, part, this.#resource, labelSelector, asked);
+    if (this.#stopped) return;
+    if (found === undefined) this.#objects.noteLeftOut(owner);
+    else for (const item of found) this.#objects.add(item);
   }
 
-  async #watch(version: string): Promise<void> {
+  /** @param version undefined: the watch begins with all objects */
+  async #watch(version: string | undefined): Promise<void> {
     const seconds = Math.round(minWatchSeconds + (maxWatchSeconds - minWatchSeconds) * this.#random());
     const request = this.#request("watch", {
       watch: "true",
       allowWatchBookmarks: "true",
-      resourceVersion: version,
+      ...(version === undefined ? this.#allObjects : { resourceVersion: version }),
       timeoutSeconds: `${seconds}`,
     });
     const followsCut = this.#wasCutShort;
@@ -265,7 +286,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const ending = AbortSignal.any([this.#stop.signal, relisting]);
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", ending);
     const response = await this.#soon(() => this.#api.open(request, deadline.signal));
-    if (followsCut && (await this.#hasGoneBack(version))) {
+    if (version === undefined) {
+      this.#isToRelist = false;
+      this.#objects.beginList();
+    } else if (followsCut && (await this.#hasGoneBack(version))) {
       this.#version = undefined;
       response.destroy();
       return;
@@ -273,12 +297,14 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const start = this.#clock.now();
     let lastEventAt = start;
     let isEmpty = true;
+    let isListing = version === undefined;
     using silence = new Alarm(this.#clock, `${this.#resource.plural} silence`, () => {
-      const silentAt = lastEventAt + maxSilenceMs;
+      const silentAt = lastEventAt + (isListing ? maxListSilenceMs : maxSilenceMs);
       if (this.#clock.now() < silentAt) silence.set(silentAt);
+      else if (isListing) response.destroy(new Error(noEndOfList));
       else if (this.#hasBookmarks) response.destroy(new Error("nothing came, not even a bookmark"));
     });
-    silence.set(start + maxSilenceMs);
+    silence.set(start + (isListing ? maxListSilenceMs : maxSilenceMs));
     let healthy = false;
     const succeed = (): void => {
       if (!healthy) this.#succeeded();
@@ -286,16 +312,20 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     };
     using _ = this.#clock.schedule(`${this.#resource.plural} healthy`, this.#clock.now() + healthyAfterMs, succeed);
     try {
-      for await (const event of watchEvents(response, this.#resource.plural)) {
+      for await (const event of watchEvents(response, this.#resource.plural, this.#peek)) {
         if (this.#stopped || relisting.aborted) return;
         lastEventAt = this.#clock.now();
         isEmpty = false;
-        this.#apply(event);
+        if (isListing) {
+          isListing = this.#takeListed(event);
+          silence.set(lastEventAt + (isListing ? maxListSilenceMs : maxSilenceMs));
+        } else this.#apply(event);
         succeed();
       }
     } catch (error) {
       // Connections break; that is worth a warning only when the next one cannot be had.
-      if (!healthy || !(error instanceof ApiError) || error instanceof WatchError || error.reason !== "Unreachable") throw error;
+      if (!healthy || isListing || !(error instanceof ApiError) || error instanceof WatchError || error.reason !== "Unreachable")
+        throw error;
       if (!this.#stopped) this.#log.debug("watch ended", { error });
     }
     if (this.#clock.now() - start >= seconds * 1000 - earlyMs) this.#wasCutShort = false;
@@ -318,36 +348,43 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#version = undefined;
   }
 
-  #apply({ type, object }: WatchEvent): void {
+  /** The first time all objects as any member of the API has them; later as they are. */
+  get #allObjects(): Readonly<Record<string, string>> {
+    const old = this.synced ? {} : { resourceVersion: "0" };
+    return { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan", ...old };
+  }
+
+  /** What belongs to an owner that is not wanted is not read further. */
+  readonly #peek = (line: string): PeekedEvent | undefined => {
+    const event = this.#part?.peek(line);
+    return event === undefined || this.#part?.isWanted(event.owner) !== false ? undefined : event;
+  };
+
+  /** @returns whether more of the list follows */
+  #takeListed(event: WatchEvent | PeekedEvent): boolean {
+    const { type, object } = event;
+    if (type === "BOOKMARK") {
+      const { resourceVersion, annotations } = fields(object.metadata);
+      if (fields(annotations)["k8s.io/initial-events-end"] !== "true") throw new WatchError(noEndOfList, 200, "Malformed");
+      this.#endList();
+      this.#version = text(resourceVersion) || undefined;
+      this.#hasBookmarks = true;
+      return false;
+    }
+    if ("owner" in event) this.#objects.leaveOut(event.owner, object);
+    else this.#objects.list(object);
+    return true;
+  }
+
+  #apply(event: WatchEvent | PeekedEvent): void {
+    const { type, object } = event;
     if (type === "BOOKMARK") {
       this.#version = text(fields(object.metadata).resourceVersion) || this.#version;
       this.#hasBookmarks = true;
       return;
     }
-    const meta = projectMeta(object);
-    if (meta === undefined) {
-      this.#log.warn("malformed objects skipped", { objects: 1 });
-      return;
-    }
-    this.#version = meta.resourceVersion;
-    const before = this.#objects.get(meta.key);
-    if (type === "DELETED") {
-      if (this.#objects.delete(meta.key)) this.#changed(meta.key, undefined, before);
-    } else if (before?.uid !== meta.uid || before.resourceVersion !== meta.resourceVersion) {
-      const now = this.#resource.project(object, meta);
-      this.#objects.set(meta.key, now);
-      this.#changed(meta.key, now, before);
-    }
-  }
-
-  /** The same version can be another object after the API was restored from a backup. */
-  #unlessHeld(object: V): V {
-    const held = this.#objects.get(object.key);
-    return held !== undefined && isDeepStrictEqual(held, object) ? held : object;
-  }
-
-  #changed(key: string, now: V | undefined, before: V | undefined): void {
-    if (!this.#stopped) this.#handlers.changed(key, now, before);
+    const version = "owner" in event ? this.#objects.leaveOut(event.owner, object) : this.#objects.change(event);
+    this.#version = version ?? this.#version;
   }
 
   #request(verb: "list" | "watch", more: Readonly<Record<string, string>>): Request {
@@ -359,14 +396,4 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       mayBeCompressed: verb === "list",
     };
   }
-}
-
-/** The server cannot select by the field: Kubernetes selects Services by type from 1.31 on. */
-function isUnknownField(error: ApiError): boolean {
-  return error.status === 400 && /field label not supported|not a known field selector/i.test(error.message);
-}
-
-/** The server cannot make anything of the version, for example because it lies in its future. */
-function isUnknownVersion(error: ApiError): boolean {
-  return error.status === 400 || /too large resource version/i.test(error.message);
 }

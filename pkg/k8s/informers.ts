@@ -1,5 +1,7 @@
 import type { Millis } from "#pkg/clock";
+import type { ApiError } from "./errors.ts";
 import type { ConfigMap, ObjectMeta } from "./objects.ts";
+import type { Part } from "./part.ts";
 import { type Resource, resources } from "./resources.ts";
 
 /** The objects of a resource to watch; absent fields mean all. Selectors are in the syntax of kubectl. */
@@ -9,6 +11,9 @@ export interface Scope {
   /** Whether a server that does not know a field of `fieldSelector` (400) is asked for all objects instead, from then on. */
   readonly isSelectorOptional?: true;
   readonly labelSelector?: string;
+  /** The objects are many, and followed by each node: a server lists them from its memory, one after the other, where it can. */
+  readonly isForMany?: true;
+  readonly part?: Part;
 }
 
 export interface Handlers<V> {
@@ -46,9 +51,13 @@ export interface Informer<V> extends Disposable {
   start(): void;
   /** Lists all objects again: another part of them is kept from now on. `relisted` says when that is done. */
   relist(): void;
+  /** Objects of this owner are wanted from now on (`Scope.part`). */
+  want(owner: string): void;
   readonly synced: boolean;
   /** Since when it has not seen what changes, because the API is out of reach; undefined while it does. */
   readonly lostSince: Millis | undefined;
+  /** The last error, until it sees what changes. */
+  readonly failure?: ApiError | undefined;
   /** `key` as in `ObjectMeta`. */
   get(key: string): V | undefined;
   values(): IterableIterator<V>;
@@ -112,6 +121,11 @@ export class Informers implements Disposable {
   get lostSince(): Millis | undefined {
     const lost = this.#followed.flatMap(({ informer }) => informer.lostSince ?? []);
     return lost.length === 0 ? undefined : Math.min(...lost);
+  }
+
+  /** The error of the first of them that has one. */
+  get failure(): ApiError | undefined {
+    return this.#followed.find(({ informer }) => informer.failure !== undefined)?.informer.failure;
   }
 
   [Symbol.dispose](): void {

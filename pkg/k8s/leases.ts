@@ -1,6 +1,6 @@
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
 import { type Fields, fields } from "#pkg/untrusted";
-import type { Api } from "./api.ts";
+import { type Api, objectPath } from "./api.ts";
 import { ApiError, isStatus, unless } from "./errors.ts";
 import { mergePatch, type Request } from "./http.ts";
 import type { Lease } from "./objects.ts";
@@ -26,7 +26,7 @@ export class Leases {
 
   /** Reads the Lease in one attempt. @returns undefined when there is no such Lease */
   async read(namespace: string, name: string, within: Millis): Promise<Lease | undefined> {
-    const request = { method: "GET", path: leases(namespace, name), purpose: "read the Lease" } as const;
+    const request = { method: "GET", path: objectPath(resources.leases, namespace, name), purpose: "read the Lease" } as const;
     const found = await unless(404, this.#api.once(request, within));
     return found && leaseOf(found);
   }
@@ -55,10 +55,15 @@ export class Leases {
       const written =
         resourceVersion === undefined
           ? await this.#api.once(
-              { ...leaseWrite, method: "POST", path: leases(namespace), body: { metadata: { name }, spec } },
+              {
+                ...leaseWrite,
+                method: "POST",
+                path: objectPath(resources.leases, namespace),
+                body: { metadata: { name }, spec },
+              },
               within,
             )
-          : await this.#change(leases(namespace, name), spec, resourceVersion, within);
+          : await this.#change(objectPath(resources.leases, namespace, name), spec, resourceVersion, within);
       return leaseOf(written);
     } catch (error) {
       if (isStatus(error, 409) || isStatus(error, 404)) return "conflict";
@@ -98,11 +103,6 @@ export class Leases {
 }
 
 const leaseWrite = { purpose: "write the Lease" };
-
-function leases(namespace: string, name?: string): string {
-  const collection = `${resources.leases.api}/namespaces/${encodeURIComponent(namespace)}/leases`;
-  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
-}
 
 function leaseOf(raw: Fields): Lease {
   const meta = projectMeta(raw);

@@ -22,8 +22,12 @@ export interface Service extends ObjectMeta, ServiceFields {
   readonly ports: readonly ServicePort[];
   /** `spec.loadBalancerSourceRanges` says who may connect. */
   readonly isForSome: boolean;
+  /** The port of each node that says whether it has a ready Pod, under `externalTrafficPolicy: Local`; 0 for none. */
+  readonly healthCheckNodePort: number;
   /** Fields of entries besides the address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
   readonly ingressDetails: Readonly<Record<string, IngressDetails>>;
+  /** `spec.externalIPs`, the first of them; undefined where there are none. Kept only where labels are. */
+  readonly externalIPs?: readonly string[] | undefined;
   /** There are entries with only a host name, which nobody here writes. */
   readonly hasHostnames: boolean;
   /** Those of `status.conditions` whose type begins with `ingot.dev/`; kept only where labels are. */

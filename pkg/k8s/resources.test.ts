@@ -44,6 +44,8 @@ test("a Service keeps what decides about it", () => {
       externalTrafficPolicy: "Local",
       loadBalancerIP: "192.0.2.9",
       loadBalancerSourceRanges: ["198.51.100.0/24"],
+      healthCheckNodePort: 30123,
+      externalIPs: ["192.0.2.7", 7],
     },
     status: { loadBalancer: { ingress: [{ ip: "192.0.2.1", ipMode: "VIP" }, { hostname: "h" }] } },
   };
@@ -66,8 +68,10 @@ test("a Service keeps what decides about it", () => {
     ingress: ["192.0.2.1"],
     ingressDetails: {},
     isForSome: true,
+    healthCheckNodePort: 30123,
     hasHostnames: true,
     conditions: [],
+    externalIPs: undefined,
   });
 });
 

@@ -132,6 +132,7 @@ function projectService(
         .flatMap(projectPort),
     ),
     isForSome: list(spec.loadBalancerSourceRanges).length > 0,
+    healthCheckNodePort: spec.externalTrafficPolicy === "Local" ? portNumber(spec.healthCheckNodePort) : 0,
     selector: shortMap(textMap(spec.selector)),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     loadBalancerIP: short(text(spec.loadBalancerIP)),
@@ -139,6 +140,8 @@ function projectService(
     ingressDetails: ingressDetails(ingress),
     hasHostnames: ingress.some(({ ip }) => text(ip) === ""),
     conditions: isLabeled ? projectConditions(raw) : none,
+    externalIPs:
+      isLabeled && list(spec.externalIPs).length > 0 ? texts(list(spec.externalIPs).slice(0, maxIngress)).map(short) : undefined,
   };
 }
 
@@ -196,6 +199,10 @@ function clusterIPs(spec: Fields): readonly string[] {
   const several = texts(spec.clusterIPs);
   const ips = several.length > 0 ? several : texts([spec.clusterIP]);
   return compact(ips.filter((ip) => ip !== "None"));
+}
+
+function portNumber(value: unknown): number {
+  return Number.isInteger(value) && Number(value) > 0 && Number(value) < 65_536 ? Number(value) : 0;
 }
 
 function projectPort(raw: unknown): ServicePort[] {

@@ -19,15 +19,22 @@ export interface WatchEvent {
 /** After this message of the server, only a new list shows the present objects. */
 export class WatchError extends ApiError {}
 
-/** The events of a watch as they arrive. @throws {WatchError}, {ApiError} `Unreachable` where it breaks off */
-export async function* watchEvents(response: IncomingMessage, plural: string): AsyncGenerator<WatchEvent> {
+/**
+ * The events of a watch as they arrive.
+ * @param peek may tell the event in a line by its beginning @throws {WatchError}, {ApiError} `Unreachable` where it breaks off
+ */
+export async function* watchEvents<E extends WatchEvent>(
+  response: IncomingMessage,
+  plural: string,
+  peek: (line: string) => E | undefined = () => undefined,
+): AsyncGenerator<WatchEvent | E> {
   const splitter = new LineSplitter(maxLineBytes);
   let lines = 0;
   for await (const chunk of chunks(response, `watch ${plural}`)) {
     try {
       for (const line of splitter.push(chunk)) {
         if (++lines % maxLinesAtOnce === 0) await setImmediate();
-        yield decode(line, plural);
+        yield peek(line) ?? decode(line, plural);
       }
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;

@@ -10,7 +10,7 @@ import {
   type TrackedInterface,
 } from "#pkg/linux";
 import { isLinkLocal, type Mac, matchesInterface, parseMac } from "#pkg/net";
-import { canReachHosts } from "./engine/interface-state.ts";
+import { canReachHosts, reachedSubnets } from "./engine/interface-state.ts";
 import { gratuitousFrames, probeFrame, solicitationFrom } from "./frames/announcements.ts";
 import { type Answer, answerArp, answerNeighbor } from "./frames/answers.ts";
 import { type ArpFrame, decodeArp, type WireAddress } from "./frames/arp.ts";
@@ -128,15 +128,21 @@ export class InterfaceSocket implements Disposable {
 
   /**
    * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
-   * switch, or hosts come behind it, or IPv6 begins here, before which the kernel has no groups, or other addresses are for an interface of this name
+   * switch, or hosts or a subnet come behind it, or IPv6 begins here, before which the kernel has no groups, or other addresses are for an interface
+   * of this name
    */
   update(one: TrackedInterface): boolean {
     const before = this.#interface;
     this.#interface = one;
     this.#mac = macOf(one);
     const moved = before.hardwareAddress !== one.hardwareAddress || (!before.running && one.running);
+    const grown = !reachedSubnets(one).isSubsetOf(reachedSubnets(before));
     return (
-      moved || (!canReachHosts(before) && canReachHosts(one)) || (!hasIpv6(before) && hasIpv6(one)) || before.name !== one.name
+      moved ||
+      grown ||
+      (!canReachHosts(before) && canReachHosts(one)) ||
+      (!hasIpv6(before) && hasIpv6(one)) ||
+      before.name !== one.name
     );
   }
 

@@ -8,6 +8,7 @@ import {
   type InterfaceState,
   type InterfaceStatus,
   interfaceState,
+  reachedSubnets,
 } from "./engine/interface-state.ts";
 import { FrameMemory, InterfaceSocket } from "./interface-socket.ts";
 import type { WriteLog } from "./messages.ts";
@@ -64,6 +65,7 @@ export class Interfaces implements Disposable {
   update(interfaces: readonly TrackedInterface[], now: Millis): InterfaceSocket[] {
     const current = new Map(interfaces.map((networkInterface) => [networkInterface.index, networkInterface]));
     this.#macs = new Set(interfaces.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));
+    const lost = this.#lostSubnets(current);
     for (const [index, { networkInterface: before, socket }] of this.#entries) {
       const networkInterface = current.get(index);
       const reason =
@@ -78,12 +80,24 @@ export class Interfaces implements Disposable {
     for (const networkInterface of interfaces) {
       const { socket, error } = this.#entries.get(networkInterface.index) ?? {};
       if (socket !== undefined) {
-        if (socket.update(networkInterface)) anew.push(socket);
+        const isAnew = socket.update(networkInterface) || !reachedSubnets(networkInterface).isDisjointFrom(lost);
+        if (isAnew) anew.push(socket);
         this.#entries.set(networkInterface.index, { networkInterface, socket });
       } else if (eligibility(networkInterface) === "eligible") anew.push(...this.#open(networkInterface, error, now));
       else this.#entries.set(networkInterface.index, { networkInterface });
     }
     return anew;
+  }
+
+  /** The subnets of interfaces that no longer reach them: hosts there may have learned the MAC address of the interface that is gone. */
+  #lostSubnets(current: ReadonlyMap<number, TrackedInterface>): ReadonlySet<string> {
+    const lost = new Set<string>();
+    for (const [index, { networkInterface: before }] of this.#entries) {
+      const now = current.get(index);
+      const left = now === undefined ? new Set<string>() : reachedSubnets(now);
+      for (const subnet of reachedSubnets(before)) if (!left.has(subnet)) lost.add(subnet);
+    }
+    return lost;
   }
 
   /** Opens what failed, when it is time. @returns like `update` */

@@ -94,6 +94,7 @@ export class Layer2 implements AsyncDisposable {
   readonly #answering = Promise.withResolvers<void>();
   #onlyAnswers = false;
   #keys: readonly Uint8Array[] = [];
+  #isAlone = false;
   #interfaces: readonly InterfaceState[] = [];
   /** Why no interface can answer. */
   #refused: Layer2Error | undefined;
@@ -218,6 +219,12 @@ export class Layer2 implements AsyncDisposable {
     this.#thread.send({ type: "keys", keys });
   }
 
+  /** Whether this speaker has lost all others and the API, which its proofs are to say. */
+  setAlone(isAlone: boolean): void {
+    this.#isAlone = isAlone;
+    this.#thread.send({ type: "alone", isAlone });
+  }
+
   /** Answers on, but sends no announcements any more: other speakers take over, and theirs are to stand. */
   stopAnnouncing(): void {
     this.#onlyAnswers = true;
@@ -285,6 +292,7 @@ export class Layer2 implements AsyncDisposable {
       onlyAnswers: this.#onlyAnswers,
       refreshMs: this.#refreshMs,
       keys: this.#keys,
+      isAlone: this.#isAlone,
     };
   }
 

@@ -61,7 +61,7 @@ export class AnswerLoop implements AddressBook, Disposable {
     random: Random,
     onFlood: (isFlooded: boolean) => void,
   ) {
-    const { memory, announced, onlyAnswers, refreshMs, keys } = main.start;
+    const { memory, announced, onlyAnswers, refreshMs, keys, isAlone } = main.start;
     this.#main = main;
     this.#clock = clock;
     this.#onFlood = onFlood;
@@ -73,6 +73,7 @@ export class AnswerLoop implements AddressBook, Disposable {
     this.#onlyAnswers = onlyAnswers;
     this.#proofs = new Proofs(() => randomBytes(nonceLength), clock.now());
     this.#proofs.setKeys(keys);
+    this.#proofs.isAlone = isAlone;
     this.#refresh = new RefreshSchedule(refreshMs, random);
     for (const announcement of announced) this.#addRefresh(announcement);
     this.#surveyAt = clock.now() + surveyEvery;
@@ -149,6 +150,9 @@ export class AnswerLoop implements AddressBook, Disposable {
         break;
       case "keys":
         this.#proofs.setKeys(command.keys);
+        break;
+      case "alone":
+        this.#proofs.isAlone = command.isAlone;
         break;
       case "stopAnnouncing":
         this.#onlyAnswers = true;

@@ -26,6 +26,8 @@ export interface WorkerStart {
   readonly refreshMs: Millis;
   /** See `Layer2.setKeys`. */
   readonly keys: readonly Uint8Array[];
+  /** See `Layer2.setAlone`. */
+  readonly isAlone: boolean;
 }
 
 /** From the main thread to the worker. An announcement takes the place of an earlier one of the same address. */
@@ -38,6 +40,7 @@ export type Command =
   /** Have the speaker with this MAC address prove that it announces the address. */
   | { readonly type: "challenge"; readonly address: WireAddress; readonly to: Mac }
   | { readonly type: "keys"; readonly keys: readonly Uint8Array[] }
+  | { readonly type: "alone"; readonly isAlone: boolean }
   /** Only answer from now on. */
   | { readonly type: "stopAnnouncing" };
 

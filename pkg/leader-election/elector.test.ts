@@ -68,6 +68,7 @@ class FakeLease {
             setImmediate(ask);
           },
           relist: () => {},
+          want: () => {},
           get lostSince() {
             return lostSince;
           },

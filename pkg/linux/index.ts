@@ -26,7 +26,14 @@ export {
 } from "./codec/netlink.ts";
 export type { KernelRequest } from "./codec/netlink-requests.ts";
 export { NetlinkError } from "./codec/netlink-wire.ts";
-export type { FilterChange, FilterElement, FilterExpression } from "./codec/nf-tables.ts";
+export type {
+  FilterChange,
+  FilterElement,
+  FilterExpression,
+  FilterMessage,
+  FilterQuery,
+  FilterTable,
+} from "./codec/nf-tables.ts";
 export { socketAddress } from "./codec/socket-address.ts";
 export { whyDescriptorsStay } from "./descriptors.ts";
 export { SystemCallError } from "./libc.ts";

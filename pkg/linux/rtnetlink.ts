@@ -65,9 +65,13 @@ export class Rtnetlink implements Disposable {
     return this.#routeTo(address, false)?.interfaceIndex;
   }
 
-  /** The prefix of the route by which the kernel sends to an address; undefined where it cannot. @throws {SystemCallError} */
-  prefixTo(address: Address): Prefix | undefined {
-    return this.#routeTo(address, true)?.prefix;
+  /**
+   * Whether the kernel has a route to this network, and not just to a larger one. It looks for the network's first address, which no host has:
+   * an interface that is down keeps the routes to its own IPv4 addresses. @throws {SystemCallError}
+   */
+  hasRouteTo({ address, length }: Prefix): boolean {
+    const found = this.#routeTo(address, true)?.prefix;
+    return found !== undefined && found.length >= length;
   }
 
   /** The next hops of the default routes in the kernel's main table. @throws {SystemCallError} */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PoolIndex } from "#pkg/config";
+import { PoolIndex, type Problem } from "#pkg/config";
 import { explain } from "#pkg/live-config";
 import { configOf } from "#pkg/live-config/testing";
 import { Address } from "#pkg/net";
 import type { CandidateResult, InForce } from "./candidate.ts";
-import { decisionLines } from "./describe.ts";
+import { configurationVerdict, decisionLines } from "./describe.ts";
 
 const error = (line: number) => ({ severity: "error", path: "peers[0]", line, column: 2, message: "is wrong" }) as const;
 const warning = { severity: "warning", path: "", line: 9, column: 1, message: "is odd" } as const;
@@ -37,6 +37,17 @@ function lines(verdict: CandidateResult, inForce: InForce | undefined): string[]
       `${level}: ${message}${fields.service === undefined ? "" : ` ${fields.service} ${fields.ips}`}`,
   );
 }
+
+test("the remedy for what is wrong checks objects where it is in an object, and else the ConfigMap", () => {
+  const problem = { severity: "error", path: "p", line: 1, column: 1, message: "m" } as const;
+  const next = (problems: readonly Problem[]) =>
+    configurationVerdict({ inForce: undefined, verdict: { type: "invalid", problems } }).next;
+  assert.match(next([problem]), /^kubectl -n metallb-system get configmap config -o yaml \| ingotctl validate -/);
+  assert.match(
+    next([{ ...problem, object: "BGPPeer a/b" }]),
+    /^kubectl -n metallb-system get ipaddresspools,\S+ -o yaml \| ingotctl/,
+  );
+});
 
 test("every problem has a line of its own, and the decision is the last one", () => {
   const refused = "error: configuration refused, the previous one stays in force";

@@ -35,7 +35,7 @@ export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>)
 const missingText = {
   configMap: "the ConfigMap does not exist",
   key: `the ConfigMap has no key "${configKey}"`,
-  objects: "there are no custom resources of MetalLB in the namespace",
+  objects: "there are no custom resources of MetalLB in the namespace, or none of a kind whose definition was away",
   definitions: "the definitions of MetalLB's custom resources (group metallb.io) are not all installed",
 } as const;
 
@@ -99,8 +99,20 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided): Ve
   const state = inForce === undefined ? "Pending" : "Degraded";
   const stays = inForce === undefined ? "there is none in force" : "the last good one stays in force";
   const message = `the configuration is not used, ${stays}: ${explain(decided)}`;
-  return verdict("configuration", causeOf(decided), { state, message, evidence: factsOf(decided) });
+  const isOfObjects = decided.type === "invalid" && decided.problems.some(({ object }) => object !== undefined);
+  const details = { state, message, evidence: factsOf(decided) } as const;
+  return verdict("configuration", causeOf(decided), isOfObjects ? { ...details, next: correctObjects } : details);
 }
+
+const causesInForce: readonly string[] = ["inForce", "notSaved", "notReported"] satisfies CauseOf<"configuration">[];
+
+/** Whether the present configuration is used, whatever else is wrong. */
+export function isInForce({ cause }: Pick<Verdict, "cause">): boolean {
+  return causesInForce.includes(cause);
+}
+
+const correctObjects =
+  "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities -o yaml | ingotctl validate - lists all: correct them";
 
 function causeOf(decided: Refused): CauseOf<"configuration"> {
   return decided.type === "missing" ? missingCause[decided.what] : decided.type;

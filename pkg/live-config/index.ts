@@ -20,6 +20,14 @@ export {
   strandedBy,
   summaryConfigMap,
 } from "./candidate.ts";
-export { type ConfigStatus, configurationAnswer, configurationVerdict, explain, problemText, strandedText } from "./describe.ts";
+export {
+  type ConfigStatus,
+  configurationAnswer,
+  configurationVerdict,
+  explain,
+  isInForce,
+  problemText,
+  strandedText,
+} from "./describe.ts";
 export { fingerprint, readCandidate } from "./fingerprint.ts";
 export { LiveConfig, type LiveConfigEffect, type LiveDecision, type SeenConfig } from "./live-config.ts";

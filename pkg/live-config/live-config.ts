@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, ParsedConfig } from "#pkg/config";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import type { Fields } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import {
@@ -73,8 +73,7 @@ const servicesAtOnce = 500;
  * A candidate that strands addresses is judged again with every Service that changes, at a cost that does not depend on the number of
  * Services. Once nothing is in its way, all Services are looked at again, and it takes effect by itself.
  */
-export class LiveConfig extends Part {
-  private readonly context: LiveConfigContext;
+export class LiveConfig extends PartOf<LiveConfigContext> {
   private readonly holdings: Holdings;
   private labels: NamespaceLabels;
   private readonly logFields: Fields;
@@ -99,8 +98,7 @@ export class LiveConfig extends Part {
 
   /** @param labels counts for a configuration that asks for them, and is not on record as the last good one @param logFields of each line */
   constructor(context: LiveConfigContext, holdings: Holdings, labels: NamespaceLabels, since: Millis, logFields: Fields = {}) {
-    super();
-    this.context = context;
+    super(context);
     this.holdings = holdings;
     this.labels = labels;
     this.logFields = logFields;

@@ -144,6 +144,7 @@ test("while another program has the port, commands kill no thread, the reason is
   await b.join(["127.0.0.1"]);
   await until("both to know each other", () => names(a) === "a,b");
   const other = UdpSocket.open({ family: "IPv4", address: Uint8Array.of(127, 0, 0, 4), port, ttl: 1, trafficClass: 0 });
+  a.keepPaths(true); // Each thread is told so before it is on the network.
   a.move("127.0.0.4");
   await until("the reason", () => a.problem?.includes("EADDRINUSE") ?? false);
   assert.match(a.problem ?? "", /^Cannot listen for memberlist on 127.0.0.4 port \d+ \(UDP\): .*EADDRINUSE/);
@@ -153,6 +154,8 @@ test("while another program has the port, commands kill no thread, the reason is
     assert.equal(await a.leave(10), false);
     a.setMetadata(new Map([[9, Uint8Array.of(i)]]));
     a.pull("b");
+    a.keepPaths(i % 2 === 0);
+    a.pathChanged("b", "down");
     await sleep(100);
   }
   assert.equal(started.length, threads);

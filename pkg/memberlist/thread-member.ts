@@ -129,7 +129,8 @@ export class ThreadMember implements AsyncDisposable {
 
   #count(): void {
     const now = this.#clock.now();
-    if (now < this.#countedAt + countersEvery) return;
+    // Commands may come before it is on the network: that there are paths to keep comes before all others.
+    if (!this.#member.running || now < this.#countedAt + countersEvery) return;
     this.#countedAt = now;
     this.#counters.write(this.#member.counters);
   }

@@ -3,7 +3,7 @@
  * the program defines its metrics beside the code that moves them; what both binaries share is here.
  */
 export { Counter, Histogram, Registry } from "prom-client";
-export { KubernetesMetrics } from "./kubernetes.ts";
+export { KubernetesMetrics, registerRefusedReports } from "./kubernetes.ts";
 export { metricsRoute } from "./page.ts";
 export { pullCounter, pullGauge, pullHistogram, pullSeries } from "./pulled.ts";
 export { createRegistry } from "./registry.ts";

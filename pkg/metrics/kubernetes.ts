@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
+import { pullGauge } from "./pulled.ts";
 
 /** Metrics of controller and speaker about the API and their configuration (reference names, `metallb_k8s_client_…`). */
 export class KubernetesMetrics {
@@ -36,4 +37,13 @@ export class KubernetesMetrics {
     this.configLoaded.set(loaded ? 1 : 0);
     this.configStale.set(stale ? 1 : 0);
   }
+}
+
+/** Of both programs: what each writes for people and for other processes. */
+export function registerRefusedReports(registry: Registry, count: () => number): void {
+  pullGauge(registry, {
+    name: "ingot_reports_refused",
+    help: "ConfigMaps with reports of this process (`ingot-announced-*`, `ingot-conflicts`, `ingot-summary`) that the API server refuses again and again.",
+    collect: (add) => add({}, count()),
+  });
 }

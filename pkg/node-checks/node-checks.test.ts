@@ -74,6 +74,7 @@ class Node {
       },
       kept: () => this.kept,
       flannelAddresses: () => this.flannelAddresses,
+      podCIDRs: () => [],
       placed: () => [],
       askKubeProxy: async () => this.kubeProxy,
       readRun: (path) => this.run.get(path),
@@ -226,6 +227,7 @@ test("this machine's own /proc can be read", () => {
     forwarded: () => search(undefined, 1),
     kept: () => [],
     flannelAddresses: () => [],
+    podCIDRs: () => [],
     placed: () => [],
   };
   const { config } = parseConfig("address-pools: [{name: own, protocol: layer2, addresses: [127.0.0.1-127.0.0.9]}]");

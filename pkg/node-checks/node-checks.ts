@@ -34,6 +34,8 @@ export interface NodeChecksOptions {
   readonly placed: () => Iterable<Address>;
   /** Addresses that flannel takes for the node's own. */
   readonly flannelAddresses: () => readonly string[];
+  /** Networks of its Pods. */
+  readonly podCIDRs: () => readonly string[];
   readonly log: Log;
   readonly clock: Clock;
   /** The machine's /proc when unset. */
@@ -167,6 +169,7 @@ export class NodeChecks implements Disposable {
       node,
       interfaces: interfaces().map((one) => collectInterface(this.#read, one)),
       routes: collectRoutes(this.#read),
+      podNetworks: this.#options.podCIDRs().flatMap((text) => parsePrefix(text) ?? []),
       pools: pools().filter(({ protocols }) => protocols.includes("layer2")),
       kernel: {
         pools: pools().filter(({ protocols }) => protocols.includes("interface")),

@@ -314,6 +314,36 @@ test("a peer has the values of its node's labels and annotations", () => {
   );
 });
 
+const inOne = [
+  "{my-asn: 64512, from-node: {peer-address: {annotation: example.com/tor}, peer-asn: {annotation: example.com/tor-asn}}}",
+];
+const inThree = [1, 2, 3].map(
+  (tor) => `{my-asn: 64512, peer-asn: external, from-node: {peer-address: {annotation: example.com/tor${tor}}}}`,
+);
+for (const entries of [inOne, inThree])
+  test(`${entries.length} entries are for three routers of each of a thousand nodes, and a wrong value concerns its peer alone`, () => {
+    const { peers } = configOf(`peers: [${entries}]`);
+    for (let node = 0; node < 1_000; node++) {
+      const [first, second, third] = [1, 2, 3].map((tor) => `10.${tor}.${node >> 8}.${node & 255}`);
+      const texts = [first, node === 500 ? "10.0.0.0.1" : second, third];
+      const asns = [1, 2, 3].map((tor) => 65_000 + 10 * node + tor);
+      const ofEach = texts.map((value, index) => [`example.com/tor${index + 1}`, `${value}`] as const);
+      const annotations = Object.fromEntries([
+        ...ofEach,
+        ["example.com/tor", texts.join(", ")],
+        ["example.com/tor-asn", node === 501 ? "65000" : asns.join()],
+      ]);
+      const found = nodePeers(peers, {}, { node: `node${node}`, annotations, interfaces: [], gateways: { IPv4: [], IPv6: [] } });
+      const usable = found.flatMap(({ key, peer }) => (peer.refusal === undefined ? [`${key} ${peer.peerAsn}`] : []));
+      const wanted = [first, second, third].map((address, index) => {
+        const asn = entries === inThree ? "external" : node === 501 ? 65_000 : asns[index];
+        return `${address}:179 ${asn}`;
+      });
+      assert.deepEqual(usable, node === 500 ? wanted.toSpliced(1, 1) : wanted);
+      assert.equal(found.length, 3, "the one with the wrong value says so");
+    }
+  });
+
 const good = { labels: { "tor-asn": "1", rack: "r1" }, annotations: { "example.com/tor": "fe80::1", id: "10.0.0.7" } };
 const refusedValues: { name: string; labels?: Labels; annotations?: Readonly<Record<string, string>>; why: RegExp }[] = [
   {
@@ -330,6 +360,17 @@ const refusedValues: { name: string; labels?: Labels; annotations?: Readonly<Rec
   },
   { name: "an AS number of 0", labels: { "tor-asn": "0", rack: "r" }, why: /cannot be peer-asn: "0"/ },
   { name: "an AS number beyond all", labels: { "tor-asn": "4294967296", rack: "r" }, why: /cannot be peer-asn/ },
+  {
+    name: "fewer AS numbers than routers",
+    labels: { "tor-asn": "1,2", rack: "r" },
+    annotations: { "example.com/tor": "fe80::1,fe80::2,fe80::3", id: "10.0.0.7" },
+    why: /its label "tor-asn" has 2 values for peer-asn, and there are 3 of peer-address/,
+  },
+  {
+    name: "an annotation without end",
+    annotations: { "example.com/tor": "fe80::1,".repeat(1_000), id: "10.0.0.7" },
+    why: /its annotation "example.com\/tor" is longer than 1024 characters/,
+  },
   { name: "an empty annotation", annotations: { "example.com/tor": "", id: "10.0.0.7" }, why: /cannot be peer-address: ""/ },
   {
     name: "no address",
@@ -356,9 +397,9 @@ for (const { name, labels = good.labels, annotations = good.annotations, why } o
   test(`a peer whose node has ${name} is refused, with the node's name`, () => {
     const { key, peer } = ofRack(labels, annotations);
     assert.equal(key, "router by annotation example.com/tor:179");
-    assert.match(peer.fromNode?.refusal ?? "", /^Node node7 gives this peer no values: /);
-    assert.match(peer.fromNode?.refusal ?? "", why);
-    assert.equal(peer.address, undefined);
+    assert.match(peer.refusal?.what ?? "", /^Node node7 gives this peer no values: /);
+    assert.match(peer.refusal?.what ?? "", why);
+    assert.deepEqual([peer.address, peer.passwordSecret], [undefined, undefined]);
   });
 
 test("whatever a node's labels and annotations are, a peer is whole, or refused in one short line", () => {
@@ -366,7 +407,7 @@ test("whatever a node's labels and annotations are, a peer is whole, or refused 
   fc.assert(
     fc.property(texts, texts, texts, texts, (asn, tor, id, key) => {
       const { peer } = ofRack({ "tor-asn": asn, rack: key }, { "example.com/tor": tor, id });
-      const refusal = peer.fromNode?.refusal;
+      const refusal = peer.refusal?.what;
       if (refusal === undefined)
         assert.ok((peer.address ?? peer.discovery) !== undefined && peer.myAsn === 64512 && peer.fromNode === undefined);
       else assert.ok(refusal.length < 500 && !/[\n\r]/.test(refusal), refusal);

@@ -1,4 +1,4 @@
-import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool, peerOfNode } from "#pkg/config";
+import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool, peersOfNode } from "#pkg/config";
 import { type Address, type Family, isLinkLocal, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import type { InterfaceNode } from "./interface.ts";
@@ -59,15 +59,17 @@ export function peersFor(peers: readonly Peer[], labels: Labels | undefined, aro
 /** The entry as it is for each router that it means. */
 function foundBy(given: Peer, labels: Labels, around: Surroundings | undefined): readonly Peer[] {
   if (around === undefined) return [given];
-  const entry = peerOfNode(given, { labels, annotations: around.annotations });
-  if (typeof entry === "string") {
-    const refusal = `Node ${around.node} gives this peer no values: ${entry}`;
-    return [{ ...given, fromNode: given.fromNode && { ...given.fromNode, refusal } }];
-  }
-  const { discovery } = entry;
-  if (discovery === undefined) return [entry];
-  const found = discovery.by === "gateway" ? byGateway(entry, discovery, around) : byInterface(entry, discovery, around);
-  return found.length === 0 ? [entry] : found;
+  return peersOfNode(given, { labels, annotations: around.annotations }).flatMap((entry) => {
+    if (typeof entry === "string") {
+      const what = `Node ${around.node} gives this peer no values: ${entry}`;
+      // The key of its password may be one of these values: it waits for none.
+      return [{ ...given, passwordSecret: undefined, refusal: { by: "node", what } as const }];
+    }
+    const { discovery } = entry;
+    if (discovery === undefined) return [entry];
+    const found = discovery.by === "gateway" ? byGateway(entry, discovery, around) : byInterface(entry, discovery, around);
+    return found.length === 0 ? [entry] : found;
+  });
 }
 
 type By<How> = Extract<NonNullable<Peer["discovery"]>, { by: How }>;
@@ -112,6 +114,8 @@ export interface Advertised {
   readonly order: number;
   /** Next hops in place of this node. */
   readonly slots: SlotPaths;
+  /** Families that the node brings to no Pods: routers are to prefer other nodes. */
+  readonly lastResort?: readonly Family[];
   /** Of a central speaker: the one node that it leads to, where routes weigh nodes. */
   readonly node?: string | undefined;
 }
@@ -172,6 +176,8 @@ export interface PoolAdvertisementsOptions {
   readonly entries?: PoolAdvertisements["entries"];
   /** None where it does not matter which next hops the routes have. */
   readonly slots?: SlotPaths;
+  /** See `Advertised`. */
+  readonly lastResort?: readonly Family[];
 }
 
 const noSlots: SlotPaths = new Map();
@@ -185,13 +191,15 @@ export function poolAdvertisements({
   peers,
   entries = pool.advertisements,
   slots = noSlots,
+  lastResort = [],
 }: PoolAdvertisementsOptions): PoolAdvertisements {
   const recipients = new Recipients(peers);
   const advertised: Advertised[] = [];
   for (const [index, advertisement] of [...entries.entries()].reverse()) {
     if (advertisement === undefined || !isSelected(advertisement.nodeSelectors, labels)) continue;
     const peers = recipients.take(advertisement);
-    if (peers.IPv4.length > 0 || peers.IPv6.length > 0) advertised.push({ advertisement, peers, order: order + index, slots });
+    if (peers.IPv4.length > 0 || peers.IPv6.length > 0)
+      advertised.push({ advertisement, peers, order: order + index, slots, lastResort });
   }
   return { pool, node, eligibility, entries, advertised: advertised.reverse(), slots };
 }
@@ -276,7 +284,7 @@ export function placeBgp(
     pool: advertisements.pool.name,
     protocol: "bgp",
     verdicts,
-    routes: weight > 0 ? routes(address, weight, advertisements) : none,
+    routes: weight > 0 ? routes(address, holders, weight, advertisements) : none,
     isLocalHere,
   };
 }
@@ -286,12 +294,24 @@ const none: readonly never[] = [];
 const announced: PlacementResult = { announced: true };
 const localBySlots: PlacementResult = { announced: false, reason: "localBySlots" };
 
-function routes(address: Address, weight: number, { advertised, slots }: PoolAdvertisements): readonly BgpRoute[] {
+function routes(
+  address: Address,
+  holders: readonly Holder[],
+  weight: number,
+  { advertised, slots }: PoolAdvertisements,
+): readonly BgpRoute[] {
   if (slots.get(address.family)?.length === 0) return none; // Other nodes have the slots.
-  return advertised.filter(isFor(address.family)).map((via) => {
-    const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
-    return { prefix, via, weight };
-  });
+  const toPrefix = prefixOf(address, holders);
+  return advertised.filter(isFor(address.family)).map((via) => ({ prefix: toPrefix(via), via, weight }));
+}
+
+/** The prefix of an address in each advertisement: not all nodes have traffic for one of policy `Local`, so that an aggregate would mislead it. */
+export function prefixOf(address: Address, holders: readonly Holder[]): (via: Pick<Advertised, "advertisement">) => Prefix {
+  const isLocal = holders.some(({ isAllowed, externalTrafficPolicy }) => isAllowed && externalTrafficPolicy === "Local");
+  return ({ advertisement }) => {
+    const isOwn = isLocal && advertisement.keepMoreSpecifics;
+    return new Prefix(address, isOwn ? address.bits : aggregationLength(advertisement, address.family));
+  };
 }
 
 function isFor(family: Family): (advertised: Advertised) => boolean {

@@ -1,6 +1,6 @@
 import { remembered } from "#pkg/collections";
-import { aggregationLength, type Peer } from "#pkg/config";
-import { type Address, type Family, families, Prefix } from "#pkg/net";
+import type { Peer } from "#pkg/config";
+import { type Address, type Family, families, type Prefix } from "#pkg/net";
 import { fnv1a } from "#pkg/text";
 import {
   type Advertised,
@@ -12,9 +12,10 @@ import {
   type PoolAdvertisements,
   peersFor,
   poolAdvertisements,
+  prefixOf,
   type SlotPaths,
 } from "./bgp.ts";
-import { compareRank } from "./election.ts";
+import { rank } from "./election.ts";
 import type { Labels } from "./eligibility.ts";
 import { endpointsInUse, type Holder, type PlacementRefusal, type PlacementResult } from "./place.ts";
 
@@ -24,15 +25,32 @@ import { endpointsInUse, type Holder, type PlacementRefusal, type PlacementResul
 export interface ServedNode {
   readonly name: string;
   readonly labels: Labels | undefined;
+  /** Its InternalIPs. */
+  readonly addresses: readonly Address[];
   /** The path to it, for each family of which it has an address. */
   readonly paths: ReadonlyMap<Family, NextHopPath>;
 }
 
+/** @param nodes that may have traffic */
+export function servedNodes(nodes: readonly Omit<ServedNode, "paths">[]): Map<string, ServedNode> {
+  const identifiers = pathIdentifiers(nodes.flatMap(({ addresses }) => addresses));
+  return new Map(
+    nodes.map(({ name, labels, addresses }) => {
+      const paths = families.flatMap((family): (readonly [Family, NextHopPath])[] => {
+        const nextHop = addresses.find((address) => address.family === family);
+        if (nextHop === undefined) return [];
+        return [[family, { path: identifiers.get(nextHop.toString()) ?? 1, nextHop, isOwn: false }]];
+      });
+      return [name, { name, labels, addresses, paths: new Map(paths) }] as const;
+    }),
+  );
+}
+
 /** All such nodes, as a speaker knows them now. */
 export interface ServedNodes {
-  readonly nodes: ReadonlyMap<string, ServedNode>; // name -> node
+  readonly nodes: Map<string, ServedNode>; // name -> node
   readonly drained: ReadonlySet<string>;
-  /** All that routes depend on, as text: another one is another set. */
+  /** What else routes depend on, as text: another one is another set. */
   readonly facts: string;
 }
 
@@ -44,7 +62,7 @@ export interface CentralAdvertisements extends PoolAdvertisements {
   readonly peers: readonly Peer[];
   readonly nodes: ReadonlyMap<string, ServedNode>; // name -> node
   /** Nodes that are to have no traffic where others can have it. */
-  readonly spared: Readonly<Record<Holder["externalTrafficPolicy"], ReadonlySet<string>>>;
+  readonly spared: Readonly<Record<Holder["externalTrafficPolicy"], Readonly<Record<Family, ReadonlySet<string>>>>>;
   /** The view of the API is old, and another central speaker has a current one. */
   readonly isOutdated: boolean;
   // Made when they are asked for.
@@ -55,15 +73,26 @@ export interface CentralAdvertisements extends PoolAdvertisements {
 
 /** The peers that central speakers can have: a router that a node finds, or is told of by its Node object, is that node's own. */
 export function centralPeers(peers: readonly Peer[]): readonly Peer[] {
-  return peers.filter(({ discovery, fromNode }) => discovery === undefined && fromNode === undefined);
+  return peers.filter((peer) => !isOfNode(peer));
 }
 
-/** Those that it has sessions with: `node-selectors` choose the nodes whose paths a peer gets. */
+function isOfNode({ discovery, fromNode }: Peer): boolean {
+  return discovery !== undefined || fromNode !== undefined;
+}
+
+/**
+ * Those that it has sessions with: `node-selectors` choose the nodes whose paths a peer gets. After these stand the ones of nodes, each with its
+ * `refusal`, and without what a session would take.
+ */
 export function centralSessions(peers: readonly Peer[]): readonly NodePeer[] {
-  return peersFor(
-    centralPeers(peers).map((peer) => ({ ...peer, nodeSelectors: [] })),
-    {},
-  );
+  const all = [...centralPeers(peers), ...peers.filter(isOfNode)].map((peer) => ({ ...peer, nodeSelectors: [] }));
+  return peersFor(all, {}).map((found) => (isOfNode(found.peer) ? withoutSession(found) : found));
+}
+
+function withoutSession({ key, peer }: NodePeer): NodePeer {
+  const what = "central speakers have sessions with routers that have a peer-address, and no values from nodes";
+  const none = { discovery: undefined, passwordSecret: undefined, bfdProfile: undefined } as const;
+  return { key, peer: { ...peer, ...none, refusal: { by: "central", what } } };
 }
 
 /** Path identifiers (RFC 7911) of next hops: the same at each speaker, and after a restart. */
@@ -134,7 +163,7 @@ function servedBy(
   const names = new Set(ready.flatMap(({ nodeName }) => nodeName ?? []));
   const serving = [...names].filter((name) => nodes.get(name)?.paths.has(family)).sort();
   if (serving.length === 0) return refusal("noReadyEndpointOnActiveNode");
-  return isOutdated ? refusal("apiViewOld") : preferred(serving, central, "Local");
+  return isOutdated ? refusal("apiViewOld") : preferred(serving, central.spared.Local[family]);
 }
 
 /** One list for all addresses: with a thousand nodes, each of its own would take long. */
@@ -142,12 +171,12 @@ function clusterNodes(family: Family, central: CentralAdvertisements): readonly 
   return remembered(central.ofCluster, family, families.length, () => {
     const led = (node: ServedNode) => central.slots.has(family) || node.paths.has(family);
     const able = [...central.nodes.values()].filter(led).map(({ name }) => name);
-    return preferred(able, central, "Cluster");
+    return preferred(able, central.spared.Cluster[family]);
   });
 }
 
-function preferred(nodes: readonly string[], { spared }: CentralAdvertisements, policy: Holder["externalTrafficPolicy"]) {
-  const left = nodes.filter((node) => !spared[policy].has(node));
+function preferred(nodes: readonly string[], spared: ReadonlySet<string>): readonly string[] {
+  const left = nodes.filter((node) => !spared.has(node));
   return left.length > 0 ? left : nodes;
 }
 
@@ -158,15 +187,20 @@ const groups = 32;
 
 function routes(address: Address, holders: readonly Holder[], nodes: readonly string[], central: CentralAdvertisements) {
   const isOfCluster = central.ofCluster.get(address.family) === nodes;
-  const group = nodes.length <= maxPaths ? 0 : fnv1a(address.toString()) % groups;
+  const toPrefix = prefixOf(address, holders);
+  const group = nodes.length <= maxPaths ? 0 : fnv1a(`${shortestOf(central.advertised.map(toPrefix))}`) % groups;
   const made = remembered(central.ofNodes, `${isOfCluster ? address.family : nodes.join(" ")} ${group}`, maxSets, () =>
     advertisedBy(central, nodes, group),
   );
   return made.flatMap((via): readonly BgpRoute[] => {
     if (via.peers[address.family].length === 0 || via.slots.get(address.family)?.length === 0) return none;
-    const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
-    return [{ prefix, via, weight: via.node === undefined ? 1 : weightOf(holders, via.node) }];
+    return [{ prefix: toPrefix(via), via, weight: via.node === undefined ? 1 : weightOf(holders, via.node) }];
   });
+}
+
+/** Addresses that share a prefix are of one group: else an aggregate would have the paths of several. */
+function shortestOf(prefixes: readonly Prefix[]): Prefix | undefined {
+  return prefixes.toSorted((a, b) => a.length - b.length)[0];
 }
 
 /** Endpoints of the address that a node stands for: see `BgpRoute`. */
@@ -186,16 +220,20 @@ export function advertisedBy(central: CentralAdvertisements, nodes: readonly str
   const all = nodes.flatMap((name) => advertisementsOf(central, name).map((one) => ({ name, one })));
   const alike = Map.groupBy(all, ({ one: { order, peers } }) => `${order} ${peers.IPv4.join()} ${peers.IPv6.join()}`);
   return [...alike.values()].flatMap((those) => {
-    const ranked =
-      those.length <= maxPaths
-        ? those
-        : those.toSorted((a, b) => compareRank(`group ${group}`, a.name, b.name)).slice(0, maxPaths);
+    const ranked = those.length <= maxPaths ? those : firstOf(those, `group ${group}`);
     const [first] = ranked;
     if (first === undefined || first.one.node !== undefined) return ranked.map(({ one }) => one);
     const pathsOf = (family: Family) => central.slots.get(family) ?? ranked.flatMap(({ one }) => one.slots.get(family) ?? []);
     const led = families.filter((family) => ranked.some(({ one }) => one.slots.has(family)));
     return [{ ...first.one, slots: new Map(led.map((family) => [family, pathsOf(family)])) }];
   });
+}
+
+/** The first of them by rank. A rank is computed once for each: in comparisons that would be most of the time with a thousand nodes. */
+function firstOf<T extends { readonly name: string }>(those: readonly T[], text: string): readonly T[] {
+  const ranked = those.map((each) => ({ each, rank: rank(each.name, text) }));
+  ranked.sort((a, b) => a.rank - b.rank || (a.each.name < b.each.name ? -1 : 1));
+  return ranked.slice(0, maxPaths).map(({ each }) => each);
 }
 
 const noPaths: ServedNode["paths"] = new Map();

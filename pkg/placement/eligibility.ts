@@ -1,6 +1,6 @@
 import { type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
 import type { Reachability, View } from "#pkg/gossip";
-import { type Address, matchesInterface, type Prefix } from "#pkg/net";
+import { type Address, type Family, matchesInterface, type Prefix } from "#pkg/net";
 
 export type Labels = Readonly<Record<string, string>>; // label -> value
 
@@ -75,8 +75,8 @@ export interface PoolNodes {
   readonly outdated: readonly string[];
   /** Eligible nodes that are drained. They have what no other node can have. */
   readonly drained: readonly string[];
-  /** Eligible nodes that cannot deliver to Pods; none where the pool does not mind, and none where that is so of all of them. */
-  readonly undelivering: readonly string[];
+  /** Eligible nodes that cannot deliver packets of a family to Pods; none where the pool does not mind, or where that is so of all of them. */
+  readonly undelivering: Readonly<Record<Family, readonly string[]>>;
   /** How much each of them is preferred; none where the pool prefers none. */
   readonly weights: ReadonlyMap<string, number>; // node -> sum of the weights of what matches it
   /** The subnets of those with an interface that report theirs, where the pool asks for these; else empty. */
@@ -89,18 +89,16 @@ export function poolNodes(
   eligibilityOf: (node: string) => Eligibility,
   reachabilityOf: (node: string) => KnownReachability,
   viewOf: (node: string) => View,
-  undelivering: readonly string[],
+  undeliveringOf: (family: Family) => readonly string[],
   weightOf: (node: string) => number,
   isDrained: (node: string) => boolean,
 ): PoolNodes {
   const eligibilities = new Map(active.map((node) => [node, eligibilityOf(node)])); // node -> eligibility
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
   const may = those("eligible");
-  const withInterface = may.filter((node) => hasInterface(pool, reachabilityOf(node)));
-  const eligible = withInterface.filter((node) => canHaveOnNics(pool, reachabilityOf(node)));
+  const [withInterface, withoutInterface] = parted(may, (node) => hasInterface(pool, reachabilityOf(node)));
+  const [eligible, withoutKernelAccess] = parted(withInterface, (node) => canHaveOnNics(pool, reachabilityOf(node)));
   const inService = active.filter((node) => eligibilities.get(node) !== "outOfService");
-  const withoutInterface = may.filter((node) => !withInterface.includes(node));
-  const withoutKernelAccess = withInterface.filter((node) => !eligible.includes(node));
   const subnets = new Map<string, readonly Prefix[]>();
   for (const node of pool.l2Placement.subnet ? withInterface : []) {
     const reachability = reachabilityOf(node);
@@ -111,10 +109,21 @@ export function poolNodes(
   const outdated = behind.filter((node) => viewOf(node) === "old");
   const weights = new Map(pool.preferredNodes.length === 0 ? [] : eligible.map((node) => [node, weightOf(node)]));
   const without = { withoutInterface, withoutKernelAccess };
-  const unable = eligible.filter((node) => undelivering.includes(node));
-  const failing = unable.length < eligible.length ? unable : [];
-  const ofNodes = { undelivering: failing, behind, outdated, drained: eligible.filter(isDrained) };
+  const failing = (family: Family) => {
+    const among = undeliveringOf(family);
+    const unable = among.length === 0 ? among : eligible.filter((node) => among.includes(node));
+    return unable.length < eligible.length ? unable : [];
+  };
+  const undelivering = { IPv4: failing("IPv4"), IPv6: failing("IPv6") };
+  const ofNodes = { undelivering, behind, outdated, drained: eligible.filter(isDrained) };
   return { pool, active, inService, eligible, excluded: those("excluded"), ...without, ...ofNodes, weights, subnets };
+}
+
+/** Those that are so, and the others; in the order of all. */
+function parted(nodes: readonly string[], isSo: (node: string) => boolean): readonly [readonly string[], readonly string[]] {
+  const [so, others]: [string[], string[]] = [[], []];
+  for (const node of nodes) (isSo(node) ? so : others).push(node);
+  return [so, others];
 }
 
 /** The sum of the weights of all entries of `preferred-nodes` that match a node. @param labels see `eligibility` */
@@ -132,19 +141,19 @@ export function mostPreferred(nodes: readonly string[], weights: PoolNodes["weig
   return preferred.length === nodes.length ? nodes : preferred; // Addresses are to share a list.
 }
 
-// Thousands of addresses with the same candidates are to share a list.
-let lastStaying:
-  | { readonly of: readonly string[]; readonly drained: readonly string[]; readonly staying: readonly string[] }
-  | undefined;
+// Thousands of addresses with the same candidates are to share a list, and the work: of 5,000 nodes 500 may be left out.
+const leftOf = new WeakMap<readonly string[], { readonly excluded: readonly string[]; readonly left: readonly string[] }>(); // nodes -> without others
 
-/** The candidates but for drained nodes, unless no other is left. */
-export function withoutDrained(candidates: readonly string[], { drained }: Pick<PoolNodes, "drained">): readonly string[] {
-  if (drained.length === 0) return candidates;
-  if (lastStaying?.of === candidates && lastStaying.drained === drained) return lastStaying.staying;
-  const left = candidates.filter((node) => !drained.includes(node));
-  const staying = left.length === 0 || left.length === candidates.length ? candidates : left;
-  lastStaying = { of: candidates, drained, staying };
-  return staying;
+/** The nodes but for those that are excluded, unless no other is left. */
+export function without(nodes: readonly string[], excluded: readonly string[]): readonly string[] {
+  if (excluded.length === 0) return nodes;
+  const known = leftOf.get(nodes);
+  if (known?.excluded === excluded) return known.left;
+  const those = new Set(excluded);
+  const others = nodes.filter((node) => !those.has(node));
+  const left = others.length === 0 || others.length === nodes.length ? nodes : others;
+  leftOf.set(nodes, { excluded, left });
+  return left;
 }
 
 /** The eligible nodes that have the address in a subnet, or do not report theirs; all of them where the pool does not ask for that. */

@@ -7,6 +7,7 @@
  */
 export {
   type Advertised,
+  type BgpPlacement,
   type BgpRoute,
   type DefaultGateway,
   isByBgp,
@@ -26,12 +27,12 @@ export {
   type CentralAdvertisements,
   centralPeers,
   centralSessions,
-  pathIdentifiers,
   placeCentral,
   type ServedNode,
   type ServedNodes,
+  servedNodes,
 } from "./central.ts";
-export { compareRank, elect } from "./election.ts";
+export { compareRank, elect, isElected, isOwner, ownerOf, withOwner } from "./election.ts";
 export {
   canHaveOnNics,
   cordonTaint,
@@ -59,6 +60,7 @@ export {
   heeded,
   type NotAnnounced,
   oldestOf,
+  ownerWithout,
   type PlacementRefusal,
   type PlacementResult,
   place,

@@ -11,6 +11,7 @@ import {
   excludeLabel,
   type Holder,
   isDrained,
+  isElected,
   type KnownReachability,
   type Labels,
   outOfServiceTaint,
@@ -78,7 +79,7 @@ function on(
     (node) => eligibility(pool.nodeSelectors, labels[node], false, gone.includes(node) ? [outOfServiceTaint] : []),
     (node) => reachability[node] ?? "notReported",
     () => "current",
-    undelivering,
+    () => undelivering,
     (node) => preferenceWeight(pool, labels[node]),
     (node) => isDrained(labels[node]),
   );
@@ -528,6 +529,7 @@ test("elect: the order and number of mentions of candidates make no difference, 
   fc.assert(
     fc.property(names, fc.nat(), (candidates, pick) => {
       const owner = elect(candidates, ip(x));
+      for (const node of candidates) assert.equal(isElected(node, candidates, ip(x)), node === owner);
       assert.equal(elect([...candidates, ...candidates].reverse(), ip(x)), owner);
       const leaver = candidates[pick % candidates.length];
       const rest = candidates.filter((node) => node !== leaver);
@@ -535,6 +537,7 @@ test("elect: the order and number of mentions of candidates make no difference, 
     }),
   );
   assert.equal(elect([], ip(x)), undefined);
+  assert.equal(isElected("node1", [], ip(x)), false);
 });
 
 test("elect: an earlier election changes no answer, whatever it was", () => {

@@ -1,8 +1,8 @@
 import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import type { NodeEndpoints } from "#pkg/service";
-import { type Election, elect } from "./election.ts";
-import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes, withoutDrained } from "./eligibility.ts";
+import { type Election, elect, electFor, inheritOwner } from "./election.ts";
+import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes, without } from "./eligibility.ts";
 
 /** A Service that has the address in its status. */
 export interface Holder {
@@ -12,6 +12,8 @@ export interface Holder {
   readonly goesWith: Address;
   /** Whether it may hold this address beside its others. */
   readonly isAllowed: boolean;
+  /** Absent: yes. Otherwise no entry of the pool's `layer2-advertisements` is for it. */
+  readonly isAdvertised?: boolean;
   /** When it was made, in seconds since 1970. */
   readonly created: number;
   /** The Pods that decide where the address is announced: see `backendKeyOf`. */
@@ -47,7 +49,7 @@ export type NotAnnounced =
   | "sharedByTooMany"
   /** With protocol `bgp`: this node has no ready endpoint, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
-  /** With protocol `bgp`: the selectors of all the pool's advertisements leave out the oldest Service on the address. */
+  /** On layer 2 or by BGP the selectors of all the pool's advertisements leave out the oldest Service on the address. */
   | "notAdvertised"
   /** With protocol `bgp`: no advertisement of this node for the pool has a peer. */
   | "noPeer"
@@ -102,15 +104,15 @@ export type Choose = (
   weights: PoolNodes["weights"],
 ) => string | undefined;
 
-/** Nodes' own reports about an address. They matter where the view of the API of some nodes is not current. */
+/** Nodes' own reports about an address. `announcers` matter where the view of the API of some nodes is not current. */
 export interface ReportedAnnouncers {
   /** This node; undefined where nobody's view counts for more. */
   readonly node: string | undefined;
   /** Nodes that report that they announce the address. */
   readonly announcers: readonly string[];
+  /** Nodes that report that they cannot deliver packets for the address to Pods, where the pool minds. */
+  readonly undelivering: readonly string[];
 }
-
-const noneReported: ReportedAnnouncers = { node: undefined, announcers: [] };
 
 /** Where one address is announced by one protocol; the same on every node where it is owned. */
 export interface AddressPlacement extends Election {
@@ -120,6 +122,8 @@ export interface AddressPlacement extends Election {
   /** Nodes that could announce it; the contenders are those of them that the pool prefers most. */
   readonly candidates: readonly string[];
   readonly pool: string | undefined;
+  /** By which entry of the pool's `layer2-advertisements`; absent where it has none, or none is for the oldest Service. */
+  readonly entry?: number;
   /** Undefined where no protocol announces it: it is in no pool, or in one with `protocol: none`. */
   readonly protocol: Protocol | undefined;
   /** The owner was not elected, so that the next election cannot start from it. */
@@ -144,6 +148,7 @@ const none: readonly never[] = [];
  * Places one address that has an owner, on layer 2 or on its NIC, among the nodes that may announce its pool. Services that share
  * it share its owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an
  * earlier answer for the address, changes nothing but the time it takes. `choose` takes the place of the election.
+ * @param alone the node that this is for, where it need not know which other one is elected; undefined where it has to
  */
 export function place(
   address: Address,
@@ -151,30 +156,51 @@ export function place(
   nodes: PoolNodes,
   before?: AddressPlacement,
   choose?: Choose,
-  reported: ReportedAnnouncers = noneReported,
+  reported?: ReportedAnnouncers,
+  alone?: string,
 ): AddressPlacement {
   const within = eligibleFor(nodes, address);
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(address, holder, nodes, within, reported)])); // service key -> nodes or refusal
   const suiting = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
-  const candidates = withoutDrained(suiting, nodes);
+  const candidates = without(suiting, nodes.drained);
   const first = electionAddress(address, holders);
   const chosen = choose !== undefined;
   const contenders = mostPreferred(candidates, nodes.weights);
-  const owner = chosen ? choose(candidates, first, nodes.weights) : elect(contenders, first, before?.chosen ? undefined : before);
+  const last = before?.chosen ? undefined : before;
+  const isForAlone = suitable.values().every((found) => "reason" in found || found === suiting);
+  const { owner, rival = undefined } = chosen
+    ? { owner: choose(candidates, first, nodes.weights) }
+    : alone !== undefined && isForAlone
+      ? electFor(alone, contenders, first, last)
+      : { owner: elect(contenders, first, last) };
   const verdicts = new Map<string, PlacementResult>();
-  for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner));
-  return {
+  for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner ?? rival, suiting));
+  const placed: AddressPlacement = {
     address,
     isOwned: true,
     electionAddress: first,
     contenders,
     candidates,
     owner,
+    ...(rival !== undefined && { rival }),
     chosen,
     pool: nodes.pool.name,
     protocol: nodes.pool.protocols.includes("layer2") ? "layer2" : "interface",
     verdicts,
   };
+  if (rival !== undefined && last !== undefined) inheritOwner(placed, last);
+  return placed;
+}
+
+/** The owner of an address that a node owns, while that node is not there; undefined where nodes do not elect it. */
+export function ownerWithout(
+  node: string,
+  { candidates, chosen, electionAddress }: AddressPlacement,
+  { weights, drained }: Pick<PoolNodes, "weights" | "drained">,
+): string | undefined {
+  const without = (nodes: readonly string[]) => nodes.filter((other) => other !== node);
+  const others = candidates.some((other) => other !== node) ? candidates : drained;
+  return chosen ? undefined : elect(mostPreferred(without(others), weights), electionAddress);
 }
 
 /** Any node takes packets to it: the pool holds it, as a Service holds an address that all nodes serve. */
@@ -235,9 +261,15 @@ interface EndpointsInUse {
   readonly count: number;
 }
 
-function verdict(found: readonly string[] | PlacementRefusal, owner: string | undefined): PlacementResult {
+/** @param suiting among them is the owner */
+function verdict(
+  found: readonly string[] | PlacementRefusal,
+  owner: string | undefined,
+  suiting: readonly string[],
+): PlacementResult {
   if ("reason" in found) return found;
-  return owner !== undefined && found.includes(owner) ? { announced: true } : refusal("noReadyEndpointOnOwner");
+  const isFor = owner !== undefined && (found === suiting || found.includes(owner));
+  return isFor ? { announced: true } : refusal("noReadyEndpointOnOwner");
 }
 
 /** Never empty: without a suitable node, the reason. @param within the eligible nodes that may announce this address */
@@ -246,9 +278,10 @@ function suitableNodes(
   holder: Holder,
   nodes: PoolNodes,
   within: readonly string[],
-  reported: ReportedAnnouncers,
+  reported: ReportedAnnouncers | undefined,
 ): readonly string[] | PlacementRefusal {
   if (!holder.isAllowed) return refusal("ipNotAllowed");
+  if (holder.isAdvertised === false) return refusal("notAdvertised");
   const { inService, eligible, excluded, withoutInterface, withoutKernelAccess, subnets } = nodes;
   const inUse = stateInUse(holder.endpoints);
   if (inUse === undefined) return refusal("noReadyEndpoint");
@@ -256,8 +289,13 @@ function suitableNodes(
   const local = holder.externalTrafficPolicy === "Local" ? nodesInUse(holder.endpoints, inUse) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
-  // One that delivers and does not know of the address helps nobody.
-  if (suitable.length > 0) return withoutUndelivering(withoutUnaware(suitable, nodes, local !== undefined, reported), nodes);
+  if (suitable.length > 0) {
+    // One that delivers and does not know of the address helps nobody.
+    const aware = withoutUnaware(suitable, nodes, local !== undefined, reported);
+    // Nodes that cannot deliver to Pods leave the address to others, where there are any.
+    const [ofFamily, ofAddress] = [nodes.undelivering[address.family], reported?.undelivering ?? []];
+    return without(aware, ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress]);
+  }
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const powerless = among(withoutKernelAccess).filter((node) => isInSubnet(nodes, node, address));
   if (powerless.length > 0) return { announced: false, reason: "noKernelAccess", nodes: powerless };
@@ -268,13 +306,6 @@ function suitableNodes(
   return refusal("noNodeSelected");
 }
 
-/** Nodes that cannot deliver to Pods leave the address to others, where there are any. */
-function withoutUndelivering(suitable: readonly string[], { undelivering }: Pick<PoolNodes, "undelivering">): readonly string[] {
-  if (undelivering.length === 0) return suitable;
-  const able = suitable.filter((node) => !undelivering.includes(node));
-  return able.length > 0 ? able : suitable;
-}
-
 /**
  * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
  * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new.
@@ -283,15 +314,16 @@ function withoutUnaware(
   suitable: readonly string[],
   { behind, outdated }: Pick<PoolNodes, "behind" | "outdated">,
   isLocal: boolean,
-  { node, announcers }: ReportedAnnouncers,
+  reported: ReportedAnnouncers | undefined,
 ): readonly string[] {
   if (behind.length === 0) return suitable;
+  const { node, announcers = [] } = reported ?? {};
   const isCurrent = (other: string) => !behind.includes(other);
   const others = announcers.filter(isCurrent);
   if (node !== undefined && !isCurrent(node) && others.length > 0) return others;
   const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));
-  const left = suitable.filter((other) => isCurrent(other) || keeps(other));
-  return left.length > 0 ? left : suitable;
+  const keeping = new Set(announcers.filter((other) => !isCurrent(other) && keeps(other)));
+  return without(suitable, keeping.size === 0 ? behind : behind.filter((other) => !keeping.has(other)));
 }
 
 function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">): PlacementRefusal {

@@ -50,7 +50,7 @@ function placements(all: readonly Holder[]): readonly AddressPlacement[] {
     () => "eligible",
     () => "notReported",
     () => "current",
-    [],
+    () => [],
     () => 0,
     () => false,
   );

@@ -1,7 +1,7 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
 import { releaseProgramPages } from "#pkg/linux";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
-import { trimHeap } from "#pkg/threads";
+import { keepSmallHeapsSmall, trimHeap } from "#pkg/threads";
 import { machineProblem } from "./environment.ts";
 import { inSource } from "./source-maps.ts";
 
@@ -61,6 +61,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   trimHeap();
   const settle = () => {
     void releaseProgramPages();
+    keepSmallHeapsSmall();
     daemon.settled?.();
   };
   setTimeout(settle, daemon.settledAfterMs ?? settledAfterMs).unref();

@@ -179,7 +179,7 @@ export class RouterDiscovery implements Disposable {
     const { port } = watched;
     if (frame === undefined || frame.source === port?.address || frame.sourceMac === port?.mac) return; // The last two are its own.
     if (frame.type === RouterMessage.advertisement)
-      this.#step(name, watched, { type: "advertisement", source: frame.source }, now);
+      this.#step(name, watched, { type: "advertisement", source: frame.source, mac: frame.sourceMac }, now);
     else this.#step(name, watched, { type: "solicitation" }, now);
   }
 

@@ -9,6 +9,7 @@ export { type MainThread, mainThread } from "./main-thread.ts";
 export { withOwnCompiler } from "./own-compiler.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";
+export { keepSmallHeapsSmall } from "./small-heaps.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
 export { trimHeap } from "./v8-heap.ts";
 export { WorkerThread, workerFile } from "./worker-thread.ts";

@@ -25,9 +25,9 @@ export function answer<Instant>({ verdict, since }: Dated<Instant>, dateOf: (sin
   return { ...verdict, since: dateOf(since) };
 }
 
-/** Whether a list of this query keeps the whole verdict: `?brief=well` shortens what is well alone. */
+/** Whether a list of this query keeps the whole verdict: `?brief=names` does with problems. */
 export function staysWhole(query: URLSearchParams, verdict: VerdictAnswer): boolean {
-  return query.get("brief") === "well" && isProblem(verdict);
+  return query.get("brief") === "names" && isProblem(verdict);
 }
 
 export function brief({ state, cause, since }: VerdictAnswer): BriefVerdict {

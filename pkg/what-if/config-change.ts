@@ -2,7 +2,9 @@ import type { Assignments } from "#pkg/assignment";
 import type { Config } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
-import { placeAll, type Route } from "./place-all.ts";
+import { placeAll } from "./place-all.ts";
+import type { Route } from "./place-by-bgp.ts";
+import { overPrefixLimits } from "./prefix-limits.ts";
 import { bfdChanges, type SessionChange, sessionChanges } from "./session-change.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -47,6 +49,8 @@ export interface ConfigChange {
   readonly prefixes: readonly PrefixChange[];
   /** Addresses that are kept, and announced by other nodes. */
   readonly owners: readonly OwnerChange[];
+  /** Sessions that routers would end because of their limits, in sentences. */
+  readonly overLimits: readonly string[];
 }
 
 /** Tries a configuration on a cluster, by the decisions of controller and speakers. */
@@ -76,6 +80,7 @@ export function configChange(state: ClusterState, config: Config): ConfigChange 
     bfd: bfdChanges(before, after),
     prefixes: prefixChanges(placedBefore.routes, placedAfter.routes),
     owners,
+    overLimits: overPrefixLimits(after),
   };
 }
 

@@ -6,4 +6,5 @@
 export { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
 export { type ConfigChange, configChange } from "./config-change.ts";
 export { type NodeChange, nodeChange } from "./node-change.ts";
+export { doubtsOfCentral } from "./place-by-bgp.ts";
 export { type ClusterState, withoutNodes } from "./state.ts";

@@ -1,5 +1,6 @@
 import type { PlacementRefusal } from "#pkg/placement";
-import { type Placed, type Placements, placeAll } from "./place-all.ts";
+import { type Placements, placeAll } from "./place-all.ts";
+import type { Placed } from "./placed.ts";
 import type { ClusterState } from "./state.ts";
 
 /** An address that other nodes announce than before. */

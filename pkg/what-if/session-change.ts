@@ -1,5 +1,5 @@
 import { type BfdProfile, needsRestart, type Peer, sessionSettings } from "#pkg/config";
-import { peersOf } from "./place-all.ts";
+import { peersOf } from "./place-by-bgp.ts";
 import type { ClusterState } from "./state.ts";
 
 /** The effect on sessions with one peer, of BGP or BFD. */
@@ -45,7 +45,7 @@ export function bfdChanges(before: ClusterState, after: ClusterState): SessionCh
   });
 }
 
-/** Compares the peers of each node that has a speaker, and counts equal changes of several nodes as one. */
+/** Compares the peers of each speaker, and counts equal changes of several nodes as one. */
 function compare(
   before: ClusterState,
   after: ClusterState,
@@ -53,7 +53,7 @@ function compare(
 ): SessionChange[] {
   const found = new Map<string, SessionChange & { readonly nodes: string[] }>();
   const [earlier, later] = [peersOf(before), peersOf(after)];
-  for (const node of before.active) {
+  for (const node of earlier.keys()) {
     const was = new Map(earlier.get(node)?.map(({ key, peer }) => [key, peer]));
     const is = new Map(later.get(node)?.map(({ key, peer }) => [key, peer]));
     for (const peer of new Set([...was.keys(), ...is.keys()])) {

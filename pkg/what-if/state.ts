@@ -1,4 +1,5 @@
 import { type Config, limits, PoolIndex } from "#pkg/config";
+import { nodeOfCentral } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import { type Holder, heeded, type KnownReachability } from "#pkg/placement";
@@ -17,6 +18,10 @@ export interface ClusterState {
   readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Nodes with an active speaker, sorted. */
   readonly active: readonly string[];
+  /** Central speakers, by their names as members. They announce by BGP for all nodes. */
+  readonly central: readonly string[];
+  /** The speakers of nodes have BGP sessions. */
+  readonly nodesHaveBgp: boolean;
   readonly reachability: ReadonlyMap<string, KnownReachability>; // node -> where it can answer on layer 2
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
@@ -74,11 +79,14 @@ function endpointsByService(slices: readonly EndpointSlice[]): ReadonlyMap<strin
   return found;
 }
 
-/** The same cluster when these nodes have failed: their speakers and endpoints are gone. */
+/** The same cluster when these nodes, or central speakers, have failed: their speakers and endpoints are gone. */
 export function withoutNodes(state: ClusterState, lost: ReadonlySet<string>): ClusterState {
   const slices = state.slices.map((slice) => ({
     ...slice,
     endpoints: slice.endpoints.filter(({ nodeName }) => nodeName === undefined || !lost.has(nodeName)),
   }));
-  return { ...state, slices, active: state.active.filter((node) => !lost.has(node)) };
+  const nodes = state.nodes.filter(({ name }) => !lost.has(name));
+  const active = state.active.filter((node) => !lost.has(node));
+  const central = state.central.filter((speaker) => !lost.has(speaker) && !lost.has(nodeOfCentral(speaker)));
+  return { ...state, slices, nodes, active, central };
 }

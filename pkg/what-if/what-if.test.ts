@@ -34,6 +34,8 @@ function cluster(
     slices: Object.keys(services).map((name) => endpointSlice(`default/${name}`, ready(name))),
     nodes: names.map((name) => node(name)),
     active: names,
+    central: [],
+    nodesHaveBgp: true,
     reachability: new Map(names.map((name) => [name, { answers: true, hasKernelAccess: true, interfaces: new Map() }])),
     namespaces: new Map(),
     ignoreExcludeLabel: true,
@@ -181,6 +183,81 @@ test("configChange: prefixes that routers get, lose, or get with other attribute
   );
 });
 
+/** A cluster whose nodes have addresses, and leave BGP to two central speakers. */
+function centralCluster(
+  given: ReturnType<typeof config>,
+  ...more: [Parameters<typeof cluster>[1], Parameters<typeof cluster>[2]?]
+) {
+  const nodes = names.map((name) => node(name, { internalIPs: [`10.5.0.${name.slice(1)}`], labels: { name } }));
+  return { ...cluster(given, ...more), nodes, central: ["central/n1", "central/n2"], nodesHaveBgp: false };
+}
+
+test("configChange: with central speakers, these have the sessions, and the nodes are next hops", () => {
+  const both = router.replace("}", ", add-path: true}");
+  const state = centralCluster(config(lan + far, both), { web: inFar("10.1.0.7") });
+  const changes = (pool: string, peers = both) => {
+    const { prefixes, sessions } = configChange(state, config(lan + pool, peers));
+    return [...prefixes, ...sessions].map((one) =>
+      "prefix" in one ? `${one.prefix} ${one.change} ${one.nodes}` : `${one.peer} ${one.change} ${one.nodes}`,
+    );
+  };
+  assert.deepEqual(changes(far), []);
+  const more = (advertisement: string) => far.replace("}", `, bgp-advertisements: [{${advertisement}}]}`);
+  assert.deepEqual(changes(more("node-selectors: [{match-labels: {name: n2}}]")), ["10.1.0.7/32 changed n2"]);
+  assert.deepEqual(changes(more("next-hop: 10.5.0.9")), ["10.1.0.7/32 changed central/n1,central/n2"]);
+  assert.deepEqual(changes(far, both.replace("10.9.0.1", "gateway")), [
+    "10.1.0.7/32 withdrawn n1,n2,n3",
+    "10.9.0.1:179 ends central/n1,central/n2",
+  ]);
+  const second = both.replace("10.9.0.1", "10.9.0.2").replace("}", ", node-selectors: [{match-labels: {name: n3}}]}");
+  assert.deepEqual(changes(far, `${both}, ${second}`), ["10.1.0.7/32 announced n3", "10.9.0.2:179 starts central/n1,central/n2"]);
+});
+
+test("nodeChange: a lost node is no next hop any more, and routes stay while one central speaker does", () => {
+  const services = { web: inFar("10.1.0.7"), near: { ...inFar("10.1.0.8"), externalTrafficPolicy: "Local" as const } };
+  const state = centralCluster(config(lan + far, router), services, { near: ["n1", "n3"] });
+  const lose = (...lost: readonly string[]) => {
+    const { moved, lost: gone, prefixes } = nodeChange(state, withoutNodes(state, new Set(lost)));
+    return [
+      ...moved.map(({ address, before, after }) => `${address} ${before} ${after}`),
+      ...gone.map(({ address, why }) => `${address} ${why}`),
+      ...prefixes.map(({ prefix, before, after }) => `${prefix} ${before} ${after}`),
+    ];
+  };
+  assert.deepEqual(lose("central/n1"), []);
+  assert.deepEqual(lose("n1"), ["10.1.0.8 n1,n3 n3", "10.1.0.7 n1,n2,n3 n2,n3", "10.1.0.8/32 2 1", "10.1.0.7/32 3 2"]);
+  assert.deepEqual(lose("central/n1", "central/n2"), [
+    "10.1.0.8 noActiveSpeaker",
+    "10.1.0.7 noActiveSpeaker",
+    "10.1.0.8/32 2 0",
+    "10.1.0.7/32 3 0",
+  ]);
+});
+
+test("nodeChange: without speakers of nodes, those that the API hears of are next hops", () => {
+  const state = { ...centralCluster(config(lan + far, router), { web: inFar("10.1.0.7") }), active: [] };
+  const [n1, n2, n3] = state.nodes;
+  const nodes = [n1, n2, { ...n3, taints: ["node.kubernetes.io/unreachable"] }] as typeof state.nodes;
+  const { moved } = nodeChange({ ...state, nodes }, withoutNodes({ ...state, nodes }, new Set(["n2"])));
+  assert.deepEqual(
+    moved.map(({ before, after }) => [before, after]),
+    [[["n1", "n2"], ["n1"]]],
+  );
+});
+
+test("configChange: a router's limit of prefixes is seen before it is reached", () => {
+  const limited = router.replace("}", ", maximum-prefix: 1}");
+  const state = cluster(config(lan + far, router), { web: inFar("10.1.0.7"), two: inFar("10.1.0.8") });
+  const over = (given: string, peers = limited) => configChange(state, config(lan + given, peers)).overLimits;
+  const sentence = "10.9.0.1:179 would get 2 IPv4 prefixes and takes 1 (maximum-prefix): it would end the session";
+  assert.deepEqual(over(far), [sentence]);
+  assert.deepEqual(over(far.replace("}", ", bgp-advertisements: [{aggregation-length: 24}]}")), []);
+  assert.deepEqual(over(far, limited.replace("prefix: 1", "prefix: 2")), []);
+  assert.deepEqual(over(far, router), []);
+  const led = centralCluster(config(lan + far, router), { web: inFar("10.1.0.7"), two: inFar("10.1.0.8") });
+  assert.deepEqual(configChange(led, config(lan + far, limited)).overLimits, [sentence]);
+});
+
 test("configChange: an address that is kept may be announced by another node", () => {
   const selected = lan.replace("]}", "], node-selectors: [{match-labels: {rack: a}}]}");
   const state = cluster(config(lan), one);
@@ -220,6 +297,24 @@ for (const { name, fields, want } of kernels)
       want,
     );
   });
+
+test("configChange: with other layer2-advertisements an address moves to the nodes that they select for its Service, or to none", () => {
+  const by = (label: string, rack: string) =>
+    `{service-selectors: [{match-labels: {for: ${label}}}], node-selectors: [{match-labels: {rack: ${rack}}}]}`;
+  const sorted = (entries: string) => config(lan.replace("}", `, layer2-advertisements: [${entries}]}`));
+  const before = { ...cluster(sorted(by("us", "a")), { one: { ingress: ["10.0.0.1"], labels: { for: "us" } } }) };
+  const nodes = [node("n1", { labels: { rack: "a" } }), node("n2", { labels: { rack: "b" } }), node("n3")];
+  const { owners } = configChange({ ...before, nodes }, sorted(`${by("us", "a")}, ${by("us", "b")}`));
+  assert.deepEqual(
+    owners.map(({ address, before: [from] = [], after: [to] = [] }) => `${address} ${from} ${to}`),
+    ["10.0.0.1 n1 n2"],
+  );
+  const gone = configChange({ ...before, nodes }, sorted(by("them", "a"))).owners;
+  assert.deepEqual(
+    gone.map(({ before: from, after: to }) => [from, to]),
+    [[["n1"], []]],
+  );
+});
 
 test("nodeChange: a lost node's addresses go to others, and none else moves", () => {
   const state = cluster(config(lan), many);

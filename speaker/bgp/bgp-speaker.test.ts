@@ -212,17 +212,16 @@ class Bench {
   }
 
   announce(...hosts: number[]): void {
+    const via = this.via(hosts);
+    this.bgp.setRoutes(a, hosts.length === 0 ? [] : [{ prefix: new Prefix(a, 32), via, weight: 1 }]);
+  }
+
+  via(hosts: readonly number[], slots: Advertised["slots"] = new Map()): Advertised {
     const [advertisement] =
       parseConfig("address-pools: [{name: a, protocol: bgp, addresses: [198.51.100.0/24]}]").config?.pools[0]?.advertisements ??
       [];
     assert.ok(advertisement);
-    const via: Advertised = {
-      advertisement,
-      peers: { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] },
-      order: 0,
-      slots: new Map(),
-    };
-    this.bgp.setRoutes(a, hosts.length === 0 ? [] : [{ prefix: new Prefix(a, 32), via, weight: 1 }]);
+    return { advertisement, peers: { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] }, order: 0, slots };
   }
 
   /** The last session with a router. */
@@ -247,6 +246,22 @@ test("no session begins before everything has been placed, and then it has the r
   bench.bgp.flush(true);
   assert.equal(bench.session(1).started, true);
   assert.equal(bench.session(1).routes.pending, 1);
+});
+
+test("a peer gets its routes in portions, in which each of several paths counts", () => {
+  const bench = new Bench();
+  bench.configure(router(1));
+  bench.setNode({ labels: {}, unschedulable: false, deleting: false });
+  const paths = Array.from({ length: 64 }, (_, index) => ({ path: index + 1, nextHop: ip(`10.0.0.${index}`), isOwn: false }));
+  const via = bench.via([1], new Map([["IPv4", paths]]));
+  for (let index = 0; index < 100; index++) {
+    const address = ip(`198.51.100.${index}`);
+    bench.bgp.setRoutes(address, [{ prefix: new Prefix(address, 32), via, weight: 1 }]);
+  }
+  bench.bgp.flush(true);
+  assert.equal(bench.sessions.size, 0, "four portions are at once, of 1,000 paths each");
+  bench.clock.advanceBy(1);
+  assert.equal(bench.session(1).routes.pending, 100);
 });
 
 test("the node's interfaces are asked for once for all peers that wait for BFD, and not with each part of what is placed", async (t) => {

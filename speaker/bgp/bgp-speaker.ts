@@ -28,7 +28,7 @@ export interface BgpSpeakerOptions {
   readonly log: Log;
 }
 
-const routesAtOnce = 1_000;
+const routesAtOnce = 1_000; // Each path by itself.
 const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
 
 /** Why a peer no longer belongs to this node, as told to the peer. */
@@ -157,13 +157,15 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     const routes = this.#desired.of(peer.key)[Symbol.iterator]();
     const portion = (): void => {
       if (this.#peers.get(peer.key) !== peer) return;
-      for (let visited = 0; visited < routesAtOnce; visited++) {
+      for (let visited = 0; visited < routesAtOnce; ) {
         const next = routes.next();
         if (next.done) {
           done();
           return;
         }
-        visit(...next.value);
+        const [prefix, route] = next.value;
+        visit(prefix, route);
+        visited += "all" in route ? 1 + route.all.size : 1;
       }
       this.#options.portions.do(portion);
     };

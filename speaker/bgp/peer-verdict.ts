@@ -6,7 +6,7 @@ import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/v
 
 /** The condition that a session waits for before it starts, in words. */
 export interface PeerWait {
-  readonly for: "password" | "source" | "router" | "node" | "bfd";
+  readonly for: "password" | "source" | "router" | "node" | "central" | "bfd";
   readonly what: string;
   readonly seconds: number;
 }
@@ -50,6 +50,7 @@ const causeOfWait: Readonly<Record<PeerWait["for"], CauseOf<"peer">>> = {
   source: "waitsForSource",
   router: "waitsForRouter",
   node: "nodeValueRefused",
+  central: "routerOfNode",
   bfd: "waitsForBfd",
 };
 
@@ -156,12 +157,14 @@ const roleFor = {
 } as const satisfies Record<NonNullable<End["peerRole"]>, string>;
 
 /** The remedy for the router's statement, if it is known better than in general. */
-function adviceOf(end: End, { myAsn, source }: PeerView): string | undefined {
+function adviceOf(end: End, { myAsn, source, steadierSource }: PeerView): string | undefined {
   if (end.peerAsn !== undefined) return `set peer-asn: ${end.peerAsn} (the router says so), or correct the router`;
   if (end.peerRole !== undefined)
     return `set role: ${roleFor[end.peerRole]} (the router is ${end.peerRole}), or correct the router`;
   if (isPathOf(end))
     return "look for what drops packets from this node on the way to the router, large ones (MTU) too, and for a router that is overloaded";
+  if (end.reason === "lost" && end.code === undefined && steadierSource !== undefined)
+    return `set source-interface, so that the session comes from ${steadierSource}; or make ${source}, which a router advertisement gave this node, a neighbor on the router`;
   if (end.reason === "lost") return adviceOnError[end.code ?? ""];
   if (end.reason !== "received" || end.notification?.code !== NotificationCode.openMessage) return undefined;
   switch (end.notification.subcode) {

@@ -37,6 +37,8 @@ export interface BgpPeerOptions {
   readonly clock: Clock;
 }
 
+type MissingEnd = Exclude<PeerWait["for"], "password" | "bfd">;
+
 /** How long to wait until the peer has the last withdrawals. */
 const maxWithdrawMs: Millis = 1_000;
 const withdrawPollMs: Millis = 10;
@@ -55,7 +57,7 @@ export class BgpPeer {
   /** Beside the peer; undefined before the first, and after the end. */
   #configured: { readonly password: string | NoValue | undefined; readonly profile: BfdProfile | undefined } | undefined;
   /** The router, or this side's address, is not there yet. */
-  #waitsForEnd: { readonly for: "source" | "router" | "node"; readonly what: string; readonly since: Millis } | undefined;
+  #waitsForEnd: { readonly for: MissingEnd; readonly what: string; readonly since: Millis } | undefined;
   #waitsForPassword: { readonly what: string; readonly since: Millis } | undefined;
   /** Since when the peer is to prefer every other path; undefined where it need not. */
   #leavingSince: Millis | undefined;
@@ -232,9 +234,9 @@ export class BgpPeer {
   #apply(): void {
     if (this.#configured === undefined) return;
     const { password, profile } = this.#configured;
-    const refusal = this.#peer.fromNode?.refusal;
+    const { refusal } = this.#peer;
     if (refusal !== undefined) {
-      this.#awaitEnd("node", refusal);
+      this.#awaitEnd(refusal.by, refusal.what);
       return;
     }
     const address = this.#address;
@@ -274,7 +276,7 @@ export class BgpPeer {
   }
 
   /** Ends the session, whose connection lacks an end now, until there is another one. */
-  #awaitEnd(which: "source" | "router" | "node", what: string): void {
+  #awaitEnd(which: MissingEnd, what: string): void {
     this.#waitsForEnd = { for: which, what, since: this.#waitsForEnd?.since ?? this.#options.clock.now() };
     const closed = this.#begun ? this.#session?.close("otherConfigurationChange", what) : undefined;
     this.#begun = false;

@@ -12,27 +12,10 @@ export interface SessionWatchOptions {
 // The core says something of it after 30 s.
 const lookEveryMs: Millis = 2_000;
 
-/** Tells the core which BGP sessions are established, and which families of routes they carry. */
-export class SessionWatch implements Disposable {
-  readonly #options: SessionWatchOptions;
-  readonly #alarm: Alarm;
-  #told = "";
-
-  constructor(options: SessionWatchOptions) {
-    this.#options = options;
-    this.#alarm = new Alarm(options.clock, "BGP sessions", () => this.#look());
-  }
-
-  start(): void {
-    this.#look();
-  }
-
-  [Symbol.dispose](): void {
-    this.#alarm[Symbol.dispose]();
-  }
-
-  #look(): void {
-    const { bgp, emit, clock } = this.#options;
+/** Tells the core which BGP sessions are established, and which families of routes they carry, until what is returned is disposed. */
+export function watchSessions({ bgp, emit, clock }: SessionWatchOptions): Disposable {
+  let told = "";
+  const look = (): void => {
     const established = bgp.peers.filter(({ isEstablished }) => isEstablished);
     const carried = new Map(
       established.map(({ key, unsendable }): [string, readonly Family[]] => {
@@ -40,8 +23,11 @@ export class SessionWatch implements Disposable {
       }),
     );
     const now = JSON.stringify([...carried]);
-    if (now !== this.#told) emit({ type: "sessions", carried });
-    this.#told = now;
-    this.#alarm.set(clock.now() + lookEveryMs);
-  }
+    if (now !== told) emit({ type: "sessions", carried });
+    told = now;
+    alarm.set(clock.now() + lookEveryMs);
+  };
+  const alarm = new Alarm(clock, "BGP sessions", look);
+  look();
+  return alarm;
 }

@@ -98,6 +98,14 @@ for (const { code, cause, next } of failures)
     assert.match(`${found?.next}`, next);
   });
 
+test("a router that does not know the address which a router advertisement gave this node", () => {
+  const lost = { reason: "lost", what: "it closed", secondsAgo: 1 } as const;
+  const view = { lastFailure: lost, source: address("2001:db8::5"), steadierSource: address("2001:db8::1") };
+  assert.match(of(view)?.next ?? "", /^set source-interface, .* from 2001:db8::1; or make 2001:db8::5, .* a neighbor/);
+  const refused = { ...view, lastFailure: { ...lost, code: "ECONNREFUSED" } };
+  assert.doesNotMatch(of(refused)?.next ?? "", /source-interface/);
+});
+
 test("a router that received nothing from this node has said enough for as long as it answers", () => {
   const end = ended("received", 4, 0);
   assert.match(of({ lastDown: end })?.next ?? "", /MTU/);
@@ -144,6 +152,8 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
     [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
     [{}, { wait: { for: "source", what: "w", seconds: 7 } }, "waitsForSource", 7],
     [{}, { wait: { for: "router", what: "w", seconds: 8 } }, "waitsForRouter", 8],
+    [{}, { wait: { for: "node", what: "w", seconds: 9 } }, "nodeValueRefused", 9],
+    [{}, { wait: { for: "central", what: "w", seconds: 10 } }, "routerOfNode", 10],
   ];
   for (const [view, more, cause, age] of ages) {
     const { verdict, seconds } = peerVerdict("K", { ...facts, view: peerView(view), ...more });

@@ -71,6 +71,8 @@ export type Layer2Effect =
   | { readonly type: "probe"; readonly address: Address; readonly to?: string; readonly fromOwnAddress?: boolean }
   /** Have the speaker with this MAC address prove that it announces the address. */
   | { readonly type: "challenge"; readonly address: Address; readonly to: string }
+  /** Say in proofs that this speaker has lost all others and the API, or no longer. */
+  | { readonly type: "setAlone"; readonly isAlone: boolean }
   /** Write to the ConfigMap `ingot-conflicts` who has an address; undefined for nobody any more. */
   | {
       readonly type: "writeOccupant";
@@ -120,8 +122,15 @@ export type GossipEffect =
   | { readonly type: "forgetGossip"; readonly node: string }
   /** Keep BFD sessions with members, a packet each way in every interval; undefined: none. */
   | { readonly type: "keepPaths"; readonly intervalMs: Millis | undefined }
+  /** The same with these nodes, which have no speaker in the ring, and with no others. */
+  | { readonly type: "watchNodes"; readonly nodes: readonly WatchedNode[] }
   /** Some reports of the member may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };
+
+export interface WatchedNode {
+  readonly name: string;
+  readonly address: string;
+}
 
 /** `failedFast`: BFD found that the member failed. */
 export type LossCause = "failed" | "failedFast" | "left";
@@ -130,7 +139,8 @@ export type LossCause = "failed" | "failedFast" | "left";
 export type MeasuredEffect =
   /**
    * This node announces an address that `from` owned. `failed`: `afterMs` since that one was suspected first; `failedFast`: the same, and BFD
-   * found it; `left`: since it said that it goes; `moved`: it lives, and the address is placed otherwise for another reason.
+   * found it; `left`: since it said that it goes; `cannotDeliver`: it lives, and says that it cannot deliver to Pods; `moved`: it lives, and the
+   * address is placed otherwise for another reason.
    */
   | {
       readonly type: "tookOver";
@@ -139,6 +149,6 @@ export type MeasuredEffect =
       readonly cause: LossCause;
       readonly afterMs: Millis;
     }
-  | { readonly type: "tookOver"; readonly address: Address; readonly from: string; readonly cause: "moved" }
+  | { readonly type: "tookOver"; readonly address: Address; readonly from: string; readonly cause: "cannotDeliver" | "moved" }
   /** All addresses are placed under a configuration that came into force this long ago. */
   | { readonly type: "converged"; readonly afterMs: Millis };

@@ -2,13 +2,13 @@ import type { Millis } from "#pkg/clock";
 import type { Config, PoolIndex } from "#pkg/config";
 import type { TimerEvent } from "#pkg/core";
 import type { Fault, GossipEntry } from "#pkg/gossip";
-import type { HandoverFailures } from "#pkg/handover";
+import type { HandoverFailures, Inherited } from "#pkg/handover";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
 import type { Address, Family } from "#pkg/net";
 import type { Labels, Surroundings } from "#pkg/placement";
-import type { ConnectionResult, ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
+import type { ConnectionResult, ConnectionTest, HealthAnswer, PathFaults } from "./data-path/data-path-state.ts";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -24,6 +24,10 @@ export type SpeakerEvent =
   | ({ readonly type: "kernel" } & KernelProblems)
   /** Why this node cannot hand packets over to former owners, by family. */
   | { readonly type: "handoverFailures"; readonly failures: HandoverFailures }
+  /** What the kernel goes on with, for an earlier process of this node. */
+  | { readonly type: "inherited"; readonly inherited: Inherited }
+  /** This process is about to leave the ring, and then ends. */
+  | { readonly type: "leaving" }
   /** Open connections of this node to addresses of `countFlows`. */
   | { readonly type: "flows"; readonly counts: ReadonlyMap<string, number> } // address -> how many
   /** The established BGP sessions, whenever one begins, ends, or carries other families. */
@@ -34,10 +38,12 @@ export type SpeakerEvent =
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
-  /** Signs that this node cannot deliver to Pods, whenever they are others. */
-  | { readonly type: "dataPath"; readonly faults: readonly PathFault[] }
+  /** Signs that this node cannot deliver packets of a family to Pods, whenever they are others. @property hasPods it has interfaces to Pods */
+  | { readonly type: "dataPath"; readonly faults: PathFaults; readonly hasPods: boolean }
   /** This node tried a connection to a Service. */
   | { readonly type: "connected"; readonly test: ConnectionTest; readonly result: ConnectionResult }
+  /** The health check ports of these Services were asked; not told where all are as before. */
+  | { readonly type: "healthPorts"; readonly answers: ReadonlyMap<string, HealthAnswer> } // key -> answer
   | TimerEvent
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };
@@ -108,6 +114,10 @@ export type MemberEvents =
       /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
       readonly isSynced: boolean;
     }
+  /** The nodes of `watchNodes` to which there was a path by BFD, and is none now. */
+  | { readonly type: "nodePaths"; readonly failed: readonly string[] }
+  /** All nodes with a Pod of a speaker, whether that runs or not. Central speakers are told. */
+  | { readonly type: "speakerPods"; readonly nodes: readonly string[] }
   /** A member of the ring has changed. This node's own event comes when it is on the ring. */
   | {
       readonly type: "member";

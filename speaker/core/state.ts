@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { type Config, type Pool, PoolIndex, type Protocol, type SlotPool } from "#pkg/config";
+import { Deadlines } from "#pkg/core";
 import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address, Family } from "#pkg/net";
@@ -15,7 +16,7 @@ import type {
 } from "#pkg/placement";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
-import { type DataPath, noDataPath } from "./data-path/data-path-state.ts";
+import { type DataPaths, type HealthPorts, noDataPaths, noHealthPorts } from "./data-path/data-path-state.ts";
 import type { LossCause } from "./effects.ts";
 import type { KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
@@ -35,10 +36,14 @@ export interface SpeakerState {
   readonly announceFor: AnnounceFor;
   /** Of a central speaker. */
   served: ServedNodes;
+  /** Of a central speaker. */
+  readonly unmet: UnmetNodes;
   /** All objects of the API have been seen once. */
   isClusterSynced: boolean;
   /** Everything that announcements depend on has been seen. */
   isStarted: boolean;
+  /** This process leaves the ring, and answers until the others do. It sees them no longer, and places nothing. */
+  isLeaving: boolean;
   config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
   /** Pools of the configuration whose addresses have owners, and sets of next-hop slots. */
   ownedPools: readonly Pool[];
@@ -55,7 +60,8 @@ export interface SpeakerState {
   readonly kernel: Kernel;
   readonly conflicts: Conflicts;
   readonly handovers: Handovers;
-  readonly dataPath: DataPath;
+  readonly dataPath: DataPaths;
+  readonly healthPorts: HealthPorts;
   readonly apiView: ApiView;
   /** What this node's tests of other nodes' addresses found. */
   readonly wireFaults: Map<string, WireFault>; // address -> what is wrong
@@ -92,6 +98,10 @@ export interface ApiView {
 export interface Members {
   /** Nodes with a working speaker, each once, sorted. */
   active: readonly string[];
+  /** All members, also central speakers and nodes of other clusters. */
+  heard: readonly string[];
+  readonly doubted: Map<string, Millis>; // member that sees its Node in an API which is not this one's -> since when
+  readonly foreign: Set<string>; // members that are nodes of another cluster
   /** Central speakers, which are no nodes. */
   central: readonly string[];
   /** Speakers of another kind, which send no gossip; sorted. */
@@ -111,7 +121,8 @@ export interface Members {
   /** When those that are back, and the suspicion, no longer count. */
   settledAt: Millis;
   readonly missing: Map<string, MissingMember>; // node that is suspected, failed or left -> since when
-  readonly awaited: Map<string, Millis>; // node that joined again -> when its gossip is pulled, if it does not participate by then
+  /** When the gossip of nodes that joined again is pulled, if they do not participate by then. */
+  readonly awaited: Deadlines;
   /** When addresses of this node are reannounced, because others took it for gone. */
   reclaimAt: Millis;
   reclaimedAt: Millis;
@@ -128,6 +139,19 @@ export interface MissingMember {
 export interface MacTable {
   readonly macs: Map<string, readonly string[]>; // node -> its MAC addresses
   readonly nodes: Map<string, string>; // MAC address -> node
+}
+
+/** By what the nodes are known that the ring has not met yet. */
+export interface UnmetNodes {
+  readonly met: Set<string>; // nodes that have been members since this speaker started
+  /** Nodes with a speaker's Pod; undefined until the API has named all. */
+  pods: ReadonlySet<string> | undefined;
+  /** Until when a node lives that was not met, if the API says so; undefined before the start, Infinity once that is over. */
+  until: Millis | undefined;
+  /** Those that this speaker watches by BFD, as text. */
+  watched: string;
+  /** Those of them to which there was a path by BFD, and is none now. */
+  failed: ReadonlySet<string>;
 }
 
 /** The interfaces of this node, and whose carrier went. */
@@ -168,6 +192,12 @@ export interface Slots {
   isTouched: boolean;
 }
 
+/** Routes are marked until `goneAt`, and go then. */
+interface Leaving {
+  readonly goneAt: Millis;
+  isGone: boolean;
+}
+
 /** What this node can do for each pool with protocol `bgp`; kept until its peers, its labels or the pools are others. */
 export interface BgpPools {
   readonly advertisements: Map<Pool, Map<string, PoolAdvertisements | CentralAdvertisements>>; // those that were asked for, for Services with equal ones
@@ -178,8 +208,10 @@ export interface BgpPools {
   gateways: Surroundings["gateways"];
   /** This node is cordoned or about to go. */
   isDraining: boolean;
-  /** The node's labels give its routes to other nodes: they are marked until `goneAt`, and go then. Undefined: they stay. */
-  leaving: { readonly goneAt: Millis; isGone: boolean } | undefined;
+  /** The node gives its routes to other nodes. */
+  leaving: Leaving | undefined;
+  /** It cannot deliver packets of these families, and gives their routes to nodes that can, in pools that ask for that. */
+  readonly undelivering: Map<Family, Leaving>;
   /** Peers with a session, and the families of the routes that it carries. */
   carried: ReadonlyMap<string, readonly Family[]>; // key of a peer -> families
   /** How this node delivers the routes of each pool. */
@@ -238,8 +270,10 @@ export function createState(options: SpeakerOptions): SpeakerState {
     ignoreExcludeLabel,
     announceFor,
     served: { nodes: new Map(), drained: new Set(), facts: "" },
+    unmet: { met: new Set(), pods: undefined, until: undefined, watched: "", failed: new Set() },
     isClusterSynced: false,
     isStarted: false,
+    isLeaving: false,
     config: undefined,
     ownedPools: [],
     services: noServices(),
@@ -247,6 +281,9 @@ export function createState(options: SpeakerOptions): SpeakerState {
     nodes: noNodes(announceFor === "all" ? { ...ownNode, fromMembers: Infinity } : ownNode),
     members: {
       active: [],
+      heard: [],
+      doubted: new Map(),
+      foreign: new Set(),
       central: announceFor === "all" ? [node] : [],
       withoutGossip: [],
       strangersUntil: -Infinity,
@@ -259,7 +296,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
       missing: new Map(),
       wasSuspected: false,
       settledAt: Infinity,
-      awaited: new Map(),
+      awaited: new Deadlines(),
       reclaimAt: Infinity,
       reclaimedAt: -Infinity,
     },
@@ -270,7 +307,13 @@ export function createState(options: SpeakerOptions): SpeakerState {
       lost: new Map(),
       heldUntil: new Map(),
     },
-    agenda: { addresses: new Map(), services: new Set(), isAwake: false, isSettled: false, configuredAt: Infinity },
+    agenda: {
+      addresses: new Map(),
+      services: new Set(),
+      isAwake: false,
+      isSettled: false,
+      configuredAt: Infinity,
+    },
     placements: new Map(),
     hadOwner: new Set(),
     sticky: { owners: undefined },
@@ -282,6 +325,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
       gateways: { IPv4: [], IPv6: [] },
       isDraining: false,
       leaving: undefined,
+      undelivering: new Map(),
       carried: new Map(),
       deliveries: new Map(),
     },
@@ -289,7 +333,8 @@ export function createState(options: SpeakerOptions): SpeakerState {
     apiView: { lostSince: Infinity, view: "current", oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
     conflicts: noConflicts(),
     handovers: noHandovers(),
-    dataPath: noDataPath(),
+    dataPath: noDataPaths(),
+    healthPorts: noHealthPorts(),
     wireFaults: new Map(),
     status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
     faults: [],
@@ -300,6 +345,13 @@ export function createState(options: SpeakerOptions): SpeakerState {
 /** The pool of an address, or the set of next-hop slots that it is in. */
 export function poolAt({ config, slots }: Pick<SpeakerState, "config" | "slots">, address: Address): Pool | undefined {
   return config?.pools.find(address) ?? slots.index.find(address);
+}
+
+/** The same as the Services on the address have it on layer 2, as it was placed. */
+export function layer2PoolAt(state: Pick<SpeakerState, "config" | "slots" | "placements">, address: Address): Pool | undefined {
+  const pool = poolAt(state, address);
+  if (pool === undefined || pool.layer2Advertisements.length === 0) return pool;
+  return pool.layer2Advertisements[ownedPlacement(state, `${address}`)?.entry ?? -1]?.pool ?? pool;
 }
 
 /** The placement of an address that has an owner, with any protocol. @param address as text */

@@ -1,7 +1,8 @@
 import type { Millis } from "#pkg/clock";
-import { hasOwners } from "#pkg/config";
-import { type GossipChanges, type GossipEntry, isCentral } from "#pkg/gossip";
+import { hasOwners, layer2PoolsOf } from "#pkg/config";
+import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import {
+  aloneChanged,
   announcersChanged,
   askedMembersChanged,
   defendSighted,
@@ -10,24 +11,18 @@ import {
   occupiedChanged,
 } from "./conflicts/address-defender.ts";
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
-import { dataPathEvent } from "./data-path/data-path.ts";
+import { type DataPathEvent, dataPathEvent, dependsOnOthers, nextDataPathAt } from "./data-path/data-path.ts";
+import { healthPortsAsked } from "./data-path/health-ports.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerEvent } from "./events.ts";
-import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer } from "./handovers/handovers.ts";
+import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
 import { interfacesHere, routesToFollow, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
-import {
-  forgetDeleted,
-  memberChanged,
-  membersSettled,
-  nextPullAt,
-  noteStrangers,
-  pullAwaited,
-  reclaimed,
-} from "./members/members.ts";
+import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
+import { forgetDeleted, memberChanged, membersSettled, noteStrangers, pullAwaited, reclaimed } from "./members/members.ts";
 import { nodeEvent, nodesTold } from "./members/node-changes.ts";
 import { reachabilityChanged } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
@@ -54,7 +49,7 @@ import {
   bgpSurroundingsChanged,
   gatewaysChanged,
   leavingTimer,
-  nextLeavingAt,
+  nextBgpAt,
   othersChanged,
   reportDeliveries,
   servedChanged,
@@ -70,21 +65,18 @@ import { noteSince } from "./verdicts/address-verdict.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline(state: SpeakerState): Millis {
-  const { settledAt, reclaimAt } = state.members;
   const { conflicts, carriers, apiView } = state;
   const ofConflicts = Math.min(conflicts.deadlines.next, nextInspectionAt(conflicts));
   return Math.min(
-    settledAt,
-    reclaimAt,
-    nextPullAt(state),
+    nextMembersAt(state),
     nextStickyAt(state),
     nextCarrierAt(carriers),
     ofConflicts,
     apiView.dueAt,
     state.nodes.followed.dueAt,
     state.handovers.dueAt,
-    nextLeavingAt(state),
-    state.dataPath.dueAt,
+    nextBgpAt(state),
+    nextDataPathAt(state),
     nextReportAt(state),
   );
 }
@@ -97,8 +89,10 @@ export function nextDeadline(state: SpeakerState): Millis {
 export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): SpeakerEffect[] {
   const effects: SpeakerEffect[] = [];
   react(state, event, now, effects);
-  if (!inPassing.has(event.type)) touchPools(state, servedChanged(state));
+  if (foreignMembersChanged(state, event.type, now)) membersChanged(state, allMembers(state), now, effects);
+  if (!inPassing.has(event.type)) touchPools(state, servedChanged(state, now, effects));
   chooseReporter(state, event.type, now);
+  aloneChanged(state, effects);
   if (!state.agenda.isAwake && hasWork(state)) {
     state.agenda.isAwake = true;
     effects.push({ type: "wake" });
@@ -173,11 +167,17 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "connected":
       dataPathStep(state, event, now, effects);
       break;
+    case "healthPorts":
+      touchPlaced(state, healthPortsAsked(state, event, now, effects));
+      flush(state, effects);
+      break;
     case "linesReplaced": // It concerns the reporter alone.
       break;
     case "handoverFailures":
     case "flows":
-      flush(state, handoverEvent(state, event, effects));
+    case "inherited":
+    case "leaving":
+      flush(state, handoverEvent(state, event, now, effects));
       break;
     case "apiLost":
       apiLost(state, event.since, now, effects);
@@ -203,6 +203,12 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "members":
       membersChanged(state, event, now, effects);
+      break;
+    case "nodePaths":
+      state.unmet.failed = new Set(event.failed);
+      break;
+    case "speakerPods":
+      state.unmet.pods = new Set(event.nodes);
       break;
     case "member":
       gossipChanged(state, memberChanged(state, event, now), now, effects);
@@ -237,13 +243,14 @@ function beginWhenSynced({ isClusterSynced, members, services }: SpeakerState, e
   effects.push({ type: "startConfig" });
 }
 
-/** Until now the state was still arriving and nothing was announced; from now on it is whole. */
+/** Until now the state was still arriving and nothing was announced; from now on it is whole. No routes are to be marked before they go. */
 function start(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  state.members.gossip?.participate();
+  othersChanged(state, now, effects);
   state.isStarted = true;
   for (const service of state.services.rows.keys())
     for (const address of addressesOf(state.services, service)) state.hadOwner.add(address.toString());
   for (const slot of slotAddresses(state)) state.hadOwner.add(slot.toString());
-  state.members.gossip?.participate();
   interfacesChanged(state, now, effects);
   nodesChanged(state, now, effects);
   touchAll(state, now);
@@ -257,7 +264,7 @@ function configChanged(
 ): void {
   state.config = { config, pools };
   touch(state, setSlots(state, config));
-  state.ownedPools = [...config.pools.filter(hasOwners), ...state.slots.pools];
+  state.ownedPools = [...config.pools.filter(hasOwners).flatMap(layer2PoolsOf), ...state.slots.pools];
   takeTold(state); // It may ask for other labels.
   effects.push(routesToFollow(state, config), { type: "keepPaths", intervalMs: config.failover?.intervalMs });
   bgpConfigChanged(state, config, effects);
@@ -274,13 +281,12 @@ function configChanged(
 
 function membersChanged(
   state: SpeakerState,
-  { active, withoutGossip, isSynced }: Pick<SpeakerState["members"], "active" | "withoutGossip" | "isSynced">,
+  { active: heard, withoutGossip, isSynced }: Pick<SpeakerState["members"], "active" | "withoutGossip" | "isSynced">,
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
   const before = new Set(state.members.active);
-  state.members.central = active.filter(isCentral);
-  state.members.active = active.filter((node) => !isCentral(node));
+  const active = setMembers(state, heard);
   noteStrangers(state, withoutGossip, now);
   state.members.withoutGossip = withoutGossip;
   const fields = { event: "membersChanged", nodes: active };
@@ -299,9 +305,9 @@ function membersChanged(
   if (!wasSynced) beginWhenSynced(state, effects);
 }
 
-/** Others are active or participate than before, or the configuration asks for something else. */
 function nodesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   reconsiderNodes(state, now);
+  if (dependsOnOthers(state)) dataPathStep(state, undefined, now, effects);
   stickyNodesChanged(state, now);
   checkPlacement(state, effects);
 }
@@ -314,7 +320,7 @@ function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], no
 
 function gossipChanged(
   state: SpeakerState,
-  { nodes, addresses, asked, deliveries, handovers, traits }: GossipChanges,
+  { nodes, addresses, asked, deliveries, links, served, traits, signs }: GossipChanges,
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
@@ -325,7 +331,8 @@ function gossipChanged(
     lookAtAll(state);
     touchPools(state, othersChanged(state, now, effects));
   }
-  if (handovers || nodes) handoversChanged(state, now, effects);
+  if (links || nodes) handoversChanged(state, now, effects);
+  else servingChanged(state, served, now, effects);
   if (deliveries) touchSlots(state);
   touchPlaced(state, asked);
   if (nodes) {
@@ -333,20 +340,16 @@ function gossipChanged(
     nodesChanged(state, now, effects);
     viewsChanged(state);
     touchPools(state, state.ownedPools.filter(isSticky));
-  }
+  } else if (signs && dependsOnOthers(state)) dataPathStep(state, undefined, now, effects);
   touchPlaced(state, addresses);
 }
 
 /** The driver looks and tries once a second: only another answer changes anything. */
-function dataPathStep(
-  state: SpeakerState,
-  event: Parameters<typeof dataPathEvent>[1],
-  now: Millis,
-  effects: SpeakerEffect[],
-): void {
-  if (!dataPathEvent(state, event, now, effects)) return;
-  touchPools(state, othersChanged(state, now, effects));
-  viewsChanged(state);
+function dataPathStep(state: SpeakerState, event: DataPathEvent | undefined, now: Millis, effects: SpeakerEffect[]): void {
+  if (dataPathEvent(state, event, now, effects)) {
+    touchPools(state, othersChanged(state, now, effects));
+    viewsChanged(state);
+  }
   flush(state, effects);
 }
 
@@ -363,7 +366,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
     apiViewTimer(state, now, effects);
     viewsChanged(state);
   }
-  if (now >= state.dataPath.dueAt) dataPathStep(state, { type: "timer", chance }, now, effects);
+  if (now >= nextDataPathAt(state)) dataPathStep(state, { type: "timer", chance }, now, effects);
   pullAwaited(state, now, effects);
   reporterTimer(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);
@@ -381,7 +384,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
 function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   state.agenda.isAwake = false;
   effects.push({ type: "checkNode" });
-  if (!state.isStarted || state.config === undefined) return;
+  if (!state.isStarted || state.isLeaving || state.config === undefined) return;
   const { pools } = state.config;
   placeSome(state, pools, now, effects);
   for (const node of stickyPulls(state)) effects.push({ type: "pullGossip", node });
@@ -389,8 +392,7 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   if (!flushPlaced(state, effects)) return;
   converged(state, now, effects);
   for (const service of takeServices(state)) {
-    reportService(state, service, pools, effects);
-    noteSince(state, service, now);
+    reportService(state, service, noteSince(state, service, now), effects);
     lookAt(state, service, now);
   }
   if (state.agenda.services.size === 0) lookAtSome(state, now);

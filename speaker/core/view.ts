@@ -10,17 +10,18 @@ import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
 import { nextTest } from "./data-path/connection-tests.ts";
 import type { ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
+import { type NextHealthPorts, nextHealthPorts } from "./data-path/health-ports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
 import { endOf } from "./handovers/handovers.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";
-import { isReady } from "./members/nodes.ts";
+import { isReady, isRingLarge } from "./members/nodes.ts";
 import { allPlacements, isAnnounced } from "./placement/placements.ts";
 import { ownSlots } from "./placement/slots.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
 import { endpointsOf } from "./services/services.ts";
-import type { Announcement, SpeakerOptions, SpeakerState } from "./state.ts";
+import { type Announcement, layer2PoolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./verdicts/node-verdict.ts";
 import { poolVerdict } from "./verdicts/pool-verdict.ts";
@@ -49,8 +50,9 @@ export class SpeakerView {
     return this.#state.config?.config.pools ?? [];
   }
 
+  /** As it is on layer 2. */
   poolOf(address: Address): Pool | undefined {
-    return this.#state.config?.pools.find(address);
+    return layer2PoolAt(this.#state, address);
   }
 
   /** Keys of Services of type LoadBalancer among `keys`, or among all; undefined for each other one, so that the caller can pause. */
@@ -58,9 +60,14 @@ export class SpeakerView {
     for (const key of keys) yield this.#state.services.rows.get(key)?.service.type === "LoadBalancer" ? key : undefined;
   }
 
-  /** Undefined where there is no such Service. */
-  service(key: string, sessions: Sessions): ServiceView | undefined {
-    return serviceView(this.#state, key, sessions);
+  /** Undefined where there is no such Service. @param isWhole also owners are named that this node need not know */
+  service(key: string, sessions: Sessions, isWhole: boolean): ServiceView | undefined {
+    return serviceView(this.#state, key, sessions, isWhole);
+  }
+
+  /** Whether no node has to know all that concerns others alone. */
+  get isRingLarge(): boolean {
+    return isRingLarge(this.#state);
   }
 
   /** How many endpoints of a Service are ready, or drain, on each node. */
@@ -192,6 +199,11 @@ export class SpeakerView {
     return this.#state.nodes.flannelAddresses;
   }
 
+  /** Whether Services, and this node's own Node, have been seen. */
+  get isClusterSynced(): boolean {
+    return this.#state.isClusterSynced;
+  }
+
   /** Networks of this node's Pods. */
   get podCIDRs(): readonly string[] {
     return this.#state.nodes.podCIDRs;
@@ -211,14 +223,19 @@ export class SpeakerView {
     return viewAgeSeconds(this.#state, now);
   }
 
-  /** The signs for which this node counts as unable to deliver to Pods; none while it counts as able. */
-  get pathFaults(): readonly PathFault[] {
-    return this.#state.dataPath.broken;
+  /** The signs for which this node counts as unable to deliver packets of a family to Pods; none while it counts as able. */
+  pathFaults(family: Family): readonly PathFault[] {
+    return this.#state.dataPath[family].broken;
   }
 
   /** The connection that this node tries next. */
   nextConnectionTest(now: Millis): ConnectionTest | undefined {
     return nextTest(this.#state, now);
+  }
+
+  /** Health check ports of Services to ask next. */
+  nextHealthPorts(scan: number, now: Millis): NextHealthPorts {
+    return nextHealthPorts(this.#state, scan, now);
   }
 
   /** All verdicts on this node, the worst first. */

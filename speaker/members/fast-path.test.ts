@@ -4,7 +4,9 @@ import type { BfdEnds, BfdStatus, BfdVerdict } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { BfdProfile } from "#pkg/config";
 import type { RingEvent } from "../../pkg/memberlist/thread-messages.ts";
+import type { SpeakerEvent } from "../core/index.ts";
 import { FastPath } from "./fast-path.ts";
+import { NodePaths } from "./node-paths.ts";
 
 interface Session {
   readonly peer: string;
@@ -128,4 +130,39 @@ test("without an interval there are no paths, and none are left at the end", () 
   bench.path.configure(10);
   bench.path[Symbol.dispose]();
   assert.equal(bench.sessions.size, 0);
+});
+
+test("a central speaker keeps the paths that it asks for, and is told which of them have failed", () => {
+  const emitted: SpeakerEvent[] = [];
+  const changes = new Map<string, (verdict: BfdVerdict) => void>(); // peer -> what happens to its session
+  const nodes = new NodePaths((event) => emitted.push(event));
+  using path = new FastPath({
+    clock: new SimulatedClock(),
+    memberlist: nodes,
+    bfd: {
+      watch({ peer }, _profile, onChange) {
+        const watch = { status: { verdict: "unknown", reason: "" } as BfdStatus };
+        changes.set(`${peer}`, (verdict) => {
+          watch.status = { verdict, reason: "" };
+          onChange(watch.status);
+        });
+        return Object.assign(watch, { configure() {}, [Symbol.dispose]: () => void changes.delete(`${peer}`) });
+      },
+    },
+  });
+  const take = () => emitted.splice(0).map((event) => (event.type === "nodePaths" ? event.failed.join() : event.type));
+  const both = [1, 2].map((number) => ({ name: `node${number}`, address: `192.0.2.${number}` }));
+  nodes.watch(both);
+  assert.deepEqual([...changes.keys()], [], "nothing without failover");
+  path.configure(50);
+  assert.deepEqual([...changes.keys()], ["192.0.2.1", "192.0.2.2"]);
+  const happen = (verdict: BfdVerdict) => changes.get("192.0.2.2")?.(verdict);
+  for (const verdict of ["up", "failed", "failed", "up", "adminDown", "failed"] as const) happen(verdict);
+  assert.deepEqual(take(), ["node2", "", "node2"]);
+  nodes.watch(both.slice(0, 1));
+  assert.deepEqual([take(), changes.size], [[""], 1], "a node that is watched no more has not failed");
+  nodes.watch(both);
+  happen("failed");
+  path.configure(undefined);
+  assert.deepEqual([take(), changes.size], [["node2", ""], 0]);
 });

@@ -13,7 +13,7 @@ test("a node tells the MAC addresses that it announces from, those in subnets fi
   const pod = (index: number) => state(index, { addresses: ["fe80::1/64"] });
   const interfaces = [
     pod(1),
-    state(2),
+    state(2, { status: "failing" }),
     state(3, { status: "down" }),
     state(4, { mac: state(2).mac }),
     ...[5, 6, 7, 8, 9, 10, 11].map(pod),

@@ -5,10 +5,11 @@ const maxMacs = 8;
 
 /**
  * The MAC addresses that a node publishes to the others, in the form of `MetadataKey.macs`: of the interfaces that announce, at most eight.
- * Interfaces in subnets come first: next to them a node may have a hundred that lead to its own Pods.
+ * Interfaces in subnets come first: next to them a node may have a hundred that lead to its own Pods. One counts that fails to answer, as while its
+ * thread begins again: the others would take it for a strange host when it announces.
  */
 export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
-  const answering = interfaces.filter(({ status }) => status === "answering");
+  const answering = interfaces.filter(({ status }) => status === "answering" || status === "failing");
   const inSubnets = answering.filter(({ addresses }) => addresses.some((address) => !address.startsWith("fe80:")));
   const ranked = [...inSubnets, ...answering];
   const macs = new Set(ranked.map(({ mac }) => mac));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { CoreRunner } from "#pkg/core";
-import { encodeOffer, type GossipState } from "#pkg/gossip";
+import { centralName, encodeOffer, type GossipState } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
@@ -65,7 +65,7 @@ class Bench {
   #listener: ((event: RingEvent) => void) | undefined;
   readonly members: RingMembers;
 
-  constructor() {
+  constructor(node = "node1") {
     const say = (level: string) => (message: string, fields?: object) => {
       this.did.push(`${level} ${message}${fields !== undefined && "address" in fields ? ` ${fields.address}` : ""}`);
     };
@@ -126,7 +126,7 @@ class Bench {
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
       namespace: "metallb-system",
       labels: "component=speaker",
-      node: "node1",
+      node,
       emit: (event) => this.#receive(event),
       log: { ...silentLog, warn: say("warn"), error: say("error") },
       clock: this.clock,
@@ -142,6 +142,7 @@ class Bench {
       this.withoutGossip = event.withoutGossip;
       this.did.push(`active ${event.active}${event.isSynced ? "" : ", not synced"}`);
     }
+    if (event.type === "speakerPods") this.did.push(`Pods on ${event.nodes}`);
     if (event.type === "gossip") this.did.push(`heard of ${[...new Set(event.entries.map(({ node }) => node))]}`);
     this.runner.dispatch(event);
   }
@@ -158,6 +159,7 @@ class Bench {
     return {
       start: () => this.did.push("follow Pods"),
       relist: () => {},
+      want: () => {},
       synced: true,
       lostSince: undefined,
       get: (key) => pods().get(key),
@@ -274,6 +276,20 @@ test("it joins the Pods of the others, and counts on nobody before", async () =>
   bench.meet(member("node2", "192.0.2.2"), member("node3", "192.0.2.3"));
   await bench.answer();
   assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced", "active node1,node2,node3"]);
+});
+
+test("a central speaker is told which nodes have a speaker's Pod, its own among them, whenever they are others", async () => {
+  const bench = new Bench(centralName("node1"));
+  bench.members.start();
+  bench.see(podOf("node1", "192.0.2.1"), two);
+  bench.see({ ...two, ready: true }, podOf("node2", "192.0.2.22"));
+  bench.see(three);
+  assert.deepEqual(
+    bench.take().filter((line) => line.startsWith("Pods")),
+    ["Pods on ", "Pods on node1", "Pods on node1,node2", "Pods on node1,node2,node3"],
+  );
+  const other = await started(two, three);
+  assert.ok(!other.take().some((line) => line.startsWith("Pods")));
 });
 
 test("alone it is all there is", async () => {
@@ -556,6 +572,34 @@ test("a member that failed does not take part until it says so as the one that i
   assert.equal(bench.gossip.isParticipating("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");
   assert.equal(bench.delegate.state().length, 0);
+});
+
+test("in a large ring what follows is told together, a change after others were quiet at once, and nothing out of its order", async () => {
+  const bench = new Bench();
+  bench.members.start();
+  await settled();
+  const toldOf = () => bench.take().filter((line) => line.startsWith("active "));
+  bench.meet(...Array.from({ length: 300 }, (_, i) => ({ ...member(`other${i}`, `198.51.${i >> 7}.${i & 127}`), meta })));
+  await bench.advance(3);
+  toldOf();
+  await bench.advance(10);
+  bench.lose("other7");
+  assert.equal(toldOf().length, 1);
+  for (const name of ["other8", "other9"]) bench.lose(name);
+  assert.deepEqual(toldOf(), []);
+  const other1 = participant("other1");
+  bench.hear(other1.payload());
+  assert.equal(bench.gossip.isParticipating("other1"), false);
+  await bench.advance(3);
+  assert.equal(toldOf().length, 1);
+  assert.equal(bench.active.length, 298);
+  assert.equal(bench.gossip.isParticipating("other1"), true);
+  other1.state.setIncarnation(2);
+  bench.lose("other10");
+  bench.hear(other1.payload());
+  bench.lose("other1", "left");
+  await bench.advance(3);
+  assert.equal(bench.gossip.isParticipating("other1"), false, "its last word does not follow its leave");
 });
 
 for (const isDeleted of [true, false])

@@ -1,5 +1,5 @@
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import { type GossipState, isCentral, type OwnEntry } from "#pkg/gossip";
+import { type GossipEntry, type GossipState, isCentral, type OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -17,7 +17,15 @@ import { equalBytes } from "#pkg/net";
 import type { MemberEvents } from "../core/index.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
-import { type Moment, newRingState, type RingEffect, type RingEvent, type RingState, type SpeakerPods } from "./ring/state.ts";
+import {
+  type LargeRing,
+  type Moment,
+  newRingState,
+  type RingEffect,
+  type RingEvent,
+  type RingState,
+  type SpeakerPods,
+} from "./ring/state.ts";
 import { nextDeadline, problemOf, step } from "./ring/step.ts";
 import type { RingKeys } from "./ring-keys.ts";
 
@@ -57,12 +65,18 @@ export interface RingMembersOptions {
   /** Undefined where the key stays what it was at the start. */
   readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
   readonly emit: (event: MemberEvents) => void;
+  /** `largeRing` unless said otherwise. */
+  readonly large?: LargeRing;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 const leaveMs: Millis = 1_000;
+// Some milliseconds. A member that joins hears of all others at once: of 5,000 that were a turn of 0.1 s.
+const maxHeardAtOnce = 200;
+// In the turn in which others are members.
+const maxHeardBesides = 50;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
 const handOverMs: Millis = 1_000;
 
@@ -74,19 +88,26 @@ export class RingMembers implements Members {
   readonly #options: RingMembersOptions;
   readonly #state: RingState;
   readonly #alarm: Alarm;
-  readonly #pods: Informer<Pod>;
+  #pods: Informer<Pod>;
+  readonly #gathered: Alarm;
+  #toldAt: Millis = -Infinity;
+  #areOthersMembers = false;
+  #areOthersPods = false;
+  #heard: GossipEntry[] = [];
+  readonly #heardOf = new Set<string>(); // nodes
   #macs: Uint8Array;
   #publishedMacs: Uint8Array;
+  #nodesWithPod: readonly string[] | undefined; // Told last.
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { node, metadata, cluster, namespace, labels, clock } = options;
-    this.#state = newRingState(node);
+    const { node, metadata, clock } = options;
+    this.#state = newRingState(node, options.large);
     this.#alarm = new Alarm(clock, "memberlist join", () => this.#step({ type: "timer" }));
+    this.#gathered = new Alarm(clock, "members gathered", () => this.#tell());
     this.#macs = metadata.get(MetadataKey.macs) ?? new Uint8Array();
     this.#publishedMacs = this.#macs;
-    const changed = () => this.#podsChanged();
-    this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed, synced: changed });
+    this.#pods = this.#informer();
   }
 
   start(): void {
@@ -142,6 +163,7 @@ export class RingMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {
     const { memberlist, log, clock } = this.#options;
     this.#step({ type: "stop" });
+    this.#gathered[Symbol.dispose]();
     this.#options.keys?.[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     const { isBound, active } = this.#state;
@@ -172,6 +194,13 @@ export class RingMembers implements Members {
       case "move":
         memberlist.move(effect.address);
         return;
+      case "followPods":
+        this.#pods[Symbol.dispose]();
+        this.#areOthersPods = false;
+        if (!effect.areFollowed) return;
+        this.#pods = this.#informer();
+        this.#pods.start();
+        return;
       case "members": {
         const { active, withoutGossip, isSynced } = this.#state;
         emit({ type: "members", active, withoutGossip, isSynced });
@@ -183,6 +212,16 @@ export class RingMembers implements Members {
       default:
         effect satisfies never;
     }
+  }
+
+  #informer(): Informer<Pod> {
+    const { cluster, namespace, labels } = this.#options;
+    const changed = () => {
+      this.#areOthersPods = true;
+      this.#tellSoon();
+    };
+    const synced = () => this.#podsChanged();
+    return cluster.informer(resources.pods, { namespace, labelSelector: labels, isForMany: true }, { changed, synced });
   }
 
   async #bind(): Promise<void> {
@@ -197,9 +236,10 @@ export class RingMembers implements Members {
     memberlist.onEvent((event) => {
       if (this.#state.isStopped) return;
       if (event.type === "member") this.#memberChanged(event.change, event.member, event.evidence);
-      else {
-        if (event.type === "gossip" || event.type === "gossipExpired") emit(event);
-        this.#step({ type: "gossip" });
+      else if (event.type === "gossip") this.#hear(event.entries);
+      else if (event.type === "gossipExpired") {
+        while (this.#heard.length > 0) this.#tell();
+        emit(event);
       }
     });
     this.#step({ type: "bound" });
@@ -210,26 +250,89 @@ export class RingMembers implements Members {
     const { memberlist, joinPort } = this.#options;
     const at = (address: string) => (joinPort === undefined ? address : `[${address}]:${joinPort}`);
     const { failures } = await memberlist.join([...wanted.keys()].sort().map(at));
+    // What the others said comes first: whoever takes itself for in the ring, and knows no owners, takes addresses of theirs.
+    while (!this.#state.isStopped && (this.#areOthersMembers || this.#heard.length > 0)) {
+      this.#tell();
+      if (this.#heard.length > 0) await sleep(this.#options.clock, "members told", 1);
+    }
     this.#step({ type: "joined", wanted, failures });
   }
 
   /** The Pods by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
   #podsChanged(): void {
+    this.#areOthersPods = false;
     const pods = new Map<string, { readonly node: string; readonly isReady: boolean }>();
     for (const { hostIP, podIPs, nodeName = "", ready } of this.#pods.values()) {
       const address = hostIP ?? podIPs[0];
       if (address !== undefined && nodeName !== this.#options.node) pods.set(address, { node: nodeName, isReady: ready });
     }
     this.#step({ type: "pods", pods, areComplete: this.#pods.synced });
+    this.#tellNodes();
+  }
+
+  #tellNodes(): void {
+    const { node, emit } = this.#options;
+    if (!isCentral(node) || !this.#pods.synced) return;
+    const nodes = [...new Set([...this.#pods.values()].flatMap(({ nodeName = [] }) => nodeName))].sort();
+    if (nodes.join() === this.#nodesWithPod?.join()) return;
+    this.#nodesWithPod = nodes;
+    emit({ type: "speakerPods", nodes });
   }
 
   #memberChanged(change: MemberEvent["change"], member: MemberView, evidence?: EvidenceView): void {
     const { name, self, incarnation, meta } = member;
+    if (this.#heardOf.has(name)) this.#tellOf(name); // It told that before.
     if (self) this.#publishMacs();
     const bytes = decodeMetadata(meta)?.get(MetadataKey.macs);
     const macs = bytes && decodeMacs(bytes);
     this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta), macs, evidence });
-    this.#membersChanged();
+    this.#areOthersMembers = true;
+    this.#tellSoon();
+  }
+
+  #hear(entries: readonly GossipEntry[]): void {
+    for (const entry of entries) {
+      this.#heard.push(entry);
+      this.#heardOf.add(entry.node);
+    }
+    this.#tellSoon();
+  }
+
+  #tellSoon(): void {
+    const { large, active } = this.#state;
+    const at = this.#toldAt + large.gatherMs(active.length);
+    if (this.#options.clock.now() >= at) this.#tell();
+    else this.#gathered.setNoLater(at);
+  }
+
+  /** Tells of what was gathered; of many entries in several turns. */
+  #tell(): void {
+    const { emit, clock } = this.#options;
+    this.#gathered.set(Infinity);
+    this.#toldAt = clock.now();
+    if (this.#areOthersPods) this.#podsChanged();
+    if (this.#areOthersMembers) {
+      this.#areOthersMembers = false;
+      this.#membersChanged();
+      if (this.#heard.length > maxHeardBesides) {
+        this.#gathered.set(this.#toldAt + 1);
+        return;
+      }
+    }
+    if (this.#heard.length === 0) return;
+    const entries = this.#heard.splice(0, maxHeardAtOnce);
+    if (this.#heard.length === 0) this.#heardOf.clear();
+    else this.#gathered.set(this.#toldAt + 1);
+    emit({ type: "gossip", entries });
+    this.#step({ type: "gossip" });
+  }
+
+  #tellOf(name: string): void {
+    const entries = this.#heard.filter(({ node }) => node === name);
+    this.#heard = this.#heard.filter(({ node }) => node !== name);
+    this.#heardOf.delete(name);
+    this.#options.emit({ type: "gossip", entries });
+    this.#step({ type: "gossip" });
   }
 
   /** At once, or when this node is on the network. */

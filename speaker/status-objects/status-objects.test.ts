@@ -9,9 +9,9 @@ import { ApiError, type CustomResource, type ObjectMeta, type Resource } from "#
 import { FakeInformer, LogLines } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
 import type { AddressPlacement } from "#pkg/placement";
+import { labelValue } from "#pkg/status-objects";
 import { type Verdict, verdict } from "#pkg/verdict";
 import { StatusObjects, type StatusObjectsOptions } from "./status-objects.ts";
-import { labelValue } from "./wanted.ts";
 
 interface Stored {
   readonly metadata: {

@@ -1,14 +1,15 @@
-import { Alarm, dateOf, type Millis } from "#pkg/clock";
+import { Alarm, type Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Informer, type ObjectMeta } from "#pkg/k8s";
 import { type Address, matchesInterface } from "#pkg/net";
+import { configurationState, labelValue, StatusKeeper, type StatusKeeperOptions, statusKinds } from "#pkg/status-objects";
 import { type Fields, fields, text } from "#pkg/untrusted";
 import type { BgpSpeaker } from "../bgp/bgp-speaker.ts";
 import type { SpeakerView } from "../core/index.ts";
 import type { Sources } from "../sources.ts";
-import { StatusKeeper, type StatusKeeperOptions } from "./status-keeper.ts";
-import { bgpObject, configurationObject, labelValue, layer2Objects, sessionObject, statusKinds } from "./wanted.ts";
+import { bgpObject, layer2Objects, sessionObject } from "./wanted.ts";
 
-export interface StatusObjectsOptions extends Omit<StatusKeeperOptions, "kind" | "wanted"> {
+export interface StatusObjectsOptions extends Omit<StatusKeeperOptions, "kind" | "wanted" | "selector"> {
+  readonly node: string;
   readonly cluster: Pick<Cluster, "informer" | "applyObject" | "deleteObject" | "deleteObjects">;
   readonly view: Pick<SpeakerView, "announcements" | "announcedPlacements" | "poolOf" | "reachability" | "reportedNodes">;
   readonly bgp: { readonly peers: readonly Pick<BgpSpeaker["peers"][number], "key" | "name" | "states">[] };
@@ -54,20 +55,17 @@ export class StatusObjects implements Disposable {
       for (const service of view.announcements.keys()) yield bgpObject(node, service, view.announcedPlacements(service), nameOf);
     }
     const sessions = () => bgp.peers.map(({ key, states }) => sessionObject(node, key, states));
-    // The date of an instant may differ by the clock's corrections: each instant keeps its first one.
-    const dates = { since: Number.NaN, date: "" };
-    const configuration = () => {
-      const { since } = sources.configuration;
-      if (since !== dates.since) Object.assign(dates, { since, date: secondOf(dateOf(options.clock, since)) });
-      return [configurationObject(node, sources.configuration, dates.date)];
-    };
+    const configuration = configurationState({ type: "speaker", node }, () => sources.configuration, options.clock);
     const wanted = {
       ServiceL2Status: layer2,
       ServiceBGPStatus: byBgp,
       BGPSessionState: sessions,
       ConfigurationState: configuration,
     };
-    this.#keepers = statusKinds.map((kind) => new StatusKeeper({ ...options, kind, wanted: wanted[kind.kind] }));
+    this.#keepers = statusKinds.map((kind) => {
+      const selector = `${kind.nodeLabel}=${labelValue(node)}`;
+      return new StatusKeeper({ ...options, kind, selector, wanted: wanted[kind.kind] });
+    });
     this.#alarm = new Alarm(options.clock, "status objects of lost nodes", () => void this.#sweep());
   }
 
@@ -122,9 +120,4 @@ export class StatusObjects implements Disposable {
       this.#missed.set(node, 0); // Once more.
     }
   }
-}
-
-/** The API has no fractions of seconds in conditions. */
-function secondOf(date: string): string {
-  return date.replace(/\.\d+/, "");
 }

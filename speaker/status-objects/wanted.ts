@@ -1,31 +1,7 @@
-import { createHash } from "node:crypto";
 import type { BfdVerdict } from "#pkg/bfd";
-import type { ConfigStatus } from "#pkg/live-config";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, isByBgp } from "#pkg/placement";
-import { escapeControls, upTo } from "#pkg/text";
-import { sentence } from "#pkg/verdict";
-
-const metallb = "/apis/metallb.io/v1beta1";
-const frr = "/apis/frrk8s.metallb.io/v1beta1";
-
-/** MetalLB's status objects, and the label by which each names its node. That of the configuration is the last: each node has one of these. */
-export const statusKinds = [
-  { api: metallb, plural: "servicel2statuses", kind: "ServiceL2Status", nodeLabel: "metallb.io/node" },
-  { api: metallb, plural: "servicebgpstatuses", kind: "ServiceBGPStatus", nodeLabel: "metallb.io/node" },
-  { api: frr, plural: "bgpsessionstates", kind: "BGPSessionState", nodeLabel: "frrk8s.metallb.io/node" },
-  { api: metallb, plural: "configurationstates", kind: "ConfigurationState", nodeLabel: "metallb.io/node-name" },
-] as const;
-export type StatusKind = (typeof statusKinds)[number];
-
-/** An object as this node's speaker wants it. */
-export interface StatusObject {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** The annotation `ingot.dev/address`; empty for none. */
-  readonly address?: string;
-  readonly status: Readonly<Record<string, unknown>>;
-}
+import { digest, labelValue, type StatusObject } from "#pkg/status-objects";
 
 /**
  * The owner of an address has one object for it, whose name follows from Service and address: the next owner takes the object over.
@@ -75,32 +51,6 @@ function peerText(address: Address): string {
   return address.family === "IPv4" ? `${address}` : hex.replace(/.{4}(?!$)/g, "$&-");
 }
 
-const maxSummary = 1_000;
-
-/** In MetalLB's words, which its tools look for. */
-const outcomes = {
-  Valid: { status: "True", reason: "Reconciled" },
-  Invalid: { status: "False", reason: "ConfigurationError" },
-  Unknown: { status: "Unknown", reason: "UnknownError" },
-} as const;
-
-/** @param since when the verdict became this one, in the API's form */
-export function configurationObject(node: string, { verdict }: Pick<ConfigStatus, "verdict">, since: string): StatusObject {
-  const labels = { "metallb.io/component-type": "speaker", "metallb.io/node-name": labelValue(node) };
-  const result = verdict.cause === "inForce" ? "Valid" : verdict.cause === "undecided" ? "Unknown" : "Invalid";
-  const message = result === "Invalid" ? escapeControls(upTo(sentence(verdict), maxSummary)) : "";
-  const condition = { type: "configReconcilerValid", ...outcomes[result], message, lastTransitionTime: since };
-  const errorSummary = message === "" ? {} : { errorSummary: message };
-  return { name: `speaker-${labelValue(node)}`, labels, status: { result, ...errorSummary, conditions: [condition] } };
-}
-
-const maxLabel = 63;
-
-/** The name of a node may have 253 characters, a value of a label has 63. */
-export function labelValue(name: string): string {
-  return name.length <= maxLabel ? name : `${name.slice(0, maxLabel - 17)}-${digest(name)}`;
-}
-
 function ofService(node: string, service: string, name: string, more: object): StatusObject {
   const [serviceNamespace = "", serviceName = ""] = service.split("/");
   const own = { "metallb.io/service-name": serviceName, "metallb.io/service-namespace": serviceNamespace };
@@ -109,8 +59,4 @@ function ofService(node: string, service: string, name: string, more: object): S
     labels: { "metallb.io/node": labelValue(node), ...own },
     status: { node, serviceName, serviceNamespace, ...more },
   };
-}
-
-function digest(...parts: readonly string[]): string {
-  return createHash("sha256").update(parts.join(" ")).digest("hex").slice(0, 16);
 }

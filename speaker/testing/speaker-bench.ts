@@ -41,16 +41,19 @@ export class Bench {
   readonly handovers = new Map<string, Handover>(); // address -> to whom its packets go
   readonly counted = new Set<string>(); // Addresses that connections are counted for.
   speakers: readonly string[] = []; // MAC addresses.
-  isLeaving = false; // Peers are to prefer others.
+  isLeaving = false; // Peers are to prefer others for all routes.
   readonly kernelAnswers = new Set<string>(); // Addresses on the wire that the kernel answers for.
   followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
   readonly nodesFollowed: ("all" | readonly string[])[] = []; // Names of the Nodes, each time.
+  readonly watched: string[] = []; // Nodes that are watched by BFD, each time.
   isKernelComplete = false;
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly told = new Map<string, string>(); // service key -> what the controller is told of it
   tellings = 0; // How often lines were written.
   beats = 0; // How often it said that it is there, without a line.
+  /** It says in proofs that it has lost all other speakers. */
+  alone = false;
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   readonly measured: MeasuredEffect[] = [];
   readonly lines: string[] = []; // Frames and changes on the wire.
@@ -197,6 +200,9 @@ export class Bench {
         this.lines.push(`probe ${effect.to ?? "all"} for ${effect.address}`);
         this.firsts.push(effect.address.toString());
         break;
+      case "setAlone":
+        this.alone = effect.isAlone;
+        break;
       case "challenge":
         this.lines.push(`challenge ${effect.to} for ${effect.address}`);
         break;
@@ -209,6 +215,9 @@ export class Bench {
         break;
       case "followNodes":
         this.nodesFollowed.push(effect.names);
+        break;
+      case "watchNodes":
+        this.watched.push(effect.nodes.map(({ name, address }) => `${name} ${address}`).join());
         break;
       case "setGossip":
         this.onGossip(effect.entries);
@@ -283,8 +292,12 @@ export class Bench {
   }
 
   #setRoutes(address: string, routes: readonly BgpRoute[]): void {
+    const texts = routes.map(({ prefix, via }) => {
+      const isMarked = via.lastResort?.includes(prefix.family) === true;
+      return `${prefix} ${via.peers[prefix.family]}${isMarked ? " as the last resort" : ""}`;
+    });
     if (routes.length === 0) this.routes.delete(address);
-    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers[prefix.family]}`).join(", "));
+    else this.routes.set(address, texts.join(", "));
   }
 }
 
@@ -318,10 +331,16 @@ export function gossipTo(bench: Bench, withoutGossip: readonly string[] = []) {
   return { others, hear };
 }
 
-/** A speaker that participates, with one Service. */
-export function amongOthers(node: string, text: string, peers = "") {
+/** A speaker that participates, with one Service. @param first what happens before it starts */
+export function amongOthers(
+  node: string,
+  text: string,
+  peers = "",
+  first: (bench: Bench, ring: ReturnType<typeof gossipTo>) => void = () => {},
+) {
   const bench = new Bench(node, { hasRing: true });
   const ring = gossipTo(bench);
+  first(bench, ring);
   bench.setInterfaces(eth0);
   bench.setConfig(pools(text, peers));
   bench.serve("default/web", [x]);

@@ -95,6 +95,15 @@ imagePullPolicy: {{ . }}
 
 {{- define "ingot.probes" -}}
 {{- $root := index . 0 }}{{ $values := index $root.Values (index . 1) }}
+{{- if $values.startupProbe.enabled }}
+startupProbe:
+  httpGet:
+    path: /healthz
+    port: monitoring
+  {{- with omit $values.startupProbe "enabled" }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
 {{- if $values.livenessProbe.enabled }}
 livenessProbe:
   httpGet:

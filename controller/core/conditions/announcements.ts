@@ -1,13 +1,13 @@
 import { type AnnouncedLine, subjectOf } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
-import { Deadlines, Part } from "#pkg/core";
+import { Deadlines, PartOf } from "#pkg/core";
 import type { Condition, Service } from "#pkg/k8s";
 import { isAnnotation, isOurs } from "#pkg/service";
-import { type CauseOf, causes, type Verdict } from "#pkg/verdict";
+import { type CauseOf, causes, sentence, type Verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 import type { SourceEvent } from "../events.ts";
 import { classWords } from "../verdicts/service-verdicts.ts";
-import { announcedType, isAnnounced } from "./desired.ts";
+import { announcedType, isAnnounced, silence } from "./desired.ts";
 
 // A common fault is not told of in thousands of Events; the metrics have them all.
 const maxAtOnce = 500;
@@ -32,8 +32,7 @@ const toldBySpeakers: ReadonlySet<string> = new Set<CauseOf<"service">>([
  * The speakers' lines about Services, and the Events about them: one when nobody announces a Service, one when it is well again. A line that is
  * gone says nothing. The condition of a Service tells the next controller that there was an Event; without conditions it takes all for told.
  */
-export class Announcements extends Part {
-  private readonly context: Context;
+export class Announcements extends PartOf<Context> {
   private readonly hasConditions: boolean;
   private readonly lines = new Map<string, AnnouncedLine>(); // service -> its last line
   private readonly told = new Map<string, string>(); // service -> see `toTell` of what the last Event said
@@ -48,8 +47,7 @@ export class Announcements extends Part {
   private leftAt: Millis = -Infinity;
 
   constructor(context: Context, hasConditions: boolean) {
-    super();
-    this.context = context;
+    super(context);
     this.hasConditions = hasConditions;
   }
 
@@ -79,6 +77,7 @@ export class Announcements extends Part {
       changed.push(key);
       this.#tell(services.get(key));
     }
+    if (isBack) for (const service of services.values()) this.#tell(service);
     if (changed.length > 0 && this.heardAt < Infinity) this.heardAt = this.context.now;
     if (this.lines.size > services.size + maxUnknown)
       for (const key of this.lines.keys()) if (!services.has(key)) this.lines.delete(key);
@@ -97,11 +96,20 @@ export class Announcements extends Part {
   }
 
   /** @param isCurrent what changes in the API is seen @returns whether no speaker is heard from now on */
-  fallsSilent(isCurrent: boolean): boolean {
+  fallsSilent(isCurrent: boolean, services: ReadonlyMap<string, Service>): boolean {
     if (!this.isWorking || this.isSilent || this.context.now < this.heardAt + silentMs) return false;
-    if (isCurrent) this.isSilent = true;
-    else this.heardAt = this.context.now;
-    return isCurrent;
+    if (!isCurrent) {
+      this.heardAt = this.context.now;
+      return false;
+    }
+    this.isSilent = true;
+    for (const service of services.values()) {
+      if (!isOurs(service) || service.ingress.length === 0) continue;
+      const isTold = (this.told.get(service.key) ?? toldByCondition(service)) === "notAnnounced";
+      this.told.set(service.key, "notAnnounced");
+      if (!isTold && this.#takeOne()) this.context.record(service, "Warning", "notAnnounced", sentence(silence));
+    }
+    return true;
   }
 
   /** The Service is another one than before, or gone. @param isOther it has only the name of the Service before it */
@@ -173,6 +181,7 @@ function isOfSilence({ type, status, reason }: Condition): boolean {
 function toldByCondition({ conditions }: Service): string {
   const found = conditions.find(({ type }) => type === announcedType);
   if (found?.reason === "AnnouncedWithFault") return found.message;
+  if (found !== undefined && isOfSilence(found)) return "notAnnounced";
   return found?.status === "False" && found.reason !== "NotAssigned" ? "notAnnounced" : "";
 }
 

@@ -27,7 +27,7 @@ async function pass(world: World, ms: number): Promise<string[]> {
     world.clock.advanceBy(500);
     lines.push(...(await world.settle()));
   }
-  return lines.filter((line) => !line.includes("metallb-system"));
+  return lines.filter((line) => !line.startsWith("metallb-system/"));
 }
 
 /** A speaker says this about Services, all at once. */
@@ -163,6 +163,39 @@ test("a refused condition keeps no address from a Service, is logged once and no
   assert.equal(refused, 20);
   assert.equal(world.addresses("web19")[0]?.startsWith("web19=192.0.2."), true);
   assert.match(world.controller.view.conditionsRefused ?? "", /denied by policy/);
+  const { verdict } = world.controller.view.configuration;
+  assert.deepEqual([verdict.state, verdict.cause], ["Degraded", "notReported"]);
+  assert.match(verdict.message, /in force, but conditions of Services are not written: .*denied by policy/);
+});
+
+test("a refusal is over once every Service is gone whose conditions were refused, also while one of them is being written", async () => {
+  for (const isUnderWay of [false, true]) {
+    const world = await begin({});
+    const underWay: (() => void)[] = [];
+    const refuse = () => {
+      for (const end of underWay.splice(0)) end();
+    };
+    world.cluster.writeConditions = async () => {
+      if (isUnderWay) await new Promise<void>((resolve) => underWay.push(resolve));
+      throw new ApiError("Cannot write conditions: services is forbidden: cannot patch resource", 403, "Forbidden");
+    };
+    const cause = () => world.controller.view.configuration.verdict.cause;
+    for (const name of ["web", "other"]) world.service(name);
+    for (let i = 0; i < 5; i++) {
+      await pass(world, 30_000);
+      refuse();
+    }
+    await pass(world, 30_000);
+    assert.equal(cause(), "notReported");
+    world.delete("web");
+    await pass(world, 5_000);
+    assert.equal(cause(), "notReported", "one is still refused");
+    world.delete("other");
+    refuse();
+    await pass(world, 400_000); // The next try was put off.
+    assert.equal(cause(), "inForce");
+    assert.equal(world.controller.view.conditionsRefused, undefined);
+  }
 });
 
 test("while nothing can be written one Service after the other tries, ever later", async () => {
@@ -319,7 +352,9 @@ test("where no speaker says for minutes who announces a Service, its condition i
     live(minute);
     assert.deepEqual(await pass(world, 240_000), []);
   }
-  await pass(world, 120_000);
+  const [event, ...others] = await pass(world, 120_000);
+  assert.match(event ?? "", /^default\/web: Warning notAnnounced: no speaker has said for minutes .*get pods/);
+  assert.equal(others.length, 1, "and the condition");
   const { status, reason, message } = world.cluster.service("default/web")?.conditions.at(-1) ?? assert.fail();
   assert.match(
     `${status} ${reason} ${message}`,
@@ -330,6 +365,7 @@ test("where no speaker says for minutes who announces a Service, its condition i
   assert.deepEqual([...(await world.settle()), ...(await pass(world, 600_000))], [], "it stays");
   live(99);
   assert.deepEqual(await pass(world, 15_000), [
+    "default/web: Normal announcedAgain: 192.0.2.1 is announced by node1",
     "default/web: ingot.dev/Announced=True Announced: 192.0.2.1 is announced by node1",
   ]);
 });

@@ -1,10 +1,10 @@
 import { backOff, type Millis } from "#pkg/clock";
-import { Deadlines, Part } from "#pkg/core";
+import { Deadlines, PartOf } from "#pkg/core";
 import type { Condition, ConditionsWrite, Service } from "#pkg/k8s";
 import { fnv1a } from "#pkg/text";
 import type { Context } from "../context.ts";
 import type { WriteFailure } from "../events.ts";
-import { isOfController, isOfService, isUnavailable, textOf } from "../statuses/write-failure.ts";
+import { isOfController, isOfService, isUnavailable, type Refusals, refusedAgain, textOf } from "../statuses/write-failure.ts";
 import { assignedType, ownTypes } from "./desired.ts";
 
 // Changes of a Service within this time are one write.
@@ -34,8 +34,7 @@ interface Written {
  * Conditions that were never seen in place are not written twice while the Service stays as it was: the API server drops them. Conditions that
  * somebody undoes, as a restore from a backup does, are written again, each time later.
  */
-export class Conditions extends Part {
-  private readonly context: Context;
+export class Conditions extends PartOf<Context> {
   private readonly isOn: boolean;
   private readonly hasAnnotations: boolean;
   private readonly deadlines = new Deadlines(); // by Service: when its conditions are looked at
@@ -43,12 +42,13 @@ export class Conditions extends Part {
   private readonly writing = new Set<string>();
   private notBefore: Millis = -Infinity;
   private failures = 0; // in a row
-  /** Why the last write was refused; undefined when it was not. */
+  private readonly unwritten = new Set<string>(); // Services whose conditions were refused since any were written
+  /** Why the last write was refused; undefined when it was not, or when no Service waits for one any more. */
   refused: string | undefined;
+  refusals: Refusals | undefined;
 
   constructor(context: Context, hasConditions: boolean, hasAnnotations: boolean) {
-    super();
-    this.context = context;
+    super(context);
     this.isOn = hasConditions;
     this.hasAnnotations = hasAnnotations;
   }
@@ -74,10 +74,13 @@ export class Conditions extends Part {
   forget(key: string): void {
     this.deadlines.set(key, Infinity);
     this.written.delete(key);
+    this.unwritten.delete(key);
   }
 
   /** @returns a Service to look at now */
   take(): string | undefined {
+    const isAnyLeft = this.unwritten.size + this.writing.size > 0 || this.deadlines.next < Infinity;
+    if (this.refused !== undefined && !isAnyLeft) this.#endRefusal();
     return this.nextDeadline <= this.context.now ? this.deadlines.takeDue(this.context.now) : undefined;
   }
 
@@ -119,8 +122,7 @@ export class Conditions extends Part {
     this.writing.delete(key);
     if (failure === undefined) {
       if (this.refused !== undefined) this.context.log("info", "conditions of Services are written again", { service: key });
-      this.refused = undefined;
-      this.failures = 0;
+      this.#endRefusal();
     } else if (failure.status !== 404 && failure.status !== 409) this.#failed(key, failure);
     else this.written.delete(key); // The Service was another one meanwhile.
     this.touch(key);
@@ -139,7 +141,16 @@ export class Conditions extends Part {
       const fields = { op: "writeConditions", service: key, error: textOf(failure) };
       this.context.log("warn", "conditions of a Service are not written", fields);
     }
+    this.unwritten.add(key);
     this.refused = textOf(failure);
+    this.refusals = refusedAgain(this.refusals, failure, now);
+  }
+
+  #endRefusal(): void {
+    this.unwritten.clear();
+    this.refused = undefined;
+    this.refusals = undefined;
+    this.failures = 0;
   }
 }
 

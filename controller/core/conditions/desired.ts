@@ -47,7 +47,9 @@ export function desiredAnnotations(
   return Object.fromEntries(changed.map((name) => [name, pool]));
 }
 
-const silent = verdict("service", "noActiveSpeaker", { message: "no speaker has said for minutes who announces the Service" });
+export const silence = verdict("service", "noActiveSpeaker", {
+  message: "no speaker has said for minutes who announces the Service",
+});
 
 function announced(
   { ingress }: Service,
@@ -56,7 +58,7 @@ function announced(
 ): readonly Omit<Condition, "since">[] {
   if (ingress.length === 0)
     return [condition(announcedType, "False", { cause: "notAssigned", message: "no address is assigned", next: "" })];
-  if (isSilent) return [condition(announcedType, "Unknown", silent)];
+  if (isSilent) return [condition(announcedType, "Unknown", silence)];
   if (line === undefined) return [];
   const said = { ...line, next: "" };
   if (isAnnounced(line.cause)) return [condition(announcedType, "True", said)];

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import type { Address } from "#pkg/net";
 import type { Context } from "../context.ts";
 
@@ -7,14 +7,8 @@ import type { Context } from "../context.ts";
 const newMs: Millis = 30_000;
 
 /** Which Services were given which addresses in the last 30 s. */
-export class RecentAssignments extends Part {
-  private readonly context: Pick<Context, "now">;
+export class RecentAssignments extends PartOf<Pick<Context, "now">> {
   private readonly assignedAt = new Map<string, Millis>(); // service and address -> when it was given that; in order, without old ones
-
-  constructor(context: Pick<Context, "now">) {
-    super();
-    this.context = context;
-  }
 
   has(service: string, address: Address): boolean {
     const since = this.assignedAt.get(assignment(service, address));

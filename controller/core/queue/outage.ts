@@ -1,5 +1,5 @@
 import { backOff, type Millis } from "#pkg/clock";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import type { Context } from "../context.ts";
 
 /**
@@ -19,15 +19,9 @@ const maxPauseMs: Readonly<Record<Trial, Millis>> = { newest: 1_000, first: 2_00
  * Tells from failures whether what all keys need is out of reach, and when the next key is to be tried then. One success ends it, so that
  * several keys which fail for themselves, and are taken for an outage, cost the others a moment.
  */
-export class Outage extends Part {
-  private readonly context: Pick<Context, "random">;
+export class Outage extends PartOf<Pick<Context, "random">> {
   private readonly failing = new Set<string>(); // keys that have failed since the last success, up to `minKeys`
   private trials: { readonly count: number; readonly next: Readonly<Record<Trial, Millis>> } | undefined;
-
-  constructor(context: Pick<Context, "random">) {
-    super();
-    this.context = context;
-  }
 
   get isOn(): boolean {
     return this.trials !== undefined;

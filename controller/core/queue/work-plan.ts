@@ -1,6 +1,6 @@
 import { backOff, type Millis } from "#pkg/clock";
 import { DistinctQueue } from "#pkg/collections";
-import { Deadlines, Part } from "#pkg/core";
+import { Deadlines, PartOf } from "#pkg/core";
 import { namespaceOf } from "#pkg/service";
 import type { Context } from "../context.ts";
 import { Outage, type Trial } from "./outage.ts";
@@ -66,9 +66,8 @@ export interface Begun {
  * afterwards. Adding a key that failed ends the wait for its next try. Keys that are slow or fail do not hold up the rest: a key that fails
  * gives its place up, no namespace takes more places than are left for the others, and keys that were slow to fail have few places. Only in an outage are keys tried one at a time.
  */
-export class WorkPlan extends Part {
+export class WorkPlan extends PartOf<Pick<Context, "random">> {
   private readonly concurrency: number;
-  private readonly context: Pick<Context, "random">;
   private readonly namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on
   // Those with keys of a kind that wait, in turn: thousands may have none but slow ones, which is not to be found out at each key of another.
   private readonly inTurn: Readonly<Record<Kind, Set<Namespace>>> = { new: new Set(), failed: new Set(), slow: new Set() };
@@ -84,9 +83,8 @@ export class WorkPlan extends Part {
 
   /** @param concurrency how many keys may be worked on at once */
   constructor(concurrency: number, context: Pick<Context, "random">) {
-    super();
+    super(context);
     this.concurrency = concurrency;
-    this.context = context;
     this.outage = new Outage(context);
   }
 

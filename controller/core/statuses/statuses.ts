@@ -1,6 +1,6 @@
 import { quotedList } from "#pkg/assignment";
 import type { Millis } from "#pkg/clock";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
@@ -47,8 +47,7 @@ const givenUpMs: Millis = 5_000;
  * that is still seen but already replaced for somebody's edit. It restores a status that somebody else overwrites, at once the first time
  * and then ever later, so that two controllers that do not agree cost the API little.
  */
-export class Statuses extends Part {
-  private readonly context: Context;
+export class Statuses extends PartOf<Context> {
   private readonly givenUp: GivenUp;
   private readonly replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
   private readonly writing = new Map<string, Service>(); // service -> as it was when the write under way began
@@ -62,8 +61,7 @@ export class Statuses extends Part {
   private lastWriteMs: Millis = 0; // How long that took.
 
   constructor(context: Context, givenUp: GivenUp) {
-    super();
-    this.context = context;
+    super(context);
     this.givenUp = givenUp;
   }
 

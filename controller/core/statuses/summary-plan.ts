@@ -1,7 +1,9 @@
 import { backOff, type Millis } from "#pkg/clock";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import { type Contest, contested } from "../contest.ts";
 import type { Context } from "../context.ts";
+import type { ControllerEvent } from "../events.ts";
+import { type Refusals, refusedAgain } from "./write-failure.ts";
 
 // Changes within this time are written together.
 const gatherMs: Millis = 3_000;
@@ -11,8 +13,7 @@ const minRetryMs: Millis = 5_000;
 const maxRetryMs: Millis = 300_000;
 
 /** When the summary of the cluster's state is written into the ConfigMap `ingot-summary`: some seconds after a change. */
-export class SummaryPlan extends Part {
-  private readonly context: Context;
+export class SummaryPlan extends PartOf<Context> {
   private phase: "idle" | "collecting" | "writing" | "stopped" = "idle";
   private due: Millis = Infinity;
   private notBefore: Millis = -Infinity;
@@ -21,11 +22,8 @@ export class SummaryPlan extends Part {
   private failures = 0;
   private written: string | undefined; // The hash of the summary that was collected last to be written.
   private contest: Contest | undefined;
-
-  constructor(context: Context) {
-    super();
-    this.context = context;
-  }
+  /** Why it is not written. */
+  refusals: Refusals | undefined;
 
   get deadline(): Millis {
     return this.due;
@@ -68,16 +66,18 @@ export class SummaryPlan extends Part {
   }
 
   /** The write of the summary ended. */
-  wrote(write: { readonly hash: string; readonly bytes: number } | undefined): void {
+  wrote({ written, failure }: Extract<ControllerEvent, { type: "summaryWritten" }>): void {
     if (this.phase !== "writing") return;
     const { now, random } = this.context;
-    if (write === undefined) {
+    if (failure !== undefined) this.refusals = refusedAgain(this.refusals, failure, now);
+    if (written === undefined) {
       this.notBefore = now + backOff(this.failures++, minRetryMs, maxRetryMs, random);
       this.hasChanged = true;
     } else {
-      this.seen = write.hash;
-      this.notBefore = Math.max(now + gatherMs + (write.bytes >> 10) * msPerKiB, this.contest?.until ?? now);
+      this.seen = written.hash;
+      this.notBefore = Math.max(now + gatherMs + (written.bytes >> 10) * msPerKiB, this.contest?.until ?? now);
       this.failures = 0;
+      this.refusals = undefined;
     }
     this.#end();
   }

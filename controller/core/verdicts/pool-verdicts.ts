@@ -1,7 +1,7 @@
 import type { Allocator, PoolUsage } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import { count } from "#pkg/text";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
@@ -12,15 +12,13 @@ interface LastVerdict {
 }
 
 /** How full the pools are, and since when. */
-export class PoolVerdicts extends Part {
+export class PoolVerdicts extends PartOf<Pick<Context, "now">> {
   private readonly allocator: Pick<Allocator, "usageOf">;
-  private readonly context: Pick<Context, "now">;
   private readonly entries = new Map<string, LastVerdict>(); // pool -> entry
 
   constructor(allocator: Pick<Allocator, "usageOf">, context: Pick<Context, "now">) {
-    super();
+    super(context);
     this.allocator = allocator;
-    this.context = context;
   }
 
   /** There are these pools, and no others. @returns their names */

@@ -1,6 +1,6 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
-import { Part } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { whyNotOurs } from "#pkg/service";
 import { quote } from "#pkg/text";
@@ -17,14 +17,8 @@ interface LastDecision {
  * The meaning of the controller's decisions for each Service, and since when. Decisions without a problem are not kept in words, because
  * most have none.
  */
-export class ServiceVerdicts extends Part {
-  private readonly context: Pick<Context, "now">;
+export class ServiceVerdicts extends PartOf<Pick<Context, "now">> {
   private readonly entries = new Map<string, LastDecision>(); // key of a Service of type LoadBalancer -> the last decision
-
-  constructor(context: Pick<Context, "now">) {
-    super();
-    this.context = context;
-  }
 
   /** @param isNew it holds something else than before */
   decided(key: string, service: Service | undefined, problem: Verdict | undefined, isNew: boolean): void {

@@ -4,6 +4,7 @@ import type {
   ConfigurationAnswer,
   ConflictsAnswer,
   ControllerServices,
+  HandoversAnswer,
   MembersAnswer,
   PeersAnswer,
   PoolAnswer,
@@ -46,6 +47,7 @@ export interface Heard {
   readonly peers?: PeersAnswer | undefined;
   readonly bfd?: BfdSessionsAnswer | undefined;
   readonly conflicts?: ConflictsAnswer | undefined;
+  readonly handovers?: HandoversAnswer | undefined;
 }
 
 /**
@@ -68,9 +70,13 @@ export function buildModel(
       ({ target }) => target.pod !== whole?.target.pod,
     ),
   });
+  const kept = keptConnections(speakers.filter(answers));
   return {
     about: before.about,
-    services: keepRows(before.services, services.map(serviceRow)),
+    services: keepRows(
+      before.services,
+      services.map((one) => serviceRow(one, kept)),
+    ),
     pools: keepRows(before.pools, mergePools(answersOf(heard, (one) => one.pools)).map(poolRow)),
     occupied: keepRows(before.occupied, occupiedRows(speakers)),
     nodes: keepRows(before.nodes, nodeRows(speakers, services)),
@@ -103,6 +109,7 @@ function causeRows(
     members: answersOf(answering, (one) => one.members),
     conflicts: answersOf(answering, (one) => one.conflicts),
     services,
+    serviceCount: services.length,
     nodes: [], // Pods are all that is asked of the API server.
   });
   return findings.map((finding): CauseRow => {
@@ -127,11 +134,26 @@ function shown({ state, cause, message, since }: VerdictAnswer): RowVerdict {
   return { state, cause, message, since };
 }
 
-function serviceRow({ service, addresses, verdict }: MergedService): ServiceRow {
-  const rows = addresses.map(
-    ({ address, pool, protocol, nodes, verdict }): AddressRow => ({ address, pool, protocol, nodes, verdict: shown(verdict) }),
-  );
+function serviceRow({ service, addresses, verdict }: MergedService, kept: ReadonlyMap<string, AddressRow["kept"]>): ServiceRow {
+  const rows = addresses.map(({ address, pool, protocol, nodes, verdict }): AddressRow => {
+    const elsewhere = (kept.get(address) ?? []).filter(({ node }) => !nodes.includes(node));
+    return { address, pool, protocol, nodes, kept: elsewhere, verdict: shown(verdict) };
+  });
   return { id: service, addresses: rows, verdict: shown(verdict) };
+}
+
+/** Address -> nodes that go on with connections to it. */
+function keptConnections(speakers: readonly Heard[]): ReadonlyMap<string, AddressRow["kept"]> {
+  const all = speakers.flatMap(({ target: { node }, handovers }) =>
+    (handovers?.served ?? []).map(({ address, connections }) => ({ address, node, connections })),
+  );
+  const open = all.filter(({ connections }) => connections !== 0);
+  return new Map(
+    [...Map.groupBy(open, ({ address }) => address)].map(([address, each]) => [
+      address,
+      each.map(({ node, connections }) => ({ node, connections })),
+    ]),
+  );
 }
 
 function poolRow({ pool, verdict, ...facts }: PoolAnswer, place: number): PoolRow {
@@ -165,6 +187,7 @@ function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]
         id: node,
         verdict: nodeVerdict(one),
         announces: announces.get(node)?.size ?? 0,
+        kept: ((answers(one) && one.handovers?.served) || []).reduce((sum, { connections }) => sum + (connections ?? 0), 0),
         source: members?.source,
         timing: members?.timing,
         sees: others.filter(({ active }) => active).map((other) => other.node),

@@ -12,7 +12,7 @@ const since = "2026-01-02T03:01:00.000Z";
 const good: RowVerdict = { state: "Announced", cause: "announced", message: "n announces it", since };
 
 function service(id: string, address: string, ...nodes: string[]): ServiceRow {
-  return { id, addresses: [{ address, pool: "lan", protocol: "layer2", nodes, verdict: good }], verdict: good };
+  return { id, addresses: [{ address, pool: "lan", protocol: "layer2", nodes, kept: [], verdict: good }], verdict: good };
 }
 
 function model(tables: Partial<Model>): Model {
@@ -88,7 +88,7 @@ for (const { name, before, after, want } of moves)
 
 test("events: when a node's speaker does not answer, that is why its addresses moved", () => {
   const lost: RowVerdict = { state: "Pending", cause: "noAnswer", message: "speaker-n1 does not answer: refused", since: "" };
-  const node = { announces: 0, source: undefined, timing: undefined, sees: [], roundTrips: {} };
+  const node = { announces: 0, kept: 0, source: undefined, timing: undefined, sees: [], roundTrips: {} };
   const before = model({ services: table(service("a/a", "10.0.0.1", "n1")) });
   const after = model({
     services: table(service("a/a", "10.0.0.1", "n2")),

@@ -1,5 +1,6 @@
 import type { Verdict } from "#pkg/verdict";
-import type { PoolAnswer } from "../../cluster/answers.ts";
+import type { ConflictsAnswer, PoolAnswer } from "../../cluster/answers.ts";
+import type { MergedAddress } from "../../cluster/merge.ts";
 import type { Finding } from "../../doctor/finding.ts";
 
 /** The part of a verdict that is shown in a row; the rest comes with `explain`. */
@@ -8,13 +9,9 @@ export interface RowVerdict extends Pick<Verdict, "state" | "cause" | "message">
   readonly since: string;
 }
 
-export interface AddressRow {
-  readonly address: string;
-  readonly pool: string | null;
-  readonly protocol: string | null;
-  /** Nodes that announce it. */
-  readonly nodes: readonly string[];
-  readonly verdict: RowVerdict;
+export interface AddressRow extends MergedAddress<RowVerdict> {
+  /** Nodes that go on with connections to the address, which another one announces now; null until those have been counted. */
+  readonly kept: readonly { readonly node: string; readonly connections: number | null }[];
 }
 
 export interface ServiceRow {
@@ -33,11 +30,8 @@ export interface PoolRow extends Omit<PoolAnswer, "pool" | "verdict"> {
 }
 
 /** An address of a pool that another host uses. */
-export interface OccupiedRow {
+export interface OccupiedRow extends Omit<ConflictsAnswer["occupied"][number], "address"> {
   readonly id: string;
-  readonly mac: string;
-  readonly node: string;
-  readonly since: string;
 }
 
 export interface NodeRow {
@@ -45,6 +39,8 @@ export interface NodeRow {
   readonly verdict: RowVerdict;
   /** Addresses that it announces. */
   readonly announces: number;
+  /** Open connections to addresses that others announce now. */
+  readonly kept: number;
   /** Where its speaker knows the others from, and at which pace it looks for failures. */
   readonly source: string | undefined;
   readonly timing: string | undefined;
@@ -183,17 +179,5 @@ export const tableNames = [
 ] as const;
 
 export function emptyModel(): Model {
-  return {
-    about: new Map(),
-    services: new Map(),
-    pools: new Map(),
-    occupied: new Map(),
-    nodes: new Map(),
-    peers: new Map(),
-    bfd: new Map(),
-    processes: new Map(),
-    causes: new Map(),
-    events: new Map(),
-    trends: new Map(),
-  };
+  return Object.fromEntries(tableNames.map((name) => [name, new Map()])) as unknown as Model;
 }

@@ -1,6 +1,6 @@
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
-import type { Explanation } from "../../cluster/answers.ts";
 import type { Moment } from "../../history/timeline.ts";
+import type { Explanation } from "../../views/explain.ts";
 import type { Model } from "../model/rows.ts";
 import { useAnswer } from "./ask.ts";
 import { Badge, Empty, Here, Now, Since } from "./parts.tsx";

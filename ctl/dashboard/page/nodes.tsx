@@ -74,10 +74,14 @@ export function Nodes({ model }: { readonly model: Model }) {
               <code>{plain(hash ?? "none").slice(0, 12)}</code>
             </td>
             <td class="long">
-              {problem !== undefined
-                ? `does not answer: ${plain(problem)} `
-                : `${plain(configuration?.message ?? "answers")}${leads ? "; leads" : ""}`}
-              {silentSince !== undefined && <Since since={silentSince} />}
+              {problem === undefined ? (
+                `${plain(configuration?.message ?? "answers")}${leads ? "; leads" : ""}`
+              ) : (
+                <>
+                  does not answer
+                  <Since before=" for " since={silentSince ?? ""} />: {plain(problem)}
+                </>
+              )}
             </td>
           </tr>
         ))}

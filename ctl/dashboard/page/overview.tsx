@@ -69,7 +69,7 @@ function Headline(props: {
         <p>
           {since !== undefined && (
             <>
-              {counted(causes.length, "cause")} since <Since since={since} />
+              {counted(causes.length, "cause")} for <Since since={since} />
               {text !== "" && "; "}
             </>
           )}
@@ -94,7 +94,8 @@ function Causes({ title, causes }: { readonly title: string; readonly causes: re
           <li key={id}>
             <span class={`badge ${states[severity]}`}>{severity}</span>{" "}
             {subject === undefined ? <strong>{plain(where)}</strong> : <Explain subject={subject}>{plain(where)}</Explain>}{" "}
-            {plain(found)} <Since since={since} />
+            {plain(found)}
+            <Since before=" for " since={since} />
             {fix !== "" && <p class="next">{plain(fix)}</p>}
             {services.length > 0 && !where.startsWith("Service ") && <Suffering services={services} />}
           </li>

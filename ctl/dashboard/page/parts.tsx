@@ -22,10 +22,16 @@ export function Badge({ state }: { readonly state: string }) {
   return <span class={`badge ${looks[state] ?? "quiet"}`}>{plain(state)}</span>;
 }
 
-export function Since({ since }: { readonly since: string }) {
+export function Since({ since, before = "" }: { readonly since: string; readonly before?: string }) {
   const now = useContext(Now);
   const text = age(since, now);
-  return text === "" ? null : <time dateTime={since}>{text}</time>;
+  if (text === "") return null;
+  return (
+    <>
+      {before}
+      <time dateTime={since}>{text}</time>
+    </>
+  );
 }
 
 /** Opens the explanation of the subject, beside the present view. */
@@ -49,7 +55,8 @@ export function Explain(props: {
 export function Message({ verdict: { cause, message, since } }: { readonly verdict: RowVerdict }) {
   return (
     <>
-      <code>{plain(cause)}</code> {plain(message)} <Since since={since} />
+      <code>{plain(cause)}</code> {plain(message)}
+      <Since before=" for " since={since} />
     </>
   );
 }

@@ -120,7 +120,14 @@ export function ServicePath({
       items: [...lan, ...(hasBgp ? routers(peers) : [])],
       none: row.addresses.length === 0 ? "nothing" : "no router",
     },
-    { title: "arrive at", items: nodes.map((node) => nodeItem(model, node, "")), none: "no node" },
+    {
+      title: "arrive at",
+      items: [
+        ...nodes.map((node) => nodeItem(model, node, "")),
+        ...keptAt(row).map(([node, connections]) => nodeItem(model, node, `: ${counted(connections, "kept connection")}`)),
+      ],
+      none: "no node",
+    },
     {
       title: "and end at",
       items:
@@ -136,6 +143,14 @@ export function ServicePath({
   return <Path label={`The way to ${plain(row.id)}`} stations={stations} />;
 }
 
+/** Nodes that go on with connections to addresses of the Service that moved, as far as those have been counted. */
+function keptAt({ addresses }: ServiceRow): readonly (readonly [string, number])[] {
+  const sums = new Map<string, number>();
+  for (const { kept } of addresses)
+    for (const { node, connections } of kept) sums.set(node, (sums.get(node) ?? 0) + (connections ?? 0));
+  return [...sums].filter(([, sum]) => sum > 0);
+}
+
 /** From clients to all Services. */
 export function ClusterPath({ model }: { readonly model: Model }) {
   const services = [...model.services.values()].filter(({ verdict }) => verdict.state !== "NotOurs");
@@ -144,7 +159,7 @@ export function ClusterPath({ model }: { readonly model: Model }) {
     services.flatMap((one) => one.addresses.flatMap((each) => (each.protocol === "layer2" ? [each.address] : []))),
   );
   const lan: Station["items"] = byLan.size === 0 ? [] : [{ text: `LAN: ${counted(byLan.size, "address")}`, look: "good" }];
-  const announcing = [...model.nodes.values()].filter(({ announces }) => announces > 0).sort((a, b) => b.announces - a.announces);
+  const arriving = [...model.nodes.values()].filter(({ announces, kept }) => announces + kept > 0);
   const well = services.filter(({ verdict }) => !isProblem(verdict)).length;
   const unwell = services.length - well;
   if (services.length === 0) return null;
@@ -156,7 +171,12 @@ export function ClusterPath({ model }: { readonly model: Model }) {
     { title: "by way of", items: [...lan, ...routers([...model.peers.values()])], none: "nothing" },
     {
       title: "arrive at",
-      items: announcing.map(({ id, announces }) => nodeItem(model, id, `: ${counted(announces, "address")}`)),
+      items: arriving
+        .sort((a, b) => b.announces - a.announces)
+        .map(({ id, announces, kept }) => {
+          const also = kept === 0 ? "" : `, ${counted(kept, "kept connection")}`;
+          return nodeItem(model, id, `: ${counted(announces, "address")}${also}`);
+        }),
       none: "no node",
     },
     {

@@ -74,7 +74,8 @@ function Bfd({ rows }: { readonly rows: readonly BfdRow[] }) {
           <td>{detectionMs === undefined || detectionMs === 0 ? "–" : `${Math.round(detectionMs)} ms`}</td>
           <td>{roundTripMs === undefined ? "–" : `${roundTripMs.toFixed(roundTripMs < 10 ? 2 : 0)} ms`}</td>
           <td class="long">
-            {plain(reason)} <Since since={since ?? ""} />
+            {plain(reason)}
+            <Since before=" for " since={since ?? ""} />
           </td>
         </tr>
       ))}

@@ -17,6 +17,8 @@ export interface FakeCluster {
   readonly silent: Readonly<Record<string, string>>;
   /** How many more Services wait because the pool is full. */
   readonly waiting?: number;
+  /** Open connections to each address at the first node that does not announce it. */
+  readonly kept?: number;
   /** Why the API server does not answer. */
   readonly outage?: string;
 }
@@ -92,7 +94,7 @@ function controllerAnswers({ services, waiting = 0 }: FakeCluster): Answers {
   };
 }
 
-function speakerAnswers({ nodes, services, silent }: FakeCluster, node: string): Answers {
+function speakerAnswers({ nodes, services, silent, kept = 0 }: FakeCluster, node: string): Answers {
   const self = { program: "speaker", version: "1.0.0", node };
   const ready = { kind: "node", name: node, ...dated("node", "ready", { message: `the speaker on ${node} does its work` }) };
   const peer = { kind: "peer", name: "10.0.0.1:179", ...dated("peer", "established") };
@@ -122,10 +124,17 @@ function speakerAnswers({ nodes, services, silent }: FakeCluster, node: string):
   const at = new Date(Date.now() - 30 * 60_000).toISOString(); // Before the page's program began to look.
   const found = node === nodes[0] ? [{ at, instant: 1_000, input: { type: "continue" }, decisions: [tookOver] }] : [];
   const bfd = { peer: "10.0.0.1", multihop: false, profile: "fast", verdict: "up", reason: "", session: { detectionMs: 150 } };
+  const moved = services.filter(({ owner }) => kept > 0 && node === nodes.find((one) => one !== owner));
   return {
     "/v1/verdicts": { ...self, verdicts: [ready, peer] },
+    "/v1/handovers": {
+      ...self,
+      failures: {},
+      current: [],
+      served: moved.map(({ address }) => ({ address, connections: kept, until: at })),
+    },
     "/v1/node": { ...self, verdicts: [ready] },
-    "/v1/services?problems": { ...self, services: [] },
+    "/v1/services?problems&own": { ...self, services: [] },
     "/v1/services": { ...self, services: placed },
     "/v1/pools": { ...self, pools: [{ pool: "lan", protocol: "layer2", verdict: dated("pool", "available") }] },
     "/v1/configuration": { ...self, hash: "0123456789abcdef", verdict: dated("configuration", "inForce") },

@@ -1,5 +1,6 @@
 import { Allocator, describe } from "#pkg/allocator";
-import { type Config, formatProblem, readInput } from "#pkg/config";
+import { type Config, formatProblem, type ParsedConfig, readInput } from "#pkg/config";
+import { liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
 import { resources } from "#pkg/k8s";
 import { claimsClass, type LoadBalancerClasses, readRequest, recordedAddresses } from "#pkg/service";
 import { list, maskControls, quote } from "#pkg/text";
@@ -7,45 +8,45 @@ import { fields, text } from "#pkg/untrusted";
 import { type ClusterView, keyOf, metadata, type Raw } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
-/** The ConfigMap's text, read as controller and speakers read it. */
+/** The ConfigMap's text, or MetalLB's custom resources, read as controller and speakers read them. */
 export function checkConfiguration(view: ClusterView): {
   readonly findings: TakeoverFinding[];
   readonly config: Config | undefined;
+  readonly namespaceLabels: ParsedConfig["namespaceLabels"];
 } {
-  const where = `ConfigMap ${view.namespace}/${view.configMapName}`;
+  const ofObjects = view.objects.length > 0;
+  const configMap = `ConfigMap ${view.namespace}/${view.configMapName}`;
+  const where = ofObjects ? "custom resources of metallb.io" : configMap;
   const findings: TakeoverFinding[] = [];
-  const data = fields(view.configMap?.data);
-  const source = text(data.config);
-  if (view.configMap === undefined || source === "") {
-    if (!view.unread.some(({ what }) => what === where))
+  const source = ofObjects ? liveText(view.objects.map(liveObjectText)) : text(fields(view.configMap?.data).config);
+  if (source === "") {
+    if (!view.hasCustomResources && !view.unread.some(({ what }) => what === where))
       findings.push({
-        severity: view.hasCustomResources ? "note" : "error",
+        severity: "error",
         check: "configuration",
         found:
           view.configMap === undefined
             ? "there is no ConfigMap with a configuration"
             : 'the ConfigMap has nothing under the key "config"',
         where,
-        advice: view.hasCustomResources
-          ? "convert the custom resources first"
-          : "Services keep their addresses, but get none; create it before you install",
+        advice: "Services keep their addresses, but get none; create it before you install",
       });
-    return { findings, config: undefined };
+    return { findings, config: undefined, namespaceLabels: undefined };
   }
-  const { config, problems } = readInput(source);
+  const { config, problems, namespaceLabels }: ParsedConfig = ofObjects ? parseConfiguration(source) : readInput(source);
   for (const problem of problems)
     findings.push({
       severity: problem.severity,
       check: "configuration",
-      found: maskControls(formatProblem(problem)),
-      where: `${where}, key config`,
+      found: maskControls(ofObjects ? `${problem.path}: ${problem.message}` : formatProblem(problem)),
+      where: ofObjects ? (problem.object ?? where) : `${where}, key config`,
       advice:
         problem.severity === "error"
           ? "correct it: until then the configuration is refused as a whole"
           : "see whether it is meant so",
     });
-  if (config !== undefined && !view.isTakenOver) findings.push(...differences(config, view, where));
-  return { findings, config };
+  if (config !== undefined && !ofObjects && !view.isTakenOver) findings.push(...differences(config, view, where));
+  return { findings, config, namespaceLabels };
 }
 
 /** Effects of the text that it did not have under MetalLB 0.12. */
@@ -86,8 +87,13 @@ function runsFrr(speaker: Raw): boolean {
   return JSON.stringify(speaker).includes('"METALLB_BGP_TYPE","value":"frr"');
 }
 
-/** Services whose address or load balancer would be another one. */
-export function checkServices(view: ClusterView, config: Config | undefined, classes: LoadBalancerClasses): TakeoverFinding[] {
+/** Services whose address or load balancer would be another one. @param before classes that MetalLB serves: from 0.13 on it leaves others alone */
+export function checkServices(
+  view: ClusterView,
+  config: Config | undefined,
+  classes: LoadBalancerClasses,
+  before: LoadBalancerClasses | undefined,
+): TakeoverFinding[] {
   const findings: TakeoverFinding[] = [];
   const allocator = new Allocator();
   if (config !== undefined) allocator.setPools(config.pools);
@@ -95,11 +101,12 @@ export function checkServices(view: ClusterView, config: Config | undefined, cla
   for (const raw of ofType) {
     const where = `Service ${keyOf(raw)}`;
     const loadBalancerClass = text(fields(raw.spec).loadBalancerClass) || undefined;
+    if (before !== undefined && !claimsClass(before, loadBalancerClass)) continue;
     if (!claimsClass(classes, loadBalancerClass)) {
       findings.push({
         severity: "warning",
         check: "class",
-        found: `it has ${loadBalancerClass === undefined ? "no load balancer class" : `the load balancer class ${quote(loadBalancerClass)}`}, which is not served${view.isTakenOver ? "" : "; MetalLB 0.12 serves every class"}`,
+        found: `it has ${loadBalancerClass === undefined ? "no load balancer class" : `the load balancer class ${quote(loadBalancerClass)}`}, which is not served${view.isTakenOver ? "" : `; MetalLB ${before === undefined ? "0.12 serves every class" : "serves it"}`}`,
         where,
         advice: `give controller and speakers --lb-class=${loadBalancerClass ?? "NAME"} --lb-class-default`,
       });

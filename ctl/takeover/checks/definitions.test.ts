@@ -43,6 +43,10 @@ test("a definition whose objects may need MetalLB's webhook to be read or writte
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", ["v1beta2"]) }), []);
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("Webhook", ["v1beta2"], both) }), warning);
   assert.deepEqual(await found({ ...api("bgppeers"), [path("bgppeers")]: definition("None", ["v1beta2"], both) }), []);
+  const groups = [{ name: "metallb.io", versions: both.map((name) => ({ groupVersion: `metallb.io/${name}` })) }];
+  const served = { "/apis": { groups }, "/apis/metallb.io/v1beta2": { resources: [{ name: "bgppeers" }] } };
+  const once = { ...api("bgppeers"), ...served, [path("bgppeers")]: definition("Webhook", both) };
+  assert.deepEqual(await found(once), warning, "both versions are of one definition");
 });
 
 test("FRR-K8s is found, and what others give FRR", async () => {

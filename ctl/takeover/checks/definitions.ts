@@ -59,7 +59,7 @@ function isConverted({ spec, status }: Raw): boolean {
   return isMany && fields(fields(spec).conversion).strategy === "Webhook";
 }
 
-function isFrrK8s(workload: Raw): boolean {
+export function isFrrK8s(workload: Raw): boolean {
   const { name, labels } = metadata(workload);
   return (
     workload.kind === "DaemonSet" && (labels["app.kubernetes.io/name"] === "frr-k8s" || /(^|-)frr-k8s(-daemon)?$/.test(name))

@@ -35,20 +35,29 @@ test("rules that ask for metrics that there are not are found", async () => {
   );
 });
 
-test("custom resources and webhooks of MetalLB's are found, and convert is named", async () => {
+test("custom resources, and webhooks of MetalLB's and FRR-K8s', are found, and convert is named", async () => {
   const webhook = (name: string, group: string) => ({ metadata: { name }, webhooks: [{ rules: [{ apiGroups: [group] }] }] });
   const findings = checkLeftovers(
     await view({
       ...metallb("servicel2statuses", "ipaddresspools"),
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": [
         webhook("metallb-webhook-configuration", "metallb.io"),
+        webhook("frr-k8s-validating-webhook-configuration", "frrk8s.metallb.io"),
         webhook("other", "apps"),
       ],
     }),
   );
   assert.deepEqual(
     findings.map(({ severity, where }) => `${severity} ${where}`),
-    ["error API group metallb.io", "error ValidatingWebhookConfiguration metallb-webhook-configuration"],
+    [
+      "error API group metallb.io",
+      "error ValidatingWebhookConfiguration metallb-webhook-configuration",
+      "error ValidatingWebhookConfiguration frr-k8s-validating-webhook-configuration",
+    ],
+  );
+  assert.deepEqual(
+    findings.slice(1).map(({ advice }) => advice),
+    ["delete it when MetalLB is stopped", "delete it: FRR-K8s is stopped"],
   );
   assert.match(findings[0]?.advice ?? "", /ingotctl convert/);
 });

@@ -13,6 +13,7 @@ import {
   runsIngot,
   templateOf,
 } from "../view.ts";
+import { isFrrK8s } from "./definitions.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 /** Metrics with MetalLB's prefix that there are here too. A test holds the list to docs/operations.md. */
@@ -88,20 +89,29 @@ export function checkLeftovers(view: ClusterView): TakeoverFinding[] {
         ? "nothing, where Ingot runs with --config-source=crds, and reads them; else delete the definitions when you stay"
         : "convert them with ingotctl convert, or have Ingot read them (component crds), and go by docs/migrate-from-metallb.md, from MetalLB 0.13 and later; or delete the definitions if they are left over",
     });
-  for (const webhook of view.webhooks.filter(isMetallbs))
+  for (const webhook of view.webhooks) {
+    const of = webhookOwners.find(({ group }) => asksAbout(webhook, group));
+    if (of === undefined) continue;
+    const { owner, isGone } = of;
     findings.push({
       severity: "error",
       check: "webhook",
-      found: "a webhook of MetalLB's refuses changes of its objects once its controller is gone",
+      found: `a webhook of ${owner}'s refuses changes of its objects once ${owner} is gone`,
       where: `ValidatingWebhookConfiguration ${metadata(webhook).name}`,
-      advice: view.isTakenOver ? "delete it: MetalLB is stopped" : "delete it when MetalLB is stopped",
+      advice: isGone(view) ? `delete it: ${owner} is stopped` : `delete it when ${owner} is stopped`,
     });
+  }
   return findings;
 }
 
-function isMetallbs(webhook: Raw): boolean {
+const webhookOwners = [
+  { group: "metallb.io", owner: "MetalLB", isGone: ({ isTakenOver }: ClusterView) => isTakenOver },
+  { group: "frrk8s.metallb.io", owner: "FRR-K8s", isGone: ({ workloads }: ClusterView) => !workloads.some(isFrrK8s) },
+] as const;
+
+function asksAbout(webhook: Raw, group: string): boolean {
   return listOf(webhook.webhooks).some(({ rules }) =>
-    listOf(rules).some(({ apiGroups }) => Array.isArray(apiGroups) && apiGroups.includes("metallb.io")),
+    listOf(rules).some(({ apiGroups }) => Array.isArray(apiGroups) && apiGroups.includes(group)),
   );
 }
 
@@ -158,7 +168,10 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
     for (const [flag, usual] of Object.entries(expected)) {
       const value = flagOf(words, flag) ?? "";
       if (value !== "" && value !== usual)
-        differs(`runs with --${flag}=${value}, and the manifests have ${usual}`, "give Ingot the same in your kustomization");
+        differs(
+          `runs with --${flag}=${value}, and the manifests have ${usual === "" ? "none" : usual}`,
+          `give Ingot the same in your kustomization${flag === "port" ? ", or change what reads its metrics: by HTTP, also where MetalLB 0.16 had HTTPS" : ""}`,
+        );
     }
     if (JSON.stringify(template).includes('"METALLB_BGP_TYPE","value":"frr"'))
       differs(
@@ -204,4 +217,9 @@ function frrContainersThatStay(workload: Raw): string[] {
 }
 
 /** Arguments that the manifests give controller and speaker. */
-const expected: Readonly<Record<string, string>> = { config: "config", port: "7472", namespace: "metallb-system" };
+const expected: Readonly<Record<string, string>> = {
+  config: "config",
+  port: "7472",
+  namespace: "metallb-system",
+  "lb-class": "",
+};

@@ -5,6 +5,7 @@ import { ApiClient, ApiRefusal, type Reference } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 import { BorderRouter, nodeAsn, routerAsn } from "../../cluster/scenarios/border-router.ts";
 import { InstalledCluster } from "../../cluster/scenarios/installed.ts";
+import { pathFaults, setPodNetworks } from "../../cluster/scenarios/path-faults.ts";
 import type { OwnWhat } from "../acts.ts";
 import type { ArpAnswers } from "../asker.ts";
 import {
@@ -25,6 +26,8 @@ import {
 
 const replicas = 2;
 const metricsPort = 7472;
+// All tables but those by which chaos drops packets.
+const flushRules = 'nft list tables | grep -v chaos | while read -r _ family table; do nft delete table "$family" "$table"; done';
 const apiPort = 6443;
 
 /** A real Kubernetes with the objects of the manifests; the Services share the Pods of one Deployment. */
@@ -36,6 +39,7 @@ export async function startKubernetesTarget(nodeCount: number, variant: Variant)
   const router = await BorderRouter.start(on, numbers, { holdTimeSeconds, ...(variant.hasBfd && { bfd }) });
   const peer = { address: cluster.router.ipv4, asn: routerAsn, ownAsn: nodeAsn };
   const configuration = (more?: string) => configurationFor(peer, variant, more);
+  await setPodNetworks(on);
   await on.deploy(replicas);
   await on.install(configuration(), variant.hasNics ? ["ha", "net-admin"] : ["ha"]);
   const services = new Map<string, string>();
@@ -84,6 +88,9 @@ export async function startKubernetesTarget(nodeCount: number, variant: Variant)
       "killApiServer",
       "killEtcd",
       "scale",
+      "breakPath",
+      "flushRules",
+      "downBridge",
     ]),
     revives: true,
     detectionMs: detectionMs(variant),
@@ -158,6 +165,14 @@ class Hands {
         return this.#delete(await this.#speaker(node));
       case "stallSpeaker":
         return this.#stall(await this.#speaker(node));
+      case "breakPath":
+        return pathFaults.forwardingOff.begin(this.#on, node.name);
+      case "downBridge":
+        return pathFaults.bridgeDown.begin(this.#on, node.name);
+      case "flushRules":
+        await node.kill("kube-proxy");
+        await node.host.run(["sh", "-ec", flushRules]);
+        return () => node.revive("kube-proxy");
       case "killKubelet":
         await node.kill("kubelet");
         return () => node.revive("kubelet");

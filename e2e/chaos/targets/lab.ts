@@ -5,9 +5,11 @@ import type { DemoCluster, Workload } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { kernelRoute } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
+import { port, serveFlows } from "../../scenarios/kept-flows.ts";
 import { controllers, type OwnWhat, type Renumbering } from "../acts.ts";
 import type { ArpAnswers } from "../asker.ts";
 import { withoutApi } from "../carry-out.ts";
+import type { FlowLine } from "../flow-client.ts";
 import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
 import {
   bfd,
@@ -28,6 +30,7 @@ import {
 const routerAsn = 65010;
 const endThreads = new URL("./end-threads.ts", import.meta.url).href;
 const threadsEndEveryMs = 300;
+const flowsToEach = 20;
 // Lines that a process in a lab forgets at once.
 const linesForgotten = 10_000;
 
@@ -42,7 +45,7 @@ export async function startLabTarget(
   otherVersion: string | undefined,
 ): Promise<Target> {
   await using stack = new AsyncDisposableStack();
-  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs, netAdmin: variant.hasNics }));
+  const network = stack.use(await BgpNetwork.start({ nodes, controllers, logs, netAdmin: variant.hasNics, forwarding: true }));
   const { cluster } = network;
   for (const { speaker } of cluster.nodes) {
     speaker.within = ["env", `NODE_OPTIONS=--import=${endThreads}`];
@@ -80,6 +83,7 @@ export async function startLabTarget(
     },
     { timeout: 30_000 },
   );
+  const flows = variant.keepsConnections ? await keptFlows(cluster, services) : undefined;
   const macs = await Promise.all(cluster.nodes.map(({ host }) => host.link("eth0").mac()));
   const workloads: Workloads = { controllers: cluster.controllers, speakers: cluster.nodes.map(({ speaker }) => speaker) };
   const kept = stack.move();
@@ -103,6 +107,7 @@ export async function startLabTarget(
       "fillControllerDisk",
       "cutControllerApi",
       "renumber",
+      "breakPath",
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
       ...(otherVersion === undefined ? (["endThreads"] as const) : (["otherVersion", "otherControllerVersion"] as const)),
     ]),
@@ -112,10 +117,27 @@ export async function startLabTarget(
     expose: (name, options) => cluster.expose(name, [], options),
     carryOut: (what) => carryOut(workloads, what, { routePods: (node) => cluster.routePods(node), otherVersion, clocks }),
     asked: newLinesOf(asker),
+    flows,
     request: async (address) => (await cluster.client.get(`http://${address}/`, { timeout: 1_000 })).status,
     recovered: async () => {},
     [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
   };
+}
+
+/** A client that keeps connections to an address of each pool that keeps them. */
+async function keptFlows(cluster: DemoCluster, services: ReadonlyMap<string, string>): Promise<Target["flows"]> {
+  const addresses = ["web", "stay"].flatMap((name) => services.get(name) ?? []);
+  await serveFlows(cluster, addresses);
+  const file = fileURLToPath(new URL("../flow-client.ts", import.meta.url));
+  const client = await cluster.client.spawn("flow-client", ["node", file, `${port}`, `${flowsToEach}`, ...addresses]);
+  const read = () => client.lines.filter((line) => line.startsWith("{")).map((line): FlowLine => JSON.parse(line));
+  const now = () => {
+    const lines = read();
+    const opened = lines.findLast((line) => "opened" in line)?.opened ?? 0;
+    return { opened, broken: lines.filter((line) => "why" in line) };
+  };
+  await waitFor("kept connections", () => now().opened === flowsToEach * addresses.length, { timeout: 30_000 });
+  return now;
 }
 
 function newLinesOf(asker: LabProcess): Target["asked"] {
@@ -180,6 +202,9 @@ async function carryOut(
       return printingTo("/dev/full", workload);
     case "renumber":
       return renumbered(workload, what, routePods);
+    case "breakPath":
+      await workload.host.sysctl({ "net.ipv4.ip_forward": 0 });
+      return () => workload.host.sysctl({ "net.ipv4.ip_forward": 1 });
     case "setClock":
     case "setControllerClock":
       return setClock(clocks, workload, what.seconds);
@@ -198,6 +223,7 @@ async function ended(workload: Workload, signal: "SIGKILL" | "SIGTERM"): Promise
 
 /** One at a time, the one that has run for longest: that of layer 2, of BFD, the ring's. */
 async function threadsEnded({ process }: Workload, count: number): Promise<Undo> {
+  await process.waitForLine(/./); // By then it heeds the signal, which would end it otherwise.
   for (let ended = 0; ended < count; ended++) {
     process.kill("SIGUSR2");
     await sleep(threadsEndEveryMs);

@@ -3,6 +3,7 @@ import { type Switch, waitFor } from "#e2e/lab";
 import type { Millis } from "#pkg/clock";
 import type { OwnWhat, What } from "../acts.ts";
 import type { ArpAnswers } from "../asker.ts";
+import type { BrokenFlow } from "../flow-client.ts";
 
 export type Undo = () => Promise<void> | void;
 
@@ -57,6 +58,8 @@ export interface Target extends AsyncDisposable {
   carryOut(what: OwnWhat): Promise<Undo>;
   /** Answers since the last call. */
   asked(): Promise<readonly ArpAnswers[]>;
+  /** Connections that a client keeps open: how many there were, and those that broke; undefined where no pool keeps connections. */
+  readonly flows?: (() => { readonly opened: number; readonly broken: readonly BrokenFlow[] }) | undefined;
   /** A client's request. @returns its status @throws {Error} without an answer */
   request(address: string): Promise<number>;
   /** Waits until all that is not ours has recovered. */
@@ -82,10 +85,17 @@ export interface Variant {
   readonly hasNics: boolean;
   /** Between two packets of BFD between speakers; undefined: they do without. */
   readonly failoverMs: number | undefined;
+  /** Connections go on when an address moves, where speakers have the right to hand packets over. */
+  readonly keepsConnections: boolean;
 }
 
 export function variantOf(seed: number): Variant {
-  return { hasBfd: seed % 2 === 0, hasNics: seed % 4 < 2, failoverMs: [undefined, 10, 30, 100][Math.floor(seed / 4) % 4] };
+  return {
+    hasBfd: seed % 2 === 0,
+    hasNics: seed % 4 < 2,
+    failoverMs: [undefined, 10, 30, 100][Math.floor(seed / 4) % 4],
+    keepsConnections: seed % 3 === 0,
+  };
 }
 
 const pools: ReadonlyMap<string, string> = new Map([
@@ -114,17 +124,18 @@ export function detectionMs({ hasBfd }: Variant): Millis {
 /** The text of a configuration. */
 export function configurationFor(
   peer: { readonly address: string; readonly asn: number; readonly ownAsn: number },
-  { hasBfd, hasNics, failoverMs }: Variant,
+  { hasBfd, hasNics, failoverMs, keepsConnections }: Variant,
   more = "",
 ): string {
   const times = `hold-time: ${holdTimeSeconds}s, graceful-restart-time: ${gracefulRestartSeconds}s`;
+  const keep = keepsConnections ? ", keep-connections: true" : "";
   return `${failoverMs === undefined ? "" : `failover: {interval: ${failoverMs}ms}\n`}bfd-profiles:
 - {name: fast, receive-interval: ${bfd.intervalMs}, transmit-interval: ${bfd.intervalMs}, detect-multiplier: ${bfd.multiplier}}
 peers:
 - {my-asn: ${peer.ownAsn}, peer-asn: ${peer.asn}, peer-address: ${peer.address}, ${times}${hasBfd ? ", bfd-profile: fast" : ""}}
 address-pools:
-- {name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.209]}
-- {name: sticky, protocol: layer2, l2-placement: sticky, addresses: [172.30.0.210-172.30.0.219]}
+- {name: lan, protocol: layer2${keep}, addresses: [172.30.0.200-172.30.0.209]}
+- {name: sticky, protocol: layer2, l2-placement: sticky${keep}, addresses: [172.30.0.210-172.30.0.219]}
 - {name: both, protocol: [layer2, bgp], addresses: [172.30.0.224/30]}
 - {name: routed, protocol: bgp, avoid-buggy-ips: true, addresses: [${routedPrefix}]}
 ${hasNics ? "- {name: nics, protocol: interface, placement: lan, addresses: [172.30.0.228/30]}\n" : ""}${more}`;

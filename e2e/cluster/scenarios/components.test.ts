@@ -196,7 +196,7 @@ step(
           nodes.map((node) => `${node} 172.30.0.2 Established N/A`),
         );
         const states = await rows(on, "configurationstates");
-        assert.equal(states.filter((line) => line.startsWith("Valid ")).length, nodes.length, `${states}`);
+        assert.equal(states.filter((line) => line.startsWith("Valid ")).length, nodes.length + 1, `${states}`); // And the controller's.
         return true;
       };
       await waitFor(`status objects of ${nodes.join()} with ${owner} as the owner`, is, patience);
@@ -222,6 +222,7 @@ step("status-objects: without the component Kubernetes deletes what the Pods had
   await on.writeOverlay(all.filter((component) => component !== "status-objects"));
   await on.kubectl("apply", "-k", on.cluster.directory);
   await on.rolledOut("daemonset/speaker");
+  await on.rolledOut("deployment/controller");
   const none = async () => (await Promise.all(statusKinds.map((kind) => rows(on, kind)))).every((lines) => lines.length === 0);
   await waitFor("the end of all status objects", none, patience);
 });

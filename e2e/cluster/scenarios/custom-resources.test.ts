@@ -25,7 +25,7 @@ type Kind = keyof typeof kinds;
 const pluralOf = (kind: Kind) => (kind === "Community" ? "communities" : `${kind.toLowerCase()}s`);
 
 /** A definition that takes any spec. */
-function definition(kind: Kind): object {
+function definition(kind: Kind, versions: readonly string[] = kinds[kind]): object {
   const plural = pluralOf(kind);
   const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
   const schema = { openAPIV3Schema: { type: "object", properties: { spec: anything, status: anything } } };
@@ -37,7 +37,7 @@ function definition(kind: Kind): object {
       group: "metallb.io",
       scope: "Namespaced",
       names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase() },
-      versions: kinds[kind].map((name, index) => ({ name, served: true, storage: index === 0, schema })),
+      versions: versions.map((name, index) => ({ name, served: true, storage: index === 0, schema })),
     },
   };
 }
@@ -130,6 +130,24 @@ step("a definition that is deleted with its objects turns nothing off", async (o
   const inForce = async () => !(await isMissing());
   await waitFor("the configuration to be in force again", inForce, patience);
   await on.answer(address);
+});
+
+step("a kind that is served in an unknown version alone counts as not installed, and what was in force goes on", async (on) => {
+  const established = () => on.kubectl("wait", "--for=condition=Established", "--timeout=5m", "crd/bfdprofiles.metallb.io");
+  await on.kubectl("delete", "crd", "bfdprofiles.metallb.io");
+  await on.apply(definition("BFDProfile", ["v9"]));
+  await established();
+  await make(on, "IPAddressPool", "unread", { addresses: ["203.0.113.128/25"], autoAssign: false });
+  const isMissing = isConfiguration(on, "definitionsMissing");
+  await waitFor("the controller to say what is missing", isMissing, patience);
+  const address = await on.addressOf("web");
+  await on.answer(address);
+  await on.owner(address);
+  await remove(on, "IPAddressPool", "unread");
+  await on.kubectl("delete", "crd", "bfdprofiles.metallb.io");
+  await on.apply(definition("BFDProfile"));
+  await established();
+  await waitFor("the configuration to be in force again", async () => !(await isMissing()), patience);
 });
 
 step("a Service whose pool goes keeps its address until an object allows others", async (on) => {

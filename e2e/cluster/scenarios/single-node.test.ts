@@ -34,6 +34,7 @@ alone("what another writer sets beside an address stays, nobody writes it over, 
   assert.deepEqual(await ingress(), { ingress: [{ ip: address, ipMode: "VIP" }] }, "the API server adds the mode");
   assert.ok((await rules()).includes(address));
 
+  await on.kubectl("wait", "--for=condition=ingot.dev/Announced", "service/web", "--timeout=60s"); // Its condition is written, too.
   const before = await writes();
   const ports = [{ port: 80, protocol: "TCP", error: "example.com/Broken" }];
   const set = (entry: object) =>

@@ -1,6 +1,7 @@
 import type { Break } from "../break.ts";
 import { addresses } from "./addresses.ts";
 import { changes } from "./changes.ts";
+import { delivery } from "./delivery.ts";
 import { elsewhere } from "./elsewhere.ts";
 import { inputs } from "./inputs.ts";
 import { onTheWire } from "./on-the-wire.ts";
@@ -15,6 +16,7 @@ export const breaks: readonly Break[] = [
   ...ownership,
   ...routes,
   ...changes,
+  ...delivery,
   ...elsewhere,
   ...inputs,
   ...rights,

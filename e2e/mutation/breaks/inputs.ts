@@ -5,6 +5,11 @@ const gateTests = ["pkg/connections/connection-gate.test.ts", "pkg/connections/s
 
 /** Promise 4: no input ends a process, keeps it busy or makes it grow. Promise 5: nobody who waits is forgotten. */
 export const inputs: readonly Break[] = [
+  {
+    before: "found.onlyToCustomer = exactly(attribute, 4).u32();",
+    after: "found.onlyToCustomer = exactly(attribute, attribute.value.length).u32();",
+    tests: ["pkg/bgp/codec/rfc7606.test.ts"],
+  },
   { before: "if (depth > maxPacketDepth)", after: "if (false)", tests: packetTests },
   { before: "if (this.#parts === 0) throw", after: "if (false) throw", tests: packetTests },
   { before: "this.#expansion -= inner.length;", after: "", tests: packetTests },

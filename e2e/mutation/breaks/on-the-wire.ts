@@ -49,6 +49,11 @@ export const onTheWire: readonly Break[] = [
     tests: ["ctl/cluster/ask-services.test.ts"],
   },
   {
+    before: "  for (const { body } of whole) for (const service of body.well ?? []) addWell(body.node, said.get(service));\n",
+    after: "",
+    tests: ["ctl/cluster/ask-services.test.ts"],
+  },
+  {
     before: "about === `forwarded ${address.family}` && suffers(state, key, address, node, about);",
     after: "suffers(state, key, address, node, about);",
     tests: ["speaker/core/services/reporter.test.ts"],

@@ -7,6 +7,16 @@ const defenseTests = ["speaker/core/conflicts/conflict-defense.test.ts"];
 /** Promise 2: one node answers for an address. */
 export const ownership: readonly Break[] = [
   {
+    before: "if (now < since + sureAfterMs || foreign.has(node)) continue;",
+    after: "if (foreign.has(node)) continue;",
+    tests: ["speaker/core/members/foreign-members.test.ts"],
+  },
+  {
+    before: "!isWhole || !seen.has(self) || seen.has(node)",
+    after: "!isWhole || seen.has(node)",
+    tests: ["speaker/core/members/foreign-members.test.ts"],
+  },
+  {
     before: "digest < lowest",
     after: "digest > lowest",
     tests: ["pkg/placement/place.test.ts"],
@@ -135,7 +145,7 @@ export const ownership: readonly Break[] = [
     tests: defenseTests,
   },
   {
-    before: "if (rival === undefined || !by?.preferred || !by.mayBeCutOff) return [];",
+    before: "if (rival === undefined || !by?.mayBeCutOff) return [];",
     after: "if (rival === undefined) return [];",
     tests: defenseTests,
   },

@@ -37,9 +37,34 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/routes/routes-out.test.ts"],
   },
   {
-    before: "path === 0 ? paths === undefined || !format",
-    after: "path === 0 ? !format",
+    before: "path === 0 ? pathsWanted === 0 || !hasAddPath",
+    after: "path === 0 ? !hasAddPath",
     tests: ["pkg/bgp/routes/paths.test.ts"],
+  },
+  {
+    before: "routes += Math.max(countRoutes(before), countRoutes(after));",
+    after: "routes += 1;",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: 'visited += "all" in route ? 1 + route.all.size : 1;',
+    after: "visited++;",
+    tests: ["speaker/bgp/bgp-speaker.test.ts"],
+  },
+  {
+    before: "reached.length * 2 >= byApi.length ? reached : byApi",
+    after: "reached",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: "unmet.met.size === 0 && unmet.until === Infinity",
+    after: "unmet.met.size === 0",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: "length !== 1 && length !== count",
+    after: "length !== 1 && length > count",
+    tests: ["pkg/placement/bgp.test.ts"],
   },
   {
     before: 'hasAddPath(theirs, family, "receive")',
@@ -130,14 +155,44 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/session/rfc4271.test.ts"],
   },
   {
-    before: "if (gone.length <= active.length) return active;",
-    after: "return active;",
+    before: "new Set(gone.length <= active.length ? [] : gone)",
+    after: "new Set<string>()",
     tests: ["speaker/core/protocols/central.test.ts"],
   },
   {
-    before: "const left = nodes.filter((node) => !spared[policy].has(node));",
+    before: "const left = nodes.filter((node) => !spared.has(node));",
     after: "const left = nodes;",
     tests: ["speaker/core/protocols/central.test.ts"],
+  },
+  {
+    before: "known.users++;\n      return known;",
+    after: "return known;",
+    tests: desiredTests,
+  },
+  {
+    before: "answered.find(isKnown) ?? ",
+    after: "",
+    tests: ["pkg/router-discovery/engine/link.test.ts"],
+  },
+  {
+    before: " || (one.mac === mac && one.address !== link.served)",
+    after: "",
+    tests: ["pkg/router-discovery/engine/link.test.ts"],
+  },
+  {
+    before: "const isOwn = isLocal && advertisement.keepMoreSpecifics;",
+    after: "const isOwn = false;",
+    tests: ["pkg/placement/aggregation.test.ts"],
+  },
+  {
+    before: "fnv1a(`${shortestOf(central.advertised.map(toPrefix))}`)",
+    after: "fnv1a(`${address}`)",
+    tests: ["pkg/placement/aggregation.test.ts"],
+  },
+  {
+    before: "aggregationLength: 32, // The others",
+    after: "// The others",
+    tests: ["pkg/config/rules/service-policy.test.ts"],
   },
   {
     before: "this.#routeOf([...group.with, { via, weight }], prefix, before)",

@@ -2,6 +2,7 @@ import type { Break } from "../break.ts";
 
 const tools = ["ctl/doctor/standby.test.ts"];
 const restored = ["controller/core/restored.test.ts"];
+const streamed = ["pkg/k8s/streamed-lists.test.ts"];
 
 /** Promises 1 and 5 after the API was restored from a backup, and what tools say of a controller that stands by. */
 export const standby: readonly Break[] = [
@@ -15,7 +16,10 @@ export const standby: readonly Break[] = [
     after: ")",
     tests: restored,
   },
-  { before: 'isFirst ? "synced" : "relisted"', after: '"synced"', tests: ["pkg/k8s/informer.test.ts"] },
+  { before: "isLast && (!isFirst || this.isAsked)", after: "false", tests: ["pkg/k8s/informer.test.ts"] },
+  { before: 'this.synced ? {} : { resourceVersion: "0" }', after: '{ resourceVersion: "0" }', tests: streamed },
+  { before: "if (this.#isListing && now !== undefined)", after: "if (false)", tests: streamed },
+  { before: "if (this.#isOurs(key)) this.#endpoints?.want(key);", after: "", tests: ["speaker/sources.test.ts"] },
   { before: "if (!terms.controller.view.isWorking) return;", after: "", tests: tools },
   {
     before: "const working = answers.filter(({ body }) => body.leader !== false);",

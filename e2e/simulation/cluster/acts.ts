@@ -73,6 +73,12 @@ export class Acts {
       case "setClock":
         cluster.machines.setClock(act.node, act.seconds * 1000);
         break;
+      case "flushFilter":
+        cluster.machines.connections(act.node).filter.flush();
+        break;
+      case "forgetConnections":
+        cluster.machines.connections(act.node).known.clear();
+        break;
       case "changeMac":
         cluster.machines.changeMac(act.node);
         break;
@@ -94,6 +100,12 @@ export class Acts {
       case "stallSpeaker":
         if (cluster.speakerOf(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
         break;
+      case "endThread": {
+        const speaker = cluster.speakerOf(act.node);
+        speaker?.setAnswering(false);
+        later(act.length, () => speaker?.process.isRunning && speaker.setAnswering(true));
+        break;
+      }
       case "unplug":
         cluster.machines.setCarrier(act.node, false);
         later(act.length, () => cluster.machines.setCarrier(act.node, true));
@@ -103,7 +115,7 @@ export class Acts {
         later(act.length, () => cluster.nodes.setDrained(act.node, false));
         break;
       case "breakPath":
-        cluster.machines.setPath(act.node, false);
+        cluster.machines.setPath(act.node, false, "noPodRoute", act.of);
         later(act.length, () => cluster.machines.setPath(act.node, true));
         break;
       case "exclude":

@@ -2,14 +2,14 @@ import type { Timed } from "#e2e/faults";
 import { type Millis, seededRandom } from "#pkg/clock";
 import { firstCentral } from "#pkg/memberlist/testing";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, centralConfig, fairWeather, type History } from "./history.ts";
+import { type Act, aggregatedConfig, centralConfig, fairWeather, type History } from "./history.ts";
 
 const maxNodes = 6;
 const rounds = 4;
 // Longer than until a session that ended is tried again, and all routes are sent.
 const pauseMs: Millis = 20_000;
 
-const service = (pool: string, endpoints: readonly number[], isLocal = false): ServiceSpec => ({
+const service = (pool: string, endpoints: readonly number[], isLocal = false, community?: string): ServiceSpec => ({
   pool,
   isDual: true,
   wanted: undefined,
@@ -17,6 +17,7 @@ const service = (pool: string, endpoints: readonly number[], isLocal = false): S
   port: 80,
   endpoints,
   isLocal,
+  community,
 });
 
 /**
@@ -31,6 +32,7 @@ export function drawCentral(seed: number): History {
   const all = Array.from({ length: nodes }, (_, node) => node);
   const isOnlyDeaths = seed % 3 === 0;
   const centralSpeakers = isOnlyDeaths ? 2 : 1 + pick(2);
+  const everyCentral = Array.from({ length: centralSpeakers }, (_, index) => firstCentral + index);
   const acts: Timed<Act>[] = [];
   let at = pauseMs;
   const end = (node: number, length: Millis): Act => ({
@@ -49,7 +51,7 @@ export function drawCentral(seed: number): History {
     for (let count = 1 + pick(3); count > 0; count--) {
       const [node, length] = [pick(nodes), 200 + pick(pick(3) === 0 ? 30_000 : 6_000)];
       const parts = all.map(() => pick(3));
-      const centralParts = Array.from({ length: centralSpeakers }, () => pick(3));
+      const centralParts = everyCentral.map(() => pick(3));
       const act = some<Act>([
         end(node, length),
         end(node, length),
@@ -58,6 +60,21 @@ export function drawCentral(seed: number): History {
         { type: "cut", parts, centralParts, length },
         { type: "cutRouter", node: central, cut: some(["both", "toRouter", "toNode"] as const), length },
         { type: "cutApi", node: some([node, central]), length },
+        {
+          type: "weather",
+          weather: { ...fairWeather, watchLagMs: some([1_000, 3_000]), latencyMs: some([10, 200, 1_000]) },
+          length,
+        },
+        { type: some(["restartApi", "compact"] as const) },
+        { type: some(["stopController", "killController"] as const), controller: pick(2), length: Math.min(length, 10_000) },
+        { type: "restartSpeakers", nodes: everyCentral, inOrder: pick(2) === 0, length: pick(3_000) },
+        {
+          type: "restartSpeakers",
+          nodes: [central, ...all.filter(() => pick(2) === 0)],
+          inOrder: pick(2) === 0,
+          length: pick(3_000),
+        },
+        { type: "otherVersion", node, length: 5_000 + length },
         { type: some(["drain", "exclude", "breakPath"] as const), node, length },
         { type: "restartRouter", how: some(["graceful", "processes", "machine"] as const), length: Math.min(length, 6_000) },
         {
@@ -69,13 +86,20 @@ export function drawCentral(seed: number): History {
             true,
           ),
         },
+        { type: "service", name: "asks", spec: service("routed", all, false, some([undefined, "65001:7", "65001:8"])) },
       ]);
       acts.push({ at, act });
       at += pick(2) === 0 ? pick(1_000) : pick(length);
     }
     at += pauseMs;
   }
-  const services = { web: service("routed", all), local: service("routed", [0, 1], true), lan: service("lan", all) };
+  const services = {
+    web: service("routed", all),
+    local: service("routed", [0, 1], true),
+    asks: service("routed", all, false, "65001:7"),
+    lan: service("lan", all),
+  };
   const loss = isOnlyDeaths ? 0 : some([0, 0.05]);
-  return { seed, nodes, centralSpeakers, loss, weather: fairWeather, config: centralConfig, services, acts };
+  const config = some([centralConfig, aggregatedConfig]);
+  return { seed, nodes, centralSpeakers, loss, weather: fairWeather, config, services, acts };
 }

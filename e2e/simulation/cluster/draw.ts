@@ -1,5 +1,6 @@
 import type { Timed } from "#e2e/faults";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import { families } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 import { drawTroubles } from "./draw-controllers.ts";
@@ -41,6 +42,7 @@ const changeSeeds = 2 ** 30;
 const failoverSeeds = 2 ** 29;
 const pathSeeds = 2 ** 28;
 const resourceSeeds = 2 ** 27;
+const stallSeeds = 2 ** 26;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -65,6 +67,7 @@ export function drawHistory(seed: number): History {
   acts.push(...drawRemovals(new Draw(seededRandom(seed + removalSeeds)), at));
   acts.push(...drawChanges(new Draw(seededRandom(seed + changeSeeds)), at));
   acts.push(...drawPaths(new Draw(seededRandom(seed + pathSeeds)), at, nodes));
+  acts.push(...drawStalls(new Draw(seededRandom(seed + stallSeeds)), at, nodes));
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, undefined, 10, 50][new Draw(seededRandom(seed + failoverSeeds)).pick(4)];
   return { seed, nodes, loss, withoutNetAdmin, failoverMs, config, services, acts };
@@ -88,6 +91,15 @@ function drawChanges(draw: Draw, until: Millis): Timed<Act>[] {
   }));
 }
 
+/** Speakers that stand still for 50 to 500 ms, as on a busy machine, in every second history: BFD takes them for gone, and the ring alone not. */
+function drawStalls(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
+  const stalls = draw.pick(2) === 0 ? 1 + draw.pick(6) : 0;
+  return Array.from({ length: stalls }, () => ({
+    at: draw.pick(until + 1),
+    act: { type: "stallSpeaker", node: draw.pick(nodes), length: 50 + draw.pick(450) },
+  }));
+}
+
 /** Nodes that cannot deliver to Pods for some time, in half of all histories; at times all at once. */
 function drawPaths(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
   const at = draw.pick(until + 1);
@@ -100,9 +112,10 @@ function drawPaths(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
     draw.some(nodes),
     Array.from({ length: nodes }, (_, node) => node),
   ];
+  const ofFamilies = () => [families, families, ["IPv4"] as const, ["IPv6"] as const][draw.pick(4)] ?? families;
   return (broken[draw.pick(broken.length)] ?? []).map((node) => ({
     at: at + draw.pick(3_000),
-    act: { type: "breakPath", node, length: length() },
+    act: { type: "breakPath", node, of: ofFamilies(), length: length() },
   }));
 }
 
@@ -293,7 +306,11 @@ class Draw {
   #forbid(): Act {
     if (this.#hasForbidden) return { type: "restartApi" };
     this.#hasForbidden = true;
-    return { type: "forbid", what: this.pick(2) === 0 ? "leases" : "writes", length: this.pick(maxForbiddenMs) };
+    return {
+      type: "forbid",
+      what: (["leases", "writes", "reports"] as const)[this.pick(3)] ?? "writes",
+      length: this.pick(maxForbiddenMs),
+    };
   }
 
   #away(): Millis {

@@ -1,7 +1,8 @@
 import type { Fault, Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
+import type { Family } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
-import type { ServiceSpec } from "./api/objects.ts";
+import { communityAnnotation, type ServiceSpec } from "./api/objects.ts";
 
 /** Something that happens to a cluster: a fault, or an act that chaos does not have. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
 export type Act =
@@ -16,8 +17,12 @@ export type Act =
   | { readonly type: "slowLan"; readonly delayMs: Millis; readonly duplication: number; readonly length: Millis }
   /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
-  /** The node's kernel brings no packets to Pods for so long. */
-  | { readonly type: "breakPath"; readonly node: number; readonly length: Millis }
+  /** The node's kernel brings no packets of these families to Pods for so long; absent: of both. */
+  | { readonly type: "breakPath"; readonly node: number; readonly of?: readonly Family[]; readonly length: Millis }
+  /** An administrator flushes the packet filter of the node's machine, or its kernel forgets all connections. */
+  | { readonly type: "flushFilter" | "forgetConnections"; readonly node: number }
+  /** The thread of the node's speaker that answers on the LAN has ended, for so long. */
+  | { readonly type: "endThread"; readonly node: number; readonly length: Millis }
   /** The node has another network card. */
   | { readonly type: "changeMac"; readonly node: number }
   /**
@@ -62,7 +67,7 @@ export type Act =
   | { readonly type: "restore"; readonly age: Millis }
   | { readonly type: "weather"; readonly weather: ApiWeather; readonly length: Millis }
   /** The API refuses the right to it, to everybody. */
-  | { readonly type: "forbid"; readonly what: "leases" | "writes"; readonly length: Millis }
+  | { readonly type: "forbid"; readonly what: "leases" | "writes" | "reports"; readonly length: Millis }
   /** A host without a speaker uses an address of the pool `strict`; meanwhile the API may refuse to have any status of a Service written. */
   | { readonly type: "occupy"; readonly address: string; readonly refusesStatus: boolean; readonly length: Millis }
   /** A host without a speaker uses an address that somebody answers for, chosen by this number. */
@@ -216,6 +221,23 @@ export const stickyConfig = `address-pools:
 /** The same among the nodes that have a subnet with the address. */
 export const stickySubnetConfig = stickyConfig.replace("l2-placement: sticky", "l2-placement: sticky-subnet");
 
+/** Pools that keep connections: one of which each move is an election, one whose addresses stay. */
+export const keptConfig = `address-pools:
+- name: lan
+  protocol: layer2
+  keep-connections: true
+  addresses: [192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"]
+  preferred-nodes: [{weight: 100, match-labels: {edge: "true"}}]
+- name: sticky
+  protocol: layer2
+  l2-placement: sticky
+  keep-connections: true
+  addresses: [192.0.2.32-192.0.2.51, "2001:db8::20-2001:db8::33"]
+`;
+
+/** Lengths of prefixes. */
+export const aggregates = { IPv4: 30, IPv6: 126 } as const;
+
 const routedPool = `address-pools:
 - name: routed
   protocol: bgp
@@ -229,6 +251,16 @@ export const centralConfig = `${routedPool}- name: lan
   addresses: [192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"]
 ${peer}  add-path: true
 `;
+/** The same with aggregates of four addresses, and communities that Services may ask for. */
+export const aggregatedConfig = centralConfig.replace(
+  "- name: lan",
+  `  bgp-advertisements:
+  - aggregation-length: ${aggregates.IPv4}
+    aggregation-length-v6: ${aggregates.IPv6}
+    keep-more-specifics: true
+    communities-from: {annotation: ${communityAnnotation}, allowed: ["65001:7"]}
+- name: lan`,
+);
 /** The same without slots. */
 export const withoutSlotsConfig = `${routedPool}${peer}`;
 /** Conditions of an undisturbed API. */

@@ -1,7 +1,9 @@
 import type { Millis } from "#pkg/clock";
 import type { InterfaceState } from "#pkg/layer2";
-import type { PathFault } from "../../../speaker/core/index.ts";
+import { type Family, families } from "#pkg/net";
+import type { PathFault, PathFaults } from "../../../speaker/core/index.ts";
 import { macOf } from "./api/objects.ts";
+import { MachineConnections } from "./network/machine-connections.ts";
 import { NicAddresses } from "./network/nic-addresses.ts";
 import type { Time } from "./simulated-process.ts";
 import type { SpeakerProcess } from "./speaker-process.ts";
@@ -9,13 +11,15 @@ import type { SpeakerProcess } from "./speaker-process.ts";
 /** The nodes' machines, which outlive their speakers: NICs, cards, carriers, clocks, and the kernels' way to Pods. */
 export class Machines {
   readonly withoutCarrier = new Set<number>();
-  readonly withoutPath = new Set<number>(); // nodes whose kernels bring no packets to Pods
+  readonly withoutPath = new Map<number, PathFaults>(); // node whose kernel brings no packets to Pods -> signs of that
   readonly #speakers: ReadonlyMap<number, SpeakerProcess>;
   readonly #time: Time;
   readonly #nics = new Map<number, NicAddresses>(); // node -> what its NIC on the LAN has for Services
   readonly #otherNics = new Map<number, readonly InterfaceState[]>(); // node -> its other NICs
   readonly #ahead = new Map<number, Millis>(); // node -> what its clock shows beyond the time
   readonly #cards = new Map<number, number>(); // node -> which network card it has
+  readonly #connections = new Map<number, MachineConnections>(); // node -> its kernel's
+  readonly #off = new Set<number>(); // nodes
 
   constructor(speakers: ReadonlyMap<number, SpeakerProcess>, time: Time) {
     this.#speakers = speakers;
@@ -27,6 +31,27 @@ export class Machines {
     const nic = this.#nics.get(node) ?? new NicAddresses(this.#time);
     this.#nics.set(node, nic);
     return nic;
+  }
+
+  connections(node: number): MachineConnections {
+    const connections = this.#connections.get(node) ?? new MachineConnections(this.#time);
+    this.#connections.set(node, connections);
+    return connections;
+  }
+
+  isOn(node: number): boolean {
+    return !this.#off.has(node);
+  }
+
+  turnOn(node: number): void {
+    this.#off.delete(node);
+  }
+
+  /** Its kernel forgets all. */
+  turnOff(node: number): void {
+    this.nic(node).clear();
+    this.connections(node).clear();
+    this.#off.add(node);
   }
 
   macOf(node: number): string {
@@ -58,11 +83,13 @@ export class Machines {
     this.#tell(node, (speaker) => speaker.setCarrier(running));
   }
 
-  /** Its kernel brings packets to Pods, or no longer. */
-  setPath(node: number, delivers: boolean, fault?: PathFault): void {
+  /** Its kernel brings packets of these families to Pods, or no longer. */
+  setPath(node: number, delivers: boolean, fault: PathFault = "noPodRoute", of: readonly Family[] = families): void {
+    const faultsOf = (family: Family) => (!delivers && of.includes(family) ? [fault] : []);
+    const faults = { IPv4: faultsOf("IPv4"), IPv6: faultsOf("IPv6") };
     if (delivers) this.withoutPath.delete(node);
-    else this.withoutPath.add(node);
-    this.#tell(node, (speaker) => speaker.setPath(delivers, fault));
+    else this.withoutPath.set(node, faults);
+    this.#tell(node, (speaker) => speaker.setPath(faults));
   }
 
   /** It has these NICs beside the one on the LAN. */

@@ -6,6 +6,7 @@ import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { addressOf, firstCentral, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
+import { type LargeRing, largeRing } from "../../../speaker/members/ring/state.ts";
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { ConfigurationObjects } from "./api/configuration-objects.ts";
 import { NodeObjects } from "./api/node-objects.ts";
@@ -38,6 +39,8 @@ export interface SimulatedClusterOptions {
   readonly config: string;
   /** `configmap` where absent. */
   readonly configSource?: ConfigSource | undefined;
+  /** Whether speakers record Events of their Nodes; absent: they do not. */
+  readonly hasNodeEvents?: boolean;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
@@ -51,6 +54,8 @@ const ownNodeRules: readonly OwnNodeRule[] = [
   { fromMembers: 2, maxUntold: 8, afterMs: 500, jitterMs: 1_000 },
   { fromMembers: 3, maxUntold: 0, afterMs: 500, jitterMs: 1_000 },
 ];
+/** By the seed: the ring is a small one, or as one of 5,000, whose members gather changes and follow Pods now and then. */
+const rings: readonly LargeRing[] = [largeRing, { gatherMs: () => 50, fromMembers: 2, followMs: 2_000, restMs: 3_000 }];
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;
 const machineGoneMs: Millis = 40_000;
@@ -90,6 +95,8 @@ export class SimulatedCluster {
   readonly lines: string[] = [];
   readonly moves: Move[] = [];
   readonly machines: Machines;
+  /** What clients hear. */
+  readonly announcements: Omit<Move, "on">[] = [];
   readonly nodes: NodeObjects;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
@@ -237,6 +244,7 @@ export class SimulatedCluster {
 
   startSpeaker(node: number): void {
     const process = this.#process(nameOf(node));
+    this.machines.turnOn(node);
     const ownNode = this.earlier.has(node)
       ? ownNodeRule
       : (ownNodeRules[this.#options.seed % ownNodeRules.length] ?? ownNodeRule);
@@ -249,6 +257,7 @@ export class SimulatedCluster {
       ring: this.ring,
       keepsPaths: this.#paths !== undefined,
       nicAddresses: this.machines.nic(node),
+      connections: this.machines.connections(node),
       time: this.time,
       bgp: {
         dial: (peer, events) =>
@@ -263,11 +272,19 @@ export class SimulatedCluster {
       life: Math.ceil(wallClockMs + this.now + this.machines.clockAhead(node)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
       ownNode,
+      largeRing: rings[Math.floor(this.#options.seed / ownNodeRules.length) % rings.length] ?? largeRing,
       configSource: this.#options.configSource,
+      hasNodeEvents: this.#options.hasNodeEvents === true,
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
       otherNics: this.machines.otherNics(node),
-      lan: this.lan.actionsOf(node),
+      lan: {
+        ...this.lan.actionsOf(node),
+        announce: (address) => {
+          this.announcements.push({ at: this.now, node, address });
+          this.lan.actionsOf(node).announce(address);
+        },
+      },
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
       onStep: this.#options.watchCore?.(nameOf(node), ownNode),
@@ -275,8 +292,9 @@ export class SimulatedCluster {
     });
     (node < firstCentral ? this.speakers : this.centralSpeakers).set(node, speaker);
     this.#isBusy = true;
+    if (this.#centralCount > 0) this.nodes.setHeard(node, true);
     if (this.machines.withoutCarrier.has(node)) speaker.setCarrier(false);
-    speaker.setPath(!this.machines.withoutPath.has(node));
+    speaker.setPath(this.machines.withoutPath.get(node) ?? { IPv4: [], IPv6: [] });
     let failures = maxProbeFailures; // A container that has just started is not ready until a probe says so.
     const probe = () => {
       if (this.speakerOf(node) !== speaker || !process.isRunning) return;
@@ -298,7 +316,7 @@ export class SimulatedCluster {
   /** The machine is gone without a word. */
   powerOff(node: number): void {
     this.#end(node, machineGoneMs);
-    this.machines.nic(node).clear();
+    this.machines.turnOff(node);
     this.#link(node).end(true);
   }
 
@@ -403,7 +421,9 @@ export class SimulatedCluster {
     this.ring.kill(node);
     this.#update(node, false);
     this.time.schedule(this.now + noticedAfter, () => {
-      if (this.speakerOf(node) === speaker) this.nodes.setReady(node, false);
+      if (this.speakerOf(node) !== speaker) return;
+      this.nodes.setReady(node, false);
+      if (noticedAfter === machineGoneMs && this.#centralCount > 0) this.nodes.setHeard(node, false);
     });
   }
 

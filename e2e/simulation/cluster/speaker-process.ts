@@ -5,6 +5,7 @@ import { type Millis, Portions } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { CoreRunner, Recorder } from "#pkg/core";
 import { isCentral } from "#pkg/gossip";
+import { HandoverKeeper } from "#pkg/handover";
 import type { Routes } from "#pkg/http";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
@@ -16,14 +17,16 @@ import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { classlessOnly } from "#pkg/service";
 import { speakerApi } from "../../../speaker/api.ts";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
-import { SessionWatch } from "../../../speaker/bgp/session-watch.ts";
+import { watchSessions } from "../../../speaker/bgp/session-watch.ts";
 import { carryOut, mayWrite, written } from "../../../speaker/carry-out.ts";
 import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
-import { type PathFault, SpeakerView } from "../../../speaker/core/index.ts";
+import { type PathFaults, SpeakerView } from "../../../speaker/core/index.ts";
 import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { type AnnounceFor, createState, type SpeakerState } from "../../../speaker/core/state.ts";
+import { Faults } from "../../../speaker/faults.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
+import type { LargeRing } from "../../../speaker/members/ring/state.ts";
 import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
 import { ObjectVerdicts } from "../../../speaker/object-verdicts.ts";
@@ -32,6 +35,7 @@ import { Sources } from "../../../speaker/sources.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
 import type { ConfigSource } from "./history.ts";
+import { FlowCounter, type MachineConnections } from "./network/machine-connections.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
 import { type LanActions, SimulatedLayer2 } from "./network/simulated-layer2.ts";
 import { SimulatedMemberlist } from "./simulated-memberlist.ts";
@@ -45,6 +49,7 @@ export interface SpeakerProcessOptions {
   readonly lan: LanActions;
   /** Of its machine. */
   readonly nicAddresses: NicAddresses;
+  readonly connections: MachineConnections;
   readonly time: Time;
   /** By which its BGP sessions dial. */
   readonly bgp: ReturnType<SimulatedNetwork["transport"]>;
@@ -58,6 +63,8 @@ export interface SpeakerProcessOptions {
   readonly configSource: ConfigSource | undefined;
   /** When it follows its own Node alone. */
   readonly ownNode: OwnNodeRule;
+  /** From when its ring counts as a large one. */
+  readonly largeRing: LargeRing;
   /** It may put addresses on its machine's NIC. */
   readonly hasNetAdmin: boolean;
   /** Its ring watches others by BFD: the configurations say nothing of that. */
@@ -72,10 +79,13 @@ export interface SpeakerProcessOptions {
   /** Told what its core gets and answers. */
   readonly onStep: SpeakerRunner["onStep"];
   readonly announceFor: AnnounceFor;
+  /** Whether it records Events of its Node. */
+  readonly hasNodeEvents: boolean;
 }
 
 // The kernel of a speaker that lacks the capability NET_ADMIN: it fulfils no wishes.
 const noKernel = { want: () => {}, complete: () => {} };
+const noFilter = { change: () => 1, query: () => undefined };
 
 /**
  * A speaker as `speaker/main.ts` builds it. Its core, sources, members, gossip and BGP sessions are the real ones; the ring's protocol is
@@ -89,6 +99,8 @@ export class SpeakerProcess {
   readonly layer2: SimulatedLayer2;
   readonly nicAddresses: NicAddresses;
   readonly hasNetAdmin: boolean;
+  /** In simulated time. */
+  readonly startedAt: Millis;
   readonly #options: SpeakerProcessOptions;
   readonly #runner: SpeakerRunner;
   readonly #members: RingMembers;
@@ -96,6 +108,8 @@ export class SpeakerProcess {
   #routes: Routes | undefined; // Few are asked.
   readonly #bgp: BgpSpeaker;
   readonly #nic: NicKeeper;
+  readonly #configMaps: ConfigMapWriter;
+  readonly #handovers: HandoverKeeper;
   readonly #memberlist: SimulatedMemberlist;
   /** By which it dialed last: others for each session that does not follow the one before. */
   bgpSettings: SessionSettings | undefined;
@@ -107,6 +121,7 @@ export class SpeakerProcess {
   isStopping = false;
   #mac: string;
   #hasCarrier = true;
+  #answers = true;
   #otherNics: readonly InterfaceState[];
   #apiLostSince: Millis = Infinity;
 
@@ -117,6 +132,7 @@ export class SpeakerProcess {
     this.#options = options;
     this.nicAddresses = options.nicAddresses;
     this.hasNetAdmin = options.hasNetAdmin;
+    this.startedAt = options.ring.now;
     this.process = process;
     this.connection = connection;
     const { clock, random } = process;
@@ -162,6 +178,7 @@ export class SpeakerProcess {
       labels: "component=speaker",
       node,
       emit,
+      large: options.largeRing,
       log,
       clock,
       random,
@@ -214,25 +231,35 @@ export class SpeakerProcess {
       random,
       log,
     });
+    this.#handovers = new HandoverKeeper({
+      kernel: this.hasNetAdmin ? options.connections.filter : noFilter,
+      read: () => "",
+      onFailures: (failures) => emit({ type: "handoverFailures", failures }),
+      onInherited: (inherited) => emit({ type: "inherited", inherited }),
+      log,
+      clock,
+    });
+    this.#configMaps = new ConfigMapWriter({
+      cluster,
+      namespace,
+      log,
+      mayWrite: mayWrite(this.state),
+      onWritten: written(process.name, emit),
+      clock,
+      random,
+    });
     const drivers = {
       runner: this.#runner,
       layer2: this.layer2,
-      configMaps: new ConfigMapWriter({
-        cluster,
-        namespace,
-        log,
-        mayWrite: mayWrite(this.state),
-        onWritten: written(process.name, emit),
-        clock,
-        random,
-      }),
+      configMaps: this.#configMaps,
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
-      handovers: { check: () => {}, want: () => {}, flush: () => {}, wantSpeakers: () => {}, complete: () => {} },
-      flowCounter: { want: () => {} },
+      handovers: this.#handovers,
+      flowCounter: new FlowCounter(options.connections, process, options.time, (counts) => emit({ type: "flows", counts })),
       members: this.#members,
       fastPath: { configure: () => this.#memberlist.keepPaths(options.keepsPaths) },
+      nodePaths: undefined,
       sources: this.#sources,
       checks: { changed: () => {} },
       events: {
@@ -251,7 +278,10 @@ export class SpeakerProcess {
     if (!this.hasNetAdmin) emit({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });
     this.#interfaceChanged();
     this.#sources.start(resources.endpointSlices);
-    new SessionWatch({ bgp: this.#bgp, emit, clock }).start();
+    watchSessions({ bgp: this.#bgp, emit, clock });
+    // Faults that Services suffer from stay here: of the node's settings none is simulated.
+    const ofNode = { node, bgp: this.#bgp, checks: { findings: [] }, events: drivers.events, emit: () => {}, clock };
+    if (options.hasNodeEvents) new Faults({ ...ofNode, objects: this.#judge(new SpeakerView(this.state)) }).start();
   }
 
   get announced(): Set<string> {
@@ -263,8 +293,8 @@ export class SpeakerProcess {
   }
 
   /** The node's kernel brings packets to Pods, as its settings say, or it does not. */
-  setPath(delivers: boolean, fault: PathFault = "noPodRoute"): void {
-    this.#runner.dispatch({ type: "dataPath", faults: delivers ? [] : [fault] });
+  setPath(faults: PathFaults): void {
+    this.#runner.dispatch({ type: "dataPath", faults, hasPods: true });
   }
 
   /** Its answers under `/v1`. */
@@ -308,6 +338,12 @@ export class SpeakerProcess {
     this.#interfaceChanged();
   }
 
+  /** Its thread that answers on the LAN runs, or does not. */
+  setAnswering(answers: boolean): void {
+    this.#answers = answers;
+    this.#interfaceChanged();
+  }
+
   setOtherNics(nics: readonly InterfaceState[]): void {
     this.#otherNics = nics;
     this.#interfaceChanged();
@@ -336,9 +372,11 @@ export class SpeakerProcess {
   async stop(): Promise<void> {
     this.isStopping = true;
     await this.#bgp.leave();
+    this.#runner.dispatch({ type: "leaving" });
     await this.#members[Symbol.asyncDispose]();
     this.layer2.end();
     this.#nic.stop();
+    this.#handovers[Symbol.dispose]();
     await this.#bgp[Symbol.asyncDispose]();
     this.#runner[Symbol.dispose]();
   }
@@ -348,29 +386,34 @@ export class SpeakerProcess {
     this.#memberlist.onEffect(effect);
   }
 
+  #judge(view: SpeakerView): ObjectVerdicts {
+    const { clock } = this.process;
+    const fastPath = { problems: () => [] }; // The ring's paths are simulated, BFD is not.
+    const seen = { view, sources: this.#sources, members: this.#members, configMaps: this.#configMaps, fastPath };
+    const others = { failed: undefined, checks: { findings: [] }, bfd: { warnings: () => [] } };
+    const viewAge = () => view.viewAgeSeconds(clock.now());
+    return new ObjectVerdicts({ view, nodeFacts: () => nodeFactsOf({ ...seen, ...others, viewAge }), clock });
+  }
+
   #newRoutes(): Routes {
     const { clock } = this.process;
     const view = new SpeakerView(this.state);
-    const fastPath = { problems: () => [] }; // The ring's paths are simulated, BFD is not.
-    const seen = { view, sources: this.#sources, members: this.#members, fastPath };
-    const bfd = { warnings: () => [], describe: () => [] };
-    const viewAge = () => view.viewAgeSeconds(clock.now());
-    const nodeFacts = () => nodeFactsOf({ ...seen, failed: undefined, checks: { findings: [] }, bfd, viewAge });
-    const objects = new ObjectVerdicts({ view, nodeFacts, clock });
     const kernel = { restored: 0, interfaces: () => [], status: function* () {} };
     const missing = () => whatIsMissing(this.#sources, view, this.#members);
     return speakerApi({
-      ...seen,
-      objects,
+      view,
+      sources: this.#sources,
+      members: this.#members,
+      objects: this.#judge(view),
       bgp: this.#bgp,
-      bfd,
+      bfd: { describe: () => [] },
       kernel,
       missing,
       recorder: new Recorder(),
       selfTest: { tried: 0 },
       prober: {
         isBusy: false,
-        probe: async () => ({ attempts: [], own: undefined, isHere: false, why: "there is no wire" }),
+        probe: async () => ({ attempts: [], own: undefined, isHere: false, nextHops: [], why: "there is no wire" }),
         round: async () => ({ attempts: [], next: undefined }),
       },
       clock,
@@ -383,9 +426,9 @@ export class SpeakerProcess {
 
   get #interface(): InterfaceState {
     const { index, ring, nicAddresses } = this.#options;
-    const lan = isCentral(nameOf(index)) ? [] : [`192.0.2.${200 + index}/24`, `2001:db8::${200 + index}/64`];
-    const addresses = [`${addressOf(ring.hostOf(index))}/16`, ...lan, ...nicAddresses.all.map((address) => `${address}/24`)];
-    return { index: 2, name: "eth0", mac: this.#mac, status: "answering", running: this.#hasCarrier, addresses };
+    const addresses = [...nodeAddresses(ring, index), ...nicAddresses.all.map((address) => `${address}/24`)];
+    const status = this.#answers ? "answering" : "failing";
+    return { index: 2, name: "eth0", mac: this.#mac, status, running: this.#hasCarrier, addresses };
   }
 
   /** One that left an address to another node, which was seen on the LAN, owns it until that node reports the same. */
@@ -398,4 +441,10 @@ export class SpeakerProcess {
       if (members.gossip?.owners(address).includes(node)) this.falselyOwned ??= address;
     }
   }
+}
+
+/** Of the node's own, with their prefix lengths. A central speaker is not on the LAN. */
+export function nodeAddresses(ring: Simulation, node: number): string[] {
+  const lan = isCentral(nameOf(node)) ? [] : [`192.0.2.${200 + node}/24`, `2001:db8::${200 + node}/64`];
+  return [`${addressOf(ring.hostOf(node))}/16`, ...lan];
 }

@@ -3,7 +3,7 @@ import { asked, textOf } from "#pkg/http/testing";
 import { controllerApi } from "../../../controller/api.ts";
 import type { World } from "../../../controller/testing/world.ts";
 
-const lists = ["", "problems", "brief", "brief=well", "brief&problems"];
+const lists = ["", "problems", "brief", "brief=names", "brief&problems"];
 
 // An answer costs as much as a step of the story.
 const stepsPerAnswer = 4;
@@ -31,9 +31,9 @@ export class Answers {
       const answer = await route(asked(query));
       assert.equal(answer.status, 200, path);
       const said = textOf(answer);
-      const { services: listed = [] } = JSON.parse(said);
+      const { services: listed = [], well = [] } = JSON.parse(said);
       assert.doesNotMatch(path === "/v1/recorder" ? "" : said, /object Object|undefined|NaN/);
-      if (path === "/v1/services" && !query.includes("problems")) assert.equal(listed.length, services);
+      if (path === "/v1/services" && !query.includes("problems")) assert.equal(listed.length + well.length, services);
       if (path === "/v1/verdicts" && query === "") for (const kind of kinds) assert.ok(hasKind(JSON.parse(said), kind), kind);
     }
     for (const kind of kinds) Answers.kinds.add(kind);

@@ -10,6 +10,15 @@ const configuration = `address-pools:
   addresses: [192.0.2.64/28]
   node-selectors:
   - match-labels: {rack: a}
+- name: sorted
+  protocol: layer2
+  auto-assign: false
+  addresses: [192.0.2.80/28]
+  layer2-advertisements:
+  - service-selectors: [{match-labels: {exposure: public}}]
+    node-selectors: [{match-labels: {edge: "yes"}}]
+  - service-selectors: [{match-labels: {exposure: lab}}]
+    node-selectors: [{match-labels: {edge: "no"}}]
 `;
 
 suite("labels choose where an address is announced", () => {
@@ -49,5 +58,27 @@ suite("labels choose where an address is announced", () => {
     label(2, { rack: null });
     await owned(address, []);
     world.delete("racked");
+  });
+
+  test("a Service's own labels choose the nodes too, and none without an entry for it", async () => {
+    label(0, { edge: "no" });
+    label(2, { edge: "yes" });
+    const options = { annotations: { "metallb.universe.tf/address-pool": "sorted" } };
+    world.expose("labelled", [0, 1, 2], options);
+    const [address = ""] = await world.assigned("labelled");
+    await world.explains(
+      "svc/labelled",
+      /Pending \(notAdvertised\).*no layer2-advertisements entry of pool sorted is for this Service/s,
+    );
+    await owned(address, []);
+    world.apply("labelled", { ...options, labels: { exposure: "public" } });
+    await owned(address, [2]);
+    world.apply("labelled", { ...options, labels: { exposure: "lab" } });
+    await owned(address, [0]);
+    await withdrawn(2, "default/labelled", "nodeNotSelected");
+    world.apply("labelled", { ...options, labels: { exposure: null } });
+    await owned(address, []);
+    await withdrawn(0, "default/labelled", "notAdvertised");
+    world.delete("labelled");
   });
 });

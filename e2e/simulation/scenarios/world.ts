@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly seed?: number;
   /** Two where absent. */
   readonly nodes?: number;
+  /** The ConfigMap where absent; else the text is manifests of MetalLB's custom resources. */
+  readonly configSource?: SimulatedClusterOptions["configSource"];
 }
 
 const maxWaitMs: Millis = 120_000;
@@ -45,7 +47,7 @@ export class World {
 
   readonly #withdrawals: { readonly node: string; readonly service: string; readonly reason: string }[] = [];
 
-  private constructor(config: string | undefined, { nodes = 2, seed = 1 }: WorldOptions) {
+  private constructor(config: string | undefined, { nodes = 2, seed = 1, configSource }: WorldOptions) {
     const watchCore: SimulatedClusterOptions["watchCore"] = (node) => (_input, effects) => {
       for (const effect of effects)
         if (effect.type === "log" && effect.fields.event === "serviceWithdrawn")
@@ -57,6 +59,8 @@ export class World {
       loss: 0,
       weather: this.weather,
       config: config ?? "",
+      configSource,
+      hasNodeEvents: true,
       onChange: () => {},
       watchCore,
     });
@@ -123,7 +127,7 @@ export class World {
   /** The Events that `kubectl describe` shows of an object; it shows no conditions of a Service. @param subject such as `svc/web` */
   described(subject: string): string {
     const [kind, name = ""] = subject.split("/");
-    const about = kind === "svc" ? keyOf(name) : `(?:${namespace}/)?${name}`;
+    const about = kind === "svc" ? keyOf(name) : `(?:${namespace})?/${name}`;
     const event = new RegExp(`: ${about}: (\\w+ \\w+: .*)$`);
     return this.cluster.lines.flatMap((line) => event.exec(line)?.[1] ?? []).join("\n");
   }

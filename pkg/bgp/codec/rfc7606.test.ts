@@ -247,6 +247,18 @@ const section7: Case[] = [
     want: "withdraw",
   },
   {
+    rule: "RFC 9234, section 5: 'The OTC Attribute is considered malformed if the length value is not 4': shorter",
+    attributes: `${all} c0 23 02 fde9`,
+    want: "withdraw",
+  },
+  { rule: "RFC 9234, section 5: longer", attributes: `${all} c0 23 08 0000fde90000fde9`, want: "withdraw" },
+  {
+    rule: "RFC 9234, section 5: any AS number, also with the Partial bit",
+    attributes: `${all} e0 23 04 0000fde9`,
+    want: "accept",
+  },
+  { rule: "RFC 9234, section 5: OTC as not transitive", attributes: `${all} 80 23 04 0000fde9`, want: "withdraw" },
+  {
     rule: "RFC 6793, section 4.1: AS4_PATH from a peer with four octets is discarded",
     attributes: `${all} c0 11 06 0201 0000fde9`,
     want: "discard",

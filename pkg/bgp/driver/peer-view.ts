@@ -50,6 +50,8 @@ export interface PeerView {
   readonly retryInSeconds: number | undefined;
   /** This node's address in the last connection; undefined before the first. */
   readonly source: Address | undefined;
+  /** A static address for sessions to come from, where `source` comes from router advertisements. */
+  readonly steadierSource: Address | undefined;
   /** Why the last established session ended. */
   readonly lastDown: Ended | undefined;
   /** Why the last attempt failed; undefined since a session was established. */
@@ -131,6 +133,7 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
     sinceSeconds: seconds(now - (up === undefined ? downAt : enteredAt)),
     retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
     source: lastEnd?.address,
+    steadierSource: lastEnd?.steadier,
     lastDown: ended(lastDown, now),
     lastFailure: ended(lastFailure, now),
     notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),

@@ -165,6 +165,62 @@ for (const { name, has, nextHop } of fitness)
     assert.equal(socketEndNow(had, peer, { eth0 }).addresses.has("IPv6"), nextHop !== undefined);
   });
 
+const steadier: readonly {
+  readonly name: string;
+  readonly source: string;
+  readonly has: readonly [cidr: string, flags: number][];
+  readonly wanted?: string;
+}[] = [
+  {
+    name: "a static one",
+    source: "2001:db8::1",
+    has: [
+      ["2001:db8::1/64", flags.static],
+      ["2001:db8::2/64", flags.static],
+    ],
+  },
+  { name: "one of SLAAC alone", source: "2001:db8::1", has: [["2001:db8::1/64", flags.slaac]] },
+  {
+    name: "one of SLAAC beside a Service's",
+    source: "2001:db8::1",
+    has: [
+      ["2001:db8::1/64", flags.slaac],
+      ["2001:db8::2/128", flags.deprecated],
+    ],
+  },
+  {
+    name: "one of SLAAC beside a static one",
+    source: "2001:db8::1",
+    has: [
+      ["2001:db8::1/64", flags.slaac],
+      ["2001:db8::2/64", flags.static],
+    ],
+    wanted: "2001:db8::2",
+  },
+  {
+    name: "a temporary one beside a static one",
+    source: "2001:db8::1",
+    has: [
+      ["2001:db8::1/64", flags.temporary],
+      ["2001:db8::2/64", flags.static],
+    ],
+    wanted: "2001:db8::2",
+  },
+  {
+    name: "a link-local one",
+    source: "fe80::1",
+    has: [
+      ["fe80::1/64", flags.slaac],
+      ["2001:db8::2/64", flags.static],
+    ],
+  },
+];
+for (const { name, source, has, wanted } of steadier)
+  test(`the source of a session is ${name}: ${wanted ?? "no"} steadier one`, () => {
+    const eth0 = has.map(([cidr, flags]) => ({ ...info(cidr), flags }));
+    assert.equal(socketEnd(address(source), address("2001:db8::fe"), { eth0 }).steadier?.toString(), wanted);
+  });
+
 test("an IPv4 next hop is the primary address, and no Service's", () => {
   const eth0 = ["2001:db8::1/64", "192.0.2.9/32", "192.0.2.7/24", "192.0.2.1/24"].map(info);
   assert.equal(

@@ -12,6 +12,8 @@ export interface SocketEnd {
   readonly addresses: ReadonlyMap<Family, Address>; // family -> address
   /** The interface's address, where the peer is on its link. */
   readonly linkLocal: Address | undefined;
+  /** Where `address` comes from router advertisements: the static address of the interface that `source-interface` would take. */
+  readonly steadier?: Address | undefined;
 }
 
 /** Events of a connection. None comes before the caller has the connection. */
@@ -80,7 +82,16 @@ export function socketEnd(address: Address, peer: Address, interfaces: Interface
   if (!isOfOneLink(address)) addresses.set(address.family, address);
   for (const other of fit) if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
   const onLink = isOfOneLink(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
-  return { address, interface: own?.[0], addresses, linkLocal: onLink ? fit.find(isLinkLocal) : undefined };
+  const linkLocal = onLink ? fit.find(isLinkLocal) : undefined;
+  return { address, interface: own?.[0], addresses, linkLocal, steadier: steadierThan(address, infos, fit) };
+}
+
+/** Of equal addresses Linux takes the newest as the source, so that a router's first advertisement changes it. */
+function steadierThan(address: Address, infos: readonly InterfaceInfo[], fit: readonly Address[]): Address | undefined {
+  const isStatic = (one: Address): boolean =>
+    infos.some((info) => one.equals(addressOf(info)) && ((info.flags ?? permanentFlag) & permanentFlag) !== 0);
+  if (address.family === "IPv4" || isOfOneLink(address) || isStatic(address)) return undefined;
+  return fit.find((one) => one.family === "IPv6" && isOfUseElsewhere(one) && isStatic(one));
 }
 
 /**

@@ -30,6 +30,12 @@ test("prepending repeats the own AS number beside the one that is always there",
   assert.deepEqual(sent.asPath, [{ type: "sequence", asns: [64_500, 64_500, 64_500] }]);
 });
 
+test("a route of the last resort is marked as all of a session that leaves, and no other is", () => {
+  const sent = (isLastResort: boolean) => resolveAttributes(route({ isLastResort }), localEnd({ internal: true }), false);
+  assert.deepEqual([sent(true).communities, sent(true).localPref], [[0xffff_0000], 0]);
+  assert.deepEqual(sent(false).communities, undefined);
+});
+
 test("leaving adds the community once, and the lowest preference on iBGP", () => {
   const leaving = resolveAttributes(route({ localPref: 300, communities: [0xffff_0000] }), localEnd({ internal: true }), true);
   assert.deepEqual([leaving.communities, leaving.localPref], [[0xffff_0000], 0]);

@@ -22,6 +22,8 @@ export interface RouteAttributes {
   readonly linkBandwidth: number | undefined;
   /** In place of this end of the session, for prefixes of its family. */
   readonly nextHop: Address | undefined;
+  /** Marked with GRACEFUL_SHUTDOWN (RFC 8326): this node does not deliver what comes by the route. */
+  readonly isLastResort?: boolean;
 }
 
 /** The part of a session that goes into the attributes of its routes. */
@@ -47,9 +49,10 @@ const gracefulShutdown = 0xffff_0000;
 
 /**
  * The attributes as they are sent in a session, without next hops.
- * @param leaving the routes are about to be withdrawn (RFC 8326)
+ * @param areAll all routes of the session are about to be withdrawn (RFC 8326)
  */
-export function resolveAttributes(route: RouteAttributes, end: LocalEnd, leaving: boolean): PathAttributes {
+export function resolveAttributes(route: RouteAttributes, end: LocalEnd, areAll: boolean): PathAttributes {
+  const leaving = areAll || route.isLastResort === true;
   const communities = leaving ? withCommunity(route.communities, gracefulShutdown) : route.communities;
   const { linkBandwidth, largeCommunities } = route;
   return {

@@ -11,7 +11,7 @@ import {
 } from "../codec/update-encoder.ts";
 import type { Negotiated } from "../session/state.ts";
 import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from "./route.ts";
-import { anew, type PrefixState, WantedRoutes } from "./wanted-routes.ts";
+import { type PrefixState, WantedRoutes } from "./wanted-routes.ts";
 
 /** The routes that a family still has to send in a session. */
 interface FamilyQueue {
@@ -220,7 +220,8 @@ export class RoutesOut {
     if (session === undefined || entry === undefined) return undefined;
     const { wanted, paths } = this.#current(entry);
     if (wanted === undefined) return undefined;
-    const sent = isFor(entry, session) ? [entry] : [...(paths?.values() ?? [])].map((path) => this.#current(path));
+    const each = [...(paths?.values() ?? [])].filter((path) => path.wanted !== undefined);
+    const sent = isFor(entry, session) ? [entry] : each.map((path) => this.#current(path));
     if (sent.some(({ unsendable }) => unsendable)) return { state: this.#whyUnsendable(prefix.family) };
     const { end, negotiated } = session;
     const hops = (route: RouteAttributes) => nextHops(route, prefix.family, end, negotiated.extendedNextHop);
@@ -344,7 +345,11 @@ export class RoutesOut {
 
   /** State of an earlier session is void. */
   #current(entry: PrefixState): PrefixState {
-    if (entry.session !== this.#sessions) Object.assign(entry, anew, { session: this.#sessions });
+    if (entry.session === this.#sessions) return entry;
+    entry.session = this.#sessions;
+    entry.advertised = undefined;
+    entry.queue = undefined;
+    entry.unsendable = false;
     return entry;
   }
 
@@ -375,8 +380,9 @@ export class RoutesOut {
 }
 
 /** Whether the session carries it: of a prefix with several paths each in a session with ADD-PATH, in others the one that is chosen. */
-function isFor({ prefix, path, paths }: PrefixState, { format }: Session): boolean {
-  return path === 0 ? paths === undefined || !format.addPath.has(prefix.family) : format.addPath.has(prefix.family);
+function isFor({ prefix, path, pathsWanted }: PrefixState, { format }: Session): boolean {
+  const hasAddPath = format.addPath.has(prefix.family);
+  return path === 0 ? pathsWanted === 0 || !hasAddPath : hasAddPath;
 }
 
 function sendable(family: Family, route: RouteAttributes, { queues, end, negotiated }: Session): boolean {

@@ -15,6 +15,7 @@ const session = { internal: false, families: both, fourOctetAsn: true, extendedN
 interface Path {
   readonly prefix: string;
   readonly nextHop: string;
+  readonly communities: readonly number[];
   isStale: boolean;
 }
 
@@ -106,6 +107,12 @@ export class SimulatedRouter {
     return new Map([...byPrefix].map(([prefix, those]) => [prefix, new Set(those.map(({ nextHop }) => nextHop))]));
   }
 
+  /** Those of all paths to a prefix. */
+  communities(prefix: string): ReadonlySet<number> {
+    const paths = [...this.#neighbors.values()].flatMap(({ routes }) => [...routes.values()]);
+    return new Set(paths.flatMap((path) => (path.prefix === prefix ? path.communities : [])));
+  }
+
   /** Whether the neighbor has announced it in the present or the last session. */
   isFresh(prefix: string, name: string): boolean {
     const paths = this.#neighbors.get(name)?.routes.values();
@@ -182,6 +189,7 @@ export class SimulatedRouter {
           neighbor.routes.set(`${prefix} ${message.announcedPaths[index]}`, {
             prefix: `${prefix}`,
             nextHop: `${message.attributes?.nextHops[0]}`,
+            communities: message.attributes?.communities ?? [],
             isStale: false,
           });
         if (message.endOfRib !== undefined) dropStale(neighbor, message.endOfRib.afi === 1 ? "IPv4" : "IPv6");

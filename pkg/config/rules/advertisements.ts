@@ -50,6 +50,7 @@ function readAdvertisement(fields: RawAdvertisement, at: Place, known: KnownName
   return {
     aggregationLength: fields["aggregation-length"] ?? 32,
     aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
+    keepMoreSpecifics: fields["keep-more-specifics"] ?? false,
     localPref: fields.localpref,
     communities: readCommunities(fields.communities ?? [], at.in("communities"), known.communities),
     med: fields.med,

@@ -8,6 +8,8 @@ const nodeFields = ["peer-address", "my-asn", "peer-asn", "router-id", "source-a
 
 /** No field takes a longer value. */
 const maxValue = 253;
+/** Of all values of a field: enough for those of as many addresses as routers that a rack may have. */
+const maxText = 1_024;
 
 /** The configuration was read with the profiles that it has. */
 const anyProfile: Parameters<typeof readPeer>[2] = { has: () => true, keys: () => [].values() };
@@ -47,18 +49,42 @@ export function withStandIns(fields: RawPeer, values: ReadonlyMap<NodeField, Obj
 }
 
 /**
- * The peer as it is for one node: with the values of the node's labels and annotations, which are held to the rules of the configuration.
- * @returns why it is none: the label or annotation, and what is wrong
+ * The peers that an entry is for one node: with the values of the node's labels and annotations, which are held to the rules of the configuration.
+ * A peer for each address that the node has for `peer-address`; of a field with as many values each peer has its own.
+ * @returns for each the peer, or why it is none: the label or annotation, and what is wrong
  */
-export function peerOfNode(entry: Peer, node: NodeTexts): Peer | string {
+export function peersOfNode(entry: Peer, node: NodeTexts): readonly (Peer | string)[] {
   const { fromNode } = entry;
-  if (fromNode === undefined) return entry;
-  const found: Record<string, unknown> = {};
+  if (fromNode === undefined) return [entry];
+  const found = new Map<NodeField, readonly string[]>();
   for (const [field, { kind, name }] of fromNode.values) {
     const texts = kind === "label" ? node.labels : node.annotations;
-    const text = Object.hasOwn(texts, name) ? texts[name]?.trim() : undefined;
-    if (text === undefined) return `it has no ${kind} ${quote(name)}, from which ${field} is to come`;
+    const text = Object.hasOwn(texts, name) ? texts[name] : undefined;
+    if (text === undefined) return [`it has no ${kind} ${quote(name)}, from which ${field} is to come`];
+    if (text.length > maxText) return [`its ${kind} ${quote(name)} is longer than ${maxText} characters`];
+    found.set(
+      field,
+      text.split(",").map((each) => each.trim()),
+    );
+  }
+  const count = found.get("peer-address")?.length ?? 1;
+  for (const [field, { length }] of found)
+    if (length !== 1 && length !== count) {
+      const of = fromNode.values.get(field);
+      return [
+        `its ${of?.kind} ${quote(of?.name ?? "")} has ${length} values for ${field}, and there are ${count} of peer-address`,
+      ];
+    }
+  const nth = (index: number) =>
+    new Map([...found].map(([field, values]) => [field, values[values.length === 1 ? 0 : index] ?? ""] as const));
+  return Array.from({ length: count }, (_, index) => peerWith(fromNode, nth(index)));
+}
+
+function peerWith(fromNode: NonNullable<Peer["fromNode"]>, texts: ReadonlyMap<NodeField, string>): Peer | string {
+  const found: Record<string, unknown> = {};
+  for (const [field, text] of texts) {
     const value = readValue(field, text);
+    const { kind, name = "" } = fromNode.values.get(field) ?? {};
     if (value === undefined) return `its ${kind} ${quote(name)} cannot be ${field}: ${quote(text)}`;
     found[field] = value;
   }

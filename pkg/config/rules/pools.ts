@@ -1,7 +1,7 @@
 import { parseDuration } from "#pkg/clock";
 import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
-import { protocols as allProtocols, hasOwners, type Pool, type Protocol } from "../config.ts";
+import { protocols as allProtocols, hasOwners, type Layer2Advertisement, type Pool, type Protocol } from "../config.ts";
 import { limits } from "../limits.ts";
 import { Names, type Place, placesOf } from "../problems.ts";
 import type { RawList, RawPool } from "../shape/raw.ts";
@@ -11,6 +11,7 @@ import { readInterfaces } from "./interfaces.ts";
 import { readKernel } from "./kernel.ts";
 import { readNetbox } from "./netbox.ts";
 import { type Budget, readPreferredNodes, readSelectors } from "./selectors.ts";
+import { readServices } from "./service-policy.ts";
 import { checkSlots, type PlacedSlots, readSlots } from "./slots.ts";
 import { readTenancy } from "./tenancy.ts";
 
@@ -68,7 +69,7 @@ function readPool(
   const answers = hasSlots ? (fields.interfaces ?? []) : listOfOwners(fields, "interfaces", owned);
   const preferring = at.in("preferred-nodes");
   const answering = at.in("interfaces");
-  return {
+  const pool: Pool = {
     name: fields.name ?? "",
     protocols: protocols ?? ["layer2"],
     ranges,
@@ -81,10 +82,31 @@ function readPool(
     nodeSelectors: readSelectors(selectors, selecting),
     preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring),
     interfaces: readInterfaces(answers, answering),
+    layer2Advertisements: [],
     ...readOwners(fields, owned),
     announceWhen: fields["announce-when"] ?? "delivering",
     kernel,
   };
+  const { "layer2-advertisements": onLayer2 = [] } = fields;
+  if (onLayer2.length === 0) return pool;
+  return { ...pool, layer2Advertisements: readLayer2(onLayer2, pool, at.in("layer2-advertisements")) };
+}
+
+/** Reads `layer2-advertisements`. */
+function readLayer2(raw: NonNullable<RawPool["layer2-advertisements"]>, pool: Pool, at: Place): readonly Layer2Advertisement[] {
+  const { protocols, nextHopSlots } = pool;
+  if (!protocols.includes("layer2") || protocols.includes("interface") || nextHopSlots.length > 0)
+    at.errorAtKey('only a pool with "protocol: layer2" can have these, without "interface" and next-hop-slots');
+  return Array.from(at.each(raw), ([fields, here]) => {
+    const { "node-selectors": selectors, "preferred-nodes": preferred, interfaces } = fields;
+    const own = {
+      nodeSelectors: selectors && readSelectors(selectors, here.in("node-selectors")),
+      preferredNodes: preferred && readPreferredNodes(preferred, here.in("preferred-nodes")),
+      interfaces: interfaces && readInterfaces(interfaces, here.in("interfaces")),
+    };
+    const { nodeSelectors = pool.nodeSelectors, preferredNodes = pool.preferredNodes, interfaces: on = pool.interfaces } = own;
+    return { services: readServices(fields, here), pool: { ...pool, nodeSelectors, preferredNodes, interfaces: on } };
+  });
 }
 
 /** In the order of `protocols`; undefined where they cannot be read. */

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatCommunity, formatProblem, parseConfig } from "../index.ts";
-import { advertisementsFor, differByService, type ServiceTexts, textsOfServices } from "./service-policy.ts";
+import {
+  advertisementsFor,
+  advertisesByNamespace,
+  differByService,
+  interfacesOfPool,
+  layer2PoolFor,
+  type ServiceTexts,
+  textsOfServices,
+} from "./service-policy.ts";
 
 const text = (...entries: string[]) => `peers: [{my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}]
 bgp-communities: {gold: 1:2}
@@ -145,6 +153,16 @@ const cases: { name: string; entries: string[]; service: Partial<ServiceTexts>; 
 for (const { name, entries, service, want } of cases)
   test(`advertisementsFor: a Service that ${name}`, () => assert.deepEqual(granted(entries, service), want));
 
+test("advertisementsFor: a Service that got what it asked for has routes of its own, and the others in the aggregate are without", () => {
+  const pool = poolOf(`{${asks}, aggregation-length: 28, aggregation-length-v6: 124}`);
+  const lengths = (annotations: Record<string, string>) =>
+    advertisementsFor(pool, { namespace: "team", labels: {}, annotations }, new Map()).advertisements.map(
+      (one) => one && [one.aggregationLength, one.aggregationLengthV6],
+    );
+  assert.deepEqual(lengths({ "x.y/c": "gold" }), [[32, 128]]);
+  assert.deepEqual([lengths({}), lengths({ "x.y/c": "9:9" })], [[[28, 124]], [[28, 124]]]);
+});
+
 test("advertisementsFor: whatever tenants write, they get what is allowed alone, and equal keys are equal routes", () => {
   const pool = poolOf(`{${asks}, med-from: {label: m, min: 3, max: 9}}`, `{med: 1, ${labels("a", "b")}}`);
   const word = fc.oneof(fc.constantFrom("gold", "1:2", "no-export", "large:1:2:3", "9:9", "b", "3", "9", "10"), fc.string());
@@ -170,4 +188,57 @@ test("advertisementsFor: whatever tenants write, they get what is allowed alone,
       keys.set(key, attributes);
     }),
   );
+});
+
+function layer2(entries: string, more = "protocol: layer2, interfaces: [eth0], node-selectors: [{match-labels: {rack: a}}]") {
+  return parseConfig(`address-pools: [{name: a, addresses: [192.0.2.0/24], ${more}, layer2-advertisements: [${entries}]}]`);
+}
+
+test("parseConfig: layer2-advertisements are for layer 2, where no pool has other owners", () => {
+  const elsewhere = [
+    "protocol: bgp",
+    "protocol: none",
+    "protocol: interface, dummy-interface: d0",
+    "protocol: [layer2, interface]",
+  ];
+  for (const more of [...elsewhere, "protocol: [layer2, bgp], next-hop-slots: 198.51.100.0/28"])
+    assert.match(
+      layer2("{}", more).problems.map(formatProblem).join("\n"),
+      /layer2-advertisements.*: only a pool with "protocol: layer2" can have these, without "interface" and next-hop-slots/,
+    );
+  const wrong = layer2("{interfaces: ['/'], preferred-nodes: [{weight: 101}], service-selectors: [{match-labels: {'/': x}}]}");
+  const found = wrong.problems.map(({ path }) => path).sort();
+  const at = "address-pools[0].layer2-advertisements[0]";
+  const paths = ["interfaces[0]", "preferred-nodes[0]", "preferred-nodes[0].weight", 'service-selectors[0].match-labels["/"]'];
+  assert.deepEqual(
+    found,
+    paths.map((path) => `${at}.${path}`),
+  );
+});
+
+test("layer2PoolFor: the last entry that is for the Service counts, with lists of the pool that it does not have", () => {
+  const gold = "namespace-selectors: [{match-labels: {tier: gold}}]";
+  const entries = `{}, {interfaces: [], ${labels("a", "b")}}, {node-selectors: [], preferred-nodes: [{weight: 3, match-labels: {ssd: y}}], namespaces: [x], ${gold}}`;
+  const { config, namespaceLabels } = layer2(entries);
+  const [pool = assert.fail()] = config?.pools ?? [];
+  const of = (service: Partial<ServiceTexts>) => {
+    const all = { namespace: "team", labels: {}, annotations: {}, ...service };
+    const found = layer2PoolFor(pool, all, new Map([["golden", { tier: "gold" }]]));
+    const { nodeSelectors = [], preferredNodes = [], interfaces = [] } = found?.pool ?? {};
+    return [found?.entry, nodeSelectors.length, preferredNodes.length, interfaces.join()];
+  };
+  assert.deepEqual(of({}), [0, 1, 0, "eth0"]);
+  assert.deepEqual(of({ labels: undefined }), [0, 1, 0, "eth0"], "no selector matches labels that are not known");
+  assert.deepEqual(of({ labels: { a: "b" } }), [1, 1, 0, ""]);
+  assert.deepEqual(of({ labels: { a: "b" }, namespace: "golden" }), [2, 0, 1, "eth0"]);
+  assert.deepEqual(of({ namespace: "x" }), [2, 0, 1, "eth0"]);
+  assert.deepEqual([...textsOfServices(config ?? assert.fail()).label], ["a"]);
+  assert.equal(advertisesByNamespace(config ?? assert.fail()), true);
+  assert.equal(namespaceLabels?.path, "address-pools[0].layer2-advertisements[2].namespace-selectors");
+  assert.deepEqual(interfacesOfPool(pool), [], "the second entry is for all");
+  const two = layer2("{interfaces: [eth1]}, {interfaces: [eth1, eth2]}, {}").config?.pools[0] ?? assert.fail();
+  assert.deepEqual(interfacesOfPool(two), ["eth1", "eth2", "eth0"]);
+  const some = layer2(`{${labels("a", "b")}}`).config?.pools[0] ?? assert.fail();
+  assert.equal(layer2PoolFor(some, { namespace: "x", labels: {}, annotations: {} }, new Map()), undefined);
+  assert.equal(layer2PoolFor(some, undefined, new Map()), undefined);
 });

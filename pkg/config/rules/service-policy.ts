@@ -1,5 +1,5 @@
 import { list, quote } from "#pkg/text";
-import type { AskedCommunities, AskedNumber, BgpAdvertisement, Community, Config, ObjectText, Pool } from "../config.ts";
+import type { AskedCommunities, AskedNumber, BgpAdvertisement, Community, Config, Fence, ObjectText, Pool } from "../config.ts";
 import type { Place } from "../problems.ts";
 import type { RawAdvertisement } from "../shape/raw.ts";
 import { formatCommunity, parseCommunity, readCommunities } from "./communities.ts";
@@ -10,13 +10,21 @@ type ServicePolicy = Pick<BgpAdvertisement, "services" | "communitiesFrom" | "me
 
 /** Reads which Services an advertisement is for, and what a Service may ask for. @param fixed the entry's own communities */
 export function readServicePolicy(fields: RawAdvertisement, at: Place, aliases: ReadonlyMap<string, Community>): ServicePolicy {
-  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], at.in("service-selectors"));
   return {
-    services: { ...readNamespaces(fields, at), serviceSelectors },
+    services: readServices(fields, at),
     communitiesFrom: readAskedCommunities(fields, at.in("communities-from"), aliases),
     medFrom: readAskedNumber(fields["med-from"], at.in("med-from")),
     localPrefFrom: readAskedNumber(fields["localpref-from"], at.in("localpref-from")),
   };
+}
+
+/** Reads the Services that an advertisement is for. */
+export function readServices(
+  fields: Parameters<typeof readNamespaces>[0] & Pick<RawAdvertisement, "service-selectors">,
+  at: Place,
+): Fence {
+  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], at.in("service-selectors"));
+  return { ...readNamespaces(fields, at), serviceSelectors };
 }
 
 function readAskedCommunities(
@@ -69,26 +77,38 @@ export function isForSome({ services }: Pick<BgpAdvertisement, "services">): boo
 
 /** Whether Services of the pool have advertisements of their own: by selectors, or because they may ask for attributes. */
 export function differByService({ advertisements }: Pick<Pool, "advertisements">): boolean {
-  return advertisements.some((one) => isForSome(one) || textsOf(one).length > 0);
+  return advertisements.some((one) => isForSome(one) || mayAsk(one));
+}
+
+/** Whether Services may ask for attributes. */
+export function mayAsk(advertisement: Parameters<typeof textsOf>[0]): boolean {
+  return textsOf(advertisement).length > 0;
 }
 
 /** Whether an advertisement asks for labels of namespaces. */
 export function advertisesByNamespace({ pools }: Pick<Config, "pools">): boolean {
-  return pools.some(({ advertisements }) => advertisements.some(({ services }) => services.namespaceSelectors.length > 0));
+  return pools.some((pool) => allAdvertisements(pool).some(({ services }) => services.namespaceSelectors.length > 0));
 }
 
 /** The names of the Services' labels and annotations that advertisements are about. */
 export function textsOfServices({ pools }: Pick<Config, "pools">): Readonly<Record<ObjectText["kind"], ReadonlySet<string>>> {
   const found = { label: new Set<string>(), annotation: new Set<string>() };
-  for (const advertisement of pools.flatMap(({ advertisements }) => advertisements)) {
-    for (const { matchLabels, matchExpressions } of advertisement.services.serviceSelectors)
+  for (const { services } of pools.flatMap(allAdvertisements))
+    for (const { matchLabels, matchExpressions } of services.serviceSelectors)
       for (const key of [...matchLabels.keys(), ...matchExpressions.map((one) => one.key)]) found.label.add(key);
-    for (const { kind, name } of textsOf(advertisement)) found[kind].add(name);
-  }
+  for (const { kind, name } of pools.flatMap(({ advertisements }) => advertisements.flatMap(textsOf))) found[kind].add(name);
   return found;
 }
 
-function textsOf({ communitiesFrom, medFrom, localPrefFrom }: BgpAdvertisement): ObjectText[] {
+function allAdvertisements({ advertisements, layer2Advertisements }: Pool): readonly { readonly services: Fence }[] {
+  return [...advertisements, ...layer2Advertisements];
+}
+
+function textsOf({
+  communitiesFrom,
+  medFrom,
+  localPrefFrom,
+}: Pick<BgpAdvertisement, "communitiesFrom" | "medFrom" | "localPrefFrom">): ObjectText[] {
   return [communitiesFrom, medFrom, localPrefFrom].flatMap((asked) => asked?.from ?? []);
 }
 
@@ -110,14 +130,46 @@ export interface ServiceAdvertisements {
   readonly notGranted: readonly string[];
 }
 
+/** The interfaces of the pool for one Service or another; empty for all. */
+export function interfacesOfPool(pool: Pool): readonly string[] {
+  const lists = layer2PoolsOf(pool).map(({ interfaces }) => interfaces);
+  return lists.some((names) => names.length === 0) ? [] : [...new Set(lists.flat())];
+}
+
+function isFor({ serviceSelectors, ...set }: Fence, { namespace, labels }: ServiceTexts, namespaces: NamespaceLabels): boolean {
+  return isIn(set, namespace, namespaces) && (serviceSelectors.length === 0 || anyMatches(serviceSelectors, labels));
+}
+
+/** The pool as a Service has it on layer 2. `entry`: of `layer2-advertisements`, where there are any. */
+export interface Layer2Pool {
+  readonly pool: Pool;
+  readonly entry?: number;
+}
+
+/** @param service undefined: none @returns undefined where no entry is for it, so that nobody announces it on layer 2 */
+export function layer2PoolFor(
+  pool: Pool,
+  service: ServiceTexts | undefined,
+  namespaces: NamespaceLabels,
+): Layer2Pool | undefined {
+  const { layer2Advertisements: entries } = pool;
+  if (entries.length === 0) return { pool };
+  const entry = service === undefined ? -1 : entries.findLastIndex(({ services }) => isFor(services, service, namespaces));
+  const found = entries[entry];
+  return found && { pool: found.pool, entry };
+}
+
+/** The pool as it is on layer 2 for one Service or another. */
+export function layer2PoolsOf(pool: Pool): readonly Pool[] {
+  return pool.layer2Advertisements.length === 0 ? [pool] : pool.layer2Advertisements.map((each) => each.pool);
+}
+
 export function advertisementsFor(pool: Pool, service: ServiceTexts, namespaces: NamespaceLabels): ServiceAdvertisements {
   const keys: unknown[] = [];
   const notGranted = new Set<string>();
   const advertisements = pool.advertisements.map((entry) => {
     const { services, communitiesFrom, medFrom, localPrefFrom } = entry;
-    const { serviceSelectors } = services;
-    const isSelected = serviceSelectors.length === 0 || anyMatches(serviceSelectors, service.labels);
-    if (!isSelected || !isIn(services, service.namespace, namespaces)) {
+    if (!isFor(services, service, namespaces)) {
       keys.push(0);
       return undefined;
     }
@@ -130,6 +182,8 @@ export function advertisementsFor(pool: Pool, service: ServiceTexts, namespaces:
     const communities = new Map([...entry.communities.map((one) => [formatCommunity(one), one] as const), ...(asked ?? [])]);
     return {
       ...entry,
+      aggregationLength: 32, // The others in an aggregate did not ask for it.
+      aggregationLengthV6: 128,
       communities: [...communities.values()],
       med: med ?? entry.med,
       localPref: localPref ?? entry.localPref,

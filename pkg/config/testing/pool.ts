@@ -26,6 +26,7 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     nodeSelectors: [],
     preferredNodes: [],
     interfaces: [],
+    layer2Advertisements: [],
     l2Placement: { subnet: false, sticky: false },
     keepConnections: false,
     announceWhen: "delivering",

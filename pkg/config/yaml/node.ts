@@ -34,6 +34,21 @@ export interface YamlEntry {
   readonly merged: boolean;
 }
 
+const quoted = { style: SCALAR_STYLE.DOUBLE_QUOTED } as ScalarEvent; // Text that is text, whatever it looks like.
+const plain = { style: SCALAR_STYLE.PLAIN } as ScalarEvent;
+
+/** What the text of a value would be read as, without places in it. Fields that are undefined are not there. */
+export function nodeOf(value: unknown): YamlNode {
+  if (Array.isArray(value)) return { kind: "list", offset: 0, items: value.map(nodeOf) };
+  if (typeof value === "object" && value !== null) {
+    const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+    const entries = fields.map(([name, field]) => [name, { offset: 0, value: nodeOf(field), merged: false }] as const);
+    return { kind: "mapping", offset: 0, entries: new Map(entries) };
+  }
+  if (typeof value === "string") return { kind: "scalar", offset: 0, text: value, value, event: quoted };
+  return { kind: "scalar", offset: 0, text: String(value), value: value as ScalarValue, event: plain };
+}
+
 /** The text of the scalar at a path of keys; empty if there is no such scalar. */
 export function textAt(node: YamlNode | undefined, ...path: readonly string[]): string {
   return scalarAt(node, path)?.text ?? "";

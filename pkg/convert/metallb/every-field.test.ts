@@ -50,6 +50,7 @@ const around: Readonly<Record<string, (fields: object) => object>> = {
   "bfd-profiles[]": (fields) => ({ ...base, "bfd-profiles": [{ name: "fast", ...fields }] }),
   "address-pools[]": withPool,
   "address-pools[].bgp-advertisements[]": (fields) => withPool({ protocol: "bgp", "bgp-advertisements": [fields] }),
+  "address-pools[].layer2-advertisements[]": (fields) => withPool({ protocol: "layer2", "layer2-advertisements": [fields] }),
   "address-pools[].bgp-advertisements[].communities-from": (fields) => {
     const from = { ...("annotation" in fields ? {} : { label: "x" }), allowed: ["64512:1"], ...fields };
     return withPool({ protocol: "bgp", "bgp-advertisements": [{ "communities-from": from }] });
@@ -81,6 +82,7 @@ const given: Readonly<Record<string, { readonly value?: unknown; readonly beside
   "address-pools[].route-protocol": { beside: ofKernel },
   "address-pools[].address-lifetime": { value: "60s", beside: ofKernel },
   "address-pools[].bgp-advertisements": { value: [{ localpref: 7 }], beside: { protocol: "bgp" } },
+  "address-pools[].layer2-advertisements": { value: [{ interfaces: ["eth7"] }], beside: { protocol: "layer2" } },
   "address-pools[].next-hop-slots": { beside: { protocol: "bgp" } },
   "address-pools[].bgp-advertisements[].peers": { value: ["tor"] },
   "address-pools[].bgp-advertisements[].communities-from": { value: { label: "x", allowed: ["64512:1"] } },

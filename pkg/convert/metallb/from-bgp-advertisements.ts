@@ -134,12 +134,12 @@ function unitedReach(together: readonly BgpAdvertisement[]): Reach {
   return { nodes: unite(...nodes), services: unite(...services) };
 }
 
-function intersectAll(sets: readonly Nodes[]): Nodes | undefined {
+export function intersectAll(sets: readonly Nodes[]): Nodes | undefined {
   return sets.reduce<Nodes | undefined>((all, each) => all && intersect(all, each), allNodes);
 }
 
 /** All combinations but the empty one, smaller ones first. */
-function combinations(items: readonly BgpAdvertisement[]): BgpAdvertisement[][] {
+export function combinations<T>(items: readonly T[]): T[][] {
   const all = Array.from({ length: 2 ** items.length - 1 }, (_, bits) => items.filter((_, index) => ((bits + 1) >> index) & 1));
   return all.sort((a, b) => a.length - b.length);
 }

@@ -2,7 +2,7 @@ import { quote } from "#pkg/text";
 import { type ManifestObject, readSpec, refuse } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { allNodes, anyMatches, intersect, isSame, type Nodes, nodesOf, toConfigSelectors, unite } from "../selectors.ts";
-import { type BgpAdvertisement, convertBgpAdvertisements } from "./from-bgp-advertisements.ts";
+import { type BgpAdvertisement, combinations, convertBgpAdvertisements, intersectAll } from "./from-bgp-advertisements.ts";
 import type { ConvertedPeer } from "./from-peers.ts";
 import { type Spec, schemas } from "./schemas.ts";
 
@@ -182,15 +182,6 @@ function bgpAdvertisement({ object, spec }: Advertisement<"BGPAdvertisement">): 
   };
 }
 
-function forAllServices(object: ManifestObject, { serviceSelectors = [] }: Advertisement["spec"], report: Report): void {
-  if (serviceSelectors.length > 0)
-    report.lose(
-      object,
-      "spec.serviceSelectors: it is made for all Services of the pool here; give Services that are to differ a pool of their own",
-      ["spec", "serviceSelectors"],
-    );
-}
-
 /** Where MetalLB's release decides whether a session carries a family, and the pool has it. */
 function warnOfFamilies(
   pool: ManifestObject,
@@ -209,10 +200,19 @@ function warnOfFamilies(
   }
 }
 
-/** MetalLB announces from a node that any advertisement allows, on the interfaces of all that allow it. */
-function layer2(pool: ManifestObject, advertisements: readonly Advertisement<"L2Advertisement">[], report: Report): object {
-  for (const { object, spec } of advertisements) {
-    forAllServices(object, spec, report);
+const maxServices = 4; // Selections of Services by L2Advertisements with nodes or interfaces of their own: fifteen entries.
+
+/**
+ * With MetalLB all L2Advertisements that are for a Service count together; here the last entry that is for it counts alone, so that each
+ * combination becomes an entry, the most special one last.
+ * @returns undefined where none is for any Service
+ */
+function layer2(
+  pool: ManifestObject,
+  advertisements: readonly Advertisement<"L2Advertisement">[],
+  report: Report,
+): object | undefined {
+  for (const { object, spec } of advertisements)
     for (const [index, name] of (spec.interfaces ?? []).entries())
       if (/[*?]|^can_reach:/.test(name))
         report.lose(object, `spec.interfaces: ${quote(name)} is no interface's whole name, which MetalLB takes it for`, [
@@ -220,7 +220,52 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<"L2
           "interfaces",
           index,
         ]);
+  const selected = (ads: readonly Advertisement<"L2Advertisement">[]) => ads.map(({ spec }) => nodesOf(spec.serviceSelectors));
+  const groups = [...Map.groupBy(advertisements, (each) => JSON.stringify(selected([each]))).values()];
+  const isAlike = new Set(groups.map((group) => JSON.stringify(forServices(pool, group, report)))).size === 1;
+  const chosen = isAlike
+    ? [{ services: unite(...selected(advertisements)), together: advertisements }]
+    : combined(groups, selected);
+  if (chosen === undefined) {
+    report.lose(
+      pool,
+      "its L2Advertisements have too many serviceSelectors with nodes or interfaces of their own: all Services get those of all",
+    );
+    return forServices(pool, advertisements, report);
   }
+  const entries = new Map<string, object>(); // Services as text -> entry; of equal ones the later counts
+  for (const { services, together } of chosen) {
+    if (services.length === 0) continue;
+    const selectors = toConfigSelectors(services);
+    const entry = { ...(selectors && { "service-selectors": selectors }), ...forServices(pool, together, report) };
+    entries.delete(JSON.stringify(services));
+    entries.set(JSON.stringify(services), entry);
+    report.origin(
+      entry,
+      together.map(({ object }) => object),
+    );
+  }
+  if (entries.size === 0) return undefined;
+  const forAll = entries.get(JSON.stringify(allNodes));
+  return forAll !== undefined && entries.size === 1 ? forAll : { "layer2-advertisements": [...entries.values()] };
+}
+
+type Together = readonly Advertisement<"L2Advertisement">[];
+
+/** Every combination of advertisements, and the Services that all of them are for. @returns undefined when that takes too many selectors */
+function combined(groups: readonly Together[], selected: (ads: Together) => Nodes[]) {
+  if (groups.length > maxServices) return undefined;
+  const found: { readonly services: Nodes; readonly together: Together }[] = [];
+  for (const some of combinations(groups)) {
+    const services = intersectAll(selected(some.flat()));
+    if (services === undefined) return undefined;
+    found.push({ services, together: some.flat() });
+  }
+  return found;
+}
+
+/** MetalLB announces from a node that any advertisement allows, on the interfaces of all that allow it. */
+function forServices(pool: ManifestObject, advertisements: readonly Advertisement<"L2Advertisement">[], report: Report): object {
   const all = advertisements.map(({ spec }) => ({
     nodes: nodesOf(spec.nodeSelectors),
     interfaces: [...(spec.interfaces ?? [])].sort(),

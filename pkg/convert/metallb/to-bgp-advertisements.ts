@@ -173,6 +173,7 @@ function reachLeft(own: Reach, later: readonly BgpAdvertisement[]): readonly Rea
 function tellLosses(advertisement: BgpAdvertisement, what: string, report: Report): void {
   const { med, asPathPrepend, nextHop, nextHopV6, weightByEndpoints, services } = advertisement;
   const lost: [boolean, string][] = [
+    [advertisement.keepMoreSpecifics, "keep-more-specifics"],
     [med !== undefined, `med ${med}`],
     [asPathPrepend > 0, `as-path-prepend ${asPathPrepend}`],
     [nextHop !== undefined, `next-hop ${nextHop}`],

@@ -2,7 +2,7 @@ import type { Config, LabelSelector, Pool, RawConfig } from "#pkg/config";
 import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
-import { nodesOfConfig, toSelectors } from "../selectors.ts";
+import { complement, intersect, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
 import { bgpSpecs } from "./to-bgp-advertisements.ts";
 import { bfdSpec, peerSpec } from "./to-peers.ts";
 
@@ -34,14 +34,15 @@ export function toMetallb(config: Config, raw: RawConfig, namespace: string, rep
 
   const named = config.pools.map(({ name }) => name);
   const poolNames = new Names("pool", named, report);
-  const advertisementNames = new Names("advertisement", [], report);
+  const [layer2Names, advertisementNames] = [new Names("advertisement", [], report), new Names("advertisement", [], report)];
   for (const [index, pool] of config.pools.entries()) {
     const name = poolNames.of(pool.name);
     if (name !== pool.name)
       report.note(`Services that ask for pool ${quote(pool.name)} by annotation have to ask for ${quote(name)}.`);
     add("IPAddressPool", "v1beta1", name, poolSpec(pool));
     tellLosses(pool, report);
-    if (pool.protocols.includes("layer2")) add("L2Advertisement", "v1beta1", name, layer2Spec(pool, name, report));
+    if (pool.protocols.includes("layer2"))
+      for (const spec of layer2Specs(pool, name, report)) add("L2Advertisement", "v1beta1", layer2Names.fresh(name), spec);
     if (pool.protocols.includes("bgp"))
       for (const spec of bgpSpecs(pool, name, raw["address-pools"]?.[index]?.["bgp-advertisements"] ?? [], peers.names, report))
         add("BGPAdvertisement", "v1beta1", advertisementNames.fresh(name), spec);
@@ -108,6 +109,27 @@ function inTheirs(selectors: readonly LabelSelector[]) {
 function rangeText(range: AddressRange): string {
   const [prefix, ...more] = range.toPrefixes();
   return prefix !== undefined && more.length === 0 ? `${prefix}` : `${range}`;
+}
+
+/** Here the last entry that is for a Service counts alone, with MetalLB all count together: from an earlier one, Services of later ones are taken out. */
+function layer2Specs(pool: Pool, poolName: string, report: Report): object[] {
+  const { layer2Advertisements: entries } = pool;
+  if (entries.length === 0) return [layer2Spec(pool, poolName, report)];
+  return entries.flatMap(({ services, pool: own }, index) => {
+    const what = `pool ${quote(pool.name)}, layer2-advertisements[${index}]`;
+    if (services.namespaces.length + services.namespaceSelectors.length > 0)
+      report.lose(what, "namespaces and namespace-selectors: MetalLB selects Services by their own labels alone");
+    const selected = nodesOfConfig(services.serviceSelectors);
+    let left: Nodes | undefined = selected;
+    for (const later of entries.slice(index + 1)) {
+      const others = complement(nodesOfConfig(later.services.serviceSelectors));
+      left = left && others && intersect(left, others);
+    }
+    if (left === undefined) report.lose(what, "too many selectors exclude Services: it counts together with later entries");
+    if (left?.length === 0) return [];
+    const serviceSelectors = toSelectors(left ?? selected);
+    return [{ ...layer2Spec(own, poolName, report), ...(serviceSelectors && { serviceSelectors }) }];
+  });
 }
 
 function layer2Spec({ name, nodeSelectors, preferredNodes, interfaces }: Pool, poolName: string, report: Report): object {

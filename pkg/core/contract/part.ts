@@ -4,3 +4,13 @@ export abstract class Part {
     return { ...this };
   }
 }
+
+/** A part that uses what all parts of a step share, such as its time. */
+export abstract class PartOf<Context> extends Part {
+  protected readonly context: Context;
+
+  constructor(context: Context) {
+    super();
+    this.context = context;
+  }
+}

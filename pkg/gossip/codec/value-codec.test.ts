@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parsePrefix } from "#pkg/net";
+import { families, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { fnv1a } from "#pkg/text";
 import {
+  dataPathReport,
   decodeDeliveries,
   decodeFault,
   decodePage,
@@ -17,8 +18,12 @@ import {
   encodeSummary,
   interfaceKey,
   interfaceOf,
+  isUndelivered,
   type NodeSummary,
   pageKey,
+  pathSigns,
+  seenWithoutBit,
+  seenWithoutBits,
   setOf,
 } from "./value-codec.ts";
 
@@ -40,9 +45,10 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
         announced: 0,
         viewUncertainty: 0x8003,
         incarnation: 0xfedcba98,
+        seenWithout: 0,
       }),
     ),
-    "01118003fedcba980000",
+    "01118003fedcba98000000",
   );
   const summaries: readonly NodeSummary[] = [
     {
@@ -54,6 +60,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       announced: 300,
       viewUncertainty: 7,
       incarnation: 0,
+      seenWithout: 0x17,
     },
     {
       answers: true,
@@ -64,9 +71,12 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       announced: 0xffff,
       viewUncertainty: 0xffff,
       incarnation: 0xffff_ffff,
+      seenWithout: 0xff,
     },
   ];
-  for (const summary of summaries) assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
+  for (const summary of summaries)
+    for (const dataPath of ["unknown", "delivers", "IPv4Only", "IPv6Only", "broken"] as const)
+      assert.deepEqual(decodeSummary(encodeSummary({ ...summary, dataPath })), { ...summary, dataPath });
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
   assert.deepEqual(
     decodeSummary(later),
@@ -79,12 +89,37 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       announced: 0,
       viewUncertainty: 0,
       incarnation: 3,
+      seenWithout: 0,
     },
     "a later version has more, an earlier one less",
   );
   assert.equal(decodeSummary(Uint8Array.of(1, 3, 0, 0, 0, 0, 0, 3))?.view, "old");
   for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
     assert.equal(decodeSummary(Uint8Array.from(none)), undefined);
+});
+
+test("a node reports the families that it does not deliver", () => {
+  for (const [undelivered, report] of [
+    [[], "delivers"],
+    [["IPv4"], "IPv6Only"],
+    [["IPv6"], "IPv4Only"],
+    [["IPv4", "IPv6"], "broken"],
+  ] as const) {
+    assert.equal(dataPathReport(undelivered), report);
+    for (const family of families)
+      assert.equal(
+        isUndelivered(report, family),
+        undelivered.some((one) => one === family),
+      );
+  }
+  assert.equal(isUndelivered("unknown", "IPv4"), false);
+});
+
+test("each sign that a node was without, of each family, is told by itself", () => {
+  const bits = families.flatMap((family) => pathSigns.map((sign) => seenWithoutBit(family, sign)));
+  assert.equal(new Set(bits).size, 8);
+  assert.equal(seenWithoutBits({ IPv4: pathSigns, IPv6: pathSigns }), 255);
+  assert.equal(seenWithoutBits({ IPv4: ["noPodRoute"], IPv6: [] }), seenWithoutBit("IPv4", "noPodRoute"));
 });
 
 test("a summary of a version that says nothing of the kernel is of a node that may change it, and one without access stays readable for it", () => {
@@ -96,9 +131,10 @@ test("a summary of a version that says nothing of the kernel is of a node that m
     announced: 0,
     viewUncertainty: 1,
     incarnation: 2,
+    seenWithout: 0,
   } as const;
   assert.equal(decodeSummary(Uint8Array.of(1, 5, 0, 1, 0, 0, 0, 2))?.hasKernelAccess, true);
-  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d0001000000020000");
+  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d000100000002000000");
   assert.deepEqual(decodeSummary(encodeSummary({ ...summary, hasKernelAccess: false })), { ...summary, hasKernelAccess: false });
 });
 

@@ -5,10 +5,14 @@ import { fnv1a } from "#pkg/text";
 export type View = "current" | "behind" | "old";
 
 /**
- * Whether the node's own kernel brings packets to the Pods of Services, as it reports itself; `unknown` is one of an earlier version, which does
- * not know that others cannot.
+ * Whether the node's own kernel brings packets to the Pods of Services, as it reports itself: both families, one, or none; `unknown` is one of an
+ * earlier version, which does not know that others cannot.
  */
-export type DataPathReport = "delivers" | "broken" | "unknown";
+export type DataPathReport = "delivers" | "IPv4Only" | "IPv6Only" | "broken" | "unknown";
+
+/** Signs that a node cannot deliver which depend on how it does its work: a node that never was without one may do it in another way. */
+export const pathSigns = ["forwardingOff", "noPodRoute", "proxySilent", "noConnection"] as const;
+export type PathSign = (typeof pathSigns)[number];
 
 /** Says that a node participates, and facts about the whole node. */
 export interface NodeSummary {
@@ -27,19 +31,22 @@ export interface NodeSummary {
   readonly viewUncertainty: number;
   /** The node's in the ring when it reported this. 0 to 2^32 - 1. */
   readonly incarnation: number;
+  /** The signs that it was once without since its speaker started: see `seenWithoutBits`. */
+  readonly seenWithout: number;
 }
 
 export const summaryKey = "h";
 const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
 const minSummaryOctets = 8; // version, bits, viewUncertainty in two, incarnation in four
-const summaryOctets = 10; // then `announced` in two
+const announcedEnd = 10; // then `announced` in two
+const summaryOctets = 11; // then `seenWithout`
 const answersBit = 1;
 const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
 const allViewBits = 6;
 const noKernelAccessBit = 8; // Earlier versions say nothing of it: they count as having it, as they count each other.
 const knowsDrainBit = 16;
 const knowsDataPathsBit = 32; // Earlier versions take all nodes for able to deliver.
-const dataPathBrokenBit = 64;
+const undeliveredBits: Readonly<Record<Family, number>> = { IPv4: 64, IPv6: 128 };
 const maxSubnets = 32; // Subnets of one interface. This many fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
@@ -61,6 +68,7 @@ export function encodeSummary({
   summary.writeUInt16BE(more.viewUncertainty, 2);
   summary.writeUInt32BE(more.incarnation, 4);
   summary.writeUInt16BE(announced & 0xffff, 8);
+  summary.writeUInt8(more.seenWithout, 10);
   return summary;
 }
 
@@ -76,21 +84,45 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
     view: viewOf(bits & allViewBits),
     knowsDrain: (bits & knowsDrainBit) !== 0,
     dataPath: dataPathOf(bits),
-    announced: summary.length < summaryOctets ? 0 : summary.readUInt16BE(8),
+    announced: summary.length < announcedEnd ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
+    seenWithout: summary.length < summaryOctets ? 0 : summary.readUInt8(10),
   };
 }
 
 const dataPathBits: Readonly<Record<DataPathReport, number>> = {
   unknown: 0,
   delivers: knowsDataPathsBit,
-  broken: knowsDataPathsBit | dataPathBrokenBit,
+  IPv4Only: knowsDataPathsBit | undeliveredBits.IPv6,
+  IPv6Only: knowsDataPathsBit | undeliveredBits.IPv4,
+  broken: knowsDataPathsBit | undeliveredBits.IPv4 | undeliveredBits.IPv6,
 };
+
+/** Of a node that does not deliver these. */
+export function dataPathReport(undelivered: readonly Family[]): DataPathReport {
+  return dataPathOf(undelivered.reduce((bits, family) => bits | undeliveredBits[family], knowsDataPathsBit));
+}
+
+/** Whether a node reports that it does not bring packets of a family to Pods. */
+export function isUndelivered(report: DataPathReport | undefined, family: Family): boolean {
+  return report !== undefined && (dataPathBits[report] & undeliveredBits[family]) !== 0;
+}
+
+/** A bit for each of these signs, those of IPv4 below those of IPv6. */
+export function seenWithoutBits(signs: Readonly<Record<Family, readonly PathSign[]>>): number {
+  const bitsOf = (family: Family) => signs[family].reduce((bits, sign) => bits | seenWithoutBit(family, sign), 0);
+  return bitsOf("IPv4") | bitsOf("IPv6");
+}
+
+export function seenWithoutBit(family: Family, sign: PathSign): number {
+  return (family === "IPv4" ? 1 : 16) << pathSigns.indexOf(sign);
+}
 
 function dataPathOf(bits: number): DataPathReport {
   if ((bits & knowsDataPathsBit) === 0) return "unknown";
-  return (bits & dataPathBrokenBit) === 0 ? "delivers" : "broken";
+  if ((bits & undeliveredBits.IPv4) === 0) return (bits & undeliveredBits.IPv6) === 0 ? "delivers" : "IPv4Only";
+  return (bits & undeliveredBits.IPv6) === 0 ? "IPv6Only" : "broken";
 }
 
 function viewOf(bits: number): View {
@@ -140,9 +172,10 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
 /**
  * The reports of a node about addresses: it owns them, asks who announces them, or announces them, while somebody asks. `announced`: as
  * their owner or, where their pool has no owners, by BGP; `advertised`: by BGP where the pool has owners; `serving`: another node owns the
- * address now, and this one has open connections to it. Versions that do not know one of the last two ignore it.
+ * address now, and this one has open connections to it; `undelivered`: it does not bring packets for the address to its Pods. Versions that do not know
+ * one of the last three ignore it.
  */
-export type AddressSetName = "owned" | "asked" | "announced" | "advertised" | "serving";
+export type AddressSetName = "owned" | "asked" | "announced" | "advertised" | "serving" | "undelivered";
 
 const setPrefixes: Readonly<Record<AddressSetName, string>> = {
   owned: "",
@@ -150,6 +183,7 @@ const setPrefixes: Readonly<Record<AddressSetName, string>> = {
   announced: "a",
   advertised: "b",
   serving: "c",
+  undelivered: "u",
 };
 const prefixedSets = new Map((Object.keys(setPrefixes) as AddressSetName[]).map((set) => [setPrefixes[set], set]));
 

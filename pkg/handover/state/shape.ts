@@ -15,6 +15,8 @@ export interface Handover {
   readonly from: readonly string[] | undefined;
   /** Of all but speakers, too: clients may not have heard of the present owner yet. */
   readonly lingers: boolean;
+  /** Where packets go that the other node itself hands to this one, by its MAC addresses: they would be back where they came from. */
+  readonly beyond?: { readonly from: readonly string[]; readonly to: Address } | undefined;
   /** When the kernel removes it. */
   readonly until: Millis;
 }
@@ -43,7 +45,7 @@ const stateNew = 8;
 const stateInvalid = 1;
 // Of 16 octets each; the second word of 4 octets begins at 16 for the third.
 const register = { address: 1, interfaceIndex: 2, key: 3, thirdWordOfKey: 18 } as const;
-const macLength = 8; // In a key a MAC address is padded.
+export const macLength = 8; // In a key a MAC address is padded.
 // nft's numbers of types, for people who list the table; a pair has both, six bits each.
 const Type = { ipv4: 7, ipv6: 8, mac: 9, interfaceIndex: 20 } as const;
 const pair = (first: number, second: number): number => (first << 6) | second;
@@ -137,15 +139,20 @@ export function elementsOf({
   interfaceIndex,
   from,
   lingers,
+  beyond,
 }: Handover): { readonly set: SetName; readonly element: FilterElement }[] {
   const key = address.toBytes();
   const value = to.toBytes();
   const device = { set: "links", element: { key, value: hostOrder(interfaceIndex) } } as const;
-  const macs = (from ?? []).flatMap((text) => parseMac(text) ?? []);
+  const passed = (texts: readonly string[], to: Address) =>
+    texts
+      .flatMap((text) => parseMac(text) ?? [])
+      .map((mac) => ({ set: "passed", element: { key: pairKeyOf(mac, key), value: to.toBytes() } }) as const);
   return [
     device,
     ...(from === undefined || lingers ? [{ set: "owned", element: { key, value } } as const] : []),
-    ...macs.map((mac) => ({ set: "passed", element: { key: pairKeyOf(mac, key), value } }) as const),
+    ...passed(from ?? [], to),
+    ...(beyond === undefined ? [] : passed(beyond.from, beyond.to)),
   ];
 }
 

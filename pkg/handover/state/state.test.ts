@@ -3,7 +3,18 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { address } from "#pkg/net/testing";
 import type { Handover } from "./shape.ts";
-import { apply, createTable, type Elements, hex, noElements, plan, type TableState, want, wantSpeakers } from "./state.ts";
+import {
+  apply,
+  createTable,
+  type Elements,
+  hex,
+  inherit,
+  noElements,
+  plan,
+  type TableState,
+  want,
+  wantSpeakers,
+} from "./state.ts";
 
 const far = 600_000;
 
@@ -47,6 +58,18 @@ test("what this node no longer owns it takes from the node that has it now, and 
   });
 });
 
+test("what the former owner itself hands to this node goes on to another one", () => {
+  const table = createTable("IPv4");
+  want(table, "192.0.2.1", { ...handover(1), beyond: { from: ["02:00:00:00:00:02"], to: address("10.0.0.3") } });
+  settle(table);
+  assert.deepEqual(keys(table.found), {
+    speakers: [],
+    links: ["c0000201 03000000"],
+    owned: ["c0000201 0a000002"],
+    passed: ["0200000000020000c0000201 0a000003"],
+  });
+});
+
 test("what an earlier life left stays until all is known, then goes with the table", () => {
   const table = createTable("IPv4");
   table.found = noElements();
@@ -54,6 +77,39 @@ test("what an earlier life left stays until all is known, then goes with the tab
   assert.deepEqual(plan(table, 0, 100), []);
   table.isComplete = true;
   assert.deepEqual(plan(table, 0, 100), [{ type: "deleteTable" }]);
+});
+
+test("beside what is wanted already, what an earlier life left stays until all is known", () => {
+  const table = createTable("IPv4");
+  table.found = noElements();
+  table.found.owned.set("c0000202", { key: Uint8Array.of(192, 0, 2, 2), value: Uint8Array.of(10, 0, 0, 2), until: Infinity });
+  want(table, "192.0.2.1", handover(1));
+  settle(table);
+  assert.deepEqual(keys(table.found).owned, ["c0000201 0a000002", "c0000202 0a000002"]);
+  table.isComplete = true;
+  settle(table);
+  assert.deepEqual(keys(table.found).owned, ["c0000201 0a000002"]);
+});
+
+test("a handover that begins again lasts its whole time: the kernel keeps the first time of what is only added again", () => {
+  const renewals = (table: TableState) =>
+    plan(table, 0, 100).flatMap((change) =>
+      "elements" in change ? [`${change.type} ${change.set} ${change.elements.length}`] : [],
+    );
+  const renewed = ["deleteElements links 1", "addElements links 1", "deleteElements owned 1", "addElements owned 1"];
+  const table = createTable("IPv4");
+  want(table, "192.0.2.1", handover(1));
+  settle(table);
+  want(table, "192.0.2.1", undefined);
+  want(table, "192.0.2.1", { ...handover(1), until: 2 * far });
+  assert.deepEqual(renewals(table), renewed);
+  settle(table);
+  const next = createTable("IPv4");
+  want(next, "192.0.2.1", handover(1));
+  next.found = table.found;
+  inherit(next, far);
+  assert.deepEqual(renewals(next), renewed, "in the next life of the speaker");
+  settle(next);
 });
 
 test("what is over is not put there", () => {

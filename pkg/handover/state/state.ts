@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { FilterChange, FilterElement } from "#pkg/linux";
 import type { Family } from "#pkg/net";
-import { elementsOf, type Handover, type SetName, setNames, shapeOf, speakerElement } from "./shape.ts";
+import { elementsOf, type Handover, macLength, type SetName, setNames, shapeOf, speakerElement } from "./shape.ts";
 
 // A message of this many elements is below 64 KiB, the most that an attribute has room for.
 const maxElements = 250;
@@ -28,6 +28,8 @@ export interface TableState {
   readonly wanted: Elements;
   /** Address -> its handover. */
   readonly handovers: Map<string, Handover>;
+  /** Address, in hexadecimal -> keys of what an earlier life of the speaker passed on to its former owner; the kernel ends it. */
+  readonly inherited: Map<string, string[]>;
   /** The caller has named all handovers: remains of an earlier life may go. */
   isComplete: boolean;
   /** Undefined while the kernel has no such table; the keeper sets it when it reads the table. */
@@ -35,15 +37,54 @@ export interface TableState {
 }
 
 export function createTable(family: Family): TableState {
-  return { family, wanted: noElements(), handovers: new Map(), isComplete: false, found: undefined };
+  return { family, wanted: noElements(), handovers: new Map(), inherited: new Map(), isComplete: false, found: undefined };
 }
 
 export function noElements(): Elements {
   return { speakers: new Map(), links: new Map(), owned: new Map(), passed: new Map() };
 }
 
+/**
+ * What the kernel has at the beginning is of an earlier life. A node that owned an address in between is to pass on what its successor sends, also with
+ * a new speaker, which has no part in it.
+ */
+export function inherit({ found, wanted, inherited, handovers }: TableState, until: Millis): void {
+  for (const set of ["links", "owned", "passed"] as const)
+    for (const key of found?.[set].keys() ?? []) endsTooSoon(found, set, key);
+  const own = new Set([...handovers.values()].map(({ address }) => hex(address.toBytes())));
+  for (const [key, element] of found?.passed ?? []) {
+    const address = key.slice(2 * macLength);
+    const link = found?.links.get(address);
+    if (link === undefined || own.has(address)) continue;
+    inherited.set(address, [...(inherited.get(address) ?? []), key]);
+    wanted.passed.set(key, { ...element, until });
+    wanted.links.set(address, { ...link, until });
+    found?.passed.set(key, { ...element, until: Infinity });
+    found?.links.set(address, { ...link, until: Infinity });
+  }
+}
+
+/** What the kernel has ended, or somebody took away, is not put back: it would last longer than a handover may. */
+export function forgetEnded(table: TableState): void {
+  const isThere = (key: string) => table.found?.passed.has(key) === true;
+  const ended = table.inherited.entries().filter(([, keys]) => !keys.every(isThere));
+  forgetInherited(
+    table,
+    [...ended].map(([address]) => address),
+  );
+}
+
+export function forgetInherited({ wanted, inherited }: TableState, addresses: Iterable<string>): void {
+  for (const address of [...addresses]) {
+    for (const key of inherited.get(address) ?? []) wanted.passed.delete(key);
+    if (inherited.delete(address)) wanted.links.delete(address);
+  }
+}
+
 /** From now on this is the handover of the address; undefined for none. @returns the keys of the elements that may be others now */
-export function want({ wanted, handovers }: TableState, address: string, handover: Handover | undefined) {
+export function want(table: TableState, address: string, handover: Handover | undefined) {
+  const { wanted, handovers } = table;
+  if (handover !== undefined) forgetInherited(table, [hex(handover.address.toBytes())]);
   const before = handovers.get(address);
   const each = [before, handover].flatMap((one) => (one === undefined ? [] : elementsOf(one)));
   for (const { set, element } of before === undefined ? [] : elementsOf(before)) wanted[set].delete(hex(element.key));
@@ -51,9 +92,18 @@ export function want({ wanted, handovers }: TableState, address: string, handove
   else {
     handovers.set(address, handover);
     const { until } = handover;
-    for (const { set, element } of elementsOf(handover)) wanted[set].set(hex(element.key), { ...element, until });
+    for (const { set, element } of elementsOf(handover)) {
+      wanted[set].set(hex(element.key), { ...element, until });
+      if (before?.until !== until) endsTooSoon(table.found, set, hex(element.key));
+    }
   }
   return Map.groupBy(each, ({ set }) => set);
+}
+
+/** The kernel may end the element for an earlier handover, before its time, and keeps that time where the element is only added again. */
+function endsTooSoon(found: Elements | undefined, set: SetName, key: string): void {
+  const element = found?.[set].get(key);
+  if (element !== undefined) found?.[set].set(key, { ...element, until: -Infinity });
 }
 
 /** From now on these are the MAC addresses of all other speakers. */
@@ -66,8 +116,8 @@ export function wantSpeakers({ wanted: { speakers } }: TableState, macs: Iterabl
 }
 
 /** Whether the kernel is to have the table. */
-export function isWanted({ handovers }: TableState): boolean {
-  return handovers.size > 0;
+export function isWanted({ handovers, inherited }: TableState): boolean {
+  return handovers.size + inherited.size > 0;
 }
 
 /**
@@ -84,7 +134,7 @@ export function plan(table: TableState, now: Millis, atOnce: number, only?: Keys
     const here = among(found?.[set] ?? new Map<string, Element>(), keys);
     const isGone = ([key, one]: [string, Element]) => {
       const other = wanted[set].get(key);
-      return other === undefined ? isComplete : !isSame(other, one);
+      return other === undefined ? isComplete : one.until === -Infinity || !isSame(other, one);
     };
     const gone = here.entries().filter(isGone).take(left).toArray();
     left -= gone.length;

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SystemClock } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
-import { HandoverKeeper } from "../keeper.ts";
+import { type HandoverFailures, HandoverKeeper, type Inherited } from "../keeper.ts";
+import { findObstacle } from "../obstacles.ts";
 import type { Handover } from "../state/shape.ts";
 
 // Run in a network namespace of its own, by `keeper.test.ts`.
@@ -15,12 +18,16 @@ const clock = new SystemClock();
 const speakers = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
 const [mac = ""] = speakers;
 const started: HandoverKeeper[] = [];
+const inherited: string[] = [];
 after(() => {
   for (const one of started) one[Symbol.dispose]();
 });
 
 function start(): HandoverKeeper {
-  const keeper = new HandoverKeeper({ log: silentLog, clock, onFailures: (failures) => assert.deepEqual([...failures], []) });
+  const onFailures = (failures: HandoverFailures) => assert.deepEqual([...failures], []);
+  const onInherited = ({ addresses, unfinished }: Inherited) =>
+    inherited.push(...addresses.map(String), ...unfinished.map((one) => `${one} unfinished`));
+  const keeper = new HandoverKeeper({ log: silentLog, clock, onFailures, onInherited });
   started.push(keeper);
   keeper.check();
   keeper.wantSpeakers(speakers);
@@ -60,7 +67,8 @@ test("a setting that somebody mends is found within a minute, and what is to be 
   const file = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
   const time = new SimulatedClock();
   const seen: string[][] = [];
-  using keeper = new HandoverKeeper({ log: silentLog, clock: time, onFailures: (failures) => seen.push([...failures.keys()]) });
+  const onFailures = (failures: HandoverFailures) => seen.push([...failures.keys()]);
+  using keeper = new HandoverKeeper({ log: silentLog, clock: time, onFailures, onInherited: () => {} });
   writeFileSync(file, "0");
   try {
     keeper.check();
@@ -79,6 +87,40 @@ test("a setting that somebody mends is found within a minute, and what is to be 
   keeper.want(address("192.0.2.9"), undefined);
   time.advanceBy(1);
   assert.equal(table(), "");
+});
+
+test("where a program takes the place of kube-proxy nothing is handed over, which is said when it comes, and when it goes", () => {
+  const time = new SimulatedClock();
+  const seen: string[] = [];
+  const onFailures = (failures: HandoverFailures) => seen.push(failures.get("IPv4") ?? "none");
+  using keeper = new HandoverKeeper({ log: silentLog, clock: time, onFailures, onInherited: () => {} });
+  const ip = (...words: string[]) => execFileSync("ip", words);
+  keeper.check();
+  hand(keeper, "192.0.2.8");
+  keeper.flush();
+  assert.match(table(), /192\.0\.2\.8/);
+  ip("link", "add", "cilium_host", "type", "veth", "peer", "name", "cilium_net");
+  time.advanceBy(60_001);
+  assert.match(seen.join(), /^Cilium takes the place of kube-proxy, /);
+  assert.equal(table(), "", "what it cannot do it does not pretend to do");
+  ip("link", "delete", "cilium_host");
+  time.advanceBy(60_001);
+  assert.deepEqual([seen.length, seen[1]], [2, "none"]);
+  assert.match(table(), /192\.0\.2\.8/);
+  keeper.complete();
+  keeper.want(address("192.0.2.8"), undefined);
+  time.advanceBy(1);
+});
+
+test("Cilium beside kube-proxy, which listens, changes nothing", async () => {
+  const server = createServer().listen(10_249, "127.0.0.1");
+  await once(server, "listening");
+  const devices = " Inter-|\n cilium_host: 0\n";
+  const read = (path: string) => (path === "/proc/net/dev" ? devices : readFileSync(path, "utf8"));
+  assert.equal(findObstacle(read), undefined);
+  server.close();
+  await once(server, "close");
+  assert.match(findObstacle(read) ?? "", /^Cilium /);
 });
 
 test("trying leaves nothing behind, and nothing is there before something is handed over", async () => {
@@ -177,7 +219,9 @@ test("what a killed speaker left goes on where the next life wants it, and the r
   await until(() => table().includes("192.0.2.9"));
   const before = table();
   killed[Symbol.dispose]();
+  inherited.length = 0;
   const next = start();
+  assert.deepEqual(inherited.splice(0).sort(), ["192.0.2.1 unfinished", "192.0.2.9 unfinished"], "before anything is placed");
   await sleep(100);
   assert.equal(table(), before, "nothing is known yet");
   hand(next, "192.0.2.1");
@@ -187,6 +231,25 @@ test("what a killed speaker left goes on where the next life wants it, and the r
   await until(() => !table().includes("192.0.2.9"));
   assert.ok(table().includes("192.0.2.1 : 10.0.0.2"));
   await drop(next, "192.0.2.1");
+});
+
+test("what a killed speaker passed on to a former owner goes on until the kernel ends it, or the node owns the address again", async () => {
+  const killed = start();
+  for (const n of [1, 2]) hand(killed, `192.0.2.${n}`, { from: [mac], until: clock.now() + 3_000_000 });
+  await until(() => table().includes("192.0.2.2 : 10.0.0.2"));
+  const before = table();
+  killed[Symbol.dispose]();
+  const next = start();
+  next.complete();
+  assert.deepEqual(inherited.splice(0).sort(), ["192.0.2.1", "192.0.2.2"]);
+  await sleep(300);
+  assert.equal(table(), before);
+  hand(next, "192.0.2.2");
+  await until(() => table().includes("map owned { type ipv4_addr : ipv4_addr flags timeout elements = { 192.0.2.2 : 10.0.0.2"));
+  assert.ok(!table().includes(`${mac} . 192.0.2.2`));
+  assert.ok(table().includes(`${mac} . 192.0.2.1 : 10.0.0.2`));
+  nft("delete", "table", "ip", "ingot");
+  next[Symbol.dispose]();
 });
 
 test("a next life that wants nothing removes what was left", async () => {

@@ -36,6 +36,14 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.isToList = true;
   }
 
+  /** Owners that became wanted. */
+  readonly wanted: string[] = [];
+
+  /** Nothing is ever left out. */
+  want(owner: string): void {
+    this.wanted.push(owner);
+  }
+
   get(key: string): V | undefined {
     return this.#objects.get(key);
   }
@@ -250,6 +258,8 @@ export class FakeCluster
     data: Readonly<Record<string, string | null>> | null,
   ): Promise<ConfigMap["data"]> {
     return this.#write(`ConfigMap ${name}`, () => {
+      const refusal = this.refused.get(`${namespace}/${name}`);
+      if (refusal !== undefined) throw refusal;
       this.transcript.push(`${namespace}/${name}: written ${Object.keys(data ?? {}).join(", ")}`);
       const before = this.configMap(`${namespace}/${name}`);
       const merged = Object.entries<string | null>({ ...before?.data, ...data }).flatMap(([key, value]) =>

@@ -18,6 +18,7 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
     clusterIPs: ["10.96.0.1"],
     ports: [{ name: "", protocol: "TCP", port: 80 }],
     isForSome: false,
+    healthCheckNodePort: 0,
     selector: {},
     externalTrafficPolicy: "Cluster",
     loadBalancerIP: "",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NetworkInterface } from "#pkg/linux";
 import { address } from "#pkg/net/testing";
-import { canReachHosts, eligibility, interfaceState } from "./interface-state.ts";
+import { canReachHosts, eligibility, interfaceState, reachedSubnets } from "./interface-state.ts";
 
 const ethernet: NetworkInterface = {
   index: 2,
@@ -65,6 +65,45 @@ for (const { name, kind, addresses, want } of addressed)
       return { interfaceIndex: 2, address: address(first), prefixLength: Number(length), ...traits };
     });
     assert.equal(canReachHosts({ ...ethernet, kind, generation: 1, addresses: parsed }), want);
+  });
+
+const reached: { name: string; link?: Partial<NetworkInterface>; addresses: [string, number][]; want: string[] }[] = [
+  {
+    name: "one with addresses of both families",
+    addresses: [
+      ["192.0.2.1/24", 0x80],
+      ["2001:db8::1/64", 0x80],
+      ["fe80::1/64", 0x80],
+    ],
+    want: ["192.0.2.0/24", "2001:db8::/64"],
+  },
+  { name: "one whose IPv4 address is of DHCP", addresses: [["192.0.2.1/24", 0]], want: ["192.0.2.0/24"] },
+  { name: "one whose IPv6 address is of a router advertisement", addresses: [["2001:db8::1/64", 0]], want: [] },
+  {
+    name: "one that has Services' addresses",
+    addresses: [
+      ["192.0.2.100/32", 0x80],
+      ["2001:db8::64/128", 0xa0],
+    ],
+    want: [],
+  },
+  { name: "one without a carrier", link: { running: false }, addresses: [["192.0.2.1/24", 0x80]], want: [] },
+  { name: "a port of a bridge", link: { master: 9, masterKind: "bridge" }, addresses: [["192.0.2.1/24", 0x80]], want: [] },
+];
+for (const { name, link, addresses, want } of reached)
+  test(`subnets that are reached by ${name}: ${want.join(" and ") || "none"}`, () => {
+    const parsed = addresses.map(([text, flags]) => {
+      const [first = "", length] = text.split("/");
+      return {
+        interfaceIndex: 2,
+        address: address(first),
+        prefixLength: Number(length),
+        flags,
+        protocol: undefined,
+        validSeconds: Infinity,
+      };
+    });
+    assert.deepEqual([...reachedSubnets({ ...ethernet, ...link, generation: 1, addresses: parsed })], want);
   });
 
 test("of the addresses of an interface those are told that nothing new is to be sent from", () => {

@@ -1,5 +1,5 @@
 import type { InterfaceAddress, NetworkInterface, TrackedInterface } from "#pkg/linux";
-import { isLinkLocal, parseMac } from "#pkg/net";
+import { isLinkLocal, Prefix, parseMac } from "#pkg/net";
 
 const ethernet = 1; // ARPHRD_ETHER
 
@@ -31,6 +31,7 @@ export interface InterfaceState {
 
 // IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
 const unfitFlags = 0x01 | 0x08 | 0x20 | 0x40;
+const permanentFlag = 0x80; // IFA_F_PERMANENT
 
 /**
  * Whether addresses are announced on an interface. A missing carrier is no reason against it: it may come at any moment. Nor is a VRF,
@@ -52,6 +53,17 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
 export function canReachHosts({ kind, addresses }: TrackedInterface): boolean {
   if (kind !== "veth") return true;
   return addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
+}
+
+/**
+ * The subnets whose hosts an interface reaches now. Those of IPv6 addresses that router advertisements gave do not count: any host of the LAN
+ * could let them come and go, and have all addresses announced each time.
+ */
+export function reachedSubnets(one: TrackedInterface): ReadonlySet<string> {
+  if (eligibility(one) !== "eligible" || !one.running || !canReachHosts(one)) return new Set();
+  const isSubnet = ({ address, prefixLength, flags }: InterfaceAddress): boolean =>
+    prefixLength < address.bits && !isLinkLocal(address) && (address.family === "IPv4" || (flags & permanentFlag) !== 0);
+  return new Set(one.addresses.filter(isSubnet).map(({ address, prefixLength }) => `${new Prefix(address, prefixLength)}`));
 }
 
 /** An interface with this status; `error` says why it is failing. */

@@ -44,6 +44,19 @@ for (const address of [x, x6])
     assert.equal(asks.receive(proof, asker, 999, announced), undefined, "replayed to the next challenge");
   });
 
+test("a proof says whether its speaker has lost all others", () => {
+  const [asks, proves] = [make(), make()];
+  for (const isAlone of [true, false]) {
+    proves.isAlone = isAlone;
+    const taken = proves.receive(challengeBy(asks), prover, 0, announced);
+    const proof = taken !== undefined && "answer" in taken ? taken.answer : assert.fail("no proof");
+    const forged = Uint8Array.from(proof, (octet, index) => (index === 19 ? octet ^ 1 : octet)); // The type is part of what the tag is made of.
+    assert.equal(asks.receive(forged, asker, 0, announced), undefined);
+    const kind = isAlone ? "provesAlone" : "proves";
+    assert.deepEqual(asks.receive(proof, asker, 0, announced), { proven: { address: x, mac: prover, kind } });
+  }
+});
+
 test("an address that is not announced is not proven, and without a key nothing is challenged or proven", () => {
   const challenge = challengeBy(make());
   assert.equal(

@@ -28,6 +28,8 @@ export class Proofs {
   readonly #open = new Map<string, Challenge>(); // address and MAC address -> the last challenge, oldest first
   readonly #made: SourceTokens; // by the MAC address of the challenger
   #keys: readonly Uint8Array[] = [];
+  /** Whether this speaker has lost all others and the API, which its proofs say. */
+  isAlone = false;
 
   /** @param newNonce of 16 octets that nobody can foresee */
   constructor(newNonce: () => Uint8Array, now: Millis) {
@@ -71,7 +73,8 @@ export class Proofs {
     if (type === ProofType.challenge) {
       const [key] = this.#keys;
       if (key === undefined || !isAnnounced(address) || !this.#made.take(formatMac(source), now)) return undefined;
-      const answer = encodeProof({ destination: source, source: mac, type: ProofType.proof, nonce, address });
+      const proof = this.isAlone ? ProofType.proofAlone : ProofType.proof;
+      const answer = encodeProof({ destination: source, source: mac, type: proof, nonce, address });
       answer.set(tagOf(key, answer), tagAt);
       return { answer };
     }
@@ -81,7 +84,7 @@ export class Proofs {
     challenge.answers++;
     if (!this.#keys.some((key) => timingSafeEqual(tagOf(key, frame), tag))) return undefined;
     this.#open.delete(keyOf(address, source));
-    return { proven: { address, mac: source, kind: "proves" } };
+    return { proven: { address, mac: source, kind: type === ProofType.proof ? "proves" : "provesAlone" } };
   }
 }
 

@@ -10,7 +10,7 @@ const frames = fc.record(
   {
     destination: mac,
     source: mac,
-    type: fc.constantFrom(ProofType.challenge, ProofType.proof),
+    type: fc.constantFrom(ProofType.challenge, ProofType.proof, ProofType.proofAlone),
     nonce: octets,
     address: fc.oneof(fc.integer({ min: 0, max: 0xffff_ffff }), fc.bigInt({ min: 0n, max: (1n << 128n) - 1n })),
     tag: octets,
@@ -36,7 +36,7 @@ const refused: { name: string; offset: number; octets: number[] }[] = [
   { name: "a VLAN tag", offset: 12, octets: [0x81, 0x00] },
   { name: "another protocol of that EtherType", offset: 14, octets: [0x69] },
   { name: "another version", offset: 18, octets: [2] },
-  { name: "another type", offset: 19, octets: [3] },
+  { name: "another type", offset: 19, octets: [4] },
   { name: "another family", offset: 20, octets: [5] },
   { name: "reserved bits", offset: 21, octets: [1] },
   { name: "an IPv4 address of more than four octets", offset: 38, octets: [1] },

@@ -1,7 +1,8 @@
 import { getIpv6, getMac, type Mac, setIpv6, setMac } from "#pkg/net";
 import type { WireAddress } from "./arp.ts";
 
-export const ProofType = { challenge: 1, proof: 2 } as const;
+/** `proofAlone`: of a speaker that has lost all others and the API. */
+export const ProofType = { challenge: 1, proof: 2, proofAlone: 3 } as const;
 export type ProofType = (typeof ProofType)[keyof typeof ProofType];
 
 /**
@@ -48,7 +49,7 @@ export function decodeProof(bytes: Uint8Array): ProofFrame | undefined {
   if (view.getUint16(etherTypeAt) !== etherTypeExperimental || view.getUint32(nameAt) !== protocolName) return undefined;
   if (view.getUint8(versionAt) !== version || view.getUint8(reservedAt) !== 0) return undefined;
   const type = view.getUint8(typeAt);
-  if (type !== ProofType.challenge && type !== ProofType.proof) return undefined;
+  if (type !== ProofType.challenge && type !== ProofType.proof && type !== ProofType.proofAlone) return undefined;
   const family = view.getUint8(familyAt);
   const value = getIpv6(view, addressAt);
   if (family !== families.IPv6 && (family !== families.IPv4 || value >> 32n !== 0n)) return undefined;

@@ -5,9 +5,10 @@ import { type NeighborFrame, NeighborType } from "./ndp.ts";
 /**
  * The evidence of a frame about its sender and an address. `announces`: the sender has the address, and says so to everyone unasked;
  * `uses`: it has the address, by a request from it or an answer for it; `probes`: it has no address yet, and tries whether this one is
- * free; `proves`: it is a speaker of the ring that announces the address at this moment, which nobody without the ring's key can forge.
+ * free; `proves`: it is a speaker of the ring that announces the address at this moment, which nobody without the ring's key can forge;
+ * `provesAlone`: the same, and it has lost all other speakers and the API.
  */
-export type SightingKind = "announces" | "uses" | "probes" | "proves";
+export type SightingKind = "announces" | "uses" | "probes" | "proves" | "provesAlone";
 
 /** A host, `mac`, uses, announces or probes an address. */
 export interface Sighting {

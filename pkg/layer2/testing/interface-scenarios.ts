@@ -128,6 +128,31 @@ test("a port of a bridge is not answered on, and its bridge is", async () => {
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
 });
 
+test("when another interface to the LAN is gone or has no carrier, hosts hear where this one is", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2/24");
+  using _ = { [Symbol.dispose]: () => ip("link delete lan1") };
+  using interfaces = new Interfaces(SharedMemory.create(), () => {});
+  const [lan0, lan1] = ["lan0", "lan1"].map((name) => Number.parseInt(ip(`-o link show dev ${name}`), 10));
+  assert.ok(lan0 !== undefined && lan1 !== undefined);
+  const on = (index: number, subnet: string, changes: Partial<TrackedInterface> = {}) => {
+    const [text = "", length] = subnet.split("/");
+    const own = { interfaceIndex: index, address: address(text), prefixLength: Number(length), flags: 0x80 };
+    return ethernet(index, { addresses: [{ ...own, protocol: undefined, validSeconds: Infinity }], ...changes });
+  };
+  const anew = (...links: TrackedInterface[]) => interfaces.update(links, 0).map((socket) => socket.interface.index);
+  const first = on(lan0, "192.0.2.1/24");
+  const second = on(lan1, "192.0.2.2/24");
+  assert.deepEqual(anew(first, second), [lan0, lan1]);
+  assert.deepEqual(anew(first, second), []);
+  assert.deepEqual(anew(first, { ...second, running: false }), [lan0]);
+  assert.deepEqual(anew(first, second), [lan1], "the carrier is back");
+  assert.deepEqual(anew(first), [lan0], "it is gone");
+  assert.deepEqual(anew(first, on(lan1, "203.0.113.2/24")), [lan1]);
+  assert.deepEqual(anew(first), [], "it led elsewhere");
+  assert.deepEqual(anew(on(lan0, "203.0.113.1/24")), [lan0], "a subnet comes behind it");
+  assert.deepEqual(anew(ethernet(lan0)), []);
+});
+
 test("every interface answers with its own MAC address", async () => {
   await lan.join("lan1", "host1", "198.51.100.2/24");
   using _ = { [Symbol.dispose]: () => ip("link delete lan1") };

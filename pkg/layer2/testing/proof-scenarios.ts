@@ -40,13 +40,17 @@ test("this node proves to who challenges it what it announces, nothing else, and
     setMac(new DataView(challenge.buffer), 0, to);
     await lan.call("send", "host0", [challenge]);
     const seen = await lan.call("collect", "host0", milliseconds, "experimental");
-    return seen.some(({ frame }) => asks.receive(frame, own, 0, () => false) !== undefined);
+    const taken = seen.map(({ frame }) => asks.receive(frame, own, 0, () => false)).find((one) => one !== undefined);
+    return taken !== undefined && "proven" in taken && taken.proven.kind;
   };
   for (const one of addresses) {
     assert.equal(await proves(one), false, "it does not announce it");
     layer2.announce(one);
     await until(() => [...layer2.addressCounters()].some((row) => row.address.equals(one) && row.gratuitousSent > 0));
-    assert.equal(await proves(one, mac("lan0"), 2000), true);
+    assert.equal(await proves(one, mac("lan0"), 2000), "proves");
+    layer2.setAlone(true);
+    assert.equal(await proves(one, mac("lan0"), 2000), "provesAlone");
+    layer2.setAlone(false);
     assert.equal(await proves(one, broadcastMac), false);
     layer2.listen(one);
     assert.equal(await proves(one), false, "it leaves it to another one");

@@ -57,6 +57,18 @@ test("another's Lease is taken over when it has not changed for as long as it sa
   ]);
 });
 
+test("a Lease whose count of transitions is as high as the API takes is taken over all the same", () => {
+  const full = { ...other, holder: "", transitions: 2 ** 31 - 1 };
+  const { effects } = run([0, { type: "observed", lease: full }]);
+  assert.deepEqual(effects, [
+    {
+      type: "write",
+      record: { holder: "me", durationSeconds: 4, transitions: 2 ** 31 - 1, acquires: true },
+      resourceVersion: "70",
+    },
+  ]);
+});
+
 test("a Lease that says it is held for years is taken over when it has not changed for ten minutes", () => {
   const { election } = run([50, { type: "observed", lease: { ...other, durationSeconds: 2 ** 31 - 1 } }]);
   assert.equal(nextDeadline(election), 600_050);

@@ -16,6 +16,8 @@ const minAloneAfterMs: Millis = 30_000;
 const minAloneRetryMs: Millis = 10_000;
 // No controller may be told to hold it for longer. One that says more was written by somebody else, and nobody would work for as long.
 const maxLeaseMs: Millis = 600_000;
+// The API takes 32 bits: nobody could take over a Lease in which somebody has set them all.
+const maxTransitions = 2 ** 31 - 1;
 
 /** The fields of a Lease that count (coordination.k8s.io/v1). */
 export interface Lease {
@@ -247,7 +249,7 @@ function due(election: Election, now: Millis): [Election, ElectionEffect[]] {
 function write(election: Election, now: Millis): [Election, ElectionEffect[]] {
   const { identity, lease, timings } = election;
   const acquires = lease?.holder !== identity;
-  const transitions = lease === undefined ? 0 : lease.transitions + (acquires ? 1 : 0);
+  const transitions = lease === undefined ? 0 : Math.min(lease.transitions + (acquires ? 1 : 0), maxTransitions);
   const record = { holder: identity, durationSeconds: Math.ceil(timings.leaseMs / 1000), transitions, acquires };
   return [{ ...election, askingSince: now }, [{ type: "write", record, resourceVersion: lease?.resourceVersion }]];
 }

@@ -142,22 +142,25 @@ test("the interface of the route to an address is found, and none where there is
   assert.equal(link.interfaceTo(address("198.18.0.1")), interfaceIndex);
 });
 
-test("the prefix of the route to an address is the one that matches, also a default route's with several next hops", () => {
+test("a network has a route while one as long or longer leads to it, and not a default route alone", () => {
   using link = new Rtnetlink();
   newInterface(link, "via1");
   ip("addr add 203.0.112.1/24 dev via1");
   ip("-6 addr add 2001:db8:6::1/64 dev via1 nodad");
-  const prefixTo = (text: string) => link.prefixTo(address(text))?.toString();
-  assert.deepEqual(["203.0.112.9", "2001:db8:6::9"].map(prefixTo), ["203.0.112.0/24", "2001:db8:6::/64"]);
-  assert.equal(prefixTo("198.19.0.1"), undefined);
+  const connected = ["203.0.112.0/24", "2001:db8:6::/64"];
+  const has = (text: string) => link.hasRouteTo(prefix(text));
+  assert.deepEqual(connected.map(has), [true, true]);
+  assert.equal(has("198.19.0.0/24"), false);
   ip("route add default nexthop via 203.0.112.7 dev via1 nexthop via 203.0.112.8 dev via1");
   ip("-6 route add default via 2001:db8:6::8 dev via1");
-  assert.deepEqual(["198.19.0.1", "2001:db8:8::1"].map(prefixTo), ["0.0.0.0/0", "::/0"]);
+  assert.deepEqual(["198.19.0.0/24", "2001:db8:8::/64"].map(has), [false, false]);
   ip("route add 198.19.0.0/24 via 203.0.112.9 dev via1");
-  assert.equal(prefixTo("198.19.0.1"), "198.19.0.0/24");
-  ip("route del default");
-  ip("-6 route del default");
-  ip("route del 198.19.0.0/24");
+  assert.deepEqual(["198.19.0.0/24", "198.19.0.0/16"].map(has), [true, true]);
+  ip("link set via1 down"); // It keeps its IPv4 address, and with it the route to that alone.
+  assert.equal(link.interfaceTo(address("203.0.112.1")) !== undefined, true);
+  assert.deepEqual([...connected, "198.19.0.0/24"].map(has), [false, false, false]);
+  ip("link set via1 up");
+  assert.equal(has("203.0.112.0/24"), true);
 });
 
 test("a group tells of changes, of routes only those of the protocols that were asked for", () => {

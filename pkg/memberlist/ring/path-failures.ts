@@ -10,6 +10,8 @@ import { sendToNode } from "./sending.ts";
 
 /** From a path's failure until the node may be dead: what is alive answers an accusation in a tenth of that, by another thread. */
 const answerTime: Millis = 10;
+/** A path that flaps may be a forger's work: each accusation costs the whole ring packets. The ring alone finds what fails meanwhile. */
+const accuseEvery: Millis = 1_000;
 /** Members that are told of a death directly. In larger rings gossip tells the rest. */
 const maxToldDirectly = 64;
 
@@ -20,7 +22,8 @@ export function pathChanged(ring: Ring, node: NodeName, verdict: PathVerdict, no
   if (path === undefined || path.verdict === verdict) return;
   path.verdict = verdict;
   path.judgeAt = Infinity;
-  if (verdict !== "down" || record === undefined || !isMember(record)) return;
+  if (verdict !== "down" || record === undefined || !isMember(record) || now < path.accusedAt + accuseEvery) return;
+  path.accusedAt = now;
   path.judgeAt = now + answerTime;
   path.hasHadTime = false;
   const suspect: Suspect = { type: "suspect", node, incarnation: record.incarnation, from: ring.self.node };

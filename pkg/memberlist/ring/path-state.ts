@@ -26,6 +26,8 @@ export interface Path {
   judgeAt: Millis;
   /** It has had the time to answer. */
   hasHadTime: boolean;
+  /** When this node last accused the node for this path. */
+  accusedAt: Millis;
   /** Members that accused the node: name -> of which incarnation. */
   readonly accusers: Map<NodeName, number>;
 }

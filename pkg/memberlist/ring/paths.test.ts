@@ -4,6 +4,7 @@ import { seededRandom } from "#pkg/clock";
 import { nameOf } from "../testing/simulated-addresses.ts";
 import { SimulatedPaths } from "../testing/simulated-paths.ts";
 import { type Observation, Simulation, type SimulationOptions } from "../testing/simulation.ts";
+import type { PathVerdict } from "./events.ts";
 import { members } from "./step.ts";
 
 interface World {
@@ -50,7 +51,7 @@ function timeToDetect(world: World, victims: readonly number[], limit: number): 
   return Math.max(...failed(world).map(({ at }) => at)) - start;
 }
 
-for (const nodes of [2, 3, 4, 10, 40])
+for (const nodes of [2, 3, 4, 10, 50])
   test(`a node that dies among ${nodes} with paths of 10 ms is dead to all within 60 ms`, () => {
     for (let seed = 1; seed <= 10; seed++) {
       const world = ringOf(nodes, { seed });
@@ -170,3 +171,69 @@ test("there are no paths in a ring that is not fast, and none once nobody keeps 
   for (const node of ring.running) ring.happen(node, { type: "keepPaths", areKept: false });
   for (const node of ring.running) assert.deepEqual(paths.watchedBy(node), []);
 });
+
+test("a node that stands still for 50 to 500 ms is a member of all again within 100 ms of its return, and no other is taken for gone", () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = seededRandom(seed);
+    const nodes = 2 + Math.floor(random() * 9);
+    const world = ringOf(nodes, { seed, loss: seed % 3 === 0 ? 0.02 : 0 }, seed % 2 === 0 ? 10 : 50);
+    const { ring } = world;
+    ring.runFor(random() * 300);
+    const length = 50 + random() * 450;
+    ring.stall(0, length);
+    ring.runFor(length);
+    const areAll = () => ring.running.every((node) => members(ring.ring(node)).length === nodes);
+    const isBack = ring.runUntil(areAll, 100 + (ring.conditions.loss > 0 ? 400 : 0));
+    assert.ok(isBack, `seed ${seed}, ${nodes} nodes, ${length} ms: ${ring.describe()}`);
+    if (ring.conditions.loss === 0)
+      assert.ok(
+        failed(world).every(({ about }) => about === 0),
+        `seed ${seed}`,
+      );
+  }
+});
+
+test("loss in one direction, stalls and cuts that overlap end in one ring whose members all count on one another", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seededRandom(seed);
+    const pick = (limit: number) => Math.floor(random() * limit);
+    const nodes = 3 + pick(6);
+    const { ring } = ringOf(nodes, { seed, loss: 0.02 });
+    for (let count = 0; count < 12; count++) {
+      const node = pick(nodes);
+      const other = (node + 1 + pick(nodes - 1)) % nodes;
+      const what = pick(4);
+      if (what === 0) ring.stall(node, 50 + pick(450));
+      else if (what === 1) ring.cutOneWay([node], [other]);
+      else if (what === 2) ring.losePackets(node, other);
+      else ring.heal();
+      ring.runFor(pick(600));
+    }
+    ring.heal();
+    const areAll = () => ring.isConverged() && ring.running.every((node) => members(ring.ring(node)).length === nodes);
+    assert.ok(ring.runUntil(areAll, 60_000), `seed ${seed}: ${ring.describe()}`);
+  }
+});
+
+for (const nodes of [2, 5, 10])
+  test(`a path that goes down a hundred times a second among ${nodes} nodes takes nobody out, and costs the ring one accusation a second`, () => {
+    const world = ringOf(nodes, { seed: 1 });
+    const { ring, paths } = world;
+    const [other = 0] = paths.watchedBy(0);
+    const rounds = 500;
+    const packetsDuring = (verdicts: readonly PathVerdict[]): number => {
+      const before = ring.packets;
+      for (let round = 0; round < rounds; round++) {
+        for (const verdict of verdicts) ring.happen(0, { type: "path", node: nameOf(other), verdict });
+        ring.runFor(10);
+      }
+      return ring.packets - before;
+    };
+    const incarnation = ring.ring(other).self.incarnation;
+    const usual = packetsDuring([]);
+    const flapping = packetsDuring(["down", "up"]);
+    assert.deepEqual(failed(world), []);
+    const accusations = ring.ring(other).self.incarnation - incarnation;
+    assert.ok(accusations >= 1 && accusations <= 6, `${accusations} accusations`);
+    assert.ok(flapping <= usual + 6 * 10 * nodes, `${flapping} packets rather than ${usual}`);
+  });

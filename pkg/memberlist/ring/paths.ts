@@ -26,7 +26,13 @@ export function choosePaths(ring: Ring): void {
   for (const node of paths.watched.keys()) if (!names.has(node)) paths.watched.delete(node);
   for (const node of names)
     if (!paths.watched.has(node))
-      paths.watched.set(node, { verdict: "unknown", judgeAt: Infinity, hasHadTime: false, accusers: new Map() });
+      paths.watched.set(node, {
+        verdict: "unknown",
+        judgeAt: Infinity,
+        hasHadTime: false,
+        accusedAt: -Infinity,
+        accusers: new Map(),
+      });
   ring.effects.push({ type: "watchPaths", members: trusted.map(({ node, endpoint }) => ({ node, endpoint })) });
 }
 

@@ -11,6 +11,8 @@ export interface Facts {
   readonly interfaces: readonly Interface[];
   /** The main table, which does not have the subnets of interfaces in a VRF. */
   readonly routes: readonly Route[];
+  /** Networks of this node's Pods. */
+  readonly podNetworks: readonly Prefix[];
   /** Pools of protocol layer2 in the configuration in force. */
   readonly pools: readonly Pick<Pool, "name" | "ranges" | "interfaces">[];
   /** What this node announces by layer 2. */

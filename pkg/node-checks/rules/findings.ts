@@ -26,6 +26,8 @@ interface FindingFacts {
     readonly prefixLength: number;
     readonly pool: string;
   };
+  /** A Pod of this node may have an address of the pool. */
+  readonly podNetwork: { readonly node: string; readonly pool: string; readonly network: Prefix };
   /** Packets to endpoints on other nodes are dropped; `service` is one of the Services that have some. */
   readonly forwardingOff: { readonly family: Family; readonly service: string };
   /** The kernel drops all IPv6 packets on an interface that leads to clients, while `pool` has IPv6 addresses. */
@@ -102,6 +104,15 @@ const checks: { readonly [Name in CheckName]: Check<FindingOf<Name>> } = {
       next: `ip addr del ${address}/${prefixLength} dev ${name}, or take the address out of the pool`,
     }),
     sufferers: ({ address }) => prefixOf(address),
+  },
+  podNetwork: {
+    identity: ({ pool, network }) => `${pool} ${network}`,
+    words: ({ node, pool, network }) => ({
+      message: `pool ${pool} has addresses of ${network}, the network of the Pods on ${node}: a Pod may have one of them, too`,
+      next: causes.node.podNetwork.next,
+    }),
+    sufferers: ({ network }) => `${network}`,
+    source: "spec.podCIDRs of the Node",
   },
   forwardingOff: {
     identity: ({ family }) => family,

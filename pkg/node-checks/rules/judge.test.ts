@@ -43,6 +43,7 @@ const ordinary: Facts = {
   node: "node1",
   interfaces: [link("eth0", ["10.0.0.1/24", "fd00::1/64"]), hidden("lo", ["127.0.0.1/8", "::1/128"])],
   routes: ["0.0.0.0/0 via dev eth0", "10.0.0.0/24 dev eth0", "fd00::/64 dev eth0"].map(route),
+  podNetworks: [prefix("10.244.1.0/24"), prefix("fd00:244:1::/64")],
   pools: [pool("default", "10.0.0.200-10.0.0.250", "fd00::200-fd00::2ff")],
   announced: announced("default", "10.0.0.200", "fd00::200"),
   notForwarded: {},
@@ -58,6 +59,18 @@ const ipv6Off = { disableIpv6: 1 };
 
 const cases: readonly { name: string; facts: Partial<Facts>; want: readonly string[] }[] = [
   { name: "nothing is wrong with an ordinary node", facts: {}, want: [] },
+  {
+    name: "a pool has addresses that a Pod may have, whatever its protocol",
+    facts: {
+      pools: [...ordinary.pools, pool("wide", "10.244.0.250-10.244.1.3")],
+      kernel: { ...ordinary.kernel, pools: [{ ...pool("own", "fd00:244:1::1-fd00:244:1::f"), kernel: undefined }] },
+    },
+    want: [
+      "pool wide has addresses of 10.244.1.0/24, the network of the Pods on node1: a Pod may have one of them, too; take these addresses out of the pool; kubectl get nodes -o custom-columns=NAME:.metadata.name,PODS:.spec.podCIDRs shows the networks of all Pods",
+      "pool own has addresses of fd00:244:1::/64, the network of the Pods on node1: a Pod may have one of them, too; take these addresses out of the pool; kubectl get nodes -o custom-columns=NAME:.metadata.name,PODS:.spec.podCIDRs shows the networks of all Pods",
+    ],
+  },
+  { name: "the next network is no network of its Pods", facts: { pools: [pool("next", "10.244.2.0-10.244.2.9")] }, want: [] },
   {
     name: "threads that could be real-time are not",
     facts: { isRealTimeRefused: true },

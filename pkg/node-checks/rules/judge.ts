@@ -1,4 +1,4 @@
-import { type Family, families, matchesInterface } from "#pkg/net";
+import { AddressRange, type Family, families, matchesInterface } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import { type Finding, type FindingOf, kubeProxyIpvs } from "./findings.ts";
 import {
@@ -20,6 +20,7 @@ export function judge(facts: Facts): Finding[] {
     ...strictArp(facts),
     ...kernelStrictArp(facts),
     ...addressBound(facts),
+    ...podNetwork(facts),
     ...forwardingOff(facts),
     ...ipv6Disabled(facts),
     ...kernelIpv6Disabled(facts),
@@ -87,6 +88,14 @@ function* addressBound(facts: Facts): Iterable<FindingOf<"addressBound">> {
       const prefixLength = prefix.length;
       if (pool !== undefined) yield { check: "addressBound", interface: name, address, prefixLength, pool };
     }
+}
+
+function* podNetwork({ node, pools, kernel, podNetworks }: Facts): Iterable<FindingOf<"podNetwork">> {
+  for (const network of podNetworks) {
+    const all = AddressRange.ofPrefix(network);
+    for (const { name, ranges } of [...pools, ...kernel.pools])
+      if (ranges.some((range) => range.overlaps(all))) yield { check: "podNetwork", node, pool: name, network };
+  }
 }
 
 function forwardingOff({ notForwarded }: Facts): FindingOf<"forwardingOff">[] {

@@ -213,6 +213,7 @@ for (const {
       node: "node1",
       interfaces,
       routes: given.routes ?? routes,
+      podNetworks: [],
       pools: [],
       announced: [],
       notForwarded: {},

@@ -188,11 +188,35 @@ export class StickyOwners {
     return nodes;
   }
 
+  /** The nodes that take the addresses which this node keeps once it is gone, by address: as `settle` chooses them there. */
+  heirs(): ReadonlyMap<string, string> {
+    const own = this.#at.units.values().filter(({ keeper }) => keeper === this.#node);
+    const held = this.#held();
+    const heirs = new Map<string, string>();
+    for (const unit of inTurn(own)) {
+      const without = (nodes: readonly string[]) => nodes.filter((node) => node !== this.#node);
+      const preferred = without(unit.preferred);
+      const heir = choose(
+        this.#at,
+        { ...unit, preferred: preferred.length > 0 ? preferred : without(unit.candidates) },
+        held,
+        heirs.get(unit.first),
+      );
+      if (heir === undefined) continue;
+      heirs.set(unit.key, heir);
+      if (!isFollower(unit)) held.set(heir, (held.get(heir) ?? 0) + 1);
+    }
+    return heirs;
+  }
+
+  /** How many addresses each node has. */
+  #held(): Map<string, number> {
+    return new Map([...this.#at.kept].map(([node, { size }]) => [node, size]));
+  }
+
   #takeOpen(now: Millis): Address[] {
-    const units = [...this.#at.open].sort(
-      (a, b) => Number(isFollower(a)) - Number(isFollower(b)) || a.address.compare(b.address),
-    );
-    const held = new Map([...this.#at.kept].map(([node, { size }]) => [node, size]));
+    const units = inTurn(this.#at.open);
+    const held = this.#held();
     const chosenFor = new Map<string, string>(); // address -> who is to have it
     const [claimed, changed]: [Address[], Address[]] = [[], []];
     for (const unit of units) {
@@ -351,4 +375,9 @@ export const stickyClasses = { StickyOwners, StickyPace };
 
 function isEqual(a: readonly string[], b: readonly string[]): boolean {
   return a === b || (a.length === b.length && a.every((node, index) => node === b[index]));
+}
+
+/** In the order in which all nodes choose for them. */
+function inTurn(units: Iterable<Unit>): Unit[] {
+  return [...units].sort((a, b) => Number(isFollower(a)) - Number(isFollower(b)) || a.address.compare(b.address));
 }

@@ -37,8 +37,9 @@ class Bench {
     return this;
   }
 
-  hear(source: bigint): this {
-    return this.dispatch({ type: "advertisement", source });
+  /** @param mac of its own, unless another address has it, too */
+  hear(source: bigint, mac = Number(source)): this {
+    return this.dispatch({ type: "advertisement", source, mac });
   }
 
   session(isEstablished: boolean): this {
@@ -135,10 +136,50 @@ test("a flood of advertisements is remembered as 8 others, asks for no more than
   assert.equal(bench.router, first, "it answers");
 });
 
+/** Hosts flood the link with addresses that nobody had before, each of them under some hardware addresses. @returns when `until` holds */
+function flooded(bench: Bench, macs: number, until: () => boolean): number {
+  for (let i = 0n; i < 24_000n && !until(); i++) {
+    // Those after the first few of a roll call come later than the answer of any router.
+    bench.hear(1_000n + i, 1_000 + (Number(i) % macs)).wait(20);
+  }
+  return bench.now;
+}
+
+test("a host that makes up addresses without end keeps a router that answers from its turn for no longer than a minute or two", () => {
+  const bench = new Bench().hear(50n, 1_000).wait(10);
+  bench.routers.add(second);
+  const at = flooded(bench, 1, () => bench.router === second);
+  assert.deepEqual([bench.router, at <= 95_000], [second, true], `${at}`);
+});
+
+test("many hosts that do keep the router of the last session from each second turn neither", () => {
+  const bench = new Bench(first).wait(10).session(true).wait(60_000);
+  bench.routers.delete(first);
+  bench.session(false);
+  flooded(bench, 1_000, () => bench.router !== first);
+  bench.routers.add(first);
+  const gone = bench.now;
+  const at = flooded(bench, 1_000, () => bench.router === first);
+  assert.ok(bench.router === first && at - gone <= 35_000, `${at - gone}`);
+  const turns: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    flooded(bench, 1_000, () => bench.router !== first);
+    const left = bench.now;
+    flooded(bench, 1_000, () => bench.router === first);
+    turns.push(bench.now - left);
+  }
+  assert.ok(
+    turns.every((ms) => ms <= 35_000),
+    `${turns}`,
+  );
+});
+
 test("whatever happens, advertisements keep their distance, a session its router, and a link its bound", () => {
   const events = fc.oneof(
     fc.constantFrom<LinkEvent>({ type: "up" }, { type: "down" }, { type: "solicitation" }),
-    fc.bigInt(1n, 20n).map((source): LinkEvent => ({ type: "advertisement", source })),
+    fc
+      .tuple(fc.bigInt(1n, 20n), fc.integer({ min: 1, max: 12 }))
+      .map(([source, mac]): LinkEvent => ({ type: "advertisement", source, mac })),
     fc.boolean().map((isEstablished): LinkEvent => ({ type: "session", isEstablished })),
   );
   fc.assert(

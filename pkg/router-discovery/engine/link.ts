@@ -1,8 +1,11 @@
 import type { Millis } from "#pkg/clock";
+import type { Mac } from "#pkg/net";
 
 /** A router that was heard on a link, by its link-local address. */
 export interface Candidate {
   readonly address: bigint;
+  /** The sender of its frames. */
+  readonly mac: Mac;
   readonly heardAt: Millis;
   /** When it had its turn without a session; -Infinity for never. */
   readonly triedAt: Millis;
@@ -23,6 +26,8 @@ export interface Link {
   readonly router: Candidate | undefined;
   /** The one heard last is the last. */
   readonly others: readonly Candidate[];
+  /** The router of the last session: whatever else is heard, it is remembered. */
+  readonly served: bigint | undefined;
   /** There is a BGP session with the router. */
   readonly isEstablished: boolean;
   readonly rollCall: RollCall | undefined;
@@ -39,7 +44,7 @@ export interface Link {
 
 export type LinkEvent =
   | { readonly type: "up" | "down" | "solicitation" | "timer" }
-  | { readonly type: "advertisement"; readonly source: bigint }
+  | { readonly type: "advertisement"; readonly source: bigint; readonly mac: Mac }
   | { readonly type: "session"; readonly isEstablished: boolean };
 
 export type LinkEffect =
@@ -68,6 +73,7 @@ export function newLink(): Link {
     isUp: false,
     router: undefined,
     others: [],
+    served: undefined,
     isEstablished: false,
     rollCall: undefined,
     rollCallAt: -Infinity,
@@ -103,7 +109,7 @@ export function step(link: Link, event: LinkEvent, now: Millis, chance: number):
       return [{ ...link, advertiseAt: Math.min(link.advertiseAt, answerAt) }, []];
     }
     case "advertisement":
-      return heard(link, event.source, now);
+      return heard(link, event, now);
     case "session":
       return [sessionChanged(link, event.isEstablished, now), []];
     case "timer":
@@ -123,28 +129,38 @@ function callRoll(link: Link, now: Millis, isRotating: boolean): Link {
   return { ...link, rollCall, rollCallAt: now, solicitAt: now };
 }
 
-function heard(link: Link, source: bigint, now: Millis): [Link, LinkEffect[]] {
+type Advertisement = Extract<LinkEvent, { type: "advertisement" }>;
+
+function heard(link: Link, { source, mac }: Advertisement, now: Millis): [Link, LinkEffect[]] {
   const { router, rollCall } = link;
   if (router === undefined)
     return [
       {
         ...link,
-        router: { address: source, heardAt: now, triedAt: -Infinity },
+        router: { address: source, mac, heardAt: now, triedAt: -Infinity },
         solicitAt: Infinity,
         patienceEndsAt: now + patienceMs,
       },
       [{ type: "chosen", before: undefined, router: source }],
     ];
-  if (source === router.address) return [{ ...link, router: { ...router, heardAt: now } }, []];
-  const triedAt = link.others.find(({ address }) => address === source)?.triedAt ?? -Infinity;
-  const rest = link.others.filter(({ address, heardAt }) => address !== source && now - heardAt < forgetAfterMs);
-  const others = [...rest, { address: source, heardAt: now, triedAt }].slice(-maxOthers);
+  if (source === router.address) return [{ ...link, router: { ...router, mac, heardAt: now } }, []];
+  // A host is one router, however many addresses it makes up: only an earlier one of its turns counts.
+  const isSame = (one: Candidate) => one.address === source || (one.mac === mac && one.address !== link.served);
+  const same = link.others.filter(isSame);
+  const triedAt = Math.max(-Infinity, ...same.map((one) => one.triedAt));
+  const known = [
+    ...link.others.filter((one) => !isSame(one) && now - one.heardAt < forgetAfterMs),
+    { address: source, mac, heardAt: now, triedAt },
+  ];
+  const oldest = known.findIndex(({ address }) => address !== link.served);
+  const others = known.length > maxOthers ? known.toSpliced(oldest, 1) : known;
   const isDue = !link.isEstablished && rollCall === undefined && now - link.rollCallAt >= rollCallEveryMs;
   return [isDue ? callRoll({ ...link, others }, now, false) : { ...link, others }, []];
 }
 
 function sessionChanged(link: Link, isEstablished: boolean, now: Millis): Link {
-  if (isEstablished) return { ...link, isEstablished, rollCall: undefined, patienceEndsAt: Infinity, solicitAt: Infinity };
+  const calm = { rollCall: undefined, patienceEndsAt: Infinity, solicitAt: Infinity };
+  if (isEstablished) return { ...link, ...calm, isEstablished, served: link.router?.address };
   return begin({ ...link, isEstablished, patienceEndsAt: now + patienceMs }, now);
 }
 
@@ -181,7 +197,8 @@ function judge(link: Link, { beganAt, isRotating }: RollCall, now: Millis): Link
   const { router, others } = link;
   const over = { ...link, rollCall: undefined, solicitAt: router === undefined ? link.solicitAt : Infinity };
   const answered = others.filter(({ heardAt }) => heardAt >= beganAt);
-  const next = answered.toSorted((a, b) => a.triedAt - b.triedAt)[0];
+  const isKnown = ({ address }: Candidate) => address === link.served; // Each second turn is its own.
+  const next = answered.find(isKnown) ?? answered.toSorted((a, b) => a.triedAt - b.triedAt)[0];
   if (router === undefined || next === undefined || link.isEstablished || (router.heardAt >= beganAt && !isRotating)) return over;
   const rest = others.filter((one) => one !== next);
   return { ...over, router: next, others: [{ ...router, triedAt: now }, ...rest], patienceEndsAt: now + patienceMs };

@@ -129,7 +129,7 @@ const announcement = {
   notAdvertised: {
     states: isPending,
     means:
-      "By BGP each advertisement of the pool is for other Services: its namespaces, namespace-selectors or service-selectors leave this one out.",
+      "Each entry of bgp-advertisements or layer2-advertisements of the pool is for other Services: its namespaces, namespace-selectors or service-selectors leave this one out.",
     next: "give the Service a label that an advertisement's service-selectors ask for, or ask the operator for an advertisement",
   },
   attributesRefused: {
@@ -201,7 +201,7 @@ const onTheWire = {
   notAnswered: {
     states: ["Degraded"],
     means: "The node announces the address, and another node that asks for it by ARP or neighbor discovery gets no answer.",
-    next: "look for what drops ARP or neighbor discovery between the two nodes, such as a port security of the switch, or see the announcing node's interface",
+    next: "look for what drops ARP or neighbor discovery between the two nodes, such as port security or ARP inspection of the switch, or see the announcing node's interface",
   },
   answeredByTwo: {
     states: ["Degraded"],

@@ -216,6 +216,12 @@ const assignment = {
     means: "Another controller writes the status of the Service, too.",
     next: "run one controller only, or give the Service the load balancer class of the other one",
   },
+  externalIPs: {
+    states: ["Degraded"],
+    means:
+      "Another Service has the address among its `spec.externalIPs`, with the same port: kube-proxy sends what comes there to the Pods of one of the two.",
+    next: "take the address out of the spec.externalIPs of the other Service",
+  },
   addressGivenUp: {
     states: isPending,
     means: "Another Service has given the address up, but its status, which speakers go by, still has it.",

@@ -10,6 +10,18 @@ export const configurationCauses = {
     means: "The ConfigMap's configuration is in force.",
     next: "",
   },
+  notSaved: {
+    states: ["Degraded"],
+    means:
+      "The configuration is in force, but the API server refuses to save it in `ingot-status`: while the ConfigMap has errors, a process that starts has an older one, or none.",
+    next: "change what the message names; kubectl -n metallb-system delete configmap ingot-status has it made anew, also where it is immutable",
+  },
+  notReported: {
+    states: ["Degraded"],
+    means:
+      "The configuration is in force, but the API server refuses what the controller writes for people to read, so that this is old: conditions of Services, or the ConfigMap `ingot-summary`.",
+    next: "change the policy, the webhook or the rights that the message names; kubectl -n metallb-system delete configmap ingot-summary has that one made anew, also where it is immutable",
+  },
   undecided: {
     states: ["Pending"],
     means: "The process has not seen everything that the decision needs.",
@@ -28,7 +40,7 @@ export const configurationCauses = {
   objectsMissing: {
     states: isRefused,
     means:
-      "With `--config-source=crds`: none of MetalLB's custom resources is there. The last good configuration stays in force.",
+      "With `--config-source=crds`: none of MetalLB's custom resources is there, or none of a kind whose definition was deleted and is back. The last good configuration stays in force.",
     next: "apply IPAddressPools and their advertisements into the namespace of the controller",
   },
   definitionsMissing: {

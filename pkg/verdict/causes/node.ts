@@ -24,7 +24,7 @@ export const nodeCauses = {
     states: ["Pending"],
     means:
       "The node's kernel does not bring packets to the Pods of Services, for the reason in the message. Nodes that can have taken its addresses over; it gets addresses again after 30 s of health, or after up to 10 min where that happens again and again.",
-    next: "kubectl -n kube-system get pods -o wide: see whether kube-proxy and the network plugin run on the node; sysctl net.ipv4.ip_forward net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+    next: "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName=NODE: see whether kube-proxy and the network plugin run on the node",
   },
   nobodyDelivers: {
     states: isDegraded,
@@ -75,7 +75,13 @@ export const nodeCauses = {
   ringPacketsLost: {
     states: isDegraded,
     means: "UDP of the speakers' ring is lost between the node and another, while TCP or other nodes pass what it sends.",
-    next: "let firewalls and network policies pass UDP 7946 between the two nodes, in both directions",
+    next: "let firewalls and network policies pass UDP 7946 between the two nodes, 7947 where one is a central speaker, in both directions",
+  },
+  foreignMembers: {
+    states: isDegraded,
+    means:
+      "Speakers of another cluster, which has the same key, are members of the ring: they joined an address that a node of the other cluster has or had. They own no address here, and know the key that proves announcements.",
+    next: "give one of the clusters another key of the ring (docs/operations.md), and delete Pods of speakers whose nodes are gone",
   },
   fastPathOff: {
     states: isDegraded,
@@ -87,7 +93,13 @@ export const nodeCauses = {
     states: isDegraded,
     means:
       "A pool has keep-connections, and the node cannot hand packets of open connections to the node that has them, for the reason in the message: connections break when an address moves to it.",
-    next: "give speakers the capability NET_ADMIN (kustomize component net-admin, or Helm's speaker.netAdmin: true); modprobe nf_tables nf_conntrack nft_ct; sysctl -w net.netfilter.nf_conntrack_tcp_loose=1; the speaker looks again each minute",
+    next: "give speakers the capability NET_ADMIN (kustomize component net-admin, or Helm's speaker.netAdmin: true); use kube-proxy, and no program in its place; modprobe nf_tables nf_conntrack nft_ct; sysctl -w net.netfilter.nf_conntrack_tcp_loose=1; the speaker looks again each minute",
+  },
+  notReported: {
+    states: isDegraded,
+    means:
+      "The API server refuses what the node writes for all nodes, so that this is old: the ConfigMaps `ingot-announced-*`, from which conditions and Events of Services come, or `ingot-conflicts`, by which addresses of other hosts are given to no Service.",
+    next: "change the policy, the webhook or the rights that the message names; kubectl -n metallb-system delete configmap and its name has it made anew, also where it is immutable",
   },
   rpFilter: {
     states: isDegraded,
@@ -103,6 +115,11 @@ export const nodeCauses = {
     states: isDegraded,
     means: "An address of a pool is on an interface of the node, whose kernel answers for it.",
     next: "ip addr del ADDRESS dev INTERFACE, or take the address out of the pool",
+  },
+  podNetwork: {
+    states: isDegraded,
+    means: "A pool has addresses of the network of the node's Pods: a Pod may have the address of a Service.",
+    next: "take these addresses out of the pool; kubectl get nodes -o custom-columns=NAME:.metadata.name,PODS:.spec.podCIDRs shows the networks of all Pods",
   },
   forwardingOff: {
     states: isDegraded,

@@ -39,6 +39,12 @@ export const peerCauses = {
       "Values of the peer come from the node (from-node), and the node lacks a label or annotation, or has one that the field may not have.",
     next: "set the label or annotation that the message names: kubectl annotate node NODE NAME=VALUE --overwrite; or exclude the node by node-selectors of the peer",
   },
+  routerOfNode: {
+    states: isPending,
+    means:
+      "Central speakers have the sessions, and this peer is a router of each node's own: an unnumbered one, a gateway, or one whose values come from the node. Nobody has a session with it.",
+    next: "give the peer a peer-address, and take from-node off it; or remove it from peers; or let nodes have the sessions, without central speakers",
+  },
   waitsForBfd: {
     states: isPending,
     means: "The peer has bfd-strict, and BFD is not up.",

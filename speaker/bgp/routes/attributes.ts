@@ -1,16 +1,19 @@
 import type { LargeCommunity, RouteAttributes } from "#pkg/bgp";
 import type { BgpAdvertisement } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
+import type { Advertised } from "#pkg/placement";
 
 /** A link bandwidth for each endpoint, in octets a second: 1 Gbit/s. Routers look at the proportions. */
 const bandwidthOfEndpoint = 125_000_000;
+
+type Given = Pick<Advertised, "advertisement" | "lastResort">;
 
 /**
  * The attributes that an advertisement gives to prefixes of a family. Equal attributes are one object for as long as anybody uses them, because routes
  * with the same object travel together, and one whose object stays is not advertised again.
  */
 export class Attributes {
-  readonly #texts = new WeakMap<BgpAdvertisement, Map<string, string>>(); // advertisement -> family, weight and slot -> attributes as text
+  readonly #texts = new WeakMap<BgpAdvertisement, Map<string, string>>(); // advertisement -> family, weight, slot and mark -> attributes as text
   readonly #inUse = new Map<string, { readonly attributes: RouteAttributes; users: number }>(); // attributes as text -> attributes
   readonly #keys = new WeakMap<RouteAttributes, string>(); // attributes -> attributes as text
 
@@ -18,15 +21,17 @@ export class Attributes {
    * @param weight how many endpoints the routes stand for; without effect where the advertisement has no weight
    * @param slot the next hop, in place of the advertisement's
    */
-  acquire(advertisement: BgpAdvertisement, family: Family, weight: number, slot?: Address): RouteAttributes {
+  acquire({ advertisement, lastResort }: Given, family: Family, weight: number, slot?: Address): RouteAttributes {
     const counted = advertisement.weightByEndpoints ? weight : 0;
     const texts = this.#texts.get(advertisement) ?? new Map<string, string>();
     this.#texts.set(advertisement, texts);
-    const variant = `${family} ${counted} ${slot}`;
+    const isLastResort = lastResort?.includes(family) === true;
+    const variant = `${family} ${counted} ${slot} ${isLastResort}`;
     const known = this.#inUse.get(texts.get(variant) ?? "");
     if (known !== undefined) return use(known);
     const plain = attributesOf(advertisement, family, counted);
-    const attributes = slot === undefined ? plain : { ...plain, nextHop: slot };
+    const to = slot === undefined ? plain : { ...plain, nextHop: slot };
+    const attributes = isLastResort ? { ...to, isLastResort } : to;
     const text = JSON.stringify(attributes);
     texts.set(variant, text);
     const equal = this.#inUse.get(text);

@@ -70,6 +70,26 @@ test("DesiredRoutes: a prefix lives while any address asks for it, and is advert
   assert.deepEqual(peers.changes(), ["x - 198.51.100.0/24", "y - 198.51.100.0/24"]);
 });
 
+test("DesiredRoutes: prefixes share their paths, which stay the same for as long as one of them has these", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const slots = (): SlotPaths => {
+    const hops = ["10.0.0.1", "10.0.0.2"].map((text, index) => ({ path: index + 1, nextHop: address(text), isOwn: false }));
+    return new Map([["IPv4", hops]]);
+  };
+  const first = via("{localpref: 5}", ["x"], 0, slots());
+  desired.set(a, [route("198.51.100.1/32", first)]);
+  desired.set(b, [route("198.51.100.2/32", first)]);
+  assert.equal(peers.paths[0]?.all, peers.paths[1]?.all);
+  desired.set(b, []);
+  peers.changes();
+  desired.set(a, [route("198.51.100.1/32", via("{localpref: 5}", ["x"], 0, slots()))]);
+  assert.deepEqual(peers.changes(), [], "equal ones are no change");
+  desired.set(a, []);
+  desired.set(a, [route("198.51.100.1/32", first)]);
+  assert.deepEqual(peers.changes(), ["x - 198.51.100.1/32", "x + 198.51.100.1/32 1:10.0.0.1 2:10.0.0.2"]);
+});
+
 test("DesiredRoutes: of several for one prefix and peer, the last in the configuration counts", () => {
   const peers = new Peers();
   const desired = new DesiredRoutes(peers);

@@ -1,5 +1,5 @@
 import { choosePath, type RouteAttributes } from "#pkg/bgp";
-import type { Address, Prefix } from "#pkg/net";
+import type { Address, Family, Prefix } from "#pkg/net";
 import type { Advertised, BgpRoute, NextHopPath } from "#pkg/placement";
 import { Attributes } from "./attributes.ts";
 
@@ -15,6 +15,18 @@ export interface Paths {
   readonly all: ReadonlyMap<number, RouteAttributes>; // path identifier -> attributes
   /** The one for a router that takes one path: to a slot of this node, so that those of several nodes lead to several, and the same as long as it is. */
   readonly only: RouteAttributes | undefined;
+}
+
+/** Paths that prefixes share: a Map for each of 10,000 prefixes with 16 paths takes 20 MB, and most of the time. */
+interface PathSet {
+  readonly all: Paths["all"];
+  /** Those whose next hop this node owns; all where it owns none. */
+  readonly own: Paths["all"];
+  readonly hasOwn: boolean;
+  /** The only share, where the paths do not depend on weights. */
+  readonly via: Advertised | undefined;
+  /** How many routes have it. */
+  users: number;
 }
 
 /** An advertisement within one prefix, and the weights of all addresses that it is made for. */
@@ -45,6 +57,8 @@ interface Row {
 export class DesiredRoutes {
   readonly #sink: RouteSink;
   readonly #attributes = new Attributes();
+  readonly #shared: Readonly<Record<Family, Map<Advertised, PathSet>>> = { IPv4: new Map(), IPv6: new Map() };
+  readonly #pathSets = new Map<Paths["all"], PathSet>(); // the paths of a set -> the set
   readonly #rows = new Map<string, Row>(); // prefix -> row
   readonly #routes = new Map<string, readonly BgpRoute[]>(); // address -> what it asks for
 
@@ -90,7 +104,8 @@ export class DesiredRoutes {
     row.advertised = this.#resolve(row, before).slice(); // An array of just its size: `flatMap` leaves room for 16 more.
     this.#pass(row.prefix, row.advertised, before);
     for (const { route } of before)
-      for (const attributes of isPaths(route) ? route.all.values() : [route]) this.#attributes.release(attributes);
+      if (isPaths(route)) this.#releasePaths(route.all, row.prefix);
+      else this.#attributes.release(route);
     if (row.shares.length === 0) this.#rows.delete(row.prefix.toString());
   }
 
@@ -114,17 +129,38 @@ export class DesiredRoutes {
   /** @param shares of one advertisement; the last one counts, and others may add paths */
   #routeOf(shares: readonly Share[], prefix: Prefix, before: readonly Advertisement[]): RouteAttributes | Paths {
     const { family } = prefix;
+    const { via, weight } = shares.at(-1) as Share;
+    if (via.slots.get(family) === undefined) return this.#attributes.acquire(via, family, weight);
+    const { all, own, hasOwn } = this.#acquirePaths(shares, family);
+    const used = hasOwn ? before.flatMap(({ route }) => (isPaths(route) ? [route.only?.nextHop?.toString()] : [])) : [];
+    const same = hasOwn ? own.values().find(({ nextHop }) => used.includes(nextHop?.toString())) : undefined;
+    return { all, only: same ?? choosePath(prefix, own) };
+  }
+
+  #acquirePaths(shares: readonly Share[], family: Family): PathSet {
+    const via = shares.length === 1 && shares[0]?.via.advertisement.weightByEndpoints === false ? shares[0].via : undefined;
+    const known = via && this.#shared[family].get(via);
+    if (known !== undefined) {
+      known.users++;
+      return known;
+    }
     const paths = new Map<number, { readonly path: NextHopPath; readonly share: Share }>();
     for (const share of shares) for (const path of share.via.slots.get(family) ?? []) paths.set(path.path, { path, share });
-    const acquire = ({ via, weight }: Share, nextHop?: Address) =>
-      this.#attributes.acquire(via.advertisement, family, weight, nextHop);
-    const last = shares.at(-1);
-    if (last === undefined || last.via.slots.get(family) === undefined) return acquire(last as Share);
+    const acquire = ({ via, weight }: Share, nextHop: Address) => this.#attributes.acquire(via, family, weight, nextHop);
     const all = new Map([...paths].map(([id, { path, share }]) => [id, acquire(share, path.nextHop)]));
     const own = new Map([...all].filter(([id]) => paths.get(id)?.path.isOwn));
-    const used = before.flatMap(({ route }) => (isPaths(route) ? [route.only?.nextHop?.toString()] : []));
-    const same = own.values().find(({ nextHop }) => used.includes(nextHop?.toString()));
-    return { all, only: same ?? choosePath(prefix, own.size > 0 ? own : all) };
+    const made: PathSet = { all, own: own.size > 0 ? own : all, hasOwn: own.size > 0, via, users: 1 };
+    this.#pathSets.set(all, made);
+    if (via !== undefined) this.#shared[family].set(via, made);
+    return made;
+  }
+
+  #releasePaths(all: Paths["all"], { family }: Prefix): void {
+    const known = this.#pathSets.get(all);
+    if (known === undefined || --known.users > 0) return;
+    this.#pathSets.delete(all);
+    if (known.via !== undefined) this.#shared[family].delete(known.via);
+    for (const attributes of all.values()) this.#attributes.release(attributes);
   }
 
   #pass(prefix: Prefix, now: readonly Advertisement[], before: readonly Advertisement[]): void {
@@ -162,11 +198,11 @@ function isPaths(route: RouteAttributes | Paths): route is Paths {
 /** Equal attributes are one object. */
 function isEqual(one: RouteAttributes | Paths | undefined, other: RouteAttributes | Paths): boolean {
   if (one === undefined || one === other || !isPaths(one) || !isPaths(other)) return one === other;
-  return (
-    one.only === other.only &&
-    one.all.size === other.all.size &&
-    one.all.entries().every(([path, attributes]) => other.all.get(path) === attributes)
-  );
+  return one.only === other.only && (one.all === other.all || areSame(one.all, other.all));
+}
+
+function areSame(one: Paths["all"], other: Paths["all"]): boolean {
+  return one.size === other.size && one.entries().every(([path, attributes]) => other.get(path) === attributes);
 }
 
 function isSame(one: BgpRoute, other: BgpRoute | undefined): boolean {

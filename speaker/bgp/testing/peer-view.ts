@@ -18,6 +18,7 @@ export function peerView(differences: Partial<PeerView>): PeerView {
     sinceSeconds: 0,
     retryInSeconds: 1,
     source: undefined,
+    steadierSource: undefined,
     lastDown: undefined,
     lastFailure: undefined,
     notificationReceived: undefined,

@@ -137,6 +137,18 @@ test("a node that leaves defends nothing", () => {
   assert.deepEqual(bench.noted, []);
 });
 
+test("a node that has just left goes on answering until its successors do, which is no conflict", () => {
+  for (const afterMs of [0, 3_000]) {
+    const bench = new ConflictBench("node1");
+    bench.announce();
+    bench.runner.dispatch({ type: "member", change: "left", node: "node2", incarnation: 1, life: 1, macs: undefined });
+    bench.membersChanged(["node1"]);
+    bench.clock.advanceBy(afterMs);
+    bench.sightFrom("node2");
+    assert.equal(bench.noted.length > 0, afterMs > 0);
+  }
+});
+
 const frames = fc.array(
   fc.record({
     wait: fc.constantFrom(0, 100, 200, 1000, 20_000),
@@ -282,6 +294,63 @@ test("a node that is cut off is left the address for as long as it proves that i
     assert.ok(silent > 2_000 && silent <= 3_300, `${silent} ms`);
     assert.equal(live(bench, 10_000, true, forges) > 5_000, forges, "it announces again, and proves it");
   }
+});
+
+/** It has lost this other one besides, and the API. */
+function loseAll(bench: ConflictBench, other: string): void {
+  bench.lose(other);
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+}
+
+/** The other node proves so each time when it is challenged. @returns whether the node answers in the end */
+function answersBeside(bench: ConflictBench, other: string, kind: "proves" | "provesAlone", milliseconds = 20_000): boolean {
+  for (let at = 0; at < milliseconds; at += 100) {
+    bench.clock.advanceBy(100);
+    const sent = bench.take();
+    if (sent.includes(`challenge ${other} for ${x}`)) bench.sight(other, kind);
+    if (sent.includes(`probe ${other} for ${x}`)) bench.sight(other, "uses");
+    if (at % 5_000 === 0) bench.sight(other);
+  }
+  return bench.state.conflicts.defended.get(x.toString())?.isAnnounced === true;
+}
+
+test("of two nodes that have lost one another the one that has lost all others leaves the address, whichever is elected", () => {
+  for (const [self, other] of [
+    [winner, loser],
+    [loser, winner],
+  ] as const)
+    for (const isAlone of [false, true])
+      for (const kind of ["proves", "provesAlone"] as const) {
+        const bench = new ConflictBench(self, ["node1", "node2", "node3"]);
+        bench.announce();
+        bench.lose(other);
+        if (isAlone) loseAll(bench, "node3");
+        assert.equal(bench.alone, isAlone, "it says so in its proofs");
+        bench.sight(other);
+        const isElected = self === winner;
+        const answers = isAlone === (kind === "provesAlone") ? isElected : !isAlone;
+        assert.equal(answersBeside(bench, other, kind), answers, `${self}, ${isAlone}, ${kind}`);
+      }
+});
+
+test("an address that was left to a node is announced again within seconds after that node has lost all others", () => {
+  const bench = new ConflictBench(loser, ["node1", "node2", "node3"]);
+  bench.announce();
+  bench.lose(winner);
+  bench.sight(winner);
+  assert.equal(answersBeside(bench, winner, "proves"), false);
+  assert.equal(answersBeside(bench, winner, "provesAlone", 4_000), true);
+});
+
+test("a node that has lost all others is alone once it does not see the API either, and no longer when one of the two is back", () => {
+  const bench = new ConflictBench(winner, ["node1", "node2", "node3"]);
+  bench.lose(loser);
+  bench.lose("node3");
+  assert.equal(bench.alone, false, "the ring may be cut, and nothing else");
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  assert.equal(bench.alone, true);
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  assert.equal(bench.alone, false);
 });
 
 test("with ten thousand addresses left to a node that is cut off, each is announced again within six seconds of its last proof", () => {

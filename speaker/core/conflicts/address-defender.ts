@@ -33,6 +33,9 @@ const minProbeInterval: Millis = 1_000;
 const maxProbeInterval: Millis = 3_000;
 const maxProbesPerSecond = 500;
 
+// The longest time between a speaker's leave of the ring and its end.
+const leavingMs: Millis = 3_000;
+
 const beginnings: Record<ConflictProbe, Beginning> = { off: "announce", report: "announceAndProbe", strict: "probeFirst" };
 
 export function announceAddress(
@@ -75,11 +78,19 @@ export function reannounceAddress({ conflicts }: SpeakerState, address: Address,
 /** Another host uses, announces or probes an address that this node is to announce. */
 export function defendSighted(state: SpeakerState, sighting: AddressSighting, now: Millis, effects: SpeakerEffect[]): void {
   const entry = state.conflicts.defended.get(sighting.address.toString());
-  if (entry === undefined) return;
-  askForNode(state, nodeOfMac(state.members.macs, sighting.mac), now);
+  if (entry === undefined || state.isLeaving) return;
+  const node = nodeOfMac(state.members.macs, sighting.mac);
+  if (hasJustLeft(state, node, now)) return;
+  askForNode(state, node, now);
   const by = speakerOf(state, sighting, now);
   const isForMany = answersForMany(state, entry, sighting, now);
   advance(state, entry, { type: "sighting", sighting: { ...sighting, by, answersForMany: isForMany } }, now, effects);
+}
+
+/** It answers until its successors do, and goes on with announcements that it had begun. */
+function hasJustLeft({ members }: SpeakerState, node: string | undefined, now: Millis): boolean {
+  const missing = node === undefined ? undefined : members.missing.get(node);
+  return missing?.cause === "left" && now < missing.since + leavingMs;
 }
 
 /** These nodes are members again. */
@@ -112,6 +123,15 @@ export function announcersChanged(
     const entry = state.conflicts.defended.get(address.toString());
     if (entry?.defense.isAsked) advance(state, entry, { type: "announcers", nodes: announcers(state, address) }, now, effects);
   }
+}
+
+/** Where the ring is cut and the LAN is not, a node that has lost all others and the API reaches nobody by IP, as it seems. */
+export function aloneChanged({ node, members, apiView, conflicts }: SpeakerState, effects: SpeakerEffect[]): void {
+  const { active, lost } = members;
+  const isAlone = lost.size > 0 && apiView.lostSince !== Infinity && active.every((other) => other === node);
+  if (isAlone === conflicts.isAlone) return;
+  conflicts.isAlone = isAlone;
+  effects.push({ type: "setAlone", isAlone });
 }
 
 /** Members came, went or failed: the word of former members is void. */
@@ -227,9 +247,10 @@ function putOnWire(state: SpeakerState, entry: DefendedAddress, effects: Speaker
   reportAnnounced(state, address);
 }
 
-function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: Millis): OtherSpeaker | undefined {
-  const { node: self, members } = state;
+function speakerOf(state: SpeakerState, { mac, address, kind }: AddressSighting, now: Millis): OtherSpeaker | undefined {
+  const { node: self, members, conflicts } = state;
   const node = nodeOfMac(members.macs, mac);
+  if (node !== undefined && members.foreign.has(node)) return undefined;
   if (node === undefined) {
     if (members.withoutGossip.length === 0 && now >= members.strangersUntil) return undefined;
     return { node, active: true, preferred: false, saysSo: false, mayBeCutOff: false };
@@ -238,9 +259,17 @@ function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: 
   // Both speakers have to come to the same answer. Members disagree because one has not yet seen what the other has, maybe which other
   // addresses the Service has: so by the address alone. Across a cut of the ring they had agreed before, and the owner stays who it was.
   const before = active ? undefined : ownedPlacement(state, address.toString());
-  const preferred = elect([self, node], before?.electionAddress ?? address) === node;
+  const isElected = elect([self, node], before?.electionAddress ?? address) === node;
+  const preferred = active ? isElected : isPreferred(isElected, conflicts.isAlone, kind);
   const saysSo = announcers(state, address).includes(node);
   return { node, active, preferred, saysSo, mayBeCutOff: members.lost.has(node) && isReady(state, node) };
+}
+
+/** Of two speakers that have lost one another, the one that is not alone, which the other one's proof says; else the elected one. */
+function isPreferred(isElected: boolean, isSelfAlone: boolean, kind: AddressSighting["kind"]): boolean {
+  if (kind !== "proves" && kind !== "provesAlone") return isElected || isSelfAlone;
+  const isOtherAlone = kind === "provesAlone";
+  return isOtherAlone === isSelfAlone ? isElected : isSelfAlone;
 }
 
 /** Active members that say over the ring that they announce the address. */

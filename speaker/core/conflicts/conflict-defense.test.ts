@@ -524,7 +524,7 @@ suite("against another speaker of the ring", () => {
 });
 
 test("property: whatever is sighted and when, defences keep ten seconds apart, and a timer is always later or there is work", () => {
-  const kinds = fc.constantFrom<Sighting["kind"]>("announces", "uses", "probes", "proves");
+  const kinds = fc.constantFrom<Sighting["kind"]>("announces", "uses", "probes", "proves", "provesAlone");
   const by = fc.option(
     fc.record({
       node: fc.constantFrom("node2", "node3", undefined),

@@ -43,7 +43,8 @@ export type DefenseEvent =
  *   the two that the election prefers keeps the address, and the other stops answering until the member no longer says so.
  * - A node that failed as a member while this node saw it may live behind a cut of the ring, and cannot be asked there. It is challenged on the
  *   wire, where it proves by the ring's key that it announces the address. If it does, the one of the two that the election prefers keeps the
- *   address; the other challenges it again and again, and takes the address back when there is no proof any more.
+ *   address; the other challenges it again and again, and takes the address back when there is no proof any more. Where one of the two has lost
+ *   all others and the API it reaches nobody by IP, and the other one keeps the address.
  *
  * | stage     | foreign host uses it      | foreign host probes it | speaker announces or uses it | speaker probes it | member says it announces it | timer                          |
  * |-----------|---------------------------|------------------------|------------------------------|-------------------|---------------------|--------------------------------|
@@ -65,7 +66,7 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
     case "sighting": {
       const { sighting } = event;
       if (defense.stage === "occupied") return [];
-      if (sighting.kind === "proves") return proven(defense, sighting, now, probeEvery);
+      if (sighting.kind === "proves" || sighting.kind === "provesAlone") return proven(defense, sighting, now, probeEvery);
       if (sighting.by === undefined) return sightedForeignHost(defense, sighting, now);
       return sightedSpeaker(defense, sighting, sighting.by, now);
     }

@@ -13,6 +13,8 @@ export interface Conflicts {
   readonly deadlines: Deadlines; // of their defenses, by address
   /** How many addresses this node leaves to other speakers. */
   yielded: number;
+  /** This node has lost all other speakers and the API: it leaves its addresses to one that has not. */
+  isAlone: boolean;
   /** Addresses that the members are asked about, because one of them may announce it too. */
   readonly asked: Map<string, Address>; // address as text -> address
   /** Entries that this node has written, until they are among the occupants. */
@@ -77,6 +79,7 @@ export function noConflicts(): Conflicts {
     defended: new Map(),
     deadlines: new Deadlines(),
     yielded: 0,
+    isAlone: false,
     asked: new Map(),
     written: new Map(),
     occupants: new Map(),

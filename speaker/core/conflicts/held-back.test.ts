@@ -85,6 +85,22 @@ test("those of another pool are kept back all the same, and so are those of this
   assert.deepEqual(heldBack(bench, [later]), [later]);
 });
 
+test("an address that is kept back again counts from then on", () => {
+  const bench = start();
+  const again = lan(10);
+  announce(bench, again);
+  bench.sight("first", "uses", again);
+  bench.clock.advanceBy(window / 2);
+  withdraw(bench, again);
+  const others = Array.from({ length: maxOfPool - 1 }, (_, i) => lan(i + 20));
+  spend(bench, [again, ...others]);
+  bench.clock.advanceBy(window / 2);
+  const late = lan(100);
+  announce(bench, late);
+  bench.sight("late", "uses", late);
+  assert.deepEqual(heldBack(bench, [late]), []);
+});
+
 test("an address that is kept back stays so for as long as its host answers, whatever becomes of others, and while it moves", () => {
   const bench = start();
   const mine = lan(10);

@@ -65,7 +65,8 @@ function mayHoldBack(state: SpeakerState, address: Address, now: Millis): boolea
 function enter(state: SpeakerState, address: Address, now: Millis): void {
   const { heldBack } = state.conflicts;
   const key = address.toString();
-  if (!heldBack.has(key)) heldBack.set(key, { pool: poolAt(state, address)?.name, at: now });
+  heldBack.delete(key); // One that is kept back again counts from now on, and is the newest.
+  heldBack.set(key, { pool: poolAt(state, address)?.name, at: now });
 }
 
 function isOccupantOfMany({ conflicts }: SpeakerState, address: Address, mac: string): boolean {

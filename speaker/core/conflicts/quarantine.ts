@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
-import { elect, hasInterface, type KnownReachability, subnetsFor } from "#pkg/placement";
+import { hasInterface, isElected, type KnownReachability, subnetsFor } from "#pkg/placement";
 import { decodeQuarantine, maxOccupants } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { interfacesHere } from "../interfaces/nics.ts";
@@ -91,22 +91,22 @@ export function inspectionTimer(state: SpeakerState, now: Millis, chance: number
 }
 
 function inspect(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { node, conflicts } = state;
+  const { conflicts } = state;
   for (const [key, { node: seenBy }] of conflicts.occupants) {
     const address = parseAddress(key);
     if (address === undefined || conflicts.inspected.has(key)) continue;
     const pool = poolAt(state, address);
-    if (inspectorOf(state, address, pool, seenBy) !== node) continue;
+    if (!isInspector(state, address, pool, seenBy)) continue;
     conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
     if (!conflicts.defended.has(key))
       effects.push({ type: "listen", address, interfaces: pool === undefined ? [] : interfacesHere(state, pool) });
   }
 }
 
-/** Undefined where no speaker can probe the address. @param pool the one that the address is of, if any */
-function inspectorOf(state: SpeakerState, address: Address, pool: Pool | undefined, seenBy: string): string | undefined {
+/** Whether this node is the one that probes the address. @param pool the one that the address is of, if any */
+function isInspector(state: SpeakerState, address: Address, pool: Pool | undefined, seenBy: string): boolean {
   const { active } = state.members;
-  if (active.includes(seenBy) && canProbe(state, seenBy, pool)) return seenBy; // It is on the network of the host.
+  if (active.includes(seenBy) && canProbe(state, seenBy, pool)) return seenBy === state.node; // It is on the network of the host.
   const able = active.filter((node) => canProbe(state, node, pool));
   const reachability = new Map(able.map((node) => [node, knownReachability(state, node)]));
   const near = able.filter((node) => {
@@ -116,7 +116,7 @@ function inspectorOf(state: SpeakerState, address: Address, pool: Pool | undefin
   });
   // All have to come to the same answer: by subnets only where those of all are known.
   const areKnown = reachability.values().every((each) => typeof each !== "string");
-  return elect(areKnown && near.length > 0 ? near : able, address);
+  return isElected(state.node, areKnown && near.length > 0 ? near : able, address);
 }
 
 /** Whether the node has an interface for addresses of the pool. Without one its probes reach nobody, and that nobody answers them says nothing. */

@@ -83,7 +83,8 @@ export function sightedSpeaker(defense: ConflictDefense, sighting: Sighting, by:
 /** A proof counts only after a challenge: a captured proof may be sent again by anybody. */
 export function proven(defense: ConflictDefense, { mac, by }: Sighting, now: Millis, probeEvery: Millis): DefenseEffect[] {
   const rival = defense.rivals.get(mac);
-  if (rival === undefined || !by?.preferred || !by.mayBeCutOff) return [];
+  if (rival === undefined || !by?.mayBeCutOff) return [];
+  if (!by.preferred) return rival.phase === "challenged" ? refuse(defense, rival, now) : [];
   if (rival.phase === "challenged") return follow(defense, rival, true, now + probeEvery);
   if (rival.phase !== "followed" || !rival.isProven) return [];
   rival.unanswered = 0;

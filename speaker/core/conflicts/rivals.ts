@@ -6,7 +6,7 @@ export interface OtherSpeaker {
   readonly node: string | undefined;
   /** A member of the ring by this node's view. */
   readonly active: boolean;
-  /** Whether the election prefers that node of the two. */
+  /** Whether that node is to keep the address: by the election, or because one of the two has lost all others and the API. Before a proof: whether it may be. */
   readonly preferred: boolean;
   /** It says over the ring that it announces the address, which nobody else can. */
   readonly saysSo: boolean;
@@ -21,7 +21,7 @@ export interface OtherSpeaker {
 export interface Sighting {
   readonly mac: string;
   /** See `SightingKind` in `pkg/layer2`. */
-  readonly kind: "announces" | "uses" | "probes" | "proves";
+  readonly kind: "announces" | "uses" | "probes" | "proves" | "provesAlone";
   readonly interface: string;
   readonly ownMac: string;
   /** Undefined for a foreign host. */

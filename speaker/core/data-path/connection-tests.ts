@@ -1,13 +1,16 @@
 import type { Millis } from "#pkg/clock";
+import { type PathSign, seenWithoutBit } from "#pkg/gossip";
+import { type Family, families, parseAddress } from "#pkg/net";
 import type { SpeakerEvent } from "../events.ts";
 import { portOf } from "../services/self-tests.ts";
 import { endpointsOf } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
-import type { ConnectionTest, ConnectionTests } from "./data-path-state.ts";
+import type { ConnectionTest, ConnectionTests, DataPaths } from "./data-path-state.ts";
 
 // Connections from this node, by its own kernel, to cluster IPs: they go the way that packets of clients go from here on, and no other node can
 // answer for these addresses. A connection that is refused proves the way, too. One tenant's Service that does not answer says nothing of the
-// node: it takes the API's own Service, or Services of three namespaces.
+// node: it takes the API's own Service, or Services of three namespaces. One connection is tried at a time, and most of them are of the family that
+// most Services have.
 
 const apiService = "/kubernetes"; // In no tenant's namespace.
 // More say little more.
@@ -23,55 +26,76 @@ const freshEveryMs: Millis = 10_000;
 const fewEveryMs: Millis = 2_000;
 // Limit of Services that one test looks at.
 const maxLooked = 200;
+const otherEveryMs: Millis = 3_000;
 
 /** The connection to try next; undefined where no Service can be tried. */
 export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | undefined {
-  const { tests } = state.dataPath;
-  const pools = state.config?.config.pools ?? [];
-  if (state.services.rows.size === 0 || pools.every(({ announceWhen }) => announceWhen === "alive")) return undefined;
-  const { sample, silent, silentSince, api } = tests;
-  const ofApi: ConnectionTest = { service: undefined, scan: tests.scan };
+  const { dataPath, services, config } = state;
+  const pools = config?.config.pools ?? [];
+  if (services.rows.size === 0 || pools.every(({ announceWhen }) => announceWhen === "alive")) return undefined;
+  const family = nextFamily(dataPath, now);
+  const { sample, silent, silentSince, api } = dataPath[family].tests;
+  const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan };
   if (silent.length > 0 ? api.triedAt < silentSince : now >= api.triedAt + apiEveryMs) return ofApi;
   const isFew = new Set([...sample.keys()].map(namespaceOf)).size < namespacesForAll;
-  const isFreshDue = silent.length === 0 && sample.size < maxSample && now >= tests.freshAt + (isFew ? fewEveryMs : freshEveryMs);
-  const fresh = isFreshDue || sample.size === 0 ? freshTest(state) : ofApi;
-  if (fresh.service !== undefined) return fresh;
-  const all = [...sample].flatMap(([key, { triedAt }]) => ({ key, triedAt, service: targetOf(state, key) }));
+  const isFreshDue = silent.length === 0 && now >= dataPath.freshAt + (isFew ? fewEveryMs : freshEveryMs);
+  const fresh = isFreshDue || sample.size === 0 ? freshTest(state, family) : { ...ofApi, to: undefined };
+  if (fresh.to !== undefined) return fresh;
+  const all = [...sample].flatMap(([key, { triedAt }]) => ({ key, triedAt, to: targetOf(state, key, family) }));
   const inTurn = all
-    .filter(({ service }) => service !== undefined)
-    .sort((a, b) => rank(tests, a.key) - rank(tests, b.key) || a.triedAt - b.triedAt);
+    .filter(({ to }) => to !== undefined)
+    .sort((a, b) => rank(silent, a.key) - rank(silent, b.key) || a.triedAt - b.triedAt);
   const [first] = inTurn;
-  if (silent.includes(apiService) && (first === undefined || (rank(tests, first.key) > 0 && api.triedAt < first.triedAt)))
+  if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && api.triedAt < first.triedAt)))
     return ofApi;
-  return first && { service: first.service, scan: fresh.scan };
+  return { family, to: first?.to, scan: fresh.scan };
+}
+
+/** The family of most Services that answered, and now and then the other one. */
+function nextFamily(dataPath: DataPaths, now: Millis): Family {
+  const size = (family: Family) => dataPath[family].tests.sample.size;
+  const [most, other] = size("IPv6") > size("IPv4") ? (["IPv6", "IPv4"] as const) : (["IPv4", "IPv6"] as const);
+  // The next test decides.
+  const isSuspect = (family: Family) =>
+    dataPath[family].tests.silent.length > 0 && !dataPath[family].broken.includes("noConnection");
+  if (isSuspect(most) || size(other) === 0) return most;
+  return isSuspect(other) || now >= dataPath[other].tests.triedAt + otherEveryMs ? other : most;
 }
 
 /** Services of namespaces of which none is silent come first. */
-function rank({ silent }: ConnectionTests, key: string): number {
+function rank(silent: readonly string[], key: string): number {
   return silent.some((other) => namespaceOf(other) === namespaceOf(key)) ? 1 : 0;
 }
 
-/** Without a Service: there is none among those that were looked at, and the next are those from `scan` on. */
-function freshTest(state: SpeakerState): ConnectionTest {
-  const { sample, scan } = state.dataPath.tests;
+/**
+ * To a Service of which nothing is known, in either family. Without one: there is none among those that were looked at, and the next are those from
+ * `scan` on.
+ */
+function freshTest(state: SpeakerState, first: Family): ConnectionTest {
+  const { dataPath } = state;
   const { rows } = state.services;
-  const from = scan < rows.size ? scan : 0;
+  const from = dataPath.scan < rows.size ? dataPath.scan : 0;
   let at = from;
   for (const key of rows.keys().drop(from).take(maxLooked)) {
     at++;
-    const ofNamespace = [...sample.keys()].filter((other) => namespaceOf(other) === namespaceOf(key));
-    const isWanted = !sample.has(key) && ofNamespace.length < maxOfNamespace;
-    const service = isWanted ? targetOf(state, key) : undefined;
-    if (service !== undefined) return { service, scan: at };
+    for (const family of families) {
+      const to = isWanted(dataPath[family].tests, key) ? targetOf(state, key, family) : undefined;
+      if (to !== undefined) return { family, to, scan: at };
+    }
   }
-  return { service: undefined, scan: at };
+  return { family: first, to: undefined, scan: at };
+}
+
+function isWanted({ sample }: ConnectionTests, key: string): boolean {
+  if (sample.size >= maxSample || sample.has(key)) return false;
+  return [...sample.keys()].filter((other) => namespaceOf(other) === namespaceOf(key)).length < maxOfNamespace;
 }
 
 /** Undefined for a Service that this node cannot try, or whose endpoints may be on nodes that are gone. */
-function targetOf(state: SpeakerState, key: string): ConnectionTest["service"] {
+function targetOf(state: SpeakerState, key: string, family: Family) {
   const row = state.services.rows.get(key);
   const found = portOf(state, [key]);
-  const [address] = row?.service.clusterIPs ?? [];
+  const address = row?.service.clusterIPs.find((text) => parseAddress(text)?.family === family);
   if (found === undefined || address === undefined || row?.addresses.length === 0 || !isAlive(state, key)) return undefined;
   return { key, address, port: found.port };
 }
@@ -85,41 +109,60 @@ function isAlive({ services, members }: SpeakerState, key: string): boolean {
 
 /** A connection was tried. */
 export function connectionTried(
-  tests: ConnectionTests,
-  { test: { service, scan }, result }: Omit<Extract<SpeakerEvent, { readonly type: "connected" }>, "type">,
+  dataPath: DataPaths,
+  { test: { family, to, scan }, result }: Omit<Extract<SpeakerEvent, { readonly type: "connected" }>, "type">,
   now: Millis,
 ): void {
-  tests.scan = scan;
-  const key = service?.key ?? apiService;
-  const before = service === undefined ? tests.api : tests.sample.get(key);
+  const { tests } = dataPath[family];
+  const key = to === undefined || to === "api" ? apiService : to.key;
+  const before = key === apiService ? tests.api : tests.sample.get(key);
+  // One that never answers is fresh each time: it may not take the place of all others.
+  if (scan !== dataPath.scan || before === undefined) dataPath.freshAt = now;
+  dataPath.scan = scan;
+  tests.triedAt = now;
+  if (to === undefined) return;
   const isKnown = before !== undefined && now - before.answeredAt < knownMs;
   const answeredAt = result === "answered" ? now : (before?.answeredAt ?? -Infinity);
   const tried = { triedAt: now, answeredAt };
-  if (service === undefined) tests.api = tried;
+  if (to !== "api" && result === "silent" && tests.answeredAt === -Infinity && tests.silentAtFirst.length < namespacesForAll)
+    tests.silentAtFirst = [...new Set([...tests.silentAtFirst, namespaceOf(key)])];
+  if (to === "api") tests.api = tried;
   else if (isKnown || result === "answered") tests.sample.set(key, tried);
   else tests.sample.delete(key);
-  if (before === undefined) tests.freshAt = now;
   if (result === "silent" && isKnown && !tests.silent.some((other) => namespaceOf(other) === namespaceOf(key))) {
     if (tests.silent.length === 0) tests.silentSince = now;
     tests.silent = [...tests.silent, key];
   }
   if (result !== "answered") return;
-  if (service === undefined) tests.silent = tests.silent.filter((other) => other !== apiService);
+  if (to === "api") tests.silent = tests.silent.filter((other) => other !== apiService);
   else {
     tests.answeredAt = now;
     // These are faults of their own.
     for (const other of tests.silent) tests.sample.delete(other);
     tests.silent = [];
+    tests.silentAtFirst = [];
   }
 }
 
-/** Whether Services that answered before are silent for which one tenant, or a node that is gone, cannot be the reason. */
-export function nobodyAnswers(state: SpeakerState): boolean {
-  const { silent } = state.dataPath.tests;
+/**
+ * Whether Services that answered before are silent for which one tenant, or a node that is gone, cannot be the reason. Where none has answered since
+ * this speaker started, Services of three namespaces are silent, and Services answered most other nodes.
+ */
+export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
+  const { silent, silentAtFirst } = state.dataPath[family].tests;
+  if (silentAtFirst.length >= namespacesForAll) return areOthersWithout(state, family, "noConnection");
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key));
-  // While its changes are seen, the API is there.
-  const isApiSilent = silent.includes(apiService) && state.apiView.lostSince === Infinity;
+  // Its Service has one family, and kube-proxy serves both. While its changes are seen, the API is there.
+  const isSilent = families.some((each) => state.dataPath[each].tests.silent.includes(apiService));
+  const isApiSilent = isSilent && state.apiView.lostSince === Infinity;
   return tenants.length >= namespacesForAll || (isApiSilent && tenants.length > 0);
+}
+
+/** Whether most other nodes were seen without the sign, so that it is not how nodes of this cluster work. */
+export function areOthersWithout({ node, members }: SpeakerState, family: Family, sign: PathSign): boolean {
+  const others = members.active.filter((other) => other !== node);
+  const bit = seenWithoutBit(family, sign);
+  return 2 * others.filter((other) => ((members.gossip?.seenWithout(other) ?? 0) & bit) !== 0).length > others.length;
 }
 
 function namespaceOf(key: string): string {

@@ -1,26 +1,32 @@
 import type { Millis } from "#pkg/clock";
+import type { PathSign } from "#pkg/gossip";
+import type { Address, Family } from "#pkg/net";
 
-/** Signs that a node cannot deliver to Pods. */
+/** Signs that a node cannot deliver to Pods: for one of the ring's it counts whether nodes were once without it. */
 export const pathFaultNames = [
-  // The kernel forwards no IPv4 packets.
+  // The kernel forwards no packets.
   "forwardingOff",
   // The kernel drops packets, because its table of connections is full.
   "conntrackFull",
   // The kernel has no route of its own to the node's Pods.
   "noPodRoute",
-  // kube-proxy does not say that it is healthy.
+  // kube-proxy, or what does its work, does not say that it is healthy.
   "proxySilent",
   // Services that answered before do not answer connections of this node; one tenant cannot bring that about.
   "noConnection",
-] as const;
+] as const satisfies readonly (PathSign | "conntrackFull")[];
 export type PathFault = (typeof pathFaultNames)[number];
+export type PathFaults = Readonly<Record<Family, readonly PathFault[]>>;
 
+/** One family's. */
 export interface DataPath {
   readonly since: Map<PathFault, Millis>; // fault that this node has -> since when
-  /** Faults that it has had since its speaker started: perhaps it does its work in another way. */
-  readonly ignored: Set<PathFault>;
+  /** Signs that it has had since its speaker started: they count while most other nodes were seen without them. Else nodes here work in another way. */
+  readonly original: Set<PathFault>;
   /** The node's settings were looked at. */
   isSeen: boolean;
+  /** All signs that it had then, counted or not. */
+  signs: readonly PathFault[];
   /** The faults for which it counts as unable to deliver; empty while it counts as able. */
   broken: readonly PathFault[];
   brokenSince: Millis;
@@ -30,18 +36,33 @@ export interface DataPath {
   holdMs: Millis;
   /** When it last counted as able again. */
   returnedAt: Millis;
-  /** When the next of all this is decided. */
   dueAt: Millis;
   readonly tests: ConnectionTests;
 }
 
+/** For which a node is to be well before it counts as able again: at first, and at most. */
 export const minHoldMs: Millis = 30_000;
+export const maxHoldMs: Millis = 600_000;
 
-export function noDataPath(): DataPath {
+export interface DataPaths extends Readonly<Record<Family, DataPath>> {
+  /** Which Service is looked at next as one to try. */
+  scan: number;
+  /** When Services were looked at last. */
+  freshAt: Millis;
+  /** The node has interfaces to Pods. */
+  hasPods: boolean;
+}
+
+export function noDataPaths(): DataPaths {
+  return { IPv4: noDataPath(), IPv6: noDataPath(), scan: 0, freshAt: -Infinity, hasPods: false };
+}
+
+function noDataPath(): DataPath {
   return {
     since: new Map(),
-    ignored: new Set(),
+    original: new Set(),
     isSeen: false,
+    signs: [],
     broken: [],
     brokenSince: Infinity,
     healthySince: -Infinity,
@@ -52,16 +73,20 @@ export function noDataPath(): DataPath {
   };
 }
 
-/** A connection to try: to a Service, or to the API's. */
+/** A connection to try. */
 export interface ConnectionTest {
-  /** Undefined for the API's. */
-  readonly service: { readonly key: string; readonly address: string; readonly port: number } | undefined;
-  /** Which Service is looked at next as one to try. */
+  readonly family: Family;
+  /** A Service's cluster IP, or the API's Service; undefined where none of the Services that were looked at can be tried. */
+  readonly to: { readonly key: string; readonly address: string; readonly port: number } | "api" | undefined;
+  /** Which Service is looked at after that. */
   readonly scan: number;
 }
 
-/** `untried`: the attempt said nothing, because this speaker stood still meanwhile, or because the Service is not known. */
+/** `untried`: the attempt said nothing, because this speaker stood still meanwhile, or because there is no such address of the family. */
 export type ConnectionResult = "answered" | "silent" | "untried";
+
+/** Of a Service's health check port: kube-proxy sends packets to a Pod of this node, or to none. */
+export type HealthAnswer = "serves" | "serves none";
 
 interface Known {
   readonly triedAt: Millis;
@@ -73,16 +98,41 @@ export interface ConnectionTests {
   /** Names of Services that did not answer since a Service last did, one for each namespace; `apiService` for the API's. */
   silent: readonly string[];
   silentSince: Millis;
+  /** Namespaces of which a Service did not answer, before any did; three at most. */
+  silentAtFirst: readonly string[];
   /** The API's Service. */
   api: Known;
+  /** When anything was tried last. */
+  triedAt: Millis;
   /** When any Service answered last. */
   answeredAt: Millis;
-  scan: number;
-  /** When a Service was tried last that was not in the sample. */
-  freshAt: Millis;
 }
 
-export function noTests(): ConnectionTests {
-  const api = { triedAt: -Infinity, answeredAt: -Infinity };
-  return { sample: new Map(), silent: [], silentSince: Infinity, api, answeredAt: -Infinity, scan: 0, freshAt: -Infinity };
+function noTests(): ConnectionTests {
+  const never = { triedAt: -Infinity, answeredAt: -Infinity };
+  return { sample: new Map(), silent: [], silentSince: Infinity, silentAtFirst: [], api: never, ...never };
+}
+
+/** A Service of which kube-proxy says that it has no Pod here. */
+export interface Unserved {
+  addresses: readonly Address[];
+  /** Since when it says so each time. */
+  since: Millis;
+  triedAt: Millis;
+  /** Others are to take its addresses over. */
+  isLeft: boolean;
+  /** It serves the Service again since then; Infinity while it does not. */
+  servedSince: Millis;
+  /** For which it has to, before the node counts as able again. */
+  holdMs: Millis;
+}
+
+export interface HealthPorts {
+  /** Some port has said that there is a Pod. */
+  isSeen: boolean;
+  readonly unserved: Map<string, Unserved>; // key of a Service
+}
+
+export function noHealthPorts(): HealthPorts {
+  return { isSeen: false, unserved: new Map() };
 }

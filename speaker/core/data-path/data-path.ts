@@ -1,14 +1,17 @@
 import type { Millis } from "#pkg/clock";
+import type { Config } from "#pkg/config";
+import { type PathSign, pathSigns, seenWithoutBits } from "#pkg/gossip";
+import { type Family, families } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import { undeliveringFor } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
-import { connectionTried, nobodyAnswers } from "./connection-tests.ts";
-import { type DataPath, minHoldMs, type PathFault } from "./data-path-state.ts";
+import { areOthersWithout, connectionTried, nobodyAnswers } from "./connection-tests.ts";
+import { type DataPath, maxHoldMs, minHoldMs, type PathFault } from "./data-path-state.ts";
 
-// Whether this node's kernel brings packets to the Pods of Services. A node that cannot deliver says so on the ring, and the others choose owners
-// among nodes that can. It counts as able again after some time of health, which doubles where it fails again soon: an address that moves breaks
-// connections.
+// Whether this node's kernel brings packets to the Pods of Services, for each family by itself. A node that cannot deliver says so on the ring, and
+// the others choose owners among nodes that can. It counts as able again after some time of health, which doubles where it fails again soon: an
+// address that moves breaks connections.
 
 // The driver looks once a second: by then it has looked twice. A rollout of kube-proxy leaves rules in place, and takes less than a minute.
 const confirmMs: Readonly<Record<PathFault, Millis>> = {
@@ -18,32 +21,87 @@ const confirmMs: Readonly<Record<PathFault, Millis>> = {
   proxySilent: 60_000,
   noConnection: 0,
 };
-const maxHoldMs: Millis = 600_000;
 // While Services answer, the rules that kube-proxy left do.
 const answeredMs: Millis = 10_000;
 
-type DataPathEvent = Extract<SpeakerEvent, { readonly type: "dataPath" | "connected" | "timer" }>;
+export type DataPathEvent = Extract<SpeakerEvent, { readonly type: "dataPath" | "connected" | "timer" }>;
 
-/** Signs were looked for, a connection was tried, or a deadline is over. @returns whether the node counts as able, or as unable, since then */
-export function dataPathEvent(state: SpeakerState, event: DataPathEvent, now: Millis, effects: SpeakerEffect[]): boolean {
-  const { since, tests, broken } = state.dataPath;
-  if (event.type === "connected") connectionTried(tests, event, now);
-  const signs = event.type === "dataPath" ? believed(state.dataPath, event.faults) : [...since.keys()];
-  const others = signs.filter((fault) => fault !== "noConnection");
-  judge(state, nobodyAnswers(state) ? [...others, "noConnection"] : others, now, effects);
-  return broken.length > 0 !== state.dataPath.broken.length > 0;
+/**
+ * Signs were looked for, a connection was tried, a deadline is over, or other nodes are there than before: undefined. @returns whether the node counts
+ * as able, or as unable, since then
+ */
+export function dataPathEvent(
+  state: SpeakerState,
+  event: DataPathEvent | undefined,
+  now: Millis,
+  effects: SpeakerEffect[],
+): boolean {
+  const before = brokenFamilies(state);
+  if (event?.type === "connected") connectionTried(state.dataPath, event, now);
+  if (event?.type === "dataPath") state.dataPath.hasPods = event.hasPods;
+  for (const family of families) {
+    const dataPath = state.dataPath[family];
+    if (event?.type === "dataPath") noteSigns(dataPath, event.faults[family]);
+    const signs = dataPath.signs.filter((fault) => !dataPath.original.has(fault) || isOdd(state, family, fault));
+    judge(dataPath, nobodyAnswers(state, family) ? [...signs, "noConnection"] : signs, now);
+  }
+  const { IPv4, IPv6 } = state.dataPath;
+  state.members.gossip?.setSeenWithout(seenWithoutBits({ IPv4: seenWithout(IPv4), IPv6: seenWithout(IPv6) }));
+  const after = brokenFamilies(state);
+  const broken = after.filter((family) => !before.includes(family));
+  const able = before.filter((family) => !after.includes(family));
+  if (broken.length > 0) {
+    const message = "this node cannot deliver to Pods: nodes that can are to take over its addresses";
+    const faults = [...new Set(broken.flatMap((family) => state.dataPath[family].broken))];
+    effects.push({ type: "log", level: "warn", message, fields: { event: "cannotDeliver", families: broken, faults } });
+  }
+  if (able.length > 0) {
+    const seconds = Math.max(...able.map((family) => Math.round((now - state.dataPath[family].brokenSince) / 1_000)));
+    const fields = { event: "delivers", families: able, seconds };
+    effects.push({ type: "log", level: "info", message: "this node delivers to Pods again", fields });
+  }
+  const isChanged = broken.length > 0 || able.length > 0;
+  if (isChanged) state.members.gossip?.setUndelivered(after);
+  return isChanged;
 }
 
-/** A sign counts once the node was seen without it. */
-function believed(dataPath: DataPath, faults: readonly PathFault[]): readonly PathFault[] {
-  for (const fault of dataPath.ignored) if (!faults.includes(fault)) dataPath.ignored.delete(fault);
-  if (!dataPath.isSeen) for (const fault of faults) dataPath.ignored.add(fault);
+/** Of which this node brings no packets to Pods. */
+export function brokenFamilies({ dataPath }: Pick<SpeakerState, "dataPath">): readonly Family[] {
+  return families.filter((family) => dataPath[family].broken.length > 0);
+}
+
+/** When the next of all this is decided. */
+export function nextDataPathAt({ dataPath }: Pick<SpeakerState, "dataPath">): Millis {
+  return Math.min(dataPath.IPv4.dueAt, dataPath.IPv6.dueAt);
+}
+
+function noteSigns(dataPath: DataPath, faults: readonly PathFault[]): void {
+  for (const fault of dataPath.original) if (!faults.includes(fault)) dataPath.original.delete(fault);
+  if (!dataPath.isSeen) for (const fault of faults) dataPath.original.add(fault);
   dataPath.isSeen = true;
-  return faults.filter((fault) => !dataPath.ignored.has(fault));
+  dataPath.signs = faults;
 }
 
-function judge(state: SpeakerState, faults: readonly PathFault[], now: Millis, effects: SpeakerEffect[]): void {
-  const { dataPath } = state;
+function seenWithout({ isSeen, original, tests }: DataPath): readonly PathSign[] {
+  const isOriginal = (sign: PathSign) => (sign === "noConnection" ? tests.answeredAt === -Infinity : original.has(sign));
+  return isSeen ? pathSigns.filter((sign) => !isOriginal(sign)) : [];
+}
+
+/** Whether a sign that this node has had since its speaker started is a fault, because nodes here work without it. */
+function isOdd(state: SpeakerState, family: Family, fault: PathFault): boolean {
+  if (fault === "conntrackFull") return true;
+  // A bridge for Pods is made for the first one, and a family without addresses of Services is nobody's concern.
+  if (fault === "noPodRoute" && !state.dataPath.hasPods) return false;
+  const isAsked = state.config?.config.pools.some(({ ranges }) => ranges.some((range) => range.family === family));
+  return isAsked === true && areOthersWithout(state, family, fault);
+}
+
+/** Whether it depends on the other nodes if this node counts as able. */
+export function dependsOnOthers({ dataPath }: Pick<SpeakerState, "dataPath">): boolean {
+  return families.some((family) => dataPath[family].original.size > 0 || dataPath[family].tests.silentAtFirst.length > 0);
+}
+
+function judge(dataPath: DataPath, faults: readonly PathFault[], now: Millis): void {
   const { since } = dataPath;
   for (const fault of since.keys()) if (!faults.includes(fault)) since.delete(fault);
   for (const fault of faults) if (!since.has(fault)) since.set(fault, now);
@@ -51,47 +109,41 @@ function judge(state: SpeakerState, faults: readonly PathFault[], now: Millis, e
   if (since.size > 0) dataPath.healthySince = Infinity;
   else if (dataPath.healthySince === Infinity) dataPath.healthySince = now;
   if (confirmed.length > 0) {
-    if (dataPath.broken.length === 0) becomesBroken(state, confirmed, now, effects);
+    if (dataPath.broken.length === 0) becomesBroken(dataPath, now);
     dataPath.broken = confirmed;
-  } else if (dataPath.broken.length > 0 && now >= dataPath.healthySince + dataPath.holdMs) becomesAble(state, now, effects);
+  } else if (dataPath.broken.length > 0 && now >= dataPath.healthySince + dataPath.holdMs) {
+    dataPath.broken = [];
+    dataPath.returnedAt = now;
+  }
   const pending = [...since.keys()].filter((fault) => !confirmed.includes(fault)).map((fault) => confirmedAt(dataPath, fault));
   const ableAt = dataPath.broken.length > 0 ? dataPath.healthySince + dataPath.holdMs : Infinity;
   dataPath.dueAt = Math.min(ableAt, ...pending);
 }
 
-function confirmedAt({ since, tests }: DataPath, fault: PathFault): Millis {
-  const at = (since.get(fault) ?? Infinity) + confirmMs[fault];
+function confirmedAt({ since, tests, original }: DataPath, fault: PathFault): Millis {
+  // A node that starts with a fault does not begin with what it would leave again.
+  const isAtOnce = fault !== "proxySilent" && original.has(fault);
+  const at = (since.get(fault) ?? Infinity) + (isAtOnce ? 0 : confirmMs[fault]);
   return fault === "proxySilent" ? Math.max(at, tests.answeredAt + answeredMs) : at;
 }
 
-function becomesBroken(state: SpeakerState, faults: readonly PathFault[], now: Millis, effects: SpeakerEffect[]): void {
-  const { dataPath } = state;
+function becomesBroken(dataPath: DataPath, now: Millis): void {
   const isSoon = now - dataPath.returnedAt < maxHoldMs;
   dataPath.holdMs = isSoon ? Math.min(2 * dataPath.holdMs, maxHoldMs) : minHoldMs;
   dataPath.brokenSince = now;
-  const message = "this node cannot deliver to Pods: nodes that can are to take over its addresses";
-  effects.push({ type: "log", level: "warn", message, fields: { event: "cannotDeliver", faults } });
-  state.members.gossip?.setDataPathBroken(true);
 }
 
-function becomesAble(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { dataPath } = state;
-  const seconds = Math.round((now - dataPath.brokenSince) / 1_000);
-  dataPath.broken = [];
-  dataPath.brokenSince = Infinity;
-  dataPath.returnedAt = now;
-  const message = "this node delivers to Pods again";
-  effects.push({ type: "log", level: "info", message, fields: { event: "delivers", seconds } });
-  state.members.gossip?.setDataPathBroken(false);
+/** Whether others take over from this node, in any of these pools, because it cannot deliver packets of the family. */
+export function isUndelivering(
+  state: Pick<SpeakerState, "node" | "members" | "config">,
+  family: Family,
+  pools: Config["pools"] = state.config?.config.pools ?? [],
+): boolean {
+  return pools.some((pool) => undeliveringFor(state, pool, family).includes(state.node));
 }
 
-/** Whether others take over from this node because it cannot deliver. */
-export function isUndelivering(state: Pick<SpeakerState, "node" | "members" | "config">): boolean {
-  return (state.config?.config.pools ?? []).some((pool) => undeliveringFor(state, pool).includes(state.node));
-}
-
-/** Whether no node of the ring can deliver, so that all count as able. */
-export function nobodyDelivers({ members: { active, gossip } }: Pick<SpeakerState, "members">): boolean {
-  const unable = gossip?.undelivering(active) ?? [];
+/** Whether no node of the ring can deliver packets of the family, so that all count as able. */
+export function nobodyDelivers({ members: { active, gossip } }: Pick<SpeakerState, "members">, family: Family): boolean {
+  const unable = gossip?.undelivering(active, family) ?? [];
   return unable.length > 0 && unable.length === active.length;
 }

@@ -2,12 +2,26 @@ import type { Millis } from "#pkg/clock";
 import type { Handover } from "#pkg/handover";
 import type { Address } from "#pkg/net";
 
+// A tenant, or a node that lies about its connections, cannot keep packets going over another node for longer.
+export const maxMs: Millis = 600_000;
+
 /** This node hands packets to the node that owned the address before. */
 export interface CurrentHandover {
   readonly address: Address;
   /** The former owner. */
-  readonly from: string;
+  from: string;
+  /**
+   * The node that a speaker which just began takes for the former owner, and nodes that are not because they served the address before: until that node
+   * says that it serves it. Undefined where it is known.
+   */
+  guess: { readonly from: string; readonly not: readonly string[] } | undefined;
   readonly since: Millis;
+  /** The former owner owned the address before this node did, or after it again: their packets are not to go to and fro. */
+  isAgain: boolean;
+  /** The node that served the address before the two, where packets go that the former owner hands to this node. */
+  beyond: string | undefined;
+  /** The owner before this node, where it failed: its packets go to `from` too, from when it is back and has the address again. */
+  readonly failed: string | undefined;
   /** Where it is to; undefined while the former owner cannot be reached on the link. */
   told: Handover | undefined;
   /** The node that owns the address in place of this one; undefined while this node does. */
@@ -31,6 +45,12 @@ export interface Handovers {
   readonly current: Map<string, CurrentHandover>;
   /** Address -> the connections that this node still serves. */
   readonly served: Map<string, ServedAddress>;
+  /** Addresses that this node announces when their former owner says that it passes packets on, or at the latest then. */
+  readonly awaited: Map<string, Millis>;
+  /** Addresses that are served because an earlier process of this node passed packets on, as the kernel still does. */
+  readonly inherited: Set<string>;
+  /** Addresses whose packets an earlier process of this node handed over until it ended, with no time to say so. */
+  readonly unfinished: Set<string>;
   /** Address -> the other node that owned it last. */
   readonly lastOwners: Map<string, string>;
   /** Whether a pool of the configuration keeps connections. */
@@ -49,6 +69,9 @@ export function noHandovers(): Handovers {
   return {
     current: new Map(),
     served: new Map(),
+    awaited: new Map(),
+    inherited: new Set(),
+    unfinished: new Set(),
     lastOwners: new Map(),
     isWanted: false,
     failures: new Map(),

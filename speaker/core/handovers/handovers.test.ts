@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { GossipState } from "#pkg/gossip";
+import { families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { amongOthers, type Bench, eth0, excluded, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, excluded, gossipTo, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import { serviceView } from "../verdicts/address-verdict.ts";
 
 const kept = "{name: lan, protocol: layer2, keep-connections: true, addresses: [192.0.2.0/28]}";
@@ -27,11 +29,11 @@ function exclude(bench: Bench, node: string, isExcluded: boolean): void {
   bench.settle();
 }
 
-/** What the kernel is to do, as `address to former owner`, with the one node that it takes packets from. */
+/** What the kernel is to do, as `address to former owner`, with the one node that it takes packets from, and where packets of the former owner go. */
 function handedOver({ handovers }: Bench): string[] {
-  return [...handovers].map(([key, { to, from, lingers }]) => {
-    const also = lingers ? " and clients" : "";
-    return `${key} to ${to}${from === undefined ? "" : ` from ${from}${also}`}`;
+  return [...handovers].map(([key, { to, from, lingers, beyond }]) => {
+    const senders = from === undefined ? "" : ` from ${[...from, ...(lingers ? ["clients"] : [])].join(" and ") || "nobody"}`;
+    return `${key} to ${to}${senders}${beyond === undefined ? "" : `, from ${beyond.from} to ${beyond.to}`}`;
   });
 }
 
@@ -104,21 +106,83 @@ test("whoever opens connections all the time, or lies about them, keeps it for t
   assert.deepEqual(handedOver(bench), []);
 });
 
-test("it ends at once when the former owner fails; there is none for an address of a node that failed", () => {
+function fails(bench: Bench, node: string): void {
+  bench.runner.dispatch({ type: "member", change: "failed", node, incarnation: 0, life: 1, macs: undefined });
+  bench.membersChanged(bench.active.filter((one) => one !== node));
+  bench.settle();
+}
+
+test("it ends 10 s after the former owner failed, whose kernel may go on; none begins for an address of a node that failed", () => {
+  for (const isBack of [false, true]) {
+    const { bench } = onLan(next);
+    exclude(bench, owner, true);
+    fails(bench, owner);
+    bench.clock.advanceBy(9_999);
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)}`]);
+    if (isBack)
+      bench.runner.dispatch({ type: "member", change: "joined", node: owner, incarnation: 1, life: 2, macs: [mac(owner)] });
+    if (isBack) bench.membersChanged(nodes);
+    bench.clock.advanceBy(1);
+    assert.equal(handedOver(bench).length, isBack ? 1 : 0);
+  }
+  const other = onLan(next).bench;
+  fails(other, owner);
+  assert.deepEqual([other.onWire, handedOver(other)], [[x], []]);
+});
+
+test("when the owner in the middle fails, the next one hands to the node that the connections go through", () => {
+  const { bench, others, hear } = onLan(third);
+  exclude(bench, owner, true);
+  others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+  hear();
+  fails(bench, next);
+  assert.deepEqual(bench.onWire, [x]);
+  assert.match(handedOver(bench).join(), new RegExp(`^${x} to ${own(owner)}`));
+});
+
+test("the kernel goes on while the thread that answers begins again, and the others are told of the same links", () => {
   const { bench } = onLan(next);
   exclude(bench, owner, true);
-  const fails = (node: string) => {
-    bench.runner.dispatch({ type: "member", change: "failed", node, incarnation: 0, life: 1, macs: undefined });
-    bench.membersChanged(bench.active.filter((one) => one !== node));
-    bench.settle();
+  const links = bench.gossip.links(next);
+  bench.setInterfaces({ ...here, status: "failing", error: "the thread that answers died and is being restarted" });
+  bench.settle();
+  assert.deepEqual(
+    [bench.onWire, handedOver(bench), bench.gossip.links(next)],
+    [[], [`${x} to ${own(owner)} from ${mac(third)} and clients`], links],
+  );
+  bench.setInterfaces({ ...here, running: false });
+  assert.deepEqual([handedOver(bench), bench.gossip.links(next)], [[], []]);
+});
+
+test("links that an earlier process told of hold until the next one knows its pools", () => {
+  const other = new GossipState(owner);
+  const lives = (life: number, text: string) => {
+    const bench = new Bench(next, { hasRing: true });
+    bench.onGossip = (entries) => other.merge(entries.map((entry) => ({ ...entry, node: next, life, version: 1 })));
+    gossipTo(bench);
+    bench.setInterfaces(here);
+    bench.setConfig(pools(text));
+    bench.start();
+    bench.clock.advanceBy(1_000);
+    return other.links(next).length;
   };
-  fails(owner);
-  assert.deepEqual(handedOver(bench), []);
-  const other = onLan(next).bench;
-  other.runner.dispatch({ type: "member", change: "failed", node: owner, incarnation: 0, life: 1, macs: undefined });
-  other.membersChanged(nodes.filter((one) => one !== owner));
-  other.settle();
-  assert.deepEqual([other.onWire, handedOver(other)], [[x], []]);
+  assert.deepEqual([lives(1, kept), lives(2, kept.replace("keep-connections: true, ", ""))], [1, 1]);
+});
+
+test("connections go on over no node that cannot deliver, neither from the beginning nor when it fails later", () => {
+  for (const isBrokenFirst of [true, false]) {
+    const { bench, others, hear } = onLan(next);
+    const former = others.find(({ name }) => name === owner) ?? assert.fail();
+    if (isBrokenFirst) former.state.setUndelivered(families);
+    else exclude(bench, owner, true);
+    hear();
+    bench.settle();
+    assert.deepEqual([bench.onWire, handedOver(bench).length], [[x], isBrokenFirst ? 0 : 1]);
+    former.state.setUndelivered(families);
+    hear();
+    bench.settle();
+    assert.deepEqual([bench.onWire, handedOver(bench)], [[x], []]);
+  }
 });
 
 test("a node that leaves the ring goes on with its connections for a minute: its speaker's Pod may be replaced", () => {
@@ -147,21 +211,67 @@ test("three owners in a row: the one in the middle passes on what its successor 
   exclude(bench, next, true);
   assert.deepEqual(bench.onWire, []);
   assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)} and clients`]);
-  bench.clock.advanceBy(10_000); // By then clients have heard of the owner.
+  bench.clock.advanceBy(9_999);
+  assert.match(handedOver(bench).join(), / and clients$/);
+  bench.clock.advanceBy(1); // By then clients have heard of the owner.
   assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)}`]);
 });
 
 test("to and fro: the owner that has it again hands to the one in between, and serves itself no more", () => {
   const { bench } = onLan(owner);
   const counted = () => [...bench.counted];
+  bench.clock.advanceBy(30_000); // By then it is known that nobody had the address before.
   exclude(bench, owner, true);
   assert.deepEqual([handedOver(bench), counted(), bench.gossip.servers(x)], [[], [x], [owner]]);
   exclude(bench, owner, false);
   assert.deepEqual([handedOver(bench), counted(), bench.gossip.servers(x)], [[`${x} to ${own(next)}`], [], []]);
 });
 
+test("the next owner is silent until the one before it says that it passes packets on, for 300 ms at most", () => {
+  for (const says of [true, false]) {
+    const { bench, others, hear } = onLan(third);
+    const serves = (node: string) => others.find(({ name }) => name === node)?.state.setServing(address(x), true);
+    exclude(bench, owner, true);
+    serves(owner);
+    hear();
+    exclude(bench, next, true);
+    assert.deepEqual(bench.onWire, []);
+    if (says) serves(next);
+    if (says) hear();
+    bench.clock.advanceBy(says ? 1 : 299);
+    bench.settle();
+    assert.equal(bench.onWire.length, says ? 1 : 0);
+    bench.clock.advanceBy(1);
+    bench.settle();
+    assert.deepEqual(bench.onWire, [x]);
+  }
+});
+
+test("an owner that has it back from a third node: what the two would hand to and fro goes on to the node that served before them", () => {
+  const before = (node: string) => {
+    const ring = onLan(node);
+    const former = ring.others.find(({ name }) => name === owner) ?? assert.fail();
+    exclude(ring.bench, owner, true);
+    former.state.setServing(address(x), true);
+    ring.hear();
+    exclude(ring.bench, next, true);
+    exclude(ring.bench, next, false);
+    return { ...ring, former };
+  };
+  const again = before(next);
+  assert.deepEqual(handedOver(again.bench), [`${x} to ${own(third)}, from ${mac(third)} to ${own(owner)}`]);
+  const between = before(third);
+  assert.deepEqual(handedOver(between.bench), [`${x} to ${own(next)} from clients, from ${mac(next)} to ${own(owner)}`]);
+  between.bench.clock.advanceBy(60_000);
+  assert.deepEqual(handedOver(between.bench), [`${x} to ${own(next)} from nobody, from ${mac(next)} to ${own(owner)}`]);
+  between.former.state.setServing(address(x), false);
+  between.hear();
+  assert.deepEqual(handedOver(between.bench), [], "nobody is left beyond the two");
+});
+
 test("a former owner says so until its connections are gone", () => {
   const { bench } = onLan(owner);
+  bench.clock.advanceBy(30_000);
   exclude(bench, owner, true);
   const flows = (count: number) => bench.runner.dispatch({ type: "flows", counts: new Map([[x, count]]) });
   flows(3);
@@ -206,10 +316,104 @@ test("the kernel knows the MAC addresses of all other speakers", () => {
   assert.deepEqual(bench.speakers, nodes.filter((node) => node !== next).map(mac));
 });
 
+test("a pool that no longer keeps connections hands over none, and counts none", () => {
+  const { bench } = onLan(next);
+  exclude(bench, owner, true);
+  bench.setConfig(pools(kept.replace("keep-connections: true, ", "")));
+  bench.settle();
+  assert.deepEqual([bench.onWire, handedOver(bench), [...bench.counted]], [[x], [], []]);
+});
+
+test("of 400 addresses that move together, each is handed over for as long as if it were alone", () => {
+  const { bench } = onLan(next, kept.replace("192.0.2.0/28", "10.0.0.0/16, 192.0.2.0/28"));
+  for (let i = 0; i < 400; i++)
+    bench.serve(`default/${i}`, [`10.0.${i >> 8}.${i & 255}`], {}, { node1: true, node2: true, node3: true });
+  bench.settle();
+  exclude(bench, owner, true);
+  const { length } = handedOver(bench);
+  assert.ok(length > 50, `${length}`);
+  bench.clock.advanceBy(599_999);
+  assert.equal(handedOver(bench).length, length);
+  bench.clock.advanceBy(1);
+  assert.equal(handedOver(bench).length, 0);
+});
+
 test("when its Service goes, so does all about an address", () => {
   const { bench } = onLan(next);
   exclude(bench, owner, true);
   bench.setService("default/web", undefined);
   bench.settle();
   assert.deepEqual([handedOver(bench), [...bench.counted]], [[], []]);
+});
+
+test("a speaker that begins guesses who owned an address before it, until that node says so", () => {
+  const { bench, others, hear } = onLan(owner);
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}`], "the one that the others elect without this node");
+  const say = (node: string) => {
+    others.find(({ name }) => name === node)?.state.setServing(address(x), true);
+    hear();
+    bench.settle();
+    return handedOver(bench);
+  };
+  assert.deepEqual(say(third), [`${x} to ${own(third)}`]);
+  assert.deepEqual(say(next), [`${x} to ${own(next)}`]);
+});
+
+test("a speaker that leaves the ring has its kernel pass on what its successor sends, and answers until it ends", () => {
+  const { bench } = onLan(next);
+  exclude(bench, owner, true);
+  bench.runner.dispatch({ type: "leaving" });
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)} and clients`]);
+  exclude(bench, owner, false);
+  assert.deepEqual(bench.onWire, [x], "it sees no longer who is there");
+});
+
+test("what an earlier process passed on counts as served, until the node owns the address again", () => {
+  const { bench } = onLan(third);
+  bench.runner.dispatch({ type: "inherited", inherited: { addresses: [address(x)], unfinished: [] } });
+  assert.deepEqual([[...bench.counted], bench.gossip.servers(x)], [[x], [third]]);
+  bench.runner.dispatch({ type: "flows", counts: new Map([[x, 0]]) });
+  assert.deepEqual(bench.gossip.servers(x), [third], "others have connections that come by way of this node");
+  for (const node of [owner, next]) exclude(bench, node, true);
+  assert.deepEqual([bench.onWire, bench.gossip.servers(x)], [[x], []]);
+});
+
+test("a speaker that is back before the others notice hands to the node that has the connections, and not to the elected one", () => {
+  for (const isUnfinished of [true, false]) {
+    const bench = new Bench(next, { hasRing: true });
+    const { others, hear } = gossipTo(bench);
+    for (const { name, state } of others) state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
+    others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+    hear();
+    bench.setInterfaces(here);
+    bench.setNode(owner, excluded);
+    bench.setConfig(pools(kept));
+    bench.runner.dispatch({ type: "inherited", inherited: { addresses: [], unfinished: isUnfinished ? [address(x)] : [] } });
+    bench.serve("default/web", [x]);
+    bench.start();
+    bench.clock.advanceBy(1_000);
+    bench.settle();
+    assert.deepEqual(bench.onWire, [x]);
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(isUnfinished ? owner : third)}`]);
+  }
+});
+
+test("a node that takes over from one that failed passes that one's packets on, from when it is back, and says that it has served", () => {
+  const { bench, others, hear } = onLan(third);
+  exclude(bench, owner, true);
+  others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+  hear();
+  fails(bench, next);
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)}, from ${mac(next)} to ${own(owner)}`]);
+  assert.ok(bench.gossip.servers(x).includes(third));
+  bench.clock.advanceBy(600_000);
+  assert.ok(!bench.gossip.servers(x).includes(third));
+});
+
+test("a node hands nothing to an address that it has itself by now", () => {
+  const { bench } = onLan(next);
+  exclude(bench, owner, true);
+  bench.setInterfaces({ ...here, addresses: [...here.addresses, `${own(owner)}/24`] });
+  bench.settle();
+  assert.deepEqual(handedOver(bench), []);
 });

@@ -1,34 +1,41 @@
 import type { Millis } from "#pkg/clock";
 import { hasOwners, type Pool } from "#pkg/config";
-import type { Link } from "#pkg/gossip";
-import type { Handover } from "#pkg/handover";
-import { type Address, isLinkLocal, matchesInterface, parseAddress, parsePrefix } from "#pkg/net";
+import type { Inherited } from "#pkg/handover";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, ownerWithout } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
-import { interfacesHere, withoutServices } from "../interfaces/nics.ts";
+import { nodesOf } from "../members/nodes.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
 import type { SpeakerState } from "../state.ts";
-import type { CurrentHandover } from "./handover-state.ts";
+import { type CurrentHandover, maxMs } from "./handover-state.ts";
+import { isSame, reportLinks, Ways } from "./links.ts";
 
 // Connections that go on when an address moves. A node that takes an address over hands packets of TCP connections that it does not know to the
 // former owner; when it loses the address itself, it goes on for its successor, for clients that have not heard of that yet, and for no other
-// node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is gone, or after ten minutes.
+// node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is
+// gone, or after ten minutes.
 
-// A tenant, or a node that lies about its connections, cannot keep packets going over another node for longer.
-const maxMs: Millis = 600_000;
 // A speaker that left is back by then where its Pod was replaced; where its node is gone, clients get their reset after it.
 const awayMs: Millis = 60_000;
+// A speaker that failed begins again within seconds, and the kernel of its node goes on.
+const failedMs: Millis = 10_000;
 // The former owner counts its connections every 5 s, and tells the others.
 const idleMs: Millis = 20_000;
 // By then clients have heard who answers instead of this node: its announcements are repeated for some seconds.
 const lingerMs: Millis = 10_000;
-// Until then all that an earlier process of this node may have owned has been placed.
+// The former owner hears of the move when this node does, and says so over the ring.
+const awaitedMs: Millis = 300;
+// A turn of the main thread.
+const maxChangedAtOnce = 500;
+// Until then all that an earlier process of this node may have owned has been placed, and all that others owned before it was there.
 const beginningMs: Millis = 30_000;
 
 /** The configuration asks for other pools. */
 export function handoversConfigured(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { handovers, ownedPools } = state;
-  const isWanted = ownedPools.some(({ keepConnections }) => keepConnections);
+  // A central speaker owns no address, and shares its kernel with the speaker of a node.
+  const isWanted = state.announceFor !== "all" && ownedPools.some(({ keepConnections }) => keepConnections);
   if (isWanted === handovers.isWanted) return;
   handovers.isWanted = isWanted;
   if (isWanted) {
@@ -36,12 +43,6 @@ export function handoversConfigured(state: SpeakerState, now: Millis, effects: S
     effects.push({ type: "prepareHandovers" });
   }
   reportLinks(state);
-}
-
-/** Tells the others by which addresses and interfaces they reach this node. */
-export function reportLinks(state: SpeakerState): void {
-  const { handovers, members } = state;
-  members.gossip?.setLinks(handovers.isWanted ? ownLinks(state).map(({ mac, addresses }) => ({ mac, addresses })) : []);
 }
 
 /** The address has another owner, or another pool, or no Service any more. */
@@ -60,77 +61,171 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   const last = handovers.lastOwners.get(key);
   const current = handovers.current.get(key);
   if (owner !== undefined && owner !== node) handovers.lastOwners.set(key, owner);
-  if (owner === node) {
+  if (placed !== undefined && owner === node) {
     if (before?.owner === node) return;
+    const isAgain = passesOn(handovers, key);
     endHandover(state, key, effects);
     stopServing(state, key, effects);
-    const from = before?.owner ?? last;
-    if (from === undefined || livesUntil(state, from) <= now) return;
-    handovers.current.set(key, {
+    const former = before?.owner ?? last;
+    const known = former === undefined ? undefined : livingFormer(state, former, address, now);
+    const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, key, placed, pool) : undefined);
+    if (from === undefined || !isLiving(state, from, address, now)) return;
+    const begun: CurrentHandover = {
       address,
       from,
+      guess: known === undefined ? { from, not: state.members.gossip?.servers(key) ?? [] } : undefined,
       since: now,
       told: undefined,
       successor: undefined,
       lingersUntil: undefined,
+      isAgain,
+      beyond: current?.from === from ? current.beyond : current?.from,
+      failed: known === former ? undefined : former,
       idleSince: Infinity,
-    });
+    };
+    handovers.current.set(key, begun);
+    reviewBeyond(state, key, begun, now);
+    // Else the failed owner, when it is back at once, would not learn that the address was here in between.
+    if (begun.failed !== undefined) state.members.gossip?.setServing(address, true);
     tell(state, key, pool, effects);
-    plan(state, now);
+    if (from === former && servesBefore(state, key, from)) {
+      handovers.awaited.set(key, now + awaitedMs);
+      dueBy(state, now + awaitedMs);
+    }
+    dueBy(state, endOf(state, begun));
     return;
   }
   if (before?.owner === node) {
     serve(state, address, now, effects);
     state.members.gossip?.setServing(address, true); // Until it is known.
-  } else if (before === undefined && now < state.handovers.begunAt + beginningMs) serve(state, address, now, effects); // An earlier process of this node may have had it.
+  } else if (before === undefined && isBeginning(state, now)) serve(state, address, now, effects); // An earlier process of this node may have had it.
+  handovers.awaited.delete(key);
   if (current !== undefined && current.successor === undefined && owner !== undefined) {
     current.successor = owner;
+    current.isAgain ||= owner === current.from;
     current.lingersUntil = now + lingerMs;
+    reviewBeyond(state, key, current, now);
     tell(state, key, pool, effects);
-    plan(state, now);
+    dueBy(state, current.lingersUntil);
   }
+}
+
+/**
+ * Whether connections go by way of the former owner to a node that had the address before. They would be reset if clients sent to this node before the
+ * former owner knows that it is to pass them on; until then clients send to that one.
+ */
+function servesBefore({ node, members }: SpeakerState, key: string, former: string): boolean {
+  const servers = members.gossip?.servers(key) ?? [];
+  const others = servers.filter((one) => one !== node && one !== former);
+  return others.length > 0 && !servers.includes(former) && members.active.includes(former);
+}
+
+/** Whether this node is the owner of the address, and does not announce it yet. */
+export function isAwaited({ handovers }: SpeakerState, address: Address): boolean {
+  return handovers.awaited.has(address.toString());
+}
+
+function announceNow({ handovers, agenda }: SpeakerState, key: string, address: Address): void {
+  if (handovers.awaited.delete(key)) agenda.addresses.set(key, address);
 }
 
 /** Nodes came, went, or can be reached otherwise; or this node's interfaces are others. */
 export function handoversChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { handovers, members, config } = state;
+  const { handovers, members } = state;
   if (!handovers.isWanted && handovers.current.size === 0) return;
   const speakers = [...members.macs.nodes].flatMap(([mac, node]) => (node === state.node ? [] : [mac])).sort();
   if (speakers.join() !== handovers.speakers) {
     handovers.speakers = speakers.join();
     effects.push({ type: "setSpeakers", macs: speakers });
   }
-  for (const [key, current] of handovers.current) {
-    if (livesUntil(state, current.from) <= now) endHandover(state, key, effects);
-    else {
-      const isIdle = members.active.includes(current.from) && !members.gossip?.servers(key).includes(current.from);
-      current.idleSince = isIdle ? Math.min(current.idleSince, now) : Infinity;
-      tell(state, key, config?.pools.find(current.address), effects);
-    }
-  }
+  review(state, handovers.current.keys(), now, effects);
   plan(state, now);
+}
+
+/** Nodes serve these addresses that they do not own, or no longer. */
+export function servingChanged(state: SpeakerState, addresses: readonly Address[], now: Millis, effects: SpeakerEffect[]): void {
+  const { current } = state.handovers;
+  const keys = addresses.map(String).filter((key) => current.has(key));
+  if (keys.length === 0) return;
+  review(state, keys, now, effects);
+  for (const key of keys) {
+    const handover = current.get(key);
+    if (handover !== undefined) dueBy(state, endOf(state, handover));
+  }
+}
+
+function review(state: SpeakerState, keys: Iterable<string>, now: Millis, effects: SpeakerEffect[]): void {
+  const { members, config, handovers } = state;
+  const ways = new Ways(state);
+  for (const key of [...keys]) {
+    const current = handovers.current.get(key);
+    if (current === undefined) continue;
+    reviewGuess(state, key, current);
+    reviewBeyond(state, key, current, now);
+    if (!servesBefore(state, key, current.from)) announceNow(state, key, current.address);
+    if (livesUntil(state, current.from, current.address) <= now) {
+      endHandover(state, key, effects);
+      continue;
+    }
+    const servers = members.gossip?.servers(key) ?? [];
+    const serves = (one: string | undefined) => one !== undefined && (!members.active.includes(one) || servers.includes(one));
+    current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
+    tell(state, key, config?.pools.find(current.address), effects, ways);
+  }
+}
+
+/** This process ends, and its kernel goes on: it is to pass on what the next owner of each address sends, which clients hear of afterwards. */
+function leaving(state: SpeakerState, effects: SpeakerEffect[]): void {
+  state.isLeaving = true;
+  const { node, handovers, placements } = state;
+  const heirs = state.sticky.owners?.heirs();
+  const ways = new Ways(state);
+  for (const [key, current] of handovers.current) {
+    const pool = state.config?.pools.find(current.address);
+    const placed = placements.get(key)?.find(({ owner }) => owner === node);
+    if (placed === undefined || pool === undefined || current.successor !== undefined) continue;
+    const successor = placed.chosen ? heirs?.get(key) : ownerWithout(node, placed, nodesOf(state, pool));
+    if (successor === undefined || successor === current.from) continue;
+    current.successor = successor;
+    current.lingersUntil = Infinity;
+    tell(state, key, pool, effects, ways);
+  }
 }
 
 export function handoverTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { handovers } = state;
   if (now < handovers.dueAt) return;
+  for (const [key, until] of handovers.awaited) {
+    const current = handovers.current.get(key);
+    if (until <= now && current !== undefined) announceNow(state, key, current.address);
+  }
+  const ways = new Ways(state);
+  let left = maxChangedAtOnce;
   for (const [key, current] of handovers.current) {
     const { lingersUntil = Infinity, address } = current;
+    if (left <= 0) break;
     if (endOf(state, current) <= now) endHandover(state, key, effects);
     else if (lingersUntil <= now) {
       current.lingersUntil = undefined;
-      tell(state, key, state.config?.pools.find(address), effects);
-    }
+      tell(state, key, state.config?.pools.find(address), effects, ways);
+    } else continue;
+    left--;
   }
-  for (const [key, { until }] of handovers.served) if (until <= now) stopServing(state, key, effects);
-  plan(state, now);
+  for (const [key, { until }] of handovers.served) {
+    if (until > now || left <= 0) continue;
+    stopServing(state, key, effects);
+    left--;
+  }
+  plan(state, now); // What is left is due at once.
 }
 
-type HandoverEvent = Extract<SpeakerEvent, { readonly type: "flows" | "handoverFailures" }>;
+type HandoverEvent = Extract<SpeakerEvent, { readonly type: "flows" | "handoverFailures" | "inherited" | "leaving" }>;
 
-/** This node's open connections were counted, or it is known whether it can hand packets over. */
-export function handoverEvent(state: SpeakerState, event: HandoverEvent, effects: SpeakerEffect[]): SpeakerEffect[] {
+/** This node's open connections were counted, it is known whether it can hand packets over, or this process begins or ends. */
+export function handoverEvent(state: SpeakerState, event: HandoverEvent, now: Millis, effects: SpeakerEffect[]): SpeakerEffect[] {
   if (event.type === "handoverFailures") state.handovers.failures = event.failures;
+  else if (event.type === "leaving") leaving(state, effects);
+  else if (event.type === "inherited") inheritedFound(state, event.inherited, now, effects);
   else flowsCounted(state, event.counts, effects);
   return effects;
 }
@@ -140,37 +235,107 @@ function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, 
     const flows = counts.get(key);
     if (flows === undefined) continue; // It moved while they were counted.
     served.flows = flows;
-    if (flows === 0) stopServing(state, key, effects);
+    if (flows === 0 && !passesOn(state.handovers, key)) stopServing(state, key, effects);
     else state.members.gossip?.setServing(served.address, true);
   }
 }
 
-/** When a current handover ends at the latest. */
-export function endOf(state: SpeakerState, { from, since, idleSince }: CurrentHandover): Millis {
-  return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from));
+/** The other node that owned the address until this process began, as it seems by what others say of it or by the election. */
+function ownerBefore(state: SpeakerState, key: string, placed: AddressPlacement, pool: Pool): string | undefined {
+  const { node, members } = state;
+  const servers = members.gossip?.servers(key).filter((other) => other !== node) ?? [];
+  if (placed.chosen) return members.gossip?.owners(key).find((other) => other !== node) ?? servers.at(-1);
+  const nodes = nodesOf(state, pool);
+  const elected = ownerWithout(node, placed, nodes);
+  // It was another one if that node has been drained since.
+  const undrained = ownerWithout(node, { ...placed, candidates: [...placed.candidates, ...nodes.drained] }, nodes);
+  const hasSaid = (other: string | undefined) => other !== undefined && servers.includes(other);
+  if (hasSaid(elected)) return elected;
+  if (hasSaid(undrained)) return undrained;
+  // The earlier process of this node owned the address, and was back before others knew that it was gone.
+  return state.handovers.unfinished.has(key) ? (servers.at(-1) ?? elected) : (elected ?? servers.at(-1));
 }
 
-/**
- * -Infinity for a node that failed: its connections are gone, and their clients are to hear of it at once. For one that cannot deliver to Pods,
- * too: packets of connections would end there.
- */
-function livesUntil({ members }: SpeakerState, node: string): Millis {
-  if (members.gossip?.undelivering([node]).includes(node)) return -Infinity;
+/** The former owner tells others that it still serves an address as soon as it learns of the next owner. */
+function reviewGuess({ node, members }: SpeakerState, key: string, current: CurrentHandover): void {
+  const { guess } = current;
+  const servers = members.gossip?.servers(key).filter((other) => other !== node && !guess?.not.includes(other)) ?? [];
+  if (guess === undefined || servers.length === 0) return;
+  const isRight = servers.includes(guess.from);
+  current.from = isRight ? guess.from : (servers.at(-1) ?? guess.from);
+  current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };
+}
+
+/** Where packets go that this node and the former owner would hand to and fro. */
+function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
+  const { node, members } = state;
+  if (!current.isAgain) return;
+  const isLeft = (one: string) => one !== node && one !== current.from && livesUntil(state, one, current.address) > now;
+  const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
+  const { beyond } = current;
+  // One that does not answer may serve it nevertheless.
+  const stays = beyond !== undefined && isLeft(beyond) && (servers.includes(beyond) || !members.active.includes(beyond));
+  if (!stays) current.beyond = servers.at(-1);
+}
+
+function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {
+  return now < handovers.begunAt + beginningMs;
+}
+
+/** Whether others have connections that come by way of this node. */
+function passesOn({ current, inherited }: SpeakerState["handovers"], key: string): boolean {
+  return current.has(key) || inherited.has(key);
+}
+
+/** An earlier process of this node handed or passed packets on to former owners, and the kernel still does. */
+function inheritedFound(state: SpeakerState, { addresses, unfinished }: Inherited, now: Millis, effects: SpeakerEffect[]): void {
+  for (const address of unfinished) state.handovers.unfinished.add(address.toString());
+  for (const address of addresses) {
+    const key = address.toString();
+    if (state.placements.get(key)?.some(({ owner }) => owner === state.node)) continue;
+    state.handovers.inherited.add(key);
+    serve(state, address, now, effects);
+    state.members.gossip?.setServing(address, true);
+  }
+}
+
+/** When a current handover ends at the latest. */
+export function endOf(state: SpeakerState, { address, from, since, idleSince }: CurrentHandover): Millis {
+  return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from, address));
+}
+
+/** -Infinity for a node that cannot deliver to Pods: packets of connections would end there. */
+function livesUntil({ members }: SpeakerState, node: string, { family }: Address): Millis {
+  if (members.gossip?.undelivering([node], family).includes(node)) return -Infinity;
   if (members.active.includes(node) || members.awaited.has(node)) return Infinity;
   const missing = members.missing.get(node);
-  return missing?.cause === "left" ? missing.since + awayMs : -Infinity;
+  return missing === undefined ? -Infinity : missing.since + (missing.cause === "left" ? awayMs : failedMs);
+}
+
+/** Connections of a node that failed are gone, as it seems, and their clients are to hear of it at once: no hand-over to it begins. */
+function isLiving(state: SpeakerState, node: string, address: Address, now: Millis): boolean {
+  const { active, awaited, missing } = state.members;
+  const isThere = active.includes(node) || awaited.has(node) || missing.get(node)?.cause === "left";
+  return isThere && livesUntil(state, node, address) > now;
+}
+
+/** The former owner or, where it failed, a node that served the address before it, and whose connections came by way of it. */
+function livingFormer(state: SpeakerState, former: string, address: Address, now: Millis): string | undefined {
+  const servers = state.members.gossip?.servers(address.toString()).filter((one) => one !== state.node) ?? [];
+  return [former, ...servers.toReversed()].find((one) => isLiving(state, one, address, now));
 }
 
 function serve(state: SpeakerState, address: Address, now: Millis, effects: SpeakerEffect[]): void {
   state.handovers.served.set(address.toString(), { address, flows: undefined, until: now + maxMs });
   effects.push({ type: "countFlows", address, isCounted: true });
-  plan(state, now);
+  dueBy(state, now + maxMs);
 }
 
 function stopServing(state: SpeakerState, key: string, effects: SpeakerEffect[]): void {
   const served = state.handovers.served.get(key);
   if (served === undefined) return;
   state.handovers.served.delete(key);
+  state.handovers.inherited.delete(key);
   state.members.gossip?.setServing(served.address, false);
   effects.push({ type: "countFlows", address: served.address, isCounted: false });
 }
@@ -179,9 +344,17 @@ function endHandover(state: SpeakerState, key: string, effects: SpeakerEffect[])
   const current = state.handovers.current.get(key);
   if (current === undefined) return;
   state.handovers.current.delete(key);
+  announceNow(state, key, current.address);
+  if (state.handovers.served.get(key)?.flows === 0) stopServing(state, key, effects);
+  if (current.failed !== undefined && !state.handovers.served.has(key)) state.members.gossip?.setServing(current.address, false);
   if (current.told !== undefined) effects.push({ type: "setHandover", address: current.address, handover: undefined });
   const fields = { event: "handoverEnded", ip: current.address, from: current.from };
   effects.push({ type: "log", level: "debug", message: "packets of connections go no more to the former owner", fields });
+}
+
+/** Thousands of addresses may move together: not all deadlines are looked at for each. One that is too early is harmless. */
+function dueBy({ handovers }: SpeakerState, at: Millis): void {
+  handovers.dueAt = Math.min(handovers.dueAt, at);
 }
 
 function plan(state: SpeakerState, now: Millis): void {
@@ -190,57 +363,16 @@ function plan(state: SpeakerState, now: Millis): void {
   for (const current of handovers.current.values())
     dueAt = Math.min(dueAt, endOf(state, current), current.lingersUntil ?? Infinity);
   for (const { until } of handovers.served.values()) dueAt = Math.min(dueAt, until);
+  for (const until of handovers.awaited.values()) dueAt = Math.min(dueAt, until);
   handovers.dueAt = Math.max(dueAt, now);
 }
 
 /** Tells the kernel where the packets go, where that is different. */
-function tell(state: SpeakerState, key: string, pool: Pool | undefined, effects: SpeakerEffect[]): void {
+function tell(state: SpeakerState, key: string, pool: Pool | undefined, effects: SpeakerEffect[], ways = new Ways(state)): void {
   const current = state.handovers.current.get(key);
   if (current === undefined || pool === undefined) return;
-  const next = handoverOf(state, current, pool);
+  const next = ways.handoverOf(current, pool);
   if (isSame(next, current.told)) return;
   current.told = next;
   effects.push({ type: "setHandover", address: current.address, handover: next });
-}
-
-function handoverOf(state: SpeakerState, current: CurrentHandover, pool: Pool): Handover | undefined {
-  const { address, from, since, successor } = current;
-  const lingers = current.lingersUntil !== undefined;
-  const { gossip } = state.members;
-  if (gossip === undefined) return undefined;
-  const names = interfacesHere(state, pool);
-  const own = ownLinks(state).filter(({ name }) => names.length === 0 || matchesInterface(names, name));
-  const macs = successor === undefined ? undefined : gossip.links(successor).map(({ mac }) => mac);
-  if (macs?.length === 0 && !lingers) return undefined;
-  for (const { index, subnets } of own)
-    for (const link of gossip.links(from)) {
-      const isHere = (one: Address) => subnets.some((subnet) => subnet.contains(one));
-      if (!link.addresses.some(isHere)) continue;
-      const ofFamily = link.addresses.filter(({ family }) => family === address.family);
-      const to = ofFamily.find(isHere) ?? ofFamily.find(isLinkLocal);
-      if (to !== undefined) return { address, to, interfaceIndex: index, from: macs, lingers, until: since + maxMs };
-    }
-  return undefined;
-}
-
-/** The interfaces of this node that announce, with its own addresses and their subnets; those in a subnet first. */
-function ownLinks(state: SpeakerState) {
-  const able = withoutServices(state, state.carriers.interfaces).filter(
-    ({ status, running }) => status === "answering" && running,
-  );
-  return able.flatMap(({ index, name, mac, addresses: texts, unfit = [] }) => {
-    const fit = texts.filter((text) => !unfit.includes(text));
-    const prefixes = fit.flatMap((text) => parsePrefix(text) ?? []);
-    const subnets = prefixes.filter(({ address, length }) => !isLinkLocal(address) && length < address.bits);
-    const addresses = fit.flatMap((text) => parseAddress(text.slice(0, text.lastIndexOf("/"))) ?? []);
-    // One that leads to Pods alone is of no use to others.
-    return subnets.length === 0 ? [] : [{ index, name, mac, subnets, addresses }];
-  }) satisfies readonly (Link & { readonly name: string })[];
-}
-
-function isSame(a: Handover | undefined, b: Handover | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return (
-    a.to.equals(b.to) && a.interfaceIndex === b.interfaceIndex && a.lingers === b.lingers && a.from?.join() === b.from?.join()
-  );
 }

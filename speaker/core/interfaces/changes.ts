@@ -1,7 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import type { SpeakerEffect } from "../effects.ts";
 import type { KernelProblems } from "../events.ts";
-import { handoversChanged, reportLinks } from "../handovers/handovers.ts";
+import { handoversChanged } from "../handovers/handovers.ts";
+import { reportLinks } from "../handovers/links.ts";
 import { reachabilityChanged } from "../members/nodes.ts";
 import { flush, touchPools } from "../placement/placements.ts";
 import type { SpeakerState } from "../state.ts";

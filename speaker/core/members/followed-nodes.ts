@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { Config, LabelSelector } from "#pkg/config";
+import { type Config, type LabelSelector, layer2PoolsOf } from "#pkg/config";
 import { isCentral, labelHash, type Traits } from "#pkg/gossip";
 import { cordonTaint, drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { fnv1a, list } from "#pkg/text";
@@ -179,9 +179,11 @@ function labelsAskedFor(config: Config | undefined): ReadonlyMap<string, Readonl
 
 function* selectorsOf(config: Config | undefined): Generator<LabelSelector> {
   for (const { nodeSelectors } of config?.peers ?? []) yield* nodeSelectors;
-  for (const { nodeSelectors, preferredNodes, advertisements } of config?.pools ?? []) {
-    yield* nodeSelectors;
-    for (const { selector } of preferredNodes) yield selector;
-    for (const { nodeSelectors } of advertisements) yield* nodeSelectors;
+  for (const pool of config?.pools ?? []) {
+    for (const { nodeSelectors, preferredNodes } of [pool, ...layer2PoolsOf(pool)]) {
+      yield* nodeSelectors;
+      for (const { selector } of preferredNodes) yield selector;
+    }
+    for (const { nodeSelectors } of pool.advertisements) yield* nodeSelectors;
   }
 }

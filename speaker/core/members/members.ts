@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { isIn } from "#pkg/collections";
 import { type GossipChanges, isCentral, noChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
@@ -36,7 +37,8 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   if (isSelf) {
     // Others that took this node for dead wait for gossip of this incarnation.
     gossip.setIncarnation(incarnation);
-    if (change === "refuted" && members.reclaimAt === Infinity)
+    // One that leaves has to be taken for gone.
+    if (change === "refuted" && !state.isLeaving && members.reclaimAt === Infinity)
       members.reclaimAt = Math.max(now, members.reclaimedAt + reclaimEveryMs);
     return noChanges;
   }
@@ -54,7 +56,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
 /** The node no longer exists. A node that is a member lives, even if the API does not have it. */
 export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
   const { members } = state;
-  if (members.active.includes(node)) {
+  if (isIn(members.active, node)) {
     members.deleted.add(node);
     return;
   }
@@ -90,23 +92,15 @@ function noteMissing(
 
 /** These are the members that send no gossip now. */
 export function noteStrangers({ members }: SpeakerState, withoutGossip: readonly string[], now: Millis): void {
-  if (members.withoutGossip.some((node) => !withoutGossip.includes(node))) members.strangersUntil = now + leavingMs;
-}
-
-/** When gossip of a member is pulled next. */
-export function nextPullAt({ members }: SpeakerState): Millis {
-  return members.awaited.values().reduce((earliest, at) => Math.min(earliest, at), Infinity);
+  if (members.withoutGossip.some((node) => !isIn(withoutGossip, node))) members.strangersUntil = now + leavingMs;
 }
 
 /** Pulls the gossip of members that are back and whose report has not arrived. */
 export function pullAwaited({ members: { active, awaited, gossip } }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  for (const [node, at] of awaited) {
-    if (now < at) continue;
-    if (!active.includes(node) || !gossip?.isAwaited(node)) awaited.delete(node);
-    else {
-      awaited.set(node, now + pullEveryMs);
-      effects.push({ type: "pullGossip", node });
-    }
+  for (let node = awaited.takeDue(now); node !== undefined; node = awaited.takeDue(now)) {
+    if (gossip?.isAwaited(node) !== true || !isIn(active, node)) continue;
+    awaited.set(node, now + pullEveryMs);
+    effects.push({ type: "pullGossip", node });
   }
 }
 

@@ -2,12 +2,12 @@ import type { Millis } from "#pkg/clock";
 import type { SpeakerEffect } from "../effects.ts";
 import type { ClusterEvent, NodeFields } from "../events.ts";
 import { touchPools } from "../placement/placements.ts";
-import { ownNodeChanged } from "../protocols/bgp.ts";
+import { othersChanged, ownNodeChanged } from "../protocols/bgp.ts";
 import { ownNodePools } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
 import { isTold, nodesListed, reconsiderNodes, tellOwnNode, toldNode } from "./followed-nodes.ts";
 import { forgetNode } from "./members.ts";
-import { setNode } from "./nodes.ts";
+import { isDrainedNode, setNode } from "./nodes.ts";
 
 type NodeEvent = Extract<ClusterEvent, { readonly type: "node" | "nodesListed" }>;
 
@@ -41,6 +41,7 @@ function nodeChanged(
 ): void {
   if (fields === undefined) forgetNode(state, node, effects);
   else state.members.deleted.delete(node);
+  const wasDrained = isDrainedNode(state, node);
   const changed = setNode(state, node, fields);
   if (node === state.node) {
     changed.push(...ownNodeChanged(state, fields, now, effects), ...ownNodePools(state));
@@ -48,7 +49,7 @@ function nodeChanged(
     state.nodes.podCIDRs = fields?.podCIDRs ?? [];
     tellOwnNode(state);
     effects.push({ type: "checkNode" });
-  }
+  } else if (isDrainedNode(state, node) !== wasDrained) touchPools(state, othersChanged(state, now, effects)); // It takes routes over, or no longer.
   if (changed.length === 0) return;
   const pools = changed.map(({ name }) => name);
   const message = "pools that a node may announce have changed";

@@ -1,6 +1,7 @@
+import { isIn } from "#pkg/collections";
 import { isSlotPool, type LabelSelector, type Pool } from "#pkg/config";
 import { isCentral } from "#pkg/gossip";
-import { type Address, type Prefix, parseAddress } from "#pkg/net";
+import { type Address, type Family, families, type Prefix, parseAddress } from "#pkg/net";
 import {
   canHaveOnNics,
   type Eligibility,
@@ -42,7 +43,7 @@ const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
 /** Undefined: there is no such node. @returns the pools that another set of nodes may announce now */
 export function setNode(state: SpeakerState, node: string, fields: NodeFields | undefined): Pool[] {
   const { nodes } = state;
-  const pools = [...nodes.pools].filter(([, { active }]) => active.includes(node)).map(([pool]) => pool);
+  const pools = [...nodes.pools].filter(([, { active }]) => isIn(active, node)).map(([pool]) => pool);
   const before = pools.map((pool) => standing(state, pool, node));
   if (fields === undefined) {
     nodes.labels.delete(node);
@@ -87,7 +88,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     (node) => standingOf(state, pool, node),
     (node) => reachabilityOf(state, node),
     (node) => state.members.gossip?.view(node) ?? "current",
-    undeliveringFor(state, pool),
+    (family) => undeliveringFor(state, pool, family),
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
     (node) => isDrainedNode(state, node),
   );
@@ -97,15 +98,26 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
 
 /** A speaker of another kind knows of no slots. */
 function standingOf(state: SpeakerState, pool: Pool, node: string): Eligibility {
-  if (isSlotPool(pool) && state.members.withoutGossip.includes(node)) return "notSelected";
+  if (isSlotPool(pool) && isIn(state.members.withoutGossip, node)) return "notSelected";
   return eligibilityOf(state, pool.nodeSelectors, node);
 }
 
-/** Active nodes that cannot deliver to Pods, where the pool asks for that and all active nodes take it into account. */
-export function undeliveringFor({ members }: Pick<SpeakerState, "members">, { announceWhen }: Pool): readonly string[] {
+/** Active nodes that cannot deliver packets of a family to Pods, where the pool asks for that and all active nodes take it into account. */
+export function undeliveringFor(
+  { members }: Pick<SpeakerState, "members">,
+  { announceWhen }: Pool,
+  family: Family,
+): readonly string[] {
   const { active, gossip, withoutGossip } = members;
   if (announceWhen === "alive" || gossip === undefined || withoutGossip.length > 0) return [];
-  return gossip.undelivering(active);
+  return gossip.undelivering(active, family);
+}
+
+/** Those that cannot deliver packets for the address, besides. */
+export function undeliveringAt({ members }: Pick<SpeakerState, "members">, pool: Pool, address: Address): readonly string[] {
+  const { active, gossip, withoutGossip } = members;
+  if (pool.announceWhen === "alive" || gossip === undefined || withoutGossip.length > 0) return [];
+  return gossip.undeliveringAt(active, address);
 }
 
 /** The part of a pool's layer 2 that depends on the node's labels and taints. */
@@ -131,6 +143,11 @@ export function eligibilityOf(
   return eligibility(selectors, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
 }
 
+/** Whether no node has to know all that concerns others alone. */
+export function isRingLarge({ members, nodes }: Pick<SpeakerState, "members" | "nodes">): boolean {
+  return members.active.length >= nodes.followed.rule.fromMembers;
+}
+
 /** Nodes with a working speaker that count as without one, by their taint. */
 export function outOfServiceNodes({ members, nodes }: Pick<SpeakerState, "members" | "nodes">): readonly string[] {
   return members.active.filter((node) => nodes.taints.get(node)?.includes(outOfServiceTaint));
@@ -147,7 +164,7 @@ export function reachabilityOf(
   { members: { gossip, withoutGossip } }: Pick<SpeakerState, "members">,
   node: string,
 ): KnownReachability {
-  if (gossip === undefined || withoutGossip.includes(node)) return "notReported";
+  if (gossip === undefined || isIn(withoutGossip, node)) return "notReported";
   return gossip.reachability(node) ?? "pending";
 }
 
@@ -179,8 +196,10 @@ export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): N
   if (!hasInterface(pool, reachabilityOf(state, node))) return "noInterface";
   if (!canHaveOnNics(pool, reachabilityOf(state, node))) return "noKernelAccess";
   const nodes = nodesOf(state, pool);
-  if (nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node)) return "notInSubnet";
-  const owner = ownedPlacement(state, address.toString())?.owner ?? node;
+  const within = eligibleFor(nodes, address);
+  if (within !== nodes.eligible && nodes.eligible.includes(node) && !within.includes(node)) return "notInSubnet";
+  const placement = ownedPlacement(state, address.toString());
+  const owner = placement?.owner ?? placement?.rival ?? node; // Contenders are alike.
   if (nodes.drained.includes(node) && !nodes.drained.includes(owner)) return "nodeDrained";
   return (nodes.weights.get(node) ?? 0) < (nodes.weights.get(owner) ?? 0) ? "nodeNotPreferred" : "notOwner";
 }
@@ -193,7 +212,7 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
     equalTexts(a.excluded, b.excluded) &&
     equalTexts(a.withoutInterface, b.withoutInterface) &&
     equalTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
-    equalTexts(a.undelivering, b.undelivering) &&
+    families.every((family) => equalTexts(a.undelivering[family], b.undelivering[family])) &&
     equalTexts(a.behind, b.behind) &&
     equalTexts(a.outdated, b.outdated) &&
     equalTexts(a.drained, b.drained) &&

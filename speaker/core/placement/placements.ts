@@ -4,13 +4,14 @@ import type { Address } from "#pkg/net";
 import { type AddressPlacement, heeded, isByBgp, type PlacementResult, placeNowhere } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
 import { flushGossip } from "../members/members.ts";
-import { reachabilityChanged } from "../members/nodes.ts";
+import { isRingLarge, reachabilityChanged } from "../members/nodes.ts";
 import { bgp } from "../protocols/bgp.ts";
 import { byInterface } from "../protocols/interface.ts";
 import { applyOwner, layer2 } from "../protocols/layer2.ts";
 import type { Protocol } from "../protocols/protocol.ts";
+import { looksAtOnce } from "../services/reporter.ts";
 import { addressesOf, holderKeys, holdersWith } from "../services/services.ts";
-import { poolAt, type SpeakerState } from "../state.ts";
+import { layer2PoolAt, poolAt, type SpeakerState } from "../state.ts";
 import { placeOneSlot, slotAddresses, touchSlots } from "./slots.ts";
 import { holdSticky, isStickyUnsettled } from "./sticky.ts";
 
@@ -20,9 +21,11 @@ const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
 // Some milliseconds. The first elections for 10,000 addresses take long: at a stretch they would delay all else.
 const maxAtOnce = 100;
-// An election hashes the name of each node: some 10 ms.
-const maxHashesAtOnce = 40_000;
-// An address has a route to each peer, of which a node may have some hundred.
+// Whoever places the first one has looked at thousands of nodes before.
+const maxAtOnceInLargeRing = 50;
+// Some 10 ms. An election hashes the name of each node.
+const maxHashesAtOnce = 20_000;
+// Some 10 ms. An address has a route to each peer, of which a node may have some hundred, and central speakers have a path to each of 64 nodes.
 const maxRoutesAtOnce = 2_000;
 // With 100 nodes some 10 ms, where each Service has endpoints on all of them.
 const maxHoldersAtOnce = limits.holdersOfAddress;
@@ -71,26 +74,27 @@ export function flush(state: SpeakerState, effects: SpeakerEffect[]): void {
 
 /** Whether there is something to do, and it can be done. */
 export function hasWork(state: SpeakerState): boolean {
-  const { agenda, isStarted, config, reporter } = state;
-  if (!isStarted || config === undefined) return false;
-  return !agenda.isSettled || agenda.addresses.size + agenda.services.size + reporter.agenda.size > 0 || isStickyUnsettled(state);
+  const { agenda, isStarted, isLeaving, config, reporter } = state;
+  if (!isStarted || isLeaving || config === undefined) return false;
+  const size = agenda.addresses.size + agenda.services.size + reporter.agenda.size;
+  return !agenda.isSettled || size > 0 || isStickyUnsettled(state);
 }
 
 /** Places some of the addresses on the agenda, and takes each off as it comes. Consequences may put addresses on the agenda again. */
 export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
-  const { agenda, bgp, members, services } = state;
-  let holders = 0;
-  const atOnce = Math.min(
-    maxAtOnce,
-    Math.ceil(maxRoutesAtOnce / Math.max(1, bgp.peers.length)),
-    Math.ceil(maxHashesAtOnce / Math.max(1, members.active.length)),
-  );
+  const { agenda, services, placements } = state;
+  let [holders, hashes, routes] = [0, 0, 0];
+  const most = isRingLarge(state) ? maxAtOnceInLargeRing : maxAtOnce;
   const placed: SpeakerEffect[] = [];
-  for (const [key, address] of agenda.addresses.entries().take(atOnce)) {
+  for (const [key, address] of agenda.addresses.entries().take(most)) {
     holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
-    if (holders > maxHoldersAtOnce) break; // One address has no more.
+    if (holders > maxHoldersAtOnce || hashes > maxHashesAtOnce || routes > maxRoutesAtOnce) break; // One address has no more.
     agenda.addresses.delete(key);
+    const before = placements.get(key);
     placeAddress(state, key, address, pools, now, placed);
+    const after = placements.get(key);
+    hashes += mostHashes(before?.find(isOwned), after?.find(isOwned));
+    routes += Math.max(countRoutes(before), countRoutes(after));
   }
   // The kernel takes all handovers of a turn in one change, before the first of the addresses is announced.
   const isHandover = ({ type }: SpeakerEffect) => type === "setHandover";
@@ -98,16 +102,34 @@ export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, ef
   if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state, now));
 }
 
+/** How many hashes the election took at most, with that of the owner before. */
+function mostHashes(before: AddressPlacement | undefined, placed: AddressPlacement | undefined): number {
+  if (placed?.owner === undefined || placed.chosen === true || placed.owner === before?.owner) return 0;
+  return placed.contenders.length + (before?.contenders.length ?? 0);
+}
+
+/** Routes to all peers, each path by itself. */
+function countRoutes(placements: readonly AddressPlacement[] = none): number {
+  let count = 0;
+  for (const placement of placements)
+    if (isByBgp(placement))
+      for (const { prefix, via } of placement.routes)
+        count += via.peers[prefix.family].length * (via.slots.get(prefix.family)?.length ?? 1);
+  return count;
+}
+
 /** Placed addresses can be sent now. @returns whether that was all */
-export function flushPlaced({ agenda }: SpeakerState, effects: SpeakerEffect[]): boolean {
+export function flushPlaced(state: SpeakerState, effects: SpeakerEffect[]): boolean {
+  const { agenda } = state;
   agenda.isSettled = agenda.addresses.size === 0;
   for (const protocol of all) protocol.flush(agenda.isSettled, effects);
   return agenda.isSettled;
 }
 
 /** Some of the Services for which something may be different, each taken off as it comes. */
-export function* takeServices({ agenda }: SpeakerState): Iterable<string> {
-  for (const service of agenda.services.values().take(maxAtOnce)) {
+export function* takeServices(state: SpeakerState): Iterable<string> {
+  const { agenda } = state;
+  for (const service of agenda.services.values().take(looksAtOnce(state))) {
     agenda.services.delete(service);
     yield service;
   }
@@ -159,7 +181,12 @@ function placeAddress(
   const isHeld = isSlot || holders.length > 0;
   if (isHeld) placements.set(key, placed);
   else placements.delete(key);
-  applyOwner(state, { address, pool, isHeld, before: before.find(isOwned), placed: placed.find(isOwned) }, now, effects);
+  applyOwner(
+    state,
+    { address, pool: layer2PoolAt(state, address), isHeld, before: before.find(isOwned), placed: placed.find(isOwned) },
+    now,
+    effects,
+  );
   for (const [name, protocol] of byName)
     protocol.apply(state, { address, pool, isHeld, before: by(name, before), placed: by(name, placed) }, now, effects);
   for (const each of [...before, ...placed]) for (const service of each.verdicts.keys()) agenda.services.add(service);

@@ -25,7 +25,10 @@ export function reportAnnounced(state: SpeakerState, address: Address): void {
 }
 
 /** The members' reports on who announces an address that has an owner. */
-export function reportedAnnouncers({ node, members: { gossip } }: SpeakerState, address: Address): ReportedAnnouncers {
+export function reportedAnnouncers(
+  { node, members: { gossip } }: SpeakerState,
+  address: Address,
+): Omit<ReportedAnnouncers, "undelivering"> {
   const key = address.toString();
   return { node, announcers: gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)] };
 }

@@ -19,15 +19,16 @@ import {
   type Surroundings,
 } from "#pkg/placement";
 import { isUndelivering } from "../data-path/data-path.ts";
+import { unservedHere } from "../data-path/health-ports.ts";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
-import { eligibilityOf, isDrainedNode, undeliveringFor } from "../members/nodes.ts";
+import { eligibilityOf, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths, touchSlots } from "../placement/slots.ts";
 import { deliveryOf, entryName, serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
-import { centralAdvertisements, serveNodes } from "./central.ts";
+import { centralAdvertisements, deliveredHolders, serveNodes } from "./central.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
@@ -36,7 +37,7 @@ export const bgp: Protocol = {
     const { address, holders, pool } = placing;
     const first = oldestOf(holders)?.service;
     const made = advertisementsOf(state, pool, first === undefined ? undefined : serviceAdvertisements(state, first, pool));
-    if ("nodes" in made) return placeCentral(address, holders, made);
+    if ("nodes" in made) return placeCentral(address, deliveredHolders(state, placing), made);
     // A drained node keeps the routes of what no other node delivers.
     const advertisements = isGone(state, placing) ? { ...made, eligibility: "excluded" as const } : made;
     const isLocalElsewhere = isAdvertisedByCurrent(state, placing);
@@ -114,38 +115,50 @@ export function ownNodeChanged(
 export function othersChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): Pool[] {
   const { bgp, config } = state;
   const isNew = noteLeaving(state, now);
-  if (config === undefined || !(isNew || bgp.leaving)) return [];
+  const isAway = allLeaving(bgp).length > 0 || unservedHere(state).length > 0;
+  if (config === undefined || !(isNew || isAway)) return [];
   if (isNew) peersChanged(state, config.config, effects);
   return bgpPools(config.config);
 }
 
 /** The marked routes of a node that leaves are due to go. @returns their pools */
 export function leavingTimer({ bgp, config }: SpeakerState, now: Millis): Pool[] {
-  if (now < nextLeavingAt({ bgp }) || bgp.leaving === undefined) return [];
-  bgp.leaving.isGone = true;
+  if (now < nextLeavingAt(bgp)) return [];
+  for (const leaving of allLeaving(bgp)) leaving.isGone ||= now >= leaving.goneAt;
   bgp.advertisements.clear();
-  return config === undefined ? [] : bgpPools(config.config);
+  return bgpPools(config?.config);
 }
 
-export function nextLeavingAt({ bgp: { leaving } }: Pick<SpeakerState, "bgp">): Millis {
-  return leaving === undefined || leaving.isGone ? Infinity : leaving.goneAt;
+export function nextBgpAt({ bgp, unmet: { until = Infinity } }: SpeakerState): Millis {
+  return Math.min(nextLeavingAt(bgp), until);
+}
+
+function nextLeavingAt(bgp: SpeakerState["bgp"]): Millis {
+  return Math.min(...allLeaving(bgp).map(({ goneAt, isGone }) => (isGone ? Infinity : goneAt)));
+}
+
+function allLeaving({ leaving, undelivering }: SpeakerState["bgp"]) {
+  return leaving === undefined ? [...undelivering.values()] : [leaving, ...undelivering.values()];
 }
 
 /** @returns whether the node leaves, or stays, as it did not before */
 function noteLeaving(state: SpeakerState, now: Millis): boolean {
   const { bgp, isStarted } = state;
-  const isExcluded = eligibilityOf(state, [], state.node) === "excluded";
-  const isLeaving = isDrainedNode(state, state.node) || isExcluded || isUndelivering(state);
-  if (isLeaving === (bgp.leaving !== undefined)) return false;
+  const isLeaving = isDrainedNode(state, state.node) || eligibilityOf(state, [], state.node) === "excluded";
+  const isNew = isLeaving !== (bgp.leaving !== undefined);
+  const pools = bgpPools(state.config?.config);
+  const changed = families.filter((family) => isUndelivering(state, family, pools) !== bgp.undelivering.has(family));
   // Where no session has begun, no router sends by routes of this node.
   const waits = isStarted ? bgp.peers.map(({ peer }) => 1000 * peer.gracefulShutdownSeconds) : [];
   const goneAt = now + Math.max(0, ...waits);
-  bgp.leaving = isLeaving ? { goneAt, isGone: goneAt <= now } : undefined;
-  return true;
+  const fresh = () => ({ goneAt, isGone: goneAt <= now });
+  if (isNew) bgp.leaving = isLeaving ? fresh() : undefined;
+  for (const family of changed) if (!bgp.undelivering.delete(family)) bgp.undelivering.set(family, fresh());
+  return isNew || changed.length > 0;
 }
 
-function bgpPools({ pools }: Config): Pool[] {
-  return pools.filter(({ protocols }) => protocols.includes("bgp"));
+function bgpPools(config: Config | undefined): Pool[] {
+  return config?.pools.filter(({ protocols }) => protocols.includes("bgp")) ?? [];
 }
 
 /** Whether routes for the address are to go from a drained node: others deliver it. With policy Local they go with the node's last endpoint. */
@@ -160,8 +173,12 @@ function isGone(state: SpeakerState, placing: Placing): boolean {
 /** Nodes that bring what comes for the address to Pods in this node's stead; none while this node does so, or its routes are still being marked. */
 function delivering(state: SpeakerState, placing: Placing): readonly string[] {
   const { node, bgp, members } = state;
-  const unable = undeliveringFor(state, placing.pool);
-  if (bgp.leaving?.isGone !== true || !unable.includes(node)) return [];
+  const { pool, address } = placing;
+  const at = undeliveringAt(state, pool, address);
+  const leaving = bgp.undelivering.get(address.family);
+  if (leaving === undefined ? !at.includes(node) : !leaving.isGone) return [];
+  const unable = [...undeliveringFor(state, pool, address.family), ...at];
+  if (!unable.includes(node)) return [];
   return members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
 }
 
@@ -207,7 +224,7 @@ function peersChanged(state: SpeakerState, config: Config, effects: SpeakerEffec
 export function reportDeliveries(state: SpeakerState): void {
   const { bgp, config, members } = state;
   const before = bgp.deliveries;
-  const pools = config === undefined ? [] : bgpPools(config.config);
+  const pools = bgpPools(config?.config);
   const ofEntries = pools.filter(differByService).flatMap((pool) =>
     pool.advertisements.map((_, index) => {
       const entry = pool.advertisements.map((each, at) => (at === index ? each : undefined));
@@ -254,10 +271,10 @@ function peersMeant(state: SpeakerState, peers: Config["peers"]): readonly NodeP
 }
 
 /** Nodes that a central speaker serves may be others. @returns the pools for which they are */
-export function servedChanged(state: SpeakerState): Pool[] {
-  if (state.announceFor !== "all" || !serveNodes(state)) return [];
+export function servedChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): Pool[] {
+  if (state.announceFor !== "all" || !serveNodes(state, now, effects)) return [];
   reportDeliveries(state);
-  return state.config === undefined ? [] : bgpPools(state.config.config);
+  return bgpPools(state.config?.config);
 }
 
 function setPeers(
@@ -282,7 +299,7 @@ function setPeers(
   });
 }
 
-// A tenant that writes other values all the time makes no more than these; those that are dropped are made anew.
+// A tenant that writes other values all the time makes no more than these; those that are dropped are made again.
 const maxVariants = 10_000;
 
 /**
@@ -318,6 +335,7 @@ function makeAdvertisements(
     peers: bgp.peers,
     entries,
     slots: slotPaths(state, pool),
+    lastResort: families.filter((family) => isUndelivering(state, family, [pool])),
   });
 }
 
@@ -337,7 +355,8 @@ function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {
     a.advertised.length === b.advertised.length &&
     a.advertised.every((one, index) => {
       const other = b.advertised[index];
-      return one.order === other?.order && families.every((family) => one.peers[family].join() === other.peers[family].join());
+      const isEqual = one.order === other?.order && one.lastResort?.join() === other.lastResort?.join();
+      return isEqual && families.every((family) => one.peers[family].join() === other.peers[family].join());
     })
   );
 }

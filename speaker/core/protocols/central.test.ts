@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PoolIndex, parseConfig } from "#pkg/config";
 import { centralName } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
+import { address } from "#pkg/net/testing";
 import type { Labels } from "#pkg/placement";
 import { isByBgp } from "#pkg/placement";
 import { drainLabel, excludeLabel } from "../../../pkg/placement/eligibility.ts";
@@ -13,6 +15,7 @@ const nodes = ["node1", "node2", "node3"];
 const ready = { node1: true, node2: true };
 const pool = '{name: routed, protocol: bgp, addresses: [192.0.2.0/28, "2001:db8::/124"]}';
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254}";
+const other = router.replaceAll("x,", "y,").replace("254", "253");
 const unreachable = "node.kubernetes.io/unreachable";
 
 function ipsOf(node: string): readonly string[] {
@@ -58,6 +61,12 @@ const label = (bench: Bench, node: string, labels: Labels, taints: readonly stri
   bench.settle();
 };
 
+function withFailover(): ReturnType<typeof pools> {
+  const { config } = parseConfig(`{peers: [${router}], address-pools: [${pool}], failover: {interval: 50ms}}`);
+  assert.ok(config);
+  return { config, pools: new PoolIndex(config.pools) };
+}
+
 /** A router of a rack. */
 const rack = (name: string, address: string) =>
   `{name: ${name}, my-asn: 64512, peer-asn: 64513, peer-address: ${address}, node-selectors: [{match-labels: {rack: ${name}}}]}`;
@@ -72,6 +81,23 @@ test("a central speaker has sessions with all routers, and announces a path to e
   bench.membersChanged(["node1", "node3", self]);
   bench.settle();
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("a router of each node's own has no session, and is refused in words, after all that have one", () => {
+  const gateway = "{my-asn: 64512, peer-asn: external, peer-address: gateway}";
+  const found = "{name: tors, my-asn: 64512, peer-asn: external, interface: eth0}";
+  const told = `{name: told, my-asn: 64512, peer-asn: 64513, password-secret: {name: router-passwords, key: a}, from-node: {peer-address: {label: tor}}}`;
+  const twice = "{name: twice, my-asn: 64512, peer-address: 10.0.0.254, from-node: {peer-asn: {label: asn}}}";
+  const { peers } = central({ peers: [gateway, found, told, twice, router].join(",\n") }).state.bgp;
+  assert.deepEqual(
+    peers.map(({ key, peer }) => [key, peer.refusal?.by, peer.discovery, peer.passwordSecret]),
+    [
+      [key, undefined, undefined, undefined],
+      ["gateway:179", "central", undefined, undefined],
+      ["router on eth0:179", "central", undefined, undefined],
+      ["router by label tor:179", "central", undefined, undefined],
+    ],
+  );
 });
 
 test("both families have the nodes' addresses of that family", () => {
@@ -114,19 +140,36 @@ test("drained nodes go while others are left, excluded and shut down ones go at 
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] });
 });
 
-test("a node that cannot deliver goes while another can", () => {
-  const bench = central();
+/** Each node says which packets it does not deliver. */
+function hear(bench: Bench, say: (node: string, state: GossipNode["state"]) => void): void {
   const own = new GossipNode(self);
   for (const name of nodes) {
     const other = new GossipNode(name);
     other.state.participate();
-    other.state.setDataPathBroken(name === "node2");
+    say(name, other.state);
     bench.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1, macs: [] });
     own.join({ name });
     bench.runner.dispatch({ type: "gossip", entries: own.store.merge(other.payload(), 0) });
   }
   bench.settle();
+}
+
+test("a node that cannot deliver goes while another can", () => {
+  const bench = central();
+  hear(bench, (name, state) => state.setUndelivered(name === "node2" ? ["IPv4"] : []));
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+test("a node whose kube-proxy does not serve a Local Service is no next hop for it, where another one with a Pod is", () => {
+  const bench = central();
+  for (const [of, left] of [
+    [{ node1: true, node2: true }, ["10.0.0.1"]],
+    [{ node1: false, node2: true }, ["10.0.0.2"]],
+  ] as const) {
+    bench.serve("default/web", ["192.0.2.1"], { externalTrafficPolicy: "Local" }, of);
+    hear(bench, (name, state) => state.setUndeliveredAt(address("192.0.2.1"), name === "node2"));
+    assert.deepEqual(paths(bench), { [key]: left });
+  }
 });
 
 test("peers with node-selectors get paths to these nodes, and advertisements with them lead to theirs", () => {
@@ -169,6 +212,35 @@ test("without the ring, and without a member in it, nodes live that the API hear
   }
 });
 
+test("with failover, nodes without a speaker are watched by BFD, and one that was reached and is no more is no next hop", () => {
+  for (const bench of [central({ hasRing: false }), central({ active: [] })]) {
+    bench.setConfig(withFailover());
+    bench.clock.advanceBy(90_000); // Until then a node's speaker may be met, which has BFD's port on this node.
+    bench.settle();
+    const failed = (...names: readonly string[]) => {
+      bench.runner.dispatch({ type: "nodePaths", failed: names });
+      bench.settle();
+    };
+    assert.deepEqual(bench.watched, ["node2 10.0.0.2,node3 10.0.0.3"], "each node but its own");
+    failed("node3");
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2"] });
+    failed("node2", "node3");
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] }, "this speaker is the one that is cut off");
+    failed("node3");
+    label(bench, "node2", {}, [unreachable]);
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] });
+    failed();
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+    bench.setConfig(pools(pool, router));
+    assert.deepEqual(bench.watched.slice(1), [""]);
+  }
+  const bench = central();
+  bench.setConfig(withFailover());
+  bench.clock.advanceBy(90_000);
+  bench.settle();
+  assert.deepEqual(bench.watched, [], "the ring knows who lives");
+});
+
 test("a speaker on the smaller side of a cut keeps the nodes that the API hears of", () => {
   const bench = central();
   const lose = (node: string) =>
@@ -183,6 +255,63 @@ test("a speaker on the smaller side of a cut keeps the nodes that the API hears 
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
   label(bench, "node2", {}, [unreachable]);
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
+});
+
+/** A central speaker that has met only some of the nodes that the API has, all of which have a speaker's Pod. */
+function meeting(active: readonly string[], pods: readonly string[] = nodes): Bench {
+  const bench = central({ active: [...active] });
+  bench.runner.dispatch({ type: "speakerPods", nodes: pods });
+  bench.settle();
+  return bench;
+}
+
+test("after a start, nodes that the ring has not met yet live for a while, if the API hears of them", () => {
+  const bench = meeting([]);
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
+  for (const met of [["node1"], ["node1", "node2"]]) {
+    bench.membersChanged([...met, self]);
+    bench.settle();
+    assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] }, `met: ${met}`);
+  }
+  label(bench, "node3", {}, [unreachable]);
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2"] }, "one that was dead before the start");
+  label(bench, "node3", {});
+  bench.clock.advanceBy(80_000);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
+  bench.clock.advanceBy(20_000);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2"] }, "the ring has most of them, and not this one");
+});
+
+test("a ring that has met the fewest nodes is cut, and does not say who lives", () => {
+  const bench = meeting(["node1"]);
+  bench.clock.advanceBy(100_000);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
+  bench.membersChanged(["node1", "node2", self]);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2"] });
+  bench.membersChanged(["node2", self]);
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.2"] }, "one that was met and left is gone");
+});
+
+test("nodes without a speaker's Pod are none that the ring may still meet", () => {
+  const bench = meeting(["node1"], ["node1", "node2"]);
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2"] });
+  bench.runner.dispatch({ type: "speakerPods", nodes });
+  bench.settle();
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] });
+});
+
+test("a node that was never met is better than no path at all", () => {
+  const bench = meeting(["node1", "node2"]);
+  bench.clock.advanceBy(100_000);
+  label(bench, "node1", { [excludeLabel]: "" });
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.2"] });
+  label(bench, "node2", { [excludeLabel]: "" });
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.3"] });
 });
 
 test("of 100 nodes each address has 64, all nodes have some, and one that dies takes one path of those that led to it", () => {
@@ -210,6 +339,19 @@ test("of 100 nodes each address has 64, all nodes have some, and one that dies t
     const went = before[index]?.difference(now) ?? new Set();
     assert.ok([...went].every((hop) => hop === "10.0.1.99") && now.size === 64, `${[...went]}`);
   }
+});
+
+test("a turn places as many addresses as have 2,000 paths to routers together", () => {
+  const many = Array.from({ length: 64 }, (_, index) => `n${index}`);
+  const bench = new Bench(self, { hasRing: true, announceFor: "all", active: [...many, self] });
+  for (const [index, node] of many.entries()) bench.setNode(node, {}, [], [`10.0.1.${index}`]);
+  bench.setConfig(pools("{name: routed, protocol: bgp, addresses: [192.0.2.0/25]}", [router, other].join()));
+  for (let i = 1; i < 100; i++) bench.serve(`default/s${i}`, [`192.0.2.${i}`], {}, { n0: true });
+  bench.start();
+  bench.proceed();
+  assert.equal(bench.state.placements.size, 16, "128 paths each: the last one may go beyond");
+  bench.settle();
+  assert.equal(bench.state.placements.size, 99);
 });
 
 test("it owns nothing on layer 2, puts nothing into the kernel, and is no node to the others", () => {

@@ -1,52 +1,109 @@
+import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
-import { isCentral } from "#pkg/gossip";
-import { type Address, families } from "#pkg/net";
-import { advertisedBy, type CentralAdvertisements, centralPeers, pathIdentifiers, type ServedNode } from "#pkg/placement";
+import { centralName, isCentral } from "#pkg/gossip";
+import { type Address, type Family, families } from "#pkg/net";
+import {
+  advertisedBy,
+  type CentralAdvertisements,
+  centralPeers,
+  type Holder,
+  type ServedNode,
+  servedNodes,
+} from "#pkg/placement";
+import type { SpeakerEffect, WatchedNode } from "../effects.ts";
 import { isHeard } from "../members/followed-nodes.ts";
-import { eligibilityOf, isDrainedNode, undeliveringFor } from "../members/nodes.ts";
+import { eligibilityOf, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths } from "../placement/slots.ts";
 import type { SpeakerState } from "../state.ts";
+import type { Placing } from "./protocol.ts";
 
 // What a central speaker knows of the nodes that it announces for. The ring says which of them live. It says so sooner than the API does, and it may
-// be cut: of a node that this speaker lost with most others, or where it sees no member at all, the API's word counts.
+// be cut: of a node that this speaker lost with most others, or where it sees no member at all, the API's word counts. It counts too, for a while, of
+// nodes that the ring has not met yet. Nodes without a speaker are watched by BFD besides, where the configuration asks for failover.
+
+// Longer than until all Pods are joined again (60 s) after some could not be. Kubernetes finds a node dead that ended before within 40 s.
+const meetingMs: Millis = 90_000;
 
 /** Looks at the nodes again. @returns whether routes may be others */
-export function serveNodes(state: SpeakerState): boolean {
+export function serveNodes(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
   const { nodes, members, served } = state;
-  const may = livingNodes(state).filter((node) => nodes.labels.has(node) && eligibilityOf(state, [], node) === "eligible");
-  const of = may.map((name) => ({ name, labels: nodes.labels.get(name), addresses: nodes.addresses.get(name) ?? [] }));
+  noteMet(state, now);
+  watchNodes(state, effects);
+  const may = nodesToServe(state);
+  const of = may.map((name) => ({ name, labels: nodes.labels.get(name), addresses: nodes.addresses.get(name) ?? noAddresses }));
   const drained = may.filter((node) => isDrainedNode(state, node));
-  const others = members.gossip?.undelivering(members.active) ?? [];
-  const facts = JSON.stringify([of, drained, others, members.withoutGossip, isOutdated(state)], (_, value) =>
-    typeof value === "bigint" ? `${value}` : value,
-  );
-  if (facts === served.facts) return false;
-  const identifiers = pathIdentifiers(of.flatMap(({ addresses }) => addresses));
-  const found = of.map(({ name, labels, addresses }): [string, ServedNode] => {
-    const paths = families.flatMap((family) => {
-      const nextHop = addresses.find((address) => address.family === family);
-      return nextHop === undefined ? [] : [[family, pathTo(nextHop, identifiers)] as const];
-    });
-    return [name, { name, labels, paths: new Map(paths) }];
-  });
-  state.served = { nodes: new Map(found), drained: new Set(drained), facts };
+  const others = families.map((family) => members.gossip?.undelivering(members.active, family) ?? []);
+  const facts = JSON.stringify([may, drained, others, members.withoutGossip, isOutdated(state)]);
+  if (facts === served.facts && of.every((node) => isAsServed(served.nodes, node))) return false;
+  state.served = { nodes: servedNodes(of), drained: new Set(drained), facts };
   state.bgp.advertisements.clear();
   return true;
 }
 
-function pathTo(nextHop: Address, identifiers: ReadonlyMap<string, number>) {
-  return { path: identifiers.get(nextHop.toString()) ?? 1, nextHop, isOwn: false };
+const noAddresses: readonly Address[] = [];
+
+/** Whether a node is as it was. The text of a thousand nodes' labels takes 5 ms, and there are events that change none of them. */
+function isAsServed(served: SpeakerState["served"]["nodes"], { name, labels, addresses }: Omit<ServedNode, "paths">): boolean {
+  const before = served.get(name);
+  if (before === undefined) return false;
+  if (before.labels === labels && before.addresses === addresses) return true;
+  if (JSON.stringify(before.labels) !== JSON.stringify(labels) || before.addresses.join() !== addresses.join()) return false;
+  served.set(name, { ...before, labels, addresses }); // The API has told the same once more.
+  return true;
 }
 
-function livingNodes({ members, nodes }: SpeakerState): readonly string[] {
+function noteMet({ members: { active }, nodes, unmet, isStarted }: SpeakerState, now: Millis): void {
+  const { met, until } = unmet;
+  if (until === undefined && isStarted) unmet.until = now + meetingMs;
+  else if (until !== undefined && now >= until) unmet.until = Infinity; // From now on they count as lost.
+  for (const node of met) if (!nodes.labels.has(node)) met.delete(node);
+  for (const node of active) met.add(node);
+}
+
+/** Asks for BFD with all nodes, once it is certain that none has a speaker in the ring: else that speaker has BFD's port on this node. */
+function watchNodes({ node, members, nodes, config, unmet }: SpeakerState, effects: SpeakerEffect[]): void {
+  const isAlone = members.gossip === undefined || (unmet.met.size === 0 && unmet.until === Infinity);
+  const isWatching = config?.config.failover !== undefined && isAlone;
+  const watched: WatchedNode[] = [];
+  for (const [name, [first]] of isWatching ? nodes.addresses : [])
+    if (first !== undefined && centralName(name) !== node) watched.push({ name, address: first.toString() });
+  const text = watched.map(({ name, address }) => `${name} ${address}`).join();
+  if (text === unmet.watched) return;
+  unmet.watched = text;
+  effects.push({ type: "watchNodes", nodes: watched });
+}
+
+/** Living nodes that may serve. Where that is none, those that the ring never met are better than no path at all. */
+function nodesToServe(state: SpeakerState): readonly string[] {
+  const { living, unmet } = knownNodes(state);
+  const may = (node: string) => state.nodes.labels.has(node) && eligibilityOf(state, [], node) === "eligible";
+  const some = living.filter(may);
+  return (some.length > 0 ? some : unmet.filter(may)).sort();
+}
+
+interface KnownNodes {
+  readonly living: readonly string[];
+  /** The API hears of them, and the ring has not met them since this speaker started. */
+  readonly unmet: readonly string[];
+}
+
+function knownNodes({ members, nodes, unmet: { met, pods, until, failed } }: SpeakerState): KnownNodes {
   const { active, lost, gossip } = members;
   const heard = [...nodes.labels.keys()].filter((node) => isHeard(nodes.taints.get(node) ?? []));
   // An API that hears of no kubelet is the one that is cut off.
   const byApi = heard.length > 0 ? heard : [...nodes.labels.keys()];
-  if (gossip === undefined || active.length === 0) return byApi.sort();
-  const gone = [...lost].filter((node) => !active.includes(node) && !isCentral(node));
-  if (gone.length <= active.length) return active;
-  return [...active, ...gone.filter((node) => byApi.includes(node))].sort();
+  if (gossip === undefined || active.length === 0) {
+    // Where most paths have failed, this speaker is the one that is cut off.
+    const reached = byApi.filter((node) => !failed.has(node));
+    return { living: reached.length * 2 >= byApi.length ? reached : byApi, unmet: [] };
+  }
+  // A node without a speaker, such as one of another system, is no node to serve.
+  const unmet = byApi.filter((node) => !met.has(node) && (pods?.has(node) ?? true));
+  const isMeeting = until !== Infinity;
+  const lostNow = [...lost].filter((node) => !active.includes(node) && !isCentral(node));
+  const gone = isMeeting ? lostNow : [...lostNow, ...unmet];
+  const kept = new Set(gone.length <= active.length ? [] : gone).intersection(new Set(byApi));
+  return { living: [...active, ...(isMeeting ? unmet : []), ...kept], unmet };
 }
 
 /** Whether this speaker's view of the API is old, and another central speaker, which has a current one, announces for it. */
@@ -62,7 +119,9 @@ export function centralAdvertisements(
   entries: CentralAdvertisements["entries"],
 ): CentralAdvertisements {
   const { served, bgp, config, node } = state;
-  const undelivering = undeliveringFor(state, pool);
+  const unable = (family: Family) => new Set(undeliveringFor(state, pool, family));
+  const undelivering = { IPv4: unable("IPv4"), IPv6: unable("IPv6") };
+  const orDrained = { IPv4: served.drained.union(undelivering.IPv4), IPv6: served.drained.union(undelivering.IPv6) };
   const central = {
     pool,
     node,
@@ -72,11 +131,21 @@ export function centralAdvertisements(
     order: bgp.orders.get(pool) ?? 0,
     peers: centralPeers(config?.config.peers ?? []),
     nodes: served.nodes,
-    spared: { Cluster: served.drained.union(new Set(undelivering)), Local: new Set(undelivering) },
+    spared: { Cluster: orDrained, Local: undelivering },
     isOutdated: isOutdated(state),
     ofCluster: new Map(),
     ofNode: new Map(),
     ofNodes: new Map(),
   } as const;
   return { ...central, advertised: advertisedBy({ ...central, advertised: [] }, [...served.nodes.keys()]) };
+}
+
+/** Under `Local` with the Pods of nodes alone that deliver packets for the address, where there are any. */
+export function deliveredHolders(state: SpeakerState, { address, holders, pool }: Placing): readonly Holder[] {
+  const unable = undeliveringAt(state, pool, address);
+  if (unable.length === 0) return holders;
+  return holders.map((holder) => {
+    const able = holder.endpoints.filter(({ nodeName, ready }) => ready > 0 && !unable.includes(nodeName ?? ""));
+    return holder.externalTrafficPolicy === "Cluster" || able.length === 0 ? holder : { ...holder, endpoints: able };
+  });
 }

@@ -3,7 +3,7 @@ import type { Item } from "#pkg/kernel";
 import { type Address, Prefix } from "#pkg/net";
 import { isByInterface, isOnLan, placeOnInterface } from "#pkg/placement";
 import { ownedItems } from "../conflicts/address-defender.ts";
-import { eligibilityOf, nodesOf } from "../members/nodes.ts";
+import { eligibilityOf, nodesOf, undeliveringAt } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { placeOwned } from "./layer2.ts";
 import type { Protocol } from "./protocol.ts";
@@ -18,8 +18,8 @@ export const byInterface: Protocol = {
     const { node } = state;
     const nodes = nodesOf(state, pool);
     if (hasOwners(pool) && isOnLan(address, nodes)) return placeOwned(state, placing, now);
-    const { eligible, undelivering } = nodes;
-    const delivering = undelivering.includes(node) ? eligible.filter((other) => !undelivering.includes(other)) : [];
+    const unable = [...nodes.undelivering[address.family], ...undeliveringAt(state, pool, address)];
+    const delivering = unable.includes(node) ? nodes.eligible.filter((other) => !unable.includes(other)) : [];
     return placeOnInterface(address, holders, { pool, node, eligibility: ownEligibility(state, pool) }, delivering);
   },
 

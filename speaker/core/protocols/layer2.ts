@@ -1,12 +1,14 @@
 import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, place } from "#pkg/placement";
+import { type AddressPlacement, oldestOf, ownerOf, place } from "#pkg/placement";
 import { announceAddress, reannounceAddress, withdrawAddress } from "../conflicts/address-defender.ts";
 import type { MeasuredEffect, SpeakerEffect } from "../effects.ts";
-import { handOver } from "../handovers/handovers.ts";
+import { handOver, isAwaited } from "../handovers/handovers.ts";
 import { interfacesHere, nicItem } from "../interfaces/nics.ts";
-import { nodesOf } from "../members/nodes.ts";
-import { notePlaced, settleSticky, stickyRule } from "../placement/sticky.ts";
+import { isRingLarge, nodesOf, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
+import { isSticky, notePlaced, settleSticky, stickyRule } from "../placement/sticky.ts";
+import { layer2PoolOf } from "../services/policy.ts";
 import type { SpeakerState } from "../state.ts";
 import { reportedAnnouncers } from "./announcers.ts";
 import type { PlacementChange, Placing, Protocol } from "./protocol.ts";
@@ -24,9 +26,23 @@ export const layer2: Protocol = {
 export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): AddressPlacement {
   const { address, holders, pool, before } = placing;
   const rule = stickyRule(state, placing, now);
-  const nodes = nodesOf(state, pool);
-  const reported = nodes.behind.length > 0 ? reportedAnnouncers(state, address) : undefined;
-  return place(address, holders, nodes, before, rule, reported);
+  const own = layer2PoolOf(state, oldestOf(holders)?.service, pool);
+  const nodes = nodesOf(state, own?.pool ?? pool);
+  const undelivering = undeliveringAt(state, pool, address);
+  const isUsual = nodes.behind.length === 0 && undelivering.length === 0;
+  const reported = isUsual ? undefined : { ...reportedAnnouncers(state, address), undelivering };
+  const those = own === undefined ? holders.map((holder) => ({ ...holder, isAdvertised: false })) : holders;
+  const alone = isElectedAlone(state, pool) ? state.node : undefined;
+  const placed = place(address, those, nodes, before, rule, reported, alone);
+  return own?.entry === undefined ? placed : { ...placed, entry: own.entry };
+}
+
+/**
+ * In a large ring a node finds out whether it owns an address, and not which other one does: whole elections of 10,000 addresses take seconds. Not where
+ * connections go on at their former owner.
+ */
+function isElectedAlone(state: SpeakerState, pool: Pool): boolean {
+  return isRingLarge(state) && pool.protocols.join() === "layer2" && !pool.keepConnections && !isSticky(pool);
 }
 
 /**
@@ -39,15 +55,17 @@ export function applyOwner(state: SpeakerState, change: PlacementChange, now: Mi
   const item = placed?.owner === node && placed.protocol === "interface" ? nicItem(state, address, pool) : undefined;
   // An address of a NIC needs one in whose subnet it is; without, this node may be the owner for a moment, or where there is no ring.
   const canHave = item !== undefined && state.kernel.found.failure === undefined;
-  const isHere = placed?.owner === node && (placed.protocol === "layer2" || canHave);
+  const isOwner = placed?.owner === node && (placed.protocol === "layer2" || canHave);
   handOver(state, change, now, effects); // Before hosts send to this node.
-  if (isHere && pool !== undefined) {
+  if (isOwner && pool !== undefined) {
     const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
-    announceAddress(state, address, { interfaces, conflictProbe: pool.conflictProbe, isFirst, item }, now, effects);
-    if (before?.owner !== undefined && before.owner !== node) {
-      const how = takenOver(state, address, before.owner, now);
+    const on = { interfaces, conflictProbe: pool.conflictProbe, isFirst, item };
+    if (!isAwaited(state, address)) announceAddress(state, address, on, now, effects);
+    const last = before && (before.owner === node ? undefined : ownerOf(before));
+    if (last !== undefined) {
+      const how = takenOver(state, address, pool, last, now);
       const entry = state.conflicts.defended.get(address.toString());
-      if (entry !== undefined) entry.takenOver = how.cause === "moved" ? undefined : how;
+      if (entry !== undefined) entry.takenOver = "afterMs" in how ? how : undefined;
       effects.push(how);
     }
   } else withdrawAddress(state, address, effects);
@@ -55,13 +73,18 @@ export function applyOwner(state: SpeakerState, change: PlacementChange, now: Mi
 }
 
 function takenOver(
-  { members }: SpeakerState,
+  state: SpeakerState,
   address: Address,
+  pool: Pool,
   from: string,
   now: Millis,
 ): Extract<MeasuredEffect, { readonly type: "tookOver" }> {
+  const { members } = state;
   const missing = members.missing.get(from);
-  if (missing === undefined || members.active.includes(from)) return { type: "tookOver", address, from, cause: "moved" };
+  if (missing === undefined || members.active.includes(from)) {
+    const unable = [...undeliveringFor(state, pool, address.family), ...undeliveringAt(state, pool, address)];
+    return { type: "tookOver", address, from, cause: unable.includes(from) ? "cannotDeliver" : "moved" };
+  }
   return { type: "tookOver", address, from, cause: missing.cause, afterMs: now - missing.since };
 }
 
@@ -86,7 +109,7 @@ export function reannounceAll(
 function isFirstOwner({ hadOwner }: SpeakerState, { address, isHeld, placed }: PlacementChange): boolean {
   const key = address.toString();
   if (!isHeld) hadOwner.delete(key);
-  if (!isHeld || placed?.owner === undefined || hadOwner.has(key)) return false;
+  if (!isHeld || (placed?.owner ?? placed?.rival) === undefined || hadOwner.has(key)) return false;
   hadOwner.add(key);
   return true;
 }

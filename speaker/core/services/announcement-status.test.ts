@@ -213,7 +213,7 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
 for (const { name, obstacle, policy, want } of cases)
   test(`obstacleVerdict: ${name}`, () =>
     assert.equal(
-      sentence(obstacleVerdict({ config: undefined, members: Bench.announcing().state.members }, placement, obstacle, policy)),
+      sentence(obstacleVerdict({ ...Bench.announcing().state, config: undefined }, placement, obstacle, policy)),
       want,
     ));
 

@@ -1,39 +1,43 @@
-import type { PoolIndex, Protocol as ProtocolName } from "#pkg/config";
+import type { Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, elect, type NotAnnounced } from "#pkg/placement";
+import { type AddressPlacement, isElected, type NotAnnounced } from "#pkg/placement";
 import { mayHoldSeveral, type NoAddresses } from "#pkg/service";
 import { sentence } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import { type NotHere, reachabilityOf, whyNotHere } from "../members/nodes.ts";
 import { isAnnounced } from "../placement/placements.ts";
-import type { Announcement, SpeakerState } from "../state.ts";
+import { type Announcement, layer2PoolAt, type SpeakerState } from "../state.ts";
 import { isObstacle, type Obstacle, obstacleVerdict } from "../verdicts/refusals.ts";
 import { addressesOf, whyWithoutAddresses } from "./services.ts";
 
 type Withdrawal = NotAnnounced | NoAddresses | NotHere | "serviceDeleted" | "loadBalancerIPChanged" | "poolProtocolChanged";
 
-/** Reports, by log lines and Kubernetes events, what is different about a Service since it was reported on last. */
-export function reportService(state: SpeakerState, key: string, pools: PoolIndex, effects: SpeakerEffect[]): void {
-  reportAnnouncement(state, key, pools, effects);
+/**
+ * Reports, by log lines and Kubernetes events, what is different about a Service since it was reported on last.
+ * @param isElsewhere its first address has another owner, or is not announced for another reason: where a node leaves a large ring, that is so of few
+ */
+export function reportService(state: SpeakerState, key: string, isElsewhere: boolean, effects: SpeakerEffect[]): void {
+  reportAnnouncement(state, key, isElsewhere, effects);
   reportObstacle(state, key, effects);
 }
 
 /** Reports that a Service is announced from here, or why it no longer is, for each protocol. */
-function reportAnnouncement(state: SpeakerState, key: string, pools: PoolIndex, effects: SpeakerEffect[]): void {
+function reportAnnouncement(state: SpeakerState, key: string, isElsewhere: boolean, effects: SpeakerEffect[]): void {
   const { services, status } = state;
   const before = status.announcements.get(key) ?? [];
   const now = announcementsOf(state, key);
   if (now.length > 0) status.announcements.set(key, now);
   else status.announcements.delete(key);
   if (now.length === 0 && before.length === 0) {
-    const reason = withdrawal(state, key, addressesOf(services, key).map(String), undefined, pools);
+    if (!isElsewhere) return;
+    const reason = withdrawal(state, key, addressesOf(services, key).map(String), undefined);
     const fields = { event: "serviceNotAnnounced", service: key, reason };
     effects.push({ type: "log", level: "debug", message: "service is not announced from here", fields });
   }
   for (const protocol of new Set(before.map((one) => one.protocol))) {
     const ips = missingFrom(ipsBy(protocol, now), ipsBy(protocol, before));
     if (ips.length === 0) continue;
-    const reason = withdrawal(state, key, ips, protocol, pools);
+    const reason = withdrawal(state, key, ips, protocol);
     const fields = { event: "serviceWithdrawn", service: key, ips, protocol, reason };
     effects.push({ type: "log", level: "info", message: "withdrawing service announcement", fields });
   }
@@ -76,7 +80,7 @@ function reportObstacle(state: SpeakerState, key: string, effects: SpeakerEffect
   const { placement, obstacle } = found;
   const { reason } = obstacle;
   status.obstacles.set(key, reason);
-  if (reason === before || elect(members.active, placement.electionAddress) !== node) return;
+  if (reason === before || !isElected(node, members.active, placement.electionAddress)) return;
   // One that can answer nowhere is cut off, as when its only cable is pulled: the others know better, and nobody gets its event anyway.
   const reachability = reachabilityOf(state, node);
   if (reason === "noInterface" && typeof reachability === "object" && !reachability.answers) return;
@@ -117,13 +121,7 @@ function announcementsOf(state: SpeakerState, key: string): readonly Announcemen
 }
 
 /** Why this node does not announce these addresses for the Service. @param by by which protocol it did; undefined where it did not */
-function withdrawal(
-  state: SpeakerState,
-  key: string,
-  addresses: readonly string[],
-  by: ProtocolName | undefined,
-  pools: PoolIndex,
-): Withdrawal {
+function withdrawal(state: SpeakerState, key: string, addresses: readonly string[], by: ProtocolName | undefined): Withdrawal {
   const { services, placements } = state;
   const none = whyWithoutAddresses(services, key);
   if (none !== undefined) return none;
@@ -133,7 +131,7 @@ function withdrawal(
   if (placement === undefined || verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
   if (!verdict.announced) return verdict.reason;
   if (by !== undefined && placement.protocol !== by) return "poolProtocolChanged";
-  const pool = pools.find(placement.address);
+  const pool = layer2PoolAt(state, placement.address);
   return pool === undefined ? "notOwner" : whyNotHere(state, pool, placement.address);
 }
 

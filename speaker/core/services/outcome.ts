@@ -1,7 +1,7 @@
 import { type AnnouncedLine, subjectOf } from "#pkg/announced";
 import { type Delivery, isCentral } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, endpointsInUse, isByBgp, type PlacementRefusal } from "#pkg/placement";
+import { type AddressPlacement, endpointsInUse, isByBgp, ownerOf, type PlacementRefusal } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type CauseOf, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
@@ -71,12 +71,13 @@ export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown"
 }
 
 function found(state: SpeakerState, key: string, placement: AddressPlacement): Found {
-  const { address, isOwned, owner } = placement;
+  const { address, isOwned } = placement;
   const result = placement.verdicts.get(key);
   if (result === undefined) return "unknown";
   const own = result.announced ? undefined : refused(state, key, placement, result);
   if (!isOwned) return own !== undefined && isCommon(result) ? { verdict: own } : byAnyNode(state, key, placement, own);
   if (own !== undefined) return { verdict: own };
+  const owner = ownerOf(placement);
   if (owner === undefined)
     return { verdict: verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` }) };
   const occupant = state.conflicts.occupants.get(address.toString());

@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { formatCommunity } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { isByBgp } from "#pkg/placement";
-import { Bench, nodes, pools, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { ownedPlacement } from "../state.ts";
+import { serviceView } from "../verdicts/address-verdict.ts";
 
 const entry = (more: string) =>
   `{name: lan, protocol: bgp, addresses: [192.0.2.0/28], bgp-advertisements: [{${more}}, {med: 9, service-selectors: [{match-labels: {a: b}}]}]}`;
@@ -68,4 +70,75 @@ test("peers that come and go change the routes of every variant, and equal ones 
   bench.setNode(nodes[0] ?? "", { rack: "a" });
   told(bench);
   assert.equal(route(), before);
+});
+
+const byLabel = (...entries: string[]) =>
+  `{name: lan, protocol: layer2, addresses: [192.0.2.0/28], layer2-advertisements: [${entries.join(", ")}]}`;
+const isPublic = "service-selectors: [{match-labels: {exposure: public}}]";
+
+/** Which node has the address on layer 2, and the verdict for each Service on it. */
+function placed(bench: Bench) {
+  bench.settle();
+  const { owner: at, verdicts } = ownedPlacement(bench.state, x) ?? {};
+  return [at ?? "nobody", ...[...(verdicts?.values() ?? [])].map((one) => (one.announced ? "announced" : one.reason))];
+}
+
+test("on layer 2 the labels of a Service choose nodes and interfaces, and withdraw it", () => {
+  const bench = Bench.announcing(owner);
+  bench.setInterfaces(eth0, { ...eth0, index: 9, name: "eth1" });
+  bench.setNode(loser, { rack: "a" });
+  bench.setConfig(
+    pools(byLabel(`{interfaces: [eth1], ${isPublic}}`, "{node-selectors: [{match-labels: {rack: a}}], namespaces: [racked]}")),
+  );
+  assert.deepEqual(placed(bench), ["nobody", "notAdvertised"]);
+  assert.deepEqual([...bench.wire], []);
+  assert.match(bench.reported.at(-1) ?? "", /"serviceWithdrawn".*"reason":"notAdvertised"/);
+  bench.serve("default/web", [x], { labels: { exposure: "public" } });
+  assert.deepEqual(placed(bench), [owner, "announced"]);
+  assert.deepEqual([...bench.wire], [[x, "eth1"]]);
+  bench.setService("default/web", undefined);
+  bench.serve("racked/web", [x], { labels: { exposure: "public" } });
+  assert.deepEqual(placed(bench), [loser, "announced"], "of several entries the last one counts");
+  const [seen] = serviceView(bench.state, "racked/web", new Map())?.addresses ?? [];
+  assert.match(JSON.stringify(seen?.verdict), /the pool's node-selectors do not match it/);
+  bench.setNode(loser, {});
+  assert.deepEqual(placed(bench), ["nobody", "noNodeSelected"]);
+});
+
+test("of Services that share an address on layer 2 the oldest decides where it is", () => {
+  const bench = Bench.announcing(owner);
+  const shared = { "metallb.universe.tf/allow-shared-ip": "k" };
+  bench.setConfig(pools(byLabel(`{${isPublic}}`)));
+  bench.serve("default/web", [x], { labels: { exposure: "public" }, annotations: shared, created: 2 });
+  assert.deepEqual(placed(bench), [owner, "announced"]);
+  bench.serve("default/old", [x], { annotations: shared, created: 1 });
+  assert.deepEqual(placed(bench), ["nobody", "notAdvertised", "notAdvertised"]);
+  bench.serve("default/old", [x], { labels: { exposure: "public" }, annotations: shared, created: 1 });
+  bench.serve("default/web", [x], { annotations: shared, created: 2 });
+  assert.deepEqual(placed(bench), [owner, "announced", "announced"]);
+});
+
+test("a sticky address that its labels withdraw is released, and a label brings it back", () => {
+  const { bench } = amongOthers(
+    owner,
+    byLabel(`{${isPublic}}`).replace("protocol: layer2", "protocol: layer2, l2-placement: sticky"),
+  );
+  const owners = () => bench.gossip.owners(x);
+  assert.deepEqual([placed(bench), owners()], [["nobody", "notAdvertised"], []]);
+  bench.serve("default/web", [x], { labels: { exposure: "public" } });
+  bench.settle();
+  bench.clock.advanceBy(60_000);
+  assert.deepEqual([placed(bench), owners()], [[owner, "announced"], [owner]]);
+  bench.serve("default/web", [x]);
+  assert.deepEqual([placed(bench), owners()], [["nobody", "notAdvertised"], []]);
+});
+
+test("a namespace that gets a label has its Services on layer 2, and withdraws them without it", () => {
+  const bench = Bench.announcing(owner);
+  bench.setConfig(pools(byLabel("{namespace-selectors: [{match-labels: {tier: gold}}]}")));
+  assert.deepEqual(placed(bench), ["nobody", "notAdvertised"]);
+  bench.runner.dispatch({ type: "namespace", name: "default", labels: { tier: "gold" } });
+  assert.deepEqual(placed(bench), [owner, "announced"]);
+  bench.runner.dispatch({ type: "namespace", name: "default", labels: undefined });
+  assert.deepEqual(placed(bench), ["nobody", "notAdvertised"]);
 });

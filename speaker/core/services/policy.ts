@@ -1,4 +1,12 @@
-import { advertisementsFor, advertisesByNamespace, differByService, type Pool, type ServiceAdvertisements } from "#pkg/config";
+import {
+  advertisementsFor,
+  advertisesByNamespace,
+  differByService,
+  type Layer2Pool,
+  layer2PoolFor,
+  type Pool,
+  type ServiceAdvertisements,
+} from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import type { AddressPlacement, Labels } from "#pkg/placement";
 import { namespaceOf } from "#pkg/service";
@@ -13,6 +21,20 @@ export function serviceAdvertisements(
   const service = services.rows.get(key)?.service;
   if (service === undefined || !differByService(pool)) return undefined;
   return advertisementsFor(pool, { ...service, namespace: namespaceOf(key) }, services.namespaces);
+}
+
+/** The pool as a Service has it on layer 2; undefined where nobody announces it there. @param key undefined: of none */
+export function layer2PoolOf(
+  { services }: Pick<SpeakerState, "services">,
+  key: string | undefined,
+  pool: Pool,
+): Layer2Pool | undefined {
+  const service = key === undefined ? undefined : services.rows.get(key)?.service;
+  return layer2PoolFor(
+    pool,
+    key === undefined ? undefined : service && { ...service, namespace: namespaceOf(key) },
+    services.namespaces,
+  );
 }
 
 /** What a Service asked routers for by its texts and did not get; undefined for nothing. Of Services on one address the oldest asks. */

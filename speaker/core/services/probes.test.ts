@@ -6,6 +6,7 @@ import { endpointSlice, service } from "#pkg/k8s/testing";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { AddressPlacement } from "#pkg/placement";
+import { excludeLabel } from "../../../pkg/placement/eligibility.ts";
 import { createState, type SpeakerState } from "../state.ts";
 import { probePlan, roundTest } from "./probes.ts";
 import { wireVerdict } from "./self-tests.ts";
@@ -64,6 +65,7 @@ test("an address with an owner is tried by all others, and looked at by the owne
     tests: [],
     own: { key: "default/web", port: 80, portName: "http" },
     isHere: true,
+    nextHops: [],
     why: "",
   });
 });
@@ -79,6 +81,40 @@ test("what comes by way of each node with routes is tried by the next one on its
   assert.deepEqual(nodes.map(two), [["node3"], ["node1"], [], []]);
   assert.equal(probePlan(stateOf("node4", ["node1"]), routed).why, "other nodes try it");
   assert.equal(probePlan(stateOf("node1", []), routed).why, "no node announces it");
+});
+
+test("what central speakers announce is tried by way of the nodes that they lead to", () => {
+  const led = (node: string, ...drained: readonly string[]) => {
+    const state = stateOf(node, ["central/node1"]);
+    state.members.central = ["central/node1"];
+    for (const one of drained) state.nodes.labels.set(one, { [excludeLabel]: "" });
+    return owners(state);
+  };
+  assert.deepEqual(
+    nodes.map((node) => led(node)),
+    [["node3"], ["node1"], ["node2"], []],
+  );
+  assert.deepEqual(
+    nodes.map((node) => led(node, "node1")),
+    [["node3"], [], ["node2"], []],
+  );
+});
+
+test("a central speaker tries nothing, and names the nodes that it leads to", () => {
+  const state = stateOf("central/node1", ["central/node1"]);
+  const slots = new Map([["IPv4", [{ path: 1, nextHop: address("10.0.0.2"), isOwn: false }]]]);
+  const paths = new Map([["IPv4", { path: 1, nextHop: address("10.0.0.2"), isOwn: false }]]);
+  state.served = { ...state.served, nodes: new Map([["node2", { name: "node2", labels: {}, paths }]]) as never };
+  const plan = (routes: readonly object[]) => {
+    const [placement] = state.placements.get("198.51.100.1") ?? assert.fail();
+    state.placements.set("198.51.100.1", [{ ...placement, routes } as unknown as AddressPlacement]);
+    const { tests, isHere, nextHops, why } = probePlan(state, routed);
+    return [tests.length, isHere, nextHops.map((hop) => `${hop.address} ${hop.node}`), why];
+  };
+  assert.deepEqual(plan([{ via: { advertisement: {}, slots } }]), [0, true, ["10.0.0.2 node2"], ""]);
+  const fixed = { nextHop: address("10.0.0.9"), nextHopV6: undefined };
+  assert.deepEqual(plan([{ via: { advertisement: fixed, slots: new Map() } }]), [0, true, ["10.0.0.9 undefined"], ""]);
+  assert.deepEqual(plan([]), [0, false, [], "it does not announce it"]);
 });
 
 test("with policy Local only nodes with a ready endpoint are tried", () => {

@@ -12,6 +12,8 @@ const failingMs: Millis = 30_000;
 const gatherMs: Millis = 2_000;
 const betweenWritesMs: Millis = 5_000;
 const maxAtOnce = 100;
+// Some 10 ms: it names the owner of each address, whose election hashes the name of each node.
+const maxHashesAtOnce = 20_000;
 const aliveEveryMs: Millis = 120_000;
 const betweenBeginsMs: Millis = 60_000;
 const joinedMs: Millis = 10_000;
@@ -38,8 +40,7 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
   const { node, members, apiView, reporter, isStarted } = state;
   const { gossip, active, central } = members;
   const seesApi = (other: string) => gossip?.isParticipating(other) && gossip.view(other) === "current";
-  const speakers = [...active, ...central];
-  const first = gossip === undefined ? speakers[0] : speakers.find(seesApi);
+  const first = gossip === undefined ? (active[0] ?? central[0]) : (active.find(seesApi) ?? central.find(seesApi));
   const isHere = isStarted && first === node && apiView.view === "current";
   if (isHere !== reporter.isHere) begin(state, isHere, now);
   else if (after === "linesReplaced") linesReplaced(state, now);
@@ -73,10 +74,14 @@ export function lookAtAll({ reporter, services }: SpeakerState): void {
   for (const key of services.rows.keys()) reporter.agenda.add(key);
 }
 
+/** How many of them it looks at in one turn. */
+export function looksAtOnce({ reporter, members }: SpeakerState): number {
+  return reporter.isHere ? Math.min(maxAtOnce, Math.ceil(maxHashesAtOnce / Math.max(1, members.active.length))) : maxAtOnce;
+}
+
 /** Looks at some of them. */
 export function lookAtSome(state: SpeakerState, now: Millis): void {
-  const { reporter } = state;
-  for (const key of reporter.agenda.values().take(maxAtOnce)) lookAt(state, key, now);
+  for (const key of state.reporter.agenda.values().take(looksAtOnce(state))) lookAt(state, key, now);
 }
 
 /** The Service may be announced otherwise than before. */

@@ -12,7 +12,7 @@ import { countWireFaults, openFaults, wireFault, wireTest } from "./self-tests.t
 import { setService } from "./services.ts";
 
 const owner = "node1";
-const ip = address("192.0.2.1"); // Odd: of two testers the second one tries it.
+const ip = address("192.0.2.1"); // Of four nodes the second one, the owner, comes first.
 const macs = { own: "02:00:00:00:00:01", second: "02:00:00:00:00:02", other: "02:00:00:00:00:99" };
 const lan: ReadonlyMap<string, readonly Prefix[]> = new Map([["eth0", [parsePrefix("192.0.2.0/24") as Prefix]]]);
 
@@ -22,7 +22,7 @@ function stateOf(node: string, selfTest = "self-test: 30s"): SpeakerState {
   const { config } = parseConfig(`address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/24], ${selfTest}}]`);
   assert.ok(config);
   state.config = { config, pools: new PoolIndex(config.pools) };
-  state.members.active = [owner, "node2", "node3", "far"];
+  state.members.active = ["far", owner, "node3", "node2"];
   const where = { answers: true, hasKernelAccess: true, interfaces: lan };
   Object.assign(state.members.gossip as object, {
     reachability: (one: string) => (one === "far" ? { answers: true, hasKernelAccess: true, interfaces: new Map() } : where),

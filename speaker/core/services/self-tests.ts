@@ -1,7 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { selfTestInterval } from "#pkg/config";
-import type { Address } from "#pkg/net";
-import type { AddressPlacement } from "#pkg/placement";
+import { type AddressPlacement, isOwner, ownerOf } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type CauseOf, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
@@ -23,24 +22,30 @@ export interface ProbedService {
  * Whether this node is to try the address: one of the nodes that see the owner's link, in the address's subnet, does. The choice follows
  * from common knowledge, so that it is one node, and nothing breaks if for a moment two nodes or no node try.
  */
-export function wireTest(state: SpeakerState, { address, isOwned, owner, verdicts }: AddressPlacement): WireTest | undefined {
-  const { node, members } = state;
-  if (!isOwned || owner === undefined || owner === node || members.gossip === undefined) return undefined;
-  const pool = poolAt(state, address);
-  if (pool === undefined || selfTestInterval(pool) === Infinity) return undefined;
-  const testers = testersOf(state, address, owner);
-  if (testers.length === 0 || testers[Number(address.value % BigInt(testers.length))] !== node) return undefined;
+export function wireTest(state: SpeakerState, placement: AddressPlacement): WireTest | undefined {
+  const { address, isOwned, verdicts } = placement;
+  const pool = isOwned && state.members.gossip !== undefined ? poolAt(state, address) : undefined;
+  if (pool === undefined || selfTestInterval(pool) === Infinity || !isTester(state, placement)) return undefined;
+  const owner = ownerOf(placement);
   const announced = [...verdicts].filter(([, found]) => found.announced).map(([service]) => service);
-  return { address, owner, port: portOf(state, announced)?.port };
+  return owner === undefined ? undefined : { address, owner, port: portOf(state, announced)?.port };
 }
 
-/** Nodes that see the owner's link, in the address's subnet. */
-export function testersOf({ members }: SpeakerState, address: Address, owner: string): readonly string[] {
-  return members.active.filter((one) => {
-    if (one === owner) return false;
-    const { interfaces } = members.gossip?.reachability(one) ?? {};
-    return interfaces?.values().some((subnets) => subnets.some((subnet) => subnet.contains(address)));
-  });
+/**
+ * Whether this node is the one of those that see the owner's link, in the address's subnet: the first from a place among all that follows from the
+ * address. In a large ring it asks few of them.
+ */
+export function isTester({ node, members }: SpeakerState, placement: AddressPlacement): boolean {
+  const { address } = placement;
+  const { active, gossip } = members;
+  const start = Number(address.value % BigInt(Math.max(1, active.length)));
+  for (let step = 0; step < active.length; step++) {
+    const one = active[(start + step) % active.length] ?? "";
+    const { interfaces } = gossip?.reachability(one) ?? {};
+    const isOnLink = interfaces?.values().some((subnets) => subnets.some((subnet) => subnet.contains(address))) === true;
+    if (isOnLink && !isOwner(one, placement)) return one === node;
+  }
+  return false;
 }
 
 /** Whether two nodes have a subnet in common. */
@@ -65,11 +70,10 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
   const { address, owner } = tested;
   const key = address.toString();
   // Faults of addresses that have moved since do not count.
-  for (const [other, fault] of state.wireFaults)
-    if (ownedPlacement(state, other)?.owner !== fault.owner) state.wireFaults.delete(other);
+  for (const [other, fault] of state.wireFaults) if (currentOwner(state, other) !== fault.owner) state.wireFaults.delete(other);
   const before = state.wireFaults.get(key);
   const [service] = holderKeys(state.services, key);
-  const found = ownedPlacement(state, key)?.owner === owner ? wireVerdict(state, tested) : undefined;
+  const found = currentOwner(state, key) === owner ? wireVerdict(state, tested) : undefined;
   if (found === undefined) {
     state.wireFaults.delete(key);
     if (before?.isConfirmed === true) {
@@ -100,6 +104,12 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
         message: sentence({ ...found, next: remedyFor(found, "service", holder) }),
       });
   }
+}
+
+/** Undefined where no node owns the address. */
+export function currentOwner(state: SpeakerState, address: string): string | undefined {
+  const placement = ownedPlacement(state, address);
+  return placement && ownerOf(placement);
 }
 
 /** The fault of an address as it is announced now; confirmed, and only while this node is the one that tries it. */

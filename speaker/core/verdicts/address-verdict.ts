@@ -8,6 +8,7 @@ import {
   type InterfacePlacement,
   isByBgp,
   isByInterface,
+  withOwner,
 } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
@@ -19,7 +20,7 @@ import { type NotHere, whyNotHere } from "../members/nodes.ts";
 import { notGranted } from "../services/policy.ts";
 import { wireFault } from "../services/self-tests.ts";
 import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services/services.ts";
-import type { SpeakerState } from "../state.ts";
+import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
 
 export interface SessionState {
@@ -60,15 +61,16 @@ export interface ServiceView extends Dated<Millis> {
   readonly addresses: readonly AddressView[];
 }
 
-/** Undefined where there is no such Service. */
-export function serviceView(state: SpeakerState, key: string, sessions: Sessions): ServiceView | undefined {
+/** Undefined where there is no such Service. @param isWhole owners are named that this node need not know, which takes a whole election */
+export function serviceView(state: SpeakerState, key: string, sessions: Sessions, isWhole = false): ServiceView | undefined {
   const why = whyWithoutAddresses(state.services, key);
   const placed = state.status.since.get(key);
   if (why === "serviceDeleted" || placed === undefined) return undefined;
   const placedSince = placed.at;
   if (why !== undefined) return { addresses: [], verdict: verdict("service", why), since: placedSince };
   const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] =>
-    (state.placements.get(address.toString()) ?? [undefined]).map((placement) => {
+    (state.placements.get(address.toString()) ?? [undefined]).map((known) => {
+      const placement = isWhole && known !== undefined ? withOwner(known) : known;
       const found = addressVerdict(state, key, address, placement, sessions);
       return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions, placedSince) };
     }),
@@ -122,26 +124,24 @@ function addressVerdict(
   if (!found.announced) return refusalVerdict(state, placement, found, { policy, idle: idleEndpointsOf(state.services, key) });
   if (isByBgp(placement)) return routesVerdict(state, key, placement, sessions);
   if (isByInterface(placement)) return routedVerdict(state, placement);
-  if (placement.owner === undefined)
-    return verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` });
-  if (placement.owner === state.node) return ownVerdict(state, placement);
-  return wireFault(state, placement)?.verdict ?? elsewhere(state, placement, placement.owner);
+  const { rival, owner = rival } = placement;
+  if (owner === undefined) return verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` });
+  if (owner === state.node) return ownVerdict(state, placement);
+  return wireFault(state, placement)?.verdict ?? elsewhere(state, placement);
 }
 
 /** The node that announces the address as its owner, and the candidates. */
-function ownerFacts({ candidates, contenders }: AddressPlacement, owner: string): Fact[] {
-  const facts = [
-    { name: "owner", value: owner, source: "placement" },
-    { name: "candidates", value: list(candidates), source: "placement" },
-  ];
+function ownerFacts({ candidates, contenders, owner }: AddressPlacement): Fact[] {
+  const facts = owner === undefined ? [] : [{ name: "owner", value: owner, source: "placement" }];
+  facts.push({ name: "candidates", value: list(candidates), source: "placement" });
   if (contenders.length < candidates.length) facts.push({ name: "preferred", value: list(contenders), source: "placement" });
   return facts;
 }
 
-function elsewhere(state: SpeakerState, placement: AddressPlacement, owner: string): Verdict {
-  const { address } = placement;
-  const pool = state.config?.pools.find(address);
-  const evidence = ownerFacts(placement, owner);
+function elsewhere(state: SpeakerState, placement: AddressPlacement): Verdict {
+  const { address, owner = "another node" } = placement;
+  const pool = layer2PoolAt(state, address);
+  const evidence = ownerFacts(placement);
   if (pool !== undefined)
     evidence.push({ name: state.node, value: notHere[whyNotHere(state, pool, address)], source: "placement" });
   const served = state.handovers.served.get(address.toString());
@@ -166,7 +166,7 @@ const notHere: Readonly<Record<NotHere, string>> = {
 function ownVerdict(state: SpeakerState, placement: AddressPlacement): Verdict {
   const { address, pool } = placement;
   const entry = state.conflicts.defended.get(address.toString());
-  const evidence = ownerFacts(placement, state.node);
+  const evidence = ownerFacts(placement);
   const current = state.handovers.current.get(address.toString());
   if (current?.told !== undefined)
     evidence.push({ name: "packets of unknown connections go to", value: current.from, source: "placement" });
@@ -314,12 +314,14 @@ function routedVerdict(state: SpeakerState, { address, pool, prefixLength }: Int
   });
 }
 
-/** Notes what the first placement of the Service's first address says: owner or reason, and since when. */
-export function noteSince(state: SpeakerState, key: string, now: Millis): void {
+/** Notes what the first placement of the Service's first address says: owner or reason, and since when. @returns whether that is another */
+export function noteSince(state: SpeakerState, key: string, now: Millis): boolean {
   const { since } = state.status;
   const code = codeOf(state, key);
+  if (code === since.get(key)?.code) return false;
   if (code === undefined) since.delete(key);
-  else if (since.get(key)?.code !== code) since.set(key, { code, at: now });
+  else since.set(key, { code, at: now });
+  return true;
 }
 
 /** The owner or the reason; no new text for any of thousands of Services. */
@@ -331,5 +333,5 @@ function codeOf({ services, placements, node }: SpeakerState, key: string): stri
   const placement = first && placements.get(first.toString())?.[0];
   const found = placement?.verdicts.get(key);
   if (placement === undefined || found === undefined) return "notPlaced";
-  return found.announced ? (placement.owner ?? node) : found.reason;
+  return found.announced ? (placement.owner ?? (placement.rival === undefined ? node : "elsewhere")) : found.reason;
 }

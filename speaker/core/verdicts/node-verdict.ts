@@ -1,8 +1,11 @@
+import { layer2PoolsOf } from "#pkg/config";
+import type { Family } from "#pkg/net";
 import { drainLabel, excludeLabel, isDrained, outOfServiceTaint } from "#pkg/placement";
-import { list } from "#pkg/text";
+import { counted, list } from "#pkg/text";
 import { type Verdict, verdict } from "#pkg/verdict";
-import { nobodyDelivers } from "../data-path/data-path.ts";
+import { brokenFamilies, isUndelivering, nobodyDelivers } from "../data-path/data-path.ts";
 import type { PathFault } from "../data-path/data-path-state.ts";
+import { unservedHere } from "../data-path/health-ports.ts";
 import { withoutCarrier } from "../interfaces/carriers.ts";
 import { isOutdated } from "../members/api-view.ts";
 import { isDrainedNode } from "../members/nodes.ts";
@@ -12,6 +15,8 @@ import type { SpeakerState } from "../state.ts";
 export interface NodeFacts {
   /** Resources that have to be seen before anything is announced. */
   readonly missing: readonly string[];
+  /** Why the API is not reached, or does not show what is missing. */
+  readonly apiProblem?: { readonly why: string; readonly next: string } | undefined;
   /** Why it cannot announce on layer 2. */
   readonly failed: string | undefined;
   /** Findings of the checks of its settings. */
@@ -22,6 +27,8 @@ export interface NodeFacts {
   readonly lossy: readonly string[];
   /** Why failures of other nodes are found by the ring alone, although `failover` asks for BFD; undefined without a ring. */
   readonly pathProblems: readonly string[] | undefined;
+  /** Why ConfigMaps that the node writes for all are not written. */
+  readonly refusedWrites: readonly string[];
   /** See `viewAgeSeconds`. */
   readonly viewAge: number;
 }
@@ -33,23 +40,44 @@ export const minOldSeconds = 60;
 export function nodeVerdicts(
   state: Pick<
     SpeakerState,
-    "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel" | "carriers" | "config" | "dataPath" | "handovers"
+    | "node"
+    | "announceFor"
+    | "members"
+    | "apiView"
+    | "nodes"
+    | "bgp"
+    | "ignoreExcludeLabel"
+    | "carriers"
+    | "config"
+    | "dataPath"
+    | "healthPorts"
+    | "handovers"
   >,
   facts: NodeFacts,
 ): readonly [Verdict, ...Verdict[]] {
   const { node, nodes, bgp, ignoreExcludeLabel } = state;
-  const { missing, failed, findings, bfdWarnings, lossy, pathProblems, viewAge } = facts;
+  const { missing, apiProblem, failed, findings, bfdWarnings, lossy, pathProblems, refusedWrites, viewAge } = facts;
   const found: Verdict[] = [];
   if (missing.length > 0) {
     const evidence = missing.map((value) => ({ name: "waits for", value, source: "speaker" }));
-    found.push(verdict("node", "waiting", { message: `the speaker on ${node} waits for ${list(missing)}`, evidence }));
+    const message = `the speaker on ${node} waits for ${list(missing)}${because(apiProblem)}`;
+    found.push(verdict("node", "waiting", { message, evidence, ...remedyOf(apiProblem) }));
   }
   if (failed !== undefined)
     found.push(verdict("node", "layer2Unavailable", { message: `the speaker on ${node} cannot announce on layer 2: ${failed}` }));
-  if (state.dataPath.broken.length > 0) found.push(deliveryVerdict(state));
-  for (const { name } of withoutCarrier(state.carriers, state.config?.config.pools ?? []))
+  const undelivered = brokenFamilies(state);
+  if (undelivered.length > 0) found.push(deliveryVerdict(state, undelivered));
+  const unserved = unservedHere(state);
+  if (unserved.length > 0)
+    found.push(
+      verdict("node", "cannotDeliver", {
+        message: `${node} cannot deliver to Pods of ${counted(unserved.length, "Service")}: kube-proxy has no Pod of ${list(unserved.slice(0, maxNamed))} there, and the API has a ready one`,
+        evidence: unserved.slice(0, maxNamed).map((value) => ({ name: "service", value, source: "node" })),
+      }),
+    );
+  for (const { name } of withoutCarrier(state.carriers, (state.config?.config.pools ?? []).flatMap(layer2PoolsOf)))
     found.push(verdict("node", "noCarrier", { message: `interface ${name} of ${node} is down or has no carrier` }));
-  if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), viewAge));
+  if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), facts));
   if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
     found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));
   if (nodes.taints.get(node)?.includes(outOfServiceTaint))
@@ -65,10 +93,28 @@ export function nodeVerdicts(
   }
   if (bgp.isDraining) found.push(verdict("node", "draining", { message: `${node} is cordoned or about to go` }));
   found.push(...findings);
+  const hasFailover = state.config?.config.failover !== undefined;
+  if (
+    hasFailover &&
+    state.announceFor === "all" &&
+    state.members.gossip !== undefined &&
+    state.members.active.length > 0 &&
+    bgp.peers.some(({ peer }) => peer.bfdProfile !== undefined && !peer.ebgpMultihop)
+  )
+    found.push(
+      verdict("node", "bfd", { message: `${node} has no BFD with routers: its node's speaker has UDP 3784 for failover` }),
+    );
   for (const message of bfdWarnings) found.push(verdict("node", "bfd", { message }));
   for (const message of lossyWarnings(node, lossy)) found.push(verdict("node", "ringPacketsLost", { message }));
-  const withoutRing = state.config?.config.failover === undefined ? [] : ["the speakers have no ring"];
-  const slow = pathProblems ?? withoutRing;
+  const { foreign } = state.members;
+  if (foreign.size > 0)
+    found.push(
+      verdict("node", "foreignMembers", {
+        message: `${list([...foreign].sort())} ${foreign.size === 1 ? "is a member" : "are members"} of the speakers' ring of ${node}, and not of this cluster: another cluster has the same key. They own no addresses here`,
+      }),
+    );
+  // A central speaker asks for no paths: the nodes watch one another.
+  const slow = pathProblems ?? (hasFailover && state.announceFor !== "all" ? ["the speakers have no ring"] : []);
   if (slow.length > 0)
     found.push(verdict("node", "fastPathOff", { message: `${node} finds failures of nodes without BFD: ${slow.join("; ")}` }));
   if (state.handovers.isWanted && state.handovers.failures.size > 0) {
@@ -76,29 +122,67 @@ export function nodeVerdicts(
     const message = `${node} cannot keep open connections when an address moves to it: ${why}`;
     found.push(verdict("node", "handoverUnavailable", { message }));
   }
+  const [refused] = refusedWrites;
+  if (refused !== undefined) {
+    const others = refusedWrites.length > 1 ? ` (and ${refusedWrites.length - 1} more)` : "";
+    const evidence = refusedWrites.map((value) => ({ name: "refused", value, source: "API" }));
+    const message = `what ${node} reports for all nodes is refused: ${refused}${others}`;
+    found.push(verdict("node", "notReported", { message, evidence }));
+  }
   const worstFirst = [...found.filter(({ state }) => state === "Pending"), ...found.filter(({ state }) => state !== "Pending")];
   const [first, ...rest] = worstFirst;
   return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];
 }
 
+// Of Services, in a message.
+const maxNamed = 5;
+
 const pathFaults: Readonly<Record<PathFault, string>> = {
-  forwardingOff: "its kernel does not forward IPv4 packets",
+  forwardingOff: "its kernel does not forward packets",
   conntrackFull: "its kernel drops packets, because its table of connections is full",
-  noPodRoute: "its kernel has no route to its Pods any more",
+  noPodRoute: "its kernel has no route to its Pods",
   proxySilent: "kube-proxy does not say that it is healthy, and no Service answers",
-  noConnection: "Services that answered before do not answer its own connections to their cluster IPs",
+  noConnection: "Services do not answer its own connections to their cluster IPs",
 };
 
-function deliveryVerdict(state: Pick<SpeakerState, "node" | "members" | "dataPath">): Verdict {
+const podsOfNode = "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName=NODE";
+
+function remedies(fault: PathFault, of: readonly Family[]): readonly string[] {
+  switch (fault) {
+    case "forwardingOff":
+      return of.map((family) => `sysctl -w net.${family === "IPv4" ? "ipv4.ip_forward" : "ipv6.conf.all.forwarding"}=1`);
+    case "conntrackFull":
+      return [
+        "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max, and raise the second one there by sysctl -w",
+      ];
+    case "noPodRoute":
+      return [`see whether the network plugin runs on the node: ${podsOfNode}`];
+    case "proxySilent":
+    case "noConnection":
+      return [`see whether kube-proxy and the network plugin run on the node: ${podsOfNode}`];
+    default:
+      return fault satisfies never;
+  }
+}
+
+function deliveryVerdict(state: Pick<SpeakerState, "node" | "members" | "config" | "dataPath">, of: readonly Family[]): Verdict {
   const { node, dataPath } = state;
-  const why = list(dataPath.broken.map((fault) => pathFaults[fault]));
-  const evidence = dataPath.broken.map((value) => ({ name: "sign", value, source: "node" }));
-  if (nobodyDelivers(state))
-    return verdict("node", "nobodyDelivers", {
-      message: `${node} cannot deliver to Pods, and no other node can: ${why}`,
-      evidence,
-    });
-  return verdict("node", "cannotDeliver", { message: `${node} cannot deliver to Pods: ${why}`, evidence });
+  const faults = [...new Set(of.flatMap((family) => dataPath[family].broken))];
+  const packets = of.length === 1 ? `${of[0]} packets ` : "";
+  const what = `${node} cannot deliver ${packets}to Pods`;
+  const why = list(faults.map((fault) => pathFaults[fault]));
+  const evidence = faults.map((value) => ({ name: "sign", value, source: "node" }));
+  if (of.every((family) => nobodyDelivers(state, family)))
+    return verdict("node", "nobodyDelivers", { message: `${what}, and no other node can: ${why}`, evidence });
+  // Signs are the last ones until the node counts as able again.
+  const holdSeconds = Math.max(...of.map((family) => dataPath[family].holdMs)) / 1_000;
+  const isWell = of.every((family) => dataPath[family].healthySince !== Infinity);
+  const isOver = `${node} delivers ${packets}to Pods again, and gets addresses once it has for ${holdSeconds} s; before that, ${why}`;
+  const stays = of.every((family) => isUndelivering(state, family))
+    ? ""
+    : "; its addresses stay, because all pools have announce-when: alive, or a speaker of MetalLB or of an earlier version knows nothing of that";
+  const next = [...new Set(faults.flatMap((fault) => remedies(fault, of)))].join("; ");
+  return verdict("node", "cannotDeliver", { message: `${isWell ? isOver : `${what}: ${why}`}${stays}`, evidence, next });
 }
 
 /** One sentence at most, for all nodes. */
@@ -107,12 +191,22 @@ export function lossyWarnings(node: string, lossy: readonly string[]): readonly 
   return [`UDP packets of the speakers' ring are lost between ${node} and ${list(lossy)}, which TCP or other nodes still reach`];
 }
 
-function apiVerdict(node: string, isOutdated: boolean, viewAge: number): Verdict {
+function because(problem: NodeFacts["apiProblem"]): string {
+  return problem === undefined ? "" : ` (${problem.why})`;
+}
+
+/** What is known of this failure is a better remedy than the general one. */
+function remedyOf(problem: NodeFacts["apiProblem"]): { readonly next?: string } {
+  return problem === undefined || problem.next === "" ? {} : { next: problem.next };
+}
+
+function apiVerdict(node: string, isOutdated: boolean, { viewAge, apiProblem }: NodeFacts): Verdict {
   const evidence = [{ name: "seconds without the API", value: `${viewAge}`, source: "API" }];
-  const message = `the speaker on ${node} has not reached the API for ${viewAge} s`;
-  if (isOutdated) return verdict("node", "apiViewOld", { message: `${message}, and other speakers reach it`, evidence });
+  const message = `the speaker on ${node} has not reached the API for ${viewAge} s${because(apiProblem)}`;
+  const details = { evidence, ...remedyOf(apiProblem) };
+  if (isOutdated) return verdict("node", "apiViewOld", { message: `${message}, and other speakers reach it`, ...details });
   return verdict("node", "apiUnreachable", {
     message: `${message}, and no other that it knows of has either: it goes on announcing what it knows`,
-    evidence,
+    ...details,
   });
 }

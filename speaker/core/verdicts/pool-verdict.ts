@@ -1,4 +1,4 @@
-import type { Pool, Protocol, SlotPool } from "#pkg/config";
+import { layer2PoolsOf, type Pool, type Protocol, type SlotPool } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
 import { counted, list, listOf } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
@@ -18,10 +18,16 @@ export function poolVerdict(state: SpeakerState, pool: Pool): Verdict {
 }
 
 const verdictBy: Readonly<Record<Protocol, (state: SpeakerState, pool: Pool) => Verdict>> = {
-  layer2: ownedPoolVerdict,
+  layer2: layer2PoolVerdict,
   bgp: bgpPoolVerdict,
   interface: interfacePoolVerdict,
 };
+
+/** The worst for any Service. */
+function layer2PoolVerdict(state: SpeakerState, pool: Pool): Verdict {
+  const [first = pool, ...more] = layer2PoolsOf(pool);
+  return worst([ownedPoolVerdict(state, first), ...more.map((own) => ownedPoolVerdict(state, own))]);
+}
 
 function ownedPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const { members } = state;

@@ -4,9 +4,9 @@ import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
-import type { ObstacleReason, SpeakerState } from "../state.ts";
+import { layer2PoolAt, type ObstacleReason, type SpeakerState } from "../state.ts";
 
-type State = Pick<SpeakerState, "node" | "config" | "members" | "nodes">;
+type State = Pick<SpeakerState, "node" | "config" | "slots" | "placements" | "members" | "nodes">;
 type Policy = "Cluster" | "Local";
 type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
@@ -54,8 +54,8 @@ const messages: Readonly<
     `${node} has no peer for an advertisement of pool ${pool}: it does not announce ${address}`,
   noNextHop: (node, { address }) =>
     `no node that lives and may have traffic has an InternalIP of the family of ${address}: ${node} has no next hop for it`,
-  notAdvertised: (_, { address, pool }) =>
-    `no bgp-advertisements entry of pool ${pool} is for this Service, or for the oldest one on ${address}`,
+  notAdvertised: (_, { address, isOwned, pool }) =>
+    `no ${isOwned ? "layer2" : "bgp"}-advertisements entry of pool ${pool} is for this Service, or for the oldest one on ${address}`,
   localBySlots: (_, { address, pool }) =>
     `routers send packets for ${address} to the next-hop slots of pool ${pool}, which any node may own, and externalTrafficPolicy is Local: no node announces it`,
   apiViewOld: (node, { address }) =>
@@ -134,12 +134,12 @@ function taintFacts(nodes: readonly string[]): Fact[] {
 
 /** For the owner of the Service: what is not announced, and why no node may. */
 export function obstacleVerdict(
-  state: Pick<State, "config" | "members">,
+  state: Pick<State, "config" | "slots" | "placements" | "members">,
   { address, pool: name, protocol }: Pick<AddressPlacement, "address" | "pool" | "protocol">,
   obstacle: Obstacle,
   policy: Policy,
 ): Verdict {
-  const pool = state.config?.pools.find(address);
+  const pool = layer2PoolAt(state, address);
   const isOneOfSeveral = (pool?.protocols.length ?? 1) > 1;
   const isOnNic = protocol === "interface";
   const by = isOnNic ? " with the address on a NIC" : " on layer 2";

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RouteStanding } from "#pkg/bgp";
+import { PoolIndex, parseConfig } from "#pkg/config";
+import { centralName } from "#pkg/gossip";
 import type { AddressSighting } from "#pkg/layer2";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { verdict } from "#pkg/verdict";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
+import { ownNodeRule } from "../members/node-state.ts";
 import { type SessionState, type Sessions, serviceView } from "./address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./node-verdict.ts";
 import { poolVerdict } from "./pool-verdict.ts";
@@ -315,6 +318,27 @@ test("a pool is available where some node may announce it", () => {
   assert.match(of(started(bgpPool, nothing, "node1")), /^NotOurs noPeer: /);
 });
 
+test("a central speaker lacks nothing of what only speakers of nodes do", () => {
+  const bench = new Bench("central/node1", { hasRing: true, announceFor: "all", active: ["node1", "node2", "central/node1"] });
+  const { config, problems } = parseConfig(
+    "{failover: {interval: 10ms}, address-pools: [{name: lan, protocol: layer2, keep-connections: true, addresses: [192.0.2.0/28]}]}",
+  );
+  assert.ok(config, JSON.stringify(problems));
+  bench.setConfig({ config, pools: new PoolIndex(config.pools) });
+  bench.start();
+  bench.settle();
+  bench.runner.dispatch({
+    type: "handoverFailures",
+    failures: new Map([["IPv4", "the process needs the capability NET_ADMIN"]]),
+  });
+  const none = { missing: [], findings: [], bfdWarnings: [], lossy: [], refusedWrites: [] };
+  const facts = { ...none, failed: undefined, pathProblems: undefined, viewAge: 0 };
+  assert.deepEqual(
+    nodeVerdicts(bench.state, facts).map(({ cause }) => cause),
+    ["ready"],
+  );
+});
+
 test("of all that is the case with a node the worst comes first", () => {
   const well: NodeFacts = {
     missing: [],
@@ -323,6 +347,7 @@ test("of all that is the case with a node the worst comes first", () => {
     bfdWarnings: [],
     lossy: [],
     pathProblems: [],
+    refusedWrites: [],
     viewAge: 0,
   };
   const bench = Bench.announcing("node1");
@@ -344,6 +369,21 @@ test("of all that is the case with a node the worst comes first", () => {
     /without BFD: there is no .* node2; BFD took node3/,
   );
   assert.deepEqual(causes({ pathProblems: undefined }), ["ready"], "nothing asks for BFD");
+  const refusedWrites = ["Cannot write ConfigMap a: 403", "Cannot write ConfigMap b: 403"];
+  const [notReported] = nodeVerdicts(bench.state, { ...well, refusedWrites });
+  assert.equal(notReported.cause, "notReported");
+  assert.match(notReported.message, /what node1 reports for all nodes is refused: Cannot write ConfigMap a: 403 \(and 1 more\)/);
+  const central = new Bench(centralName("node1"), { hasRing: true, announceFor: "all" });
+  const ofCentral = (more: string) => {
+    const { config, problems } = parseConfig(`{address-pools: [], bfd-profiles: [{name: b}], failover: {interval: 50ms}, peers: [
+      {my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254, ${more}}]}`);
+    assert.ok(config, JSON.stringify(problems));
+    central.setConfig({ config, pools: new PoolIndex([]) });
+    return nodeVerdicts(central.state, { ...well, pathProblems: undefined }).map(({ cause }) => cause);
+  };
+  assert.deepEqual(ofCentral("bfd-profile: b"), ["bfd"], "the node's own speaker has the port");
+  assert.deepEqual(ofCentral("bfd-profile: b, ebgp-multihop: true"), ["ready"]);
+  assert.deepEqual(ofCentral("hold-time: 9s"), ["ready"], "it needs no BFD with nodes");
   const { handovers } = bench.state;
   handovers.failures = new Map([["IPv6", "the process needs the capability NET_ADMIN"]]);
   assert.deepEqual(causes({}), ["ready"], "no pool keeps connections");
@@ -367,4 +407,21 @@ test("of all that is the case with a node the worst comes first", () => {
   }
   bench.setNode("node1", { [excludeLabel]: "" });
   assert.deepEqual(causes({}), ["excluded"]);
+});
+
+test("in a large ring a list says of an address elsewhere that another node has it, and an answer on one Service which", () => {
+  const bench = new Bench(loser, { ownNode: { ...ownNodeRule, fromMembers: 2 } });
+  bench.setConfig(pools());
+  bench.serve("default/web", [x]);
+  bench.start();
+  bench.settle();
+  const messages = [false, true].map((isWhole) =>
+    bench.view
+      .service("default/web", new Map(), isWhole)
+      ?.addresses.map(({ placement, verdict }) => [placement?.owner, verdict.cause, verdict.message]),
+  );
+  assert.deepEqual(messages, [
+    [[undefined, "notOwner", `another node announces ${x}`]],
+    [[owner, "notOwner", `${owner} announces ${x}`]],
+  ]);
 });

@@ -15,10 +15,30 @@ export interface SpeakerPod {
 /** The Pods of the other speakers, by the addresses at which they are joined. */
 export type SpeakerPods = ReadonlyMap<string, SpeakerPod>;
 
+/** What is different in a large ring, in which the work on each change, and the Pods that each speaker follows, grow with the ring. */
+export interface LargeRing {
+  /** After a change, further ones are gathered for so long. */
+  readonly gatherMs: (members: number) => Millis;
+  /** From that many members on Pods are followed only now and then. */
+  readonly fromMembers: number;
+  /** For at least so long, at most twice... */
+  readonly followMs: Millis;
+  /** ...and for each member so long not, half as long or three halves: all members together look as often as one does in a small ring. */
+  readonly restMs: Millis;
+}
+
+export const largeRing: LargeRing = {
+  gatherMs: (members) => Math.floor(members / 100), // 50 ms at 5,000 members.
+  fromMembers: 100,
+  followMs: 60_000,
+  restMs: 60_000,
+};
+
 /** What this node knows of its ring, and when it looks again. */
 export interface RingState {
   /** This node. */
   readonly node: string;
+  readonly large: LargeRing;
   /** The ring's port is open. */
   isBound: boolean;
   isStopped: boolean;
@@ -28,6 +48,7 @@ export interface RingState {
   pods: SpeakerPods;
   /** The API has named all Pods. */
   arePodsComplete: boolean;
+  arePodsFollowed: boolean;
   members: readonly MemberView[];
   /** Names of all members, this one included. */
   active: readonly string[];
@@ -46,6 +67,8 @@ export interface RingState {
   // When there is something to do; Infinity for never.
   bindAt: Millis;
   joinAt: Millis;
+  /** Pods are followed, or no longer. */
+  podsAt: Millis;
   /** A member that was met by then counts. */
   metAt: Millis;
 }
@@ -65,6 +88,8 @@ export type RingEffect =
   | { readonly type: "bind" }
   | { readonly type: "join"; readonly wanted: SpeakerPods }
   | { readonly type: "move"; readonly address: string }
+  /** Follow the Pods from now on, or no longer. */
+  | { readonly type: "followPods"; readonly areFollowed: boolean }
   /** The members, or whether they count, have changed. */
   | { readonly type: "members" }
   | { readonly type: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: Fields };
@@ -77,15 +102,17 @@ export interface Moment {
   readonly isParticipating: (node: string) => boolean;
 }
 
-export function newRingState(node: string): RingState {
+export function newRingState(node: string, large = largeRing): RingState {
   return {
     node,
+    large,
     isBound: false,
     isStopped: false,
     bindAttempts: 0,
     bindProblem: undefined,
     pods: new Map(),
     arePodsComplete: false,
+    arePodsFollowed: true,
     members: [],
     active: [],
     withoutGossip: [],
@@ -98,6 +125,7 @@ export function newRingState(node: string): RingState {
     home: newHome,
     bindAt: Infinity,
     joinAt: Infinity,
+    podsAt: Infinity,
     metAt: Infinity,
   };
 }

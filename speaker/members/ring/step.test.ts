@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { MemberView } from "#pkg/memberlist";
-import { type Moment, newRingState, type RingEffect, type RingEvent, type RingState, type SpeakerPods } from "./state.ts";
+import {
+  type LargeRing,
+  largeRing,
+  type Moment,
+  newRingState,
+  type RingEffect,
+  type RingEvent,
+  type RingState,
+  type SpeakerPods,
+} from "./state.ts";
 import { nextDeadline, problemOf, step } from "./step.ts";
 
 const names = ["node2", "node3", "node4"];
@@ -53,24 +62,31 @@ const event: fc.Arbitrary<RingEvent> = fc.oneof(
   }),
 );
 
+/** Counts as large from two members on. */
+const ofTwo: LargeRing = { gatherMs: () => 0, fromMembers: 2, followMs: 2_000, restMs: 10_000 };
+
 test("whatever comes in whatever order, a timer that ran has nothing left to do at that time, and a deadline is never behind", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(event, fc.nat(20_000), fc.subarray(names)), { maxLength: 40 }), (events) => {
-      const state = newRingState("node1");
-      let now = 0;
-      const run = (next: RingEvent, participating: readonly string[]) => step(state, next, moment(now, participating));
-      for (const [next, passing, participating] of events) {
-        run(next, participating);
-        const end = now + passing;
-        for (let at = nextDeadline(state); at <= end; at = nextDeadline(state)) {
-          assert.ok(at >= now, `${at} is before ${now}`);
-          now = at;
-          run({ type: "timer" }, participating);
-          assert.ok(nextDeadline(state) > now, `something is due again at ${now}`);
+    fc.property(
+      fc.boolean(),
+      fc.array(fc.tuple(event, fc.nat(20_000), fc.subarray(names)), { maxLength: 40 }),
+      (isLarge, events) => {
+        const state = newRingState("node1", isLarge ? ofTwo : largeRing);
+        let now = 0;
+        const run = (next: RingEvent, participating: readonly string[]) => step(state, next, moment(now, participating));
+        for (const [next, passing, participating] of events) {
+          run(next, participating);
+          const end = now + passing;
+          for (let at = nextDeadline(state); at <= end; at = nextDeadline(state)) {
+            assert.ok(at >= now, `${at} is before ${now}`);
+            now = at;
+            run({ type: "timer" }, participating);
+            assert.ok(nextDeadline(state) > now, `something is due again at ${now}`);
+          }
+          now = end;
         }
-        now = end;
-      }
-    }),
+      },
+    ),
   );
 });
 
@@ -94,8 +110,8 @@ test("nobody counts on a node that reached none of those that are Ready, and tha
 });
 
 /** A node that was in a ring with node2, and has just lost it. */
-function lost(): RingState {
-  const state = newRingState("node1");
+function lost(large = largeRing): RingState {
+  const state = newRingState("node1", large);
   const pods: RingEvent = { type: "pods", pods: podsOf(["node2"], true), areComplete: true };
   for (const next of [pods, { type: "bound" } as const, membersOf(["node2"])]) step(state, next, moment(0, ["node2"]));
   step(state, { type: "timer" }, moment(500, ["node2"]));
@@ -139,4 +155,33 @@ test("a central speaker announces no address that nodes own: it is no ring to be
   const effects = step(state, { type: "timer" }, moment(1_000, [central.name]));
   assert.deepEqual(effects, [{ type: "join", wanted: podsOf(["node2"], true) }]);
   assert.deepEqual([state.isSynced, state.active], [false, ["central/node2", "node1"]]);
+});
+
+test("in a large ring Pods are followed now and then, and what they say is not known in between; one that loses the ring follows them at once", () => {
+  const state = lost(ofTwo);
+  const inRing = (now: number) => moment(now, ["node2"]);
+  const pods: RingEvent = { type: "pods", pods: podsOf(["node2", "node3"], true), areComplete: true };
+  step(state, membersOf(["node2"]), inRing(10_000));
+  const until = (end: number) => {
+    const done: string[] = [];
+    for (let at = nextDeadline(state); at <= end; at = nextDeadline(state))
+      for (const effect of step(state, { type: "timer" }, inRing(at))) {
+        if (effect.type === "followPods") done.push(`${at} ${effect.areFollowed}`);
+        else if (effect.type === "join") done.push(`${at} join ${[...effect.wanted.keys()]}`);
+      }
+    return done;
+  };
+  assert.deepEqual(until(30_000), ["13000 false"], "it is in its ring for half as long again as the least");
+  assert.deepEqual([state.pods.size, state.arePodsComplete], [0, false]);
+  assert.deepEqual(until(33_000), ["33000 true"], "ten seconds for each member");
+  step(state, pods, inRing(34_000));
+  assert.deepEqual(until(35_000), ["34200 join 192.0.2.3"], "one that is in no ring of its own is met");
+  step(state, { type: "joined", wanted: podsOf(["node3"], true), failures: [] }, inRing(35_000));
+  assert.deepEqual(until(40_000), ["36000 false"]);
+  assert.deepEqual(
+    step(state, membersOf([]), moment(41_000)).filter(({ type }) => type === "followPods"),
+    [{ type: "followPods", areFollowed: true }],
+  );
+  step(state, pods, moment(41_500));
+  assert.match(problemOf(state, moment(52_000)) ?? "", /alone in its ring, while others are Ready/);
 });

@@ -24,12 +24,13 @@ export function step(state: RingState, event: RingEvent, moment: Moment): RingEf
   if (state.isStopped) return [];
   const turn = new Turn(state, moment);
   turn.react(event);
+  turn.followPods();
   return turn.effects;
 }
 
 /** When the event `timer` has something to do; Infinity without anything. */
-export function nextDeadline({ isStopped, bindAt, joinAt, metAt, home }: RingState): Millis {
-  return isStopped ? Infinity : Math.min(bindAt, joinAt, metAt, home.lookAt);
+export function nextDeadline({ isStopped, bindAt, joinAt, podsAt, metAt, home }: RingState): Millis {
+  return isStopped ? Infinity : Math.min(bindAt, joinAt, podsAt, metAt, home.lookAt);
 }
 
 /** Why this node is not synced, or not in the ring of the others any more, and what to do, where that takes somebody. */
@@ -102,6 +103,35 @@ class Turn {
       default:
         event satisfies never;
     }
+  }
+
+  /**
+   * In a large ring each Pod that starts would be told to all speakers. There, who starts joins by itself, and who was cut off is met again by members that
+   * look at the Pods in turn. A node that has lost the ring follows the Pods at once.
+   */
+  followPods(): void {
+    const state = this.#state;
+    const { now, random } = this.#moment;
+    const { fromMembers, followMs, restMs } = state.large;
+    if (!state.isSynced || state.active.length < fromMembers || !isInRing(state, this.#moment)) {
+      state.podsAt = Infinity;
+      this.#setPodsFollowed(true);
+      return;
+    }
+    if (state.podsAt === Infinity) state.podsAt = now + followMs * (1 + random());
+    if (now < state.podsAt) return;
+    this.#setPodsFollowed(!state.arePodsFollowed);
+    state.podsAt = now + (state.arePodsFollowed ? followMs * (1 + random()) : state.active.length * restMs * (0.5 + random()));
+  }
+
+  #setPodsFollowed(areFollowed: boolean): void {
+    const state = this.#state;
+    if (areFollowed === state.arePodsFollowed || state.isStopped) return;
+    state.arePodsFollowed = areFollowed;
+    state.arePodsComplete = false;
+    state.pods = new Map();
+    state.unreachable.clear();
+    this.effects.push({ type: "followPods", areFollowed });
   }
 
   #timer(): void {

@@ -17,8 +17,8 @@ export interface ApiWeather {
   refusals: number;
   /** Probability that a write is carried out, and its answer lost. */
   lostAnswers: number;
-  /** Requests refused with 403: all for Leases, or all writes. */
-  forbidden?: "leases" | "writes" | undefined;
+  /** Requests refused with 403: all for Leases, all writes, or writes of the ConfigMaps that processes keep for all. */
+  forbidden?: "leases" | "writes" | "reports" | undefined;
   /** Writes of a Service's status are refused with 503. */
   refusesStatus?: boolean;
 }
@@ -139,7 +139,8 @@ export class ApiConnection implements HttpClient {
     const { method } = request;
     if (this.#chance(refusals)) return [429, 500, 503][Math.floor(this.#process.random() * 3)];
     if (discovery(request.path) !== undefined) return undefined;
-    const { plural, subresource } = this.#api.locate(request).target;
+    const { plural, subresource, name = "" } = this.#api.locate(request).target;
+    if (forbidden === "reports") return method !== "GET" && plural === "configmaps" && name !== "ingot-status" ? 403 : undefined;
     if (refusesStatus && method === "PATCH" && plural === "services" && subresource === "status") return 503;
     const isForbidden = forbidden === "leases" ? plural === "leases" : forbidden && method !== "GET";
     return isForbidden ? 403 : undefined;

@@ -93,6 +93,13 @@ export class NodeObjects {
     people(() => api.patch("pods", podKey(node), { status: podStatus(ready, addressOf(ring.hostOf(node))) }));
   }
 
+  /** Kubernetes no longer hears of the node, whose machine is off, or hears of it again. */
+  setHeard(node: number, isHeard: boolean): void {
+    const { api, people } = this.#options;
+    const taints = isHeard ? [] : [{ key: "node.kubernetes.io/unreachable", effect: "NoExecute" }];
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { spec: { taints } }));
+  }
+
   #hasLabel(node: number, label: string): boolean {
     return Object.hasOwn((this.#options.api.get("nodes", nameOf(node))?.metadata.labels ?? {}) as object, label);
   }

@@ -17,14 +17,18 @@ export interface ServiceSpec {
   readonly endpoints: readonly number[];
   /** Only they may announce it. */
   readonly isLocal: boolean;
+  /** The community that it asks routers for; absent for none. */
+  readonly community?: string | undefined;
 }
 
+export const communityAnnotation = "example.com/community";
 export const keyOf = (name: string) => `default/${name}`;
 /** @param card which of the node's network cards, one after another */
 export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)}:${octet(index)}`;
 const octet = (value: number) => (value % 256).toString(16).padStart(2, "0");
 
-export function serviceObject(name: string, { pool, isDual, wanted, sharing, port, isLocal }: ServiceSpec): JsonObject {
+export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
+  const { pool, isDual, wanted, sharing, port, isLocal, community } = spec;
   const isList = wanted?.includes(",");
   const ipFamilies = [
     ...(isDual || (wanted?.includes(".") ?? true) ? ["IPv4"] : []),
@@ -37,6 +41,7 @@ export function serviceObject(name: string, { pool, isDual, wanted, sharing, por
         "metallb.universe.tf/loadBalancerIPs": isList ? wanted : null,
         "metallb.universe.tf/address-pool": wanted === undefined ? pool : null,
         "metallb.universe.tf/allow-shared-ip": sharing ?? null,
+        [communityAnnotation]: community ?? null,
       },
     },
     spec: {

@@ -37,3 +37,22 @@ test("nodes that prove nothing, because their LAN carries no challenges, both an
   await scene.pass(30_000);
   assert.match(scene.invariants.problem ?? "", /although they see one another on the LAN/);
 });
+
+test("a node that has lost all others and the API leaves its addresses to one that has not; one whose proofs do not say so is found", async () => {
+  const lonely = async (saysSo: boolean, node: number) => {
+    const scene = await Scene.atRest();
+    const { cluster } = scene;
+    if (!saysSo) scene.speaker(node).layer2.setAlone = () => {};
+    scene.speaker(node).connection.isCut = true;
+    cluster.ring.cutOff([1]);
+    cluster.lan.isWhole = true;
+    await scene.pass(40_000);
+    return { owners: [...cluster.owners().values()].flat(), problem: scene.invariants.problem };
+  };
+  for (const node of [0, 1]) assert.deepEqual(await lonely(true, node), { owners: [1 - node, 1 - node], problem: undefined });
+  const silent = [await lonely(false, 0), await lonely(false, 1)];
+  assert.match(
+    silent.map(({ problem }) => problem).join("\n"),
+    /node-\d leaves \S+ to node-\d, which has lost all others and the API/,
+  );
+});

@@ -10,17 +10,34 @@ const withinMs: Millis = 10_000;
 
 /**
  * Where the ring is cut and the LAN is whole, one of two nodes that both announce an address leaves it to the other, once each has seen the other fail.
- * Not while an attacker holds proofs back.
+ * Nor is an address left to a node that has lost all others and the API by one that has not. Not while an attacker holds proofs back.
  */
 export class AcrossCuts {
   readonly #lasting = new LastingWrongs();
+  readonly #lastingLeft = new LastingWrongs();
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
     const pairs = [...this.#pairs(cluster)];
     for (const [pair, { lasted }] of this.#lasting.at(cluster.now, pairs))
       if (lasted > withinMs) return `${pair} although they see one another on the LAN`;
+    for (const [left, { lasted }] of this.#lastingLeft.at(cluster.now, [...this.#leftToLonely(cluster)]))
+      if (lasted > withinMs) return left;
     return undefined;
+  }
+
+  *#leftToLonely({ ring, lan, lanConditions, speakers, nodes }: SimulatedCluster): Iterable<string> {
+    if (!lan.isWhole || lan.attacker.isActive || lanConditions.isDisturbed) return;
+    const running = [...speakers].filter(([, { process }]) => process.isRunning && !process.isStalled);
+    const those = (isAlone: boolean) => running.filter(([, { state }]) => state.conflicts.isAlone === isAlone);
+    for (const [lonely, { announced }] of those(true))
+      for (const [other, { state }] of those(false)) {
+        if (ring.reaches(lonely, other) || !lan.passes(lonely, other) || !lan.passes(other, lonely)) continue;
+        if (!nodes.has(lonely)) continue;
+        for (const [address, { defense }] of state.conflicts.defended)
+          if (defense.stage === "yielded" && announced.has(address))
+            yield `node-${other} leaves ${address} to node-${lonely}, which has lost all others and the API`;
+      }
   }
 
   *#pairs(cluster: SimulatedCluster): Iterable<string> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServiceSpec } from "../api/objects.ts";
-import { firstConfig, movedConfig } from "../history.ts";
+import { firstConfig, movedConfig, withShorterHold } from "../history.ts";
 import { Scene, spec } from "./scene.ts";
 
 test("an address that two Services have, and one that changes by itself, are found", async () => {
@@ -78,6 +78,25 @@ test("addresses are moved only by people that allow it", async () => {
   await scene.pass(5_000);
   assert.match(scene.cluster.people.status("a").join(), /^192\.0\.2\.\d$/);
   assert.equal(scene.found, undefined);
+});
+
+test("a Service that a restore brings back may change an address that the configuration last on record has no pool for, and no other", async () => {
+  const scene = await Scene.atRest();
+  const { cluster } = scene;
+  cluster.people.setConfig(movedConfig, false);
+  await scene.pass(1_000);
+  const backup = cluster.api.backup();
+  const services = new Map(cluster.people.services);
+  for (const name of ["a", "b"]) cluster.people.setService(name, undefined);
+  await scene.pass(5_000);
+  cluster.people.setConfig(withShorterHold(movedConfig), false);
+  await scene.pass(5_000);
+  cluster.restore(backup, services, true);
+  cluster.people.setConfig(firstConfig, false);
+  scene.write("a", "192.0.2.128");
+  assert.equal(scene.invariants.problem, undefined);
+  scene.write("r", "198.51.100.9");
+  assert.match(scene.invariants.problem ?? "", /r had 198\.51\.100\.\d and has 198\.51\.100\.9, although nobody asked for that/);
 });
 
 test("without its ConfigMap a cluster goes on with the last good configuration, also where its controllers and speakers restart meanwhile", async () => {

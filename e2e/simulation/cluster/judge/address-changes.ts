@@ -3,7 +3,6 @@ import type { Millis } from "#pkg/clock";
 import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
 import { namespace, type ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
-import { movedConfig } from "../history.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { Occupied } from "./occupied.ts";
 import { asksForOther, hasWrongFamilies, holdersOf, mayShare, poolOf } from "./promised.ts";
@@ -18,6 +17,8 @@ const unseenMs: Millis = 20_000;
  * - where those that it has are not what it asks for, and then what it asks for, unless they are of the wrong families;
  * - where it has one together with a Service that may not share it;
  * - where people put a configuration in place that leaves one without a pool, and may;
+ * - where a restore brings back one that the configuration last on record has no pool for, since that stays in force until a controller has seen
+ *   another one;
  * - where a host without a speaker has one of the pool `strict`, and had it before it was in use.
  *
  * The other Services and the ConfigMap it may have seen last some seconds ago.
@@ -31,6 +32,9 @@ export class AddressChanges {
   readonly #parting = new Map<string, Millis>();
   /** Texts that may strand addresses -> until when one may be in force. */
   readonly #stranding = new Map<string, Millis>();
+  /** The last text that a controller put on record. */
+  #onRecord: string | undefined;
+  #restoredAt: Millis = -Infinity;
 
   constructor(occupied: Pick<Occupied, "mayTake">) {
     this.#occupied = occupied;
@@ -39,6 +43,7 @@ export class AddressChanges {
   /** For the API's changes, in their order. @returns what is wrong */
   changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): string | undefined {
     const { plural, key, type, object, before } = change;
+    this.#noteRestore(cluster);
     if (plural === "configmaps") this.#noteConfig(cluster, change, byPeople);
     if (plural !== "services") return undefined;
     const { name } = object.metadata;
@@ -98,6 +103,15 @@ export class AddressChanges {
       }
   }
 
+  /** Nobody sees the changes that a restore makes. */
+  #noteRestore({ restoredAt }: SimulatedCluster): void {
+    if (restoredAt === this.#restoredAt) return;
+    this.#restoredAt = restoredAt;
+    if (this.#onRecord === undefined) return;
+    const until = Math.max(this.#stranding.get(this.#onRecord) ?? -Infinity, restoredAt + unseenMs);
+    this.#stranding.set(this.#onRecord, until);
+  }
+
   /**
    * A text counts from when it is put in place: until another one that may strand addresses as well is there, or until another one is on record as
    * the last good one, since a refused one, or none at all, leaves it in force.
@@ -109,6 +123,7 @@ export class AddressChanges {
     const textInPlace = fieldOf(inPlace?.data, "config");
     const isReplaced = textInPlace !== undefined && inPlace !== undefined && mayRenumber(inPlace);
     const onRecord = !byPeople && key === `${namespace}/${statusConfigMap}` ? fieldOf(object.data, lastGoodKey) : undefined;
+    this.#onRecord = onRecord ?? this.#onRecord;
     for (const [each, until] of this.#stranding) {
       if (until < Infinity || each === textInPlace) continue;
       if (isReplaced || (onRecord !== undefined && isOther(onRecord, each))) this.#stranding.set(each, now + unseenMs);
@@ -131,9 +146,9 @@ function hasPool(text: string, address: string): boolean {
   return pool !== (isMoved(text) ? "lan" : "moved");
 }
 
-/** Also of custom resources, which are on record as another text. */
+/** Also with other peers, and of custom resources, which are on record as another text. */
 function isMoved(text: string): boolean {
-  return text === movedConfig || (text.includes("kind: IPAddressPool") && text.includes("192.0.2.128-192.0.2.147"));
+  return text.includes("192.0.2.128-192.0.2.147");
 }
 
 function isOther(one: string, other: string): boolean {

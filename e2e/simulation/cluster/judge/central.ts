@@ -1,24 +1,39 @@
 import type { ObjectChange } from "#e2e/apiserver";
+import { LastingWrongs } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { addressOf } from "#pkg/memberlist/testing";
+import { Prefix, parseAddress } from "#pkg/net";
 import { nodeAddress6 } from "../api/node-objects.ts";
-import type { History } from "../history.ts";
+import type { ServiceSpec } from "../api/objects.ts";
+import { aggregatedConfig, aggregates, type History } from "../history.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { Invariants } from "./invariants.ts";
 import type { Judge } from "./judge.ts";
 
-// By then a central speaker has placed all addresses by what its ring agrees on.
+// By then a central speaker has placed all addresses by what its ring agrees on, and the ring has found the dead.
 const settledMs: Millis = 6_000;
+// Less than for how long nodes live that a central speaker has not met.
+const meetingMs: Millis = 80_000;
+// As for any route that a router is to have: see `Routes`.
+const returnMs: Millis = 15_000;
+// A node whose path was broken counts as able again after so long, which doubles with each time.
+const leastHoldMs: Millis = 30_000;
+const mostHoldMs: Millis = 600_000;
 
 /**
- * Promises 2 and 3 with central speakers. While the ring agrees, each central speaker serves the nodes that live. Where one central speaker ends at a
- * time, and nothing else happens, the router has a path to each node all the time. At rest it has one to each node that serves, from each of them.
+ * Promises 2 and 3 with central speakers, whatever befalls the cluster.
+ *
+ * Always: a central speaker serves the nodes that are well and members of its ring, and for a while those that it has not met since it started; it serves
+ * no dead node, unless it lost most of its ring with it; the router has the paths to the nodes that it serves. Where one central speaker ends at a time,
+ * and nothing else happens, the router has a path to each node all the time. At rest it has one to each node that serves, from each of them.
  */
 export class CentralPaths implements Judge {
   readonly #invariants = new Invariants();
   readonly #isOnlyDeaths: boolean;
-  readonly #agreedSince = new Map<string, Millis>(); // a speaker's view, and who runs -> since when both are so
+  readonly #since = new Map<string, Millis>(); // what holds -> since when
+  readonly #missing = new LastingWrongs(); // Which paths.
+  readonly #broken = new Map<number, { readonly at: Millis; readonly times: number }>(); // node -> when its path was broken last
   #hadAll = false;
   #problem: string | undefined;
 
@@ -49,24 +64,55 @@ export class CentralPaths implements Judge {
   }
 
   #checkServed(cluster: SimulatedCluster): string | undefined {
-    const living = [...cluster.speakers].filter(([, { process }]) => process.isRunning).map(([node]) => node);
-    const isQuiet = cluster.ring.isConverged() && [...all(cluster)].every(isQuietly);
-    const key = isQuiet ? [...all(cluster)].map(({ process }) => `${process.name} ${process.isRunning}`).join() : "";
-    for (const known of this.#agreedSince.keys()) if (known !== key) this.#agreedSince.delete(known);
-    if (key === "") return undefined;
-    const since = this.#agreedSince.get(key) ?? cluster.now;
-    this.#agreedSince.set(key, since);
-    if (cluster.now < since + settledMs) return undefined;
-    for (const speaker of cluster.centralSpeakers.values()) {
-      if (!speaker.isReady) continue;
-      const served = new Set(speaker.state.served.nodes.keys());
-      const missing = living.find((node) => !cluster.nodes.isExcluded(node) && !served.has(`node-${node}`));
-      if (missing !== undefined) return `${speaker.process.name} does not serve node-${missing}, which lives`;
-      const gone = [...cluster.speakers.keys()].filter((node) => !living.includes(node));
-      const dead = gone.length <= living.length ? gone.find((node) => served.has(`node-${node}`)) : undefined;
-      if (dead !== undefined) return `${speaker.process.name} serves node-${dead}, which is dead`;
+    const holding = new Set<string>();
+    const missing: string[] = [];
+    for (const [index, central] of cluster.centralSpeakers) {
+      const { process, state } = central;
+      const isAtWork = process.isRunning && !process.isStalled && !central.hasLostApi && state.isStarted;
+      if (!this.#holds(cluster, holding, `${process.name} is well`, central, isAtWork)) continue;
+      const members = new Set(central.members);
+      const hasPaths = this.#holds(cluster, holding, `${process.name} has a session`, central, cluster.reachesRouter(index));
+      for (const [node, speaker] of cluster.speakers) {
+        const name = speaker.process.name;
+        const isServed = state.served.nodes.has(name);
+        const isMember = this.#holds(cluster, holding, `${name} is in the ring of ${process.name}`, central, members.has(name));
+        const isUnmet = !state.unmet.met.has(name) && cluster.now < central.startedAt + meetingMs;
+        const isWell = !this.#wasBroken(cluster, node) && isNodeWell(cluster, node);
+        if (this.#holds(cluster, holding, `${name} is well`, speaker, isWell)) {
+          if (!isServed && (isMember || isUnmet)) return `${process.name} does not serve ${name}, which lives`;
+          if (isServed && hasPaths) missing.push(...missingPaths(cluster, node));
+        }
+        const isDead = this.#holds(cluster, holding, `${name} is dead`, speaker, !speaker.process.isRunning);
+        const isMinority =
+          [...cluster.speakers.values()].filter((one) => members.has(one.process.name)).length * 2 < cluster.speakers.size;
+        if (isDead && isServed && !isMinority && !isUnmet) return `${process.name} serves ${name}, which is dead`;
+      }
     }
+    for (const what of this.#since.keys()) if (!holding.has(what)) this.#since.delete(what);
+    for (const [path, { since, lasted }] of this.#missing.at(cluster.now, missing))
+      if (lasted > returnMs) return `the router has no path ${path} since ${since} ms`;
     return undefined;
+  }
+
+  /** Whether it has been so for long, of this process. */
+  #holds({ now }: SimulatedCluster, holding: Set<string>, what: string, { startedAt }: SpeakerProcess, is: boolean): boolean {
+    if (!is) return false;
+    const key = `${what}, started at ${startedAt}`;
+    holding.add(key);
+    const since = this.#since.get(key) ?? now;
+    this.#since.set(key, since);
+    return now >= since + settledMs;
+  }
+
+  /** Whether a node may count as one that cannot deliver: its path is broken, or was a while ago. */
+  #wasBroken({ machines, now }: SimulatedCluster, node: number): boolean {
+    const before = this.#broken.get(node);
+    if (machines.withoutPath.has(node)) {
+      const isAnother = before === undefined || now > before.at + settledMs;
+      this.#broken.set(node, { at: now, times: (before?.times ?? 0) + (isAnother ? 1 : 0) });
+      return true;
+    }
+    return before !== undefined && now < before.at + Math.min(leastHoldMs * 2 ** (before.times - 1), mostHoldMs);
   }
 
   #checkPaths(cluster: SimulatedCluster): string | undefined {
@@ -76,28 +122,59 @@ export class CentralPaths implements Judge {
   }
 }
 
-function all(cluster: SimulatedCluster): readonly SpeakerProcess[] {
-  return [...cluster.speakers.values(), ...cluster.centralSpeakers.values()];
+/** The community that `aggregatedConfig` lets Services ask for. */
+const granted = { text: "65001:7", value: 65001 * 0x10000 + 7 } as const;
+
+/** It runs, and nothing keeps traffic from it. */
+function isNodeWell(cluster: SimulatedCluster, node: number): boolean {
+  const process = cluster.speakers.get(node)?.process;
+  const isKept = cluster.nodes.isExcluded(node) || cluster.nodes.isDrained(node);
+  return process?.isRunning === true && !process.isStalled && !isKept;
 }
 
-function isQuietly({ process, hasLostApi }: SpeakerProcess): boolean {
-  return !process.isRunning || (!process.isStalled && !hasLostApi);
+/** Paths to a node, which serves, that the router lacks. */
+function missingPaths(cluster: SimulatedCluster, node: number): string[] {
+  const hops = cluster.router.nextHops();
+  return [...cluster.people.services].flatMap(([name, spec]) => {
+    const { pool, isLocal, endpoints } = spec;
+    if (pool !== "routed" || (isLocal ? !endpoints.includes(node) : endpoints.length === 0)) return [];
+    const to = cluster.people.status(name);
+    return to
+      .filter((address) => !hops.get(routeOf(cluster, spec, address))?.has(hopOf(cluster, node, address)))
+      .map((address) => `to ${address} by node-${node}`);
+  });
+}
+
+/** The prefix by which the router is to lead to an address. */
+function routeOf({ people }: SimulatedCluster, { isLocal, community }: ServiceSpec, address: string): string {
+  const isOwn = people.config !== aggregatedConfig || isLocal || community === granted.text;
+  const found = parseAddress(address);
+  return isOwn || found === undefined ? prefixOf(address) : `${new Prefix(found, aggregates[found.family])}`;
+}
+
+function hopOf(cluster: SimulatedCluster, node: number, address: string): string {
+  return address.includes(":") ? nodeAddress6(node) : addressOf(cluster.ring.hostOf(node));
 }
 
 /** The router's paths to each address, unless they lead to the nodes that are to serve it. @param fromAll each central speaker is to have announced them */
 function wrongPaths(cluster: SimulatedCluster, fromAll = true): string | undefined {
   const hops = cluster.router.nextHops();
   const routes = cluster.router.routes();
-  for (const [name, { pool, isLocal, endpoints }] of cluster.people.services) {
+  for (const [name, spec] of cluster.people.services) {
+    const { pool, isLocal, endpoints, community } = spec;
     if (pool !== "routed") continue;
     for (const address of cluster.people.status(name)) {
+      const prefix = routeOf(cluster, spec, address);
       const nodes = endpoints.length === 0 ? [] : isLocal ? endpoints : [...cluster.speakers.keys()];
-      const isV6 = address.includes(":");
-      const wanted = nodes.map((node) => (isV6 ? nodeAddress6(node) : addressOf(cluster.ring.hostOf(node)))).sort();
-      const found = [...(hops.get(prefixOf(address)) ?? [])].sort();
+      const wanted = nodes.map((node) => hopOf(cluster, node, address)).sort();
+      const found = [...(hops.get(prefix) ?? [])].sort();
       if (found.join() !== wanted.join())
         return `the router has paths to ${address} of ${name} by ${found}, and not by ${wanted}`;
-      const from = routes.get(prefixOf(address)) ?? [];
+      const asked = cluster.people.config === aggregatedConfig && community === granted.text ? [granted.value] : [];
+      const communities = [...cluster.router.communities(prefix)];
+      if (fromAll && nodes.length > 0 && communities.join() !== asked.join())
+        return `the communities of ${prefix} are ${communities}, and not ${asked}`;
+      const from = routes.get(prefix) ?? [];
       if (fromAll && nodes.length > 0 && from.length !== cluster.centralSpeakers.size)
         return `it has ${address} from ${from} alone`;
     }

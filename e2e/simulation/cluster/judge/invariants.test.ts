@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ownerOf } from "#pkg/placement";
 import { Scene, spec } from "./scene.ts";
 
 test("an address that two nodes answer for is found after the time of a hand-over, and one of nobody at rest", async () => {
@@ -54,8 +55,8 @@ test("a node that names another owner than the one that answers is found, but fo
     scene.speaker(0).connection.isCut = hasLostApi;
     const { placements } = scene.speaker(0).state;
     const [placement] = placements.get(address) ?? [];
-    assert.ok(placement?.owner === "node-1");
-    placements.set(address, [{ ...placement, owner: "node-0" }]);
+    assert.ok(placement?.isOwned && ownerOf(placement) === "node-1");
+    placements.set(address, [{ ...placement, owner: "node-0", rival: undefined }]);
     await scene.pass(9_000);
     const found = /192\.0\.2\.\d: node-0 says node-0, node-1 says node-1; node-1 answers, since/;
     if (hasLostApi) assert.equal(scene.invariants.problem, undefined);

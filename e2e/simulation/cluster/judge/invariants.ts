@@ -6,6 +6,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { AcrossCuts } from "./across-cuts.ts";
 import { AddressChanges } from "./address-changes.ts";
+import { Delivery } from "./delivery.ts";
 import type { Judge } from "./judge.ts";
 import { Leadership } from "./leadership.ts";
 import { Moves } from "./moves.ts";
@@ -34,7 +35,7 @@ function isOnlyRefused(cluster: SimulatedCluster, address: string): boolean {
  * somebody changed what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two
  * nodes that reach one another, in the ring or on the LAN alone, do not both answer for an address for longer than a hand-over; somebody
  * answers for one while a node could, and all nodes that see the API name the one that does; a speaker that has reached none that announced
- * since it started announces nothing while others are Ready; one that may not put addresses on its node's NIC announces none that would be
+ * since it started announces nothing while others are Ready; a node that cannot deliver leaves what it has to nodes that can; one that may not put addresses on its node's NIC announces none that would be
  * there. At the end: everything is as in a cluster that has just started.
  */
 export class Invariants implements Judge {
@@ -45,6 +46,7 @@ export class Invariants implements Judge {
   readonly #routes = new Routes();
   readonly #moves = new Moves();
   readonly #acrossCuts = new AcrossCuts();
+  readonly #delivery = new Delivery();
   readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
   readonly #known = new Known();
   readonly #ownership = new OwnershipChecker();
@@ -71,10 +73,8 @@ export class Invariants implements Judge {
       if (address !== undefined)
         this.#found(cluster, `node-${node} announces ${address}, and its speaker may not put that on its NIC`);
     }
-    for (const problem of [this.#occupied, this.#leadership, this.#routes, this.#moves, this.#acrossCuts].map((judge) =>
-      judge.check(cluster),
-    ))
-      if (problem !== undefined) this.#found(cluster, problem);
+    const judges = [this.#occupied, this.#leadership, this.#routes, this.#moves, this.#acrossCuts, this.#delivery];
+    for (const problem of judges.map((judge) => judge.check(cluster))) if (problem !== undefined) this.#found(cluster, problem);
   }
 
   /** The whole time of rest is watched. */
@@ -111,10 +111,10 @@ export class Invariants implements Judge {
       for (const [index, one] of nodes.entries())
         for (const other of nodes.slice(index + 1)) {
           if (!hear(one, other) || isStalled(one) || isStalled(other)) continue;
-          const within = [one, other].every((node) => isWanted(node, address))
-            ? handOverMs
-            : Math.max(handOverMs, lifetimeMs + noticeMs);
-          pairs.set(`${address} is at node-${one} and node-${other}`, within);
+          const pair = `${address} is at node-${one} and node-${other}`;
+          pairs.set(pair, lifetimeMs + noticeMs);
+          // Measured by itself: a speaker that comes back finds what its kernel went on with.
+          if ([one, other].every((node) => isWanted(node, address))) pairs.set(`${pair}, announced by both`, handOverMs);
         }
     for (const [pair, { since, lasted }] of this.#twice.at(cluster.now, pairs.keys()))
       if (lasted > (pairs.get(pair) ?? Infinity)) this.#found(cluster, `${pair} since ${since} ms`);

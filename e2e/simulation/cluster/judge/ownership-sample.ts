@@ -2,6 +2,7 @@ import type { ObjectChange } from "#e2e/apiserver";
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
+import { ownerOf } from "#pkg/placement";
 import type { ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
@@ -38,12 +39,15 @@ export class Known {
     }
   }
 
-  /** A speaker sees these addresses as ones that it may announce. */
+  /**
+   * A speaker sees these addresses as ones that it may announce. What it sees anew before it has all of the API again does not count: the others
+   * may not have it yet, and nobody says so.
+   */
   sees(speaker: SpeakerProcess, addresses: ReadonlySet<string>, now: Millis): void {
     const gone = this.#gone.get(speaker);
     for (const [address, until] of gone ?? []) if (now > until || !addresses.has(address)) gone?.delete(address);
     const known = this.of(speaker);
-    for (const address of addresses) if (gone?.has(address) !== true) known.add(address);
+    for (const address of addresses) if (gone?.has(address) !== true && !speaker.hasLostApi) known.add(address);
   }
 }
 
@@ -81,7 +85,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
     able.set(address, found);
     return found;
   };
-  // Also while it stands still: it has not seen what the API gives it anew.
+  // Also while it stands still: it has not seen what the API gives it again.
   for (const [node, speaker] of cluster.speakers)
     for (const address of known.of(speaker))
       if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) known.of(speaker).delete(address);
@@ -101,7 +105,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
     for (const [address, placements] of speaker.state.placements)
       for (const placement of placements) {
         if (placement.protocol !== "layer2" || placement.candidates.length === 0) continue;
-        views.set(address, placement.owner);
+        views.set(address, ownerOf(placement));
         if (placement.candidates.includes(name)) seen.add(address);
       }
     known.sees(speaker, seen, now);

@@ -2,7 +2,7 @@ import { LastingWrongs } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { isByBgp } from "#pkg/placement";
-import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 
 // The router looks at its hold timers every second.
@@ -27,7 +27,7 @@ export class Routes {
           return `the router has a route to ${prefix} through ${neighbor}, which is gone since ${lost.since} ms`;
       }
     const missing: string[] = [];
-    for (const [node, speaker] of cluster.speakers) {
+    for (const [node, speaker] of [...cluster.speakers, ...cluster.centralSpeakers]) {
       if (!speaker.process.isRunning || speaker.process.isStalled) continue;
       const neighbor = cluster.neighborOf(node);
       const wanted = advertisedBy(speaker);
@@ -46,7 +46,6 @@ export class Routes {
 
 /** The prefixes that a speaker means to advertise. */
 function advertisedBy({ state }: SpeakerProcess): string[] {
-  return [...state.placements].flatMap(([address, placements]) =>
-    placements.some((placement) => isByBgp(placement) && placement.routes.length > 0) ? [prefixOf(address)] : [],
-  );
+  const routes = [...state.placements.values()].flat().flatMap((placement) => (isByBgp(placement) ? placement.routes : []));
+  return [...new Set(routes.map(({ prefix }) => `${prefix}`))];
 }

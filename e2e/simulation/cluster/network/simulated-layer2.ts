@@ -88,6 +88,10 @@ export class SimulatedLayer2 {
     for (const frame of frames) lan.send(frame);
   }
 
+  setAlone(isAlone: boolean): void {
+    this.#proofs.isAlone = isAlone;
+  }
+
   /** A challenge or a proof has come. */
   receive(frame: Uint8Array): void {
     const { process, ring, lan, mac, onSighting } = this.#options;
@@ -96,7 +100,7 @@ export class SimulatedLayer2 {
       const taken = this.#proofs.receive(frame, parseMac(mac()) ?? 0, ring.now, isAnnounced);
       if (taken === undefined) return;
       if ("answer" in taken) lan.send(taken.answer);
-      else onSighting({ address: addressFrom(taken.proven.address), mac: formatMac(taken.proven.mac), kind: "proves" });
+      else onSighting({ address: addressFrom(taken.proven.address), mac: formatMac(taken.proven.mac), kind: taken.proven.kind });
     });
   }
 

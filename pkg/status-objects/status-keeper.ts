@@ -2,16 +2,17 @@ import { backOff, type Clock, inTurns, type Millis, type Random, sleep } from "#
 import { ApiError, type Cluster, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { fields, list, text } from "#pkg/untrusted";
-import { labelValue, type StatusKind, type StatusObject } from "./wanted.ts";
+import type { StatusKind, StatusObject } from "./kinds.ts";
 
 export interface StatusKeeperOptions {
   readonly cluster: Pick<Cluster, "informer" | "applyObject" | "deleteObject">;
   readonly namespace: string;
-  readonly node: string;
+  /** The label, such as `metallb.io/node=node1`, of all its objects, and of no others. */
+  readonly selector: string;
   /** The Pod that owns the objects, so that Kubernetes deletes them after it. */
   readonly owner: { readonly name: string; readonly uid: string };
   readonly kind: StatusKind;
-  /** The objects of this node, in pieces: undefined is a pause. */
+  /** The objects that are to be there, in pieces: undefined is a pause. */
   readonly wanted: () => Iterable<StatusObject | undefined>;
   readonly clock: Clock;
   readonly random: Random;
@@ -31,7 +32,7 @@ const maxWritesAtOnce = 100;
 const addressAnnotation = "ingot.dev/address";
 
 /**
- * Keeps this node's status objects of one kind: from time to time it compares, and writes the differences. It gives way to all other calls of the API,
+ * Keeps the status objects of one kind of a process: from time to time it compares, and writes the differences. It gives way to all other calls of the API,
  * and ends with the first refusal until later. Chance has the order of the writes: a refused object keeps no other from being written for long.
  */
 export class StatusKeeper implements Disposable {
@@ -43,8 +44,8 @@ export class StatusKeeper implements Disposable {
 
   constructor(options: StatusKeeperOptions) {
     this.#options = options;
-    const { cluster, namespace, kind, node } = options;
-    const scope = { namespace, labelSelector: `${kind.nodeLabel}=${labelValue(node)}` };
+    const { cluster, namespace, kind, selector } = options;
+    const scope = { namespace, labelSelector: selector };
     this.#informer = cluster.informer(foundOf(kind), scope, { changed: () => {} });
   }
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { verdict } from "#pkg/verdict";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
-import { checkedAnswer } from "./answer-shape.ts";
+import { checkedAnswer } from "./answers.ts";
 import type { Processes } from "./processes.ts";
 
 const asked = [

@@ -1,0 +1,71 @@
+import type { Millis } from "#pkg/clock";
+import { PartOf } from "#pkg/core";
+import type { Service } from "#pkg/k8s";
+import { parseAddress } from "#pkg/net";
+import { type Dated, sentence, verdict } from "#pkg/verdict";
+import type { Context } from "../context.ts";
+
+type Services = ReadonlyMap<string, Service>;
+
+/** Addresses that Services have among their `spec.externalIPs`. kube-proxy on each node sends their ports to Pods of these, whoever has the address. */
+export class ExternalIPs extends PartOf<Context> {
+  private readonly claims = new Map<string, Map<string, Millis>>(); // address -> Service that names it -> since when
+  private readonly told = new Map<string, string>(); // Service -> what its last Event said
+
+  /** A Service is another one than before, or gone. @returns the addresses that it names from now on, or did */
+  changed(key: string, now: Service | undefined, before: Service | undefined): readonly string[] {
+    if (now?.externalIPs === undefined && before?.externalIPs === undefined) return [];
+    const [named, were] = [addressesOf(now), addressesOf(before)];
+    for (const address of were.difference(named)) {
+      const all = this.claims.get(address);
+      all?.delete(key);
+      if (all?.size === 0) this.claims.delete(address);
+    }
+    for (const address of named) {
+      const all = this.claims.get(address) ?? new Map<string, Millis>();
+      this.claims.set(address, all);
+      if (!all.has(key)) all.set(key, this.context.now);
+    }
+    return [...named.union(were)];
+  }
+
+  /** The fault of a Service whose address and port another one names. */
+  problemOf({ key, namespace, ingress, ports }: Service, services: Services): Dated<Millis> | undefined {
+    if (this.claims.size === 0) return undefined;
+    for (const address of ingress)
+      for (const [other, since] of this.claims.get(address) ?? []) {
+        const rival = other === key ? undefined : services.get(other);
+        const clash = rival?.ports.find((one) =>
+          ports.some(({ port, protocol }) => port === one.port && protocol === one.protocol),
+        );
+        if (rival === undefined || clash === undefined) continue;
+        const who = rival.namespace === namespace ? `Service ${other}` : "a Service of another namespace";
+        const details = {
+          message: `${who} has ${address} among its spec.externalIPs: kube-proxy may send what comes to ${clash.protocol} port ${clash.port} there to the Pods of that one`,
+          evidence: [{ name: "named by", value: other, source: "spec.externalIPs" }],
+          next: `kubectl get services -A | grep ${address} names it: take the address out of its spec.externalIPs`,
+        };
+        return { verdict: verdict("service", "externalIPs", details), since };
+      }
+    return undefined;
+  }
+
+  /** Records an Event where a Service has another such fault than the last Event said. */
+  tell(service: Service | undefined, services: Services): void {
+    if (service === undefined || (this.claims.size === 0 && this.told.size === 0)) return;
+    const message = this.problemOf(service, services)?.verdict;
+    if (message === undefined) this.told.delete(service.key);
+    else if (this.told.get(service.key) !== message.message) {
+      this.told.set(service.key, message.message);
+      this.context.record(service, "Warning", "addressClaimed", sentence(message));
+    }
+  }
+
+  forget(key: string): void {
+    this.told.delete(key);
+  }
+}
+
+function addressesOf(service: Service | undefined): Set<string> {
+  return new Set((service?.externalIPs ?? []).flatMap((text) => parseAddress(text)?.toString() ?? []));
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { view } from "../testing/view.ts";
+import { checkComponents } from "./components.ts";
+import { checkConfiguration } from "./configuration.ts";
+
+const namespace = "metallb-system";
+const version = "metallb.io/v1beta1";
+const byLabels = { namespaceSelectors: [{ matchLabels: { team: "a" } }] };
+const secret = (labels?: object) => ({ metadata: { name: "tor", labels }, data: { password: "c2VjcmV0" } });
+const marked = secret({ "ingot-use": "bgp-password" });
+const runsIngot = (component: string) => [
+  {
+    metadata: { namespace, name: component, labels: { app: "metallb", component } },
+    spec: {
+      template: { spec: { containers: [{ command: ["node", `/ingot/${component}.js`], args: ["--config-source=crds"] }] } },
+    },
+  },
+];
+const takenOver = { "/apis/apps/v1/deployments": runsIngot("controller"), "/apis/apps/v1/daemonsets": runsIngot("speaker") };
+
+const cases: { name: string; peer?: object; allocation?: object; answers?: object; want: RegExp[] }[] = [
+  { name: "nothing is needed", want: [] },
+  { name: "a password in the object", peer: { password: "x" }, want: [] },
+  { name: "a Secret that is not there", want: [/^error Secret metallb-system\/tor: it is not there/], peer: {} },
+  {
+    name: "a Secret without the label",
+    peer: {},
+    answers: { [`/api/v1/namespaces/${namespace}/secrets/tor`]: secret() },
+    want: [/^error Secret metallb-system\/tor: .*label ingot-use=bgp-password: sessions .* wait$/],
+  },
+  {
+    name: "a Secret that is meant for another use",
+    peer: {},
+    answers: { ...takenOver, [`/api/v1/namespaces/${namespace}/secrets/tor`]: secret({ "ingot-use": "netbox-token" }) },
+    want: [/^error Secret metallb-system\/tor: /],
+  },
+  {
+    name: "a Secret with the label, before the takeover",
+    peer: {},
+    answers: { [`/api/v1/namespaces/${namespace}/secrets/tor`]: marked },
+    want: [/^warning Secret metallb-system\/tor: /],
+  },
+  {
+    name: "a Secret with the label, afterwards",
+    peer: {},
+    answers: { ...takenOver, [`/api/v1/namespaces/${namespace}/secrets/tor`]: marked },
+    want: [],
+  },
+  {
+    name: "a pool for namespaces by their labels",
+    allocation: byLabels,
+    want: [
+      /^warning IPAddressPool metallb-system\/lan: spec\.serviceAllocation\.namespaceSelectors asks for labels of Namespaces/,
+    ],
+  },
+  { name: "the same afterwards", allocation: byLabels, answers: takenOver, want: [] },
+];
+for (const { name, peer, allocation, answers, want } of cases)
+  test(`components that a configuration needs: ${name}`, async () => {
+    const passwordSecret = peer && !("password" in peer) && { passwordSecret: { name: "tor" } };
+    const tor = { myASN: 64512, peerASN: 64513, peerAddress: "192.0.2.1", ...peer, ...passwordSecret };
+    const pool = { addresses: ["192.0.2.0/28"], ...(allocation && { serviceAllocation: allocation }) };
+    const list = (plural: string) => `/apis/${version}/namespaces/${namespace}/${plural}`;
+    const of = (name: string, spec: object) => [{ metadata: { namespace, name }, spec }];
+    const seen = await view({
+      "/apis": { groups: [{ name: "metallb.io", versions: [{ groupVersion: version }] }] },
+      [`/apis/${version}`]: { resources: [{ name: "ipaddresspools" }, { name: "bgppeers" }] },
+      [list("ipaddresspools")]: of("lan", pool),
+      [list("bgppeers")]: peer ? of("tor", tor) : [],
+      ...answers,
+    });
+    const findings = checkComponents(seen, checkConfiguration(seen).namespaceLabels).map(
+      (each) => `${each.severity} ${each.where}: ${each.found}`,
+    );
+    assert.equal(findings.length, want.length, findings.join("\n"));
+    for (const [index, pattern] of want.entries()) assert.match(findings[index] ?? "", pattern);
+    assert.doesNotMatch(JSON.stringify(seen.secrets), /c2VjcmV0/);
+  });

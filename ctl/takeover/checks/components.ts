@@ -1,0 +1,36 @@
+import type { ParsedConfig } from "#pkg/config";
+import { quote } from "#pkg/text";
+import { type ClusterView, metadata } from "../view.ts";
+import type { TakeoverFinding } from "./finding.ts";
+
+/** What the configuration needs beside ingot.yaml as it is: rights of components, and a label on Secrets. MetalLB has all rights to both. */
+export function checkComponents(view: ClusterView, namespaceLabels: ParsedConfig["namespaceLabels"]): TakeoverFinding[] {
+  const findings = view.passwordSecrets.flatMap((name) => checkSecret(view, name));
+  if (namespaceLabels !== undefined && !view.isTakenOver)
+    findings.push({
+      severity: "warning",
+      check: "components",
+      found: `${namespaceLabels.path} asks for labels of Namespaces: without the right to read them the configuration is refused as a whole`,
+      where: namespaceLabels.object ?? `ConfigMap ${view.namespace}/${view.configMapName}`,
+      advice: "install Ingot with the component namespaces",
+    });
+  return findings;
+}
+
+function checkSecret(view: ClusterView, name: string): TakeoverFinding[] {
+  const where = `Secret ${view.namespace}/${name}`;
+  const secret = view.secrets.find((each) => metadata(each).name === name);
+  if (secret === undefined && view.unread.some(({ what }) => what === where)) return [];
+  const component = `name ${quote(name)} in the Role of the component bgp-passwords, and install Ingot with it`;
+  const finding = (severity: TakeoverFinding["severity"], found: string, advice: string) => {
+    return [{ severity, check: "components", found: `${found}: sessions of peers that have it wait`, where, advice }];
+  };
+  if (secret === undefined) return finding("error", "it is not there, and a BGPPeer names it", "create it");
+  if (metadata(secret).labels["ingot-use"] !== "bgp-password")
+    return finding(
+      "error",
+      "no password is taken from a Secret without the label ingot-use=bgp-password",
+      `kubectl -n ${view.namespace} label secret ${name} ingot-use=bgp-password; ${component}`,
+    );
+  return view.isTakenOver ? [] : finding("warning", "Ingot's speakers read no Secret that its manifests do not name", component);
+}

@@ -1,0 +1,115 @@
+import type { Break } from "../break.ts";
+
+const handoverTests = ["speaker/core/handovers/handovers.test.ts"];
+const tableTests = ["pkg/handover/state/state.test.ts"];
+const dataPathTests = ["speaker/core/data-path/data-path.test.ts"];
+const pathTests = ["pkg/memberlist/ring/paths.test.ts"];
+
+/** Packets come to Pods: by nodes that can deliver, also those of connections while an address moves, and by paths that nobody is wrong about. */
+export const delivery: readonly Break[] = [
+  // Connections that go on when an address moves.
+  {
+    before: "return isThere && livesUntil(state, node, address) > now;",
+    after: "return true;",
+    tests: handoverTests,
+  },
+  {
+    before: 'missing.cause === "left" ? awayMs : failedMs',
+    after: 'missing.cause === "left" ? awayMs : 0',
+    tests: handoverTests,
+  },
+  {
+    before: '(status === "answering" || status === "failing") && running',
+    after: 'status === "answering" && running',
+    tests: handoverTests,
+  },
+  {
+    before: "const macs = successor === undefined ? undefined : links.map(({ mac }) => mac);",
+    after: "const macs = undefined as readonly string[] | undefined;",
+    tests: handoverTests,
+  },
+  {
+    before: "if (members.gossip?.undelivering([node], family).includes(node)) return -Infinity;",
+    after: "",
+    tests: handoverTests,
+  },
+  { before: "Math.min(since + maxMs, idleSince + idleMs,", after: "Math.min(idleSince + idleMs,", tests: handoverTests },
+  {
+    before: "idleSince + idleMs, livesUntil(state, from, address));",
+    after: "livesUntil(state, from, address));",
+    tests: handoverTests,
+  },
+  {
+    before: "if (flows === 0 && !passesOn(state.handovers, key)) stopServing(state, key, effects);",
+    after: "if (false) stopServing(state, key, effects);",
+    tests: handoverTests,
+  },
+  {
+    before: "if (!isHeld || pool?.keepConnections !== true || !hasOwners(pool)) {",
+    after: "if (!isHeld) {",
+    tests: handoverTests,
+  },
+  { before: "current.lingersUntil = now + lingerMs;", after: "current.lingersUntil = now;", tests: handoverTests },
+  { before: "current.isAgain ||= owner === current.from;", after: "", tests: handoverTests },
+  { before: "handovers.awaited.set(key, now + awaitedMs);", after: "", tests: handoverTests },
+  {
+    before: "if (begun.failed !== undefined) state.members.gossip?.setServing(address, true);",
+    after: "",
+    tests: handoverTests,
+  },
+  { before: "return state.handovers.unfinished.has(key) ? (servers", after: "return false ? (servers", tests: handoverTests },
+  { before: "...(beyond === undefined ? [] : passed(beyond.from, beyond.to)),", after: "", tests: tableTests },
+  {
+    before: "return other === undefined ? isComplete : one.until",
+    after: "return other === undefined || one.until",
+    tests: tableTests,
+  },
+  {
+    before: "if (!isWanted(table)) return found !== undefined && isComplete ?",
+    after: "if (!isWanted(table)) return found !== undefined ?",
+    tests: tableTests,
+  },
+  {
+    before: 'export const setNames = ["speakers", "links", "owned", "passed"]',
+    after: 'export const setNames = ["links", "owned", "passed", "speakers"]',
+    tests: tableTests,
+  },
+  // Nodes that cannot deliver to Pods.
+  { before: "if (!dataPath.isSeen) for (const fault of faults) dataPath.original.add(fault);", after: "", tests: dataPathTests },
+  { before: "return isAsked === true && areOthersWithout(state, family, fault);", after: "return false;", tests: dataPathTests },
+  { before: 'if (fault === "noPodRoute" && !state.dataPath.hasPods) return false;', after: "", tests: dataPathTests },
+  { before: "& bit) !== 0).length > others.length;", after: "& bit) !== 0).length > 0;", tests: dataPathTests },
+  { before: 'fault !== "proxySilent" && original.has(fault);', after: "false;", tests: dataPathTests },
+  { before: "isSoon ? Math.min(2 * dataPath.holdMs, maxHoldMs) : minHoldMs", after: "minHoldMs", tests: dataPathTests },
+  {
+    before: "dataPath.broken.length > 0 && now >= dataPath.healthySince + dataPath.holdMs)",
+    after: "dataPath.broken.length > 0 && dataPath.healthySince < Infinity)",
+    tests: dataPathTests,
+  },
+  { before: 'fault === "proxySilent" ? Math.max(at, tests.answeredAt + answeredMs) : at', after: "at", tests: dataPathTests },
+  { before: "(isApiSilent && tenants.length > 0)", after: "isApiSilent", tests: dataPathTests },
+  { before: "tenants.length >= namespacesForAll ||", after: "tenants.length >= 1 ||", tests: dataPathTests },
+  {
+    before: "return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));",
+    after: "return ready.length > 0;",
+    tests: dataPathTests,
+  },
+  {
+    before: 'if (announceWhen === "alive" || gossip === undefined || withoutGossip.length > 0) return [];',
+    after: 'if (announceWhen === "alive" || gossip === undefined) return [];',
+    tests: dataPathTests,
+  },
+  // Paths between speakers.
+  { before: 'adminDown: "unknown", };', after: 'adminDown: "down", };', tests: ["speaker/members/fast-path.test.ts"] },
+  { before: "(paths.distrusted.get(node)?.until ?? Infinity) === Infinity", after: "true", tests: pathTests },
+  {
+    before: "const former = this.#closingTo(settings.address);",
+    after: "const former: Promise<void>[] = [];",
+    tests: ["speaker/bgp/former-connections.test.ts"],
+  },
+  {
+    before: 'const undelivering = { IPv4: unable("IPv4"), IPv6: unable("IPv6") };',
+    after: "const undelivering = { IPv4: new Set<string>(), IPv6: new Set<string>() };",
+    tests: ["speaker/core/protocols/central.test.ts"],
+  },
+];

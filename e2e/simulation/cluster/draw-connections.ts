@@ -1,0 +1,80 @@
+import type { Timed } from "#e2e/faults";
+import { type Millis, seededRandom } from "#pkg/clock";
+import type { ServiceSpec } from "./api/objects.ts";
+import { type Act, fairWeather, type History, keptConfig } from "./history.ts";
+
+const maxNodes = 5;
+const acts = 8;
+// Each of so many histories goes on for longer than a hand-over may last.
+const longEvery = 10;
+const longMs: Millis = 630_000;
+
+/**
+ * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
+ * and on to a third node before clients have heard of the second. Where the seed is odd, faults too.
+ */
+export function drawConnections(seed: number): History {
+  const random = seededRandom(seed);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  const nodes = 2 + pick(maxNodes - 1);
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const services: Record<string, ServiceSpec> = {};
+  for (const [index, pool] of ["lan", "sticky", "lan", "sticky"].entries()) {
+    const isLocal = index > 1 && pick(2) === 0;
+    const endpoints = isLocal ? all.filter(() => pick(3) > 0) : all;
+    services[`s${index}`] = {
+      pool,
+      isDual: index % 2 === 0,
+      wanted: undefined,
+      sharing: undefined,
+      port: 80,
+      isLocal,
+      endpoints: endpoints.length > 0 ? endpoints : all,
+    };
+  }
+  const timed: Timed<Act>[] = [];
+  let at: Millis = 0;
+  let rollsUntil: Millis = 0;
+  const planned = (): Act => {
+    const node = pick(nodes);
+    const length = [200 + pick(3_000), 5_000 + pick(20_000), 30_000 + pick(60_000)][pick(3)] ?? 0;
+    return [
+      () => ({ type: "exclude", node, length }) as const,
+      () => ({ type: "drain", node, length }) as const,
+      () => ({ type: "drain", node, length }) as const,
+      () => ({ type: "edge", node, length }) as const,
+      () => ({ type: "rollOut", length: nodes * 10_000 }) as const,
+      () => ({ type: "stopSpeaker", node, length: 3_000 + pick(20_000) }) as const,
+      () => ({ type: "otherVersion", node, length: 10_000 + pick(20_000) }) as const,
+      () => ({ type: "endThread", node, length: 1_000 + pick(3_000) }) as const,
+    ][pick(8)]?.() as Act;
+  };
+  const fault = (): Act => {
+    const node = pick(nodes);
+    const length = 200 + pick(pick(2) === 0 ? 3_000 : 40_000);
+    return [
+      () => ({ type: "killSpeaker", node, length }) as const,
+      () => ({ type: "powerOff", node, length }) as const,
+      () => ({ type: "forgetConnections", node }) as const,
+      () => ({ type: "flushFilter", node }) as const,
+      () => ({ type: "changeMac", node }) as const,
+      () => ({ type: "changeAddress", node, ...(pick(3) === 0 ? { from: pick(nodes) } : {}) }) as const,
+      () => ({ type: "netAdmin", node, length }) as const,
+      () => ({ type: "stallSpeaker", node, length: Math.min(length, 8_000) }) as const,
+      () => ({ type: "cut", parts: all.map(() => pick(2)), length: Math.min(length, 20_000) }) as const,
+      () => ({ type: "breakPath", node, length }) as const,
+    ][pick(10)]?.() as Act;
+  };
+  for (let count = 0; count < acts; count++) {
+    const act = seed % 2 === 1 && pick(2) === 0 ? fault() : planned();
+    // A DaemonSet has one rollout at a time, and a speaker of another version comes by one.
+    const rolls = act.type === "rollOut" || act.type === "otherVersion";
+    if (!rolls || at >= rollsUntil) timed.push({ at, act });
+    if (rolls && "length" in act) rollsUntil = Math.max(rollsUntil, at + act.length);
+    at += pick(3) === 0 ? pick(2_000) : pick(25_000);
+  }
+  // Nothing happens in the end but that time goes by.
+  if (seed % longEvery === 0) timed.push({ at, act: { type: "weather", weather: fairWeather, length: longMs } });
+  const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
+  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, config: keptConfig, services, acts: timed };
+}

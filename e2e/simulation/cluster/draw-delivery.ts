@@ -1,0 +1,115 @@
+import type { Timed } from "#e2e/faults";
+import { type Millis, seededRandom } from "#pkg/clock";
+import { families } from "#pkg/net";
+import type { ServiceSpec } from "./api/objects.ts";
+import { type Act, firstConfig, type History } from "./history.ts";
+
+const spec: ServiceSpec = {
+  pool: "lan",
+  isDual: false,
+  wanted: undefined,
+  sharing: undefined,
+  port: 80,
+  endpoints: [],
+  isLocal: false,
+};
+
+/** What `drawDelivery` draws by, and what happens in each of its histories. */
+interface Drawn {
+  readonly nodes: number;
+  readonly all: readonly number[];
+  readonly pick: (limit: number) => number;
+}
+
+/** Two or three things at once, of which one alone would be harmless. */
+const coincidences: readonly ((drawn: Drawn) => readonly Timed<Act>[])[] = [
+  // What one node sends to another is lost while speakers are replaced.
+  ({ nodes, pick }) => [
+    { at: pick(4_000), act: { type: "cutOneWay", from: [pick(nodes)], to: [pick(nodes)], length: 2_000 + pick(15_000) } },
+    { at: pick(4_000), act: { type: "rollOut", length: nodes * 10_000 } },
+  ],
+  // A speaker that stood still goes on while the node that took over loses its NIC.
+  ({ nodes, pick }) => {
+    const [at, node, length] = [pick(2_000), pick(nodes), 100 + pick(4_000)];
+    const others = Array.from({ length: nodes - 1 }, (_, index) => (node + 1 + index) % nodes);
+    const unplugged = others.slice(0, 1 + pick(others.length));
+    return [
+      { at, act: { type: "stallSpeaker", node, length } },
+      ...unplugged.map(
+        (other): Timed<Act> => ({
+          at: at + length - pick(100),
+          act: { type: "unplug", node: other, length: pick(6_000) },
+        }),
+      ),
+    ];
+  },
+  // A node is drained, or excluded, while it or another one cannot deliver.
+  ({ nodes, pick }) => [
+    {
+      at: pick(6_000),
+      act: { type: pick(2) === 0 ? "drain" : "exclude", node: pick(nodes), length: 3_000 + pick(20_000) },
+    },
+  ],
+  // What does kube-proxy's work is replaced on one node after the other.
+  ({ all, pick }) => {
+    const [pause, length] = [500 + pick(6_000), 300 + pick(5_000)];
+    return all.map((node) => ({ at: node * pause, act: { type: "breakPath", node, length } }));
+  },
+  // The speaker of a node that cannot deliver starts again, maybe more than once, or all of them do.
+  ({ nodes, all, pick }) => {
+    const [at, node, length] = [pick(2_000), pick(nodes), 15_000 + pick(40_000)];
+    const restarts = Array.from({ length: 1 + pick(2) }, (): Timed<Act> => {
+      const of = pick(4) === 0 ? all : [node];
+      const act: Act = { type: "restartSpeakers", nodes: of, inOrder: pick(2) === 0, length: pick(6_000) };
+      return { at: at + pick(length), act };
+    });
+    return [{ at, act: { type: "breakPath", node, length } }, ...restarts];
+  },
+  // Services that share an address are one while IPv6 alone fails.
+  ({ nodes, pick }) => [
+    { at: pick(3_000), act: { type: "breakPath", node: pick(nodes), of: ["IPv6"], length: 3_000 + pick(40_000) } },
+    { at: pick(20_000), act: { type: "service", name: "shared1", spec: undefined } },
+  ],
+  // The first endpoint of a Service comes up on a node that cannot deliver, and a second one elsewhere later.
+  ({ nodes, all, pick }) => {
+    const [node, at, isLocal] = [pick(nodes), 2_000 + pick(3_000), pick(2) === 0];
+    const first: ServiceSpec = { ...spec, pool: (["lan", "sticky", "both"] as const)[pick(3)] ?? "lan", isLocal };
+    return [
+      { at: 0, act: { type: "service", name: "first", spec: first } },
+      { at: 0, act: { type: "breakPath", node, length: 20_000 + pick(20_000) } },
+      { at, act: { type: "service", name: "first", spec: { ...first, endpoints: [node] } } },
+      { at: at + pick(10_000), act: { type: "service", name: "first", spec: { ...first, endpoints: all } } },
+    ];
+  },
+];
+
+/** A history, drawn by its seed, of nodes that cannot deliver while something else goes wrong; in most of them speakers watch one another by BFD. */
+export function drawDelivery(seed: number): History {
+  const random = seededRandom(seed);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  const nodes = 2 + pick(4);
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const shared = { ...spec, isDual: true, wanted: "192.0.2.4,2001:db8::4", sharing: "k", endpoints: all };
+  const services: Record<string, ServiceSpec> = {
+    shared1: { ...shared, port: 80 },
+    shared2: { ...shared, port: 81 },
+    local: { ...spec, isLocal: true, endpoints: all.filter(() => pick(3) > 0) },
+    sticky: { ...spec, pool: "sticky", isDual: pick(2) === 0, endpoints: all },
+    both: { ...spec, pool: "both", endpoints: all },
+    routed: { ...spec, pool: "routed", isLocal: pick(2) === 0, endpoints: all },
+    nic: { ...spec, pool: "nic", endpoints: all },
+  };
+  const acts: Timed<Act>[] = [];
+  const add = (from: Millis, others: readonly Timed<Act>[]) =>
+    acts.push(...others.map(({ at, act }) => ({ at: from + at, act })));
+  for (let count = 1 + pick(3); count > 0; count--)
+    add(pick(20_000), coincidences[pick(coincidences.length)]?.({ nodes, all, pick }) ?? []);
+  for (let count = pick(3); count > 0; count--) {
+    const of = [families, ["IPv4"] as const, ["IPv6"] as const][pick(3)] ?? families;
+    add(pick(20_000), [{ at: 0, act: { type: "breakPath", node: pick(nodes), of, length: pick(40_000) } }]);
+  }
+  if (pick(3) === 0) add(pick(20_000), [{ at: 0, act: { type: "killSpeaker", node: pick(nodes), length: pick(8_000) } }]);
+  acts.sort((a, b) => a.at - b.at);
+  const loss = [0, 0, 0.05][pick(3)] ?? 0;
+  return { seed, nodes, loss, failoverMs: [10, 50, undefined][pick(3)], config: firstConfig, services, acts };
+}

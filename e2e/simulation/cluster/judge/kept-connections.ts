@@ -1,0 +1,269 @@
+import type { Millis } from "#pkg/clock";
+import { parseAddress } from "#pkg/net";
+import { type Act, fairWeather, type History } from "../history.ts";
+import { startMs } from "../run.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
+import { nodeAddresses, type SpeakerProcess } from "../speaker-process.ts";
+import type { Judge } from "./judge.ts";
+
+/** A client of the LAN hears after so long that another node answers for an address. */
+const clients: readonly { readonly mac: string; readonly lateMs: Millis }[] = [
+  { mac: "02:00:00:00:ee:01", lateMs: 100 },
+  { mac: "02:00:00:00:ee:02", lateMs: 2_500 },
+];
+const openEveryMs: Millis = 1_500;
+const maxOfClient = 6; // To each address.
+const briefMs: Millis = 1_000;
+const maxHandoverMs: Millis = 600_000;
+// Nodes hand on to one whose speaker failed for 10 s, and it takes some time to begin.
+const briefKillMs: Millis = 6_000;
+// What a fault does to connections may be seen so long after it.
+const afterFaultMs: Millis = 70_000;
+// A speaker that began so long ago may know of no former owner.
+const beginningMs: Millis = 30_000;
+// Who owns addresses is settled so long after something happened.
+const settledMs: Millis = 5_000;
+const planned: readonly Act["type"][] = [
+  "exclude",
+  "drain",
+  "edge",
+  "rollOut",
+  "stopSpeaker",
+  "otherVersion",
+  "endThread",
+  "weather",
+];
+
+interface Connection {
+  readonly id: number;
+  readonly address: string;
+  readonly client: number;
+  /** The node whose kernel knows it. */
+  readonly holder: number;
+  readonly openedAt: Millis;
+  /** A node that keeps an address for itself forever would keep all: some go on for long, others end. */
+  readonly endsAt: Millis;
+}
+
+type Owners = readonly { readonly at: Millis; readonly node: number }[];
+
+interface Fault {
+  readonly type: Act["type"];
+  readonly from: Millis;
+  /** Until when its effects on connections may be seen. */
+  readonly to: Millis;
+  readonly length: Millis;
+  /** Those that it befalls; undefined for all. */
+  readonly nodes: readonly number[] | undefined;
+}
+
+/** Where a packet of a connection ends, by the nodes' rules. */
+type End = { readonly type: "delivered" | "lost" } | { readonly type: "reset" | "loop"; readonly path: string };
+
+/**
+ * Clients open connections to all addresses, and go on with them: at each moment a packet of each is followed through the rules of the nodes' kernels.
+ * It never comes twice to a node from the same one. It comes to the node that knows its connection, unless a fault befell a node that owned the address since
+ * the connection began, or it moved more than ten minutes ago. No node hands over for longer.
+ */
+export class KeptConnections implements Judge {
+  problem: string | undefined;
+  /** Connections so far, packets that nodes handed on, and connections that faults broke. */
+  readonly counts = { opened: 0, handedOn: 0, broken: 0 };
+  /** Broken connections by what excuses them. */
+  readonly excuses = new Map<string, number>();
+  readonly #faults: readonly Fault[];
+  /** When something happened while nodes may have seen the previous thing at different times. They hand over to nodes that never owned an address. */
+  readonly #seenWithinMs: Millis;
+  readonly #crowded: Millis[];
+  /** When something began or ended. */
+  readonly #times: readonly Millis[];
+  readonly #connections = new Map<number, Connection>();
+  readonly #believed = new Map<string, number>(); // client and address -> the node that it sends to
+  readonly #opened = new Map<string, Millis>(); // client and address -> when it opened its last connection
+  readonly #owners = new Map<string, { at: Millis; node: number }[]>(); // address -> its owners, one after the other
+  readonly #heard: number[] = clients.map(() => 0); // client -> how many announcements it has heard
+  #noted = 0;
+  /** Nodes whose speakers were away at once, and until when. One that begins then cannot know that the other had an address. */
+  readonly #severalAway: { to: Millis; readonly nodes: Set<number> }[] = [];
+  #id = 0;
+
+  constructor({ acts, weather = fairWeather }: History) {
+    this.#times = acts
+      .flatMap(({ at, act }) => ("length" in act ? [at, at + act.length] : [at]))
+      .map((at) => at + startMs)
+      .sort((a, b) => a - b);
+    this.#seenWithinMs = weather.watchLagMs + briefMs;
+    this.#crowded = this.#times.filter((at, index) => at - (this.#times[index - 1] ?? -Infinity) < this.#seenWithinMs);
+    this.#faults = acts.flatMap(({ at, act }) => {
+      if (planned.includes(act.type)) return [];
+      const length = "length" in act ? act.length : 0;
+      const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : undefined;
+      return [{ type: act.type, from: startMs + at, to: startMs + at + length + afterFaultMs, length, nodes }];
+    });
+  }
+
+  changed(): void {}
+
+  isAtRest(): boolean {
+    return false;
+  }
+
+  checkAtRest(): string | undefined {
+    return this.problem;
+  }
+
+  check(cluster: SimulatedCluster): void {
+    const problem = this.#check(cluster);
+    if (problem !== undefined) this.problem ??= `at ${cluster.now} ms: ${problem}`;
+  }
+
+  #check(cluster: SimulatedCluster): string | undefined {
+    this.#hear(cluster);
+    const away = [...cluster.speakers].flatMap(([node, speaker]) => (isAway(speaker) ? [node] : []));
+    if (away.length > 1) this.#noteSeveralAway(away, cluster.now);
+    // A speaker that begins knows who owned addresses before it only while that node may own them.
+    if (away.length > 0) this.#crowded.push(...this.#times.filter((at) => at > cluster.now - briefMs && at <= cluster.now));
+    for (const connection of this.#connections.values()) {
+      const known = cluster.machines.connections(connection.holder).known;
+      if (cluster.now >= connection.endsAt) {
+        known.delete(connection.id);
+        this.#connections.delete(connection.id);
+        continue;
+      }
+      const end = this.#follow(cluster, connection);
+      if (end.type === "loop") return `a packet to ${connection.address} goes round: ${end.path}`;
+      if (end.type !== "reset") continue;
+      known.delete(connection.id);
+      this.#connections.delete(connection.id);
+      const excuse = this.#excuse(cluster, connection);
+      this.excuses.set(`${excuse}`, (this.excuses.get(`${excuse}`) ?? 0) + 1);
+      if (excuse === undefined)
+        return `a connection to ${connection.address} that node-${connection.holder} knows since ${connection.openedAt} ms is reset: ${end.path}; owners ${JSON.stringify(this.#owners.get(connection.address))}`;
+      this.counts.broken++;
+    }
+    for (const name of cluster.people.services.keys())
+      for (const address of cluster.people.status(name))
+        for (const client of clients.keys()) this.#open(cluster, client, address);
+    return this.#checkEnds(cluster);
+  }
+
+  #noteSeveralAway(away: readonly number[], now: Millis): void {
+    const last = this.#severalAway.at(-1);
+    const isSame = last !== undefined && away.length === last.nodes.size && away.every((node) => last.nodes.has(node));
+    if (isSame) last.to = now;
+    else this.#severalAway.push({ to: now, nodes: new Set(away) });
+  }
+
+  /** Clients hear, each after its time, who answers. */
+  #hear({ announcements, now }: SimulatedCluster): void {
+    for (; this.#noted < announcements.length; this.#noted++) {
+      const { at = 0, node = 0, address = "" } = announcements[this.#noted] ?? {};
+      const owners = this.#owners.get(address) ?? [];
+      if (owners.at(-1)?.node !== node) owners.push({ at, node });
+      this.#owners.set(address, owners);
+    }
+    for (const [client, { lateMs }] of clients.entries())
+      for (let heard = this.#heard[client] ?? 0; heard < announcements.length; heard++) {
+        const { at = Infinity, node = 0, address = "" } = announcements[heard] ?? {};
+        if (at + lateMs > now) break;
+        this.#believed.set(`${client} ${address}`, node);
+        this.#heard[client] = heard + 1;
+      }
+  }
+
+  #open(cluster: SimulatedCluster, client: number, address: string): void {
+    const { now } = cluster;
+    const key = `${client} ${address}`;
+    const node = this.#believed.get(key);
+    if (node === undefined || now < (this.#opened.get(key) ?? 0) + openEveryMs || !cluster.machines.isOn(node)) return;
+    const own = this.#connections.values().filter((one) => one.client === client && one.address === address);
+    if (own.take(maxOfClient).toArray().length === maxOfClient) return;
+    this.#opened.set(key, now);
+    const id = ++this.#id;
+    const lastsMs = id % 3 === 0 ? Infinity : (id % 7) * 4_000;
+    this.#connections.set(id, { id, address, client, holder: node, openedAt: now, endsAt: now + lastsMs });
+    cluster.machines.connections(node).known.set(id, address);
+    this.counts.opened++;
+  }
+
+  #follow(cluster: SimulatedCluster, { id, address: text, client, holder }: Connection): End {
+    const address = parseAddress(text);
+    let node = this.#believed.get(`${client} ${text}`) ?? holder;
+    let mac = clients[client]?.mac ?? "";
+    const path: string[] = [];
+    for (;;) {
+      if (!cluster.machines.isOn(node) || address === undefined) return { type: "lost" };
+      const hop = `node-${node} from ${mac}`;
+      const isAgain = path.includes(hop);
+      path.push(hop);
+      if (isAgain) return { type: "loop", path: path.join(", ") };
+      if (cluster.machines.connections(node).known.has(id)) return { type: "delivered" };
+      const to = cluster.machines.connections(node).filter.next(address, mac);
+      if (to === undefined) return { type: "reset", path: path.join(", ") };
+      this.counts.handedOn++;
+      const next = [...cluster.speakers.keys()].find((one) =>
+        nodeAddresses(cluster.ring, one).some((own) => own.startsWith(`${to}/`)),
+      );
+      if (next === undefined || !cluster.lan.passes(node, next)) return { type: "lost" };
+      mac = cluster.machines.macOf(node);
+      node = next;
+    }
+  }
+
+  /** The fault, or limit of what is promised, that excuses a reset. */
+  #excuse({ now }: SimulatedCluster, { address, client, holder, openedAt }: Connection): string | undefined {
+    const owners = this.#owners.get(address) ?? [];
+    const believed = this.#believed.get(`${client} ${address}`);
+    const [since, sentTo] = [holder, believed].map((one) => owners.findLastIndex(({ node }) => node === one));
+    const way = owners.slice(Math.max(0, Math.min(since ?? 0, sentTo ?? 0)));
+    const moves = way.slice(1);
+    const isMoved = (from: Millis, to: Millis) => moves.some(({ at }) => at >= from && at <= to);
+    const [first] = moves;
+    if (first !== undefined && now > first.at + maxHandoverMs) return "ten minutes";
+    const nodes = way.map(({ node }) => node);
+    const touched = new Set(nodes);
+    const isFault = this.#faults.some(
+      (fault) =>
+        ((fault.from <= now && now <= fault.to) || isMoved(fault.from, fault.to)) &&
+        fault.to >= openedAt &&
+        (fault.nodes === undefined || fault.nodes.some((node) => touched.has(node))) &&
+        !isBrief(fault, holder, owners, nodes),
+    );
+    if (isFault) return "fault";
+    // Speakers that see a change at different times own an address at once, and the first of them hands over to none that it does not know of.
+    if (moves.some(({ at }, index) => at < (way[index]?.at ?? -Infinity) + briefMs)) return "moved again at once";
+    const began = (way[0]?.at ?? openedAt) - beginningMs;
+    if (this.#severalAway.some(({ to, nodes: away }) => to >= began && touched.intersection(away).size > 1))
+      return "several speakers away";
+    if (this.#crowded.some((at) => isMoved(at - this.#seenWithinMs, at + settledMs))) return "several changes at once";
+    return undefined;
+  }
+
+  #checkEnds(cluster: SimulatedCluster): string | undefined {
+    const last = Math.max(...cluster.moves.map(({ at }) => at), 0);
+    if (cluster.now < last + maxHandoverMs + 10_000) return undefined;
+    for (const node of cluster.speakers.keys())
+      if (cluster.machines.connections(node).filter.isActive)
+        return `node-${node} hands packets over since more than ten minutes`;
+    return undefined;
+  }
+}
+
+/**
+ * Whether a speaker was killed without harm to the connection: that of a former owner, for some seconds, or that of the owner after the node that
+ * the connection goes through. Kernels go on.
+ */
+function isBrief(
+  { type, nodes: [node] = [], from, length }: Fault,
+  holder: number,
+  owners: Owners,
+  way: readonly number[],
+): boolean {
+  if (type !== "killSpeaker") return false;
+  const owner = owners.findLast(({ at }) => at <= from)?.node;
+  return holder === node ? owner !== node && length < briefKillMs : way[1] === node;
+}
+
+function isAway({ process, isStopping }: SpeakerProcess): boolean {
+  return !process.isRunning || isStopping;
+}

@@ -1,0 +1,12 @@
+const fewTexts = 16;
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>(); // list -> the same
+
+/** Whether a list that never changes has the text. Of a long one that is asked for many, a set is kept as long as the list. */
+export function isIn(texts: readonly string[], text: string): boolean {
+  if (texts.length < fewTexts) return texts.includes(text);
+  const known = sets.get(texts);
+  if (known !== undefined) return known.has(text);
+  const set = new Set(texts);
+  sets.set(texts, set);
+  return set.has(text);
+}

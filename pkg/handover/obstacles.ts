@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { getSystemErrorName } from "node:util";
+import { type Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
+import type { Family } from "#pkg/net";
+import { shapeOf, tableName } from "./state/shape.ts";
+
+/** Reads a file of /proc. */
+export type ReadFile = (path: string) => string;
+
+const looseFile = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
+// Interfaces of programs that may do kube-proxy's work. Theirs run where packets come in, before nf_tables sees them.
+const programs: Readonly<Record<string, string>> = { cilium_host: "Cilium", "bpfin.cali": "Calico's eBPF data plane" };
+// kube-proxy listens there, on loopback at least: a line of a listening socket on port 10249.
+const kubeProxyListens = /^ *\d+: [0-9A-F]+:2809 [0-9A-F]+:0000 0A /m;
+
+export function readNow(path: string): string {
+  return readFileSync(path, "utf8");
+}
+
+/** A setting or program of this node that makes handovers fail. */
+export function findObstacle(read: ReadFile): string | undefined {
+  if (contentOf(read, looseFile).trim() === "0")
+    return "net.netfilter.nf_conntrack_tcp_loose is 0, by which the kernel drops what is to be handed over";
+  const devices = contentOf(read, "/proc/net/dev");
+  const names = new Set(devices.split("\n").map((line) => line.split(":")[0]?.trim()));
+  const program = Object.entries(programs).find(([device]) => names.has(device))?.[1];
+  if (program === undefined) return undefined;
+  const hasKubeProxy = ["tcp", "tcp6"].some((name) => kubeProxyListens.test(contentOf(read, `/proc/net/${name}`)));
+  return hasKubeProxy
+    ? undefined
+    : `${program} takes the place of kube-proxy, which does not listen on port 10249: nf_tables does not see its packets`;
+}
+
+/** Empty where the kernel has no such file, such as before it has loaded the tracking of connections. */
+function contentOf(read: ReadFile, path: string): string {
+  try {
+    return read(path);
+  } catch {
+    return "";
+  }
+}
+
+/** Makes a table, and takes it away in the same change. @returns why the kernel refuses it */
+export function tryTable(family: Family, open: () => Pick<Netfilter, "change">): string | undefined {
+  const table = { family, table: `${tableName}-try` };
+  try {
+    const errno = open().change(table, [...shapeOf(family), { type: "deleteTable" }]);
+    if (errno === 0) return undefined;
+    const name = getSystemErrorName(-errno);
+    if (name === "EPERM") return "the process needs the capability NET_ADMIN";
+    return `this kernel lacks a part of nf_tables that it takes, such as nft_ct or nft_dup_${family.toLowerCase()} (${name})`;
+  } catch (error) {
+    if (error instanceof SystemCallError || error instanceof NetlinkError) return error.message;
+    throw error;
+  }
+}

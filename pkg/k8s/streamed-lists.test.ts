@@ -1,0 +1,307 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import fc from "fast-check";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
+import type { Informer, Scope } from "./informers.ts";
+import type { EndpointSlice } from "./objects.ts";
+import { slicesOf } from "./part.ts";
+import { resources } from "./resources.ts";
+
+const limit = { timeout: 120_000 };
+const serviceName = "kubernetes.io/service-name";
+
+/** As the API server writes it, in this order. */
+function slice(name: string, service: string, resourceVersion: string, node = "node1"): object {
+  return {
+    kind: "EndpointSlice",
+    apiVersion: "discovery.k8s.io/v1",
+    metadata: {
+      name,
+      generateName: `${service}-`,
+      namespace: "ns",
+      uid: `uid-${name}`,
+      resourceVersion,
+      generation: 2,
+      creationTimestamp: "2026-01-01T00:00:00Z",
+      labels: { "endpointslice.kubernetes.io/managed-by": "test", [serviceName]: service },
+      managedFields: [{ fieldsV1: { "f:metadata": { "f:labels": { [`f:${serviceName}`]: {} } } } }],
+    },
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["10.0.0.1"], nodeName: node, conditions: { ready: true } }],
+  };
+}
+
+const event = (type: "ADDED" | "MODIFIED" | "DELETED", object: object) => ({ type, object });
+
+const bookmark = (resourceVersion: string, isEnd = true) => {
+  const annotations = isEnd ? { "k8s.io/initial-events-end": "true" } : {};
+  return { type: "BOOKMARK", object: { kind: "EndpointSlice", metadata: { resourceVersion, annotations } } };
+};
+
+const listOf = (resourceVersion: string, ...items: object[]) => ({ metadata: { resourceVersion }, items });
+
+/** An informer of slices against a scripted server; `seen` has one line for each call of a handler. */
+class Scene implements AsyncDisposable {
+  readonly clock = new SimulatedClock();
+  readonly seen: string[] = [];
+  /** Services whose slices are wanted. */
+  readonly wanted = new Set<string>(["ns/web"]);
+  readonly informer: Informer<EndpointSlice>;
+  readonly api: FakeApi;
+  readonly #cluster;
+
+  private constructor(api: FakeApi, scope: Scope) {
+    this.api = api;
+    this.#cluster = clusterAt(accessTo(api.url), this.clock, new LogLines());
+    const part = slicesOf((service) => this.wanted.has(service));
+    this.informer = this.#cluster.informer(
+      resources.endpointSlices,
+      { isForMany: true, part, ...scope },
+      {
+        changed: (key, now, before) => this.seen.push(`${key} ${before?.resourceVersion ?? "-"}>${now?.resourceVersion ?? "-"}`),
+        synced: () => this.seen.push("synced"),
+        relisted: () => this.seen.push("relisted"),
+      },
+    );
+    this.informer.start();
+  }
+
+  static async open(scope: Scope = {}): Promise<Scene> {
+    return new Scene(await FakeApi.start(), scope);
+  }
+
+  /** With what the first watch sent. */
+  static async watching(...events: object[]): Promise<[Scene, Exchange]> {
+    const scene = await Scene.open();
+    const watch = await scene.api.next();
+    watch.stream(...events, bookmark("100"));
+    await until(() => scene.informer.synced);
+    return [scene, watch];
+  }
+
+  /** The calls of the handlers since the last time. */
+  async saw(...lines: string[]): Promise<void> {
+    await until(() => this.seen.length >= lines.length);
+    assert.deepEqual(this.seen.splice(0), lines);
+  }
+
+  /** Moves time to the next attempt. */
+  async retry(what = "endpointslices retry"): Promise<Exchange> {
+    await until(() => this.clock.pending().includes(what));
+    advanceUntilRun(this.clock, what);
+    return this.api.next();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return close(this.#cluster, this.api, this.clock);
+  }
+}
+
+test("one watch sends all objects, as any member of the API has them, and then what changes", limit, async () => {
+  await using scene = await Scene.open({ labelSelector: "!headless" });
+  const watch = await scene.api.next();
+  const { timeoutSeconds, ...query } = watch.query;
+  assert.ok(Number(timeoutSeconds) >= 300);
+  assert.deepEqual(query, {
+    labelSelector: "!headless",
+    watch: "true",
+    allowWatchBookmarks: "true",
+    sendInitialEvents: "true",
+    resourceVersionMatch: "NotOlderThan",
+    resourceVersion: "0",
+  });
+  watch.stream(event("ADDED", slice("a", "web", "1")));
+  await scene.saw("ns/a ->1");
+  assert.equal(scene.informer.synced, false);
+  watch.send(event("ADDED", slice("b", "web", "2")), bookmark("7"));
+  await scene.saw("ns/b ->2", "synced");
+  watch.send(event("MODIFIED", slice("a", "web", "8")));
+  await scene.saw("ns/a 1>8");
+  watch.end();
+  assert.equal((await scene.retry()).query.resourceVersion, "8");
+});
+
+test("a later list is of what etcd has, and takes away what is gone", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")), event("ADDED", slice("b", "web", "2")));
+  await using _ = scene;
+  await scene.saw("ns/a ->1", "ns/b ->2", "synced");
+  watch.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+  const again = await scene.retry();
+  assert.equal(again.query.sendInitialEvents, "true");
+  assert.equal(again.query.resourceVersion, undefined);
+  again.stream(event("ADDED", slice("b", "web", "200")), bookmark("200"));
+  await scene.saw("ns/a 1>-", "ns/b 2>200", "relisted");
+});
+
+test("a list that breaks off begins again from its start", limit, async () => {
+  await using scene = await Scene.open();
+  const first = await scene.api.next();
+  first.stream(event("ADDED", slice("a", "web", "1")), event("ADDED", slice("b", "web", "2")));
+  await scene.saw("ns/a ->1", "ns/b ->2");
+  first.drop();
+  const second = await scene.retry();
+  assert.equal(second.query.sendInitialEvents, "true");
+  second.stream(event("ADDED", slice("b", "web", "2")), bookmark("9"));
+  await scene.saw("ns/a 1>-", "synced");
+});
+
+test("a list that is asked for while the first one arrives takes its place, and whoever asked hears of it", limit, async () => {
+  await using scene = await Scene.open();
+  const first = await scene.api.next();
+  first.stream(event("ADDED", slice("a", "web", "1")));
+  await scene.saw("ns/a ->1");
+  scene.informer.relist();
+  const second = await scene.api.next();
+  second.stream(event("ADDED", slice("a", "web", "1")), bookmark("9"));
+  await scene.saw("synced", "relisted");
+});
+
+for (const [status, message] of [
+  [
+    422,
+    'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
+  ],
+  [422, 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch'],
+] as const)
+  test(`a server that refuses is asked for pages, and remembered: ${message.slice(30, 80)}`, limit, async () => {
+    await using scene = await Scene.open();
+    (await scene.api.next()).reply(status, { kind: "Status", message, reason: "Invalid", code: status });
+    (await scene.api.next()).reply(200, listOf("7", slice("a", "web", "1"), slice("x", "other", "2")));
+    const watch = await scene.api.next();
+    await scene.saw("ns/a ->1", "synced");
+    assert.equal(watch.query.resourceVersion, "7");
+    watch.stream({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+    assert.equal((await scene.retry()).query.limit, "200");
+  });
+
+for (const [what, events] of [
+  ["sends nothing more", [event("ADDED", slice("a", "web", "1"))]],
+  ["sends another bookmark", [event("ADDED", slice("a", "web", "1")), bookmark("5", false)]],
+  ["sends nothing at all", []],
+] as const)
+  test(`a server that does not say where the list ends, and ${what}, is asked for pages`, limit, async () => {
+    await using scene = await Scene.open();
+    const watch = await scene.api.next();
+    watch.stream(...events);
+    if (events.length < 2) {
+      if (events.length > 0) await scene.saw("ns/a ->1");
+      await until(() => scene.clock.pending().includes("endpointslices silence"));
+      scene.clock.advanceBy(10_000);
+    }
+    const list = await scene.api.next();
+    assert.equal(list.query.limit, "200");
+    list.reply(200, listOf("7", slice("a", "web", "1")));
+    await until(() => scene.informer.synced);
+  });
+
+test("slices of a Service that is not wanted are dropped, until it is: then they are asked for", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")), event("ADDED", slice("x", "other", "2")));
+  await using _ = scene;
+  await scene.saw("ns/a ->1", "synced");
+  watch.send(event("MODIFIED", slice("x", "other", "110")), event("MODIFIED", slice("a", "web", "111")));
+  await scene.saw("ns/a 1>111");
+  scene.informer.want("ns/web"); // Nothing of it was left out.
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  const list = await scene.api.next();
+  assert.equal(list.path, "/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices");
+  assert.deepEqual(list.query, { labelSelector: `${serviceName}=other` });
+  watch.send(event("ADDED", slice("y", "other", "121")));
+  await scene.saw("ns/y ->121");
+  list.reply(200, listOf("120", slice("x", "other", "110"), slice("y", "other", "119")));
+  await scene.saw("ns/x ->110"); // The later version of the other one stays.
+  scene.informer.want("ns/other");
+  await setImmediate();
+  assert.equal(scene.api.waiting, 0);
+});
+
+test("a slice that was followed goes with the next event once its Service is not wanted", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")));
+  await using _ = scene;
+  await scene.saw("ns/a ->1", "synced");
+  scene.wanted.clear();
+  watch.send(event("MODIFIED", slice("a", "web", "2")));
+  await scene.saw("ns/a 1>-");
+  scene.wanted.add("ns/web");
+  scene.informer.want("ns/web");
+  (await scene.api.next()).reply(503, {});
+  (await scene.retry("endpointslices of an owner")).reply(200, listOf("3", slice("a", "web", "2")));
+  await scene.saw("ns/a ->2");
+});
+
+test("what was asked for stays where a list of before ends meanwhile", limit, async () => {
+  await using scene = await Scene.open();
+  const watch = await scene.api.next();
+  watch.stream(event("ADDED", slice("x", "other", "1")), event("ADDED", slice("a", "web", "2")));
+  await scene.saw("ns/a ->2");
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  (await scene.api.next()).reply(200, listOf("3", slice("x", "other", "1")));
+  await scene.saw("ns/x ->1");
+  watch.send(bookmark("3"));
+  await scene.saw("synced");
+  assert.equal(scene.informer.size, 2);
+});
+
+test("after more than a minute without the API the watch goes on, and all objects are listed again later", limit, async () => {
+  const [scene, watch] = await Scene.watching(
+    ...Array.from({ length: 50 }, (_, i) => event("ADDED", slice(`a${i}`, "web", "1"))),
+  );
+  await using _ = scene;
+  watch.drop();
+  (await scene.retry()).reply(503, {});
+  await until(() => scene.informer.lostSince !== undefined);
+  scene.clock.advanceBy(70_000);
+  let again = await scene.api.next();
+  while (again.query.watch === undefined) again = await scene.api.next();
+  assert.equal(again.query.resourceVersion, "100");
+  again.stream();
+  const question = await scene.api.next();
+  assert.equal(question.query.limit, "1");
+  question.reply(200, listOf("200"));
+  again.send(event("MODIFIED", slice("a0", "web", "201")));
+  await until(() => scene.clock.pending().includes("endpointslices relist"));
+  scene.clock.advanceBy(1_000);
+  const list = scene.api.waiting > 0 ? await scene.api.next() : await scene.retry();
+  assert.equal(list.query.sendInitialEvents, "true");
+});
+
+test("the beginning of a line tells whose slice it is as the whole object does, or nothing", () => {
+  const part = slicesOf(() => true);
+  const name = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,20}$/);
+  const tricky = fc.constantFrom("{", "}", '"', "\\", `"${serviceName}":"evil"`, `\\"labels\\":{`, '"labels":{', "x");
+  const text = fc.array(fc.oneof(tricky, fc.string()), { maxLength: 4 }).map((pieces) => pieces.join(""));
+  const labels = fc.dictionary(fc.oneof(name, fc.constant(serviceName), text), fc.oneof(name, text), { maxKeys: 4 });
+  const metadata = fc.record(
+    {
+      name,
+      generateName: text,
+      namespace: name,
+      uid: name,
+      resourceVersion: name,
+      generation: fc.nat(),
+      creationTimestamp: text,
+      deletionTimestamp: text,
+      labels,
+      annotations: labels,
+    },
+    { requiredKeys: ["name", "namespace", "uid", "resourceVersion"] },
+  );
+  let peeked = 0;
+  fc.assert(
+    fc.property(metadata, fc.constantFrom("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"), (metadata, type) => {
+      const object = { kind: "EndpointSlice", apiVersion: "discovery.k8s.io/v1", metadata, endpoints: [] };
+      const found = part.peek(JSON.stringify({ type, object }));
+      if (found === undefined) return;
+      peeked++;
+      assert.equal(found.type, type);
+      assert.equal(found.owner, part.ownerOf(object));
+      const { name, namespace, uid, resourceVersion } = metadata;
+      assert.deepEqual(found.object, { metadata: { name, namespace, uid, resourceVersion } });
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(peeked > 20, `${peeked}`);
+});

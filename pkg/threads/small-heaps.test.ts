@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+
+/** @returns the most that V8 had for objects, in MB, while a process replaced so many objects, one after another */
+function mostHeap(objects: number, isKeptSmall: boolean): number {
+  const script = `
+    const { getHeapStatistics } = await import("node:v8");
+    const { keepSmallHeapsSmall, trimHeap } = await import("#pkg/threads");
+    const one = (i) => ({ i, all: [i, i, i, i] });
+    const live = Array.from({ length: ${objects} }, (_, i) => one(i));
+    trimHeap(); // From here on V8 has a limit that follows from what lives.
+    if (${isKeptSmall}) keepSmallHeapsSmall();
+    let most = 0;
+    for (let i = 0; i < 1_000_000; i++) {
+      live[i % live.length] = one(i);
+      if (i % 1_000 === 0) most = Math.max(most, getHeapStatistics().total_heap_size);
+    }
+    console.log(most / 1e6);`;
+  // One thread, so that no other thread's pace decides when garbage is collected.
+  const flags = ["--single-threaded", "--no-incremental-marking", "--max-semi-space-size=2", "--input-type=module"];
+  return Number(execFileSync(process.execPath, [...flags, "--eval", script], { encoding: "utf8" }));
+}
+
+test("a small heap grows less before it is collected, and a large one as by itself", () => {
+  assert.ok(mostHeap(20_000, true) < 0.8 * mostHeap(20_000, false));
+  assert.ok(mostHeap(500_000, true) > 0.95 * mostHeap(500_000, false));
+});

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { amongOthers, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
+import type { HealthAnswer } from "./data-path-state.ts";
+
+const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
+const routed = "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}";
+const peer = "{peer-address: 10.0.0.1, peer-asn: 65002, my-asn: 65001}";
+const everywhere = Object.fromEntries(nodes.map((node) => [node, true]));
+const local = { externalTrafficPolicy: "Local", healthCheckNodePort: 30_000 } as const;
+
+type Among = ReturnType<typeof amongOthers>;
+
+function serving(text = lan, peers = "", node = owner, ready: Record<string, boolean> = everywhere): Among {
+  const one = amongOthers(node, text, peers);
+  one.bench.serve("default/web", [x], local, ready);
+  one.bench.settle();
+  return one;
+}
+
+/** Asks each second as the driver does. @returns the Services that were asked */
+function ask({ bench }: Among, seconds: number, answer: HealthAnswer | undefined): string[] {
+  const asked: string[] = [];
+  for (let i = 0; i < seconds; i++) {
+    const { ports } = bench.view.nextHealthPorts(0, bench.clock.now());
+    asked.push(...ports.map(({ key }) => key));
+    const answers = new Map(answer === undefined ? [] : ports.map(({ key }) => [key, answer] as const));
+    bench.runner.dispatch({ type: "healthPorts", answers });
+    bench.clock.advanceBy(1_000);
+    bench.settle();
+  }
+  return asked;
+}
+
+test("a node whose kube-proxy has no Pod of a Local Service for 5 s, although the API has one there, leaves the address to others, and has it again after 30 s", () => {
+  const one = serving();
+  ask(one, 3, "serves");
+  ask(one, 5, "serves none");
+  assert.deepEqual(one.bench.onWire, [x], "it may be about to hear of it");
+  ask(one, 2, "serves none");
+  assert.deepEqual(one.bench.onWire, []);
+  assert.match(one.bench.reported.join(), /cannotDeliver.*default\/web/);
+  const [worst] = one.bench.view.nodeVerdicts({
+    missing: [],
+    failed: undefined,
+    findings: [],
+    bfdWarnings: [],
+    lossy: [],
+    pathProblems: [],
+    refusedWrites: [],
+    viewAge: 0,
+  });
+  assert.equal(worst?.cause, "cannotDeliver");
+  ask(one, 30, "serves");
+  assert.deepEqual(one.bench.onWire, []);
+  ask(one, 10, "serves");
+  assert.deepEqual(one.bench.onWire, [x]);
+  ask(one, 7, "serves none");
+  ask(one, 60, "serves");
+  assert.deepEqual(one.bench.onWire, [], "it waits twice as long");
+  ask(one, 10, "serves");
+  assert.deepEqual(one.bench.onWire, [x]);
+});
+
+test("kube-proxy that is silent, or has never had a Pod, says nothing", () => {
+  const one = serving();
+  ask(one, 60, "serves none");
+  assert.deepEqual(one.bench.onWire, [x], "another one does its work, perhaps");
+  ask(one, 1, "serves");
+  ask(one, 60, undefined);
+  assert.deepEqual(one.bench.onWire, [x]);
+});
+
+test("where no other node has a ready Pod, or none has it served, the address stays", () => {
+  const alone = serving(lan, "", owner, { [owner]: true });
+  ask(alone, 1, "serves");
+  ask(alone, 20, "serves none");
+  assert.deepEqual(alone.bench.onWire, [x]);
+  const all = serving();
+  ask(all, 1, "serves");
+  for (const { state } of all.others) state.setUndeliveredAt(address(all), true);
+  all.hear();
+  ask(all, 20, "serves none");
+  assert.deepEqual(all.bench.onWire, [x]);
+});
+
+const address = ({ bench }: Among) => bench.state.placements.get(x)?.[0]?.address ?? assert.fail();
+
+test("others take the address over when they hear of it, and beside a member that does not know of it all is as before", () => {
+  const successor = nodes.find((node) => {
+    const one = serving();
+    ask(one, 1, "serves");
+    ask(one, 8, "serves none");
+    return one.bench.state.placements.get(x)?.[0]?.owner === node;
+  });
+  const one = serving(lan, "", successor);
+  const other = one.others.find(({ name }) => name === owner);
+  other?.state.setUndeliveredAt(address(one), true);
+  one.hear();
+  one.bench.settle();
+  assert.deepEqual(one.bench.onWire, [x]);
+  one.bench.membersChanged([...nodes], [loser === successor ? owner : loser]);
+  one.bench.settle();
+  assert.deepEqual(one.bench.onWire, []);
+});
+
+test("other addresses of the node stay, and it takes this one again when its Pod or the Service goes", () => {
+  const one = serving();
+  one.bench.serve("default/other", ["192.0.2.9"], {}, everywhere);
+  one.bench.settle();
+  const before = one.bench.onWire.filter((each) => each !== x);
+  ask(one, 1, "serves");
+  ask(one, 8, "serves none");
+  assert.deepEqual(one.bench.onWire, before);
+  one.bench.serve("default/web", [x], {}, everywhere);
+  ask(one, 1, undefined);
+  assert.deepEqual(one.bench.onWire.toSorted(), [x, ...before].toSorted(), "any node serves it now");
+});
+
+test("by BGP the route goes from the node where another one carries it", () => {
+  const one = serving(routed, peer);
+  ask(one, 1, "serves");
+  ask(one, 8, "serves none");
+  assert.equal(one.bench.routes.size, 1, "no other node has a session");
+  one.others[0]?.state.setDeliveries(new Map([["lan", { IPv4: "carried", IPv6: "noPeer" } as const]]));
+  one.hear();
+  one.bench.settle();
+  ask(one, 1, "serves none");
+  assert.equal(one.bench.routes.size, 0);
+});
+
+test("of thousands of Services four ports are asked in a second, and first those that were not served", () => {
+  const one = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.0.0/16]}");
+  for (let i = 0; i < 2_000; i++) one.bench.serve(`n/s${i}`, [`192.0.${i >> 8}.${i & 255}`], local, everywhere);
+  one.bench.settle();
+  const first = one.bench.view.nextHealthPorts(0, 0);
+  assert.deepEqual([first.ports.length, first.scan, first.isQuiet], [4, 5, false], "one Service is not Local");
+  one.bench.runner.dispatch({ type: "healthPorts", answers: new Map(first.ports.map(({ key }) => [key, "serves"])) });
+  assert.equal(one.bench.view.nextHealthPorts(first.scan, 0).isQuiet, true);
+  for (let i = 0; i < 400; i++)
+    one.bench.runner.dispatch({ type: "healthPorts", answers: new Map([[`n/s${1_000 + i}`, "serves none"]]) });
+  assert.equal(one.bench.state.healthPorts.unserved.size, 256);
+  const { ports } = one.bench.view.nextHealthPorts(0, 0);
+  assert.deepEqual(
+    ports.map(({ key }) => Number(key.slice(3)) >= 1_000),
+    [true, true, true, false],
+  );
+});

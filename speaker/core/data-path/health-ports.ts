@@ -1,0 +1,134 @@
+import type { Millis } from "#pkg/clock";
+import type { Address } from "#pkg/net";
+import type { SpeakerEffect } from "../effects.ts";
+import type { SpeakerEvent } from "../events.ts";
+import { addressesOf, endpointsOf, holderKeys } from "../services/services.ts";
+import { poolAt, type SpeakerState } from "../state.ts";
+import { maxHoldMs, minHoldMs, type Unserved } from "./data-path-state.ts";
+
+// Under `externalTrafficPolicy: Local` kube-proxy, or what does its work, says on the Service's health check port whether it sends packets to a Pod
+// of this node. Where it says that it does not, although the API has a ready one here, it is behind or stands still: this node drops what comes for
+// these addresses, and leaves them to others. Only kube-proxy can say so: no tenant does.
+
+export interface HealthPort {
+  readonly key: string;
+  readonly port: number;
+}
+
+// kube-proxy hears of an endpoint when this speaker does, and writes its rules within some seconds.
+const confirmMs: Millis = 5_000;
+/** Of Services that are left to others, and of ports that are asked at once. */
+const maxUnserved = 256;
+const maxAtOnce = 4;
+/** Of Services that are looked at for that. */
+const maxLooked = 200;
+
+export interface NextHealthPorts {
+  readonly ports: readonly HealthPort[];
+  /** The Service to look at after them. */
+  readonly scan: number;
+  /** Nothing is different where all of them serve. */
+  readonly isQuiet: boolean;
+}
+
+/** The ports to ask next. @param scan which Service is looked at first */
+export function nextHealthPorts(state: SpeakerState, scan: number, now: Millis): NextHealthPorts {
+  const { unserved, isSeen } = state.healthPorts;
+  const { rows } = state.services;
+  const ports = [...unserved]
+    .filter(([, { triedAt, isLeft }]) => !isLeft || now >= triedAt + confirmMs)
+    .sort(([, a], [, b]) => a.triedAt - b.triedAt)
+    .slice(0, maxAtOnce - 1)
+    .flatMap(([key]) => portOf(state, key) ?? []);
+  let at = scan < rows.size ? scan : 0;
+  for (const key of rows.keys().drop(at).take(maxLooked)) {
+    if (ports.length === maxAtOnce) break;
+    at++;
+    const found = unserved.has(key) ? undefined : portOf(state, key);
+    if (found !== undefined) ports.push(found);
+  }
+  return { ports, scan: at, isQuiet: isSeen && unserved.size === 0 };
+}
+
+/** Undefined where kube-proxy of this node is not expected to send packets to a Pod here, or this node does not see whether it is. */
+function portOf(state: SpeakerState, key: string): HealthPort | undefined {
+  const { services, apiView, node } = state;
+  const service = services.rows.get(key)?.service;
+  if (service === undefined || service.healthCheckNodePort === 0 || apiView.lostSince !== Infinity) return undefined;
+  const isHere = endpointsOf(services, key).some((each) => each.nodeName === node && each.ready > 0);
+  const [address] = addressesOf(services, key);
+  if (!isHere || address === undefined || poolAt(state, address)?.announceWhen !== "delivering") return undefined;
+  return { key, port: service.healthCheckNodePort };
+}
+
+type Asked = Extract<SpeakerEvent, { readonly type: "healthPorts" }>;
+
+/** Ports were asked. @returns the addresses that this node leaves to others, or takes again, since then */
+export function healthPortsAsked(state: SpeakerState, { answers }: Asked, now: Millis, effects: SpeakerEffect[]): Address[] {
+  const { healthPorts } = state;
+  const changed: Address[] = [];
+  for (const [key, each] of healthPorts.unserved)
+    if (portOf(state, key) === undefined || isForgotten(each, now)) forget(state, key, changed);
+  for (const [key, answer] of answers) {
+    if (answer === "serves") {
+      healthPorts.isSeen = true;
+      serves(state, key, changed, now, effects);
+    } else if (answer === "serves none" && healthPorts.isSeen && portOf(state, key) !== undefined)
+      servesNone(state, key, changed, now, effects);
+  }
+  for (const address of changed) state.members.gossip?.setUndeliveredAt(address, isLeft(state, address));
+  return changed;
+}
+
+function servesNone(state: SpeakerState, key: string, changed: Address[], now: Millis, effects: SpeakerEffect[]): void {
+  const { unserved } = state.healthPorts;
+  const known = unserved.get(key);
+  if (known === undefined) {
+    const never = { isLeft: false, servedSince: Infinity, holdMs: minHoldMs / 2 };
+    if (unserved.size < maxUnserved) unserved.set(key, { addresses: [], since: now, triedAt: now, ...never });
+    return;
+  }
+  if (known.servedSince !== Infinity || now > known.triedAt + 2 * confirmMs) known.since = now;
+  known.triedAt = now;
+  known.servedSince = Infinity;
+  if (known.isLeft || now < known.since + confirmMs) return;
+  known.isLeft = true;
+  known.holdMs = Math.min(2 * known.holdMs, maxHoldMs);
+  known.addresses = addressesOf(state.services, key);
+  changed.push(...known.addresses);
+  const message =
+    "kube-proxy of this node has no Pod of the Service, and the API has a ready one: other nodes are to take it over";
+  effects.push({ type: "log", level: "warn", message, fields: { event: "cannotDeliver", service: key } });
+}
+
+function serves(state: SpeakerState, key: string, changed: Address[], now: Millis, effects: SpeakerEffect[]): void {
+  const known = state.healthPorts.unserved.get(key);
+  if (known === undefined) return;
+  known.triedAt = now;
+  known.servedSince = Math.min(known.servedSince, now);
+  if (!known.isLeft || now < known.servedSince + known.holdMs) return;
+  known.isLeft = false;
+  changed.push(...known.addresses);
+  const message = "kube-proxy of this node has a Pod of the Service again";
+  effects.push({ type: "log", level: "info", message, fields: { event: "delivers", service: key } });
+}
+
+/** One that is served is remembered for a while, because the next failure soon takes longer to end. */
+function isForgotten({ isLeft, servedSince, holdMs }: Unserved, now: Millis): boolean {
+  return !isLeft && now >= servedSince + holdMs + (holdMs < minHoldMs ? 0 : maxHoldMs);
+}
+
+function forget({ healthPorts: { unserved } }: SpeakerState, key: string, changed: Address[]): void {
+  const { isLeft, addresses } = unserved.get(key) ?? { isLeft: false, addresses: [] };
+  unserved.delete(key);
+  if (isLeft) changed.push(...addresses);
+}
+
+function isLeft({ services, healthPorts: { unserved } }: SpeakerState, address: Address): boolean {
+  return holderKeys(services, address.toString()).some((key) => unserved.get(key)?.isLeft === true);
+}
+
+/** Services that kube-proxy of this node does not serve, so that others are to take them over. */
+export function unservedHere({ healthPorts }: Pick<SpeakerState, "healthPorts">): readonly string[] {
+  return [...healthPorts.unserved].flatMap(([key, each]) => (each.isLeft ? [key] : []));
+}
