@@ -20,7 +20,8 @@ const protocolNumber = 1; // CTA_PROTO_NUM
 const tcp = 6;
 const tcpInfo = 1; // CTA_PROTOINFO_TCP
 const tcpState = 1; // CTA_PROTOINFO_TCP_STATE
-const State = { synReceived: 2, lastAck: 6 } as const; // Between them: established, and one side has closed.
+// Between them: established. Once both sides have closed, a connection has nothing to lose; the kernel tracks some for 30 s after that.
+const State = { synReceived: 2, closeWait: 5 } as const;
 
 export function encodeConntrackDump(family: Family, sequence: number): Uint8Array {
   const type = (Subsystem.conntrack << 8) | Message.get;
@@ -44,7 +45,7 @@ function openConnectionTo(connection: Map<number, Uint8Array>): Address | undefi
   const tuple = within(connection, Connection.original);
   if (within(tuple, Tuple.protocol).get(protocolNumber)?.[0] !== tcp) return undefined;
   const state = within(within(connection, Connection.protocolInfo), tcpInfo).get(tcpState)?.[0] ?? 0;
-  if (state < State.synReceived || state > State.lastAck) return undefined;
+  if (state < State.synReceived || state > State.closeWait) return undefined;
   const addresses = within(tuple, Tuple.addresses);
   const octets = addresses.get(destination.IPv4) ?? addresses.get(destination.IPv6);
   return octets?.length === 4 || octets?.length === 16 ? Address.fromBytes(octets) : undefined;

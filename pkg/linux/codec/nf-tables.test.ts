@@ -94,7 +94,8 @@ for (const [state, isOpen] of [
   [1, false],
   [2, true],
   [3, true],
-  [6, true],
+  [5, true],
+  [6, false],
   [7, false],
   [8, false],
 ] as const)
