@@ -101,7 +101,7 @@ export class DataPath implements Disposable {
     for (const [port, isHealthy] of answers) if (isHealthy || this.#healthy.has(port)) this.#healthy.set(port, isHealthy);
   }
 
-  /** What kube-proxy says of some Services. */
+  /** kube-proxy's answers for some Services. */
   async #askServices(): Promise<void> {
     const { view, emit, clock } = this.#options;
     const { ports, scan, isQuiet } = view.nextHealthPorts(this.#scan, clock.now());
@@ -168,7 +168,7 @@ async function tryConnection(host: string, port: number, clock: Clock): Promise<
   const first = await Promise.race([outcome, waited]);
   try {
     if (first !== "waited") return first;
-    await setImmediate(); // What came meanwhile is read now.
+    await setImmediate(); // Answers that came meanwhile are read now.
     const last = await Promise.race([outcome, setImmediate("silent" as const)]);
     return last === "silent" && clock.now() > begun + connectMs + lateMs ? "untried" : last;
   } finally {
@@ -181,7 +181,7 @@ function isAnswer(code: string | undefined): boolean {
   return code === "ECONNREFUSED" || code === "ECONNRESET";
 }
 
-/** What kube-proxy answers of a Service. */
+/** kube-proxy's answer for a Service. */
 const answersByStatus: ReadonlyMap<number | undefined, HealthAnswer> = new Map([
   [200, "serves"],
   [503, "serves none"],

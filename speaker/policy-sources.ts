@@ -14,7 +14,7 @@ export interface PolicySourcesOptions {
 }
 
 /**
- * What advertisements ask of Services: their labels and annotations, and labels of their namespaces. Nothing of it is kept, and no right is
+ * Labels and annotations of Services, and labels of their namespaces, that advertisements ask for. Nothing of it is kept, and no right is
  * needed, before a configuration asks for it.
  */
 export class PolicySources implements Disposable {

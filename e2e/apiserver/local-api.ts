@@ -29,7 +29,7 @@ export interface LocalRequest {
   /** From the root of the API, with its query. */
   readonly path: string;
   readonly body?: unknown;
-  /** Of a patch; a merge patch (RFC 7396) where absent. */
+  /** The media type of a patch's body; a merge patch (RFC 7396) where absent. */
   readonly contentType?: string;
 }
 

@@ -26,7 +26,7 @@ const { cluster } = flows;
 
 interface Event {
   readonly name: string;
-  /** What there has to be before. */
+  /** Brings the cluster to where the event can happen. */
   readonly prepare?: (node: DemoNode) => Promise<void>;
   readonly act: (node: DemoNode) => Promise<void>;
   readonly undo?: (node: DemoNode) => Promise<void>;

@@ -8,7 +8,7 @@ import { monotonicNow } from "./arp-asker.ts";
 import type { Line } from "./failover-client.ts";
 import { allKnowAll, allPathsUp, end, linesOf, printRow, spread } from "./failover-common.ts";
 
-/** What fails: a cluster, or what is to be compared with it. */
+/** The cluster that fails, or a program beside which it is measured. */
 export interface Subject extends AsyncDisposable {
   readonly lan: Switch;
   readonly client: Host;

@@ -34,7 +34,7 @@ const nameOf = (node: number) => `ip-10-${node >> 14}-${(node >> 7) & 127}-${nod
 const addressOf = (node: number) => `172.16.${node >> 8}.${node & 255}`;
 const serviceAddress = (index: number) => `10.0.${index >> 8}.${index & 255}`;
 
-/** What a member tells of itself. */
+/** The facts that a member tells of itself. */
 function entriesOf(node: string, incarnation: number): GossipEntry[] {
   const told = new GossipState(node);
   const subnet = parsePrefix("172.16.0.0/16");

@@ -96,7 +96,7 @@ async function breakSome({ api }: DemoCluster): Promise<void> {
 interface Timed {
   readonly stdout: string;
   readonly seconds: number;
-  /** Of the command alone: on a busy machine the others wait for it. */
+  /** Processor time of the command alone: on a busy machine the others wait for it. */
   readonly processorSeconds: number;
 }
 

@@ -13,7 +13,7 @@ const [pace, ...counts] = process.argv.slice(2);
 const paces = pace === "lan" || pace === "fast" ? ([pace] as const) : (["lan", "fast"] as const);
 const sizes = counts.length > 0 ? counts.map(Number) : [50, 200, 1_000];
 
-/** What one node in so many sends. */
+/** Packets and octets that are sent, counted on one node of many. */
 class Traffic {
   packets = 0;
   octets = 0;

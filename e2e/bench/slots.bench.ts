@@ -47,7 +47,7 @@ async function ownersAround(nodes: number, dead: number, size: number): Promise<
   return [before, now()];
 }
 
-/** Of the flows through nodes that live, the share that moves. */
+/** The share that moves of the flows through nodes that live. */
 function moved(before: readonly number[], after: readonly number[], dead: number): number {
   const living = before.flatMap((node, flow) => (node === dead ? [] : [[node, after[flow]] as const]));
   return living.filter(([one, other]) => one !== other).length / living.length;

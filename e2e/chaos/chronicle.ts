@@ -79,7 +79,7 @@ export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readon
   );
 }
 
-/** What was done to the cluster then, or had just ended. */
+/** Acts on the cluster that went on then, or had just ended. */
 function causesAt(at: Millis, done: readonly Done[]): readonly Act[] {
   const near = done.filter(
     ({ act, from, to = Infinity }) => !harmless.has(act.type) && from <= at + answerMs && to + aftermathMs >= at,

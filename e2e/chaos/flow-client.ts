@@ -24,7 +24,7 @@ function print(line: FlowLine): void {
   console.log(JSON.stringify(line));
 }
 
-/** Keeps one connection open for ever. Those that never had an answer do not count. */
+/** Keeps one connection open for ever. Connections that never had an answer do not count. */
 function keep(address: string, port: number): void {
   let answeredAt: number | undefined;
   let isOver = false;

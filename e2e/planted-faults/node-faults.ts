@@ -9,7 +9,7 @@ interface StrangeSpeaker {
   readonly number: number;
   /** Changes the kubeconfig of the other speakers, which stays as it is where absent. */
   readonly kubeconfig?: (text: string) => string;
-  /** What it logs once the fault is there. */
+  /** A line that it logs once the fault is there. */
   readonly logs: RegExp;
 }
 

@@ -26,7 +26,7 @@ interface Side {
   readonly mine?: number;
   readonly theirs?: number;
   readonly address?: string;
-  /** Of a router that is found by its router advertisements. */
+  /** The peer is a router that is found by its router advertisements. */
   readonly interface?: string;
   readonly more?: string;
 }

@@ -132,7 +132,7 @@ ${peers.join("")}address-pools:
   }
 
   async function reaches({ client }: Stream, answering: number): Promise<TcpFlows> {
-    const soon = client.lines.length + 7; // What is answered by then was asked since.
+    const soon = client.lines.length + 7; // Answers from then on are to questions asked since.
     return waitFor(`${answering} connections that answer`, () => {
       const line = client.lines.length < soon ? undefined : client.lines.at(-1);
       if (line === undefined) return undefined;

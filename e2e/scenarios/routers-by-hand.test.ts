@@ -28,7 +28,7 @@ const unnumbered = section("bgp.md", "Unnumbered");
 const others = byHand.slice(byHand.indexOf("### Unnumbered"));
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
-/** Those that give routes to the kernel. */
+/** Daemons that give routes to the kernel. */
 const forwarding: readonly RouterKind[] = ["frr", "bird"];
 const routerAsn = 65010;
 const prefixes = ["198.51.100.1/32", "2001:db8:1::/128"] as const;
@@ -46,7 +46,7 @@ const said = new Map(
   ),
 );
 
-/** What a session agreed to. */
+/** Capabilities that a session agreed to. */
 interface Agreed {
   readonly peerRole?: string;
   readonly longLivedGracefulRestart?: boolean;

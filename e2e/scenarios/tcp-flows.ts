@@ -18,7 +18,7 @@ export interface TcpFlows {
 
 export interface NewFlows {
   readonly opened: number;
-  /** Those that had no answer within 2 s. */
+  /** Connections that had no answer within 2 s. */
   readonly lost: number;
 }
 

@@ -7,7 +7,7 @@ import { type Address, families } from "#pkg/net";
 const usuallyEveryMs: Millis = 5_000;
 // Counting may take this share of the time: a node with a million connections counts them less often.
 const restForEachMs = 50;
-// A busy machine makes a count look long. Those who wait for the last connection to end are to hear of it nevertheless.
+// A busy machine makes a count look long. A speaker that waits for the last connection to end has to hear of it nevertheless.
 const maxRest = 10;
 
 export interface FlowCounterOptions {

@@ -49,7 +49,7 @@ export interface Inherited {
   readonly unfinished: readonly Address[];
 }
 
-/** What it does with the kernel. */
+/** The calls of the kernel that the keeper makes. */
 export type PacketFilter = Pick<Netfilter, "change" | "query">;
 
 export interface HandoverKeeperOptions {
@@ -69,7 +69,7 @@ interface Kept {
   readonly table: TableState;
   /** The rules and elements were read, so that `found` holds. */
   isRead: boolean;
-  /** The kernel has all that was wanted, so that only what is wanted otherwise since then is left to do. */
+  /** The kernel has everything that was wanted: only what changed since then is left to do. */
   isWhole: boolean;
   /** Elements that may be others since then. */
   pending: Keys;
@@ -124,7 +124,7 @@ export class HandoverKeeper implements Disposable {
     if (this.#isChecked) return;
     this.#isChecked = true;
     this.#findFailures();
-    this.#turn(); // What an earlier life left is known before anything is placed.
+    this.#turn(); // The core hears what an earlier life left before it places anything.
   }
 
   /** From now on this is the handover of the address; undefined for none. The kernel gets it soon, or with `flush`. */
@@ -155,7 +155,7 @@ export class HandoverKeeper implements Disposable {
     if (families.some((family) => isWanted(this.#kept[family].table))) this.#soon();
   }
 
-  /** The caller has named all handovers: remains of an earlier life that are none of these go. */
+  /** The caller has named all handovers: others, which an earlier life left, go. */
   complete(): void {
     if (this.#kept.IPv4.table.isComplete) return;
     for (const family of families) this.#kept[family].table.isComplete = true;

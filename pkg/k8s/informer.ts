@@ -222,7 +222,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#handlers.reached?.();
   }
 
-  /** What changed since is known. That the API was restored meanwhile is rare, and thousands of nodes would ask for all objects at once. */
+  /** The changes since then are known. That the API was restored meanwhile is rare, and thousands of nodes would ask for all objects at once. */
   #relistLater(): void {
     this.#isToRelist = false;
     if (!this.#isForMany) return; // It has.
@@ -354,7 +354,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     return { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan", ...old };
   }
 
-  /** What belongs to an owner that is not wanted is not read further. */
+  /** Objects of an owner that is not wanted are not read further. */
   readonly #peek = (line: string): PeekedEvent | undefined => {
     const event = this.#part?.peek(line);
     return event === undefined || this.#part?.isWanted(event.owner) !== false ? undefined : event;

@@ -26,7 +26,7 @@ export interface Service extends ObjectMeta, ServiceFields {
   readonly healthCheckNodePort: number;
   /** Fields of entries besides the address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
   readonly ingressDetails: Readonly<Record<string, IngressDetails>>;
-  /** `spec.externalIPs`, the first of them; undefined where there are none. Kept only where labels are. */
+  /** The first entries of `spec.externalIPs`; undefined for a Service without any. Kept only where labels are. */
   readonly externalIPs?: readonly string[] | undefined;
   /** There are entries with only a host name, which nobody here writes. */
   readonly hasHostnames: boolean;

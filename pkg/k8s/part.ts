@@ -7,12 +7,12 @@ import type { ObjectMeta } from "./objects.ts";
 import type { Resource } from "./resources.ts";
 import type { WatchEvent } from "./watch-events.ts";
 
-/** Objects that belong to others, and are followed for some of these alone. What belongs to another one is dropped when it comes. */
+/** Objects that belong to others, and are followed for some of these alone. Objects of other owners are dropped when they come. */
 export interface Part {
   /** To whom an object belongs; empty: to nobody. */
   ownerOf(raw: Fields): string;
   isWanted(owner: string): boolean;
-  /** What selects all objects of an owner. */
+  /** The selector of all objects of an owner. */
   scopeOf(owner: string): { readonly namespace: string; readonly labelSelector: string };
   /** The event in a line of a watch, by its beginning alone; undefined where that does not tell whose object it is. */
   peek(line: string): PeekedEvent | undefined;

@@ -166,7 +166,7 @@ export class Asker {
     if (results.size === 0) return results;
     const sourcePort = firstPort + (this.#ports++ % ports);
     const first = Math.floor(this.#random() * 0x1_0000_0000);
-    // Of each question its own, by which its reply is known.
+    // Each question has its own, by which its reply is known.
     const sequenceOf = ({ index }: SynResult) => (first + index * 0x1_0000) % 0x1_0000_0000;
     using ipv4 = PacketSocket.open(link.index, EtherType.ipv4, tcpPortFilter("IPv4", sourcePort, frameSize));
     using ipv6 = PacketSocket.open(link.index, EtherType.ipv6, tcpPortFilter("IPv6", sourcePort, frameSize));

@@ -21,7 +21,7 @@ export function mayRenumber(annotations: Readonly<Record<string, unknown>> | und
 /** The configuration that the ConfigMap offers, or that MetalLB's custom resources are. */
 export type Candidate = { readonly type: "missing"; readonly what: Missing } | CandidateText;
 
-/** What is not there: the ConfigMap or the key in it; of custom resources any object, or some of their definitions. */
+/** The part that is missing: the ConfigMap or the key in it; of custom resources any object, or some of their definitions. */
 export type Missing = "configMap" | "key" | "objects" | "definitions";
 
 export interface CandidateText {

@@ -92,7 +92,7 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
   private judged = 0; // How often all Services were looked at.
   private decided: State = { inForce: undefined, verdict: undefined };
   private started = false;
-  private since: Millis; // Of the verdict.
+  private since: Millis; // When the verdict was reached.
   private inForceSince: Millis | undefined;
   private seen: string | undefined;
 

@@ -17,7 +17,7 @@ import {
   servedNodes,
 } from "#pkg/placement";
 
-// What routers make of aggregates: they send a packet by the longest prefix.
+// Routers send a packet by the longest prefix, also where there is an aggregate.
 
 function configOf(fields: string): Config {
   const { config, problems } = parseConfig(`

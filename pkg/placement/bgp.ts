@@ -30,7 +30,7 @@ export interface DefaultGateway {
   readonly address: Address;
   /** Name. */
   readonly interface: string;
-  /** Of the route: the lowest counts. */
+  /** The route's metric: the lowest counts. */
   readonly metric: number;
 }
 

@@ -50,7 +50,7 @@ export function servedNodes(nodes: readonly Omit<ServedNode, "paths">[]): Map<st
 export interface ServedNodes {
   readonly nodes: Map<string, ServedNode>; // name -> node
   readonly drained: ReadonlySet<string>;
-  /** What else routes depend on, as text: another one is another set. */
+  /** Everything else that routes depend on, as text: another text is another set. */
   readonly facts: string;
 }
 
@@ -237,7 +237,7 @@ function firstOf<T extends { readonly name: string }>(those: readonly T[], text:
 }
 
 const noPaths: ServedNode["paths"] = new Map();
-// Combinations of nodes with endpoints; those that are dropped are made anew.
+// Combinations of nodes with endpoints; dropped ones are made again.
 const maxSets = 10_000;
 
 function advertisementsOf(central: CentralAdvertisements, name: string): readonly Advertised[] {

@@ -48,7 +48,7 @@ function rivalAfter(node: string, before: Election, contenders: readonly string[
   return known === node ? beats(node, [node, ...came], address) : known;
 }
 
-/** The first of them that comes before the node; the first of all where that is none of them. */
+/** The first of them that comes before the node; the first of all where the node is not among them. */
 function beats(node: string, contenders: readonly string[], address: Address): string | undefined {
   if (!isIn(contenders, node)) return contenders[0];
   const end = `#${address}`;

@@ -119,7 +119,7 @@ export function poolNodes(
   return { pool, active, inService, eligible, excluded: those("excluded"), ...without, ...ofNodes, weights, subnets };
 }
 
-/** Those that are so, and the others; in the order of all. */
+/** The nodes for which this is so, and the others; in the order of all. */
 function parted(nodes: readonly string[], isSo: (node: string) => boolean): readonly [readonly string[], readonly string[]] {
   const [so, others]: [string[], string[]] = [[], []];
   for (const node of nodes) (isSo(node) ? so : others).push(node);

@@ -146,9 +146,9 @@ export class BgpRoutes {
 }
 
 interface Made {
-  /** Of each node with sessions. */
+  /** Advertisements of each node with sessions. */
   readonly ofNodes: readonly PoolAdvertisements[];
-  /** Of each central speaker. */
+  /** Advertisements of each central speaker. */
   readonly ofCentral: CentralAdvertisements | undefined;
 }
 

@@ -24,7 +24,7 @@ export type SpeakerEvent =
   | ({ readonly type: "kernel" } & KernelProblems)
   /** Why this node cannot hand packets over to former owners, by family. */
   | { readonly type: "handoverFailures"; readonly failures: HandoverFailures }
-  /** What the kernel goes on with, for an earlier process of this node. */
+  /** Hand-overs of an earlier process of this node that the kernel goes on with. */
   | { readonly type: "inherited"; readonly inherited: Inherited }
   /** This process is about to leave the ring, and then ends. */
   | { readonly type: "leaving" }

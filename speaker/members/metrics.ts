@@ -14,7 +14,7 @@ const counters = [
   },
   {
     name: "path_failures_false",
-    help: "Members that this node declared failed for that reason, and that lived.",
+    help: "Members that this node wrongly declared failed for that reason.",
     field: "falsePathFailures",
   },
   { name: "failures", help: "Members that failed.", field: "failures" },

@@ -250,7 +250,7 @@ export class RingMembers implements Members {
     const { memberlist, joinPort } = this.#options;
     const at = (address: string) => (joinPort === undefined ? address : `[${address}]:${joinPort}`);
     const { failures } = await memberlist.join([...wanted.keys()].sort().map(at));
-    // What the others said comes first: whoever takes itself for in the ring, and knows no owners, takes addresses of theirs.
+    // The facts of the others come first: whoever takes itself for in the ring, and knows no owners, takes addresses of theirs.
     while (!this.#state.isStopped && (this.#areOthersMembers || this.#heard.length > 0)) {
       this.#tell();
       if (this.#heard.length > 0) await sleep(this.#options.clock, "members told", 1);

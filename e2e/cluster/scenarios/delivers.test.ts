@@ -34,7 +34,7 @@ async function moves(
   return { owner, undo };
 }
 
-/** What it takes until the speaker knows Services that answer. */
+/** The time until the speaker knows Services that answer. */
 const known = (on: InstalledCluster, node: string) =>
   waitFor(
     "tests of connections",

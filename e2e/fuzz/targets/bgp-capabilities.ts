@@ -17,7 +17,7 @@ const both = [
   { afi: 2, safi: 1 },
 ] as const;
 
-/** What a router may offer, each alone: RFC 4760, 2918, 7313, 6793, 8654, 8950, 4724 with 8538, 9494, 9234, 7911. */
+/** Capabilities that a router may offer, each alone: RFC 4760, 2918, 7313, 6793, 8654, 8950, 4724 with 8538, 9494, 9234, 7911. */
 const capabilities: readonly Capability[] = [
   ...both.map((family): Capability => ({ type: "multiprotocol", ...family })),
   { type: "routeRefresh" },
@@ -88,7 +88,7 @@ function check(side: SessionSettings, agreed: Negotiated): void {
   assert.ok(agreed.peerRole === wanted || (agreed.peerRole === undefined && !side.roleStrict));
 }
 
-/** What is agreed depends on what the OPEN says, and not on how. */
+/** The agreement depends on what the OPEN says, and not on how it says so. */
 function compareWithEncoded(side: SessionSettings, ours: Open, open: Open, result: Negotiated | Disagreement): void {
   let octets: Uint8Array;
   try {

@@ -280,7 +280,7 @@ export const customResources: Target = {
   ...converter,
   name: "custom-resources",
   seeds: [metallb].map(octetsOf),
-  // Each object is written anew, and the configuration of all once more.
+  // Each object is written again, and then the configuration of all.
   bounds: { ...bounds, workPerOctet: 600 },
   run: (input) => {
     const objects = objectsIn(textOf(input));

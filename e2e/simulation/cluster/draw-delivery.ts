@@ -23,7 +23,7 @@ interface Drawn {
 
 /** Two or three things at once, of which one alone would be harmless. */
 const coincidences: readonly ((drawn: Drawn) => readonly Timed<Act>[])[] = [
-  // What one node sends to another is lost while speakers are replaced.
+  // Packets from one node to another get lost while speakers are replaced.
   ({ nodes, pick }) => [
     { at: pick(4_000), act: { type: "cutOneWay", from: [pick(nodes)], to: [pick(nodes)], length: 2_000 + pick(15_000) } },
     { at: pick(4_000), act: { type: "rollOut", length: nodes * 10_000 } },
@@ -50,7 +50,7 @@ const coincidences: readonly ((drawn: Drawn) => readonly Timed<Act>[])[] = [
       act: { type: pick(2) === 0 ? "drain" : "exclude", node: pick(nodes), length: 3_000 + pick(20_000) },
     },
   ],
-  // What does kube-proxy's work is replaced on one node after the other.
+  // A rollout replaces kube-proxy on one node after the other.
   ({ all, pick }) => {
     const [pause, length] = [500 + pick(6_000), 300 + pick(5_000)];
     return all.map((node) => ({ at: node * pause, act: { type: "breakPath", node, length } }));

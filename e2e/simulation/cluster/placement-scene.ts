@@ -95,7 +95,7 @@ export class PlacementScene {
     return [...this.cluster.speakers].filter(([, { process }]) => process.isRunning);
   }
 
-  /** Who announces each address that a Service has. */
+  /** The nodes that announce each address of a Service. */
   owners(): Map<string, number[]> {
     const addresses = [...this.cluster.people.services.keys()].flatMap((name) => this.cluster.people.status(name));
     const owners = this.cluster.owners();

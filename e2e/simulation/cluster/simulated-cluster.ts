@@ -95,7 +95,7 @@ export class SimulatedCluster {
   readonly lines: string[] = [];
   readonly moves: Move[] = [];
   readonly machines: Machines;
-  /** What clients hear. */
+  /** Answers that clients hear. */
   readonly announcements: Omit<Move, "on">[] = [];
   readonly nodes: NodeObjects;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version

@@ -443,7 +443,7 @@ export class SpeakerProcess {
   }
 }
 
-/** Of the node's own, with their prefix lengths. A central speaker is not on the LAN. */
+/** The node's own addresses, with their prefix lengths. A central speaker is not on the LAN. */
 export function nodeAddresses(ring: Simulation, node: number): string[] {
   const lan = isCentral(nameOf(node)) ? [] : [`192.0.2.${200 + node}/24`, `2001:db8::${200 + node}/64`];
   return [`${addressOf(ring.hostOf(node))}/16`, ...lan];

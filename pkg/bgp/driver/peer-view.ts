@@ -82,7 +82,7 @@ export interface PeerView {
 /** A limit of a router's, and how many prefixes of the family it has been sent. */
 export interface NearLimit extends PrefixLimit {
   readonly announced: number;
-  /** Who says so: the router, when it ended a session for that, or `maximum-prefix`. */
+  /** The source of the limit: the router, when it ended a session for that, or `maximum-prefix`. */
   readonly from: "router" | "configuration";
 }
 
@@ -158,7 +158,7 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
 // Routers warn from 75 % on, most of them.
 const nearShare = 0.8;
 
-/** What a router said once holds until it takes more than that. */
+/** A limit that a router named once holds until the router takes more. */
 function nearLimit({ prefixLimits, settings }: Session, family: Family, announced: number): NearLimit | undefined {
   const told = prefixLimits[family];
   const isTold = told !== undefined && announced <= told;

@@ -109,7 +109,7 @@ function endOf(text: string): SocketEnd {
 type Side = "near" | "far";
 const other = { near: "far", far: "near" } as const;
 
-/** What a connection goes by. */
+/** The addresses by which a connection is routed. */
 interface Way {
   readonly clock: Clock;
   readonly readDelay: () => Millis;

@@ -107,7 +107,7 @@ export class SimulatedRouter {
     return new Map([...byPrefix].map(([prefix, those]) => [prefix, new Set(those.map(({ nextHop }) => nextHop))]));
   }
 
-  /** Those of all paths to a prefix. */
+  /** The communities of all paths to a prefix. */
   communities(prefix: string): ReadonlySet<number> {
     const paths = [...this.#neighbors.values()].flatMap(({ routes }) => [...routes.values()]);
     return new Set(paths.flatMap((path) => (path.prefix === prefix ? path.communities : [])));

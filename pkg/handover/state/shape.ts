@@ -13,7 +13,7 @@ export interface Handover {
    * while it owns the address: of all but speakers. So no packet comes twice to a node, whatever the nodes believe of one another.
    */
   readonly from: readonly string[] | undefined;
-  /** Of all but speakers, too: clients may not have heard of the present owner yet. */
+  /** Packets of everybody but speakers go there, too: clients may not have heard of the present owner yet. */
   readonly lingers: boolean;
   /** Where packets go that the other node itself hands to this one, by its MAC addresses: they would be back where they came from. */
   readonly beyond?: { readonly from: readonly string[]; readonly to: Address } | undefined;

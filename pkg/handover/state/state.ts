@@ -45,7 +45,7 @@ export function noElements(): Elements {
 }
 
 /**
- * What the kernel has at the beginning is of an earlier life. A node that owned an address in between is to pass on what its successor sends, also with
+ * At the beginning the kernel has what an earlier life left. A node that owned an address in between is to pass on what its successor sends, also with
  * a new speaker, which has no part in it.
  */
 export function inherit({ found, wanted, inherited, handovers }: TableState, until: Millis): void {
@@ -64,7 +64,7 @@ export function inherit({ found, wanted, inherited, handovers }: TableState, unt
   }
 }
 
-/** What the kernel has ended, or somebody took away, is not put back: it would last longer than a handover may. */
+/** Elements that the kernel has ended, or that somebody took away, are not put back: they would last longer than a handover may. */
 export function forgetEnded(table: TableState): void {
   const isThere = (key: string) => table.found?.passed.has(key) === true;
   const ended = table.inherited.entries().filter(([, keys]) => !keys.every(isThere));

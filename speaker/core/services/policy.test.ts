@@ -23,7 +23,7 @@ function benchWith(more: string): Bench {
   return bench;
 }
 
-/** What routers are told of the address, and the verdict for each Service on it. */
+/** The attributes that routers get with the address, and the verdict for each Service on it. */
 function told(bench: Bench) {
   bench.settle();
   const placed = bench.state.placements.get(x)?.find(isByBgp);

@@ -37,7 +37,7 @@ export function layer2PoolOf(
   );
 }
 
-/** What a Service asked routers for by its texts and did not get; undefined for nothing. Of Services on one address the oldest asks. */
+/** Requests of a Service to routers, by its texts, that it did not get; undefined for none. Of Services on one address the oldest asks. */
 export function notGranted(state: SpeakerState, key: string, { address, verdicts }: AddressPlacement): string | undefined {
   const pool = state.config?.pools.find(address);
   const [first] = verdicts.entries().find(([, { announced }]) => announced) ?? [];

@@ -15,7 +15,7 @@ export interface ProbePlan {
   readonly own: ProbedService | undefined;
   /** Whether this node announces it, or central speakers lead to it. */
   readonly isHere: boolean;
-  /** Of a central speaker: the nodes that it leads to, each with its address as the next hop. */
+  /** Set on a central speaker: the nodes that it leads to, each with its address as the next hop. */
   readonly nextHops: readonly NextHop[];
   /** Why there is nothing to do; empty where there is. */
   readonly why: string;

@@ -15,7 +15,7 @@ export interface Reporter {
   begunAt: Millis;
   /** When it says that it is there. */
   aliveAt: Millis;
-  /** When it begins anew. */
+  /** When it begins again. */
   anewAt: Millis;
   /** When a line is due, and before when none is written. */
   dueAt: Millis;

@@ -130,7 +130,7 @@ const toldFaults: {
   text?: string;
   /** How the nodes deliver their routes; absent for layer 2. */
   delivers?: "carried" | "noSession";
-  /** What the owner reports on layer 2, and each of the other nodes by BGP. */
+  /** Reported by the owner on layer 2, and by each of the other nodes by BGP. */
   faults: readonly (typeof asn)[];
   ready?: Record<string, boolean>;
   says: RegExp;

@@ -153,7 +153,7 @@ export function wireVerdict(
   const fault = (cause: CauseOf<"service">, message: string) => verdict("service", cause, { message, evidence });
   const where = `as ${state.node} finds on ${name}`;
   if (isRouted) {
-    // Who answers for the node's own address is no matter of this one.
+    // Answers for the node's own address do not concern this test.
     if (connection !== "silent") return undefined;
     return fault(
       "notConnected",

@@ -195,7 +195,7 @@ function because(problem: NodeFacts["apiProblem"]): string {
   return problem === undefined ? "" : ` (${problem.why})`;
 }
 
-/** What is known of this failure is a better remedy than the general one. */
+/** A remedy for this very failure is better than the general one. */
 function remedyOf(problem: NodeFacts["apiProblem"]): { readonly next?: string } {
   return problem === undefined || problem.next === "" ? {} : { next: problem.next };
 }

@@ -94,7 +94,7 @@ export type RingEffect =
   | { readonly type: "members" }
   | { readonly type: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: Fields };
 
-/** What an event meets. */
+/** The state that an event meets. */
 export interface Moment {
   readonly now: Millis;
   readonly random: Random;

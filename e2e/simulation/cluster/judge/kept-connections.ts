@@ -17,11 +17,11 @@ const briefMs: Millis = 1_000;
 const maxHandoverMs: Millis = 600_000;
 // Nodes hand on to one whose speaker failed for 10 s, and it takes some time to begin.
 const briefKillMs: Millis = 6_000;
-// What a fault does to connections may be seen so long after it.
+// The effect of a fault on connections may be seen so long after it.
 const afterFaultMs: Millis = 70_000;
 // A speaker that began so long ago may know of no former owner.
 const beginningMs: Millis = 30_000;
-// Who owns addresses is settled so long after something happened.
+// Owners of addresses are settled so long after something happened.
 const settledMs: Millis = 5_000;
 const planned: readonly Act["type"][] = [
   "exclude",
@@ -53,7 +53,7 @@ interface Fault {
   /** Until when its effects on connections may be seen. */
   readonly to: Millis;
   readonly length: Millis;
-  /** Those that it befalls; undefined for all. */
+  /** The nodes that it befalls; undefined for all. */
   readonly nodes: readonly number[] | undefined;
 }
 
