@@ -258,6 +258,15 @@ test("configChange: a router's limit of prefixes is seen before it is reached", 
   assert.deepEqual(configChange(led, config(lan + far, limited)).overLimits, [sentence]);
 });
 
+test("configChange: a path to each node counts against the limit of a router with ADD-PATH, and a next hop in their place once", () => {
+  const led = centralCluster(config(lan + far, router), { web: inFar("10.1.0.7"), two: inFar("10.1.0.8") });
+  const over = (limit: number, pool = far) =>
+    configChange(led, config(lan + pool, router.replace("}", `, add-path: true, maximum-prefix: ${limit}}`))).overLimits;
+  assert.deepEqual(over(5), ["10.9.0.1:179 would get 6 IPv4 paths and takes 5 (maximum-prefix): it would end the session"]);
+  assert.deepEqual(over(6), []);
+  assert.deepEqual(over(2, far.replace("}", ", bgp-advertisements: [{next-hop: 10.5.0.9}]}")), []);
+});
+
 test("configChange: an address that is kept may be announced by another node", () => {
   const selected = lan.replace("]}", "], node-selectors: [{match-labels: {rack: a}}]}");
   const state = cluster(config(lan), one);

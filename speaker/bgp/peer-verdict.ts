@@ -185,7 +185,8 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
   if (worst !== undefined) return { verdict: worst, seconds: wait?.seconds ?? view?.unsendable[0]?.seconds ?? since };
   const evidence = view === undefined ? [] : sessionFacts(view);
   if (view?.state !== "established") return { verdict: connectingVerdict(key, view, evidence), seconds: since };
-  const sent = counted(view.prefixesAnnounced, "prefix");
+  const isOfPaths = view.session !== undefined && view.session.addPath.length > 0;
+  const sent = counted(view.prefixesAnnounced, isOfPaths ? "path" : "prefix");
   const up = `BGP session with ${key} is established and carries ${sent}`;
   if (leavingSeconds !== undefined)
     return {
@@ -194,7 +195,8 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
     };
   if (view.prefixLimitsNear.length > 0) {
     const near = view.prefixLimitsNear.map(({ family, prefixes, announced, from }) => {
-      return `${announced} of ${prefixes} ${family} prefixes that the router takes (${from === "router" ? "as it said when it ended a session" : "maximum-prefix"})`;
+      const what = view.session?.addPath.includes(family) ? "paths" : "prefixes";
+      return `${announced} of ${prefixes} ${family} ${what} that the router takes (${from === "router" ? "as it said when it ended a session" : "maximum-prefix"})`;
     });
     const message = `BGP session with ${key} is established and carries ${near.join(", and ")}`;
     return { verdict: verdict("peer", "prefixLimitNear", { message, evidence }), seconds: since };

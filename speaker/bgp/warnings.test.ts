@@ -162,6 +162,15 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
   }
 });
 
+test("where a session carries several paths to a prefix, each counts against the router's limit, and the verdict says paths", () => {
+  const session = { addPath: ["IPv4"] } as unknown as NonNullable<PeerView["session"]>;
+  const near = { family: "IPv4", prefixes: 10, announced: 8, from: "configuration" } as const;
+  const view = peerView({ state: "established", session, prefixesAnnounced: 8, prefixLimitsNear: [near] });
+  const messageOf = (one: PeerView) => peerVerdict("K", { ...facts, view: one }).verdict.message;
+  assert.match(messageOf(view), /carries 8 of 10 IPv4 paths that the router takes \(maximum-prefix\)$/);
+  assert.match(messageOf({ ...view, prefixLimitsNear: [] }), /carries 8 paths$/);
+});
+
 test("a session that goes on without its new password works, and its peer is not said to be down", () => {
   const wait = { for: "password", what: "there is no Secret a/b", seconds: 1 } as const;
   const { verdict } = peerVerdict("K", { ...facts, wait, view: peerView({ state: "established" }) });
