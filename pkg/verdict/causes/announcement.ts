@@ -135,8 +135,8 @@ const announcement = {
   attributesRefused: {
     states: ["Degraded"],
     means:
-      "The address is announced by BGP, and the Service asks for communities, a MED or a LOCAL_PREF that the pool does not allow: the routes are without them.",
-    next: "ask for what the message lists, by the label or annotation of the Service that it names",
+      "The address is announced by BGP, and the Service asks for communities, a MED or a LOCAL_PREF that the pool does not allow, or that an older Service on the address does not ask for: the routes are without them.",
+    next: "ask for what the message lists, by the label or annotation of the Service that it names; or give the Service an address of its own",
   },
   noSession: {
     states: ["Pending", "Degraded"],

@@ -9,7 +9,7 @@ import { eligibilityOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { refusalVerdict } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
-import { deliveryOf as bgpDelivery, notGranted } from "./policy.ts";
+import { deliveryOf as bgpDelivery, choosing, notGranted } from "./policy.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
 
 /** Whether a Service is announced by any node, as all that one speaker knows of the others says. */
@@ -176,8 +176,7 @@ function deliveryOf(state: SpeakerState, node: string, placement: AddressPlaceme
   const { members, config } = state;
   const { address } = placement;
   const pool = config?.pools.find(address);
-  const [first] = placement.verdicts.entries().find(([, { announced }]) => announced) ?? [];
-  if (isByBgp(placement)) return pool && bgpDelivery(state, node, pool, address.family, first);
+  if (isByBgp(placement)) return pool && bgpDelivery(state, node, pool, address.family, choosing(placement));
   const { nodeSelectors = [] } = pool ?? {};
   if (eligibilityOf(state, nodeSelectors, node) !== "eligible") return "noPeer";
   const isAble =

@@ -6,6 +6,7 @@ import { isByBgp } from "#pkg/placement";
 import { amongOthers, Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import { ownedPlacement } from "../state.ts";
 import { serviceView } from "../verdicts/address-verdict.ts";
+import { notGranted } from "./policy.ts";
 
 const entry = (more: string) =>
   `{name: lan, protocol: bgp, addresses: [192.0.2.0/28], bgp-advertisements: [{${more}}, {med: 9, service-selectors: [{match-labels: {a: b}}]}]}`;
@@ -48,6 +49,24 @@ test("of Services that share an address the oldest asks, and a change of it alon
   assert.deepEqual(told(bench), [["/9"], ["announced", "announced"]]);
   bench.setService("default/old", undefined);
   assert.deepEqual(told(bench), [["1:1 1:2/"], ["announced"]]);
+});
+
+test("a Service that shares its address is told that the oldest asks, also while that has no endpoint", () => {
+  const bench = benchWith("communities-from: {annotation: c, allowed: ['1:1', '1:2']}");
+  const missing = (key: string) => {
+    bench.settle();
+    const placement = bench.state.placements.get(x)?.find(isByBgp);
+    return placement && notGranted(bench.state, key, placement);
+  };
+  bench.serve("default/old", [x], asking("1:1", 1), { [owner]: false });
+  bench.serve("default/young", [x], asking("1:2", 2));
+  assert.deepEqual(told(bench), [["1:1/"], ["noReadyEndpoint", "announced"]]);
+  assert.match(missing("default/young") ?? "", /^the routes have what default\/old asks for/);
+  assert.equal(missing("default/old"), undefined);
+  bench.serve("default/young", [x], asking("", 2));
+  assert.equal(missing("default/young"), undefined, "it asks for nothing");
+  bench.serve("default/young", [x], asking("1:1,9:9", 2));
+  assert.match(missing("default/young") ?? "", /^its annotation c asks for "9:9"/, "both ask for the same, but for that");
 });
 
 test("a namespace that gets a label, or loses it, has routes, or none, at once", () => {

@@ -37,13 +37,23 @@ export function layer2PoolOf(
   );
 }
 
-/** Requests of a Service to routers, by its texts, that it did not get; undefined for none. Of Services on one address the oldest asks. */
-export function notGranted(state: SpeakerState, key: string, { address, verdicts }: AddressPlacement): string | undefined {
-  const pool = state.config?.pools.find(address);
-  const [first] = verdicts.entries().find(([, { announced }]) => announced) ?? [];
-  if (pool === undefined || first !== key) return undefined;
-  const { notGranted: found = [] } = serviceAdvertisements(state, key, pool) ?? {};
-  return found.length === 0 ? undefined : found.join("; ");
+/** The Service whose labels and annotations choose the routes of an address: the oldest that may have it. */
+export function choosing({ verdicts }: AddressPlacement): string | undefined {
+  return verdicts.entries().find(([, one]) => one.announced || one.reason !== "ipNotAllowed")?.[0];
+}
+
+/** Requests of a Service to routers, by its texts, that it did not get; undefined for none. */
+export function notGranted(state: SpeakerState, key: string, placement: AddressPlacement): string | undefined {
+  const pool = state.config?.pools.find(placement.address);
+  const first = choosing(placement);
+  if (pool === undefined || first === undefined) return undefined;
+  const own = serviceAdvertisements(state, key, pool);
+  if (own === undefined) return undefined;
+  const refused = own.notGranted.length === 0 ? undefined : own.notGranted.join("; ");
+  if (first === key || serviceAdvertisements(state, first, pool)?.key === own.key) return refused;
+  const isAsking = own.advertisements.some((one, index) => one !== undefined && one !== pool.advertisements[index]);
+  if (refused === undefined && !isAsking) return undefined;
+  return `the routes have what ${first} asks for, the oldest Service on the address, and not what this one asks for`;
 }
 
 /** The name under which a node reports how it delivers the routes of one entry of a pool whose Services have different ones. */
