@@ -73,7 +73,7 @@ class Table {
 function centralOf({ peers, pools: [pool] }: Config, names: readonly string[]): CentralAdvertisements {
   const addresses = (index: number) => [address(`10.0.${index >> 8}.${index & 255}`), address(`fd00::${index.toString(16)}`)];
   const nodes = servedNodes(names.map((name, index) => ({ name, labels: {}, addresses: addresses(index + 1) })));
-  const none = { IPv4: new Set<string>(), IPv6: new Set<string>() };
+  const none = new Set<string>();
   const common = {
     pool: pool as Pool,
     node: "central/x",
@@ -83,7 +83,8 @@ function centralOf({ peers, pools: [pool] }: Config, names: readonly string[]): 
     order: 0,
     peers: centralPeers(peers),
     nodes,
-    spared: { Cluster: none, Local: none },
+    undelivering: { IPv4: none, IPv6: none },
+    drained: none,
     isOutdated: false,
     ofCluster: new Map(),
     ofNode: new Map(),

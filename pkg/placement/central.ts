@@ -61,8 +61,9 @@ export interface CentralAdvertisements extends PoolAdvertisements {
   /** Peers of the configuration: see `centralPeers`. */
   readonly peers: readonly Peer[];
   readonly nodes: ReadonlyMap<string, ServedNode>; // name -> node
-  /** Nodes that are to have no traffic where others can have it. */
-  readonly spared: Readonly<Record<Holder["externalTrafficPolicy"], Readonly<Record<Family, ReadonlySet<string>>>>>;
+  /** Nodes that are to have no traffic where others can have it: those that cannot deliver and, under `Cluster`, drained ones. */
+  readonly undelivering: Readonly<Record<Family, ReadonlySet<string>>>;
+  readonly drained: ReadonlySet<string>;
   /** The view of the API is old, and another central speaker has a current one. */
   readonly isOutdated: boolean;
   // Made when they are asked for.
@@ -163,7 +164,7 @@ function servedBy(
   const names = new Set(ready.flatMap(({ nodeName }) => nodeName ?? []));
   const serving = [...names].filter((name) => nodes.get(name)?.paths.has(family)).sort();
   if (serving.length === 0) return refusal("noReadyEndpointOnActiveNode");
-  return isOutdated ? refusal("apiViewOld") : preferred(serving, central.spared.Local[family]);
+  return isOutdated ? refusal("apiViewOld") : preferred(serving, central.undelivering[family]);
 }
 
 /** One list for all addresses: with a thousand nodes, each of its own would take long. */
@@ -171,7 +172,7 @@ function clusterNodes(family: Family, central: CentralAdvertisements): readonly 
   return remembered(central.ofCluster, family, families.length, () => {
     const led = (node: ServedNode) => central.slots.has(family) || node.paths.has(family);
     const able = [...central.nodes.values()].filter(led).map(({ name }) => name);
-    return preferred(able, central.spared.Cluster[family]);
+    return preferred(preferred(able, central.undelivering[family]), central.drained);
   });
 }
 

@@ -192,6 +192,23 @@ test("routes that no other node carries go once the one that does is drained no 
   assert.equal(one.bench.routes.size, 1);
 });
 
+test("a drained node keeps its routes where the others that carry them cannot deliver", () => {
+  const one = amongOthers(owner, routed, peer);
+  for (const { state } of one.others) {
+    state.setDeliveries(new Map([["lan", { IPv4: "carried", IPv6: "noPeer" } as const]]));
+    state.setUndelivered(["IPv4"]);
+  }
+  one.hear();
+  look(one);
+  one.bench.setNode(owner, { [drainLabel]: "" });
+  pass(one, 5_000);
+  assert.deepEqual([one.bench.routes.size, one.bench.isLeaving], [1, true]);
+  one.others[0]?.state.setUndelivered([]);
+  one.hear();
+  one.bench.settle();
+  assert.equal(one.bench.routes.size, 0);
+});
+
 test("a node that is drained while it cannot deliver marks all its routes, and leaves none behind", () => {
   const one = amongOthers(owner, routed, peer);
   one.others[0]?.state.setDeliveries(new Map([["lan", { IPv4: "carried", IPv6: "noPeer" } as const]]));

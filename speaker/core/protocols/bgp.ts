@@ -166,7 +166,9 @@ function isGone(state: SpeakerState, placing: Placing): boolean {
   const { node, bgp, members } = state;
   const { holders } = placing;
   if (bgp.leaving?.isGone !== true || !isDrainedNode(state, node)) return false;
-  const isElsewhere = members.active.some((other) => other !== node && carries(state, other, placing));
+  const unable = unableFor(state, placing);
+  const isAsAble = (other: string) => unable.includes(node) || !unable.includes(other);
+  const isElsewhere = members.active.some((other) => other !== node && isAsAble(other) && carries(state, other, placing));
   return isElsewhere && holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
 }
 
@@ -174,12 +176,16 @@ function isGone(state: SpeakerState, placing: Placing): boolean {
 function delivering(state: SpeakerState, placing: Placing): readonly string[] {
   const { node, bgp, members } = state;
   const { pool, address } = placing;
-  const at = undeliveringAt(state, pool, address);
   const leaving = bgp.undelivering.get(address.family);
-  if (leaving === undefined ? !at.includes(node) : !leaving.isGone) return [];
-  const unable = [...undeliveringFor(state, pool, address.family), ...at];
+  if (leaving === undefined ? !undeliveringAt(state, pool, address).includes(node) : !leaving.isGone) return [];
+  const unable = unableFor(state, placing);
   if (!unable.includes(node)) return [];
   return members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
+}
+
+/** Active nodes that cannot bring what comes for the address to Pods. */
+function unableFor(state: SpeakerState, { pool, address }: Placing): readonly string[] {
+  return [...undeliveringFor(state, pool, address.family), ...undeliveringAt(state, pool, address)];
 }
 
 /** Whether routers have routes for the address from a node that is to have traffic. */

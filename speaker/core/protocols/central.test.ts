@@ -160,6 +160,15 @@ test("a node that cannot deliver goes while another can", () => {
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
 });
 
+test("a drained node is a next hop where no other one delivers, and not where it does not either", () => {
+  const bench = central();
+  label(bench, "node1", { [drainLabel]: "" });
+  hear(bench, (name, state) => state.setUndelivered(name === "node1" ? [] : ["IPv4"]));
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] });
+  hear(bench, (_, state) => state.setUndelivered(["IPv4"]));
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.2", "10.0.0.3"] });
+});
+
 test("a node whose kube-proxy does not serve a Local Service is no next hop for it, where another one with a Pod is", () => {
   const bench = central();
   for (const [of, left] of [

@@ -120,8 +120,6 @@ export function centralAdvertisements(
 ): CentralAdvertisements {
   const { served, bgp, config, node } = state;
   const unable = (family: Family) => new Set(undeliveringFor(state, pool, family));
-  const undelivering = { IPv4: unable("IPv4"), IPv6: unable("IPv6") };
-  const orDrained = { IPv4: served.drained.union(undelivering.IPv4), IPv6: served.drained.union(undelivering.IPv6) };
   const central = {
     pool,
     node,
@@ -131,7 +129,8 @@ export function centralAdvertisements(
     order: bgp.orders.get(pool) ?? 0,
     peers: centralPeers(config?.config.peers ?? []),
     nodes: served.nodes,
-    spared: { Cluster: orDrained, Local: undelivering },
+    undelivering: { IPv4: unable("IPv4"), IPv6: unable("IPv6") },
+    drained: served.drained,
     isOutdated: isOutdated(state),
     ofCluster: new Map(),
     ofNode: new Map(),
