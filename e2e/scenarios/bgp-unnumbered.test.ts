@@ -18,11 +18,14 @@ interface Tor {
 
 const prefixes = ["198.51.100.1/32", "2001:db8:1::/128"] as const;
 
-/** The lines of FRR and BIRD as docs/bgp.md has them. */
+/** The lines of FRR and BIRD as docs/bgp.md has them, with what it advises where other hosts are on the link, and all that a session can agree to besides. */
 const texts: Readonly<Record<"frr" | "bird", string>> = {
   frr: `bfd
 router bgp 65011
  neighbor eth0 interface remote-as external
+ neighbor eth0 password sesame
+ neighbor eth0 ttl-security hops 1
+ neighbor eth0 local-role provider strict-mode
  neighbor eth0 timers 1 3
  neighbor eth0 timers connect 1
  neighbor eth0 bfd
@@ -40,9 +43,13 @@ protocol bgp node {
   local as 65012;
   neighbor range fe80::/10 external;
   interface "eth0";
+  password "sesame";
+  ttl security on;
+  local role provider;
+  require roles;
   hold time 3;
-  ipv4 { extended next hop on; import all; export none; };
-  ipv6 { import all; export none; };
+  ipv4 { extended next hop on; add paths rx; import all; export none; };
+  ipv6 { add paths rx; import all; export none; };
 }
 `,
 };
@@ -95,10 +102,12 @@ suite("routers that are found by their router advertisements", { skip: await rou
 
   /** @param interfaces of each peer, and more of its fields */
   async function configure(...interfaces: string[]): Promise<void> {
-    const peers = interfaces.map(
-      (names) =>
-        `{my-asn: ${nodeAsn}, peer-asn: ${names.includes("eth3") ? "internal" : "external"}, hold-time: 3s, connect-time: 1s, bfd-profile: fast, interface: ${names}}`,
-    );
+    const peers = interfaces.map((names) => {
+      const way = names.includes("eth3")
+        ? "peer-asn: internal"
+        : "peer-asn: external, password: sesame, ttl-security: 1, role: customer, role-strict: true, add-path: true";
+      return `{my-asn: ${nodeAsn}, ${way}, hold-time: 3s, connect-time: 1s, bfd-profile: fast, interface: ${names}}`;
+    });
     await network.cluster.configure(`bfd-profiles: [{name: fast}]
 peers: [${peers}]
 address-pools:
@@ -201,10 +210,14 @@ address-pools:
     const shown = await node.host.output(["ip", "-json", "-6", "addr", "show", "dev", "eth4", "scope", "link"]);
     const own = (JSON.parse(shown) as { addr_info?: { local: string }[] }[])[0]?.addr_info?.[0]?.local ?? assert.fail(shown);
     const internal = {
-      frr: texts.frr.replace("router bgp 65011", `router bgp ${nodeAsn}`).replace("external", "internal"),
+      frr: texts.frr
+        .replace("router bgp 65011", `router bgp ${nodeAsn}`)
+        .replace("external", "internal")
+        .replace(/ neighbor eth0 (password|ttl-security|local-role) .*\n/g, ""),
       bird: texts.bird
         .replace("local as 65012", `local as ${nodeAsn}`)
         .replace("neighbor range fe80::/10 external", `neighbor ${own} internal`)
+        .replace(/ {2}(password|ttl security|local role|require roles)\b.*\n/g, "")
         .replace("hold time 3;", "direct; hold time 3; connect delay time 1; error wait time 1, 2;"),
     };
     await configure("[eth3, eth4], passive: true");
