@@ -170,9 +170,10 @@ bench-nodes: node_modules ## Measure what a speaker costs with NODES=500 nodes, 
 bench-rings: node_modules ## Simulate rings of NODES="50 200 1000" members with losses, deaths and a cut, at PACE=fast or lan, or both
 	node --max-old-space-size=12000 e2e/bench/rings.bench.ts $(or $(PACE),both) $(NODES)
 
-bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing, and turns of a central speaker
+bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing, and turns of a central speaker, and of one with 250 routers
 	node e2e/bench/speaker.bench.ts
 	node e2e/bench/central.bench.ts
+	node --expose-gc --no-separate-gc-phases e2e/bench/routers.bench.ts
 
 bench-speaker-api: node_modules ## Measure what a speaker costs the API server (needs root and what e2e needs)
 	node e2e/bench/speaker-api.bench.ts

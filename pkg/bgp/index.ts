@@ -13,6 +13,7 @@ export { PeerSession, type PeerSessionOptions } from "./driver/peer-session.ts";
 export type { PeerView } from "./driver/peer-view.ts";
 export { forgetInterfaces, interfacesNow, sourceNow, tcpTransport } from "./driver/tcp.ts";
 export { choosePath } from "./routes/choose-path.ts";
+export { NlriTable } from "./routes/nlri-table.ts";
 export type { RouteAttributes } from "./routes/route.ts";
 export { type RouteStanding, RoutesOut, type Unsendable } from "./routes/routes-out.ts";
 export { states } from "./session/state.ts";

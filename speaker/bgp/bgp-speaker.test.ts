@@ -134,6 +134,9 @@ class Bench {
   #labels: Labels | undefined;
   #isDraining = false;
   isLeaving = false;
+  /** How long it takes to make a session, and how long this has taken so far. */
+  sessionMs = 0;
+  #spentMs = 0;
   readonly logged: string[] = [];
   readonly watched: string[] = [];
   searched: readonly string[] = [];
@@ -150,6 +153,7 @@ class Bench {
         `${key} still has a connection of a session before`,
       );
       this.sessions.set(key, [...before, session]);
+      this.#spentMs += this.sessionMs;
       return session;
     },
     discovery: {
@@ -165,7 +169,10 @@ class Bench {
     },
     bfd: { watch: (...of) => this.watchBfd(...of) },
     portions: new Portions(this.clock, 4),
-    clock: this.clock,
+    clock: {
+      now: () => this.clock.now() + this.#spentMs,
+      schedule: (name, at, fn) => this.clock.schedule(name, at - this.#spentMs, fn),
+    },
     log: {
       ...silentLog,
       info: (message, fields) => this.logged.push(`${message} ${JSON.stringify(fields)}`),
@@ -262,6 +269,31 @@ test("a peer gets its routes in portions, in which each of several paths counts"
   assert.equal(bench.sessions.size, 0, "four portions are at once, of 1,000 paths each");
   bench.clock.advanceBy(1);
   assert.equal(bench.session(1).routes.pending, 100);
+});
+
+test("hundreds of peers come in several turns, and those that are wanted in between are the ones that count", async () => {
+  const bench = new Bench();
+  bench.sessionMs = 2;
+  const hosts = Array.from({ length: 100 }, (_, index) => index + 1);
+  bench.configure(...hosts.map((host) => router(host)));
+  const turn = async () => {
+    await setImmediate();
+    bench.clock.advanceBy(1);
+  };
+  bench.bgp.flush(true);
+  assert.equal(bench.sessions.size, 3, "three take 5 ms");
+  await turn();
+  assert.equal(bench.sessions.size, 6, "and so on in each turn");
+  bench.configure(...hosts.slice(3).map((host) => router(host)));
+  for (let times = 0; times < 100; times++) await turn();
+  assert.deepEqual(bench.session(1).closes, ["peerDeConfigured removed from the configuration"]);
+  assert.equal(bench.bgp.peers.length, 97);
+  assert.equal([...bench.sessions.values()].flat().length, 100, "each has had one session");
+  assert.deepEqual(new Set([...bench.sessions.values()].flat().map(({ restarting }) => restarting)), new Set([true]));
+  bench.sessionMs = 0;
+  bench.configure(...hosts.map((host) => router(host)));
+  await turn();
+  assert.equal(bench.session(1).restarting, false, "none of those of before");
 });
 
 test("the node's interfaces are asked for once for all peers that wait for BFD, and not with each part of what is placed", async (t) => {

@@ -1,6 +1,6 @@
 import type { Bfd } from "#pkg/bfd";
-import { forgetInterfaces, type RouteAttributes } from "#pkg/bgp";
-import type { Clock, Portions } from "#pkg/clock";
+import { forgetInterfaces, NlriTable, type RouteAttributes } from "#pkg/bgp";
+import { type Clock, inTurns, type Portions } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
@@ -45,11 +45,13 @@ const removals: Readonly<Record<BgpPeers["whyRemoved"], string>> = {
 export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #options: BgpSpeakerOptions;
   readonly #desired = new DesiredRoutes(this);
+  readonly #table = new NlriTable();
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
   readonly #closing = new Map<Promise<void>, Address | undefined>(); // The end of sessions that are over -> their router, if it is known.
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
+  #whyRemoved: BgpPeers["whyRemoved"] = "removedFromConfig";
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
   #isDraining = false;
   #isLeaving = false;
@@ -67,12 +69,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#bfdProfiles = bfdProfiles;
     this.#isDraining = isDraining;
     this.#isLeaving = isLeaving;
-    this.#apply(whyRemoved);
+    this.#whyRemoved = whyRemoved;
+    this.#apply();
   }
 
   /** A value of a Secret may be another one. */
   secretsChanged(): void {
-    this.#apply("removedFromConfig");
+    this.#apply();
   }
 
   setRoutes(address: Address, routes: readonly BgpRoute[]): void {
@@ -102,8 +105,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#changed.clear();
     if (!complete || this.#started) return;
     this.#started = true;
-    this.#apply("removedFromConfig");
-    this.#restarting = false;
+    this.#apply();
   }
 
   advertise(key: string, prefix: Prefix, attributes: RouteAttributes): void {
@@ -144,7 +146,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    for (const peer of this.peers) this.#close(peer, "administrativeShutdown", "the speaker of this node stops");
+    for (const peer of this.peers) void this.#close(peer, "administrativeShutdown", "the speaker of this node stops");
     await Promise.all(this.#closing.keys());
   }
 
@@ -172,7 +174,8 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#options.portions.do(portion);
   }
 
-  #apply(whyRemoved: BgpPeers["whyRemoved"]): void {
+  /** A node may have hundreds of peers, so this takes turns; it begins anew where others are wanted meanwhile. */
+  #apply(): void {
     if (!this.#started || this.#stopping) return;
     const { secrets, discovery } = this.#options;
     const wanted = this.#wanted;
@@ -180,11 +183,24 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       discovery?.by === "advertisements" && device !== undefined ? [device] : [];
     discovery.watch(new Set([...wanted.values()].flatMap(isSearched)));
     secrets.watch(new Set([...wanted.values()].flatMap(({ passwordSecret }) => passwordSecret?.name ?? [])));
-    for (const peer of this.#peers.values()) if (!wanted.has(peer.key)) this.#remove(peer, whyRemoved);
+    void inTurns(this.#options.clock, this.#applyEach(wanted));
+  }
+
+  *#applyEach(wanted: ReadonlyMap<string, Peer>): Generator<undefined, void> {
+    const isOver = () => wanted !== this.#wanted || this.#stopping;
+    for (const peer of this.#peers.values()) {
+      if (isOver()) return;
+      if (wanted.has(peer.key)) continue;
+      this.#remove(peer, this.#whyRemoved);
+      yield;
+    }
     for (const [key, settings] of wanted) {
+      if (isOver()) return;
       const peer = this.#peers.get(key) ?? this.#add(key, settings);
       if (!this.#filling.has(peer)) this.#configure(peer, settings);
+      yield;
     }
+    this.#restarting = false;
   }
 
   #configure(peer: BgpPeer, settings: Peer): void {
@@ -208,6 +224,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       key,
       bfd,
       routerOn: (name) => discovery.on(name),
+      table: this.#table,
       clock,
       newSession: (session) => newSession({ key, restarting, ...session }),
     });
@@ -234,13 +251,16 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#peers.delete(peer.key);
     this.#changed.delete(peer);
     this.#filling.delete(peer);
-    this.#close(peer, "peerDeConfigured", removals[reason]);
+    void this.#close(peer, "peerDeConfigured", removals[reason]).then(() => {
+      if (!this.#stopping) this.#options.portions.do(() => peer.routes.discard());
+    });
   }
 
-  #close(peer: BgpPeer, ...why: Parameters<BgpPeer["close"]>): void {
+  #close(peer: BgpPeer, ...why: Parameters<BgpPeer["close"]>): Promise<void> {
     const { address } = peer;
     const closing = peer.close(...why).then(() => void this.#closing.delete(closing));
     this.#closing.set(closing, address);
+    return closing;
   }
 
   /** Sessions that may be with this router, which may have had another key before. */

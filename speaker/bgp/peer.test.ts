@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
+import { NlriTable } from "#pkg/bgp";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
 import type { FoundRouter } from "#pkg/router-discovery";
@@ -86,6 +87,7 @@ class Bench {
       newSession,
       bfd: { watch },
       routerOn: () => ({ router: this.router, others: [] }),
+      table: new NlriTable(),
       clock: new SimulatedClock(),
     });
     this.configure(fields);

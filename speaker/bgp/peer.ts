@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import { type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut, sourceNow } from "#pkg/bgp";
+import { type NlriTable, type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut, sourceNow } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import { type BfdProfile, needsRestart, type Peer, type ReachedPeer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
@@ -34,6 +34,8 @@ export interface BgpPeerOptions {
   readonly bfd: Pick<Bfd, "watch">;
   /** The router on an interface, for a peer without an address. */
   readonly routerOn: (name: string) => FoundRouter;
+  /** The prefixes of all peers. */
+  readonly table: NlriTable;
   readonly clock: Clock;
 }
 
@@ -46,7 +48,7 @@ const withdrawPollMs: Millis = 10;
 /** One router: its routes, and the session that advertises them. */
 export class BgpPeer {
   readonly key: string;
-  readonly routes = new RoutesOut();
+  readonly routes: RoutesOut;
   readonly #options: BgpPeerOptions;
   #peer: Peer;
   #session: BgpSession | undefined;
@@ -66,6 +68,7 @@ export class BgpPeer {
     this.key = options.key;
     this.#peer = peer;
     this.#options = options;
+    this.routes = new RoutesOut(options);
     this.#bfd = new PeerBfd(options.bfd, options.clock, (status) => this.#pathChanged(status));
   }
 

@@ -37,9 +37,14 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/routes/routes-out.test.ts"],
   },
   {
-    before: "path === 0 ? pathsWanted === 0 || !hasAddPath",
-    after: "path === 0 ? !hasAddPath",
+    before: "entry.path === 0 ? !hasAddPath || this.#wanted.pathsTo(entry) === 0",
+    after: "entry.path === 0 ? !hasAddPath",
     tests: ["pkg/bgp/routes/paths.test.ts"],
+  },
+  {
+    before: "this.#forgetUnused(whole);",
+    after: "",
+    tests: ["pkg/bgp/routes/nlri-table.test.ts"],
   },
   {
     before: "routes += Math.max(countRoutes(before), countRoutes(after));",

@@ -10,13 +10,15 @@ import {
   type UpdateFormat,
 } from "../codec/update-encoder.ts";
 import type { Negotiated } from "../session/state.ts";
+import { NlriTable, type NumberedNlri } from "./nlri-table.ts";
 import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from "./route.ts";
-import { type PrefixState, WantedRoutes } from "./wanted-routes.ts";
+import { RouteQueue, SentRoutes } from "./sent-routes.ts";
+import { WantedRoutes } from "./wanted-routes.ts";
 
 /** The routes that a family still has to send in a session. */
 interface FamilyQueue {
-  readonly withdrawals: Set<PrefixState>;
-  readonly announcements: Map<RouteAttributes, Set<PrefixState>>;
+  readonly withdrawals: RouteQueue;
+  readonly announcements: Map<RouteAttributes, RouteQueue>;
   /** Between the marks of RFC 7313: `begin` is to be sent before the next announcement, `end` when all have gone. */
   refresh: "begin" | "end" | undefined;
   /** The peer has asked for all routes again, which waits until everything else is sent. */
@@ -30,12 +32,13 @@ interface Session {
   readonly end: LocalEnd;
   readonly format: UpdateFormat;
   readonly queues: ReadonlyMap<Family, FamilyQueue>; // the families that both sides speak
+  readonly sent: SentRoutes;
   encoded: WeakMap<RouteAttributes, Uint8Array>;
 }
 
 /** A walk over all entries, a step at a time; what changes meanwhile is right whether or not the walk has been there. */
 interface Sweep {
-  readonly entries: Iterator<PrefixState>;
+  readonly entries: Iterator<NumberedNlri | undefined>;
   /** Entries that it has not come to. */
   left: number;
   /** Routes of these that are advertised are to be sent once more. */
@@ -76,18 +79,22 @@ export type RouteStanding =
  * what concerns all of them is found out while messages are pulled, some for each.
  */
 export class RoutesOut {
-  readonly #wanted = new WantedRoutes((entry) => this.#enqueue(entry));
+  readonly #table: NlriTable;
+  readonly #wanted: WantedRoutes;
   readonly #entriesAtOnce: number;
   #session: Session | undefined;
-  #sessions = 0; // Sessions that have ended.
   #sweep: Sweep | undefined;
   #leaving = false;
   #advertised: Record<Family, number> = { IPv4: 0, IPv6: 0 };
-  #queued = 0;
   readonly #unsendable: Record<Family, number> = { IPv4: 0, IPv6: 0 };
 
-  /** @param options how many prefixes are looked at for each message, where it concerns all of them */
-  constructor(options: { readonly entriesAtOnce?: number } = {}) {
+  /**
+   * @param options.table the prefixes of all peers
+   * @param options.entriesAtOnce how many prefixes are looked at for each message, where it concerns all of them
+   */
+  constructor(options: { readonly table?: NlriTable; readonly entriesAtOnce?: number } = {}) {
+    this.#table = options.table ?? new NlriTable();
+    this.#wanted = new WantedRoutes(this.#table, (entry) => this.#enqueue(entry));
     this.#entriesAtOnce = options.entriesAtOnce ?? entriesAtOnce;
   }
 
@@ -122,7 +129,7 @@ export class RoutesOut {
   start(negotiated: Negotiated, end: LocalEnd): void {
     if (this.#session !== undefined) this.stop();
     const queue = (): FamilyQueue => ({
-      withdrawals: new Set(),
+      withdrawals: new RouteQueue(),
       announcements: new Map(),
       refresh: undefined,
       refreshWanted: false,
@@ -131,7 +138,7 @@ export class RoutesOut {
     const queues = new Map(families.filter((family) => negotiated.families.has(family)).map((family) => [family, queue()]));
     const maxLength = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
     const format = { maxLength, addPath: negotiated.addPath };
-    this.#session = { negotiated, end, format, queues, encoded: new WeakMap() };
+    this.#session = { negotiated, end, format, queues, sent: new SentRoutes(), encoded: new WeakMap() };
     this.#startSweep([]);
   }
 
@@ -148,14 +155,18 @@ export class RoutesOut {
     this.#startSweep(changed);
   }
 
-  /** The session has ended: the peer has dropped all routes. Hundreds may end at once, so entries find out when they are looked at next. */
+  /** The session has ended: the peer has dropped all routes. Hundreds may end at once, so the next session forgets what is wanted no more. */
   stop(): void {
     this.#session = undefined;
-    this.#sessions++;
     this.#sweep = undefined;
     this.#advertised = { IPv4: 0, IPv6: 0 };
-    this.#queued = 0;
     for (const family of families) this.#unsendable[family] = 0;
+  }
+
+  /** The peer is gone for good: others may use the numbers of its routes. */
+  discard(): void {
+    this.stop();
+    this.#wanted.forgetAll();
   }
 
   /**
@@ -171,9 +182,9 @@ export class RoutesOut {
   next(): Uint8Array | undefined {
     const session = this.#session;
     if (session === undefined) return undefined;
-    if (this.#queued < this.#entriesAtOnce) this.#sweepSome();
+    if (session.sent.queued < this.#entriesAtOnce) this.#sweepSome();
     for (const [family, { withdrawals }] of session.queues)
-      if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.format);
+      if (!withdrawals.isEmpty) return encodeWithdrawal(family, this.#withdrawn(withdrawals, session), session.format);
     for (const [family, queue] of session.queues) {
       const message = this.#nextOf(family, queue, session);
       if (message !== undefined) return message;
@@ -186,7 +197,7 @@ export class RoutesOut {
    * wanted.
    */
   get pending(): number {
-    return this.#session === undefined ? this.wanted : this.#queued + (this.#sweep?.left ?? 0);
+    return this.#session === undefined ? this.wanted : this.#session.sent.queued + (this.#sweep?.left ?? 0);
   }
 
   /** Prefixes that should be advertised; in a session with ADD-PATH, paths to them. */
@@ -216,17 +227,18 @@ export class RoutesOut {
   /** Undefined for a route that is not wanted, and without a session. */
   standing(prefix: Prefix): RouteStanding | undefined {
     const session = this.#session;
-    const entry = this.#wanted.get(prefix);
-    if (session === undefined || entry === undefined) return undefined;
-    const { wanted, paths } = this.#current(entry);
-    if (wanted === undefined) return undefined;
-    const each = [...(paths?.values() ?? [])].filter((path) => path.wanted !== undefined);
-    const sent = isFor(entry, session) ? [entry] : each.map((path) => this.#current(path));
-    if (sent.some(({ unsendable }) => unsendable)) return { state: this.#whyUnsendable(prefix.family) };
-    const { end, negotiated } = session;
+    const entry = this.#table.get(prefix);
+    if (session === undefined || entry === undefined || this.#wanted.get(entry) === undefined) return undefined;
+    const { end, negotiated, sent } = session;
+    const each = [...(entry.paths?.values() ?? [])].filter((path) => this.#wanted.get(path) !== undefined);
+    const carried = this.#isFor(entry, session) ? [entry] : each;
+    if (carried.some((path) => sent.isUnsendable(path))) return { state: this.#whyUnsendable(prefix.family) };
     const hops = (route: RouteAttributes) => nextHops(route, prefix.family, end, negotiated.extendedNextHop);
-    const all = sent.flatMap((path) => (path.wanted === path.advertised && path.wanted !== undefined ? [hops(path.wanted)] : []));
-    return all.length < sent.length ? { state: "waits" } : { state: "sent", nextHops: all.flat() };
+    const all = carried.flatMap((path) => {
+      const wanted = this.#wanted.get(path);
+      return wanted !== undefined && wanted === sent.advertised(path) ? [hops(wanted)] : [];
+    });
+    return all.length < carried.length ? { state: "waits" } : { state: "sent", nextHops: all.flat() };
   }
 
   /** What this session cannot carry; empty without one. */
@@ -246,17 +258,17 @@ export class RoutesOut {
       queue.refresh = "end";
       return encodeRouteRefresh(family, "beginning");
     }
-    for (const [attributes, entries] of queue.announcements) {
-      if (entries.size === 0) {
+    for (const [attributes, waiting] of queue.announcements) {
+      if (waiting.isEmpty) {
         queue.announcements.delete(attributes);
         continue;
       }
       const { end, negotiated, format } = session;
       const hops = nextHops(attributes, family, end, negotiated.extendedNextHop);
       if (hops.length > 0)
-        return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), format);
+        return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(waiting, session), format);
       // This side has lost its address while they waited, and the sweep that looks for that has not come to them.
-      for (const entry of entries.values().take(this.#entriesAtOnce)) this.#enqueue(entry);
+      for (const entry of this.#waiting(waiting).take(this.#entriesAtOnce)) this.#enqueue(entry);
       return undefined;
     }
     if (this.#sweep !== undefined) return undefined;
@@ -285,23 +297,28 @@ export class RoutesOut {
     return octets;
   }
 
+  /** The first of a queue, over and over: whoever takes it takes it out of the queue. */
+  *#waiting(queue: RouteQueue): Generator<NumberedNlri, undefined> {
+    for (let entry = this.#table.at(queue.first); entry !== undefined; entry = this.#table.at(queue.first)) yield entry;
+  }
+
   /** The routes of a queue; each one yielded counts as advertised. */
-  *#announced(queue: Set<PrefixState>): Generator<Nlri> {
-    for (const entry of queue) {
-      this.#put(entry, undefined);
-      if (entry.advertised === undefined) this.#advertised[entry.prefix.family]++;
-      entry.advertised = entry.wanted;
+  *#announced(queue: RouteQueue, { sent }: Session): Generator<Nlri> {
+    for (const entry of this.#waiting(queue)) {
+      sent.put(entry, undefined);
+      if (sent.advertised(entry) === undefined) this.#advertised[entry.prefix.family]++;
+      sent.setAdvertised(entry, this.#wanted.get(entry));
       yield entry;
     }
   }
 
   /** The routes of a queue; each one yielded counts as withdrawn. */
-  *#withdrawn(queue: Set<PrefixState>): Generator<Nlri> {
-    for (const entry of queue) {
-      this.#put(entry, undefined);
+  *#withdrawn(queue: RouteQueue, { sent }: Session): Generator<Nlri> {
+    for (const entry of this.#waiting(queue)) {
+      sent.put(entry, undefined);
       this.#advertised[entry.prefix.family]--;
-      entry.advertised = undefined;
-      if (entry.wanted === undefined) this.#wanted.forget(entry);
+      sent.setAdvertised(entry, undefined);
+      if (this.#wanted.get(entry) === undefined) this.#wanted.forget(entry);
       yield entry;
     }
   }
@@ -314,75 +331,62 @@ export class RoutesOut {
   }
 
   #sweepSome(): void {
+    const { sent } = this.#session ?? {};
     const sweep = this.#sweep;
-    if (sweep === undefined) return;
+    if (sweep === undefined || sent === undefined) return;
     for (let step = 0; step < this.#entriesAtOnce; step++) {
       const { done, value: entry } = sweep.entries.next();
       if (done) {
         this.#sweep = undefined;
         return;
       }
+      if (entry === undefined) continue;
       sweep.left = Math.max(1, sweep.left - 1); // Entries come and go: it is not over before its end.
-      this.#current(entry);
-      if (entry.advertised !== undefined && sweep.readvertise.has(entry.prefix.family)) entry.advertised = outdated;
+      if (sent.advertised(entry) !== undefined && sweep.readvertise.has(entry.prefix.family)) sent.setAdvertised(entry, outdated);
       this.#enqueue(entry);
     }
   }
 
   /** Puts an entry into the queue that its wanted and advertised routes ask for. */
-  #enqueue(entry: PrefixState): void {
-    const { advertised, prefix } = this.#current(entry);
+  #enqueue(entry: NumberedNlri): void {
     const session = this.#session;
-    const wanted = session === undefined || isFor(entry, session) ? entry.wanted : undefined;
-    const carried = session !== undefined && wanted !== undefined && sendable(prefix.family, wanted, session);
-    this.#setUnsendable(entry, session !== undefined && wanted !== undefined && !carried);
-    const withdrawals = session?.queues.get(prefix.family)?.withdrawals;
-    if (withdrawals === undefined || wanted === advertised) this.#put(entry, undefined);
-    else if (carried) this.#put(entry, this.#queueOf(entry, wanted));
-    else this.#put(entry, advertised === undefined ? undefined : withdrawals);
-    if (entry.wanted === undefined && entry.advertised === undefined) this.#wanted.forget(entry);
-  }
-
-  /** State of an earlier session is void. */
-  #current(entry: PrefixState): PrefixState {
-    if (entry.session === this.#sessions) return entry;
-    entry.session = this.#sessions;
-    entry.advertised = undefined;
-    entry.queue = undefined;
-    entry.unsendable = false;
-    return entry;
-  }
-
-  #queueOf({ prefix }: PrefixState, attributes: RouteAttributes): Set<PrefixState> | undefined {
-    const announcements = this.#session?.queues.get(prefix.family)?.announcements;
-    let queue = announcements?.get(attributes);
-    if (announcements !== undefined && queue === undefined) {
-      queue = new Set();
-      announcements.set(attributes, queue);
+    if (session === undefined) {
+      if (this.#wanted.get(entry) === undefined) this.#wanted.forget(entry);
+      return;
     }
-    return queue;
+    const { sent, queues } = session;
+    const { family } = entry.prefix;
+    const advertised = sent.advertised(entry);
+    const wanted = this.#isFor(entry, session) ? this.#wanted.get(entry) : undefined;
+    const isCarried = wanted !== undefined && sendable(family, wanted, session);
+    this.#setUnsendable(entry, sent, wanted !== undefined && !isCarried);
+    const queue = queues.get(family);
+    if (queue === undefined || wanted === advertised) sent.put(entry, undefined);
+    else if (isCarried) sent.put(entry, queueOf(queue, wanted));
+    else sent.put(entry, advertised === undefined ? undefined : queue.withdrawals);
+    if (advertised === undefined && this.#wanted.get(entry) === undefined) this.#wanted.forget(entry);
   }
 
-  #setUnsendable(entry: PrefixState, unsendable: boolean): void {
-    if (entry.unsendable === unsendable) return;
-    entry.unsendable = unsendable;
-    this.#unsendable[entry.prefix.family] += unsendable ? 1 : -1;
+  /** Whether the session carries it: of a prefix with several paths each in a session with ADD-PATH, in others the one that is chosen. */
+  #isFor(entry: NumberedNlri, { format }: Session): boolean {
+    const hasAddPath = format.addPath.has(entry.prefix.family);
+    return entry.path === 0 ? !hasAddPath || this.#wanted.pathsTo(entry) === 0 : hasAddPath;
   }
 
-  #put(entry: PrefixState, queue: Set<PrefixState> | undefined): void {
-    if (entry.queue === queue) return;
-    if (entry.queue?.delete(entry)) this.#queued--;
-    entry.queue = queue;
-    if (queue === undefined) return;
-    queue.add(entry);
-    this.#queued++;
+  #setUnsendable(entry: NumberedNlri, sent: SentRoutes, isUnsendable: boolean): void {
+    if (sent.isUnsendable(entry) === isUnsendable) return;
+    sent.setUnsendable(entry, isUnsendable);
+    this.#unsendable[entry.prefix.family] += isUnsendable ? 1 : -1;
   }
 }
 
-/** Whether the session carries it: of a prefix with several paths each in a session with ADD-PATH, in others the one that is chosen. */
-function isFor({ prefix, path, pathsWanted }: PrefixState, { format }: Session): boolean {
-  const hasAddPath = format.addPath.has(prefix.family);
-  return path === 0 ? pathsWanted === 0 || !hasAddPath : hasAddPath;
+function queueOf({ announcements }: FamilyQueue, attributes: RouteAttributes): RouteQueue {
+  let queue = announcements.get(attributes);
+  if (queue === undefined) {
+    queue = new RouteQueue();
+    announcements.set(attributes, queue);
+  }
+  return queue;
 }
 
 function sendable(family: Family, route: RouteAttributes, { queues, end, negotiated }: Session): boolean {

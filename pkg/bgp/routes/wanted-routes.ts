@@ -1,22 +1,16 @@
 import type { Family, Prefix } from "#pkg/net";
-import type { Nlri } from "../codec/prefixes.ts";
 import { choosePath } from "./choose-path.ts";
+import { chunkBits, chunkSize, offsetMask } from "./chunks.ts";
+import type { NlriTable, NumberedNlri } from "./nlri-table.ts";
 import type { RouteAttributes } from "./route.ts";
 
-/** One prefix, or one of several paths to it: the route wanted, and the one advertised. */
-export interface PrefixState extends Nlri {
-  wanted: RouteAttributes | undefined;
-  /** Of a prefix that has several paths, or had some that are still advertised: their entries, by path identifier. */
-  paths: Map<number, PrefixState> | undefined;
-  /** How many of these are wanted. The prefix's own route is for sessions without ADD-PATH then. */
-  pathsWanted: number;
-  /** The session that the other fields are about. */
-  session: number;
-  advertised: RouteAttributes | undefined;
-  /** The queue in which it waits. */
-  queue: Set<PrefixState> | undefined;
-  /** It is wanted, but the session cannot carry it. */
-  unsendable: boolean;
+/** The routes under successive numbers that a peer should have. */
+class Chunk {
+  readonly wanted = new Array<RouteAttributes | undefined>(chunkSize).fill(undefined);
+  /** Of a prefix: how many paths to it are wanted. Its own route is for sessions without ADD-PATH then. */
+  readonly paths = new Uint16Array(chunkSize);
+  /** It is wanted, or was and is still advertised. */
+  readonly isUsed = new Uint8Array(chunkSize);
 }
 
 /**
@@ -24,34 +18,44 @@ export interface PrefixState extends Nlri {
  * without ADD-PATH besides (RFC 7911).
  */
 export class WantedRoutes {
-  readonly #entries = new Map<string, PrefixState>(); // prefix -> its entry
-  #paths = 0; // Entries of paths.
+  readonly #table: NlriTable;
+  readonly #chunks: (Chunk | undefined)[] = [];
   readonly #counts = { IPv4: none(), IPv6: none() };
-  readonly #changed: (entry: PrefixState) => void;
+  readonly #changed: (entry: NumberedNlri) => void;
+  #size = 0;
 
   /** @param changed called when another route is wanted */
-  constructor(changed: (entry: PrefixState) => void) {
+  constructor(table: NlriTable, changed: (entry: NumberedNlri) => void) {
+    this.#table = table;
     this.#changed = changed;
   }
 
-  get(prefix: Prefix): PrefixState | undefined {
-    return this.#entries.get(prefix.toString());
+  get({ number }: NumberedNlri): RouteAttributes | undefined {
+    return this.#chunks[number >>> chunkBits]?.wanted[number & offsetMask];
   }
 
-  /** All entries, those of prefixes with one route and of paths; also of routes that are wanted no more, until they are forgotten. */
-  *values(): Generator<PrefixState, undefined> {
-    for (const entry of this.#entries.values()) {
-      yield entry;
-      if (entry.paths !== undefined) yield* entry.paths.values();
+  /** How many paths to a prefix are wanted. */
+  pathsTo({ number }: NumberedNlri): number {
+    return this.#chunks[number >>> chunkBits]?.paths[number & offsetMask] ?? 0;
+  }
+
+  /** All entries, those of prefixes and of paths, also of routes that are wanted no more, until they are forgotten. Undefined where a number has none. */
+  *values(): Generator<NumberedNlri | undefined, undefined> {
+    for (let index = 0; index < this.#chunks.length; index++) {
+      const chunk = this.#chunks[index];
+      if (chunk === undefined) continue;
+      for (let offset = 0; offset < chunkSize; offset++)
+        yield chunk.isUsed[offset] === 0 ? undefined : this.#table.at((index << chunkBits) | offset);
     }
   }
 
+  /** How many entries there are. */
   get size(): number {
-    return this.#entries.size + this.#paths;
+    return this.#size;
   }
 
   advertise(prefix: Prefix, attributes: RouteAttributes): void {
-    this.#wantAll(this.#entryOf(prefix), attributes, undefined);
+    this.#wantAll(this.#table.of(prefix), attributes, undefined);
   }
 
   advertisePaths(
@@ -60,22 +64,28 @@ export class WantedRoutes {
     only: RouteAttributes | undefined = choosePath(prefix, paths),
   ): void {
     if (paths.size === 0) this.withdraw(prefix);
-    else this.#wantAll(this.#entryOf(prefix), only, paths);
+    else this.#wantAll(this.#table.of(prefix), only, paths);
   }
 
   withdraw(prefix: Prefix): void {
-    const entry = this.get(prefix);
-    if (entry !== undefined) this.#wantAll(entry, undefined, undefined);
+    const entry = this.#table.get(prefix);
+    if (entry !== undefined && this.get(entry) !== undefined) this.#wantAll(entry, undefined, undefined);
   }
 
   /** To be called when a route is neither wanted nor advertised. */
-  forget(entry: PrefixState): void {
-    const whole = entry.path === 0 ? entry : this.get(entry.prefix);
-    if (whole === undefined) return;
-    if (entry !== whole && whole.paths?.delete(entry.path)) this.#paths--;
-    if (whole.paths?.size === 0) whole.paths = undefined;
-    const isIdle = whole.wanted === undefined && whole.advertised === undefined && whole.paths === undefined;
-    if (isIdle) this.#entries.delete(whole.prefix.toString());
+  forget(entry: NumberedNlri): void {
+    const chunk = this.#chunks[entry.number >>> chunkBits];
+    const offset = entry.number & offsetMask;
+    if (chunk === undefined || chunk.isUsed[offset] === 0) return;
+    chunk.isUsed[offset] = 0;
+    this.#size--;
+    this.#table.release(entry);
+  }
+
+  /** Forgets all, for a peer that is gone. */
+  forgetAll(): void {
+    for (const entry of this.values()) if (entry !== undefined) this.forget(entry);
+    this.#chunks.length = 0;
   }
 
   /** How many routes of a family a session should carry. */
@@ -89,62 +99,41 @@ export class WantedRoutes {
     return this.#counts[family].several;
   }
 
-  #entryOf(prefix: Prefix): PrefixState {
-    const key = prefix.toString();
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = newEntry(prefix, 0);
-      this.#entries.set(key, entry);
-    }
-    return entry;
-  }
-
-  #wantAll(entry: PrefixState, only: RouteAttributes | undefined, paths: ReadonlyMap<number, RouteAttributes> | undefined): void {
-    if (paths !== undefined) {
-      entry.paths ??= new Map();
-      for (const [path, attributes] of paths) {
-        let one = entry.paths.get(path);
-        if (one === undefined) {
-          one = newEntry(entry.prefix, path);
-          entry.paths.set(path, one);
-          this.#paths++;
-        }
-        this.#want(one, attributes, 0);
-      }
-    }
+  #wantAll(
+    entry: NumberedNlri,
+    only: RouteAttributes | undefined,
+    paths: ReadonlyMap<number, RouteAttributes> | undefined,
+  ): void {
+    for (const [path, attributes] of paths ?? []) this.#want(this.#table.pathOf(entry, path), attributes, 0);
     this.#want(entry, only, paths?.size ?? 0);
     for (const [path, one] of entry.paths ?? []) if (paths?.has(path) !== true) this.#want(one, undefined, 0);
   }
 
-  #want(entry: PrefixState, wanted: RouteAttributes | undefined, pathsWanted: number): void {
-    if (entry.wanted === wanted && entry.pathsWanted === pathsWanted) return;
+  #want(entry: NumberedNlri, wanted: RouteAttributes | undefined, paths: number): void {
+    const before = this.get(entry);
+    if (before === wanted && this.pathsTo(entry) === paths) return;
+    this.#chunks[entry.number >>> chunkBits] ??= new Chunk();
+    const chunk = this.#chunks[entry.number >>> chunkBits] as Chunk;
+    const offset = entry.number & offsetMask;
     this.#add(entry, -1);
-    entry.wanted = wanted;
-    entry.pathsWanted = pathsWanted;
+    chunk.wanted[offset] = wanted;
+    chunk.paths[offset] = paths;
     this.#add(entry, 1);
+    if (chunk.isUsed[offset] === 0) {
+      chunk.isUsed[offset] = 1;
+      this.#size++;
+      entry.users++;
+    }
     this.#changed(entry);
   }
 
-  #add({ prefix, path, wanted, pathsWanted }: PrefixState, sign: 1 | -1): void {
-    if (wanted === undefined) return;
-    const counts = this.#counts[prefix.family];
-    counts[path !== 0 ? "path" : pathsWanted === 0 ? "only" : "chosen"] += sign;
-    if (pathsWanted > 1) counts.several += sign;
+  #add(entry: NumberedNlri, sign: 1 | -1): void {
+    if (this.get(entry) === undefined) return;
+    const paths = this.pathsTo(entry);
+    const counts = this.#counts[entry.prefix.family];
+    counts[entry.path !== 0 ? "path" : paths === 0 ? "only" : "chosen"] += sign;
+    if (paths > 1) counts.several += sign;
   }
-}
-
-function newEntry(prefix: Prefix, path: number): PrefixState {
-  return {
-    prefix,
-    path,
-    wanted: undefined,
-    paths: undefined,
-    pathsWanted: 0,
-    session: -1,
-    advertised: undefined,
-    queue: undefined,
-    unsendable: false,
-  };
 }
 
 /** Of a family: the only routes to prefixes, those chosen of several paths, these paths; and prefixes with several. */

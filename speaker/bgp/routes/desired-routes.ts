@@ -81,8 +81,14 @@ export class DesiredRoutes {
 
   /** The routes of a peer. */
   *of(peer: string): Iterable<readonly [Prefix, RouteAttributes | Paths]> {
+    let last: readonly string[] | undefined; // Prefixes share the lists of their peers.
+    let isIn = false;
     for (const { prefix, advertised } of this.#rows.values())
-      for (const { peers, route } of advertised) if (peers.includes(peer)) yield [prefix, route];
+      for (const { peers, route } of advertised) {
+        if (peers !== last) isIn = peers.includes(peer);
+        last = peers;
+        if (isIn) yield [prefix, route];
+      }
   }
 
   #count({ prefix, via, weight }: BgpRoute, sign: 1 | -1): Row {
@@ -110,12 +116,13 @@ export class DesiredRoutes {
   }
 
   #resolve({ prefix, shares }: Row, before: readonly Advertisement[]): readonly Advertisement[] {
-    const last = new Map<string, Advertised>(); // peer -> the advertisement that counts
+    const last = new Map<string, Advertised>(); // peer -> the advertisement that counts, where there are several
     const inOrder = shares.toSorted((a, b) => a.via.order - b.via.order);
-    for (const { via } of inOrder) for (const peer of via.peers[prefix.family]) last.set(peer, via);
+    const isOnly = shares.length === 1;
+    if (!isOnly) for (const { via } of inOrder) for (const peer of via.peers[prefix.family]) last.set(peer, via);
     return inOrder.flatMap(({ via, weight }): Advertisement[] => {
       const all = via.peers[prefix.family];
-      const peers = all.every((peer) => last.get(peer) === via) ? all : all.filter((peer) => last.get(peer) === via);
+      const peers = isOnly || all.every((peer) => last.get(peer) === via) ? all : all.filter((peer) => last.get(peer) === via);
       if (peers.length === 0) return [];
       const beside = inOrder.filter((one) => one.via !== via && one.via.order === via.order);
       const groups = beside.length === 0 ? [{ peers, with: [] }] : groupedBy(peers, beside, prefix);
@@ -164,6 +171,11 @@ export class DesiredRoutes {
   }
 
   #pass(prefix: Prefix, now: readonly Advertisement[], before: readonly Advertisement[]): void {
+    const [one, former] = [now[0], before[0]];
+    if (now.length === 1 && before.length === 1 && one && former && areEqual(one.peers, former.peers)) {
+      if (!isEqual(former.route, one.route)) for (const peer of one.peers) tell(this.#sink, peer, prefix, one.route);
+      return;
+    }
     const known = new Map(before.flatMap(({ peers, route }) => peers.map((peer) => [peer, route] as const)));
     for (const { peers, route } of now)
       for (const peer of peers) {
@@ -199,6 +211,10 @@ function isPaths(route: RouteAttributes | Paths): route is Paths {
 function isEqual(one: RouteAttributes | Paths | undefined, other: RouteAttributes | Paths): boolean {
   if (one === undefined || one === other || !isPaths(one) || !isPaths(other)) return one === other;
   return one.only === other.only && (one.all === other.all || areSame(one.all, other.all));
+}
+
+function areEqual(one: readonly string[], other: readonly string[]): boolean {
+  return one === other || (one.length === other.length && one.every((peer, index) => peer === other[index]));
 }
 
 function areSame(one: Paths["all"], other: Paths["all"]): boolean {
