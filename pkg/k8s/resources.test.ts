@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { classlessOnly } from "#pkg/service";
 import { fields } from "#pkg/untrusted";
 import type { ObjectMeta } from "./objects.ts";
-import { projectMeta, type Resource, resources, servicesOf } from "./resources.ts";
+import { nodesOf, projectMeta, type Resource, resources, servicesOf } from "./resources.ts";
 
 const metadata = { namespace: "ns", name: "x", uid: "u", resourceVersion: "7", managedFields: [{ manager: "m" }] };
 const meta = { key: "ns/x", namespace: "ns", name: "x", uid: "u", resourceVersion: "7" };
@@ -234,6 +234,19 @@ test("a Node keeps its labels, and whether it is to be left", () => {
     taints: ["node.kubernetes.io/unschedulable"],
     flannelAddresses: ["192.0.2.7", "2001:db8::7"],
   });
+});
+
+test("of this node alone annotations are kept, as long as lists of values may be, and longer ones so that they are found too long", () => {
+  const annotations = { list: "x".repeat(1_024), long: "x".repeat(2_000) };
+  const lengths = (own: string) => {
+    const { annotations: kept = {} } = project(nodesOf(own), { metadata: { ...metadata, annotations } });
+    return Object.entries(kept).map(([name, { length }]) => [name, length]);
+  };
+  assert.deepEqual(lengths(metadata.name), [
+    ["list", 1_024],
+    ["long", 1_025],
+  ]);
+  assert.deepEqual(lengths("another"), []);
 });
 
 const ready = [

@@ -67,7 +67,8 @@ export const resources = {
   leases: { api: "/apis/coordination.k8s.io/v1", plural: "leases", project: projectLease },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
-const maxAnnotation = 253;
+// One more than a value of use has, so that it is found too long, and not missing.
+const maxAnnotation = 1_025;
 
 /** Nodes, of which the one of this name has its annotations; with their addresses where asked for. */
 export function nodesOf(own: string, hasAddresses = false): Resource<Node> {
@@ -75,8 +76,7 @@ export function nodesOf(own: string, hasAddresses = false): Resource<Node> {
     const bare = projectNode(raw, meta);
     const node = hasAddresses ? { ...bare, internalIPs: internalIPsOf(raw) } : bare;
     if (meta.name !== own) return node;
-    const all = Object.entries(textMap(fields(raw.metadata).annotations));
-    return { ...node, annotations: Object.fromEntries(all.filter(([, value]) => value.length <= maxAnnotation)) };
+    return { ...node, annotations: textMap(fields(raw.metadata).annotations, undefined, (value) => cut(value, maxAnnotation)) };
   };
   return { ...resources.nodes, project };
 }
@@ -346,8 +346,12 @@ const maxShort = 1024;
 
 /** Cut after 1 KiB, which no value needs that is of use: anybody may write up to 256 KiB into the annotations of a Service. */
 function short(value: string): string {
-  if (value.length <= maxShort) return value;
-  return Buffer.from(value.slice(0, maxShort)).toString(); // A slice alone would keep the whole text in memory.
+  return cut(value, maxShort);
+}
+
+function cut(value: string, max: number): string {
+  if (value.length <= max) return value;
+  return Buffer.from(value.slice(0, max)).toString(); // A slice alone would keep the whole text in memory.
 }
 
 const maxLabels = 8192;
