@@ -322,6 +322,22 @@ test("lines that another node wrote meanwhile are written anew, soon after it ha
   assert.deepEqual([other.tellings, other.beats], [0, 0], "who does not tell says nothing");
 });
 
+test("lines of Services that nobody announces, and of those that nodes announce, are written anew together", () => {
+  const { bench } = amongOthers(first, lan);
+  bench.serve("default/other", ["192.0.2.2"], {}, {});
+  advance(bench, 130_000);
+  const lines = new Map(bench.told);
+  assert.deepEqual([...lines.values()].map((line) => line.split(":")[0]).sort(), ["announced", "noReadyEndpoint"]);
+  const { tellings } = bench;
+  bench.runner.dispatch({ type: "linesReplaced" });
+  for (let ms = 0; ms < 5_000; ms += 100) {
+    bench.clock.advanceBy(100);
+    bench.settle();
+    assert.deepEqual(new Map([...bench.told].sort()), new Map([...lines].sort()));
+  }
+  assert.equal(bench.tellings, tellings + 1);
+});
+
 test("who begins to tell looks soon whether another one told as well, and who tells anew still knows for how long nobody announces a Service", () => {
   const { bench } = amongOthers(first, lan);
   bench.endpoints("default/web", {});

@@ -98,7 +98,7 @@ export function lookAt(state: SpeakerState, key: string, now: Millis): void {
   const gist = outcome?.gist ?? "";
   if (gist === (written.get(key) ?? "")) changed.delete(key);
   else if (gist !== changed.get(key)?.gist) {
-    const dueAt = isFailing ? Math.max((failing.get(key) ?? now) + failingMs, now) : now + gatherMs;
+    const dueAt = Math.max(isFailing ? (failing.get(key) ?? now) + failingMs : now, now + gatherMs);
     changed.set(key, { line: outcome?.line ?? null, gist, dueAt });
     reporter.dueAt = Math.min(reporter.dueAt, dueAt);
   }
@@ -116,8 +116,10 @@ export function reporterTimer(state: SpeakerState, now: Millis, effects: Speaker
   if (now >= reporter.anewAt) begin(state, true, now);
   const lines = new Map<string, AnnouncedLine | null>();
   reporter.dueAt = Infinity;
+  // All other lines go with the first ones.
+  const until = reporter.isNew ? now + gatherMs : now;
   for (const [key, { line, gist, dueAt }] of changed) {
-    if (dueAt > now) {
+    if (dueAt > until) {
       reporter.dueAt = Math.min(reporter.dueAt, dueAt);
       continue;
     }
