@@ -80,7 +80,8 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
   const next = async (wanted: number) => {
     await turn(); // The one before is over then.
     heard.length = 0;
-    await turn(); // So is this one.
+    await turn();
+    await turn(); // One of its own is over, too.
     const answers = heard.flatMap((event) => (event.type === "healthPorts" ? [...event.answers.values()] : []));
     assert.ok(wanted === 0 ? answers.length === 0 : answers.length >= wanted, answers.join());
     return answers[0];
@@ -93,4 +94,34 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
   isQuiet = false;
   status = 404;
   assert.equal(await next(0), undefined, "something else");
+});
+
+test("the next connection follows one that is not answered at once, and one each second is not exceeded in the long run", async () => {
+  const clock = new SimulatedClock();
+  const counts: number[] = []; // Connections in each turn.
+  const to = { key: "default/web", address: "224.0.0.1", port: 80 }; // The kernel sends no SYN there.
+  using dataPath = new DataPath({
+    view: {
+      isClusterSynced: true,
+      podCIDRs: [],
+      nextConnectionTest: () => ({ family: "IPv4", to, scan: 0, isSuspect: counts.length < 2 }),
+      // Asked as each turn begins, while the first connection is tried.
+      nextHealthPorts(scan) {
+        counts.push(0);
+        return { ports: [], scan, isQuiet: true };
+      },
+    },
+    emit(event) {
+      if (event.type === "connected" && event.result === "silent") counts.push((counts.pop() ?? 0) + 1);
+    },
+    clock,
+    log: silentLog,
+    api: undefined,
+  });
+  dataPath.start();
+  for (const end = performance.now() + 30_000; counts.length < 7 && performance.now() < end; ) {
+    clock.advanceBy(1_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.deepEqual(counts.slice(0, 6), [3, 1, 0, 0, 1, 1]);
 });

@@ -5,7 +5,7 @@ import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
-import type { ConnectionResult, HealthAnswer, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
+import type { ConnectionResult, ConnectionTest, HealthAnswer, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
 
 // An `import` of node:http has Node load its `fetch`, which takes 14 MB and 25 ms.
 const { get } = process.getBuiltinModule("node:http");
@@ -27,6 +27,8 @@ const connectMs: Millis = 600;
 // After so much more this process stood still, and an answer may wait in the socket.
 const lateMs: Millis = 300;
 const healthMs: Millis = 900;
+/** Connections beyond one each second, until as many seconds had none. */
+const maxAhead = 2;
 // A minute of silence counts, and a request costs more than all else here.
 const healthEveryTurns = 5;
 /** Of kube-proxy, kube-router and Cilium's agent. */
@@ -47,6 +49,7 @@ export class DataPath implements Disposable {
   #hasPods = false;
   #isDisposed = false;
   #turns = 0;
+  #ahead = 0;
   #scan = 0; // The Service whose port is asked next.
   /** Which of them are there. */
   readonly #healthy = new Map<number, boolean>(); // port that was healthy -> whether it is
@@ -143,16 +146,31 @@ export class DataPath implements Disposable {
     }
   }
 
+  /** Where a connection is not answered, the next one may decide: it follows at once, and is left out later. */
   async #connect(): Promise<void> {
-    const { view, emit, api, clock } = this.#options;
-    const test = view.nextConnectionTest(clock.now());
-    if (test === undefined) return;
-    const isOfFamily = api !== undefined && parseAddress(api.host)?.family === test.family;
+    const { view, clock } = this.#options;
+    for (;;) {
+      const test = view.nextConnectionTest(clock.now());
+      if (test === undefined) return;
+      if (this.#ahead > 0 && !test.isSuspect) {
+        this.#ahead--;
+        return;
+      }
+      const isSilent = (await this.#try(test)) === "silent";
+      if (!isSilent || this.#isDisposed || this.#ahead >= maxAhead) return;
+      if (view.nextConnectionTest(clock.now())?.isSuspect !== true) return;
+      this.#ahead++;
+    }
+  }
+
+  async #try(test: ConnectionTest): Promise<ConnectionResult> {
+    const { emit, api, clock } = this.#options;
     const ofService = typeof test.to === "object" ? { host: test.to.address, port: test.to.port } : undefined;
-    const to = test.to === "api" && isOfFamily ? api : ofService;
+    const to = test.to === "api" ? api : ofService;
+    const family = (to && parseAddress(to.host)?.family) ?? test.family;
     const result = to === undefined ? "untried" : await tryConnection(to.host, to.port, clock);
-    if (this.#isDisposed) return;
-    emit({ type: "connected", test, result });
+    if (!this.#isDisposed) emit({ type: "connected", test: { ...test, family }, result });
+    return result;
   }
 }
 

@@ -4,6 +4,7 @@
  */
 export {
   type ConnectionResult,
+  type ConnectionTest,
   type HealthAnswer,
   type PathFault,
   type PathFaults,

@@ -81,6 +81,70 @@ const coincidences: readonly ((drawn: Drawn) => readonly Timed<Act>[])[] = [
       { at: at + pick(10_000), act: { type: "service", name: "first", spec: { ...first, endpoints: all } } },
     ];
   },
+  // No node delivers, and they are well again one after the other, maybe while something happens to one of them.
+  ({ all, pick }) => {
+    const [pause, length] = [pick(12_000), 2_000 + pick(20_000)];
+    const order = all.map((node) => ({ node, by: pick(1_000) })).sort((a, b) => a.by - b.by);
+    const node = pick(all.length);
+    const others: readonly Act[] = [
+      { type: "drain", node, length: 60_000 },
+      { type: "killSpeaker", node, length: pick(8_000) },
+      { type: "cutApi", node, length: 40_000 },
+    ];
+    return [
+      ...order.map(
+        ({ node: broken }, index): Timed<Act> => ({
+          at: pick(2_000),
+          act: { type: "breakPath", node: broken, length: length + index * pause },
+        }),
+      ),
+      ...others.filter(() => pick(2) === 0).map((act): Timed<Act> => ({ at: pick(30_000), act })),
+    ];
+  },
+  // A node works and does not, again and again.
+  ({ nodes, pick }) => {
+    const node = pick(nodes);
+    const [pause, length] = [3_000 + pick(40_000), 1_000 + pick(4_000)];
+    return Array.from({ length: 2 + pick(4) }, (_, index): Timed<Act> => {
+      return { at: index * (pause + length), act: { type: "breakPath", node, length } };
+    });
+  },
+  // Speakers stand still for 50 to 500 ms again and again, of the node that cannot deliver or of another one.
+  ({ nodes, pick }) => {
+    const [broken, node, pause] = [pick(nodes), pick(nodes), 600 + pick(3_000)];
+    const stalls = Array.from({ length: 3 + pick(8) }, (_, index): Timed<Act> => {
+      return { at: index * pause, act: { type: "stallSpeaker", node, length: 50 + pick(450) } };
+    });
+    return [{ at: pick(4_000), act: { type: "breakPath", node: broken, length: 2_000 + pick(20_000) } }, ...stalls];
+  },
+  // A node cannot deliver while it or another one loses the API, its clock jumps, its NIC or its speaker changes.
+  ({ nodes, pick }) => {
+    const [broken, node, length] = [pick(nodes), pick(nodes), 5_000 + pick(40_000)];
+    const others: readonly Act[] = [
+      { type: "cutApi", node, length: 5_000 + pick(90_000) },
+      { type: "setClock", node, seconds: (pick(2) === 0 ? 1 : -1) * pick(3_600) },
+      { type: "netAdmin", node, length: 20_000 },
+      { type: "otherVersion", node, length: 10_000 + pick(20_000) },
+      { type: "endThread", node, length: 1_000 + pick(3_000) },
+      { type: "cutRouter", node, cut: "both", length: 5_000 + pick(20_000) },
+      { type: "deleteNode", node, isOff: false, moves: false, length: pick(10_000) },
+    ];
+    const other = others[pick(others.length)] ?? { type: "compact" };
+    return [
+      { at: pick(4_000), act: { type: "breakPath", node: broken, length } },
+      { at: pick(length), act: other },
+    ];
+  },
+  // The only endpoint of a Local Service is on a node that cannot deliver, and goes to another one.
+  ({ nodes, pick }) => {
+    const [node, length] = [pick(nodes), 10_000 + pick(30_000)];
+    const one = { ...spec, pool: (["lan", "sticky", "both", "routed"] as const)[pick(4)] ?? "lan", isLocal: true };
+    return [
+      { at: 0, act: { type: "service", name: "one", spec: { ...one, endpoints: [node] } } },
+      { at: 2_000 + pick(2_000), act: { type: "breakPath", node, length } },
+      { at: 6_000 + pick(length), act: { type: "service", name: "one", spec: { ...one, endpoints: [pick(nodes)] } } },
+    ];
+  },
 ];
 
 /** A history, drawn by its seed, of nodes that cannot deliver while something else goes wrong; in most of them speakers watch one another by BFD. */

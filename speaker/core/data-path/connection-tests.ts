@@ -34,11 +34,13 @@ export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | und
   const pools = config?.config.pools ?? [];
   if (services.rows.size === 0 || pools.every(({ announceWhen }) => announceWhen === "alive")) return undefined;
   const family = nextFamily(dataPath, now);
-  const { sample, silent, silentSince, api } = dataPath[family].tests;
-  const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan };
-  if (silent.length > 0 ? api.triedAt < silentSince : now >= api.triedAt + apiEveryMs) return ofApi;
+  const { sample, silent } = dataPath[family].tests;
+  const isSuspect = isSuspected(dataPath, family);
+  const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan, isSuspect };
+  const apiAt = apiTriedAt(dataPath);
+  if (isApiDue(dataPath, family) || (silent.length === 0 && now >= apiAt + apiEveryMs)) return ofApi;
   const isFew = new Set([...sample.keys()].map(namespaceOf)).size < namespacesForAll;
-  const isFreshDue = silent.length === 0 && now >= dataPath.freshAt + (isFew ? fewEveryMs : freshEveryMs);
+  const isFreshDue = !isSuspect && silent.length === 0 && now >= dataPath.freshAt + (isFew ? fewEveryMs : freshEveryMs);
   const fresh = isFreshDue || sample.size === 0 ? freshTest(state, family) : { ...ofApi, to: undefined };
   if (fresh.to !== undefined) return fresh;
   const all = [...sample].flatMap(([key, { triedAt }]) => ({ key, triedAt, to: targetOf(state, key, family) }));
@@ -46,20 +48,40 @@ export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | und
     .filter(({ to }) => to !== undefined)
     .sort((a, b) => rank(silent, a.key) - rank(silent, b.key) || a.triedAt - b.triedAt);
   const [first] = inTurn;
-  if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && api.triedAt < first.triedAt)))
+  if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && apiAt < first.triedAt)))
     return ofApi;
-  return { family, to: first?.to, scan: fresh.scan };
+  return { family, to: first?.to, scan: fresh.scan, isSuspect };
 }
 
-/** The family of most Services that answered, and now and then the other one. */
+/** The family of most Services that answered, and now and then the other one; if one is suspected, that one, and the other one now and then. */
 function nextFamily(dataPath: DataPaths, now: Millis): Family {
   const size = (family: Family) => dataPath[family].tests.sample.size;
   const [most, other] = size("IPv6") > size("IPv4") ? (["IPv6", "IPv4"] as const) : (["IPv4", "IPv6"] as const);
-  // The next test decides.
-  const isSuspect = (family: Family) =>
-    dataPath[family].tests.silent.length > 0 && !dataPath[family].broken.includes("noConnection");
-  if (isSuspect(most) || size(other) === 0) return most;
-  return isSuspect(other) || now >= dataPath[other].tests.triedAt + otherEveryMs ? other : most;
+  if (size(other) === 0) return most;
+  const [first, second] = !isSuspected(dataPath, most) && isSuspected(dataPath, other) ? [other, most] : [most, other];
+  return !isApiDue(dataPath, first) && now >= dataPath[second].tests.triedAt + otherEveryMs ? second : first;
+}
+
+/** Whether the next test of the family may decide. */
+function isSuspected(dataPath: DataPaths, family: Family): boolean {
+  const { broken, tests } = dataPath[family];
+  const isSilent = tests.silent.length > 0 || (tests.sample.size > 0 && isApiSilent(dataPath));
+  return isSilent && !broken.includes("noConnection");
+}
+
+/** Whether the API's Service is to tell if a tenant is the reason for silence. */
+function isApiDue(dataPath: DataPaths, family: Family): boolean {
+  const { silent, silentSince } = dataPath[family].tests;
+  return silent.length > 0 && apiTriedAt(dataPath) < silentSince;
+}
+
+function apiTriedAt({ IPv4, IPv6 }: DataPaths): Millis {
+  return Math.max(IPv4.tests.api.triedAt, IPv6.tests.api.triedAt);
+}
+
+/** It has one family, and kube-proxy serves both. */
+function isApiSilent(dataPath: DataPaths): boolean {
+  return families.some((family) => dataPath[family].tests.silent.includes(apiService));
 }
 
 /** Services of namespaces of which none is silent come first. */
@@ -80,10 +102,10 @@ function freshTest(state: SpeakerState, first: Family): ConnectionTest {
     at++;
     for (const family of families) {
       const to = isWanted(dataPath[family].tests, key) ? targetOf(state, key, family) : undefined;
-      if (to !== undefined) return { family, to, scan: at };
+      if (to !== undefined) return { family, to, scan: at, isSuspect: false };
     }
   }
-  return { family: first, to: undefined, scan: at };
+  return { family: first, to: undefined, scan: at, isSuspect: false };
 }
 
 function isWanted({ sample }: ConnectionTests, key: string): boolean {
@@ -152,10 +174,9 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;
   if (silentAtFirst.length >= namespacesForAll) return areOthersWithout(state, family, "noConnection");
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key));
-  // Its Service has one family, and kube-proxy serves both. While its changes are seen, the API is there.
-  const isSilent = families.some((each) => state.dataPath[each].tests.silent.includes(apiService));
-  const isApiSilent = isSilent && state.apiView.lostSince === Infinity;
-  return tenants.length >= namespacesForAll || (isApiSilent && tenants.length > 0);
+  // While its changes are seen, the API is there.
+  const isApiAway = isApiSilent(state.dataPath) && state.apiView.lostSince === Infinity;
+  return tenants.length >= namespacesForAll || (isApiAway && tenants.length > 0);
 }
 
 /** Whether most other nodes were seen without the sign, so that it is not how nodes of this cluster work. */

@@ -80,6 +80,8 @@ export interface ConnectionTest {
   readonly to: { readonly key: string; readonly address: string; readonly port: number } | "api" | undefined;
   /** Which Service is looked at after that. */
   readonly scan: number;
+  /** One before was not answered, and this one may decide. */
+  readonly isSuspect: boolean;
 }
 
 /** `untried`: the attempt said nothing, because this speaker stood still meanwhile, or because there is no such address of the family. */

@@ -61,8 +61,8 @@ function tryAll(one: Among, count: number, result: (key: string | undefined) => 
     if (next !== undefined) {
       const key = typeof next.to === "object" ? next.to.key : undefined;
       if (next.to !== undefined) tried.push(key);
-      const isOfApi = next.to === "api" && next.family === "IPv4";
-      one.bench.runner.dispatch({ type: "connected", test: next, result: key || isOfApi ? result(key) : "untried" });
+      const test = next.to === "api" ? ({ ...next, family: "IPv4" } as const) : next;
+      one.bench.runner.dispatch({ type: "connected", test, result: next.to === undefined ? "untried" : result(key) });
     }
     pass(one, 1_000);
   }
@@ -563,10 +563,10 @@ test("Services that answer over IPv4 and not over IPv6 are the node's fault wher
   const answers = (isIpv6Dead: boolean, seconds: number) => {
     for (let i = 0; i < seconds; i++) {
       const next = one.bench.view.nextConnectionTest(one.bench.clock.now());
-      const isSix = next?.family === "IPv6";
       if (typeof next?.to === "object") tried.push(next.to.address);
-      const result = isSix && next?.to === "api" ? "untried" : isSix && isIpv6Dead ? "silent" : "answered";
-      if (next !== undefined) one.bench.runner.dispatch({ type: "connected", test: next, result });
+      const test = next?.to === "api" ? ({ ...next, family: "IPv4" } as const) : next;
+      const result = test?.family === "IPv6" && isIpv6Dead ? "silent" : "answered";
+      if (test !== undefined) one.bench.runner.dispatch({ type: "connected", test, result });
       pass(one, 1_000);
     }
   };
@@ -577,6 +577,24 @@ test("Services that answer over IPv4 and not over IPv6 are the node's fault wher
   assert.deepEqual([one.bench.view.pathFaults("IPv4"), one.bench.view.pathFaults("IPv6")], [[], ["noConnection"]]);
   answers(false, 60);
   assert.deepEqual(one.bench.view.pathFaults("IPv6"), []);
+});
+
+test("when all is silent, at whatever moment and in whatever family first, a node of both families leaves both after three tests", () => {
+  for (const namespaces of [["a"], ["a", "b", "c"], ["a", "hangs"]])
+    for (let seconds = 60; seconds < 70; seconds++) {
+      const one = amongOthers(owner, dualLan);
+      one.bench.setService("default/web", undefined);
+      for (const [index, namespace] of namespaces.entries())
+        one.bench.serve(`${namespace}/s${index}`, [`192.0.2.${index + 1}`, `2001:db8::${index + 1}`], {
+          clusterIPs: [`10.96.0.${index + 1}`, `fd00:96::${index + 1}`],
+          ports: [{ name: "", protocol: "TCP", port: 80 }],
+        });
+      one.bench.settle();
+      look(one);
+      tryAll(one, seconds, (key) => (key?.startsWith("hangs") ? "silent" : "answered"));
+      tryAll(one, namespaces.includes("hangs") ? 4 : 3, () => "silent");
+      for (const family of families) assert.deepEqual(one.bench.view.pathFaults(family), ["noConnection"], `${namespaces}`);
+    }
 });
 
 test("of 10,000 Services one is tried at a time, twelve in turn and two of a namespace, and the API every 30 s", () => {
