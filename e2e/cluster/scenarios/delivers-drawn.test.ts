@@ -5,9 +5,9 @@ import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { seededRandom } from "#pkg/clock";
 import { steps } from "../steps.ts";
-import { config, InstalledCluster, namespace } from "./installed.ts";
+import { InstalledCluster, namespace } from "./installed.ts";
 import { installMetallb } from "./metallb.ts";
-import { makeTenant, outage, type PathFault, pathFaults, setPodNetworks, signs } from "./path-faults.ts";
+import { dualConfig, makeTenant, outage, type PathFault, pathFaults, serveDual, setPodNetworks, signs } from "./path-faults.ts";
 
 // Faults of ways to Pods in a drawn order, some of them while the speaker of the node starts again. It prints for how long a client was without a
 // connection, with MetalLB as well where there is one.
@@ -25,8 +25,8 @@ const step = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 3 });
   await on.deploy(3);
   await setPodNetworks(on);
-  await on.install(config);
-  web = await on.serve("web");
+  await on.install(dualConfig);
+  web = await serveDual(on);
   await makeTenant(on, "node1");
   return on;
 });
@@ -78,7 +78,7 @@ step(
   "MetalLB stays down",
   async (on) => {
     await on.kubectl("delete", "namespace", namespace, "--wait");
-    await installMetallb(on, binaries ?? "", config);
+    await installMetallb(on, binaries ?? "", dualConfig);
     for (const fault of all) {
       if (fault.sign === undefined) continue;
       const owner = await on.owner(web);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
-import { config, InstalledCluster } from "./installed.ts";
-import { makeTenant, outage, type PathFault, pathFaults, setPodNetworks, signs } from "./path-faults.ts";
+import { InstalledCluster } from "./installed.ts";
+import { dualConfig, makeTenant, outage, type PathFault, pathFaults, serveDual, setPodNetworks, signs } from "./path-faults.ts";
 
 // Nodes whose kernels bring no packets to Pods: another node answers for their addresses, and clients hardly notice.
 let web: string;
@@ -12,8 +12,8 @@ const step = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 3 });
   await on.deploy(3);
   await setPodNetworks(on);
-  await on.install(config);
-  web = await on.serve("web");
+  await on.install(dualConfig);
+  web = await serveDual(on);
   return on;
 });
 

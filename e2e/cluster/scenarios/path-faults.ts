@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import type { InstalledCluster } from "./installed.ts";
+import { config, type InstalledCluster } from "./installed.ts";
 
 type Undo = () => Promise<void>;
 
@@ -136,6 +136,14 @@ export async function outage(on: InstalledCluster, address: string, act: () => P
 export async function signs(on: InstalledCluster, node: string): Promise<string[]> {
   const { body } = await on.cluster.node(node).host.get("http://127.0.0.1:7472/metrics");
   return [...body.matchAll(/ingot_data_path_fault\{sign="(\w+)",family="IPv4"\} 1/g)].map(([, sign]) => sign ?? "");
+}
+
+export const dualConfig = config.replace("172.30.0.219", "172.30.0.219, 'fd00:30::200-fd00:30::219'");
+
+/** Makes a Service of both families. @returns its IPv4 address */
+export async function serveDual(on: InstalledCluster): Promise<string> {
+  const addresses = await on.serve("web", { ipFamilyPolicy: "RequireDualStack" });
+  return addresses.split(" ").find((address) => address.includes(".")) ?? "";
 }
 
 /** Gives the nodes the networks of their Pods, as a controller of nodes does. */

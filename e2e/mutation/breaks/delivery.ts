@@ -87,7 +87,12 @@ export const delivery: readonly Break[] = [
     tests: dataPathTests,
   },
   { before: 'fault === "proxySilent" ? Math.max(at, tests.answeredAt + answeredMs) : at', after: "at", tests: dataPathTests },
-  { before: "(isApiSilent && tenants.length > 0)", after: "isApiSilent", tests: dataPathTests },
+  {
+    before: "return !isApiDue(dataPath, first) && now >= dataPath[second].tests.triedAt + otherEveryMs ? second : first;",
+    after: "return first;",
+    tests: dataPathTests,
+  },
+  { before: "(isApiAway && tenants.length > 0)", after: "isApiSilent", tests: dataPathTests },
   { before: "tenants.length >= namespacesForAll ||", after: "tenants.length >= 1 ||", tests: dataPathTests },
   {
     before: "return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));",
