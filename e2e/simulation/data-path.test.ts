@@ -57,6 +57,24 @@ test("a node that cannot deliver has no address 2 s later, and has its own again
   assert.ok(back?.includes(0));
 });
 
+test("a node that fails every 100 s for ten minutes gets addresses twice in that time, and once it is well", async () => {
+  const acts = [0, 1, 2, 3, 4, 5].map((index) => ({ at: 1_000 + index * 100_000, act: broken(0, 5_000) }));
+  const got: number[] = []; // When node 0 had addresses after it had none.
+  let had = false;
+  const observe = (cluster: SimulatedCluster) => {
+    const has = cluster
+      .owners()
+      .values()
+      .some((nodes) => nodes.includes(0));
+    if (has && !had) got.push(cluster.now);
+    had = has;
+  };
+  const history = { seed: 7, nodes: 3, loss: 0, failoverMs: 10, config: firstConfig, services, acts };
+  assert.equal((await run(history, { observe })).problem, undefined);
+  assert.equal(got.filter((at) => at > beginning && at < beginning + 600_000).length, 2, `${got}`);
+  assert.ok(had, "it is well");
+});
+
 test("a node that delivers IPv4 alone keeps what it has of IPv4, and IPv6 has another owner 2 s later", async () => {
   const dual = { a: { ...spec, pool: "lan", isDual: true }, b: { ...spec, pool: "sticky", isDual: true } };
   const seen = new Map<number, ReadonlyMap<string, readonly number[]>>();
