@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { excludeLabel } from "#pkg/placement";
+import type { HandoversAnswer } from "../../ctl/cluster/answers.ts";
 import { KeptFlows, port } from "./kept-flows.ts";
 import { owner } from "./observe.ts";
 import type { NewFlows, TcpFlows } from "./tcp-flows.ts";
@@ -84,6 +85,28 @@ suite("established connections go on whatever the network is like", { skip: awai
       await sleep(1_000);
     }));
 
+  test("the address returns, and clients use ports that connections had at the node before", async () => {
+    const node = await owner(cluster, kept.v4);
+    await cluster.client.sysctl({ "net.ipv4.tcp_tw_reuse": 1 }); // They wait two minutes in the node's kernel, and here one.
+    const client = await cluster.client.spawn("again", [process.execPath, "-e", again, kept.v4, `${port}`, `${flows}`]);
+    await client.waitForLine(/^closed$/);
+    await kept.label(node, excludeLabel, "");
+    await waitFor("another owner", async () => (await owner(cluster, kept.v4)) !== node, patience);
+    const served = async () => {
+      const answer = JSON.parse((await node.speaker.get("/v1/handovers")).body) as HandoversAnswer;
+      return answer.served.some(({ address }) => address === kept.v4);
+    };
+    await waitFor("the node to serve it", served, patience);
+    await waitFor("the node to have counted its connections", async () => !(await served()), patience);
+    client.kill("SIGUSR2");
+    await client.waitForLine(/^opened$/);
+    await kept.label(node, excludeLabel, null);
+    await waitFor("the owner from before", async () => (await owner(cluster, kept.v4)) === node, patience);
+    client.kill("SIGUSR2");
+    await client.waitForLine(/^answered$/);
+    await client.stop();
+  });
+
   test("segments are as large as the link takes, and more of them at once", async () => {
     const former = await owner(cluster, kept.v4);
     const client = await cluster.client.spawn("bulk", [process.execPath, "-e", bulk, kept.v4, `${port}`, `${octets}`]);
@@ -96,6 +119,34 @@ suite("established connections go on whatever the network is like", { skip: awai
     await kept.label(former, excludeLabel, null);
   });
 });
+
+// Opens and closes so many connections; at a signal it opens others from the same ports, and at another asks over each.
+const again = `
+const [address, port, count] = process.argv.slice(1);
+const { once } = require("node:events");
+const each = (act) => Promise.all(Array.from({ length: Number(count) }, (_, index) => act(index)));
+const sockets = [];
+const ask = (socket) => (socket.write("x"), once(socket, "data"));
+const open = async (index) => {
+  const socket = (sockets[index] = require("net").connect({ host: address, port, localPort: 20_000 + index }));
+  socket.on("error", (error) => console.log(error.message));
+  await once(socket, "connect");
+  await ask(socket);
+};
+setInterval(() => {}, 1_000);
+const said = () => new Promise((resolve) => process.once("SIGUSR2", resolve));
+(async () => {
+  await each(open);
+  await each((index) => once(sockets[index].end(), "close"));
+  console.log("closed");
+  await said();
+  await each(open);
+  console.log("opened");
+  await said();
+  await each((index) => ask(sockets[index]));
+  console.log("answered");
+})();
+`;
 
 // Has so many octets echoed, and as many again at a signal, by way of one connection.
 const bulk = `

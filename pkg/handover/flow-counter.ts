@@ -19,7 +19,11 @@ export interface FlowCounterOptions {
   readonly clock: Clock;
 }
 
-/** Counts open TCP connections to addresses, as the kernel tracks them: in portions, while there is something to count. */
+/**
+ * Counts open TCP connections to addresses, as the kernel tracks them: in portions, while there is something to count. The kernel forgets
+ * closed ones: within their two minutes a client may use the port again, by way of the next owner, and if the address came back then, the
+ * kernel would take the new connection's packets for the old one's, and not hand them over.
+ */
 export class FlowCounter implements Disposable {
   readonly #options: FlowCounterOptions;
   readonly #addresses = new Map<string, Address>(); // text -> address
@@ -59,11 +63,13 @@ export class FlowCounter implements Disposable {
       const wanted = families.filter((family) => this.#addresses.values().some((address) => address.family === family));
       for (const family of wanted)
         for (const portion of netfilter.connections(family)) {
-          for (const address of portion) {
-            const key = address.toString();
-            const count = counts.get(key);
-            if (count !== undefined) counts.set(key, count + 1);
-          }
+          const ofAddresses = portion.filter(({ to }) => counts.has(to.toString()));
+          for (const { to, closed } of ofAddresses)
+            if (closed === undefined) counts.set(to.toString(), (counts.get(to.toString()) ?? 0) + 1);
+          netfilter.forget(
+            family,
+            ofAddresses.flatMap(({ closed = [] }) => closed),
+          );
           await nextTurn();
           if (this.#isStopped) return;
         }

@@ -1,5 +1,5 @@
 import type { Address, Family } from "#pkg/net";
-import { decodeConntrack, encodeConntrackDump } from "./codec/conntrack.ts";
+import { type ClosedConnection, decodeConntrack, encodeConntrackDeletions, encodeConntrackDump } from "./codec/conntrack.ts";
 import { NetlinkError } from "./codec/netlink-wire.ts";
 import {
   decodeFilter,
@@ -17,6 +17,12 @@ import { NetlinkSocket } from "./netlink-socket.ts";
 const maxDumps = 3;
 const errnoNotFound = 2; // ENOENT
 const errnoInterrupted = 4; // EINTR
+
+/** By the address that its client connected to; `closed` where it is. */
+export interface TrackedConnection {
+  readonly to: Address;
+  readonly closed: ClosedConnection | undefined;
+}
 
 /** Reads and changes tables of nf_tables, and lists tracked connections. Needs the capability NET_ADMIN. */
 export class Netfilter implements Disposable {
@@ -65,22 +71,27 @@ export class Netfilter implements Disposable {
   }
 
   /**
-   * The addresses that clients of open TCP connections connected to, in the portions in which the kernel gives them; between two the
-   * caller may do something else, but not ask for anything here. @throws {SystemCallError}
+   * TCP connections that are open, or closed and not forgotten yet, in the portions in which the kernel gives them; between two the caller
+   * may do something else, but not ask for anything here. @throws {SystemCallError}
    */
-  *connections(family: Family): Iterable<readonly Address[]> {
+  *connections(family: Family): Iterable<readonly TrackedConnection[]> {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeConntrackDump(family, sequence));
     for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive()) {
-      const portion: Address[] = [];
+      const portion: TrackedConnection[] = [];
       for (const message of decodeConntrack(datagram)) {
         if (message.sequence !== sequence) continue;
-        if (message.type === "connection") portion.push(message.to);
+        if (message.type === "connection") portion.push(message);
         else if (message.errno === 0) return;
         else throw new SystemCallError("netlink", message.errno, "list connections");
       }
       yield portion;
     }
+  }
+
+  /** The kernel forgets these closed connections of a portion at once, also between portions. @throws {SystemCallError} */
+  forget(family: Family, closed: readonly ClosedConnection[]): void {
+    if (closed.length > 0) this.#socket.send(encodeConntrackDeletions(family, closed, 0));
   }
 
   [Symbol.dispose](): void {

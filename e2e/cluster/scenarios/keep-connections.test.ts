@@ -67,9 +67,9 @@ async function ownerOf(on: InstalledCluster, address: string): Promise<string> {
   const owner = async () => {
     const each = on.cluster.nodes.map(async ({ name, host }) => {
       const { body } = await host.get("http://127.0.0.1:7472/v1/services");
-      const { services } = JSON.parse(body) as { services: { addresses: { address: string; nodes: string[] }[] }[] };
+      const { services } = JSON.parse(body) as { services: { addresses: { address: string; announced: boolean }[] }[] };
       return services.flatMap(({ addresses }) =>
-        addresses.flatMap((one) => (one.address === address && one.nodes.includes(name) ? [name] : [])),
+        addresses.flatMap((one) => (one.address === address && one.announced ? [name] : [])),
       );
     });
     const found = [...new Set((await Promise.all(each)).flat())];

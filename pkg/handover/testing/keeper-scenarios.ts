@@ -9,6 +9,7 @@ import { SystemClock } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
+import { FlowCounter } from "../flow-counter.ts";
 import { type HandoverFailures, HandoverKeeper, type Inherited } from "../keeper.ts";
 import { findObstacle } from "../obstacles.ts";
 import type { Handover } from "../state/shape.ts";
@@ -268,6 +269,32 @@ test("the kernel ends a handover by itself when its time is over", async () => {
   keeper[Symbol.dispose](); // Its process is gone.
   await until(() => table().includes("192.0.2.2") && !table().includes("192.0.2.1"));
   await drop(start());
+});
+
+test("open connections to addresses are counted, and the kernel forgets closed ones, of these addresses alone", async () => {
+  const states = ["SYN_SENT", "ESTABLISHED", "FIN_WAIT", "TIME_WAIT", "CLOSE"];
+  const there = (family: string) =>
+    [...execFileSync("conntrack", ["-L", "-f", family], { encoding: "utf8", stdio: "pipe" }).matchAll(/ (\S+) src=\S+ dst=(\S+) sport=9/g)]
+      .map(([, state = "", to]) => `${to} ${state}`)
+      .sort();
+  const insert = (client: string, to: string, port: number, state: string) => {
+    const tuple = ["-s", client, "-d", to, "-p", "tcp", "--sport", `${port}`, "--dport", "81"];
+    execFileSync("conntrack", ["-I", ...tuple, "--timeout", "100", "--state", state], { stdio: "pipe" });
+  };
+  const addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1"];
+  for (const to of addresses)
+    for (const [index, state] of states.entries()) insert(to.includes(":") ? "2001:db8::9" : "192.0.2.9", to, 9_000 + index, state);
+  for (let i = 0; i < 300; i++) insert("192.0.2.9", "192.0.2.1", 9_100 + i, "TIME_WAIT"); // More than the kernel tells of at once.
+  const all = (to: string, names: readonly string[]) => names.map((state) => `${to} ${state}`);
+  const counted = Promise.withResolvers<ReadonlyMap<string, number>>();
+  using counter = new FlowCounter({ onCounts: counted.resolve, everyMs: 10, log: silentLog, clock });
+  for (const to of ["192.0.2.1", "2001:db8::1"]) counter.want(address(to), true);
+  assert.deepEqual(Object.fromEntries(await counted.promise), { "192.0.2.1": 2, "2001:db8::1": 2 });
+  assert.deepEqual(there("ipv6"), all("2001:db8::1", ["ESTABLISHED", "FIN_WAIT", "SYN_SENT"]));
+  assert.deepEqual(there("ipv4"), [
+    ...all("192.0.2.1", ["ESTABLISHED", "FIN_WAIT", "SYN_SENT"]),
+    ...all("192.0.2.2", states.toSorted()),
+  ]);
 });
 
 test("ten thousand addresses are handed over, each hundred as soon as it is asked for", async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { address } from "#pkg/net/testing";
-import { decodeConntrack, encodeConntrackDump } from "./conntrack.ts";
+import { decodeConntrack, encodeConntrackDeletions, encodeConntrackDump } from "./conntrack.ts";
 import { encodeFilterMessage, filterFamily, Subsystem } from "./netfilter-wire.ts";
 import { encodeAttribute, NetlinkError } from "./netlink-wire.ts";
 import { decodeFilter, encodeFilterBatch, encodeFilterQuery, type FilterChange, type FilterElement } from "./nf-tables.ts";
@@ -86,25 +86,33 @@ test("the kernel's answers about a table", () => {
 
 test("the kernel's answer about a connection has the address that its client connected to", () => {
   const [last = new Uint8Array()] = captured.slice(-1);
-  assert.deepEqual([...decodeConntrack(last)], [{ sequence: 60, type: "connection", to: address("127.0.0.1") }]);
+  const open = { sequence: 60, type: "connection", to: address("127.0.0.1"), closed: undefined };
+  assert.deepEqual([...decodeConntrack(last)], [open]);
   assert.equal(hex(encodeConntrackDump("IPv6", 5)), "14000000 0101 0103 05000000 00000000 0a 00 0000".replaceAll(" ", ""));
 });
 
-for (const [state, isOpen] of [
-  [1, false],
-  [2, true],
-  [3, true],
-  [5, true],
-  [6, false],
-  [7, false],
-  [8, false],
+for (const [state, is] of [
+  [1, undefined],
+  [2, "open"],
+  [3, "open"],
+  [5, "open"],
+  [6, undefined],
+  [7, "closed"],
+  [8, "closed"],
+  [9, undefined],
 ] as const)
-  test(`a connection in state ${state} of conntrack is ${isOpen ? "" : "not "}open`, () => {
+  test(`a connection in state ${state} of conntrack is ${is ?? "left out"}`, () => {
     const one = Uint8Array.from(captured.at(-1) ?? []);
     const at = hex(one).indexOf("0500010008000000") / 2; // CTA_PROTOINFO_TCP_STATE
     const where = at >= 0 ? at + 4 : stateAt(one);
     one[where] = state;
-    assert.equal([...decodeConntrack(one)].length, isOpen ? 1 : 0);
+    const [found] = [...decodeConntrack(one)];
+    assert.equal(found?.type === "connection" ? (found.closed === undefined ? "open" : "closed") : undefined, is);
+    if (found?.type !== "connection" || found.closed === undefined) return;
+    // As the kernel names it, so that another connection of the same ports stays.
+    const [tuple, id] = [/^.*?(34000180.{96})/, /^.*(08000c00.{8})/].map((named) => named.exec(hex(one))?.[1] ?? assert.fail(hex(one)));
+    const request = `50000000 0201 0100 05000000 00000000 02 00 0000 ${tuple} ${id}`.replaceAll(" ", "");
+    assert.equal(hex(encodeConntrackDeletions("IPv4", [found.closed, found.closed], 5)), `${request}${request}`);
   });
 
 /** Where the state of the connection stands: the first attribute in those of TCP, in those of its protocol. */
