@@ -69,9 +69,9 @@ interface Kept {
   readonly table: TableState;
   /** The rules and elements were read, so that `found` holds. */
   isRead: boolean;
-  /** The kernel has everything that was wanted: only what changed since then is left to do. */
+  /** The kernel has all that was wanted but for what is pending. */
   isWhole: boolean;
-  /** Elements that may be others since then. */
+  /** Elements that are wanted otherwise since then. */
   pending: Keys;
   lookAt: Millis;
   compareAt: Millis;
@@ -129,8 +129,10 @@ export class HandoverKeeper implements Disposable {
 
   /** From now on this is the handover of the address; undefined for none. The kernel gets it soon, or with `flush`. */
   want(address: { readonly family: Family; toString(): string }, handover: Handover | undefined): void {
-    const { table, pending } = this.#kept[address.family];
+    const kept = this.#kept[address.family];
+    const { table, pending } = kept;
     if (handover === undefined && !table.handovers.has(address.toString())) return;
+    if (table.inherited.size > 0) kept.isWhole = false; // It may take the place of one of those.
     for (const [set, keys] of want(table, address.toString(), handover))
       for (const { element } of keys) pending[set].add(hex(element.key));
     this.#soon();
@@ -138,8 +140,7 @@ export class HandoverKeeper implements Disposable {
 
   /**
    * The kernel has all handovers when this returns, unless it refuses them: to be called before this node announces an address. Hosts send to it
-   * at once, and a packet that comes before is answered by a reset. All that was wanted since the last call is one change, which takes the
-   * kernel some milliseconds.
+   * at once, and a packet that comes before is answered by a reset. What was wanted since the last call takes the kernel some milliseconds.
    */
   flush(): void {
     for (const family of families) {
@@ -151,14 +152,22 @@ export class HandoverKeeper implements Disposable {
 
   /** From now on these are the MAC addresses of all other speakers. */
   wantSpeakers(macs: readonly string[]): void {
-    for (const family of families) wantSpeakers(this.#kept[family].table, macs);
+    for (const family of families) {
+      const { table, pending } = this.#kept[family];
+      const before = [...table.wanted.speakers.keys()];
+      wantSpeakers(table, macs);
+      for (const key of [...before, ...table.wanted.speakers.keys()]) pending.speakers.add(key);
+    }
     if (families.some((family) => isWanted(this.#kept[family].table))) this.#soon();
   }
 
   /** The caller has named all handovers: others, which an earlier life left, go. */
   complete(): void {
     if (this.#kept.IPv4.table.isComplete) return;
-    for (const family of families) this.#kept[family].table.isComplete = true;
+    for (const family of families) {
+      this.#kept[family].table.isComplete = true;
+      this.#kept[family].isWhole = false;
+    }
     this.#soon();
   }
 
@@ -185,21 +194,15 @@ export class HandoverKeeper implements Disposable {
     if (this.#failures.has(family)) return Infinity;
     if (now < kept.pausedUntil) return kept.pausedUntil;
     try {
-      if (now >= kept.inheritedUntil) forgetInherited(kept.table, kept.table.inherited.keys());
-      const only = isFlush && kept.isRead && kept.isWhole ? kept.pending : undefined;
+      if (now >= kept.inheritedUntil && kept.table.inherited.size > 0) {
+        forgetInherited(kept.table, kept.table.inherited.keys());
+        kept.isWhole = false;
+      }
       if (!kept.isRead || (now >= kept.lookAt && !isFlush)) this.#look(family, kept, now);
       if (now < kept.pausedUntil) return kept.pausedUntil;
-      const changes = plan(kept.table, now, maxElementsAtOnce, only);
-      if (only === undefined) kept.isWhole = changes.length === 0;
-      if (changes.length === 0) return isWanted(kept.table) ? kept.lookAt : Infinity;
-      const errno = this.#open().change(nameOf(family), changes);
-      kept.pending = noKeys();
-      if (errno === 0) apply(kept.table, changes);
-      else {
-        kept.isRead = kept.isWhole = false;
-        if (errno !== errnoNotFound) throw new SystemCallError("netlink", errno, "change the packet filter");
-      }
-      return only === undefined ? now + 1 : kept.lookAt; // There may be more.
+      while (this.#change(family, kept, now, isFlush)) if (!isFlush) return now + 1;
+      if (!kept.isWhole) return now + 1;
+      return isWanted(kept.table) ? kept.lookAt : Infinity;
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       kept.isRead = kept.isWhole = false;
@@ -213,6 +216,24 @@ export class HandoverKeeper implements Disposable {
       kept.pausedUntil = now + pauseAfterFailure;
       return kept.pausedUntil;
     }
+  }
+
+  /** Makes some of the changes; those that are pending come first where announcements wait for them. @returns whether there may be more */
+  #change(family: Family, kept: Kept, now: Millis, isFlush: boolean): boolean {
+    const { table, pending } = kept;
+    if (table.found === undefined) for (const key of table.wanted.speakers.keys()) pending.speakers.add(key);
+    const only = isFlush || kept.isWhole ? pending : undefined;
+    const changes = plan(table, now, maxElementsAtOnce, only);
+    if (changes.length === 0) {
+      kept.pending = noKeys();
+      if (only === undefined) kept.isWhole = true;
+      return false;
+    }
+    const errno = this.#open().change(nameOf(family), changes);
+    if (errno === 0) apply(table, changes);
+    else kept.isRead = kept.isWhole = false;
+    if (errno !== 0 && errno !== errnoNotFound) throw new SystemCallError("netlink", errno, "change the packet filter");
+    return errno === 0;
   }
 
   /** Reads what the kernel has, and finds out whether somebody took something away. */
@@ -235,7 +256,10 @@ export class HandoverKeeper implements Disposable {
     if (marks !== undefined && found === undefined) this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
     table.found = found;
     kept.isRead = true;
-    if (isThorough || found === undefined) forgetEnded(table);
+    if (isThorough || found === undefined) {
+      forgetEnded(table);
+      kept.isWhole = false;
+    }
     if (kept.inheritedUntil === -Infinity) {
       kept.inheritedUntil = now + inheritedMs;
       inherit(table, kept.inheritedUntil);

@@ -6,6 +6,7 @@ import { elementsOf, type Handover, macLength, type SetName, setNames, shapeOf, 
 // A message of this many elements is below 64 KiB, the most that an attribute has room for.
 const maxElements = 250;
 const minTimeout: Millis = 1_000;
+const none = new Uint8Array();
 
 /** Elements by set and key. */
 export type Elements = Readonly<Record<SetName, Map<string, Element>>>; // key in hexadecimal -> the element
@@ -200,5 +201,5 @@ function asRequested({ key, value, until }: Element, now: Millis): FilterElement
 }
 
 function isSame(a: FilterElement, b: FilterElement): boolean {
-  return hex(a.value ?? new Uint8Array()) === hex(b.value ?? new Uint8Array());
+  return a.value === b.value || Buffer.compare(a.value ?? none, b.value ?? none) === 0;
 }

@@ -37,7 +37,7 @@ export interface ServedAddress {
   readonly address: Address;
   /** The number of connections; undefined until they have been counted. */
   flows: number | undefined;
-  readonly until: Millis;
+  until: Millis;
 }
 
 export interface Handovers {
@@ -45,6 +45,8 @@ export interface Handovers {
   readonly current: Map<string, CurrentHandover>;
   /** Address -> the connections that this node still serves. */
   readonly served: Map<string, ServedAddress>;
+  /** Addresses to look at again: for thousands that takes several turns. */
+  readonly agenda: Set<string>;
   /** Addresses that this node announces when their former owner says that it passes packets on, or at the latest then. */
   readonly awaited: Map<string, Millis>;
   /** Addresses that are served because an earlier process of this node passed packets on, as the kernel still does. */
@@ -69,6 +71,7 @@ export function noHandovers(): Handovers {
   return {
     current: new Map(),
     served: new Map(),
+    agenda: new Set(),
     awaited: new Map(),
     inherited: new Set(),
     unfinished: new Set(),

@@ -146,18 +146,19 @@ export function handoversChanged(state: SpeakerState, now: Millis, effects: Spea
 export function servingChanged(state: SpeakerState, addresses: readonly Address[], now: Millis, effects: SpeakerEffect[]): void {
   const { current } = state.handovers;
   const keys = addresses.map(String).filter((key) => current.has(key));
-  if (keys.length === 0) return;
-  review(state, keys, now, effects);
-  for (const key of keys) {
-    const handover = current.get(key);
-    if (handover !== undefined) dueBy(state, endOf(state, handover));
-  }
+  if (keys.length > 0) review(state, keys, now, effects);
 }
 
 function review(state: SpeakerState, keys: Iterable<string>, now: Millis, effects: SpeakerEffect[]): void {
+  for (const key of keys) state.handovers.agenda.add(key);
+  reviewSome(state, now, effects);
+}
+
+function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { members, config, handovers } = state;
   const ways = new Ways(state);
-  for (const key of [...keys]) {
+  for (const key of [...handovers.agenda.values().take(maxChangedAtOnce)]) {
+    handovers.agenda.delete(key);
     const current = handovers.current.get(key);
     if (current === undefined) continue;
     reviewGuess(state, key, current);
@@ -171,7 +172,9 @@ function review(state: SpeakerState, keys: Iterable<string>, now: Millis, effect
     const serves = (one: string | undefined) => one !== undefined && (!members.active.includes(one) || servers.includes(one));
     current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
     tell(state, key, config?.pools.find(current.address), effects, ways);
+    dueBy(state, endOf(state, current));
   }
+  if (handovers.agenda.size > 0) dueBy(state, now);
 }
 
 /** This process ends, and its kernel goes on: it is to pass on what the next owner of each address sends, which clients hear of afterwards. */
@@ -195,6 +198,7 @@ function leaving(state: SpeakerState, effects: SpeakerEffect[]): void {
 export function handoverTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { handovers } = state;
   if (now < handovers.dueAt) return;
+  reviewSome(state, now, effects);
   for (const [key, until] of handovers.awaited) {
     const current = handovers.current.get(key);
     if (until <= now && current !== undefined) announceNow(state, key, current.address);
@@ -226,18 +230,26 @@ export function handoverEvent(state: SpeakerState, event: HandoverEvent, now: Mi
   if (event.type === "handoverFailures") state.handovers.failures = event.failures;
   else if (event.type === "leaving") leaving(state, effects);
   else if (event.type === "inherited") inheritedFound(state, event.inherited, now, effects);
-  else flowsCounted(state, event.counts, effects);
+  else flowsCounted(state, event.counts, now, effects);
   return effects;
 }
 
-function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, effects: SpeakerEffect[]): void {
+function flowsCounted(
+  state: SpeakerState,
+  counts: ReadonlyMap<string, number>,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
   for (const [key, served] of state.handovers.served) {
     const flows = counts.get(key);
     if (flows === undefined) continue; // It moved while they were counted.
+    if (flows === 0 && !passesOn(state.handovers, key)) {
+      served.until = now;
+      dueBy(state, now);
+    } else if (served.flows === undefined) state.members.gossip?.setServing(served.address, true);
     served.flows = flows;
-    if (flows === 0 && !passesOn(state.handovers, key)) stopServing(state, key, effects);
-    else state.members.gossip?.setServing(served.address, true);
   }
+  handoverTimer(state, now, effects);
 }
 
 /** The other node that owned the address until this process began, as it seems by what others say of it or by the election. */
@@ -364,7 +376,7 @@ function plan(state: SpeakerState, now: Millis): void {
     dueAt = Math.min(dueAt, endOf(state, current), current.lingersUntil ?? Infinity);
   for (const { until } of handovers.served.values()) dueAt = Math.min(dueAt, until);
   for (const until of handovers.awaited.values()) dueAt = Math.min(dueAt, until);
-  handovers.dueAt = Math.max(dueAt, now);
+  handovers.dueAt = handovers.agenda.size > 0 ? now : Math.max(dueAt, now);
 }
 
 /** Tells the kernel where the packets go, where that is different. */
