@@ -297,6 +297,17 @@ test("open connections to addresses are counted, and the kernel forgets closed o
   ]);
 });
 
+test("all that is wanted when addresses are announced is in the kernel, however much that is", async () => {
+  const keeper = start();
+  const thousand = Array.from({ length: 1_000 }, (_, i) => `198.18.${i >> 8}.${i & 255}`);
+  for (const to of ["10.0.0.2", "10.0.0.3"]) {
+    for (const one of thousand) hand(keeper, one, { to: address(to) });
+    keeper.flush();
+    assert.equal(table().split(` : ${to}`).length - 1, thousand.length, to);
+  }
+  await drop(keeper, ...thousand);
+});
+
 test("ten thousand addresses are handed over, each hundred as soon as it is asked for", async () => {
   const keeper = start();
   for (let i = 0; i < 10_000; i++) {

@@ -417,3 +417,31 @@ test("a node hands nothing to an address that it has itself by now", () => {
   bench.settle();
   assert.deepEqual(handedOver(bench), []);
 });
+
+test("where thousands of addresses get another way, a turn changes some hundreds, and the last follow at once", () => {
+  const count = 4_000;
+  const { bench, others, hear } = onLan(next, kept.replace("192.0.2.0/28", "192.0.2.0/28, 10.0.0.0/16"));
+  const numbered = (i: number) => `10.0.${i >> 8}.${i & 255}`;
+  for (let i = 0; i < count; i++) bench.serve(`default/service-${i}`, [numbered(i)]);
+  bench.settle();
+  exclude(bench, owner, true);
+  const former = own(owner);
+  const to = (where: string) => [...bench.handovers.values()].filter((one) => one.to.toString() === where).length;
+  const all = to(former);
+  assert.ok(all > 600, `${all} of them were the former owner's`);
+  const turns: number[] = [];
+  bench.runner.onStep = (_, effects) => turns.push(effects.filter(({ type }) => type === "setHandover" || type === "countFlows").length);
+  others.find(({ name }) => name === owner)?.state.setLinks([{ mac: mac(owner), addresses: [address("192.0.2.99")] }]);
+  hear();
+  assert.ok(to("192.0.2.99") < all);
+  bench.clock.advanceBy(10);
+  assert.equal(to("192.0.2.99"), all);
+  exclude(bench, next, true);
+  const counted = bench.counted.size;
+  assert.ok(counted > all);
+  bench.clock.advanceBy(60_000); // All hand-overs end, so that nothing comes by way of this node.
+  bench.runner.dispatch({ type: "flows", counts: new Map([...bench.counted].map((key) => [key, 0])) });
+  bench.clock.advanceBy(10);
+  assert.equal(bench.counted.size, 0);
+  assert.ok(Math.max(...turns) <= 1_000, `a turn changed ${Math.max(...turns)}`);
+});
