@@ -274,7 +274,11 @@ test("the kernel ends a handover by itself when its time is over", async () => {
 test("open connections to addresses are counted, and the kernel forgets closed ones, of these addresses alone", async () => {
   const states = ["SYN_SENT", "ESTABLISHED", "FIN_WAIT", "TIME_WAIT", "CLOSE"];
   const there = (family: string) =>
-    [...execFileSync("conntrack", ["-L", "-f", family], { encoding: "utf8", stdio: "pipe" }).matchAll(/ (\S+) src=\S+ dst=(\S+) sport=9/g)]
+    [
+      ...execFileSync("conntrack", ["-L", "-f", family], { encoding: "utf8", stdio: "pipe" }).matchAll(
+        / (\S+) src=\S+ dst=(\S+) sport=9/g,
+      ),
+    ]
       .map(([, state = "", to]) => `${to} ${state}`)
       .sort();
   const insert = (client: string, to: string, port: number, state: string) => {
@@ -283,7 +287,8 @@ test("open connections to addresses are counted, and the kernel forgets closed o
   };
   const addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1"];
   for (const to of addresses)
-    for (const [index, state] of states.entries()) insert(to.includes(":") ? "2001:db8::9" : "192.0.2.9", to, 9_000 + index, state);
+    for (const [index, state] of states.entries())
+      insert(to.includes(":") ? "2001:db8::9" : "192.0.2.9", to, 9_000 + index, state);
   for (let i = 0; i < 300; i++) insert("192.0.2.9", "192.0.2.1", 9_100 + i, "TIME_WAIT"); // More than the kernel tells of at once.
   const all = (to: string, names: readonly string[]) => names.map((state) => `${to} ${state}`);
   const counted = Promise.withResolvers<ReadonlyMap<string, number>>();

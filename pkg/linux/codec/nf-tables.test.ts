@@ -110,7 +110,9 @@ for (const [state, is] of [
     assert.equal(found?.type === "connection" ? (found.closed === undefined ? "open" : "closed") : undefined, is);
     if (found?.type !== "connection" || found.closed === undefined) return;
     // As the kernel names it, so that another connection of the same ports stays.
-    const [tuple, id] = [/^.*?(34000180.{96})/, /^.*(08000c00.{8})/].map((named) => named.exec(hex(one))?.[1] ?? assert.fail(hex(one)));
+    const [tuple, id] = [/^.*?(34000180.{96})/, /^.*(08000c00.{8})/].map(
+      (named) => named.exec(hex(one))?.[1] ?? assert.fail(hex(one)),
+    );
     const request = `50000000 0201 0100 05000000 00000000 02 00 0000 ${tuple} ${id}`.replaceAll(" ", "");
     assert.equal(hex(encodeConntrackDeletions("IPv4", [found.closed, found.closed], 5)), `${request}${request}`);
   });

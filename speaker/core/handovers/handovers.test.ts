@@ -430,7 +430,8 @@ test("where thousands of addresses get another way, a turn changes some hundreds
   const all = to(former);
   assert.ok(all > 600, `${all} of them were the former owner's`);
   const turns: number[] = [];
-  bench.runner.onStep = (_, effects) => turns.push(effects.filter(({ type }) => type === "setHandover" || type === "countFlows").length);
+  bench.runner.onStep = (_, effects) =>
+    turns.push(effects.filter(({ type }) => type === "setHandover" || type === "countFlows").length);
   others.find(({ name }) => name === owner)?.state.setLinks([{ mac: mac(owner), addresses: [address("192.0.2.99")] }]);
   hear();
   assert.ok(to("192.0.2.99") < all);

@@ -234,12 +234,7 @@ export function handoverEvent(state: SpeakerState, event: HandoverEvent, now: Mi
   return effects;
 }
 
-function flowsCounted(
-  state: SpeakerState,
-  counts: ReadonlyMap<string, number>,
-  now: Millis,
-  effects: SpeakerEffect[],
-): void {
+function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, now: Millis, effects: SpeakerEffect[]): void {
   for (const [key, served] of state.handovers.served) {
     const flows = counts.get(key);
     if (flows === undefined) continue; // It moved while they were counted.
