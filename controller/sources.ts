@@ -1,5 +1,5 @@
 import { aliveKey, announcedLabels, decodeAnnounced } from "#pkg/announced";
-import type { Clock, Millis, Random } from "#pkg/clock";
+import { type Clock, inTurns, type Millis, type Random } from "#pkg/clock";
 import { CustomResources } from "#pkg/custom-resources";
 import {
   type Cluster,
@@ -56,7 +56,7 @@ export class Sources implements Disposable {
     });
     const servicesChanged = (changed: readonly ServiceChange[]) => {
       emit({ type: "services", changed: changed.map(({ key, now }) => ({ key, now })) });
-      for (const { key } of changed) emit({ type: "service", key });
+      void inTurns(options.clock, this.#count(changed));
     };
     this.#informers.follow("Services", servicesOf(classes, "labels"), {}, (key, now) => servicesChanged([{ key, now }]), {
       replaced: servicesChanged,
@@ -109,6 +109,14 @@ export class Sources implements Disposable {
     this.#customResources?.[Symbol.dispose]();
     this.#announced[Symbol.dispose]();
     this.namespaces[Symbol.dispose]();
+  }
+
+  /** Thousands of Services of a list take some microseconds each. */
+  *#count(changed: readonly ServiceChange[]): Generator<undefined, void> {
+    for (const { key } of changed) {
+      this.#runner.dispatch({ type: "service", key });
+      yield;
+    }
   }
 
   get #lostSince(): Millis | undefined {

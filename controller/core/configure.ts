@@ -46,7 +46,7 @@ export function configurePortion(state: ControllerState, of: number): void {
   const { pools, agenda, context } = state;
   const { configuring } = pools;
   if (configuring?.number !== of) return;
-  if (!isDone(state, configuring)) {
+  if (state.changing.size > 0 || !isDone(state, configuring)) {
     context.do({ type: "portion", of });
     return;
   }

@@ -45,7 +45,7 @@ export type ControllerEvent =
 export type SourceEvent =
   /** These Services changed, all of one list at once: the configuration is judged with them, before anything is decided on one. */
   | { readonly type: "services"; readonly changed: readonly ServiceChange[] }
-  /** For each of them afterwards: the change counts. */
+  /** For each of them afterwards, in several turns where they are many: the change counts. Nothing is decided before all of them do. */
   | { readonly type: "service"; readonly key: string }
   /** All Services were listed again. */
   | { readonly type: "relisted" }

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseConfig } from "#pkg/config";
 import { service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
+import { configText, coreOptions, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
+import type { ControllerEvent } from "./events.ts";
+import { createState } from "./state.ts";
+import { nextDeadline, step } from "./step.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const one = configText("main 10.0.0.0-10.0.0.0");
@@ -207,4 +211,56 @@ test("an address that a restored status has, and may not keep, goes to another S
   world.change("web", { ingress: ["10.0.0.0", "10.0.0.1"] });
   const statuses = (await world.settle()).filter((line) => line.includes(": status "));
   assert.deepEqual(statuses, ["default/web: status 10.0.1.0", "default/a: status 10.0.0.0"]);
+});
+
+test("while changes of a long list come to count, turn by turn, nothing is decided, so that an address on record stays with its Service", () => {
+  const state = createState(coreOptions);
+  const written: string[] = [];
+  const queue: ControllerEvent[] = [];
+  const now = { about: undefined, version: "1", secretText: one, mayRenumber: false };
+  const dispatch = (event: ControllerEvent): void => {
+    for (const effect of step(state, event, 0))
+      if (effect.type === "readConfig") queue.push({ type: "configRead", secretText: one, parsed: parseConfig(one) });
+      else if (effect.type === "portion" || effect.type === "judgePortion") queue.push(effect);
+      else if (effect.type === "writeLastGood") queue.push({ type: "lastGoodWritten", secretText: one, failure: undefined });
+      else if (effect.type === "wake") queue.push({ type: "continue" });
+      else if (effect.type === "writeStatus") written.push(`${effect.service.key}=${effect.addresses}`);
+  };
+  const settle = (): void => {
+    for (let event = queue.shift(); event !== undefined; event = queue.shift()) dispatch(event);
+  };
+  dispatch({ type: "begin" });
+  dispatch({ type: "configMap", now });
+  dispatch({ type: "seen", isCurrent: true });
+  dispatch({ type: "lead" });
+  settle();
+  const waits = service("default/waits", {});
+  const has = service("default/has", { ...recorded, created: 1 });
+  dispatch({ type: "services", changed: [waits, has].map((now) => ({ key: now.key, now })) });
+  dispatch({ type: "service", key: waits.key });
+  dispatch({ type: "timer", chance: 0.5 });
+  settle();
+  assert.deepEqual([written, state.allocator.held(waits.key)], [[], undefined]);
+  assert.ok(nextDeadline(state) > 0, "and nobody is woken over and over");
+  dispatch({ type: "service", key: has.key });
+  dispatch({ type: "service", key: has.key }); // The change counts already: a later one of this Service came first.
+  settle();
+  assert.deepEqual(state.allocator.held(has.key)?.addresses.map(String), recorded.ingress);
+  assert.deepEqual([written, state.allocator.held(waits.key)], [[], undefined]);
+  dispatch({ type: "services", changed: [{ key: has.key, now: undefined }] });
+  dispatch({ type: "service", key: has.key });
+  settle();
+  assert.deepEqual(written, ["default/waits=10.0.0.0"], "once it is free");
+});
+
+test("a controller that leads begins once all changes of the list count", () => {
+  const state = createState(coreOptions);
+  const services = ["a", "b"].map((name) => service(`default/${name}`, {}));
+  for (const event of [{ type: "begin" }, { type: "seen", isCurrent: true }] as const) step(state, event, 0);
+  step(state, { type: "services", changed: services.map((now) => ({ key: now.key, now })) }, 0);
+  step(state, { type: "service", key: "default/a" }, 0);
+  step(state, { type: "lead" }, 0);
+  assert.equal(state.isWorking, false);
+  step(state, { type: "service", key: "default/b" }, 0);
+  assert.equal(state.isWorking, true);
 });

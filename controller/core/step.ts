@@ -10,20 +10,26 @@ import { namespaceChanged, relisted, serviceChanged, servicesSeen } from "./seen
 import { type ControllerState, createState, problemBeside } from "./state.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
-export function nextDeadline({ isAwake, agenda, configuration, summary, conditions, announcements }: ControllerState): Millis {
+export function nextDeadline(state: ControllerState): Millis {
+  const { configuration, summary, conditions, announcements } = state;
   return Math.min(
     summary.deadline,
     configuration.record.deadline,
     conditions.nextDeadline,
     announcements.nextDeadline,
-    isAwake ? Infinity : agenda.plan.deadline,
+    workAt(state),
   );
+}
+
+/** When `wake` is to be asked for. Not while changes of a list do not count yet: an address that a Service has on record would be another's. */
+function workAt({ isAwake, changing, agenda }: ControllerState): Millis {
+  return isAwake || changing.size > 0 ? Infinity : agenda.plan.deadline;
 }
 
 /** Advances a controller by one event; `state` is changed in place. Cost follows the Services that something changed for. */
 export function step(state: ControllerState, event: ControllerEvent, now: Millis): ControllerEffect[] {
   if (event.type === "begin") Object.assign(state, createState(state.options, now));
-  const { context, agenda } = state;
+  const { context } = state;
   context.now = now;
   react(state, event);
   endStep(state);
@@ -32,7 +38,7 @@ export function step(state: ControllerState, event: ControllerEvent, now: Millis
   if (state.announcements.fallsSilent(state.isCurrent, state.services))
     for (const key of state.services.keys()) state.conditions.touch(key);
   lookAtConditions(state);
-  if (!state.isAwake && agenda.plan.deadline <= now) {
+  if (workAt(state) <= now) {
     state.isAwake = true;
     context.do({ type: "wake" });
   }
@@ -46,7 +52,8 @@ function react(state: ControllerState, event: ControllerEvent): void {
       servicesSeen(state, event.changed);
       break;
     case "service":
-      serviceChanged(state, event.key);
+      if (state.changing.has(event.key)) serviceChanged(state, event.key);
+      beginWhenCurrent(state);
       break;
     case "relisted":
       relisted(state);
@@ -134,8 +141,8 @@ function react(state: ControllerState, event: ControllerEvent): void {
 
 /** On a standby that lost a watch, objects may be stale: with an old ConfigMap it would undo what was changed since. */
 function beginWhenCurrent(state: ControllerState): void {
-  const { isWorking, isLeading, isCurrent, configuration, context, services } = state;
-  if (isWorking || !isLeading || !isCurrent) return;
+  const { isWorking, isLeading, isCurrent, changing, configuration, context, services } = state;
+  if (isWorking || !isLeading || !isCurrent || changing.size > 0) return;
   state.isWorking = true;
   state.announcements.begin(services);
   for (const service of services.values()) state.externalIPs.tell(service, services);
@@ -145,8 +152,8 @@ function beginWhenCurrent(state: ControllerState): void {
 
 /** Decides on one Service: what follows from that, such as another configuration in force, comes before the next. */
 function proceed(state: ControllerState): void {
-  const { agenda, context } = state;
-  const begun = agenda.plan.begin(context.now);
+  const { agenda, changing, context } = state;
+  const begun = changing.size > 0 ? undefined : agenda.plan.begin(context.now);
   if (begun === undefined) return;
   context.do({ type: "updated" });
   const outcome = decideOn(state, begun.key);

@@ -57,7 +57,7 @@ export class Announcements extends PartOf<Context> {
 
   of(service: Service): AnnouncedLine | undefined {
     const line = this.lines.get(service.key);
-    return line?.subject === subjectOf(service) && !this.isSilent ? line : undefined;
+    return line !== undefined && line.subject === subjectOf(service) && !this.isSilent ? line : undefined;
   }
 
   /** @returns the Services with another line than before */

@@ -6,6 +6,11 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 /** Promise 1: an address is at one Service, or at several that may share it, and stays. */
 export const addresses: readonly Break[] = [
   {
+    before: "!isCurrent || changing.size > 0",
+    after: "!isCurrent",
+    tests: ["controller/core/restored.test.ts"],
+  },
+  {
     before: `else if (pools.inForce.type === "configured") takeRecorded(state, [key]);`,
     after: "",
     tests: ["controller/core/restored.test.ts"],
