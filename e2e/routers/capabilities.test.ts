@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Host, Lab, type LabProcess, waitFor } from "#e2e/lab";
-import { type Neighbor, type Router, type RouterConfiguration, type RouterKind, routerRefusal, startRouter } from "./index.ts";
+import { Frr } from "./frr.ts";
+import {
+  Bird,
+  type Neighbor,
+  type Router,
+  type RouterConfiguration,
+  type RouterKind,
+  routerRefusal,
+  startRouter,
+} from "./index.ts";
 
 const kinds: readonly RouterKind[] = ["frr", "bird"];
 const refusals = new Map(await Promise.all(kinds.map(async (kind) => [kind, await routerRefusal(kind)] as const)));
@@ -66,6 +75,23 @@ suite("RFC 9234: a router that wants a role takes the one that goes with its own
       await scene.speak("graceful-restart-time: 0s, role: customer, role-strict: true");
       await waitFor(`${kind} to have a route`, () => scene.route(), { timeout: 90_000 });
     });
+});
+
+suite("RFC 9234: routes have OTC for a router that is a customer or a peer", { concurrency: true }, () => {
+  for (const kind of kinds)
+    for (const [theirs, ours] of [
+      ["customer", "provider"],
+      ["peer", "peer"],
+    ] as const)
+      test(`${kind}, ${theirs}`, { skip: refusals.get(kind) ?? false }, async () => {
+        await using scene = await Scene.start(kind, { role: { own: theirs, strict: true } });
+        await scene.speak(`role: ${ours}, role-strict: true`);
+        const { router } = scene;
+        assert.ok(router instanceof Frr || router instanceof Bird);
+        const question = router instanceof Frr ? `show bgp ipv4 unicast ${prefix}` : `show route all ${prefix}`;
+        const hasOtc = async () => /\botc:? 65002\b/i.test(await router.command(question));
+        await waitFor("a route with the speaker's AS in OTC", hasOtc, { timeout: 90_000 });
+      });
 });
 
 suite("RFC 9494: a router keeps routes of a speaker that is gone as the last resort", () => {
