@@ -291,3 +291,40 @@ suite("routers with the page's configuration for an unnumbered peer", { skip }, 
     await says(node.speaker, "familyNotNegotiated", "peer", "eth4:179");
   });
 });
+
+suite("FRR and BIRD with the configurations of docs/central-speakers.md and docs/bgp.md", { skip }, () => {
+  const pages = [section("central-speakers.md", "What routers get"), section("bgp.md", "The router's side")];
+  const stack = new AsyncDisposableStack();
+  const paths = new Map<PlacedRouter, number>(); // router -> how many it is to have: BIRD takes several from a speaker where it is told to
+
+  before(async () => {
+    const network = stack.use(await BgpNetwork.start({ nodes: 2, centralSpeakers: 2 }));
+    for (const [index, page] of pages.entries())
+      for (const [nth, kind] of forwarding.entries()) {
+        const number = 2 * index + nth + 1;
+        const text = block(kind, page)
+          .replace(/\b10\.0\.[01]\.0\/24\b/g, "172.30.0.0/24")
+          .replace(/\b10\.0\.[01]\.1\b/g, `172.30.0.${240 + number}`);
+        const router = await network.router(kind, number, { asn: 64513, neighbors: [], whole: text });
+        paths.set(router, kind === "frr" || text.includes("add paths rx") ? 4 : 2);
+      }
+    const peers = [...paths.keys()].map(({ v4 }) => `- {my-asn: 64512, peer-asn: 64513, peer-address: ${v4}, add-path: true}\n`);
+    await network.cluster.configure(`peers:
+${peers.join("")}address-pools:
+- {name: main, protocol: bgp, addresses: [198.51.100.1-198.51.100.9]}
+`);
+    await network.cluster.expose("web", ["node1", "node2"]);
+  });
+  after(() => stack.disposeAsync());
+
+  test("all have routes from both central speakers, and the kernel's route leads to the nodes", async () => {
+    assert.deepEqual([...paths.values()], [4, 4, 4, 2]);
+    for (const [{ router, host }, count] of paths)
+      await waitFor(`${host.name} to have ${count} paths`, async () => {
+        assert.equal((await router.routes()).filter(({ prefix }) => prefix === prefixes[0]).length, count);
+        const hops = (await router.kernelRoute(prefixes[0]))?.nextHops ?? [];
+        assert.equal(new Set(hops.map(({ address }) => address)).size, count / 2);
+        return true;
+      });
+  });
+});
