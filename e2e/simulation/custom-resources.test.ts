@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
-import { drawOfResources } from "./cluster/draw.ts";
+import { drawOfResources, drawOfSwitches } from "./cluster/draw.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
 
@@ -24,4 +24,15 @@ test(`a cluster configured by custom resources, which people write one by one in
   }
   for (const reason of ["ConfigLoaded", "ConfigStale"])
     assert.ok((said.get(reason) ?? 0) > count / 10, `${reason} in ${said.get(reason)} histories`);
+});
+
+test(`a cluster keeps its promises while its configuration moves between the ConfigMap and custom resources (seeds from ${from})`, async () => {
+  for (let seed = from; seed < from + count / 2; seed++) {
+    const history = drawOfSwitches(seed);
+    const { problem } = await run(history);
+    if (problem === undefined) continue;
+    const shortest = await shrink(history);
+    const again = await run(shortest);
+    assert.fail(`seed ${seed}: ${again.problem}\n${JSON.stringify(shortest)}\n${again.transcript.join("\n")}`);
+  }
 });

@@ -137,6 +137,11 @@ export class Acts {
       case "rollOut":
         this.#rollOut(0, cluster.now + act.length);
         break;
+      case "switchSource":
+        cluster.configSource = cluster.configSource === "crds" ? "configmap" : "crds";
+        for (const controller of cluster.controllers.keys()) this.do({ type: "stopController", controller, length: rollOutMs });
+        this.#rollOut(0, cluster.now + act.length);
+        break;
       case "deleteConfig": {
         const { config } = cluster.people;
         if (config === undefined) break;

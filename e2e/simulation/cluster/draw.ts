@@ -43,6 +43,7 @@ const failoverSeeds = 2 ** 29;
 const pathSeeds = 2 ** 28;
 const resourceSeeds = 2 ** 27;
 const stallSeeds = 2 ** 26;
+const switchSeeds = 2 ** 25;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -152,6 +153,21 @@ export function drawOfResources(seed: number): History {
     services: Object.fromEntries(Object.entries(services).map(([name, spec]) => [name, inResources(spec)])),
     acts: [...others, ...edits].sort((a, b) => a.at - b.at),
   };
+}
+
+/** A history in which the source of the configuration is switched to the ConfigMap, at times back, and to it again, while people edit both. */
+export function drawOfSwitches(seed: number): History {
+  const draw = new Draw(seededRandom(seed + switchSeeds));
+  const { acts, ...history } = drawOfResources(seed);
+  const texts = [firstResources, moreResources];
+  const others = acts.map(({ at, act }): Timed<Act> => {
+    return { at, act: act.type === "config" ? { type: "config", text: texts[draw.pick(2)] ?? "" } : act };
+  });
+  const length = history.nodes * 10_000;
+  const switches = Array.from({ length: 1 + draw.pick(3) }, (_, index): Timed<Act> => {
+    return { at: index * length + draw.pick(20_000), act: { type: "switchSource", length } };
+  });
+  return { ...history, acts: [...others, ...switches].sort((a, b) => a.at - b.at) };
 }
 
 /** The same of the pool `lan` in place of those that custom resources cannot express. */

@@ -78,6 +78,8 @@ export type Act =
   | { readonly type: "deleteLease" }
   /** It is made again as it was. */
   | { readonly type: "deleteConfig"; readonly length: Millis }
+  /** Speakers, one after the other, and controllers get the other source of the configuration, which says the same. */
+  | { readonly type: "switchSource"; readonly length: Millis }
   /** The configuration has no peers for so long. */
   | { readonly type: "removePeers"; readonly length: Millis }
   /** They have another hold time for so long, for which it takes new sessions. */

@@ -98,6 +98,8 @@ export class SimulatedCluster {
   /** Answers that clients hear. */
   readonly announcements: Omit<Move, "on">[] = [];
   readonly nodes: NodeObjects;
+  /** Of processes that start from now on. */
+  configSource: ConfigSource;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
   /** When the API was last put back to what it had before. */
@@ -155,8 +157,9 @@ export class SimulatedCluster {
       now: () => new Date(wallClockMs + ring.now),
       onChange: (change) => onChange(change, this.people.areActing),
     });
-    const isOfObjects = options.configSource === "crds";
-    const objects = isOfObjects ? new ConfigurationObjects(this.api, this.time, seededRandom(seed + 3)) : undefined;
+    this.configSource = options.configSource ?? "configmap";
+    const objects =
+      this.configSource === "crds" ? new ConfigurationObjects(this.api, this.time, seededRandom(seed + 3)) : undefined;
     this.people = new People(this.api, objects);
     this.machines = new Machines(this.speakers, this.time);
     const lan = { ring, time: this.time, random: this.#random };
@@ -228,7 +231,7 @@ export class SimulatedCluster {
     const process = this.#process(`controller-${index}`);
     this.controllers.set(
       index,
-      new ControllerProcess(process, this.#connect(process), this.#options.configSource, (line) => this.note(line)),
+      new ControllerProcess(process, this.#connect(process), this.configSource, (line) => this.note(line)),
     );
     this.#isBusy = true;
   }
@@ -273,7 +276,7 @@ export class SimulatedCluster {
       isEarlier: this.earlier.has(node),
       ownNode,
       largeRing: rings[Math.floor(this.#options.seed / ownNodeRules.length) % rings.length] ?? largeRing,
-      configSource: this.#options.configSource,
+      configSource: this.configSource,
       hasNodeEvents: this.#options.hasNodeEvents === true,
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,

@@ -1,4 +1,6 @@
 import type { Backup, JsonObject, KubeObject, LocalApi } from "#e2e/apiserver";
+import { readInput } from "#pkg/config";
+import { convert } from "#pkg/convert";
 import { renumberAnnotation } from "#pkg/live-config";
 import type { ConfigurationObjects } from "./configuration-objects.ts";
 import { keyOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
@@ -12,7 +14,7 @@ export class People {
   readonly #objects: ConfigurationObjects | undefined;
   #areActing = false;
 
-  /** @param objects where the configuration is custom resources: a ConfigMap then only notes what people want, and nobody else reads it */
+  /** @param objects where the configuration is custom resources: a ConfigMap then notes what people want, beside what `ingotctl convert` makes of it */
   constructor(api: LocalApi, objects?: ConfigurationObjects) {
     this.#api = api;
     this.#objects = objects;
@@ -37,7 +39,8 @@ export class People {
     const metadata = { annotations: { [renumberAnnotation]: isAllowed ? "true" : null } };
     this.act(() => {
       if (this.config === undefined) this.#api.create("configmaps", namespace, { metadata: { name: "config" }, data: {} });
-      this.#api.patch("configmaps", configKey, { metadata, data: { config: text } });
+      const data = this.#objects === undefined ? { config: text } : { config: converted(text) ?? text, manifests: text };
+      this.#api.patch("configmaps", configKey, { metadata, data });
     });
     this.#objects?.write(text, mayRenumber);
   }
@@ -51,10 +54,10 @@ export class People {
     this.act(() => this.#api.remove("leases", `${namespace}/controller`));
   }
 
-  /** The ConfigMap's text; undefined where there is no ConfigMap. */
+  /** The ConfigMap's text, or the manifests; undefined where there is no ConfigMap. */
   get config(): string | undefined {
-    const { config } = (this.#api.get("configmaps", configKey)?.data ?? {}) as { readonly config?: string };
-    return config;
+    const data = (this.#api.get("configmaps", configKey)?.data ?? {}) as Readonly<Record<string, string>>;
+    return data.manifests ?? data.config;
   }
 
   /** Makes, changes, or, where undefined, deletes a Service and its slice. */
@@ -89,6 +92,12 @@ export class People {
     this.#objects?.giveUp();
     this.act(() => this.#api.restore(backup, bump));
   }
+}
+
+/** The text of the ConfigMap that says the same; undefined where the manifests are refused. */
+function converted(manifests: string): string | undefined {
+  const { text } = convert([{ name: "manifests", text: manifests }], { namespace, prefer: undefined });
+  return text && readInput(text).text;
 }
 
 /** The first family of a Service cannot change: people have to delete it and make another. */
