@@ -6,7 +6,7 @@ export function print(what: string, streamed: Streamed): void {
   for (const [name, { sent, lost, gaps, arp }] of Object.entries(streamed))
     console.log(
       `${what}: ${name}: ${lost} of ${sent} packets lost, in gaps of ${gaps.join()} ms; ` +
-        `${arp.unanswered} of ${arp.asked} ARP requests unanswered, ${arp.answeredByTwo} answered by two`,
+        `${arp.unanswered} of ${arp.asked} ARP requests unanswered, in gaps of ${arp.gaps.join()} ms, ${arp.answeredByTwo} answered by two`,
     );
 }
 

@@ -24,6 +24,8 @@ export interface StreamedTo {
   readonly arp: {
     readonly asked: number;
     readonly unanswered: number;
+    /** Milliseconds of each run of requests without an answer. */
+    readonly gaps: readonly number[];
     readonly answeredByTwo: number;
     readonly owners: readonly string[];
   };
@@ -89,12 +91,10 @@ class Stream implements Disposable {
 
   report(): StreamedTo {
     const lost = [...this.#unanswered];
-    const gaps: number[] = [];
-    for (const [index, number] of lost.entries()) {
-      if (number !== (lost[index - 1] ?? -2) + 1) gaps.push(everyMs);
-      gaps.push((gaps.pop() ?? 0) + everyMs);
-    }
+    const gaps = gapsOf(lost, everyMs);
     const answers = [...this.#asked.values()];
+    const silent = answers.flatMap(({ macs }, index) => (macs.size === 0 ? [index] : []));
+
     const single = answers.flatMap(({ packet, macs }) => (macs.size === 1 ? [{ packet, from: [...macs].join() }] : []));
     const stray = strayFrom(single, lost);
     const strayFromPods = strayFrom(
@@ -103,7 +103,8 @@ class Stream implements Disposable {
     );
     const arp = {
       asked: answers.length,
-      unanswered: answers.filter(({ macs }) => macs.size === 0).length,
+      unanswered: silent.length,
+      gaps: gapsOf(silent, arpEvery * everyMs),
       answeredByTwo: answers.filter(({ macs }) => macs.size > 1).length,
       owners: single
         .filter(({ from }, index) => from !== single[index - 1]?.from)
@@ -115,6 +116,16 @@ class Stream implements Disposable {
   [Symbol.dispose](): void {
     this.#socket.close();
   }
+}
+
+/** How long each run of consecutive numbers is: the time between what is around it. */
+function gapsOf(numbers: readonly number[], every: number): number[] {
+  const gaps: number[] = [];
+  for (const [index, number] of numbers.entries()) {
+    if (number !== (numbers[index - 1] ?? -2) + 1) gaps.push(every);
+    gaps.push((gaps.pop() ?? 0) + every);
+  }
+  return gaps;
 }
 
 /** How many packets were lost while answers before and after came from the same, a second around included. @param answers in order */

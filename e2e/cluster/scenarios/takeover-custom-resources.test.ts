@@ -63,6 +63,14 @@ function takeOver(directory: string): void {
     print("before", await on.streaming(await targets(on), () => sleep(5_000)));
   });
 
+  step("MetalLB's speakers are replaced by themselves, to compare", async (on) => {
+    const restart = async () => {
+      await on.kubectl("-n", namespace, "rollout", "restart", "daemonset/speaker");
+      await on.rolledOut("daemonset/speaker");
+    };
+    print("restarted", await on.streaming(await targets(on), restart));
+  });
+
   step("controller and speakers are replaced node by node under a client, and each address keeps one owner", async (on) => {
     await on.writeOverlay(["crds"]);
     const rendered = join(on.cluster.directory, "ingot.yaml");
