@@ -232,6 +232,22 @@ test("labels and annotations that the chart sets too are in an object once, as t
   assert.deepEqual(metadata.annotations, { "prometheus.io/port": "7473", "prometheus.io/scrape": "true" });
 });
 
+test("the page on MetalLB 0.13 to 0.16 names values of its chart, and this one refuses each by name", { skip }, async () => {
+  const [, table = ""] = file("docs/migrate-from-metallb-in-place.md").split("| value of MetalLB's chart | here |");
+  const rows = table.split("\n\n")[0]?.split("\n") ?? [];
+  const paths = rows.flatMap((row) => row.split("|")[1]?.match(/`[\w.-]+`/g) ?? []).map((path) => path.slice(1, -1).split("."));
+  assert.ok(paths.length > 30, `${paths.length} values`);
+  const values: Record<string, unknown> = {};
+  for (const path of paths)
+    path.reduce((at, key, index) => {
+      at[key] ??= index === path.length - 1 ? "set" : {};
+      return at[key] as Record<string, unknown>;
+    }, values);
+  const said = await template(values).then(() => "", String);
+  const accepted = paths.filter((path) => !new RegExp(`additional propert.*'${path.at(-1)}'`).test(said));
+  assert.deepEqual(accepted, []);
+});
+
 const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
   { values: { speakers: {} }, says: /additional properties 'speakers' not allowed/ },
   { values: { controller: { replica: 2 } }, says: /at '\/controller': additional properties 'replica' not allowed/ },
