@@ -76,5 +76,6 @@ export function drawConnections(seed: number): History {
   // Nothing happens in the end but that time goes by.
   if (seed % longEvery === 0) timed.push({ at, act: { type: "weather", weather: fairWeather, length: longMs } });
   const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
-  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, config: keptConfig, services, acts: timed };
+  const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
+  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, failoverMs, config: keptConfig, services, acts: timed };
 }
