@@ -92,6 +92,7 @@ export const delivery: readonly Break[] = [
     after: "return first;",
     tests: dataPathTests,
   },
+  { before: '|| state.dataPath[family].since.has("noConnection");', after: ";", tests: dataPathTests },
   { before: "(isApiAway && tenants.length > 0)", after: "isApiSilent", tests: dataPathTests },
   { before: "tenants.length >= namespacesForAll ||", after: "tenants.length >= 1 ||", tests: dataPathTests },
   {

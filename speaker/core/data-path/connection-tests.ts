@@ -174,9 +174,17 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;
   if (silentAtFirst.length >= namespacesForAll) return areOthersWithout(state, family, "noConnection");
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key));
-  // While its changes are seen, the API is there.
-  const isApiAway = isApiSilent(state.dataPath) && state.apiView.lostSince === Infinity;
+  const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
+  const isApiAway = isApiThere && isApiSilent(state.dataPath);
   return tenants.length >= namespacesForAll || (isApiAway && tenants.length > 0);
+}
+
+/** Whether changes in the API are seen by this node, or by most others: this one reaches it by its Service, too. */
+function seesApi({ node, apiView, members: { active, gossip } }: SpeakerState): boolean {
+  if (apiView.lostSince === Infinity) return true;
+  const others = active.filter((other) => other !== node);
+  const seeing = others.filter((other) => gossip?.isParticipating(other) && gossip.view(other) === "current");
+  return apiView.view !== "current" && 2 * seeing.length > others.length;
 }
 
 /** Whether most other nodes were seen without the sign, so that it is not how nodes of this cluster work. */

@@ -541,12 +541,29 @@ test("an API that is not there is no sign, and without it Services of three name
   const one = serving(["a", "b"]);
   tryAll(one, 20, () => "answered");
   one.bench.runner.dispatch({ type: "apiLost", since: one.bench.clock.now() });
+  for (const { state } of one.others) state.setView("behind");
+  one.hear();
   tryAll(one, 20, () => "silent");
   assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
   const two = serving(["a", "b", "c"]);
   tryAll(two, 20, (key) => (key === undefined ? "untried" : "answered"));
   tryAll(two, 5, (key) => (key === undefined ? "untried" : "silent"));
   assert.deepEqual(two.bench.view.pathFaults("IPv4"), ["noConnection"]);
+});
+
+test("a node that loses the API because it cannot deliver, as a speaker reaches it by its Service, is one until a Service answers", () => {
+  for (const isFirst of [false, true]) {
+    const one = serving(["a"]);
+    tryAll(one, 20, () => "answered");
+    if (!isFirst) tryAll(one, 3, () => "silent");
+    one.bench.runner.dispatch({ type: "apiLost", since: one.bench.clock.now() });
+    for (const { state } of isFirst ? [] : one.others) state.setView("behind"); // The API ends, too.
+    one.hear();
+    tryAll(one, isFirst ? 5 : 400, () => "silent");
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"], `the API is lost first: ${isFirst}`);
+    tryAll(one, 40, (key) => (key === undefined ? "silent" : "answered"));
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
+  }
 });
 
 test("Services that answer over IPv4 and not over IPv6 are the node's fault where three namespaces are, and one test at a time tells", () => {
