@@ -141,6 +141,7 @@ bench-conditions: node_modules ## Count the writes of the conditions of 10,000 S
 	node e2e/bench/conditions.bench.ts
 
 bench-connections: node_modules ## Count connections that break when addresses move, with and without keep-connections
+	node e2e/bench/handovers.bench.ts
 	node e2e/bench/connections.bench.ts
 
 bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a bare client (needs root and what e2e needs)
