@@ -275,13 +275,15 @@ function reviewGuess({ node, members }: SpeakerState, key: string, current: Curr
 
 /** Where packets go that this node and the former owner would hand to and fro. */
 function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
-  const { node, members } = state;
+  const { node, members, handovers } = state;
   if (!current.isAgain) return;
   const isLeft = (one: string) => one !== node && one !== current.from && livesUntil(state, one, current.address) > now;
   const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
   const { beyond } = current;
+  const isOwner = (one: string) => handovers.lastOwners.get(key) === one; // Clients may not have heard of it yet.
   // One that does not answer may serve it nevertheless.
-  const stays = beyond !== undefined && isLeft(beyond) && (servers.includes(beyond) || !members.active.includes(beyond));
+  const serves = (one: string) => servers.includes(one) || isOwner(one) || !members.active.includes(one);
+  const stays = beyond !== undefined && isLeft(beyond) && serves(beyond);
   if (!stays) current.beyond = servers.at(-1);
 }
 
