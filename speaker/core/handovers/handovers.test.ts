@@ -267,6 +267,12 @@ test("an owner that has it back from a third node: what the two would hand to an
   between.former.state.setServing(address(x), false);
   between.hear();
   assert.deepEqual(handedOver(between.bench), [], "nobody is left beyond the two");
+  const back = before(third);
+  const late = handedOver(back.bench);
+  exclude(back.bench, owner, false);
+  back.former.state.setServing(address(x), false);
+  back.hear();
+  assert.deepEqual(handedOver(back.bench), late, "it has the address again, and clients may not have heard of it");
 });
 
 test("a former owner says so until its connections are gone", () => {
