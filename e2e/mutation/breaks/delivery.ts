@@ -40,8 +40,8 @@ export const delivery: readonly Break[] = [
     tests: handoverTests,
   },
   {
-    before: "if (flows === 0 && !passesOn(state.handovers, key)) stopServing(state, key, effects);",
-    after: "if (false) stopServing(state, key, effects);",
+    before: "if (flows === 0 && !passesOn(state.handovers, key)) {",
+    after: "if (false) {",
     tests: handoverTests,
   },
   {
