@@ -5,7 +5,7 @@ import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { drainLabel, excludeLabel } from "#pkg/placement";
 import type { HandoversAnswer } from "../../ctl/cluster/answers.ts";
-import { KeptFlows, port } from "./kept-flows.ts";
+import { KeptFlows } from "./kept-flows.ts";
 import { owner } from "./observe.ts";
 import type { TcpFlows } from "./tcp-flows.ts";
 
@@ -115,8 +115,9 @@ suite("established connections go on when an address moves", { skip: await Lab.r
   /** For a failure's message: the connections that the kernel of each node tracks, but for those that are over. */
   async function tracked(): Promise<string[]> {
     const lists = cluster.nodes.flatMap(({ name, host }) =>
-      ["ipv4", "ipv6"].map(async (family) => {
-        const list = await host.output(["conntrack", "-L", "-f", family, "-p", "tcp", "--dport", `${port}`]);
+      [v4, v6].map(async (address) => {
+        const family = address.includes(":") ? "ipv6" : "ipv4";
+        const list = await host.output(["conntrack", "-L", "-f", family, "-p", "tcp", "-d", address]);
         const open = list.split("\n").filter((line) => !/TIME_WAIT|^$/.test(line));
         return open.map((line) => `${name}: ${line}`);
       }),

@@ -23,8 +23,9 @@ const protocolNumber = 1; // CTA_PROTO_NUM
 const tcp = 6;
 const tcpInfo = 1; // CTA_PROTOINFO_TCP
 const tcpState = 1; // CTA_PROTOINFO_TCP_STATE
-// Open from the first to the second. Once both sides have closed, a connection has nothing to lose; the kernel tracks some for 30 s after that.
-const State = { synReceived: 2, closeWait: 5, timeWait: 7, close: 8 } as const;
+// Open from the first to the second. Before that a client is not connected yet, or only asks whether the port answers, as speakers do: if its reset
+// takes another way, the kernel tracks that for a minute.
+const State = { established: 3, lastAck: 6, timeWait: 7, close: 8 } as const;
 
 export function encodeConntrackDump(family: Family, sequence: number): Uint8Array {
   const type = (Subsystem.conntrack << 8) | Message.get;
@@ -54,7 +55,7 @@ function decodeConnection(connection: Map<number, Uint8Array>) {
   const tuple = within(connection, Connection.original);
   if (within(tuple, Tuple.protocol).get(protocolNumber)?.[0] !== tcp) return undefined;
   const state = within(within(connection, Connection.protocolInfo), tcpInfo).get(tcpState)?.[0] ?? 0;
-  const isOpen = state >= State.synReceived && state <= State.closeWait;
+  const isOpen = state >= State.established && state <= State.lastAck;
   if (!isOpen && state !== State.timeWait && state !== State.close) return undefined;
   const addresses = within(tuple, Tuple.addresses);
   const octets = addresses.get(destination.IPv4) ?? addresses.get(destination.IPv6);
