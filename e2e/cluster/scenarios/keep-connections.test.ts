@@ -100,6 +100,17 @@ async function goOn(on: InstalledCluster, addresses: readonly string[], act: () 
   }
 }
 
+/** A new mode begins without rules: nodes see that they cannot deliver, and for how long. Connections to such a node are not kept. */
+async function allDeliver(on: InstalledCluster): Promise<void> {
+  await sleep(watchedMs);
+  const none = async () => {
+    const verdicts = on.cluster.nodes.map(({ host }) => host.get("http://127.0.0.1:7472/v1/node"));
+    return (await Promise.all(verdicts)).every(({ body }) => !body.includes('"cannotDeliver"'));
+  };
+  await waitFor("all nodes to deliver to Pods", none, patience);
+  await sleep(watchedMs); // Addresses come back.
+}
+
 /** Packets that a node has handed to others since its table was made. */
 async function handedOver(on: InstalledCluster, node: string): Promise<number> {
   const { body } = await on.cluster.node(node).host.get("http://127.0.0.1:7472/metrics");
@@ -137,6 +148,7 @@ for (const mode of ["iptables", "nftables"] as const) {
         };
         await waitFor("kube-proxy's rules", rules, patience);
       }
+      await allDeliver(on);
       await movesToAndFro(on);
     },
   );

@@ -1,7 +1,7 @@
 import type { Timed } from "#e2e/faults";
 import { type Millis, seededRandom } from "#pkg/clock";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, fairWeather, type History, keptConfig } from "./history.ts";
+import { type Act, fairWeather, type History, keptBesideConfig, keptConfig, unkeptPool } from "./history.ts";
 
 const maxNodes = 5;
 const acts = 8;
@@ -11,7 +11,8 @@ const longMs: Millis = 630_000;
 
 /**
  * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
- * and on to a third node before clients have heard of the second. Where the seed is odd, faults too.
+ * and on to a third node before clients have heard of the second. Where the seed is odd, faults too. Half of them have further pools, and people who
+ * change Services and stop controllers.
  */
 export function drawConnections(seed: number): History {
   const random = seededRandom(seed);
@@ -19,12 +20,13 @@ export function drawConnections(seed: number): History {
   const nodes = 2 + pick(maxNodes - 1);
   const all = Array.from({ length: nodes }, (_, node) => node);
   const services: Record<string, ServiceSpec> = {};
-  for (const [index, pool] of ["lan", "sticky", "lan", "sticky"].entries()) {
+  const hasMore = seed % 4 > 1;
+  for (const [index, pool] of ["lan", "sticky", "lan", "sticky", ...(hasMore ? ["nic", unkeptPool] : [])].entries()) {
     const isLocal = index > 1 && pick(2) === 0;
     const endpoints = isLocal ? all.filter(() => pick(3) > 0) : all;
     services[`s${index}`] = {
       pool,
-      isDual: index % 2 === 0,
+      isDual: index % 2 === 0 && index < 4,
       wanted: undefined,
       sharing: undefined,
       port: 80,
@@ -49,6 +51,14 @@ export function drawConnections(seed: number): History {
       () => ({ type: "endThread", node, length: 1_000 + pick(3_000) }) as const,
     ][pick(8)]?.() as Act;
   };
+  const byPeople = (): Timed<Act>[] => {
+    if (pick(3) === 0) return [{ at, act: { type: "stopController", controller: pick(2), length: 2_000 + pick(30_000) } }];
+    const name = `s${pick(6)}`;
+    const spec = services[name];
+    if (spec === undefined) return [];
+    const again = { at: at + 100 + pick(20_000), act: { type: "service", name, spec } } as const;
+    return [{ at, act: { type: "service", name, spec: pick(2) === 0 ? undefined : { ...spec, port: 81 } } }, again];
+  };
   const fault = (): Act => {
     const node = pick(nodes);
     const length = 200 + pick(pick(2) === 0 ? 3_000 : 40_000);
@@ -66,6 +76,7 @@ export function drawConnections(seed: number): History {
     ][pick(10)]?.() as Act;
   };
   for (let count = 0; count < acts; count++) {
+    if (hasMore && pick(3) === 0) timed.push(...byPeople());
     const act = seed % 2 === 1 && pick(2) === 0 ? fault() : planned();
     // A DaemonSet has one rollout at a time, and a speaker of another version comes by one.
     const rolls = act.type === "rollOut" || act.type === "otherVersion";
@@ -75,7 +86,9 @@ export function drawConnections(seed: number): History {
   }
   // Nothing happens in the end but that time goes by.
   if (seed % longEvery === 0) timed.push({ at, act: { type: "weather", weather: fairWeather, length: longMs } });
+  timed.sort((a, b) => a.at - b.at);
   const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
-  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, failoverMs, config: keptConfig, services, acts: timed };
+  const config = hasMore ? keptBesideConfig : keptConfig;
+  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, failoverMs, config, services, acts: timed };
 }

@@ -223,6 +223,8 @@ export const stickyConfig = `address-pools:
 /** The same among the nodes that have a subnet with the address. */
 export const stickySubnetConfig = stickyConfig.replace("l2-placement: sticky", "l2-placement: sticky-subnet");
 
+/** Of another pool. */
+export const unkeptPool = "plain";
 /** Pools that keep connections: one of which each move is an election, one whose addresses stay. */
 export const keptConfig = `address-pools:
 - name: lan
@@ -235,6 +237,17 @@ export const keptConfig = `address-pools:
   l2-placement: sticky
   keep-connections: true
   addresses: [192.0.2.32-192.0.2.51, "2001:db8::20-2001:db8::33"]
+`;
+
+/** The same with addresses on NICs, and beside a pool whose connections may break. */
+export const keptBesideConfig = `${keptConfig}- name: nic
+  protocol: interface
+  placement: lan
+  keep-connections: true
+  addresses: [192.0.2.112/28]
+- name: ${unkeptPool}
+  protocol: layer2
+  addresses: [192.0.2.160/28]
 `;
 
 /** Lengths of prefixes. */

@@ -95,7 +95,7 @@ export class SimulatedCluster {
   readonly lines: string[] = [];
   readonly moves: Move[] = [];
   readonly machines: Machines;
-  /** Answers that clients hear. */
+  /** Gratuitous announcements, which clients hear. */
   readonly announcements: Omit<Move, "on">[] = [];
   readonly nodes: NodeObjects;
   /** Of processes that start from now on. */
@@ -171,6 +171,7 @@ export class SimulatedCluster {
       withoutCarrier: this.machines.withoutCarrier,
       answered: (node) => this.#answered(node),
       macOf: (node) => this.machines.macOf(node),
+      onAnnounced: (node, address) => this.announcements.push({ at: this.now, node, address }),
     });
     const readDelay = seededRandom(seed + 2);
     this.routing = new Routing({
@@ -281,13 +282,7 @@ export class SimulatedCluster {
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
       otherNics: this.machines.otherNics(node),
-      lan: {
-        ...this.lan.actionsOf(node),
-        announce: (address) => {
-          this.announcements.push({ at: this.now, node, address });
-          this.lan.actionsOf(node).announce(address);
-        },
-      },
+      lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
       onStep: this.#options.watchCore?.(nameOf(node), ownNode),

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { parseAddress } from "#pkg/net";
-import { type Act, fairWeather, type History } from "../history.ts";
+import { type Act, fairWeather, type History, unkeptPool } from "../history.ts";
 import { startMs } from "../run.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { nodeAddresses, type SpeakerProcess } from "../speaker-process.ts";
@@ -23,6 +23,8 @@ const afterFaultMs: Millis = 70_000;
 const beginningMs: Millis = 30_000;
 // Owners of addresses are settled so long after something happened.
 const settledMs: Millis = 5_000;
+// Addresses stay where they are, or have a Service no longer.
+const moveNothing: readonly Act["type"][] = ["service", "stopController"];
 const planned: readonly Act["type"][] = [
   "exclude",
   "drain",
@@ -32,6 +34,7 @@ const planned: readonly Act["type"][] = [
   "otherVersion",
   "endThread",
   "weather",
+  ...moveNothing,
 ];
 
 interface Connection {
@@ -89,6 +92,7 @@ export class KeptConnections implements Judge {
 
   constructor({ acts, weather = fairWeather }: History) {
     this.#times = acts
+      .filter(({ act }) => !moveNothing.includes(act.type))
       .flatMap(({ at, act }) => ("length" in act ? [at, at + act.length] : [at]))
       .map((at) => at + startMs)
       .sort((a, b) => a - b);
@@ -123,9 +127,14 @@ export class KeptConnections implements Judge {
     if (away.length > 1) this.#noteSeveralAway(away, cluster.now);
     // A speaker that begins knows who owned addresses before it only while that node may own them.
     if (away.length > 0) this.#crowded.push(...this.#times.filter((at) => at > cluster.now - briefMs && at <= cluster.now));
+    const kept = cluster.people.services.entries().filter(([, { pool }]) => pool !== unkeptPool);
+    const addresses = new Set(kept.flatMap(([name]) => cluster.people.status(name)));
+    // Clients that sent to a node before ask again: else some would open connections at a node that has not owned the new life at all.
+    for (const key of this.#believed.keys()) if (!addresses.has(key.split(" ")[1] ?? "")) this.#believed.delete(key);
     for (const connection of this.#connections.values()) {
       const known = cluster.machines.connections(connection.holder).known;
-      if (cluster.now >= connection.endsAt) {
+      // Without a Service there is no address, and another one gets a new life.
+      if (cluster.now >= connection.endsAt || !addresses.has(connection.address)) {
         known.delete(connection.id);
         this.#connections.delete(connection.id);
         continue;
@@ -141,9 +150,7 @@ export class KeptConnections implements Judge {
         return `a connection to ${connection.address} that node-${connection.holder} knows since ${connection.openedAt} ms is reset: ${end.path}; owners ${JSON.stringify(this.#owners.get(connection.address))}`;
       this.counts.broken++;
     }
-    for (const name of cluster.people.services.keys())
-      for (const address of cluster.people.status(name))
-        for (const client of clients.keys()) this.#open(cluster, client, address);
+    for (const address of addresses) for (const client of clients.keys()) this.#open(cluster, client, address);
     return this.#checkEnds(cluster);
   }
 

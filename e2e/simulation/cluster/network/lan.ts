@@ -64,6 +64,8 @@ export interface LanOptions extends LanConditionsOptions {
   /** The addresses that a node answers for. */
   readonly answered: (node: number) => ReadonlySet<string>;
   readonly macOf: (node: number) => string;
+  /** Called with each gratuitous announcement of a node. */
+  readonly onAnnounced: (node: number, address: string) => void;
 }
 
 /** The LAN of the nodes, as far as ARP, NDP, challenges and proofs go, and the hosts without a speaker on it. */
@@ -132,6 +134,7 @@ export class Lan {
 
   /** Everybody who watches the address, or answers for it, sees a gratuitous announcement. */
   #announced(from: number, address: string): void {
+    this.#options.onAnnounced(from, address);
     for (const node of this.#options.speakers.keys())
       if (node !== from && this.#cares(node, address)) this.#frame(from, node, address, "announces");
   }
