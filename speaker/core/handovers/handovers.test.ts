@@ -365,6 +365,24 @@ test("a speaker that begins guesses who owned an address before it, until that n
   assert.deepEqual(say(next), [`${x} to ${own(next)}`]);
 });
 
+test("a speaker that guesses who owned an address before it hands nothing beyond that node: where the guess is wrong, packets would go round", () => {
+  const bench = new Bench(owner, { hasRing: true });
+  const { others, hear } = gossipTo(bench);
+  for (const { name, state } of others) {
+    state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
+    state.setServing(address(x), true);
+  }
+  hear();
+  bench.setInterfaces(here);
+  bench.setConfig(pools(kept));
+  bench.runner.dispatch({ type: "inherited", inherited: { addresses: [address(x)], unfinished: [] } });
+  bench.serve("default/web", [x]);
+  bench.start();
+  bench.clock.advanceBy(1_000);
+  bench.settle();
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}`]);
+});
+
 test("a speaker that leaves the ring has its kernel pass on what its successor sends, and answers until it ends", () => {
   const { bench } = onLan(next);
   exclude(bench, owner, true);
