@@ -54,7 +54,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #selectors: Readonly<Record<string, string>>;
   #isSelectorOptional: boolean;
   readonly #handlers: Handlers<V>;
-  readonly #isForMany: boolean;
+  /** Thousands of clients follow the same objects. No longer where this one may not watch: only lists say what changed. */
+  #isForMany: boolean;
   readonly #part: Part | undefined;
   readonly #api: Api;
   readonly #log: Log;
@@ -163,7 +164,13 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
           this.#log.debug("the API server does not know the field, listing all objects", { fieldSelector });
           continue;
         }
-        if (this.#version === undefined && this.#isForMany && this.#api.streamsLists && isNoStream(error)) {
+        const isStreamed = this.#version === undefined && this.#isForMany && this.#api.streamsLists;
+        if (isStreamed && error.status === 403) {
+          // MetalLB's speakers may list Pods, and not watch them.
+          this.#isForMany = false;
+          continue;
+        }
+        if (isStreamed && isNoStream(error)) {
           this.#api.streamsLists = false;
           this.#wasCutShort = false;
           this.#log.debug("the API server sends no list by a watch, listing in pages", { error });

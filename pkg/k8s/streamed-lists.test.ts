@@ -176,6 +176,27 @@ for (const [status, message] of [
     assert.equal((await scene.retry()).query.limit, "200");
   });
 
+test("without the right to watch, objects are listed, and again when that has lasted for a minute", limit, async () => {
+  await using scene = await Scene.open();
+  const refuse = (watch: Exchange) => {
+    assert.equal(watch.query.watch, "true");
+    watch.reply(403, { kind: "Status", message: "cannot watch", reason: "Forbidden", code: 403 });
+  };
+  refuse(await scene.api.next());
+  (await scene.api.next()).reply(200, listOf("7", slice("a", "web", "1")));
+  await scene.saw("ns/a ->1", "synced");
+  const begin = scene.clock.now();
+  let request = await scene.api.next();
+  while (request.query.watch === "true") {
+    refuse(request);
+    request = await scene.retry();
+  }
+  assert.ok(scene.clock.now() >= begin + 60_000);
+  request.reply(200, listOf("8", slice("a", "web", "1"), slice("b", "web", "1")));
+  await until(() => scene.seen.length > 0);
+  assert.equal(scene.seen[0], "ns/b ->1");
+});
+
 for (const [what, events] of [
   ["sends nothing more", [event("ADDED", slice("a", "web", "1"))]],
   ["sends another bookmark", [event("ADDED", slice("a", "web", "1")), bookmark("5", false)]],
