@@ -7,7 +7,7 @@ import { FollowedObjects } from "./followed-objects.ts";
 import { Deadline, type Request } from "./http.ts";
 import type { Handlers, Informer, Scope } from "./informers.ts";
 import type { ObjectMeta } from "./objects.ts";
-import { listPages } from "./pages.ts";
+import { listPages, streamedList } from "./pages.ts";
 import { objectsOf, type Part, type PeekedEvent } from "./part.ts";
 import type { Resource } from "./resources.ts";
 import { WatchError, type WatchEvent, watchEvents } from "./watch-events.ts";
@@ -54,8 +54,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #selectors: Readonly<Record<string, string>>;
   #isSelectorOptional: boolean;
   readonly #handlers: Handlers<V>;
-  /** Thousands of clients follow the same objects. No longer where this one may not watch: only lists say what changed. */
-  #isForMany: boolean;
+  #isForMany: boolean; // No longer where this client may not watch: only lists say what changed.
   readonly #part: Part | undefined;
   readonly #api: Api;
   readonly #log: Log;
@@ -284,7 +283,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const request = this.#request("watch", {
       watch: "true",
       allowWatchBookmarks: "true",
-      ...(version === undefined ? this.#allObjects : { resourceVersion: version }),
+      ...(version === undefined ? streamedList(this.synced) : { resourceVersion: version }),
       timeoutSeconds: `${seconds}`,
     });
     const followsCut = this.#wasCutShort;
@@ -353,12 +352,6 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (!isSilent || this.#stopped) return;
     this.#log.debug("watch was silent, listing again", { silentMs });
     this.#version = undefined;
-  }
-
-  /** The first time all objects as any member of the API has them; later as they are. */
-  get #allObjects(): Readonly<Record<string, string>> {
-    const old = this.synced ? {} : { resourceVersion: "0" };
-    return { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan", ...old };
   }
 
   /** Objects of an owner that is not wanted are not read further. */
