@@ -9,13 +9,12 @@
  * `failover` asks for them, however many nodes there are; `--runs 0` and `--sessions 0` leave out what is before. Needs root, since bfdd does; run it with
  * `node e2e/bench/bfd.bench.ts`. Times are milliseconds: least / median / most.
  */
-import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { every, losePackets, manySessions, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { Bfdd } from "#e2e/routers";
-import { ProcessUsage } from "./measure.ts";
+import { loadNow, ProcessUsage } from "./measure.ts";
 
 const { values } = parseArgs({
   options: { runs: { type: "string", default: "20" }, sessions: { type: "string", default: "100" } },
@@ -224,12 +223,8 @@ async function costOfFailover(): Promise<void> {
   }
 }
 
-const load = (): string =>
-  `load average ${loadavg()
-    .map((value) => value.toFixed(1))
-    .join(" ")}`;
-console.log(`${runs} cuts, ${load()}`);
+console.log(`${runs} cuts, ${loadNow()}`);
 if (runs > 0) await detection();
 if (Number(values.sessions) > 0) await cost(Number(values.sessions));
 await costOfFailover();
-console.log(load());
+console.log(loadNow());

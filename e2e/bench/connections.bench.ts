@@ -5,7 +5,6 @@
  * were reset or closed, or stay without an answer; the longest silence of a connection that goes on; new connections without an answer. The nodes
  * translate destinations by rules of nftables, in place of kube-proxy. Needs no root; run it with `node e2e/bench/connections.bench.ts`.
  */
-import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { DemoNode } from "#e2e/demo-cluster";
@@ -14,6 +13,7 @@ import { drainLabel, excludeLabel } from "#pkg/placement";
 import { KeptFlows } from "../scenarios/kept-flows.ts";
 import { owner } from "../scenarios/observe.ts";
 import type { NewFlows, TcpFlows } from "../scenarios/tcp-flows.ts";
+import { loadNow } from "./measure.ts";
 
 const { values } = parseArgs({
   options: { flows: { type: "string", default: "1000" }, rate: { type: "string", default: "200" } },
@@ -92,11 +92,7 @@ async function measure({ prepare, act, undo }: Event, address: string): Promise<
   return [`${broken}`, `${silent}`, `${silence} ms`, `${(made?.lost ?? Number.NaN) - lostBefore}`];
 }
 
-const load = () =>
-  loadavg()
-    .map((one) => one.toFixed(1))
-    .join(" ");
-console.log(`${count} connections, ${rate} new ones a second; load average ${load()}`);
+console.log(`${count} connections, ${rate} new ones a second; ${loadNow()}`);
 console.log("event, pool: broken, without answers, longest silence, new ones lost");
 for (const event of events)
   for (const [pool, address] of [
@@ -104,4 +100,4 @@ for (const event of events)
     ["not kept", flows.unkept],
   ] as const)
     console.log(`${event.name}, ${pool}: ${(await measure(event, address)).join(", ")}`);
-console.log(`load average ${load()}`);
+console.log(loadNow());

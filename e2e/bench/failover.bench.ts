@@ -14,11 +14,11 @@
  * killed, or stopped, and requests in vain of a host that asks for one of all addresses each millisecond. Needs no root; run it
  * with `node e2e/bench/failover.bench.ts`. Times are milliseconds: least / median / 99th percentile / most.
  */
-import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { manyAddresses } from "./failover-many.ts";
 import { clusterSubject, failovers, kinds, type Way, ways } from "./failover-runs.ts";
 import { hasKeepalived, keepalivedSubject } from "./keepalived.ts";
+import { loadNow } from "./measure.ts";
 
 const { values } = parseArgs({
   options: {
@@ -33,12 +33,8 @@ const { values } = parseArgs({
     "services-runs": { type: "string", default: "5" },
   },
 });
-const load = (): string =>
-  `load average ${loadavg()
-    .map((value) => value.toFixed(1))
-    .join(" ")}`;
 const runs = Number(values.cuts ?? values.runs);
-console.log(`${runs} runs of each, ${load()}`);
+console.log(`${runs} runs of each, ${loadNow()}`);
 const chosen = kinds.filter(({ name }) => (values.cuts === undefined ? values.kind.includes(name) : name === "cut silently"));
 const isWay = (text: string): text is Way => Object.hasOwn(ways, text);
 if (!hasKeepalived) console.log("without keepalived, which is not installed");
@@ -52,4 +48,4 @@ for (const nodes of chosen.length > 0 ? values.nodes.map(Number) : []) {
 }
 if (Number(values.services) > 0 && values.cuts === undefined)
   await manyAddresses(Number(values.services), Number(values["services-runs"]));
-console.log(load());
+console.log(loadNow());

@@ -3,10 +3,10 @@
  * kernel's work is not counted. Run it with `node e2e/bench/handovers.bench.ts`.
  */
 import assert from "node:assert/strict";
-import { loadavg } from "node:os";
 import { address } from "#pkg/net/testing";
 import type { SpeakerEvent } from "../../speaker/core/events.ts";
 import { Bench, eth0, excluded, gossipTo, nodes, pools } from "../../speaker/testing/speaker-bench.ts";
+import { loadNow } from "./measure.ts";
 
 const count = 10_000;
 const [self = "", former = ""] = nodes;
@@ -43,11 +43,7 @@ function measure(what: string, act: () => void): void {
   console.log(`${what}: ${longest.toFixed(1)} ms; ${bench.handovers.size} handed over, ${bench.counted.size} counted`);
 }
 
-const load = () =>
-  `load average ${loadavg()
-    .map((one) => one.toFixed(1))
-    .join(" ")}`;
-console.log(`${count} addresses, ${nodes.length} nodes; ${load()}`);
+console.log(`${count} addresses, ${nodes.length} nodes; ${loadNow()}`);
 measure("start", () => bench.start());
 measure("another node is excluded", () => bench.setNode(former, excluded));
 measure("it says what it still serves", () => {
@@ -66,4 +62,4 @@ const counted = (connections: number) => {
 };
 measure("its connections are counted", () => counted(1));
 measure("they end", () => counted(0));
-console.log(load());
+console.log(loadNow());

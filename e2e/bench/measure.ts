@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { createInterface } from "node:readline";
 import { asPod } from "#e2e/demo-cluster";
 
@@ -90,4 +91,11 @@ export class MeasuredProcess implements AsyncDisposable {
 function killAfter(child: ChildProcess, milliseconds: number): Disposable {
   const timer = setTimeout(() => child.kill("SIGKILL"), milliseconds);
   return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
+/** The load of the last 1, 5 and 15 minutes, to be named beside each figure. */
+export function loadNow(): string {
+  return `load average ${loadavg()
+    .map((value) => value.toFixed(1))
+    .join(" ")}`;
 }
