@@ -276,7 +276,7 @@ function reviewGuess({ node, members }: SpeakerState, key: string, current: Curr
 /** Where packets go that this node and the former owner would hand to and fro. */
 function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
   const { node, members, handovers } = state;
-  if (current.guess !== undefined) current.beyond = undefined; // Where that is wrong, packets would go round.
+  // Where a guess is wrong, packets would go round.
   if (!current.isAgain || current.guess !== undefined) return;
   const isLeft = (one: string) => one !== node && one !== current.from && livesUntil(state, one, current.address) > now;
   const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
