@@ -76,7 +76,7 @@ export function mergeServices<V extends BriefVerdict>({ controllers, whole, prob
   });
 }
 
-/** A node that names the Service alone, which is well there, sees its addresses where others, who list it, see them. */
+/** A node that names a Service alone finds all its addresses well: these are the ones that other nodes list. */
 function addWell<V extends BriefVerdict>(node: string, known: SaidOfService<V> | undefined): void {
   known?.nodes.add(node);
   for (const all of known?.addresses.values() ?? [])

@@ -51,7 +51,7 @@ suite("real time that the kernel refuses", { skip: await Lab.refusal() }, () => 
     const busy = [1, 2, 3, 4].map(() => spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }));
     await sleep(10_000);
     for (const child of busy) child.kill("SIGKILL");
-    // What they took for gone meanwhile is theirs again: nodes are members of one another.
+    // Nodes that took one another for gone meanwhile are members of one another again.
     await waitFor("one node to announce it", async () => (await announcing(cluster, "default/web")) === 1);
     const before = await owner(cluster, address);
     before.speaker.process.kill("SIGKILL");

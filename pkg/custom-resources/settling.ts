@@ -27,8 +27,8 @@ export class Settling {
   }
 
   /**
-   * When all that has changed counts; `Infinity` while nothing has. What is read while changes go on is likely to be read again: one reading is
-   * left over for what they end with.
+   * When all that has changed counts; `Infinity` while nothing has. Objects that are read while changes go on are likely to be
+   * read again: one reading is left over for the last of the changes.
    */
   get deadline(): Millis {
     if (this.#first === Infinity) return Infinity;

@@ -140,7 +140,7 @@ export class HandoverKeeper implements Disposable {
 
   /**
    * The kernel has all handovers when this returns, unless it refuses them: to be called before this node announces an address. Hosts send to it
-   * at once, and a packet that comes before is answered by a reset. What was wanted since the last call takes the kernel some milliseconds.
+   * at once, and a packet that comes before is answered by a reset. The kernel takes some milliseconds for all changes since the last call.
    */
   flush(): void {
     for (const family of families) {

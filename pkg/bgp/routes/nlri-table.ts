@@ -4,9 +4,9 @@ import type { Nlri } from "../codec/prefixes.ts";
 /** A prefix, or one of several paths to it, and the number that it has for all peers. */
 export interface NumberedNlri extends Nlri {
   readonly number: number;
-  /** Of a path: the entry of its prefix. */
+  /** The entry of the prefix, for a path. */
   readonly whole: NumberedNlri | undefined;
-  /** Of a prefix: the entries of paths to it, by path identifier. */
+  /** The entries of paths, by path identifier, for a prefix that has some. */
   paths: Map<number, NumberedNlri> | undefined;
   /** How many peers use it. */
   users: number;

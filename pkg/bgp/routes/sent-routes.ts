@@ -14,7 +14,7 @@ export class RouteQueue {
   }
 }
 
-/** What the session knows of routes under successive numbers. */
+/** The standing of routes under successive numbers. */
 class Chunk {
   readonly advertised = new Array<RouteAttributes | undefined>(chunkSize).fill(undefined);
   readonly queues = new Array<RouteQueue | undefined>(chunkSize).fill(undefined);

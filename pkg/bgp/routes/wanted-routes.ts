@@ -7,7 +7,7 @@ import type { RouteAttributes } from "./route.ts";
 /** The routes under successive numbers that a peer should have. */
 class Chunk {
   readonly wanted = new Array<RouteAttributes | undefined>(chunkSize).fill(undefined);
-  /** Of a prefix: how many paths to it are wanted. Its own route is for sessions without ADD-PATH then. */
+  /** How many paths to a prefix are wanted. Its own route is for sessions without ADD-PATH then. */
   readonly paths = new Uint16Array(chunkSize);
   /** It is wanted, or was and is still advertised. */
   readonly isUsed = new Uint8Array(chunkSize);
@@ -136,7 +136,7 @@ export class WantedRoutes {
   }
 }
 
-/** Of a family: the only routes to prefixes, those chosen of several paths, these paths; and prefixes with several. */
+/** Counts for a family: only routes to a prefix, those chosen of several paths, these paths, and prefixes with several. */
 function none() {
   return { only: 0, chosen: 0, path: 0, several: 0 };
 }

@@ -8,7 +8,7 @@ const nodeFields = ["peer-address", "my-asn", "peer-asn", "router-id", "source-a
 
 /** No field takes a longer value. */
 const maxValue = 253;
-/** Of all values of a field: enough for those of as many addresses as routers that a rack may have. */
+/** The most of a field with several values: enough for the addresses of all routers of a rack. */
 const maxText = 1_024;
 
 /** The configuration was read with the profiles that it has. */
