@@ -67,6 +67,7 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
     emit: (event) => void heard.push(event),
     clock,
     log: silentLog,
+    isLanWithoutIpv6: () => false,
     api: undefined,
   });
   dataPath.start();
@@ -116,6 +117,7 @@ test("the next connection follows one that is not answered at once, and one each
     },
     clock,
     log: silentLog,
+    isLanWithoutIpv6: () => false,
     api: undefined,
   });
   dataPath.start();
@@ -124,4 +126,38 @@ test("the next connection follows one that is not answered at once, and one each
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual(counts.slice(0, 6), [3, 1, 0, 0, 1, 1]);
+});
+
+test("the core hears of a NIC without IPv6 for that family alone, before it announces and when it has it again", async () => {
+  const clock = new SimulatedClock();
+  const heard: (readonly string[])[] = [];
+  let isLanWithoutIpv6 = true;
+  using dataPath = new DataPath({
+    view: {
+      isClusterSynced: true,
+      podCIDRs: [],
+      nextConnectionTest: () => undefined,
+      nextHealthPorts: (scan) => ({ ports: [], scan, isQuiet: true }),
+    },
+    emit(event) {
+      if (event.type !== "dataPath") return;
+      assert.ok(!event.faults.IPv4.includes("ipv6Off"));
+      heard.push(event.faults.IPv6.filter((fault) => fault === "ipv6Off"));
+    },
+    clock,
+    log: silentLog,
+    isLanWithoutIpv6: () => isLanWithoutIpv6,
+    api: undefined,
+  });
+  dataPath.start();
+  const told = async (count: number) => {
+    for (const end = performance.now() + 30_000; heard.length < count && performance.now() < end; ) {
+      clock.advanceBy(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  await told(1);
+  isLanWithoutIpv6 = false;
+  await told(2);
+  assert.deepEqual(heard, [["ipv6Off"], []]);
 });

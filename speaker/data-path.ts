@@ -15,6 +15,8 @@ export interface DataPathOptions {
   readonly emit: (event: SpeakerEvent) => void;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the NIC that leads to the LAN of IPv6 pools has no IPv6. */
+  readonly isLanWithoutIpv6: () => boolean;
   /** The API's Service, as each container is told. */
   readonly api: { readonly host: string; readonly port: number } | undefined;
 }
@@ -95,6 +97,7 @@ export class DataPath implements Disposable {
     if (read(forwarding[family]) === "0") faults.push("forwardingOff");
     if (this.#conntrack?.isFull === true) faults.push("conntrackFull");
     if (!this.#hasPodRoute(family)) faults.push("noPodRoute");
+    if (family === "IPv6" && this.#options.isLanWithoutIpv6()) faults.push("ipv6Off");
     if (this.#healthy.size === 0 || this.#healthy.values().some((isHealthy) => !isHealthy)) faults.push("proxySilent");
     return faults;
   }

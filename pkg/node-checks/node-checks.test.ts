@@ -51,9 +51,9 @@ class Node {
   announced: readonly (Announced | undefined)[] = [];
   services = 1;
 
-  constructor() {
+  constructor(addresses = "10.0.0.200-10.0.0.250") {
     const { config } = parseConfig(`address-pools:
-- {name: default, protocol: layer2, addresses: [10.0.0.200-10.0.0.250]}
+- {name: default, protocol: layer2, addresses: [${addresses}]}
 - {name: routed, protocol: interface, addresses: [198.51.100.0/24]}`);
     const write =
       (level: string) =>
@@ -284,4 +284,27 @@ test("10,000 addresses and as many Services are looked at 1,000 in a turn, and a
     checks.findings.some(({ check }) => check === "forwardingOff"),
     `${checks.findings.map(({ check }) => check)}`,
   );
+});
+
+test("the LAN of IPv6 pools is without IPv6 where its NIC has it off, or is too small for it, and no other NIC has it", () => {
+  const six = "'2001:db8::1-2001:db8::9'";
+  const isWithout = (pool: string, interfaces: readonly InterfaceState[], disabled: Readonly<Record<string, string>>) => {
+    const node = new Node(pool);
+    using checks = node.checks;
+    node.interfaces = interfaces;
+    for (const [name, value] of Object.entries(disabled)) node.files.set(`sys/net/ipv6/conf/${name}/disable_ipv6`, value);
+    for (const name of ["eth1", "cni0"])
+      for (const setting of ["rp_filter", "arp_ignore", "arp_announce"]) node.files.set(`${conf}/${name}/${setting}`, "0\n");
+    return checks.isLanWithoutIpv6();
+  };
+  const dual = `10.0.0.200-10.0.0.250, ${six}`;
+  const pods = { ...eth0, index: 4, name: "cni0", addresses: ["10.244.1.1/24", "fd00:244::1/64"] };
+  assert.equal(isWithout(dual, [eth0, pods], { eth0: "1\n", cni0: "0\n" }), true);
+  assert.equal(isWithout(dual, [eth0], {}), true, "the kernel has none, or the link is too small");
+  assert.equal(isWithout(dual, [eth0], { eth0: "0\n" }), false);
+  assert.equal(isWithout("10.0.0.200-10.0.0.250", [eth0], { eth0: "1\n" }), false, "nobody asks for IPv6");
+  const storage = { ...eth0, index: 5, name: "eth1", addresses: ["10.9.0.1/24"] };
+  assert.equal(isWithout(dual, [eth0, storage], { eth0: "0\n", eth1: "1\n" }), false, "of a network without clients");
+  const other = { ...eth0, index: 5, name: "eth1", addresses: ["2001:db8::ffff/64"] };
+  assert.equal(isWithout(dual, [eth0, other], { eth0: "1\n", eth1: "0\n" }), false, "IPv6 comes by another NIC");
 });

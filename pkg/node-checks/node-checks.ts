@@ -9,7 +9,8 @@ import { type Address, type Family, families, parseAddress, parsePrefix } from "
 import { askKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
-import { judge } from "./rules/judge.ts";
+import { ipv6Disabled, judge } from "./rules/judge.ts";
+import { poolIn } from "./rules/lookups.ts";
 import { isManagedByNetworkd, isManagedByNetworkManager, type KubeProxyConfiguration } from "./rules/node-files.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./rules/route-codec.ts";
 
@@ -76,6 +77,29 @@ export class NodeChecks implements Disposable {
   /** Findings of the last look, in the order of `checkNames`. */
   get findings(): readonly Finding[] {
     return [...this.#findings.values()];
+  }
+
+  /**
+   * Looks whether the kernel drops what comes from the LAN of IPv6 pools, because the NIC has no IPv6: as the finding says, and also where the link is
+   * too small for it. Reads one setting of each NIC while none is without.
+   */
+  isLanWithoutIpv6(): boolean {
+    const pools = this.#layer2Pools();
+    if (poolIn({ pools }, "IPv6") === undefined) return false;
+    const interfaces = this.#options.interfaces();
+    const hasIpv4 = ({ addresses }: InterfaceState) => addresses.some((text) => !text.includes(":"));
+    const off = interfaces.filter((one) => hasIpv4(one) && disableIpv6(this.#read, one.name) !== 0).map(({ name }) => name);
+    if (off.length === 0) return false;
+    const collected = interfaces.map((one) => collectInterface(this.#read, one));
+    const found = ipv6Disabled({
+      pools,
+      routes: collectRoutes(this.#read),
+      interfaces: collected.map((one) => ({
+        ...one,
+        settings: one.settings && { ...one.settings, disableIpv6: off.includes(one.name) ? 1 : 0 },
+      })),
+    });
+    return found.length > 0;
   }
 
   start(): void {
@@ -170,7 +194,7 @@ export class NodeChecks implements Disposable {
       interfaces: interfaces().map((one) => collectInterface(this.#read, one)),
       routes: collectRoutes(this.#read),
       podNetworks: this.#options.podCIDRs().flatMap((text) => parsePrefix(text) ?? []),
-      pools: pools().filter(({ protocols }) => protocols.includes("layer2")),
+      pools: this.#layer2Pools(),
       kernel: {
         pools: pools().filter(({ protocols }) => protocols.includes("interface")),
         placed: new Set([...this.#options.placed()].map(String)),
@@ -181,6 +205,10 @@ export class NodeChecks implements Disposable {
       isRealTimeRefused: this.#isRealTimeRefused(),
       ...announcements,
     };
+  }
+
+  #layer2Pools(): readonly Pool[] {
+    return this.#options.pools().filter(({ protocols }) => protocols.includes("layer2"));
   }
 
   /** In a user namespace of its own a process has the capability only there, which gives it no real time. */
@@ -196,7 +224,7 @@ export class NodeChecks implements Disposable {
     return {
       ...kept,
       promoteSecondaries: effective(this.#read, name, "promote_secondaries"),
-      disableIpv6: readNumber(this.#read, `sys/net/ipv6/conf/${name}/disable_ipv6`) ?? 0,
+      disableIpv6: disableIpv6(this.#read, name) ?? 0,
       manager: this.#managerOf(name),
     };
   }
@@ -258,8 +286,12 @@ function collectSettings(read: ReadFile, name: string): Settings | undefined {
   const ofIpv4 = ["rp_filter", "arp_ignore", "arp_announce"].map((setting) => effective(read, name, setting));
   const [rpFilter, arpIgnore, arpAnnounce] = ofIpv4;
   if (rpFilter === undefined || arpIgnore === undefined || arpAnnounce === undefined) return undefined;
-  // A kernel without IPv6, or a link too small for it, has no such setting.
-  return { rpFilter, arpIgnore, arpAnnounce, disableIpv6: readNumber(read, `sys/net/ipv6/conf/${name}/disable_ipv6`) ?? 0 };
+  return { rpFilter, arpIgnore, arpAnnounce, disableIpv6: disableIpv6(read, name) ?? 0 };
+}
+
+/** Undefined on a kernel without IPv6, and on a link too small for it. */
+function disableIpv6(read: ReadFile, name: string): number | undefined {
+  return readNumber(read, `sys/net/ipv6/conf/${name}/disable_ipv6`);
 }
 
 /** An IPv4 setting of an interface as it counts: the greater of its own and that for all. */

@@ -109,7 +109,7 @@ function forwardingOff({ notForwarded }: Facts): FindingOf<"forwardingOff">[] {
  * Only where the LAN of the pools has no IPv6 on this node at all, and only for interfaces that lead to clients: those with the
  * default route or with a subnet of a pool. Networks for Pods and storage may well be without IPv6.
  */
-function ipv6Disabled(facts: Facts): FindingOf<"ipv6Disabled">[] {
+export function ipv6Disabled(facts: Pick<Facts, "pools" | "interfaces" | "routes">): FindingOf<"ipv6Disabled">[] {
   const pool = poolIn(facts, "IPv6");
   const withPool = (family: Family) => (one: Interface) =>
     subnetsOf(facts, one).some((subnet) => subnet.family === family && poolIn(facts, subnet) !== undefined);

@@ -6,16 +6,16 @@ import type { Route } from "./route-codec.ts";
 
 // Questions of rules about the facts.
 
-export function eligible({ interfaces }: Facts): Interface[] {
+export function eligible({ interfaces }: Pick<Facts, "interfaces">): Interface[] {
   return interfaces.filter(({ eligible }) => eligible);
 }
 
-export function defaultRoute(facts: Facts): Route | undefined {
+export function defaultRoute(facts: Pick<Facts, "routes">): Route | undefined {
   return bestRoute(facts, ({ prefix }) => prefix.family === "IPv4" && prefix.length === 0);
 }
 
 /** The first one of those with the lowest metric, as the kernel takes it. */
-export function bestRoute({ routes }: Facts, wanted: (route: Route) => boolean): Route | undefined {
+export function bestRoute({ routes }: Pick<Facts, "routes">, wanted: (route: Route) => boolean): Route | undefined {
   return routes
     .filter(wanted)
     .reduce<Route | undefined>((best, one) => (best && best.metric <= one.metric ? best : one), undefined);

@@ -10,11 +10,13 @@ export const pathFaultNames = [
   "conntrackFull",
   // The kernel has no route of its own to the node's Pods.
   "noPodRoute",
+  // The kernel takes no IPv6 packets from the LAN, whose NIC has no IPv6 any more.
+  "ipv6Off",
   // kube-proxy, or what does its work, does not say that it is healthy.
   "proxySilent",
   // Services that answered before do not answer connections of this node; one tenant cannot bring that about.
   "noConnection",
-] as const satisfies readonly (PathSign | "conntrackFull")[];
+] as const satisfies readonly (PathSign | "conntrackFull" | "ipv6Off")[];
 export type PathFault = (typeof pathFaultNames)[number];
 export type PathFaults = Readonly<Record<Family, readonly PathFault[]>>;
 

@@ -128,6 +128,17 @@ test("a node that delivers one family alone leaves the addresses of the other to
   assert.deepEqual(one.bench.onWire, [x], "IPv4 is well again");
 });
 
+test("an owner whose NIC has no IPv6 leaves its IPv6 addresses, also where it starts so and no other node has said that it works", () => {
+  for (const looks of [[[], ["ipv6Off"]], [["ipv6Off"]]] satisfies PathFault[][][]) {
+    const one = amongOthers(owner, dualLan);
+    one.bench.serve("default/web", [x, six]);
+    for (const faults of looks) lookAtIpv6(one, ...faults);
+    pass(one, 1_200);
+    assert.deepEqual(one.bench.onWire, [x], looks.join(" then "));
+    assert.match(messageOf(one), /cannot deliver IPv6 packets to Pods: IPv6 is off on its NIC/);
+  }
+});
+
 test("where no node delivers IPv6 all go on with it, and with IPv4 those that deliver it", () => {
   const one = dual(dualLan);
   for (const { state } of one.others) state.setUndelivered(["IPv6"]);

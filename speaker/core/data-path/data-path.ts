@@ -18,6 +18,7 @@ const confirmMs: Readonly<Record<PathFault, Millis>> = {
   forwardingOff: 1_200,
   conntrackFull: 1_200,
   noPodRoute: 1_200,
+  ipv6Off: 1_200,
   proxySilent: 60_000,
   noConnection: 0,
 };
@@ -89,7 +90,7 @@ function seenWithout({ isSeen, original, tests }: DataPath): readonly PathSign[]
 
 /** Whether a sign that this node has had since its speaker started is a fault, because nodes here work without it. */
 function isOdd(state: SpeakerState, family: Family, fault: PathFault): boolean {
-  if (fault === "conntrackFull") return true;
+  if (fault === "conntrackFull" || fault === "ipv6Off") return true;
   // A bridge for Pods is made for the first one, and a family without addresses of Services is nobody's concern.
   if (fault === "noPodRoute" && !state.dataPath.hasPods) return false;
   const isAsked = state.config?.config.pools.some(({ ranges }) => ranges.some((range) => range.family === family));

@@ -141,6 +141,7 @@ const pathFaults: Readonly<Record<PathFault, string>> = {
   forwardingOff: "its kernel does not forward packets",
   conntrackFull: "its kernel drops packets, because its table of connections is full",
   noPodRoute: "its kernel has no route to its Pods",
+  ipv6Off: "IPv6 is off on its NIC",
   proxySilent: "kube-proxy does not say that it is healthy, and no Service answers",
   noConnection: "Services do not answer its own connections to their cluster IPs",
 };
@@ -157,6 +158,8 @@ function remedies(fault: PathFault, of: readonly Family[]): readonly string[] {
       ];
     case "noPodRoute":
       return [`see whether the network plugin runs on the node: ${podsOfNode}`];
+    case "ipv6Off":
+      return ["sysctl -w net.ipv6.conf.INTERFACE.disable_ipv6=0, and an MTU of 1280 at least"];
     case "proxySilent":
     case "noConnection":
       return [`see whether kube-proxy and the network plugin run on the node: ${podsOfNode}`];
