@@ -266,13 +266,33 @@ test("an owner that has it back from a third node: what the two would hand to an
   assert.deepEqual(handedOver(between.bench), [`${x} to ${own(next)} from nobody, from ${mac(next)} to ${own(owner)}`]);
   between.former.state.setServing(address(x), false);
   between.hear();
+  between.bench.clock.advanceBy(20_000);
   assert.deepEqual(handedOver(between.bench), [], "nobody is left beyond the two");
-  const back = before(third);
-  const late = handedOver(back.bench);
-  exclude(back.bench, owner, false);
-  back.former.state.setServing(address(x), false);
-  back.hear();
-  assert.deepEqual(handedOver(back.bench), late, "it has the address again, and clients may not have heard of it");
+  for (const isHeardFirst of [true, false]) {
+    const back = before(third);
+    const late = handedOver(back.bench);
+    if (isHeardFirst) exclude(back.bench, owner, false);
+    back.former.state.setServing(address(x), false);
+    back.hear();
+    if (!isHeardFirst) exclude(back.bench, owner, false);
+    assert.deepEqual(handedOver(back.bench), late, "it has the address again, and clients may not have heard of it");
+  }
+});
+
+test("a node between two owners hears late that the second has the address again, and hands on for as long as the first serves it", () => {
+  const { bench, others, hear } = onLan(third);
+  const serves = (node: string, isServing: boolean) => {
+    others.find(({ name }) => name === node)?.state.setServing(address(x), isServing);
+    hear();
+  };
+  exclude(bench, owner, true);
+  serves(owner, true);
+  exclude(bench, next, true);
+  serves(next, true);
+  serves(next, false);
+  exclude(bench, next, false);
+  bench.clock.advanceBy(60_000);
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(next)} from nobody, from ${mac(next)} to ${own(owner)}`]);
 });
 
 test("a former owner says so until its connections are gone", () => {
@@ -282,6 +302,15 @@ test("a former owner says so until its connections are gone", () => {
   const flows = (count: number) => bench.runner.dispatch({ type: "flows", counts: new Map([[x, count]]) });
   flows(3);
   assert.deepEqual([bench.gossip.servers(x), bench.view.servedConnections], [[owner], 3]);
+  flows(0);
+  assert.deepEqual(
+    [bench.gossip.servers(x), [...bench.counted]],
+    [[owner], [x]],
+    "clients that have not heard of the next owner open some",
+  );
+  bench.clock.advanceBy(10_000);
+  flows(1);
+  assert.deepEqual(bench.gossip.servers(x), [owner]);
   flows(0);
   assert.deepEqual([bench.gossip.servers(x), [...bench.counted]], [[], []]);
 });

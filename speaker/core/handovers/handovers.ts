@@ -104,7 +104,7 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     current.successor = owner;
     current.isAgain ||= owner === current.from;
     current.lingersUntil = now + lingerMs;
-    reviewBeyond(state, key, current, now);
+    reviewServers(state, key, current, now);
     tell(state, key, pool, effects);
     dueBy(state, current.lingersUntil);
   }
@@ -155,22 +155,19 @@ function review(state: SpeakerState, keys: Iterable<string>, now: Millis, effect
 }
 
 function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { members, config, handovers } = state;
+  const { config, handovers } = state;
   const ways = new Ways(state);
   for (const key of [...handovers.agenda.values().take(maxChangedAtOnce)]) {
     handovers.agenda.delete(key);
     const current = handovers.current.get(key);
     if (current === undefined) continue;
     reviewGuess(state, key, current);
-    reviewBeyond(state, key, current, now);
+    reviewServers(state, key, current, now);
     if (!servesBefore(state, key, current.from)) announceNow(state, key, current.address);
     if (livesUntil(state, current.from, current.address) <= now) {
       endHandover(state, key, effects);
       continue;
     }
-    const servers = members.gossip?.servers(key) ?? [];
-    const serves = (one: string | undefined) => one !== undefined && (!members.active.includes(one) || servers.includes(one));
-    current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
     tell(state, key, config?.pools.find(current.address), effects, ways);
     dueBy(state, endOf(state, current));
   }
@@ -238,11 +235,12 @@ function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, 
   for (const [key, served] of state.handovers.served) {
     const flows = counts.get(key);
     if (flows === undefined) continue; // It moved while they were counted.
-    if (flows === 0 && !passesOn(state.handovers, key)) {
+    served.flows = flows;
+    if (flows > 0) state.members.gossip?.setServing(served.address, true);
+    else if (!passesOn(state.handovers, key) && now >= served.until - maxMs + lingerMs) {
       served.until = now;
       dueBy(state, now);
-    } else if (served.flows === undefined) state.members.gossip?.setServing(served.address, true);
-    served.flows = flows;
+    }
   }
   handoverTimer(state, now, effects);
 }
@@ -273,6 +271,15 @@ function reviewGuess({ node, members }: SpeakerState, key: string, current: Curr
   current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };
 }
 
+/** Who still has connections that this node hands on. */
+function reviewServers(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
+  reviewBeyond(state, key, current, now);
+  const { active, gossip } = state.members;
+  const servers = gossip?.servers(key) ?? [];
+  const serves = (one: string | undefined) => one !== undefined && (!active.includes(one) || servers.includes(one));
+  current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
+}
+
 /** Where packets go that this node and the former owner would hand to and fro. */
 function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
   const { node, members, handovers } = state;
@@ -282,8 +289,8 @@ function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover
   const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
   const { beyond } = current;
   const isOwner = (one: string) => handovers.lastOwners.get(key) === one; // Clients may not have heard of it yet.
-  // One that does not answer may serve it nevertheless.
-  const serves = (one: string) => servers.includes(one) || isOwner(one) || !members.active.includes(one);
+  // One that does not answer may serve it nevertheless; one that says so no longer may be the owner, as this node hears later.
+  const serves = (one: string) => servers.includes(one) || isOwner(one) || servers.length === 0 || !members.active.includes(one);
   const stays = beyond !== undefined && isLeft(beyond) && serves(beyond);
   if (!stays) current.beyond = servers.at(-1);
 }
@@ -355,7 +362,6 @@ function endHandover(state: SpeakerState, key: string, effects: SpeakerEffect[])
   if (current === undefined) return;
   state.handovers.current.delete(key);
   announceNow(state, key, current.address);
-  if (state.handovers.served.get(key)?.flows === 0) stopServing(state, key, effects);
   if (current.failed !== undefined && !state.handovers.served.has(key)) state.members.gossip?.setServing(current.address, false);
   if (current.told !== undefined) effects.push({ type: "setHandover", address: current.address, handover: undefined });
   const fields = { event: "handoverEnded", ip: current.address, from: current.from };
