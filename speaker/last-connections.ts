@@ -22,9 +22,11 @@ export async function lastConnections({ view, graceMs, clock, log }: LastConnect
   const addresses = view.isNodeLeaving ? view.keptAddresses : [];
   if (addresses.length === 0) return;
   const end = clock.now() + graceMs;
+  const counted = new Map<string, number>();
   let open: number | undefined;
   const onCounts = (counts: ReadonlyMap<string, number>) => {
-    open = counts.values().reduce((sum, count) => sum + count, 0);
+    for (const [address, count] of counts) counted.set(address, count);
+    if (counted.size === addresses.length) open = counted.values().reduce((sum, count) => sum + count, 0);
   };
   log.info("waiting for kept connections to end", { op: "shutdown", addresses: addresses.length });
   using counter = new FlowCounter({ onCounts, everyMs: countEveryMs, log, clock });

@@ -3,8 +3,10 @@
  * kernel's work is not counted. Run it with `node e2e/bench/handovers.bench.ts`.
  */
 import assert from "node:assert/strict";
+import { inPortions } from "#pkg/handover";
 import { address } from "#pkg/net/testing";
 import type { SpeakerEvent } from "../../speaker/core/events.ts";
+import { takePortion } from "../../speaker/members/ring-members.ts";
 import { Bench, eth0, excluded, gossipTo, nodes, pools } from "../../speaker/testing/speaker-bench.ts";
 import { loadNow } from "./measure.ts";
 
@@ -17,12 +19,21 @@ const bench = new Bench(self, { hasRing: true });
 const { dispatch } = bench.runner;
 Object.assign(bench.runner, {
   dispatch: (event: SpeakerEvent) => {
-    const before = process.threadCpuUsage();
-    dispatch(event);
-    const { user, system } = process.threadCpuUsage(before);
-    longest = Math.max(longest, (user + system) / 1000);
+    if (event.type === "gossip") {
+      const heard = [...event.entries];
+      while (heard.length > 0) take({ type: "gossip", entries: takePortion(heard) });
+    } else if (event.type === "flows") for (const counts of inPortions(event.counts)) take({ type: "flows", counts });
+    else take(event);
   },
 });
+
+function take(event: SpeakerEvent): void {
+  const before = process.threadCpuUsage();
+  dispatch(event);
+  const { user, system } = process.threadCpuUsage(before);
+  longest = Math.max(longest, (user + system) / 1000);
+}
+
 const { others, hear } = gossipTo(bench);
 const other = others.find(({ name }) => name === former) ?? assert.fail();
 for (const [i, { state }] of others.entries())

@@ -16,6 +16,7 @@ export {
   type Deliveries,
   type Delivery,
   type Fault,
+  mostAddresses,
   type PathSign,
   pathSigns,
   seenWithoutBit,

@@ -9,9 +9,11 @@ const usuallyEveryMs: Millis = 5_000;
 const restForEachMs = 50;
 // A busy machine makes a count look long. A speaker that waits for the last connection to end has to hear of it nevertheless.
 const maxRest = 10;
+// Some milliseconds for who hears of them.
+const maxToldAtOnce = 1_000;
 
 export interface FlowCounterOptions {
-  /** Called with the open connections to each of the addresses, after each count. */
+  /** Called with the open connections to each of the addresses after each count, with thousands in several turns. */
   readonly onCounts: (counts: ReadonlyMap<string, number>) => void;
   /** 5 s when unset. */
   readonly everyMs?: Millis;
@@ -73,7 +75,11 @@ export class FlowCounter implements Disposable {
           await nextTurn();
           if (this.#isStopped) return;
         }
-      onCounts(counts);
+      for (const portion of inPortions(counts)) {
+        onCounts(portion);
+        await nextTurn();
+        if (this.#isStopped) return;
+      }
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       log.warn("open connections cannot be counted", { op: "handover", error: error.message });
@@ -84,4 +90,10 @@ export class FlowCounter implements Disposable {
     if (this.#addresses.size > 0)
       this.#alarm.set(now + Math.min(maxRest * this.#everyMs, Math.max(this.#everyMs, restForEachMs * (now - begin))));
   }
+}
+
+/** Of each turn. */
+export function* inPortions(counts: ReadonlyMap<string, number>): Generator<ReadonlyMap<string, number>> {
+  const entries = counts.entries();
+  for (let from = 0; from < counts.size; from += maxToldAtOnce) yield new Map(entries.take(maxToldAtOnce));
 }

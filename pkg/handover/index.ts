@@ -5,6 +5,6 @@
  * `state/` is the shape of the table and the difference between wanted and found entries, and is pure; the keeper reads, changes and looks
  * again, and never touches a table that is not ours. `FlowCounter` counts the open connections to addresses. Left out: the decision which node hands packets to which. Needs the capability NET_ADMIN. Times are `Clock` milliseconds.
  */
-export { FlowCounter } from "./flow-counter.ts";
+export { FlowCounter, inPortions } from "./flow-counter.ts";
 export { type HandoverFailures, HandoverKeeper, type Inherited } from "./keeper.ts";
 export type { Handover } from "./state/shape.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { CoreRunner } from "#pkg/core";
-import { centralName, encodeOffer, type GossipState } from "#pkg/gossip";
+import { centralName, encodeOffer, type GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
@@ -18,11 +18,12 @@ import {
   MetadataKey,
   type RingEvent,
 } from "#pkg/memberlist";
+import { address } from "#pkg/net/testing";
 import type { SpeakerEffect } from "../core/effects.ts";
 import type { MemberEvents } from "../core/events.ts";
 import { speakerCore } from "../core/replay.ts";
 import { createState } from "../core/state.ts";
-import { RingMembers } from "./ring-members.ts";
+import { RingMembers, takePortion } from "./ring-members.ts";
 
 function member(name: string, address: string, { self = false, incarnation = 1 } = {}): MemberView {
   return { name, address, port: 7946, status: "alive", incarnation, meta: undefined, self };
@@ -799,4 +800,17 @@ test("a node whose port is not open is not in the ring, says why, and logs it on
   assert.equal(bench.members.problem, undefined);
   bench.bindProblem = "its thread died and is being restarted";
   assert.equal(bench.members.problem, "its thread died and is being restarted");
+});
+
+test("of entries with thousands of addresses a turn takes in some hundred, of others two hundred", () => {
+  const other = new GossipNode("node2");
+  for (let i = 0; i < 7 * 256; i++) other.state.setServing(address(`10.0.${i >> 8}.${i & 255}`), true);
+  const store = new GossipStore("node1", 1);
+  store.joined("node2", 1);
+  const heard = [...store.merge(other.payload(), 0)];
+  const turns: number[] = [];
+  while (heard.length > 0) turns.push(takePortion(heard).length);
+  assert.deepEqual([turns.reduce((sum, size) => sum + size, 0) >= 7, Math.max(...turns) <= 4], [true, true], `${turns}`);
+  const small = { node: "node2", life: 1, version: 1, key: "x", value: new Uint8Array(32) };
+  assert.equal(takePortion(Array.from({ length: 250 }, () => small)).length, 200);
 });

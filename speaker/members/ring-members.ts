@@ -1,5 +1,5 @@
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import { type GossipEntry, type GossipState, isCentral, type OwnEntry } from "#pkg/gossip";
+import { type GossipEntry, type GossipState, isCentral, mostAddresses, type OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -75,6 +75,8 @@ export interface RingMembersOptions {
 const leaveMs: Millis = 1_000;
 // Some milliseconds. A member that joins hears of all others at once: of 5,000 that were a turn of 0.1 s.
 const maxHeardAtOnce = 200;
+// An entry is of up to 256 addresses, and a core takes some microseconds for each.
+const maxAddressesAtOnce = 1_000;
 // In the turn in which others are members.
 const maxHeardBesides = 50;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
@@ -320,7 +322,7 @@ export class RingMembers implements Members {
       }
     }
     if (this.#heard.length === 0) return;
-    const entries = this.#heard.splice(0, maxHeardAtOnce);
+    const entries = takePortion(this.#heard);
     if (this.#heard.length === 0) this.#heardOf.clear();
     else this.#gathered.set(this.#toldAt + 1);
     emit({ type: "gossip", entries });
@@ -348,4 +350,15 @@ export class RingMembers implements Members {
     const others = members.filter(({ self, meta }) => !self && lifeOf(meta) === undefined);
     this.#step({ type: "members", members, withoutGossip: others.map(({ name }) => name).sort() });
   }
+}
+
+/** Takes off what is heard in one turn. */
+export function takePortion(heard: GossipEntry[]): GossipEntry[] {
+  let [count, addresses] = [0, 0];
+  for (const entry of heard.values().take(maxHeardAtOnce)) {
+    addresses += mostAddresses(entry);
+    if (addresses > maxAddressesAtOnce) break; // An entry has no more.
+    count++;
+  }
+  return heard.splice(0, count);
 }

@@ -210,6 +210,11 @@ export function encodePage(addresses: Iterable<Address>): Uint8Array {
   return bitmap;
 }
 
+/** How many addresses an entry has at most. */
+export function mostAddresses({ key, value }: { readonly key: string; readonly value: Uint8Array }): number {
+  return setOf(key) === undefined ? 0 : value.length < bitmapOctets ? value.length : 8 * bitmapOctets;
+}
+
 /** The addresses on the page with a key that `setOf` knows; empty for a value longer than a page. */
 export function decodePage(key: string, value: Uint8Array): Address[] {
   const page = key.slice(setPrefixes[setOf(key) ?? "owned"].length);

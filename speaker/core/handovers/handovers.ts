@@ -232,9 +232,9 @@ export function handoverEvent(state: SpeakerState, event: HandoverEvent, now: Mi
 }
 
 function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, now: Millis, effects: SpeakerEffect[]): void {
-  for (const [key, served] of state.handovers.served) {
-    const flows = counts.get(key);
-    if (flows === undefined) continue; // It moved while they were counted.
+  for (const [key, flows] of counts) {
+    const served = state.handovers.served.get(key);
+    if (served === undefined) continue; // It moved while they were counted.
     served.flows = flows;
     if (flows > 0) state.members.gossip?.setServing(served.address, true);
     else if (!passesOn(state.handovers, key) && now >= served.until - maxMs + lingerMs) {
