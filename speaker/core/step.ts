@@ -332,7 +332,7 @@ function gossipChanged(
     touchPools(state, othersChanged(state, now, effects));
   }
   if (links || nodes) handoversChanged(state, now, effects);
-  else servingChanged(state, served, now, effects);
+  servingChanged(state, served, now, effects);
   if (deliveries) touchSlots(state);
   touchPlaced(state, asked);
   if (nodes) {

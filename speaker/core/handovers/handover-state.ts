@@ -28,6 +28,8 @@ export interface CurrentHandover {
   successor: string | undefined;
   /** Until when clients may not have heard of the successor; undefined afterwards, and while there is none. */
   lingersUntil: Millis | undefined;
+  /** The former owner failed, as it seems, and packets wait for it until then; undefined where it lives. */
+  returnsBy: Millis | undefined;
   /** Since when the former owner, which lives, reports no open connections; Infinity while it does. */
   idleSince: Millis;
 }
@@ -53,8 +55,8 @@ export interface Handovers {
   readonly inherited: Set<string>;
   /** Addresses whose packets an earlier process of this node handed over until it ended, with no time to say so. */
   readonly unfinished: Set<string>;
-  /** Address -> the other node that owned it last. */
-  readonly lastOwners: Map<string, string>;
+  /** Address -> the other node that owned it last, and until when at least. */
+  readonly lastOwners: Map<string, { readonly node: string; readonly until: Millis }>;
   /** Whether a pool of the configuration keeps connections. */
   isWanted: boolean;
   /** Why this node cannot hand over; by family. */

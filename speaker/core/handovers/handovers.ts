@@ -2,12 +2,22 @@ import type { Millis } from "#pkg/clock";
 import { hasOwners, type Pool } from "#pkg/config";
 import type { Inherited } from "#pkg/handover";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, ownerWithout } from "#pkg/placement";
+import { ownerWithout } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import { nodesOf } from "../members/nodes.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
 import type { SpeakerState } from "../state.ts";
+import {
+  isLiving,
+  livesUntil,
+  livingFormer,
+  ownerBefore,
+  reviewBeyond,
+  reviewGuess,
+  reviewServers,
+  servesBefore,
+} from "./former-owners.ts";
 import { type CurrentHandover, maxMs } from "./handover-state.ts";
 import { isSame, reportLinks, Ways } from "./links.ts";
 
@@ -16,16 +26,14 @@ import { isSame, reportLinks, Ways } from "./links.ts";
 // node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is
 // gone, or after ten minutes.
 
-// A speaker that left is back by then where its Pod was replaced; where its node is gone, clients get their reset after it.
-const awayMs: Millis = 60_000;
-// A speaker that failed begins again within seconds, and the kernel of its node goes on.
-const failedMs: Millis = 10_000;
 // The former owner counts its connections every 5 s, and tells the others.
 const idleMs: Millis = 20_000;
 // By then clients have heard who answers instead of this node: its announcements are repeated for some seconds.
 const lingerMs: Millis = 10_000;
 // The former owner hears of the move when this node does, and says so over the ring.
 const awaitedMs: Millis = 300;
+// A node that the others call failed although it lives is back by then. Until then packets of its connections wait for it; then their clients hear of it.
+const returnMs: Millis = 1_000;
 // A turn of the main thread.
 const maxChangedAtOnce = 500;
 // Until then all that an earlier process of this node may have owned has been placed, and all that others owned before it was there.
@@ -60,30 +68,20 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   }
   const last = handovers.lastOwners.get(key);
   const current = handovers.current.get(key);
-  if (owner !== undefined && owner !== node) handovers.lastOwners.set(key, owner);
+  if (owner !== undefined && owner !== node) handovers.lastOwners.set(key, { node: owner, until: now });
   if (placed !== undefined && owner === node) {
     if (before?.owner === node) return;
     const isAgain = passesOn(handovers, key);
     endHandover(state, key, effects);
     stopServing(state, key, effects);
-    const former = before?.owner ?? last;
+    const former = before?.owner ?? last?.node;
+    if (former !== undefined) handovers.lastOwners.set(key, { node: former, until: now });
     const known = former === undefined ? undefined : livingFormer(state, former, address, now);
     const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, key, placed, pool) : undefined);
-    if (from === undefined || !isLiving(state, from, address, now)) return;
-    const begun: CurrentHandover = {
-      address,
-      from,
-      guess: known === undefined ? { from, not: state.members.gossip?.servers(key) ?? [] } : undefined,
-      since: now,
-      told: undefined,
-      successor: undefined,
-      lingersUntil: undefined,
-      isAgain,
-      beyond: current?.from === from ? current.beyond : current?.from,
-      failed: known === former ? undefined : former,
-      idleSince: Infinity,
-    };
-    handovers.current.set(key, begun);
+    if (from === undefined || livesUntil(state, from, address) <= now) return;
+    const beyond = current?.from === from ? current.beyond : current?.from;
+    const failed = known === former ? undefined : former;
+    const begun = begin(state, address, { from, isGuess: known === undefined, since: now, isAgain, beyond, failed }, now);
     reviewBeyond(state, key, begun, now);
     // Else the failed owner, when it is back at once, would not learn that the address was here in between.
     if (begun.failed !== undefined) state.members.gossip?.setServing(address, true);
@@ -110,14 +108,54 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   }
 }
 
+type Beginning = Pick<CurrentHandover, "from" | "since"> & Partial<CurrentHandover> & { readonly isGuess: boolean };
+
+function begin(state: SpeakerState, address: Address, what: Beginning, now: Millis): CurrentHandover {
+  const { from, isGuess, since, isAgain = false, beyond, failed } = what;
+  const key = address.toString();
+  const begun: CurrentHandover = {
+    address,
+    from,
+    guess: isGuess ? { from, not: state.members.gossip?.servers(key) ?? [] } : undefined,
+    since,
+    told: undefined,
+    successor: undefined,
+    lingersUntil: undefined,
+    isAgain,
+    beyond,
+    failed,
+    idleSince: Infinity,
+    returnsBy: isLiving(state, from, address, now) ? undefined : now + returnMs,
+  };
+  state.handovers.current.set(key, begun);
+  return begun;
+}
+
 /**
- * Whether connections go by way of the former owner to a node that had the address before. They would be reset if clients sent to this node before the
- * former owner knows that it is to pass them on; until then clients send to that one.
+ * This node owns the address, and hands nothing on: the node that owned it before is back, and says that it has connections; or others took this
+ * node for failed, and one of them may have owned it meanwhile.
  */
-function servesBefore({ node, members }: SpeakerState, key: string, former: string): boolean {
-  const servers = members.gossip?.servers(key) ?? [];
-  const others = servers.filter((one) => one !== node && one !== former);
-  return others.length > 0 && !servers.includes(former) && members.active.includes(former);
+function beginAgain(state: SpeakerState, key: string, now: Millis): CurrentHandover | undefined {
+  const { node, members, handovers, config } = state;
+  const placed = state.placements.get(key)?.find(({ owner }) => owner === node);
+  const pool = placed && config?.pools.find(placed.address);
+  if (placed === undefined || pool?.keepConnections !== true || !hasOwners(pool)) return undefined;
+  const last = handovers.lastOwners.get(key);
+  const isBack = last !== undefined && now < last.until + maxMs && members.gossip?.servers(key).includes(last.node) === true;
+  const from = isBack ? last.node : members.wasSuspected ? ownerBefore(state, key, placed, pool) : undefined;
+  if (from === undefined || livesUntil(state, from, placed.address) <= now) return undefined;
+  return begin(state, placed.address, { from, isGuess: !isBack, since: isBack ? last.until : now }, now);
+}
+
+/** Others took this node for failed. */
+function reclaim(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const owned = state.placements.entries().filter(([, each]) => each.some(({ owner }) => owner === state.node));
+  review(
+    state,
+    owned.map(([key]) => key),
+    now,
+    effects,
+  );
 }
 
 /** Whether this node is the owner of the address, and does not announce it yet. */
@@ -144,8 +182,8 @@ export function handoversChanged(state: SpeakerState, now: Millis, effects: Spea
 
 /** Nodes serve these addresses that they do not own, or no longer. */
 export function servingChanged(state: SpeakerState, addresses: readonly Address[], now: Millis, effects: SpeakerEffect[]): void {
-  const { current } = state.handovers;
-  const keys = addresses.map(String).filter((key) => current.has(key));
+  const { current, lastOwners } = state.handovers;
+  const keys = addresses.map(String).filter((key) => current.has(key) || lastOwners.has(key));
   if (keys.length > 0) review(state, keys, now, effects);
 }
 
@@ -159,8 +197,9 @@ function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]):
   const ways = new Ways(state);
   for (const key of [...handovers.agenda.values().take(maxChangedAtOnce)]) {
     handovers.agenda.delete(key);
-    const current = handovers.current.get(key);
+    const current = handovers.current.get(key) ?? beginAgain(state, key, now);
     if (current === undefined) continue;
+    if (isLiving(state, current.from, current.address, now)) current.returnsBy = undefined;
     reviewGuess(state, key, current);
     reviewServers(state, key, current, now);
     if (!servesBefore(state, key, current.from)) announceNow(state, key, current.address);
@@ -194,6 +233,7 @@ function leaving(state: SpeakerState, effects: SpeakerEffect[]): void {
 
 export function handoverTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { handovers } = state;
+  if (handovers.isWanted && now >= state.members.reclaimAt) reclaim(state, now, effects);
   if (now < handovers.dueAt) return;
   reviewSome(state, now, effects);
   for (const [key, until] of handovers.awaited) {
@@ -245,56 +285,6 @@ function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, 
   handoverTimer(state, now, effects);
 }
 
-/** The other node that owned the address until this process began, as it seems by what others say of it or by the election. */
-function ownerBefore(state: SpeakerState, key: string, placed: AddressPlacement, pool: Pool): string | undefined {
-  const { node, members } = state;
-  const servers = members.gossip?.servers(key).filter((other) => other !== node) ?? [];
-  if (placed.chosen) return members.gossip?.owners(key).find((other) => other !== node) ?? servers.at(-1);
-  const nodes = nodesOf(state, pool);
-  const elected = ownerWithout(node, placed, nodes);
-  // It was another one if that node has been drained since.
-  const undrained = ownerWithout(node, { ...placed, candidates: [...placed.candidates, ...nodes.drained] }, nodes);
-  const hasSaid = (other: string | undefined) => other !== undefined && servers.includes(other);
-  if (hasSaid(elected)) return elected;
-  if (hasSaid(undrained)) return undrained;
-  // The earlier process of this node owned the address, and was back before others knew that it was gone.
-  return state.handovers.unfinished.has(key) ? (servers.at(-1) ?? elected) : (elected ?? servers.at(-1));
-}
-
-/** The former owner tells others that it still serves an address as soon as it learns of the next owner. */
-function reviewGuess({ node, members }: SpeakerState, key: string, current: CurrentHandover): void {
-  const { guess } = current;
-  const servers = members.gossip?.servers(key).filter((other) => other !== node && !guess?.not.includes(other)) ?? [];
-  if (guess === undefined || servers.length === 0) return;
-  const isRight = servers.includes(guess.from);
-  current.from = isRight ? guess.from : (servers.at(-1) ?? guess.from);
-  current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };
-}
-
-/** Who still has connections that this node hands on. */
-function reviewServers(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
-  reviewBeyond(state, key, current, now);
-  const { active, gossip } = state.members;
-  const servers = gossip?.servers(key) ?? [];
-  const serves = (one: string | undefined) => one !== undefined && (!active.includes(one) || servers.includes(one));
-  current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
-}
-
-/** Where packets go that this node and the former owner would hand to and fro. */
-function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
-  const { node, members, handovers } = state;
-  // Where a guess is wrong, packets would go round.
-  if (!current.isAgain || current.guess !== undefined) return;
-  const isLeft = (one: string) => one !== node && one !== current.from && livesUntil(state, one, current.address) > now;
-  const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
-  const { beyond } = current;
-  const isOwner = (one: string) => handovers.lastOwners.get(key) === one; // Clients may not have heard of it yet.
-  // One that does not answer may serve it nevertheless; one that says so no longer may be the owner, as this node hears later.
-  const serves = (one: string) => servers.includes(one) || isOwner(one) || servers.length === 0 || !members.active.includes(one);
-  const stays = beyond !== undefined && isLeft(beyond) && serves(beyond);
-  if (!stays) current.beyond = servers.at(-1);
-}
-
 function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {
   return now < handovers.begunAt + beginningMs;
 }
@@ -317,29 +307,8 @@ function inheritedFound(state: SpeakerState, { addresses, unfinished }: Inherite
 }
 
 /** When a current handover ends at the latest. */
-export function endOf(state: SpeakerState, { address, from, since, idleSince }: CurrentHandover): Millis {
-  return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from, address));
-}
-
-/** -Infinity for a node that cannot deliver to Pods: packets of connections would end there. */
-function livesUntil({ members }: SpeakerState, node: string, { family }: Address): Millis {
-  if (members.gossip?.undelivering([node], family).includes(node)) return -Infinity;
-  if (members.active.includes(node) || members.awaited.has(node)) return Infinity;
-  const missing = members.missing.get(node);
-  return missing === undefined ? -Infinity : missing.since + (missing.cause === "left" ? awayMs : failedMs);
-}
-
-/** Connections of a node that failed are gone, as it seems, and their clients are to hear of it at once: no hand-over to it begins. */
-function isLiving(state: SpeakerState, node: string, address: Address, now: Millis): boolean {
-  const { active, awaited, missing } = state.members;
-  const isThere = active.includes(node) || awaited.has(node) || missing.get(node)?.cause === "left";
-  return isThere && livesUntil(state, node, address) > now;
-}
-
-/** The former owner or, where it failed, a node that served the address before it, and whose connections came by way of it. */
-function livingFormer(state: SpeakerState, former: string, address: Address, now: Millis): string | undefined {
-  const servers = state.members.gossip?.servers(address.toString()).filter((one) => one !== state.node) ?? [];
-  return [former, ...servers.toReversed()].find((one) => isLiving(state, one, address, now));
+export function endOf(state: SpeakerState, { address, from, since, idleSince, returnsBy = Infinity }: CurrentHandover): Millis {
+  return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from, address), returnsBy);
 }
 
 function serve(state: SpeakerState, address: Address, now: Millis, effects: SpeakerEffect[]): void {

@@ -17,6 +17,8 @@ const briefMs: Millis = 1_000;
 const maxHandoverMs: Millis = 600_000;
 // Nodes hand on to one whose speaker failed for 10 s, and it takes some time to begin.
 const briefKillMs: Millis = 6_000;
+// Packets wait for so long for a node that others call failed although it lives; they find out in some hundred milliseconds.
+const briefStallMs: Millis = 800;
 // The effect of a fault on connections may be seen so long after it.
 const afterFaultMs: Millis = 70_000;
 // A speaker that began so long ago may know of no former owner.
@@ -257,8 +259,8 @@ export class KeptConnections implements Judge {
 }
 
 /**
- * Whether a speaker was killed without harm to the connection: that of a former owner, for some seconds, or that of the owner after the node that
- * the connection goes through. Kernels go on.
+ * Whether a speaker stood still for a moment; or was killed without harm to the connection: that of a former owner, for some seconds, or that of
+ * the owner after the node that the connection goes through. Kernels go on.
  */
 function isBrief(
   { type, nodes: [node] = [], from, length }: Fault,
@@ -266,6 +268,7 @@ function isBrief(
   owners: Owners,
   way: readonly number[],
 ): boolean {
+  if (type === "stallSpeaker") return length <= briefStallMs;
   if (type !== "killSpeaker") return false;
   const owner = owners.findLast(({ at }) => at <= from)?.node;
   return holder === node ? owner !== node && length < briefKillMs : way[1] === node;

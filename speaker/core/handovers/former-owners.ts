@@ -1,0 +1,97 @@
+import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, ownerWithout } from "#pkg/placement";
+import { nodesOf } from "../members/nodes.ts";
+import type { SpeakerState } from "../state.ts";
+import type { CurrentHandover } from "./handover-state.ts";
+
+// A speaker that left is back by then where its Pod was replaced; where its node is gone, clients get their reset after it.
+const awayMs: Millis = 60_000;
+// A speaker that failed begins again within seconds, and the kernel of its node goes on.
+const failedMs: Millis = 10_000;
+
+/** -Infinity for a node that cannot deliver to Pods: packets of connections would end there. */
+export function livesUntil({ members }: SpeakerState, node: string, { family }: Address): Millis {
+  if (members.gossip?.undelivering([node], family).includes(node)) return -Infinity;
+  if (members.active.includes(node) || members.awaited.has(node)) return Infinity;
+  const missing = members.missing.get(node);
+  return missing === undefined ? -Infinity : missing.since + (missing.cause === "left" ? awayMs : failedMs);
+}
+
+/** Whether connections of the node go on, as it seems. */
+export function isLiving(state: SpeakerState, node: string, address: Address, now: Millis): boolean {
+  const { active, awaited, missing } = state.members;
+  const isThere = active.includes(node) || awaited.has(node) || missing.get(node)?.cause === "left";
+  return isThere && livesUntil(state, node, address) > now;
+}
+
+/**
+ * The former owner or, where it failed, a node that served the address before it, and whose connections came by way of it. Without one, the
+ * former owner nevertheless: it may live, and be back at once.
+ */
+export function livingFormer(state: SpeakerState, former: string, address: Address, now: Millis): string | undefined {
+  const servers = state.members.gossip?.servers(address.toString()).filter((one) => one !== state.node) ?? [];
+  const living = [former, ...servers.toReversed()].find((one) => isLiving(state, one, address, now));
+  return living ?? (livesUntil(state, former, address) > now ? former : undefined);
+}
+
+/**
+ * Whether connections go by way of the former owner to a node that had the address before. They would be reset if clients sent to this node before the
+ * former owner knows that it is to pass them on; until then clients send to that one.
+ */
+export function servesBefore({ node, members }: SpeakerState, key: string, former: string): boolean {
+  const servers = members.gossip?.servers(key) ?? [];
+  const others = servers.filter((one) => one !== node && one !== former);
+  return others.length > 0 && !servers.includes(former) && members.active.includes(former);
+}
+
+/** The other node that owned the address until this process began, as it seems by what others say of it or by the election. */
+export function ownerBefore(state: SpeakerState, key: string, placed: AddressPlacement, pool: Pool): string | undefined {
+  const { node, members } = state;
+  const servers = members.gossip?.servers(key).filter((other) => other !== node) ?? [];
+  if (placed.chosen) return members.gossip?.owners(key).find((other) => other !== node) ?? servers.at(-1);
+  const nodes = nodesOf(state, pool);
+  const elected = ownerWithout(node, placed, nodes);
+  // It was another one if that node has been drained since.
+  const undrained = ownerWithout(node, { ...placed, candidates: [...placed.candidates, ...nodes.drained] }, nodes);
+  const hasSaid = (other: string | undefined) => other !== undefined && servers.includes(other);
+  if (hasSaid(elected)) return elected;
+  if (hasSaid(undrained)) return undrained;
+  // The earlier process of this node owned the address, and was back before others knew that it was gone.
+  return state.handovers.unfinished.has(key) ? (servers.at(-1) ?? elected) : (elected ?? servers.at(-1));
+}
+
+/** The former owner tells others that it still serves an address as soon as it learns of the next owner. */
+export function reviewGuess({ node, members }: SpeakerState, key: string, current: CurrentHandover): void {
+  const { guess } = current;
+  const servers = members.gossip?.servers(key).filter((other) => other !== node && !guess?.not.includes(other)) ?? [];
+  if (guess === undefined || servers.length === 0) return;
+  const isRight = servers.includes(guess.from);
+  current.from = isRight ? guess.from : (servers.at(-1) ?? guess.from);
+  current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };
+}
+
+/** Who still has connections that this node hands on. */
+export function reviewServers(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
+  reviewBeyond(state, key, current, now);
+  const { active, gossip } = state.members;
+  const servers = gossip?.servers(key) ?? [];
+  const serves = (one: string | undefined) => one !== undefined && (!active.includes(one) || servers.includes(one));
+  current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
+}
+
+/** Where packets go that this node and the former owner would hand to and fro. */
+export function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
+  const { node, members, handovers } = state;
+  // Where a guess is wrong, packets would go round.
+  if (!current.isAgain || current.guess !== undefined) return;
+  const isLeft = (one: string) => one !== node && one !== current.from && livesUntil(state, one, current.address) > now;
+  const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
+  const { beyond } = current;
+  const isOwner = (one: string) => handovers.lastOwners.get(key)?.node === one; // Clients may not have heard of it yet.
+  // One that does not answer may serve it nevertheless; one that says so no longer may be the owner, as this node hears later.
+  const serves = (one: string) => servers.includes(one) || isOwner(one) || servers.length === 0 || !members.active.includes(one);
+  const stays = beyond !== undefined && isLeft(beyond) && serves(beyond);
+  if (!stays) current.beyond = servers.at(-1);
+}
