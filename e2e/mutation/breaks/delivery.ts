@@ -35,13 +35,16 @@ export const delivery: readonly Break[] = [
   },
   { before: "Math.min(since + maxMs, idleSince + idleMs,", after: "Math.min(idleSince + idleMs,", tests: handoverTests },
   {
-    before: "idleSince + idleMs, livesUntil(state, from, address));",
-    after: "livesUntil(state, from, address));",
+    before: "idleSince + idleMs, livesUntil(state, from, address), returnsBy);",
+    after: "livesUntil(state, from, address), returnsBy);",
     tests: handoverTests,
   },
+  { before: " && now >= served.until - maxMs + lingerMs) {", after: ") {", tests: handoverTests },
+  { before: "livesUntil(state, from, address), returnsBy);", after: "livesUntil(state, from, address));", tests: handoverTests },
+  { before: "last !== undefined && now < last.until + maxMs &&", after: "last !== undefined &&", tests: handoverTests },
   {
-    before: "if (flows === 0 && !passesOn(state.handovers, key)) {",
-    after: "if (false) {",
+    before: "else if (!passesOn(state.handovers, key) && now >= served.until - maxMs + lingerMs) {",
+    after: "else if (false) {",
     tests: handoverTests,
   },
   {
