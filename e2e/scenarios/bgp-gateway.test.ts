@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import type { DemoNode } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
@@ -73,6 +74,21 @@ address-pools:
     await route(2);
     await has(2, true);
     await has(1, false);
+  });
+
+  test("a default route that is away for two seconds, as while a DHCP client starts again, ends no session", async () => {
+    const { v4 } = routers[1] as PlacedRouter;
+    const ownPort = async () => {
+      const connections = await node.host.output(["ss", "-Htn", "state", "established", "dst", v4]);
+      return /:(\d+)\s/.exec(connections)?.[1];
+    };
+    const before = await ownPort();
+    assert.ok(before);
+    await node.host.run(["ip", "-4", "route", "del", "default"]);
+    await setTimeout(2_000);
+    await route(2);
+    await setTimeout(2_000);
+    assert.equal(await ownPort(), before);
   });
 
   test("several next hops get a session each", async () => {

@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type Peer, type Pool, peersOfNode } from "#pkg/config";
 import { type Address, type Family, isLinkLocal, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
@@ -32,6 +33,8 @@ export interface DefaultGateway {
   readonly interface: string;
   /** The route's metric: the lowest counts. */
   readonly metric: number;
+  /** The route is gone. Until then its gateway counts, unless one does whose route is there, or went later. */
+  readonly keptUntil?: Millis;
 }
 
 /**
@@ -83,7 +86,9 @@ function byInterface(entry: Peer, discovery: By<"advertisements">, { interfaces 
 /** Several where the best default route has several next hops (ECMP). */
 function byGateway(entry: Peer, discovery: By<"gateway">, { gateways }: Surroundings): readonly Peer[] {
   return discovery.families.flatMap((family) => {
-    const those = gateways[family].filter((one) => matchesInterface(discovery.interfaces, one.interface));
+    const meant = gateways[family].filter((one) => matchesInterface(discovery.interfaces, one.interface));
+    const latest = Math.max(...meant.map(({ keptUntil = Infinity }) => keptUntil));
+    const those = meant.filter(({ keptUntil = Infinity }) => keptUntil === latest);
     const metric = Math.min(...those.map((one) => one.metric));
     const best = those.filter((one) => one.metric === metric).sort((a, b) => (`${a.address}` < `${b.address}` ? -1 : 1));
     return best.map(({ address, interface: device }) => ({

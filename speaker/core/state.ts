@@ -204,7 +204,7 @@ export interface BgpPools {
   readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
   /** Peers of this node. */
   peers: readonly NodePeer[];
-  /** Next hops of this node's default routes. */
+  /** Next hops of this node's default routes, and of those that went away a moment ago. */
   gateways: Surroundings["gateways"];
   /** This node is cordoned or about to go. */
   isDraining: boolean;

@@ -47,8 +47,8 @@ import { reportAnnounced } from "./protocols/announcers.ts";
 import {
   bgpConfigChanged,
   bgpSurroundingsChanged,
+  bgpTimer,
   gatewaysChanged,
-  leavingTimer,
   nextBgpAt,
   othersChanged,
   reportDeliveries,
@@ -133,7 +133,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       );
       break;
     case "gateways":
-      touchPools(state, gatewaysChanged(state, event.gateways, effects));
+      touchPools(state, gatewaysChanged(state, event.gateways, now, effects));
       break;
     case "kernel":
       kernelChanged(state, event, now, effects);
@@ -361,7 +361,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   defenseTimer(state, now, effects);
   inspectionTimer(state, now, chance, effects);
   handoverTimer(state, now, effects);
-  touchPools(state, leavingTimer(state, now));
+  touchPools(state, bgpTimer(state, now, effects));
   if (now >= state.apiView.dueAt) {
     apiViewTimer(state, now, effects);
     viewsChanged(state);

@@ -29,6 +29,7 @@ import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
 import { centralAdvertisements, deliveredHolders, serveNodes } from "./central.ts";
+import { nextGatewayAt, withGone, withoutLost } from "./gateways.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
@@ -121,8 +122,16 @@ export function othersChanged(state: SpeakerState, now: Millis, effects: Speaker
   return bgpPools(config.config);
 }
 
+/** @returns pools for which time makes a difference */
+export function bgpTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): Pool[] {
+  const { bgp } = state;
+  const isLost = now >= nextGatewayAt(bgp.gateways);
+  if (isLost) bgp.gateways = withoutLost(bgp.gateways, now);
+  return [...leavingTimer(state, now), ...(isLost ? bgpSurroundingsChanged(state, effects) : [])];
+}
+
 /** The marked routes of a node that leaves are due to go. @returns their pools */
-export function leavingTimer({ bgp, config }: SpeakerState, now: Millis): Pool[] {
+function leavingTimer({ bgp, config }: SpeakerState, now: Millis): Pool[] {
   if (now < nextLeavingAt(bgp)) return [];
   for (const leaving of allLeaving(bgp)) leaving.isGone ||= now >= leaving.goneAt;
   bgp.advertisements.clear();
@@ -130,7 +139,7 @@ export function leavingTimer({ bgp, config }: SpeakerState, now: Millis): Pool[]
 }
 
 export function nextBgpAt({ bgp, unmet: { until = Infinity } }: SpeakerState): Millis {
-  return Math.min(nextLeavingAt(bgp), until);
+  return Math.min(nextLeavingAt(bgp), nextGatewayAt(bgp.gateways), until);
 }
 
 function nextLeavingAt(bgp: SpeakerState["bgp"]): Millis {
@@ -204,8 +213,13 @@ export function bgpSurroundingsChanged(state: SpeakerState, effects: SpeakerEffe
 }
 
 /** @returns as `bgpSurroundingsChanged` */
-export function gatewaysChanged(state: SpeakerState, now: Surroundings["gateways"], effects: SpeakerEffect[]): Pool[] {
-  state.bgp.gateways = now;
+export function gatewaysChanged(
+  state: SpeakerState,
+  there: Surroundings["gateways"],
+  now: Millis,
+  effects: SpeakerEffect[],
+): Pool[] {
+  state.bgp.gateways = withGone(state.bgp.gateways, there, now);
   return bgpSurroundingsChanged(state, effects);
 }
 
