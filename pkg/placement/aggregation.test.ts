@@ -85,6 +85,7 @@ function centralOf({ peers, pools: [pool] }: Config, names: readonly string[]): 
     nodes,
     undelivering: { IPv4: none, IPv6: none },
     drained: none,
+    cordoned: { nodes: none, peers: none },
     isOutdated: false,
     ofCluster: new Map(),
     ofNode: new Map(),

@@ -50,6 +50,7 @@ export function servedNodes(nodes: readonly Omit<ServedNode, "paths">[]): Map<st
 export interface ServedNodes {
   readonly nodes: Map<string, ServedNode>; // name -> node
   readonly drained: ReadonlySet<string>;
+  readonly cordoned: ReadonlySet<string>;
   /** Everything else that routes depend on, as text: another text is another set. */
   readonly facts: string;
 }
@@ -64,6 +65,8 @@ export interface CentralAdvertisements extends PoolAdvertisements {
   /** Nodes that are to have no traffic where others can have it: those that cannot deliver and, under `Cluster`, drained ones. */
   readonly undelivering: Readonly<Record<Family, ReadonlySet<string>>>;
   readonly drained: ReadonlySet<string>;
+  /** Nodes that are cordoned or about to go, and keys of the peers that are to prefer others. */
+  readonly cordoned: { readonly nodes: ReadonlySet<string>; readonly peers: ReadonlySet<string> };
   /** The view of the API is old, and another central speaker has a current one. */
   readonly isOutdated: boolean;
   // Made when they are asked for.
@@ -215,24 +218,53 @@ function weightOf(holders: readonly Holder[], node: string): number {
 
 /**
  * Advertisements with paths to these nodes; those that weigh nodes have one node each. Peers that select other nodes have others. Of more than 64 nodes each
- * group of addresses has some, the same at each speaker: where one goes, one other comes in its place (rendezvous hashing).
+ * group of addresses has some, the same at each speaker: where one goes, one other comes in its place (rendezvous hashing). Cordoned nodes come last, and
+ * their paths are marked for peers that ask for that.
  */
 export function advertisedBy(central: CentralAdvertisements, nodes: readonly string[], group = 0): readonly Advertised[] {
   const all = nodes.flatMap((name) => advertisementsOf(central, name).map((one) => ({ name, one })));
   const alike = Map.groupBy(all, ({ one: { order, peers } }) => `${order} ${peers.IPv4.join()} ${peers.IPv6.join()}`);
   return [...alike.values()].flatMap((those) => {
-    const ranked = those.length <= maxPaths ? those : firstOf(those, `group ${group}`);
-    const [first] = ranked;
-    if (first === undefined || first.one.node !== undefined) return ranked.map(({ one }) => one);
-    const pathsOf = (family: Family) => central.slots.get(family) ?? ranked.flatMap(({ one }) => one.slots.get(family) ?? []);
-    const led = families.filter((family) => ranked.some(({ one }) => one.slots.has(family)));
-    return [{ ...first.one, slots: new Map(led.map((family) => [family, pathsOf(family)])) }];
+    const { nodes: cordoned, peers } = central.cordoned;
+    const areMarked = families.some((family) => those[0]?.one.peers[family].some((peer) => peers.has(peer)));
+    const isLast = (name: string) => areMarked && cordoned.has(name);
+    const ranked = those.length <= maxPaths ? those : firstOf(those, `group ${group}`, isLast);
+    const of = (isOfLast: boolean) => ranked.flatMap(({ name, one }) => (isLast(name) === isOfLast ? one : []));
+    return [...together(of(false), central), ...together(of(true), central).flatMap((via) => marked(via, central))];
   });
 }
 
+/** Advertisements of some nodes as one with all their paths, unless each has a weight. */
+function together(ranked: readonly Advertised[], { slots }: CentralAdvertisements): readonly Advertised[] {
+  const [first] = ranked;
+  if (first === undefined || first.node !== undefined) return ranked;
+  const pathsOf = (family: Family) => slots.get(family) ?? ranked.flatMap((one) => one.slots.get(family) ?? []);
+  const led = families.filter((family) => ranked.some((one) => one.slots.has(family)));
+  return [{ ...first, slots: new Map(led.map((family) => [family, pathsOf(family)])) }];
+}
+
+/** Paths to cordoned nodes: some peers are to prefer others, where the next hops are nodes. */
+function marked(via: Advertised, { slots, cordoned }: CentralAdvertisements): readonly Advertised[] {
+  const lastResort = families.filter((family) => via.slots.has(family) && !slots.has(family));
+  const of = (isMarked: boolean): Advertised["peers"] => {
+    const { IPv4, IPv6 } = via.peers;
+    const isOf = (peer: string) => cordoned.peers.has(peer) === isMarked;
+    return { IPv4: IPv4.filter(isOf), IPv6: IPv6.filter(isOf) };
+  };
+  const each = [
+    { ...via, peers: of(false) },
+    { ...via, peers: of(true), lastResort },
+  ];
+  return each.filter(({ peers }) => families.some((family) => peers[family].length > 0));
+}
+
 /** The first of them by rank. A rank is computed once for each: in comparisons that would be most of the time with a thousand nodes. */
-function firstOf<T extends { readonly name: string }>(those: readonly T[], text: string): readonly T[] {
-  const ranked = those.map((each) => ({ each, rank: rank(each.name, text) }));
+function firstOf<T extends { readonly name: string }>(
+  those: readonly T[],
+  text: string,
+  isLast: (name: string) => boolean,
+): readonly T[] {
+  const ranked = those.map((each) => ({ each, rank: isLast(each.name) ? Infinity : rank(each.name, text) }));
   ranked.sort((a, b) => a.rank - b.rank || (a.each.name < b.each.name ? -1 : 1));
   return ranked.slice(0, maxPaths).map(({ each }) => each);
 }

@@ -136,6 +136,7 @@ export class BgpRoutes {
       nodes: this.#served,
       undelivering: { IPv4: none, IPv6: none },
       drained,
+      cordoned: { nodes: none, peers: none },
       isOutdated: false,
       ofCluster: new Map(),
       ofNode: new Map(),

@@ -269,7 +269,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
     node,
     ignoreExcludeLabel,
     announceFor,
-    served: { nodes: new Map(), drained: new Set(), facts: "" },
+    served: { nodes: new Map(), drained: new Set(), cordoned: new Set(), facts: "" },
     unmet: { met: new Set(), pods: undefined, until: undefined, watched: "", failed: new Set() },
     isClusterSynced: false,
     isStarted: false,

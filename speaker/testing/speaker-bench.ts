@@ -122,8 +122,14 @@ export class Bench {
     this.#slices.set(now.key, now);
   }
 
-  setNode(name: string, labels: Labels | undefined, taints: readonly string[] = [], internalIPs: readonly string[] = []): void {
-    const node = labels && { labels, unschedulable: false, deleting: false, taints, flannelAddresses: [], internalIPs };
+  setNode(
+    name: string,
+    labels: Labels | undefined,
+    taints: readonly string[] = [],
+    internalIPs: readonly string[] = [],
+    unschedulable = false,
+  ): void {
+    const node = labels && { labels, unschedulable, deleting: false, taints, flannelAddresses: [], internalIPs };
     this.runner.dispatch({ type: "node", name, node });
   }
 

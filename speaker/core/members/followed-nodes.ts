@@ -82,6 +82,7 @@ export function forgetTold(state: SpeakerState, gone: readonly string[]): void {
   for (const node of gone.filter((one) => isTold(state, one))) {
     state.nodes.labels.delete(node);
     state.nodes.taints.delete(node);
+    state.nodes.cordoned.delete(node);
   }
 }
 

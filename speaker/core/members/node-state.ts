@@ -21,6 +21,7 @@ export const ownNodeRule: OwnNodeRule = { fromMembers: 100, maxUntold: 8, afterM
 export interface Nodes {
   readonly labels: Map<string, Labels>; // node -> its labels
   readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
+  readonly cordoned: Set<string>; // Nodes that are cordoned or about to go.
   readonly addresses: Map<string, readonly Address[]>; // node -> its InternalIPs, where the API was asked for them
   /** Of this node. */
   annotations: Readonly<Record<string, string>>;
@@ -51,6 +52,7 @@ export function noNodes(rule: OwnNodeRule): Nodes {
   return {
     labels: new Map(),
     taints: new Map(),
+    cordoned: new Set(),
     addresses: new Map(),
     annotations: {},
     flannelAddresses: [],

@@ -45,6 +45,8 @@ export function setNode(state: SpeakerState, node: string, fields: NodeFields | 
   const { nodes } = state;
   const pools = [...nodes.pools].filter(([, { active }]) => isIn(active, node)).map(([pool]) => pool);
   const before = pools.map((pool) => standing(state, pool, node));
+  if (fields?.unschedulable === true || fields?.deleting === true) nodes.cordoned.add(node);
+  else nodes.cordoned.delete(node);
   if (fields === undefined) {
     nodes.labels.delete(node);
     nodes.taints.delete(node);

@@ -99,7 +99,7 @@ export function ownNodeChanged(
   effects: SpeakerEffect[],
 ): Pool[] {
   const { bgp, config } = state;
-  const isDraining = fields?.unschedulable === true || fields?.deleting === true;
+  const isDraining = state.nodes.cordoned.has(state.node);
   if (isDraining !== bgp.isDraining) {
     const message = isDraining ? "node is being drained" : "node is in use again";
     effects.push({ type: "log", level: "info", message, fields: { event: "nodeChanged", draining: isDraining } });

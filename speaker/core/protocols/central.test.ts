@@ -42,8 +42,8 @@ function paths(bench: Bench, ...of: readonly string[]): Record<string, readonly 
       found[peer] = ["itself"];
     },
     advertisePaths: (peer, _prefix, { all }: Paths) => {
-      found[peer] = [...all.values()].map(
-        ({ nextHop, linkBandwidth }) => `${nextHop}${linkBandwidth === undefined ? "" : ` ${linkBandwidth}`}`,
+      found[peer] = [...all.values()].map(({ nextHop, linkBandwidth, isLastResort }) =>
+        [nextHop, linkBandwidth, isLastResort && "last"].filter(Boolean).join(" "),
       );
     },
     withdraw: () => {},
@@ -52,6 +52,21 @@ function paths(bench: Bench, ...of: readonly string[]): Record<string, readonly 
     const [placement] = bench.state.placements.get(key) ?? [];
     if (placement !== undefined && isByBgp(placement)) told.set(placement.address, placement.routes);
   }
+  return found;
+}
+
+/** The next hop that a router without ADD-PATH gets. */
+function onlyPath(bench: Bench): string | undefined {
+  let found: string | undefined;
+  const told = new DesiredRoutes({
+    advertise: () => {},
+    advertisePaths: (_peer, _prefix, { only }: Paths) => {
+      found = `${only?.nextHop}${only?.isLastResort === true ? " last" : ""}`;
+    },
+    withdraw: () => {},
+  });
+  const [placement] = bench.state.placements.get("192.0.2.1") ?? [];
+  if (placement !== undefined && isByBgp(placement)) told.set(placement.address, placement.routes);
   return found;
 }
 
@@ -153,6 +168,46 @@ function hear(bench: Bench, say: (node: string, state: GossipNode["state"]) => v
   }
   bench.settle();
 }
+
+const marking = router.replace("}", ", drain-when-cordoned: true}");
+const cordon = (bench: Bench, node: string, isCordoned = true) => {
+  bench.setNode(node, {}, [], ipsOf(node), isCordoned);
+  bench.settle();
+};
+
+test("paths to a cordoned node are the last resort of peers with drain-when-cordoned, until it is uncordoned", () => {
+  const bench = central({ peers: [marking, other].join() });
+  const all = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+  const sorted = () => Object.fromEntries(Object.entries(paths(bench)).map(([peer, hops]) => [peer, [...hops].sort()]));
+  cordon(bench, "node2");
+  assert.deepEqual(sorted(), { [key]: ["10.0.0.1", "10.0.0.2 last", "10.0.0.3"], "10.0.0.253:179": all });
+  cordon(bench, "node1");
+  cordon(bench, "node3");
+  assert.deepEqual(sorted(), { [key]: all.map((hop) => `${hop} last`), "10.0.0.253:179": all }, "nobody else is left");
+  for (const node of nodes) cordon(bench, node, false);
+  assert.deepEqual(sorted(), { [key]: all, "10.0.0.253:179": all });
+});
+
+test("a router without ADD-PATH is led to a cordoned node where all are", () => {
+  const bench = central({ peers: marking });
+  const only = () => onlyPath(bench);
+  const first = only();
+  const node = nodes.find((name) => `${ipsOf(name)[0]}` === first) ?? assert.fail();
+  cordon(bench, node);
+  assert.notEqual(only(), first);
+  for (const each of nodes) cordon(bench, each);
+  assert.equal(only(), `${first} last`);
+});
+
+test("what does not lead to nodes is as good while one is cordoned, and so is a node of weight", () => {
+  const advertised = (fields: string) => pool.replace("}", `, bgp-advertisements: [{${fields}}]}`);
+  const fixed = central({ text: advertised("next-hop: 10.0.0.99"), peers: marking });
+  cordon(fixed, "node2");
+  assert.deepEqual(paths(fixed), { [key]: ["itself"] });
+  const weighed = central({ text: advertised("weight: endpoints"), peers: marking });
+  cordon(weighed, "node2");
+  assert.deepEqual(paths(weighed)[key]?.toSorted(), ["10.0.0.1 125000000", "10.0.0.2 125000000 last", "10.0.0.3 125000000"]);
+});
 
 test("a node that cannot deliver goes while another can", () => {
   const bench = central();
@@ -348,6 +403,12 @@ test("of 100 nodes each address has 64, all nodes have some, and one that dies t
     const went = before[index]?.difference(now) ?? new Set();
     assert.ok([...went].every((hop) => hop === "10.0.1.99") && now.size === 64, `${[...went]}`);
   }
+  bench.setConfig(pools("{name: routed, protocol: bgp, addresses: [192.0.2.0/25]}", marking));
+  for (const [index, node] of many.entries()) bench.setNode(node, {}, [], [`10.0.1.${index}`], index >= 20);
+  bench.settle();
+  const hops = paths(bench, "192.0.2.1")[key] ?? [];
+  const preferred = hops.filter((hop) => !hop.endsWith("last"));
+  assert.deepEqual([hops.length, preferred.length], [64, 20], "cordoned nodes come after all others");
 });
 
 test("a turn places as many addresses as have 2,000 paths to routers together", () => {

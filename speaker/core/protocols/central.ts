@@ -32,10 +32,11 @@ export function serveNodes(state: SpeakerState, now: Millis, effects: SpeakerEff
   const may = nodesToServe(state);
   const of = may.map((name) => ({ name, labels: nodes.labels.get(name), addresses: nodes.addresses.get(name) ?? noAddresses }));
   const drained = may.filter((node) => isDrainedNode(state, node));
+  const cordoned = may.filter((node) => nodes.cordoned.has(node));
   const others = families.map((family) => members.gossip?.undelivering(members.active, family) ?? []);
-  const facts = JSON.stringify([may, drained, others, members.withoutGossip, isOutdated(state)]);
+  const facts = JSON.stringify([may, drained, cordoned, others, members.withoutGossip, isOutdated(state)]);
   if (facts === served.facts && of.every((node) => isAsServed(served.nodes, node))) return false;
-  state.served = { nodes: servedNodes(of), drained: new Set(drained), facts };
+  state.served = { nodes: servedNodes(of), drained: new Set(drained), cordoned: new Set(cordoned), facts };
   state.bgp.advertisements.clear();
   return true;
 }
@@ -119,6 +120,7 @@ export function centralAdvertisements(
   entries: CentralAdvertisements["entries"],
 ): CentralAdvertisements {
   const { served, bgp, config, node } = state;
+  const marking = bgp.peers.filter(({ peer }) => peer.drainWhenCordoned);
   const unable = (family: Family) => new Set(undeliveringFor(state, pool, family));
   const central = {
     pool,
@@ -131,6 +133,7 @@ export function centralAdvertisements(
     nodes: served.nodes,
     undelivering: { IPv4: unable("IPv4"), IPv6: unable("IPv6") },
     drained: served.drained,
+    cordoned: { nodes: served.cordoned, peers: new Set(marking.map((found) => found.key)) },
     isOutdated: isOutdated(state),
     ofCluster: new Map(),
     ofNode: new Map(),
