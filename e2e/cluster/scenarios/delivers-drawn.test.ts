@@ -5,9 +5,9 @@ import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { seededRandom } from "#pkg/clock";
 import { steps } from "../steps.ts";
-import { InstalledCluster, namespace } from "./installed.ts";
+import { type InstalledCluster, namespace } from "./installed.ts";
 import { installMetallb } from "./metallb.ts";
-import { dualConfig, makeTenant, outage, type PathFault, pathFaults, serveDual, setPodNetworks, signs } from "./path-faults.ts";
+import { dualConfig, makeTenant, outage, type PathFault, pathFaults, signs, startDual } from "./path-faults.ts";
 
 // Faults of ways to Pods in a drawn order, some of them while the speaker of the node starts again. It prints for how long a client was without a
 // connection, with MetalLB as well where there is one.
@@ -22,11 +22,9 @@ const all: readonly PathFault[] = Object.values(pathFaults);
 
 let web: string;
 const step = steps(async () => {
-  const on = await InstalledCluster.start({ nodes: 3 });
-  await on.deploy(3);
-  await setPodNetworks(on);
-  await on.install(dualConfig);
-  web = await serveDual(on);
+  const on = await startDual((address) => {
+    web = address;
+  });
   await makeTenant(on, "node1");
   return on;
 });

@@ -2,20 +2,17 @@ import assert from "node:assert/strict";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
-import { InstalledCluster } from "./installed.ts";
-import { dualConfig, makeTenant, outage, type PathFault, pathFaults, serveDual, setPodNetworks, signs } from "./path-faults.ts";
+import type { InstalledCluster } from "./installed.ts";
+import { makeTenant, outage, type PathFault, pathFaults, signs, startDual } from "./path-faults.ts";
 
 // Nodes whose kernels bring no packets to Pods: another node answers for their addresses, and clients hardly notice.
 let web: string;
 
-const step = steps(async () => {
-  const on = await InstalledCluster.start({ nodes: 3 });
-  await on.deploy(3);
-  await setPodNetworks(on);
-  await on.install(dualConfig);
-  web = await serveDual(on);
-  return on;
-});
+const step = steps(() =>
+  startDual((address) => {
+    web = address;
+  }),
+);
 
 /** Breaks the data path of the owner. @returns it, and how to mend it */
 async function moves(

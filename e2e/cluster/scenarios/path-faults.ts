@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { config, type InstalledCluster } from "./installed.ts";
+import { config, InstalledCluster } from "./installed.ts";
 
 type Undo = () => Promise<void>;
 
@@ -140,10 +140,15 @@ export async function signs(on: InstalledCluster, node: string): Promise<string[
 
 export const dualConfig = config.replace("172.30.0.219", "172.30.0.219, 'fd00:30::200-fd00:30::219'");
 
-/** Makes a Service of both families. @returns its IPv4 address */
-export async function serveDual(on: InstalledCluster): Promise<string> {
+/** A cluster with a Service of both families. @param noteAddress is told the Service's IPv4 address */
+export async function startDual(noteAddress: (address: string) => void): Promise<InstalledCluster> {
+  const on = await InstalledCluster.start({ nodes: 3 });
+  await on.deploy(3);
+  await setPodNetworks(on);
+  await on.install(dualConfig);
   const addresses = await on.serve("web", { ipFamilyPolicy: "RequireDualStack" });
-  return addresses.split(" ").find((address) => address.includes(".")) ?? "";
+  noteAddress(addresses.split(" ").find((address) => address.includes(".")) ?? "");
+  return on;
 }
 
 /** Gives the nodes the networks of their Pods, as a controller of nodes does. */
