@@ -13,10 +13,31 @@ export interface ModelPool {
   readonly sharing?: "cluster" | "namespace" | "none";
   /** A fence; undefined for all. */
   readonly namespaces?: readonly string[];
+  /** The fence of MetalLB's custom resources; undefined for all. */
+  readonly allocation?: ModelAllocation;
   readonly reserved?: readonly ModelReservation[];
   /** The party that chooses addresses: NetBox (`allocate`), or the controller, and NetBox is told. */
   readonly netbox?: "allocate" | "record";
 }
+
+/** Namespaces by name or by labels, and Services by labels: lists that are empty ask for nothing. Such pools come first, the lowest priority of all. */
+export interface ModelAllocation {
+  readonly priority?: number;
+  readonly namespaces?: readonly string[];
+  readonly namespaceSelectors?: readonly ModelSelector[];
+  readonly serviceSelectors?: readonly ModelSelector[];
+}
+
+export interface ModelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    readonly values?: readonly string[];
+  }[];
+}
+
+type ModelLabels = Readonly<Record<string, string>>;
 
 /** An address for nobody, or for a Service or all Services of a namespace. */
 export interface ModelReservation {
@@ -50,6 +71,9 @@ export interface ModelService {
   readonly backend: string;
   readonly port: number;
   readonly has: readonly string[];
+  readonly labels?: ModelLabels;
+  /** Undefined: Kubernetes has no such namespace. */
+  readonly namespaceLabels?: ModelLabels | undefined;
   /** It asked for something else until now, so that it may give its addresses up for those of another pool. */
   readonly isNew?: boolean;
 }
@@ -76,6 +100,7 @@ const forNewcomers: readonly Rule[] = [
   ({ pool }) => (pool.closed ? "the pool is closed" : undefined),
   ({ service, pool }) =>
     pool.namespaces === undefined || pool.namespaces.includes(namespaceOf(service)) ? undefined : "it is outside the fence",
+  ({ service, pool }) => (isAllocatedTo(pool, service) ? undefined : "the pool is for other Services"),
   ({ service, address, pool }) => {
     const reservation = pool.reserved?.find((each) => each.address === address);
     return reservation === undefined || isFor(reservation, service) ? undefined : "it is reserved";
@@ -91,6 +116,29 @@ const forNewcomers: readonly Rule[] = [
       : undefined;
   },
 ];
+
+function isAllocatedTo({ allocation = {} }: ModelPool, service: ModelService): boolean {
+  const { namespaces = [], namespaceSelectors = [], serviceSelectors = [] } = allocation;
+  const isNamed = namespaces.includes(namespaceOf(service));
+  const isLabelled = namespaceSelectors.some((selector) => matches(selector, service.namespaceLabels));
+  const isInNamespace = (namespaces.length === 0 && namespaceSelectors.length === 0) || isNamed || isLabelled;
+  return (
+    isInNamespace && (serviceSelectors.length === 0 || serviceSelectors.some((selector) => matches(selector, service.labels)))
+  );
+}
+
+function matches({ matchLabels = {}, matchExpressions = [] }: ModelSelector, labels: ModelLabels | undefined): boolean {
+  if (Object.keys(matchLabels).length + matchExpressions.length === 0) return true;
+  if (labels === undefined) return false;
+  if (!Object.entries(matchLabels).every(([key, value]) => labels[key] === value)) return false;
+  return matchExpressions.every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    if (operator === "Exists") return value !== undefined;
+    if (operator === "DoesNotExist") return value === undefined;
+    const isIn = value !== undefined && values.includes(value);
+    return operator === "In" ? isIn : !isIn;
+  });
+}
 
 export function mayShare(a: ModelService, b: ModelService): boolean {
   if (a.key === b.key) return true;
@@ -164,9 +212,9 @@ export class Model {
     return wanted !== undefined && placesOf.sort().join() === wanted.sort().join();
   }
 
-  /** Whether there are addresses that meet it, and that quotas allow. */
-  couldBeMet(service: ModelService): boolean {
-    return this.#choices(service).some((chosen) => this.overQuota(service, chosen).length === 0);
+  /** Whether there are addresses that meet it, and that quotas allow. @param within of these pools alone */
+  couldBeMet(service: ModelService, within: readonly ModelPool[] = this.pools): boolean {
+    return this.#choices(service, within).some((chosen) => this.overQuota(service, chosen).length === 0);
   }
 
   /** The quotas that keep a Service from having these addresses in place of those that it has. */
@@ -195,7 +243,7 @@ export class Model {
   }
 
   /** All sets of addresses that would meet it, but for quotas. */
-  #choices(service: ModelService): string[][] {
+  #choices(service: ModelService, within: readonly ModelPool[]): string[][] {
     const { families, addresses, pools } = service;
     if (addresses.length > 0) {
       const mayHave = (address: string) => {
@@ -213,7 +261,9 @@ export class Model {
         ? [this.#placesFor(service) ?? []]
         : pools.length === 1
           ? this.pools.filter(({ name }) => name === pools[0]).map(placesIn)
-          : this.#unasked(service).map(placesIn);
+          : this.#unasked(service)
+              .filter((pool) => within.includes(pool))
+              .map(placesIn);
     return sets.filter((places) => places.length > 0).flatMap((places) => this.#fill(service, places));
   }
 
@@ -259,6 +309,12 @@ export class Model {
 
   poolOf(address: string): ModelPool | undefined {
     return this.pools.find(({ addresses }) => addresses.includes(address));
+  }
+
+  /** Whether the Service, with the addresses that it has, may get this one. */
+  mayGet(service: ModelService, address: string): boolean {
+    const pool = this.poolOf(address);
+    return pool !== undefined && this.#mayHave(service, address, pool);
   }
 
   #mayHave(service: ModelService, address: string, pool: ModelPool): boolean {

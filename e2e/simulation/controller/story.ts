@@ -32,6 +32,12 @@ export interface Scene {
   readonly faults?: (model: Model) => string[];
   /** Fields of a pool's configuration besides those of all scenes. */
   readonly fieldsOf?: (pool: ModelPool) => object;
+  /** The text of a configuration, where it is not that of a ConfigMap. */
+  readonly textOf?: (configuration: Configuration) => string;
+  /** Those that Kubernetes has. */
+  readonly namespaces?: ReadonlyMap<string, Readonly<Record<string, string>>>; // name -> labels
+  /** Wrong decisions on a Service that was the only one to change, or on none. */
+  readonly faultsOf?: (before: Model, after: Model, changed: string) => string[];
 }
 
 export interface Configuration {
@@ -120,6 +126,8 @@ export class Story {
       const was = before.services.find(({ key }) => key === now.key)?.has ?? [];
       assert.deepEqual(after.overQuota({ ...now, has: was }, now.has), [], `${now.key} has ${now.has} and had ${was}`);
     }
+    const [changed = ""] = touched;
+    if (!isHurried && this.#inForce === inForceBefore) assert.deepEqual(this.#scene.faultsOf?.(before, after, changed) ?? [], []);
     for (const now of after.services) {
       const was = before.services.find(({ key }) => key === now.key);
       // A Service that has what it asks for is not moved by others' actions, nor by a change that it meets as it is.
@@ -159,7 +167,7 @@ export class Story {
     const dice = this.#random();
     if (dice < 0.12) {
       this.#wanted = this.#pick(this.#scene.configurations);
-      this.#world.config(yaml(this.#wanted, this.#scene.fieldsOf));
+      this.#world.config(this.#textOf(this.#wanted));
       return "configuration";
     }
     if (dice < 0.35 && this.#wishes.delete(key)) {
@@ -186,14 +194,19 @@ export class Story {
   #onRecord(): Configuration {
     const text = this.#world.cluster.configMap(`${namespace}/${statusConfigMap}`)?.data[lastGoodKey];
     const known = [this.#wanted, this.#inForce, ...this.#scene.configurations];
-    return known.find((each) => yaml(each, this.#scene.fieldsOf) === text) ?? assert.fail(`there is no configuration ${text}`);
+    return known.find((each) => this.#textOf(each) === text) ?? assert.fail(`there is no configuration ${text}`);
+  }
+
+  #textOf(configuration: Configuration): string {
+    const { textOf, fieldsOf } = this.#scene;
+    return textOf?.(configuration) ?? yaml(configuration, fieldsOf);
   }
 
   #look(): Model {
-    const services = [...this.#wishes.values()].map((wish) => ({
-      ...wish,
-      has: this.#world.cluster.service(wish.key)?.ingress ?? [],
-    }));
+    const services = [...this.#wishes.values()].map((wish) => {
+      const { ingress: has = [], labels = {} } = this.#world.cluster.service(wish.key) ?? {};
+      return { ...wish, has, labels, namespaceLabels: this.#scene.namespaces?.get(wish.key.replace(/\/.*/, "")) };
+    });
     return new Model(this.#inForce.pools, services, this.#inForce.quotas, this.#scene.records?.());
   }
 
@@ -246,5 +259,6 @@ export function serviceOf({ key, families, pools, addresses, sharingKey, backend
     externalTrafficPolicy: backend === "" ? "Cluster" : "Local",
     selector: backend === "" ? {} : { app: backend.slice("app=".length) },
     ports: [{ name: "", protocol: "TCP", port }],
+    labels: { port: `${port}` },
   });
 }
