@@ -472,9 +472,45 @@ const peersOf = fc
   .tuple(fc.array(peer, { minLength: 1, maxLength: 2 }), fc.option(unnumbered, { nil: undefined }))
   .map(([numbered, last]) => [...numbered, ...(last === undefined ? [] : [last])]);
 
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * The same said by other objects, as far as the seed has it: defaults that the API server fills in, pools selected by their labels, an AS number of the session's
+ * own, the former version, communities in several objects.
+ */
+function otherwise(objects: readonly LiveObject[], seed: number): LiveObject[] {
+  const bit = (index: number) => ((seed >>> (index % 32)) & 1) === 1;
+  const specOf = ({ kind, spec }: LiveObject, index: number): Fields => {
+    const given = (spec ?? {}) as Fields;
+    if (kind === "IPAddressPool" && bit(index)) return { autoAssign: true, avoidBuggyIPs: false, ...given };
+    if (kind === "BGPAdvertisement" && bit(index))
+      return { aggregationLength: 32, aggregationLengthV6: 128, ...selecting(given, index) };
+    if (kind === "BGPPeer" && bit(index)) return { peerPort: 179, ...given, myASN: 65000, localASN: given.myASN };
+    return kind === "L2Advertisement" || kind === "BGPAdvertisement" ? selecting(given, index) : given;
+  };
+  const selecting = ({ ipAddressPools, ...given }: Fields, index: number): Fields => {
+    if (bit(index + 7) || ipAddressPools === undefined) return { ...given, ipAddressPools };
+    return {
+      ...given,
+      ipAddressPoolSelectors: [{ matchExpressions: [{ key: "pool", operator: "In", values: ipAddressPools }] }],
+    };
+  };
+  return objects.flatMap((object, index): LiveObject[] => {
+    const { kind, apiVersion, metadata } = object;
+    const spec = specOf(object, index);
+    if (kind === "Community") {
+      const all = (spec as { communities: object[] }).communities;
+      return all.map((one, at) => ({ ...object, metadata: { ...metadata, name: `c${at}` }, spec: { communities: [one] } }));
+    }
+    const version = kind === "BGPPeer" && bit(31) ? "metallb.io/v1beta1" : apiVersion;
+    const labels = kind === "IPAddressPool" ? { pool: metadata.name } : undefined;
+    return [{ ...object, apiVersion: version, metadata: { ...metadata, ...(labels && { labels }) }, spec }];
+  });
+}
+
 /** The objects as the API has them, in an order that the seed gives. */
 function liveOf(manifests: string, seed: number): string {
-  const texts = (loadAll(manifests) as LiveObject[]).map(liveObjectText);
+  const texts = otherwise(loadAll(manifests) as LiveObject[], seed).map(liveObjectText);
   return liveText(
     texts
       .map((text, index) => ({ text, at: (index * 7919 + seed) % 97 }))
