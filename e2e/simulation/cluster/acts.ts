@@ -91,7 +91,7 @@ export class Acts {
         later(act.length, () => cluster.cutRouter(act.node, undefined));
         break;
       case "restartRouter":
-        cluster.restartRouter(act.how, act.length);
+        cluster.restartRouter(act.how, act.length, act.takesPaths);
         break;
       case "slowLan":
         cluster.lanConditions.set(act.delayMs, act.duplication);
@@ -113,6 +113,10 @@ export class Acts {
       case "drain":
         cluster.nodes.setDrained(act.node, true);
         later(act.length, () => cluster.nodes.setDrained(act.node, false));
+        break;
+      case "cordon":
+        cluster.nodes.setCordoned(act.node, true);
+        later(act.length, () => cluster.nodes.setCordoned(act.node, false));
         break;
       case "breakPath":
         cluster.machines.setPath(act.node, false, "noPodRoute", act.of);

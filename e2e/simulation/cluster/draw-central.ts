@@ -2,7 +2,7 @@ import type { Timed } from "#e2e/faults";
 import { type Millis, seededRandom } from "#pkg/clock";
 import { firstCentral } from "#pkg/memberlist/testing";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, aggregatedConfig, centralConfig, fairWeather, type History } from "./history.ts";
+import { type Act, centralConfig, type centralFields, fairWeather, type History } from "./history.ts";
 
 const maxNodes = 6;
 const rounds = 4;
@@ -20,6 +20,15 @@ const service = (pool: string, endpoints: readonly number[], isLocal = false, co
   community,
 });
 
+/** One of two with one address. */
+const shared = (port: number, endpoints: readonly number[]): ServiceSpec => ({
+  ...service("routed", endpoints),
+  isDual: false,
+  wanted: "198.51.100.9",
+  sharing: "shared",
+  port,
+});
+
 /**
  * A history of a cluster with one or two central speakers, drawn by its seed. Where the seed is a multiple of three: there are two, of which one at a time
  * ends and comes back, and nothing else happens. Else anything befalls nodes and central speakers, and the ring is cut between any of them.
@@ -33,6 +42,10 @@ export function drawCentral(seed: number): History {
   const isOnlyDeaths = seed % 3 === 0;
   const centralSpeakers = isOnlyDeaths ? 2 : 1 + pick(2);
   const everyCentral = Array.from({ length: centralSpeakers }, (_, index) => firstCentral + index);
+  const drawConfig = () => {
+    const fields: (keyof typeof centralFields)[] = ["aggregated", "weighed", "edge", "drained"];
+    return centralConfig([...fields.filter(() => pick(2) === 0), ...(pick(4) === 0 ? [] : (["addPath"] as const))]);
+  };
   const acts: Timed<Act>[] = [];
   let at = pauseMs;
   const end = (node: number, length: Millis): Act => ({
@@ -76,7 +89,16 @@ export function drawCentral(seed: number): History {
         },
         { type: "otherVersion", node, length: 5_000 + length },
         { type: some(["drain", "exclude", "breakPath"] as const), node, length },
-        { type: "restartRouter", how: some(["graceful", "processes", "machine"] as const), length: Math.min(length, 6_000) },
+        { type: some(["cordon", "edge"] as const), node, length: 3 * length },
+        { type: "cordon", node, length: 25_000 + pick(15_000) },
+        {
+          type: "restartRouter",
+          how: some(["graceful", "processes", "machine"] as const),
+          takesPaths: some([true, true, false]),
+          length: Math.min(length, 6_000),
+        },
+        { type: "config", text: drawConfig() },
+        { type: some(["changePeers", "removePeers"] as const), length },
         {
           type: "service",
           name: "local",
@@ -86,6 +108,8 @@ export function drawCentral(seed: number): History {
             true,
           ),
         },
+        { type: "service", name: "first", spec: shared(80, some([[], all.filter(() => pick(2) === 0)])) },
+        { type: "service", name: "second", spec: shared(81, some([[], all.filter(() => pick(2) === 0)])) },
         { type: "service", name: "asks", spec: service("routed", all, false, some([undefined, "65001:7", "65001:8"])) },
       ]);
       acts.push({ at, act });
@@ -98,8 +122,10 @@ export function drawCentral(seed: number): History {
     local: service("routed", [0, 1], true),
     asks: service("routed", all, false, "65001:7"),
     lan: service("lan", all),
+    first: shared(80, all),
+    second: shared(81, []),
   };
   const loss = isOnlyDeaths ? 0 : some([0, 0.05]);
-  const config = some([centralConfig, aggregatedConfig]);
+  const config = drawConfig();
   return { seed, nodes, centralSpeakers, loss, weather: fairWeather, config, services, acts };
 }

@@ -9,10 +9,10 @@ export type Act =
   | (Exclude<Fault, { readonly type: "setClock" }> & { readonly length: Millis })
   /** Nobody sets the clock right again. */
   | Extract<Fault, { readonly type: "setClock" }>
-  | { readonly type: "exclude" | "drain" | "edge"; readonly node: number; readonly length: Millis }
+  | { readonly type: "exclude" | "drain" | "edge" | "cordon"; readonly node: number; readonly length: Millis }
   | { readonly type: "cutRouter"; readonly node: number; readonly cut: Cut; readonly length: Millis }
-  /** The router ends, and runs again after so long. */
-  | { readonly type: "restartRouter"; readonly how: RouterRestart; readonly length: Millis }
+  /** The router ends, and runs again after so long; from then on it takes several paths to a prefix or not, where that is said. */
+  | { readonly type: "restartRouter"; readonly how: RouterRestart; readonly takesPaths?: boolean; readonly length: Millis }
   /** The LAN delays each frame by up to so long, and carries some of them twice, of 1. */
   | { readonly type: "slowLan"; readonly delayMs: Millis; readonly duplication: number; readonly length: Millis }
   /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
@@ -260,22 +260,34 @@ const routedPool = `address-pools:
 `;
 /** A pool with next-hop slots of both families, and a router. */
 export const slotsConfig = `${routedPool}  next-hop-slots: [192.0.2.224/28, "2001:db8::e0/124"]\n${peer}`;
+/** Fields by which configurations of central speakers differ. */
+export const centralFields = {
+  /** Of the advertisement: aggregates of four addresses, and communities that Services may ask for. */
+  aggregated: `aggregation-length: ${aggregates.IPv4}, aggregation-length-v6: ${aggregates.IPv6}, keep-more-specifics: true,
+    communities-from: {annotation: ${communityAnnotation}, allowed: ["65001:7"]}`,
+  weighed: "weight: endpoints",
+  edge: 'node-selectors: [{match-labels: {edge: "true"}}]',
+  /** Of the peer. */
+  addPath: "add-path: true",
+  drained: "drain-when-cordoned: true",
+} as const;
 /** A pool that central speakers announce, and one on layer 2. */
-export const centralConfig = `${routedPool}- name: lan
+export function centralConfig(fields: readonly (keyof typeof centralFields)[] = ["addPath"]): string {
+  const of = (...some: readonly (keyof typeof centralFields)[]) =>
+    some.flatMap((field) => (fields.includes(field) ? [centralFields[field]] : []));
+  return `${routedPool}  bgp-advertisements:
+  - {${of("aggregated", "weighed", "edge").join(", ")}}
+- name: lan
   protocol: layer2
   addresses: [192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"]
-${peer}  add-path: true
-`;
-/** The same with aggregates of four addresses, and communities that Services may ask for. */
-export const aggregatedConfig = centralConfig.replace(
-  "- name: lan",
-  `  bgp-advertisements:
-  - aggregation-length: ${aggregates.IPv4}
-    aggregation-length-v6: ${aggregates.IPv6}
-    keep-more-specifics: true
-    communities-from: {annotation: ${communityAnnotation}, allowed: ["65001:7"]}
-- name: lan`,
-);
+${peer}${of("addPath", "drained")
+  .map((field) => `  ${field}\n`)
+  .join("")}`;
+}
+/** Whether a configuration has it. */
+export function hasField(config: string | undefined, field: keyof typeof centralFields): boolean {
+  return config?.includes(centralFields[field]) === true;
+}
 /** The same without slots. */
 export const withoutSlotsConfig = `${routedPool}${peer}`;
 /** Conditions of an undisturbed API. */

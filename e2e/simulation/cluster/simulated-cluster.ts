@@ -13,7 +13,7 @@ import { NodeObjects } from "./api/node-objects.ts";
 import { namespace, type ServiceSpec } from "./api/objects.ts";
 import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
-import type { ConfigSource, Cut, RouterRestart } from "./history.ts";
+import { type ConfigSource, type Cut, hasField, type RouterRestart } from "./history.ts";
 import { Machines } from "./machines.ts";
 import { Lan, LanConditions } from "./network/lan.ts";
 import type { RouterLink } from "./network/router-link.ts";
@@ -179,7 +179,7 @@ export class SimulatedCluster {
       random: this.#random,
       readDelay,
       lan: this.lanConditions,
-      addPath: options.config.includes("add-path"),
+      takesPaths: hasField(options.config, "addPath"),
     });
     this.people.setConfig(options.config, false);
     this.people.act(() => {
@@ -374,9 +374,10 @@ export class SimulatedCluster {
   }
 
   /** @param length until it runs again */
-  restartRouter(how: RouterRestart, length: Millis): void {
+  restartRouter(how: RouterRestart, length: Millis, takesPaths = this.router.takesPaths): void {
     if (!this.routing.isRunning) return;
     this.routing.stopRouter(how);
+    this.router.takesPaths = takesPaths;
     this.time.schedule(this.now + length, () => this.routing.startRouter(how));
   }
 

@@ -5,4 +5,4 @@ export type { Connection, ConnectionEvents, Transport } from "../driver/transpor
 export { localEnd, negotiated } from "../routes/testing/fixtures.ts";
 export { Listener } from "../routes/testing/listener.ts";
 export { SimulatedNetwork } from "./simulated-network.ts";
-export { SimulatedRouter } from "./simulated-router.ts";
+export { type RouterPath, SimulatedRouter } from "./simulated-router.ts";

@@ -12,7 +12,7 @@ const both = new Set(["IPv4", "IPv6"] as const);
 const session = { internal: false, families: both, fourOctetAsn: true, extendedNextHop: false };
 
 /** One of the paths to a prefix. */
-interface Path {
+export interface RouterPath {
   readonly prefix: string;
   readonly nextHop: string;
   readonly communities: readonly number[];
@@ -31,7 +31,7 @@ interface Neighbor {
   staleUntil: Millis;
   /** It may have no session before. */
   heldUntil: Millis;
-  readonly routes: Map<string, Path>; // prefix, with the path identifier where there is one -> path
+  readonly routes: Map<string, RouterPath>; // prefix, with the path identifier where there is one -> path
   /** In this session prefixes have path identifiers (RFC 7911). */
   hasPaths: boolean;
 }
@@ -47,12 +47,12 @@ export class SimulatedRouter {
   /** It has restarted and forwards by what it learned before: how long its neighbors may take to come back, and until when. */
   #restart: { readonly timeMs: Millis; readonly until: Millis } = { timeMs: 0, until: -Infinity };
 
-  readonly #addPath: boolean;
+  /** In sessions to come it takes several paths to a prefix from neighbors that offer them. */
+  takesPaths: boolean;
 
-  /** @param addPath it takes several paths to a prefix from neighbors that offer them */
-  constructor(clock: Clock, addPath = false) {
+  constructor(clock: Clock, takesPaths = false) {
     this.#clock = clock;
-    this.#addPath = addPath;
+    this.takesPaths = takesPaths;
   }
 
   /** Takes connections that come over this network. @param name of the neighbor at its other end @param own this end's address */
@@ -105,6 +105,11 @@ export class SimulatedRouter {
     const paths = [...this.#neighbors.values()].flatMap(({ routes }) => [...routes.values()]);
     const byPrefix = Map.groupBy(paths, ({ prefix }) => prefix);
     return new Map([...byPrefix].map(([prefix, those]) => [prefix, new Set(those.map(({ nextHop }) => nextHop))]));
+  }
+
+  /** The paths of one neighbor. */
+  pathsOf(name: string): readonly RouterPath[] {
+    return [...(this.#neighbors.get(name)?.routes.values() ?? [])];
   }
 
   /** The communities of all paths to a prefix. */
@@ -176,7 +181,7 @@ export class SimulatedRouter {
       case "open": {
         const restart = message.capabilities.find(({ type }) => type === "gracefulRestart");
         neighbor.restartMs = restart?.type === "gracefulRestart" ? restart.timeSeconds * 1000 : 0;
-        neighbor.hasPaths = this.#addPath && message.capabilities.some(({ type }) => type === "addPath");
+        neighbor.hasPaths = this.takesPaths && message.capabilities.some(({ type }) => type === "addPath");
         neighbor.holdMs = message.holdTimeSeconds * 1000;
         neighbor.staleUntil = Infinity;
         connection.write(encodeMessage({ type: "keepalive" }), () => {});
@@ -239,7 +244,7 @@ export class SimulatedRouter {
   }
 
   #open(): Open {
-    const open = this.#addPath ? { ...ownOpen, capabilities: [...ownOpen.capabilities, receivesPaths] } : ownOpen;
+    const open = this.takesPaths ? { ...ownOpen, capabilities: [...ownOpen.capabilities, receivesPaths] } : ownOpen;
     const { timeMs, until } = this.#restart;
     if (this.#clock.now() >= until) return open;
     const families = [1, 2].map((afi) => ({ afi, safi: 1, forwardingPreserved: true }));

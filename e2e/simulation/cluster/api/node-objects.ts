@@ -72,6 +72,17 @@ export class NodeObjects {
     this.#setLabel(node, drainLabel, isDrained);
   }
 
+  isCordoned(node: number): boolean {
+    return (
+      (this.#options.api.get("nodes", nameOf(node))?.spec as { unschedulable?: boolean } | undefined)?.unschedulable === true
+    );
+  }
+
+  setCordoned(node: number, unschedulable: boolean): void {
+    const { api, people } = this.#options;
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { spec: { unschedulable } }));
+  }
+
   /** Whether it has the label that some pools prefer. */
   isEdge(node: number): boolean {
     return this.#hasLabel(node, edgeLabel);

@@ -18,7 +18,7 @@ export interface RoutingOptions {
   readonly readDelay: Random;
   readonly lan: LanConditions;
   /** The router takes several paths to a prefix (RFC 7911). */
-  readonly addPath: boolean;
+  readonly takesPaths: boolean;
 }
 
 /** The router, the ways between it and whoever has an address, and whom it can reach. */
@@ -34,7 +34,7 @@ export class Routing {
 
   constructor(options: RoutingOptions) {
     this.#options = options;
-    this.router = new SimulatedRouter(options.clock, options.addPath);
+    this.router = new SimulatedRouter(options.clock, options.takesPaths);
   }
 
   get isRunning(): boolean {
