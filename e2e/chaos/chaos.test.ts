@@ -3,10 +3,11 @@ import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
 import { parseConfig } from "#pkg/config";
 import { type Act, describeAct, drawActs, endsSpeaker, renumberings, subjectOf, type What } from "./acts.ts";
-import { type Done, gapsOf, spansOf, tellBroken, tellGaps } from "./chronicle.ts";
+import { brokenInVain, type Done, gapsOf, spansOf, tellBroken, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
 import { configurationFor, shared, variantOf } from "./targets/target.ts";
+import { judge } from "./verdict.ts";
 
 const can = new Set(shared);
 
@@ -153,6 +154,25 @@ test("connections that broke are counted by what was done then", () => {
     "  1: nothing",
   ]);
   assert.deepEqual(tellBroken({ opened: 40, broken: [] }, done), ["0 of 40 kept connections broke"]);
+});
+
+test("connections count as lost that break while nothing is done that may break them, unless the ten minutes of a hand-over may be over", () => {
+  const flow = (at: number, lastedMs: number) => ({ at, lastedMs, address: "192.0.2.1", why: "read ECONNRESET" });
+  const broken = [flow(1_200, 1_000), flow(20_000, 599_000), flow(30_000, 600_000)];
+  assert.deepEqual(brokenInVain(broken, done), [broken[1]]);
+  const stopped = done.map((one) => ({ ...one, act: { type: "stopSpeaker", node: 0, length: 2_000 } }) as const);
+  assert.deepEqual(brokenInVain(broken, stopped), broken.slice(0, 2));
+  const lostFlows = brokenInVain(broken, done);
+  const { result, reasons } = judge({
+    samples: [],
+    gaps: [],
+    faults: [],
+    lostFlows,
+    looks: new Map(),
+    unsettled: undefined,
+    end: 60_000,
+  });
+  assert.deepEqual([result, reasons[0]], ["broken", "BROKEN connection: one to 192.0.2.1 at 20.0 s: read ECONNRESET"]);
 });
 
 test("what began after a gap did is not its cause", () => {

@@ -2,6 +2,7 @@ import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { counted } from "#pkg/text";
 import { type Act, describeAct, type What } from "./acts.ts";
+import type { BrokenFlow } from "./flow-client.ts";
 
 /** An act as it was carried out. */
 export interface Done {
@@ -54,6 +55,11 @@ const harmless: ReadonlySet<What["type"]> = new Set([
   "rotateKey",
 ]);
 
+// They move addresses between nodes that live, or nothing.
+const keeping: ReadonlySet<What["type"]> = new Set(["stopSpeaker", "cutApi"]);
+// A hand-over takes no longer.
+const maxKeptMs: Millis = 600_000;
+
 /** The times at which nodes answered for each address: address -> spans, one after the other. */
 export function spansOf(samples: readonly Pick<Sample, "at" | "answers">[], end: Millis): Map<string, Span[]> {
   const spans = new Map<string, Span[]>();
@@ -85,6 +91,14 @@ function causesAt(at: Millis, done: readonly Done[]): readonly Act[] {
     ({ act, from, to = Infinity }) => !harmless.has(act.type) && from <= at + answerMs && to + aftermathMs >= at,
   );
   return near.map(({ act }) => act);
+}
+
+/** The connections that broke although nothing was done that may break them. */
+export function brokenInVain<Flow extends Pick<BrokenFlow, "at" | "lastedMs">>(
+  broken: readonly Flow[],
+  done: readonly Done[],
+): Flow[] {
+  return broken.filter(({ at, lastedMs }) => lastedMs < maxKeptMs && causesAt(at, done).every(({ type }) => keeping.has(type)));
 }
 
 /** How many connections broke, and which kinds of acts were under way; one counts for each of them. */

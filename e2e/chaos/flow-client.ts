@@ -9,6 +9,8 @@ export interface BrokenFlow {
   /** By `monotonicNow`: when it had its last answer. */
   readonly at: number;
   readonly address: string;
+  /** From its first answer to its last. */
+  readonly lastedMs: number;
   readonly why: string;
 }
 
@@ -27,6 +29,7 @@ function print(line: FlowLine): void {
 /** Keeps one connection open for ever. Connections that never had an answer do not count. */
 function keep(address: string, port: number): void {
   let answeredAt: number | undefined;
+  let openSince = 0;
   let isOver = false;
   const socket = connect({ host: address, port });
   const ask = setInterval(() => {
@@ -39,12 +42,13 @@ function keep(address: string, port: number): void {
     isOver = true;
     clearInterval(ask);
     socket.destroy();
-    if (answeredAt !== undefined) print({ at: answeredAt, address, why });
+    if (answeredAt !== undefined) print({ at: answeredAt, address, lastedMs: answeredAt - openSince, why });
     setTimeout(() => keep(address, port), againMs);
   };
   socket.on("data", () => {
     if (answeredAt === undefined) opened++;
     answeredAt = monotonicNow();
+    openSince ||= answeredAt;
   });
   socket.on("error", ({ message }) => end(message));
   socket.on("close", () => end("closed"));

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { LabRefused } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
 import { drawActs } from "./acts.ts";
-import { gapsOf, seconds, spansOf, tellBroken, tellGap, tellGaps } from "./chronicle.ts";
+import { brokenInVain, gapsOf, seconds, spansOf, tellBroken, tellGap, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { type Course, runChaos } from "./run.ts";
 import { startKubernetesTarget } from "./targets/kubernetes.ts";
@@ -45,7 +45,7 @@ try {
   ];
   console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${has.length > 0 ? ` with ${has.join(", ")}` : ""}\n`);
   const course = await runChaos(target, acts, (line) => console.log(line));
-  const report = tell(course);
+  const report = tell(course, variant);
   writeFileSync(`${folder}report.txt`, `${report.lines.join("\n")}\n`);
   console.log(`\n${report.lines.join("\n")}`);
   process.exitCode = report.result === "kept" ? 0 : 1;
@@ -59,11 +59,16 @@ function startTarget(variant: Variant): Promise<Target> {
   return startLabTarget(nodes, variant, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
-function tell({ done, observer, settledAfter, unsettled, flows, end }: Course): { lines: string[]; result: Judgement["result"] } {
+function tell(
+  { done, observer, settledAfter, unsettled, flows, end }: Course,
+  { hasNics }: Variant,
+): { lines: string[]; result: Judgement["result"] } {
   const { samples, faults, requests, looks } = observer;
   const spans = spansOf(samples, end);
   const gaps = gapsOf(spans, done);
-  const { result, reasons, judgedMs } = judge({ samples, gaps, faults, looks, unsettled, end });
+  // Without the right to change the packet filter speakers keep no connection.
+  const lostFlows = hasNics ? brokenInVain(flows?.broken ?? [], done) : [];
+  const { result, reasons, judgedMs } = judge({ samples, gaps, faults, lostFlows, looks, unsettled, end });
   writeFileSync(
     `${folder}timeline.svg`,
     picture(

@@ -88,7 +88,7 @@ class Scene {
   get judgment(): Judgement {
     const { samples, faults, looks } = this.observer;
     const gaps = gapsOf(spansOf(samples, this.now), this.log.done);
-    return judge({ samples, gaps, faults, looks, unsettled: undefined, end: this.now });
+    return judge({ samples, gaps, faults, lostFlows: [], looks, unsettled: undefined, end: this.now });
   }
 
   async #ask(node: string, path: string): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { agreeingParts, check, type Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { type Gap, longMs, seconds, tellGap } from "./chronicle.ts";
+import type { BrokenFlow } from "./flow-client.ts";
 import type { Looks } from "./observer.ts";
 
 /** Observations of a run. */
@@ -9,6 +10,8 @@ export interface Evidence {
   readonly gaps: readonly Gap[];
   /** Seen by the observer, besides what samples show. */
   readonly faults: readonly string[];
+  /** Connections that broke although they should have been kept. */
+  readonly lostFlows: readonly BrokenFlow[];
   readonly looks: ReadonlyMap<string, Looks>; // what was looked at -> looks
   /** The part that did not settle at the end, if any. */
   readonly unsettled: string | undefined;
@@ -34,7 +37,7 @@ const longRunMs: Millis = 300_000;
 const maxSampleMs: Millis = 2_000;
 
 /** Whether the promises were kept, and whether enough was seen to say so. */
-export function judge({ samples, gaps, faults, looks, unsettled, end }: Evidence): Judgement {
+export function judge({ samples, gaps, faults, lostFlows, looks, unsettled, end }: Evidence): Judgement {
   const broken = [
     ...check(samples).map(
       ({ kind, address, since, found, what }) =>
@@ -43,6 +46,7 @@ export function judge({ samples, gaps, faults, looks, unsettled, end }: Evidence
     ...gaps
       .filter(({ from, to, causes }) => causes.length === 0 && to - from >= longMs)
       .map((gap) => `BROKEN nobody answered, and nothing was done that explains it: ${tellGap(gap)}`),
+    ...lostFlows.map(({ at, address, why }) => `BROKEN connection: one to ${address} at ${seconds(at)} s: ${why}`),
     ...faults.map((fault) => `BROKEN ${fault}`),
     ...(unsettled === undefined ? [] : [`Not settled: ${unsettled}`]),
   ];
