@@ -64,16 +64,28 @@ suite("connections go on while speakers end and begin again", { skip: await Lab.
   test("the speaker of the new owner is killed, a third node has the address in between, and the new owner takes it back", () =>
     follow((_, { speaker }) => killed(speaker)));
 
+  async function standsStill({ name, speaker }: DemoNode, other: DemoNode, longer: number): Promise<void> {
+    const { lines } = other.speaker.process;
+    const { length } = lines;
+    const isGone = (line: string) => line.includes('"membersChanged"') && !line.includes(`"${name}"`);
+    speaker.process.kill("SIGSTOP");
+    try {
+      await waitFor("the others to take it for gone", () => lines.slice(length).some(isGone));
+      await sleep(longer);
+    } finally {
+      speaker.process.kill("SIGCONT");
+    }
+  }
+
   test("the speaker of the former owner stands still, so that the others take it for gone", () =>
-    follow(async (former, { speaker: { process } }) => {
-      const { length } = process.lines;
-      const isGone = (line: string) => line.includes('"membersChanged"') && !line.includes(`"${former.name}"`);
-      former.speaker.process.kill("SIGSTOP");
-      try {
-        await waitFor("the others to take it for gone", () => process.lines.slice(length).some(isGone));
-        await sleep(awayMs);
-      } finally {
-        former.speaker.process.kill("SIGCONT");
-      }
-    }));
+    follow((former, next) => standsStill(former, next, awayMs)));
+
+  test("the speaker of the owner stands still, so that another node takes the address, and goes on at once", async () => {
+    const present = await owner(cluster, v4);
+    const client = await kept.open(v4, flows);
+    const other = cluster.nodes.find((node) => node !== present) ?? assert.fail();
+    await standsStill(present, other, 500);
+    await goesOn(client);
+    await client.stop();
+  });
 });
