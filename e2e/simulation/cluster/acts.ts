@@ -159,6 +159,16 @@ export class Acts {
         this.#configureFor(act.length, rest);
         break;
       }
+      case "configure":
+        this.#configureFor(act.length, act.text, act.mayRenumber);
+        break;
+      case "rotateKey": {
+        const others = [...cluster.speakers.keys()].filter((one) => one !== act.node);
+        cluster.ring.cutOneWay(others, [act.node]);
+        cluster.lan.isWhole = true;
+        later(act.length, () => cluster.ring.heal());
+        break;
+      }
       case "changePeers":
         this.#configureFor(act.length, withShorterHold(cluster.people.config ?? ""));
         break;
@@ -268,12 +278,13 @@ export class Acts {
   }
 
   /** Puts another text in force, and the present one again after so long, unless somebody changes it meanwhile. */
-  #configureFor(length: Millis, text: string): void {
+  #configureFor(length: Millis, text: string, mayRenumber = false): void {
     const { cluster } = this.#options;
     const { config } = cluster.people;
     if (config === undefined || text === config) return;
-    cluster.people.setConfig(text, false);
-    cluster.time.schedule(cluster.now + length, () => cluster.people.config === text && cluster.people.setConfig(config, false));
+    cluster.people.setConfig(text, mayRenumber);
+    const isInForce = () => cluster.people.config === text;
+    cluster.time.schedule(cluster.now + length, () => isInForce() && cluster.people.setConfig(config, mayRenumber));
   }
 
   #deleteNode({ node, isOff, moves, length }: Act & { type: "deleteNode" }): void {

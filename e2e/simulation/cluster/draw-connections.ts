@@ -1,7 +1,7 @@
 import type { Timed } from "#e2e/faults";
 import { type Millis, seededRandom } from "#pkg/clock";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, fairWeather, type History, keptBesideConfig, keptConfig, unkeptPool } from "./history.ts";
+import { type Act, fairWeather, type History, keptBesideConfig, keptConfig, otherKeptConfigs, unkeptPool } from "./history.ts";
 
 const maxNodes = 5;
 const acts = 8;
@@ -11,8 +11,8 @@ const longMs: Millis = 630_000;
 
 /**
  * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
- * and on to a third node before clients have heard of the second. Where the seed is odd, faults too. Half of them have further pools, and people who
- * change Services and stop controllers.
+ * and on to a third node before clients have heard of the second; speakers that stand still for a moment. Where the seed is odd, faults too. Half of
+ * them have further pools, two Services that share an address, and people who change Services and pools, and stop controllers. Some have IPv6 alone.
  */
 export function drawConnections(seed: number): History {
   const random = seededRandom(seed);
@@ -21,22 +21,37 @@ export function drawConnections(seed: number): History {
   const all = Array.from({ length: nodes }, (_, node) => node);
   const services: Record<string, ServiceSpec> = {};
   const hasMore = seed % 4 > 1;
-  for (const [index, pool] of ["lan", "sticky", "lan", "sticky", ...(hasMore ? ["nic", unkeptPool] : [])].entries()) {
-    const isLocal = index > 1 && pick(2) === 0;
-    const endpoints = isLocal ? all.filter(() => pick(3) > 0) : all;
+  const isIPv6 = seed % 7 === 6;
+  const config = hasMore ? keptBesideConfig : keptConfig;
+  const some = () => {
+    const nodes = all.filter(() => pick(3) > 0);
+    return nodes.length > 0 ? nodes : all;
+  };
+  for (const [index, pool] of [
+    "lan",
+    "sticky",
+    "lan",
+    "sticky",
+    ...(hasMore ? ["nic", unkeptPool, "lan", "lan"] : []),
+  ].entries()) {
+    const isLocal = index > 1 && index < 6 && pick(2) === 0;
+    const isShared = index > 5;
+    const isDual = index % 2 === 0 && index < 4 && !isIPv6;
     services[`s${index}`] = {
       pool,
-      isDual: index % 2 === 0 && index < 4,
-      wanted: undefined,
-      sharing: undefined,
-      port: 80,
+      isDual,
+      wanted: isShared ? "192.0.2.10" : isIPv6 && index < 4 ? `2001:db8::${pool === "lan" ? 1 : 3}${index}` : undefined,
+      sharing: isShared ? "key" : undefined,
+      port: isShared ? 80 + index : 80,
       isLocal,
-      endpoints: endpoints.length > 0 ? endpoints : all,
+      endpoints: isLocal ? some() : all,
     };
   }
+  const first = { ...services };
   const timed: Timed<Act>[] = [];
   let at: Millis = 0;
   let rollsUntil: Millis = 0;
+  let configuredUntil: Millis = 0;
   const planned = (): Act => {
     const node = pick(nodes);
     const length = [200 + pick(3_000), 5_000 + pick(20_000), 30_000 + pick(60_000)][pick(3)] ?? 0;
@@ -49,13 +64,25 @@ export function drawConnections(seed: number): History {
       () => ({ type: "stopSpeaker", node, length: 3_000 + pick(20_000) }) as const,
       () => ({ type: "otherVersion", node, length: 10_000 + pick(20_000) }) as const,
       () => ({ type: "endThread", node, length: 1_000 + pick(3_000) }) as const,
-    ][pick(8)]?.() as Act;
+      () => ({ type: "stallSpeaker", node, length: 100 + pick(600) }) as const,
+    ][pick(9)]?.() as Act;
   };
   const byPeople = (): Timed<Act>[] => {
     if (pick(3) === 0) return [{ at, act: { type: "stopController", controller: pick(2), length: 2_000 + pick(30_000) } }];
-    const name = `s${pick(6)}`;
+    if (pick(4) === 0 && at >= configuredUntil) {
+      const length = 1_000 + pick(40_000);
+      configuredUntil = at + length;
+      const text = otherKeptConfigs[pick(otherKeptConfigs.length)]?.(config) ?? config;
+      return [{ at, act: { type: "configure", text, mayRenumber: true, length } }];
+    }
+    const name = `s${pick(8)}`;
     const spec = services[name];
     if (spec === undefined) return [];
+    // Pods come, and go with their connections.
+    if (spec.isLocal && pick(2) === 0) {
+      services[name] = { ...spec, endpoints: some() };
+      return [{ at, act: { type: "service", name, spec: services[name] } }];
+    }
     const again = { at: at + 100 + pick(20_000), act: { type: "service", name, spec } } as const;
     return [{ at, act: { type: "service", name, spec: pick(2) === 0 ? undefined : { ...spec, port: 81 } } }, again];
   };
@@ -71,9 +98,11 @@ export function drawConnections(seed: number): History {
       () => ({ type: "changeAddress", node, ...(pick(3) === 0 ? { from: pick(nodes) } : {}) }) as const,
       () => ({ type: "netAdmin", node, length }) as const,
       () => ({ type: "stallSpeaker", node, length: Math.min(length, 8_000) }) as const,
-      () => ({ type: "cut", parts: all.map(() => pick(2)), length: Math.min(length, 20_000) }) as const,
+      () =>
+        ({ type: "cut", parts: all.map(() => pick(2)), isLanWhole: pick(2) === 0, length: Math.min(length, 20_000) }) as const,
       () => ({ type: "breakPath", node, length }) as const,
-    ][pick(10)]?.() as Act;
+      () => ({ type: "rotateKey", node, length }) as const,
+    ][pick(11)]?.() as Act;
   };
   for (let count = 0; count < acts; count++) {
     if (hasMore && pick(3) === 0) timed.push(...byPeople());
@@ -89,6 +118,5 @@ export function drawConnections(seed: number): History {
   timed.sort((a, b) => a.at - b.at);
   const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
-  const config = hasMore ? keptBesideConfig : keptConfig;
-  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, failoverMs, config, services, acts: timed };
+  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, failoverMs, config, services: first, acts: timed };
 }

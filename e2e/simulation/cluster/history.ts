@@ -82,6 +82,10 @@ export type Act =
   | { readonly type: "switchSource"; readonly length: Millis }
   /** The configuration has no peers for so long. */
   | { readonly type: "removePeers"; readonly length: Millis }
+  /** The configuration is another one for so long. */
+  | { readonly type: "configure"; readonly text: string; readonly mayRenumber: boolean; readonly length: Millis }
+  /** The ring gets a new key, which this node learns so much later than the others use it: it does not understand them until then. The LAN is whole. */
+  | { readonly type: "rotateKey"; readonly node: number; readonly length: Millis }
   /** They have another hold time for so long, for which it takes new sessions. */
   | { readonly type: "changePeers"; readonly length: Millis }
   /** Undefined: it is deleted. */
@@ -249,6 +253,19 @@ export const keptBesideConfig = `${keptConfig}- name: nic
   protocol: layer2
   addresses: [192.0.2.160/28]
 `;
+
+/** Another one of the pools in place of these: connections are kept no longer; the placement of each is the other's; the addresses are. */
+export const otherKeptConfigs: readonly ((config: string) => string)[] = [
+  (config) => config.replace("  keep-connections: true\n", ""),
+  (config) => config.replaceAll("  keep-connections: true\n", ""),
+  (config) => swapped(config, "  protocol: layer2\n  keep", "  protocol: layer2\n  l2-placement: sticky\n  keep"),
+  (config) =>
+    swapped(config, '192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"', '192.0.2.32-192.0.2.51, "2001:db8::20-2001:db8::33"'),
+];
+
+function swapped(text: string, one: string, other: string): string {
+  return text.replace(other, "{}").replace(one, other).replace("{}", one);
+}
 
 /** Lengths of prefixes. */
 export const aggregates = { IPv4: 30, IPv6: 126 } as const;

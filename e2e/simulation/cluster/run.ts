@@ -70,8 +70,10 @@ class Course {
     await this.#pass(endOf(history));
     // People put right what was refused, their moves, and objects in a backup that they had deleted. A pool may move without a
     // permission, too, while no Service has an address of it.
-    const mayRenumber = history.acts.some(({ act }) => act.type === "config" && (act.mayRenumber || act.text === movedConfig));
-    if (history.acts.some(({ act }) => ["config", "deleteConfig", "removePeers", "changePeers"].includes(act.type)))
+    const mayRenumber = history.acts.some(
+      ({ act }) => (act.type === "config" || act.type === "configure") && (act.mayRenumber === true || act.text === movedConfig),
+    );
+    if (history.acts.some(({ act }) => ["config", "configure", "deleteConfig", "removePeers", "changePeers"].includes(act.type)))
       acts.do({ type: "config", text: history.config, mayRenumber });
     await this.#pass(restMs, () => this.#judge.isAtRest(cluster));
     return this.#judge.problem ?? this.#atRest();

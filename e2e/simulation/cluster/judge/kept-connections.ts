@@ -25,7 +25,7 @@ const afterFaultMs: Millis = 70_000;
 const beginningMs: Millis = 30_000;
 // Owners of addresses are settled so long after something happened.
 const settledMs: Millis = 5_000;
-// Addresses stay where they are, or have a Service no longer.
+// Addresses stay where they are, or have a Service no longer; those of `Local` Services follow their endpoints.
 const moveNothing: readonly Act["type"][] = ["service", "stopController"];
 const planned: readonly Act["type"][] = [
   "exclude",
@@ -42,6 +42,8 @@ const planned: readonly Act["type"][] = [
 interface Connection {
   readonly id: number;
   readonly address: string;
+  /** The Services that had the address. */
+  readonly services: readonly string[];
   readonly client: number;
   /** The node whose kernel knows it. */
   readonly holder: number;
@@ -94,7 +96,7 @@ export class KeptConnections implements Judge {
 
   constructor({ acts, weather = fairWeather }: History) {
     this.#times = acts
-      .filter(({ act }) => !moveNothing.includes(act.type))
+      .filter(({ act }) => !moveNothing.includes(act.type) || (act.type === "service" && act.spec?.isLocal === true))
       .flatMap(({ at, act }) => ("length" in act ? [at, at + act.length] : [at]))
       .map((at) => at + startMs)
       .sort((a, b) => a - b);
@@ -103,6 +105,7 @@ export class KeptConnections implements Judge {
     this.#faults = acts.flatMap(({ at, act }) => {
       if (planned.includes(act.type)) return [];
       const length = "length" in act ? act.length : 0;
+      if (act.type === "stallSpeaker" && this.#isBriefStall(startMs + at, length)) return [];
       const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : undefined;
       return [{ type: act.type, from: startMs + at, to: startMs + at + length + afterFaultMs, length, nodes }];
     });
@@ -130,13 +133,19 @@ export class KeptConnections implements Judge {
     // A speaker that begins knows who owned addresses before it only while that node may own them.
     if (away.length > 0) this.#crowded.push(...this.#times.filter((at) => at > cluster.now - briefMs && at <= cluster.now));
     const kept = cluster.people.services.entries().filter(([, { pool }]) => pool !== unkeptPool);
-    const addresses = new Set(kept.flatMap(([name]) => cluster.people.status(name)));
+    const of = kept.flatMap(([name, spec]) => cluster.people.status(name).map((address) => ({ address, name, spec })));
+    const addresses = Map.groupBy(of, ({ address }) => address);
     // Clients that sent to a node before ask again: else some would open connections at a node that has not owned the new life at all.
     for (const key of this.#believed.keys()) if (!addresses.has(key.split(" ")[1] ?? "")) this.#believed.delete(key);
     for (const connection of this.#connections.values()) {
       const known = cluster.machines.connections(connection.holder).known;
-      // Without a Service there is no address, and another one gets a new life.
-      if (cluster.now >= connection.endsAt || !addresses.has(connection.address)) {
+      // Without a Service there is no address, and another one gets a new life. Under `Local` the Pod is on the node.
+      const isServed = addresses
+        .get(connection.address)
+        ?.some(
+          ({ name, spec }) => connection.services.includes(name) && (!spec.isLocal || spec.endpoints.includes(connection.holder)),
+        );
+      if (cluster.now >= connection.endsAt || isServed !== true) {
         known.delete(connection.id);
         this.#connections.delete(connection.id);
         continue;
@@ -152,8 +161,17 @@ export class KeptConnections implements Judge {
         return `a connection to ${connection.address} that node-${connection.holder} knows since ${connection.openedAt} ms is reset: ${end.path}; owners ${JSON.stringify(this.#owners.get(connection.address))}`;
       this.counts.broken++;
     }
-    for (const address of addresses) for (const client of clients.keys()) this.#open(cluster, client, address);
+    for (const [address, services] of addresses) {
+      const names = services.map(({ name }) => name);
+      for (const client of clients.keys()) this.#open(cluster, client, address, names);
+    }
     return this.#checkEnds(cluster);
+  }
+
+  /** Whether a speaker stands still for a moment, in which nothing else happens. */
+  #isBriefStall(from: Millis, length: Millis): boolean {
+    const near = this.#times.filter((at) => at >= from - briefMs && at <= from + length + briefMs);
+    return length <= briefStallMs && near.length === 2; // Its own two.
   }
 
   #noteSeveralAway(away: readonly number[], now: Millis): void {
@@ -180,7 +198,7 @@ export class KeptConnections implements Judge {
       }
   }
 
-  #open(cluster: SimulatedCluster, client: number, address: string): void {
+  #open(cluster: SimulatedCluster, client: number, address: string, services: readonly string[]): void {
     const { now } = cluster;
     const key = `${client} ${address}`;
     const node = this.#believed.get(key);
@@ -190,7 +208,7 @@ export class KeptConnections implements Judge {
     this.#opened.set(key, now);
     const id = ++this.#id;
     const lastsMs = id % 3 === 0 ? Infinity : (id % 7) * 4_000;
-    this.#connections.set(id, { id, address, client, holder: node, openedAt: now, endsAt: now + lastsMs });
+    this.#connections.set(id, { id, address, services, client, holder: node, openedAt: now, endsAt: now + lastsMs });
     cluster.machines.connections(node).known.set(id, address);
     this.counts.opened++;
   }
@@ -228,7 +246,8 @@ export class KeptConnections implements Judge {
     const moves = way.slice(1);
     const isMoved = (from: Millis, to: Millis) => moves.some(({ at }) => at >= from && at <= to);
     const [first] = moves;
-    if (first !== undefined && now > first.at + maxHandoverMs) return "ten minutes";
+    // They count from when the new owner decides, somewhat before it announces the address.
+    if (first !== undefined && now > first.at + maxHandoverMs - briefMs) return "ten minutes";
     const nodes = way.map(({ node }) => node);
     const touched = new Set(nodes);
     const isFault = this.#faults.some(
@@ -259,8 +278,8 @@ export class KeptConnections implements Judge {
 }
 
 /**
- * Whether a speaker stood still for a moment; or was killed without harm to the connection: that of a former owner, for some seconds, or that of
- * the owner after the node that the connection goes through. Kernels go on.
+ * Whether a speaker was killed without harm to the connection: that of a former owner, for some seconds, or that of the owner after the node that
+ * the connection goes through. Kernels go on.
  */
 function isBrief(
   { type, nodes: [node] = [], from, length }: Fault,
@@ -268,7 +287,6 @@ function isBrief(
   owners: Owners,
   way: readonly number[],
 ): boolean {
-  if (type === "stallSpeaker") return length <= briefStallMs;
   if (type !== "killSpeaker") return false;
   const owner = owners.findLast(({ at }) => at <= from)?.node;
   return holder === node ? owner !== node && length < briefKillMs : way[1] === node;
