@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import * as esbuild from "esbuild";
 import { embedPage } from "./ctl/dashboard/bundle.ts";
 
@@ -30,7 +30,42 @@ else {
 `;
 
 /**
- * Makes a new `directory`: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle. It
+ * Imports of Node's modules become the properties that are used. For an import of its own Node reads each property of such a module, also those
+ * for which it loads more: its streams of files, and its `fetch` for node:http, which takes 14 MB.
+ */
+const nodeModules: esbuild.Plugin = {
+  name: "node-modules",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "node", sideEffects: false } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "node" }, ({ path }) => {
+      const names = Object.getOwnPropertyNames(process.getBuiltinModule(path)).filter((name) => name !== "default");
+      const constants = names.map((name) => `const _${name} = /* @__PURE__ */ (() => all.${name})();`); // Unused ones are left out.
+      const exported = names.map((name) => `_${name} as ${name}`);
+      const all = `const all = process.getBuiltinModule(${JSON.stringify(path)});`;
+      return { contents: [all, ...constants, `export { all as default, ${exported.join(", ")} };`].join("\n") };
+    });
+  },
+};
+
+const addonFile = "koffi.node";
+
+/** koffi is its addon, which its package finds by reading some files more; what the package adds are functions that it deprecates. */
+const koffi: esbuild.Plugin = {
+  name: "koffi",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^koffi$/ }, ({ path }) => ({ path, namespace: "koffi" }));
+    onLoad({ filter: /.*/, namespace: "koffi" }, () => ({
+      contents: `const addon = { exports: {} };
+process.dlopen(addon, import.meta.dirname + "/${addonFile}");
+export default addon.exports;`,
+    }));
+  },
+};
+
+/**
+ * Makes a new `directory`: each entry as one file with its source map, and koffi's native addon, which cannot be inside a bundle. It
  * runs wherever it is copied, with nothing around it but Node.
  * @param modules the `node_modules` with koffi's addon for the target machine @param more other entries, as name -> file
  * @throws {Error} for a missing entry or addon; esbuild prints the other errors
@@ -59,33 +94,23 @@ export async function build(
     minifyWhitespace: true,
     charset: "ascii",
     sourcesContent: false,
-    external: ["koffi"],
-    plugins: [embedPage],
+    plugins: [embedPage, nodeModules, koffi],
     // CommonJS packages inside an ES module still call `require` for Node's own modules.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    banner: { js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);' },
     logLevel: "warning",
   });
   for (const { path, contents } of outputFiles) await writeFile(join(directory, basename(path)), contents);
   await writeFile(join(directory, "ingotctl.js"), ingotctl);
   await writeFile(join(directory, "package.json"), '{ "type": "module" }\n'); // Else a package.json above it would decide.
-  await copyKoffi(modules, join(directory, "node_modules"));
+  await copyKoffi(modules, directory);
 }
 
-/** Only what is loaded with glibc: koffi's package also holds its C++ source, and the addon's one for musl. */
+/** Only what is loaded with glibc: koffi's packages also hold its C++ source, and the addon for musl. */
 async function copyKoffi(modules: string, to: string): Promise<void> {
-  const addons = (await readdir(join(modules, "@koromix"))).filter((name) => name.startsWith("koffi-linux-"));
-  if (addons.length === 0) throw new Error(`Cannot build: ${modules}/@koromix has no koffi addon for Linux; run npm ci`);
-  const files = ["package.json", "LICENSE.txt", "index.js", "src/koffi/index.js", "src/koffi/src/static.js"].map((file) =>
-    join("koffi", file),
-  );
-  for (const addon of addons) {
-    const binary = join(addon.replace("koffi-linux-", "linux_"), "koffi.node");
-    files.push(...["package.json", "index.js", binary].map((file) => join("@koromix", addon, file)));
-  }
-  for (const file of files) {
-    await mkdir(dirname(join(to, file)), { recursive: true });
-    await cp(join(modules, file), join(to, file));
-  }
+  const [addon] = (await readdir(join(modules, "@koromix"))).filter((name) => name.startsWith("koffi-linux-"));
+  if (addon === undefined) throw new Error(`Cannot build: ${modules}/@koromix has no koffi addon for Linux; run npm ci`);
+  await cp(join(modules, "@koromix", addon, addon.replace("koffi-linux-", "linux_"), addonFile), join(to, addonFile));
+  await cp(join(modules, "koffi/LICENSE.txt"), join(to, "koffi.LICENSE"));
 }
 
 if (import.meta.main) await build(join(project, "dist/ingot"));

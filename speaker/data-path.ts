@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
@@ -6,9 +7,6 @@ import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
 import type { ConnectionResult, ConnectionTest, HealthAnswer, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
-
-// An `import` of node:http has Node load its `fetch`, which takes 14 MB and 25 ms.
-const { get } = process.getBuiltinModule("node:http");
 
 export interface DataPathOptions {
   readonly view: Pick<SpeakerView, "isClusterSynced" | "nextConnectionTest" | "nextHealthPorts" | "podCIDRs">;

@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { modulesFor } from "../../release/modules.ts";
 import { writeRoot } from "../../release/root.ts";
 
 const project = resolve(import.meta.dirname, "../..");
@@ -44,7 +45,7 @@ export class Arm64Machine implements Disposable {
     await mkdir(modules, { recursive: true });
     for (const name of ["package.json", "pkg", "ctl", "config-samples", "e2e"])
       cpSync(join(project, name), join(machine.project, name), { recursive: true });
-    const own = join(machine.root, "ingot/node_modules");
+    const own = await modulesFor("arm64"); // With koffi's addon.
     for (const name of readdirSync(join(project, "node_modules")))
       symlinkSync(join(existsSync(join(own, name)) ? own : join(project, "node_modules"), name), join(modules, name));
     return machine;

@@ -1,16 +1,13 @@
-import { readFile } from "node:fs/promises";
-import type { Agent, AgentOptions, OutgoingHttpHeaders } from "node:http";
-import type { AgentOptions as HttpsAgentOptions } from "node:https";
+import { readFile } from "node:fs";
+import { type Agent, type AgentOptions, Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
+import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from "node:https";
 import type { Socket } from "node:net";
+import { promisify } from "node:util";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Access, Material } from "./access.ts";
 import { ApiError } from "./errors.ts";
 import { ExecPlugin } from "./exec-plugin.ts";
-
-// Not by an `import`, which costs 14 MB: see `http.ts`.
-const { Agent: HttpAgent } = process.getBuiltinModule("node:http");
-const { Agent: HttpsAgent } = process.getBuiltinModule("node:https");
 
 /** The identity that a request is sent with. */
 export interface Identity {
@@ -132,9 +129,11 @@ function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
   return agent;
 }
 
+const read = promisify(readFile); // Those of node:fs/promises come with a directory watcher and a terminal.
+
 async function bytes(material: Material | undefined): Promise<Buffer | undefined> {
   if (material === undefined) return undefined;
-  return "data" in material ? material.data : readFile(material.file);
+  return "data" in material ? material.data : read(material.file);
 }
 
 function authorization(access: Access, token: string | undefined): OutgoingHttpHeaders {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
 import { fields, list, optionalText, text } from "#pkg/untrusted";
 import type { Access } from "./access.ts";
@@ -61,6 +61,7 @@ export class ExecPlugin {
     const refuse = (found: string, cause?: unknown): Error =>
       new Error(`Cannot run credential plugin ${command}: ${found}`, { cause });
     const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const { spawn } = process.getBuiltinModule("node:child_process"); // Loaded by few.
     // In a process group of its own, so that what it started ends with it.
     const child = spawn(command, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     let printed = "";

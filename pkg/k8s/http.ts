@@ -1,4 +1,11 @@
-import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type RequestOptions,
+  request as requestHttp,
+} from "node:http";
+import { request as requestHttps } from "node:https";
 import { pipeline, type Readable } from "node:stream";
 import { urlToHttpOptions } from "node:url";
 import { type Clock, inTurns, type Millis, wallClock } from "#pkg/clock";
@@ -6,10 +13,6 @@ import { type Fields, fields, text } from "#pkg/untrusted";
 import type { Credentials, Identity } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
 import { parseInSteps, parseJson } from "./untrusted.ts";
-
-// An `import` of node:http reads all that it exports. One of these is `WebSocket`, for which Node loads its `fetch`: 14 MB unused.
-const { request: requestHttp } = process.getBuiltinModule("node:http");
-const { request: requestHttps } = process.getBuiltinModule("node:https");
 
 export interface Request {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -1,4 +1,5 @@
-import { readFile, readlink } from "node:fs/promises";
+import { readFile, readlinkSync } from "node:fs";
+import { promisify } from "node:util";
 import { library } from "./libc.ts";
 
 const dontNeed = 4; // MADV_DONTNEED
@@ -23,7 +24,7 @@ export function releaseFreedMemory(): boolean {
  */
 export async function releaseProgramPages(): Promise<boolean> {
   try {
-    const mappings = unchangedMappings(await readFile("/proc/self/smaps", "utf8"), await readlink("/proc/self/exe"));
+    const mappings = unchangedMappings(await promisify(readFile)("/proc/self/smaps", "utf8"), readlinkSync("/proc/self/exe"));
     const advise = library.func("int madvise(void *start, size_t length, int advice)");
     return mappings.map(({ start, length }) => advise(start, length, dontNeed)).includes(0);
   } catch {

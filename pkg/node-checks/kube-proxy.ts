@@ -1,10 +1,8 @@
-import type { IncomingMessage } from "node:http";
+import { get, type IncomingMessage } from "node:http";
 import type { Millis } from "#pkg/clock";
 import { octetsUpTo } from "#pkg/untrusted";
 import { type KubeProxyConfiguration, readKubeProxyConfiguration } from "./rules/node-files.ts";
 
-// An `import` of node:http has Node load its `fetch`, which takes 14 MB.
-const { get } = process.getBuiltinModule("node:http");
 // kube-proxy's metricsBindAddress unless it is configured otherwise; no other host reaches it there.
 const address = { host: "127.0.0.1", port: 10249, path: "/configz" } as const;
 const timeout: Millis = 2_000;
