@@ -6,10 +6,10 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import { encodeOffer } from "#pkg/gossip";
 import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "./codec/metadata.ts";
-import { MemberlistThread, type RingWorker } from "./memberlist-thread.ts";
+import { MemberlistThread } from "./memberlist-thread.ts";
 import { FakeNetwork } from "./testing/network.ts";
 import { ThreadMember } from "./thread-member.ts";
-import type { Command, Report, WorkerStart } from "./thread-messages.ts";
+import type { Command, Report, RingWorker, WorkerStart } from "./thread-messages.ts";
 
 /**
  * Threads in name only: messages take a turn of the event loop each way, as between real threads, and pass a structured clone.

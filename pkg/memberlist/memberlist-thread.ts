@@ -4,7 +4,7 @@ import type { OwnEntry } from "#pkg/gossip";
 import { withoutInterruption } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
-import { Supervisor, type Thread, withOwnCompiler, workerFile } from "#pkg/threads";
+import { Supervisor, withOwnCompiler, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { CounterMemory, type MemberlistCounters } from "./counters.ts";
 import { incarnationAt } from "./first-incarnation.ts";
@@ -13,7 +13,7 @@ import type { JoinResult } from "./memberlist.ts";
 import type { PathVerdict } from "./ring/events.ts";
 import { ownMetadata } from "./ring/node-record.ts";
 import type { TimingName } from "./ring/timing.ts";
-import type { Command, Report, RingEvent, WorkerStart } from "./thread-messages.ts";
+import type { Command, Report, RingEvent, RingWorker, WorkerStart } from "./thread-messages.ts";
 import type { SocketAddress } from "./transport.ts";
 
 export interface MemberlistThreadOptions {
@@ -31,15 +31,6 @@ export interface MemberlistThreadOptions {
   readonly random?: Random;
   /** Starts a thread; a worker of Node's when unset. */
   readonly spawn?: (start: WorkerStart) => RingWorker;
-}
-
-/** The part of a thread that this package uses. */
-export interface RingWorker extends Thread {
-  on(event: "error", listener: (cause: unknown) => void): unknown;
-  on(event: "exit", listener: (code: number) => void): unknown;
-  on(event: "message", listener: (report: Report) => void): unknown;
-  postMessage(command: Command): void;
-  terminate(): Promise<unknown>;
 }
 
 // Limits of the thread's own heap. The heap has a member for each node and its gossip: 2 MB in a ring of 100 with 10,000 addresses.
@@ -99,9 +90,14 @@ export class MemberlistThread implements AsyncDisposable {
     this.#rejoin = new Alarm(this.#clock, "rejoin", () => void this.#startAgain());
   }
 
+  /** Starts the thread, which loads its code beside this one and waits for `start`. */
+  prepare(): void {
+    if (this.#supervisor.thread === undefined) this.#supervisor.start();
+  }
+
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    if (this.#supervisor.thread === undefined) this.#supervisor.start();
+    this.prepare();
     const error = await this.#start();
     if (error !== undefined) throw error === "died" ? new Error("Cannot start a member: its thread died") : error;
   }

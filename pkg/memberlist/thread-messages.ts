@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { GossipEntry, OwnEntry } from "#pkg/gossip";
 import type { Fields } from "#pkg/log";
+import type { Thread } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import type { MemberView } from "./member-view.ts";
 import type { JoinResult, MemberlistEvent } from "./memberlist.ts";
@@ -66,3 +67,12 @@ export type RingEvent =
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }
   /** These nodes failed long ago, and their entries are forgotten. */
   | { readonly type: "gossipExpired"; readonly nodes: readonly string[] };
+
+/** The part of a thread that this package uses. */
+export interface RingWorker extends Thread {
+  on(event: "error", listener: (cause: unknown) => void): unknown;
+  on(event: "exit", listener: (code: number) => void): unknown;
+  on(event: "message", listener: (report: Report) => void): unknown;
+  postMessage(command: Command): void;
+  terminate(): Promise<unknown>;
+}

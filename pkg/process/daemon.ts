@@ -1,7 +1,7 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
 import { releaseProgramPages } from "#pkg/linux";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
-import { keepSmallHeapsSmall, trimHeap } from "#pkg/threads";
+import { keepSmallHeapsSmall } from "#pkg/threads";
 import { machineProblem } from "./environment.ts";
 import { inSource } from "./source-maps.ts";
 
@@ -58,10 +58,9 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
     log.error("cannot start", { op: "startup", error });
     process.exit(1);
   }
-  trimHeap();
   const settle = () => {
-    void releaseProgramPages();
     keepSmallHeapsSmall();
+    void releaseProgramPages();
     daemon.settled?.();
   };
   setTimeout(settle, daemon.settledAfterMs ?? settledAfterMs).unref();

@@ -4,11 +4,12 @@ import type { Worker } from "node:worker_threads";
 let starting = 0; // Threads that V8 has not made yet.
 
 /**
- * Starts a thread that compiles its code by itself. Others hand that to V8's helper threads, and a real-time thread would wait for the lock
+ * Starts a thread that compiles its code by itself, and may collect its garbage. Others hand that to V8's helper threads, and a real-time thread would wait for the lock
  * of their queue, on a busy machine for as long as a helper waits for a processor. V8 decides that when it makes the thread.
  */
 export function withOwnCompiler(start: () => Worker): Worker {
   setFlagsFromString("--no-concurrent-recompilation");
+  setFlagsFromString("--expose-gc"); // For `trimHeap`.
   starting++;
   let isStarting = true;
   const started = (): void => {

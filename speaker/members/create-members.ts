@@ -60,6 +60,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
     timing: values["ml-timing"],
     log,
   });
+  memberlist.prepare();
   const secretName = values["ml-secret-name"];
   const keys =
     secretName === ""
