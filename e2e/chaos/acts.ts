@@ -46,8 +46,11 @@ export type OwnWhat =
 
 export type What = SharedWhat | OwnWhat;
 
-/** How a node's own address is replaced: at once or in two steps, with all others, by itself with another length; or its link ends and begins. */
-export const renumberings = ["addFirst", "deleteFirst", "apart", "flush", "mask", "bounce"] as const;
+/**
+ * How a node's own address is replaced: at once or in two steps, with all others, by itself with another length; or its link ends and begins, its NIC goes
+ * and comes back as another one of that name, or a bridge over the NIC has the address.
+ */
+export const renumberings = ["addFirst", "deleteFirst", "apart", "flush", "mask", "bounce", "remade", "bridged"] as const;
 export type Renumbering = (typeof renumberings)[number];
 
 /** The subject of an act: of two acts on one subject, the second would undo the first. */

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { DemoCluster, Workload } from "#e2e/demo-cluster";
-import { type LabProcess, waitFor } from "#e2e/lab";
+import { type Host, type LabProcess, waitFor } from "#e2e/lab";
 import { kernelRoute } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
 import { port, serveFlows } from "../../scenarios/kept-flows.ts";
@@ -268,12 +268,13 @@ async function renumbered(
   const { host, addresses } = workload;
   const [own4, own6] = addresses;
   const [former, other] = [`${own4}/24`, what.how === "mask" ? `${own4}/16` : `172.30.0.${90 + what.node}/24`];
-  await host.sysctl({ "net.ipv4.conf.eth0.promote_secondaries": 1 }); // As nodes have it: else the kernel drops the second with the first.
-  const change = async (from: string, to: string): Promise<void> => {
+  await host.sysctl({ "net.ipv4.conf.all.promote_secondaries": 1 }); // As nodes have it: else the kernel drops the second with the first.
+  const change = async (from: string, to: string, isBack = false): Promise<void> => {
     if (what.speaker === "stands") workload.process.kill("SIGSTOP");
-    for (const lines of renumberingLines(what.how, from, to)) {
-      // IPv6 addresses go with a link, and with all others.
-      const again = what.how === "bounce" || what.how === "flush" ? [`addr replace ${own6}/64 dev eth0 nodad`] : [];
+    if (what.how === "remade") await remade(host);
+    for (const lines of renumberingLines(what.how, from, to, isBack)) {
+      const device = what.how === "bridged" && !isBack ? "br0" : "eth0";
+      const again = losesIpv6.has(what.how) ? [`addr replace ${own6}/64 dev ${device} nodad`] : [];
       await host.output(["ip", "-batch", "-"], { input: `${[...lines, ...again].join("\n")}\n` });
       await sleep(300);
     }
@@ -283,15 +284,25 @@ async function renumbered(
   const restart = what.speaker === "killed" ? await ended(workload, "SIGKILL") : () => {};
   await change(former, other);
   return async () => {
-    await change(other, former);
+    await change(other, former, true);
     await restart();
     // A speaker that starts while its node lacks the address that its Pod has ends, and a kubelet would start it again.
     if (workload.process.exit !== undefined) await workload.start();
   };
 }
 
+// IPv6 addresses go with a link, and with all others.
+const losesIpv6: ReadonlySet<Renumbering> = new Set(["bounce", "flush", "remade", "bridged"]);
+
+/** Its NIC leaves the node's kernel, which forgets all about it, and is there again as another one. */
+async function remade(host: Host): Promise<void> {
+  await host.ip("link set eth0 name away", "link set away netns client");
+  await host.output(["ip", "-n", "client", "link", "set", "away", "netns", host.name]);
+  await host.ip("link set away name eth0");
+}
+
 /** Lines of `ip`, all of one list at once. */
-function renumberingLines(how: Renumbering, from: string, to: string): string[][] {
+function renumberingLines(how: Renumbering, from: string, to: string, isBack: boolean): string[][] {
   const [add, del] = [`addr add ${to} dev eth0`, `addr del ${from} dev eth0`];
   switch (how) {
     case "addFirst":
@@ -305,6 +316,14 @@ function renumberingLines(how: Renumbering, from: string, to: string): string[][
       return [["addr flush dev eth0 scope global", add]];
     case "bounce":
       return [["link set eth0 down", "link set eth0 up"]];
+    case "remade":
+      return [[add, "link set eth0 up"]];
+    case "bridged":
+      if (isBack) return [["link del br0", add]];
+      return [
+        ["link add br0 type bridge stp_state 0 forward_delay 0", "link set br0 up", "link set eth0 master br0"],
+        ["addr flush dev eth0 scope global", `addr add ${to} dev br0`],
+      ];
     default:
       return how satisfies never;
   }
