@@ -12,7 +12,10 @@ import { askPools } from "./pools.ts";
 /** @throws {UsageError} for text that is no address */
 export function readAddress(text: string): string {
   const address = parseAddress(text);
-  if (address === undefined) throw new UsageError(`${JSON.stringify(text)} is no IP address`);
+  if (address === undefined)
+    throw new UsageError(
+      `${JSON.stringify(text)} is no IP address; "ingotctl explain svc/NAME" says who announces those of a Service`,
+    );
   return address.toString();
 }
 
