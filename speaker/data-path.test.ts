@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { silentLog } from "#pkg/log/testing";
+import type { LanFaults } from "#pkg/node-checks";
 import type { SpeakerEvent } from "./core/index.ts";
 import { type Conntrack, DataPath, readConntrack } from "./data-path.ts";
 
@@ -67,7 +68,7 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
     emit: (event) => void heard.push(event),
     clock,
     log: silentLog,
-    isLanWithoutIpv6: () => false,
+    lanFaults: () => ({ isIpv6Off: false, notForwarding: undefined }),
     api: undefined,
   });
   dataPath.start();
@@ -117,7 +118,7 @@ test("the next connection follows one that is not answered at once, and one each
     },
     clock,
     log: silentLog,
-    isLanWithoutIpv6: () => false,
+    lanFaults: () => ({ isIpv6Off: false, notForwarding: undefined }),
     api: undefined,
   });
   dataPath.start();
@@ -128,10 +129,10 @@ test("the next connection follows one that is not answered at once, and one each
   assert.deepEqual(counts.slice(0, 6), [3, 1, 0, 0, 1, 1]);
 });
 
-test("the core hears of a NIC without IPv6 for that family alone, before it announces and when it has it again", async () => {
+test("the core hears of the LAN's faults, each for its family, before it announces, and that they are over", async () => {
   const clock = new SimulatedClock();
-  const heard: (readonly string[])[] = [];
-  let isLanWithoutIpv6 = true;
+  const heard: string[] = [];
+  let lan: LanFaults = { isIpv6Off: true, notForwarding: "eth0" };
   using dataPath = new DataPath({
     view: {
       isClusterSynced: true,
@@ -141,12 +142,12 @@ test("the core hears of a NIC without IPv6 for that family alone, before it anno
     },
     emit(event) {
       if (event.type !== "dataPath") return;
-      assert.ok(!event.faults.IPv4.includes("ipv6Off"));
-      heard.push(event.faults.IPv6.filter((fault) => fault === "ipv6Off"));
+      const { IPv4, IPv6 } = event.faults;
+      heard.push([IPv4.includes("forwardingOff") ? "4" : "", IPv6.includes("ipv6Off") ? "6" : ""].join(""));
     },
     clock,
     log: silentLog,
-    isLanWithoutIpv6: () => isLanWithoutIpv6,
+    lanFaults: () => lan,
     api: undefined,
   });
   dataPath.start();
@@ -157,7 +158,7 @@ test("the core hears of a NIC without IPv6 for that family alone, before it anno
     }
   };
   await told(1);
-  isLanWithoutIpv6 = false;
+  lan = { isIpv6Off: false, notForwarding: "eth0" };
   await told(2);
-  assert.deepEqual(heard, [["ipv6Off"], []]);
+  assert.deepEqual(heard, ["46", "4"]);
 });

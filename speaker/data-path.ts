@@ -6,6 +6,7 @@ import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
+import type { LanFaults } from "#pkg/node-checks";
 import type { ConnectionResult, ConnectionTest, HealthAnswer, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
 
 export interface DataPathOptions {
@@ -13,8 +14,7 @@ export interface DataPathOptions {
   readonly emit: (event: SpeakerEvent) => void;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether the NIC that leads to the LAN of IPv6 pools has no IPv6. */
-  readonly isLanWithoutIpv6: () => boolean;
+  readonly lanFaults: () => LanFaults;
   /** The API's Service, as each container is told. */
   readonly api: { readonly host: string; readonly port: number } | undefined;
 }
@@ -82,7 +82,8 @@ export class DataPath implements Disposable {
     if (this.#isDisposed) return;
     const before = this.#conntrack;
     this.#conntrack = readConntrack(before, (path) => readFileSync(path, "utf8"));
-    const faults = { IPv4: this.#faultsOf("IPv4"), IPv6: this.#faultsOf("IPv6") };
+    const lan = this.#options.lanFaults();
+    const faults = { IPv4: this.#faultsOf("IPv4", lan), IPv6: this.#faultsOf("IPv6", lan) };
     if (!this.#hasPods && families.some((family) => faults[family].includes("noPodRoute"))) this.#hasPods = this.#findPods();
     const told = `${families.map((family) => faults[family].join()).join(" ")} ${this.#hasPods}`;
     if (told === this.#told) return;
@@ -90,12 +91,13 @@ export class DataPath implements Disposable {
     this.#options.emit({ type: "dataPath", faults, hasPods: this.#hasPods });
   }
 
-  #faultsOf(family: Family): readonly PathFault[] {
+  #faultsOf(family: Family, lan: LanFaults): readonly PathFault[] {
     const faults: PathFault[] = [];
-    if (read(forwarding[family]) === "0") faults.push("forwardingOff");
+    const isOff = read(forwarding[family]) === "0" || (family === "IPv4" && lan.notForwarding !== undefined);
+    if (isOff) faults.push("forwardingOff");
     if (this.#conntrack?.isFull === true) faults.push("conntrackFull");
     if (!this.#hasPodRoute(family)) faults.push("noPodRoute");
-    if (family === "IPv6" && this.#options.isLanWithoutIpv6()) faults.push("ipv6Off");
+    if (family === "IPv6" && lan.isIpv6Off) faults.push("ipv6Off");
     if (this.#healthy.size === 0 || this.#healthy.values().some((isHealthy) => !isHealthy)) faults.push("proxySilent");
     return faults;
   }

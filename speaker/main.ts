@@ -108,10 +108,8 @@ await runDaemon({
     const asker = new Asker(clock, random);
     const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
     const api = { host: process.env.KUBERNETES_SERVICE_HOST ?? "", port: Number(process.env.KUBERNETES_SERVICE_PORT) };
-    const isLanWithoutIpv6 = () => checks.isLanWithoutIpv6();
-    const dataPath = stack.use(
-      new DataPath({ view, emit, clock, log, isLanWithoutIpv6, api: api.host === "" ? undefined : api }),
-    );
+    const lanFaults = () => checks.lanFaults();
+    const dataPath = stack.use(new DataPath({ view, emit, clock, log, lanFaults, api: api.host === "" ? undefined : api }));
     const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({

@@ -9,6 +9,6 @@
  * and addresses announced by BGP.
  */
 
-export { NodeChecks } from "./node-checks.ts";
+export { type LanFaults, NodeChecks } from "./node-checks.ts";
 export type { Kept } from "./rules/facts.ts";
 export { checkNames, describe, type Finding, findingVerdict, identity, sufferers } from "./rules/findings.ts";

@@ -286,25 +286,46 @@ test("10,000 addresses and as many Services are looked at 1,000 in a turn, and a
   );
 });
 
-test("the LAN of IPv6 pools is without IPv6 where its NIC has it off, or is too small for it, and no other NIC has it", () => {
+test("the LAN is faulty where each NIC that leads there is without IPv6, or does not forward, although the kernel does", () => {
   const six = "'2001:db8::1-2001:db8::9'";
-  const isWithout = (pool: string, interfaces: readonly InterfaceState[], disabled: Readonly<Record<string, string>>) => {
+  const dual = `10.0.0.200-10.0.0.250, ${six}`;
+  const faults = (pool: string, interfaces: readonly InterfaceState[], files: Readonly<Record<string, number>>) => {
     const node = new Node(pool);
     using checks = node.checks;
     node.interfaces = interfaces;
-    for (const [name, value] of Object.entries(disabled)) node.files.set(`sys/net/ipv6/conf/${name}/disable_ipv6`, value);
     for (const name of ["eth1", "cni0"])
       for (const setting of ["rp_filter", "arp_ignore", "arp_announce"]) node.files.set(`${conf}/${name}/${setting}`, "0\n");
-    return checks.isLanWithoutIpv6();
+    for (const { name } of interfaces) node.files.set(`sys/net/ipv6/conf/${name}/disable_ipv6`, "0\n");
+    for (const [file, value] of Object.entries(files)) node.files.set(`sys/net/${file}`, `${value}\n`);
+    const { isIpv6Off, notForwarding } = checks.lanFaults();
+    return [isIpv6Off ? "no IPv6" : "", notForwarding ?? ""].filter((one) => one !== "").join();
   };
-  const dual = `10.0.0.200-10.0.0.250, ${six}`;
   const pods = { ...eth0, index: 4, name: "cni0", addresses: ["10.244.1.1/24", "fd00:244::1/64"] };
-  assert.equal(isWithout(dual, [eth0, pods], { eth0: "1\n", cni0: "0\n" }), true);
-  assert.equal(isWithout(dual, [eth0], {}), true, "the kernel has none, or the link is too small");
-  assert.equal(isWithout(dual, [eth0], { eth0: "0\n" }), false);
-  assert.equal(isWithout("10.0.0.200-10.0.0.250", [eth0], { eth0: "1\n" }), false, "nobody asks for IPv6");
   const storage = { ...eth0, index: 5, name: "eth1", addresses: ["10.9.0.1/24"] };
-  assert.equal(isWithout(dual, [eth0, storage], { eth0: "0\n", eth1: "1\n" }), false, "of a network without clients");
-  const other = { ...eth0, index: 5, name: "eth1", addresses: ["2001:db8::ffff/64"] };
-  assert.equal(isWithout(dual, [eth0, other], { eth0: "1\n", eth1: "0\n" }), false, "IPv6 comes by another NIC");
+  const second = { ...eth0, index: 5, name: "eth1", addresses: ["10.0.0.2/24", "2001:db8::ffff/64"] };
+  const off = "ipv6/conf/eth0/disable_ipv6";
+  const forwards = "ipv4/conf/eth0/forwarding";
+  assert.equal(faults(dual, [eth0, pods], { [off]: 1 }), "no IPv6");
+  assert.equal(faults(dual, [eth0], {}), "");
+  assert.equal(faults("10.0.0.200-10.0.0.250", [eth0], { [off]: 1 }), "", "nobody asks for IPv6");
+  assert.equal(faults(dual, [eth0, storage], { "ipv6/conf/eth1/disable_ipv6": 1 }), "", "of a network without clients");
+  assert.equal(faults(dual, [eth0, second], { [off]: 1 }), "", "IPv6 comes by another NIC");
+  assert.equal(faults(dual, [eth0, pods], { [forwards]: 0 }), "eth0");
+  assert.equal(faults(dual, [eth0, pods], { [forwards]: 0, "ipv4/ip_forward": 0 }), "", "the setting for all says so");
+  assert.equal(faults(dual, [eth0, second], { [forwards]: 0 }), "", "another NIC forwards");
+  assert.equal(faults(dual, [eth0, storage], { "ipv4/conf/eth1/forwarding": 0 }), "", "of a network without clients");
+});
+
+test("a link that is too small for IPv6 has no setting for it, and is without", () => {
+  const node = new Node("10.0.0.200-10.0.0.250, '2001:db8::1-2001:db8::9'");
+  using checks = node.checks;
+  assert.equal(checks.lanFaults().isIpv6Off, true);
+});
+
+test("the Services that suffer are looked for where the LAN's NIC alone does not forward", () => {
+  const node = new Node();
+  node.files.set(`${conf}/eth0/forwarding`, "0\n");
+  node.checks.start();
+  node.clock.advanceBy(1_000);
+  assert.deepEqual(node.take(), ["warn nodeWarning forwardingOff eth0"]);
 });

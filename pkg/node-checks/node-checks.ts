@@ -10,7 +10,7 @@ import { askKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
 import { ipv6Disabled, judge } from "./rules/judge.ts";
-import { poolIn } from "./rules/lookups.ts";
+import { lanInterfaces } from "./rules/lookups.ts";
 import { isManagedByNetworkd, isManagedByNetworkManager, type KubeProxyConfiguration } from "./rules/node-files.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./rules/route-codec.ts";
 
@@ -49,6 +49,14 @@ export interface NodeChecksOptions {
   readonly mayBeRealTime?: () => boolean;
 }
 
+/** See `NodeChecks.lanFaults`. */
+export interface LanFaults {
+  /** Of IPv6 packets. */
+  readonly isIpv6Off: boolean;
+  /** A NIC whose IPv4 packets are not passed on, while the kernel forwards. */
+  readonly notForwarding: string | undefined;
+}
+
 const capabilityNice = 1n << 23n; // CAP_SYS_NICE
 
 type Announcements = Pick<Facts, "announced" | "notForwarded">;
@@ -80,26 +88,30 @@ export class NodeChecks implements Disposable {
   }
 
   /**
-   * Looks whether the kernel drops what comes from the LAN of IPv6 pools, because the NIC has no IPv6: as the finding says, and also where the link is
-   * too small for it. Reads one setting of each NIC while none is without.
+   * Looks whether the kernel drops what comes from the LAN of layer 2 pools, by settings of the NICs that lead there: as the findings say, and also where a
+   * link is too small for IPv6. Reads two settings of each NIC while both are as they should be.
    */
-  isLanWithoutIpv6(): boolean {
+  lanFaults(): LanFaults {
+    const read = this.#read;
     const pools = this.#layer2Pools();
-    if (poolIn({ pools }, "IPv6") === undefined) return false;
+    const forwards = readNumber(read, forwardingSetting.IPv4) !== 0;
     const interfaces = this.#options.interfaces();
-    const hasIpv4 = ({ addresses }: InterfaceState) => addresses.some((text) => !text.includes(":"));
-    const off = interfaces.filter((one) => hasIpv4(one) && disableIpv6(this.#read, one.name) !== 0).map(({ name }) => name);
-    if (off.length === 0) return false;
-    const collected = interfaces.map((one) => collectInterface(this.#read, one));
-    const found = ipv6Disabled({
-      pools,
-      routes: collectRoutes(this.#read),
-      interfaces: collected.map((one) => ({
-        ...one,
-        settings: one.settings && { ...one.settings, disableIpv6: off.includes(one.name) ? 1 : 0 },
-      })),
-    });
-    return found.length > 0;
+    const off = new Set<string>();
+    const notForwarding = new Set<string>();
+    for (const { name, addresses } of interfaces) {
+      if (addresses.every((text) => text.includes(":"))) continue;
+      if (disableIpv6(read, name) !== 0) off.add(name);
+      if (forwards && readNumber(read, `sys/net/ipv4/conf/${name}/forwarding`) === 0) notForwarding.add(name);
+    }
+    if (pools.length === 0 || off.size + notForwarding.size === 0) return { isIpv6Off: false, notForwarding: undefined };
+    const withIpv6 = (one: Interface) => one.settings && { ...one.settings, disableIpv6: off.has(one.name) ? 1 : 0 };
+    const collected = interfaces.map((one) => collectInterface(read, one)).map((one) => ({ ...one, settings: withIpv6(one) }));
+    const facts = { pools, routes: collectRoutes(read), interfaces: collected };
+    const lan = lanInterfaces(facts);
+    return {
+      isIpv6Off: ipv6Disabled(facts).length > 0,
+      notForwarding: lan.every(({ name }) => notForwarding.has(name)) ? lan[0]?.name : undefined,
+    };
   }
 
   start(): void {
@@ -177,7 +189,8 @@ export class NodeChecks implements Disposable {
     const notForwarded: Partial<Record<Family, string>> = {};
     for (const family of families) {
       // The list of Services is asked last: it takes the longest, and nearly every node forwards.
-      if (readNumber(this.#read, forwardingSetting[family]) !== 0) continue;
+      const isOff = readNumber(this.#read, forwardingSetting[family]) === 0;
+      if (!isOff && (family === "IPv6" || this.lanFaults().notForwarding === undefined)) continue;
       const search = this.#options.forwarded(family);
       let found = search.next();
       for (; !found.done; found = search.next()) if (++looked % lookedAtAtOnce === 0) yield;
@@ -202,6 +215,7 @@ export class NodeChecks implements Disposable {
         kubeProxy: this.#kubeProxy,
         flannelAddresses: this.#options.flannelAddresses().flatMap((text) => parseAddress(text) ?? []),
       },
+      notForwarding: this.lanFaults().notForwarding,
       isRealTimeRefused: this.#isRealTimeRefused(),
       ...announcements,
     };

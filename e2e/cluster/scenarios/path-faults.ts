@@ -68,6 +68,15 @@ export const pathFaults = {
       return async () => void (await set(1));
     },
   },
+  nicForwardingOff: {
+    name: "forwarding off on the NIC alone",
+    sign: "forwardingOff",
+    begin: async (on, node) => {
+      const set = (value: number) => run(on, node, "sh", "-c", `echo ${value} > /proc/sys/net/ipv4/conf/eth0/forwarding`);
+      await set(0);
+      return async () => void (await set(1));
+    },
+  },
   conntrackFull: {
     name: "table of connections full",
     sign: "conntrackFull",

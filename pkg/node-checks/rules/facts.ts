@@ -19,6 +19,8 @@ export interface Facts {
   readonly announced: readonly Announced[];
   /** A Service by family, where the kernel does not forward that family although one is announced that has endpoints on other nodes. */
   readonly notForwarded: Readonly<Partial<Record<Family, string>>>;
+  /** The NIC that leads to clients, and whose own setting has the kernel forward none of its packets. */
+  readonly notForwarding: string | undefined;
   readonly kernel: KernelFacts;
   /** The process has the capability to have threads in real time, and the kernel refuses it nevertheless. */
   readonly isRealTimeRefused: boolean;

@@ -29,7 +29,11 @@ interface FindingFacts {
   /** A Pod of this node may have an address of the pool. */
   readonly podNetwork: { readonly node: string; readonly pool: string; readonly network: Prefix };
   /** Packets to endpoints on other nodes are dropped; `service` is one of the Services that have some. */
-  readonly forwardingOff: { readonly family: Family; readonly service: string };
+  readonly forwardingOff: {
+    readonly family: Family;
+    readonly service: string;
+    readonly interface?: string; // Where the setting of this interface does it.
+  };
   /** The kernel drops all IPv6 packets on an interface that leads to clients, while `pool` has IPv6 addresses. */
   readonly ipv6Disabled: { readonly interface: string; readonly pool: string };
   /** Addresses of one pool are announced to hosts that have no reason to ask for them. */
@@ -268,11 +272,11 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Findin
   };
 }
 
-function describeForwarding({ family }: FindingOf<"forwardingOff">): Words {
+function describeForwarding({ family, interface: nic }: FindingOf<"forwardingOff">): Words {
   // A kernel that forwards ignores router advertisements unless it is configured otherwise, and its default route would expire.
   const [name, aside] =
     family === "IPv4"
-      ? ["net.ipv4.ip_forward", ""]
+      ? [nic === undefined ? "net.ipv4.ip_forward" : nameOf("ipv4", nic, "forwarding"), ""]
       : ["net.ipv6.conf.all.forwarding", ", with accept_ra=2 on an interface that has its routes from router advertisements"];
   return {
     message: `${name} is 0, and Services that are announced from here have endpoints on other nodes: packets for them are dropped`,
@@ -298,5 +302,9 @@ export const kubeProxyIpvs = "kube-ipvs0";
  * interface, such as a VLAN's, are written as slashes there.
  */
 export function setting(family: "ipv4" | "ipv6", interfaceName: string, name: string, value: number): string {
-  return `net.${family}.conf.${interfaceName.replaceAll(".", "/")}.${name}=${value}`;
+  return `${nameOf(family, interfaceName, name)}=${value}`;
+}
+
+function nameOf(family: "ipv4" | "ipv6", interfaceName: string, name: string): string {
+  return `net.${family}.conf.${interfaceName.replaceAll(".", "/")}.${name}`;
 }

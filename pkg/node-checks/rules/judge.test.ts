@@ -47,6 +47,7 @@ const ordinary: Facts = {
   pools: [pool("default", "10.0.0.200-10.0.0.250", "fd00::200-fd00::2ff")],
   announced: announced("default", "10.0.0.200", "fd00::200"),
   notForwarded: {},
+  notForwarding: undefined,
   kernel: { pools: [], placed: new Set(), interfaces: [], kubeProxy: undefined, flannelAddresses: [] },
   isRealTimeRefused: false,
 };
@@ -228,6 +229,15 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       "net.ipv6.conf.all.forwarding is 0, and Services that are announced from here have endpoints on other nodes: packets " +
         "for them are dropped; sysctl -w net.ipv6.conf.all.forwarding=1, with accept_ra=2 on an interface that has its routes from router " +
         "advertisements",
+    ],
+  },
+
+  {
+    name: "the NIC by which clients come is the one whose packets are not forwarded",
+    facts: { notForwarded: { IPv4: "default/web" }, notForwarding: "eth0.7" },
+    want: [
+      "net.ipv4.conf.eth0/7.forwarding is 0, and Services that are announced from here have endpoints on other nodes: packets for them " +
+        "are dropped; sysctl -w net.ipv4.conf.eth0/7.forwarding=1",
     ],
   },
 

@@ -1,4 +1,4 @@
-import { AddressRange, type Family, families, matchesInterface } from "#pkg/net";
+import { AddressRange, families, matchesInterface } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import { type Finding, type FindingOf, kubeProxyIpvs } from "./findings.ts";
 import {
@@ -10,7 +10,7 @@ import {
   nodePorts,
   promoteSecondaries,
 } from "./kernel.ts";
-import { answersArp, bestRoute, defaultRoute, eligible, poolIn, poolOf, subnetsOf } from "./lookups.ts";
+import { answersArp, bestRoute, defaultRoute, eligible, isInPool, lanInterfaces, poolIn, poolOf, subnetsOf } from "./lookups.ts";
 
 /** All findings, in the order of `checkNames`. */
 export function judge(facts: Facts): Finding[] {
@@ -98,25 +98,20 @@ function* podNetwork({ node, pools, kernel, podNetworks }: Facts): Iterable<Find
   }
 }
 
-function forwardingOff({ notForwarded }: Facts): FindingOf<"forwardingOff">[] {
+function forwardingOff({ notForwarded, notForwarding }: Facts): FindingOf<"forwardingOff">[] {
   return families.flatMap((family) => {
     const service = notForwarded[family];
-    return service === undefined ? [] : [{ check: "forwardingOff", family, service }];
+    const nic = family === "IPv4" && notForwarding !== undefined ? { interface: notForwarding } : {};
+    return service === undefined ? [] : [{ check: "forwardingOff", family, service, ...nic }];
   });
 }
 
-/**
- * Only where the LAN of the pools has no IPv6 on this node at all, and only for interfaces that lead to clients: those with the
- * default route or with a subnet of a pool. Networks for Pods and storage may well be without IPv6.
- */
+/** Only where the LAN of the pools has no IPv6 on this node at all: networks for Pods and storage may well be without. */
 export function ipv6Disabled(facts: Pick<Facts, "pools" | "interfaces" | "routes">): FindingOf<"ipv6Disabled">[] {
   const pool = poolIn(facts, "IPv6");
-  const withPool = (family: Family) => (one: Interface) =>
-    subnetsOf(facts, one).some((subnet) => subnet.family === family && poolIn(facts, subnet) !== undefined);
-  if (pool === undefined || eligible(facts).some(withPool("IPv6"))) return [];
-  return eligible(facts)
+  if (pool === undefined || eligible(facts).some((one) => isInPool(facts, one, "IPv6"))) return [];
+  return lanInterfaces(facts)
     .filter((one) => one.settings?.disableIpv6 === 1)
-    .filter((one) => one.name === defaultRoute(facts)?.interface || withPool("IPv4")(one))
     .map(({ name }) => ({ check: "ipv6Disabled", interface: name, pool }));
 }
 

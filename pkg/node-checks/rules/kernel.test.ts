@@ -217,6 +217,7 @@ for (const {
       pools: [],
       announced: [],
       notForwarded: {},
+      notForwarding: undefined,
       kernel: {
         pools: poolsOf(pools),
         placed: new Set(placed),

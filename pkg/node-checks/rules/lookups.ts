@@ -14,6 +14,16 @@ export function defaultRoute(facts: Pick<Facts, "routes">): Route | undefined {
   return bestRoute(facts, ({ prefix }) => prefix.family === "IPv4" && prefix.length === 0);
 }
 
+/** The interfaces that lead to clients of layer 2 pools: with the default route, or with a subnet of a pool. */
+export function lanInterfaces(facts: Pick<Facts, "pools" | "interfaces" | "routes">): Interface[] {
+  return eligible(facts).filter((one) => one.name === defaultRoute(facts)?.interface || isInPool(facts, one, "IPv4"));
+}
+
+/** Whether a pool has addresses of the family in a subnet of the interface. */
+export function isInPool(facts: Pick<Facts, "pools" | "routes">, one: Interface, family: Family): boolean {
+  return subnetsOf(facts, one).some((subnet) => subnet.family === family && poolIn(facts, subnet) !== undefined);
+}
+
 /** The first one of those with the lowest metric, as the kernel takes it. */
 export function bestRoute({ routes }: Pick<Facts, "routes">, wanted: (route: Route) => boolean): Route | undefined {
   return routes

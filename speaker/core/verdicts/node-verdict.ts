@@ -151,7 +151,11 @@ const podsOfNode = "kubectl -n kube-system get pods -o wide --field-selector spe
 function remedies(fault: PathFault, of: readonly Family[]): readonly string[] {
   switch (fault) {
     case "forwardingOff":
-      return of.map((family) => `sysctl -w net.${family === "IPv4" ? "ipv4.ip_forward" : "ipv6.conf.all.forwarding"}=1`);
+      return of.map((family) =>
+        family === "IPv4"
+          ? "sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.INTERFACE.forwarding=1"
+          : "sysctl -w net.ipv6.conf.all.forwarding=1",
+      );
     case "conntrackFull":
       return [
         "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max, and raise the second one there by sysctl -w",
