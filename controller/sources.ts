@@ -32,12 +32,16 @@ export interface SourcesOptions {
   readonly log: Log;
 }
 
+/** So many Services of a list take the core a millisecond or two. */
+export const maxSeenAtOnce = 500;
+
 /** Follows objects of the Kubernetes API and delivers them to the core. */
 export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #announced: Informers;
   readonly #customResources: CustomResources | undefined;
   readonly #runner: SourcesOptions["runner"];
+  #unseen: ServiceChange[] | undefined; // Changes of a list that the core sees in portions, and those that come meanwhile.
   readonly namespaces: NamespaceLabels;
 
   constructor(options: SourcesOptions) {
@@ -55,8 +59,8 @@ export class Sources implements Disposable {
       },
     });
     const servicesChanged = (changed: readonly ServiceChange[]) => {
-      emit({ type: "services", changed: changed.map(({ key, now }) => ({ key, now })) });
-      void inTurns(options.clock, this.#count(changed));
+      if (this.#unseen === undefined) void inTurns(options.clock, this.#tell([...changed]));
+      else for (const change of changed) this.#unseen.push(change); // It counts when all of a list have been seen, too.
     };
     this.#informers.follow("Services", servicesOf(classes, "labels"), {}, (key, now) => servicesChanged([{ key, now }]), {
       replaced: servicesChanged,
@@ -111,8 +115,15 @@ export class Sources implements Disposable {
     this.namespaces[Symbol.dispose]();
   }
 
-  /** Thousands of Services of a list take some microseconds each. */
-  *#count(changed: readonly ServiceChange[]): Generator<undefined, void> {
+  /** All Services of a list are seen before the change of one counts. Both take some microseconds for each of thousands. */
+  *#tell(changed: ServiceChange[]): Generator<undefined, void> {
+    this.#unseen = changed;
+    for (let from = 0; from < changed.length; from += maxSeenAtOnce) {
+      const portion = changed.slice(from, from + maxSeenAtOnce);
+      this.#runner.dispatch({ type: "services", changed: portion.map(({ key, now }) => ({ key, now })) });
+      yield;
+    }
+    this.#unseen = undefined;
     for (const { key } of changed) {
       this.#runner.dispatch({ type: "service", key });
       yield;

@@ -11,6 +11,7 @@ import type { ControllerEffect } from "../../controller/core/effects.ts";
 import type { ControllerEvent } from "../../controller/core/events.ts";
 import { createState } from "../../controller/core/state.ts";
 import { nextDeadline, step } from "../../controller/core/step.ts";
+import { maxSeenAtOnce } from "../../controller/sources.ts";
 
 const [count = 50_000, pools = 1_000] = process.argv.slice(2).map(Number);
 const namespaces = 1_000;
@@ -50,9 +51,11 @@ class Bench {
     this.#dispatch({ type: "occupied", reported: new Map() });
   }
 
-  /** All Services at once, as a list has them. */
+  /** All Services of a list that is taken over as a whole. */
   see(): void {
-    this.#dispatch({ type: "services", changed: [...this.#services].map(([key, now]) => ({ key, now })) });
+    const changed = [...this.#services].map(([key, now]) => ({ key, now }));
+    for (let from = 0; from < changed.length; from += maxSeenAtOnce)
+      this.#dispatch({ type: "services", changed: changed.slice(from, from + maxSeenAtOnce) });
     for (const key of this.#services.keys()) this.#dispatch({ type: "service", key });
   }
 
