@@ -62,11 +62,11 @@ export function ownerBefore(state: SpeakerState, key: string, placed: AddressPla
   return state.handovers.unfinished.has(key) ? (servers.at(-1) ?? elected) : (elected ?? servers.at(-1));
 }
 
-/** The former owner tells others that it still serves an address as soon as it learns of the next owner. */
+/** The former owner tells others that it still serves an address as soon as it learns of the next owner. Once that is another node, it does so too. */
 export function reviewGuess({ node, members }: SpeakerState, key: string, current: CurrentHandover): void {
   const { guess } = current;
   const servers = members.gossip?.servers(key).filter((other) => other !== node && !guess?.not.includes(other)) ?? [];
-  if (guess === undefined || servers.length === 0) return;
+  if (guess === undefined || current.successor !== undefined || servers.length === 0) return;
   const isRight = servers.includes(guess.from);
   current.from = isRight ? guess.from : (servers.at(-1) ?? guess.from);
   current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };

@@ -440,7 +440,16 @@ test("a speaker that begins guesses who owned an address before it, until that n
     return handedOver(bench);
   };
   assert.deepEqual(say(third), [`${x} to ${own(third)}`]);
+  const later = onLan(owner);
   assert.deepEqual(say(next), [`${x} to ${own(next)}`]);
+  const serves = (node: string) => later.others.find(({ name }) => name === node)?.state.setServing(address(x), true);
+  serves(third);
+  later.hear();
+  exclude(later.bench, owner, true);
+  serves(next);
+  later.hear();
+  const toThird = [`${x} to ${own(third)} from ${mac(next)} and clients`];
+  assert.deepEqual(handedOver(later.bench), toThird, "an owner after this node serves it too");
 });
 
 test("a speaker that guesses who owned an address before it hands nothing beyond that node: where the guess is wrong, packets would go round", () => {
