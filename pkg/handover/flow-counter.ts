@@ -5,6 +5,8 @@ import type { Log } from "#pkg/log";
 import { type Address, families } from "#pkg/net";
 
 const usuallyEveryMs: Millis = 5_000;
+// A process that begins is to say soon which connections of an earlier one its node has: the next rollout's step may need that.
+const firstAfterMs: Millis = 250;
 // Counting may take this share of the time: a node with a million connections counts them less often.
 const restForEachMs = 50;
 // A busy machine makes a count look long. A speaker that waits for the last connection to end has to hear of it nevertheless.
@@ -31,6 +33,7 @@ export class FlowCounter implements Disposable {
   readonly #addresses = new Map<string, Address>(); // text -> address
   readonly #alarm: Alarm;
   #isCounting = false;
+  #hasCounted = false;
   #isStopped = false;
 
   constructor(options: FlowCounterOptions) {
@@ -42,8 +45,8 @@ export class FlowCounter implements Disposable {
   want(address: Address, isWanted: boolean): void {
     if (isWanted) this.#addresses.set(address.toString(), address);
     else this.#addresses.delete(address.toString());
-    if (!this.#isCounting)
-      this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + this.#everyMs : Infinity);
+    const after = this.#hasCounted ? this.#everyMs : Math.min(this.#everyMs, firstAfterMs);
+    if (!this.#isCounting) this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + after : Infinity);
   }
 
   [Symbol.dispose](): void {
@@ -59,7 +62,7 @@ export class FlowCounter implements Disposable {
     const { clock, log, onCounts } = this.#options;
     const counts = new Map([...this.#addresses.keys()].map((key) => [key, 0]));
     const begin = clock.now();
-    this.#isCounting = true;
+    this.#isCounting = this.#hasCounted = true;
     try {
       using netfilter = new Netfilter();
       const wanted = families.filter((family) => this.#addresses.values().some((address) => address.family === family));

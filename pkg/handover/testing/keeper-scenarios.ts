@@ -302,6 +302,19 @@ test("open connections to addresses are counted, and the kernel forgets closed o
   ]);
 });
 
+test("a process that begins counts soon, so that others hear of connections of an earlier one", async () => {
+  const time = new SimulatedClock();
+  let counts = 0;
+  using counter = new FlowCounter({ onCounts: () => counts++, log: silentLog, clock: time });
+  counter.want(address("192.0.2.1"), true);
+  time.advanceBy(250);
+  await until(() => counts === 1);
+  counter.want(address("192.0.2.2"), true);
+  time.advanceBy(4_999);
+  await sleep(100);
+  assert.equal(counts, 1);
+});
+
 test("all that is wanted when addresses are announced is in the kernel, however much that is", async () => {
   const keeper = start();
   const thousand = Array.from({ length: 1_000 }, (_, i) => `198.18.${i >> 8}.${i & 255}`);

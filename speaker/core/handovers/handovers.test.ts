@@ -479,6 +479,17 @@ test("a speaker that leaves the ring has its kernel pass on what its successor s
   assert.deepEqual(bench.onWire, [x], "it sees no longer who is there");
 });
 
+test("where its successor is the node before it, a speaker that leaves has its kernel pass on to the node before the two", () => {
+  const { bench, others, hear } = onLan(next);
+  exclude(bench, next, true);
+  exclude(bench, owner, true);
+  others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+  hear();
+  exclude(bench, next, false);
+  bench.runner.dispatch({ type: "leaving" });
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(third)} from clients, from ${mac(third)} to ${own(owner)}`]);
+});
+
 test("what an earlier process passed on counts as served, until the node owns the address again", () => {
   const { bench } = onLan(third);
   bench.runner.dispatch({ type: "inherited", inherited: { addresses: [address(x)], unfinished: [] } });

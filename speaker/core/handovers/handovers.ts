@@ -214,7 +214,7 @@ function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]):
 }
 
 /** This process ends, and its kernel goes on: it is to pass on what the next owner of each address sends, which clients hear of afterwards. */
-function leaving(state: SpeakerState, effects: SpeakerEffect[]): void {
+function leaving(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   state.isLeaving = true;
   const { node, handovers, placements } = state;
   const heirs = state.sticky.owners?.heirs();
@@ -224,9 +224,11 @@ function leaving(state: SpeakerState, effects: SpeakerEffect[]): void {
     const placed = placements.get(key)?.find(({ owner }) => owner === node);
     if (placed === undefined || pool === undefined || current.successor !== undefined) continue;
     const successor = placed.chosen ? heirs?.get(key) : ownerWithout(node, placed, nodesOf(state, pool));
-    if (successor === undefined || successor === current.from) continue;
+    if (successor === undefined) continue;
     current.successor = successor;
+    current.isAgain ||= successor === current.from;
     current.lingersUntil = Infinity;
+    reviewBeyond(state, key, current, now);
     tell(state, key, pool, effects, ways);
   }
 }
@@ -265,7 +267,7 @@ type HandoverEvent = Extract<SpeakerEvent, { readonly type: "flows" | "handoverF
 /** This node's open connections were counted, it is known whether it can hand packets over, or this process begins or ends. */
 export function handoverEvent(state: SpeakerState, event: HandoverEvent, now: Millis, effects: SpeakerEffect[]): SpeakerEffect[] {
   if (event.type === "handoverFailures") state.handovers.failures = event.failures;
-  else if (event.type === "leaving") leaving(state, effects);
+  else if (event.type === "leaving") leaving(state, now, effects);
   else if (event.type === "inherited") inheritedFound(state, event.inherited, now, effects);
   else flowsCounted(state, event.counts, now, effects);
   return effects;

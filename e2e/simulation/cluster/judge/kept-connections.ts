@@ -246,8 +246,8 @@ export class KeptConnections implements Judge {
     const moves = way.slice(1);
     const isMoved = (from: Millis, to: Millis) => moves.some(({ at }) => at >= from && at <= to);
     const [first] = moves;
-    // They count from when the new owner decides, somewhat before it announces the address.
-    if (first !== undefined && now > first.at + maxHandoverMs - briefMs) return "ten minutes";
+    // They count from when the new owner decides; the other one may repeat its announcement after that.
+    if (first !== undefined && now > first.at + maxHandoverMs - settledMs) return "ten minutes";
     const nodes = way.map(({ node }) => node);
     const touched = new Set(nodes);
     const isFault = this.#faults.some(

@@ -20,10 +20,13 @@ export class MachineConnections {
 }
 
 const everyMs: Millis = 5_000;
+const firstAfterMs: Millis = 250;
 
 /** Stands for `pkg/handover`'s. */
 export class FlowCounter {
   readonly #wanted = new Set<string>(); // addresses
+  readonly #first: () => void;
+  #hasBegun = false;
 
   constructor(
     machine: MachineConnections,
@@ -38,10 +41,12 @@ export class FlowCounter {
       for (const address of machine.known.values()) if (counts.has(address)) counts.set(address, (counts.get(address) ?? 0) + 1);
       onCounts(counts);
     };
-    process.at(time.now + everyMs, count);
+    this.#first = () => process.at(time.now + firstAfterMs, count);
   }
 
   want(address: Address, isWanted: boolean): void {
+    if (!this.#hasBegun) this.#first();
+    this.#hasBegun = true;
     if (isWanted) this.#wanted.add(address.toString());
     else this.#wanted.delete(address.toString());
   }
