@@ -58,7 +58,8 @@ suite("two central speakers announce for all nodes", { skip: await routerRefusal
 
   function configuration(): string {
     const peers = [...routers, narrow].map(
-      ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, families: [ipv4, ipv6], add-path: true}\n`,
+      ({ v4 }) =>
+        `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, families: [ipv4, ipv6], add-path: true, drain-when-cordoned: true}\n`,
     );
     return `peers:
 ${peers.join("")}- {my-asn: ${nodeAsn}, peer-asn: external, peer-address: gateway}
@@ -82,8 +83,8 @@ address-pools:
   }
 
   /** Waits until the kernels of these routers lead to these nodes, and to no others. */
-  async function leadTo(wanted: readonly DemoNode[]): Promise<void> {
-    for (const router of routers)
+  async function leadTo(wanted: readonly DemoNode[], of = routers): Promise<void> {
+    for (const router of of)
       for (const [address, family] of [[v4, 0] as const, [v6, 1] as const])
         await waitFor(`${router.host.name} to lead to ${wanted.map(({ name }) => name)} for ${address}`, async () => {
           assert.deepEqual(await hops(router, address), wanted.map(({ addresses }) => addresses[family]).sort());
@@ -132,6 +133,24 @@ address-pools:
         const { nodes: reached } = await (await stream(router, address)).stop();
         assert.ok(Object.keys(reached).length >= 2, `${router.host.name}: ${JSON.stringify(reached)}`);
       }
+  });
+
+  test("a router that honours graceful-shutdown leads to no cordoned node, and one without ADD-PATH gets another", async () => {
+    const [cordoned, ...others] = nodes as [DemoNode, ...DemoNode[]];
+    const cordon = (unschedulable: boolean) =>
+      network.cluster.api.patch(
+        { apiVersion: "v1", kind: "Node", metadata: { name: cordoned.name } },
+        { spec: { unschedulable } },
+      );
+    await cordon(true);
+    await leadTo(others, routers.slice(0, 1)); // FRR does without being told.
+    for (const [address, family] of [[v4, 0] as const, [v6, 1] as const])
+      await waitFor("the router without ADD-PATH to lead to another node", async () => {
+        const found = await hops(narrow, address);
+        return found.length === 1 && others.some(({ addresses }) => addresses[family] === found[0]);
+      });
+    await cordon(false);
+    await leadTo(nodes);
   });
 
   test("ingotctl tries the address through each node, and says what the loss of a node would change", async () => {
