@@ -33,7 +33,7 @@ export interface ClusterView {
   readonly definitions: readonly Raw[];
   /** Their objects, each as one version has it, where they are the configuration: MetalLB has no ConfigMap, or Ingot reads them. */
   readonly objects: readonly LiveObject[];
-  /** Names of the Secrets from which BGPPeers among them take passwords, and those that are there. */
+  /** Names of the Secrets from which BGPPeers among them take passwords; and those that are there, with the one of the ring's key where another one has it. */
   readonly passwordSecrets: readonly string[];
   readonly secrets: readonly Raw[];
   /** Objects of FRR-K8s in all namespaces, each of which configures FRR. */
@@ -134,7 +134,7 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     .map(({ spec }) => text(fields(fields(spec).passwordSecret).name));
   const passwordSecrets = [...new Set(peers.filter((name) => name !== ""))];
   const secrets: Raw[] = [];
-  for (const name of passwordSecrets) {
+  for (const name of [...passwordSecrets, ...(speakers.some(otherKeySecretOf) ? [ringSecret] : [])]) {
     const found = await one(`Secret ${namespace}/${name}`, inNamespace(`secrets/${encodeURIComponent(name)}`));
     if (found !== undefined) secrets.push({ metadata: found.metadata });
   }
@@ -205,6 +205,21 @@ export function helmReleaseOf(object: Raw): { readonly name: string; readonly fu
   const { name, labels } = metadata(object);
   if (labels["app.kubernetes.io/managed-by"] !== "Helm") return undefined;
   return { name: labels["app.kubernetes.io/instance"] ?? "", fullName: name.replace(/-(controller|speaker)$/, "") };
+}
+
+/** Where the manifests have the key of the ring. */
+export const ringSecret = "memberlist";
+
+/** The Secret from which a DaemonSet that the manifests would change has the key of the ring, where it is another one. */
+export function otherKeySecretOf(workload: Raw): string | undefined {
+  if (metadata(workload).name !== "speaker" || runsIngot(workload)) return undefined;
+  const template = templateOf(workload);
+  const mounted = listOf(template.volumes).map(({ secret }) => text(fields(secret).secretName));
+  const variables = containersOf(template).flatMap(({ env }) =>
+    listOf(env).filter(({ name }) => name === "METALLB_ML_SECRET_KEY"),
+  );
+  const given = variables.map(({ valueFrom }) => text(fields(fields(valueFrom).secretKeyRef).name));
+  return [...mounted, ...given].find((name) => name.endsWith(ringSecret) && name !== ringSecret);
 }
 
 /** `Kind namespace/name` of what made a Pod: a Deployment in place of its ReplicaSet; a static Pod itself, which its node made. */

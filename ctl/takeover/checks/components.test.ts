@@ -19,6 +19,16 @@ const runsIngot = (component: string) => [
 ];
 const takenOver = { "/apis/apps/v1/deployments": runsIngot("controller"), "/apis/apps/v1/daemonsets": runsIngot("speaker") };
 
+const keyVolume = { name: "memberlist", secret: { secretName: "metallb-memberlist" } };
+const operators = {
+  "/apis/apps/v1/daemonsets": [
+    {
+      metadata: { namespace, name: "speaker", labels: { app: "metallb", component: "speaker" } },
+      spec: { template: { spec: { containers: [{ args: ["--port=7472"] }], volumes: [keyVolume] } } },
+    },
+  ],
+};
+
 const cases: { name: string; peer?: object; allocation?: object; answers?: object; want: RegExp[] }[] = [
   { name: "nothing is needed", want: [] },
   { name: "a password in the object", peer: { password: "x" }, want: [] },
@@ -55,6 +65,18 @@ const cases: { name: string; peer?: object; allocation?: object; answers?: objec
     ],
   },
   { name: "the same afterwards", allocation: byLabels, answers: takenOver, want: [] },
+  {
+    name: "the ring's key, as MetalLB's operator has it",
+    answers: operators,
+    want: [
+      /^error DaemonSet metallb-system\/speaker: has the key of the ring from the Secret "metallb-memberlist", .* memberlist/,
+    ],
+  },
+  {
+    name: "the ring's key, copied",
+    answers: { ...operators, [`/api/v1/namespaces/${namespace}/secrets/memberlist`]: { metadata: { name: "memberlist" } } },
+    want: [],
+  },
 ];
 for (const { name, peer, allocation, answers, want } of cases)
   test(`components that a configuration needs: ${name}`, async () => {

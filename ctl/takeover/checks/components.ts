@@ -1,11 +1,11 @@
 import type { ParsedConfig } from "#pkg/config";
 import { quote } from "#pkg/text";
-import { type ClusterView, metadata } from "../view.ts";
+import { type ClusterView, metadata, otherKeySecretOf, ringSecret } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 /** What the configuration needs beside ingot.yaml as it is: rights of components, and a label on Secrets. MetalLB has all rights to both. */
 export function checkComponents(view: ClusterView, namespaceLabels: ParsedConfig["namespaceLabels"]): TakeoverFinding[] {
-  const findings = view.passwordSecrets.flatMap((name) => checkSecret(view, name));
+  const findings = [...checkKey(view), ...view.passwordSecrets.flatMap((name) => checkSecret(view, name))];
   if (namespaceLabels !== undefined && !view.isTakenOver)
     findings.push({
       severity: "warning",
@@ -15,6 +15,24 @@ export function checkComponents(view: ClusterView, namespaceLabels: ParsedConfig
       advice: "install Ingot with the component namespaces",
     });
   return findings;
+}
+
+/** MetalLB's operator, for one, has the key of the ring elsewhere than its manifests. */
+function checkKey({ speakers, secrets, namespace }: ClusterView): TakeoverFinding[] {
+  if (secrets.some((secret) => metadata(secret).name === ringSecret)) return [];
+  return speakers.flatMap((workload): TakeoverFinding[] => {
+    const name = otherKeySecretOf(workload);
+    if (name === undefined) return [];
+    return [
+      {
+        severity: "error",
+        check: "components",
+        found: `has the key of the ring from the Secret ${quote(name)}, and speakers of ingot.yaml from ${ringSecret}: they would wait for the others, without becoming ready`,
+        where: `DaemonSet ${namespace}/speaker`,
+        advice: `copy the key into a Secret ${ringSecret} first: see docs/migrate-from-metallb-in-place.md`,
+      },
+    ];
+  });
 }
 
 function checkSecret(view: ClusterView, name: string): TakeoverFinding[] {
