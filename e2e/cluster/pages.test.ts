@@ -20,6 +20,8 @@ const own: readonly (readonly [string, string])[] = [
   ["192.168.1.240-192.168.1.250", "172.30.0.200-172.30.0.210"],
   ["registry.example.com/ingot", repository],
   [" NODE ", " node2 "],
+  // As Helm 3 does it.
+  ["metallb/metallb --version 0.16.1", "./metallb --server-side=false"],
 ];
 
 const pages = ["docs/install.md", "docs/upgrade.md"].map(page);
@@ -250,6 +252,32 @@ step(
 );
 
 step(
+  "Helm: a release with definitions, whose conversion was changed, is upgraded, and taken back as Helm 4 and as Helm 3 do it",
+  async () => {
+    const inPlace = "docs/migrate-from-metallb-in-place.md";
+    const address = await addressOf("kept");
+    await writeFile(join(folder, "metallb/templates/definition.yaml"), JSON.stringify(definition));
+    await run("helm upgrade metallb ./metallb --namespace metallb-system --values metallb-values.yaml --server-side=true --wait");
+    const conversion = () => kubectl("get", "crd", "bgppeers.metallb.io", "-o", "jsonpath={.spec.conversion.strategy}");
+    for (const way of [0, 1]) {
+      await type(inPlace, "Before you begin", 1);
+      await type(inPlace, "MetalLB's chart");
+      await type("docs/upgrade.md", "From MetalLB's chart", 1);
+      assert.equal(await conversion(), "None", "Helm kept the definition");
+      await type(inPlace, "Way back to MetalLB's chart", way);
+      assert.equal(await conversion(), "Webhook");
+      assert.match(
+        await kubectl("-n", namespace, "get", "daemonset/metallb-speaker", "-o", "json"),
+        /helm\.sh\/chart": "metallb-/,
+      );
+    }
+    assert.equal(await addressOf("kept"), address);
+    assert.equal(await answer("kept"), "hello\n");
+  },
+  helm === undefined && helmIsMissing,
+);
+
+step(
   "Helm: a release with PodSecurityPolicies is found, freed of them by the plugin, upgraded, and taken back",
   async () => {
     const address = await addressOf("kept");
@@ -285,6 +313,31 @@ step(
   },
   helm === undefined && helmIsMissing,
 );
+
+/** As MetalLB's chart has it. */
+const definition = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: "bgppeers.metallb.io" },
+  spec: {
+    group: "metallb.io",
+    names: { kind: "BGPPeer", plural: "bgppeers", singular: "bgppeer" },
+    scope: "Namespaced",
+    conversion: {
+      strategy: "Webhook",
+      webhook: {
+        clientConfig: { service: { name: "metallb-webhook-service", namespace: "{{ .Release.Namespace }}", path: "/convert" } },
+        conversionReviewVersions: ["v1"],
+      },
+    },
+    versions: ["v1beta1", "v1beta2"].map((name, index) => ({
+      name,
+      served: true,
+      storage: index === 1,
+      schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+    })),
+  },
+};
 
 /** Has in what Helm stored of the release what MetalLB's chart makes by default, and no current Kubernetes takes. */
 async function storePolicies(): Promise<void> {

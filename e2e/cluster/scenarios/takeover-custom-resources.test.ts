@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,24 +9,27 @@ import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
 import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
-import { loadMetallb, loadRoot } from "./metallb.ts";
+import { byChart, byManifest, byOperator } from "./metallb-ways.ts";
 import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
 import type { Streamed } from "./stream.ts";
 
 // The steps of docs/migrate-from-metallb.md for MetalLB 0.13 to 0.16 with its custom resources kept, and the way back, on a cluster where MetalLB
-// itself runs, in native or in FRR mode.
+// itself runs, in native or in FRR mode, from its manifest, its chart or its operator.
 const directory = process.env.METALLB_CRDS;
 const all = ["node1", "node2", "node3"];
-const workloads = ["deployment/controller", "daemonset/speaker"];
 
 if (directory === undefined)
   test("MetalLB with custom resources is replaced while it runs", {
-    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`; or its `metallb-frr.yaml`, with `cp-tool`, `frr-metrics`, `frr-reloader.sh` and a folder `frr`, a root file system with FRR",
+    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`; or its `metallb-frr.yaml`, with `cp-tool`, `frr-metrics`, `frr-reloader.sh` and a folder `frr`, a root file system with FRR. With METALLB_CHART, the folder of its chart, that installs it; with METALLB_OPERATOR, a folder with the operator's `metallb-operator.yaml` and `root`, the files of its image, the operator does",
   });
 else takeOver(directory);
 
 function takeOver(directory: string): void {
+  const chart = process.env.METALLB_CHART;
   const manifest = ["metallb-native.yaml", "metallb-frr.yaml"].map((name) => join(directory, name)).find(existsSync) ?? "";
+  const operator = process.env.METALLB_OPERATOR;
+  const ofDirectory = chart === undefined ? byManifest(directory, manifest) : byChart(directory, manifest, chart);
+  const way = operator === undefined ? ofDirectory : byOperator(directory, operator);
   let addresses: Readonly<Record<string, string>> = {};
   let router: BorderRouter;
   const targets = async (on: InstalledCluster) => ({ ...addresses, control: await clusterAddress(on) });
@@ -36,7 +39,8 @@ function takeOver(directory: string): void {
     await on.cluster.routeServices();
     router = await BorderRouter.start(on, [11, 12, 13]);
     await on.deploy(3);
-    await installMetallb(on, directory, manifest);
+    await way.install(on);
+    await on.rolledOut(...way.workloads);
     return on;
   });
 
@@ -65,19 +69,16 @@ function takeOver(directory: string): void {
 
   step("MetalLB's speakers are replaced by themselves, to compare", async (on) => {
     const restart = async () => {
-      await on.kubectl("-n", namespace, "rollout", "restart", "daemonset/speaker");
-      await on.rolledOut("daemonset/speaker");
+      await on.kubectl("-n", namespace, "rollout", "restart", way.workloads[1] ?? "");
+      await on.rolledOut(...way.workloads);
     };
     print("restarted", await on.streaming(await targets(on), restart));
   });
 
   step("controller and speakers are replaced node by node under a client, and each address keeps one owner", async (on) => {
-    await on.writeOverlay(["crds"]);
-    const rendered = join(on.cluster.directory, "ingot.yaml");
-    await writeFile(rendered, await on.kubectl("kustomize", on.cluster.directory));
     const streamed = await on.streaming(await targets(on), async () => {
-      await on.kubectl("apply", "-f", rendered);
-      await on.rolledOut(...workloads);
+      await way.takeOver(on);
+      await on.rolledOut(...way.workloads);
     });
     print("taken over", streamed);
     await assertKept(on, streamed);
@@ -112,10 +113,10 @@ function takeOver(directory: string): void {
     await on.kubectl("-n", namespace, "delete", "bgppeer", "old");
   });
 
-  step("and back, by MetalLB's manifest", async (on) => {
+  step("and back", async (on) => {
     const streamed = await on.streaming(await targets(on), async () => {
-      await on.kubectl("apply", "-f", manifest);
-      await on.rolledOut(...workloads);
+      await way.takeBack(on);
+      await on.rolledOut(...way.workloads);
     });
     print("taken back", streamed);
     await assertKept(on, streamed);
@@ -144,16 +145,9 @@ async function clusterAddress(on: InstalledCluster): Promise<string> {
   return ip;
 }
 
-/** From MetalLB's own manifest. */
-async function installMetallb(on: InstalledCluster, directory: string, manifest: string): Promise<void> {
-  const text = await readFile(manifest, "utf8");
-  await loadMetallb(on, directory, (name) => text.match(new RegExp(`quay\\.io/metallb/${name}:v[\\d.]+`))?.[0] ?? name);
-  const [frr] = text.match(/quay\.io\/frrouting\/frr:[\d.]+/) ?? [];
-  if (frr !== undefined) await loadRoot(on, join(directory, "frr"), frr, {});
-  await on.kubectl("apply", "-f", manifest);
-  await on.rolledOut(...workloads);
-}
-
-function images(on: InstalledCluster): Promise<string> {
-  return on.kubectl("-n", namespace, "get", "pods", "-o", "jsonpath={.items[*].spec.containers[*].image}");
+/** Of controllers and speakers: the operator has Pods besides. */
+async function images(on: InstalledCluster): Promise<string> {
+  const pods = await on.get("pods", "-n", namespace);
+  const those = pods.filter(({ metadata }) => /^(metallb-)?(controller|speaker)-/.test(metadata.name));
+  return those.flatMap(({ spec }) => ((spec?.containers ?? []) as { image: string }[]).map(({ image }) => image)).join(" ");
 }

@@ -1,0 +1,135 @@
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { ingotImage as image, installedHelm, patience } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import { type InstalledCluster, namespace } from "./installed.ts";
+import { loadMetallb, loadRoot } from "./metallb.ts";
+
+/** How somebody installed MetalLB, and how docs/migrate-from-metallb-in-place.md replaces it, and takes it back. */
+export interface Way {
+  /** The same objects before and after. */
+  readonly workloads: readonly string[];
+  readonly install: (on: InstalledCluster) => Promise<void>;
+  /** Resolves when all of it is on the way. */
+  readonly takeOver: (on: InstalledCluster) => Promise<void>;
+  readonly takeBack: (on: InstalledCluster) => Promise<void>;
+}
+
+/** @param directory with MetalLB's programs @param manifest its own */
+export function byManifest(directory: string, manifest: string): Way {
+  return {
+    workloads: ["deployment/controller", "daemonset/speaker"],
+    install: async (on) => {
+      await load(on, directory, manifest);
+      await on.kubectl("apply", "-f", manifest);
+    },
+    takeOver: async (on) => {
+      await on.writeOverlay(["crds"]);
+      const rendered = join(on.cluster.directory, "ingot.yaml");
+      await writeFile(rendered, await on.kubectl("kustomize", on.cluster.directory));
+      await on.kubectl("apply", "-f", rendered);
+    },
+    takeBack: async (on) => void (await on.kubectl("apply", "-f", manifest)),
+  };
+}
+
+/** @param chart the folder of MetalLB's */
+export function byChart(directory: string, manifest: string, chart: string): Way {
+  const own = resolve(import.meta.dirname, "../../../charts/ingot");
+  const helm = async ({ cluster }: InstalledCluster, ...argv: string[]) => {
+    const environment = [`KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`, "PATH=/usr/bin:/bin"];
+    return await cluster.client.run([
+      "env",
+      ...environment,
+      (await installedHelm()) ?? "helm",
+      ...argv,
+      "--namespace",
+      namespace,
+    ]);
+  };
+  const values = async ({ cluster }: InstalledCluster, name: string, content: object) => {
+    const file = join(cluster.directory, `${name}-values.yaml`);
+    await writeFile(file, JSON.stringify(content));
+    return ["--values", file];
+  };
+  return {
+    workloads: ["deployment/metallb-controller", "daemonset/metallb-speaker"],
+    install: async (on) => {
+      await load(on, directory, manifest);
+      const speaker = { frr: { enabled: manifest.endsWith("-frr.yaml") }, tolerations: [{ key: "edge", operator: "Exists" }] };
+      const given = await values(on, "metallb", { frrk8s: { enabled: false }, speaker });
+      await helm(on, "install", "metallb", chart, ...given, "--create-namespace");
+    },
+    takeOver: async (on) => {
+      for (const crd of (await on.kubectl("get", "crd", "-o", "name")).split("\n").filter((name) => name.endsWith("metallb.io")))
+        await on.kubectl("annotate", "--overwrite", crd, "helm.sh/resource-policy=keep");
+      const { frrk8s: _, ...before } = JSON.parse(await helm(on, "get", "values", "metallb", "--output", "json"));
+      const given = await values(on, "ingot", {
+        ...before,
+        configSource: "crds",
+        image: { repository: image.name, tag: image.tag },
+      });
+      await helm(on, "upgrade", "metallb", own, ...given);
+    },
+    takeBack: async (on) => void (await helm(on, "rollback", "metallb", "--force-conflicts")),
+  };
+}
+
+/** @param operator a folder with the operator's `metallb-operator.yaml`, and `root`, the files of its image */
+export function byOperator(directory: string, operator: string): Way {
+  const manifest = join(operator, "metallb-operator.yaml");
+  const ofOurs = byManifest(directory, manifest);
+  return {
+    ...ofOurs,
+    install: async (on) => {
+      await load(on, directory, manifest);
+      const [image = ""] = (await readFile(manifest, "utf8")).match(/quay\.io\/metallb\/metallb-operator:\S+/) ?? [];
+      await loadRoot(on, join(operator, "root"), image, { Entrypoint: ["/manager"] });
+      await on.kubectl("apply", "-f", manifest);
+      await on.rolledOut("deployment/metallb-operator-controller-manager", "deployment/metallb-operator-webhook-server");
+      await on.apply({
+        apiVersion: "metallb.io/v1beta1",
+        kind: "MetalLB",
+        metadata: { name: "metallb", namespace },
+        spec: { bgpBackend: "native" },
+      });
+      for (const name of ofOurs.workloads)
+        await waitFor(name, () => on.kubectl("-n", namespace, "get", name, "-o", "name"), patience);
+    },
+    takeOver: async (on) => {
+      await on.kubectl("-n", namespace, "scale", "deployment/metallb-operator-controller-manager", "--replicas=0");
+      const key = await on.kubectl("-n", namespace, "get", "secret", "metallb-memberlist", "-o", "jsonpath={.data.secretkey}");
+      const literal = `--from-literal=secretkey=${Buffer.from(key, "base64")}`;
+      await on.kubectl("-n", namespace, "create", "secret", "generic", "memberlist", literal);
+      for (const name of ofOurs.workloads) {
+        const object = await on.kubectl("-n", namespace, "get", name, "-o", "yaml");
+        await on.cluster.kubectl(["apply", "set-last-applied", "--create-annotation", "-f", "-"], { input: object });
+      }
+      await ofOurs.takeOver(on);
+    },
+    takeBack: async (on) => {
+      await on.kubectl("apply", "-f", manifest);
+      const isBack = async () => {
+        const objects = await on.kubectl(
+          "-n",
+          namespace,
+          "get",
+          ...ofOurs.workloads,
+          "-o",
+          "jsonpath={.items[*].spec.template.spec}",
+        );
+        return !objects.includes(image.name);
+      };
+      await waitFor("the operator's Deployment and DaemonSet", isBack, patience);
+    },
+  };
+}
+
+/** Loads the images of a manifest. */
+async function load(on: InstalledCluster, directory: string, manifest: string): Promise<void> {
+  const text = await readFile(manifest, "utf8");
+  await loadMetallb(on, directory, (name) => text.match(new RegExp(`quay\\.io/metallb/${name}:v[\\d.]+`))?.[0] ?? name);
+  const [frr] = text.match(/quay\.io\/frrouting\/frr:[\d.]+/) ?? [];
+  if (frr !== undefined && existsSync(join(directory, "frr"))) await loadRoot(on, join(directory, "frr"), frr, {});
+}
