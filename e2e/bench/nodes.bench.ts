@@ -108,6 +108,7 @@ class Churn implements Disposable {
   readonly #timer: NodeJS.Timeout;
   readonly #due = { status: 0, lease: 0, endpoint: 0 };
   #underWay = 0;
+  #isOver = false;
   /** Endpoints change, too. */
   hasEndpointChanges = false;
   /** Writes that were not made, because too many were under way. */
@@ -120,6 +121,7 @@ class Churn implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isOver = true;
     clearInterval(this.#timer);
   }
 
@@ -150,7 +152,11 @@ class Churn implements Disposable {
 
   async #send(method: "PATCH", path: string, body: object): Promise<void> {
     this.#underWay++;
-    await this.#client.send(method, path, body);
+    try {
+      await this.#client.send(method, path, body);
+    } catch (error) {
+      if (!this.#isOver) throw error; // Else it ended with the client.
+    }
     this.#underWay--;
   }
 }
@@ -290,7 +296,8 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   const uris = (await readAuditLog(directory))
     .filter(({ user, verb }) => user === account && verb === "watch")
     .map(({ uri }) => uri);
-  const byTarget = new Map(uris.map((uri) => [uri.replace(/resourceVersion=\d+|timeoutSeconds=\d+/g, ""), uri]));
+  const following = uris.map((uri) => uri.replace(/&(?:sendInitialEvents|resourceVersionMatch)=\w*/g, "")); // Without all objects first.
+  const byTarget = new Map(following.map((uri) => [uri.replace(/&(?:resourceVersion|timeoutSeconds)=\d*/g, ""), uri]));
   using others = new Clones(kubeconfigs.speaker);
   await others.start([...byTarget.values()]);
   await sleep(5_000);
