@@ -70,6 +70,19 @@ test("what the former owner itself hands to this node goes on to another one", (
   });
 });
 
+test("speakers that an earlier life knew stay, because one of them may be away: what it hands to this node would go round", () => {
+  const table = createTable("IPv4");
+  const key = Uint8Array.of(2, 0, 0, 0, 0, 9);
+  table.found = noElements();
+  table.found.speakers.set("020000000009", { key, until: Infinity });
+  inherit(table, far);
+  wantSpeakers(table, ["02:00:00:00:00:01"]);
+  want(table, "192.0.2.1", handover(1));
+  table.isComplete = true;
+  settle(table);
+  assert.deepEqual(keys(table.found).speakers, ["020000000001 ", "020000000009 "]);
+});
+
 test("what an earlier life left stays until all is known, then goes with the table", () => {
   const table = createTable("IPv4");
   table.found = noElements();

@@ -31,6 +31,8 @@ export interface TableState {
   readonly handovers: Map<string, Handover>;
   /** Address, in hexadecimal -> keys of what an earlier life of the speaker passed on to its former owner; the kernel ends it. */
   readonly inherited: Map<string, string[]>;
+  /** MAC addresses, in hexadecimal, that an earlier life of the speaker knew: of speakers that are away while this one begins, too. */
+  readonly formerSpeakers: Map<string, Element>;
   /** The caller has named all handovers: remains of an earlier life may go. */
   isComplete: boolean;
   /** Undefined while the kernel has no such table; the keeper sets it when it reads the table. */
@@ -38,7 +40,15 @@ export interface TableState {
 }
 
 export function createTable(family: Family): TableState {
-  return { family, wanted: noElements(), handovers: new Map(), inherited: new Map(), isComplete: false, found: undefined };
+  return {
+    family,
+    wanted: noElements(),
+    handovers: new Map(),
+    inherited: new Map(),
+    formerSpeakers: new Map(),
+    isComplete: false,
+    found: undefined,
+  };
 }
 
 export function noElements(): Elements {
@@ -49,7 +59,11 @@ export function noElements(): Elements {
  * At the beginning the kernel has what an earlier life left. A node that owned an address in between is to pass on what its successor sends, also with
  * a new speaker, which has no part in it.
  */
-export function inherit({ found, wanted, inherited, handovers }: TableState, until: Millis): void {
+export function inherit({ found, wanted, inherited, formerSpeakers, handovers }: TableState, until: Millis): void {
+  for (const [key, element] of found?.speakers ?? []) {
+    formerSpeakers.set(key, element);
+    wanted.speakers.set(key, element);
+  }
   for (const set of ["links", "owned", "passed"] as const)
     for (const key of found?.[set].keys() ?? []) endsTooSoon(found, set, key);
   const own = new Set([...handovers.values()].map(({ address }) => hex(address.toBytes())));
@@ -108,8 +122,9 @@ function endsTooSoon(found: Elements | undefined, set: SetName, key: string): vo
 }
 
 /** From now on these are the MAC addresses of all other speakers. */
-export function wantSpeakers({ wanted: { speakers } }: TableState, macs: Iterable<string>): void {
+export function wantSpeakers({ wanted: { speakers }, formerSpeakers }: TableState, macs: Iterable<string>): void {
   speakers.clear();
+  for (const [key, element] of formerSpeakers) speakers.set(key, element);
   for (const mac of macs) {
     const element = speakerElement(mac);
     if (element !== undefined) speakers.set(hex(element.key), { ...element, until: Infinity });
