@@ -490,6 +490,16 @@ test("where its successor is the node before it, a speaker that leaves has its k
   assert.deepEqual(handedOver(bench), [`${x} to ${own(third)} from clients, from ${mac(third)} to ${own(owner)}`]);
 });
 
+test("a speaker that guessed the former owner hands to it again where nobody could own the address in between", () => {
+  const { bench } = onLan(owner);
+  const before = handedOver(bench);
+  for (const node of [next, third]) bench.setNode(node, excluded);
+  exclude(bench, owner, true);
+  assert.deepEqual(bench.onWire, []);
+  exclude(bench, owner, false);
+  assert.deepEqual([bench.onWire, handedOver(bench)], [[x], before]);
+});
+
 test("what an earlier process passed on counts as served, until the node owns the address again", () => {
   const { bench } = onLan(third);
   bench.runner.dispatch({ type: "inherited", inherited: { addresses: [address(x)], unfinished: [] } });

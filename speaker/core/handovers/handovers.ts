@@ -74,7 +74,7 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     const isAgain = passesOn(handovers, key);
     endHandover(state, key, effects);
     stopServing(state, key, effects);
-    const former = before?.owner ?? last?.node;
+    const former = before?.owner ?? last?.node ?? current?.from;
     if (former !== undefined) handovers.lastOwners.set(key, { node: former, until: now });
     const known = former === undefined ? undefined : livingFormer(state, former, address, now);
     const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, key, placed, pool) : undefined);
