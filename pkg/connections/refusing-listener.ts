@@ -1,5 +1,5 @@
-import { refusalKeys, refusalProgram, TcpSocket } from "#pkg/linux";
-import { parseAddress } from "#pkg/net";
+import { refusalKeys, refusalProgram, sourcePortProgram, TcpSocket } from "#pkg/linux";
+import { Address, parseAddress } from "#pkg/net";
 import type { RefusedSources } from "./connection-gate.ts";
 
 /**
@@ -14,9 +14,11 @@ export class RefusingListener implements Disposable {
   constructor(fd: number) {
     using stack = new DisposableStack();
     const listener = TcpSocket.of(fd);
-    this.#second = stack.use(listener.listenTwice(1));
     this.#waiting = stack.use(TcpSocket.open(listener.family));
-    this.refuse({ sources: [], allBut: [] });
+    this.#waiting.bind(Address.fromBytes(new Uint8Array(listener.family === "IPv4" ? 4 : 16)), 0);
+    const ofWaiting = sourcePortProgram(this.#waiting.port);
+    this.#second = stack.use(listener.listenTwice(1));
+    this.#second.choose(ofWaiting); // At once: until then a client may get to where nobody accepts, and waits there.
     this.#waiting.connectTo(listener);
     this.#second.listen(0);
     this.refuse(undefined);

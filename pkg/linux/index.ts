@@ -13,6 +13,7 @@ export {
   refusalKeys,
   refusalProgram,
   routeProtocolFilter,
+  sourcePortProgram,
   tcpPortFilter,
   udpPortFilter,
 } from "./codec/filter.ts";

@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { type RefusedConnections, refusalKeys, refusalProgram } from "./codec/filter.ts";
+import { type RefusedConnections, refusalKeys, refusalProgram, sourcePortProgram } from "./codec/filter.ts";
 import { libc, SystemCallError } from "./libc.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 
@@ -104,6 +104,27 @@ test("when the program chooses nothing any more all connections arrive", async (
   assert.equal(await isTakenUnder(listening, "IPv4", { sources: [], allBut: [] }), false);
   assert.equal(await isTakenUnder(listening, "IPv4", { sources: [] }), true);
 });
+
+for (const family of families)
+  test(`a connection of ${family} from one port alone goes to the second listener`, {
+    skip: unsupported.get(family),
+  }, async () => {
+    using listening = listener(family);
+    using second = listening.listenTwice(1);
+    using chosen = TcpSocket.open(family);
+    chosen.bind(address(loopback[family]), 0);
+    second.choose(sourcePortProgram(chosen.port));
+    using other = TcpSocket.open(family);
+    other.connectTo(listening);
+    chosen.connectTo(listening);
+    const arrived = [listening, second].map((one) => one.accept());
+    assert.deepEqual(
+      arrived.map((one) => one?.sourcePort),
+      [other.port, chosen.port],
+    );
+    assert.deepEqual([listening.accept(), second.accept()], [undefined, undefined]);
+    for (const one of arrived) one?.socket[Symbol.dispose]();
+  });
 
 const keys = crypto.getRandomValues(new Uint32Array(refusalKeys));
 

@@ -201,6 +201,20 @@ export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Ui
   return instructions.length > maxInstructions ? undefined : program(instructions);
 }
 
+/** Decides on each packet that opens a TCP connection: 1 where it comes from this port, else 0. Packets with IP options have no port here. */
+export function sourcePortProgram(port: number): Uint8Array {
+  return program([
+    [loadHalfWord, 0, 0, networkHeader],
+    [jumpIfNotBelow, 2, 0, version6],
+    [loadHalfWord, 0, 0, networkHeader + 20],
+    [jump, 0, 0, 1],
+    [loadHalfWord, 0, 0, networkHeader + 40],
+    [jumpIfEqual, 0, 1, port],
+    [accept, 0, 0, refused],
+    [accept, 0, 0, taken],
+  ]);
+}
+
 /** The value that a program compares: all of an IPv4 address, the digest of an IPv6 one. */
 function comparable(address: Uint8Array, keys: Uint32Array): number {
   const view = new DataView(address.buffer, address.byteOffset, address.length);
