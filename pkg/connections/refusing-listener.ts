@@ -17,8 +17,7 @@ export class RefusingListener implements Disposable {
     this.#waiting = stack.use(TcpSocket.open(listener.family));
     this.#waiting.bind(Address.fromBytes(new Uint8Array(listener.family === "IPv4" ? 4 : 16)), 0);
     const ofWaiting = sourcePortProgram(this.#waiting.port);
-    this.#second = stack.use(listener.listenTwice(1));
-    this.#second.choose(ofWaiting); // At once: until then a client may get to where nobody accepts, and waits there.
+    this.#second = stack.use(listener.listenTwice(1, ofWaiting)); // Else clients would get to where nobody accepts, and wait there.
     this.#waiting.connectTo(listener);
     this.#second.listen(0);
     this.refuse(undefined);

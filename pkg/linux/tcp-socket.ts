@@ -60,9 +60,10 @@ export class TcpSocket implements Disposable {
 
   /**
    * Listens once more where this listener does, which makes the two a group: a program chooses for each connection (`choose`). Another process that
-   * listens there is refused as ever. @throws {SystemCallError}
+   * listens there is refused as ever. @param first the first program: until it is there the kernel chooses by chance, for some microseconds.
+   * @throws {SystemCallError}
    */
-  listenTwice(backlog: number): TcpSocket {
+  listenTwice(backlog: number, first?: Uint8Array): TcpSocket {
     using stack = new DisposableStack();
     const twin = stack.use(TcpSocket.open(this.family));
     const local = this.#name();
@@ -70,7 +71,11 @@ export class TcpSocket implements Disposable {
     twin.reuseAddress();
     for (const one of [this, twin]) one.#set(levelSocket, optionReusePort, 1, "share a port");
     check("bind", "listen twice", libc.bind(twin.fd, local, local.length));
+    using rehearsal = TcpSocket.open(this.family); // The first call takes milliseconds, the next one none.
+    rehearsal.#set(levelSocket, optionReusePort, 1, "share a port");
+    if (first !== undefined) rehearsal.choose(first);
     twin.listen(backlog);
+    if (first !== undefined) twin.choose(first);
     stack.move();
     return twin;
   }
