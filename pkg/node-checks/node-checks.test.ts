@@ -322,6 +322,15 @@ test("a link that is too small for IPv6 has no setting for it, and is without", 
   assert.equal(checks.lanFaults().isIpv6Off, true);
 });
 
+test("a kernel that does not let its routes be read has no such faults", () => {
+  const node = new Node();
+  using checks = node.checks;
+  node.files.set(`${conf}/eth0/forwarding`, "0\n");
+  assert.equal(checks.lanFaults().notForwarding, "eth0");
+  node.files.set("net/route", new FactsError("Cannot read"));
+  assert.equal(checks.lanFaults().notForwarding, undefined);
+});
+
 test("the Services that suffer are looked for where the LAN's NIC alone does not forward", () => {
   const node = new Node();
   node.files.set(`${conf}/eth0/forwarding`, "0\n");

@@ -5,12 +5,12 @@ import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { mayBeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Address, type Family, families, parseAddress, parsePrefix } from "#pkg/net";
+import { type Address, type Family, families, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
 import { askKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
 import { ipv6Disabled, judge } from "./rules/judge.ts";
-import { lanInterfaces } from "./rules/lookups.ts";
+import { lanInterfaces, poolIn } from "./rules/lookups.ts";
 import { isManagedByNetworkd, isManagedByNetworkManager, type KubeProxyConfiguration } from "./rules/node-files.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./rules/route-codec.ts";
 
@@ -57,9 +57,11 @@ export interface LanFaults {
   readonly notForwarding: string | undefined;
 }
 
+const noLanFaults: LanFaults = { isIpv6Off: false, notForwarding: undefined };
+
 const capabilityNice = 1n << 23n; // CAP_SYS_NICE
 
-type Announcements = Pick<Facts, "announced" | "notForwarded">;
+type Announcements = Pick<Facts, "announced" | "notForwarded" | "notForwarding">;
 
 /** Keeps the findings about this node, and logs each when it comes and when it goes. */
 export class NodeChecks implements Disposable {
@@ -89,21 +91,34 @@ export class NodeChecks implements Disposable {
 
   /**
    * Looks whether the kernel drops what comes from the LAN of layer 2 pools, by settings of the NICs that lead there: as the findings say, and also where a
-   * link is too small for IPv6. Reads two settings of each NIC while both are as they should be.
+   * link is too small for IPv6. Reads two settings of each NIC at most while both are as they should be. None
+   * where the kernel does not let that be read.
    */
   lanFaults(): LanFaults {
+    try {
+      return this.#lanFaults();
+    } catch (error) {
+      if (!(error instanceof FactsError)) throw error;
+      return noLanFaults; // The log has the reason, by the look of each minute.
+    }
+  }
+
+  #lanFaults(): LanFaults {
     const read = this.#read;
     const pools = this.#layer2Pools();
+    if (pools.length === 0) return noLanFaults;
     const forwards = readNumber(read, forwardingSetting.IPv4) !== 0;
     const interfaces = this.#options.interfaces();
+    // A bridge of containers is often without IPv6, which says nothing where the LAN has it.
+    const mayBeOff = poolIn({ pools }, "IPv6") !== undefined && !interfaces.some((one) => hasIpv6Of(pools, one));
     const off = new Set<string>();
     const notForwarding = new Set<string>();
     for (const { name, addresses } of interfaces) {
       if (addresses.every((text) => text.includes(":"))) continue;
-      if (disableIpv6(read, name) !== 0) off.add(name);
+      if (mayBeOff && disableIpv6(read, name) !== 0) off.add(name);
       if (forwards && readNumber(read, `sys/net/ipv4/conf/${name}/forwarding`) === 0) notForwarding.add(name);
     }
-    if (pools.length === 0 || off.size + notForwarding.size === 0) return { isIpv6Off: false, notForwarding: undefined };
+    if (off.size + notForwarding.size === 0) return noLanFaults;
     const withIpv6 = (one: Interface) => one.settings && { ...one.settings, disableIpv6: off.has(one.name) ? 1 : 0 };
     const collected = interfaces.map((one) => collectInterface(read, one)).map((one) => ({ ...one, settings: withIpv6(one) }));
     const facts = { pools, routes: collectRoutes(read), interfaces: collected };
@@ -187,16 +202,17 @@ export class NodeChecks implements Disposable {
       if (++looked % lookedAtAtOnce === 0) yield;
     }
     const notForwarded: Partial<Record<Family, string>> = {};
+    const { notForwarding } = this.#lanFaults();
     for (const family of families) {
       // The list of Services is asked last: it takes the longest, and nearly every node forwards.
       const isOff = readNumber(this.#read, forwardingSetting[family]) === 0;
-      if (!isOff && (family === "IPv6" || this.lanFaults().notForwarding === undefined)) continue;
+      if (!isOff && (family === "IPv6" || notForwarding === undefined)) continue;
       const search = this.#options.forwarded(family);
       let found = search.next();
       for (; !found.done; found = search.next()) if (++looked % lookedAtAtOnce === 0) yield;
       if (found.value !== undefined) notForwarded[family] = found.value;
     }
-    return { announced, notForwarded };
+    return { announced, notForwarded, notForwarding };
   }
 
   /** Without waiting, so that all of it is of one moment: these files are written by the kernel as they are read. */
@@ -215,7 +231,6 @@ export class NodeChecks implements Disposable {
         kubeProxy: this.#kubeProxy,
         flannelAddresses: this.#options.flannelAddresses().flatMap((text) => parseAddress(text) ?? []),
       },
-      notForwarding: this.lanFaults().notForwarding,
       isRealTimeRefused: this.#isRealTimeRefused(),
       ...announcements,
     };
@@ -285,10 +300,21 @@ export type ReadFile = (path: string) => string | undefined;
 /** The facts about an interface; without settings when it has just gone. */
 export function collectInterface(read: ReadFile, { name, status, addresses }: InterfaceState): Interface {
   if (name === kubeProxyIpvs) return { name, eligible: false, addresses: [], settings: undefined };
-  const eligible = status === "answering" || status === "failing";
+  const eligible = answers(status);
   const parsed = addresses.flatMap(interfaceAddresses);
   const wanted = eligible && parsed.some(({ address }) => address.family === "IPv4");
   return { name, eligible, addresses: parsed, settings: wanted ? collectSettings(read, name) : undefined };
+}
+
+function answers(status: InterfaceState["status"]): boolean {
+  return status === "answering" || status === "failing";
+}
+
+/** Whether it is in an IPv6 subnet that has addresses of a pool. */
+function hasIpv6Of(pools: readonly Pool[], { status, addresses }: InterfaceState): boolean {
+  const prefixes = addresses.filter((text) => text.includes(":")).flatMap((text) => parsePrefix(text) ?? []);
+  const isOf = (prefix: Prefix) => prefix.length < prefix.address.bits && poolIn({ pools }, prefix) !== undefined;
+  return answers(status) && prefixes.some(isOf);
 }
 
 /** The main tables of both families. */
