@@ -80,7 +80,7 @@ for (const family of families)
     skip: unsupported.get(family),
   }, async () => {
     using listening = listener(family);
-    using _second = listening.listenTwice(0);
+    using _second = listening.listenTwice(0, sourcePortProgram(0));
     const here = address(loopback[family]).toBytes();
     const others = Array.from({ length: 600 }, (_, i) => {
       const bytes = here.slice();
@@ -100,7 +100,7 @@ for (const family of families)
 
 test("when the program chooses nothing any more all connections arrive", async () => {
   using listening = listener("IPv4");
-  using _second = listening.listenTwice(0);
+  using _second = listening.listenTwice(0, sourcePortProgram(0));
   assert.equal(await isTakenUnder(listening, "IPv4", { sources: [], allBut: [] }), false);
   assert.equal(await isTakenUnder(listening, "IPv4", { sources: [] }), true);
 });
@@ -110,10 +110,9 @@ for (const family of families)
     skip: unsupported.get(family),
   }, async () => {
     using listening = listener(family);
-    using second = listening.listenTwice(1);
     using chosen = TcpSocket.open(family);
     chosen.bind(address(loopback[family]), 0);
-    second.choose(sourcePortProgram(chosen.port));
+    using second = listening.listenTwice(1, sourcePortProgram(chosen.port));
     using other = TcpSocket.open(family);
     other.connectTo(listening);
     chosen.connectTo(listening);
@@ -148,7 +147,7 @@ for (const family of families)
     skip: unsupported.get(family),
   }, async () => {
     using listening = listener(family);
-    using _second = listening.listenTwice(0);
+    using _second = listening.listenTwice(0, sourcePortProgram(0));
     const here = address(loopback[family]).toBytes();
     const networks = (count: number, first: number) =>
       Array.from({ length: count }, (_, i) => {
@@ -172,7 +171,7 @@ test("a port is listened at twice also while connections of a former listener ar
     listening.bind(address(loopback.IPv4), port);
     listening.listen(8);
     port = listening.port;
-    using _second = listening.listenTwice(0);
+    using _second = listening.listenTwice(0, sourcePortProgram(0));
     listening.choose(refusalProgram({ sources: [] }, keys) ?? assert.fail());
     for (const isClosed of [true, false]) {
       const peer = connect({ host: loopback.IPv4, port }).on("error", () => {});

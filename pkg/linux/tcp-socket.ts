@@ -63,7 +63,7 @@ export class TcpSocket implements Disposable {
    * listens there is refused as ever. @param first the first program: until it is there the kernel chooses by chance, for some microseconds.
    * @throws {SystemCallError}
    */
-  listenTwice(backlog: number, first?: Uint8Array): TcpSocket {
+  listenTwice(backlog: number, first: Uint8Array): TcpSocket {
     using stack = new DisposableStack();
     const twin = stack.use(TcpSocket.open(this.family));
     const local = this.#name();
@@ -73,9 +73,9 @@ export class TcpSocket implements Disposable {
     check("bind", "listen twice", libc.bind(twin.fd, local, local.length));
     using rehearsal = TcpSocket.open(this.family); // The first call takes milliseconds, the next one none.
     rehearsal.#set(levelSocket, optionReusePort, 1, "share a port");
-    if (first !== undefined) rehearsal.choose(first);
+    rehearsal.choose(first);
     twin.listen(backlog);
-    if (first !== undefined) twin.choose(first);
+    twin.choose(first);
     stack.move();
     return twin;
   }
