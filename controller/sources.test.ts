@@ -13,7 +13,7 @@ test("a list of thousands of Services is seen in several turns, and only then it
   const clock = new SimulatedClock();
   const cluster = new FakeCluster();
   const events: ControllerEvent[] = [];
-  let spent = 0; // What is seen at once takes 3 ms, and each change 1 ms.
+  let spent = 0; // A portion that is seen takes 3 ms, and each change 1 ms.
   const dispatch = (event: ControllerEvent): void => {
     events.push(event);
     if (event.type === "services") spent += 3;

@@ -115,7 +115,7 @@ function isReplaced({ allocator, services, context }: ControllerState, configuri
   return false;
 }
 
-/** A Service has appeared. Addresses that are held in its name are of one that is gone, and may be in the way of the pools that are put in place. */
+/** A Service has appeared. Its name may still hold addresses of an earlier Service, which would be in the way of the new pools. */
 export function appearedInChange({ allocator, context, pools: { configuring } }: ControllerState, service: string): void {
   if (configuring?.phase !== "pools" || !forget({ allocator, context }, service)) return;
   configuring.change = new PoolsChange(configuring.config);

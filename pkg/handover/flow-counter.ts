@@ -95,7 +95,7 @@ export class FlowCounter implements Disposable {
   }
 }
 
-/** Of each turn. */
+/** Divides counts into those that are told in one turn. */
 export function* inPortions(counts: ReadonlyMap<string, number>): Generator<ReadonlyMap<string, number>> {
   const entries = counts.entries();
   for (let from = 0; from < counts.size; from += maxToldAtOnce) yield new Map(entries.take(maxToldAtOnce));

@@ -121,7 +121,7 @@ export interface Advertised {
   readonly slots: SlotPaths;
   /** Families that the node brings to no Pods: routers are to prefer other nodes. */
   readonly lastResort?: readonly Family[];
-  /** Of a central speaker: the one node that it leads to, where routes weigh nodes. */
+  /** The one node that a central speaker's route leads to, where routes weigh nodes. */
   readonly node?: string | undefined;
 }
 

@@ -146,7 +146,7 @@ const none: readonly never[] = [];
 
 const refusal = (reason: PlacementRefusal["reason"]) => ({ announced: false, reason }) as PlacementRefusal;
 
-/** The nodes with paths for the holder's sake, or why there are none. */
+/** The nodes that get paths for this holder; without any, the reason. */
 function servedBy(
   address: Address,
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,

@@ -251,7 +251,7 @@ export interface Announcement {
 export type AnnounceFor = "node" | "node-without-bgp" | "all";
 
 export interface SpeakerOptions {
-  /** Of a central speaker: `centralName` of its node. */
+  /** The node's name; a central speaker has `centralName` of it. */
   readonly node: string;
   readonly ignoreExcludeLabel: boolean;
   /** `node` unless said otherwise. */

@@ -89,7 +89,7 @@ export interface ConnectionTest {
 /** `untried`: the attempt said nothing, because this speaker stood still meanwhile, or because there is no such address of the family. */
 export type ConnectionResult = "answered" | "silent" | "untried";
 
-/** Of a Service's health check port: kube-proxy sends packets to a Pod of this node, or to none. */
+/** A Service's health check port says this: kube-proxy sends packets to a Pod of this node, or to none. */
 export type HealthAnswer = "serves" | "serves none";
 
 interface Known {

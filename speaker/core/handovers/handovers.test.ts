@@ -29,7 +29,7 @@ function exclude(bench: Bench, node: string, isExcluded: boolean): void {
   bench.settle();
 }
 
-/** What the kernel is to do, as `address to former owner`, with the one node that it takes packets from, and where packets of the former owner go. */
+/** The kernel's rules as `address to former owner`, each with the one node that it takes packets from, and the way of the former owner's packets. */
 function handedOver({ handovers }: Bench): string[] {
   return [...handovers].map(([key, { to, from, lingers, beyond }]) => {
     const senders = from === undefined ? "" : ` from ${[...from, ...(lingers ? ["clients"] : [])].join(" and ") || "nobody"}`;

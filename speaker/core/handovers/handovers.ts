@@ -259,7 +259,7 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
     stopServing(state, key, effects);
     left--;
   }
-  plan(state, now); // What is left is due at once.
+  plan(state, now); // The rest is due at once.
 }
 
 type HandoverEvent = Extract<SpeakerEvent, { readonly type: "flows" | "handoverFailures" | "inherited" | "leaving" }>;

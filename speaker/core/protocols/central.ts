@@ -17,7 +17,7 @@ import { slotPaths } from "../placement/slots.ts";
 import type { SpeakerState } from "../state.ts";
 import type { Placing } from "./protocol.ts";
 
-// What a central speaker knows of the nodes that it announces for. The ring says which of them live. It says so sooner than the API does, and it may
+// A central speaker announces for other nodes. The ring says which of them live. It says so sooner than the API does, and it may
 // be cut: of a node that this speaker lost with most others, or where it sees no member at all, the API's word counts. It counts too, for a while, of
 // nodes that the ring has not met yet. Nodes without a speaker are watched by BFD besides, where the configuration asks for failover.
 

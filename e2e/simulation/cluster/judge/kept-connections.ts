@@ -130,7 +130,7 @@ export class KeptConnections implements Judge {
     this.#hear(cluster);
     const away = [...cluster.speakers].flatMap(([node, speaker]) => (isAway(speaker) ? [node] : []));
     if (away.length > 1) this.#noteSeveralAway(away, cluster.now);
-    // A speaker that begins knows who owned addresses before it only while that node may own them.
+    // A speaker that begins learns the former owner by the election, so only while that node may own addresses.
     if (away.length > 0) this.#crowded.push(...this.#times.filter((at) => at > cluster.now - briefMs && at <= cluster.now));
     const kept = cluster.people.services.entries().filter(([, { pool }]) => pool !== unkeptPool);
     const of = kept.flatMap(([name, spec]) => cluster.people.status(name).map((address) => ({ address, name, spec })));
