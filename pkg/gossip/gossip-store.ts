@@ -5,7 +5,7 @@ import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-co
 
 /** Limits of one node's entries, and of nodes beside the members: far above real numbers, so that a flood of them has an end. */
 const maxKeys = 4096;
-const maxNodes = 4096;
+const maxUnknown = 4096;
 const maxVersion = 0xffff_ffff;
 // A cut that heals finds most entries of the other side still there. They are not needed for what follows: they only make it shorter.
 const keepFailedMs: Millis = 10 * 60_000;
@@ -21,6 +21,8 @@ export interface GossipUpdate {
 interface NodeEntries {
   life: number;
   readonly entries: Map<string, GossipEntry>; // key -> entry
+  /** Sum of the entries' hashes. */
+  digest: number;
   /** Entries of no member are neither broadcast nor part of the state, so that entries that all forget are gone. */
   isUnknown: boolean;
   /** When they are forgotten; Infinity while the node is a member. */
@@ -37,7 +39,6 @@ export class GossipStore {
   readonly #nodes = new Map<string, NodeEntries>(); // node -> its entries
   readonly #updates = new Map<string, GossipEntry>(); // topic -> entry to broadcast
   #version = 0;
-  #digest: number | undefined; // Until something changes.
 
   /**
    * @param node this member's name
@@ -45,7 +46,7 @@ export class GossipStore {
    */
   constructor(node: string, life: number) {
     this.#node = node;
-    this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
+    this.#nodes.set(node, noEntries(life, Infinity));
   }
 
   /**
@@ -60,14 +61,13 @@ export class GossipStore {
   /** A member joined, perhaps again, or is another process. @returns its entries that count from now on */
   joined(node: string, life: number): GossipEntry[] {
     if (node === this.#node) return [];
-    this.#digest = undefined;
     const known = this.#nodes.get(node);
     if (known === undefined) {
-      this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
+      this.#nodes.set(node, noEntries(life, Infinity));
       return [];
     }
     known.keepUntil = Infinity;
-    if (life > known.life) known.entries.clear();
+    if (life > known.life) clear(known);
     // A clock was set back; while there are entries of the later life, the node receives them.
     if (known.entries.size === 0) known.life = life;
     if (!known.isUnknown) return [];
@@ -79,13 +79,11 @@ export class GossipStore {
   /** A member failed. Its entries are kept for a while. */
   failed(node: string, now: Millis): void {
     const known = this.#nodes.get(node);
-    this.#digest = undefined;
     if (known !== undefined && node !== this.#node) known.keepUntil = now + keepFailedMs;
   }
 
   /** Forgets the entries of a node that will not be back. */
   forget(node: string): void {
-    this.#digest = undefined;
     if (node !== this.#node) this.#nodes.delete(node);
   }
 
@@ -96,7 +94,6 @@ export class GossipStore {
 
   /** @returns the nodes whose entries are forgotten now */
   expire(now: Millis): string[] {
-    this.#digest = undefined;
     const expired = [...this.#nodes].filter(([, { keepUntil }]) => keepUntil <= now).map(([node]) => node);
     for (const node of expired) this.#nodes.delete(node);
     return expired;
@@ -122,13 +119,9 @@ export class GossipStore {
 
   /** 32 bits of which entries there are of members, the same where two stores have the same. */
   digest(): number {
-    if (this.#digest !== undefined) return this.#digest;
-    let digest = 0;
-    for (const { entries, isUnknown, keepUntil } of this.#nodes.values())
-      if (!isUnknown && keepUntil === Infinity)
-        for (const { node, life, key, version } of entries.values()) digest += hashOf(`${node} ${key} ${life} ${version}`);
-    this.#digest = digest >>> 0;
-    return this.#digest;
+    let sum = 0;
+    for (const { digest, isUnknown, keepUntil } of this.#nodes.values()) if (!isUnknown && keepUntil === Infinity) sum += digest;
+    return sum >>> 0;
   }
 
   get #own(): NodeEntries {
@@ -147,21 +140,25 @@ export class GossipStore {
     if (its === undefined || life < its.life) return false;
     if (life > its.life) {
       its.life = life;
-      its.entries.clear();
-      this.#digest = undefined;
+      clear(its);
     }
     const known = its.entries.get(key);
     if (known === undefined ? its.entries.size >= maxKeys : entry.version <= known.version) return false;
-    its.entries.set(key, entry);
-    this.#digest = undefined;
+    put(its, entry);
     if (its.isUnknown) return false;
     this.#update(entry);
     return true;
   }
 
   #addUnknown(node: string, life: number, now: Millis): NodeEntries | undefined {
-    if (this.#nodes.size >= maxNodes) return undefined;
-    const its = { life, entries: new Map(), isUnknown: true, keepUntil: now + keepUnknownMs };
+    if (
+      this.#nodes
+        .values()
+        .filter(({ isUnknown }) => isUnknown)
+        .toArray().length >= maxUnknown
+    )
+      return undefined;
+    const its = { ...noEntries(life, now + keepUnknownMs), isUnknown: true };
     this.#nodes.set(node, its);
     return its;
   }
@@ -180,8 +177,7 @@ export class GossipStore {
   #setOwn(key: string, value: Uint8Array): void {
     this.#version = Math.min(this.#version + 1, maxVersion);
     const entry = { node: this.#node, life: this.#own.life, key, version: this.#version, value };
-    this.#own.entries.set(key, entry);
-    this.#digest = undefined;
+    put(this.#own, entry);
     this.#update(entry);
   }
 
@@ -190,9 +186,24 @@ export class GossipStore {
   }
 }
 
+function noEntries(life: number, keepUntil: Millis): NodeEntries {
+  return { life, entries: new Map(), digest: 0, isUnknown: false, keepUntil };
+}
+
+function put(its: NodeEntries, entry: GossipEntry): void {
+  const before = its.entries.get(entry.key);
+  its.digest += hashOf(entry) - (before === undefined ? 0 : hashOf(before));
+  its.entries.set(entry.key, entry);
+}
+
+function clear(its: NodeEntries): void {
+  its.entries.clear();
+  its.digest = 0;
+}
+
 /** FNV-1a, mixed once more, so that sums of hashes of similar texts differ. */
-function hashOf(text: string): number {
-  let hash = fnv1a(text);
+function hashOf({ node, life, key, version }: GossipEntry): number {
+  let hash = fnv1a(`${node} ${key} ${life} ${version}`);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -10,7 +10,7 @@ import {
   interfaceOf,
   setOf,
 } from "../../../pkg/gossip/codec/value-codec.ts";
-import { decodeHeartbeat } from "../../../pkg/memberlist/codec/heartbeat.ts";
+import { decodeDigest, decodeHeartbeat } from "../../../pkg/memberlist/codec/heartbeat.ts";
 import { Keyring, sealedLength } from "../../../pkg/memberlist/codec/keyring.ts";
 import { MemberlistError } from "../../../pkg/memberlist/codec/memberlist-error.ts";
 import { MessageType, type PacketMessage, type StreamMessage } from "../../../pkg/memberlist/codec/messages.ts";
@@ -213,6 +213,7 @@ export const gossip: Target = {
 function readContent(message: PacketMessage | StreamMessage): void {
   if (message.type === "user") readPayload(message.payload);
   if (message.type === "ack") decodeHeartbeat(message);
+  if (message.type === "ack") decodeDigest(message.payload);
   if (message.type === "alive") decodeMetadata(message.meta);
   if (message.type !== "pushPull") return;
   readPayload(message.userState);

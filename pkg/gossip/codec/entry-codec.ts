@@ -1,3 +1,5 @@
+import { Writer } from "#pkg/octets";
+
 /** The value that one node has set under one key. */
 export interface GossipEntry {
   readonly node: string;
@@ -19,7 +21,6 @@ const lifeOctets = 6;
 const maxKeyOctets = 32;
 const maxValueOctets = 600;
 const maxNodeOctets = 253; // Limit for the name of a Kubernetes node. At all limits a single entry still fits into a user message.
-const maxU32 = 0xffff_ffff;
 const maxLife = 2 ** (8 * lifeOctets) - 1;
 
 const textEncoder = new TextEncoder();
@@ -32,15 +33,19 @@ const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @throws {RangeError} for what does not fit
  */
 export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
-  const octets: number[] = [...prefix];
+  const writer = new Writer().put(prefix);
   for (const [node, its] of Map.groupBy(entries, ({ node }) => node)) {
     const name = textEncoder.encode(node);
     if (name.length > maxNodeOctets || its.length > 0xffff)
       throw new RangeError(`Cannot encode entries: ${its.length} of a node whose name has ${name.length} octets`);
-    octets.push(name.length, ...name, ...encodeLife(its[0]?.life ?? 0), its.length >>> 8, its.length & 0xff);
-    for (const entry of its) putEntry(octets, entry);
+    writer
+      .u8(name.length)
+      .put(name)
+      .put(encodeLife(its[0]?.life ?? 0))
+      .u16(its.length);
+    for (const entry of its) putEntry(writer, entry);
   }
-  return Uint8Array.from(octets);
+  return writer.finish();
 }
 
 /** @throws {RangeError} for a value that is no life */
@@ -51,13 +56,10 @@ function encodeLife(life: number): Uint8Array {
   return octets;
 }
 
-function putEntry(octets: number[], { key, version, value }: GossipEntry): void {
-  const fits = key.length > 0 && key.length <= maxKeyOctets && value.length <= maxValueOctets;
-  if (!fits || !Number.isInteger(version) || version < 0 || version > maxU32)
-    throw new RangeError(`Cannot encode an entry: key of ${key.length}, value of ${value.length} octets, version ${version}`);
-  octets.push(key.length, ...Buffer.from(key, "latin1"));
-  octets.push(version >>> 24, (version >>> 16) & 0xff, (version >>> 8) & 0xff, version & 0xff);
-  octets.push(value.length >>> 8, value.length & 0xff, ...value);
+function putEntry(writer: Writer, { key, version, value }: GossipEntry): void {
+  if (key.length === 0 || key.length > maxKeyOctets || value.length > maxValueOctets)
+    throw new RangeError(`Cannot encode an entry: key of ${key.length}, value of ${value.length} octets`);
+  writer.u8(key.length).latin1(key).u32(version).u16(value.length).put(value);
 }
 
 /** Undefined for octets that are not of this format, in part or as a whole. */

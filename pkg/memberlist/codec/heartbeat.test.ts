@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeHeartbeat, encodeHeartbeat } from "./heartbeat.ts";
+import { decodeDigest, decodeHeartbeat, encodeDigest, encodeHeartbeat } from "./heartbeat.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 import { nodeName } from "./messages.ts";
 
@@ -22,6 +22,15 @@ test("property: arbitrary octets in an ack are a heartbeat or none, and raise no
     fc.property(fc.uint8Array({ maxLength: 512, size: "max" }), (payload) => {
       const heartbeat = decodeHeartbeat({ type: "ack", sequence: 0, payload });
       assert.equal(heartbeat !== undefined, payload.length > 13 && payload[0] === 1);
+    }),
+  );
+});
+
+test("property: a digest is told by five octets, and arbitrary octets are one or none, and raise nothing", () => {
+  fc.assert(fc.property(u32, (digest) => assert.equal(decodeDigest(encodeDigest(digest)), digest)));
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 16, size: "max" }), (payload) => {
+      assert.equal(decodeDigest(payload) !== undefined, payload.length === 5 && payload[0] === 1);
     }),
   );
 });

@@ -19,6 +19,7 @@ export interface Heartbeat {
 const sequence = 0;
 const version = 1;
 const headerLength = 13;
+const digestLength = 5;
 
 /** An ack that answers nothing, with a payload: a version, life, count and digest of 32 bits, then the node's name. */
 export function encodeHeartbeat({ node, life, count, digest }: Heartbeat): Ack {
@@ -32,4 +33,14 @@ export function decodeHeartbeat({ sequence: number, payload }: Ack): Heartbeat |
   const reader = new Reader(payload, 1);
   const [life, count, digest] = [reader.u32(), reader.u32(), reader.u32()];
   return { node: reader.latin1(reader.remaining), life, count, digest };
+}
+
+/** The payload of an answer to a ping in a large ring: a version, and the digest that heartbeats have. Peers of other kinds ignore it. */
+export function encodeDigest(digest: number): Uint8Array {
+  return new Writer().u8(version).u32(digest).finish();
+}
+
+/** @returns undefined for an answer that tells no digest */
+export function decodeDigest(payload: Uint8Array | undefined): number | undefined {
+  return payload?.length === digestLength && payload[0] === version ? new Reader(payload, 1).u32() : undefined;
 }

@@ -1,10 +1,11 @@
 import type { Millis } from "#pkg/clock";
-import { encodeHeartbeat, type Heartbeat } from "../codec/heartbeat.ts";
+import { encodeDigest, encodeHeartbeat, type Heartbeat } from "../codec/heartbeat.ts";
 import type { NodeName } from "../codec/messages.ts";
 import { neighborBefore, neighborOf } from "./choice.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
 import { maxU32, type Ring } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
+import { isLarge } from "./timing.ts";
 
 /** How late a heartbeat may be. */
 const tolerance: Millis = 20;
@@ -45,6 +46,7 @@ export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): bool
   if (latest !== undefined && !isLater(heartbeat, latest)) return false;
   ring.heartbeats.awaited = { node: awaited.node, latest: heartbeat, dueAt: nextDue(ring, now) };
   compare(ring, heartbeat.digest);
+  noteDigest(ring, heartbeat.node, heartbeat.digest);
   // Not the first one: what others send would change its pace, and the wave would never form.
   return !ring.heartbeats.leads && ring.probeAt > now && ring.probeAt - now <= catchUp;
 }
@@ -95,6 +97,16 @@ export function takeDiffering({ heartbeats }: Ring): NodeName | undefined {
   if (heartbeats.difference?.times !== differencesTolerated) return undefined;
   heartbeats.difference.times++;
   return heartbeats.awaited?.node;
+}
+
+/** Of what this node knows, for its answers to pings. None in a small ring, where whole views cost little. */
+export function digestPayload(ring: Ring): Uint8Array | undefined {
+  return isLarge(ring.order.length) ? encodeDigest(digestOf(ring)) : undefined;
+}
+
+/** A member told its digest, or none. */
+export function noteDigest(ring: Ring, node: NodeName, theirs: number | undefined): void {
+  if (isLarge(ring.order.length) && theirs === digestOf(ring)) ring.agreeing.add(node);
 }
 
 function digestOf({ heartbeats, options }: Ring): number {

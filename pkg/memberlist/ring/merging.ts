@@ -111,6 +111,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
     if (before === "left") record.slowProbes = 0;
     else noteReturn(ring, record, now);
     ring.failed.delete(record.node);
+    ring.agreeing.clear();
     ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));
     emitChange(ring, "joined", record);
   } else {

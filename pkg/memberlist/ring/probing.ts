@@ -1,8 +1,16 @@
 import type { Millis } from "#pkg/clock";
-import { decodeHeartbeat } from "../codec/heartbeat.ts";
+import { decodeDigest, decodeHeartbeat } from "../codec/heartbeat.ts";
 import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
 import { neighborOf, shuffle } from "./choice.ts";
-import { countedLateness, heartbeatInterval, onHeartbeat, sendHeartbeat, takeOverdue } from "./heartbeat.ts";
+import {
+  countedLateness,
+  digestPayload,
+  heartbeatInterval,
+  noteDigest,
+  onHeartbeat,
+  sendHeartbeat,
+  takeOverdue,
+} from "./heartbeat.ts";
 import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
 import { changeLocalHealth, nextSequence, ownPing, type Probe, type Ring, sameEndpoint, withPort } from "./ring.ts";
@@ -207,7 +215,7 @@ export function onPing(ring: Ring, ping: Ping, from: Endpoint, now: Millis): voi
   if (sender !== undefined && sameEndpoint(sender.endpoint, from)) noteHeard(sender, now);
   // It does not know that it was declared dead: send it that, so that it refutes at once.
   if (sender?.status === "dead" && sameEndpoint(sender.endpoint, to)) sendDirect(ring, to, deadOf(ring, sender));
-  sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
+  sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: digestPayload(ring) });
   if (ring.leave === "announced") sendDirect(ring, to, deadOf(ring, ring.self)); // It has missed that, and would go on to ask.
 }
 
@@ -256,6 +264,7 @@ export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
     ring.probes.delete(sequence);
     const time = now - sentAt;
     noteTime(ring, probe, time);
+    noteDigest(ring, node, decodeDigest(ack.payload));
     if (indirectAt !== Infinity) noteRoundTrip(ring, node, time);
     const answered = answering();
     noteHeard(answered, now);

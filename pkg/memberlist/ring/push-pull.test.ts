@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decodeDigest, encodeDigest } from "../codec/heartbeat.ts";
 import type { MemberState } from "../codec/messages.ts";
 import { alive, at, dead, endpointOf, LoneRing, pushPull, state, suspect } from "../testing/lone-ring.ts";
 
@@ -228,4 +229,76 @@ test("a view is exchanged at once with a member that is asked for, and with nobo
     lone.take("exchange").map(({ to, message }) => [to, message.type === "pushPull" && message.join]),
     [[at(97), false]],
   );
+});
+
+/** A node among many, at HashiCorp's pace, that probes as the test says. */
+function amongMany(others: number): LoneRing {
+  const lone = new LoneRing();
+  for (let i = 0; i < others; i++) lone.meet(alive(`${i}`, 1, { endpoint: at(1 + i) }));
+  lone.quieten();
+  lone.ring.reconnectAt = Infinity;
+  return lone;
+}
+
+/** The digest that it tells those who ping it. */
+function toldDigest(lone: LoneRing): number | undefined {
+  lone.effects = [];
+  lone.packet({ type: "ping", sequence: 9, node: "self", source: undefined });
+  const [ack] = lone.sends().flatMap(({ messages }) => messages);
+  return ack?.type === "ack" ? decodeDigest(ack.payload) : assert.fail("no answer");
+}
+
+/** Pings some, which answer with this payload, until the periodic push/pull is due. @returns exchanges that it opens then */
+function exchangesAfter(lone: LoneRing, answers: readonly (Uint8Array | undefined)[]): number {
+  for (const payload of answers) {
+    lone.ring.probeAt = lone.now;
+    lone.ring.othersIn = 1;
+    lone.step({ type: "timer" });
+    lone.packet({ type: "ack", sequence: lone.probe?.sequence ?? 0, payload });
+  }
+  lone.ring.probeAt = Infinity;
+  lone.effects = [];
+  lone.ring.pushPullAt = lone.now;
+  lone.step({ type: "timer" });
+  return lone.take("exchange").length;
+}
+
+test("a ring of up to 32 tells no digests in answers to pings", () => {
+  assert.equal(toldDigest(amongMany(31)), undefined);
+  assert.notEqual(toldDigest(amongMany(32)), undefined);
+});
+
+for (const [name, others, payloads, exchanges] of [
+  ["two members told the same digest", 40, ["same", "same"], 0],
+  ["others told the same digest before and after another one", 40, ["same", "other", "none", "same"], 0],
+  ["one told the same digest", 40, ["same"], 1],
+  ["one told the same digest, and members that know of no digests answered", 40, ["same", "none", "none", "none"], 1],
+  ["all told other digests", 40, ["other", "other", "other"], 1],
+  ["the ring is small", 20, ["same", "same", "same"], 1],
+] as const)
+  test(`the periodic push/pull is ${exchanges === 0 ? "left out" : "made"} where ${name}`, () => {
+    const lone = amongMany(others);
+    const digest = lone.ring.heartbeats.members;
+    const payload = { same: encodeDigest(digest), other: encodeDigest(digest + 1), none: undefined };
+    const answers = payloads.map((each) => payload[each]);
+    assert.equal(exchangesAfter(lone, answers), exchanges);
+    assert.equal(exchangesAfter(lone, []), 1, "digests hold for one interval");
+  });
+
+test("one member that tells whatever digest it wants, over and over, keeps no other from comparing views", () => {
+  const lone = amongMany(40);
+  const [liar] = lone.ring.order.filter(({ node }) => node !== "self");
+  assert.ok(liar);
+  for (let times = 0; times < 5; times++) {
+    lone.ring.probeIndex = lone.ring.order.indexOf(liar);
+    const answer = encodeDigest(toldDigest(lone) ?? 0);
+    assert.equal(exchangesAfter(lone, [answer]), 1);
+  }
+});
+
+test("after a join, digests count that were told since", () => {
+  const lone = amongMany(40);
+  for (const node of ["1", "2"]) lone.ring.agreeing.add(node);
+  lone.meet(alive("new", 1, { endpoint: at(99) }));
+  assert.equal(exchangesAfter(lone, [encodeDigest(lone.ring.heartbeats.members)]), 1);
 });

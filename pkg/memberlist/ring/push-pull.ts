@@ -13,9 +13,18 @@ const exchangeTimeout: Millis = 10_000;
 /** A few at once, so that those that do not answer hold up nobody; not all, since the first answer lists the others. */
 const maxJoinsAtOnce = 4;
 
-/** Starts the periodic push/pull with a random node. */
+/** One alone may lie. */
+const agreementsWanted = 2;
+
+/**
+ * Starts the periodic push/pull with a random node, unless members have told the same digest since the last time: what this node has missed
+ * before would have made theirs another, and what it has missed since then will.
+ */
 export function periodicPushPull(ring: Ring, now: Millis): void {
   ring.pushPullAt = now + pushPullInterval(ring.timing, ring.order.length);
+  const areAgreed = ring.agreeing.size >= agreementsWanted;
+  ring.agreeing.clear();
+  if (areAgreed) return;
   const eligible = (record: NodeRecord) => record !== ring.self && record.status === "alive";
   for (const { endpoint } of chooseRandom(ring.order, 1, eligible, ring.options.random))
     openPushPull(ring, { type: "pushPull", to: endpoint }, endpoint, now);

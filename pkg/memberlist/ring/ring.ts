@@ -156,6 +156,8 @@ export class Ring {
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis = Infinity;
   pushPullAt: Millis = Infinity;
+  /** Members that told the digest of this node's view since the last periodic push/pull was due, or since a member joined. */
+  readonly agreeing = new Set<NodeName>();
   /** When the next failed member is pinged, in case it is back; Infinity while no member failed. */
   reconnectAt: Millis = Infinity;
   /** When anything was received from another member last. */

@@ -107,10 +107,17 @@ export function retransmitLimit(timing: Timing, nodes: number): number {
   return timing.retransmitMultiplier * Math.ceil(Math.log10(nodes + 1));
 }
 
-/** Between two periodic exchanges: longer in rings above 32 nodes, so that the load stays bounded. */
+const maxSmall = 32;
+
+/** Whether exchanges of whole views are to be few: an exchange takes octets and time in proportion to the number of nodes. */
+export function isLarge(nodes: number): boolean {
+  return nodes > maxSmall;
+}
+
+/** Between two periodic exchanges: longer in large rings, so that the load stays bounded. */
 export function pushPullInterval(timing: Timing, nodes: number): Millis {
-  if (nodes <= 32) return timing.pushPullInterval;
-  return (Math.ceil(Math.log2(nodes) - Math.log2(32)) + 1) * timing.pushPullInterval;
+  if (!isLarge(nodes)) return timing.pushPullInterval;
+  return (Math.ceil(Math.log2(nodes) - Math.log2(maxSmall)) + 1) * timing.pushPullInterval;
 }
 
 /**

@@ -308,6 +308,28 @@ test("who missed all that was sent of a member learns of it within a second and 
   assertConverges(ring, 1500);
 });
 
+for (const timing of ["lan", "fast"] as const)
+  test(`a large ring at ${timing} exchanges no views at rest, but for a member that missed gossip, within two intervals`, () => {
+    const digests = Array.from({ length: 64 }, () => 7);
+    const exchanges: number[] = [];
+    const note = (node: number, effect: Effect): void => {
+      if (effect.type === "exchange" && effect.message.type === "pushPull") exchanges.push(node);
+    };
+    const ring = new Simulation({ seed: 1, carrier: keyedCarrier, loss: 0.01, onEffect: note });
+    for (const node of digests.keys()) ring.start(node, { timing, userDigest: () => digests[node] ?? 0 });
+    for (const node of digests.keys()) ring.join(node, [0]);
+    assertConverges(ring, 60_000);
+    ring.runFor(240_000);
+    exchanges.length = 0;
+    const interval = timing === "lan" ? 60_000 : 20_000;
+    ring.runFor(3 * interval);
+    assert.deepEqual(exchanges.splice(0), []);
+    digests[5] = 8;
+    ring.runFor(2 * interval);
+    assert.ok(exchanges.includes(5));
+    assert.ok(exchanges.length < 10, `${exchanges}`);
+  });
+
 test("a network that was cut for so long that the dead are forgotten comes together by a join", () => {
   const ring = ringOf(6, { seed: 1 });
   ring.cutOff([0, 1, 2]);
