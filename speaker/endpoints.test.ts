@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { ApiError, resources } from "#pkg/k8s";
 import { silentLog } from "#pkg/log/testing";
 import { chooseEndpoints } from "./endpoints.ts";

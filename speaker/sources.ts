@@ -32,7 +32,7 @@ import {
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
-import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import { type LoadBalancerClasses, recordedHoldings } from "#pkg/service";
 import type { ClusterEvent } from "./core/index.ts";
 import { NodeInformers } from "./node-informers.ts";
 import { PolicySources } from "./policy-sources.ts";
@@ -272,13 +272,6 @@ export class Sources implements Disposable {
 
   #held(key: string): readonly HeldTogether[] {
     const service = this.#services.get(key);
-    if (service === undefined) return [];
-    return [
-      {
-        addresses: recordedAddresses(service),
-        mayHoldSeveral: mayHoldSeveral(service),
-        asksFor: (address, pool) => asksFor(service, address, pool.name),
-      },
-    ];
+    return service === undefined ? [] : [recordedHoldings(service)];
   }
 }

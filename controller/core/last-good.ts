@@ -3,7 +3,7 @@ import { backOff, type Millis } from "#pkg/clock";
 import { Part, PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import type { HeldTogether, Holdings, LiveConfig } from "#pkg/live-config";
-import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import { recordedHoldings } from "#pkg/service";
 import { type Contest, contested } from "./contest.ts";
 import type { Context } from "./context.ts";
 import type { WriteFailure } from "./events.ts";
@@ -36,11 +36,7 @@ export class HeldAddresses extends Part implements Holdings {
     const service = this.known.get(key);
     if (service === undefined) return [];
     return [
-      {
-        addresses: recordedAddresses(service),
-        mayHoldSeveral: mayHoldSeveral(service),
-        asksFor: (address, pool) => asksFor(service, address, pool.name),
-      },
+      recordedHoldings(service),
       { addresses: this.allocator.held(key)?.addresses ?? [], mayHoldSeveral: this.allocator.mayHoldSeveral(key) },
     ];
   }

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { assertReplays } from "#pkg/core/testing";
 import { annotations } from "#pkg/service";
 import { configText, coreOptions, type ServiceSpec, startWorld, type World } from "../testing/world.ts";

@@ -1,6 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { Recorder } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { configMap, FakeCluster, service } from "#pkg/k8s/testing";

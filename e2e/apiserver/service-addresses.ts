@@ -1,4 +1,4 @@
-import { Address, type Family, isFamily, type Prefix, parseAddress } from "#pkg/net";
+import { Address, type Family, families, type Prefix, parseAddress } from "#pkg/net";
 import { ApiError, duplicateValue, type FieldError, invalid, invalidValue } from "./api-error.ts";
 import { asList, asNumber, asObject, asText, at, type JsonObject, without } from "./json.ts";
 import { hasClusterIp, hasHealthCheckNodePort, hasNodePorts, serviceType } from "./kinds/service.ts";
@@ -87,7 +87,7 @@ export class ServiceAddresses {
     const known: string[] = named.length > 0 ? [...named] : ofAddresses;
     const [first = this.#options.clusterCidrs[0]?.family ?? "IPv4", second] = known;
     for (const [index, family] of [first, ...(second === undefined ? [] : [second])].entries()) {
-      if (!isFamily(family))
+      if (!families.some((known) => known === family))
         throw this.#invalid(object, { ...invalidValue(`spec.ipFamilies[${index}]`, family, "must be IPv4 or IPv6") });
     }
     if (first === second) throw this.#invalid(object, duplicateValue("spec.ipFamilies[1]", second));

@@ -8,7 +8,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Allocator } from "#pkg/allocator";
 import { port, request } from "#pkg/allocator/testing";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import type { Pool, Quota } from "#pkg/config";
 import { pool } from "#pkg/config/testing";
 import type { AddressRequest } from "#pkg/service";

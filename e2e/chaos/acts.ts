@@ -1,6 +1,7 @@
 import { describeFault, type Fault, isFault, type Timed } from "#e2e/faults";
 import type { Impairment } from "#e2e/lab";
-import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { Millis, Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 
 /** Something that is done to the cluster, and is undone after `length`. */
 export type Act = What & { readonly length: Millis };

@@ -1,7 +1,7 @@
 // Scenario: the fuzzer finds faults by itself.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { Writer } from "../../pkg/memberlist/codec/memberlist-error.ts";
 import { MessageType } from "../../pkg/memberlist/codec/messages.ts";
 import { compressLzw, encodeCompressed } from "../../pkg/memberlist/testing/compress.ts";

@@ -1,6 +1,6 @@
 import { threadCpuUsage } from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { Coverage } from "./coverage.ts";
 import { Fuzzer } from "./fuzzer.ts";
 import { targetNamed } from "./targets/index.ts";

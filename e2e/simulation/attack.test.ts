@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { documented, OwnershipChecker } from "#e2e/ownership";
-import { type Millis, seededRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { type Act, firstConfig, type History } from "./cluster/history.ts";
 import { Known, sampleOf } from "./cluster/judge/ownership-sample.ts";
 import { run } from "./cluster/run.ts";

@@ -1,7 +1,8 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Millis, seededRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { entryLine, type Plain, recordStep } from "#pkg/core";
 import { assertReplays } from "#pkg/core/testing";
 import { nameOf } from "#pkg/memberlist/testing";

@@ -16,4 +16,5 @@ export { choosePath } from "./routes/choose-path.ts";
 export { NlriTable } from "./routes/nlri-table.ts";
 export type { RouteAttributes } from "./routes/route.ts";
 export { type RouteStanding, RoutesOut, type Unsendable } from "./routes/routes-out.ts";
+export { counterpart } from "./session/negotiation.ts";
 export { states } from "./session/state.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { backOff, SystemClock, seededRandom, systemRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { backOff, SystemClock, systemRandom } from "#pkg/clock";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 
 test("simulated time runs timers in the order of their deadlines, and those of one instant in the order they were set", () => {
   const clock = new SimulatedClock(100);

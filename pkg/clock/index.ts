@@ -8,4 +8,4 @@ export { type Allowance, perSecond, SourceTokens, Tokens } from "./allowance.ts"
 export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
 export { atOnce, forOneTurn, inPortions, inTurns, Portions } from "./portions.ts";
-export { backOff, chanceOf, nextSeed, type Random, seededRandom, systemRandom } from "./random.ts";
+export { backOff, chanceOf, nextSeed, type Random, systemRandom } from "./random.ts";

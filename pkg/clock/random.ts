@@ -17,15 +17,7 @@ export const systemRandom: Random = () => {
   return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
 };
 
-/** A repeatable source (mulberry32): the same seed gives the same sequence on every machine. */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = nextSeed(state);
-    return chanceOf(state);
-  };
-}
-
+/** The seed after this one, of a repeatable source (mulberry32): the same seeds give the same numbers on every machine. */
 export function nextSeed(seed: number): number {
   return (seed + 0x6d2b79f5) >>> 0;
 }

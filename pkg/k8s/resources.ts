@@ -100,12 +100,7 @@ export function projectMeta(raw: unknown): ObjectMeta | undefined {
  */
 const maxIngress = 100;
 
-function projectService(
-  raw: Fields,
-  { key, namespace, name, uid, resourceVersion }: ObjectMeta,
-  classes: LoadBalancerClasses,
-  keep: Kept,
-): Service {
+function projectService(raw: Fields, meta: ObjectMeta, classes: LoadBalancerClasses, keep: Kept): Service {
   const isLabeled = typeof keep === "string";
   const spec = fields(raw.spec);
   const lbClass = optionalText(spec.loadBalancerClass);
@@ -114,11 +109,7 @@ function projectService(
     .slice(0, maxIngress)
     .map(fields);
   return {
-    key,
-    namespace,
-    name,
-    uid,
-    resourceVersion,
+    ...meta,
     created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
     labels: spec.type === "LoadBalancer" ? keptLabels(raw, keep) : undefined,
     annotations: textMap(fields(raw.metadata).annotations, isKept(keep), short),
@@ -211,7 +202,7 @@ function projectPort(raw: unknown): ServicePort[] {
   return [{ name: text(name), protocol: text(protocol) || "TCP", port }];
 }
 
-function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): EndpointSlice {
+function projectEndpointSlice(raw: Fields, meta: ObjectMeta): EndpointSlice {
   const service = text(fields(fields(raw.metadata).labels)["kubernetes.io/service-name"]);
   const endpoints = list(raw.endpoints).map((entry): FoundEndpoint => {
     const { nodeName, conditions } = fields(entry);
@@ -220,12 +211,8 @@ function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resource
     return [optionalText(nodeName), ready !== false ? "ready" : draining ? "draining" : undefined];
   });
   return {
-    key,
-    namespace,
-    name,
-    uid,
-    resourceVersion,
-    service: service === "" ? "" : `${namespace}/${service}`,
+    ...meta,
+    service: service === "" ? "" : `${meta.namespace}/${service}`,
     endpoints: endpointsByNode(endpoints),
     idle: endpoints.filter(([, state]) => state === undefined).length,
   };

@@ -77,7 +77,7 @@ export class Netfilter implements Disposable {
   *connections(family: Family): Iterable<readonly TrackedConnection[]> {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeConntrackDump(family, sequence));
-    for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive()) {
+    for (const datagram of this.#socket.received()) {
       const portion: TrackedConnection[] = [];
       for (const message of decodeConntrack(datagram)) {
         if (message.sequence !== sequence) continue;
@@ -100,7 +100,6 @@ export class Netfilter implements Disposable {
 
   /** The kernel's answers as they are there, or are made while they are read. */
   *#receive(): Iterable<FilterMessage> {
-    for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive())
-      yield* decodeFilter(datagram);
+    for (const datagram of this.#socket.received()) yield* decodeFilter(datagram);
   }
 }

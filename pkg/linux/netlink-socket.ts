@@ -85,6 +85,11 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
+  /** The kernel's datagrams that wait, or come while these are read: see `receive`. */
+  *received(): Generator<Uint8Array, undefined> {
+    for (let datagram = this.receive(); datagram !== undefined; datagram = this.receive()) yield datagram;
+  }
+
   [Symbol.dispose](): void {
     close(this.fd);
   }
@@ -104,7 +109,7 @@ export class Neighbors implements Disposable {
   find(interfaceIndex: number, address: Uint8Array): Uint8Array | undefined {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeNeighborRequest(interfaceIndex, address, sequence)); // The answer is there when this returns.
-    for (let answer = this.#socket.receive(); answer !== undefined; answer = this.#socket.receive()) {
+    for (const answer of this.#socket.received()) {
       const mac = decodeNeighbor(answer, sequence);
       if (mac !== undefined) return mac;
     }

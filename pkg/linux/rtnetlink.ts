@@ -79,7 +79,7 @@ export class Rtnetlink implements Disposable {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeDump({ type: "routes", family, table: mainTable, protocol: 0 }, sequence));
     const found: Gateway[] = [];
-    for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive()) {
+    for (const datagram of this.#socket.received()) {
       const some = decodeDefaultRoutes(datagram, sequence);
       if (some === undefined) break;
       found.push(...some);
@@ -130,7 +130,6 @@ export class Rtnetlink implements Disposable {
 
   /** The kernel's answers as they are there, or are made while they are read. */
   *#receive(): Iterable<NetlinkMessage> {
-    for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive())
-      yield* decodeNetlink(datagram);
+    for (const datagram of this.#socket.received()) yield* decodeNetlink(datagram);
   }
 }

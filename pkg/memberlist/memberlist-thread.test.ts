@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { encodeOffer } from "#pkg/gossip";
 import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "./codec/metadata.ts";

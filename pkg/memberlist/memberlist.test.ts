@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Duplex } from "node:stream";
 import { test } from "node:test";
-import { type Clock, seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import type { Clock } from "#pkg/clock";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import type { Fields, Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
 import { Keyring } from "./codec/keyring.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nonceLength } from "#pkg/aes-gcm";
-import { seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { Keyring, Nonces } from "./codec/keyring.ts";
 import { encodePacket } from "./codec/packet.ts";
 import { newNetworkCounters } from "./counters.ts";

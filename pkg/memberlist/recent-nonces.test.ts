@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { nonceLength } from "#pkg/aes-gcm";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { Nonces } from "./codec/keyring.ts";
 import { RecentNonces, rememberedNonces } from "./recent-nonces.ts";
 

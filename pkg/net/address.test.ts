@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Address, families, isFamily, parseAddress, urlHost } from "#pkg/net";
+import { Address, families, parseAddress, urlHost } from "#pkg/net";
 import { anyAddress } from "#pkg/net/testing";
 
 const accepted = [
@@ -144,6 +144,5 @@ test("the same number in both families is two addresses", () => {
 });
 
 test("families are named as Kubernetes names them", () => {
-  assert.ok(families.every(isFamily));
-  for (const text of ["", "ipv4", "IPv5", "IPv46"]) assert.equal(isFamily(text), false, text);
+  assert.deepEqual(families, ["IPv4", "IPv6"]);
 });

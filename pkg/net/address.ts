@@ -2,10 +2,6 @@
 export type Family = "IPv4" | "IPv6";
 export const families = ["IPv4", "IPv6"] as const;
 
-export function isFamily(text: string): text is Family {
-  return text === "IPv4" || text === "IPv6";
-}
-
 const bits: Record<Family, number> = { IPv4: 32, IPv6: 128 };
 const dot = 0x2e; // "."
 const digitZero = 0x30;

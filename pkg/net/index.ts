@@ -4,7 +4,7 @@
  * zeros, and zones are refused. Inside, an address is its family and a bigint, so that both families share one code path. Names of
  * interfaces, with wildcards, are compared here too, and the headers and options of Neighbor Discovery (RFC 4861) read and written.
  */
-export { Address, type Family, families, isFamily, isLinkLocal, parseAddress, urlHost } from "./address.ts";
+export { Address, type Family, families, isLinkLocal, parseAddress, urlHost } from "./address.ts";
 export { equalBytes, getIpv6, internetChecksum, setIpv6 } from "./bytes.ts";
 export { canReachPrefix, matchesInterface } from "./interface-names.ts";
 export { broadcastMac, formatMac, getMac, isUnicastMac, type Mac, macBytes, macLength, parseMac, setMac } from "./mac.ts";

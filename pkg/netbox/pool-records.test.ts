@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { AddressRange, type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { NetboxClient } from "./client.ts";

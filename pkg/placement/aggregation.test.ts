@@ -5,7 +5,7 @@ import { type Config, type Pool, parseConfig } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import {
-  advertisedBy,
+  advertisedCentrally,
   type BgpRoute,
   type CentralAdvertisements,
   centralPeers,
@@ -74,10 +74,9 @@ function centralOf({ peers, pools: [pool] }: Config, names: readonly string[]): 
   const addresses = (index: number) => [address(`10.0.${index >> 8}.${index & 255}`), address(`fd00::${index.toString(16)}`)];
   const nodes = servedNodes(names.map((name, index) => ({ name, labels: {}, addresses: addresses(index + 1) })));
   const none = new Set<string>();
-  const common = {
+  return advertisedCentrally({
     pool: pool as Pool,
     node: "central/x",
-    eligibility: "eligible",
     entries: (pool as Pool).advertisements,
     slots: new Map(),
     order: 0,
@@ -87,11 +86,7 @@ function centralOf({ peers, pools: [pool] }: Config, names: readonly string[]): 
     drained: none,
     cordoned: { nodes: none, peers: none },
     isOutdated: false,
-    ofCluster: new Map(),
-    ofNode: new Map(),
-    ofNodes: new Map(),
-  } as const;
-  return { ...common, advertised: advertisedBy({ ...common, advertised: [] }, names) };
+  });
 }
 
 const nodeNames = ["n1", "n2", "n3"];

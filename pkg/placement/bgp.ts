@@ -3,7 +3,7 @@ import { aggregationLength, type BgpAdvertisement, describeRouter, limits, type 
 import { type Address, type Family, isLinkLocal, matchesInterface, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import type { InterfaceNode } from "./interface.ts";
-import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, type PlacementResult } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, ownerless, type PlacementResult } from "./place.ts";
 
 /** A peer of this node, and what distinguishes it from the others. */
 export interface NodePeer {
@@ -280,15 +280,7 @@ export function placeBgp(
     if (verdict.announced || verdict.reason === "apiViewOld") isLocalHere ||= holder.externalTrafficPolicy === "Local";
   }
   return {
-    address,
-    isOwned: false,
-    electionAddress: address,
-    contenders: none,
-    candidates: none,
-    owner: undefined,
-    pool: advertisements.pool.name,
-    protocol: "bgp",
-    verdicts,
+    ...ownerless(address, advertisements.pool, "bgp", verdicts),
     routes: weight > 0 ? routes(address, holders, weight, advertisements) : none,
     isLocalHere,
   };

@@ -17,7 +17,7 @@ import {
 } from "./bgp.ts";
 import { rank } from "./election.ts";
 import type { Labels } from "./eligibility.ts";
-import { endpointsInUse, type Holder, type PlacementRefusal, type PlacementResult } from "./place.ts";
+import { endpointsInUse, type Holder, ownerless, type PlacementRefusal, type PlacementResult } from "./place.ts";
 
 // Central speakers: some few announce for all nodes by BGP, with the nodes as next hops.
 
@@ -75,6 +75,15 @@ export interface CentralAdvertisements extends PoolAdvertisements {
   readonly ofNodes: Map<string, readonly Advertised[]>; // names of nodes -> theirs, each with a path to all of them
 }
 
+/** The advertisements that follow from what a central speaker knows. */
+export function advertisedCentrally(
+  known: Omit<CentralAdvertisements, "eligibility" | "advertised" | "ofCluster" | "ofNode" | "ofNodes">,
+): CentralAdvertisements {
+  const made = { advertised: [], ofCluster: new Map(), ofNode: new Map(), ofNodes: new Map() };
+  const central: CentralAdvertisements = { ...known, eligibility: "eligible", ...made };
+  return { ...central, advertised: advertisedBy(central, [...known.nodes.keys()]) };
+}
+
 /** The peers that central speakers can have: a router that a node finds, or is told of by its Node object, is that node's own. */
 export function centralPeers(peers: readonly Peer[]): readonly Peer[] {
   return peers.filter((peer) => !isOfNode(peer));
@@ -128,15 +137,7 @@ export function placeCentral(address: Address, holders: readonly Holder[], centr
     isLocalHere ||= isAnnounced && holder.externalTrafficPolicy === "Local";
   }
   return {
-    address,
-    isOwned: false,
-    electionAddress: address,
-    contenders: none,
-    candidates: none,
-    owner: undefined,
-    pool: central.pool.name,
-    protocol: "bgp",
-    verdicts,
+    ...ownerless(address, central.pool, "bgp", verdicts),
     routes: serving.length === 0 ? none : routes(address, holders, serving, central),
     isLocalHere,
   };
@@ -221,7 +222,7 @@ function weightOf(holders: readonly Holder[], node: string): number {
  * group of addresses has some, the same at each speaker: where one goes, one other comes in its place (rendezvous hashing). Cordoned nodes come last, and
  * their paths are marked for peers that ask for that.
  */
-export function advertisedBy(central: CentralAdvertisements, nodes: readonly string[], group = 0): readonly Advertised[] {
+function advertisedBy(central: CentralAdvertisements, nodes: readonly string[], group = 0): readonly Advertised[] {
   const all = nodes.flatMap((name) => advertisementsOf(central, name).map((one) => ({ name, one })));
   const alike = Map.groupBy(all, ({ one: { order, peers } }) => `${order} ${peers.IPv4.join()} ${peers.IPv6.join()}`);
   return [...alike.values()].flatMap((those) => {

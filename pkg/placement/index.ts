@@ -23,7 +23,7 @@ export {
   type Surroundings,
 } from "./bgp.ts";
 export {
-  advertisedBy,
+  advertisedCentrally,
   type CentralAdvertisements,
   centralPeers,
   centralSessions,

@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type Eligibility, eligibleFor, type PoolNodes } from "./eligibility.ts";
-import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, type PlacementResult } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, ownerless, type PlacementResult } from "./place.ts";
 
 /** What this node's kernel has for one address that is routed. `owner`, `candidates` and `contenders` are empty: each node serves by itself. */
 export interface InterfacePlacement extends AddressPlacement {
@@ -48,19 +48,7 @@ export function placeOnInterface(
     verdicts.set(holder.service, verdict);
     if (verdict.announced) prefixLength = Math.min(prefixLength ?? address.bits, lengthFor(address, holder, on.pool));
   }
-  const { pool } = on;
-  return {
-    address,
-    isOwned: false,
-    electionAddress: address,
-    candidates: none,
-    contenders: none,
-    owner: undefined,
-    pool: pool.name,
-    protocol: "interface",
-    verdicts,
-    prefixLength,
-  };
+  return { ...ownerless(address, on.pool, "interface", verdicts), prefixLength };
 }
 
 // One for all of the many addresses of a speaker.

@@ -137,8 +137,18 @@ export interface AddressPlacement extends Election {
 export function placeNowhere(address: Address, holders: readonly Holder[], pool: string | undefined): AddressPlacement {
   const why = ({ isAllowed }: Holder) => refusal(pool === undefined || !isAllowed ? "ipNotAllowed" : "protocolNone");
   const verdicts = new Map(holders.map((holder) => [holder.service, why(holder)]));
+  return ownerless(address, { name: pool }, undefined, verdicts);
+}
+
+/** A placement that no node owns: each node announces the address by itself, or none does. */
+export function ownerless(
+  address: Address,
+  { name }: { readonly name: string | undefined },
+  protocol: Protocol | undefined,
+  verdicts: AddressPlacement["verdicts"],
+): AddressPlacement {
   const nobody = { electionAddress: address, contenders: none, candidates: none, owner: undefined };
-  return { address, isOwned: false, ...nobody, pool, protocol: undefined, verdicts };
+  return { address, isOwned: false, ...nobody, pool: name, protocol, verdicts };
 }
 
 // One for all of the many addresses of a speaker.

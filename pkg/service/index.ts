@@ -14,6 +14,7 @@ export {
   namespaceOf,
   type Port,
   readRequest,
+  recordedHoldings,
 } from "./request.ts";
 export {
   claimsClass,

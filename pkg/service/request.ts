@@ -1,7 +1,7 @@
 import { type Address, type Family, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import { annotations, readAnnotation } from "./annotations.ts";
-import { type NotOurs, type ServiceFields, whyNotOurs } from "./service.ts";
+import { type NotOurs, recordedAddresses, type ServiceFields, whyNotOurs } from "./service.ts";
 
 /** Limit of one Service that shares its address. A telephone system with a port for each call needs fewer. */
 export const maxPorts = 1_000;
@@ -85,6 +85,15 @@ export function asksFor({ annotations: given, loadBalancerIP }: ServiceFields, a
   const asked = readAnnotation(given, annotations.addresses)?.value || loadBalancerIP;
   if (asked !== "") return parseAddress(asked.trim())?.equals(address) === true;
   return readAnnotation(given, annotations.pool)?.value === pool;
+}
+
+/** What the Service holds by its status, and whether another configuration could give it that. */
+export function recordedHoldings(service: ServiceFields) {
+  return {
+    addresses: recordedAddresses(service),
+    mayHoldSeveral: mayHoldSeveral(service),
+    asksFor: (address: Address, pool: { readonly name: string }) => asksFor(service, address, pool.name),
+  };
 }
 
 /** @returns what is wrong, where it cannot be read */

@@ -3,7 +3,7 @@ import type { Service } from "#pkg/k8s";
 import { type Address, parseAddress } from "#pkg/net";
 import {
   type AddressPlacement,
-  advertisedBy,
+  advertisedCentrally,
   type BgpPlacement,
   type BgpRoute,
   type CentralAdvertisements,
@@ -125,10 +125,9 @@ export class BgpRoutes {
     if (node === undefined) return { ofNodes, ofCentral: undefined };
     const drained = new Set(nodes.flatMap(({ name, labels, taints }) => (isDrained(labels, taints) ? [name] : [])));
     const none = new Set<string>();
-    const common = {
+    const ofCentral = advertisedCentrally({
       pool,
       node,
-      eligibility: "eligible",
       entries,
       slots: new Map(),
       order: 0,
@@ -138,12 +137,8 @@ export class BgpRoutes {
       drained,
       cordoned: { nodes: none, peers: none },
       isOutdated: false,
-      ofCluster: new Map(),
-      ofNode: new Map(),
-      ofNodes: new Map(),
-    } as const;
-    const advertised = advertisedBy({ ...common, advertised: [] }, [...this.#served.keys()]);
-    return { ofNodes, ofCentral: { ...common, advertised } };
+    });
+    return { ofNodes, ofCentral };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BfdStatus } from "#pkg/bfd";
-import { Cease, NotificationCode, OpenMessageError, type PeerView, type Unsendable } from "#pkg/bgp";
+import { Cease, counterpart, NotificationCode, OpenMessageError, type PeerView, type Unsendable } from "#pkg/bgp";
 import type { Address } from "#pkg/net";
 import { counted } from "#pkg/text";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
@@ -147,20 +147,11 @@ function isPathOf({ reason, notification }: End): boolean {
   return reason === "received" && notification?.code === NotificationCode.holdTimerExpired;
 }
 
-/** The router's role -> this node's (RFC 9234, section 4.2). */
-const roleFor = {
-  provider: "customer",
-  customer: "provider",
-  "rs-server": "rs-client",
-  "rs-client": "rs-server",
-  peer: "peer",
-} as const satisfies Record<NonNullable<End["peerRole"]>, string>;
-
 /** The remedy for the router's statement, if it is known better than in general. */
 function adviceOf(end: End, { myAsn, source, steadierSource }: PeerView): string | undefined {
   if (end.peerAsn !== undefined) return `set peer-asn: ${end.peerAsn} (the router says so), or correct the router`;
   if (end.peerRole !== undefined)
-    return `set role: ${roleFor[end.peerRole]} (the router is ${end.peerRole}), or correct the router`;
+    return `set role: ${counterpart[end.peerRole]} (the router is ${end.peerRole}), or correct the router`;
   if (isPathOf(end))
     return "look for what drops packets from this node on the way to the router, large ones (MTU) too, and for a router that is overloaded";
   if (end.reason === "lost" && end.code === undefined && steadierSource !== undefined)

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { steps } from "../steps.ts";
 import { type InstalledCluster, namespace } from "./installed.ts";
 import { installMetallb } from "./metallb.ts";

@@ -1,7 +1,7 @@
 // A bad cable: takes frames from each of two interfaces to the other, as an impairment says. `cable-process.ts IMPAIRMENT INTERFACE INTERFACE`, until it
 // is killed; prints `connected` when it carries frames.
 import { performance } from "node:perf_hooks";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { interfaceIndexOf, type PacketSocket, PollSet, ReceiveBatch, SendBatch, SystemCallError } from "#pkg/linux";
 import { openForWholeFrames } from "#pkg/linux/testing";
 import { corrupted, fateOf, type Impairment } from "./impairment.ts";

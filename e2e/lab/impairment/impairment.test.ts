@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { offloadHeaderLength } from "#pkg/linux/testing";
 import { corrupted, fateOf, maxLateMs } from "./impairment.ts";
 

@@ -1,5 +1,6 @@
 import type { Timed } from "#e2e/faults";
-import { type Millis, seededRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { families } from "#pkg/net";
 import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, firstConfig, type History } from "./history.ts";

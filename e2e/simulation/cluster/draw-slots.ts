@@ -1,4 +1,5 @@
-import { type Millis, seededRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { drawSticky } from "./draw-sticky.ts";
 import { fairWeather, type History, slotsConfig, withoutSlotsConfig } from "./history.ts";
 

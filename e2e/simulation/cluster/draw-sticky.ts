@@ -1,5 +1,6 @@
 import type { Timed } from "#e2e/faults";
-import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { Millis, Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import type { ServiceSpec } from "./api/objects.ts";
 import { type Act, fairWeather, type History, stickyConfig, stickySubnetConfig } from "./history.ts";
 

@@ -1,7 +1,7 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { startWorld } from "../../../controller/testing/world.ts";
 import { Answers } from "./answers.ts";
 import { Model, type ModelPool, type ModelQuota, type ModelService } from "./model.ts";

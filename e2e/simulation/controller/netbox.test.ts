@@ -1,7 +1,8 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { type Millis, type Random, seededRandom, sleep } from "#pkg/clock";
+import { type Millis, type Random, sleep } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { secret } from "#pkg/k8s/testing";
 import { FakeNetbox, type Fault } from "#pkg/netbox/testing";
 import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";

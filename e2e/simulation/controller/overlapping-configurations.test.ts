@@ -1,7 +1,8 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { renumberAnnotation } from "#pkg/live-config";
 import { startWorld, type World } from "../../../controller/testing/world.ts";
 import { Model, type ModelPool } from "./model.ts";

@@ -1,5 +1,6 @@
 // Scenario: many seeds.
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { liveObjectText, liveText } from "#pkg/convert";
 import { namespace as namespaceObject } from "#pkg/k8s/testing";
 import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";

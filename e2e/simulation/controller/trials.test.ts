@@ -1,7 +1,8 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import type { ObjectMeta } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";

@@ -1,8 +1,8 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { type Random, seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import type { Random } from "#pkg/clock";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { Recorder } from "#pkg/core";
 import type { ObjectMeta, Service } from "#pkg/k8s";
 import { configMap, FakeCluster, type FakeInformer } from "#pkg/k8s/testing";

@@ -1,7 +1,8 @@
 /** Two sessions that speak with each other over a network that a seed decides about. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { decodeControl, diagnosticText, encodeControl } from "../codec/control-codec.ts";
 import { type Effect, type Event, step } from "./fsm.ts";
 import { newSession, nextDeadline, type Parameters, type Session } from "./session.ts";

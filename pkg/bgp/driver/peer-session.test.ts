@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Millis, seededRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";

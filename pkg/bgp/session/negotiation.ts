@@ -103,7 +103,7 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
 }
 
 /** This side's role -> the peer's (RFC 9234, section 4.2). */
-const counterpart: Readonly<Record<BgpRole, BgpRole>> = {
+export const counterpart: Readonly<Record<BgpRole, BgpRole>> = {
   provider: "customer",
   customer: "provider",
   "rs-server": "rs-client",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { Millis, Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
 import type { Capability, Message, Notification, Open, Update } from "../codec/messages.ts";

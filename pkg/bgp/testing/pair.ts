@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type Clock, type Millis, Portions, seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { type Clock, type Millis, Portions } from "#pkg/clock";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import type { SessionSettings } from "#pkg/config";
 import type { Fields, Log } from "#pkg/log";
 import { Address, Prefix } from "#pkg/net";

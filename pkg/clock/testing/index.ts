@@ -1,2 +1,3 @@
-/** Time for tests. */
+/** Time and chance for tests. */
+export { seededRandom } from "./seeded-random.ts";
 export { SimulatedClock } from "./simulated.ts";

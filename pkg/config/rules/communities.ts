@@ -75,6 +75,11 @@ const wellKnown: ReadonlyMap<string, number> = new Map([
   ["no-peer", 0xffffff04], // RFC 3765
 ]);
 
+/** Whether a community has this name by its RFC. */
+export function isWellKnownCommunity(text: string): boolean {
+  return wellKnown.has(text);
+}
+
 export const communityForms = `"a:b" with both from 0 to 65535, "large:a:b:c" with each from 0 to 4294967295, or one of ${[...wellKnown.keys()].join(", ")}`;
 
 /** Reads one community as text: RFC 1997 `a:b`, RFC 8092 `large:a:b:c`, or a well-known name. @returns undefined for anything else */

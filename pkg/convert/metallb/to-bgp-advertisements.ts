@@ -1,4 +1,4 @@
-import { type BgpAdvertisement, formatCommunity, type Pool } from "#pkg/config";
+import { type BgpAdvertisement, formatCommunity, isWellKnownCommunity, type Pool } from "#pkg/config";
 import type { Family } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
@@ -68,18 +68,9 @@ function communitiesOf({ communities }: BgpAdvertisement, written: WrittenAdvert
   const texts = written?.communities ?? [];
   return numbers.map((number, index) => {
     const text = texts.length === numbers.length ? texts[index] : undefined;
-    return text !== undefined && !wellKnown.has(text) ? text : number;
+    return text !== undefined && !isWellKnownCommunity(text) ? text : number;
   });
 }
-
-const wellKnown: ReadonlySet<string> = new Set([
-  "graceful-shutdown",
-  "blackhole",
-  "no-export",
-  "no-advertise",
-  "no-export-subconfed",
-  "no-peer",
-]);
 
 function overlaps(
   { ipv4, ipv6 }: { readonly ipv4: boolean; readonly ipv6: boolean },

@@ -1,7 +1,8 @@
 /** For tests that a core repeats its decisions on its recording, also from checkpoints that threads made. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { type Checkpoints, type Plain, parseEntry, Recorder } from "#pkg/core";
 import type { CoreKind } from "../recording/checkpoint.ts";
 

@@ -3,8 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type ServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
-import { seededRandom } from "#pkg/clock";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import type { Fields, Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
 import type { Access } from "../access.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { GratuitousSchedule, RefreshSchedule } from "./schedules.ts";
 
 const always = (): boolean => true;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { SystemClock, seededRandom } from "#pkg/clock";
+import { SystemClock } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { formatMac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { Asker, type WireAnswer, type WireQuestion } from "../asker.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { anyPacketMessage } from "../testing/arbitraries.ts";
 import { encodeCompressed } from "../testing/compress.ts";
 import { anyKeyring, key, nonce } from "../testing/keyrings.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { endpointOf, versions } from "../testing/lone-ring.ts";
 import { chooseRandom, neighborOf, placeOf, shuffle } from "./choice.ts";
 import { type NodeRecord, newRecord } from "./node-record.ts";

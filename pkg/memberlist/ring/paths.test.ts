@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { nameOf } from "../testing/simulated-addresses.ts";
 import { SimulatedPaths } from "../testing/simulated-paths.ts";
 import { type Observation, Simulation, type SimulationOptions } from "../testing/simulation.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { nonceLength } from "#pkg/aes-gcm";
-import { type Random, seededRandom } from "#pkg/clock";
+import type { Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import type { Keyring } from "../codec/keyring.ts";
 import type { PacketMessage, StreamMessage } from "../codec/messages.ts";
 import { decodePacket, encodePacket } from "../codec/packet.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Millis, seededRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, PushPull, Versions } from "../codec/messages.ts";
 import type { Effect, Event, Send } from "../ring/events.ts";
 import type { NodeRecord } from "../ring/node-record.ts";

@@ -1,7 +1,7 @@
 // Long: rings of 50 for minutes of simulated time.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { Keyring } from "../codec/keyring.ts";
 import type { Effect } from "../ring/events.ts";
 import { members } from "../ring/step.ts";

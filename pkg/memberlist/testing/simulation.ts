@@ -1,4 +1,5 @@
-import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { Millis, Random } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
 import { type Endpoint, nodeName, type StreamMessage } from "../codec/messages.ts";
 import type { Effect, Event, MemberEvent } from "../ring/events.ts";
 import type { Ring, RingOptions } from "../ring/ring.ts";

@@ -3,7 +3,7 @@ import type { Pool } from "#pkg/config";
 import { centralName, isCentral } from "#pkg/gossip";
 import { type Address, type Family, families } from "#pkg/net";
 import {
-  advertisedBy,
+  advertisedCentrally,
   type CentralAdvertisements,
   centralPeers,
   type Holder,
@@ -122,10 +122,9 @@ export function centralAdvertisements(
   const { served, bgp, config, node } = state;
   const marking = bgp.peers.filter(({ peer }) => peer.drainWhenCordoned);
   const unable = (family: Family) => new Set(undeliveringFor(state, pool, family));
-  const central = {
+  return advertisedCentrally({
     pool,
     node,
-    eligibility: "eligible",
     entries,
     slots: slotPaths(state, pool),
     order: bgp.orders.get(pool) ?? 0,
@@ -135,11 +134,7 @@ export function centralAdvertisements(
     drained: served.drained,
     cordoned: { nodes: served.cordoned, peers: new Set(marking.map((found) => found.key)) },
     isOutdated: isOutdated(state),
-    ofCluster: new Map(),
-    ofNode: new Map(),
-    ofNodes: new Map(),
-  } as const;
-  return { ...central, advertised: advertisedBy({ ...central, advertised: [] }, [...served.nodes.keys()]) };
+  });
 }
 
 /** Under `Local` with the Pods of nodes alone that deliver packets for the address, where there are any. */
