@@ -43,19 +43,8 @@ export interface SpeakerTimings {
   readonly convergence: Histogram;
 }
 
-/** All metrics of a speaker. */
-export function speakerMetrics({
-  view,
-  layer2,
-  bgp,
-  bfd,
-  kernel,
-  handovers,
-  memberlist,
-  checks,
-  configMaps,
-  viewAge,
-}: MetricsSources) {
+export function speakerMetrics(sources: MetricsSources) {
+  const { view, layer2, bgp, bfd, memberlist, checks, configMaps } = sources;
   const registry = createRegistry();
   const metrics = new KubernetesMetrics(registry);
   registerAnnouncements(registry, view);
@@ -65,13 +54,51 @@ export function speakerMetrics({
   registerConflicts(registry, view);
   registerNodeWarnings(registry, checks);
   registerRefusedReports(registry, () => configMaps.refusals.length);
-  registerSelfTests(registry, view);
   registerDataPath(registry, view);
-  registerApiView(registry, viewAge);
-  registerKernel(registry, kernel);
-  registerHandovers(registry, view, handovers);
+  registerSingles(registry, sources);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
   return { registry, metrics, timings: registerTimings(registry) };
+}
+
+/** Metrics of one series each. */
+export function registerSingles(
+  registry: Registry,
+  { view, kernel, handovers, viewAge }: Pick<MetricsSources, "view" | "kernel" | "handovers" | "viewAge">,
+): void {
+  const gauges: Readonly<Record<string, readonly [help: string, read: () => number]>> = {
+    ingot_layer2_self_test_failures: [
+      "Addresses that other nodes announce and that this node finds unanswered, answered by another host, or without a connection.",
+      () => view.wireFaultCount,
+    ],
+    ingot_speaker_api_view_age_seconds: [
+      "Time for which this speaker has not seen changes in the API; 0 while it sees them.",
+      viewAge,
+    ],
+    ingot_handovers: [
+      "Addresses of which this node hands packets of unknown connections to the former owner.",
+      () => view.handovers.length,
+    ],
+    ingot_handover_served_connections: [
+      "Open connections of this node to addresses that another node owns now, where they are kept.",
+      () => view.servedConnections,
+    ],
+  };
+  const counters: typeof gauges = {
+    ingot_kernel_restored_total: [
+      "Addresses and routes of protocol interface that something else removed from this node's kernel, and that were put back.",
+      () => kernel.restored,
+    ],
+    ingot_handover_packets_total: [
+      "Packets of connections that this node does not know, handed to the former owner of their address.",
+      () => handovers.packets,
+    ],
+    ingot_handover_restored_total: [
+      "How often the table ingot of this node's packet filter was put back, which something else had changed.",
+      () => handovers.restored,
+    ],
+  };
+  for (const [pull, metrics] of [[pullGauge, gauges] as const, [pullCounter, counters] as const])
+    for (const [name, [help, read]] of Object.entries(metrics)) pull(registry, { name, help, collect: (add) => add({}, read()) });
 }
 
 /** Why others take over from this node. */
@@ -127,61 +154,6 @@ export function registerAnnouncements(
         for (const { protocol, addresses } of announcements.get(service) ?? [])
           for (const ip of addresses) yield [{ service, protocol, node, ip }, 1];
     },
-  });
-}
-
-/** How old this speaker's view of the API is. */
-export function registerApiView(registry: Registry, viewAge: () => number): void {
-  pullGauge(registry, {
-    name: "ingot_speaker_api_view_age_seconds",
-    help: "Time for which this speaker has not seen changes in the API; 0 while it sees them.",
-    collect: (add) => add({}, viewAge()),
-  });
-}
-
-/** Entries that had to be put back into this node's kernel. */
-export function registerKernel(registry: Registry, kernel: Pick<KernelKeeper, "restored">): void {
-  pullCounter(registry, {
-    name: "ingot_kernel_restored_total",
-    help: "Addresses and routes of protocol interface that something else removed from this node's kernel, and that were put back.",
-    collect: (add) => add({}, kernel.restored),
-  });
-}
-
-/** Connections that go on after their address has moved, of pools with `keep-connections`. */
-export function registerHandovers(
-  registry: Registry,
-  view: Pick<SpeakerView, "handovers" | "servedConnections">,
-  keeper: Pick<HandoverKeeper, "restored" | "packets">,
-): void {
-  pullCounter(registry, {
-    name: "ingot_handover_packets_total",
-    help: "Packets of connections that this node does not know, handed to the former owner of their address.",
-    collect: (add) => add({}, keeper.packets),
-  });
-  pullCounter(registry, {
-    name: "ingot_handover_restored_total",
-    help: "How often the table ingot of this node's packet filter was put back, which something else had changed.",
-    collect: (add) => add({}, keeper.restored),
-  });
-  pullGauge(registry, {
-    name: "ingot_handovers",
-    help: "Addresses of which this node hands packets of unknown connections to the former owner.",
-    collect: (add) => add({}, view.handovers.length),
-  });
-  pullGauge(registry, {
-    name: "ingot_handover_served_connections",
-    help: "Open connections of this node to addresses that another node owns now, where they are kept.",
-    collect: (add) => add({}, view.servedConnections),
-  });
-}
-
-/** What this node's tests on the wire find, of pools with `self-test`. */
-export function registerSelfTests(registry: Registry, view: SpeakerView): void {
-  pullGauge(registry, {
-    name: "ingot_layer2_self_test_failures",
-    help: "Addresses that other nodes announce and that this node finds unanswered, answered by another host, or without a connection.",
-    collect: (add) => add({}, view.wireFaultCount),
   });
 }
 

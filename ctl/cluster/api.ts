@@ -1,4 +1,3 @@
-/** An answer of the API server. */
 export type ApiAnswer =
   | { readonly type: "found"; readonly value: unknown }
   /** There is no such object, or no such kind. */

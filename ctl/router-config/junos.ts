@@ -1,6 +1,5 @@
 import { passwordHere, type RouterSide } from "./router-side.ts";
 
-/** For Junos. */
 export function junos(side: RouterSide): string[] {
   const { label, asn, nodeAsn, nodes, families, routes, hasPassword, bfd, multihop } = side;
   const isInternal = asn === nodeAsn;

@@ -1,11 +1,12 @@
+import { parseDuration } from "#pkg/clock";
+import { quote } from "#pkg/text";
 import type { BgpAdvertisement, Config } from "./config.ts";
 import { limits, TooLarge } from "./limits.ts";
 import { type ParsedConfig, type Path, Place, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
-import { readFailover } from "./rules/failover.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
 import { readPools, warnOfNoPeers } from "./rules/pools.ts";
-import { readQuotas } from "./rules/quotas.ts";
+import { readQuotas } from "./rules/tenancy.ts";
 import type { RawConfig } from "./shape/raw.ts";
 import { readShape } from "./shape/shape.ts";
 import { nodeOf, type YamlNode } from "./yaml/node.ts";
@@ -102,4 +103,19 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
 
 function firstAsking(entries: readonly Pick<BgpAdvertisement, "services">[]): number {
   return entries.findIndex(({ services }) => services.namespaceSelectors.length > 0);
+}
+
+const millisecond = 1e6; // in nanoseconds
+const leastFailoverMs = 10;
+const mostFailoverMs = 100;
+
+function readFailover(raw: RawConfig["failover"], at: Place): Pick<Config, "failover"> {
+  if (raw?.interval === undefined) return {};
+  const time = parseDuration(raw.interval);
+  const intervalMs = (time ?? 0) / millisecond;
+  if (time !== undefined && intervalMs >= leastFailoverMs && intervalMs <= mostFailoverMs) return { failover: { intervalMs } };
+  at.in("interval").error(
+    `must be a duration from "${leastFailoverMs}ms" to "${mostFailoverMs}ms", but is ${quote(raw.interval)}`,
+  );
+  return {};
 }

@@ -3,7 +3,6 @@ import { list, quote } from "#pkg/text";
 import { type Fitting, object, readValue, type Schema, text, textMap } from "./fields.ts";
 import type { SourceText } from "./source-text.ts";
 
-/** One object of a manifest. */
 export interface ManifestObject {
   readonly group: string;
   readonly version: string;

@@ -72,7 +72,6 @@ export interface Node extends ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
   /** No new Pods are to be placed on it: `kubectl cordon`. */
   readonly unschedulable: boolean;
-  /** It is being deleted. */
   readonly deleting: boolean;
   /** Keys of its taints. */
   readonly taints: readonly string[];

@@ -39,7 +39,6 @@ export class GossipDelegate implements Disposable {
     this.#expiry[Symbol.dispose]();
   }
 
-  /** Sets own entries. */
   set(entries: Iterable<OwnEntry>): void {
     for (const { key, value, repeated } of entries) this.#store.set(key, value, { repeated });
     this.flush();

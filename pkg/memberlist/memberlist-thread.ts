@@ -184,7 +184,6 @@ export class MemberlistThread implements AsyncDisposable {
     this.#send({ type: "metadata", fields });
   }
 
-  /** Sets own entries of the gossip. */
   setEntries(entries: readonly OwnEntry[]): void {
     if (entries.length === 0) return;
     for (const { key, value } of entries) this.#entries.set(key, value);

@@ -119,7 +119,6 @@ function readList(name: string, list: string): readonly Address[] | string {
   return addresses;
 }
 
-/** The namespace of a Service, by `namespace/name`. */
 export function namespaceOf(service: string): string {
   return service.slice(0, Math.max(0, service.indexOf("/")));
 }

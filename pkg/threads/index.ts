@@ -3,13 +3,10 @@
  * its restart after a death, its end with the process, its heap given back, and counters that both ends see. The messages are each package's own.
  */
 
-export { hurryGarbageCollection } from "./collector-threads.ts";
-export { compileSooner } from "./compile-sooner.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
-export { withOwnCompiler } from "./own-compiler.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";
-export { keepSmallHeapsSmall } from "./small-heaps.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
+export { compileSooner, hurryGarbageCollection, keepSmallHeapsSmall, withOwnCompiler } from "./v8.ts";
 export { trimHeap } from "./v8-heap.ts";
 export { WorkerThread, workerFile } from "./worker-thread.ts";

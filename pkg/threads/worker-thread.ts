@@ -2,8 +2,8 @@ import { Worker } from "node:worker_threads";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd } from "#pkg/linux";
 import type { ThreadStart } from "./main-thread.ts";
-import { withOwnCompiler } from "./own-compiler.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
+import { withOwnCompiler } from "./v8.ts";
 
 export interface WorkerThreadOptions<Start, Message> extends Pick<SupervisorOptions<Worker>, "title" | "op" | "log" | "onDeath"> {
   /** Its name in tools like top(1). */

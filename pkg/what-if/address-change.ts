@@ -1,10 +1,9 @@
 import { type Assignments, assigning } from "#pkg/assignment";
 import { type Config, PoolIndex } from "#pkg/config";
 import { strandedBy } from "#pkg/live-config";
-import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import { recordedHoldings } from "#pkg/service";
 import type { ClusterState } from "./state.ts";
 
-/** The change of one Service's addresses. */
 export interface ServiceChange {
   /** `namespace/name`. */
   readonly service: string;
@@ -46,12 +45,7 @@ export function* tryAddresses(state: AddressState, config: Config, trial: Addres
   const [before, after] = [new PoolIndex(state.config.pools), new PoolIndex(config.pools)];
   for (const service of services) {
     // The live configuration judges in the same way: only addresses that a Service may hold now count.
-    const held = {
-      addresses: recordedAddresses(service),
-      mayHoldSeveral: mayHoldSeveral(service),
-      asksFor: (address: Parameters<typeof asksFor>[1], pool: { readonly name: string }) => asksFor(service, address, pool.name),
-    };
-    const addresses = strandedBy([held], before, after);
+    const addresses = strandedBy([recordedHoldings(service)], before, after);
     if (addresses.length > 0) trial.stranded.set(service.key, addresses.map(String));
     trial.looked++;
     yield;

@@ -92,7 +92,6 @@ function readPool(
   return { ...pool, layer2Advertisements: readLayer2(onLayer2, pool, at.in("layer2-advertisements")) };
 }
 
-/** Reads `layer2-advertisements`. */
 function readLayer2(raw: NonNullable<RawPool["layer2-advertisements"]>, pool: Pool, at: Place): readonly Layer2Advertisement[] {
   const { protocols, nextHopSlots } = pool;
   if (!protocols.includes("layer2") || protocols.includes("interface") || nextHopSlots.length > 0)

@@ -1,8 +1,8 @@
 import { AddressRange, Prefix, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { LabelSelector, NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
-import { type Place, placesOf } from "../problems.ts";
-import type { RawList, RawPool, RawReservation, RawSelector } from "../shape/raw.ts";
+import type { LabelSelector, NamespaceSet, Pool, Quota, Reservation, ReservationHolder } from "../config.ts";
+import { type Place, placesOf, readNames } from "../problems.ts";
+import type { RawList, RawPool, RawQuota, RawReservation, RawSelector } from "../shape/raw.ts";
 import { type AddressEntry, checkOverlaps, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
 import { matchesSelector, readSelectors } from "./selectors.ts";
 
@@ -40,6 +40,19 @@ export function readNamespaces(
   const selecting = at.in("namespace-selectors");
   const namespaceSelectors = readSelectors(fields["namespace-selectors"] ?? [], selecting);
   return { namespaces: [...places.keys()].filter(isLabel), namespaceSelectors };
+}
+
+export function readQuotas(raw: RawList<RawQuota> | undefined, places: Place, pools: readonly Pool[]): Quota[] {
+  const known = new Set(pools.map(({ name }) => name));
+  const quotas: Quota[] = [];
+  for (const [fields, at] of places.each(raw)) {
+    const { ipv4, ipv6, services, together = false } = fields;
+    if (ipv4 === undefined && ipv6 === undefined && services === undefined)
+      at.error('limits nothing: at least one of "ipv4", "ipv6" and "services" is needed');
+    const names = readNames(fields.pools, at.in("pools"), "address-pools", known);
+    quotas.push({ ...readNamespaces(fields, at), pools: names, together, ipv4, ipv6, services });
+  }
+  return quotas;
 }
 
 type Labels = Readonly<Record<string, string>>;

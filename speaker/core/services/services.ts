@@ -34,7 +34,6 @@ export interface ServiceRow {
 
 /** A Service with an address, for callers that know the pools. */
 export interface ServiceOnAddress extends Omit<Holder, "isAllowed" | "goesWith"> {
-  /** All its addresses. */
   readonly addresses: readonly Address[];
   readonly mayHoldSeveral: boolean;
   readonly asksFor: AsksFor;

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import type { Worker } from "node:worker_threads";
+import { becomeUrgent } from "#pkg/linux";
+import { trimHeap } from "./v8-heap.ts";
+
+let starting = 0; // Threads that V8 has not made yet.
+
+/**
+ * Starts a thread that compiles its code by itself, and may collect its garbage. Others hand that to V8's helper threads, and a real-time thread would wait for the lock
+ * of their queue, on a busy machine for as long as a helper waits for a processor. V8 decides that when it makes the thread.
+ */
+export function withOwnCompiler(start: () => Worker): Worker {
+  setFlagsFromString("--no-concurrent-recompilation");
+  setFlagsFromString("--expose-gc"); // For `trimHeap`.
+  starting++;
+  let isStarting = true;
+  const started = (): void => {
+    if (!isStarting) return;
+    isStarting = false;
+    if (--starting === 0) setFlagsFromString("--concurrent-recompilation");
+  };
+  const worker = start();
+  worker.once("online", started);
+  worker.once("exit", started);
+  return worker;
+}
+
+/**
+ * Has V8 compile for speed what this process calls again and again, sooner than it would by itself: what is called fifteen times a second, as in
+ * a thread at rest, is seen to be worth it only after many minutes, and takes a quarter more of a processor until then. Not to be called while a
+ * process starts, when much is called a few hundred times and then no more.
+ */
+export function compileSooner(): void {
+  // Numbers of calls; by itself V8 wants 400, 3000 and 500.
+  for (const flag of [
+    "invocation-count-for-maglev=100",
+    "invocation-count-for-turbofan=300",
+    "minimum-invocations-after-ic-update=100",
+  ])
+    setFlagsFromString(`--${flag}`);
+}
+
+// With 10,000 Services the heap of a speaker's main thread has some 50 MB.
+const smallOctets = 32 * 2 ** 20;
+const everyMs = 10_000;
+
+/**
+ * Has V8 collect a small heap when it has grown by 2 MB, where by itself it waits for 8 MB: with four threads at rest that is 20 MB of garbage, which
+ * comes within minutes and stays. Where there is much to do that would take up to a third more of a processor, so it ends while this thread's heap
+ * is large, which is looked at every 10 s. It holds for the heaps of all threads. This thread's is trimmed first, if it is small. Not to be called
+ * while a process starts.
+ */
+export function keepSmallHeapsSmall(): void {
+  let isOn: boolean | undefined;
+  if (getHeapStatistics().total_heap_size < smallOctets) trimHeap();
+  const look = (): void => {
+    const isSmall = getHeapStatistics().total_heap_size < smallOctets;
+    if (isSmall !== isOn) setFlagsFromString(isSmall ? "--memory-saver-mode" : "--no-memory-saver-mode");
+    isOn = isSmall;
+  };
+  look();
+  setInterval(look, everyMs).unref();
+}
+
+/**
+ * Gives the threads with which V8 collects garbage the largest share of the machine's time. A thread that is real-time or urgent waits for them
+ * when it collects, and on a machine without time to spare that would take as long as they wait for theirs.
+ */
+export function hurryGarbageCollection(): void {
+  try {
+    for (const thread of readdirSync("/proc/self/task"))
+      if (readFileSync(`/proc/self/task/${thread}/comm`, "utf8").trim() === "V8Worker") becomeUrgent(Number(thread));
+  } catch {
+    // Without /proc they stay as they are.
+  }
+}
