@@ -1,9 +1,9 @@
 import { maskControls } from "#pkg/text";
 import { type ClusterState, doubtsOfCentral, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
-import type { Api } from "../cluster/api.ts";
+import type { Api, RawObject } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { type Picture, type RawSlice, readSlices, takePicture } from "../cluster/cluster-state.ts";
-import { needed, type RawPod, readInstallation } from "../cluster/installation.ts";
+import { needed, readInstallation } from "../cluster/installation.ts";
 import type { Unreachable } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
 import type { Screen } from "../io.ts";
@@ -97,7 +97,7 @@ async function drain(api: Api, { state, rawSlices }: Picture, names: readonly st
  * kubelet runs by itself, stay.
  * @param pods of those nodes
  */
-function drained(slices: readonly RawSlice[], nodes: ReadonlySet<string>, pods: readonly RawPod[]): RawSlice[] {
+function drained(slices: readonly RawSlice[], nodes: ReadonlySet<string>, pods: readonly RawObject[]): RawSlice[] {
   const staying = new Set(pods.filter(stays).map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`));
   return slices.map((slice) => ({
     ...slice,
@@ -109,7 +109,7 @@ function drained(slices: readonly RawSlice[], nodes: ReadonlySet<string>, pods: 
   }));
 }
 
-function stays({ metadata }: RawPod): boolean {
+function stays({ metadata }: RawObject): boolean {
   const isOfKubelet = metadata?.annotations?.["kubernetes.io/config.mirror"] !== undefined;
   return isOfKubelet || metadata?.ownerReferences?.some(({ kind }) => kind === "DaemonSet") === true;
 }

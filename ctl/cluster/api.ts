@@ -13,6 +13,22 @@ export interface Api extends ReadApi {
   write(method: "POST" | "PUT" | "PATCH", path: string, object: object): Promise<ApiAnswer>;
 }
 
+/** An object of the API, of any kind: each field may be absent. */
+export interface RawObject {
+  readonly metadata?: {
+    readonly [field: string]: unknown;
+    readonly namespace?: string;
+    readonly name?: string;
+    readonly uid?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly { readonly kind?: string }[];
+  };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly status?: unknown;
+}
+
 export interface ReadApi {
   /** An object, or what else has one path. */
   read(path: string): Promise<ApiAnswer>;

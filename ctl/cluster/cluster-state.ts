@@ -17,7 +17,7 @@ import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import type { ClusterState } from "#pkg/what-if";
 import { UsageError } from "../command.ts";
 import type { MembersAnswer, NodeAnswer } from "./answers.ts";
-import type { Api } from "./api.ts";
+import type { Api, RawObject } from "./api.ts";
 import { askServicesBriefly } from "./ask-services.ts";
 import { type Installation, needed } from "./installation.ts";
 import { type Answer, askAll, type Processes, type Unreachable } from "./processes.ts";
@@ -107,10 +107,6 @@ function labelsOf(namespaces: readonly RawObject[]): ClusterState["namespaces"] 
 
 export function readSlices(raw: readonly RawSlice[]): EndpointSlice[] {
   return raw.map((slice) => project(resources.endpointSlices, slice));
-}
-
-interface RawObject {
-  readonly metadata?: { readonly name?: string; readonly namespace?: string; readonly uid?: string };
 }
 
 function project<V extends ObjectMeta>(resource: Resource<V>, raw: RawObject): V {

@@ -1,9 +1,11 @@
 import { Agent, request } from "node:http";
 import { connect as connectTcp } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
-import { type KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
+import { type KubeConfig, PortForward } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/collections";
+import { fields, list, text } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
+import type { RawObject } from "./api.ts";
 import { argumentsOf, flagOf, memberOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
@@ -37,7 +39,7 @@ export async function connect(options: ClusterOptions, before?: Processes): Prom
     );
   }
   const earlier = before instanceof ForwardedProcesses ? before.takeAgents() : undefined;
-  return new ForwardedProcesses(api.kubeconfig, systemNamespace, pods.value as V1Pod[], earlier);
+  return new ForwardedProcesses(api.kubeconfig, systemNamespace, pods.value as RawObject[], earlier);
 }
 
 /** The namespace of the kubeconfig's context, for Services that are named without one. @throws {UsageError} where it cannot be read */
@@ -54,7 +56,12 @@ class ForwardedProcesses implements Processes {
   readonly #agents = new Map<string, PodAgent>(); // uid of the Pod -> its connection
   readonly #uids = new Map<string, string>(); // pod -> uid
 
-  constructor(config: KubeConfig, namespace: string, pods: readonly V1Pod[], earlier: ReadonlyMap<string, PodAgent> = new Map()) {
+  constructor(
+    config: KubeConfig,
+    namespace: string,
+    pods: readonly RawObject[],
+    earlier: ReadonlyMap<string, PodAgent> = new Map(),
+  ) {
     this.#forward = new PortForward(config);
     this.#namespace = namespace;
     const targets = pods.flatMap((pod): Target[] => {
@@ -63,7 +70,7 @@ class ForwardedProcesses implements Processes {
       if (program === undefined || name === undefined) return [];
       this.#ports.set(name, portOf(pod));
       this.#uids.set(name, pod.metadata?.uid ?? name);
-      return [{ program, pod: name, node: memberOf(pod, pod.spec?.nodeName ?? ""), notRunning: notRunning(pod) }];
+      return [{ program, pod: name, node: memberOf(pod, text(pod.spec?.nodeName)), notRunning: notRunning(pod) }];
     });
     this.targets = targets.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
     const uids = new Set(this.#uids.values());
@@ -234,16 +241,18 @@ function orderOf({ program, node, pod }: Target): string {
   return `${program} ${node} ${pod}`;
 }
 
-function portOf(pod: V1Pod): number {
+function portOf(pod: RawObject): number {
   return Number(flagOf(argumentsOf(pod), "port") ?? standardPort);
 }
 
-function notRunning({ metadata, spec, status }: V1Pod): string | undefined {
+function notRunning({ metadata, spec, status }: RawObject): string | undefined {
   if (metadata?.deletionTimestamp !== undefined) return "the Pod is terminating";
   if (spec?.nodeName === undefined) return "the Pod is on no node yet";
-  if (status?.phase === "Running") return undefined;
-  const waiting = status?.containerStatuses?.[0]?.state?.waiting?.reason;
-  return `the Pod is ${status?.phase ?? "unknown"}${waiting === undefined ? "" : `: ${waiting}`}`;
+  const { phase = "unknown", containerStatuses } = fields(status);
+  if (phase === "Running") return undefined;
+  const { waiting } = fields(fields(list(containerStatuses)[0]).state);
+  const why = text(fields(waiting).reason);
+  return `the Pod is ${phase}${why === "" ? "" : `: ${why}`}`;
 }
 
 /** The library reports only the status of a connection that the API server refused. */

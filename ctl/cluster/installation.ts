@@ -2,8 +2,9 @@ import { configurationKinds, type LiveObject, liveObjectText, liveText } from "#
 import { centralName } from "#pkg/gossip";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
 import { type LoadBalancerClasses, readClasses } from "#pkg/service";
+import { fields, list, text } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
-import type { Api, ApiAnswer, ReadApi } from "./api.ts";
+import type { Api, ApiAnswer, RawObject, ReadApi } from "./api.ts";
 
 /** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
 export interface Installation {
@@ -32,28 +33,10 @@ export interface ConfigMapObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** The fields of a Pod that are looked at; any of them may be absent. */
-export interface RawPod {
-  readonly metadata?: {
-    readonly namespace?: string;
-    readonly name?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-    readonly ownerReferences?: readonly { readonly kind?: string }[];
-  };
-  readonly spec?: { readonly containers?: readonly RawContainer[] };
-}
-
-interface RawContainer {
-  readonly name?: string;
-  readonly command?: readonly string[];
-  readonly args?: readonly string[];
-}
-
 /** @throws {UsageError} for objects that may not be read */
 export async function readInstallation(api: Api, namespace: string): Promise<Installation> {
   const core = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
-  const pods = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawPod[];
+  const pods = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawObject[];
   const args = (program: string) => pods.filter((pod) => programOf(pod) === program).flatMap(argumentsOf);
   const [controller, speaker] = [args("controller"), args("speaker")];
   const ofNodes = pods.filter((pod) => programOf(pod) === "speaker" && !isCentralPod(pod)).map(argumentsOf);
@@ -117,7 +100,7 @@ export async function listFirstVersion(
 }
 
 /** The program of a Pod, by the labels of our manifests, or of the chart. */
-export function programOf({ metadata }: RawPod): "controller" | "speaker" | undefined {
+export function programOf({ metadata }: RawObject): "controller" | "speaker" | undefined {
   const { app, component, ...labels } = metadata?.labels ?? {};
   const program = labels["app.kubernetes.io/component"] ?? (app === "metallb" ? component : undefined);
   if (program === centralComponent) return "speaker";
@@ -127,11 +110,11 @@ export function programOf({ metadata }: RawPod): "controller" | "speaker" | unde
 const centralComponent = "central-speaker";
 
 /** The name by which the process in a Pod goes: that of its node, or of a central speaker there. */
-export function memberOf(pod: RawPod, node: string): string {
+export function memberOf(pod: RawObject, node: string): string {
   return isCentralPod(pod) ? centralName(node) : node;
 }
 
-function isCentralPod({ metadata }: RawPod): boolean {
+function isCentralPod({ metadata }: RawObject): boolean {
   const labels = metadata?.labels ?? {};
   return [labels["app.kubernetes.io/component"], labels.component].includes(centralComponent);
 }
@@ -140,10 +123,10 @@ function isCentralPod({ metadata }: RawPod): boolean {
  * Arguments of the container that is named like the program; else of the first container. Everything in the command besides the
  * program counts as an argument too.
  */
-export function argumentsOf(pod: RawPod): readonly string[] {
-  const containers = pod.spec?.containers ?? [];
-  const { command = [], args = [] } = containers.find(({ name }) => name === programOf(pod)) ?? containers[0] ?? {};
-  return [...command, ...args];
+export function argumentsOf(pod: RawObject): readonly string[] {
+  const containers = list(fields(pod.spec).containers).map(fields);
+  const { command, args } = containers.find(({ name }) => name === programOf(pod)) ?? containers[0] ?? {};
+  return [...list(command), ...list(args)].map(text);
 }
 
 /** The value of a flag, as `--name=value` or `--name value`; the last one counts. */

@@ -1,6 +1,7 @@
 import { configurationKinds, type Source } from "#pkg/convert";
 import { list, quote } from "#pkg/text";
-import type { ReadApi } from "../cluster/api.ts";
+import { fields } from "#pkg/untrusted";
+import type { RawObject, ReadApi } from "../cluster/api.ts";
 import { type ApiKind, argumentsOf, flagOf, listFirstVersion, optional, programOf } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
 
@@ -67,15 +68,6 @@ async function readKind(api: ReadApi, group: string, one: ApiKind, namespace: st
   return items === undefined ? [] : [sourceOf(`${one.plural}.${group}`, { apiVersion, kind: `${one.kind}List`, items })];
 }
 
-interface Workload {
-  readonly spec?: { readonly template?: Parameters<typeof programOf>[0] };
-}
-
-interface ConfigMap {
-  readonly metadata?: { readonly name?: string; readonly labels?: Readonly<Record<string, string>> };
-  readonly data?: Readonly<Record<string, unknown>>;
-}
-
 /**
  * The ConfigMap that the controller's Deployment names. Where none does, because it is gone or names none, `config`; where that is not
  * there, the one that Helm labelled as MetalLB's.
@@ -84,7 +76,7 @@ async function readConfiguration(api: ReadApi, namespace: string): Promise<Sourc
   const where = encodeURIComponent(namespace);
   const deployments = api.list(`/apis/apps/v1/namespaces/${where}/deployments`);
   const named = namesOf(
-    ((await optional(deployments, `the Deployments of namespace ${namespace}`)) ?? []) as readonly Workload[],
+    ((await optional(deployments, `the Deployments of namespace ${namespace}`)) ?? []) as readonly RawObject[],
   );
   if (named.length > 1)
     throw new UsageError(
@@ -94,7 +86,7 @@ async function readConfiguration(api: ReadApi, namespace: string): Promise<Sourc
   const found = await readConfigMap(api, namespace, name);
   if (found.length > 0) return found;
   const configMaps = api.list(`/api/v1/namespaces/${where}/configmaps`);
-  const all = ((await optional(configMaps, `the ConfigMaps of namespace ${namespace}`)) ?? []) as readonly ConfigMap[];
+  const all = ((await optional(configMaps, `the ConfigMaps of namespace ${namespace}`)) ?? []) as readonly RawObject[];
   const labelled = all.filter(
     ({ metadata, data }) => metadata?.labels?.["app.kubernetes.io/name"] === "metallb" && data?.config !== undefined,
   );
@@ -108,8 +100,8 @@ async function readConfiguration(api: ReadApi, namespace: string): Promise<Sourc
 }
 
 /** The values of `--config` of all controllers, each once. */
-function namesOf(deployments: readonly Workload[]): string[] {
-  const templates = deployments.flatMap(({ spec }) => spec?.template ?? []);
+function namesOf(deployments: readonly RawObject[]): string[] {
+  const templates: RawObject[] = deployments.map(({ spec }) => fields(spec?.template));
   const controllers = templates.filter((template) => programOf(template) === "controller");
   return [...new Set(controllers.flatMap((template) => flagOf(argumentsOf(template), "config") || []))];
 }

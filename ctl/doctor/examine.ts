@@ -1,5 +1,6 @@
+import { fields, list } from "#pkg/untrusted";
 import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswer } from "../cluster/answers.ts";
-import type { Api, ApiAnswer } from "../cluster/api.ts";
+import type { Api, ApiAnswer, RawObject } from "../cluster/api.ts";
 import { askProblems } from "../cluster/ask-services.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, eachOnce, isOtherVersion, type Processes, type Unreachable } from "../cluster/processes.ts";
@@ -54,19 +55,10 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
 function nodesOf(nodes: ApiAnswer | undefined): Examined["nodes"] {
   if (nodes === undefined) return [];
   return nodes.type === "found"
-    ? (nodes.value as readonly RawNode[]).filter(isReady).map(nameOf)
+    ? (nodes.value as readonly RawObject[]).filter(isReady).map(({ metadata }) => metadata?.name ?? "")
     : { unread: nodes.type === "unread" ? nodes.why : "there are none" };
 }
 
-interface RawNode {
-  readonly metadata?: { readonly name?: string };
-  readonly status?: { readonly conditions?: readonly { readonly type?: string; readonly status?: string }[] };
-}
-
-function isReady({ status }: RawNode): boolean {
-  return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
-}
-
-function nameOf({ metadata }: RawNode): string {
-  return metadata?.name ?? "";
+function isReady({ status }: RawObject): boolean {
+  return list(fields(status).conditions).some((one) => fields(one).type === "Ready" && fields(one).status === "True");
 }

@@ -1,5 +1,7 @@
 import { type BfdProfile, type Config, describeRouter, matchesSelector, mayAsk, type Peer } from "#pkg/config";
 import { type Address, type Family, isLinkLocal, type Prefix, parseAddress } from "#pkg/net";
+import { fields, list, text } from "#pkg/untrusted";
+import type { RawObject } from "../cluster/api.ts";
 
 /** A node as the configuration of a router needs it. */
 export interface ClusterNode {
@@ -153,19 +155,14 @@ export function nodesFromText(text: string): ClusterNode[] {
   });
 }
 
-interface NodeObject {
-  readonly metadata?: { readonly name?: string; readonly labels?: Readonly<Record<string, string>> };
-  readonly status?: { readonly addresses?: readonly { readonly type?: string; readonly address?: string }[] };
-}
-
 /** The nodes of the API server, by name, with their internal addresses. */
 export function nodesFromObjects(objects: readonly unknown[]): ClusterNode[] {
-  const nodes = (objects as readonly NodeObject[]).map(({ metadata, status }) => ({
+  const nodes = (objects as readonly RawObject[]).map(({ metadata, status }) => ({
     name: metadata?.name ?? "",
     labels: metadata?.labels ?? {},
-    addresses: (status?.addresses ?? [])
-      .filter(({ type }) => type === "InternalIP")
-      .flatMap(({ address }) => parseAddress(address ?? "") ?? []),
+    addresses: list(fields(status).addresses)
+      .map(fields)
+      .flatMap(({ type, address }) => (type === "InternalIP" ? (parseAddress(text(address)) ?? []) : [])),
   }));
   return nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,8 +1,9 @@
 import { dump } from "js-yaml";
 import { isAnnotation } from "#pkg/service";
 import { maskControls } from "#pkg/text";
-import type { Api, ApiAnswer } from "../cluster/api.ts";
-import { programOf, type RawPod } from "../cluster/installation.ts";
+import { fields, text } from "#pkg/untrusted";
+import type { Api, ApiAnswer, RawObject } from "../cluster/api.ts";
+import { programOf } from "../cluster/installation.ts";
 import { structured } from "../cluster/output.ts";
 import { askAny, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { Redaction } from "./redaction.ts";
@@ -17,17 +18,6 @@ interface Collected {
   readonly unreachable: readonly Unreachable[];
   /** Parts of the API that could not be read, and why. */
   readonly unread: readonly string[];
-}
-
-/** The fields of an object that are looked at; any of them may be absent. */
-interface RawObject {
-  readonly metadata?: { readonly [field: string]: unknown; readonly annotations?: Readonly<Record<string, string>> };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: Readonly<Record<string, unknown>>;
-  readonly status?: unknown;
-  readonly type?: string;
-  readonly source?: { readonly component?: string };
-  readonly reportingComponent?: string;
 }
 
 const commonPaths = ["/v1/verdicts", "/v1/services", "/v1/pools", "/v1/configuration", "/v1/recorder", "/metrics", "/readyz"];
@@ -60,7 +50,7 @@ export async function collect(api: Api, processes: Processes, namespace: string)
     }),
     "cluster/services": services.filter(({ spec }) => spec?.type === "LoadBalancer").map(describeService),
     "cluster/nodes": nodes.map(describeNode),
-    "cluster/pods": pods.filter((pod) => programOf(pod as RawPod) !== undefined).map((pod) => describePod(pod, redaction)),
+    "cluster/pods": pods.filter((pod) => programOf(pod) !== undefined).map((pod) => describePod(pod, redaction)),
     "cluster/events": events.filter((event) => isAbout(event, namespace)).map(describeEvent),
     "cluster/version": version ?? {},
   };
@@ -126,7 +116,7 @@ function describeService({ metadata, spec = {}, status }: RawObject) {
 }
 
 function describeNode({ metadata, spec = {}, status }: RawObject) {
-  const { conditions, addresses, nodeInfo } = (status ?? {}) as Record<string, unknown>;
+  const { conditions, addresses, nodeInfo } = fields(status);
   const { taints, unschedulable, podCIDRs } = spec;
   return {
     metadata: { ...identity(metadata), labels: metadata?.labels },
@@ -152,15 +142,14 @@ function describePod({ metadata, spec = {}, status }: RawObject, redaction: Reda
   };
 }
 
-function isAbout({ metadata, source, reportingComponent }: RawObject, namespace: string): boolean {
-  return metadata?.namespace === namespace || ourComponents.has(source?.component ?? reportingComponent ?? "");
+function isAbout(event: RawObject, namespace: string): boolean {
+  const { source, reportingComponent } = fields(event);
+  const component = fields(source).component ?? reportingComponent;
+  return event.metadata?.namespace === namespace || ourComponents.has(text(component));
 }
 
 function describeEvent(event: RawObject) {
-  const { involvedObject, reason, message, type, count, firstTimestamp, lastTimestamp, eventTime, source } = event as Record<
-    string,
-    unknown
-  >;
+  const { involvedObject, reason, message, type, count, firstTimestamp, lastTimestamp, eventTime, source } = fields(event);
   return { involvedObject, reason, message, type, count, firstTimestamp, lastTimestamp, eventTime, source };
 }
 
