@@ -100,7 +100,12 @@ export function projectMeta(raw: unknown): ObjectMeta | undefined {
  */
 const maxIngress = 100;
 
-function projectService(raw: Fields, meta: ObjectMeta, classes: LoadBalancerClasses, keep: Kept): Service {
+function projectService(
+  raw: Fields,
+  { key, namespace, name, uid, resourceVersion }: ObjectMeta,
+  classes: LoadBalancerClasses,
+  keep: Kept,
+): Service {
   const isLabeled = typeof keep === "string";
   const spec = fields(raw.spec);
   const lbClass = optionalText(spec.loadBalancerClass);
@@ -109,7 +114,11 @@ function projectService(raw: Fields, meta: ObjectMeta, classes: LoadBalancerClas
     .slice(0, maxIngress)
     .map(fields);
   return {
-    ...meta,
+    key,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
     created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
     labels: spec.type === "LoadBalancer" ? keptLabels(raw, keep) : undefined,
     annotations: textMap(fields(raw.metadata).annotations, isKept(keep), short),
@@ -202,7 +211,7 @@ function projectPort(raw: unknown): ServicePort[] {
   return [{ name: text(name), protocol: text(protocol) || "TCP", port }];
 }
 
-function projectEndpointSlice(raw: Fields, meta: ObjectMeta): EndpointSlice {
+function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): EndpointSlice {
   const service = text(fields(fields(raw.metadata).labels)["kubernetes.io/service-name"]);
   const endpoints = list(raw.endpoints).map((entry): FoundEndpoint => {
     const { nodeName, conditions } = fields(entry);
@@ -211,8 +220,12 @@ function projectEndpointSlice(raw: Fields, meta: ObjectMeta): EndpointSlice {
     return [optionalText(nodeName), ready !== false ? "ready" : draining ? "draining" : undefined];
   });
   return {
-    ...meta,
-    service: service === "" ? "" : `${meta.namespace}/${service}`,
+    key,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    service: service === "" ? "" : `${namespace}/${service}`,
     endpoints: endpointsByNode(endpoints),
     idle: endpoints.filter(([, state]) => state === undefined).length,
   };

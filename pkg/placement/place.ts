@@ -147,8 +147,17 @@ export function ownerless(
   protocol: Protocol | undefined,
   verdicts: AddressPlacement["verdicts"],
 ): AddressPlacement {
-  const nobody = { electionAddress: address, contenders: none, candidates: none, owner: undefined };
-  return { address, isOwned: false, ...nobody, pool: name, protocol, verdicts };
+  return {
+    address,
+    isOwned: false,
+    electionAddress: address,
+    contenders: none,
+    candidates: none,
+    owner: undefined,
+    pool: name,
+    protocol,
+    verdicts,
+  };
 }
 
 // One for all of the many addresses of a speaker.

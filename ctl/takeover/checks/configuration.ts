@@ -52,8 +52,8 @@ export function checkConfiguration(view: ClusterView): {
 /** Effects of the text that it did not have under MetalLB 0.12. */
 function differences(config: Config, view: ClusterView, where: string): TakeoverFinding[] {
   const findings: TakeoverFinding[] = [];
-  const differs = (found: string, advice: string) =>
-    findings.push({ severity: "warning", check: "meaning", found, where, advice });
+  const differs = (found: string, advice: string, severity: TakeoverFinding["severity"] = "warning") =>
+    findings.push({ severity, check: "meaning", found, where, advice });
   const byBgp = config.pools.filter(({ protocols }) => protocols.includes("bgp"));
   const isFrr = view.speakers.some(runsFrr);
   const withIpv6 = byBgp.filter(({ ranges }) => ranges.some(({ family }) => family === "IPv6")).map(({ name }) => quote(name));
@@ -64,22 +64,18 @@ function differences(config: Config, view: ClusterView, where: string): Takeover
     );
   const endless = config.peers.filter(({ holdTimeSeconds }) => holdTimeSeconds > 0);
   if (endless.length > 0 && !isFrr && byBgp.length > 0)
-    findings.push({
-      severity: "note",
-      check: "meaning",
-      found: `BGP sessions end when nothing arrives for the hold time (${list([...new Set(endless.map(({ holdTimeSeconds }) => `${holdTimeSeconds} s`))])}); MetalLB 0.12 does not look at it`,
-      where,
-      advice: "nothing, unless a router sends no KEEPALIVEs",
-    });
+    differs(
+      `BGP sessions end when nothing arrives for the hold time (${list([...new Set(endless.map(({ holdTimeSeconds }) => `${holdTimeSeconds} s`))])}); MetalLB 0.12 does not look at it`,
+      "nothing, unless a router sends no KEEPALIVEs",
+      "note",
+    );
   const automatic = config.pools.filter(({ autoAssign }) => autoAssign).map(({ name }) => quote(name));
   if (automatic.length > 1)
-    findings.push({
-      severity: "note",
-      check: "meaning",
-      found: `new Services get addresses of the first pool with a free one, in the order of the file: ${list(automatic)}; MetalLB 0.12 tries them at random`,
-      where,
-      advice: "put the pool first that is to be used first",
-    });
+    differs(
+      `new Services get addresses of the first pool with a free one, in the order of the file: ${list(automatic)}; MetalLB 0.12 tries them at random`,
+      "put the pool first that is to be used first",
+      "note",
+    );
   return findings;
 }
 
