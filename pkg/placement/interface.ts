@@ -1,4 +1,4 @@
-import type { Pool } from "#pkg/config";
+import { aggregationLength, type Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type Eligibility, eligibleFor, type PoolNodes } from "./eligibility.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, isServedBy, ownerless, type PlacementResult } from "./place.ts";
@@ -57,7 +57,7 @@ const announced: PlacementResult = { announced: true };
 
 function lengthFor(address: Address, { externalTrafficPolicy }: Holder, { kernel }: Pool): number {
   if (externalTrafficPolicy === "Local" || kernel === undefined) return address.bits;
-  return address.family === "IPv4" ? kernel.aggregationLength : kernel.aggregationLengthV6;
+  return aggregationLength(kernel, address.family);
 }
 
 function judge(

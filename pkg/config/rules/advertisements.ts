@@ -23,33 +23,22 @@ export function readAdvertisements(
   budget: Budget,
 ): readonly BgpAdvertisement[] {
   const advertisements = new Map<number, BgpAdvertisement>(); // index -> advertisement
-  const narrowest = new Map(families.map((family) => [family, narrowestEntry(ranges, family)])); // These entries bound the lengths.
+  const narrowest = narrowestEntries(ranges);
   const seen = new Map<string, number>(); // text of the fields -> index
   for (const [fields, here, index] of at.each(raw)) {
     const text = JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
     const same = seen.get(text);
     if (same !== undefined) here.error(`repeats bgp-advertisements[${same}] of this pool`);
     else seen.set(text, index);
-    const advertisement = readAdvertisement(fields, here, known);
-    advertisements.set(index, advertisement);
-    for (const family of families) {
-      const bound = narrowest.get(family);
-      const length = aggregationLength(advertisement, family);
-      if (bound !== undefined && length < bound.length)
-        here
-          .in(family === "IPv4" ? "aggregation-length" : "aggregation-length-v6")
-          .error(`/${length} would announce more than the pool holds, whose entry ${bound} allows no shorter one`);
-    }
+    advertisements.set(index, readAdvertisement(fields, here, known, narrowest));
   }
-  const held = families.filter((family) => narrowest.get(family) !== undefined);
-  for (const family of held) warnOfRepeatedPrefixes(family, advertisements, at, budget);
-  return advertisements.size === 0 ? [readAdvertisement({}, at, known)] : [...advertisements.values()];
+  for (const family of narrowest.keys()) warnOfRepeatedPrefixes(family, advertisements, at, budget);
+  return advertisements.size === 0 ? [readAdvertisement({}, at, known, narrowest)] : [...advertisements.values()];
 }
 
-function readAdvertisement(fields: RawAdvertisement, at: Place, known: KnownNames): BgpAdvertisement {
+function readAdvertisement(fields: RawAdvertisement, at: Place, known: KnownNames, narrowest: Narrowest): BgpAdvertisement {
   return {
-    aggregationLength: fields["aggregation-length"] ?? 32,
-    aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
+    ...readLengths(fields, at, narrowest),
     keepMoreSpecifics: fields["keep-more-specifics"] ?? false,
     localPref: fields.localpref,
     communities: readCommunities(fields.communities ?? [], at.in("communities"), known.communities),
@@ -83,14 +72,32 @@ function canBeNextHop(address: Address): boolean {
   return !isLinkLocal(address) && !noNextHops.some((prefix) => prefix.contains(address));
 }
 
-/** The smallest of the largest prefixes of each range: a shorter aggregate announces addresses outside the pool. */
-export function narrowestEntry(ranges: readonly AddressRange[], family: Family): Prefix | undefined {
-  let narrowest: Prefix | undefined;
-  for (const range of ranges) {
-    if (range.family !== family) continue;
-    const shortest = range.largestPrefix;
-    if (narrowest === undefined || shortest.length > narrowest.length) narrowest = shortest;
+type Lengths = Pick<BgpAdvertisement, "aggregationLength" | "aggregationLengthV6">;
+type RawLengths = Pick<RawAdvertisement, "aggregation-length" | "aggregation-length-v6">;
+/** Of each family of a pool's ranges the smallest of their largest prefixes. */
+type Narrowest = ReadonlyMap<Family, Prefix>;
+
+/** Refuses lengths of aggregates that have addresses outside the pool. */
+export function readLengths(fields: RawLengths, at: Place, narrowest: Narrowest): Lengths {
+  const lengths = {
+    aggregationLength: fields["aggregation-length"] ?? 32,
+    aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
+  };
+  for (const [family, entry] of narrowest) {
+    const length = aggregationLength(lengths, family);
+    if (length < entry.length)
+      at.in(family === "IPv4" ? "aggregation-length" : "aggregation-length-v6").error(
+        `/${length} would announce more than the pool holds, whose entry ${entry} allows no shorter one`,
+      );
   }
+  return lengths;
+}
+
+export function narrowestEntries(ranges: readonly AddressRange[]): Narrowest {
+  const narrowest = new Map<Family, Prefix>();
+  for (const family of families)
+    for (const { largestPrefix } of ranges.filter((range) => range.family === family))
+      if (largestPrefix.length > (narrowest.get(family)?.length ?? -1)) narrowest.set(family, largestPrefix);
   return narrowest;
 }
 
@@ -148,6 +155,6 @@ function attributesOf(advertisement: BgpAdvertisement, family: Family): string {
 }
 
 /** How long the announced prefixes of a family are. */
-export function aggregationLength(advertisement: BgpAdvertisement, family: Family): number {
+export function aggregationLength(advertisement: Lengths, family: Family): number {
   return family === "IPv4" ? advertisement.aggregationLength : advertisement.aggregationLengthV6;
 }

@@ -1,10 +1,10 @@
 import { parseDuration } from "#pkg/clock";
-import { type AddressRange, families } from "#pkg/net";
+import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { KernelPlacement, Protocol } from "../config.ts";
 import type { Place } from "../problems.ts";
 import type { RawPool } from "../shape/raw.ts";
-import { narrowestEntry } from "./advertisements.ts";
+import { narrowestEntries, readLengths } from "./advertisements.ts";
 import { isInterfaceName, notAnInterface } from "./interfaces.ts";
 
 const ownFields = [
@@ -56,22 +56,13 @@ export function readKernel(
     );
   const dummyInterface = fields["dummy-interface"] ?? "kube-lb0";
   if (!isInterfaceName(dummyInterface)) at.in("dummy-interface").error(notAnInterface(dummyInterface));
-  const lengths = { IPv4: fields["aggregation-length"] ?? 32, IPv6: fields["aggregation-length-v6"] ?? 128 };
-  for (const family of families) {
-    const bound = narrowestEntry(ranges, family);
-    if (bound !== undefined && lengths[family] < bound.length)
-      at.in(family === "IPv4" ? "aggregation-length" : "aggregation-length-v6").error(
-        `/${lengths[family]} would announce more than the pool holds, whose entry ${bound} allows no shorter one`,
-      );
-  }
   const lifetime = fields["address-lifetime"] || undefined;
   const lifetimeSeconds = readLifetime(lifetime ?? "0s", at.in("address-lifetime"));
   return {
     placement,
     carrier,
     dummyInterface,
-    aggregationLength: lengths.IPv4,
-    aggregationLengthV6: lengths.IPv6,
+    ...readLengths(fields, at, narrowestEntries(ranges)),
     routeTable: readTable(fields["route-table"] ?? 198, at.in("route-table")),
     routeProtocol: readProtocol(fields["route-protocol"] ?? 248, at.in("route-protocol")),
     addressLifetimeSeconds: lifetimeSeconds,
