@@ -10,6 +10,8 @@ import type { CurrentHandover } from "./handover-state.ts";
 const awayMs: Millis = 60_000;
 // A speaker that failed begins again within seconds, and the kernel of its node goes on.
 const failedMs: Millis = 10_000;
+// By then the former owner has heard of the next one, and has said that it serves the address.
+const heardMs: Millis = 3_000;
 
 /** -Infinity for a node that cannot deliver to Pods: packets of connections would end there. */
 export function livesUntil({ members }: SpeakerState, node: string, { family }: Address): Millis {
@@ -47,9 +49,11 @@ export function servesBefore({ node, members }: SpeakerState, key: string, forme
 }
 
 /** The other node that owned the address until this process began, as it seems by what others say of it or by the election. */
-export function ownerBefore(state: SpeakerState, key: string, placed: AddressPlacement, pool: Pool): string | undefined {
+export function ownerBefore(state: SpeakerState, placed: AddressPlacement, pool: Pool, now: Millis): string | undefined {
   const { node, members } = state;
-  const servers = members.gossip?.servers(key).filter((other) => other !== node) ?? [];
+  const key = placed.address.toString();
+  const mayServe = (other: string) => other !== node && livesUntil(state, other, placed.address) > now;
+  const servers = members.gossip?.servers(key).filter(mayServe) ?? [];
   if (placed.chosen) return members.gossip?.owners(key).find((other) => other !== node) ?? servers.at(-1);
   const nodes = nodesOf(state, pool);
   const elected = ownerWithout(node, placed, nodes);
@@ -62,10 +66,15 @@ export function ownerBefore(state: SpeakerState, key: string, placed: AddressPla
   return state.handovers.unfinished.has(key) ? (servers.at(-1) ?? elected) : (elected ?? servers.at(-1));
 }
 
-/** The former owner tells others that it still serves an address as soon as it learns of the next owner. Once that is another node, it does so too. */
-export function reviewGuess({ node, members }: SpeakerState, key: string, current: CurrentHandover): void {
+/**
+ * The former owner tells others that it still serves an address as soon as it learns of the next owner. Once that is another node, it does so too; so does,
+ * later, any node that served the address before, and whose speaker begins again.
+ */
+export function reviewGuess({ node, members }: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
+  const all = members.gossip?.servers(key) ?? [];
+  if (now >= current.since + heardMs && all.includes(current.from)) current.guess = undefined;
   const { guess } = current;
-  const servers = members.gossip?.servers(key).filter((other) => other !== node && !guess?.not.includes(other)) ?? [];
+  const servers = all.filter((other) => other !== node && !guess?.not.includes(other));
   if (guess === undefined || current.successor !== undefined || servers.length === 0) return;
   const isRight = servers.includes(guess.from);
   current.from = isRight ? guess.from : (servers.at(-1) ?? guess.from);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { GossipState } from "#pkg/gossip";
 import { families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
+import { drainLabel } from "#pkg/placement";
 import { amongOthers, Bench, eth0, excluded, gossipTo, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import { serviceView } from "../verdicts/address-verdict.ts";
 
@@ -308,6 +309,9 @@ test("an owner that has it back from a third node: what the two would hand to an
     return { ...ring, former };
   };
   const again = before(next);
+  const asBefore = [`${x} to ${own(owner)} from ${mac(third)} and clients`];
+  assert.deepEqual(handedOver(again.bench), asBefore, "clients that send here already have heard of no other owner");
+  again.bench.clock.advanceBy(300);
   assert.deepEqual(handedOver(again.bench), [`${x} to ${own(third)}, from ${mac(third)} to ${own(owner)}`]);
   const between = before(third);
   assert.deepEqual(handedOver(between.bench), [`${x} to ${own(next)} from clients, from ${mac(next)} to ${own(owner)}`]);
@@ -452,6 +456,19 @@ test("a speaker that begins guesses who owned an address before it, until that n
   assert.deepEqual(handedOver(later.bench), toThird, "an owner after this node serves it too");
 });
 
+test("a node that says it serves an address some seconds later is not the former owner: its speaker begins again", () => {
+  const { bench, others, hear } = onLan(owner);
+  const say = (node: string) => {
+    others.find(({ name }) => name === node)?.state.setServing(address(x), true);
+    hear();
+    bench.settle();
+    return handedOver(bench);
+  };
+  say(third);
+  bench.clock.advanceBy(3_000);
+  assert.deepEqual(say(next), [`${x} to ${own(third)}`]);
+});
+
 test("a speaker that guesses who owned an address before it hands nothing beyond that node: where the guess is wrong, packets would go round", () => {
   const bench = new Bench(owner, { hasRing: true });
   const { others, hear } = gossipTo(bench);
@@ -490,6 +507,25 @@ test("where its successor is the node before it, a speaker that leaves has its k
   assert.deepEqual(handedOver(bench), [`${x} to ${own(third)} from clients, from ${mac(third)} to ${own(owner)}`]);
 });
 
+test("where all others are drained, the kernel of a sticky owner that leaves passes on what one of them sends: it takes over as a last resort", () => {
+  const { bench, others, hear } = onLan(next, kept.replace("name: lan", "name: lan, l2-placement: sticky"));
+  const former = others.find(({ name }) => name === owner) ?? assert.fail();
+  bench.gossip.setViewUncertainty(1); // So that the other keeps it.
+  bench.gossip.setIncarnation(2);
+  former.state.own(address(x));
+  hear();
+  bench.settle();
+  former.state.release(address(x));
+  former.state.setServing(address(x), true);
+  hear();
+  exclude(bench, owner, true);
+  assert.deepEqual([bench.onWire, handedOver(bench)], [[x], [`${x} to ${own(owner)}`]]);
+  for (const node of [owner, third]) bench.setNode(node, node === owner ? excluded : { [drainLabel]: "" });
+  bench.settle();
+  bench.runner.dispatch({ type: "leaving" });
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)} and clients`]);
+});
+
 test("a speaker that guessed the former owner hands to it again where nobody could own the address in between", () => {
   const { bench } = onLan(owner);
   const before = handedOver(bench);
@@ -511,22 +547,31 @@ test("what an earlier process passed on counts as served, until the node owns th
 });
 
 test("a speaker that is back before the others notice hands to the node that has the connections, and not to the elected one", () => {
-  for (const isUnfinished of [true, false]) {
+  for (const [isUnfinished, canDeliver] of [
+    [true, true],
+    [true, false],
+    [false, true],
+  ]) {
     const bench = new Bench(next, { hasRing: true });
     const { others, hear } = gossipTo(bench);
     for (const { name, state } of others) state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
-    others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+    const server = others.find(({ name }) => name === owner) ?? assert.fail();
+    server.state.setServing(address(x), true);
+    if (canDeliver === false) server.state.setUndelivered(families);
     hear();
     bench.setInterfaces(here);
     bench.setNode(owner, excluded);
     bench.setConfig(pools(kept));
-    bench.runner.dispatch({ type: "inherited", inherited: { addresses: [], unfinished: isUnfinished ? [address(x)] : [] } });
+    bench.runner.dispatch({
+      type: "inherited",
+      inherited: { addresses: [], unfinished: isUnfinished === true ? [address(x)] : [] },
+    });
     bench.serve("default/web", [x]);
     bench.start();
     bench.clock.advanceBy(1_000);
     bench.settle();
     assert.deepEqual(bench.onWire, [x]);
-    assert.deepEqual(handedOver(bench), [`${x} to ${own(isUnfinished ? owner : third)}`]);
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(isUnfinished === true && canDeliver === true ? owner : third)}`]);
   }
 });
 

@@ -72,21 +72,24 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   if (placed !== undefined && owner === node) {
     if (before?.owner === node) return;
     const isAgain = passesOn(handovers, key);
-    endHandover(state, key, effects);
     stopServing(state, key, effects);
     const former = before?.owner ?? last?.node ?? current?.from;
     if (former !== undefined) handovers.lastOwners.set(key, { node: former, until: now });
     const known = former === undefined ? undefined : livingFormer(state, former, address, now);
-    const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, key, placed, pool) : undefined);
+    const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, placed, pool, now) : undefined);
+    const waits = from !== undefined && from === former && servesBefore(state, key, from);
+    // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
+    const told = waits ? current?.told : undefined;
+    endHandover(state, key, told === undefined ? effects : []);
     if (from === undefined || livesUntil(state, from, address) <= now) return;
     const beyond = current?.from === from ? current.beyond : current?.from;
     const failed = known === former ? undefined : former;
-    const begun = begin(state, address, { from, isGuess: known === undefined, since: now, isAgain, beyond, failed }, now);
+    const begun = begin(state, address, { from, isGuess: known === undefined, since: now, told, isAgain, beyond, failed }, now);
     reviewBeyond(state, key, begun, now);
     // Else the failed owner, when it is back at once, would not learn that the address was here in between.
     if (begun.failed !== undefined) state.members.gossip?.setServing(address, true);
-    tell(state, key, pool, effects);
-    if (from === former && servesBefore(state, key, from)) {
+    if (told === undefined) tell(state, key, pool, effects);
+    if (waits) {
       handovers.awaited.set(key, now + awaitedMs);
       dueBy(state, now + awaitedMs);
     }
@@ -111,14 +114,14 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
 type Beginning = Pick<CurrentHandover, "from" | "since"> & Partial<CurrentHandover> & { readonly isGuess: boolean };
 
 function begin(state: SpeakerState, address: Address, what: Beginning, now: Millis): CurrentHandover {
-  const { from, isGuess, since, isAgain = false, beyond, failed } = what;
+  const { from, isGuess, since, told, isAgain = false, beyond, failed } = what;
   const key = address.toString();
   const begun: CurrentHandover = {
     address,
     from,
     guess: isGuess ? { from, not: state.members.gossip?.servers(key) ?? [] } : undefined,
     since,
-    told: undefined,
+    told,
     successor: undefined,
     lingersUntil: undefined,
     isAgain,
@@ -142,7 +145,7 @@ function beginAgain(state: SpeakerState, key: string, now: Millis): CurrentHando
   if (placed === undefined || pool?.keepConnections !== true || !hasOwners(pool)) return undefined;
   const last = handovers.lastOwners.get(key);
   const isBack = last !== undefined && now < last.until + maxMs && members.gossip?.servers(key).includes(last.node) === true;
-  const from = isBack ? last.node : members.wasSuspected ? ownerBefore(state, key, placed, pool) : undefined;
+  const from = isBack ? last.node : members.wasSuspected ? ownerBefore(state, placed, pool, now) : undefined;
   if (from === undefined || livesUntil(state, from, placed.address) <= now) return undefined;
   return begin(state, placed.address, { from, isGuess: !isBack, since: isBack ? last.until : now }, now);
 }
@@ -200,7 +203,7 @@ function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]):
     const current = handovers.current.get(key) ?? beginAgain(state, key, now);
     if (current === undefined) continue;
     if (isLiving(state, current.from, current.address, now)) current.returnsBy = undefined;
-    reviewGuess(state, key, current);
+    reviewGuess(state, key, current, now);
     reviewServers(state, key, current, now);
     if (!servesBefore(state, key, current.from)) announceNow(state, key, current.address);
     if (livesUntil(state, current.from, current.address) <= now) {
@@ -223,11 +226,14 @@ function leaving(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
     const pool = state.config?.pools.find(current.address);
     const placed = placements.get(key)?.find(({ owner }) => owner === node);
     if (placed === undefined || pool === undefined || current.successor !== undefined) continue;
-    const successor = placed.chosen ? heirs?.get(key) : ownerWithout(node, placed, nodesOf(state, pool));
+    const nodes = nodesOf(state, pool);
+    const lastResort = nodes.drained.find((other) => other !== node);
+    const successor = placed.chosen ? (heirs?.get(key) ?? lastResort) : ownerWithout(node, placed, nodes);
     if (successor === undefined) continue;
     current.successor = successor;
     current.isAgain ||= successor === current.from;
     current.lingersUntil = Infinity;
+    announceNow(state, key, current.address);
     reviewBeyond(state, key, current, now);
     tell(state, key, pool, effects, ways);
   }
@@ -238,11 +244,13 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
   if (handovers.isWanted && now >= state.members.reclaimAt) reclaim(state, now, effects);
   if (now < handovers.dueAt) return;
   reviewSome(state, now, effects);
+  const ways = new Ways(state);
   for (const [key, until] of handovers.awaited) {
     const current = handovers.current.get(key);
-    if (until <= now && current !== undefined) announceNow(state, key, current.address);
+    if (until > now || current === undefined) continue;
+    announceNow(state, key, current.address);
+    tell(state, key, state.config?.pools.find(current.address), effects, ways);
   }
-  const ways = new Ways(state);
   let left = maxChangedAtOnce;
   for (const [key, current] of handovers.current) {
     const { lingersUntil = Infinity, address } = current;
@@ -357,7 +365,8 @@ function plan(state: SpeakerState, now: Millis): void {
 /** Tells the kernel where the packets go, where that is different. */
 function tell(state: SpeakerState, key: string, pool: Pool | undefined, effects: SpeakerEffect[], ways = new Ways(state)): void {
   const current = state.handovers.current.get(key);
-  if (current === undefined || pool === undefined) return;
+  const isKept = current?.told !== undefined && state.handovers.awaited.has(key);
+  if (current === undefined || pool === undefined || isKept) return;
   const next = ways.handoverOf(current, pool);
   if (isSame(next, current.told)) return;
   current.told = next;

@@ -99,7 +99,7 @@ export function ownLinks(state: SpeakerState) {
 export function isSame(a: Handover | undefined, b: Handover | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const [one, other] = [a, b].map(({ to, interfaceIndex, lingers, from, beyond }) =>
-    [to, interfaceIndex, lingers, from, beyond?.from, beyond?.to].join(" "),
+    [to, interfaceIndex, lingers, from === undefined ? "all" : from, beyond?.from, beyond?.to].join(" "),
   );
   return one === other;
 }

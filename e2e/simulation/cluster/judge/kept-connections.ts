@@ -14,13 +14,15 @@ const clients: readonly { readonly mac: string; readonly lateMs: Millis }[] = [
 const openEveryMs: Millis = 1_500;
 const maxOfClient = 6; // To each address.
 const briefMs: Millis = 1_000;
+// By then the last client has heard of a move, and has sent to the new owner.
+const heardMs: Millis = 3_000;
 const maxHandoverMs: Millis = 600_000;
 // Nodes hand on to one whose speaker failed for 10 s, and it takes some time to begin.
 const briefKillMs: Millis = 6_000;
 // Packets wait for so long for a node that others call failed although it lives; they find out in some hundred milliseconds.
 const briefStallMs: Millis = 800;
 // The effect of a fault on connections may be seen so long after it.
-const afterFaultMs: Millis = 70_000;
+const afterFaultMs: Millis = 5_000;
 // A speaker that began so long ago may know of no former owner.
 const beginningMs: Millis = 30_000;
 // Owners of addresses are settled so long after something happened.
@@ -52,7 +54,17 @@ interface Connection {
   readonly endsAt: Millis;
 }
 
-type Owners = readonly { readonly at: Millis; readonly node: number }[];
+interface Owner {
+  readonly at: Millis;
+  readonly node: number;
+  /** The owner before was away, and for some time no other node could own it. */
+  readonly isLate: boolean;
+  /**
+   * Two things changed in the second before it, or one while its speaker began. Nodes that see them at different times hand over to nodes that never owned
+   * the address.
+   */
+  readonly isCrowded: boolean;
+}
 
 interface Fault {
   readonly type: Act["type"];
@@ -79,33 +91,44 @@ export class KeptConnections implements Judge {
   /** Broken connections by what excuses them. */
   readonly excuses = new Map<string, number>();
   readonly #faults: readonly Fault[];
-  /** When something happened while nodes may have seen the previous thing at different times. They hand over to nodes that never owned an address. */
+  /** Nodes see what happens at different times, the last of them after so long. */
   readonly #seenWithinMs: Millis;
-  readonly #crowded: Millis[];
   /** When something began or ended. */
   readonly #times: readonly Millis[];
+  /** When speakers began to stand still for a moment. */
+  readonly #briefStalls: Millis[] = [];
+  /** When a speaker ends, and one of another version begins. */
+  readonly #newcomers: readonly Millis[];
   readonly #connections = new Map<number, Connection>();
   readonly #believed = new Map<string, number>(); // client and address -> the node that it sends to
+  readonly #named = new Map<string, ReadonlySet<string>>(); // address -> the Services that have it
+  readonly #forgotten = new Map<string, Millis>(); // address -> when it had no Service, or no more the same ones
   readonly #opened = new Map<string, Millis>(); // client and address -> when it opened its last connection
-  readonly #owners = new Map<string, { at: Millis; node: number }[]>(); // address -> its owners, one after the other
+  readonly #owners = new Map<string, Owner[]>(); // address -> its owners, one after the other
   readonly #heard: number[] = clients.map(() => 0); // client -> how many announcements it has heard
   #noted = 0;
   /** Nodes whose speakers were away at once, and until when. One that begins then cannot know that the other had an address. */
   readonly #severalAway: { to: Millis; readonly nodes: Set<number> }[] = [];
+  readonly #awaySince = new Map<number, Millis>(); // node -> since when it has no speaker
+  readonly #awayUntil = new Map<number, Millis>(); // node -> until when it had none
   #id = 0;
 
   constructor({ acts, weather = fairWeather }: History) {
+    this.#seenWithinMs = weather.watchLagMs + briefMs;
     this.#times = acts
       .filter(({ act }) => !moveNothing.includes(act.type) || (act.type === "service" && act.spec?.isLocal === true))
       .flatMap(({ at, act }) => ("length" in act ? [at, at + act.length] : [at]))
-      .map((at) => at + startMs)
-      .sort((a, b) => a - b);
-    this.#seenWithinMs = weather.watchLagMs + briefMs;
-    this.#crowded = this.#times.filter((at, index) => at - (this.#times[index - 1] ?? -Infinity) < this.#seenWithinMs);
+      .map((at) => at + startMs);
+    this.#newcomers = acts.flatMap(({ at, act }) =>
+      act.type === "otherVersion" ? [startMs + at, startMs + at + act.length] : [],
+    );
     this.#faults = acts.flatMap(({ at, act }) => {
       if (planned.includes(act.type)) return [];
       const length = "length" in act ? act.length : 0;
-      if (act.type === "stallSpeaker" && this.#isBriefStall(startMs + at, length)) return [];
+      if (act.type === "stallSpeaker" && this.#isBriefStall(startMs + at, length)) {
+        this.#briefStalls.push(startMs + at);
+        return [];
+      }
       const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : undefined;
       return [{ type: act.type, from: startMs + at, to: startMs + at + length + afterFaultMs, length, nodes }];
     });
@@ -130,13 +153,21 @@ export class KeptConnections implements Judge {
     this.#hear(cluster);
     const away = [...cluster.speakers].flatMap(([node, speaker]) => (isAway(speaker) ? [node] : []));
     if (away.length > 1) this.#noteSeveralAway(away, cluster.now);
-    // A speaker that begins learns the former owner by the election, so only while that node may own addresses.
-    if (away.length > 0) this.#crowded.push(...this.#times.filter((at) => at > cluster.now - briefMs && at <= cluster.now));
+    for (const node of cluster.speakers.keys()) if (!away.includes(node)) this.#awaySince.delete(node);
+    for (const node of away) {
+      this.#awaySince.set(node, this.#awaySince.get(node) ?? cluster.now);
+      this.#awayUntil.set(node, cluster.now);
+    }
     const kept = cluster.people.services.entries().filter(([, { pool }]) => pool !== unkeptPool);
     const of = kept.flatMap(([name, spec]) => cluster.people.status(name).map((address) => ({ address, name, spec })));
     const addresses = Map.groupBy(of, ({ address }) => address);
     // Clients that sent to a node before ask again: else some would open connections at a node that has not owned the new life at all.
-    for (const key of this.#believed.keys()) if (!addresses.has(key.split(" ")[1] ?? "")) this.#believed.delete(key);
+    for (const [address, names] of this.#named)
+      if (addresses.get(address)?.some(({ name }) => names.has(name)) !== true) this.#forgetOwner(address, cluster.now);
+    for (const [address, services] of addresses) {
+      if (!this.#named.has(address)) this.#forgetOwner(address, cluster.now);
+      this.#named.set(address, new Set(services.map(({ name }) => name)));
+    }
     for (const connection of this.#connections.values()) {
       const known = cluster.machines.connections(connection.holder).known;
       // Without a Service there is no address, and another one gets a new life. Under `Local` the Pod is on the node.
@@ -168,6 +199,14 @@ export class KeptConnections implements Judge {
     return this.#checkEnds(cluster);
   }
 
+  /** Another life of the address begins. Clients hear no more of who owned it before. */
+  #forgetOwner(address: string, now: Millis): void {
+    this.#named.delete(address);
+    this.#owners.delete(address);
+    this.#forgotten.set(address, now);
+    for (const client of clients.keys()) this.#believed.delete(`${client} ${address}`);
+  }
+
   /** Whether a speaker stands still for a moment, in which nothing else happens. */
   #isBriefStall(from: Millis, length: Millis): boolean {
     const near = this.#times.filter((at) => at >= from - briefMs && at <= from + length + briefMs);
@@ -186,14 +225,19 @@ export class KeptConnections implements Judge {
     for (; this.#noted < announcements.length; this.#noted++) {
       const { at = 0, node = 0, address = "" } = announcements[this.#noted] ?? {};
       const owners = this.#owners.get(address) ?? [];
-      if (owners.at(-1)?.node !== node) owners.push({ at, node });
+      const last = owners.at(-1)?.node;
+      const isLate = last !== undefined && at > (this.#awaySince.get(last) ?? Infinity) + heardMs;
+      const near = this.#times.filter((time) => time <= at && time > at - this.#seenWithinMs).length;
+      const hasBegun = at < (this.#awayUntil.get(node) ?? -Infinity) + settledMs;
+      const isCrowded = near + (hasBegun ? 1 : 0) > 1;
+      if (last !== node) owners.push({ at, node, isLate, isCrowded });
       this.#owners.set(address, owners);
     }
     for (const [client, { lateMs }] of clients.entries())
       for (let heard = this.#heard[client] ?? 0; heard < announcements.length; heard++) {
         const { at = Infinity, node = 0, address = "" } = announcements[heard] ?? {};
         if (at + lateMs > now) break;
-        this.#believed.set(`${client} ${address}`, node);
+        if (at >= (this.#forgotten.get(address) ?? 0)) this.#believed.set(`${client} ${address}`, node);
         this.#heard[client] = heard + 1;
       }
   }
@@ -255,15 +299,24 @@ export class KeptConnections implements Judge {
         ((fault.from <= now && now <= fault.to) || isMoved(fault.from, fault.to)) &&
         fault.to >= openedAt &&
         (fault.nodes === undefined || fault.nodes.some((node) => touched.has(node))) &&
-        !isBrief(fault, holder, owners, nodes),
+        !isBrief(fault, holder, believed, owners, nodes),
     );
     if (isFault) return "fault";
     // Speakers that see a change at different times own an address at once, and the first of them hands over to none that it does not know of.
-    if (moves.some(({ at }, index) => at < (way[index]?.at ?? -Infinity) + briefMs)) return "moved again at once";
+    if (moves.some(({ at }, index) => at < (way[index]?.at ?? -Infinity) + heardMs)) return "moved again at once";
     const began = (way[0]?.at ?? openedAt) - beginningMs;
     if (this.#severalAway.some(({ to, nodes: away }) => to >= began && touched.intersection(away).size > 1))
       return "several speakers away";
-    if (this.#crowded.some((at) => isMoved(at - this.#seenWithinMs, at + settledMs))) return "several changes at once";
+    // It may seem to be an owner until others know its version.
+    if (this.#newcomers.some((at) => isMoved(at, at + settledMs))) return "another version comes";
+    if (moves.some(({ isLate }) => isLate)) return "nobody owned it";
+    if (moves.some(({ isCrowded }) => isCrowded)) return "several changes at once";
+    // Packets go to one node: to an owner that failed as it seems, or one that has connections by way of it; and so where the present owner had it before.
+    const isBefore = ({ at }: Owner) => at <= (way[0]?.at ?? 0);
+    const served = new Set(owners.filter(isBefore).map(({ node }) => node));
+    const isAgain = nodes.indexOf(nodes.at(-1) ?? -1) < nodes.length - 1;
+    if (served.size > 1 && (isAgain || this.#briefStalls.some((at) => isMoved(at, at + briefMs))))
+      return "several nodes have connections";
     return undefined;
   }
 
@@ -284,12 +337,13 @@ export class KeptConnections implements Judge {
 function isBrief(
   { type, nodes: [node] = [], from, length }: Fault,
   holder: number,
-  owners: Owners,
+  believed: number | undefined,
+  owners: readonly Owner[],
   way: readonly number[],
 ): boolean {
   if (type !== "killSpeaker") return false;
   const owner = owners.findLast(({ at }) => at <= from)?.node;
-  return holder === node ? owner !== node && length < briefKillMs : way[1] === node;
+  return holder === node ? owner !== node && length < briefKillMs : way[1] === node && believed !== node;
 }
 
 function isAway({ process, isStopping }: SpeakerProcess): boolean {
