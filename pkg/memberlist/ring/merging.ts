@@ -107,9 +107,8 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   ring.timingStale = true; // Also where nothing is emitted: the incarnation is another.
   if (before !== "alive") setStatus(record, "alive", now);
   if (before === "dead" || before === "left") {
-    // One that failed may have been taken for dead because it is slow: reset, that would be found out never, and it would fail again and again.
-    if (before === "left") record.slowProbes = 0;
-    else noteReturn(ring, record, now);
+    // One that is slow stays so until it answers quickly: it may have been taken for dead for that, and a process that is replaced has the same network.
+    if (before === "dead") noteReturn(ring, record, now);
     ring.failed.delete(record.node);
     ring.agreeing.clear();
     ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));
