@@ -146,7 +146,7 @@ bench-connections: node_modules ## Count connections that break when addresses m
 
 bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a bare client (needs root and what e2e needs)
 	node e2e/bench/controller.bench.ts
-	node e2e/bench/controller-core.bench.ts
+	node --expose-gc --no-separate-gc-phases e2e/bench/controller-core.bench.ts
 
 bench-failover: node_modules ## Measure failover on layer 2, and what it costs a stream of packets; by BFD, with INTERVAL=10ms, CUTS=100 times
 	node e2e/bench/failover.bench.ts $(if $(INTERVAL),--interval=$(INTERVAL)) $(if $(CUTS),--cuts=$(CUTS))
