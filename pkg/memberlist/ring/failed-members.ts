@@ -1,5 +1,6 @@
-import type { Millis } from "#pkg/clock";
+import type { Millis, Random } from "#pkg/clock";
 import type { Endpoint, NodeName } from "../codec/messages.ts";
+import { randomIndex } from "./choice.ts";
 import type { NodeRecord } from "./node-record.ts";
 
 /** A member that failed: it may live behind a network that was cut, and is pinged now and then, also when its record is forgotten. */
@@ -21,11 +22,14 @@ export class FailedMembers {
     return this.#failed.size;
   }
 
-  add(node: NodeName, endpoint: Endpoint, now: Millis): void {
-    this.#failed.set(node, { node, endpoint, since: now, sequence: undefined });
-    if (this.#failed.size <= maxFailed) return;
-    const [oldest] = [...this.#failed.values()].sort((a, b) => a.since - b.since);
-    if (oldest !== undefined) this.#failed.delete(oldest.node);
+  /** Its turn comes by chance. Else all members would first ping those that are gone for good, and then those behind a cut. */
+  add(node: NodeName, endpoint: Endpoint, now: Millis, random: Random): void {
+    this.#failed.delete(node);
+    const others = [...this.#failed.values()];
+    const oldest = others.length < maxFailed ? undefined : others.toSorted((a, b) => a.since - b.since)[0];
+    others.splice(randomIndex(random, others.length + 1), 0, { node, endpoint, since: now, sequence: undefined });
+    this.#failed.clear();
+    for (const member of others) if (member !== oldest) this.#failed.set(member.node, member);
   }
 
   delete(node: NodeName): void {

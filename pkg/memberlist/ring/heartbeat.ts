@@ -45,7 +45,7 @@ export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): bool
   const { latest } = awaited;
   if (latest !== undefined && !isLater(heartbeat, latest)) return false;
   ring.heartbeats.awaited = { node: awaited.node, latest: heartbeat, dueAt: nextDue(ring, now) };
-  compare(ring, heartbeat.digest);
+  compare(ring, heartbeat.node, heartbeat.digest);
   noteDigest(ring, heartbeat.node, heartbeat.digest);
   // Not the first one: what others send would change its pace, and the wave would never form.
   return !ring.heartbeats.leads && ring.probeAt > now && ring.probeAt - now <= catchUp;
@@ -80,23 +80,23 @@ export function takeOverdue(ring: Ring, now: Millis): NodeRecord | undefined {
   return ring.records.get(awaited.node);
 }
 
-/** This many heartbeats in a row with the same difference: news on its way reaches all in less time, and so is not the cause. */
+/** This many digests in a row with the same difference: news on its way reaches all in less time, and so is not the cause. */
 const differencesTolerated = 10;
 
 /** Two nodes that keep differing have missed something: the news of a join, say, which is sent only a limited number of times. */
-function compare(ring: Ring, theirs: number): void {
+function compare(ring: Ring, node: NodeName, theirs: number): void {
   const ours = digestOf(ring);
   const { difference } = ring.heartbeats;
   if (theirs === ours) ring.heartbeats.difference = undefined;
   else if (difference?.theirs === theirs && difference.ours === ours) difference.times++;
-  else ring.heartbeats.difference = { theirs, ours, times: 1 };
+  else ring.heartbeats.difference = { node, theirs, ours, times: 1 };
 }
 
 /** The one to compare views with. Once for each difference: two may differ for good, as where one alone reaches a third. */
 export function takeDiffering({ heartbeats }: Ring): NodeName | undefined {
   if (heartbeats.difference?.times !== differencesTolerated) return undefined;
   heartbeats.difference.times++;
-  return heartbeats.awaited?.node;
+  return heartbeats.difference.node;
 }
 
 /** Of what this node knows, for its answers to pings. None in a small ring, where whole views cost little. */
@@ -106,7 +106,9 @@ export function digestPayload(ring: Ring): Uint8Array | undefined {
 
 /** A member told its digest, or none. */
 export function noteDigest(ring: Ring, node: NodeName, theirs: number | undefined): void {
-  if (isLarge(ring.order.length) && theirs === digestOf(ring)) ring.agreeing.add(node);
+  if (theirs === undefined || !isLarge(ring.order.length)) return;
+  if (!ring.timing.heartbeats) compare(ring, node, theirs);
+  if (theirs === digestOf(ring)) ring.agreeing.add(node);
 }
 
 function digestOf({ heartbeats, options }: Ring): number {

@@ -193,7 +193,7 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   if (record.status === "dead") {
     ring.counters.failures++;
     if (evidence.isByPaths) noteDeath(ring, record, now);
-    ring.failed.add(record.node, record.endpoint, now);
+    ring.failed.add(record.node, record.endpoint, now, ring.options.random);
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }
   if (record.status === "left") emitChange(ring, "left", record);

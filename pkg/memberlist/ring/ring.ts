@@ -94,8 +94,8 @@ interface Heartbeats {
   leads: boolean;
   /** Digest of all members and their incarnations. */
   members: number;
-  /** Between the digest of the one whose neighbor this node is and its own, and how often it was seen in a row. */
-  difference: { readonly theirs: number; readonly ours: number; times: number } | undefined;
+  /** Between the digest that a member told and its own, and how often it was seen in a row. */
+  difference: { readonly node: NodeName; readonly theirs: number; readonly ours: number; times: number } | undefined;
   /** The member whose neighbor this node is, the last heartbeat from there, and the time when the next one is overdue. */
   awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
 }
