@@ -8,17 +8,18 @@ import { classlessOnly } from "#pkg/service";
 import type { ControllerEvent } from "./core/index.ts";
 import { maxSeenAtOnce, Sources } from "./sources.ts";
 
-test("a list of thousands of Services is seen in several turns, and only then its changes come to count, in several more", async () => {
+/** Sources that have begun. A portion that is seen takes the core so long, and each change 1 ms. */
+function slowly(portionMs: number) {
   const clock = new SimulatedClock();
   const cluster = new FakeCluster();
   const events: ControllerEvent[] = [];
-  let spent = 0; // A portion that is seen takes 3 ms, and each change 1 ms.
+  let spent = 0;
   const dispatch = (event: ControllerEvent): void => {
     events.push(event);
-    if (event.type === "services") spent += 3;
+    if (event.type === "services") spent += portionMs;
     if (event.type === "service") spent++;
   };
-  using sources = new Sources({
+  const sources = new Sources({
     cluster,
     namespace: "ns",
     configMap: "config",
@@ -30,15 +31,34 @@ test("a list of thousands of Services is seen in several turns, and only then it
     log: silentLog,
   });
   sources.start();
-  const keys = Array.from({ length: 2.5 * maxSeenAtOnce }, (_, index) => `default/s${index}`);
-  for (const key of keys) cluster.put("services", service(key));
-  cluster.deliver();
   const seen = () => events.flatMap((event) => (event.type === "services" ? [event.changed] : []));
   const counted = () => events.flatMap((event) => (event.type === "service" ? [event.key] : []));
   const turn = async () => {
     await setImmediate();
     clock.advanceBy(0);
   };
+  return { sources, cluster, events, seen, counted, turn };
+}
+
+test("Services that change while the core sees others are all seen, and count", async () => {
+  const { sources, cluster, seen, counted, turn } = slowly(6);
+  using _ = sources;
+  const keys = Array.from({ length: 10 }, (_, index) => `default/s${index}`);
+  for (const key of keys) {
+    cluster.put("services", service(key));
+    cluster.deliver(); // Each alone.
+  }
+  for (let turns = 0; turns < 100; turns++) await turn();
+  const namesSeen = seen().flatMap((changed) => changed.map(({ key }) => key));
+  assert.deepEqual([[...new Set(namesSeen)], [...new Set(counted())]], [keys, keys]);
+});
+
+test("a list of thousands of Services is seen in several turns, and only then its changes come to count, in several more", async () => {
+  const { sources, cluster, events, seen, counted, turn } = slowly(3);
+  using _ = sources;
+  const keys = Array.from({ length: 2.5 * maxSeenAtOnce }, (_, index) => `default/s${index}`);
+  for (const key of keys) cluster.put("services", service(key));
+  cluster.deliver();
   assert.deepEqual(
     seen().map(({ length }) => length),
     [maxSeenAtOnce, maxSeenAtOnce],

@@ -118,8 +118,9 @@ export class Sources implements Disposable {
   /** All Services of a list are seen before the change of one counts. Both take some microseconds for each of thousands. */
   *#tell(changed: ServiceChange[]): Generator<undefined, void> {
     this.#unseen = changed;
-    for (let from = 0; from < changed.length; from += maxSeenAtOnce) {
-      const portion = changed.slice(from, from + maxSeenAtOnce);
+    for (let seen = 0; seen < changed.length; ) {
+      const portion = changed.slice(seen, seen + maxSeenAtOnce);
+      seen += portion.length; // More may come before the next portion.
       this.#runner.dispatch({ type: "services", changed: portion.map(({ key, now }) => ({ key, now })) });
       yield;
     }
