@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-failover soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-growth bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-rings bench-slots bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab quick test scenarios test-computing test-waiting test-root test-nightly nightly test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs site helm kcp clean soak soak-bfd soak-failover soak-memory bench-allocator bench-arp bench-bfd bench-bgp bench-conditions bench-controller bench-failover bench-growth bench-interface bench-ingotctl bench-memberlist bench-memory bench-nodes bench-rings bench-sizes bench-slots bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -133,6 +133,9 @@ bench-bfd: node_modules ## Measure how soon BFD finds a cut path, beside FRR (ne
 bench-bgp: node_modules ## Measure routes on their way to a router, beside BIRD (needs the package bird2)
 	node e2e/bench/bgp.bench.ts
 	node e2e/bench/paths.bench.ts
+
+bench-sizes: node_modules .cache/site/node_modules ## Measure how a speaker's work grows with nodes, Services, endpoints, routers and pools, and draw it
+	node e2e/bench/sizes.bench.ts docs/images/growth.svg
 
 bench-slots: node_modules ## Measure how many flows move when a node dies, with next-hop slots and without
 	node e2e/bench/slots.bench.ts

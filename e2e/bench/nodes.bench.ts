@@ -239,6 +239,16 @@ function octetsTo(pid: number): number {
   return [...own.matchAll(/ bytes_received:(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
+/** Until the controller has written the conditions of all Services: at most 50 a second. */
+async function conditionsWritten(directory: string): Promise<void> {
+  const patches = async () =>
+    (await readAuditLog(directory)).filter(({ verb, resource }) => verb === "patch" && resource === "services/status").length;
+  for (let before = -1, now = await patches(); now > before; now = await patches()) {
+    before = now;
+    await sleep(5_000);
+  }
+}
+
 const row = (what: string, ...figures: (string | number)[]) =>
   console.log(what.padEnd(60), ...figures.map((figure) => `${figure}`.padStart(12)));
 const share = (seconds: number) => `${((seconds / windowSeconds) * 100).toFixed(1)} %`;
@@ -277,6 +287,7 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   const until = (performance.now() - startedAt) / 1000;
   await sleep(10_000);
   const { cpuSeconds, megabytes } = speaker.usage;
+  await conditionsWritten(directory);
   row(`speaker: start, announces after ${until.toFixed(1)} s`, octetsTo(speaker.pid), `${cpuSeconds.toFixed(2)} s`);
   row("speaker: resident after the start, at the most", `${megabytes.now.toFixed(0)} MB`, `${megabytes.peak.toFixed(0)} MB`);
 
