@@ -6,7 +6,9 @@ import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import type { Fields, Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
 import { Keyring } from "./codec/keyring.ts";
+import { encodeStream } from "./codec/stream.ts";
 import { Memberlist, type MemberlistEvent, type MemberlistOptions } from "./memberlist.ts";
+import { pushPull, state } from "./testing/lone-ring.ts";
 import { FakeNetwork } from "./testing/network.ts";
 import type { SocketAddress } from "./transport.ts";
 
@@ -100,6 +102,24 @@ test("a member that cannot bind does not start, and says where", async () => {
   await harness.started();
   const second = harness.make({ bind: { address: "192.0.2.1", port: 7946 } });
   await assert.rejects(second.start(), /192\.0\.2\.1 port 7946/);
+});
+
+test("a view of 4,000 members is taken in within a second of the processor, so that a node that joins answers probes meanwhile", async () => {
+  await using harness = new Harness();
+  const member = await harness.started();
+  const states = Array.from({ length: 4_000 }, (_, i) =>
+    state(`node-${i}`, 1, { endpoint: { address: Uint8Array.of(10, 0, i >> 8, i & 255), port: 7946 } }),
+  );
+  const view = encodeStream(pushPull(states), undefined, new Uint8Array(12));
+  await harness.network.open(
+    { address: "192.0.2.9", port: 7946 },
+    { packet() {}, problem() {}, connection: () => true, stream: (stream) => stream.resume().end(view) },
+  );
+  const before = process.threadCpuUsage();
+  assert.equal((await member.join(["192.0.2.9"])).joined, 1);
+  const { user, system } = process.threadCpuUsage(before);
+  assert.equal(member.members().length, 4_001);
+  assert.ok(user + system < 1_000_000, `${(user + system) / 1000} ms`);
 });
 
 test("idle members at the fast pace wake up by a timer once for each heartbeat, the first by place twice", async () => {

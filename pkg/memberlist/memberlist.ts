@@ -173,7 +173,7 @@ export class Memberlist implements AsyncDisposable {
     this.#running = { ring, transport };
     this.#packets.start(transport);
     this.#gate.start(transport);
-    for (const effect of effects) this.#carryOut(effect, this.#running);
+    this.#carryOutAll(effects, this.#running);
     this.keepPaths(this.#arePathsKept);
     this.#arm();
   }
@@ -212,8 +212,7 @@ export class Memberlist implements AsyncDisposable {
   /** Current values. */
   get counters(): MemberlistCounters {
     const { problems, roundTripBuckets, ...network } = this.#counters;
-    const { counters } = this.#started().ring;
-    return { ...network, roundTripBuckets: [...roundTripBuckets], problems: { ...problems }, ...counters };
+    return { ...network, roundTripBuckets: [...roundTripBuckets], problems: { ...problems }, ...this.#started().ring.counters };
   }
 
   /** Calls `listener` for each event from now on, until what is returned is disposed. */
@@ -312,8 +311,14 @@ export class Memberlist implements AsyncDisposable {
 
   #step(event: Event): void {
     const running = this.#running; // Effects that arrive after the end change nothing.
-    if (running === undefined) return;
-    for (const effect of step(running.ring, event, this.#options.clock.now())) this.#carryOut(effect, running);
+    if (running !== undefined) this.#carryOutAll(step(running.ring, event, this.#options.clock.now()), running);
+  }
+
+  /** One view may bring thousands of members, so that what concerns all of them is done once. */
+  #carryOutAll(effects: readonly Effect[], running: Running): void {
+    if (effects.some((effect) => effect.type === "member" && (effect.change === "joined" || effect.change === "updated")))
+      this.#packets.setMembers(running.ring.order.map(({ endpoint }) => socketAddress(endpoint).address));
+    for (const effect of effects) this.#carryOut(effect, running);
   }
 
   #arm(): void {
@@ -336,8 +341,6 @@ export class Memberlist implements AsyncDisposable {
         break;
       case "member": {
         const member = memberView(effect.member, ring.self.node);
-        if (effect.change === "joined" || effect.change === "updated")
-          this.#packets.setMembers(ring.order.map((record) => socketAddress(record.endpoint).address));
         this.#packets.memberChanged(member.address);
         const evidence = effect.evidence && evidenceView(effect.evidence);
         this.#log.changed(effect.change, member, evidence);
@@ -352,10 +355,9 @@ export class Memberlist implements AsyncDisposable {
         this.#left.resolve();
         break;
       case "timingChanged": {
-        const { timing } = effect;
         const because = effect.because && nodeNameText(effect.because);
-        this.#log.timingChanged(timing, because, effect.because === ring.self.node);
-        this.#emit({ type: "timing", timing, because });
+        this.#log.timingChanged(effect.timing, because, effect.because === ring.self.node);
+        this.#emit({ type: "timing", timing: effect.timing, because });
         break;
       }
       case "user":

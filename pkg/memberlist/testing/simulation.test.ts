@@ -329,6 +329,30 @@ for (const timing of ["lan", "fast"] as const)
     assert.ok(exchanges.length < 10, `${exchanges}`);
   });
 
+test("in a large ring of both kinds, a member that is told no digests exchanges views as before, and none is suspected", () => {
+  const exchanges: number[] = [];
+  const ring = new Simulation({
+    seed: 1,
+    carrier: {
+      ...keyedCarrier,
+      packet: ({ to, messages }) =>
+        messages.map((one) => (one.type === "ack" && (to.address.at(-1) ?? 0) % 2 === 0 ? { ...one, payload: undefined } : one)),
+    },
+    onEffect: (node, effect) => effect.type === "exchange" && effect.message.type === "pushPull" && exchanges.push(node),
+  });
+  ring.startAll(64, { timing: "lan" });
+  ring.runFor(240_000);
+  ring.observations.length = 0;
+  exchanges.length = 0;
+  ring.runFor(120_000);
+  const perMember = Map.groupBy(exchanges, (node) => node);
+  assert.deepEqual(
+    [...perMember.values()].map(({ length }) => length).sort(),
+    Array.from({ length: 32 }, () => 2),
+  );
+  assert.deepEqual(ring.observations, []);
+});
+
 test("where a tenth of a large ring failed before a cut, the sides find one another within 30 s at HashiCorp's pace", () => {
   const ring = ringOf(100, { seed: 1, carrier: keyedCarrier }, "lan");
   for (let node = 0; node < 100; node += 10) ring.kill(node);
