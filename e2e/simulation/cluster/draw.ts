@@ -45,6 +45,7 @@ const pathSeeds = 2 ** 28;
 const resourceSeeds = 2 ** 27;
 const stallSeeds = 2 ** 26;
 const switchSeeds = 2 ** 25;
+const burstSeeds = 2 ** 24;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -70,9 +71,22 @@ export function drawHistory(seed: number): History {
   acts.push(...drawChanges(new Draw(seededRandom(seed + changeSeeds)), at));
   acts.push(...drawPaths(new Draw(seededRandom(seed + pathSeeds)), at, nodes));
   acts.push(...drawStalls(new Draw(seededRandom(seed + stallSeeds)), at, nodes));
+  // Work takes time on busy machines, and whoever applies a folder of manifests changes many Services at once.
+  const isSlow = seed % 3 === 1;
+  if (isSlow) acts.push(...drawBursts(new Draw(seededRandom(seed + burstSeeds)), at, nodes));
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, undefined, 10, 50][new Draw(seededRandom(seed + failoverSeeds)).pick(4)];
-  return { seed, nodes, loss, withoutNetAdmin, failoverMs, config, services, acts };
+  return { seed, nodes, loss, withoutNetAdmin, failoverMs, isSlow, config, services, acts };
+}
+
+/** Several Services that people change in the same moment. */
+function drawBursts(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
+  return Array.from({ length: 1 + draw.pick(3) }, () => draw.pick(until + 1)).flatMap((at) =>
+    Array.from({ length: 3 + draw.pick(7) }, (_, index): Timed<Act> => {
+      const spec = draw.pick(4) === 0 ? undefined : draw.service(nodes);
+      return { at, act: { type: "service", name: `s${index}`, spec } };
+    }),
+  );
 }
 
 /** Peers that are removed and added again, at times in the same moment, in every third history. */
@@ -130,7 +144,7 @@ export function drawWithoutLease(seed: number): History {
   const acts = Array.from({ length: 1 + draw.pick(3) }, () => drawTroubles(troubles, aloneMs + draw.pick(10_000))).flat();
   acts.sort((a, b) => a.at - b.at);
   const weather: ApiWeather = { ...fairWeather, watchLagMs: [20, 1_000, 3_000][draw.pick(3)] ?? 20, forbidden: "leases" };
-  return { seed, nodes, loss: 0, weather, config: firstConfig, services, acts };
+  return { seed, nodes, loss: 0, weather, isSlow: seed % 2 === 1, config: firstConfig, services, acts };
 }
 
 /** A history whose configuration is MetalLB's custom resources, with the pools that these can express. */

@@ -108,6 +108,8 @@ export interface History {
   readonly withoutNetAdmin?: readonly number[];
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
+  /** The work of controllers and of speakers' main threads takes milliseconds now and then, as on a busy machine; none where absent. */
+  readonly isSlow?: boolean;
   /** The weather between processes and the API until an act changes it; fair where absent. */
   readonly weather?: ApiWeather;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */

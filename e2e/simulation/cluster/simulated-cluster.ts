@@ -31,6 +31,8 @@ export interface SimulatedClusterOptions {
   readonly withoutNetAdmin?: readonly number[];
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
+  /** The work of controllers and of speakers' main threads takes milliseconds now and then; none where absent. */
+  readonly isSlow?: boolean;
   readonly weather: ApiWeather;
   /** How many central speakers there are; none where absent. */
   readonly centralSpeakers?: number;
@@ -445,7 +447,9 @@ export class SimulatedCluster {
 
   #process(name: string): SimulatedProcess {
     const seed = Math.floor(this.#random() * 2 ** 31);
-    return new SimulatedProcess(name, this.time, seededRandom(seed), -Math.floor(this.#random() * 1e6));
+    const bootedAt = -Math.floor(this.#random() * 1e6);
+    const slowness = this.#options.isSlow === true ? seededRandom(seed + 1) : undefined;
+    return new SimulatedProcess(name, this.time, seededRandom(seed), bootedAt, slowness);
   }
 
   #connect(process: SimulatedProcess): ApiConnection {

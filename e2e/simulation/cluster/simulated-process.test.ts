@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Millis, Random } from "#pkg/clock";
 import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
 
-function started(bootedAt = 0) {
+function started(bootedAt = 0, slowness?: Random) {
   const clock = new SimulatedClock();
   const time: Time = {
     get now() {
@@ -11,7 +12,7 @@ function started(bootedAt = 0) {
     },
     schedule: (at, fn) => void clock.schedule("test", at, fn),
   };
-  return { clock, process: new SimulatedProcess("a", time, seededRandom(1), bootedAt) };
+  return { clock, process: new SimulatedProcess("a", time, seededRandom(1), bootedAt, slowness) };
 }
 
 test("what is due while a process stands still is done in its order when it goes on, also where it stands still for longer than first said", () => {
@@ -44,4 +45,24 @@ test("a timer runs when its deadline is past, however the process's clock rounds
   }
   clock.advanceTo(200);
   assert.equal(ran, 1_000);
+});
+
+test("the work of a slow process takes time by its own clock, and what is due meanwhile waits until then", () => {
+  const { clock, process } = started(0, seededRandom(2));
+  const times: Millis[] = [];
+  process.at(1, () => {
+    for (let looks = 0; looks < 100; looks++) times.push(process.clock.now());
+  });
+  let done: Millis | undefined;
+  process.at(2, () => {
+    done = clock.now();
+  });
+  clock.advanceTo(1_000);
+  const [first = NaN, last = NaN] = [times[0], times.at(-1)];
+  assert.ok(last > first + 5 && last < 100, `from ${first} to ${last}`);
+  assert.equal(done, last);
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
 });

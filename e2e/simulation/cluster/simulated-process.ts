@@ -10,7 +10,14 @@ export interface Time {
 // No timer runs at the very moment of its deadline. Otherwise a deadline that is rounded up might be due, over and over, and never be past.
 const latenessMs: Millis = 0.001;
 
-/** One process: it can stand still and end. Its clock is its own, since each machine counts from its own boot. */
+// What a slow process does between two looks at its clock takes so long at most, now and then: more than a turn is to take.
+const maxWorkMs: Millis = 8;
+const workChance = 0.1;
+
+/**
+ * One process: it can stand still and end. Its clock is its own, since each machine counts from its own boot. Where it is slow, its work takes
+ * time, so that work in portions takes several turns.
+ */
 export class SimulatedProcess {
   readonly name: string;
   readonly clock: Clock;
@@ -18,15 +25,18 @@ export class SimulatedProcess {
   readonly #time: Time;
   readonly #waiting: (() => void)[] = []; // Work that was due while it stood still, in that order.
   #stalledUntil: Millis = -Infinity;
+  readonly #slowness: Random | undefined;
+  #busyUntil: Millis = -Infinity; // By its own clock, in simulated time.
   #isRunning = true;
 
-  /** @param bootedAt where its clock begins, as an offset to simulated time */
-  constructor(name: string, time: Time, random: Random, bootedAt: Millis) {
+  /** @param bootedAt where its clock begins, as an offset to simulated time @param slowness where it is slow */
+  constructor(name: string, time: Time, random: Random, bootedAt: Millis, slowness?: Random) {
     this.name = name;
+    this.#slowness = slowness;
     this.#time = time;
     this.random = random;
     this.clock = {
-      now: () => this.#time.now - bootedAt,
+      now: () => this.#lookAtClock() - bootedAt,
       schedule: (_name, at, fn) => {
         let isCancelled = false;
         this.at(at + bootedAt + latenessMs, () => isCancelled || fn());
@@ -53,6 +63,15 @@ export class SimulatedProcess {
       this.#waiting.push(fn);
       this.#work();
     });
+  }
+
+  #lookAtClock(): Millis {
+    const now = Math.max(this.#time.now, this.#busyUntil);
+    if (this.#slowness === undefined || this.#slowness() >= workChance) return now;
+    this.#busyUntil = now + this.#slowness() * maxWorkMs;
+    this.#stalledUntil = Math.max(this.#stalledUntil, this.#busyUntil);
+    this.#time.schedule(this.#stalledUntil, () => this.#work());
+    return this.#busyUntil;
   }
 
   /** Stands still for so long, or as long as an earlier stall has it. */
