@@ -105,8 +105,8 @@ export const ownership: readonly Break[] = [
     tests: mergingTests,
   },
   {
-    before: `if (before === "left") record.slowProbes = 0;`,
-    after: `record.slowProbes = 0; if (before === "left") ring.timingStale = true;`,
+    before: `if (before === "dead") noteReturn(ring, record, now);`,
+    after: `record.slowProbes = 0; if (before === "dead") noteReturn(ring, record, now);`,
     tests: ["pkg/memberlist/ring/step.test.ts", "pkg/memberlist/testing/simulation.test.ts"],
   },
   {

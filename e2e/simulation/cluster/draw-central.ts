@@ -128,5 +128,5 @@ export function drawCentral(seed: number): History {
   };
   const loss = isOnlyDeaths ? 0 : some([0, 0.05]);
   const config = drawConfig();
-  return { seed, nodes, centralSpeakers, loss, weather: fairWeather, config, services, acts };
+  return { seed, nodes, centralSpeakers, loss, weather: fairWeather, isSlow: seed % 4 === 1, config, services, acts };
 }

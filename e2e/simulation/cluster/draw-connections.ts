@@ -119,5 +119,6 @@ export function drawConnections(seed: number): History {
   timed.sort((a, b) => a.at - b.at);
   const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
-  return { seed, nodes, loss: seed % 4 === 1 ? 0.05 : 0, weather, failoverMs, config, services: first, acts: timed };
+  const loss = seed % 4 === 1 ? 0.05 : 0;
+  return { seed, nodes, loss, weather, failoverMs, isSlow: seed % 5 === 2, config, services: first, acts: timed };
 }

@@ -346,6 +346,7 @@ function isBrief(
   return holder === node ? owner !== node && length < briefKillMs : way[1] === node && believed !== node;
 }
 
-function isAway({ process, isStopping }: SpeakerProcess): boolean {
-  return !process.isRunning || isStopping;
+/** One that has begun, and has not seen all yet, owns nothing. */
+function isAway({ process, isStopping, state }: SpeakerProcess): boolean {
+  return !process.isRunning || isStopping || !state.isStarted;
 }
