@@ -176,5 +176,6 @@ export function drawDelivery(seed: number): History {
   if (pick(3) === 0) add(pick(20_000), [{ at: 0, act: { type: "killSpeaker", node: pick(nodes), length: pick(8_000) } }]);
   acts.sort((a, b) => a.at - b.at);
   const loss = [0, 0, 0.05][pick(3)] ?? 0;
-  return { seed, nodes, loss, failoverMs: [10, 50, undefined][pick(3)], config: firstConfig, services, acts };
+  const failoverMs = [10, 50, undefined][pick(3)];
+  return { seed, nodes, loss, failoverMs, isSlow: seed % 4 === 1, config: firstConfig, services, acts };
 }
