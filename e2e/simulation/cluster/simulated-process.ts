@@ -10,7 +10,7 @@ export interface Time {
 // No timer runs at the very moment of its deadline. Otherwise a deadline that is rounded up might be due, over and over, and never be past.
 const latenessMs: Millis = 0.001;
 
-// What a slow process does between two looks at its clock takes so long at most, now and then: more than a turn is to take.
+// Now and then a slow process works for so long, at most, before it looks at its clock: longer than a turn is to take.
 const maxWorkMs: Millis = 8;
 const workChance = 0.1;
 

@@ -81,7 +81,7 @@ export function reviewGuess({ node, members }: SpeakerState, key: string, curren
   current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };
 }
 
-/** Who still has connections that this node hands on. */
+/** Notes whether the former owners still have connections that this node hands on. */
 export function reviewServers(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
   reviewBeyond(state, key, current, now);
   const { active, gossip } = state.members;

@@ -331,8 +331,8 @@ export class KeptConnections implements Judge {
 }
 
 /**
- * Whether a speaker was killed without harm to the connection: that of a former owner, for some seconds, or that of the owner after the node that
- * the connection goes through. Kernels go on.
+ * Whether the speaker's death did no harm to the connection, since kernels go on: that of a former owner for some seconds, or that of the next owner after
+ * the holder, where the client sends to another node.
  */
 function isBrief(
   { type, nodes: [node] = [], from, length }: Fault,
