@@ -16,7 +16,7 @@ export interface Examined {
   readonly verdicts: readonly Answer<VerdictsAnswer>[];
   readonly members: readonly Answer<MembersAnswer>[];
   readonly conflicts: readonly Answer<ConflictsAnswer>[];
-  /** Those that are not well, maybe with others. */
+  /** All Services that are not well, and maybe others. */
   readonly services: readonly MergedService[];
   /** The number of all Services. */
   readonly serviceCount: number;

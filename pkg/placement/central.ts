@@ -55,7 +55,7 @@ export interface ServedNodes {
   readonly facts: string;
 }
 
-/** What a central speaker can do for the addresses of one pool, or for those of some Services. */
+/** The advertisements of one pool by a central speaker, or of some Services. */
 export interface CentralAdvertisements extends PoolAdvertisements {
   /** How many advertisements the pools before it have. */
   readonly order: number;
@@ -94,7 +94,7 @@ function isOfNode({ discovery, fromNode }: Peer): boolean {
 }
 
 /**
- * Those that it has sessions with: `node-selectors` choose the nodes whose paths a peer gets. After these stand the ones of nodes, each with its
+ * The peers that have a session with it. Their `node-selectors` choose the nodes whose paths they get. After these stand the ones of nodes, each with its
  * `refusal`, and without what a session would take.
  */
 export function centralSessions(peers: readonly Peer[]): readonly NodePeer[] {

@@ -87,7 +87,7 @@ export function asksFor({ annotations: given, loadBalancerIP }: ServiceFields, a
   return readAnnotation(given, annotations.pool)?.value === pool;
 }
 
-/** What the Service holds by its status, and whether another configuration could give it that. */
+/** The addresses that the Service has in its status, and the facts by which another configuration could give it these. */
 export function recordedHoldings(service: ServiceFields) {
   return {
     addresses: recordedAddresses(service),

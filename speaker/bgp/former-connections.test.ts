@@ -16,7 +16,7 @@ import { NodeInterfaces } from "./testing/node-interfaces.ts";
 const own = "192.0.2.1";
 const router = "192.0.2.2";
 
-/** What an operator may write for the one router; each is the same neighbor to it. */
+/** An operator may write any of these for the one router, to which each is the same neighbor. */
 const peers = {
   none: "",
   plain: "",

@@ -281,12 +281,12 @@ const routedPool = `address-pools:
 export const slotsConfig = `${routedPool}  next-hop-slots: [192.0.2.224/28, "2001:db8::e0/124"]\n${peer}`;
 /** Fields by which configurations of central speakers differ. */
 export const centralFields = {
-  /** Of the advertisement: aggregates of four addresses, and communities that Services may ask for. */
+  /** The advertisement has aggregates of four addresses, and communities that Services may ask for. */
   aggregated: `aggregation-length: ${aggregates.IPv4}, aggregation-length-v6: ${aggregates.IPv6}, keep-more-specifics: true,
     communities-from: {annotation: ${communityAnnotation}, allowed: ["65001:7"]}`,
   weighed: "weight: endpoints",
   edge: 'node-selectors: [{match-labels: {edge: "true"}}]',
-  /** Of the peer. */
+  /** These two are fields of the peer. */
   addPath: "add-path: true",
   drained: "drain-when-cordoned: true",
 } as const;

@@ -81,7 +81,7 @@ function wrongGifts(before: Model, after: Model): string[] {
   });
 }
 
-/** Whoever asks for nothing gets an address of a pool that comes first, of those that could give one. */
+/** A Service that asks for nothing gets an address of the first pool that could give one. */
 function wrongOrder(before: Model, after: Model, changed: string): string[] {
   const now = after.services.find(({ key }) => key === changed);
   const [address] = now?.has ?? [];

@@ -136,7 +136,7 @@ function reachOf({ nodeSelectors, services }: BgpAdvertisement): Reach {
 const maxLater = 64;
 const maxReaches = 16;
 
-/** What is left of an entry where no later entry counts. @returns undefined when that takes too many selectors */
+/** The part of an entry's reach in which no later entry counts. @returns undefined when that takes too many selectors */
 function reachLeft(own: Reach, later: readonly BgpAdvertisement[]): readonly Reach[] | undefined {
   const reaches = later.map(reachOf);
   const isAll = (selected: Nodes) => isSame(selected, allNodes);

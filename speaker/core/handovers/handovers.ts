@@ -80,7 +80,7 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     const waits = from !== undefined && from === former && servesBefore(state, key, from);
     // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
     const told = waits ? current?.told : undefined;
-    endHandover(state, key, told === undefined ? effects : []);
+    if (told === undefined) endHandover(state, key, effects);
     if (from === undefined || livesUntil(state, from, address) <= now) return;
     const beyond = current?.from === from ? current.beyond : current?.from;
     const failed = known === former ? undefined : former;

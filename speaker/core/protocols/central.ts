@@ -74,7 +74,7 @@ function watchNodes({ node, members, nodes, config, unmet }: SpeakerState, effec
   effects.push({ type: "watchNodes", nodes: watched });
 }
 
-/** Living nodes that may serve. Where that is none, those that the ring never met are better than no path at all. */
+/** Living nodes that may serve. Where there are none, paths to nodes that the ring never met are better than no path at all. */
 function nodesToServe(state: SpeakerState): readonly string[] {
   const { living, unmet } = knownNodes(state);
   const may = (node: string) => state.nodes.labels.has(node) && eligibilityOf(state, [], node) === "eligible";
