@@ -2,6 +2,7 @@ import { uptime } from "node:os";
 import { Bfd } from "#pkg/bfd";
 import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
 import { Portions, wallClock } from "#pkg/clock";
+import { isCentral } from "#pkg/gossip";
 import { SecretValues, type SecretValuesOptions } from "#pkg/k8s";
 import { RouterDiscovery, type RouterDiscoveryOptions } from "#pkg/router-discovery";
 import { BgpSpeaker, type NewSession } from "./bgp-speaker.ts";
@@ -53,11 +54,11 @@ export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "p
 }
 
 /**
- * Whether the node has forwarded all the time for which a router keeps routes of a session that was lost. The kernel forwards, also without
- * this process; only a boot interrupts that.
+ * Whether forwarding went on for all the time for which a router keeps routes of a session that was lost. The kernel forwards, also without
+ * this process; only a boot interrupts that. What a central speaker announces other nodes forward.
  */
-export function keptForwarding(uptimeSeconds: number, gracefulRestartSeconds: number): boolean {
-  return uptimeSeconds > gracefulRestartSeconds;
+export function keptForwarding(node: string, uptimeSeconds: number, gracefulRestartSeconds: number): boolean {
+  return isCentral(node) || uptimeSeconds > gracefulRestartSeconds;
 }
 
 /** Sessions over TCP, of which each may also be begun by its peer where there is a port for that. */
@@ -92,7 +93,7 @@ export class BgpSessions implements Disposable {
       random,
       transport: tcpTransport,
       listener: this.#listener,
-      forwardingPreserved: keptForwarding(uptime(), session.settings.gracefulRestartSeconds),
+      forwardingPreserved: keptForwarding(node, uptime(), session.settings.gracefulRestartSeconds),
       log: log.with({ peer: key }),
     });
   }

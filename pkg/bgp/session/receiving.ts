@@ -50,7 +50,7 @@ function establish(transition: Transition, connection: Agreed): void {
   const { now, effects } = transition;
   const { id, negotiated } = connection;
   restartHoldTimer(transition, { ...connection, state: "established", enteredAt: now });
-  change(transition, { restarting: false, lastFailure: undefined, hasBeenUp: true });
+  change(transition, { restarting: false, forwardingPreserved: true, lastFailure: undefined, hasBeenUp: true });
   effects.push({ type: "established", connection: id, negotiated });
 }
 

@@ -465,6 +465,25 @@ test("RFC 4724, section 3: the restarting bit is set until a session has been es
   assert.equal(restarting(sentOpen(one.dispatch({ type: "connected", connection: 3, routerId: ourId }))), false);
 });
 
+test("RFC 4724, section 3: a process that began after a boot has kept forwarding once it has had a session", () => {
+  const one = new LoneSession({ longLivedStaleSeconds: 3_600 }, { forwardingPreserved: false });
+  const preserved = (open: Open) =>
+    open.capabilities.flatMap((each) =>
+      each.type === "gracefulRestart" || each.type === "longLivedGracefulRestart"
+        ? each.families.map(({ forwardingPreserved }) => forwardingPreserved)
+        : [],
+    );
+  one.reach("connect");
+  const first = preserved(sentOpen(one.dispatch({ type: "connected", connection: 1, routerId: ourId })));
+  assert.deepEqual(first, [false, false, false, false]);
+  one.message(1, theirOpen());
+  one.message(1, keepalive);
+  one.dispatch({ type: "lost", connection: 1, because: "reset" });
+  one.next();
+  const second = preserved(sentOpen(one.dispatch({ type: "connected", connection: 2, routerId: ourId })));
+  assert.deepEqual(second, [true, true, true, true]);
+});
+
 test("what cannot go on under other settings begins anew at once, and the rest goes on", () => {
   const one = new LoneSession();
   one.reach("established");

@@ -74,7 +74,7 @@ export interface Session {
    * such process.
    */
   readonly staleUntil: Millis;
-  /** Forwarding went on while the process was down (RFC 4724, the F bit). */
+  /** Forwarding went on since the session before (RFC 4724, the F bit). The kernel forwards, so that only a boot before this process interrupts it. */
   readonly forwardingPreserved: boolean;
   /** How many prefixes of a family the router takes, as it said when it ended a session for that (RFC 4486). */
   readonly prefixLimits: Readonly<Partial<Record<Family, number>>>;
