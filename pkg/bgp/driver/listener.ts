@@ -5,7 +5,7 @@ import type { SessionSettings } from "#pkg/config";
 import { backlog, descriptorOf, type KnownSources, ServerGate } from "#pkg/connections";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Address, type Family, families, isLinkLocal } from "#pkg/net";
+import { Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
 import { applyOptions, endOf, maxHopLimit, md5Key, networkControl, TcpConnection } from "./tcp.ts";
 import type { Incoming } from "./transport.ts";
 
@@ -29,7 +29,7 @@ interface Listening {
 /** Takes the connections that peers begin. Others are closed at once and counted; of many the kernel drops all that are not of peers. */
 export class BgpListener implements Disposable {
   readonly #options: ListenerOptions;
-  readonly #expected = new Map<string, Expected>(); // the peer's address, with its interface where it is link-local -> who waits for it
+  readonly #expected = new Map<string, Expected>(); // see `keyOf` -> who waits for it
   readonly #listening = new Map<Family, Listening>();
   readonly #gate: ServerGate;
   #port: number;
@@ -75,21 +75,25 @@ export class BgpListener implements Disposable {
   }
 
   /**
-   * From now on `accept` is given the connections of this peer, until what is returned is disposed.
-   * @throws {Error} when another peer has its address; {SystemCallError} for a password that the kernel does not take
+   * From now on `accept` is given the connections of this peer, until what is returned is disposed. Of peers with one address it is the
+   * one whose `sourceAddress` the connection is to.
+   * @throws {Error} when another peer has the same addresses; {SystemCallError} for a password that the kernel does not take
    */
   expect(peer: SessionSettings, accept: (incoming: Incoming) => void): Disposable {
-    const key = keyOf(peer.address, peer.interface);
+    const key = keyOf(peer.address, peer.interface, peer.sourceAddress);
     if (this.#expected.has(key)) throw new Error(`Cannot take the connections of ${key} for two peers`);
     const md5 = md5Key(peer);
-    if (md5 !== undefined) this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, md5);
+    const setKey = (key: typeof md5) => this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, key);
+    if (md5 !== undefined) setKey(md5);
     const expected = { peer, accept };
     this.#expected.set(key, expected);
     return {
       [Symbol.dispose]: () => {
         if (this.#expected.get(key) !== expected) return;
         this.#expected.delete(key);
-        if (md5 !== undefined) this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, undefined);
+        // The kernel has one key for an address, whatever the interface and this side's address.
+        const others = this.#expected.values().filter((one) => one.peer.address.equals(peer.address));
+        if (md5 !== undefined) setKey(others.map((one) => md5Key(one.peer)).find((other) => other !== undefined));
       },
     };
   }
@@ -140,7 +144,10 @@ export class BgpListener implements Disposable {
     const remote = this.#gate.admit(socket);
     if (remote === undefined) return;
     const [, zone] = (socket.remoteAddress ?? "").split("%");
-    const expected = this.#expected.get(keyOf(remote, zone));
+    const of = (own?: Address) => this.#expected.get(keyOf(remote, zone, own));
+    const isIts = ({ peer }: Expected) => keyOf(peer.address, peer.interface) === keyOf(remote, zone);
+    const own = parseAddress(socket.localAddress?.split("%")[0] ?? "");
+    const expected = of(own) ?? of() ?? this.#expected.values().find(isIts);
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);
     if (expected === undefined || end === undefined) {
       if (expected === undefined) {
@@ -169,6 +176,8 @@ export class BgpListener implements Disposable {
   }
 }
 
-function keyOf(address: Address, zone: string | undefined): string {
-  return isLinkLocal(address) && zone !== undefined ? `${address}%${zone}` : `${address}`;
+/** The peer's address, with its interface where it is link-local. @param own this side's address */
+function keyOf(address: Address, zone: string | undefined, own?: Address): string {
+  const host = isLinkLocal(address) && zone !== undefined ? `${address}%${zone}` : `${address}`;
+  return own === undefined ? host : `${host} to ${own}`;
 }

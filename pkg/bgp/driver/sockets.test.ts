@@ -284,6 +284,29 @@ suite("connections of the system", { concurrency: false }, () => {
     await assert.rejects(second.start(), { message: `Cannot listen for BGP on port ${listener.port}` });
   });
 
+  test("of two sessions with one router each gets the connections to its own address, and keeps its password without the other", async () => {
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
+    await listener.start();
+    const password = noMd5 === false ? "secret" : undefined;
+    const taken: string[] = [];
+    const expect = (own: string) =>
+      listener.expect(settings({ address: address("127.0.0.1"), sourceAddress: address(own), password }), (incoming) => {
+        taken.push(`${own}: ${incoming.end.address}`);
+        incoming.open(new Recorder()).destroy();
+      });
+    const connect = async (own: string) => {
+      const { events } = dial({ address: address(own), sourceAddress: address("127.0.0.1"), port: listener.port, password });
+      await events.until(({ because }) => because !== undefined);
+    };
+    const first = expect("127.0.0.2");
+    using _ = expect("127.0.0.3");
+    for (const own of ["127.0.0.3", "127.0.0.2", "127.0.0.4"]) await connect(own);
+    assert.deepEqual(taken, ["127.0.0.3: 127.0.0.3", "127.0.0.2: 127.0.0.2", "127.0.0.2: 127.0.0.4"]);
+    first[Symbol.dispose]();
+    await connect("127.0.0.3");
+    assert.equal(taken.at(-1), "127.0.0.3: 127.0.0.3");
+  });
+
   test("nothing is left of connections that failed or ended", async () => {
     const before = openDescriptors();
     for (let i = 0; i < 20; i++)
