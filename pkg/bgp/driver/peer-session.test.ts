@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Millis } from "#pkg/clock";
-import { seededRandom } from "#pkg/clock/testing";
-import { Prefix } from "#pkg/net";
+import { type Millis, Portions } from "#pkg/clock";
+import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
+import { type Address, Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";
-import { announce, attributes, Pair, type PairOptions } from "../testing/pair.ts";
+import { RoutesOut } from "../routes/routes-out.ts";
+import { announce, attributes, Pair, type PairOptions, RecordingLog } from "../testing/pair.ts";
 import { settings } from "../testing/settings.ts";
-import type { SimulatedNetwork } from "../testing/simulated-network.ts";
+import { SimulatedNetwork } from "../testing/simulated-network.ts";
+import { PeerSession } from "./peer-session.ts";
+import type { SocketEnd } from "./transport.ts";
 
 const few = 3;
 
@@ -313,9 +316,13 @@ test("nothing is read from a connection behind what ended the session", () => {
   assert.equal(pair.near.session.describe().messagesReceived.notification, 1);
 });
 
+function withIpv6(end: SocketEnd, has: Address | undefined): SocketEnd {
+  return has === undefined ? end : { ...end, addresses: new Map([...end.addresses, ["IPv6", has]]) };
+}
+
 test("an established session takes the addresses that its interface has by now as next hops, and sends its routes again", () => {
-  let has = address("2001:db8::1");
-  const pair = new Pair({ endNow: (end) => ({ ...end, addresses: new Map([...end.addresses, ["IPv6", has]]) }) });
+  let has: Address | undefined;
+  const pair = new Pair({ endNow: (end) => withIpv6(end, has) });
   const prefix = new Prefix(address("2001:db8:1::1"), 128);
   pair.near.routes.advertise(prefix, attributes);
   pair.start().settle();
@@ -331,6 +338,51 @@ test("an established session takes the addresses that its interface has by now a
   pair.near.session.addressesChanged();
   pair.settle();
   assert.equal(pair.near.session.describe().messagesSent.update, update, "the same addresses again");
+});
+
+test("a session has the next hops that its interface got while the router had yet to answer the OPEN", () => {
+  let has: Address | undefined;
+  const pair = new Pair({ endNow: (end) => withIpv6(end, has) });
+  const prefix = new Prefix(address("2001:db8:1::1"), 128);
+  pair.near.routes.advertise(prefix, attributes);
+  pair.start();
+  pair.until(() => pair.near.session.describe().state === "openSent", 5_000, "it has connected");
+  has = address("2001:db8::1");
+  pair.near.session.addressesChanged();
+  pair.settle();
+  const standing = pair.near.routes.standing(prefix);
+  assert.equal(standing?.state === "sent" && `${standing.nextHops}`, `${has}`);
+});
+
+test("connections of a peer that could not be taken are taken under its next settings, and never while the session is stopped", () => {
+  const clock = new SimulatedClock();
+  const passwords: (string | undefined)[] = [];
+  const session = new PeerSession({
+    settings: settings({ passive: true, password: "secret" }),
+    routes: new RoutesOut(),
+    node: "near",
+    restarting: false,
+    forwardingPreserved: true,
+    transport: new SimulatedNetwork(clock).transport("192.0.2.1"),
+    listener: {
+      expect: ({ password }) => {
+        if (password !== undefined) throw new Error("this kernel has no TCP MD5 signatures");
+        passwords.push(password);
+        return { [Symbol.dispose]: () => void passwords.pop() };
+      },
+    },
+    portions: new Portions(clock, 4),
+    clock,
+    random: seededRandom(1),
+    log: new RecordingLog(),
+  });
+  session.start();
+  assert.deepEqual(passwords, []);
+  session.configure(settings({ passive: true }));
+  assert.deepEqual(passwords, [undefined]);
+  void session.close("peerDeConfigured", "gone");
+  session.configure(settings({ passive: true, holdTimeSeconds: 30 }));
+  assert.deepEqual(passwords, []);
 });
 
 interface Absence {

@@ -84,7 +84,7 @@ export class PeerSession {
   /** Goes on with other settings: in the same session, or in a new one where they take that (`needsRestart`). */
   configure(settings: SessionSettings): void {
     this.#dispatch({ type: "settings", settings });
-    if (this.#expecting !== undefined) this.#expect();
+    if (this.#session.running) this.#expect();
   }
 
   /** There may be something to send. */
@@ -344,12 +344,14 @@ export class PeerSession {
     connection.write(encodeMessage(message), written);
   }
 
-  #established(connection: number, negotiated: Negotiated): void {
-    const end = this.#connections.get(connection)?.end;
-    if (end === undefined) return; // It broke: `lost` comes next.
-    const { addresses, linkLocal } = end;
-    const { myAsn, peerAsn, role, discovery } = this.#session.settings;
-    this.#up = { connection, sending: false, prefixesReceived: 0, complete: new Set() };
+  #established(id: number, negotiated: Negotiated): void {
+    const { settings } = this.#session;
+    const connection = this.#connections.get(id);
+    if (connection?.end === undefined) return; // It broke: `lost` comes next.
+    connection.end = this.#options.transport.endNow(connection.end, settings);
+    const { addresses, linkLocal } = connection.end;
+    const { myAsn, peerAsn, role, discovery } = settings;
+    this.#up = { connection: id, sending: false, prefixesReceived: 0, complete: new Set() };
     const local = { asn: myAsn, internal: myAsn === peerAsn, role, addresses, linkLocal };
     this.#options.routes.start(negotiated, { ...local, unnumbered: discovery?.by === "advertisements" });
     this.#pump();
