@@ -69,5 +69,13 @@ suite("RFC 7911: a router learns every path to an address, and one path where it
       await until(router, "three paths again", (hops) => hops === through(1, 2, 3));
       speaker.kill("SIGUSR2");
       await until(router, "the second path to be withdrawn", (hops) => hops === through(1, 3));
+
+      // A speaker that dies and comes back with another path alone: FRR 8 to 10.1 drops one stale path at each End-of-RIB. GoBGP takes it back so late
+      // that the wait would be longer than that for any other router.
+      if (kind === "gobgp") return;
+      speaker.kill("SIGKILL");
+      await speaker.exited;
+      await right.spawn("successor", ["node", program, config, "2"]);
+      await until(router, "stale paths to be dropped", (hops) => hops === through(2));
     });
 });

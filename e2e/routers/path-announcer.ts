@@ -1,6 +1,6 @@
 /**
  * A speaker of BGP alone, for `add-path.test.ts`: announces one IPv4 and one IPv6 address by way of three hosts, .101 to .103, each with its own
- * path identifier, to the peers of a configuration. On SIGUSR2 the second path goes. `node path-announcer.ts CONFIG`
+ * path identifier, to the peers of a configuration; or by way of some of them. On SIGUSR2 the second path goes. `node path-announcer.ts CONFIG [1,3]`
  */
 import { PeerSession, type RouteAttributes, RoutesOut, tcpTransport } from "#pkg/bgp";
 import { Portions, SystemClock, systemRandom } from "#pkg/clock";
@@ -38,10 +38,11 @@ function announce(routes: RoutesOut, paths: readonly number[]): void {
   }
 }
 
-const { config } = parseConfig(process.argv[2] ?? "");
+const [, , text = "", paths = "1,2,3"] = process.argv;
+const { config } = parseConfig(text);
 for (const peer of config?.peers ?? []) {
   const routes = new RoutesOut();
-  announce(routes, [1, 2, 3]);
+  announce(routes, paths.split(",").map(Number));
   const session = new PeerSession({
     settings: sessionSettings(reached(peer), undefined),
     routes,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { firstCentral } from "#pkg/memberlist/testing";
 import { drawCentral } from "./cluster/draw-central.ts";
-import type { History } from "./cluster/history.ts";
+import { centralConfig, type History } from "./cluster/history.ts";
 import { CentralPaths } from "./cluster/judge/central.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
@@ -34,5 +34,20 @@ test("a central speaker that starts while the ring is cut keeps the paths to nod
     { at: 4_000, act: { type: "killSpeaker", node: firstCentral, length: 500 } },
   ];
   const { problem, transcript } = await judge({ ...drawn, nodes: 3, centralSpeakers: 1, services, acts });
+  assert.equal(problem, undefined, transcript.join("\n"));
+});
+
+test("a router that drops one stale path at each End-of-RIB has none in the end, however many a central speaker announces no more", async () => {
+  const drawn = drawCentral(3);
+  const { local } = drawn.services;
+  assert.ok(local !== undefined);
+  const moved = { ...local, endpoints: [3] };
+  const acts: History["acts"] = [
+    { at: 1_000, act: { type: "killSpeaker", node: firstCentral, length: 3_000 } },
+    { at: 1_500, act: { type: "service", name: "local", spec: moved } },
+  ];
+  const services = { ...drawn.services, local: { ...local, endpoints: [0, 1, 2] } };
+  const config = centralConfig(["addPath"]);
+  const { problem, transcript } = await judge({ ...drawn, nodes: 4, centralSpeakers: 1, config, services, acts });
   assert.equal(problem, undefined, transcript.join("\n"));
 });

@@ -55,7 +55,7 @@ export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "p
 
 /**
  * Whether forwarding went on for all the time for which a router keeps routes of a session that was lost. The kernel forwards, also without
- * this process; only a boot interrupts that. What a central speaker announces other nodes forward.
+ * this process; only a boot interrupts that. Other nodes forward what a central speaker announces.
  */
 export function keptForwarding(node: string, uptimeSeconds: number, gracefulRestartSeconds: number): boolean {
   return isCentral(node) || uptimeSeconds > gracefulRestartSeconds;

@@ -238,6 +238,10 @@ export class PeerSession {
       case "update":
         this.#update(effect.update);
         break;
+      case "endOfRib":
+        this.#options.routes.repeatEnd();
+        this.#pump();
+        break;
       case "refresh":
         this.#options.routes.refresh(effect.family);
         this.#pump();
@@ -345,12 +349,11 @@ export class PeerSession {
   }
 
   #established(id: number, negotiated: Negotiated): void {
-    const { settings } = this.#session;
     const connection = this.#connections.get(id);
     if (connection?.end === undefined) return; // It broke: `lost` comes next.
-    connection.end = this.#options.transport.endNow(connection.end, settings);
+    connection.end = this.#options.transport.endNow(connection.end, this.#session.settings);
     const { addresses, linkLocal } = connection.end;
-    const { myAsn, peerAsn, role, discovery } = settings;
+    const { myAsn, peerAsn, role, discovery } = this.#session.settings;
     this.#up = { connection: id, sending: false, prefixesReceived: 0, complete: new Set() };
     const local = { asn: myAsn, internal: myAsn === peerAsn, role, addresses, linkLocal };
     this.#options.routes.start(negotiated, { ...local, unnumbered: discovery?.by === "advertisements" });

@@ -6,7 +6,17 @@ import { unsendableKey } from "./peer-view.ts";
 /** Where a session gets its UPDATEs. */
 export type Routes = Pick<
   RoutesOut,
-  "start" | "setAddresses" | "stop" | "refresh" | "next" | "pending" | "advertised" | "advertisedOf" | "narrowed" | "unsendable"
+  | "start"
+  | "setAddresses"
+  | "stop"
+  | "refresh"
+  | "repeatEnd"
+  | "next"
+  | "pending"
+  | "advertised"
+  | "advertisedOf"
+  | "narrowed"
+  | "unsendable"
 >;
 
 /** How much is handed to a connection at once. */

@@ -48,6 +48,20 @@ test("RFC 7911, section 3: every path is announced and withdrawn by its identifi
   assert.deepEqual([routes.wanted, routes.advertised, routes.pending, routes.narrowed], [1, 1, 0, 0]);
 });
 
+test("End-of-RIB is repeated behind what waits, and not before a session is told all", () => {
+  const routes = new RoutesOut();
+  routes.repeatEnd();
+  routes.advertisePaths(one, paths([1, first]));
+  routes.start(both, localEnd());
+  routes.repeatEnd();
+  const listener = new Listener(both);
+  assert.deepEqual(received(routes, listener), [`announce ${one}#1`, "end of IPv4", "end of IPv6"]);
+  routes.advertisePaths(one, paths([1, second]));
+  routes.repeatEnd();
+  assert.deepEqual(received(routes, listener), [`announce ${one}#1`, "end of IPv4", "end of IPv6"]);
+  assert.deepEqual(received(routes, listener), []);
+});
+
 test("paths that stay are not announced again", () => {
   const routes = new RoutesOut();
   routes.advertisePaths(one, paths([1, first], [2, second]));

@@ -178,6 +178,11 @@ export class RoutesOut {
     if (queue !== undefined) queue.refreshWanted = true;
   }
 
+  /** End-of-RIB is to follow once more. */
+  repeatEnd(): void {
+    for (const queue of this.#session?.queues.values() ?? []) queue.incomplete = true;
+  }
+
   /** The next message to send, whole; undefined if there is no message yet, and `pending` is 0 when all is advertised. */
   next(): Uint8Array | undefined {
     const session = this.#session;

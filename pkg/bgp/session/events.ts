@@ -48,6 +48,8 @@ export type Effect =
   /** The established session is over. */
   | { readonly type: "down"; readonly reason: Reason }
   | { readonly type: "update"; readonly update: Update }
+  /** The peer is to hear once more that it has all paths. */
+  | { readonly type: "endOfRib" }
   /** The peer asks for all routes of a family. */
   | { readonly type: "refresh"; readonly family: Family }
   /** An attempt or a session failed. */

@@ -6,7 +6,7 @@ import { Cease, NotificationCode } from "../codec/notification-error.ts";
 import type { Effect, Event } from "./events.ts";
 import { keepalive } from "./negotiation.ts";
 import { accepted, begin, connected } from "./opening.ts";
-import { malformed, received, serveRefresh } from "./receiving.ts";
+import { malformed, received, repeatEndOfRib, serveRefresh } from "./receiving.ts";
 import { type Agreed, type Connection, isAgreed, type Opening, type Reason, type Session, stateOf } from "./state.ts";
 import {
   cease,
@@ -202,6 +202,7 @@ function runDeadlines(transition: Transition, connection: Connection): void {
     const seconds = sendHoldTime(connection.negotiated.holdTimeSeconds * 1000) / 1000;
     fail(transition, connection, { type: "sendHoldTimerExpired", seconds }, "idle", notification);
   } else if (connection.refreshWanted.some((family) => now >= connection.refreshAt[family])) serveRefresh(transition, connection);
+  else if (now >= connection.endOfRibAt) repeatEndOfRib(transition, connection);
   else if (now >= connection.keepaliveAt) {
     const keepaliveAt = now + jittered(connection.negotiated.keepaliveSeconds, transition.random());
     replace<Agreed>(transition, { ...connection, keepaliveAt });

@@ -99,6 +99,7 @@ export function opened(transition: Transition, connection: Opening, open: Open):
     holdAt: now + (holdTime || largeHoldTime), // Even without a hold time the OPEN must be confirmed.
     keepaliveAt: now + jittered(keepaliveSeconds, random()),
     sendHoldAt: now + sendHoldTime(holdTime),
+    endOfRibAt: Infinity,
     refreshWanted: [],
     refreshAt: { IPv4: now, IPv6: now },
     workUntil: now,

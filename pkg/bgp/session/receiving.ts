@@ -49,9 +49,26 @@ function receiveNotification(transition: Transition, connection: Opening | Agree
 function establish(transition: Transition, connection: Agreed): void {
   const { now, effects } = transition;
   const { id, negotiated } = connection;
-  restartHoldTimer(transition, { ...connection, state: "established", enteredAt: now });
+  const mayBeStale = negotiated.gracefulRestart && negotiated.addPath.size > 0;
+  const endOfRibAt = mayBeStale ? now + endOfRibEvery : Infinity;
+  restartHoldTimer(transition, { ...connection, state: "established", enteredAt: now, endOfRibAt });
   change(transition, { restarting: false, forwardingPreserved: true, lastFailure: undefined, hasBeenUp: true });
   effects.push({ type: "established", connection: id, negotiated });
+}
+
+const endOfRibEvery: Millis = 1_000;
+/** As many as a prefix has paths at most. */
+const maxEndsOfRib = 64;
+
+/**
+ * FRR 8 to 10.1, but for the last releases of 9.1, 10.0 and 10.1, drops one stale path of each prefix at End-of-RIB and keeps the others for ever (its
+ * issue 17372). It drops the next one at the next End-of-RIB, unless that comes before it has worked on the former.
+ */
+export function repeatEndOfRib(transition: Transition, connection: Agreed): void {
+  const { now, effects } = transition;
+  const isLast = now >= connection.enteredAt + maxEndsOfRib * endOfRibEvery;
+  replace<Agreed>(transition, { ...connection, endOfRibAt: isLast ? Infinity : now + endOfRibEvery });
+  effects.push({ type: "endOfRib" });
 }
 
 function receiveEstablished(

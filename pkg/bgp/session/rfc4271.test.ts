@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
-import type { Open } from "../codec/messages.ts";
-import { keepalive, LoneSession, notification, ourId, summary, theirId, theirOpen, update } from "../testing/lone-session.ts";
+import type { Capability, Open } from "../codec/messages.ts";
+import {
+  keepalive,
+  LoneSession,
+  notification,
+  ourId,
+  summary,
+  theirCapabilities,
+  theirId,
+  theirOpen,
+  update,
+} from "../testing/lone-session.ts";
 import type { Effect } from "./events.ts";
 import { describeReason } from "./reason.ts";
 import { isAgreed, nextDeadline, type State } from "./state.ts";
@@ -482,6 +493,36 @@ test("RFC 4724, section 3: a process that began after a boot has kept forwarding
   one.next();
   const second = preserved(sentOpen(one.dispatch({ type: "connected", connection: 2, routerId: ourId })));
   assert.deepEqual(second, [true, true, true, true]);
+});
+
+test("RFC 4724, section 4: End-of-RIB is repeated where several paths to a prefix may be stale, each second for a minute", () => {
+  const ends = (fields: Partial<SessionSettings>, hasAddPath = true) => {
+    const one = new LoneSession(fields);
+    one.reach("openSent");
+    const receives: Capability = { type: "addPath", families: [{ afi: 1, safi: 1, direction: "receive" }] };
+    const restarts: Capability = {
+      type: "gracefulRestart",
+      restarting: false,
+      notification: false,
+      timeSeconds: 0,
+      families: [],
+    };
+    one.message(1, theirOpen({ capabilities: [...theirCapabilities, restarts, ...(hasAddPath ? [receives] : [])] }));
+    one.message(1, keepalive);
+    const began = one.now;
+    const at: number[] = [];
+    while (one.now < began + 80_000) {
+      if (one.next().some(({ type }) => type === "endOfRib")) at.push(one.now - began);
+      one.message(1, keepalive);
+    }
+    return at;
+  };
+  assert.deepEqual(
+    ends({ addPath: true }),
+    Array.from({ length: 64 }, (_, index) => 1_000 * (index + 1)),
+  );
+  assert.deepEqual(ends({ addPath: true }, false), []);
+  assert.deepEqual(ends({ addPath: true, gracefulRestartSeconds: 0 }), []);
 });
 
 test("what cannot go on under other settings begins anew at once, and the rest goes on", () => {

@@ -36,6 +36,8 @@ export interface Agreed extends OnConnection {
   readonly keepaliveAt: Millis;
   /** RFC 9687: when nothing has been written for too long. */
   readonly sendHoldAt: Millis;
+  /** When End-of-RIB is sent once more: see `repeatEndOfRib`. */
+  readonly endOfRibAt: Millis;
   /** Families whose routes the peer has asked for again, and when it may have those of each. */
   readonly refreshWanted: readonly Family[];
   readonly refreshAt: Readonly<Record<Family, Millis>>;
@@ -145,8 +147,8 @@ export function nextDeadline({ connections, retryAt }: Session): Millis {
   );
 }
 
-function agreedDeadline({ keepaliveAt, sendHoldAt, refreshWanted, refreshAt }: Agreed): Millis {
-  return Math.min(keepaliveAt, sendHoldAt, ...refreshWanted.map((family) => refreshAt[family]));
+function agreedDeadline({ keepaliveAt, sendHoldAt, endOfRibAt, refreshWanted, refreshAt }: Agreed): Millis {
+  return Math.min(keepaliveAt, sendHoldAt, endOfRibAt, ...refreshWanted.map((family) => refreshAt[family]));
 }
 
 export function isAgreed(connection: Connection): connection is Agreed {

@@ -142,6 +142,7 @@ function summaryOf(effect: Effect): string {
     case "refresh":
       return `refresh ${effect.family}`;
     case "established":
+    case "endOfRib":
     case "update":
       return effect.type;
     case "transition":

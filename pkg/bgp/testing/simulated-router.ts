@@ -269,9 +269,14 @@ function forget(neighbor: Neighbor): void {
   neighbor.routes.clear();
 }
 
-function dropStale(neighbor: Neighbor, family: "IPv4" | "IPv6"): void {
-  for (const [key, { prefix, isStale }] of neighbor.routes)
-    if (isStale && prefix.includes(":") === (family === "IPv6")) neighbor.routes.delete(key);
+/** One to each prefix, as FRR 8 does. */
+function dropStale({ routes }: Neighbor, family: "IPv4" | "IPv6"): void {
+  const dropped = new Set<string>();
+  for (const [key, { prefix, isStale }] of routes) {
+    if (!isStale || dropped.has(prefix) || prefix.includes(":") !== (family === "IPv6")) continue;
+    routes.delete(key);
+    dropped.add(prefix);
+  }
 }
 
 const errorWait: Millis = 60_000; // BIRD's after the first error.
