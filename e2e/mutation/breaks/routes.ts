@@ -27,9 +27,19 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/driver/peer-session.test.ts"],
   },
   {
-    before: "return uptimeSeconds > gracefulRestartSeconds;",
+    before: "return isCentral(node) || uptimeSeconds > gracefulRestartSeconds;",
     after: "return true;",
     tests: ["speaker/bgp/start-bgp.test.ts"],
+  },
+  {
+    before: "forwardingPreserved: true, lastFailure: undefined",
+    after: "lastFailure: undefined",
+    tests: bgpTests,
+  },
+  {
+    before: "const endOfRibAt = mayBeStale ? now + endOfRibEvery : Infinity;",
+    after: "const endOfRibAt = Infinity;",
+    tests: bgpTests,
   },
   {
     before: "if (this.#sweep !== undefined) return undefined;",
