@@ -98,6 +98,21 @@ test("a central speaker has sessions with all routers, and announces a path to e
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
 });
 
+test("a tenant that asks for other attributes all the time does not grow a central speaker that serves many nodes", () => {
+  const asking = pool.replace("}", ", bgp-advertisements: [{med-from: {annotation: med, min: 0, max: 9999}}]}");
+  const bench = central({ text: asking });
+  const many = Array.from({ length: 250 }, (_, index) => `node${index + 1}`);
+  for (const [index, node] of many.entries()) bench.setNode(node, {}, [], [`10.0.1.${index + 1}`]);
+  bench.membersChanged([...many, self]);
+  bench.settle();
+  for (let med = 0; med < 300; med++) {
+    bench.serve("default/web", ["192.0.2.1"], { annotations: { med: `${med}` } }, ready);
+    bench.settle();
+  }
+  const kept = bench.state.bgp.advertisements.values().reduce((sum, { size }) => sum + size, 0);
+  assert.ok(kept > 50 && kept * many.length <= 50_000, `${kept}`);
+});
+
 test("a router of each node's own has no session, and is refused in words, after all that have one", () => {
   const gateway = "{my-asn: 64512, peer-asn: external, peer-address: gateway}";
   const found = "{name: tors, my-asn: 64512, peer-asn: external, interface: eth0}";
