@@ -61,7 +61,7 @@ export class LastGoodRecord extends PartOf<Context> {
   private hasSummary = false; // One of version 0.1.0 is beside the text, and goes.
 
   get deadline(): Millis {
-    return this.isWriting ? Infinity : this.due;
+    return this.isWriting || this.isStopped ? Infinity : this.due;
   }
 
   /** Another text may have to be there. */
@@ -89,7 +89,7 @@ export class LastGoodRecord extends PartOf<Context> {
 
   /** Has the text in force written, where it is not there and a write is due. */
   work(inForce: string | undefined): void {
-    if (this.isWriting || this.isStopped || this.due > this.context.now) return;
+    if (this.deadline > this.context.now) return;
     this.due = Infinity;
     if (inForce === undefined || (inForce === this.text && !this.hasSummary)) return;
     this.isWriting = true;
@@ -112,6 +112,6 @@ export class LastGoodRecord extends PartOf<Context> {
   }
 
   stop(): void {
-    Object.assign(this, { isStopped: true, due: Infinity });
+    this.isStopped = true;
   }
 }

@@ -24,6 +24,11 @@ export async function installedHelm(
 /** Why a test without Helm is skipped, and how to run it. */
 export const helmIsMissing = "Helm is missing: name it in HELM, or run `make helm`, which needs Go";
 
+/** Whether that is Helm 3, which applies nothing on the server's side, and has no options for that. */
+export async function isHelm3(helm: string): Promise<boolean> {
+  return (await run([helm, "version", "--short"])).startsWith("v3.");
+}
+
 /**
  * Builds Helm from its Go module into `.cache/`, unless it is there.
  * @returns its absolute path

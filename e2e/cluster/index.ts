@@ -9,7 +9,7 @@
 export { CommandError, patience, type RunOptions } from "./command.ts";
 export { type ApiRequest, readAuditLog, serviceCidrs } from "./control-plane.ts";
 export type { Daemon } from "./daemon.ts";
-export { helmIsMissing, installedHelm } from "./helm.ts";
+export { helmIsMissing, installedHelm, isHelm3 } from "./helm.ts";
 export { buildIngotImage, ingotImage } from "./ingot-image.ts";
 export { findKcp } from "./kcp.ts";
 export { Host } from "./lan.ts";

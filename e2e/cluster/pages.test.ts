@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { findKcp, helmIsMissing, installedHelm, patience, RealCluster, releaseFiles } from "#e2e/cluster";
+import { findKcp, helmIsMissing, installedHelm, isHelm3, patience, RealCluster, releaseFiles } from "#e2e/cluster";
 import { programFile, waitFor } from "#e2e/lab";
 import { type Block, blocks, page, prose } from "../../docs/generate/markdown.ts";
 import { writeMetallbChart } from "./metallb-chart.ts";
@@ -15,18 +15,20 @@ const repository = "localhost/ingot";
 const image = /^ +image: (.+)$/m.exec(await readFile(join(released, "ingot.yaml"), "utf8"))?.[1] ?? "";
 const namespace = "metallb-system";
 
+const pages = ["docs/install.md", "docs/upgrade.md"].map(page);
+const kcp = await findKcp();
+const helm = await installedHelm();
+const hasHelm3 = helm !== undefined && (await isHelm3(helm));
+const asHelm3 = hasHelm3 ? "" : "--server-side=false";
+
 /** Values that readers replace by their own. */
 const own: readonly (readonly [string, string])[] = [
   ["192.168.1.240-192.168.1.250", "172.30.0.200-172.30.0.210"],
   ["registry.example.com/ingot", repository],
   [" NODE ", " node2 "],
-  // As Helm 3 does it.
-  ["metallb/metallb --version 0.16.1", "./metallb --server-side=false"],
+  ["metallb/metallb --version 0.16.1", `./metallb ${asHelm3}`],
 ];
 
-const pages = ["docs/install.md", "docs/upgrade.md"].map(page);
-const kcp = await findKcp();
-const helm = await installedHelm();
 const plugins = process.env.HELM_PLUGINS ?? "";
 const withoutPlugin =
   helm === undefined
@@ -218,8 +220,7 @@ step(
       speaker: { tolerations: [{ key: "edge", operator: "Exists" }] },
     };
     await writeFile(join(folder, "metallb-values.yaml"), JSON.stringify(values));
-    // Options of Helm 3, which people had then.
-    const asThen = "--namespace metallb-system --values metallb-values.yaml --server-side=false --wait";
+    const asThen = `--namespace metallb-system --values metallb-values.yaml ${asHelm3} --wait`; // People had Helm 3 then.
     // MetalLB's controller makes it; the one of ours that stands in for it may not.
     await run("kubectl --namespace metallb-system create secret generic metallb-memberlist --from-literal=secretkey=of-MetalLB");
     await run(`helm install metallb ./metallb ${asThen}`);
@@ -257,9 +258,10 @@ step(
     const inPlace = "docs/migrate-from-metallb-in-place.md";
     const address = await addressOf("kept");
     await writeFile(join(folder, "metallb/templates/definition.yaml"), JSON.stringify(definition));
-    await run("helm upgrade metallb ./metallb --namespace metallb-system --values metallb-values.yaml --server-side=true --wait");
+    const serverSide = hasHelm3 ? "" : "--server-side=true";
+    await run(`helm upgrade metallb ./metallb --namespace metallb-system --values metallb-values.yaml ${serverSide} --wait`);
     const conversion = () => kubectl("get", "crd", "bgppeers.metallb.io", "-o", "jsonpath={.spec.conversion.strategy}");
-    for (const way of [0, 1]) {
+    for (const way of hasHelm3 ? [1] : [0, 1]) {
       await type(inPlace, "Before you begin", 1);
       await type(inPlace, "MetalLB's chart");
       await type("docs/upgrade.md", "From MetalLB's chart", 1);

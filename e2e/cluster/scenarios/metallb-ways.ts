@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { ingotImage as image, installedHelm, patience } from "#e2e/cluster";
+import { ingotImage as image, installedHelm, isHelm3, patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type InstalledCluster, namespace } from "./installed.ts";
 import { loadMetallb, loadRoot } from "./metallb.ts";
@@ -37,21 +37,15 @@ export function byManifest(directory: string, manifest: string): Way {
 /** @param chart the folder of MetalLB's */
 export function byChart(directory: string, manifest: string, chart: string): Way {
   const own = resolve(import.meta.dirname, "../../../charts/ingot");
+  const program = async () => (await installedHelm()) ?? "helm";
   const helm = async ({ cluster }: InstalledCluster, ...argv: string[]) => {
     const environment = [`KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`, "PATH=/usr/bin:/bin"];
-    return await cluster.client.run([
-      "env",
-      ...environment,
-      (await installedHelm()) ?? "helm",
-      ...argv,
-      "--namespace",
-      namespace,
-    ]);
+    return await cluster.client.run(["env", ...environment, await program(), ...argv, "--namespace", namespace]);
   };
-  const values = async ({ cluster }: InstalledCluster, name: string, content: object) => {
-    const file = join(cluster.directory, `${name}-values.yaml`);
-    await writeFile(file, JSON.stringify(content));
-    return ["--values", file];
+  const valuesOf = ({ cluster }: InstalledCluster, name: string) => join(cluster.directory, `${name}-values.yaml`);
+  const values = async (on: InstalledCluster, name: string, content: object) => {
+    await writeFile(valuesOf(on, name), JSON.stringify(content));
+    return ["--values", valuesOf(on, name)];
   };
   return {
     workloads: ["deployment/metallb-controller", "daemonset/metallb-speaker"],
@@ -72,7 +66,10 @@ export function byChart(directory: string, manifest: string, chart: string): Way
       });
       await helm(on, "upgrade", "metallb", own, ...given);
     },
-    takeBack: async (on) => void (await helm(on, "rollback", "metallb", "--force-conflicts")),
+    takeBack: async (on) => {
+      if (await isHelm3(await program())) await helm(on, "upgrade", "metallb", chart, "--values", valuesOf(on, "metallb"));
+      else await helm(on, "rollback", "metallb", "--force-conflicts");
+    },
   };
 }
 

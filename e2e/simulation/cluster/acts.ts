@@ -234,9 +234,11 @@ export class Acts {
         const backup = this.#options.backups.findLast(({ at }) => at <= cluster.now - act.age);
         if (backup === undefined) break;
         // A process that is cut off meanwhile, and finds as many versions as were lost, cannot know: see docs/operations.md.
-        for (const { connection } of [...cluster.speakers.values(), ...cluster.controllers.values()]) connection.isCut = false;
+        const connections = [...cluster.speakers.values(), ...cluster.controllers.values()].map(({ connection }) => connection);
+        const isAnyBehind = connections.some(({ isBehind }) => isBehind);
+        for (const connection of connections) connection.isCut = false;
         const lost = cluster.api.writes - backup.backup.writes;
-        cluster.restore(backup.backup, backup.services, lost < fewWrites);
+        cluster.restore(backup.backup, backup.services, lost < fewWrites || isAnyBehind);
         break;
       }
       case "occupy":

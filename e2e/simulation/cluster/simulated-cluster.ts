@@ -69,6 +69,8 @@ const maxProbeFailures = 3;
 const kubeletMs: Millis = 10_000;
 const firstNewHost = 0x100;
 const maxLines = 100_000;
+// In a moment that never ends, a process asks again and again for a time that is past.
+const maxTurnsAtOnce = 100_000;
 // The machines' clocks at the beginning: a clock that is set back is still after the beginning of their time.
 const wallClockMs: Millis = 100_000_000;
 
@@ -224,10 +226,15 @@ export class SimulatedCluster {
   /** Lets time pass. As in Node, what was promised in an event is done before the next event. */
   async pass(duration: Millis): Promise<void> {
     const end = this.now + duration;
+    let before = this.now;
+    let turns = 0;
     do {
       if (this.#isBusy) await setImmediate();
       this.#isBusy = false;
       this.ring.runFor(end - this.now, () => this.#isBusy);
+      turns = this.now > before ? 0 : turns + 1;
+      if (turns > maxTurnsAtOnce) throw new Error(`at ${before} ms: somebody is woken over and over`);
+      before = this.now;
     } while (this.#isBusy || this.now < end);
   }
 

@@ -37,6 +37,8 @@ const connectTimeoutMs: Millis = 30_000;
 // Until the kernel gives a silent connection up, as pkg/k8s has it ask for signs of life: after 2 s, three times, a second apart.
 const keepAliveMs: Millis = 5_000;
 const bookmarkMs: Millis = 60_000;
+// The longest that an informer waits before it tries again.
+const retriedMs: Millis = 15_000;
 
 /**
  * The way of one process to the API, with what can happen on it. Watches end, lag and break as they do over a network; writes may be carried out
@@ -49,6 +51,7 @@ export class ApiConnection implements HttpClient {
   readonly #weather: ApiWeather;
   readonly #streams = new Set<WatchStream>();
   #isCut = false;
+  #mendedAt: Millis = -Infinity;
   #cuts = 0;
 
   constructor(api: LocalApi, process: SimulatedProcess, time: Time, weather: ApiWeather) {
@@ -65,8 +68,10 @@ export class ApiConnection implements HttpClient {
   set isCut(cut: boolean) {
     if (cut === this.#isCut) return;
     this.#isCut = cut;
-    if (!cut) for (const stream of this.#streams) stream.flush();
-    else {
+    if (!cut) {
+      this.#mendedAt = this.#time.now;
+      for (const stream of this.#streams) stream.flush();
+    } else {
       const which = ++this.#cuts;
       this.#time.schedule(this.#time.now + keepAliveMs, () => {
         if (this.#isCut && this.#cuts === which) this.breakWatches();
@@ -76,6 +81,11 @@ export class ApiConnection implements HttpClient {
 
   get isCut(): boolean {
     return this.#isCut;
+  }
+
+  /** Whether the process may not have seen what the API has: it begins its watches again some time after it is no longer cut off. */
+  get isBehind(): boolean {
+    return this.#isCut || this.#time.now < this.#mendedAt + retriedMs;
   }
 
   /** Watches break, as when a proxy between restarts. */

@@ -66,6 +66,19 @@ test("of Services that may no longer share an address one may get another one, a
   assert.match(scene.invariants.problem ?? "", /c had 192\.0\.2\.\d and has 192\.0\.2\.9, although nobody asked for that/);
 });
 
+test("of Services that ask for what the other one has, one may give it up first; without another one it has to have what it asks for", async () => {
+  const scene = await Scene.atRest();
+  const [[first = ""], [second = ""]] = [scene.cluster.people.status("a"), scene.cluster.people.status("b")];
+  scene.cluster.people.setService("a", { ...spec, wanted: second });
+  scene.cluster.people.setService("b", { ...spec, wanted: first });
+  scene.write("a");
+  assert.equal(scene.invariants.problem, undefined);
+  const alone = await Scene.atRest();
+  alone.cluster.people.setService("a", { ...spec, pool: "sticky" });
+  alone.write("a");
+  assert.match(alone.invariants.problem ?? "", /a had 192\.0\.2\.\d and has , although nobody asked for that/);
+});
+
 test("addresses are moved only by people that allow it", async () => {
   const scene = await Scene.atRest();
   scene.cluster.people.setConfig(movedConfig, false);

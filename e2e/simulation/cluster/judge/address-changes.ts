@@ -16,6 +16,7 @@ const unseenMs: Millis = 20_000;
  *
  * - where those that it has are not what it asks for, and then what it asks for, unless they are of the wrong families;
  * - where it has one together with a Service that may not share it;
+ * - where it asks for others, and so does another Service, and each may have been given what the other still has: one of them gives it up first;
  * - where people put a configuration in place that leaves one without a pool, and may;
  * - where a restore brings back one that the configuration last on record has no pool for, since that stays in force until a controller has seen
  *   another one;
@@ -62,7 +63,8 @@ export class AddressChanges {
     const isMeant = hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is));
     const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now;
     const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));
-    if (was.length > 0 && !isMeant && !mustPart && !isTaken && !this.isStranded(cluster, was))
+    const isSwap = is.length === 0 && asksForOther(spec, was) && mayBeGiven(cluster, name, was);
+    if (was.length > 0 && !isMeant && !mustPart && !isTaken && !isSwap && !this.isStranded(cluster, was))
       return `had ${was} and has ${is}, although nobody asked for that`;
     for (const address of is) {
       const others = was.includes(address) ? [] : holdersOf(cluster, address).filter((other) => other !== name);
@@ -138,6 +140,15 @@ function mustPart(cluster: SimulatedCluster, name: string): boolean {
   return others.some((other) => {
     const theirs = cluster.people.services.get(other);
     return theirs !== undefined && !mayShare(spec, theirs);
+  });
+}
+
+/** Whether another Service asks for one of these addresses, or has others than it asks for, and may be given these. */
+function mayBeGiven({ people }: SimulatedCluster, name: string, addresses: readonly string[]): boolean {
+  return [...people.services].some(([other, spec]) => {
+    const status = people.status(other);
+    const isAsked = addresses.some((address) => spec.wanted?.split(",").includes(address));
+    return other !== name && (isAsked || (status.length > 0 && asksForOther(spec, status)));
   });
 }
 
