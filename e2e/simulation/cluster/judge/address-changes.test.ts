@@ -112,6 +112,23 @@ test("a Service that a restore brings back may change an address that the config
   assert.match(scene.invariants.problem ?? "", /r had 198\.51\.100\.\d and has 198\.51\.100\.9, although nobody asked for that/);
 });
 
+test("an address may go to another Service where its Service was deleted, and a restore has brought that back, and only then", async () => {
+  for (const isDeleted of [true, false]) {
+    const scene = await Scene.atRest();
+    const { cluster } = scene;
+    const [address = ""] = cluster.people.status("a");
+    cluster.people.setService("c", { ...spec, wanted: address });
+    await scene.pass(1_000);
+    const backup = cluster.api.backup();
+    const services = new Map(cluster.people.services);
+    if (isDeleted) cluster.people.setService("a", undefined);
+    cluster.restore(backup, services, true);
+    scene.write("c", address);
+    if (isDeleted) assert.equal(scene.invariants.problem, undefined);
+    else assert.match(scene.invariants.problem ?? "", /c got 192\.0\.2\.\d, which a has and may not share/);
+  }
+});
+
 test("without its ConfigMap a cluster goes on with the last good configuration, also where its controllers and speakers restart meanwhile", async () => {
   const scene = await Scene.atRest();
   scene.cluster.people.deleteConfig();

@@ -26,8 +26,8 @@ const unseenMs: Millis = 20_000;
  */
 export class AddressChanges {
   readonly #occupied: Pick<Occupied, "mayTake">;
-  /** Name -> what people wanted before, and until when a controller may not know that they want something else. */
-  readonly #before = new Map<string, { readonly spec: ServiceSpec; readonly until: Millis }[]>();
+  /** Name -> what people wanted before, nothing included, and until when a controller may not know that they want something else. */
+  readonly #before = new Map<string, { readonly spec: ServiceSpec | undefined; readonly until: Millis }[]>();
   #wanted: ReadonlyMap<string, ServiceSpec> = new Map();
   /** Names of Services that share an address without the right to it -> until when that counts. */
   readonly #parting = new Map<string, Millis>();
@@ -77,7 +77,7 @@ export class AddressChanges {
   /** Whether a Service may share an address with another one as far as a controller may know. */
   #mightShare({ people: { services }, now }: SimulatedCluster, spec: ServiceSpec, other: string): boolean {
     const known = (this.#before.get(other) ?? []).filter(({ until }) => until >= now).map((each) => each.spec);
-    return [...known, services.get(other)].some((each) => each !== undefined && mayShare(spec, each));
+    return [...known, services.get(other)].some((each) => each === undefined || mayShare(spec, each));
   }
 
   /** Whether people may have taken the pool of one of the addresses away, as far as a controller or speaker may know. */
@@ -85,12 +85,14 @@ export class AddressChanges {
     return [...this.#stranding].some(([text, until]) => until >= now && addresses.some((address) => !hasPool(text, address)));
   }
 
-  #noteWanted({ people: { services }, now }: SimulatedCluster): void {
-    for (const [name, spec] of this.#wanted)
-      if (services.get(name) !== spec) {
-        const before = (this.#before.get(name) ?? []).filter(({ until }) => until >= now);
-        this.#before.set(name, [...before, { spec, until: now + unseenMs }]);
-      }
+  #noteWanted({ people: { services }, now, restoredAt }: SimulatedCluster): void {
+    const note = (name: string, spec: ServiceSpec | undefined) => {
+      const before = (this.#before.get(name) ?? []).filter(({ until }) => until >= now);
+      this.#before.set(name, [...before, { spec, until: now + unseenMs }]);
+    };
+    for (const [name, spec] of this.#wanted) if (services.get(name) !== spec) note(name, spec);
+    // One that a restore brings back has an address at once.
+    if (restoredAt === now) for (const name of services.keys()) if (!this.#wanted.has(name)) note(name, undefined);
     this.#wanted = new Map(services);
   }
 
