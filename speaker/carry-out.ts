@@ -1,4 +1,13 @@
-import { aliveKey, announcedConfigMap, announcedConfigMaps, announcedKey, encodeAnnounced, reporterKey } from "#pkg/announced";
+import {
+  aliveKey,
+  announcedConfigMap,
+  announcedConfigMaps,
+  announcedKey,
+  areAllOf,
+  encodeAnnounced,
+  reporterKey,
+  writerKey,
+} from "#pkg/announced";
 import { wallClock } from "#pkg/clock";
 import { type ByKind, dispatchByKind } from "#pkg/collections";
 import type { FlowCounter, HandoverKeeper } from "#pkg/handover";
@@ -114,11 +123,11 @@ function writeAnnounced(
 ): void {
   const byConfigMap = Map.groupBy(lines, ([service]) => announcedConfigMap(service));
   const [first = ""] = announcedConfigMaps;
-  // Who writes all lines anew says so first, so that no other reporter misses it where some of the writes fail.
-  for (const name of isNew ? announcedConfigMaps : byConfigMap.keys()) {
+  // Who writes all lines anew says so first, so that no other reporter misses it where some of the writes fail. A sign of life is read everywhere.
+  for (const name of isNew || lines.size === 0 ? announcedConfigMaps : byConfigMap.keys()) {
     const those = byConfigMap.get(name) ?? [];
     const data = those.map(([service, line]) => [announcedKey(service), line && encodeAnnounced(line)] as const);
-    configMaps.write(name, data, isNew, isNew && name !== first ? first : undefined);
+    configMaps.write(name, [...data, [writerKey(reporter), reporter]], isNew, isNew && name !== first ? first : undefined);
   }
   if (isNew) configMaps.write(first, [[reporterKey, reporter]]);
   if (isNew || lines.size === 0) configMaps.write(first, [[aliveKey, wallClock().toISOString()]]);
@@ -131,7 +140,7 @@ export function mayWrite({ reporter }: { readonly reporter: { readonly isHere: b
 
 /** Delivers what a ConfigMap has, after this node wrote into it. */
 export function written(node: string, emit: (event: SpeakerEvent) => void): ConfigMapWriterOptions["onWritten"] {
-  return (configMap, data) => {
-    if (configMap === announcedConfigMaps[0] && data[reporterKey] !== node) emit({ type: "linesReplaced" });
+  return (name, data) => {
+    if (announcedConfigMaps.includes(name) && !areAllOf(node, { name, data })) emit({ type: "linesReplaced" });
   };
 }

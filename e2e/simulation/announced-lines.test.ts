@@ -43,6 +43,21 @@ for (const cutMs of [20_000, 300_000])
     }
   });
 
+test("lines that a node wrote while it was cut off, after all lines had been written anew, are put right within a minute, too", async () => {
+  const scene = await atRest();
+  for (let round = 0; round < 4; round++) {
+    scene.cluster.ring.cutOff([1]);
+    scene.cluster.lan.isWhole = false;
+    await scene.pass(130_000 + round * 25_000);
+    const pool = round % 2 === 0 ? "sticky" : "lan";
+    for (const service of services) scene.cluster.people.setService(service, { ...spec, pool });
+    await scene.pass(10_000);
+    scene.cluster.ring.heal();
+    await scene.pass(75_000);
+    compare(scene);
+  }
+});
+
 test("lines that somebody took away come again", async () => {
   const scene = await atRest();
   await scene.pass(70_000);

@@ -5,9 +5,12 @@ import {
   announcedConfigMap,
   announcedConfigMaps,
   announcedKey,
+  areAllOf,
   decodeAnnounced,
   encodeAnnounced,
+  reporterKey,
   subjectOf,
+  writerKey,
 } from "./announced.ts";
 
 const decode = (data: Record<string, string>) => decodeAnnounced({ name: "ingot-announced-0", data });
@@ -51,6 +54,19 @@ test("another Service of the same name, and other addresses, are another subject
     { uid: "a", ingress: ["192.0.2.1", "192.0.2.2"] },
   ];
   assert.equal(new Set(services.map(subjectOf)).size, services.length);
+});
+
+test("lines in a ConfigMap are of one node where no other has written there since it wrote all of them", () => {
+  const [first = "", second = ""] = announcedConfigMaps;
+  const own = { [reporterKey]: "node1", [writerKey("node1")]: "node1", "default.web": "announced a x" };
+  const other = { [writerKey("node2")]: "node2" };
+  assert.equal(areAllOf("node1", { name: first, data: own }), true);
+  assert.equal(areAllOf("node2", { name: first, data: own }), false);
+  assert.equal(areAllOf("node1", { name: first, data: { ...own, ...other } }), false);
+  assert.equal(areAllOf("node1", { name: second, data: { "default.web": "announced a x" } }), true, "one of a version before");
+  assert.equal(areAllOf("node1", { name: second, data: other }), false);
+  assert.deepEqual([...decode({ ...own, ...other }).keys()], ["default/web"]);
+  assert.match(writerKey("n".repeat(253)), /^[-._a-zA-Z0-9]{1,253}$/);
 });
 
 test("of what somebody made up no more is read than a line has, and no control character", () => {

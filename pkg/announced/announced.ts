@@ -36,6 +36,19 @@ export const aliveKey = "_alive";
 /** In the first ConfigMap: the node that wrote all lines last. */
 export const reporterKey = "_reporter";
 
+const writerPrefix = "_writer.";
+
+/** In each ConfigMap: a key for each node that wrote lines there since all were written anew. Its value is the node's name, which may be too long for a key. */
+export function writerKey(node: string): string {
+  return `${writerPrefix}${fnv1a(node).toString(36)}`;
+}
+
+/** Whether a node wrote all lines that there are in a ConfigMap. */
+export function areAllOf(node: string, { name, data }: NamedData): boolean {
+  const isReporter = name !== announcedConfigMaps[0] || data[reporterKey] === node;
+  return isReporter && Object.keys(data).every((key) => !key.startsWith(writerPrefix) || key === writerKey(node));
+}
+
 /** Neither a namespace nor the name of a Service has a dot. */
 export function announcedKey(service: string): string {
   return service.replace("/", ".");

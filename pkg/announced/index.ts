@@ -9,8 +9,10 @@ export {
   announcedConfigMaps,
   announcedKey,
   announcedLabels,
+  areAllOf,
   decodeAnnounced,
   encodeAnnounced,
   reporterKey,
   subjectOf,
+  writerKey,
 } from "./announced.ts";

@@ -50,7 +50,8 @@ export class AddressChanges {
     const { name } = object.metadata;
     const [was, is] = [ingressOf(before), ingressOf(object)];
     const isByController = !byPeople && type === "MODIFIED";
-    const problem = isByController && was.join() !== is.join() ? this.#judge(cluster, name, was, is) : undefined;
+    const isOther = was.toSorted().join() !== is.toSorted().join(); // Their order means nothing.
+    const problem = isByController && isOther ? this.#judge(cluster, name, was, is) : undefined;
     this.#noteWanted(cluster);
     this.#notePartings(cluster, byPeople);
     return problem && `${key} ${problem}`;
