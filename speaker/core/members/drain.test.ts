@@ -131,11 +131,13 @@ test("routes of a Local Service go with the node's last endpoint", () => {
   assert.deepEqual([...bench.routes.keys()], []);
 });
 
-test("routes of a node that is excluded from load balancers are marked first too", () => {
+test("routes of a node that is excluded from load balancers are marked first too, and others keep theirs when they have gone", () => {
   const { bench } = advertising("noSession");
+  bench.runner.dispatch({ type: "sessions", carried: new Map([["203.0.113.1:179", ["IPv4"]]]) });
+  const told = () => bench.gossip.deliveries(owner, "lan")?.IPv4;
   label(bench, owner, excluded);
-  assert.deepEqual([[...bench.routes.keys()], bench.isLeaving], [[x], true]);
+  assert.deepEqual([[...bench.routes.keys()], bench.isLeaving, told()], [[x], true, "carried"]);
   bench.clock.advanceBy(5_000);
   bench.settle();
-  assert.deepEqual([...bench.routes.keys()], []);
+  assert.deepEqual([[...bench.routes.keys()], told()], [[], "noPeer"]);
 });

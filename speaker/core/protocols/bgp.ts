@@ -131,10 +131,12 @@ export function bgpTimer(state: SpeakerState, now: Millis, effects: SpeakerEffec
 }
 
 /** The marked routes of a node that leaves are due to go. @returns their pools */
-function leavingTimer({ bgp, config }: SpeakerState, now: Millis): Pool[] {
+function leavingTimer(state: SpeakerState, now: Millis): Pool[] {
+  const { bgp, config } = state;
   if (now < nextLeavingAt(bgp)) return [];
   for (const leaving of allLeaving(bgp)) leaving.isGone ||= now >= leaving.goneAt;
   bgp.advertisements.clear();
+  reportDeliveries(state); // Others keep routes that this node had too.
   return bgpPools(config?.config);
 }
 
