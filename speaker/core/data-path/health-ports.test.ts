@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { service } from "#pkg/k8s/testing";
+import { parseAddress } from "#pkg/net";
+import { elect } from "#pkg/placement";
 import { amongOthers, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
 import type { HealthAnswer } from "./data-path-state.ts";
 
@@ -115,6 +118,35 @@ test("other addresses of the node stay, and it takes this one again when its Pod
   one.bench.serve("default/web", [x], {}, everywhere);
   ask(one, 1, undefined);
   assert.deepEqual(one.bench.onWire.toSorted(), [x, ...before].toSorted(), "any node serves it now");
+});
+
+test("a node that loses sight of the API keeps away from what its kube-proxy does not serve", () => {
+  const one = serving();
+  ask(one, 1, "serves");
+  ask(one, 8, "serves none");
+  assert.deepEqual(one.bench.onWire, []);
+  one.bench.runner.dispatch({ type: "apiLost", since: one.bench.clock.now() });
+  assert.deepEqual(ask(one, 90, undefined), [], "the Pod may have gone");
+  assert.deepEqual(one.bench.onWire, []);
+  one.bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  ask(one, 1, "serves none");
+  assert.deepEqual(one.bench.onWire, []);
+  ask(one, 40, "serves");
+  assert.deepEqual(one.bench.onWire, [x]);
+});
+
+test("what a Service is given while it is left to others is left to them too, and what it gives up is not", () => {
+  const one = serving();
+  ask(one, 1, "serves");
+  ask(one, 8, "serves none");
+  const [given] = Array.from({ length: 16 }, (_, index) => `192.0.2.${index}`).filter(
+    (ip) => ip !== x && elect(nodes, parseAddress(ip) ?? assert.fail()) === owner,
+  );
+  one.bench.setService("default/web", service("default/web", { ...local, ingress: [given ?? assert.fail()] }));
+  one.bench.serve("default/other", [x], {}, everywhere);
+  one.bench.settle();
+  ask(one, 1, "serves none");
+  assert.deepEqual(one.bench.onWire, [x]);
 });
 
 test("by BGP the route goes from the node where another one carries it", () => {

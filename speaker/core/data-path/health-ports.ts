@@ -65,10 +65,17 @@ type Asked = Extract<SpeakerEvent, { readonly type: "healthPorts" }>;
 
 /** Ports were asked. @returns the addresses that this node leaves to others, or takes again, since then */
 export function healthPortsAsked(state: SpeakerState, { answers }: Asked, now: Millis, effects: SpeakerEffect[]): Address[] {
-  const { healthPorts } = state;
+  const { healthPorts, services, apiView } = state;
   const changed: Address[] = [];
-  for (const [key, each] of healthPorts.unserved)
-    if (portOf(state, key) === undefined || isForgotten(each, now)) forget(state, key, changed);
+  for (const [key, each] of healthPorts.unserved) {
+    // While the API is not seen nothing says that kube-proxy is right.
+    const isOver = apiView.lostSince === Infinity && portOf(state, key) === undefined;
+    if (isOver || isForgotten(each, now)) forget(state, key, changed);
+    else if (each.isLeft && each.addresses !== addressesOf(services, key)) {
+      changed.push(...each.addresses, ...addressesOf(services, key));
+      each.addresses = addressesOf(services, key);
+    }
+  }
   for (const [key, answer] of answers) {
     if (answer === "serves") {
       healthPorts.isSeen = true;
