@@ -526,6 +526,45 @@ test("where all others are drained, the kernel of a sticky owner that leaves pas
   assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)} and clients`]);
 });
 
+/** A speaker on two LANs, whose Services are announced on the second. */
+function onTwoLans(node: string, advertisement: string) {
+  const apart = `${kept.slice(0, -1)}, layer2-advertisements: [{interfaces: [eth1]${advertisement}}]}`;
+  const ring = amongOthers(node, apart);
+  for (const { name, state } of ring.others) {
+    const interfaces = new Map(["eth0", "eth1"].map((each) => [each, []] as const));
+    state.setReachability({ answers: true, hasKernelAccess: true, interfaces });
+    const second = { mac: mac(name).replace("02:", "06:"), addresses: [address(own(name).replace("192.0.2", "203.0.113"))] };
+    state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }, second]);
+  }
+  ring.bench.setInterfaces(here, { ...here, index: 3, name: "eth1", addresses: ["203.0.113.101/24"] });
+  ring.hear();
+  ring.bench.settle();
+  return ring;
+}
+
+test("packets go on by the interface that the advertisement names, also when it is looked at again", () => {
+  const { bench, others, hear } = onTwoLans(next, "");
+  exclude(bench, owner, true);
+  const way = [`${x} to ${own(owner).replace("192.0.2", "203.0.113")}`];
+  assert.deepEqual(handedOver(bench), way);
+  others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+  hear();
+  bench.membersChanged();
+  assert.deepEqual(handedOver(bench), way);
+});
+
+test("a speaker that leaves has its kernel pass on what the node sends that the advertisement prefers", () => {
+  const edges = "{weight: 2, match-labels: {edge: first}}, {weight: 1, match-labels: {edge: second}}";
+  const { bench } = onTwoLans(next, `, preferred-nodes: [${edges}]`);
+  exclude(bench, owner, true);
+  bench.setNode(next, { edge: "first" });
+  bench.setNode(third, { edge: "second" });
+  exclude(bench, owner, false);
+  bench.runner.dispatch({ type: "leaving" });
+  const [former, heir] = [own(owner).replace("192.0.2", "203.0.113"), mac(third)];
+  assert.deepEqual(handedOver(bench), [`${x} to ${former} from ${heir} and ${heir.replace("02:", "06:")} and clients`]);
+});
+
 test("a speaker that guessed the former owner hands to it again where nobody could own the address in between", () => {
   const { bench } = onLan(owner);
   const before = handedOver(bench);

@@ -7,7 +7,7 @@ import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import { nodesOf } from "../members/nodes.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
-import type { SpeakerState } from "../state.ts";
+import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import {
   isLiving,
   livesUntil,
@@ -139,9 +139,9 @@ function begin(state: SpeakerState, address: Address, what: Beginning, now: Mill
  * node for failed, and one of them may have owned it meanwhile.
  */
 function beginAgain(state: SpeakerState, key: string, now: Millis): CurrentHandover | undefined {
-  const { node, members, handovers, config } = state;
+  const { node, members, handovers } = state;
   const placed = state.placements.get(key)?.find(({ owner }) => owner === node);
-  const pool = placed && config?.pools.find(placed.address);
+  const pool = placed && layer2PoolAt(state, placed.address);
   if (placed === undefined || pool?.keepConnections !== true || !hasOwners(pool)) return undefined;
   const last = handovers.lastOwners.get(key);
   const isBack = last !== undefined && now < last.until + maxMs && members.gossip?.servers(key).includes(last.node) === true;
@@ -196,7 +196,7 @@ function review(state: SpeakerState, keys: Iterable<string>, now: Millis, effect
 }
 
 function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { config, handovers } = state;
+  const { handovers } = state;
   const ways = new Ways(state);
   for (const key of [...handovers.agenda.values().take(maxChangedAtOnce)]) {
     handovers.agenda.delete(key);
@@ -210,7 +210,7 @@ function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]):
       endHandover(state, key, effects);
       continue;
     }
-    tell(state, key, config?.pools.find(current.address), effects, ways);
+    tell(state, key, layer2PoolAt(state, current.address), effects, ways);
     dueBy(state, endOf(state, current));
   }
   if (handovers.agenda.size > 0) dueBy(state, now);
@@ -223,7 +223,7 @@ function leaving(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   const heirs = state.sticky.owners?.heirs();
   const ways = new Ways(state);
   for (const [key, current] of handovers.current) {
-    const pool = state.config?.pools.find(current.address);
+    const pool = layer2PoolAt(state, current.address);
     const placed = placements.get(key)?.find(({ owner }) => owner === node);
     if (placed === undefined || pool === undefined || current.successor !== undefined) continue;
     const nodes = nodesOf(state, pool);
@@ -249,7 +249,7 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
     const current = handovers.current.get(key);
     if (until > now || current === undefined) continue;
     announceNow(state, key, current.address);
-    tell(state, key, state.config?.pools.find(current.address), effects, ways);
+    tell(state, key, layer2PoolAt(state, current.address), effects, ways);
   }
   let left = maxChangedAtOnce;
   for (const [key, current] of handovers.current) {
@@ -258,7 +258,7 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
     if (endOf(state, current) <= now) endHandover(state, key, effects);
     else if (lingersUntil <= now) {
       current.lingersUntil = undefined;
-      tell(state, key, state.config?.pools.find(address), effects, ways);
+      tell(state, key, layer2PoolAt(state, address), effects, ways);
     } else continue;
     left--;
   }

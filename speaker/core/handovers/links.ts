@@ -30,7 +30,7 @@ export class Ways {
   /** Undefined while the former owner cannot be reached on the link. */
   handoverOf(current: CurrentHandover, pool: Pool): Handover | undefined {
     const { address, from, since, successor, beyond, failed, lingersUntil } = current;
-    const key = [pool.name, address.family, from, successor, beyond, failed, lingersUntil !== undefined].join(" ");
+    const key = [pool.interfaces, address.family, from, successor, beyond, failed, lingersUntil !== undefined].join(" ");
     if (!this.#known.has(key)) this.#known.set(key, this.#find(current, pool));
     const way = this.#known.get(key);
     return way && { ...way, address, until: since + maxMs };
