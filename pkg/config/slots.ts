@@ -36,6 +36,7 @@ function slotPool(pool: Pool, slots: Prefix): SlotPool {
     preferredNodes: [],
     l2Placement: { subnet: true, sticky: true },
     conflictProbe: "strict",
+    keepConnections: false, // No client connects to a slot.
     kernel: undefined,
   };
 }

@@ -60,7 +60,7 @@ import { namespaceChanged } from "./services/policy.ts";
 import { chooseReporter, inPassing, lookAt, lookAtAll, lookAtSome, nextReportAt, reporterTimer } from "./services/reporter.ts";
 import { wireTested } from "./services/self-tests.ts";
 import { addressesOf, setService, setSlice } from "./services/services.ts";
-import type { SpeakerState } from "./state.ts";
+import { poolAt, type SpeakerState } from "./state.ts";
 import { noteSince } from "./verdicts/address-verdict.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
@@ -354,7 +354,7 @@ function dataPathStep(state: SpeakerState, event: DataPathEvent | undefined, now
 }
 
 function timer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
-  const { members, carriers, config } = state;
+  const { members, carriers } = state;
   stickyTimer(state, now);
   if (followTimer(state, now, effects)) touchPools(state, reachabilityChanged(state));
   if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
@@ -372,7 +372,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   if (now >= members.settledAt) membersSettled(state);
   if (now >= members.reclaimAt) {
     reclaimed(state, now, effects);
-    reannounceAll(state, announcedHere(state), (address) => isStickyInForce(state, config?.pools.find(address)), effects);
+    reannounceAll(state, announcedHere(state), (address) => isStickyInForce(state, poolAt(state, address)), effects);
   }
   flush(state, effects);
 }

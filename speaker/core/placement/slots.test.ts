@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bench, pools } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, owner, pools } from "../../testing/speaker-bench.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254}";
 const routed = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28], next-hop-slots: 10.0.0.224/28}";
@@ -29,4 +29,23 @@ test("a node that is alone answers for all slots of a pool, whose routes have a 
   bench.setConfig(pools("{name: routed, protocol: bgp, addresses: [192.0.2.0/28]}", router));
   bench.settle();
   assert.deepEqual(bench.onWire, []);
+});
+
+test("a node that others took for dead leaves it to the keeper of each slot to announce it again, as that of a sticky address", () => {
+  const kept = routed.replace("bgp", "[layer2, bgp], keep-connections: true");
+  const { bench } = amongOthers(owner, kept, router);
+  bench.setInterfaces({ ...eth0, addresses: ["10.0.0.101/24"] });
+  bench.settle();
+  const slots = bench.onWire.filter((ip) => ip.startsWith("10."));
+  assert.equal(slots.length, 16);
+  bench.take();
+  bench.runner.dispatch({ type: "member", change: "refuted", node: owner, incarnation: 1, life: 1, macs: undefined });
+  bench.clock.advanceBy(1);
+  assert.deepEqual(
+    bench.take().filter((line) => line.startsWith("reannounce")),
+    ["reannounce 192.0.2.1"],
+  );
+  bench.setInterfaces({ ...eth0, addresses: [] });
+  bench.settle();
+  assert.deepEqual([bench.onWire.length, [...bench.counted]], [1, []], "no client has a connection to a slot");
 });
