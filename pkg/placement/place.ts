@@ -239,8 +239,9 @@ export function placeSlot(
   nodes: PoolNodes,
   before?: AddressPlacement,
   choose?: Choose,
+  reported?: ReportedAnnouncers,
 ): AddressPlacement {
-  const { verdicts, ...placed } = place(address, [{ ...slotHolder, goesWith: address }], nodes, before, choose);
+  const { verdicts, ...placed } = place(address, [{ ...slotHolder, goesWith: address }], nodes, before, choose, reported);
   const slot = verdicts.get(slotHolder.service) ?? refusal("noActiveSpeaker");
   return { ...placed, slot, verdicts: new Map(holders.map(({ service }) => [service, refusal("ipNotAllowed")])) };
 }

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type Prefix, parsePrefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { amongOthers, Bench, eth0, owner, pools } from "../../testing/speaker-bench.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254}";
 const routed = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28], next-hop-slots: 10.0.0.224/28}";
+
+const prefix = (text: string): Prefix => parsePrefix(text) ?? assert.fail(text);
 
 test("a node that is alone answers for all slots of a pool, whose routes have a path to each", () => {
   const bench = new Bench("node1");
@@ -48,4 +52,28 @@ test("a node that others took for dead leaves it to the keeper of each slot to a
   bench.setInterfaces({ ...eth0, addresses: [] });
   bench.settle();
   assert.deepEqual([bench.onWire.length, [...bench.counted]], [1, []], "no client has a connection to a slot");
+});
+
+test("a node that loses sight of the API keeps its slots, and one that sees it leaves those of another to that", () => {
+  const inSubnet = { answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", [prefix("10.0.0.0/24")]]]) };
+  const { bench, others, hear } = amongOthers(owner, routed, router);
+  const [{ name, state } = assert.fail()] = others;
+  for (const other of others) other.state.setReachability(inSubnet);
+  state.own(address("10.0.0.230"));
+  hear();
+  bench.setInterfaces({ ...eth0, addresses: ["10.0.0.101/24"] });
+  bench.clock.advanceBy(10_000);
+  bench.settle();
+  const slots = bench.onWire;
+  assert.equal(slots.length, 5);
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(70_000);
+  bench.settle();
+  assert.deepEqual(bench.onWire, slots);
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  state.setView("behind");
+  state.setAnnounced(address("10.0.0.230"), true);
+  hear();
+  bench.settle();
+  assert.equal(bench.state.placements.get("10.0.0.230")?.[0]?.owner, name);
 });

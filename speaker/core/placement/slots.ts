@@ -3,6 +3,7 @@ import { type Config, type Pool, PoolIndex, type SlotPool, slotPools } from "#pk
 import { Address, type Family, type Prefix } from "#pkg/net";
 import { type AddressPlacement, compareRank, type Holder, type NextHopPath, placeSlot, type SlotPaths } from "#pkg/placement";
 import { nodesOf } from "../members/nodes.ts";
+import { reportedAnnouncers } from "../protocols/announcers.ts";
 import { ownedPlacement, type SpeakerState } from "../state.ts";
 import { stickyRule } from "./sticky.ts";
 
@@ -35,7 +36,9 @@ export function placeOneSlot(
   now: Millis,
 ): AddressPlacement {
   const rule = stickyRule(state, { address, pool, before }, now);
-  return placeSlot(address, holders, nodesOf(state, pool), before, rule);
+  const nodes = nodesOf(state, pool);
+  const reported = nodes.behind.length === 0 ? undefined : { ...reportedAnnouncers(state, address), undelivering: [] };
+  return placeSlot(address, holders, nodes, before, rule, reported);
 }
 
 /**
