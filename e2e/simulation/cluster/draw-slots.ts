@@ -19,8 +19,8 @@ const service = (nodes: number) => ({
 });
 
 /**
- * A history of next-hop slots, drawn by its seed. Where it is odd: speakers end one after the other, stay away for milliseconds to half a minute, and come back. Where it
- * is even: everything that befalls sticky addresses, and the pool loses its slots and has them again.
+ * A history of next-hop slots, drawn by its seed. Where it is odd: speakers end one after the other, stay away for milliseconds to half a minute, and come back; in half of
+ * these histories one speaker loses the API for some time. Where it is even: everything that befalls sticky addresses, and the pool loses its slots and has them again.
  */
 export function drawSlots(seed: number): History {
   const random = seededRandom(seed);
@@ -36,6 +36,8 @@ export function drawSlots(seed: number): History {
       acts.push({ at, act: { type, node: pick(nodes), length } });
       at += length + pauseMs;
     }
+    if (pick(2) === 0) acts.push({ at: pick(at), act: { type: "cutApi", node: pick(nodes), length: 2_000 + pick(80_000) } });
+    acts.sort((a, b) => a.at - b.at);
     return { seed, nodes, loss, config: slotsConfig, services: { web: service(nodes) }, acts };
   }
   const drawn = drawSticky(seed);

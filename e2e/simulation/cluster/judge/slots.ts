@@ -18,7 +18,7 @@ const settledMs: Millis = 5_000;
 const sameMs: Millis = 240_000;
 
 /**
- * Next-hop slots are sticky addresses that pools hold. Where speakers end one after the other and nothing else happens, a node that lives on keeps its
+ * Next-hop slots are sticky addresses that pools hold. Where speakers end one after the other, and at most lose the API, a node that lives on keeps its
  * slots, and routers have a path to every slot all the time.
  */
 export class SlotOwnership implements Judge {
@@ -29,7 +29,7 @@ export class SlotOwnership implements Judge {
   #beganAt: Millis | undefined;
 
   constructor({ acts }: History) {
-    this.#isOnlyDeaths = acts.every(({ act }) => ["killSpeaker", "powerOff", "stopSpeaker"].includes(act.type));
+    this.#isOnlyDeaths = acts.every(({ act }) => ["killSpeaker", "powerOff", "stopSpeaker", "cutApi"].includes(act.type));
   }
 
   get problem(): string | undefined {
