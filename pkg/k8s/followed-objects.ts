@@ -22,6 +22,8 @@ export class FollowedObjects<V extends ObjectMeta> {
   #malformed = 0; // In that list.
   readonly #leftOut = new Set<string>(); // Owners of objects that are dropped.
   #areManyLeftOut = false; // Others besides.
+  readonly #removed = new Map<string, string>(); // key of an object that went while some were asked for -> its last version
+  #questions = 0;
   #isSynced = false;
   /** Somebody waits to hear that a new list is there, for which the first one may have been given up. */
   isAsked = false;
@@ -83,6 +85,7 @@ export class FollowedObjects<V extends ObjectMeta> {
       return undefined;
     }
     const before = this.#objects.get(meta.key);
+    if (type === "DELETED" && this.#questions > 0) this.#removed.set(meta.key, meta.resourceVersion);
     if (type === "DELETED" || this.#isLeftOut(object)) this.#drop(meta.key);
     else if (before?.uid !== meta.uid || before.resourceVersion !== meta.resourceVersion) {
       const now = this.#resource.project(object, meta);
@@ -92,10 +95,23 @@ export class FollowedObjects<V extends ObjectMeta> {
     return meta.resourceVersion;
   }
 
-  /** Adds an object that was left out, and asked for since. An event or a list may have brought a later version of it. */
-  add(item: unknown): void {
+  /** Objects that were left out are asked for from now on. */
+  beginQuestion(): void {
+    this.#questions++;
+  }
+
+  /** Adds the answer, if there is one. An event or a list may have brought a later version of an object, or its removal. */
+  endQuestion(owner: string, items: readonly unknown[] | undefined): void {
+    if (items === undefined) this.noteLeftOut(owner);
+    for (const item of items ?? []) this.#add(item);
+    if (--this.#questions === 0) this.#removed.clear();
+  }
+
+  #add(item: unknown): void {
     const meta = projectMeta(item);
-    if (meta === undefined || isLater(this.#objects.get(meta.key)?.resourceVersion, meta.resourceVersion)) return;
+    if (meta === undefined) return;
+    const last = this.#objects.get(meta.key)?.resourceVersion ?? this.#removed.get(meta.key);
+    if (isLater(last, meta.resourceVersion)) return;
     this.change({ type: "MODIFIED", object: fields(item) });
     const now = this.#objects.get(meta.key);
     if (this.#isListing && now !== undefined) this.#listed.set(meta.key, now);

@@ -271,10 +271,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   async #addLeftOut(owner: string, part: Part): Promise<void> {
     const { labelSelector } = this.#selectors;
     const asked = { api: this.#api, clock: this.#clock, random: this.#random, log: this.#log, stop: this.#stop.signal };
+    this.#objects.beginQuestion();
     const found = await objectsOf(owner, part, this.#resource, labelSelector, asked);
     if (this.#stopped) return;
-    if (found === undefined) this.#objects.noteLeftOut(owner);
-    else for (const item of found) this.#objects.add(item);
+    this.#objects.endQuestion(owner, found);
   }
 
   /** @param version undefined: the watch begins with all objects */

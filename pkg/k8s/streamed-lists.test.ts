@@ -238,6 +238,20 @@ test("slices of a Service that is not wanted are dropped, until it is: then they
   assert.equal(scene.api.waiting, 0);
 });
 
+test("a slice that is removed while those of its Service are asked for stays away", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("w", "other", "1")), event("ADDED", slice("x", "other", "2")));
+  await using _ = scene;
+  await scene.saw("synced");
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  const list = await scene.api.next();
+  watch.send(event("DELETED", slice("x", "other", "122")), event("ADDED", slice("y", "other", "123")));
+  await scene.saw("ns/y ->123");
+  list.reply(200, listOf("120", slice("x", "other", "2"), slice("w", "other", "1")));
+  await scene.saw("ns/w ->1");
+  assert.equal(scene.informer.size, 2);
+});
+
 test("a slice that was followed goes with the next event once its Service is not wanted", limit, async () => {
   const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")));
   await using _ = scene;
