@@ -3,6 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { type Config, isStrict, type Pool } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import type { ConfigStatus } from "#pkg/live-config";
+import type { Address } from "#pkg/net";
 import { recordedAddresses } from "#pkg/service";
 import type { Dated } from "#pkg/verdict";
 import type { AddressState } from "#pkg/what-if";
@@ -40,6 +41,10 @@ export class ControllerView {
 
   held(service: string): Allocation | undefined {
     return this.#state.allocator.held(service);
+  }
+
+  isHeld(address: Address): boolean {
+    return this.#state.allocator.isHeld(address);
   }
 
   /** The configuration in force, the verdict on the ConfigMap's, and their dates. */

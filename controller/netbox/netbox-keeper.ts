@@ -14,7 +14,7 @@ export interface NetboxKeeperOptions {
   readonly cluster: Pick<Cluster, "informer">;
   /** Namespace of the configuration, and of the Secrets that it names. */
   readonly namespace: string;
-  readonly view: Pick<ControllerView, "service" | "seen" | "held">;
+  readonly view: Pick<ControllerView, "service" | "seen" | "held" | "isHeld">;
   readonly runner: Pick<ControllerRunner, "dispatch">;
   readonly events: Pick<EventRecorder, "record">;
   readonly elector: Pick<LeaderElector, "mayWrite">;
@@ -126,6 +126,7 @@ export class NetboxKeeper implements Disposable {
       claims: () => this.#claims(pool),
       wishes: () => (this.#kept.some((kept) => kept.pool === pool) ? this.#wishes(pool.name) : []),
       exists: (service, uid) => view.service(service)?.uid === uid,
+      isHeld: (address) => view.isHeld(address),
       onChange: (view) => this.#seen(pool, view),
       isKeptElsewhere: (record) => this.#isKept(record, pool),
       onEnd: () => this.#ended(pool),

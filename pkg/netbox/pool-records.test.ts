@@ -35,6 +35,7 @@ class Life implements Disposable {
       claims: () => this.#held(),
       wishes: () => this.wishes,
       exists: (service, uid) => this.services.get(service) === uid,
+      isHeld: (held) => this.claims.has(`${held}`),
       isKeptElsewhere: () => false,
       onEnd: () => {},
       onChange: (view) => {
@@ -240,6 +241,29 @@ test("a record that somebody else made theirs since it was read is not given to 
   assert.deepEqual([...netbox.addresses.values()], [theirs]);
   assert.deepEqual([...(life.view?.foreign ?? [])], [["198.51.100.3", "printer"]]);
 });
+
+for (const onRelease of ["delete", "deprecate"] as const)
+  test(`on-release ${onRelease}: the record of an address that is given again while NetBox is slow to release others stays`, async () => {
+    await using netbox = await FakeNetbox.start(text);
+    using life = new Life(netbox, { onRelease });
+    for (const host of [1, 2, 3]) life.holds(`shop/${host}`, host);
+    await life.pass(500);
+    const kept = netbox.lines.filter((line) => !line.startsWith("198.51.100.2/"));
+    for (const host of [1, 2, 3]) life.gone(`shop/${host}`);
+    await life.pass(30_000);
+    let released = 0;
+    netbox.beforeAnswer = () => {
+      if (released++ === 0) for (const host of [1, 2, 3]) if (host !== 2) life.holds(`shop/${host}`, host);
+    };
+    await life.pass(40_000);
+    const active = [...netbox.addresses.values()].filter(({ status }) => status.value === "active");
+    assert.deepEqual(
+      active.map(({ address, description }) => `${address}: ${description}`),
+      kept,
+    );
+    const written = netbox.requests.filter((request) => !request.startsWith("GET"));
+    assert.equal(written.length, 4, "three are made, and one is released");
+  });
 
 test("a record that somebody removed since it was read holds nothing up, and is made anew where it is needed", async () => {
   await using netbox = await FakeNetbox.start(text);

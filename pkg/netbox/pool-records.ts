@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { IpamPool } from "#pkg/allocator";
 import { Alarm, backOff, type Clock, inPortions, type Millis, type Portions, type Random } from "#pkg/clock";
-import type { AddressRange, Family } from "#pkg/net";
+import type { Address, AddressRange, Family } from "#pkg/net";
 import type { NetboxRecord } from "./answers.ts";
 import { type NetboxClient, NetboxError, type RecordFields } from "./client.ts";
 import { type Claim, fieldsFor, type Plan, plan, type RecordRules, sortRecords, type Wish } from "./plan.ts";
@@ -20,6 +20,8 @@ export interface PoolRecordsOptions {
   readonly claims: () => Generator<undefined, readonly Claim[]>;
   readonly wishes: () => readonly Wish[];
   readonly exists: (service: string, uid: string) => boolean;
+  /** Whether a Service holds the address at this moment. */
+  readonly isHeld: (address: Address) => boolean;
   readonly onChange: (view: NetboxView) => void;
   /** After `retire`: another pool has the record now. */
   readonly isKeptElsewhere: (record: NetboxRecord) => boolean;
@@ -235,8 +237,9 @@ export class PoolRecords implements Disposable {
   }
 
   async #release(client: Pick<NetboxClient, "get" | "update" | "remove">, record: NetboxRecord): Promise<void> {
-    if (this.#options.rules.onRelease === "deprecate") return this.#update(client, record, { status: "deprecated" });
-    if (!(await this.#isAsRead(client, record))) return;
+    // Other requests came first, and NetBox may be slow: by now a Service may have the address again.
+    if (!(await this.#isAsRead(client, record)) || this.#options.isHeld(record.address)) return;
+    if (this.#options.rules.onRelease === "deprecate") return this.#put(await client.update(record, { status: "deprecated" }));
     await client.remove(record);
     this.#records.delete(record.id);
     this.#exhausted.clear();
