@@ -29,3 +29,14 @@ test("a Service that goes without an address, or that has one already, is not me
   await world.settle();
   assert.equal(await count(world, "ingot_controller_allocation_seconds_count"), "0");
 });
+
+test("a Service that was deleted and made again in a gap of the watch has waited since then", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.0"), { first: {}, second: { uid: "1" } });
+  world.clock.advanceBy(3_600_000);
+  world.service("second", { uid: "2" });
+  await world.settle();
+  world.clock.advanceBy(7_000);
+  world.delete("first");
+  await world.settle();
+  assert.equal(await count(world, "ingot_controller_allocation_seconds_sum"), "7");
+});

@@ -22,17 +22,19 @@ export function servicesSeen(state: ControllerState, changed: readonly ServiceCh
 
 /** The change of a Service counts. */
 export function serviceChanged(state: ControllerState, key: string): void {
-  const { allocator, services, changing, statuses, pools, agenda, conditions, announcements, externalIPs } = state;
+  const { allocator, services, changing, statuses, pools, agenda, conditions, announcements, externalIPs, verdicts, asked } =
+    state;
   const now = services.get(key);
   const before = changing.get(key);
   changing.delete(key);
   const { addresses: held = [] } = allocator.held(key) ?? {};
-  statuses.seen(key, now, before, held.map(String));
+  const isOther = before?.uid !== now?.uid; // It has the name of the Service before it, or is gone.
+  if (isOther) {
+    for (const part of [statuses, conditions, externalIPs, verdicts.services]) part.forget(key);
+    asked.since.delete(key);
+  } else if (now !== undefined && before !== undefined) statuses.changed(now, before, held.map(String));
   measureWait(state, key, now);
-  const isOther = before?.uid !== now?.uid;
-  if (isOther) conditions.forget(key);
   announcements.serviceChanged(key, now, isOther);
-  if (isOther) externalIPs.forget(key);
   const named = externalIPs.changed(key, now, before).flatMap((text) => parseAddress(text) ?? []);
   for (const holder of [key, ...named.flatMap((address) => allocator.holders(address))]) {
     if (services.has(holder)) conditions.touch(holder);

@@ -143,6 +143,31 @@ test("a status that was overwritten once is restored at once, without an event",
   );
 });
 
+test("a Service that was deleted and made again in a gap of the watch is none whose status others overwrite", async () => {
+  const world = await startWorld(ten, { web: { uid: "0" } });
+  for (const uid of ["1", "2", "3"]) {
+    world.clock.advanceBy(20_000);
+    world.service("web", { uid });
+    const lines = await world.settle();
+    assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"], `at once, life ${uid}`);
+    assert.deepEqual(
+      lines.filter((line) => line.includes("StatusOverwritten")),
+      [],
+    );
+  }
+});
+
+test("a Service that was deleted and made again in a gap of the watch has no refusal of the former one's status", async () => {
+  const world = await startWorld(ten);
+  const events = async () => (await world.settle()).filter((line) => line.includes("StatusUpdateFailed")).length;
+  const error = new ApiError("Cannot write: denied by policy x", 403, "Forbidden");
+  world.cluster.refused.set("default/web", error);
+  world.service("web", { uid: "1" });
+  assert.equal(await events(), 1);
+  world.service("web", { uid: "2" });
+  assert.equal(await events(), 1, "it is another Service, with Events of its own");
+});
+
 test("a Service that asks for one pool and the other in turn is not taken for one whose status others write", async () => {
   const pools = configText("main 10.0.0.0-10.0.0.9", "gold 10.0.1.0-10.0.1.9");
   const world = await startWorld(pools, { web: {} });

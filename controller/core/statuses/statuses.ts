@@ -65,20 +65,22 @@ export class Statuses extends PartOf<Context> {
     this.givenUp = givenUp;
   }
 
+  /** There is no such Service any more. */
+  forget(key: string): void {
+    for (const known of [this.written, this.overwritten, this.contests]) known.delete(key);
+    this.#settled(key);
+  }
+
   /** The present and the former Service. @param held the status that it is to have */
-  seen(key: string, now: Service | undefined, before: Service | undefined, held: readonly string[]): void {
-    if (now === undefined) {
-      for (const known of [this.written, this.overwritten, this.contests]) known.delete(key);
-      this.#settled(key);
-      return;
-    }
+  changed(now: Service, before: Service, held: readonly string[]): void {
+    const { key } = now;
     const written = this.written.get(key);
     // A write for the version before has not been carried out, and will not be: what is on record counts again.
     const replaced = this.replaced.get(key);
     if (replaced !== undefined && isSameList(replaced, now.ingress))
       for (const known of [this.replaced, this.written]) known.delete(key);
     else if (written !== undefined && isSameList(written, now.ingress)) this.written.delete(key);
-    else if (before !== undefined && isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.overwritten.add(key);
+    else if (isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.overwritten.add(key);
   }
 
   /** Without a status that is being replaced: the addresses in it are given up, and whoever gets them must not lose them again. */

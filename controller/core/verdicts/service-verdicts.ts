@@ -32,6 +32,10 @@ export class ServiceVerdicts extends PartOf<Pick<Context, "now">> {
     this.entries.set(key, { problem, since: isSame ? before.since : this.context.now });
   }
 
+  forget(key: string): void {
+    this.entries.delete(key);
+  }
+
   /** The fault of the Service; undefined for a Service without a fault, for which no words are made. Parameters as of `of`. */
   problemOf(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Verdict | undefined {
     const { problem } = this.entries.get(service.key) ?? { problem: undecided };

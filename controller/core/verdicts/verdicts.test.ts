@@ -38,6 +38,17 @@ test("a Service has one verdict, with facts and what to do, and since when", asy
   assert.deepEqual([served?.verdict.cause, served?.since], ["assigned", since + 60_000]);
 });
 
+test("a Service that was deleted and made again in a gap of the watch is as it is since then", async () => {
+  const world = await startWorld(configText("a 10.0.0.0-10.0.0.0"), { one: {}, two: { uid: "1" } });
+  for (const name of ["one", "two"]) {
+    world.clock.advanceBy(60_000);
+    world.service(name, { uid: "2" });
+    await world.settle();
+    const [again] = world.statuses(`default/${name}`);
+    assert.equal(again?.since, world.clock.now(), name);
+  }
+});
+
 test("a Service that keeps an address, although it asks for another one, is degraded", async () => {
   const world = await startWorld(small, { one: {}, two: {} });
   world.change("two", { annotations: { [annotations.addresses]: "10.0.0.0" } });
