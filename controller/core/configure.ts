@@ -1,5 +1,5 @@
 import { isFor } from "#pkg/allocator";
-import { byAge, keepRecorded, Settling } from "#pkg/assignment";
+import { keepRecorded, Settling } from "#pkg/assignment";
 import { type Config, isStrict } from "#pkg/config";
 import { list } from "#pkg/text";
 import { settle, takeRecorded } from "./decide.ts";
@@ -10,6 +10,7 @@ import type { Configuring, ControllerState } from "./state.ts";
 // For each what it may keep is looked at: some 10 µs.
 const servicesAtOnce = 200;
 const poolsAtOnce = 500;
+const agesAtOnce = 1_000;
 // A decision costs some times what a look does.
 const decisionsAtOnce = 50;
 
@@ -31,7 +32,7 @@ export function configure(
     config,
     phase: "pools",
     change: new PoolsChange(config),
-    settling: new Settling([]),
+    settling: new Settling(),
     keys: [],
     looked: 0,
     elsewhere: [],
@@ -74,7 +75,12 @@ function isDone(state: ControllerState, configuring: Configuring): boolean {
     case "pools":
       if (!isReplaced(state, configuring)) return false;
       occupancy.strictPools = new Set(config.pools.filter(isStrict).map(({ name }) => name));
-      configuring.settling = new Settling(byAge(services.values()));
+      return begin("order", [...services.keys()]);
+    case "order":
+      for (const service of keys.slice(looked, looked + agesAtOnce).flatMap((key) => services.get(key) ?? []))
+        configuring.settling.add(service);
+      configuring.looked += agesAtOnce;
+      if (configuring.looked < keys.length || !configuring.settling.order()) return false;
       return begin("keep", configuring.settling.keys);
     case "keep":
       keepSome(state, configuring);

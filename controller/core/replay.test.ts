@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 20, shape: "80de6f1020df" },
+    { format: 21, shape: "1d00c529c024" },
     "raise the format, and put the shape here",
   );
 });

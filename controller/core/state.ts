@@ -78,9 +78,9 @@ export interface Configuring {
   readonly number: number;
   readonly mayRenumber: boolean;
   readonly config: Pick<Config, "pools" | "quotas">;
-  phase: "pools" | "keep" | "usage" | "settle" | "look";
+  phase: "pools" | "order" | "keep" | "usage" | "settle" | "look";
   change: PoolsChange;
-  settling: Settling;
+  readonly settling: Settling;
   /** Keys that this phase looks at, and how many it has looked at. */
   keys: readonly string[];
   looked: number;

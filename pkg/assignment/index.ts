@@ -3,5 +3,5 @@
  * Services. Pure. `pkg/allocator` knows the holders of addresses; the controller has status,
  * events and waiting.
  */
-export { type Assignments, assigning, byAge, keepRecorded, Settling } from "./assign-all.ts";
+export { type Assignments, assigning, keepRecorded, Settling } from "./assign-all.ts";
 export { type Decision, decide, type Keeping, quotedList, releasedBy, statusOf, type Warning } from "./decide.ts";
