@@ -35,6 +35,19 @@ test("pools are tried in the file's order, lowest address first", () => {
   assert.deepEqual(got, ["b: 192.0.2.8", "b: 192.0.2.9", "a: 192.0.2.4"]);
 });
 
+test("a look at all pools, a few at a time, goes on where other pools are put in their place meanwhile", () => {
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((name, index) => pool(name, [`192.0.2.${8 * index}/29`]));
+  assert.ok(a && b && c && d);
+  const allocator = withPools(a, b, c);
+  const looking = Iterator.from(allocator.usage());
+  assert.equal(looking.next().value?.pool, "a");
+  assert.deepEqual(allocator.setPools([d, c]), []);
+  assert.deepEqual(
+    [...looking].map((usage) => usage.pool),
+    ["c"],
+  );
+});
+
 test("the entries of a pool are tried in the order in which they are listed", () => {
   const allocator = withPools(pool("a", ["192.0.2.8-192.0.2.8", "192.0.2.4-192.0.2.4"]));
   assert.deepEqual([settle(allocator, "s/1"), settle(allocator, "s/2")], ["a: 192.0.2.8", "a: 192.0.2.4"]);

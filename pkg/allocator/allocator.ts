@@ -323,9 +323,12 @@ export class Allocator {
     return slot === undefined ? [] : this.#rules.occupancy.holders(slot).map((holding) => holding.terms.service);
   }
 
-  /** One entry per pool, in the file's order. */
+  /** One entry per pool, in the file's order. Between two of them other pools may come: those that are no more are left out. */
   *usage(): Iterable<PoolUsage> {
-    for (const pool of this.#layout.pools) yield this.#usageOf(pool);
+    for (const { name } of this.#layout.pools) {
+      const usage = this.usageOf(name);
+      if (usage !== undefined) yield usage;
+    }
   }
 
   usageOf(name: string): PoolUsage | undefined {

@@ -142,8 +142,9 @@ export class Quotas {
     return (slot) => texts.filter((_, index) => this.#holders(counters[index] as Counter, slot, occupancy) === 0).join();
   }
 
+  /** Each once, whatever is counted between two of them. */
   *usage(): Iterable<QuotaUsage> {
-    for (const { quota, limits, namespace, used } of this.#inUse.values())
+    for (const { quota, limits, namespace, used } of [...this.#inUse.values()])
       for (const resource of resources) {
         const limit = limits[resource];
         if (limit !== undefined && used.services > 0) yield { quota, namespace, resource, limit, used: used[resource] };

@@ -534,3 +534,13 @@ test("of 10,000 pools a refusal names 20 that are open to the namespace, and cou
   assert.deepEqual(unmet.known.slice(0, 2), ["p0", "p2"]);
   assert.equal(unmet.known.length, 20);
 });
+
+test("a look at all quotas, a few at a time, has each once, also one that is used up to nothing and again meanwhile", () => {
+  const allocator = start([pool("a", ["192.0.2.0/24"])], [{ ...unlimited, ipv4: 1 }]);
+  for (const namespace of ["a", "b", "c"]) allocator.settle(request(`${namespace}/web`));
+  const looking = Iterator.from(allocator.quotaUsage());
+  const first = looking.next().value?.namespace;
+  allocator.release("a/web");
+  allocator.settle(request("a/web"));
+  assert.deepEqual([first, ...looking.map(({ namespace }) => namespace)], ["a", "b", "c"]);
+});
