@@ -21,7 +21,7 @@ export function registerUsage(
     labelNames: ["state", "cause"],
     *series() {
       const { view } = terms.controller;
-      for (const [state, cause, count] of view.serviceCounts(clock.now())) yield [{ state, cause }, count];
+      for (const one of view.serviceCounts(clock.now())) yield one && [{ state: one[0], cause: one[1] }, one[2]];
     },
   });
   pullGauge(registry, {
@@ -43,7 +43,7 @@ export function registerUsage(
       *series() {
         for (const facts of terms.controller.view.usage.usage()) {
           const value = of(facts);
-          if (value !== undefined) yield [{ pool: facts.pool }, value];
+          yield value === undefined ? undefined : [{ pool: facts.pool }, value];
         }
       },
     });

@@ -243,6 +243,26 @@ test("no turn of the event loop reads more than 250 series", async () => {
   assert.deepEqual([all, most], [20_000, 250]);
 });
 
+test("what is looked at for a series counts as much as a series", async () => {
+  const registry = new Registry();
+  let looked = 0;
+  pullSeries(registry, "gauge", {
+    name: "states",
+    help: "Few series of many Services.",
+    labelNames: ["state"],
+    *series() {
+      for (; looked < 1_000; looked++) yield undefined;
+      yield [{ state: "well" }, looked];
+    },
+  });
+  const page = metricsRoute(registry)();
+  const inTurns: number[] = [];
+  for (let turn = 0; turn < 100 && looked < 1_000; turn++, await setImmediate()) inTurns.push(looked);
+  assert.ok(inTurns.length >= 4 && inTurns.every((count, turn) => count <= 250 * turn), `${inTurns}`);
+  assert.match(textOf((await page).body), /^states\{state="well"\} 1000$/m);
+  assert.match(await registry.metrics(), /^states\{state="well"\} 1000$/m);
+});
+
 test("what is made and gone while a page is made breaks no line, and is there at most once", async () => {
   const registry = new Registry();
   const services = new Map(Array.from({ length: 1_000 }, (_, i) => [`s${i}`, i]));

@@ -61,8 +61,8 @@ function isPulled(metric: Pulled | object): metric is Pulled {
 function* pulledText({ name, help, type, labelNames, series }: Pulled): Generator<string> {
   let slice = `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${type}\n`;
   let lines = 0;
-  for (const [labels, value] of series()) {
-    slice += sampleLine(name, labelNames, labels, value);
+  for (const one of series()) {
+    if (one !== undefined) slice += sampleLine(name, labelNames, ...one);
     if (++lines < linesAtOnce) continue;
     yield slice;
     slice = "";

@@ -55,9 +55,9 @@ export interface SeriesMetric<L extends string> {
   readonly labelNames: readonly L[];
   /**
    * Yields each series, once: what reads it takes a few at a time, and lets the process do other things in between. So it has to stand
-   * that what it reads changes meanwhile.
+   * that what it reads changes meanwhile. Undefined: something was looked at that is no series by itself.
    */
-  readonly series: () => Iterable<Series<L>>;
+  readonly series: () => Iterable<Series<L> | undefined>;
 }
 
 type Series<L extends string> = readonly [labels: Readonly<Record<L, string>>, value: number];
@@ -73,7 +73,7 @@ export interface Pulled {
   readonly help: string;
   readonly type: "gauge" | "counter";
   readonly labelNames: readonly string[];
-  readonly series: () => Iterable<Series<string>>;
+  readonly series: () => Iterable<Series<string> | undefined>;
   readonly get: () => Promise<object>;
 }
 
@@ -98,7 +98,7 @@ function register<L extends string>(
   type: "gauge" | "counter",
   { name, help, labelNames, series }: SeriesMetric<L>,
 ): void {
-  const values = () => Array.from(series(), ([labels, value]) => ({ labels, value }));
+  const values = () => [...series()].flatMap((one) => (one === undefined ? [] : [{ labels: one[0], value: one[1] }]));
   const get = async () => ({ name, help, type, aggregator: "sum", values: values() });
   const pulled: Pulled = { name, help, type, labelNames, series, get };
   registry.registerMetric(pulled as unknown as Metric<L>);

@@ -49,6 +49,19 @@ test("a Service that was deleted and made again in a gap of the watch is as it i
   }
 });
 
+test("each Service is listed once, also one that is made again while a long list is read", async () => {
+  const world = await startWorld(configText("a 10.0.0.0-10.0.0.9"), { one: {}, two: {}, three: {} });
+  const looking = Iterator.from(world.statuses());
+  const listed = [looking.next().value?.service.name];
+  for (const name of ["one", "two"]) {
+    world.delete(name);
+    await world.settle();
+  }
+  world.service("one", { uid: "again" });
+  await world.settle();
+  assert.deepEqual([...listed, ...looking.map(({ service }) => service.name)], ["one", "three"]);
+});
+
 test("a Service that keeps an address, although it asks for another one, is degraded", async () => {
   const world = await startWorld(small, { one: {}, two: {} });
   world.change("two", { annotations: { [annotations.addresses]: "10.0.0.0" } });
