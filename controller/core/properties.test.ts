@@ -23,6 +23,7 @@ class Story {
   readonly #random: Random;
   readonly #world: World;
   #endWrites = () => {};
+  readonly #made = new Map<string, number>(); // UID -> when the Service was made
 
   constructor(random: Random, world: World) {
     this.#random = random;
@@ -35,9 +36,7 @@ class Story {
     const name = this.#pick(names);
     const exists = cluster.service(`default/${name}`) !== undefined;
     await this.#pick([
-      ...new Array<() => void>(10).fill(() =>
-        exists ? this.#world.change(name, this.#spec()) : this.#world.service(name, this.#spec()),
-      ),
+      ...new Array<() => void>(10).fill(() => (exists ? this.#world.change(name, this.#spec()) : this.#make(name))),
       ...new Array<() => void>(5).fill(() => this.#world.delete(name)),
       ...new Array<() => void>(2).fill(() => this.#world.config(this.#pick(configs))),
       () => exists && this.#world.change(name, { ingress: [this.#pick(["10.0.0.0", "10.0.0.1", "fd00::1", "192.0.2.1"])] }),
@@ -72,6 +71,18 @@ class Story {
       this.#world.clock.advanceBy(31_000);
     }
     await this.#world.settle();
+  }
+
+  /** Services that are said to be as they are since before they were made: another one had their name. */
+  get beforeTheirTime(): string[] {
+    const all = [...this.#world.statuses()];
+    return all.flatMap(({ service, since }) => (since < (this.#made.get(service.uid) ?? 0) ? [service.key] : []));
+  }
+
+  #make(name: string): void {
+    const uid = `${this.#made.size}`;
+    this.#made.set(uid, this.#world.clock.now());
+    this.#world.service(name, { ...this.#spec(), uid });
   }
 
   #spec(): ServiceSpec {
@@ -117,6 +128,7 @@ for (let seed = 1; seed <= 60; seed++)
       for (let steps = random() * 12; steps > 0; steps--) await story.step();
       await story.calm();
       assert.deepEqual(clashes(world), []);
+      assert.deepEqual(story.beforeTheirTime, []);
       const settled = world.addresses(...names);
       for (const name of names) if (world.cluster.service(`default/${name}`) !== undefined) world.change(name, {});
       await world.settle();
