@@ -128,7 +128,7 @@ export class ControllerView {
     }
   }
 
-  /** The state to try configurations with these pools on. A standby knows as much. */
+  /** The state to try configurations with these pools on, as it is now: the trial takes many turns. A standby knows as much. */
   trial(pools: readonly Pool[]): Omit<AddressState, "config"> {
     const { allocator, occupancy } = this.#state;
     const services = [...this.#state.services.values()];
@@ -141,6 +141,6 @@ export class ControllerView {
       occupancy.occupants,
       (address, counts) => counts || (!recorded.has(`${address}`) && strict.some((range) => range.contains(address))),
     );
-    return { services, occupied, namespaces: allocator.namespaces };
+    return { services, occupied, namespaces: new Map(allocator.namespaces) };
   }
 }

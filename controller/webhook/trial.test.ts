@@ -67,3 +67,18 @@ for (const isStandby of [false, true]) {
 test("a review does not wait for labels of namespaces that do not come", async () => {
   assert.deepEqual(await review(forTeam, { labels: false }), []);
 });
+
+test("a review compares both configurations in one state, whatever changes until its end", async () => {
+  const world = new World();
+  world.config(forTeam);
+  world.service("web");
+  world.cluster.put("services", service("team/waits"));
+  world.cluster.put("namespaces", team);
+  world.controller.start();
+  await world.settle();
+  const trial = await world.controller.trial(parseConfig(forTeam), world.clock.now());
+  world.cluster.put("namespaces", { ...team, labels: {} } as unknown as ObjectMeta);
+  world.service("later");
+  await world.settle();
+  assert.deepEqual([trial?.namespaces.get("team"), trial?.services.length], [{ tenant: "a" }, 2]);
+});

@@ -108,7 +108,7 @@ const cases: {
     name: "in somewhat more time some are found that would get other addresses",
     asked: change(pools("10.1.0.0/22")),
     known: many,
-    turns: 130,
+    turns: 170,
     warnings: [
       /^there was not the time for all: Services that would get other addresses were looked for among \d+ of 1000; /,
       /^not used until .*and 995 more$/,

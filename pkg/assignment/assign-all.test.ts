@@ -85,3 +85,12 @@ for (const { name, pools: lines, services, occupied, want } of cases)
     const got = [...decisions].map(([key, { status }]) => `${key.replace("default/", "")}=${status?.join("+") ?? ""}`);
     assert.deepEqual(got.sort(), want);
   });
+
+test("thousands of pools, and thousands of Services, are looked at in many steps, whatever is decided", () => {
+  const many = Array.from({ length: 3_000 }, (_, i) => `name: p${i}, addresses: [10.${i >> 8}.${i & 255}.0/24]`);
+  const countSteps = (...given: Parameters<typeof assigning>) => Array.from(assigning(...given)).length;
+  const none = countSteps([], pools("name: a, addresses: [10.0.0.0/24]"));
+  assert.ok(countSteps([], pools(...many)) >= none + 10);
+  const others = Array.from({ length: 3_000 }, (_, i) => service(`shop/s${i}`, { type: "ClusterIP", created: i % 7 }));
+  assert.ok(countSteps(others, pools("name: a, addresses: [10.0.0.0/24]")) >= none + 4 * others.length);
+});

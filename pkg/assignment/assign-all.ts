@@ -88,10 +88,10 @@ export function* assigning(
   namespaces: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map(),
 ): Generator<Assignments["decisions"], Assignments> {
   const allocator = new Allocator();
-  for (const [name, labels] of namespaces) allocator.setNamespace(name, labels);
-  allocator.setPools(pools, quotas);
-  const current = new Map<string, Service>(); // service key -> Service as its status will be
   const decisions = new Map<string, Decision>();
+  for (const [name, labels] of namespaces) allocator.setNamespace(name, labels);
+  for (const replacing = allocator.replacePools(pools, quotas); !replacing.next().done; ) yield decisions;
+  const current = new Map<string, Service>(); // service key -> Service as its status will be
   const settling = new Settling();
   for (const service of services) {
     yield decisions;
