@@ -55,8 +55,8 @@ export class SpeakerView {
     return layer2PoolAt(this.#state, address);
   }
 
-  /** Keys of Services of type LoadBalancer among `keys`, or among all; undefined for each other one, so that the caller can pause. */
-  *loadBalancers(keys: Iterable<string> = this.#state.services.rows.keys()): Iterable<string | undefined> {
+  /** Keys of Services of type LoadBalancer among `keys`, or among all, each once; undefined for each other one, so that the caller can pause. */
+  *loadBalancers(keys: readonly string[] = [...this.#state.services.rows.keys()]): Iterable<string | undefined> {
     for (const key of keys) yield this.#state.services.rows.get(key)?.service.type === "LoadBalancer" ? key : undefined;
   }
 

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { type EndpointSlice, resources } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
+import { createState } from "../state.ts";
+import { SpeakerView } from "../view.ts";
 import { holderKeys, holdersWith, noServices, type Services, setService, setSlice } from "./services.ts";
 
 const x = address("192.0.2.1");
@@ -88,4 +90,18 @@ test("a Service with 100,000 endpoints costs what its nodes cost, once for each 
     endpointsOf(services),
     nodes.map((nodeName) => ({ nodeName, ready: 2_000, draining: 0 })),
   );
+});
+
+test("each Service is listed once, also one that is made again while a long list is read", () => {
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  const see = (name: string, uid: string) => setService(state.services, name, service(name, { uid }));
+  for (const name of ["shop/one", "shop/two"]) see(name, "1");
+  const listed: (string | undefined)[] = [];
+  for (const key of new SpeakerView(state).loadBalancers()) {
+    listed.push(key);
+    if (listed.length > 1) continue;
+    setService(state.services, "shop/one", undefined);
+    see("shop/one", "2");
+  }
+  assert.deepEqual(listed, ["shop/one", "shop/two"]);
 });
