@@ -325,6 +325,16 @@ test("a Service that was deleted and made again is another one: the old record g
   assert.deepEqual(netbox.lines, ["198.51.100.1/24: Kubernetes Service shop/web (new)"]);
 });
 
+test("nothing is chosen for a Service that went while NetBox was slow to choose for others", async () => {
+  await using netbox = await FakeNetbox.start(text);
+  using life = new Life(netbox, { mode: "allocate", onRelease: "keep" });
+  await life.pass(500);
+  for (const name of ["shop/a", "shop/b"]) life.wants(name);
+  netbox.beforeAnswer = () => life.gone("shop/b");
+  await life.pass(500);
+  assert.deepEqual(netbox.lines, ["198.51.100.0/24: Kubernetes Service shop/a (uid-shop-a)"]);
+});
+
 test("an exhausted prefix is said, and whoever waits gets what becomes free", async () => {
   await using netbox = await FakeNetbox.start(text);
   for (let host = 0; host < 8; host++) netbox.add(`198.51.100.${host}/24`);

@@ -224,7 +224,7 @@ export class PoolRecords implements Disposable {
 
   async #take(client: Pick<NetboxClient, "take">, { service, uid, family }: Wish): Promise<void> {
     const { ranges, rules } = this.#options;
-    if (this.#exhausted.has(family)) return;
+    if (this.#exhausted.has(family) || !this.#options.exists(service, uid)) return;
     for (const range of ranges.filter((of) => of.family === family)) {
       const record = await client.take(range, fieldsFor({ service, uid }, rules));
       if (record !== undefined) return this.#put(record);
