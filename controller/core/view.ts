@@ -128,7 +128,7 @@ export class ControllerView {
     }
   }
 
-  /** The state to try configurations with these pools on, as it is now: the trial takes many turns. A standby knows as much. */
+  /** The present state, to try configurations with these pools on; the trial takes many turns. A standby knows as much. */
   trial(pools: readonly Pool[]): Omit<AddressState, "config"> {
     const { allocator, occupancy } = this.#state;
     const services = [...this.#state.services.values()];

@@ -323,7 +323,7 @@ export class Allocator {
     return slot === undefined ? [] : this.#rules.occupancy.holders(slot).map((holding) => holding.terms.service);
   }
 
-  /** One entry per pool, in the file's order. Between two of them other pools may come: those that are no more are left out. */
+  /** One entry per pool, in the file's order. The pools may be replaced between two entries: a pool that is gone is left out. */
   *usage(): Iterable<PoolUsage> {
     for (const { name } of this.#layout.pools) {
       const usage = this.usageOf(name);

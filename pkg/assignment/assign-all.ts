@@ -31,7 +31,7 @@ export function keepRecorded(service: Service, allocator: Allocator, status: "re
  * the others, and the oldest comes first, so that no later Service takes its address.
  */
 export class Settling extends Part {
-  /** Of Services, the oldest first, and by key where they are equally old: as `olderFirst` has them. */
+  /** Keys of Services in the order of `olderFirst`: the oldest first, and by key where several are equally old. */
   keys: string[] = [];
   private readonly ofSecond = new Map<number, string[]>(); // when Services were made -> their keys, until these are in order
   private seconds: number[] | undefined; // The oldest is the last.
