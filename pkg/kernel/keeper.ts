@@ -253,7 +253,7 @@ export class KernelKeeper implements AsyncDisposable {
         if (state.scannedAt > -Infinity) isBusy = (await this.#perform(requests, changes)) || isBusy;
         if (clock.now() >= state.scanAt) {
           compare(state, this.#scan(requests), clock.now());
-          if (!state.hasMarks) this.#record.write(this.#state); // Without what is gone.
+          this.#record.write(state); // Without what is gone, and where it could not be written before.
           isBusy = true;
         }
       } catch (error) {

@@ -19,6 +19,7 @@ export class RecordFile {
   readonly #log: Log;
   #text = "";
   #isRead = false;
+  #hasFailed = false;
 
   constructor({ node, folder = defaultFolder, log }: RecordFileOptions) {
     this.#folder = folder;
@@ -42,13 +43,17 @@ export class RecordFile {
   write(state: KernelState): void {
     const text = recordText(state);
     if (text === this.#text) return;
-    this.#text = text;
     try {
       mkdirSync(this.#folder, { recursive: true });
       writeFileSync(`${this.#file}.new`, text);
       renameSync(`${this.#file}.new`, this.#file);
+      this.#text = text;
+      this.#hasFailed = false;
     } catch (error) {
-      this.#log.warn("what is ours in this node's kernel cannot be recorded", { op: "kernel", file: this.#file, error });
+      // The next call tries again.
+      if (!this.#hasFailed)
+        this.#log.warn("what is ours in this node's kernel cannot be recorded", { op: "kernel", file: this.#file, error });
+      this.#hasFailed = true;
     }
   }
 }
