@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -44,6 +44,34 @@ test("SIGTERM lets it finish what is in flight, and it exits with 0", async () =
     ["started", "stopping", "taking leave", "in flight is done", "stopped"],
   );
 });
+
+// As in a container, where a process has to handle a signal to end by it.
+const asFirst = ["--user", "--map-root-user", "--mount", "--mount-proc", "--pid", "--fork", "--kill-child"];
+const canBeFirst = spawnSync("unshare", [...asFirst, "true"]).status === 0;
+
+for (const { name, sends, ends } of [
+  {
+    name: "SIGTERM while a container's first process loads its program ends it",
+    sends: true,
+    ends: /"started".*"stopping".*"stopped"/s,
+  },
+  { name: "a container's first process that gets no signal goes on", sends: false, ends: /"started"\}\n$/ },
+])
+  test(name, { skip: !canBeFirst && "needs unshare and user namespaces" }, async () => {
+    const load = "data:text/javascript,console.log('loading'); for (const end = Date.now() + 300; Date.now() < end; );";
+    const child = spawn("unshare", [...asFirst, process.execPath, "--import", load, program], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    let stdout = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      const [first] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ");
+      if (sends && text.includes("loading")) process.kill(Number(first), "SIGTERM");
+      if (text.includes('"started"')) setTimeout(() => child.kill("SIGKILL"), 1_000);
+    });
+    await once(child, "close");
+    assert.match(stdout, ends);
+  });
 
 test("a second signal ends it at once", async () => {
   const { code, stdout } = await run(["--mode=stubborn"], '"started"', ["SIGTERM", "SIGINT"]);

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
 import { releaseProgramPages } from "#pkg/linux";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
@@ -28,6 +30,7 @@ export interface Daemon<S extends FlagSet> {
 }
 
 const settledAfterMs = 15_000; // By then 10,000 Services have been read.
+const sigtermBit = BigInt(constants.signals.SIGTERM - 1);
 
 /**
  * Runs a daemon to its end: exit code 0 after SIGTERM or SIGINT, 1 when it cannot start or something unforeseen happens (a
@@ -78,6 +81,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
 }
 
 function firstSignal(): Promise<NodeJS.Signals> {
+  const isMissed = isSignalMissed(); // Before a listener hides it.
   return new Promise((resolve) => {
     let signals = 0;
     const receive = (signal: NodeJS.Signals) => {
@@ -86,7 +90,17 @@ function firstSignal(): Promise<NodeJS.Signals> {
     };
     process.on("SIGTERM", receive);
     process.on("SIGINT", receive);
+    if (isMissed) receive("SIGTERM");
   });
+}
+
+/**
+ * Whether SIGTERM came while this program was loaded. Node handles it once from its first milliseconds on, and raises it again, which ends
+ * every process but the first one of a container.
+ */
+function isSignalMissed(): boolean {
+  const handled = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return process.pid === 1 && handled !== undefined && ((BigInt(`0x${handled}`) >> sigtermBit) & 1n) === 0n;
 }
 
 function print(stream: NodeJS.WriteStream, text: string, code: number): Promise<never> {
