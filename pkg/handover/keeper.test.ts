@@ -3,6 +3,12 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { HandoverKeeper } from "#pkg/handover";
+import { SimulatedFilter } from "#pkg/handover/testing";
+import { SystemCallError } from "#pkg/linux";
+import { silentLog } from "#pkg/log/testing";
+import { address } from "#pkg/net/testing";
 
 // A namespace of its own, so that it runs for an ordinary user and leaves nothing behind, even if it is killed.
 const unshare = ["--user", "--map-root-user", "--net", "--mount", "--mount-proc", "--pid", "--fork", "--kill-child"];
@@ -14,4 +20,32 @@ test("handovers are kept in a kernel", { skip: !available && "needs unshare, nft
   const options = { env, timeout: 300_000, killSignal: "SIGKILL" } as const;
   const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], options);
   await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
+});
+
+test("a kernel without memory while handovers become impossible is asked again, and the speaker goes on", () => {
+  const clock = new SimulatedClock();
+  const filter = new SimulatedFilter(() => clock.now());
+  const errnoNoMemory = 12;
+  let failures = 0;
+  const kernel = {
+    query: filter.query.bind(filter),
+    change(...[table, changes]: Parameters<SimulatedFilter["change"]>) {
+      if (table.table === "ingot" && changes.some(({ type }) => type === "deleteTable") && failures++ === 0)
+        throw new SystemCallError("send", errnoNoMemory, "send a netlink request");
+      return filter.change(table, changes);
+    },
+  };
+  let devices = "";
+  const read = (path: string) => (path === "/proc/net/dev" ? devices : "");
+  using keeper = new HandoverKeeper({ kernel, read, onFailures: () => {}, onInherited: () => {}, log: silentLog, clock });
+  keeper.check();
+  const to = { to: address("10.0.0.2"), interfaceIndex: 1, from: undefined, lingers: false, until: 600_000 };
+  keeper.want(address("192.0.2.1"), { address: address("192.0.2.1"), ...to });
+  keeper.flush();
+  assert.ok(filter.isActive);
+  devices = "cilium_host: 0\n";
+  clock.advanceBy(60_001);
+  assert.deepEqual([failures, filter.isActive], [1, true]);
+  clock.advanceBy(60_001);
+  assert.equal(filter.isActive, false);
 });

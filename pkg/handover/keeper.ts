@@ -191,9 +191,16 @@ export class HandoverKeeper implements Disposable {
   /** @returns when there is something to do again */
   #keep(family: Family, now: Millis, isFlush = false): Millis {
     const kept = this.#kept[family];
-    if (this.#failures.has(family)) return Infinity;
+    const isInVain = this.#failures.has(family);
+    if (isInVain && kept.table.found === undefined) return Infinity;
     if (now < kept.pausedUntil) return kept.pausedUntil;
     try {
+      if (isInVain) {
+        this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
+        kept.table.found = undefined;
+        kept.isRead = kept.isWhole = false;
+        return Infinity;
+      }
       if (now >= kept.inheritedUntil && kept.table.inherited.size > 0) {
         forgetInherited(kept.table, kept.table.inherited.keys());
         kept.isWhole = false;
@@ -318,19 +325,9 @@ export class HandoverKeeper implements Disposable {
     if (isDeepStrictEqual(failures, this.#failures)) return;
     const { log, onFailures } = this.#options;
     for (const [family, error] of failures) log.warn("connections break when addresses move", { op: "handover", family, error });
-    for (const family of failures.keys()) this.#remove(family);
     this.#failures = failures;
     onFailures(failures);
     this.#soon();
-  }
-
-  /** It would be there in vain. */
-  #remove(family: Family): void {
-    const kept = this.#kept[family];
-    if (kept.table.found === undefined) return;
-    this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
-    kept.table.found = undefined;
-    kept.isRead = kept.isWhole = false;
   }
 
   #open(): PacketFilter {
