@@ -162,3 +162,33 @@ test("the core hears of the LAN's faults, each for its family, before it announc
   await told(2);
   assert.deepEqual(heard, ["46", "4"]);
 });
+
+test("a fault that is over at the next look is told to be, also while an answer is waited for", async () => {
+  await using server = createServer(() => {}); // It never answers.
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const clock = new SimulatedClock();
+  const heard: boolean[] = [];
+  let lan: LanFaults = { isIpv6Off: true, notForwarding: undefined };
+  using dataPath = new DataPath({
+    view: {
+      isClusterSynced: true,
+      podCIDRs: [],
+      nextConnectionTest: () => undefined,
+      nextHealthPorts: (scan) => ({ ports: [{ key: "default/web", port }], scan, isQuiet: true }),
+    },
+    emit: (event) => void (event.type === "dataPath" && heard.push(event.faults.IPv6.includes("ipv6Off"))),
+    clock,
+    log: silentLog,
+    lanFaults: () => lan,
+    api: undefined,
+  });
+  dataPath.start();
+  clock.advanceBy(0);
+  for (const end = performance.now() + 30_000; heard.length === 0 && performance.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  lan = { isIpv6Off: false, notForwarding: undefined };
+  clock.advanceBy(1_000);
+  assert.deepEqual(heard, [true, false]);
+});

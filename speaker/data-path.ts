@@ -48,6 +48,7 @@ export class DataPath implements Disposable {
   #kernel: Rtnetlink | undefined;
   #hasPods = false;
   #isDisposed = false;
+  #isAsking = false;
   #turns = 0;
   #ahead = 0;
   #scan = 0; // The Service whose port is asked next.
@@ -56,7 +57,7 @@ export class DataPath implements Disposable {
 
   constructor(options: DataPathOptions) {
     this.#options = options;
-    this.#alarm = new Alarm(options.clock, "data path", () => void this.#turn());
+    this.#alarm = new Alarm(options.clock, "data path", () => this.#turn());
   }
 
   start(): void {
@@ -70,16 +71,24 @@ export class DataPath implements Disposable {
     this.#kernel = undefined;
   }
 
-  async #turn(): Promise<void> {
+  #turn(): void {
     const { clock, view } = this.#options;
-    const next = clock.now() + (view.isClusterSynced ? everyMs : waitMs);
-    if (view.isClusterSynced) await Promise.all([this.#look(), this.#connect(), this.#askServices()]);
-    if (!this.#isDisposed) this.#alarm.set(Math.max(next, clock.now()));
+    const { isClusterSynced } = view;
+    this.#alarm.set(clock.now() + (isClusterSynced ? everyMs : waitMs));
+    if (!isClusterSynced) return;
+    if (this.#told !== undefined) this.#look();
+    if (!this.#isAsking) void this.#ask();
   }
 
-  async #look(): Promise<void> {
-    if (this.#turns++ % healthEveryTurns === 0) await this.#askHealth();
-    if (this.#isDisposed) return;
+  /** Answers may take longer than until the next look, which may find that what the last one saw is over. */
+  async #ask(): Promise<void> {
+    this.#isAsking = true;
+    const health = this.#turns++ % healthEveryTurns === 0 ? this.#askHealth() : undefined;
+    await Promise.all([health, this.#connect(), this.#askServices()]);
+    this.#isAsking = false;
+  }
+
+  #look(): void {
     const before = this.#conntrack;
     this.#conntrack = readConntrack(before, (path) => readFileSync(path, "utf8"));
     const lan = this.#options.lanFaults();
@@ -105,6 +114,7 @@ export class DataPath implements Disposable {
   async #askHealth(): Promise<void> {
     const answers = await Promise.all(healthPorts.map(async (port) => [port, (await healthOf(port)) === 200] as const));
     for (const [port, isHealthy] of answers) if (isHealthy || this.#healthy.has(port)) this.#healthy.set(port, isHealthy);
+    if (this.#told === undefined && !this.#isDisposed) this.#look();
   }
 
   /** kube-proxy's answers for some Services. */
