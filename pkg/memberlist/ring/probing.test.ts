@@ -531,3 +531,16 @@ test("a direct answer that comes after another's is no sign that packets are los
     assert.equal(lone.record("a").lostPackets, 0);
   }
 });
+
+test("a node that is new at the address of one that is gone answers directly: no packets are lost", () => {
+  const lone = LoneRing.among("ab");
+  lone.packet(dead("a", 1, "b"));
+  lone.meet(alive("c", 1, { endpoint: endpointOf("a") }));
+  lone.ring.order.sort((one, other) => (one.node < other.node ? -1 : 1)); // The one that is gone comes first.
+  while (lone.probe?.node !== "c") {
+    for (const { node, sequence } of lone.ring.probes.values()) lone.packet(ack(sequence), endpointOf(node));
+    lone.advanceTo(lone.ring.probeAt);
+  }
+  lone.packet(ack(lone.probe.sequence), endpointOf("a"));
+  assert.deepEqual([lone.record("c").lostPackets, lone.record("c").heardAt], [0, lone.now]);
+});

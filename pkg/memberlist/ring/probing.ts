@@ -253,7 +253,7 @@ export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, n
 
 export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
   const { sequence } = ack;
-  const answering = (): NodeRecord | undefined => ring.order.find(({ endpoint }) => sameEndpoint(endpoint, from));
+  const answering = (): NodeRecord | undefined => ring.order.find((record) => isMember(record) && sameEndpoint(record.endpoint, from));
   const relay = ring.relays.get(sequence);
   const probe = ring.probes.get(sequence);
   if (relay !== undefined) {
