@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { KubeApi } from "./kube-api.ts";
 
 /** An API server on loopback, and a client. */
-async function apiServer(answer: RequestListener) {
+async function apiServer(answer: RequestListener, silenceMs?: number) {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -20,7 +20,7 @@ async function apiServer(answer: RequestListener) {
   const config = { clusters: [cluster], contexts: [context], users: [{ name: "u", user: {} }], "current-context": "c" };
   await writeFile(kubeconfig, JSON.stringify(config));
   return {
-    api: new KubeApi({ kubeconfig, context: undefined }),
+    api: new KubeApi({ kubeconfig, context: undefined, ...(silenceMs !== undefined && { silenceMs }) }),
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeAllConnections();
@@ -63,4 +63,19 @@ test("a list that expires again and again is given up, with the reason", async (
   const found = await server.api.list("/api/v1/services");
   assert.deepEqual(found, { type: "unread", why: "410 The provided continue parameter is too old" });
   assert.equal(state.begun, 3);
+});
+
+test("an API server that breaks off in the middle of an answer, or says no more, is a reason, not the end of the program", async () => {
+  for (const [breakOff, why] of [
+    [true, /^(read ECONNRESET|aborted|socket hang up)$/],
+    [false, /^no answer within 0.2 s$/],
+  ] as const) {
+    await using server = await apiServer((_asked, response) => {
+      response.write('{"items":[');
+      if (breakOff) setTimeout(() => response.socket?.resetAndDestroy(), 20);
+    }, 200);
+    const found = await server.api.list("/api/v1/pods");
+    assert.equal(found.type, "unread");
+    assert.match(found.why, why);
+  }
 });

@@ -60,11 +60,13 @@ export class KubeApi implements Api {
       });
       const giveUp = () => sent.destroy(new Error(`no answer within ${this.#silenceMs / 1000} s`));
       sent.on("timeout", giveUp);
+      const failed = new Promise<never>((_, reject) => sent.on("error", reject)); // Also in the middle of an answer.
       sent.end(content);
       // Node begins the time anew once TCP is connected: an API server that stands still in the handshake would take twice as long.
       const silence = setTimeout(giveUp, this.#silenceMs);
-      const [response] = (await once(sent, "response").finally(() => clearTimeout(silence))) as [IncomingMessage];
-      return answer(response.statusCode ?? 0, await body(response));
+      const received = once(sent, "response").finally(() => clearTimeout(silence));
+      const answered = received.then(async ([response]) => answer(response.statusCode ?? 0, await body(response)));
+      return await Promise.race([answered, failed]);
     } catch (error) {
       return { type: "unread", why: oneLine((error as Error).message || String(error)) };
     }
