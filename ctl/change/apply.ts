@@ -37,7 +37,6 @@ Besides the rights for "ingotctl diff" it needs the right to update the ConfigMa
     "1 also means that the configuration is not valid, would be refused or is not wanted, and 3 that it is not in force everywhere in time.",
   async find(question, { yes, backup, timeout }) {
     const {
-      processes,
       args: [file = ""],
       screen,
       io,
@@ -57,11 +56,11 @@ Besides the rights for "ingotctl diff" it needs the right to update the ConfigMa
     const way = await keepFormer(question, backup, installation);
     if (installation.source === "crds") {
       for (const object of wanted.objects) await writeObject(client, object);
-      const outcome = await watchUntilInForce(processes, wanted.hash, timeoutMs, io);
+      const outcome = await watchUntilInForce(question, wanted.hash, timeoutMs);
       return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
     }
     await writeConfiguration(client, installation, wanted.text);
-    const outcome = await watchUntilInForce(processes, wanted.hash, timeoutMs, io);
+    const outcome = await watchUntilInForce(question, wanted.hash, timeoutMs);
     return finish(question, { yes, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
   },
 });
@@ -144,7 +143,7 @@ interface Applied {
 
 async function finish(question: CommandInput, applied: Applied): Promise<CommandResult> {
   const { yes, timeoutMs, value, way, outcome, client, installation, wanted } = applied;
-  const { io, processes, systemNamespace } = question;
+  const { io, systemNamespace } = question;
   const { unreachable, late } = outcome;
   const missing = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
   const text =
@@ -165,7 +164,7 @@ async function finish(question: CommandInput, applied: Applied): Promise<Command
   await writeConfiguration(client, now, installation.text);
   const former = parseConfiguration(installation.text).config;
   if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
-  const again = await watchUntilInForce(processes, fingerprint(former), timeoutMs, io);
+  const again = await watchUntilInForce(question, fingerprint(former), timeoutMs);
   return {
     ...found,
     text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",

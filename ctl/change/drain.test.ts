@@ -79,6 +79,27 @@ test("drain --wait ends with the time at the latest, and says what is left", asy
   assert.match(out, /1 open connection, kept for/);
 });
 
+test("drain --wait finds the processes again each time: one that was silent once is asked again", async () => {
+  const { api, processes } = cluster({});
+  let rounds = 0;
+  const given = {
+    api,
+    now,
+    get processes() {
+      const isSilent = ++rounds === 1; // For all of the round, as one that hangs is.
+      return {
+        ...processes,
+        get: async (...[target, asked]: Parameters<typeof processes.get>) => {
+          if (isSilent && target.pod === "speaker-n1") throw new Error("no answer within 2 s");
+          return processes.get(target, asked);
+        },
+      };
+    },
+  };
+  const { status, out } = await ingotctl("drain n1 --wait", given);
+  assert.deepEqual([status, out], [0, "n1 can go: it announces nothing, and no kept connection goes through it\n"]);
+});
+
 test("drain: a speaker that does not answer leaves open whether its node can go", async () => {
   const { api, processes } = cluster({});
   const silent = {

@@ -33,14 +33,14 @@ Besides the rights that all commands need it takes the right to get and patch th
   examples: ["ingotctl drain node1", "ingotctl drain node1 --wait --timeout=120"],
   exits: "3 also means that the node cannot go yet.",
   async find(question, { wait, timeout }) {
-    const { args, processes, io } = question;
+    const { args, io } = question;
     const [node = ""] = args;
     const timeoutMs = readSeconds(timeout ?? "660");
     const had = await labelOf(question, node);
     if (had === undefined) return noNode(node);
     if (had !== whenCordoned && (had === null || had === "false")) await setLabel(question, node, "");
     const end = io.now().getTime() + timeoutMs;
-    for (;;) {
+    for (let { processes } = question; ; processes = await question.again()) {
       const found = await progressOf(processes, node, had === whenCordoned);
       if (found.canGo || wait !== true || io.now().getTime() >= end)
         return { ...result(found, question), unreachable: found.unreachable };

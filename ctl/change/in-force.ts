@@ -1,7 +1,7 @@
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer } from "../cluster/answers.ts";
-import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
-import type { Io } from "../io.ts";
+import type { CommandInput } from "../cluster/cluster-command.ts";
+import { askAll, type Unreachable } from "../cluster/processes.ts";
 
 /** The processes that have a configuration in force. */
 export interface InForce {
@@ -15,10 +15,11 @@ export interface InForce {
 const everyMs = 500;
 
 /** Asks again and again until all that answer have the configuration with this hash, or the time is over. */
-export async function watchUntilInForce(processes: Processes, hash: string, timeoutMs: number, io: Io): Promise<InForce> {
+export async function watchUntilInForce(question: CommandInput, hash: string, timeoutMs: number): Promise<InForce> {
+  const { io } = question;
   // By the time that passes: one that does not answer takes seconds to be known as such, each time.
   const end = io.now().getTime() + timeoutMs;
-  for (;;) {
+  for (let { processes } = question; ; processes = await question.again()) {
     const { answers, unreachable } = await askAll<ConfigurationAnswer>(processes, "/v1/configuration");
     // A controller that stands by has decided nothing yet.
     const deciding = answers.filter(({ body }) => body.leader !== false);

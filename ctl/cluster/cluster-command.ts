@@ -31,7 +31,10 @@ export interface CommandResult {
 }
 
 export interface CommandInput {
+  /** Of these, one that is silent once is not asked any more. */
   readonly processes: Processes;
+  /** The processes of now, for a command that waits; those of before where the API server does not tell. */
+  again(): Promise<Processes>;
   readonly args: readonly string[];
   readonly format: Format;
   /** For Services that are named without one. */
@@ -153,6 +156,7 @@ async function run(
       );
     const question = {
       processes,
+      again: () => connection.renew().catch((error) => (error instanceof UsageError ? processes : Promise.reject(error))),
       args,
       format,
       api: () => io.cluster.api(cluster),
