@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { causes } from "#pkg/verdict";
 import { Exit } from "./command.ts";
 import { commands } from "./commands.ts";
 import { masked } from "./run.ts";
@@ -35,6 +36,13 @@ test("each command has examples in its help, of commands and options that there 
         assert.ok(Object.hasOwn(options, option), `${name}: --${option}`);
     }
   }
+});
+
+test("the remedies of verdicts name commands that there are", () => {
+  for (const [kind, table] of Object.entries(causes))
+    for (const [cause, { next }] of Object.entries(table))
+      for (const [, command = ""] of next.matchAll(/\bingotctl ([a-z-]+)/g))
+        assert.ok(commands.has(command), `${kind} ${cause}: ${command}`);
 });
 
 test("validate: a valid file is summed up in a table", async () => {

@@ -62,7 +62,7 @@ function ofSize(address: string, { owner, interface: link, largest }: ProbeAttem
   return {
     what: "packet size",
     found: `packets of ${largest.octets} octets for ${address} are lost on the way from ${link} by ${owner}, and small ones arrive: connections begin, and stall`,
-    fix: `give all links on the way one MTU, that of the Pods' network less its headers, and let ICMP pass: ping -M do -s ${largest.octets - 28} tries a path`,
+    fix: `give all links on the way one MTU, that of the Pods' network less its headers, and let ICMP pass: ping -M do -s ${largest.octets - (address.includes(":") ? 48 : 28)} tries a path`,
   };
 }
 

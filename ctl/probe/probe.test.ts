@@ -191,3 +191,12 @@ for (const { name, attempt: more, own: ofOwner = null, want } of causes)
       want,
     );
   });
+
+test("the ping that tries a path sends packets as large as those that were lost, by either family", () => {
+  const large = { ...attempt, largest: { octets: 1_500, arrives: false } };
+  const fixes = [at, "2001:db8::1"].map((text) => conclusionsOf(text, [{ node: "n2", attempts: [large] }])[0]?.fix);
+  assert.deepEqual(
+    fixes.map((fix) => /ping .* -s \d+/.exec(fix ?? "")?.[0]),
+    ["ping -M do -s 1472", "ping -M do -s 1452"],
+  );
+});

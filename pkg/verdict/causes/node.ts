@@ -93,7 +93,7 @@ export const nodeCauses = {
     states: isDegraded,
     means:
       "A pool has keep-connections, and the node cannot hand packets of open connections to the node that has them, for the reason in the message: connections break when an address moves to it.",
-    next: "give speakers the capability NET_ADMIN (kustomize component net-admin, or Helm's speaker.netAdmin: true); use kube-proxy, and no program in its place; modprobe nf_tables nf_conntrack nft_ct; sysctl -w net.netfilter.nf_conntrack_tcp_loose=1; the speaker looks again each minute",
+    next: "give speakers the capability NET_ADMIN (kustomize component net-admin, or Helm's speaker.netAdmin: true); use kube-proxy, and no program in its place; modprobe -a nf_tables nf_conntrack nft_ct; sysctl -w net.netfilter.nf_conntrack_tcp_loose=1; the speaker looks again each minute",
   },
   notReported: {
     states: isDegraded,

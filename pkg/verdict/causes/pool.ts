@@ -64,7 +64,7 @@ export const poolCauses = {
     states: ["Degraded"],
     means:
       "Another host has some of the pool's next-hop slots. No node answers for these, and no router is told of them; static routes lose what they send there.",
-    next: "give that host another address, or choose another prefix in next-hop-slots: ingotctl conflicts names the host",
+    next: "give that host another address, or choose another prefix in next-hop-slots: ingotctl doctor names the host",
   },
   slotsUnowned: {
     states: ["Degraded"],
