@@ -61,7 +61,7 @@ function processFindings({ namespace, targets, isNodeLocal = false, unreachable,
           where: `${plural(those.length, target.program)} ${listOf(those, (one) => one.target.pod)}${nodes.length === 0 ? "" : ` on ${list(nodes)}`}`,
           found: `${those.length === 1 ? "it does" : "they do"} not answer: ${why}`,
           fix: isForbidden
-            ? `kubectl auth can-i create pods/portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
+            ? `kubectl auth can-i create pods --subresource=portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
             : `kubectl -n ${namespace} describe pod ${target.pod}; kubectl -n ${namespace} logs ${target.pod}`,
         },
       ];
