@@ -119,3 +119,18 @@ test("apply: nothing is written that the cluster has already", async () => {
   const { out } = await ingotctl("apply same.yaml --yes", { ...given, files: { "same.yaml": dump(peer) } });
   assert.equal(out, "The cluster has this configuration already.\n");
 });
+
+test("router-config writes the router's side of custom resources, from the cluster and from a file", async () => {
+  const { api } = cluster();
+  const addresses = [{ type: "InternalIP", address: "10.0.0.11" }];
+  api.stored["/api/v1/nodes"] = [{ metadata: { name: "n1", labels: {} }, status: { addresses } }];
+  const file = dump({ apiVersion: "v1", kind: "List", items: [peer, ...there.ipaddresspools, ...there.bgpadvertisements] });
+  const asked = ["router-config --for=frr", "router-config --for=frr --nodes=10.0.0.11 peers.yaml"];
+  const printed = await Promise.all(asked.map((args) => ingotctl(args, { api, files: { "peers.yaml": file } })));
+  for (const { status, out, err } of printed) {
+    assert.deepEqual([status, err], [Exit.ok, ""]);
+    assert.match(out, /router bgp 65001/);
+    assert.match(out, /neighbor 10\.0\.0\.11 peer-group/);
+    assert.match(out, /203\.0\.113\.0\/24/);
+  }
+});

@@ -1,15 +1,17 @@
-import { readInput } from "#pkg/config";
+import type { Config } from "#pkg/config";
+import { parseConfiguration } from "#pkg/convert";
 import { maskControls } from "#pkg/text";
 import { connectionOptions } from "../cluster/cluster-command.ts";
+import { readInstallation } from "../cluster/installation.ts";
 import { command, Exit, type Options, UsageError, type Values } from "../command.ts";
-import { readFromCluster } from "../convert/from-cluster.ts";
+import { readConfiguration, readInputText } from "../input.ts";
 import type { Io } from "../io.ts";
 import { type ClusterNode, nodesFromObjects, nodesFromText, routerSides } from "./router-side.ts";
 import { type DialectName, dialects, routerText } from "./router-text.ts";
 
 const help = `Prints the configuration that a router needs for its sessions with the nodes: neighbors, AS numbers, a password's place, BFD,
 several routes at once, and filters that let in the addresses of pools and nothing else. Without FILE, the configuration and
-the nodes are read from the cluster, with your own rights: ConfigMaps and Deployments of the system namespace, and Nodes.
+the nodes are read from the cluster, with your own rights: Pods and ConfigMaps, or custom resources, of the system namespace, and Nodes.
 With FILE, which may be "-" for standard input, the cluster is not contacted, and --nodes says which nodes there are.`;
 
 const names = Object.keys(dialects) as DialectName[];
@@ -49,8 +51,7 @@ async function run(file: string | undefined, values: Values<typeof options>, io:
   const router = values.for;
   if (router === undefined) throw new UsageError(`name the router with --for, one of ${names.join(", ")}`);
   const asn = readAsn(values.asn);
-  const { text, nodes } = file === undefined ? await fromCluster(values, io) : await fromFile(file, values.nodes, io);
-  const { config } = readInput(text);
+  const { config, nodes } = file === undefined ? await fromCluster(values, io) : await fromFile(file, values.nodes, io);
   if (config === undefined) {
     io.err(`ingotctl: the configuration is not valid; "ingotctl validate ${file ?? "FILE"}" says why\n`);
     return Exit.invalid;
@@ -80,7 +81,8 @@ function usage<T>(work: () => T): T {
 }
 
 interface Given {
-  readonly text: string;
+  /** Undefined where it has errors. */
+  readonly config: Config | undefined;
   readonly nodes: readonly ClusterNode[];
 }
 
@@ -89,7 +91,8 @@ async function fromFile(file: string, addresses: string | undefined, io: Io): Pr
   if (addresses === undefined)
     throw new UsageError("name the nodes' addresses with --nodes, or no file, so that the cluster is read");
   const nodes = usage(() => nodesFromText(addresses));
-  return { text: file === "-" ? await io.readStdin() : await io.readFile(file), nodes };
+  const { text } = await readInputText(file, io);
+  return { config: readConfiguration(text).config, nodes };
 }
 
 /** @throws {UsageError} */
@@ -98,10 +101,12 @@ async function fromCluster(
   io: Io,
 ): Promise<Given> {
   if (nodes !== undefined) throw new UsageError("--nodes goes with FILE; without it the cluster's nodes are read");
-  const api = await io.cluster.api({ kubeconfig, context, systemNamespace: systemNamespace ?? "metallb-system" });
-  const [source] = await readFromCluster(api, "configmap", systemNamespace);
+  const namespace = systemNamespace ?? "metallb-system";
+  const api = await io.cluster.api({ kubeconfig, context, systemNamespace: namespace });
+  const { text } = await readInstallation(api, namespace);
+  if (text === undefined) throw new UsageError(`there is no configuration in namespace ${namespace}; see --system-namespace`);
   const found = await api.list("/api/v1/nodes");
   if (found.type !== "found")
     throw new UsageError(`cannot read the Nodes: ${found.type === "unread" ? found.why : "there are none"}`);
-  return { text: source?.text ?? "", nodes: nodesFromObjects(found.value as readonly unknown[]) };
+  return { config: parseConfiguration(text).config, nodes: nodesFromObjects(found.value as readonly unknown[]) };
 }
