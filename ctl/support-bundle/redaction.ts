@@ -15,8 +15,8 @@ const ownConfigMaps: ReadonlySet<string> = new Set([
 ]);
 const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 
-// Such as `https://user:password@host`. A password that has an @ ends at the last one.
-const urlPassword = /\b([a-z][-+.a-z0-9]*:\/\/[^\s/?#:@"']*):[^\s/?#"']+@/gi;
+// Such as `https://user:password@host`. A password that has an @ ends at the last one. Schemes are short: a long text of words is looked through once.
+const urlPassword = /\b([a-z][-+.a-z0-9]{0,30}:\/\/[^\s/?#:@"']*):[^\s/?#"']+@/gi;
 
 /** Takes out of everything that is collected what nobody may see. */
 export class Redaction {

@@ -123,6 +123,13 @@ async function unpacked(archive: string | Uint8Array | undefined): Promise<Map<s
   return files;
 }
 
+test("a long annotation takes no time, whatever is in it", () => {
+  const long = "a-".repeat(128 * 1024); // As long as Kubernetes lets annotations be.
+  const started = performance.now();
+  assert.equal(new Redaction().text(long), long);
+  assert.ok(performance.now() - started < 5_000);
+});
+
 test("a bundle has what tells of the cluster, and nothing that nobody may see", async () => {
   const api = apiWith();
   const { status, out, err, written } = await ingotctl("support-bundle /tmp/a.tar.gz", { api, processes: processes() });
