@@ -128,6 +128,16 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["error: speaker on n3: it and the speakers on n1, n2 do not see each other: both may announce the same address"],
   },
   {
+    name: "no ring, in which no node sees the central speakers either",
+    of: {
+      members: ["n1", "n2", "central/n1"].map((node) => ({
+        target: target(`speaker-${node}`),
+        body: { ...sees("n1", "n2"), source: "pods" },
+      })),
+    },
+    want: ["note: speakers: they have no ring: failover waits for Kubernetes to see that a node is gone"],
+  },
+  {
     name: "two halves of a ring, once",
     of: {
       members: ["n1", "n2", "n3", "n4"].map((node, index) => ({

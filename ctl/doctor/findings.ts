@@ -1,5 +1,6 @@
 import { list, listOf, plural } from "#pkg/text";
 import { lagging } from "../views/lagging.ts";
+import { visible } from "../views/members.ts";
 import type { Examined } from "./examine.ts";
 import { type Finding, worstFirst } from "./finding.ts";
 import { verdictFindings } from "./roots.ts";
@@ -120,9 +121,9 @@ function configurationFindings({ configurations }: Examined): Finding[] {
  * is the cause as far as it goes: where one node of many is cut off, it is one finding.
  */
 function ringFindings({ members }: Examined): Finding[] {
-  const known = members.map(({ target }) => target.node);
+  const known = visible(members);
   const apart = new Map(known.map((node) => [node, new Set<string>()])); // node -> nodes that it does not see, or that do not see it
-  for (const { target, body } of members) {
+  for (const { target, body } of members.filter((one) => apart.has(one.target.node))) {
     const seen = new Set(body.members.filter(({ active }) => active).map(({ node }) => node));
     for (const other of known.filter((node) => !seen.has(node) && node !== target.node)) {
       apart.get(target.node)?.add(other);

@@ -1,7 +1,8 @@
+import { isCentral } from "#pkg/gossip";
 import type { MembersAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import { askAll } from "../cluster/processes.ts";
+import { type Answer, askAll } from "../cluster/processes.ts";
 
 export const members = clusterCommand({
   name: "members",
@@ -11,7 +12,7 @@ export const members = clusterCommand({
   examples: ["ingotctl members"],
   async find({ processes, screen }) {
     const { answers, unreachable } = await askAll<MembersAnswer>(processes, "/v1/members", "speaker");
-    const known = answers.map(({ target }) => target.node);
+    const known = visible(answers);
     const all = answers.map(({ target: { node }, body: { source, timing, members: seen } }) => {
       const active = seen.filter((one) => one.active).map((one) => one.node);
       return { node, source, timing, sees: active, misses: known.filter((other) => !active.includes(other)) };
@@ -28,3 +29,8 @@ export const members = clusterCommand({
     return { value: { members: all }, text, unreachable };
   },
 });
+
+/** The members that others can see: without a ring, central speakers are seen by nobody. */
+export function visible(answers: readonly Answer<MembersAnswer>[]): string[] {
+  return answers.flatMap(({ target: { node }, body }) => (body.source === "pods" && isCentral(node) ? [] : [node]));
+}
