@@ -544,3 +544,18 @@ test("a node that is new at the address of one that is gone answers directly: no
   lone.packet(ack(lone.probe.sequence), endpointOf("a"));
   assert.deepEqual([lone.record("c").lostPackets, lone.record("c").heardAt], [0, lone.now]);
 });
+
+test("in a large ring a member to which packets are lost is probed every some seconds, so that the end of it is told soon", () => {
+  const lone = LoneRing.among(Array.from({ length: 200 }, (_, i) => String.fromCharCode(0x30 + i)).join(""), { timing: "fast" });
+  const lost = lone.record("a");
+  lost.lostPackets = 3;
+  lone.ring.order.sort((one, other) => Number(other === lost) - Number(one === lost));
+  lone.ring.probeIndex = 1; // Its turn has just been.
+  const end = lone.now + 60_000;
+  while (lone.now < end && lost.lostPackets > 0) {
+    lone.advanceTo(lone.ring.probeAt);
+    lone.ring.heartbeats.awaited = undefined; // They arrive.
+    for (const { node, sequence } of [...lone.ring.probes.values()]) lone.packet(ack(sequence), lone.record(node).endpoint);
+  }
+  assert.ok(lone.now < end, `${lone.now} ms`);
+});

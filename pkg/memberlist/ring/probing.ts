@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { decodeDigest, decodeHeartbeat } from "../codec/heartbeat.ts";
 import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
-import { neighborOf, shuffle } from "./choice.ts";
+import { neighborOf, randomIndex, shuffle } from "./choice.ts";
 import {
   countedLateness,
   digestPayload,
@@ -83,7 +83,19 @@ function probeNext(ring: Ring, now: Millis): void {
   const isNeighborsTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
   const neighbor = isNeighborsTurn ? neighborOf(ring.self, ring.order, isFree) : undefined;
   if (neighbor !== undefined) startProbe(ring, neighbor, now);
-  if (isOthersTurn || (isNeighborsTurn && neighbor === undefined)) probeInOrder(ring, now);
+  if (isOthersTurn || (isNeighborsTurn && neighbor === undefined)) {
+    const lossy = chooseLossy(ring, isFree);
+    if (lossy === undefined) probeInOrder(ring, now);
+    else startProbe(ring, lossy, now);
+  }
+}
+
+/** The share of others' turns of members to which packets are lost: until their own turn comes, nobody would see the end of that. */
+const lossyShare = 1 / 8;
+
+function chooseLossy({ order, options: { random } }: Ring, isFree: (record: NodeRecord) => boolean): NodeRecord | undefined {
+  const lossy = order.filter((record) => record.lostPackets > lostPacketsTolerated && isFree(record));
+  return lossy.length === 0 || random() >= lossyShare ? undefined : lossy[randomIndex(random, lossy.length)];
 }
 
 /** Goes on from where it was in the order, and comes round to its beginning once. */
@@ -253,7 +265,8 @@ export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, n
 
 export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
   const { sequence } = ack;
-  const answering = (): NodeRecord | undefined => ring.order.find((record) => isMember(record) && sameEndpoint(record.endpoint, from));
+  const answering = (): NodeRecord | undefined =>
+    ring.order.find((record) => isMember(record) && sameEndpoint(record.endpoint, from));
   const relay = ring.relays.get(sequence);
   const probe = ring.probes.get(sequence);
   if (relay !== undefined) {
