@@ -35,7 +35,7 @@ await runDaemon({
     log.info("controller starting", { op: "startup", namespace, configSource, configMap: values.config, node: process.version });
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
-    const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
+    const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", namespace, log, clock }));
     const coreOptions = {
       seed: Math.trunc(random() * 2 ** 32),
       configMap: configSource === "crds" ? `custom resources in ${namespace}` : `${namespace}/${values.config}`,

@@ -63,7 +63,7 @@ await runDaemon({
     const emit = runner.dispatch;
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const common = { cluster, namespace, node: member, clock, random, log };
-    const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
+    const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", namespace, host: node, log, clock }));
     const kernel = stack.use(createKernel({ ...common, events, emit }));
     const onFailures = (failures: HandoverFailures) => emit({ type: "handoverFailures", failures });
     const onInherited = (inherited: Inherited) => emit({ type: "inherited", inherited });

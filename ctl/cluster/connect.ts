@@ -3,6 +3,7 @@ import { connect as connectTcp } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { type KubeConfig, PortForward } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/collections";
+import { forNamespace } from "#pkg/text";
 import { fields, list, text } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
 import type { RawObject } from "./api.ts";
@@ -83,7 +84,8 @@ class ForwardedProcesses implements Processes {
     const uid = this.#uids.get(pod) ?? pod;
     const agent = this.#agents.get(uid) ?? new PodAgent(() => this.#open(pod));
     this.#agents.set(uid, agent);
-    return bodyOf(await agent.get(path, this), path);
+    const { status, body } = await agent.get(path, this);
+    return bodyOf({ status, body: forNamespace(body, this.#namespace) }, path);
   }
 
   /** All forwarded ports, which are the caller's to close from now on: uid of the Pod -> its connection. */

@@ -119,7 +119,12 @@ test("writes wait while the server is busy, and Events and Secrets arrive", { ti
   const seen = services.get("a");
   assert.ok(seen);
   {
-    await using recorder = new EventRecorder(cluster, { component: "metallb-controller", log: silentLog, clock });
+    await using recorder = new EventRecorder(cluster, {
+      component: "metallb-controller",
+      namespace: "metallb-system",
+      log: silentLog,
+      clock,
+    });
     recorder.record(serviceReference(seen), "Normal", "IPAllocated", "Assigned IP");
   }
   assert.deepEqual(

@@ -21,7 +21,8 @@ class Scene implements AsyncDisposable {
   private constructor(api: FakeApi) {
     this.api = api;
     this.#cluster = clusterAt(accessTo(api.url), this.clock, this.log);
-    this.recorder = new EventRecorder(this.#cluster, { component: "ingot", host: "n1", log: this.log, clock: this.clock });
+    const options = { component: "ingot", namespace: "lb", host: "n1", log: this.log, clock: this.clock };
+    this.recorder = new EventRecorder(this.#cluster, options);
   }
 
   static async open(): Promise<Scene> {
@@ -36,6 +37,12 @@ class Scene implements AsyncDisposable {
 function eventOf(exchange: Exchange): Record<string, unknown> {
   return exchange.body as Record<string, unknown>;
 }
+
+test("commands in an event are for the namespace in which controller and speakers run", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("web"), "Warning", "notAnnounced", "kubectl -n metallb-system get pods; of metallb-system/web");
+  assert.equal(eventOf(await s.api.next()).message, "kubectl -n lb get pods; of metallb-system/web");
+});
 
 test("an event is created whole", limit, async () => {
   await using s = await Scene.open();

@@ -1,7 +1,7 @@
 import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
 import { Queue } from "#pkg/collections";
 import type { Fields, Log } from "#pkg/log";
-import { escapeControls, upTo } from "#pkg/text";
+import { escapeControls, forNamespace, upTo } from "#pkg/text";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
@@ -59,6 +59,8 @@ export interface EventText {
 export interface EventRecorderOptions {
   /** Shown by kubectl as the source. */
   readonly component: string;
+  /** Of controller and speakers. */
+  readonly namespace: string;
   /** The node, where there is one for each. */
   readonly host?: string;
   readonly log: Log;
@@ -97,8 +99,8 @@ export class EventRecorder implements AsyncDisposable {
   /** Never blocks, never throws. */
   record(about: ObjectReference, type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#closed) return;
-    const { clock } = this.#options;
-    const shown = upTo(escapeControls(upTo(message, maxMessageLength)), maxMessageLength);
+    const { clock, namespace } = this.#options;
+    const shown = upTo(escapeControls(upTo(forNamespace(message, namespace), maxMessageLength)), maxMessageLength);
     const event = this.#correlator.correlate({ about, type, reason, message: shown, at: clock.now(), date: wallClock() });
     if (event !== undefined) this.#enqueue(event);
   }

@@ -1,5 +1,19 @@
 /**
  * Text for people, in messages, logs and events: lists cut short, numbers of things, ages, and quoted texts of others, which can
- * neither flood a log nor pass for something else; and a hash of a text. Pure.
+ * neither flood a log nor pass for something else; commands for an installation; and a hash of a text. Pure.
  */
-export { age, count, counted, escapeControls, fnv1a, list, listOf, maskControls, plural, quote, shorten, upTo } from "./text.ts";
+export {
+  age,
+  count,
+  counted,
+  escapeControls,
+  fnv1a,
+  forNamespace,
+  list,
+  listOf,
+  maskControls,
+  plural,
+  quote,
+  shorten,
+  upTo,
+} from "./text.ts";

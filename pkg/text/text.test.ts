@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, counted, escapeControls, list, listOf, maskControls, quote } from "#pkg/text";
+import { age, counted, escapeControls, forNamespace, list, listOf, maskControls, quote } from "#pkg/text";
 
 test("of many items the first five are listed, and how many more there are", () => {
   assert.equal(list([]), "");
@@ -63,4 +63,12 @@ test("an age has one unit, and at least two of it above seconds", () => {
   for (const [seconds, want] of ages) assert.equal(age(since, new Date(Date.parse(since) + seconds * 1000)), want);
   assert.equal(age(since, new Date(Date.parse(since) + 120_000), [" s", " min", " h", " d"]), "2 min");
   assert.equal(age("never", new Date()), "");
+});
+
+test("commands are for the namespace of the installation, and names of others stay", () => {
+  const text =
+    "kubectl -n metallb-system get pods; can-i --as=system:serviceaccount:metallb-system:speaker; Service metallb-system/web";
+  const here = "kubectl -n lb get pods; can-i --as=system:serviceaccount:lb:speaker; Service metallb-system/web";
+  assert.equal(forNamespace(text, "lb"), here);
+  assert.equal(forNamespace("kubectl -n metallb-systems get pods", "lb"), "kubectl -n metallb-systems get pods");
 });

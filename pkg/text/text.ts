@@ -34,6 +34,13 @@ export function count(number: number): string {
   return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
 }
 
+const ofManifests = /(?<=kubectl -n |system:serviceaccount:)metallb-system\b/g;
+
+/** A text whose commands, written for the namespace of the manifests, are for another one, in which controller and speakers run. */
+export function forNamespace(text: string, namespace: string): string {
+  return text.replace(ofManifests, () => namespace);
+}
+
 const maxListed = 5; // Kubernetes takes 1024 characters in an event.
 
 /**
