@@ -188,7 +188,7 @@ function findingOf(group: Group, affected: readonly string[], pending: ReadonlyS
     severity: isError ? "error" : "warning",
     where: whereOf(group),
     found: `${verdict.message} (${verdict.cause}${isFirst ? "; of the first one" : ""})`,
-    fix: remedyFor(verdict, kind, [...names][0] ?? ""),
+    fix: kind === "peer" ? remedyFor(verdict, "node", [...group.by][0] ?? "") : remedyFor(verdict, kind, name),
     services: own,
     subject: kind === "configuration" ? "config" : `${kind === "service" ? "svc" : kind}/${name}`,
     since: [...since].sort()[0] ?? "",

@@ -59,6 +59,17 @@ With a Service come the problems of the nodes that announce it, of its pool and,
  * @throws {UsageError} for any other subject
  */
 export async function explainSubject(processes: Processes, subject: string, namespace: string): Promise<Explanation> {
+  const found = await explanationOf(processes, subject, namespace);
+  return { ...found, explained: found.explained.map(withCommands) };
+}
+
+/** With remedies that are commands for the Service or node that it is about. */
+function withCommands({ about, verdict }: Explained): Explained {
+  const [, kind = "", key = ""] = /\b(Service|node) (\S+)$/i.exec(about) ?? [];
+  return { about, verdict: { ...verdict, next: remedyFor(verdict, kind.toLowerCase(), key) } };
+}
+
+async function explanationOf(processes: Processes, subject: string, namespace: string): Promise<Explanation> {
   const [word = "", ...rest] = subject.split("/");
   const name = rest.join("/");
   const kind = kinds[word] ?? word;
@@ -107,7 +118,10 @@ async function explainService(processes: Processes, service: string): Promise<Ex
   const { services, unreachable, undecided, endpoints } = await askService(processes, service);
   const explained = services.flatMap((one): Explained[] => {
     const several = one.addresses.length > 1;
-    const each = one.addresses.map((each) => ({ about: `Address ${named(each, one.addresses)}`, verdict: each.verdict }));
+    const each = one.addresses.map((each) => {
+      const verdict = { ...each.verdict, next: remedyFor(each.verdict, "service", one.service) };
+      return { about: `Address ${named(each, one.addresses)}`, verdict };
+    });
     const verdict = undecided === undefined ? one.verdict : withoutController(one.verdict, undecided);
     return [{ about: `Service ${one.service}`, verdict }, ...(several ? each : [])];
   });
@@ -250,9 +264,7 @@ async function explainConfiguration(processes: Processes): Promise<Explanation> 
 }
 
 function paragraph({ about, verdict }: Explained, { hasColor }: Screen, now: Date): string {
-  const { state, cause, message, evidence, since } = verdict;
-  const [, kind = "", key = ""] = /^(Service|Node) (\S+)$/.exec(about) ?? [];
-  const next = remedyFor(verdict, kind.toLowerCase(), key);
+  const { state, cause, message, evidence, since, next } = verdict;
   const shown = maskControls(state);
   const lines = [
     ` (${cause}) for ${age(since, now)}`,

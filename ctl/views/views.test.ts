@@ -746,3 +746,23 @@ test("status says who has another configuration in force than the controller, or
     ["speaker-n2", "speaker-n3"],
   );
 });
+
+test("commands of remedies are for the thing that they are about, also those of peers and of addresses", async () => {
+  const leaving = { kind: "peer", name: "10.0.0.1:179", ...verdict("peer", "leaving", { message: "n1 is cordoned" }), since };
+  const two = service(
+    "shop/cart",
+    ...["192.0.2.2", "192.0.2.3"].map((ip) => ({ ...placed(ip, "n1", "n1"), verdict: noEndpoint })),
+  );
+  const answers = {
+    ...speaker("n1"),
+    "/v1/verdicts": self("speaker", { node: "n1", verdicts: [leaving] }),
+    "/v1/services": self("speaker", { node: "n1", services: [two] }),
+  };
+  const processes = fakeProcesses({ "controller-n1": controller, "speaker-n1": answers });
+  const said = async (args: string) => (await ingotctl(args, { processes, now, api: fakeApi({}) })).out;
+  for (const args of ["explain peer/10.0.0.1", "doctor"]) assert.match(await said(args), /kubectl uncordon n1,/, args);
+  for (const args of ["explain svc/shop/cart", "explain 192.0.2.3"]) {
+    assert.match(await said(args), /Address 192\.0\.2\.3.*\n.*\n {2}To do: kubectl -n shop get endpointslices .*=cart,/, args);
+    assert.doesNotMatch(await said(args), /NAMESPACE|NAME/, args);
+  }
+});
