@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verdict } from "#pkg/verdict";
+import { UsageError } from "../command.ts";
 import { fakeApi } from "../testing/api.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { type Answers, fakeProcesses } from "../testing/processes.ts";
@@ -86,7 +87,8 @@ test("drain --wait finds the processes again each time: one that was silent once
     api,
     now,
     get processes() {
-      const isSilent = ++rounds === 1; // For all of the round, as one that hangs is.
+      if (++rounds === 2) throw new UsageError("cannot ask the API server"); // It is back the next time.
+      const isSilent = rounds === 1; // For all of the round, as one that hangs is.
       return {
         ...processes,
         get: async (...[target, asked]: Parameters<typeof processes.get>) => {

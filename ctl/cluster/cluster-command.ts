@@ -156,7 +156,7 @@ async function run(
       );
     const question = {
       processes,
-      again: () => connection.renew().catch((error) => (error instanceof UsageError ? processes : Promise.reject(error))),
+      again: () => connection.renewOrKeep(),
       args,
       format,
       api: () => io.cluster.api(cluster),
@@ -206,6 +206,16 @@ export class Connection implements AsyncDisposable {
     this.#io.progress("asking the API server for the Pods");
     this.#processes = await this.#io.cluster.connect(this.#options, this.#processes);
     return withProgress(this.#processes, this.#io);
+  }
+
+  /** The same; those of before where the API server does not tell. @throws {UsageError} the first time */
+  async renewOrKeep(): Promise<Processes> {
+    try {
+      return await this.renew();
+    } catch (error) {
+      if (!(error instanceof UsageError) || this.#processes === undefined) throw error;
+      return withProgress(this.#processes, this.#io);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
