@@ -30,6 +30,15 @@ test("the same again raises the count of the same event, and keeps when it was f
   assert.deepEqual(second, { ...first, count: 2, last: new Date(start + 60_000) });
 });
 
+test("an event about an object with the longest name has a name that Kubernetes takes", () => {
+  const labels = ["a".repeat(63), "b".repeat(63), "c".repeat(63), `${"d".repeat(43)}-${"e".repeat(17)}`];
+  const name = labels.join(".");
+  assert.equal(name.length, 253);
+  const named = scene()("m", 0, { name })?.name ?? "";
+  assert.ok(named.length <= 253, `${named.length}`);
+  assert.match(named, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/); // As the API server checks it.
+});
+
 test("another object, type, reason or message is another event", () => {
   const record = scene();
   const events = [

@@ -37,6 +37,8 @@ const ofObject: Allowance = { burst: 25, everyMs: 300_000 };
 // Two events of each of ten thousand Services at once. A Service that is deleted and made again is another object.
 const ofNamespace: Allowance = { burst: 20_000, everyMs: 1_000 };
 
+const maxName = 253;
+
 /**
  * Condenses occurrences as client-go's EventCorrelator does: the same one again raises the count of its Event; from the tenth
  * message on that is similar (same object, type and reason) within ten minutes of the last, all go into one Event; and each
@@ -88,11 +90,12 @@ export class EventCorrelator {
 
   /**
    * A name like client-go's: the object's name and the time in nanoseconds, here with a number in place of the part below a
-   * millisecond.
+   * millisecond. Names of Events have 253 characters, as those of nodes may.
    */
   #newName(about: ObjectReference, date: Date): string {
     this.#names = (this.#names + 1) % 1_000_000;
-    return `${about.name}.${(BigInt(date.getTime()) * 1_000_000n + BigInt(this.#names)).toString(16)}`;
+    const number = (BigInt(date.getTime()) * 1_000_000n + BigInt(this.#names)).toString(16);
+    return `${about.name.slice(0, maxName - 1 - number.length).replace(/[-.]+$/, "")}.${number}`;
   }
 }
 
