@@ -172,10 +172,41 @@ test("values of MetalLB's chart that mean nothing here are taken, and the notes 
   assert.match(notes, /speaker\.frr changes nothing/);
 });
 
+test("the notes name what the configuration is taken from", { skip }, async () => {
+  const notes = async (values: Values) =>
+    await run(["install", "metallb", chart, "--dry-run=client", "-n", "metallb-system", ...valuesArgs(values)]);
+  assert.match(await notes({ existingConfigMap: "mine" }), /from the ConfigMap mine of this namespace/);
+  const ofObjects = await notes({ configSource: "crds" });
+  assert.match(ofObjects, /from MetalLB's custom resources in this namespace/);
+  assert.doesNotMatch(ofObjects, /from the ConfigMap/);
+});
+
 test("without the ring nobody asks for its key", { skip }, async () => {
   const text = JSON.stringify(await template({ speaker: { memberlist: { enabled: false } } }));
   assert.doesNotMatch(text, /memberlist|secrets|METALLB_ML_(BIND|SECRET)/);
   assert.match(text, /METALLB_ML_LABELS/); // By which speakers find one another's Pods.
+});
+
+test("central speakers without speakers of nodes have an account, and the right to a key that the controller makes", {
+  skip,
+}, async () => {
+  const objects = await template({ centralSpeakers: { enabled: true }, speaker: { enabled: false } });
+  const named = (kind: string) => objects.filter((object) => object.kind === kind).map(({ metadata }) => metadata.name);
+  assert.deepEqual(named("DaemonSet"), []);
+  assert.deepEqual(named("ServiceAccount"), ["metallb-controller", "metallb-speaker"]);
+  assert.deepEqual(named("Secret"), ["metallb-memberlist"]);
+  const of = (kind: string, name: string) =>
+    JSON.stringify(objects.find((one) => one.kind === kind && one.metadata.name === name));
+  for (const name of ["metallb-controller", "metallb-speaker"])
+    assert.match(of("Role", name), /"resourceNames":\["metallb-memberlist"\]/);
+  assert.match(of("Deployment", "metallb-controller"), /"METALLB_ML_SECRET_NAME","value":"metallb-memberlist"/);
+});
+
+test("a node may be drained of the only central speaker, as of the only controller", { skip }, async () => {
+  const budgets = async (values: Values) =>
+    (await template(values)).filter(({ kind }) => kind === "PodDisruptionBudget").map(({ metadata }) => metadata.name);
+  assert.deepEqual(await budgets({ centralSpeakers: { enabled: true, replicas: 1 } }), []);
+  assert.deepEqual(await budgets({ centralSpeakers: { enabled: true } }), ["metallb-central-speaker"]);
 });
 
 test("alerts are taken or left, with labels and thresholds of one's own", { skip }, async () => {
@@ -205,6 +236,11 @@ test("alerts are taken or left, with labels and thresholds of one's own", { skip
   assert.ok(rules[2]?.expr.endsWith("> 60"));
   assert.deepEqual(rules[3]?.labels, { severity: "page" });
   assert.equal(rules[3]?.annotations?.runbook_url, "https://docs.example/runbooks.html#metallbbgpsessiondown");
+});
+
+test("a chart that depends on this one may turn it on by a condition", { skip }, async () => {
+  assert.deepEqual(await template({ enabled: true, global: { imageRegistry: "reg" } }), await template({}));
+  await assert.rejects(template({ enabled: false }), /at '\/enabled'/);
 });
 
 const digest = `sha256:${"0".repeat(64)}`;

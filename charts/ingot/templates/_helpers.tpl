@@ -34,6 +34,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (printf "%s-memberlist" (include "ingot.fullname" .)) .Values.speaker.secretName }}
 {{- end }}
 
+{{/* Whether there are speakers, on nodes or central ones; whether they have a ring, whose key is in a Secret. */}}
+{{- define "ingot.speakers" -}}
+{{- if or .Values.speaker.enabled .Values.centralSpeakers.enabled }}true{{ end }}
+{{- end }}
+
+{{- define "ingot.ring" -}}
+{{- if and (include "ingot.speakers" .) .Values.speaker.memberlist.enabled }}true{{ end }}
+{{- end }}
+
 {{/* Takes (list . "controller") or (list . "speaker"). */}}
 {{- define "ingot.serviceAccountName" -}}
 {{- $root := index . 0 }}{{ $component := index . 1 }}
