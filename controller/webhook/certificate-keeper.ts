@@ -46,6 +46,7 @@ export class CertificateKeeper implements AsyncDisposable {
   readonly #task: RetriedTask;
   readonly #informer: Informer<Secret>;
   #current: Certificate | undefined;
+  #shown: Certificate | undefined; // The last one that was good: also where the Secret is gone, or has something else.
   #hasWebhook = false;
 
   constructor(options: CertificateKeeperOptions) {
@@ -73,7 +74,10 @@ export class CertificateKeeper implements AsyncDisposable {
     const now = certificate === undefined || key === undefined ? undefined : { certificate, key };
     const isOther = now?.certificate !== this.#current?.certificate || now?.key !== this.#current?.key;
     this.#current = now;
-    if (isOther && now !== undefined && !this.#expires(now, 0)) this.#options.server.setCertificate(now);
+    if (isOther && now !== undefined && !this.#expires(now, 0)) {
+      this.#shown = now;
+      this.#options.server.setCertificate(now);
+    }
     if (this.#informer.synced) this.#task.request();
   }
 
@@ -94,7 +98,7 @@ export class CertificateKeeper implements AsyncDisposable {
         await this.#tell(this.#current);
         return clock.now() + lookEveryMs;
       }
-      await this.#renew(this.#current);
+      await this.#renew();
       return clock.now() + shownMs;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -106,12 +110,13 @@ export class CertificateKeeper implements AsyncDisposable {
     }
   }
 
-  async #renew(before: Certificate | undefined): Promise<void> {
+  /** The API server trusts what is shown for as long as there is no other: the Secret may be gone, and cannot be made here. */
+  async #renew(): Promise<void> {
     const { cluster, namespace, name, randomBytes, wallClock, log } = this.#options;
     const now = wallClock().getTime();
     const dates = { notBefore: new Date(now - earlierMs), notAfter: new Date(now + validMs) };
     const made = selfSigned({ names: this.#names(), ...dates, serial: randomBytes(16) });
-    await this.#tell(before ?? made, made.certificate);
+    if (this.#shown !== undefined) await this.#tell(this.#shown, made.certificate);
     await cluster.writeSecret(namespace, name, { [keys.certificate]: made.certificate, [keys.key]: made.key });
     log.info("certificate of the webhook made", { op: "webhook", secret: name, until: dates.notAfter.toISOString() });
   }

@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import { selfSigned } from "#pkg/certificate";
 import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { type ParsedConfig, parseConfig } from "#pkg/config";
-import type { Cluster, Secret, WebhookClient } from "#pkg/k8s";
+import { ApiError, type Cluster, type Secret, type WebhookClient } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log/testing";
 import { type AdmissionRequest, answerReview, readReview } from "./admission.ts";
@@ -318,7 +318,8 @@ class Api {
   } as unknown as Cluster;
 }
 
-async function keep(api: Api, days: readonly number[], isLeader = true) {
+/** @param days since the first start on which the keeper looks, and what happens before it looks once more */
+async function keep(api: Api, days: readonly (number | (() => void))[], isLeader = true) {
   const clock = new SimulatedClock();
   const start = Date.parse("2026-01-01T00:00:00Z");
   let at = start;
@@ -338,7 +339,8 @@ async function keep(api: Api, days: readonly number[], isLeader = true) {
   });
   keeper.start();
   for (const day of [0, ...days]) {
-    at = start + day * 86_400_000;
+    if (typeof day === "function") day();
+    else at = start + day * 86_400_000;
     clock.advanceBy(60_000);
     for (let i = 0; i < 20; i++) await setImmediate();
   }
@@ -349,7 +351,7 @@ test("a certificate is made, trusted before it is shown, and made anew before it
   const api = new Api();
   const shown = await keep(api, [100, 310]);
   assert.equal(shown.length, 2);
-  assert.deepEqual(api.writes, ["client", "secret", "client", "secret"]);
+  assert.deepEqual(api.writes, ["secret", "client", "client", "secret"]);
   for (const certificate of shown) assert.ok(api.clients?.get("webhook")?.bundle.includes(certificate.trim()));
 });
 
@@ -364,6 +366,43 @@ test("the API server asks on the path of the old certificate until the new one i
   await keep(api, [310, 310]);
   assert.equal(path(), reviewPath(api.secret?.["tls.key"] ?? ""));
   assert.notEqual(path(), first);
+});
+
+const notThere = () => Promise.reject(new ApiError("Cannot write Secret: not found", 404, "NotFound"));
+
+test("while the Secret is gone the API server goes on to trust what is shown, and to ask on its path", async () => {
+  const api = new Api();
+  const { writeSecret } = api.cluster;
+  const isShown = ({ "tls.crt": certificate = "", "tls.key": key = "" } = api.secret ?? {}) => {
+    const client = api.clients?.get("webhook");
+    assert.ok(client?.bundle.includes(certificate.trim()));
+    assert.equal(client?.path, reviewPath(key));
+  };
+  let first: Api["secret"];
+  const goes = () => {
+    first = api.secret;
+    api.secret = undefined;
+    api.cluster.writeSecret = notThere;
+    api.changed(undefined);
+  };
+  const comesBack = () => {
+    isShown(first);
+    api.secret = {};
+    api.cluster.writeSecret = writeSecret;
+    api.changed(undefined);
+  };
+  const shown = await keep(api, [goes, () => isShown(first), comesBack, () => isShown(first), () => isShown()]);
+  assert.deepEqual(shown, [first?.["tls.crt"], api.secret?.["tls.crt"]]);
+});
+
+test("a controller that starts while the Secret is gone leaves the webhook to those that show a certificate", async () => {
+  const api = new Api();
+  await keep(api, []);
+  const before = api.clients?.get("webhook");
+  api.secret = undefined;
+  api.cluster.writeSecret = notThere;
+  await keep(api, []);
+  assert.deepEqual(api.clients?.get("webhook"), before);
 });
 
 const astray: { name: string; change: Partial<WebhookClient> }[] = [
