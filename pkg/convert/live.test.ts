@@ -164,8 +164,8 @@ const told: { name: string; text: string; want: RegExp[] }[] = [
     ],
   },
   {
-    name: "a peer that is not there",
-    text: `${pool("a", "192.0.2.0/28")}${peer("")}${metallb("BGPAdvertisement", "x", "{peers: [tor, gone]}")}`,
+    name: "a peer that is not there, once for all pools",
+    text: `${pool("a", "192.0.2.0/28")}${pool("b", "192.0.3.0/28")}${peer("")}${metallb("BGPAdvertisement", "x", "{peers: [tor, gone]}")}`,
     want: [/^warning: BGPAdvertisement metallb-system\/x: spec\.peers\[1\]: .*"gone", which is no BGPPeer/],
   },
 ];

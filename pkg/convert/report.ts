@@ -22,6 +22,7 @@ const maxLines = 1000; // Lines of each kind: a comment that nobody reads to its
 export class Report {
   readonly #losses = new Set<string>();
   readonly #notes = new Set<string>();
+  readonly #warnings = new Set<string>();
   readonly #isLive: boolean;
   readonly origins = new WeakMap<object, readonly ManifestObject[]>(); // part of the result -> the objects that it is made from
 
@@ -38,14 +39,21 @@ export class Report {
 
   /** The result is close to it, and harmless. */
   approximate(what: ManifestObject, message: string, path: Path = []): void {
-    if (this.#isLive) warn(what, path, message);
+    if (this.#isLive) this.#warn(what, message, path);
     else this.lose(what, message, path);
   }
 
   /** People may want to know it. */
   remark(what: ManifestObject, message: string, path: Path = []): void {
-    if (this.#isLive) warn(what, path, message);
+    if (this.#isLive) this.#warn(what, message, path);
     else this.note(`${title(what)}: ${message}`);
+  }
+
+  /** Of an advertisement for a hundred pools all hundred say the same. */
+  #warn(what: ManifestObject, message: string, path: Path): void {
+    const text = `${title(what)}: ${path.join(".")}: ${message}`;
+    if (!this.#warnings.has(text)) warn(what, path, message);
+    this.#warnings.add(text);
   }
 
   /** Part of the result, such as a pool, is made from these objects; of several that have a field, the first counts. */
