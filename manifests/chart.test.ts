@@ -209,6 +209,15 @@ test("a node may be drained of the only central speaker, as of the only controll
   assert.deepEqual(await budgets({ centralSpeakers: { enabled: true } }), ["metallb-central-speaker"]);
 });
 
+test("the webhook has the fields that the cluster's version knows", { skip }, async () => {
+  const has = async (version: string) =>
+    (await run(["template", chart, "--set", "webhook.enabled=true", "--kube-version", version])).includes("matchConditions");
+  assert.deepEqual(
+    [await has("1.21.0"), await has("1.26.15"), await has("1.27.0-gke.100"), await has("1.34.1")],
+    [false, false, true, true],
+  );
+});
+
 test("alerts are taken or left, with labels and thresholds of one's own", { skip }, async () => {
   const prometheusRule = {
     enabled: true,
