@@ -221,6 +221,8 @@ export class KernelKeeper implements AsyncDisposable {
   }
 
   async #run(wake: EventFd): Promise<void> {
+    const end = (): void => wake.signal();
+    process.on("exit", end); // Node waits for the thread of libuv's pool.
     try {
       using requests = new Rtnetlink();
       while (!this.#isStopped) {
@@ -236,6 +238,7 @@ export class KernelKeeper implements AsyncDisposable {
     } catch (error) {
       this.#tryLater(error);
     } finally {
+      process.off("exit", end);
       wake[Symbol.dispose]();
       this.#running = undefined;
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -113,6 +113,22 @@ test("a keeper that stops removes routes, waits until daemons had time to tell t
   letGoOn?.();
   await stopped;
   assert.deepEqual(addressesOf("lb0"), []);
+});
+
+test("a process that exits without disposing does not hang on the wait for the kernel", () => {
+  const script = `(async () => {
+    const [{ KernelKeeper }, { SystemClock }, { silentLog }, { address }] =
+      await Promise.all(["kernel", "clock", "log/testing", "net/testing"].map((name) => import("#pkg/" + name)));
+    const folder = ${JSON.stringify(folder)};
+    const told = { onDisturbance() {}, onProblems() {} };
+    const keeper = new KernelKeeper({ node: "exits", folder, ...told, log: silentLog, clock: new SystemClock() });
+    keeper.want("a", [{ ...${JSON.stringify({ ...permanent, lifetimeSeconds: 3_600, interface: "exits0", prefixLength: 32 })}, address: address("192.0.2.99") }]);
+    while (keeper.statusOf("a")[0].place !== "placed") await new Promise((resolve) => setTimeout(resolve, 5));
+    setTimeout(() => process.exit(7), 200);
+  })()`;
+  const { status } = spawnSync(process.execPath, ["--eval", script], { timeout: 30_000, killSignal: "SIGKILL" });
+  ip("link delete exits0");
+  assert.equal(status, 7);
 });
 
 test("what is deleted by hand is back at once, also when everything is, and when the interface is", async () => {
