@@ -202,6 +202,16 @@ test("central speakers without speakers of nodes have an account, and the right 
   assert.match(of("Deployment", "metallb-controller"), /"METALLB_ML_SECRET_NAME","value":"metallb-memberlist"/);
 });
 
+test("central speakers tolerate the taints of control planes, and others that the values name", { skip }, async () => {
+  const border = { key: "border", operator: "Exists" };
+  const objects = await template({ centralSpeakers: { enabled: true, tolerations: [border] } });
+  const found = objects.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "metallb-central-speaker");
+  const { tolerations } = (found as unknown as { spec: { template: { spec: { tolerations: readonly object[] } } } }).spec.template
+    .spec;
+  assert.deepEqual(tolerations.at(-1), border);
+  assert.equal(tolerations.length, 3);
+});
+
 test("a node may be drained of the only central speaker, as of the only controller", { skip }, async () => {
   const budgets = async (values: Values) =>
     (await template(values)).filter(({ kind }) => kind === "PodDisruptionBudget").map(({ metadata }) => metadata.name);

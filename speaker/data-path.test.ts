@@ -7,7 +7,7 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import { silentLog } from "#pkg/log/testing";
 import type { LanFaults } from "#pkg/node-checks";
 import type { SpeakerEvent } from "./core/index.ts";
-import { type Conntrack, DataPath, readConntrack } from "./data-path.ts";
+import { type Conntrack, DataPath, readConntrack, resultOf } from "./data-path.ts";
 
 const header = "entries  clashres found insert_failed drop early_drop";
 
@@ -46,6 +46,12 @@ test("a kernel without such a table, or with other columns, is not full", () => 
   assert.equal(readConntrack(undefined, missing), undefined);
   for (const text of ["", "entries\n", "a b c\n1 2\n"])
     assert.equal(readConntrack({ dropped: 0, isFull: false }, () => text)?.isFull ?? false, false);
+});
+
+test("an attempt to connect that fails for want of something on this node says nothing of the way to Pods", () => {
+  for (const code of ["ECONNREFUSED", "ECONNRESET"]) assert.equal(resultOf(code), "answered", code);
+  for (const code of ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", undefined]) assert.equal(resultOf(code), "silent", code);
+  for (const code of ["EMFILE", "EADDRNOTAVAIL", "ENOBUFS", "EPERM"]) assert.equal(resultOf(code), "untried", code);
 });
 
 test("kube-proxy is asked on the ports that the core names, and the core hears of what is not as before", async () => {

@@ -193,7 +193,7 @@ async function tryConnection(host: string, port: number, clock: Clock): Promise<
   const socket = connect({ host, port });
   const outcome = new Promise<ConnectionResult>((resolve) => {
     socket.once("connect", () => resolve("answered"));
-    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(isAnswer(code) ? "answered" : "silent"));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(resultOf(code)));
   });
   const waited = new Promise<"waited">((resolve) => setTimeout(resolve, connectMs, "waited"));
   const first = await Promise.race([outcome, waited]);
@@ -207,9 +207,22 @@ async function tryConnection(host: string, port: number, clock: Clock): Promise<
   }
 }
 
-/** A backend that refuses has been reached. */
-function isAnswer(code: string | undefined): boolean {
-  return code === "ECONNREFUSED" || code === "ECONNRESET";
+// This process or its node lacks something, or forbids it: of the way to Pods that says nothing.
+const ownErrors: ReadonlySet<string | undefined> = new Set([
+  "EACCES",
+  "EADDRNOTAVAIL",
+  "EAGAIN",
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EPERM",
+]);
+
+/** What the error of an attempt to connect says. A backend that refuses has been reached. */
+export function resultOf(code: string | undefined): ConnectionResult {
+  if (code === "ECONNREFUSED" || code === "ECONNRESET") return "answered";
+  return ownErrors.has(code) ? "untried" : "silent";
 }
 
 /** kube-proxy's answer for a Service. */

@@ -86,7 +86,7 @@ export interface ConnectionTest {
   readonly isSuspect: boolean;
 }
 
-/** `untried`: the attempt said nothing, because this speaker stood still meanwhile, or because there is no such address of the family. */
+/** `untried`: the attempt said nothing, because this speaker stood still or could not begin it, or because there is no such address of the family. */
 export type ConnectionResult = "answered" | "silent" | "untried";
 
 /** A Service's health check port says this: kube-proxy sends packets to a Pod of this node, or to none. */
