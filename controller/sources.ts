@@ -70,7 +70,8 @@ export class Sources implements Disposable {
     this.#announced = new Informers(cluster, () => {});
     const announced = { namespace, labelSelector: announcedLabels };
     this.#announced.follow("announced Services", resources.configMaps, announced, (_key, now) => {
-      if (now !== undefined) emit({ type: "announced", lines: decodeAnnounced(now), alive: now.data[aliveKey]?.slice(0, 64) });
+      if (now === undefined) return;
+      emit({ type: "announced", lines: decodeAnnounced(now, namespace), alive: now.data[aliveKey]?.slice(0, 64) });
     });
     if (configSource === "crds")
       this.#customResources = new CustomResources({

@@ -167,7 +167,8 @@ const maxLooked = 100;
 
 /** Has the conditions of some Services written that may be others by now. */
 function lookAtConditions(state: ControllerState): void {
-  const { conditions, announcements, services, allocator, statuses, verdicts, context } = state;
+  const { conditions, announcements, services, allocator, statuses, verdicts, context, options } = state;
+  const [namespace = ""] = options.configMap.split("/");
   for (let looked = 0; looked < maxLooked; looked++) {
     const key = conditions.take();
     if (key === undefined) return;
@@ -177,7 +178,8 @@ function lookAtConditions(state: ControllerState): void {
     if (service === undefined || !state.isWorking || statuses.isUnderWay(key)) continue;
     const held = allocator.held(key);
     const assigned = verdicts.services.of(service, held, problemBeside(state, service, context.now));
-    const desired = desiredConditions(service, assigned.verdict, announcements.of(service), announcements.isSilent);
+    const installation = { isSilent: announcements.isSilent, namespace };
+    const desired = desiredConditions(service, assigned.verdict, announcements.of(service), installation);
     conditions.put(service, desired, desiredAnnotations(service, assigned.verdict, held));
   }
 }

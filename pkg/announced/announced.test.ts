@@ -13,7 +13,7 @@ import {
   writerKey,
 } from "./announced.ts";
 
-const decode = (data: Record<string, string>) => decodeAnnounced({ name: "ingot-announced-0", data });
+const decode = (data: Record<string, string>) => decodeAnnounced({ name: "ingot-announced-0", data }, "lb");
 const name = fc.stringMatching(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/);
 
 test("property: a line is read as it was written, under a key that a ConfigMap may have", () => {
@@ -31,7 +31,7 @@ test("property: a line is read as it was written, under a key that a ConfigMap m
 });
 
 test("property: any data is read without an error, and only causes of the table are believed", () => {
-  assert.equal(decodeAnnounced({ name: "config", data: { "default.web": "announced x" } }).size, 0);
+  assert.equal(decodeAnnounced({ name: "config", data: { "default.web": "announced x" } }, "lb").size, 0);
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.string()), (data) => void decode(data)));
   for (const text of [
     "",
@@ -67,6 +67,11 @@ test("lines in a ConfigMap are of one node where no other has written there sinc
   assert.equal(areAllOf("node1", { name: second, data: other }), false);
   assert.deepEqual([...decode({ ...own, ...other }).keys()], ["default/web"]);
   assert.match(writerKey("n".repeat(253)), /^[-._a-zA-Z0-9]{1,253}$/);
+});
+
+test("commands in a line are for the namespace in which controller and speakers run", () => {
+  const [line] = decode({ "default.web": "noActiveSpeaker a no speaker; kubectl -n metallb-system get pods" }).values();
+  assert.equal(line?.message, "no speaker; kubectl -n lb get pods");
 });
 
 test("of what somebody made up no more is read than a line has, and no control character", () => {

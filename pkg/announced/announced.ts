@@ -1,4 +1,4 @@
-import { escapeControls, fnv1a, upTo } from "#pkg/text";
+import { escapeControls, fnv1a, forNamespace, upTo } from "#pkg/text";
 import { type CauseOf, causes } from "#pkg/verdict";
 
 /** Whether a Service is announced. */
@@ -63,13 +63,15 @@ export function encodeAnnounced({ cause, subject, message }: AnnouncedLine): str
   return `${cause} ${subject} ${upTo(message, maxMessage)}`;
 }
 
-/** Lines by Service; whatever is no line is passed over, and so are other ConfigMaps. */
-export function decodeAnnounced({ name, data }: NamedData): ReadonlyMap<string, AnnouncedLine> {
+/** Lines by Service, with commands for the namespace; whatever is no line is passed over, and so are other ConfigMaps. */
+export function decodeAnnounced({ name, data }: NamedData, namespace: string): ReadonlyMap<string, AnnouncedLine> {
   if (!announcedConfigMaps.includes(name)) return new Map();
   const lines = new Map<string, AnnouncedLine>();
   for (const [key, text] of Object.entries(data).slice(0, maxLines)) {
     const [, cause = "", subject = "", message = ""] = /^(\w+) (\w{1,7}) (.*)$/su.exec(text) ?? [];
-    if (isCause(cause)) lines.set(key.replace(".", "/"), { cause, subject, message: escapeControls(upTo(message, maxMessage)) });
+    if (!isCause(cause)) continue;
+    const said = escapeControls(upTo(forNamespace(message, namespace), maxMessage));
+    lines.set(key.replace(".", "/"), { cause, subject, message: said });
   }
   return lines;
 }

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type AnnouncedLine, aliveKey, announcedConfigMap, announcedKey, encodeAnnounced, subjectOf } from "#pkg/announced";
 import { ApiError } from "#pkg/k8s";
-import { configMap } from "#pkg/k8s/testing";
+import { configMap, service } from "#pkg/k8s/testing";
+import { verdict } from "#pkg/verdict";
 import { configText, namespace, type ServiceSpec, World } from "../../testing/world.ts";
+import { desiredConditions } from "./desired.ts";
 
 const pool = configText("main 192.0.2.1-192.0.2.200");
 type Said = Omit<AnnouncedLine, "subject">;
@@ -465,4 +467,14 @@ test("an annotation that somebody sets again and again is put right ever later",
     world.change("web", { annotations });
   }
   assert.ok(writes > 3 && writes < 10, `${writes} writes in 10 minutes`);
+});
+
+test("commands in conditions are for the namespace in which controller and speakers run", () => {
+  const one = service("default/web", { ingress: ["192.0.2.1"] });
+  const waits = verdict("service", "noConfiguration", { message: "there is none; kubectl -n metallb-system get configmap" });
+  for (const isSilent of [true, false]) {
+    const text = JSON.stringify(desiredConditions(one, waits, undefined, { isSilent, namespace: "lb" }));
+    assert.match(text, /kubectl -n lb get configmap/);
+    assert.doesNotMatch(text, /metallb-system/);
+  }
 });

@@ -2,7 +2,7 @@ import { type Allocation, poolsOf } from "#pkg/allocator";
 import type { AnnouncedLine } from "#pkg/announced";
 import type { Condition, Service } from "#pkg/k8s";
 import { isOurs, poolAnnotations } from "#pkg/service";
-import { escapeControls, upTo } from "#pkg/text";
+import { escapeControls, forNamespace, upTo } from "#pkg/text";
 import { causes, remedyFor, type Verdict, verdict } from "#pkg/verdict";
 
 export const assignedType = "ingot.dev/Assigned";
@@ -10,12 +10,19 @@ export const announcedType = "ingot.dev/Announced";
 export const ownTypes: readonly string[] = [assignedType, announcedType];
 const maxMessage = 1_000; // The API takes 32,768.
 
-/** The conditions that a Service should have. @param assigned the controller's verdict @param line the speakers' @param isSilent no speaker says any */
+interface Installation {
+  /** No speaker says who announces what. */
+  readonly isSilent: boolean;
+  /** For which commands are. */
+  readonly namespace: string;
+}
+
+/** The conditions that a Service should have. @param assigned the controller's verdict @param line the speakers' */
 export function desiredConditions(
   service: Service,
   assigned: Verdict,
   line: AnnouncedLine | undefined,
-  isSilent = false,
+  { isSilent, namespace }: Installation,
 ): readonly Omit<Condition, "since">[] {
   if (!isOurs(service)) return [];
   const isAssigned = assigned.state !== "Pending";
@@ -29,7 +36,8 @@ export function desiredConditions(
             next: remedyFor(assigned, "service", service.key),
           }),
         ];
-  return [...first, ...announced(service, line, isSilent)];
+  const all = [...first, ...announced(service, line, isSilent)];
+  return all.map((one) => ({ ...one, message: forNamespace(one.message, namespace) }));
 }
 
 /**

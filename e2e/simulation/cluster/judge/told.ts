@@ -11,7 +11,7 @@ export function linesOf({ api }: SimulatedCluster): ReadonlyMap<string, Announce
   const lines = new Map<string, AnnouncedLine>();
   for (const name of announcedConfigMaps) {
     const data = fields(api.get("configmaps", `${namespace}/${name}`)?.data) as Record<string, string>;
-    for (const [service, line] of decodeAnnounced({ name, data })) lines.set(service, line);
+    for (const [service, line] of decodeAnnounced({ name, data }, namespace)) lines.set(service, line);
   }
   return lines;
 }
