@@ -123,7 +123,7 @@ function writeAnnounced(
 ): void {
   const byConfigMap = Map.groupBy(lines, ([service]) => announcedConfigMap(service));
   const [first = ""] = announcedConfigMaps;
-  // Who writes all lines anew says so first, so that no other reporter misses it where some of the writes fail. A sign of life is read everywhere.
+  // A reporter that writes all lines says so first: others hear of it where some of the writes fail. The answers to a sign of life tell of other writers.
   for (const name of isNew || lines.size === 0 ? announcedConfigMaps : byConfigMap.keys()) {
     const those = byConfigMap.get(name) ?? [];
     const data = those.map(([service, line]) => [announcedKey(service), line && encodeAnnounced(line)] as const);

@@ -80,7 +80,7 @@ export class DataPath implements Disposable {
     if (!this.#isAsking) void this.#ask();
   }
 
-  /** Answers may take longer than until the next look, which may find that what the last one saw is over. */
+  /** Answers may take longer than a second. The next look does not wait for them: a fault may be over by then. */
   async #ask(): Promise<void> {
     this.#isAsking = true;
     const health = this.#turns++ % healthEveryTurns === 0 ? this.#askHealth() : undefined;
@@ -219,7 +219,7 @@ const ownErrors: ReadonlySet<string | undefined> = new Set([
   "EPERM",
 ]);
 
-/** What the error of an attempt to connect says. A backend that refuses has been reached. */
+/** The result of an attempt to connect that ended with an error. A backend that refuses has been reached. */
 export function resultOf(code: string | undefined): ConnectionResult {
   if (code === "ECONNREFUSED" || code === "ECONNRESET") return "answered";
   return ownErrors.has(code) ? "untried" : "silent";

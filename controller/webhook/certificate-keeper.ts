@@ -110,7 +110,7 @@ export class CertificateKeeper implements AsyncDisposable {
     }
   }
 
-  /** The API server trusts what is shown for as long as there is no other: the Secret may be gone, and cannot be made here. */
+  /** The API server goes on to trust the certificate that is shown, until there is another one: this process cannot make a Secret that is gone. */
   async #renew(): Promise<void> {
     const { cluster, namespace, name, randomBytes, wallClock, log } = this.#options;
     const now = wallClock().getTime();

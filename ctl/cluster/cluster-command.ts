@@ -31,7 +31,7 @@ export interface CommandResult {
 }
 
 export interface CommandInput {
-  /** Of these, one that is silent once is not asked any more. */
+  /** A process that is silent once is not asked any more. */
   readonly processes: Processes;
   /** The processes of now, for a command that waits; those of before where the API server does not tell. */
   again(): Promise<Processes>;

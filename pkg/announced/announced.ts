@@ -38,7 +38,7 @@ export const reporterKey = "_reporter";
 
 const writerPrefix = "_writer.";
 
-/** In each ConfigMap: a key for each node that wrote lines there since all were written anew. Its value is the node's name, which may be too long for a key. */
+/** In each ConfigMap: a key for each node that wrote lines there since one node wrote all of them. Its value is the node's name, which may be too long for a key. */
 export function writerKey(node: string): string {
   return `${writerPrefix}${fnv1a(node).toString(36)}`;
 }

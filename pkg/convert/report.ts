@@ -49,7 +49,7 @@ export class Report {
     else this.note(`${title(what)}: ${message}`);
   }
 
-  /** Of an advertisement for a hundred pools all hundred say the same. */
+  /** An advertisement for a hundred pools gives the same warning a hundred times. */
   #warn(what: ManifestObject, message: string, path: Path): void {
     const text = `${title(what)}: ${path.join(".")}: ${message}`;
     if (!this.#warnings.has(text)) warn(what, path, message);
