@@ -44,7 +44,7 @@ export interface Drivers {
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   /** Undefined where neither the ring nor a central speaker asks for paths. */
   readonly fastPath: Pick<FastPath, "configure"> | undefined;
-  /** Of a central speaker. */
+  /** A central speaker has them. */
   readonly nodePaths: Pick<NodePaths, "watch"> | undefined;
   readonly sources: Pick<Sources, "startConfig" | "followNodes">;
   readonly checks: Pick<NodeChecks, "changed">;

@@ -146,7 +146,7 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
   };
 }
 
-/** What is wrong with a Service besides the last decision on it. */
+/** A fault of a Service that does not come from the last decision on it. */
 export function problemBeside(
   { statuses, externalIPs, services }: ControllerState,
   service: Service,

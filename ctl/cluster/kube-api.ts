@@ -62,7 +62,7 @@ export class KubeApi implements Api {
       sent.on("timeout", giveUp);
       const failed = new Promise<never>((_, reject) => sent.on("error", reject)); // Also in the middle of an answer.
       sent.end(content);
-      // Node begins the time anew once TCP is connected: an API server that stands still in the handshake would take twice as long.
+      // Node counts again from when TCP is connected: an API server that stands still in the handshake would take twice as long.
       const silence = setTimeout(giveUp, this.#silenceMs);
       const received = once(sent, "response").finally(() => clearTimeout(silence));
       const answered = received.then(async ([response]) => answer(response.statusCode ?? 0, await body(response)));

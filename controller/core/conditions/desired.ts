@@ -13,7 +13,7 @@ const maxMessage = 1_000; // The API takes 32,768.
 interface Installation {
   /** No speaker says who announces what. */
   readonly isSilent: boolean;
-  /** For which commands are. */
+  /** Commands in the texts are for this one. */
   readonly namespace: string;
 }
 

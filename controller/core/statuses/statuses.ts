@@ -43,8 +43,8 @@ const lastingFailures = 3;
 const givenUpMs: Millis = 5_000;
 
 /**
- * The wanted status of Services, and the results of writing it. It knows which statuses are on their way, so that it does not take a status
- * that is still seen but already replaced for somebody's edit. It restores a status that somebody else overwrites, at once the first time
+ * The wanted status of Services, and the results of writing it. It remembers the statuses that are on their way. Until these are seen, the API shows
+ * the former ones, which nobody edited. It restores a status that somebody else overwrites, at once the first time
  * and then ever later, so that two controllers that do not agree cost the API little.
  */
 export class Statuses extends PartOf<Context> {

@@ -61,8 +61,8 @@ const endOfRibEvery: Millis = 1_000;
 const maxEndsOfRib = 64;
 
 /**
- * FRR 8 to 10.1, but for the last releases of 9.1, 10.0 and 10.1, drops one stale path of each prefix at End-of-RIB and keeps the others for ever (its
- * issue 17372). It drops the next one at the next End-of-RIB, unless that comes before it has worked on the former.
+ * FRR 8 to 10.1 drops one stale path of each prefix at End-of-RIB and keeps the others for ever; the last releases of 9.1, 10.0 and 10.1 have no such
+ * fault (docs/central-speakers.md has the link). FRR drops the next path at the next End-of-RIB, but not while it still works on the one before.
  */
 export function repeatEndOfRib(transition: Transition, connection: Agreed): void {
   const { now, effects } = transition;

@@ -17,10 +17,10 @@ export interface HealthPort {
 
 // kube-proxy hears of an endpoint when this speaker does, and writes its rules within some seconds.
 const confirmMs: Millis = 5_000;
-/** Of Services that are left to others, and of ports that are asked at once. */
+/** How many Services are left to others at most, and how many ports are asked at once. */
 const maxUnserved = 256;
 const maxAtOnce = 4;
-/** Of Services that are looked at for that. */
+/** The Services that are looked at to find such ports. */
 const maxLooked = 200;
 
 export interface NextHealthPorts {

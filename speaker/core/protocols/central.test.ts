@@ -336,7 +336,7 @@ test("a speaker on the smaller side of a cut keeps the nodes that the API hears 
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
 });
 
-/** A central speaker that has met only some of the nodes that the API has, all of which have a speaker's Pod. */
+/** A central speaker that has met some nodes. The API has more, and each has a speaker's Pod. */
 function meeting(active: readonly string[], pods: readonly string[] = nodes): Bench {
   const bench = central({ active: [...active] });
   bench.runner.dispatch({ type: "speakerPods", nodes: pods });

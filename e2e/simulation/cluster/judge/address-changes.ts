@@ -14,9 +14,9 @@ const unseenMs: Millis = 20_000;
  * Promise 1, at each write of a status. A controller's write is for the version of the Service that it decided on, so of what this Service asks for
  * nothing can have been missed, and nothing is excused by when it was edited: it may get other addresses only
  *
- * - where those that it has are not what it asks for, and then what it asks for, unless they are of the wrong families;
+ * - where it asks for other addresses than it has: then those that it asks for or, where it has some of a wrong family, any;
  * - where it has one together with a Service that may not share it;
- * - where it asks for others, and so does another Service, and each may have been given what the other still has: one of them gives it up first;
+ * - where two Services ask for other addresses, and each is given those of the other: one gives up its own first;
  * - where people put a configuration in place that leaves one without a pool, and may;
  * - where a restore brings back one that the configuration last on record has no pool for, since that stays in force until a controller has seen
  *   another one;
