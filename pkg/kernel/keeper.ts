@@ -80,10 +80,7 @@ export class KernelKeeper implements AsyncDisposable {
     this.#state = createKernelState(hasAddressMarks(release()));
     this.#record = new RecordFile(options);
     this.#reports = new KernelReports(options);
-    this.#retry = new Alarm(options.clock, "kernel", () => {
-      this.#failure = undefined;
-      this.#begin();
-    });
+    this.#retry = new Alarm(options.clock, "kernel", () => this.#tryAgain());
   }
 
   /** Why nothing can be placed; undefined when it can. */
@@ -147,7 +144,7 @@ export class KernelKeeper implements AsyncDisposable {
     const { clock } = this.#options;
     const state = this.#state;
     this.#isLeaving = true;
-    if (this.#running !== undefined && state.isComplete) {
+    if (state.isComplete) {
       const hasRoutes = [...state.entries.values()].some(({ item, place }) => item.type === "route" && place === "placed");
       await this.#keepOnly(({ type }) => type === "address");
       if (hasRoutes) await sleep(clock, "routes are withdrawn", betweenRoutesAndAddresses);
@@ -179,7 +176,7 @@ export class KernelKeeper implements AsyncDisposable {
     this.#record.read(this.#state);
     try {
       const wake = EventFd.create();
-      this.#running = { wake, ended: this.#run(wake) };
+      this.#running = { wake, ended: nextTurn().then(() => this.#run(wake)) };
     } catch (error) {
       this.#tryLater(error);
     }
@@ -191,6 +188,12 @@ export class KernelKeeper implements AsyncDisposable {
     this.#fail(error.message);
     this.#logFailure(error.message);
     this.#retry.set(this.#options.clock.now() + pauseAfterFailure);
+  }
+
+  #tryAgain(): void {
+    this.#retry.set(Infinity);
+    this.#failure = undefined;
+    this.#begin();
   }
 
   #recovered(): void {
@@ -324,14 +327,16 @@ export class KernelKeeper implements AsyncDisposable {
 
   async #keepOnly(stays: (item: Item) => boolean): Promise<void> {
     const { clock } = this.#options;
+    if (this.#retry.at < Infinity) this.#tryAgain(); // There may be no later.
     for (const [owner, items] of [...this.#state.owners]) want(this.#state, owner, items.filter(stays), clock.now());
     await this.#settled();
   }
 
   async #settled(): Promise<void> {
     const { clock } = this.#options;
+    const state = this.#state;
     const end = clock.now() + 3_000;
-    while (this.#running !== undefined && this.#state.strays.size > 0 && clock.now() < end) {
+    while (this.#running !== undefined && (state.scannedAt === -Infinity || state.strays.size > 0) && clock.now() < end) {
       this.#running.wake.signal();
       await sleep(clock, "the kernel is cleared", 5);
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -319,6 +319,56 @@ test("a keeper that gets no descriptors says so, and goes on when there are some
   assert.match(`${told}`, /EMFILE/);
   await until(() => addressesOf("lb12").length === 1, 20_000);
   assert.equal(told.at(-1), undefined);
+});
+
+/** Leaves this process room for `room` more descriptors; if negative, none at all, whatever it closes. @returns what takes the bound away */
+async function withFewDescriptors(room: number): Promise<() => Promise<void>> {
+  const limit = (soft: number | string) => `prlimit --pid ${process.pid} --nofile=${soft}:4096; echo done`;
+  const shell = spawn("sh", ["-c", `read soft; ${limit("$soft")}; read ignored; ${limit(4_096)}`]);
+  const free = openSync("/dev/null", "r");
+  closeSync(free);
+  shell.stdin.write(`${room < 0 ? 3 : free + room}\n`);
+  await once(shell.stdout, "data");
+  return async () => {
+    shell.stdin.end("\n");
+    await once(shell, "close");
+  };
+}
+
+test("a keeper that gets its first descriptor and no second tries again", async () => {
+  for (const room of [1, 2]) {
+    await using keeper = start("poor");
+    const enough = await withFewDescriptors(room);
+    keeper.want("a", [on("lb13", "192.0.2.13")]);
+    keeper.complete();
+    await until(() => keeper.failure?.includes("EMFILE") ?? false);
+    await enough();
+    await until(() => addressesOf("lb13").length === 1, 20_000);
+    await keeper.stop();
+    assert.deepEqual(addressesOf("lb13"), []);
+  }
+});
+
+test("a keeper that stops while it waits for descriptors leaves nothing in the kernel, nor does one that has just begun", async () => {
+  const keeper = start("poor");
+  keeper.want("a", [on("lb13", "192.0.2.13")]);
+  await until(() => addressesOf("lb13").length === 1);
+  const enough = await withFewDescriptors(-1);
+  keeper.want("b", [{ ...on("lb13", "192.0.2.14"), protocol: 249 }]); // Its socket has to be opened again.
+  keeper.complete();
+  await until(() => keeper.failure !== undefined);
+  await enough();
+  await keeper.stop();
+  assert.deepEqual(addressesOf("lb13"), []);
+
+  const before = start("poor");
+  before.want("a", [on("lb13", "192.0.2.13")]);
+  await until(() => addressesOf("lb13").length === 1);
+  await before[Symbol.asyncDispose](); // As when it is killed.
+  const next = start("poor");
+  next.complete();
+  await next.stop();
+  assert.deepEqual(addressesOf("lb13"), []);
 });
 
 test("two keepers of one node, as after a second start: neither touches what the other keeps, and one goes on when the other stops", async () => {
