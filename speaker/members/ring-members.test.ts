@@ -622,6 +622,18 @@ for (const isDeleted of [true, false])
     assert.equal(bench.delegate.state().length, 0);
   });
 
+test("what a node told that is forgotten before that was passed on is not passed on", async () => {
+  const bench = await started(two);
+  bench.meet(...Array.from({ length: 300 }, (_, i) => ({ ...member(`other${i}`, `198.51.${i >> 7}.${i & 127}`), meta })));
+  await bench.advance(10);
+  bench.lose("other7"); // What follows is told together.
+  bench.hear(participant("other1").payload());
+  bench.take();
+  bench.members.forgetGossip("other1");
+  await bench.advance(1_000);
+  assert.doesNotMatch(bench.take().join(), /heard of/);
+});
+
 test("members whose metadata offers no gossip are known for that", async () => {
   const bench = new Bench();
   bench.members.start();

@@ -142,6 +142,8 @@ export class RingMembers implements Members {
   }
 
   forgetGossip(node: string): void {
+    this.#heard = this.#heard.filter((entry) => entry.node !== node);
+    this.#heardOf.delete(node);
     this.#options.memberlist.forget(node);
   }
 
