@@ -29,6 +29,7 @@ export class FollowedRoutes implements Disposable {
   #gateways: Surroundings["gateways"] = { IPv4: [], IPv6: [] };
   #told: ReadonlyMap<string, string> = new Map(); // address -> name of an interface
   #kernel: Rtnetlink | undefined;
+  #isFailing = false;
 
   constructor(options: FollowedRoutesOptions) {
     this.#options = options;
@@ -48,13 +49,21 @@ export class FollowedRoutes implements Disposable {
   }
 
   #turn(): void {
-    const { emit, clock } = this.#options;
-    const found = this.#find();
+    const { emit, clock, log } = this.#options;
+    let [found, gateways] = [this.#told, this.#gateways];
+    try {
+      found = this.#find();
+      gateways = this.#findGateways();
+      this.#isFailing = false;
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      if (!this.#isFailing) log.error("the kernel does not say which routes it takes, retrying", { op: "routes", error });
+      this.#isFailing = true;
+    }
     if (!isDeepStrictEqual(found, this.#told)) {
       this.#told = found;
       emit({ type: "routes", interfaces: found });
     }
-    const gateways = this.#findGateways();
     if (!isDeepStrictEqual(gateways, this.#gateways)) {
       this.#gateways = gateways;
       emit({ type: "gateways", gateways });
@@ -63,40 +72,30 @@ export class FollowedRoutes implements Disposable {
   }
 
   #findGateways(): Surroundings["gateways"] {
-    const { layer2, log } = this.#options;
     if (!this.#followsGateways) return { IPv4: [], IPv6: [] };
-    const names = new Map(layer2.interfaces().map(({ index, name }) => [index, name]));
-    try {
-      this.#kernel ??= new Rtnetlink();
-      const kernel = this.#kernel;
-      const of = (family: Family): readonly DefaultGateway[] =>
-        kernel.gateways(family).flatMap(({ address, interfaceIndex, metric }) => {
-          const name = names.get(interfaceIndex);
-          return name === undefined ? [] : [{ address, interface: name, metric }];
-        });
-      return { IPv4: of("IPv4"), IPv6: of("IPv6") };
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      log.error("the kernel does not say which default routes it has, retrying", { op: "routes", error });
-      return this.#gateways;
-    }
+    const names = this.#names();
+    this.#kernel ??= new Rtnetlink();
+    const kernel = this.#kernel;
+    const of = (family: Family): readonly DefaultGateway[] =>
+      kernel.gateways(family).flatMap(({ address, interfaceIndex, metric }) => {
+        const name = names.get(interfaceIndex);
+        return name === undefined ? [] : [{ address, interface: name, metric }];
+      });
+    return { IPv4: of("IPv4"), IPv6: of("IPv6") };
   }
 
   #find(): ReadonlyMap<string, string> {
-    const { layer2, log } = this.#options;
-    const names = new Map(layer2.interfaces().map(({ index, name }) => [index, name]));
+    const names = this.#names();
     const found = new Map<string, string>();
-    try {
-      for (const address of this.#addresses) {
-        this.#kernel ??= new Rtnetlink();
-        const name = names.get(this.#kernel.interfaceTo(address) ?? 0);
-        if (name !== undefined) found.set(address.toString(), name);
-      }
-      return found;
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      log.error("the kernel does not say by which interface it reaches an address, retrying", { op: "routes", error });
-      return this.#told;
+    for (const address of this.#addresses) {
+      this.#kernel ??= new Rtnetlink();
+      const name = names.get(this.#kernel.interfaceTo(address) ?? 0);
+      if (name !== undefined) found.set(address.toString(), name);
     }
+    return found;
+  }
+
+  #names(): ReadonlyMap<number, string> {
+    return new Map(this.#options.layer2.interfaces().map(({ index, name }) => [index, name]));
   }
 }

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { Rtnetlink, SystemCallError } from "#pkg/linux";
+import { silentLog } from "#pkg/log/testing";
+import { address } from "#pkg/net/testing";
+import type { SpeakerEvent } from "./core/index.ts";
+import { FollowedRoutes } from "./followed-routes.ts";
+
+const errnoNoBuffers = 105;
+
+test("a kernel that does not answer is said once, what was known stays, and it is asked again each second", (t) => {
+  let answers = 1;
+  const answer = (failed: unknown) => {
+    if (answers-- > 0) return 2;
+    throw failed;
+  };
+  const failure = new SystemCallError("send", errnoNoBuffers, "send a netlink request");
+  t.mock.method(Rtnetlink.prototype, "interfaceTo", () => answer(failure));
+  const clock = new SimulatedClock();
+  const logged: string[] = [];
+  const events: SpeakerEvent[] = [];
+  const log = { ...silentLog, error: (message: string) => logged.push(message) };
+  const interfaces = () => [{ index: 2, name: "eth0" } as never];
+  using routes = new FollowedRoutes({ layer2: { interfaces }, emit: (event) => events.push(event), clock, log });
+  routes.follow({ addresses: [address("192.0.2.1")], gateways: false });
+  clock.advanceBy(10_000);
+  assert.deepEqual([logged.length, events.length], [1, 1]);
+  answers = 1;
+  clock.advanceBy(10_000);
+  assert.deepEqual([logged.length, events.length], [2, 1]);
+});
