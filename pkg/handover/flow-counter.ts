@@ -32,7 +32,7 @@ export class FlowCounter implements Disposable {
   readonly #options: FlowCounterOptions;
   readonly #addresses = new Map<string, Address>(); // text -> address
   readonly #alarm: Alarm;
-  #isCounting = false;
+  #counts: Map<string, number> | undefined; // address -> connections, of the count that goes on
   #hasCounted = false;
   #isStopped = false;
 
@@ -43,10 +43,13 @@ export class FlowCounter implements Disposable {
 
   /** Counts connections to the address from now on, or no longer. */
   want(address: Address, isWanted: boolean): void {
-    if (isWanted) this.#addresses.set(address.toString(), address);
-    else this.#addresses.delete(address.toString());
+    const key = address.toString();
+    if (isWanted) this.#addresses.set(key, address);
+    else this.#addresses.delete(key);
+    this.#counts?.delete(key); // It was read before, or in part.
     const after = this.#hasCounted ? this.#everyMs : Math.min(this.#everyMs, firstAfterMs);
-    if (!this.#isCounting) this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + after : Infinity);
+    if (this.#counts === undefined)
+      this.#alarm.setNoLater(this.#addresses.size > 0 ? this.#options.clock.now() + after : Infinity);
   }
 
   [Symbol.dispose](): void {
@@ -62,7 +65,8 @@ export class FlowCounter implements Disposable {
     const { clock, log, onCounts } = this.#options;
     const counts = new Map([...this.#addresses.keys()].map((key) => [key, 0]));
     const begin = clock.now();
-    this.#isCounting = this.#hasCounted = true;
+    this.#counts = counts;
+    this.#hasCounted = true;
     try {
       using netfilter = new Netfilter();
       const wanted = families.filter((family) => this.#addresses.values().some((address) => address.family === family));
@@ -87,7 +91,7 @@ export class FlowCounter implements Disposable {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       log.warn("open connections cannot be counted", { op: "handover", error: error.message });
     } finally {
-      this.#isCounting = false;
+      this.#counts = undefined;
     }
     const now = clock.now();
     if (this.#addresses.size > 0)

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { getSystemErrorName } from "node:util";
-import { type Netfilter, NetlinkError, SystemCallError } from "#pkg/linux";
-import type { Family } from "#pkg/net";
+import { type Netfilter, NetlinkError, SystemCallError, TcpSocket } from "#pkg/linux";
+import { Address, type Family } from "#pkg/net";
 import { shapeOf, tableName } from "./state/shape.ts";
 
 /** Reads a file of /proc. */
@@ -10,8 +10,11 @@ export type ReadFile = (path: string) => string;
 const looseFile = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
 // Interfaces of programs that may do kube-proxy's work. Theirs run where packets come in, before nf_tables sees them.
 const programs: Readonly<Record<string, string>> = { cilium_host: "Cilium", "bpfin.cali": "Calico's eBPF data plane" };
-// kube-proxy listens there, on loopback at least: a line of a listening socket on port 10249.
-const kubeProxyListens = /^ *\d+: [0-9A-F]+:2809 [0-9A-F]+:0000 0A /m;
+// kube-proxy listens there, on loopback at least.
+const kubeProxyPort = 10_249;
+const loopbacks = [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(...new Uint8Array(15), 1)].map((octets) =>
+  Address.fromBytes(octets),
+);
 
 export function readNow(path: string): string {
   return readFileSync(path, "utf8");
@@ -24,11 +27,21 @@ export function findObstacle(read: ReadFile): string | undefined {
   const devices = contentOf(read, "/proc/net/dev");
   const names = new Set(devices.split("\n").map((line) => line.split(":")[0]?.trim()));
   const program = Object.entries(programs).find(([device]) => names.has(device))?.[1];
-  if (program === undefined) return undefined;
-  const hasKubeProxy = ["tcp", "tcp6"].some((name) => kubeProxyListens.test(contentOf(read, `/proc/net/${name}`)));
-  return hasKubeProxy
-    ? undefined
-    : `${program} takes the place of kube-proxy, which does not listen on port 10249: nf_tables does not see its packets`;
+  if (program === undefined || !loopbacks.every(mayListen)) return undefined;
+  return `${program} takes the place of kube-proxy, which does not listen on port ${kubeProxyPort}: nf_tables does not see its packets`;
+}
+
+/** Whether nobody listens on kube-proxy's port; false where that cannot be told. The kernel's list of sockets may have a million. */
+function mayListen(address: Address): boolean {
+  try {
+    using socket = TcpSocket.open(address.family);
+    socket.reuseAddress();
+    socket.bind(address, kubeProxyPort);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    return error.code === "EAFNOSUPPORT" || error.code === "EADDRNOTAVAIL";
+  }
 }
 
 /** Empty where the kernel has no such file, such as before it has loaded the tracking of connections. */

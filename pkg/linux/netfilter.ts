@@ -72,7 +72,7 @@ export class Netfilter implements Disposable {
 
   /**
    * TCP connections that are open, or closed and not forgotten yet, in the portions in which the kernel gives them; between two the caller
-   * may do something else, but not ask for anything here. @throws {SystemCallError}
+   * may do something else, but not ask for anything here. @throws {SystemCallError} @throws {NetlinkError} where the last is missing
    */
   *connections(family: Family): Iterable<readonly TrackedConnection[]> {
     const sequence = ++this.#sequence;
@@ -87,6 +87,7 @@ export class Netfilter implements Disposable {
       }
       yield portion;
     }
+    throw new NetlinkError("Cannot list connections: the kernel's last answer is missing");
   }
 
   /** The kernel forgets these closed connections of a portion at once, also between portions. @throws {SystemCallError} */

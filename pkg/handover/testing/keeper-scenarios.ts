@@ -113,14 +113,20 @@ test("where a program takes the place of kube-proxy nothing is handed over, whic
   time.advanceBy(1);
 });
 
-test("Cilium beside kube-proxy, which listens, changes nothing", async () => {
-  const server = createServer().listen(10_249, "127.0.0.1");
-  await once(server, "listening");
+test("Cilium beside kube-proxy, which listens, changes nothing, and nobody reads the list of all sockets for that", async () => {
   const devices = " Inter-|\n cilium_host: 0\n";
-  const read = (path: string) => (path === "/proc/net/dev" ? devices : readFileSync(path, "utf8"));
-  assert.equal(findObstacle(read), undefined);
-  server.close();
-  await once(server, "close");
+  const read = (path: string) => {
+    assert.doesNotMatch(path, /tcp6?$/);
+    return path === "/proc/net/dev" ? devices : readFileSync(path, "utf8");
+  };
+  execFileSync("ip", ["link", "set", "lo", "up"]);
+  for (const host of ["127.0.0.1", "::1", "::", "0.0.0.0"]) {
+    const server = createServer().listen(10_249, host);
+    await once(server, "listening");
+    assert.equal(findObstacle(read), undefined, host);
+    server.close();
+    await once(server, "close");
+  }
   assert.match(findObstacle(read) ?? "", /^Cilium /);
 });
 
@@ -300,6 +306,29 @@ test("open connections to addresses are counted, and the kernel forgets closed o
     ...all("192.0.2.1", ["ESTABLISHED", "FIN_WAIT", "SYN_SENT"]),
     ...all("192.0.2.2", states.toSorted()),
   ]);
+});
+
+test("an address that is counted anew while others are told of is not told what was counted before", async () => {
+  const time = new SimulatedClock();
+  const thousands = Array.from({ length: 1_500 }, (_, i) => address(`198.18.${i >> 8}.${i & 255}`));
+  const [again = address("198.18.0.0")] = thousands.slice(-1);
+  const told: ReadonlyMap<string, number>[] = [];
+  const onCounts = (counts: ReadonlyMap<string, number>) => {
+    told.push(counts);
+    if (told.length > 1) return;
+    counter.want(again, false); // It moved, and came back.
+    counter.want(again, true);
+  };
+  const counter = new FlowCounter({ onCounts, log: silentLog, clock: time });
+  using _ = counter;
+  for (const one of thousands) counter.want(one, true);
+  time.advanceBy(250);
+  await until(() => told.length === 2);
+  assert.equal(told[1]?.has(`${again}`), false);
+  await sleep(50);
+  time.advanceBy(5_000);
+  await until(() => told.length === 4);
+  assert.equal(told[3]?.has(`${again}`), true);
 });
 
 test("a process that begins counts soon, so that others hear of connections of an earlier one", async () => {
