@@ -63,7 +63,8 @@ export class Simulation {
   readonly #onEffect: (node: number, effect: Effect) => void;
   readonly #random: Random;
   readonly #events = new EventHeap();
-  readonly #nodes: SimulatedNode[] = [];
+  readonly #nodes = new Map<number, SimulatedNode>(); // number of the node -> that node
+  #running: readonly number[] = [];
   readonly #hosts = new Map<number, SimulatedNode>(); // number in an address -> who has that
   /** Nodes reach those of their own group; group 0 while the network is whole. */
   readonly #groups = new Map<number, number>(); // node -> group
@@ -84,13 +85,13 @@ export class Simulation {
     return this.#now;
   }
 
-  /** Nodes that run, whether or not they are stalled. */
-  get running(): number[] {
-    return this.#nodes.filter(({ ring }) => ring !== undefined).map(({ index }) => index);
+  /** Nodes that run, whether or not they are stalled, in the order of their numbers. */
+  get running(): readonly number[] {
+    return this.#running;
   }
 
   ring(index: number): Ring {
-    const ring = this.#nodes[index]?.ring;
+    const ring = this.#nodes.get(index)?.ring;
     if (ring === undefined) throw new Error(`Cannot look at node ${index}: it is not running`);
     return ring;
   }
@@ -112,7 +113,7 @@ export class Simulation {
       },
       this.#now,
     );
-    node.ring = ring;
+    this.#setRing(node, ring);
     node.life++;
     this.#carryOut(node, effects);
   }
@@ -166,7 +167,7 @@ export class Simulation {
   /** Ends a node without a message, as a power cut does. */
   kill(index: number): void {
     const node = this.#node(index);
-    node.ring = undefined;
+    this.#setRing(node, undefined);
     node.life++;
     node.timerAt = Infinity;
     node.stalled = false;
@@ -266,12 +267,18 @@ export class Simulation {
     return [`at ${this.#now} ms`, ...views.slice(0, 10)].join("\n");
   }
 
+  #setRing(node: SimulatedNode, ring: Ring | undefined): void {
+    node.ring = ring;
+    const running = [...this.#nodes.values()].filter((each) => each.ring !== undefined);
+    this.#running = running.map(({ index }) => index).sort((a, b) => a - b);
+  }
+
   #node(index: number): SimulatedNode {
-    const known = this.#nodes[index];
+    const known = this.#nodes.get(index);
     if (known !== undefined) return known;
     const stopped = { ring: undefined, life: 0, timerAt: Infinity, stalled: false };
     const node: SimulatedNode = { index, host: index, bound: index, inbox: [], ...stopped };
-    this.#nodes[index] = node;
+    this.#nodes.set(index, node);
     if (!this.#hosts.has(index)) this.#hosts.set(index, node);
     return node;
   }
