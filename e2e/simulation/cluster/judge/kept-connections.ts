@@ -258,18 +258,18 @@ export class KeptConnections implements Judge {
   }
 
   #follow(cluster: SimulatedCluster, { id, address: text, client, holder }: Connection): End {
-    const address = parseAddress(text);
     let node = this.#believed.get(`${client} ${text}`) ?? holder;
     let mac = clients[client]?.mac ?? "";
     const path: string[] = [];
     for (;;) {
-      if (!cluster.machines.isOn(node) || address === undefined) return { type: "lost" };
+      if (!cluster.machines.isOn(node)) return { type: "lost" };
       const hop = `node-${node} from ${mac}`;
       const isAgain = path.includes(hop);
       path.push(hop);
       if (isAgain) return { type: "loop", path: path.join(", ") };
       if (cluster.machines.connections(node).known.has(id)) return { type: "delivered" };
-      const to = cluster.machines.connections(node).filter.next(address, mac);
+      const address = parseAddress(text);
+      const to = address && cluster.machines.connections(node).filter.next(address, mac);
       if (to === undefined) return { type: "reset", path: path.join(", ") };
       this.counts.handedOn++;
       const next = [...cluster.speakers.keys()].find((one) =>

@@ -87,8 +87,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   };
   // Also while it stands still: it has not seen what the API gives it again.
   for (const [node, speaker] of cluster.speakers)
-    for (const address of known.of(speaker))
-      if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) known.of(speaker).delete(address);
+    for (const address of known.of(speaker)) if (!mayAnnounce(address).includes(node)) known.of(speaker).delete(address);
   const hears = new Map<string, string[]>();
   const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
