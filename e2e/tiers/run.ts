@@ -108,7 +108,7 @@ const waitingAtOnce: Readonly<Record<Selection, number>> = {
   root: processors + 1,
   computing: 0,
   waiting: processors + 3,
-  kubernetes: processors,
+  kubernetes: processors + 1,
   nightly: processors,
 };
 const politely = selection === "quick" ? [] : ["chrt", "--idle", "0"];
