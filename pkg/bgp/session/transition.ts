@@ -141,13 +141,12 @@ function retryDelay({ failures, hasBeenUp, staleUntil, settings }: Session, reas
     : backOff(Math.max(0, failures - 1), connectTime, maxQuickRetry * connectTime, random);
 }
 
-/** Whether the next OPEN has no capabilities. */
+/** Whether the next OPEN has no capabilities (RFC 5492, section 3). Unsupported Capability asks for one more, and is no reason. */
 function isPlainNext({ session }: Transition, connection: Connection, reason: Reason): boolean {
   if (connection.state === "connect") return session.plainOpen;
   if (connection.open.capabilities.length === 0) return false; // It was not the capabilities.
   if (reason.type !== "received" || reason.notification.code !== NotificationCode.openMessage) return session.plainOpen;
-  const { unsupportedOptionalParameter, unsupportedCapability } = OpenMessageError;
-  return [unsupportedOptionalParameter, unsupportedCapability].some((subcode) => subcode === reason.notification.subcode);
+  return reason.notification.subcode === OpenMessageError.unsupportedOptionalParameter;
 }
 
 /** The router takes fewer prefixes than it was sent (RFC 4486). */
